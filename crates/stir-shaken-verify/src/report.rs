@@ -1,0 +1,129 @@
+//! What a verification found: one outcome per Identity header, one standing for the call.
+// DOOR: other rooms are written against these names.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+/// The whole call, after every Identity header was looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// A SHAKEN PASSporT passed every check.
+    Verified,
+    /// There is one, and it is wrong (see the header's outcome for how).
+    Failed,
+    /// Valid, but addressed to another number and no complete `div` chain explains it.
+    DivertedUnverified,
+    /// *We* could not tell in time: dead certificate host, trust list unavailable.
+    Unchecked,
+    /// No Identity header, or none of a kind we support.
+    None,
+}
+
+/// RFC 8588 `attest`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Attestation {
+    #[serde(rename = "A")]
+    Full,
+    #[serde(rename = "B")]
+    Partial,
+    #[serde(rename = "C")]
+    Gateway,
+}
+
+/// One Identity header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    Passed,
+    /// `iat` or Date outside the window: 403.
+    Stale,
+    /// x5u breaks the rules, differs from `info`, or its host answered with something unusable: 436.
+    BadInfo,
+    /// The certificate cannot be trusted or used: 437.
+    UntrustedCredential,
+    /// Malformed, bad signature, missing claims: 438.
+    Invalid,
+    /// Signed for another calling number than the one shown: 438.
+    OrigMismatch,
+    /// The certificate has no authority over the number: 437.
+    NoAuthority,
+    /// Signed for another called number: 438 unless a `div` chain explains it.
+    DestMismatch,
+    /// We could not fetch the certificate in time: 436, standing `unchecked`.
+    Unavailable,
+    /// A `ppt` or `alg` we do not know: ignored (I-03).
+    Unsupported,
+}
+
+/// One named check and how it went.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Check {
+    /// e.g. `signature`, `iat`, `orig`, `dest`, `x5u`, `chain`, `tn_auth_list`, `dates`, `info`, `attest`.
+    pub name: Cow<'static, str>,
+    pub result: CheckResult,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckResult {
+    Passed,
+    Failed,
+    /// An earlier failure made it pointless.
+    Skipped,
+    Unavailable,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeaderReport {
+    pub ppt: Option<String>,
+    pub outcome: Outcome,
+    /// RFC 8224 §6.2.2: 403, 428, 436, 437, 438; None when passed or ignored.
+    pub code: Option<u16>,
+    /// Plain words, bounded, without any number or token in it.
+    pub reason: String,
+    pub checks: Vec<Check>,
+}
+
+/// Who signed: from the end-entity certificate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signer {
+    pub subject: String,
+    /// Service provider code from the TNAuthList, when it has one.
+    pub spc: Option<String>,
+    /// SHA-256 of the certificate, hexadecimal.
+    pub fingerprint: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    pub standing: Standing,
+    /// Only when `standing` is `verified` (V-05: no letter otherwise).
+    pub attestation: Option<Attestation>,
+    pub headers: Vec<HeaderReport>,
+    /// 3GPP TS 24.229: `TN-Validation-Passed`, `TN-Validation-Passed-B`, `TN-Validation-Passed-C`, `TN-Validation-Failed`, `No-TN-Validation`.
+    pub verstat: String,
+    pub signer: Option<Signer>,
+    /// SHA-256 over the received `header.payload` of the SHAKEN PASSporT, hexadecimal: the replay key.
+    pub passport_digest: Option<String>,
+    pub origid: Option<String>,
+    /// Seconds from `iat` to arrival; negative = from the future.
+    pub iat_age_seconds: Option<i64>,
+}
+
+impl Report {
+    /// No Identity header at all.
+    pub fn none() -> Report {
+        Report {
+            standing: Standing::None,
+            attestation: None,
+            headers: Vec::new(),
+            verstat: "No-TN-Validation".into(),
+            signer: None,
+            passport_digest: None,
+            origid: None,
+            iat_age_seconds: None,
+        }
+    }
+}

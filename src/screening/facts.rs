@@ -1,0 +1,130 @@
+//! Everything a decision may look at. What is not in here, policy cannot see; so any decision can be replayed.
+
+use serde::{Deserialize, Serialize};
+
+use crate::identity::{Attestation, Standing};
+use crate::redact::Redacted;
+
+/// When policy is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// Before anything rings.
+    Arrive,
+    /// The caller was heard before a person answered (early media, screening).
+    Heard,
+    /// While they talk.
+    Live,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Facts {
+    pub stage: Stage,
+    /// Name of the trunk it came from.
+    pub trunk: String,
+    /// Whole milliseconds since the Unix epoch, at INVITE arrival.
+    pub arrived_ms: u64,
+    pub caller: CallerFacts,
+    pub called: CalledFacts,
+    pub identity: IdentityFacts,
+    pub voice: VoiceFacts,
+    pub history: HistoryFacts,
+    pub signalling: SignallingFacts,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CallerFacts {
+    /// Canonical E.164 with `+`; None = hidden or not a telephone number.
+    pub number: Option<Redacted<String>>,
+    /// Display name as received, cleaned of control characters, at most 64 characters.
+    pub name: Option<Redacted<String>>,
+    /// Anonymous From, or Privacy: id/user.
+    pub is_hidden: bool,
+    /// A number was given that cannot be one (letters, length).
+    pub is_malformed: bool,
+    /// The caller's own display name imitated a trust mark ("VERIFIED", a check mark, one of our prefixes).
+    pub name_imitates_label: bool,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CalledFacts {
+    pub number: Redacted<String>,
+    pub queue: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct IdentityFacts {
+    pub standing: Standing,
+    pub attestation: Option<Attestation>,
+    /// Bad signature, malformed PASSporT (438), `orig` differs, or a certificate without authority over the number.
+    pub is_forged: bool,
+    pub is_stale: bool,
+    /// 437: a credential we cannot trust.
+    pub is_untrusted: bool,
+    /// The same PASSporT was used by another call inside the window. None = the store could not tell.
+    pub is_reused: Option<bool>,
+    /// Service provider code of the signer.
+    pub spc: Option<String>,
+}
+
+impl Default for IdentityFacts {
+    fn default() -> Self {
+        IdentityFacts {
+            standing: Standing::None,
+            attestation: None,
+            is_forged: false,
+            is_stale: false,
+            is_untrusted: false,
+            is_reused: Some(false),
+            spc: None,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VoiceState {
+    /// No model configured.
+    Off,
+    /// Nothing heard yet.
+    #[default]
+    Pending,
+    BonaFide,
+    Spoof,
+    Unsure,
+    /// The scorer had no room for this call's audio, or died.
+    Overloaded,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct VoiceFacts {
+    pub state: VoiceState,
+    /// Natural log; positive = person. 0 while pending.
+    pub llr: f64,
+    pub speech_seconds: f64,
+}
+
+/// What the store knows of the calling number (empty for hidden callers).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct HistoryFacts {
+    /// False = the store did not answer inside the budget.
+    pub is_available: bool,
+    pub calls_before: u64,
+    pub answered_before: u64,
+    pub calls_last_minute: u64,
+    pub calls_last_hour: u64,
+    pub reported_good: u64,
+    pub reported_scam: u64,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SignallingFacts {
+    /// Diversion or History-Info present.
+    pub is_diverted: bool,
+    /// Unsigned Resource-Priority or psap-callback.
+    pub claims_emergency: bool,
+    /// The trunk has `emergency = "trusted"`.
+    pub is_emergency_trunk: bool,
+    /// From and P-Asserted-Identity name different numbers.
+    pub from_differs_from_asserted: bool,
+}

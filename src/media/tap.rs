@@ -32,7 +32,6 @@ pub struct TapStatistics {
     pub late: u64,
 }
 
-#[derive(Debug)]
 pub(crate) struct Tap {
     /// The sequence number to be heard next.
     next: Option<u16>,
@@ -50,7 +49,6 @@ pub(crate) struct Tap {
     statistics: TapStatistics,
 }
 
-#[derive(Debug)]
 struct Waiting {
     is_taken: bool,
     sequence: u16,
@@ -461,6 +459,11 @@ mod tests {
         }
         assert_eq!(&*tap.poll_hop().unwrap(), straight(100..150));
         assert_eq!(tap.statistics().left_out, 16_000);
+    }
+
+    #[test]
+    fn a_tap_takes_at_most_40_kib() {
+        assert!(size_of::<Tap>() + HOPS_PER_CALL * HOP_SAMPLES * 2 <= 40 * 1024);
     }
 
     #[test]

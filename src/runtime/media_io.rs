@@ -21,6 +21,7 @@ use slab::Slab;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::call_id::CallId;
+use crate::media::tap::HOP_SAMPLES;
 use crate::media::{Config, DropReason, Hop, PortPool, Session, Side, Statistics, Verdict};
 use crate::sdp::Codec;
 use crate::time::Now;
@@ -46,6 +47,9 @@ const EXPEDITED: u32 = 46 << 2;
 
 /// Sockets of a call: RTP and RTCP of side A, then of side B.
 const SOCKETS: usize = 4;
+
+// The two rooms do not import each other; a hop of one must be a hop of the other.
+const _: () = assert!(HOP_SAMPLES == crate::voice::HOP_SAMPLES);
 
 /// Packets since the start, for the metrics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -141,6 +145,9 @@ impl MediaIo {
     }
 
     /// What the SDP of the party on `side` says; see [`Session::described`]. Unknown calls are ignored.
+    ///
+    /// A party that names the call's own ports as its own gets nothing sent, as if it held: packets would go round
+    /// between our sockets, and the scorer would hear one party as the other.
     pub fn describe(
         &mut self,
         call: CallId,
@@ -150,9 +157,20 @@ impl MediaIo {
         telephone_event: Option<u8>,
         now: Now,
     ) {
-        if let Some(call) = self.call_mut(call) {
-            call.session.described(side, audio, codecs, telephone_event, now);
-        }
+        let is_ours = self.is_our_address(audio.ip());
+        let Some(call) = self.call_mut(call) else { return };
+        let audio = if is_ours
+            && call
+                .ports
+                .iter()
+                .any(|port| [*port, port + 1].contains(&audio.port()))
+        {
+            tracing::warn!(call = ?call.id, ?side, "a party named our own media port as its own");
+            SocketAddr::new(audio.ip(), 0)
+        } else {
+            audio
+        };
+        call.session.described(side, audio, codecs, telephone_event, now);
     }
 
     /// Starts or stops copying the caller's audio.
@@ -196,7 +214,7 @@ impl MediaIo {
         token.0 >= self.base
     }
 
-    /// Moves what waits on a socket, at most [`BATCH`] datagrams, and hands out hops of the caller's audio as they
+    /// Moves what waits on a socket, at most 32 datagrams, and hands out hops of the caller's audio as they
     /// fill. A token of a call that has just been closed is harmless.
     pub fn readable(&mut self, token: Token, now: Now, on_hop: &mut dyn FnMut(CallId, Hop)) {
         let Some(place) = token.0.checked_sub(self.base) else {
@@ -276,6 +294,10 @@ impl MediaIo {
 
     pub fn counters(&self) -> Counters {
         self.counters
+    }
+
+    fn is_our_address(&self, address: IpAddr) -> bool {
+        address == self.config.address || Some(address) == self.config.advertise || address.is_loopback()
     }
 
     fn call_mut(&mut self, call: CallId) -> Option<&mut Call> {
@@ -560,6 +582,24 @@ mod tests {
         caller.send_to(&long, local(a)).unwrap();
         bench.carry(1);
         assert_eq!(bench.media.counters().dropped[DropReason::Malformed as usize], 1);
+    }
+
+    #[test]
+    fn a_party_that_names_our_own_port_is_sent_nothing() {
+        let mut bench = bench(some_ports(64));
+        let caller = peer();
+        let (a, b) = bench.open(1).unwrap();
+        bench.describe(1, Side::A, &caller);
+        bench
+            .media
+            .describe(CallId(1), Side::B, local(b), PCMU, None, bench.now);
+        caller.send_to(&audio(1), local(a)).unwrap();
+        bench.carry(1);
+        let counters = bench.media.counters();
+        assert_eq!(
+            (counters.dropped[DropReason::OnHold as usize], counters.forwarded),
+            (1, 0)
+        );
     }
 
     #[test]

@@ -12,3 +12,5 @@ pub mod recorder;
 pub mod shard;
 pub mod tcp;
 pub mod udp;
+//! (skeleton)
+pub mod media_io;

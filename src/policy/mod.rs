@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::document::Fault;
 use crate::screening::{Facts, Verdict};
 
 /// `[policy]`
@@ -46,17 +47,6 @@ pub struct Decision {
     pub errors: Vec<Fired>,
     /// Name and content hash: `default@9c1e02d4`.
     pub policy: String,
-}
-
-/// A fault in a policy (or configuration) file: where, what, and what was probably meant.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize)]
-#[error("{file}:{line}:{column}: {message}{}", .suggestion.as_ref().map(|s| format!(" (did you mean {s}?)")).unwrap_or_default())]
-pub struct Fault {
-    pub file: String,
-    pub line: usize,
-    pub column: usize,
-    pub message: String,
-    pub suggestion: Option<String>,
 }
 
 /// A loaded, checked policy. Immutable; `Send + Sync`.

@@ -70,7 +70,13 @@ pub(crate) const WORSE: &[(&str, fn(&mut Facts))] = &[
     ("fast", |f| f.history.calls_last_minute = 100),
     ("imitates", |f| f.caller.name_imitates_label = true),
     ("unsigned", |f| {
-        if !f.identity.is_forged {
+        // Losing a good signature is worse; losing a bad one is not.
+        let identity = &f.identity;
+        if identity.standing == Standing::Verified
+            && !identity.is_forged
+            && !identity.is_stale
+            && !identity.is_untrusted
+        {
             let is_reused = f.identity.is_reused;
             f.identity = IdentityFacts {
                 is_reused,

@@ -4,6 +4,7 @@
 
 mod baresip_calls;
 mod console;
+mod demo;
 mod serve;
 mod sipp_calls;
 mod support;

@@ -8,9 +8,8 @@ pub mod entropy;
 pub mod inbox;
 pub mod limits;
 pub mod lookup;
+pub mod media_io;
 pub mod recorder;
 pub mod shard;
 pub mod tcp;
 pub mod udp;
-//! (skeleton)
-pub mod media_io;

@@ -557,6 +557,55 @@ mod tests {
     }
 
     #[test]
+    fn a_call_goes_through_over_ipv6() {
+        let Ok(called) = Peer::bind((std::net::Ipv6Addr::LOCALHOST, 0)) else {
+            return;
+        };
+        let mut bench = bench(some_ports(64));
+        bench.media.config.address = std::net::Ipv6Addr::LOCALHOST.into();
+        let (a, _) = bench.open(1).unwrap();
+        let caller = Peer::bind((std::net::Ipv6Addr::LOCALHOST, 0)).unwrap();
+        bench.describe(1, Side::A, &caller);
+        bench.describe(1, Side::B, &called);
+        caller
+            .send_to(&audio(3), (std::net::Ipv6Addr::LOCALHOST, a))
+            .unwrap();
+        bench.carry(1);
+        assert_eq!(received(&called).0, audio(3));
+    }
+
+    #[test]
+    fn two_hundred_calls_lose_nothing() {
+        let mut bench = bench(some_ports(1600));
+        let (caller, called) = (peer(), peer());
+        let ports: Vec<(u16, u16)> = (0..200).map(|call| bench.open(call).expect("ports")).collect();
+        for call in 0..200 {
+            bench.describe(call, Side::A, &caller);
+            bench.describe(call, Side::B, &called);
+            bench.media.tap(CallId(call), true);
+        }
+        for n in 0..10 {
+            for (a, b) in &ports {
+                caller.send_to(&audio(n), local(*a)).unwrap();
+                called.send_to(&audio(n), local(*b)).unwrap();
+            }
+            bench.carry(400 * (u64::from(n) + 1));
+        }
+        for call in 0..200 {
+            let statistics = bench.media.close(CallId(call), bench.now);
+            assert_eq!(
+                (statistics.from_caller.packets, statistics.from_called.packets),
+                (10, 10)
+            );
+            assert_eq!(
+                (statistics.from_caller.lost, statistics.from_caller.dropped),
+                (0, 0)
+            );
+        }
+        assert_eq!(bench.media.counters().forwarded, 4000);
+    }
+
+    #[test]
     fn a_socket_with_more_than_a_batch_is_announced_again() {
         let mut bench = bench(some_ports(64));
         let (caller, called) = (peer(), peer());

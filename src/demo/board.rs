@@ -96,15 +96,33 @@ fn verstat(address: &NameAddr) -> Option<String> {
     })
 }
 
+/// What to do when the first phone rings for a call. Called from the phone's thread: must not wait.
+pub type OnRing = Box<dyn Fn(&Sighting) + Send + Sync>;
+
 /// Shared by all phones. Holds the newest [`SIGHTINGS_MAX`].
 #[derive(Default)]
 pub struct Board {
     sightings: Mutex<VecDeque<Sighting>>,
+    on_ring: Option<OnRing>,
 }
 
 impl Board {
+    /// A board that tells somebody of each call when its first phone rings.
+    pub fn told_to(on_ring: OnRing) -> Board {
+        Board {
+            on_ring: Some(on_ring),
+            ..Board::default()
+        }
+    }
+
     pub fn saw(&self, sighting: Sighting) {
         let mut sightings = self.sightings.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_first = sightings
+            .iter()
+            .all(|other| other.trust.call != sighting.trust.call);
+        if let Some(on_ring) = self.on_ring.as_ref().filter(|_| is_first) {
+            on_ring(&sighting);
+        }
         if sightings.len() >= SIGHTINGS_MAX {
             sightings.pop_front();
         }
@@ -204,6 +222,17 @@ mod tests {
         }
         assert!(board.best(CallId(0)).is_none());
         assert!(board.best(CallId(SIGHTINGS_MAX as u128)).is_some());
+    }
+
+    #[test]
+    fn a_call_is_told_once_however_many_phones_ring() {
+        let (tell, told) = std::sync::mpsc::channel();
+        let board = Board::told_to(Box::new(move |sighting| tell.send(sighting.phone).unwrap()));
+        for (phone, call) in [("anna", 1), ("ben", 1), ("ben", 2)] {
+            board.saw(sighting(phone, call));
+        }
+        drop(board);
+        assert_eq!(told.iter().collect::<Vec<_>>(), ["anna", "ben"]);
     }
 
     #[test]

@@ -33,6 +33,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
 
+use self::board::{Board, Sighting};
 use self::limits::CALLS_MAX;
 use self::print::Report;
 use self::run::{Pace, Programme, run as run_programme};
@@ -71,11 +72,16 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         .context("a helper thread for the certificate host")?;
     let stop = Arc::new(AtomicBool::new(false));
     stop_on_signal(&tokio, &stop)?;
-    let world = World::start(tokio)?;
     let output = Output {
         is_json: args.json,
         is_coloured: std::io::stdout().is_terminal() && !args.json,
     };
+    let board = if args.headless || args.json {
+        Board::default()
+    } else {
+        Board::told_to(Box::new(move |sighting| output.ringing(sighting)))
+    };
+    let world = World::start(tokio, board)?;
     output.greet(&world, args.headless);
 
     let calls = args.calls.map(|calls| calls as usize);
@@ -106,7 +112,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             on_played,
         )?;
         if !is_closed && !stop.load(Ordering::Relaxed) {
-            eprintln!("That were all calls; the console stays open until Ctrl-C.");
+            eprintln!("All calls are made; the console stays open until Ctrl-C.");
             while !stop.load(Ordering::Relaxed) {
                 std::thread::sleep(std::time::Duration::from_millis(100));
             }
@@ -139,6 +145,7 @@ fn stop_on_signal(tokio: &tokio::runtime::Runtime, stop: &Arc<AtomicBool>) -> an
     Ok(())
 }
 
+#[derive(Clone, Copy)]
 struct Output {
     is_json: bool,
     is_coloured: bool,
@@ -146,7 +153,7 @@ struct Output {
 
 impl Output {
     /// Where to look. On standard error when standard output belongs to JSON.
-    fn greet(&self, world: &World, is_headless: bool) {
+    fn greet(self, world: &World, is_headless: bool) {
         let text = format!(
             "Ringward demo: everything runs on this machine and ends with it.\n\
              \x20 Console       {}\n\
@@ -166,16 +173,26 @@ impl Output {
         if self.is_json {
             eprintln!("{text}");
         } else {
-            println!("{text}\n{}", print::heading());
+            // Nobody reads? The first call's line will find out and end the run.
+            let _is_read = self.write(&format!("{text}\n{}", print::heading()));
         }
     }
 
-    fn call(&self, report: &Report) -> std::io::Result<()> {
+    fn ringing(self, sighting: &Sighting) {
+        // Nobody reads? The line at the end of the call will find out and end the run.
+        let _is_read = self.write(&print::ringing(sighting, self.is_coloured));
+    }
+
+    fn call(self, report: &Report) -> std::io::Result<()> {
         let text = if self.is_json {
             serde_json::to_string(report).map_err(std::io::Error::other)?
         } else {
             print::line(report, self.is_coloured)
         };
+        self.write(&text)
+    }
+
+    fn write(self, text: &str) -> std::io::Result<()> {
         let mut out = std::io::stdout().lock();
         writeln!(out, "{text}")?;
         out.flush()

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::board::Sighting;
 use super::judge::{self, Seen, ending_word, number_word, voice_word};
 use super::play::Played;
 use crate::call::record::Ending;
@@ -143,6 +144,22 @@ pub fn heading() -> String {
     )
 }
 
+/// A call whose first phone begins to ring, in the columns of [`line`].
+pub fn ringing(sighting: &Sighting, is_coloured: bool) -> String {
+    let number = sighting.trust.number.as_str();
+    format!(
+        "{:<52} {:<34} {} {:<21} rings",
+        "",
+        cut(sighting.display.as_deref().unwrap_or("(nothing)"), 34),
+        coloured(
+            &format!("{:<9}", cut(number, 9)),
+            number_colour(number),
+            is_coloured
+        ),
+        voice_text(&cut(&sighting.trust.voice, 21)),
+    )
+}
+
 /// One call in aligned columns; `is_coloured` only for a terminal.
 pub fn line(report: &Report, is_coloured: bool) -> String {
     let display = report
@@ -236,7 +253,7 @@ fn cut(text: &str, width: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::demo::board::{Sighting, Trust};
+    use crate::demo::board::Trust;
     use crate::demo::caller::Told;
     use crate::demo::scenario::SCENARIOS;
 
@@ -299,6 +316,9 @@ mod tests {
         let first = line.lines().next().unwrap();
         assert_eq!(first.find("NUMBER OK"), heading().find("THE PHONE SHOWS"));
         assert_eq!(first.find("genuine"), heading().find("NUMBER"));
+        let ringing = ringing(&played().sighting.unwrap(), false);
+        assert_eq!(ringing.find("genuine"), heading().find("NUMBER"));
+        assert!(ringing.contains("not heard") && !ringing.contains('\x1b'));
         assert!(!line.contains('\x1b') && line.contains("NUMBER OK Anna?[2J"));
         assert!(line.contains("NOT AS PROMISED"));
     }

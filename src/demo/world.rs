@@ -67,12 +67,13 @@ pub enum SignedBy {
 }
 
 impl World {
-    /// Builds and starts everything. `tokio` is given over: it keeps the certificate host going.
+    /// Builds and starts everything. `tokio` is given over: it keeps the certificate host going. The phones write what
+    /// they see on `board`.
     ///
     /// # Errors
     ///
     /// What could not be bound, made or started, by name.
-    pub fn start(tokio: tokio::runtime::Runtime) -> anyhow::Result<World> {
+    pub fn start(tokio: tokio::runtime::Runtime, board: Board) -> anyhow::Result<World> {
         let at = clock::now().utc;
         let authority = StiAuthority::new("Ringward demo STI", at)?;
         let carrier = authority.provider("Demo Carrier SHAKEN 709J", "709J", at)?;
@@ -94,7 +95,7 @@ impl World {
             host.serve(&web, pages)?;
         }
 
-        let board = Arc::new(Board::default());
+        let board = Arc::new(board);
         let phones = phones(&board)?;
         let folder = Folder::new()?;
         let config = config(

@@ -56,6 +56,11 @@ impl Servers {
         self.live.len()
     }
 
+    #[cfg(test)]
+    pub(super) fn index_entries(&self) -> usize {
+        self.by_key.len() + self.by_merged.len() + self.by_dialog.len()
+    }
+
     fn is_full_for(&self, is_in_dialog: bool) -> bool {
         let reserved = match is_in_dialog {
             true => 0,

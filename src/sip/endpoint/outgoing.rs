@@ -53,6 +53,11 @@ impl Clients {
     pub(super) fn len(&self) -> usize {
         self.live.len()
     }
+
+    #[cfg(test)]
+    pub(super) fn index_entries(&self) -> usize {
+        self.by_key.len()
+    }
 }
 
 impl Endpoint {

@@ -82,7 +82,10 @@ impl Dialog {
     ///
     /// No To tag in the response, or more than 32 Record-Routes.
     pub fn as_client(invite: &Request, response: &Message, contact: &str) -> Result<Dialog, ParseError> {
-        let local = response.from_text().into_owned();
+        // What we sent, not what the peer made of it.
+        let local = invite
+            .header_value("From")
+            .map_or_else(|| response.from_text().into_owned(), str::to_string);
         let remote = response.to_text().into_owned();
         let remote_tag = tag_of(&remote)
             .ok_or_else(|| ParseError::silent("To", 0, "a tag"))?

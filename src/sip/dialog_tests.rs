@@ -50,12 +50,18 @@ fn the_called_side_answers_by_the_record_route_in_its_order() {
     let mut dialog = Dialog::as_server(&invite(&format!("{routes}{CONTACT}")), "ours", OURS).unwrap();
     let bye = dialog.request(Method::Bye);
     assert_eq!(bye.uri, "sip:a@192.0.2.1:5070");
-    assert_eq!(values(&bye, "Route"), ["<sip:192.0.2.2;lr>", "<sip:p1.example;lr>", "<sip:p0.example;lr>"]);
+    assert_eq!(
+        values(&bye, "Route"),
+        ["<sip:192.0.2.2;lr>", "<sip:p1.example;lr>", "<sip:p0.example;lr>"]
+    );
     assert_eq!(values(&bye, "From"), ["<sip:us@h>;tag=ours"]);
     assert_eq!(values(&bye, "To"), ["\"A\" <sip:a@h>;tag=peer"]);
     assert_eq!(values(&bye, "CSeq"), ["1 BYE"]);
     assert_eq!(values(&bye, "Contact"), [""; 0]);
-    assert_eq!(dialog.next_hop(), Some((Transport::Udp, "192.0.2.2:5060".parse().unwrap())));
+    assert_eq!(
+        dialog.next_hop(),
+        Some((Transport::Udp, "192.0.2.2:5060".parse().unwrap()))
+    );
     let update = dialog.request(Method::Update);
     assert_eq!(values(&update, "CSeq"), ["2 UPDATE"]);
     assert_eq!(values(&update, "Contact"), [OURS]);
@@ -63,17 +69,30 @@ fn the_called_side_answers_by_the_record_route_in_its_order() {
 
 #[test]
 fn the_calling_side_reverses_the_record_route() {
-    let extra = "Record-Route: <sip:p2.example;lr>, <sip:192.0.2.3;lr;transport=tcp>\nContact: <sip:b@192.0.2.30>\n";
+    let extra =
+        "Record-Route: <sip:p2.example;lr>, <sip:192.0.2.3;lr;transport=tcp>\nContact: <sip:b@192.0.2.30>\n";
     let answer = response(200, "INVITE", ";tag=peer", extra);
     let mut dialog = Dialog::as_client(&sent_invite(), &answer, OURS).unwrap();
     assert!(dialog.is_confirmed());
-    assert_eq!((dialog.sip_call_id(), dialog.local_tag(), dialog.remote_tag()), ("c", "ours", "peer"));
+    assert_eq!(
+        (dialog.sip_call_id(), dialog.local_tag(), dialog.remote_tag()),
+        ("c", "ours", "peer")
+    );
     let info = dialog.request(Method::Info);
-    assert_eq!(values(&info, "Route"), ["<sip:192.0.2.3;lr;transport=tcp>", "<sip:p2.example;lr>"]);
+    assert_eq!(
+        values(&info, "Route"),
+        ["<sip:192.0.2.3;lr;transport=tcp>", "<sip:p2.example;lr>"]
+    );
     assert_eq!(values(&info, "CSeq"), ["6 INFO"]);
-    assert_eq!(dialog.next_hop(), Some((Transport::Tcp, "192.0.2.3:5060".parse().unwrap())));
+    assert_eq!(
+        dialog.next_hop(),
+        Some((Transport::Tcp, "192.0.2.3:5060".parse().unwrap()))
+    );
     let ack = dialog.ack(5);
-    assert_eq!((values(&ack, "CSeq"), values(&ack, "Route").len()), (vec!["5 ACK"], 2));
+    assert_eq!(
+        (values(&ack, "CSeq"), values(&ack, "Route").len()),
+        (vec!["5 ACK"], 2)
+    );
     assert_eq!(dialog.local_cseq(), 6, "an ACK does not count");
 }
 
@@ -83,7 +102,10 @@ fn a_strict_router_gets_the_request_uri_and_the_target_goes_last() {
     let mut dialog = Dialog::as_server(&invite(&format!("{routes}{CONTACT}")), "ours", OURS).unwrap();
     let bye = dialog.request(Method::Bye);
     assert_eq!(bye.uri, "sip:strict.example");
-    assert_eq!(values(&bye, "Route"), ["<sip:p1.example;lr>", "<sip:a@192.0.2.1:5070>"]);
+    assert_eq!(
+        values(&bye, "Route"),
+        ["<sip:p1.example;lr>", "<sip:a@192.0.2.1:5070>"]
+    );
 }
 
 #[test]
@@ -100,23 +122,50 @@ fn requests_out_of_order_are_500_and_an_ack_is_not_counted() {
 #[test]
 fn a_re_invite_or_update_moves_the_remote_target_and_info_does_not() {
     let mut dialog = Dialog::as_server(&invite(CONTACT), "ours", OURS).unwrap();
-    dialog.on_request(&in_dialog("INFO", 11, "Contact: <sip:x@192.0.2.66>\n")).unwrap();
+    dialog
+        .on_request(&in_dialog("INFO", 11, "Contact: <sip:x@192.0.2.66>\n"))
+        .unwrap();
     assert_eq!(dialog.remote_target(), "sip:a@192.0.2.1:5070");
-    dialog.on_request(&in_dialog("INVITE", 12, "Contact: <sip:a@192.0.2.77>\n")).unwrap();
+    dialog
+        .on_request(&in_dialog("INVITE", 12, "Contact: <sip:a@192.0.2.77>\n"))
+        .unwrap();
     assert_eq!(dialog.remote_target(), "sip:a@192.0.2.77");
     dialog.on_request(&in_dialog("UPDATE", 13, "")).unwrap();
-    assert_eq!(dialog.next_hop(), Some((Transport::Udp, "192.0.2.77:5060".parse().unwrap())));
-    dialog.on_request(&in_dialog("UPDATE", 9, "Contact: <sip:late@192.0.2.88>\n")).unwrap_err();
-    assert_eq!(dialog.remote_target(), "sip:a@192.0.2.77", "a late request moves nothing");
+    assert_eq!(
+        dialog.next_hop(),
+        Some((Transport::Udp, "192.0.2.77:5060".parse().unwrap()))
+    );
+    dialog
+        .on_request(&in_dialog("UPDATE", 9, "Contact: <sip:late@192.0.2.88>\n"))
+        .unwrap_err();
+    assert_eq!(
+        dialog.remote_target(),
+        "sip:a@192.0.2.77",
+        "a late request moves nothing"
+    );
 }
 
 #[test]
 fn an_early_dialog_takes_its_final_routes_from_the_2xx() {
-    let early = response(183, "INVITE", ";tag=peer", "Record-Route: <sip:early.example;lr>\n");
+    let early = response(
+        183,
+        "INVITE",
+        ";tag=peer",
+        "Record-Route: <sip:early.example;lr>\n",
+    );
     let mut dialog = Dialog::as_client(&sent_invite(), &early, OURS).unwrap();
     assert!(!dialog.is_confirmed());
-    assert_eq!(dialog.remote_target(), "sip:b@192.0.2.20", "no Contact: the Request-URI of the INVITE");
-    dialog.on_response(&response(200, "INVITE", ";tag=fork", "Contact: <sip:other@192.0.2.66>\n"));
+    assert_eq!(
+        dialog.remote_target(),
+        "sip:b@192.0.2.20",
+        "no Contact: the Request-URI of the INVITE"
+    );
+    dialog.on_response(&response(
+        200,
+        "INVITE",
+        ";tag=fork",
+        "Contact: <sip:other@192.0.2.66>\n",
+    ));
     assert!(!dialog.is_confirmed(), "the 2xx of another fork");
     let extra = "Record-Route: <sip:final.example;lr>\nContact: <sip:b@192.0.2.30>\n";
     dialog.on_response(&response(200, "INVITE", ";tag=peer", extra));
@@ -125,7 +174,11 @@ fn an_early_dialog_takes_its_final_routes_from_the_2xx() {
     dialog.on_response(&response(200, "UPDATE", ";tag=peer", extra));
     let bye = dialog.request(Method::Bye);
     assert_eq!(bye.uri, "sip:b@192.0.2.31");
-    assert_eq!(values(&bye, "Route"), ["<sip:final.example;lr>"], "later responses leave the routes");
+    assert_eq!(
+        values(&bye, "Route"),
+        ["<sip:final.example;lr>"],
+        "later responses leave the routes"
+    );
 }
 
 #[test]
@@ -148,9 +201,25 @@ fn a_tel_contact_makes_a_dialog_that_uses_the_flow_of_the_peer() {
 
 #[test]
 fn no_contact_no_tag_and_too_many_routes_make_no_dialog() {
-    assert_eq!(Dialog::as_server(&invite(""), "ours", OURS).unwrap_err().status, Some(400));
+    assert_eq!(
+        Dialog::as_server(&invite(""), "ours", OURS).unwrap_err().status,
+        Some(400)
+    );
     let untagged = response(180, "INVITE", "", "");
-    assert_eq!(Dialog::as_client(&sent_invite(), &untagged, OURS).unwrap_err().header, "To");
-    let many = format!("{CONTACT}{}", "Record-Route: <sip:p;lr>\n".repeat(limits::ROUTES_MAX + 1));
-    assert_eq!(Dialog::as_server(&invite(&many), "ours", OURS).unwrap_err().header, "Record-Route");
+    assert_eq!(
+        Dialog::as_client(&sent_invite(), &untagged, OURS)
+            .unwrap_err()
+            .header,
+        "To"
+    );
+    let many = format!(
+        "{CONTACT}{}",
+        "Record-Route: <sip:p;lr>\n".repeat(limits::ROUTES_MAX + 1)
+    );
+    assert_eq!(
+        Dialog::as_server(&invite(&many), "ours", OURS)
+            .unwrap_err()
+            .header,
+        "Record-Route"
+    );
 }

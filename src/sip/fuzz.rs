@@ -89,7 +89,7 @@ fn check_stream(octets: &[u8]) {
     assert_eq!(frames(7), frames(octets.len().max(1)));
 }
 
-#[expect(
+#[allow(
     clippy::disallowed_methods,
     reason = "any instant will do as the start of a virtual clock"
 )]

@@ -47,7 +47,10 @@ fn an_ordinary_invite_gives_all_its_parts() {
     assert_eq!(message.cseq(), (314159, Method::Invite));
     assert_eq!(message.from().tag(), Some("f1"));
     assert_eq!(message.to().tag(), None);
-    assert_eq!(message.contact().map(|c| c.uri.as_str().to_string()).as_deref(), Some("sip:+14045550123@192.0.2.1"));
+    assert_eq!(
+        message.contact().map(|c| c.uri.as_str().to_string()).as_deref(),
+        Some("sip:+14045550123@192.0.2.1")
+    );
     assert_eq!(message.content_type().as_deref(), Some("application/sdp"));
     assert_eq!(message.body(), b"v=0\n");
     assert_eq!(message.octets(), invite(&[]));
@@ -60,22 +63,38 @@ fn without_content_length_the_body_runs_to_the_end_of_the_datagram() {
 
 #[test]
 fn a_content_length_larger_than_the_datagram_is_400() {
-    assert_eq!(refused(&[(LENGTH, "Content-Length: 5")]), ("Content-Length", Some(400)));
-    assert_eq!(refused(&[(LENGTH, "l: 99999999999999999999999")]), ("Content-Length", Some(400)));
+    assert_eq!(
+        refused(&[(LENGTH, "Content-Length: 5")]),
+        ("Content-Length", Some(400))
+    );
+    assert_eq!(
+        refused(&[(LENGTH, "l: 99999999999999999999999")]),
+        ("Content-Length", Some(400))
+    );
 }
 
 #[test]
 fn a_content_length_that_is_no_number_is_400() {
     for value in ["-1", "4x", "", "+4", "4 4", "4, 4", "0x4"] {
         let line = format!("Content-Length: {value}");
-        assert_eq!(refused(&[(LENGTH, &line)]), ("Content-Length", Some(400)), "{value}");
+        assert_eq!(
+            refused(&[(LENGTH, &line)]),
+            ("Content-Length", Some(400)),
+            "{value}"
+        );
     }
 }
 
 #[test]
 fn conflicting_content_lengths_are_400_and_equal_ones_are_not() {
-    assert_eq!(refused(&[(LENGTH, "Content-Length: 4\r\nl: 3")]), ("Content-Length", Some(400)));
-    assert_eq!(accepted(&[(LENGTH, "Content-Length: 4\r\nl: 0004")]).body(), b"v=0\n");
+    assert_eq!(
+        refused(&[(LENGTH, "Content-Length: 4\r\nl: 3")]),
+        ("Content-Length", Some(400))
+    );
+    assert_eq!(
+        accepted(&[(LENGTH, "Content-Length: 4\r\nl: 0004")]).body(),
+        b"v=0\n"
+    );
 }
 
 #[test]
@@ -87,13 +106,22 @@ fn octets_after_the_body_are_trimmed() {
 
 #[test]
 fn a_folded_header_is_one_value_and_the_octets_stay() {
-    let message = accepted(&[("Max-Forwards: 70", "Subject: one \r\n \t two\r\n\tthree\r\nMax-Forwards: 70")]);
+    let message = accepted(&[(
+        "Max-Forwards: 70",
+        "Subject: one \r\n \t two\r\n\tthree\r\nMax-Forwards: 70",
+    )]);
     assert_eq!(message.header("subject").as_deref(), Some("one two three"));
     assert!(String::from_utf8_lossy(message.octets()).contains("one \r\n \t two\r\n\tthree"));
-    let folded = accepted(&[("Call-ID: ", "Call-ID:\r\n  "), ("CSeq: 314159 ", "CSeq: 314159\r\n ")]);
+    let folded = accepted(&[
+        ("Call-ID: ", "Call-ID:\r\n  "),
+        ("CSeq: 314159 ", "CSeq: 314159\r\n "),
+    ]);
     assert_eq!(folded.call_id(), "a84b4c76e66710@192.0.2.1");
     assert_eq!(folded.cseq().0, 314159);
-    let identity = accepted(&[("Max-Forwards", "Identity: eyJ.eyJ.sig\r\n ;info=<https://c.example/a>\r\n ;alg=ES256\r\nMax-Forwards")]);
+    let identity = accepted(&[(
+        "Max-Forwards",
+        "Identity: eyJ.eyJ.sig\r\n ;info=<https://c.example/a>\r\n ;alg=ES256\r\nMax-Forwards",
+    )]);
     assert_eq!(
         identity.header("Identity").as_deref(),
         Some("eyJ.eyJ.sig ;info=<https://c.example/a> ;alg=ES256")
@@ -108,9 +136,18 @@ fn white_space_before_the_colon_is_allowed() {
 
 #[test]
 fn a_header_line_without_colon_is_400() {
-    assert_eq!(refused(&[("Max-Forwards: 70", "Nonsense here")]), ("header", Some(400)));
-    assert_eq!(refused(&[("Max-Forwards: 70", ": no name")]), ("header", Some(400)));
-    assert_eq!(refused(&[("Max-Forwards: 70", "Bad{name: x")]), ("header", Some(400)));
+    assert_eq!(
+        refused(&[("Max-Forwards: 70", "Nonsense here")]),
+        ("header", Some(400))
+    );
+    assert_eq!(
+        refused(&[("Max-Forwards: 70", ": no name")]),
+        ("header", Some(400))
+    );
+    assert_eq!(
+        refused(&[("Max-Forwards: 70", "Bad{name: x")]),
+        ("header", Some(400))
+    );
 }
 
 #[test]
@@ -135,7 +172,10 @@ fn invalid_utf8_in_a_display_name_leaves_the_tag_readable() {
 
 #[test]
 fn a_tel_request_uri_is_accepted() {
-    let message = accepted(&[("sip:+12125550100@gw.example.com", "tel:+1-212-555-0100;phone-context=x")]);
+    let message = accepted(&[(
+        "sip:+12125550100@gw.example.com",
+        "tel:+1-212-555-0100;phone-context=x",
+    )]);
     let uri = Uri::parse(message.request_uri().unwrap()).unwrap();
     assert_eq!(uri.user().as_deref(), Some("+1-212-555-0100"));
 }
@@ -143,10 +183,16 @@ fn a_tel_request_uri_is_accepted() {
 #[test]
 fn a_tel_from_and_to_are_accepted() {
     let message = accepted(&[
-        ("\"Alice\" <sip:+14045550123@example.com>", "<tel:+14045550123;verstat=Passed>"),
+        (
+            "\"Alice\" <sip:+14045550123@example.com>",
+            "<tel:+14045550123;verstat=Passed>",
+        ),
         ("<sip:+12125550100@gw.example.com>", "tel:+12125550100"),
     ]);
-    assert_eq!(message.from().uri.user_param("verstat").as_deref(), Some("Passed"));
+    assert_eq!(
+        message.from().uri.user_param("verstat").as_deref(),
+        Some("Passed")
+    );
     assert_eq!(message.to().uri.user().as_deref(), Some("+12125550100"));
 }
 
@@ -170,14 +216,23 @@ fn user_parameters_in_the_request_uri_are_accepted() {
 
 #[test]
 fn an_unknown_method_reaches_the_owner() {
-    let message = accepted(&[("INVITE sip", "NEWMETHOD sip"), ("314159 INVITE", "314159 NEWMETHOD")]);
+    let message = accepted(&[
+        ("INVITE sip", "NEWMETHOD sip"),
+        ("314159 INVITE", "314159 NEWMETHOD"),
+    ]);
     assert_eq!(message.method(), Method::Other("NEWMETHOD".into()));
 }
 
 #[test]
 fn another_version_is_505() {
-    assert_eq!(refused(&[("SIP/2.0\r\nVia", "SIP/7.0\r\nVia")]), ("start line", Some(505)));
-    assert_eq!(accepted(&[("SIP/2.0\r\nVia", "sip/2.0\r\nVia")]).method(), Method::Invite);
+    assert_eq!(
+        refused(&[("SIP/2.0\r\nVia", "SIP/7.0\r\nVia")]),
+        ("start line", Some(505))
+    );
+    assert_eq!(
+        accepted(&[("SIP/2.0\r\nVia", "sip/2.0\r\nVia")]).method(),
+        Method::Invite
+    );
 }
 
 #[test]
@@ -188,7 +243,12 @@ fn crlfs_before_the_start_line_are_skipped() {
 
 #[test]
 fn bare_line_feeds_and_carriage_returns_are_refused() {
-    for (from, to) in [("70\r\n", "70\n"), ("70\r\n", "7\r0\r\n"), ("\"Alice\"", "\"Al\nice\""), ("\"Alice\"", "\"Al\\\rice\"")] {
+    for (from, to) in [
+        ("70\r\n", "70\n"),
+        ("70\r\n", "7\r0\r\n"),
+        ("\"Alice\"", "\"Al\nice\""),
+        ("\"Alice\"", "\"Al\\\rice\""),
+    ] {
         assert_eq!(refused(&[(from, to)]).1, Some(400), "{to:?}");
     }
     let lines = String::from_utf8(invite(&[])).unwrap().replace("\r\n", "\n");
@@ -198,25 +258,49 @@ fn bare_line_feeds_and_carriage_returns_are_refused() {
 #[test]
 fn nul_and_other_control_characters_are_refused_outside_quoted_pairs() {
     for c in ['\0', '\u{1}', '\u{8}', '\u{b}', '\u{7f}'] {
-        assert_eq!(refused(&[("Max-Forwards: 70", &format!("Subject: a{c}b\r\nMax-Forwards: 70"))]), ("header", Some(400)));
+        assert_eq!(
+            refused(&[("Max-Forwards: 70", &format!("Subject: a{c}b\r\nMax-Forwards: 70"))]),
+            ("header", Some(400))
+        );
         let message = accepted(&[("\"Alice\"", &format!("\"Al\\{c}ice\""))]);
-        assert_eq!(message.from().display.as_deref(), Some("Alice"), "nobody is shown a control character");
+        assert_eq!(
+            message.from().display.as_deref(),
+            Some("Alice"),
+            "nobody is shown a control character"
+        );
     }
 }
 
 #[test]
 fn a_cseq_over_31_bits_or_of_another_method_is_400() {
-    for cseq in ["2147483648 INVITE", "4294967296 INVITE", "99999999999999999999 INVITE", "x INVITE", "1INVITE", "1", "", "-1 INVITE", "1 BYE", "1 INVITE x"] {
+    for cseq in [
+        "2147483648 INVITE",
+        "4294967296 INVITE",
+        "99999999999999999999 INVITE",
+        "x INVITE",
+        "1INVITE",
+        "1",
+        "",
+        "-1 INVITE",
+        "1 BYE",
+        "1 INVITE x",
+    ] {
         assert_eq!(refused(&[("314159 INVITE", cseq)]), ("CSeq", Some(400)), "{cseq}");
     }
-    assert_eq!(accepted(&[("314159 INVITE", "2147483647   INVITE")]).cseq().0, 2147483647);
+    assert_eq!(
+        accepted(&[("314159 INVITE", "2147483647   INVITE")]).cseq().0,
+        2147483647
+    );
 }
 
 #[test]
 fn each_missing_mandatory_header_is_400_by_its_name() {
     for name in ["Via", "From", "To", "Call-ID", "CSeq"] {
         let text = String::from_utf8(invite(&[])).unwrap();
-        let kept: Vec<&str> = text.split("\r\n").filter(|line| !line.starts_with(&format!("{name}:"))).collect();
+        let kept: Vec<&str> = text
+            .split("\r\n")
+            .filter(|line| !line.starts_with(&format!("{name}:")))
+            .collect();
         let error = Message::parse(kept.join("\r\n").as_bytes()).unwrap_err();
         assert_eq!((error.header, error.status), (name, Some(400)));
     }
@@ -231,7 +315,10 @@ fn a_header_that_may_stand_once_is_400_the_second_time() {
         ("CSeq: 1 INVITE", "CSeq"),
         ("Max-Forwards: 1", "Max-Forwards"),
     ] {
-        assert_eq!(refused(&[(LENGTH, &format!("{line}\r\n{LENGTH}"))]), (name, Some(400)));
+        assert_eq!(
+            refused(&[(LENGTH, &format!("{line}\r\n{LENGTH}"))]),
+            (name, Some(400))
+        );
     }
 }
 
@@ -246,26 +333,41 @@ fn compact_names_in_any_letter_case_are_the_same_headers() {
         ("Contact:", "m:"),
         ("Content-Type:", "C:"),
         (LENGTH, "L: 4"),
-        ("Max-Forwards", "y: tok1;info=<u>, tok2;info=<v>\r\nIDENTITY: tok3;info=<w>\r\nMax-Forwards"),
+        (
+            "Max-Forwards",
+            "y: tok1;info=<u>, tok2;info=<v>\r\nIDENTITY: tok3;info=<w>\r\nMax-Forwards",
+        ),
     ]);
     assert_eq!(message.header_lines("Identity").len(), 2);
-    assert_eq!(message.header_values("identity"), ["tok1;info=<u>", "tok2;info=<v>", "tok3;info=<w>"]);
+    assert_eq!(
+        message.header_values("identity"),
+        ["tok1;info=<u>", "tok2;info=<v>", "tok3;info=<w>"]
+    );
     assert_eq!(message.header("v").as_deref(), message.header("Via").as_deref());
-    assert_eq!(message.contact().map(|c| c.uri.as_str().to_string()).as_deref(), Some("sip:+14045550123@192.0.2.1"));
+    assert_eq!(
+        message.contact().map(|c| c.uri.as_str().to_string()).as_deref(),
+        Some("sip:+14045550123@192.0.2.1")
+    );
 }
 
 #[test]
 fn a_quoted_display_name_may_hold_escaped_quotes_commas_and_brackets() {
     let message = accepted(&[("\"Alice\"", r#""Al \"the, <sip:x@y>;tag=no\" \\ice""#)]);
     let from = message.from();
-    assert_eq!(from.display.as_deref(), Some(r#"Al "the, <sip:x@y>;tag=no" \ice"#));
+    assert_eq!(
+        from.display.as_deref(),
+        Some(r#"Al "the, <sip:x@y>;tag=no" \ice"#)
+    );
     assert_eq!(from.tag(), Some("f1"));
 }
 
 #[test]
 fn an_open_quote_or_bracket_in_to_is_400() {
     assert_eq!(refused(&[("To: <", "To: \"Mr <")]), ("To", Some(400)));
-    assert_eq!(refused(&[("gw.example.com>\r\nCall", "gw.example.com\r\nCall")]), ("To", Some(400)));
+    assert_eq!(
+        refused(&[("gw.example.com>\r\nCall", "gw.example.com\r\nCall")]),
+        ("To", Some(400))
+    );
 }
 
 #[test]
@@ -287,10 +389,16 @@ fn limits_have_their_answers() {
     let too_large = [invite(&[]), vec![b'x'; limits::MESSAGE_OCTETS_MAX]].concat();
     assert_eq!(Message::parse(&too_large).unwrap_err().status, Some(513));
     let uri = format!("sip:{}@h", long(limits::START_LINE_OCTETS_MAX));
-    assert_eq!(refused(&[("sip:+12125550100@gw.example.com", &uri)]), ("start line", Some(414)));
+    assert_eq!(
+        refused(&[("sip:+12125550100@gw.example.com", &uri)]),
+        ("start line", Some(414))
+    );
     let line = format!("Subject: {}\r\n{LENGTH}", long(limits::HEADER_OCTETS_MAX));
     assert_eq!(refused(&[(LENGTH, &line)]), ("header", Some(400)));
-    let folds = format!("Subject: {}\r\n{LENGTH}", format!("{}\r\n ", long(1000)).repeat(20));
+    let folds = format!(
+        "Subject: {}\r\n{LENGTH}",
+        format!("{}\r\n ", long(1000)).repeat(20)
+    );
     assert_eq!(refused(&[(LENGTH, &folds)]), ("header", Some(400)));
     let many = format!("{}{LENGTH}", "X: y\r\n".repeat(limits::HEADERS_MAX));
     assert_eq!(refused(&[(LENGTH, &many)]), ("message", Some(400)));
@@ -309,11 +417,23 @@ fn a_message_without_its_empty_line_is_400() {
 
 #[test]
 fn what_is_not_sip_gets_no_answer() {
-    for text in ["", "hello", "GET / HTTP/1.1\r\n\r\n", "\0\0\0\0", "INVITE sip:x@y\r\n\r\n"] {
+    for text in [
+        "",
+        "hello",
+        "GET / HTTP/1.1\r\n\r\n",
+        "\0\0\0\0",
+        "INVITE sip:x@y\r\n\r\n",
+    ] {
         let status = Message::parse(text.as_bytes()).unwrap_err().status;
-        assert!(status.is_none() || text.is_empty() || !text.contains("\r\n"), "{text}");
+        assert!(
+            status.is_none() || text.is_empty() || !text.contains("\r\n"),
+            "{text}"
+        );
     }
-    assert_eq!(Message::parse(b"GET / HTTP/1.1\r\n\r\n").unwrap_err().status, None);
+    assert_eq!(
+        Message::parse(b"GET / HTTP/1.1\r\n\r\n").unwrap_err().status,
+        None
+    );
 }
 
 #[test]
@@ -321,7 +441,10 @@ fn a_broken_response_gets_no_answer() {
     let good = "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nFrom: <sip:a@h>;tag=1\r\n\
                 To: <sip:b@h>;tag=2\r\nCall-ID: c\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n";
     let message = Message::parse(good.as_bytes()).unwrap();
-    assert_eq!((message.status(), message.reason_phrase()), (Some(200), Some("OK")));
+    assert_eq!(
+        (message.status(), message.reason_phrase()),
+        (Some(200), Some("OK"))
+    );
     assert_eq!(message.method(), Method::Invite);
     for (from, to) in [
         ("200 OK", "99 OK"),
@@ -342,6 +465,9 @@ fn a_broken_response_gets_no_answer() {
 #[test]
 fn debug_output_shows_no_number() {
     let message = accepted(&[]);
-    assert_eq!(format!("{message:?}"), format!("Message(INVITE, {} octets)", message.octets().len()));
+    assert_eq!(
+        format!("{message:?}"),
+        format!("Message(INVITE, {} octets)", message.octets().len())
+    );
     assert!(!format!("{:?}", message.from()).contains("4045550"));
 }

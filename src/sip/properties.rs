@@ -14,7 +14,10 @@ fn token() -> impl Strategy<Value = String> {
 }
 
 fn uri() -> impl Strategy<Value = String> {
-    let host = prop_oneof!["[a-z0-9]{1,8}(\\.[a-z]{1,5}){0,2}", Just("[2001:db8::1]".to_string())];
+    let host = prop_oneof![
+        "[a-z0-9]{1,8}(\\.[a-z]{1,5}){0,2}",
+        Just("[2001:db8::1]".to_string())
+    ];
     let params = proptest::collection::vec("[a-z]{1,5}(=[a-z0-9]{1,4})?", 0..3);
     let sip = ("[A-Za-z0-9+;=-]{0,10}", host, 1u16.., params).prop_map(|(user, host, port, params)| {
         let at = if user.is_empty() { "" } else { "@" };

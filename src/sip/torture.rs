@@ -4,10 +4,19 @@ use super::*;
 
 /// Every message below, as octets.
 pub(super) fn samples() -> Vec<Vec<u8>> {
-    [SHORT_TORTUROUS, INT_METHOD, ESCAPED_NULLS, BAD_VIA, NO_BRANCH, RESPONSE, OTHER_SCHEME, UNKNOWN_TO]
-        .iter()
-        .map(|text| octets(text))
-        .collect()
+    [
+        SHORT_TORTUROUS,
+        INT_METHOD,
+        ESCAPED_NULLS,
+        BAD_VIA,
+        NO_BRANCH,
+        RESPONSE,
+        OTHER_SCHEME,
+        UNKNOWN_TO,
+    ]
+    .iter()
+    .map(|text| octets(text))
+    .collect()
 }
 
 /// Line ends become CRLF; `\#XX` becomes that octet.
@@ -84,7 +93,10 @@ fn rfc_4475_3_1_1_1_a_short_tortuous_invite() {
     assert_eq!(message.header_values("Via").len(), 3);
     let contact = message.contact().unwrap();
     assert_eq!(contact.display.as_deref(), Some("Quoted string \"\""));
-    assert_eq!((contact.param("newparam"), contact.param("q")), (Some("newvalue"), Some("0.33")));
+    assert_eq!(
+        (contact.param("newparam"), contact.param("q")),
+        (Some("newvalue"), Some("0.33"))
+    );
     assert_eq!(message.body().len(), 150);
 }
 
@@ -104,12 +116,21 @@ Content-Length: 0
 #[test]
 fn rfc_4475_3_1_1_2_wide_range_of_valid_characters() {
     let message = parse(INT_METHOD);
-    assert_eq!(message.method().as_str(), "!interesting-Method0123456789_*+`.%indeed'~");
+    assert_eq!(
+        message.method().as_str(),
+        "!interesting-Method0123456789_*+`.%indeed'~"
+    );
     assert_eq!(message.call_id(), "intmeth.word%ZK-!.*_+'@word`~)(><:\\/\"][?}{");
-    assert_eq!(message.from().display.as_deref(), Some("token1~` token2'+_ token3*%!.-"));
+    assert_eq!(
+        message.from().display.as_deref(),
+        Some("token1~` token2'+_ token3*%!.-")
+    );
     assert_eq!(message.from().tag(), Some("_token~1'+`*%!-."));
     assert_eq!(message.to().display.as_deref(), Some("BEL: NUL: DEL:"));
-    assert_eq!(message.header("extensionHeader-!.%*+_`'~").as_deref(), Some("\u{feff}大停電"));
+    assert_eq!(
+        message.header("extensionHeader-!.%*+_`'~").as_deref(),
+        Some("\u{feff}大停電")
+    );
 }
 
 /// RFC 4475 §3.1.1.3 and 3.1.1.4 (esc01, escnull), shortened.
@@ -259,20 +280,50 @@ Content-Length: 0
     parse(good);
     let cases = [
         ("scalar02: CSeq", "CSeq: 8 ", "CSeq: 36893488147419103232 ", 400),
-        ("scalar02: Max-Forwards", "Max-Forwards: 70", "Max-Forwards: 300", 400),
-        ("quotbal", "To: sip:j.user@example.com", "To: \"Mr. J. User <sip:j.user@example.com>", 400),
-        ("ltgtruri", "sip:user@example.com SIP", "<sip:user@example.com> SIP", 400),
-        ("lwsruri", "sip:user@example.com SIP", "sip:user@example.com; lr SIP", 400),
+        (
+            "scalar02: Max-Forwards",
+            "Max-Forwards: 70",
+            "Max-Forwards: 300",
+            400,
+        ),
+        (
+            "quotbal",
+            "To: sip:j.user@example.com",
+            "To: \"Mr. J. User <sip:j.user@example.com>",
+            400,
+        ),
+        (
+            "ltgtruri",
+            "sip:user@example.com SIP",
+            "<sip:user@example.com> SIP",
+            400,
+        ),
+        (
+            "lwsruri",
+            "sip:user@example.com SIP",
+            "sip:user@example.com; lr SIP",
+            400,
+        ),
         ("lwsstart", "OPTIONS sip", "OPTIONS  sip", 400),
         ("trws", "SIP/2.0\nTo", "SIP/2.0  \nTo", 400),
-        ("badaspec", "To: sip:j.user@example.com", "To: \"Watson, Thomas\" < sip:t.watson@example.org >", 400),
+        (
+            "badaspec",
+            "To: sip:j.user@example.com",
+            "To: \"Watson, Thomas\" < sip:t.watson@example.org >",
+            400,
+        ),
         ("badvers", "SIP/2.0\nTo", "SIP/7.0\nTo", 505),
         ("mismatch01", "8 OPTIONS", "8 INVITE", 400),
         ("mismatch02", "OPTIONS sip", "NEWMETHOD sip", 400),
         ("insuf", "Call-ID: c\n", "", 400),
         ("ncl", "Content-Length: 0", "Content-Length: -999", 400),
         ("clerr", "Content-Length: 0", "Content-Length: 9999", 400),
-        ("mcl01", "Content-Length: 0", "Content-Length: 0\nContent-Length: 1", 400),
+        (
+            "mcl01",
+            "Content-Length: 0",
+            "Content-Length: 0\nContent-Length: 1",
+            400,
+        ),
         ("multi01", "Call-ID: c", "Call-ID: c\nCall-ID: d", 400),
     ];
     for (name, from, to, status) in cases {

@@ -13,13 +13,15 @@ use crate::sip::transaction::server_other::OtherServer;
 use crate::sip::transaction::timers::Owner;
 use crate::sip::transaction::{Slot, Step, Timer};
 use crate::sip::via::{self, Via};
-use crate::sip::{Flow, Transport, limits, print};
+use crate::sip::{Flow, Transport, print};
 use crate::time::Now;
 
 /// The server transactions and what finds them.
-#[derive(Default)]
 pub(super) struct Servers {
     live: HashMap<u64, Server>,
+    /// How many may live, and how many of these only in-dialog requests may take.
+    capacity: usize,
+    reserved: usize,
     /// By branch, sent-by and method.
     by_key: HashMap<Box<str>, u64>,
     /// By what a merged request has in common.
@@ -52,6 +54,17 @@ enum Machine {
 }
 
 impl Servers {
+    pub(super) fn new(capacity: usize, reserved: usize) -> Servers {
+        Servers {
+            live: HashMap::new(),
+            capacity,
+            reserved,
+            by_key: HashMap::new(),
+            by_merged: HashMap::new(),
+            by_dialog: HashMap::new(),
+        }
+    }
+
     pub(super) fn len(&self) -> usize {
         self.live.len()
     }
@@ -64,9 +77,9 @@ impl Servers {
     fn is_full_for(&self, is_in_dialog: bool) -> bool {
         let reserved = match is_in_dialog {
             true => 0,
-            false => limits::SERVER_TRANSACTIONS_RESERVED,
+            false => self.reserved,
         };
-        self.live.len() >= limits::SERVER_TRANSACTIONS_MAX - reserved
+        self.live.len() >= self.capacity - reserved
     }
 }
 

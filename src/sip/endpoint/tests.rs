@@ -36,7 +36,13 @@ impl Bench {
 
     fn receive_on(&mut self, flow: Flow, text: &str) {
         let octets = text.replace('\n', "\r\n").into_bytes();
-        self.endpoint.handle(EndpointInput::Received { flow, octets: &octets }, self.now);
+        self.endpoint.handle(
+            EndpointInput::Received {
+                flow,
+                octets: &octets,
+            },
+            self.now,
+        );
         self.drain();
     }
 
@@ -44,7 +50,8 @@ impl Bench {
         loop {
             match self.endpoint.poll_output() {
                 EndpointOutput::Transmit { flow, octets } => {
-                    self.sent.push((self.now.instant - self.start.instant, flow, octets));
+                    self.sent
+                        .push((self.now.instant - self.start.instant, flow, octets));
                 }
                 EndpointOutput::Event(event) => self.events.push(event),
                 EndpointOutput::Timeout(next) => return next,
@@ -80,7 +87,9 @@ impl Bench {
 
     fn take_messages(&mut self) -> Vec<Message> {
         let sent = std::mem::take(&mut self.sent);
-        sent.iter().map(|(_, _, octets)| Message::parse(octets).unwrap()).collect()
+        sent.iter()
+            .map(|(_, _, octets)| Message::parse(octets).unwrap())
+            .collect()
     }
 
     /// The events since the last call, in one word each.
@@ -155,7 +164,8 @@ impl Bench {
             .header("To", format!("<sip:b@h>;tag={to_tag}"))
             .header("Call-ID", "c-out")
             .header("CSeq", "5 ACK");
-        self.endpoint.acknowledge(txn, ack, flow(Transport::Udp), "192.0.2.9:5060", self.now);
+        self.endpoint
+            .acknowledge(txn, ack, flow(Transport::Udp), "192.0.2.9:5060", self.now);
         self.drain();
     }
 
@@ -187,7 +197,13 @@ fn request_text(method: &str, branch: &str, cseq: u32, to_tag: &str, extra: &str
 }
 
 fn invite(branch: &str) -> String {
-    request_text("INVITE", branch, 10, "", "Record-Route: <sip:192.0.2.1:5062;lr>\n")
+    request_text(
+        "INVITE",
+        branch,
+        10,
+        "",
+        "Record-Route: <sip:192.0.2.1:5062;lr>\n",
+    )
 }
 
 fn answer_text(request: &Message, status: u16, to_tag: &str) -> String {
@@ -250,9 +266,16 @@ fn a_call_that_is_answered_acknowledged_and_ended_leaves_nothing() {
     bench.wait(5.0);
     bench.receive(&request_text("BYE", "z9hG4bKbye", 11, ";tag=ours", ""));
     assert_eq!(bench.take_events(), ["ack 1", "request 2 BYE"]);
-    let bye = Message::parse(request_text("BYE", "z9hG4bKbye", 11, ";tag=ours", "").replace('\n', "\r\n").as_bytes());
+    let bye = Message::parse(
+        request_text("BYE", "z9hG4bKbye", 11, ";tag=ours", "")
+            .replace('\n', "\r\n")
+            .as_bytes(),
+    );
     assert!(bench.respond(ServerTxn(2), &bye.unwrap(), 200));
-    assert_eq!(bench.take_sent(), ["0 SIP/2.0 180 X", "3000 SIP/2.0 200 X", "8200 SIP/2.0 200 X"]);
+    assert_eq!(
+        bench.take_sent(),
+        ["0 SIP/2.0 180 X", "3000 SIP/2.0 200 X", "8200 SIP/2.0 200 X"]
+    );
     bench.wait(64.0);
     assert_eq!(bench.take_events(), [""; 0]);
     bench.assert_nothing_left();
@@ -264,8 +287,14 @@ fn a_2xx_is_repeated_from_t1_to_t2_until_64_t1_and_then_the_ack_is_missing() {
     let (txn, request) = bench.invited();
     bench.respond(txn, &request, 200);
     bench.wait(40.0);
-    let at: Vec<String> = bench.take_sent().iter().map(|line| line.split(' ').next().unwrap().to_string()).collect();
-    let expected = ["0", "500", "1500", "3500", "7500", "11500", "15500", "19500", "23500", "27500", "31500"];
+    let at: Vec<String> = bench
+        .take_sent()
+        .iter()
+        .map(|line| line.split(' ').next().unwrap().to_string())
+        .collect();
+    let expected = [
+        "0", "500", "1500", "3500", "7500", "11500", "15500", "19500", "23500", "27500", "31500",
+    ];
     assert_eq!(at, expected);
     assert_eq!(bench.take_events(), ["ack missing 1"]);
     bench.assert_nothing_left();
@@ -308,7 +337,10 @@ fn a_refusal_is_repeated_until_its_ack_which_is_not_shown() {
     let (txn, request) = bench.invited();
     bench.respond(txn, &request, 486);
     bench.wait(1.6);
-    assert_eq!(bench.take_sent(), ["0 SIP/2.0 486 X", "500 SIP/2.0 486 X", "1500 SIP/2.0 486 X"]);
+    assert_eq!(
+        bench.take_sent(),
+        ["0 SIP/2.0 486 X", "500 SIP/2.0 486 X", "1500 SIP/2.0 486 X"]
+    );
     bench.receive(&request_text("ACK", "z9hG4bK1", 10, ";tag=ours", ""));
     bench.receive(&invite("z9hG4bK1"));
     bench.wait(4.9);
@@ -338,7 +370,10 @@ fn on_tcp_a_refusal_is_sent_once_and_its_ack_ends_it() {
     bench.respond(txn, &request, 486);
     bench.wait(10.0);
     assert_eq!(bench.take_sent(), ["0 SIP/2.0 100 Trying", "0 SIP/2.0 486 X"]);
-    bench.receive_on(flow(Transport::Tcp), &request_text("ACK", "z9hG4bK1", 10, ";tag=ours", ""));
+    bench.receive_on(
+        flow(Transport::Tcp),
+        &request_text("ACK", "z9hG4bK1", 10, ";tag=ours", ""),
+    );
     bench.assert_nothing_left();
 }
 
@@ -346,10 +381,18 @@ fn on_tcp_a_refusal_is_sent_once_and_its_ack_ends_it() {
 fn an_untagged_answer_gets_one_tag_for_the_whole_transaction() {
     let mut bench = Bench::new();
     let (txn, request) = bench.invited();
-    bench.endpoint.respond(txn, Response::new(&request, 180, "Ringing"), bench.now);
-    bench.endpoint.respond(txn, Response::new(&request, 200, "OK"), bench.now);
+    bench
+        .endpoint
+        .respond(txn, Response::new(&request, 180, "Ringing"), bench.now);
+    bench
+        .endpoint
+        .respond(txn, Response::new(&request, 200, "OK"), bench.now);
     bench.drain();
-    let tags: Vec<Option<String>> = bench.take_messages().iter().map(|m| m.to().tag().map(str::to_string)).collect();
+    let tags: Vec<Option<String>> = bench
+        .take_messages()
+        .iter()
+        .map(|m| m.to().tag().map(str::to_string))
+        .collect();
     assert!(tags[0].is_some() && tags[0] == tags[1], "{tags:?}");
 }
 
@@ -367,7 +410,12 @@ fn a_cancel_is_answered_200_and_its_repetition_too_even_after_the_invite_has_end
     bench.receive(&cancel);
     assert_eq!(
         bench.take_sent(),
-        ["0 SIP/2.0 180 X", "0 SIP/2.0 200 OK", "0 SIP/2.0 487 X", "6000 SIP/2.0 200 OK"]
+        [
+            "0 SIP/2.0 180 X",
+            "0 SIP/2.0 200 OK",
+            "0 SIP/2.0 487 X",
+            "6000 SIP/2.0 200 OK"
+        ]
     );
     assert_eq!(bench.take_events(), [""; 0]);
     bench.wait(32.0);
@@ -415,7 +463,10 @@ fn on_tcp_a_repeated_cancel_is_200_again_and_cancels_once() {
     for _ in 0..2 {
         bench.receive_on(tcp, &request_text("CANCEL", "z9hG4bK1", 10, "", ""));
     }
-    assert_eq!(bench.take_sent(), ["0 SIP/2.0 100 Trying", "0 SIP/2.0 200 OK", "0 SIP/2.0 200 OK"]);
+    assert_eq!(
+        bench.take_sent(),
+        ["0 SIP/2.0 100 Trying", "0 SIP/2.0 200 OK", "0 SIP/2.0 200 OK"]
+    );
     assert_eq!(bench.take_events(), ["request 1 INVITE", "cancelled 1 -"]);
 }
 
@@ -472,7 +523,10 @@ fn an_rfc_2543_invite_without_branch_has_a_transaction() {
     let ack = request_text("ACK", "x", 10, ";tag=ours", "").replace(";branch=x", "");
     bench.receive(&ack);
     bench.wait(6.0);
-    assert_eq!(bench.take_sent(), ["0 SIP/2.0 100 Trying", "0 SIP/2.0 100 Trying", "0 SIP/2.0 486 X"]);
+    assert_eq!(
+        bench.take_sent(),
+        ["0 SIP/2.0 100 Trying", "0 SIP/2.0 100 Trying", "0 SIP/2.0 486 X"]
+    );
     bench.assert_nothing_left();
 }
 
@@ -485,10 +539,17 @@ fn a_malformed_request_is_answered_without_state() {
     let messages = bench.take_messages();
     let statuses: Vec<u16> = messages.iter().filter_map(Message::status).collect();
     assert_eq!(statuses, [400, 505, 400]);
-    assert_eq!(messages[0].reason_phrase(), Some("Bad Request (Content-Length: expected as many octets as promised)"));
+    assert_eq!(
+        messages[0].reason_phrase(),
+        Some("Bad Request (Content-Length: expected as many octets as promised)")
+    );
     assert_eq!(messages[0].cseq(), (10, Method::Invite));
     assert!(messages[0].to().tag().is_some());
-    assert_eq!(messages[0].to().tag(), messages[1].to().tag(), "the same tag for the same request");
+    assert_eq!(
+        messages[0].to().tag(),
+        messages[1].to().tag(),
+        "the same tag for the same request"
+    );
     assert_eq!(bench.endpoint.counts().malformed, 3);
     bench.assert_nothing_left();
 }
@@ -497,7 +558,9 @@ fn a_malformed_request_is_answered_without_state() {
 fn a_broken_response_ack_or_stranger_gets_no_answer() {
     let mut bench = Bench::new();
     bench.receive("SIP/2.0 200 OK\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\n\n");
-    bench.receive(&request_text("ACK", "z9hG4bK1", 10, "", "").replace("Content-Length: 0", "Content-Length: 9"));
+    bench.receive(
+        &request_text("ACK", "z9hG4bK1", 10, "", "").replace("Content-Length: 0", "Content-Length: 9"),
+    );
     bench.receive("GET / HTTP/1.1\nHost: x\n\n");
     bench.receive("\n\n");
     bench.receive("INVITE sip:x SIP/2.0\nCall-ID: no via\n\n");
@@ -522,7 +585,10 @@ fn an_invite_of_ours_gets_via_max_forwards_and_length_and_is_repeated_until_b() 
     let sent = bench.sent[0].2.clone();
     let message = Message::parse(&sent).unwrap();
     let via = message.header("Via").unwrap();
-    assert!(via.starts_with("SIP/2.0/UDP 192.0.2.9:5060;branch=z9hG4bK") && via.ends_with(";rport"), "{via}");
+    assert!(
+        via.starts_with("SIP/2.0/UDP 192.0.2.9:5060;branch=z9hG4bK") && via.ends_with(";rport"),
+        "{via}"
+    );
     assert_eq!(message.header("Max-Forwards").as_deref(), Some("70"));
     assert_eq!(message.header("User-Agent").as_deref(), Some("Ringward"));
     bench.wait(40.0);
@@ -541,7 +607,13 @@ fn a_refused_invite_is_acknowledged_with_its_own_branch_and_route() {
     bench.answer(&invite, 180, ";tag=t");
     bench.answer(&invite, 486, ";tag=t");
     bench.answer(&invite, 486, ";tag=t");
-    assert_eq!(bench.take_events(), [format!("response {} 180", txn.0), format!("response {} 486", txn.0)]);
+    assert_eq!(
+        bench.take_events(),
+        [
+            format!("response {} 180", txn.0),
+            format!("response {} 486", txn.0)
+        ]
+    );
     let acks = bench.take_messages();
     assert_eq!(acks.len(), 2);
     for ack in &acks {
@@ -585,7 +657,11 @@ fn a_cancel_waits_for_a_1xx_and_has_the_branch_of_its_invite() {
     let mut bench = Bench::new();
     let txn = bench.request(Method::Invite);
     let invite = bench.take_messages().remove(0);
-    bench.endpoint.cancel(txn, Some("SIP;cause=200;text=\"Call completed elsewhere\""), bench.now);
+    bench.endpoint.cancel(
+        txn,
+        Some("SIP;cause=200;text=\"Call completed elsewhere\""),
+        bench.now,
+    );
     bench.drain();
     assert_eq!(bench.sent.len(), 0);
     bench.answer(&invite, 100, "");
@@ -594,11 +670,18 @@ fn a_cancel_waits_for_a_1xx_and_has_the_branch_of_its_invite() {
     for name in ["Via", "From", "To", "Call-ID", "Route"] {
         assert_eq!(cancel.header(name), invite.header(name), "{name}");
     }
-    assert_eq!(cancel.header("Reason").as_deref(), Some("SIP;cause=200;text=\"Call completed elsewhere\""));
+    assert_eq!(
+        cancel.header("Reason").as_deref(),
+        Some("SIP;cause=200;text=\"Call completed elsewhere\"")
+    );
     bench.answer(&cancel, 200, ";tag=t");
     bench.answer(&invite, 487, ";tag=t");
     let events = [100, 487].map(|status| format!("response {} {status}", txn.0));
-    assert_eq!(bench.take_events(), events, "the 200 to the CANCEL is nobody's business");
+    assert_eq!(
+        bench.take_events(),
+        events,
+        "the 200 to the CANCEL is nobody's business"
+    );
     bench.wait(32.0);
     bench.assert_nothing_left();
 }
@@ -638,7 +721,10 @@ fn a_bye_of_ours_is_repeated_to_t2_until_f() {
     let txn = bench.request(Method::Bye);
     bench.wait(33.0);
     let at: Vec<u128> = bench.sent.iter().map(|(at, ..)| at.as_millis()).collect();
-    assert_eq!(at, [0, 500, 1500, 3500, 7500, 11500, 15500, 19500, 23500, 27500, 31500]);
+    assert_eq!(
+        at,
+        [0, 500, 1500, 3500, 7500, 11500, 15500, 19500, 23500, 27500, 31500]
+    );
     assert_eq!(bench.take_events(), [format!("timed out {}", txn.0)]);
     bench.assert_nothing_left();
 }
@@ -678,7 +764,12 @@ fn a_transport_error_fails_what_waits_on_that_flow_in_order() {
         ..flow(Transport::Udp)
     };
     bench.request_on(Method::Info, other);
-    bench.endpoint.handle(EndpointInput::TransportError { flow: flow(Transport::Udp) }, bench.now);
+    bench.endpoint.handle(
+        EndpointInput::TransportError {
+            flow: flow(Transport::Udp),
+        },
+        bench.now,
+    );
     bench.drain();
     let expected = [first, second].map(|txn| format!("transport failed {}", txn.0));
     assert_eq!(bench.take_events(), expected);
@@ -693,7 +784,12 @@ fn a_tcp_error_fails_requests_sent_before_the_connection_had_a_name() {
         ..flow(Transport::Tcp)
     };
     let txn = bench.request_on(Method::Invite, unnamed);
-    bench.endpoint.handle(EndpointInput::TransportError { flow: flow(Transport::Tcp) }, bench.now);
+    bench.endpoint.handle(
+        EndpointInput::TransportError {
+            flow: flow(Transport::Tcp),
+        },
+        bench.now,
+    );
     bench.drain();
     assert_eq!(bench.take_events(), [format!("transport failed {}", txn.0)]);
 }
@@ -711,21 +807,31 @@ fn responses_to_unknown_transactions_and_odd_statuses_are_ignored() {
 #[test]
 fn a_full_table_refuses_new_calls_first_and_lets_live_calls_end() {
     let mut bench = Bench::new();
-    let new_calls = limits::SERVER_TRANSACTIONS_MAX - limits::SERVER_TRANSACTIONS_RESERVED;
+    bench.endpoint.servers = incoming::Servers::new(40, 10);
+    let new_calls = 30;
     for n in 0..new_calls {
-        let text = request_text("OPTIONS", &format!("z9hG4bK{n}"), 10, "", "").replace("c-in", &format!("c{n}"));
+        let text =
+            request_text("OPTIONS", &format!("z9hG4bK{n}"), 10, "", "").replace("c-in", &format!("c{n}"));
         bench.receive(&text);
     }
     bench.events.clear();
     bench.receive(&invite("z9hG4bKnew"));
     let refusal = bench.take_messages().remove(0);
-    assert_eq!((refusal.status(), refusal.header("Retry-After").as_deref()), (Some(503), Some("5")));
+    assert_eq!(
+        (refusal.status(), refusal.header("Retry-After").as_deref()),
+        (Some(503), Some("5"))
+    );
     bench.receive(&request_text("BYE", "z9hG4bKbye", 11, ";tag=ours", ""));
     assert_eq!(bench.take_events(), [format!("request {} BYE", new_calls + 1)]);
     bench.receive(&request_text("CANCEL", "z9hG4bKnone", 10, "", ""));
     assert_eq!(bench.take_messages()[0].status(), Some(481));
     assert_eq!(bench.endpoint.live_transactions(), new_calls + 1);
-    assert_eq!(bench.endpoint.counts().overloaded, 1);
+    for n in 0..20 {
+        let text = request_text("INFO", &format!("z9hG4bKinfo{n}"), 20 + n, ";tag=ours", "");
+        bench.receive(&text);
+    }
+    assert_eq!(bench.endpoint.live_transactions(), 40, "the hard bound");
+    assert_eq!(bench.endpoint.counts().overloaded, 12);
     bench.wait(33.0);
     bench.assert_nothing_left();
 }
@@ -740,7 +846,11 @@ fn two_endpoints_with_one_seed_and_one_script_do_the_same() {
         bench.endpoint.cancel(out, None, bench.now);
         bench.request(Method::Options);
         bench.wait(40.0);
-        bench.sent.into_iter().map(|(at, _, octets)| (at, octets)).collect::<Vec<_>>()
+        bench
+            .sent
+            .into_iter()
+            .map(|(at, _, octets)| (at, octets))
+            .collect::<Vec<_>>()
     };
     assert_eq!(run(), run());
 }
@@ -756,7 +866,9 @@ fn call_over_wire(mut is_lost: impl FnMut(usize) -> bool) {
         .header("CSeq", "5 INVITE")
         .header("Contact", "<sip:us@192.0.2.9>");
     let to_called = flow(Transport::Udp);
-    let txn = caller.endpoint.request(invite.clone(), to_called, "192.0.2.9:5060", caller.now);
+    let txn = caller
+        .endpoint
+        .request(invite.clone(), to_called, "192.0.2.9:5060", caller.now);
     let mut count = 0;
     let mut ends = (None, None);
     let mut is_over = (false, false);
@@ -772,7 +884,13 @@ fn call_over_wire(mut is_lost: impl FnMut(usize) -> bool) {
             for (_, _, octets) in std::mem::take(&mut source.sent) {
                 count += 1;
                 if !is_lost(count) {
-                    target.endpoint.handle(EndpointInput::Received { flow: to_called, octets: &octets }, target.now);
+                    target.endpoint.handle(
+                        EndpointInput::Received {
+                            flow: to_called,
+                            octets: &octets,
+                        },
+                        target.now,
+                    );
                 }
             }
             target.drain();
@@ -781,8 +899,14 @@ fn call_over_wire(mut is_lost: impl FnMut(usize) -> bool) {
             match event {
                 SipEvent::Request { txn, request, .. } if request.method() == Method::Invite => {
                     ends.1 = Dialog::as_server(&request, "t", "<sip:b@192.0.2.20>").ok();
-                    called.endpoint.respond(txn, Response::new(&request, 180, "Ringing").to_tag("t"), called.now);
-                    let ok = Response::new(&request, 200, "OK").to_tag("t").header("Contact", "<sip:b@192.0.2.20>");
+                    called.endpoint.respond(
+                        txn,
+                        Response::new(&request, 180, "Ringing").to_tag("t"),
+                        called.now,
+                    );
+                    let ok = Response::new(&request, 200, "OK")
+                        .to_tag("t")
+                        .header("Contact", "<sip:b@192.0.2.20>");
                     called.endpoint.respond(txn, ok, called.now);
                 }
                 SipEvent::Request { txn, request, .. } => {
@@ -790,7 +914,9 @@ fn call_over_wire(mut is_lost: impl FnMut(usize) -> bool) {
                     assert!(dialog.owns(&request));
                     assert_eq!(dialog.on_request(&request), Ok(()));
                     is_over.1 = true;
-                    called.endpoint.respond(txn, Response::new(&request, 200, "OK"), called.now);
+                    called
+                        .endpoint
+                        .respond(txn, Response::new(&request, 200, "OK"), called.now);
                 }
                 SipEvent::Ack { .. } => {}
                 other => panic!("{other:?}"),
@@ -805,8 +931,12 @@ fn call_over_wire(mut is_lost: impl FnMut(usize) -> bool) {
                     }
                     let mut dialog = Dialog::as_client(&invite, &response, "<sip:us@192.0.2.9>").unwrap();
                     let now = caller.now;
-                    caller.endpoint.acknowledge(txn, dialog.ack(5), to_called, "192.0.2.9:5060", now);
-                    caller.endpoint.request(dialog.request(Method::Bye), to_called, "192.0.2.9:5060", now);
+                    caller
+                        .endpoint
+                        .acknowledge(txn, dialog.ack(5), to_called, "192.0.2.9:5060", now);
+                    caller
+                        .endpoint
+                        .request(dialog.request(Method::Bye), to_called, "192.0.2.9:5060", now);
                     ends.0 = Some(dialog);
                 }
                 SipEvent::Response { .. } => {}

@@ -37,7 +37,10 @@ mod invite_server {
     fn proceeding_sends_the_last_1xx_again_when_the_invite_comes_again() {
         let mut machine = InviteServer::new(false);
         assert_eq!(steps(|s| machine.on_invite(s)), [], "nothing was answered yet");
-        assert_eq!(steps(|s| assert!(machine.on_response(100, octets("100"), s))), [sent("100")]);
+        assert_eq!(
+            steps(|s| assert!(machine.on_response(100, octets("100"), s))),
+            [sent("100")]
+        );
         assert_eq!(steps(|s| machine.on_invite(s)), [sent("100")]);
         steps(|s| assert!(machine.on_response(180, octets("180"), s)));
         assert_eq!(steps(|s| machine.on_invite(s)), [sent("180")]);
@@ -47,7 +50,14 @@ mod invite_server {
     #[test]
     fn proceeding_to_completed_by_a_3xx_to_6xx_starts_h_and_g() {
         let (machine, steps) = answered(486, false);
-        assert_eq!(steps, [sent("final"), Step::Start(Timer::H, PATIENCE), Step::Start(Timer::G, T1)]);
+        assert_eq!(
+            steps,
+            [
+                sent("final"),
+                Step::Start(Timer::H, PATIENCE),
+                Step::Start(Timer::G, T1)
+            ]
+        );
         assert_eq!(machine.state(), State::Completed { interval: T1 });
     }
 
@@ -62,14 +72,20 @@ mod invite_server {
         let (mut machine, _) = answered(486, false);
         assert_eq!(steps(|s| machine.on_invite(s)), [sent("final")]);
         for interval in [SECOND, 2 * SECOND, T2, T2, T2] {
-            assert_eq!(steps(|s| machine.on_timer(Timer::G, s)), [sent("final"), Step::Start(Timer::G, interval)]);
+            assert_eq!(
+                steps(|s| machine.on_timer(Timer::G, s)),
+                [sent("final"), Step::Start(Timer::G, interval)]
+            );
         }
     }
 
     #[test]
     fn completed_to_confirmed_by_ack_starts_i_and_absorbs() {
         let (mut machine, _) = answered(486, false);
-        assert_eq!(steps(|s| machine.on_ack(s)), [Step::Stop(Slot::Again), Step::Start(Timer::I, T4)]);
+        assert_eq!(
+            steps(|s| machine.on_ack(s)),
+            [Step::Stop(Slot::Again), Step::Start(Timer::I, T4)]
+        );
         assert_eq!(machine.state(), State::Confirmed);
         assert_eq!(steps(|s| machine.on_ack(s)), [], "ACK again");
         assert_eq!(steps(|s| machine.on_invite(s)), [], "INVITE again");
@@ -93,8 +109,21 @@ mod invite_server {
     fn proceeding_to_accepted_by_2xx_starts_l_and_the_repetition_on_every_transport() {
         for is_reliable in [false, true] {
             let (machine, steps) = answered(200, is_reliable);
-            assert_eq!(steps, [sent("final"), Step::Start(Timer::L, PATIENCE), Step::Start(Timer::Answer, T1)]);
-            assert!(matches!(machine.state(), State::Accepted { is_acknowledged: false, .. }));
+            assert_eq!(
+                steps,
+                [
+                    sent("final"),
+                    Step::Start(Timer::L, PATIENCE),
+                    Step::Start(Timer::Answer, T1)
+                ]
+            );
+            assert!(matches!(
+                machine.state(),
+                State::Accepted {
+                    is_acknowledged: false,
+                    ..
+                }
+            ));
         }
     }
 
@@ -111,7 +140,10 @@ mod invite_server {
     #[test]
     fn accepted_is_silent_after_the_ack_and_ends_by_l() {
         let (mut machine, _) = answered(200, false);
-        assert_eq!(steps(|s| assert!(machine.on_ack_to_2xx(s))), [Step::Stop(Slot::Again)]);
+        assert_eq!(
+            steps(|s| assert!(machine.on_ack_to_2xx(s))),
+            [Step::Stop(Slot::Again)]
+        );
         assert_eq!(steps(|s| assert!(!machine.on_ack_to_2xx(s), "ACK again")), []);
         assert_eq!(steps(|s| machine.on_timer(Timer::Answer, s)), []);
         assert_eq!(steps(|s| machine.on_timer(Timer::L, s)), [Step::Finish]);
@@ -120,7 +152,10 @@ mod invite_server {
     #[test]
     fn accepted_without_ack_tells_ack_missing_by_l() {
         let (mut machine, _) = answered(200, false);
-        assert_eq!(steps(|s| machine.on_timer(Timer::L, s)), [Step::AckMissing, Step::Finish]);
+        assert_eq!(
+            steps(|s| machine.on_timer(Timer::L, s)),
+            [Step::AckMissing, Step::Finish]
+        );
     }
 
     #[test]
@@ -131,7 +166,11 @@ mod invite_server {
         steps(|s| confirmed.on_ack(s));
         for machine in [&mut completed, &mut accepted, &mut confirmed] {
             assert_eq!(steps(|s| assert!(!machine.on_response(200, octets("x"), s))), []);
-            assert_eq!(steps(|s| assert!(!machine.on_response(180, octets("late"), s))), [], "late 180 after final");
+            assert_eq!(
+                steps(|s| assert!(!machine.on_response(180, octets("late"), s))),
+                [],
+                "late 180 after final"
+            );
         }
     }
 
@@ -151,7 +190,11 @@ mod invite_server {
             assert_eq!(steps(|s| machine.on_timer(timer, s)), []);
         }
         let (mut accepted, _) = answered(200, false);
-        assert_eq!(steps(|s| accepted.on_ack(s)), [], "an ACK with the branch of the INVITE");
+        assert_eq!(
+            steps(|s| accepted.on_ack(s)),
+            [],
+            "an ACK with the branch of the INVITE"
+        );
         assert_eq!(steps(|s| accepted.on_timer(Timer::H, s)), []);
     }
 }
@@ -174,8 +217,14 @@ mod other_server {
     #[test]
     fn proceeding_sends_the_last_1xx_again() {
         let mut machine = machine(false);
-        assert_eq!(steps(|s| assert!(machine.on_response(100, octets("1"), s))), [sent("1")]);
-        assert_eq!(steps(|s| assert!(machine.on_response(183, octets("2"), s))), [sent("2")]);
+        assert_eq!(
+            steps(|s| assert!(machine.on_response(100, octets("1"), s))),
+            [sent("1")]
+        );
+        assert_eq!(
+            steps(|s| assert!(machine.on_response(183, octets("2"), s))),
+            [sent("2")]
+        );
         assert_eq!(steps(|s| machine.on_request(s)), [sent("2")]);
         assert_eq!(machine.state(), State::Proceeding);
     }
@@ -188,7 +237,10 @@ mod other_server {
                 steps(|s| assert!(machine.on_response(100, octets("1"), s)));
             }
             let wanted = [sent("200"), Step::Start(Timer::J, PATIENCE)];
-            assert_eq!(steps(|s| assert!(machine.on_response(200, octets("200"), s))), wanted);
+            assert_eq!(
+                steps(|s| assert!(machine.on_response(200, octets("200"), s))),
+                wanted
+            );
             assert_eq!(machine.state(), State::Completed);
             assert_eq!(steps(|s| machine.on_request(s)), [sent("200")]);
             assert_eq!(steps(|s| assert!(!machine.on_response(500, octets("x"), s))), []);
@@ -200,7 +252,10 @@ mod other_server {
     fn on_tcp_a_final_response_ends_it_at_once() {
         let mut machine = machine(true);
         let wanted = [sent("200"), Step::Finish];
-        assert_eq!(steps(|s| assert!(machine.on_response(200, octets("200"), s))), wanted);
+        assert_eq!(
+            steps(|s| assert!(machine.on_response(200, octets("200"), s))),
+            wanted
+        );
     }
 
     #[test]
@@ -209,7 +264,10 @@ mod other_server {
         let mut machine = OtherServer::new(false, &mut started);
         assert_eq!(started, [Step::Start(Timer::Forgotten, PATIENCE)]);
         assert_eq!(steps(|s| machine.on_timer(Timer::Forgotten, s)), [Step::Finish]);
-        assert_eq!(steps(|s| assert!(!machine.on_response(200, octets("late"), s))), []);
+        assert_eq!(
+            steps(|s| assert!(!machine.on_response(200, octets("late"), s))),
+            []
+        );
     }
 }
 
@@ -242,10 +300,21 @@ mod invite_client {
     #[test]
     fn calling_sends_and_starts_a_and_b() {
         let (machine, steps) = started(false);
-        assert_eq!(steps, [sent("INVITE"), Step::Start(Timer::B, PATIENCE), Step::Start(Timer::A, T1)]);
+        assert_eq!(
+            steps,
+            [
+                sent("INVITE"),
+                Step::Start(Timer::B, PATIENCE),
+                Step::Start(Timer::A, T1)
+            ]
+        );
         assert_eq!(machine.state(), State::Calling { interval: T1 });
         let (_, steps) = started(true);
-        assert_eq!(steps, [sent("INVITE"), Step::Start(Timer::B, PATIENCE)], "no A on TCP");
+        assert_eq!(
+            steps,
+            [sent("INVITE"), Step::Start(Timer::B, PATIENCE)],
+            "no A on TCP"
+        );
     }
 
     #[test]
@@ -260,7 +329,10 @@ mod invite_client {
     #[test]
     fn calling_to_terminated_by_b_is_a_time_out() {
         let (mut machine, _) = started(false);
-        assert_eq!(steps(|s| machine.on_timer(Timer::B, s)), [Step::TimedOut, Step::Finish]);
+        assert_eq!(
+            steps(|s| machine.on_timer(Timer::B, s)),
+            [Step::TimedOut, Step::Finish]
+        );
     }
 
     #[test]
@@ -281,7 +353,11 @@ mod invite_client {
             if is_proceeding {
                 respond(&mut machine, 180, "x");
             }
-            let wanted = vec![Step::Stop(Slot::Again), sent("ACK"), Step::Start(Timer::D, TIMER_D)];
+            let wanted = vec![
+                Step::Stop(Slot::Again),
+                sent("ACK"),
+                Step::Start(Timer::D, TIMER_D),
+            ];
             assert_eq!(respond(&mut machine, 486, "x"), (true, wanted));
             assert_eq!(machine.state(), State::Completed);
         }
@@ -293,7 +369,11 @@ mod invite_client {
         respond(&mut machine, 486, "x");
         assert_eq!(respond(&mut machine, 486, "x"), (false, vec![sent("ACK")]));
         assert_eq!(respond(&mut machine, 180, "x"), (false, vec![]), "late 180");
-        assert_eq!(respond(&mut machine, 200, "x"), (false, vec![]), "200 after a refusal");
+        assert_eq!(
+            respond(&mut machine, 200, "x"),
+            (false, vec![]),
+            "200 after a refusal"
+        );
         assert_eq!(steps(|s| machine.on_timer(Timer::D, s)), [Step::Finish]);
     }
 
@@ -314,8 +394,16 @@ mod invite_client {
             let wanted = vec![Step::Stop(Slot::Again), Step::Start(Timer::M, PATIENCE)];
             assert_eq!(respond(&mut machine, 200, "x"), (true, wanted));
             assert_eq!(machine.state(), State::Accepted);
-            assert_eq!(respond(&mut machine, 180, "x"), (false, vec![]), "late 180 after 200");
-            assert_eq!(respond(&mut machine, 486, "y"), (false, vec![]), "another fork refused");
+            assert_eq!(
+                respond(&mut machine, 180, "x"),
+                (false, vec![]),
+                "late 180 after 200"
+            );
+            assert_eq!(
+                respond(&mut machine, 486, "y"),
+                (false, vec![]),
+                "another fork refused"
+            );
             assert_eq!(steps(|s| machine.on_timer(Timer::M, s)), [Step::Finish]);
         }
     }
@@ -324,7 +412,11 @@ mod invite_client {
     fn a_repeated_2xx_is_acknowledged_again_and_another_fork_is_shown() {
         let (mut machine, _) = started(false);
         respond(&mut machine, 200, "x");
-        assert_eq!(respond(&mut machine, 200, "x"), (false, vec![]), "no ACK was given yet");
+        assert_eq!(
+            respond(&mut machine, 200, "x"),
+            (false, vec![]),
+            "no ACK was given yet"
+        );
         machine.on_acknowledged("x", flow(), octets("ACK x"));
         let again = vec![Step::SendOn(flow(), octets("ACK x"))];
         assert_eq!(respond(&mut machine, 200, "x"), (false, again));
@@ -363,7 +455,10 @@ mod invite_client {
         let wanted = [Step::SendCancel(None), Step::Start(Timer::Cancelled, PATIENCE)];
         assert_eq!(steps(|s| machine.on_cancel(None, s)), wanted);
         assert_eq!(steps(|s| machine.on_cancel(None, s)), [], "the second time");
-        assert_eq!(steps(|s| machine.on_timer(Timer::Cancelled, s)), [Step::TimedOut, Step::Finish]);
+        assert_eq!(
+            steps(|s| machine.on_timer(Timer::Cancelled, s)),
+            [Step::TimedOut, Step::Finish]
+        );
     }
 
     #[test]
@@ -391,10 +486,16 @@ mod invite_client {
         assert_eq!(steps(|s| assert!(calling.on_transport_error(s))), [Step::Finish]);
         let (mut proceeding, _) = started(false);
         respond(&mut proceeding, 180, "x");
-        assert_eq!(steps(|s| assert!(proceeding.on_transport_error(s))), [Step::Finish]);
+        assert_eq!(
+            steps(|s| assert!(proceeding.on_transport_error(s))),
+            [Step::Finish]
+        );
         let (mut completed, _) = started(false);
         respond(&mut completed, 486, "x");
-        assert_eq!(steps(|s| assert!(!completed.on_transport_error(s))), [Step::Finish]);
+        assert_eq!(
+            steps(|s| assert!(!completed.on_transport_error(s))),
+            [Step::Finish]
+        );
         let (mut accepted, _) = started(false);
         respond(&mut accepted, 200, "x");
         assert_eq!(steps(|s| assert!(!accepted.on_transport_error(s))), []);
@@ -414,17 +515,31 @@ mod other_client {
     #[test]
     fn trying_sends_and_starts_e_and_f() {
         let (machine, steps) = started(false);
-        assert_eq!(steps, [sent("BYE"), Step::Start(Timer::F, PATIENCE), Step::Start(Timer::E, T1)]);
+        assert_eq!(
+            steps,
+            [
+                sent("BYE"),
+                Step::Start(Timer::F, PATIENCE),
+                Step::Start(Timer::E, T1)
+            ]
+        );
         assert_eq!(machine.state(), State::Trying);
         let (_, steps) = started(true);
-        assert_eq!(steps, [sent("BYE"), Step::Start(Timer::F, PATIENCE)], "no E on TCP");
+        assert_eq!(
+            steps,
+            [sent("BYE"), Step::Start(Timer::F, PATIENCE)],
+            "no E on TCP"
+        );
     }
 
     #[test]
     fn trying_sends_again_by_e_doubling_to_t2() {
         let (mut machine, _) = started(false);
         for interval in [SECOND, 2 * SECOND, T2, T2] {
-            assert_eq!(steps(|s| machine.on_timer(Timer::E, s)), [sent("BYE"), Step::Start(Timer::E, interval)]);
+            assert_eq!(
+                steps(|s| machine.on_timer(Timer::E, s)),
+                [sent("BYE"), Step::Start(Timer::E, interval)]
+            );
         }
     }
 
@@ -433,17 +548,26 @@ mod other_client {
         let (mut machine, _) = started(false);
         assert_eq!(steps(|s| assert!(machine.on_response(100, s))), []);
         assert_eq!(machine.state(), State::Proceeding);
-        assert_eq!(steps(|s| machine.on_timer(Timer::E, s)), [sent("BYE"), Step::Start(Timer::E, T2)]);
+        assert_eq!(
+            steps(|s| machine.on_timer(Timer::E, s)),
+            [sent("BYE"), Step::Start(Timer::E, T2)]
+        );
         assert_eq!(steps(|s| assert!(machine.on_response(183, s))), []);
     }
 
     #[test]
     fn f_in_trying_or_proceeding_is_a_time_out() {
         let (mut trying, _) = started(false);
-        assert_eq!(steps(|s| trying.on_timer(Timer::F, s)), [Step::TimedOut, Step::Finish]);
+        assert_eq!(
+            steps(|s| trying.on_timer(Timer::F, s)),
+            [Step::TimedOut, Step::Finish]
+        );
         let (mut proceeding, _) = started(false);
         steps(|s| assert!(proceeding.on_response(100, s)));
-        assert_eq!(steps(|s| proceeding.on_timer(Timer::F, s)), [Step::TimedOut, Step::Finish]);
+        assert_eq!(
+            steps(|s| proceeding.on_timer(Timer::F, s)),
+            [Step::TimedOut, Step::Finish]
+        );
     }
 
     #[test]
@@ -468,6 +592,9 @@ mod other_client {
         assert_eq!(steps(|s| assert!(machine.on_transport_error(s))), [Step::Finish]);
         let (mut completed, _) = started(false);
         steps(|s| assert!(completed.on_response(200, s)));
-        assert_eq!(steps(|s| assert!(!completed.on_transport_error(s))), [Step::Finish]);
+        assert_eq!(
+            steps(|s| assert!(!completed.on_transport_error(s))),
+            [Step::Finish]
+        );
     }
 }

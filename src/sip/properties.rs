@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::fuzz::tests::fuzz;
 use super::*;
 
 /// Any text a header value may hold once line ends are gone: no control characters, trimmed.
@@ -116,12 +117,12 @@ proptest! {
 
     #[test]
     fn no_octets_break_anything(octets in proptest::collection::vec(any::<u8>(), 0..300)) {
-        fuzz_message(&octets);
+        fuzz(&octets);
     }
 
     #[test]
     fn no_likely_looking_octets_break_anything(octets in soup()) {
-        fuzz_message(&octets);
+        fuzz(&octets);
     }
 
     #[test]
@@ -129,6 +130,6 @@ proptest! {
         let mut octets = print::request(&request, "SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKx;rport", "");
         let at = at.index(octets.len());
         octets[at] = octet;
-        fuzz_message(&octets);
+        fuzz(&octets);
     }
 }

@@ -110,7 +110,7 @@ impl Endpoint {
             self.counts.merged += 1;
             return self.refuse(flow, &request, 482, "Loop Detected");
         }
-        if self.servers.is_full_for(tag_of(&request.to_text()).is_some()) {
+        if self.servers.is_full_for(tag_of(&request.raw_to()).is_some()) {
             self.counts.overloaded += 1;
             return self.refuse(flow, &request, 503, "Service Unavailable");
         }
@@ -198,9 +198,9 @@ impl Endpoint {
             merged: merged.clone(),
             dialog: None,
             call_id: request.call_id().into(),
-            from_tag: tag_of(&request.from_text()).unwrap_or_default().into(),
+            from_tag: tag_of(&request.raw_from()).unwrap_or_default().into(),
             cseq_number: request.cseq_number(),
-            local_tag: tag_of(&request.to_text()).map(str::to_string),
+            local_tag: tag_of(&request.raw_to()).map(str::to_string),
             timers: TimerKeys::default(),
         };
         self.servers.live.insert(id, server);
@@ -270,7 +270,7 @@ impl Endpoint {
             machine.on_ack(&mut steps);
             return self.carry_out_server(id, steps, now);
         }
-        let (from, to) = (ack.from_text(), ack.to_text());
+        let (from, to) = (ack.raw_from(), ack.raw_to());
         let dialog = key::dialog(
             ack.call_id(),
             tag_of(&from).unwrap_or_default(),

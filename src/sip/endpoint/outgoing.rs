@@ -137,7 +137,7 @@ impl Endpoint {
         let is_news = match &mut client.machine {
             Machine::Other(machine) => machine.on_response(status, &mut steps),
             Machine::Invite(machine, sent) => {
-                let to = response.to_text();
+                let to = response.raw_to();
                 let make_ack = || print::request(&sent.ack(&to), &sent.via, &self.product);
                 machine.on_response(status, tag_of(&to).unwrap_or_default(), make_ack, &mut steps)
             }

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::sip::method::Method;
 use crate::sip::{Dialog, Transport};
@@ -960,5 +962,110 @@ fn a_call_survives_the_loss_of_any_one_message() {
 fn a_call_survives_the_loss_of_every_third_message() {
     for phase in 0..3 {
         call_over_wire(|count| count % 3 == phase);
+    }
+}
+
+/// One thing that may happen to an endpoint.
+#[derive(Clone, Debug)]
+enum Happening {
+    Request(&'static str, u32, &'static str),
+    Respond(u16),
+    Ask(Method),
+    Answer(usize, u16, &'static str),
+    Cancel(usize),
+    Acknowledge(usize),
+    TransportError,
+    Wait(u32),
+}
+
+fn happening() -> impl Strategy<Value = Happening> {
+    let method = prop::sample::select(vec!["INVITE", "ACK", "CANCEL", "BYE", "INFO"]);
+    let tag = prop::sample::select(vec!["", ";tag=ours"]);
+    let status = prop::sample::select(vec![100u16, 180, 183, 200, 302, 486, 487, 603]);
+    let fork = prop::sample::select(vec!["", ";tag=t", ";tag=u"]);
+    let asked = prop::sample::select(vec![Method::Invite, Method::Bye, Method::Options]);
+    prop_oneof![
+        4 => (method, 10u32..13, tag).prop_map(|(method, cseq, tag)| Happening::Request(method, cseq, tag)),
+        3 => status.clone().prop_map(Happening::Respond),
+        2 => asked.prop_map(Happening::Ask),
+        4 => (0usize..6, status, fork).prop_map(|(which, status, fork)| Happening::Answer(which, status, fork)),
+        1 => (0usize..3).prop_map(Happening::Cancel),
+        1 => (0usize..3).prop_map(Happening::Acknowledge),
+        1 => Just(Happening::TransportError),
+        4 => (0u32..40_000).prop_map(Happening::Wait),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    /// `Bench::wait` also checks that timers only move forward.
+    #[test]
+    fn whatever_happens_every_request_ends_once_and_nothing_is_left(happenings in prop::collection::vec(happening(), 0..40)) {
+        let mut bench = Bench::new();
+        let mut asked: Vec<(ClientTxn, Message)> = Vec::new();
+        let mut finals: HashMap<u64, usize> = HashMap::new();
+        let mut open: Vec<(ServerTxn, Message)> = Vec::new();
+        for happening in happenings.into_iter().chain([Happening::Wait(1)]) {
+            match happening {
+                Happening::Request(method, cseq, tag) => {
+                    bench.receive(&request_text(method, &format!("z9hG4bK{cseq}"), cseq, tag, ""));
+                }
+                Happening::Respond(status) => {
+                    if let Some((txn, request)) = open.last().cloned() {
+                        bench.respond(txn, &request, status);
+                    }
+                }
+                Happening::Ask(method) => {
+                    let before = bench.sent.len();
+                    let txn = bench.request(method);
+                    asked.push((txn, Message::parse(&bench.sent[before].2).unwrap()));
+                }
+                Happening::Answer(which, status, tag) => {
+                    if let Some((_, request)) = asked.get(which).cloned() {
+                        bench.answer(&request, status, tag);
+                    }
+                }
+                Happening::Cancel(which) => {
+                    if let Some((txn, _)) = asked.get(which) {
+                        bench.endpoint.cancel(*txn, None, bench.now);
+                        bench.drain();
+                    }
+                }
+                Happening::Acknowledge(which) => {
+                    if let Some((txn, _)) = asked.get(which) {
+                        bench.acknowledge(*txn, "t");
+                    }
+                }
+                Happening::TransportError => {
+                    let failed = EndpointInput::TransportError { flow: flow(Transport::Udp) };
+                    bench.endpoint.handle(failed, bench.now);
+                    bench.drain();
+                }
+                Happening::Wait(ms) => bench.wait(f64::from(ms) / 1000.0),
+            }
+            for event in std::mem::take(&mut bench.events) {
+                match event {
+                    SipEvent::Request { txn, request, .. } => open.push((txn, request)),
+                    SipEvent::Response { txn, response } if response.status() >= Some(300) => {
+                        *finals.entry(txn.0).or_default() += 1;
+                    }
+                    SipEvent::TimedOut { txn } | SipEvent::TransportFailed { txn } => {
+                        *finals.entry(txn.0).or_default() += 1;
+                    }
+                    _ => {}
+                }
+            }
+        }
+        for (txn, request) in &open {
+            bench.respond(*txn, request, 500);
+        }
+        for (txn, invite) in &asked {
+            bench.endpoint.cancel(*txn, None, bench.now);
+            bench.answer(invite, 100, "");
+        }
+        bench.wait(100.0);
+        prop_assert!(finals.values().all(|&count| count == 1), "{:?}", finals);
+        bench.assert_nothing_left();
     }
 }

@@ -1,1 +1,4 @@
-//! (skeleton)
+//! The one impure room.
+
+pub mod clock;
+pub mod fetch;

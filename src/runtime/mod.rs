@@ -16,3 +16,7 @@ pub mod scoring;
 pub mod shard;
 pub mod tcp;
 pub mod udp;
+//! The one impure room.
+
+pub mod clock;
+pub mod fetch;

@@ -26,5 +26,6 @@ pub mod cli;
 pub mod demo;
 
 pub mod call_id;
+pub mod cidr;
 pub mod redact;
 pub mod time;

@@ -46,6 +46,8 @@ pub(crate) struct Case {
     pub(crate) is_reported: bool,
     /// Questions to the store without an answer yet.
     pub(crate) looks: u8,
+    /// What the answers so far say about the PASSporT; `None` = no answer yet.
+    pub(crate) reuse: Option<Option<bool>>,
     pub(crate) record: CallRecord,
     pub(crate) media: Media,
     /// Our descriptions towards the caller.
@@ -59,13 +61,13 @@ pub(crate) struct Case {
 impl Case {
     /// Whole milliseconds since INVITE arrival.
     pub(crate) fn at_ms(&self, desk: &Desk) -> u64 {
-        desk.now.instant.saturating_duration_since(self.arrived.instant).as_millis() as u64
+        desk.now().instant.saturating_duration_since(self.arrived.instant).as_millis() as u64
     }
 
     /// Something a person could see has changed.
     pub(crate) fn changed(&mut self, desk: &mut Desk) {
         self.record.revision += 1;
-        self.told = desk.now.instant;
+        self.told = desk.now().instant;
         desk.say(Output::Changed(Box::new(self.record.clone())));
     }
 
@@ -131,16 +133,23 @@ impl Case {
         self.record.identity = report;
     }
 
-    /// An answer of the store. A worse one never replaces a better one: with two questions under way, the answers may
-    /// come in either order.
+    /// An answer of the store. With two questions under way the answers come in either order, and only one of them was
+    /// about the PASSporT: "not reused" counts when all are in, "reused" at once.
     pub(crate) fn take_known(&mut self, history: HistoryFacts, is_reused: Option<bool>) {
         self.looks = self.looks.saturating_sub(1);
         if self.facts.caller.number.is_some() && (history.is_available || !self.facts.history.is_available) {
             self.facts.history = history;
         }
-        if self.record.identity.passport_digest.is_some() && self.facts.identity.is_reused != Some(true) {
-            self.facts.identity.is_reused = is_reused.or(self.facts.identity.is_reused);
+        if self.record.identity.passport_digest.is_none() {
+            return;
         }
+        let worst = match (self.reuse, is_reused) {
+            (Some(Some(true)), _) | (_, Some(true)) => Some(true),
+            (Some(None), _) | (_, None) => None,
+            _ => Some(false),
+        };
+        self.reuse = Some(worst);
+        self.facts.identity.is_reused = if self.looks == 0 { worst } else { worst.filter(|is_reused| *is_reused) };
     }
 
     fn take_opinion(&mut self, opinion: Opinion) {
@@ -172,7 +181,7 @@ impl Case {
         let policy = desk.policy.clone();
         is_news |= decide::live(self, &policy, at_ms);
         is_news |= voice != self.facts.voice.state;
-        is_news |= desk.now.instant.saturating_duration_since(self.told) >= CHANGED_EVERY;
+        is_news |= desk.now().instant.saturating_duration_since(self.told) >= CHANGED_EVERY;
         if is_news {
             self.changed(desk);
         }

@@ -34,12 +34,17 @@ pub(crate) struct Desk {
     pub(crate) strays: Strays,
     pub(crate) random: Randomness,
     pub(crate) outputs: VecDeque<Output>,
-    pub(crate) now: Now,
+    /// Set by every input before anything asks.
+    pub(crate) clock: Option<Now>,
     /// The call that is being handled.
     pub(crate) call: usize,
 }
 
 impl Desk {
+    pub(crate) fn now(&self) -> Now {
+        self.clock.expect("every input brings its time before it is handled")
+    }
+
     pub(crate) fn say(&mut self, output: Output) {
         self.outputs.push_back(output);
     }
@@ -49,7 +54,8 @@ impl Desk {
     }
 
     pub(crate) fn respond(&mut self, txn: ServerTxn, response: Response) {
-        self.endpoint.respond(txn, response, self.now);
+        let now = self.now();
+        self.endpoint.respond(txn, response, now);
     }
 
     /// Answers a request that belongs to no call, or inside a dialog: To already has its tag, or gets one here.

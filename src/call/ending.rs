@@ -74,7 +74,7 @@ impl Ending {
         case.record.outcome =
             Some(Outcome { ending, status, by: by.as_str().to_string(), note: note.map(str::to_string) });
         Ending {
-            since: desk.now.instant,
+            since: desk.now().instant,
             ended_ms: case.at_ms(desk),
             is_recorded: false,
             legs: Vec::new(),
@@ -118,7 +118,7 @@ impl Ending {
             Event::MediaRefused => self.record(None, case, desk),
             Event::Due => {
                 self.record(None, case, desk);
-                if desk.now.instant >= self.since + ENDING_MAX {
+                if desk.now().instant >= self.since + ENDING_MAX {
                     return Stage::Over;
                 }
             }

@@ -161,7 +161,8 @@ impl Exchange {
                 desk.respond(self.server, refusal.answer(&self.request));
                 desk.index.remove(&Name::Client(self.client));
                 if is_invite {
-                    desk.endpoint.cancel(self.client, None, desk.now);
+                    let now = desk.now();
+                    desk.endpoint.cancel(self.client, None, now);
                     desk.strays.adopt(self.client, self.sent, towards.hop.clone());
                 }
             }

@@ -50,7 +50,7 @@ impl Hunting {
         Stage::Hunting(Box::new(Hunting {
             hunt,
             legs: Vec::new(),
-            deadline: desk.now.instant + RINGING_MAX,
+            deadline: desk.now().instant + RINGING_MAX,
             is_ringing: false,
             early: None,
         }))
@@ -78,7 +78,7 @@ impl Hunting {
                 case.refuse(&Refusal::Busy, desk);
                 Ending::failed(503, By::Us, "no media port left", case, desk)
             }
-            Event::Due if desk.now.instant >= self.deadline => self.nobody(480, case, desk),
+            Event::Due if desk.now().instant >= self.deadline => self.nobody(480, case, desk),
             Event::Due => self.hunt(queue::Input::Tick, case, desk),
             Event::Response { txn, response } => self.on_response(txn, response, case, desk),
             Event::Failed { txn, status } => match self.take(txn, desk) {
@@ -105,7 +105,7 @@ impl Hunting {
 
     /// Tells the hunt, and does what it says.
     fn hunt(mut self: Box<Self>, input: queue::Input, case: &mut Case, desk: &mut Desk) -> Stage {
-        self.hunt.handle(input, desk.now.instant);
+        self.hunt.handle(input, desk.now().instant);
         while let Some(step) = self.hunt.poll_step() {
             match step {
                 Step::Ring { attempt, target } => self.ring(attempt, &target, case, desk),
@@ -142,7 +142,7 @@ impl Hunting {
             Err(refusal) => refusal.status(),
         };
         case.record.end_attempt(attempt.0, status);
-        self.hunt.handle(queue::Input::Failed { attempt, status }, desk.now.instant);
+        self.hunt.handle(queue::Input::Failed { attempt, status }, desk.now().instant);
     }
 
     fn on_response(mut self: Box<Self>, txn: ClientTxn, response: Message, case: &mut Case, desk: &mut Desk) -> Stage {
@@ -232,13 +232,15 @@ impl Hunting {
             (accepted, _) => {
                 // The phone answered with something we cannot carry: it is acknowledged and ended, and counts as refused.
                 desk.strays.adopt(leg.txn, leg.invite, leg.hop);
-                desk.strays.on_response(leg.txn, &response, &mut desk.endpoint, desk.now);
+                let now = desk.now();
+                desk.strays.on_response(leg.txn, &response, &mut desk.endpoint, now);
                 let status = accepted.err().map_or(488, |refusal| refusal.status());
                 return self.failed(attempt, status, case, desk);
             }
         };
 
-        desk.strays.watch(leg.txn, leg.invite, leg.hop.clone(), dialog_b.remote_tag(), desk.now);
+        let now = desk.now();
+        desk.strays.watch(leg.txn, leg.invite, leg.hop.clone(), dialog_b.remote_tag(), now);
         let a = Leg { side: Side::A, dialog: dialog_a, hop: case.hop.clone(), origin: case.origin.clone() };
         let b = Leg { side: Side::B, dialog: dialog_b, hop: leg.hop, origin: leg.origin };
         let late = case.offer.is_none().then_some(leg.txn);
@@ -258,7 +260,7 @@ impl Hunting {
         case.respond(case.dialog_response(200, Some(sent)), desk);
 
         // The others are told after the caller is served.
-        self.hunt.handle(queue::Input::Answered { attempt }, desk.now.instant);
+        self.hunt.handle(queue::Input::Answered { attempt }, desk.now().instant);
         if let Stage::Hunting(rest) = self.hunt(queue::Input::Tick, case, desk) {
             abandon(rest.legs, Some(refusal::ANSWERED_ELSEWHERE), case, desk);
         }
@@ -318,7 +320,8 @@ fn abandon(legs: Vec<Ringing>, reason: Option<&str>, case: &mut Case, desk: &mut
     for leg in legs {
         case.record.end_attempt(leg.attempt.0, 487);
         desk.index.remove(&Name::Client(leg.txn));
-        desk.endpoint.cancel(leg.txn, reason, desk.now);
+        let now = desk.now();
+        desk.endpoint.cancel(leg.txn, reason, now);
         desk.strays.adopt(leg.txn, leg.invite, leg.hop);
     }
 }

@@ -82,7 +82,8 @@ impl Ringing {
         if let Some(offer) = offer {
             invite = invite.with_body("application/sdp", offer);
         }
-        let txn = desk.endpoint.request(invite.clone(), hop.flow, &hop.sent_by, desk.now);
+        let now = desk.now();
+        let txn = desk.endpoint.request(invite.clone(), hop.flow, &hop.sent_by, now);
         desk.name(Name::Client(txn));
         desk.name(Name::Tag(tag));
         Ok(Ringing { attempt, txn, invite, hop, origin, early: None })
@@ -197,7 +198,8 @@ impl Leg {
     /// Sends a request of this dialog; its responses find the call.
     pub(crate) fn send(&self, request: Request, desk: &mut Desk) -> ClientTxn {
         let flow = self.flow(desk);
-        let txn = desk.endpoint.request(request, flow, &self.hop.sent_by, desk.now);
+        let now = desk.now();
+        let txn = desk.endpoint.request(request, flow, &self.hop.sent_by, now);
         desk.name(Name::Client(txn));
         txn
     }
@@ -214,7 +216,8 @@ impl Leg {
             ack = ack.with_body("application/sdp", answer);
         }
         let flow = self.flow(desk);
-        desk.endpoint.acknowledge(txn, ack, flow, &self.hop.sent_by, desk.now);
+        let now = desk.now();
+        desk.endpoint.acknowledge(txn, ack, flow, &self.hop.sent_by, now);
     }
 }
 

@@ -30,7 +30,6 @@ mod stray;
 mod talking;
 mod timers;
 
-pub use error::NotARange;
 pub use record::CallRecord;
 pub use shard::shard_of;
 
@@ -224,7 +223,7 @@ impl Engine {
     /// `seed` feeds call ids, tags and branches; the same seed and inputs give the same outputs.
     ///
     /// Trunk ranges and targets that cannot be read match nobody; `config` reports them before.
-    pub fn new(config: Config, identity: identity::Engine, policy: Arc<Policy>, seed: [u8; 32], now: Now) -> Engine {
+    pub fn new(config: Config, identity: identity::Engine, policy: Arc<Policy>, seed: [u8; 32]) -> Engine {
         let mut random = Randomness::new(&seed);
         let desk = Desk {
             endpoint: Endpoint::new(random.octets(), "Ringward"),
@@ -238,7 +237,7 @@ impl Engine {
             strays: stray::Strays::default(),
             random,
             outputs: std::collections::VecDeque::new(),
-            now,
+            clock: None,
             call: usize::MAX,
         };
         Engine { calls: Slab::new(), agenda: Agenda::default(), desk, is_draining: false, deadline: None }
@@ -246,7 +245,7 @@ impl Engine {
 
     /// One mutation. Afterwards drain [`Engine::poll_output`] until it says `Timeout`.
     pub fn handle(&mut self, input: Input<'_>, now: Now) {
-        self.desk.now = now;
+        self.desk.clock = Some(now);
         match input {
             Input::Sip { flow, octets } => self.on_octets(flow, octets),
             Input::TransportError { flow } => {
@@ -304,7 +303,7 @@ impl Engine {
         if !self.desk.admission.is_known(flow.remote) {
             return self.desk.count(Counter::UnknownSource);
         }
-        self.desk.endpoint.handle(EndpointInput::Received { flow, octets }, self.desk.now);
+        self.desk.endpoint.handle(EndpointInput::Received { flow, octets }, self.desk.now());
     }
 
     /// Empties the engines below. What they say may make them say more.
@@ -346,8 +345,9 @@ impl Engine {
             }
             SipEvent::AckMissing { txn } => self.tell_named(&Name::Server(txn), Event::AckMissing { txn }),
             SipEvent::Response { txn, response } if self.desk.strays.owns(txn) => {
-                let Desk { strays, endpoint, now, .. } = &mut self.desk;
-                strays.on_response(txn, &response, endpoint, *now);
+                let now = self.desk.now();
+                let Desk { strays, endpoint, .. } = &mut self.desk;
+                strays.on_response(txn, &response, endpoint, now);
             }
             SipEvent::Response { txn, response } => {
                 self.tell_named(&Name::Client(txn), Event::Response { txn, response });
@@ -429,7 +429,7 @@ impl Engine {
             trunk,
             &called,
             queue.as_deref().unwrap_or_default(),
-            desk.now.unix_ms(),
+            desk.now().unix_ms(),
             desk.config.is_voice_on,
             desk.rules,
         );
@@ -439,7 +439,7 @@ impl Engine {
         let record = CallRecord::arriving(id, &facts, queue.as_deref(), desk.config.model.as_deref());
         let mut case = Case {
             id,
-            arrived: desk.now,
+            arrived: desk.now(),
             invite,
             invite_txn: txn,
             hop,
@@ -448,11 +448,12 @@ impl Engine {
             facts,
             is_reported: false,
             looks: 0,
+            reuse: None,
             record,
             media: Media::None,
             origin: Origin::new(desk.random.u64()),
             reasons: Vec::new(),
-            told: desk.now.instant,
+            told: desk.now().instant,
         };
 
         // What cannot become a call has a record all the same: somebody will ask why it did not ring.
@@ -471,7 +472,7 @@ impl Engine {
             return None;
         }
 
-        let deadline = desk.now.instant + desk.config.budget;
+        let deadline = desk.now().instant + desk.config.budget;
         let stage = Stage::Gathering(Gathering { deadline, has_looked: false });
         let caller = caller_name(&case.invite);
         let key = self.calls.insert(Call { case, stage, deadline: None });
@@ -479,7 +480,7 @@ impl Engine {
         for name in [Name::Id(id), Name::Server(txn), Name::Tag(tag), caller] {
             desk.name(name);
         }
-        desk.identity.begin(id, &self.calls[key].case.invite, desk.now);
+        desk.identity.begin(id, &self.calls[key].case.invite, desk.now());
         // Without a header, or with the certificate on the shelf, the report is there at once.
         self.pump_identity();
         self.calls.contains(key).then_some(key)

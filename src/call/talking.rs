@@ -50,7 +50,7 @@ impl Talking {
         Stage::Talking(Box::new(Talking {
             a,
             b,
-            since: desk.now.instant,
+            since: desk.now().instant,
             is_acknowledged: false,
             late,
             exchanges: Vec::new(),
@@ -278,7 +278,8 @@ impl Talking {
     /// CANCEL of a re-INVITE: the other side decides how it ends, and that answer goes back.
     fn on_cancelled(&mut self, txn: ServerTxn, desk: &mut Desk) {
         if let Some(exchange) = self.exchanges.iter().find(|exchange| exchange.server == txn) {
-            desk.endpoint.cancel(exchange.client, None, desk.now);
+            let now = desk.now();
+            desk.endpoint.cancel(exchange.client, None, now);
         }
     }
 

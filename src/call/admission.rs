@@ -35,7 +35,13 @@ impl Admission {
     pub(crate) fn new(trunks: &[TrunkConfig], queues: &[queue::Config]) -> Admission {
         let mut ranges = Vec::new();
         for (index, trunk) in trunks.iter().enumerate() {
-            ranges.extend(trunk.from.iter().filter_map(|text| text.parse::<Cidr>().ok()).map(|range| (range, index)));
+            ranges.extend(
+                trunk
+                    .from
+                    .iter()
+                    .filter_map(|text| text.parse::<Cidr>().ok())
+                    .map(|range| (range, index)),
+            );
         }
         // Stable: between equally narrow ranges the order of the file decides.
         ranges.sort_by_key(|(range, _)| std::cmp::Reverse(fixed_bits(range)));
@@ -45,7 +51,11 @@ impl Admission {
             .filter_map(|target| Uri::parse(target).ok()?.socket_addr())
             .map(|address| address.ip().to_canonical())
             .collect();
-        Admission { ranges, trunks: trunks.to_vec(), phones }
+        Admission {
+            ranges,
+            trunks: trunks.to_vec(),
+            phones,
+        }
     }
 
     /// A trunk's range counts before a phone's address: on a loopback demo both are 127.0.0.1.
@@ -54,7 +64,11 @@ impl Admission {
         if let Some((_, trunk)) = self.ranges.iter().find(|(range, _)| range.contains(address)) {
             return Source::Trunk(&self.trunks[*trunk]);
         }
-        if self.phones.contains(&address) { Source::Phone } else { Source::Unknown }
+        if self.phones.contains(&address) {
+            Source::Phone
+        } else {
+            Source::Unknown
+        }
     }
 
     pub(crate) fn is_known(&self, address: SocketAddr) -> bool {

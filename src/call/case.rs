@@ -61,7 +61,10 @@ pub(crate) struct Case {
 impl Case {
     /// Whole milliseconds since INVITE arrival.
     pub(crate) fn at_ms(&self, desk: &Desk) -> u64 {
-        desk.now().instant.saturating_duration_since(self.arrived.instant).as_millis() as u64
+        desk.now()
+            .instant
+            .saturating_duration_since(self.arrived.instant)
+            .as_millis() as u64
     }
 
     /// Something a person could see has changed.
@@ -103,7 +106,12 @@ impl Case {
 
     /// Asks the store about the caller, and about the PASSporT once there is one.
     pub(crate) fn look(&mut self, desk: &mut Desk) {
-        let number = self.facts.caller.number.as_ref().map(|number| number.reveal().clone());
+        let number = self
+            .facts
+            .caller
+            .number
+            .as_ref()
+            .map(|number| number.reveal().clone());
         let passport_digest = self.record.identity.passport_digest.clone();
         if number.is_none() {
             // Nothing can be known of a hidden caller; that is not the store's failure.
@@ -114,7 +122,12 @@ impl Case {
         }
         self.looks = self.looks.saturating_add(1);
         let sip_call_id = self.invite.call_id().to_string();
-        desk.say(Output::Look { call: self.id, number, passport_digest, sip_call_id });
+        desk.say(Output::Look {
+            call: self.id,
+            number,
+            passport_digest,
+            sip_call_id,
+        });
     }
 
     /// The verification concluded.
@@ -149,7 +162,11 @@ impl Case {
             _ => Some(false),
         };
         self.reuse = Some(worst);
-        self.facts.identity.is_reused = if self.looks == 0 { worst } else { worst.filter(|is_reused| *is_reused) };
+        self.facts.identity.is_reused = if self.looks == 0 {
+            worst
+        } else {
+            worst.filter(|is_reused| *is_reused)
+        };
     }
 
     fn take_opinion(&mut self, opinion: Opinion) {
@@ -239,7 +256,10 @@ impl Case {
 
 pub(crate) enum LateFact {
     Report(Report),
-    Known { history: HistoryFacts, is_reused: Option<bool> },
+    Known {
+        history: HistoryFacts,
+        is_reused: Option<bool>,
+    },
     Opinion(Opinion),
     Overloaded,
 }

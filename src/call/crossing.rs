@@ -22,7 +22,11 @@ const RESPONSE: &[&str] = &["Retry-After", "Recv-Info"];
 
 pub(crate) fn invite(from: &Message, to: Request, is_emergency_trunk: bool) -> Request {
     let to = copy(from, INVITE, to, Request::header);
-    if is_emergency_trunk { copy(from, EMERGENCY, to, Request::header) } else { to }
+    if is_emergency_trunk {
+        copy(from, EMERGENCY, to, Request::header)
+    } else {
+        to
+    }
 }
 
 pub(crate) fn info(from: &Message, to: Request) -> Request {
@@ -35,7 +39,10 @@ pub(crate) fn response(from: &Message, to: Response) -> Response {
 
 /// Max-Forwards for the next hop: one less, 70 when there was none. `None` = it was 0 (483).
 pub(crate) fn hops_left(request: &Message) -> Option<u32> {
-    let hops = request.header("Max-Forwards").and_then(|value| value.trim().parse::<u32>().ok()).unwrap_or(70);
+    let hops = request
+        .header("Max-Forwards")
+        .and_then(|value| value.trim().parse::<u32>().ok())
+        .unwrap_or(70);
     hops.min(255).checked_sub(1)
 }
 
@@ -43,7 +50,9 @@ pub(crate) fn hops_left(request: &Message) -> Option<u32> {
 pub(crate) fn required(request: &Message) -> Vec<String> {
     let mut options: Vec<String> = Vec::new();
     for option in request.header_values("Require") {
-        let is_token = option.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&b));
+        let is_token = option
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&b));
         if is_token && !option.is_empty() && option.len() <= 64 && options.len() < CROSSING_LINES_MAX {
             options.push(option.to_string());
         }

@@ -42,7 +42,8 @@ pub(crate) struct Desk {
 
 impl Desk {
     pub(crate) fn now(&self) -> Now {
-        self.clock.expect("every input brings its time before it is handled")
+        self.clock
+            .expect("every input brings its time before it is handled")
     }
 
     pub(crate) fn say(&mut self, output: Output) {
@@ -70,7 +71,12 @@ impl Desk {
 
     /// The listener that owns the local end of a flow.
     pub(crate) fn listener_of(&self, flow: &Flow) -> Option<&Listener> {
-        let listeners = || self.config.listeners.iter().filter(|listener| listener.transport == flow.transport);
+        let listeners = || {
+            self.config
+                .listeners
+                .iter()
+                .filter(|listener| listener.transport == flow.transport)
+        };
         listeners()
             .find(|listener| listener.bound == flow.local)
             .or_else(|| listeners().find(|listener| listener.bound.port() == flow.local.port()))
@@ -92,6 +98,9 @@ impl Desk {
             bound.is_unspecified() || bound.is_loopback() == remote.ip().is_loopback()
         };
         let fitting = || self.config.listeners.iter().filter(fits);
-        fitting().find(is_near).or_else(|| fitting().next()).ok_or(Unringable::NoListener)
+        fitting()
+            .find(is_near)
+            .or_else(|| fitting().next())
+            .ok_or(Unringable::NoListener)
     }
 }

@@ -71,8 +71,12 @@ impl Ending {
     ) -> Ending {
         desk.identity.forget(case.id);
         case.record.state = State::Ended;
-        case.record.outcome =
-            Some(Outcome { ending, status, by: by.as_str().to_string(), note: note.map(str::to_string) });
+        case.record.outcome = Some(Outcome {
+            ending,
+            status,
+            by: by.as_str().to_string(),
+            note: note.map(str::to_string),
+        });
         Ending {
             since: desk.now().instant,
             ended_ms: case.at_ms(desk),
@@ -101,7 +105,12 @@ impl Ending {
     }
 
     pub(crate) fn deadline(&self) -> Instant {
-        self.since + if self.is_recorded { ENDING_MAX } else { MEDIA_CLOSE_WAIT }
+        self.since
+            + if self.is_recorded {
+                ENDING_MAX
+            } else {
+                MEDIA_CLOSE_WAIT
+            }
     }
 
     /// Closes the media; the record closes with it, or at once when there is none.

@@ -33,7 +33,9 @@ pub(crate) enum Phase {
     /// A re-INVITE was answered; its ACK is on the way.
     Answered,
     /// The other side's 200 was an offer: the answer comes in the ACK, and goes on in ours to this CSeq.
-    LateAnswer { cseq: u32 },
+    LateAnswer {
+        cseq: u32,
+    },
     Over,
 }
 
@@ -52,7 +54,9 @@ impl Exchange {
         let mut body = None;
         if method == Method::Info {
             if !request.body().is_empty() {
-                let kind = request.content_type().map_or_else(|| "application/octet-stream".into(), |k| k.into_owned());
+                let kind = request
+                    .content_type()
+                    .map_or_else(|| "application/octet-stream".into(), |k| k.into_owned());
                 body = Some((kind, request.body().to_vec()));
             }
         } else {
@@ -74,7 +78,15 @@ impl Exchange {
         if method == Method::Invite {
             desk.name(Name::Server(server));
         }
-        Ok(Exchange { from, server, client, phase: Phase::Asked, request: request.clone(), sent, offer })
+        Ok(Exchange {
+            from,
+            server,
+            client,
+            phase: Phase::Asked,
+            request: request.clone(),
+            sent,
+            offer,
+        })
     }
 
     /// It may change what flows: no other such exchange beside it.
@@ -157,7 +169,11 @@ impl Exchange {
         let is_invite = self.request.method() == Method::Invite;
         match self.phase {
             Phase::Asked => {
-                let refusal = if is_invite { Refusal::Cancelled } else { Refusal::NoDialog };
+                let refusal = if is_invite {
+                    Refusal::Cancelled
+                } else {
+                    Refusal::NoDialog
+                };
                 desk.respond(self.server, refusal.answer(&self.request));
                 desk.index.remove(&Name::Client(self.client));
                 if is_invite {

@@ -2,13 +2,14 @@
 //!
 //! Adds nothing of its own: no weight, no tag, no judgement.
 
-use stir_shaken_verify::NumberRules;
+use stir_shaken_verify::{NumberRules, Outcome};
 
 use crate::banner;
-use crate::identity::{Outcome, Report, Standing};
+use crate::identity::{Report, Standing};
 use crate::redact::Redacted;
 use crate::screening::{
-    CalledFacts, CallerFacts, Facts, HistoryFacts, IdentityFacts, SignallingFacts, Stage, VoiceFacts, VoiceState,
+    CalledFacts, CallerFacts, Facts, HistoryFacts, IdentityFacts, SignallingFacts, Stage, VoiceFacts,
+    VoiceState,
 };
 use crate::sip::{Message, NameAddr, Uri};
 use crate::voice::{Label, Opinion};
@@ -32,10 +33,17 @@ pub(crate) fn of_invite(
         trunk: trunk.name.clone(),
         arrived_ms,
         caller: caller(invite, &asserted, rules),
-        called: CalledFacts { number: Redacted::new(called.to_string()), queue: queue.to_string() },
+        called: CalledFacts {
+            number: Redacted::new(called.to_string()),
+            queue: queue.to_string(),
+        },
         identity: IdentityFacts::default(),
         voice: VoiceFacts {
-            state: if is_voice_on { VoiceState::Pending } else { VoiceState::Off },
+            state: if is_voice_on {
+                VoiceState::Pending
+            } else {
+                VoiceState::Off
+            },
             ..VoiceFacts::default()
         },
         history: HistoryFacts::default(),
@@ -56,7 +64,11 @@ pub(crate) fn dialled(request_uri: &str, rules: Option<NumberRules>) -> (String,
 /// What the verification found. A header that failed beside one that passed colours nothing.
 pub(crate) fn of_report(report: &Report, is_reused: Option<bool>) -> IdentityFacts {
     let has = |wanted: &[Outcome]| {
-        report.standing == Standing::Failed && report.headers.iter().any(|header| wanted.contains(&header.outcome))
+        report.standing == Standing::Failed
+            && report
+                .headers
+                .iter()
+                .any(|header| wanted.contains(&header.outcome))
     };
     IdentityFacts {
         standing: report.standing,
@@ -64,14 +76,21 @@ pub(crate) fn of_report(report: &Report, is_reused: Option<bool>) -> IdentityFac
         is_forged: has(&[Outcome::Invalid, Outcome::OrigMismatch, Outcome::NoAuthority]),
         is_stale: has(&[Outcome::Stale]),
         is_untrusted: has(&[Outcome::UntrustedCredential]),
-        is_reused: if report.passport_digest.is_none() { Some(false) } else { is_reused },
+        is_reused: if report.passport_digest.is_none() {
+            Some(false)
+        } else {
+            is_reused
+        },
         spc: report.signer.as_ref().and_then(|signer| signer.spc.clone()),
     }
 }
 
 /// The report that stands in while the certificate has not come (or never will).
 pub(crate) fn unchecked() -> Report {
-    Report { standing: Standing::Unchecked, ..Report::none() }
+    Report {
+        standing: Standing::Unchecked,
+        ..Report::none()
+    }
 }
 
 pub(crate) fn of_opinion(opinion: &Opinion) -> VoiceFacts {
@@ -89,20 +108,38 @@ pub(crate) fn of_opinion(opinion: &Opinion) -> VoiceFacts {
 /// The P-Asserted-Identity values (RFC 3325: at most one sip and one tel), first ones only.
 fn asserted(invite: &Message) -> Vec<NameAddr> {
     let values = invite.header_values("P-Asserted-Identity");
-    values.iter().take(2).filter_map(|value| NameAddr::parse(value).ok()).collect()
+    values
+        .iter()
+        .take(2)
+        .filter_map(|value| NameAddr::parse(value).ok())
+        .collect()
 }
 
 fn caller(invite: &Message, asserted: &[NameAddr], rules: Option<NumberRules>) -> CallerFacts {
     let from = invite.from();
     let is_hidden = is_anonymous(&from) || asks_privacy(invite);
-    let name = asserted.iter().chain([&from]).find_map(|identity| identity.display.as_deref()).map(tidy);
+    let name = asserted
+        .iter()
+        .chain([&from])
+        .find_map(|identity| identity.display.as_deref())
+        .map(tidy);
     let name = name.filter(|name| !name.is_empty() && !is_hidden);
-    let shown = if asserted.is_empty() { std::slice::from_ref(&from) } else { asserted };
-    let number = shown.iter().find_map(|identity| canonical(identity.uri.as_str(), rules));
-    let gave_something = shown.iter().any(|identity| identity.uri.user().is_some_and(|user| !user.is_empty()));
+    let shown = if asserted.is_empty() {
+        std::slice::from_ref(&from)
+    } else {
+        asserted
+    };
+    let number = shown
+        .iter()
+        .find_map(|identity| canonical(identity.uri.as_str(), rules));
+    let gave_something = shown
+        .iter()
+        .any(|identity| identity.uri.user().is_some_and(|user| !user.is_empty()));
     CallerFacts {
         is_malformed: !is_hidden && number.is_none() && gave_something,
-        name_imitates_label: name.as_deref().is_some_and(|name| banner::clean_display_name(name).1),
+        name_imitates_label: name
+            .as_deref()
+            .is_some_and(|name| banner::clean_display_name(name).1),
         number: number.filter(|_| !is_hidden).map(Redacted::new),
         name: name.map(Redacted::new),
         is_hidden,
@@ -111,15 +148,25 @@ fn caller(invite: &Message, asserted: &[NameAddr], rules: Option<NumberRules>) -
 
 /// RFC 3323 §4.1 and RFC 3325 §7: the caller asked not to be shown, or is not shown already.
 fn is_anonymous(from: &NameAddr) -> bool {
-    let user_is = |word: &str| from.uri.user().is_some_and(|user| user.eq_ignore_ascii_case(word));
-    from.uri.host().is_some_and(|host| host.eq_ignore_ascii_case("anonymous.invalid"))
-        || ["anonymous", "restricted", "unavailable", "unknown"].iter().any(|word| user_is(word))
+    let user_is = |word: &str| {
+        from.uri
+            .user()
+            .is_some_and(|user| user.eq_ignore_ascii_case(word))
+    };
+    from.uri
+        .host()
+        .is_some_and(|host| host.eq_ignore_ascii_case("anonymous.invalid"))
+        || ["anonymous", "restricted", "unavailable", "unknown"]
+            .iter()
+            .any(|word| user_is(word))
 }
 
 fn asks_privacy(invite: &Message) -> bool {
     invite.header_lines("Privacy").iter().any(|line| {
         line.split([';', ',']).any(|word| {
-            ["id", "user", "header"].iter().any(|ask| word.trim().eq_ignore_ascii_case(ask))
+            ["id", "user", "header"]
+                .iter()
+                .any(|ask| word.trim().eq_ignore_ascii_case(ask))
         })
     })
 }
@@ -131,10 +178,13 @@ fn signalling(
     rules: Option<NumberRules>,
 ) -> SignallingFacts {
     let history = invite.header_values("History-Info");
-    let is_callback =
-        invite.header("Priority").is_some_and(|value| value.trim().eq_ignore_ascii_case("psap-callback"));
+    let is_callback = invite
+        .header("Priority")
+        .is_some_and(|value| value.trim().eq_ignore_ascii_case("psap-callback"));
     let from = canonical(invite.from().uri.as_str(), rules);
-    let other = asserted.iter().find_map(|identity| canonical(identity.uri.as_str(), rules));
+    let other = asserted
+        .iter()
+        .find_map(|identity| canonical(identity.uri.as_str(), rules));
     SignallingFacts {
         // One History-Info entry is the dialled number itself (RFC 7044 §4): only a second one is a diversion.
         is_diverted: invite.header("Diversion").is_some() || history.len() > 1,
@@ -146,7 +196,10 @@ fn signalling(
 
 /// Canonical E.164 with `+`, by the same rules the verifier compares `orig` and `dest` with.
 fn canonical(uri: &str, rules: Option<NumberRules>) -> Option<String> {
-    rules?.from_uri(uri).ok().map(|number| format!("+{}", number.digits()))
+    rules?
+        .from_uri(uri)
+        .ok()
+        .map(|number| format!("+{}", number.digits()))
 }
 
 fn tidy(name: &str) -> String {

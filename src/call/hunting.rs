@@ -7,6 +7,7 @@ use crate::queue::{self, Attempt, Hunt, Step};
 use crate::sdp::Session;
 use crate::sip::{ClientTxn, Dialog, Message, Method, Response, ServerTxn};
 
+use super::Counter;
 use super::case::{Case, Media};
 use super::desk::Desk;
 use super::ending::{By, Ending};
@@ -18,7 +19,6 @@ use super::record::{self, State};
 use super::refusal::{self, Refusal};
 use super::stage::{Event, Stage};
 use super::talking::Talking;
-use super::Counter;
 
 pub(crate) struct Hunting {
     hunt: Hunt,
@@ -57,7 +57,9 @@ impl Hunting {
     }
 
     pub(crate) fn deadline(&self) -> Instant {
-        self.hunt.deadline().map_or(self.deadline, |ring| ring.min(self.deadline))
+        self.hunt
+            .deadline()
+            .map_or(self.deadline, |ring| ring.min(self.deadline))
     }
 
     pub(crate) fn handle(mut self: Box<Self>, event: Event, case: &mut Case, desk: &mut Desk) -> Stage {
@@ -109,8 +111,13 @@ impl Hunting {
         while let Some(step) = self.hunt.poll_step() {
             match step {
                 Step::Ring { attempt, target } => self.ring(attempt, &target, case, desk),
-                Step::Cancel { attempt, was_answered_elsewhere } => {
-                    let Some(at) = self.legs.iter().position(|leg| leg.attempt == attempt) else { continue };
+                Step::Cancel {
+                    attempt,
+                    was_answered_elsewhere,
+                } => {
+                    let Some(at) = self.legs.iter().position(|leg| leg.attempt == attempt) else {
+                        continue;
+                    };
                     let leg = self.legs.swap_remove(at);
                     let reason = was_answered_elsewhere.then_some(refusal::ANSWERED_ELSEWHERE);
                     let status = if was_answered_elsewhere { 487 } else { 408 };
@@ -142,10 +149,17 @@ impl Hunting {
             Err(refusal) => refusal.status(),
         };
         case.record.end_attempt(attempt.0, status);
-        self.hunt.handle(queue::Input::Failed { attempt, status }, desk.now().instant);
+        self.hunt
+            .handle(queue::Input::Failed { attempt, status }, desk.now().instant);
     }
 
-    fn on_response(mut self: Box<Self>, txn: ClientTxn, response: Message, case: &mut Case, desk: &mut Desk) -> Stage {
+    fn on_response(
+        mut self: Box<Self>,
+        txn: ClientTxn,
+        response: Message,
+        case: &mut Case,
+        desk: &mut Desk,
+    ) -> Stage {
         let status = response.status().unwrap_or_default();
         match status {
             0..=100 => Stage::Hunting(self),
@@ -165,9 +179,18 @@ impl Hunting {
     }
 
     /// 180 once; a 183 with a description when only one phone rings, so that the caller hears one and not many.
-    fn on_provisional(&mut self, txn: ClientTxn, status: u16, response: &Message, case: &mut Case, desk: &mut Desk) {
+    fn on_provisional(
+        &mut self,
+        txn: ClientTxn,
+        status: u16,
+        response: &Message,
+        case: &mut Case,
+        desk: &mut Desk,
+    ) {
         let is_only_one = self.hunt.ringing() == 1;
-        let Some(leg) = self.legs.iter_mut().find(|leg| leg.txn == txn) else { return };
+        let Some(leg) = self.legs.iter_mut().find(|leg| leg.txn == txn) else {
+            return;
+        };
         if let (Ok(Some(session)), true) = (offer::read(response), case.offer.is_some()) {
             let attempt = leg.attempt;
             leg.early = Some(session.clone());
@@ -196,12 +219,18 @@ impl Hunting {
         if self.early.is_some() {
             case.new_tag(desk);
         }
-        let Ok(sent) = case.origin.anchored(session, desk.config.media_address, port) else { return };
+        let Ok(sent) = case.origin.anchored(session, desk.config.media_address, port) else {
+            return;
+        };
         if let Some(offer) = case.offer.clone() {
             case.describe(Side::A, &offer, desk);
         }
         case.describe(Side::B, session, desk);
-        self.early = Some(Early { attempt, body: body.to_vec(), sent: sent.clone() });
+        self.early = Some(Early {
+            attempt,
+            body: body.to_vec(),
+            sent: sent.clone(),
+        });
         self.is_ringing |= status == 180;
         self.progress(if status == 180 { 180 } else { 183 }, Some(sent), case, desk);
     }
@@ -214,11 +243,20 @@ impl Hunting {
         }
     }
 
-    fn on_answer(mut self: Box<Self>, leg: Ringing, response: Message, case: &mut Case, desk: &mut Desk) -> Stage {
+    fn on_answer(
+        mut self: Box<Self>,
+        leg: Ringing,
+        response: Message,
+        case: &mut Case,
+        desk: &mut Desk,
+    ) -> Stage {
         let attempt = leg.attempt;
         let described = match offer::read(&response) {
             Ok(Some(session)) => Ok(session),
-            Ok(None) => leg.early.clone().ok_or(Refusal::NotAcceptable("an answer without a description")),
+            Ok(None) => leg
+                .early
+                .clone()
+                .ok_or(Refusal::NotAcceptable("an answer without a description")),
             Err(refusal) => Err(refusal),
         };
         let accepted = described.and_then(|session| {
@@ -233,22 +271,38 @@ impl Hunting {
                 // The phone answered with something we cannot carry: it is acknowledged and ended, and counts as refused.
                 desk.strays.adopt(leg.txn, leg.invite, leg.hop);
                 let now = desk.now();
-                desk.strays.on_response(leg.txn, &response, &mut desk.endpoint, now);
+                desk.strays
+                    .on_response(leg.txn, &response, &mut desk.endpoint, now);
                 let status = accepted.err().map_or(488, |refusal| refusal.status());
                 return self.failed(attempt, status, case, desk);
             }
         };
 
         let now = desk.now();
-        desk.strays.watch(leg.txn, leg.invite, leg.hop.clone(), dialog_b.remote_tag(), now);
-        let a = Leg { side: Side::A, dialog: dialog_a, hop: case.hop.clone(), origin: case.origin.clone() };
-        let b = Leg { side: Side::B, dialog: dialog_b, hop: leg.hop, origin: leg.origin };
+        desk.strays
+            .watch(leg.txn, leg.invite, leg.hop.clone(), dialog_b.remote_tag(), now);
+        let a = Leg {
+            side: Side::A,
+            dialog: dialog_a,
+            hop: case.hop.clone(),
+            origin: case.origin.clone(),
+        };
+        let b = Leg {
+            side: Side::B,
+            dialog: dialog_b,
+            hop: leg.hop,
+            origin: leg.origin,
+        };
         let late = case.offer.is_none().then_some(leg.txn);
         if late.is_none() {
             b.acknowledge(leg.txn, response.cseq().0, None, desk);
         }
         case.record.end_attempt(attempt.0, 200);
-        case.record.answered_by = case.record.attempts.get(attempt.0).map(|attempt| attempt.target.clone());
+        case.record.answered_by = case
+            .record
+            .attempts
+            .get(attempt.0)
+            .map(|attempt| attempt.target.clone());
         let at_ms = case.at_ms(desk);
         case.record.timings.answered_ms = Some(at_ms);
         case.record.state = State::Talking;
@@ -260,7 +314,8 @@ impl Hunting {
         case.respond(case.dialog_response(200, Some(sent)), desk);
 
         // The others are told after the caller is served.
-        self.hunt.handle(queue::Input::Answered { attempt }, desk.now().instant);
+        self.hunt
+            .handle(queue::Input::Answered { attempt }, desk.now().instant);
         if let Stage::Hunting(rest) = self.hunt(queue::Input::Tick, case, desk) {
             abandon(rest.legs, Some(refusal::ANSWERED_ELSEWHERE), case, desk);
         }

@@ -64,7 +64,12 @@ impl Ringing {
         let remote = uri.socket_addr().ok_or(Unringable::NotAnAddress)?;
         let transport = uri.transport();
         let listener = desk.listener_towards(transport, remote)?;
-        let flow = Flow { transport, local: listener.bound, remote, connection: None };
+        let flow = Flow {
+            transport,
+            local: listener.bound,
+            remote,
+            connection: None,
+        };
         let hop = Hop::new(flow, listener);
 
         let tag = desk.endpoint.token();
@@ -86,7 +91,14 @@ impl Ringing {
         let txn = desk.endpoint.request(invite.clone(), hop.flow, &hop.sent_by, now);
         desk.name(Name::Client(txn));
         desk.name(Name::Tag(tag));
-        Ok(Ringing { attempt, txn, invite, hop, origin, early: None })
+        Ok(Ringing {
+            attempt,
+            txn,
+            invite,
+            hop,
+            origin,
+            early: None,
+        })
     }
 }
 
@@ -95,25 +107,40 @@ fn announce(invite: Request, case: &Case, desk: &Desk, sent_by: &str, tag: &str)
     let host = host_of(sent_by);
     let verstat = &case.record.identity.verstat;
     let dress = dress(case, desk);
-    let display = dress.as_ref().map(|dress| dress.display_name.as_str()).unwrap_or_default();
+    let display = dress
+        .as_ref()
+        .map(|dress| dress.display_name.as_str())
+        .unwrap_or_default();
     let display = quoted(display);
     let caller = &case.facts.caller;
 
     let mut invite = if caller.is_hidden {
         // RFC 3323 §4.1: nothing of the caller's; the verdict still rides on From, as there is no asserted identity.
         invite
-            .header("From", format!("{display}<sip:anonymous@anonymous.invalid;verstat={verstat}>;tag={tag}"))
+            .header(
+                "From",
+                format!("{display}<sip:anonymous@anonymous.invalid;verstat={verstat}>;tag={tag}"),
+            )
             .header("Privacy", "id")
     } else if let Some(number) = &caller.number {
         let number = number.reveal();
         invite
-            .header("From", format!("{display}<sip:{number}@{host};user=phone>;tag={tag}"))
-            .header("P-Asserted-Identity", format!("{display}<sip:{number}@{host};user=phone;verstat={verstat}>"))
+            .header(
+                "From",
+                format!("{display}<sip:{number}@{host};user=phone>;tag={tag}"),
+            )
+            .header(
+                "P-Asserted-Identity",
+                format!("{display}<sip:{number}@{host};user=phone;verstat={verstat}>"),
+            )
     } else {
         let user = plain_user(&case.invite);
         invite
             .header("From", format!("{display}<sip:{user}@{host}>;tag={tag}"))
-            .header("P-Asserted-Identity", format!("{display}<sip:{user}@{host};verstat={verstat}>"))
+            .header(
+                "P-Asserted-Identity",
+                format!("{display}<sip:{user}@{host};verstat={verstat}>"),
+            )
     };
     if let Some(dress) = dress {
         invite = invite.header("Ringward-Trust", &dress.ringward_trust);
@@ -129,8 +156,18 @@ fn announce(invite: Request, case: &Case, desk: &Desk, sent_by: &str, tag: &str)
 
 fn dress(case: &Case, desk: &Desk) -> Option<LegBHeaders> {
     let banner = case.record.banner.as_ref()?;
-    let card = desk.config.public_url.as_ref().map(|url| format!("{}/card/{}", url.trim_end_matches('/'), case.id));
-    Some(banner::leg_b_headers(banner, &case.facts, &case.record.identity.verstat, case.id, card.as_deref()))
+    let card = desk
+        .config
+        .public_url
+        .as_ref()
+        .map(|url| format!("{}/card/{}", url.trim_end_matches('/'), case.id));
+    Some(banner::leg_b_headers(
+        banner,
+        &case.facts,
+        &case.record.identity.verstat,
+        case.id,
+        card.as_deref(),
+    ))
 }
 
 /// A display name as a quoted-string with the space that follows it (RFC 3261 §25.1); empty for an empty name.
@@ -154,15 +191,24 @@ fn quoted(display: &str) -> String {
 fn plain_user(invite: &Message) -> String {
     let from = invite.from();
     let user = from.uri.user().unwrap_or_default();
-    let plain: String =
-        user.chars().filter(|c| c.is_ascii_alphanumeric() || "-_.+".contains(*c)).take(64).collect();
-    if plain.is_empty() { "unknown".to_string() } else { plain }
+    let plain: String = user
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || "-_.+".contains(*c))
+        .take(64)
+        .collect();
+    if plain.is_empty() {
+        "unknown".to_string()
+    } else {
+        plain
+    }
 }
 
 /// `host:port` or `[v6]:port` without the port.
 fn host_of(sent_by: &str) -> &str {
     match sent_by.rsplit_once(':') {
-        Some((host, port)) if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) && !host.ends_with(':') => {
+        Some((host, port))
+            if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) && !host.ends_with(':') =>
+        {
             host
         }
         _ => sent_by,
@@ -188,7 +234,11 @@ impl Leg {
                 if remote == came.remote || (transport == Transport::Tcp && remote.ip() == came.remote.ip()) {
                     came
                 } else {
-                    Flow { remote, connection: None, ..came }
+                    Flow {
+                        remote,
+                        connection: None,
+                        ..came
+                    }
                 }
             }
             _ => came,

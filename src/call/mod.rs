@@ -45,7 +45,9 @@ use crate::media::{Side, Statistics};
 use crate::policy::Policy;
 use crate::screening::HistoryFacts;
 use crate::sdp::Codec;
-use crate::sip::{Endpoint, EndpointInput, EndpointOutput, Flow, Message, Method, ServerTxn, SipEvent, Transport};
+use crate::sip::{
+    Endpoint, EndpointInput, EndpointOutput, Flow, Message, Method, ServerTxn, SipEvent, Transport,
+};
 use crate::time::Now;
 use crate::voice::Opinion;
 
@@ -63,7 +65,7 @@ use stage::{Event, Stage};
 use timers::{Agenda, earlier};
 
 /// `[[trunk]]`: who may call in.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TrunkConfig {
     pub name: String,
     /// CIDR ranges.
@@ -240,7 +242,13 @@ impl Engine {
             clock: None,
             call: usize::MAX,
         };
-        Engine { calls: Slab::new(), agenda: Agenda::default(), desk, is_draining: false, deadline: None }
+        Engine {
+            calls: Slab::new(),
+            agenda: Agenda::default(),
+            desk,
+            is_draining: false,
+            deadline: None,
+        }
     }
 
     /// One mutation. Afterwards drain [`Engine::poll_output`] until it says `Timeout`.
@@ -249,14 +257,20 @@ impl Engine {
         match input {
             Input::Sip { flow, octets } => self.on_octets(flow, octets),
             Input::TransportError { flow } => {
-                self.desk.endpoint.handle(EndpointInput::TransportError { flow }, now);
+                self.desk
+                    .endpoint
+                    .handle(EndpointInput::TransportError { flow }, now);
             }
             Input::MediaOpened { call, a, b } => self.tell(call, Event::MediaOpened { a, b }),
             Input::MediaRefused { call } => self.tell(call, Event::MediaRefused),
             Input::MediaSilent { call } => self.tell(call, Event::MediaSilent),
             Input::MediaClosed { call, statistics } => self.tell(call, Event::MediaClosed(statistics)),
             Input::Fetched(fetched) => self.desk.identity.fetched(fetched, now),
-            Input::Known { call, history, is_reused } => self.tell(call, Event::Known { history, is_reused }),
+            Input::Known {
+                call,
+                history,
+                is_reused,
+            } => self.tell(call, Event::Known { history, is_reused }),
             Input::Scored { call, opinion } => self.tell(call, Event::Scored(opinion)),
             Input::ScoringOverloaded { call } => self.tell(call, Event::ScoringOverloaded),
             Input::SetPolicy(policy) => self.desk.policy = policy,
@@ -303,7 +317,9 @@ impl Engine {
         if !self.desk.admission.is_known(flow.remote) {
             return self.desk.count(Counter::UnknownSource);
         }
-        self.desk.endpoint.handle(EndpointInput::Received { flow, octets }, self.desk.now());
+        self.desk
+            .endpoint
+            .handle(EndpointInput::Received { flow, octets }, self.desk.now());
     }
 
     /// Empties the engines below. What they say may make them say more.
@@ -311,7 +327,9 @@ impl Engine {
         loop {
             let transactions = loop {
                 match self.desk.endpoint.poll_output() {
-                    EndpointOutput::Transmit { flow, octets } => self.desk.say(Output::Transmit { flow, octets }),
+                    EndpointOutput::Transmit { flow, octets } => {
+                        self.desk.say(Output::Transmit { flow, octets })
+                    }
                     EndpointOutput::Event(event) => self.on_sip(event),
                     EndpointOutput::Timeout(at) => break at,
                 }
@@ -374,7 +392,8 @@ impl Engine {
             Method::Invite => self.on_invite(txn, request, flow),
             Method::Options => {
                 let tag = self.desk.endpoint.token();
-                self.desk.respond(txn, refusal::capabilities(&request).to_tag(&tag));
+                self.desk
+                    .respond(txn, refusal::capabilities(&request).to_tag(&tag));
             }
             Method::Bye | Method::Update | Method::Info | Method::Prack => {
                 self.desk.refuse(txn, &request, &Refusal::NoDialog);
@@ -390,7 +409,9 @@ impl Engine {
             self.desk.count(Counter::CallRefused);
             return self.desk.refuse(txn, &invite, &refusal);
         }
-        let Some(call) = self.open(txn, invite, flow) else { return };
+        let Some(call) = self.open(txn, invite, flow) else {
+            return;
+        };
         self.dispatch(call, Event::Begun);
     }
 
@@ -420,7 +441,9 @@ impl Engine {
     /// Makes the call and asks who signed it. `None` when it is over already (no queue, no codec).
     fn open(&mut self, txn: ServerTxn, invite: Message, flow: Flow) -> Option<usize> {
         let desk = &mut self.desk;
-        let Source::Trunk(trunk) = desk.admission.source(flow.remote) else { return None };
+        let Source::Trunk(trunk) = desk.admission.source(flow.remote) else {
+            return None;
+        };
         let hop = Hop::new(flow, desk.listener_of(&flow)?);
         let (called, written) = facts::dialled(invite.request_uri().unwrap_or_default(), desk.rules);
         let queue = crate::queue::find(&desk.queues, &called, &written).map(|queue| queue.name.clone());
@@ -473,9 +496,16 @@ impl Engine {
         }
 
         let deadline = desk.now().instant + desk.config.budget;
-        let stage = Stage::Gathering(Gathering { deadline, has_looked: false });
+        let stage = Stage::Gathering(Gathering {
+            deadline,
+            has_looked: false,
+        });
         let caller = caller_name(&case.invite);
-        let key = self.calls.insert(Call { case, stage, deadline: None });
+        let key = self.calls.insert(Call {
+            case,
+            stage,
+            deadline: None,
+        });
         desk.call = key;
         for name in [Name::Id(id), Name::Server(txn), Name::Tag(tag), caller] {
             desk.name(name);
@@ -498,7 +528,9 @@ impl Engine {
     }
 
     fn dispatch(&mut self, key: usize, event: Event) {
-        let Some(call) = self.calls.get_mut(key) else { return };
+        let Some(call) = self.calls.get_mut(key) else {
+            return;
+        };
         self.desk.call = key;
         let stage = std::mem::replace(&mut call.stage, Stage::Over);
         call.stage = stage.handle(event, &mut call.case, &mut self.desk);

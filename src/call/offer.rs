@@ -20,7 +20,10 @@ pub(crate) struct Origin {
 impl Origin {
     /// `session_id` is shortened to 62 bits: some peers read it as a signed number.
     pub(crate) fn new(session_id: u64) -> Origin {
-        Origin { session_id: session_id >> 2, version: 0 }
+        Origin {
+            session_id: session_id >> 2,
+            version: 0,
+        }
     }
 
     /// This description as the other leg gets it: our address, `port`, a version not used before.
@@ -28,7 +31,12 @@ impl Origin {
     /// # Errors
     ///
     /// 488 when no codec is left that we can carry.
-    pub(crate) fn anchored(&mut self, session: &Session, ours: IpAddr, port: u16) -> Result<Vec<u8>, Refusal> {
+    pub(crate) fn anchored(
+        &mut self,
+        session: &Session,
+        ours: IpAddr,
+        port: u16,
+    ) -> Result<Vec<u8>, Refusal> {
         self.version += 1;
         session
             .anchored(ours, port, self.session_id, self.version)
@@ -107,7 +115,11 @@ fn part<'a>(body: &'a [u8], content_type: &str) -> Option<&'a [u8]> {
 }
 
 fn find_all<'a>(haystack: &'a [u8], needle: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
-    haystack.windows(needle.len()).enumerate().filter(move |(_, window)| *window == needle).map(|(at, _)| at)
+    haystack
+        .windows(needle.len())
+        .enumerate()
+        .filter(move |(_, window)| *window == needle)
+        .map(|(at, _)| at)
 }
 
 #[cfg(test)]
@@ -117,7 +129,10 @@ mod tests {
     #[test]
     fn the_description_is_found_among_other_parts() {
         let body = b"--b1\r\nContent-Type: application/isup\r\n\r\n\x01\x02\r\n--b1\r\nContent-Type: application/sdp\r\n\r\nv=0\r\no=x\r\n--b1--\r\n";
-        assert_eq!(part(body, "multipart/mixed;boundary=\"b1\""), Some(&b"v=0\r\no=x\r\n"[..]));
+        assert_eq!(
+            part(body, "multipart/mixed;boundary=\"b1\""),
+            Some(&b"v=0\r\no=x\r\n"[..])
+        );
         assert_eq!(part(body, "multipart/mixed;boundary=b2"), None);
         assert_eq!(part(body, "multipart/mixed"), None);
         assert_eq!(part(b"--b1", "multipart/mixed;boundary=b1"), None);

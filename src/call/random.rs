@@ -12,7 +12,10 @@ pub(crate) struct Randomness {
 
 impl Randomness {
     pub(crate) fn new(seed: &[u8; 32]) -> Randomness {
-        Randomness { key: hmac::Key::new(hmac::HMAC_SHA256, seed), counter: 0 }
+        Randomness {
+            key: hmac::Key::new(hmac::HMAC_SHA256, seed),
+            counter: 0,
+        }
     }
 
     pub(crate) fn octets(&mut self) -> [u8; 32] {

@@ -125,7 +125,12 @@ pub struct PersonReport {
 
 impl CallRecord {
     /// A call that just arrived.
-    pub(crate) fn arriving(id: CallId, facts: &Facts, queue: Option<&str>, model: Option<&str>) -> CallRecord {
+    pub(crate) fn arriving(
+        id: CallId,
+        facts: &Facts,
+        queue: Option<&str>,
+        model: Option<&str>,
+    ) -> CallRecord {
         CallRecord {
             id,
             revision: 0,
@@ -155,13 +160,21 @@ impl CallRecord {
 
     /// Keeps a decision that says something new; `at_ms` counts from INVITE arrival.
     pub(crate) fn add_decision(&mut self, at_ms: u64, stage: Stage, decision: Decision) {
-        if self.decisions.last().is_some_and(|last| last.stage == stage && last.decision == decision) {
+        if self
+            .decisions
+            .last()
+            .is_some_and(|last| last.stage == stage && last.decision == decision)
+        {
             return;
         }
         if self.decisions.len() >= DECISIONS_KEPT {
             self.decisions.remove(1);
         }
-        self.decisions.push(Decided { at_ms, stage, decision });
+        self.decisions.push(Decided {
+            at_ms,
+            stage,
+            decision,
+        });
     }
 
     /// Keeps a banner that differs from the one shown. True when it does.
@@ -188,7 +201,11 @@ impl CallRecord {
 
     pub(crate) fn add_attempt(&mut self, target: &str, at_ms: u64) {
         if self.attempts.len() < ATTEMPTS_KEPT {
-            self.attempts.push(Attempt { target: target.to_string(), at_ms, status: 0 });
+            self.attempts.push(Attempt {
+                target: target.to_string(),
+                at_ms,
+                status: 0,
+            });
         }
     }
 

@@ -41,8 +41,6 @@ pub(crate) enum Refusal {
     Pending,
     /// 500 with Retry-After: not now.
     NotNow,
-    /// 500: CSeq went back, or our own fault.
-    OutOfOrder,
     /// 501: a method we do not know.
     NotImplemented,
     /// 503 with Retry-After: full, or closing.
@@ -68,7 +66,7 @@ impl Refusal {
             Refusal::Cancelled => 487,
             Refusal::NotAcceptable(_) => 488,
             Refusal::Pending => 491,
-            Refusal::NotNow | Refusal::OutOfOrder => 500,
+            Refusal::NotNow => 500,
             Refusal::NotImplemented => 501,
             Refusal::Busy => 503,
             Refusal::Status(status) => *status,
@@ -84,9 +82,10 @@ impl Refusal {
             Refusal::NotSdp => response.header("Accept", "application/sdp"),
             Refusal::UnknownOptions(options) => response.header("Unsupported", options.join(", ")),
             // 399 is "miscellaneous"; a pseudonym stands where our host would (RFC 3261 §20.43).
-            Refusal::NotAcceptable(why) => {
-                response.header("Warning", format!("399 ringward \"{}\"", why.replace(['"', '\\'], "")))
-            }
+            Refusal::NotAcceptable(why) => response.header(
+                "Warning",
+                format!("399 ringward \"{}\"", why.replace(['"', '\\'], "")),
+            ),
             Refusal::NotNow => response.header("Retry-After", "2"),
             Refusal::Busy => response.header("Retry-After", RETRY_AFTER_SECONDS.to_string()),
             _ => response,
@@ -96,7 +95,9 @@ impl Refusal {
 
 /// The answer to OPTIONS, inside a dialog and outside (RFC 3261 §11.2).
 pub(crate) fn capabilities(request: &Message) -> Response {
-    Response::new(request, 200, phrase(200)).header("Allow", ALLOW).header("Accept", "application/sdp")
+    Response::new(request, 200, phrase(200))
+        .header("Allow", ALLOW)
+        .header("Accept", "application/sdp")
 }
 
 /// Why a request of this method is not taken.
@@ -167,7 +168,11 @@ pub(crate) fn identity_reasons(report: &Report, invite: &Message) -> Vec<String>
         if reasons.len() == REASONS_MAX {
             break;
         }
-        let ppi = if is_matched { values.get(n).and_then(|value| compact(value)) } else { None };
+        let ppi = if is_matched {
+            values.get(n).and_then(|value| compact(value))
+        } else {
+            None
+        };
         let ppi = ppi.map(|ppi| format!(";ppi=\"{ppi}\"")).unwrap_or_default();
         reasons.push(format!("STIR;cause={code};text=\"{}\"{ppi}", identity_text(code)));
     }
@@ -182,7 +187,9 @@ fn identity_text(code: u16) -> &'static str {
 fn compact(identity: &str) -> Option<String> {
     let token = identity.split(';').next()?.trim();
     let signature = token.split('.').nth(2)?;
-    let is_base64url = signature.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    let is_base64url = signature
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
     (is_base64url && (1..=128).contains(&signature.len())).then(|| format!("..{signature}"))
 }
 
@@ -192,7 +199,10 @@ mod tests {
 
     #[test]
     fn a_ppi_is_the_compact_form_and_never_something_else() {
-        assert_eq!(compact("aa.bb.cc-_1;info=<https://x>;alg=ES256").as_deref(), Some("..cc-_1"));
+        assert_eq!(
+            compact("aa.bb.cc-_1;info=<https://x>;alg=ES256").as_deref(),
+            Some("..cc-_1")
+        );
         assert_eq!(compact("aa.bb.c\"c"), None);
         assert_eq!(compact("aa.bb."), None);
         assert_eq!(compact("nonsense"), None);
@@ -200,7 +210,9 @@ mod tests {
 
     #[test]
     fn every_refusal_has_words() {
-        for status in [400, 403, 404, 405, 413, 415, 420, 480, 481, 482, 483, 487, 488, 491, 500, 501, 503, 608] {
+        for status in [
+            400, 403, 404, 405, 413, 415, 420, 480, 481, 482, 483, 487, 488, 491, 500, 501, 503, 608,
+        ] {
             assert!(!phrase(status).ends_with("Failed"), "{status}");
         }
     }

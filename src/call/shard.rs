@@ -49,7 +49,10 @@ mod tests {
     fn our_own_call_ids_come_back_to_their_shard() {
         for shards in [1, 2, 3, 16] {
             for shard in 0..shards {
-                assert_eq!(shard_of(leg_b_call_id(shard, "0123456789abcdef").as_bytes(), shards), shard);
+                assert_eq!(
+                    shard_of(leg_b_call_id(shard, "0123456789abcdef").as_bytes(), shards),
+                    shard
+                );
             }
         }
     }

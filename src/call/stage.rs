@@ -31,23 +31,46 @@ pub(crate) enum Event {
     /// The call exists and verification has been asked.
     Begun,
     Reported(Box<Report>),
-    Known { history: HistoryFacts, is_reused: Option<bool> },
+    Known {
+        history: HistoryFacts,
+        is_reused: Option<bool>,
+    },
     Scored(Opinion),
     ScoringOverloaded,
-    MediaOpened { a: u16, b: u16 },
+    MediaOpened {
+        a: u16,
+        b: u16,
+    },
     MediaRefused,
     MediaSilent,
     MediaClosed(Statistics),
     /// The stage's own deadline has passed.
     Due,
     HangUp,
-    Request { txn: ServerTxn, request: Message },
-    Cancelled { txn: ServerTxn, reason: Option<String> },
-    Ack { txn: ServerTxn, ack: Message },
-    AckMissing { txn: ServerTxn },
-    Response { txn: ClientTxn, response: Message },
+    Request {
+        txn: ServerTxn,
+        request: Message,
+    },
+    Cancelled {
+        txn: ServerTxn,
+        reason: Option<String>,
+    },
+    Ack {
+        txn: ServerTxn,
+        ack: Message,
+    },
+    AckMissing {
+        txn: ServerTxn,
+    },
+    Response {
+        txn: ClientTxn,
+        response: Message,
+    },
     /// No response: 408 timed out, 503 could not be sent.
-    Failed { txn: ClientTxn, status: u16 },
+    Failed {
+        txn: ClientTxn,
+        status: u16,
+    },
 }
 
 impl Event {

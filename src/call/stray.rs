@@ -31,12 +31,26 @@ pub(crate) struct Strays {
 impl Strays {
     /// Takes over an INVITE that still has no final response.
     pub(crate) fn adopt(&mut self, txn: ClientTxn, invite: Request, hop: Hop) {
-        self.insert(txn, Stray { invite, hop, winner: None });
+        self.insert(
+            txn,
+            Stray {
+                invite,
+                hop,
+                winner: None,
+            },
+        );
     }
 
     /// Watches for further answers to an INVITE whose dialog `winner` (its remote tag) has the call.
     pub(crate) fn watch(&mut self, txn: ClientTxn, invite: Request, hop: Hop, winner: &str, now: Now) {
-        self.insert(txn, Stray { invite, hop, winner: Some(winner.to_string()) });
+        self.insert(
+            txn,
+            Stray {
+                invite,
+                hop,
+                winner: Some(winner.to_string()),
+            },
+        );
         self.expiries.push_back((now.instant + FURTHER_ANSWERS, txn.0));
     }
 
@@ -44,14 +58,26 @@ impl Strays {
         self.entries.contains_key(&txn.0)
     }
 
-    pub(crate) fn on_response(&mut self, txn: ClientTxn, response: &Message, endpoint: &mut Endpoint, now: Now) {
-        let Some(stray) = self.entries.get(&txn.0) else { return };
+    pub(crate) fn on_response(
+        &mut self,
+        txn: ClientTxn,
+        response: &Message,
+        endpoint: &mut Endpoint,
+        now: Now,
+    ) {
+        let Some(stray) = self.entries.get(&txn.0) else {
+            return;
+        };
         match response.status() {
             Some(200..=299) => {}
             Some(300..) => return self.remove(txn),
             _ => return,
         }
-        if stray.winner.as_deref().is_some_and(|tag| response.to().tag() == Some(tag)) {
+        if stray
+            .winner
+            .as_deref()
+            .is_some_and(|tag| response.to().tag() == Some(tag))
+        {
             return;
         }
         if let Ok(mut dialog) = Dialog::as_client(&stray.invite, response, &stray.hop.contact) {
@@ -70,7 +96,12 @@ impl Strays {
     }
 
     pub(crate) fn tick(&mut self, now: Now) {
-        while let Some((_, txn)) = self.expiries.front().filter(|(at, _)| *at <= now.instant).copied() {
+        while let Some((_, txn)) = self
+            .expiries
+            .front()
+            .filter(|(at, _)| *at <= now.instant)
+            .copied()
+        {
             self.expiries.pop_front();
             self.entries.remove(&txn);
         }

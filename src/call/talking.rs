@@ -40,7 +40,12 @@ struct Over<'a> {
 
 impl<'a> Over<'a> {
     fn failed(note: &'a str) -> Over<'a> {
-        Over { ending: record::Ending::Failed, by: By::Us, note: Some(note), hung_up: None }
+        Over {
+            ending: record::Ending::Failed,
+            by: By::Us,
+            note: Some(note),
+            hung_up: None,
+        }
     }
 }
 
@@ -106,7 +111,9 @@ impl Talking {
 
     fn on_first_ack(mut self: Box<Self>, ack: &Message, case: &mut Case, desk: &mut Desk) -> Stage {
         self.is_acknowledged = true;
-        let Some(txn) = self.late.take() else { return Stage::Talking(self) };
+        let Some(txn) = self.late.take() else {
+            return Stage::Talking(self);
+        };
         let Some(answer) = self.carry_answer(Side::A, ack, case, desk) else {
             self.b.acknowledge(txn, 1, None, desk);
             return self.end(Over::failed("no usable answer in ACK"), case, desk);
@@ -115,7 +122,13 @@ impl Talking {
         Stage::Talking(self)
     }
 
-    fn on_later_ack(mut self: Box<Self>, txn: ServerTxn, ack: &Message, case: &mut Case, desk: &mut Desk) -> Stage {
+    fn on_later_ack(
+        mut self: Box<Self>,
+        txn: ServerTxn,
+        ack: &Message,
+        case: &mut Case,
+        desk: &mut Desk,
+    ) -> Stage {
         let Some(at) = self.exchanges.iter().position(|exchange| exchange.server == txn) else {
             return Stage::Talking(self);
         };
@@ -134,15 +147,30 @@ impl Talking {
     }
 
     /// The answer in an ACK from `side`, as the other side gets it.
-    fn carry_answer(&mut self, side: Side, ack: &Message, case: &mut Case, desk: &mut Desk) -> Option<Vec<u8>> {
+    fn carry_answer(
+        &mut self,
+        side: Side,
+        ack: &Message,
+        case: &mut Case,
+        desk: &mut Desk,
+    ) -> Option<Vec<u8>> {
         let session = offer::read(ack).ok().flatten()?;
         case.describe(side, &session, desk);
         let other = leg::other(side);
         let port = case.port(other)?;
-        self.leg(other).origin.anchored(&session, desk.config.media_address, port).ok()
+        self.leg(other)
+            .origin
+            .anchored(&session, desk.config.media_address, port)
+            .ok()
     }
 
-    fn on_request(mut self: Box<Self>, txn: ServerTxn, request: Message, case: &mut Case, desk: &mut Desk) -> Stage {
+    fn on_request(
+        mut self: Box<Self>,
+        txn: ServerTxn,
+        request: Message,
+        case: &mut Case,
+        desk: &mut Desk,
+    ) -> Stage {
         let side = if self.a.dialog.owns(&request) {
             Side::A
         } else if self.b.dialog.owns(&request) {
@@ -159,8 +187,12 @@ impl Talking {
             Method::Bye => {
                 desk.respond(txn, Response::new(&request, 200, refusal::phrase(200)));
                 let by = if side == Side::A { By::Caller } else { By::Called };
-                let over =
-                    Over { ending: record::Ending::Completed, by, note: None, hung_up: Some(side) };
+                let over = Over {
+                    ending: record::Ending::Completed,
+                    by,
+                    note: None,
+                    hung_up: Some(side),
+                };
                 return self.end(over, case, desk);
             }
             Method::Options => desk.respond(txn, refusal::capabilities(&request)),
@@ -194,7 +226,10 @@ impl Talking {
         if method == Method::Update && request.body().is_empty() {
             // A target refresh: the dialog has taken the Contact over, the other leg has another one anyway.
             let contact = self.leg(side).hop.contact.clone();
-            desk.respond(txn, Response::new(request, 200, refusal::phrase(200)).header("Contact", contact));
+            desk.respond(
+                txn,
+                Response::new(request, 200, refusal::phrase(200)).header("Contact", contact),
+            );
             return Ok(());
         }
         if method != Method::Info {
@@ -214,15 +249,29 @@ impl Talking {
     /// under way, 500 when its own is.
     fn check_glare(&self, side: Side) -> Result<(), Refusal> {
         if !self.is_acknowledged {
-            return Err(if side == Side::B { Refusal::Pending } else { Refusal::NotNow });
+            return Err(if side == Side::B {
+                Refusal::Pending
+            } else {
+                Refusal::NotNow
+            });
         }
         for exchange in self.exchanges.iter().filter(|exchange| exchange.is_about_media()) {
-            return Err(if exchange.from == side { Refusal::NotNow } else { Refusal::Pending });
+            return Err(if exchange.from == side {
+                Refusal::NotNow
+            } else {
+                Refusal::Pending
+            });
         }
         Ok(())
     }
 
-    fn on_response(mut self: Box<Self>, txn: ClientTxn, response: Message, case: &mut Case, desk: &mut Desk) -> Stage {
+    fn on_response(
+        mut self: Box<Self>,
+        txn: ClientTxn,
+        response: Message,
+        case: &mut Case,
+        desk: &mut Desk,
+    ) -> Stage {
         let status = response.status().unwrap_or_default();
         if status < 200 {
             return Stage::Talking(self);
@@ -270,7 +319,11 @@ impl Talking {
         exchange.refuse(status, response, desk);
         // The other side has no such dialog any more, or is gone (RFC 5057 §5.1).
         if matches!(status, 408 | 481 | 503) && exchange.is_about_media() || status == 481 {
-            return self.end(Over::failed("the other side no longer knows the call"), case, desk);
+            return self.end(
+                Over::failed("the other side no longer knows the call"),
+                case,
+                desk,
+            );
         }
         Stage::Talking(self)
     }
@@ -291,7 +344,12 @@ impl Talking {
             let other = leg::other(exchange.from);
             exchange.abandon(self.leg(other), desk);
         }
-        let Talking { a, b, is_acknowledged, .. } = *self;
+        let Talking {
+            a,
+            b,
+            is_acknowledged,
+            ..
+        } = *self;
         case.tap(false, desk);
         let mut ending = Ending::new(over.ending, 200, over.by, over.note, case, desk);
         match over.hung_up {

@@ -33,7 +33,11 @@ impl Agenda {
 
     /// The calls that are due at `now`. They stay listed until they are set anew.
     pub(crate) fn due(&self, now: Instant) -> Vec<usize> {
-        self.entries.iter().take_while(|(at, _)| *at <= now).map(|(_, call)| *call).collect()
+        self.entries
+            .iter()
+            .take_while(|(at, _)| *at <= now)
+            .map(|(_, call)| *call)
+            .collect()
     }
 
     #[cfg(test)]

@@ -35,14 +35,24 @@ pub enum Input {
 /// What the hunt wants done, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    Ring { attempt: Attempt, target: String },
+    Ring {
+        attempt: Attempt,
+        target: String,
+    },
     /// Stop ringing. `was_answered_elsewhere` = another phone has the call (RFC 3326 cause 200);
     /// otherwise its time is up.
-    Cancel { attempt: Attempt, was_answered_elsewhere: bool },
+    Cancel {
+        attempt: Attempt,
+        was_answered_elsewhere: bool,
+    },
     /// The call now waits in this queue.
-    Moved { queue: String },
+    Moved {
+        queue: String,
+    },
     /// Nobody: this final status to the caller (480, 486, 488 or 603).
-    GiveUp { status: u16 },
+    GiveUp {
+        status: u16,
+    },
 }
 
 /// One call's search for a person. Does nothing by itself: `handle`, then `poll_step` until `None`.
@@ -156,7 +166,10 @@ impl Hunt {
             let attempt = Attempt(self.next_attempt);
             self.next_attempt += 1;
             self.ringing.push(attempt);
-            self.steps.push_back(Step::Ring { attempt, target: target.clone() });
+            self.steps.push_back(Step::Ring {
+                attempt,
+                target: target.clone(),
+            });
         }
     }
 
@@ -198,7 +211,10 @@ impl Hunt {
 
     fn cancel_all(&mut self, was_answered_elsewhere: bool) {
         for attempt in std::mem::take(&mut self.ringing) {
-            self.steps.push_back(Step::Cancel { attempt, was_answered_elsewhere });
+            self.steps.push_back(Step::Cancel {
+                attempt,
+                was_answered_elsewhere,
+            });
         }
     }
 
@@ -237,7 +253,10 @@ mod tests {
         while let Some(step) = hunt.poll_step() {
             line.push(match step {
                 Step::Ring { attempt, .. } => format!("+{}", attempt.0),
-                Step::Cancel { attempt, was_answered_elsewhere: true } => format!("x{}", attempt.0),
+                Step::Cancel {
+                    attempt,
+                    was_answered_elsewhere: true,
+                } => format!("x{}", attempt.0),
                 Step::Cancel { attempt, .. } => format!("-{}", attempt.0),
                 Step::Moved { queue } => format!(">{queue}"),
                 Step::GiveUp { status } => format!("!{status}"),
@@ -247,7 +266,10 @@ mod tests {
     }
 
     fn failed(attempt: usize, status: u16) -> Input {
-        Input::Failed { attempt: Attempt(attempt), status }
+        Input::Failed {
+            attempt: Attempt(attempt),
+            status,
+        }
     }
 
     fn check(queues: Vec<Config>, script: &[(Input, u64, &str)]) {
@@ -290,10 +312,38 @@ mod tests {
     #[test]
     fn when_all_are_busy_the_caller_hears_busy() {
         let desk = || vec![queue("desk", Strategy::RingAll, 2, Overflow::Reject)];
-        check(desk(), &[(Input::Start, 0, "+0 +1"), (failed(0, 486), 0, ""), (failed(1, 600), 0, "!486")]);
-        check(desk(), &[(Input::Start, 0, "+0 +1"), (failed(0, 486), 0, ""), (failed(1, 503), 0, "!480")]);
-        check(desk(), &[(Input::Start, 0, "+0 +1"), (failed(0, 488), 0, ""), (failed(1, 606), 0, "!488")]);
-        check(desk(), &[(Input::Start, 0, "+0 +1"), (failed(0, 603), 0, ""), (failed(1, 603), 0, "!603")]);
+        check(
+            desk(),
+            &[
+                (Input::Start, 0, "+0 +1"),
+                (failed(0, 486), 0, ""),
+                (failed(1, 600), 0, "!486"),
+            ],
+        );
+        check(
+            desk(),
+            &[
+                (Input::Start, 0, "+0 +1"),
+                (failed(0, 486), 0, ""),
+                (failed(1, 503), 0, "!480"),
+            ],
+        );
+        check(
+            desk(),
+            &[
+                (Input::Start, 0, "+0 +1"),
+                (failed(0, 488), 0, ""),
+                (failed(1, 606), 0, "!488"),
+            ],
+        );
+        check(
+            desk(),
+            &[
+                (Input::Start, 0, "+0 +1"),
+                (failed(0, 603), 0, ""),
+                (failed(1, 603), 0, "!603"),
+            ],
+        );
     }
 
     #[test]
@@ -314,7 +364,14 @@ mod tests {
     #[test]
     fn a_chain_of_empty_queues_ends() {
         let mut queues: Vec<_> = (0..12)
-            .map(|n| queue(&format!("q{n}"), Strategy::InOrder, 0, Overflow::Queue(format!("q{}", n + 1))))
+            .map(|n| {
+                queue(
+                    &format!("q{n}"),
+                    Strategy::InOrder,
+                    0,
+                    Overflow::Queue(format!("q{}", n + 1)),
+                )
+            })
             .collect();
         queues[0].name = "desk".into();
         check(queues, &[(Input::Start, 0, ">q1 >q2 >q3 >q4 >q5 >q6 >q7 !480")]);

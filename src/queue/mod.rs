@@ -52,9 +52,7 @@ pub fn find<'a>(queues: &'a [Config], dialled: &str, as_written: &str) -> Option
     let mut best: Option<(&Config, usize)> = None;
     for queue in queues {
         for pattern in &queue.numbers {
-            let Some(closeness) =
-                closeness(pattern, dialled).max(closeness(pattern, as_written))
-            else {
+            let Some(closeness) = closeness(pattern, dialled).max(closeness(pattern, as_written)) else {
                 continue;
             };
             if best.is_none_or(|(_, other)| closeness > other) {
@@ -96,7 +94,11 @@ mod tests {
             queue("york", &["+1212555*", "100"]),
             queue("desk", &["+12125550100"]),
         ];
-        assert_eq!(find(&queues, dialled, dialled).map(|q| q.name.as_str()), expected, "{dialled}");
+        assert_eq!(
+            find(&queues, dialled, dialled).map(|q| q.name.as_str()),
+            expected,
+            "{dialled}"
+        );
     }
 
     #[test]
@@ -116,6 +118,9 @@ mod tests {
     #[test]
     fn what_was_written_counts_when_it_has_no_canonical_form() {
         let queues = [queue("desk", &["2125550100"])];
-        assert_eq!(find(&queues, "+12125550100", "2125550100").map(|q| q.name.as_str()), Some("desk"));
+        assert_eq!(
+            find(&queues, "+12125550100", "2125550100").map(|q| q.name.as_str()),
+            Some("desk")
+        );
     }
 }

@@ -27,5 +27,6 @@ pub mod demo;
 
 pub mod call_id;
 pub mod cidr;
+pub mod document;
 pub mod redact;
 pub mod time;

@@ -48,7 +48,7 @@ const fn make(is_mu: bool) -> [i16; 256] {
 const fn decode_mu(octet: u8) -> i16 {
     let bits = !octet;
     let segment = (bits >> 4) & 7;
-    let magnitude = ((((bits & 0x0f) as i32) << 3) + MU_BIAS << segment) - MU_BIAS;
+    let magnitude = (((((bits & 0x0f) as i32) << 3) + MU_BIAS) << segment) - MU_BIAS;
     (if bits & 0x80 != 0 { -magnitude } else { magnitude }) as i16
 }
 

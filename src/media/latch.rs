@@ -12,7 +12,7 @@
 //! 4. A source is replaced only by a sender of *higher* standing, never by an equal: so a stranger cannot take over
 //!    from a party that speaks from the described address, nor from a NATed party that was heard first; and a
 //!    stranger who was first is put out by the first packet from the described address.
-//! 5. The window is [`LATCH_WINDOW`](super::limits::LATCH_WINDOW) long. It opens when either side is described (the
+//! 5. The window is [`LATCH_WINDOW`] long. It opens when either side is described (the
 //!    answer is when both begin to send) for a side with no source yet, and for a side whose own described address
 //!    changes. Repeating a description opens nothing for a side that has been heard.
 //! 6. When the described address changes, the source retires: it may still be heard until a better one comes, but

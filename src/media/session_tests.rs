@@ -399,6 +399,14 @@ fn silence_is_counted_from_the_last_sign_of_life() {
     assert!(!bench.session.is_silent(bench.now));
 }
 
+#[test]
+fn a_debug_print_shows_neither_address_nor_audio() {
+    let mut bench = Bench::described();
+    bench.session.tap(true);
+    let text = format!("{:?}", bench.session);
+    assert!(!text.contains("192.0.2") && text.len() < 500, "{text}");
+}
+
 /// A tapped session with both sides described as the source that `fuzz_media` sends from.
 fn fuzzed() -> (Session, Now) {
     let mut bench = Bench::new();

@@ -32,7 +32,6 @@ pub struct TapStatistics {
     pub late: u64,
 }
 
-#[derive(Debug)]
 pub(crate) struct Tap {
     /// The sequence number to be heard next.
     next: Option<u16>,
@@ -50,7 +49,6 @@ pub(crate) struct Tap {
     statistics: TapStatistics,
 }
 
-#[derive(Debug)]
 struct Waiting {
     is_taken: bool,
     sequence: u16,
@@ -209,7 +207,7 @@ impl Tap {
         }
         self.expected = Some(timestamp.wrapping_add(octets.len() as u32));
         let table = g711::table(codec);
-        self.write(octets.len(), |index| table[usize::from(octets[index])]);
+        self.write(octets.iter().map(|octet| table[usize::from(*octet)]));
         self.remember(codec, octets);
     }
 
@@ -217,11 +215,11 @@ impl Tap {
     fn conceal(&mut self, samples: usize) {
         let (table, tail) = (g711::table(self.tail_codec), self.tail);
         self.statistics.concealed += samples as u64;
-        self.write(samples, |index| {
+        self.write((0..samples).map(|index| {
             let level = i32::from(table[usize::from(tail[index % TAIL_SAMPLES])]);
             let left = (CONCEALED_SAMPLES_MAX - index) as i32;
             (level * left / CONCEALED_SAMPLES_MAX as i32) as i16
-        });
+        }));
         // A second gap right behind this one must not bring the voice back at full level.
         if samples == CONCEALED_SAMPLES_MAX {
             self.tail.fill(g711::encode(self.tail_codec, 0));
@@ -241,23 +239,22 @@ impl Tap {
         self.tail_codec = codec;
     }
 
-    fn write(&mut self, samples: usize, sample: impl Fn(usize) -> i16) {
-        let mut done = 0;
-        while done < samples {
+    fn write(&mut self, mut levels: impl ExactSizeIterator<Item = i16>) {
+        while levels.len() != 0 {
             if self.current.is_none() {
                 self.current = self.spare.pop();
                 self.filled = 0;
             }
             let Some(hop) = &mut self.current else {
-                self.statistics.left_out += (samples - done) as u64;
+                self.statistics.left_out += levels.len() as u64;
                 return;
             };
-            let count = (samples - done).min(HOP_SAMPLES - self.filled);
-            for (offset, slot) in hop[self.filled..self.filled + count].iter_mut().enumerate() {
-                *slot = sample(done + offset);
+            let before = levels.len();
+            // The hop stands first: zip asks it first, and a level is taken only when there is room for it.
+            for (slot, level) in hop[self.filled..].iter_mut().zip(levels.by_ref()) {
+                *slot = level;
             }
-            done += count;
-            self.filled += count;
+            self.filled += before - levels.len();
             if self.filled == HOP_SAMPLES {
                 self.finish_hop();
             }
@@ -461,6 +458,11 @@ mod tests {
         }
         assert_eq!(&*tap.poll_hop().unwrap(), straight(100..150));
         assert_eq!(tap.statistics().left_out, 16_000);
+    }
+
+    #[test]
+    fn a_tap_takes_at_most_40_kib() {
+        assert!(size_of::<Tap>() + HOPS_PER_CALL * HOP_SAMPLES * 2 <= 40 * 1024);
     }
 
     #[test]

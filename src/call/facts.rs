@@ -118,12 +118,8 @@ fn asserted(invite: &Message) -> Vec<NameAddr> {
 fn caller(invite: &Message, asserted: &[NameAddr], rules: Option<NumberRules>) -> CallerFacts {
     let from = invite.from();
     let is_hidden = is_anonymous(&from) || asks_privacy(invite);
-    let name = asserted
-        .iter()
-        .chain([&from])
-        .find_map(|identity| identity.display.as_deref())
-        .map(tidy);
-    let name = name.filter(|name| !name.is_empty() && !is_hidden);
+    let names = || asserted.iter().chain([&from]).filter_map(|identity| identity.display.as_deref());
+    let name = names().map(tidy).find(|name| !name.is_empty()).filter(|_| !is_hidden);
     let shown = if asserted.is_empty() {
         std::slice::from_ref(&from)
     } else {
@@ -137,9 +133,8 @@ fn caller(invite: &Message, asserted: &[NameAddr], rules: Option<NumberRules>) -
         .any(|identity| identity.uri.user().is_some_and(|user| !user.is_empty()));
     CallerFacts {
         is_malformed: !is_hidden && number.is_none() && gave_something,
-        name_imitates_label: name
-            .as_deref()
-            .is_some_and(|name| banner::clean_display_name(name).1),
+        // Any of them: the one that is not shown here may be shown by a phone behind us.
+        name_imitates_label: names().any(|name| banner::clean_display_name(&tidy(name)).1),
         number: number.filter(|_| !is_hidden).map(Redacted::new),
         name: name.map(Redacted::new),
         is_hidden,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use ringward::screening::{Label, NumberLight, VoiceLight};
 
 use crate::agent::{Act, Answer, CallerPlan, PhonePlan};
-use crate::signing::unsigned_token;
+use crate::signing::{CERTIFICATE_URL, signed_token, unsigned_token};
 use crate::world::{EPOCH_S, World, one_desk};
 
 const CALLER: &str = "+14045550123";
@@ -15,7 +15,7 @@ fn talk(seconds: f64) -> CallerPlan {
 }
 
 fn with_token(plan: CallerPlan) -> CallerPlan {
-    let token = unsigned_token("14045550123", "12125550100", EPOCH_S, "https://certs.example.org/a.pem");
+    let token = unsigned_token("14045550123", "12125550100", EPOCH_S, CERTIFICATE_URL);
     plan.header("Identity", &token)
 }
 
@@ -223,4 +223,98 @@ fn a_call_nobody_answers_has_a_banner_and_a_decision_too() {
     world.run();
     assert_eq!(world.record().decisions.len(), 1);
     assert!(world.record().banner.is_some());
+}
+
+/// Signed by a carrier we trust, for the number that is shown unless told otherwise.
+fn signed(attest: char, orig: &str) -> CallerPlan {
+    talk(2.0).header("Identity", &signed_token(attest, orig, "12125550100", EPOCH_S))
+}
+
+#[test]
+fn a_number_its_carrier_vouches_for_is_genuine_on_the_phone() {
+    let mut world = World::new(one_desk(), 9);
+    let phone = world.phone("10.0.0.5:5060", PhonePlan::answers_after(2.0));
+    world.call(signed('A', "14045550123"));
+    world.run();
+    assert!(world.tags().contains("IDENTITY_VERIFIED_A"), "{:?}", world.record().identity);
+    assert_eq!(world.record().banner.as_ref().unwrap().number, NumberLight::Genuine);
+    let invite = world.rung(phone);
+    assert!(invite.must("P-Asserted-Identity").contains(";verstat=TN-Validation-Passed>"), "{invite:?}");
+    assert!(invite.must("Ringward-Trust").starts_with("number=genuine; voice=pending"), "{invite:?}");
+    let timings = world.record().timings;
+    assert!(timings.ringing_ms.unwrap() < 120, "a cold certificate costs its fetch: {timings:?}");
+}
+
+#[test]
+fn somebody_elses_number_is_forged_and_the_signer_is_told_why() {
+    let mut world = World::new(one_desk(), 9);
+    let phone = world.phone("10.0.0.5:5060", PhonePlan::answers_after(2.0));
+    let caller = world.call(signed('A', "14045550199"));
+    world.run();
+    assert!(world.tags().contains("IDENTITY_FORGED"), "{:?}", world.tags());
+    assert_eq!(world.record().banner.as_ref().unwrap().number, NumberLight::Forged);
+    assert!(world.rung(phone).must("P-Asserted-Identity").contains("verstat=TN-Validation-Failed"));
+    assert!(world.rung(phone).must("From").starts_with("\"FORGED"), "{}", world.rung(phone).must("From"));
+    let told: Vec<&str> = world.line(caller).responses.iter().filter_map(|r| r.header("Reason")).collect();
+    assert_eq!(told.len(), 1, "once, on the next response: {told:?}");
+    assert!(told[0].starts_with("STIR;cause=438;text=\"Invalid Identity Header\";ppi=\".."), "{}", told[0]);
+}
+
+#[test]
+fn a_late_certificate_does_not_delay_ringing_and_changes_the_banner() {
+    let mut world = World::new(one_desk(), 9);
+    if let Some((after, _)) = &mut world.helpers.fetch {
+        *after = Duration::from_millis(1500);
+    }
+    let phone = world.phone("10.0.0.5:5060", PhonePlan::answers_after(4.0));
+    world.call(signed('A', "14045550123"));
+    world.run();
+    let record = world.record();
+    assert!(record.timings.ringing_ms.unwrap() < 900, "{:?}", record.timings);
+    assert!(world.rung(phone).must("Ringward-Trust").starts_with("number=unproven"));
+    let mut lights: Vec<NumberLight> = record.banners.iter().map(|change| change.banner.number).collect();
+    lights.dedup();
+    assert_eq!(lights, [NumberLight::Unproven, NumberLight::Genuine]);
+    assert!((1500..1600).contains(&record.timings.identity_ms.unwrap()), "{:?}", record.timings);
+    assert!(world.tags().contains("IDENTITY_VERIFIED_A"));
+}
+
+#[test]
+fn a_token_used_by_two_calls_is_found_the_second_time() {
+    let mut world = World::new(one_desk(), 9);
+    world.phone("10.0.0.5:5060", PhonePlan::answers_after(1.0));
+    let token = signed_token('A', "14045550123", "12125550100", EPOCH_S);
+    world.call(talk(1.0).header("Identity", &token));
+    world.call_after(10.0, talk(1.0).header("Identity", &token));
+    world.run();
+    let mut reused: Vec<(u64, Option<bool>)> = world
+        .records
+        .values()
+        .map(|records| records.last().unwrap())
+        .map(|record| (record.started_ms, record.facts.identity.is_reused))
+        .collect();
+    reused.sort();
+    let reused: Vec<Option<bool>> = reused.into_iter().map(|(_, is_reused)| is_reused).collect();
+    assert_eq!(reused, [Some(false), Some(true)]);
+    assert_eq!(world.fetches.len(), 1, "the certificate stays on the shelf");
+}
+
+#[test]
+fn a_policy_that_refuses_forged_numbers_does_so_before_anything_rings() {
+    let text = include_str!("../../policies/default.toml").replacen(
+        "then = \"label\"                      # \"refuse\" is possible here",
+        "then = \"refuse\"                     # \"refuse\" is possible here",
+        1,
+    );
+    let policy = ringward::policy::Policy::load("strict", &text, &["desk".into()]).unwrap();
+    let mut world = World::with_policy(one_desk(), 9, policy);
+    let phone = world.phone("10.0.0.5:5060", PhonePlan::answers_after(1.0));
+    let caller = world.call(signed('A', "14045550199"));
+    world.run();
+    assert_eq!(world.heard(caller, "INVITE"), [100, 608]);
+    assert!(world.agents[&phone].lines.is_empty());
+    let refusal = world.line(caller).responses.last().unwrap();
+    assert!(refusal.must("Reason").starts_with("STIR;cause=438"), "{refusal:?}");
+    assert_eq!(world.ending(), (ringward::call::record::Ending::Refused, 608, "us"));
+    assert!(world.media.is_empty(), "a refused call takes no port");
 }

@@ -57,7 +57,7 @@ impl Default for Helpers {
         let history = HistoryFacts { is_available: true, ..HistoryFacts::default() };
         Helpers {
             store: Some((Duration::from_millis(2), history)),
-            fetch: Some((Duration::from_millis(50), Err(FetchFailure::Unreachable))),
+            fetch: Some((Duration::from_millis(50), Ok(crate::signing::signer().chain_pem.clone().into_bytes()))),
             windows: Vec::new(),
             is_scorer_overloaded: false,
             has_ports: true,
@@ -128,10 +128,10 @@ pub fn one_desk() -> Vec<queue::Config> {
 
 impl World {
     pub fn new(queues: Vec<queue::Config>, seed: u64) -> World {
-        World::with_anchors(queues, seed, &[])
+        World::with_policy(queues, seed, Policy::embedded())
     }
 
-    pub fn with_anchors(queues: Vec<queue::Config>, seed: u64, anchors: &[Vec<u8>]) -> World {
+    pub fn with_policy(queues: Vec<queue::Config>, seed: u64, policy: Policy) -> World {
         let config = Config {
             listeners: vec![Listener {
                 transport: Transport::Udp,
@@ -155,7 +155,7 @@ impl World {
         };
         let mut octets = [7; 32];
         octets[..8].copy_from_slice(&seed.to_be_bytes());
-        let engine = Engine::new(config, crate::signing::identity(anchors), Arc::new(Policy::embedded()), octets);
+        let engine = Engine::new(config, crate::signing::identity(), Arc::new(policy), octets);
         World {
             engine,
             network: Network::default(),
@@ -171,7 +171,8 @@ impl World {
             sequence: 0,
             now: Duration::ZERO,
             base: Instant::now(),
-            random: seed | 1,
+            // Neighbouring seeds must not give similar days (splitmix64's first step); xorshift must not start at 0.
+            random: seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1,
             next_port: 20_000,
             callers: 0,
             drops: Vec::new(),
@@ -308,6 +309,17 @@ impl World {
     /// Methods an agent was asked, in order.
     pub fn asked(&self, agent: SocketAddr) -> Vec<String> {
         self.line(agent).received.iter().map(|request| request.method().to_string()).collect()
+    }
+
+    /// How many calls ended how: a look at whether a day had anything in it.
+    pub fn outcomes(&self) -> BTreeMap<String, u64> {
+        let mut outcomes = BTreeMap::new();
+        for outcome in self.records.values().filter_map(|records| records.last()?.outcome.as_ref()) {
+            let note = outcome.note.as_deref().map(|note| format!(" ({note})")).unwrap_or_default();
+            let name = format!("{:?} {} by {}{note}", outcome.ending, outcome.status, outcome.by);
+            *outcomes.entry(name).or_default() += 1;
+        }
+        outcomes
     }
 
     pub fn count(&self, name: &str) -> u64 {

@@ -187,6 +187,8 @@ fn is_same_ip(a: IpAddr, b: IpAddr) -> bool {
 mod tests {
     use std::time::Duration;
 
+    use proptest::prelude::*;
+
     use super::*;
 
     const DESCRIBED: &str = "192.0.2.1:4000";
@@ -346,5 +348,32 @@ mod tests {
         let mut bench = Bench::new();
         bench.pass(60);
         assert!(bench.accepts("[::ffff:192.0.2.1]:4000"));
+    }
+
+    proptest! {
+        #[test]
+        fn a_source_is_only_ever_replaced_by_a_better_one(
+            packets in proptest::collection::vec((0usize..5, 0u64..4), 1..60)
+        ) {
+            let senders = [DESCRIBED, OTHER_PORT, NATED, THIEF, "192.0.2.1:9999"];
+            let mut bench = Bench::new();
+            let mut best: Option<(&str, Standing)> = None;
+            for (sender, seconds) in packets {
+                bench.pass(seconds);
+                let sender = senders[sender];
+                let offered = standing(at(DESCRIBED), at(sender));
+                let is_accepted = bench.accepts(sender);
+                match best {
+                    Some((known, _)) if known == sender => prop_assert!(is_accepted),
+                    Some((_, held)) => prop_assert_eq!(is_accepted, offered > held),
+                    None => {}
+                }
+                if is_accepted {
+                    best = Some((sender, offered));
+                }
+                let expected = best.map_or(DESCRIBED, |(source, _)| source);
+                prop_assert_eq!(bench.latch.target(), Target::At(at(expected)));
+            }
+        }
     }
 }

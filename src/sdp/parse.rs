@@ -412,6 +412,34 @@ mod tests {
     }
 
     #[test]
+    fn offers_as_real_telephones_write_them_are_read() {
+        let sipp = "v=0\r\no=user1 53655765 2353687637 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
+            m=audio 6000 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n";
+        let baresip = "v=0\r\no=- 3907 1121 IN IP4 10.0.0.5\r\ns=-\r\nc=IN IP4 10.0.0.5\r\nt=0 0\r\na=tool:baresip 1.0.0\r\n\
+            m=audio 12814 RTP/AVP 0 8 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\n\
+            a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=rtcp:12815\r\na=sendrecv\r\na=label:1\r\n\
+            a=rtcp-rsize\r\na=ssrc:1 cname:sip:a@b\r\na=ptime:20\r\n";
+        let softphone = "v=0\r\no=bob 3 1 IN IP6 2001:db8::7\r\ns=Talk\r\nc=IN IP6 2001:db8::7\r\nt=0 0\r\n\
+            a=rtcp-xr:rcvr-rtt=all:10000 stat-summary=loss,dup\r\nm=audio 7076 RTP/AVP 96 97 0 8 18 101 98\r\n\
+            a=rtpmap:96 opus/48000/2\r\na=rtpmap:97 speex/16000\r\na=fmtp:18 annexb=yes\r\n\
+            a=rtpmap:101 telephone-event/48000\r\na=rtpmap:98 telephone-event/8000\r\nm=video 9078 RTP/AVP 99\r\n\
+            a=rtpmap:99 VP8/90000\r\na=rtcp-fb:* nack pli\r\n";
+        let both = [(0, Codec::Pcmu), (8, Codec::Pcma)];
+        for (text, address, codecs, event) in [
+            (sipp, "127.0.0.1:6000", &both[..1], None),
+            (baresip, "10.0.0.5:12814", &both[..], Some(101)),
+            (softphone, "[2001:db8::7]:7076", &both[..], Some(98)),
+        ] {
+            let offer = parsed(text);
+            assert_eq!(offer.audio_address(), Some(address.parse().unwrap()));
+            assert_eq!(
+                (offer.codecs().as_slice(), offer.telephone_event()),
+                (codecs, event)
+            );
+        }
+    }
+
+    #[test]
     fn faults_name_the_line_and_the_expectation() {
         check_fault("", 1, "v=0");
         check_fault(&with("v=0", "v=1"), 1, "v=0");

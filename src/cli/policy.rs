@@ -67,10 +67,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
-    let queues = match &args.config {
-        Some(path) => Some(Config::inspect(path).0.queue_names()),
-        None => None,
-    };
+    let queues = args.config.as_ref().map(|path| Config::inspect(path).0.queue_names());
     let mut is_sound = true;
     for file in &args.files {
         let name = file.display().to_string();

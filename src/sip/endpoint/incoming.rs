@@ -1,0 +1,324 @@
+//! Server side: requests from outside, their answers, CANCEL and ACK.
+
+use std::collections::HashMap;
+
+use super::stateless::reply_flow;
+use super::{Endpoint, ServerTxn, SipEvent, TimerKeys, forget, key, start_timer, stop_timer};
+use crate::sip::builder::Response;
+use crate::sip::message::Message;
+use crate::sip::method::Method;
+use crate::sip::name_addr::tag_of;
+use crate::sip::transaction::server_invite::InviteServer;
+use crate::sip::transaction::server_other::OtherServer;
+use crate::sip::transaction::timers::Owner;
+use crate::sip::transaction::{Slot, Step, Timer};
+use crate::sip::via::{self, Via};
+use crate::sip::{Flow, Transport, limits, print};
+use crate::time::Now;
+
+/// The server transactions and what finds them.
+#[derive(Default)]
+pub(super) struct Servers {
+    live: HashMap<u64, Server>,
+    /// By branch, sent-by and method.
+    by_key: HashMap<Box<str>, u64>,
+    /// By what a merged request has in common.
+    by_merged: HashMap<Box<str>, u64>,
+    /// INVITEs answered 2xx, by what their ACK carries.
+    by_dialog: HashMap<Box<str>, u64>,
+}
+
+struct Server {
+    machine: Machine,
+    /// Where answers go.
+    flow: Flow,
+    /// The first Via line as answers carry it.
+    top_via: String,
+    key: Box<str>,
+    merged: Option<Box<str>>,
+    dialog: Option<Box<str>>,
+    /// Of the request, for the key of the ACK.
+    call_id: Box<str>,
+    from_tag: Box<str>,
+    cseq_number: u32,
+    /// The To tag of the first response that had one.
+    local_tag: Option<String>,
+    timers: TimerKeys,
+}
+
+enum Machine {
+    Invite(InviteServer),
+    Other(OtherServer),
+}
+
+impl Servers {
+    pub(super) fn len(&self) -> usize {
+        self.live.len()
+    }
+
+    fn is_full_for(&self, is_in_dialog: bool) -> bool {
+        let reserved = match is_in_dialog {
+            true => 0,
+            false => limits::SERVER_TRANSACTIONS_RESERVED,
+        };
+        self.live.len() >= limits::SERVER_TRANSACTIONS_MAX - reserved
+    }
+}
+
+impl Endpoint {
+    pub(super) fn handle_request(&mut self, flow: Flow, request: Message, now: Now) {
+        let via_line = request.via_line().into_owned();
+        let Ok(via) = Via::parse(&via_line) else {
+            return;
+        };
+        let method = request.method_ref();
+        if *method == Method::Ack {
+            let key = key::server(&request, &via_line, &via, &Method::Invite);
+            return self.handle_ack(request, &key, now);
+        }
+        let key = key::server(&request, &via_line, &via, method);
+        if let Some(&id) = self.servers.by_key.get(&key) {
+            return self.handle_repeated(id, now);
+        }
+        if *method == Method::Cancel {
+            let invite = key::server(&request, &via_line, &via, &Method::Invite);
+            return self.handle_cancel(flow, request, key, &invite, now);
+        }
+        let merged = key::merged(&request);
+        if merged
+            .as_ref()
+            .is_some_and(|merged| self.servers.by_merged.contains_key(merged))
+        {
+            self.counts.merged += 1;
+            return self.refuse(flow, &request, 482, "Loop Detected");
+        }
+        if self.servers.is_full_for(tag_of(&request.to_text()).is_some()) {
+            self.counts.overloaded += 1;
+            return self.refuse(flow, &request, 503, "Service Unavailable");
+        }
+        let id = self.start_server(flow, &request, key, merged, now);
+        if *request.method_ref() == Method::Invite {
+            self.send_response(id, Response::new(&request, 100, "Trying"), now);
+        }
+        self.tell(SipEvent::Request {
+            txn: ServerTxn(id),
+            request,
+            flow,
+        });
+    }
+
+    /// The owner's answer, or ours, through the machine.
+    pub(super) fn send_response(&mut self, id: u64, mut response: Response, now: Now) -> bool {
+        if !(100..=699).contains(&response.status) {
+            return false;
+        }
+        let Some(server) = self.servers.live.get_mut(&id) else {
+            return false;
+        };
+        if response.status > 100 {
+            let tag = match &server.local_tag {
+                Some(tag) => tag.clone(),
+                None => self.random.token(),
+            };
+            response = response.to_tag(&tag);
+            let local_tag = response.header_value("To").and_then(tag_of);
+            if server.local_tag.is_none() {
+                server.local_tag = local_tag.map(str::to_string);
+            }
+        }
+        let status = response.status;
+        let octets = print::response(&response, Some(&server.top_via), &self.product);
+        let mut steps = std::mem::take(&mut self.steps);
+        let is_sent = match &mut server.machine {
+            Machine::Invite(machine) => machine.on_response(status, octets, &mut steps),
+            Machine::Other(machine) => machine.on_response(status, octets, &mut steps),
+        };
+        if is_sent && (200..300).contains(&status) && matches!(server.machine, Machine::Invite(_)) {
+            let local_tag = response.header_value("To").and_then(tag_of).unwrap_or_default();
+            let key = key::dialog(&server.call_id, &server.from_tag, local_tag, server.cseq_number);
+            server.dialog = Some(key.clone());
+            self.servers.by_dialog.insert(key, id);
+        }
+        self.carry_out_server(id, steps, now);
+        is_sent
+    }
+
+    pub(super) fn on_server_timer(&mut self, id: u64, timer: Timer, now: Now) {
+        let Some(server) = self.servers.live.get_mut(&id) else {
+            return;
+        };
+        server.timers[timer.slot() as usize] = None;
+        let mut steps = std::mem::take(&mut self.steps);
+        match &mut server.machine {
+            Machine::Invite(machine) => machine.on_timer(timer, &mut steps),
+            Machine::Other(machine) => machine.on_timer(timer, &mut steps),
+        }
+        self.carry_out_server(id, steps, now);
+    }
+
+    fn start_server(
+        &mut self,
+        flow: Flow,
+        request: &Message,
+        key: Box<str>,
+        merged: Option<Box<str>>,
+        now: Now,
+    ) -> u64 {
+        let id = self.next_id();
+        let is_reliable = flow.transport == Transport::Tcp;
+        let via_line = request.via_line();
+        let mut steps = std::mem::take(&mut self.steps);
+        let machine = match request.method_ref() {
+            Method::Invite => Machine::Invite(InviteServer::new(is_reliable)),
+            _ => Machine::Other(OtherServer::new(is_reliable, &mut steps)),
+        };
+        let server = Server {
+            machine,
+            flow: reply_flow(flow, &via_line),
+            top_via: via::amend(&via_line, flow.remote),
+            key: key.clone(),
+            merged: merged.clone(),
+            dialog: None,
+            call_id: request.call_id().into(),
+            from_tag: tag_of(&request.from_text()).unwrap_or_default().into(),
+            cseq_number: request.cseq_number(),
+            local_tag: tag_of(&request.to_text()).map(str::to_string),
+            timers: TimerKeys::default(),
+        };
+        self.servers.live.insert(id, server);
+        self.servers.by_key.insert(key, id);
+        if let Some(merged) = merged {
+            self.servers.by_merged.insert(merged, id);
+        }
+        self.carry_out_server(id, steps, now);
+        id
+    }
+
+    fn handle_repeated(&mut self, id: u64, now: Now) {
+        let Some(server) = self.servers.live.get_mut(&id) else {
+            return;
+        };
+        let mut steps = std::mem::take(&mut self.steps);
+        match &mut server.machine {
+            Machine::Invite(machine) => machine.on_invite(&mut steps),
+            Machine::Other(machine) => machine.on_request(&mut steps),
+        }
+        self.carry_out_server(id, steps, now);
+    }
+
+    /// RFC 3261 §9.2. The CANCEL gets a server transaction of its own, so that its repetition is
+    /// answered the same way even when the INVITE has ended meanwhile.
+    fn handle_cancel(&mut self, flow: Flow, request: Message, key: Box<str>, invite: &str, now: Now) {
+        let invite_id = self.servers.by_key.get(invite).copied();
+        let mut is_cancelled = false;
+        let mut local_tag = None;
+        if let Some(server) = invite_id.and_then(|id| self.servers.live.get_mut(&id)) {
+            local_tag = server.local_tag.clone();
+            if let Machine::Invite(machine) = &mut server.machine {
+                is_cancelled = machine.on_cancel();
+            }
+        }
+        let (status, reason) = match invite_id {
+            Some(_) => (200, "OK"),
+            None => (481, "Call/Transaction Does Not Exist"),
+        };
+        // Full, or a CANCEL for nothing while little room is left: the answer is the same without state.
+        if self.servers.is_full_for(invite_id.is_some()) {
+            self.refuse(flow, &request, status, reason);
+        } else {
+            let mut response = Response::new(&request, status, reason);
+            if let Some(tag) = local_tag {
+                response = response.to_tag(&tag);
+            }
+            let id = self.start_server(flow, &request, key, None, now);
+            self.send_response(id, response, now);
+        }
+        if let (true, Some(id)) = (is_cancelled, invite_id) {
+            self.tell(SipEvent::Cancelled {
+                txn: ServerTxn(id),
+                reason: request.header("Reason").map(|reason| reason.into_owned()),
+            });
+        }
+    }
+
+    fn handle_ack(&mut self, ack: Message, key: &str, now: Now) {
+        // An ACK to a 3xx-6xx carries the branch of its INVITE.
+        if let Some(&id) = self.servers.by_key.get(key)
+            && let Some(server) = self.servers.live.get_mut(&id)
+            && let Machine::Invite(machine) = &mut server.machine
+            && server.dialog.is_none()
+        {
+            let mut steps = std::mem::take(&mut self.steps);
+            machine.on_ack(&mut steps);
+            return self.carry_out_server(id, steps, now);
+        }
+        let (from, to) = (ack.from_text(), ack.to_text());
+        let dialog = key::dialog(
+            ack.call_id(),
+            tag_of(&from).unwrap_or_default(),
+            tag_of(&to).unwrap_or_default(),
+            ack.cseq_number(),
+        );
+        drop((from, to));
+        let Some(&id) = self.servers.by_dialog.get(&dialog) else {
+            self.counts.unmatched += 1;
+            return;
+        };
+        let Some(server) = self.servers.live.get_mut(&id) else {
+            return;
+        };
+        let mut steps = std::mem::take(&mut self.steps);
+        let is_first = match &mut server.machine {
+            Machine::Invite(machine) => machine.on_ack_to_2xx(&mut steps),
+            Machine::Other(_) => false,
+        };
+        self.carry_out_server(id, steps, now);
+        if is_first {
+            self.tell(SipEvent::Ack {
+                txn: ServerTxn(id),
+                ack,
+            });
+        }
+    }
+
+    fn carry_out_server(&mut self, id: u64, mut steps: Vec<Step>, now: Now) {
+        for step in steps.drain(..) {
+            let Some(server) = self.servers.live.get_mut(&id) else {
+                break;
+            };
+            match step {
+                Step::Send(octets) => {
+                    let flow = server.flow;
+                    self.transmit(flow, octets);
+                }
+                Step::Start(timer, after) => {
+                    let owner = Owner::Server(id);
+                    start_timer(&mut self.timers, &mut server.timers, owner, (timer, after), now);
+                }
+                Step::Stop(slot) => stop_timer(&mut self.timers, &mut server.timers, slot),
+                Step::AckMissing => self.tell(SipEvent::AckMissing { txn: ServerTxn(id) }),
+                Step::Finish => self.remove_server(id),
+                Step::SendOn(..) | Step::SendCancel(_) | Step::TimedOut => {
+                    debug_assert!(false, "a server machine gave a client's step");
+                }
+            }
+        }
+        self.steps = steps;
+    }
+
+    fn remove_server(&mut self, id: u64) {
+        let Some(mut server) = self.servers.live.remove(&id) else {
+            return;
+        };
+        for slot in [Slot::Again, Slot::End] {
+            stop_timer(&mut self.timers, &mut server.timers, slot);
+        }
+        forget(&mut self.servers.by_key, &server.key, id);
+        if let Some(merged) = &server.merged {
+            forget(&mut self.servers.by_merged, merged, id);
+        }
+        if let Some(dialog) = &server.dialog {
+            forget(&mut self.servers.by_dialog, dialog, id);
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! What makes two messages belong to one transaction or dialog.
+
+use crate::sip::message::Message;
+use crate::sip::method::Method;
+use crate::sip::name_addr::tag_of;
+use crate::sip::via::Via;
+
+/// RFC 3261 §17.2.3: branch, sent-by and method (of an ACK: INVITE).
+///
+/// A branch without the magic cookie, or none, is from an RFC 2543 client: then Request-URI, From
+/// tag, Call-ID, CSeq number and the whole top Via stand for it.
+pub(super) fn server(request: &Message, via_line: &str, via: &Via<'_>, method: &Method) -> Box<str> {
+    let method = method.as_str();
+    let key = match via.unique_branch() {
+        Some(branch) => format!(
+            "{branch}\n{}:{}\n{method}",
+            via.host.to_ascii_lowercase(),
+            via.port.unwrap_or(5060)
+        ),
+        None => format!(
+            "{}\n{}\n{}\n{}\n{via_line}\n{method}",
+            request.request_uri().unwrap_or_default(),
+            request.call_id(),
+            tag_of(&request.from_text()).unwrap_or_default(),
+            request.cseq_number(),
+        ),
+    };
+    key.into()
+}
+
+/// RFC 3261 §8.2.2.2: the same request come by two ways has these in common, but another branch.
+/// Only requests outside a dialog (no To tag) can be merged.
+pub(super) fn merged(request: &Message) -> Option<Box<str>> {
+    if tag_of(&request.to_text()).is_some() {
+        return None;
+    }
+    let from = request.from_text();
+    let from_tag = tag_of(&from)?;
+    let (number, method) = (request.cseq_number(), request.method_ref());
+    Some(format!("{}\n{from_tag}\n{number} {method}", request.call_id()).into())
+}
+
+/// RFC 3261 §13.3.1.4: the ACK to a 2xx is known by its dialog and CSeq number.
+pub(super) fn dialog(call_id: &str, remote_tag: &str, local_tag: &str, cseq_number: u32) -> Box<str> {
+    format!("{call_id}\n{remote_tag}\n{local_tag}\n{cseq_number}").into()
+}

@@ -1,0 +1,270 @@
+//! The transaction layer of one shard.
+//!
+//! Finds the transaction a message belongs to, carries out what its machine wants, runs the
+//! timers, and answers by itself what needs no owner: 100 to INVITE, CANCEL, repeated and merged
+//! requests, what cannot be parsed. `incoming` is the server side, `outgoing` the client side.
+
+mod incoming;
+mod key;
+mod outgoing;
+mod stateless;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Instant;
+
+use super::Flow;
+use super::builder::{Request, Response};
+use super::index::leading_crlf;
+use super::limits;
+use super::message::Message;
+use super::random::Random;
+use super::transaction::timers::{Owner, TimerKey, TimerQueue};
+use super::transaction::{Slot, Step, Timer};
+use crate::time::Now;
+
+/// Names a server transaction. Never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ServerTxn(pub u64);
+
+/// Names a client transaction. Never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ClientTxn(pub u64);
+
+/// The transaction layer of one shard: RFC 3261 §17 with RFC 6026. Bounded tables; never two transactions for one key.
+///
+/// After each call that takes `now`, drain [`Endpoint::poll_output`] to `Timeout`. Outputs come in
+/// the order they were caused. When a table is full (see `limits.rs`) new requests from outside
+/// are answered 503 without state, and new requests of ours fail with `TransportFailed`.
+pub struct Endpoint {
+    random: Random,
+    product: String,
+    last_id: u64,
+    servers: incoming::Servers,
+    clients: outgoing::Clients,
+    timers: TimerQueue,
+    outputs: VecDeque<EndpointOutput>,
+    /// Kept between calls to save the allocation.
+    steps: Vec<Step>,
+    counts: Counts,
+}
+
+pub enum EndpointInput<'a> {
+    /// One whole message (a datagram, or one framed TCP message). The caller has already checked that the source is a known one.
+    Received { flow: Flow, octets: &'a [u8] },
+    /// The transport could not send (ICMP, connection refused or closed): every client transaction on it fails.
+    TransportError { flow: Flow },
+    /// Time may have passed.
+    Tick,
+}
+
+#[derive(Debug)]
+pub enum EndpointOutput {
+    Transmit {
+        flow: Flow,
+        octets: Vec<u8>,
+    },
+    Event(SipEvent),
+    /// Drained; call again with Tick at this instant at the latest (None = no timer running).
+    Timeout(Option<Instant>),
+}
+
+#[derive(Debug)]
+pub enum SipEvent {
+    /// A new request with a server transaction of its own (INVITE has been answered 100 by itself, RFC 3261 says within 200 ms; here at once). CANCEL and ACK never show here.
+    Request {
+        txn: ServerTxn,
+        request: Message,
+        flow: Flow,
+    },
+    /// ACK to a 2xx of ours (matched by Call-ID, tags and CSeq; retransmission of the 2xx has stopped).
+    Ack {
+        txn: ServerTxn,
+        ack: Message,
+    },
+    /// CANCEL matched `txn` while it had no final response; the CANCEL itself has been answered 200. The owner answers the INVITE 487.
+    Cancelled {
+        txn: ServerTxn,
+        reason: Option<String>,
+    },
+    /// A response. For INVITE every 1xx, the final one, and any further 2xx with another To tag; retransmitted 2xx are re-ACKed inside and not shown.
+    Response {
+        txn: ClientTxn,
+        response: Message,
+    },
+    /// Timer B, F or (after CANCEL) 64*T1 without an answer.
+    TimedOut {
+        txn: ClientTxn,
+    },
+    TransportFailed {
+        txn: ClientTxn,
+    },
+    /// A 2xx of ours was never acknowledged in 64*T1 (RFC 3261 §13.3.1.4): the dialog should be ended with BYE.
+    AckMissing {
+        txn: ServerTxn,
+    },
+}
+
+/// What came in and led to no event, since the start. For metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Could not be parsed; answered where possible.
+    pub malformed: u64,
+    /// Requests refused with 503 because a table was full.
+    pub overloaded: u64,
+    /// Requests refused with 482 because they came by two ways (RFC 3261 §8.2.2.2).
+    pub merged: u64,
+    /// ACKs and responses that belong to no transaction (late, forged, or for another shard).
+    pub unmatched: u64,
+}
+
+/// Both timers of a transaction, by [`Slot`].
+pub(in crate::sip) type TimerKeys = [Option<TimerKey>; 2];
+
+impl Endpoint {
+    /// `seed` feeds branch and tag generation (randomness is handed in). `server` is the User-Agent/Server product token.
+    ///
+    /// Two endpoints must not have the same seed: their tags and branches would be the same.
+    pub fn new(seed: [u8; 32], server: &str) -> Endpoint {
+        Endpoint {
+            random: Random::new(seed),
+            product: server.to_string(),
+            last_id: 0,
+            servers: incoming::Servers::default(),
+            clients: outgoing::Clients::default(),
+            timers: TimerQueue::default(),
+            outputs: VecDeque::new(),
+            steps: Vec::new(),
+            counts: Counts::default(),
+        }
+    }
+
+    pub fn handle(&mut self, input: EndpointInput<'_>, now: Now) {
+        // What was due before this input happened before it.
+        self.run_timers(now);
+        match input {
+            EndpointInput::Received { flow, octets } => self.handle_octets(flow, octets, now),
+            EndpointInput::TransportError { flow } => self.handle_transport_error(flow, now),
+            EndpointInput::Tick => {}
+        }
+    }
+
+    pub fn poll_output(&mut self) -> EndpointOutput {
+        self.outputs
+            .pop_front()
+            .unwrap_or_else(|| EndpointOutput::Timeout(self.timers.next()))
+    }
+
+    /// Sends a response through its server transaction; unknown or finished transactions are ignored (false).
+    /// 2xx to INVITE is retransmitted until its ACK (T1 doubling to T2).
+    ///
+    /// A response over 100 without To tag gets the one used before in this transaction, or a fresh one.
+    pub fn respond(&mut self, txn: ServerTxn, response: Response, now: Now) -> bool {
+        self.send_response(txn.0, response, now)
+    }
+
+    /// Starts a client transaction. Via gets `sent_by` (our advertised host:port) and a fresh branch, with rport.
+    ///
+    /// An ACK given here is sent once, without a transaction.
+    pub fn request(&mut self, request: Request, flow: Flow, sent_by: &str, now: Now) -> ClientTxn {
+        self.start_client(request, flow, sent_by, now)
+    }
+
+    /// CANCEL for an INVITE of ours; held back until a 1xx came (RFC 3261 §9.1). `reason` becomes a Reason header.
+    ///
+    /// Nothing happens for another method, after a final response, or the second time. The
+    /// answer to the CANCEL is not shown; the INVITE ends with 487, another final response
+    /// (perhaps a 2xx that crossed the CANCEL) or `TimedOut`.
+    pub fn cancel(&mut self, txn: ClientTxn, reason: Option<&str>, now: Now) {
+        self.cancel_client(txn.0, reason, now);
+    }
+
+    /// ACK to a 2xx: sent now and again for each retransmission of that 2xx.
+    ///
+    /// The To tag of `ack` says which 2xx. Also works (once) when the transaction is over.
+    pub fn acknowledge(&mut self, txn: ClientTxn, ack: Request, flow: Flow, sent_by: &str, now: Now) {
+        let _ = now;
+        self.send_ack(txn.0, ack, flow, sent_by);
+    }
+
+    /// A fresh tag / Call-ID part / branch-safe token: 16 hex digits from the seeded generator.
+    pub fn token(&mut self) -> String {
+        self.random.token()
+    }
+
+    /// How many transactions are alive: for leak tests and metrics.
+    pub fn live_transactions(&self) -> usize {
+        self.servers.len() + self.clients.len()
+    }
+
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    fn handle_octets(&mut self, flow: Flow, octets: &[u8], now: Now) {
+        // A keep-alive in a datagram of its own (RFC 5626 §3.5.1 calls for STUN there, many send this).
+        if leading_crlf(octets) == octets.len() {
+            return;
+        }
+        match Message::parse(octets) {
+            Ok(message) if message.is_request() => self.handle_request(flow, message, now),
+            Ok(message) => self.handle_response(message, now),
+            Err(error) => {
+                self.counts.malformed += 1;
+                self.refuse_malformed(flow, octets, &error);
+            }
+        }
+    }
+
+    fn run_timers(&mut self, now: Now) {
+        while let Some((_, owner, timer)) = self.timers.pop(now.instant) {
+            match owner {
+                Owner::Server(id) => self.on_server_timer(id, timer, now),
+                Owner::Client(id) => self.on_client_timer(id, timer, now),
+            }
+        }
+    }
+
+    fn next_id(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    fn transmit(&mut self, flow: Flow, octets: Vec<u8>) {
+        self.outputs.push_back(EndpointOutput::Transmit { flow, octets });
+    }
+
+    fn tell(&mut self, event: SipEvent) {
+        self.outputs.push_back(EndpointOutput::Event(event));
+    }
+}
+
+/// Starts `timer` in its slot, in place of what ran there.
+fn start_timer(
+    timers: &mut TimerQueue,
+    keys: &mut TimerKeys,
+    owner: Owner,
+    (timer, after): (Timer, std::time::Duration),
+    now: Now,
+) {
+    let slot = timer.slot();
+    stop_timer(timers, keys, slot);
+    keys[slot as usize] = Some(timers.start(now.instant + after, owner, timer));
+}
+
+fn stop_timer(timers: &mut TimerQueue, keys: &mut TimerKeys, slot: Slot) {
+    if let Some(key) = keys[slot as usize].take() {
+        timers.stop(key);
+    }
+}
+
+/// Removes `key` from an index if it still names transaction `id`.
+fn forget(index: &mut HashMap<Box<str>, u64>, key: &str, id: u64) {
+    if index.get(key) == Some(&id) {
+        index.remove(key);
+    }
+}
+
+const _: () = assert!(limits::SERVER_TRANSACTIONS_RESERVED < limits::SERVER_TRANSACTIONS_MAX);

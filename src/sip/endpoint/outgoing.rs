@@ -1,0 +1,329 @@
+//! Client side: requests of ours, their responses, CANCEL and ACK.
+
+use std::collections::HashMap;
+
+use super::{ClientTxn, Endpoint, SipEvent, TimerKeys, forget, start_timer, stop_timer};
+use crate::sip::builder::{Request, value_of};
+use crate::sip::header_name::is_same;
+use crate::sip::message::Message;
+use crate::sip::method::Method;
+use crate::sip::name_addr::tag_of;
+use crate::sip::transaction::client_invite::InviteClient;
+use crate::sip::transaction::client_other::OtherClient;
+use crate::sip::transaction::timers::Owner;
+use crate::sip::transaction::{Slot, Step, Timer};
+use crate::sip::via::{COOKIE, Via};
+use crate::sip::{Flow, Transport, limits, print};
+use crate::time::Now;
+
+/// The client transactions and what finds them.
+#[derive(Default)]
+pub(super) struct Clients {
+    live: HashMap<u64, Client>,
+    /// By branch and method (a CANCEL has the branch of its INVITE).
+    by_key: HashMap<Box<str>, u64>,
+}
+
+struct Client {
+    machine: Machine,
+    flow: Flow,
+    key: Box<str>,
+    /// A CANCEL of our own making: its owner is this endpoint.
+    is_shown: bool,
+    timers: TimerKeys,
+}
+
+enum Machine {
+    Invite(InviteClient, Box<SentInvite>),
+    Other(OtherClient),
+}
+
+/// What ACK and CANCEL repeat of the INVITE (RFC 3261 §17.1.1.3, §9.1).
+struct SentInvite {
+    uri: String,
+    via: String,
+    branch: String,
+    /// From, Call-ID, Max-Forwards and Route.
+    headers: Vec<(String, String)>,
+    to: String,
+    cseq_number: String,
+}
+
+impl Clients {
+    pub(super) fn len(&self) -> usize {
+        self.live.len()
+    }
+}
+
+impl Endpoint {
+    pub(super) fn start_client(
+        &mut self,
+        mut request: Request,
+        flow: Flow,
+        sent_by: &str,
+        now: Now,
+    ) -> ClientTxn {
+        let id = self.next_id();
+        let txn = ClientTxn(id);
+        let (via, branch) = self.fresh_via(flow, sent_by);
+        if value_of(&request.headers, "Call-ID").is_none() {
+            let call_id = self.random.token();
+            request = request.header("Call-ID", call_id);
+        }
+        let octets = print::request(&request, &via, &self.product);
+        if request.method == Method::Ack {
+            self.transmit(flow, octets);
+            return txn;
+        }
+        if self.clients.live.len() >= limits::CLIENT_TRANSACTIONS_MAX {
+            self.tell(SipEvent::TransportFailed { txn });
+            return txn;
+        }
+        let is_reliable = flow.transport == Transport::Tcp;
+        let mut steps = std::mem::take(&mut self.steps);
+        let machine = match request.method {
+            Method::Invite => Machine::Invite(
+                InviteClient::new(octets, is_reliable, &mut steps),
+                Box::new(SentInvite::new(&request, via, branch.clone())),
+            ),
+            _ => Machine::Other(OtherClient::new(octets, is_reliable, &mut steps)),
+        };
+        self.insert_client(id, machine, flow, key(&branch, &request.method), true);
+        self.carry_out_client(id, steps, now);
+        txn
+    }
+
+    pub(super) fn cancel_client(&mut self, id: u64, reason: Option<&str>, now: Now) {
+        let Some(client) = self.clients.live.get_mut(&id) else {
+            return;
+        };
+        let Machine::Invite(machine, _) = &mut client.machine else {
+            return;
+        };
+        let mut steps = std::mem::take(&mut self.steps);
+        machine.on_cancel(reason.map(str::to_string), &mut steps);
+        self.carry_out_client(id, steps, now);
+    }
+
+    pub(super) fn send_ack(&mut self, id: u64, ack: Request, flow: Flow, sent_by: &str) {
+        let (via, _) = self.fresh_via(flow, sent_by);
+        let octets = print::request(&ack, &via, &self.product);
+        if let Some(client) = self.clients.live.get_mut(&id)
+            && let Machine::Invite(machine, _) = &mut client.machine
+        {
+            let to_tag = ack.header_value("To").and_then(tag_of).unwrap_or_default();
+            machine.on_acknowledged(to_tag, flow, octets.clone());
+        }
+        self.transmit(flow, octets);
+    }
+
+    pub(super) fn handle_response(&mut self, response: Message, now: Now) {
+        let Some((id, status)) = self.find_client(&response) else {
+            self.counts.unmatched += 1;
+            return;
+        };
+        let Some(client) = self.clients.live.get_mut(&id) else {
+            return;
+        };
+        let mut steps = std::mem::take(&mut self.steps);
+        let is_news = match &mut client.machine {
+            Machine::Other(machine) => machine.on_response(status, &mut steps),
+            Machine::Invite(machine, sent) => {
+                let to = response.to_text();
+                let make_ack = || print::request(&sent.ack(&to), &sent.via, &self.product);
+                machine.on_response(status, tag_of(&to).unwrap_or_default(), make_ack, &mut steps)
+            }
+        };
+        // Show first: what the steps cause (a held CANCEL) comes after the response that caused it.
+        let is_shown = is_news && client.is_shown;
+        if is_shown {
+            let txn = ClientTxn(id);
+            self.tell(SipEvent::Response { txn, response });
+        }
+        self.carry_out_client(id, steps, now);
+    }
+
+    /// RFC 3261 §18.4: the client transactions on that flow fail.
+    pub(super) fn handle_transport_error(&mut self, flow: Flow, now: Now) {
+        let mut ids: Vec<u64> = self
+            .clients
+            .live
+            .iter()
+            .filter(|(_, client)| is_same_way(client.flow, flow))
+            .map(|(&id, _)| id)
+            .collect();
+        ids.sort_unstable();
+        for id in ids {
+            let Some(client) = self.clients.live.get_mut(&id) else {
+                continue;
+            };
+            let mut steps = std::mem::take(&mut self.steps);
+            let is_waiting = match &mut client.machine {
+                Machine::Invite(machine, _) => machine.on_transport_error(&mut steps),
+                Machine::Other(machine) => machine.on_transport_error(&mut steps),
+            };
+            if is_waiting && client.is_shown {
+                self.tell(SipEvent::TransportFailed { txn: ClientTxn(id) });
+            }
+            self.carry_out_client(id, steps, now);
+        }
+    }
+
+    pub(super) fn on_client_timer(&mut self, id: u64, timer: Timer, now: Now) {
+        let Some(client) = self.clients.live.get_mut(&id) else {
+            return;
+        };
+        client.timers[timer.slot() as usize] = None;
+        let mut steps = std::mem::take(&mut self.steps);
+        match &mut client.machine {
+            Machine::Invite(machine, _) => machine.on_timer(timer, &mut steps),
+            Machine::Other(machine) => machine.on_timer(timer, &mut steps),
+        }
+        self.carry_out_client(id, steps, now);
+    }
+
+    /// The transaction of a response, by the branch of its top Via and the method of its CSeq (RFC 3261 §17.1.3).
+    fn find_client(&self, response: &Message) -> Option<(u64, u16)> {
+        let via_line = response.via_line();
+        let branch = Via::parse(&via_line).ok()?.unique_branch()?;
+        let id = *self.clients.by_key.get(&*key(branch, response.method_ref()))?;
+        Some((id, response.status()?))
+    }
+
+    /// RFC 3261 §9.1: the CANCEL is a transaction beside its INVITE, with the same branch.
+    fn send_cancel(&mut self, id: u64, reason: Option<String>, now: Now) {
+        let Some(client) = self.clients.live.get(&id) else {
+            return;
+        };
+        let Machine::Invite(_, sent) = &client.machine else {
+            return;
+        };
+        let flow = client.flow;
+        let mut cancel = sent.repeat(Method::Cancel, &sent.to);
+        if let Some(reason) = reason {
+            cancel = cancel.header("Reason", reason);
+        }
+        let key = key(&sent.branch, &Method::Cancel);
+        let octets = print::request(&cancel, &sent.via, &self.product);
+        // Not bounded by the table: there is one CANCEL at most per INVITE in it.
+        let cancel_id = self.next_id();
+        let mut steps = Vec::new();
+        let machine = OtherClient::new(octets, flow.transport == Transport::Tcp, &mut steps);
+        self.insert_client(cancel_id, Machine::Other(machine), flow, key, false);
+        self.carry_out_client(cancel_id, steps, now);
+    }
+
+    fn insert_client(&mut self, id: u64, machine: Machine, flow: Flow, key: Box<str>, is_shown: bool) {
+        self.clients.by_key.insert(key.clone(), id);
+        let client = Client {
+            machine,
+            flow,
+            key,
+            is_shown,
+            timers: TimerKeys::default(),
+        };
+        self.clients.live.insert(id, client);
+    }
+
+    fn carry_out_client(&mut self, id: u64, mut steps: Vec<Step>, now: Now) {
+        for step in steps.drain(..) {
+            let Some(client) = self.clients.live.get_mut(&id) else {
+                break;
+            };
+            match step {
+                Step::Send(octets) => {
+                    let flow = client.flow;
+                    self.transmit(flow, octets);
+                }
+                Step::SendOn(flow, octets) => self.transmit(flow, octets),
+                Step::Start(timer, after) => {
+                    let owner = Owner::Client(id);
+                    start_timer(&mut self.timers, &mut client.timers, owner, (timer, after), now);
+                }
+                Step::Stop(slot) => stop_timer(&mut self.timers, &mut client.timers, slot),
+                Step::SendCancel(reason) => self.send_cancel(id, reason, now),
+                Step::TimedOut if client.is_shown => {
+                    self.tell(SipEvent::TimedOut { txn: ClientTxn(id) });
+                }
+                Step::TimedOut => {}
+                Step::Finish => self.remove_client(id),
+                Step::AckMissing => debug_assert!(false, "a client machine gave a server's step"),
+            }
+        }
+        self.steps = steps;
+    }
+
+    fn remove_client(&mut self, id: u64) {
+        let Some(mut client) = self.clients.live.remove(&id) else {
+            return;
+        };
+        for slot in [Slot::Again, Slot::End] {
+            stop_timer(&mut self.timers, &mut client.timers, slot);
+        }
+        forget(&mut self.clients.by_key, &client.key, id);
+    }
+
+    /// A Via value with a branch nobody can guess, and that branch.
+    fn fresh_via(&mut self, flow: Flow, sent_by: &str) -> (String, String) {
+        let branch = format!("{COOKIE}{}", self.random.token());
+        let transport = match flow.transport {
+            Transport::Udp => "UDP",
+            Transport::Tcp => "TCP",
+        };
+        (
+            format!("SIP/2.0/{transport} {sent_by};branch={branch};rport"),
+            branch,
+        )
+    }
+}
+
+impl SentInvite {
+    fn new(invite: &Request, via: String, branch: String) -> SentInvite {
+        let repeated = ["From", "Call-ID", "Max-Forwards", "Route"];
+        let is_repeated = |name: &str| repeated.iter().any(|repeated| is_same(repeated, name));
+        let cseq = invite.header_value("CSeq").unwrap_or("1 INVITE");
+        SentInvite {
+            uri: invite.uri.clone(),
+            via,
+            branch,
+            headers: invite
+                .headers
+                .iter()
+                .filter(|(name, _)| is_repeated(name))
+                .cloned()
+                .collect(),
+            to: invite.header_value("To").unwrap_or_default().to_string(),
+            cseq_number: cseq.split_ascii_whitespace().next().unwrap_or("1").to_string(),
+        }
+    }
+
+    /// RFC 3261 §17.1.1.3: the To of the response, everything else of the INVITE.
+    fn ack(&self, to: &str) -> Request {
+        self.repeat(Method::Ack, to)
+    }
+
+    fn repeat(&self, method: Method, to: &str) -> Request {
+        let cseq = format!("{} {method}", self.cseq_number);
+        let mut request = Request::new(method, self.uri.clone());
+        request.headers = self.headers.clone();
+        request.header("To", to).header("CSeq", cseq)
+    }
+}
+
+fn key(branch: &str, method: &Method) -> Box<str> {
+    format!("{branch}\n{method}").into()
+}
+
+/// Whether a failure of `failed` concerns what was sent on `ours`. On TCP the local port is
+/// whatever the system chose, and a request may have gone out before its connection had a name.
+fn is_same_way(ours: Flow, failed: Flow) -> bool {
+    if ours.transport != failed.transport || ours.remote != failed.remote {
+        return false;
+    }
+    match ours.transport {
+        Transport::Udp => ours.local == failed.local,
+        Transport::Tcp => {
+            ours.connection.is_none() || failed.connection.is_none() || ours.connection == failed.connection
+        }
+    }
+}

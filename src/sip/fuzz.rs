@@ -1,0 +1,150 @@
+//! What a fuzz target runs, and the ordinary tests over a small corpus.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use super::*;
+use crate::time::Now;
+
+/// Feeds `octets` to everything in this room that takes octets from outside, and checks what must
+/// hold for any input. Panics when something does not hold; otherwise says nothing.
+pub fn fuzz_message(octets: &[u8]) {
+    check_parsed(octets);
+    check_stream(octets);
+    check_endpoint(octets);
+    let text = String::from_utf8_lossy(octets);
+    if let Ok(uri) = Uri::parse(&text) {
+        let _ = (
+            uri.user(),
+            uri.host(),
+            uri.port(),
+            uri.socket_addr(),
+            uri.transport(),
+        );
+        assert_eq!(Uri::parse(uri.as_str()).as_ref(), Ok(&uri));
+    }
+    if let Ok(address) = NameAddr::parse(&text) {
+        assert_eq!(
+            address.tag(),
+            name_addr::tag_of(&text).map(params::unquote).as_deref()
+        );
+    }
+}
+
+fn check_parsed(octets: &[u8]) {
+    let message = match Message::parse(octets) {
+        Ok(message) => message,
+        Err(error) => {
+            assert!(error.status.is_none_or(|status| (400..=599).contains(&status)));
+            return;
+        }
+    };
+    assert_eq!(peek_call_id(octets), Some(message.call_id().as_bytes()));
+    let again = Message::parse(message.octets()).expect("what parsed once parses again");
+    assert_eq!(again.octets(), message.octets());
+    assert!(message.octets().ends_with(message.body()));
+    let _ = (
+        message.from(),
+        message.to(),
+        message.contact(),
+        message.cseq(),
+        message.reason_phrase(),
+    );
+    for (name, _) in message.headers() {
+        let lines = message.header_lines(name);
+        assert_eq!(message.header(name).as_ref(), lines.first());
+        message.header_values(name);
+    }
+    if let Some(uri) = message.request_uri() {
+        assert!(Uri::parse(uri).is_ok());
+        let response = Response::new(&message, 486, "Busy Here").to_tag("t");
+        let printed = print::response(&response, None, "x");
+        // A response may grow past the limit of a message; nobody sends such a one.
+        if printed.len() < limits::MESSAGE_OCTETS_MAX {
+            let answer = Message::parse(&printed).expect("our answer parses");
+            assert_eq!(answer.call_id(), message.call_id());
+            assert_eq!(answer.cseq(), message.cseq());
+        }
+        if let Ok(mut dialog) = Dialog::as_server(&message, "t", "<sip:us@192.0.2.1>") {
+            let _ = (
+                dialog.request(Method::Bye),
+                dialog.next_hop(),
+                dialog.on_request(&message),
+            );
+        }
+    }
+}
+
+fn check_stream(octets: &[u8]) {
+    let frames = |size: usize| {
+        let mut framer = StreamFramer::new();
+        let mut frames = Vec::new();
+        for piece in octets.chunks(size) {
+            framer.push(piece);
+            while let Ok(Some(frame)) = framer.poll_frame() {
+                frames.push(frame);
+            }
+        }
+        frames
+    };
+    assert_eq!(frames(7), frames(octets.len().max(1)));
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "any instant will do as the start of a virtual clock"
+)]
+fn check_endpoint(octets: &[u8]) {
+    let address = SocketAddr::from(([127, 0, 0, 1], 5060));
+    let flow = Flow {
+        transport: Transport::Udp,
+        local: address,
+        remote: address,
+        connection: None,
+    };
+    let mut now = Now {
+        instant: Instant::now(),
+        utc: SystemTime::UNIX_EPOCH,
+    };
+    let mut endpoint = Endpoint::new([0; 32], "fuzz");
+    for _ in 0..2 {
+        endpoint.handle(EndpointInput::Received { flow, octets }, now);
+        loop {
+            match endpoint.poll_output() {
+                EndpointOutput::Transmit { octets, .. } => {
+                    assert!(octets.starts_with(b"SIP/2.0 "));
+                }
+                EndpointOutput::Event(SipEvent::Request { txn, request, .. }) => {
+                    endpoint.respond(txn, Response::new(&request, 200, "OK"), now);
+                }
+                EndpointOutput::Event(_) => {}
+                EndpointOutput::Timeout(next) => {
+                    assert!(next.is_none_or(|next| next > now.instant));
+                    break;
+                }
+            }
+        }
+    }
+    now = now.after(Duration::from_secs(64));
+    endpoint.handle(EndpointInput::Tick, now);
+    assert_eq!(endpoint.live_transactions(), 0);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_corpus_and_its_damaged_copies_break_nothing() {
+        for sample in torture::samples() {
+            fuzz_message(&sample);
+            for cut in (0..sample.len()).step_by(17) {
+                fuzz_message(&sample[..cut]);
+                let mut damaged = sample.clone();
+                damaged[cut] ^= 0x2b;
+                fuzz_message(&damaged);
+                damaged[cut] = b'\r';
+                fuzz_message(&damaged);
+            }
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! The Call-ID of raw octets, for choosing a shard before anything is parsed.
+
+use super::index::{is_response, leading_crlf};
+
+/// Finds the Call-ID in raw octets without building a message (what picks the shard). None = not a SIP message worth handing on.
+///
+/// Equal to [`Message::call_id`](super::Message::call_id) for every message that parses: shards
+/// must agree on who owns a call. Reads each octet up to the Call-ID once, allocates nothing.
+pub fn peek_call_id(octets: &[u8]) -> Option<&[u8]> {
+    let octets = &octets[leading_crlf(octets)..];
+    let first_end = find_crlf(octets, 0)?;
+    let first = &octets[..first_end];
+    if !is_response(first) && !first.windows(5).any(|w| w.eq_ignore_ascii_case(b" SIP/")) {
+        return None;
+    }
+    let mut at = first_end + 2;
+    loop {
+        let end = find_crlf(octets, at)?;
+        if end == at {
+            return None;
+        }
+        if let Some(value_start) = call_id_value(&octets[at..end]) {
+            return trimmed_value(octets, at + value_start, end);
+        }
+        at = end + 2;
+    }
+}
+
+/// Offset just after the colon when the line is a Call-ID.
+fn call_id_value(line: &[u8]) -> Option<usize> {
+    let name_length = match line.first()? {
+        b'i' | b'I' => 1,
+        b'c' | b'C' => 7,
+        _ => return None,
+    };
+    let name_length = match line.get(..7) {
+        Some(name) if name.eq_ignore_ascii_case(b"Call-ID") => 7,
+        _ if name_length == 1 => 1,
+        _ => return None,
+    };
+    let white = line[name_length..]
+        .iter()
+        .take_while(|b| matches!(b, b' ' | b'\t'))
+        .count();
+    let colon = name_length + white;
+    (line.get(colon) == Some(&b':')).then_some(colon + 1)
+}
+
+/// The value without white space around it, looking past folds.
+fn trimmed_value(octets: &[u8], start: usize, mut end: usize) -> Option<&[u8]> {
+    while matches!(octets.get(end + 2), Some(b' ' | b'\t')) {
+        end = find_crlf(octets, end + 2)?;
+    }
+    let value = octets[start..end].trim_ascii();
+    (!value.is_empty()).then_some(value)
+}
+
+fn find_crlf(octets: &[u8], from: usize) -> Option<usize> {
+    let mut at = from;
+    loop {
+        at += octets.get(at..)?.iter().position(|&b| b == b'\r')?;
+        if octets.get(at + 1) == Some(&b'\n') {
+            return Some(at);
+        }
+        at += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_call_id_is_found_in_every_spelling() {
+        for line in [
+            "Call-ID: a@b",
+            "call-id:a@b",
+            "i : a@b",
+            "I:\ta@b  ",
+            "CALL-ID:\r\n a@b",
+        ] {
+            let message = format!("\r\n\r\nOPTIONS sip:x SIP/2.0\r\nVia: v\r\n{line}\r\n\r\n");
+            assert_eq!(peek_call_id(message.as_bytes()), Some(&b"a@b"[..]), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_sip_has_no_call_id() {
+        for text in [
+            "",
+            "\r\n\r\n",
+            "GET / HTTP/1.1\r\nCall-ID: x\r\n\r\n",
+            "OPTIONS sip:x SIP/2.0\r\nInfo: x\r\n\r\nCall-ID: body\r\n",
+            "OPTIONS sip:x SIP/2.0\r\nCall-ID:\r\n\r\n",
+            "OPTIONS sip:x SIP/2.0\r\nCall-ID: cut",
+        ] {
+            assert_eq!(peek_call_id(text.as_bytes()), None, "{text}");
+        }
+    }
+}

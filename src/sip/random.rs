@@ -1,0 +1,54 @@
+//! Tags, branches and Call-IDs from the seed that was handed in.
+
+use aws_lc_rs::digest::{SHA256, digest};
+
+/// SHA-256 over the seed and a counter: tokens seen on the wire do not betray the next one, which a
+/// stranger could use to forge a response or an in-dialog request (RFC 3261 §19.3).
+pub(crate) struct Random {
+    seed: [u8; 32],
+    count: u64,
+}
+
+impl Random {
+    pub(crate) fn new(seed: [u8; 32]) -> Random {
+        Random { seed, count: 0 }
+    }
+
+    /// 16 hexadecimal digits, 64 bits.
+    pub(crate) fn token(&mut self) -> String {
+        self.count += 1;
+        self.derive(b"token", &self.count.to_be_bytes())
+    }
+
+    /// The same 16 digits for the same input, unguessable without the seed: for stateless
+    /// answers, whose To tag must not change when the request comes again (RFC 3261 §8.2.7).
+    pub(crate) fn derived(&self, input: &[u8]) -> String {
+        self.derive(b"input", input)
+    }
+
+    fn derive(&self, purpose: &[u8; 5], input: &[u8]) -> String {
+        let hash = digest(&SHA256, &[&self.seed[..], purpose, input].concat());
+        let mut first = [0; 8];
+        first.copy_from_slice(&hash.as_ref()[..8]);
+        format!("{:016x}", u64::from_be_bytes(first))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_depend_on_the_seed_alone_and_never_repeat() {
+        let draw = |seed| {
+            let mut random = Random::new([seed; 32]);
+            [random.token(), random.token(), random.token()]
+        };
+        assert_eq!(draw(1), draw(1));
+        assert_ne!(draw(1), draw(2));
+        let [a, b, c] = draw(1);
+        assert!(a != b && b != c && a.len() == 16);
+        let random = Random::new([1; 32]);
+        assert_eq!(random.derived(b"x"), random.derived(b"x"));
+    }
+}

@@ -1,0 +1,3 @@
+pub(super) fn samples() -> Vec<Vec<u8>> {
+    Vec::new()
+}

@@ -1,0 +1,229 @@
+//! INVITE client transaction: RFC 3261 §17.1.1 as replaced by RFC 6026 §7.2 and figure 4, with CANCEL (§9.1).
+//!
+//! ```text
+//!             | send, start A (T1; not on TCP) and B (64*T1)
+//!             v
+//!        +-----------+  A fires: send again, A doubles
+//!        |  Calling  |  B fires: TimedOut, Terminated
+//!        +-----------+  CANCEL asked: held
+//!          |   |   | 1xx: show, send the held CANCEL
+//!          |   |   v
+//!          |   | +------------+  1xx: show
+//!          |   | | Proceeding |  CANCEL asked: send, start Cancelled (64*T1)
+//!          |   | +------------+  Cancelled fires: TimedOut, Terminated
+//!          |   |   |  | 2xx: show, start M (64*T1)
+//!  3xx-6xx:|   |   |  v
+//!  ACK,    |   | +----------+  2xx again: send its ACK again
+//!  show,   |   +>| Accepted |  2xx with another To tag: show
+//!  start D |     +----------+
+//!  (32 s;  |       |  | M fires
+//!  at once |<------+  v
+//!  on TCP) v      Terminated
+//!        +-----------+
+//!        | Completed |  3xx-6xx again: send the ACK again
+//!        +-----------+
+//!          | D fires
+//!          v
+//!      Terminated
+//! ```
+//! (The arrow from Proceeding to Completed is a 3xx-6xx: ACK, show, start D.)
+
+use std::time::Duration;
+
+use super::{PATIENCE, Slot, Step, T1, TIMER_D, Timer};
+use crate::sip::{Flow, limits};
+
+#[derive(Debug)]
+pub(crate) struct InviteClient {
+    state: State,
+    is_reliable: bool,
+    /// Octets for Timer A; dropped with the first response.
+    request: Vec<u8>,
+    cancel: Cancel,
+    /// Accepted: one per To tag seen.
+    answers: Vec<Answer>,
+    /// Completed: the ACK of this transaction.
+    ack: Vec<u8>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    Calling { interval: Duration },
+    Proceeding,
+    Completed,
+    Accepted,
+    Terminated,
+}
+
+#[derive(Debug)]
+enum Cancel {
+    NotAsked,
+    /// Waiting for a 1xx, with the Reason.
+    Held(Option<String>),
+    Sent,
+}
+
+/// A 2xx of one fork.
+#[derive(Debug)]
+struct Answer {
+    to_tag: String,
+    /// None until the owner gives it.
+    ack: Option<(Flow, Vec<u8>)>,
+}
+
+impl InviteClient {
+    pub(crate) fn new(request: Vec<u8>, is_reliable: bool, steps: &mut Vec<Step>) -> InviteClient {
+        steps.push(Step::Send(request.clone()));
+        steps.push(Step::Start(Timer::B, PATIENCE));
+        if !is_reliable {
+            steps.push(Step::Start(Timer::A, T1));
+        }
+        InviteClient {
+            state: State::Calling { interval: T1 },
+            is_reliable,
+            request,
+            cancel: Cancel::NotAsked,
+            answers: Vec::new(),
+            ack: Vec::new(),
+        }
+    }
+
+    /// A response came. True when the owner should see it; `make_ack` builds the ACK to a 3xx-6xx.
+    pub(crate) fn on_response(
+        &mut self,
+        status: u16,
+        to_tag: &str,
+        make_ack: impl FnOnce() -> Vec<u8>,
+        steps: &mut Vec<Step>,
+    ) -> bool {
+        match (self.state, status) {
+            (State::Calling { .. } | State::Proceeding, ..200) => self.on_provisional(steps),
+            (State::Calling { .. } | State::Proceeding | State::Accepted, 200..300) => {
+                return self.on_answer(to_tag, steps);
+            }
+            (State::Calling { .. } | State::Proceeding, 300..) => {
+                self.request = Vec::new();
+                self.ack = make_ack();
+                steps.push(Step::Stop(Slot::Again));
+                steps.push(Step::Send(self.ack.clone()));
+                if self.is_reliable {
+                    self.finish(steps);
+                } else {
+                    self.state = State::Completed;
+                    steps.push(Step::Start(Timer::D, TIMER_D));
+                }
+            }
+            (State::Completed, 300..) => {
+                steps.push(Step::Send(self.ack.clone()));
+                return false;
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// The owner wants this INVITE cancelled.
+    pub(crate) fn on_cancel(&mut self, reason: Option<String>, steps: &mut Vec<Step>) {
+        match (&self.cancel, self.state) {
+            (Cancel::NotAsked, State::Calling { .. }) => self.cancel = Cancel::Held(reason),
+            (Cancel::NotAsked, State::Proceeding) => self.send_cancel(reason, steps),
+            _ => {}
+        }
+    }
+
+    /// The owner gives the ACK to the 2xx with this To tag, to be sent again with each retransmission of it.
+    pub(crate) fn on_acknowledged(&mut self, to_tag: &str, flow: Flow, ack: Vec<u8>) {
+        if self.state != State::Accepted {
+            return;
+        }
+        let known = self.answers.iter_mut().find(|answer| answer.to_tag == to_tag);
+        if let Some(answer) = known {
+            answer.ack = Some((flow, ack));
+        }
+    }
+
+    pub(crate) fn on_timer(&mut self, timer: Timer, steps: &mut Vec<Step>) {
+        match (&mut self.state, timer) {
+            (State::Calling { interval }, Timer::A) => {
+                *interval *= 2;
+                steps.push(Step::Send(self.request.clone()));
+                steps.push(Step::Start(Timer::A, *interval));
+            }
+            (State::Calling { .. }, Timer::B) | (State::Proceeding, Timer::Cancelled) => {
+                steps.push(Step::TimedOut);
+                self.finish(steps);
+            }
+            (State::Completed, Timer::D) | (State::Accepted, Timer::M) => self.finish(steps),
+            _ => {}
+        }
+    }
+
+    /// The transport failed. True when the owner was still waiting for a final response.
+    ///
+    /// In Accepted the call goes on: only the repetition of an ACK was lost (RFC 6026 §7.2).
+    pub(crate) fn on_transport_error(&mut self, steps: &mut Vec<Step>) -> bool {
+        match self.state {
+            State::Calling { .. } | State::Proceeding => {
+                self.finish(steps);
+                true
+            }
+            State::Completed => {
+                self.finish(steps);
+                false
+            }
+            State::Accepted | State::Terminated => false,
+        }
+    }
+
+    fn on_provisional(&mut self, steps: &mut Vec<Step>) {
+        if matches!(self.state, State::Calling { .. }) {
+            self.request = Vec::new();
+            self.state = State::Proceeding;
+            steps.push(Step::Stop(Slot::Again));
+            steps.push(Step::Stop(Slot::End));
+        }
+        if let Cancel::Held(reason) = &mut self.cancel {
+            let reason = reason.take();
+            self.send_cancel(reason, steps);
+        }
+    }
+
+    fn on_answer(&mut self, to_tag: &str, steps: &mut Vec<Step>) -> bool {
+        if let Some(known) = self.answers.iter().find(|answer| answer.to_tag == to_tag) {
+            if let Some((flow, ack)) = &known.ack {
+                steps.push(Step::SendOn(*flow, ack.clone()));
+            }
+            return false;
+        }
+        if self.answers.len() == limits::FORKS_MAX {
+            return false;
+        }
+        self.answers.push(Answer {
+            to_tag: to_tag.to_string(),
+            ack: None,
+        });
+        if self.state != State::Accepted {
+            self.request = Vec::new();
+            self.state = State::Accepted;
+            steps.push(Step::Stop(Slot::Again));
+            steps.push(Step::Start(Timer::M, PATIENCE));
+        }
+        true
+    }
+
+    fn send_cancel(&mut self, reason: Option<String>, steps: &mut Vec<Step>) {
+        self.cancel = Cancel::Sent;
+        steps.push(Step::SendCancel(reason));
+        steps.push(Step::Start(Timer::Cancelled, PATIENCE));
+    }
+
+    fn finish(&mut self, steps: &mut Vec<Step>) {
+        self.state = State::Terminated;
+        steps.push(Step::Finish);
+    }
+
+    #[cfg(test)]
+    pub(crate) fn state(&self) -> State {
+        self.state
+    }
+}

@@ -1,0 +1,114 @@
+//! Non-INVITE client transaction: RFC 3261 §17.1.2 and figure 6.
+//!
+//! ```text
+//!             | send, start E (T1; not on TCP) and F (64*T1)
+//!             v
+//!        +----------+  E fires: send again, E doubles up to T2
+//!        |  Trying  |----------------------+
+//!        +----------+                      |
+//!          | 1xx: show                     | 2xx-6xx: show,
+//!          v                               | start K (T4; at once on TCP)
+//!        +------------+  E fires: send     |
+//!        | Proceeding |  again, E = T2     |
+//!        +------------+                    |
+//!          | 2xx-6xx: show, start K        |
+//!          v                               |
+//!        +-----------+<--------------------+
+//!        | Completed |  response again: nothing
+//!        +-----------+
+//!          | K fires
+//!          v
+//!      Terminated        F fires in Trying or Proceeding: TimedOut, Terminated
+//! ```
+
+use std::time::Duration;
+
+use super::{PATIENCE, Slot, Step, T1, T2, T4, Timer};
+
+#[derive(Debug)]
+pub(crate) struct OtherClient {
+    state: State,
+    is_reliable: bool,
+    request: Vec<u8>,
+    interval: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    Trying,
+    Proceeding,
+    Completed,
+    Terminated,
+}
+
+impl OtherClient {
+    pub(crate) fn new(request: Vec<u8>, is_reliable: bool, steps: &mut Vec<Step>) -> OtherClient {
+        steps.push(Step::Send(request.clone()));
+        steps.push(Step::Start(Timer::F, PATIENCE));
+        if !is_reliable {
+            steps.push(Step::Start(Timer::E, T1));
+        }
+        OtherClient {
+            state: State::Trying,
+            is_reliable,
+            request,
+            interval: T1,
+        }
+    }
+
+    /// A response came. True when the owner should see it.
+    pub(crate) fn on_response(&mut self, status: u16, steps: &mut Vec<Step>) -> bool {
+        if !matches!(self.state, State::Trying | State::Proceeding) {
+            return false;
+        }
+        if status < 200 {
+            self.state = State::Proceeding;
+            return true;
+        }
+        self.request = Vec::new();
+        if self.is_reliable {
+            self.finish(steps);
+        } else {
+            self.state = State::Completed;
+            steps.push(Step::Stop(Slot::Again));
+            steps.push(Step::Start(Timer::K, T4));
+        }
+        true
+    }
+
+    pub(crate) fn on_timer(&mut self, timer: Timer, steps: &mut Vec<Step>) {
+        match (self.state, timer) {
+            (State::Trying | State::Proceeding, Timer::E) => {
+                self.interval = match self.state {
+                    State::Proceeding => T2,
+                    _ => (self.interval * 2).min(T2),
+                };
+                steps.push(Step::Send(self.request.clone()));
+                steps.push(Step::Start(Timer::E, self.interval));
+            }
+            (State::Trying | State::Proceeding, Timer::F) => {
+                steps.push(Step::TimedOut);
+                self.finish(steps);
+            }
+            (State::Completed, Timer::K) => self.finish(steps),
+            _ => {}
+        }
+    }
+
+    /// The transport failed. True when the owner was still waiting.
+    pub(crate) fn on_transport_error(&mut self, steps: &mut Vec<Step>) -> bool {
+        let is_waiting = matches!(self.state, State::Trying | State::Proceeding);
+        self.finish(steps);
+        is_waiting
+    }
+
+    fn finish(&mut self, steps: &mut Vec<Step>) {
+        self.state = State::Terminated;
+        steps.push(Step::Finish);
+    }
+
+    #[cfg(test)]
+    pub(crate) fn state(&self) -> State {
+        self.state
+    }
+}

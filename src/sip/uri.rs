@@ -1,0 +1,373 @@
+//! `sip:`, `sips:` and `tel:` URIs (RFC 3261 §19.1, RFC 3966).
+
+use std::borrow::Cow;
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+use super::Transport;
+use super::error::ParseError;
+use crate::redact::Redacted;
+
+/// sip:, sips: or tel: URI. Keeps its own text; accessors are slices of it.
+///
+/// A URI of another scheme (`urn:service:sos`) is kept too: it has a scheme and a text, but no
+/// user and no host. Prints (`{:?}`) without its user part.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Uri {
+    text: Box<str>,
+    spans: UriSpans,
+}
+
+/// Where the parts stand in the text. Offsets in octets.
+#[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
+pub(crate) struct UriSpans {
+    scheme_end: usize,
+    /// User part with its parameters and password, or the whole telephone-subscriber.
+    user: Option<(usize, usize)>,
+    host: Option<(usize, usize)>,
+    port: Option<u16>,
+    /// From the `;` after the host (after the number for tel) to the `?` or the end.
+    params: (usize, usize),
+}
+
+impl Uri {
+    /// # Errors
+    ///
+    /// White space, control characters, angle brackets or quotes anywhere; no scheme; for sip and
+    /// sips an empty or malformed host or port; for tel an empty number.
+    pub fn parse(text: &str) -> Result<Uri, ParseError> {
+        let spans = scan(text)?;
+        Ok(Uri {
+            text: text.into(),
+            spans,
+        })
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// As written: `sip`, `SIPS`, `tel`.
+    pub fn scheme(&self) -> &str {
+        &self.text[..self.spans.scheme_end]
+    }
+
+    pub fn is_tel(&self) -> bool {
+        self.scheme().eq_ignore_ascii_case("tel")
+    }
+
+    /// sip or sips, as opposed to tel and everything else.
+    pub fn is_sip(&self) -> bool {
+        let scheme = self.scheme();
+        scheme.eq_ignore_ascii_case("sip") || scheme.eq_ignore_ascii_case("sips")
+    }
+
+    /// User part without its parameters and password, percent-decoded; for tel: the subscriber number.
+    ///
+    /// An empty user part (`sip:@host`) is None.
+    pub fn user(&self) -> Option<Cow<'_, str>> {
+        let whole = self.user_part()?;
+        let end = whole.find([';', ':']).unwrap_or(whole.len());
+        Some(decode(&whole[..end])).filter(|user| !user.is_empty())
+    }
+
+    /// `;name=value` pairs inside the user part (RFC 4904 tgrp, or verstat) and after the host alike are found by name.
+    ///
+    /// The user part is looked at first. A parameter without value is an empty string.
+    pub fn user_param(&self, name: &str) -> Option<Cow<'_, str>> {
+        self.user_part()
+            .and_then(|whole| {
+                let (_, params) = whole.split_once(';')?;
+                find(params, name)
+            })
+            .or_else(|| self.param(name))
+    }
+
+    /// A URI parameter by name, percent-decoded; without value it is an empty string.
+    pub fn param(&self, name: &str) -> Option<Cow<'_, str>> {
+        let (start, end) = self.spans.params;
+        find(self.text[start..end].strip_prefix(';')?, name)
+    }
+
+    /// As written; an IPv6 address with its brackets. None for tel.
+    pub fn host(&self) -> Option<&str> {
+        self.spans.host.map(|(start, end)| &self.text[start..end])
+    }
+
+    /// The written port; None when there is none.
+    pub fn port(&self) -> Option<u16> {
+        self.spans.port
+    }
+
+    /// Host is an IP literal -> address with the port or 5060.
+    pub fn socket_addr(&self) -> Option<SocketAddr> {
+        let host = self.host()?;
+        let bare = host
+            .strip_prefix('[')
+            .and_then(|h| h.strip_suffix(']'))
+            .unwrap_or(host);
+        let ip: IpAddr = bare.parse().ok()?;
+        Some(SocketAddr::new(ip, self.port().unwrap_or(5060)))
+    }
+
+    /// `transport=` parameter: tcp -> Tcp; else Udp.
+    pub fn transport(&self) -> Transport {
+        match self.param("transport") {
+            Some(name) if name.eq_ignore_ascii_case("tcp") => Transport::Tcp,
+            _ => Transport::Udp,
+        }
+    }
+
+    fn user_part(&self) -> Option<&str> {
+        self.spans.user.map(|(start, end)| &self.text[start..end])
+    }
+}
+
+impl fmt::Display for Uri {
+    /// The whole URI: for the wire. Logs use `{:?}`.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.text)
+    }
+}
+
+impl fmt::Debug for Uri {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}:", self.scheme())?;
+        if let Some(user) = self.user() {
+            write!(out, "{}", Redacted::new(user))?;
+        }
+        match self.host() {
+            Some(host) => write!(out, "@{host}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Checks a URI and finds its parts, without allocating.
+pub(crate) fn scan(text: &str) -> Result<UriSpans, ParseError> {
+    if let Some(at) = text
+        .bytes()
+        .position(|b| b <= b' ' || b == 0x7f || matches!(b, b'<' | b'>' | b'"'))
+    {
+        return Err(ParseError::bad(
+            "URI",
+            at,
+            "a URI without white space, brackets and quotes",
+        ));
+    }
+    let scheme_end = text
+        .find(':')
+        .filter(|&at| is_scheme(&text[..at]))
+        .ok_or_else(|| ParseError::bad("URI", 0, "a scheme such as sip:"))?;
+    let scheme = &text[..scheme_end];
+    let start = scheme_end + 1;
+    let spans = UriSpans {
+        scheme_end,
+        params: (text.len(), text.len()),
+        ..UriSpans::default()
+    };
+    if scheme.eq_ignore_ascii_case("tel") {
+        return scan_tel(text, start, spans);
+    }
+    if scheme.eq_ignore_ascii_case("sip") || scheme.eq_ignore_ascii_case("sips") {
+        return scan_sip(text, start, spans);
+    }
+    if start == text.len() {
+        return Err(ParseError::bad("URI", start, "something after the scheme"));
+    }
+    Ok(spans)
+}
+
+fn scan_tel(text: &str, start: usize, spans: UriSpans) -> Result<UriSpans, ParseError> {
+    let number_end = text[start..].find(';').map_or(text.len(), |at| start + at);
+    if number_end == start {
+        return Err(ParseError::bad("URI", start, "a telephone number"));
+    }
+    Ok(UriSpans {
+        user: Some((start, text.len())),
+        params: (number_end, text.len()),
+        ..spans
+    })
+}
+
+fn scan_sip(text: &str, start: usize, mut spans: UriSpans) -> Result<UriSpans, ParseError> {
+    let mut host_start = start;
+    if let Some(at) = text[start..].find('@') {
+        spans.user = Some((start, start + at));
+        host_start = start + at + 1;
+    }
+    let rest = &text[host_start..];
+    let host_length = host_length(rest).ok_or_else(|| ParseError::bad("URI", host_start, "a host"))?;
+    let host_end = host_start + host_length;
+    spans.host = Some((host_start, host_end));
+    let mut at = host_end;
+    if text[at..].starts_with(':') {
+        at += 1;
+        let digits = text[at..].bytes().take_while(u8::is_ascii_digit).count();
+        spans.port = Some(
+            text[at..at + digits]
+                .parse()
+                .map_err(|_| ParseError::bad("URI", at, "a port from 0 to 65535"))?,
+        );
+        at += digits;
+    }
+    match text.as_bytes().get(at) {
+        None | Some(b';' | b'?') => {}
+        Some(_) => return Err(ParseError::bad("URI", at, "a parameter or the end")),
+    }
+    let params_end = text[at..].find('?').map_or(text.len(), |q| at + q);
+    spans.params = (at, params_end);
+    Ok(spans)
+}
+
+/// Octets of the host at the start of `text`; None when there is none or an IPv6 address is broken.
+pub(crate) fn host_length(text: &str) -> Option<usize> {
+    if let Some(inner) = text.strip_prefix('[') {
+        let end = inner.find(']')?;
+        inner[..end].parse::<Ipv6Addr>().ok()?;
+        return Some(end + 2);
+    }
+    let length = text
+        .bytes()
+        .take_while(|&b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
+        .count();
+    (length > 0).then_some(length)
+}
+
+fn is_scheme(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'))
+}
+
+fn find<'a>(params: &'a str, name: &str) -> Option<Cow<'a, str>> {
+    params.split(';').find_map(|param| {
+        let (found, value) = param.split_once('=').unwrap_or((param, ""));
+        decode(found).eq_ignore_ascii_case(name).then(|| decode(value))
+    })
+}
+
+/// Percent-decoding; a broken escape stays as it is, invalid UTF-8 is replaced.
+pub(crate) fn decode(text: &str) -> Cow<'_, str> {
+    if !text.contains('%') {
+        return Cow::Borrowed(text);
+    }
+    let octets = text.as_bytes();
+    let mut plain = Vec::with_capacity(octets.len());
+    let mut at = 0;
+    while at < octets.len() {
+        let digit = |offset: usize| octets.get(at + offset).and_then(|&b| (b as char).to_digit(16));
+        match (octets[at], digit(1), digit(2)) {
+            (b'%', Some(high), Some(low)) => {
+                plain.push((high * 16 + low) as u8);
+                at += 3;
+            }
+            (octet, ..) => {
+                plain.push(octet);
+                at += 1;
+            }
+        }
+    }
+    Cow::Owned(String::from_utf8_lossy(&plain).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn uri(text: &str) -> Uri {
+        Uri::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"))
+    }
+
+    #[test]
+    fn a_sip_uri_gives_its_parts() {
+        let uri = uri("sip:+12125550100:secret@gw.example.com:5070;transport=tcp;lr?subject=x");
+        assert_eq!(uri.scheme(), "sip");
+        assert_eq!(uri.user().as_deref(), Some("+12125550100"));
+        assert_eq!(uri.host(), Some("gw.example.com"));
+        assert_eq!(uri.port(), Some(5070));
+        assert_eq!(uri.transport(), Transport::Tcp);
+        assert_eq!(uri.param("LR").as_deref(), Some(""));
+        assert_eq!(uri.param("subject"), None);
+        assert_eq!(uri.socket_addr(), None);
+    }
+
+    #[test]
+    fn user_parameters_do_not_belong_to_the_number() {
+        let uri =
+            uri("sip:+12125550100;tgrp=t1;trunk-context=c.example;verstat=No-TN-Validation@h;user=phone");
+        assert_eq!(uri.user().as_deref(), Some("+12125550100"));
+        assert_eq!(uri.user_param("tgrp").as_deref(), Some("t1"));
+        assert_eq!(uri.user_param("verstat").as_deref(), Some("No-TN-Validation"));
+        assert_eq!(uri.user_param("user").as_deref(), Some("phone"));
+        assert_eq!(uri.param("tgrp"), None);
+    }
+
+    #[test]
+    fn a_tel_uri_has_a_number_and_no_host() {
+        let uri = uri("tel:+1-212-555-0100;phone-context=example.com;verstat=Passed");
+        assert_eq!(uri.user().as_deref(), Some("+1-212-555-0100"));
+        assert_eq!(uri.host(), None);
+        assert_eq!(uri.param("verstat").as_deref(), Some("Passed"));
+        assert_eq!(uri.user_param("phone-context").as_deref(), Some("example.com"));
+        assert!(Uri::parse("tel:;x=y").is_err());
+    }
+
+    #[test]
+    fn ip_literals_of_both_families_are_addresses() {
+        assert_eq!(uri("sip:10.0.0.5").socket_addr(), "10.0.0.5:5060".parse().ok());
+        assert_eq!(
+            uri("sip:a@[2001:db8::1]:5080;lr").socket_addr(),
+            "[2001:db8::1]:5080".parse().ok()
+        );
+        assert_eq!(uri("sip:a@[2001:db8::1]").host(), Some("[2001:db8::1]"));
+        assert!(Uri::parse("sip:a@[2001:db8:::1]").is_err());
+        assert!(Uri::parse("sip:a@2001:db8::1").is_err());
+    }
+
+    #[test]
+    fn escapes_are_decoded_and_broken_ones_kept() {
+        assert_eq!(uri("sip:%41lice%2@h").user().as_deref(), Some("Alice%2"));
+        assert_eq!(
+            uri("sip:sips%3Auser%40example.com@example.net").user().as_deref(),
+            Some("sips:user@example.com")
+        );
+        assert_eq!(
+            uri("sip:user;par=u%40example.net@example.com")
+                .user_param("par")
+                .as_deref(),
+            Some("u@example.net")
+        );
+    }
+
+    #[test]
+    fn broken_uris_are_refused() {
+        for text in [
+            "",
+            "sip:",
+            "sip:a@",
+            "sip:a@h:99999",
+            "sip:a@h:x",
+            "sip:a b@h",
+            "<sip:a@h>",
+            "sip:a@b@c",
+            ":x",
+            "alice",
+        ] {
+            assert!(Uri::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_scheme_is_kept_whole() {
+        let uri = uri("urn:service:sos");
+        assert_eq!((uri.scheme(), uri.user(), uri.host()), ("urn", None, None));
+        assert!(!uri.is_sip());
+    }
+
+    #[test]
+    fn debug_output_hides_the_number() {
+        assert_eq!(format!("{:?}", uri("sip:+12125550123@h")), "sip:…23@h");
+    }
+}

@@ -56,6 +56,3 @@ pub fn run() -> anyhow::Result<ExitCode> {
         Command::Policy(args) => policy::run(args),
     }
 }
-//! The command line.
-
-pub mod verify;

@@ -16,7 +16,3 @@ pub mod scoring;
 pub mod shard;
 pub mod tcp;
 pub mod udp;
-//! The one impure room.
-
-pub mod clock;
-pub mod fetch;

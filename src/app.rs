@@ -27,7 +27,8 @@ use crate::runtime::{clock, entropy, udp};
 use crate::sip::{Transport, Uri};
 use crate::store::{Live, Store};
 use crate::voice::Model;
-use crate::{api, identity, store, telemetry};
+use crate::telemetry::{self, Telemetry};
+use crate::{api, identity, store};
 
 /// How often a drain looks whether the last call has ended.
 const DRAIN_STEP: Duration = Duration::from_millis(50);
@@ -55,7 +56,7 @@ pub struct Running {
 /// # Errors
 ///
 /// What could not be opened, bound or loaded, by name. Nothing is left running.
-pub fn start(config: Config) -> anyhow::Result<Running> {
+pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Running> {
     let policy = Arc::new(load_policy(&config)?);
     let model = load_model(&config)?;
     let anchors = read_files(&config.identity.anchors)?;
@@ -76,7 +77,7 @@ pub fn start(config: Config) -> anyhow::Result<Running> {
     let sip: Vec<_> = listeners.iter().map(|listener| (listener.transport, listener.bound)).collect();
 
     let (recorder, recorder_thread) = Recorder::start(store.clone(), live.clone())?;
-    let lookups = Lookups::start(store.clone(), mailboxes.clone())?;
+    let lookups = Lookups::start(store.clone(), live.clone(), mailboxes.clone())?;
     let scoring = match &model {
         None => None,
         Some(model) => Some(Arc::new(start_scoring(model, &config, &mailboxes)?)),
@@ -116,7 +117,7 @@ pub fn start(config: Config) -> anyhow::Result<Running> {
             poll,
             sockets: udp_sockets.iter_mut().filter_map(Vec::pop).collect(),
             engine: call::Engine::new(call_config, identity, policy.clone(), entropy::seed()?),
-            media: MediaIo::new(&config.media, index, shards, FIRST_MEDIA_TOKEN),
+            media: MediaIo::new(config.media.clone(), index, shards, FIRST_MEDIA_TOKEN),
             inbox,
             doors: Doors {
                 mailboxes: mailboxes.clone(),
@@ -156,7 +157,9 @@ pub fn start(config: Config) -> anyhow::Result<Running> {
                 && hang_up.owner_of(call).is_some_and(|mailbox| mailbox.send(ToShard::HangUp { call }))
         }),
         status: Box::new(move || status.read()),
-        metrics: Box::new(telemetry::render),
+        metrics: Box::new(move || telemetry.as_ref().map_or_else(String::new, telemetry::Telemetry::render)),
+        clock: Box::new(clock::now),
+        public_url: config.api.public_url.clone(),
     });
     let listener = tokio
         .block_on(tokio::net::TcpListener::bind(config.api.listen))

@@ -26,5 +26,7 @@ pub mod cli;
 pub mod demo;
 
 pub mod call_id;
+pub mod cidr;
+pub mod document;
 pub mod redact;
 pub mod time;

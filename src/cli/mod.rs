@@ -10,6 +10,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::telemetry::LogFormat;
+
 /// Screens inbound calls: who signed them, what the voice sounds like, and what your policy says about it.
 #[derive(Parser, Debug)]
 #[command(name = "ringward", version, max_term_width = 100, arg_required_else_help = true)]
@@ -41,10 +43,13 @@ enum Command {
 /// Parses the command line and runs the command.
 pub fn run() -> anyhow::Result<ExitCode> {
     let cli = Cli::parse();
-    crate::telemetry::init(cli.log_json);
+    let format = if cli.log_json { LogFormat::Json } else { LogFormat::Text };
+    // Tools speak through their output; only the gateway tells what it is doing.
+    let default_filter = if matches!(cli.command, Command::Serve(_)) { "info" } else { "warn" };
+    let telemetry = crate::telemetry::init(format, default_filter)?;
     match cli.command {
-        Command::Serve(args) => serve::run(args),
-        Command::Demo(args) => crate::demo::run(args),
+        Command::Serve(args) => serve::run(args, telemetry),
+        Command::Demo(args) => crate::demo::run(args, telemetry),
         Command::Check(args) => check::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Score(args) => score::run(args),

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::app;
 use crate::config::Config;
+use crate::telemetry::Telemetry;
 
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:\n  ringward serve                          loopback only, embedded store: for a first look\n  ringward serve --config ringward.toml\n\nSIGTERM or Ctrl-C: no new calls, live ones go on until they end (or --drain is over). A second one: at once.")]
@@ -20,7 +21,7 @@ pub struct Args {
     drain: u64,
 }
 
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: Args, telemetry: Telemetry) -> anyhow::Result<ExitCode> {
     let config = match &args.config {
         None => Config::loopback(),
         Some(path) => match Config::load(path) {
@@ -36,7 +37,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     };
     // Signals are caught before anything starts, so that none can end us half-built.
     let signals = Signals::catch()?;
-    let running = app::start(config.clone())?;
+    let running = app::start(config.clone(), Some(telemetry))?;
     greet(&args, &config, &running);
     signals.wait_for_first();
     eprintln!("ringward: draining: no new calls, {} live (again to stop at once)", running.live_calls());

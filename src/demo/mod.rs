@@ -39,6 +39,7 @@ use self::print::Report;
 use self::run::{Pace, Programme, run as run_programme};
 use self::scenario::{SCENARIOS, Speaker};
 use self::world::World;
+use crate::telemetry::Telemetry;
 
 #[derive(clap::Args, Clone, Debug)]
 #[command(
@@ -63,7 +64,7 @@ pub struct Args {
 /// # Errors
 ///
 /// When the demo itself cannot be set up (no free port, no thread); what the gateway does is never an error here.
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: Args, telemetry: Telemetry) -> anyhow::Result<ExitCode> {
     let tokio = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .thread_name("demo-host")

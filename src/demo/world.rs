@@ -18,6 +18,7 @@ use super::phone::{Habit, Phone};
 use super::pki::{Provider, StiAuthority, web_identity};
 use super::scenario::Desk;
 use crate::app::{self, Running};
+use crate::telemetry::Telemetry;
 use crate::call::TrunkConfig;
 use crate::config::Config;
 use crate::queue::{self, Overflow, Strategy};
@@ -103,7 +104,7 @@ impl World {
             folder.write("sti-anchors.pem", &authority.anchor_pem())?,
             folder.write("web-anchors.pem", &web.anchor_pem)?,
         )?;
-        let gateway = app::start(config)?;
+        let gateway = app::start(config, Some(telemetry))?;
         let sip = gateway
             .sip
             .iter()

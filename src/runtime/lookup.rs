@@ -10,7 +10,7 @@ use super::inbox::{Mailboxes, ToShard};
 use super::limits::{LOOKUP_THREADS, LOOKUPS, TOKEN_WINDOW_MS};
 use crate::call_id::CallId;
 use crate::screening::HistoryFacts;
-use crate::store::Store;
+use crate::store::{Live, Store, history_with_live};
 
 /// One question: who is this caller, and was this PASSporT used in another call?
 pub struct Question {
@@ -30,13 +30,13 @@ impl Lookups {
     /// # Errors
     ///
     /// The system's error when a thread cannot be started.
-    pub fn start(store: Arc<dyn Store>, mailboxes: Mailboxes) -> std::io::Result<Lookups> {
+    pub fn start(store: Arc<dyn Store>, live: Arc<Live>, mailboxes: Mailboxes) -> std::io::Result<Lookups> {
         let (questions, inbox) = bounded::<Question>(LOOKUPS);
         for index in 0..LOOKUP_THREADS {
-            let (inbox, store, mailboxes) = (inbox.clone(), store.clone(), mailboxes.clone());
+            let (inbox, store, live, mailboxes) = (inbox.clone(), store.clone(), live.clone(), mailboxes.clone());
             thread::Builder::new().name(format!("lookup-{index}")).spawn(move || {
                 for question in inbox {
-                    answer(&*store, &mailboxes, question);
+                    answer(&*store, &live, &mailboxes, question);
                 }
             })?;
         }
@@ -49,11 +49,11 @@ impl Lookups {
     }
 }
 
-fn answer(store: &dyn Store, mailboxes: &Mailboxes, question: Question) {
+fn answer(store: &dyn Store, live: &Live, mailboxes: &Mailboxes, question: Question) {
     let now_ms = clock::now().unix_ms();
     let history = match &question.number {
         None => HistoryFacts { is_available: true, ..HistoryFacts::default() },
-        Some(number) => store.history(number, now_ms).unwrap_or_else(|error| {
+        Some(number) => history_with_live(store, live, question.call, number, now_ms).unwrap_or_else(|error| {
             tracing::warn!(call = %question.call, %error, "history is unavailable");
             HistoryFacts::default()
         }),

@@ -4,11 +4,15 @@
 //! the store, scoring) lives on other threads and answers through the shard's bounded inbox.
 
 pub mod clock;
+pub mod count;
 pub mod entropy;
+pub mod fetch;
 pub mod inbox;
 pub mod limits;
 pub mod lookup;
+pub mod media_io;
 pub mod recorder;
+pub mod scoring;
 pub mod shard;
 pub mod tcp;
 pub mod udp;

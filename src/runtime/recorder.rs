@@ -5,6 +5,7 @@ use std::thread::{self, JoinHandle};
 
 use crossbeam_channel::{Sender, TrySendError, bounded};
 
+use super::count;
 use super::limits::RECORDS;
 use crate::call::CallRecord;
 use crate::store::{Live, Store};
@@ -24,8 +25,8 @@ impl Recorder {
         let thread = thread::Builder::new().name("recorder".into()).spawn(move || {
             for record in inbox {
                 let has_ended = record.timings.ended_ms.is_some();
-                if has_ended && !store.save(record.clone()) {
-                    tracing::error!(call = %record.id, "the store's inbox is full: a record was lost");
+                if has_ended {
+                    keep(&*store, &record);
                 }
                 live.publish(record);
             }
@@ -41,5 +42,27 @@ impl Recorder {
         self.sender.try_send(record).map_err(|error| match error {
             TrySendError::Full(record) | TrySendError::Disconnected(record) => record,
         })
+    }
+}
+
+/// A record that will not change any more: counted, logged in one line without a whole number, and kept.
+fn keep(store: &dyn Store, record: &Arc<CallRecord>) {
+    count::ended(record);
+    let outcome = record.outcome.as_ref();
+    tracing::info!(
+        call = %record.id,
+        trunk = record.trunk,
+        caller = record.caller.as_ref().map(tracing::field::display),
+        queue = record.queue,
+        standing = ?record.identity.standing,
+        label = record.banner.as_ref().map(|banner| banner.label.name()),
+        ending = outcome.map(|outcome| tracing::field::debug(outcome.ending)),
+        status = outcome.map(|outcome| outcome.status),
+        ms = record.timings.ended_ms,
+        "call ended"
+    );
+    if !store.save(Arc::clone(record)) {
+        count::full("store");
+        tracing::error!(call = %record.id, "the store's inbox is full: a record was lost");
     }
 }

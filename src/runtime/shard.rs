@@ -19,6 +19,7 @@ use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Token};
 
 use super::clock;
+use super::count;
 use super::fetch::Fetcher;
 use super::inbox::{Mailboxes, ToShard};
 use super::limits::{INBOX_BATCH, RECORDS_SPOOLED, SIP_BATCH, SIP_DATAGRAM};
@@ -27,16 +28,15 @@ use super::media_io::MediaIo;
 use super::recorder::Recorder;
 use super::scoring::Scoring;
 use super::tcp::TcpTable;
-use crate::call::{CallRecord, Counter, Engine, Input, Output};
+use crate::call::{CallRecord, Engine, Input, Output};
 use crate::call_id::CallId;
 use crate::sip::{Flow, Transport, peek_call_id};
-use crate::telemetry;
 use crate::time::Now;
 
 const WAKER: Token = Token(0);
 const FIRST_SOCKET: usize = 1;
 /// RTP sockets have tokens from here on.
-pub const FIRST_MEDIA_TOKEN: usize = 4096;
+pub const FIRST_MEDIA_TOKEN: Token = Token(4096);
 /// The longest sleep: bounds the harm of a lost wake-up.
 const SLEEP_MAX: Duration = Duration::from_millis(500);
 
@@ -73,7 +73,6 @@ pub struct Shard {
     parts: Parts,
     /// Sockets whose last batch ended before they were empty (epoll is edge-triggered: nobody tells again).
     unread: Vec<usize>,
-    media_unread: Vec<Token>,
     /// Answers of this thread's own making, handed to the engine after it was drained.
     pending: VecDeque<Reply>,
     /// Final records that found the recorder full.
@@ -100,7 +99,6 @@ impl Shard {
         Ok(Shard {
             parts,
             unread: Vec::new(),
-            media_unread: Vec::new(),
             pending: VecDeque::new(),
             spool: VecDeque::new(),
             deadline: None,
@@ -130,9 +128,6 @@ impl Shard {
         for index in std::mem::take(&mut self.unread) {
             self.read_sip(index);
         }
-        for token in std::mem::take(&mut self.media_unread) {
-            self.read_media(token);
-        }
         for event in events {
             match event.token() {
                 WAKER => {}
@@ -154,7 +149,7 @@ impl Shard {
 
     fn sleep(&self, now: Now) -> Duration {
         let is_busy =
-            !self.unread.is_empty() || !self.media_unread.is_empty() || !self.parts.inbox.is_empty() || !self.spool.is_empty();
+            !self.unread.is_empty() || !self.parts.inbox.is_empty() || !self.spool.is_empty();
         if is_busy {
             return Duration::ZERO;
         }
@@ -191,7 +186,7 @@ impl Shard {
     /// To our own engine, or to the shard that owns the Call-ID.
     fn deliver(&mut self, flow: Flow, octets: &[u8]) {
         let Some(sip_call_id) = peek_call_id(octets) else {
-            telemetry::count_datagram_without_call_id();
+            count::malformed();
             return;
         };
         let owner = self.parts.doors.mailboxes.owner_of_sip(sip_call_id);
@@ -206,7 +201,7 @@ impl Shard {
         let scoring = self.parts.doors.scoring.clone();
         let mut refused: Vec<(CallId, crate::media::Hop)> = Vec::new();
         let now = clock::now();
-        let has_more = self.parts.media.readable(token, now, &mut |call, hop| match &scoring {
+        self.parts.media.readable(token, now, &mut |call, hop| match &scoring {
             Some(scoring) => {
                 if let Err(hop) = scoring.submit(call, hop) {
                     refused.push((call, hop));
@@ -214,9 +209,6 @@ impl Shard {
             }
             None => refused.push((call, hop)),
         });
-        if has_more {
-            self.media_unread.push(token);
-        }
         for (call, hop) in refused {
             self.parts.media.recycle(call, hop);
             if scoring.is_some() {
@@ -294,7 +286,7 @@ impl Shard {
                 }
             }
             Output::CloseMedia { call } => {
-                let statistics = self.parts.media.close(call, self.parts.poll.registry(), now);
+                let statistics = self.parts.media.close(call, now);
                 if let Some(scoring) = &doors.scoring {
                     scoring.end(call);
                 }
@@ -310,15 +302,18 @@ impl Shard {
                 });
             }
             Output::Look { call, number, passport_digest, sip_call_id } => {
-                doors.lookups.ask(Question { call, number, passport_digest, sip_call_id });
+                if !doors.lookups.ask(Question { call, number, passport_digest, sip_call_id }) {
+                    count::full("lookups");
+                }
             }
             Output::Changed(record) => self.record(Arc::new(*record)),
-            Output::Count(counter) => count(counter),
+            Output::Count(counter) => count::call(counter),
             Output::Timeout(_) => {}
         }
     }
 
     fn transmit(&mut self, flow: Flow, octets: Vec<u8>) {
+        count::sent(flow.transport);
         if flow.transport == Transport::Tcp {
             self.parts.doors.tcp.send(flow, octets, self.parts.index);
             return;
@@ -331,7 +326,7 @@ impl Shard {
         match socket.send_to(&octets, flow.remote) {
             Ok(_) => {}
             // A full socket buffer is a lost datagram: the transaction sends it again.
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => telemetry::count_sip_send_dropped(),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => count::full("sip_socket"),
             Err(error) => {
                 tracing::debug!(%error, "a SIP datagram could not be sent");
                 self.pending.push_back(Reply::Broken(flow));
@@ -366,8 +361,4 @@ impl Shard {
             }
         }
     }
-}
-
-fn count(counter: Counter) {
-    telemetry::count_call(counter);
 }

@@ -67,7 +67,7 @@ impl TcpTable {
             };
             let is_welcome = (self.is_known)(remote.ip()) && self.lock().outboxes.len() < TCP_CONNECTIONS;
             if !is_welcome {
-                crate::telemetry::count_call(crate::call::Counter::UnknownSource);
+                super::count::call(crate::call::Counter::UnknownSource);
                 continue;
             }
             let (number, outbox) = self.register(remote);
@@ -163,15 +163,15 @@ impl TcpTable {
             tokio::select! {
                 read = reader.read(&mut chunk) => {
                     let Ok(length @ 1..) = read else { break };
-                    framer.feed(&chunk[..length]);
+                    framer.push(&chunk[..length]);
                     loop {
-                        match framer.poll() {
+                        match framer.poll_frame() {
                             Ok(Some(frame)) => {
                                 idle.as_mut().reset(tokio::time::Instant::now() + TCP_IDLE);
                                 match frame {
                                     Frame::Message(octets) => self.deliver(flow, octets),
                                     Frame::Ping => {
-                                        if writer.write_all(b"\r\n").await.is_err() {
+                                        if writer.write_all(Frame::PONG).await.is_err() {
                                             break 'open;
                                         }
                                     }

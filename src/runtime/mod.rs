@@ -16,3 +16,5 @@ pub mod scoring;
 pub mod shard;
 pub mod tcp;
 pub mod udp;
+//! (skeleton)
+pub mod scoring;

@@ -167,6 +167,10 @@ impl<'d, 't> Section<'d, 't> {
     pub(crate) fn only(&self, known: &[&str]) {
         for key in self.table.keys() {
             let name = key.get_ref();
+            // What the parser made of a broken line has been told already.
+            if name.is_empty() && self.document.has_faults() {
+                continue;
+            }
             if !known.contains(&name.as_ref()) {
                 let message = format!("unknown key {:?} in {}", shown(name), self.name);
                 self.fault(key.span(), message, closest(name, known.iter().copied()));
@@ -231,6 +235,11 @@ impl<'d, 't> Section<'d, 't> {
             return None;
         }
         Some(value)
+    }
+
+    /// A string that may be left out but not be empty.
+    pub(crate) fn required_string_if_present(&self, key: &str) -> Option<Value<'d, str>> {
+        self.value(key).and_then(|_| self.required_string(key))
     }
 
     /// A string that is one of `choices`; anything else is a fault with a suggestion.

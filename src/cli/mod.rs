@@ -57,4 +57,3 @@ pub fn run() -> anyhow::Result<ExitCode> {
     }
 }
 //! (skeleton)
-pub mod score;

@@ -17,4 +17,3 @@ pub mod shard;
 pub mod tcp;
 pub mod udp;
 //! (skeleton)
-pub mod scoring;

@@ -1,6 +1,50 @@
-//! STIR/SHAKEN verification as a sans-IO library (skeleton).
+//! STIR/SHAKEN verification (RFC 8224, 8225, 8226, 8588) as a sans-IO library.
+//!
+//! It decides; somebody else talks. The message comes in as text ([`MessageView`]), the moment
+//! of arrival as an argument, certificates as octets. What comes out is a [`Report`]: every check
+//! by name, one outcome per Identity header, one standing for the call. URL rules ([`X5u`]),
+//! address rules ([`AddressRules`]) and the certificate cache with single flight ([`Shelf`]) are
+//! pure as well.
+//!
+//! What it does not know: a clock, a socket, a SIP stack, and what to do about the answer.
 #![forbid(unsafe_code)]
 
+mod address;
+mod certificate;
+mod chain;
+mod constraints;
+mod countries;
+mod crl;
+mod date;
+mod der;
+mod findings;
+pub mod fuzz;
+mod header;
+mod json;
+pub mod limits;
+mod number;
+mod passport;
 mod report;
+mod shelf;
+mod signature;
+mod tn_auth_list;
+mod verification;
+mod verifier;
+mod x5u;
 
+pub use address::{AddressRules, Cidr, NotACidr};
+pub use certificate::CertificateFault;
+pub use chain::{Anchors, AnchorsFault};
+pub use countries::{Country, country};
+pub use crl::{CrlFault, Crls};
+pub use date::parse_sip_date;
+pub use header::{HeaderFault, IdentityHeader, split_values};
+pub use json::JsonFault;
+pub use number::{NumberError, NumberRules, TelephoneNumber, UnknownCountry};
+pub use passport::{Passport, PassportFault, PassportHeader, ShakenClaims};
 pub use report::{Attestation, Check, CheckResult, HeaderReport, Outcome, Report, Signer, Standing};
+pub use shelf::{FetchFailure, Shelf, ShelfConfig, ShelfOutput};
+pub use tn_auth_list::{TnAuthList, TnAuthListFault, TnEntry};
+pub use verification::{MessageView, Verification};
+pub use verifier::{Verifier, VerifierConfig};
+pub use x5u::{X5u, X5uFault};

@@ -1,5 +1,4 @@
 //! What a verification found: one outcome per Identity header, one standing for the call.
-// DOOR: other rooms are written against these names.
 
 use std::borrow::Cow;
 
@@ -125,5 +124,41 @@ impl Report {
             origid: None,
             iat_age_seconds: None,
         }
+    }
+
+    /// The number light's worst case: a header is there and it is *wrong*, not merely unproven.
+    /// Malformed or badly signed, for another calling number, or without authority over it.
+    pub fn is_forged(&self) -> bool {
+        let is_forged = |header: &HeaderReport| {
+            matches!(
+                header.outcome,
+                Outcome::Invalid | Outcome::OrigMismatch | Outcome::NoAuthority
+            )
+        };
+        self.standing == Standing::Failed && self.headers.iter().any(is_forged)
+    }
+
+    /// No header failed for a graver reason than age.
+    pub fn is_stale(&self) -> bool {
+        self.standing == Standing::Failed && !self.is_forged() && self.has(Outcome::Stale)
+    }
+
+    /// A credential we cannot trust (437), and nothing graver.
+    pub fn is_untrusted(&self) -> bool {
+        self.standing == Standing::Failed && !self.is_forged() && self.has(Outcome::UntrustedCredential)
+    }
+
+    pub(crate) fn verstat_word(&self) -> &'static str {
+        match (self.standing, self.attestation) {
+            (Standing::Verified, Some(Attestation::Full)) => "TN-Validation-Passed",
+            (Standing::Verified, Some(Attestation::Partial)) => "TN-Validation-Passed-B",
+            (Standing::Verified, Some(Attestation::Gateway)) => "TN-Validation-Passed-C",
+            _ if self.is_forged() => "TN-Validation-Failed",
+            _ => "No-TN-Validation",
+        }
+    }
+
+    fn has(&self, outcome: Outcome) -> bool {
+        self.headers.iter().any(|header| header.outcome == outcome)
     }
 }

@@ -1,0 +1,57 @@
+//! Every bound of this crate in one place: unit, reason, and what happens past it.
+
+use std::time::Duration;
+
+/// Octets of one Identity header value. A SHAKEN token is about 500; past this the header is `invalid`.
+pub const IDENTITY_OCTETS_MAX: usize = 8 * 1024;
+/// Identity headers looked at in one message (a base PASSporT and a chain of 8 `div`); the rest are ignored.
+pub const IDENTITY_HEADERS_MAX: usize = 9;
+/// Parameters after the token; RFC 8224 knows four. More make the header `invalid`.
+pub const HEADER_PARAMETERS_MAX: usize = 8;
+/// Nesting of JSON objects and arrays in a PASSporT; past it the token is malformed.
+pub const JSON_DEPTH_MAX: usize = 8;
+/// Members and elements of one PASSporT part, all levels together; past it the token is malformed.
+pub const JSON_ITEMS_MAX: usize = 256;
+/// Numbers in one `dest`; past it the token is malformed.
+pub const DEST_MAX: usize = 64;
+/// P-Asserted-Identity values tried; RFC 3325 allows two. The rest are ignored.
+pub const ASSERTED_MAX: usize = 4;
+/// Octets of an x5u URL; past it the URL breaks the rules.
+pub const X5U_OCTETS_MAX: usize = 1024;
+/// Octets of what an x5u host may send (C-10); past it the fetch fails.
+pub const CERTIFICATE_OCTETS_MAX: usize = 64 * 1024;
+/// Certificates in one x5u file, leaf first; with more the file is refused, so path search stays small.
+pub const CHAIN_CERTIFICATES_MAX: usize = 6;
+/// Entries of one TNAuthList; with more the certificate is refused.
+pub const TN_ENTRIES_MAX: usize = 10_000;
+/// Claims, or values of one claim, in claim constraints; with more the certificate is refused.
+pub const CONSTRAINTS_MAX: usize = 256;
+/// Validated chains remembered; past it the one used longest ago goes.
+pub const CHAINS_MAX: usize = 1_000;
+/// Characters of a certificate subject copied into a report; the rest is cut.
+pub const SUBJECT_CHARS_MAX: usize = 128;
+/// Characters of an origid copied into a report; a longer one makes the token malformed.
+pub const ORIGID_CHARS_MAX: usize = 128;
+/// Default |iat - arrival| and |Date - arrival| (RFC 8224 §6.2.2 recommends 60 s).
+pub const FRESHNESS: Duration = Duration::from_secs(60);
+/// Digits of a canonical number by default (ITU-T E.164).
+pub const NUMBER_DIGITS_MAX: u8 = 15;
+
+/// Shelf: certificates kept; past it the one used longest ago goes.
+pub const SHELF_ENTRIES: usize = 1_000;
+/// Shelf: octets kept in all bodies together; past it the one used longest ago goes.
+pub const SHELF_OCTETS: usize = 16 * 1024 * 1024;
+/// Shelf: kept this long without a caching directive (ATIS-1000074).
+pub const SHELF_TTL_DEFAULT: Duration = Duration::from_secs(24 * 3600);
+/// Shelf: kept at most this long, whatever the host says.
+pub const SHELF_TTL_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Shelf: a failed fetch is not tried again before.
+pub const SHELF_NEGATIVE_TTL: Duration = Duration::from_secs(30);
+/// Shelf: tickets waiting for fetches, all URLs together; past it a ticket is answered `Overloaded` at once.
+pub const SHELF_WAITERS_MAX: usize = 4_096;
+/// Shelf: fetches under way or queued; past it a ticket is answered `Overloaded` at once.
+pub const SHELF_FETCHES_MAX: usize = 512;
+/// Shelf: fetches under way towards one host; more wait in line.
+pub const SHELF_PER_HOST_MAX: usize = 4;
+/// Shelf: a fetch that brought no answer at all is given up after this (the dialer's own limit is 2 s).
+pub const SHELF_FETCH_GIVE_UP: Duration = Duration::from_secs(5);

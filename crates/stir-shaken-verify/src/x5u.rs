@@ -1,0 +1,148 @@
+//! Which certificate URLs may be asked at all (ATIS-1000074 §5.3.1). Pure: nothing is resolved here.
+
+use url::{Host, Url};
+
+use crate::address::AddressRules;
+use crate::limits::X5U_OCTETS_MAX;
+
+/// A certificate URL that keeps the rules; holds its own text, exactly as received.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct X5u {
+    text: String,
+    host: String,
+    port: u16,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum X5uFault {
+    #[error("not a URL")]
+    NotAUrl,
+    #[error("longer than 1,024 octets")]
+    TooLong,
+    #[error("not https")]
+    Scheme,
+    #[error("a port other than 443 and 8443")]
+    Port,
+    #[error("has a user, query, fragment or path parameter")]
+    Extra,
+    #[error("an address that must not be asked")]
+    Address,
+}
+
+impl X5u {
+    /// Checks `text` by the rules: https, port absent, 443 or 8443, no user, query, fragment or
+    /// path parameter, printable ASCII of at most 1,024 octets; an IP literal must be an address
+    /// that `addresses` allows. Names are judged after resolving, by whoever dials.
+    pub fn parse(text: &str, addresses: &AddressRules) -> Result<X5u, X5uFault> {
+        if text.len() > X5U_OCTETS_MAX {
+            return Err(X5uFault::TooLong);
+        }
+        // The URL parser forgives backslashes, tabs and controls; a signer has no need of them.
+        if !text.bytes().all(|octet| octet.is_ascii_graphic()) || text.contains(['\\', '<', '>', '"']) {
+            return Err(X5uFault::NotAUrl);
+        }
+        let url = Url::parse(text).map_err(|_| X5uFault::NotAUrl)?;
+        if url.scheme() != "https" {
+            return Err(X5uFault::Scheme);
+        }
+        if !matches!(url.port(), None | Some(443 | 8443)) {
+            return Err(X5uFault::Port);
+        }
+        // '@', '?', '#' and ';' are refused by sight as well: an empty query or user leaves no trace in the parsed form.
+        if text.contains(['@', '?', '#', ';']) {
+            return Err(X5uFault::Extra);
+        }
+        let host = url.host().ok_or(X5uFault::NotAUrl)?;
+        let is_allowed = match &host {
+            Host::Domain(name) => !name.is_empty(),
+            Host::Ipv4(address) => addresses.is_allowed((*address).into()),
+            Host::Ipv6(address) => addresses.is_allowed((*address).into()),
+        };
+        if !is_allowed {
+            return Err(X5uFault::Address);
+        }
+        Ok(X5u {
+            host: host.to_string(),
+            port: url.port().unwrap_or(443),
+            text: text.into(),
+        })
+    }
+
+    /// As received: the key of every cache.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Host name or address literal, in the parser's normal form.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expected: Result<(), X5uFault>) {
+        let got = X5u::parse(text, &AddressRules::default()).map(|_| ());
+        assert_eq!(got, expected, "{text}");
+    }
+
+    #[test]
+    fn the_two_ports_and_no_port_are_good() {
+        check("https://cert.example.org/sp.pem", Ok(()));
+        check("https://cert.example.org:443/sp.pem", Ok(()));
+        check("https://cert.example.org:8443/sp.pem", Ok(()));
+        check("https://93.184.216.34/sp.pem", Ok(()));
+        check("HTTPS://CERT.example.org/a/b/c.crt", Ok(()));
+    }
+
+    #[test]
+    fn everything_else_is_refused_by_name() {
+        check("http://cert.example.org/sp.pem", Err(X5uFault::Scheme));
+        check("file:///etc/passwd", Err(X5uFault::Scheme));
+        check("https://cert.example.org:444/sp.pem", Err(X5uFault::Port));
+        check("https://cert.example.org:84430/sp.pem", Err(X5uFault::NotAUrl));
+        check("https://user@cert.example.org/sp.pem", Err(X5uFault::Extra));
+        check("https://@cert.example.org/sp.pem", Err(X5uFault::Extra));
+        check("https://cert.example.org/sp.pem?", Err(X5uFault::Extra));
+        check("https://cert.example.org/sp.pem?a=b", Err(X5uFault::Extra));
+        check("https://cert.example.org/sp.pem#a", Err(X5uFault::Extra));
+        check("https://cert.example.org/sp;a=b/x", Err(X5uFault::Extra));
+        check("cert.example.org/sp.pem", Err(X5uFault::NotAUrl));
+        check("https://", Err(X5uFault::NotAUrl));
+        check("", Err(X5uFault::NotAUrl));
+        check("https://cert.example.org\\@127.0.0.1/", Err(X5uFault::NotAUrl));
+        check("https://ce\trt.example.org/", Err(X5uFault::NotAUrl));
+        check(
+            &format!("https://cert.example.org/{}", "a".repeat(1024)),
+            Err(X5uFault::TooLong),
+        );
+    }
+
+    #[test]
+    fn address_literals_in_any_disguise_are_judged() {
+        for url in [
+            "https://127.0.0.1/",
+            "https://0x7f.1/",
+            "https://2130706433/",
+            "https://017700000001/",
+            "https://[::1]/",
+            "https://[::ffff:10.0.0.1]/",
+            "https://169.254.169.254/latest",
+        ] {
+            check(url, Err(X5uFault::Address));
+        }
+    }
+
+    #[test]
+    fn an_allowed_range_opens_exactly_itself() {
+        let rules = AddressRules::new(["127.0.0.0/8"]).unwrap();
+        assert!(X5u::parse("https://127.0.0.1:8443/", &rules).is_ok());
+        assert_eq!(X5u::parse("https://10.0.0.1/", &rules), Err(X5uFault::Address));
+    }
+}

@@ -220,6 +220,7 @@ pub(crate) async fn report(
         return Err(Problem::NoSuchCall);
     }
     shared.gateway.live.report(id, report.clone());
+    metrics::counter!("ringward_reports_total", "verdict" => verdict).increment(1);
     Ok(Json(ReportView {
         verdict: report.verdict,
         note: report.note,

@@ -1,5 +1,7 @@
 //! Real sockets on loopback.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+
 #[path = "../../examples/console_preview/records.rs"]
 mod records;
 

@@ -28,6 +28,8 @@ $("signin-form").addEventListener("submit", (event) => {
   signIn($("token").value);
 });
 
+// The same link pasted into a tab that is open already changes only the fragment.
+window.addEventListener("hashchange", begin);
 begin();
 
 async function begin() {

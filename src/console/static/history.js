@@ -42,7 +42,8 @@ async function load(cursor) {
     page = await ask(`/api/v1/calls?${query}`);
     show(notice, false);
   } catch (error) {
-    if (error.status !== 401) {
+    // A gateway that cannot be reached is said once, above.
+    if (error.status !== 401 && error.status !== 0) {
       notice.textContent = `History: ${error.message}`;
       show(notice, true);
     }

@@ -17,7 +17,7 @@ const PENDING = { is: "Checking…", tone: "wait" };
 const NOT_HEARD = { is: "Not heard", tone: "wait" };
 
 export const LABELS = {
-  genuine: ["Genuine number", "ok"], known: ["Known caller", "ok"], unproven: ["Unproven", "warn"],
+  genuine: ["Genuine number", "ok"], known: ["Known caller", "wait"], unproven: ["Unproven", "warn"],
   suspect: ["Suspect", "warn"], forged: ["Forged", "bad"], synthetic: ["Synthetic", "bad"],
   campaign: ["Known scam", "bad"], emergency: ["Emergency", "wait"],
 };

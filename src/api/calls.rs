@@ -239,6 +239,7 @@ pub(crate) async fn report(
         (status = 403, description = "By cookie without X-Ringward", body = ProblemBody),
         (status = 404, description = "No such call", body = ProblemBody),
         (status = 409, description = "The call has ended", body = ProblemBody),
+        (status = 503, description = "The order could not be given; try again", body = ProblemBody),
     )
 )]
 pub(crate) async fn act(
@@ -251,6 +252,9 @@ pub(crate) async fn act(
     let CallAction::HangUp = body.action;
     if (shared.gateway.hang_up)(id) {
         return Ok(StatusCode::ACCEPTED);
+    }
+    if shared.gateway.live.call(id).is_some() {
+        return Err(Problem::TimedOut);
     }
     find(&shared, id).await?;
     Err(Problem::CallEnded)

@@ -37,7 +37,7 @@ use self::board::{Board, Sighting};
 use self::limits::CALLS_MAX;
 use self::print::Report;
 use self::run::{Pace, Programme, run as run_programme};
-use self::scenario::{SCENARIOS, Speaker};
+use self::scenario::Speaker;
 use self::world::World;
 use crate::telemetry::Telemetry;
 
@@ -82,7 +82,7 @@ pub fn run(args: Args, telemetry: Telemetry) -> anyhow::Result<ExitCode> {
     } else {
         Board::told_to(Box::new(move |sighting| output.ringing(sighting)))
     };
-    let world = World::start(tokio, board)?;
+    let world = World::start(tokio, board, telemetry)?;
     output.greet(&world, args.headless);
 
     let calls = args.calls.map(|calls| calls as usize);
@@ -246,6 +246,7 @@ impl Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::demo::scenario::SCENARIOS;
 
     #[test]
     fn a_run_fails_when_no_made_voice_was_recognised() {

@@ -459,6 +459,16 @@ mod tests {
     }
 
     #[test]
+    fn what_serve_runs_without_a_file_has_no_fault() {
+        let found = check(None, year(2025));
+        assert_eq!(messages(&found, Severity::Fault), [""; 0]);
+        let sound = messages(&found, Severity::Ok);
+        assert!(sound.iter().any(|message| message.starts_with("model default@")), "{found:#?}");
+        assert!(messages(&found, Severity::Warning)[0].starts_with("no trust anchors"), "{found:#?}");
+        assert!(summary(0).contains("observe.toml"));
+    }
+
+    #[test]
     fn everything_is_checked_in_one_go_even_beside_faults() {
         let folder = Folder::new("all");
         folder.write("anchors.pem", &authority());

@@ -185,10 +185,12 @@ fn a_revoked_intermediate_revokes_its_signers() {
 
 #[test]
 fn what_is_no_list_is_named() {
+    let certificate = World::new().root.pem;
     assert_eq!(Crls::new().add(b""), Err(CrlFault::Empty));
+    assert_eq!(Crls::new().add(certificate.as_bytes()), Err(CrlFault::Empty));
     assert_eq!(
         Crls::new().add(b"-----BEGIN X509 CRL-----\n"),
-        Err(CrlFault::Empty)
+        Err(CrlFault::Malformed { place: 1 })
     );
     assert_eq!(
         Crls::new().add(&[0x30, 1, 0]),

@@ -120,7 +120,7 @@ pub fn run(args: Args, telemetry: Telemetry) -> anyhow::Result<ExitCode> {
         }
     }
     world.stop();
-    Ok(tally.conclude())
+    Ok(tally.conclude(args.headless))
 }
 
 /// Raises `stop` at the first SIGINT or SIGTERM; a second one ends the process at once.

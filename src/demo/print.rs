@@ -282,7 +282,7 @@ mod tests {
                 alert_info: None,
                 octets: Vec::new(),
                 is_answered: true,
-                heard: 3,
+                heard: Some(3),
             }),
             record: None,
         }

@@ -1,9 +1,10 @@
 //! Facts and a decision into words for the person answering.
 
 use super::Banner;
-use crate::identity::{Attestation, Standing};
 use crate::policy::{Action, Decision, Policy, Wording};
-use crate::screening::{Facts, Label, NumberLight, Tag, Verdict, VoiceLight, VoiceState};
+use crate::screening::{
+    Attestation, Facts, Label, NumberLight, Standing, Tag, Verdict, VoiceLight, VoiceState,
+};
 
 /// Reasons shown at most: more are not read while a phone rings.
 pub const REASONS_MAX: usize = 3;

@@ -56,4 +56,3 @@ pub fn run() -> anyhow::Result<ExitCode> {
         Command::Policy(args) => policy::run(args),
     }
 }
-//! (skeleton)

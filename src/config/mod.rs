@@ -108,22 +108,34 @@ impl Config {
     /// Reads and checks a file. Files it names are looked for in its own folder, unless their path is absolute; the
     /// store's path is taken as it is.
     pub fn load(path: &Path) -> Result<Config, Vec<Fault>> {
-        let file = path.display().to_string();
-        let text = read_bounded(path).map_err(|message| {
-            let message = format!("cannot be read: {message}");
-            vec![Fault {
-                file: file.clone(),
-                line: 1,
-                column: 1,
-                message,
-                suggestion: None,
-            }]
-        })?;
-        Config::parse(&file, &text)
+        let (config, faults) = Config::inspect(path);
+        if faults.is_empty() {
+            Ok(config)
+        } else {
+            Err(faults)
+        }
     }
 
     /// Checks the text of `file`, and the policy it names. Every fault of both, in the order of the files.
     pub fn parse(file: &str, text: &str) -> Result<Config, Vec<Fault>> {
+        let (config, faults) = Config::inspect_text(file, text);
+        if faults.is_empty() {
+            Ok(config)
+        } else {
+            Err(faults)
+        }
+    }
+
+    /// Like [`Config::load`], with whatever could be understood beside the faults: for going on to check what it names.
+    pub fn inspect(path: &Path) -> (Config, Vec<Fault>) {
+        let file = path.display().to_string();
+        match read_bounded(path) {
+            Ok(text) => Config::inspect_text(&file, &text),
+            Err(message) => (Config::loopback(), vec![unreadable(file, &message)]),
+        }
+    }
+
+    fn inspect_text(file: &str, text: &str) -> (Config, Vec<Fault>) {
         let folder = Path::new(file).parent().unwrap_or(Path::new(""));
         let document = Document::new(file, text);
         let table = document.table();
@@ -133,11 +145,7 @@ impl Config {
         if let Err(more) = config.load_policy() {
             faults.extend(more);
         }
-        if faults.is_empty() {
-            Ok(config)
-        } else {
-            Err(faults)
-        }
+        (config, faults)
     }
 
     /// The names of the queues, for `divert` in a policy.
@@ -164,6 +172,16 @@ impl Config {
                 }])
             }
         }
+    }
+}
+
+fn unreadable(file: String, problem: &str) -> Fault {
+    Fault {
+        file,
+        line: 1,
+        column: 1,
+        message: format!("cannot be read: {problem}"),
+        suggestion: None,
     }
 }
 

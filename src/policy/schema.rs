@@ -1,7 +1,6 @@
 //! The facts a condition may name: their names, types, meaning, and how each is read.
 
-use crate::identity::{Attestation, Standing};
-use crate::screening::{Facts, Tag, Verdict};
+use crate::screening::{Attestation, Facts, Standing, Tag, Verdict};
 
 /// What a condition is asked about: the facts and what they add up to.
 pub(super) struct View<'a> {

@@ -11,6 +11,8 @@ pub(crate) mod sample;
 mod tag;
 mod verdict;
 
+// What facts are made of: whoever reads facts finds their types here.
+pub use crate::identity::{Attestation, Standing};
 pub use checks::{VELOCITY_HOUR, VELOCITY_MINUTE};
 pub use conclude::conclude;
 pub use facts::{

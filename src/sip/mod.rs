@@ -43,7 +43,7 @@ pub use dialog::Dialog;
 pub use endpoint::{ClientTxn, Counts, Endpoint, EndpointInput, EndpointOutput, ServerTxn, SipEvent};
 pub use error::ParseError;
 pub use framing::{Frame, StreamFramer};
-pub use fuzz::fuzz_message;
+pub use fuzz::{fuzz_endpoint, fuzz_message};
 pub use message::Message;
 pub use method::Method;
 pub use name_addr::NameAddr;

@@ -30,8 +30,6 @@ export const ENDINGS = {
 
 export const VERDICTS = { good: "Good", unsure: "Unsure", scam: "Scam" };
 
-const WORSE = ["wait", "ok", "warn", "bad"];
-
 export function numberLight(call) {
   return NUMBER[call.banner?.number] ?? PENDING;
 }
@@ -42,17 +40,17 @@ export function voiceLight(call) {
   return call.state === "ended" && light.tone === "wait" ? NOT_HEARD : light;
 }
 
+/** For the edge of a card: only what calls for care. Two good lights do not add up to a good call. */
 export function worst(call) {
   const tones = [numberLight(call).tone, voiceLight(call).tone];
-  return tones.sort((a, b) => WORSE.indexOf(b) - WORSE.indexOf(a))[0];
+  return ["bad", "warn"].find((tone) => tones.includes(tone)) ?? "wait";
 }
 
 /** "Number: forged, signed for another number" without the part the tile already says. */
 export function detail(line, is) {
   const rest = (line ?? "").replace(/^(Number|Voice):\s*/i, "").trim();
-  if (rest.toLowerCase() === is.toLowerCase()) return "";
-  const first = rest.charAt(0).toUpperCase() + rest.slice(1);
-  return first.toLowerCase().startsWith(`${is.toLowerCase()}, `) ? capital(first.slice(is.length + 2)) : first;
+  if (!rest.toLowerCase().startsWith(is.toLowerCase())) return capital(rest);
+  return capital(rest.slice(is.length).replace(/^[\s,:;]+/, ""));
 }
 
 function capital(words) {

@@ -43,8 +43,8 @@ use crate::telemetry::Telemetry;
 
 #[derive(clap::Args, Clone, Debug)]
 #[command(
-    after_help = "Examples:\n  ringward demo                           watch calls in the console until Ctrl-C\n  \
-                  ringward demo --headless                one call of each kind, then end; exit 1 if a banner is not as promised\n  \
+    after_help = "Examples:\n  ringward demo                       watch in the console until Ctrl-C\n  \
+                  ringward demo --headless            one call of each kind; exit 1 if not as promised\n  \
                   ringward demo --headless --calls 40 --json"
 )]
 pub struct Args {

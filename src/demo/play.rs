@@ -197,7 +197,10 @@ fn finished_records(world: &World, called: &str, since_ms: u64, count: usize) ->
         let records = records(world, called, since_ms);
         let is_complete = records.len() >= count
             && records.iter().all(|record| {
-                let is_seen = world.board.best(record.id).is_none_or(|sighting| sighting.is_complete());
+                let is_seen = world
+                    .board
+                    .best(record.id)
+                    .is_none_or(|sighting| sighting.is_complete());
                 record.state == State::Ended && is_seen
             });
         if is_complete || clock::now().instant >= end {

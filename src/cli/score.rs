@@ -288,6 +288,8 @@ fn source(mut file: File) -> std::io::Result<Box<dyn MediaSource>> {
         file.rewind()?;
         return Ok(Box::new(file));
     }
+    let riff = u32::from_le_bytes([head[4], head[5], head[6], head[7]]).saturating_add(2);
+    head[4..8].copy_from_slice(&riff.to_le_bytes());
     head[16] = 18;
     head.extend([0, 0]);
     Ok(Box::new(ReadOnlySource::new(

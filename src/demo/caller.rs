@@ -32,6 +32,8 @@ pub struct Plan {
     pub called: String,
     /// Identity headers, as they stand.
     pub identity: Vec<String>,
+    /// Further headers, name and value.
+    pub more: Vec<(&'static str, String)>,
     /// What the caller says, again and again.
     pub clip: Clip,
     /// Hangs up after talking this long.
@@ -310,6 +312,9 @@ fn invite(plan: &Plan, line: &mut Line, media: SocketAddr) -> Request {
     }
     for identity in &plan.identity {
         invite = invite.header("Identity", identity);
+    }
+    for (name, value) in &plan.more {
+        invite = invite.header(name, value);
     }
     invite.with_body("application/sdp", sound::description(media))
 }

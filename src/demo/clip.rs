@@ -1,4 +1,4 @@
-//! The voices of the demo: short mu-law WAV files embedded in the binary (see `clips/ATTRIBUTION.md`).
+//! The voices of the demo: short mu-law WAV files embedded in the binary.
 
 use std::sync::Arc;
 

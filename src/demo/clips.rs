@@ -1,24 +1,47 @@
-//! Which voice speaks in which scenario.
+//! Which voice speaks in which call. Where the clips come from and under which licence is written beside them, in
+//! `models/demo/`; none of them was used to train the model.
 
 use super::clip::{Clip, ClipError};
 use super::scenario::Speaker;
 
 /// Recordings of people.
-const PERSONS: &[(&str, &[u8])] = &[("person", include_bytes!("clips/person.wav"))];
+const PERSONS: &[(&str, &[u8])] = &[
+    (
+        "human-allison",
+        include_bytes!("../../models/demo/human-allison.wav"),
+    ),
+    (
+        "human-librivox",
+        include_bytes!("../../models/demo/human-librivox.wav"),
+    ),
+];
 /// Voices that a machine made.
-const SYNTHETICS: &[(&str, &[u8])] = &[("synthetic", include_bytes!("clips/synthetic.wav"))];
+const SYNTHETICS: &[(&str, &[u8])] = &[
+    (
+        "synthetic-espeak",
+        include_bytes!("../../models/demo/synthetic-espeak.wav"),
+    ),
+    (
+        "synthetic-flite-rms",
+        include_bytes!("../../models/demo/synthetic-flite-rms.wav"),
+    ),
+    (
+        "synthetic-hibari",
+        include_bytes!("../../models/demo/synthetic-hibari.wav"),
+    ),
+];
 
-/// The clip for the `round`th time such a voice speaks: they take turns.
+/// The clip for the call with this running number: voices take turns.
 ///
 /// # Errors
 ///
 /// [`ClipError`] when the embedded file is no mu-law WAV; the tests see to it that this cannot ship.
-pub fn voice(speaker: Speaker, round: usize) -> Result<Clip, ClipError> {
+pub fn voice(speaker: Speaker, call: usize) -> Result<Clip, ClipError> {
     let files = match speaker {
         Speaker::Person => PERSONS,
         Speaker::Synthetic => SYNTHETICS,
     };
-    let (name, file) = files[round % files.len()];
+    let (name, file) = files[call % files.len()];
     Clip::parse(name, file)
 }
 

@@ -1,6 +1,7 @@
 //! Holds what happened against what the scenario promises. Pure.
 
-use super::play::Played;
+use super::board::Sighting;
+use super::play::{IMITATED_CARD, Played};
 use super::scenario::Promise;
 use crate::call::record::Ending;
 use crate::screening::{NumberLight, VoiceLight};
@@ -22,6 +23,8 @@ pub struct Seen {
     pub heard: (u64, u64),
     /// A hidden number was found in what the phone received.
     pub is_number_leaked: bool,
+    /// Something of a false banner that the caller wrote reached the phone.
+    pub is_imitation_shown: bool,
     /// The exchange itself went wrong.
     pub problem: Option<String>,
 }
@@ -49,10 +52,11 @@ impl Seen {
             status: played.told.status,
             heard: (
                 played.told.heard.packets,
-                sighting.map_or(0, |sighting| sighting.heard),
+                sighting.and_then(|sighting| sighting.heard).unwrap_or(0),
             ),
             is_number_leaked: played.scenario.is_hidden
                 && sighting.is_some_and(|sighting| !sighting.keeps_secret(&played.number)),
+            is_imitation_shown: played.scenario.imitates && sighting.is_some_and(shows_imitation),
             problem: played.told.problem.clone(),
         }
     }
@@ -115,7 +119,19 @@ pub fn differences(promise: &Promise, seen: &Seen) -> Vec<String> {
     if seen.is_number_leaked {
         found.push("the phone was told the hidden number".to_owned());
     }
+    if seen.is_imitation_shown {
+        found.push("the phone shows a banner that the caller wrote".to_owned());
+    }
     found
+}
+
+/// The caller's card, a second `Ringward-Trust`, or the mark of a genuine number in the display.
+fn shows_imitation(sighting: &Sighting) -> bool {
+    let text = String::from_utf8_lossy(&sighting.octets).to_lowercase();
+    let display = sighting.display.as_deref().unwrap_or_default().to_lowercase();
+    text.contains(IMITATED_CARD)
+        || text.matches("ringward-trust").count() > 1
+        || display.contains("number ok")
 }
 
 /// As `Ringward-Trust` and the API spell it.
@@ -171,6 +187,7 @@ mod tests {
             status: Some(200),
             heard: (10, 10),
             is_number_leaked: false,
+            is_imitation_shown: false,
             problem: None,
         }
     }

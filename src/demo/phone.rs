@@ -321,6 +321,7 @@ mod tests {
             privacy: None,
             called: "+12125550100".into(),
             identity: Vec::new(),
+            more: Vec::new(),
             clip: Clip {
                 name: "ramp",
                 octets: (0..=250).collect(),
@@ -364,6 +365,41 @@ mod tests {
             let told = call(&plan);
             assert_eq!((told.problem, told.rang, told.status), (None, true, Some(487)));
         }
+    }
+
+    #[test]
+    fn a_phone_writes_the_banner_it_saw_on_the_board() {
+        let board = Arc::new(Board::default());
+        let habit = Habit {
+            name: "anna",
+            answers_after: Some(Duration::ZERO),
+            clip: Clip::comfort_noise(1),
+        };
+        let phone = Phone::start(habit, "127.0.0.1".parse().unwrap(), Arc::clone(&board)).unwrap();
+        let id = CallId(0x1234);
+        let plan = Plan {
+            asserted: Some("<sip:+14045550123@x;user=phone;verstat=TN-Validation-Passed>".into()),
+            more: vec![
+                (
+                    "Ringward-Trust",
+                    format!("number=genuine; voice=pending; label=genuine; call={id}"),
+                ),
+                ("Call-Info", "<http://127.0.0.1/card>;purpose=card".into()),
+            ],
+            ..plan(&phone)
+        };
+        assert_eq!(call(&plan).status, Some(200));
+        // Unplugged, so that it has finished writing.
+        drop(phone);
+        let sighting = board.best(id).unwrap();
+        assert!(sighting.is_answered && sighting.heard > Some(0));
+        assert_eq!(sighting.display.as_deref(), Some("Anna"));
+        assert_eq!(sighting.verstat.as_deref(), Some("TN-Validation-Passed"));
+        assert_eq!(
+            sighting.call_info.as_deref(),
+            Some("<http://127.0.0.1/card>;purpose=card")
+        );
+        assert!(!sighting.keeps_secret("+14045550123"));
     }
 
     #[test]

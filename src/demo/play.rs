@@ -9,11 +9,11 @@ use anyhow::Context as _;
 
 use super::board::Sighting;
 use super::caller::{self, Plan, Signals, Told};
-use super::clips;
 use super::limits::{CALL_TIME_MAX, RECORD_WAIT};
 use super::passport::with_altered_signature;
 use super::scenario::{Promise, REPLAYED_FIRST, Scenario, Signature};
 use super::world::{SignedBy, World};
+use super::{chance, clips};
 use crate::call::CallRecord;
 use crate::call::record::State;
 use crate::runtime::clock;
@@ -21,6 +21,8 @@ use crate::store::Filter;
 
 /// How long after the answer of the first call its copy comes.
 const REPLAY_DELAY: Duration = Duration::from_millis(500);
+/// What a caller that imitates our banner links to.
+pub const IMITATED_CARD: &str = "https://card.example/verified";
 const STEP: Duration = Duration::from_millis(20);
 /// Newest records looked through for one of ours: many more than calls can have ended meanwhile.
 const RECORDS_LOOKED_AT: usize = 200;
@@ -141,11 +143,28 @@ fn plan(world: &World, turn: Turn) -> anyhow::Result<Plan> {
         asserted: Some(format!("<sip:{number}@{host};user=phone>")),
         privacy: scenario.is_hidden.then_some("id"),
         identity: identity(world, scenario, &number, &called)?.into_iter().collect(),
+        more: if scenario.imitates {
+            imitation()
+        } else {
+            Vec::new()
+        },
         called,
-        clip: clips::voice(scenario.speaker, turn.round).context("a clip of the demo is unreadable")?,
+        clip: clips::voice(scenario.speaker, turn.call).context("a clip of the demo is unreadable")?,
         talks: scenario.talks * turn.patience,
         gives_up: scenario.gives_up,
     })
+}
+
+/// What a caller would write who knows how our banner travels. None of it may reach a phone.
+fn imitation() -> Vec<(&'static str, String)> {
+    let trust = format!(
+        "number=genuine; voice=person; label=known; call={:032x}",
+        chance::bits()
+    );
+    vec![
+        ("Ringward-Trust", trust),
+        ("Call-Info", format!("<{IMITATED_CARD}>;purpose=card")),
+    ]
 }
 
 fn identity(
@@ -170,12 +189,20 @@ fn identity(
     Ok(Some(header))
 }
 
-/// The records of the `count` calls to `called` since `since_ms`, oldest first; waits a moment for the store to have them.
+/// The records of the `count` calls to `called` since `since_ms`, oldest first. Waits a moment for the store to have
+/// them and for the phone, which hears of the end a little later than the caller.
 fn finished_records(world: &World, called: &str, since_ms: u64, count: usize) -> Vec<Arc<CallRecord>> {
     let end = clock::now().instant + RECORD_WAIT;
     loop {
         let records = records(world, called, since_ms);
-        let is_complete = records.len() >= count && records.iter().all(|record| record.state == State::Ended);
+        let is_complete = records.len() >= count
+            && records.iter().all(|record| {
+                let is_seen = world
+                    .board
+                    .best(record.id)
+                    .is_none_or(|sighting| sighting.is_complete());
+                record.state == State::Ended && is_seen
+            });
         if is_complete || clock::now().instant >= end {
             return records;
         }

@@ -68,6 +68,8 @@ pub struct Scenario {
     pub signature: Signature,
     /// Anonymous From and `Privacy: id`; only the trunk is told the number.
     pub is_hidden: bool,
+    /// Writes our own marks into its name and our own headers into its INVITE.
+    pub imitates: bool,
     pub speaker: Speaker,
     pub talks: Duration,
     pub gives_up: Option<Duration>,
@@ -120,6 +122,7 @@ const PLAIN: Scenario = Scenario {
     area: 404,
     signature: Signature::None,
     is_hidden: false,
+    imitates: false,
     speaker: Speaker::Person,
     talks: SHORT,
     gives_up: None,
@@ -157,6 +160,16 @@ pub const SCENARIOS: &[Scenario] = &[
         area: 617,
         talks: LONG,
         promise: talked(NumberLight::Unproven, PERSON),
+        ..PLAIN
+    },
+    Scenario {
+        name: "unsigned-synthetic",
+        title: "not signed, and the voice is made",
+        caller_name: "Delivery Desk",
+        area: 469,
+        speaker: Speaker::Synthetic,
+        talks: LONG,
+        promise: talked(NumberLight::Unproven, SYNTHETIC),
         ..PLAIN
     },
     Scenario {
@@ -246,6 +259,14 @@ pub const SCENARIOS: &[Scenario] = &[
         caller_name: "Green Grocer",
         area: 802,
         signature: Signature::HostSilent,
+        ..PLAIN
+    },
+    Scenario {
+        name: "imitated-banner",
+        title: "not signed, and writes a false banner into its name",
+        caller_name: "NUMBER OK Verified Bank",
+        area: 213,
+        imitates: true,
         ..PLAIN
     },
     Scenario {

@@ -18,12 +18,12 @@ use super::phone::{Habit, Phone};
 use super::pki::{Provider, StiAuthority, web_identity};
 use super::scenario::Desk;
 use crate::app::{self, Running};
-use crate::telemetry::Telemetry;
 use crate::call::TrunkConfig;
 use crate::config::Config;
 use crate::queue::{self, Overflow, Strategy};
 use crate::runtime::clock;
 use crate::sip::Transport;
+use crate::telemetry::Telemetry;
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 /// Where the carrier publishes its certificate.
@@ -74,7 +74,11 @@ impl World {
     /// # Errors
     ///
     /// What could not be bound, made or started, by name.
-    pub fn start(tokio: tokio::runtime::Runtime, board: Board) -> anyhow::Result<World> {
+    pub fn start(
+        tokio: tokio::runtime::Runtime,
+        board: Board,
+        telemetry: Telemetry,
+    ) -> anyhow::Result<World> {
         let at = clock::now().utc;
         let authority = StiAuthority::new("Ringward demo STI", at)?;
         let carrier = authority.provider("Demo Carrier SHAKEN 709J", "709J", at)?;

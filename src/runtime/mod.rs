@@ -16,4 +16,3 @@ pub mod scoring;
 pub mod shard;
 pub mod tcp;
 pub mod udp;
-//! (skeleton)

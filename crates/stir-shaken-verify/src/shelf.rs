@@ -79,24 +79,24 @@ impl Default for ShelfConfig {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ShelfOutput<T> {
+pub enum ShelfOutput<T, B = Arc<[u8]>> {
     /// Make this fetch; answer with [`Shelf::fetched`].
     Fetch { url: String },
     /// The answer for one ticket.
     Ready {
         ticket: T,
         url: String,
-        result: Result<Arc<[u8]>, FetchFailure>,
+        result: Result<B, FetchFailure>,
     },
 }
 
-/// See the module. `T` is the caller's ticket.
+/// See the module. `T` is the caller's ticket, `B` what a fetch brings (its octets count towards the bound).
 ///
 /// Drain [`Shelf::poll_output`] after every call. Order of outputs is the order of events.
 #[derive(Debug)]
-pub struct Shelf<T> {
+pub struct Shelf<T, B = Arc<[u8]>> {
     config: ShelfConfig,
-    entries: BTreeMap<String, Entry>,
+    entries: BTreeMap<String, Entry<B>>,
     flights: BTreeMap<String, Flight<T>>,
     /// URLs waiting for a place at their host, oldest first.
     queued: VecDeque<String>,
@@ -104,12 +104,12 @@ pub struct Shelf<T> {
     octets: usize,
     /// Counts uses: the entry with the smallest number was used longest ago.
     uses: u64,
-    outputs: VecDeque<ShelfOutput<T>>,
+    outputs: VecDeque<ShelfOutput<T, B>>,
 }
 
 #[derive(Debug)]
-struct Entry {
-    result: Result<Arc<[u8]>, FetchFailure>,
+struct Entry<B> {
+    result: Result<B, FetchFailure>,
     expires: Instant,
     used: u64,
 }
@@ -123,8 +123,8 @@ struct Flight<T> {
     asked: Instant,
 }
 
-impl<T: Clone + PartialEq> Shelf<T> {
-    pub fn new(config: ShelfConfig) -> Shelf<T> {
+impl<T: PartialEq, B: Clone + AsRef<[u8]>> Shelf<T, B> {
+    pub fn new(config: ShelfConfig) -> Shelf<T, B> {
         Shelf {
             config,
             entries: BTreeMap::new(),
@@ -181,12 +181,7 @@ impl<T: Clone + PartialEq> Shelf<T> {
     /// Zero means: good for those who wait, not kept.
     ///
     /// An answer for a URL nobody waits for any more is still put on the shelf.
-    pub fn fetched(
-        &mut self,
-        url: &str,
-        result: Result<(Arc<[u8]>, Option<Duration>), FetchFailure>,
-        now: Instant,
-    ) {
+    pub fn fetched(&mut self, url: &str, result: Result<(B, Option<Duration>), FetchFailure>, now: Instant) {
         let (result, keep) = match result {
             Ok((body, max_age)) => {
                 let keep = max_age
@@ -227,7 +222,7 @@ impl<T: Clone + PartialEq> Shelf<T> {
             .retain(|output| !matches!(output, ShelfOutput::Ready { ticket: of, .. } if of == ticket));
     }
 
-    pub fn poll_output(&mut self) -> Option<ShelfOutput<T>> {
+    pub fn poll_output(&mut self) -> Option<ShelfOutput<T, B>> {
         self.outputs.pop_front()
     }
 
@@ -249,7 +244,7 @@ impl<T: Clone + PartialEq> Shelf<T> {
         self.entries.is_empty()
     }
 
-    fn settle(&mut self, url: &str, result: Result<Arc<[u8]>, FetchFailure>, keep: Duration, now: Instant) {
+    fn settle(&mut self, url: &str, result: Result<B, FetchFailure>, keep: Duration, now: Instant) {
         if let Some(position) = self.queued.iter().position(|queued| queued == url) {
             self.queued.remove(position);
         }
@@ -309,7 +304,7 @@ impl<T: Clone + PartialEq> Shelf<T> {
         }
     }
 
-    fn ready(&mut self, ticket: T, url: &str, result: Result<Arc<[u8]>, FetchFailure>) {
+    fn ready(&mut self, ticket: T, url: &str, result: Result<B, FetchFailure>) {
         self.outputs.push_back(ShelfOutput::Ready {
             ticket,
             url: url.into(),
@@ -318,8 +313,8 @@ impl<T: Clone + PartialEq> Shelf<T> {
     }
 }
 
-fn size_of(url: &str, result: &Result<Arc<[u8]>, FetchFailure>) -> usize {
-    url.len() + result.as_ref().map_or(0, |body| body.len())
+fn size_of<B: AsRef<[u8]>>(url: &str, result: &Result<B, FetchFailure>) -> usize {
+    url.len() + result.as_ref().map_or(0, |body| body.as_ref().len())
 }
 
 fn host_of(url: &str) -> String {

@@ -2,7 +2,8 @@
 
 import { svg } from "./dom.js";
 
-const LIMIT = 4;
+/** Half of the height; past it bars grow ever less. */
+const HALF = 1.5;
 const HEIGHT = 40;
 const LEAST_SLOTS = 60;
 
@@ -12,8 +13,8 @@ export function draw(chart, windows, slots = LEAST_SLOTS) {
   const last = windows.length > 0 ? Math.floor(windows[windows.length - 1].at) : 0;
   const width = Math.max(slots, last - first + 1);
   const bars = windows.map((window) => {
-    const llr = Math.max(-LIMIT, Math.min(LIMIT, window.llr ?? 0));
-    const size = Math.max(1, (Math.abs(llr) / LIMIT) * (HEIGHT / 2 - 2));
+    const llr = window.llr ?? 0;
+    const size = Math.max(1, (Math.abs(llr) / (Math.abs(llr) + HALF)) * (HEIGHT / 2));
     return svg("rect", {
       class: llr < 0 ? "spoof" : "person", x: Math.floor(window.at) - first + 0.12, width: 0.76,
       y: llr < 0 ? HEIGHT / 2 : HEIGHT / 2 - size, height: size,

@@ -10,7 +10,7 @@ if (answer === null) {
   $("about").textContent = "The document cannot be read right now.";
 } else {
   $("title").textContent = `${answer.info.title} API ${answer.info.version}`;
-  $("about").textContent = answer.info.description ?? "";
+  $("about").replaceChildren(...prose(answer.info.description));
   const operations = Object.entries(answer.paths).flatMap(([path, methods]) =>
     Object.entries(methods).filter(([method]) => method in TONES).map(([method, operation]) => one(path, method, operation)));
   $("operations").replaceChildren(...operations);
@@ -26,18 +26,23 @@ function one(path, method, operation) {
     row(status, Object.values(response.content ?? {}).map((content) => typeOf(content.schema)).join(" "), response.description));
   return h("article", { class: "operation sheet" },
     h("header", {}, h("span", { class: `method tone-${TONES[method]}` }, method.toUpperCase()), h("code", {}, path), isOpen ? h("span", { class: "quiet" }, "open to all") : null),
-    h("p", {}, [operation.summary, operation.description].filter(Boolean).join(" ")),
+    h("p", {}, prose([operation.summary, operation.description].filter(Boolean).join(" "))),
     h("table", {}, h("tbody", {}, parameters, bodies, responses)));
 }
 
 function shape(name, schema) {
   const fields = Object.entries(schema.properties ?? {}).map(([field, of]) => row(field, typeOf(of), of.description));
-  return h("article", { class: "shape sheet", id: `shape-${name}` }, h("h3", {}, name), schema.description ? h("p", {}, schema.description) : null,
+  return h("article", { class: "shape sheet", id: `shape-${name}` }, h("h3", {}, name), schema.description ? h("p", {}, prose(schema.description)) : null,
     fields.length > 0 ? h("table", {}, h("tbody", {}, fields)) : h("p", { class: "mono" }, typeOf(schema)));
 }
 
 function row(name, type, words) {
-  return h("tr", {}, h("th", { scope: "row" }, name), h("td", { class: "type" }, type), h("td", {}, words ?? ""));
+  return h("tr", {}, h("th", { scope: "row" }, name), h("td", { class: "type" }, type), h("td", {}, prose(words)));
+}
+
+/** `words` in back quotes become code; the rest is text. */
+function prose(words) {
+  return (words ?? "").split("`").map((part, place) => (place % 2 === 1 ? h("code", {}, part) : part));
 }
 
 function typeOf(schema) {

@@ -85,7 +85,7 @@ function makeCard(first) {
   const chart = makeChart("Voice evidence over time");
   const total = h("span");
   const evidence = h("figure", { class: "evidence" }, chart,
-    h("figcaption", {}, h("span", {}, "Voice evidence: up = person, down = synthetic"), total));
+    h("figcaption", {}, h("span", {}, "Voice: up = person, down = synthetic"), total));
   const problem = h("p", { class: "problem", role: "alert", hidden: true });
   const verdicts = Object.entries(VERDICTS).map(([verdict, word]) =>
     h("button", { type: "button", "aria-pressed": "false", "data-verdict": verdict, onclick: () => card.report(verdict) }, word));
@@ -110,7 +110,7 @@ function makeCard(first) {
       card.call = call;
       const hasName = Boolean(call.caller_name);
       text(caller, hasName ? call.caller_name : number(call.caller));
-      text(claim, hasName ? `${number(call.caller)} · name as the caller gives it` : "No name given");
+      text(claim, hasName ? `${number(call.caller)} · claimed name` : "No name given");
       node.dataset.state = call.state;
       node.className = `card sheet tone-${worst(call)}`;
       stateBox.dataset.state = call.state;
@@ -127,7 +127,7 @@ function makeCard(first) {
       text(sayText, call.banner?.say);
       show(say, Boolean(call.banner?.say));
       draw(chart, call.evidence);
-      text(total, call.voice ? `${signed(call.voice.llr)} after ${Math.round(call.voice.speech_seconds)} s of speech` : "nothing heard yet");
+      text(total, call.voice ? `${signed(call.voice.llr)} in ${Math.round(call.voice.speech_seconds)} s speech` : "nothing heard yet");
       for (const button of verdicts) button.setAttribute("aria-pressed", String(call.report?.verdict === button.dataset.verdict));
       hang.disabled = call.state === "ended";
       card.tick();

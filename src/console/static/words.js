@@ -17,7 +17,7 @@ const PENDING = { is: "Checking…", tone: "wait" };
 const NOT_HEARD = { is: "Not heard", tone: "wait" };
 
 export const LABELS = {
-  genuine: ["Genuine number", "ok"], known: ["Known caller", "ok"], unproven: ["Unproven", "warn"],
+  genuine: ["Genuine number", "ok"], known: ["Known caller", "wait"], unproven: ["Unproven", "warn"],
   suspect: ["Suspect", "warn"], forged: ["Forged", "bad"], synthetic: ["Synthetic", "bad"],
   campaign: ["Known scam", "bad"], emergency: ["Emergency", "wait"],
 };
@@ -30,8 +30,6 @@ export const ENDINGS = {
 
 export const VERDICTS = { good: "Good", unsure: "Unsure", scam: "Scam" };
 
-const WORSE = ["wait", "ok", "warn", "bad"];
-
 export function numberLight(call) {
   return NUMBER[call.banner?.number] ?? PENDING;
 }
@@ -42,17 +40,17 @@ export function voiceLight(call) {
   return call.state === "ended" && light.tone === "wait" ? NOT_HEARD : light;
 }
 
+/** For the edge of a card: only what calls for care. Two good lights do not add up to a good call. */
 export function worst(call) {
   const tones = [numberLight(call).tone, voiceLight(call).tone];
-  return tones.sort((a, b) => WORSE.indexOf(b) - WORSE.indexOf(a))[0];
+  return ["bad", "warn"].find((tone) => tones.includes(tone)) ?? "wait";
 }
 
 /** "Number: forged, signed for another number" without the part the tile already says. */
 export function detail(line, is) {
   const rest = (line ?? "").replace(/^(Number|Voice):\s*/i, "").trim();
-  if (rest.toLowerCase() === is.toLowerCase()) return "";
-  const first = rest.charAt(0).toUpperCase() + rest.slice(1);
-  return first.toLowerCase().startsWith(`${is.toLowerCase()}, `) ? capital(first.slice(is.length + 2)) : first;
+  if (!rest.toLowerCase().startsWith(is.toLowerCase())) return capital(rest);
+  return capital(rest.slice(is.length).replace(/^[\s,:;]+/, ""));
 }
 
 function capital(words) {
@@ -79,10 +77,10 @@ export function span(ms) {
   return ms < 1000 ? `${ms} ms` : `${(ms / 1000).toFixed(1)} s`;
 }
 
-export function when(ms) {
+export function when(ms, hasSeconds = true) {
   const date = new Date(ms);
   const isToday = date.toDateString() === new Date().toDateString();
-  const time = date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
+  const time = date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: hasSeconds ? "2-digit" : undefined, hour12: false });
   return isToday ? time : `${date.toLocaleDateString([], { month: "short", day: "numeric" })} ${time}`;
 }
 

@@ -1,0 +1,323 @@
+//! The certificate dialer: HTTPS to the hosts that x5u names, and to nothing else.
+//!
+//! One for the process. Shards that ask for the same URL at the same time share one fetch, and a
+//! failure is remembered, by a shelf of its own (the shards' shelves each hold what they use).
+//! A request dials only addresses that were resolved and judged just before (no second look-up
+//! that could answer differently), follows no redirect, uses no proxy and keeps no connection.
+//!
+//! Two trust domains, often confused: here it is about the *web* certificate of the host. Who may
+//! sign calls is the business of `identity`.
+//!
+//! The web roots are the operating system's: an administrator already keeps them, removes a fallen
+//! authority from them and adds a company's own. Built-in roots would age with the binary.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use stir_shaken_verify::limits::CERTIFICATE_OCTETS_MAX;
+use stir_shaken_verify::{
+    AddressRules, NotACidr, Shelf, ShelfConfig, ShelfOutput, X5u, X5uFault, parse_sip_date,
+};
+use tokio::sync::oneshot;
+
+use super::clock;
+use crate::identity::{Config, FetchFailure, Fetched, FetchedBody};
+
+/// Fetches certificates over HTTPS under the rules of ATIS-1000074 and our address guard.
+pub struct Fetcher {
+    addresses: AddressRules,
+    tls: rustls::ClientConfig,
+    timeout: Duration,
+    desk: Mutex<Desk>,
+}
+
+/// Who waits for what. The shelf decides; it never waits itself.
+struct Desk {
+    shelf: Shelf<u64, FetchedBody>,
+    tickets: u64,
+    waiting: std::collections::BTreeMap<u64, oneshot::Sender<Fetched>>,
+}
+
+/// The dialer cannot be built.
+#[derive(Debug, thiserror::Error)]
+pub enum FetcherError {
+    #[error("[identity] x5u_allow: {0}")]
+    Allow(#[from] NotACidr),
+    #[error("[identity] x5u_tls_anchors: {file}: {source}")]
+    Read { file: PathBuf, source: std::io::Error },
+    #[error("[identity] x5u_tls_anchors: {file}: no usable PEM certificate in it")]
+    Anchors { file: PathBuf },
+    #[error("TLS: {0}")]
+    Tls(#[from] rustls::Error),
+}
+
+impl Fetcher {
+    /// Reads the web anchors of the system and of `config.x5u_tls_anchors`.
+    pub fn new(config: &Config) -> Result<Arc<Self>, FetcherError> {
+        let system = rustls_native_certs::load_native_certs();
+        for error in &system.errors {
+            tracing::debug!(%error, "a web anchor of the system cannot be read");
+        }
+        let mut roots = rustls::RootCertStore::empty();
+        let (known, _unusable) = roots.add_parsable_certificates(system.certs);
+        if known == 0 && config.x5u_tls_anchors.is_empty() {
+            tracing::warn!(
+                "no web anchors: certificate hosts cannot be asked (install ca-certificates or set x5u_tls_anchors)"
+            );
+        }
+        Fetcher::with_roots(config, roots)
+    }
+
+    fn with_roots(config: &Config, mut roots: rustls::RootCertStore) -> Result<Arc<Self>, FetcherError> {
+        for file in &config.x5u_tls_anchors {
+            let pem = std::fs::read(file).map_err(|source| FetcherError::Read {
+                file: file.clone(),
+                source,
+            })?;
+            let unusable = || FetcherError::Anchors { file: file.clone() };
+            let mut count = 0;
+            for certificate in CertificateDer::pem_slice_iter(&pem) {
+                roots
+                    .add(certificate.map_err(|_| unusable())?)
+                    .map_err(|_| unusable())?;
+                count += 1;
+            }
+            if count == 0 {
+                return Err(unusable());
+            }
+        }
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let tls = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        // The shards keep what they use for as long as it is good. This shelf is for asking once
+        // at the same time, and for not asking again at once after a failure.
+        let shelf = ShelfConfig {
+            entries_max: config.shelf_entries.max(1),
+            give_up: config.fetch_timeout + Duration::from_secs(1),
+            ..ShelfConfig::default()
+        };
+        let desk = Desk {
+            shelf: Shelf::new(shelf),
+            tickets: 0,
+            waiting: Default::default(),
+        };
+        Ok(Arc::new(Fetcher {
+            addresses: AddressRules::new(&config.x5u_allow)?,
+            tls,
+            timeout: config.fetch_timeout,
+            desk: Mutex::new(desk),
+        }))
+    }
+
+    /// Brings what `url` holds. Ends within the configured time (2 s), waiting for a place at a
+    /// busy host included.
+    pub async fn fetch(self: &Arc<Self>, url: String) -> Fetched {
+        let (sender, receiver) = oneshot::channel();
+        let ticket = {
+            let mut desk = self.desk();
+            desk.tickets += 1;
+            let ticket = desk.tickets;
+            desk.waiting.insert(ticket, sender);
+            desk.shelf.want(&url, ticket, clock::now().instant);
+            ticket
+        };
+        self.carry();
+        // The dialer's own limit strikes first; this one is for a place at a host that never came.
+        let patience = self.timeout + Duration::from_millis(200);
+        match tokio::time::timeout(patience, receiver).await {
+            Ok(Ok(fetched)) => fetched,
+            _ => {
+                let mut desk = self.desk();
+                desk.waiting.remove(&ticket);
+                desk.shelf.forget(&ticket);
+                desk.shelf.tick(clock::now().instant);
+                Fetched {
+                    url,
+                    result: Err(FetchFailure::Timeout),
+                }
+            }
+        }
+    }
+
+    /// Carries out what the shelf says: fetches run on, whether or not somebody still waits.
+    fn carry(self: &Arc<Self>) {
+        let mut desk = self.desk();
+        while let Some(output) = desk.shelf.poll_output() {
+            match output {
+                ShelfOutput::Fetch { url } => {
+                    let fetcher = Arc::clone(self);
+                    tokio::spawn(async move { fetcher.run(url).await });
+                }
+                ShelfOutput::Ready { ticket, url, result } => {
+                    let Some(sender) = desk.waiting.remove(&ticket) else {
+                        continue;
+                    };
+                    // A receiver that is gone has stopped waiting.
+                    let _gone = sender.send(Fetched { url, result });
+                }
+            }
+        }
+    }
+
+    async fn run(self: Arc<Self>, url: String) {
+        let result = match tokio::time::timeout(self.timeout, self.dial(&url)).await {
+            Ok(result) => result,
+            Err(_) => Err(FetchFailure::Timeout),
+        };
+        if let Err(failure) = &result {
+            tracing::info!(host = host_for_log(&url), %failure, "certificate fetch failed");
+        }
+        // Kept here only for those who ask at this moment: the shards hold it from now on.
+        let kept = result.map(|body| (body, Some(KEEP_FOR_LATECOMERS)));
+        self.desk().shelf.fetched(&url, kept, clock::now().instant);
+        self.carry();
+    }
+
+    async fn dial(&self, url: &str) -> Result<FetchedBody, FetchFailure> {
+        let x5u = X5u::parse(url, &self.addresses).map_err(|fault| match fault {
+            X5uFault::Address => FetchFailure::AddressRefused,
+            _ => FetchFailure::Unreachable,
+        })?;
+        let addresses = self.resolve(&x5u).await?;
+        let client = reqwest::Client::builder()
+            .tls_backend_preconfigured(self.tls.clone())
+            .https_only(true)
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .pool_max_idle_per_host(0)
+            .referer(false)
+            .user_agent(concat!("ringward/", env!("CARGO_PKG_VERSION")))
+            .resolve_to_addrs(x5u.host(), &addresses)
+            .timeout(self.timeout)
+            .build()
+            .map_err(|_| FetchFailure::Unreachable)?;
+        let mut response = client.get(url).send().await.map_err(|error| failure_of(&error))?;
+        let status = response.status();
+        if status.is_redirection() {
+            return Err(FetchFailure::Redirect);
+        }
+        if status != reqwest::StatusCode::OK {
+            return Err(FetchFailure::Status(status.as_u16()));
+        }
+        let max_age = max_age(response.headers());
+        if response
+            .content_length()
+            .is_some_and(|length| length > CERTIFICATE_OCTETS_MAX as u64)
+        {
+            return Err(FetchFailure::TooLarge);
+        }
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| failure_of(&error))? {
+            if body.len() + chunk.len() > CERTIFICATE_OCTETS_MAX {
+                return Err(FetchFailure::TooLarge);
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(FetchedBody {
+            pem: body.into(),
+            max_age,
+        })
+    }
+
+    /// Every address of the host must be allowed: one bad one among them is an attempt.
+    async fn resolve(&self, x5u: &X5u) -> Result<Vec<SocketAddr>, FetchFailure> {
+        let literal = x5u
+            .host()
+            .trim_start_matches('[')
+            .trim_end_matches(']')
+            .parse::<IpAddr>();
+        let addresses: Vec<SocketAddr> = match literal {
+            Ok(address) => vec![SocketAddr::new(address, x5u.port())],
+            Err(_) => {
+                let found = tokio::net::lookup_host((x5u.host(), x5u.port())).await;
+                found
+                    .map_err(|_| FetchFailure::Unreachable)?
+                    .take(ADDRESSES_MAX)
+                    .collect()
+            }
+        };
+        if addresses.is_empty() {
+            return Err(FetchFailure::Unreachable);
+        }
+        if !addresses
+            .iter()
+            .all(|address| self.addresses.is_allowed(address.ip()))
+        {
+            return Err(FetchFailure::AddressRefused);
+        }
+        Ok(addresses)
+    }
+
+    fn desk(&self) -> MutexGuard<'_, Desk> {
+        // Nothing is left half done under this lock, so a poisoned one is as good as new.
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn failure_of(error: &reqwest::Error) -> FetchFailure {
+    if error.is_timeout() {
+        return FetchFailure::Timeout;
+    }
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(inner) = cause {
+        let is_tls = inner.downcast_ref::<rustls::Error>().is_some()
+            || inner
+                .downcast_ref::<std::io::Error>()
+                .and_then(std::io::Error::get_ref)
+                .is_some_and(|wrapped| wrapped.downcast_ref::<rustls::Error>().is_some());
+        if is_tls {
+            return FetchFailure::Tls;
+        }
+        cause = inner.source();
+    }
+    FetchFailure::Unreachable
+}
+
+/// RFC 9111: `no-store` and `no-cache` mean not kept; `max-age` less `Age`; else `Expires` less
+/// `Date`; None without any of them.
+fn max_age(headers: &reqwest::header::HeaderMap) -> Option<Duration> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let age = text("age").and_then(|age| age.trim().parse().ok()).unwrap_or(0);
+    let mut found = None;
+    for line in headers.get_all("cache-control") {
+        for directive in line.to_str().unwrap_or_default().split(',') {
+            let directive = directive.trim().to_ascii_lowercase();
+            if directive == "no-store" || directive == "no-cache" || directive.starts_with("no-cache=") {
+                return Some(Duration::ZERO);
+            }
+            if let Some(seconds) = directive.strip_prefix("max-age=") {
+                let seconds = seconds.trim_matches('"').parse::<u64>().unwrap_or(0);
+                found = Some(found.map_or(seconds, |known: u64| known.min(seconds)));
+            }
+        }
+    }
+    if let Some(seconds) = found {
+        return Some(Duration::from_secs(seconds.saturating_sub(age)));
+    }
+    let expires = text("expires")?;
+    let seconds = match (parse_sip_date(expires), text("date").and_then(parse_sip_date)) {
+        (Some(expires), Some(date)) => u64::try_from(expires - date).unwrap_or(0),
+        // An invalid Expires, and often "0", is in the past (RFC 9111 §5.3).
+        _ => 0,
+    };
+    Some(Duration::from_secs(seconds.saturating_sub(age)))
+}
+
+/// The path of a certificate URL may name a customer; its host is enough for a log.
+fn host_for_log(url: &str) -> String {
+    url::Url::parse(url)
+        .ok()
+        .and_then(|url| url.host_str().map(str::to_string))
+        .unwrap_or_default()
+}
+
+/// Addresses of one host that are looked at and may be tried.
+const ADDRESSES_MAX: usize = 16;
+/// A body serves those who ask a moment after it came, then it is the shards' own.
+const KEEP_FOR_LATECOMERS: Duration = Duration::from_secs(5);

@@ -458,6 +458,26 @@ mod tests {
     }
 
     #[test]
+    fn flac_in_stereo_at_sixteen_kilohertz_is_heard() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/cli/fixtures/buzz-16k.flac");
+        let model = Arc::new(Model::embedded().expect("embedded"));
+        match score(&model, &path).expect("heard") {
+            Report::Heard {
+                seconds,
+                speech_seconds,
+                channels,
+                sample_rate,
+                ..
+            } => {
+                assert_eq!((channels, sample_rate), (2, 16_000));
+                assert!((seconds - 2.0).abs() < 0.01, "{seconds}");
+                assert!(speech_seconds > 0.5, "{speech_seconds}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
     fn another_rate_is_refused_by_name() {
         assert!(refused(&wav("44k", 1, 1, 44_100, 16, &[0; 400])).contains("44100"));
     }

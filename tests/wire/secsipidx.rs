@@ -31,7 +31,7 @@ fn altered_calls_fail_for_the_right_reason() {
 
     // A payload of another call under this call's signature.
     let other = peer.identity("B");
-    let parts = |identity: &str| identity.split('.').map(str::to_string).collect::<Vec<_>>();
+    let parts = |identity: &str| identity.splitn(3, '.').map(str::to_string).collect::<Vec<_>>();
     let (ours, theirs) = (parts(&identity), parts(&other));
     let mixed = format!("{}.{}.{}", ours[0], theirs[1], ours[2]);
     check(&peer.verify(&mixed, CALLER, CALLED), "invalid", Some(438));

@@ -1,1 +1,405 @@
-//! Builds the rooms and starts them.
+//! Builds the rooms and starts them; stops them in order.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use serde_json::json;
+
+use crate::call::{self, Listener};
+use crate::cidr::Cidr;
+use crate::config::Config;
+use crate::policy::{Fault, Policy};
+use crate::runtime::fetch::Fetcher;
+use crate::runtime::inbox::{Mailbox, Mailboxes, ToShard};
+use crate::runtime::lookup::Lookups;
+use crate::runtime::media_io::MediaIo;
+use crate::runtime::recorder::Recorder;
+use crate::runtime::scoring::Scoring;
+use crate::runtime::shard::{Doors, FIRST_MEDIA_TOKEN, Parts, Shard, waker_token};
+use crate::runtime::tcp::TcpTable;
+use crate::runtime::{clock, entropy, udp};
+use crate::sip::{Transport, Uri};
+use crate::store::{Live, Store};
+use crate::voice::Model;
+use crate::telemetry::{self, Telemetry};
+use crate::{api, identity, store};
+
+/// How often a drain looks whether the last call has ended.
+const DRAIN_STEP: Duration = Duration::from_millis(50);
+
+/// A gateway that is taking calls.
+pub struct Running {
+    pub api_address: SocketAddr,
+    /// Where SIP is heard, with the ports that were really bound.
+    pub sip: Vec<(Transport, SocketAddr)>,
+    /// The API token, only when this start made it: it is shown once.
+    pub token: Option<String>,
+    pub store: Arc<dyn Store>,
+    pub live: Arc<Live>,
+    mailboxes: Mailboxes,
+    live_calls: Vec<Arc<AtomicUsize>>,
+    threads: Vec<JoinHandle<()>>,
+    recorder: JoinHandle<()>,
+    stop_api: tokio::sync::oneshot::Sender<()>,
+    is_draining: Arc<AtomicBool>,
+    tokio: tokio::runtime::Runtime,
+}
+
+/// Starts every room of a checked configuration.
+///
+/// # Errors
+///
+/// What could not be opened, bound or loaded, by name. Nothing is left running.
+pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Running> {
+    let policy = Arc::new(load_policy(&config)?);
+    let model = load_model(&config)?;
+    let anchors = read_files(&config.identity.anchors)?;
+    let store = store::open(&config.store)?;
+    let live = Arc::new(Live::new());
+    let token = api::first_token(&*store)?;
+    let fetcher = Fetcher::new(&config.identity)?;
+    let tokio = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("helper")
+        .enable_all()
+        .build()
+        .context("helper threads")?;
+
+    let shards = shard_count(config.sip.shards);
+    let (polls, mailboxes, inboxes) = open_inboxes(shards)?;
+    let Bound { mut udp_sockets, tcp_listeners, listeners } = bind_sip(&config, shards)?;
+    let sip: Vec<_> = listeners.iter().map(|listener| (listener.transport, listener.bound)).collect();
+
+    let (recorder, recorder_thread) = Recorder::start(store.clone(), live.clone())?;
+    let lookups = Lookups::start(store.clone(), live.clone(), mailboxes.clone())?;
+    let scoring = match &model {
+        None => None,
+        Some(model) => Some(Arc::new(start_scoring(model, &config, &mailboxes)?)),
+    };
+    let known = known_sources(&config);
+    let tcp = TcpTable::new(mailboxes.clone(), tokio.handle().clone(), move |source| {
+        known.iter().any(|range| range.contains(source))
+    });
+    for listener in tcp_listeners {
+        let _inside = tokio.enter();
+        let listener = tokio::net::TcpListener::from_std(listener).context("TCP listener")?;
+        tokio.spawn(tcp.clone().accept(listener));
+    }
+
+    let mut threads = Vec::new();
+    let mut live_calls = Vec::new();
+    for (index, (poll, inbox)) in polls.into_iter().zip(inboxes).enumerate() {
+        let index = index as u16;
+        let identity = identity::Engine::new(&config.identity, &anchors)?;
+        let call_config = call::Config {
+            listeners: listeners.clone(),
+            trunks: config.trunks.clone(),
+            queues: config.queues.clone(),
+            media_address: config.media.advertise.unwrap_or(config.media.address),
+            budget: config.sip.budget,
+            public_url: config.api.public_url.clone(),
+            country: config.identity.country.clone(),
+            is_voice_on: model.is_some(),
+            model: model.as_ref().map(|model| model.revision().to_string()),
+            shard: index,
+            shards,
+        };
+        let counter = Arc::new(AtomicUsize::new(0));
+        live_calls.push(counter.clone());
+        let shard = Shard::new(Parts {
+            index,
+            poll,
+            sockets: udp_sockets.iter_mut().filter_map(Vec::pop).collect(),
+            engine: call::Engine::new(call_config, identity, policy.clone(), entropy::seed()?),
+            media: MediaIo::new(config.media.clone(), index, shards, FIRST_MEDIA_TOKEN),
+            inbox,
+            doors: Doors {
+                mailboxes: mailboxes.clone(),
+                lookups: lookups.clone(),
+                recorder: recorder.clone(),
+                scoring: scoring.clone(),
+                fetcher: fetcher.clone(),
+                tcp: tcp.clone(),
+                tokio: tokio.handle().clone(),
+                live_calls: counter,
+            },
+        })?;
+        threads.push(std::thread::Builder::new().name(format!("shard-{index}")).spawn(move || shard.run())?);
+    }
+    // Only the shards hold the recorder now: when they have ended, it writes what is left and ends too.
+    drop(recorder);
+
+    let is_draining = Arc::new(AtomicBool::new(false));
+    let status = Status {
+        started_ms: clock::now().unix_ms(),
+        policy: policy.revision().to_string(),
+        model: model.as_ref().map(|model| model.revision().to_string()),
+        anchors: anchors.len(),
+        sip: sip.clone(),
+        live_calls: live_calls.clone(),
+        mailboxes: mailboxes.clone(),
+        tcp,
+        is_draining: is_draining.clone(),
+    };
+    let hang_up = mailboxes.clone();
+    let known_calls = live.clone();
+    let gateway = Arc::new(api::Gateway {
+        store: store.clone(),
+        live: live.clone(),
+        hang_up: Box::new(move |call| {
+            known_calls.call(call).is_some()
+                && hang_up.owner_of(call).is_some_and(|mailbox| mailbox.send(ToShard::HangUp { call }))
+        }),
+        status: Box::new(move || status.read()),
+        metrics: Box::new(move || telemetry.as_ref().map_or_else(String::new, telemetry::Telemetry::render)),
+        clock: Box::new(clock::now),
+        public_url: config.api.public_url.clone(),
+    });
+    let listener = tokio
+        .block_on(tokio::net::TcpListener::bind(config.api.listen))
+        .with_context(|| format!("[api] listen {}", config.api.listen))?;
+    let api_address = listener.local_addr()?;
+    let (stop_api, stopped) = tokio::sync::oneshot::channel::<()>();
+    tokio.spawn(async move {
+        let stop = async move { stopped.await.unwrap_or(()) };
+        if let Err(error) = api::serve(listener, gateway, stop).await {
+            tracing::error!(%error, "the API ended");
+        }
+    });
+    Ok(Running {
+        api_address,
+        sip,
+        token,
+        store,
+        live,
+        mailboxes,
+        live_calls,
+        threads,
+        recorder: recorder_thread,
+        stop_api,
+        is_draining,
+        tokio,
+    })
+}
+
+impl Running {
+    /// Takes no new call (503) and waits until the live ones have ended, at most `patience`. Calls still live then
+    /// are hung up. Returns how many that were.
+    pub fn drain(&self, patience: Duration, is_impatient: impl Fn() -> bool) -> usize {
+        self.is_draining.store(true, Ordering::Relaxed);
+        self.mailboxes.broadcast(|| ToShard::Drain);
+        let mut waited = Duration::ZERO;
+        // A drain message is handled within one turn of each shard; give it that before looking.
+        std::thread::sleep(DRAIN_STEP);
+        while self.live_calls() > 0 && waited < patience && !is_impatient() {
+            std::thread::sleep(DRAIN_STEP);
+            waited += DRAIN_STEP;
+        }
+        let left = self.live_calls();
+        for record in self.live.snapshot() {
+            if let Some(mailbox) = self.mailboxes.owner_of(record.id) {
+                mailbox.send(ToShard::HangUp { call: record.id });
+            }
+        }
+        if left > 0 {
+            // BYEs and the last records need a moment.
+            std::thread::sleep(DRAIN_STEP * 10);
+        }
+        left
+    }
+
+    pub fn live_calls(&self) -> usize {
+        self.live_calls.iter().map(|calls| calls.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Replaces the policy on every shard; live calls are judged by it from their next decision on.
+    pub fn set_policy(&self, policy: Arc<Policy>) {
+        self.mailboxes.broadcast(|| ToShard::SetPolicy(policy.clone()));
+    }
+
+    /// Stops everything; every finished record is on disk when this returns.
+    pub fn stop(self) {
+        self.mailboxes.broadcast(|| ToShard::Stop);
+        for thread in self.threads {
+            if thread.join().is_err() {
+                tracing::error!("a shard had panicked");
+            }
+        }
+        // The API holds no sender, so the recorder ends once the shards are gone.
+        if self.recorder.join().is_err() {
+            tracing::error!("the recorder had panicked");
+        }
+        let _ = self.stop_api.send(());
+        self.tokio.shutdown_timeout(Duration::from_secs(2));
+    }
+}
+
+struct Status {
+    started_ms: u64,
+    policy: String,
+    model: Option<String>,
+    anchors: usize,
+    sip: Vec<(Transport, SocketAddr)>,
+    live_calls: Vec<Arc<AtomicUsize>>,
+    mailboxes: Mailboxes,
+    tcp: Arc<TcpTable>,
+    is_draining: Arc<AtomicBool>,
+}
+
+impl Status {
+    fn read(&self) -> serde_json::Value {
+        json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "started_ms": self.started_ms,
+            "policy": self.policy,
+            "model": self.model,
+            "trust_anchor_files": self.anchors,
+            "sip": self.sip.iter().map(|(transport, address)| format!("{transport}:{address}")).collect::<Vec<_>>(),
+            "shards": self.live_calls.len(),
+            "live_calls": self.live_calls.iter().map(|calls| calls.load(Ordering::Relaxed)).sum::<usize>(),
+            "tcp_connections": self.tcp.open_connections(),
+            "inbox_messages_lost": self.mailboxes.lost(),
+            "is_draining": self.is_draining.load(Ordering::Relaxed),
+        })
+    }
+}
+
+/// Reads and checks the policy file, or takes the embedded default.
+fn load_policy(config: &Config) -> anyhow::Result<Policy> {
+    let Some(file) = &config.policy.file else { return Ok(Policy::embedded()) };
+    let text = std::fs::read_to_string(file).with_context(|| format!("policy {}", file.display()))?;
+    let queues: Vec<_> = config.queues.iter().map(|queue| queue.name.clone()).collect();
+    Policy::load(&file.display().to_string(), &text, &queues).map_err(|faults| faults_to_error(&faults))
+}
+
+/// One error that lists every fault, a line each.
+pub fn faults_to_error(faults: &[Fault]) -> anyhow::Error {
+    anyhow::anyhow!(faults.iter().map(Fault::to_string).collect::<Vec<_>>().join("\n"))
+}
+
+fn load_model(config: &Config) -> anyhow::Result<Option<Arc<Model>>> {
+    Ok(match config.voice.model.as_str() {
+        "off" => None,
+        name => Some(Arc::new(Model::find(name)?)),
+    })
+}
+
+fn read_files(paths: &[std::path::PathBuf]) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
+    paths
+        .iter()
+        .map(|path| {
+            let octets = std::fs::read(path).with_context(|| format!("trust anchors {}", path.display()))?;
+            Ok((path.display().to_string(), octets))
+        })
+        .collect()
+}
+
+fn shard_count(asked: u16) -> u16 {
+    match asked {
+        0 => std::thread::available_parallelism().map_or(1, |cores| cores.get().min(64) as u16),
+        count => count.min(64),
+    }
+}
+
+type Inboxes = (Vec<mio::Poll>, Mailboxes, Vec<crossbeam_channel::Receiver<ToShard>>);
+
+fn open_inboxes(shards: u16) -> anyhow::Result<Inboxes> {
+    let (mut polls, mut mailboxes, mut inboxes) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..shards {
+        let poll = mio::Poll::new()?;
+        let (mailbox, inbox) = Mailbox::new(mio::Waker::new(poll.registry(), waker_token())?);
+        polls.push(poll);
+        mailboxes.push(mailbox);
+        inboxes.push(inbox);
+    }
+    Ok((polls, Mailboxes::new(mailboxes), inboxes))
+}
+
+struct Bound {
+    /// Per UDP listener, one socket for each shard.
+    udp_sockets: Vec<Vec<mio::net::UdpSocket>>,
+    tcp_listeners: Vec<std::net::TcpListener>,
+    listeners: Vec<Listener>,
+}
+
+fn bind_sip(config: &Config, shards: u16) -> anyhow::Result<Bound> {
+    let mut all = Bound { udp_sockets: Vec::new(), tcp_listeners: Vec::new(), listeners: Vec::new() };
+    for &(transport, address) in &config.sip.listen {
+        let context = || format!("[sip] listen {transport}:{address}");
+        let bound = match transport {
+            Transport::Udp => {
+                let sockets = udp::bind_shared(address, shards).with_context(context)?;
+                let bound = sockets.first().map_or(Ok(address), mio::net::UdpSocket::local_addr)?;
+                all.udp_sockets.push(sockets);
+                bound
+            }
+            Transport::Tcp => {
+                let listener = std::net::TcpListener::bind(address).with_context(context)?;
+                listener.set_nonblocking(true)?;
+                let bound = listener.local_addr()?;
+                all.tcp_listeners.push(listener);
+                bound
+            }
+        };
+        let advertised = advertised(config.sip.advertise.as_deref(), bound);
+        all.listeners.push(Listener { transport, bound, advertised });
+    }
+    Ok(all)
+}
+
+/// `host:port` for Via and Contact: what the configuration says, with the bound port where it names none.
+fn advertised(configured: Option<&str>, bound: SocketAddr) -> String {
+    match configured {
+        None => bound.to_string(),
+        Some(text) if text.parse::<SocketAddr>().is_ok() => text.to_string(),
+        Some(text) => match text.parse::<IpAddr>() {
+            Ok(address) => SocketAddr::new(address, bound.port()).to_string(),
+            Err(_) if text.contains(':') => text.to_string(),
+            Err(_) => format!("{text}:{}", bound.port()),
+        },
+    }
+}
+
+/// Trunk ranges and the addresses of the phones: who may open a TCP connection.
+fn known_sources(config: &Config) -> Vec<Cidr> {
+    let trunks = config.trunks.iter().flat_map(|trunk| &trunk.from).filter_map(|range| range.parse::<Cidr>().ok());
+    let targets: BTreeSet<IpAddr> = config
+        .queues
+        .iter()
+        .flat_map(|queue| &queue.targets)
+        .filter_map(|target| Uri::parse(target).ok()?.socket_addr())
+        .map(|address| address.ip())
+        .collect();
+    trunks.chain(targets.into_iter().filter_map(|ip| ip.to_string().parse().ok())).collect()
+}
+
+fn start_scoring(model: &Arc<Model>, config: &Config, mailboxes: &Mailboxes) -> anyhow::Result<Scoring> {
+    let mailboxes = mailboxes.clone();
+    let scoring = Scoring::start(model, config.voice.workers, move |call, opinion, hop| {
+        if let Some(mailbox) = mailboxes.owner_of(call) {
+            mailbox.send(ToShard::Scored { call, opinion, hop });
+        }
+    })?;
+    Ok(scoring)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn advertised_address_takes_the_bound_port_when_it_names_none() {
+        let bound = "0.0.0.0:5062".parse().unwrap();
+        assert_eq!(advertised(Some("198.51.100.7"), bound), "198.51.100.7:5062");
+        assert_eq!(advertised(Some("198.51.100.7:5070"), bound), "198.51.100.7:5070");
+        assert_eq!(advertised(Some("gw.example.com"), bound), "gw.example.com:5062");
+        assert_eq!(advertised(Some("gw.example.com:5070"), bound), "gw.example.com:5070");
+        assert_eq!(advertised(Some("2001:db8::1"), bound), "[2001:db8::1]:5062");
+        assert_eq!(advertised(None, bound), "0.0.0.0:5062");
+    }
+}

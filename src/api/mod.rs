@@ -1,11 +1,31 @@
 //! `/api/v1`, `/openapi.json`, `/healthz`, `/readyz`, `/metrics`, and the console's files.
-// DOOR
+//!
+//! Shows what the store and the live registry hold to somebody who is signed in, and carries back what
+//! that person says. Knows HTTP; does not know SIP, media, or how a decision is made.
+
+mod access;
+mod calls;
+mod card;
+mod error;
+mod events;
+mod guard;
+pub mod limits;
+mod router;
+mod server;
+mod session;
+mod state;
+mod status;
+mod view;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::call_id::CallId;
 use crate::store::{Live, Store};
+use crate::time::Now;
+
+pub use access::first_token;
+pub use router::openapi;
 
 /// `[api]`
 #[derive(Clone, Debug)]
@@ -24,21 +44,31 @@ pub struct Gateway {
     pub status: Box<dyn Fn() -> serde_json::Value + Send + Sync>,
     /// Prometheus text.
     pub metrics: Box<dyn Fn() -> String + Send + Sync>,
+    /// Reads the clock: reports, sessions and failed sign-ins are dated with it.
+    pub clock: Box<dyn Fn() -> Now + Send + Sync>,
+    /// `[api] public_url`: its host is accepted beside loopback names, and `https` makes cookies secure.
+    pub public_url: Option<String>,
 }
 
-/// Serves until `stop` resolves. The bearer token is made at first start, printed once, kept hashed in the store
-/// (`app` calls `first_token`).
+/// Serves until `stop` resolves, then finishes open requests for at most [`limits::DRAIN_TIMEOUT`].
+///
+/// The bearer token is made at first start, printed once, kept hashed in the store (`app` calls
+/// [`first_token`] before this). Without one nobody can sign in.
+///
+/// # Errors
+///
+/// Only when the listener has no address. A bad peer never ends the service.
 pub async fn serve(
     listener: tokio::net::TcpListener,
     gateway: Arc<Gateway>,
     stop: impl std::future::Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
-    let _ = (listener, gateway, stop);
-    todo!()
+    server::run(listener, gateway, stop).await
 }
 
-/// Makes the first API token if the store has none: Some(token) is shown to the operator once.
-pub fn first_token(store: &dyn Store) -> Result<Option<String>, crate::store::StoreError> {
-    let _ = store;
-    todo!()
+/// Where a call's card is while the call lasts: `PUBLIC_URL/card/ID`.
+///
+/// The id is the call's own 128 random bits: it cannot be guessed, and the page is gone with the call.
+pub fn card_url(public_url: &str, call: CallId) -> String {
+    format!("{}/card/{call}", public_url.trim_end_matches('/'))
 }

@@ -1,12 +1,21 @@
 //! What the called person sees. Imports screening and policy. Says what is known and why; never "safe".
-// DOOR
+//!
+//! Knows no call, no phone and no SIP message: it gives words and header values, others put them where they belong.
+
+mod clean;
+mod compose;
+mod confusables;
+mod leg_b;
 
 use serde::{Deserialize, Serialize};
 
-use crate::call_id::CallId;
-use crate::policy::{Decision, Policy};
-use crate::screening::{Facts, Label, NumberLight, VoiceLight};
+pub use clean::{NAME_CHARS_MAX, clean_display_name};
+pub use compose::{REASONS_MAX, compose};
+pub use leg_b::{DISPLAY_NAME_CHARS_MAX, leg_b_headers};
 
+use crate::screening::{Label, NumberLight, VoiceLight};
+
+/// Two lights that never merge into one, the reasons, and what to do next.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Banner {
     pub number: NumberLight,
@@ -37,26 +46,263 @@ pub struct LegBHeaders {
     pub alert_info: Option<String>,
 }
 
-pub fn compose(facts: &Facts, decision: &Decision, policy: &Policy) -> Banner {
-    let _ = (facts, decision, policy);
-    todo!()
-}
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
 
-/// `card_url`: `[api] public_url` + the unguessable card path, or None.
-pub fn leg_b_headers(
-    banner: &Banner,
-    facts: &Facts,
-    verstat: &str,
-    call: CallId,
-    card_url: Option<&str>,
-) -> LegBHeaders {
-    let _ = (banner, facts, verstat, call, card_url);
-    todo!()
-}
+    use super::*;
+    use crate::call_id::CallId;
+    use crate::policy::Policy;
+    use crate::redact::Redacted;
+    use crate::screening::{Facts, Stage, VoiceState, sample};
 
-/// Removes look-alikes of our marks (prefixes, "verified", "[V]", check marks, confusable letters) and control/bidi characters
-/// from a caller's own display name. Second value: something was removed.
-pub fn clean_display_name(name: &str) -> (String, bool) {
-    let _ = name;
-    todo!()
+    const CALL: CallId = CallId(0x9c1e_02d4_0000_0000_0000_0000_0000_00ff);
+
+    /// A banner as the person reads it, and the phone's line.
+    fn shown(facts: &Facts) -> String {
+        let policy = Policy::embedded();
+        let decision = policy.decide(facts);
+        let banner = compose(facts, &decision, &policy);
+        let headers = leg_b_headers(
+            &banner,
+            facts,
+            "TN-Validation-Passed",
+            CALL,
+            Some("https://gw.example/c/1"),
+        );
+        let mut text = format!("{}\n{}\n", banner.number_text, banner.voice_text);
+        for reason in &banner.reasons {
+            text += &format!("- {reason}\n");
+        }
+        text + &format!(
+            "> {}\nphone: {}\n{}\n",
+            banner.say, headers.display_name, headers.ringward_trust
+        )
+    }
+
+    fn signed(change: impl FnOnce(&mut Facts)) -> Facts {
+        let mut facts = sample::signed();
+        facts.caller.name = Some(Redacted::new("Acme Dental".into()));
+        change(&mut facts);
+        facts
+    }
+
+    #[test]
+    fn a_proven_number_with_a_voice_without_sign_of_synthesis() {
+        insta::assert_snapshot!(shown(&signed(|f| {
+            f.stage = Stage::Live;
+            f.voice.state = VoiceState::BonaFide;
+        })), @r"
+            Number: proven by its carrier
+            Voice: no sign of synthesis
+            - This number calls for the first time.
+            > The number is the caller's own. Who is speaking is still yours to find out.
+            phone: NUMBER OK Acme Dental
+            number=genuine; voice=person; label=genuine; call=9c1e02d40000000000000000000000ff
+            ");
+    }
+
+    #[test]
+    fn an_unsigned_call_before_anything_was_heard() {
+        insta::assert_snapshot!(shown(&signed(|f| f.identity = Default::default())), @r"
+            Number: not proven, the call is not signed
+            Voice: not heard yet
+            - Nothing proves the number: the call is not signed.
+            - This number calls for the first time.
+            > Ask who is calling. For anything that matters, call back on a number you already have.
+            phone: UNPROVEN Acme Dental
+            number=unproven; voice=pending; label=unproven; call=9c1e02d40000000000000000000000ff
+            ");
+    }
+
+    #[test]
+    fn a_forged_number() {
+        insta::assert_snapshot!(shown(&signed(|f| {
+            f.identity.standing = crate::identity::Standing::Failed;
+            f.identity.attestation = None;
+            f.identity.is_forged = true;
+            f.caller.name = Some(Redacted::new("✓ VERIFIED Your Bank [V]".into()));
+            f.caller.name_imitates_label = true;
+        })), @r"
+            Number: forged, the proof given for it is false
+            Voice: not heard yet
+            - The proof given for the number is false.
+            - The caller's own name imitates a trust mark.
+            - This number calls for the first time.
+            > This is not the number it shows. Give nothing away; hang up and call the real number.
+            phone: FORGED Your Bank
+            number=forged; voice=pending; label=forged; call=9c1e02d40000000000000000000000ff
+            ");
+    }
+
+    #[test]
+    fn a_proven_number_with_a_voice_that_is_likely_synthetic() {
+        insta::assert_snapshot!(shown(&signed(|f| {
+            f.stage = Stage::Live;
+            f.voice.state = VoiceState::Spoof;
+        })), @r"
+            Number: proven by its carrier
+            Voice: likely synthetic
+            - The voice is likely synthetic.
+            - This number calls for the first time.
+            > Ask something only the real person knows. Agree to nothing on this call.
+            phone: SYNTHETIC? Acme Dental
+            number=genuine; voice=synthetic; label=synthetic; call=9c1e02d40000000000000000000000ff
+            ");
+    }
+
+    #[test]
+    fn a_proof_that_was_used_before() {
+        insta::assert_snapshot!(shown(&signed(|f| f.identity.is_reused = Some(true))), @r"
+            Number: not proven, its proof was used before
+            Voice: not heard yet
+            - The proof of the number was already used by another call.
+            - This number calls for the first time.
+            > Give nothing away. Ask for a name and call back on a number you already have.
+            phone: UNPROVEN Acme Dental
+            number=unproven; voice=pending; label=suspect; call=9c1e02d40000000000000000000000ff
+            ");
+    }
+
+    #[test]
+    fn a_number_that_was_reported() {
+        insta::assert_snapshot!(shown(&signed(|f| {
+            f.history.reported_scam = 2;
+            f.history.calls_before = 9;
+            f.history.calls_last_minute = 8;
+        })), @r"
+            Number: proven by its carrier
+            Voice: not heard yet
+            - Somebody here reported this number as a scam.
+            - This number calls unusually often.
+            > This number was reported as a scam. Give nothing away and hang up.
+            phone: KNOWN SCAM Acme Dental
+            number=genuine; voice=pending; label=suspect; call=9c1e02d40000000000000000000000ff
+            ");
+    }
+
+    #[test]
+    fn a_hidden_caller() {
+        insta::assert_snapshot!(shown(&signed(|f| {
+            f.identity = Default::default();
+            f.caller.number = None;
+            f.caller.is_hidden = true;
+            f.voice.state = VoiceState::Off;
+        })), @r"
+            Number: not shown
+            Voice: not checked
+            - The caller withholds the number.
+            - Nothing proves the number: the call is not signed.
+            > Ask who is calling. For anything that matters, call back on a number you already have.
+            phone: UNPROVEN Number withheld
+            number=unproven; voice=pending; label=unproven; call=9c1e02d40000000000000000000000ff
+            ");
+    }
+
+    #[test]
+    fn an_emergency_that_nobody_proved() {
+        insta::assert_snapshot!(shown(&signed(|f| {
+            f.identity = Default::default();
+            f.signalling.claims_emergency = true;
+        })), @r"
+            Number: not proven, the call is not signed
+            Voice: not heard yet
+            - Nothing proves the number: the call is not signed.
+            - The call claims to be an emergency; nothing proves it.
+            - This number calls for the first time.
+            > It may be an emergency: answer at once. Nothing proves the number.
+            phone: UNPROVEN Acme Dental
+            number=unproven; voice=pending; label=unproven; call=9c1e02d40000000000000000000000ff
+            ");
+    }
+
+    #[test]
+    fn a_known_caller_while_the_scorer_has_no_room() {
+        insta::assert_snapshot!(shown(&signed(|f| {
+            f.history.calls_before = 12;
+            f.history.answered_before = 11;
+            f.voice.state = VoiceState::Overloaded;
+        })), @r"
+            Number: proven by its carrier
+            Voice: could not be checked
+            - The caller's carrier proves that the number is the caller's own.
+            - This number has called before and was answered.
+            > You know this number. Ask for the name if anything unusual is wanted.
+            phone: NUMBER OK Acme Dental
+            number=genuine; voice=unsure; label=known; call=9c1e02d40000000000000000000000ff
+            ");
+    }
+
+    #[test]
+    fn a_call_delivered_as_it_came_gets_no_prefix() {
+        let policy = Policy::load("observe.toml", crate::policy::OBSERVE, &[]).unwrap();
+        let facts = signed(|f| f.identity.is_forged = true);
+        let banner = compose(&facts, &policy.decide(&facts), &policy);
+        assert_eq!(banner.prefix, "");
+        let headers = leg_b_headers(&banner, &facts, "No-TN-Validation", CALL, None);
+        assert_eq!(
+            (headers.display_name.as_str(), headers.call_info),
+            ("Acme Dental", None)
+        );
+    }
+
+    #[test]
+    fn a_suspect_call_from_a_genuine_number_is_not_praised() {
+        let facts = signed(|f| {
+            f.caller.name_imitates_label = true;
+            f.caller.is_malformed = true;
+        });
+        let policy = Policy::embedded();
+        let banner = compose(&facts, &policy.decide(&facts), &policy);
+        assert_eq!((banner.label, banner.prefix.as_str()), (Label::Suspect, ""));
+    }
+
+    #[test]
+    fn names_reach_the_phone_in_plain_ascii() {
+        let name = |name: &str| {
+            let facts = signed(|f| f.caller.name = Some(Redacted::new(name.into())));
+            let policy = Policy::embedded();
+            let banner = compose(&facts, &policy.decide(&facts), &policy);
+            leg_b_headers(&banner, &facts, "x", CALL, None).display_name
+        };
+        assert_eq!(name("José Núñez"), "NUMBER OK Jose Nunez");
+        assert_eq!(name("\"Bob\" <sip:x@y>\r\nVia: z"), "NUMBER OK Bob sip:x@yVia: z");
+        assert_eq!(name("山田"), "NUMBER OK +14045550123");
+        assert_eq!(name("[V]"), "NUMBER OK +14045550123");
+        assert_eq!(name(&"x".repeat(99)).len(), DISPLAY_NAME_CHARS_MAX);
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_from_outside_breaks_out_of_a_header(
+            facts in sample::facts(), name in any::<String>(), verstat in any::<String>(), url in any::<String>(),
+        ) {
+            let mut facts = facts;
+            facts.caller.name = Some(Redacted::new(name));
+            let policy = Policy::embedded();
+            let banner = compose(&facts, &policy.decide(&facts), &policy);
+            let headers = leg_b_headers(&banner, &facts, &verstat, CALL, Some(&format!("https://x/{url}")));
+            for value in [&headers.display_name, &headers.verstat, &headers.ringward_trust] {
+                prop_assert!(value.chars().all(|c| c == ' ' || c.is_ascii_graphic() && !"\"\\<>".contains(c)), "{}", value);
+            }
+            if let Some(info) = headers.call_info {
+                prop_assert!(info.bytes().all(|b| b.is_ascii_graphic()) && info.matches(['<', '>']).count() == 2);
+            }
+            prop_assert!(headers.display_name.len() <= DISPLAY_NAME_CHARS_MAX);
+            prop_assert!(!headers.display_name.is_empty());
+            prop_assert!(banner.prefix.len() <= 12 && banner.reasons.len() <= REASONS_MAX);
+        }
+
+        #[test]
+        fn a_banner_never_promises_anything(facts in sample::facts()) {
+            let policy = Policy::embedded();
+            let banner = compose(&facts, &policy.decide(&facts), &policy);
+            let mut words = format!("{} {} {} {}", banner.number_text, banner.voice_text, banner.say, banner.prefix);
+            banner.reasons.iter().for_each(|reason| words += reason);
+            let words = words.to_ascii_lowercase();
+            prop_assert!(!words.contains("safe") && !words.contains("human"), "{}", words);
+            prop_assert_eq!(banner.prefix == "NUMBER OK", banner.number == NumberLight::Genuine
+                && !matches!(banner.label, Label::Suspect | Label::Synthetic));
+        }
+    }
 }

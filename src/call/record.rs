@@ -11,6 +11,8 @@ use crate::redact::Redacted;
 use crate::screening::{Facts, Stage};
 use crate::voice::{Opinion, Window};
 
+use super::limits::{ATTEMPTS_KEPT, BANNERS_KEPT, DECISIONS_KEPT, WINDOWS_KEPT};
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
@@ -119,4 +121,100 @@ pub struct PersonReport {
     pub verdict: String,
     pub note: Option<String>,
     pub at_ms: u64,
+}
+
+impl CallRecord {
+    /// A call that just arrived.
+    pub(crate) fn arriving(
+        id: CallId,
+        facts: &Facts,
+        queue: Option<&str>,
+        model: Option<&str>,
+    ) -> CallRecord {
+        CallRecord {
+            id,
+            revision: 0,
+            state: State::Screening,
+            started_ms: facts.arrived_ms,
+            trunk: facts.trunk.clone(),
+            caller: facts.caller.number.clone(),
+            caller_name: facts.caller.name.clone(),
+            called: facts.called.number.clone(),
+            queue: queue.map(str::to_string),
+            identity: Report::none(),
+            facts: facts.clone(),
+            decisions: Vec::new(),
+            banner: None,
+            banners: Vec::new(),
+            opinion: None,
+            windows: Vec::new(),
+            model: model.map(str::to_string),
+            attempts: Vec::new(),
+            answered_by: None,
+            timings: Timings::default(),
+            outcome: None,
+            media: None,
+            report: None,
+        }
+    }
+
+    /// Keeps a decision that says something new; `at_ms` counts from INVITE arrival.
+    pub(crate) fn add_decision(&mut self, at_ms: u64, stage: Stage, decision: Decision) {
+        if self
+            .decisions
+            .last()
+            .is_some_and(|last| last.stage == stage && last.decision == decision)
+        {
+            return;
+        }
+        if self.decisions.len() >= DECISIONS_KEPT {
+            self.decisions.remove(1);
+        }
+        self.decisions.push(Decided {
+            at_ms,
+            stage,
+            decision,
+        });
+    }
+
+    /// Keeps a banner that differs from the one shown. True when it does.
+    pub(crate) fn add_banner(&mut self, at_ms: u64, banner: Banner) -> bool {
+        if self.banner.as_ref() == Some(&banner) {
+            return false;
+        }
+        if self.banners.len() >= BANNERS_KEPT {
+            self.banners.remove(1);
+        }
+        self.banner = Some(banner.clone());
+        self.banners.push(BannerChange { at_ms, banner });
+        true
+    }
+
+    pub(crate) fn add_opinion(&mut self, opinion: Opinion) {
+        if let Some(window) = opinion.window
+            && self.windows.len() < WINDOWS_KEPT
+        {
+            self.windows.push(window);
+        }
+        self.opinion = Some(opinion);
+    }
+
+    pub(crate) fn add_attempt(&mut self, target: &str, at_ms: u64) {
+        if self.attempts.len() < ATTEMPTS_KEPT {
+            self.attempts.push(Attempt {
+                target: target.to_string(),
+                at_ms,
+                status: 0,
+            });
+        }
+    }
+
+    /// How the attempt with this number ended; the first word stays.
+    pub(crate) fn end_attempt(&mut self, number: usize, status: u16) {
+        if let Some(attempt) = self.attempts.get_mut(number)
+            && attempt.status == 0
+        {
+            attempt.status = status;
+        }
+    }
 }

@@ -1,3 +1,58 @@
-//! The command line.
+//! The command line: one file per command. Knows the rooms' doors, holds no logic of theirs.
 
+pub mod check;
+pub mod policy;
+pub mod score;
+pub mod serve;
 pub mod verify;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::telemetry::LogFormat;
+
+/// Screens inbound calls: who signed them, what the voice sounds like, and what your policy says about it.
+#[derive(Parser, Debug)]
+#[command(name = "ringward", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(after_help = "Start here:\n  ringward demo                         watch real calls on loopback\n  ringward serve --config ringward.toml run the gateway")]
+pub struct Cli {
+    /// Log lines as JSON objects
+    #[arg(long, global = true)]
+    log_json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Run the gateway
+    Serve(serve::Args),
+    /// Everything on loopback: gateway, test signer, simulated callers with real audio, phones that answer
+    Demo(crate::demo::Args),
+    /// Validate configuration, policies, models and trust anchors; exit 1 with all faults
+    Check(check::Args),
+    /// Verify the Identity headers of a SIP message
+    Verify(verify::Args),
+    /// Score audio files as if they were the caller's
+    Score(score::ScoreArgs),
+    /// Check and explain policies
+    Policy(policy::Args),
+}
+
+/// Parses the command line and runs the command.
+pub fn run() -> anyhow::Result<ExitCode> {
+    let cli = Cli::parse();
+    let format = if cli.log_json { LogFormat::Json } else { LogFormat::Text };
+    // Tools speak through their output; only the gateway tells what it is doing.
+    let default_filter = if matches!(cli.command, Command::Serve(_)) { "info" } else { "warn" };
+    let telemetry = crate::telemetry::init(format, default_filter)?;
+    match cli.command {
+        Command::Serve(args) => serve::run(args, telemetry),
+        Command::Demo(args) => crate::demo::run(args, telemetry),
+        Command::Check(args) => check::run(args),
+        Command::Verify(args) => verify::run(args),
+        Command::Score(args) => score::run(args),
+        Command::Policy(args) => policy::run(args),
+    }
+}

@@ -1,10 +1,21 @@
 //! `ringward.toml` into each room's own `Config`. All faults at once, with line and column.
-// DOOR
+//!
+//! Knows the keys and what fits together; what a setting does is known by its room. Names are resolved and files looked
+//! for here, once, so that nothing of that can fail while calls are up.
 
-use std::net::SocketAddr;
+pub mod limits;
+mod read;
+mod secret;
+mod target;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::time::Duration;
 
-use crate::policy::Fault;
+use crate::call::TrunkConfig;
+use crate::document::{DOCUMENT_OCTETS_MAX, Document, Section};
+use crate::policy::{Fault, Policy};
+use crate::queue::{self, Overflow, Strategy};
 use crate::sip::Transport;
 
 /// Everything the gateway needs, checked.
@@ -33,17 +44,508 @@ pub struct SipConfig {
     pub budget: std::time::Duration,
 }
 
+/// How long a queue's phones ring when it does not say.
+const RING: Duration = Duration::from_secs(20);
+
+const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
 impl Config {
     /// What `serve` runs without a file: loopback only, embedded store, default policy, no trunk but 127.0.0.0/8.
+    ///
+    /// A section that a file leaves out is as it is here.
     pub fn loopback() -> Config {
-        todo!()
+        let sip = SocketAddr::new(LOOPBACK, 5060);
+        Config {
+            sip: SipConfig {
+                listen: vec![(Transport::Udp, sip), (Transport::Tcp, sip)],
+                advertise: None,
+                shards: 0,
+                budget: Duration::from_millis(800),
+            },
+            trunks: vec![TrunkConfig {
+                name: "loopback".into(),
+                from: vec!["127.0.0.0/8".into()],
+                is_emergency_trusted: false,
+            }],
+            queues: vec![queue::Config {
+                name: "front-desk".into(),
+                numbers: vec!["*".into()],
+                strategy: Strategy::RingAll,
+                targets: vec!["sip:desk@127.0.0.1:5070".into()],
+                ring: RING,
+                overflow: Overflow::Reject,
+            }],
+            identity: crate::identity::Config {
+                anchors: Vec::new(),
+                country: "US".into(),
+                x5u_allow: Vec::new(),
+                x5u_tls_anchors: Vec::new(),
+                freshness: Duration::from_secs(60),
+                fetch_timeout: Duration::from_secs(2),
+                shelf_entries: 1_000,
+            },
+            media: crate::media::Config {
+                address: LOOPBACK,
+                advertise: None,
+                ports: 20_000..=29_999,
+                silence: Duration::from_secs(60),
+            },
+            voice: crate::voice::Config {
+                model: "default".into(),
+                workers: 0,
+            },
+            policy: crate::policy::Config { file: None },
+            store: crate::store::Config {
+                url: "sqlite:ringward.db".into(),
+            },
+            api: crate::api::Config {
+                listen: SocketAddr::new(LOOPBACK, 8080),
+                public_url: None,
+            },
+        }
     }
+
+    /// Reads and checks a file. Files it names are looked for in its own folder, unless their path is absolute; the
+    /// store's path is taken as it is.
     pub fn load(path: &Path) -> Result<Config, Vec<Fault>> {
-        let _ = path;
-        todo!()
+        let (config, faults) = Config::inspect(path);
+        if faults.is_empty() {
+            Ok(config)
+        } else {
+            Err(faults)
+        }
     }
+
+    /// Checks the text of `file`, and the policy it names. Every fault of both, in the order of the files.
     pub fn parse(file: &str, text: &str) -> Result<Config, Vec<Fault>> {
-        let _ = (file, text);
-        todo!()
+        let (config, faults) = Config::inspect_text(file, text);
+        if faults.is_empty() {
+            Ok(config)
+        } else {
+            Err(faults)
+        }
+    }
+
+    /// Like [`Config::load`], with whatever could be understood beside the faults: for going on to check what it names.
+    pub fn inspect(path: &Path) -> (Config, Vec<Fault>) {
+        let file = path.display().to_string();
+        match read_bounded(path) {
+            Ok(text) => Config::inspect_text(&file, &text),
+            Err(message) => (Config::loopback(), vec![unreadable(file, &message)]),
+        }
+    }
+
+    fn inspect_text(file: &str, text: &str) -> (Config, Vec<Fault>) {
+        let folder = Path::new(file).parent().unwrap_or(Path::new(""));
+        let document = Document::new(file, text);
+        let table = document.table();
+        let config = read::read(&Section::root(&document, &table), folder);
+        drop(table);
+        let mut faults = document.into_faults();
+        if let Err(more) = config.load_policy() {
+            faults.extend(more);
+        }
+        (config, faults)
+    }
+
+    /// The names of the queues, for `divert` in a policy.
+    pub fn queue_names(&self) -> Vec<String> {
+        self.queues.iter().map(|queue| queue.name.clone()).collect()
+    }
+
+    /// The policy this configuration names, checked against its queues; the embedded one when it names none.
+    pub fn load_policy(&self) -> Result<Policy, Vec<Fault>> {
+        let Some(path) = &self.policy.file else {
+            return Ok(Policy::embedded());
+        };
+        let file = path.display().to_string();
+        match read_bounded(path) {
+            Ok(text) => Policy::load(&file, &text, &self.queue_names()),
+            Err(message) => {
+                let message = format!("cannot be read: {message}");
+                Err(vec![Fault {
+                    file,
+                    line: 1,
+                    column: 1,
+                    message,
+                    suggestion: None,
+                }])
+            }
+        }
+    }
+}
+
+fn unreadable(file: String, problem: &str) -> Fault {
+    Fault {
+        file,
+        line: 1,
+        column: 1,
+        message: format!("cannot be read: {problem}"),
+        suggestion: None,
+    }
+}
+
+/// The text of a file that is not larger than a document may be.
+fn read_bounded(path: &Path) -> Result<String, String> {
+    let length = std::fs::metadata(path)
+        .map_err(|error| error.kind().to_string())?
+        .len();
+    if length > DOCUMENT_OCTETS_MAX as u64 {
+        return Err(format!("it is larger than {DOCUMENT_OCTETS_MAX} octets"));
+    }
+    let octets = std::fs::read(path).map_err(|error| error.kind().to_string())?;
+    String::from_utf8(octets)
+        .map_err(|error| format!("octet {} is not UTF-8", error.utf8_error().valid_up_to()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faults(text: &str) -> Vec<String> {
+        match Config::parse("ringward.toml", text) {
+            Ok(_) => Vec::new(),
+            Err(faults) => faults.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    fn check(text: &str, expected: &str) {
+        let found = faults(text);
+        assert!(
+            found.iter().any(|fault| fault.contains(expected)),
+            "{text}\nexpected {expected}\nfound {found:#?}"
+        );
+        assert_eq!(found.len(), 1, "{text}\n{found:#?}");
+    }
+
+    #[test]
+    fn an_empty_file_is_the_loopback_gateway() {
+        let config = Config::parse("ringward.toml", "").unwrap();
+        assert_eq!(format!("{config:?}"), format!("{:?}", Config::loopback()));
+        assert_eq!(config.media.ports, 20_000..=29_999);
+    }
+
+    #[test]
+    fn every_key_reaches_its_room() {
+        let text = r#"
+[sip]
+listen = ["udp:0.0.0.0:5060", "tcp:[::1]:5061"]
+advertise = "gw.example.com:5060"
+shards = 2
+budget = "500ms"
+[[trunk]]
+name = "carrier"
+from = ["203.0.113.0/24", "2001:db8::/32", "198.51.100.7"]
+emergency = "trusted"
+[[queue]]
+name = "front-desk"
+numbers = ["+12125550100", "+1212*"]
+strategy = "in-order"
+targets = ["sip:desk@10.0.0.5:5060", "sip:localhost;transport=tcp"]
+ring = "15s"
+overflow = "night"
+[[queue]]
+name = "night"
+numbers = ["*"]
+targets = ["sip:night@10.0.0.6"]
+[identity]
+country = "DE"
+freshness = "30s"
+fetch_timeout = "1s"
+x5u_allow = ["127.0.0.0/8"]
+shelf_entries = 50
+[media]
+address = "0.0.0.0"
+advertise = "198.51.100.1"
+ports = "30001-30100"
+silence = "2m"
+[voice]
+model = "off"
+workers = 3
+[store]
+url = "sqlite:${ENV:CARGO_PKG_NAME}.db"
+[api]
+listen = "127.0.0.1:0"
+public_url = "https://ringward.example.com/"
+"#;
+        let config = Config::parse("ringward.toml", text).unwrap_or_else(|faults| panic!("{faults:#?}"));
+        insta::assert_debug_snapshot!(config, @r#"
+        Config {
+            sip: SipConfig {
+                listen: [
+                    (
+                        Udp,
+                        0.0.0.0:5060,
+                    ),
+                    (
+                        Tcp,
+                        [::1]:5061,
+                    ),
+                ],
+                advertise: Some(
+                    "gw.example.com:5060",
+                ),
+                shards: 2,
+                budget: 500ms,
+            },
+            trunks: [
+                TrunkConfig {
+                    name: "carrier",
+                    from: [
+                        "203.0.113.0/24",
+                        "2001:db8::/32",
+                        "198.51.100.7/32",
+                    ],
+                    is_emergency_trusted: true,
+                },
+            ],
+            queues: [
+                Config {
+                    name: "front-desk",
+                    numbers: [
+                        "+12125550100",
+                        "+1212*",
+                    ],
+                    strategy: InOrder,
+                    targets: [
+                        "sip:desk@10.0.0.5:5060",
+                        "sip:127.0.0.1;transport=tcp",
+                    ],
+                    ring: 15s,
+                    overflow: Queue(
+                        "night",
+                    ),
+                },
+                Config {
+                    name: "night",
+                    numbers: [
+                        "*",
+                    ],
+                    strategy: RingAll,
+                    targets: [
+                        "sip:night@10.0.0.6",
+                    ],
+                    ring: 20s,
+                    overflow: Reject,
+                },
+            ],
+            identity: Config {
+                anchors: [],
+                country: "DE",
+                x5u_allow: [
+                    "127.0.0.0/8",
+                ],
+                x5u_tls_anchors: [],
+                freshness: 30s,
+                fetch_timeout: 1s,
+                shelf_entries: 50,
+            },
+            media: Config {
+                address: 0.0.0.0,
+                advertise: Some(
+                    198.51.100.1,
+                ),
+                ports: 30002..=30099,
+                silence: 120s,
+            },
+            voice: Config {
+                model: "off",
+                workers: 3,
+            },
+            policy: Config {
+                file: None,
+            },
+            store: Config {
+                url: "sqlite:ringward.db",
+            },
+            api: Config {
+                listen: 127.0.0.1:0,
+                public_url: Some(
+                    "https://ringward.example.com",
+                ),
+            },
+        }
+        "#);
+    }
+
+    #[test]
+    fn unknown_keys_say_what_was_meant() {
+        check(
+            "[sipp]",
+            "1:2: unknown key \"sipp\" in the file (did you mean sip?)",
+        );
+        check(
+            "[media]\nport = '1-2'",
+            "2:1: unknown key \"port\" in [media] (did you mean ports?)",
+        );
+        check("[identity]\nfreshnes = '60s'", "(did you mean freshness?)");
+    }
+
+    #[test]
+    fn values_out_of_place_say_what_was_expected() {
+        check(
+            "[sip]\nlisten = ['udp:localhost:5060']",
+            "is no address with a port",
+        );
+        check("[sip]\nlisten = ['upd:127.0.0.1:5060']", "(did you mean udp?)");
+        check(
+            "[sip]\nlisten = ['tls:127.0.0.1:5061']",
+            "TLS listeners are not in this build",
+        );
+        check("[sip.tls]\ncertificate = 'x'", "remove [sip.tls]");
+        check("[sip]\nlisten = []", "listen needs one to 16 addresses");
+        check("[sip]\nlisten = ['udp:0.0.0.0:5060']", "needs \"advertise\"");
+        check("[sip]\nadvertise = 'a b'", "expected HOST or HOST:PORT");
+        check("[sip]\nbudget = 800", "budget must be a duration");
+        check("[sip]\nbudget = '1d'", "expected a duration such as");
+        check("[sip]\nshards = 1000", "shards must be from 0 to 64");
+        check("[media]\naddress = '0.0.0.0'", "needs \"advertise\"");
+        check("[media]\nports = '20000'", "expected FIRST-LAST");
+        check("[media]\nports = '20000-20002'", "at least 4 ports");
+        check("[media]\nports = '80-90'", "from 1024 on");
+        check("[media]\nports = '65535-65535'", "expected FIRST-LAST");
+        check(
+            "[sip]\nlisten = ['udp:127.0.0.1:20002']",
+            "inside the media ports",
+        );
+        check("[identity]\ncountry = 'usa'", "two capital letters");
+        check("[identity]\nx5u_allow = ['10.0.0.1/8']", "10.0.0.0/8");
+        check("[voice]\nmodel = 'defualt'", "(did you mean default?)");
+        check("[voice]\nmodel = './nowhere'", "no model in");
+        check("[store]\nurl = 'redis://127.0.0.1/0'", "not in this build");
+        check("[store]\nurl = 'postgres://x'", "sqlite:PATH");
+        check(
+            "[store]\nurl = 'sqlite:${ENV:RINGWARD_NO_SUCH_NAME}'",
+            "the environment has no",
+        );
+        check("[store]\nurl = 'sqlite:${HOME}'", "expected ${ENV:NAME}");
+        check("[api]\nlisten = 'localhost:8080'", "expected ADDRESS:PORT");
+        check(
+            "[api]\npublic_url = 'ringward.example.com'",
+            "expected https://HOST",
+        );
+        check(
+            "[identity]\nanchors = ['no-such.pem']",
+            "\"no-such.pem\" cannot be read: entity not found",
+        );
+        check("[policy]\nfile = 'no-such.toml'", "cannot be read");
+        check("sip = 3", "sip must be a table, [sip]");
+    }
+
+    #[test]
+    fn trunks_and_queues_fit_together() {
+        let trunk = |more: &str| format!("[[trunk]]\nname = 'a'\nfrom = ['10.0.0.0/8']\n{more}");
+        check(
+            &trunk("[[trunk]]\nname = 'a'\nfrom = ['192.0.2.1']"),
+            "a second [[trunk]] is called \"a\"",
+        );
+        check(
+            &trunk("[[trunk]]\nname = 'b'\nfrom = ['10.0.0.0/8']"),
+            "already belongs to trunk \"a\"",
+        );
+        check(
+            &trunk("emergency = 'yes'"),
+            "emergency is \"yes\"; expected \"trusted\" or \"untrusted\"",
+        );
+        check(
+            "[[trunk]]\nname = 'a'\nfrom = ['0.0.0.0/0']\nemergency = 'trusted'",
+            "everybody cannot be",
+        );
+        check("[[trunk]]\nname = 'a'", "from needs one to 256 address ranges");
+        check("[[trunk]]\nname = 'a b'\nfrom = ['192.0.2.1']", "name is \"a b\"");
+
+        let queue = |more: &str| {
+            format!("[[queue]]\nname = 'a'\nnumbers = ['1*']\ntargets = ['sip:x@127.0.0.1']\n{more}")
+        };
+        check(&queue("overflow = 'a'"), "cannot overflow into itself");
+        check(
+            &queue("overflow = 'rejct'"),
+            "no queue is called \"rejct\" (did you mean reject?)",
+        );
+        check(&queue("strategy = 'ring_all'"), "(did you mean ring-all?)");
+        check(&queue("ring = '0s'"), "ring must be from 1s to 600s");
+        check(
+            &queue("[[queue]]\nname = 'b'\nnumbers = ['1*']\ntargets = ['sip:x@127.0.0.1']"),
+            "already belongs to queue \"a\"",
+        );
+        check(
+            &queue("[[queue]]\nname = 'b'\nnumbers = ['1 2']\ntargets = ['sip:x@127.0.0.1']"),
+            "is no dialled number",
+        );
+        check(
+            &queue("[[queue]]\nname = 'b'\nnumbers = ['2']"),
+            "targets needs one to 32 phones",
+        );
+        check(
+            &queue("[[queue]]\nname = 'b'\nnumbers = ['2']\ntargets = ['sips:x@127.0.0.1']"),
+            "not in this build",
+        );
+    }
+
+    #[test]
+    fn all_faults_come_at_once_with_those_of_the_policy() {
+        let folder = std::env::temp_dir().join(format!("ringward-config-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let policy = "[policy]\nname = 'p'\n[[rule]]\nid = 'r'\nwhen = 'scor > 1.0'\nthen = { divert = 'securty' }\nreason = 'x'\n";
+        std::fs::write(folder.join("p.toml"), policy).unwrap();
+        let text =
+            "[sip]\nshards = 'x'\n[[queue]]\nname = 'security'\ntargets = ['x']\n[policy]\nfile = 'p.toml'\n";
+        let path = folder.join("ringward.toml");
+        std::fs::write(&path, text).unwrap();
+
+        let found: Vec<String> = Config::load(&path)
+            .unwrap_err()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        std::fs::remove_dir_all(&folder).unwrap();
+        assert_eq!(found.len(), 4, "{found:#?}");
+        assert!(
+            found[0].contains("ringward.toml:2:10: shards must be a whole number"),
+            "{found:#?}"
+        );
+        assert!(
+            found[1].contains("ringward.toml:5:12: \"x\": a target is a SIP URI"),
+            "{found:#?}"
+        );
+        assert!(
+            found[2].contains("p.toml:5:9: no fact is called \"scor\" (did you mean score?)"),
+            "{found:#?}"
+        );
+        assert!(
+            found[3].contains("p.toml:6:19: no queue is called \"securty\" (did you mean security?)"),
+            "{found:#?}"
+        );
+    }
+
+    #[test]
+    fn what_is_no_configuration_gives_a_bounded_fault() {
+        check("[", "1:2");
+        assert!(!faults("\0\u{1}garbage = = =").is_empty());
+        let missing = Config::load(Path::new("no-such-ringward.toml")).unwrap_err();
+        assert_eq!(
+            missing[0].to_string(),
+            "no-such-ringward.toml:1:1: cannot be read: entity not found"
+        );
+        let folder = Config::load(&std::env::temp_dir()).unwrap_err();
+        assert_eq!(folder.len(), 1);
+        let large = "#".repeat(DOCUMENT_OCTETS_MAX + 1);
+        check(&large, "larger than 1048576 octets");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_damaged_file_is_refused_or_read_without_panic(at in 0..400usize, with in "[ -~\n]{0,12}", cut in 0..20usize) {
+            let text = "[sip]\nlisten = ['udp:127.0.0.1:5060']\nbudget = '1s'\n[[trunk]]\nname = 'a'\nfrom = ['10.0.0.0/8']\n\
+                [[queue]]\nname = 'q'\nnumbers = ['+1*']\ntargets = ['sip:d@10.0.0.1:5060;transport=tcp']\nring = '9s'\n\
+                [media]\nports = '2000-3000'\naddress = '127.0.0.1'\n[api]\npublic_url = 'https://x/y'\n[store]\nurl = 'sqlite:x'\n";
+            let at = at.min(text.len());
+            let end = (at + cut).min(text.len());
+            // A damaged host name would ask the resolver: only the address part stays as it is.
+            let damaged = format!("{}{with}{}", &text[..at], &text[end..]);
+            if damaged.contains("sip:d@10.0.0.1:5060") {
+                let _ = Config::parse("ringward.toml", &damaged);
+            }
+        }
     }
 }

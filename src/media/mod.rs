@@ -1,11 +1,30 @@
 //! RTP between the two legs, and the copy for scoring (RFC 3550, G.711). Sans-IO. Imports `sdp`.
-// DOOR
+//!
+//! A [`Session`] is one call's media: it is shown every packet and says where it goes, who may speak for a side
+//! ([`latch`]), how fast, and what was lost. The caller's audio is copied into hops for the scorer ([`tap`]).
+//!
+//! The room knows no socket, no SIP and no model: the runtime moves the octets, the call says when to listen, and
+//! what a hop means is somebody else's question.
+
+pub mod g711;
+pub mod latch;
+pub mod limits;
+mod ports;
+mod rate;
+pub mod rtcp;
+pub mod rtp;
+mod session;
+mod statistics;
+pub mod tap;
 
 use std::net::{IpAddr, SocketAddr};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::sdp::Codec;
-use crate::time::Now;
+pub use ports::PortPool;
+pub use rtcp::ReceptionReport;
+pub use session::{Session, fuzz_media};
+pub use statistics::{SideStatistics, Statistics};
+pub use tap::TapStatistics;
 
 /// `[media]`
 #[derive(Clone, Debug)]
@@ -26,119 +45,66 @@ pub enum Side {
     B,
 }
 
-/// Even port numbers (RTP; RTCP is one above), handed out round-robin, a port rests 2 s before it is used again.
-pub struct PortPool {}
-impl PortPool {
-    pub fn new(ports: std::ops::RangeInclusive<u16>) -> PortPool {
-        let _ = ports;
-        todo!()
-    }
-    /// None = exhausted (-> 503).
-    pub fn take(&mut self, now: Now) -> Option<u16> {
-        let _ = now;
-        todo!()
-    }
-    pub fn give_back(&mut self, port: u16, now: Now) {
-        let _ = (port, now);
-        todo!()
-    }
-    pub fn free(&self) -> usize {
-        todo!()
+impl Side {
+    /// The party at the other end.
+    pub fn other(self) -> Side {
+        match self {
+            Side::A => Side::B,
+            Side::B => Side::A,
+        }
     }
 }
 
 /// What the runtime does with a packet. The packet stays in the caller's buffer, rewritten in place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Send `len` octets from the *other* side's socket (RTP or RTCP, as received) to this address.
+    /// Send the first `len` octets from the *other* side's socket (RTP or RTCP, as received) to this address.
     Forward { to: SocketAddr, len: usize },
     /// Dropped and counted.
     Drop(DropReason),
 }
 
+/// Why a packet did not go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DropReason {
+    /// Not RTP (or RTCP) by its own header.
     Malformed,
+    /// From a source that does not speak for the side.
     Stranger,
+    /// This side is not described yet, or the other one is not and there is nowhere to send it. In the second case the
+    /// packet is accepted: it counts, and the tap hears it.
     NotYetKnown,
+    /// The other party wants nothing sent to it. The packet is accepted, as above.
     OnHold,
+    /// Past the packet rate of a side.
     TooFast,
+    /// A payload type that neither party announced.
     UnknownPayload,
 }
 
-/// One call's media: two sides, one tap. No lock, no allocation per packet.
-pub struct Session {}
+impl DropReason {
+    /// Every reason, in the order of the enum.
+    pub const ALL: [DropReason; 6] = [
+        DropReason::Malformed,
+        DropReason::Stranger,
+        DropReason::NotYetKnown,
+        DropReason::OnHold,
+        DropReason::TooFast,
+        DropReason::UnknownPayload,
+    ];
 
-/// One hop of the caller's audio, ready for scoring: exactly voice::HOP_SAMPLES samples at 8 kHz.
+    /// The word for metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            DropReason::Malformed => "malformed",
+            DropReason::Stranger => "stranger",
+            DropReason::NotYetKnown => "not_yet_known",
+            DropReason::OnHold => "on_hold",
+            DropReason::TooFast => "too_fast",
+            DropReason::UnknownPayload => "unknown_payload",
+        }
+    }
+}
+
+/// One hop of the caller's audio, ready for scoring: exactly [`tap::HOP_SAMPLES`] samples at 8 kHz.
 pub type Hop = Box<[i16]>;
-
-impl Session {
-    pub fn new(config: &Config, now: Now) -> Session {
-        let _ = (config, now);
-        todo!()
-    }
-    /// The party on `side` said (by SDP) where it listens and which codecs/payload types it uses. May be called again (re-INVITE).
-    pub fn described(
-        &mut self,
-        side: Side,
-        audio: SocketAddr,
-        codecs: &[(u8, Codec)],
-        telephone_event: Option<u8>,
-        now: Now,
-    ) {
-        let _ = (side, audio, codecs, telephone_event, now);
-        todo!()
-    }
-    /// Starts (on answer) or stops the tap of side A. `spare` buffers come back through `recycle`.
-    pub fn tap(&mut self, on: bool) {
-        let _ = on;
-        todo!()
-    }
-    pub fn rtp(&mut self, from: Side, source: SocketAddr, packet: &mut [u8], now: Now) -> Verdict {
-        let _ = (from, source, packet, now);
-        todo!()
-    }
-    pub fn rtcp(&mut self, from: Side, source: SocketAddr, packet: &mut [u8], now: Now) -> Verdict {
-        let _ = (from, source, packet, now);
-        todo!()
-    }
-    /// A full hop of the caller's audio, at most one per call of `rtp`.
-    pub fn poll_hop(&mut self) -> Option<Hop> {
-        todo!()
-    }
-    /// Gives a scored hop's buffer back for reuse.
-    pub fn recycle(&mut self, hop: Hop) {
-        let _ = hop;
-        todo!()
-    }
-    /// When silence will have lasted too long; past it `is_silent` is true.
-    pub fn deadline(&self) -> Instant {
-        todo!()
-    }
-    pub fn is_silent(&self, now: Now) -> bool {
-        let _ = now;
-        todo!()
-    }
-    pub fn statistics(&self) -> Statistics {
-        todo!()
-    }
-}
-
-/// Per call, kept in the record.
-#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct Statistics {
-    pub from_caller: SideStatistics,
-    pub from_called: SideStatistics,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct SideStatistics {
-    pub packets: u64,
-    pub octets: u64,
-    /// Missing by sequence number.
-    pub lost: u64,
-    /// RFC 3550 §6.4.1, in milliseconds.
-    pub jitter_ms: f32,
-    /// Refused: strangers, malformed, too fast.
-    pub dropped: u64,
-}

@@ -1,9 +1,26 @@
 //! What we do about it: facts + policy → decision. A pure function; looks nothing up.
-// DOOR
+//!
+//! Knows no call, no queue but its name, no clock and no store: what a decision needs is in
+//! [`Facts`], so that any decision can be replayed and any policy tried on old calls.
+
+mod check;
+mod condition;
+mod decide;
+mod explain;
+pub mod limits;
+mod load;
+mod reference;
+mod schema;
+mod wording;
 
 use serde::{Deserialize, Serialize};
 
-use crate::screening::{Facts, Verdict};
+pub use crate::document::Fault;
+pub use explain::{Explanation, RuleLine, RuleResult};
+pub use reference::reference;
+pub use wording::{Prefixes, Say, Wording};
+
+use crate::screening::{Facts, Stage, Verdict, Weights};
 
 /// `[policy]`
 #[derive(Clone, Debug)]
@@ -30,10 +47,15 @@ pub enum Action {
     },
 }
 
+/// A rule whose condition was true, or that failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fired {
     pub rule: String,
+    /// The rule's own reason; for a failed rule what went wrong.
     pub reason: String,
+    /// `mode = "shadow"`: written down, never acted on.
+    #[serde(default)]
+    pub is_shadow: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,44 +70,84 @@ pub struct Decision {
     pub policy: String,
 }
 
-/// A fault in a policy (or configuration) file: where, what, and what was probably meant.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize)]
-#[error("{file}:{line}:{column}: {message}{}", .suggestion.as_ref().map(|s| format!(" (did you mean {s}?)")).unwrap_or_default())]
-pub struct Fault {
-    pub file: String,
-    pub line: usize,
-    pub column: usize,
-    pub message: String,
-    pub suggestion: Option<String>,
+/// Whether a rule acts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    Enforce,
+    /// Asked and written down, never acted on: how a rule is tried on live calls.
+    Shadow,
+    /// Checked at load, never asked.
+    Off,
+}
+
+#[derive(Clone, Debug)]
+struct Rule {
+    id: String,
+    /// The condition as written.
+    source: String,
+    condition: condition::Node,
+    then: Action,
+    reason: String,
+    mode: Mode,
+    stages: Vec<Stage>,
 }
 
 /// A loaded, checked policy. Immutable; `Send + Sync`.
-pub struct Policy {}
+#[derive(Debug)]
+pub struct Policy {
+    name: String,
+    revision: String,
+    weights: Weights,
+    /// Sum in tenths from which a call is suspect.
+    suspect_at: i32,
+    rules: Vec<Rule>,
+    wording: Wording,
+}
 
 impl Policy {
-    /// Parses and checks; all faults at once. `queues` are the configured queue names (for `divert`).
+    /// Parses and checks; all faults at once. `name` is the file's name, for the faults; `queues` are the configured
+    /// queue names (for `divert`).
     pub fn load(name: &str, text: &str, queues: &[String]) -> Result<Policy, Vec<Fault>> {
-        let _ = (name, text, queues);
-        todo!()
+        load::load(name, text, Some(queues))
     }
+
+    /// Like [`Policy::load`] where no configuration is at hand: every queue name is taken.
+    pub fn load_without_queues(name: &str, text: &str) -> Result<Policy, Vec<Fault>> {
+        load::load(name, text, None)
+    }
+
     /// `policies/default.toml` as embedded in the binary.
     pub fn embedded() -> Policy {
-        todo!()
+        Policy::load("policies/default.toml", DEFAULT, &[]).expect("a test loads the embedded policy")
     }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Name and the first 8 hexadecimal digits of the file's SHA-256: `default@9c1e02d4`.
     pub fn revision(&self) -> &str {
-        todo!()
+        &self.revision
     }
+
     /// Wording for banners (used by `banner`).
     pub fn wording(&self) -> &Wording {
-        todo!()
+        &self.wording
     }
-    /// Always completes.
+
+    pub fn rule_count(&self) -> usize {
+        self.rules.len()
+    }
+
+    /// Always completes; the same facts always give the same decision.
     pub fn decide(&self, facts: &Facts) -> Decision {
-        let _ = facts;
-        todo!()
+        self.run(facts, |_, _, _| ())
     }
 }
 
-/// `[banner]` of a policy: display-name prefixes (ASCII, at most 12 characters) and suggested lines.
-#[derive(Clone, Debug)]
-pub struct Wording {}
+/// Labels everything, refuses nothing.
+const DEFAULT: &str = include_str!("../../policies/default.toml");
+
+/// For the first week: writes everything down, changes nothing on any phone.
+pub const OBSERVE: &str = include_str!("../../policies/observe.toml");

@@ -1,4 +1,18 @@
-//! The one impure room.
+//! The one impure room: clocks, randomness, sockets, threads. Carries out what the engines ask for.
+//!
+//! One shard thread owns its calls and their media; nothing in it waits. Whatever may wait (TCP, HTTPS,
+//! the store, scoring) lives on other threads and answers through the shard's bounded inbox.
 
 pub mod clock;
+pub mod count;
+pub mod entropy;
 pub mod fetch;
+pub mod inbox;
+pub mod limits;
+pub mod lookup;
+pub mod media_io;
+pub mod recorder;
+pub mod scoring;
+pub mod shard;
+pub mod tcp;
+pub mod udp;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::verdict::names;
 use crate::identity::{Attestation, Standing};
 use crate::redact::Redacted;
 
@@ -127,4 +128,24 @@ pub struct SignallingFacts {
     pub is_emergency_trunk: bool,
     /// From and P-Asserted-Identity name different numbers.
     pub from_differs_from_asserted: bool,
+}
+
+names!(Stage { Arrive "arrive" Heard "heard" Live "live" });
+names!(VoiceState {
+    Off "off" Pending "pending" BonaFide "bona_fide" Spoof "spoof" Unsure "unsure" Overloaded "overloaded"
+});
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_what_serde_prints() {
+        for stage in Stage::ALL {
+            assert_eq!(serde_json::to_value(stage).unwrap(), stage.name());
+        }
+        for state in VoiceState::ALL {
+            assert_eq!(serde_json::to_value(state).unwrap(), state.name());
+        }
+    }
 }

@@ -1,15 +1,23 @@
 //! What is known: facts, the tags they give, and the verdict they add up to. Pure.
 //!
-//! Imports identity's report and voice's opinion.
-// DOOR
+//! Imports identity's report and voice's opinion. Knows no weight but those handed in, no action, no queue and no
+//! banner; looks nothing up.
 
+mod checks;
+mod conclude;
 mod facts;
+#[cfg(test)]
+pub(crate) mod sample;
 mod tag;
 mod verdict;
 
+// What facts are made of: whoever reads facts finds their types here.
+pub use crate::identity::{Attestation, Standing};
+pub use checks::{VELOCITY_HOUR, VELOCITY_MINUTE};
+pub use conclude::conclude;
 pub use facts::{
     CalledFacts, CallerFacts, Facts, HistoryFacts, IdentityFacts, SignallingFacts, Stage, VoiceFacts,
     VoiceState,
 };
-pub use tag::Tag;
+pub use tag::{NotATag, Tag};
 pub use verdict::{Finding, Label, NumberLight, Verdict, VoiceLight, Weights};

@@ -46,6 +46,13 @@ pub struct Finding {
     pub tenths: i32,
 }
 
+impl Verdict {
+    /// Whether the tag was found.
+    pub fn has(&self, tag: Tag) -> bool {
+        self.findings.iter().any(|finding| finding.tag == tag)
+    }
+}
+
 /// Weights in tenths, from the policy file. A tag without one weighs 0.
 pub type Weights = BTreeMap<Tag, i32>;
 
@@ -58,4 +65,66 @@ pub struct Verdict {
     pub number: NumberLight,
     pub voice: VoiceLight,
     pub label: Label,
+}
+
+/// Names as written in policies, headers, records and the API.
+macro_rules! names {
+    ($type:ident { $($variant:ident $name:literal)* }) => {
+        impl $type {
+            pub const ALL: &'static [$type] = &[$($type::$variant),*];
+
+            /// As written in policies, headers, records and the API.
+            pub fn name(self) -> &'static str {
+                match self { $($type::$variant => $name,)* }
+            }
+        }
+
+        impl std::fmt::Display for $type {
+            fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                out.pad(self.name())
+            }
+        }
+    };
+}
+pub(super) use names;
+
+names!(NumberLight { Genuine "genuine" Unproven "unproven" Forged "forged" });
+names!(VoiceLight { Person "person" Unsure "unsure" Synthetic "synthetic" Pending "pending" });
+names!(Label {
+    Genuine "genuine" Known "known" Unproven "unproven" Suspect "suspect"
+    Forged "forged" Synthetic "synthetic" Campaign "campaign" Emergency "emergency"
+});
+
+impl Label {
+    /// How bad it is, 0 = mildest. An emergency from a trusted line stands apart and above: nothing outranks it.
+    pub fn severity(self) -> u8 {
+        match self {
+            Label::Known => 0,
+            Label::Genuine => 1,
+            Label::Unproven => 2,
+            Label::Suspect => 3,
+            Label::Campaign => 4,
+            Label::Synthetic => 5,
+            Label::Forged => 6,
+            Label::Emergency => 7,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_what_serde_prints() {
+        for label in Label::ALL {
+            assert_eq!(serde_json::to_value(label).unwrap(), label.name());
+        }
+        for light in NumberLight::ALL {
+            assert_eq!(serde_json::to_value(light).unwrap(), light.name());
+        }
+        for light in VoiceLight::ALL {
+            assert_eq!(serde_json::to_value(light).unwrap(), light.name());
+        }
+    }
 }

@@ -1,60 +1,183 @@
-//! Offers and answers (RFC 8866, RFC 3264). Imports no other room.
-// DOOR
+//! Offers and answers (RFC 8866, RFC 3264): what a party says about its audio, and the same words with our address
+//! in them for the other party.
+//!
+//! The room does not know SIP, calls or ports: it is handed a body and gives back a body. It negotiates nothing by
+//! itself; it removes what cannot be anchored and lets the two parties agree on the rest. It imports no other room.
 
-use std::net::{IpAddr, SocketAddr};
+mod anchor;
+pub mod limits;
+mod parse;
 
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::ops::Range;
+
+/// The two laws of G.711, both 8 kHz mono with one octet per sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub enum Codec {
+    /// mu-law, static payload type 0.
     Pcmu,
+    /// A-law, static payload type 8.
     Pcma,
 }
 
+/// Which way audio flows, as the author of the description sees it (RFC 8866 §6.7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
     SendRecv,
+    /// The author only sends: it has put the other party on hold.
     SendOnly,
     RecvOnly,
     Inactive,
 }
 
-/// A parsed session description; unknown lines kept. Bounded size.
-#[derive(Clone, Debug)]
-pub struct Session {}
+impl Direction {
+    /// The attribute's name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Direction::SendRecv => "sendrecv",
+            Direction::SendOnly => "sendonly",
+            Direction::RecvOnly => "recvonly",
+            Direction::Inactive => "inactive",
+        }
+    }
 
+    /// Whether the author wants to hear anything.
+    pub fn receives(self) -> bool {
+        matches!(self, Direction::SendRecv | Direction::RecvOnly)
+    }
+
+    /// The same direction for an author that wants nothing sent to it.
+    fn without_receiving(self) -> Direction {
+        match self {
+            Direction::SendRecv | Direction::SendOnly => Direction::SendOnly,
+            Direction::RecvOnly | Direction::Inactive => Direction::Inactive,
+        }
+    }
+}
+
+/// A parsed session description; every line is kept, known or not, in its order.
+///
+/// Bounded by [`limits`]. Prints only its shape: addresses and keys in it are nobody's business in a log.
+#[derive(Clone)]
+pub struct Session {
+    text: Vec<u8>,
+    lines: Vec<Line>,
+    /// For each `m=` line the lines of its section, the `m=` line first.
+    media: Vec<Range<usize>>,
+    audio: Option<Audio>,
+}
+
+/// One line: its letter and where its value lies in the text.
+#[derive(Clone, Copy)]
+struct Line {
+    kind: u8,
+    start: usize,
+    end: usize,
+}
+
+/// The audio line we anchor: plain RTP with a port that is not 0.
+#[derive(Clone)]
+struct Audio {
+    /// Its place in `Session::media`.
+    section: usize,
+    address: SocketAddr,
+    stated: Option<Direction>,
+    codecs: Vec<(u8, Codec)>,
+    telephone_event: Option<u8>,
+    ptime_ms: Option<u16>,
+}
+
+/// Where a description stops making sense, and what was expected there.
+///
+/// Line 0 means the body as a whole.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("SDP line {line}: {expected}")]
+#[error("SDP line {line}: expected {expected}")]
 pub struct SdpError {
     pub line: usize,
     pub expected: &'static str,
 }
 
+/// No audio line over plain RTP with a G.711 codec is left, so there is nothing to anchor (SIP 488).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no audio codec in common (PCMU or PCMA over RTP/AVP)")]
+pub struct NothingInCommon;
+
 impl Session {
+    /// Reads a description.
+    ///
+    /// Lenient where telephones are careless (bare LF, missing `s=` or `t=`, unknown attributes), strict where a guess
+    /// could send audio to the wrong place: `v=0` first, an `o=` line, whole `m=` lines, and for the audio line a
+    /// unicast IP address. Names in `c=` are refused: resolving one is work an offer must not be able to order.
+    ///
+    /// # Errors
+    ///
+    /// [`SdpError`] names the line (from 1) and what was expected there.
     pub fn parse(body: &[u8]) -> Result<Session, SdpError> {
-        let _ = body;
-        todo!()
+        parse::session(body)
     }
-    /// Where the audio of this party should be sent: c= and m=. None when there is no usable audio line (port 0 = refused).
+
+    /// Where the audio of this party should be sent: `c=` and `m=`.
+    ///
+    /// `None` when there is no usable audio line: refused (port 0), missing, or not plain `RTP/AVP`. The address may
+    /// be `0.0.0.0` or `::`, the old way of putting the other party on hold: nothing may be sent there
+    /// (RFC 3264 §8.4), which [`Session::direction`] says too.
     pub fn audio_address(&self) -> Option<SocketAddr> {
-        todo!()
+        self.audio.as_ref().map(|audio| audio.address)
     }
+
+    /// The direction of the audio: of its own section, or else of the session, or else `sendrecv`.
+    ///
+    /// An unspecified address takes the receiving half away. Without a usable audio line: `Inactive`.
     pub fn direction(&self) -> Direction {
-        todo!()
+        let Some(audio) = &self.audio else {
+            return Direction::Inactive;
+        };
+        let stated = audio.stated.unwrap_or(Direction::SendRecv);
+        if audio.address.ip().is_unspecified() {
+            stated.without_receiving()
+        } else {
+            stated
+        }
     }
-    /// G.711 codecs in the order of preference of the m= line, with payload types.
+
+    /// G.711 codecs in the order of preference of the `m=` line, with payload types.
     pub fn codecs(&self) -> Vec<(u8, Codec)> {
-        todo!()
+        self.audio
+            .as_ref()
+            .map_or_else(Vec::new, |audio| audio.codecs.clone())
     }
-    /// telephone-event payload type at 8000 Hz, when offered.
+
+    /// telephone-event payload type at 8000 Hz, when offered (RFC 4733).
     pub fn telephone_event(&self) -> Option<u8> {
-        todo!()
+        self.audio.as_ref().and_then(|audio| audio.telephone_event)
     }
+
+    /// The packet length the author would like to receive, in milliseconds.
     pub fn ptime_ms(&self) -> Option<u16> {
-        todo!()
+        self.audio.as_ref().and_then(|audio| audio.ptime_ms)
     }
-    /// This description as it goes to the *other* leg: our address and port put in c=, m= and o=, everything we cannot
-    /// anchor (other media: port 0; candidates, crypto, rtcp attributes; codecs that are not G.711 or telephone-event) removed.
-    /// Payload type numbers, ptime and direction pass through, so both parties talk to each other's codec choice directly.
-    /// `Err` when no G.711 codec is left (-> 488).
+
+    /// How many `m=` lines there are. An answer has as many as its offer (RFC 3264 §6).
+    pub fn media_lines(&self) -> usize {
+        self.media.len()
+    }
+
+    /// This description as it goes to the *other* leg.
+    ///
+    /// Our address and port stand in `c=`, `m=` and `o=`; what we cannot anchor is removed: other media lines stay as
+    /// refused lines (port 0, so the count matches, RFC 3264 §6), transport attributes (ICE, keys, fingerprints, RTCP,
+    /// SSRC, bundling, capability negotiation) go, and so do payload types that are not G.711 or telephone-event.
+    /// Payload type numbers, `fmtp`, `ptime` and direction pass through, so both parties talk to each other's codec
+    /// choice directly. A hold by unspecified address becomes one by direction, since our own address is real.
+    ///
+    /// `session_id` stays the same for a whole call leg, `version` grows by one whenever the text changes
+    /// (RFC 3264 §8).
+    ///
+    /// # Errors
+    ///
+    /// [`NothingInCommon`] when no G.711 codec over plain RTP is left (SIP 488). Encrypted media (`RTP/SAVP` and its
+    /// relatives) is not anchored: its keys would have to be ours.
     pub fn anchored(
         &self,
         ours: IpAddr,
@@ -62,11 +185,51 @@ impl Session {
         session_id: u64,
         version: u64,
     ) -> Result<Vec<u8>, NothingInCommon> {
-        let _ = (ours, port, session_id, version);
-        todo!()
+        anchor::anchored(self, ours, port, session_id, version)
+    }
+
+    fn value(&self, line: Line) -> &[u8] {
+        &self.text[line.start..line.end]
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no audio codec in common (PCMU, PCMA)")]
-pub struct NothingInCommon;
+impl fmt::Debug for Session {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Session")
+            .field("lines", &self.lines.len())
+            .field("media", &self.media.len())
+            .field("codecs", &self.codecs())
+            .field("direction", &self.direction())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Body of the fuzz target: whatever parses can be anchored or refused, and what is anchored parses again and says
+/// the same about the audio.
+///
+/// # Panics
+///
+/// When that does not hold, which is what the fuzzer looks for.
+pub fn fuzz_sdp(body: &[u8]) {
+    let Ok(offer) = Session::parse(body) else { return };
+    // At the very edge of the bounds our own o=, s=, c=, t= and direction may not fit any more.
+    if offer.lines.len() + 8 > limits::LINES_MAX || body.len() + 512 > limits::OCTETS_MAX {
+        return;
+    }
+    for ours in [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)] {
+        let Ok(text) = offer.anchored(ours, 20_000, 1, 2) else {
+            assert!(
+                offer.codecs().is_empty(),
+                "a description with G.711 was not anchored"
+            );
+            continue;
+        };
+        let again = Session::parse(&text).expect("what we write can be read");
+        assert_eq!(again.audio_address(), Some(SocketAddr::new(ours, 20_000)));
+        assert_eq!(again.direction(), offer.direction());
+        assert_eq!(again.codecs(), offer.codecs());
+        assert_eq!(again.telephone_event(), offer.telephone_event());
+        assert_eq!(again.ptime_ms(), offer.ptime_ms());
+        assert_eq!(again.media_lines(), offer.media_lines());
+    }
+}

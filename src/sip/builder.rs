@@ -101,7 +101,7 @@ impl Response {
             && tag_of(to).is_none()
         {
             to.push_str(";tag=");
-            to.extend(tag.chars().filter(|&c| is_token(c as u32 as u8) && c.is_ascii()));
+            to.extend(tag.chars().filter(|&c| c.is_ascii() && is_token(c as u8)));
         }
         self
     }

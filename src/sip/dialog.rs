@@ -49,7 +49,7 @@ impl Dialog {
         let target = invite
             .contact()
             .ok_or_else(|| ParseError::bad("Contact", 0, "one readable address"))?;
-        let mut local = invite.to_text().into_owned();
+        let mut local = invite.raw_to().into_owned();
         let local_tag = match tag_of(&local) {
             Some(tag) => tag.to_string(),
             None => {
@@ -58,7 +58,7 @@ impl Dialog {
                 local_tag.to_string()
             }
         };
-        let remote = invite.from_text().into_owned();
+        let remote = invite.raw_from().into_owned();
         Ok(Dialog {
             call_id: invite.call_id().to_string(),
             local_tag,
@@ -82,8 +82,11 @@ impl Dialog {
     ///
     /// No To tag in the response, or more than 32 Record-Routes.
     pub fn as_client(invite: &Request, response: &Message, contact: &str) -> Result<Dialog, ParseError> {
-        let local = response.from_text().into_owned();
-        let remote = response.to_text().into_owned();
+        // What we sent, not what the peer made of it.
+        let local = invite
+            .header_value("From")
+            .map_or_else(|| response.raw_from().into_owned(), str::to_string);
+        let remote = response.raw_to().into_owned();
         let remote_tag = tag_of(&remote)
             .ok_or_else(|| ParseError::silent("To", 0, "a tag"))?
             .to_string();
@@ -130,8 +133,8 @@ impl Dialog {
     /// Call-ID and both tags match (`request` coming from the peer).
     pub fn owns(&self, request: &Message) -> bool {
         request.call_id() == self.call_id
-            && tag_of(&request.from_text()).unwrap_or_default() == self.remote_tag
-            && tag_of(&request.to_text()).unwrap_or_default() == self.local_tag
+            && tag_of(&request.raw_from()).unwrap_or_default() == self.remote_tag
+            && tag_of(&request.raw_to()).unwrap_or_default() == self.local_tag
     }
 
     /// Checks CSeq order (Err(500) when it goes back) and takes over a new remote target from INVITE/UPDATE.
@@ -258,8 +261,8 @@ impl Dialog {
 
     fn is_mine(&self, response: &Message) -> bool {
         response.call_id() == self.call_id
-            && tag_of(&response.from_text()).unwrap_or_default() == self.local_tag
-            && tag_of(&response.to_text()).unwrap_or_default() == self.remote_tag
+            && tag_of(&response.raw_from()).unwrap_or_default() == self.local_tag
+            && tag_of(&response.raw_to()).unwrap_or_default() == self.remote_tag
     }
 }
 

@@ -170,12 +170,12 @@ impl Message {
     }
 
     /// From as it stands, unfolded.
-    pub(crate) fn from_text(&self) -> Cow<'_, str> {
+    pub(crate) fn raw_from(&self) -> Cow<'_, str> {
         self.value(&self.inner.from)
     }
 
     /// To as it stands, unfolded.
-    pub(crate) fn to_text(&self) -> Cow<'_, str> {
+    pub(crate) fn raw_to(&self) -> Cow<'_, str> {
         self.value(&self.inner.to)
     }
 

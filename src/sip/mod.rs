@@ -43,7 +43,7 @@ pub use dialog::Dialog;
 pub use endpoint::{ClientTxn, Counts, Endpoint, EndpointInput, EndpointOutput, ServerTxn, SipEvent};
 pub use error::ParseError;
 pub use framing::{Frame, StreamFramer};
-pub use fuzz::fuzz_message;
+pub use fuzz::{fuzz_endpoint, fuzz_message};
 pub use message::Message;
 pub use method::Method;
 pub use name_addr::NameAddr;
@@ -55,6 +55,16 @@ pub use uri::Uri;
 pub enum Transport {
     Udp,
     Tcp,
+}
+
+impl std::fmt::Display for Transport {
+    /// As the configuration writes it: `udp`, `tcp`.
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(match self {
+            Transport::Udp => "udp",
+            Transport::Tcp => "tcp",
+        })
+    }
 }
 
 /// Where a message came from / goes to. For UDP: the listener's local address and the peer.

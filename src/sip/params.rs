@@ -123,9 +123,10 @@ pub(crate) fn unquote(text: &str) -> String {
 /// Splits at the commas that stand outside quotes and angle brackets; pieces come trimmed, empty ones too.
 pub(crate) fn split_commas(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = Some(text);
+    let mut has_open_quote = false;
     std::iter::from_fn(move || {
         let text = rest?;
-        let end = comma_offset(text);
+        let end = next_comma(text, &mut has_open_quote);
         rest = end.map(|at| &text[at + 1..]);
         Some(text[..end.unwrap_or(text.len())].trim_matches([' ', '\t']))
     })
@@ -133,13 +134,21 @@ pub(crate) fn split_commas(text: &str) -> impl Iterator<Item = &str> {
 
 /// Where the first value of a comma-joined list ends; None when it is the only one.
 pub(crate) fn comma_offset(text: &str) -> Option<usize> {
+    next_comma(text, &mut false)
+}
+
+/// `has_open_quote` remembers that a quote never ended: from there on quotes are ordinary
+/// characters (what follows must not vanish), and the end is not searched for again at each one.
+fn next_comma(text: &str, has_open_quote: &mut bool) -> Option<usize> {
     let octets = text.as_bytes();
     let mut at = 0;
     let mut is_inside = false;
     while let Some(&octet) = octets.get(at) {
         match octet {
-            // An unbalanced quote is an ordinary character: what follows must not vanish.
-            b'"' if !is_inside => at += quoted_length(&octets[at..]).unwrap_or(1),
+            b'"' if !is_inside && !*has_open_quote => match quoted_length(&octets[at..]) {
+                Some(length) => at += length,
+                None => *has_open_quote = true,
+            },
             b'<' => {
                 is_inside = true;
                 at += 1;
@@ -196,6 +205,12 @@ mod tests {
         );
         assert_eq!(split("a,,b"), ["a", "", "b"]);
         assert_eq!(split("a\"b, c"), ["a\"b", "c"]);
+    }
+
+    #[test]
+    fn quotes_that_never_end_cost_one_look_each_way() {
+        let text = format!("\"{}", "\\\",".repeat(100_000));
+        assert_eq!(split_commas(&text).count(), 100_001);
     }
 
     #[test]

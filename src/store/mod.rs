@@ -1,12 +1,25 @@
 //! What is kept: one narrow contract; SQLite is the default engine. Also the registry of live calls.
-// DOOR
+//!
+//! Knows records and how to find them again. Does not know SIP, policy, HTTP, or why a call was
+//! decided as it was; it never reads a clock (times come in with the records and questions).
+
+mod known;
+pub mod limits;
+mod live;
+mod sqlite;
+mod tokens;
 
 use std::sync::Arc;
 
+use serde::Serialize;
+
 use crate::call::CallRecord;
-use crate::call::record::PersonReport;
+use crate::call::record::{Ending, PersonReport};
 use crate::call_id::CallId;
-use crate::screening::HistoryFacts;
+use crate::screening::{HistoryFacts, Label};
+
+pub use known::history_with_live;
+pub use live::{Change, Changes, Live};
 
 /// `[store]`
 #[derive(Clone, Debug)]
@@ -18,22 +31,40 @@ pub struct Config {
 /// Names the store, the action and the cause. Bounded.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
+    /// The operator's fault: a wrong URL, path, permission, or a file that is not ours.
     #[error("store {url}: {problem}")]
     Unusable { url: String, problem: String },
+    /// The disk's fault, or ours: reading or writing failed. The next try may work.
+    #[error("store {url}: {action} failed: {problem}")]
+    Failed {
+        url: String,
+        action: &'static str,
+        problem: String,
+    },
+    /// More questions at once than the writer takes ([`limits::COMMANDS_MAX`]), or no answer in time.
+    #[error("store {url}: busy, {action} was not done")]
+    Busy { url: String, action: &'static str },
 }
 
 /// The contract. Every method but `save` may block for milliseconds: call from a thread that may wait.
 pub trait Store: Send + Sync {
     /// Queues a record for the writer thread and returns at once; false = the bounded inbox is full (counted, alarmed).
+    ///
+    /// May be called again for the same call: the highest `revision` wins. Readers see a queued
+    /// record at once, before it is on disk.
     fn save(&self, record: Arc<CallRecord>) -> bool;
     /// Waits until everything saved so far is on disk.
     fn flush(&self) -> Result<(), StoreError>;
     fn call(&self, id: CallId) -> Result<Option<CallRecord>, StoreError>;
     /// Newest first.
     fn calls(&self, filter: &Filter) -> Result<Vec<CallRecord>, StoreError>;
+    /// What is known of a canonical number. Counts look at its newest [`limits::HISTORY_ROWS_MAX`] calls.
     fn history(&self, number: &str, now_ms: u64) -> Result<HistoryFacts, StoreError>;
     /// Remembers that `digest` was used by the call with this SIP Call-ID; true = it was seen in another call less than
     /// `window_ms` ago. (A retransmission has the same SIP Call-ID and is not a reuse.)
+    ///
+    /// Atomic: of several shards asking at once about one digest, exactly one is told false. The call
+    /// that was told false owns the token; asking again for the owner gives false again.
     fn token_seen(
         &self,
         digest: &str,
@@ -41,42 +72,156 @@ pub trait Store: Send + Sync {
         now_ms: u64,
         window_ms: u64,
     ) -> Result<bool, StoreError>;
-    /// What the person said about a call. False = no such call.
+    /// What the person said about a call. False = no such call. The newest report replaces the one before.
     fn report(&self, id: CallId, report: PersonReport) -> Result<bool, StoreError>;
     /// A small named value (token hash, schema facts).
     fn setting(&self, name: &str) -> Result<Option<String>, StoreError>;
     fn set_setting(&self, name: &str, value: &str) -> Result<(), StoreError>;
+    /// How writing goes: for `/readyz`, `/status` and metrics.
+    fn health(&self) -> Health {
+        Health::default()
+    }
 }
 
+/// How the writer is doing. Counters count since the store was opened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Health {
+    /// False = the last attempt to write failed; records are held and tried again.
+    pub is_writing: bool,
+    /// Records waiting for the writer.
+    pub queued: usize,
+    /// Records that will never be kept: the inbox was full, or the store was closed while it could not write.
+    pub lost: u64,
+    /// Writes that failed (each is tried again).
+    pub failures: u64,
+    /// PASSporT digests forgotten early because the table was full.
+    pub tokens_forgotten: u64,
+    /// Kept rows that could not be read back, skipped in lists.
+    pub unreadable: u64,
+    /// The last failure, in the engine's words; None = none since the last success.
+    pub problem: Option<String>,
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        Health {
+            is_writing: true,
+            queued: 0,
+            lost: 0,
+            failures: 0,
+            tokens_forgotten: 0,
+            unreadable: 0,
+            problem: None,
+        }
+    }
+}
+
+/// Which calls, newest first. An empty filter is the newest [`limits::CALLS_LIMIT`] calls.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     /// Only calls that started before this (cursor), Unix ms.
     pub before_ms: Option<u64>,
+    /// With `before_ms`: also calls that started in that very millisecond and whose id is lower,
+    /// so that a page edge inside one millisecond loses nothing.
+    pub before_id: Option<CallId>,
+    /// 0 = the most that is given at once, [`limits::CALLS_LIMIT`]; larger values are cut to it.
     pub limit: usize,
+    /// A label's name as in records, e.g. `forged`.
     pub label: Option<String>,
+    /// The calling number, canonical.
     pub number: Option<String>,
+    pub queue: Option<String>,
+    pub ending: Option<Ending>,
+}
+
+impl Filter {
+    /// The same rule the engines express in their own query language.
+    pub(crate) fn admits(&self, record: &CallRecord) -> bool {
+        let is_before = match (self.before_ms, self.before_id) {
+            (None, _) => true,
+            (Some(ms), None) => record.started_ms < ms,
+            (Some(ms), Some(id)) => (record.started_ms, record.id) < (ms, id),
+        };
+        is_before
+            && self
+                .label
+                .as_deref()
+                .is_none_or(|label| label_of(record) == Some(label))
+            && self
+                .number
+                .as_deref()
+                .is_none_or(|number| number_of(record) == Some(number))
+            && self
+                .queue
+                .as_deref()
+                .is_none_or(|queue| record.queue.as_deref() == Some(queue))
+            && self
+                .ending
+                .is_none_or(|ending| record.outcome.as_ref().is_some_and(|o| o.ending == ending))
+    }
+
+    pub(crate) fn rows(&self) -> usize {
+        match self.limit {
+            0 => limits::CALLS_LIMIT,
+            wanted => wanted.min(limits::CALLS_LIMIT),
+        }
+    }
 }
 
 /// Opens the engine named by the URL and migrates its schema.
+///
+/// # Errors
+///
+/// [`StoreError::Unusable`] names the URL and what is wrong: scheme, missing folder, permission, a
+/// file that is no database or belongs to something else, or a newer schema than this binary knows.
 pub fn open(config: &Config) -> Result<Arc<dyn Store>, StoreError> {
-    let _ = config;
-    todo!()
+    let Some(place) = config.url.strip_prefix("sqlite:") else {
+        return Err(StoreError::Unusable {
+            url: bounded(&config.url),
+            problem: "this build knows sqlite:PATH and sqlite::memory: only".into(),
+        });
+    };
+    Ok(Arc::new(sqlite::Sqlite::open(&config.url, place)?))
 }
 
-/// Calls as they are now, and a stream of their changes. Shared by the shards (publish) and the API (read, subscribe).
-pub struct Live {}
+/// The label the person was shown last, by its name in records.
+pub(crate) fn label_of(record: &CallRecord) -> Option<&'static str> {
+    record.banner.as_ref().map(|banner| label_name(banner.label))
+}
 
-impl Live {
-    /// Keeps the snapshot (until the call has ended) and tells every subscriber. Never waits for a slow one.
-    pub fn publish(&self, record: Arc<CallRecord>) {
-        let _ = record;
-        todo!()
+pub(crate) fn label_name(label: Label) -> &'static str {
+    match label {
+        Label::Genuine => "genuine",
+        Label::Known => "known",
+        Label::Unproven => "unproven",
+        Label::Suspect => "suspect",
+        Label::Forged => "forged",
+        Label::Synthetic => "synthetic",
+        Label::Campaign => "campaign",
+        Label::Emergency => "emergency",
     }
-    pub fn snapshot(&self) -> Vec<Arc<CallRecord>> {
-        todo!()
+}
+
+pub(crate) fn ending_name(ending: Ending) -> &'static str {
+    match ending {
+        Ending::Completed => "completed",
+        Ending::Cancelled => "cancelled",
+        Ending::NoAnswer => "no_answer",
+        Ending::Refused => "refused",
+        Ending::Failed => "failed",
     }
-    pub fn call(&self, id: CallId) -> Option<Arc<CallRecord>> {
-        let _ = id;
-        todo!()
-    }
+}
+
+pub(crate) fn number_of(record: &CallRecord) -> Option<&str> {
+    record.caller.as_ref().map(|number| number.reveal().as_str())
+}
+
+/// Answered by a person: someone picked up.
+pub(crate) fn was_answered(record: &CallRecord) -> bool {
+    record.timings.answered_ms.is_some()
+}
+
+/// Error texts carry at most [`limits::PROBLEM_CHARS`] characters of what others wrote.
+pub(crate) fn bounded(text: &str) -> String {
+    text.chars().take(limits::PROBLEM_CHARS).collect()
 }

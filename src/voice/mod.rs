@@ -1,7 +1,30 @@
-//! Is it a person speaking: the countermeasure (ASVspoof's word). Imports no other room; knows no call.
-// DOOR
+//! Is it a person speaking: the countermeasure (ASVspoof's word).
+//!
+//! Hears 8 kHz samples, finds the speech in them, scores four-second windows once a second with a small network, and
+//! keeps a calibrated log-likelihood ratio of bona fide against spoof. It judges synthetic speech and nothing else:
+//! a recording of a person is bona fide to it, and a wanted automated call is spoof.
+//!
+//! Imports no other room; knows no call, no clock and no policy. What to do about an opinion is others' business, and
+//! `models/README.md` says how often it is wrong.
+
+mod activity;
+mod error;
+mod evidence;
+mod front;
+pub mod limits;
+mod listener;
+mod manifest;
+mod model;
+
+#[cfg(test)]
+mod golden;
 
 use serde::{Deserialize, Serialize};
+
+pub use error::ModelError;
+pub use limits::HOP_SAMPLES;
+pub use listener::Listener;
+pub use model::Model;
 
 /// `[voice]`
 #[derive(Clone, Debug)]
@@ -16,15 +39,19 @@ pub struct Config {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Label {
+    /// No sign of synthesis. Not a promise that nobody synthesised it.
     BonaFide,
+    /// Likely synthetic.
     Spoof,
+    /// Too little speech, or too little evidence either way.
     Unsure,
 }
 
 /// The state of the evidence after a hop (one second of audio).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Opinion {
-    /// Calibrated natural-log likelihood ratio of bona fide against spoof over all speech so far (positive = person).
+    /// Calibrated natural-log likelihood ratio of bona fide against spoof over all speech so far (positive = person);
+    /// after the first minute of speech the oldest counts less and less.
     pub llr: f32,
     pub label: Label,
     /// Seconds of audio heard, and of net speech in it.
@@ -34,52 +61,10 @@ pub struct Opinion {
     pub window: Option<Window>,
 }
 
+/// The four seconds (fewer at the start of a call) that ended `at`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Window {
     /// Seconds from the start of the audio to the end of the window.
     pub at: f32,
     pub llr: f32,
-}
-
-/// Samples in one hop: one second at 8 kHz mono.
-pub const HOP_SAMPLES: usize = 8000;
-
-/// A loaded model: one shared plan, immutable, `Send + Sync`.
-pub struct Model {}
-
-impl Model {
-    /// The model embedded in the binary.
-    pub fn embedded() -> Result<Model, ModelError> {
-        todo!()
-    }
-    pub fn load(folder: &std::path::Path) -> Result<Model, ModelError> {
-        let _ = folder;
-        todo!()
-    }
-    /// e.g. `default@1f3a9c02` (name and start of the ONNX hash): goes into every record.
-    pub fn revision(&self) -> &str {
-        todo!()
-    }
-}
-
-/// Names what and where; bounded.
-#[derive(Debug, thiserror::Error)]
-pub enum ModelError {
-    #[error("{file}: {problem}")]
-    Unusable { file: String, problem: String },
-}
-
-/// One call's state. Fed hops of at most [`HOP_SAMPLES`]; never waits; bounded memory.
-pub struct Listener {}
-
-impl Listener {
-    pub fn new(model: &std::sync::Arc<Model>) -> Listener {
-        let _ = model;
-        todo!()
-    }
-    /// Scores one hop of 8 kHz linear samples.
-    pub fn hear(&mut self, hop: &[i16]) -> Opinion {
-        let _ = hop;
-        todo!()
-    }
 }

@@ -13,13 +13,15 @@ use crate::sip::transaction::server_other::OtherServer;
 use crate::sip::transaction::timers::Owner;
 use crate::sip::transaction::{Slot, Step, Timer};
 use crate::sip::via::{self, Via};
-use crate::sip::{Flow, Transport, limits, print};
+use crate::sip::{Flow, Transport, print};
 use crate::time::Now;
 
 /// The server transactions and what finds them.
-#[derive(Default)]
 pub(super) struct Servers {
     live: HashMap<u64, Server>,
+    /// How many may live, and how many of these only in-dialog requests may take.
+    capacity: usize,
+    reserved: usize,
     /// By branch, sent-by and method.
     by_key: HashMap<Box<str>, u64>,
     /// By what a merged request has in common.
@@ -52,16 +54,32 @@ enum Machine {
 }
 
 impl Servers {
+    pub(super) fn new(capacity: usize, reserved: usize) -> Servers {
+        Servers {
+            live: HashMap::new(),
+            capacity,
+            reserved,
+            by_key: HashMap::new(),
+            by_merged: HashMap::new(),
+            by_dialog: HashMap::new(),
+        }
+    }
+
     pub(super) fn len(&self) -> usize {
         self.live.len()
+    }
+
+    #[cfg(test)]
+    pub(super) fn index_entries(&self) -> usize {
+        self.by_key.len() + self.by_merged.len() + self.by_dialog.len()
     }
 
     fn is_full_for(&self, is_in_dialog: bool) -> bool {
         let reserved = match is_in_dialog {
             true => 0,
-            false => limits::SERVER_TRANSACTIONS_RESERVED,
+            false => self.reserved,
         };
-        self.live.len() >= limits::SERVER_TRANSACTIONS_MAX - reserved
+        self.live.len() >= self.capacity - reserved
     }
 }
 
@@ -92,7 +110,7 @@ impl Endpoint {
             self.counts.merged += 1;
             return self.refuse(flow, &request, 482, "Loop Detected");
         }
-        if self.servers.is_full_for(tag_of(&request.to_text()).is_some()) {
+        if self.servers.is_full_for(tag_of(&request.raw_to()).is_some()) {
             self.counts.overloaded += 1;
             return self.refuse(flow, &request, 503, "Service Unavailable");
         }
@@ -180,9 +198,9 @@ impl Endpoint {
             merged: merged.clone(),
             dialog: None,
             call_id: request.call_id().into(),
-            from_tag: tag_of(&request.from_text()).unwrap_or_default().into(),
+            from_tag: tag_of(&request.raw_from()).unwrap_or_default().into(),
             cseq_number: request.cseq_number(),
-            local_tag: tag_of(&request.to_text()).map(str::to_string),
+            local_tag: tag_of(&request.raw_to()).map(str::to_string),
             timers: TimerKeys::default(),
         };
         self.servers.live.insert(id, server);
@@ -252,7 +270,7 @@ impl Endpoint {
             machine.on_ack(&mut steps);
             return self.carry_out_server(id, steps, now);
         }
-        let (from, to) = (ack.from_text(), ack.to_text());
+        let (from, to) = (ack.raw_from(), ack.raw_to());
         let dialog = key::dialog(
             ack.call_id(),
             tag_of(&from).unwrap_or_default(),

@@ -21,7 +21,7 @@ pub(super) fn server(request: &Message, via_line: &str, via: &Via<'_>, method: &
             "{}\n{}\n{}\n{}\n{via_line}\n{method}",
             request.request_uri().unwrap_or_default(),
             request.call_id(),
-            tag_of(&request.from_text()).unwrap_or_default(),
+            tag_of(&request.raw_from()).unwrap_or_default(),
             request.cseq_number(),
         ),
     };
@@ -31,10 +31,10 @@ pub(super) fn server(request: &Message, via_line: &str, via: &Via<'_>, method: &
 /// RFC 3261 §8.2.2.2: the same request come by two ways has these in common, but another branch.
 /// Only requests outside a dialog (no To tag) can be merged.
 pub(super) fn merged(request: &Message) -> Option<Box<str>> {
-    if tag_of(&request.to_text()).is_some() {
+    if tag_of(&request.raw_to()).is_some() {
         return None;
     }
-    let from = request.from_text();
+    let from = request.raw_from();
     let from_tag = tag_of(&from)?;
     let (number, method) = (request.cseq_number(), request.method_ref());
     Some(format!("{}\n{from_tag}\n{number} {method}", request.call_id()).into())

@@ -132,7 +132,10 @@ impl Endpoint {
             random: Random::new(seed),
             product: server.to_string(),
             last_id: 0,
-            servers: incoming::Servers::default(),
+            servers: incoming::Servers::new(
+                limits::SERVER_TRANSACTIONS_MAX,
+                limits::SERVER_TRANSACTIONS_RESERVED,
+            ),
             clients: outgoing::Clients::default(),
             timers: TimerQueue::default(),
             outputs: VecDeque::new(),

@@ -1,6 +1,7 @@
 //! Client side: requests of ours, their responses, CANCEL and ACK.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::net::SocketAddr;
 
 use super::{ClientTxn, Endpoint, SipEvent, TimerKeys, forget, start_timer, stop_timer};
 use crate::sip::builder::{Request, value_of};
@@ -22,6 +23,8 @@ pub(super) struct Clients {
     live: HashMap<u64, Client>,
     /// By branch and method (a CANCEL has the branch of its INVITE).
     by_key: HashMap<Box<str>, u64>,
+    /// By peer, for transport errors: an ICMP storm must not walk the whole table each time.
+    by_remote: BTreeSet<(SocketAddr, u64)>,
 }
 
 struct Client {
@@ -52,6 +55,11 @@ struct SentInvite {
 impl Clients {
     pub(super) fn len(&self) -> usize {
         self.live.len()
+    }
+
+    #[cfg(test)]
+    pub(super) fn index_entries(&self) -> usize {
+        self.by_key.len() + self.by_remote.len()
     }
 }
 
@@ -129,7 +137,7 @@ impl Endpoint {
         let is_news = match &mut client.machine {
             Machine::Other(machine) => machine.on_response(status, &mut steps),
             Machine::Invite(machine, sent) => {
-                let to = response.to_text();
+                let to = response.raw_to();
                 let make_ack = || print::request(&sent.ack(&to), &sent.via, &self.product);
                 machine.on_response(status, tag_of(&to).unwrap_or_default(), make_ack, &mut steps)
             }
@@ -145,18 +153,20 @@ impl Endpoint {
 
     /// RFC 3261 §18.4: the client transactions on that flow fail.
     pub(super) fn handle_transport_error(&mut self, flow: Flow, now: Now) {
-        let mut ids: Vec<u64> = self
+        let (first, last) = ((flow.remote, 0), (flow.remote, u64::MAX));
+        let ids: Vec<u64> = self
             .clients
-            .live
-            .iter()
-            .filter(|(_, client)| is_same_way(client.flow, flow))
-            .map(|(&id, _)| id)
+            .by_remote
+            .range(first..=last)
+            .map(|&(_, id)| id)
             .collect();
-        ids.sort_unstable();
         for id in ids {
             let Some(client) = self.clients.live.get_mut(&id) else {
                 continue;
             };
+            if !is_same_way(client.flow, flow) {
+                continue;
+            }
             let mut steps = std::mem::take(&mut self.steps);
             let is_waiting = match &mut client.machine {
                 Machine::Invite(machine, _) => machine.on_transport_error(&mut steps),
@@ -215,6 +225,7 @@ impl Endpoint {
 
     fn insert_client(&mut self, id: u64, machine: Machine, flow: Flow, key: Box<str>, is_shown: bool) {
         self.clients.by_key.insert(key.clone(), id);
+        self.clients.by_remote.insert((flow.remote, id));
         let client = Client {
             machine,
             flow,
@@ -261,6 +272,7 @@ impl Endpoint {
             stop_timer(&mut self.timers, &mut client.timers, slot);
         }
         forget(&mut self.clients.by_key, &client.key, id);
+        self.clients.by_remote.remove(&(client.flow.remote, id));
     }
 
     /// A Via value with a branch nobody can guess, and that branch.

@@ -1,0 +1,76 @@
+//! One decision of a policy of 200 rules, and loading it.
+
+use std::fmt::Write;
+use std::hint::black_box;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use ringward::policy::Policy;
+use ringward::screening::{
+    CalledFacts, CallerFacts, Facts, HistoryFacts, IdentityFacts, SignallingFacts, Stage, VoiceFacts,
+};
+
+const RULES: usize = 200;
+
+/// Conditions of the kinds people write; none decides before the last.
+fn policy() -> String {
+    let mut text =
+        String::from("[policy]\nname = \"bench\"\n[weights]\nNO_IDENTITY = 0.5\nFIRST_CALL = 0.2\n");
+    for n in 0..RULES - 1 {
+        let when = match n % 5 {
+            0 => format!("caller.number.startsWith('+1900{n}') && stage == 'arrive'"),
+            1 => format!(
+                "identity.standing == 'failed' || history.calls_last_hour > {}",
+                40 + n
+            ),
+            2 => format!("'REPORTED_SCAM' in tags && score >= {n}.5"),
+            3 => format!("voice.llr < -{n}.0 && voice.speech_seconds > 3.0 && !caller.hidden"),
+            _ => format!("called.queue in ['sales', 'billing', 'q{n}'] && number_light == 'forged'"),
+        };
+        let _ = write!(
+            text,
+            "[[rule]]\nid = \"r{n}\"\nwhen = \"{when}\"\nthen = \"label\"\nreason = \"x\"\n"
+        );
+    }
+    text + "[[rule]]\nid = \"last\"\nwhen = \"true\"\nthen = \"label\"\nreason = \"x\"\n"
+}
+
+fn facts() -> Facts {
+    Facts {
+        stage: Stage::Arrive,
+        trunk: "carrier".into(),
+        arrived_ms: 1_700_000_000_000,
+        caller: CallerFacts {
+            number: Some("+14045550123".to_string().into()),
+            ..Default::default()
+        },
+        called: CalledFacts {
+            number: "+12125550100".to_string().into(),
+            queue: "front-desk".into(),
+        },
+        identity: IdentityFacts::default(),
+        voice: VoiceFacts::default(),
+        history: HistoryFacts {
+            is_available: true,
+            ..Default::default()
+        },
+        signalling: SignallingFacts::default(),
+    }
+}
+
+fn decisions(criterion: &mut Criterion) {
+    let (text, facts) = (policy(), facts());
+    let policy = Policy::load("bench.toml", &text, &[]).expect("the benchmark's policy is sound");
+    criterion.bench_function("policy/decide_200_rules", |bench| {
+        bench.iter(|| policy.decide(black_box(&facts)))
+    });
+    let default = Policy::embedded();
+    criterion.bench_function("policy/decide_default", |bench| {
+        bench.iter(|| default.decide(black_box(&facts)))
+    });
+    criterion.bench_function("policy/load_200_rules", |bench| {
+        bench.iter(|| Policy::load("bench.toml", black_box(&text), &[]).map(|policy| policy.rule_count()))
+    });
+}
+
+criterion_group!(benches, decisions);
+criterion_main!(benches);

@@ -1,0 +1,133 @@
+//! The console and the API with made-up calls that come and go: no telephone, no network, no file.
+//!
+//! ```text
+//! cargo run --example console_preview            # prints an address with a token in it
+//! cargo run --example console_preview -- 8090    # on a port of your choice
+//! ```
+
+#![allow(clippy::disallowed_methods, reason = "a preview reads the clock itself")]
+
+mod records;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime};
+
+use ringward::api::{self, Gateway};
+use ringward::call::record::PersonReport;
+use ringward::call_id::CallId;
+use ringward::store::{self, Live, Store};
+use ringward::time::Now;
+
+const TICK: Duration = Duration::from_millis(500);
+
+fn now() -> Now {
+    Now {
+        instant: Instant::now(),
+        utc: SystemTime::now(),
+    }
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let port: u16 = std::env::args().nth(1).map_or(Ok(8080), |port| port.parse())?;
+    let store = store::open(&store::Config {
+        url: "sqlite::memory:".into(),
+    })?;
+    let live = Arc::new(Live::new());
+    let lengths: Arc<Mutex<BTreeMap<CallId, u64>>> = Arc::default();
+    remember_a_day(store.as_ref());
+
+    let token = api::first_token(store.as_ref())?.unwrap_or_default();
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
+    let address = listener.local_addr()?;
+    println!("console  http://{address}/#token={token}");
+    println!("token    {token}");
+
+    let gateway = Gateway {
+        store: Arc::clone(&store),
+        live: Arc::clone(&live),
+        hang_up: Box::new({
+            let (live, lengths) = (Arc::clone(&live), Arc::clone(&lengths));
+            move |id| {
+                let Some(record) = live.call(id) else { return false };
+                let elapsed = now().unix_ms().saturating_sub(record.started_ms);
+                lengths
+                    .lock()
+                    .is_ok_and(|mut lengths| lengths.insert(id, elapsed).is_some())
+            }
+        }),
+        status: Box::new(
+            || serde_json::json!({ "version": env!("CARGO_PKG_VERSION"), "voice": "default@1f3a9c02" }),
+        ),
+        metrics: Box::new(|| "# HELP ringward_live_calls Calls going on now.\n".into()),
+        clock: Box::new(now),
+        public_url: None,
+    };
+    tokio::spawn(let_calls_come_and_go(store, live, lengths));
+    let stop = async {
+        let _ = tokio::signal::ctrl_c().await;
+    };
+    api::serve(listener, Arc::new(gateway), stop).await?;
+    Ok(())
+}
+
+/// A history to scroll through: a call every seven minutes up to now.
+fn remember_a_day(store: &dyn Store) {
+    let now_ms = now().unix_ms();
+    for number in 0..60u64 {
+        let kind = &records::KINDS[(number * 5 + number / 8) as usize % records::KINDS.len()];
+        let mut record = records::ended(kind, 1_000 + number, now_ms - (60 - number) * 420_000);
+        if kind.label == ringward::screening::Label::Forged && number % 2 == 0 {
+            record.report = Some(PersonReport {
+                verdict: "scam".into(),
+                note: Some("asked for the payroll password".into()),
+                at_ms: record.started_ms + 90_000,
+            });
+        }
+        store.save(Arc::new(record));
+    }
+}
+
+/// Keeps four calls going: each tick every call has a newer record; one that ends is kept.
+async fn let_calls_come_and_go(
+    store: Arc<dyn Store>,
+    live: Arc<Live>,
+    lengths: Arc<Mutex<BTreeMap<CallId, u64>>>,
+) {
+    let mut going: Vec<(usize, u64, u64)> = Vec::new();
+    let mut next = 0u64;
+    let mut ticks = tokio::time::interval(TICK);
+    loop {
+        ticks.tick().await;
+        let now_ms = now().unix_ms();
+        while going.len() < 4 {
+            // The first ones are in the middle of things.
+            let head_start = if next < 4 {
+                [38_000, 26_000, 14_000, 2_000][next as usize]
+            } else {
+                0
+            };
+            let kind = [3, 1, 2, 0, 5, 6, 4, 7][next as usize % 8];
+            going.push((kind, next, now_ms - head_start));
+            next += 1;
+        }
+        going.retain(|&(kind, number, started_ms)| {
+            let kind = &records::KINDS[kind];
+            let usual = 45_000 + (number * 13_577) % 40_000;
+            let elapsed = now_ms - started_ms;
+            let id = records::call(kind, number, started_ms, 0, usual).id;
+            let length = lengths
+                .lock()
+                .map_or(usual, |mut lengths| *lengths.entry(id).or_insert(usual));
+            let record = Arc::new(records::call(kind, number, started_ms, elapsed, length));
+            let is_over = elapsed >= length;
+            if is_over {
+                // Kept first, then told: whoever hears of the end finds the record.
+                store.save(Arc::clone(&record));
+            }
+            live.publish(record);
+            !is_over
+        });
+    }
+}

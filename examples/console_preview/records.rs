@@ -1,0 +1,540 @@
+//! Made-up calls that look like real ones: for the preview, and for the tests of the store and the API.
+
+#![allow(dead_code, reason = "each of the three users needs another part")]
+
+use std::borrow::Cow;
+
+use ringward::banner::Banner;
+use ringward::call::CallRecord;
+use ringward::call::record::{Attempt, BannerChange, Decided, Ending, Outcome, State, Timings};
+use ringward::call_id::CallId;
+use ringward::identity::{Attestation, Report, Standing};
+use ringward::media::{SideStatistics, Statistics};
+use ringward::policy::{Action, Decision, Fired};
+use ringward::redact::Redacted;
+use ringward::screening::{
+    CalledFacts, CallerFacts, Facts, Finding, HistoryFacts, IdentityFacts, Label, NumberLight,
+    SignallingFacts, Stage, Tag, Verdict, VoiceFacts, VoiceLight, VoiceState,
+};
+use ringward::voice::{Label as VoiceLabel, Opinion, Window};
+use stir_shaken_verify::{Check, CheckResult, HeaderReport, Outcome as HeaderOutcome, Signer};
+
+pub const FORGED: usize = 2;
+
+/// One kind of caller.
+pub struct Kind {
+    pub number: Option<&'static str>,
+    pub name: Option<&'static str>,
+    pub light: NumberLight,
+    pub label: Label,
+    pub number_text: &'static str,
+    /// Where the evidence drifts: positive = person.
+    pub drift: f32,
+    pub tags: &'static [(Tag, i32)],
+    pub reasons: &'static [&'static str],
+    pub say: &'static str,
+    pub prefix: &'static str,
+    pub ending: Ending,
+    pub queue: &'static str,
+    pub phone: &'static str,
+}
+
+pub const KINDS: [Kind; 8] = [
+    Kind {
+        number: Some("+12125550147"),
+        name: Some("St. Anne Laboratory"),
+        light: NumberLight::Genuine,
+        label: Label::Genuine,
+        number_text: "Number: proven by its carrier",
+        drift: 0.5,
+        tags: &[(Tag::IdentityVerifiedA, -20), (Tag::KnownCaller, -10)],
+        reasons: &[
+            "The carrier has signed for this number (A)",
+            "You have taken 14 calls from it before",
+        ],
+        say: "Nothing stands out. Verify as you always do before giving out data.",
+        prefix: "NUMBER OK",
+        ending: Ending::Completed,
+        queue: "front-desk",
+        phone: "desk-1",
+    },
+    Kind {
+        number: Some("+14045550123"),
+        name: Some("M. Okafor"),
+        light: NumberLight::Unproven,
+        label: Label::Unproven,
+        number_text: "Number: not proven, nobody signed for it",
+        drift: 0.35,
+        tags: &[(Tag::NoIdentity, 10), (Tag::FirstCall, 3)],
+        reasons: &["Nobody has signed for this number", "First call from it"],
+        say: "Offer to call back on a number you already have.",
+        prefix: "UNPROVEN",
+        ending: Ending::Completed,
+        queue: "front-desk",
+        phone: "desk-2",
+    },
+    Kind {
+        number: Some("+18005550199"),
+        name: Some("First Harbor Bank"),
+        light: NumberLight::Forged,
+        label: Label::Forged,
+        number_text: "Number: forged, signed for another number",
+        drift: -0.1,
+        tags: &[(Tag::IdentityForged, 50), (Tag::FirstCall, 3)],
+        reasons: &[
+            "The signature belongs to another number",
+            "The name shown is the caller's own claim",
+            "First call from it",
+        ],
+        say: "Do not act on this call. Hang up and call the bank back on its published number.",
+        prefix: "FORGED",
+        ending: Ending::Completed,
+        queue: "front-desk",
+        phone: "desk-1",
+    },
+    Kind {
+        number: Some("+13125550182"),
+        name: Some("Dr. R. Alvarez"),
+        light: NumberLight::Genuine,
+        label: Label::Synthetic,
+        number_text: "Number: proven by its carrier",
+        drift: -0.7,
+        tags: &[(Tag::IdentityVerifiedA, -20)],
+        reasons: &[
+            "The voice is likely synthetic",
+            "The number is signed (A), the voice is judged apart from it",
+        ],
+        say: "Ask something only the real person knows, or call them back.",
+        prefix: "SYNTHETIC?",
+        ending: Ending::Completed,
+        queue: "front-desk",
+        phone: "desk-2",
+    },
+    Kind {
+        number: Some("+12025550106"),
+        name: None,
+        light: NumberLight::Unproven,
+        label: Label::Suspect,
+        number_text: "Number: not proven, its signature was used before",
+        drift: 0.2,
+        tags: &[
+            (Tag::IdentityVerifiedA, -20),
+            (Tag::TokenReused, 30),
+            (Tag::HighVelocity, 10),
+        ],
+        reasons: &[
+            "The same signature was used by another call",
+            "4 calls in the last minute",
+        ],
+        say: "Treat the number as unknown.",
+        prefix: "UNPROVEN",
+        ending: Ending::Completed,
+        queue: "pharmacy",
+        phone: "pharmacy-1",
+    },
+    Kind {
+        number: None,
+        name: None,
+        light: NumberLight::Unproven,
+        label: Label::Unproven,
+        number_text: "Number: not proven, the caller hides it",
+        drift: 0.3,
+        tags: &[(Tag::NoIdentity, 10), (Tag::CallerHidden, 5)],
+        reasons: &["The caller hides the number"],
+        say: "Ask who is calling and offer to call back.",
+        prefix: "UNPROVEN",
+        ending: Ending::Completed,
+        queue: "front-desk",
+        phone: "desk-1",
+    },
+    Kind {
+        number: Some("+16175550134"),
+        name: Some("Northside Radiology"),
+        light: NumberLight::Genuine,
+        label: Label::Known,
+        number_text: "Number: proven by its carrier",
+        drift: 0.0,
+        tags: &[(Tag::IdentityVerifiedA, -20), (Tag::KnownCaller, -10)],
+        reasons: &[
+            "The carrier has signed for this number (A)",
+            "You have taken 3 calls from it before",
+        ],
+        say: "Nothing stands out so far.",
+        prefix: "NUMBER OK",
+        ending: Ending::Cancelled,
+        queue: "front-desk",
+        phone: "desk-1",
+    },
+    Kind {
+        number: Some("+17185550171"),
+        name: Some("J. Petrov"),
+        light: NumberLight::Unproven,
+        label: Label::Unproven,
+        number_text: "Number: not proven, the carrier vouches for the customer only (B)",
+        drift: 0.0,
+        tags: &[(Tag::IdentityVerifiedB, 2), (Tag::FirstCall, 3)],
+        reasons: &[
+            "The carrier knows the customer, not the number (B)",
+            "First call from it",
+        ],
+        say: "Offer to call back on a number you already have.",
+        prefix: "UNPROVEN",
+        ending: Ending::NoAnswer,
+        queue: "pharmacy",
+        phone: "pharmacy-1",
+    },
+];
+
+/// The call `number_in_day` of this kind as it stands `elapsed_ms` after its INVITE.
+/// It rings at 120 ms, is answered at 4 s, and ends at `length_ms`.
+pub fn call(kind: &Kind, number_in_day: u64, started_ms: u64, elapsed_ms: u64, length_ms: u64) -> CallRecord {
+    let id =
+        CallId(0x5eed_0000_0000_0000_0000_0000_0000_0000_u128 | (u128::from(number_in_day) * 0x9e37_79b9));
+    let is_answered = kind.ending == Ending::Completed;
+    let has_ended = elapsed_ms >= length_ms;
+    let talked_ms = if is_answered {
+        elapsed_ms.min(length_ms).saturating_sub(4_000)
+    } else {
+        0
+    };
+    let state = match () {
+        () if has_ended => State::Ended,
+        () if talked_ms > 0 => State::Talking,
+        () if elapsed_ms >= 120 => State::Ringing,
+        () => State::Screening,
+    };
+    let windows = evidence(kind.drift, number_in_day, talked_ms);
+    let opinion = opinion(&windows, talked_ms);
+    let voice = match opinion.as_ref().map(|o| o.label) {
+        None => VoiceLight::Pending,
+        Some(VoiceLabel::BonaFide) => VoiceLight::Person,
+        Some(VoiceLabel::Spoof) => VoiceLight::Synthetic,
+        Some(VoiceLabel::Unsure) => VoiceLight::Unsure,
+    };
+    let banner = banner(kind, voice);
+    let facts = facts(kind, started_ms, &opinion);
+    let decision = decision(kind, &banner);
+    let mut banners = vec![BannerChange {
+        at_ms: 95,
+        banner: self::banner(kind, VoiceLight::Pending),
+    }];
+    if voice != VoiceLight::Pending {
+        banners.push(BannerChange {
+            at_ms: 9_000,
+            banner: banner.clone(),
+        });
+    }
+    let mut decisions = vec![Decided {
+        at_ms: 90,
+        stage: Stage::Arrive,
+        decision: decision.clone(),
+    }];
+    if voice != VoiceLight::Pending {
+        decisions.push(Decided {
+            at_ms: 9_000,
+            stage: Stage::Live,
+            decision,
+        });
+    }
+    CallRecord {
+        id,
+        revision: (elapsed_ms / 500) as u32 + 1,
+        state,
+        started_ms,
+        trunk: "carrier".into(),
+        caller: kind.number.map(|number| Redacted::new(number.into())),
+        caller_name: kind.name.map(|name| Redacted::new(name.into())),
+        called: Redacted::new("+12125550100".into()),
+        queue: Some(kind.queue.into()),
+        identity: identity(kind),
+        facts,
+        decisions,
+        banner: Some(banner),
+        banners,
+        opinion,
+        windows,
+        model: Some("default@1f3a9c02".into()),
+        attempts: vec![Attempt {
+            target: format!("sip:{}@10.0.0.5", kind.phone),
+            at_ms: 110,
+            status: match (is_answered && talked_ms > 0, has_ended) {
+                (true, _) => 200,
+                (false, false) => 0,
+                (false, true) if kind.ending == Ending::Cancelled => 487,
+                (false, true) => 408,
+            },
+        }],
+        answered_by: (is_answered && talked_ms > 0).then(|| kind.phone.into()),
+        timings: Timings {
+            identity_ms: Some(41),
+            decided_ms: Some(90),
+            ringing_ms: (elapsed_ms >= 120).then_some(120),
+            answered_ms: (is_answered && elapsed_ms > 4_000).then_some(4_000),
+            ended_ms: has_ended.then_some(length_ms),
+        },
+        outcome: has_ended.then(|| Outcome {
+            ending: kind.ending,
+            status: match kind.ending {
+                Ending::Completed => 200,
+                Ending::Cancelled => 487,
+                _ => 480,
+            },
+            by: if kind.ending == Ending::NoAnswer {
+                "us".into()
+            } else {
+                "caller".into()
+            },
+            note: (kind.ending == Ending::NoAnswer).then(|| "nobody answered in 20 s".into()),
+        }),
+        media: (has_ended && is_answered).then(|| Statistics {
+            from_caller: SideStatistics {
+                packets: talked_ms / 20,
+                octets: talked_ms * 8,
+                lost: 3,
+                jitter_ms: 2.4,
+                dropped: 0,
+            },
+            from_called: SideStatistics {
+                packets: talked_ms / 20,
+                octets: talked_ms * 8,
+                lost: 0,
+                jitter_ms: 0.8,
+                dropped: 0,
+            },
+        }),
+        report: None,
+    }
+}
+
+/// A finished call, answered or not as its kind says.
+pub fn ended(kind: &Kind, number_in_day: u64, started_ms: u64) -> CallRecord {
+    let length_ms = 20_000 + (number_in_day * 7_919) % 90_000;
+    call(kind, number_in_day, started_ms, length_ms, length_ms)
+}
+
+fn evidence(drift: f32, seed: u64, talked_ms: u64) -> Vec<Window> {
+    let mut noise = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    (1..=(talked_ms / 1_000).min(600))
+        .map(|second| {
+            noise = noise
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            let wobble = ((noise >> 40) as f32 / (1u64 << 24) as f32 - 0.5) * 2.2;
+            Window {
+                at: second as f32,
+                llr: drift * 1.6 + wobble,
+            }
+        })
+        .collect()
+}
+
+fn opinion(windows: &[Window], talked_ms: u64) -> Option<Opinion> {
+    let last = windows.last()?;
+    let llr = windows
+        .iter()
+        .map(|window| window.llr * 0.6)
+        .sum::<f32>()
+        .clamp(-9.0, 9.0);
+    let label = match llr {
+        _ if windows.len() < 4 => VoiceLabel::Unsure,
+        llr if llr > 1.5 => VoiceLabel::BonaFide,
+        llr if llr < -1.5 => VoiceLabel::Spoof,
+        _ => VoiceLabel::Unsure,
+    };
+    let seconds = talked_ms as f32 / 1_000.0;
+    Some(Opinion {
+        llr,
+        label,
+        seconds,
+        speech_seconds: seconds * 0.7,
+        window: Some(*last),
+    })
+}
+
+fn banner(kind: &Kind, voice: VoiceLight) -> Banner {
+    Banner {
+        number: kind.light,
+        voice,
+        label: kind.label,
+        number_text: kind.number_text.into(),
+        voice_text: match voice {
+            VoiceLight::Person => "Voice: no sign of synthesis",
+            VoiceLight::Unsure => "Voice: unsure",
+            VoiceLight::Synthetic => "Voice: likely synthetic",
+            VoiceLight::Pending => "Voice: listening…",
+        }
+        .into(),
+        reasons: kind.reasons.iter().map(|&reason| reason.into()).collect(),
+        say: kind.say.into(),
+        prefix: kind.prefix.into(),
+    }
+}
+
+fn facts(kind: &Kind, started_ms: u64, opinion: &Option<Opinion>) -> Facts {
+    let has = |tag| kind.tags.iter().any(|(of, _)| *of == tag);
+    Facts {
+        stage: if opinion.is_some() {
+            Stage::Live
+        } else {
+            Stage::Arrive
+        },
+        trunk: "carrier".into(),
+        arrived_ms: started_ms,
+        caller: CallerFacts {
+            number: kind.number.map(|number| Redacted::new(number.into())),
+            name: kind.name.map(|name| Redacted::new(name.into())),
+            is_hidden: kind.number.is_none(),
+            ..CallerFacts::default()
+        },
+        called: CalledFacts {
+            number: Redacted::new("+12125550100".into()),
+            queue: kind.queue.into(),
+        },
+        identity: IdentityFacts {
+            standing: identity(kind).standing,
+            attestation: identity(kind).attestation,
+            is_forged: has(Tag::IdentityForged),
+            is_reused: Some(has(Tag::TokenReused)),
+            ..IdentityFacts::default()
+        },
+        voice: match opinion {
+            None => VoiceFacts::default(),
+            Some(opinion) => VoiceFacts {
+                state: match opinion.label {
+                    VoiceLabel::BonaFide => VoiceState::BonaFide,
+                    VoiceLabel::Spoof => VoiceState::Spoof,
+                    VoiceLabel::Unsure => VoiceState::Unsure,
+                },
+                llr: f64::from(opinion.llr),
+                speech_seconds: f64::from(opinion.speech_seconds),
+            },
+        },
+        history: HistoryFacts {
+            is_available: true,
+            calls_before: if has(Tag::KnownCaller) { 14 } else { 0 },
+            answered_before: if has(Tag::KnownCaller) { 13 } else { 0 },
+            ..HistoryFacts::default()
+        },
+        signalling: SignallingFacts::default(),
+    }
+}
+
+fn decision(kind: &Kind, banner: &Banner) -> Decision {
+    let heard = match banner.voice {
+        VoiceLight::Person => (Tag::VoiceBonaFide, -10),
+        VoiceLight::Synthetic => (Tag::VoiceSpoofLikely, 40),
+        VoiceLight::Unsure => (Tag::VoiceUnsure, 2),
+        VoiceLight::Pending => (Tag::VoicePending, 0),
+    };
+    let findings: Vec<_> = kind
+        .tags
+        .iter()
+        .copied()
+        .chain([heard])
+        .map(|(tag, tenths)| Finding { tag, tenths })
+        .collect();
+    let fired = match kind.label {
+        Label::Forged => vec![Fired {
+            rule: "forged-number".into(),
+            reason: "the number is not the caller's own".into(),
+        }],
+        Label::Synthetic => vec![Fired {
+            rule: "synthetic-voice".into(),
+            reason: "the voice is likely synthetic".into(),
+        }],
+        Label::Genuine | Label::Known => Vec::new(),
+        _ => vec![Fired {
+            rule: "unproven-number".into(),
+            reason: "nobody has proven the number".into(),
+        }],
+    };
+    Decision {
+        verdict: Verdict {
+            tenths: findings.iter().map(|finding| finding.tenths).sum(),
+            findings,
+            number: banner.number,
+            voice: banner.voice,
+            label: banner.label,
+        },
+        action: Action::Label,
+        fired,
+        errors: Vec::new(),
+        policy: "default@9c1e02d4".into(),
+    }
+}
+
+fn identity(kind: &Kind) -> Report {
+    let has = |tag| kind.tags.iter().any(|(of, _)| *of == tag);
+    let (standing, attestation, outcome, verstat) = match () {
+        () if has(Tag::NoIdentity) => return Report::none(),
+        () if has(Tag::IdentityForged) => (
+            Standing::Failed,
+            None,
+            HeaderOutcome::OrigMismatch,
+            "TN-Validation-Failed",
+        ),
+        () if has(Tag::IdentityVerifiedB) => (
+            Standing::Verified,
+            Some(Attestation::Partial),
+            HeaderOutcome::Passed,
+            "TN-Validation-Passed-B",
+        ),
+        () => (
+            Standing::Verified,
+            Some(Attestation::Full),
+            HeaderOutcome::Passed,
+            "TN-Validation-Passed",
+        ),
+    };
+    let is_forged = outcome == HeaderOutcome::OrigMismatch;
+    let check = |name, result| Check {
+        name: Cow::Borrowed(name),
+        result,
+    };
+    Report {
+        standing,
+        attestation,
+        headers: vec![HeaderReport {
+            ppt: Some("shaken".into()),
+            outcome,
+            code: is_forged.then_some(438),
+            reason: if is_forged {
+                "signed for another calling number"
+            } else {
+                "every check passed"
+            }
+            .into(),
+            checks: vec![
+                check("x5u", CheckResult::Passed),
+                check("chain", CheckResult::Passed),
+                check("signature", CheckResult::Passed),
+                check("iat", CheckResult::Passed),
+                check(
+                    "orig",
+                    if is_forged {
+                        CheckResult::Failed
+                    } else {
+                        CheckResult::Passed
+                    },
+                ),
+                check(
+                    "dest",
+                    if is_forged {
+                        CheckResult::Skipped
+                    } else {
+                        CheckResult::Passed
+                    },
+                ),
+            ],
+        }],
+        verstat: verstat.into(),
+        signer: Some(Signer {
+            subject: "CN=SHAKEN 708J, O=Example Carrier".into(),
+            spc: Some("708J".into()),
+            fingerprint: "9f2c4e1b7a60d3358c1e5f7a2b9d4c6e8f0a1b2c3d4e5f60718293a4b5c6d7e8".into(),
+        }),
+        passport_digest: Some("4be1".repeat(16)),
+        origid: Some("123e4567-e89b-12d3-a456-426655440000".into()),
+        iat_age_seconds: Some(1),
+    }
+}

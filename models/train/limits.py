@@ -1,0 +1,15 @@
+"""Numbers that the Rust engine (src/voice/limits.rs, front.rs, activity.rs) repeats. The golden file proves that they agree."""
+
+RATE = 8000          # Hz
+FRAME = 256          # samples in one Hann frame (32 ms)
+HOP = 128            # samples between frames (16 ms)
+LOW_BIN = 8          # 250 Hz: every codec keeps the band from here ...
+HIGH_BIN = 103       # ... to 3,219 Hz, inclusive
+BINS = HIGH_BIN - LOW_BIN + 1
+FLOOR = 1e-5         # added to the power before the logarithm
+WINDOW_FRAMES = 250  # 4 s
+POOL_FRAMES = 125    # the network halves the frame rate once
+SCORE_HOP = 8000     # samples between scores
+MIN_WINDOW_SPEECH = 47  # speech frames (0.75 s) below which a window is not scored
+SCORE_CLIP = 4.0     # a window's raw score is clipped to +- this before it counts
+MEMORY_WINDOWS = 60  # the running mean of window scores forgets after this many

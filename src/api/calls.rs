@@ -1,0 +1,324 @@
+//! `/api/v1/calls`: lists, one call, why, what the person says, what the person does.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::error::{Problem, ProblemBody};
+use super::limits::NOTE_MAX;
+use super::state::Shared;
+use super::view::{CallView, ReportView, Why, label_of};
+use crate::call::CallRecord;
+use crate::call::record::{Ending, PersonReport};
+use crate::call_id::CallId;
+use crate::store::{Filter, limits::CALLS_LIMIT};
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ListQuery {
+    /// `kept` (the default): calls in the store, newest first. `live`: calls going on now, newest first.
+    state: Option<String>,
+    /// Calls in one page, 1 to 200; 50 when absent.
+    limit: Option<usize>,
+    /// Where to go on: `next` of the page before.
+    cursor: Option<String>,
+    /// Only calls that started before this, Unix ms.
+    before_ms: Option<u64>,
+    /// Only calls with this label.
+    label: Option<String>,
+    /// Only calls from this canonical number (`+` as `%2B`).
+    number: Option<String>,
+    /// Only calls to this queue.
+    queue: Option<String>,
+    /// Only calls that ended so: `completed`, `cancelled`, `no_answer`, `refused` or `failed`.
+    ending: Option<String>,
+}
+
+/// One page of calls.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct CallPage {
+    calls: Vec<CallView>,
+    /// Cursor of the next page; null = this was the last.
+    next: Option<String>,
+}
+
+/// What the person who took the call says about it.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ReportBody {
+    verdict: ReportVerdict,
+    /// At most 2,000 characters.
+    note: Option<String>,
+}
+
+#[derive(Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ReportVerdict {
+    Good,
+    Unsure,
+    Scam,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ActionBody {
+    #[serde(rename = "do")]
+    action: CallAction,
+}
+
+#[derive(Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum CallAction {
+    /// Ends the call for both parties.
+    HangUp,
+}
+
+/// List calls.
+#[utoipa::path(
+    get, path = "/api/v1/calls", tag = "calls", params(ListQuery),
+    responses(
+        (status = 200, description = "Newest first", body = CallPage),
+        (status = 400, description = "A filter that cannot be", body = ProblemBody),
+        (status = 401, description = "Not signed in", body = ProblemBody),
+        (status = 503, description = "The store is away", body = ProblemBody),
+    )
+)]
+pub(crate) async fn list(
+    State(shared): State<Shared>,
+    query: Result<Query<ListQuery>, QueryRejection>,
+) -> Result<Json<CallPage>, Problem> {
+    let Query(query) = query.map_err(|rejection| Problem::BadRequest(rejection.body_text()))?;
+    let is_live = match query.state.as_deref() {
+        None | Some("kept") => false,
+        Some("live") => true,
+        Some(_) => return Err(Problem::BadRequest("state is live or kept".into())),
+    };
+    let mut filter = filter(query)?;
+    let wanted = filter.limit;
+    // One more than is shown tells whether there is a next page.
+    filter.limit = (wanted + 1).min(CALLS_LIMIT);
+    let records: Vec<Arc<CallRecord>> = if is_live {
+        let admitted = shared
+            .gateway
+            .live
+            .snapshot()
+            .into_iter()
+            .rev()
+            .filter(|record| filter.admits(record));
+        admitted.take(filter.limit).collect()
+    } else {
+        let asked = filter.clone();
+        let records = shared.ask(move |store| store.calls(&asked)).await?;
+        records.into_iter().map(Arc::new).collect()
+    };
+    let shown = &records[..records.len().min(wanted)];
+    let is_more = records.len() > wanted || (wanted == CALLS_LIMIT && records.len() == CALLS_LIMIT);
+    Ok(Json(CallPage {
+        calls: shown.iter().map(|record| CallView::of(record)).collect(),
+        next: shown
+            .last()
+            .filter(|_| is_more)
+            .map(|last| format!("{}-{}", last.started_ms, last.id)),
+    }))
+}
+
+/// One call, live or kept.
+#[utoipa::path(
+    get, path = "/api/v1/calls/{id}", tag = "calls", params(("id" = String, Path, description = "The call's id")),
+    responses(
+        (status = 200, description = "The call as it is now", body = CallView),
+        (status = 401, description = "Not signed in", body = ProblemBody),
+        (status = 404, description = "No such call", body = ProblemBody),
+        (status = 503, description = "The store is away", body = ProblemBody),
+    )
+)]
+pub(crate) async fn one(
+    State(shared): State<Shared>,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Json<CallView>, Problem> {
+    let record = find(&shared, call_id(id)?).await?;
+    Ok(Json(CallView::of(&record)))
+}
+
+/// Why: facts, findings with weights and meanings, rules, lights and evidence over time.
+#[utoipa::path(
+    get, path = "/api/v1/calls/{id}/why", tag = "calls", params(("id" = String, Path, description = "The call's id")),
+    responses(
+        (status = 200, description = "Everything behind the decision", body = Why),
+        (status = 401, description = "Not signed in", body = ProblemBody),
+        (status = 404, description = "No such call", body = ProblemBody),
+        (status = 503, description = "The store is away", body = ProblemBody),
+    )
+)]
+pub(crate) async fn why(
+    State(shared): State<Shared>,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Json<Why>, Problem> {
+    let record = find(&shared, call_id(id)?).await?;
+    Ok(Json(Why::of(&record)))
+}
+
+/// Say what it was: good, unsure or scam. The newest report replaces the one before.
+#[utoipa::path(
+    post, path = "/api/v1/calls/{id}/report", tag = "calls", request_body = ReportBody,
+    params(("id" = String, Path, description = "The call's id")),
+    responses(
+        (status = 200, description = "Kept on disk", body = ReportView),
+        (status = 400, description = "Not a report", body = ProblemBody),
+        (status = 401, description = "Not signed in", body = ProblemBody),
+        (status = 403, description = "By cookie without X-Ringward", body = ProblemBody),
+        (status = 404, description = "No such call", body = ProblemBody),
+        (status = 503, description = "The store is away", body = ProblemBody),
+    )
+)]
+pub(crate) async fn report(
+    State(shared): State<Shared>,
+    id: Result<Path<String>, PathRejection>,
+    body: Result<Json<ReportBody>, JsonRejection>,
+) -> Result<Json<ReportView>, Problem> {
+    let id = call_id(id)?;
+    let Json(body) = body.map_err(bad_body)?;
+    let note = body
+        .note
+        .map(|note| note.trim().to_string())
+        .filter(|note| !note.is_empty());
+    if note.as_ref().is_some_and(|note| note.chars().count() > NOTE_MAX) {
+        return Err(Problem::BadRequest(format!(
+            "a note has at most {NOTE_MAX} characters"
+        )));
+    }
+    let verdict = match body.verdict {
+        ReportVerdict::Good => "good",
+        ReportVerdict::Unsure => "unsure",
+        ReportVerdict::Scam => "scam",
+    };
+    let report = PersonReport {
+        verdict: verdict.into(),
+        note,
+        at_ms: shared.now().unix_ms(),
+    };
+    // A live call gets its row now, so that what was said outlives us; its end only adds to the row.
+    let live = shared.gateway.live.call(id);
+    let kept = {
+        let report = report.clone();
+        shared
+            .ask(move |store| {
+                if let Some(live) = live {
+                    store.save(live);
+                }
+                store.report(id, report)
+            })
+            .await?
+    };
+    if !kept {
+        return Err(Problem::NoSuchCall);
+    }
+    shared.gateway.live.report(id, report.clone());
+    metrics::counter!("ringward_reports_total", "verdict" => verdict).increment(1);
+    Ok(Json(ReportView {
+        verdict: report.verdict,
+        note: report.note,
+        at_ms: report.at_ms,
+    }))
+}
+
+/// Do something with a live call.
+#[utoipa::path(
+    post, path = "/api/v1/calls/{id}/actions", tag = "calls", request_body = ActionBody,
+    params(("id" = String, Path, description = "The call's id")),
+    responses(
+        (status = 202, description = "Ordered; the events show when it has happened"),
+        (status = 400, description = "Not an action", body = ProblemBody),
+        (status = 401, description = "Not signed in", body = ProblemBody),
+        (status = 403, description = "By cookie without X-Ringward", body = ProblemBody),
+        (status = 404, description = "No such call", body = ProblemBody),
+        (status = 409, description = "The call has ended", body = ProblemBody),
+        (status = 503, description = "The order could not be given; try again", body = ProblemBody),
+    )
+)]
+pub(crate) async fn act(
+    State(shared): State<Shared>,
+    id: Result<Path<String>, PathRejection>,
+    body: Result<Json<ActionBody>, JsonRejection>,
+) -> Result<StatusCode, Problem> {
+    let id = call_id(id)?;
+    let Json(body) = body.map_err(bad_body)?;
+    let CallAction::HangUp = body.action;
+    if (shared.gateway.hang_up)(id) {
+        return Ok(StatusCode::ACCEPTED);
+    }
+    if shared.gateway.live.call(id).is_some() {
+        return Err(Problem::TimedOut);
+    }
+    find(&shared, id).await?;
+    Err(Problem::CallEnded)
+}
+
+/// Says what is wrong with a body without repeating it.
+pub(crate) fn bad_body(rejection: JsonRejection) -> Problem {
+    match rejection {
+        JsonRejection::MissingJsonContentType(_) => Problem::NotJson,
+        other if other.status() == StatusCode::PAYLOAD_TOO_LARGE => Problem::TooLarge,
+        other => Problem::BadRequest(other.body_text().chars().take(200).collect()),
+    }
+}
+
+fn call_id(id: Result<Path<String>, PathRejection>) -> Result<CallId, Problem> {
+    // An id that cannot be is an id nobody has.
+    let Path(id) = id.map_err(|_| Problem::NoSuchCall)?;
+    id.parse().map_err(|_| Problem::NoSuchCall)
+}
+
+async fn find(shared: &Shared, id: CallId) -> Result<Arc<CallRecord>, Problem> {
+    if let Some(live) = shared.gateway.live.call(id) {
+        return Ok(live);
+    }
+    let kept = shared.ask(move |store| store.call(id)).await?;
+    kept.map(Arc::new).ok_or(Problem::NoSuchCall)
+}
+
+fn filter(query: ListQuery) -> Result<Filter, Problem> {
+    let bad = |text: &str| Problem::BadRequest(text.into());
+    let limit = query.limit.unwrap_or(50);
+    if !(1..=CALLS_LIMIT).contains(&limit) {
+        return Err(bad("limit is 1 to 200"));
+    }
+    if query
+        .label
+        .as_deref()
+        .is_some_and(|label| label_of(label).is_none())
+    {
+        return Err(bad("there is no such label"));
+    }
+    let ending = match query.ending {
+        None => None,
+        Some(name) => {
+            Some(serde_json::from_value::<Ending>(name.into()).map_err(|_| bad("there is no such ending"))?)
+        }
+    };
+    let (before_ms, before_id) = match query.cursor {
+        None => (query.before_ms, None),
+        Some(cursor) => {
+            let place = cursor
+                .split_once('-')
+                .and_then(|(ms, id)| Some((ms.parse().ok()?, id.parse().ok()?)));
+            let (ms, id) = place.ok_or_else(|| bad("the cursor is not one of ours"))?;
+            (Some(ms), Some(id))
+        }
+    };
+    Ok(Filter {
+        before_ms,
+        before_id,
+        limit,
+        label: query.label,
+        number: query.number,
+        queue: query.queue,
+        ending,
+    })
+}

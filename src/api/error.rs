@@ -1,0 +1,121 @@
+//! Every way to say no: one message for outside (RFC 9457), one for the log.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::store::StoreError;
+
+/// Grouped by whose fault it is.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Problem {
+    // The reader's.
+    #[error("not signed in: send the token as a bearer token, or sign in at the console")]
+    NotSignedIn,
+    #[error("too many wrong credentials from this address")]
+    TooManyFailures { retry_seconds: u64 },
+    #[error("a request that changes something by cookie must carry the header X-Ringward: 1")]
+    HeaderMissing,
+    #[error("{0}")]
+    BadRequest(String),
+    #[error("no such call")]
+    NoSuchCall,
+    #[error("the call has ended already")]
+    CallEnded,
+    #[error("there is nothing at this address")]
+    NotFound,
+    #[error("this address does not take that method")]
+    MethodNotAllowed,
+    #[error("the body is longer than 16 KiB")]
+    TooLarge,
+    #[error("the body must be application/json")]
+    NotJson,
+    #[error("this host name is not ours")]
+    WrongHost,
+    // Ours.
+    #[error("the call store did not answer; try again")]
+    Store(#[from] StoreError),
+    #[error("too many event streams are open")]
+    TooManyStreams,
+    #[error("the gateway was too busy to answer in time")]
+    TimedOut,
+    #[error("the gateway is not ready: {0}")]
+    NotReady(&'static str),
+    #[error("the gateway could not finish this")]
+    Broken,
+}
+
+/// The body of every error, `application/problem+json` (RFC 9457).
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ProblemBody {
+    /// A stable name of the problem.
+    #[serde(rename = "type")]
+    #[schema(example = "urn:ringward:problem:no-such-call")]
+    kind: String,
+    /// The HTTP status in words.
+    #[schema(example = "Not Found")]
+    title: String,
+    #[schema(example = 404)]
+    status: u16,
+    /// What went wrong, in plain words.
+    #[schema(example = "no such call")]
+    detail: String,
+}
+
+impl Problem {
+    fn outside(&self) -> (StatusCode, &'static str) {
+        match self {
+            Problem::NotSignedIn => (StatusCode::UNAUTHORIZED, "not-signed-in"),
+            Problem::TooManyFailures { .. } => (StatusCode::TOO_MANY_REQUESTS, "too-many-failures"),
+            Problem::HeaderMissing => (StatusCode::FORBIDDEN, "header-missing"),
+            Problem::BadRequest(_) => (StatusCode::BAD_REQUEST, "bad-request"),
+            Problem::NoSuchCall => (StatusCode::NOT_FOUND, "no-such-call"),
+            Problem::CallEnded => (StatusCode::CONFLICT, "call-ended"),
+            Problem::NotFound => (StatusCode::NOT_FOUND, "not-found"),
+            Problem::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed"),
+            Problem::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-large"),
+            Problem::NotJson => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json"),
+            Problem::WrongHost => (StatusCode::MISDIRECTED_REQUEST, "wrong-host"),
+            Problem::Store(_) => (StatusCode::SERVICE_UNAVAILABLE, "store-away"),
+            Problem::TooManyStreams => (StatusCode::SERVICE_UNAVAILABLE, "too-many-streams"),
+            Problem::TimedOut => (StatusCode::SERVICE_UNAVAILABLE, "timed-out"),
+            Problem::NotReady(_) => (StatusCode::SERVICE_UNAVAILABLE, "not-ready"),
+            Problem::Broken => (StatusCode::INTERNAL_SERVER_ERROR, "broken"),
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let (status, name) = self.outside();
+        if let Problem::Store(error) = &self {
+            tracing::warn!(%error, "a request could not be answered");
+        }
+        let body = ProblemBody {
+            kind: format!("urn:ringward:problem:{name}"),
+            title: status.canonical_reason().unwrap_or("Error").into(),
+            status: status.as_u16(),
+            detail: self.to_string(),
+        };
+        let mut response = (status, axum::Json(body)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        match self {
+            Problem::NotSignedIn => {
+                headers.insert(
+                    header::WWW_AUTHENTICATE,
+                    HeaderValue::from_static("Bearer realm=\"ringward\""),
+                );
+            }
+            Problem::TooManyFailures { retry_seconds } => {
+                headers.insert(header::RETRY_AFTER, retry_seconds.into());
+            }
+            _ => {}
+        }
+        response
+    }
+}

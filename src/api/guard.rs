@@ -1,0 +1,146 @@
+//! What every request passes: headers of the answer, the host's name, the time limit, who is asking.
+
+use std::net::SocketAddr;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::access::SignedIn;
+use super::error::Problem;
+use super::limits::REQUEST_TIMEOUT;
+use super::state::Shared;
+
+pub(crate) const COOKIE: &str = "ringward_session";
+/// A page from elsewhere cannot send it without being allowed to, and nobody is allowed to (no CORS).
+const PROOF: HeaderName = HeaderName::from_static("x-ringward");
+
+/// Nothing inline, nothing from elsewhere, in nobody's frame.
+const POLICY: &str =
+    "default-src 'self'; base-uri 'none'; object-src 'none'; form-action 'self'; frame-ancestors 'none'";
+
+const HEADERS: [(HeaderName, &str); 7] = [
+    (header::CONTENT_SECURITY_POLICY, POLICY),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (
+        HeaderName::from_static("cross-origin-opener-policy"),
+        "same-origin",
+    ),
+    (
+        HeaderName::from_static("cross-origin-resource-policy"),
+        "same-origin",
+    ),
+    (
+        HeaderName::from_static("permissions-policy"),
+        "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
+    ),
+];
+
+/// Who sent the request; put there by the server.
+#[derive(Clone, Copy)]
+pub(crate) struct Peer(pub SocketAddr);
+
+/// On every answer, errors included. What says nothing about caching is not to be kept.
+pub(crate) async fn with_headers(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    for (name, value) in HEADERS {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+pub(crate) async fn for_our_host(State(shared): State<Shared>, request: Request, next: Next) -> Response {
+    let host = request
+        .headers()
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok());
+    // An absolute-form target overrules Host (RFC 9112 §3.2.2).
+    let host = request
+        .uri()
+        .authority()
+        .map(|authority| authority.as_str())
+        .or(host);
+    if !shared.hosts.is_ours(host) {
+        return Problem::WrongHost.into_response();
+    }
+    next.run(request).await
+}
+
+/// From the end of the head to the start of the answer; an event stream starts its answer at once.
+pub(crate) async fn in_time(request: Request, next: Next) -> Response {
+    match tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Problem::TimedOut.into_response(),
+    }
+}
+
+/// A bearer token, or a session's cookie; with a cookie, what changes something must prove it is our own page.
+pub(crate) async fn signed_in(
+    State(shared): State<Shared>,
+    mut request: Request<Body>,
+    next: Next,
+) -> Result<Response, Problem> {
+    let signed_in = who(&shared, &request)?;
+    let is_reading = matches!(*request.method(), Method::GET | Method::HEAD);
+    if !is_reading && matches!(signed_in, SignedIn::Session(_)) && !has_proof(request.headers()) {
+        return Err(Problem::HeaderMissing);
+    }
+    request.extensions_mut().insert(signed_in);
+    Ok(next.run(request).await)
+}
+
+/// Counts a wrong credential of this peer and says what to answer.
+pub(crate) fn refusal(shared: &Shared, peer: Option<Peer>) -> Problem {
+    let Some(Peer(address)) = peer else {
+        return Problem::NotSignedIn;
+    };
+    match shared.access.fail(address.ip(), shared.now().unix_ms()) {
+        Ok(()) => {
+            tracing::warn!(peer = %address.ip(), "wrong API credential");
+            Problem::NotSignedIn
+        }
+        Err(retry_seconds) => Problem::TooManyFailures { retry_seconds },
+    }
+}
+
+pub(crate) fn has_proof(headers: &HeaderMap) -> bool {
+    headers.get(PROOF).is_some_and(|value| value == "1")
+}
+
+fn who(shared: &Shared, request: &Request) -> Result<SignedIn, Problem> {
+    let peer = request.extensions().get::<Peer>().copied();
+    if let Some(credential) = request.headers().get(header::AUTHORIZATION) {
+        return match bearer(credential) {
+            Some(token) if shared.access.is_token(token) => Ok(SignedIn::Token),
+            _ => Err(refusal(shared, peer)),
+        };
+    }
+    // An old cookie is no attack: a console left open overnight has one. It is not counted.
+    cookie(request.headers())
+        .and_then(|secret| shared.access.session(secret, shared.now().unix_ms()))
+        .ok_or(Problem::NotSignedIn)
+}
+
+fn bearer(credential: &HeaderValue) -> Option<&str> {
+    let (scheme, token) = credential.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+}
+
+fn cookie(headers: &HeaderMap) -> Option<&str> {
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find(|(name, _)| *name == COOKIE)
+        .map(|(_, value)| value)
+}

@@ -1,0 +1,128 @@
+//! Which address is answered by what, and in what order a request passes the guards.
+
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Router, middleware};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::error::Problem;
+use super::limits::BODY_MAX;
+use super::state::Shared;
+use super::{calls, card, events, guard, session, status};
+use crate::console::{self, Asset};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Ringward",
+        description = "Calls as they are screened, kept and explained. Times are Unix milliseconds unless a field says \
+                       otherwise. Errors are application/problem+json (RFC 9457). What changes something by cookie needs \
+                       the header `X-Ringward: 1`.",
+        license(name = "MIT OR Apache-2.0")
+    ),
+    tags(
+        (name = "session", description = "Signing in at the console"),
+        (name = "calls", description = "Calls, live and kept"),
+        (name = "live", description = "What changes, as it changes"),
+        (name = "gateway", description = "How the gateway is doing"),
+    ),
+    components(schemas(super::view::CallView)),
+    security(("token" = []), ("session" = [])),
+    modifiers(&Schemes)
+)]
+struct Document;
+
+struct Schemes;
+
+impl Modify for Schemes {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let components = document.components.get_or_insert_default();
+        let token = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
+        components.add_security_scheme("token", SecurityScheme::Http(token));
+        let session = ApiKey::Cookie(ApiKeyValue::new(guard::COOKIE));
+        components.add_security_scheme("session", SecurityScheme::ApiKey(session));
+    }
+}
+
+/// The OpenAPI document as served, indented.
+pub fn openapi() -> String {
+    let (_, document) = documented();
+    // Our own plain data always has a JSON form.
+    document.to_pretty_json().unwrap_or_default()
+}
+
+/// All routes with their guards.
+pub(super) fn routes(shared: Shared) -> Router {
+    let ((guarded, open), _) = documented();
+    let guarded = guarded.route_layer(middleware::from_fn_with_state(shared.clone(), guard::signed_in));
+    let mut routes = open
+        .merge(guarded)
+        .route("/openapi.json", get(document))
+        .route("/card/{id}", get(card::show));
+    for asset in console::ASSETS {
+        routes = routes.route(
+            asset.path,
+            get(move |headers: HeaderMap| async move { file(asset, &headers) }),
+        );
+    }
+    // The last layer is the first a request meets.
+    routes
+        .fallback(async || Problem::NotFound)
+        .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
+        .layer(DefaultBodyLimit::max(BODY_MAX))
+        .layer(middleware::from_fn(guard::in_time))
+        .layer(middleware::from_fn_with_state(
+            shared.clone(),
+            guard::for_our_host,
+        ))
+        .layer(middleware::from_fn(guard::with_headers))
+        .with_state(shared)
+}
+
+/// What needs to be signed in, what does not, and the document of both.
+fn documented() -> ((Router<Shared>, Router<Shared>), utoipa::openapi::OpenApi) {
+    let (guarded, mut document) = OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(calls::list))
+        .routes(routes!(calls::one))
+        .routes(routes!(calls::why))
+        .routes(routes!(calls::report))
+        .routes(routes!(calls::act))
+        .routes(routes!(events::stream))
+        .routes(routes!(session::look, session::leave))
+        .routes(routes!(status::status))
+        .routes(routes!(status::metrics))
+        .split_for_parts();
+    let (open, more) = OpenApiRouter::new()
+        .routes(routes!(session::sign_in))
+        .routes(routes!(status::alive))
+        .routes(routes!(status::ready))
+        .split_for_parts();
+    document.merge(more);
+    ((guarded, open), document)
+}
+
+async fn document(State(shared): State<Shared>) -> Response {
+    (
+        [(header::CONTENT_TYPE, "application/json")],
+        shared.openapi.clone(),
+    )
+        .into_response()
+}
+
+/// A console file: asked for again each time, sent again only when it changed with the binary.
+fn file(asset: &'static Asset, asked: &HeaderMap) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static(asset.kind)),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+        (header::ETAG, asset.etag()),
+    ];
+    if asked.get(header::IF_NONE_MATCH) == Some(&headers[2].1) {
+        return (StatusCode::NOT_MODIFIED, headers).into_response();
+    }
+    (headers, asset.content).into_response()
+}

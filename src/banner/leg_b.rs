@@ -1,0 +1,105 @@
+//! The banner in SIP headers, for phones of every kind.
+
+use super::confusables::{ascii, is_combining};
+use super::{Banner, LegBHeaders, clean_display_name};
+use crate::call_id::CallId;
+use crate::screening::Facts;
+
+/// Characters of the whole display name; phones cut it anyway, and the prefix stands first.
+pub const DISPLAY_NAME_CHARS_MAX: usize = 40;
+
+/// What goes on leg B for this banner. `card_url`: `[api] public_url` + the unguessable card path, or None.
+///
+/// Every value is printable ASCII without quotes, backslashes or line ends, whatever the caller sent. `verstat` is taken
+/// from the verifier's report; anything that is no token becomes `No-TN-Validation`.
+pub fn leg_b_headers(
+    banner: &Banner,
+    facts: &Facts,
+    verstat: &str,
+    call: CallId,
+    card_url: Option<&str>,
+) -> LegBHeaders {
+    LegBHeaders {
+        display_name: display_name(banner, facts),
+        verstat: if is_token(verstat) {
+            verstat.into()
+        } else {
+            "No-TN-Validation".into()
+        },
+        ringward_trust: format!(
+            "number={}; voice={}; label={}; call={call}",
+            banner.number, banner.voice, banner.label
+        ),
+        call_info: card_url
+            .filter(|url| is_plain_url(url))
+            .map(|url| format!("<{url}>;purpose=card")),
+        // No policy asks for a ring tone yet.
+        alert_info: None,
+    }
+}
+
+fn display_name(banner: &Banner, facts: &Facts) -> String {
+    let caller = &facts.caller;
+    let name = caller
+        .name
+        .as_ref()
+        .filter(|_| !caller.is_hidden)
+        .map(|name| shown_name(name.reveal()));
+    let who = name
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| match &caller.number {
+            Some(number) => plain(number.reveal()),
+            None if caller.is_hidden => "Number withheld".into(),
+            None => "Unknown number".into(),
+        });
+    let whole = format!("{} {who}", plain(&banner.prefix));
+    whole
+        .trim()
+        .chars()
+        .take(DISPLAY_NAME_CHARS_MAX)
+        .collect::<String>()
+        .trim_end()
+        .to_string()
+}
+
+/// Cleaned again after it became ASCII: dropping an accent or a foreign letter must not bring a mark to light.
+fn shown_name(name: &str) -> String {
+    let (cleaned, _) = clean_display_name(name);
+    let (cleaned, _) = clean_display_name(&plain(&cleaned));
+    // A name of which a letter or two are left says nothing.
+    if cleaned.chars().filter(char::is_ascii_alphanumeric).count() < 2 {
+        String::new()
+    } else {
+        cleaned
+    }
+}
+
+/// Printable ASCII that needs no escape between quotes (RFC 3261 §25.1 quoted-string).
+fn plain(text: &str) -> String {
+    let ascii: String = text
+        .chars()
+        .filter(|c| !is_combining(*c))
+        .filter_map(ascii)
+        .map(|c| if c.is_ascii_control() { ' ' } else { c })
+        .filter(|c| !matches!(c, '"' | '\\' | '<' | '>'))
+        .collect();
+    ascii.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// RFC 3261 §25.1 token, short.
+fn is_token(text: &str) -> bool {
+    !text.is_empty()
+        && text.len() <= 64
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&b))
+}
+
+fn is_plain_url(url: &str) -> bool {
+    let is_http = url.starts_with("https://") || url.starts_with("http://");
+    is_http
+        && url.len() <= 512
+        && url
+            .bytes()
+            .all(|b| b.is_ascii_graphic() && !b"<>\"\\".contains(&b))
+}

@@ -1,0 +1,265 @@
+//! What a call keeps through all its stages.
+
+use std::time::Instant;
+
+use crate::call_id::CallId;
+use crate::identity::Report;
+use crate::media::{Side, Statistics};
+use crate::screening::{Facts, HistoryFacts, VoiceState};
+use crate::sdp::Session;
+use crate::sip::{Message, Response, ServerTxn};
+use crate::time::Now;
+use crate::voice::Opinion;
+
+use super::desk::Desk;
+use super::index::Name;
+use super::leg::Hop;
+use super::limits::CHANGED_EVERY;
+use super::offer::{self, Origin};
+use super::record::{CallRecord, State};
+use super::refusal::{self, Refusal};
+use super::{Counter, Output, decide, facts};
+
+/// Where the call's two ports stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Media {
+    None,
+    Asked,
+    Open { a: u16, b: u16 },
+    Closing,
+    Closed,
+}
+
+pub(crate) struct Case {
+    pub(crate) id: CallId,
+    pub(crate) arrived: Now,
+    pub(crate) invite: Message,
+    pub(crate) invite_txn: ServerTxn,
+    /// Towards the caller.
+    pub(crate) hop: Hop,
+    /// Our To tag towards the caller.
+    pub(crate) tag: String,
+    /// The caller's description; `None` = it will come in the ACK.
+    pub(crate) offer: Option<Session>,
+    pub(crate) facts: Facts,
+    /// The verification has concluded.
+    pub(crate) is_reported: bool,
+    /// Questions to the store without an answer yet.
+    pub(crate) looks: u8,
+    /// What the answers so far say about the PASSporT; `None` = no answer yet.
+    pub(crate) reuse: Option<Option<bool>>,
+    pub(crate) record: CallRecord,
+    pub(crate) media: Media,
+    /// Our descriptions towards the caller.
+    pub(crate) origin: Origin,
+    /// Reason values for the next response to the caller.
+    pub(crate) reasons: Vec<String>,
+    /// When watchers were last told.
+    pub(crate) told: Instant,
+}
+
+impl Case {
+    /// Whole milliseconds since INVITE arrival.
+    pub(crate) fn at_ms(&self, desk: &Desk) -> u64 {
+        desk.now()
+            .instant
+            .saturating_duration_since(self.arrived.instant)
+            .as_millis() as u64
+    }
+
+    /// Something a person could see has changed.
+    pub(crate) fn changed(&mut self, desk: &mut Desk) {
+        self.record.revision += 1;
+        self.told = desk.now().instant;
+        desk.say(Output::Changed(Box::new(self.record.clone())));
+    }
+
+    /// Sends a response to the caller's INVITE, with our tag and what verification wants the caller's side to know.
+    pub(crate) fn respond(&mut self, mut response: Response, desk: &mut Desk) {
+        for reason in std::mem::take(&mut self.reasons) {
+            response = response.header("Reason", reason);
+        }
+        desk.respond(self.invite_txn, response.to_tag(&self.tag));
+    }
+
+    pub(crate) fn refuse(&mut self, refusal: &Refusal, desk: &mut Desk) {
+        self.respond(refusal.answer(&self.invite), desk);
+    }
+
+    /// A response that makes a dialog (RFC 3261 §12.1.1).
+    pub(crate) fn dialog_response(&self, status: u16, body: Option<Vec<u8>>) -> Response {
+        let response = Response::new(&self.invite, status, refusal::phrase(status))
+            .header("Contact", &self.hop.contact)
+            .header("Allow", refusal::ALLOW);
+        match body {
+            Some(body) => response.with_body("application/sdp", body),
+            None => response,
+        }
+    }
+
+    /// A fresh tag towards the caller: another phone than the one whose early media was heard now speaks
+    /// (RFC 3261 §12.1: an early dialog of its own).
+    pub(crate) fn new_tag(&mut self, desk: &mut Desk) {
+        self.tag = desk.endpoint.token();
+        desk.name(Name::Tag(self.tag.clone()));
+    }
+
+    /// Asks the store about the caller, and about the PASSporT once there is one.
+    pub(crate) fn look(&mut self, desk: &mut Desk) {
+        let number = self
+            .facts
+            .caller
+            .number
+            .as_ref()
+            .map(|number| number.reveal().clone());
+        let passport_digest = self.record.identity.passport_digest.clone();
+        if number.is_none() {
+            // Nothing can be known of a hidden caller; that is not the store's failure.
+            self.facts.history.is_available = true;
+        }
+        if number.is_none() && passport_digest.is_none() {
+            return;
+        }
+        self.looks = self.looks.saturating_add(1);
+        let sip_call_id = self.invite.call_id().to_string();
+        desk.say(Output::Look {
+            call: self.id,
+            number,
+            passport_digest,
+            sip_call_id,
+        });
+    }
+
+    /// The verification concluded.
+    pub(crate) fn take_report(&mut self, report: Report, desk: &mut Desk) {
+        self.is_reported = true;
+        self.facts.identity = facts::of_report(&report, None);
+        self.reasons = refusal::identity_reasons(&report, &self.invite);
+        self.record.timings.identity_ms = Some(self.at_ms(desk));
+        self.record.identity = report;
+    }
+
+    /// The budget is over and the verification is not.
+    pub(crate) fn take_unchecked(&mut self) {
+        let report = facts::unchecked();
+        self.facts.identity = facts::of_report(&report, Some(false));
+        self.record.identity = report;
+    }
+
+    /// An answer of the store. With two questions under way the answers come in either order, and only one of them was
+    /// about the PASSporT: "not reused" counts when all are in, "reused" at once.
+    pub(crate) fn take_known(&mut self, history: HistoryFacts, is_reused: Option<bool>) {
+        self.looks = self.looks.saturating_sub(1);
+        if self.facts.caller.number.is_some() && (history.is_available || !self.facts.history.is_available) {
+            self.facts.history = history;
+        }
+        if self.record.identity.passport_digest.is_none() {
+            return;
+        }
+        let worst = match (self.reuse, is_reused) {
+            (Some(Some(true)), _) | (_, Some(true)) => Some(true),
+            (Some(None), _) | (_, None) => None,
+            _ => Some(false),
+        };
+        self.reuse = Some(worst);
+        self.facts.identity.is_reused = if self.looks == 0 {
+            worst
+        } else {
+            worst.filter(|is_reused| *is_reused)
+        };
+    }
+
+    fn take_opinion(&mut self, opinion: Opinion) {
+        self.facts.voice = facts::of_opinion(&opinion);
+        self.record.add_opinion(opinion);
+    }
+
+    /// A fact that came after the decision: the label and the banner may follow.
+    pub(crate) fn on_late_fact(&mut self, fact: LateFact, desk: &mut Desk) {
+        let voice = self.facts.voice.state;
+        let mut is_news = false;
+        match fact {
+            LateFact::Report(report) => {
+                self.take_report(report, desk);
+                if self.record.identity.passport_digest.is_some() {
+                    self.look(desk);
+                }
+                is_news = true;
+            }
+            LateFact::Known { history, is_reused } => self.take_known(history, is_reused),
+            LateFact::Opinion(opinion) => self.take_opinion(opinion),
+            // What was already heard stays heard.
+            LateFact::Overloaded if matches!(voice, VoiceState::Pending | VoiceState::Unsure) => {
+                self.facts.voice.state = VoiceState::Overloaded;
+            }
+            LateFact::Overloaded => {}
+        }
+        let at_ms = self.at_ms(desk);
+        let policy = desk.policy.clone();
+        is_news |= decide::live(self, &policy, at_ms);
+        is_news |= voice != self.facts.voice.state;
+        is_news |= desk.now().instant.saturating_duration_since(self.told) >= CHANGED_EVERY;
+        if is_news {
+            self.changed(desk);
+        }
+    }
+
+    /// Our port towards a side; `None` while media is not open.
+    pub(crate) fn port(&self, side: Side) -> Option<u16> {
+        match (self.media, side) {
+            (Media::Open { a, .. }, Side::A) => Some(a),
+            (Media::Open { b, .. }, Side::B) => Some(b),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn open_media(&mut self, desk: &mut Desk) {
+        self.media = Media::Asked;
+        desk.say(Output::OpenMedia { call: self.id });
+    }
+
+    pub(crate) fn describe(&self, side: Side, session: &Session, desk: &mut Desk) {
+        if let Some(output) = offer::describe(self.id, side, session) {
+            desk.say(output);
+        }
+    }
+
+    pub(crate) fn tap(&self, on: bool, desk: &mut Desk) {
+        if desk.config.is_voice_on {
+            desk.say(Output::Tap { call: self.id, on });
+        }
+    }
+
+    /// False when there is nothing to close.
+    pub(crate) fn close_media(&mut self, desk: &mut Desk) -> bool {
+        match self.media {
+            Media::Asked | Media::Open { .. } => {
+                self.media = Media::Closing;
+                desk.say(Output::CloseMedia { call: self.id });
+                true
+            }
+            Media::Closing => true,
+            Media::None | Media::Closed => false,
+        }
+    }
+
+    /// The last word of the record.
+    pub(crate) fn close_record(&mut self, ended_ms: u64, media: Option<Statistics>, desk: &mut Desk) {
+        self.media = Media::Closed;
+        self.record.state = State::Ended;
+        self.record.media = media;
+        self.record.timings.ended_ms = Some(ended_ms);
+        self.changed(desk);
+        desk.count(Counter::CallEnded);
+    }
+}
+
+pub(crate) enum LateFact {
+    Report(Report),
+    Known {
+        history: HistoryFacts,
+        is_reused: Option<bool>,
+    },
+    Opinion(Opinion),
+    Overloaded,
+}

@@ -1,0 +1,72 @@
+//! What crosses between the legs. An allow-list: what is not named here stays on its side.
+//!
+//! So nothing a caller writes can pass for a word of ours: `Identity`, verstat, `Ringward-Trust`,
+//! `P-Asserted-Identity`, `P-Attestation-*`, `Attestation-Info`, `Origination-Id`, `Call-Info` and
+//! `Alert-Info` of the caller never cross (RFC 8224 via design: inbound copies are removed first).
+
+use crate::sip::{Message, Request, Response};
+
+use super::limits::{CROSSING_LINES_MAX, CROSSING_VALUE_OCTETS_MAX};
+
+/// From the caller's INVITE to every phone.
+const INVITE: &[&str] = &["Subject", "Accept-Language", "User-to-User", "Diversion"];
+
+/// The same, and only from a trunk whose emergency marks we trust.
+const EMERGENCY: &[&str] = &["Priority", "Resource-Priority"];
+
+/// With INFO either way (RFC 6086).
+const INFO: &[&str] = &["Info-Package", "Content-Disposition"];
+
+/// With responses to requests inside the call.
+const RESPONSE: &[&str] = &["Retry-After", "Recv-Info"];
+
+pub(crate) fn invite(from: &Message, to: Request, is_emergency_trunk: bool) -> Request {
+    let to = copy(from, INVITE, to, Request::header);
+    if is_emergency_trunk {
+        copy(from, EMERGENCY, to, Request::header)
+    } else {
+        to
+    }
+}
+
+pub(crate) fn info(from: &Message, to: Request) -> Request {
+    copy(from, INFO, to, Request::header)
+}
+
+pub(crate) fn response(from: &Message, to: Response) -> Response {
+    copy(from, RESPONSE, to, Response::header)
+}
+
+/// Max-Forwards for the next hop: one less, 70 when there was none. `None` = it was 0 (483).
+pub(crate) fn hops_left(request: &Message) -> Option<u32> {
+    let hops = request
+        .header("Max-Forwards")
+        .and_then(|value| value.trim().parse::<u32>().ok())
+        .unwrap_or(70);
+    hops.min(255).checked_sub(1)
+}
+
+/// Options a request insists on. We offer none, so each is unknown (420).
+pub(crate) fn required(request: &Message) -> Vec<String> {
+    let mut options: Vec<String> = Vec::new();
+    for option in request.header_values("Require") {
+        let is_token = option
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&b));
+        if is_token && !option.is_empty() && option.len() <= 64 && options.len() < CROSSING_LINES_MAX {
+            options.push(option.to_string());
+        }
+    }
+    options
+}
+
+fn copy<T>(from: &Message, names: &[&str], mut to: T, add: impl Fn(T, &str, String) -> T) -> T {
+    for name in names {
+        for line in from.header_lines(name).into_iter().take(CROSSING_LINES_MAX) {
+            if line.len() <= CROSSING_VALUE_OCTETS_MAX {
+                to = add(to, name, line.into_owned());
+            }
+        }
+    }
+    to
+}

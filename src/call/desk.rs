@@ -1,0 +1,106 @@
+//! What all calls of a shard share, and what a stage has in its hands while it handles an input.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use stir_shaken_verify::NumberRules;
+
+use crate::identity;
+use crate::policy::Policy;
+use crate::queue;
+use crate::sip::{Endpoint, Flow, Message, Response, ServerTxn, Transport};
+use crate::time::Now;
+
+use super::admission::Admission;
+use super::error::Unringable;
+use super::index::{Index, Name};
+use super::random::Randomness;
+use super::refusal::Refusal;
+use super::stray::Strays;
+use super::{Config, Counter, Listener, Output};
+
+pub(crate) struct Desk {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) identity: identity::Engine,
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) config: Config,
+    pub(crate) queues: Arc<[queue::Config]>,
+    /// How numbers without a country code are read; `None` = no plan for the configured country,
+    /// then no number is canonical.
+    pub(crate) rules: Option<NumberRules>,
+    pub(crate) admission: Admission,
+    pub(crate) index: Index,
+    pub(crate) strays: Strays,
+    pub(crate) random: Randomness,
+    pub(crate) outputs: VecDeque<Output>,
+    /// Set by every input before anything asks.
+    pub(crate) clock: Option<Now>,
+    /// The call that is being handled.
+    pub(crate) call: usize,
+}
+
+impl Desk {
+    pub(crate) fn now(&self) -> Now {
+        self.clock
+            .expect("every input brings its time before it is handled")
+    }
+
+    pub(crate) fn say(&mut self, output: Output) {
+        self.outputs.push_back(output);
+    }
+
+    pub(crate) fn count(&mut self, counter: Counter) {
+        self.say(Output::Count(counter));
+    }
+
+    pub(crate) fn respond(&mut self, txn: ServerTxn, response: Response) {
+        let now = self.now();
+        self.endpoint.respond(txn, response, now);
+    }
+
+    /// Answers a request that belongs to no call, or inside a dialog: To already has its tag, or gets one here.
+    pub(crate) fn refuse(&mut self, txn: ServerTxn, request: &Message, refusal: &Refusal) {
+        let tag = self.endpoint.token();
+        self.respond(txn, refusal.answer(request).to_tag(&tag));
+    }
+
+    pub(crate) fn name(&mut self, name: Name) {
+        self.index.add(self.call, name);
+    }
+
+    /// The listener that owns the local end of a flow.
+    pub(crate) fn listener_of(&self, flow: &Flow) -> Option<&Listener> {
+        let listeners = || {
+            self.config
+                .listeners
+                .iter()
+                .filter(|listener| listener.transport == flow.transport)
+        };
+        listeners()
+            .find(|listener| listener.bound == flow.local)
+            .or_else(|| listeners().find(|listener| listener.bound.port() == flow.local.port()))
+            .or_else(|| listeners().next())
+            .or(self.config.listeners.first())
+    }
+
+    /// The listener to reach `remote` from: same transport and address family, loopback with loopback.
+    pub(crate) fn listener_towards(
+        &self,
+        transport: Transport,
+        remote: SocketAddr,
+    ) -> Result<&Listener, Unringable> {
+        let fits = |listener: &&Listener| {
+            listener.transport == transport && listener.bound.is_ipv4() == remote.is_ipv4()
+        };
+        let is_near = |listener: &&Listener| {
+            let bound = listener.bound.ip();
+            bound.is_unspecified() || bound.is_loopback() == remote.ip().is_loopback()
+        };
+        let fitting = || self.config.listeners.iter().filter(fits);
+        fitting()
+            .find(is_near)
+            .or_else(|| fitting().next())
+            .ok_or(Unringable::NoListener)
+    }
+}

@@ -1,0 +1,189 @@
+//! One request inside the call on its way to the other leg and its answer on the way back.
+
+use crate::media::Side;
+use crate::sdp::Session;
+use crate::sip::{ClientTxn, Message, Method, Request, Response, ServerTxn};
+
+use super::case::Case;
+use super::crossing;
+use super::desk::Desk;
+use super::index::Name;
+use super::leg::Leg;
+use super::offer;
+use super::refusal::{self, ALLOW, Refusal};
+
+pub(crate) struct Exchange {
+    /// Who asked.
+    pub(crate) from: Side,
+    pub(crate) server: ServerTxn,
+    pub(crate) client: ClientTxn,
+    pub(crate) phase: Phase,
+    /// As it came.
+    request: Message,
+    /// As we sent it on.
+    sent: Request,
+    /// The description in the request.
+    offer: Option<Session>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// The other side has not answered.
+    Asked,
+    /// A re-INVITE was answered; its ACK is on the way.
+    Answered,
+    /// The other side's 200 was an offer: the answer comes in the ACK, and goes on in ours to this CSeq.
+    LateAnswer {
+        cseq: u32,
+    },
+    Over,
+}
+
+impl Exchange {
+    /// Sends the request on to `towards`, where our media port is `port`.
+    pub(crate) fn begin(
+        from: Side,
+        server: ServerTxn,
+        request: &Message,
+        towards: &mut Leg,
+        port: u16,
+        desk: &mut Desk,
+    ) -> Result<Exchange, Refusal> {
+        let method = request.method();
+        let mut offer = None;
+        let mut body = None;
+        if method == Method::Info {
+            if !request.body().is_empty() {
+                let kind = request
+                    .content_type()
+                    .map_or_else(|| "application/octet-stream".into(), |k| k.into_owned());
+                body = Some((kind, request.body().to_vec()));
+            }
+        } else {
+            offer = offer::read(request)?;
+            if let Some(offer) = &offer {
+                let sdp = towards.origin.anchored(offer, desk.config.media_address, port)?;
+                body = Some(("application/sdp".to_string(), sdp));
+            }
+        }
+        let mut sent = towards.dialog.request(method.clone());
+        sent = match method {
+            Method::Info => crossing::info(request, sent),
+            _ => sent.header("Allow", ALLOW),
+        };
+        if let Some((kind, body)) = body {
+            sent = sent.with_body(&kind, body);
+        }
+        let client = towards.send(sent.clone(), desk);
+        if method == Method::Invite {
+            desk.name(Name::Server(server));
+        }
+        Ok(Exchange {
+            from,
+            server,
+            client,
+            phase: Phase::Asked,
+            request: request.clone(),
+            sent,
+            offer,
+        })
+    }
+
+    /// It may change what flows: no other such exchange beside it.
+    pub(crate) fn is_about_media(&self) -> bool {
+        self.request.method() != Method::Info
+    }
+
+    /// The other side said yes.
+    pub(crate) fn on_success(
+        &mut self,
+        response: &Message,
+        asking: &mut Leg,
+        answering: &mut Leg,
+        case: &mut Case,
+        desk: &mut Desk,
+    ) {
+        answering.dialog.on_response(response);
+        if self.request.method() == Method::Info {
+            self.phase = Phase::Over;
+            let answer = Response::new(&self.request, 200, refusal::phrase(200));
+            return desk.respond(self.server, crossing::response(response, answer));
+        }
+        let is_invite = self.request.method() == Method::Invite;
+        let cseq = response.cseq().0;
+        let is_late = is_invite && self.offer.is_none();
+        if is_invite && !is_late {
+            answering.acknowledge(self.client, cseq, None, desk);
+        }
+        let carried = match (offer::read(response), case.port(asking.side)) {
+            (Ok(Some(session)), Some(port)) => asking
+                .origin
+                .anchored(&session, desk.config.media_address, port)
+                .map(|body| (session, body)),
+            (Ok(_), _) => Err(Refusal::NotAcceptable("an answer without a description")),
+            (Err(refusal), _) => Err(refusal),
+        };
+        let (session, body) = match carried {
+            Ok(carried) => carried,
+            Err(refusal) => {
+                // The other side changed nothing we could carry: what flows goes on as it was.
+                if is_late {
+                    answering.acknowledge(self.client, cseq, None, desk);
+                }
+                self.phase = Phase::Over;
+                return desk.respond(self.server, refusal.answer(&self.request));
+            }
+        };
+        if let Some(offer) = &self.offer {
+            case.describe(asking.side, offer, desk);
+        }
+        case.describe(answering.side, &session, desk);
+        self.phase = match (is_invite, is_late) {
+            (true, true) => Phase::LateAnswer { cseq },
+            (true, false) => Phase::Answered,
+            (false, _) => Phase::Over,
+        };
+        let answer = Response::new(&self.request, 200, refusal::phrase(200))
+            .header("Contact", &asking.hop.contact)
+            .header("Allow", ALLOW)
+            .with_body("application/sdp", body);
+        desk.respond(self.server, crossing::response(response, answer));
+    }
+
+    /// The other side said no (or nothing): the same word goes back, except what only concerns us and it.
+    pub(crate) fn refuse(&self, status: u16, response: Option<&Message>, desk: &mut Desk) {
+        let status = match status {
+            300..=399 | 401 | 407 => 500,
+            status => status,
+        };
+        let answer = Response::new(&self.request, status, refusal::phrase(status));
+        let answer = match response {
+            Some(response) => crossing::response(response, answer),
+            None => answer,
+        };
+        desk.respond(self.server, answer);
+    }
+
+    /// The call ends while this is under way.
+    pub(crate) fn abandon(self, towards: &Leg, desk: &mut Desk) {
+        let is_invite = self.request.method() == Method::Invite;
+        match self.phase {
+            Phase::Asked => {
+                let refusal = if is_invite {
+                    Refusal::Cancelled
+                } else {
+                    Refusal::NoDialog
+                };
+                desk.respond(self.server, refusal.answer(&self.request));
+                desk.index.remove(&Name::Client(self.client));
+                if is_invite {
+                    let now = desk.now();
+                    desk.endpoint.cancel(self.client, None, now);
+                    desk.strays.adopt(self.client, self.sent, towards.hop.clone());
+                }
+            }
+            Phase::LateAnswer { cseq } => towards.acknowledge(self.client, cseq, None, desk),
+            Phase::Answered | Phase::Over => {}
+        }
+    }
+}

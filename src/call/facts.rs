@@ -1,0 +1,207 @@
+//! SIP message, identity report, history and opinion → [`Facts`], the only thing policy may look at.
+//!
+//! Adds nothing of its own: no weight, no tag, no judgement.
+
+use stir_shaken_verify::{NumberRules, Outcome};
+
+use crate::banner;
+use crate::identity::{Report, Standing};
+use crate::redact::Redacted;
+use crate::screening::{
+    CalledFacts, CallerFacts, Facts, HistoryFacts, IdentityFacts, SignallingFacts, Stage, VoiceFacts,
+    VoiceState,
+};
+use crate::sip::{Message, NameAddr, Uri};
+use crate::voice::{Label, Opinion};
+
+use super::TrunkConfig;
+use super::limits::NAME_CHARS_MAX;
+
+/// What the INVITE itself says, before anybody was asked. `called` is canonical where it can be.
+pub(crate) fn of_invite(
+    invite: &Message,
+    trunk: &TrunkConfig,
+    called: &str,
+    queue: &str,
+    arrived_ms: u64,
+    is_voice_on: bool,
+    rules: Option<NumberRules>,
+) -> Facts {
+    let asserted = asserted(invite);
+    Facts {
+        stage: Stage::Arrive,
+        trunk: trunk.name.clone(),
+        arrived_ms,
+        caller: caller(invite, &asserted, rules),
+        called: CalledFacts {
+            number: Redacted::new(called.to_string()),
+            queue: queue.to_string(),
+        },
+        identity: IdentityFacts::default(),
+        voice: VoiceFacts {
+            state: if is_voice_on {
+                VoiceState::Pending
+            } else {
+                VoiceState::Off
+            },
+            ..VoiceFacts::default()
+        },
+        history: HistoryFacts::default(),
+        signalling: signalling(invite, trunk, &asserted, rules),
+    }
+}
+
+/// The dialled number of a Request-URI: canonical with `+` when it is a telephone number, and as it was written.
+pub(crate) fn dialled(request_uri: &str, rules: Option<NumberRules>) -> (String, String) {
+    let written = Uri::parse(request_uri)
+        .ok()
+        .and_then(|uri| uri.user().map(|user| short(&user)))
+        .unwrap_or_default();
+    let number = canonical(request_uri, rules).unwrap_or_else(|| written.clone());
+    (number, written)
+}
+
+/// What the verification found. A header that failed beside one that passed colours nothing.
+pub(crate) fn of_report(report: &Report, is_reused: Option<bool>) -> IdentityFacts {
+    let has = |wanted: &[Outcome]| {
+        report.standing == Standing::Failed
+            && report
+                .headers
+                .iter()
+                .any(|header| wanted.contains(&header.outcome))
+    };
+    IdentityFacts {
+        standing: report.standing,
+        attestation: report.attestation,
+        is_forged: has(&[Outcome::Invalid, Outcome::OrigMismatch, Outcome::NoAuthority]),
+        is_stale: has(&[Outcome::Stale]),
+        is_untrusted: has(&[Outcome::UntrustedCredential]),
+        is_reused: if report.passport_digest.is_none() {
+            Some(false)
+        } else {
+            is_reused
+        },
+        spc: report.signer.as_ref().and_then(|signer| signer.spc.clone()),
+    }
+}
+
+/// The report that stands in while the certificate has not come (or never will).
+pub(crate) fn unchecked() -> Report {
+    Report {
+        standing: Standing::Unchecked,
+        ..Report::none()
+    }
+}
+
+pub(crate) fn of_opinion(opinion: &Opinion) -> VoiceFacts {
+    VoiceFacts {
+        state: match opinion.label {
+            Label::BonaFide => VoiceState::BonaFide,
+            Label::Spoof => VoiceState::Spoof,
+            Label::Unsure => VoiceState::Unsure,
+        },
+        llr: f64::from(opinion.llr),
+        speech_seconds: f64::from(opinion.speech_seconds),
+    }
+}
+
+/// The P-Asserted-Identity values (RFC 3325: at most one sip and one tel), first ones only.
+fn asserted(invite: &Message) -> Vec<NameAddr> {
+    let values = invite.header_values("P-Asserted-Identity");
+    values
+        .iter()
+        .take(2)
+        .filter_map(|value| NameAddr::parse(value).ok())
+        .collect()
+}
+
+fn caller(invite: &Message, asserted: &[NameAddr], rules: Option<NumberRules>) -> CallerFacts {
+    let from = invite.from();
+    let is_hidden = is_anonymous(&from) || asks_privacy(invite);
+    let names = || asserted.iter().chain([&from]).filter_map(|identity| identity.display.as_deref());
+    let name = names().map(tidy).find(|name| !name.is_empty()).filter(|_| !is_hidden);
+    let shown = if asserted.is_empty() {
+        std::slice::from_ref(&from)
+    } else {
+        asserted
+    };
+    let number = shown
+        .iter()
+        .find_map(|identity| canonical(identity.uri.as_str(), rules));
+    let gave_something = shown
+        .iter()
+        .any(|identity| identity.uri.user().is_some_and(|user| !user.is_empty()));
+    CallerFacts {
+        is_malformed: !is_hidden && number.is_none() && gave_something,
+        // Any of them: the one that is not shown here may be shown by a phone behind us.
+        name_imitates_label: names().any(|name| banner::clean_display_name(&tidy(name)).1),
+        number: number.filter(|_| !is_hidden).map(Redacted::new),
+        name: name.map(Redacted::new),
+        is_hidden,
+    }
+}
+
+/// RFC 3323 §4.1 and RFC 3325 §7: the caller asked not to be shown, or is not shown already.
+fn is_anonymous(from: &NameAddr) -> bool {
+    let user_is = |word: &str| {
+        from.uri
+            .user()
+            .is_some_and(|user| user.eq_ignore_ascii_case(word))
+    };
+    from.uri
+        .host()
+        .is_some_and(|host| host.eq_ignore_ascii_case("anonymous.invalid"))
+        || ["anonymous", "restricted", "unavailable", "unknown"]
+            .iter()
+            .any(|word| user_is(word))
+}
+
+fn asks_privacy(invite: &Message) -> bool {
+    invite.header_lines("Privacy").iter().any(|line| {
+        line.split([';', ',']).any(|word| {
+            ["id", "user", "header"]
+                .iter()
+                .any(|ask| word.trim().eq_ignore_ascii_case(ask))
+        })
+    })
+}
+
+fn signalling(
+    invite: &Message,
+    trunk: &TrunkConfig,
+    asserted: &[NameAddr],
+    rules: Option<NumberRules>,
+) -> SignallingFacts {
+    let history = invite.header_values("History-Info");
+    let is_callback = invite
+        .header("Priority")
+        .is_some_and(|value| value.trim().eq_ignore_ascii_case("psap-callback"));
+    let from = canonical(invite.from().uri.as_str(), rules);
+    let other = asserted
+        .iter()
+        .find_map(|identity| canonical(identity.uri.as_str(), rules));
+    SignallingFacts {
+        // One History-Info entry is the dialled number itself (RFC 7044 §4): only a second one is a diversion.
+        is_diverted: invite.header("Diversion").is_some() || history.len() > 1,
+        claims_emergency: is_callback || invite.header("Resource-Priority").is_some(),
+        is_emergency_trunk: trunk.is_emergency_trusted,
+        from_differs_from_asserted: matches!((from, other), (Some(from), Some(other)) if from != other),
+    }
+}
+
+/// Canonical E.164 with `+`, by the same rules the verifier compares `orig` and `dest` with.
+fn canonical(uri: &str, rules: Option<NumberRules>) -> Option<String> {
+    rules?
+        .from_uri(uri)
+        .ok()
+        .map(|number| format!("+{}", number.digits()))
+}
+
+fn tidy(name: &str) -> String {
+    let clean: String = name.chars().filter(|c| !c.is_control()).collect();
+    short(clean.trim())
+}
+
+fn short(text: &str) -> String {
+    text.chars().take(NAME_CHARS_MAX).collect()
+}

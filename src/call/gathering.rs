@@ -1,0 +1,94 @@
+//! Facts are gathered: who signed the call, what the store knows. Until both are in, or the budget is over.
+
+use std::time::Instant;
+
+use crate::policy::Action;
+use crate::queue::Hunt;
+
+use super::Counter;
+use super::case::Case;
+use super::decide;
+use super::desk::Desk;
+use super::ending::{By, Ending};
+use super::hunting::{self, Hunting};
+use super::record;
+use super::refusal::Refusal;
+use super::stage::{Event, Stage};
+
+pub(crate) struct Gathering {
+    /// Arrival + budget.
+    pub(crate) deadline: Instant,
+    /// The store was asked about the caller.
+    pub(crate) has_looked: bool,
+}
+
+impl Gathering {
+    pub(crate) fn handle(mut self, event: Event, case: &mut Case, desk: &mut Desk) -> Stage {
+        match event {
+            Event::Begun => {
+                case.changed(desk);
+                if !self.has_looked {
+                    self.has_looked = true;
+                    case.look(desk);
+                }
+            }
+            Event::Reported(report) => {
+                case.take_report(*report, desk);
+                if !self.has_looked || case.record.identity.passport_digest.is_some() {
+                    self.has_looked = true;
+                    case.look(desk);
+                }
+            }
+            Event::Known { history, is_reused } => case.take_known(history, is_reused),
+            Event::Due => {
+                if !case.is_reported {
+                    case.take_unchecked();
+                }
+                return Self::decide(case, desk);
+            }
+            Event::Cancelled { .. } => return hunting::gave_up(Vec::new(), None, case, desk),
+            Event::HangUp => {
+                case.refuse(&Refusal::Unavailable, desk);
+                return Ending::failed(480, By::Us, "ended from the console", case, desk);
+            }
+            Event::Request { txn, request } => return hunting::early_request(txn, request, self, case, desk),
+            _ => {}
+        }
+        if self.has_looked && case.is_reported && case.looks == 0 {
+            return Self::decide(case, desk);
+        }
+        Stage::Gathering(self)
+    }
+
+    fn decide(case: &mut Case, desk: &mut Desk) -> Stage {
+        let at_ms = case.at_ms(desk);
+        let policy = desk.policy.clone();
+        let action = decide::arrive(case, &policy, at_ms);
+        case.record.timings.decided_ms = Some(at_ms);
+        let own = case.facts.called.queue.clone();
+        let queue = match action {
+            Action::Deliver | Action::Label => own.clone(),
+            Action::Divert { queue } => queue,
+            Action::Refuse { status } => {
+                case.refuse(&Refusal::Status(status), desk);
+                desk.count(Counter::CallRefused);
+                return Ending::begin(record::Ending::Refused, status, By::Us, None, case, desk);
+            }
+        };
+        // A policy is checked against the queues when it is loaded; a queue that went since must not cost the call.
+        let queues = desk.queues.clone();
+        match Hunt::new(queues.clone(), &queue).or_else(|| Hunt::new(queues, &own)) {
+            Some(hunt) => Hunting::begin(hunt, case, desk),
+            None => {
+                case.refuse(&Refusal::NoQueue, desk);
+                Ending::failed(404, By::Us, "no queue has this number", case, desk)
+            }
+        }
+    }
+}
+
+impl From<Gathering> for Stage {
+    fn from(stage: Gathering) -> Stage {
+        Stage::Gathering(stage)
+    }
+}

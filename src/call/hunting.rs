@@ -1,0 +1,420 @@
+//! Phones ring. Provisional responses go to the caller, the first answer wins, everybody else is told to stop.
+
+use std::time::Instant;
+
+use crate::media::Side;
+use crate::queue::{self, Attempt, Hunt, Step};
+use crate::sdp::Session;
+use crate::sip::{ClientTxn, Dialog, Message, Method, Response, ServerTxn};
+
+use super::Counter;
+use super::case::{Case, Media};
+use super::desk::Desk;
+use super::ending::{By, Ending};
+use super::index::Name;
+use super::leg::{Leg, Ringing};
+use super::limits::RINGING_MAX;
+use super::offer::{self, Origin};
+use super::record::{self, State};
+use super::refusal::{self, Refusal};
+use super::stage::{Event, Stage};
+use super::talking::Talking;
+
+pub(crate) struct Hunting {
+    hunt: Hunt,
+    legs: Vec<Ringing>,
+    /// Over all queues: [`RINGING_MAX`] after the decision.
+    deadline: Instant,
+    /// The caller was told 180.
+    is_ringing: bool,
+    /// Early media of this phone went to the caller.
+    early: Option<Early>,
+}
+
+/// An answer that went out in a 183 has to be the same in the 200 of that dialog (RFC 3261 §13.2.1).
+struct Early {
+    attempt: Attempt,
+    /// As the phone wrote it.
+    body: Vec<u8>,
+    /// As the caller got it.
+    sent: Vec<u8>,
+}
+
+impl Hunting {
+    /// Asks for ports; the phones ring when they are there.
+    pub(crate) fn begin(hunt: Hunt, case: &mut Case, desk: &mut Desk) -> Stage {
+        case.open_media(desk);
+        case.record.state = State::Ringing;
+        case.record.queue = Some(hunt.queue().to_string());
+        case.changed(desk);
+        Stage::Hunting(Box::new(Hunting {
+            hunt,
+            legs: Vec::new(),
+            deadline: desk.now().instant + RINGING_MAX,
+            is_ringing: false,
+            early: None,
+        }))
+    }
+
+    pub(crate) fn deadline(&self) -> Instant {
+        self.hunt
+            .deadline()
+            .map_or(self.deadline, |ring| ring.min(self.deadline))
+    }
+
+    pub(crate) fn handle(mut self: Box<Self>, event: Event, case: &mut Case, desk: &mut Desk) -> Stage {
+        let event = match event.into_late_fact() {
+            Ok(fact) => {
+                case.on_late_fact(fact, desk);
+                return Stage::Hunting(self);
+            }
+            Err(event) => event,
+        };
+        match event {
+            Event::MediaOpened { a, b } if case.media == Media::Asked => {
+                case.media = Media::Open { a, b };
+                self.hunt(queue::Input::Start, case, desk)
+            }
+            Event::MediaRefused => {
+                case.media = Media::Closed;
+                case.refuse(&Refusal::Busy, desk);
+                Ending::failed(503, By::Us, "no media port left", case, desk)
+            }
+            Event::Due if desk.now().instant >= self.deadline => self.nobody(480, case, desk),
+            Event::Due => self.hunt(queue::Input::Tick, case, desk),
+            Event::Response { txn, response } => self.on_response(txn, response, case, desk),
+            Event::Failed { txn, status } => match self.take(txn, desk) {
+                Some(leg) => self.failed(leg.attempt, status, case, desk),
+                None => Stage::Hunting(self),
+            },
+            Event::Cancelled { reason, .. } => gave_up(self.legs, reason.as_deref(), case, desk),
+            Event::HangUp => {
+                abandon(self.legs, None, case, desk);
+                case.refuse(&Refusal::Unavailable, desk);
+                Ending::failed(480, By::Us, "ended from the console", case, desk)
+            }
+            Event::Request { txn, request } => {
+                if is_callers_bye(&request, case) {
+                    desk.respond(txn, Response::new(&request, 200, refusal::phrase(200)));
+                    return gave_up(self.legs, None, case, desk);
+                }
+                refuse_early(txn, &request, desk);
+                Stage::Hunting(self)
+            }
+            _ => Stage::Hunting(self),
+        }
+    }
+
+    /// Tells the hunt, and does what it says.
+    fn hunt(mut self: Box<Self>, input: queue::Input, case: &mut Case, desk: &mut Desk) -> Stage {
+        self.hunt.handle(input, desk.now().instant);
+        while let Some(step) = self.hunt.poll_step() {
+            match step {
+                Step::Ring { attempt, target } => self.ring(attempt, &target, case, desk),
+                Step::Cancel {
+                    attempt,
+                    was_answered_elsewhere,
+                } => {
+                    let Some(at) = self.legs.iter().position(|leg| leg.attempt == attempt) else {
+                        continue;
+                    };
+                    let leg = self.legs.swap_remove(at);
+                    let reason = was_answered_elsewhere.then_some(refusal::ANSWERED_ELSEWHERE);
+                    let status = if was_answered_elsewhere { 487 } else { 408 };
+                    case.record.end_attempt(attempt.0, status);
+                    abandon(vec![leg], reason, case, desk);
+                }
+                Step::Moved { queue } => {
+                    case.record.queue = Some(queue);
+                    case.changed(desk);
+                }
+                Step::GiveUp { status } => return self.nobody(status, case, desk),
+            }
+        }
+        Stage::Hunting(self)
+    }
+
+    fn ring(&mut self, attempt: Attempt, target: &str, case: &mut Case, desk: &mut Desk) {
+        case.record.add_attempt(target, case.at_ms(desk));
+        let mut origin = Origin::new(desk.random.u64());
+        let offer = match (&case.offer, case.port(Side::B)) {
+            (Some(offer), Some(port)) => origin.anchored(offer, desk.config.media_address, port).map(Some),
+            _ => Ok(None),
+        };
+        let status = match offer {
+            Ok(offer) => match Ringing::ring(attempt, target, offer, origin, case, desk) {
+                Ok(leg) => return self.legs.push(leg),
+                Err(_) => 503,
+            },
+            Err(refusal) => refusal.status(),
+        };
+        case.record.end_attempt(attempt.0, status);
+        self.hunt
+            .handle(queue::Input::Failed { attempt, status }, desk.now().instant);
+    }
+
+    fn on_response(
+        mut self: Box<Self>,
+        txn: ClientTxn,
+        response: Message,
+        case: &mut Case,
+        desk: &mut Desk,
+    ) -> Stage {
+        let status = response.status().unwrap_or_default();
+        match status {
+            0..=100 => Stage::Hunting(self),
+            101..=199 => {
+                self.on_provisional(txn, status, &response, case, desk);
+                Stage::Hunting(self)
+            }
+            200..=299 => match self.take(txn, desk) {
+                Some(leg) => self.on_answer(leg, response, case, desk),
+                None => Stage::Hunting(self),
+            },
+            _ => match self.take(txn, desk) {
+                Some(leg) => self.failed(leg.attempt, status, case, desk),
+                None => Stage::Hunting(self),
+            },
+        }
+    }
+
+    /// 180 once; a 183 with a description when only one phone rings, so that the caller hears one and not many.
+    fn on_provisional(
+        &mut self,
+        txn: ClientTxn,
+        status: u16,
+        response: &Message,
+        case: &mut Case,
+        desk: &mut Desk,
+    ) {
+        let is_only_one = self.hunt.ringing() == 1;
+        let Some(leg) = self.legs.iter_mut().find(|leg| leg.txn == txn) else {
+            return;
+        };
+        if let (Ok(Some(session)), true) = (offer::read(response), case.offer.is_some()) {
+            let attempt = leg.attempt;
+            leg.early = Some(session.clone());
+            if is_only_one && self.early.as_ref().is_none_or(|early| early.attempt != attempt) {
+                return self.early_media(attempt, status, response.body(), &session, case, desk);
+            }
+        }
+        if !matches!(status, 180 | 183) || self.is_ringing || self.early.is_some() {
+            return;
+        }
+        // A 183 without a description says as much as a 180, and only the 180 makes a phone ring.
+        self.is_ringing = true;
+        self.progress(180, None, case, desk);
+    }
+
+    fn early_media(
+        &mut self,
+        attempt: Attempt,
+        status: u16,
+        body: &[u8],
+        session: &Session,
+        case: &mut Case,
+        desk: &mut Desk,
+    ) {
+        let Some(port) = case.port(Side::A) else { return };
+        if self.early.is_some() {
+            case.new_tag(desk);
+        }
+        let Ok(sent) = case.origin.anchored(session, desk.config.media_address, port) else {
+            return;
+        };
+        if let Some(offer) = case.offer.clone() {
+            case.describe(Side::A, &offer, desk);
+        }
+        case.describe(Side::B, session, desk);
+        self.early = Some(Early {
+            attempt,
+            body: body.to_vec(),
+            sent: sent.clone(),
+        });
+        self.is_ringing |= status == 180;
+        self.progress(if status == 180 { 180 } else { 183 }, Some(sent), case, desk);
+    }
+
+    fn progress(&mut self, status: u16, body: Option<Vec<u8>>, case: &mut Case, desk: &mut Desk) {
+        case.respond(case.dialog_response(status, body), desk);
+        if case.record.timings.ringing_ms.is_none() {
+            case.record.timings.ringing_ms = Some(case.at_ms(desk));
+            case.changed(desk);
+        }
+    }
+
+    fn on_answer(
+        mut self: Box<Self>,
+        leg: Ringing,
+        response: Message,
+        case: &mut Case,
+        desk: &mut Desk,
+    ) -> Stage {
+        let attempt = leg.attempt;
+        let described = match offer::read(&response) {
+            Ok(Some(session)) => Ok(session),
+            Ok(None) => leg
+                .early
+                .clone()
+                .ok_or(Refusal::NotAcceptable("an answer without a description")),
+            Err(refusal) => Err(refusal),
+        };
+        let accepted = described.and_then(|session| {
+            let sent = self.answer_for_caller(attempt, response.body(), &session, case, desk)?;
+            Ok((session, sent))
+        });
+        let legs = Dialog::as_client(&leg.invite, &response, &leg.hop.contact)
+            .and_then(|b| Ok((b, Dialog::as_server(&case.invite, &case.tag, &case.hop.contact)?)));
+        let ((session, sent), (dialog_b, dialog_a)) = match (accepted, legs) {
+            (Ok(accepted), Ok(legs)) => (accepted, legs),
+            (accepted, _) => {
+                // The phone answered with something we cannot carry: it is acknowledged and ended, and counts as refused.
+                desk.strays.adopt(leg.txn, leg.invite, leg.hop);
+                let now = desk.now();
+                desk.strays
+                    .on_response(leg.txn, &response, &mut desk.endpoint, now);
+                let status = accepted.err().map_or(488, |refusal| refusal.status());
+                return self.failed(attempt, status, case, desk);
+            }
+        };
+
+        let now = desk.now();
+        desk.strays
+            .watch(leg.txn, leg.invite, leg.hop.clone(), dialog_b.remote_tag(), now);
+        let a = Leg {
+            side: Side::A,
+            dialog: dialog_a,
+            hop: case.hop.clone(),
+            origin: case.origin.clone(),
+        };
+        let b = Leg {
+            side: Side::B,
+            dialog: dialog_b,
+            hop: leg.hop,
+            origin: leg.origin,
+        };
+        let late = case.offer.is_none().then_some(leg.txn);
+        if late.is_none() {
+            b.acknowledge(leg.txn, response.cseq().0, None, desk);
+        }
+        case.record.end_attempt(attempt.0, 200);
+        case.record.answered_by = case
+            .record
+            .attempts
+            .get(attempt.0)
+            .map(|attempt| attempt.target.clone());
+        let at_ms = case.at_ms(desk);
+        case.record.timings.answered_ms = Some(at_ms);
+        case.record.state = State::Talking;
+        if let Some(offer) = case.offer.clone() {
+            case.describe(Side::A, &offer, desk);
+        }
+        case.describe(Side::B, &session, desk);
+        case.tap(true, desk);
+        case.respond(case.dialog_response(200, Some(sent)), desk);
+
+        // The others are told after the caller is served.
+        self.hunt
+            .handle(queue::Input::Answered { attempt }, desk.now().instant);
+        if let Stage::Hunting(rest) = self.hunt(queue::Input::Tick, case, desk) {
+            abandon(rest.legs, Some(refusal::ANSWERED_ELSEWHERE), case, desk);
+        }
+        case.changed(desk);
+        desk.count(Counter::CallAnswered);
+        Talking::begin(a, b, late, desk)
+    }
+
+    /// The caller's side of an answer: what went out early when the phone repeats itself, else anchored anew.
+    fn answer_for_caller(
+        &self,
+        attempt: Attempt,
+        body: &[u8],
+        session: &Session,
+        case: &mut Case,
+        desk: &mut Desk,
+    ) -> Result<Vec<u8>, Refusal> {
+        let port = case.port(Side::A).ok_or(Refusal::Busy)?;
+        if session.audio_address().is_none() {
+            return Err(Refusal::NotAcceptable("the audio was refused"));
+        }
+        if let Some(early) = &self.early {
+            if early.attempt == attempt && (body.is_empty() || body == early.body) {
+                return Ok(early.sent.clone());
+            }
+            case.new_tag(desk);
+        }
+        case.origin.anchored(session, desk.config.media_address, port)
+    }
+
+    fn failed(mut self: Box<Self>, attempt: Attempt, status: u16, case: &mut Case, desk: &mut Desk) -> Stage {
+        // A redirection is not followed: a queue's list says who may be rung.
+        case.record.end_attempt(attempt.0, status);
+        self.legs.retain(|leg| leg.attempt != attempt);
+        self.hunt(queue::Input::Failed { attempt, status }, case, desk)
+    }
+
+    /// Nobody took the call.
+    fn nobody(self: Box<Self>, status: u16, case: &mut Case, desk: &mut Desk) -> Stage {
+        for leg in &self.legs {
+            case.record.end_attempt(leg.attempt.0, 408);
+        }
+        abandon(self.legs, None, case, desk);
+        case.refuse(&Refusal::Status(status), desk);
+        Ending::begin(record::Ending::NoAnswer, status, By::Called, None, case, desk)
+    }
+
+    fn take(&mut self, txn: ClientTxn, desk: &mut Desk) -> Option<Ringing> {
+        let at = self.legs.iter().position(|leg| leg.txn == txn)?;
+        desk.index.remove(&Name::Client(txn));
+        Some(self.legs.swap_remove(at))
+    }
+}
+
+/// Cancels phones that ring. Whatever they still say is answered by the strays.
+fn abandon(legs: Vec<Ringing>, reason: Option<&str>, case: &mut Case, desk: &mut Desk) {
+    for leg in legs {
+        case.record.end_attempt(leg.attempt.0, 487);
+        desk.index.remove(&Name::Client(leg.txn));
+        let now = desk.now();
+        desk.endpoint.cancel(leg.txn, reason, now);
+        desk.strays.adopt(leg.txn, leg.invite, leg.hop);
+    }
+}
+
+/// The caller gave up before anybody answered.
+pub(crate) fn gave_up(legs: Vec<Ringing>, reason: Option<&str>, case: &mut Case, desk: &mut Desk) -> Stage {
+    abandon(legs, reason, case, desk);
+    case.refuse(&Refusal::Cancelled, desk);
+    Ending::begin(record::Ending::Cancelled, 487, By::Caller, None, case, desk)
+}
+
+/// A request inside the caller's early dialog. Only BYE means something before the answer (RFC 3261 §15).
+pub(crate) fn early_request(
+    txn: ServerTxn,
+    request: Message,
+    stage: impl Into<Stage>,
+    case: &mut Case,
+    desk: &mut Desk,
+) -> Stage {
+    if is_callers_bye(&request, case) {
+        desk.respond(txn, Response::new(&request, 200, refusal::phrase(200)));
+        return gave_up(Vec::new(), None, case, desk);
+    }
+    refuse_early(txn, &request, desk);
+    stage.into()
+}
+
+fn is_callers_bye(request: &Message, case: &Case) -> bool {
+    request.method() == Method::Bye
+        && request.call_id() == case.invite.call_id()
+        && request.from().tag() == case.invite.from().tag()
+}
+
+fn refuse_early(txn: ServerTxn, request: &Message, desk: &mut Desk) {
+    match request.method() {
+        Method::Options => desk.respond(txn, refusal::capabilities(request)),
+        Method::Bye | Method::Prack => desk.refuse(txn, request, &Refusal::NoDialog),
+        Method::Invite | Method::Update | Method::Info => desk.refuse(txn, request, &Refusal::NotNow),
+        method => desk.refuse(txn, request, &refusal::of_method(&method)),
+    }
+}

@@ -1,0 +1,298 @@
+//! One side of a call: a phone that rings, or a dialog that talks.
+
+use crate::banner::{self, LegBHeaders};
+use crate::media::Side;
+use crate::queue::Attempt;
+use crate::sdp::Session;
+use crate::sip::{ClientTxn, Dialog, Flow, Message, Method, Request, Transport, Uri};
+
+use super::case::Case;
+use super::desk::Desk;
+use super::error::Unringable;
+use super::index::Name;
+use super::offer::Origin;
+use super::refusal::ALLOW;
+use super::{Listener, crossing, shard};
+
+/// Where a leg's messages go, and what we call ourselves there.
+#[derive(Clone, Debug)]
+pub(crate) struct Hop {
+    pub(crate) flow: Flow,
+    pub(crate) sent_by: String,
+    /// Our Contact, with angle brackets.
+    pub(crate) contact: String,
+}
+
+impl Hop {
+    pub(crate) fn new(flow: Flow, listener: &Listener) -> Hop {
+        let transport = match flow.transport {
+            Transport::Udp => "",
+            Transport::Tcp => ";transport=tcp",
+        };
+        Hop {
+            flow,
+            sent_by: listener.advertised.clone(),
+            contact: format!("<sip:ringward@{}{transport}>", listener.advertised),
+        }
+    }
+}
+
+/// A leg B that rings: an INVITE of ours without a final response.
+#[derive(Debug)]
+pub(crate) struct Ringing {
+    pub(crate) attempt: Attempt,
+    pub(crate) txn: ClientTxn,
+    /// As we built it: what its answer is matched with.
+    pub(crate) invite: Request,
+    pub(crate) hop: Hop,
+    pub(crate) origin: Origin,
+    /// The description of an early response, in case the answer has none.
+    pub(crate) early: Option<Session>,
+}
+
+impl Ringing {
+    /// Sends the INVITE of a new leg B.
+    pub(crate) fn ring(
+        attempt: Attempt,
+        target: &str,
+        offer: Option<Vec<u8>>,
+        origin: Origin,
+        case: &Case,
+        desk: &mut Desk,
+    ) -> Result<Ringing, Unringable> {
+        let uri = Uri::parse(target).map_err(|_| Unringable::NotAnAddress)?;
+        let remote = uri.socket_addr().ok_or(Unringable::NotAnAddress)?;
+        let transport = uri.transport();
+        let listener = desk.listener_towards(transport, remote)?;
+        let flow = Flow {
+            transport,
+            local: listener.bound,
+            remote,
+            connection: None,
+        };
+        let hop = Hop::new(flow, listener);
+
+        let tag = desk.endpoint.token();
+        let call_id = shard::leg_b_call_id(desk.config.shard, &desk.endpoint.token());
+        let hops = crossing::hops_left(&case.invite).unwrap_or_default();
+        let invite = Request::new(Method::Invite, target)
+            .header("Max-Forwards", hops.to_string())
+            .header("To", format!("<{target}>"))
+            .header("Call-ID", call_id)
+            .header("CSeq", "1 INVITE")
+            .header("Contact", &hop.contact)
+            .header("Allow", ALLOW);
+        let invite = announce(invite, case, desk, &hop.sent_by, &tag);
+        let mut invite = crossing::invite(&case.invite, invite, case.facts.signalling.is_emergency_trunk);
+        if let Some(offer) = offer {
+            invite = invite.with_body("application/sdp", offer);
+        }
+        let now = desk.now();
+        let txn = desk.endpoint.request(invite.clone(), hop.flow, &hop.sent_by, now);
+        desk.name(Name::Client(txn));
+        desk.name(Name::Tag(tag));
+        Ok(Ringing {
+            attempt,
+            txn,
+            invite,
+            hop,
+            origin,
+            early: None,
+        })
+    }
+}
+
+/// Who is calling, in our words: From, P-Asserted-Identity with verstat, and the banner's headers.
+fn announce(invite: Request, case: &Case, desk: &Desk, sent_by: &str, tag: &str) -> Request {
+    let host = host_of(sent_by);
+    let verstat = &case.record.identity.verstat;
+    let dress = dress(case, desk);
+    let display = dress
+        .as_ref()
+        .map(|dress| dress.display_name.as_str())
+        .unwrap_or_default();
+    let display = quoted(display);
+    let caller = &case.facts.caller;
+
+    let mut invite = if caller.is_hidden {
+        // RFC 3323 §4.1: nothing of the caller's; the verdict still rides on From, as there is no asserted identity.
+        invite
+            .header(
+                "From",
+                format!("{display}<sip:anonymous@anonymous.invalid;verstat={verstat}>;tag={tag}"),
+            )
+            .header("Privacy", "id")
+    } else if let Some(number) = &caller.number {
+        let number = number.reveal();
+        invite
+            .header(
+                "From",
+                format!("{display}<sip:{number}@{host};user=phone>;tag={tag}"),
+            )
+            .header(
+                "P-Asserted-Identity",
+                format!("{display}<sip:{number}@{host};user=phone;verstat={verstat}>"),
+            )
+    } else {
+        let user = plain_user(&case.invite);
+        invite
+            .header("From", format!("{display}<sip:{user}@{host}>;tag={tag}"))
+            .header(
+                "P-Asserted-Identity",
+                format!("{display}<sip:{user}@{host};verstat={verstat}>"),
+            )
+    };
+    if let Some(dress) = dress {
+        invite = invite.header("Ringward-Trust", &dress.ringward_trust);
+        if let Some(card) = &dress.call_info {
+            invite = invite.header("Call-Info", card);
+        }
+        if let Some(alert) = &dress.alert_info {
+            invite = invite.header("Alert-Info", alert);
+        }
+    }
+    invite
+}
+
+fn dress(case: &Case, desk: &Desk) -> Option<LegBHeaders> {
+    let banner = case.record.banner.as_ref()?;
+    let card = desk
+        .config
+        .public_url
+        .as_ref()
+        .map(|url| format!("{}/card/{}", url.trim_end_matches('/'), case.id));
+    Some(banner::leg_b_headers(
+        banner,
+        &case.facts,
+        &case.record.identity.verstat,
+        case.id,
+        card.as_deref(),
+    ))
+}
+
+/// A display name as a quoted-string with the space that follows it (RFC 3261 §25.1); empty for an empty name.
+fn quoted(display: &str) -> String {
+    if display.is_empty() {
+        return String::new();
+    }
+    let mut out = String::with_capacity(display.len() + 3);
+    out.push('"');
+    for c in display.chars().filter(|c| !c.is_control()) {
+        if matches!(c, '"' | '\\') {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out.push_str("\" ");
+    out
+}
+
+/// The user of a caller without a number, reduced to characters that mean nothing in a URI.
+fn plain_user(invite: &Message) -> String {
+    let from = invite.from();
+    let user = from.uri.user().unwrap_or_default();
+    let plain: String = user
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || "-_.+".contains(*c))
+        .take(64)
+        .collect();
+    if plain.is_empty() {
+        "unknown".to_string()
+    } else {
+        plain
+    }
+}
+
+/// `host:port` or `[v6]:port` without the port.
+fn host_of(sent_by: &str) -> &str {
+    match sent_by.rsplit_once(':') {
+        Some((host, port))
+            if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) && !host.ends_with(':') =>
+        {
+            host
+        }
+        _ => sent_by,
+    }
+}
+
+/// A side of a call that was answered.
+#[derive(Debug)]
+pub(crate) struct Leg {
+    pub(crate) side: Side,
+    pub(crate) dialog: Dialog,
+    pub(crate) hop: Hop,
+    pub(crate) origin: Origin,
+}
+
+impl Leg {
+    /// Where a request of this dialog goes: by the book to its remote target or first route (RFC 3261 §12.2.1.1), but
+    /// only to an address we know, and over the connection that is there; else back where its messages came from.
+    pub(crate) fn flow(&self, desk: &Desk) -> Flow {
+        let came = self.hop.flow;
+        match self.dialog.next_hop() {
+            Some((transport, remote)) if transport == came.transport && desk.admission.is_known(remote) => {
+                if remote == came.remote || (transport == Transport::Tcp && remote.ip() == came.remote.ip()) {
+                    came
+                } else {
+                    Flow {
+                        remote,
+                        connection: None,
+                        ..came
+                    }
+                }
+            }
+            _ => came,
+        }
+    }
+
+    /// Sends a request of this dialog; its responses find the call.
+    pub(crate) fn send(&self, request: Request, desk: &mut Desk) -> ClientTxn {
+        let flow = self.flow(desk);
+        let now = desk.now();
+        let txn = desk.endpoint.request(request, flow, &self.hop.sent_by, now);
+        desk.name(Name::Client(txn));
+        txn
+    }
+
+    pub(crate) fn bye(&mut self, desk: &mut Desk) -> ClientTxn {
+        let bye = self.dialog.request(Method::Bye);
+        self.send(bye, desk)
+    }
+
+    /// ACK to the 2xx of our INVITE with this CSeq, with the answer when the offer came late.
+    pub(crate) fn acknowledge(&self, txn: ClientTxn, cseq: u32, answer: Option<Vec<u8>>, desk: &mut Desk) {
+        let mut ack = self.dialog.ack(cseq);
+        if let Some(answer) = answer {
+            ack = ack.with_body("application/sdp", answer);
+        }
+        let flow = self.flow(desk);
+        let now = desk.now();
+        desk.endpoint.acknowledge(txn, ack, flow, &self.hop.sent_by, now);
+    }
+}
+
+pub(crate) fn other(side: Side) -> Side {
+    match side {
+        Side::A => Side::B,
+        Side::B => Side::A,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_display_name_cannot_leave_its_quotes() {
+        assert_eq!(quoted("FORGED \"Bank\" \\"), "\"FORGED \\\"Bank\\\" \\\\\" ");
+        assert_eq!(quoted(""), "");
+    }
+
+    #[test]
+    fn the_host_is_what_stands_before_the_port() {
+        assert_eq!(host_of("10.0.0.1:5060"), "10.0.0.1");
+        assert_eq!(host_of("gw.example"), "gw.example");
+        assert_eq!(host_of("[2001:db8::1]:5060"), "[2001:db8::1]");
+        assert_eq!(host_of("[2001:db8::1]"), "[2001:db8::1]");
+    }
+}

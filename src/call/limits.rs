@@ -1,0 +1,63 @@
+//! Bounds of this room: unit, reason, what is dropped or answered past them.
+
+use std::time::Duration;
+
+/// Calls alive on one shard, until their last transaction is over. Past it a new INVITE hears 503:
+/// at 100 KiB a call this is two gigabytes, and a shard is one core.
+pub const LIVE_CALLS_MAX: usize = 20_000;
+
+/// The whole time phones may ring for one call, over all queues (RFC 3261's timer C is three minutes).
+pub const RINGING_MAX: Duration = Duration::from_secs(180);
+
+/// A call that lasts longer is ended with BYE on both legs: a forgotten handset, or a peer that died
+/// without a word while its media source kept sending.
+pub const DURATION_MAX: Duration = Duration::from_secs(12 * 3600);
+
+/// Requests of one call in relay at a time (re-INVITE, UPDATE, INFO). Past it: 500 with Retry-After.
+pub const EXCHANGES_MAX: usize = 8;
+
+/// Octets of an INFO body that cross. A key press is 30; past it: 413.
+pub const INFO_BODY_OCTETS_MAX: usize = 4096;
+
+/// Octets of a header value that crosses. A longer one is left behind.
+pub const CROSSING_VALUE_OCTETS_MAX: usize = 512;
+
+/// Lines of one header name that cross. Further ones are left behind.
+pub const CROSSING_LINES_MAX: usize = 8;
+
+/// Characters kept of a display name or a written number. The rest is cut.
+pub const NAME_CHARS_MAX: usize = 64;
+
+/// Decisions kept in a record; the first always stays, then the oldest goes.
+pub const DECISIONS_KEPT: usize = 32;
+
+/// Banner changes kept in a record; the first always stays, then the oldest goes.
+pub const BANNERS_KEPT: usize = 32;
+
+/// Windows kept in a record (ten minutes at one a second); later ones only count in the opinion.
+pub const WINDOWS_KEPT: usize = 600;
+
+/// Attempts kept in a record; later ones are rung but not listed.
+pub const ATTEMPTS_KEPT: usize = 64;
+
+/// Identity failures told to the caller as Reason headers (RFC 9410); further ones are left out.
+pub const REASONS_MAX: usize = 4;
+
+/// How long a record waits for the media's last figures. Past it the record closes without them.
+pub const MEDIA_CLOSE_WAIT: Duration = Duration::from_secs(5);
+
+/// How long an ended call may wait for its last answers: timer F (32 s) for a BYE that itself had to
+/// wait 64*T1 for an ACK. Past it the call is forgotten whatever is still owed.
+pub const ENDING_MAX: Duration = Duration::from_secs(70);
+
+/// 64*T1 (RFC 3261 §13.2.2.4): how long a further 2xx to an INVITE of ours may still come.
+pub const FURTHER_ANSWERS: Duration = Duration::from_secs(32);
+
+/// INVITEs we gave up on and still answer for (ACK and BYE). Past it the oldest is let go.
+pub const STRAYS_MAX: usize = 4096;
+
+/// Seconds in Retry-After when we are full or closing.
+pub const RETRY_AFTER_SECONDS: u32 = 10;
+
+/// A scored call tells its watchers at least this often, though nothing but the figures moved.
+pub const CHANGED_EVERY: Duration = Duration::from_secs(5);

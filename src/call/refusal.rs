@@ -1,0 +1,219 @@
+//! SIP status codes, in one place: which, with which words, and with which headers.
+
+use crate::identity::Report;
+use crate::sip::{Message, Method, Response};
+
+use super::limits::{REASONS_MAX, RETRY_AFTER_SECONDS};
+
+/// Methods we understand (RFC 3261 §20.5).
+pub(crate) const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE, INFO";
+
+/// Why a request is answered with something else than its wish.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// 400: a header that a dialog needs is missing or broken.
+    BadRequest,
+    /// 403: a phone of a queue may answer calls, not make them.
+    NotATrunk,
+    /// 404: no queue has this number.
+    NoQueue,
+    /// 405: known, but not taken.
+    NotAllowed,
+    /// 413: an INFO body larger than we carry across.
+    BodyTooLarge,
+    /// 415: a body that is not a session description.
+    NotSdp,
+    /// 420, with the options we do not know.
+    UnknownOptions(Vec<String>),
+    /// 480: the operator or a limit ended it before anybody answered.
+    Unavailable,
+    /// 481
+    NoDialog,
+    /// 482: the same request came over two ways (RFC 3261 §8.2.2.2).
+    Merged,
+    /// 483
+    TooManyHops,
+    /// 487: the caller gave up.
+    Cancelled,
+    /// 488, with the reason for whoever reads the trace.
+    NotAcceptable(&'static str),
+    /// 491: an exchange of descriptions is under way.
+    Pending,
+    /// 500 with Retry-After: not now.
+    NotNow,
+    /// 501: a method we do not know.
+    NotImplemented,
+    /// 503 with Retry-After: full, or closing.
+    Busy,
+    /// A status that policy, the hunt or the other leg chose.
+    Status(u16),
+}
+
+impl Refusal {
+    pub(crate) fn status(&self) -> u16 {
+        match self {
+            Refusal::BadRequest => 400,
+            Refusal::NotATrunk => 403,
+            Refusal::NoQueue => 404,
+            Refusal::NotAllowed => 405,
+            Refusal::BodyTooLarge => 413,
+            Refusal::NotSdp => 415,
+            Refusal::UnknownOptions(_) => 420,
+            Refusal::Unavailable => 480,
+            Refusal::NoDialog => 481,
+            Refusal::Merged => 482,
+            Refusal::TooManyHops => 483,
+            Refusal::Cancelled => 487,
+            Refusal::NotAcceptable(_) => 488,
+            Refusal::Pending => 491,
+            Refusal::NotNow => 500,
+            Refusal::NotImplemented => 501,
+            Refusal::Busy => 503,
+            Refusal::Status(status) => *status,
+        }
+    }
+
+    /// The response, complete but for our To tag.
+    pub(crate) fn answer(&self, request: &Message) -> Response {
+        let status = self.status();
+        let response = Response::new(request, status, phrase(status));
+        match self {
+            Refusal::NotAllowed | Refusal::NotImplemented => response.header("Allow", ALLOW),
+            Refusal::NotSdp => response.header("Accept", "application/sdp"),
+            Refusal::UnknownOptions(options) => response.header("Unsupported", options.join(", ")),
+            // 399 is "miscellaneous"; a pseudonym stands where our host would (RFC 3261 §20.43).
+            Refusal::NotAcceptable(why) => response.header(
+                "Warning",
+                format!("399 ringward \"{}\"", why.replace(['"', '\\'], "")),
+            ),
+            Refusal::NotNow => response.header("Retry-After", "2"),
+            Refusal::Busy => response.header("Retry-After", RETRY_AFTER_SECONDS.to_string()),
+            _ => response,
+        }
+    }
+}
+
+/// The answer to OPTIONS, inside a dialog and outside (RFC 3261 §11.2).
+pub(crate) fn capabilities(request: &Message) -> Response {
+    Response::new(request, 200, phrase(200))
+        .header("Allow", ALLOW)
+        .header("Accept", "application/sdp")
+}
+
+/// Why a request of this method is not taken.
+pub(crate) fn of_method(method: &Method) -> Refusal {
+    match method {
+        Method::Other(_) => Refusal::NotImplemented,
+        _ => Refusal::NotAllowed,
+    }
+}
+
+/// The reason phrase of a status (RFC 3261 §21 and the RFCs that added to it).
+pub(crate) fn phrase(status: u16) -> &'static str {
+    match status {
+        180 => "Ringing",
+        181 => "Call Is Being Forwarded",
+        182 => "Queued",
+        183 => "Session Progress",
+        200 => "OK",
+        400 => "Bad Request",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        408 => "Request Timeout",
+        413 => "Request Entity Too Large",
+        415 => "Unsupported Media Type",
+        420 => "Bad Extension",
+        428 => "Use Identity Header",
+        433 => "Anonymity Disallowed",
+        436 => "Bad Identity Info",
+        437 => "Unsupported Credential",
+        438 => "Invalid Identity Header",
+        480 => "Temporarily Unavailable",
+        481 => "Call/Transaction Does Not Exist",
+        482 => "Loop Detected",
+        483 => "Too Many Hops",
+        486 => "Busy Here",
+        487 => "Request Terminated",
+        488 => "Not Acceptable Here",
+        491 => "Request Pending",
+        500 => "Server Internal Error",
+        501 => "Not Implemented",
+        503 => "Service Unavailable",
+        600 => "Busy Everywhere",
+        603 => "Decline",
+        606 => "Not Acceptable",
+        607 => "Unwanted",
+        608 => "Rejected",
+        100..=199 => "Progress",
+        200..=299 => "OK",
+        300..=399 => "Redirected",
+        400..=499 => "Request Failed",
+        500..=599 => "Server Failed",
+        _ => "Failed",
+    }
+}
+
+/// `Reason` for phones whose call somebody else took (RFC 3326).
+pub(crate) const ANSWERED_ELSEWHERE: &str = "SIP;cause=200;text=\"Call completed elsewhere\"";
+
+/// One `Reason` per failed Identity header (RFC 9410 §3), for the next response to the caller's side: with the
+/// compact form of the token as `ppi`, so that the signer can tell which of several failed.
+pub(crate) fn identity_reasons(report: &Report, invite: &Message) -> Vec<String> {
+    let values = invite.header_values("Identity");
+    let is_matched = values.len() == report.headers.len();
+    let mut reasons = Vec::new();
+    for (n, header) in report.headers.iter().enumerate() {
+        let Some(code) = header.code else { continue };
+        if reasons.len() == REASONS_MAX {
+            break;
+        }
+        let ppi = if is_matched {
+            values.get(n).and_then(|value| compact(value))
+        } else {
+            None
+        };
+        let ppi = ppi.map(|ppi| format!(";ppi=\"{ppi}\"")).unwrap_or_default();
+        reasons.push(format!("STIR;cause={code};text=\"{}\"{ppi}", identity_text(code)));
+    }
+    reasons
+}
+
+fn identity_text(code: u16) -> &'static str {
+    if code == 403 { "Stale Date" } else { phrase(code) }
+}
+
+/// `header.payload.signature;info=…` → `..signature` (RFC 8225 §7). None for what is no token.
+fn compact(identity: &str) -> Option<String> {
+    let token = identity.split(';').next()?.trim();
+    let signature = token.split('.').nth(2)?;
+    let is_base64url = signature
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    (is_base64url && (1..=128).contains(&signature.len())).then(|| format!("..{signature}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ppi_is_the_compact_form_and_never_something_else() {
+        assert_eq!(
+            compact("aa.bb.cc-_1;info=<https://x>;alg=ES256").as_deref(),
+            Some("..cc-_1")
+        );
+        assert_eq!(compact("aa.bb.c\"c"), None);
+        assert_eq!(compact("aa.bb."), None);
+        assert_eq!(compact("nonsense"), None);
+    }
+
+    #[test]
+    fn every_refusal_has_words() {
+        for status in [
+            400, 403, 404, 405, 413, 415, 420, 480, 481, 482, 483, 487, 488, 491, 500, 501, 503, 608,
+        ] {
+            assert!(!phrase(status).ends_with("Failed"), "{status}");
+        }
+    }
+}

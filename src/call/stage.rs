@@ -1,0 +1,118 @@
+//! The stages of a call. Each owns what exists only then; a transition consumes it and returns the next.
+//!
+//! ```text
+//!             facts in, or budget (800 ms)          first 2xx of a phone
+//!  INVITE ─▶ Gathering ───────────────▶ Hunting ───────────────────▶ Talking
+//!               │ refused, CANCEL          │ nobody, CANCEL, 3 min      │ BYE, silence, no ACK, 12 h
+//!               ▼                          ▼                            ▼
+//!             Ending ◀─────────────────────┴────────────────────────────┘
+//!               │ media figures in (at most 5 s), BYEs answered (at most 70 s)
+//!               ▼
+//!              Over: forgotten
+//! ```
+
+use std::time::Instant;
+
+use crate::identity::Report;
+use crate::media::Statistics;
+use crate::screening::HistoryFacts;
+use crate::sip::{ClientTxn, Message, ServerTxn};
+use crate::voice::Opinion;
+
+use super::case::{Case, LateFact};
+use super::desk::Desk;
+use super::ending::Ending;
+use super::gathering::Gathering;
+use super::hunting::Hunting;
+use super::talking::Talking;
+
+/// What can happen to a call.
+pub(crate) enum Event {
+    /// The call exists and verification has been asked.
+    Begun,
+    Reported(Box<Report>),
+    Known {
+        history: HistoryFacts,
+        is_reused: Option<bool>,
+    },
+    Scored(Opinion),
+    ScoringOverloaded,
+    MediaOpened {
+        a: u16,
+        b: u16,
+    },
+    MediaRefused,
+    MediaSilent,
+    MediaClosed(Statistics),
+    /// The stage's own deadline has passed.
+    Due,
+    HangUp,
+    Request {
+        txn: ServerTxn,
+        request: Message,
+    },
+    Cancelled {
+        txn: ServerTxn,
+        reason: Option<String>,
+    },
+    Ack {
+        txn: ServerTxn,
+        ack: Message,
+    },
+    AckMissing {
+        txn: ServerTxn,
+    },
+    Response {
+        txn: ClientTxn,
+        response: Message,
+    },
+    /// No response: 408 timed out, 503 could not be sent.
+    Failed {
+        txn: ClientTxn,
+        status: u16,
+    },
+}
+
+impl Event {
+    /// A fact that came after the decision, or the event itself.
+    pub(crate) fn into_late_fact(self) -> Result<LateFact, Event> {
+        match self {
+            Event::Reported(report) => Ok(LateFact::Report(*report)),
+            Event::Known { history, is_reused } => Ok(LateFact::Known { history, is_reused }),
+            Event::Scored(opinion) => Ok(LateFact::Opinion(opinion)),
+            Event::ScoringOverloaded => Ok(LateFact::Overloaded),
+            other => Err(other),
+        }
+    }
+}
+
+pub(crate) enum Stage {
+    Gathering(Gathering),
+    Hunting(Box<Hunting>),
+    Talking(Box<Talking>),
+    Ending(Box<Ending>),
+    Over,
+}
+
+impl Stage {
+    pub(crate) fn handle(self, event: Event, case: &mut Case, desk: &mut Desk) -> Stage {
+        match self {
+            Stage::Gathering(stage) => stage.handle(event, case, desk),
+            Stage::Hunting(stage) => stage.handle(event, case, desk),
+            Stage::Talking(stage) => stage.handle(event, case, desk),
+            Stage::Ending(stage) => stage.handle(event, case, desk),
+            Stage::Over => Stage::Over,
+        }
+    }
+
+    /// When this stage wants [`Event::Due`].
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        match self {
+            Stage::Gathering(stage) => Some(stage.deadline),
+            Stage::Hunting(stage) => Some(stage.deadline()),
+            Stage::Talking(stage) => Some(stage.deadline()),
+            Stage::Ending(stage) => Some(stage.deadline()),
+            Stage::Over => None,
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! INVITEs of ours that no call wants any more, until their transaction is over.
+//!
+//! A phone that was cancelled may have answered at the same moment (RFC 3261 §9.1), and a proxy behind a phone's
+//! address may send a second answer. Each such 2xx is acknowledged and then ended with BYE, so that no phone is left
+//! talking to nobody. The call itself need not wait for that.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Instant;
+
+use crate::sip::{ClientTxn, Dialog, Endpoint, Message, Method, Request};
+use crate::time::Now;
+
+use super::leg::Hop;
+use super::limits::{FURTHER_ANSWERS, STRAYS_MAX};
+
+struct Stray {
+    invite: Request,
+    hop: Hop,
+    /// The dialog that has the call: its 2xx is not a stray one.
+    winner: Option<String>,
+}
+
+#[derive(Default)]
+pub(crate) struct Strays {
+    /// By transaction, which count up: the first is the oldest.
+    entries: BTreeMap<u64, Stray>,
+    /// When answered ones are let go, in order (all wait equally long).
+    expiries: VecDeque<(Instant, u64)>,
+}
+
+impl Strays {
+    /// Takes over an INVITE that still has no final response.
+    pub(crate) fn adopt(&mut self, txn: ClientTxn, invite: Request, hop: Hop) {
+        self.insert(
+            txn,
+            Stray {
+                invite,
+                hop,
+                winner: None,
+            },
+        );
+    }
+
+    /// Watches for further answers to an INVITE whose dialog `winner` (its remote tag) has the call.
+    pub(crate) fn watch(&mut self, txn: ClientTxn, invite: Request, hop: Hop, winner: &str, now: Now) {
+        self.insert(
+            txn,
+            Stray {
+                invite,
+                hop,
+                winner: Some(winner.to_string()),
+            },
+        );
+        self.expiries.push_back((now.instant + FURTHER_ANSWERS, txn.0));
+    }
+
+    pub(crate) fn owns(&self, txn: ClientTxn) -> bool {
+        self.entries.contains_key(&txn.0)
+    }
+
+    pub(crate) fn on_response(
+        &mut self,
+        txn: ClientTxn,
+        response: &Message,
+        endpoint: &mut Endpoint,
+        now: Now,
+    ) {
+        let Some(stray) = self.entries.get(&txn.0) else {
+            return;
+        };
+        match response.status() {
+            Some(200..=299) => {}
+            Some(300..) => return self.remove(txn),
+            _ => return,
+        }
+        if stray
+            .winner
+            .as_deref()
+            .is_some_and(|tag| response.to().tag() == Some(tag))
+        {
+            return;
+        }
+        if let Ok(mut dialog) = Dialog::as_client(&stray.invite, response, &stray.hop.contact) {
+            let hop = &stray.hop;
+            endpoint.acknowledge(txn, dialog.ack(response.cseq().0), hop.flow, &hop.sent_by, now);
+            endpoint.request(dialog.request(Method::Bye), hop.flow, &hop.sent_by, now);
+        }
+        if stray.winner.is_none() {
+            self.expiries.push_back((now.instant + FURTHER_ANSWERS, txn.0));
+        }
+    }
+
+    /// The transaction ended without an answer.
+    pub(crate) fn remove(&mut self, txn: ClientTxn) {
+        self.entries.remove(&txn.0);
+    }
+
+    pub(crate) fn tick(&mut self, now: Now) {
+        while let Some((_, txn)) = self
+            .expiries
+            .front()
+            .filter(|(at, _)| *at <= now.instant)
+            .copied()
+        {
+            self.expiries.pop_front();
+            self.entries.remove(&txn);
+        }
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.expiries.front().map(|(at, _)| *at)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    fn insert(&mut self, txn: ClientTxn, stray: Stray) {
+        if self.entries.len() >= STRAYS_MAX {
+            self.entries.pop_first();
+        }
+        self.entries.insert(txn.0, stray);
+    }
+}

@@ -1,0 +1,366 @@
+//! Two people talk. Requests inside the call cross to the other leg, and either side's BYE ends it.
+
+use std::time::Instant;
+
+use crate::media::Side;
+use crate::sip::{ClientTxn, Message, Method, Response, ServerTxn};
+
+use super::case::Case;
+use super::desk::Desk;
+use super::ending::{By, Ending};
+use super::exchange::{Exchange, Phase};
+use super::index::Name;
+use super::leg::{self, Leg};
+use super::limits::{DURATION_MAX, EXCHANGES_MAX, INFO_BODY_OCTETS_MAX};
+use super::offer;
+use super::record;
+use super::refusal::{self, Refusal};
+use super::stage::{Event, Stage};
+
+pub(crate) struct Talking {
+    a: Leg,
+    b: Leg,
+    since: Instant,
+    /// The caller has acknowledged our 200.
+    is_acknowledged: bool,
+    /// The phone's INVITE, while its ACK waits for the caller's answer (late offer).
+    late: Option<ClientTxn>,
+    /// Requests on their way across.
+    exchanges: Vec<Exchange>,
+}
+
+/// Why a call that talked ends.
+struct Over<'a> {
+    ending: record::Ending,
+    by: By,
+    note: Option<&'a str>,
+    /// This side sent the BYE: it gets none.
+    hung_up: Option<Side>,
+}
+
+impl<'a> Over<'a> {
+    fn failed(note: &'a str) -> Over<'a> {
+        Over {
+            ending: record::Ending::Failed,
+            by: By::Us,
+            note: Some(note),
+            hung_up: None,
+        }
+    }
+}
+
+impl Talking {
+    /// `late`: the phone's INVITE, when its 200 carried the offer.
+    pub(crate) fn begin(a: Leg, b: Leg, late: Option<ClientTxn>, desk: &mut Desk) -> Stage {
+        Stage::Talking(Box::new(Talking {
+            a,
+            b,
+            since: desk.now().instant,
+            is_acknowledged: false,
+            late,
+            exchanges: Vec::new(),
+        }))
+    }
+
+    pub(crate) fn deadline(&self) -> Instant {
+        self.since + DURATION_MAX
+    }
+
+    pub(crate) fn handle(mut self: Box<Self>, event: Event, case: &mut Case, desk: &mut Desk) -> Stage {
+        let event = match event.into_late_fact() {
+            Ok(fact) => {
+                case.on_late_fact(fact, desk);
+                return Stage::Talking(self);
+            }
+            Err(event) => event,
+        };
+        match event {
+            Event::Ack { txn, ack } if txn == case.invite_txn => return self.on_first_ack(&ack, case, desk),
+            Event::Ack { txn, ack } => return self.on_later_ack(txn, &ack, case, desk),
+            Event::AckMissing { txn } => {
+                // The server transaction is over: BYE may go to both (RFC 3261 §13.3.1.4).
+                self.is_acknowledged |= txn == case.invite_txn;
+                return self.end(Over::failed("an answer was never acknowledged"), case, desk);
+            }
+            Event::Request { txn, request } => return self.on_request(txn, request, case, desk),
+            Event::Response { txn, response } => return self.on_response(txn, response, case, desk),
+            Event::Failed { txn, status } => return self.on_failure(txn, status, case, desk),
+            Event::Cancelled { txn, .. } => self.on_cancelled(txn, desk),
+            Event::MediaSilent => return self.end(Over::failed("no audio from either party"), case, desk),
+            Event::HangUp => {
+                let over = Over {
+                    ending: record::Ending::Completed,
+                    by: By::Us,
+                    note: Some("ended from the console"),
+                    hung_up: None,
+                };
+                return self.end(over, case, desk);
+            }
+            Event::Due => return self.end(Over::failed("longer than a call may last"), case, desk),
+            _ => {}
+        }
+        Stage::Talking(self)
+    }
+
+    fn leg(&mut self, side: Side) -> &mut Leg {
+        match side {
+            Side::A => &mut self.a,
+            Side::B => &mut self.b,
+        }
+    }
+
+    fn on_first_ack(mut self: Box<Self>, ack: &Message, case: &mut Case, desk: &mut Desk) -> Stage {
+        self.is_acknowledged = true;
+        let Some(txn) = self.late.take() else {
+            return Stage::Talking(self);
+        };
+        let Some(answer) = self.carry_answer(Side::A, ack, case, desk) else {
+            self.b.acknowledge(txn, 1, None, desk);
+            return self.end(Over::failed("no usable answer in ACK"), case, desk);
+        };
+        self.b.acknowledge(txn, 1, Some(answer), desk);
+        Stage::Talking(self)
+    }
+
+    fn on_later_ack(
+        mut self: Box<Self>,
+        txn: ServerTxn,
+        ack: &Message,
+        case: &mut Case,
+        desk: &mut Desk,
+    ) -> Stage {
+        let Some(at) = self.exchanges.iter().position(|exchange| exchange.server == txn) else {
+            return Stage::Talking(self);
+        };
+        let exchange = self.exchanges.swap_remove(at);
+        desk.index.remove(&Name::Server(txn));
+        if let Phase::LateAnswer { cseq } = exchange.phase {
+            let answer = self.carry_answer(exchange.from, ack, case, desk);
+            let is_missing = answer.is_none();
+            let other = leg::other(exchange.from);
+            self.leg(other).acknowledge(exchange.client, cseq, answer, desk);
+            if is_missing {
+                return self.end(Over::failed("no usable answer in ACK"), case, desk);
+            }
+        }
+        Stage::Talking(self)
+    }
+
+    /// The answer in an ACK from `side`, as the other side gets it.
+    fn carry_answer(
+        &mut self,
+        side: Side,
+        ack: &Message,
+        case: &mut Case,
+        desk: &mut Desk,
+    ) -> Option<Vec<u8>> {
+        let session = offer::read(ack).ok().flatten()?;
+        case.describe(side, &session, desk);
+        let other = leg::other(side);
+        let port = case.port(other)?;
+        self.leg(other)
+            .origin
+            .anchored(&session, desk.config.media_address, port)
+            .ok()
+    }
+
+    fn on_request(
+        mut self: Box<Self>,
+        txn: ServerTxn,
+        request: Message,
+        case: &mut Case,
+        desk: &mut Desk,
+    ) -> Stage {
+        let side = if self.a.dialog.owns(&request) {
+            Side::A
+        } else if self.b.dialog.owns(&request) {
+            Side::B
+        } else {
+            desk.refuse(txn, &request, &Refusal::NoDialog);
+            return Stage::Talking(self);
+        };
+        if let Err(status) = self.leg(side).dialog.on_request(&request) {
+            desk.refuse(txn, &request, &Refusal::Status(status));
+            return Stage::Talking(self);
+        }
+        match request.method() {
+            Method::Bye => {
+                desk.respond(txn, Response::new(&request, 200, refusal::phrase(200)));
+                let by = if side == Side::A { By::Caller } else { By::Called };
+                let over = Over {
+                    ending: record::Ending::Completed,
+                    by,
+                    note: None,
+                    hung_up: Some(side),
+                };
+                return self.end(over, case, desk);
+            }
+            Method::Options => desk.respond(txn, refusal::capabilities(&request)),
+            Method::Invite | Method::Update | Method::Info => {
+                if let Err(refusal) = self.relay(side, txn, &request, case, desk) {
+                    desk.refuse(txn, &request, &refusal);
+                }
+            }
+            method => desk.refuse(txn, &request, &refusal::of_method(&method)),
+        }
+        Stage::Talking(self)
+    }
+
+    /// Takes a request across, or says why not.
+    fn relay(
+        &mut self,
+        side: Side,
+        txn: ServerTxn,
+        request: &Message,
+        case: &mut Case,
+        desk: &mut Desk,
+    ) -> Result<(), Refusal> {
+        let method = request.method();
+        let unknown = super::crossing::required(request);
+        if !unknown.is_empty() {
+            return Err(Refusal::UnknownOptions(unknown));
+        }
+        if method == Method::Info && request.body().len() > INFO_BODY_OCTETS_MAX {
+            return Err(Refusal::BodyTooLarge);
+        }
+        if method == Method::Update && request.body().is_empty() {
+            // A target refresh: the dialog has taken the Contact over, the other leg has another one anyway.
+            let contact = self.leg(side).hop.contact.clone();
+            desk.respond(
+                txn,
+                Response::new(request, 200, refusal::phrase(200)).header("Contact", contact),
+            );
+            return Ok(());
+        }
+        if method != Method::Info {
+            self.check_glare(side)?;
+        }
+        if self.exchanges.len() >= EXCHANGES_MAX {
+            return Err(Refusal::NotNow);
+        }
+        let other = leg::other(side);
+        let port = case.port(other).ok_or(Refusal::NotNow)?;
+        let exchange = Exchange::begin(side, txn, request, self.leg(other), port, desk)?;
+        self.exchanges.push(exchange);
+        Ok(())
+    }
+
+    /// One exchange of descriptions at a time (RFC 3261 §14.2, RFC 3311 §5.2): 491 when ours towards this side is
+    /// under way, 500 when its own is.
+    fn check_glare(&self, side: Side) -> Result<(), Refusal> {
+        if !self.is_acknowledged {
+            return Err(if side == Side::B {
+                Refusal::Pending
+            } else {
+                Refusal::NotNow
+            });
+        }
+        for exchange in self.exchanges.iter().filter(|exchange| exchange.is_about_media()) {
+            return Err(if exchange.from == side {
+                Refusal::NotNow
+            } else {
+                Refusal::Pending
+            });
+        }
+        Ok(())
+    }
+
+    fn on_response(
+        mut self: Box<Self>,
+        txn: ClientTxn,
+        response: Message,
+        case: &mut Case,
+        desk: &mut Desk,
+    ) -> Stage {
+        let status = response.status().unwrap_or_default();
+        if status < 200 {
+            return Stage::Talking(self);
+        }
+        if status >= 300 {
+            return self.on_refusal(txn, status, Some(&response), case, desk);
+        }
+        let Some(at) = self.exchanges.iter().position(|exchange| exchange.client == txn) else {
+            return Stage::Talking(self);
+        };
+        let mut exchange = self.exchanges.swap_remove(at);
+        desk.index.remove(&Name::Client(txn));
+        let Talking { a, b, .. } = &mut *self;
+        let (asking, answering) = match exchange.from {
+            Side::A => (a, b),
+            Side::B => (b, a),
+        };
+        exchange.on_success(&response, asking, answering, case, desk);
+        if exchange.phase != Phase::Over {
+            self.exchanges.push(exchange);
+        } else {
+            desk.index.remove(&Name::Server(exchange.server));
+        }
+        Stage::Talking(self)
+    }
+
+    fn on_failure(self: Box<Self>, txn: ClientTxn, status: u16, case: &mut Case, desk: &mut Desk) -> Stage {
+        self.on_refusal(txn, status, None, case, desk)
+    }
+
+    fn on_refusal(
+        mut self: Box<Self>,
+        txn: ClientTxn,
+        status: u16,
+        response: Option<&Message>,
+        case: &mut Case,
+        desk: &mut Desk,
+    ) -> Stage {
+        let Some(at) = self.exchanges.iter().position(|exchange| exchange.client == txn) else {
+            return Stage::Talking(self);
+        };
+        let exchange = self.exchanges.swap_remove(at);
+        desk.index.remove(&Name::Client(txn));
+        desk.index.remove(&Name::Server(exchange.server));
+        exchange.refuse(status, response, desk);
+        // The other side has no such dialog any more, or is gone (RFC 5057 §5.1).
+        if matches!(status, 408 | 481 | 503) && exchange.is_about_media() || status == 481 {
+            return self.end(
+                Over::failed("the other side no longer knows the call"),
+                case,
+                desk,
+            );
+        }
+        Stage::Talking(self)
+    }
+
+    /// CANCEL of a re-INVITE: the other side decides how it ends, and that answer goes back.
+    fn on_cancelled(&mut self, txn: ServerTxn, desk: &mut Desk) {
+        if let Some(exchange) = self.exchanges.iter().find(|exchange| exchange.server == txn) {
+            let now = desk.now();
+            desk.endpoint.cancel(exchange.client, None, now);
+        }
+    }
+
+    fn end(mut self: Box<Self>, over: Over<'_>, case: &mut Case, desk: &mut Desk) -> Stage {
+        if let Some(txn) = self.late.take() {
+            self.b.acknowledge(txn, 1, None, desk);
+        }
+        for exchange in std::mem::take(&mut self.exchanges) {
+            let other = leg::other(exchange.from);
+            exchange.abandon(self.leg(other), desk);
+        }
+        let Talking {
+            a,
+            b,
+            is_acknowledged,
+            ..
+        } = *self;
+        case.tap(false, desk);
+        let mut ending = Ending::new(over.ending, 200, over.by, over.note, case, desk);
+        match over.hung_up {
+            Some(Side::A) => ending.keep(a),
+            _ if is_acknowledged => ending.hang_up(a, desk),
+            _ => ending.hang_up_after_ack(a),
+        }
+        match over.hung_up {
+            Some(Side::B) => ending.keep(b),
+            _ => ending.hang_up(b, desk),
+        }
+        ending.settle(case, desk)
+    }
+}

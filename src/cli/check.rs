@@ -1,0 +1,499 @@
+//! `ringward check`: everything that can be wrong before a call comes, in one go.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::Serialize;
+use x509_parser::pem::Pem;
+
+use crate::config::Config;
+use crate::document::Fault;
+use crate::voice::Model;
+
+#[derive(clap::Args, Debug)]
+#[command(
+    after_help = "Example:\n  ringward check --config ringward.toml\n\nExit status: 0 = nothing wrong (there may be warnings), 1 = at least one fault.\nStarting out? `[policy] file = \"policies/observe.toml\"` writes everything down for a week and changes no call."
+)]
+pub struct Args {
+    /// Configuration file; without one, what `serve` runs without a file
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// One JSON object per line
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let findings = check(args.config.as_deref(), crate::runtime::clock::now().utc);
+    let faults = findings
+        .iter()
+        .filter(|finding| finding.severity == Severity::Fault)
+        .count();
+    for finding in &findings {
+        if args.json {
+            println!("{}", serde_json::to_string(finding)?);
+        } else {
+            println!("{finding}");
+        }
+    }
+    if !args.json {
+        println!("{}", summary(faults));
+    }
+    Ok(ExitCode::from(u8::from(faults > 0)))
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Severity {
+    /// `serve` would not start.
+    Fault,
+    /// It starts, and something will not work as people expect.
+    Warning,
+    /// What was found to be sound.
+    Ok,
+}
+
+/// One line of the report.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct Finding {
+    severity: Severity,
+    /// The file it is about, or the part of the configuration.
+    file: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    column: Option<usize>,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    suggestion: Option<String>,
+}
+
+impl Finding {
+    fn new(
+        severity: Severity,
+        file: impl Into<String>,
+        line: Option<usize>,
+        message: impl Into<String>,
+    ) -> Finding {
+        Finding {
+            severity,
+            file: file.into(),
+            line,
+            column: None,
+            message: message.into(),
+            suggestion: None,
+        }
+    }
+}
+
+impl From<Fault> for Finding {
+    fn from(fault: Fault) -> Finding {
+        Finding {
+            severity: Severity::Fault,
+            file: fault.file,
+            line: Some(fault.line),
+            column: Some(fault.column),
+            message: fault.message,
+            suggestion: fault.suggestion,
+        }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let severity = match self.severity {
+            Severity::Fault => "fault  ",
+            Severity::Warning => "warning",
+            Severity::Ok => "ok     ",
+        };
+        write!(out, "{severity} {}", self.file)?;
+        if let Some(line) = self.line {
+            write!(out, ":{line}")?;
+        }
+        if let Some(column) = self.column {
+            write!(out, ":{column}")?;
+        }
+        write!(out, ": {}", self.message)?;
+        if let Some(suggestion) = &self.suggestion {
+            write!(out, " (did you mean {suggestion}?)")?;
+        }
+        Ok(())
+    }
+}
+
+fn summary(faults: usize) -> String {
+    match faults {
+        0 => "Nothing wrong. For a first week, policies/observe.toml writes everything down and changes no call.".into(),
+        1 => "1 fault: serve would not start.".into(),
+        count => format!("{count} faults: serve would not start."),
+    }
+}
+
+/// Everything found, faults of the file first.
+fn check(path: Option<&Path>, now: SystemTime) -> Vec<Finding> {
+    let (config, faults) = match path {
+        Some(path) => Config::inspect(path),
+        None => (Config::loopback(), Vec::new()),
+    };
+    let name = path.map_or("(defaults)".to_string(), |path| path.display().to_string());
+    let mut findings: Vec<Finding> = faults.into_iter().map(Finding::from).collect();
+    if findings.is_empty() {
+        let message = format!(
+            "configuration: {} trunks, {} queues",
+            config.trunks.len(),
+            config.queues.len()
+        );
+        findings.push(Finding::new(Severity::Ok, &name, None, message));
+    }
+    if let Ok(policy) = config.load_policy() {
+        let file = config
+            .policy
+            .file
+            .as_ref()
+            .map_or("(embedded policy)".into(), |file| file.display().to_string());
+        let message = format!("policy {}, {} rules", policy.revision(), policy.rule_count());
+        findings.push(Finding::new(Severity::Ok, file, None, message));
+    }
+    check_model(&config, &mut findings);
+    for path in &config.identity.anchors {
+        check_anchors(path, now, &mut findings);
+    }
+    for path in &config.identity.x5u_tls_anchors {
+        check_anchors(path, now, &mut findings);
+    }
+    check_sense(&config, &name, &mut findings);
+    findings
+}
+
+fn check_model(config: &Config, findings: &mut Vec<Finding>) {
+    let name = config.voice.model.as_str();
+    let (file, model) = match name {
+        "off" => {
+            let message = "[voice] model is off: every banner says \"voice: not checked\"";
+            findings.push(Finding::new(Severity::Warning, "(voice)", None, message));
+            return;
+        }
+        "default" => ("(embedded model)".to_string(), Model::embedded()),
+        _ => {
+            let folder = if name.contains('/') {
+                PathBuf::from(name)
+            } else {
+                Path::new("models").join(name)
+            };
+            if !folder.join("manifest.json").is_file() {
+                // Already a fault of the configuration.
+                return;
+            }
+            (folder.display().to_string(), Model::load(&folder))
+        }
+    };
+    findings.push(match model {
+        Ok(model) => Finding::new(Severity::Ok, file, None, format!("model {}", model.revision())),
+        Err(error) => Finding::new(Severity::Fault, file, None, error.to_string()),
+    });
+}
+
+/// How long before its end a certificate is worth a warning.
+const EXPIRY_NOTICE_DAYS: i64 = 30;
+
+fn check_anchors(path: &Path, now: SystemTime, findings: &mut Vec<Finding>) {
+    let file = path.display().to_string();
+    let octets = match std::fs::read(path) {
+        Ok(octets) => octets,
+        Err(error) => {
+            findings.push(Finding::new(
+                Severity::Fault,
+                file,
+                None,
+                format!("cannot be read: {}", error.kind()),
+            ));
+            return;
+        }
+    };
+    let before = findings.len();
+    let lines = block_lines(&octets);
+    let mut sound = 0;
+    for (index, block) in Pem::iter_from_buffer(&octets).enumerate() {
+        let line = lines.get(index).copied();
+        let found = match block {
+            Err(_) => Some((Severity::Fault, "not PEM: a block does not decode".to_string())),
+            Ok(block) if block.label.ends_with("PRIVATE KEY") => Some((
+                Severity::Fault,
+                "a private key among trust anchors: remove it, and replace that key".into(),
+            )),
+            Ok(block) if block.label != "CERTIFICATE" => Some((
+                Severity::Warning,
+                format!(
+                    "a {:?} block is not a certificate",
+                    crate::document::shown(&block.label)
+                ),
+            )),
+            Ok(block) => match block.parse_x509() {
+                Err(_) => Some((Severity::Fault, "a certificate that does not parse".into())),
+                Ok(certificate) => {
+                    sound += 1;
+                    certificate_problem(&certificate, now)
+                }
+            },
+        };
+        if let Some((severity, message)) = found {
+            findings.push(Finding::new(severity, &file, line, message));
+            // Behind a block that does not decode nothing can be told apart.
+            if message_ends_reading(findings) {
+                break;
+            }
+        }
+    }
+    if sound > 0 {
+        let count = if sound == 1 {
+            "1 trust anchor".to_string()
+        } else {
+            format!("{sound} trust anchors")
+        };
+        findings.push(Finding::new(Severity::Ok, file, None, count));
+    } else if findings.len() == before {
+        findings.push(Finding::new(
+            Severity::Fault,
+            file,
+            None,
+            "no certificate in it; expected PEM",
+        ));
+    }
+}
+
+fn message_ends_reading(findings: &[Finding]) -> bool {
+    findings
+        .last()
+        .is_some_and(|finding| finding.message.starts_with("not PEM"))
+}
+
+fn certificate_problem(
+    certificate: &x509_parser::certificate::X509Certificate<'_>,
+    now: SystemTime,
+) -> Option<(Severity, String)> {
+    let seconds = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()) as i64;
+    let subject = crate::document::shown(&certificate.subject().to_string());
+    let validity = certificate.validity();
+    let (from, until) = (validity.not_before.timestamp(), validity.not_after.timestamp());
+    if until < seconds {
+        return Some((
+            Severity::Warning,
+            format!(
+                "{subject} expired on {}: nothing it signed is accepted",
+                validity.not_after
+            ),
+        ));
+    }
+    if from > seconds {
+        return Some((
+            Severity::Warning,
+            format!("{subject} is not valid before {}", validity.not_before),
+        ));
+    }
+    if until - seconds < EXPIRY_NOTICE_DAYS * 24 * 3600 {
+        return Some((
+            Severity::Warning,
+            format!("{subject} expires on {}", validity.not_after),
+        ));
+    }
+    if !certificate.is_ca() {
+        return Some((
+            Severity::Warning,
+            format!("{subject} is not a certificate authority: it can sign no other"),
+        ));
+    }
+    None
+}
+
+/// The line of every `-----BEGIN`, from 1.
+fn block_lines(octets: &[u8]) -> Vec<usize> {
+    let begins = |line: &[u8]| line.starts_with(b"-----BEGIN ");
+    octets
+        .split(|b| *b == b'\n')
+        .enumerate()
+        .filter(|(_, line)| begins(line))
+        .map(|(index, _)| index + 1)
+        .collect()
+}
+
+/// Settings that are sound one by one and do not make sense together.
+fn check_sense(config: &Config, name: &str, findings: &mut Vec<Finding>) {
+    let mut warn = |message: String| findings.push(Finding::new(Severity::Warning, name, None, message));
+    if config.identity.anchors.is_empty() {
+        warn(
+            "no trust anchors ([identity] anchors): signed calls cannot be verified and read \"unproven\""
+                .into(),
+        );
+    }
+    let is_public = config
+        .sip
+        .listen
+        .iter()
+        .any(|(_, address)| !address.ip().is_loopback());
+    if is_public && config.media.address.is_loopback() {
+        warn(
+            "[sip] listens beyond this machine and [media] does not: calls from outside have no audio".into(),
+        );
+    }
+    if !config.api.listen.ip().is_loopback() {
+        warn("[api] listens beyond this machine without TLS: put a proxy with TLS before it".into());
+    }
+    for trunk in &config.trunks {
+        if trunk.from.iter().any(|range| range.ends_with("/0")) {
+            warn(format!(
+                "trunk {:?} takes calls from everybody; name the carrier's addresses",
+                trunk.name
+            ));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Folder {
+            let path = std::env::temp_dir().join(format!("ringward-check-{name}-{}", std::process::id()));
+            std::fs::create_dir_all(&path).unwrap();
+            Folder(path)
+        }
+
+        fn write(&self, name: &str, text: &str) -> PathBuf {
+            let path = self.0.join(name);
+            std::fs::write(&path, text).unwrap();
+            path
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    /// A self-signed authority, valid 2020-01-01 to 2030-01-01.
+    fn authority() -> String {
+        let mut parameters = rcgen::CertificateParams::new(Vec::<String>::new()).unwrap();
+        parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        parameters
+            .distinguished_name
+            .push(rcgen::DnType::CommonName, "Test authority");
+        parameters.not_before = rcgen::date_time_ymd(2020, 1, 1);
+        parameters.not_after = rcgen::date_time_ymd(2030, 1, 1);
+        let key = rcgen::KeyPair::generate().unwrap();
+        parameters.self_signed(&key).unwrap().pem()
+    }
+
+    fn year(year: u64) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs((year - 1970) * 31_556_952 + 86_400)
+    }
+
+    fn messages(findings: &[Finding], severity: Severity) -> Vec<&str> {
+        findings
+            .iter()
+            .filter(|f| f.severity == severity)
+            .map(|f| f.message.as_str())
+            .collect()
+    }
+
+    fn anchors(text: &str, now: SystemTime) -> Vec<Finding> {
+        let folder = Folder::new(&format!("anchors-{}", text.len()));
+        let path = folder.write("anchors.pem", text);
+        let mut findings = Vec::new();
+        check_anchors(&path, now, &mut findings);
+        findings
+    }
+
+    #[test]
+    fn trust_anchors_are_parsed_and_their_dates_looked_at() {
+        let pem = authority();
+        let two = format!("# ours\n{pem}\n{pem}");
+        assert_eq!(
+            messages(&anchors(&two, year(2025)), Severity::Ok),
+            ["2 trust anchors"]
+        );
+        let expired = anchors(&pem, year(2031));
+        assert!(
+            messages(&expired, Severity::Warning)[0].contains("CN=Test authority expired on Jan  1"),
+            "{expired:?}"
+        );
+        let early = anchors(&pem, year(2019));
+        assert!(
+            messages(&early, Severity::Warning)[0].contains("is not valid before"),
+            "{early:?}"
+        );
+        let late = anchors(&pem, year(2030) - Duration::from_secs(10 * 86_400));
+        assert!(
+            messages(&late, Severity::Warning)[0].contains("expires on"),
+            "{late:?}"
+        );
+    }
+
+    #[test]
+    fn what_is_no_trust_anchor_is_a_fault_with_its_line() {
+        assert_eq!(
+            messages(&anchors("hello\n", year(2025)), Severity::Fault),
+            ["no certificate in it; expected PEM"]
+        );
+        let key = "\n-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
+        let found = anchors(key, year(2025));
+        assert!(
+            messages(&found, Severity::Fault)[0].starts_with("a private key among trust anchors"),
+            "{found:?}"
+        );
+        assert_eq!(found[0].line, Some(2));
+        let rubbish = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        assert_eq!(
+            messages(&anchors(rubbish, year(2025)), Severity::Fault),
+            ["a certificate that does not parse"]
+        );
+        let cut = "-----BEGIN CERTIFICATE-----\n!!!!\n";
+        assert!(!messages(&anchors(cut, year(2025)), Severity::Fault).is_empty());
+    }
+
+    #[test]
+    fn what_serve_runs_without_a_file_has_no_fault() {
+        let found = check(None, year(2025));
+        assert_eq!(messages(&found, Severity::Fault), [""; 0]);
+        let sound = messages(&found, Severity::Ok);
+        assert!(sound.iter().any(|message| message.starts_with("model default@")), "{found:#?}");
+        assert!(messages(&found, Severity::Warning)[0].starts_with("no trust anchors"), "{found:#?}");
+        assert!(summary(0).contains("observe.toml"));
+    }
+
+    #[test]
+    fn everything_is_checked_in_one_go_even_beside_faults() {
+        let folder = Folder::new("all");
+        folder.write("anchors.pem", &authority());
+        let text = "[identity]\nanchors = ['anchors.pem']\n[voice]\nmodel = 'off'\n[sip]\nlissten = []\n[api]\nlisten = '0.0.0.0:8080'\n";
+        let path = folder.write("ringward.toml", text);
+        let found = check(Some(&path), year(2025));
+        assert_eq!(
+            messages(&found, Severity::Fault),
+            ["unknown key \"lissten\" in [sip]"]
+        );
+        let sound = messages(&found, Severity::Ok);
+        assert!(
+            sound[0].starts_with("policy default@") && sound[1] == "1 trust anchor",
+            "{found:#?}"
+        );
+        let warnings = messages(&found, Severity::Warning);
+        assert_eq!(warnings.len(), 2, "{found:#?}");
+        assert!(
+            warnings[0].contains("not checked") && warnings[1].contains("without TLS"),
+            "{found:#?}"
+        );
+        let line = found[0].to_string();
+        assert!(
+            line.ends_with("ringward.toml:6:1: unknown key \"lissten\" in [sip] (did you mean listen?)"),
+            "{line}"
+        );
+    }
+}

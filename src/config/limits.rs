@@ -1,0 +1,22 @@
+//! Bounds of a configuration. What is past one of them is a fault of the file.
+
+/// Addresses listened on.
+pub const LISTENERS_MAX: usize = 16;
+
+/// Trunks, and address ranges of one trunk; every packet from outside is looked up in them.
+pub const TRUNKS_MAX: usize = 100;
+pub const RANGES_MAX: usize = 256;
+
+/// Queues, and phones and numbers of one queue. Ring-all sends an INVITE to every phone at once.
+pub const QUEUES_MAX: usize = 500;
+pub const TARGETS_MAX: usize = 32;
+pub const NUMBERS_MAX: usize = 1_000;
+
+/// Characters of a name; names are printed in logs, records and the console.
+pub const NAME_CHARS_MAX: usize = 48;
+
+/// Octets of a trust anchor or policy file.
+pub const FILE_OCTETS_MAX: u64 = 4 * 1024 * 1024;
+
+/// Media ports one call needs: RTP and RTCP for each of two legs.
+pub const PORTS_PER_CALL: u16 = 4;

@@ -1,0 +1,595 @@
+//! The sections of `ringward.toml`, one function each. What a section does not give stays as in
+//! [`Config::loopback`].
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::limits::{
+    FILE_OCTETS_MAX, LISTENERS_MAX, NAME_CHARS_MAX, NUMBERS_MAX, PORTS_PER_CALL, QUEUES_MAX, RANGES_MAX,
+    TARGETS_MAX, TRUNKS_MAX,
+};
+use super::{Config, SipConfig, target};
+use crate::call::TrunkConfig;
+use crate::cidr::Cidr;
+use crate::document::{Section, Value, closest, shown};
+use crate::queue::{self, Overflow, Strategy};
+use crate::sip::Transport;
+
+/// `folder`: where files named in the configuration are looked for (unless their path is absolute).
+pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Config {
+    root.only(&[
+        "sip", "trunk", "queue", "identity", "media", "voice", "policy", "store", "api",
+    ]);
+    let mut config = Config::loopback();
+    read_sip(root, &mut config.sip);
+    if root.value("trunk").is_some() {
+        config.trunks = read_trunks(root);
+    }
+    if root.value("queue").is_some() {
+        config.queues = read_queues(root);
+    }
+    read_identity(root, folder, &mut config.identity);
+    read_media(root, &mut config.media);
+    read_voice(root, folder, &mut config.voice);
+    read_policy(root, folder, &mut config.policy);
+    read_store(root, &mut config.store);
+    read_api(root, &mut config.api);
+    check_ports(root, &config);
+    config
+}
+
+fn read_sip(root: &Section<'_, '_>, sip: &mut SipConfig) {
+    let Some(section) = root.section("sip") else {
+        return;
+    };
+    section.only(&["listen", "advertise", "shards", "budget", "tls"]);
+    if section.value("tls").is_some() {
+        section.fault(
+            section.place("tls"),
+            "TLS listeners are not in this build; remove [sip.tls]",
+            None,
+        );
+    }
+    if let Some(written) = section.strings("listen") {
+        sip.listen = read_listeners(&section, &written);
+    }
+    sip.advertise = section.string("advertise").and_then(|value| {
+        let is_host = is_host_and_port(value.get);
+        if !is_host {
+            let message = format!("advertise is {:?}; expected HOST or HOST:PORT", shown(value.get));
+            section.fault(value.at, message, None);
+        }
+        is_host.then(|| value.get.to_string())
+    });
+    if let Some(shards) = section.integer("shards", 0..=64) {
+        sip.shards = shards as u16;
+    }
+    if let Some(budget) = section.duration("budget", Duration::ZERO..=Duration::from_secs(10)) {
+        sip.budget = budget;
+    }
+    let is_anywhere = sip
+        .listen
+        .iter()
+        .any(|(_, address)| address.ip().is_unspecified());
+    if is_anywhere && section.value("advertise").is_none() {
+        let message = "listening on every address needs \"advertise\": peers cannot answer to 0.0.0.0";
+        section.fault(section.place("listen"), message, None);
+    }
+}
+
+fn read_listeners(section: &Section<'_, '_>, written: &[Value<'_, str>]) -> Vec<(Transport, SocketAddr)> {
+    let mut listeners = Vec::new();
+    if written.is_empty() || written.len() > LISTENERS_MAX {
+        let message = format!("listen needs one to {LISTENERS_MAX} addresses");
+        section.fault(section.place("listen"), message, None);
+    }
+    for value in written {
+        let (transport, address) = value.get.split_once(':').unwrap_or((value.get, ""));
+        let transport = match transport {
+            "udp" => Transport::Udp,
+            "tcp" => Transport::Tcp,
+            "tls" => {
+                section.fault(value.at.clone(), "TLS listeners are not in this build", None);
+                continue;
+            }
+            other => {
+                let message = format!(
+                    "listen is {:?}; expected udp:ADDRESS:PORT or tcp:ADDRESS:PORT",
+                    shown(value.get)
+                );
+                section.fault(
+                    value.at.clone(),
+                    message,
+                    closest(other, ["udp", "tcp"].into_iter()),
+                );
+                continue;
+            }
+        };
+        let Ok(address) = address.parse::<SocketAddr>() else {
+            let message = format!(
+                "{:?} is no address with a port, such as 127.0.0.1:5060 or [::1]:5060",
+                shown(address)
+            );
+            section.fault(value.at.clone(), message, None);
+            continue;
+        };
+        // Port 0 takes a free one each time.
+        if address.port() != 0 && listeners.contains(&(transport, address)) {
+            section.fault(
+                value.at.clone(),
+                format!("{} is listed twice", shown(value.get)),
+                None,
+            );
+        }
+        listeners.push((transport, address));
+    }
+    listeners
+}
+
+fn read_trunks(root: &Section<'_, '_>) -> Vec<TrunkConfig> {
+    let sections = root.sections("trunk");
+    check_count(root, "trunk", &sections, TRUNKS_MAX);
+    let mut trunks: Vec<TrunkConfig> = Vec::new();
+    let mut ranges: Vec<(Cidr, String)> = Vec::new();
+    for section in sections.iter().take(TRUNKS_MAX) {
+        section.only(&["name", "from", "emergency"]);
+        let name = read_name(section, |name| trunks.iter().any(|trunk| trunk.name == name));
+        let from = section.strings("from").unwrap_or_default();
+        if from.is_empty() || from.len() > RANGES_MAX {
+            let message =
+                format!("from needs one to {RANGES_MAX} address ranges: who may call in on this trunk");
+            section.fault(section.place("from"), message, None);
+        }
+        let is_emergency_trusted = section.value("emergency").is_some()
+            && section
+                .choice("emergency", &[("trusted", true), ("untrusted", false)])
+                .unwrap_or(false);
+        let mut kept = Vec::new();
+        for value in from {
+            match value.get.parse::<Cidr>() {
+                Ok(range) => {
+                    if let Some((_, other)) = ranges.iter().find(|(known, _)| *known == range) {
+                        let message = format!("{range} already belongs to trunk {other:?}");
+                        section.fault(value.at.clone(), message, None);
+                    }
+                    if is_emergency_trusted && range.prefix() == 0 {
+                        let message = "everybody cannot be a trusted emergency trunk: it bypasses every gate";
+                        section.fault(value.at.clone(), message, None);
+                    }
+                    ranges.push((range, name.clone().unwrap_or_default()));
+                    kept.push(range.to_string());
+                }
+                Err(problem) => section.fault(value.at, format!("{:?}: {problem}", shown(value.get)), None),
+            }
+        }
+        trunks.push(TrunkConfig {
+            name: name.unwrap_or_default(),
+            from: kept,
+            is_emergency_trusted,
+        });
+    }
+    trunks
+}
+
+fn read_queues(root: &Section<'_, '_>) -> Vec<queue::Config> {
+    let sections = root.sections("queue");
+    check_count(root, "queue", &sections, QUEUES_MAX);
+    let mut queues: Vec<queue::Config> = Vec::new();
+    for section in sections.iter().take(QUEUES_MAX) {
+        section.only(&["name", "numbers", "strategy", "targets", "ring", "overflow"]);
+        let name =
+            read_name(section, |name| queues.iter().any(|queue| queue.name == name)).unwrap_or_default();
+        let numbers = read_numbers(section, &queues);
+        let strategy = section.choice(
+            "strategy",
+            &[("ring-all", Strategy::RingAll), ("in-order", Strategy::InOrder)],
+        );
+        let ring = section.duration("ring", Duration::from_secs(1)..=Duration::from_secs(600));
+        let overflow = match section.string("overflow") {
+            None => Overflow::Reject,
+            Some(value) if value.get == "reject" => Overflow::Reject,
+            Some(value) => Overflow::Queue(value.get.to_string()),
+        };
+        queues.push(queue::Config {
+            name,
+            numbers,
+            strategy: strategy.unwrap_or(Strategy::RingAll),
+            targets: read_targets(section),
+            ring: ring.unwrap_or(super::RING),
+            overflow,
+        });
+    }
+    // Only now all names are known.
+    for (section, config) in sections.iter().zip(&queues) {
+        let Overflow::Queue(name) = &config.overflow else {
+            continue;
+        };
+        let place = section.place("overflow");
+        if *name == config.name {
+            section.fault(place, "a queue cannot overflow into itself", None);
+        } else if !queues.iter().any(|queue| queue.name == *name) {
+            let names = queues.iter().map(|queue| queue.name.as_str()).chain(["reject"]);
+            section.fault(
+                place,
+                format!("no queue is called {:?}", shown(name)),
+                closest(name, names),
+            );
+        }
+    }
+    queues
+}
+
+fn read_numbers(section: &Section<'_, '_>, others: &[queue::Config]) -> Vec<String> {
+    let Some(written) = section.strings("numbers") else {
+        return vec!["*".into()];
+    };
+    if written.is_empty() || written.len() > NUMBERS_MAX {
+        let message = format!("numbers needs one to {NUMBERS_MAX} dialled numbers; \"*\" takes everything");
+        section.fault(section.place("numbers"), message, None);
+    }
+    let mut numbers: Vec<String> = Vec::new();
+    for value in written {
+        let number = value.get;
+        let digits = number.strip_suffix('*').unwrap_or(number);
+        let is_sound = digits.len() <= 32
+            && !(digits.is_empty() && number.is_empty())
+            && digits
+                .strip_prefix('+')
+                .unwrap_or(digits)
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+        if !is_sound {
+            let message = format!(
+                "{:?} is no dialled number; expected +12125550100, a beginning such as +1212* or \"*\"",
+                shown(number)
+            );
+            section.fault(value.at, message, None);
+            continue;
+        }
+        let other = others
+            .iter()
+            .find(|other| other.numbers.iter().any(|known| known == number));
+        if let Some(other) = other {
+            section.fault(
+                value.at,
+                format!("{number:?} already belongs to queue {:?}", other.name),
+                None,
+            );
+        } else if numbers.iter().any(|known| known == number) {
+            section.fault(value.at, format!("{number:?} is listed twice"), None);
+        } else {
+            numbers.push(number.to_string());
+        }
+    }
+    numbers
+}
+
+fn read_targets(section: &Section<'_, '_>) -> Vec<String> {
+    let written = section.strings("targets").unwrap_or_default();
+    if written.is_empty() || written.len() > TARGETS_MAX {
+        let message =
+            format!("targets needs one to {TARGETS_MAX} phones, such as \"sip:desk@10.0.0.5:5060\"");
+        section.fault(section.place("targets"), message, None);
+    }
+    let mut targets: Vec<String> = Vec::new();
+    for value in written.into_iter().take(TARGETS_MAX) {
+        match target::parse(value.get, target::resolve) {
+            Ok(uri) if targets.contains(&uri) => {
+                section.fault(value.at, format!("{:?} is listed twice", shown(value.get)), None);
+            }
+            Ok(uri) => targets.push(uri),
+            Err(problem) => section.fault(value.at, format!("{:?}: {problem}", shown(value.get)), None),
+        }
+    }
+    targets
+}
+
+fn read_identity(root: &Section<'_, '_>, folder: &Path, identity: &mut crate::identity::Config) {
+    let Some(section) = root.section("identity") else {
+        return;
+    };
+    section.only(&[
+        "anchors",
+        "country",
+        "x5u_allow",
+        "x5u_tls_anchors",
+        "freshness",
+        "fetch_timeout",
+        "shelf_entries",
+    ]);
+    identity.anchors = read_files(&section, folder, "anchors");
+    identity.x5u_tls_anchors = read_files(&section, folder, "x5u_tls_anchors");
+    if let Some(value) = section.string("country") {
+        if value.get.len() == 2 && value.get.bytes().all(|b| b.is_ascii_uppercase()) {
+            identity.country = value.get.to_string();
+        } else {
+            let message = format!(
+                "country is {:?}; expected two capital letters such as \"US\"",
+                shown(value.get)
+            );
+            section.fault(value.at, message, None);
+        }
+    }
+    for value in section.strings("x5u_allow").unwrap_or_default() {
+        match value.get.parse::<Cidr>() {
+            Ok(range) => identity.x5u_allow.push(range.to_string()),
+            Err(problem) => section.fault(value.at, format!("{:?}: {problem}", shown(value.get)), None),
+        }
+    }
+    if let Some(freshness) = section.duration("freshness", Duration::from_secs(1)..=Duration::from_secs(3600))
+    {
+        identity.freshness = freshness;
+    }
+    let timeout = Duration::from_millis(100)..=Duration::from_secs(30);
+    if let Some(fetch_timeout) = section.duration("fetch_timeout", timeout) {
+        identity.fetch_timeout = fetch_timeout;
+    }
+    if let Some(entries) = section.integer("shelf_entries", 1..=1_000_000) {
+        identity.shelf_entries = entries as usize;
+    }
+}
+
+fn read_files(section: &Section<'_, '_>, folder: &Path, key: &str) -> Vec<PathBuf> {
+    let written = section.strings(key).unwrap_or_default();
+    written
+        .into_iter()
+        .filter_map(|value| read_file(section, folder, value))
+        .collect()
+}
+
+/// The path of a file that is there and can be read.
+fn read_file(section: &Section<'_, '_>, folder: &Path, value: Value<'_, str>) -> Option<PathBuf> {
+    let path = folder.join(value.get);
+    let problem = match std::fs::metadata(&path) {
+        Ok(found) if !found.is_file() => "it is not a file".to_string(),
+        Ok(found) if found.len() > FILE_OCTETS_MAX => format!("it is larger than {FILE_OCTETS_MAX} octets"),
+        Ok(_) => match std::fs::File::open(&path) {
+            Ok(_) => return Some(path),
+            Err(error) => error.kind().to_string(),
+        },
+        Err(error) => error.kind().to_string(),
+    };
+    section.fault(
+        value.at,
+        format!("{:?} cannot be read: {problem}", shown(value.get)),
+        None,
+    );
+    None
+}
+
+fn read_media(root: &Section<'_, '_>, media: &mut crate::media::Config) {
+    let Some(section) = root.section("media") else {
+        return;
+    };
+    section.only(&["address", "advertise", "ports", "silence"]);
+    if let Some(address) = read_address(&section, "address") {
+        media.address = address;
+    }
+    media.advertise = read_address(&section, "advertise");
+    if media.advertise.is_some_and(|address| address.is_unspecified()) {
+        section.fault(
+            section.place("advertise"),
+            "nobody can send audio to this address",
+            None,
+        );
+    }
+    if media.address.is_unspecified() && section.value("advertise").is_none() {
+        let message =
+            "media on every address needs \"advertise\": the address phones and trunks send audio to";
+        section.fault(section.place("address"), message, None);
+    }
+    if let Some(value) = section.string("ports") {
+        match ports(value.get) {
+            Some(ports) => media.ports = ports,
+            None => {
+                let message = format!(
+                    "ports is {:?}; expected FIRST-LAST such as \"20000-29999\", from 1024 on, with at least {PORTS_PER_CALL} ports",
+                    shown(value.get)
+                );
+                section.fault(value.at, message, None);
+            }
+        }
+    }
+    if let Some(silence) = section.duration("silence", Duration::from_secs(5)..=Duration::from_secs(3600)) {
+        media.silence = silence;
+    }
+}
+
+/// RTP takes even ports (RFC 3550 §11): an odd first port is left out, and so is an even last one.
+fn ports(text: &str) -> Option<std::ops::RangeInclusive<u16>> {
+    let (first, last) = text.split_once('-')?;
+    let first: u16 = first.trim().parse().ok()?;
+    let last: u16 = last.trim().parse().ok()?;
+    let first = first.checked_add(first % 2)?;
+    let last = last.checked_sub(1 - last % 2)?;
+    let is_enough = first >= 1024 && last > first && last - first >= PORTS_PER_CALL - 1;
+    is_enough.then_some(first..=last)
+}
+
+fn read_address(section: &Section<'_, '_>, key: &str) -> Option<IpAddr> {
+    let value = section.string(key)?;
+    let address = value.get.parse().ok();
+    if address.is_none() {
+        section.fault(
+            value.at,
+            format!("{key} is {:?}; expected an IP address", shown(value.get)),
+            None,
+        );
+    }
+    address
+}
+
+fn read_voice(root: &Section<'_, '_>, folder: &Path, voice: &mut crate::voice::Config) {
+    let Some(section) = root.section("voice") else {
+        return;
+    };
+    section.only(&["model", "workers"]);
+    if let Some(value) = section.required_string_if_present("model") {
+        let name = value.get;
+        if matches!(name, "default" | "off") {
+            voice.model = name.into();
+        } else {
+            // A path is taken from the file's folder; a bare name is a folder in models/.
+            let found = if name.contains('/') {
+                folder.join(name)
+            } else {
+                Path::new("models").join(name)
+            };
+            if !found.join("manifest.json").is_file() {
+                let suggestion = closest(name, ["default", "off"].into_iter());
+                let message = format!(
+                    "no model in {}: a model is a folder with manifest.json and model.onnx",
+                    found.display()
+                );
+                section.fault(value.at, message, suggestion);
+            }
+            voice.model = if name.contains('/') {
+                found.display().to_string()
+            } else {
+                name.into()
+            };
+        }
+    }
+    if let Some(workers) = section.integer("workers", 0..=256) {
+        voice.workers = workers as usize;
+    }
+}
+
+fn read_policy(root: &Section<'_, '_>, folder: &Path, policy: &mut crate::policy::Config) {
+    let Some(section) = root.section("policy") else {
+        return;
+    };
+    section.only(&["file"]);
+    if let Some(value) = section.string("file") {
+        policy.file = read_file(&section, folder, value);
+    }
+}
+
+fn read_store(root: &Section<'_, '_>, store: &mut crate::store::Config) {
+    let Some(section) = root.section("store") else {
+        return;
+    };
+    section.only(&["url"]);
+    let Some(value) = section.required_string_if_present("url") else {
+        return;
+    };
+    let Some(url) = super::secret::expand(&section, &value) else {
+        return;
+    };
+    match url.split_once(':') {
+        Some(("sqlite", path)) if !path.is_empty() => store.url = url,
+        Some(("redis" | "rediss", _)) => {
+            section.fault(
+                value.at,
+                "the redis store is not in this build; use sqlite:PATH",
+                None,
+            );
+        }
+        _ => section.fault(value.at, "url must be sqlite:PATH or sqlite::memory:", None),
+    }
+}
+
+fn read_api(root: &Section<'_, '_>, api: &mut crate::api::Config) {
+    let Some(section) = root.section("api") else {
+        return;
+    };
+    section.only(&["listen", "public_url"]);
+    if let Some(value) = section.string("listen") {
+        match value.get.parse() {
+            Ok(address) => api.listen = address,
+            Err(_) => {
+                let message = format!(
+                    "listen is {:?}; expected ADDRESS:PORT such as 127.0.0.1:8080",
+                    shown(value.get)
+                );
+                section.fault(value.at, message, None);
+            }
+        }
+    }
+    if let Some(value) = section.string("public_url") {
+        let is_sound = url::Url::parse(value.get).is_ok_and(|url| {
+            matches!(url.scheme(), "http" | "https")
+                && url.has_host()
+                && url.query().is_none()
+                && url.fragment().is_none()
+        });
+        if is_sound
+            && value
+                .get
+                .bytes()
+                .all(|b| b.is_ascii_graphic() && !b"<>\"".contains(&b))
+        {
+            api.public_url = Some(value.get.trim_end_matches('/').to_string());
+        } else {
+            let message = format!(
+                "public_url is {:?}; expected https://HOST or https://HOST/PATH",
+                shown(value.get)
+            );
+            section.fault(value.at, message, None);
+        }
+    }
+}
+
+/// A SIP port inside the media range would take a call's audio for messages, or the other way.
+fn check_ports(root: &Section<'_, '_>, config: &Config) {
+    for (transport, address) in &config.sip.listen {
+        let meets = address.ip() == config.media.address
+            || address.ip().is_unspecified()
+            || config.media.address.is_unspecified();
+        if *transport == Transport::Udp && meets && config.media.ports.contains(&address.port()) {
+            let message = format!(
+                "[sip] listens on udp port {} inside the media ports",
+                address.port()
+            );
+            let at = root.section("media").map_or(0..0, |media| media.place("ports"));
+            root.fault(at, message, None);
+        }
+    }
+}
+
+fn check_count(root: &Section<'_, '_>, key: &str, sections: &[Section<'_, '_>], most: usize) {
+    if let Some(first) = sections.get(most) {
+        root.fault(first.at.clone(), format!("more than {most} [[{key}]]"), None);
+    }
+}
+
+/// A name that is its own; it is printed in logs, records and URLs.
+fn read_name(section: &Section<'_, '_>, is_taken: impl Fn(&str) -> bool) -> Option<String> {
+    let value = section.required_string("name")?;
+    let name = value.get;
+    let is_plain = name
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+    if !is_plain || name.len() > NAME_CHARS_MAX || name == "reject" {
+        let message = format!(
+            "name is {:?}; expected at most {NAME_CHARS_MAX} letters, digits, \"-\", \"_\" and \".\" (and not \"reject\")",
+            shown(name)
+        );
+        section.fault(value.at, message, None);
+        return None;
+    }
+    if is_taken(name) {
+        section.fault(
+            value.at,
+            format!("a second {} is called {name:?}", section.name),
+            None,
+        );
+    }
+    Some(name.to_string())
+}
+
+fn is_host_and_port(text: &str) -> bool {
+    if text.parse::<IpAddr>().is_ok() || text.parse::<SocketAddr>().is_ok() {
+        return true;
+    }
+    let (host, port) = text
+        .split_once(':')
+        .map_or((text, None), |(host, port)| (host, Some(port)));
+    let is_host = !host.is_empty()
+        && host.len() <= 253
+        && host
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"-.".contains(&b));
+    is_host && port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0))
+}

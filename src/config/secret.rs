@@ -1,0 +1,45 @@
+//! Values that do not belong in a file everybody may read: `${ENV:NAME}` and `${FILE:PATH}`.
+
+use crate::document::{Section, Value};
+
+/// Octets of a secret read from a file; a password or URL is far shorter.
+const SECRET_OCTETS_MAX: u64 = 4096;
+
+/// The value with its references filled in; None after noting a fault. What was read is never part of a message.
+pub(super) fn expand(section: &Section<'_, '_>, value: &Value<'_, str>) -> Option<String> {
+    let mut text = String::new();
+    let mut rest = value.get;
+    while let Some((before, after)) = rest.split_once("${") {
+        text += before;
+        let Some((reference, behind)) = after.split_once('}') else {
+            section.fault(value.at.clone(), "\"${\" without \"}\"", None);
+            return None;
+        };
+        match read(reference) {
+            Ok(secret) => text += secret.trim_end_matches(['\r', '\n']),
+            Err(problem) => {
+                section.fault(value.at.clone(), problem, None);
+                return None;
+            }
+        }
+        rest = behind;
+    }
+    Some(text + rest)
+}
+
+fn read(reference: &str) -> Result<String, String> {
+    match reference.split_once(':') {
+        Some(("ENV", name)) => std::env::var(name).map_err(|_| format!("the environment has no {name:?}")),
+        Some(("FILE", path)) => {
+            let length = std::fs::metadata(path)
+                .map_err(|error| format!("{path:?} cannot be read: {}", error.kind()))?
+                .len();
+            if length > SECRET_OCTETS_MAX {
+                return Err(format!("{path:?} is larger than {SECRET_OCTETS_MAX} octets"));
+            }
+            std::fs::read_to_string(path)
+                .map_err(|error| format!("{path:?} cannot be read: {}", error.kind()))
+        }
+        _ => Err("expected ${ENV:NAME} or ${FILE:PATH}".into()),
+    }
+}

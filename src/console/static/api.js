@@ -1,0 +1,95 @@
+// Asking the API. The session is a cookie that scripts cannot read.
+
+export class Refused extends Error {
+  constructor(status, detail) {
+    super(detail);
+    this.status = status;
+  }
+}
+
+/** Gives the parsed answer, null for an empty one; throws Refused with words for people. */
+export async function ask(path, { method = "GET", body } = {}) {
+  const headers = { "X-Ringward": "1", Accept: "application/json" };
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  let answer;
+  try {
+    answer = await fetch(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body), cache: "no-store", credentials: "same-origin" });
+  } catch {
+    throw new Refused(0, "The gateway cannot be reached.");
+  }
+  const type = answer.headers.get("Content-Type") ?? "";
+  const content = type.includes("json") ? await answer.json().catch(() => null) : null;
+  if (!answer.ok) {
+    if (answer.status === 401 && path !== "/api/v1/session") document.dispatchEvent(new Event("signed-out"));
+    throw new Refused(answer.status, content?.detail ?? `The gateway answered ${answer.status}.`);
+  }
+  return content;
+}
+
+export const report = (id, verdict, note) =>
+  ask(`/api/v1/calls/${encodeURIComponent(id)}/report`, { method: "POST", body: note ? { verdict, note } : { verdict } });
+
+export const hangUp = (id) =>
+  ask(`/api/v1/calls/${encodeURIComponent(id)}/actions`, { method: "POST", body: { do: "hang_up" } });
+
+/** Three signs of life missed: a connection can die without anybody being told. */
+const SILENCE_MS = 40000;
+
+/**
+ * Follows the events until `close()` is called. The browser reconnects by itself after a lost
+ * connection; after a refusal (restart, session over) it does not, so that is done here.
+ * Every new connection begins with a snapshot: nothing has to be remembered.
+ */
+export function follow({ onSnapshot, onCall, onState }) {
+  let source = null;
+  let wait = 1000;
+  let isOver = false;
+  let timer = 0;
+  let silence = 0;
+
+  /** Something was heard; if nothing is for long, starts over. */
+  function heard() {
+    clearTimeout(silence);
+    silence = setTimeout(() => {
+      onState(false);
+      source?.close();
+      connect();
+    }, SILENCE_MS);
+  }
+
+  function connect() {
+    clearTimeout(timer);
+    heard();
+    source = new EventSource("/api/v1/events");
+    source.addEventListener("here", heard);
+    source.addEventListener("snapshot", (event) => {
+      heard();
+      wait = 1000;
+      onState(true);
+      onSnapshot(JSON.parse(event.data));
+    });
+    source.addEventListener("call", (event) => {
+      heard();
+      onCall(JSON.parse(event.data));
+    });
+    source.addEventListener("error", async () => {
+      if (isOver) return;
+      onState(false);
+      if (source.readyState !== EventSource.CLOSED) return;
+      await ask("/api/v1/status").catch(() => null);
+      if (isOver) return;
+      timer = setTimeout(connect, wait);
+      wait = Math.min(wait * 2, 10000);
+    });
+  }
+
+  connect();
+  return {
+    close() {
+      isOver = true;
+      clearTimeout(timer);
+      clearTimeout(silence);
+      source?.close();
+    },
+  };
+}

@@ -1,0 +1,99 @@
+// The console: signing in, and the desk behind it.
+
+import { ask, follow } from "./api.js";
+import { show, text } from "./dom.js";
+import * as history from "./history.js";
+import * as live from "./live.js";
+import * as why from "./why.js";
+import { when } from "./words.js";
+
+const $ = (id) => document.getElementById(id);
+let events = null;
+
+live.start({ openWhy: why.open, onEnded: () => history.soon() });
+history.start({ openWhy: why.open });
+why.start({
+  onReport: (id, made) => {
+    live.onReport(id, made);
+    history.soon();
+  },
+});
+
+document.addEventListener("signed-out", () => toSignIn("Your session has ended. Sign in again."));
+$("leave").addEventListener("click", async () => {
+  await ask("/api/v1/session", { method: "DELETE" }).catch(() => null);
+  toSignIn("");
+});
+$("signin-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  signIn($("token").value);
+});
+
+// The same link pasted into a tab that is open already changes only the fragment.
+window.addEventListener("hashchange", begin);
+begin();
+
+async function begin() {
+  // A link with the token in its fragment (never sent to any server): taken, and wiped from the address at once.
+  const token = new URLSearchParams(location.hash.slice(1)).get("token");
+  if (token) {
+    window.history.replaceState(null, "", location.pathname);
+    await signIn(token);
+    return;
+  }
+  try {
+    await ask("/api/v1/session");
+    toDesk();
+  } catch (error) {
+    toSignIn(error.status === 401 ? "" : error.message);
+  }
+}
+
+async function signIn(token) {
+  try {
+    await ask("/api/v1/session", { method: "POST", body: { token: token.trim() } });
+    $("token").value = "";
+    toDesk();
+  } catch (error) {
+    toSignIn(error.status === 401 ? "This is not the token." : error.message);
+  }
+}
+
+function toSignIn(problem) {
+  events?.close();
+  events = null;
+  live.stop();
+  why.close();
+  for (const id of ["desk", "nav", "connection"]) show($(id), false);
+  show($("signin"), true);
+  text($("signin-problem"), problem);
+  show($("signin-problem"), problem !== "");
+  $("token").focus();
+}
+
+function toDesk() {
+  show($("signin"), false);
+  for (const id of ["desk", "nav", "connection"]) show($(id), true);
+  history.soon(0);
+  events?.close();
+  events = follow({
+    onSnapshot: (snapshot) => {
+      live.onSnapshot(snapshot);
+      const rest = snapshot.left_out > 0 ? `${snapshot.left_out} more live calls are not shown here.` : "";
+      text($("notice"), rest);
+      show($("notice"), rest !== "");
+    },
+    onCall: live.onCall,
+    onState,
+  });
+}
+
+/** Without a connection the lights may no longer be true: they fade, and a line says since when. */
+function onState(isOn) {
+  const wasOn = !$("desk").hasAttribute("data-stale");
+  $("connection").dataset.state = isOn ? "on" : "off";
+  text($("connection").lastElementChild, isOn ? "Live" : "Connection lost, trying again…");
+  $("desk").toggleAttribute("data-stale", !isOn);
+  if (!isOn && wasOn) text($("stale"), `Not up to date: the gateway has not been heard since ${when(Date.now())}. Do not rely on the lights below.`);
+  show($("stale"), !isOn);
+}

@@ -1,0 +1,81 @@
+// Kept calls, newest first.
+
+import { ask } from "./api.js";
+import { h, icon, show } from "./dom.js";
+import { ENDINGS, LABELS, VERDICTS, number, numberLight, talked, voiceLight, when } from "./words.js";
+
+const body = document.getElementById("history");
+const empty = document.getElementById("history-empty");
+const more = document.getElementById("more");
+const filters = document.getElementById("filters");
+const notice = document.getElementById("notice");
+
+const PAGE = 50;
+let next = null;
+let openWhy = () => {};
+let timer = 0;
+let turn = 0;
+
+export function start(options) {
+  openWhy = options.openWhy;
+  more.addEventListener("click", () => load(next));
+  filters.addEventListener("submit", (event) => event.preventDefault());
+  filters.addEventListener("input", () => soon(250));
+}
+
+/** Loads the newest page again shortly; several calls that end together are one load. */
+export function soon(ms = 400) {
+  clearTimeout(timer);
+  timer = setTimeout(() => load(null), ms);
+}
+
+async function load(cursor) {
+  const mine = ++turn;
+  const query = new URLSearchParams({ limit: String(PAGE) });
+  for (const [name, value] of new FormData(filters)) {
+    const wanted = String(value).replace(/[\s()-]/g, "");
+    if (wanted) query.set(name, wanted);
+  }
+  if (cursor) query.set("cursor", cursor);
+  let page;
+  try {
+    page = await ask(`/api/v1/calls?${query}`);
+    show(notice, false);
+  } catch (error) {
+    // A gateway that cannot be reached is said once, above.
+    if (error.status !== 401 && error.status !== 0) {
+      notice.textContent = `History: ${error.message}`;
+      show(notice, true);
+    }
+    return;
+  }
+  // A newer question was asked meanwhile: its answer counts.
+  if (mine !== turn) return;
+  const rows = page.calls.map(row);
+  if (cursor) body.append(...rows);
+  else body.replaceChildren(...rows);
+  next = page.next;
+  show(more, Boolean(next));
+  show(empty, body.children.length === 0);
+}
+
+function row(call) {
+  const [label, tone] = LABELS[call.banner?.label] ?? ["–", "wait"];
+  const ending = ENDINGS[call.outcome?.ending] ?? "Going on";
+  const status = call.outcome && call.outcome.ending !== "completed" && call.outcome.status ? ` ${call.outcome.status}` : "";
+  const verdict = call.report?.verdict;
+  return h("tr", { onclick: () => openWhy(call.id) },
+    h("td", { class: "time" }, h("time", { datetime: new Date(call.started_ms).toISOString(), title: when(call.started_ms) }, when(call.started_ms, false))),
+    h("td", { class: "who" }, h("button", { type: "button", title: "Why" }, call.caller_name ?? number(call.caller), call.caller_name ? h("small", {}, number(call.caller)) : null)),
+    h("td", {}, light(numberLight(call))),
+    h("td", {}, light(voiceLight(call))),
+    h("td", { class: "label" }, h("span", { class: `chip tone-${tone}` }, label)),
+    h("td", {}, ending, status ? h("span", { class: "dim" }, status) : null),
+    h("td", { class: call.answered_by ? "by" : "by dim" }, call.answered_by ?? "–"),
+    h("td", { class: "right" }, talked(call)),
+    h("td", { class: verdict ? "said" : "said none dim" }, verdict ? h("span", { class: `chip tone-${{ good: "ok", scam: "bad" }[verdict] ?? "warn"}` }, VERDICTS[verdict] ?? verdict) : "–"));
+}
+
+function light({ is, tone }) {
+  return h("span", { class: `dot tone-${tone}` }, icon(tone), is);
+}

@@ -1,0 +1,199 @@
+// Why: everything behind one call's banner and fate, as a side sheet.
+
+import { ask, report } from "./api.js";
+import { draw, makeChart } from "./chart.js";
+import { h, icon, show, text } from "./dom.js";
+import { ENDINGS, LABELS, NUMBER, STATES, VERDICTS, VOICE, capitalised, detail, number, numberLight, signed, span, talked, voiceLight, when } from "./words.js";
+
+const dialog = document.getElementById("why");
+let onReport = () => {};
+let shown = null;
+
+export function start(options) {
+  onReport = options.onReport;
+  // A click beside the sheet closes it.
+  dialog.addEventListener("click", (event) => {
+    if (event.target === dialog) dialog.close();
+  });
+  dialog.addEventListener("close", () => {
+    shown = null;
+  });
+}
+
+export async function open(id) {
+  shown = id;
+  let why;
+  try {
+    why = await ask(`/api/v1/calls/${encodeURIComponent(id)}/why`);
+  } catch (error) {
+    dialog.replaceChildren(head("Not shown", error.message));
+    if (!dialog.open) dialog.showModal();
+    return;
+  }
+  if (shown !== id) return;
+  dialog.replaceChildren(...sheet(why));
+  if (!dialog.open) dialog.showModal();
+  dialog.scrollTop = 0;
+}
+
+export function close() {
+  if (dialog.open) dialog.close();
+}
+
+function head(title, line) {
+  return h("header", { class: "why-head" }, h("h2", { id: "why-title" }, title), h("p", {}, line),
+    h("button", { type: "button", onclick: () => dialog.close(), autofocus: true }, "Close"));
+}
+
+function sheet(why) {
+  const { call } = why;
+  const latest = why.decisions[why.decisions.length - 1];
+  const line = [call.caller_name ? number(call.caller) : null, `${when(call.started_ms)}`, `for ${number(call.called)}`].filter(Boolean).join(" · ");
+  return [
+    head(call.caller_name ?? number(call.caller), line),
+    h("div", { class: "why-body" },
+      section("What the person was told", lights(call), ...(call.banner?.reasons ?? []).length > 0 ? [h("ul", { class: "reasons" }, call.banner.reasons.map((reason) => h("li", {}, reason)))] : [],
+        call.banner?.say ? h("p", { class: "say" }, h("span", {}, "Suggested"), call.banner.say) : null),
+      said(call),
+      section("What was found", latest ? findings(latest) : h("p", { class: "quiet" }, "No decision was made.")),
+      section("Rules that applied", latest ? rules(latest) : null),
+      evidence(why),
+      section("Who signed", identity(why.identity)),
+      section("How it went", steps(why)),
+      why.media ? section("Media", media(why.media)) : null,
+      section("Everything policy could see", facts(why.facts))),
+  ];
+}
+
+function section(title, ...children) {
+  return h("section", { class: "sheet" }, h("h3", {}, title), ...children);
+}
+
+function lights(call) {
+  const tile = (of, light, line) => {
+    const more = detail(line, light.is);
+    return h("div", { class: `light tone-${light.tone}` }, icon(light.tone), h("p", { class: "of" }, of), h("p", { class: "is" }, light.is), more ? h("p", { class: "more" }, more) : null);
+  };
+  return h("div", { class: "lights" }, tile("Number", numberLight(call), call.banner?.number_text), tile("Voice", voiceLight(call), call.banner?.voice_text));
+}
+
+function said(call) {
+  const note = h("input", { type: "text", maxlength: "2000", value: call.report?.note ?? "", placeholder: "Note (optional)", "aria-label": "Note" });
+  const problem = h("p", { class: "problem", role: "alert", hidden: true });
+  const buttons = Object.entries(VERDICTS).map(([verdict, word]) => h("button", {
+    type: "button", "aria-pressed": String(call.report?.verdict === verdict), "data-verdict": verdict,
+    onclick: async () => {
+      try {
+        const made = await report(call.id, verdict, note.value.trim());
+        for (const button of buttons) button.setAttribute("aria-pressed", String(button.dataset.verdict === made.verdict));
+        show(problem, false);
+        onReport(call.id, made);
+      } catch (error) {
+        text(problem, error.message);
+        show(problem, true);
+      }
+    },
+  }, word));
+  return section("What you say about it", h("div", { class: "note" }, note, h("div", { class: "doing" }, buttons), problem));
+}
+
+function findings(decision) {
+  const rows = decision.findings.map((finding) => h("tr", {},
+    h("th", { scope: "row" }, capitalised(finding.meaning), h("span", { class: "tag" }, finding.tag)), weight(finding.tenths)));
+  return h("table", {}, h("tbody", {}, rows, h("tr", { class: "sum" }, h("th", { scope: "row" }, "Together (higher is worse)"), weight(decision.tenths))));
+}
+
+function weight(tenths) {
+  return h("td", { class: `weight ${tenths > 0 ? "worse" : tenths < 0 ? "better" : ""}` }, signed(tenths / 10));
+}
+
+function rules(decision) {
+  const row = (rule, isError) => h("tr", {}, h("th", { scope: "row" }, rule.reason, h("span", { class: "tag" }, isError ? `${rule.rule}: could not be evaluated, counts as not matched` : rule.rule)));
+  const rows = [...decision.rules.map((rule) => row(rule, false)), ...decision.errors.map((rule) => row(rule, true))];
+  return h("div", {},
+    rows.length > 0 ? h("table", {}, h("tbody", {}, rows)) : h("p", {}, "None: the call was treated as the policy treats every call."),
+    h("p", { class: "quiet" }, `Action: ${action(decision.action)} · policy ${decision.policy}`));
+}
+
+function action(done) {
+  const extra = done.queue ?? done.status;
+  return extra === undefined ? done.do : `${done.do} ${extra}`;
+}
+
+function evidence(why) {
+  if (why.evidence.length === 0) return section("Voice, second by second", h("p", { class: "quiet" }, "Nothing was heard."));
+  const chart = makeChart("Voice evidence over time", true);
+  draw(chart, why.evidence, 30);
+  const voice = why.call.voice;
+  return section("Voice, second by second", h("figure", { class: "evidence" }, chart,
+    h("figcaption", {}, h("span", {}, "Up speaks for a person, down for synthesis"), h("span", {}, `${why.evidence.length} scored seconds`))),
+  definitions([
+    ["Evidence in all", voice ? `${signed(voice.llr, 2)} (natural log; positive = person)` : "–"],
+    ["Heard", voice ? `${voice.seconds.toFixed(0)} s, of that ${voice.speech_seconds.toFixed(0)} s speech` : "–"],
+    ["Model", why.model ?? "off"],
+  ]));
+}
+
+const CHECK_TONES = { passed: "ok", failed: "bad", unavailable: "warn", skipped: "wait" };
+
+function identity(report) {
+  if (!report) return h("p", { class: "quiet" }, "Not known.");
+  const headers = (report.headers ?? []).map((header) => h("div", { class: "note" },
+    h("p", {}, `${header.ppt ?? "Identity"}: ${header.reason}`, header.code ? ` (${header.code})` : ""),
+    h("p", { class: "checks" }, (header.checks ?? []).map((check) => h("span", { class: `chip tone-${CHECK_TONES[check.result] ?? "wait"}`, title: check.result }, `${check.name} ${check.result}`)))));
+  const signer = report.signer;
+  return h("div", { class: "note" }, headers.length > 0 ? headers : h("p", {}, "Nobody: the call carried no signature."),
+    definitions([
+      ["Standing", capitalised(report.standing)], ["Attestation", report.attestation],
+      ["Certificate", signer?.subject], ["Provider code", signer?.spc], ["Fingerprint", signer?.fingerprint],
+      ["Signed before arrival", report.iat_age_seconds === null || report.iat_age_seconds === undefined ? null : `${report.iat_age_seconds} s`],
+      ["Told to phones (verstat)", report.verstat],
+    ]));
+}
+
+function steps(why) {
+  const { call } = why;
+  const { timings } = call;
+  const list = [[0, `Arrived by trunk ${call.trunk}`]];
+  const add = (at, words) => {
+    if (at !== null && at !== undefined) list.push([at, words]);
+  };
+  add(timings.identity_ms, "Signature judged");
+  for (const decision of why.decisions) add(decision.at_ms, `Decided (${decision.stage}): ${LABELS[decision.label]?.[0] ?? decision.label}, ${action(decision.action)}`);
+  for (const change of why.banners) add(change.at_ms, `Shown: number ${NUMBER[change.banner.number]?.is.toLowerCase()}, voice ${VOICE[change.banner.voice]?.is.toLowerCase()}`);
+  for (const attempt of why.attempts) add(attempt.at_ms, `Rang ${attempt.target}${attempt.status ? `: ${attempt.status}` : ""}`);
+  add(timings.ringing_ms, "Ringing");
+  add(timings.answered_ms, `Answered by ${call.answered_by ?? "a phone"}`);
+  if (timings.ended_ms !== null) add(timings.ended_ms, `Ended by ${{ caller: "the caller", called: "us at the desk", us: "the gateway" }[call.outcome?.by] ?? "a party"}`);
+  list.sort((a, b) => a[0] - b[0]);
+  const outcome = call.outcome;
+  return h("div", { class: "note" },
+    h("ol", { class: "steps" }, list.map(([at, words]) => h("li", {}, h("time", {}, span(at)), h("span", {}, words)))),
+    definitions([
+      ["State", STATES[call.state]], ["Outcome", outcome ? ENDINGS[outcome.ending] : null], ["SIP status to the caller", outcome?.status || null],
+      ["Talked", talked(call)], ["Queue", call.queue], ["Note", outcome?.note], ["Call", call.id],
+    ]));
+}
+
+function media(both) {
+  const side = (name, of) => [name, of ? `${of.packets} packets, ${of.lost} lost, ${of.dropped} refused, jitter ${Number(of.jitter_ms ?? 0).toFixed(1)} ms` : null];
+  return definitions([side("From the caller", both.from_caller), side("From the desk", both.from_called)]);
+}
+
+function facts(all) {
+  const list = [];
+  const walk = (name, value) => {
+    if (value !== null && typeof value === "object" && !Array.isArray(value)) {
+      for (const [key, inner] of Object.entries(value)) walk(name ? `${name}.${key}` : key, inner);
+    } else {
+      list.push([name, value === null ? "not known" : Array.isArray(value) ? value.join(", ") : String(value)]);
+    }
+  };
+  walk("", all ?? {});
+  return h("details", {}, h("summary", {}, `${list.length} facts`), definitions(list));
+}
+
+function definitions(pairs) {
+  const known = pairs.filter(([, value]) => value !== null && value !== undefined && value !== "");
+  return h("dl", { class: "facts" }, known.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, String(value))]));
+}

@@ -1,0 +1,69 @@
+//! Which voice speaks in which call. Where the clips come from and under which licence is written beside them, in
+//! `models/demo/`; none of them was used to train the model.
+
+use super::clip::{Clip, ClipError};
+use super::scenario::Speaker;
+
+/// Recordings of people.
+const PERSONS: &[(&str, &[u8])] = &[
+    (
+        "human-allison",
+        include_bytes!("../../models/demo/human-allison.wav"),
+    ),
+    (
+        "human-librivox",
+        include_bytes!("../../models/demo/human-librivox.wav"),
+    ),
+];
+/// Voices that a machine made.
+const SYNTHETICS: &[(&str, &[u8])] = &[
+    (
+        "synthetic-espeak",
+        include_bytes!("../../models/demo/synthetic-espeak.wav"),
+    ),
+    (
+        "synthetic-flite-rms",
+        include_bytes!("../../models/demo/synthetic-flite-rms.wav"),
+    ),
+    (
+        "synthetic-hibari",
+        include_bytes!("../../models/demo/synthetic-hibari.wav"),
+    ),
+];
+
+/// The clip for the call with this running number: voices take turns.
+///
+/// # Errors
+///
+/// [`ClipError`] when the embedded file is no mu-law WAV; the tests see to it that this cannot ship.
+pub fn voice(speaker: Speaker, call: usize) -> Result<Clip, ClipError> {
+    let files = match speaker {
+        Speaker::Person => PERSONS,
+        Speaker::Synthetic => SYNTHETICS,
+    };
+    let (name, file) = files[call % files.len()];
+    Clip::parse(name, file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_embedded_clip_is_readable_and_long_enough_to_be_judged() {
+        for (name, file) in PERSONS.iter().chain(SYNTHETICS) {
+            let clip = Clip::parse(name, file).unwrap();
+            assert!(clip.seconds() >= 3.0, "{name}: {} s", clip.seconds());
+        }
+    }
+
+    #[test]
+    fn no_clip_is_both_a_person_and_a_machine() {
+        for (name, person) in PERSONS {
+            assert!(
+                SYNTHETICS.iter().all(|(_, synthetic)| synthetic != person),
+                "{name}"
+            );
+        }
+    }
+}

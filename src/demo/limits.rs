@@ -1,0 +1,43 @@
+//! Bounds of the demo: each with its unit, its reason, and what happens past it.
+
+use std::time::Duration;
+
+/// Longest clip kept, in mu-law octets (8 kHz, so one minute). A longer file is refused: clips are embedded in the binary.
+pub const CLIP_OCTETS_MAX: usize = 480_000;
+
+/// Received audio kept per side of a call, in octets (two seconds): enough to see that it arrived unaltered.
+/// Later audio is counted, not kept.
+pub const HEARD_OCTETS_MAX: usize = 16_000;
+
+/// Banners seen by the phones and not yet collected. Past that the oldest goes.
+pub const SIGHTINGS_MAX: usize = 512;
+
+/// Calls one simulated phone holds at once; the next caller hears 486 Busy Here.
+pub const PHONE_CALLS_MAX: usize = 16;
+
+/// Largest datagram a simulated phone or caller reads, in octets. UDP cannot bring more.
+pub const DATAGRAM_OCTETS_MAX: usize = 65_535;
+
+/// Connections the certificate host serves at once; the next one waits in the listen queue of the system.
+pub const HOST_CONNECTIONS_MAX: usize = 32;
+
+/// Octets of an HTTP request head the certificate host reads before it hangs up.
+pub const HOST_REQUEST_OCTETS_MAX: usize = 8 * 1024;
+
+/// How long the certificate host keeps one connection, whatever happens on it.
+pub const HOST_CONNECTION_TIME: Duration = Duration::from_secs(20);
+
+/// A call that has not ended by itself after this long is given up and reported as differing.
+pub const CALL_TIME_MAX: Duration = Duration::from_secs(120);
+
+/// How long the finished record of a call may take to appear in the store (issue 2: under one second; we allow three).
+pub const RECORD_WAIT: Duration = Duration::from_secs(3);
+
+/// Calls in flight at once in a headless run: two cores then score and sign without queueing.
+pub const PARALLEL_HEADLESS: usize = 8;
+
+/// Calls in flight at once while a person watches the console.
+pub const PARALLEL_WATCHED: usize = 3;
+
+/// Most calls one run may be asked for.
+pub const CALLS_MAX: usize = 100_000;

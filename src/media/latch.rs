@@ -1,0 +1,379 @@
+//! Which source speaks for a side: symmetric RTP (RFC 4961) that a stranger cannot steal.
+//!
+//! A side has a *described* address (its SDP) and at most one *source*, the address its packets come from. They
+//! differ behind NAT. The rules, in order:
+//!
+//! 1. Before a side is described nothing is accepted from it.
+//! 2. A source has a standing against the description: `Exact` (address and port), `SameAddress` (the described
+//!    address, another port), `Foreign` (another address), or `Retired` (it was the source before the described
+//!    address changed).
+//! 3. The first valid packet makes its sender the source. An `Exact` or `SameAddress` sender may come at any time;
+//!    a `Foreign` one only while the window is open.
+//! 4. A source is replaced only by a sender of *higher* standing, never by an equal: so a stranger cannot take over
+//!    from a party that speaks from the described address, nor from a NATed party that was heard first; and a
+//!    stranger who was first is put out by the first packet from the described address.
+//! 5. The window is [`LATCH_WINDOW`] long. It opens when either side is described (the
+//!    answer is when both begin to send) for a side with no source yet, and for a side whose own described address
+//!    changes. Repeating a description opens nothing for a side that has been heard.
+//! 6. When the described address changes, the source retires: it may still be heard until a better one comes, but
+//!    audio for this side goes to the new address at once. If nothing better came while the window was open, the
+//!    old source is the source again (a NATed party whose mapping outlived its re-INVITE).
+//! 7. Audio for a side goes to its source (unless retired), or else to the described address.
+//! 8. An unspecified address or port 0 is a hold: nothing is sent there; source and description stay as they were.
+//!
+//! "Valid" means: parses, and has a payload type that a party announced. What remains open: within the window, a
+//! stranger who guesses the port can be first where the real party is itself foreign. Only SRTP closes that.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
+
+use super::limits::LATCH_WINDOW;
+
+/// How a source stands against the description; later is higher.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Standing {
+    Retired,
+    Foreign,
+    SameAddress,
+    Exact,
+}
+
+/// Where to send to a side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    Unknown,
+    Held,
+    At(SocketAddr),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Latch {
+    described: Option<SocketAddr>,
+    is_held: bool,
+    source: Option<(SocketAddr, Standing)>,
+    open_until: Instant,
+    /// Where this side's RTCP comes from.
+    control: Option<SocketAddr>,
+}
+
+impl Latch {
+    pub(crate) fn new(now: Instant) -> Latch {
+        Latch {
+            described: None,
+            is_held: false,
+            source: None,
+            open_until: now,
+            control: None,
+        }
+    }
+
+    /// This side's SDP says `audio`.
+    pub(crate) fn describe(&mut self, audio: SocketAddr, now: Instant) {
+        self.is_held = audio.ip().is_unspecified() || audio.port() == 0;
+        if self.is_held || self.described == Some(audio) {
+            self.reopen(now);
+            return;
+        }
+        self.described = Some(audio);
+        self.control = None;
+        self.open_until = now + LATCH_WINDOW;
+        self.source = self.source.map(|(source, _)| match standing(audio, source) {
+            Standing::Exact => (source, Standing::Exact),
+            _ => (source, Standing::Retired),
+        });
+    }
+
+    /// The other side was described: whoever is behind NAT here may begin to send now.
+    pub(crate) fn reopen(&mut self, now: Instant) {
+        if self.source.is_none() {
+            self.open_until = now + LATCH_WINDOW;
+        }
+    }
+
+    pub(crate) fn is_described(&self) -> bool {
+        self.described.is_some()
+    }
+
+    /// Whether `source` is the latched one.
+    pub(crate) fn is_source(&self, source: SocketAddr) -> bool {
+        self.source.is_some_and(|(latched, _)| latched == source)
+    }
+
+    /// Whether a valid RTP packet from `source` is this side's. May make it the source.
+    pub(crate) fn accepts(&mut self, source: SocketAddr, now: Instant) -> bool {
+        let Some(described) = self.described else {
+            return false;
+        };
+        let standing = standing(described, source);
+        let is_open = now < self.open_until;
+        match &mut self.source {
+            Some((latched, held)) if *latched == source => {
+                if *held == Standing::Retired && !is_open {
+                    *held = standing;
+                }
+                return true;
+            }
+            Some((_, held)) if standing <= *held => return false,
+            _ => {}
+        }
+        if standing == Standing::Foreign && !is_open {
+            return false;
+        }
+        let is_same_host = self
+            .source
+            .is_some_and(|(old, _)| is_same_ip(old.ip(), source.ip()));
+        if !is_same_host {
+            self.control = None;
+        }
+        self.source = Some((source, standing));
+        true
+    }
+
+    /// Whether a valid RTCP packet from `source` is this side's: it shares the address of the latched RTP source, or
+    /// of the description while nothing is latched. The port is one above, or whatever NAT made of it: first come,
+    /// unless the one above speaks.
+    pub(crate) fn accepts_control(&mut self, source: SocketAddr) -> bool {
+        let rtp = match (self.source, self.described) {
+            (Some((rtp, _)), _) | (None, Some(rtp)) => rtp,
+            (None, None) => return false,
+        };
+        if !is_same_ip(rtp.ip(), source.ip()) {
+            return false;
+        }
+        if self.control.is_none() || rtp.port().checked_add(1) == Some(source.port()) {
+            self.control = Some(source);
+        }
+        true
+    }
+
+    pub(crate) fn target(&self) -> Target {
+        match (self.described, self.source) {
+            _ if self.is_held => Target::Held,
+            (None, _) => Target::Unknown,
+            (Some(_), Some((source, standing))) if standing != Standing::Retired => Target::At(source),
+            (Some(described), _) => Target::At(described),
+        }
+    }
+
+    /// Where RTCP for this side goes: where its own comes from, or one port above the audio.
+    pub(crate) fn control_target(&self) -> Target {
+        match (self.target(), self.control) {
+            (Target::At(_), Some(control)) => Target::At(control),
+            (Target::At(rtp), None) => match rtp.port().checked_add(1) {
+                Some(port) => Target::At(SocketAddr::new(rtp.ip(), port)),
+                None => Target::Unknown,
+            },
+            (other, _) => other,
+        }
+    }
+}
+
+fn standing(described: SocketAddr, source: SocketAddr) -> Standing {
+    if !is_same_ip(described.ip(), source.ip()) {
+        Standing::Foreign
+    } else if described.port() != source.port() {
+        Standing::SameAddress
+    } else {
+        Standing::Exact
+    }
+}
+
+/// A socket for both families reports IPv4 peers as mapped addresses.
+fn is_same_ip(a: IpAddr, b: IpAddr) -> bool {
+    a.to_canonical() == b.to_canonical()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const DESCRIBED: &str = "192.0.2.1:4000";
+    const OTHER_PORT: &str = "192.0.2.1:6000";
+    const NATED: &str = "198.51.100.1:7000";
+    const THIEF: &str = "203.0.113.66:4000";
+
+    fn at(text: &str) -> SocketAddr {
+        text.parse().unwrap()
+    }
+
+    struct Bench {
+        latch: Latch,
+        now: Instant,
+    }
+
+    impl Bench {
+        fn new() -> Bench {
+            let now = Instant::now();
+            let mut latch = Latch::new(now);
+            latch.describe(at(DESCRIBED), now);
+            Bench { latch, now }
+        }
+        fn accepts(&mut self, source: &str) -> bool {
+            self.latch.accepts(at(source), self.now)
+        }
+        fn pass(&mut self, seconds: u64) {
+            self.now += Duration::from_secs(seconds);
+        }
+        fn check_target(&self, expected: &str) {
+            assert_eq!(self.latch.target(), Target::At(at(expected)));
+        }
+    }
+
+    #[test]
+    fn nothing_is_accepted_before_a_description() {
+        let now = Instant::now();
+        let mut latch = Latch::new(now);
+        assert!(!latch.accepts(at(DESCRIBED), now) && !latch.accepts_control(at(DESCRIBED)));
+        assert_eq!(latch.target(), Target::Unknown);
+    }
+
+    #[test]
+    fn a_party_behind_nat_is_latched_in_the_window() {
+        let mut bench = Bench::new();
+        bench.check_target(DESCRIBED);
+        assert!(bench.accepts(NATED));
+        bench.check_target(NATED);
+        bench.pass(3600);
+        assert!(bench.accepts(NATED));
+        assert!(!bench.accepts(THIEF));
+    }
+
+    #[test]
+    fn a_foreign_source_after_the_window_is_a_stranger() {
+        let mut bench = Bench::new();
+        bench.pass(5);
+        assert!(!bench.accepts(NATED));
+        assert!(bench.accepts(OTHER_PORT));
+        bench.check_target(OTHER_PORT);
+    }
+
+    #[test]
+    fn a_thief_cannot_take_over_from_anyone_heard_first() {
+        for party in [DESCRIBED, OTHER_PORT, NATED] {
+            let mut bench = Bench::new();
+            assert!(bench.accepts(party));
+            assert!(!bench.accepts(THIEF), "{party}");
+            bench.check_target(party);
+        }
+    }
+
+    #[test]
+    fn a_thief_who_was_first_is_put_out_by_the_described_address() {
+        let mut bench = Bench::new();
+        assert!(bench.accepts(THIEF));
+        bench.pass(60);
+        assert!(bench.accepts(OTHER_PORT));
+        bench.check_target(OTHER_PORT);
+        assert!(bench.accepts(DESCRIBED));
+        bench.check_target(DESCRIBED);
+        assert!(!bench.accepts(THIEF) && !bench.accepts(OTHER_PORT));
+    }
+
+    #[test]
+    fn the_answer_reopens_the_window_of_a_side_not_heard_yet() {
+        let mut bench = Bench::new();
+        bench.pass(20);
+        bench.latch.reopen(bench.now);
+        assert!(bench.accepts(NATED));
+    }
+
+    #[test]
+    fn repeating_a_description_opens_nothing_for_a_side_that_was_heard() {
+        let mut bench = Bench::new();
+        assert!(bench.accepts(NATED));
+        bench.pass(60);
+        bench.latch.describe(at(DESCRIBED), bench.now);
+        bench.latch.reopen(bench.now);
+        assert!(!bench.accepts(THIEF));
+        bench.check_target(NATED);
+    }
+
+    #[test]
+    fn a_new_address_gets_the_audio_at_once_and_the_old_source_retires() {
+        let mut bench = Bench::new();
+        assert!(bench.accepts(DESCRIBED));
+        bench.latch.describe(at("192.0.2.9:5000"), bench.now);
+        bench.check_target("192.0.2.9:5000");
+        assert!(bench.accepts(DESCRIBED), "packets in flight are still heard");
+        bench.check_target("192.0.2.9:5000");
+        assert!(
+            bench.accepts("198.51.100.77:1"),
+            "the new party may be behind NAT"
+        );
+        assert!(!bench.accepts(DESCRIBED));
+    }
+
+    #[test]
+    fn an_old_source_that_nobody_replaces_is_the_source_again() {
+        let mut bench = Bench::new();
+        assert!(bench.accepts(NATED));
+        bench.latch.describe(at("192.0.2.1:4002"), bench.now);
+        bench.check_target("192.0.2.1:4002");
+        bench.pass(6);
+        assert!(bench.accepts(NATED));
+        bench.check_target(NATED);
+    }
+
+    #[test]
+    fn a_hold_sends_nothing_and_forgets_nothing() {
+        let mut bench = Bench::new();
+        assert!(bench.accepts(NATED));
+        bench.latch.describe(at("0.0.0.0:4000"), bench.now);
+        assert_eq!(bench.latch.target(), Target::Held);
+        assert_eq!(bench.latch.control_target(), Target::Held);
+        assert!(bench.accepts(NATED) && !bench.accepts(THIEF));
+        bench.latch.describe(at(DESCRIBED), bench.now);
+        bench.check_target(NATED);
+    }
+
+    #[test]
+    fn control_comes_from_the_address_of_the_audio_only() {
+        let mut bench = Bench::new();
+        assert_eq!(bench.latch.control_target(), Target::At(at("192.0.2.1:4001")));
+        assert!(bench.accepts(NATED));
+        assert!(!bench.latch.accepts_control(at("192.0.2.1:4001")));
+        assert!(bench.latch.accepts_control(at("198.51.100.1:9999")));
+        assert_eq!(bench.latch.control_target(), Target::At(at("198.51.100.1:9999")));
+        assert!(bench.latch.accepts_control(at("198.51.100.1:7001")));
+        assert!(bench.latch.accepts_control(at("198.51.100.1:9999")));
+        assert_eq!(bench.latch.control_target(), Target::At(at("198.51.100.1:7001")));
+    }
+
+    #[test]
+    fn an_ipv4_peer_on_a_socket_for_both_families_is_the_same_peer() {
+        let mut bench = Bench::new();
+        bench.pass(60);
+        assert!(bench.accepts("[::ffff:192.0.2.1]:4000"));
+    }
+
+    proptest! {
+        #[test]
+        fn a_source_is_only_ever_replaced_by_a_better_one(
+            packets in proptest::collection::vec((0usize..5, 0u64..4), 1..60)
+        ) {
+            let senders = [DESCRIBED, OTHER_PORT, NATED, THIEF, "192.0.2.1:9999"];
+            let mut bench = Bench::new();
+            let mut best: Option<(&str, Standing)> = None;
+            for (sender, seconds) in packets {
+                bench.pass(seconds);
+                let sender = senders[sender];
+                let offered = standing(at(DESCRIBED), at(sender));
+                let is_accepted = bench.accepts(sender);
+                match best {
+                    Some((known, _)) if known == sender => prop_assert!(is_accepted),
+                    Some((_, held)) => prop_assert_eq!(is_accepted, offered > held),
+                    None => {}
+                }
+                if is_accepted {
+                    best = Some((sender, offered));
+                }
+                let expected = best.map_or(DESCRIBED, |(source, _)| source);
+                prop_assert_eq!(bench.latch.target(), Target::At(at(expected)));
+            }
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Bounds of the media of one call, each with its unit and its reason.
+
+use std::time::Duration;
+
+/// Octets of one RTP or RTCP packet. Longer ones are dropped as malformed: 100 ms of G.711 is 812, an Ethernet frame 1500.
+pub const PACKET_OCTETS_MAX: usize = 1500;
+
+/// RTP packets a second from one side, sustained. G.711 at 20 ms is 50, at 5 ms 200. What is above is dropped.
+pub const RTP_PER_SECOND: u32 = 250;
+
+/// RTP packets one side may send at once after a pause (a network that held them back delivers them together).
+pub const RTP_BURST: u32 = 250;
+
+/// RTCP packets a second from one side. RFC 3550 asks for one in five seconds; some telephones send two a second.
+pub const RTCP_PER_SECOND: u32 = 20;
+
+/// RTCP packets one side may send at once.
+pub const RTCP_BURST: u32 = 20;
+
+/// How long after a description a source at another address than the described one may be taken for a party behind
+/// NAT. Short, because that is the time in which a stranger who guesses the port competes with it.
+pub const LATCH_WINDOW: Duration = Duration::from_secs(5);
+
+/// How long a port rests before another call gets it, so that late packets of the old call find nobody.
+pub const PORT_REST: Duration = Duration::from_secs(2);
+
+/// Packets a stream may be ahead in sequence numbers before it counts as a new one (RFC 3550 A.1 MAX_DROPOUT).
+pub const DROPOUT_MAX: u16 = 3000;
+
+/// Packets a stream may be behind before it counts as a new one (RFC 3550 A.1 MAX_MISORDER).
+pub const MISORDER_MAX: u16 = 100;
+
+/// Packets the tap waits for a missing one. Four are 80 ms at 20 ms: real reordering is one or two. A later one is lost.
+pub const REORDER_PACKETS: usize = 4;
+
+/// Octets (samples) of one packet the tap keeps out of order: 120 ms. A longer packet is heard only when in order.
+pub const REORDER_OCTETS_MAX: usize = 960;
+
+/// Samples of concealment for one gap: 60 ms, faded to silence. What is missing beyond is left out.
+pub const CONCEALED_SAMPLES_MAX: usize = 480;
+
+/// Samples a timestamp may be ahead and still be a gap; beyond (1 s) it is a new time line and nothing is concealed.
+pub const GAP_SAMPLES_MAX: u32 = 8000;
+
+/// Hop buffers of one tapped call, 16 kB each: one being filled, one with the scorer. With none left the audio is
+/// left out and counted: late scores are worth less than a live relay.
+pub const HOPS_PER_CALL: usize = 2;

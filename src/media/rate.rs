@@ -1,0 +1,56 @@
+//! How fast one side may send.
+
+use std::time::{Duration, Instant};
+
+/// A token bucket kept as one point in time (the generic cell rate algorithm of ITU-T I.371).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rate {
+    step: Duration,
+    burst: Duration,
+    /// When the bucket will be full again; in the past it is full.
+    full_at: Instant,
+}
+
+impl Rate {
+    /// `per_second` packets sustained, `burst` at once.
+    pub(crate) fn new(per_second: u32, burst: u32, now: Instant) -> Rate {
+        let step = Duration::from_secs(1) / per_second;
+        Rate {
+            step,
+            burst: step * burst,
+            full_at: now,
+        }
+    }
+
+    /// Takes one token; false when there is none, and then nothing changes.
+    pub(crate) fn allows(&mut self, now: Instant) -> bool {
+        let next = self.full_at.max(now) + self.step;
+        if next > now + self.burst {
+            return false;
+        }
+        self.full_at = next;
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_is_allowed_and_then_the_sustained_rate() {
+        let start = Instant::now();
+        let mut rate = Rate::new(100, 5, start);
+        assert_eq!((0..20).filter(|_| rate.allows(start)).count(), 5);
+        let allowed = (0..1000u64)
+            .filter(|ms| rate.allows(start + Duration::from_millis(*ms)))
+            .count();
+        assert!((99..=100).contains(&allowed), "{allowed}");
+        assert_eq!(
+            (0..20)
+                .filter(|_| rate.allows(start + Duration::from_secs(60)))
+                .count(),
+            5
+        );
+    }
+}

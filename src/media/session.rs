@@ -1,0 +1,389 @@
+//! One call's media: two sides, one tap.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use super::latch::{Latch, Target};
+use super::limits::{RTCP_BURST, RTCP_PER_SECOND, RTP_BURST, RTP_PER_SECOND};
+use super::rate::Rate;
+use super::rtcp::{Compound, ReceptionReport};
+use super::rtp::Packet;
+use super::statistics::{Arrival, SideStatistics, Statistics, Stream};
+use super::tap::{Tap, TapStatistics};
+use super::{Config, DropReason, Hop, Side, Verdict};
+use crate::sdp::Codec;
+use crate::time::Now;
+
+/// Comfort noise (RFC 3389): sent by some telephones without announcing it.
+const COMFORT_NOISE: u8 = 13;
+
+/// One call's media. No lock, no allocation per packet.
+///
+/// # Example
+///
+/// ```
+/// use std::time::{Duration, Instant, SystemTime};
+/// use ringward::media::{Config, Session, Side, Verdict, rtp};
+/// use ringward::{sdp::Codec, time::Now};
+///
+/// let now = Now { instant: Instant::now(), utc: SystemTime::UNIX_EPOCH };
+/// let config = Config {
+///     address: "127.0.0.1".parse()?, advertise: None, ports: 20_000..=20_009, silence: Duration::from_secs(60),
+/// };
+/// let (caller, called) = ("192.0.2.1:4000".parse()?, "192.0.2.2:5000".parse()?);
+/// let mut session = Session::new(&config, now);
+/// session.described(Side::A, caller, &[(0, Codec::Pcmu)], None, now);
+/// session.described(Side::B, called, &[(0, Codec::Pcmu)], None, now);
+/// let mut packet = rtp::header(0, 1, 160, 7, true);
+/// assert_eq!(session.rtp(Side::A, caller, &mut packet, now), Verdict::Forward { to: called, len: 12 });
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
+pub struct Session {
+    a: Party,
+    b: Party,
+    tap: Option<Box<Tap>>,
+    /// What taps before this one did.
+    tapped: TapStatistics,
+    started: Instant,
+    last_heard: Instant,
+    silence: Duration,
+}
+
+/// What is known of one side.
+struct Party {
+    latch: Latch,
+    payloads: Payloads,
+    rtp_rate: Rate,
+    rtcp_rate: Rate,
+    stream: Stream,
+    packets: u64,
+    octets: u64,
+    drops: [u64; DropReason::ALL.len()],
+    /// What this party last said about the stream we send it.
+    report: Option<ReceptionReport>,
+}
+
+/// Announced payload types, one bit each.
+#[derive(Clone, Copy, Debug, Default)]
+struct Payloads {
+    pcmu: u128,
+    pcma: u128,
+    event: u128,
+}
+
+impl Payloads {
+    fn codec(self, payload_type: u8) -> Option<Codec> {
+        let bit = bit(payload_type);
+        if self.pcmu & bit != 0 {
+            Some(Codec::Pcmu)
+        } else if self.pcma & bit != 0 {
+            Some(Codec::Pcma)
+        } else {
+            None
+        }
+    }
+
+    fn has(self, payload_type: u8) -> bool {
+        (self.pcmu | self.pcma | self.event) & bit(payload_type) != 0
+    }
+}
+
+fn bit(payload_type: u8) -> u128 {
+    1u128.checked_shl(u32::from(payload_type)).unwrap_or(0)
+}
+
+impl Session {
+    /// A call that nobody has described yet. Its silence begins now.
+    pub fn new(config: &Config, now: Now) -> Session {
+        let party = || Party {
+            latch: Latch::new(now.instant),
+            payloads: Payloads::default(),
+            rtp_rate: Rate::new(RTP_PER_SECOND, RTP_BURST, now.instant),
+            rtcp_rate: Rate::new(RTCP_PER_SECOND, RTCP_BURST, now.instant),
+            stream: Stream::default(),
+            packets: 0,
+            octets: 0,
+            drops: [0; DropReason::ALL.len()],
+            report: None,
+        };
+        Session {
+            a: party(),
+            b: party(),
+            tap: None,
+            tapped: TapStatistics::default(),
+            started: now.instant,
+            last_heard: now.instant,
+            silence: config.silence,
+        }
+    }
+
+    /// The party on `side` said (by SDP) where it listens and which codecs/payload types it uses. May be called again
+    /// (200 after 183, re-INVITE, UPDATE); what a repetition and a change do to the latch is in [`super::latch`].
+    ///
+    /// An unspecified address or port 0 puts the other party on hold: nothing is sent to this side until it is
+    /// described with a real address again. A description is a sign of life: silence is counted from here.
+    pub fn described(
+        &mut self,
+        side: Side,
+        audio: SocketAddr,
+        codecs: &[(u8, Codec)],
+        telephone_event: Option<u8>,
+        now: Now,
+    ) {
+        let mut payloads = Payloads::default();
+        for (payload_type, codec) in codecs {
+            match codec {
+                Codec::Pcmu => payloads.pcmu |= bit(*payload_type),
+                Codec::Pcma => payloads.pcma |= bit(*payload_type),
+            }
+        }
+        payloads.event = telephone_event.map_or(0, bit);
+        let (this, other) = self.parties(side);
+        this.payloads = payloads;
+        this.latch.describe(audio, now.instant);
+        other.latch.reopen(now.instant);
+        self.last_heard = now.instant;
+    }
+
+    /// Starts (on answer) or stops the tap of side A. Starting takes the memory of its hops
+    /// ([`super::limits::HOPS_PER_CALL`]), stopping gives it back with what was not yet a full hop.
+    pub fn tap(&mut self, on: bool) {
+        if on {
+            self.tap.get_or_insert_with(|| Box::new(Tap::new()));
+        } else {
+            self.tapped = self.tap_statistics();
+            self.tap = None;
+        }
+    }
+
+    /// An RTP packet arrived on the RTP socket of side `from`.
+    ///
+    /// A payload type is good when either party announced it, because each announces what it wants to *receive*
+    /// (RFC 3264 §5.1), or when it is comfort noise. Where they disagree on its codec, the receiver's word counts.
+    pub fn rtp(&mut self, from: Side, source: SocketAddr, packet: &mut [u8], now: Now) -> Verdict {
+        let octets = packet.len();
+        let (this, other) = self.parties(from);
+        let Ok(packet) = Packet::parse(packet) else {
+            return this.drop(DropReason::Malformed);
+        };
+        if !this.latch.is_described() {
+            return this.drop(DropReason::NotYetKnown);
+        }
+        let payload_type = packet.payload_type();
+        let is_announced = other.payloads.has(payload_type) || this.payloads.has(payload_type);
+        if !is_announced && payload_type != COMFORT_NOISE {
+            // Judged before latching: a source is latched only by a packet that makes sense in this call.
+            let is_known = this.latch.is_source(source);
+            return this.drop(if is_known {
+                DropReason::UnknownPayload
+            } else {
+                DropReason::Stranger
+            });
+        }
+        if !this.latch.accepts(source, now.instant) {
+            return this.drop(DropReason::Stranger);
+        }
+        if !this.rtp_rate.allows(now.instant) {
+            return this.drop(DropReason::TooFast);
+        }
+        this.packets += 1;
+        this.octets += octets as u64;
+        let codec = other
+            .payloads
+            .codec(payload_type)
+            .or(this.payloads.codec(payload_type));
+        let arrival = this.stream.handle_arrival(packet.ssrc(), packet.sequence());
+        let target = other.latch.target();
+        self.last_heard = now.instant;
+        self.follow(from, arrival, &packet, codec, now);
+        self.verdict(from, target, octets)
+    }
+
+    /// An RTCP packet arrived on the RTCP socket of side `from`. Passed on unchanged: SSRCs and sequence numbers are
+    /// the parties' own, so their reports hold from end to end.
+    pub fn rtcp(&mut self, from: Side, source: SocketAddr, packet: &mut [u8], now: Now) -> Verdict {
+        let octets = packet.len();
+        let (this, other) = self.parties(from);
+        let Ok(compound) = Compound::parse(packet) else {
+            return this.drop(DropReason::Malformed);
+        };
+        if !this.latch.is_described() {
+            return this.drop(DropReason::NotYetKnown);
+        }
+        if !this.latch.accepts_control(source) {
+            return this.drop(DropReason::Stranger);
+        }
+        if !this.rtcp_rate.allows(now.instant) {
+            return this.drop(DropReason::TooFast);
+        }
+        let theirs = other.stream.ssrc();
+        if let Some(report) = compound.reception().find(|report| Some(report.ssrc) == theirs) {
+            this.report = Some(report);
+        }
+        let target = other.latch.control_target();
+        self.last_heard = now.instant;
+        self.verdict(from, target, octets)
+    }
+
+    /// A full hop of the caller's audio, at most one per call of `rtp`.
+    pub fn poll_hop(&mut self) -> Option<Hop> {
+        self.tap.as_mut()?.poll_hop()
+    }
+
+    /// Gives a scored hop's buffer back for reuse.
+    pub fn recycle(&mut self, hop: Hop) {
+        if let Some(tap) = &mut self.tap {
+            tap.recycle(hop);
+        }
+    }
+
+    /// When silence will have lasted too long; past it `is_silent` is true.
+    ///
+    /// RTP and RTCP from either party both count as life, and so does a description. A call that rings, or that both
+    /// parties hold, may well be silent: whether that ends it is for the call to say.
+    pub fn deadline(&self) -> Instant {
+        self.last_heard + self.silence
+    }
+
+    /// Whether nothing was heard from either party for `[media] silence`.
+    pub fn is_silent(&self, now: Now) -> bool {
+        now.instant >= self.deadline()
+    }
+
+    pub fn statistics(&self) -> Statistics {
+        Statistics {
+            from_caller: self.a.statistics(),
+            from_called: self.b.statistics(),
+        }
+    }
+
+    /// Packets of `side`, RTP and RTCP, that did not go on for this reason.
+    pub fn dropped(&self, side: Side, reason: DropReason) -> u64 {
+        self.party(side).drops[reason as usize]
+    }
+
+    /// What the party on `side` last reported about the audio it receives from the other party (RTCP).
+    pub fn reported_by(&self, side: Side) -> Option<ReceptionReport> {
+        self.party(side).report
+    }
+
+    /// What the taps of this call did so far.
+    pub fn tap_statistics(&self) -> TapStatistics {
+        let now = self.tap.as_ref().map(|tap| tap.statistics()).unwrap_or_default();
+        TapStatistics {
+            hops: self.tapped.hops + now.hops,
+            concealed: self.tapped.concealed + now.concealed,
+            left_out: self.tapped.left_out + now.left_out,
+            late: self.tapped.late + now.late,
+        }
+    }
+
+    /// Jitter and tap, for an accepted packet.
+    fn follow(&mut self, from: Side, arrival: Arrival, packet: &Packet<'_>, codec: Option<Codec>, now: Now) {
+        let elapsed = now.instant.saturating_duration_since(self.started);
+        let is_new = matches!(arrival, Arrival::Ahead | Arrival::Started);
+        if is_new && codec.is_some() {
+            // All packets of one telephone-event share a timestamp, so only audio tells of jitter. 8 units a ms.
+            let arrived = (elapsed.as_micros() * 8 / 1000) as u32;
+            self.parties(from)
+                .0
+                .stream
+                .handle_transit(arrived, packet.timestamp());
+        }
+        let Some(tap) = self.tap.as_mut().filter(|_| from == Side::A) else {
+            return;
+        };
+        if arrival == Arrival::Started {
+            tap.restart();
+        }
+        if is_new || arrival == Arrival::Behind {
+            let audio = codec.map(|codec| (codec, packet.payload()));
+            tap.handle_packet(packet.sequence(), packet.timestamp(), audio);
+        }
+    }
+
+    fn verdict(&mut self, from: Side, target: Target, len: usize) -> Verdict {
+        let this = self.parties(from).0;
+        match target {
+            Target::At(to) => Verdict::Forward { to, len },
+            Target::Held => this.drop(DropReason::OnHold),
+            Target::Unknown => this.drop(DropReason::NotYetKnown),
+        }
+    }
+
+    fn parties(&mut self, side: Side) -> (&mut Party, &mut Party) {
+        match side {
+            Side::A => (&mut self.a, &mut self.b),
+            Side::B => (&mut self.b, &mut self.a),
+        }
+    }
+
+    fn party(&self, side: Side) -> &Party {
+        match side {
+            Side::A => &self.a,
+            Side::B => &self.b,
+        }
+    }
+}
+
+/// Figures only: addresses and audio have no place in a log.
+impl fmt::Debug for Session {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Session")
+            .field("is_tapped", &self.tap.is_some())
+            .field("statistics", &self.statistics())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Party {
+    fn drop(&mut self, reason: DropReason) -> Verdict {
+        self.drops[reason as usize] += 1;
+        Verdict::Drop(reason)
+    }
+
+    fn statistics(&self) -> SideStatistics {
+        let refused = [
+            DropReason::Malformed,
+            DropReason::Stranger,
+            DropReason::TooFast,
+            DropReason::UnknownPayload,
+        ];
+        SideStatistics {
+            packets: self.packets,
+            octets: self.octets,
+            lost: self.stream.lost(),
+            jitter_ms: self.stream.jitter_ms(),
+            dropped: refused.iter().map(|reason| self.drops[*reason as usize]).sum(),
+        }
+    }
+}
+
+/// Body of the fuzz target: the octets are one packet, shown to a described, tapped session as RTP and as RTCP.
+///
+/// # Panics
+///
+/// When a forwarded packet is not the packet that came, which is what the fuzzer looks for (and any other panic).
+pub fn fuzz_media(octets: &[u8], session: &mut Session, now: Now) {
+    let source = SocketAddr::from(([192, 0, 2, 1], 4000));
+    let mut copy = octets.to_vec();
+    for side in [Side::A, Side::B] {
+        for verdict in [
+            session.rtp(side, source, &mut copy, now),
+            session.rtcp(side, source, &mut copy, now),
+        ] {
+            if let Verdict::Forward { len, .. } = verdict {
+                assert_eq!(len, octets.len());
+            }
+        }
+    }
+    assert_eq!(copy, octets);
+    if let Some(hop) = session.poll_hop() {
+        session.recycle(hop);
+    }
+}
+
+#[cfg(test)]
+#[path = "session_tests.rs"]
+mod tests;

@@ -1,0 +1,493 @@
+//! The copy of the caller's audio for scoring: G.711 octets in arrival order into hops of linear samples in time order.
+//!
+//! The tap waits for a late packet only by count of packets, never by clock, allocates nothing per packet, and gives
+//! up audio rather than wait for a scorer.
+
+use super::limits::{
+    CONCEALED_SAMPLES_MAX, GAP_SAMPLES_MAX, HOPS_PER_CALL, REORDER_OCTETS_MAX, REORDER_PACKETS,
+};
+use super::{Hop, g711};
+use crate::sdp::Codec;
+
+/// Samples of one hop at 8 kHz. Equal to `voice::HOP_SAMPLES`, which this room does not import; the runtime,
+/// which sees both, carries hops from here to there.
+pub const HOP_SAMPLES: usize = 8000;
+
+/// Samples that are repeated while a gap is concealed: the last 20 ms.
+const TAIL_SAMPLES: usize = 160;
+
+/// How far ahead (packets) the tap gives up on each missing one in turn; further it gives up on all at once.
+const STEPWISE_MAX: u16 = 64;
+
+/// What the tap did, for the tests and the metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TapStatistics {
+    /// Hops handed out.
+    pub hops: u64,
+    /// Samples made up in gaps.
+    pub concealed: u64,
+    /// Samples heard with no buffer to put them in, or in a hop nobody fetched.
+    pub left_out: u64,
+    /// Packets that came after the tap had gone on without them, or twice.
+    pub late: u64,
+}
+
+pub(crate) struct Tap {
+    /// The sequence number to be heard next.
+    next: Option<u16>,
+    /// The timestamp expected with it; none behind a packet without audio, where nothing is to be made up.
+    expected: Option<u32>,
+    /// Packets ahead of `next`, each at its sequence number modulo the count.
+    waiting: [Waiting; REORDER_PACKETS],
+    /// The last octets heard, for concealment.
+    tail: [u8; TAIL_SAMPLES],
+    tail_codec: Codec,
+    current: Option<Hop>,
+    filled: usize,
+    ready: Option<Hop>,
+    spare: Vec<Hop>,
+    statistics: TapStatistics,
+}
+
+struct Waiting {
+    is_taken: bool,
+    sequence: u16,
+    timestamp: u32,
+    codec: Codec,
+    /// 0 for a packet without audio (telephone-event, comfort noise).
+    len: usize,
+    octets: [u8; REORDER_OCTETS_MAX],
+}
+
+impl Tap {
+    pub(crate) fn new() -> Tap {
+        let spare = (0..HOPS_PER_CALL)
+            .map(|_| vec![0; HOP_SAMPLES].into_boxed_slice())
+            .collect();
+        Tap {
+            next: None,
+            expected: None,
+            waiting: std::array::from_fn(|_| Waiting {
+                is_taken: false,
+                sequence: 0,
+                timestamp: 0,
+                codec: Codec::Pcmu,
+                len: 0,
+                octets: [0; REORDER_OCTETS_MAX],
+            }),
+            tail: [g711::encode(Codec::Pcmu, 0); TAIL_SAMPLES],
+            tail_codec: Codec::Pcmu,
+            current: None,
+            filled: 0,
+            ready: None,
+            spare,
+            statistics: TapStatistics::default(),
+        }
+    }
+
+    /// A new stream begins: what waited belongs to the old one. The hop being filled goes on.
+    pub(crate) fn restart(&mut self) {
+        self.next = None;
+        for waiting in &mut self.waiting {
+            waiting.is_taken = false;
+        }
+    }
+
+    /// One packet. `audio` is `None` for a packet that only takes up a sequence number.
+    pub(crate) fn handle_packet(&mut self, sequence: u16, timestamp: u32, audio: Option<(Codec, &[u8])>) {
+        let Some(next) = self.next else {
+            self.next = Some(sequence);
+            self.expected = None;
+            self.hear_next(timestamp, audio);
+            return;
+        };
+        let ahead = sequence.wrapping_sub(next);
+        if ahead > u16::MAX / 2 {
+            self.statistics.late += 1;
+            return;
+        }
+        self.give_up_until_near(sequence, ahead);
+        if self.next == Some(sequence) {
+            self.hear_next(timestamp, audio);
+            self.hear_waiting();
+        } else {
+            self.keep(sequence, timestamp, audio);
+        }
+    }
+
+    /// A full hop, in order. Not fetched before the next is full, it is dropped.
+    pub(crate) fn poll_hop(&mut self) -> Option<Hop> {
+        self.ready.take()
+    }
+
+    pub(crate) fn recycle(&mut self, hop: Hop) {
+        if hop.len() == HOP_SAMPLES && self.spare.len() < HOPS_PER_CALL {
+            self.spare.push(hop);
+        }
+    }
+
+    pub(crate) fn statistics(&self) -> TapStatistics {
+        self.statistics
+    }
+
+    /// Goes on without missing packets until `sequence` is at most `REORDER_PACKETS - 1` ahead.
+    fn give_up_until_near(&mut self, sequence: u16, ahead: u16) {
+        if ahead < REORDER_PACKETS as u16 {
+            return;
+        }
+        let steps = if ahead > STEPWISE_MAX {
+            REORDER_PACKETS as u16
+        } else {
+            ahead - (REORDER_PACKETS as u16 - 1)
+        };
+        for _ in 0..steps {
+            self.hear_or_skip();
+        }
+        if ahead > STEPWISE_MAX {
+            self.next = Some(sequence);
+        }
+        self.hear_waiting();
+    }
+
+    /// Hears what waits for the next sequence number, or passes over it.
+    fn hear_or_skip(&mut self) {
+        if !self.hear_if_waiting() {
+            self.next = self.next.map(|next| next.wrapping_add(1));
+        }
+    }
+
+    fn hear_waiting(&mut self) {
+        while self.hear_if_waiting() {}
+    }
+
+    fn hear_if_waiting(&mut self) -> bool {
+        let Some(next) = self.next else { return false };
+        let slot = usize::from(next) % REORDER_PACKETS;
+        let waiting = &mut self.waiting[slot];
+        if !waiting.is_taken || waiting.sequence != next {
+            return false;
+        }
+        waiting.is_taken = false;
+        let (timestamp, codec, len) = (waiting.timestamp, waiting.codec, waiting.len);
+        // A copy on the stack, so that the samples can be written while the slot is borrowed by nobody.
+        let octets = waiting.octets;
+        self.hear_next(timestamp, (len != 0).then_some((codec, &octets[..len])));
+        true
+    }
+
+    fn keep(&mut self, sequence: u16, timestamp: u32, audio: Option<(Codec, &[u8])>) {
+        let waiting = &mut self.waiting[usize::from(sequence) % REORDER_PACKETS];
+        if waiting.is_taken {
+            self.statistics.late += 1;
+            return;
+        }
+        let (codec, octets) = audio.unwrap_or((Codec::Pcmu, &[]));
+        let Some(room) = waiting.octets.get_mut(..octets.len()) else {
+            return;
+        };
+        room.copy_from_slice(octets);
+        waiting.is_taken = true;
+        waiting.sequence = sequence;
+        waiting.timestamp = timestamp;
+        waiting.codec = codec;
+        waiting.len = octets.len();
+    }
+
+    fn hear_next(&mut self, timestamp: u32, audio: Option<(Codec, &[u8])>) {
+        self.next = self.next.map(|next| next.wrapping_add(1));
+        let Some((codec, octets)) = audio.filter(|(_, octets)| !octets.is_empty()) else {
+            self.expected = None;
+            return;
+        };
+        let gap = self
+            .expected
+            .map_or(0, |expected| timestamp.wrapping_sub(expected));
+        if gap != 0 && gap <= GAP_SAMPLES_MAX {
+            self.conceal((gap as usize).min(CONCEALED_SAMPLES_MAX));
+        }
+        self.expected = Some(timestamp.wrapping_add(octets.len() as u32));
+        let table = g711::table(codec);
+        self.write(octets.iter().map(|octet| table[usize::from(*octet)]));
+        self.remember(codec, octets);
+    }
+
+    /// Repeats the tail, fading to silence over the longest gap that is concealed.
+    fn conceal(&mut self, samples: usize) {
+        let (table, tail) = (g711::table(self.tail_codec), self.tail);
+        self.statistics.concealed += samples as u64;
+        self.write((0..samples).map(|index| {
+            let level = i32::from(table[usize::from(tail[index % TAIL_SAMPLES])]);
+            let left = (CONCEALED_SAMPLES_MAX - index) as i32;
+            (level * left / CONCEALED_SAMPLES_MAX as i32) as i16
+        }));
+        // A second gap right behind this one must not bring the voice back at full level.
+        if samples == CONCEALED_SAMPLES_MAX {
+            self.tail.fill(g711::encode(self.tail_codec, 0));
+        }
+    }
+
+    fn remember(&mut self, codec: Codec, octets: &[u8]) {
+        if let Some(start) = octets.len().checked_sub(TAIL_SAMPLES) {
+            self.tail.copy_from_slice(&octets[start..]);
+        } else {
+            if self.tail_codec != codec {
+                self.tail.fill(g711::encode(codec, 0));
+            }
+            self.tail.rotate_left(octets.len());
+            self.tail[TAIL_SAMPLES - octets.len()..].copy_from_slice(octets);
+        }
+        self.tail_codec = codec;
+    }
+
+    fn write(&mut self, mut levels: impl ExactSizeIterator<Item = i16>) {
+        while levels.len() != 0 {
+            if self.current.is_none() {
+                self.current = self.spare.pop();
+                self.filled = 0;
+            }
+            let Some(hop) = &mut self.current else {
+                self.statistics.left_out += levels.len() as u64;
+                return;
+            };
+            let before = levels.len();
+            // The hop stands first: zip asks it first, and a level is taken only when there is room for it.
+            for (slot, level) in hop[self.filled..].iter_mut().zip(levels.by_ref()) {
+                *slot = level;
+            }
+            self.filled += before - levels.len();
+            if self.filled == HOP_SAMPLES {
+                self.finish_hop();
+            }
+        }
+    }
+
+    fn finish_hop(&mut self) {
+        let full = self.current.take();
+        if let Some(unfetched) = std::mem::replace(&mut self.ready, full) {
+            self.statistics.left_out += HOP_SAMPLES as u64;
+            self.recycle(unfetched);
+        }
+        self.statistics.hops += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PACKET: usize = 160;
+
+    /// The octets of packet `n`: every packet and place differs from its neighbours.
+    fn octets(n: usize) -> [u8; PACKET] {
+        std::array::from_fn(|i| ((n * 37 + i * 11) % 256) as u8)
+    }
+
+    fn linear(n: usize) -> impl Iterator<Item = i16> {
+        octets(n)
+            .into_iter()
+            .map(|octet| g711::decode(Codec::Pcmu, octet))
+    }
+
+    fn feed(tap: &mut Tap, base: u16, n: usize) {
+        let timestamp = (n * PACKET) as u32;
+        tap.handle_packet(
+            base.wrapping_add(n as u16),
+            timestamp,
+            Some((Codec::Pcmu, &octets(n))),
+        );
+    }
+
+    /// Feeds packets by number and gives all hops.
+    fn heard(base: u16, order: impl IntoIterator<Item = usize>) -> (Vec<i16>, TapStatistics) {
+        let mut tap = Tap::new();
+        let mut samples = Vec::new();
+        for n in order {
+            feed(&mut tap, base, n);
+            if let Some(hop) = tap.poll_hop() {
+                samples.extend_from_slice(&hop);
+                tap.recycle(hop);
+            }
+        }
+        (samples, tap.statistics())
+    }
+
+    fn straight(packets: impl IntoIterator<Item = usize>) -> Vec<i16> {
+        packets.into_iter().flat_map(linear).collect()
+    }
+
+    #[test]
+    fn two_seconds_in_order_are_two_exact_hops() {
+        let (samples, statistics) = heard(7, 0..100);
+        assert_eq!(samples, straight(0..100));
+        assert_eq!(
+            statistics,
+            TapStatistics {
+                hops: 2,
+                ..TapStatistics::default()
+            }
+        );
+    }
+
+    #[test]
+    fn the_sequence_may_wrap() {
+        let (samples, _) = heard(65_530, 0..50);
+        assert_eq!(samples, straight(0..50));
+    }
+
+    #[test]
+    fn reordered_and_doubled_packets_come_out_straight() {
+        let order = (0..10).flat_map(|ten| [0, 2, 1, 1, 5, 4, 5, 3, 6, 9, 8, 7, 2].map(|n| ten * 10 + n));
+        let (samples, statistics) = heard(65_500, order);
+        assert_eq!(samples, straight(0..100));
+        assert_eq!((statistics.concealed, statistics.late), (0, 30));
+    }
+
+    #[test]
+    fn a_lost_packet_is_repeated_and_faded_and_the_rest_is_exact() {
+        let (samples, statistics) = heard(0, (0..50).filter(|n| *n != 20));
+        assert_eq!(statistics.concealed, PACKET as u64);
+        assert_eq!(samples[..20 * PACKET], straight(0..20));
+        assert_eq!(samples[21 * PACKET..], straight(21..50));
+        let made_up: Vec<i16> = linear(19)
+            .enumerate()
+            .map(|(i, level)| (i32::from(level) * (480 - i as i32) / 480) as i16)
+            .collect();
+        assert_eq!(samples[20 * PACKET..21 * PACKET], made_up);
+    }
+
+    #[test]
+    fn a_long_gap_is_concealed_only_at_its_start() {
+        let (samples, statistics) = heard(0, (0..10).chain(30..120));
+        assert_eq!(statistics.concealed, CONCEALED_SAMPLES_MAX as u64);
+        assert_eq!(
+            samples[10 * PACKET + 480..],
+            straight(30..120)[..samples.len() - 10 * PACKET - 480]
+        );
+    }
+
+    #[test]
+    fn a_packet_behind_what_was_heard_is_left_out() {
+        let order = (0..20).chain([3, 19]).chain(20..50);
+        let (samples, statistics) = heard(0, order);
+        assert_eq!(samples, straight(0..50));
+        assert_eq!(statistics.late, 2);
+    }
+
+    #[test]
+    fn the_tap_goes_on_when_a_missing_packet_comes_too_late() {
+        let order = (0..5).chain(6..30).chain([5]).chain(30..50);
+        let (samples, statistics) = heard(0, order);
+        assert_eq!(samples[6 * PACKET..], straight(6..50));
+        assert_eq!((statistics.late, statistics.concealed), (1, 160));
+    }
+
+    #[test]
+    fn a_jump_in_time_is_joined_without_made_up_audio() {
+        let mut tap = Tap::new();
+        for n in 0..50 {
+            let timestamp = (n * PACKET) as u32 + if n < 25 { 0 } else { 3_000_000_000 };
+            tap.handle_packet(n as u16, timestamp, Some((Codec::Pcmu, &octets(n))));
+        }
+        assert_eq!(&*tap.poll_hop().unwrap(), straight(0..50));
+        assert_eq!(tap.statistics().concealed, 0);
+    }
+
+    #[test]
+    fn a_large_jump_in_sequence_plays_what_waited_first() {
+        let mut tap = Tap::new();
+        for n in (0..10).chain([11]).chain(200..238) {
+            // Sequence numbers jump, timestamps only by what is missing between 9 and 11.
+            let place = if n < 200 { n } else { n - 188 };
+            tap.handle_packet(n as u16, (place * PACKET) as u32, Some((Codec::Pcmu, &octets(n))));
+        }
+        let hop = tap.poll_hop().unwrap();
+        assert_eq!(hop[11 * PACKET..], straight((11..12).chain(200..238)));
+    }
+
+    #[test]
+    fn digits_and_comfort_noise_are_not_put_in() {
+        let mut tap = Tap::new();
+        for n in 0..53u16 {
+            let audio = octets(usize::from(n));
+            let is_event = (10..13).contains(&n);
+            let audio = (!is_event).then_some((Codec::Pcmu, audio.as_slice()));
+            tap.handle_packet(
+                n,
+                u32::from(n.min(10)) * 160 + u32::from(n.saturating_sub(13)) * 160,
+                audio,
+            );
+        }
+        assert_eq!(&*tap.poll_hop().unwrap(), straight((0..10).chain(13..53)));
+        assert_eq!(tap.statistics().concealed, 0);
+    }
+
+    #[test]
+    fn both_laws_may_alternate() {
+        let mut tap = Tap::new();
+        let mut expected = Vec::new();
+        for n in 0..50u16 {
+            let codec = if n % 2 == 0 { Codec::Pcma } else { Codec::Pcmu };
+            let audio = octets(usize::from(n));
+            tap.handle_packet(n, u32::from(n) * 160, Some((codec, &audio)));
+            expected.extend(audio.map(|octet| g711::decode(codec, octet)));
+        }
+        assert_eq!(&*tap.poll_hop().unwrap(), expected);
+    }
+
+    #[test]
+    fn without_a_buffer_audio_is_left_out_and_the_tap_goes_on_with_the_next_one() {
+        let mut tap = Tap::new();
+        let mut lent = Vec::new();
+        for n in 0..150 {
+            feed(&mut tap, 0, n);
+            lent.extend(tap.poll_hop());
+        }
+        assert_eq!((lent.len(), tap.statistics().left_out), (2, 8000));
+        tap.recycle(lent.remove(0));
+        for n in 150..200 {
+            feed(&mut tap, 0, n);
+        }
+        assert_eq!(&*tap.poll_hop().unwrap(), straight(150..200));
+    }
+
+    #[test]
+    fn a_hop_nobody_fetched_makes_room_for_the_next() {
+        let mut tap = Tap::new();
+        for n in 0..150 {
+            feed(&mut tap, 0, n);
+        }
+        assert_eq!(&*tap.poll_hop().unwrap(), straight(100..150));
+        assert_eq!(tap.statistics().left_out, 16_000);
+    }
+
+    #[test]
+    fn a_tap_takes_at_most_40_kib() {
+        assert!(size_of::<Tap>() + HOPS_PER_CALL * HOP_SAMPLES * 2 <= 40 * 1024);
+    }
+
+    #[test]
+    fn a_foreign_buffer_is_not_taken_for_a_hop() {
+        let mut tap = Tap::new();
+        tap.recycle(vec![0; 5].into_boxed_slice());
+        assert_eq!(tap.spare.len(), HOPS_PER_CALL);
+    }
+
+    #[test]
+    fn packets_of_any_length_fill_hops_exactly() {
+        let mut tap = Tap::new();
+        let (mut timestamp, mut expected, mut got) = (0u32, Vec::new(), Vec::new());
+        for n in 0..400u16 {
+            let len = usize::from(n * 7 % 331);
+            let audio: Vec<u8> = (0..len).map(|i| (i * 3 + usize::from(n)) as u8).collect();
+            tap.handle_packet(n, timestamp, Some((Codec::Pcma, &audio)));
+            timestamp += len as u32;
+            expected.extend(audio.iter().map(|octet| g711::decode(Codec::Pcma, *octet)));
+            if let Some(hop) = tap.poll_hop() {
+                got.extend_from_slice(&hop);
+                tap.recycle(hop);
+            }
+        }
+        assert!(got.len() >= 7 * HOP_SAMPLES);
+        assert_eq!(got, expected[..got.len()]);
+    }
+}

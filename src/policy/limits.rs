@@ -1,0 +1,28 @@
+//! Bounds of a policy. A policy past one of them does not load, and the fault says which.
+
+/// Rules in one policy. 200 is a large one; every enforced or shadowed rule is asked for every call.
+pub const RULES_MAX: usize = 1_000;
+
+/// Octets of one condition.
+pub const CONDITION_OCTETS_MAX: usize = 2_000;
+
+/// Operators, names and literals in one condition.
+pub const CONDITION_NODES_MAX: usize = 300;
+
+/// Brackets and operators inside each other. Evaluation recurses as deep.
+pub const CONDITION_DEPTH_MAX: usize = 32;
+
+/// Characters of a rule's id and of a policy's name; they are printed in every record.
+pub const NAME_CHARS_MAX: usize = 48;
+
+/// Characters of a rule's reason.
+pub const REASON_CHARS_MAX: usize = 200;
+
+/// Characters of a display-name prefix: many phones cut the name at 15.
+pub const PREFIX_CHARS_MAX: usize = 12;
+
+/// Characters of a suggested line to say: two lines in the console.
+pub const SAY_CHARS_MAX: usize = 160;
+
+/// Largest weight and threshold, in tenths (100.0). All tags together stay far from overflow.
+pub const WEIGHT_TENTHS_MAX: i32 = 1_000;

@@ -1,0 +1,92 @@
+//! The reference of everything a policy may name, printed from the tables the checker uses.
+
+use std::fmt::Write;
+
+use super::schema::{FACTS, Type};
+use crate::screening::{Stage, Tag};
+
+/// Every fact, tag, action, mode and stage, as Markdown: the second half of `policies/README.md`.
+pub fn reference() -> String {
+    let mut out = String::new();
+    // Writing into a String cannot fail.
+    let _ = write_reference(&mut out);
+    out
+}
+
+fn write_reference(out: &mut String) -> std::fmt::Result {
+    writeln!(out, "### Facts\n\n| name | type | meaning |\n| --- | --- | --- |")?;
+    for fact in FACTS {
+        let kind = match fact.kind {
+            Type::Word(words) => words
+                .iter()
+                .map(|word| format!("`'{word}'`"))
+                .collect::<Vec<_>>()
+                .join(" "),
+            other => other.name().to_string(),
+        };
+        writeln!(out, "| `{}` | {kind} | {} |", fact.name, fact.meaning)?;
+    }
+    writeln!(out, "\n### Tags\n\n| tag | meaning |\n| --- | --- |")?;
+    for tag in Tag::ALL {
+        writeln!(out, "| `{tag}` | {} |", tag.meaning())?;
+    }
+    writeln!(out, "\n### Actions\n\n| `then` | what happens |\n| --- | --- |")?;
+    for (then, what) in ACTIONS {
+        writeln!(out, "| `{then}` | {what} |")?;
+    }
+    let stages: Vec<&str> = Stage::ALL.iter().map(|stage| stage.name()).collect();
+    writeln!(
+        out,
+        "\nStages: `{}`. Modes: `enforce`, `shadow`, `off`.",
+        stages.join("`, `")
+    )
+}
+
+const ACTIONS: &[(&str, &str)] = &[
+    (
+        "\"deliver\"",
+        "The call rings as it came; nothing is added to the phone's display.",
+    ),
+    (
+        "\"label\"",
+        "The call rings with the banner's prefix on the phone's display.",
+    ),
+    (
+        "{ divert = \"QUEUE\" }",
+        "The call goes to another queue. Not in stage `live`; a trusted emergency is not diverted.",
+    ),
+    (
+        "\"refuse\"",
+        "The call is refused with status 608. Not in stage `live`; an emergency, proven or claimed, is not refused.",
+    ),
+    (
+        "{ refuse = STATUS }",
+        "The same with another final status from 400 to 699.",
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BEGIN: &str = "<!-- reference: printed by the program, kept true by a test -->\n";
+
+    /// With UPDATE_REFERENCE set, writes the reference into the file instead of comparing it.
+    #[test]
+    fn the_reference_in_the_policies_folder_is_what_the_program_prints() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/policies/README.md");
+        let text = std::fs::read_to_string(path).unwrap();
+        let (head, tail) = text
+            .split_once(BEGIN)
+            .expect("the marker is in policies/README.md");
+        if std::env::var_os("UPDATE_REFERENCE").is_some() {
+            std::fs::write(path, format!("{head}{BEGIN}\n{}", reference())).unwrap();
+            return;
+        }
+        assert_eq!(
+            tail.trim(),
+            reference().trim(),
+            "run the test once with UPDATE_REFERENCE=1"
+        );
+    }
+}

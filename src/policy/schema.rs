@@ -1,0 +1,241 @@
+//! The facts a condition may name: their names, types, meaning, and how each is read.
+
+use crate::screening::{Attestation, Facts, Standing, Tag, Verdict};
+
+/// What a condition is asked about: the facts and what they add up to.
+pub(super) struct View<'a> {
+    facts: &'a Facts,
+    verdict: &'a Verdict,
+    /// Bit n = the n-th of [`Tag::ALL`] was found.
+    tags: u64,
+}
+
+impl<'a> View<'a> {
+    pub(super) fn new(facts: &'a Facts, verdict: &'a Verdict) -> View<'a> {
+        let tags = verdict
+            .findings
+            .iter()
+            .fold(0, |bits, finding| bits | 1 << finding.tag as u32);
+        View { facts, verdict, tags }
+    }
+
+    pub(super) fn has(&self, tag: Tag) -> bool {
+        self.tags & (1 << tag as u32) != 0
+    }
+
+    pub(super) fn tag_count(&self) -> i64 {
+        i64::from(self.tags.count_ones())
+    }
+}
+
+/// A value while a condition is evaluated.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Datum<'a> {
+    Bool(bool),
+    Int(i64),
+    Double(f64),
+    Text(&'a str),
+}
+
+/// The type of an expression, as far as our checker tells them apart.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Type {
+    Bool,
+    Int,
+    Double,
+    Text,
+    /// A string that is always one of these.
+    Word(&'static [&'static str]),
+    /// The list of tags.
+    Tags,
+}
+
+impl Type {
+    /// As CEL calls it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Type::Bool => "bool",
+            Type::Int => "int",
+            Type::Double => "double",
+            Type::Text | Type::Word(_) => "string",
+            Type::Tags => "list of tags",
+        }
+    }
+}
+
+/// One name a condition may use.
+pub(super) struct Fact {
+    pub(super) name: &'static str,
+    pub(super) kind: Type,
+    pub(super) meaning: &'static str,
+    pub(super) read: Read,
+}
+
+pub(super) type Read = for<'a> fn(&View<'a>) -> Datum<'a>;
+
+pub(super) fn fact(name: &str) -> Option<&'static Fact> {
+    FACTS.iter().find(|fact| fact.name == name)
+}
+
+const STAGES: &[&str] = &["arrive", "heard", "live"];
+const STANDINGS: &[&str] = &["verified", "failed", "diverted_unverified", "unchecked", "none"];
+const ATTESTATIONS: &[&str] = &["A", "B", "C", ""];
+const VOICES: &[&str] = &["off", "pending", "bona_fide", "spoof", "unsure", "overloaded"];
+const NUMBER_LIGHTS: &[&str] = &["genuine", "unproven", "forged"];
+const VOICE_LIGHTS: &[&str] = &["person", "unsure", "synthetic", "pending"];
+const LABELS: &[&str] = &[
+    "genuine",
+    "known",
+    "unproven",
+    "suspect",
+    "forged",
+    "synthetic",
+    "campaign",
+    "emergency",
+];
+
+macro_rules! facts {
+    ($($name:literal $kind:expr, $meaning:literal, |$v:ident| $read:expr;)*) => {
+        /// Every name, in the order of the reference.
+        pub(super) const FACTS: &[Fact] = &[$(Fact {
+            name: $name,
+            kind: $kind,
+            meaning: $meaning,
+            read: {
+                fn read<'a>($v: &View<'a>) -> Datum<'a> { $read }
+                read
+            },
+        }),*];
+    };
+}
+
+facts! {
+    "stage" Type::Word(STAGES), "When the policy is asked: before anything rings, after the caller was heard without being connected, or while they talk.",
+        |v| Datum::Text(v.facts.stage.name());
+    "trunk" Type::Text, "Name of the trunk the call came from.", |v| Datum::Text(&v.facts.trunk);
+
+    "caller.number" Type::Text, "Calling number with `+` and country code; empty when hidden or not a number.",
+        |v| Datum::Text(v.facts.caller.number.as_ref().map_or("", |n| n.reveal()));
+    "caller.name" Type::Text, "Display name the caller gives himself; empty without one. Anybody can write anything here.",
+        |v| Datum::Text(v.facts.caller.name.as_ref().map_or("", |n| n.reveal()));
+    "caller.hidden" Type::Bool, "The caller withholds the number.", |v| Datum::Bool(v.facts.caller.is_hidden);
+    "caller.malformed" Type::Bool, "A number was given that cannot be one.", |v| Datum::Bool(v.facts.caller.is_malformed);
+    "caller.imitates_label" Type::Bool, "The caller's own name imitates a trust mark.",
+        |v| Datum::Bool(v.facts.caller.name_imitates_label);
+
+    "called.number" Type::Text, "Dialled number with `+` and country code.", |v| Datum::Text(v.facts.called.number.reveal());
+    "called.queue" Type::Text, "Queue the dialled number belongs to.", |v| Datum::Text(&v.facts.called.queue);
+
+    "identity.standing" Type::Word(STANDINGS), "What the signatures proved, all together.",
+        |v| Datum::Text(standing(v.facts.identity.standing));
+    "identity.attestation" Type::Word(ATTESTATIONS), "What the carrier vouches for: the number (A), its customer (B), nothing (C); empty unless verified.",
+        |v| Datum::Text(attestation(v.facts.identity.attestation));
+    "identity.forged" Type::Bool, "Bad signature, malformed token, another number signed than shown, or a certificate without authority over it.",
+        |v| Datum::Bool(v.facts.identity.is_forged);
+    "identity.stale" Type::Bool, "Signed too long ago, or in the future.", |v| Datum::Bool(v.facts.identity.is_stale);
+    "identity.untrusted" Type::Bool, "Signed with a certificate that we have no reason to trust.", |v| Datum::Bool(v.facts.identity.is_untrusted);
+    "identity.reused" Type::Bool, "The same token was used by another call shortly before. False also when the store could not tell (tag HISTORY_UNAVAILABLE).",
+        |v| Datum::Bool(v.facts.identity.is_reused == Some(true));
+    "identity.spc" Type::Text, "Service provider code of the signer; empty without one.",
+        |v| Datum::Text(v.facts.identity.spc.as_deref().unwrap_or(""));
+
+    "voice.state" Type::Word(VOICES), "What the model says of the voice, or why it says nothing.", |v| Datum::Text(v.facts.voice.state.name());
+    "voice.llr" Type::Double, "Evidence for a person (positive) against synthesis (negative), natural logarithm; 0 while pending.",
+        |v| Datum::Double(v.facts.voice.llr);
+    "voice.speech_seconds" Type::Double, "Seconds of speech the evidence rests on.", |v| Datum::Double(v.facts.voice.speech_seconds);
+
+    "history.available" Type::Bool, "The store answered in time; without it every count is 0.", |v| Datum::Bool(v.facts.history.is_available);
+    "history.calls_before" Type::Int, "Earlier calls from this number.", |v| count(v.facts.history.calls_before);
+    "history.answered_before" Type::Int, "Earlier calls from this number that somebody answered.", |v| count(v.facts.history.answered_before);
+    "history.calls_last_minute" Type::Int, "Calls from this number in the last minute, without this one.", |v| count(v.facts.history.calls_last_minute);
+    "history.calls_last_hour" Type::Int, "Calls from this number in the last hour, without this one.", |v| count(v.facts.history.calls_last_hour);
+    "history.reported_good" Type::Int, "How often somebody here reported a call from this number as good.", |v| count(v.facts.history.reported_good);
+    "history.reported_scam" Type::Int, "How often somebody here reported a call from this number as a scam.", |v| count(v.facts.history.reported_scam);
+
+    "signalling.diverted" Type::Bool, "The call was forwarded (Diversion or History-Info).", |v| Datum::Bool(v.facts.signalling.is_diverted);
+    "signalling.claims_emergency" Type::Bool, "It claims to be an emergency call and nothing proves it. Never refused.",
+        |v| Datum::Bool(v.facts.signalling.claims_emergency);
+    "signalling.emergency_trunk" Type::Bool, "It comes from a trunk with `emergency = \"trusted\"`. Bypasses every gate.",
+        |v| Datum::Bool(v.facts.signalling.is_emergency_trunk);
+    "signalling.from_differs" Type::Bool, "From and P-Asserted-Identity name different numbers.",
+        |v| Datum::Bool(v.facts.signalling.from_differs_from_asserted);
+
+    "tags" Type::Tags, "Everything that was found: `'TOKEN_REUSED' in tags`.", |v| Datum::Int(v.tag_count());
+    "score" Type::Double, "Sum of the weights of the tags; exact to the tenth.", |v| Datum::Double(f64::from(v.verdict.tenths) / 10.0);
+    "label" Type::Word(LABELS), "The label the call gets.", |v| Datum::Text(v.verdict.label.name());
+    "number_light" Type::Word(NUMBER_LIGHTS), "Is the number shown the caller's own.", |v| Datum::Text(v.verdict.number.name());
+    "voice_light" Type::Word(VOICE_LIGHTS), "Is it a person speaking.", |v| Datum::Text(v.verdict.voice.name());
+}
+
+fn standing(standing: Standing) -> &'static str {
+    match standing {
+        Standing::Verified => "verified",
+        Standing::Failed => "failed",
+        Standing::DivertedUnverified => "diverted_unverified",
+        Standing::Unchecked => "unchecked",
+        Standing::None => "none",
+    }
+}
+
+fn attestation(attestation: Option<Attestation>) -> &'static str {
+    match attestation {
+        Some(Attestation::Full) => "A",
+        Some(Attestation::Partial) => "B",
+        Some(Attestation::Gateway) => "C",
+        None => "",
+    }
+}
+
+/// CEL integers are signed; a count past their end stays at the end.
+fn count<'a>(count: u64) -> Datum<'a> {
+    Datum::Int(i64::try_from(count).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::screening::{Label, NumberLight, Stage, VoiceLight, VoiceState, Weights, conclude, sample};
+
+    #[test]
+    fn words_of_the_schema_are_the_words_of_the_types() {
+        assert_eq!(STAGES, Stage::ALL.iter().map(|x| x.name()).collect::<Vec<_>>());
+        assert_eq!(
+            VOICES,
+            VoiceState::ALL.iter().map(|x| x.name()).collect::<Vec<_>>()
+        );
+        assert_eq!(LABELS, Label::ALL.iter().map(|x| x.name()).collect::<Vec<_>>());
+        assert_eq!(
+            NUMBER_LIGHTS,
+            NumberLight::ALL.iter().map(|x| x.name()).collect::<Vec<_>>()
+        );
+        assert_eq!(
+            VOICE_LIGHTS,
+            VoiceLight::ALL.iter().map(|x| x.name()).collect::<Vec<_>>()
+        );
+    }
+
+    #[test]
+    fn every_tag_has_a_bit() {
+        assert!(Tag::ALL.len() <= 64);
+        assert_eq!(Tag::ALL.last().map(|tag| *tag as usize), Some(Tag::ALL.len() - 1));
+    }
+
+    proptest! {
+        #[test]
+        fn every_fact_reads_as_its_declared_type(facts in sample::facts()) {
+            let verdict = conclude(&facts, &Weights::new(), 30, &[]);
+            let view = View::new(&facts, &verdict);
+            for fact in FACTS {
+                let is_as_declared = match (fact.kind, (fact.read)(&view)) {
+                    (Type::Bool, Datum::Bool(_)) | (Type::Double, Datum::Double(_)) | (Type::Text, Datum::Text(_)) => true,
+                    (Type::Int | Type::Tags, Datum::Int(_)) => true,
+                    (Type::Word(words), Datum::Text(word)) => words.contains(&word),
+                    _ => false,
+                };
+                prop_assert!(is_as_declared, "{}", fact.name);
+            }
+        }
+    }
+}

@@ -1,0 +1,393 @@
+//! The search for a person: a small machine over the configured queues.
+//!
+//! ```text
+//!            Start                 every attempt failed, or `ring` is over
+//!   idle ───────────▶ queue ───────────────────────────────┬─▶ overflow queue (once each) ─▶ …
+//!                       │ Answered                          └─▶ GiveUp(status)
+//!                       ▼
+//!                 Cancel the others, over
+//! ```
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::limits::{QUEUES_VISITED_MAX, TARGETS_MAX};
+use super::{Config, Overflow, Strategy};
+
+/// One ringing of one phone. Counts up over the whole hunt, from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Attempt(pub usize);
+
+/// What the hunt is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// Media is open: begin ringing.
+    Start,
+    /// The phone refused, could not be reached (503) or never answered at all (408).
+    Failed { attempt: Attempt, status: u16 },
+    /// The phone answered; everything else stops.
+    Answered { attempt: Attempt },
+    /// Time may have passed.
+    Tick,
+}
+
+/// What the hunt wants done, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    Ring {
+        attempt: Attempt,
+        target: String,
+    },
+    /// Stop ringing. `was_answered_elsewhere` = another phone has the call (RFC 3326 cause 200);
+    /// otherwise its time is up.
+    Cancel {
+        attempt: Attempt,
+        was_answered_elsewhere: bool,
+    },
+    /// The call now waits in this queue.
+    Moved {
+        queue: String,
+    },
+    /// Nobody: this final status to the caller (480, 486, 488 or 603).
+    GiveUp {
+        status: u16,
+    },
+}
+
+/// One call's search for a person. Does nothing by itself: `handle`, then `poll_step` until `None`.
+#[derive(Debug)]
+pub struct Hunt {
+    queues: Arc<[Config]>,
+    current: usize,
+    visited: Vec<usize>,
+    /// The next phone of an in-order queue.
+    next_target: usize,
+    next_attempt: usize,
+    ringing: Vec<Attempt>,
+    deadline: Option<Instant>,
+    /// How the attempts that are over ended; 408 for a phone that rang in vain.
+    failures: Vec<u16>,
+    is_over: bool,
+    steps: VecDeque<Step>,
+}
+
+impl Hunt {
+    /// `None` when no queue is called `first`.
+    pub fn new(queues: Arc<[Config]>, first: &str) -> Option<Hunt> {
+        let current = queues.iter().position(|queue| queue.name == first)?;
+        Some(Hunt {
+            queues,
+            current,
+            visited: Vec::new(),
+            next_target: 0,
+            next_attempt: 0,
+            ringing: Vec::new(),
+            deadline: None,
+            failures: Vec::new(),
+            is_over: false,
+            steps: VecDeque::new(),
+        })
+    }
+
+    /// One mutation. Inputs about attempts that no longer ring are ignored.
+    pub fn handle(&mut self, input: Input, now: Instant) {
+        if self.is_over {
+            return;
+        }
+        match input {
+            Input::Start if self.visited.is_empty() => self.enter(self.current, now),
+            Input::Start => {}
+            Input::Failed { attempt, status } => {
+                if self.take(attempt) {
+                    self.failures.push(status);
+                    if self.ringing.is_empty() {
+                        self.next(now);
+                    }
+                }
+            }
+            Input::Answered { attempt } => {
+                if self.take(attempt) {
+                    self.cancel_all(true);
+                    self.finish();
+                }
+            }
+            Input::Tick => {
+                if self.deadline.is_some_and(|deadline| deadline <= now) {
+                    self.failures.extend(self.ringing.iter().map(|_| 408));
+                    self.cancel_all(false);
+                    self.next(now);
+                }
+            }
+        }
+    }
+
+    pub fn poll_step(&mut self) -> Option<Step> {
+        self.steps.pop_front()
+    }
+
+    /// When the phones that ring now have rung long enough; `None` before the start and when it is over.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// The queue the call waits in.
+    pub fn queue(&self) -> &str {
+        &self.queues[self.current].name
+    }
+
+    /// How many phones ring at this moment.
+    pub fn ringing(&self) -> usize {
+        self.ringing.len()
+    }
+
+    fn enter(&mut self, queue: usize, now: Instant) {
+        self.current = queue;
+        self.visited.push(queue);
+        self.next_target = 0;
+        self.next(now);
+    }
+
+    /// Rings what comes next in this queue, or leaves it.
+    fn next(&mut self, now: Instant) {
+        let config = &self.queues[self.current];
+        let targets = config.targets.len().min(TARGETS_MAX);
+        let from = self.next_target;
+        let to = match config.strategy {
+            Strategy::RingAll => targets,
+            Strategy::InOrder => targets.min(from + 1),
+        };
+        if from >= to {
+            return self.overflow(now);
+        }
+        self.next_target = to;
+        self.deadline = Some(now + config.ring);
+        for target in &config.targets[from..to] {
+            let attempt = Attempt(self.next_attempt);
+            self.next_attempt += 1;
+            self.ringing.push(attempt);
+            self.steps.push_back(Step::Ring {
+                attempt,
+                target: target.clone(),
+            });
+        }
+    }
+
+    fn overflow(&mut self, now: Instant) {
+        if let Overflow::Queue(name) = &self.queues[self.current].overflow
+            && self.visited.len() < QUEUES_VISITED_MAX
+            && let Some(queue) = self.queues.iter().position(|queue| &queue.name == name)
+            && !self.visited.contains(&queue)
+        {
+            self.steps.push_back(Step::Moved { queue: name.clone() });
+            return self.enter(queue, now);
+        }
+        let status = self.verdict();
+        self.finish();
+        self.steps.push_back(Step::GiveUp { status });
+    }
+
+    /// One word for all that went wrong: only what every phone agreed on is told to the caller.
+    fn verdict(&self) -> u16 {
+        let all = |statuses: &[u16]| {
+            !self.failures.is_empty() && self.failures.iter().all(|status| statuses.contains(status))
+        };
+        if all(&[486, 600]) {
+            486
+        } else if all(&[603, 607]) {
+            603
+        } else if all(&[415, 488, 606]) {
+            488
+        } else {
+            480
+        }
+    }
+
+    fn take(&mut self, attempt: Attempt) -> bool {
+        let before = self.ringing.len();
+        self.ringing.retain(|ringing| *ringing != attempt);
+        before != self.ringing.len()
+    }
+
+    fn cancel_all(&mut self, was_answered_elsewhere: bool) {
+        for attempt in std::mem::take(&mut self.ringing) {
+            self.steps.push_back(Step::Cancel {
+                attempt,
+                was_answered_elsewhere,
+            });
+        }
+    }
+
+    fn finish(&mut self) {
+        self.is_over = true;
+        self.deadline = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const RING: Duration = Duration::from_secs(20);
+
+    fn queue(name: &str, strategy: Strategy, targets: usize, overflow: Overflow) -> Config {
+        Config {
+            name: name.into(),
+            numbers: vec!["*".into()],
+            strategy,
+            targets: (0..targets).map(|n| format!("sip:{name}{n}@10.0.0.5")).collect(),
+            ring: RING,
+            overflow,
+        }
+    }
+
+    fn hunt(queues: Vec<Config>) -> Hunt {
+        Hunt::new(queues.into(), "desk").unwrap()
+    }
+
+    /// Steps as one short line: `+0` ring, `-0` cancel, `x0` answered elsewhere, `>name` moved, `!480` give up.
+    fn steps(hunt: &mut Hunt) -> String {
+        let mut line = Vec::new();
+        while let Some(step) = hunt.poll_step() {
+            line.push(match step {
+                Step::Ring { attempt, .. } => format!("+{}", attempt.0),
+                Step::Cancel {
+                    attempt,
+                    was_answered_elsewhere: true,
+                } => format!("x{}", attempt.0),
+                Step::Cancel { attempt, .. } => format!("-{}", attempt.0),
+                Step::Moved { queue } => format!(">{queue}"),
+                Step::GiveUp { status } => format!("!{status}"),
+            });
+        }
+        line.join(" ")
+    }
+
+    fn failed(attempt: usize, status: u16) -> Input {
+        Input::Failed {
+            attempt: Attempt(attempt),
+            status,
+        }
+    }
+
+    fn check(queues: Vec<Config>, script: &[(Input, u64, &str)]) {
+        let start = Instant::now();
+        let mut hunt = hunt(queues);
+        for (input, seconds, expected) in script {
+            hunt.handle(*input, start + Duration::from_secs(*seconds));
+            assert_eq!(steps(&mut hunt), *expected, "{input:?} at {seconds}");
+        }
+    }
+
+    #[test]
+    fn ring_all_rings_everybody_and_the_first_answer_wins() {
+        check(
+            vec![queue("desk", Strategy::RingAll, 3, Overflow::Reject)],
+            &[
+                (Input::Start, 0, "+0 +1 +2"),
+                (failed(1, 486), 1, ""),
+                (Input::Answered { attempt: Attempt(2) }, 2, "x0"),
+                (Input::Tick, 60, ""),
+            ],
+        );
+    }
+
+    #[test]
+    fn in_order_gives_each_phone_its_own_time() {
+        check(
+            vec![queue("desk", Strategy::InOrder, 3, Overflow::Reject)],
+            &[
+                (Input::Start, 0, "+0"),
+                (Input::Tick, 19, ""),
+                (Input::Tick, 20, "-0 +1"),
+                (failed(1, 486), 21, "+2"),
+                (Input::Tick, 40, ""),
+                (Input::Tick, 41, "-2 !480"),
+            ],
+        );
+    }
+
+    #[test]
+    fn when_all_are_busy_the_caller_hears_busy() {
+        let desk = || vec![queue("desk", Strategy::RingAll, 2, Overflow::Reject)];
+        check(
+            desk(),
+            &[
+                (Input::Start, 0, "+0 +1"),
+                (failed(0, 486), 0, ""),
+                (failed(1, 600), 0, "!486"),
+            ],
+        );
+        check(
+            desk(),
+            &[
+                (Input::Start, 0, "+0 +1"),
+                (failed(0, 486), 0, ""),
+                (failed(1, 503), 0, "!480"),
+            ],
+        );
+        check(
+            desk(),
+            &[
+                (Input::Start, 0, "+0 +1"),
+                (failed(0, 488), 0, ""),
+                (failed(1, 606), 0, "!488"),
+            ],
+        );
+        check(
+            desk(),
+            &[
+                (Input::Start, 0, "+0 +1"),
+                (failed(0, 603), 0, ""),
+                (failed(1, 603), 0, "!603"),
+            ],
+        );
+    }
+
+    #[test]
+    fn overflow_visits_each_queue_once() {
+        check(
+            vec![
+                queue("desk", Strategy::RingAll, 1, Overflow::Queue("night".into())),
+                queue("night", Strategy::RingAll, 1, Overflow::Queue("desk".into())),
+            ],
+            &[
+                (Input::Start, 0, "+0"),
+                (Input::Tick, 20, "-0 >night +1"),
+                (Input::Tick, 40, "-1 !480"),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_chain_of_empty_queues_ends() {
+        let mut queues: Vec<_> = (0..12)
+            .map(|n| {
+                queue(
+                    &format!("q{n}"),
+                    Strategy::InOrder,
+                    0,
+                    Overflow::Queue(format!("q{}", n + 1)),
+                )
+            })
+            .collect();
+        queues[0].name = "desk".into();
+        check(queues, &[(Input::Start, 0, ">q1 >q2 >q3 >q4 >q5 >q6 >q7 !480")]);
+    }
+
+    #[test]
+    fn a_late_word_about_a_phone_that_no_longer_rings_changes_nothing() {
+        check(
+            vec![queue("desk", Strategy::InOrder, 2, Overflow::Reject)],
+            &[
+                (Input::Start, 0, "+0"),
+                (Input::Tick, 20, "-0 +1"),
+                (failed(0, 487), 20, ""),
+                (Input::Answered { attempt: Attempt(0) }, 21, ""),
+                (Input::Answered { attempt: Attempt(1) }, 22, ""),
+            ],
+        );
+    }
+}

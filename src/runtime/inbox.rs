@@ -1,0 +1,105 @@
+//! The shard's bounded inbox and how others reach it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use super::limits::{INBOX_MESSAGES, INBOX_SIP_MESSAGES};
+use crate::call::shard_of;
+use crate::call_id::CallId;
+use crate::identity::Fetched;
+use crate::media::Hop;
+use crate::policy::Policy;
+use crate::screening::HistoryFacts;
+use crate::sip::Flow;
+use crate::voice::Opinion;
+
+/// What other threads tell a shard.
+pub enum ToShard {
+    Sip { flow: Flow, octets: Box<[u8]> },
+    TransportError { flow: Flow },
+    Fetched(Fetched),
+    Known { call: CallId, history: HistoryFacts, is_reused: Option<bool> },
+    /// An opinion and the hop's buffer back.
+    Scored { call: CallId, opinion: Opinion, hop: Hop },
+    SetPolicy(Arc<Policy>),
+    HangUp { call: CallId },
+    Drain,
+    Stop,
+}
+
+/// One shard's address: clone freely, send from any thread, never waits.
+#[derive(Clone)]
+pub struct Mailbox {
+    sender: Sender<ToShard>,
+    waker: Arc<mio::Waker>,
+    lost: Arc<AtomicU64>,
+}
+
+impl Mailbox {
+    pub fn new(waker: mio::Waker) -> (Mailbox, Receiver<ToShard>) {
+        let (sender, receiver) = bounded(INBOX_MESSAGES);
+        (Mailbox { sender, waker: Arc::new(waker), lost: Arc::default() }, receiver)
+    }
+
+    /// Hands a message over; false = no room, the message is gone and counted.
+    pub fn send(&self, message: ToShard) -> bool {
+        let is_sip = matches!(message, ToShard::Sip { .. });
+        if is_sip && self.sender.len() >= INBOX_SIP_MESSAGES || self.sender.try_send(message).is_err() {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+            return false;
+        }
+        // The message is in the inbox: if the wake-up fails the shard still finds it at its next timer.
+        let _ = self.waker.wake();
+        true
+    }
+
+    /// Messages lost for want of room since the start.
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+}
+
+/// Every shard's mailbox, in shard order.
+#[derive(Clone)]
+pub struct Mailboxes(Arc<[Mailbox]>);
+
+impl Mailboxes {
+    pub fn new(boxes: Vec<Mailbox>) -> Mailboxes {
+        Mailboxes(boxes.into())
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn shard(&self, index: u16) -> Option<&Mailbox> {
+        self.0.get(usize::from(index))
+    }
+
+    /// The shard that owns a SIP message, by its Call-ID header.
+    pub fn owner_of_sip(&self, sip_call_id: &[u8]) -> u16 {
+        shard_of(sip_call_id, self.0.len() as u16)
+    }
+
+    /// The shard that owns one of our calls (its number is the first octet of the id).
+    pub fn owner_of(&self, call: CallId) -> Option<&Mailbox> {
+        self.0.get((call.0 >> 120) as usize)
+    }
+
+    /// To every shard; the message is made anew for each.
+    pub fn broadcast(&self, message: impl Fn() -> ToShard) {
+        for mailbox in self.0.iter() {
+            mailbox.send(message());
+        }
+    }
+
+    pub fn lost(&self) -> u64 {
+        self.0.iter().map(Mailbox::lost).sum()
+    }
+}

@@ -1,0 +1,68 @@
+//! One thread that takes records from the shards to the live registry and the store.
+
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use crossbeam_channel::{Sender, TrySendError, bounded};
+
+use super::count;
+use super::limits::RECORDS;
+use crate::call::CallRecord;
+use crate::store::{Live, Store};
+
+/// Handle for the shards. The thread ends when every clone is gone, after everything was handed on.
+#[derive(Clone)]
+pub struct Recorder {
+    sender: Sender<Arc<CallRecord>>,
+}
+
+impl Recorder {
+    /// # Errors
+    ///
+    /// The system's error when the thread cannot be started.
+    pub fn start(store: Arc<dyn Store>, live: Arc<Live>) -> std::io::Result<(Recorder, JoinHandle<()>)> {
+        let (sender, inbox) = bounded::<Arc<CallRecord>>(RECORDS);
+        let thread = thread::Builder::new().name("recorder".into()).spawn(move || {
+            for record in inbox {
+                let has_ended = record.timings.ended_ms.is_some();
+                if has_ended {
+                    keep(&*store, &record);
+                }
+                live.publish(record);
+            }
+            if let Err(error) = store.flush() {
+                tracing::error!(%error, "the last records may not be on disk");
+            }
+        })?;
+        Ok((Recorder { sender }, thread))
+    }
+
+    /// Never waits; gives the record back when there is no room.
+    pub fn send(&self, record: Arc<CallRecord>) -> Result<(), Arc<CallRecord>> {
+        self.sender.try_send(record).map_err(|error| match error {
+            TrySendError::Full(record) | TrySendError::Disconnected(record) => record,
+        })
+    }
+}
+
+/// A record that will not change any more: counted, logged in one line without a whole number, and kept.
+fn keep(store: &dyn Store, record: &Arc<CallRecord>) {
+    count::ended(record);
+    let outcome = record.outcome.as_ref();
+    tracing::info!(
+        call = %record.id,
+        trunk = record.trunk,
+        caller = record.caller.as_ref().map(tracing::field::display),
+        queue = record.queue,
+        standing = ?record.identity.standing,
+        label = record.banner.as_ref().map(|banner| banner.label.name()),
+        ending = outcome.map(|outcome| tracing::field::debug(outcome.ending)),
+        status = outcome.map(|outcome| outcome.status),
+        ms = record.timings.ended_ms,
+        "call ended"
+    );
+    if !store.save(Arc::clone(record)) {
+        count::full("store");
+        tracing::error!(call = %record.id, "the store's inbox is full: a record was lost");
+    }
+}

@@ -1,0 +1,364 @@
+//! One shard: a thread that owns its calls, their SIP sockets and their media, and never waits for anybody.
+//!
+//! ```text
+//!        SIP datagrams ─┐                       ┌─> SIP out (UDP here, TCP through `tcp`)
+//!        RTP, RTCP ─────┤   call::Engine        ├─> RTP out
+//!        inbox ─────────┼─> media::Session  ────┼─> hops to the scorer
+//!        timers ────────┘   (one thread)        ├─> questions: certificate, store
+//!                                               └─> records
+//! ```
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use crossbeam_channel::Receiver;
+use mio::net::UdpSocket;
+use mio::{Events, Interest, Poll, Token};
+
+use super::clock;
+use super::count;
+use super::fetch::Fetcher;
+use super::inbox::{Mailboxes, ToShard};
+use super::limits::{INBOX_BATCH, RECORDS_SPOOLED, SIP_BATCH, SIP_DATAGRAM};
+use super::lookup::{Lookups, Question};
+use super::media_io::MediaIo;
+use super::recorder::Recorder;
+use super::scoring::Scoring;
+use super::tcp::TcpTable;
+use crate::call::{CallRecord, Engine, Input, Output};
+use crate::call_id::CallId;
+use crate::sip::{Flow, Transport, peek_call_id};
+use crate::time::Now;
+
+const WAKER: Token = Token(0);
+const FIRST_SOCKET: usize = 1;
+/// RTP sockets have tokens from here on.
+pub const FIRST_MEDIA_TOKEN: Token = Token(4096);
+/// The longest sleep: bounds the harm of a lost wake-up.
+const SLEEP_MAX: Duration = Duration::from_millis(500);
+
+/// What a shard is made of; `app` builds it.
+pub struct Parts {
+    pub index: u16,
+    pub poll: Poll,
+    pub sockets: Vec<UdpSocket>,
+    pub engine: Engine,
+    pub media: MediaIo,
+    pub inbox: Receiver<ToShard>,
+    pub doors: Doors,
+}
+
+/// The helpers a shard reaches through channels.
+pub struct Doors {
+    pub mailboxes: Mailboxes,
+    pub lookups: Lookups,
+    pub recorder: Recorder,
+    /// None = `[voice] model = "off"`.
+    pub scoring: Option<Arc<Scoring>>,
+    pub fetcher: Arc<Fetcher>,
+    pub tcp: Arc<TcpTable>,
+    pub tokio: tokio::runtime::Handle,
+    pub live_calls: Arc<AtomicUsize>,
+}
+
+/// The waker token `app` registers before the shard starts.
+pub const fn waker_token() -> Token {
+    WAKER
+}
+
+pub struct Shard {
+    parts: Parts,
+    /// Sockets whose last batch ended before they were empty (epoll is edge-triggered: nobody tells again).
+    unread: Vec<usize>,
+    /// Answers of this thread's own making, handed to the engine after it was drained.
+    pending: VecDeque<Reply>,
+    /// Final records that found the recorder full.
+    spool: VecDeque<Arc<CallRecord>>,
+    deadline: Option<std::time::Instant>,
+    datagram: Box<[u8]>,
+    is_stopping: bool,
+}
+
+enum Reply {
+    Opened(CallId, Option<(u16, u16)>),
+    Closed(CallId, crate::media::Statistics),
+    Broken(Flow),
+}
+
+impl Shard {
+    /// # Errors
+    ///
+    /// The system's error when a socket cannot be watched.
+    pub fn new(mut parts: Parts) -> io::Result<Shard> {
+        for (index, socket) in parts.sockets.iter_mut().enumerate() {
+            parts.poll.registry().register(socket, Token(FIRST_SOCKET + index), Interest::READABLE)?;
+        }
+        Ok(Shard {
+            parts,
+            unread: Vec::new(),
+            pending: VecDeque::new(),
+            spool: VecDeque::new(),
+            deadline: None,
+            datagram: vec![0; SIP_DATAGRAM].into_boxed_slice(),
+            is_stopping: false,
+        })
+    }
+
+    /// Runs until told to stop.
+    pub fn run(mut self) {
+        let mut events = Events::with_capacity(1024);
+        while !self.is_stopping {
+            let sleep = self.sleep(clock::now());
+            if let Err(error) = self.parts.poll.poll(&mut events, Some(sleep)) {
+                if error.kind() != io::ErrorKind::Interrupted {
+                    tracing::error!(shard = self.parts.index, %error, "waiting for packets failed");
+                }
+                continue;
+            }
+            self.turn(&events);
+        }
+        self.flush_spool();
+    }
+
+    /// One turn: sockets, leftovers, inbox, timers.
+    fn turn(&mut self, events: &Events) {
+        for index in std::mem::take(&mut self.unread) {
+            self.read_sip(index);
+        }
+        for event in events {
+            match event.token() {
+                WAKER => {}
+                token if self.parts.media.owns(token) => self.read_media(token),
+                Token(token) => self.read_sip(token - FIRST_SOCKET),
+            }
+        }
+        self.read_inbox();
+        let now = clock::now();
+        for call in self.parts.media.silent(now) {
+            self.step(Input::MediaSilent { call }, now);
+        }
+        if self.deadline.is_none_or(|deadline| deadline <= now.instant) {
+            self.step(Input::Tick, now);
+        }
+        self.flush_spool();
+        self.parts.doors.live_calls.store(self.parts.engine.live_calls(), Ordering::Relaxed);
+    }
+
+    fn sleep(&self, now: Now) -> Duration {
+        let is_busy =
+            !self.unread.is_empty() || !self.parts.inbox.is_empty() || !self.spool.is_empty();
+        if is_busy {
+            return Duration::ZERO;
+        }
+        [self.deadline, self.parts.media.deadline()]
+            .into_iter()
+            .flatten()
+            .map(|deadline| deadline.saturating_duration_since(now.instant))
+            .fold(SLEEP_MAX, Duration::min)
+    }
+
+    fn read_sip(&mut self, index: usize) {
+        let mut datagram = std::mem::take(&mut self.datagram);
+        let mut taken = 0;
+        while let Some(socket) = self.parts.sockets.get(index) {
+            if taken == SIP_BATCH {
+                self.unread.push(index);
+                break;
+            }
+            taken += 1;
+            let (Ok(local), received) = (socket.local_addr(), socket.recv_from(&mut datagram)) else { break };
+            match received {
+                Ok((length, remote)) => {
+                    let flow = Flow { transport: Transport::Udp, local, remote, connection: None };
+                    self.deliver(flow, &datagram[..length]);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                // An ICMP error of an earlier send: the next datagram may be fine.
+                Err(error) => tracing::debug!(%error, "a SIP socket reported an error"),
+            }
+        }
+        self.datagram = datagram;
+    }
+
+    /// To our own engine, or to the shard that owns the Call-ID.
+    fn deliver(&mut self, flow: Flow, octets: &[u8]) {
+        let Some(sip_call_id) = peek_call_id(octets) else {
+            count::malformed();
+            return;
+        };
+        let owner = self.parts.doors.mailboxes.owner_of_sip(sip_call_id);
+        if owner == self.parts.index {
+            self.step(Input::Sip { flow, octets }, clock::now());
+        } else if let Some(mailbox) = self.parts.doors.mailboxes.shard(owner) {
+            mailbox.send(ToShard::Sip { flow, octets: octets.into() });
+        }
+    }
+
+    fn read_media(&mut self, token: Token) {
+        let scoring = self.parts.doors.scoring.clone();
+        let mut refused: Vec<(CallId, crate::media::Hop)> = Vec::new();
+        let now = clock::now();
+        self.parts.media.readable(token, now, &mut |call, hop| match &scoring {
+            Some(scoring) => {
+                if let Err(hop) = scoring.submit(call, hop) {
+                    refused.push((call, hop));
+                }
+            }
+            None => refused.push((call, hop)),
+        });
+        for (call, hop) in refused {
+            self.parts.media.recycle(call, hop);
+            if scoring.is_some() {
+                self.step(Input::ScoringOverloaded { call }, now);
+            }
+        }
+    }
+
+    fn read_inbox(&mut self) {
+        for _ in 0..INBOX_BATCH {
+            let Ok(message) = self.parts.inbox.try_recv() else { return };
+            let now = clock::now();
+            match message {
+                ToShard::Sip { flow, octets } => self.step(Input::Sip { flow, octets: &octets }, now),
+                ToShard::TransportError { flow } => self.step(Input::TransportError { flow }, now),
+                ToShard::Fetched(fetched) => self.step(Input::Fetched(fetched), now),
+                ToShard::Known { call, history, is_reused } => {
+                    self.step(Input::Known { call, history, is_reused }, now);
+                }
+                ToShard::Scored { call, opinion, hop } => {
+                    self.parts.media.recycle(call, hop);
+                    self.step(Input::Scored { call, opinion }, now);
+                }
+                ToShard::SetPolicy(policy) => self.step(Input::SetPolicy(policy), now),
+                ToShard::HangUp { call } => self.step(Input::HangUp { call }, now),
+                ToShard::Drain => self.step(Input::Drain, now),
+                ToShard::Stop => self.is_stopping = true,
+            }
+        }
+    }
+
+    /// One mutation, then everything that follows from it.
+    fn step(&mut self, input: Input<'_>, now: Now) {
+        self.parts.engine.handle(input, now);
+        self.drain(now);
+        while let Some(reply) = self.pending.pop_front() {
+            let input = match reply {
+                Reply::Opened(call, Some((a, b))) => Input::MediaOpened { call, a, b },
+                Reply::Opened(call, None) => Input::MediaRefused { call },
+                Reply::Closed(call, statistics) => Input::MediaClosed { call, statistics },
+                Reply::Broken(flow) => Input::TransportError { flow },
+            };
+            self.parts.engine.handle(input, now);
+            self.drain(now);
+        }
+    }
+
+    fn drain(&mut self, now: Now) {
+        loop {
+            match self.parts.engine.poll_output() {
+                Output::Timeout(deadline) => {
+                    self.deadline = deadline;
+                    return;
+                }
+                other => self.carry_out(other, now),
+            }
+        }
+    }
+
+    fn carry_out(&mut self, output: Output, now: Now) {
+        let doors = &self.parts.doors;
+        match output {
+            Output::Transmit { flow, octets } => self.transmit(flow, octets),
+            Output::OpenMedia { call } => {
+                let ports = self.parts.media.open(call, self.parts.poll.registry(), now);
+                self.pending.push_back(Reply::Opened(call, ports));
+            }
+            Output::DescribeMedia { call, side, audio, codecs, telephone_event } => {
+                self.parts.media.describe(call, side, audio, &codecs, telephone_event, now);
+            }
+            Output::Tap { call, on } => {
+                self.parts.media.tap(call, on);
+                if let (false, Some(scoring)) = (on, &doors.scoring) {
+                    scoring.end(call);
+                }
+            }
+            Output::CloseMedia { call } => {
+                let statistics = self.parts.media.close(call, now);
+                if let Some(scoring) = &doors.scoring {
+                    scoring.end(call);
+                }
+                self.pending.push_back(Reply::Closed(call, statistics));
+            }
+            Output::Fetch { url } => {
+                let (fetcher, mailbox) = (doors.fetcher.clone(), doors.mailboxes.shard(self.parts.index).cloned());
+                doors.tokio.spawn(async move {
+                    let fetched = fetcher.fetch(url).await;
+                    if let Some(mailbox) = mailbox {
+                        mailbox.send(ToShard::Fetched(fetched));
+                    }
+                });
+            }
+            Output::Look { call, number, passport_digest, sip_call_id } => {
+                if !doors.lookups.ask(Question { call, number, passport_digest, sip_call_id }) {
+                    count::full("lookups");
+                }
+            }
+            Output::Changed(record) => self.record(Arc::new(*record)),
+            Output::Count(counter) => count::call(counter),
+            Output::Timeout(_) => {}
+        }
+    }
+
+    fn transmit(&mut self, flow: Flow, octets: Vec<u8>) {
+        count::sent(flow.transport);
+        if flow.transport == Transport::Tcp {
+            self.parts.doors.tcp.send(flow, octets, self.parts.index);
+            return;
+        }
+        let socket = self.parts.sockets.iter().find(|socket| socket.local_addr().is_ok_and(|local| local == flow.local));
+        let Some(socket) = socket else {
+            self.pending.push_back(Reply::Broken(flow));
+            return;
+        };
+        match socket.send_to(&octets, flow.remote) {
+            Ok(_) => {}
+            // A full socket buffer is a lost datagram: the transaction sends it again.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => count::full("sip_socket"),
+            Err(error) => {
+                tracing::debug!(%error, "a SIP datagram could not be sent");
+                self.pending.push_back(Reply::Broken(flow));
+            }
+        }
+    }
+
+    fn record(&mut self, record: Arc<CallRecord>) {
+        if !self.spool.is_empty() && record.timings.ended_ms.is_some() {
+            self.keep(record);
+        } else if let Err(record) = self.parts.doors.recorder.send(record)
+            && record.timings.ended_ms.is_some()
+        {
+            self.keep(record);
+        }
+    }
+
+    fn keep(&mut self, record: Arc<CallRecord>) {
+        if self.spool.len() == RECORDS_SPOOLED
+            && let Some(lost) = self.spool.pop_front()
+        {
+            tracing::error!(call = %lost.id, "the recorder is behind: a record was lost");
+        }
+        self.spool.push_back(record);
+    }
+
+    fn flush_spool(&mut self) {
+        while let Some(record) = self.spool.pop_front() {
+            if let Err(record) = self.parts.doors.recorder.send(record) {
+                self.spool.push_front(record);
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! Who they say is calling: what the signature proved.
+
+use crate::identity::{Attestation, Standing};
+use crate::screening::{Facts, Tag};
+
+/// What did the Identity headers prove? A failure gets the most telling tag that is known about it.
+pub(super) fn check_standing(facts: &Facts, tags: &mut Vec<Tag>) {
+    let identity = &facts.identity;
+    let reasons = [
+        (identity.is_forged, Tag::IdentityForged),
+        (identity.is_stale, Tag::IdentityStale),
+        (identity.is_untrusted, Tag::IdentityUntrusted),
+    ];
+    let named = tags.len();
+    tags.extend(reasons.iter().filter(|(is_so, _)| *is_so).map(|(_, tag)| *tag));
+    let has_reason = tags.len() > named;
+
+    match identity.standing {
+        // A finding against the signature outweighs a standing that says otherwise.
+        Standing::Verified if has_reason => {}
+        Standing::Verified => match identity.attestation {
+            Some(Attestation::Full) => tags.push(Tag::IdentityVerifiedA),
+            Some(Attestation::Partial) => tags.push(Tag::IdentityVerifiedB),
+            // No letter is the weakest one.
+            Some(Attestation::Gateway) | None => tags.push(Tag::IdentityVerifiedC),
+        },
+        Standing::Failed if has_reason => {}
+        Standing::Failed => tags.push(Tag::IdentityFailed),
+        Standing::DivertedUnverified => tags.push(Tag::DivertedUnverified),
+        Standing::Unchecked => tags.push(Tag::CertificateUnavailable),
+        Standing::None if has_reason => {}
+        Standing::None => tags.push(Tag::NoIdentity),
+    }
+}
+
+/// Was the same PASSporT used by another call? (When the store could not tell, `history` says so.)
+pub(super) fn check_reuse(facts: &Facts, tags: &mut Vec<Tag>) {
+    if facts.identity.is_reused == Some(true) {
+        tags.push(Tag::TokenReused);
+    }
+}

@@ -1,0 +1,220 @@
+//! Facts for tests: one plain call, any call, and ways to make a call worse.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::identity::{Attestation, Standing};
+use crate::redact::Redacted;
+
+/// A first call, signed with full attestation, not heard yet.
+pub(crate) fn signed() -> Facts {
+    Facts {
+        stage: Stage::Arrive,
+        trunk: "carrier".into(),
+        arrived_ms: 1_700_000_000_000,
+        caller: CallerFacts {
+            number: Some(Redacted::new("+14045550123".into())),
+            ..Default::default()
+        },
+        called: CalledFacts {
+            number: Redacted::new("+12125550100".into()),
+            queue: "front-desk".into(),
+        },
+        identity: IdentityFacts {
+            standing: Standing::Verified,
+            attestation: Some(Attestation::Full),
+            spc: Some("1234".into()),
+            ..Default::default()
+        },
+        voice: VoiceFacts::default(),
+        history: HistoryFacts {
+            is_available: true,
+            ..Default::default()
+        },
+        signalling: SignallingFacts::default(),
+    }
+}
+
+/// The same call without any signature.
+pub(crate) fn unsigned() -> Facts {
+    Facts {
+        identity: IdentityFacts::default(),
+        ..signed()
+    }
+}
+
+/// Weights of about the size a real policy has.
+pub(crate) fn weights() -> Weights {
+    Weights::from([
+        (Tag::IdentityVerifiedA, -10),
+        (Tag::NoIdentity, 5),
+        (Tag::IdentityForged, 60),
+        (Tag::TokenReused, 40),
+        (Tag::CallerHidden, 10),
+        (Tag::ReportedScam, 50),
+        (Tag::HighVelocity, 20),
+        (Tag::VoiceSpoofLikely, 40),
+    ])
+}
+
+/// Ways to make a call worse, whatever else is known of it.
+pub(crate) const WORSE: &[(&str, fn(&mut Facts))] = &[
+    ("forged", |f| f.identity.is_forged = true),
+    ("reused", |f| f.identity.is_reused = Some(true)),
+    ("reported", |f| f.history.reported_scam += 1),
+    ("spoof", |f| f.voice.state = VoiceState::Spoof),
+    ("hidden", |f| {
+        f.caller.is_hidden = true;
+        f.caller.number = None;
+    }),
+    ("fast", |f| f.history.calls_last_minute = 100),
+    ("imitates", |f| f.caller.name_imitates_label = true),
+    ("unsigned", |f| {
+        // Losing a good signature is worse; losing a bad one is not.
+        let identity = &f.identity;
+        if identity.standing == Standing::Verified
+            && !identity.is_forged
+            && !identity.is_stale
+            && !identity.is_untrusted
+        {
+            let is_reused = f.identity.is_reused;
+            f.identity = IdentityFacts {
+                is_reused,
+                ..IdentityFacts::default()
+            };
+        }
+    }),
+];
+
+/// Any facts at all, sensible together or not.
+pub(crate) fn facts() -> impl Strategy<Value = Facts> {
+    let identity = (
+        prop::sample::select(vec![
+            Standing::Verified,
+            Standing::Failed,
+            Standing::DivertedUnverified,
+            Standing::Unchecked,
+            Standing::None,
+        ]),
+        prop::option::of(prop::sample::select(vec![
+            Attestation::Full,
+            Attestation::Partial,
+            Attestation::Gateway,
+        ])),
+        prop::array::uniform3(prop::bool::weighted(0.2)),
+        prop::option::of(prop::bool::weighted(0.2)),
+        prop::option::of("[0-9A-Z]{1,4}"),
+    )
+        .prop_map(
+            |(standing, attestation, [is_forged, is_stale, is_untrusted], is_reused, spc)| IdentityFacts {
+                standing,
+                attestation,
+                is_forged,
+                is_stale,
+                is_untrusted,
+                is_reused,
+                spc,
+            },
+        );
+    let caller = (
+        prop::option::of("\\+[1-9][0-9]{3,14}".prop_map(Redacted::new)),
+        prop::option::of(any::<String>().prop_map(Redacted::new)),
+        prop::array::uniform3(any::<bool>()),
+    )
+        .prop_map(
+            |(number, name, [is_hidden, is_malformed, name_imitates_label])| CallerFacts {
+                number,
+                name,
+                is_hidden,
+                is_malformed,
+                name_imitates_label,
+            },
+        );
+    let voice = (
+        prop::sample::select(vec![
+            VoiceState::Off,
+            VoiceState::Pending,
+            VoiceState::BonaFide,
+            VoiceState::Spoof,
+            VoiceState::Unsure,
+            VoiceState::Overloaded,
+        ]),
+        any::<f64>(),
+        0.0..600.0f64,
+    )
+        .prop_map(|(state, llr, speech_seconds)| VoiceFacts {
+            state,
+            llr,
+            speech_seconds,
+        });
+    let count = || prop_oneof![4 => 0..50u64, 1 => any::<u64>()];
+    let history = (
+        any::<bool>(),
+        [count(), count(), count(), count(), count(), count()],
+    )
+        .prop_map(
+            |(
+                is_available,
+                [
+                    calls_before,
+                    answered_before,
+                    calls_last_minute,
+                    calls_last_hour,
+                    good,
+                    scam,
+                ],
+            )| {
+                HistoryFacts {
+                    is_available,
+                    calls_before,
+                    answered_before,
+                    calls_last_minute,
+                    calls_last_hour,
+                    reported_good: good,
+                    reported_scam: scam,
+                }
+            },
+        );
+    let signalling = prop::array::uniform4(prop::bool::weighted(0.3)).prop_map(
+        |[
+            is_diverted,
+            claims_emergency,
+            is_emergency_trunk,
+            from_differs_from_asserted,
+        ]| SignallingFacts {
+            is_diverted,
+            claims_emergency,
+            is_emergency_trunk,
+            from_differs_from_asserted,
+        },
+    );
+    let stage = prop::sample::select(vec![Stage::Arrive, Stage::Heard, Stage::Live]);
+    let called = ("\\+[1-9][0-9]{3,14}", "[a-z-]{1,12}").prop_map(|(number, queue)| CalledFacts {
+        number: Redacted::new(number),
+        queue,
+    });
+    (
+        stage,
+        any::<String>(),
+        any::<u64>(),
+        caller,
+        called,
+        identity,
+        voice,
+        history,
+        signalling,
+    )
+        .prop_map(
+            |(stage, trunk, arrived_ms, caller, called, identity, voice, history, signalling)| Facts {
+                stage,
+                trunk,
+                arrived_ms,
+                caller,
+                called,
+                identity,
+                voice,
+                history,
+                signalling,
+            },
+        )
+}

@@ -1,0 +1,61 @@
+//! Every bound of the store: unit, reason, and what is dropped.
+
+use std::time::Duration;
+
+/// Records waiting for the writer. At about 10 KiB each this is 100 MiB at worst, and at 100 calls a
+/// second it rides out a disk that is away for 100 s. Past it `save` says false: the new record is lost and counted.
+pub const INBOX_RECORDS_MAX: usize = 10_000;
+
+/// Records in one transaction: keeps a commit under about 50 ms. The rest waits for the next commit.
+pub const BATCH_RECORDS: usize = 512;
+
+/// Questions (reports, settings, flushes) waiting for the writer. Past it the asker gets `Busy`.
+pub const COMMANDS_MAX: usize = 256;
+
+/// The writer waits this long for company before it commits, so that there are at most 20 fsyncs a
+/// second at any call rate; a record is on disk well inside the second the product promises.
+pub const COMMIT_EVERY: Duration = Duration::from_millis(50);
+
+/// First and longest pause after a failed write; it doubles in between. Nothing is dropped by waiting.
+pub const RETRY_FIRST: Duration = Duration::from_millis(100);
+pub const RETRY_LONGEST: Duration = Duration::from_secs(5);
+
+/// How long an asker waits for the writer's answer before it is told `Busy`.
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long SQLite itself waits for a lock another program holds on the file.
+pub const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Connections for reading. Each holds about 2 MiB of page cache; a fifth reader waits its turn.
+pub const READERS: usize = 4;
+
+/// Calls in one answer of `calls`. The rest is asked for with the cursor.
+pub const CALLS_LIMIT: usize = 200;
+
+/// Newest calls of one number that `history` counts: keeps a look-up under a millisecond for a number
+/// that calls all day. Counts stop at this value; older calls change nothing.
+pub const HISTORY_ROWS_MAX: usize = 10_000;
+
+/// PASSporT digests remembered at once (about 200 octets each, 40 MiB). With the 60 s window plus as
+/// much again that is over 1,600 signed calls a second; past it the one that would expire first is
+/// forgotten early and counted, so a reuse of it could pass unseen.
+pub const TOKENS_MAX: usize = 200_000;
+
+/// Octets of a digest or SIP Call-ID kept with it; longer ones are cut (they are hashes and short ids).
+pub const TOKEN_TEXT_MAX: usize = 256;
+
+/// Calls in the live registry: a ceiling above what the shards admit. Past it a new call is not shown
+/// live (counted); its record is kept all the same.
+pub const LIVE_CALLS_MAX: usize = 50_000;
+
+/// Changes a subscriber may lag behind before it is told to take a new snapshot.
+pub const CHANGES_BEHIND_MAX: usize = 1_024;
+
+/// Ids of calls that ended last, kept so that a late change cannot bring one back to life.
+pub const ENDED_REMEMBERED: usize = 1_024;
+
+/// Octets of one setting's value. Longer ones are refused.
+pub const SETTING_MAX: usize = 64 * 1024;
+
+/// Characters of somebody else's words in an error text.
+pub const PROBLEM_CHARS: usize = 200;

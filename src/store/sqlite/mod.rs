@@ -1,0 +1,309 @@
+//! The embedded engine: one SQLite file (or memory), one writer thread, a few readers.
+//!
+//! WAL, so that readers never wait for the writer. `synchronous = FULL`, because a call record is
+//! evidence: after a commit it survives a power cut. Group commit keeps that at 20 fsyncs a second
+//! at most whatever the call rate, and no call ever waits for one.
+
+mod inbox;
+mod rows;
+mod schema;
+mod writer;
+
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::limits::{ANSWER_TIMEOUT, LOCK_TIMEOUT, READERS, SETTING_MAX};
+use super::tokens::Tokens;
+use super::{Filter, Health, Store, StoreError, bounded, known, number_of, was_answered};
+use crate::call::CallRecord;
+use crate::call::record::PersonReport;
+use crate::call_id::CallId;
+use crate::screening::HistoryFacts;
+use inbox::{Command, Inbox};
+use schema::Refused;
+
+pub(super) struct Sqlite {
+    url: String,
+    inbox: Arc<Inbox>,
+    tokens: Mutex<Tokens>,
+    /// In memory there is only the writer's own connection.
+    readers: Vec<Arc<Mutex<Connection>>>,
+    next_reader: AtomicUsize,
+    writer: Option<JoinHandle<()>>,
+}
+
+impl Sqlite {
+    /// `place` is a path, or `:memory:`.
+    pub fn open(url: &str, place: &str) -> Result<Sqlite, StoreError> {
+        let unusable = |problem: String| StoreError::Unusable {
+            url: bounded(url),
+            problem: bounded(&problem),
+        };
+        let is_memory = place == ":memory:";
+        if !is_memory {
+            check_path(place).map_err(unusable)?;
+        }
+        let first = connect(place, is_memory, true).map_err(|e| unusable(e.to_string()))?;
+        let (first, interrupted) = prepare(first, is_memory).map_err(unusable)?;
+        if interrupted > 0 {
+            tracing::warn!(
+                store = url,
+                calls = interrupted,
+                "calls were cut off when the gateway last stopped"
+            );
+        }
+        let mut tokens = Tokens::new();
+        for (digest, token) in rows::tokens(&first).map_err(|e| unusable(e.to_string()))? {
+            tokens.restore(digest, token);
+        }
+        let first = Arc::new(Mutex::new(first));
+        let readers = if is_memory {
+            vec![Arc::clone(&first)]
+        } else {
+            (0..READERS)
+                .map(|_| connect(place, false, false).map(|reader| Arc::new(Mutex::new(reader))))
+                .collect::<Result<_, _>>()
+                .map_err(|e| unusable(e.to_string()))?
+        };
+        let inbox = Arc::new(Inbox::default());
+        let writer = std::thread::Builder::new()
+            .name("store-writer".into())
+            .spawn({
+                let (url, inbox) = (bounded(url), Arc::clone(&inbox));
+                move || writer::run(&url, &inbox, &first)
+            })
+            .map_err(|e| unusable(format!("no writer thread: {e}")))?;
+        Ok(Sqlite {
+            url: bounded(url),
+            inbox,
+            tokens: Mutex::new(tokens),
+            readers,
+            next_reader: AtomicUsize::new(0),
+            writer: Some(writer),
+        })
+    }
+
+    /// Asks with a free reader; when all are busy, waits for the next in turn.
+    fn read<T>(
+        &self,
+        action: &'static str,
+        question: impl Fn(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        let turn = self.next_reader.fetch_add(1, Ordering::Relaxed) % self.readers.len();
+        let free = (0..self.readers.len())
+            .find_map(|step| self.readers[(turn + step) % self.readers.len()].try_lock().ok());
+        let reader =
+            free.unwrap_or_else(|| self.readers[turn].lock().unwrap_or_else(PoisonError::into_inner));
+        question(&reader).map_err(|error| self.failed(action, &error.to_string()))
+    }
+
+    fn ask(&self, action: &'static str, command: Command) -> Result<bool, StoreError> {
+        let busy = || StoreError::Busy {
+            url: self.url.clone(),
+            action,
+        };
+        let (asker, answer) = crossbeam_channel::bounded(1);
+        if !self.inbox.ask(command, asker) {
+            return Err(busy());
+        }
+        match answer.recv_timeout(ANSWER_TIMEOUT) {
+            Ok(answer) => answer.map_err(|problem| self.failed(action, &problem)),
+            Err(_) => Err(busy()),
+        }
+    }
+
+    fn failed(&self, action: &'static str, problem: &str) -> StoreError {
+        StoreError::Failed {
+            url: self.url.clone(),
+            action,
+            problem: bounded(problem),
+        }
+    }
+}
+
+impl Store for Sqlite {
+    fn save(&self, record: Arc<CallRecord>) -> bool {
+        self.inbox.save(record)
+    }
+
+    fn flush(&self) -> Result<(), StoreError> {
+        self.ask("flush", Command::Flush).map(|_| ())
+    }
+
+    fn call(&self, id: CallId) -> Result<Option<CallRecord>, StoreError> {
+        let queued = self.inbox.record(id);
+        let kept = match self.read("reading a call", |on| rows::call(on, id))? {
+            None => None,
+            Some(Ok(record)) => Some(record),
+            Some(Err(error)) => {
+                self.inbox.count_unreadable();
+                return Err(self.failed("reading a call", &error.to_string()));
+            }
+        };
+        Ok(match (queued, kept) {
+            (Some(queued), kept) => Some(newest(&queued, kept)),
+            (None, kept) => kept,
+        })
+    }
+
+    fn calls(&self, filter: &Filter) -> Result<Vec<CallRecord>, StoreError> {
+        // The inbox first: a record on its way to disk is then in one of the two answers, or in both.
+        let queued = self.inbox.records(|record| filter.admits(record));
+        let mut calls = Vec::new();
+        for kept in self.read("listing calls", |on| rows::calls(on, filter))? {
+            match kept {
+                Ok(record) => calls.push(record),
+                Err(error) => {
+                    self.inbox.count_unreadable();
+                    tracing::warn!(store = self.url, %error, "a kept call cannot be read back; skipped");
+                }
+            }
+        }
+        for record in queued {
+            let place = calls.iter().position(|kept| kept.id == record.id);
+            let kept = place.map(|place| calls.swap_remove(place));
+            calls.push(newest(&record, kept));
+        }
+        calls.sort_by_key(|record| std::cmp::Reverse((record.started_ms, record.id)));
+        calls.truncate(filter.rows());
+        Ok(calls)
+    }
+
+    fn history(&self, number: &str, now_ms: u64) -> Result<HistoryFacts, StoreError> {
+        let queued = self.inbox.records(|record| number_of(record) == Some(number));
+        self.read("looking up a caller", |on| {
+            let mut facts = rows::history(on, number, now_ms)?;
+            for record in &queued {
+                if !rows::has_call(on, record.id)? {
+                    known::add(&mut facts, record.started_ms, was_answered(record), now_ms);
+                }
+            }
+            Ok(facts)
+        })
+    }
+
+    fn token_seen(
+        &self,
+        digest: &str,
+        sip_call_id: &str,
+        now_ms: u64,
+        window_ms: u64,
+    ) -> Result<bool, StoreError> {
+        let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        let (is_reused, digest, token) = tokens.seen(digest, sip_call_id, now_ms, window_ms);
+        // Under the same lock, so that rows reach the writer in the order they changed.
+        self.inbox.remember(digest, token, now_ms);
+        Ok(is_reused)
+    }
+
+    fn report(&self, id: CallId, report: PersonReport) -> Result<bool, StoreError> {
+        // The record may still be queued: the writer puts it down before it looks for the row.
+        self.ask("keeping a report", Command::Report { id, report })
+    }
+
+    fn setting(&self, name: &str) -> Result<Option<String>, StoreError> {
+        self.read("reading a setting", |on| rows::setting(on, name))
+    }
+
+    fn set_setting(&self, name: &str, value: &str) -> Result<(), StoreError> {
+        if value.len() > SETTING_MAX {
+            return Err(self.failed("keeping a setting", "the value is longer than 64 KiB"));
+        }
+        let command = Command::SetSetting {
+            name: name.into(),
+            value: value.into(),
+        };
+        self.ask("keeping a setting", command).map(|_| ())
+    }
+
+    fn health(&self) -> Health {
+        let tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        Health {
+            tokens_forgotten: tokens.forgotten(),
+            ..self.inbox.health()
+        }
+    }
+}
+
+impl Drop for Sqlite {
+    fn drop(&mut self) {
+        self.inbox.close();
+        if let Some(writer) = self.writer.take() {
+            // A writer that panicked has said so on its own thread.
+            let _ = writer.join();
+        }
+    }
+}
+
+/// A report lives in the row, so a queued record borrows it from there.
+fn newest(queued: &CallRecord, kept: Option<CallRecord>) -> CallRecord {
+    match kept {
+        Some(kept) if kept.revision > queued.revision => kept,
+        Some(CallRecord {
+            report: Some(report), ..
+        }) => CallRecord {
+            report: Some(report),
+            ..queued.clone()
+        },
+        _ => queued.clone(),
+    }
+}
+
+/// SQLite says "unable to open database file" for everything: say what it is.
+fn check_path(place: &str) -> Result<(), String> {
+    if place.is_empty() {
+        return Err("no path given: write sqlite:PATH or sqlite::memory:".into());
+    }
+    let path = Path::new(place);
+    if path.is_dir() {
+        return Err("the path is a folder, not a file".into());
+    }
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() && !folder.is_dir() => {
+            Err(format!("the folder {} does not exist", folder.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn connect(place: &str, is_memory: bool, is_writer: bool) -> rusqlite::Result<Connection> {
+    if is_memory {
+        return Connection::open_in_memory();
+    }
+    // No URI file names: a path with a `?` in it is a path.
+    let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    if is_writer {
+        flags |= OpenFlags::SQLITE_OPEN_CREATE;
+    }
+    let connection = Connection::open_with_flags(place, flags)?;
+    connection.busy_timeout(LOCK_TIMEOUT)?;
+    if !is_writer {
+        connection.pragma_update(None, "query_only", true)?;
+    }
+    Ok(connection)
+}
+
+fn prepare(mut connection: Connection, is_memory: bool) -> Result<(Connection, usize), String> {
+    let refused = |refused| match refused {
+        Refused::Foreign => "the file is a database of something else".to_string(),
+        Refused::Newer { found } => format!(
+            "the file has schema {found}, this ringward knows {} at most: use the newer one",
+            schema::version()
+        ),
+        Refused::Engine(error) => error.to_string(),
+    };
+    schema::migrate(&mut connection).map_err(refused)?;
+    let settle = |connection: &Connection| -> rusqlite::Result<usize> {
+        if !is_memory {
+            connection.pragma_update(None, "journal_mode", "WAL")?;
+        }
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        rows::end_interrupted(connection)
+    };
+    let interrupted = settle(&connection).map_err(|error| error.to_string())?;
+    Ok((connection, interrupted))
+}

@@ -1,0 +1,270 @@
+//! Records as rows and back; the SQL of every question.
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
+
+use crate::call::CallRecord;
+use crate::call::record::{Ending, Outcome, PersonReport, State};
+use crate::call_id::CallId;
+use crate::screening::HistoryFacts;
+use crate::store::limits::{HISTORY_ROWS_MAX, TOKENS_MAX};
+use crate::store::tokens::Token;
+use crate::store::{Filter, ending_name, known, label_of, number_of, was_answered};
+
+/// Inserts or replaces a call unless a newer revision is kept already. A report stays.
+pub(super) fn put_call(on: &Connection, record: &CallRecord) -> rusqlite::Result<()> {
+    let report = record.report.as_ref();
+    on.prepare_cached(
+        "INSERT INTO call (id, started_ms, revision, caller, label, queue, ending, answered, verdict, report, record)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+         ON CONFLICT (id) DO UPDATE SET
+             started_ms = excluded.started_ms, revision = excluded.revision, caller = excluded.caller,
+             label = excluded.label, queue = excluded.queue, ending = excluded.ending,
+             answered = excluded.answered, record = excluded.record,
+             verdict = coalesce(call.verdict, excluded.verdict), report = coalesce(call.report, excluded.report)
+         WHERE excluded.revision >= call.revision",
+    )?
+    .execute(params![
+        record.id.to_string(),
+        whole(record.started_ms),
+        record.revision,
+        number_of(record),
+        label_of(record),
+        record.queue,
+        record.outcome.as_ref().map(|outcome| ending_name(outcome.ending)),
+        was_answered(record),
+        report.map(|report| &report.verdict),
+        report.map(json).transpose()?,
+        json(&with_finite_figures(record))?,
+    ])
+    .map(|_| ())
+}
+
+pub(super) fn put_report(on: &Connection, id: CallId, report: &PersonReport) -> rusqlite::Result<bool> {
+    on.prepare_cached("UPDATE call SET verdict = ?2, report = ?3 WHERE id = ?1")?
+        .execute(params![id.to_string(), report.verdict, json(report)?])
+        .map(|rows| rows > 0)
+}
+
+pub(super) fn put_setting(on: &Connection, name: &str, value: &str) -> rusqlite::Result<()> {
+    on.prepare_cached(
+        "INSERT INTO setting VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+    )?
+    .execute(params![name, value])
+    .map(|_| ())
+}
+
+pub(super) fn setting(on: &Connection, name: &str) -> rusqlite::Result<Option<String>> {
+    on.prepare_cached("SELECT value FROM setting WHERE name = ?1")?
+        .query_row([name], |row| row.get(0))
+        .optional()
+}
+
+pub(super) fn put_token(on: &Connection, digest: &str, token: &Token) -> rusqlite::Result<()> {
+    on.prepare_cached("INSERT OR REPLACE INTO token VALUES (?1, ?2, ?3, ?4, ?5)")?
+        .execute(params![
+            digest,
+            token.owner,
+            whole(token.owner_ms),
+            whole(token.other_ms),
+            whole(token.keep_until_ms),
+        ])
+        .map(|_| ())
+}
+
+/// Removes rows that nobody needs at `now_ms`.
+pub(super) fn forget_tokens(on: &Connection, now_ms: u64) -> rusqlite::Result<()> {
+    on.prepare_cached("DELETE FROM token WHERE keep_until_ms <= ?1")?
+        .execute([whole(now_ms)])
+        .map(|_| ())
+}
+
+pub(super) fn tokens(on: &Connection) -> rusqlite::Result<Vec<(String, Token)>> {
+    let mut question = on.prepare(
+        "SELECT digest, owner, owner_ms, other_ms, keep_until_ms FROM token ORDER BY keep_until_ms DESC LIMIT ?1",
+    )?;
+    question
+        .query_map([TOKENS_MAX as i64], |row| {
+            let token = Token {
+                owner: row.get(1)?,
+                owner_ms: ms(row, 2)?,
+                other_ms: ms(row, 3)?,
+                keep_until_ms: ms(row, 4)?,
+            };
+            Ok((row.get(0)?, token))
+        })?
+        .collect()
+}
+
+/// A kept call. The inner result is `Err` when the row is there but cannot be read back.
+pub(super) type Kept = Result<CallRecord, serde_json::Error>;
+
+pub(super) fn call(on: &Connection, id: CallId) -> rusqlite::Result<Option<Kept>> {
+    on.prepare_cached("SELECT record, report FROM call WHERE id = ?1")?
+        .query_row([id.to_string()], kept)
+        .optional()
+}
+
+pub(super) fn has_call(on: &Connection, id: CallId) -> rusqlite::Result<bool> {
+    on.prepare_cached("SELECT 1 FROM call WHERE id = ?1")?
+        .exists([id.to_string()])
+}
+
+/// Newest first; at most `filter.rows()`.
+pub(super) fn calls(on: &Connection, filter: &Filter) -> rusqlite::Result<Vec<Kept>> {
+    let mut sql = String::from("SELECT record, report FROM call WHERE 1");
+    let mut values: Vec<Value> = Vec::new();
+    match (filter.before_ms, filter.before_id) {
+        (Some(before), None) => {
+            sql.push_str(" AND started_ms < ?");
+            values.push(whole(before).into());
+        }
+        (Some(before), Some(id)) => {
+            sql.push_str(" AND (started_ms, id) < (?, ?)");
+            values.extend([whole(before).into(), id.to_string().into()]);
+        }
+        (None, _) => {}
+    }
+    let equal = [
+        ("caller", filter.number.clone()),
+        ("label", filter.label.clone()),
+        ("queue", filter.queue.clone()),
+        (
+            "ending",
+            filter.ending.map(|ending| ending_name(ending).to_string()),
+        ),
+    ];
+    for (column, wanted) in equal {
+        if let Some(wanted) = wanted {
+            sql.push_str(" AND ");
+            sql.push_str(column);
+            sql.push_str(" = ?");
+            values.push(wanted.into());
+        }
+    }
+    sql.push_str(" ORDER BY started_ms DESC, id DESC LIMIT ?");
+    values.push((filter.rows() as i64).into());
+    on.prepare_cached(&sql)?
+        .query_map(params_from_iter(values), kept)?
+        .collect()
+}
+
+pub(super) fn history(on: &Connection, number: &str, now_ms: u64) -> rusqlite::Result<HistoryFacts> {
+    let (minute, hour) = known::since(now_ms);
+    on.prepare_cached(
+        "SELECT count(*), total(answered), total(started_ms >= ?2), total(started_ms >= ?3),
+                total(verdict = 'good'), total(verdict = 'scam')
+         FROM (SELECT started_ms, answered, verdict FROM call WHERE caller = ?1
+               ORDER BY started_ms DESC LIMIT ?4)",
+    )?
+    .query_row(
+        params![number, whole(minute), whole(hour), HISTORY_ROWS_MAX as i64],
+        |row| {
+            Ok(HistoryFacts {
+                is_available: true,
+                calls_before: ms(row, 0)?,
+                answered_before: row.get::<_, f64>(1)? as u64,
+                calls_last_minute: row.get::<_, f64>(2)? as u64,
+                calls_last_hour: row.get::<_, f64>(3)? as u64,
+                reported_good: row.get::<_, f64>(4)? as u64,
+                reported_scam: row.get::<_, f64>(5)? as u64,
+            })
+        },
+    )
+}
+
+/// Ends, in words that say so, the calls an earlier process had saved while they lasted.
+/// Gives how many there were.
+pub(super) fn end_interrupted(on: &Connection) -> rusqlite::Result<usize> {
+    let open: Vec<Kept> = on
+        .prepare("SELECT record, report FROM call WHERE ending IS NULL")?
+        .query_map([], kept)?
+        .collect::<Result<_, _>>()?;
+    let mut ended = 0;
+    for mut record in open.into_iter().flatten() {
+        record.state = State::Ended;
+        record.revision = record.revision.saturating_add(1);
+        record.outcome.get_or_insert(Outcome {
+            ending: Ending::Failed,
+            status: 0,
+            by: "us".into(),
+            note: Some("the gateway stopped during this call; how it ended is not known".into()),
+        });
+        put_call(on, &record)?;
+        ended += 1;
+    }
+    Ok(ended)
+}
+
+fn kept(row: &Row<'_>) -> rusqlite::Result<Kept> {
+    let record: String = row.get(0)?;
+    let report: Option<String> = row.get(1)?;
+    Ok(read(&record, report.as_deref()))
+}
+
+fn read(record: &str, report: Option<&str>) -> Kept {
+    let mut record: CallRecord = serde_json::from_str(record)?;
+    if let Some(report) = report {
+        record.report = Some(serde_json::from_str(report)?);
+    }
+    Ok(record)
+}
+
+/// JSON has no infinity: a figure that is none would be written as null and could not be read back.
+fn with_finite_figures(record: &CallRecord) -> std::borrow::Cow<'_, CallRecord> {
+    let is_finite = record
+        .windows
+        .iter()
+        .all(|window| window.llr.is_finite() && window.at.is_finite())
+        && record.facts.voice.llr.is_finite()
+        && record.facts.voice.speech_seconds.is_finite()
+        && record.opinion.as_ref().is_none_or(|opinion| {
+            opinion.llr.is_finite()
+                && opinion.seconds.is_finite()
+                && opinion.speech_seconds.is_finite()
+                && opinion
+                    .window
+                    .is_none_or(|window| window.llr.is_finite() && window.at.is_finite())
+        })
+        && record.media.is_none_or(|media| {
+            media.from_caller.jitter_ms.is_finite() && media.from_called.jitter_ms.is_finite()
+        });
+    if is_finite {
+        return std::borrow::Cow::Borrowed(record);
+    }
+    let mut record = record.clone();
+    record
+        .windows
+        .retain(|window| window.llr.is_finite() && window.at.is_finite());
+    record.opinion = None;
+    for figure in [
+        &mut record.facts.voice.llr,
+        &mut record.facts.voice.speech_seconds,
+    ] {
+        if !figure.is_finite() {
+            *figure = 0.0;
+        }
+    }
+    if let Some(media) = &mut record.media {
+        for side in [&mut media.from_caller, &mut media.from_called] {
+            if !side.jitter_ms.is_finite() {
+                side.jitter_ms = 0.0;
+            }
+        }
+    }
+    std::borrow::Cow::Owned(record)
+}
+
+fn json<T: serde::Serialize>(value: &T) -> rusqlite::Result<String> {
+    serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+}
+
+/// SQLite's integers are signed; times past the year 292 million count as that.
+fn whole(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+fn ms(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    row.get::<_, i64>(column)
+        .map(|value| u64::try_from(value).unwrap_or(0))
+}

@@ -1,0 +1,98 @@
+//! The one thread that writes: group commit, retry, answers.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::inbox::{Answer, Batch, Command, Inbox};
+use super::rows;
+use crate::store::limits::{RETRY_FIRST, RETRY_LONGEST};
+
+/// Runs until the inbox is closed and empty (or closed and the disk refuses).
+pub(super) fn run(url: &str, inbox: &Inbox, connection: &Arc<Mutex<Connection>>) {
+    let mut pause = Duration::ZERO;
+    loop {
+        let batch = inbox.gather(pause);
+        let is_last = batch.is_last;
+        pause = match commit(connection, &batch) {
+            Ok(answers) => {
+                if !inbox.health().is_writing {
+                    tracing::info!(
+                        store = url,
+                        records = batch.records.len(),
+                        "the store can be written again"
+                    );
+                }
+                inbox.written(&batch.records, &batch.tokens);
+                answer(batch, answers);
+                Duration::ZERO
+            }
+            Err(error) => {
+                let problem = error.to_string();
+                if inbox.failed(&problem) {
+                    tracing::error!(
+                        store = url,
+                        problem,
+                        "the store cannot be written; records are held"
+                    );
+                }
+                answer_all(batch, &problem);
+                (pause * 2).clamp(RETRY_FIRST, RETRY_LONGEST)
+            }
+        };
+        if is_last && !pause.is_zero() {
+            let lost = inbox.abandon();
+            tracing::error!(
+                store = url,
+                lost,
+                "the store was closed with records it could not write"
+            );
+            return;
+        }
+        if inbox.is_done() {
+            return;
+        }
+    }
+}
+
+/// All of the batch or nothing.
+fn commit(connection: &Mutex<Connection>, batch: &Batch) -> rusqlite::Result<Vec<bool>> {
+    let mut connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
+    let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for record in &batch.records {
+        rows::put_call(&change, record)?;
+    }
+    if !batch.tokens.is_empty() {
+        rows::forget_tokens(&change, batch.now_ms)?;
+        for (digest, token) in &batch.tokens {
+            rows::put_token(&change, digest, token)?;
+        }
+    }
+    let mut answers = Vec::with_capacity(batch.commands.len());
+    for (command, _) in &batch.commands {
+        answers.push(match command {
+            Command::Flush => true,
+            Command::Report { id, report } => rows::put_report(&change, *id, report)?,
+            Command::SetSetting { name, value } => {
+                rows::put_setting(&change, name, value)?;
+                true
+            }
+        });
+    }
+    change.commit()?;
+    Ok(answers)
+}
+
+/// An asker that gave up waiting has closed its channel: nothing to tell.
+fn answer(batch: Batch, answers: Vec<bool>) {
+    for ((_, asker), answer) in batch.commands.into_iter().zip(answers) {
+        let _ = asker.send(Answer::Ok(answer));
+    }
+}
+
+fn answer_all(batch: Batch, problem: &str) {
+    for (_, asker) in batch.commands {
+        let _ = asker.send(Answer::Err(problem.to_string()));
+    }
+}

@@ -1,0 +1,217 @@
+//! Every metric by name: the one list that operators, dashboards and code share.
+
+use metrics::{describe_counter, describe_gauge, describe_histogram};
+
+/// One metric. Labels are few and closed sets: never a number, a name, a call or an address.
+pub struct Metric {
+    pub name: &'static str,
+    pub kind: Kind,
+    /// Names of its labels.
+    pub labels: &'static [&'static str],
+    pub help: &'static str,
+}
+
+#[derive(Clone, Copy)]
+pub enum Kind {
+    Counter,
+    Gauge,
+    /// Upper bounds of its buckets, in the metric's unit.
+    Histogram(&'static [f64]),
+}
+
+/// From one call inside a shard to a slow certificate host, in seconds.
+const SECONDS: &[f64] = &[
+    0.000_1, 0.000_5, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.8, 1.0, 2.0, 5.0,
+];
+/// From INVITE to an answer by a person, in seconds.
+const RINGING: &[f64] = &[0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0];
+/// How long calls last, in seconds.
+const LASTING: &[f64] = &[5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1_800.0, 3_600.0];
+
+/// Every metric the gateway may show.
+pub const METRICS: &[Metric] = &[
+    counter("ringward_calls_total", &["ending"], "Calls that ended, by how."),
+    counter(
+        "ringward_calls_labelled_total",
+        &["label"],
+        "Calls by the label the person was shown last.",
+    ),
+    counter(
+        "ringward_actions_total",
+        &["do"],
+        "What policy did with arriving calls.",
+    ),
+    counter(
+        "ringward_reports_total",
+        &["verdict"],
+        "What people said about calls.",
+    ),
+    gauge("ringward_live_calls", &[], "Calls going on now."),
+    histogram(
+        "ringward_ringing_seconds",
+        RINGING,
+        &[],
+        "From INVITE to an answer by a person.",
+    ),
+    histogram(
+        "ringward_call_seconds",
+        LASTING,
+        &[],
+        "From answer to the end of answered calls.",
+    ),
+    counter(
+        "ringward_sip_received_total",
+        &["transport"],
+        "SIP messages received from known sources.",
+    ),
+    counter(
+        "ringward_sip_sent_total",
+        &["transport"],
+        "SIP messages sent, retransmissions included.",
+    ),
+    counter(
+        "ringward_sip_unknown_source_total",
+        &[],
+        "Packets dropped because their source is no trunk or phone.",
+    ),
+    counter(
+        "ringward_sip_malformed_total",
+        &[],
+        "Messages that could not be read.",
+    ),
+    counter(
+        "ringward_inbox_full_total",
+        &["inbox"],
+        "What was dropped because a buffer of ours was full.",
+    ),
+    histogram(
+        "ringward_identity_seconds",
+        SECONDS,
+        &[],
+        "From INVITE to a verified, failed or unchecked identity.",
+    ),
+    counter(
+        "ringward_identity_total",
+        &["standing"],
+        "Calls by what their signature was worth.",
+    ),
+    histogram(
+        "ringward_certificate_fetch_seconds",
+        SECONDS,
+        &["result"],
+        "Fetching one certificate.",
+    ),
+    gauge("ringward_certificates", &[], "Certificates on the shelf."),
+    histogram(
+        "ringward_decision_seconds",
+        SECONDS,
+        &[],
+        "From INVITE to the first decision.",
+    ),
+    counter(
+        "ringward_rule_errors_total",
+        &[],
+        "Policy rules that could not be evaluated.",
+    ),
+    counter(
+        "ringward_media_packets_total",
+        &["side"],
+        "RTP packets relayed, by the side they came from.",
+    ),
+    counter(
+        "ringward_media_lost_total",
+        &["side"],
+        "RTP packets missing by sequence number.",
+    ),
+    counter(
+        "ringward_media_dropped_total",
+        &["side"],
+        "RTP packets refused: strangers, malformed, too fast.",
+    ),
+    gauge("ringward_media_ports_free", &[], "Port pairs left for new calls."),
+    counter(
+        "ringward_scored_hops_total",
+        &[],
+        "Seconds of caller audio that were scored.",
+    ),
+    counter(
+        "ringward_scoring_overload_total",
+        &[],
+        "Seconds of caller audio that no scorer had room for.",
+    ),
+    histogram(
+        "ringward_scoring_seconds",
+        SECONDS,
+        &[],
+        "Scoring one second of audio.",
+    ),
+    gauge("ringward_store_queued", &[], "Records waiting to be written."),
+    gauge(
+        "ringward_store_is_writing",
+        &[],
+        "1 = the last write succeeded, 0 = records are held.",
+    ),
+    counter(
+        "ringward_store_lost_total",
+        &[],
+        "Records that will never be kept.",
+    ),
+    counter(
+        "ringward_store_failures_total",
+        &[],
+        "Writes that failed and were tried again.",
+    ),
+    counter(
+        "ringward_tokens_forgotten_total",
+        &[],
+        "PASSporTs forgotten before their time because the table was full.",
+    ),
+    gauge(
+        "ringward_event_streams",
+        &[],
+        "Consoles and programs that follow the events.",
+    ),
+];
+
+/// Tells the recorder what each metric means.
+pub(super) fn describe() {
+    for metric in METRICS {
+        match metric.kind {
+            Kind::Counter => describe_counter!(metric.name, metric.help),
+            Kind::Gauge => describe_gauge!(metric.name, metric.help),
+            Kind::Histogram(_) => describe_histogram!(metric.name, metric.help),
+        }
+    }
+}
+
+const fn counter(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Metric {
+    Metric {
+        name,
+        kind: Kind::Counter,
+        labels,
+        help,
+    }
+}
+
+const fn gauge(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Metric {
+    Metric {
+        name,
+        kind: Kind::Gauge,
+        labels,
+        help,
+    }
+}
+
+const fn histogram(
+    name: &'static str,
+    buckets: &'static [f64],
+    labels: &'static [&'static str],
+    help: &'static str,
+) -> Metric {
+    Metric {
+        name,
+        kind: Kind::Histogram(buckets),
+        labels,
+        help,
+    }
+}

@@ -1,0 +1,14 @@
+//! Whole calls with a virtual clock, a seeded network and scripted peers.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
+mod agent;
+mod answers;
+mod midcall;
+mod races;
+mod random_day;
+mod scenario;
+mod screening;
+mod signing;
+mod wire;
+mod world;

@@ -1,0 +1,551 @@
+//! The world around one engine: a virtual clock, a network that loses and repeats, peers, and helpers that answer
+//! (or do not). One seed, one run, always the same.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use ringward::call::record::Ending;
+use ringward::call::{CallRecord, Config, Counter, Engine, Input, Listener, LiveParts, Output, TrunkConfig};
+use ringward::call_id::CallId;
+use ringward::identity::{FetchFailure, Fetched};
+use ringward::media::{Side, Statistics};
+use ringward::policy::Policy;
+use ringward::queue::{self, Overflow, Strategy};
+use ringward::screening::HistoryFacts;
+use ringward::sip::{Flow, Transport};
+use ringward::time::Now;
+use ringward::voice::{Label, Opinion, Window};
+
+use crate::agent::{Agent, CallerPlan, PhonePlan, Wake, Wish};
+use crate::wire::Message;
+
+pub const GATEWAY: &str = "10.0.0.1:5060";
+/// 22 November 2026, early in the morning: what the virtual wall clock says at the start.
+pub const EPOCH_S: u64 = 1_795_320_000;
+
+/// How the network treats datagrams, in per mille and milliseconds.
+#[derive(Clone, Copy, Debug)]
+pub struct Network {
+    pub lost: u64,
+    pub repeated: u64,
+    pub delay_ms: (u64, u64),
+}
+
+impl Default for Network {
+    fn default() -> Network {
+        Network { lost: 0, repeated: 0, delay_ms: (1, 1) }
+    }
+}
+
+/// How the helpers behave.
+#[derive(Clone, Debug)]
+pub struct Helpers {
+    /// The store answers after this long, with this; `None` = never.
+    pub store: Option<(Duration, HistoryFacts)>,
+    /// The certificate host; `None` = never answers.
+    pub fetch: Option<(Duration, Result<Vec<u8>, FetchFailure>)>,
+    /// One window a second, from the answer on.
+    pub windows: Vec<f32>,
+    pub is_scorer_overloaded: bool,
+    pub has_ports: bool,
+}
+
+impl Default for Helpers {
+    fn default() -> Helpers {
+        let history = HistoryFacts { is_available: true, ..HistoryFacts::default() };
+        Helpers {
+            store: Some((Duration::from_millis(2), history)),
+            fetch: Some((Duration::from_millis(50), Ok(crate::signing::signer().chain_pem.clone().into_bytes()))),
+            windows: Vec::new(),
+            is_scorer_overloaded: false,
+            has_ports: true,
+        }
+    }
+}
+
+enum Happening {
+    Arrive { to: SocketAddr, from: SocketAddr, octets: Vec<u8> },
+    Wake { agent: SocketAddr, wake: Wake },
+    Opened(CallId),
+    Closed(CallId),
+    Fetched(String),
+    Known(CallId, bool),
+    Scored(CallId, usize),
+    Call(SocketAddr, CallerPlan),
+    Do(fn(&mut World)),
+}
+
+/// What the media was told.
+#[derive(Clone, Debug, Default)]
+pub struct MediaLog {
+    pub opened: u32,
+    pub closed: u32,
+    pub described: Vec<(Side, SocketAddr)>,
+    pub is_tapped: bool,
+    windows: usize,
+}
+
+pub struct World {
+    pub engine: Engine,
+    pub network: Network,
+    pub helpers: Helpers,
+    pub agents: BTreeMap<SocketAddr, Agent>,
+    pub records: BTreeMap<CallId, Vec<CallRecord>>,
+    pub media: BTreeMap<CallId, MediaLog>,
+    pub counts: BTreeMap<&'static str, u64>,
+    pub fetches: Vec<String>,
+    pub trace: Vec<String>,
+    /// Tokens the store has seen, with the SIP Call-ID that brought them.
+    tokens: BTreeMap<String, String>,
+    queue: BTreeMap<(Duration, u64), Happening>,
+    sequence: u64,
+    now: Duration,
+    base: Instant,
+    random: u64,
+    next_port: u16,
+    callers: u16,
+    /// Drops of a chosen kind: `drop_next("ACK")` loses the next datagram whose start line begins so.
+    pub drops: Vec<(String, u32)>,
+}
+
+pub fn queue(name: &str, strategy: Strategy, targets: &[&str]) -> queue::Config {
+    queue::Config {
+        name: name.into(),
+        numbers: vec!["*".into()],
+        strategy,
+        targets: targets.iter().map(|target| target.to_string()).collect(),
+        ring: Duration::from_secs(20),
+        overflow: Overflow::Reject,
+    }
+}
+
+/// One queue with one phone at 10.0.0.5.
+pub fn one_desk() -> Vec<queue::Config> {
+    vec![queue("desk", Strategy::RingAll, &["sip:desk@10.0.0.5:5060"])]
+}
+
+impl World {
+    pub fn new(queues: Vec<queue::Config>, seed: u64) -> World {
+        World::with_policy(queues, seed, Policy::embedded())
+    }
+
+    pub fn with_policy(queues: Vec<queue::Config>, seed: u64, policy: Policy) -> World {
+        let config = Config {
+            listeners: vec![Listener {
+                transport: Transport::Udp,
+                bound: GATEWAY.parse().unwrap(),
+                advertised: GATEWAY.into(),
+            }],
+            trunks: vec![TrunkConfig {
+                name: "carrier".into(),
+                from: vec!["203.0.113.0/24".into()],
+                is_emergency_trusted: false,
+            }],
+            queues,
+            media_address: "10.0.0.1".parse().unwrap(),
+            budget: Duration::from_millis(800),
+            public_url: Some("https://ringward.example".into()),
+            country: "US".into(),
+            is_voice_on: true,
+            model: Some("default@test".into()),
+            shard: 0,
+            shards: 1,
+        };
+        let mut octets = [7; 32];
+        octets[..8].copy_from_slice(&seed.to_be_bytes());
+        let engine = Engine::new(config, crate::signing::identity(), Arc::new(policy), octets);
+        World {
+            engine,
+            network: Network::default(),
+            helpers: Helpers::default(),
+            agents: BTreeMap::new(),
+            records: BTreeMap::new(),
+            media: BTreeMap::new(),
+            counts: BTreeMap::new(),
+            fetches: Vec::new(),
+            trace: Vec::new(),
+            tokens: BTreeMap::new(),
+            queue: BTreeMap::new(),
+            sequence: 0,
+            now: Duration::ZERO,
+            base: Instant::now(),
+            // Neighbouring seeds must not give similar days (splitmix64's first step); xorshift must not start at 0.
+            random: seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1,
+            next_port: 20_000,
+            callers: 0,
+            drops: Vec::new(),
+        }
+    }
+
+    pub fn phone(&mut self, address: &str, plan: PhonePlan) -> SocketAddr {
+        let address: SocketAddr = address.parse().unwrap();
+        self.agents.insert(address, Agent::new(address, GATEWAY.parse().unwrap(), plan));
+        address
+    }
+
+    /// A caller on the trunk, who calls now.
+    pub fn call(&mut self, plan: CallerPlan) -> SocketAddr {
+        self.call_after(0.0, plan)
+    }
+
+    pub fn call_after(&mut self, seconds: f64, plan: CallerPlan) -> SocketAddr {
+        self.callers += 1;
+        let address = SocketAddr::new("203.0.113.7".parse().unwrap(), 10_000 + self.callers);
+        self.call_from(address, seconds, plan);
+        address
+    }
+
+    pub fn call_from(&mut self, address: SocketAddr, seconds: f64, plan: CallerPlan) {
+        let agent = Agent::new(address, GATEWAY.parse().unwrap(), PhonePlan::answers_after(0.0));
+        self.agents.insert(address, agent);
+        self.schedule(Duration::from_secs_f64(seconds), Happening::Call(address, plan));
+    }
+
+    pub fn after(&mut self, seconds: f64, action: fn(&mut World)) {
+        self.schedule(Duration::from_secs_f64(seconds), Happening::Do(action));
+    }
+
+    /// Loses the next `count` datagrams whose start line begins with `start`.
+    pub fn lose(&mut self, start: &str, count: u32) {
+        self.drops.push((start.to_string(), count));
+    }
+
+    pub fn now(&self) -> Now {
+        Now {
+            instant: self.base + self.now,
+            utc: UNIX_EPOCH + Duration::from_secs(EPOCH_S) + self.now,
+        }
+    }
+
+    pub fn utc(&self) -> SystemTime {
+        self.now().utc
+    }
+
+    /// Runs until nothing happens any more, or `limit` seconds of virtual time have passed.
+    pub fn run_for(&mut self, limit: f64) {
+        let end = self.now + Duration::from_secs_f64(limit);
+        loop {
+            let next = self.queue.first_key_value().map(|((at, _), _)| *at);
+            let timer = self.timer();
+            let Some(at) = [next, timer].into_iter().flatten().min() else { return };
+            if at > end {
+                self.now = end;
+                return;
+            }
+            self.now = self.now.max(at);
+            if next == Some(at) {
+                let (_, happening) = self.queue.pop_first().unwrap();
+                self.happen(happening);
+            } else {
+                self.tell(Input::Tick);
+            }
+        }
+    }
+
+    /// Runs a call, and all that it leaves behind, to its end; then checks what must hold in every run.
+    pub fn run(&mut self) {
+        self.run_for(400.0);
+        self.check();
+    }
+
+    /// Checkers for every run.
+    pub fn check(&self) {
+        let trace = || self.trace.join("\n");
+        for (address, agent) in &self.agents {
+            for (line, finals) in agent.finals() {
+                assert_eq!(finals.len(), 1, "one final answer per INVITE: {address} {line} {finals:?}\n{}", trace());
+            }
+            for (id, line) in &agent.lines {
+                assert_eq!(line.state, crate::agent::State::Over, "nobody is left behind: {address} {id}\n{}", trace());
+            }
+        }
+        for (id, records) in &self.records {
+            let finals = records.iter().filter(|record| record.timings.ended_ms.is_some()).count();
+            assert_eq!(finals, 1, "one last record per call: {id:?}\n{}", trace());
+            let last = records.last().unwrap();
+            assert!(last.timings.ended_ms.is_some() && last.outcome.is_some(), "the last record is the last word");
+            assert!(records.windows(2).all(|pair| pair[0].revision < pair[1].revision), "revisions count up");
+            assert!(!format!("{last:?}").contains("4045550123"), "no full number printed");
+        }
+        for (id, media) in &self.media {
+            assert_eq!((media.opened, media.closed), (1, 1), "ports are given back: {id:?}\n{}", trace());
+        }
+        assert_eq!(self.engine.live_calls(), 0, "no call leaks\n{}", trace());
+        assert_eq!(self.engine.live_parts(), LiveParts::default(), "nothing of a call leaks\n{}", trace());
+    }
+
+    /// The only call's last record.
+    pub fn record(&self) -> &CallRecord {
+        assert_eq!(self.records.len(), 1, "{}", self.trace.join("\n"));
+        self.records.values().next().unwrap().last().unwrap()
+    }
+
+    pub fn ending(&self) -> (Ending, u16, &str) {
+        let outcome = self.record().outcome.as_ref().expect("an outcome");
+        (outcome.ending, outcome.status, outcome.by.as_str())
+    }
+
+    /// The only line of an agent.
+    pub fn line(&self, agent: SocketAddr) -> &crate::agent::Line {
+        let lines = &self.agents[&agent].lines;
+        assert_eq!(lines.len(), 1, "one call at {agent}");
+        lines.values().next().unwrap()
+    }
+
+    /// Statuses an agent heard to its requests of this method, repeats left out.
+    pub fn heard(&self, agent: SocketAddr, method: &str) -> Vec<u16> {
+        let mut heard = Vec::new();
+        for response in &self.line(agent).responses {
+            let entry = (response.cseq(), response.status().unwrap());
+            if response.method() == method && !heard.contains(&entry) {
+                heard.push(entry);
+            }
+        }
+        heard.into_iter().map(|(_, status)| status).collect()
+    }
+
+    /// Methods an agent was asked, in order.
+    pub fn asked(&self, agent: SocketAddr) -> Vec<String> {
+        self.line(agent).received.iter().map(|request| request.method().to_string()).collect()
+    }
+
+    /// How many calls ended how: a look at whether a day had anything in it.
+    pub fn outcomes(&self) -> BTreeMap<String, u64> {
+        let mut outcomes = BTreeMap::new();
+        for outcome in self.records.values().filter_map(|records| records.last()?.outcome.as_ref()) {
+            let note = outcome.note.as_deref().map(|note| format!(" ({note})")).unwrap_or_default();
+            let name = format!("{:?} {} by {}{note}", outcome.ending, outcome.status, outcome.by);
+            *outcomes.entry(name).or_default() += 1;
+        }
+        outcomes
+    }
+
+    pub fn count(&self, name: &str) -> u64 {
+        self.counts.get(name).copied().unwrap_or_default()
+    }
+
+    /// A number below `bound`, from the seed (xorshift64*).
+    pub fn dice(&mut self, bound: u64) -> u64 {
+        self.random ^= self.random >> 12;
+        self.random ^= self.random << 25;
+        self.random ^= self.random >> 27;
+        (self.random.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % bound
+    }
+
+    fn timer(&mut self) -> Option<Duration> {
+        match self.engine.poll_output() {
+            Output::Timeout(at) => at.map(|at| at.saturating_duration_since(self.base)),
+            _ => panic!("the engine was drained after the last input"),
+        }
+    }
+
+    fn schedule(&mut self, after: Duration, happening: Happening) {
+        self.sequence += 1;
+        self.queue.insert((self.now + after, self.sequence), happening);
+    }
+
+    fn note(&mut self, line: String) {
+        // The last ten thousand lines say why a run failed; more would only be memory.
+        if self.trace.len() < 10_000 {
+            self.trace.push(format!("{:9.3} {line}", self.now.as_secs_f64()));
+        }
+    }
+
+    fn happen(&mut self, happening: Happening) {
+        match happening {
+            Happening::Arrive { to, from, octets } if to == GATEWAY.parse().unwrap() => {
+                let flow = Flow { transport: Transport::Udp, local: to, remote: from, connection: None };
+                self.tell(Input::Sip { flow, octets: &octets });
+            }
+            Happening::Arrive { to, octets, .. } => {
+                if let Some(agent) = self.agents.get_mut(&to) {
+                    agent.receive(&octets);
+                    self.grant(to);
+                }
+            }
+            Happening::Wake { agent: address, wake } => {
+                if let Some(agent) = self.agents.get_mut(&address) {
+                    agent.wake(wake);
+                    self.grant(address);
+                }
+            }
+            Happening::Call(address, plan) => {
+                if let Some(agent) = self.agents.get_mut(&address) {
+                    agent.call(plan);
+                    self.grant(address);
+                }
+            }
+            Happening::Opened(call) => {
+                if !self.helpers.has_ports {
+                    self.media.remove(&call);
+                    return self.tell(Input::MediaRefused { call });
+                }
+                let a = self.next_port;
+                self.next_port = if self.next_port > 60_000 { 20_000 } else { self.next_port + 4 };
+                self.tell(Input::MediaOpened { call, a, b: a + 2 });
+            }
+            Happening::Closed(call) => {
+                self.tell(Input::MediaClosed { call, statistics: Statistics::default() });
+            }
+            Happening::Fetched(url) => {
+                let Some((_, result)) = self.helpers.fetch.clone() else { return };
+                let result = result.map(|pem| ringward::identity::FetchedBody { pem: pem.into(), max_age: None });
+                self.tell(Input::Fetched(Fetched { url, result }));
+            }
+            Happening::Known(call, is_reused) => {
+                let Some((_, history)) = self.helpers.store.clone() else { return };
+                self.tell(Input::Known { call, history, is_reused: Some(is_reused) });
+            }
+            Happening::Scored(call, at) => self.score(call, at),
+            Happening::Do(action) => action(self),
+        }
+    }
+
+    fn score(&mut self, call: CallId, at: usize) {
+        let is_tapped = self.media.get(&call).is_some_and(|media| media.is_tapped);
+        if !is_tapped {
+            return;
+        }
+        if self.helpers.is_scorer_overloaded {
+            return self.tell(Input::ScoringOverloaded { call });
+        }
+        let Some(llr) = self.helpers.windows.get(at).copied() else { return };
+        let total: f32 = self.helpers.windows[..=at].iter().sum();
+        let seconds = at as f32 + 1.0;
+        let label = match total {
+            total if total <= -3.0 => Label::Spoof,
+            total if total >= 3.0 => Label::BonaFide,
+            _ => Label::Unsure,
+        };
+        let opinion = Opinion {
+            llr: total,
+            label,
+            seconds,
+            speech_seconds: seconds,
+            window: Some(Window { at: seconds, llr }),
+        };
+        self.tell(Input::Scored { call, opinion });
+        self.schedule(Duration::from_secs(1), Happening::Scored(call, at + 1));
+    }
+
+    pub fn tell(&mut self, input: Input<'_>) {
+        let now = self.now();
+        self.engine.handle(input, now);
+        loop {
+            match self.engine.poll_output() {
+                Output::Timeout(_) => return,
+                output => self.carry_out(output),
+            }
+        }
+    }
+
+    fn carry_out(&mut self, output: Output) {
+        match output {
+            Output::Transmit { flow, octets } => self.send(flow.local, flow.remote, octets),
+            Output::OpenMedia { call } => {
+                self.media.entry(call).or_default().opened += 1;
+                self.schedule(Duration::ZERO, Happening::Opened(call));
+            }
+            Output::DescribeMedia { call, side, audio, .. } => {
+                self.media.entry(call).or_default().described.push((side, audio));
+            }
+            Output::Tap { call, on } => {
+                let media = self.media.entry(call).or_default();
+                media.is_tapped = on;
+                if on && media.windows == 0 {
+                    media.windows = 1;
+                    self.schedule(Duration::from_secs(1), Happening::Scored(call, 0));
+                }
+            }
+            Output::CloseMedia { call } => {
+                self.media.entry(call).or_default().closed += 1;
+                self.schedule(Duration::ZERO, Happening::Closed(call));
+            }
+            Output::Fetch { url } => {
+                self.note(format!("fetch {url}"));
+                self.fetches.push(url.clone());
+                if let Some((after, _)) = &self.helpers.fetch {
+                    self.schedule(*after, Happening::Fetched(url));
+                }
+            }
+            Output::Look { call, passport_digest, sip_call_id, .. } => {
+                let is_reused = passport_digest.is_some_and(|digest| {
+                    *self.tokens.entry(digest).or_insert_with(|| sip_call_id.clone()) != sip_call_id
+                });
+                if let Some((after, _)) = &self.helpers.store {
+                    self.schedule(*after, Happening::Known(call, is_reused));
+                }
+            }
+            Output::Changed(record) => {
+                let label = record.banner.as_ref().map(|banner| banner.label);
+                self.note(format!("record {:?} {:?} {label:?}", record.state, record.revision));
+                self.records.entry(record.id).or_default().push(*record);
+            }
+            Output::Count(counter) => {
+                let name = match counter {
+                    Counter::UnknownSource => "unknown source",
+                    Counter::Malformed => "malformed",
+                    Counter::InviteReceived => "invite",
+                    Counter::CallAnswered => "answered",
+                    Counter::CallRefused => "refused",
+                    Counter::CallEnded => "ended",
+                };
+                *self.counts.entry(name).or_default() += 1;
+            }
+            Output::Timeout(_) => {}
+        }
+    }
+
+    fn grant(&mut self, address: SocketAddr) {
+        let Some(agent) = self.agents.get_mut(&address) else { return };
+        for wish in agent.wishes() {
+            match wish {
+                Wish::Send(octets) => self.send(address, GATEWAY.parse().unwrap(), octets),
+                Wish::Wake(after, wake) => self.schedule(after, Happening::Wake { agent: address, wake }),
+            }
+        }
+    }
+
+    /// The network.
+    pub fn send(&mut self, from: SocketAddr, to: SocketAddr, octets: Vec<u8>) {
+        let start = String::from_utf8_lossy(&octets).split("\r\n").next().unwrap_or_default().to_string();
+        let cseq = String::from_utf8_lossy(&octets)
+            .split("\r\n")
+            .find_map(|line| line.strip_prefix("CSeq: ").map(str::to_string))
+            .unwrap_or_default();
+        self.note(format!("{from} > {to} {start} [{cseq}]"));
+        if let Some(drop) = self.drops.iter_mut().find(|(prefix, left)| *left > 0 && start.starts_with(prefix.as_str())) {
+            drop.1 -= 1;
+            return self.note("  lost on purpose".into());
+        }
+        if self.network.lost > 0 && self.dice(1000) < self.network.lost {
+            return self.note("  lost".into());
+        }
+        let (least, most) = self.network.delay_ms;
+        let copies = if self.network.repeated > 0 && self.dice(1000) < self.network.repeated { 2 } else { 1 };
+        for _ in 0..copies {
+            let delay = least + if most > least { self.dice(most - least + 1) } else { 0 };
+            let happening = Happening::Arrive { to, from, octets: octets.clone() };
+            self.schedule(Duration::from_millis(delay), happening);
+        }
+    }
+
+    /// The INVITE a phone got.
+    pub fn rung(&self, phone: SocketAddr) -> &Message {
+        &self.line(phone).invite
+    }
+
+    /// Tags of the last record.
+    pub fn tags(&self) -> BTreeSet<String> {
+        let decided = self.record().decisions.last().expect("a decision");
+        decided
+            .decision
+            .verdict
+            .findings
+            .iter()
+            .map(|finding| serde_json::to_value(finding.tag).unwrap().as_str().unwrap().to_string())
+            .collect()
+    }
+}

@@ -1,0 +1,80 @@
+//! A packet through a leg allocates nothing, tap included. In a binary of its own, because it counts every allocation
+//! of the process.
+#![expect(
+    unsafe_code,
+    reason = "a global allocator cannot be written without it; this one only counts"
+)]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use ringward::media::{Config, Session, Side, Verdict, rtp};
+use ringward::sdp::Codec;
+use ringward::time::Now;
+
+struct Counting;
+
+static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+
+// SAFETY: every call is handed to the system allocator unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller's promises are the system allocator's.
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: as above.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+#[test]
+fn ten_minutes_of_packets_allocate_nothing() {
+    let mut now = Now {
+        instant: Instant::now(),
+        utc: SystemTime::UNIX_EPOCH,
+    };
+    let config = Config {
+        address: [127, 0, 0, 1].into(),
+        advertise: None,
+        ports: 20_000..=20_009,
+        silence: Duration::from_secs(60),
+    };
+    let (caller, called) = (([192, 0, 2, 1], 4000).into(), ([192, 0, 2, 2], 5000).into());
+    let mut session = Session::new(&config, now);
+    session.described(Side::A, caller, &[(0, Codec::Pcmu)], Some(101), now);
+    session.described(Side::B, called, &[(0, Codec::Pcmu)], Some(101), now);
+    session.tap(true);
+    let mut packet = [0x55u8; 172];
+    let (mut hops, mut forwarded) = (0, 0);
+    let before = ALLOCATIONS.load(Ordering::Relaxed);
+    for n in 0..30_000u32 {
+        now = now.after(Duration::from_millis(20));
+        // Every tenth pair is swapped and every fiftieth packet lost, so reordering and concealment run too.
+        let n = match n % 20 {
+            4 => n + 1,
+            5 => n - 1,
+            _ if n % 50 == 27 => continue,
+            _ => n,
+        };
+        packet[..12].copy_from_slice(&rtp::header(0, n as u16, n * 160, 7, false));
+        for (side, source) in [(Side::A, caller), (Side::B, called)] {
+            forwarded += u32::from(matches!(
+                session.rtp(side, source, &mut packet, now),
+                Verdict::Forward { .. }
+            ));
+        }
+        if let Some(hop) = session.poll_hop() {
+            hops += 1;
+            session.recycle(hop);
+        }
+    }
+    let allocations = ALLOCATIONS.load(Ordering::Relaxed) - before;
+    assert_eq!((allocations, hops), (0, 600), "{forwarded} packets forwarded");
+    assert_eq!(forwarded, 2 * (30_000 - 600));
+}

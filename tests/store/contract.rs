@@ -1,0 +1,304 @@
+//! What any engine must do.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use ringward::call::record::{Ending, PersonReport};
+use ringward::call_id::CallId;
+use ringward::store::{Filter, limits};
+
+use crate::each_engine;
+use crate::records::{FORGED, KINDS, call, ended};
+
+const NOON: u64 = 1_790_000_000_000;
+
+fn report(verdict: &str) -> PersonReport {
+    PersonReport {
+        verdict: verdict.into(),
+        note: Some("asked for a wire transfer".into()),
+        at_ms: NOON + 9,
+    }
+}
+
+#[test]
+fn a_saved_record_comes_back_whole() {
+    each_engine(|store| {
+        for (number, kind) in KINDS.iter().enumerate() {
+            let record = ended(kind, number as u64, NOON);
+            assert!(store.save(Arc::new(record.clone())));
+            assert_eq!(
+                store.call(record.id).unwrap().as_ref(),
+                Some(&record),
+                "before it is on disk"
+            );
+            store.flush().unwrap();
+            assert_eq!(store.call(record.id).unwrap(), Some(record), "after");
+        }
+        assert_eq!(store.call(CallId(7)).unwrap(), None);
+        assert_eq!(store.health().queued, 0);
+    });
+}
+
+#[test]
+fn the_highest_revision_of_a_call_wins() {
+    each_engine(|store| {
+        let last = ended(&KINDS[0], 1, NOON);
+        let early = call(&KINDS[0], 1, NOON, 6_000, 50_000);
+        for order in [[&early, &last], [&last, &early]] {
+            for record in order {
+                store.save(Arc::new(record.clone()));
+                store.flush().unwrap();
+            }
+            assert_eq!(store.call(last.id).unwrap().as_ref(), Some(&last));
+        }
+        store.save(Arc::new(last.clone()));
+        store.save(Arc::new(early));
+        assert_eq!(
+            store.call(last.id).unwrap().as_ref(),
+            Some(&last),
+            "also in the queue"
+        );
+        assert_eq!(store.calls(&Filter::default()).unwrap().len(), 1);
+    });
+}
+
+#[test]
+fn lists_are_newest_first_and_pages_lose_nothing_inside_one_millisecond() {
+    each_engine(|store| {
+        for number in 0..30 {
+            store.save(Arc::new(ended(
+                &KINDS[number as usize % 8],
+                number,
+                NOON + number / 10,
+            )));
+            if number == 17 {
+                store.flush().unwrap();
+            }
+        }
+        let mut seen = Vec::new();
+        let mut filter = Filter {
+            limit: 7,
+            ..Filter::default()
+        };
+        loop {
+            let page = store.calls(&filter).unwrap();
+            assert!(page.len() <= 7);
+            let Some(last) = page.last() else { break };
+            filter.before_ms = Some(last.started_ms);
+            filter.before_id = Some(last.id);
+            seen.extend(page.iter().map(|record| (record.started_ms, record.id)));
+        }
+        assert_eq!(seen.len(), 30);
+        assert!(seen.is_sorted_by(|a, b| a > b));
+        let by_time = Filter {
+            before_ms: Some(NOON + 1),
+            ..Filter::default()
+        };
+        assert_eq!(store.calls(&by_time).unwrap().len(), 10);
+    });
+}
+
+#[test]
+fn filters_mean_the_same_for_queued_and_kept_records() {
+    each_engine(|store| {
+        for round in 0..2 {
+            for (number, kind) in KINDS.iter().enumerate() {
+                let number = number as u64 + round * 100;
+                store.save(Arc::new(ended(kind, number, NOON + number)));
+            }
+            let found = |filter: Filter| store.calls(&filter).unwrap().len() as u64;
+            let all = round + 1;
+            assert_eq!(
+                found(Filter {
+                    label: Some("forged".into()),
+                    ..Filter::default()
+                }),
+                all
+            );
+            assert_eq!(
+                found(Filter {
+                    number: Some("+12125550147".into()),
+                    ..Filter::default()
+                }),
+                all
+            );
+            assert_eq!(
+                found(Filter {
+                    queue: Some("pharmacy".into()),
+                    ..Filter::default()
+                }),
+                all * 2
+            );
+            assert_eq!(
+                found(Filter {
+                    ending: Some(Ending::NoAnswer),
+                    ..Filter::default()
+                }),
+                all
+            );
+            assert_eq!(
+                found(Filter {
+                    label: Some("' OR 1=1 --".into()),
+                    ..Filter::default()
+                }),
+                0
+            );
+            if round == 0 {
+                store.flush().unwrap();
+            }
+        }
+    });
+}
+
+#[test]
+fn one_answer_never_holds_more_than_its_limit() {
+    each_engine(|store| {
+        for number in 0..limits::CALLS_LIMIT as u64 + 20 {
+            store.save(Arc::new(ended(&KINDS[6], number, NOON + number)));
+        }
+        for limit in [0, 1_000_000] {
+            let page = store
+                .calls(&Filter {
+                    limit,
+                    ..Filter::default()
+                })
+                .unwrap();
+            assert_eq!(page.len(), limits::CALLS_LIMIT);
+        }
+    });
+}
+
+#[test]
+fn history_counts_calls_answers_and_reports_of_one_number() {
+    each_engine(|store| {
+        let number = "+18005550199";
+        let ages = [10_000, 59_999, 60_000, 3_599_999, 3_600_000, 90_000_000];
+        for (place, age) in ages.iter().enumerate() {
+            store.save(Arc::new(ended(&KINDS[FORGED], place as u64, NOON - age)));
+        }
+        store.save(Arc::new(ended(&KINDS[0], 50, NOON)));
+        for is_on_disk in [false, true] {
+            if is_on_disk {
+                store.flush().unwrap();
+            }
+            let history = store.history(number, NOON).unwrap();
+            assert!(history.is_available);
+            assert_eq!((history.calls_before, history.answered_before), (6, 6));
+            assert_eq!((history.calls_last_minute, history.calls_last_hour), (2, 4));
+        }
+        let first = ended(&KINDS[FORGED], 0, NOON).id;
+        let second = ended(&KINDS[FORGED], 1, NOON).id;
+        assert!(store.report(first, report("scam")).unwrap());
+        assert!(store.report(second, report("scam")).unwrap());
+        assert!(
+            store.report(second, report("good")).unwrap(),
+            "a person may change their mind"
+        );
+        let history = store.history(number, NOON).unwrap();
+        assert_eq!((history.reported_scam, history.reported_good), (1, 1));
+        let nobody = store.history("+10000000000", NOON).unwrap();
+        assert_eq!((nobody.calls_before, nobody.reported_scam), (0, 0));
+    });
+}
+
+#[test]
+fn a_report_finds_a_call_that_is_still_queued_and_survives_later_revisions() {
+    each_engine(|store| {
+        let early = call(&KINDS[3], 1, NOON, 9_000, 60_000);
+        store.save(Arc::new(early.clone()));
+        assert!(store.report(early.id, report("scam")).unwrap());
+        assert_eq!(
+            store.call(early.id).unwrap().unwrap().report,
+            Some(report("scam"))
+        );
+        store.save(Arc::new(call(&KINDS[3], 1, NOON, 60_000, 60_000)));
+        assert_eq!(
+            store.call(early.id).unwrap().unwrap().report,
+            Some(report("scam")),
+            "queued"
+        );
+        store.flush().unwrap();
+        let kept = store.call(early.id).unwrap().unwrap();
+        assert_eq!(kept.report, Some(report("scam")), "kept");
+        assert!(kept.outcome.is_some());
+        assert!(!store.report(CallId(99), report("scam")).unwrap(), "no such call");
+    });
+}
+
+#[test]
+fn of_many_shards_asking_at_once_exactly_one_owns_the_token() {
+    each_engine(|store| {
+        let owners = AtomicUsize::new(0);
+        std::thread::scope(|threads| {
+            for shard in 0..8 {
+                let owners = &owners;
+                threads.spawn(move || {
+                    for token in 0..200 {
+                        let is_reused = store.token_seen(
+                            &format!("digest-{token}"),
+                            &format!("call-{shard}"),
+                            NOON,
+                            60_000,
+                        );
+                        if !is_reused.unwrap() {
+                            owners.fetch_add(1, Ordering::Relaxed);
+                        }
+                    }
+                });
+            }
+        });
+        assert_eq!(owners.into_inner(), 200);
+    });
+}
+
+#[test]
+fn many_writers_lose_no_record() {
+    each_engine(|store| {
+        std::thread::scope(|threads| {
+            for shard in 0..8 {
+                threads.spawn(move || {
+                    for number in 0..100 {
+                        let number = shard * 1_000 + number;
+                        assert!(store.save(Arc::new(ended(&KINDS[6], number, NOON + number))));
+                        store.history("+16175550134", NOON).unwrap();
+                    }
+                });
+            }
+        });
+        store.flush().unwrap();
+        assert_eq!(
+            store.history("+16175550134", NOON + 10_000).unwrap().calls_before,
+            800
+        );
+        assert_eq!(store.health().lost, 0);
+    });
+}
+
+#[test]
+fn settings_are_kept_by_name() {
+    each_engine(|store| {
+        assert_eq!(store.setting("api_token").unwrap(), None);
+        store.set_setting("api_token", "a").unwrap();
+        store.set_setting("api_token", "b").unwrap();
+        assert_eq!(store.setting("api_token").unwrap().as_deref(), Some("b"));
+        assert!(
+            store
+                .set_setting("big", &"x".repeat(limits::SETTING_MAX + 1))
+                .is_err()
+        );
+    });
+}
+
+#[test]
+fn a_figure_that_is_no_number_does_not_spoil_the_record() {
+    each_engine(|store| {
+        let mut record = ended(&KINDS[0], 1, NOON);
+        record.windows[0].llr = f32::NAN;
+        record.facts.voice.llr = f64::INFINITY;
+        store.save(Arc::new(record.clone()));
+        store.flush().unwrap();
+        let kept = store.call(record.id).unwrap().unwrap();
+        assert_eq!(kept.windows.len(), record.windows.len() - 1);
+        assert_eq!(kept.facts.voice.llr, 0.0);
+    });
+}

@@ -1,0 +1,89 @@
+//! What a peer may not do: dawdle, flood, or send what is no HTTP.
+
+use std::time::Duration;
+
+use reqwest::Method;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::{Desk, check_problem};
+
+/// Sends octets and gives the first line of the answer, empty when the connection was closed.
+async fn first_line(desk: &Desk, octets: &[u8]) -> String {
+    let mut stream = TcpStream::connect(desk.address).await.unwrap();
+    stream.write_all(octets).await.unwrap();
+    let mut answer = vec![0; 200];
+    let read = tokio::time::timeout(Duration::from_secs(5), stream.read(&mut answer))
+        .await
+        .unwrap();
+    let text = String::from_utf8_lossy(&answer[..read.unwrap_or(0)]).into_owned();
+    text.lines().next().unwrap_or_default().to_string()
+}
+
+#[tokio::test]
+async fn what_is_no_http_gets_a_clear_refusal() {
+    let desk = Desk::open().await;
+    assert!(
+        first_line(&desk, b"INVITE sip:x SIP/2.0\r\n\r\n")
+            .await
+            .contains("400")
+    );
+    assert!(
+        first_line(&desk, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n")
+            .await
+            .contains("400")
+    );
+    let mut long = b"GET / HTTP/1.1\r\nhost: localhost\r\nx: ".to_vec();
+    long.extend(std::iter::repeat_n(b'a', 200_000));
+    let line = first_line(&desk, &long).await;
+    assert!(line.contains("431") || line.is_empty(), "{line}");
+    assert_eq!(
+        first_line(&desk, b"GET /healthz HTTP/1.1\r\n\r\n").await,
+        "HTTP/1.1 421 Misdirected Request"
+    );
+    assert!(
+        first_line(&desk, b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n")
+            .await
+            .contains("200")
+    );
+}
+
+#[tokio::test]
+async fn an_address_or_method_that_is_not_there_is_a_problem_too() {
+    let desk = Desk::open().await;
+    for path in [
+        "/nothing",
+        "/api/v2/calls",
+        "/console/../Cargo.toml",
+        "/console/%2e%2e/app.js",
+    ] {
+        check_problem(
+            desk.signed(Method::GET, path).send().await.unwrap(),
+            404,
+            "not-found",
+        )
+        .await;
+    }
+    for path in ["/api/v1/calls", "/healthz", "/"] {
+        check_problem(
+            desk.signed(Method::PUT, path).send().await.unwrap(),
+            405,
+            "method-not-allowed",
+        )
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn many_readers_at_once_are_all_answered() {
+    let desk = Desk::open().await;
+    for number in 0..50 {
+        desk.kept_call(0, number);
+    }
+    let asked: Vec<_> = (0..100)
+        .map(|_| tokio::spawn(desk.signed(Method::GET, "/api/v1/calls").send()))
+        .collect();
+    for answer in asked {
+        assert_eq!(answer.await.unwrap().unwrap().status(), 200);
+    }
+}

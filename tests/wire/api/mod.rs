@@ -1,0 +1,183 @@
+//! The API over real HTTP.
+
+mod access;
+mod calls;
+mod events;
+mod limits;
+mod pages;
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, UNIX_EPOCH};
+
+use reqwest::{Client, Method, RequestBuilder, Response};
+use ringward::api::{self, Gateway};
+use ringward::call_id::CallId;
+use ringward::store::{self, Live, Store};
+use ringward::time::Now;
+use serde_json::Value;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::records::{KINDS, call, ended};
+
+pub const NOON: u64 = 1_790_000_000_000;
+
+/// A gateway's API on a port of its own, with a clock that stands still until it is moved.
+pub struct Desk {
+    pub address: SocketAddr,
+    pub token: String,
+    pub live: Arc<Live>,
+    pub store: Arc<dyn Store>,
+    pub hung_up: Arc<Mutex<Vec<CallId>>>,
+    pub client: Client,
+    clock_ms: Arc<AtomicU64>,
+    stop: Option<oneshot::Sender<()>>,
+    served: JoinHandle<std::io::Result<()>>,
+}
+
+impl Desk {
+    pub async fn open() -> Desk {
+        Desk::with(memory(), None).await
+    }
+
+    pub async fn with(store: Arc<dyn Store>, public_url: Option<&str>) -> Desk {
+        let live = Arc::new(Live::new());
+        let clock_ms = Arc::new(AtomicU64::new(NOON));
+        let hung_up: Arc<Mutex<Vec<CallId>>> = Arc::default();
+        let token = api::first_token(store.as_ref()).unwrap().unwrap_or_default();
+        let gateway = Gateway {
+            store: Arc::clone(&store),
+            live: Arc::clone(&live),
+            hang_up: Box::new({
+                let (live, hung_up) = (Arc::clone(&live), Arc::clone(&hung_up));
+                move |id| {
+                    let is_live = live.call(id).is_some();
+                    if is_live {
+                        hung_up.lock().unwrap().push(id);
+                    }
+                    is_live
+                }
+            }),
+            status: Box::new(|| serde_json::json!({ "version": "test" })),
+            metrics: Box::new(|| "ringward_live_calls 1\n".into()),
+            clock: Box::new({
+                let clock_ms = Arc::clone(&clock_ms);
+                move || Now {
+                    instant: Instant::now(),
+                    utc: UNIX_EPOCH + Duration::from_millis(clock_ms.load(Ordering::Relaxed)),
+                }
+            }),
+            public_url: public_url.map(Into::into),
+        };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let served = tokio::spawn(api::serve(listener, Arc::new(gateway), async {
+            let _ = stopped.await;
+        }));
+        let client = Client::builder()
+            .no_proxy()
+            .timeout(Duration::from_secs(20))
+            .build()
+            .unwrap();
+        Desk {
+            address,
+            token,
+            live,
+            store,
+            hung_up,
+            client,
+            clock_ms,
+            stop: Some(stop),
+            served,
+        }
+    }
+
+    pub fn ask(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client
+            .request(method, format!("http://{}{path}", self.address))
+    }
+
+    /// Signed in by the token.
+    pub fn signed(&self, method: Method, path: &str) -> RequestBuilder {
+        self.ask(method, path).bearer_auth(&self.token)
+    }
+
+    pub async fn read(&self, path: &str) -> Value {
+        let response = self.signed(Method::GET, path).send().await.unwrap();
+        assert_eq!(response.status(), 200, "{path}");
+        json(response).await
+    }
+
+    pub async fn post(&self, path: &str, body: &str) -> Response {
+        with_json(self.signed(Method::POST, path), body)
+            .send()
+            .await
+            .unwrap()
+    }
+
+    /// Signs in at the console: the cookie as a browser would send it.
+    pub async fn sign_in(&self) -> String {
+        let body = format!("{{\"token\":\"{}\"}}", self.token);
+        let response = with_json(self.ask(Method::POST, "/api/v1/session"), &body)
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(response.status(), 200);
+        let cookie = response.headers()["set-cookie"].to_str().unwrap();
+        cookie.split(';').next().unwrap().to_string()
+    }
+
+    pub fn move_clock(&self, by: Duration) {
+        self.clock_ms.fetch_add(by.as_millis() as u64, Ordering::Relaxed);
+    }
+
+    /// A call going on, answered two seconds ago.
+    pub fn live_call(&self, kind: usize, number: u64) -> CallId {
+        let record = call(&KINDS[kind], number, NOON, 6_000, 60_000);
+        let id = record.id;
+        self.live.publish(Arc::new(record));
+        id
+    }
+
+    pub fn kept_call(&self, kind: usize, number: u64) -> CallId {
+        let record = ended(&KINDS[kind], number, NOON + number);
+        let id = record.id;
+        self.store.save(Arc::new(record));
+        id
+    }
+
+    pub async fn close(mut self) -> std::io::Result<()> {
+        let _ = self.stop.take().unwrap().send(());
+        self.served.await.unwrap()
+    }
+}
+
+pub fn memory() -> Arc<dyn Store> {
+    store::open(&store::Config {
+        url: "sqlite::memory:".into(),
+    })
+    .unwrap()
+}
+
+pub fn with_json(request: RequestBuilder, body: &str) -> RequestBuilder {
+    request
+        .header("content-type", "application/json")
+        .body(body.to_string())
+}
+
+pub async fn json(response: Response) -> Value {
+    serde_json::from_str(&response.text().await.unwrap()).unwrap()
+}
+
+/// The answer is this problem, in the form of RFC 9457, and repeats nothing secret.
+pub async fn check_problem(response: Response, status: u16, name: &str) {
+    assert_eq!(response.status(), status);
+    assert_eq!(response.headers()["content-type"], "application/problem+json");
+    let body = json(response).await;
+    assert_eq!(body["status"], status);
+    assert_eq!(body["type"], format!("urn:ringward:problem:{name}"), "{body}");
+    assert!(!body["detail"].as_str().unwrap().is_empty());
+}

@@ -1,0 +1,209 @@
+//! Pages, documents and probes.
+
+use reqwest::Method;
+use serde_json::Value;
+
+use super::{Desk, NOON, json};
+use crate::records::{FORGED, KINDS, call};
+
+#[test]
+fn the_openapi_document_is_what_was_reviewed() {
+    insta::assert_snapshot!(ringward::api::openapi());
+}
+
+#[tokio::test]
+async fn every_operation_in_the_document_answers_as_it_says() {
+    let desk = Desk::open().await;
+    let id = desk.live_call(0, 1).to_string();
+    let document = json(desk.ask(Method::GET, "/openapi.json").send().await.unwrap()).await;
+    let mut seen = 0;
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        for (method, operation) in operations.as_object().unwrap() {
+            let path = path.replace("{id}", &id);
+            let mut ask = desk.signed(method.to_uppercase().parse().unwrap(), &path);
+            if operation.get("requestBody").is_some() {
+                let body = match path.rsplit('/').next().unwrap() {
+                    "session" => format!("{{\"token\":\"{}\"}}", desk.token),
+                    "report" => "{\"verdict\":\"good\"}".into(),
+                    "actions" => "{\"do\":\"hang_up\"}".into(),
+                    other => panic!("a body for {other}"),
+                };
+                ask = super::with_json(ask, &body);
+            }
+            let response = ask.send().await.unwrap();
+            let status = response.status();
+            assert!(status.is_success(), "{method} {path}: {status}");
+            let said = &operation["responses"][status.as_str()];
+            assert!(
+                !said.is_null(),
+                "{method} {path}: {status} is not in the document"
+            );
+            if let Some(content) = said["content"].as_object() {
+                let kind = response.headers()["content-type"].to_str().unwrap().to_string();
+                assert!(
+                    content.keys().any(|said| kind.starts_with(said.as_str())),
+                    "{method} {path}: {kind}"
+                );
+            }
+            if said["content"].get("application/json").is_some() {
+                check_shape(
+                    &document,
+                    &said["content"]["application/json"]["schema"],
+                    &json(response).await,
+                    &path,
+                );
+            }
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, 13);
+}
+
+/// Every field of an answer is in its schema, and every required one is there.
+fn check_shape(document: &Value, schema: &Value, value: &Value, at: &str) {
+    if let Some(reference) = schema["$ref"].as_str() {
+        let named = document.pointer(reference.trim_start_matches('#')).unwrap();
+        return check_shape(document, named, value, at);
+    }
+    if let Some(properties) = schema["properties"].as_object()
+        && let Some(object) = value.as_object()
+    {
+        for (name, inner) in object {
+            let known = properties
+                .get(name)
+                .unwrap_or_else(|| panic!("{at}: {name} is not in the document"));
+            check_shape(document, known, inner, &format!("{at}.{name}"));
+        }
+        for required in schema["required"].as_array().into_iter().flatten() {
+            assert!(
+                object.contains_key(required.as_str().unwrap()),
+                "{at}: {required} is missing"
+            );
+        }
+    }
+    for item in value.as_array().into_iter().flatten() {
+        check_shape(document, &schema["items"], item, at);
+    }
+}
+
+#[tokio::test]
+async fn every_answer_carries_the_headers_that_keep_strangers_out() {
+    let desk = Desk::open().await;
+    for path in [
+        "/",
+        "/docs",
+        "/console/app.js",
+        "/api/v1/calls",
+        "/nothing",
+        "/healthz",
+        "/card/x",
+    ] {
+        let response = desk.ask(Method::GET, path).send().await.unwrap();
+        let headers = response.headers();
+        let policy = headers["content-security-policy"].to_str().unwrap();
+        assert!(
+            policy.starts_with("default-src 'self';") && policy.contains("frame-ancestors 'none'"),
+            "{path}"
+        );
+        assert!(!policy.contains("unsafe"), "{path}");
+        assert_eq!(headers["x-content-type-options"], "nosniff", "{path}");
+        assert_eq!(headers["referrer-policy"], "no-referrer", "{path}");
+        assert!(headers.get("access-control-allow-origin").is_none(), "{path}");
+        let is_file = path == "/" || path == "/docs" || path.starts_with("/console/");
+        assert_eq!(
+            headers["cache-control"],
+            if is_file { "no-cache" } else { "no-store" },
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn every_file_a_page_names_is_there_and_is_sent_again_only_when_it_changed() {
+    let desk = Desk::open().await;
+    for asset in ringward::console::ASSETS {
+        let response = desk.ask(Method::GET, asset.path).send().await.unwrap();
+        assert_eq!(response.status(), 200, "{}", asset.path);
+        assert_eq!(response.headers()["content-type"], asset.kind);
+        let etag = response.headers()["etag"].clone();
+        let text = response.text().await.unwrap();
+        let again = desk
+            .ask(Method::GET, asset.path)
+            .header("if-none-match", etag)
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(again.status(), 304, "{}", asset.path);
+        for named in text
+            .split(['"', '\''])
+            .filter(|part| part.starts_with("/console/") || part.starts_with("./"))
+        {
+            let path = named.replace("./", "/console/");
+            assert!(
+                ringward::console::ASSETS.iter().any(|asset| asset.path == path),
+                "{}: {named}",
+                asset.path
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_card_shows_the_banner_while_the_call_lasts_and_nothing_after() {
+    let desk = Desk::open().await;
+    let mut record = call(&KINDS[FORGED], 1, NOON, 6_000, 60_000);
+    record.banner.as_mut().unwrap().reasons[0] = "<script>alert(1)</script>".into();
+    let id = record.id;
+    desk.live.publish(std::sync::Arc::new(record));
+    let path = ringward::api::card_url("", id);
+    let page = desk.ask(Method::GET, &path).send().await.unwrap();
+    assert_eq!(page.status(), 200);
+    let text = page.text().await.unwrap();
+    assert!(text.contains("Number: forged, signed for another number") && text.contains("Hang up and call"));
+    assert!(text.contains("&lt;script&gt;") && !text.contains("<script"));
+    assert!(
+        !text.contains("8005550199") && !text.contains("First Harbor"),
+        "names nobody"
+    );
+    desk.live
+        .publish(std::sync::Arc::new(call(&KINDS[FORGED], 1, NOON, 60_000, 60_000)));
+    for path in [
+        path.as_str(),
+        "/card/nonsense",
+        "/card/00000000000000000000000000000007",
+    ] {
+        let gone = desk.ask(Method::GET, path).send().await.unwrap();
+        assert_eq!(gone.status(), 404, "{path}");
+        assert!(gone.text().await.unwrap().contains("has ended"));
+    }
+}
+
+#[tokio::test]
+async fn probes_and_metrics_say_how_it_is() {
+    let desk = Desk::open().await;
+    for (path, text) in [("/healthz", "alive\n"), ("/readyz", "ready\n")] {
+        assert_eq!(
+            desk.ask(Method::GET, path)
+                .send()
+                .await
+                .unwrap()
+                .text()
+                .await
+                .unwrap(),
+            text
+        );
+    }
+    let metrics = desk.signed(Method::GET, "/metrics").send().await.unwrap();
+    assert_eq!(
+        metrics.headers()["content-type"],
+        "text/plain; version=0.0.4; charset=utf-8"
+    );
+    assert_eq!(metrics.text().await.unwrap(), "ringward_live_calls 1\n");
+    desk.live_call(0, 1);
+    let status = desk.read("/api/v1/status").await;
+    assert_eq!(
+        (&status["live_calls"], &status["store"]["is_writing"]),
+        (&1.into(), &true.into())
+    );
+    assert_eq!(status["gateway"]["version"], "test");
+}

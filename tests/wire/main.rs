@@ -1,0 +1,16 @@
+//! Real sockets on loopback, and real peers: SIPp, baresip, secsipidx, Chromium, none of them ours.
+//!
+//! A missing peer skips its tests with a word about it, unless RINGWARD_PEERS=required (what `tests/run` sets).
+
+#![allow(clippy::disallowed_methods, reason = "real sockets need a real clock")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+
+mod api;
+mod baresip_calls;
+mod console;
+mod demo;
+#[path = "../../examples/console_preview/records.rs"]
+mod records;
+mod serve;
+mod sipp_calls;
+mod support;

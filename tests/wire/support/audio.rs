@@ -1,0 +1,121 @@
+//! Is the audio that arrived the audio that was sent: constant lag, no gap, and how much noise was added.
+
+use std::path::Path;
+
+/// Speech-like test audio at 8 kHz with no repetition in it (so that a lag is found once): a sum of gliding tones
+/// under a syllable-like envelope, different in every second. Deterministic.
+pub fn test_speech(seconds: u32) -> Vec<i16> {
+    let mut noise = 0x2545_f491_u32;
+    (0..seconds * 8000)
+        .map(|n| {
+            noise ^= noise << 13;
+            noise ^= noise >> 17;
+            noise ^= noise << 5;
+            let t = f64::from(n) / 8000.0;
+            let envelope = 0.35 + 0.65 * (t * 4.3 + (t * 0.37).sin() * 2.0).sin().abs();
+            let pitch = 120.0 + 30.0 * (t * 0.61).sin() + 11.0 * (t * 1.7).sin();
+            let voiced: f64 = (1..=12).map(|k| (std::f64::consts::TAU * pitch * f64::from(k) * t).sin() / f64::from(k)).sum();
+            let breath = f64::from(noise as i32) / f64::from(i32::MAX) * 0.3;
+            ((voiced * 0.6 + breath) * envelope * 6000.0) as i16
+        })
+        .collect()
+}
+
+/// The samples after one G.711 mu-law encode and decode: what a perfect telephone line delivers.
+pub fn through_mu_law(samples: &[i16]) -> Vec<i16> {
+    samples.iter().map(|&sample| ringward::media::g711::decode_ulaw(ringward::media::g711::encode_ulaw(sample))).collect()
+}
+
+pub fn write_wav(path: &Path, samples: &[i16]) {
+    let mut octets = Vec::with_capacity(44 + samples.len() * 2);
+    let size = (samples.len() * 2) as u32;
+    octets.extend_from_slice(b"RIFF");
+    octets.extend_from_slice(&(36 + size).to_le_bytes());
+    octets.extend_from_slice(b"WAVEfmt ");
+    octets.extend_from_slice(&16u32.to_le_bytes());
+    for field in [1u16, 1] {
+        octets.extend_from_slice(&field.to_le_bytes());
+    }
+    octets.extend_from_slice(&8000u32.to_le_bytes());
+    octets.extend_from_slice(&16000u32.to_le_bytes());
+    for field in [2u16, 16] {
+        octets.extend_from_slice(&field.to_le_bytes());
+    }
+    octets.extend_from_slice(b"data");
+    octets.extend_from_slice(&size.to_le_bytes());
+    octets.extend(samples.iter().flat_map(|sample| sample.to_le_bytes()));
+    std::fs::write(path, octets).expect("the WAV file is written");
+}
+
+/// The samples of a 16-bit PCM WAV file, whatever chunks stand before `data`; a file still being written has what is
+/// there so far.
+pub fn read_wav(path: &Path) -> Vec<i16> {
+    let octets = std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let at = octets.windows(4).position(|four| four == b"data").expect("a data chunk") + 8;
+    octets[at..].chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect()
+}
+
+pub struct Comparison {
+    /// Samples by which `heard` is late.
+    pub lag: usize,
+    /// Decibels of signal over added noise, over all compared samples.
+    pub snr_db: f64,
+    /// Seconds compared.
+    pub seconds: f64,
+    /// Half-second pieces whose best lag differs from the whole's: a gap, a slip or a repeat.
+    pub slips: usize,
+}
+
+/// Compares what was heard with the reference after one encode and decode.
+pub fn compare(reference: &[i16], heard: &[i16]) -> Comparison {
+    let reference = through_mu_law(reference);
+    let start = heard.iter().position(|sample| sample.unsigned_abs() > 200).unwrap_or(0);
+    let range = start.saturating_sub(4000)..(start + 4000).min(heard.len());
+    let lag = best_lag(&reference[..8000.min(reference.len())], heard, range);
+    let length = reference.len().min(heard.len().saturating_sub(lag));
+    let (mut signal, mut noise) = (0.0, 1e-9);
+    for (&sent, &got) in reference[..length].iter().zip(&heard[lag..lag + length]) {
+        signal += f64::from(sent).powi(2);
+        noise += (f64::from(sent) - f64::from(got)).powi(2);
+    }
+    let slips = (4000..length.saturating_sub(4000))
+        .step_by(4000)
+        .filter(|&at| best_lag(&reference[at..at + 4000], heard, (at + lag).saturating_sub(400)..at + lag + 400) != at + lag)
+        .count();
+    Comparison { lag, snr_db: 10.0 * (signal / noise).log10(), seconds: length as f64 / 8000.0, slips }
+}
+
+/// Where in `heard` the piece fits best (largest correlation, normalised by the energy there).
+fn best_lag(piece: &[i16], heard: &[i16], range: std::ops::Range<usize>) -> usize {
+    let mut best = (f64::MIN, range.start);
+    for lag in range {
+        let Some(there) = heard.get(lag..lag + piece.len()) else { break };
+        let (mut product, mut energy) = (0.0, 1.0);
+        // Every third sample is enough to find the place.
+        for (&a, &b) in piece.iter().zip(there).step_by(3) {
+            product += f64::from(a) * f64::from(b);
+            energy += f64::from(b).powi(2);
+        }
+        let score = product / energy.sqrt();
+        if score > best.0 {
+            best = (score, lag);
+        }
+    }
+    best.1
+}
+
+#[test]
+fn the_comparison_sees_lag_noise_and_a_gap() {
+    let sent = test_speech(4);
+    let mut heard = vec![0; 1234];
+    heard.extend(through_mu_law(&sent));
+    let clean = compare(&sent, &heard);
+    assert_eq!((clean.lag, clean.slips), (1234, 0));
+    assert!(clean.snr_db > 90.0);
+    let noisy: Vec<i16> = heard.iter().enumerate().map(|(n, s)| s.saturating_add(if n % 2 == 0 { 90 } else { -90 })).collect();
+    assert!(compare(&sent, &noisy).snr_db < 40.0);
+    let mut gapped = heard.clone();
+    gapped.drain(14_000..14_160);
+    let gapped = compare(&sent, &gapped);
+    assert!(gapped.slips > 0 && gapped.snr_db < 40.0);
+}

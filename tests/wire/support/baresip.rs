@@ -1,0 +1,64 @@
+//! baresip 1.0: a real phone, headless, that plays one file and records what it hears.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use super::Peer;
+
+pub struct Baresip {
+    _peer: Peer,
+    folder: PathBuf,
+    pub port: u16,
+}
+
+impl Baresip {
+    /// Starts a phone on a free port; it answers by itself. `says` must be longer than the call: baresip hangs up at
+    /// the end of its file. With `dial` it calls that URI at once.
+    pub fn start(folder: &Path, name: &str, says: &Path, dial: Option<&str>) -> Baresip {
+        let port = super::free_port();
+        let folder = folder.join(name);
+        let recordings = folder.join("rec");
+        std::fs::create_dir_all(&recordings).expect("the phone's folder");
+        let media = super::free_port() + 20_000;
+        let config = format!(
+            "poll_method epoll\nsip_listen 127.0.0.1:{port}\nnet_interface 127.0.0.1\n\
+             audio_source aufile,{}\naudio_player aubridge,{name}\naudio_alert aubridge,{name}-alert\n\
+             snd_path {}\nmodule_path /usr/lib/baresip/modules\nrtp_ports {media}-{}\n\
+             module g711.so\nmodule aufile.so\nmodule aubridge.so\nmodule sndfile.so\nmodule uuid.so\n\
+             module account.so\nmodule menu.so\n",
+            says.display(),
+            recordings.display(),
+            media + 40,
+        );
+        let account =
+            format!("<sip:{name}@127.0.0.1:{port}>;regint=0;answermode=auto;audio_codecs=pcmu,pcma\n");
+        std::fs::write(folder.join("config"), config).expect("config");
+        std::fs::write(folder.join("accounts"), account).expect("accounts");
+        std::fs::write(folder.join("contacts"), "").expect("contacts");
+        let log = std::fs::File::create(folder.join("log")).expect("log");
+        let mut command = Command::new("baresip");
+        command.arg("-f").arg(&folder).arg("-4");
+        if let Some(uri) = dial {
+            command.arg("-e").arg(format!("/dial {uri}"));
+        }
+        // A closed standard input would end it.
+        command.stdin(Stdio::piped()).stdout(log.try_clone().expect("log")).stderr(log);
+        let phone = Baresip { _peer: Peer::start(&mut command), folder, port };
+        super::wait_for("baresip to be ready", Duration::from_secs(10), || {
+            phone.log().contains("baresip is ready").then_some(())
+        });
+        phone
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read(self.folder.join("log")).map(|log| String::from_utf8_lossy(&log).into_owned()).unwrap_or_default()
+    }
+
+    /// What it heard so far.
+    pub fn heard(&self) -> Vec<i16> {
+        let recordings = std::fs::read_dir(self.folder.join("rec")).expect("recordings");
+        let file = recordings.flatten().map(|entry| entry.path()).find(|path| path.to_string_lossy().contains("-dec"));
+        file.map(|file| super::audio::read_wav(&file)).unwrap_or_default()
+    }
+}

@@ -1,0 +1,82 @@
+//! What the wire tests share: a gateway as a child process, the peers, and how audio is compared.
+
+pub mod audio;
+pub mod baresip;
+pub mod browser;
+pub mod gateway;
+pub mod sipp;
+
+use std::path::PathBuf;
+use std::process::{Child, Command};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+/// A folder of its own for one test, below cargo's build output.
+pub fn folder(name: &str) -> PathBuf {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}-{number}", std::process::id()));
+    std::fs::create_dir_all(&path).expect("a folder below the build output");
+    path
+}
+
+/// True when every tool is there. Missing: panics when peers are required, else says so and the test is skipped.
+pub fn have(tools: &[&str]) -> bool {
+    let missing: Vec<_> = tools.iter().filter(|tool| !on_path(tool)).collect();
+    if missing.is_empty() {
+        return true;
+    }
+    let is_required = std::env::var("RINGWARD_PEERS").is_ok_and(|value| value == "required");
+    assert!(!is_required, "missing peers: {missing:?} (tests/run installs them)");
+    eprintln!("skipped: {missing:?} not installed (tests/run installs them)");
+    false
+}
+
+fn on_path(tool: &str) -> bool {
+    std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(tool).is_file()))
+}
+
+/// Looks until `found` gives something; panics with `what` after `patience`.
+pub fn wait_for<T>(what: &str, patience: Duration, mut found: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(value) = found() {
+            return value;
+        }
+        assert!(start.elapsed() < patience, "waited {patience:?} for {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// An even UDP port with the next few free as well, from a range of this test process's own.
+pub fn free_port() -> u16 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    for _ in 0..500 {
+        let step = NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = 30_000 + ((std::process::id() * 97 + step * 8) % 15_000) as u16 / 2 * 2;
+        let is_free = (port..port + 4).all(|port| {
+            std::net::UdpSocket::bind(("127.0.0.1", port)).is_ok() && std::net::TcpListener::bind(("127.0.0.1", port)).is_ok()
+        });
+        if is_free {
+            return port;
+        }
+    }
+    panic!("no free port");
+}
+
+/// A child process that ends with the test.
+pub struct Peer(pub Child);
+
+impl Peer {
+    pub fn start(command: &mut Command) -> Peer {
+        let name = format!("{:?}", command.get_program());
+        Peer(command.spawn().unwrap_or_else(|error| panic!("{name}: {error}")))
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}

@@ -1,0 +1,296 @@
+//! SIPp 3.6: scripted callers and phones.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use super::Peer;
+
+/// How a SIPp caller behaves.
+pub struct Caller<'a> {
+    pub gateway: SocketAddr,
+    pub is_tcp: bool,
+    pub scenario: &'a str,
+    pub number: &'a str,
+    pub calls: u32,
+    /// Calls per second.
+    pub rate: u32,
+}
+
+impl Caller<'_> {
+    /// Runs the calls to their end; panics with SIPp's errors when one failed.
+    pub fn run(&self, folder: &Path) {
+        let (status, errors) = self.start(folder).finish();
+        assert!(status.success(), "SIPp: {status}\n{errors}");
+    }
+
+    pub fn start(&self, folder: &Path) -> Running {
+        let port = super::free_port();
+        let scenario = folder.join(format!("caller-{port}.xml"));
+        std::fs::write(&scenario, self.scenario).expect("scenario");
+        let errors = folder.join(format!("caller-{port}.err"));
+        let mut command = Command::new("sipp");
+        command
+            .arg(self.gateway.to_string())
+            .args(["-sf", &scenario.display().to_string(), "-i", "127.0.0.1", "-p", &port.to_string()])
+            .args(["-mp", &(super::free_port() + 17_000).to_string(), "-s", self.number, "-nostdin", "-recv_timeout", "15000"])
+            .args(["-m", &self.calls.to_string(), "-r", &self.rate.to_string(), "-l", &self.calls.to_string()])
+            .args(["-trace_err", "-error_file", &errors.display().to_string()])
+            .args(["-t", if self.is_tcp { "t1" } else { "u1" }])
+            .current_dir(folder)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        Running { peer: Peer::start(&mut command), errors }
+    }
+}
+
+/// A SIPp phone that answers every call after `ring_ms`; keeps running until dropped.
+pub fn phone(folder: &Path, ring_ms: u32) -> (Peer, u16) {
+    phone_with(folder, &PHONE.replace("RING_MS", &ring_ms.to_string()))
+}
+
+/// A SIPp phone that rings until it is cancelled.
+pub fn ringing_phone(folder: &Path) -> (Peer, u16) {
+    phone_with(folder, RINGING_PHONE)
+}
+
+fn phone_with(folder: &Path, text: &str) -> (Peer, u16) {
+    let port = super::free_port();
+    let scenario = folder.join(format!("phone-{port}.xml"));
+    std::fs::write(&scenario, text).expect("scenario");
+    let mut command = Command::new("sipp");
+    command
+        .args(["-sf", &scenario.display().to_string(), "-i", "127.0.0.1", "-p", &port.to_string(), "-nostdin"])
+        .args(["-mp", &(super::free_port() + 17_000).to_string()])
+        .args(["-trace_msg", "-message_file", &folder.join(format!("phone-{port}.msg")).display().to_string()])
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let peer = Peer::start(&mut command);
+    // SIPp binds at once; give it the moment that takes.
+    std::thread::sleep(Duration::from_millis(300));
+    (peer, port)
+}
+
+/// Everything the phone on `port` received and sent.
+pub fn phone_messages(folder: &Path, port: u16) -> String {
+    std::fs::read_to_string(folder.join(format!("phone-{port}.msg"))).unwrap_or_default()
+}
+
+pub struct Running {
+    peer: Peer,
+    errors: std::path::PathBuf,
+}
+
+impl Running {
+    pub fn finish(mut self) -> (ExitStatus, String) {
+        let status = super::wait_for("SIPp to end", Duration::from_secs(90), || self.peer.0.try_wait().ok().flatten());
+        (status, std::fs::read_to_string(&self.errors).unwrap_or_default())
+    }
+}
+
+/// A caller that plays `FILE` (raw mu-law) for `TALK_MS`, then hangs up. `EXTRA` stands for further header lines.
+pub fn talking_caller(file: &str, talk_ms: u32, extra: &str) -> String {
+    CALLER.replace("FILE", file).replace("TALK_MS", &talk_ms.to_string()).replace("EXTRA\n", extra)
+}
+
+const CALLER: &str = r#"<?xml version="1.0" encoding="UTF-8" ?>
+<scenario name="talking caller">
+  <send retrans="500"><![CDATA[
+INVITE sip:[service]@[remote_ip]:[remote_port] SIP/2.0
+Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
+From: "Test Caller" <sip:+14045550123@[local_ip]:[local_port]>;tag=[pid]a[call_number]
+To: <sip:[service]@[remote_ip]:[remote_port]>
+Call-ID: [call_id]
+CSeq: 1 INVITE
+Contact: <sip:sipp@[local_ip]:[local_port];transport=[transport]>
+Max-Forwards: 70
+EXTRA
+Content-Type: application/sdp
+Content-Length: [len]
+
+v=0
+o=user1 53655765 2353687637 IN IP[local_ip_type] [local_ip]
+s=-
+c=IN IP[media_ip_type] [media_ip]
+t=0 0
+m=audio [rtpstream_audio_port] RTP/AVP 0 101
+a=rtpmap:0 PCMU/8000
+a=rtpmap:101 telephone-event/8000
+]]></send>
+  <recv response="100" optional="true"/>
+  <recv response="180" optional="true"/>
+  <recv response="183" optional="true"/>
+  <recv response="200" rrs="true"/>
+  <send><![CDATA[
+ACK [next_url] SIP/2.0
+Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
+From: "Test Caller" <sip:+14045550123@[local_ip]:[local_port]>;tag=[pid]a[call_number]
+To: <sip:[service]@[remote_ip]:[remote_port]>[peer_tag_param]
+[routes]
+Call-ID: [call_id]
+CSeq: 1 ACK
+Max-Forwards: 70
+Content-Length: 0
+
+]]></send>
+  <nop><action><exec rtp_stream="FILE,1,0,PCMU/8000"/></action></nop>
+  <pause milliseconds="TALK_MS"/>
+  <send retrans="500"><![CDATA[
+BYE [next_url] SIP/2.0
+Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
+From: "Test Caller" <sip:+14045550123@[local_ip]:[local_port]>;tag=[pid]a[call_number]
+To: <sip:[service]@[remote_ip]:[remote_port]>[peer_tag_param]
+[routes]
+Call-ID: [call_id]
+CSeq: 2 BYE
+Max-Forwards: 70
+Content-Length: 0
+
+]]></send>
+  <recv response="200"/>
+</scenario>
+"#;
+
+/// Rings, hangs up while it rings.
+pub const CANCELLING_CALLER: &str = r#"<?xml version="1.0" encoding="UTF-8" ?>
+<scenario name="cancelling caller">
+  <send retrans="500"><![CDATA[
+INVITE sip:[service]@[remote_ip]:[remote_port] SIP/2.0
+Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
+From: <sip:+14045550124@[local_ip]:[local_port]>;tag=[pid]b[call_number]
+To: <sip:[service]@[remote_ip]:[remote_port]>
+Call-ID: [call_id]
+CSeq: 1 INVITE
+Contact: <sip:sipp@[local_ip]:[local_port];transport=[transport]>
+Max-Forwards: 70
+Content-Type: application/sdp
+Content-Length: [len]
+
+v=0
+o=user1 53655765 2353687637 IN IP[local_ip_type] [local_ip]
+s=-
+c=IN IP[media_ip_type] [media_ip]
+t=0 0
+m=audio [media_port] RTP/AVP 0
+]]></send>
+  <recv response="100" optional="true"/>
+  <recv response="180"/>
+  <pause milliseconds="300"/>
+  <send retrans="500"><![CDATA[
+CANCEL sip:[service]@[remote_ip]:[remote_port] SIP/2.0
+Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
+From: <sip:+14045550124@[local_ip]:[local_port]>;tag=[pid]b[call_number]
+To: <sip:[service]@[remote_ip]:[remote_port]>
+Call-ID: [call_id]
+CSeq: 1 CANCEL
+Max-Forwards: 70
+Content-Length: 0
+
+]]></send>
+  <recv response="200"/>
+  <recv response="487"/>
+  <send><![CDATA[
+ACK sip:[service]@[remote_ip]:[remote_port] SIP/2.0
+[last_Via:]
+From: <sip:+14045550124@[local_ip]:[local_port]>;tag=[pid]b[call_number]
+To: <sip:[service]@[remote_ip]:[remote_port]>[peer_tag_param]
+Call-ID: [call_id]
+CSeq: 1 ACK
+Max-Forwards: 70
+Content-Length: 0
+
+]]></send>
+</scenario>
+"#;
+
+const PHONE: &str = r#"<?xml version="1.0" encoding="UTF-8" ?>
+<scenario name="phone">
+  <recv request="INVITE"/>
+  <send><![CDATA[
+SIP/2.0 180 Ringing
+[last_Via:]
+[last_From:]
+[last_To:];tag=[pid]p[call_number]
+[last_Call-ID:]
+[last_CSeq:]
+Contact: <sip:[local_ip]:[local_port];transport=[transport]>
+Content-Length: 0
+
+]]></send>
+  <pause milliseconds="RING_MS"/>
+  <send retrans="500"><![CDATA[
+SIP/2.0 200 OK
+[last_Via:]
+[last_From:]
+[last_To:];tag=[pid]p[call_number]
+[last_Call-ID:]
+[last_CSeq:]
+Contact: <sip:[local_ip]:[local_port];transport=[transport]>
+Content-Type: application/sdp
+Content-Length: [len]
+
+v=0
+o=phone 1 1 IN IP[local_ip_type] [local_ip]
+s=-
+c=IN IP[media_ip_type] [media_ip]
+t=0 0
+m=audio [media_port] RTP/AVP 0
+a=rtpmap:0 PCMU/8000
+]]></send>
+  <recv request="ACK" rtd="true"/>
+  <recv request="BYE"/>
+  <send><![CDATA[
+SIP/2.0 200 OK
+[last_Via:]
+[last_From:]
+[last_To:]
+[last_Call-ID:]
+[last_CSeq:]
+Content-Length: 0
+
+]]></send>
+</scenario>
+"#;
+
+const RINGING_PHONE: &str = r#"<?xml version="1.0" encoding="UTF-8" ?>
+<scenario name="ringing phone">
+  <recv request="INVITE"/>
+  <send><![CDATA[
+SIP/2.0 180 Ringing
+[last_Via:]
+[last_From:]
+[last_To:];tag=[pid]r[call_number]
+[last_Call-ID:]
+[last_CSeq:]
+Contact: <sip:[local_ip]:[local_port];transport=[transport]>
+Content-Length: 0
+
+]]></send>
+  <recv request="CANCEL"/>
+  <send><![CDATA[
+SIP/2.0 200 OK
+[last_Via:]
+[last_From:]
+[last_To:];tag=[pid]r[call_number]
+[last_Call-ID:]
+[last_CSeq:]
+Content-Length: 0
+
+]]></send>
+  <send><![CDATA[
+SIP/2.0 487 Request Terminated
+[last_Via:]
+[last_From:]
+[last_To:];tag=[pid]r[call_number]
+[last_Call-ID:]
+CSeq: 1 INVITE
+Content-Length: 0
+
+]]></send>
+  <recv request="ACK"/>
+</scenario>
+"#;

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
@@ -286,14 +285,8 @@ pub fn faults_to_error(faults: &[Fault]) -> anyhow::Error {
 fn load_model(config: &Config) -> anyhow::Result<Option<Arc<Model>>> {
     Ok(match config.voice.model.as_str() {
         "off" => None,
-        "default" => Some(Arc::new(Model::embedded()?)),
-        name => Some(Arc::new(Model::load(&model_folder(name))?)),
+        name => Some(Arc::new(Model::find(name)?)),
     })
-}
-
-/// A path is taken as it is; a bare name is a folder in `models/`.
-fn model_folder(name: &str) -> std::path::PathBuf {
-    if name.contains('/') { name.into() } else { Path::new("models").join(name) }
 }
 
 fn read_files(paths: &[std::path::PathBuf]) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
@@ -387,7 +380,7 @@ fn known_sources(config: &Config) -> Vec<Cidr> {
 
 fn start_scoring(model: &Arc<Model>, config: &Config, mailboxes: &Mailboxes) -> anyhow::Result<Scoring> {
     let mailboxes = mailboxes.clone();
-    let scoring = Scoring::start(model.clone(), config.voice.workers, move |call, opinion, hop| {
+    let scoring = Scoring::start(model, config.voice.workers, move |call, opinion, hop| {
         if let Some(mailbox) = mailboxes.owner_of(call) {
             mailbox.send(ToShard::Scored { call, opinion, hop });
         }

@@ -47,11 +47,7 @@ pub const KINDS: [Kind; 8] = [
         label: Label::Genuine,
         number_text: "Number: proven by its carrier",
         drift: 0.5,
-        tags: &[
-            (Tag::IdentityVerifiedA, -20),
-            (Tag::KnownCaller, -10),
-            (Tag::VoiceBonaFide, -10),
-        ],
+        tags: &[(Tag::IdentityVerifiedA, -20), (Tag::KnownCaller, -10)],
         reasons: &[
             "The carrier has signed for this number (A)",
             "You have taken 14 calls from it before",
@@ -69,11 +65,7 @@ pub const KINDS: [Kind; 8] = [
         label: Label::Unproven,
         number_text: "Number: not proven, nobody signed for it",
         drift: 0.35,
-        tags: &[
-            (Tag::NoIdentity, 10),
-            (Tag::FirstCall, 3),
-            (Tag::VoiceBonaFide, -10),
-        ],
+        tags: &[(Tag::NoIdentity, 10), (Tag::FirstCall, 3)],
         reasons: &["Nobody has signed for this number", "First call from it"],
         say: "Offer to call back on a number you already have.",
         prefix: "UNPROVEN",
@@ -88,11 +80,7 @@ pub const KINDS: [Kind; 8] = [
         label: Label::Forged,
         number_text: "Number: forged, signed for another number",
         drift: -0.1,
-        tags: &[
-            (Tag::IdentityForged, 50),
-            (Tag::FirstCall, 3),
-            (Tag::VoiceUnsure, 2),
-        ],
+        tags: &[(Tag::IdentityForged, 50), (Tag::FirstCall, 3)],
         reasons: &[
             "The signature belongs to another number",
             "The name shown is the caller's own claim",
@@ -111,7 +99,7 @@ pub const KINDS: [Kind; 8] = [
         label: Label::Synthetic,
         number_text: "Number: proven by its carrier",
         drift: -0.7,
-        tags: &[(Tag::IdentityVerifiedA, -20), (Tag::VoiceSpoofLikely, 40)],
+        tags: &[(Tag::IdentityVerifiedA, -20)],
         reasons: &[
             "The voice is likely synthetic",
             "The number is signed (A), the voice is judged apart from it",
@@ -151,11 +139,7 @@ pub const KINDS: [Kind; 8] = [
         label: Label::Unproven,
         number_text: "Number: not proven, the caller hides it",
         drift: 0.3,
-        tags: &[
-            (Tag::NoIdentity, 10),
-            (Tag::CallerHidden, 5),
-            (Tag::VoiceBonaFide, -10),
-        ],
+        tags: &[(Tag::NoIdentity, 10), (Tag::CallerHidden, 5)],
         reasons: &["The caller hides the number"],
         say: "Ask who is calling and offer to call back.",
         prefix: "UNPROVEN",
@@ -170,11 +154,7 @@ pub const KINDS: [Kind; 8] = [
         label: Label::Known,
         number_text: "Number: proven by its carrier",
         drift: 0.0,
-        tags: &[
-            (Tag::IdentityVerifiedA, -20),
-            (Tag::KnownCaller, -10),
-            (Tag::VoicePending, 0),
-        ],
+        tags: &[(Tag::IdentityVerifiedA, -20), (Tag::KnownCaller, -10)],
         reasons: &[
             "The carrier has signed for this number (A)",
             "You have taken 3 calls from it before",
@@ -192,11 +172,7 @@ pub const KINDS: [Kind; 8] = [
         label: Label::Unproven,
         number_text: "Number: not proven, the carrier vouches for the customer only (B)",
         drift: 0.0,
-        tags: &[
-            (Tag::IdentityVerifiedB, 2),
-            (Tag::FirstCall, 3),
-            (Tag::VoicePending, 0),
-        ],
+        tags: &[(Tag::IdentityVerifiedB, 2), (Tag::FirstCall, 3)],
         reasons: &[
             "The carrier knows the customer, not the number (B)",
             "First call from it",
@@ -444,24 +420,35 @@ fn facts(kind: &Kind, started_ms: u64, opinion: &Option<Opinion>) -> Facts {
 }
 
 fn decision(kind: &Kind, banner: &Banner) -> Decision {
+    let heard = match banner.voice {
+        VoiceLight::Person => (Tag::VoiceBonaFide, -10),
+        VoiceLight::Synthetic => (Tag::VoiceSpoofLikely, 40),
+        VoiceLight::Unsure => (Tag::VoiceUnsure, 2),
+        VoiceLight::Pending => (Tag::VoicePending, 0),
+    };
     let findings: Vec<_> = kind
         .tags
         .iter()
-        .map(|&(tag, tenths)| Finding { tag, tenths })
+        .copied()
+        .chain([heard])
+        .map(|(tag, tenths)| Finding { tag, tenths })
         .collect();
     let fired = match kind.label {
         Label::Forged => vec![Fired {
             rule: "forged-number".into(),
             reason: "the number is not the caller's own".into(),
+            is_shadow: false,
         }],
         Label::Synthetic => vec![Fired {
             rule: "synthetic-voice".into(),
             reason: "the voice is likely synthetic".into(),
+            is_shadow: false,
         }],
         Label::Genuine | Label::Known => Vec::new(),
         _ => vec![Fired {
             rule: "unproven-number".into(),
             reason: "nobody has proven the number".into(),
+            is_shadow: false,
         }],
     };
     Decision {

@@ -36,10 +36,14 @@ class Countermeasure(nn.Module):
         self.head = nn.Sequential(nn.Dropout(head_dropout), nn.Linear(2 * width, 64), nn.ReLU(),
                                   nn.Dropout(head_dropout), nn.Linear(64, 1))
 
-    def forward(self, x, weights):
+    def pooled(self, x, weights):
+        """Mean and spread of every channel over the speech frames (N, 2 * width)."""
         h = F.relu(self.enter_norm(self.enter(F.pad(x, (2, 0)))))
         h = self.blocks(h)
         w = weights.unsqueeze(1)
         mean = (h * w).sum(dim=2)
         spread = torch.sqrt(F.relu((h * h * w).sum(dim=2) - mean * mean) + 1e-4)
-        return self.head(torch.cat([mean, spread], dim=1)).squeeze(1)
+        return torch.cat([mean, spread], dim=1)
+
+    def forward(self, x, weights):
+        return self.head(self.pooled(x, weights)).squeeze(1)

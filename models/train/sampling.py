@@ -43,7 +43,7 @@ class Couples(torch.utils.data.Dataset):
             pages[clip.page][0 if clip.real else 1].append(clip)
         self.pages = [(real, _tree(synthetic)) for real, synthetic in pages.values() if real and synthetic]
         weight = np.array([np.sqrt(min(len(real), sum(len(g) for g in tree[0])))
-                           * (LJ_WEIGHT if np.mean([_is_lj(clip) for clip in real]) > 0.5 else 1.0)
+                           * (LJ_WEIGHT if np.mean([is_lj(clip) for clip in real]) > 0.5 else 1.0)
                            for real, tree in self.pages])
         self.page_weight = weight / weight.sum()
         self.by_pair = collections.defaultdict(list)
@@ -78,7 +78,7 @@ class Couples(torch.utils.data.Dataset):
         return tuple(torch.stack(part) for part in zip(*out))
 
 
-def _is_lj(clip):
+def is_lj(clip):
     name = clip.speaker.lower()
     return name == "lj" or ":lj" in name
 
@@ -89,7 +89,7 @@ def _tree(clips):
     for clip in clips:
         groups[clip.group].append(clip)
     groups = [groups[name] for name in sorted(groups, key=lambda n: zlib.crc32(n.encode()))]
-    weight = np.array([np.sqrt(sum(LJ_WEIGHT if _is_lj(clip) else 1.0 for clip in group)) for group in groups])
+    weight = np.array([np.sqrt(sum(LJ_WEIGHT if is_lj(clip) else 1.0 for clip in group)) for group in groups])
     return groups, weight / weight.sum()
 
 

@@ -1,4 +1,4 @@
-"""One command from a folder of speech to models/default: see README.md one level up. Called by `run`."""
+"""One command from a folder of speech to models/default. Called by `run`; what came out is in models/README.md."""
 
 import argparse
 import copy
@@ -18,7 +18,7 @@ from sampling import COUPLES, Couples, Stage
 RATE_OF_LEARNING = 2e-3
 SMOOTHING = 0.05
 EMA = 0.997
-CHECK_EVERY = 200    # steps
+CHECK_EVERY = 250    # steps
 
 
 def main():
@@ -27,7 +27,7 @@ def main():
     options.add_argument("--out", default=os.path.join(os.path.dirname(data.HERE), "default"))
     options.add_argument("--work", default=os.path.join(os.path.dirname(os.path.dirname(data.HERE)), ".cache", "train"))
     options.add_argument("--seed", type=int, default=1)
-    options.add_argument("--steps", type=int, default=2900)
+    options.add_argument("--steps", type=int, default=2500)
     options.add_argument("--threads", type=int, default=1)
     options.add_argument("--workers", type=int, default=1, help="processes that prepare batches")
     options.add_argument("--stop-before-export", action="store_true")
@@ -35,11 +35,11 @@ def main():
     os.makedirs(chosen.work, exist_ok=True)
     clips, samples, key = data.load(chosen.data, chosen.work)
     bank = data.codec_bank(clips, samples, chosen.work, key, chosen.seed)
-    # First everything at its hardest, so that no easy cue is learnt; then what calls are mostly like, and more couples
-    # from one page, which take away the reward for knowing the page.
-    first = chosen.steps * 15 // 29
+    # First everything at its hardest, half of it couples from one page (no reward for knowing the page), so that no
+    # easy cue is learnt first; then what calls are mostly like, from everywhere.
+    first = chosen.steps * 3 // 5
     weights = None
-    for stage in (Stage(1, first, 0.5, 0.5, 1.0, 0.1), Stage(2, chosen.steps - first, 0.65, 0.25, 0.7, 0.0)):
+    for stage in (Stage(1, first, 0.5, 0.5, 1.0, 0.1), Stage(2, chosen.steps - first, 0.1, 0.25, 0.7, 0.0)):
         weights = fit(clips, samples, bank, stage, weights, chosen)
     if not chosen.stop_before_export:
         import export

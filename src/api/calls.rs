@@ -220,6 +220,7 @@ pub(crate) async fn report(
         return Err(Problem::NoSuchCall);
     }
     shared.gateway.live.report(id, report.clone());
+    metrics::counter!("ringward_reports_total", "verdict" => verdict).increment(1);
     Ok(Json(ReportView {
         verdict: report.verdict,
         note: report.note,
@@ -238,6 +239,7 @@ pub(crate) async fn report(
         (status = 403, description = "By cookie without X-Ringward", body = ProblemBody),
         (status = 404, description = "No such call", body = ProblemBody),
         (status = 409, description = "The call has ended", body = ProblemBody),
+        (status = 503, description = "The order could not be given; try again", body = ProblemBody),
     )
 )]
 pub(crate) async fn act(
@@ -250,6 +252,9 @@ pub(crate) async fn act(
     let CallAction::HangUp = body.action;
     if (shared.gateway.hang_up)(id) {
         return Ok(StatusCode::ACCEPTED);
+    }
+    if shared.gateway.live.call(id).is_some() {
+        return Err(Problem::TimedOut);
     }
     find(&shared, id).await?;
     Err(Problem::CallEnded)

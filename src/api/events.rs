@@ -34,10 +34,18 @@ pub(crate) struct Snapshot {
     left_out: usize,
 }
 
+/// The event `here`: nothing has changed and the stream is alive. A reader that hears nothing for
+/// 40 s shows what may no longer be true, and should say so.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Here {
+    /// The gateway's clock, Unix ms.
+    now_ms: u64,
+}
+
 /// Live changes as server-sent events.
 ///
 /// First `snapshot` (a `Snapshot`), then one `call` (a `Call`) per change; a call with state `ended` has
-/// left. A new `snapshot` may come at any time and replaces everything. A comment every 15 s keeps proxies awake.
+/// left. A new `snapshot` may come at any time and replaces everything. `here` comes every 15 s.
 #[utoipa::path(
     get, path = "/api/v1/events", tag = "live",
     responses(
@@ -70,6 +78,8 @@ async fn feed(shared: Shared, signed_in: SignedIn, events: Events, permit: Owned
     let _permit = permit;
     let mut stopping = shared.stopping.clone();
     let mut alive = tokio::time::interval(KEEP_ALIVE);
+    // The first tick is due at once, and the snapshot says as much.
+    alive.reset();
     let mut number = 0u64;
     'snapshot: loop {
         let (records, mut changes) = shared.gateway.live.subscribe();
@@ -98,8 +108,9 @@ async fn feed(shared: Shared, signed_in: SignedIn, events: Events, permit: Owned
                     None => return,
                 },
                 _ = alive.tick() => {
-                    if !shared.access.still_holds(signed_in, shared.now().unix_ms())
-                        || events.send(Ok(Event::default().comment("here"))).await.is_err()
+                    let now_ms = shared.now().unix_ms();
+                    if !shared.access.still_holds(signed_in, now_ms)
+                        || !send(&events, "here", &mut number, &Here { now_ms }).await
                     {
                         return;
                     }

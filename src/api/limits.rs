@@ -26,7 +26,7 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long open requests may take after the order to stop. Then their connections are closed.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Between two signs of life on a quiet event stream; also how soon a signed-out reader's stream ends.
+/// Between two signs of life (`here`) on an event stream; also how soon a signed-out reader's stream ends.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// Events waiting for one slow reader. Then its stream waits, and catches up by a new snapshot.

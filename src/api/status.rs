@@ -55,10 +55,23 @@ pub(crate) async fn status(State(shared): State<Shared>) -> Json<Status> {
     )
 )]
 pub(crate) async fn metrics(State(shared): State<Shared>) -> impl IntoResponse {
+    measure(&shared);
     (
         [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
         (shared.gateway.metrics)(),
     )
+}
+
+/// What is known here is measured when somebody looks.
+fn measure(shared: &Shared) {
+    let store = shared.gateway.store.health();
+    metrics::gauge!("ringward_live_calls").set(shared.gateway.live.len() as f64);
+    metrics::gauge!("ringward_event_streams").set((STREAMS_MAX - shared.streams.available_permits()) as f64);
+    metrics::gauge!("ringward_store_queued").set(store.queued as f64);
+    metrics::gauge!("ringward_store_is_writing").set(f64::from(u8::from(store.is_writing)));
+    metrics::counter!("ringward_store_lost_total").absolute(store.lost);
+    metrics::counter!("ringward_store_failures_total").absolute(store.failures);
+    metrics::counter!("ringward_tokens_forgotten_total").absolute(store.tokens_forgotten);
 }
 
 /// Is the process alive.

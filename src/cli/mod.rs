@@ -35,7 +35,7 @@ enum Command {
     /// Verify the Identity headers of a SIP message
     Verify(verify::Args),
     /// Score audio files as if they were the caller's
-    Score(score::Args),
+    Score(score::ScoreArgs),
     /// Check and explain policies
     Policy(policy::Args),
 }

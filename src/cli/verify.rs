@@ -258,6 +258,97 @@ fn result_in_words(result: CheckResult) -> &'static str {
 mod tests {
     use super::*;
 
+    use clap::Parser as _;
+
+    use crate::identity::signer::{NOW, Signer, URL, invite};
+
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    /// Files of one signed call in a folder of their own; `change` alters the message.
+    fn judged(name: &str, change: impl FnOnce(String) -> String, more: &[&str]) -> anyhow::Result<Report> {
+        let folder = std::env::temp_dir().join(format!("ringward-verify-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&folder)?;
+        let signer = Signer::new();
+        let message = change(invite(&format!("Identity: {}\r\n", signer.identity(URL, NOW))));
+        std::fs::write(folder.join("call.sip"), message)?;
+        std::fs::write(folder.join("anchors.pem"), &signer.anchor)?;
+        std::fs::write(folder.join("sp.pem"), &signer.certificate)?;
+        let path = |file: &str| folder.join(file).display().to_string();
+        let (call, roots) = (path("call.sip"), path("anchors.pem"));
+        let certificate = format!("{URL}={}", path("sp.pem"));
+        let at = (NOW + 3).to_string();
+        let mut line = vec![
+            "verify",
+            "--invite",
+            &call,
+            "--roots",
+            &roots,
+            "--certificate",
+            &certificate,
+        ];
+        if !more.contains(&"--at") {
+            line.extend(["--at", &at]);
+        }
+        line.extend(more);
+        let report = verify(&Line::try_parse_from(line)?.args);
+        std::fs::remove_dir_all(&folder)?;
+        report
+    }
+
+    #[test]
+    fn a_good_call_is_verified_offline() {
+        let report = judged("good", |message| message, &[]).unwrap();
+        assert_eq!(
+            (report.standing, report.iat_age_seconds),
+            (Standing::Verified, Some(3))
+        );
+        let text = table(&report);
+        assert!(
+            text.contains("A: the signer knows") && text.contains("provider code 1234"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_message_an_editor_has_touched_is_read_too() {
+        let report = judged("editor", |message| message.replace("\r\n", "\n"), &[]).unwrap();
+        assert_eq!(report.standing, Standing::Verified);
+    }
+
+    #[test]
+    fn altered_and_old_calls_fail_and_every_check_is_made() {
+        let report = judged(
+            "other",
+            |message| message.replace("+14045550123", "+14045550124"),
+            &[],
+        )
+        .unwrap();
+        assert!(report.is_forged());
+        let report = judged("old", |message| message, &["--at", "1795400000"]).unwrap();
+        assert!(report.is_stale());
+        let signature = report.headers[0]
+            .checks
+            .iter()
+            .find(|check| check.name == "signature")
+            .unwrap();
+        assert_eq!(signature.result, CheckResult::Passed);
+    }
+
+    #[test]
+    fn a_file_that_is_missing_or_wrong_is_named() {
+        let error = judged("crl", |message| message, &["--crl", "Cargo.toml"]).unwrap_err();
+        assert!(
+            format!("{error:#}").contains("revocation list Cargo.toml"),
+            "{error:#}"
+        );
+        let error = judged("nothing", |_| "nothing".into(), &[]).unwrap_err();
+        assert!(format!("{error:#}").contains("call.sip"), "{error:#}");
+    }
+
     #[test]
     fn a_certificate_argument_is_a_url_and_a_file() {
         let (url, file) = url_and_file("https://cert.example.org/sp.pem=a/b=c.pem").unwrap();

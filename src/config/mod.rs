@@ -532,4 +532,20 @@ public_url = "https://ringward.example.com/"
         let large = "#".repeat(DOCUMENT_OCTETS_MAX + 1);
         check(&large, "larger than 1048576 octets");
     }
+
+    proptest::proptest! {
+        #[test]
+        fn a_damaged_file_is_refused_or_read_without_panic(at in 0..400usize, with in "[ -~\n]{0,12}", cut in 0..20usize) {
+            let text = "[sip]\nlisten = ['udp:127.0.0.1:5060']\nbudget = '1s'\n[[trunk]]\nname = 'a'\nfrom = ['10.0.0.0/8']\n\
+                [[queue]]\nname = 'q'\nnumbers = ['+1*']\ntargets = ['sip:d@10.0.0.1:5060;transport=tcp']\nring = '9s'\n\
+                [media]\nports = '2000-3000'\naddress = '127.0.0.1'\n[api]\npublic_url = 'https://x/y'\n[store]\nurl = 'sqlite:x'\n";
+            let at = at.min(text.len());
+            let end = (at + cut).min(text.len());
+            // A damaged host name would ask the resolver: only the address part stays as it is.
+            let damaged = format!("{}{with}{}", &text[..at], &text[end..]);
+            if damaged.contains("sip:d@10.0.0.1:5060") {
+                let _ = Config::parse("ringward.toml", &damaged);
+            }
+        }
+    }
 }

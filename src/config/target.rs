@@ -147,6 +147,8 @@ mod tests {
     }
 
     fn check(text: &str, expected: &str) {
+        let uri = crate::sip::Uri::parse(expected).unwrap();
+        assert!(uri.socket_addr().is_some(), "{expected}");
         assert_eq!(parse(text, table).as_deref(), Ok(expected), "{text}");
     }
 

@@ -48,8 +48,8 @@ pub struct Sighting {
     /// The INVITE as it came, to look for what should not be in it.
     pub octets: Vec<u8>,
     pub is_answered: bool,
-    /// Audio packets this phone heard.
-    pub heard: u64,
+    /// Audio packets this phone heard; None until it has hung up.
+    pub heard: Option<u64>,
 }
 
 impl Sighting {
@@ -70,8 +70,13 @@ impl Sighting {
             alert_info: invite.header("Alert-Info").map(|value| value.into_owned()),
             octets: invite.octets().to_vec(),
             is_answered: false,
-            heard: 0,
+            heard: None,
         })
+    }
+
+    /// Nothing more will be written here: the phone never answered, or has hung up.
+    pub fn is_complete(&self) -> bool {
+        !self.is_answered || self.heard.is_some()
     }
 
     /// The digits of `number` stand nowhere in what the phone received.
@@ -136,7 +141,7 @@ impl Board {
 
     /// `phone` heard this many audio packets of `call`.
     pub fn heard(&self, phone: &str, call: CallId, packets: u64) {
-        self.change(phone, call, |sighting| sighting.heard = packets);
+        self.change(phone, call, |sighting| sighting.heard = Some(packets));
     }
 
     /// The phone that answered `call`, or else the first that rang.
@@ -179,7 +184,7 @@ mod tests {
             alert_info: None,
             octets: b"From: <sip:+14045550123@x>".to_vec(),
             is_answered: false,
-            heard: 0,
+            heard: None,
         }
     }
 
@@ -210,7 +215,7 @@ mod tests {
         board.answered("ben", CallId(1));
         board.heard("ben", CallId(1), 9);
         let best = board.best(CallId(1)).unwrap();
-        assert_eq!((best.phone, best.heard), ("ben", 9));
+        assert_eq!((best.phone, best.heard), ("ben", Some(9)));
         assert!(board.best(CallId(2)).is_none());
     }
 

@@ -52,7 +52,7 @@ impl Seen {
             status: played.told.status,
             heard: (
                 played.told.heard.packets,
-                sighting.map_or(0, |sighting| sighting.heard),
+                sighting.and_then(|sighting| sighting.heard).unwrap_or(0),
             ),
             is_number_leaked: played.scenario.is_hidden
                 && sighting.is_some_and(|sighting| !sighting.keeps_secret(&played.number)),

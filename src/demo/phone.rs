@@ -392,7 +392,7 @@ mod tests {
         // Unplugged, so that it has finished writing.
         drop(phone);
         let sighting = board.best(id).unwrap();
-        assert!(sighting.is_answered && sighting.heard > 0);
+        assert!(sighting.is_answered && sighting.heard > Some(0));
         assert_eq!(sighting.display.as_deref(), Some("Anna"));
         assert_eq!(sighting.verstat.as_deref(), Some("TN-Validation-Passed"));
         assert_eq!(

@@ -189,12 +189,20 @@ fn identity(
     Ok(Some(header))
 }
 
-/// The records of the `count` calls to `called` since `since_ms`, oldest first; waits a moment for the store to have them.
+/// The records of the `count` calls to `called` since `since_ms`, oldest first. Waits a moment for the store to have
+/// them and for the phone, which hears of the end a little later than the caller.
 fn finished_records(world: &World, called: &str, since_ms: u64, count: usize) -> Vec<Arc<CallRecord>> {
     let end = clock::now().instant + RECORD_WAIT;
     loop {
         let records = records(world, called, since_ms);
-        let is_complete = records.len() >= count && records.iter().all(|record| record.state == State::Ended);
+        let is_complete = records.len() >= count
+            && records.iter().all(|record| {
+                let is_seen = world
+                    .board
+                    .best(record.id)
+                    .is_none_or(|sighting| sighting.is_complete());
+                record.state == State::Ended && is_seen
+            });
         if is_complete || clock::now().instant >= end {
             return records;
         }

@@ -147,9 +147,9 @@ pub fn heading() -> String {
 /// A call whose first phone begins to ring, in the columns of [`line`].
 pub fn ringing(sighting: &Sighting, is_coloured: bool) -> String {
     let number = sighting.trust.number.as_str();
-    format!(
-        "{:<52} {:<34} {} {:<21} rings",
-        "",
+    let line = format!(
+        "{:<52} {:<34} {} {}",
+        format!("  the phone of {} rings", sighting.phone),
         cut(sighting.display.as_deref().unwrap_or("(nothing)"), 34),
         coloured(
             &format!("{:<9}", cut(number, 9)),
@@ -157,7 +157,8 @@ pub fn ringing(sighting: &Sighting, is_coloured: bool) -> String {
             is_coloured
         ),
         voice_text(&cut(&sighting.trust.voice, 21)),
-    )
+    );
+    line.trim_end().to_owned()
 }
 
 /// One call in aligned columns; `is_coloured` only for a terminal.
@@ -282,7 +283,7 @@ mod tests {
                 alert_info: None,
                 octets: Vec::new(),
                 is_answered: true,
-                heard: 3,
+                heard: Some(3),
             }),
             record: None,
         }

@@ -190,3 +190,226 @@ impl Engine {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use super::*;
+    use crate::identity::signer::{NOW, Signer, URL, invite};
+    use crate::identity::{Attestation, Standing};
+    use crate::sip::Message;
+
+    struct Bench {
+        engine: Engine,
+        signer: Signer,
+        now: Now,
+    }
+
+    impl Bench {
+        fn new() -> Bench {
+            let signer = Signer::new();
+            let anchors = [("anchors.pem".to_string(), signer.anchor.clone().into_bytes())];
+            let engine = Engine::new(&Config::default(), &anchors).unwrap();
+            let now = Now {
+                instant: Instant::now(),
+                utc: UNIX_EPOCH + Duration::from_secs(NOW),
+            };
+            Bench { engine, signer, now }
+        }
+
+        fn begin(&mut self, call: u128, lines: &str) -> Vec<String> {
+            let invite = Message::parse(invite(lines).as_bytes()).unwrap();
+            self.engine.begin(CallId(call), &invite, self.now);
+            self.drain()
+        }
+
+        /// A signed call of the ordinary kind.
+        fn call(&mut self, call: u128) -> Vec<String> {
+            let identity = self.signer.identity(URL, NOW);
+            self.begin(call, &format!("Identity: {identity}\r\n"))
+        }
+
+        fn brings(&mut self, url: &str) -> Vec<String> {
+            let pem = self.signer.certificate.clone().into_bytes().into();
+            let result = Ok(FetchedBody { pem, max_age: None });
+            self.engine.fetched(
+                Fetched {
+                    url: url.into(),
+                    result,
+                },
+                self.now,
+            );
+            self.drain()
+        }
+
+        fn drain(&mut self) -> Vec<String> {
+            let mut lines = Vec::new();
+            loop {
+                lines.push(match self.engine.poll_output() {
+                    Output::Fetch { url } => format!("fetch {url}"),
+                    Output::Concluded { call, report } => format!("{} {:?}", call.0, report.standing),
+                    Output::Timeout(_) => return lines,
+                });
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_call_fetches_and_the_next_is_concluded_at_once() {
+        let mut bench = Bench::new();
+        assert_eq!(bench.call(1), [format!("fetch {URL}")]);
+        assert!(bench.call(2).is_empty());
+        assert_eq!(bench.brings(URL), ["1 Verified", "2 Verified"]);
+        assert_eq!(bench.call(3), ["3 Verified"]);
+        assert_eq!(bench.engine.pending(), 0);
+    }
+
+    #[test]
+    fn an_unsigned_call_and_a_hopeless_one_are_concluded_at_once() {
+        let mut bench = Bench::new();
+        assert_eq!(bench.begin(1, ""), ["1 None"]);
+        let stale = bench.signer.identity(URL, NOW - 3600);
+        assert_eq!(bench.begin(2, &format!("Identity: {stale}\r\n")), ["2 Failed"]);
+        assert_eq!(bench.begin(3, "Identity: \r\n"), ["3 Failed"]);
+    }
+
+    #[test]
+    fn folded_compact_named_and_joined_headers_are_read() {
+        let mut bench = Bench::new();
+        bench.call(1);
+        bench.brings(URL);
+        let identity = bench.signer.identity(URL, NOW);
+        let folded = identity.replace(";info", "\r\n ;info");
+        assert_eq!(bench.begin(2, &format!("y: {folded}\r\n")), ["2 Verified"]);
+        assert_eq!(
+            bench.begin(3, &format!("IDENTITY: ..x;ppt=div,{identity}\r\n")),
+            ["3 Verified"]
+        );
+        let asserted = "P-Asserted-Identity: <sip:+14045550123@a.example>, <tel:+14045550123>\r\n";
+        assert_eq!(
+            bench.begin(4, &format!("{asserted}Identity: {identity}\r\n")),
+            ["4 Verified"]
+        );
+        let asserted = "P-Asserted-Identity: \"x\" <tel:+14045550124>\r\n";
+        assert_eq!(
+            bench.begin(5, &format!("{asserted}Identity: {identity}\r\n")),
+            ["5 Failed"]
+        );
+    }
+
+    #[test]
+    fn a_certificate_that_never_comes_leaves_the_call_unchecked() {
+        let mut bench = Bench::new();
+        bench.call(1);
+        let Output::Timeout(Some(when)) = bench.engine.poll_output() else {
+            panic!("a fetch is under way")
+        };
+        bench.now = bench.now.after(when - bench.now.instant);
+        bench.engine.tick(bench.now);
+        assert_eq!(bench.drain(), ["1 Unchecked"]);
+    }
+
+    #[test]
+    fn freshness_is_judged_at_arrival_however_late_the_certificate_is() {
+        let mut bench = Bench::new();
+        bench.call(1);
+        bench.now = bench.now.after(Duration::from_secs(600));
+        assert_eq!(bench.brings(URL), ["1 Verified"]);
+    }
+
+    #[test]
+    fn a_forgotten_call_is_never_concluded() {
+        let mut bench = Bench::new();
+        bench.call(1);
+        bench.engine.forget(CallId(1));
+        assert!(bench.brings(URL).is_empty());
+        assert_eq!(bench.engine.pending(), 0);
+    }
+
+    #[test]
+    fn a_full_engine_still_serves_calls_whose_certificate_is_at_hand() {
+        let mut bench = Bench::new();
+        bench.call(0);
+        bench.brings(URL);
+        for call in 1..=PENDING_MAX as u128 {
+            let url = format!("https://host{}.example.org/{}", call % 400, call % 400);
+            let identity = bench.signer.identity(&url, NOW);
+            bench.begin(call, &format!("Identity: {identity}\r\n"));
+        }
+        assert_eq!(bench.engine.pending(), PENDING_MAX);
+        assert_eq!(bench.call(1_000_000), ["1000000 Verified"]);
+        let identity = bench.signer.identity("https://new.example.org/", NOW);
+        assert_eq!(
+            bench.begin(1_000_001, &format!("Identity: {identity}\r\n")),
+            ["1000001 Unchecked"]
+        );
+        assert_eq!(bench.engine.pending(), PENDING_MAX);
+    }
+
+    #[test]
+    fn without_anchors_signed_calls_are_unchecked() {
+        let mut bench = Bench::new();
+        bench.engine = Engine::new(&Config::default(), &[]).unwrap();
+        bench.call(1);
+        assert_eq!(bench.brings(URL), ["1 Unchecked"]);
+    }
+
+    #[test]
+    fn the_report_carries_the_attestation_and_the_signer() {
+        let mut bench = Bench::new();
+        let identity = bench.signer.identity(URL, NOW);
+        let invite = Message::parse(invite(&format!("Identity: {identity}\r\n")).as_bytes()).unwrap();
+        bench.engine.begin(CallId(1), &invite, bench.now);
+        bench.drain();
+        let pem = bench.signer.certificate.clone().into_bytes().into();
+        let result = Ok(FetchedBody { pem, max_age: None });
+        bench.engine.fetched(
+            Fetched {
+                url: URL.into(),
+                result,
+            },
+            bench.now,
+        );
+        let Output::Concluded { report, .. } = bench.engine.poll_output() else {
+            panic!("concluded")
+        };
+        assert_eq!(
+            (report.standing, report.attestation),
+            (Standing::Verified, Some(Attestation::Full))
+        );
+        assert_eq!(report.signer.unwrap().spc.as_deref(), Some("1234"));
+    }
+
+    #[test]
+    fn a_wrong_setting_is_named() {
+        let broken = [("roots/anchors.pem".to_string(), b"nothing".to_vec())];
+        let error = Engine::new(&Config::default(), &broken)
+            .err()
+            .unwrap()
+            .to_string();
+        assert_eq!(error, "trust anchors roots/anchors.pem: no PEM certificate in it");
+        let config = Config {
+            country: "ZZ".into(),
+            ..Config::default()
+        };
+        assert!(
+            Engine::new(&config, &[])
+                .err()
+                .unwrap()
+                .to_string()
+                .contains("\"ZZ\"")
+        );
+        let config = Config {
+            x5u_allow: vec!["10.0.0.0/99".into()],
+            ..Config::default()
+        };
+        assert!(
+            Engine::new(&config, &[])
+                .err()
+                .unwrap()
+                .to_string()
+                .contains("10.0.0.0/99")
+        );
+    }
+}

@@ -8,6 +8,8 @@ mod engine;
 mod error;
 pub mod limits;
 mod message;
+#[cfg(test)]
+pub(crate) mod signer;
 
 pub use config::Config;
 pub use engine::{Engine, Fetched, FetchedBody, Output};

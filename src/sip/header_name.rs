@@ -34,10 +34,7 @@ impl HeaderName {
     pub(crate) fn of(name: &[u8]) -> HeaderName {
         use HeaderName::*;
         let [one] = name else {
-            return LONG
-                .iter()
-                .find(|(long, _)| name.eq_ignore_ascii_case(long))
-                .map_or(Other, |&(_, id)| id);
+            return long(name);
         };
         match one.to_ascii_lowercase() {
             b'a' => AcceptContact,
@@ -65,31 +62,38 @@ impl HeaderName {
     }
 }
 
-/// Long names; slices of different length compare in one step, so the order hardly matters.
-const LONG: [(&[u8], HeaderName); 22] = [
-    (b"Via", HeaderName::Via),
-    (b"From", HeaderName::From),
-    (b"To", HeaderName::To),
-    (b"Call-ID", HeaderName::CallId),
-    (b"CSeq", HeaderName::CSeq),
-    (b"Contact", HeaderName::Contact),
-    (b"Max-Forwards", HeaderName::MaxForwards),
-    (b"Content-Length", HeaderName::ContentLength),
-    (b"Content-Type", HeaderName::ContentType),
-    (b"Content-Encoding", HeaderName::ContentEncoding),
-    (b"Identity", HeaderName::Identity),
-    (b"Identity-Info", HeaderName::IdentityInfo),
-    (b"Subject", HeaderName::Subject),
-    (b"Supported", HeaderName::Supported),
-    (b"Event", HeaderName::Event),
-    (b"Allow-Events", HeaderName::AllowEvents),
-    (b"Refer-To", HeaderName::ReferTo),
-    (b"Referred-By", HeaderName::ReferredBy),
-    (b"Session-Expires", HeaderName::SessionExpires),
-    (b"Accept-Contact", HeaderName::AcceptContact),
-    (b"Reject-Contact", HeaderName::RejectContact),
-    (b"Request-Disposition", HeaderName::RequestDisposition),
-];
+fn long(name: &[u8]) -> HeaderName {
+    use HeaderName::*;
+    let candidates: &[(&[u8], HeaderName)] = match name.len() {
+        2 => &[(b"To", To)],
+        3 => &[(b"Via", Via)],
+        4 => &[(b"From", From), (b"CSeq", CSeq)],
+        5 => &[(b"Event", Event)],
+        7 => &[(b"Call-ID", CallId), (b"Contact", Contact), (b"Subject", Subject)],
+        8 => &[(b"Identity", Identity), (b"Refer-To", ReferTo)],
+        9 => &[(b"Supported", Supported)],
+        11 => &[(b"Referred-By", ReferredBy)],
+        12 => &[
+            (b"Max-Forwards", MaxForwards),
+            (b"Content-Type", ContentType),
+            (b"Allow-Events", AllowEvents),
+        ],
+        13 => &[(b"Identity-Info", IdentityInfo)],
+        14 => &[
+            (b"Content-Length", ContentLength),
+            (b"Accept-Contact", AcceptContact),
+            (b"Reject-Contact", RejectContact),
+        ],
+        15 => &[(b"Session-Expires", SessionExpires)],
+        16 => &[(b"Content-Encoding", ContentEncoding)],
+        19 => &[(b"Request-Disposition", RequestDisposition)],
+        _ => &[],
+    };
+    candidates
+        .iter()
+        .find(|(long, _)| name.eq_ignore_ascii_case(long))
+        .map_or(Other, |&(_, id)| id)
+}
 
 /// Whether two header names mean the same header: `v` and `VIA` do.
 pub(crate) fn is_same(left: &str, right: &str) -> bool {
@@ -112,8 +116,23 @@ mod tests {
             ("l", "content-length"),
             ("m", "Contact"),
             ("x", "session-expires"),
+            ("a", "Accept-Contact"),
+            ("b", "Referred-By"),
+            ("c", "Content-Type"),
+            ("d", "Request-Disposition"),
+            ("e", "Content-Encoding"),
+            ("f", "From"),
+            ("j", "Reject-Contact"),
+            ("k", "Supported"),
+            ("n", "Identity-Info"),
+            ("o", "Event"),
+            ("r", "Refer-To"),
+            ("s", "Subject"),
+            ("t", "To"),
+            ("u", "Allow-Events"),
         ] {
             assert!(is_same(compact, long), "{compact} {long}");
+            assert_ne!(HeaderName::of(long.as_bytes()), HeaderName::Other, "{long}");
         }
         assert!(is_same("P-Asserted-Identity", "p-asserted-identity"));
         assert!(!is_same("z", "Via"));

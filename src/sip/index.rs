@@ -111,7 +111,7 @@ const TOO_LONG: &str = "a shorter line";
 fn line_end(header: &'static str, octets: &[u8], from: usize, longest: usize) -> Result<usize, ParseError> {
     let window = &octets[from..octets.len().min(from.saturating_add(longest))];
     let mut skip = 0;
-    while let Some(found) = window[skip..].iter().position(|&b| IS_CONTROL[b as usize]) {
+    while let Some(found) = find_control(&window[skip..]) {
         let at = from + skip + found;
         match octets[at] {
             b'\r' if octets.get(at + 1) == Some(&b'\n') => return Ok(at),
@@ -127,6 +127,29 @@ fn line_end(header: &'static str, octets: &[u8], from: usize, longest: usize) ->
         false => "CRLF",
     };
     Err(ParseError::bad(header, from + window.len(), expected))
+}
+
+/// Offset of the first control octet other than tab. Eight octets a step, since a message is
+/// mostly text without any.
+pub(crate) fn find_control(octets: &[u8]) -> Option<usize> {
+    const ONES: u64 = u64::MAX / 255;
+    let has_below = |word: u64, bound: u64| word.wrapping_sub(ONES * bound) & !word & (ONES << 7);
+    let mut chunks = octets.chunks_exact(8);
+    let mut at = 0;
+    for chunk in chunks.by_ref() {
+        let mut word = [0; 8];
+        word.copy_from_slice(chunk);
+        let word = u64::from_ne_bytes(word);
+        // Below space, or equal to DEL. May say yes for a tab or by a borrow; then each octet is looked at.
+        if has_below(word, 0x20) | has_below(word ^ (ONES * 0x7f), 1) != 0
+            && let Some(found) = chunk.iter().position(|&b| IS_CONTROL[b as usize])
+        {
+            return Some(at + found);
+        }
+        at += 8;
+    }
+    let found = chunks.remainder().iter().position(|&b| IS_CONTROL[b as usize])?;
+    Some(at + found)
 }
 
 const IS_CONTROL: [bool; 256] = {
@@ -237,4 +260,25 @@ pub(crate) fn decimal(octets: &[u8]) -> Option<usize> {
         return None;
     }
     Some(digits.iter().fold(0, |sum, &b| sum * 10 + usize::from(b - b'0')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_control_octet_is_found_at_every_place_and_no_other_octet_is() {
+        for octet in 0..=255u8 {
+            for place in 0..20 {
+                let mut octets = [b'\t', 0xff, b' ', 0x80, b'~'].repeat(4);
+                octets[place] = octet;
+                let is_control = octet != b'\t' && octet.is_ascii_control();
+                assert_eq!(
+                    find_control(&octets),
+                    is_control.then_some(place),
+                    "{octet} at {place}"
+                );
+            }
+        }
+    }
 }

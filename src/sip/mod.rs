@@ -57,6 +57,16 @@ pub enum Transport {
     Tcp,
 }
 
+impl std::fmt::Display for Transport {
+    /// As the configuration writes it: `udp`, `tcp`.
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(match self {
+            Transport::Udp => "udp",
+            Transport::Tcp => "tcp",
+        })
+    }
+}
+
 /// Where a message came from / goes to. For UDP: the listener's local address and the peer.
 /// For TCP: `connection` names the connection; None = open one to `remote`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

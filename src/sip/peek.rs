@@ -1,6 +1,6 @@
 //! The Call-ID of raw octets, for choosing a shard before anything is parsed.
 
-use super::index::{is_response, leading_crlf};
+use super::index::{find_control, is_response, leading_crlf};
 
 /// Finds the Call-ID in raw octets without building a message (what picks the shard). None = not a SIP message worth handing on.
 ///
@@ -58,8 +58,8 @@ fn trimmed_value(octets: &[u8], start: usize, mut end: usize) -> Option<&[u8]> {
 fn find_crlf(octets: &[u8], from: usize) -> Option<usize> {
     let mut at = from;
     loop {
-        at += octets.get(at..)?.iter().position(|&b| b == b'\r')?;
-        if octets.get(at + 1) == Some(&b'\n') {
+        at += find_control(octets.get(at..)?)?;
+        if octets[at..].starts_with(b"\r\n") {
             return Some(at);
         }
         at += 1;

@@ -161,6 +161,11 @@ pub const METRICS: &[Metric] = &[
         &[],
         "Writes that failed and were tried again.",
     ),
+    counter(
+        "ringward_tokens_forgotten_total",
+        &[],
+        "PASSporTs forgotten before their time because the table was full.",
+    ),
     gauge(
         "ringward_event_streams",
         &[],

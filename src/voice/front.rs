@@ -73,6 +73,7 @@ impl Front {
     }
 
     /// Octets on the heap.
+    #[cfg(test)]
     pub(crate) fn heap_bytes(&self) -> usize {
         self.frame.capacity() * size_of::<f64>()
             + (self.spectrum.capacity() + self.scratch.capacity()) * size_of::<Complex<f64>>()

@@ -15,7 +15,7 @@ const CHILD: &str = "RINGWARD_TEST_STORE_CHILD";
 
 #[test]
 fn what_was_flushed_survives_a_kill() {
-    let folder = Folder::new();
+    let folder = Folder::temporary();
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args([
             "--exact",
@@ -70,7 +70,7 @@ fn child_that_is_killed() {
 
 #[test]
 fn everything_is_there_after_a_restart() {
-    let folder = Folder::new();
+    let folder = Folder::temporary();
     let record = ended(&KINDS[3], 1, NOON);
     {
         let store = open(&folder.url());
@@ -92,7 +92,7 @@ fn everything_is_there_after_a_restart() {
 
 #[test]
 fn a_call_that_was_live_when_the_gateway_died_is_ended_in_words_that_say_so() {
-    let folder = Folder::new();
+    let folder = Folder::temporary();
     let live = call(&KINDS[0], 1, NOON, 6_000, 60_000);
     open(&folder.url()).save(Arc::new(live.clone()));
     let kept = open(&folder.url()).call(live.id).unwrap().unwrap();
@@ -113,7 +113,7 @@ fn check_refused(url: &str, expected: &str) {
 
 #[test]
 fn a_wrong_place_is_named_with_what_is_wrong_about_it() {
-    let folder = Folder::new();
+    let folder = Folder::temporary();
     let at = |name: &str| format!("sqlite:{}", folder.0.join(name).display());
     check_refused("redis://127.0.0.1/0", "knows sqlite:PATH");
     check_refused("sqlite:", "no path given");
@@ -130,7 +130,7 @@ fn a_wrong_place_is_named_with_what_is_wrong_about_it() {
 
 #[test]
 fn a_file_from_a_newer_ringward_is_left_alone() {
-    let folder = Folder::new();
+    let folder = Folder::temporary();
     drop(open(&folder.url()));
     let file = rusqlite::Connection::open(folder.0.join("calls.db")).unwrap();
     file.pragma_update(None, "user_version", 99).unwrap();
@@ -140,7 +140,7 @@ fn a_file_from_a_newer_ringward_is_left_alone() {
 
 #[test]
 fn while_the_disk_refuses_records_are_held_and_written_when_it_is_back() {
-    let folder = Folder::new();
+    let folder = Folder::temporary();
     let store = open(&folder.url());
     // Another program takes the table away: every write fails from here on.
     let other = rusqlite::Connection::open(folder.0.join("calls.db")).unwrap();
@@ -172,7 +172,7 @@ fn while_the_disk_refuses_records_are_held_and_written_when_it_is_back() {
 
 #[test]
 fn a_row_that_cannot_be_read_is_skipped_in_lists_counted_and_named() {
-    let folder = Folder::new();
+    let folder = Folder::temporary();
     let store = open(&folder.url());
     let (bad, good) = (ended(&KINDS[0], 1, NOON), ended(&KINDS[0], 2, NOON));
     store.save(Arc::new(bad.clone()));
@@ -198,7 +198,7 @@ fn a_row_that_cannot_be_read_is_skipped_in_lists_counted_and_named() {
 
 #[test]
 fn a_damaged_file_gives_an_error_not_a_panic() {
-    let folder = Folder::new();
+    let folder = Folder::temporary();
     let path = folder.0.join("calls.db");
     {
         let store = open(&folder.url());

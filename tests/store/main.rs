@@ -1,5 +1,7 @@
 //! One contract, each engine: what any store must do, and what the file survives.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+
 #[path = "../../examples/console_preview/records.rs"]
 mod records;
 
@@ -17,7 +19,7 @@ use ringward::store::{self, Config, Store};
 pub struct Folder(pub PathBuf);
 
 impl Folder {
-    pub fn new() -> Folder {
+    pub fn temporary() -> Folder {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!(
             "ringward-store-{}-{}",
@@ -46,7 +48,7 @@ pub fn open(url: &str) -> Arc<dyn Store> {
 
 /// Runs `check` against every engine.
 pub fn each_engine(check: impl Fn(&dyn Store)) {
-    let folder = Folder::new();
+    let folder = Folder::temporary();
     check(open(&folder.url()).as_ref());
     check(open("sqlite::memory:").as_ref());
 }

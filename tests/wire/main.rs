@@ -2,6 +2,9 @@
 //!
 //! A missing peer skips its tests with a word about it, unless RINGWARD_PEERS=required (what `tests/run` sets).
 
+#![allow(clippy::disallowed_methods, reason = "real sockets need a real clock")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+
 mod api;
 mod baresip_calls;
 mod console;

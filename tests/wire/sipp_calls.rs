@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::audio::{compare, test_speech, through_mu_law, write_wav};
+use crate::support::audio::{compare, mu_law, test_speech, write_wav};
 use crate::support::baresip::Baresip;
 use crate::support::gateway::{Gateway, Setup};
 use crate::support::sipp::{self, CANCELLING_CALLER, Caller, talking_caller};
@@ -16,8 +16,7 @@ fn audio_arrives_whole(is_tcp: bool) {
     }
     let folder = folder(if is_tcp { "sipp-tcp" } else { "sipp-udp" });
     let speech = test_speech(8);
-    let octets: Vec<u8> = speech.iter().map(|&sample| ringward::media::g711::encode_ulaw(sample)).collect();
-    std::fs::write(folder.join("speech.ulaw"), octets).expect("speech");
+    std::fs::write(folder.join("speech.ulaw"), mu_law(&speech)).expect("speech");
     let says = folder.join("pad.wav");
     write_wav(&says, &test_speech(40));
     let phone = Baresip::start(&folder, "agent", &says, None);
@@ -130,9 +129,7 @@ fn fifty_scored_calls_at_once_all_complete_without_a_lost_packet() {
         return;
     }
     let folder = folder("fifty");
-    let octets: Vec<u8> =
-        through_mu_law(&test_speech(4)).iter().map(|&sample| ringward::media::g711::encode_ulaw(sample)).collect();
-    std::fs::write(folder.join("speech.ulaw"), octets).expect("speech");
+    std::fs::write(folder.join("speech.ulaw"), mu_law(&test_speech(4))).expect("speech");
     let (_phone, port) = sipp::phone(&folder, 100);
     let gateway = Gateway::start(&Setup {
         name: "gateway-fifty",

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, UnixTime};
+use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm, UnixTime};
 use webpki::{EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter, anchor_from_trusted_cert};
 
 use crate::certificate::{Certificate, CertificateFault, sha256};
@@ -156,12 +156,9 @@ pub(crate) fn find_crl_signer(
     }
     let certificate = Arc::new(certificate);
     // webpki has no notion of an authority at the start of a path; our walk alone judges here.
-    walk(
-        vec![certificate.clone()],
-        &authorities(helpers),
-        anchors,
-        &mut SIGNATURES_MAX.clone(),
-    )
+    walk(vec![certificate.clone()], &authorities(helpers), anchors, &mut {
+        SIGNATURES_MAX
+    })
     .map(|_| certificate)
 }
 
@@ -233,39 +230,11 @@ fn may_issue(certificate: &Certificate) -> bool {
     certificate.is_ca && certificate.key_usage.is_none_or(|usage| usage.signs_certificates)
 }
 
-/// webpki's opinion of a path that our walk found, at a moment when all of it is valid: whether
-/// that moment is now is asked on every use.
+/// webpki's opinion of a path that our walk found.
 fn agrees(path: &Path) -> bool {
-    let begins = path
-        .certificates
-        .iter()
-        .map(|certificate| certificate.not_before)
-        .max();
-    let Some(moment) = begins.and_then(|second| u64::try_from(second).ok()) else {
-        return false;
-    };
-    let moment = UnixTime::since_unix_epoch(std::time::Duration::from_secs(moment));
-    let Some((anchor, rest)) = path.certificates.split_last() else {
-        return false;
-    };
-    let Some((leaf, helpers)) = rest.split_first() else {
-        return false;
-    };
-    let Ok(anchor) = anchor_from_trusted_cert(&anchor.der) else {
-        return false;
-    };
-    let Ok(end) = EndEntityCert::try_from(&leaf.der) else {
-        return false;
-    };
-    let helpers: Vec<_> = helpers
-        .iter()
-        .map(|certificate| certificate.der.clone())
-        .collect();
-    let algorithms: &[&dyn rustls_pki_types::SignatureVerificationAlgorithm] =
-        &[webpki::aws_lc_rs::ECDSA_P256_SHA256];
-    match end.verify_for_usage(algorithms, &[anchor], &helpers, moment, AnyPurpose, None, None) {
-        Ok(_) => true,
-        Err(webpki::Error::UnsupportedCriticalExtension) => {
+    match ask_webpki(path) {
+        Some(Ok(())) => true,
+        Some(Err(webpki::Error::UnsupportedCriticalExtension)) => {
             // Name constraints are webpki's work alone; without its verdict they would be ignored.
             path.certificates
                 .iter()
@@ -275,8 +244,34 @@ fn agrees(path: &Path) -> bool {
                     .iter()
                     .all(|certificate| !certificate.has_name_constraints)
         }
-        Err(_) => false,
+        Some(Err(_)) | None => false,
     }
+}
+
+/// Asked at a moment when all of the path is valid: whether that moment is now is asked on every
+/// use. None: there is no such path or moment to ask about.
+fn ask_webpki(path: &Path) -> Option<Result<(), webpki::Error>> {
+    let begins = path
+        .certificates
+        .iter()
+        .map(|certificate| certificate.not_before)
+        .max();
+    let moment = u64::try_from(begins?).ok()?;
+    let moment = UnixTime::since_unix_epoch(std::time::Duration::from_secs(moment));
+    let (anchor, rest) = path.certificates.split_last()?;
+    let (leaf, helpers) = rest.split_first()?;
+    let helpers: Vec<_> = helpers
+        .iter()
+        .map(|certificate| certificate.der.clone())
+        .collect();
+    let algorithms: &[&dyn SignatureVerificationAlgorithm] = &[webpki::aws_lc_rs::ECDSA_P256_SHA256];
+    let ask = || {
+        let anchor = anchor_from_trusted_cert(&anchor.der)?;
+        let leaf = EndEntityCert::try_from(&leaf.der)?;
+        leaf.verify_for_usage(algorithms, &[anchor], &helpers, moment, AnyPurpose, None, None)?;
+        Ok(())
+    };
+    Some(ask())
 }
 
 /// Purposes were judged when the certificate was read.

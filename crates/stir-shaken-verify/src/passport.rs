@@ -340,7 +340,6 @@ mod tests {
             good.replacen('e', "e=", 1),
             good.replace('.', ".."),
             format!("{} ", good),
-            "..".into(),
             String::new(),
         ] {
             assert_eq!(

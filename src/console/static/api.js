@@ -32,6 +32,9 @@ export const report = (id, verdict, note) =>
 export const hangUp = (id) =>
   ask(`/api/v1/calls/${encodeURIComponent(id)}/actions`, { method: "POST", body: { do: "hang_up" } });
 
+/** Three signs of life missed: a connection can die without anybody being told. */
+const SILENCE_MS = 40000;
+
 /**
  * Follows the events until `close()` is called. The browser reconnects by itself after a lost
  * connection; after a refusal (restart, session over) it does not, so that is done here.
@@ -42,15 +45,33 @@ export function follow({ onSnapshot, onCall, onState }) {
   let wait = 1000;
   let isOver = false;
   let timer = 0;
+  let silence = 0;
+
+  /** Something was heard; if nothing is for long, starts over. */
+  function heard() {
+    clearTimeout(silence);
+    silence = setTimeout(() => {
+      onState(false);
+      source?.close();
+      connect();
+    }, SILENCE_MS);
+  }
 
   function connect() {
+    clearTimeout(timer);
+    heard();
     source = new EventSource("/api/v1/events");
+    source.addEventListener("here", heard);
     source.addEventListener("snapshot", (event) => {
+      heard();
       wait = 1000;
       onState(true);
       onSnapshot(JSON.parse(event.data));
     });
-    source.addEventListener("call", (event) => onCall(JSON.parse(event.data)));
+    source.addEventListener("call", (event) => {
+      heard();
+      onCall(JSON.parse(event.data));
+    });
     source.addEventListener("error", async () => {
       if (isOver) return;
       onState(false);
@@ -67,6 +88,7 @@ export function follow({ onSnapshot, onCall, onState }) {
     close() {
       isOver = true;
       clearTimeout(timer);
+      clearTimeout(silence);
       source?.close();
     },
   };

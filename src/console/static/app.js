@@ -5,6 +5,7 @@ import { show, text } from "./dom.js";
 import * as history from "./history.js";
 import * as live from "./live.js";
 import * as why from "./why.js";
+import { when } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 let events = null;
@@ -28,6 +29,8 @@ $("signin-form").addEventListener("submit", (event) => {
   signIn($("token").value);
 });
 
+// The same link pasted into a tab that is open already changes only the fragment.
+window.addEventListener("hashchange", begin);
 begin();
 
 async function begin() {
@@ -81,9 +84,16 @@ function toDesk() {
       show($("notice"), rest !== "");
     },
     onCall: live.onCall,
-    onState: (isOn) => {
-      $("connection").dataset.state = isOn ? "on" : "off";
-      text($("connection").lastElementChild, isOn ? "Live" : "Connection lost, trying again…");
-    },
+    onState,
   });
+}
+
+/** Without a connection the lights may no longer be true: they fade, and a line says since when. */
+function onState(isOn) {
+  const wasOn = !$("desk").hasAttribute("data-stale");
+  $("connection").dataset.state = isOn ? "on" : "off";
+  text($("connection").lastElementChild, isOn ? "Live" : "Connection lost, trying again…");
+  $("desk").toggleAttribute("data-stale", !isOn);
+  if (!isOn && wasOn) text($("stale"), `Not up to date: the gateway has not been heard since ${when(Date.now())}. Do not rely on the lights below.`);
+  show($("stale"), !isOn);
 }

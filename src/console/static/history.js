@@ -42,7 +42,8 @@ async function load(cursor) {
     page = await ask(`/api/v1/calls?${query}`);
     show(notice, false);
   } catch (error) {
-    if (error.status !== 401) {
+    // A gateway that cannot be reached is said once, above.
+    if (error.status !== 401 && error.status !== 0) {
       notice.textContent = `History: ${error.message}`;
       show(notice, true);
     }
@@ -64,7 +65,7 @@ function row(call) {
   const status = call.outcome && call.outcome.ending !== "completed" && call.outcome.status ? ` ${call.outcome.status}` : "";
   const verdict = call.report?.verdict;
   return h("tr", { onclick: () => openWhy(call.id) },
-    h("td", { class: "time" }, h("time", { datetime: new Date(call.started_ms).toISOString() }, when(call.started_ms))),
+    h("td", { class: "time" }, h("time", { datetime: new Date(call.started_ms).toISOString(), title: when(call.started_ms) }, when(call.started_ms, false))),
     h("td", { class: "who" }, h("button", { type: "button", title: "Why" }, call.caller_name ?? number(call.caller), call.caller_name ? h("small", {}, number(call.caller)) : null)),
     h("td", {}, light(numberLight(call))),
     h("td", {}, light(voiceLight(call))),

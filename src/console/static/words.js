@@ -17,7 +17,7 @@ const PENDING = { is: "Checking…", tone: "wait" };
 const NOT_HEARD = { is: "Not heard", tone: "wait" };
 
 export const LABELS = {
-  genuine: ["Genuine number", "ok"], known: ["Known caller", "ok"], unproven: ["Unproven", "warn"],
+  genuine: ["Genuine number", "ok"], known: ["Known caller", "wait"], unproven: ["Unproven", "warn"],
   suspect: ["Suspect", "warn"], forged: ["Forged", "bad"], synthetic: ["Synthetic", "bad"],
   campaign: ["Known scam", "bad"], emergency: ["Emergency", "wait"],
 };
@@ -77,10 +77,10 @@ export function span(ms) {
   return ms < 1000 ? `${ms} ms` : `${(ms / 1000).toFixed(1)} s`;
 }
 
-export function when(ms) {
+export function when(ms, hasSeconds = true) {
   const date = new Date(ms);
   const isToday = date.toDateString() === new Date().toDateString();
-  const time = date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
+  const time = date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: hasSeconds ? "2-digit" : undefined, hour12: false });
   return isToday ? time : `${date.toLocaleDateString([], { month: "short", day: "numeric" })} ${time}`;
 }
 

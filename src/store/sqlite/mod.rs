@@ -87,15 +87,17 @@ impl Sqlite {
         })
     }
 
-    /// Asks with a free reader, or waits for one.
+    /// Asks with a free reader; when all are busy, waits for the next in turn.
     fn read<T>(
         &self,
         action: &'static str,
         question: impl Fn(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
-        let turn = self.next_reader.fetch_add(1, Ordering::Relaxed);
-        let reader = &self.readers[turn % self.readers.len()];
-        let reader = reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = self.next_reader.fetch_add(1, Ordering::Relaxed) % self.readers.len();
+        let free = (0..self.readers.len())
+            .find_map(|step| self.readers[(turn + step) % self.readers.len()].try_lock().ok());
+        let reader =
+            free.unwrap_or_else(|| self.readers[turn].lock().unwrap_or_else(PoisonError::into_inner));
         question(&reader).map_err(|error| self.failed(action, &error.to_string()))
     }
 

@@ -2,6 +2,9 @@
 
 use std::path::Path;
 
+use ringward::media::g711::{decode, encode};
+use ringward::sdp::Codec;
+
 /// Speech-like test audio at 8 kHz with no repetition in it (so that a lag is found once): a sum of gliding tones
 /// under a syllable-like envelope, different in every second. Deterministic.
 pub fn test_speech(seconds: u32) -> Vec<i16> {
@@ -21,9 +24,14 @@ pub fn test_speech(seconds: u32) -> Vec<i16> {
         .collect()
 }
 
+/// As a telephone line carries them, one octet a sample.
+pub fn mu_law(samples: &[i16]) -> Vec<u8> {
+    samples.iter().map(|&sample| encode(Codec::Pcmu, sample)).collect()
+}
+
 /// The samples after one G.711 mu-law encode and decode: what a perfect telephone line delivers.
 pub fn through_mu_law(samples: &[i16]) -> Vec<i16> {
-    samples.iter().map(|&sample| ringward::media::g711::decode_ulaw(ringward::media::g711::encode_ulaw(sample))).collect()
+    mu_law(samples).into_iter().map(|octet| decode(Codec::Pcmu, octet)).collect()
 }
 
 pub fn write_wav(path: &Path, samples: &[i16]) {

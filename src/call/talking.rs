@@ -257,14 +257,11 @@ impl Talking {
                 Refusal::NotNow
             });
         }
-        for exchange in self.exchanges.iter().filter(|exchange| exchange.is_about_media()) {
-            return Err(if exchange.from == side {
-                Refusal::NotNow
-            } else {
-                Refusal::Pending
-            });
+        match self.exchanges.iter().find(|exchange| exchange.is_about_media()) {
+            Some(exchange) if exchange.from == side => Err(Refusal::NotNow),
+            Some(_) => Err(Refusal::Pending),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     fn on_response(

@@ -106,6 +106,7 @@ pub struct MediaLog {
 
 pub struct World {
     pub engine: Engine,
+    transport: Transport,
     pub network: Network,
     pub helpers: Helpers,
     pub agents: BTreeMap<SocketAddr, Agent>,
@@ -149,9 +150,23 @@ impl World {
     }
 
     pub fn with_policy(queues: Vec<queue::Config>, seed: u64, policy: Policy) -> World {
+        World::with_everything(queues, seed, policy, Transport::Udp, (0, 1))
+    }
+
+    pub fn over_tcp(queues: Vec<queue::Config>, seed: u64) -> World {
+        World::with_everything(queues, seed, Policy::embedded(), Transport::Tcp, (0, 1))
+    }
+
+    pub fn with_everything(
+        queues: Vec<queue::Config>,
+        seed: u64,
+        policy: Policy,
+        transport: Transport,
+        (shard, shards): (u16, u16),
+    ) -> World {
         let config = Config {
             listeners: vec![Listener {
-                transport: Transport::Udp,
+                transport,
                 bound: GATEWAY.parse().unwrap(),
                 advertised: GATEWAY.into(),
             }],
@@ -172,14 +187,15 @@ impl World {
             country: "US".into(),
             is_voice_on: true,
             model: Some("default@test".into()),
-            shard: 0,
-            shards: 1,
+            shard,
+            shards,
         };
         let mut octets = [7; 32];
         octets[..8].copy_from_slice(&seed.to_be_bytes());
         let engine = Engine::new(config, crate::signing::identity(), Arc::new(policy), octets);
         World {
             engine,
+            transport,
             network: Network::default(),
             helpers: Helpers::default(),
             agents: BTreeMap::new(),
@@ -425,11 +441,12 @@ impl World {
     fn happen(&mut self, happening: Happening) {
         match happening {
             Happening::Arrive { to, from, octets } if to == GATEWAY.parse().unwrap() => {
+                let connection = (self.transport == Transport::Tcp).then(|| u64::from(from.port()));
                 let flow = Flow {
-                    transport: Transport::Udp,
+                    transport: self.transport,
                     local: to,
                     remote: from,
-                    connection: None,
+                    connection,
                 };
                 self.tell(Input::Sip {
                     flow,

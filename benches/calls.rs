@@ -99,7 +99,10 @@ impl Bench {
 
     fn now(&self) -> Now {
         // The wall clock stands still: the token stays fresh however long the benchmark runs.
-        Now { instant: self.base + self.elapsed, utc: UNIX_EPOCH + Duration::from_secs(EPOCH_S) }
+        Now {
+            instant: self.base + self.elapsed,
+            utc: UNIX_EPOCH + Duration::from_secs(EPOCH_S),
+        }
     }
 
     fn tell(&mut self, input: Input<'_>) {
@@ -110,14 +113,31 @@ impl Bench {
             if let Some(pending) = self.pending.pop_front() {
                 let input = match pending {
                     Pending::Known(call) => {
-                        let history = HistoryFacts { is_available: true, ..HistoryFacts::default() };
-                        Input::Known { call, history, is_reused: Some(false) }
+                        let history = HistoryFacts {
+                            is_available: true,
+                            ..HistoryFacts::default()
+                        };
+                        Input::Known {
+                            call,
+                            history,
+                            is_reused: Some(false),
+                        }
                     }
-                    Pending::Opened(call) => Input::MediaOpened { call, a: 20_000, b: 20_002 },
-                    Pending::Closed(call) => Input::MediaClosed { call, statistics: Statistics::default() },
+                    Pending::Opened(call) => Input::MediaOpened {
+                        call,
+                        a: 20_000,
+                        b: 20_002,
+                    },
+                    Pending::Closed(call) => Input::MediaClosed {
+                        call,
+                        statistics: Statistics::default(),
+                    },
                     Pending::Fetched(url) => {
                         let pem = signing::signer().chain_pem.clone().into_bytes().into();
-                        Input::Fetched(Fetched { url, result: Ok(FetchedBody { pem, max_age: None }) })
+                        Input::Fetched(Fetched {
+                            url,
+                            result: Ok(FetchedBody { pem, max_age: None }),
+                        })
                     }
                 };
                 self.engine.handle(input, now);
@@ -154,13 +174,20 @@ impl Bench {
             remote: from.parse().unwrap(),
             connection: None,
         };
-        self.tell(Input::Sip { flow, octets: text.as_bytes() });
+        self.tell(Input::Sip {
+            flow,
+            octets: text.as_bytes(),
+        });
     }
 
     /// The last message to this peer whose text starts so.
     fn last(&mut self, to: &str, start: &str) -> String {
         let to: SocketAddr = to.parse().unwrap();
-        let found = self.sent.iter().rev().find(|(peer, octets)| *peer == to && octets.starts_with(start.as_bytes()));
+        let found = self
+            .sent
+            .iter()
+            .rev()
+            .find(|(peer, octets)| *peer == to && octets.starts_with(start.as_bytes()));
         let (_, octets) = found.unwrap_or_else(|| panic!("no {start} to {to}"));
         String::from_utf8(octets.clone()).unwrap()
     }
@@ -171,7 +198,11 @@ impl Bench {
         self.elapsed += Duration::from_millis(1);
         self.next += 1;
         let n = self.next;
-        let identity = self.identity.as_ref().map(|token| format!("Identity: {token}\r\n")).unwrap_or_default();
+        let identity = self
+            .identity
+            .as_ref()
+            .map(|token| format!("Identity: {token}\r\n"))
+            .unwrap_or_default();
         let invite = format!(
             "INVITE sip:+12125550100@{GATEWAY} SIP/2.0\r\nVia: SIP/2.0/UDP {CALLER};branch=z9hG4bKi{n}\r\nMax-Forwards: 70\r\n\
              From: \"Ann\" <sip:+14045550123@{CALLER}>;tag=c{n}\r\nTo: <sip:+12125550100@{GATEWAY}>\r\nCall-ID: bench-{n}\r\n\
@@ -237,7 +268,10 @@ fn answer(request: &str, status: &str, n: u64, body: &str) -> String {
 }
 
 fn tag_of(response: &str) -> String {
-    let to = response.split("\r\n").find(|line| line.starts_with("To:")).unwrap();
+    let to = response
+        .split("\r\n")
+        .find(|line| line.starts_with("To:"))
+        .unwrap();
     to.split(";tag=").nth(1).unwrap().to_string()
 }
 

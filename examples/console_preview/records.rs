@@ -437,15 +437,18 @@ fn decision(kind: &Kind, banner: &Banner) -> Decision {
         Label::Forged => vec![Fired {
             rule: "forged-number".into(),
             reason: "the number is not the caller's own".into(),
+            is_shadow: false,
         }],
         Label::Synthetic => vec![Fired {
             rule: "synthetic-voice".into(),
             reason: "the voice is likely synthetic".into(),
+            is_shadow: false,
         }],
         Label::Genuine | Label::Known => Vec::new(),
         _ => vec![Fired {
             rule: "unproven-number".into(),
             reason: "nobody has proven the number".into(),
+            is_shadow: false,
         }],
     };
     Decision {

@@ -26,11 +26,11 @@ DEMO = os.path.join(os.path.dirname(data.HERE), "demo")
 GOLDEN_FRAMES = 6
 
 
-def write(weights_file, clips, samples, bank, chosen):
+def write(weights_file, clips, samples, chosen):
     os.makedirs(chosen.out, exist_ok=True)
     model = Countermeasure().eval()
     model.load_state_dict(torch.load(weights_file))
-    refitted = refit.refit(model, clips, samples, bank, augment.noises(clips, samples, chosen.seed), chosen.seed)
+    refitted = refit.refit(model, clips, samples, augment.noises(clips, samples, chosen.seed), chosen.seed)
     path = os.path.join(chosen.out, "model.onnx")
     torch.onnx.export(model, (torch.zeros(1, BINS, WINDOW_FRAMES), torch.full((1, POOL_FRAMES), 1.0 / POOL_FRAMES)), path,
                       input_names=["features", "weights"], output_names=["score"], opset_version=13)
@@ -69,7 +69,7 @@ def write(weights_file, clips, samples, bank, chosen):
     _save(os.path.join(chosen.out, "manifest.json"), manifest)
     _save(os.path.join(chosen.out, "figures.json"), figures)
     _save(os.path.join(chosen.out, "golden.json"), [golden(file, run, calibration, spoof, bona_fide) for file in sorted(os.listdir(DEMO))
-                                                   if file.endswith(".wav")])
+                                                   if file.endswith(".wav")], indent=None)
     shown = ("eer", "eer_95", "cllr_cross_fitted", "min_cllr", "caught_at_1_percent_false_alarms", "labels", "labels_cross_fitted")
     print(json.dumps({key: figures[key] for key in shown}, indent=1))
 
@@ -97,7 +97,7 @@ def golden(file, run, calibration, spoof, bona_fide):
     }
 
 
-def _save(path, value):
+def _save(path, value, indent=1):
     with open(path, "w", encoding="utf-8") as file:
-        json.dump(value, file, indent=1)
+        json.dump(value, file, indent=indent)
         file.write("\n")

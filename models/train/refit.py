@@ -1,7 +1,8 @@
 """Fits the network's last layer again, as a logistic regression over all train clips, the groups weighing as they should.
 
-Batches see each clip a few times, through a different telephone each time; this sees all of them at once, as they are and through
-one random telephone each. How strongly to hold it back, and which of the two to believe, is chosen on dev (both ways again).
+Batches see each clip a few times, through a different telephone each time; this sees all of them at once, through mu-law alone.
+(Through a random telephone each, or both ways together, was tried: worse on dev, through a random telephone too.) How strongly
+to hold it back is chosen on dev, by the mean over dev as it is and dev through random telephones.
 """
 
 import collections
@@ -15,43 +16,41 @@ import evaluate
 import g711
 from sampling import LJ_WEIGHT, is_lj
 
-HOLD_BACK = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
+HOLD_BACK = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 HARSHNESS = 0.7
 WINDOWS_PER_CLIP = 2
 
 
-def refit(model, clips, samples, bank, noises, seed):
+def refit(model, clips, samples, noises, seed):
     """Replaces `model.head` by one linear layer; prints what was tried."""
     train, dev = ([clip for clip in clips if clip.dev == is_dev] for is_dev in (False, True))
     plain = _gather(model, train, lambda clip: g711.through(np.asarray(samples[clip.start:clip.start + clip.length])))
-    harsh = _gather(model, train, _telephone(samples, bank, noises, seed, len(train)))
     dev_plain = _gather(model, dev, lambda clip: g711.through(np.asarray(samples[clip.start:clip.start + clip.length])), most=99)
     dev_harsh = _gather(model, dev, _telephone(samples, samples, noises, seed + 1, len(dev)), most=99)
     with torch.no_grad():
         before = [_judge(model.head(torch.from_numpy(x)).squeeze(1).numpy(), owner, dev) for x, owner in (dev_plain, dev_harsh)]
     print(f"head as trained: dev {_show(before[0])}, through a telephone {_show(before[1])}", flush=True)
     best = None
-    for name, (x, owner) in {"plain": plain, "telephone": harsh,
-                             "both": tuple(np.concatenate(pair) for pair in zip(plain, harsh))}.items():
-        label = np.array([train[i].real for i in owner])
-        weight = _weights(train, owner)
-        mean, spread = x.mean(axis=0), x.std(axis=0) + 1e-3
-        coefficients = np.zeros(x.shape[1] + 1)
-        for held in reversed(HOLD_BACK):
-            coefficients = _logistic((x - mean) / spread, label, weight, held, coefficients)
-            slope = (coefficients[:-1] / spread).astype(np.float32)
-            offset = float(coefficients[-1] - (coefficients[:-1] * mean / spread).sum())
-            judged = [_judge(y @ slope + offset, dev_owner, dev) for y, dev_owner in (dev_plain, dev_harsh)]
-            figure = np.mean([minimum for minimum, _ in judged])
-            print(f"refit on {name}, held back {held}: dev {_show(judged[0])}, through a telephone {_show(judged[1])}", flush=True)
-            if best is None or figure < best[0]:
-                best = figure, slope, offset, f"{name}, held back {held}", judged
+    x, owner = plain
+    label = np.array([train[i].real for i in owner])
+    weight = weigh(train, owner)
+    mean, spread = x.mean(axis=0), x.std(axis=0) + 1e-3
+    coefficients = np.zeros(x.shape[1] + 1)
+    for held in reversed(HOLD_BACK):
+        coefficients = logistic((x - mean) / spread, label, weight, held, coefficients)
+        slope = (coefficients[:-1] / spread).astype(np.float32)
+        offset = float(coefficients[-1] - (coefficients[:-1] * mean / spread).sum())
+        judged = [_judge(y @ slope + offset, dev_owner, dev) for y, dev_owner in (dev_plain, dev_harsh)]
+        figure = np.mean([minimum for minimum, _ in judged])
+        print(f"refit held back {held}: dev {_show(judged[0])}, through a telephone {_show(judged[1])}", flush=True)
+        if best is None or figure < best[0]:
+            best = figure, slope, offset, held, judged
     head = torch.nn.Linear(len(best[1]), 1)
     with torch.no_grad():
         head.weight.copy_(torch.from_numpy(best[1])[None])
         head.bias.fill_(best[2])
     model.head = torch.nn.Sequential(head)
-    return {"refit": best[3], "dev_telephone_min_cllr": round(best[4][1][0], 4), "dev_telephone_eer": round(best[4][1][1], 4)}
+    return {"head_held_back": best[3], "dev_telephone_min_cllr": round(best[4][1][0], 4), "dev_telephone_eer": round(best[4][1][1], 4)}
 
 
 def _telephone(samples, bank, noises, seed, count):
@@ -87,7 +86,7 @@ def _gather(model, clips, hear, most=WINDOWS_PER_CLIP, batch=64):
     return np.concatenate(out), np.array(owner)
 
 
-def _weights(clips, owner):
+def weigh(clips, owner):
     """As sampling draws: classes alike, groups by the root of their size, LJSpeech's voice less."""
     groups = [(clips[i].real, clips[i].group) for i in owner]
     count = collections.Counter(groups)
@@ -98,7 +97,7 @@ def _weights(clips, owner):
     return weight
 
 
-def _logistic(x, label, weight, held, start):
+def logistic(x, label, weight, held, start):
     sign = np.where(label, 1.0, -1.0)
 
     def cost(c):

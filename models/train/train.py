@@ -43,7 +43,7 @@ def main():
         weights = fit(clips, samples, bank, stage, weights, chosen)
     if not chosen.stop_before_export:
         import export
-        export.write(weights, clips, samples, bank, chosen)
+        export.write(weights, clips, samples, chosen)
 
 
 def fit(clips, samples, bank, stage, start, chosen):

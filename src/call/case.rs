@@ -14,7 +14,7 @@ use crate::voice::Opinion;
 use super::desk::Desk;
 use super::index::Name;
 use super::leg::Hop;
-use super::limits::CHANGED_EVERY;
+use super::limits::{CHANGED_EVERY, HOLD_MAX};
 use super::offer::{self, Origin};
 use super::record::{CallRecord, State};
 use super::refusal::{self, Refusal};
@@ -50,6 +50,8 @@ pub(crate) struct Case {
     pub(crate) reuse: Option<Option<bool>>,
     pub(crate) record: CallRecord,
     pub(crate) media: Media,
+    /// One side is on hold: silence is what it asked for.
+    pub(crate) held_since: Option<Instant>,
     /// Our descriptions towards the caller.
     pub(crate) origin: Origin,
     /// Reason values for the next response to the caller.
@@ -222,6 +224,19 @@ impl Case {
         if let Some(output) = offer::describe(self.id, side, session) {
             desk.say(output);
         }
+    }
+
+    /// Notes whether the last exchange of descriptions put somebody on hold (RFC 3264 §8.4).
+    pub(crate) fn hold(&mut self, is_held: bool, desk: &Desk) {
+        self.held_since = is_held.then(|| self.held_since.unwrap_or(desk.now().instant));
+    }
+
+    /// Whether silence means that nobody is there any more.
+    pub(crate) fn is_silence_odd(&self, desk: &Desk) -> bool {
+        let held = self
+            .held_since
+            .map(|since| desk.now().instant.saturating_duration_since(since));
+        held.is_none_or(|held| held > HOLD_MAX)
     }
 
     pub(crate) fn tap(&self, on: bool, desk: &mut Desk) {

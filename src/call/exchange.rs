@@ -1,7 +1,7 @@
 //! One request inside the call on its way to the other leg and its answer on the way back.
 
 use crate::media::Side;
-use crate::sdp::Session;
+use crate::sdp::{Direction, Session};
 use crate::sip::{ClientTxn, Message, Method, Request, Response, ServerTxn};
 
 use super::case::Case;
@@ -138,6 +138,17 @@ impl Exchange {
             case.describe(asking.side, offer, desk);
         }
         case.describe(answering.side, &session, desk);
+        let directions = [
+            self.offer.as_ref().map(Session::direction),
+            Some(session.direction()),
+        ];
+        case.hold(
+            directions
+                .into_iter()
+                .flatten()
+                .any(|direction| direction != Direction::SendRecv),
+            desk,
+        );
         self.phase = match (is_invite, is_late) {
             (true, true) => Phase::LateAnswer { cseq },
             (true, false) => Phase::Answered,

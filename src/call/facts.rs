@@ -118,8 +118,16 @@ fn asserted(invite: &Message) -> Vec<NameAddr> {
 fn caller(invite: &Message, asserted: &[NameAddr], rules: Option<NumberRules>) -> CallerFacts {
     let from = invite.from();
     let is_hidden = is_anonymous(&from) || asks_privacy(invite);
-    let names = || asserted.iter().chain([&from]).filter_map(|identity| identity.display.as_deref());
-    let name = names().map(tidy).find(|name| !name.is_empty()).filter(|_| !is_hidden);
+    let names = || {
+        asserted
+            .iter()
+            .chain([&from])
+            .filter_map(|identity| identity.display.as_deref())
+    };
+    let name = names()
+        .map(tidy)
+        .find(|name| !name.is_empty())
+        .filter(|_| !is_hidden);
     let shown = if asserted.is_empty() {
         std::slice::from_ref(&from)
     } else {

@@ -9,8 +9,9 @@ use super::Counter;
 use super::case::Case;
 use super::decide;
 use super::desk::Desk;
+use super::early;
 use super::ending::{By, Ending};
-use super::hunting::{self, Hunting};
+use super::hunting::Hunting;
 use super::record;
 use super::refusal::Refusal;
 use super::stage::{Event, Stage};
@@ -46,12 +47,12 @@ impl Gathering {
                 }
                 return Self::decide(case, desk);
             }
-            Event::Cancelled { .. } => return hunting::gave_up(Vec::new(), None, case, desk),
+            Event::Cancelled { .. } => return early::gave_up(Vec::new(), None, case, desk),
             Event::HangUp => {
                 case.refuse(&Refusal::Unavailable, desk);
                 return Ending::failed(480, By::Us, "ended from the console", case, desk);
             }
-            Event::Request { txn, request } => return hunting::early_request(txn, request, self, case, desk),
+            Event::Request { txn, request } => return early::request(txn, request, self, case, desk),
             _ => {}
         }
         if self.has_looked && case.is_reported && case.looks == 0 {

@@ -5,15 +5,16 @@ use std::time::Instant;
 use crate::media::Side;
 use crate::queue::{self, Attempt, Hunt, Step};
 use crate::sdp::Session;
-use crate::sip::{ClientTxn, Dialog, Message, Method, Response, ServerTxn};
+use crate::sip::{ClientTxn, Dialog, Message, Response};
 
 use super::Counter;
 use super::case::{Case, Media};
 use super::desk::Desk;
+use super::early::{self, abandon, gave_up};
 use super::ending::{By, Ending};
 use super::index::Name;
 use super::leg::{Leg, Ringing};
-use super::limits::RINGING_MAX;
+use super::limits::{CROSSING_VALUE_OCTETS_MAX, RINGING_MAX};
 use super::offer::{self, Origin};
 use super::record::{self, State};
 use super::refusal::{self, Refusal};
@@ -87,18 +88,21 @@ impl Hunting {
                 Some(leg) => self.failed(leg.attempt, status, case, desk),
                 None => Stage::Hunting(self),
             },
-            Event::Cancelled { reason, .. } => gave_up(self.legs, reason.as_deref(), case, desk),
+            Event::Cancelled { reason, .. } => {
+                let reason = reason.filter(|reason| reason.len() <= CROSSING_VALUE_OCTETS_MAX);
+                gave_up(self.legs, reason.as_deref(), case, desk)
+            }
             Event::HangUp => {
                 abandon(self.legs, None, case, desk);
                 case.refuse(&Refusal::Unavailable, desk);
                 Ending::failed(480, By::Us, "ended from the console", case, desk)
             }
             Event::Request { txn, request } => {
-                if is_callers_bye(&request, case) {
+                if early::is_callers_bye(&request, case) {
                     desk.respond(txn, Response::new(&request, 200, refusal::phrase(200)));
                     return gave_up(self.legs, None, case, desk);
                 }
-                refuse_early(txn, &request, desk);
+                early::refuse(txn, &request, desk);
                 Stage::Hunting(self)
             }
             _ => Stage::Hunting(self),
@@ -278,6 +282,7 @@ impl Hunting {
             }
         };
 
+        case.record.answered_by = Some(leg.phone_name());
         let now = desk.now();
         desk.strays
             .watch(leg.txn, leg.invite, leg.hop.clone(), dialog_b.remote_tag(), now);
@@ -298,11 +303,6 @@ impl Hunting {
             b.acknowledge(leg.txn, response.cseq().0, None, desk);
         }
         case.record.end_attempt(attempt.0, 200);
-        case.record.answered_by = case
-            .record
-            .attempts
-            .get(attempt.0)
-            .map(|attempt| attempt.target.clone());
         let at_ms = case.at_ms(desk);
         case.record.timings.answered_ms = Some(at_ms);
         case.record.state = State::Talking;
@@ -367,54 +367,5 @@ impl Hunting {
         let at = self.legs.iter().position(|leg| leg.txn == txn)?;
         desk.index.remove(&Name::Client(txn));
         Some(self.legs.swap_remove(at))
-    }
-}
-
-/// Cancels phones that ring. Whatever they still say is answered by the strays.
-fn abandon(legs: Vec<Ringing>, reason: Option<&str>, case: &mut Case, desk: &mut Desk) {
-    for leg in legs {
-        case.record.end_attempt(leg.attempt.0, 487);
-        desk.index.remove(&Name::Client(leg.txn));
-        let now = desk.now();
-        desk.endpoint.cancel(leg.txn, reason, now);
-        desk.strays.adopt(leg.txn, leg.invite, leg.hop);
-    }
-}
-
-/// The caller gave up before anybody answered.
-pub(crate) fn gave_up(legs: Vec<Ringing>, reason: Option<&str>, case: &mut Case, desk: &mut Desk) -> Stage {
-    abandon(legs, reason, case, desk);
-    case.refuse(&Refusal::Cancelled, desk);
-    Ending::begin(record::Ending::Cancelled, 487, By::Caller, None, case, desk)
-}
-
-/// A request inside the caller's early dialog. Only BYE means something before the answer (RFC 3261 §15).
-pub(crate) fn early_request(
-    txn: ServerTxn,
-    request: Message,
-    stage: impl Into<Stage>,
-    case: &mut Case,
-    desk: &mut Desk,
-) -> Stage {
-    if is_callers_bye(&request, case) {
-        desk.respond(txn, Response::new(&request, 200, refusal::phrase(200)));
-        return gave_up(Vec::new(), None, case, desk);
-    }
-    refuse_early(txn, &request, desk);
-    stage.into()
-}
-
-fn is_callers_bye(request: &Message, case: &Case) -> bool {
-    request.method() == Method::Bye
-        && request.call_id() == case.invite.call_id()
-        && request.from().tag() == case.invite.from().tag()
-}
-
-fn refuse_early(txn: ServerTxn, request: &Message, desk: &mut Desk) {
-    match request.method() {
-        Method::Options => desk.respond(txn, refusal::capabilities(request)),
-        Method::Bye | Method::Prack => desk.refuse(txn, request, &Refusal::NoDialog),
-        Method::Invite | Method::Update | Method::Info => desk.refuse(txn, request, &Refusal::NotNow),
-        method => desk.refuse(txn, request, &refusal::of_method(&method)),
     }
 }

@@ -102,6 +102,21 @@ impl Ringing {
     }
 }
 
+impl Ringing {
+    /// What people call this phone: the target's user, else its address.
+    pub(crate) fn phone_name(&self) -> String {
+        let Ok(uri) = Uri::parse(&self.invite.uri) else {
+            return self.invite.uri.clone();
+        };
+        let name = uri
+            .user()
+            .map(|user| user.into_owned())
+            .filter(|user| !user.is_empty());
+        name.or_else(|| uri.host().map(str::to_string))
+            .unwrap_or_default()
+    }
+}
+
 /// Who is calling, in our words: From, P-Asserted-Identity with verstat, and the banner's headers.
 fn announce(invite: Request, case: &Case, desk: &Desk, sent_by: &str, tag: &str) -> Request {
     let host = host_of(sent_by);

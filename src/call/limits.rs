@@ -13,6 +13,10 @@ pub const RINGING_MAX: Duration = Duration::from_secs(180);
 /// without a word while its media source kept sending.
 pub const DURATION_MAX: Duration = Duration::from_secs(12 * 3600);
 
+/// How long a call on hold may be silent before silence ends it as it would any other: held calls often
+/// carry no audio at all, and a forgotten one must end some day.
+pub const HOLD_MAX: Duration = Duration::from_secs(2 * 3600);
+
 /// Requests of one call in relay at a time (re-INVITE, UPDATE, INFO). Past it: 500 with Retry-After.
 pub const EXCHANGES_MAX: usize = 8;
 

@@ -145,11 +145,11 @@ pub(crate) fn phrase(status: u16) -> &'static str {
         606 => "Not Acceptable",
         607 => "Unwanted",
         608 => "Rejected",
-        100..=199 => "Progress",
-        200..=299 => "OK",
-        300..=399 => "Redirected",
-        400..=499 => "Request Failed",
-        500..=599 => "Server Failed",
+        status if status < 200 => "Progress",
+        status if status < 300 => "OK",
+        status if status < 400 => "Redirected",
+        status if status < 500 => "Request Failed",
+        status if status < 600 => "Server Failed",
         _ => "Failed",
     }
 }

@@ -86,7 +86,9 @@ impl Talking {
             Event::Response { txn, response } => return self.on_response(txn, response, case, desk),
             Event::Failed { txn, status } => return self.on_failure(txn, status, case, desk),
             Event::Cancelled { txn, .. } => self.on_cancelled(txn, desk),
-            Event::MediaSilent => return self.end(Over::failed("no audio from either party"), case, desk),
+            Event::MediaSilent if case.is_silence_odd(desk) => {
+                return self.end(Over::failed("no audio from either party"), case, desk);
+            }
             Event::HangUp => {
                 let over = Over {
                     ending: record::Ending::Completed,
@@ -255,14 +257,11 @@ impl Talking {
                 Refusal::NotNow
             });
         }
-        for exchange in self.exchanges.iter().filter(|exchange| exchange.is_about_media()) {
-            return Err(if exchange.from == side {
-                Refusal::NotNow
-            } else {
-                Refusal::Pending
-            });
+        match self.exchanges.iter().find(|exchange| exchange.is_about_media()) {
+            Some(exchange) if exchange.from == side => Err(Refusal::NotNow),
+            Some(_) => Err(Refusal::Pending),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     fn on_response(

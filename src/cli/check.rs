@@ -1,6 +1,7 @@
 //! `ringward check`: everything that can be wrong before a call comes, in one go.
 
 use std::fmt;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -31,15 +32,17 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         .iter()
         .filter(|finding| finding.severity == Severity::Fault)
         .count();
+    // Not println!: a reader that goes away (`| head`) is an error to report, not a panic.
+    let mut out = std::io::stdout().lock();
     for finding in &findings {
         if args.json {
-            println!("{}", serde_json::to_string(finding)?);
+            writeln!(out, "{}", serde_json::to_string(finding)?)?;
         } else {
-            println!("{finding}");
+            writeln!(out, "{finding}")?;
         }
     }
     if !args.json {
-        println!("{}", summary(faults));
+        writeln!(out, "{}", summary(faults))?;
     }
     Ok(ExitCode::from(u8::from(faults > 0)))
 }
@@ -141,7 +144,7 @@ fn check(path: Option<&Path>, now: SystemTime) -> Vec<Finding> {
     let mut findings: Vec<Finding> = faults.into_iter().map(Finding::from).collect();
     if findings.is_empty() {
         let message = format!(
-            "configuration: {} trunks, {} queues",
+            "configuration: {} trunk(s), {} queue(s)",
             config.trunks.len(),
             config.queues.len()
         );
@@ -463,8 +466,14 @@ mod tests {
         let found = check(None, year(2025));
         assert_eq!(messages(&found, Severity::Fault), [""; 0]);
         let sound = messages(&found, Severity::Ok);
-        assert!(sound.iter().any(|message| message.starts_with("model default@")), "{found:#?}");
-        assert!(messages(&found, Severity::Warning)[0].starts_with("no trust anchors"), "{found:#?}");
+        assert!(
+            sound.iter().any(|message| message.starts_with("model default@")),
+            "{found:#?}"
+        );
+        assert!(
+            messages(&found, Severity::Warning)[0].starts_with("no trust anchors"),
+            "{found:#?}"
+        );
         assert!(summary(0).contains("observe.toml"));
     }
 

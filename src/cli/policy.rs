@@ -1,5 +1,6 @@
 //! `ringward policy`: check policy files, and show how one decides.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -67,7 +68,12 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
-    let queues = args.config.as_ref().map(|path| Config::inspect(path).0.queue_names());
+    let queues = args
+        .config
+        .as_ref()
+        .map(|path| Config::inspect(path).0.queue_names());
+    // Not println!: a reader that goes away (`| head`) is an error to report, not a panic.
+    let mut out = std::io::stdout().lock();
     let mut is_sound = true;
     for file in &args.files {
         let name = file.display().to_string();
@@ -78,22 +84,26 @@ fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
         };
         match loaded {
             Ok(policy) if args.json => {
-                println!(
+                writeln!(
+                    out,
                     "{}",
                     json!({"file": name, "policy": policy.revision(), "rules": policy.rule_count(), "faults": []})
-                );
+                )?;
             }
-            Ok(policy) => println!(
+            Ok(policy) => writeln!(
+                out,
                 "{name}: {}, {} rules, no fault",
                 policy.revision(),
                 policy.rule_count()
-            ),
+            )?,
             Err(faults) => {
                 is_sound = false;
                 if args.json {
-                    println!("{}", json!({"file": name, "policy": null, "faults": faults}));
+                    writeln!(out, "{}", json!({"file": name, "policy": null, "faults": faults}))?;
                 } else {
-                    faults.iter().for_each(|fault| println!("{fault}"));
+                    for fault in &faults {
+                        writeln!(out, "{fault}")?;
+                    }
                 }
             }
         }
@@ -115,10 +125,11 @@ fn explain(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
         },
     };
     let explanation = policy.explain(&facts);
+    let mut out = std::io::stdout().lock();
     if args.json {
-        println!("{}", serde_json::to_string(&explanation)?);
+        writeln!(out, "{}", serde_json::to_string(&explanation)?)?;
     } else {
-        println!("{explanation}");
+        writeln!(out, "{explanation}")?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -48,34 +48,36 @@ pub struct ScoreArgs {
 /// Scores every file and prints what was heard; a bad file is reported and the rest go on.
 pub fn run(args: ScoreArgs) -> anyhow::Result<ExitCode> {
     let model = Arc::new(Model::find(&args.model)?);
-    let mut out = std::io::stdout().lock();
+    let is_complete = report(&model, &args.files, args.json, &mut std::io::stdout().lock())?;
+    Ok(if is_complete {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// Writes one line for each file, in order. False when one of them could not be scored.
+fn report(model: &Arc<Model>, files: &[PathBuf], json: bool, out: &mut impl Write) -> std::io::Result<bool> {
     let mut is_complete = true;
-    if !args.json {
+    if !json {
         writeln!(
             out,
             "{:>8} {:>8} {:>7}  {:<20} FILE",
             "SECONDS", "SPEECH", "LLR", "VOICE"
         )?;
     }
-    for file in &args.files {
-        let report = match score(&model, file) {
-            Ok(report) => report,
-            Err(problem) => {
-                is_complete = false;
-                Report::failed(file, &problem)
-            }
-        };
-        if args.json {
+    for file in files {
+        let report = score(model, file).unwrap_or_else(|problem| {
+            is_complete = false;
+            Report::failed(file, &problem)
+        });
+        if json {
             writeln!(out, "{}", serde_json::to_string(&report)?)?;
         } else {
             writeln!(out, "{}", report.line())?;
         }
     }
-    Ok(if is_complete {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(is_complete)
 }
 
 /// One line of `--json`.
@@ -458,6 +460,26 @@ mod tests {
     }
 
     #[test]
+    fn flac_in_stereo_at_sixteen_kilohertz_is_heard() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/cli/fixtures/buzz-16k.flac");
+        let model = Arc::new(Model::embedded().expect("embedded"));
+        match score(&model, &path).expect("heard") {
+            Report::Heard {
+                seconds,
+                speech_seconds,
+                channels,
+                sample_rate,
+                ..
+            } => {
+                assert_eq!((channels, sample_rate), (2, 16_000));
+                assert!((seconds - 2.0).abs() < 0.01, "{seconds}");
+                assert!(speech_seconds > 0.5, "{speech_seconds}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
     fn another_rate_is_refused_by_name() {
         assert!(refused(&wav("44k", 1, 1, 44_100, 16, &[0; 400])).contains("44100"));
     }
@@ -491,6 +513,28 @@ mod tests {
             }
             other => panic!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn one_bad_file_is_an_error_in_its_place_and_not_an_end() {
+        let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/demo");
+        let files = [
+            demo.join("human-allison.wav"),
+            demo.join("ATTRIBUTION.md"),
+            demo.join("synthetic-flite-rms.wav"),
+        ];
+        let model = Arc::new(Model::embedded().expect("embedded"));
+        let mut out = Vec::new();
+        assert!(!report(&model, &files, true, &mut out).expect("written"));
+        let lines: Vec<serde_json::Value> = String::from_utf8(out)
+            .expect("text")
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("one object a line"))
+            .collect();
+        assert_eq!(lines.len(), 3);
+        assert!(lines[1]["error"].is_string());
+        assert_eq!(lines[2]["label"], "spoof");
+        assert_ne!(lines[0]["label"], "spoof");
     }
 
     #[test]

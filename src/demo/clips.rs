@@ -48,6 +48,7 @@ pub fn voice(speaker: Speaker, call: usize) -> Result<Clip, ClipError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::demo::run::Programme;
 
     #[test]
     fn every_embedded_clip_is_readable_and_long_enough_to_be_judged() {
@@ -55,6 +56,16 @@ mod tests {
             let clip = Clip::parse(name, file).unwrap();
             assert!(clip.seconds() >= 3.0, "{name}: {} s", clip.seconds());
         }
+    }
+
+    #[test]
+    fn one_round_of_the_demo_lets_every_made_voice_speak() {
+        let mut programme = Programme::in_order(Programme::calls_of_one_round());
+        let spoken: std::collections::BTreeSet<_> = std::iter::from_fn(|| programme.next(1))
+            .filter(|turn| turn.scenario.speaker == Speaker::Synthetic)
+            .map(|turn| voice(Speaker::Synthetic, turn.call).unwrap().name)
+            .collect();
+        assert_eq!(spoken.len(), SYNTHETICS.len());
     }
 
     #[test]

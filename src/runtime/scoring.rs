@@ -19,7 +19,7 @@ use crate::voice::{Listener, Model, Opinion};
 /// Hops waiting for one worker (16 kB each, 2 MB in all): at 0.5 ms a hop the last waits 64 ms. The newest is refused.
 pub const INBOX_HOPS: usize = 128;
 
-/// Calls one worker listens to (64 KiB each, 128 MiB in all). The hops of a further call are dropped and counted.
+/// Calls one worker listens to (56 KiB each, 112 MiB in all). The hops of a further call are dropped and counted.
 pub const LISTENERS_PER_WORKER: usize = 2048;
 
 /// Ends of calls waiting for one worker. Past it an end is forgotten: the listener goes when it has been idle.

@@ -28,14 +28,8 @@ pub struct TcpTable {
 
 #[derive(Default)]
 struct Connections {
-    outboxes: HashMap<u64, Outbox>,
+    outboxes: HashMap<u64, mpsc::Sender<Vec<u8>>>,
     by_remote: HashMap<SocketAddr, u64>,
-}
-
-#[derive(Clone)]
-struct Outbox {
-    sender: mpsc::Sender<Vec<u8>>,
-    remote: SocketAddr,
 }
 
 impl TcpTable {
@@ -84,7 +78,7 @@ impl TcpTable {
             number.and_then(|number| connections.outboxes.get(&number).cloned())
         };
         if let Some(outbox) = outbox {
-            if outbox.sender.try_send(octets).is_err() {
+            if outbox.try_send(octets).is_err() {
                 self.broken(flow, shard);
             }
             return;
@@ -95,7 +89,7 @@ impl TcpTable {
         }
         let (number, inbox) = self.register(flow.remote);
         if let Some(outbox) = self.lock().outboxes.get(&number) {
-            let _ = outbox.sender.try_send(octets);
+            let _ = outbox.try_send(octets);
         }
         let table = self.clone();
         self.tokio.spawn(async move {
@@ -122,7 +116,7 @@ impl TcpTable {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let (sender, inbox) = mpsc::channel(TCP_OUTBOX);
         let mut connections = self.lock();
-        connections.outboxes.insert(number, Outbox { sender, remote });
+        connections.outboxes.insert(number, sender);
         connections.by_remote.insert(remote, number);
         (number, inbox)
     }

@@ -36,7 +36,7 @@ pub const MEMORY_WINDOWS: u32 = 60;
 
 /// Octets of memory that one call's [`super::Listener`] may hold, checked by a test: 48,000 for four seconds of
 /// features as 16-bit steps, the rest for one frame, its transform and counters.
-pub const LISTENER_BYTES_MAX: usize = 64 * 1024;
+pub const LISTENER_BYTES_MAX: usize = 56 * 1024;
 
 /// Octets of a model file. A larger one is refused unread.
 pub const MODEL_BYTES_MAX: u64 = 16 * 1024 * 1024;

@@ -57,7 +57,10 @@ impl PhonePlan {
     }
 
     pub fn with(answer: Answer) -> PhonePlan {
-        PhonePlan { answer, ..PhonePlan::answers_after(0.0) }
+        PhonePlan {
+            answer,
+            ..PhonePlan::answers_after(0.0)
+        }
     }
 
     pub fn act(mut self, seconds: f64, act: Act) -> PhonePlan {
@@ -74,6 +77,8 @@ pub struct CallerPlan {
     pub called: String,
     pub headers: Vec<(&'static str, String)>,
     pub has_offer: bool,
+    /// Instead of a description.
+    pub body: Option<(&'static str, String)>,
     pub gives_up_after: Option<Duration>,
     pub acts: Vec<(Duration, Act)>,
     pub never_acknowledges: bool,
@@ -87,6 +92,7 @@ impl CallerPlan {
             called: "+12125550100".into(),
             headers: Vec::new(),
             has_offer: true,
+            body: None,
             gives_up_after: None,
             acts: Vec::new(),
             never_acknowledges: false,
@@ -225,7 +231,10 @@ impl Agent {
         let target = format!("sip:{}@{}", plan.called, self.gateway);
         let branch = self.branch();
         let mut headers = vec![
-            ("Via", format!("SIP/2.0/UDP {};branch={branch};rport", self.address)),
+            (
+                "Via",
+                format!("SIP/2.0/UDP {};branch={branch};rport", self.address),
+            ),
             ("Max-Forwards", plan.max_forwards.to_string()),
             ("From", format!("{};tag=c{}", plan.from, self.address.port())),
             ("To", format!("<{target}>")),
@@ -235,7 +244,10 @@ impl Agent {
         ];
         headers.extend(plan.headers);
         let body = wire::sdp(self.address, 1, "sendrecv");
-        let body = plan.has_offer.then_some(("application/sdp", body.as_str()));
+        let body = match &plan.body {
+            Some((kind, body)) => Some((*kind, body.as_str())),
+            None => plan.has_offer.then_some(("application/sdp", body.as_str())),
+        };
         let octets = wire::write(&format!("INVITE {target} SIP/2.0"), &headers, body);
         let line = Line {
             state: State::Calling,
@@ -308,10 +320,16 @@ impl Agent {
     }
 
     fn retransmit(&mut self, branch: String) {
-        let Some(sent) = self.sent.get_mut(&branch).filter(|sent| !sent.is_done) else { return };
+        let Some(sent) = self.sent.get_mut(&branch).filter(|sent| !sent.is_done) else {
+            return;
+        };
         if sent.age >= GIVE_UP {
             sent.is_done = true;
-            if let Some(line) = self.lines.get_mut(&sent.line).filter(|_| sent.method == "BYE" || sent.finals.is_empty()) {
+            if let Some(line) = self
+                .lines
+                .get_mut(&sent.line)
+                .filter(|_| sent.method == "BYE" || sent.finals.is_empty())
+            {
                 line.state = State::Over;
             }
             return;
@@ -322,7 +340,8 @@ impl Agent {
             sent.interval = sent.interval.min(T2);
         }
         sent.age += sent.interval;
-        self.wishes.push(Wish::Wake(sent.interval, Wake::Retransmit(branch)));
+        self.wishes
+            .push(Wish::Wake(sent.interval, Wake::Retransmit(branch)));
     }
 
     fn on_response(&mut self, status: u16, message: Message) {
@@ -330,8 +349,12 @@ impl Agent {
             "CANCEL" => format!("cancel {}", message.branch()),
             _ => message.branch(),
         };
-        let Some(sent) = self.sent.get_mut(&branch) else { panic!("a response to nothing: {}", message.start) };
-        let Some(line) = self.lines.get_mut(&sent.line) else { return };
+        let Some(sent) = self.sent.get_mut(&branch) else {
+            panic!("a response to nothing: {}", message.start)
+        };
+        let Some(line) = self.lines.get_mut(&sent.line) else {
+            return;
+        };
         line.responses.push(message.clone());
         if sent.method != "INVITE" {
             if status >= 200 {
@@ -390,14 +413,21 @@ impl Agent {
                 }
                 let uri = Message::read(&sent.octets).request_uri().to_string();
                 let headers = [
-                    ("Via", format!("SIP/2.0/UDP {};branch={branch};rport", self.address)),
+                    (
+                        "Via",
+                        format!("SIP/2.0/UDP {};branch={branch};rport", self.address),
+                    ),
                     ("Max-Forwards", "70".to_string()),
                     ("From", message.must("From").to_string()),
                     ("To", message.must("To").to_string()),
                     ("Call-ID", message.must("Call-ID").to_string()),
                     ("CSeq", format!("{} ACK", message.cseq())),
                 ];
-                self.wishes.push(Wish::Send(wire::write(&format!("ACK {uri} SIP/2.0"), &headers, None)));
+                self.wishes.push(Wish::Send(wire::write(
+                    &format!("ACK {uri} SIP/2.0"),
+                    &headers,
+                    None,
+                )));
             }
         }
     }
@@ -410,7 +440,10 @@ impl Agent {
         let body = wire::sdp(self.address, line.sdp_version, answer_to(response.direction()));
         let body = (!had_offer && response.has_sdp()).then_some(("application/sdp", body.as_str()));
         let headers = [
-            ("Via", format!("SIP/2.0/UDP {};branch={ack_branch};rport", self.address)),
+            (
+                "Via",
+                format!("SIP/2.0/UDP {};branch={ack_branch};rport", self.address),
+            ),
             ("Max-Forwards", "70".to_string()),
             ("From", line.local.clone()),
             ("To", line.remote.clone()),
@@ -425,32 +458,45 @@ impl Agent {
     }
 
     fn give_up(&mut self, id: &str) {
-        let Some(line) = self.lines.get_mut(id) else { return };
+        let Some(line) = self.lines.get_mut(id) else {
+            return;
+        };
         if !matches!(line.state, State::Calling | State::Ringing) {
             return;
         }
         if line.state == State::Calling {
             // No CANCEL before a provisional response (RFC 3261 §9.1).
-            return self.wishes.push(Wish::Wake(Duration::from_millis(100), Wake::GiveUp(id.to_string())));
+            return self.wishes.push(Wish::Wake(
+                Duration::from_millis(100),
+                Wake::GiveUp(id.to_string()),
+            ));
         }
         line.gave_up = true;
         let branch = line.invite_branch.clone();
         let headers = [
-            ("Via", format!("SIP/2.0/UDP {};branch={branch};rport", self.address)),
+            (
+                "Via",
+                format!("SIP/2.0/UDP {};branch={branch};rport", self.address),
+            ),
             ("Max-Forwards", "70".to_string()),
             ("From", line.local.clone()),
             ("To", line.invite.must("To").to_string()),
             ("Call-ID", line.call_id.clone()),
             ("CSeq", "1 CANCEL".to_string()),
         ];
-        let octets = wire::write(&format!("CANCEL {} SIP/2.0", line.invite.request_uri()), &headers, None);
+        let octets = wire::write(
+            &format!("CANCEL {} SIP/2.0", line.invite.request_uri()),
+            &headers,
+            None,
+        );
         // Its responses carry the INVITE's branch: kept under a name of its own.
         self.start(format!("cancel {branch}"), id, "CANCEL", octets);
     }
 
     fn schedule(&mut self, id: &str) {
         for (at, (after, _)) in self.lines[id].acts.iter().enumerate() {
-            self.wishes.push(Wish::Wake(*after, Wake::Act(id.to_string(), at)));
+            self.wishes
+                .push(Wish::Wake(*after, Wake::Act(id.to_string(), at)));
         }
     }
 
@@ -482,7 +528,10 @@ impl Agent {
             line.sdp_version += 1;
         }
         let mut headers = vec![
-            ("Via", format!("SIP/2.0/UDP {};branch={branch};rport", self.address)),
+            (
+                "Via",
+                format!("SIP/2.0/UDP {};branch={branch};rport", self.address),
+            ),
             ("Max-Forwards", "70".to_string()),
             ("From", line.local.clone()),
             ("To", line.remote.clone()),
@@ -520,7 +569,9 @@ impl Agent {
             }
             return;
         }
-        let Some(line) = self.lines.get_mut(&id) else { return self.respond(&message, 481, None) };
+        let Some(line) = self.lines.get_mut(&id) else {
+            return self.respond(&message, 481, None);
+        };
         line.received.push(message.clone());
         match method.as_str() {
             "BYE" => {
@@ -529,7 +580,11 @@ impl Agent {
             }
             "INVITE" | "UPDATE" => {
                 line.sdp_version += 1;
-                let direction = if message.has_sdp() { answer_to(message.direction()) } else { "sendrecv" };
+                let direction = if message.has_sdp() {
+                    answer_to(message.direction())
+                } else {
+                    "sendrecv"
+                };
                 let body = wire::sdp(self.address, line.sdp_version, direction);
                 self.respond(&message, 200, Some(&body));
             }
@@ -563,7 +618,8 @@ impl Agent {
             acks: Vec::new(),
         };
         self.lines.insert(id.clone(), line);
-        self.wishes.push(Wish::Wake(self.phone.rings_after, Wake::Ring(id.clone())));
+        self.wishes
+            .push(Wish::Wake(self.phone.rings_after, Wake::Ring(id.clone())));
         if let Answer::After(after) | Answer::Refuse(_, after) = self.phone.answer {
             self.wishes.push(Wish::Wake(after, Wake::Answer(id)));
         }
@@ -604,7 +660,13 @@ impl Agent {
 
     fn on_cancel(&mut self, message: Message, branch: String, id: String) {
         self.respond(&message, 200, None);
-        let Some(line) = self.lines.get_mut(&id).filter(|line| line.invite_branch == branch) else { return };
+        let Some(line) = self
+            .lines
+            .get_mut(&id)
+            .filter(|line| line.invite_branch == branch)
+        else {
+            return;
+        };
         line.received.push(message);
         if line.state == State::Ringing && !self.phone.ignores_cancel {
             line.state = State::Over;
@@ -633,7 +695,8 @@ impl Agent {
             Some(line) if request.tag("To").is_none() && !line.is_caller => line.local.clone(),
             _ => to,
         };
-        let mut headers: Vec<(&str, String)> = request.all("Via").map(|via| ("Via", via.to_string())).collect();
+        let mut headers: Vec<(&str, String)> =
+            request.all("Via").map(|via| ("Via", via.to_string())).collect();
         headers.extend([
             ("From", request.must("From").to_string()),
             ("To", to),
@@ -648,16 +711,25 @@ impl Agent {
         let octets = wire::write(&format!("SIP/2.0 {status} Said"), &headers, body);
         self.wishes.push(Wish::Send(octets.clone()));
         let branch = request.branch();
-        self.answered.insert((branch.clone(), method.clone()), octets.clone());
+        self.answered
+            .insert((branch.clone(), method.clone()), octets.clone());
         if method == "INVITE" && status >= 200 {
-            let owed = Owed { line: id.to_string(), octets, interval: T1, age: T1, is_acknowledged: false };
+            let owed = Owed {
+                line: id.to_string(),
+                octets,
+                interval: T1,
+                age: T1,
+                is_acknowledged: false,
+            };
             self.owed.insert(branch.clone(), owed);
             self.wishes.push(Wish::Wake(T1, Wake::Repeat(branch)));
         }
     }
 
     fn repeat(&mut self, branch: String) {
-        let Some(owed) = self.owed.get_mut(&branch).filter(|owed| !owed.is_acknowledged) else { return };
+        let Some(owed) = self.owed.get_mut(&branch).filter(|owed| !owed.is_acknowledged) else {
+            return;
+        };
         if owed.age >= GIVE_UP {
             // Never acknowledged: the call is over for this phone (RFC 3261 §13.3.1.4).
             if let Some(line) = self.lines.get_mut(&owed.line) {

@@ -25,9 +25,12 @@ fn a_call_is_answered_talks_and_ends() {
     assert_eq!(world.asked(phone), ["BYE"]);
     assert_eq!(world.ending(), (Ending::Completed, 200, "caller"));
     let record = world.record();
-    assert_eq!(record.answered_by.as_deref(), Some("sip:desk@10.0.0.5:5060"));
+    assert_eq!(record.answered_by.as_deref(), Some("desk"));
     let timings = record.timings;
-    assert!(timings.ringing_ms.unwrap() < 100 && timings.answered_ms.unwrap() >= 3000, "{timings:?}");
+    assert!(
+        timings.ringing_ms.unwrap() < 100 && timings.answered_ms.unwrap() >= 3000,
+        "{timings:?}"
+    );
     assert!(timings.ended_ms.unwrap() >= 13_000, "{timings:?}");
     assert_eq!(world.count("answered"), 1);
 }
@@ -39,7 +42,12 @@ fn descriptions_are_anchored_on_our_own_address_on_both_legs() {
     let caller = world.call(talk(1.0));
     world.run();
     assert_eq!(world.rung(phone).audio().unwrap(), "10.0.0.1:20002");
-    let answer = world.line(caller).responses.iter().find(|r| r.status() == Some(200) && r.has_sdp()).unwrap();
+    let answer = world
+        .line(caller)
+        .responses
+        .iter()
+        .find(|r| r.status() == Some(200) && r.has_sdp())
+        .unwrap();
     assert_eq!(answer.audio().unwrap(), "10.0.0.1:20000");
     let described = &world.media.values().next().unwrap().described;
     assert_eq!(described[0].1.to_string(), "203.0.113.7:11001");
@@ -97,7 +105,10 @@ fn a_phone_that_never_rings_overflows_to_the_next_queue() {
 #[test]
 fn when_the_phone_is_busy_the_caller_hears_busy() {
     let mut world = World::new(one_desk(), 1);
-    world.phone("10.0.0.5:5060", PhonePlan::with(Answer::Refuse(486, Duration::from_millis(30))));
+    world.phone(
+        "10.0.0.5:5060",
+        PhonePlan::with(Answer::Refuse(486, Duration::from_millis(30))),
+    );
     let caller = world.call(CallerPlan::new(CALLER));
     world.run();
     assert_eq!(world.heard(caller, "INVITE"), [100, 486]);
@@ -106,7 +117,11 @@ fn when_the_phone_is_busy_the_caller_hears_busy() {
 
 #[test]
 fn ring_all_rings_everybody_and_tells_the_losers_why() {
-    let targets = ["sip:a@10.0.0.5:5060", "sip:b@10.0.0.6:5060", "sip:c@10.0.0.7:5060"];
+    let targets = [
+        "sip:a@10.0.0.5:5060",
+        "sip:b@10.0.0.6:5060",
+        "sip:c@10.0.0.7:5060",
+    ];
     let mut world = World::new(vec![queue("desk", Strategy::RingAll, &targets)], 1);
     let a = world.phone("10.0.0.5:5060", PhonePlan::with(Answer::Never));
     let b = world.phone("10.0.0.6:5060", PhonePlan::answers_after(2.0));
@@ -120,7 +135,12 @@ fn ring_all_rings_everybody_and_tells_the_losers_why() {
         assert_eq!(reason, "SIP;cause=200;text=\"Call completed elsewhere\"");
     }
     assert_eq!(world.asked(b), ["BYE"]);
-    let statuses: Vec<u16> = world.record().attempts.iter().map(|attempt| attempt.status).collect();
+    let statuses: Vec<u16> = world
+        .record()
+        .attempts
+        .iter()
+        .map(|attempt| attempt.status)
+        .collect();
     assert_eq!(statuses, [487, 200, 487]);
 }
 
@@ -153,19 +173,30 @@ fn in_order_rings_one_after_the_other() {
     assert_eq!(world.asked(a), ["CANCEL"]);
     assert_eq!(world.asked(b), ["BYE"]);
     let attempts = &world.record().attempts;
-    assert!(attempts[1].at_ms >= 5000 && attempts[1].at_ms < 5200, "{attempts:?}");
+    assert!(
+        attempts[1].at_ms >= 5000 && attempts[1].at_ms < 5200,
+        "{attempts:?}"
+    );
 }
 
 #[test]
 fn early_media_of_a_single_phone_reaches_the_caller() {
     let mut world = World::new(one_desk(), 1);
-    let plan = PhonePlan { has_early_media: true, ..PhonePlan::answers_after(2.0) };
+    let plan = PhonePlan {
+        has_early_media: true,
+        ..PhonePlan::answers_after(2.0)
+    };
     world.phone("10.0.0.5:5060", plan);
     let caller = world.call(talk(2.0));
     world.run();
     assert_eq!(world.heard(caller, "INVITE"), [100, 183, 200]);
-    let bodies: Vec<&str> =
-        world.line(caller).responses.iter().filter(|r| r.has_sdp()).map(|r| r.body.as_str()).collect();
+    let bodies: Vec<&str> = world
+        .line(caller)
+        .responses
+        .iter()
+        .filter(|r| r.has_sdp())
+        .map(|r| r.body.as_str())
+        .collect();
     assert_eq!(bodies[0], bodies[1], "the answer of a dialog is said once");
 }
 
@@ -173,7 +204,10 @@ fn early_media_of_a_single_phone_reaches_the_caller() {
 fn a_late_offer_is_answered_in_the_ack() {
     let mut world = World::new(one_desk(), 1);
     let phone = world.phone("10.0.0.5:5060", PhonePlan::answers_after(1.0));
-    let caller = world.call(CallerPlan { has_offer: false, ..talk(3.0) });
+    let caller = world.call(CallerPlan {
+        has_offer: false,
+        ..talk(3.0)
+    });
     world.run();
     assert!(!world.rung(phone).has_sdp());
     assert_eq!(world.line(phone).acks[0].audio().unwrap(), "10.0.0.1:20002");
@@ -199,7 +233,10 @@ fn without_a_media_port_the_caller_hears_503() {
     let caller = world.call(CallerPlan::new(CALLER));
     world.run();
     assert_eq!(world.heard(caller, "INVITE"), [100, 503]);
-    assert_eq!(world.record().outcome.as_ref().unwrap().note.as_deref(), Some("no media port left"));
+    assert_eq!(
+        world.record().outcome.as_ref().unwrap().note.as_deref(),
+        Some("no media port left")
+    );
 }
 
 #[test]
@@ -227,7 +264,13 @@ fn a_phone_may_not_call_in() {
 #[test]
 fn an_invite_out_of_hops_or_asking_for_unknown_options_is_refused() {
     for (plan, status) in [
-        (CallerPlan { max_forwards: 0, ..CallerPlan::new(CALLER) }, 483),
+        (
+            CallerPlan {
+                max_forwards: 0,
+                ..CallerPlan::new(CALLER)
+            },
+            483,
+        ),
         (CallerPlan::new(CALLER).header("Require", "100rel, teleport"), 420),
     ] {
         let mut world = World::new(one_desk(), 1);
@@ -260,7 +303,10 @@ fn the_operator_can_end_a_call() {
         world.tell(ringward::call::Input::HangUp { call });
     });
     world.run();
-    assert_eq!((world.asked(phone), world.asked(caller)), (vec!["BYE".to_string()], vec!["BYE".to_string()]));
+    assert_eq!(
+        (world.asked(phone), world.asked(caller)),
+        (vec!["BYE".to_string()], vec!["BYE".to_string()])
+    );
     assert_eq!(world.ending(), (Ending::Completed, 200, "us"));
     assert_eq!(world.line(caller).state, State::Over);
 }
@@ -275,6 +321,91 @@ fn silence_ends_the_call_on_both_legs() {
         world.tell(ringward::call::Input::MediaSilent { call });
     });
     world.run();
-    assert_eq!((world.asked(phone), world.asked(caller)), (vec!["BYE".to_string()], vec!["BYE".to_string()]));
+    assert_eq!(
+        (world.asked(phone), world.asked(caller)),
+        (vec!["BYE".to_string()], vec!["BYE".to_string()])
+    );
     assert_eq!(world.ending(), (Ending::Failed, 200, "us"));
+}
+
+#[test]
+fn silence_on_hold_ends_nothing_until_it_is_resumed() {
+    let mut world = World::new(one_desk(), 1);
+    world.phone("10.0.0.5:5060", PhonePlan::answers_after(1.0));
+    let caller = world.call(
+        CallerPlan::new(CALLER)
+            .act(2.0, Act::Hold)
+            .act(100.0, Act::Resume),
+    );
+    for seconds in [65.0, 125.0] {
+        world.after(seconds, |world| {
+            let call = *world.records.keys().next().unwrap();
+            world.tell(ringward::call::Input::MediaSilent { call });
+        });
+    }
+    world.run();
+    assert_eq!(world.ending(), (Ending::Failed, 200, "us"));
+    assert!(world.record().timings.ended_ms.unwrap() >= 124_000);
+    assert_eq!(world.asked(caller), ["BYE"]);
+}
+
+#[test]
+fn a_datagram_that_is_no_sip_is_counted_and_forgotten() {
+    let mut world = World::new(one_desk(), 1);
+    let trunk = "203.0.113.7:5060".parse().unwrap();
+    for text in ["hello", "INVITE sip:x SIP/2.0\r\nnonsense\r\n\r\n", "\r\n\r\n"] {
+        world.send(
+            trunk,
+            crate::world::GATEWAY.parse().unwrap(),
+            text.as_bytes().to_vec(),
+        );
+    }
+    world.run_for(60.0);
+    assert_eq!(world.count("malformed"), 2, "a keep-alive is not malformed");
+    assert_eq!(world.engine.live_parts(), Default::default());
+}
+
+#[test]
+fn an_offer_we_cannot_carry_is_refused_before_anything_rings() {
+    for (kind, body, status) in [
+        (
+            "application/sdp",
+            "v=0\r\no=- 1 1 IN IP4 1.2.3.4\r\ns=-\r\nc=IN IP4 1.2.3.4\r\nt=0 0\r\nm=audio 4000 RTP/AVP 18\r\n",
+            488,
+        ),
+        ("application/sdp", "this is no description", 488),
+        ("text/plain", "hello", 415),
+    ] {
+        let mut world = World::new(one_desk(), 1);
+        let phone = world.phone("10.0.0.5:5060", PhonePlan::answers_after(1.0));
+        let plan = CallerPlan {
+            body: Some((kind, body.to_string())),
+            ..CallerPlan::new(CALLER)
+        };
+        let caller = world.call(plan);
+        world.run();
+        assert_eq!(world.heard(caller, "INVITE"), [100, status], "{body}");
+        assert!(world.agents[&phone].lines.is_empty());
+        assert_eq!(world.ending(), (Ending::Failed, status, "us"));
+    }
+}
+
+#[test]
+fn emergency_marks_cross_from_a_trusted_trunk_only() {
+    for (address, crosses) in [("203.0.113.7:6000", false), ("203.0.114.7:6000", true)] {
+        let mut world = World::new(one_desk(), 1);
+        let phone = world.phone("10.0.0.5:5060", PhonePlan::answers_after(1.0));
+        let plan = talk(1.0)
+            .header("Resource-Priority", "esnet.0")
+            .header("Priority", "psap-callback");
+        world.call_from(address.parse().unwrap(), 0.0, plan);
+        world.run();
+        assert_eq!(world.rung(phone).header("Resource-Priority").is_some(), crosses);
+        let tag = if crosses {
+            "EMERGENCY_TRUNK"
+        } else {
+            "EMERGENCY_CLAIMED"
+        };
+        assert!(world.tags().contains(tag), "{:?}", world.tags());
+    }
 }

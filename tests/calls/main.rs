@@ -4,6 +4,7 @@
 
 mod agent;
 mod answers;
+mod ladders;
 mod midcall;
 mod races;
 mod random_day;

@@ -18,13 +18,19 @@ fn world(plan: CallerPlan) -> (World, std::net::SocketAddr, std::net::SocketAddr
 
 #[test]
 fn hold_and_resume_cross_with_their_direction() {
-    let plan = CallerPlan::new(CALLER).act(2.0, Act::Hold).act(4.0, Act::Resume).act(6.0, Act::Bye);
+    let plan = CallerPlan::new(CALLER)
+        .act(2.0, Act::Hold)
+        .act(4.0, Act::Resume)
+        .act(6.0, Act::Bye);
     let (mut world, caller, phone) = world(plan);
     world.run();
     assert_eq!(world.heard(caller, "INVITE"), [100, 180, 200, 100, 200, 100, 200]);
     assert_eq!(world.asked(phone), ["INVITE", "INVITE", "BYE"]);
     let received = &world.line(phone).received;
-    assert_eq!((received[0].direction(), received[1].direction()), ("sendonly", "sendrecv"));
+    assert_eq!(
+        (received[0].direction(), received[1].direction()),
+        ("sendonly", "sendrecv")
+    );
     assert_eq!(received[0].audio().unwrap(), "10.0.0.1:20002");
     let answers: Vec<&str> = world
         .line(caller)
@@ -40,7 +46,10 @@ fn hold_and_resume_cross_with_their_direction() {
 #[test]
 fn the_phone_may_hold_too() {
     let mut world = World::new(one_desk(), 3);
-    let plan = PhonePlan::answers_after(1.0).act(2.0, Act::Hold).act(4.0, Act::Resume).act(6.0, Act::Bye);
+    let plan = PhonePlan::answers_after(1.0)
+        .act(2.0, Act::Hold)
+        .act(4.0, Act::Resume)
+        .act(6.0, Act::Bye);
     let phone = world.phone("10.0.0.5:5060", plan);
     let caller = world.call(CallerPlan::new(CALLER));
     world.run();
@@ -51,22 +60,42 @@ fn the_phone_may_hold_too() {
 
 #[test]
 fn every_description_we_send_has_a_new_version() {
-    let plan = CallerPlan::new(CALLER).act(2.0, Act::Hold).act(4.0, Act::Resume).act(6.0, Act::Bye);
+    let plan = CallerPlan::new(CALLER)
+        .act(2.0, Act::Hold)
+        .act(4.0, Act::Resume)
+        .act(6.0, Act::Bye);
     let (mut world, _, phone) = world(plan);
     world.run();
     let origin = |message: &wire::Message| {
-        let line = message.body.split("o=").nth(1).unwrap().split("\r\n").next().unwrap().to_string();
+        let line = message
+            .body
+            .split("o=")
+            .nth(1)
+            .unwrap()
+            .split("\r\n")
+            .next()
+            .unwrap()
+            .to_string();
         let words: Vec<&str> = line.split(' ').collect();
         (words[1].to_string(), words[2].parse::<u64>().unwrap())
     };
     let line = world.line(phone);
-    let versions: Vec<_> = [&line.invite, &line.received[0], &line.received[1]].map(origin).into();
-    assert!(versions.windows(2).all(|pair| pair[0].0 == pair[1].0 && pair[0].1 < pair[1].1), "{versions:?}");
+    let versions: Vec<_> = [&line.invite, &line.received[0], &line.received[1]]
+        .map(origin)
+        .into();
+    assert!(
+        versions
+            .windows(2)
+            .all(|pair| pair[0].0 == pair[1].0 && pair[0].1 < pair[1].1),
+        "{versions:?}"
+    );
 }
 
 #[test]
 fn a_reinvite_without_description_asks_the_other_side_for_an_offer() {
-    let plan = CallerPlan::new(CALLER).act(2.0, Act::AskForOffer).act(6.0, Act::Bye);
+    let plan = CallerPlan::new(CALLER)
+        .act(2.0, Act::AskForOffer)
+        .act(6.0, Act::Bye);
     let (mut world, caller, phone) = world(plan);
     world.run();
     assert!(!world.line(phone).received[0].has_sdp());
@@ -86,13 +115,18 @@ fn update_and_info_cross_with_their_bodies() {
     assert_eq!(world.heard(caller, "UPDATE"), [200]);
     assert_eq!(world.heard(caller, "INFO"), [200]);
     let info = &world.line(phone).received[1];
-    assert_eq!((info.must("Content-Type"), info.body.as_str()), ("application/dtmf-relay", "Signal=5\r\nDuration=160\r\n"));
+    assert_eq!(
+        (info.must("Content-Type"), info.body.as_str()),
+        ("application/dtmf-relay", "Signal=5\r\nDuration=160\r\n")
+    );
     assert_eq!(world.line(phone).received[0].audio().unwrap(), "10.0.0.1:20002");
 }
 
 #[test]
 fn an_info_too_large_stays_on_its_side() {
-    let plan = CallerPlan::new(CALLER).act(2.0, Act::Info("x".repeat(5000))).act(6.0, Act::Bye);
+    let plan = CallerPlan::new(CALLER)
+        .act(2.0, Act::Info("x".repeat(5000)))
+        .act(6.0, Act::Bye);
     let (mut world, caller, phone) = world(plan);
     world.run();
     assert_eq!(world.asked(phone), ["BYE"]);
@@ -101,14 +135,30 @@ fn an_info_too_large_stays_on_its_side() {
 
 #[test]
 fn what_is_not_taken_is_refused_with_what_is() {
-    for (method, status) in [("REFER", 405), ("NOTIFY", 405), ("PUBLISH", 405), ("TELEPORT", 501), ("OPTIONS", 200)] {
-        let plan = CallerPlan::new(CALLER).act(2.0, Act::Send(method)).act(6.0, Act::Bye);
+    for (method, status) in [
+        ("REFER", 405),
+        ("NOTIFY", 405),
+        ("PUBLISH", 405),
+        ("TELEPORT", 501),
+        ("OPTIONS", 200),
+    ] {
+        let plan = CallerPlan::new(CALLER)
+            .act(2.0, Act::Send(method))
+            .act(6.0, Act::Bye);
         let (mut world, caller, phone) = world(plan);
         world.run();
         assert_eq!(world.heard(caller, method), [status]);
         assert_eq!(world.asked(phone), ["BYE"]);
-        let answer = world.line(caller).responses.iter().find(|r| r.method() == method).unwrap();
-        assert_eq!(answer.must("Allow"), "INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE, INFO");
+        let answer = world
+            .line(caller)
+            .responses
+            .iter()
+            .find(|r| r.method() == method)
+            .unwrap();
+        assert_eq!(
+            answer.must("Allow"),
+            "INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE, INFO"
+        );
     }
 }
 
@@ -116,7 +166,10 @@ fn what_is_not_taken_is_refused_with_what_is() {
 fn two_holds_that_cross_end_in_491_for_one_side_and_the_call_goes_on() {
     let mut world = World::new(one_desk(), 3);
     world.network.delay_ms = (10, 10);
-    let phone = world.phone("10.0.0.5:5060", PhonePlan::answers_after(1.0).act(2.03, Act::Hold));
+    let phone = world.phone(
+        "10.0.0.5:5060",
+        PhonePlan::answers_after(1.0).act(2.03, Act::Hold),
+    );
     let caller = world.call(CallerPlan::new(CALLER).act(2.015, Act::Hold).act(8.0, Act::Bye));
     world.run();
     let mut finals = [world.heard(phone, "INVITE"), world.heard(caller, "INVITE")].concat();
@@ -130,7 +183,10 @@ fn two_holds_that_cross_end_in_491_for_one_side_and_the_call_goes_on() {
 fn options_outside_a_call_says_what_we_take() {
     let mut world = World::new(one_desk(), 3);
     let trunk = "203.0.113.7:5060".parse().unwrap();
-    world.agents.insert(trunk, Agent::new(trunk, GATEWAY.parse().unwrap(), PhonePlan::answers_after(0.0)));
+    world.agents.insert(
+        trunk,
+        Agent::new(trunk, GATEWAY.parse().unwrap(), PhonePlan::answers_after(0.0)),
+    );
     let headers = [
         ("Via", format!("SIP/2.0/UDP {trunk};branch=z9hG4bKoptions")),
         ("Max-Forwards", "70".into()),
@@ -144,7 +200,11 @@ fn options_outside_a_call_says_what_we_take() {
     world.agents.remove(&trunk);
     world.send(trunk, GATEWAY.parse().unwrap(), octets);
     world.run_for(60.0);
-    assert!(world.trace.iter().any(|line| line.contains("SIP/2.0 200 OK")), "{:?}", world.trace);
+    assert!(
+        world.trace.iter().any(|line| line.contains("SIP/2.0 200 OK")),
+        "{:?}",
+        world.trace
+    );
     assert_eq!(world.engine.live_parts(), Default::default());
 }
 
@@ -160,7 +220,15 @@ fn a_bye_for_no_call_is_481() {
         ("Call-ID", "bye-1".into()),
         ("CSeq", "1 BYE".into()),
     ];
-    world.send(trunk, GATEWAY.parse().unwrap(), wire::write(&format!("BYE sip:{GATEWAY} SIP/2.0"), &headers, None));
+    world.send(
+        trunk,
+        GATEWAY.parse().unwrap(),
+        wire::write(&format!("BYE sip:{GATEWAY} SIP/2.0"), &headers, None),
+    );
     world.run_for(60.0);
-    assert!(world.trace.iter().any(|line| line.contains("SIP/2.0 481")), "{:?}", world.trace);
+    assert!(
+        world.trace.iter().any(|line| line.contains("SIP/2.0 481")),
+        "{:?}",
+        world.trace
+    );
 }

@@ -18,7 +18,12 @@ fn a_lost_ack_is_sent_again_and_the_call_goes_on() {
     world.run();
     assert_eq!(world.heard(caller, "INVITE"), [100, 180, 200]);
     assert_eq!(world.ending(), (Ending::Completed, 200, "caller"));
-    let repeats = world.line(caller).responses.iter().filter(|r| r.status() == Some(200) && r.has_sdp()).count();
+    let repeats = world
+        .line(caller)
+        .responses
+        .iter()
+        .filter(|r| r.status() == Some(200) && r.has_sdp())
+        .count();
     assert_eq!(repeats, 3, "the 200 comes again until it is acknowledged");
 }
 
@@ -48,13 +53,19 @@ fn a_lost_200_is_sent_again_by_both_sides() {
 fn a_caller_that_never_acknowledges_ends_the_call_on_both_legs() {
     let mut world = World::new(one_desk(), 5);
     let phone = world.phone("10.0.0.5:5060", PhonePlan::answers_after(1.0));
-    let caller = world.call(CallerPlan { never_acknowledges: true, ..CallerPlan::new(CALLER) });
+    let caller = world.call(CallerPlan {
+        never_acknowledges: true,
+        ..CallerPlan::new(CALLER)
+    });
     world.run();
     assert_eq!(world.ending(), (Ending::Failed, 200, "us"));
     assert_eq!(world.asked(phone), ["BYE"]);
     assert_eq!(world.asked(caller), ["BYE"]);
     let ended_ms = world.record().timings.ended_ms.unwrap();
-    assert!((33_000..34_000).contains(&ended_ms), "64*T1 after the answer: {ended_ms}");
+    assert!(
+        (33_000..34_000).contains(&ended_ms),
+        "64*T1 after the answer: {ended_ms}"
+    );
 }
 
 #[test]
@@ -66,8 +77,16 @@ fn a_bye_waits_for_the_ack_it_may_not_overtake() {
     world.run();
     assert_eq!(world.asked(caller), ["BYE"]);
     let at = |what: &str| world.trace.iter().position(|line| line.contains(what)).unwrap();
-    let last_ack = world.trace.iter().rposition(|line| line.contains("> 10.0.0.1:5060 ACK")).unwrap();
-    assert!(at("> 203.0.113.7:10001 BYE") > last_ack, "{}", world.trace.join("\n"));
+    let last_ack = world
+        .trace
+        .iter()
+        .rposition(|line| line.contains("> 10.0.0.1:5060 ACK"))
+        .unwrap();
+    assert!(
+        at("> 203.0.113.7:10001 BYE") > last_ack,
+        "{}",
+        world.trace.join("\n")
+    );
 }
 
 #[test]
@@ -77,9 +96,17 @@ fn a_cancel_that_crosses_the_answer_leaves_nobody_connected() {
         let mut world = World::new(one_desk(), 5);
         world.network.delay_ms = (5, 5);
         let phone = world.phone("10.0.0.5:5060", PhonePlan::answers_after(1.0));
-        let caller = world.call(CallerPlan::new(CALLER).act(5.0, Act::Bye).gives_up_after(f64::from(gives_up_ms) / 1000.0));
+        let caller = world.call(
+            CallerPlan::new(CALLER)
+                .act(5.0, Act::Bye)
+                .gives_up_after(f64::from(gives_up_ms) / 1000.0),
+        );
         world.run();
-        let finals: Vec<u16> = world.heard(caller, "INVITE").into_iter().filter(|status| *status >= 200).collect();
+        let finals: Vec<u16> = world
+            .heard(caller, "INVITE")
+            .into_iter()
+            .filter(|status| *status >= 200)
+            .collect();
         assert!(finals == [200] || finals == [487], "at {gives_up_ms}: {finals:?}");
         assert_eq!(world.line(phone).state, State::Over);
         let asked = world.asked(phone);
@@ -91,7 +118,10 @@ fn a_cancel_that_crosses_the_answer_leaves_nobody_connected() {
 #[test]
 fn a_phone_that_answers_after_its_cancel_is_acknowledged_and_hung_up() {
     let mut world = World::new(one_desk(), 5);
-    let plan = PhonePlan { ignores_cancel: true, ..PhonePlan::answers_after(2.0) };
+    let plan = PhonePlan {
+        ignores_cancel: true,
+        ..PhonePlan::answers_after(2.0)
+    };
     let phone = world.phone("10.0.0.5:5060", plan);
     let caller = world.call(CallerPlan::new(CALLER).gives_up_after(1.0));
     world.run();
@@ -134,7 +164,10 @@ fn byes_that_cross_are_both_answered() {
     // The caller's clock starts when the 200 reaches it, 40 ms later.
     let caller = world.call(CallerPlan::new(CALLER).act(4.975, Act::Bye));
     world.run();
-    assert_eq!((world.heard(caller, "BYE"), world.heard(phone, "BYE")), (vec![200], vec![200]));
+    assert_eq!(
+        (world.heard(caller, "BYE"), world.heard(phone, "BYE")),
+        (vec![200], vec![200])
+    );
 }
 
 #[test]
@@ -148,7 +181,10 @@ fn a_phone_that_dies_in_the_call_does_not_keep_it() {
     world.run();
     assert_eq!(world.ending(), (Ending::Completed, 200, "caller"));
     let ended_ms = world.record().timings.ended_ms.unwrap();
-    assert!(ended_ms < 7000, "the record does not wait for the dead: {ended_ms}");
+    assert!(
+        ended_ms < 7000,
+        "the record does not wait for the dead: {ended_ms}"
+    );
     assert!(!world.agents.contains_key(&phone));
 }
 
@@ -176,6 +212,9 @@ fn one_datagram_in_five_lost_ends_cleanly_all_the_same() {
         world.call(CallerPlan::new(CALLER).act(8.0, Act::Bye));
         world.run();
         let ended = world.record().timings.ended_ms.unwrap();
-        assert!(Duration::from_millis(ended) < Duration::from_secs(60), "seed {seed}: {ended}");
+        assert!(
+            Duration::from_millis(ended) < Duration::from_secs(60),
+            "seed {seed}: {ended}"
+        );
     }
 }

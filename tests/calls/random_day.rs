@@ -11,19 +11,30 @@ use crate::signing::{CERTIFICATE_URL, signed_token, unsigned_token};
 use crate::world::{EPOCH_S, World, queue};
 
 fn number(name: &str, otherwise: u64) -> u64 {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
+    std::env::var(name)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(otherwise)
 }
 
 fn day(seed: u64, calls: u64) -> World {
     let mut desk = queue(
         "desk",
         Strategy::RingAll,
-        &["sip:a@10.0.0.5:5060", "sip:b@10.0.0.6:5060", "sip:c@10.0.0.7:5060"],
+        &[
+            "sip:a@10.0.0.5:5060",
+            "sip:b@10.0.0.6:5060",
+            "sip:c@10.0.0.7:5060",
+        ],
     );
     desk.numbers = vec!["+12125550100".into()];
     desk.ring = Duration::from_secs(6);
     desk.overflow = Overflow::Queue("night".into());
-    let mut night = queue("night", Strategy::InOrder, &["sip:d@10.0.0.8:5060", "sip:e@10.0.0.9:5060"]);
+    let mut night = queue(
+        "night",
+        Strategy::InOrder,
+        &["sip:d@10.0.0.8:5060", "sip:e@10.0.0.9:5060"],
+    );
     night.numbers = vec!["+12125550101".into()];
     night.ring = Duration::from_secs(4);
     let mut lost = queue("lost", Strategy::InOrder, &["sip:f@10.0.0.10:5060"]);
@@ -43,7 +54,14 @@ fn day(seed: u64, calls: u64) -> World {
     world.helpers.windows = (0..8).map(|_| world.dice(60) as f32 / 10.0 - 3.0).collect();
     world.helpers.is_scorer_overloaded = world.dice(8) == 0;
 
-    for address in ["10.0.0.5", "10.0.0.6", "10.0.0.7", "10.0.0.8", "10.0.0.9", "10.0.0.10"] {
+    for address in [
+        "10.0.0.5",
+        "10.0.0.6",
+        "10.0.0.7",
+        "10.0.0.8",
+        "10.0.0.9",
+        "10.0.0.10",
+    ] {
         let seconds = world.dice(50) as f64 / 10.0;
         let answer = match world.dice(10) {
             0 => Answer::Dead,
@@ -66,7 +84,8 @@ fn day(seed: u64, calls: u64) -> World {
     for n in 0..calls {
         let start = world.dice(calls * 200) as f64 / 1000.0;
         let mut plan = CallerPlan::new(&format!("+1404555{:04}", n % 10_000));
-        plan.called = ["+12125550100", "+12125550101", "+12125550155", "+13035550100"][world.dice(4) as usize].into();
+        plan.called =
+            ["+12125550100", "+12125550101", "+12125550155", "+13035550100"][world.dice(4) as usize].into();
         plan.has_offer = world.dice(8) != 0;
         plan.never_acknowledges = world.dice(40) == 0;
         if world.dice(5) == 0 {
@@ -113,7 +132,11 @@ fn a_random_day_ends_with_every_call_accounted_for() {
         println!("{:?}", world.outcomes());
         assert_eq!(world.count("invite"), calls);
         assert_eq!(world.count("ended"), world.records.len() as u64);
-        assert_eq!(world.records.len() as u64, calls, "every INVITE that came has its record");
+        assert_eq!(
+            world.records.len() as u64,
+            calls,
+            "every INVITE that came has its record"
+        );
     }
 }
 
@@ -125,5 +148,9 @@ fn the_same_seed_is_the_same_day() {
         world.trace
     };
     let (one, other) = (run(), run());
-    assert!(one == other, "first difference: {:?}", one.iter().zip(&other).find(|(a, b)| a != b));
+    assert!(
+        one == other,
+        "first difference: {:?}",
+        one.iter().zip(&other).find(|(a, b)| a != b)
+    );
 }

@@ -39,20 +39,27 @@ use crate::world::{EPOCH_S, World, queue};
 #[test]
 fn every_scenario_goes_as_it_says() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
-    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     files.retain(|file| file.extension().is_some_and(|extension| extension == "call"));
     files.sort();
     assert!(files.len() >= 6, "{files:?}");
     for file in files {
         let text = std::fs::read_to_string(&file).unwrap();
         let name = file.file_name().unwrap().to_string_lossy().into_owned();
-        Scenario::read(&name, &text).unwrap_or_else(|fault| panic!("{fault}")).play();
+        Scenario::read(&name, &text)
+            .unwrap_or_else(|fault| panic!("{fault}"))
+            .play();
     }
 }
 
 #[test]
 fn a_line_that_means_nothing_is_named() {
-    let fault = Scenario::read("x.call", "title  x\nphone  dances\n").err().unwrap();
+    let fault = Scenario::read("x.call", "title  x\nphone  dances\n")
+        .err()
+        .unwrap();
     assert_eq!(fault, "x.call:2: `phone dances` is not understood");
 }
 
@@ -111,7 +118,11 @@ impl Scenario {
             if words[0] == "expect" {
                 scenario.expectations.push((at + 1, words[1..].join(" ")));
             } else if scenario.line(&words).is_none() {
-                return Err(format!("{name}:{}: `{}` is not understood", at + 1, words.join(" ")));
+                return Err(format!(
+                    "{name}:{}: `{}` is not understood",
+                    at + 1,
+                    words.join(" ")
+                ));
             }
         }
         if scenario.phones.is_empty() {
@@ -179,7 +190,9 @@ impl Scenario {
             ["store", "knows", count, "scam", "reports"] => self.scam_reports = count.parse().ok()?,
             ["says", rest @ ..] => {
                 for window in rest.join(" ").split(", ") {
-                    let [_, at, _, llr] = window.split(' ').collect::<Vec<_>>()[..] else { return None };
+                    let [_, at, _, llr] = window.split(' ').collect::<Vec<_>>()[..] else {
+                        return None;
+                    };
                     if at.parse() != Ok(self.windows.len() + 1) {
                         return None;
                     }
@@ -205,10 +218,18 @@ impl Scenario {
     }
 
     fn play(self) {
-        let addresses: Vec<SocketAddr> =
-            (0..self.phones.len()).map(|n| format!("10.0.0.{}:5060", n + 5).parse().unwrap()).collect();
-        let targets: Vec<String> = addresses.iter().map(|address| format!("sip:desk@{address}")).collect();
-        let mut desk = queue("desk", self.strategy, &targets.iter().map(String::as_str).collect::<Vec<_>>());
+        let addresses: Vec<SocketAddr> = (0..self.phones.len())
+            .map(|n| format!("10.0.0.{}:5060", n + 5).parse().unwrap())
+            .collect();
+        let targets: Vec<String> = addresses
+            .iter()
+            .map(|address| format!("sip:desk@{address}"))
+            .collect();
+        let mut desk = queue(
+            "desk",
+            self.strategy,
+            &targets.iter().map(String::as_str).collect::<Vec<_>>(),
+        );
         desk.ring = self.ring;
         let policy = match self.policy {
             "default" => Policy::embedded(),
@@ -258,14 +279,26 @@ impl Scenario {
 }
 
 fn expect(world: &World, caller: SocketAddr, phones: &[SocketAddr], expectation: &str, place: &str) {
-    let id = world.records.keys().max_by_key(|id| world.records[*id].last().unwrap().started_ms).unwrap();
+    let id = world
+        .records
+        .keys()
+        .max_by_key(|id| world.records[*id].last().unwrap().started_ms)
+        .unwrap();
     let record = world.records[id].last().unwrap();
     let decision = &record.decisions.last().expect("a decision").decision;
     let banner = record.banner.as_ref().expect("a banner");
-    let tags: Vec<String> = decision.verdict.findings.iter().map(|finding| word(&finding.tag)).collect();
+    let tags: Vec<String> = decision
+        .verdict
+        .findings
+        .iter()
+        .map(|finding| word(&finding.tag))
+        .collect();
     let rung = || {
         let lines = phones.iter().flat_map(|phone| world.agents[phone].lines.values());
-        &lines.last().unwrap_or_else(|| panic!("{place}: no phone rang")).invite
+        &lines
+            .last()
+            .unwrap_or_else(|| panic!("{place}: no phone rang"))
+            .invite
     };
     let words: Vec<&str> = expectation.split(' ').collect();
     match &words[..] {
@@ -289,8 +322,15 @@ fn expect(world: &World, caller: SocketAddr, phones: &[SocketAddr], expectation:
             assert!(found.is_some_and(|ms| ms < limit), "{place}, found {found:?}");
         }
         ["answer", status] => {
-            let found = world.heard(caller, "INVITE").into_iter().find(|status| *status >= 200);
-            assert_eq!(found.map(|status| status.to_string()).as_deref(), Some(*status), "{place}");
+            let found = world
+                .heard(caller, "INVITE")
+                .into_iter()
+                .find(|status| *status >= 200);
+            assert_eq!(
+                found.map(|status| status.to_string()).as_deref(),
+                Some(*status),
+                "{place}"
+            );
         }
         ["number", light] => assert_eq!(word(&banner.number), *light, "{place}"),
         ["voice", light] => assert_eq!(word(&banner.voice), *light, "{place}"),
@@ -307,7 +347,11 @@ fn expect(world: &World, caller: SocketAddr, phones: &[SocketAddr], expectation:
         }
         ["ending", ending, "by", by] => {
             let outcome = record.outcome.as_ref().unwrap();
-            assert_eq!((word(&outcome.ending).as_str(), outcome.by.as_str()), (*ending, *by), "{place}");
+            assert_eq!(
+                (word(&outcome.ending).as_str(), outcome.by.as_str()),
+                (*ending, *by),
+                "{place}"
+            );
         }
         ["phone", n, "asked", methods @ ..] => {
             let phone = phones[n.parse::<usize>().expect("a number") - 1];

@@ -29,12 +29,24 @@ fn a_certificate_that_never_comes_delays_ringing_by_no_more_than_the_budget() {
     assert_eq!(world.fetches.len(), 1);
     let ringing = world.record().timings.ringing_ms.unwrap();
     assert!((800..900).contains(&ringing), "{ringing}");
-    assert!(world.tags().contains("CERTIFICATE_UNAVAILABLE"), "{:?}", world.tags());
+    assert!(
+        world.tags().contains("CERTIFICATE_UNAVAILABLE"),
+        "{:?}",
+        world.tags()
+    );
     let banner = &world.record().banners[0].banner;
     assert_eq!(banner.number, NumberLight::Unproven);
     let trust = world.rung(phone).must("Ringward-Trust");
-    assert!(trust.starts_with("number=unproven; voice=pending; label=unproven; call="), "{trust}");
-    assert!(world.rung(phone).must("P-Asserted-Identity").contains("verstat=No-TN-Validation"));
+    assert!(
+        trust.starts_with("number=unproven; voice=pending; label=unproven; call="),
+        "{trust}"
+    );
+    assert!(
+        world
+            .rung(phone)
+            .must("P-Asserted-Identity")
+            .contains("verstat=No-TN-Validation")
+    );
 }
 
 #[test]
@@ -70,7 +82,11 @@ fn everything_known_at_once_rings_at_once() {
     world.phone("10.0.0.5:5060", PhonePlan::answers_after(2.0));
     world.call(talk(2.0));
     world.run();
-    assert!(world.record().timings.ringing_ms.unwrap() < 40, "{:?}", world.record().timings);
+    assert!(
+        world.record().timings.ringing_ms.unwrap() < 40,
+        "{:?}",
+        world.record().timings
+    );
     assert!(world.tags().contains("NO_IDENTITY"));
 }
 
@@ -110,8 +126,15 @@ fn a_late_score_changes_the_banner_and_says_when() {
     assert!(world.tags().contains("VOICE_SPOOF_LIKELY"), "{:?}", world.tags());
     assert_eq!(record.windows.len(), 6);
     let first = &record.banners[0];
-    assert_eq!((first.banner.voice, first.at_ms < 100), (VoiceLight::Pending, true));
-    let turned = record.banners.iter().find(|change| change.banner.voice == VoiceLight::Synthetic).unwrap();
+    assert_eq!(
+        (first.banner.voice, first.at_ms < 100),
+        (VoiceLight::Pending, true)
+    );
+    let turned = record
+        .banners
+        .iter()
+        .find(|change| change.banner.voice == VoiceLight::Synthetic)
+        .unwrap();
     assert!((3000..3100).contains(&turned.at_ms), "{}", turned.at_ms);
     // A voice alone never ends a call.
     assert_eq!(world.heard(caller, "BYE"), [200]);
@@ -125,10 +148,17 @@ fn watchers_are_told_of_every_change_while_it_happens() {
     world.call(talk(20.0));
     world.run();
     let records = world.records.values().next().unwrap();
-    let voices: Vec<VoiceLight> = records.iter().filter_map(|r| Some(r.banner.as_ref()?.voice)).collect();
+    let voices: Vec<VoiceLight> = records
+        .iter()
+        .filter_map(|r| Some(r.banner.as_ref()?.voice))
+        .collect();
     assert_eq!(voices.first(), Some(&VoiceLight::Pending));
     assert_eq!(voices.last(), Some(&VoiceLight::Synthetic));
-    assert!(records.len() >= 5 && records.len() < 15, "neither silent nor a flood: {}", records.len());
+    assert!(
+        records.len() >= 5 && records.len() < 15,
+        "neither silent nor a flood: {}",
+        records.len()
+    );
 }
 
 #[test]
@@ -136,8 +166,14 @@ fn nothing_a_caller_writes_passes_for_a_word_of_ours() {
     let mut world = World::new(one_desk(), 9);
     let phone = world.phone("10.0.0.5:5060", PhonePlan::answers_after(1.0));
     let mut plan = with_token(talk(2.0))
-        .header("P-Asserted-Identity", "\"Bank\" <sip:+14045550123@x;verstat=TN-Validation-Passed>")
-        .header("Ringward-Trust", "number=genuine; voice=person; label=genuine; call=0")
+        .header(
+            "P-Asserted-Identity",
+            "\"Bank\" <sip:+14045550123@x;verstat=TN-Validation-Passed>",
+        )
+        .header(
+            "Ringward-Trust",
+            "number=genuine; voice=person; label=genuine; call=0",
+        )
         .header("Call-Info", "<https://evil.example/card>;purpose=card")
         .header("Alert-Info", "<https://evil.example/ring>")
         .header("P-Attestation-Indicator", "A")
@@ -154,8 +190,14 @@ fn nothing_a_caller_writes_passes_for_a_word_of_ours() {
     world.run();
     let invite = world.rung(phone);
     for name in [
-        "Identity", "P-Attestation-Indicator", "P-Origination-Id", "Attestation-Info", "Origination-Id",
-        "Resource-Priority", "Priority", "X-Trust",
+        "Identity",
+        "P-Attestation-Indicator",
+        "P-Origination-Id",
+        "Attestation-Info",
+        "Origination-Id",
+        "Resource-Priority",
+        "Priority",
+        "X-Trust",
     ] {
         assert_eq!(invite.header(name), None, "{name}");
     }
@@ -163,18 +205,32 @@ fn nothing_a_caller_writes_passes_for_a_word_of_ours() {
         assert_eq!(invite.all(name).count(), 1, "{name}");
     }
     let text = format!("{invite:?}");
-    assert!(!text.contains("evil") && !text.contains("TN-Validation-Passed") && !text.contains("VERIFIED"), "{text}");
+    assert!(
+        !text.contains("evil") && !text.contains("TN-Validation-Passed") && !text.contains("VERIFIED"),
+        "{text}"
+    );
     assert_eq!(invite.must("Subject"), "about the invoice");
-    assert!(invite.must("Call-Info").starts_with("<https://ringward.example/"), "{}", invite.must("Call-Info"));
+    assert!(
+        invite.must("Call-Info").starts_with("<https://ringward.example/"),
+        "{}",
+        invite.must("Call-Info")
+    );
     assert_eq!(invite.must("Max-Forwards"), "69");
-    assert!(world.tags().contains("EMERGENCY_CLAIMED") && world.tags().contains("NAME_IMITATES_LABEL"), "{:?}", world.tags());
+    assert!(
+        world.tags().contains("EMERGENCY_CLAIMED") && world.tags().contains("NAME_IMITATES_LABEL"),
+        "{:?}",
+        world.tags()
+    );
 }
 
 #[test]
 fn a_hidden_caller_stays_hidden_on_the_phone() {
     for plan in [
-        CallerPlan { from: "\"Anonymous\" <sip:anonymous@anonymous.invalid>".into(), ..talk(1.0) }
-            .header("P-Asserted-Identity", "<sip:+14045550123@203.0.113.7>"),
+        CallerPlan {
+            from: "\"Anonymous\" <sip:anonymous@anonymous.invalid>".into(),
+            ..talk(1.0)
+        }
+        .header("P-Asserted-Identity", "<sip:+14045550123@203.0.113.7>"),
         talk(1.0).header("Privacy", "id"),
     ] {
         let mut world = World::new(one_desk(), 9);
@@ -183,7 +239,11 @@ fn a_hidden_caller_stays_hidden_on_the_phone() {
         world.run();
         let invite = world.rung(phone);
         assert!(!format!("{invite:?}").contains("4045550123"), "{invite:?}");
-        assert!(invite.must("From").contains("sip:anonymous@anonymous.invalid"), "{}", invite.must("From"));
+        assert!(
+            invite.must("From").contains("sip:anonymous@anonymous.invalid"),
+            "{}",
+            invite.must("From")
+        );
         assert_eq!(invite.header("P-Asserted-Identity"), None);
         assert!(world.tags().contains("CALLER_HIDDEN"));
         assert_eq!(world.record().caller, None);
@@ -236,13 +296,33 @@ fn a_number_its_carrier_vouches_for_is_genuine_on_the_phone() {
     let phone = world.phone("10.0.0.5:5060", PhonePlan::answers_after(2.0));
     world.call(signed('A', "14045550123"));
     world.run();
-    assert!(world.tags().contains("IDENTITY_VERIFIED_A"), "{:?}", world.record().identity);
-    assert_eq!(world.record().banner.as_ref().unwrap().number, NumberLight::Genuine);
+    assert!(
+        world.tags().contains("IDENTITY_VERIFIED_A"),
+        "{:?}",
+        world.record().identity
+    );
+    assert_eq!(
+        world.record().banner.as_ref().unwrap().number,
+        NumberLight::Genuine
+    );
     let invite = world.rung(phone);
-    assert!(invite.must("P-Asserted-Identity").contains(";verstat=TN-Validation-Passed>"), "{invite:?}");
-    assert!(invite.must("Ringward-Trust").starts_with("number=genuine; voice=pending"), "{invite:?}");
+    assert!(
+        invite
+            .must("P-Asserted-Identity")
+            .contains(";verstat=TN-Validation-Passed>"),
+        "{invite:?}"
+    );
+    assert!(
+        invite
+            .must("Ringward-Trust")
+            .starts_with("number=genuine; voice=pending"),
+        "{invite:?}"
+    );
     let timings = world.record().timings;
-    assert!(timings.ringing_ms.unwrap() < 120, "a cold certificate costs its fetch: {timings:?}");
+    assert!(
+        timings.ringing_ms.unwrap() < 120,
+        "a cold certificate costs its fetch: {timings:?}"
+    );
 }
 
 #[test]
@@ -252,12 +332,33 @@ fn somebody_elses_number_is_forged_and_the_signer_is_told_why() {
     let caller = world.call(signed('A', "14045550199"));
     world.run();
     assert!(world.tags().contains("IDENTITY_FORGED"), "{:?}", world.tags());
-    assert_eq!(world.record().banner.as_ref().unwrap().number, NumberLight::Forged);
-    assert!(world.rung(phone).must("P-Asserted-Identity").contains("verstat=TN-Validation-Failed"));
-    assert!(world.rung(phone).must("From").starts_with("\"FORGED"), "{}", world.rung(phone).must("From"));
-    let told: Vec<&str> = world.line(caller).responses.iter().filter_map(|r| r.header("Reason")).collect();
+    assert_eq!(
+        world.record().banner.as_ref().unwrap().number,
+        NumberLight::Forged
+    );
+    assert!(
+        world
+            .rung(phone)
+            .must("P-Asserted-Identity")
+            .contains("verstat=TN-Validation-Failed")
+    );
+    assert!(
+        world.rung(phone).must("From").starts_with("\"FORGED"),
+        "{}",
+        world.rung(phone).must("From")
+    );
+    let told: Vec<&str> = world
+        .line(caller)
+        .responses
+        .iter()
+        .filter_map(|r| r.header("Reason"))
+        .collect();
     assert_eq!(told.len(), 1, "once, on the next response: {told:?}");
-    assert!(told[0].starts_with("STIR;cause=438;text=\"Invalid Identity Header\";ppi=\".."), "{}", told[0]);
+    assert!(
+        told[0].starts_with("STIR;cause=438;text=\"Invalid Identity Header\";ppi=\".."),
+        "{}",
+        told[0]
+    );
 }
 
 #[test]
@@ -271,11 +372,20 @@ fn a_late_certificate_does_not_delay_ringing_and_changes_the_banner() {
     world.run();
     let record = world.record();
     assert!(record.timings.ringing_ms.unwrap() < 900, "{:?}", record.timings);
-    assert!(world.rung(phone).must("Ringward-Trust").starts_with("number=unproven"));
+    assert!(
+        world
+            .rung(phone)
+            .must("Ringward-Trust")
+            .starts_with("number=unproven")
+    );
     let mut lights: Vec<NumberLight> = record.banners.iter().map(|change| change.banner.number).collect();
     lights.dedup();
     assert_eq!(lights, [NumberLight::Unproven, NumberLight::Genuine]);
-    assert!((1500..1600).contains(&record.timings.identity_ms.unwrap()), "{:?}", record.timings);
+    assert!(
+        (1500..1600).contains(&record.timings.identity_ms.unwrap()),
+        "{:?}",
+        record.timings
+    );
     assert!(world.tags().contains("IDENTITY_VERIFIED_A"));
 }
 
@@ -314,7 +424,13 @@ fn a_policy_that_refuses_forged_numbers_does_so_before_anything_rings() {
     assert_eq!(world.heard(caller, "INVITE"), [100, 608]);
     assert!(world.agents[&phone].lines.is_empty());
     let refusal = world.line(caller).responses.last().unwrap();
-    assert!(refusal.must("Reason").starts_with("STIR;cause=438"), "{refusal:?}");
-    assert_eq!(world.ending(), (ringward::call::record::Ending::Refused, 608, "us"));
+    assert!(
+        refusal.must("Reason").starts_with("STIR;cause=438"),
+        "{refusal:?}"
+    );
+    assert_eq!(
+        world.ending(),
+        (ringward::call::record::Ending::Refused, 608, "us")
+    );
     assert!(world.media.is_empty(), "a refused call takes no port");
 }

@@ -32,7 +32,9 @@ pub fn signer() -> &'static Signer {
         let mut authority = CertificateParams::new(Vec::new()).unwrap();
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        authority.distinguished_name.push(DnType::CommonName, "Test STI-CA");
+        authority
+            .distinguished_name
+            .push(DnType::CommonName, "Test STI-CA");
         let anchor = authority.self_signed(&authority_key).unwrap();
         let issuer = Issuer::new(authority, authority_key);
 
@@ -41,9 +43,10 @@ pub fn signer() -> &'static Signer {
         carrier.distinguished_name.push(DnType::CommonName, "SHAKEN 1234");
         carrier.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         carrier.use_authority_key_identifier_extension = true;
-        carrier
-            .custom_extensions
-            .push(CustomExtension::from_oid_content(&[1, 3, 6, 1, 5, 5, 7, 1, 26], TN_AUTH_LIST.to_vec()));
+        carrier.custom_extensions.push(CustomExtension::from_oid_content(
+            &[1, 3, 6, 1, 5, 5, 7, 1, 26],
+            TN_AUTH_LIST.to_vec(),
+        ));
         let certificate = carrier.signed_by(&key, &issuer).unwrap();
         Signer {
             anchor_pem: anchor.pem(),
@@ -55,14 +58,22 @@ pub fn signer() -> &'static Signer {
 
 /// An identity engine that trusts [`signer`]'s authority.
 pub fn identity() -> Engine {
-    let anchors = [("test-anchor.pem".to_string(), signer().anchor_pem.clone().into_bytes())];
+    let anchors = [(
+        "test-anchor.pem".to_string(),
+        signer().anchor_pem.clone().into_bytes(),
+    )];
     Engine::new(&Config::default(), &anchors).expect("the anchor can be read")
 }
 
 /// An Identity header signed by [`signer`]. Numbers are digits only; `iat` is in Unix seconds.
 pub fn signed_token(attest: char, orig: &str, dest: &str, iat: u64) -> String {
     token(attest, orig, dest, iat, CERTIFICATE_URL, |text| {
-        signer().key.sign(&SystemRandom::new(), text.as_bytes()).unwrap().as_ref().to_vec()
+        signer()
+            .key
+            .sign(&SystemRandom::new(), text.as_bytes())
+            .unwrap()
+            .as_ref()
+            .to_vec()
     })
 }
 
@@ -71,7 +82,14 @@ pub fn unsigned_token(orig: &str, dest: &str, iat: u64, url: &str) -> String {
     token('A', orig, dest, iat, url, |_| vec![0x5a; 64])
 }
 
-fn token(attest: char, orig: &str, dest: &str, iat: u64, url: &str, sign: impl Fn(&str) -> Vec<u8>) -> String {
+fn token(
+    attest: char,
+    orig: &str,
+    dest: &str,
+    iat: u64,
+    url: &str,
+    sign: impl Fn(&str) -> Vec<u8>,
+) -> String {
     let encode = |octets: &[u8]| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(octets);
     let header = format!(r#"{{"alg":"ES256","ppt":"shaken","typ":"passport","x5u":"{url}"}}"#);
     let payload = format!(

@@ -13,29 +13,47 @@ pub struct Message {
 impl Message {
     pub fn read(octets: &[u8]) -> Message {
         let text = String::from_utf8(octets.to_vec()).expect("the gateway writes UTF-8");
-        let (head, body) = text.split_once("\r\n\r\n").expect("a blank line ends the headers");
+        let (head, body) = text
+            .split_once("\r\n\r\n")
+            .expect("a blank line ends the headers");
         let mut lines = head.split("\r\n");
         let start = lines.next().expect("a start line").to_string();
         let headers = lines
-            .map(|line| line.split_once(':').unwrap_or_else(|| panic!("a header without colon: {line}")))
+            .map(|line| {
+                line.split_once(':')
+                    .unwrap_or_else(|| panic!("a header without colon: {line}"))
+            })
             .map(|(name, value)| (name.trim().to_string(), value.trim().to_string()))
             .collect();
-        let message = Message { start, headers, body: body.to_string() };
-        let length: usize = message.header("Content-Length").map_or(0, |v| v.parse().expect("a number"));
+        let message = Message {
+            start,
+            headers,
+            body: body.to_string(),
+        };
+        let length: usize = message
+            .header("Content-Length")
+            .map_or(0, |v| v.parse().expect("a number"));
         assert_eq!(length, body.len(), "Content-Length tells the truth: {text}");
         message
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_str())
+        self.headers
+            .iter()
+            .find(|(n, _)| n.eq_ignore_ascii_case(name))
+            .map(|(_, v)| v.as_str())
     }
 
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.headers.iter().filter(move |(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_str())
+        self.headers
+            .iter()
+            .filter(move |(n, _)| n.eq_ignore_ascii_case(name))
+            .map(|(_, v)| v.as_str())
     }
 
     pub fn must(&self, name: &str) -> &str {
-        self.header(name).unwrap_or_else(|| panic!("no {name} in {}", self.start))
+        self.header(name)
+            .unwrap_or_else(|| panic!("no {name} in {}", self.start))
     }
 
     pub fn status(&self) -> Option<u16> {
@@ -45,7 +63,10 @@ impl Message {
     /// The method of a request, or of the CSeq of a response.
     pub fn method(&self) -> &str {
         if self.status().is_some() {
-            self.must("CSeq").split_whitespace().nth(1).expect("a method in CSeq")
+            self.must("CSeq")
+                .split_whitespace()
+                .nth(1)
+                .expect("a method in CSeq")
         } else {
             self.start.split(' ').next().expect("a method")
         }
@@ -56,7 +77,12 @@ impl Message {
     }
 
     pub fn cseq(&self) -> u32 {
-        self.must("CSeq").split_whitespace().next().expect("a number").parse().expect("a CSeq number")
+        self.must("CSeq")
+            .split_whitespace()
+            .next()
+            .expect("a number")
+            .parse()
+            .expect("a CSeq number")
     }
 
     pub fn branch(&self) -> String {
@@ -74,7 +100,8 @@ impl Message {
     }
 
     pub fn has_sdp(&self) -> bool {
-        self.header("Content-Type").is_some_and(|kind| kind == "application/sdp")
+        self.header("Content-Type")
+            .is_some_and(|kind| kind == "application/sdp")
     }
 
     /// `a=sendonly` and its like; `sendrecv` when none is there.
@@ -96,7 +123,9 @@ impl Message {
 /// A `;name=value` parameter outside the angle brackets.
 fn param<'a>(value: &'a str, name: &str) -> Option<&'a str> {
     let outside = value.rsplit_once('>').map_or(value, |(_, rest)| rest);
-    outside.split(';').find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('='))
+    outside
+        .split(';')
+        .find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('='))
 }
 
 /// Prints a message.
@@ -107,7 +136,11 @@ pub fn write(start: &str, headers: &[(&str, String)], body: Option<(&str, &str)>
     }
     match body {
         Some((kind, body)) => {
-            write!(text, "Content-Type: {kind}\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+            write!(
+                text,
+                "Content-Type: {kind}\r\nContent-Length: {}\r\n\r\n{body}",
+                body.len()
+            )
         }
         None => write!(text, "Content-Length: 0\r\n\r\n"),
     }

@@ -35,7 +35,11 @@ pub struct Network {
 
 impl Default for Network {
     fn default() -> Network {
-        Network { lost: 0, repeated: 0, delay_ms: (1, 1) }
+        Network {
+            lost: 0,
+            repeated: 0,
+            delay_ms: (1, 1),
+        }
     }
 }
 
@@ -54,10 +58,16 @@ pub struct Helpers {
 
 impl Default for Helpers {
     fn default() -> Helpers {
-        let history = HistoryFacts { is_available: true, ..HistoryFacts::default() };
+        let history = HistoryFacts {
+            is_available: true,
+            ..HistoryFacts::default()
+        };
         Helpers {
             store: Some((Duration::from_millis(2), history)),
-            fetch: Some((Duration::from_millis(50), Ok(crate::signing::signer().chain_pem.clone().into_bytes()))),
+            fetch: Some((
+                Duration::from_millis(50),
+                Ok(crate::signing::signer().chain_pem.clone().into_bytes()),
+            )),
             windows: Vec::new(),
             is_scorer_overloaded: false,
             has_ports: true,
@@ -66,8 +76,15 @@ impl Default for Helpers {
 }
 
 enum Happening {
-    Arrive { to: SocketAddr, from: SocketAddr, octets: Vec<u8> },
-    Wake { agent: SocketAddr, wake: Wake },
+    Arrive {
+        to: SocketAddr,
+        from: SocketAddr,
+        octets: Vec<u8>,
+    },
+    Wake {
+        agent: SocketAddr,
+        wake: Wake,
+    },
     Opened(CallId),
     Closed(CallId),
     Fetched(String),
@@ -89,6 +106,7 @@ pub struct MediaLog {
 
 pub struct World {
     pub engine: Engine,
+    transport: Transport,
     pub network: Network,
     pub helpers: Helpers,
     pub agents: BTreeMap<SocketAddr, Agent>,
@@ -132,17 +150,36 @@ impl World {
     }
 
     pub fn with_policy(queues: Vec<queue::Config>, seed: u64, policy: Policy) -> World {
+        World::with_everything(queues, seed, policy, Transport::Udp, (0, 1))
+    }
+
+    pub fn over_tcp(queues: Vec<queue::Config>, seed: u64) -> World {
+        World::with_everything(queues, seed, Policy::embedded(), Transport::Tcp, (0, 1))
+    }
+
+    pub fn with_everything(
+        queues: Vec<queue::Config>,
+        seed: u64,
+        policy: Policy,
+        transport: Transport,
+        (shard, shards): (u16, u16),
+    ) -> World {
         let config = Config {
             listeners: vec![Listener {
-                transport: Transport::Udp,
+                transport,
                 bound: GATEWAY.parse().unwrap(),
                 advertised: GATEWAY.into(),
             }],
-            trunks: vec![TrunkConfig {
-                name: "carrier".into(),
-                from: vec!["203.0.113.0/24".into()],
-                is_emergency_trusted: false,
-            }],
+            trunks: [
+                ("carrier", "203.0.113.0/24", false),
+                ("rescue", "203.0.114.0/24", true),
+            ]
+            .map(|(name, range, is_emergency_trusted)| TrunkConfig {
+                name: name.into(),
+                from: vec![range.into()],
+                is_emergency_trusted,
+            })
+            .into(),
             queues,
             media_address: "10.0.0.1".parse().unwrap(),
             budget: Duration::from_millis(800),
@@ -150,14 +187,15 @@ impl World {
             country: "US".into(),
             is_voice_on: true,
             model: Some("default@test".into()),
-            shard: 0,
-            shards: 1,
+            shard,
+            shards,
         };
         let mut octets = [7; 32];
         octets[..8].copy_from_slice(&seed.to_be_bytes());
         let engine = Engine::new(config, crate::signing::identity(), Arc::new(policy), octets);
         World {
             engine,
+            transport,
             network: Network::default(),
             helpers: Helpers::default(),
             agents: BTreeMap::new(),
@@ -181,7 +219,8 @@ impl World {
 
     pub fn phone(&mut self, address: &str, plan: PhonePlan) -> SocketAddr {
         let address: SocketAddr = address.parse().unwrap();
-        self.agents.insert(address, Agent::new(address, GATEWAY.parse().unwrap(), plan));
+        self.agents
+            .insert(address, Agent::new(address, GATEWAY.parse().unwrap(), plan));
         address
     }
 
@@ -229,7 +268,9 @@ impl World {
         loop {
             let next = self.queue.first_key_value().map(|((at, _), _)| *at);
             let timer = self.timer();
-            let Some(at) = [next, timer].into_iter().flatten().min() else { return };
+            let Some(at) = [next, timer].into_iter().flatten().min() else {
+                return;
+            };
             if at > end {
                 self.now = end;
                 return;
@@ -255,25 +296,57 @@ impl World {
         let trace = || self.trace.join("\n");
         for (address, agent) in &self.agents {
             for (line, finals) in agent.finals() {
-                assert_eq!(finals.len(), 1, "one final answer per INVITE: {address} {line} {finals:?}\n{}", trace());
+                assert_eq!(
+                    finals.len(),
+                    1,
+                    "one final answer per INVITE: {address} {line} {finals:?}\n{}",
+                    trace()
+                );
             }
             for (id, line) in &agent.lines {
-                assert_eq!(line.state, crate::agent::State::Over, "nobody is left behind: {address} {id}\n{}", trace());
+                assert_eq!(
+                    line.state,
+                    crate::agent::State::Over,
+                    "nobody is left behind: {address} {id}\n{}",
+                    trace()
+                );
             }
         }
         for (id, records) in &self.records {
-            let finals = records.iter().filter(|record| record.timings.ended_ms.is_some()).count();
+            let finals = records
+                .iter()
+                .filter(|record| record.timings.ended_ms.is_some())
+                .count();
             assert_eq!(finals, 1, "one last record per call: {id:?}\n{}", trace());
             let last = records.last().unwrap();
-            assert!(last.timings.ended_ms.is_some() && last.outcome.is_some(), "the last record is the last word");
-            assert!(records.windows(2).all(|pair| pair[0].revision < pair[1].revision), "revisions count up");
-            assert!(!format!("{last:?}").contains("4045550123"), "no full number printed");
+            assert!(
+                last.timings.ended_ms.is_some() && last.outcome.is_some(),
+                "the last record is the last word"
+            );
+            assert!(
+                records.windows(2).all(|pair| pair[0].revision < pair[1].revision),
+                "revisions count up"
+            );
+            assert!(
+                !format!("{last:?}").contains("4045550123"),
+                "no full number printed"
+            );
         }
         for (id, media) in &self.media {
-            assert_eq!((media.opened, media.closed), (1, 1), "ports are given back: {id:?}\n{}", trace());
+            assert_eq!(
+                (media.opened, media.closed),
+                (1, 1),
+                "ports are given back: {id:?}\n{}",
+                trace()
+            );
         }
         assert_eq!(self.engine.live_calls(), 0, "no call leaks\n{}", trace());
-        assert_eq!(self.engine.live_parts(), LiveParts::default(), "nothing of a call leaks\n{}", trace());
+        assert_eq!(
+            self.engine.live_parts(),
+            LiveParts::default(),
+            "nothing of a call leaks\n{}",
+            trace()
+        );
     }
 
     /// The only call's last record.
@@ -308,14 +381,26 @@ impl World {
 
     /// Methods an agent was asked, in order.
     pub fn asked(&self, agent: SocketAddr) -> Vec<String> {
-        self.line(agent).received.iter().map(|request| request.method().to_string()).collect()
+        self.line(agent)
+            .received
+            .iter()
+            .map(|request| request.method().to_string())
+            .collect()
     }
 
     /// How many calls ended how: a look at whether a day had anything in it.
     pub fn outcomes(&self) -> BTreeMap<String, u64> {
         let mut outcomes = BTreeMap::new();
-        for outcome in self.records.values().filter_map(|records| records.last()?.outcome.as_ref()) {
-            let note = outcome.note.as_deref().map(|note| format!(" ({note})")).unwrap_or_default();
+        for outcome in self
+            .records
+            .values()
+            .filter_map(|records| records.last()?.outcome.as_ref())
+        {
+            let note = outcome
+                .note
+                .as_deref()
+                .map(|note| format!(" ({note})"))
+                .unwrap_or_default();
             let name = format!("{:?} {} by {}{note}", outcome.ending, outcome.status, outcome.by);
             *outcomes.entry(name).or_default() += 1;
         }
@@ -356,8 +441,17 @@ impl World {
     fn happen(&mut self, happening: Happening) {
         match happening {
             Happening::Arrive { to, from, octets } if to == GATEWAY.parse().unwrap() => {
-                let flow = Flow { transport: Transport::Udp, local: to, remote: from, connection: None };
-                self.tell(Input::Sip { flow, octets: &octets });
+                let connection = (self.transport == Transport::Tcp).then(|| u64::from(from.port()));
+                let flow = Flow {
+                    transport: self.transport,
+                    local: to,
+                    remote: from,
+                    connection,
+                };
+                self.tell(Input::Sip {
+                    flow,
+                    octets: &octets,
+                });
             }
             Happening::Arrive { to, octets, .. } => {
                 if let Some(agent) = self.agents.get_mut(&to) {
@@ -383,20 +477,38 @@ impl World {
                     return self.tell(Input::MediaRefused { call });
                 }
                 let a = self.next_port;
-                self.next_port = if self.next_port > 60_000 { 20_000 } else { self.next_port + 4 };
+                self.next_port = if self.next_port > 60_000 {
+                    20_000
+                } else {
+                    self.next_port + 4
+                };
                 self.tell(Input::MediaOpened { call, a, b: a + 2 });
             }
             Happening::Closed(call) => {
-                self.tell(Input::MediaClosed { call, statistics: Statistics::default() });
+                self.tell(Input::MediaClosed {
+                    call,
+                    statistics: Statistics::default(),
+                });
             }
             Happening::Fetched(url) => {
-                let Some((_, result)) = self.helpers.fetch.clone() else { return };
-                let result = result.map(|pem| ringward::identity::FetchedBody { pem: pem.into(), max_age: None });
+                let Some((_, result)) = self.helpers.fetch.clone() else {
+                    return;
+                };
+                let result = result.map(|pem| ringward::identity::FetchedBody {
+                    pem: pem.into(),
+                    max_age: None,
+                });
                 self.tell(Input::Fetched(Fetched { url, result }));
             }
             Happening::Known(call, is_reused) => {
-                let Some((_, history)) = self.helpers.store.clone() else { return };
-                self.tell(Input::Known { call, history, is_reused: Some(is_reused) });
+                let Some((_, history)) = self.helpers.store.clone() else {
+                    return;
+                };
+                self.tell(Input::Known {
+                    call,
+                    history,
+                    is_reused: Some(is_reused),
+                });
             }
             Happening::Scored(call, at) => self.score(call, at),
             Happening::Do(action) => action(self),
@@ -411,7 +523,9 @@ impl World {
         if self.helpers.is_scorer_overloaded {
             return self.tell(Input::ScoringOverloaded { call });
         }
-        let Some(llr) = self.helpers.windows.get(at).copied() else { return };
+        let Some(llr) = self.helpers.windows.get(at).copied() else {
+            return;
+        };
         let total: f32 = self.helpers.windows[..=at].iter().sum();
         let seconds = at as f32 + 1.0;
         let label = match total {
@@ -448,7 +562,9 @@ impl World {
                 self.media.entry(call).or_default().opened += 1;
                 self.schedule(Duration::ZERO, Happening::Opened(call));
             }
-            Output::DescribeMedia { call, side, audio, .. } => {
+            Output::DescribeMedia {
+                call, side, audio, ..
+            } => {
                 self.media.entry(call).or_default().described.push((side, audio));
             }
             Output::Tap { call, on } => {
@@ -470,7 +586,12 @@ impl World {
                     self.schedule(*after, Happening::Fetched(url));
                 }
             }
-            Output::Look { call, passport_digest, sip_call_id, .. } => {
+            Output::Look {
+                call,
+                passport_digest,
+                sip_call_id,
+                ..
+            } => {
                 let is_reused = passport_digest.is_some_and(|digest| {
                     *self.tokens.entry(digest).or_insert_with(|| sip_call_id.clone()) != sip_call_id
                 });
@@ -480,7 +601,10 @@ impl World {
             }
             Output::Changed(record) => {
                 let label = record.banner.as_ref().map(|banner| banner.label);
-                self.note(format!("record {:?} {:?} {label:?}", record.state, record.revision));
+                self.note(format!(
+                    "record {:?} {:?} {label:?}",
+                    record.state, record.revision
+                ));
                 self.records.entry(record.id).or_default().push(*record);
             }
             Output::Count(counter) => {
@@ -499,7 +623,9 @@ impl World {
     }
 
     fn grant(&mut self, address: SocketAddr) {
-        let Some(agent) = self.agents.get_mut(&address) else { return };
+        let Some(agent) = self.agents.get_mut(&address) else {
+            return;
+        };
         for wish in agent.wishes() {
             match wish {
                 Wish::Send(octets) => self.send(address, GATEWAY.parse().unwrap(), octets),
@@ -510,13 +636,21 @@ impl World {
 
     /// The network.
     pub fn send(&mut self, from: SocketAddr, to: SocketAddr, octets: Vec<u8>) {
-        let start = String::from_utf8_lossy(&octets).split("\r\n").next().unwrap_or_default().to_string();
+        let start = String::from_utf8_lossy(&octets)
+            .split("\r\n")
+            .next()
+            .unwrap_or_default()
+            .to_string();
         let cseq = String::from_utf8_lossy(&octets)
             .split("\r\n")
             .find_map(|line| line.strip_prefix("CSeq: ").map(str::to_string))
             .unwrap_or_default();
         self.note(format!("{from} > {to} {start} [{cseq}]"));
-        if let Some(drop) = self.drops.iter_mut().find(|(prefix, left)| *left > 0 && start.starts_with(prefix.as_str())) {
+        if let Some(drop) = self
+            .drops
+            .iter_mut()
+            .find(|(prefix, left)| *left > 0 && start.starts_with(prefix.as_str()))
+        {
             drop.1 -= 1;
             return self.note("  lost on purpose".into());
         }
@@ -524,10 +658,23 @@ impl World {
             return self.note("  lost".into());
         }
         let (least, most) = self.network.delay_ms;
-        let copies = if self.network.repeated > 0 && self.dice(1000) < self.network.repeated { 2 } else { 1 };
+        let copies = if self.network.repeated > 0 && self.dice(1000) < self.network.repeated {
+            2
+        } else {
+            1
+        };
         for _ in 0..copies {
-            let delay = least + if most > least { self.dice(most - least + 1) } else { 0 };
-            let happening = Happening::Arrive { to, from, octets: octets.clone() };
+            let delay = least
+                + if most > least {
+                    self.dice(most - least + 1)
+                } else {
+                    0
+                };
+            let happening = Happening::Arrive {
+                to,
+                from,
+                octets: octets.clone(),
+            };
             self.schedule(Duration::from_millis(delay), happening);
         }
     }
@@ -545,7 +692,13 @@ impl World {
             .verdict
             .findings
             .iter()
-            .map(|finding| serde_json::to_value(finding.tag).unwrap().as_str().unwrap().to_string())
+            .map(|finding| {
+                serde_json::to_value(finding.tag)
+                    .unwrap()
+                    .as_str()
+                    .unwrap()
+                    .to_string()
+            })
             .collect()
     }
 }

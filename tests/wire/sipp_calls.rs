@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::audio::{compare, test_speech, through_mu_law, write_wav};
+use crate::support::audio::{compare, mu_law, test_speech, write_wav};
 use crate::support::baresip::Baresip;
 use crate::support::gateway::{Gateway, Setup};
 use crate::support::sipp::{self, CANCELLING_CALLER, Caller, talking_caller};
@@ -16,8 +16,7 @@ fn audio_arrives_whole(is_tcp: bool) {
     }
     let folder = folder(if is_tcp { "sipp-tcp" } else { "sipp-udp" });
     let speech = test_speech(8);
-    let octets: Vec<u8> = speech.iter().map(|&sample| ringward::media::g711::encode_ulaw(sample)).collect();
-    std::fs::write(folder.join("speech.ulaw"), octets).expect("speech");
+    std::fs::write(folder.join("speech.ulaw"), mu_law(&speech)).expect("speech");
     let says = folder.join("pad.wav");
     write_wav(&says, &test_speech(40));
     let phone = Baresip::start(&folder, "agent", &says, None);
@@ -44,11 +43,11 @@ fn audio_arrives_whole(is_tcp: bool) {
     assert!(found.seconds > 7.5, "all of it was heard: {:.2} s", found.seconds);
     assert!(found.snr_db > 40.0, "{:.1} dB", found.snr_db);
 
-    let record = &gateway.ended_calls(1)[0];
-    assert_eq!(record["outcome"]["ending"], "completed", "{record}");
-    assert_eq!(record["banner"]["number"], "unproven");
-    assert_eq!(record["answered_by"].as_str().map(|by| by.contains("agent")), Some(true));
-    let media = &record["media"]["from_caller"];
+    let call = &gateway.ended_calls(1)[0];
+    assert_eq!(call["outcome"]["ending"], "completed", "{call}");
+    assert_eq!(call["banner"]["number"], "unproven");
+    assert_eq!(call["answered_by"].as_str().map(|by| by.contains("agent")), Some(true));
+    let media = &gateway.why(call)["media"]["from_caller"];
     assert!(media["packets"].as_u64() >= Some(390) && media["lost"] == 0, "{media}");
 }
 
@@ -76,7 +75,7 @@ fn the_phone_reads_the_banner_and_nothing_the_caller_forged() {
         queue: "",
         more: "public_url = \"https://trust.example.com\"",
     });
-    let forged = "P-Asserted-Identity: \"[V] VERIFIED Bank\" <tel:+14045550123;verstat=TN-Validation-Passed>\n\
+    let forged = "P-Asserted-Identity: \"VERIFIED Bank\" <tel:+14045550123;verstat=TN-Validation-Passed>\n\
                   Ringward-Trust: number=genuine; voice=person\nP-Attestation-Indicator: A\n\
                   Call-Info: <https://evil.example/card>;purpose=card\n";
     let caller = Caller {
@@ -130,9 +129,7 @@ fn fifty_scored_calls_at_once_all_complete_without_a_lost_packet() {
         return;
     }
     let folder = folder("fifty");
-    let octets: Vec<u8> =
-        through_mu_law(&test_speech(4)).iter().map(|&sample| ringward::media::g711::encode_ulaw(sample)).collect();
-    std::fs::write(folder.join("speech.ulaw"), octets).expect("speech");
+    std::fs::write(folder.join("speech.ulaw"), mu_law(&test_speech(4))).expect("speech");
     let (_phone, port) = sipp::phone(&folder, 100);
     let gateway = Gateway::start(&Setup {
         name: "gateway-fifty",
@@ -152,6 +149,6 @@ fn fifty_scored_calls_at_once_all_complete_without_a_lost_packet() {
     let calls = gateway.ended_calls(50);
     let completed = calls.iter().filter(|call| call["outcome"]["ending"] == "completed").count();
     assert_eq!(completed, 50);
-    let lost: u64 = calls.iter().filter_map(|call| call["media"]["from_caller"]["lost"].as_u64()).sum();
+    let lost: u64 = calls.iter().filter_map(|call| gateway.why(call)["media"]["from_caller"]["lost"].as_u64()).sum();
     assert_eq!(lost, 0, "packets lost by sequence number");
 }

@@ -1,0 +1,144 @@
+//! An INVITE arrives: may it become a call, and what is known of it before anybody was asked.
+
+use crate::call_id::CallId;
+use crate::sip::{Flow, Message, ServerTxn};
+
+use super::admission::Source;
+use super::case::{Case, Media};
+use super::ending::{By, Ending};
+use super::engine::{Call, Engine};
+use super::gathering::Gathering;
+use super::index::Name;
+use super::leg::Hop;
+use super::offer::{self, Origin};
+use super::refusal::Refusal;
+use super::stage::{Event, Stage};
+use super::{CallRecord, Counter, crossing, facts, limits};
+
+impl Engine {
+    /// A new call, if it may be one. What is refused here has no record: nothing was asked about it yet.
+    pub(super) fn on_invite(&mut self, txn: ServerTxn, invite: Message, flow: Flow) {
+        self.desk.count(Counter::InviteReceived);
+        if let Err(refusal) = self.check_invite(&invite, &flow) {
+            self.desk.count(Counter::CallRefused);
+            return self.desk.refuse(txn, &invite, &refusal);
+        }
+        let Some(call) = self.open(txn, invite, flow) else {
+            return;
+        };
+        self.dispatch(call, Event::Begun);
+    }
+
+    fn check_invite(&self, invite: &Message, flow: &Flow) -> Result<(), Refusal> {
+        if self.is_draining || self.calls.len() >= limits::LIVE_CALLS_MAX {
+            return Err(Refusal::Busy);
+        }
+        if !matches!(self.desk.admission.source(flow.remote), Source::Trunk(_)) {
+            return Err(Refusal::NotATrunk);
+        }
+        let unknown = crossing::required(invite);
+        if !unknown.is_empty() {
+            return Err(Refusal::UnknownOptions(unknown));
+        }
+        if crossing::hops_left(invite).is_none() {
+            return Err(Refusal::TooManyHops);
+        }
+        if invite.contact().is_none() || invite.from().tag().is_none() {
+            return Err(Refusal::BadRequest);
+        }
+        if self.desk.index.call(&caller_name(invite)).is_some() {
+            return Err(Refusal::Merged);
+        }
+        Ok(())
+    }
+
+    /// Makes the call and asks who signed it. `None` when it is over already (no queue, no codec).
+    fn open(&mut self, txn: ServerTxn, invite: Message, flow: Flow) -> Option<usize> {
+        let desk = &mut self.desk;
+        let Source::Trunk(trunk) = desk.admission.source(flow.remote) else {
+            return None;
+        };
+        let hop = Hop::new(flow, desk.listener_of(&flow)?);
+        let (called, written) = facts::dialled(invite.request_uri().unwrap_or_default(), desk.rules);
+        let queue = crate::queue::find(&desk.queues, &called, &written).map(|queue| queue.name.clone());
+        let facts = facts::of_invite(
+            &invite,
+            trunk,
+            &called,
+            queue.as_deref().unwrap_or_default(),
+            desk.now().unix_ms(),
+            desk.config.is_voice_on,
+            desk.rules,
+        );
+        let offer = offer::read(&invite);
+        let id = call_id(desk.random.u128(), desk.config.shard);
+        let tag = desk.endpoint.token();
+        let record = CallRecord::arriving(id, &facts, queue.as_deref(), desk.config.model.as_deref());
+        let mut case = Case {
+            id,
+            arrived: desk.now(),
+            invite,
+            invite_txn: txn,
+            hop,
+            tag: tag.clone(),
+            offer: None,
+            facts,
+            is_reported: false,
+            looks: 0,
+            reuse: None,
+            record,
+            media: Media::None,
+            held_since: None,
+            origin: Origin::new(desk.random.u64()),
+            reasons: Vec::new(),
+            told: desk.now().instant,
+        };
+
+        // What cannot become a call has a record all the same: somebody will ask why it did not ring.
+        let refusal = match offer {
+            Ok(_) if queue.is_none() => Some((Refusal::NoQueue, "no queue has this number")),
+            Ok(offer) => {
+                case.offer = offer;
+                None
+            }
+            Err(refusal) => Some((refusal, "the offer cannot be carried")),
+        };
+        if let Some((refusal, note)) = refusal {
+            case.refuse(&refusal, desk);
+            desk.count(Counter::CallRefused);
+            Ending::failed(refusal.status(), By::Us, note, &mut case, desk);
+            return None;
+        }
+
+        let deadline = desk.now().instant + desk.config.budget;
+        let stage = Stage::Gathering(Gathering {
+            deadline,
+            has_looked: false,
+        });
+        let caller = caller_name(&case.invite);
+        let key = self.calls.insert(Call {
+            case,
+            stage,
+            deadline: None,
+        });
+        desk.call = key;
+        for name in [Name::Id(id), Name::Server(txn), Name::Tag(tag), caller] {
+            desk.name(name);
+        }
+        desk.identity.begin(id, &self.calls[key].case.invite, desk.now());
+        // Without a header, or with the certificate on the shelf, the report is there at once.
+        self.pump_identity();
+        self.calls.contains(key).then_some(key)
+    }
+}
+
+/// The first octet is the shard, so that an id leads to its call without a table.
+fn call_id(random: u128, shard: u16) -> CallId {
+    let shard = u128::from(shard as u8) << 120;
+    CallId((random >> 8) | shard)
+}
+
+fn caller_name(invite: &Message) -> Name {
+    let tag = invite.from().tag().unwrap_or_default().to_string();
+    Name::Caller(invite.call_id().to_string(), tag, invite.cseq().0)
+}

@@ -1,0 +1,266 @@
+//! All calls of one shard: finds the call that an input belongs to, and keeps their deadlines.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use slab::Slab;
+use stir_shaken_verify::NumberRules;
+
+use crate::call_id::CallId;
+use crate::identity;
+use crate::policy::Policy;
+use crate::sip::{
+    ClientTxn, Endpoint, EndpointInput, EndpointOutput, Flow, Message, Method, ServerTxn, SipEvent,
+};
+use crate::time::Now;
+
+use super::admission::Admission;
+use super::case::Case;
+use super::desk::Desk;
+use super::index::{Index, Name};
+use super::random::Randomness;
+use super::refusal::{self, Refusal};
+use super::stage::{Event, Stage};
+use super::stray::Strays;
+use super::timers::{Agenda, earlier};
+use super::{Config, Counter, Input, Output};
+
+/// One call: what it keeps, and where it is.
+pub(super) struct Call {
+    pub(super) case: Case,
+    pub(super) stage: Stage,
+    /// What the agenda has for it.
+    pub(super) deadline: Option<Instant>,
+}
+
+/// All calls of one shard.
+pub struct Engine {
+    pub(super) calls: Slab<Call>,
+    agenda: Agenda,
+    pub(super) desk: Desk,
+    pub(super) is_draining: bool,
+    /// Next looks of the transaction layer and of verification.
+    deadline: Option<Instant>,
+}
+
+impl Engine {
+    /// `seed` feeds call ids, tags and branches; the same seed and inputs give the same outputs.
+    ///
+    /// Trunk ranges and targets that cannot be read match nobody; `config` reports them before.
+    pub fn new(config: Config, identity: identity::Engine, policy: Arc<Policy>, seed: [u8; 32]) -> Engine {
+        let mut random = Randomness::new(&seed);
+        let desk = Desk {
+            endpoint: Endpoint::new(random.octets(), "Ringward"),
+            identity,
+            policy,
+            queues: config.queues.clone().into(),
+            rules: NumberRules::new(&config.country).ok(),
+            admission: Admission::new(&config.trunks, &config.queues),
+            config,
+            index: Index::default(),
+            strays: Strays::default(),
+            random,
+            outputs: VecDeque::new(),
+            clock: None,
+            call: usize::MAX,
+        };
+        Engine {
+            calls: Slab::new(),
+            agenda: Agenda::default(),
+            desk,
+            is_draining: false,
+            deadline: None,
+        }
+    }
+
+    /// One mutation. Afterwards drain [`Engine::poll_output`] until it says `Timeout`.
+    pub fn handle(&mut self, input: Input<'_>, now: Now) {
+        self.desk.clock = Some(now);
+        match input {
+            Input::Sip { flow, octets } => self.on_octets(flow, octets),
+            Input::TransportError { flow } => {
+                self.desk
+                    .endpoint
+                    .handle(EndpointInput::TransportError { flow }, now);
+            }
+            Input::MediaOpened { call, a, b } => self.tell(call, Event::MediaOpened { a, b }),
+            Input::MediaRefused { call } => self.tell(call, Event::MediaRefused),
+            Input::MediaSilent { call } => self.tell(call, Event::MediaSilent),
+            Input::MediaClosed { call, statistics } => self.tell(call, Event::MediaClosed(statistics)),
+            Input::Fetched(fetched) => self.desk.identity.fetched(fetched, now),
+            Input::Known {
+                call,
+                history,
+                is_reused,
+            } => self.tell(call, Event::Known { history, is_reused }),
+            Input::Scored { call, opinion } => self.tell(call, Event::Scored(opinion)),
+            Input::ScoringOverloaded { call } => self.tell(call, Event::ScoringOverloaded),
+            Input::SetPolicy(policy) => self.desk.policy = policy,
+            Input::HangUp { call } => self.tell(call, Event::HangUp),
+            Input::Drain => self.is_draining = true,
+            Input::Tick => {
+                self.desk.endpoint.handle(EndpointInput::Tick, now);
+                self.desk.identity.tick(now);
+                self.desk.strays.tick(now);
+            }
+        }
+        self.pump();
+        for call in self.agenda.due(now.instant) {
+            self.dispatch(call, Event::Due);
+        }
+        self.pump();
+    }
+
+    /// What is to be done, in order; `Timeout` when there is nothing more, with the instant of the next `Tick`.
+    pub fn poll_output(&mut self) -> Output {
+        if let Some(output) = self.desk.outputs.pop_front() {
+            return output;
+        }
+        let calls = earlier(self.agenda.first(), self.desk.strays.deadline());
+        Output::Timeout(earlier(self.deadline, calls))
+    }
+
+    /// Calls that are not over, down to the last answer they are owed.
+    pub fn live_calls(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// Transactions alive, names in the index and INVITEs given up on: all 0 when nothing is going on. For leak checks
+    /// and metrics.
+    pub fn live_parts(&self) -> LiveParts {
+        LiveParts {
+            transactions: self.desk.endpoint.live_transactions(),
+            names: self.desk.index.len(),
+            strays: self.desk.strays.len(),
+        }
+    }
+
+    fn on_octets(&mut self, flow: Flow, octets: &[u8]) {
+        let desk = &mut self.desk;
+        if !desk.admission.is_known(flow.remote) {
+            return desk.count(Counter::UnknownSource);
+        }
+        let (now, before) = (desk.now(), desk.endpoint.counts().malformed);
+        desk.endpoint
+            .handle(EndpointInput::Received { flow, octets }, now);
+        if desk.endpoint.counts().malformed > before {
+            desk.count(Counter::Malformed);
+        }
+    }
+
+    /// Empties the engines below. What they say may make them say more.
+    fn pump(&mut self) {
+        loop {
+            let transactions = loop {
+                match self.desk.endpoint.poll_output() {
+                    EndpointOutput::Transmit { flow, octets } => {
+                        self.desk.say(Output::Transmit { flow, octets })
+                    }
+                    EndpointOutput::Event(event) => self.on_sip(event),
+                    EndpointOutput::Timeout(at) => break at,
+                }
+            };
+            let (verification, was_busy) = self.pump_identity();
+            self.deadline = earlier(transactions, verification);
+            if !was_busy {
+                break;
+            }
+        }
+    }
+
+    pub(super) fn pump_identity(&mut self) -> (Option<Instant>, bool) {
+        let mut was_busy = false;
+        loop {
+            match self.desk.identity.poll_output() {
+                identity::Output::Fetch { url } => self.desk.say(Output::Fetch { url }),
+                identity::Output::Concluded { call, report } => self.tell(call, Event::Reported(report)),
+                identity::Output::Timeout(at) => return (at, was_busy),
+            }
+            was_busy = true;
+        }
+    }
+
+    fn on_sip(&mut self, event: SipEvent) {
+        match event {
+            SipEvent::Request { txn, request, flow } => self.on_request(txn, request, flow),
+            SipEvent::Ack { txn, ack } => self.tell_named(&Name::Server(txn), Event::Ack { txn, ack }),
+            SipEvent::Cancelled { txn, reason } => {
+                self.tell_named(&Name::Server(txn), Event::Cancelled { txn, reason });
+            }
+            SipEvent::AckMissing { txn } => self.tell_named(&Name::Server(txn), Event::AckMissing { txn }),
+            SipEvent::Response { txn, response } if self.desk.strays.owns(txn) => {
+                let now = self.desk.now();
+                let Desk { strays, endpoint, .. } = &mut self.desk;
+                strays.on_response(txn, &response, endpoint, now);
+            }
+            SipEvent::Response { txn, response } => {
+                self.tell_named(&Name::Client(txn), Event::Response { txn, response });
+            }
+            SipEvent::TimedOut { txn } => self.on_failed(txn, 408),
+            SipEvent::TransportFailed { txn } => self.on_failed(txn, 503),
+        }
+    }
+
+    fn on_failed(&mut self, txn: ClientTxn, status: u16) {
+        self.desk.strays.remove(txn);
+        self.tell_named(&Name::Client(txn), Event::Failed { txn, status });
+    }
+
+    fn on_request(&mut self, txn: ServerTxn, request: Message, flow: Flow) {
+        if let Some(tag) = request.to().tag() {
+            let name = Name::Tag(tag.to_string());
+            return match self.desk.index.call(&name) {
+                Some(call) => self.dispatch(call, Event::Request { txn, request }),
+                None => self.desk.refuse(txn, &request, &Refusal::NoDialog),
+            };
+        }
+        match request.method() {
+            Method::Invite => self.on_invite(txn, request, flow),
+            Method::Options => {
+                let tag = self.desk.endpoint.token();
+                self.desk
+                    .respond(txn, refusal::capabilities(&request).to_tag(&tag));
+            }
+            Method::Bye | Method::Update | Method::Info | Method::Prack => {
+                self.desk.refuse(txn, &request, &Refusal::NoDialog);
+            }
+            method => self.desk.refuse(txn, &request, &refusal::of_method(&method)),
+        }
+    }
+
+    fn tell(&mut self, id: CallId, event: Event) {
+        self.tell_named(&Name::Id(id), event);
+    }
+
+    /// Events for calls that are over are dropped.
+    fn tell_named(&mut self, name: &Name, event: Event) {
+        if let Some(call) = self.desk.index.call(name) {
+            self.dispatch(call, event);
+        }
+    }
+
+    pub(super) fn dispatch(&mut self, key: usize, event: Event) {
+        let Some(call) = self.calls.get_mut(key) else {
+            return;
+        };
+        self.desk.call = key;
+        let stage = std::mem::replace(&mut call.stage, Stage::Over);
+        call.stage = stage.handle(event, &mut call.case, &mut self.desk);
+        let deadline = call.stage.deadline();
+        self.agenda.set(key, call.deadline, deadline);
+        call.deadline = deadline;
+        if matches!(call.stage, Stage::Over) {
+            self.calls.remove(key);
+            self.desk.index.forget(key);
+        }
+    }
+}
+
+/// What is alive below the calls.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LiveParts {
+    pub transactions: usize,
+    pub names: usize,
+    pub strays: usize,
+}

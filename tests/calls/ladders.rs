@@ -1,0 +1,97 @@
+//! How calls look on the wire, message by message; TCP, and a gateway of several shards.
+
+use std::time::Duration;
+
+use ringward::call::record::Ending;
+use ringward::call::shard_of;
+use ringward::policy::Policy;
+use ringward::queue::Strategy;
+use ringward::sip::Transport;
+
+use crate::agent::{Act, Answer, CallerPlan, PhonePlan};
+use crate::world::{World, one_desk, queue};
+
+const CALLER: &str = "+14045550123";
+
+/// The trace with short names for the parties.
+fn ladder(world: &World) -> String {
+    let names = [
+        ("203.0.113.7:10001", "caller"),
+        ("10.0.0.1:5060", "gateway"),
+        ("10.0.0.5:5060", "desk"),
+        ("10.0.0.6:5060", "other"),
+    ];
+    let mut text = world.trace.join("\n");
+    for (address, name) in names {
+        text = text.replace(address, name);
+    }
+    text
+}
+
+#[test]
+fn an_answered_call() {
+    let mut world = World::new(one_desk(), 1);
+    world.phone("10.0.0.5:5060", PhonePlan::answers_after(3.0));
+    world.call(CallerPlan::new(CALLER).act(10.0, Act::Bye));
+    world.run();
+    insta::assert_snapshot!(ladder(&world));
+}
+
+#[test]
+fn a_hold_while_two_phones_were_rung() {
+    let targets = ["sip:a@10.0.0.5:5060", "sip:b@10.0.0.6:5060"];
+    let mut world = World::new(vec![queue("desk", Strategy::RingAll, &targets)], 1);
+    world.phone("10.0.0.5:5060", PhonePlan::answers_after(2.0));
+    world.phone("10.0.0.6:5060", PhonePlan::with(Answer::Never));
+    world.call(CallerPlan::new(CALLER).act(3.0, Act::Hold).act(6.0, Act::Bye));
+    world.run();
+    insta::assert_snapshot!(ladder(&world));
+}
+
+#[test]
+fn a_call_over_tcp_stays_on_its_connections() {
+    let mut world = World::over_tcp(
+        vec![queue(
+            "desk",
+            Strategy::RingAll,
+            &["sip:desk@10.0.0.5:5060;transport=tcp"],
+        )],
+        1,
+    );
+    let phone = world.phone("10.0.0.5:5060", PhonePlan::answers_after(2.0).act(8.0, Act::Bye));
+    let caller = world.call(CallerPlan::new(CALLER).act(3.0, Act::Hold).act(5.0, Act::Update));
+    world.run();
+    assert_eq!(world.ending(), (Ending::Completed, 200, "called"));
+    assert_eq!(world.asked(phone), ["INVITE", "UPDATE"]);
+    assert_eq!(world.asked(caller), ["BYE"]);
+    assert!(world.rung(phone).must("Via").starts_with("SIP/2.0/TCP "));
+    assert!(world.rung(phone).must("Contact").contains(";transport=tcp"));
+}
+
+#[test]
+fn both_legs_of_a_call_belong_to_the_shard_that_took_it() {
+    for shard in 0..4 {
+        let mut world = World::with_everything(one_desk(), 1, Policy::embedded(), Transport::Udp, (shard, 4));
+        let phone = world.phone("10.0.0.5:5060", PhonePlan::answers_after(1.0));
+        world.call(CallerPlan::new(CALLER).act(1.0, Act::Bye));
+        world.run();
+        assert_eq!(shard_of(world.rung(phone).must("Call-ID").as_bytes(), 4), shard);
+        assert_eq!(
+            (world.record().id.0 >> 120) as u16,
+            shard,
+            "a call id names its shard"
+        );
+    }
+}
+
+#[test]
+fn ringing_ends_after_three_minutes_whatever_the_queue_says() {
+    let mut desk = queue("desk", Strategy::RingAll, &["sip:desk@10.0.0.5:5060"]);
+    desk.ring = Duration::from_secs(3600);
+    let mut world = World::new(vec![desk], 1);
+    world.phone("10.0.0.5:5060", PhonePlan::with(Answer::Never));
+    let caller = world.call(CallerPlan::new(CALLER));
+    world.run();
+    assert_eq!(world.heard(caller, "INVITE"), [100, 180, 480]);
+    assert!((180_000..181_000).contains(&world.record().timings.ended_ms.unwrap()));
+}

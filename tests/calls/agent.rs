@@ -563,7 +563,8 @@ impl Agent {
             return;
         };
         line.received.push(message);
-        if line.state == State::Ringing && !self.phone.ignores_cancel {
+        let crosses = self.phone.ignores_cancel && matches!(self.phone.answer, Answer::After(_));
+        if line.state == State::Ringing && !crosses {
             line.state = State::Over;
             let invite = line.invite.clone();
             self.respond(&invite, 487, None);

@@ -106,6 +106,7 @@ pub struct MediaLog {
 pub struct World {
     pub engine: Engine,
     transport: Transport,
+    has_call_ids: bool,
     pub network: Network,
     pub helpers: Helpers,
     pub agents: BTreeMap<SocketAddr, Agent>,
@@ -195,6 +196,7 @@ impl World {
         World {
             engine,
             transport,
+            has_call_ids: std::env::var_os("CALL_IDS").is_some(),
             network: Network::default(),
             helpers: Helpers::default(),
             agents: BTreeMap::new(),
@@ -308,7 +310,7 @@ impl World {
 
     fn note(&mut self, line: String) {
         // The last ten thousand lines say why a run failed; more would only be memory.
-        if self.trace.len() < 10_000 {
+        if self.trace.len() < 100_000 {
             self.trace.push(format!("{:9.3} {line}", self.now.as_secs_f64()));
         }
     }
@@ -516,11 +518,20 @@ impl World {
             .next()
             .unwrap_or_default()
             .to_string();
-        let cseq = String::from_utf8_lossy(&octets)
-            .split("\r\n")
-            .find_map(|line| line.strip_prefix("CSeq: ").map(str::to_string))
-            .unwrap_or_default();
-        self.note(format!("{from} > {to} {start} [{cseq}]"));
+        let text = String::from_utf8_lossy(&octets).into_owned();
+        let header = |name: &str| {
+            text.split("\r\n")
+                .find_map(|line| line.strip_prefix(name))
+                .unwrap_or_default()
+        };
+        let (cseq, call_id) = (header("CSeq: "), header("Call-ID: "));
+        // `CALL_IDS=1` makes one call of a busy day findable.
+        let call_id = if self.has_call_ids {
+            format!(" {call_id}")
+        } else {
+            String::new()
+        };
+        self.note(format!("{from} > {to} {start} [{cseq}]{call_id}"));
         if let Some(drop) = self
             .drops
             .iter_mut()

@@ -4,8 +4,10 @@
 
 mod agent;
 mod answers;
+mod checks;
 mod ladders;
 mod midcall;
+mod plan;
 mod races;
 mod random_day;
 mod scenario;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ringward::queue::{Overflow, Strategy};
 
-use crate::agent::{Act, Answer, CallerPlan, PhonePlan};
+use crate::plan::{Act, Answer, CallerPlan, PhonePlan};
 use crate::signing::{CERTIFICATE_URL, signed_token, unsigned_token};
 use crate::world::{EPOCH_S, World, queue};
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::limits::EVIDENCE_WINDOWS;
-use crate::banner::Banner;
+use crate::banner::{Banner, clean_display_name};
 use crate::call::CallRecord;
 use crate::call::record::{Decided, State};
 use crate::redact::Redacted;
@@ -229,7 +229,10 @@ impl CallView {
             started_ms: record.started_ms,
             trunk: record.trunk.clone(),
             caller: shown(&record.caller),
-            caller_name: shown(&record.caller_name),
+            caller_name: record
+                .caller_name
+                .as_ref()
+                .map(|name| clean_display_name(name.reveal()).0),
             called: record.called.reveal().clone(),
             queue: record.queue.clone(),
             banner: record.banner.as_ref().map(BannerView::of),
@@ -385,7 +388,7 @@ fn state_name(state: State) -> &'static str {
 
 /// The one door to the screening room's words for people.
 fn meaning(tag: Tag) -> String {
-    tag_name(tag).to_ascii_lowercase().replace('_', " ")
+    tag.meaning().into()
 }
 
 fn tag_name(tag: Tag) -> String {

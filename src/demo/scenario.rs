@@ -182,6 +182,17 @@ pub const SCENARIOS: &[Scenario] = &[
         ..PLAIN
     },
     Scenario {
+        name: "forged-and-synthetic",
+        title: "shows a number it did not sign for, with a made voice",
+        caller_name: "Account Security",
+        area: 929,
+        signature: Signature::OfAnotherNumber,
+        speaker: Speaker::Synthetic,
+        talks: LONG,
+        promise: talked(NumberLight::Forged, SYNTHETIC),
+        ..PLAIN
+    },
+    Scenario {
         name: "token-used-twice",
         title: "a signature copied from another call",
         caller_name: "City Hall",

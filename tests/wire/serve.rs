@@ -14,7 +14,7 @@ fn quiet_gateway(name: &str) -> Gateway {
 #[test]
 fn sigterm_ends_it_cleanly_and_records_survive() {
     let mut gateway = quiet_gateway("sigterm");
-    assert_eq!(gateway.get("/api/v1/status")["is_draining"], false);
+    assert_eq!(gateway.get("/api/v1/status")["gateway"]["is_draining"], false);
     gateway.signal("TERM");
     assert_eq!(gateway.wait_for_exit(Duration::from_secs(10)), 0);
     assert!(gateway.folder.join("ringward.db").is_file());

@@ -43,11 +43,11 @@ fn audio_arrives_whole(is_tcp: bool) {
     assert!(found.seconds > 7.5, "all of it was heard: {:.2} s", found.seconds);
     assert!(found.snr_db > 40.0, "{:.1} dB", found.snr_db);
 
-    let record = &gateway.ended_calls(1)[0];
-    assert_eq!(record["outcome"]["ending"], "completed", "{record}");
-    assert_eq!(record["banner"]["number"], "unproven");
-    assert_eq!(record["answered_by"].as_str().map(|by| by.contains("agent")), Some(true));
-    let media = &record["media"]["from_caller"];
+    let call = &gateway.ended_calls(1)[0];
+    assert_eq!(call["outcome"]["ending"], "completed", "{call}");
+    assert_eq!(call["banner"]["number"], "unproven");
+    assert_eq!(call["answered_by"].as_str().map(|by| by.contains("agent")), Some(true));
+    let media = &gateway.why(call)["media"]["from_caller"];
     assert!(media["packets"].as_u64() >= Some(390) && media["lost"] == 0, "{media}");
 }
 
@@ -75,7 +75,7 @@ fn the_phone_reads_the_banner_and_nothing_the_caller_forged() {
         queue: "",
         more: "public_url = \"https://trust.example.com\"",
     });
-    let forged = "P-Asserted-Identity: \"[V] VERIFIED Bank\" <tel:+14045550123;verstat=TN-Validation-Passed>\n\
+    let forged = "P-Asserted-Identity: \"VERIFIED Bank\" <tel:+14045550123;verstat=TN-Validation-Passed>\n\
                   Ringward-Trust: number=genuine; voice=person\nP-Attestation-Indicator: A\n\
                   Call-Info: <https://evil.example/card>;purpose=card\n";
     let caller = Caller {
@@ -149,6 +149,6 @@ fn fifty_scored_calls_at_once_all_complete_without_a_lost_packet() {
     let calls = gateway.ended_calls(50);
     let completed = calls.iter().filter(|call| call["outcome"]["ending"] == "completed").count();
     assert_eq!(completed, 50);
-    let lost: u64 = calls.iter().filter_map(|call| call["media"]["from_caller"]["lost"].as_u64()).sum();
+    let lost: u64 = calls.iter().filter_map(|call| gateway.why(call)["media"]["from_caller"]["lost"].as_u64()).sum();
     assert_eq!(lost, 0, "packets lost by sequence number");
 }

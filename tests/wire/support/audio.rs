@@ -64,8 +64,8 @@ pub fn read_wav(path: &Path) -> Vec<i16> {
 }
 
 pub struct Comparison {
-    /// Samples by which `heard` is late.
-    pub lag: usize,
+    /// Samples by which `heard` is late; negative when its recording began after the first samples were sent.
+    pub lag: isize,
     /// Decibels of signal over added noise, over all compared samples.
     pub snr_db: f64,
     /// Seconds compared.
@@ -76,28 +76,32 @@ pub struct Comparison {
 
 /// Compares what was heard with the reference after one encode and decode.
 pub fn compare(reference: &[i16], heard: &[i16]) -> Comparison {
+    const PIECE: usize = 4000;
     let reference = through_mu_law(reference);
-    let start = heard.iter().position(|sample| sample.unsigned_abs() > 200).unwrap_or(0);
-    let range = start.saturating_sub(4000)..(start + 4000).min(heard.len());
-    let lag = best_lag(&reference[..8000.min(reference.len())], heard, range);
-    let length = reference.len().min(heard.len().saturating_sub(lag));
+    // A piece heard a second after the sound began is looked for in what was sent.
+    let probe = heard.iter().position(|sample| sample.unsigned_abs() > 200).unwrap_or(0) + 8000;
+    assert!(heard.len() > probe + 8000, "only {} samples were heard", heard.len());
+    let sent_at = best_place(&heard[probe..probe + 8000], &reference, 0..reference.len().min(4 * 8000));
+    let lag = probe as isize - sent_at as isize;
+    let (sent, got) = if lag < 0 { (&reference[lag.unsigned_abs()..], heard) } else { (&reference[..], &heard[lag as usize..]) };
+    let length = sent.len().min(got.len());
     let (mut signal, mut noise) = (0.0, 1e-9);
-    for (&sent, &got) in reference[..length].iter().zip(&heard[lag..lag + length]) {
-        signal += f64::from(sent).powi(2);
-        noise += (f64::from(sent) - f64::from(got)).powi(2);
+    for (&a, &b) in sent[..length].iter().zip(got) {
+        signal += f64::from(a).powi(2);
+        noise += (f64::from(a) - f64::from(b)).powi(2);
     }
-    let slips = (4000..length.saturating_sub(4000))
-        .step_by(4000)
-        .filter(|&at| best_lag(&reference[at..at + 4000], heard, (at + lag).saturating_sub(400)..at + lag + 400) != at + lag)
+    let slips = (PIECE..length.saturating_sub(PIECE))
+        .step_by(PIECE)
+        .filter(|&at| best_place(&sent[at..at + PIECE], got, at - 400..at + 400) != at)
         .count();
     Comparison { lag, snr_db: 10.0 * (signal / noise).log10(), seconds: length as f64 / 8000.0, slips }
 }
 
-/// Where in `heard` the piece fits best (largest correlation, normalised by the energy there).
-fn best_lag(piece: &[i16], heard: &[i16], range: std::ops::Range<usize>) -> usize {
+/// Where the piece fits best (largest correlation, normalised by the energy there).
+fn best_place(piece: &[i16], whole: &[i16], range: std::ops::Range<usize>) -> usize {
     let mut best = (f64::MIN, range.start);
     for lag in range {
-        let Some(there) = heard.get(lag..lag + piece.len()) else { break };
+        let Some(there) = whole.get(lag..lag + piece.len()) else { break };
         let (mut product, mut energy) = (0.0, 1.0);
         // Every third sample is enough to find the place.
         for (&a, &b) in piece.iter().zip(there).step_by(3) {
@@ -126,4 +130,6 @@ fn the_comparison_sees_lag_noise_and_a_gap() {
     gapped.drain(14_000..14_160);
     let gapped = compare(&sent, &gapped);
     assert!(gapped.slips > 0 && gapped.snr_db < 40.0);
+    let late = compare(&sent, &heard[3000..]);
+    assert_eq!((late.lag, late.slips), (1234 - 3000, 0));
 }

@@ -133,6 +133,11 @@ impl Gateway {
         })
     }
 
+    /// Everything known about a call of a list.
+    pub fn why(&self, call: &Value) -> Value {
+        self.get(&format!("/api/v1/calls/{}/why", call["id"].as_str().expect("an id")))
+    }
+
     pub fn signal(&self, name: &str) {
         let status = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().expect("kill runs");
         assert!(status.success());

@@ -182,7 +182,7 @@ m=audio [media_port] RTP/AVP 0
   <pause milliseconds="300"/>
   <send retrans="500"><![CDATA[
 CANCEL sip:[service]@[remote_ip]:[remote_port] SIP/2.0
-Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
+Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch-4]
 From: <sip:+14045550124@[local_ip]:[local_port]>;tag=[pid]b[call_number]
 To: <sip:[service]@[remote_ip]:[remote_port]>
 Call-ID: [call_id]

@@ -171,6 +171,9 @@ impl Agent {
 
     pub fn receive(&mut self, octets: &[u8]) {
         let message = Message::read(octets);
+        if !message.is_sound() {
+            return;
+        }
         match message.status() {
             Some(status) => self.on_response(status, message),
             None => self.on_request(message),
@@ -244,8 +247,9 @@ impl Agent {
             "CANCEL" => format!("cancel {}", message.branch()),
             _ => message.branch(),
         };
+        // A response to nothing we sent: its Via was garbled on the way.
         let Some(sent) = self.sent.get_mut(&branch) else {
-            panic!("a response to nothing: {}", message.start)
+            return;
         };
         let Some(line) = self.lines.get_mut(&sent.line) else {
             return;

@@ -29,6 +29,8 @@ pub const EPOCH_S: u64 = 1_795_320_000;
 pub struct Network {
     pub lost: u64,
     pub repeated: u64,
+    /// One character of the datagram becomes another (towards the gateway only).
+    pub garbled: u64,
     pub delay_ms: (u64, u64),
 }
 
@@ -37,6 +39,7 @@ impl Default for Network {
         Network {
             lost: 0,
             repeated: 0,
+            garbled: 0,
             delay_ms: (1, 1),
         }
     }
@@ -126,6 +129,10 @@ pub struct World {
     callers: u16,
     /// Drops of a chosen kind: `drop_next("ACK")` loses the next datagram whose start line begins so.
     pub drops: Vec<(String, u32)>,
+}
+
+fn gateway() -> SocketAddr {
+    GATEWAY.parse().unwrap()
 }
 
 pub fn queue(name: &str, strategy: Strategy, targets: &[&str]) -> queue::Config {
@@ -512,7 +519,7 @@ impl World {
     }
 
     /// The network.
-    pub fn send(&mut self, from: SocketAddr, to: SocketAddr, octets: Vec<u8>) {
+    pub fn send(&mut self, from: SocketAddr, to: SocketAddr, mut octets: Vec<u8>) {
         let start = String::from_utf8_lossy(&octets)
             .split("\r\n")
             .next()
@@ -542,6 +549,11 @@ impl World {
         }
         if self.network.lost > 0 && self.dice(1000) < self.network.lost {
             return self.note("  lost".into());
+        }
+        if self.network.garbled > 0 && to == gateway() && self.dice(1000) < self.network.garbled {
+            let at = self.dice(octets.len() as u64) as usize;
+            octets[at] = b' ' + self.dice(95) as u8;
+            self.note(format!("  garbled at {at}"));
         }
         let (least, most) = self.network.delay_ms;
         let copies = if self.network.repeated > 0 && self.dice(1000) < self.network.repeated {

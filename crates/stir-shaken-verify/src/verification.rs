@@ -367,7 +367,7 @@ fn check_orig(
     } else if numbers.is_empty() {
         findings.fail(
             "orig",
-            Outcome::OrigMismatch,
+            Outcome::OrigMissing,
             "the message shows no calling number to compare with orig",
         );
     } else {

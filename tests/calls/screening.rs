@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ringward::screening::{Label, NumberLight, VoiceLight};
 
-use crate::agent::{Act, Answer, CallerPlan, PhonePlan};
+use crate::plan::{Act, Answer, CallerPlan, PhonePlan};
 use crate::signing::{CERTIFICATE_URL, signed_token, unsigned_token};
 use crate::world::{EPOCH_S, World, one_desk};
 

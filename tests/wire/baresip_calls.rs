@@ -36,7 +36,7 @@ fn both_hear_each_other(is_tcp: bool) {
         assert_eq!(found.slips, 0, "{who}: constant lag, no gap");
         assert!(found.seconds > 6.0 && found.snr_db > 40.0, "{who}: {:.1} dB over {:.1} s", found.snr_db, found.seconds);
     }
-    let live = gateway.get("/api/v1/calls");
+    let live = gateway.get("/api/v1/calls?state=live");
     assert_eq!(live["calls"][0]["state"], "talking", "{live}");
     // The caller's phone ends: the other leg and the record follow.
     let id = live["calls"][0]["id"].as_str().expect("an id").to_string();

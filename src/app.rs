@@ -12,7 +12,8 @@ use serde_json::json;
 
 use crate::call::{self, Listener};
 use crate::cidr::Cidr;
-use crate::config::Config;
+use crate::config::{self, Config};
+use crate::given_file;
 use crate::policy::{Fault, Policy};
 use crate::runtime::fetch::Fetcher;
 use crate::runtime::inbox::{Mailbox, Mailboxes, ToShard};
@@ -271,10 +272,7 @@ impl Status {
 
 /// Reads and checks the policy file, or takes the embedded default.
 fn load_policy(config: &Config) -> anyhow::Result<Policy> {
-    let Some(file) = &config.policy.file else { return Ok(Policy::embedded()) };
-    let text = std::fs::read_to_string(file).with_context(|| format!("policy {}", file.display()))?;
-    let queues: Vec<_> = config.queues.iter().map(|queue| queue.name.clone()).collect();
-    Policy::load(&file.display().to_string(), &text, &queues).map_err(|faults| faults_to_error(&faults))
+    config.load_policy().map_err(|faults| faults_to_error(&faults))
 }
 
 /// One error that lists every fault, a line each.
@@ -293,7 +291,8 @@ fn read_files(paths: &[std::path::PathBuf]) -> anyhow::Result<Vec<(String, Vec<u
     paths
         .iter()
         .map(|path| {
-            let octets = std::fs::read(path).with_context(|| format!("trust anchors {}", path.display()))?;
+            let octets = given_file::read(path, config::limits::FILE_OCTETS_MAX)
+                .with_context(|| format!("trust anchors {}", path.display()))?;
             Ok((path.display().to_string(), octets))
         })
         .collect()

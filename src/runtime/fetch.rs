@@ -25,6 +25,8 @@ use stir_shaken_verify::{
 use tokio::sync::oneshot;
 
 use super::clock;
+use super::limits::ANCHORS_OCTETS_MAX;
+use crate::given_file::{self, Unreadable};
 use crate::identity::{Config, FetchFailure, Fetched, FetchedBody};
 
 /// Fetches certificates over HTTPS under the rules of ATIS-1000074 and our address guard.
@@ -48,7 +50,7 @@ pub enum FetcherError {
     #[error("[identity] x5u_allow: {0}")]
     Allow(#[from] NotACidr),
     #[error("[identity] x5u_tls_anchors: {file}: {source}")]
-    Read { file: PathBuf, source: std::io::Error },
+    Read { file: PathBuf, source: Unreadable },
     #[error("[identity] x5u_tls_anchors: {file}: no usable PEM certificate in it")]
     Anchors { file: PathBuf },
     #[error("TLS: {0}")]
@@ -74,7 +76,7 @@ impl Fetcher {
 
     fn with_roots(config: &Config, mut roots: rustls::RootCertStore) -> Result<Arc<Self>, FetcherError> {
         for file in &config.x5u_tls_anchors {
-            let pem = std::fs::read(file).map_err(|source| FetcherError::Read {
+            let pem = given_file::read(file, ANCHORS_OCTETS_MAX).map_err(|source| FetcherError::Read {
                 file: file.clone(),
                 source,
             })?;

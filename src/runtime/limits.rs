@@ -48,3 +48,6 @@ pub const TCP_CONNECT: Duration = Duration::from_secs(4);
 
 /// Certificate fetches under way from one process. Past it a fetch fails at once as unreachable.
 pub const FETCHES: usize = 256;
+
+/// Octets of one file of extra web anchors; the whole set of a browser is about 250 kB. A larger file is refused at start.
+pub const ANCHORS_OCTETS_MAX: u64 = 4 * 1024 * 1024;

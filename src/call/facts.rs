@@ -108,6 +108,17 @@ fn asserted(invite: &Message) -> Vec<NameAddr> {
         .collect()
 }
 
+/// The number in this P-Asserted-Identity value (from 0), canonical.
+pub(crate) fn asserted_number(
+    invite: &Message,
+    place: usize,
+    rules: Option<NumberRules>,
+) -> Option<Redacted<String>> {
+    let values = invite.header_values("P-Asserted-Identity");
+    let identity = NameAddr::parse(values.get(place)?).ok()?;
+    canonical(identity.uri.as_str(), rules).map(Redacted::new)
+}
+
 fn caller(invite: &Message, asserted: &[NameAddr], rules: Option<NumberRules>) -> CallerFacts {
     let from = invite.from();
     let is_hidden = is_anonymous(&from) || asks_privacy(invite);

@@ -112,6 +112,10 @@ pub struct Report {
     pub origid: Option<String>,
     /// Seconds from `iat` to arrival; negative = from the future.
     pub iat_age_seconds: Option<i64>,
+    /// Which P-Asserted-Identity value (from 0) `standing` speaks of; None: From, or nobody. A message may assert two
+    /// different numbers: only this one may be shown as verified.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asserted: Option<usize>,
 }
 
 impl Report {
@@ -126,6 +130,7 @@ impl Report {
             passport_digest: None,
             origid: None,
             iat_age_seconds: None,
+            asserted: None,
         }
     }
 

@@ -381,6 +381,10 @@ fn summary(concluded: Vec<Concluded>, arrived: i64) -> Report {
         passport_digest: signed.map(|signed| hexadecimal(&sha256(signed.passport.signed.as_bytes()))),
         origid: signed.map(|signed| signed.claims.origid.clone()),
         iat_age_seconds: signed.map(|signed| arrived.saturating_sub(signed.claims.iat)),
+        asserted: match standing {
+            Standing::Verified | Standing::DivertedUnverified => signed.and_then(|signed| signed.asserted),
+            _ => None,
+        },
         headers: concluded.into_iter().map(|one| one.report).collect(),
     };
     report.verstat = report.verstat_word().into();

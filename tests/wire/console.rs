@@ -27,7 +27,13 @@ fn a_live_banner_appears_and_changes_in_chromium() {
     let browser = Browser::start(&folder, 1280, 900);
     browser.open(&format!("http://{}/#token={}", gateway.api, gateway.token));
     browser.wait_for_text("no call right now", Duration::from_secs(10));
-    assert!(!browser.eval("return location.href").to_string().contains(&gateway.token), "the token left the address bar");
+    assert!(
+        !browser
+            .eval("return location.href")
+            .to_string()
+            .contains(&gateway.token),
+        "the token left the address bar"
+    );
 
     let hostile = "X-Ignored: 1\n";
     let caller = Caller {
@@ -45,7 +51,10 @@ fn a_live_banner_appears_and_changes_in_chromium() {
     browser.wait_for_text("talking", Duration::from_secs(8));
     browser.screenshot(&folder.join("console-talking.png"));
     // The evidence arrives and the card changes, without a reload: the card names its lights for screen readers.
-    let card = || browser.eval("return document.querySelector('[data-state=talking]')?.getAttribute('aria-label') ?? ''");
+    let card = || {
+        browser
+            .eval("return document.querySelector('[data-state=talking]')?.getAttribute('aria-label') ?? ''")
+    };
     let judged = wait_for("the voice light to change", Duration::from_secs(12), || {
         let words = card().to_string().to_lowercase();
         (words.contains("voice: likely synthetic") || words.contains("voice: unsure")).then_some(words)

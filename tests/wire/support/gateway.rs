@@ -31,6 +31,11 @@ pub struct Setup<'a> {
 
 impl Gateway {
     pub fn start(setup: &Setup<'_>) -> Gateway {
+        Gateway::start_with_ports(setup, 400)
+    }
+
+    /// With so many media ports; a call takes four.
+    pub fn start_with_ports(setup: &Setup<'_>, ports: u16) -> Gateway {
         let folder = super::folder(setup.name);
         let media = super::free_port();
         let targets: Vec<_> = setup.targets.iter().map(|target| format!("{target:?}")).collect();
@@ -43,7 +48,7 @@ impl Gateway {
             targets.join(", "),
             setup.queue,
             media,
-            media + 399,
+            media + ports - 1,
             folder.join("ringward.db").display(),
             setup.more,
         );
@@ -155,6 +160,36 @@ impl Gateway {
             "/api/v1/calls/{}/why",
             call["id"].as_str().expect("an id")
         ))
+    }
+
+    /// User and system time the process has used, in seconds.
+    #[allow(dead_code, reason = "for benches/load.rs, which shares this module")]
+    pub fn cpu_seconds(&self) -> f64 {
+        let stat =
+            std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("its /proc entry");
+        let after_name = stat.rsplit_once(") ").expect("a name in brackets").1;
+        let ticks: u64 = after_name
+            .split(' ')
+            .skip(11)
+            .take(2)
+            .filter_map(|ticks| ticks.parse::<u64>().ok())
+            .sum();
+        // 100 ticks a second on every Linux that Rust runs on.
+        ticks as f64 / 100.0
+    }
+
+    #[allow(dead_code, reason = "for benches/load.rs, which shares this module")]
+    pub fn resident_kib(&self) -> u64 {
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("its /proc entry");
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("VmRSS:"))
+            .expect("VmRSS");
+        line.split_whitespace()
+            .nth(1)
+            .and_then(|kib| kib.parse().ok())
+            .expect("a number")
     }
 
     pub fn signal(&self, name: &str) {

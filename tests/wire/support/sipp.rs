@@ -81,6 +81,33 @@ pub fn ringing_phone(folder: &Path) -> (Peer, u16) {
     phone_with(folder, RINGING_PHONE)
 }
 
+/// A SIPp phone that answers at once and sends back all the audio it hears. Logs no messages.
+#[allow(dead_code, reason = "for benches/load.rs, which shares this module")]
+pub fn echoing_phone(folder: &Path) -> (Peer, u16) {
+    let port = super::free_port();
+    let scenario = folder.join(format!("phone-{port}.xml"));
+    std::fs::write(&scenario, PHONE.replace("RING_MS", "50")).expect("scenario");
+    let mut command = Command::new("sipp");
+    command
+        .args([
+            "-sf",
+            &scenario.display().to_string(),
+            "-i",
+            "127.0.0.1",
+            "-p",
+            &port.to_string(),
+            "-nostdin",
+        ])
+        .args(["-mp", &(super::free_port() + 17_000).to_string(), "-rtp_echo"])
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let peer = Peer::start(&mut command);
+    std::thread::sleep(Duration::from_millis(300));
+    (peer, port)
+}
+
 fn phone_with(folder: &Path, text: &str) -> (Peer, u16) {
     let port = super::free_port();
     let scenario = folder.join(format!("phone-{port}.xml"));

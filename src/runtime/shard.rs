@@ -22,7 +22,7 @@ use super::clock;
 use super::count;
 use super::fetch::Fetcher;
 use super::inbox::{Mailboxes, ToShard};
-use super::limits::{INBOX_BATCH, RECORDS_SPOOLED, SIP_BATCH, SIP_DATAGRAM};
+use super::limits::{INBOX_BATCH, RECORDS_SPOOLED, SIP_BATCH, SIP_DATAGRAM, SPOOL_PATIENCE};
 use super::lookup::{Lookups, Question};
 use super::media_io::MediaIo;
 use super::recorder::Recorder;
@@ -120,7 +120,7 @@ impl Shard {
             }
             self.turn(&events);
         }
-        self.flush_spool();
+        self.empty_spool();
     }
 
     /// One turn: sockets, leftovers, inbox, timers.
@@ -351,6 +351,19 @@ impl Shard {
             tracing::error!(call = %lost.id, "the recorder is behind: a record was lost");
         }
         self.spool.push_back(record);
+    }
+
+    /// At the end there is no next turn: what is left waits for the recorder.
+    fn empty_spool(&mut self) {
+        let step = Duration::from_millis(5);
+        for _ in 0..SPOOL_PATIENCE.as_millis() / step.as_millis() {
+            self.flush_spool();
+            if self.spool.is_empty() {
+                return;
+            }
+            std::thread::sleep(step);
+        }
+        tracing::error!(records = self.spool.len(), "the recorder is stuck: records were lost at the end");
     }
 
     fn flush_spool(&mut self) {

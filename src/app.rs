@@ -12,7 +12,8 @@ use serde_json::json;
 
 use crate::call::{self, Listener};
 use crate::cidr::Cidr;
-use crate::config::Config;
+use crate::config::{self, Config};
+use crate::given_file;
 use crate::policy::{Fault, Policy};
 use crate::runtime::fetch::Fetcher;
 use crate::runtime::inbox::{Mailbox, Mailboxes, ToShard};
@@ -27,8 +28,8 @@ use crate::runtime::vital::{Alarm, join_within};
 use crate::runtime::{clock, descriptors, entropy, udp};
 use crate::sip::{Transport, Uri};
 use crate::store::{Live, Store};
-use crate::voice::Model;
 use crate::telemetry::{self, Telemetry};
+use crate::voice::Model;
 use crate::{api, identity, store};
 
 /// How often a drain looks whether the last call has ended.
@@ -165,10 +166,16 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         live: live.clone(),
         hang_up: Box::new(move |call| {
             known_calls.call(call).is_some()
-                && hang_up.owner_of(call).is_some_and(|mailbox| mailbox.send(ToShard::HangUp { call }))
+                && hang_up
+                    .owner_of(call)
+                    .is_some_and(|mailbox| mailbox.send(ToShard::HangUp { call }))
         }),
         status: Box::new(move || status.read()),
-        metrics: Box::new(move || telemetry.as_ref().map_or_else(String::new, telemetry::Telemetry::render)),
+        metrics: Box::new(move || {
+            telemetry
+                .as_ref()
+                .map_or_else(String::new, telemetry::Telemetry::render)
+        }),
         clock: Box::new(clock::now),
         public_url: config.api.public_url.clone(),
     });
@@ -225,7 +232,10 @@ impl Running {
     }
 
     pub fn live_calls(&self) -> usize {
-        self.live_calls.iter().map(|calls| calls.load(Ordering::Relaxed)).sum()
+        self.live_calls
+            .iter()
+            .map(|calls| calls.load(Ordering::Relaxed))
+            .sum()
     }
 
     /// Replaces the policy on every shard; live calls are judged by it from their next decision on.
@@ -290,10 +300,7 @@ impl Status {
 
 /// Reads and checks the policy file, or takes the embedded default.
 fn load_policy(config: &Config) -> anyhow::Result<Policy> {
-    let Some(file) = &config.policy.file else { return Ok(Policy::embedded()) };
-    let text = std::fs::read_to_string(file).with_context(|| format!("policy {}", file.display()))?;
-    let queues: Vec<_> = config.queues.iter().map(|queue| queue.name.clone()).collect();
-    Policy::load(&file.display().to_string(), &text, &queues).map_err(|faults| faults_to_error(&faults))
+    config.load_policy().map_err(|faults| faults_to_error(&faults))
 }
 
 /// One error that lists every fault, a line each.
@@ -312,7 +319,8 @@ fn read_files(paths: &[std::path::PathBuf]) -> anyhow::Result<Vec<(String, Vec<u
     paths
         .iter()
         .map(|path| {
-            let octets = std::fs::read(path).with_context(|| format!("trust anchors {}", path.display()))?;
+            let octets = given_file::read(path, config::limits::FILE_OCTETS_MAX)
+                .with_context(|| format!("trust anchors {}", path.display()))?;
             Ok((path.display().to_string(), octets))
         })
         .collect()
@@ -325,7 +333,11 @@ fn shard_count(asked: u16) -> u16 {
     }
 }
 
-type Inboxes = (Vec<mio::Poll>, Mailboxes, Vec<crossbeam_channel::Receiver<ToShard>>);
+type Inboxes = (
+    Vec<mio::Poll>,
+    Mailboxes,
+    Vec<crossbeam_channel::Receiver<ToShard>>,
+);
 
 fn open_inboxes(shards: u16) -> anyhow::Result<Inboxes> {
     let (mut polls, mut mailboxes, mut inboxes) = (Vec::new(), Vec::new(), Vec::new());
@@ -347,13 +359,19 @@ struct Bound {
 }
 
 fn bind_sip(config: &Config, shards: u16) -> anyhow::Result<Bound> {
-    let mut all = Bound { udp_sockets: Vec::new(), tcp_listeners: Vec::new(), listeners: Vec::new() };
+    let mut all = Bound {
+        udp_sockets: Vec::new(),
+        tcp_listeners: Vec::new(),
+        listeners: Vec::new(),
+    };
     for &(transport, address) in &config.sip.listen {
         let context = || format!("[sip] listen {transport}:{address}");
         let bound = match transport {
             Transport::Udp => {
                 let sockets = udp::bind_shared(address, shards).with_context(context)?;
-                let bound = sockets.first().map_or(Ok(address), mio::net::UdpSocket::local_addr)?;
+                let bound = sockets
+                    .first()
+                    .map_or(Ok(address), mio::net::UdpSocket::local_addr)?;
                 all.udp_sockets.push(sockets);
                 bound
             }
@@ -366,7 +384,11 @@ fn bind_sip(config: &Config, shards: u16) -> anyhow::Result<Bound> {
             }
         };
         let advertised = advertised(config.sip.advertise.as_deref(), bound);
-        all.listeners.push(Listener { transport, bound, advertised });
+        all.listeners.push(Listener {
+            transport,
+            bound,
+            advertised,
+        });
     }
     Ok(all)
 }
@@ -386,7 +408,11 @@ fn advertised(configured: Option<&str>, bound: SocketAddr) -> String {
 
 /// Trunk ranges and the addresses of the phones: who may open a TCP connection.
 fn known_sources(config: &Config) -> Vec<Cidr> {
-    let trunks = config.trunks.iter().flat_map(|trunk| &trunk.from).filter_map(|range| range.parse::<Cidr>().ok());
+    let trunks = config
+        .trunks
+        .iter()
+        .flat_map(|trunk| &trunk.from)
+        .filter_map(|range| range.parse::<Cidr>().ok());
     let targets: BTreeSet<IpAddr> = config
         .queues
         .iter()
@@ -394,7 +420,9 @@ fn known_sources(config: &Config) -> Vec<Cidr> {
         .filter_map(|target| Uri::parse(target).ok()?.socket_addr())
         .map(|address| address.ip())
         .collect();
-    trunks.chain(targets.into_iter().filter_map(|ip| ip.to_string().parse().ok())).collect()
+    trunks
+        .chain(targets.into_iter().filter_map(|ip| ip.to_string().parse().ok()))
+        .collect()
 }
 
 fn start_scoring(model: &Arc<Model>, config: &Config, mailboxes: &Mailboxes) -> anyhow::Result<Scoring> {
@@ -417,7 +445,10 @@ mod tests {
         assert_eq!(advertised(Some("198.51.100.7"), bound), "198.51.100.7:5062");
         assert_eq!(advertised(Some("198.51.100.7:5070"), bound), "198.51.100.7:5070");
         assert_eq!(advertised(Some("gw.example.com"), bound), "gw.example.com:5062");
-        assert_eq!(advertised(Some("gw.example.com:5070"), bound), "gw.example.com:5070");
+        assert_eq!(
+            advertised(Some("gw.example.com:5070"), bound),
+            "gw.example.com:5070"
+        );
         assert_eq!(advertised(Some("2001:db8::1"), bound), "[2001:db8::1]:5062");
         assert_eq!(advertised(None, bound), "0.0.0.0:5062");
     }

@@ -28,5 +28,6 @@ pub mod demo;
 pub mod call_id;
 pub mod cidr;
 pub mod document;
+pub mod given_file;
 pub mod redact;
 pub mod time;

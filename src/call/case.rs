@@ -180,7 +180,10 @@ impl Case {
     /// about the PASSporT: "not reused" counts when all are in, "reused" at once.
     pub(crate) fn take_known(&mut self, history: HistoryFacts, is_reused: Option<bool>) {
         self.looks = self.looks.saturating_sub(1);
-        if self.facts.caller.number.is_some() && !self.is_renamed && (history.is_available || !self.facts.history.is_available) {
+        if self.facts.caller.number.is_some()
+            && !self.is_renamed
+            && (history.is_available || !self.facts.history.is_available)
+        {
             self.facts.history = history;
         }
         if self.record.identity.passport_digest.is_none() {

@@ -2,7 +2,7 @@
 //!
 //! Adds nothing of its own: no weight, no tag, no judgement.
 
-use stir_shaken_verify::{NumberRules, Outcome};
+use stir_shaken_verify::NumberRules;
 
 use crate::banner;
 use crate::identity::{Report, Standing};
@@ -63,19 +63,12 @@ pub(crate) fn dialled(request_uri: &str, rules: Option<NumberRules>) -> (String,
 
 /// What the verification found. A header that failed beside one that passed colours nothing.
 pub(crate) fn of_report(report: &Report, is_reused: Option<bool>) -> IdentityFacts {
-    let has = |wanted: &[Outcome]| {
-        report.standing == Standing::Failed
-            && report
-                .headers
-                .iter()
-                .any(|header| wanted.contains(&header.outcome))
-    };
     IdentityFacts {
         standing: report.standing,
         attestation: report.attestation,
-        is_forged: has(&[Outcome::Invalid, Outcome::OrigMismatch, Outcome::NoAuthority]),
-        is_stale: has(&[Outcome::Stale]),
-        is_untrusted: has(&[Outcome::UntrustedCredential]),
+        is_forged: report.is_forged(),
+        is_stale: report.is_stale(),
+        is_untrusted: report.is_untrusted(),
         is_reused: if report.passport_digest.is_none() {
             Some(false)
         } else {

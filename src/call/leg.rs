@@ -158,7 +158,7 @@ fn announce(invite: Request, case: &Case, desk: &Desk, sent_by: &str, tag: &str)
                 format!("{display}<sip:{user}@{host};verstat={verstat}>"),
             )
     };
-    if let Some(dress) = dress {
+    if let Some(dress) = &dress {
         invite = invite.header("Ringward-Trust", &dress.ringward_trust);
         if let Some(card) = &dress.call_info {
             invite = invite.header("Call-Info", card);

@@ -10,7 +10,9 @@ use serde::Serialize;
 use x509_parser::pem::Pem;
 
 use crate::config::Config;
+use crate::config::limits::FILE_OCTETS_MAX;
 use crate::document::Fault;
+use crate::given_file;
 use crate::voice::Model;
 
 #[derive(clap::Args, Debug)]
@@ -203,14 +205,14 @@ const EXPIRY_NOTICE_DAYS: i64 = 30;
 
 fn check_anchors(path: &Path, now: SystemTime, findings: &mut Vec<Finding>) {
     let file = path.display().to_string();
-    let octets = match std::fs::read(path) {
+    let octets = match given_file::read(path, FILE_OCTETS_MAX) {
         Ok(octets) => octets,
         Err(error) => {
             findings.push(Finding::new(
                 Severity::Fault,
                 file,
                 None,
-                format!("cannot be read: {}", error.kind()),
+                format!("cannot be read: {error}"),
             ));
             return;
         }

@@ -7,8 +7,9 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use serde_json::{Value, json};
 
-use crate::config::Config;
+use crate::config::{Config, unreadable};
 use crate::document::closest;
+use crate::given_file::{self, Unreadable};
 use crate::policy::Policy;
 use crate::screening::{
     CalledFacts, CallerFacts, Facts, HistoryFacts, IdentityFacts, SignallingFacts, Stage, VoiceFacts,
@@ -34,6 +35,7 @@ enum Command {
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Example:\n  ringward policy check policies/*.toml --config ringward.toml")]
 struct CheckArgs {
+    /// Policy files, checked in this order
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Take the names of queues from this configuration; without it every queue name is taken
@@ -46,7 +48,7 @@ struct CheckArgs {
 
 #[derive(clap::Args, Debug)]
 #[command(
-    after_help = "FILE holds the facts of a call as JSON, or a whole call record (ringward's API: /api/v1/calls/ID). Facts left out are as in\na first, unsigned call that was not heard yet:\n\n  {\"caller\": {\"number\": \"+14045550123\"}, \"voice\": {\"state\": \"spoof\"}}\n\nExample:\n  ringward policy explain --facts call.json --policy policies/office.toml"
+    after_help = "FILE holds the facts of a call as JSON, or a whole call record (from the API, /api/v1/calls/ID).\nFacts left out are as in a first, unsigned call that was not heard yet:\n\n  {\"caller\": {\"number\": \"+14045550123\"}, \"voice\": {\"state\": \"spoof\"}}\n\nExample:\n  ringward policy explain --facts call.json --policy policies/office.toml"
 )]
 struct ExplainArgs {
     /// Facts or a call record, as JSON; "-" reads standard input
@@ -68,19 +70,19 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
-    let queues = args
-        .config
-        .as_ref()
-        .map(|path| Config::inspect(path).0.queue_names());
+    let queues = match &args.config {
+        None => None,
+        Some(path) => Some(queue_names(path)?),
+    };
     // Not println!: a reader that goes away (`| head`) is an error to report, not a panic.
     let mut out = std::io::stdout().lock();
     let mut is_sound = true;
     for file in &args.files {
         let name = file.display().to_string();
-        let text = read(file)?;
-        let loaded = match &queues {
-            Some(queues) => Policy::load(&name, &text, queues),
-            None => Policy::load_without_queues(&name, &text),
+        let loaded = match (read(file), &queues) {
+            (Err(problem), _) => Err(vec![unreadable(name.clone(), &problem)]),
+            (Ok(text), Some(queues)) => Policy::load(&name, &text, queues),
+            (Ok(text), None) => Policy::load_without_queues(&name, &text),
         };
         match loaded {
             Ok(policy) if args.json => {
@@ -111,12 +113,22 @@ fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(u8::from(!is_sound)))
 }
 
+/// The queues of a configuration, whose own policy may be the very file with the faults.
+fn queue_names(path: &Path) -> anyhow::Result<Vec<String>> {
+    let (config, faults) = Config::inspect(path);
+    let name = path.display().to_string();
+    if let Some(fault) = faults.iter().find(|fault| fault.file == name) {
+        bail!("{fault}\nits queues cannot be told; `ringward check --config {name}` lists every fault");
+    }
+    Ok(config.queue_names())
+}
+
 fn explain(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
-    let facts =
-        read_facts(&read(&args.facts)?).with_context(|| format!("facts in {}", args.facts.display()))?;
+    let facts = read_facts(&read_named(&args.facts)?)
+        .with_context(|| format!("facts in {}", args.facts.display()))?;
     let policy = match &args.policy {
         None => Policy::embedded(),
-        Some(path) => match Policy::load_without_queues(&path.display().to_string(), &read(path)?) {
+        Some(path) => match Policy::load_without_queues(&path.display().to_string(), &read_named(path)?) {
             Ok(policy) => policy,
             Err(faults) => {
                 faults.iter().for_each(|fault| eprintln!("{fault}"));
@@ -137,27 +149,16 @@ fn explain(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
 /// Octets of a file of facts; a call record with all its windows has about 100 kB.
 const FACTS_OCTETS_MAX: u64 = 4 * 1024 * 1024;
 
-fn read(path: &Path) -> anyhow::Result<String> {
-    use std::io::Read;
-
-    let mut text = String::new();
-    let context = || format!("{}", path.display());
+fn read(path: &Path) -> Result<String, Unreadable> {
     if path == Path::new("-") {
-        std::io::stdin()
-            .take(FACTS_OCTETS_MAX)
-            .read_to_string(&mut text)
-            .with_context(context)?;
+        given_file::read_text_from(std::io::stdin(), FACTS_OCTETS_MAX)
     } else {
-        let file = std::fs::File::open(path).with_context(context)?;
-        let length = file
-            .take(FACTS_OCTETS_MAX + 1)
-            .read_to_string(&mut text)
-            .with_context(context)?;
-        if length as u64 > FACTS_OCTETS_MAX {
-            bail!("{} is larger than {FACTS_OCTETS_MAX} octets", path.display());
-        }
+        given_file::read_text(path, FACTS_OCTETS_MAX)
     }
-    Ok(text)
+}
+
+fn read_named(path: &Path) -> anyhow::Result<String> {
+    read(path).with_context(|| path.display().to_string())
 }
 
 /// Facts, or a call record around them; what is left out is as in [`plain_facts`].

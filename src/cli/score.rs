@@ -29,8 +29,8 @@ const LINE_RATE: usize = 8000;
 #[derive(Args, Debug)]
 #[command(
     after_help = "Example:\n  ringward score --json models/demo/human-allison.wav recording.flac\n\n\
-    WAV (PCM of 8, 16 or 24 bits, mu-law, A-law) and FLAC at 8 or 16 kHz, at most 20 minutes each. Of several\n\
-    channels the first is heard. Linear recordings pass through mu-law first, as on a telephone line.\n\
+    WAV (PCM of 8, 16 or 24 bits, mu-law, A-law) and FLAC at 8 or 16 kHz, at most 20 minutes each.\n\
+    Of several channels the first is heard. Linear recordings pass through mu-law first, as on a line.\n\
     The exit status is 1 when a file could not be scored."
 )]
 pub struct ScoreArgs {
@@ -149,7 +149,7 @@ impl Report {
 /// Why a recording was not scored.
 #[derive(Debug, thiserror::Error)]
 enum NotHeard {
-    #[error("cannot be read: {0}")]
+    #[error("cannot be read: {}", crate::given_file::in_words(.0))]
     Unreadable(#[from] std::io::Error),
     #[error("neither WAV nor FLAC, or damaged: {0}")]
     Undecodable(String),
@@ -220,19 +220,21 @@ struct Recording {
 fn read(path: &Path) -> Result<Recording, NotHeard> {
     let file = File::open(path)?;
     if file.metadata()?.is_dir() {
-        return Err(NotHeard::Undecodable("it is a folder".to_owned()));
+        return Err(NotHeard::Unreadable(std::io::ErrorKind::IsADirectory.into()));
     }
     let mut hint = Hint::new();
     if let Some(extension) = path.extension().and_then(|extension| extension.to_str()) {
         hint.with_extension(extension);
     }
     let stream = MediaSourceStream::new(source(file)?, Default::default());
-    let mut format = symphonia::default::get_probe().probe(
-        &hint,
-        stream,
-        FormatOptions::default(),
-        MetadataOptions::default(),
-    )?;
+    let mut format = symphonia::default::get_probe()
+        .probe(
+            &hint,
+            stream,
+            FormatOptions::default(),
+            MetadataOptions::default(),
+        )
+        .map_err(|_| NotHeard::Undecodable("it does not begin like one".to_owned()))?;
     let no_audio = || NotHeard::Undecodable("no audio track".to_owned());
     let track = format.default_track(TrackType::Audio).ok_or_else(no_audio)?;
     let parameters = track

@@ -1,6 +1,7 @@
 //! `ringward verify`: the Identity headers of one SIP message, judged as the gateway would.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -12,6 +13,8 @@ use stir_shaken_verify::{
     Verification, Verifier, VerifierConfig,
 };
 
+use crate::config::limits::FILE_OCTETS_MAX;
+use crate::given_file;
 use crate::identity;
 use crate::runtime::clock;
 use crate::runtime::fetch::Fetcher;
@@ -67,10 +70,12 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(2));
         }
     };
+    // Not println!: a reader that goes away (`| head`) is an error to report, not a panic.
+    let mut out = std::io::stdout().lock();
     if args.json {
-        println!("{}", serde_json::to_string(&report)?);
+        writeln!(out, "{}", serde_json::to_string(&report)?)?;
     } else {
-        print!("{}", table(&report));
+        write!(out, "{}", table(&report))?;
     }
     let is_verified = report.standing == Standing::Verified;
     Ok(if is_verified {
@@ -166,7 +171,7 @@ fn read_certificates(given: &[(String, PathBuf)]) -> anyhow::Result<BTreeMap<Str
 }
 
 fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
-    std::fs::read(file).with_context(|| file.display().to_string())
+    given_file::read(file, FILE_OCTETS_MAX).with_context(|| file.display().to_string())
 }
 
 /// A message that an editor has touched has lost its CRs, and with them its meaning.

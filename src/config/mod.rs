@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use crate::call::TrunkConfig;
 use crate::document::{DOCUMENT_OCTETS_MAX, Document, Section};
+use crate::given_file::{self, Unreadable};
 use crate::policy::{Fault, Policy};
 use crate::queue::{self, Overflow, Strategy};
 use crate::sip::Transport;
@@ -129,9 +130,9 @@ impl Config {
     /// Like [`Config::load`], with whatever could be understood beside the faults: for going on to check what it names.
     pub fn inspect(path: &Path) -> (Config, Vec<Fault>) {
         let file = path.display().to_string();
-        match read_bounded(path) {
+        match given_file::read_text(path, DOCUMENT_OCTETS_MAX as u64) {
             Ok(text) => Config::inspect_text(&file, &text),
-            Err(message) => (Config::loopback(), vec![unreadable(file, &message)]),
+            Err(problem) => (Config::loopback(), vec![unreadable(file, &problem)]),
         }
     }
 
@@ -159,23 +160,14 @@ impl Config {
             return Ok(Policy::embedded());
         };
         let file = path.display().to_string();
-        match read_bounded(path) {
+        match given_file::read_text(path, DOCUMENT_OCTETS_MAX as u64) {
             Ok(text) => Policy::load(&file, &text, &self.queue_names()),
-            Err(message) => {
-                let message = format!("cannot be read: {message}");
-                Err(vec![Fault {
-                    file,
-                    line: 1,
-                    column: 1,
-                    message,
-                    suggestion: None,
-                }])
-            }
+            Err(problem) => Err(vec![unreadable(file, &problem)]),
         }
     }
 }
 
-fn unreadable(file: String, problem: &str) -> Fault {
+pub(crate) fn unreadable(file: String, problem: &Unreadable) -> Fault {
     Fault {
         file,
         line: 1,
@@ -183,19 +175,6 @@ fn unreadable(file: String, problem: &str) -> Fault {
         message: format!("cannot be read: {problem}"),
         suggestion: None,
     }
-}
-
-/// The text of a file that is not larger than a document may be.
-fn read_bounded(path: &Path) -> Result<String, String> {
-    let length = std::fs::metadata(path)
-        .map_err(|error| error.kind().to_string())?
-        .len();
-    if length > DOCUMENT_OCTETS_MAX as u64 {
-        return Err(format!("it is larger than {DOCUMENT_OCTETS_MAX} octets"));
-    }
-    let octets = std::fs::read(path).map_err(|error| error.kind().to_string())?;
-    String::from_utf8(octets)
-        .map_err(|error| format!("octet {} is not UTF-8", error.utf8_error().valid_up_to()))
 }
 
 #[cfg(test)]
@@ -426,7 +405,7 @@ public_url = "https://ringward.example.com/"
         );
         check(
             "[identity]\nanchors = ['no-such.pem']",
-            "\"no-such.pem\" cannot be read: entity not found",
+            "\"no-such.pem\" cannot be read: there is no such file",
         );
         check("[policy]\nfile = 'no-such.toml'", "cannot be read");
         check("sip = 3", "sip must be a table, [sip]");
@@ -525,7 +504,7 @@ public_url = "https://ringward.example.com/"
         let missing = Config::load(Path::new("no-such-ringward.toml")).unwrap_err();
         assert_eq!(
             missing[0].to_string(),
-            "no-such-ringward.toml:1:1: cannot be read: entity not found"
+            "no-such-ringward.toml:1:1: cannot be read: there is no such file"
         );
         let folder = Config::load(&std::env::temp_dir()).unwrap_err();
         assert_eq!(folder.len(), 1);

@@ -346,9 +346,9 @@ fn read_file(section: &Section<'_, '_>, folder: &Path, value: Value<'_, str>) ->
         Ok(found) if found.len() > FILE_OCTETS_MAX => format!("it is larger than {FILE_OCTETS_MAX} octets"),
         Ok(_) => match std::fs::File::open(&path) {
             Ok(_) => return Some(path),
-            Err(error) => error.kind().to_string(),
+            Err(error) => crate::given_file::in_words(&error),
         },
-        Err(error) => error.kind().to_string(),
+        Err(error) => crate::given_file::in_words(&error),
     };
     section.fault(
         value.at,

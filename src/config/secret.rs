@@ -30,16 +30,8 @@ pub(super) fn expand(section: &Section<'_, '_>, value: &Value<'_, str>) -> Optio
 fn read(reference: &str) -> Result<String, String> {
     match reference.split_once(':') {
         Some(("ENV", name)) => std::env::var(name).map_err(|_| format!("the environment has no {name:?}")),
-        Some(("FILE", path)) => {
-            let length = std::fs::metadata(path)
-                .map_err(|error| format!("{path:?} cannot be read: {}", error.kind()))?
-                .len();
-            if length > SECRET_OCTETS_MAX {
-                return Err(format!("{path:?} is larger than {SECRET_OCTETS_MAX} octets"));
-            }
-            std::fs::read_to_string(path)
-                .map_err(|error| format!("{path:?} cannot be read: {}", error.kind()))
-        }
+        Some(("FILE", path)) => crate::given_file::read_text(std::path::Path::new(path), SECRET_OCTETS_MAX)
+            .map_err(|problem| format!("{path:?} cannot be read: {problem}")),
         _ => Err("expected ${ENV:NAME} or ${FILE:PATH}".into()),
     }
 }

@@ -51,7 +51,7 @@ pub enum FetcherError {
     #[error("[identity] x5u_allow: {0}")]
     Allow(#[from] NotACidr),
     #[error("[identity] x5u_tls_anchors: {file}: {source}")]
-    Read { file: PathBuf, source: std::io::Error },
+    Read { file: PathBuf, source: Unreadable },
     #[error("[identity] x5u_tls_anchors: {file}: no usable PEM certificate in it")]
     Anchors { file: PathBuf },
     #[error("TLS: {0}")]
@@ -77,7 +77,7 @@ impl Fetcher {
 
     fn with_roots(config: &Config, mut roots: rustls::RootCertStore) -> Result<Arc<Self>, FetcherError> {
         for file in &config.x5u_tls_anchors {
-            let pem = std::fs::read(file).map_err(|source| FetcherError::Read {
+            let pem = given_file::read(file, ANCHORS_OCTETS_MAX).map_err(|source| FetcherError::Read {
                 file: file.clone(),
                 source,
             })?;

@@ -61,11 +61,16 @@ impl Lookups {
 fn answer(store: &dyn Store, live: &Live, mailboxes: &Mailboxes, question: Question, token_window_ms: u64) {
     let now_ms = clock::now().unix_ms();
     let history = match &question.number {
-        None => HistoryFacts { is_available: true, ..HistoryFacts::default() },
-        Some(number) => history_with_live(store, live, question.call, number, now_ms).unwrap_or_else(|error| {
-            tracing::warn!(call = %question.call, %error, "history is unavailable");
-            HistoryFacts::default()
-        }),
+        None => HistoryFacts {
+            is_available: true,
+            ..HistoryFacts::default()
+        },
+        Some(number) => {
+            history_with_live(store, live, question.call, number, now_ms).unwrap_or_else(|error| {
+                tracing::warn!(call = %question.call, %error, "history is unavailable");
+                HistoryFacts::default()
+            })
+        }
     };
     let is_reused = match &question.passport_digest {
         None => Some(false),
@@ -75,7 +80,11 @@ fn answer(store: &dyn Store, live: &Live, mailboxes: &Mailboxes, question: Quest
             .ok(),
     };
     if let Some(mailbox) = mailboxes.owner_of(question.call) {
-        mailbox.send(ToShard::Known { call: question.call, history, is_reused });
+        mailbox.send(ToShard::Known {
+            call: question.call,
+            history,
+            is_reused,
+        });
     }
 }
 

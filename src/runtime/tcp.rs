@@ -107,7 +107,9 @@ impl TcpTable {
     pub fn send(self: &Arc<Self>, flow: Flow, octets: Vec<u8>, shard: u16) {
         let outbox = {
             let connections = self.lock();
-            let number = flow.connection.filter(|number| connections.outboxes.contains_key(number));
+            let number = flow
+                .connection
+                .filter(|number| connections.outboxes.contains_key(number));
             let number = number.or_else(|| connections.by_remote.get(&flow.remote).copied());
             number.and_then(|number| connections.outboxes.get(&number).cloned())
         };
@@ -182,7 +184,12 @@ impl TcpTable {
             return;
         };
         let _ = stream.set_nodelay(true);
-        let flow = Flow { transport: Transport::Tcp, local, remote, connection: Some(number) };
+        let flow = Flow {
+            transport: Transport::Tcp,
+            local,
+            remote,
+            connection: Some(number),
+        };
         let (mut reader, mut writer) = stream.into_split();
         let mut framer = StreamFramer::default();
         let mut chunk = vec![0; 16 * 1024];
@@ -237,7 +244,10 @@ impl TcpTable {
         };
         let owner = self.mailboxes.owner_of_sip(sip_call_id);
         if let Some(mailbox) = self.mailboxes.shard(owner) {
-            mailbox.send(ToShard::Sip { flow, octets: octets.into() });
+            mailbox.send(ToShard::Sip {
+                flow,
+                octets: octets.into(),
+            });
         }
     }
 }

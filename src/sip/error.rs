@@ -5,7 +5,7 @@
 /// The offset counts from the first octet of what was parsed: the start line for a message, the
 /// text itself for a [`Uri`](super::Uri) or a [`NameAddr`](super::NameAddr).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{header}: {expected} at octet {offset}")]
+#[error("{header}: expected {expected} at octet {offset}")]
 pub struct ParseError {
     pub header: &'static str,
     pub offset: usize,

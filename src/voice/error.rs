@@ -22,4 +22,13 @@ impl ModelError {
             problem,
         }
     }
+
+    /// The same fault with the file's folder named.
+    pub(crate) fn inside(self, folder: &std::path::Path) -> ModelError {
+        let ModelError::Unusable { file, problem } = self;
+        ModelError::Unusable {
+            file: folder.join(file).display().to_string(),
+            problem,
+        }
+    }
 }

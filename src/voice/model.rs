@@ -44,7 +44,7 @@ impl Model {
     pub fn load(folder: &Path) -> Result<Model, ModelError> {
         let manifest = read(folder, MANIFEST_FILE, MANIFEST_BYTES_MAX)?;
         let onnx = read(folder, MODEL_FILE, MODEL_BYTES_MAX)?;
-        Model::new(&manifest, &onnx)
+        Model::new(&manifest, &onnx).map_err(|error| error.inside(folder))
     }
 
     /// The model that a configuration or a command names: `default` is the embedded one unless there is a
@@ -156,7 +156,8 @@ fn plan(onnx: &[u8]) -> TractResult<Arc<TypedRunnableModel>> {
 
 fn read(folder: &Path, name: &str, most: u64) -> Result<Vec<u8>, ModelError> {
     let file = folder.join(name).display().to_string();
-    let opened = std::fs::File::open(folder.join(name)).map_err(|error| ModelError::new(&file, error))?;
+    let opened = std::fs::File::open(folder.join(name))
+        .map_err(|error| ModelError::new(&file, crate::given_file::in_words(&error)))?;
     let mut octets = Vec::new();
     opened
         .take(most + 1)

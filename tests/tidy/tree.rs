@@ -8,7 +8,11 @@ fn nothing_is_left_open() {
         for source in files(folder, &[".rs"]) {
             for (line, code) in code_lines(&source.text) {
                 for word in ["todo!(", "unimplemented!(", "dbg!("] {
-                    assert!(!code.contains(word), "{}:{line}: `{word}` is left in the tree", source.path);
+                    assert!(
+                        !code.contains(word),
+                        "{}:{line}: `{word}` is left in the tree",
+                        source.path
+                    );
                 }
             }
         }
@@ -21,10 +25,17 @@ fn files_stay_readable() {
     const LONG_TABLES: &[&str] = &[];
     const LINES_MAX: usize = 600;
     for folder in ["src", "crates"] {
-        for source in files(folder, &[".rs", ".js", ".css"]) {
-            let lines = source.text.lines().take_while(|line| !line.starts_with("#[cfg(test)]")).count();
+        for source in files(folder, &[".rs", ".js", ".css"])
+            .into_iter()
+            .filter(|source| !source.is_only_tests())
+        {
+            let lines = source.lines_above_tests();
             let is_table = LONG_TABLES.contains(&source.path.as_str());
-            assert!(lines <= LINES_MAX || is_table, "{}: {lines} lines; move a wall (at most {LINES_MAX})", source.path);
+            assert!(
+                lines <= LINES_MAX || is_table,
+                "{}: {lines} lines; move a wall (at most {LINES_MAX})",
+                source.path
+            );
         }
     }
 }
@@ -34,9 +45,16 @@ fn every_source_file_stands_in_the_code_map() {
     let map = std::fs::read_to_string(root().join("ARCHITECTURE.md")).expect("ARCHITECTURE.md");
     for source in files("src", &[".rs"]) {
         let inner = source.path.trim_start_matches("src/");
-        let (folder, file) = inner.rsplit_once('/').map_or(("", inner), |(folder, file)| (folder, file));
-        let is_named = map.contains(&format!("`{file}`")) && (folder.is_empty() || map.contains(&format!("{folder}/")));
-        assert!(is_named || file == "mod.rs", "{} has no line in ARCHITECTURE.md", source.path);
+        let (folder, file) = inner
+            .rsplit_once('/')
+            .map_or(("", inner), |(folder, file)| (folder, file));
+        let is_named =
+            map.contains(&format!("`{file}`")) && (folder.is_empty() || map.contains(&format!("{folder}/")));
+        assert!(
+            is_named || file == "mod.rs",
+            "{} has no line in ARCHITECTURE.md",
+            source.path
+        );
     }
 }
 
@@ -44,22 +62,43 @@ fn every_source_file_stands_in_the_code_map() {
 fn the_console_loads_nothing_from_elsewhere() {
     for source in files("src/console", &[".html", ".css", ".js"]) {
         for (index, line) in source.text.lines().enumerate() {
-            let is_foreign = ["http://", "https://"].iter().any(|scheme| line.contains(scheme)) && !line.contains("www.w3.org");
-            assert!(!is_foreign, "{}:{}: the console names another host", source.path, index + 1);
-            assert!(!line.contains("innerHTML"), "{}:{}: text goes in by textContent", source.path, index + 1);
-            let is_inline = line.contains("style=\"") || line.contains(" onclick=") || line.contains("<style");
-            assert!(!is_inline, "{}:{}: inline style or script breaks the CSP", source.path, index + 1);
+            let is_foreign = ["http://", "https://"].iter().any(|scheme| line.contains(scheme))
+                && !line.contains("www.w3.org");
+            assert!(
+                !is_foreign,
+                "{}:{}: the console names another host",
+                source.path,
+                index + 1
+            );
+            assert!(
+                !line.contains("innerHTML"),
+                "{}:{}: text goes in by textContent",
+                source.path,
+                index + 1
+            );
+            let is_inline =
+                line.contains("style=\"") || line.contains(" onclick=") || line.contains("<style");
+            assert!(
+                !is_inline,
+                "{}:{}: inline style or script breaks the CSP",
+                source.path,
+                index + 1
+            );
         }
     }
 }
 
 #[test]
 fn people_are_never_told_that_a_call_is_safe() {
-    let texts = files("policies", &[".toml"]).into_iter().chain(files("src/console", &[".html", ".js"]));
+    let texts = files("policies", &[".toml"])
+        .into_iter()
+        .chain(files("src/console", &[".html", ".js"]));
     for source in texts {
         for (index, line) in source.text.lines().enumerate() {
             let shown = line.split('#').next().unwrap_or_default().to_lowercase();
-            let says_safe = shown.split(|c: char| !c.is_alphanumeric()).any(|word| word == "safe");
+            let says_safe = shown
+                .split(|c: char| !c.is_alphanumeric())
+                .any(|word| word == "safe");
             assert!(!says_safe, "{}:{}: never \"safe\"", source.path, index + 1);
         }
     }

@@ -46,6 +46,9 @@ pub enum Outcome {
     Invalid,
     /// Signed for another calling number than the one shown: 438.
     OrigMismatch,
+    /// The message shows no calling number (withheld, or no number at all), so `orig` has nothing to be compared
+    /// with: 438. Nothing is forged by it, and nothing is proven.
+    OrigMissing,
     /// The certificate has no authority over the number: 437.
     NoAuthority,
     /// Signed for another called number: 438 unless a `div` chain explains it.

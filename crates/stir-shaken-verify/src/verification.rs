@@ -372,7 +372,7 @@ fn check_orig(
     if numbers.iter().all(Option::is_none) {
         findings.fail(
             "orig",
-            Outcome::OrigMismatch,
+            Outcome::OrigMissing,
             "the message shows no calling number to compare with orig",
         );
     } else {

@@ -1,0 +1,4 @@
+//! An Identity header line.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|octets: &[u8]| stir_shaken_verify::fuzz::header(octets));

@@ -1,0 +1,4 @@
+//! A PASSporT in its full form.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|octets: &[u8]| stir_shaken_verify::fuzz::passport(octets));

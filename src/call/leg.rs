@@ -3,7 +3,6 @@
 use crate::banner::{self, LegBHeaders};
 use crate::media::Side;
 use crate::queue::Attempt;
-use crate::screening::NumberLight;
 use crate::sdp::Session;
 use crate::sip::{ClientTxn, Dialog, Flow, Message, Method, Request, Transport, Uri};
 
@@ -121,8 +120,10 @@ impl Ringing {
 /// Who is calling, in our words: From, P-Asserted-Identity with verstat, and the banner's headers.
 fn announce(invite: Request, case: &Case, desk: &Desk, sent_by: &str, tag: &str) -> Request {
     let host = host_of(sent_by);
-    let verstat = verstat(case);
-    let dress = dress(case, desk, verstat);
+    let dress = dress(case, desk);
+    let verstat = dress
+        .as_ref()
+        .map_or("No-TN-Validation", |dress| dress.verstat.as_str());
     let display = dress
         .as_ref()
         .map(|dress| dress.display_name.as_str())
@@ -170,27 +171,7 @@ fn announce(invite: Request, case: &Case, desk: &Desk, sent_by: &str, tag: &str)
     invite
 }
 
-/// The verifier's word, as far as the number light goes along with it: a token that was used before (or may have been,
-/// when the store cannot tell) verifies like any other, and must not put a check mark on a phone.
-fn verstat(case: &Case) -> &str {
-    let word = case.record.identity.verstat.as_str();
-    let is_passed = word.starts_with("TN-Validation-Passed");
-    let light = case.record.banner.as_ref().map(|banner| banner.number);
-    let is_backed = match light {
-        Some(NumberLight::Genuine) => true,
-        // Attestation B and C: verified, graded, and never genuine.
-        Some(NumberLight::Unproven) => {
-            word != "TN-Validation-Passed" && case.facts.identity.is_reused == Some(false)
-        }
-        _ => false,
-    };
-    if is_passed && !is_backed {
-        return "No-TN-Validation";
-    }
-    word
-}
-
-fn dress(case: &Case, desk: &Desk, verstat: &str) -> Option<LegBHeaders> {
+fn dress(case: &Case, desk: &Desk) -> Option<LegBHeaders> {
     let banner = case.record.banner.as_ref()?;
     let card = desk
         .config
@@ -200,7 +181,7 @@ fn dress(case: &Case, desk: &Desk, verstat: &str) -> Option<LegBHeaders> {
     Some(banner::leg_b_headers(
         banner,
         &case.facts,
-        verstat,
+        &case.record.identity.verstat,
         case.id,
         card.as_deref(),
     ))

@@ -28,7 +28,7 @@ use super::media_io::MediaIo;
 use super::recorder::Recorder;
 use super::scoring::Scoring;
 use super::tcp::TcpTable;
-use crate::call::{CallRecord, Engine, Input, Output};
+use crate::call::{CallRecord, Counter, Engine, Input, Output};
 use crate::call_id::CallId;
 use crate::sip::{Flow, Transport, peek_call_id};
 use crate::time::Now;
@@ -204,6 +204,9 @@ impl Shard {
         let owner = self.parts.doors.mailboxes.owner_of_sip(sip_call_id);
         if owner == self.parts.index {
             self.step(Input::Sip { flow, octets }, clock::now());
+        } else if !self.parts.engine.is_known(flow.remote) {
+            // Before anything is copied: a stranger must not fill the inbox of another shard.
+            count::call(Counter::UnknownSource);
         } else if let Some(mailbox) = self.parts.doors.mailboxes.shard(owner) {
             mailbox.send(ToShard::Sip {
                 flow,
@@ -424,7 +427,10 @@ impl Shard {
             }
             std::thread::sleep(step);
         }
-        tracing::error!(records = self.spool.len(), "the recorder is stuck: records were lost at the end");
+        tracing::error!(
+            records = self.spool.len(),
+            "the recorder is stuck: records were lost at the end"
+        );
     }
 
     fn flush_spool(&mut self) {

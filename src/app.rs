@@ -25,7 +25,7 @@ use crate::runtime::scoring::Scoring;
 use crate::runtime::shard::{Doors, FIRST_MEDIA_TOKEN, Parts, Shard, waker_token};
 use crate::runtime::tcp::TcpTable;
 use crate::runtime::vital::{Alarm, join_within};
-use crate::runtime::{clock, descriptors, entropy, udp};
+use crate::runtime::{clock, descriptors, entropy, tcp, udp};
 use crate::sip::{Transport, Uri};
 use crate::store::{Live, Store};
 use crate::telemetry::{self, Telemetry};
@@ -77,14 +77,21 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
     descriptors::raise(&config.media.ports);
     let shards = shard_count(config.sip.shards);
     let (polls, mailboxes, inboxes) = open_inboxes(shards)?;
-    let Bound { mut udp_sockets, tcp_listeners, listeners } = bind_sip(&config, shards)?;
+    let Bound {
+        mut udp_sockets,
+        tcp_listeners,
+        listeners,
+    } = bind_sip(&config, shards)?;
     // Before any thread runs: a second gateway on this machine fails here, and not after its sockets (SO_REUSEPORT)
     // have taken a share of the first one's calls.
     let api_listener = tokio
         .block_on(tokio::net::TcpListener::bind(config.api.listen))
         .with_context(|| format!("[api] listen {}", config.api.listen))?;
     let api_address = api_listener.local_addr()?;
-    let sip: Vec<_> = listeners.iter().map(|listener| (listener.transport, listener.bound)).collect();
+    let sip: Vec<_> = listeners
+        .iter()
+        .map(|listener| (listener.transport, listener.bound))
+        .collect();
 
     let (alarm, failures) = Alarm::new();
     let (recorder, recorder_thread) = Recorder::start(store.clone(), live.clone(), &alarm)?;
@@ -95,13 +102,13 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         Some(model) => Some(Arc::new(start_scoring(model, &config, &mailboxes)?)),
     };
     let known = known_sources(&config);
-    let tcp = TcpTable::new(mailboxes.clone(), tokio.handle().clone(), move |source| {
+    let connections = TcpTable::new(mailboxes.clone(), tokio.handle().clone(), move |source| {
         known.iter().any(|range| range.contains(source))
     });
     for listener in tcp_listeners {
         let _inside = tokio.enter();
         let listener = tokio::net::TcpListener::from_std(listener).context("TCP listener")?;
-        tokio.spawn(tcp.clone().accept(listener));
+        tokio.spawn(connections.clone().accept(listener));
     }
 
     let mut threads = Vec::new();
@@ -137,7 +144,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
                 recorder: recorder.clone(),
                 scoring: scoring.clone(),
                 fetcher: fetcher.clone(),
-                tcp: tcp.clone(),
+                tcp: connections.clone(),
                 tokio: tokio.handle().clone(),
                 live_calls: counter,
             },
@@ -156,7 +163,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         sip: sip.clone(),
         live_calls: live_calls.clone(),
         mailboxes: mailboxes.clone(),
-        tcp,
+        tcp: connections,
         is_draining: is_draining.clone(),
     };
     let hang_up = mailboxes.clone();
@@ -376,8 +383,7 @@ fn bind_sip(config: &Config, shards: u16) -> anyhow::Result<Bound> {
                 bound
             }
             Transport::Tcp => {
-                let listener = std::net::TcpListener::bind(address).with_context(context)?;
-                listener.set_nonblocking(true)?;
+                let listener = tcp::bind(address).with_context(context)?;
                 let bound = listener.local_addr()?;
                 all.tcp_listeners.push(listener);
                 bound

@@ -48,7 +48,10 @@ pub fn run(args: Args, telemetry: Telemetry) -> anyhow::Result<ExitCode> {
     if let Some(thread) = signals.wait_for_first(running.failures()) {
         return Ok(end_broken(running, &thread));
     }
-    eprintln!("ringward: draining: no new calls, {} live (again to stop at once)", running.live_calls());
+    eprintln!(
+        "ringward: draining: no new calls, {} live (again to stop at once)",
+        running.live_calls()
+    );
     let cut = running.drain(Duration::from_secs(args.drain), || {
         signals.seen() > 1 || !running.failures().is_empty()
     });
@@ -123,7 +126,9 @@ impl Signals {
     fn catch() -> anyhow::Result<Signals> {
         let seen = Arc::new(AtomicUsize::new(0));
         let (tell, first) = crossbeam_channel::unbounded();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
         let (mut terminate, mut interrupt) = {
             use tokio::signal::unix::{SignalKind, signal};
             let _inside = runtime.enter();

@@ -132,7 +132,11 @@ impl Mailboxes {
     /// An order to every shard; see [`Mailbox::command`]. False = a shard did not take it.
     pub fn command(&self, message: impl Fn() -> ToShard) -> bool {
         // Not `all`: the others get theirs whatever one does.
-        self.0.iter().filter(|mailbox| !mailbox.command(message())).count() == 0
+        self.0
+            .iter()
+            .filter(|mailbox| !mailbox.command(message()))
+            .count()
+            == 0
     }
 
     pub fn lost(&self) -> u64 {
@@ -153,7 +157,10 @@ mod tests {
         assert_eq!(mailbox.lost(), 1);
         let reader = std::thread::spawn(move || {
             std::thread::sleep(std::time::Duration::from_millis(50));
-            inbox.iter().find(|message| matches!(message, ToShard::Stop)).is_some()
+            inbox
+                .iter()
+                .find(|message| matches!(message, ToShard::Stop))
+                .is_some()
         });
         assert!(mailbox.command(ToShard::Stop));
         assert!(reader.join().unwrap());

@@ -70,3 +70,6 @@ pub const FETCHES: usize = 256;
 /// (512 of them), for up to half a minute when a name server is silent: whoever signs calls must not be able to take
 /// them all. Past it a fetch fails at once as unreachable.
 pub const NAME_LOOKUPS: usize = 64;
+
+/// Octets of one file of extra web anchors; the whole set of a browser is about 250 kB. A larger file is refused at start.
+pub const ANCHORS_OCTETS_MAX: u64 = 4 * 1024 * 1024;

@@ -42,7 +42,8 @@ impl Lookups {
     ) -> std::io::Result<Lookups> {
         let (questions, inbox) = bounded::<Question>(LOOKUPS);
         for index in 0..LOOKUP_THREADS {
-            let (inbox, store, live, mailboxes) = (inbox.clone(), store.clone(), live.clone(), mailboxes.clone());
+            let (inbox, store, live, mailboxes) =
+                (inbox.clone(), store.clone(), live.clone(), mailboxes.clone());
             alarm.spawn(format!("lookup-{index}"), move || {
                 for question in inbox {
                     answer(&*store, &live, &mailboxes, question, token_window_ms(freshness));
@@ -90,7 +91,10 @@ fn answer(store: &dyn Store, live: &Live, mailboxes: &Mailboxes, question: Quest
 
 /// How long a PASSporT is remembered: from the earliest moment it is fresh to the last, and a margin.
 fn token_window_ms(freshness: Duration) -> u64 {
-    u64::try_from(freshness.as_millis()).unwrap_or(u64::MAX).saturating_mul(2).saturating_add(TOKEN_MARGIN_MS)
+    u64::try_from(freshness.as_millis())
+        .unwrap_or(u64::MAX)
+        .saturating_mul(2)
+        .saturating_add(TOKEN_MARGIN_MS)
 }
 
 #[cfg(test)]

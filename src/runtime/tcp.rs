@@ -4,10 +4,12 @@
 //! peer does not read, is closed; the shards learn of it as a transport error.
 
 use std::collections::HashMap;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -17,6 +19,28 @@ use super::limits::{
     TCP_CONNECT, TCP_CONNECTIONS, TCP_CONNECTIONS_PER_SOURCE, TCP_CONNECTIONS_RESERVED, TCP_IDLE, TCP_OUTBOX,
 };
 use crate::sip::{Flow, Frame, StreamFramer, Transport, peek_call_id};
+
+/// Connections that wait for `accept`: a trunk that comes back after an outage opens many at once.
+const BACKLOG: i32 = 1024;
+
+/// A listener for `[sip] listen`. An IPv6 one takes IPv6 only, like the UDP sockets: `[::]` and `0.0.0.0` may both be
+/// listened on.
+///
+/// # Errors
+///
+/// The system's error for the address.
+pub fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // As the standard library does: a restart must not wait for connections of the last run to be forgotten.
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
 
 /// Every open connection, by number and by peer.
 pub struct TcpTable {
@@ -260,7 +284,11 @@ mod tests {
     async fn table() -> (Arc<TcpTable>, SocketAddr) {
         let poll = mio::Poll::new().unwrap();
         let (mailbox, _inbox) = Mailbox::new(mio::Waker::new(poll.registry(), mio::Token(0)).unwrap());
-        let table = TcpTable::new(Mailboxes::new(vec![mailbox]), tokio::runtime::Handle::current(), |_| true);
+        let table = TcpTable::new(
+            Mailboxes::new(vec![mailbox]),
+            tokio::runtime::Handle::current(),
+            |_| true,
+        );
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(table.clone().accept(listener));
@@ -275,6 +303,15 @@ mod tests {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }
         panic!("it never came to that");
+    }
+
+    #[test]
+    fn both_families_may_be_listened_on_with_one_port() {
+        let Ok(six) = bind("[::]:0".parse().unwrap()) else {
+            return;
+        };
+        let port = six.local_addr().unwrap().port();
+        assert!(bind(SocketAddr::from(([0, 0, 0, 0], port))).is_ok());
     }
 
     #[tokio::test]
@@ -300,7 +337,9 @@ mod tests {
         until(|| table.open_connections() == 1).await;
         let pings = b"\r\n\r\n".repeat(16 * 1024);
         // Until our pongs fill its receive buffer, and then until our time-out closes the connection under it.
-        let fed = tokio::time::timeout(TCP_CONNECT * 6, async { while peer.write_all(&pings).await.is_ok() {} });
+        let fed = tokio::time::timeout(TCP_CONNECT * 6, async {
+            while peer.write_all(&pings).await.is_ok() {}
+        });
         assert!(fed.await.is_ok(), "the connection is still open");
         until(|| table.open_connections() == 0).await;
     }
@@ -310,7 +349,12 @@ mod tests {
         let (table, _) = table().await;
         let peer = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (local, remote) = ("127.0.0.1:5060".parse().unwrap(), peer.local_addr().unwrap());
-        let flow = Flow { transport: Transport::Tcp, local, remote, connection: Some(77) };
+        let flow = Flow {
+            transport: Transport::Tcp,
+            local,
+            remote,
+            connection: Some(77),
+        };
         table.send(flow, b"BYE".to_vec(), 0);
         let (mut stream, _) = peer.accept().await.unwrap();
         let mut octets = [0; 3];

@@ -86,7 +86,11 @@ fn requests_to_a_tcp_caller_name_the_address_it_listens_on() {
 }
 
 fn one_desk_tcp() -> Vec<ringward::queue::Config> {
-    vec![queue("desk", Strategy::RingAll, &["sip:desk@10.0.0.5:5060;transport=tcp"])]
+    vec![queue(
+        "desk",
+        Strategy::RingAll,
+        &["sip:desk@10.0.0.5:5060;transport=tcp"],
+    )]
 }
 
 #[test]

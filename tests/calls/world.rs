@@ -448,7 +448,11 @@ impl World {
     fn carry_out(&mut self, output: Output) {
         match output {
             Output::Transmit { flow, octets } => {
-                let method = String::from_utf8_lossy(&octets).split(' ').next().unwrap_or_default().to_string();
+                let method = String::from_utf8_lossy(&octets)
+                    .split(' ')
+                    .next()
+                    .unwrap_or_default()
+                    .to_string();
                 self.asked_of.push((flow.remote, flow.connection, method));
                 // An open connection leads to its peer, whatever the address.
                 let port = match flow.connection {

@@ -157,7 +157,9 @@ impl Endpoint {
     /// RFC 3261 §18.4: the client transactions on that flow fail.
     pub(super) fn handle_transport_error(&mut self, flow: Flow, now: Now) {
         let (first, last) = ((flow.remote, 0), (flow.remote, u64::MAX));
-        let on_connection = flow.connection.map(|connection| (connection, 0)..=(connection, u64::MAX));
+        let on_connection = flow
+            .connection
+            .map(|connection| (connection, 0)..=(connection, u64::MAX));
         let ids: BTreeSet<u64> = on_connection
             .into_iter()
             .flat_map(|range| self.clients.by_connection.range(range))

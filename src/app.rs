@@ -17,13 +17,15 @@ use crate::given_file;
 use crate::policy::{Fault, Policy};
 use crate::runtime::fetch::Fetcher;
 use crate::runtime::inbox::{Mailbox, Mailboxes, ToShard};
+use crate::runtime::limits::STOP_PATIENCE;
 use crate::runtime::lookup::Lookups;
 use crate::runtime::media_io::MediaIo;
 use crate::runtime::recorder::Recorder;
 use crate::runtime::scoring::Scoring;
 use crate::runtime::shard::{Doors, FIRST_MEDIA_TOKEN, Parts, Shard, waker_token};
 use crate::runtime::tcp::TcpTable;
-use crate::runtime::{clock, entropy, udp};
+use crate::runtime::vital::{Alarm, join_within};
+use crate::runtime::{clock, descriptors, entropy, tcp, udp};
 use crate::sip::{Transport, Uri};
 use crate::store::{Live, Store};
 use crate::telemetry::{self, Telemetry};
@@ -46,6 +48,7 @@ pub struct Running {
     live_calls: Vec<Arc<AtomicUsize>>,
     threads: Vec<JoinHandle<()>>,
     recorder: JoinHandle<()>,
+    failures: crossbeam_channel::Receiver<String>,
     stop_api: tokio::sync::oneshot::Sender<()>,
     is_draining: Arc<AtomicBool>,
     tokio: tokio::runtime::Runtime,
@@ -71,6 +74,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         .build()
         .context("helper threads")?;
 
+    descriptors::raise(&config.media.ports);
     let shards = shard_count(config.sip.shards);
     let (polls, mailboxes, inboxes) = open_inboxes(shards)?;
     let Bound {
@@ -78,25 +82,33 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         tcp_listeners,
         listeners,
     } = bind_sip(&config, shards)?;
+    // Before any thread runs: a second gateway on this machine fails here, and not after its sockets (SO_REUSEPORT)
+    // have taken a share of the first one's calls.
+    let api_listener = tokio
+        .block_on(tokio::net::TcpListener::bind(config.api.listen))
+        .with_context(|| format!("[api] listen {}", config.api.listen))?;
+    let api_address = api_listener.local_addr()?;
     let sip: Vec<_> = listeners
         .iter()
         .map(|listener| (listener.transport, listener.bound))
         .collect();
 
-    let (recorder, recorder_thread) = Recorder::start(store.clone(), live.clone())?;
-    let lookups = Lookups::start(store.clone(), live.clone(), mailboxes.clone())?;
+    let (alarm, failures) = Alarm::new();
+    let (recorder, recorder_thread) = Recorder::start(store.clone(), live.clone(), &alarm)?;
+    let freshness = config.identity.freshness;
+    let lookups = Lookups::start(store.clone(), live.clone(), mailboxes.clone(), freshness, &alarm)?;
     let scoring = match &model {
         None => None,
         Some(model) => Some(Arc::new(start_scoring(model, &config, &mailboxes)?)),
     };
     let known = known_sources(&config);
-    let tcp = TcpTable::new(mailboxes.clone(), tokio.handle().clone(), move |source| {
+    let connections = TcpTable::new(mailboxes.clone(), tokio.handle().clone(), move |source| {
         known.iter().any(|range| range.contains(source))
     });
     for listener in tcp_listeners {
         let _inside = tokio.enter();
         let listener = tokio::net::TcpListener::from_std(listener).context("TCP listener")?;
-        tokio.spawn(tcp.clone().accept(listener));
+        tokio.spawn(connections.clone().accept(listener));
     }
 
     let mut threads = Vec::new();
@@ -132,16 +144,12 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
                 recorder: recorder.clone(),
                 scoring: scoring.clone(),
                 fetcher: fetcher.clone(),
-                tcp: tcp.clone(),
+                tcp: connections.clone(),
                 tokio: tokio.handle().clone(),
                 live_calls: counter,
             },
         })?;
-        threads.push(
-            std::thread::Builder::new()
-                .name(format!("shard-{index}"))
-                .spawn(move || shard.run())?,
-        );
+        threads.push(alarm.spawn(format!("shard-{index}"), move || shard.run())?);
     }
     // Only the shards hold the recorder now: when they have ended, it writes what is left and ends too.
     drop(recorder);
@@ -155,7 +163,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         sip: sip.clone(),
         live_calls: live_calls.clone(),
         mailboxes: mailboxes.clone(),
-        tcp,
+        tcp: connections,
         is_draining: is_draining.clone(),
     };
     let hang_up = mailboxes.clone();
@@ -178,14 +186,10 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         clock: Box::new(clock::now),
         public_url: config.api.public_url.clone(),
     });
-    let listener = tokio
-        .block_on(tokio::net::TcpListener::bind(config.api.listen))
-        .with_context(|| format!("[api] listen {}", config.api.listen))?;
-    let api_address = listener.local_addr()?;
     let (stop_api, stopped) = tokio::sync::oneshot::channel::<()>();
     tokio.spawn(async move {
         let stop = async move { stopped.await.unwrap_or(()) };
-        if let Err(error) = api::serve(listener, gateway, stop).await {
+        if let Err(error) = api::serve(api_listener, gateway, stop).await {
             tracing::error!(%error, "the API ended");
         }
     });
@@ -199,6 +203,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         live_calls,
         threads,
         recorder: recorder_thread,
+        failures,
         stop_api,
         is_draining,
         tokio,
@@ -210,7 +215,9 @@ impl Running {
     /// are hung up. Returns how many that were.
     pub fn drain(&self, patience: Duration, is_impatient: impl Fn() -> bool) -> usize {
         self.is_draining.store(true, Ordering::Relaxed);
-        self.mailboxes.broadcast(|| ToShard::Drain);
+        if !self.mailboxes.command(|| ToShard::Drain) {
+            tracing::error!("a shard takes no orders: it does not drain");
+        }
         let mut waited = Duration::ZERO;
         // A drain message is handled within one turn of each shard; give it that before looking.
         std::thread::sleep(DRAIN_STEP);
@@ -221,7 +228,7 @@ impl Running {
         let left = self.live_calls();
         for record in self.live.snapshot() {
             if let Some(mailbox) = self.mailboxes.owner_of(record.id) {
-                mailbox.send(ToShard::HangUp { call: record.id });
+                mailbox.command(ToShard::HangUp { call: record.id });
             }
         }
         if left > 0 {
@@ -240,20 +247,28 @@ impl Running {
 
     /// Replaces the policy on every shard; live calls are judged by it from their next decision on.
     pub fn set_policy(&self, policy: Arc<Policy>) {
-        self.mailboxes.broadcast(|| ToShard::SetPolicy(policy.clone()));
+        if !self.mailboxes.command(|| ToShard::SetPolicy(policy.clone())) {
+            tracing::error!("a shard takes no orders: it keeps its old policy");
+        }
     }
 
-    /// Stops everything; every finished record is on disk when this returns.
+    /// Brings the name of every vital thread that panicked (see `runtime::vital`): the gateway has to be ended then.
+    pub fn failures(&self) -> &crossbeam_channel::Receiver<String> {
+        &self.failures
+    }
+
+    /// Stops everything; every finished record is on disk when this returns. A thread that is stuck is left behind
+    /// after `STOP_PATIENCE`: a stop always ends.
     pub fn stop(self) {
-        self.mailboxes.broadcast(|| ToShard::Stop);
+        self.mailboxes.command(|| ToShard::Stop);
         for thread in self.threads {
-            if thread.join().is_err() {
-                tracing::error!("a shard had panicked");
+            if !join_within(thread, STOP_PATIENCE) {
+                tracing::error!("a shard did not end");
             }
         }
         // The API holds no sender, so the recorder ends once the shards are gone.
-        if self.recorder.join().is_err() {
-            tracing::error!("the recorder had panicked");
+        if !join_within(self.recorder, STOP_PATIENCE) {
+            tracing::error!("the recorder did not end: the last records may not be on disk");
         }
         let _ = self.stop_api.send(());
         self.tokio.shutdown_timeout(Duration::from_secs(2));
@@ -368,8 +383,7 @@ fn bind_sip(config: &Config, shards: u16) -> anyhow::Result<Bound> {
                 bound
             }
             Transport::Tcp => {
-                let listener = std::net::TcpListener::bind(address).with_context(context)?;
-                listener.set_nonblocking(true)?;
+                let listener = tcp::bind(address).with_context(context)?;
                 let bound = listener.local_addr()?;
                 all.tcp_listeners.push(listener);
                 bound

@@ -22,7 +22,7 @@ pub fn leg_b_headers(
 ) -> LegBHeaders {
     LegBHeaders {
         display_name: display_name(banner, facts),
-        verstat: verstat_under(banner.number, verstat).into(),
+        verstat: verstat_under(banner.number, verstat, facts.identity.is_reused).into(),
         ringward_trust: format!(
             "number={}; voice={}; label={}; call={call}",
             banner.number, banner.voice, banner.label
@@ -36,8 +36,12 @@ pub fn leg_b_headers(
 }
 
 /// `verstat`, lowered where the number light knows worse.
-fn verstat_under(light: NumberLight, verstat: &str) -> &str {
+fn verstat_under(light: NumberLight, verstat: &str, is_reused: Option<bool>) -> &str {
     match light {
+        // The graded words of B and C stand beside an unproven light; not for a token that was, or may have been, used.
+        NumberLight::Unproven if verstat.starts_with("TN-Validation-Passed") && is_reused != Some(false) => {
+            "No-TN-Validation"
+        }
         NumberLight::Forged => "TN-Validation-Failed",
         NumberLight::Unproven if verstat == "TN-Validation-Passed" => "No-TN-Validation",
         NumberLight::Genuine | NumberLight::Unproven if is_token(verstat) => verstat,

@@ -100,7 +100,9 @@ mod tests {
         let reused = signed(|f| f.identity.is_reused = Some(true));
         check(&signed(|_| {}), "TN-Validation-Passed", "TN-Validation-Passed");
         check(&reused, "TN-Validation-Passed", "No-TN-Validation");
-        check(&reused, "TN-Validation-Passed-B", "TN-Validation-Passed-B");
+        check(&reused, "TN-Validation-Passed-B", "No-TN-Validation");
+        let partial = signed(|f| f.identity.attestation = Some(crate::identity::Attestation::Partial));
+        check(&partial, "TN-Validation-Passed-B", "TN-Validation-Passed-B");
         check(
             &signed(|f| f.identity.is_forged = true),
             "No-TN-Validation",
@@ -323,6 +325,7 @@ mod tests {
             let words = words.to_ascii_lowercase();
             prop_assert!(!words.contains("safe") && !words.contains("human"), "{}", words);
             prop_assert_eq!(banner.prefix == "NUMBER OK", banner.number == NumberLight::Genuine
+                && facts.history.reported_scam == 0 // an emergency trunk's label says nothing of that
                 && !matches!(banner.label, Label::Suspect | Label::Synthetic));
         }
     }

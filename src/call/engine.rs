@@ -1,6 +1,7 @@
 //! All calls of one shard: finds the call that an input belongs to, and keeps their deadlines.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -119,6 +120,11 @@ impl Engine {
         }
         let calls = earlier(self.agenda.first(), self.desk.strays.deadline());
         Output::Timeout(earlier(self.deadline, calls))
+    }
+
+    /// Whether messages from this address are looked at at all: a trunk's, or a phone's of a queue.
+    pub fn is_known(&self, source: SocketAddr) -> bool {
+        self.desk.admission.is_known(source)
     }
 
     /// Calls that are not over, down to the last answer they are owed.

@@ -123,9 +123,7 @@ fn announce(invite: Request, case: &Case, desk: &Desk, sent_by: &str, tag: &str)
     let dress = dress(case, desk);
     let verstat = dress
         .as_ref()
-        .map_or(case.record.identity.verstat.as_str(), |dress| {
-            dress.verstat.as_str()
-        });
+        .map_or("No-TN-Validation", |dress| dress.verstat.as_str());
     let display = dress
         .as_ref()
         .map(|dress| dress.display_name.as_str())
@@ -245,21 +243,17 @@ pub(crate) struct Leg {
 
 impl Leg {
     /// Where a request of this dialog goes: by the book to its remote target or first route (RFC 3261 §12.2.1.1), but
-    /// only to an address we know, and over the connection that is there; else back where its messages came from.
+    /// only to an address we know; else back where its messages came from. On TCP over the connection of the dialog
+    /// while it is open; when it has been closed (idle, a restart), a new one is opened to the remote target, because
+    /// nobody listens on the port that the peer's system chose for the old one.
     pub(crate) fn flow(&self, desk: &Desk) -> Flow {
         let came = self.hop.flow;
         match self.dialog.next_hop() {
-            Some((transport, remote)) if transport == came.transport && desk.admission.is_known(remote) => {
-                if remote == came.remote || (transport == Transport::Tcp && remote.ip() == came.remote.ip()) {
-                    came
-                } else {
-                    Flow {
-                        remote,
-                        connection: None,
-                        ..came
-                    }
-                }
+            // Many that speak TCP leave ;transport=tcp out of their Contact: the dialog stays on what it began with.
+            Some((_, remote)) if came.transport == Transport::Tcp && desk.admission.is_known(remote) => {
+                Flow { remote, ..came }
             }
+            Some((Transport::Udp, remote)) if desk.admission.is_known(remote) => Flow { remote, ..came },
             _ => came,
         }
     }

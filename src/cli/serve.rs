@@ -45,18 +45,36 @@ pub fn run(args: Args, telemetry: Telemetry) -> anyhow::Result<ExitCode> {
     let signals = Signals::catch()?;
     let running = app::start(config.clone(), Some(telemetry))?;
     greet(&args, &config, &running);
-    signals.wait_for_first();
+    if let Some(thread) = signals.wait_for_first(running.failures()) {
+        return Ok(end_broken(running, &thread));
+    }
     eprintln!(
         "ringward: draining: no new calls, {} live (again to stop at once)",
         running.live_calls()
     );
-    let cut = running.drain(Duration::from_secs(args.drain), || signals.seen() > 1);
+    let cut = running.drain(Duration::from_secs(args.drain), || {
+        signals.seen() > 1 || !running.failures().is_empty()
+    });
     if cut > 0 {
         eprintln!("ringward: {cut} live calls were ended");
+    }
+    if let Ok(thread) = running.failures().try_recv() {
+        return Ok(end_broken(running, &thread));
     }
     running.stop();
     Ok(ExitCode::SUCCESS)
 }
+
+/// A vital thread panicked. What still lives is hung up and kept, and the exit status asks for a fresh start.
+fn end_broken(running: app::Running, thread: &str) -> ExitCode {
+    eprintln!("ringward: {thread} failed: ending, so that the service manager starts a fresh gateway");
+    running.drain(Duration::ZERO, || true);
+    running.stop();
+    ExitCode::from(BROKEN)
+}
+
+/// EX_SOFTWARE of sysexits.h.
+const BROKEN: u8 = 70;
 
 fn count(faults: usize) -> String {
     if faults == 1 {
@@ -101,13 +119,13 @@ fn greet(args: &Args, config: &Config, running: &app::Running) {
 /// SIGTERM and SIGINT, counted.
 struct Signals {
     seen: Arc<AtomicUsize>,
-    first: std::sync::mpsc::Receiver<()>,
+    first: crossbeam_channel::Receiver<()>,
 }
 
 impl Signals {
     fn catch() -> anyhow::Result<Signals> {
         let seen = Arc::new(AtomicUsize::new(0));
-        let (tell, first) = std::sync::mpsc::channel();
+        let (tell, first) = crossbeam_channel::unbounded();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
@@ -139,9 +157,13 @@ impl Signals {
         Ok(Signals { seen, first })
     }
 
-    fn wait_for_first(&self) {
-        // The sender lives as long as the process: an error would mean its thread died, and then we stop as well.
-        let _ = self.first.recv();
+    /// Some = not a signal came first, but the failure of this thread.
+    fn wait_for_first(&self, failures: &crossbeam_channel::Receiver<String>) -> Option<String> {
+        crossbeam_channel::select! {
+            // The sender lives as long as the process: an error would mean its thread died, and then we stop as well.
+            recv(self.first) -> _ => None,
+            recv(failures) -> thread => thread.ok(),
+        }
     }
 
     fn seen(&self) -> usize {

@@ -11,7 +11,7 @@
 //! The web roots are the operating system's: an administrator already keeps them, removes a fallen
 //! authority from them and adds a company's own. Built-in roots would age with the binary.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -22,10 +22,10 @@ use stir_shaken_verify::limits::CERTIFICATE_OCTETS_MAX;
 use stir_shaken_verify::{
     AddressRules, NotACidr, Shelf, ShelfConfig, ShelfOutput, X5u, X5uFault, parse_sip_date,
 };
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 use super::clock;
-use super::limits::ANCHORS_OCTETS_MAX;
+use super::limits::{ANCHORS_OCTETS_MAX, FETCHES, NAME_LOOKUPS};
 use crate::given_file::{self, Unreadable};
 use crate::identity::{Config, FetchFailure, Fetched, FetchedBody};
 
@@ -35,6 +35,8 @@ pub struct Fetcher {
     tls: rustls::ClientConfig,
     timeout: Duration,
     desk: Mutex<Desk>,
+    /// Places for look-ups of names; see `NAME_LOOKUPS`.
+    resolving: Arc<Semaphore>,
 }
 
 /// Who waits for what. The shelf decides; it never waits itself.
@@ -101,6 +103,7 @@ impl Fetcher {
         // at the same time, and for not asking again at once after a failure.
         let shelf = ShelfConfig {
             entries_max: config.shelf_entries.max(1),
+            fetches_max: FETCHES,
             give_up: config.fetch_timeout + Duration::from_secs(1),
             ..ShelfConfig::default()
         };
@@ -114,6 +117,7 @@ impl Fetcher {
             tls,
             timeout: config.fetch_timeout,
             desk: Mutex::new(desk),
+            resolving: Arc::new(Semaphore::new(NAME_LOOKUPS)),
         }))
     }
 
@@ -237,11 +241,19 @@ impl Fetcher {
         let addresses: Vec<SocketAddr> = match literal {
             Ok(address) => vec![SocketAddr::new(address, x5u.port())],
             Err(_) => {
-                let found = tokio::net::lookup_host((x5u.host(), x5u.port())).await;
-                found
+                let place = Arc::clone(&self.resolving).try_acquire_owned();
+                let place = place.map_err(|_| FetchFailure::Unreachable)?;
+                let (host, port) = (x5u.host().to_string(), x5u.port());
+                let look_up = tokio::task::spawn_blocking(move || {
+                    // The place is held as long as the system takes, which is longer than anybody waits.
+                    let _place = place;
+                    let found = (host.as_str(), port).to_socket_addrs()?;
+                    Ok::<Vec<SocketAddr>, std::io::Error>(found.take(ADDRESSES_MAX).collect())
+                });
+                look_up
+                    .await
                     .map_err(|_| FetchFailure::Unreachable)?
-                    .take(ADDRESSES_MAX)
-                    .collect()
+                    .map_err(|_| FetchFailure::Unreachable)?
             }
         };
         if addresses.is_empty() {

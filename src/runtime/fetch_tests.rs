@@ -202,6 +202,27 @@ async fn a_host_without_a_trusted_web_certificate_is_not_believed() {
 }
 
 #[tokio::test]
+async fn name_look_ups_have_a_bound_of_their_own() {
+    let host = Host::new(ok("", "pem")).await;
+    let guarded = host.fetcher(|config| config.x5u_allow.clear());
+    let places = guarded
+        .resolving
+        .clone()
+        .try_acquire_many_owned(NAME_LOOKUPS as u32)
+        .unwrap();
+    let x5u = X5u::parse("https://localhost:8443/sp.pem", &guarded.addresses).unwrap();
+    assert_eq!(
+        guarded.resolve(&x5u).await.unwrap_err(),
+        FetchFailure::Unreachable
+    );
+    drop(places);
+    assert_eq!(
+        guarded.resolve(&x5u).await.unwrap_err(),
+        FetchFailure::AddressRefused
+    );
+}
+
+#[tokio::test]
 async fn private_addresses_are_refused_as_literals_and_as_names() {
     let host = Host::new(ok("", "pem")).await;
     let guarded = host.fetcher(|config| config.x5u_allow.clear());

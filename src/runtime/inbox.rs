@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use super::limits::{INBOX_MESSAGES, INBOX_SIP_MESSAGES};
+use super::limits::{COMMAND_PATIENCE, INBOX_MESSAGES, INBOX_SIP_MESSAGES};
 use crate::call::shard_of;
 use crate::call_id::CallId;
 use crate::identity::Fetched;
@@ -77,6 +77,14 @@ impl Mailbox {
         true
     }
 
+    /// For orders that must not be lost (drain, stop, a new policy): waits for room, at most `COMMAND_PATIENCE`.
+    /// False = the shard takes nothing any more. Never from a shard.
+    pub fn command(&self, message: ToShard) -> bool {
+        let is_taken = self.sender.send_timeout(message, COMMAND_PATIENCE).is_ok();
+        let _ = self.waker.wake();
+        is_taken
+    }
+
     /// Messages lost for want of room since the start.
     pub fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
@@ -121,7 +129,42 @@ impl Mailboxes {
         }
     }
 
+    /// An order to every shard; see [`Mailbox::command`]. False = a shard did not take it.
+    pub fn command(&self, message: impl Fn() -> ToShard) -> bool {
+        // Not `all`: the others get theirs whatever one does.
+        self.0
+            .iter()
+            .filter(|mailbox| !mailbox.command(message()))
+            .count()
+            == 0
+    }
+
     pub fn lost(&self) -> u64 {
         self.0.iter().map(Mailbox::lost).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_waits_for_room_where_an_answer_is_dropped() {
+        let poll = mio::Poll::new().unwrap();
+        let waker = mio::Waker::new(poll.registry(), mio::Token(0)).unwrap();
+        let (mailbox, inbox) = Mailbox::new(waker);
+        while mailbox.send(ToShard::Drain) {}
+        assert_eq!(mailbox.lost(), 1);
+        let reader = std::thread::spawn(move || {
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            inbox
+                .iter()
+                .find(|message| matches!(message, ToShard::Stop))
+                .is_some()
+        });
+        assert!(mailbox.command(ToShard::Stop));
+        assert!(reader.join().unwrap());
+        // The shard is gone: nobody waits for it.
+        assert!(!mailbox.command(ToShard::Stop));
     }
 }

@@ -15,6 +15,16 @@ pub const SIP_BATCH: usize = 64;
 /// Inbox messages handled before sockets get their turn.
 pub const INBOX_BATCH: usize = 256;
 
+/// How long an order (drain, stop, new policy) waits for room in a shard's inbox: a shard that takes nothing for so
+/// long is stuck.
+pub const COMMAND_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long a stop waits for a shard and for the recorder, each. Past it the thread is left behind and the log says so.
+pub const STOP_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long a stopping shard waits for room at the recorder for the records it still holds.
+pub const SPOOL_PATIENCE: Duration = Duration::from_secs(5);
+
 /// Largest SIP datagram read, octets: the largest a UDP datagram can be.
 pub const SIP_DATAGRAM: usize = 65_535;
 
@@ -24,8 +34,9 @@ pub const LOOKUPS: usize = 4_096;
 /// Threads that ask the store.
 pub const LOOKUP_THREADS: usize = 2;
 
-/// How long a PASSporT is remembered for reuse. Longer than the freshness window either way.
-pub const TOKEN_WINDOW_MS: u64 = 180_000;
+/// How long a PASSporT is remembered for reuse beyond the time it can be fresh at all (twice `[identity] freshness`: it
+/// may come early and be used again late). For clocks that are set back and questions that waited.
+pub const TOKEN_MARGIN_MS: u64 = 60_000;
 
 /// Records on their way from the shards to the recorder. Past it a live snapshot is dropped (the next one replaces
 /// it), a final record waits in its shard.
@@ -37,17 +48,28 @@ pub const RECORDS_SPOOLED: usize = 65_536;
 /// TCP connections open at once, both ways. Past it new ones are closed at once.
 pub const TCP_CONNECTIONS: usize = 2_048;
 
+/// Of these, kept for the connections we open to phones: a trunk that takes all others must not keep phones from ringing.
+pub const TCP_CONNECTIONS_RESERVED: usize = 512;
+
+/// TCP connections that one address may have opened to us. A trunk needs a handful. Past it new ones are closed at once.
+pub const TCP_CONNECTIONS_PER_SOURCE: usize = 256;
+
 /// Messages waiting to be written to one TCP connection. Past it the connection is closed: its peer does not read.
 pub const TCP_OUTBOX: usize = 1_024;
 
 /// A TCP connection without a whole message or keep-alive for this long is closed.
 pub const TCP_IDLE: Duration = Duration::from_secs(180);
 
-/// Time to open a TCP connection to a phone.
+/// Time to open a TCP connection to a phone, and to write one message to a peer.
 pub const TCP_CONNECT: Duration = Duration::from_secs(4);
 
 /// Certificate fetches under way from one process. Past it a fetch fails at once as unreachable.
 pub const FETCHES: usize = 256;
+
+/// Names of certificate hosts being looked up at once. A look-up blocks a thread of the pool that also answers the API
+/// (512 of them), for up to half a minute when a name server is silent: whoever signs calls must not be able to take
+/// them all. Past it a fetch fails at once as unreachable.
+pub const NAME_LOOKUPS: usize = 64;
 
 /// Octets of one file of extra web anchors; the whole set of a browser is about 250 kB. A larger file is refused at start.
 pub const ANCHORS_OCTETS_MAX: u64 = 4 * 1024 * 1024;

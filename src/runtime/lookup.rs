@@ -1,13 +1,14 @@
 //! Threads that ask the store about a caller, so that no shard waits for a disk.
 
 use std::sync::Arc;
-use std::thread;
+use std::time::Duration;
 
 use crossbeam_channel::{Sender, bounded};
 
 use super::clock;
 use super::inbox::{Mailboxes, ToShard};
-use super::limits::{LOOKUP_THREADS, LOOKUPS, TOKEN_WINDOW_MS};
+use super::limits::{LOOKUP_THREADS, LOOKUPS, TOKEN_MARGIN_MS};
+use super::vital::Alarm;
 use crate::call_id::CallId;
 use crate::screening::HistoryFacts;
 use crate::store::{Live, Store, history_with_live};
@@ -30,18 +31,24 @@ impl Lookups {
     /// # Errors
     ///
     /// The system's error when a thread cannot be started.
-    pub fn start(store: Arc<dyn Store>, live: Arc<Live>, mailboxes: Mailboxes) -> std::io::Result<Lookups> {
+    ///
+    /// `freshness` is `[identity] freshness`: how long a PASSporT could be used again.
+    pub fn start(
+        store: Arc<dyn Store>,
+        live: Arc<Live>,
+        mailboxes: Mailboxes,
+        freshness: Duration,
+        alarm: &Alarm,
+    ) -> std::io::Result<Lookups> {
         let (questions, inbox) = bounded::<Question>(LOOKUPS);
         for index in 0..LOOKUP_THREADS {
             let (inbox, store, live, mailboxes) =
                 (inbox.clone(), store.clone(), live.clone(), mailboxes.clone());
-            thread::Builder::new()
-                .name(format!("lookup-{index}"))
-                .spawn(move || {
-                    for question in inbox {
-                        answer(&*store, &live, &mailboxes, question);
-                    }
-                })?;
+            alarm.spawn(format!("lookup-{index}"), move || {
+                for question in inbox {
+                    answer(&*store, &live, &mailboxes, question, token_window_ms(freshness));
+                }
+            })?;
         }
         Ok(Lookups { questions })
     }
@@ -52,7 +59,7 @@ impl Lookups {
     }
 }
 
-fn answer(store: &dyn Store, live: &Live, mailboxes: &Mailboxes, question: Question) {
+fn answer(store: &dyn Store, live: &Live, mailboxes: &Mailboxes, question: Question, token_window_ms: u64) {
     let now_ms = clock::now().unix_ms();
     let history = match &question.number {
         None => HistoryFacts {
@@ -69,7 +76,7 @@ fn answer(store: &dyn Store, live: &Live, mailboxes: &Mailboxes, question: Quest
     let is_reused = match &question.passport_digest {
         None => Some(false),
         Some(digest) => store
-            .token_seen(digest, &question.sip_call_id, now_ms, TOKEN_WINDOW_MS)
+            .token_seen(digest, &question.sip_call_id, now_ms, token_window_ms)
             .inspect_err(|error| tracing::warn!(call = %question.call, %error, "token reuse is unknown"))
             .ok(),
     };
@@ -79,5 +86,25 @@ fn answer(store: &dyn Store, live: &Live, mailboxes: &Mailboxes, question: Quest
             history,
             is_reused,
         });
+    }
+}
+
+/// How long a PASSporT is remembered: from the earliest moment it is fresh to the last, and a margin.
+fn token_window_ms(freshness: Duration) -> u64 {
+    u64::try_from(freshness.as_millis())
+        .unwrap_or(u64::MAX)
+        .saturating_mul(2)
+        .saturating_add(TOKEN_MARGIN_MS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_remembered_for_as_long_as_it_can_be_fresh() {
+        assert_eq!(token_window_ms(Duration::from_secs(60)), 180_000);
+        // An hour of freshness, both ways, is two hours in which it could be used again.
+        assert!(token_window_ms(Duration::from_secs(3600)) >= 2 * 3_600_000);
     }
 }

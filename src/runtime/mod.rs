@@ -5,6 +5,7 @@
 
 pub mod clock;
 pub mod count;
+pub mod descriptors;
 pub mod entropy;
 pub mod fetch;
 pub mod inbox;
@@ -16,3 +17,4 @@ pub mod scoring;
 pub mod shard;
 pub mod tcp;
 pub mod udp;
+pub mod vital;

@@ -1,12 +1,13 @@
 //! One thread that takes records from the shards to the live registry and the store.
 
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 
 use crossbeam_channel::{Sender, TrySendError, bounded};
 
 use super::count;
 use super::limits::RECORDS;
+use super::vital::Alarm;
 use crate::call::CallRecord;
 use crate::store::{Live, Store};
 
@@ -20,9 +21,13 @@ impl Recorder {
     /// # Errors
     ///
     /// The system's error when the thread cannot be started.
-    pub fn start(store: Arc<dyn Store>, live: Arc<Live>) -> std::io::Result<(Recorder, JoinHandle<()>)> {
+    pub fn start(
+        store: Arc<dyn Store>,
+        live: Arc<Live>,
+        alarm: &Alarm,
+    ) -> std::io::Result<(Recorder, JoinHandle<()>)> {
         let (sender, inbox) = bounded::<Arc<CallRecord>>(RECORDS);
-        let thread = thread::Builder::new().name("recorder".into()).spawn(move || {
+        let thread = alarm.spawn("recorder".into(), move || {
             for record in inbox {
                 let has_ended = record.timings.ended_ms.is_some();
                 if has_ended {

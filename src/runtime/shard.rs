@@ -22,13 +22,13 @@ use super::clock;
 use super::count;
 use super::fetch::Fetcher;
 use super::inbox::{Mailboxes, ToShard};
-use super::limits::{INBOX_BATCH, RECORDS_SPOOLED, SIP_BATCH, SIP_DATAGRAM};
+use super::limits::{INBOX_BATCH, RECORDS_SPOOLED, SIP_BATCH, SIP_DATAGRAM, SPOOL_PATIENCE};
 use super::lookup::{Lookups, Question};
 use super::media_io::MediaIo;
 use super::recorder::Recorder;
 use super::scoring::Scoring;
 use super::tcp::TcpTable;
-use crate::call::{CallRecord, Engine, Input, Output};
+use crate::call::{CallRecord, Counter, Engine, Input, Output};
 use crate::call_id::CallId;
 use crate::sip::{Flow, Transport, peek_call_id};
 use crate::time::Now;
@@ -123,7 +123,7 @@ impl Shard {
             }
             self.turn(&events);
         }
-        self.flush_spool();
+        self.empty_spool();
     }
 
     /// One turn: sockets, leftovers, inbox, timers.
@@ -204,6 +204,9 @@ impl Shard {
         let owner = self.parts.doors.mailboxes.owner_of_sip(sip_call_id);
         if owner == self.parts.index {
             self.step(Input::Sip { flow, octets }, clock::now());
+        } else if !self.parts.engine.is_known(flow.remote) {
+            // Before anything is copied: a stranger must not fill the inbox of another shard.
+            count::call(Counter::UnknownSource);
         } else if let Some(mailbox) = self.parts.doors.mailboxes.shard(owner) {
             mailbox.send(ToShard::Sip {
                 flow,
@@ -412,6 +415,22 @@ impl Shard {
             tracing::error!(call = %lost.id, "the recorder is behind: a record was lost");
         }
         self.spool.push_back(record);
+    }
+
+    /// At the end there is no next turn: what is left waits for the recorder.
+    fn empty_spool(&mut self) {
+        let step = Duration::from_millis(5);
+        for _ in 0..SPOOL_PATIENCE.as_millis() / step.as_millis() {
+            self.flush_spool();
+            if self.spool.is_empty() {
+                return;
+            }
+            std::thread::sleep(step);
+        }
+        tracing::error!(
+            records = self.spool.len(),
+            "the recorder is stuck: records were lost at the end"
+        );
     }
 
     fn flush_spool(&mut self) {

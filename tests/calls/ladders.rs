@@ -69,6 +69,31 @@ fn a_call_over_tcp_stays_on_its_connections() {
 }
 
 #[test]
+fn requests_to_a_tcp_caller_name_the_address_it_listens_on() {
+    let mut world = World::over_tcp(one_desk_tcp(), 1);
+    world.ephemeral = 20_000;
+    world.phone("10.0.0.5:5060", PhonePlan::answers_after(2.0).act(8.0, Act::Bye));
+    let caller = world.call(CallerPlan::new(CALLER));
+    world.run();
+    assert_eq!(world.asked(caller), ["BYE"]);
+    // Over the connection of the dialog while it is open; when it is not, where somebody listens.
+    let (remote, connection, _) = world
+        .asked_of
+        .iter()
+        .find(|(remote, _, method)| method == "BYE" && remote.ip() == caller.ip())
+        .unwrap();
+    assert_eq!((*remote, *connection), (caller, Some(u64::from(caller.port()))));
+}
+
+fn one_desk_tcp() -> Vec<ringward::queue::Config> {
+    vec![queue(
+        "desk",
+        Strategy::RingAll,
+        &["sip:desk@10.0.0.5:5060;transport=tcp"],
+    )]
+}
+
+#[test]
 fn both_legs_of_a_call_belong_to_the_shard_that_took_it() {
     for shard in 0..4 {
         let mut world = World::with_everything(one_desk(), 1, Policy::embedded(), Transport::Udp, (shard, 4));

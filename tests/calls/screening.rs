@@ -282,6 +282,40 @@ fn of_two_asserted_numbers_only_the_signed_one_is_shown_as_verified() {
 }
 
 #[test]
+fn only_trunks_and_phones_are_known() {
+    let world = World::new(one_desk(), 9);
+    for (source, expected) in [
+        ("203.0.113.7:5060", true),
+        ("[::ffff:203.0.113.7]:9", true),
+        ("10.0.0.5:1", true),
+        ("192.0.2.1:5060", false),
+    ] {
+        assert_eq!(
+            world.engine.is_known(source.parse().unwrap()),
+            expected,
+            "{source}"
+        );
+    }
+}
+
+#[test]
+fn without_the_store_nobody_knows_whether_a_token_is_new_and_no_check_mark_is_given() {
+    for attest in ['A', 'B'] {
+        let mut world = World::new(one_desk(), 9);
+        world.helpers.store = None;
+        let phone = world.phone("10.0.0.5:5060", PhonePlan::answers_after(1.0));
+        let token = signed_token(attest, "14045550123", "12125550100", EPOCH_S);
+        world.call(talk(1.0).header("Identity", &token));
+        world.run();
+        let asserted = world.rung(phone).must("P-Asserted-Identity").to_string();
+        assert!(
+            asserted.contains("verstat=No-TN-Validation"),
+            "{attest}: {asserted}"
+        );
+    }
+}
+
+#[test]
 fn a_hidden_caller_stays_hidden_on_the_phone() {
     for plan in [
         CallerPlan {
@@ -450,7 +484,7 @@ fn a_late_certificate_does_not_delay_ringing_and_changes_the_banner() {
 #[test]
 fn a_token_used_by_two_calls_is_found_the_second_time() {
     let mut world = World::new(one_desk(), 9);
-    world.phone("10.0.0.5:5060", PhonePlan::answers_after(1.0));
+    let phone = world.phone("10.0.0.5:5060", PhonePlan::answers_after(1.0));
     let token = signed_token('A', "14045550123", "12125550100", EPOCH_S);
     world.call(talk(1.0).header("Identity", &token));
     world.call_after(10.0, talk(1.0).header("Identity", &token));
@@ -464,6 +498,15 @@ fn a_token_used_by_two_calls_is_found_the_second_time() {
     reused.sort();
     let reused: Vec<Option<bool>> = reused.into_iter().map(|(_, is_reused)| is_reused).collect();
     assert_eq!(reused, [Some(false), Some(true)]);
+    // The phone's own check mark goes by verstat alone.
+    let given = |word: &str| {
+        let ending = format!("verstat={word}>");
+        let lines = world.agents[&phone].lines.values();
+        lines
+            .filter(|line| line.invite.must("P-Asserted-Identity").ends_with(&ending))
+            .count()
+    };
+    assert_eq!((given("TN-Validation-Passed"), given("No-TN-Validation")), (1, 1));
     assert_eq!(world.fetches.len(), 1, "the certificate stays on the shelf");
 }
 

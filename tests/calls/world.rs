@@ -117,6 +117,10 @@ pub struct World {
     pub media: BTreeMap<CallId, MediaLog>,
     pub counts: BTreeMap<&'static str, u64>,
     pub fetches: Vec<String>,
+    /// TCP peers open their connections from a port of their system's choice: this much above the one they listen on.
+    pub ephemeral: u16,
+    /// Requests of ours: where to, over which connection, and the method.
+    pub asked_of: Vec<(SocketAddr, Option<u64>, String)>,
     pub trace: Vec<String>,
     /// Tokens the store has seen, with the SIP Call-ID that brought them.
     tokens: BTreeMap<String, String>,
@@ -211,6 +215,8 @@ impl World {
             media: BTreeMap::new(),
             counts: BTreeMap::new(),
             fetches: Vec::new(),
+            ephemeral: 0,
+            asked_of: Vec::new(),
             trace: Vec::new(),
             tokens: BTreeMap::new(),
             queue: BTreeMap::new(),
@@ -329,7 +335,7 @@ impl World {
                 let flow = Flow {
                     transport: self.transport,
                     local: to,
-                    remote: from,
+                    remote: SocketAddr::new(from.ip(), from.port() + self.ephemeral),
                     connection,
                 };
                 self.tell(Input::Sip {
@@ -441,7 +447,20 @@ impl World {
 
     fn carry_out(&mut self, output: Output) {
         match output {
-            Output::Transmit { flow, octets } => self.send(flow.local, flow.remote, octets),
+            Output::Transmit { flow, octets } => {
+                let method = String::from_utf8_lossy(&octets)
+                    .split(' ')
+                    .next()
+                    .unwrap_or_default()
+                    .to_string();
+                self.asked_of.push((flow.remote, flow.connection, method));
+                // An open connection leads to its peer, whatever the address.
+                let port = match flow.connection {
+                    Some(listening) if self.ephemeral > 0 => listening as u16,
+                    _ => flow.remote.port(),
+                };
+                self.send(flow.local, SocketAddr::new(flow.remote.ip(), port), octets);
+            }
             Output::OpenMedia { call } => {
                 self.media.entry(call).or_default().opened += 1;
                 self.schedule(Duration::ZERO, Happening::Opened(call));

@@ -25,6 +25,9 @@ pub(super) struct Clients {
     by_key: HashMap<Box<str>, u64>,
     /// By peer, for transport errors: an ICMP storm must not walk the whole table each time.
     by_remote: BTreeSet<(SocketAddr, u64)>,
+    /// By TCP connection, for the same: a request may go over a connection that has another peer address than its own
+    /// (the peer opened it from a port of the system's choice).
+    by_connection: BTreeSet<(u64, u64)>,
 }
 
 struct Client {
@@ -59,7 +62,7 @@ impl Clients {
 
     #[cfg(test)]
     pub(super) fn index_entries(&self) -> usize {
-        self.by_key.len() + self.by_remote.len()
+        self.by_key.len() + self.by_remote.len() + self.by_connection.len()
     }
 }
 
@@ -154,11 +157,14 @@ impl Endpoint {
     /// RFC 3261 §18.4: the client transactions on that flow fail.
     pub(super) fn handle_transport_error(&mut self, flow: Flow, now: Now) {
         let (first, last) = ((flow.remote, 0), (flow.remote, u64::MAX));
-        let ids: Vec<u64> = self
-            .clients
-            .by_remote
-            .range(first..=last)
+        let on_connection = flow
+            .connection
+            .map(|connection| (connection, 0)..=(connection, u64::MAX));
+        let ids: BTreeSet<u64> = on_connection
+            .into_iter()
+            .flat_map(|range| self.clients.by_connection.range(range))
             .map(|&(_, id)| id)
+            .chain(self.clients.by_remote.range(first..=last).map(|&(_, id)| id))
             .collect();
         for id in ids {
             let Some(client) = self.clients.live.get_mut(&id) else {
@@ -226,6 +232,9 @@ impl Endpoint {
     fn insert_client(&mut self, id: u64, machine: Machine, flow: Flow, key: Box<str>, is_shown: bool) {
         self.clients.by_key.insert(key.clone(), id);
         self.clients.by_remote.insert((flow.remote, id));
+        if let Some(connection) = flow.connection {
+            self.clients.by_connection.insert((connection, id));
+        }
         let client = Client {
             machine,
             flow,
@@ -273,6 +282,9 @@ impl Endpoint {
         }
         forget(&mut self.clients.by_key, &client.key, id);
         self.clients.by_remote.remove(&(client.flow.remote, id));
+        if let Some(connection) = client.flow.connection {
+            self.clients.by_connection.remove(&(connection, id));
+        }
     }
 
     /// A Via value with a branch nobody can guess, and that branch.
@@ -329,13 +341,12 @@ fn key(branch: &str, method: &Method) -> Box<str> {
 /// Whether a failure of `failed` concerns what was sent on `ours`. On TCP the local port is
 /// whatever the system chose, and a request may have gone out before its connection had a name.
 fn is_same_way(ours: Flow, failed: Flow) -> bool {
-    if ours.transport != failed.transport || ours.remote != failed.remote {
+    if ours.transport != failed.transport {
         return false;
     }
-    match ours.transport {
-        Transport::Udp => ours.local == failed.local,
-        Transport::Tcp => {
-            ours.connection.is_none() || failed.connection.is_none() || ours.connection == failed.connection
-        }
+    match (ours.transport, ours.connection, failed.connection) {
+        (Transport::Udp, ..) => ours.remote == failed.remote && ours.local == failed.local,
+        (Transport::Tcp, Some(ours), Some(failed)) => ours == failed,
+        (Transport::Tcp, ..) => ours.remote == failed.remote,
     }
 }

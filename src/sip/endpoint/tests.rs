@@ -797,6 +797,31 @@ fn a_tcp_error_fails_requests_sent_before_the_connection_had_a_name() {
 }
 
 #[test]
+fn a_tcp_error_fails_requests_on_that_connection_whatever_address_they_name() {
+    let mut bench = Bench::new();
+    let connection = Flow {
+        connection: Some(7),
+        ..flow(Transport::Tcp)
+    };
+    // The peer called from a port of its system's choice, and is asked where it listens.
+    let listening = Flow {
+        remote: "192.0.2.77:5060".parse().unwrap(),
+        ..connection
+    };
+    let txn = bench.request_on(Method::Bye, listening);
+    let other = Flow {
+        connection: Some(8),
+        ..listening
+    };
+    bench.request_on(Method::Bye, other);
+    bench
+        .endpoint
+        .handle(EndpointInput::TransportError { flow: connection }, bench.now);
+    bench.drain();
+    assert_eq!(bench.take_events(), [format!("transport failed {}", txn.0)]);
+}
+
+#[test]
 fn responses_to_unknown_transactions_and_odd_statuses_are_ignored() {
     let mut bench = Bench::new();
     let (txn, request) = bench.invited();

@@ -73,7 +73,11 @@ mod tests {
     fn a_thread_that_does_not_end_is_not_waited_for_for_ever() {
         let (release, gate) = unbounded::<()>();
         let (alarm, _failures) = Alarm::new();
-        let stuck = alarm.spawn("shard-0".into(), move || drop(gate.recv())).unwrap();
+        let stuck = alarm
+            .spawn("shard-0".into(), move || {
+                let _ = gate.recv();
+            })
+            .unwrap();
         assert!(!join_within(stuck, Duration::from_millis(20)));
         drop(release);
     }

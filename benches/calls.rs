@@ -4,6 +4,10 @@
 //! legs, and (in `signed`) one ES256 verification with a warm certificate. `live` repeats the plain call among
 //! 100 and 10,000 other live calls: the cost per call should stay flat.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "any instant will do as the start of a virtual clock"
+)]
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot go on should stop")]
 
 #[path = "../tests/calls/signing.rs"]

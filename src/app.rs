@@ -26,8 +26,8 @@ use crate::runtime::tcp::TcpTable;
 use crate::runtime::{clock, entropy, udp};
 use crate::sip::{Transport, Uri};
 use crate::store::{Live, Store};
-use crate::voice::Model;
 use crate::telemetry::{self, Telemetry};
+use crate::voice::Model;
 use crate::{api, identity, store};
 
 /// How often a drain looks whether the last call has ended.
@@ -73,8 +73,15 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
 
     let shards = shard_count(config.sip.shards);
     let (polls, mailboxes, inboxes) = open_inboxes(shards)?;
-    let Bound { mut udp_sockets, tcp_listeners, listeners } = bind_sip(&config, shards)?;
-    let sip: Vec<_> = listeners.iter().map(|listener| (listener.transport, listener.bound)).collect();
+    let Bound {
+        mut udp_sockets,
+        tcp_listeners,
+        listeners,
+    } = bind_sip(&config, shards)?;
+    let sip: Vec<_> = listeners
+        .iter()
+        .map(|listener| (listener.transport, listener.bound))
+        .collect();
 
     let (recorder, recorder_thread) = Recorder::start(store.clone(), live.clone())?;
     let lookups = Lookups::start(store.clone(), live.clone(), mailboxes.clone())?;
@@ -130,7 +137,11 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
                 live_calls: counter,
             },
         })?;
-        threads.push(std::thread::Builder::new().name(format!("shard-{index}")).spawn(move || shard.run())?);
+        threads.push(
+            std::thread::Builder::new()
+                .name(format!("shard-{index}"))
+                .spawn(move || shard.run())?,
+        );
     }
     // Only the shards hold the recorder now: when they have ended, it writes what is left and ends too.
     drop(recorder);
@@ -154,10 +165,16 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         live: live.clone(),
         hang_up: Box::new(move |call| {
             known_calls.call(call).is_some()
-                && hang_up.owner_of(call).is_some_and(|mailbox| mailbox.send(ToShard::HangUp { call }))
+                && hang_up
+                    .owner_of(call)
+                    .is_some_and(|mailbox| mailbox.send(ToShard::HangUp { call }))
         }),
         status: Box::new(move || status.read()),
-        metrics: Box::new(move || telemetry.as_ref().map_or_else(String::new, telemetry::Telemetry::render)),
+        metrics: Box::new(move || {
+            telemetry
+                .as_ref()
+                .map_or_else(String::new, telemetry::Telemetry::render)
+        }),
         clock: Box::new(clock::now),
         public_url: config.api.public_url.clone(),
     });
@@ -215,7 +232,10 @@ impl Running {
     }
 
     pub fn live_calls(&self) -> usize {
-        self.live_calls.iter().map(|calls| calls.load(Ordering::Relaxed)).sum()
+        self.live_calls
+            .iter()
+            .map(|calls| calls.load(Ordering::Relaxed))
+            .sum()
     }
 
     /// Replaces the policy on every shard; live calls are judged by it from their next decision on.
@@ -305,7 +325,11 @@ fn shard_count(asked: u16) -> u16 {
     }
 }
 
-type Inboxes = (Vec<mio::Poll>, Mailboxes, Vec<crossbeam_channel::Receiver<ToShard>>);
+type Inboxes = (
+    Vec<mio::Poll>,
+    Mailboxes,
+    Vec<crossbeam_channel::Receiver<ToShard>>,
+);
 
 fn open_inboxes(shards: u16) -> anyhow::Result<Inboxes> {
     let (mut polls, mut mailboxes, mut inboxes) = (Vec::new(), Vec::new(), Vec::new());
@@ -327,13 +351,19 @@ struct Bound {
 }
 
 fn bind_sip(config: &Config, shards: u16) -> anyhow::Result<Bound> {
-    let mut all = Bound { udp_sockets: Vec::new(), tcp_listeners: Vec::new(), listeners: Vec::new() };
+    let mut all = Bound {
+        udp_sockets: Vec::new(),
+        tcp_listeners: Vec::new(),
+        listeners: Vec::new(),
+    };
     for &(transport, address) in &config.sip.listen {
         let context = || format!("[sip] listen {transport}:{address}");
         let bound = match transport {
             Transport::Udp => {
                 let sockets = udp::bind_shared(address, shards).with_context(context)?;
-                let bound = sockets.first().map_or(Ok(address), mio::net::UdpSocket::local_addr)?;
+                let bound = sockets
+                    .first()
+                    .map_or(Ok(address), mio::net::UdpSocket::local_addr)?;
                 all.udp_sockets.push(sockets);
                 bound
             }
@@ -346,7 +376,11 @@ fn bind_sip(config: &Config, shards: u16) -> anyhow::Result<Bound> {
             }
         };
         let advertised = advertised(config.sip.advertise.as_deref(), bound);
-        all.listeners.push(Listener { transport, bound, advertised });
+        all.listeners.push(Listener {
+            transport,
+            bound,
+            advertised,
+        });
     }
     Ok(all)
 }
@@ -366,7 +400,11 @@ fn advertised(configured: Option<&str>, bound: SocketAddr) -> String {
 
 /// Trunk ranges and the addresses of the phones: who may open a TCP connection.
 fn known_sources(config: &Config) -> Vec<Cidr> {
-    let trunks = config.trunks.iter().flat_map(|trunk| &trunk.from).filter_map(|range| range.parse::<Cidr>().ok());
+    let trunks = config
+        .trunks
+        .iter()
+        .flat_map(|trunk| &trunk.from)
+        .filter_map(|range| range.parse::<Cidr>().ok());
     let targets: BTreeSet<IpAddr> = config
         .queues
         .iter()
@@ -374,7 +412,9 @@ fn known_sources(config: &Config) -> Vec<Cidr> {
         .filter_map(|target| Uri::parse(target).ok()?.socket_addr())
         .map(|address| address.ip())
         .collect();
-    trunks.chain(targets.into_iter().filter_map(|ip| ip.to_string().parse().ok())).collect()
+    trunks
+        .chain(targets.into_iter().filter_map(|ip| ip.to_string().parse().ok()))
+        .collect()
 }
 
 fn start_scoring(model: &Arc<Model>, config: &Config, mailboxes: &Mailboxes) -> anyhow::Result<Scoring> {
@@ -397,7 +437,10 @@ mod tests {
         assert_eq!(advertised(Some("198.51.100.7"), bound), "198.51.100.7:5062");
         assert_eq!(advertised(Some("198.51.100.7:5070"), bound), "198.51.100.7:5070");
         assert_eq!(advertised(Some("gw.example.com"), bound), "gw.example.com:5062");
-        assert_eq!(advertised(Some("gw.example.com:5070"), bound), "gw.example.com:5070");
+        assert_eq!(
+            advertised(Some("gw.example.com:5070"), bound),
+            "gw.example.com:5070"
+        );
         assert_eq!(advertised(Some("2001:db8::1"), bound), "[2001:db8::1]:5062");
         assert_eq!(advertised(None, bound), "0.0.0.0:5062");
     }

@@ -3,7 +3,7 @@
 use super::confusables::{ascii, is_combining};
 use super::{Banner, LegBHeaders, clean_display_name};
 use crate::call_id::CallId;
-use crate::screening::Facts;
+use crate::screening::{Facts, NumberLight};
 
 /// Characters of the whole display name; phones cut it anyway, and the prefix stands first.
 pub const DISPLAY_NAME_CHARS_MAX: usize = 40;
@@ -11,7 +11,8 @@ pub const DISPLAY_NAME_CHARS_MAX: usize = 40;
 /// What goes on leg B for this banner. `card_url`: `[api] public_url` + the unguessable card path, or None.
 ///
 /// Every value is printable ASCII without quotes, backslashes or line ends, whatever the caller sent. `verstat` is taken
-/// from the verifier's report; anything that is no token becomes `No-TN-Validation`.
+/// from the verifier's report; anything that is no token becomes `No-TN-Validation`, and it never says more than the number
+/// light: a token seen in two calls verifies in both, but a phone that knows only verstat must not show the second as passed.
 pub fn leg_b_headers(
     banner: &Banner,
     facts: &Facts,
@@ -21,11 +22,7 @@ pub fn leg_b_headers(
 ) -> LegBHeaders {
     LegBHeaders {
         display_name: display_name(banner, facts),
-        verstat: if is_token(verstat) {
-            verstat.into()
-        } else {
-            "No-TN-Validation".into()
-        },
+        verstat: verstat_under(banner.number, verstat).into(),
         ringward_trust: format!(
             "number={}; voice={}; label={}; call={call}",
             banner.number, banner.voice, banner.label
@@ -35,6 +32,16 @@ pub fn leg_b_headers(
             .map(|url| format!("<{url}>;purpose=card")),
         // No policy asks for a ring tone yet.
         alert_info: None,
+    }
+}
+
+/// `verstat`, lowered where the number light knows worse.
+fn verstat_under(light: NumberLight, verstat: &str) -> &str {
+    match light {
+        NumberLight::Forged => "TN-Validation-Failed",
+        NumberLight::Unproven if verstat == "TN-Validation-Passed" => "No-TN-Validation",
+        NumberLight::Genuine | NumberLight::Unproven if is_token(verstat) => verstat,
+        NumberLight::Genuine | NumberLight::Unproven => "No-TN-Validation",
     }
 }
 

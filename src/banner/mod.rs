@@ -88,6 +88,27 @@ mod tests {
     }
 
     #[test]
+    fn verstat_never_says_more_than_the_number_light() {
+        let policy = Policy::embedded();
+        let check = |facts: &Facts, verstat: &str, expected: &str| {
+            let banner = compose(facts, &policy.decide(facts), &policy);
+            assert_eq!(
+                leg_b_headers(&banner, facts, verstat, CALL, None).verstat,
+                expected
+            );
+        };
+        let reused = signed(|f| f.identity.is_reused = Some(true));
+        check(&signed(|_| {}), "TN-Validation-Passed", "TN-Validation-Passed");
+        check(&reused, "TN-Validation-Passed", "No-TN-Validation");
+        check(&reused, "TN-Validation-Passed-B", "TN-Validation-Passed-B");
+        check(
+            &signed(|f| f.identity.is_forged = true),
+            "No-TN-Validation",
+            "TN-Validation-Failed",
+        );
+    }
+
+    #[test]
     fn a_proven_number_with_a_voice_without_sign_of_synthesis() {
         insta::assert_snapshot!(shown(&signed(|f| {
             f.stage = Stage::Live;

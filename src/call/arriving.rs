@@ -84,6 +84,7 @@ impl Engine {
             offer: None,
             facts,
             is_reported: false,
+            is_renamed: false,
             looks: 0,
             reuse: None,
             record,

@@ -44,6 +44,8 @@ pub(crate) struct Case {
     pub(crate) facts: Facts,
     /// The verification has concluded.
     pub(crate) is_reported: bool,
+    /// Another of the asserted numbers is shown than at first: what the store was asked about the first does not count.
+    pub(crate) is_renamed: bool,
     /// Questions to the store without an answer yet.
     pub(crate) looks: u8,
     /// What the answers so far say about the PASSporT; `None` = no answer yet.
@@ -135,10 +137,36 @@ impl Case {
     /// The verification concluded.
     pub(crate) fn take_report(&mut self, report: Report, desk: &mut Desk) {
         self.is_reported = true;
+        let report = self.tied_to_the_number_shown(report, desk);
         self.facts.identity = facts::of_report(&report, None);
         self.reasons = refusal::identity_reasons(&report, &self.invite);
         self.record.timings.identity_ms = Some(self.at_ms(desk));
         self.record.identity = report;
+    }
+
+    /// A message may assert two numbers and be signed for one of them (ATIS-1000074: each is tried). The one that is
+    /// shown must be the signed one, or a caller could assert a bank's number first and his own, signed, after it.
+    fn tied_to_the_number_shown(&mut self, report: Report, desk: &Desk) -> Report {
+        let Some(place) = report.asserted.filter(|_| !self.facts.caller.is_hidden) else {
+            return report;
+        };
+        let signed = facts::asserted_number(&self.invite, place, desk.rules);
+        let shown = self.facts.caller.number.as_ref().map(|number| number.reveal());
+        if signed.is_some() && signed.as_ref().map(|number| number.reveal()) == shown {
+            return report;
+        }
+        if signed.is_none() || self.record.timings.decided_ms.is_some() {
+            // Phones ring with the other number already: nothing is proven of that one.
+            return Report {
+                passport_digest: report.passport_digest,
+                ..facts::unchecked()
+            };
+        }
+        self.facts.caller.number.clone_from(&signed);
+        self.facts.caller.is_malformed = false;
+        self.record.caller = signed;
+        self.is_renamed = true;
+        report
     }
 
     /// The budget is over and the verification is not.
@@ -152,7 +180,10 @@ impl Case {
     /// about the PASSporT: "not reused" counts when all are in, "reused" at once.
     pub(crate) fn take_known(&mut self, history: HistoryFacts, is_reused: Option<bool>) {
         self.looks = self.looks.saturating_sub(1);
-        if self.facts.caller.number.is_some() && (history.is_available || !self.facts.history.is_available) {
+        if self.facts.caller.number.is_some()
+            && !self.is_renamed
+            && (history.is_available || !self.facts.history.is_available)
+        {
             self.facts.history = history;
         }
         if self.record.identity.passport_digest.is_none() {

@@ -2,7 +2,7 @@
 //!
 //! Adds nothing of its own: no weight, no tag, no judgement.
 
-use stir_shaken_verify::{NumberRules, Outcome};
+use stir_shaken_verify::NumberRules;
 
 use crate::banner;
 use crate::identity::{Report, Standing};
@@ -63,19 +63,12 @@ pub(crate) fn dialled(request_uri: &str, rules: Option<NumberRules>) -> (String,
 
 /// What the verification found. A header that failed beside one that passed colours nothing.
 pub(crate) fn of_report(report: &Report, is_reused: Option<bool>) -> IdentityFacts {
-    let has = |wanted: &[Outcome]| {
-        report.standing == Standing::Failed
-            && report
-                .headers
-                .iter()
-                .any(|header| wanted.contains(&header.outcome))
-    };
     IdentityFacts {
         standing: report.standing,
         attestation: report.attestation,
-        is_forged: has(&[Outcome::Invalid, Outcome::OrigMismatch, Outcome::NoAuthority]),
-        is_stale: has(&[Outcome::Stale]),
-        is_untrusted: has(&[Outcome::UntrustedCredential]),
+        is_forged: report.is_forged(),
+        is_stale: report.is_stale(),
+        is_untrusted: report.is_untrusted(),
         is_reused: if report.passport_digest.is_none() {
             Some(false)
         } else {
@@ -113,6 +106,17 @@ fn asserted(invite: &Message) -> Vec<NameAddr> {
         .take(2)
         .filter_map(|value| NameAddr::parse(value).ok())
         .collect()
+}
+
+/// The number in this P-Asserted-Identity value (from 0), canonical.
+pub(crate) fn asserted_number(
+    invite: &Message,
+    place: usize,
+    rules: Option<NumberRules>,
+) -> Option<Redacted<String>> {
+    let values = invite.header_values("P-Asserted-Identity");
+    let identity = NameAddr::parse(values.get(place)?).ok()?;
+    canonical(identity.uri.as_str(), rules).map(Redacted::new)
 }
 
 fn caller(invite: &Message, asserted: &[NameAddr], rules: Option<NumberRules>) -> CallerFacts {

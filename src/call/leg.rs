@@ -120,8 +120,12 @@ impl Ringing {
 /// Who is calling, in our words: From, P-Asserted-Identity with verstat, and the banner's headers.
 fn announce(invite: Request, case: &Case, desk: &Desk, sent_by: &str, tag: &str) -> Request {
     let host = host_of(sent_by);
-    let verstat = &case.record.identity.verstat;
     let dress = dress(case, desk);
+    let verstat = dress
+        .as_ref()
+        .map_or(case.record.identity.verstat.as_str(), |dress| {
+            dress.verstat.as_str()
+        });
     let display = dress
         .as_ref()
         .map(|dress| dress.display_name.as_str())
@@ -157,7 +161,7 @@ fn announce(invite: Request, case: &Case, desk: &Desk, sent_by: &str, tag: &str)
                 format!("{display}<sip:{user}@{host};verstat={verstat}>"),
             )
     };
-    if let Some(dress) = dress {
+    if let Some(dress) = &dress {
         invite = invite.header("Ringward-Trust", &dress.ringward_trust);
         if let Some(card) = &dress.call_info {
             invite = invite.header("Call-Info", card);

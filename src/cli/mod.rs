@@ -14,8 +14,15 @@ use crate::telemetry::LogFormat;
 
 /// Screens inbound calls: who signed them, what the voice sounds like, and what your policy says about it.
 #[derive(Parser, Debug)]
-#[command(name = "ringward", version, max_term_width = 100, arg_required_else_help = true)]
-#[command(after_help = "Start here:\n  ringward demo                          watch real calls on loopback\n  ringward serve --config ringward.toml  run the gateway")]
+#[command(
+    name = "ringward",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true
+)]
+#[command(
+    after_help = "Start here:\n  ringward demo                          watch real calls on loopback\n  ringward serve --config ringward.toml  run the gateway"
+)]
 pub struct Cli {
     /// Log lines as JSON objects
     #[arg(long, global = true, display_order = 900)]
@@ -43,9 +50,17 @@ enum Command {
 /// Parses the command line and runs the command.
 pub fn run() -> anyhow::Result<ExitCode> {
     let cli = Cli::parse();
-    let format = if cli.log_json { LogFormat::Json } else { LogFormat::Text };
+    let format = if cli.log_json {
+        LogFormat::Json
+    } else {
+        LogFormat::Text
+    };
     // Tools speak through their output; only the gateway tells what it is doing.
-    let default_filter = if matches!(cli.command, Command::Serve(_)) { "info" } else { "warn,symphonia_core=off" };
+    let default_filter = if matches!(cli.command, Command::Serve(_)) {
+        "info"
+    } else {
+        "warn,symphonia_core=off"
+    };
     let telemetry = crate::telemetry::init(format, default_filter)?;
     match cli.command {
         Command::Serve(args) => serve::run(args, telemetry),

@@ -11,7 +11,9 @@ use crate::config::Config;
 use crate::telemetry::Telemetry;
 
 #[derive(clap::Args, Debug)]
-#[command(after_help = "Examples:\n  ringward serve                          loopback only, embedded store: for a first look\n  ringward serve --config ringward.toml\n\nSIGTERM or Ctrl-C: no new calls, live ones go on until they end (or --drain is over). A second one: at once.")]
+#[command(
+    after_help = "Examples:\n  ringward serve                          loopback only, embedded store: for a first look\n  ringward serve --config ringward.toml\n\nSIGTERM or Ctrl-C: no new calls, live ones go on until they end (or --drain is over). A second one: at once."
+)]
 pub struct Args {
     /// Configuration file; without one: loopback only, embedded store, default policy
     #[arg(long, value_name = "FILE")]
@@ -30,7 +32,11 @@ pub fn run(args: Args, telemetry: Telemetry) -> anyhow::Result<ExitCode> {
                 for fault in &faults {
                     eprintln!("{fault}");
                 }
-                eprintln!("ringward: {} in {}; nothing was started", count(faults.len()), path.display());
+                eprintln!(
+                    "ringward: {} in {}; nothing was started",
+                    count(faults.len()),
+                    path.display()
+                );
                 return Ok(ExitCode::from(1));
             }
         },
@@ -40,7 +46,10 @@ pub fn run(args: Args, telemetry: Telemetry) -> anyhow::Result<ExitCode> {
     let running = app::start(config.clone(), Some(telemetry))?;
     greet(&args, &config, &running);
     signals.wait_for_first();
-    eprintln!("ringward: draining: no new calls, {} live (again to stop at once)", running.live_calls());
+    eprintln!(
+        "ringward: draining: no new calls, {} live (again to stop at once)",
+        running.live_calls()
+    );
     let cut = running.drain(Duration::from_secs(args.drain), || signals.seen() > 1);
     if cut > 0 {
         eprintln!("ringward: {cut} live calls were ended");
@@ -50,7 +59,11 @@ pub fn run(args: Args, telemetry: Telemetry) -> anyhow::Result<ExitCode> {
 }
 
 fn count(faults: usize) -> String {
-    if faults == 1 { "1 fault".into() } else { format!("{faults} faults") }
+    if faults == 1 {
+        "1 fault".into()
+    } else {
+        format!("{faults} faults")
+    }
 }
 
 /// What to do next, for a person at the terminal.
@@ -62,7 +75,9 @@ fn greet(args: &Args, config: &Config, running: &app::Running) {
     eprintln!("  Console  http://{}/", running.api_address);
     if let Some(token) = &running.token {
         eprintln!("  Token    {token}");
-        eprintln!("           (shown this once; sign in to the console with it, or send it as a Bearer token)");
+        eprintln!(
+            "           (shown this once; sign in to the console with it, or send it as a Bearer token)"
+        );
     }
     for trunk in &config.trunks {
         eprintln!("  Trunk    {} from {}", trunk.name, trunk.from.join(", "));
@@ -71,10 +86,14 @@ fn greet(args: &Args, config: &Config, running: &app::Running) {
         eprintln!("  Queue    {} rings {}", queue.name, queue.targets.join(", "));
     }
     if config.identity.anchors.is_empty() {
-        eprintln!("  Note     no trust anchors ([identity] anchors): signed calls cannot be verified and read \"unproven\"");
+        eprintln!(
+            "  Note     no trust anchors ([identity] anchors): signed calls cannot be verified and read \"unproven\""
+        );
     }
     if args.config.is_none() {
-        eprintln!("  Next     send a call to it from this machine, or write a ringward.toml (docs/configuration.md)");
+        eprintln!(
+            "  Next     send a call to it from this machine, or write a ringward.toml (docs/configuration.md)"
+        );
         eprintln!("           and start with --config; `ringward demo` shows it at work without any phone");
     }
 }
@@ -89,30 +108,34 @@ impl Signals {
     fn catch() -> anyhow::Result<Signals> {
         let seen = Arc::new(AtomicUsize::new(0));
         let (tell, first) = std::sync::mpsc::channel();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
         let (mut terminate, mut interrupt) = {
             use tokio::signal::unix::{SignalKind, signal};
             let _inside = runtime.enter();
             (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?)
         };
         let counter = seen.clone();
-        std::thread::Builder::new().name("signals".into()).spawn(move || {
-            runtime.block_on(async move {
-                loop {
-                    let is_caught = tokio::select! {
-                        got = terminate.recv() => got.is_some(),
-                        got = interrupt.recv() => got.is_some(),
-                    };
-                    if !is_caught {
-                        return;
+        std::thread::Builder::new()
+            .name("signals".into())
+            .spawn(move || {
+                runtime.block_on(async move {
+                    loop {
+                        let is_caught = tokio::select! {
+                            got = terminate.recv() => got.is_some(),
+                            got = interrupt.recv() => got.is_some(),
+                        };
+                        if !is_caught {
+                            return;
+                        }
+                        counter.fetch_add(1, Ordering::SeqCst);
+                        if tell.send(()).is_err() {
+                            return;
+                        }
                     }
-                    counter.fetch_add(1, Ordering::SeqCst);
-                    if tell.send(()).is_err() {
-                        return;
-                    }
-                }
-            });
-        })?;
+                });
+            })?;
         Ok(Signals { seen, first })
     }
 

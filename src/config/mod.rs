@@ -177,7 +177,6 @@ pub(crate) fn unreadable(file: String, problem: &Unreadable) -> Fault {
     }
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -26,6 +26,8 @@ pub mod scenario;
 pub mod sound;
 mod world;
 
+pub use self::clips::synthetic_clip;
+
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use std::sync::Arc;

@@ -7,7 +7,7 @@ use stir_shaken_verify::MessageView;
 use crate::sip::{Message, NameAddr};
 
 /// The parts of `invite` that a signature speaks about. URIs without display name and brackets;
-/// what cannot be read as an address is passed on as it stands, and matches no number.
+/// what cannot be read as an address is left empty, and matches no number.
 pub fn view(invite: &Message) -> MessageView<'_> {
     MessageView {
         // Whole lines: the verifier takes them apart itself, and counts an empty one as malformed.
@@ -27,6 +27,7 @@ pub fn view(invite: &Message) -> MessageView<'_> {
 fn uri_of(value: Cow<'_, str>) -> Cow<'_, str> {
     match NameAddr::parse(&value) {
         Ok(address) => address.uri.as_str().to_string().into(),
-        Err(_) => value,
+        // Whoever shows the caller cannot read it either; it keeps its place, and nothing may match it.
+        Err(_) => Cow::Borrowed(""),
     }
 }

@@ -225,6 +225,7 @@ impl Hunt {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "any instant will do as the start")]
 mod tests {
     use std::time::Duration;
 

@@ -2,8 +2,8 @@
 
 use metrics::{counter, gauge, histogram};
 
-use crate::call::record::{CallRecord, Ending};
 use crate::call::Counter;
+use crate::call::record::{CallRecord, Ending};
 use crate::sip::Transport;
 
 /// Something the call engine asked to be counted.

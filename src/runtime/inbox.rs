@@ -17,14 +17,29 @@ use crate::voice::Opinion;
 
 /// What other threads tell a shard.
 pub enum ToShard {
-    Sip { flow: Flow, octets: Box<[u8]> },
-    TransportError { flow: Flow },
+    Sip {
+        flow: Flow,
+        octets: Box<[u8]>,
+    },
+    TransportError {
+        flow: Flow,
+    },
     Fetched(Fetched),
-    Known { call: CallId, history: HistoryFacts, is_reused: Option<bool> },
+    Known {
+        call: CallId,
+        history: HistoryFacts,
+        is_reused: Option<bool>,
+    },
     /// An opinion and the hop's buffer back.
-    Scored { call: CallId, opinion: Opinion, hop: Hop },
+    Scored {
+        call: CallId,
+        opinion: Opinion,
+        hop: Hop,
+    },
     SetPolicy(Arc<Policy>),
-    HangUp { call: CallId },
+    HangUp {
+        call: CallId,
+    },
     Drain,
     Stop,
 }
@@ -40,7 +55,14 @@ pub struct Mailbox {
 impl Mailbox {
     pub fn new(waker: mio::Waker) -> (Mailbox, Receiver<ToShard>) {
         let (sender, receiver) = bounded(INBOX_MESSAGES);
-        (Mailbox { sender, waker: Arc::new(waker), lost: Arc::default() }, receiver)
+        (
+            Mailbox {
+                sender,
+                waker: Arc::new(waker),
+                lost: Arc::default(),
+            },
+            receiver,
+        )
     }
 
     /// Hands a message over; false = no room, the message is gone and counted.

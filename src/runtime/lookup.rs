@@ -33,12 +33,15 @@ impl Lookups {
     pub fn start(store: Arc<dyn Store>, live: Arc<Live>, mailboxes: Mailboxes) -> std::io::Result<Lookups> {
         let (questions, inbox) = bounded::<Question>(LOOKUPS);
         for index in 0..LOOKUP_THREADS {
-            let (inbox, store, live, mailboxes) = (inbox.clone(), store.clone(), live.clone(), mailboxes.clone());
-            thread::Builder::new().name(format!("lookup-{index}")).spawn(move || {
-                for question in inbox {
-                    answer(&*store, &live, &mailboxes, question);
-                }
-            })?;
+            let (inbox, store, live, mailboxes) =
+                (inbox.clone(), store.clone(), live.clone(), mailboxes.clone());
+            thread::Builder::new()
+                .name(format!("lookup-{index}"))
+                .spawn(move || {
+                    for question in inbox {
+                        answer(&*store, &live, &mailboxes, question);
+                    }
+                })?;
         }
         Ok(Lookups { questions })
     }
@@ -52,11 +55,16 @@ impl Lookups {
 fn answer(store: &dyn Store, live: &Live, mailboxes: &Mailboxes, question: Question) {
     let now_ms = clock::now().unix_ms();
     let history = match &question.number {
-        None => HistoryFacts { is_available: true, ..HistoryFacts::default() },
-        Some(number) => history_with_live(store, live, question.call, number, now_ms).unwrap_or_else(|error| {
-            tracing::warn!(call = %question.call, %error, "history is unavailable");
-            HistoryFacts::default()
-        }),
+        None => HistoryFacts {
+            is_available: true,
+            ..HistoryFacts::default()
+        },
+        Some(number) => {
+            history_with_live(store, live, question.call, number, now_ms).unwrap_or_else(|error| {
+                tracing::warn!(call = %question.call, %error, "history is unavailable");
+                HistoryFacts::default()
+            })
+        }
     };
     let is_reused = match &question.passport_digest {
         None => Some(false),
@@ -66,6 +74,10 @@ fn answer(store: &dyn Store, live: &Live, mailboxes: &Mailboxes, question: Quest
             .ok(),
     };
     if let Some(mailbox) = mailboxes.owner_of(question.call) {
-        mailbox.send(ToShard::Known { call: question.call, history, is_reused });
+        mailbox.send(ToShard::Known {
+            call: question.call,
+            history,
+            is_reused,
+        });
     }
 }

@@ -94,7 +94,10 @@ impl Shard {
     /// The system's error when a socket cannot be watched.
     pub fn new(mut parts: Parts) -> io::Result<Shard> {
         for (index, socket) in parts.sockets.iter_mut().enumerate() {
-            parts.poll.registry().register(socket, Token(FIRST_SOCKET + index), Interest::READABLE)?;
+            parts
+                .poll
+                .registry()
+                .register(socket, Token(FIRST_SOCKET + index), Interest::READABLE)?;
         }
         Ok(Shard {
             parts,
@@ -144,12 +147,14 @@ impl Shard {
             self.step(Input::Tick, now);
         }
         self.flush_spool();
-        self.parts.doors.live_calls.store(self.parts.engine.live_calls(), Ordering::Relaxed);
+        self.parts
+            .doors
+            .live_calls
+            .store(self.parts.engine.live_calls(), Ordering::Relaxed);
     }
 
     fn sleep(&self, now: Now) -> Duration {
-        let is_busy =
-            !self.unread.is_empty() || !self.parts.inbox.is_empty() || !self.spool.is_empty();
+        let is_busy = !self.unread.is_empty() || !self.parts.inbox.is_empty() || !self.spool.is_empty();
         if is_busy {
             return Duration::ZERO;
         }
@@ -169,10 +174,17 @@ impl Shard {
                 break;
             }
             taken += 1;
-            let (Ok(local), received) = (socket.local_addr(), socket.recv_from(&mut datagram)) else { break };
+            let (Ok(local), received) = (socket.local_addr(), socket.recv_from(&mut datagram)) else {
+                break;
+            };
             match received {
                 Ok((length, remote)) => {
-                    let flow = Flow { transport: Transport::Udp, local, remote, connection: None };
+                    let flow = Flow {
+                        transport: Transport::Udp,
+                        local,
+                        remote,
+                        connection: None,
+                    };
                     self.deliver(flow, &datagram[..length]);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
@@ -193,7 +205,10 @@ impl Shard {
         if owner == self.parts.index {
             self.step(Input::Sip { flow, octets }, clock::now());
         } else if let Some(mailbox) = self.parts.doors.mailboxes.shard(owner) {
-            mailbox.send(ToShard::Sip { flow, octets: octets.into() });
+            mailbox.send(ToShard::Sip {
+                flow,
+                octets: octets.into(),
+            });
         }
     }
 
@@ -201,14 +216,16 @@ impl Shard {
         let scoring = self.parts.doors.scoring.clone();
         let mut refused: Vec<(CallId, crate::media::Hop)> = Vec::new();
         let now = clock::now();
-        self.parts.media.readable(token, now, &mut |call, hop| match &scoring {
-            Some(scoring) => {
-                if let Err(hop) = scoring.submit(call, hop) {
-                    refused.push((call, hop));
+        self.parts
+            .media
+            .readable(token, now, &mut |call, hop| match &scoring {
+                Some(scoring) => {
+                    if let Err(hop) = scoring.submit(call, hop) {
+                        refused.push((call, hop));
+                    }
                 }
-            }
-            None => refused.push((call, hop)),
-        });
+                None => refused.push((call, hop)),
+            });
         for (call, hop) in refused {
             self.parts.media.recycle(call, hop);
             if scoring.is_some() {
@@ -219,14 +236,33 @@ impl Shard {
 
     fn read_inbox(&mut self) {
         for _ in 0..INBOX_BATCH {
-            let Ok(message) = self.parts.inbox.try_recv() else { return };
+            let Ok(message) = self.parts.inbox.try_recv() else {
+                return;
+            };
             let now = clock::now();
             match message {
-                ToShard::Sip { flow, octets } => self.step(Input::Sip { flow, octets: &octets }, now),
+                ToShard::Sip { flow, octets } => self.step(
+                    Input::Sip {
+                        flow,
+                        octets: &octets,
+                    },
+                    now,
+                ),
                 ToShard::TransportError { flow } => self.step(Input::TransportError { flow }, now),
                 ToShard::Fetched(fetched) => self.step(Input::Fetched(fetched), now),
-                ToShard::Known { call, history, is_reused } => {
-                    self.step(Input::Known { call, history, is_reused }, now);
+                ToShard::Known {
+                    call,
+                    history,
+                    is_reused,
+                } => {
+                    self.step(
+                        Input::Known {
+                            call,
+                            history,
+                            is_reused,
+                        },
+                        now,
+                    );
                 }
                 ToShard::Scored { call, opinion, hop } => {
                     self.parts.media.recycle(call, hop);
@@ -276,8 +312,16 @@ impl Shard {
                 let ports = self.parts.media.open(call, self.parts.poll.registry(), now);
                 self.pending.push_back(Reply::Opened(call, ports));
             }
-            Output::DescribeMedia { call, side, audio, codecs, telephone_event } => {
-                self.parts.media.describe(call, side, audio, &codecs, telephone_event, now);
+            Output::DescribeMedia {
+                call,
+                side,
+                audio,
+                codecs,
+                telephone_event,
+            } => {
+                self.parts
+                    .media
+                    .describe(call, side, audio, &codecs, telephone_event, now);
             }
             Output::Tap { call, on } => {
                 self.parts.media.tap(call, on);
@@ -293,7 +337,10 @@ impl Shard {
                 self.pending.push_back(Reply::Closed(call, statistics));
             }
             Output::Fetch { url } => {
-                let (fetcher, mailbox) = (doors.fetcher.clone(), doors.mailboxes.shard(self.parts.index).cloned());
+                let (fetcher, mailbox) = (
+                    doors.fetcher.clone(),
+                    doors.mailboxes.shard(self.parts.index).cloned(),
+                );
                 doors.tokio.spawn(async move {
                     let fetched = fetcher.fetch(url).await;
                     if let Some(mailbox) = mailbox {
@@ -301,8 +348,18 @@ impl Shard {
                     }
                 });
             }
-            Output::Look { call, number, passport_digest, sip_call_id } => {
-                if !doors.lookups.ask(Question { call, number, passport_digest, sip_call_id }) {
+            Output::Look {
+                call,
+                number,
+                passport_digest,
+                sip_call_id,
+            } => {
+                if !doors.lookups.ask(Question {
+                    call,
+                    number,
+                    passport_digest,
+                    sip_call_id,
+                }) {
                     count::full("lookups");
                 }
             }
@@ -318,7 +375,11 @@ impl Shard {
             self.parts.doors.tcp.send(flow, octets, self.parts.index);
             return;
         }
-        let socket = self.parts.sockets.iter().find(|socket| socket.local_addr().is_ok_and(|local| local == flow.local));
+        let socket = self
+            .parts
+            .sockets
+            .iter()
+            .find(|socket| socket.local_addr().is_ok_and(|local| local == flow.local));
         let Some(socket) = socket else {
             self.pending.push_back(Reply::Broken(flow));
             return;

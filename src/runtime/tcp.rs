@@ -73,7 +73,9 @@ impl TcpTable {
     pub fn send(self: &Arc<Self>, flow: Flow, octets: Vec<u8>, shard: u16) {
         let outbox = {
             let connections = self.lock();
-            let number = flow.connection.filter(|number| connections.outboxes.contains_key(number));
+            let number = flow
+                .connection
+                .filter(|number| connections.outboxes.contains_key(number));
             let number = number.or_else(|| connections.by_remote.get(&flow.remote).copied());
             number.and_then(|number| connections.outboxes.get(&number).cloned())
         };
@@ -148,7 +150,12 @@ impl TcpTable {
             return;
         };
         let _ = stream.set_nodelay(true);
-        let flow = Flow { transport: Transport::Tcp, local, remote, connection: Some(number) };
+        let flow = Flow {
+            transport: Transport::Tcp,
+            local,
+            remote,
+            connection: Some(number),
+        };
         let (mut reader, mut writer) = stream.into_split();
         let mut framer = StreamFramer::default();
         let mut chunk = vec![0; 16 * 1024];
@@ -194,10 +201,15 @@ impl TcpTable {
     }
 
     fn deliver(&self, flow: Flow, octets: Vec<u8>) {
-        let Some(sip_call_id) = peek_call_id(&octets) else { return };
+        let Some(sip_call_id) = peek_call_id(&octets) else {
+            return;
+        };
         let owner = self.mailboxes.owner_of_sip(sip_call_id);
         if let Some(mailbox) = self.mailboxes.shard(owner) {
-            mailbox.send(ToShard::Sip { flow, octets: octets.into() });
+            mailbox.send(ToShard::Sip {
+                flow,
+                octets: octets.into(),
+            });
         }
     }
 }

@@ -4,117 +4,12 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::plan::{Act, Answer, CallerPlan, PhonePlan};
 use crate::wire::{self, Message};
 
 const T1: Duration = Duration::from_millis(500);
 const T2: Duration = Duration::from_secs(4);
 const GIVE_UP: Duration = Duration::from_secs(32);
-
-/// What a peer does by itself during a call, counted from the moment it is answered.
-#[derive(Clone, Debug)]
-pub enum Act {
-    Bye,
-    Hold,
-    Resume,
-    Update,
-    /// A re-INVITE without a description: the other side offers.
-    AskForOffer,
-    Info(String),
-    /// Any other method.
-    Send(&'static str),
-}
-
-#[derive(Clone, Debug)]
-pub enum Answer {
-    After(Duration),
-    Refuse(u16, Duration),
-    /// Rings for ever.
-    Never,
-    /// Says nothing at all, as if it were not there.
-    Dead,
-}
-
-/// How a phone behaves.
-#[derive(Clone, Debug)]
-pub struct PhonePlan {
-    pub rings_after: Duration,
-    pub has_early_media: bool,
-    pub answer: Answer,
-    pub acts: Vec<(Duration, Act)>,
-    /// A phone that answers although it was cancelled (it crossed).
-    pub ignores_cancel: bool,
-}
-
-impl PhonePlan {
-    pub fn answers_after(seconds: f64) -> PhonePlan {
-        PhonePlan {
-            rings_after: Duration::from_millis(20),
-            has_early_media: false,
-            answer: Answer::After(Duration::from_secs_f64(seconds)),
-            acts: Vec::new(),
-            ignores_cancel: false,
-        }
-    }
-
-    pub fn with(answer: Answer) -> PhonePlan {
-        PhonePlan {
-            answer,
-            ..PhonePlan::answers_after(0.0)
-        }
-    }
-
-    pub fn act(mut self, seconds: f64, act: Act) -> PhonePlan {
-        self.acts.push((Duration::from_secs_f64(seconds), act));
-        self
-    }
-}
-
-/// How a caller behaves.
-#[derive(Clone, Debug)]
-pub struct CallerPlan {
-    /// The whole From value without tag.
-    pub from: String,
-    pub called: String,
-    pub headers: Vec<(&'static str, String)>,
-    pub has_offer: bool,
-    /// Instead of a description.
-    pub body: Option<(&'static str, String)>,
-    pub gives_up_after: Option<Duration>,
-    pub acts: Vec<(Duration, Act)>,
-    pub never_acknowledges: bool,
-    pub max_forwards: u32,
-}
-
-impl CallerPlan {
-    pub fn new(number: &str) -> CallerPlan {
-        CallerPlan {
-            from: format!("<sip:{number}@203.0.113.7;user=phone>"),
-            called: "+12125550100".into(),
-            headers: Vec::new(),
-            has_offer: true,
-            body: None,
-            gives_up_after: None,
-            acts: Vec::new(),
-            never_acknowledges: false,
-            max_forwards: 70,
-        }
-    }
-
-    pub fn act(mut self, seconds: f64, act: Act) -> CallerPlan {
-        self.acts.push((Duration::from_secs_f64(seconds), act));
-        self
-    }
-
-    pub fn header(mut self, name: &'static str, value: &str) -> CallerPlan {
-        self.headers.push((name, value.to_string()));
-        self
-    }
-
-    pub fn gives_up_after(mut self, seconds: f64) -> CallerPlan {
-        self.gives_up_after = Some(Duration::from_secs_f64(seconds));
-        self
-    }
-}
 
 /// What an agent asks its world for.
 pub enum Wish {
@@ -276,6 +171,9 @@ impl Agent {
 
     pub fn receive(&mut self, octets: &[u8]) {
         let message = Message::read(octets);
+        if !message.is_sound() {
+            return;
+        }
         match message.status() {
             Some(status) => self.on_response(status, message),
             None => self.on_request(message),
@@ -349,8 +247,9 @@ impl Agent {
             "CANCEL" => format!("cancel {}", message.branch()),
             _ => message.branch(),
         };
+        // A response to nothing we sent: its Via was garbled on the way.
         let Some(sent) = self.sent.get_mut(&branch) else {
-            panic!("a response to nothing: {}", message.start)
+            return;
         };
         let Some(line) = self.lines.get_mut(&sent.line) else {
             return;
@@ -668,7 +567,8 @@ impl Agent {
             return;
         };
         line.received.push(message);
-        if line.state == State::Ringing && !self.phone.ignores_cancel {
+        let crosses = self.phone.ignores_cancel && matches!(self.phone.answer, Answer::After(_));
+        if line.state == State::Ringing && !crosses {
             line.state = State::Over;
             let invite = line.invite.clone();
             self.respond(&invite, 487, None);

@@ -8,7 +8,7 @@ use ringward::policy::Policy;
 use ringward::queue::Strategy;
 use ringward::sip::Transport;
 
-use crate::agent::{Act, Answer, CallerPlan, PhonePlan};
+use crate::plan::{Act, Answer, CallerPlan, PhonePlan};
 use crate::world::{World, one_desk, queue};
 
 const CALLER: &str = "+14045550123";

@@ -1,11 +1,17 @@
 //! Whole calls with a virtual clock, a seeded network and scripted peers.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "any instant will do as the start of a virtual clock"
+)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 mod agent;
 mod answers;
+mod checks;
 mod ladders;
 mod midcall;
+mod plan;
 mod races;
 mod random_day;
 mod scenario;

@@ -2,7 +2,8 @@
 
 use ringward::call::record::Ending;
 
-use crate::agent::{Act, Agent, CallerPlan, PhonePlan};
+use crate::agent::Agent;
+use crate::plan::{Act, CallerPlan, PhonePlan};
 use crate::wire;
 use crate::world::{GATEWAY, World, one_desk};
 

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use ringward::call::record::Ending;
 
-use crate::agent::{Act, Answer, CallerPlan, PhonePlan, State};
+use crate::agent::State;
+use crate::plan::{Act, Answer, CallerPlan, PhonePlan};
 use crate::world::{World, one_desk};
 
 const CALLER: &str = "+14045550123";

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ringward::queue::{Overflow, Strategy};
 
-use crate::agent::{Act, Answer, CallerPlan, PhonePlan};
+use crate::plan::{Act, Answer, CallerPlan, PhonePlan};
 use crate::signing::{CERTIFICATE_URL, signed_token, unsigned_token};
 use crate::world::{EPOCH_S, World, queue};
 
@@ -153,4 +153,23 @@ fn the_same_seed_is_the_same_day() {
         "first difference: {:?}",
         one.iter().zip(&other).find(|(a, b)| a != b)
     );
+}
+
+#[test]
+fn garbled_datagrams_leave_nothing_behind() {
+    for seed in 0..6 {
+        let mut world = day(500 + seed, 60);
+        world.network.garbled = 150;
+        // A call whose every BYE was lost lives until the longest a call may last.
+        world.run_for(14.0 * 3600.0);
+        assert_eq!(world.engine.live_calls(), 0, "seed {seed}");
+        assert_eq!(world.engine.live_parts(), Default::default(), "seed {seed}");
+        for records in world.records.values() {
+            let finals = records
+                .iter()
+                .filter(|record| record.timings.ended_ms.is_some())
+                .count();
+            assert_eq!(finals, 1, "seed {seed}");
+        }
+    }
 }

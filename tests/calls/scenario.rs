@@ -32,7 +32,7 @@ use ringward::policy::Policy;
 use ringward::queue::Strategy;
 use serde_json::Value;
 
-use crate::agent::{Act, Answer, CallerPlan, PhonePlan};
+use crate::plan::{Act, Answer, CallerPlan, PhonePlan};
 use crate::signing::signed_token;
 use crate::world::{EPOCH_S, World, queue};
 

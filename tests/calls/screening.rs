@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ringward::screening::{Label, NumberLight, VoiceLight};
 
-use crate::agent::{Act, Answer, CallerPlan, PhonePlan};
+use crate::plan::{Act, Answer, CallerPlan, PhonePlan};
 use crate::signing::{CERTIFICATE_URL, signed_token, unsigned_token};
 use crate::world::{EPOCH_S, World, one_desk};
 
@@ -221,6 +221,64 @@ fn nothing_a_caller_writes_passes_for_a_word_of_ours() {
         "{:?}",
         world.tags()
     );
+}
+
+#[test]
+fn of_two_asserted_numbers_only_the_signed_one_is_shown_as_verified() {
+    let bank = "+14045559999";
+    let asserted = |values: &[&str]| {
+        let token = signed_token('A', "14045550123", "12125550100", EPOCH_S);
+        values
+            .iter()
+            .fold(talk(5.0).header("Identity", &token), |plan, value| {
+                plan.header("P-Asserted-Identity", value)
+            })
+    };
+    let odd = "<sip:front@203.0.113.7>";
+    for values in [
+        ["<sip:+14045559999@203.0.113.7>", "<tel:+14045550123>", odd],
+        [odd, odd, "<tel:+14045550123>"],
+    ] {
+        // In time: the signed number is the one that is shown.
+        let mut world = World::new(one_desk(), 9);
+        let phone = world.phone("10.0.0.5:5060", PhonePlan::answers_after(2.0));
+        let mut plan = asserted(&values);
+        plan.from = format!("<sip:{bank}@203.0.113.7>");
+        world.call(plan.clone());
+        world.run();
+        let invite = world.rung(phone);
+        assert!(
+            invite.must("P-Asserted-Identity").contains("sip:+14045550123@"),
+            "{invite:?}"
+        );
+        assert!(
+            invite
+                .must("P-Asserted-Identity")
+                .contains("verstat=TN-Validation-Passed"),
+            "{invite:?}"
+        );
+        assert!(!format!("{invite:?}").contains("4045559999"), "{invite:?}");
+        let caller = world.record().caller.as_ref().unwrap().reveal().clone();
+        assert_eq!(caller, "+14045550123");
+
+        // Too late: the phone shows the first number, and nothing may say that it is verified.
+        let mut world = World::new(one_desk(), 9);
+        if let Some(fetch) = &mut world.helpers.fetch {
+            fetch.0 = Duration::from_millis(1500);
+        }
+        let phone = world.phone("10.0.0.5:5060", PhonePlan::answers_after(4.0));
+        world.call(plan);
+        world.run();
+        assert!(
+            world
+                .rung(phone)
+                .must("P-Asserted-Identity")
+                .contains("verstat=No-TN-Validation")
+        );
+        for change in &world.record().banners {
+            assert_eq!(change.banner.number, NumberLight::Unproven);
+        }
+    }
 }
 
 #[test]

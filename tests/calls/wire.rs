@@ -93,6 +93,20 @@ impl Message {
         param(self.must(name), "tag")
     }
 
+    /// False for what echoes a request of ours that was garbled on its way: no peer could match it.
+    pub fn is_sound(&self) -> bool {
+        let cseq = self.header("CSeq").unwrap_or_default();
+        let mut words = cseq.split_whitespace();
+        words.next().is_some_and(|number| number.parse::<u32>().is_ok())
+            && words.next().is_some()
+            && self
+                .header("Via")
+                .is_some_and(|via| param(via, "branch").is_some())
+            && ["From", "To", "Call-ID"]
+                .iter()
+                .all(|name| self.header(name).is_some())
+    }
+
     /// The URI between the angle brackets of Contact.
     pub fn contact(&self) -> Option<&str> {
         let contact = self.header("Contact")?;

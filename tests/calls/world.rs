@@ -1,13 +1,12 @@
 //! The world around one engine: a virtual clock, a network that loses and repeats, peers, and helpers that answer
 //! (or do not). One seed, one run, always the same.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use ringward::call::record::Ending;
-use ringward::call::{CallRecord, Config, Counter, Engine, Input, Listener, LiveParts, Output, TrunkConfig};
+use ringward::call::{CallRecord, Config, Counter, Engine, Input, Listener, Output, TrunkConfig};
 use ringward::call_id::CallId;
 use ringward::identity::{FetchFailure, Fetched};
 use ringward::media::{Side, Statistics};
@@ -18,8 +17,8 @@ use ringward::sip::{Flow, Transport};
 use ringward::time::Now;
 use ringward::voice::{Label, Opinion, Window};
 
-use crate::agent::{Agent, CallerPlan, PhonePlan, Wake, Wish};
-use crate::wire::Message;
+use crate::agent::{Agent, Wake, Wish};
+use crate::plan::{CallerPlan, PhonePlan};
 
 pub const GATEWAY: &str = "10.0.0.1:5060";
 /// 22 November 2026, early in the morning: what the virtual wall clock says at the start.
@@ -30,6 +29,8 @@ pub const EPOCH_S: u64 = 1_795_320_000;
 pub struct Network {
     pub lost: u64,
     pub repeated: u64,
+    /// One character of the datagram becomes another (towards the gateway only).
+    pub garbled: u64,
     pub delay_ms: (u64, u64),
 }
 
@@ -38,6 +39,7 @@ impl Default for Network {
         Network {
             lost: 0,
             repeated: 0,
+            garbled: 0,
             delay_ms: (1, 1),
         }
     }
@@ -107,6 +109,7 @@ pub struct MediaLog {
 pub struct World {
     pub engine: Engine,
     transport: Transport,
+    has_call_ids: bool,
     pub network: Network,
     pub helpers: Helpers,
     pub agents: BTreeMap<SocketAddr, Agent>,
@@ -126,6 +129,10 @@ pub struct World {
     callers: u16,
     /// Drops of a chosen kind: `drop_next("ACK")` loses the next datagram whose start line begins so.
     pub drops: Vec<(String, u32)>,
+}
+
+fn gateway() -> SocketAddr {
+    GATEWAY.parse().unwrap()
 }
 
 pub fn queue(name: &str, strategy: Strategy, targets: &[&str]) -> queue::Config {
@@ -196,6 +203,7 @@ impl World {
         World {
             engine,
             transport,
+            has_call_ids: std::env::var_os("CALL_IDS").is_some(),
             network: Network::default(),
             helpers: Helpers::default(),
             agents: BTreeMap::new(),
@@ -258,10 +266,6 @@ impl World {
         }
     }
 
-    pub fn utc(&self) -> SystemTime {
-        self.now().utc
-    }
-
     /// Runs until nothing happens any more, or `limit` seconds of virtual time have passed.
     pub fn run_for(&mut self, limit: f64) {
         let end = self.now + Duration::from_secs_f64(limit);
@@ -291,126 +295,6 @@ impl World {
         self.check();
     }
 
-    /// Checkers for every run.
-    pub fn check(&self) {
-        let trace = || self.trace.join("\n");
-        for (address, agent) in &self.agents {
-            for (line, finals) in agent.finals() {
-                assert_eq!(
-                    finals.len(),
-                    1,
-                    "one final answer per INVITE: {address} {line} {finals:?}\n{}",
-                    trace()
-                );
-            }
-            for (id, line) in &agent.lines {
-                assert_eq!(
-                    line.state,
-                    crate::agent::State::Over,
-                    "nobody is left behind: {address} {id}\n{}",
-                    trace()
-                );
-            }
-        }
-        for (id, records) in &self.records {
-            let finals = records
-                .iter()
-                .filter(|record| record.timings.ended_ms.is_some())
-                .count();
-            assert_eq!(finals, 1, "one last record per call: {id:?}\n{}", trace());
-            let last = records.last().unwrap();
-            assert!(
-                last.timings.ended_ms.is_some() && last.outcome.is_some(),
-                "the last record is the last word"
-            );
-            assert!(
-                records.windows(2).all(|pair| pair[0].revision < pair[1].revision),
-                "revisions count up"
-            );
-            assert!(
-                !format!("{last:?}").contains("4045550123"),
-                "no full number printed"
-            );
-        }
-        for (id, media) in &self.media {
-            assert_eq!(
-                (media.opened, media.closed),
-                (1, 1),
-                "ports are given back: {id:?}\n{}",
-                trace()
-            );
-        }
-        assert_eq!(self.engine.live_calls(), 0, "no call leaks\n{}", trace());
-        assert_eq!(
-            self.engine.live_parts(),
-            LiveParts::default(),
-            "nothing of a call leaks\n{}",
-            trace()
-        );
-    }
-
-    /// The only call's last record.
-    pub fn record(&self) -> &CallRecord {
-        assert_eq!(self.records.len(), 1, "{}", self.trace.join("\n"));
-        self.records.values().next().unwrap().last().unwrap()
-    }
-
-    pub fn ending(&self) -> (Ending, u16, &str) {
-        let outcome = self.record().outcome.as_ref().expect("an outcome");
-        (outcome.ending, outcome.status, outcome.by.as_str())
-    }
-
-    /// The only line of an agent.
-    pub fn line(&self, agent: SocketAddr) -> &crate::agent::Line {
-        let lines = &self.agents[&agent].lines;
-        assert_eq!(lines.len(), 1, "one call at {agent}");
-        lines.values().next().unwrap()
-    }
-
-    /// Statuses an agent heard to its requests of this method, repeats left out.
-    pub fn heard(&self, agent: SocketAddr, method: &str) -> Vec<u16> {
-        let mut heard = Vec::new();
-        for response in &self.line(agent).responses {
-            let entry = (response.cseq(), response.status().unwrap());
-            if response.method() == method && !heard.contains(&entry) {
-                heard.push(entry);
-            }
-        }
-        heard.into_iter().map(|(_, status)| status).collect()
-    }
-
-    /// Methods an agent was asked, in order.
-    pub fn asked(&self, agent: SocketAddr) -> Vec<String> {
-        self.line(agent)
-            .received
-            .iter()
-            .map(|request| request.method().to_string())
-            .collect()
-    }
-
-    /// How many calls ended how: a look at whether a day had anything in it.
-    pub fn outcomes(&self) -> BTreeMap<String, u64> {
-        let mut outcomes = BTreeMap::new();
-        for outcome in self
-            .records
-            .values()
-            .filter_map(|records| records.last()?.outcome.as_ref())
-        {
-            let note = outcome
-                .note
-                .as_deref()
-                .map(|note| format!(" ({note})"))
-                .unwrap_or_default();
-            let name = format!("{:?} {} by {}{note}", outcome.ending, outcome.status, outcome.by);
-            *outcomes.entry(name).or_default() += 1;
-        }
-        outcomes
-    }
-
-    pub fn count(&self, name: &str) -> u64 {
-        self.counts.get(name).copied().unwrap_or_default()
-    }
-
     /// A number below `bound`, from the seed (xorshift64*).
     pub fn dice(&mut self, bound: u64) -> u64 {
         self.random ^= self.random >> 12;
@@ -433,7 +317,7 @@ impl World {
 
     fn note(&mut self, line: String) {
         // The last ten thousand lines say why a run failed; more would only be memory.
-        if self.trace.len() < 10_000 {
+        if self.trace.len() < 100_000 {
             self.trace.push(format!("{:9.3} {line}", self.now.as_secs_f64()));
         }
     }
@@ -635,17 +519,26 @@ impl World {
     }
 
     /// The network.
-    pub fn send(&mut self, from: SocketAddr, to: SocketAddr, octets: Vec<u8>) {
+    pub fn send(&mut self, from: SocketAddr, to: SocketAddr, mut octets: Vec<u8>) {
         let start = String::from_utf8_lossy(&octets)
             .split("\r\n")
             .next()
             .unwrap_or_default()
             .to_string();
-        let cseq = String::from_utf8_lossy(&octets)
-            .split("\r\n")
-            .find_map(|line| line.strip_prefix("CSeq: ").map(str::to_string))
-            .unwrap_or_default();
-        self.note(format!("{from} > {to} {start} [{cseq}]"));
+        let text = String::from_utf8_lossy(&octets).into_owned();
+        let header = |name: &str| {
+            text.split("\r\n")
+                .find_map(|line| line.strip_prefix(name))
+                .unwrap_or_default()
+        };
+        let (cseq, call_id) = (header("CSeq: "), header("Call-ID: "));
+        // `CALL_IDS=1` makes one call of a busy day findable.
+        let call_id = if self.has_call_ids {
+            format!(" {call_id}")
+        } else {
+            String::new()
+        };
+        self.note(format!("{from} > {to} {start} [{cseq}]{call_id}"));
         if let Some(drop) = self
             .drops
             .iter_mut()
@@ -656,6 +549,11 @@ impl World {
         }
         if self.network.lost > 0 && self.dice(1000) < self.network.lost {
             return self.note("  lost".into());
+        }
+        if self.network.garbled > 0 && to == gateway() && self.dice(1000) < self.network.garbled {
+            let at = self.dice(octets.len() as u64) as usize;
+            octets[at] = b' ' + self.dice(95) as u8;
+            self.note(format!("  garbled at {at}"));
         }
         let (least, most) = self.network.delay_ms;
         let copies = if self.network.repeated > 0 && self.dice(1000) < self.network.repeated {
@@ -677,28 +575,5 @@ impl World {
             };
             self.schedule(Duration::from_millis(delay), happening);
         }
-    }
-
-    /// The INVITE a phone got.
-    pub fn rung(&self, phone: SocketAddr) -> &Message {
-        &self.line(phone).invite
-    }
-
-    /// Tags of the last record.
-    pub fn tags(&self) -> BTreeSet<String> {
-        let decided = self.record().decisions.last().expect("a decision");
-        decided
-            .decision
-            .verdict
-            .findings
-            .iter()
-            .map(|finding| {
-                serde_json::to_value(finding.tag)
-                    .unwrap()
-                    .as_str()
-                    .unwrap()
-                    .to_string()
-            })
-            .collect()
     }
 }

@@ -27,25 +27,45 @@ fn both_hear_each_other(is_tcp: bool) {
     let dial = format!("sip:+12125550100@{address}{transport}");
     let caller = Baresip::start(&folder, "+14045550123", &folder.join("caller.wav"), Some(&dial));
     // Eight seconds of talk: real time is what a real phone speaks in.
-    wait_for("eight seconds of audio both ways", Duration::from_secs(25), || {
-        (agent.heard().len() > 64_000 && caller.heard().len() > 64_000).then_some(())
-    });
-    for (who, sent, heard) in [("agent", &from_caller, agent.heard()), ("caller", &from_agent, caller.heard())] {
+    wait_for(
+        "eight seconds of audio both ways",
+        Duration::from_secs(25),
+        || (agent.heard().len() > 64_000 && caller.heard().len() > 64_000).then_some(()),
+    );
+    for (who, sent, heard) in [
+        ("agent", &from_caller, agent.heard()),
+        ("caller", &from_agent, caller.heard()),
+    ] {
         let found = compare(sent, &heard);
-        eprintln!("{who} heard {:.2} s, lag {}, {:.1} dB, {} slips", found.seconds, found.lag, found.snr_db, found.slips);
+        eprintln!(
+            "{who} heard {:.2} s, lag {}, {:.1} dB, {} slips",
+            found.seconds, found.lag, found.snr_db, found.slips
+        );
         assert_eq!(found.slips, 0, "{who}: constant lag, no gap");
-        assert!(found.seconds > 6.0 && found.snr_db > 40.0, "{who}: {:.1} dB over {:.1} s", found.snr_db, found.seconds);
+        assert!(
+            found.seconds > 6.0 && found.snr_db > 40.0,
+            "{who}: {:.1} dB over {:.1} s",
+            found.snr_db,
+            found.seconds
+        );
     }
-    let live = gateway.get("/api/v1/calls");
+    let live = gateway.get("/api/v1/calls?state=live");
     assert_eq!(live["calls"][0]["state"], "talking", "{live}");
     // The caller's phone ends: the other leg and the record follow.
     let id = live["calls"][0]["id"].as_str().expect("an id").to_string();
-    let (status, body) = gateway.request("POST", &format!("/api/v1/calls/{id}/actions"), Some("{\"do\":\"hang_up\"}"));
+    let (status, body) = gateway.request(
+        "POST",
+        &format!("/api/v1/calls/{id}/actions"),
+        Some("{\"do\":\"hang_up\"}"),
+    );
     assert!((200..300).contains(&status), "{status} {body}");
     let record = &gateway.ended_calls(1)[0];
     assert_eq!(record["outcome"]["by"], "us", "{record}");
     wait_for("both phones to be hung up", Duration::from_secs(5), || {
-        [&caller, &agent].iter().all(|phone| phone.log().contains("session closed") || phone.log().contains("terminated")).then_some(())
+        [&caller, &agent]
+            .iter()
+            .all(|phone| phone.log().contains("session closed") || phone.log().contains("terminated"))
+            .then_some(())
     });
 }
 

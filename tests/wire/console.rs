@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::support::browser::Browser;
 use crate::support::gateway::{Gateway, Setup};
 use crate::support::sipp::{self, Caller, talking_caller};
-use crate::support::{folder, have};
+use crate::support::{folder, have, wait_for};
 
 #[test]
 fn a_live_banner_appears_and_changes_in_chromium() {
@@ -27,7 +27,13 @@ fn a_live_banner_appears_and_changes_in_chromium() {
     let browser = Browser::start(&folder, 1280, 900);
     browser.open(&format!("http://{}/#token={}", gateway.api, gateway.token));
     browser.wait_for_text("no call right now", Duration::from_secs(10));
-    assert!(!browser.eval("return location.href").to_string().contains(&gateway.token), "the token left the address bar");
+    assert!(
+        !browser
+            .eval("return location.href")
+            .to_string()
+            .contains(&gateway.token),
+        "the token left the address bar"
+    );
 
     let hostile = "X-Ignored: 1\n";
     let caller = Caller {
@@ -44,14 +50,21 @@ fn a_live_banner_appears_and_changes_in_chromium() {
     browser.wait_for_text("listening", Duration::from_secs(8));
     browser.wait_for_text("talking", Duration::from_secs(8));
     browser.screenshot(&folder.join("console-talking.png"));
-    // The evidence arrives and the card changes, without a reload.
-    crate::support::wait_for("the voice light to change", Duration::from_secs(12), || {
-        let text = browser.text().to_lowercase();
-        (text.contains("likely synthetic") || text.contains("unsure")).then_some(())
+    // The evidence arrives and the card changes, without a reload: the card names its lights for screen readers.
+    let card = || {
+        browser
+            .eval("return document.querySelector('[data-state=talking]')?.getAttribute('aria-label') ?? ''")
+    };
+    let judged = wait_for("the voice light to change", Duration::from_secs(12), || {
+        let words = card().to_string().to_lowercase();
+        (words.contains("voice: likely synthetic") || words.contains("voice: unsure")).then_some(words)
     });
+    assert!(judged.contains("number: not proven"), "{judged}");
     browser.screenshot(&folder.join("console-judged.png"));
     let (status, errors) = running.finish();
     assert!(status.success(), "{errors}");
-    browser.wait_for_text("no call right now", Duration::from_secs(8));
+    // The card stays a moment for a last look, and the kept call stands in the history.
+    browser.wait_for_text("ended", Duration::from_secs(8));
+    browser.wait_for_text("answered", Duration::from_secs(8));
     assert_eq!(browser.console_errors(), Vec::<String>::new());
 }

@@ -11,6 +11,7 @@ mod console;
 mod demo;
 #[path = "../../examples/console_preview/records.rs"]
 mod records;
+mod secsipidx;
 mod serve;
 mod sipp_calls;
 mod support;

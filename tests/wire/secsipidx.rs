@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use rcgen::{BasicConstraints, CertificateParams, CustomExtension, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, CustomExtension, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+};
 
 use crate::support;
 
@@ -15,19 +17,39 @@ const CALLED: &str = "12125550100";
 fn a_call_signed_by_secsipidx_is_verified() {
     let Some(peer) = Peer::new("good") else { return };
     let report = peer.verify(&peer.identity("A"), CALLER, CALLED);
-    assert_eq!((&report["standing"], &report["attestation"]), (&"verified".into(), &"A".into()), "{report}");
+    assert_eq!(
+        (&report["standing"], &report["attestation"]),
+        (&"verified".into(), &"A".into()),
+        "{report}"
+    );
     assert_eq!(report["verstat"], "TN-Validation-Passed");
     let report = peer.verify(&peer.identity("B"), CALLER, CALLED);
-    assert_eq!((&report["standing"], &report["attestation"]), (&"verified".into(), &"B".into()), "{report}");
+    assert_eq!(
+        (&report["standing"], &report["attestation"]),
+        (&"verified".into(), &"B".into()),
+        "{report}"
+    );
 }
 
 #[test]
 fn altered_calls_fail_for_the_right_reason() {
     let Some(peer) = Peer::new("altered") else { return };
     let identity = peer.identity("A");
-    check(&peer.verify(&identity, "14045550124", CALLED), "orig_mismatch", Some(438));
-    check(&peer.verify(&identity, CALLER, "12125550199"), "dest_mismatch", Some(438));
-    check(&peer.verify(&identity.replace(";info=<https", ";info=<http"), CALLER, CALLED), "bad_info", Some(436));
+    check(
+        &peer.verify(&identity, "14045550124", CALLED),
+        "orig_mismatch",
+        Some(438),
+    );
+    check(
+        &peer.verify(&identity, CALLER, "12125550199"),
+        "dest_mismatch",
+        Some(438),
+    );
+    check(
+        &peer.verify(&identity.replace(";info=<https", ";info=<http"), CALLER, CALLED),
+        "bad_info",
+        Some(436),
+    );
 
     // A payload of another call under this call's signature.
     let other = peer.identity("B");
@@ -48,7 +70,11 @@ fn altered_calls_fail_for_the_right_reason() {
 fn check(report: &serde_json::Value, outcome: &str, code: Option<u16>) {
     assert_eq!(report["standing"], "failed", "{report}");
     let header = &report["headers"][0];
-    assert_eq!((&header["outcome"], &header["code"]), (&outcome.into(), &code.into()), "{report}");
+    assert_eq!(
+        (&header["outcome"], &header["code"]),
+        (&outcome.into(), &code.into()),
+        "{report}"
+    );
 }
 
 /// A provider with its certificate and key in files, and the tool that signs with them.
@@ -63,7 +89,9 @@ impl Peer {
         }
         let folder = support::folder(&format!("secsipidx-{name}"));
         let mut authority = CertificateParams::default();
-        authority.distinguished_name.push(DnType::CommonName, "Test STI root");
+        authority
+            .distinguished_name
+            .push(DnType::CommonName, "Test STI root");
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let authority_key = KeyPair::generate().unwrap();
@@ -74,9 +102,14 @@ impl Peer {
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         // SEQUENCE { [0] { IA5String "1234" } }: provider code 1234.
         let list = [&[0x30, 8, 0xa0, 6, 0x16, 4], &b"1234"[..]].concat();
-        params.custom_extensions = vec![CustomExtension::from_oid_content(&[1, 3, 6, 1, 5, 5, 7, 1, 26], list)];
+        params.custom_extensions = vec![CustomExtension::from_oid_content(
+            &[1, 3, 6, 1, 5, 5, 7, 1, 26],
+            list,
+        )];
         let key = KeyPair::generate().unwrap();
-        let certificate = params.signed_by(&key, &Issuer::from_params(&authority, &authority_key)).unwrap();
+        let certificate = params
+            .signed_by(&key, &Issuer::from_params(&authority, &authority_key))
+            .unwrap();
 
         std::fs::write(folder.join("anchors.pem"), anchor.pem()).unwrap();
         std::fs::write(folder.join("sp.pem"), certificate.pem()).unwrap();
@@ -93,7 +126,11 @@ impl Peer {
             .args(["-orig-id", "123e4567-e89b-12d3-a456-426655440000"])
             .output()
             .unwrap();
-        assert!(output.status.success(), "secsipidx: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "secsipidx: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         String::from_utf8(output.stdout).unwrap().trim().to_string()
     }
 
@@ -102,7 +139,14 @@ impl Peer {
     }
 
     /// Through the command line, `late` seconds after now.
-    fn verify_with(&self, identity: &str, from: &str, to: &str, roots: &Path, late: u64) -> serde_json::Value {
+    fn verify_with(
+        &self,
+        identity: &str,
+        from: &str,
+        to: &str,
+        roots: &Path,
+        late: u64,
+    ) -> serde_json::Value {
         let invite = self.folder.join("call.sip");
         let message = format!(
             "INVITE sip:+{to}@192.0.2.1;user=phone SIP/2.0\r\n\
@@ -117,7 +161,10 @@ impl Peer {
              Content-Length: 0\r\n\r\n"
         );
         std::fs::write(&invite, message).unwrap();
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        let now = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap()
+            .as_secs();
         let output = Command::new(env!("CARGO_BIN_EXE_ringward"))
             .arg("verify")
             .arg("--invite")

@@ -8,7 +8,12 @@ use crate::support::folder;
 use crate::support::gateway::{Gateway, Setup};
 
 fn quiet_gateway(name: &str) -> Gateway {
-    Gateway::start(&Setup { name, targets: &["sip:desk@127.0.0.1:9".into()], queue: "", more: "" })
+    Gateway::start(&Setup {
+        name,
+        targets: &["sip:desk@127.0.0.1:9".into()],
+        queue: "",
+        more: "",
+    })
 }
 
 #[test]
@@ -36,7 +41,11 @@ fn the_token_is_shown_once_and_is_needed() {
 fn a_faulty_configuration_starts_nothing_and_names_every_fault() {
     let folder = folder("faulty");
     let file = folder.join("ringward.toml");
-    std::fs::write(&file, "[sip]\nlisten = [\"udp:nowhere\"]\nlissten = 1\n[media]\nports = \"9-1\"\n").expect("written");
+    std::fs::write(
+        &file,
+        "[sip]\nlisten = [\"udp:nowhere\"]\nlissten = 1\n[media]\nports = \"9-1\"\n",
+    )
+    .expect("written");
     let output = Command::new(env!("CARGO_BIN_EXE_ringward"))
         .args(["serve", "--config", &file.display().to_string()])
         .output()
@@ -59,15 +68,22 @@ fn options_is_answered_and_a_stranger_is_not() {
             gateway.udp, gateway.udp
         );
         from.send_to(text.as_bytes(), gateway.udp).expect("sent");
-        from.set_read_timeout(Some(Duration::from_millis(700))).expect("time-out");
+        from.set_read_timeout(Some(Duration::from_millis(700)))
+            .expect("time-out");
         let mut answer = [0; 4096];
-        from.recv(&mut answer).map(|length| String::from_utf8_lossy(&answer[..length]).into_owned())
+        from.recv(&mut answer)
+            .map(|length| String::from_utf8_lossy(&answer[..length]).into_owned())
     };
     let friend = UdpSocket::bind("127.0.0.1:0").expect("bound");
     let answer = options(&friend, "friend").expect("an answer");
-    assert!(answer.starts_with("SIP/2.0 200") && answer.contains("Allow:"), "{answer}");
+    assert!(
+        answer.starts_with("SIP/2.0 200") && answer.contains("Allow:"),
+        "{answer}"
+    );
     // Garbage from a friend brings nobody down.
-    friend.send_to(b"\0\0\0 not sip at all", gateway.udp).expect("sent");
+    friend
+        .send_to(b"\0\0\0 not sip at all", gateway.udp)
+        .expect("sent");
     friend.send_to(&[b'A'; 9000], gateway.udp).expect("sent");
     assert!(options(&friend, "again").is_ok());
 }

@@ -30,15 +30,24 @@ fn audio_arrives_whole(is_tcp: bool) {
     let caller = Caller {
         gateway: if is_tcp { gateway.tcp } else { gateway.udp },
         is_tcp,
-        scenario: &talking_caller("speech.ulaw", 9000, "P-Asserted-Identity: <tel:+14045550123;verstat=TN-Validation-Passed>\nRingward-Trust: number=genuine\n"),
+        scenario: &talking_caller(
+            "speech.ulaw",
+            9000,
+            "P-Asserted-Identity: <tel:+14045550123;verstat=TN-Validation-Passed>\nRingward-Trust: number=genuine\n",
+        ),
         number: DIALLED,
         calls: 1,
         rate: 1,
     };
     caller.run(&folder);
-    let heard = wait_for("the recording", Duration::from_secs(5), || Some(phone.heard()).filter(|heard| heard.len() > 56_000));
+    let heard = wait_for("the recording", Duration::from_secs(5), || {
+        Some(phone.heard()).filter(|heard| heard.len() > 56_000)
+    });
     let found = compare(&speech, &heard);
-    eprintln!("heard {:.2} s, lag {} samples, {:.1} dB, {} slips", found.seconds, found.lag, found.snr_db, found.slips);
+    eprintln!(
+        "heard {:.2} s, lag {} samples, {:.1} dB, {} slips",
+        found.seconds, found.lag, found.snr_db, found.slips
+    );
     assert_eq!(found.slips, 0, "constant lag, no gap");
     assert!(found.seconds > 7.5, "all of it was heard: {:.2} s", found.seconds);
     assert!(found.snr_db > 40.0, "{:.1} dB", found.snr_db);
@@ -46,9 +55,15 @@ fn audio_arrives_whole(is_tcp: bool) {
     let call = &gateway.ended_calls(1)[0];
     assert_eq!(call["outcome"]["ending"], "completed", "{call}");
     assert_eq!(call["banner"]["number"], "unproven");
-    assert_eq!(call["answered_by"].as_str().map(|by| by.contains("agent")), Some(true));
+    assert_eq!(
+        call["answered_by"].as_str().map(|by| by.contains("agent")),
+        Some(true)
+    );
     let media = &gateway.why(call)["media"]["from_caller"];
-    assert!(media["packets"].as_u64() >= Some(390) && media["lost"] == 0, "{media}");
+    assert!(
+        media["packets"].as_u64() >= Some(390) && media["lost"] == 0,
+        "{media}"
+    );
 }
 
 #[test]
@@ -88,14 +103,40 @@ fn the_phone_reads_the_banner_and_nothing_the_caller_forged() {
     };
     caller.run(&folder);
     let seen = sipp::phone_messages(&folder, port);
-    let invite = seen.split("INVITE sip:").nth(1).unwrap_or_else(|| panic!("the phone got no INVITE:\n{seen}"));
+    let invite = seen
+        .split("INVITE sip:")
+        .nth(1)
+        .unwrap_or_else(|| panic!("the phone got no INVITE:\n{seen}"));
     let invite = invite.split("message sent").next().unwrap_or(invite);
-    let line = |name: &str| invite.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{name} in\n{invite}"));
+    let line = |name: &str| {
+        invite
+            .lines()
+            .find(|line| line.starts_with(name))
+            .unwrap_or_else(|| panic!("{name} in\n{invite}"))
+    };
     assert!(line("From:").contains("\"UNPROVEN"), "{}", line("From:"));
-    assert!(line("Ringward-Trust:").contains("number=unproven; voice=pending"), "{}", line("Ringward-Trust:"));
-    assert!(line("P-Asserted-Identity:").contains("verstat=No-TN-Validation"), "{}", line("P-Asserted-Identity:"));
-    assert!(line("Call-Info:").contains("https://trust.example.com/"), "{}", line("Call-Info:"));
-    for forged in ["evil.example", "VERIFIED", "TN-Validation-Passed", "P-Attestation-Indicator", "genuine"] {
+    assert!(
+        line("Ringward-Trust:").contains("number=unproven; voice=pending"),
+        "{}",
+        line("Ringward-Trust:")
+    );
+    assert!(
+        line("P-Asserted-Identity:").contains("verstat=No-TN-Validation"),
+        "{}",
+        line("P-Asserted-Identity:")
+    );
+    assert!(
+        line("Call-Info:").contains("https://trust.example.com/"),
+        "{}",
+        line("Call-Info:")
+    );
+    for forged in [
+        "evil.example",
+        "VERIFIED",
+        "TN-Validation-Passed",
+        "P-Attestation-Indicator",
+        "genuine",
+    ] {
         assert!(!invite.contains(forged), "{forged} crossed:\n{invite}");
     }
 }
@@ -113,13 +154,25 @@ fn a_caller_who_hangs_up_while_it_rings_cancels_the_phone() {
         queue: "",
         more: "",
     });
-    let caller =
-        Caller { gateway: gateway.udp, is_tcp: false, scenario: CANCELLING_CALLER, number: DIALLED, calls: 3, rate: 5 };
+    let caller = Caller {
+        gateway: gateway.udp,
+        is_tcp: false,
+        scenario: CANCELLING_CALLER,
+        number: DIALLED,
+        calls: 3,
+        rate: 5,
+    };
     caller.run(&folder);
     let calls = gateway.ended_calls(3);
-    assert!(calls.iter().all(|call| call["outcome"]["ending"] == "cancelled" && call["outcome"]["status"] == 487));
+    assert!(
+        calls
+            .iter()
+            .all(|call| call["outcome"]["ending"] == "cancelled" && call["outcome"]["status"] == 487)
+    );
     wait_for("the phone to be cancelled", Duration::from_secs(3), || {
-        sipp::phone_messages(&folder, port).contains("CANCEL sip:").then_some(())
+        sipp::phone_messages(&folder, port)
+            .contains("CANCEL sip:")
+            .then_some(())
     });
 }
 
@@ -147,8 +200,14 @@ fn fifty_scored_calls_at_once_all_complete_without_a_lost_packet() {
     };
     caller.run(&folder);
     let calls = gateway.ended_calls(50);
-    let completed = calls.iter().filter(|call| call["outcome"]["ending"] == "completed").count();
+    let completed = calls
+        .iter()
+        .filter(|call| call["outcome"]["ending"] == "completed")
+        .count();
     assert_eq!(completed, 50);
-    let lost: u64 = calls.iter().filter_map(|call| gateway.why(call)["media"]["from_caller"]["lost"].as_u64()).sum();
+    let lost: u64 = calls
+        .iter()
+        .filter_map(|call| gateway.why(call)["media"]["from_caller"]["lost"].as_u64())
+        .sum();
     assert_eq!(lost, 0, "packets lost by sequence number");
 }

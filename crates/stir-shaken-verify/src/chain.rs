@@ -145,21 +145,23 @@ pub(crate) fn find_path(chain: &[Vec<u8>], anchors: &Anchors) -> Result<Path, Pa
 }
 
 /// The same for a certificate that signs revocation lists.
-pub(crate) fn find_crl_signer(
-    der: &[u8],
-    helpers: &[Vec<u8>],
-    anchors: &Anchors,
-) -> Option<Arc<Certificate>> {
+pub(crate) fn find_crl_signer(der: &[u8], helpers: &[Vec<u8>], anchors: &Anchors) -> Option<Path> {
     let certificate = Certificate::parse(der).ok()?;
     if certificate.key_usage.is_some_and(|usage| !usage.signs_crls) {
         return None;
     }
-    let certificate = Arc::new(certificate);
     // webpki has no notion of an authority at the start of a path; our walk alone judges here.
-    walk(vec![certificate.clone()], &authorities(helpers), anchors, &mut {
-        SIGNATURES_MAX
-    })
-    .map(|_| certificate)
+    let mut signatures = SIGNATURES_MAX;
+    let certificates = walk(
+        vec![Arc::new(certificate)],
+        &authorities(helpers),
+        anchors,
+        &mut signatures,
+    )?;
+    let has_name_constraints = certificates
+        .iter()
+        .any(|certificate| certificate.has_name_constraints);
+    (!has_name_constraints).then_some(Path { certificates })
 }
 
 fn path_from(leaf: Certificate, helpers: &[Vec<u8>], anchors: &Anchors) -> Result<Path, PathFault> {

@@ -18,6 +18,8 @@ pub struct Crls {
     lists: Vec<Crl>,
     /// Certificates found beside the lists: possible signers, if a path leads to an anchor.
     certificates: Vec<Vec<u8>>,
+    /// Those from which a path leads to an anchor, found once for each set of anchors.
+    signers: Option<([u8; 32], Vec<Path>)>,
 }
 
 /// Why a file holds no revocation list.
@@ -97,6 +99,7 @@ impl Crls {
         }
         let count = added.len();
         self.lists.extend(added);
+        self.signers = None;
         Ok(count)
     }
 
@@ -110,6 +113,13 @@ impl Crls {
         if self.lists.is_empty() {
             return Revocation::NotConfigured;
         }
+        let revision = anchors.revision();
+        if self.signers.as_ref().is_none_or(|(known, _)| *known != revision) {
+            let found = self.certificates.iter();
+            let found = found.filter_map(|der| find_crl_signer(der, &self.certificates, anchors));
+            self.signers = Some((revision, found.collect()));
+        }
+        let configured: &[Path] = self.signers.as_ref().map_or(&[], |(_, paths)| paths);
         let mut leaf_is_covered = false;
         for (place, (certificate, issuer)) in path.links().enumerate() {
             for list in &mut self.lists {
@@ -122,7 +132,7 @@ impl Crls {
                 if !covers || !is_about || !list.is_current(second) {
                     continue;
                 }
-                if !list.is_signed(issuer, anchors, &self.certificates, second) {
+                if !list.is_signed(issuer, anchors, configured, second) {
                     continue;
                 }
                 if list.revokes(certificate) {
@@ -212,7 +222,7 @@ impl Crl {
         &mut self,
         issuer: &Arc<Certificate>,
         anchors: &Anchors,
-        others: &[Vec<u8>],
+        configured: &[Path],
         second: i64,
     ) -> bool {
         let mut signers: Vec<Arc<Certificate>> = Vec::new();
@@ -220,24 +230,14 @@ impl Crl {
             signers.push(issuer.clone());
         }
         signers.extend(anchors.iter().cloned());
-        let is_candidate = |signer: &Arc<Certificate>, list: &Name| {
-            signer.subject.is_same(list)
+        let valid = configured.iter().filter(|path| path.is_valid_at(second));
+        signers.extend(valid.filter_map(|path| path.certificates.first().cloned()));
+        signers.iter().any(|signer| {
+            signer.subject.is_same(&self.issuer)
                 && signer.is_valid_at(second)
                 && signer.key_usage.is_none_or(|usage| usage.signs_crls)
-        };
-        if signers
-            .iter()
-            .any(|signer| is_candidate(signer, &self.issuer) && self.holds(signer))
-        {
-            return true;
-        }
-        let configured: Vec<_> = others
-            .iter()
-            .filter_map(|der| find_crl_signer(der, others, anchors))
-            .collect();
-        configured
-            .iter()
-            .any(|signer| is_candidate(signer, &self.issuer) && self.holds(signer))
+                && self.holds(signer)
+        })
     }
 
     fn holds(&mut self, signer: &Certificate) -> bool {

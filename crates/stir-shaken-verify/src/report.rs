@@ -46,6 +46,9 @@ pub enum Outcome {
     Invalid,
     /// Signed for another calling number than the one shown: 438.
     OrigMismatch,
+    /// The message shows no calling number (withheld, or no number at all), so `orig` has nothing to be compared
+    /// with: 438. Nothing is forged by it, and nothing is proven.
+    OrigMissing,
     /// The certificate has no authority over the number: 437.
     NoAuthority,
     /// Signed for another called number: 438 unless a `div` chain explains it.
@@ -109,6 +112,10 @@ pub struct Report {
     pub origid: Option<String>,
     /// Seconds from `iat` to arrival; negative = from the future.
     pub iat_age_seconds: Option<i64>,
+    /// Which P-Asserted-Identity value (from 0) `standing` speaks of; None: From, or nobody. A message may assert two
+    /// different numbers: only this one may be shown as verified.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asserted: Option<usize>,
 }
 
 impl Report {
@@ -123,6 +130,7 @@ impl Report {
             passport_digest: None,
             origid: None,
             iat_age_seconds: None,
+            asserted: None,
         }
     }
 

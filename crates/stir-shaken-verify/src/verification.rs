@@ -54,6 +54,8 @@ pub(crate) struct Signed {
     pub(crate) passport: Passport,
     pub(crate) claims: ShakenClaims,
     pub(crate) orig: TelephoneNumber,
+    /// Place of the asserted identity that `orig` is; None: it is From, or nobody.
+    pub(crate) asserted: Option<usize>,
     /// None: the URL breaks the rules.
     pub(crate) x5u: Option<X5u>,
     /// The Date header, when it is looked at and readable.
@@ -223,7 +225,7 @@ fn open(config: &VerifierConfig, message: &MessageView<'_>, value: &str, arrived
         return done(&findings, ppt);
     };
     let date = check_freshness(config, message, claims.iat, arrived, &mut findings);
-    check_orig(config, message, &orig, &mut findings);
+    let asserted = check_orig(config, message, &orig, &mut findings);
     let is_diverted = check_dest(config, message, &dest, &mut findings);
     HeaderState::Open(Box::new(Signed {
         ppt,
@@ -231,6 +233,7 @@ fn open(config: &VerifierConfig, message: &MessageView<'_>, value: &str, arrived
         passport,
         claims,
         orig,
+        asserted,
         x5u,
         date,
         is_diverted,
@@ -341,13 +344,13 @@ fn check_freshness(
     }
 }
 
-/// P-Asserted-Identity, each value, or From when there is none (I-09).
+/// P-Asserted-Identity, each value, or From when there is none (I-09). Gives the place of the value that matched.
 fn check_orig(
     config: &VerifierConfig,
     message: &MessageView<'_>,
     orig: &TelephoneNumber,
     findings: &mut Findings,
-) {
+) -> Option<usize> {
     let shown: Vec<&str> = if message.asserted.is_empty() {
         vec![&*message.from]
     } else {
@@ -360,14 +363,16 @@ fn check_orig(
     };
     let numbers: Vec<_> = shown
         .into_iter()
-        .filter_map(|uri| config.numbers.from_uri(uri).ok())
+        .map(|uri| config.numbers.from_uri(uri).ok())
         .collect();
-    if numbers.contains(orig) {
+    if let Some(place) = numbers.iter().position(|number| number.as_ref() == Some(orig)) {
         findings.pass("orig");
-    } else if numbers.is_empty() {
+        return (!message.asserted.is_empty()).then_some(place);
+    }
+    if numbers.iter().all(Option::is_none) {
         findings.fail(
             "orig",
-            Outcome::OrigMismatch,
+            Outcome::OrigMissing,
             "the message shows no calling number to compare with orig",
         );
     } else {
@@ -377,6 +382,7 @@ fn check_orig(
             "signed for another calling number than the one shown",
         );
     }
+    None
 }
 
 /// To must be in `dest`; the dialled number too, or the call was diverted on the way (I-12).

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::address::AddressRules;
-use crate::certificate::{hexadecimal, read_body, sha256};
+use crate::certificate::{BodyFault, hexadecimal, read_body, sha256};
 use crate::chain::{Anchors, Path, PathFault, find_path};
 use crate::crl::{Crls, Revocation};
 use crate::findings::Findings;
@@ -69,8 +69,15 @@ type ChainKey = ([u8; 32], [u8; 32]);
 
 #[derive(Debug)]
 struct RememberedChain {
-    path: Result<Arc<Path>, PathFault>,
+    path: Result<Arc<Path>, ChainFault>,
     used: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum ChainFault {
+    /// Not a chain at all.
+    Body(BodyFault),
+    Path(PathFault),
 }
 
 impl Verifier {
@@ -168,25 +175,20 @@ impl Verifier {
         arrived: i64,
         findings: &mut Findings,
     ) -> Option<Signer> {
-        let chain = match read_body(body) {
-            Ok(chain) => chain,
-            Err(fault) => {
-                findings.fail(
-                    "certificate",
-                    Outcome::BadInfo,
-                    format!("the certificate host sent something else: {fault}"),
-                );
+        let path = match self.path(body) {
+            Ok(path) => path,
+            Err(ChainFault::Body(fault)) => {
+                let reason = format!("the certificate host sent something else: {fault}");
+                findings.fail("certificate", Outcome::BadInfo, reason);
                 return None;
             }
-        };
-        findings.pass("certificate");
-        if self.config.anchors.is_empty() {
-            findings.unavailable("chain", "no trust anchor is configured");
-            return None;
-        }
-        let path = match self.path(body, &chain) {
-            Ok(path) => path,
-            Err(fault) => {
+            Err(ChainFault::Path(_)) if self.config.anchors.is_empty() => {
+                findings.pass("certificate");
+                findings.unavailable("chain", "no trust anchor is configured");
+                return None;
+            }
+            Err(ChainFault::Path(fault)) => {
+                findings.pass("certificate");
                 findings.fail(
                     "chain",
                     Outcome::UntrustedCredential,
@@ -195,6 +197,7 @@ impl Verifier {
                 return None;
             }
         };
+        findings.pass("certificate");
         findings.pass("chain");
         self.judge_path(signed, &path, arrived, findings);
         let leaf = path.leaf();
@@ -298,7 +301,7 @@ impl Verifier {
     }
 
     /// The validated path of a body, remembered under its hash and the anchors' revision.
-    fn path(&mut self, body: &[u8], chain: &[Vec<u8>]) -> Result<Arc<Path>, PathFault> {
+    fn path(&mut self, body: &[u8]) -> Result<Arc<Path>, ChainFault> {
         self.uses += 1;
         let key = (sha256(body), self.config.anchors.revision());
         if let Some(known) = self.chains.get_mut(&key) {
@@ -315,7 +318,11 @@ impl Verifier {
                 self.chains.remove(&oldest);
             }
         }
-        let path = find_path(chain, &self.config.anchors).map(Arc::new);
+        let path = read_body(body).map_err(ChainFault::Body).and_then(|chain| {
+            find_path(&chain, &self.config.anchors)
+                .map(Arc::new)
+                .map_err(ChainFault::Path)
+        });
         self.chains.insert(
             key,
             RememberedChain {
@@ -374,6 +381,10 @@ fn summary(concluded: Vec<Concluded>, arrived: i64) -> Report {
         passport_digest: signed.map(|signed| hexadecimal(&sha256(signed.passport.signed.as_bytes()))),
         origid: signed.map(|signed| signed.claims.origid.clone()),
         iat_age_seconds: signed.map(|signed| arrived.saturating_sub(signed.claims.iat)),
+        asserted: match standing {
+            Standing::Verified | Standing::DivertedUnverified => signed.and_then(|signed| signed.asserted),
+            _ => None,
+        },
         headers: concluded.into_iter().map(|one| one.report).collect(),
     };
     report.verstat = report.verstat_word().into();

@@ -17,7 +17,9 @@ pub fn test_speech(seconds: u32) -> Vec<i16> {
             let t = f64::from(n) / 8000.0;
             let envelope = 0.35 + 0.65 * (t * 4.3 + (t * 0.37).sin() * 2.0).sin().abs();
             let pitch = 120.0 + 30.0 * (t * 0.61).sin() + 11.0 * (t * 1.7).sin();
-            let voiced: f64 = (1..=12).map(|k| (std::f64::consts::TAU * pitch * f64::from(k) * t).sin() / f64::from(k)).sum();
+            let voiced: f64 = (1..=12)
+                .map(|k| (std::f64::consts::TAU * pitch * f64::from(k) * t).sin() / f64::from(k))
+                .sum();
             let breath = f64::from(noise as i32) / f64::from(i32::MAX) * 0.3;
             ((voiced * 0.6 + breath) * envelope * 6000.0) as i16
         })
@@ -26,12 +28,18 @@ pub fn test_speech(seconds: u32) -> Vec<i16> {
 
 /// As a telephone line carries them, one octet a sample.
 pub fn mu_law(samples: &[i16]) -> Vec<u8> {
-    samples.iter().map(|&sample| encode(Codec::Pcmu, sample)).collect()
+    samples
+        .iter()
+        .map(|&sample| encode(Codec::Pcmu, sample))
+        .collect()
 }
 
 /// The samples after one G.711 mu-law encode and decode: what a perfect telephone line delivers.
 pub fn through_mu_law(samples: &[i16]) -> Vec<i16> {
-    mu_law(samples).into_iter().map(|octet| decode(Codec::Pcmu, octet)).collect()
+    mu_law(samples)
+        .into_iter()
+        .map(|octet| decode(Codec::Pcmu, octet))
+        .collect()
 }
 
 pub fn write_wav(path: &Path, samples: &[i16]) {
@@ -59,8 +67,15 @@ pub fn write_wav(path: &Path, samples: &[i16]) {
 /// there so far.
 pub fn read_wav(path: &Path) -> Vec<i16> {
     let octets = std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let at = octets.windows(4).position(|four| four == b"data").expect("a data chunk") + 8;
-    octets[at..].chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect()
+    let at = octets
+        .windows(4)
+        .position(|four| four == b"data")
+        .expect("a data chunk")
+        + 8;
+    octets[at..]
+        .chunks_exact(2)
+        .map(|pair| i16::from_le_bytes([pair[0], pair[1]]))
+        .collect()
 }
 
 pub struct Comparison {
@@ -79,11 +94,27 @@ pub fn compare(reference: &[i16], heard: &[i16]) -> Comparison {
     const PIECE: usize = 4000;
     let reference = through_mu_law(reference);
     // A piece heard a second after the sound began is looked for in what was sent.
-    let probe = heard.iter().position(|sample| sample.unsigned_abs() > 200).unwrap_or(0) + 8000;
-    assert!(heard.len() > probe + 8000, "only {} samples were heard", heard.len());
-    let sent_at = best_place(&heard[probe..probe + 8000], &reference, 0..reference.len().min(4 * 8000));
+    let probe = heard
+        .iter()
+        .position(|sample| sample.unsigned_abs() > 200)
+        .unwrap_or(0)
+        + 8000;
+    assert!(
+        heard.len() > probe + 8000,
+        "only {} samples were heard",
+        heard.len()
+    );
+    let sent_at = best_place(
+        &heard[probe..probe + 8000],
+        &reference,
+        0..reference.len().min(4 * 8000),
+    );
     let lag = probe as isize - sent_at as isize;
-    let (sent, got) = if lag < 0 { (&reference[lag.unsigned_abs()..], heard) } else { (&reference[..], &heard[lag as usize..]) };
+    let (sent, got) = if lag < 0 {
+        (&reference[lag.unsigned_abs()..], heard)
+    } else {
+        (&reference[..], &heard[lag as usize..])
+    };
     let length = sent.len().min(got.len());
     let (mut signal, mut noise) = (0.0, 1e-9);
     for (&a, &b) in sent[..length].iter().zip(got) {
@@ -94,14 +125,21 @@ pub fn compare(reference: &[i16], heard: &[i16]) -> Comparison {
         .step_by(PIECE)
         .filter(|&at| best_place(&sent[at..at + PIECE], got, at - 400..at + 400) != at)
         .count();
-    Comparison { lag, snr_db: 10.0 * (signal / noise).log10(), seconds: length as f64 / 8000.0, slips }
+    Comparison {
+        lag,
+        snr_db: 10.0 * (signal / noise).log10(),
+        seconds: length as f64 / 8000.0,
+        slips,
+    }
 }
 
 /// Where the piece fits best (largest correlation, normalised by the energy there).
 fn best_place(piece: &[i16], whole: &[i16], range: std::ops::Range<usize>) -> usize {
     let mut best = (f64::MIN, range.start);
     for lag in range {
-        let Some(there) = whole.get(lag..lag + piece.len()) else { break };
+        let Some(there) = whole.get(lag..lag + piece.len()) else {
+            break;
+        };
         let (mut product, mut energy) = (0.0, 1.0);
         // Every third sample is enough to find the place.
         for (&a, &b) in piece.iter().zip(there).step_by(3) {
@@ -124,7 +162,11 @@ fn the_comparison_sees_lag_noise_and_a_gap() {
     let clean = compare(&sent, &heard);
     assert_eq!((clean.lag, clean.slips), (1234, 0));
     assert!(clean.snr_db > 90.0);
-    let noisy: Vec<i16> = heard.iter().enumerate().map(|(n, s)| s.saturating_add(if n % 2 == 0 { 90 } else { -90 })).collect();
+    let noisy: Vec<i16> = heard
+        .iter()
+        .enumerate()
+        .map(|(n, s)| s.saturating_add(if n % 2 == 0 { 90 } else { -90 }))
+        .collect();
     assert!(compare(&sent, &noisy).snr_db < 40.0);
     let mut gapped = heard.clone();
     gapped.drain(14_000..14_160);

@@ -43,8 +43,15 @@ impl Baresip {
             command.arg("-e").arg(format!("/dial {uri}"));
         }
         // A closed standard input would end it.
-        command.stdin(Stdio::piped()).stdout(log.try_clone().expect("log")).stderr(log);
-        let phone = Baresip { _peer: Peer::start(&mut command), folder, port };
+        command
+            .stdin(Stdio::piped())
+            .stdout(log.try_clone().expect("log"))
+            .stderr(log);
+        let phone = Baresip {
+            _peer: Peer::start(&mut command),
+            folder,
+            port,
+        };
         super::wait_for("baresip to be ready", Duration::from_secs(10), || {
             phone.log().contains("baresip is ready").then_some(())
         });
@@ -52,13 +59,18 @@ impl Baresip {
     }
 
     pub fn log(&self) -> String {
-        std::fs::read(self.folder.join("log")).map(|log| String::from_utf8_lossy(&log).into_owned()).unwrap_or_default()
+        std::fs::read(self.folder.join("log"))
+            .map(|log| String::from_utf8_lossy(&log).into_owned())
+            .unwrap_or_default()
     }
 
     /// What it heard so far.
     pub fn heard(&self) -> Vec<i16> {
         let recordings = std::fs::read_dir(self.folder.join("rec")).expect("recordings");
-        let file = recordings.flatten().map(|entry| entry.path()).find(|path| path.to_string_lossy().contains("-dec"));
+        let file = recordings
+            .flatten()
+            .map(|entry| entry.path())
+            .find(|path| path.to_string_lossy().contains("-dec"));
         file.map(|file| super::audio::read_wav(&file)).unwrap_or_default()
     }
 }

@@ -19,9 +19,15 @@ impl Browser {
     pub fn start(folder: &Path, width: u32, height: u32) -> Browser {
         let port = super::free_port();
         let mut command = Command::new("chromedriver");
-        command.arg(format!("--port={port}")).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+            .arg(format!("--port={port}"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         let driver = Peer::start(&mut command);
-        super::wait_for("chromedriver", Duration::from_secs(10), || std::net::TcpStream::connect(("127.0.0.1", port)).ok());
+        super::wait_for("chromedriver", Duration::from_secs(10), || {
+            std::net::TcpStream::connect(("127.0.0.1", port)).ok()
+        });
         let root = format!("http://127.0.0.1:{port}/session");
         let profile = folder.join("profile");
         let arguments = [
@@ -43,8 +49,14 @@ impl Browser {
             "goog:loggingPrefs": {"browser": "ALL"},
         }}});
         let session = exchange(reqwest::Method::POST, &root, Some(capabilities));
-        let id = session["sessionId"].as_str().unwrap_or_else(|| panic!("{session}")).to_string();
-        Browser { _driver: driver, base: format!("{root}/{id}") }
+        let id = session["sessionId"]
+            .as_str()
+            .unwrap_or_else(|| panic!("{session}"))
+            .to_string();
+        Browser {
+            _driver: driver,
+            base: format!("{root}/{id}"),
+        }
     }
 
     pub fn open(&self, url: &str) {
@@ -58,7 +70,10 @@ impl Browser {
 
     /// The words a person sees.
     pub fn text(&self) -> String {
-        self.eval("return document.body.innerText").as_str().unwrap_or_default().to_string()
+        self.eval("return document.body.innerText")
+            .as_str()
+            .unwrap_or_default()
+            .to_string()
     }
 
     pub fn wait_for_text(&self, what: &str, patience: Duration) -> String {
@@ -72,17 +87,27 @@ impl Browser {
     pub fn console_errors(&self) -> Vec<String> {
         let log = self.post("se/log", json!({"type": "browser"}));
         let entries = log.as_array().cloned().unwrap_or_default();
-        entries.iter().filter(|entry| entry["level"] == "SEVERE").map(|entry| entry["message"].to_string()).collect()
+        entries
+            .iter()
+            .filter(|entry| entry["level"] == "SEVERE")
+            .map(|entry| entry["message"].to_string())
+            .collect()
     }
 
     pub fn screenshot(&self, path: &Path) {
         let picture = exchange(reqwest::Method::GET, &format!("{}/screenshot", self.base), None);
-        let octets = base64::engine::general_purpose::STANDARD.decode(picture.as_str().expect("a picture")).expect("base64");
+        let octets = base64::engine::general_purpose::STANDARD
+            .decode(picture.as_str().expect("a picture"))
+            .expect("base64");
         std::fs::write(path, octets).expect("the screenshot is written");
     }
 
     fn post(&self, verb: &str, body: Value) -> Value {
-        exchange(reqwest::Method::POST, &format!("{}/{verb}", self.base), Some(body))
+        exchange(
+            reqwest::Method::POST,
+            &format!("{}/{verb}", self.base),
+            Some(body),
+        )
     }
 }
 
@@ -99,9 +124,17 @@ fn exchange(method: reqwest::Method, url: &str, body: Option<Value>) -> Value {
         let client = reqwest::Client::builder().no_proxy().build().expect("a client");
         let mut request = client.request(method, url).timeout(Duration::from_secs(60));
         if let Some(body) = body {
-            request = request.header("content-type", "application/json").body(body.to_string());
+            request = request
+                .header("content-type", "application/json")
+                .body(body.to_string());
         }
-        let text = request.send().await.expect("chromedriver answers").text().await.expect("a body");
+        let text = request
+            .send()
+            .await
+            .expect("chromedriver answers")
+            .text()
+            .await
+            .expect("a body");
         let answer: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
         assert!(answer["value"]["error"].is_null(), "{url}: {answer}");
         answer["value"].clone()

@@ -72,8 +72,16 @@ impl Gateway {
             }
         });
         let none: SocketAddr = "127.0.0.1:1".parse().expect("an address");
-        let mut gateway =
-            Gateway { child, folder, udp: none, tcp: none, api: none, token: String::new(), log, seen: Vec::new() };
+        let mut gateway = Gateway {
+            child,
+            folder,
+            udp: none,
+            tcp: none,
+            api: none,
+            token: String::new(),
+            log,
+            seen: Vec::new(),
+        };
         gateway.udp = gateway.expect_line("SIP      udp:").parse().expect("UDP address");
         gateway.tcp = gateway.expect_line("SIP      tcp:").parse().expect("TCP address");
         let api = gateway.expect_line("Console  http://");
@@ -86,7 +94,9 @@ impl Gateway {
     fn expect_line(&mut self, mark: &str) -> String {
         loop {
             let line = self.log.recv_timeout(Duration::from_secs(20));
-            let Ok(line) = line else { panic!("the gateway never said {mark:?}:\n{}", self.seen.join("\n")) };
+            let Ok(line) = line else {
+                panic!("the gateway never said {mark:?}:\n{}", self.seen.join("\n"))
+            };
             self.seen.push(line.clone());
             if let Some((_, rest)) = line.split_once(mark) {
                 return rest.to_string();
@@ -114,7 +124,10 @@ impl Gateway {
         block_on(async move {
             let client = reqwest::Client::builder().no_proxy().build().expect("a client");
             let method = reqwest::Method::from_bytes(method.as_bytes()).expect("a method");
-            let mut request = client.request(method, url).bearer_auth(token).timeout(Duration::from_secs(5));
+            let mut request = client
+                .request(method, url)
+                .bearer_auth(token)
+                .timeout(Duration::from_secs(5));
             if let Some(body) = body {
                 request = request.header("content-type", "application/json").body(body);
             }
@@ -128,25 +141,36 @@ impl Gateway {
         super::wait_for("ended calls in the store", Duration::from_secs(5), || {
             let calls = self.get("/api/v1/calls");
             let calls = calls["calls"].as_array().cloned().unwrap_or_default();
-            let ended: Vec<_> = calls.into_iter().filter(|call| call["state"] == "ended").collect();
+            let ended: Vec<_> = calls
+                .into_iter()
+                .filter(|call| call["state"] == "ended")
+                .collect();
             (ended.len() >= count).then_some(ended)
         })
     }
 
     /// Everything known about a call of a list.
     pub fn why(&self, call: &Value) -> Value {
-        self.get(&format!("/api/v1/calls/{}/why", call["id"].as_str().expect("an id")))
+        self.get(&format!(
+            "/api/v1/calls/{}/why",
+            call["id"].as_str().expect("an id")
+        ))
     }
 
     pub fn signal(&self, name: &str) {
-        let status = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().expect("kill runs");
+        let status = Command::new("kill")
+            .args(["-s", name, &self.child.id().to_string()])
+            .status()
+            .expect("kill runs");
         assert!(status.success());
     }
 
     pub fn wait_for_exit(&mut self, patience: Duration) -> i32 {
-        super::wait_for("the gateway to end", patience, || self.child.try_wait().ok().flatten())
-            .code()
-            .unwrap_or(-1)
+        super::wait_for("the gateway to end", patience, || {
+            self.child.try_wait().ok().flatten()
+        })
+        .code()
+        .unwrap_or(-1)
     }
 }
 
@@ -161,5 +185,9 @@ impl Drop for Gateway {
 }
 
 pub fn block_on<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(future)
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime")
+        .block_on(future)
 }

@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 pub fn folder(name: &str) -> PathBuf {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}-{number}", std::process::id()));
+    let path =
+        PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}-{number}", std::process::id()));
     std::fs::create_dir_all(&path).expect("a folder below the build output");
     path
 }
@@ -27,13 +28,17 @@ pub fn have(tools: &[&str]) -> bool {
         return true;
     }
     let is_required = std::env::var("RINGWARD_PEERS").is_ok_and(|value| value == "required");
-    assert!(!is_required, "missing peers: {missing:?} (tests/run installs them)");
+    assert!(
+        !is_required,
+        "missing peers: {missing:?} (tests/run installs them)"
+    );
     eprintln!("skipped: {missing:?} not installed (tests/run installs them)");
     false
 }
 
 fn on_path(tool: &str) -> bool {
-    std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(tool).is_file()))
+    std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(tool).is_file()))
 }
 
 /// Looks until `found` gives something; panics with `what` after `patience`.
@@ -55,7 +60,8 @@ pub fn free_port() -> u16 {
         let step = NEXT.fetch_add(1, Ordering::Relaxed);
         let port = 30_000 + ((std::process::id() * 97 + step * 8) % 15_000) as u16 / 2 * 2;
         let is_free = (port..port + 4).all(|port| {
-            std::net::UdpSocket::bind(("127.0.0.1", port)).is_ok() && std::net::TcpListener::bind(("127.0.0.1", port)).is_ok()
+            std::net::UdpSocket::bind(("127.0.0.1", port)).is_ok()
+                && std::net::TcpListener::bind(("127.0.0.1", port)).is_ok()
         });
         if is_free {
             return port;

@@ -33,16 +33,41 @@ impl Caller<'_> {
         let mut command = Command::new("sipp");
         command
             .arg(self.gateway.to_string())
-            .args(["-sf", &scenario.display().to_string(), "-i", "127.0.0.1", "-p", &port.to_string()])
-            .args(["-mp", &(super::free_port() + 17_000).to_string(), "-s", self.number, "-nostdin", "-recv_timeout", "15000"])
-            .args(["-m", &self.calls.to_string(), "-r", &self.rate.to_string(), "-l", &self.calls.to_string()])
+            .args([
+                "-sf",
+                &scenario.display().to_string(),
+                "-i",
+                "127.0.0.1",
+                "-p",
+                &port.to_string(),
+            ])
+            .args([
+                "-mp",
+                &(super::free_port() + 17_000).to_string(),
+                "-s",
+                self.number,
+                "-nostdin",
+                "-recv_timeout",
+                "15000",
+            ])
+            .args([
+                "-m",
+                &self.calls.to_string(),
+                "-r",
+                &self.rate.to_string(),
+                "-l",
+                &self.calls.to_string(),
+            ])
             .args(["-trace_err", "-error_file", &errors.display().to_string()])
             .args(["-t", if self.is_tcp { "t1" } else { "u1" }])
             .current_dir(folder)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        Running { peer: Peer::start(&mut command), errors }
+        Running {
+            peer: Peer::start(&mut command),
+            errors,
+        }
     }
 }
 
@@ -62,9 +87,21 @@ fn phone_with(folder: &Path, text: &str) -> (Peer, u16) {
     std::fs::write(&scenario, text).expect("scenario");
     let mut command = Command::new("sipp");
     command
-        .args(["-sf", &scenario.display().to_string(), "-i", "127.0.0.1", "-p", &port.to_string(), "-nostdin"])
+        .args([
+            "-sf",
+            &scenario.display().to_string(),
+            "-i",
+            "127.0.0.1",
+            "-p",
+            &port.to_string(),
+            "-nostdin",
+        ])
         .args(["-mp", &(super::free_port() + 17_000).to_string()])
-        .args(["-trace_msg", "-message_file", &folder.join(format!("phone-{port}.msg")).display().to_string()])
+        .args([
+            "-trace_msg",
+            "-message_file",
+            &folder.join(format!("phone-{port}.msg")).display().to_string(),
+        ])
         .current_dir(folder)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -87,14 +124,19 @@ pub struct Running {
 
 impl Running {
     pub fn finish(mut self) -> (ExitStatus, String) {
-        let status = super::wait_for("SIPp to end", Duration::from_secs(90), || self.peer.0.try_wait().ok().flatten());
+        let status = super::wait_for("SIPp to end", Duration::from_secs(90), || {
+            self.peer.0.try_wait().ok().flatten()
+        });
         (status, std::fs::read_to_string(&self.errors).unwrap_or_default())
     }
 }
 
 /// A caller that plays `FILE` (raw mu-law) for `TALK_MS`, then hangs up. `EXTRA` stands for further header lines.
 pub fn talking_caller(file: &str, talk_ms: u32, extra: &str) -> String {
-    CALLER.replace("FILE", file).replace("TALK_MS", &talk_ms.to_string()).replace("EXTRA\n", extra)
+    CALLER
+        .replace("FILE", file)
+        .replace("TALK_MS", &talk_ms.to_string())
+        .replace("EXTRA\n", extra)
 }
 
 const CALLER: &str = r#"<?xml version="1.0" encoding="UTF-8" ?>

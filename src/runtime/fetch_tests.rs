@@ -1,0 +1,262 @@
+//! The dialer against HTTPS hosts on loopback.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, SanType};
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+
+use super::*;
+
+/// An HTTPS host on a loopback address of its own, port 8443, that gives the same answer to everything.
+struct Host {
+    address: IpAddr,
+    anchor: String,
+    asked: Arc<AtomicUsize>,
+}
+
+#[derive(Clone)]
+enum Answer {
+    Text(String),
+    Never,
+    Endless,
+}
+
+impl Host {
+    async fn new(answer: Answer) -> Host {
+        let (listener, address) = bind().await;
+        let mut authority = CertificateParams::default();
+        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let authority_key = KeyPair::generate().unwrap();
+        let anchor = authority.self_signed(&authority_key).unwrap().pem();
+        let mut params = CertificateParams::default();
+        params.subject_alt_names = vec![SanType::IpAddress(address)];
+        let key = KeyPair::generate().unwrap();
+        let issuer = Issuer::from_params(&authority, &authority_key);
+        let certificate = params.signed_by(&key, &issuer).unwrap().der().clone();
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let tls = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate], key)
+            .unwrap();
+        let asked = Arc::new(AtomicUsize::new(0));
+        tokio::spawn(serve(
+            listener,
+            TlsAcceptor::from(Arc::new(tls)),
+            answer,
+            asked.clone(),
+        ));
+        Host {
+            address,
+            anchor,
+            asked,
+        }
+    }
+
+    fn url(&self) -> String {
+        format!("https://{}:8443/sp.pem", self.address)
+    }
+
+    fn fetcher(&self, change: impl FnOnce(&mut Config)) -> Arc<Fetcher> {
+        let mut config = Config {
+            x5u_allow: vec!["127.0.0.0/8".into()],
+            ..Config::default()
+        };
+        config.fetch_timeout = Duration::from_secs(10);
+        change(&mut config);
+        let mut roots = rustls::RootCertStore::empty();
+        roots
+            .add(CertificateDer::from_pem_slice(self.anchor.as_bytes()).unwrap())
+            .unwrap();
+        Fetcher::with_roots(&config, roots).unwrap()
+    }
+}
+
+/// x5u names no other port than 8443, so each test takes a loopback address of its own.
+async fn bind() -> (TcpListener, IpAddr) {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    loop {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed) + std::process::id() as usize * 16;
+        let address = IpAddr::from([127, 77, (number >> 8) as u8, number as u8]);
+        if let Ok(listener) = TcpListener::bind((address, 8443)).await {
+            return (listener, address);
+        }
+    }
+}
+
+async fn serve(listener: TcpListener, acceptor: TlsAcceptor, answer: Answer, asked: Arc<AtomicUsize>) {
+    while let Ok((stream, _)) = listener.accept().await {
+        let (acceptor, answer, asked) = (acceptor.clone(), answer.clone(), asked.clone());
+        tokio::spawn(async move {
+            let Ok(mut stream) = acceptor.accept(stream).await else {
+                return;
+            };
+            let mut head = [0; 4096];
+            let Ok(_count) = stream.read(&mut head).await else {
+                return;
+            };
+            asked.fetch_add(1, Ordering::SeqCst);
+            match answer {
+                Answer::Text(text) => {
+                    let _gone = stream.write_all(text.as_bytes()).await;
+                    let _gone = stream.shutdown().await;
+                }
+                Answer::Never => std::future::pending().await,
+                Answer::Endless => {
+                    let _gone = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await;
+                    while stream.write_all(&[b'x'; 4096]).await.is_ok() {}
+                }
+            }
+        });
+    }
+}
+
+fn ok(headers: &str, body: &str) -> Answer {
+    Answer::Text(format!(
+        "HTTP/1.1 200 OK\r\n{headers}Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    ))
+}
+
+async fn check(answer: Answer, expected: Result<(&str, Option<u64>), FetchFailure>) {
+    let host = Host::new(answer).await;
+    let fetched = host.fetcher(|_| {}).fetch(host.url()).await;
+    assert_eq!(fetched.url, host.url());
+    let got = fetched
+        .result
+        .map(|body| (String::from_utf8(body.pem.to_vec()).unwrap(), body.max_age));
+    let expected = expected.map(|(body, seconds)| (body.to_string(), seconds.map(Duration::from_secs)));
+    assert_eq!(got, expected);
+}
+
+#[tokio::test]
+async fn a_certificate_is_brought_with_the_time_it_may_be_kept() {
+    check(ok("", "pem"), Ok(("pem", None))).await;
+    check(
+        ok("Cache-Control: public, max-age=60\r\n", "pem"),
+        Ok(("pem", Some(60))),
+    )
+    .await;
+    check(
+        ok("Cache-Control: max-age=60\r\nAge: 50\r\n", "pem"),
+        Ok(("pem", Some(10))),
+    )
+    .await;
+    check(ok("Cache-Control: no-store\r\n", "pem"), Ok(("pem", Some(0)))).await;
+    let dates = "Date: Sun, 22 Nov 2026 06:30:00 GMT\r\nExpires: Sun, 22 Nov 2026 06:31:00 GMT\r\n";
+    check(ok(dates, "pem"), Ok(("pem", Some(60)))).await;
+    check(ok("Expires: 0\r\n", "pem"), Ok(("pem", Some(0)))).await;
+}
+
+#[tokio::test]
+async fn other_answers_are_failures_by_name() {
+    let redirect = "HTTP/1.1 302 Found\r\nLocation: https://127.0.0.1/\r\nContent-Length: 0\r\n\r\n";
+    check(Answer::Text(redirect.into()), Err(FetchFailure::Redirect)).await;
+    let missing = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
+    check(Answer::Text(missing.into()), Err(FetchFailure::Status(404))).await;
+    let partial = "HTTP/1.1 206 Partial Content\r\nContent-Length: 1\r\n\r\nx";
+    check(Answer::Text(partial.into()), Err(FetchFailure::Status(206))).await;
+    check(
+        Answer::Text("nonsense\r\n\r\n".into()),
+        Err(FetchFailure::Unreachable),
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn no_more_than_64_kib_are_read() {
+    check(ok("", &"x".repeat(64 * 1024)), Ok((&"x".repeat(64 * 1024), None))).await;
+    check(ok("", &"x".repeat(64 * 1024 + 1)), Err(FetchFailure::TooLarge)).await;
+    check(Answer::Endless, Err(FetchFailure::TooLarge)).await;
+}
+
+#[tokio::test]
+async fn a_host_that_is_silent_or_gone_is_given_up() {
+    let host = Host::new(Answer::Never).await;
+    let fetcher = host.fetcher(|config| config.fetch_timeout = Duration::from_millis(300));
+    assert_eq!(
+        fetcher.fetch(host.url()).await.result.unwrap_err(),
+        FetchFailure::Timeout
+    );
+    let (listener, address) = bind().await;
+    drop(listener);
+    let nobody = format!("https://{address}:8443/");
+    assert_eq!(
+        fetcher.fetch(nobody).await.result.unwrap_err(),
+        FetchFailure::Unreachable
+    );
+}
+
+#[tokio::test]
+async fn a_host_without_a_trusted_web_certificate_is_not_believed() {
+    let host = Host::new(ok("", "pem")).await;
+    let stranger = Host::new(ok("", "pem")).await;
+    let fetched = stranger.fetcher(|_| {}).fetch(host.url()).await;
+    assert_eq!(fetched.result.unwrap_err(), FetchFailure::Tls);
+    assert_eq!(host.asked.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn private_addresses_are_refused_as_literals_and_as_names() {
+    let host = Host::new(ok("", "pem")).await;
+    let guarded = host.fetcher(|config| config.x5u_allow.clear());
+    assert_eq!(
+        guarded.fetch(host.url()).await.result.unwrap_err(),
+        FetchFailure::AddressRefused
+    );
+    let by_name = guarded.fetch("https://localhost:8443/sp.pem".into()).await;
+    assert_eq!(by_name.result.unwrap_err(), FetchFailure::AddressRefused);
+    assert_eq!(host.asked.load(Ordering::SeqCst), 0);
+    let plain = host
+        .fetcher(|_| {})
+        .fetch(host.url().replace("https", "http"))
+        .await;
+    assert_eq!(plain.result.unwrap_err(), FetchFailure::Unreachable);
+}
+
+#[tokio::test]
+async fn many_askers_share_one_fetch() {
+    let host = Host::new(ok("", "pem")).await;
+    let fetcher = host.fetcher(|_| {});
+    let askers: Vec<_> = (0..20)
+        .map(|_| {
+            let (fetcher, url) = (fetcher.clone(), host.url());
+            tokio::spawn(async move { fetcher.fetch(url).await })
+        })
+        .collect();
+    for asker in askers {
+        assert!(asker.await.unwrap().result.is_ok());
+    }
+    assert_eq!(host.asked.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn web_anchors_that_cannot_be_read_are_named() {
+    let config = Config {
+        x5u_tls_anchors: vec!["no/such/file.pem".into()],
+        ..Config::default()
+    };
+    assert!(
+        Fetcher::new(&config)
+            .err()
+            .unwrap()
+            .to_string()
+            .contains("no/such/file.pem")
+    );
+    let config = Config {
+        x5u_tls_anchors: vec!["Cargo.toml".into()],
+        ..Config::default()
+    };
+    assert!(
+        Fetcher::new(&config)
+            .err()
+            .unwrap()
+            .to_string()
+            .contains("Cargo.toml")
+    );
+}

@@ -1,0 +1,109 @@
+//! What peers are told to do: phones and callers as data.
+
+use std::time::Duration;
+
+/// What a peer does by itself during a call, counted from the moment it is answered.
+#[derive(Clone, Debug)]
+pub enum Act {
+    Bye,
+    Hold,
+    Resume,
+    Update,
+    /// A re-INVITE without a description: the other side offers.
+    AskForOffer,
+    Info(String),
+    /// Any other method.
+    Send(&'static str),
+}
+
+#[derive(Clone, Debug)]
+pub enum Answer {
+    After(Duration),
+    Refuse(u16, Duration),
+    /// Rings for ever.
+    Never,
+    /// Says nothing at all, as if it were not there.
+    Dead,
+}
+
+/// How a phone behaves.
+#[derive(Clone, Debug)]
+pub struct PhonePlan {
+    pub rings_after: Duration,
+    pub has_early_media: bool,
+    pub answer: Answer,
+    pub acts: Vec<(Duration, Act)>,
+    /// A phone that answers although it was cancelled (it crossed).
+    pub ignores_cancel: bool,
+}
+
+impl PhonePlan {
+    pub fn answers_after(seconds: f64) -> PhonePlan {
+        PhonePlan {
+            rings_after: Duration::from_millis(20),
+            has_early_media: false,
+            answer: Answer::After(Duration::from_secs_f64(seconds)),
+            acts: Vec::new(),
+            ignores_cancel: false,
+        }
+    }
+
+    pub fn with(answer: Answer) -> PhonePlan {
+        PhonePlan {
+            answer,
+            ..PhonePlan::answers_after(0.0)
+        }
+    }
+
+    pub fn act(mut self, seconds: f64, act: Act) -> PhonePlan {
+        self.acts.push((Duration::from_secs_f64(seconds), act));
+        self
+    }
+}
+
+/// How a caller behaves.
+#[derive(Clone, Debug)]
+pub struct CallerPlan {
+    /// The whole From value without tag.
+    pub from: String,
+    pub called: String,
+    pub headers: Vec<(&'static str, String)>,
+    pub has_offer: bool,
+    /// Instead of a description.
+    pub body: Option<(&'static str, String)>,
+    pub gives_up_after: Option<Duration>,
+    pub acts: Vec<(Duration, Act)>,
+    pub never_acknowledges: bool,
+    pub max_forwards: u32,
+}
+
+impl CallerPlan {
+    pub fn new(number: &str) -> CallerPlan {
+        CallerPlan {
+            from: format!("<sip:{number}@203.0.113.7;user=phone>"),
+            called: "+12125550100".into(),
+            headers: Vec::new(),
+            has_offer: true,
+            body: None,
+            gives_up_after: None,
+            acts: Vec::new(),
+            never_acknowledges: false,
+            max_forwards: 70,
+        }
+    }
+
+    pub fn act(mut self, seconds: f64, act: Act) -> CallerPlan {
+        self.acts.push((Duration::from_secs_f64(seconds), act));
+        self
+    }
+
+    pub fn header(mut self, name: &'static str, value: &str) -> CallerPlan {
+        self.headers.push((name, value.to_string()));
+        self
+    }
+
+    pub fn gives_up_after(mut self, seconds: f64) -> CallerPlan {
+        self.gives_up_after = Some(Duration::from_secs_f64(seconds));
+        self
+    }
+}

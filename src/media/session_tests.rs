@@ -1,3 +1,5 @@
+//! One call's media against scripted packets: latching, holds, rates, reports, and what a fuzzer would send.
+
 use std::time::SystemTime;
 
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! Real sockets on loopback: packets through a shard's media from one party to the other.
+
 use std::net::{Ipv4Addr, UdpSocket as Peer};
 use std::time::SystemTime;
 

@@ -50,7 +50,7 @@ fn every_source_file_stands_in_the_code_map() {
             .map_or(("", inner), |(folder, file)| (folder, file));
         // A room has a section of its own; what stands deeper is named with its folder in that section.
         let line = match folder.split_once('/') {
-            Some((_, below)) => format!("| {below}/ `{file}` |"),
+            Some((_, below)) => format!("{below}/ `{file}` |"),
             None => format!("| `{file}` |"),
         };
         let room = folder.split('/').next().unwrap_or_default();

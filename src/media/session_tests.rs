@@ -1,4 +1,5 @@
 //! One call's media against scripted packets: latching, holds, rates, reports, and what a fuzzer would send.
+#![expect(clippy::disallowed_methods, reason = "any instant will do as the start")]
 
 use std::time::SystemTime;
 

@@ -1,5 +1,9 @@
 //! One RTP packet through a leg: the engine alone, with the tap on and off, and the whole way over loopback sockets
 //! (poll, receive, engine, send, and the receive that finds nothing more).
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a bench on real sockets needs a real clock"
+)]
 
 use std::hint::black_box;
 use std::net::{Ipv4Addr, UdpSocket};

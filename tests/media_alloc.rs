@@ -1,5 +1,6 @@
 //! A packet through a leg allocates nothing, tap included. In a binary of its own, because it counts every allocation
 //! of the process.
+#![expect(clippy::disallowed_methods, reason = "any instant will do as the start")]
 #![expect(
     unsafe_code,
     reason = "a global allocator cannot be written without it; this one only counts"

@@ -164,6 +164,7 @@ fn check(path: Option<&Path>, now: SystemTime) -> Vec<Finding> {
     check_model(&config, &mut findings);
     for path in &config.identity.anchors {
         check_anchors(path, now, &mut findings);
+        check_for_signers(path, &mut findings);
     }
     for path in &config.identity.x5u_tls_anchors {
         check_anchors(path, now, &mut findings);
@@ -265,6 +266,20 @@ fn check_anchors(path: &Path, now: SystemTime, findings: &mut Vec<Finding>) {
             None,
             "no certificate in it; expected PEM",
         ));
+    }
+}
+
+/// Whether the verifier takes the file: it wants authorities with keys on P-256, all of them (ATIS-1000080).
+fn check_for_signers(path: &Path, findings: &mut Vec<Finding>) {
+    let file = path.display().to_string();
+    let is_told = findings
+        .iter()
+        .any(|finding| finding.file == file && finding.severity == Severity::Fault);
+    let Ok(octets) = given_file::read(path, FILE_OCTETS_MAX) else {
+        return;
+    };
+    if let (false, Err(fault)) = (is_told, stir_shaken_verify::Anchors::new().add_pem(&octets)) {
+        findings.push(Finding::new(Severity::Fault, file, None, fault.to_string()));
     }
 }
 
@@ -461,6 +476,24 @@ mod tests {
         );
         let cut = "-----BEGIN CERTIFICATE-----\n!!!!\n";
         assert!(!messages(&anchors(cut, year(2025)), Severity::Fault).is_empty());
+    }
+
+    #[test]
+    fn what_the_verifier_would_not_take_is_a_fault_before_serve_finds_it() {
+        let folder = Folder::new("leaf");
+        let key = rcgen::KeyPair::generate().unwrap();
+        let leaf = rcgen::CertificateParams::new(Vec::<String>::new())
+            .unwrap()
+            .self_signed(&key)
+            .unwrap();
+        folder.write("leaf.pem", &leaf.pem());
+        let path = folder.write("ringward.toml", "[identity]\nanchors = ['leaf.pem']\n");
+        let found = check(Some(&path), year(2025));
+        let faults = messages(&found, Severity::Fault);
+        assert!(
+            faults.len() == 1 && faults[0].starts_with("certificate 1"),
+            "{found:#?}"
+        );
     }
 
     #[test]

@@ -35,3 +35,28 @@ fn read(reference: &str) -> Result<String, String> {
         _ => Err("expected ${ENV:NAME} or ${FILE:PATH}".into()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_that_cannot_be_read_is_named_and_never_printed() {
+        let check = |reference: &str, expected: &str| {
+            let problem = read(reference).expect_err("unreadable");
+            assert!(problem.contains(expected) && problem.len() < 300, "{problem}");
+        };
+        check("ENV:RINGWARD_NO_SUCH_NAME", "the environment has no");
+        check("FILE:no-such-secret", "there is no such file");
+        check("FILE:/dev/zero", "larger than 4096 octets");
+        check("PLAIN", "expected ${ENV:NAME} or ${FILE:PATH}");
+        let path = std::env::temp_dir().join(format!("ringward-secret-{}", std::process::id()));
+        std::fs::write(&path, b"hunter2\xff").expect("written");
+        let problem = read(&format!("FILE:{}", path.display())).expect_err("not text");
+        std::fs::remove_file(&path).expect("removed");
+        assert!(
+            problem.contains("octet 7 is not UTF-8") && !problem.contains("hunter"),
+            "{problem}"
+        );
+    }
+}

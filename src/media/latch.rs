@@ -184,6 +184,7 @@ fn is_same_ip(a: IpAddr, b: IpAddr) -> bool {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "any instant will do as the start")]
 mod tests {
     use std::time::Duration;
 

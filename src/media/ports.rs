@@ -67,6 +67,7 @@ impl PortPool {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "any instant will do as the start")]
 mod tests {
     use std::time::{Duration, SystemTime};
 

@@ -1,3 +1,6 @@
+//! One call's media against scripted packets: latching, holds, rates, reports, and what a fuzzer would send.
+#![expect(clippy::disallowed_methods, reason = "any instant will do as the start")]
+
 use std::time::SystemTime;
 
 use proptest::prelude::*;

@@ -1,3 +1,6 @@
+//! Real sockets on loopback: packets through a shard's media from one party to the other.
+#![expect(clippy::disallowed_methods, reason = "real sockets need a real clock")]
+
 use std::net::{Ipv4Addr, UdpSocket as Peer};
 use std::time::SystemTime;
 

@@ -57,8 +57,11 @@ pub(crate) fn weights() -> Weights {
     ])
 }
 
+/// A change to the facts, by name.
+type Change = (&'static str, fn(&mut Facts));
+
 /// Ways to make a call worse, whatever else is known of it.
-pub(crate) const WORSE: &[(&str, fn(&mut Facts))] = &[
+pub(crate) const WORSE: &[Change] = &[
     ("forged", |f| f.identity.is_forged = true),
     ("reused", |f| f.identity.is_reused = Some(true)),
     ("reported", |f| f.history.reported_scam += 1),

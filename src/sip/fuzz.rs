@@ -125,6 +125,7 @@ pub fn fuzz_endpoint(octets: &[u8], now: Now) {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "any instant will do as the start")]
 pub(super) mod tests {
     use std::time::{Instant, SystemTime};
 

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 mod api;
+mod bad_input;
 mod baresip_calls;
 mod console;
 mod demo;

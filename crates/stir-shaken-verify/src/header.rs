@@ -154,7 +154,10 @@ fn plain_or_quoted(value: Option<&str>) -> Result<String, HeaderFault> {
 mod tests {
     use super::*;
 
-    fn check(value: &str, expected: Result<(&str, Option<&str>, Option<&str>, Option<&str>), HeaderFault>) {
+    /// Token, `info`, `alg`, `ppt`.
+    type Parts<'a> = (&'a str, Option<&'a str>, Option<&'a str>, Option<&'a str>);
+
+    fn check(value: &str, expected: Result<Parts<'_>, HeaderFault>) {
         let got = IdentityHeader::parse(value);
         let got = got.as_ref().map(|h| {
             (

@@ -376,10 +376,7 @@ mod tests {
 
     #[test]
     fn an_unknown_country_is_named() {
-        assert_eq!(
-            NumberRules::new("XX").unwrap_err().to_string().contains("XX"),
-            true
-        );
+        assert!(NumberRules::new("XX").unwrap_err().to_string().contains("XX"));
     }
 
     #[test]

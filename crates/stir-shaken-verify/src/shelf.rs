@@ -325,6 +325,7 @@ fn host_of(url: &str) -> String {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "any instant will do as the start")]
 mod tests {
     use super::*;
 

@@ -1,4 +1,8 @@
 //! A test certification authority, signers, tokens and revocation lists; made fresh for each test.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test authority that cannot be made says where"
+)]
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

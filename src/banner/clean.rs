@@ -55,7 +55,7 @@ const WORD_MARKS: &[&str] = &[
 /// Single letters that mean something only between brackets: `[V]`, `(A)`.
 const BRACKETED: &[&str] = &["V", "A", "OK", "TN", "VERIF"];
 
-/// Removes look-alikes of our marks (prefixes, "verified", "[V]", check marks, confusable letters) and control/bidi
+/// Removes look-alikes of our marks (prefixes, "verified", `[V]`, check marks, confusable letters) and control/bidi
 /// characters from a caller's own display name. Second value: a look-alike was removed (invisible characters alone are
 /// taken out without a word).
 ///

@@ -144,7 +144,7 @@ impl Gateway {
     /// The kept records, newest first, once there are at least `count` ended ones.
     pub fn ended_calls(&self, count: usize) -> Vec<Value> {
         super::wait_for("ended calls in the store", Duration::from_secs(5), || {
-            let calls = self.get("/api/v1/calls");
+            let calls = self.get("/api/v1/calls?limit=200");
             let calls = calls["calls"].as_array().cloned().unwrap_or_default();
             let ended: Vec<_> = calls
                 .into_iter()

@@ -82,11 +82,13 @@ pub fn ringing_phone(folder: &Path) -> (Peer, u16) {
 }
 
 /// A SIPp phone that answers at once and sends back all the audio it hears. Logs no messages.
+/// The second port is its media port: one socket for all its calls.
 #[allow(dead_code, reason = "for benches/load.rs, which shares this module")]
-pub fn echoing_phone(folder: &Path) -> (Peer, u16) {
+pub fn echoing_phone(folder: &Path) -> (Peer, u16, u16) {
     let port = super::free_port();
     let scenario = folder.join(format!("phone-{port}.xml"));
     std::fs::write(&scenario, PHONE.replace("RING_MS", "50")).expect("scenario");
+    let media = super::free_port() + 17_000;
     let mut command = Command::new("sipp");
     command
         .args([
@@ -98,14 +100,14 @@ pub fn echoing_phone(folder: &Path) -> (Peer, u16) {
             &port.to_string(),
             "-nostdin",
         ])
-        .args(["-mp", &(super::free_port() + 17_000).to_string(), "-rtp_echo"])
+        .args(["-mp", &media.to_string(), "-rtp_echo"])
         .current_dir(folder)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null());
     let peer = Peer::start(&mut command);
     std::thread::sleep(Duration::from_millis(300));
-    (peer, port)
+    (peer, port, media)
 }
 
 fn phone_with(folder: &Path, text: &str) -> (Peer, u16) {

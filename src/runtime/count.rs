@@ -1,9 +1,11 @@
 //! What the runtime counts, by the names in `telemetry`'s table.
 
-use metrics::{counter, gauge, histogram};
+use metrics::{counter, histogram};
 
 use crate::call::Counter;
 use crate::call::record::{CallRecord, Ending};
+use crate::identity::Standing;
+use crate::policy::Action;
 use crate::sip::Transport;
 
 /// Something the call engine asked to be counted.
@@ -33,8 +35,14 @@ pub fn full(inbox: &'static str) {
     counter!("ringward_inbox_full_total", "inbox" => inbox).increment(1);
 }
 
-pub fn live_calls(calls: usize) {
-    gauge!("ringward_live_calls").set(calls as f64);
+/// One second of caller audio was scored.
+pub fn scored() {
+    counter!("ringward_scored_hops_total").increment(1);
+}
+
+/// No scorer had room for one second of caller audio.
+pub fn scoring_overloaded() {
+    counter!("ringward_scoring_overload_total").increment(1);
 }
 
 /// A call that has ended, from its record.
@@ -43,6 +51,16 @@ pub fn ended(record: &CallRecord) {
     if let Some(outcome) = &record.outcome {
         counter!("ringward_calls_total", "ending" => ending(outcome.ending)).increment(1);
     }
+    counter!("ringward_identity_total", "standing" => standing(record.identity.standing)).increment(1);
+    if let Some(first) = record.decisions.first() {
+        counter!("ringward_actions_total", "do" => action(&first.decision.action)).increment(1);
+    }
+    let errors: usize = record
+        .decisions
+        .iter()
+        .map(|decided| decided.decision.errors.len())
+        .sum();
+    counter!("ringward_rule_errors_total").increment(errors as u64);
     let timings = &record.timings;
     if let Some(ms) = timings.identity_ms {
         histogram!("ringward_identity_seconds").record(seconds(ms));
@@ -65,6 +83,25 @@ pub fn ended(record: &CallRecord) {
             counter!("ringward_media_lost_total", "side" => side).increment(sums.lost);
             counter!("ringward_media_dropped_total", "side" => side).increment(sums.dropped);
         }
+    }
+}
+
+fn standing(standing: Standing) -> &'static str {
+    match standing {
+        Standing::Verified => "verified",
+        Standing::Failed => "failed",
+        Standing::DivertedUnverified => "diverted_unverified",
+        Standing::Unchecked => "unchecked",
+        Standing::None => "none",
+    }
+}
+
+fn action(action: &Action) -> &'static str {
+    match action {
+        Action::Deliver => "deliver",
+        Action::Label => "label",
+        Action::Divert { .. } => "divert",
+        Action::Refuse { .. } => "refuse",
     }
 }
 

@@ -232,6 +232,7 @@ impl Shard {
         for (call, hop) in refused {
             self.parts.media.recycle(call, hop);
             if scoring.is_some() {
+                count::scoring_overloaded();
                 self.step(Input::ScoringOverloaded { call }, now);
             }
         }
@@ -268,6 +269,7 @@ impl Shard {
                     );
                 }
                 ToShard::Scored { call, opinion, hop } => {
+                    count::scored();
                     self.parts.media.recycle(call, hop);
                     self.step(Input::Scored { call, opinion }, now);
                 }
@@ -281,6 +283,9 @@ impl Shard {
 
     /// One mutation, then everything that follows from it.
     fn step(&mut self, input: Input<'_>, now: Now) {
+        if let Input::Sip { flow, .. } = &input {
+            count::received(flow.transport);
+        }
         self.parts.engine.handle(input, now);
         self.drain(now);
         while let Some(reply) = self.pending.pop_front() {

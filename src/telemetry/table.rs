@@ -96,13 +96,6 @@ pub const METRICS: &[Metric] = &[
         "Calls by what their signature was worth.",
     ),
     histogram(
-        "ringward_certificate_fetch_seconds",
-        SECONDS,
-        &["result"],
-        "Fetching one certificate.",
-    ),
-    gauge("ringward_certificates", &[], "Certificates on the shelf."),
-    histogram(
         "ringward_decision_seconds",
         SECONDS,
         &[],
@@ -128,7 +121,6 @@ pub const METRICS: &[Metric] = &[
         &["side"],
         "RTP packets refused: strangers, malformed, too fast.",
     ),
-    gauge("ringward_media_ports_free", &[], "Port pairs left for new calls."),
     counter(
         "ringward_scored_hops_total",
         &[],
@@ -138,12 +130,6 @@ pub const METRICS: &[Metric] = &[
         "ringward_scoring_overload_total",
         &[],
         "Seconds of caller audio that no scorer had room for.",
-    ),
-    histogram(
-        "ringward_scoring_seconds",
-        SECONDS,
-        &[],
-        "Scoring one second of audio.",
     ),
     gauge("ringward_store_queued", &[], "Records waiting to be written."),
     gauge(

@@ -111,3 +111,20 @@ fn people_are_never_told_that_a_call_is_safe() {
         }
     }
 }
+
+#[test]
+fn every_described_metric_is_counted_somewhere() {
+    let table = std::fs::read_to_string(root().join("src/telemetry/table.rs")).expect("the table of metrics");
+    let names: Vec<_> = table
+        .split('"')
+        .filter(|word| word.starts_with("ringward_"))
+        .collect();
+    assert!(names.len() > 10, "the table was not read");
+    let sources = files("src", &[".rs"]);
+    for name in names {
+        let is_counted = sources.iter().any(|source| {
+            !source.path.starts_with("src/telemetry/") && source.text.contains(&format!("\"{name}\""))
+        });
+        assert!(is_counted, "{name} is described and never counted");
+    }
+}

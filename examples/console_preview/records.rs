@@ -529,6 +529,7 @@ fn identity(kind: &Kind) -> Report {
                     },
                 ),
             ],
+            ppi: None,
         }],
         verstat: verstat.into(),
         signer: Some(Signer {
@@ -539,6 +540,6 @@ fn identity(kind: &Kind) -> Report {
         passport_digest: Some("4be1".repeat(16)),
         origid: Some("123e4567-e89b-12d3-a456-426655440000".into()),
         iat_age_seconds: Some(1),
-        asserted: None,
+        ..Report::none()
     }
 }

@@ -21,7 +21,38 @@ pub fn view(invite: &Message) -> MessageView<'_> {
         to: invite.to().uri.as_str().to_string().into(),
         request_uri: invite.request_uri().unwrap_or_default().into(),
         date: invite.header("Date"),
+        fingerprints: fingerprints(invite),
+        resource_priority: invite.header_values("Resource-Priority"),
+        priority: invite.header("Priority"),
+        display_name: display_name(invite),
     }
+}
+
+/// The `a=fingerprint` values of a body that is SDP and nothing else (RFC 8122 §5), session level first.
+fn fingerprints(invite: &Message) -> Vec<Cow<'_, str>> {
+    let is_sdp = invite.content_type().is_some_and(|kind| {
+        let kind = kind.split(';').next().unwrap_or_default().trim();
+        kind.eq_ignore_ascii_case("application/sdp")
+    });
+    match std::str::from_utf8(invite.body()) {
+        Ok(body) if is_sdp => body
+            .lines()
+            .filter_map(|line| line.strip_prefix("a=fingerprint:"))
+            .map(|value| Cow::Borrowed(value.trim()))
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// P-Asserted-Identity's display name, the first there is, else From's.
+fn display_name(invite: &Message) -> Option<Cow<'_, str>> {
+    let asserted = invite.header_values("P-Asserted-Identity");
+    let mut names = asserted
+        .iter()
+        .filter_map(|value| NameAddr::parse(value).ok())
+        .chain([invite.from()])
+        .filter_map(|address| address.display);
+    names.find(|name| !name.trim().is_empty()).map(Cow::Owned)
 }
 
 fn uri_of(value: Cow<'_, str>) -> Cow<'_, str> {

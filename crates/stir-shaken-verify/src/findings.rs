@@ -114,6 +114,7 @@ impl Findings {
             code,
             reason,
             checks,
+            ppi: None,
         }
     }
 }

@@ -42,7 +42,10 @@ pub use header::{HeaderFault, IdentityHeader, split_values};
 pub use json::JsonFault;
 pub use number::{NumberError, NumberRules, TelephoneNumber, UnknownCountry};
 pub use passport::{Passport, PassportFault, PassportHeader, ShakenClaims};
-pub use report::{Attestation, Check, CheckResult, HeaderReport, Outcome, Report, Signer, Standing};
+pub use report::{
+    Attestation, Check, CheckResult, HeaderReport, Hop, Outcome, Priority, Report, RichCallData, Signer,
+    Standing,
+};
 pub use shelf::{FetchFailure, Shelf, ShelfConfig, ShelfOutput};
 pub use tn_auth_list::{TnAuthList, TnAuthListFault, TnEntry};
 pub use verification::{MessageView, Verification};

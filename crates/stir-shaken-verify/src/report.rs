@@ -86,6 +86,10 @@ pub struct HeaderReport {
     /// Plain words, bounded, without any number or token in it.
     pub reason: String,
     pub checks: Vec<Check>,
+    /// RFC 9410 §4 `ppi`: this PASSporT in its compact form (`..signature`, RFC 8225 §7), so that the sender can tell
+    /// which of several failed. None when the header held no token of three parts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ppi: Option<String>,
 }
 
 /// Who signed: from the end-entity certificate.
@@ -96,6 +100,45 @@ pub struct Signer {
     pub spc: Option<String>,
     /// SHA-256 of the certificate, hexadecimal.
     pub fingerprint: String,
+}
+
+/// One diversion that a complete chain proves (RFC 8946 §5).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hop {
+    /// Who signed the diversion; None when the certificate was not at hand, which never happens in a proven chain.
+    pub signer: Option<Signer>,
+    /// Place in the chain, from 0: the first diversion of the call.
+    pub number_index: usize,
+    /// Why, in the words of the `hi` element of a `div-o` PASSporT (RFC 8946 §6), cleaned; None without one.
+    pub reason: Option<String>,
+}
+
+/// Rich call data (RFC 9795) that passed every check; text is cleaned of control characters and bounded.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RichCallData {
+    /// `nam`.
+    pub name: Option<String>,
+    /// `apn`: a number to show instead of `orig`.
+    pub alternate_number: Option<String>,
+    /// `icn`: URL of an image. Never to be loaded by a console directly.
+    pub icon: Option<String>,
+    /// `jcl`: URL of a jCard.
+    pub card_url: Option<String>,
+    /// `jcd`: the jCard itself.
+    pub card: Option<serde_json::Value>,
+    /// `crn`: why the caller calls.
+    pub reason: Option<String>,
+    /// Every resource named here was hashed by the signer (`rcdi`) and matches.
+    pub is_integrity_checked: bool,
+}
+
+/// A verified `rph` or `sph` PASSporT (RFC 8443, RFC 9027).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Priority {
+    /// Values of Resource-Priority that are signed, e.g. `esnet.1`.
+    pub namespaces: Vec<String>,
+    /// An emergency call or the call-back to one: namespace `esnet`, or SIP Priority `psap-callback`.
+    pub is_emergency: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -116,6 +159,18 @@ pub struct Report {
     /// different numbers: only this one may be shown as verified.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asserted: Option<usize>,
+    /// The diversions that a complete chain proves, first to last (RFC 8946); empty when not diverted or not proven.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hops: Vec<Hop>,
+    /// Rich call data that passed every check (RFC 9795), cleaned text only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rcd: Option<RichCallData>,
+    /// A verified `rph` or `sph` PASSporT (RFC 8443, RFC 9027).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<Priority>,
+    /// `standing` is `verified` through a complete `div` chain: genuine, and dialled somewhere else first.
+    #[serde(default)]
+    pub is_diverted: bool,
 }
 
 impl Report {
@@ -131,6 +186,10 @@ impl Report {
             origid: None,
             iat_age_seconds: None,
             asserted: None,
+            hops: Vec::new(),
+            rcd: None,
+            priority: None,
+            is_diverted: false,
         }
     }
 

@@ -386,6 +386,10 @@ fn summary(concluded: Vec<Concluded>, arrived: i64) -> Report {
             _ => None,
         },
         headers: concluded.into_iter().map(|one| one.report).collect(),
+        hops: Vec::new(),
+        rcd: None,
+        priority: None,
+        is_diverted: false,
     };
     report.verstat = report.verstat_word().into();
     report

@@ -245,11 +245,10 @@ impl Token {
 pub fn message(identity: &str) -> MessageView<'_> {
     MessageView {
         identity: vec![identity.into()],
-        asserted: Vec::new(),
         from: "sip:+14045550123@carrier.example.com;user=phone".into(),
         to: "sip:+12125550100@example.com;user=phone".into(),
         request_uri: "sip:+12125550100@10.0.0.1;user=phone".into(),
-        date: None,
+        ..MessageView::default()
     }
 }
 

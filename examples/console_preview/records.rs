@@ -364,6 +364,8 @@ fn banner(kind: &Kind, voice: VoiceLight) -> Banner {
             VoiceLight::Pending => "Voice: listening…",
         }
         .into(),
+        name_text: None,
+        call_reason: None,
         reasons: kind.reasons.iter().map(|&reason| reason.into()).collect(),
         say: kind.say.into(),
         prefix: kind.prefix.into(),

@@ -45,8 +45,13 @@ fn card(banner: &Banner) -> String {
         .iter()
         .map(|reason| format!("<li>{}</li>", escaped(reason)))
         .collect();
+    let signed: String = [&banner.name_text, &banner.call_reason]
+        .into_iter()
+        .flatten()
+        .map(|line| format!("<p class=\"signed\">{}</p>\n", escaped(line)))
+        .collect();
     format!(
-        "<p class=\"light number-{}\">{}</p>\n<p class=\"light voice-{}\">{}</p>\n<ul>{reasons}</ul>\n<p class=\"say\">{}</p>",
+        "<p class=\"light number-{}\">{}</p>\n<p class=\"light voice-{}\">{}</p>\n{signed}<ul>{reasons}</ul>\n<p class=\"say\">{}</p>",
         number_name(banner.number),
         escaped(&banner.number_text),
         voice_name(banner.voice),

@@ -34,6 +34,8 @@ pub(crate) struct CallView {
     pub caller: Option<String>,
     /// The name the caller claims, cleaned.
     pub caller_name: Option<String>,
+    /// The name that is signed together with a proven number, cleaned; null without one.
+    pub signed_name: Option<String>,
     pub called: String,
     pub queue: Option<String>,
     /// What the person answering is told; null before the first decision.
@@ -66,6 +68,10 @@ pub(crate) struct BannerView {
     pub label: &'static str,
     pub number_text: String,
     pub voice_text: String,
+    /// The name that is signed together with a proven number, in words; null without one.
+    pub name_text: Option<String>,
+    /// Why the caller says to call, in his own words; null when nothing of it is signed.
+    pub call_reason: Option<String>,
     /// Up to three, worst first.
     pub reasons: Vec<String>,
     /// What to say or do.
@@ -233,6 +239,11 @@ impl CallView {
                 .caller_name
                 .as_ref()
                 .map(|name| clean_display_name(name.reveal()).0),
+            signed_name: record
+                .facts
+                .proven_name()
+                .map(|name| clean_display_name(name).0)
+                .filter(|name| !name.is_empty()),
             called: record.called.reveal().clone(),
             queue: record.queue.clone(),
             banner: record.banner.as_ref().map(BannerView::of),
@@ -273,6 +284,8 @@ impl BannerView {
             label: label_name(banner.label),
             number_text: banner.number_text.clone(),
             voice_text: banner.voice_text.clone(),
+            name_text: banner.name_text.clone(),
+            call_reason: banner.call_reason.clone(),
             reasons: banner.reasons.clone(),
             say: banner.say.clone(),
             prefix: banner.prefix.clone(),

@@ -1,6 +1,6 @@
 //! Facts and a decision into words for the person answering.
 
-use super::Banner;
+use super::{Banner, clean_display_name};
 use crate::policy::{Action, Decision, Policy, Wording};
 use crate::screening::{
     Attestation, Facts, Label, NumberLight, Standing, Tag, Verdict, VoiceLight, VoiceState,
@@ -19,6 +19,8 @@ pub fn compose(facts: &Facts, decision: &Decision, policy: &Policy) -> Banner {
         label: verdict.label,
         number_text: number_text(facts, verdict).into(),
         voice_text: voice_text(facts.voice.state).into(),
+        name_text: name_text(facts),
+        call_reason: call_reason(facts),
         reasons: reasons(verdict),
         say: say(verdict, wording).into(),
         prefix: match decision.action {
@@ -54,6 +56,19 @@ fn number_text(facts: &Facts, verdict: &Verdict) -> &'static str {
             },
         },
     }
+}
+
+/// Who answers for the name is said with it: nobody checks that it is the name people know the caller by.
+fn name_text(facts: &Facts) -> Option<String> {
+    let (name, _) = clean_display_name(facts.proven_name()?);
+    (!name.is_empty()).then(|| format!("Name: {name}, signed with the number"))
+}
+
+/// Shown beside a proven number only: of anybody else it is one sentence more to be taken in by.
+fn call_reason(facts: &Facts) -> Option<String> {
+    let reason = facts.identity.call_reason.as_ref().filter(|_| facts.is_number_proven())?;
+    let (reason, _) = clean_display_name(reason.reveal());
+    (!reason.is_empty()).then(|| format!("The caller gives as reason: “{reason}”"))
 }
 
 fn voice_text(state: VoiceState) -> &'static str {
@@ -101,6 +116,8 @@ fn is_told_by_a_light(tag: Tag) -> bool {
             | Tag::VoiceOff
             | Tag::ScoringOverloaded
             | Tag::EmergencyTrunk
+            // The name's own line says it.
+            | Tag::NameSigned
     )
 }
 

@@ -27,12 +27,53 @@ pub fn leg_b_headers(
             "number={}; voice={}; label={}; call={call}",
             banner.number, banner.voice, banner.label
         ),
-        call_info: card_url
-            .filter(|url| is_plain_url(url))
-            .map(|url| format!("<{url}>;purpose=card")),
+        call_info: call_info(facts, card_url),
         // No policy asks for a ring tone yet.
         alert_info: None,
     }
+}
+
+/// Our own card, and the caller's signed data as RFC 9796 has it: one header value each, in one header field (§4).
+///
+/// `purpose=jcard` names a jCard of ours with the signed name, written into the URL itself (RFC 9796 §5 allows `data:`);
+/// `verified` says that a signature was checked (§7). No URL of the caller's goes to a phone, so there is nothing for
+/// `integrity` (§8) to speak of. Only beside a proven number.
+fn call_info(facts: &Facts, card_url: Option<&str>) -> Option<String> {
+    let card = card_url
+        .filter(|url| is_plain_url(url))
+        .map(|url| format!("<{url}>;purpose=card"));
+    let name = facts.proven_name().map(|name| clean_display_name(name).0);
+    let name = name.filter(|name| !name.is_empty());
+    let reason = facts.identity.call_reason.as_ref();
+    let reason = reason
+        .filter(|_| facts.is_number_proven())
+        .map(|reason| plain(&clean_display_name(reason.reveal()).0))
+        .filter(|reason| !reason.is_empty());
+    let signed = (name.is_some() || reason.is_some()).then(|| {
+        // `data:` alone is the RFC's way to say that there is a reason and no card (§6).
+        let data = name.map(|name| jcard(&name)).unwrap_or_default();
+        let reason = reason.map(|reason| format!(";call-reason=\"{reason}\""));
+        format!(
+            "<data:{data}>;purpose=jcard{};verified=\"true\"",
+            reason.unwrap_or_default()
+        )
+    });
+    let values: Vec<String> = [card, signed].into_iter().flatten().collect();
+    (!values.is_empty()).then(|| values.join(", "))
+}
+
+/// `application/json,` and a jCard (RFC 7095) with nothing but this name, escaped for a URL.
+fn jcard(name: &str) -> String {
+    let card = serde_json::json!(["vcard", [["version", {}, "text", "4.0"], ["fn", {}, "text", name]]]);
+    let mut url = String::from("application/json,");
+    for octet in card.to_string().bytes() {
+        if octet.is_ascii_alphanumeric() || b"-._~".contains(&octet) {
+            url.push(char::from(octet));
+        } else {
+            url.push_str(&format!("%{octet:02X}"));
+        }
+    }
+    url
 }
 
 /// `verstat`, lowered where the number light knows worse.
@@ -51,11 +92,13 @@ fn verstat_under(light: NumberLight, verstat: &str, is_reused: Option<bool>) -> 
 
 fn display_name(banner: &Banner, facts: &Facts) -> String {
     let caller = &facts.caller;
-    let name = caller
-        .name
-        .as_ref()
-        .filter(|_| !caller.is_hidden)
-        .map(|name| shown_name(name.reveal()));
+    // The signed name before the one that anybody may write.
+    let own = caller.name.as_ref().filter(|_| !caller.is_hidden);
+    let name = [facts.proven_name(), own.map(|name| name.reveal().as_str())]
+        .into_iter()
+        .flatten()
+        .map(shown_name)
+        .find(|name| !name.is_empty());
     let who = name
         .filter(|name| !name.is_empty())
         .unwrap_or_else(|| match &caller.number {

@@ -24,6 +24,12 @@ pub struct Banner {
     /// One line per light, in plain words, e.g. "Number: proven by its carrier" / "Voice: no sign of synthesis".
     pub number_text: String,
     pub voice_text: String,
+    /// The name that is signed together with a proven number, in words; None without one (RFC 9795 `nam`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name_text: Option<String>,
+    /// Why the caller says to call (RFC 9795 `crn`), in his own words, between quotation marks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call_reason: Option<String>,
     /// Up to three reasons, worst first.
     pub reasons: Vec<String>,
     /// One suggested line to say or do.
@@ -41,7 +47,7 @@ pub struct LegBHeaders {
     pub verstat: String,
     /// `number=...; voice=...; label=...; call=<id>`
     pub ringward_trust: String,
-    /// `<url>;purpose=card`, when a public URL is configured.
+    /// `<url>;purpose=card`, when a public URL is configured; and the signed name and call reason as RFC 9796 carries them.
     pub call_info: Option<String>,
     pub alert_info: Option<String>,
 }
@@ -281,6 +287,73 @@ mod tests {
     }
 
     #[test]
+    fn r_07_the_signed_name_is_shown_as_such_and_the_other_one_flagged() {
+        let named = |change: fn(&mut Facts)| {
+            signed(|f| {
+                f.caller.name = Some(Redacted::new("Your Bank".into()));
+                f.identity.name = Some(Redacted::new("Acme Dental".into()));
+                f.identity.call_reason = Some(Redacted::new("Your \"appointment\"".into()));
+                change(f);
+            })
+        };
+        let policy = Policy::embedded();
+        let look = |facts: &Facts| {
+            let banner = compose(facts, &policy.decide(facts), &policy);
+            let name = leg_b_headers(&banner, facts, "x", CALL, None).display_name;
+            (banner, name)
+        };
+        let (banner, name) = look(&named(|_| {}));
+        assert_eq!(name, "NUMBER OK Acme Dental");
+        assert_eq!(banner.name_text.as_deref(), Some("Name: Acme Dental, signed with the number"));
+        assert_eq!(
+            banner.call_reason.as_deref(),
+            Some("The caller gives as reason: “Your \"appointment\"”")
+        );
+        assert!(
+            banner.reasons[0].starts_with("The caller shows another name"),
+            "{:?}",
+            banner.reasons
+        );
+        // Not proven: the signed name is worth no more than the other one, and is not shown.
+        let not_proven: [fn(&mut Facts); 3] = [
+            |f| f.identity.is_reused = Some(true),
+            |f| f.identity.attestation = Some(crate::identity::Attestation::Partial),
+            |f| f.identity.is_forged = true,
+        ];
+        for change in not_proven {
+            let (banner, name) = look(&named(change));
+            assert_eq!((banner.name_text, banner.call_reason), (None, None));
+            assert!(name.ends_with("Your Bank"), "{name}");
+        }
+    }
+
+    #[test]
+    fn r_06_phones_get_signed_data_in_call_info() {
+        let info = |change: fn(&mut Facts), url: Option<&str>| {
+            let facts = signed(change);
+            let policy = Policy::embedded();
+            let banner = compose(&facts, &policy.decide(&facts), &policy);
+            leg_b_headers(&banner, &facts, "x", CALL, url).call_info
+        };
+        let name: fn(&mut Facts) = |f| f.identity.name = Some(Redacted::new("Çelik & Co".into()));
+        assert_eq!(
+            info(name, Some("https://gw.example/card/1")).unwrap(),
+            "<https://gw.example/card/1>;purpose=card, <data:application/json,%5B%22vcard%22%2C%5B%5B%22version%22%2C%7B%7D%2C%22text%22%2C%224.0%22%5D%2C%5B%22fn%22%2C%7B%7D%2C%22text%22%2C%22%C3%87elik%20%26%20Co%22%5D%5D%5D>;purpose=jcard;verified=\"true\""
+        );
+        let reason: fn(&mut Facts) = |f| f.identity.call_reason = Some(Redacted::new("Your \"order\" é\\".into()));
+        assert_eq!(
+            info(reason, None).unwrap(),
+            "<data:>;purpose=jcard;call-reason=\"Your order e\";verified=\"true\""
+        );
+        let reused: fn(&mut Facts) = |f| {
+            f.identity.name = Some(Redacted::new("Acme".into()));
+            f.identity.is_reused = Some(true);
+        };
+        assert_eq!(info(reused, None), None);
+        assert_eq!(info(|_| {}, None), None);
+    }
+
+    #[test]
     fn names_reach_the_phone_in_plain_ascii() {
         let name = |name: &str| {
             let facts = signed(|f| f.caller.name = Some(Redacted::new(name.into())));
@@ -309,7 +382,13 @@ mod tests {
                 prop_assert!(value.chars().all(|c| c == ' ' || c.is_ascii_graphic() && !"\"\\<>".contains(c)), "{}", value);
             }
             if let Some(info) = headers.call_info {
-                prop_assert!(info.bytes().all(|b| b.is_ascii_graphic()) && info.matches(['<', '>']).count() == 2);
+                prop_assert!(info.bytes().all(|b| b == b' ' || b.is_ascii_graphic()) && !info.contains('\\'), "{}", info);
+                // Our card and the signed data: as many brackets and quotation marks as we wrote ourselves.
+                let is_rich = info.contains(";purpose=jcard");
+                let has_reason = info.contains(";call-reason=");
+                prop_assert_eq!(info.matches(['<', '>']).count(), if is_rich { 4 } else { 2 }, "{}", info);
+                let quotes = usize::from(is_rich) * 2 + usize::from(has_reason) * 2;
+                prop_assert_eq!(info.matches('"').count(), quotes, "{}", info);
             }
             prop_assert!(headers.display_name.len() <= DISPLAY_NAME_CHARS_MAX);
             prop_assert!(!headers.display_name.is_empty());

@@ -4,6 +4,7 @@
 //! `P-Asserted-Identity`, `P-Attestation-*`, `Attestation-Info`, `Origination-Id`, `Call-Info` and
 //! `Alert-Info` of the caller never cross (RFC 8224 via design: inbound copies are removed first).
 
+use crate::screening::Facts;
 use crate::sip::{Message, Request, Response};
 
 use super::limits::{CROSSING_LINES_MAX, CROSSING_VALUE_OCTETS_MAX};
@@ -11,8 +12,13 @@ use super::limits::{CROSSING_LINES_MAX, CROSSING_VALUE_OCTETS_MAX};
 /// From the caller's INVITE to every phone.
 const INVITE: &[&str] = &["Subject", "Accept-Language", "User-to-User", "Diversion"];
 
-/// The same, and only from a trunk whose emergency marks we trust.
+/// The same, and only from a trunk whose emergency marks we trust, or when a signature proves them (RFC 8443 §4.2 has
+/// them taken off otherwise).
 const EMERGENCY: &[&str] = &["Priority", "Resource-Priority"];
+
+/// A priority that is signed: `rph` speaks of Resource-Priority, and of Priority only `sph` does, with one value
+/// (RFC 9027 §5). A verified token beside `psap-callback` means that this is signed too.
+const SIGNED: &[&str] = &["Resource-Priority"];
 
 /// With INFO either way (RFC 6086).
 const INFO: &[&str] = &["Info-Package", "Content-Disposition"];
@@ -20,13 +26,27 @@ const INFO: &[&str] = &["Info-Package", "Content-Disposition"];
 /// With responses to requests inside the call.
 const RESPONSE: &[&str] = &["Retry-After", "Recv-Info"];
 
-pub(crate) fn invite(from: &Message, to: Request, is_emergency_trunk: bool) -> Request {
+pub(crate) fn invite(from: &Message, to: Request, facts: &Facts) -> Request {
     let to = copy(from, INVITE, to, Request::header);
-    if is_emergency_trunk {
-        copy(from, EMERGENCY, to, Request::header)
+    if facts.signalling.is_emergency_trunk {
+        return copy(from, EMERGENCY, to, Request::header);
+    }
+    if !facts.bypasses_every_gate() {
+        return to;
+    }
+    let to = copy(from, SIGNED, to, Request::header);
+    if is_callback(from) {
+        to.header("Priority", "psap-callback")
     } else {
         to
     }
+}
+
+/// A call back from those who were called for help (RFC 7090).
+pub(crate) fn is_callback(invite: &Message) -> bool {
+    invite
+        .header("Priority")
+        .is_some_and(|value| value.trim().eq_ignore_ascii_case("psap-callback"))
 }
 
 pub(crate) fn info(from: &Message, to: Request) -> Request {

@@ -15,6 +15,7 @@ use crate::sip::{Message, NameAddr, Uri};
 use crate::voice::{Label, Opinion};
 
 use super::TrunkConfig;
+use super::crossing;
 use super::limits::NAME_CHARS_MAX;
 
 /// What the INVITE itself says, before anybody was asked. `called` is canonical where it can be.
@@ -63,7 +64,17 @@ pub(crate) fn dialled(request_uri: &str, rules: Option<NumberRules>) -> (String,
 
 /// What the verification found. A header that failed beside one that passed colours nothing.
 pub(crate) fn of_report(report: &Report, is_reused: Option<bool>) -> IdentityFacts {
+    // Signed text is a stranger's text all the same: short here whatever the verifier's own bound is.
+    let text = |text: &Option<String>| {
+        let text = text.as_deref().map(tidy).filter(|text| !text.is_empty());
+        text.map(Redacted::new)
+    };
+    let rcd = report.rcd.as_ref().filter(|_| report.standing == Standing::Verified);
     IdentityFacts {
+        name: rcd.and_then(|rcd| text(&rcd.name)),
+        call_reason: rcd.and_then(|rcd| text(&rcd.reason)),
+        has_priority: report.priority.is_some(),
+        is_emergency: report.priority.as_ref().is_some_and(|priority| priority.is_emergency),
         standing: report.standing,
         attestation: report.attestation,
         is_forged: report.is_forged(),
@@ -185,9 +196,6 @@ fn signalling(
     rules: Option<NumberRules>,
 ) -> SignallingFacts {
     let history = invite.header_values("History-Info");
-    let is_callback = invite
-        .header("Priority")
-        .is_some_and(|value| value.trim().eq_ignore_ascii_case("psap-callback"));
     let from = canonical(invite.from().uri.as_str(), rules);
     let other = asserted
         .iter()
@@ -195,7 +203,7 @@ fn signalling(
     SignallingFacts {
         // One History-Info entry is the dialled number itself (RFC 7044 §4): only a second one is a diversion.
         is_diverted: invite.header("Diversion").is_some() || history.len() > 1,
-        claims_emergency: is_callback || invite.header("Resource-Priority").is_some(),
+        claims_emergency: crossing::is_callback(invite) || invite.header("Resource-Priority").is_some(),
         is_emergency_trunk: trunk.is_emergency_trusted,
         from_differs_from_asserted: matches!((from, other), (Some(from), Some(other)) if from != other),
     }

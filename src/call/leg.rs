@@ -83,7 +83,7 @@ impl Ringing {
             .header("Contact", &hop.contact)
             .header("Allow", ALLOW);
         let invite = announce(invite, case, desk, &hop.sent_by, &tag);
-        let mut invite = crossing::invite(&case.invite, invite, case.facts.signalling.is_emergency_trunk);
+        let mut invite = crossing::invite(&case.invite, invite, &case.facts);
         if let Some(offer) = offer {
             invite = invite.with_body("application/sdp", offer);
         }

@@ -53,12 +53,7 @@ pub(crate) fn read(message: &Message) -> Result<Option<Session>, Refusal> {
     if message.body().is_empty() {
         return Ok(None);
     }
-    let kind = message.content_type().unwrap_or_default();
-    let body = match media_type(&kind) {
-        "application/sdp" => message.body(),
-        "multipart/mixed" => part(message.body(), &kind).ok_or(Refusal::NotSdp)?,
-        _ => return Err(Refusal::NotSdp),
-    };
+    let body = message.description().ok_or(Refusal::NotSdp)?;
     let session = Session::parse(body).map_err(|fault| Refusal::NotAcceptable(fault.expected))?;
     if session.codecs().is_empty() {
         return Err(Refusal::NotAcceptable("no audio codec in common (PCMU, PCMA)"));
@@ -75,66 +70,4 @@ pub(crate) fn describe(call: CallId, side: Side, session: &Session) -> Option<Ou
         codecs: session.codecs(),
         telephone_event: session.telephone_event(),
     })
-}
-
-fn media_type(content_type: &str) -> &'static str {
-    let kind = content_type.split(';').next().unwrap_or_default().trim();
-    // A body without a type can only be what INVITE bodies are.
-    if kind.is_empty() || kind.eq_ignore_ascii_case("application/sdp") {
-        "application/sdp"
-    } else if kind.eq_ignore_ascii_case("multipart/mixed") {
-        "multipart/mixed"
-    } else {
-        "other"
-    }
-}
-
-/// The first `application/sdp` part of a multipart body (RFC 2046 §5.1.1): trunks wrap descriptions that travel
-/// with ISUP or a location.
-fn part<'a>(body: &'a [u8], content_type: &str) -> Option<&'a [u8]> {
-    let (_, boundary) = content_type.split_once("boundary=")?;
-    let boundary = boundary.split(';').next()?.trim().trim_matches('"');
-    if boundary.is_empty() || boundary.len() > 70 {
-        return None;
-    }
-    let delimiter = format!("--{boundary}");
-    let mut starts = find_all(body, delimiter.as_bytes());
-    let mut start = starts.next()?;
-    for end in starts {
-        let section = &body[start + delimiter.len()..end];
-        let section = section.strip_prefix(b"\r\n").unwrap_or(section);
-        if let Some(blank) = find_all(section, b"\r\n\r\n").next() {
-            let head = String::from_utf8_lossy(&section[..blank]).to_ascii_lowercase();
-            if head.contains("application/sdp") {
-                return Some(&section[blank + 4..]);
-            }
-        }
-        start = end;
-    }
-    None
-}
-
-fn find_all<'a>(haystack: &'a [u8], needle: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
-    haystack
-        .windows(needle.len())
-        .enumerate()
-        .filter(move |(_, window)| *window == needle)
-        .map(|(at, _)| at)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_description_is_found_among_other_parts() {
-        let body = b"--b1\r\nContent-Type: application/isup\r\n\r\n\x01\x02\r\n--b1\r\nContent-Type: application/sdp\r\n\r\nv=0\r\no=x\r\n--b1--\r\n";
-        assert_eq!(
-            part(body, "multipart/mixed;boundary=\"b1\""),
-            Some(&b"v=0\r\no=x\r\n"[..])
-        );
-        assert_eq!(part(body, "multipart/mixed;boundary=b2"), None);
-        assert_eq!(part(body, "multipart/mixed"), None);
-        assert_eq!(part(b"--b1", "multipart/mixed;boundary=b1"), None);
-    }
 }

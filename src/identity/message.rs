@@ -28,20 +28,14 @@ pub fn view(invite: &Message) -> MessageView<'_> {
     }
 }
 
-/// The `a=fingerprint` values of a body that is SDP and nothing else (RFC 8122 §5), session level first.
+/// The `a=fingerprint` values of the description that the call is made with (RFC 8122 §5), session level first. A line
+/// that is no text is in no claim either.
 fn fingerprints(invite: &Message) -> Vec<Cow<'_, str>> {
-    let is_sdp = invite.content_type().is_some_and(|kind| {
-        let kind = kind.split(';').next().unwrap_or_default().trim();
-        kind.eq_ignore_ascii_case("application/sdp")
-    });
-    match std::str::from_utf8(invite.body()) {
-        Ok(body) if is_sdp => body
-            .lines()
-            .filter_map(|line| line.strip_prefix("a=fingerprint:"))
-            .map(|value| Cow::Borrowed(value.trim()))
-            .collect(),
-        _ => Vec::new(),
-    }
+    let lines = invite.description().unwrap_or_default().split(|octet| *octet == b'\n');
+    lines
+        .filter_map(|line| line.strip_prefix(b"a=fingerprint:"))
+        .map(|value| String::from_utf8_lossy(value.trim_ascii()))
+        .collect()
 }
 
 /// P-Asserted-Identity's display name, the first there is, else From's.

@@ -65,14 +65,13 @@ impl Policy {
     }
 }
 
-/// A trusted emergency line bypasses every gate. A claimed emergency may go to another desk, but is never refused:
-/// the claim may be true.
+/// A proven priority and a trusted emergency line bypass every gate. A claimed emergency may go to another desk, but is
+/// never refused: the claim may be true.
 fn may_act(facts: &Facts, action: &Action) -> bool {
-    let signalling = &facts.signalling;
     match action {
         Action::Deliver | Action::Label => true,
-        Action::Divert { .. } => !signalling.is_emergency_trunk,
-        Action::Refuse { .. } => !signalling.is_emergency_trunk && !signalling.claims_emergency,
+        Action::Divert { .. } => !facts.bypasses_every_gate(),
+        Action::Refuse { .. } => !facts.bypasses_every_gate() && !facts.signalling.claims_emergency,
     }
 }
 
@@ -173,6 +172,10 @@ mod tests {
         claimed.signalling.claims_emergency = true;
         let mut trusted = sample::unsigned();
         trusted.signalling.is_emergency_trunk = true;
+        let mut proven = claimed.clone();
+        proven.identity.has_priority = true;
+        let mut copied = proven.clone();
+        copied.identity.is_reused = Some(true);
 
         assert_eq!(refuse.decide(&claimed).action, Action::Label);
         assert_eq!(
@@ -183,6 +186,12 @@ mod tests {
         );
         assert_eq!(refuse.decide(&trusted).action, Action::Deliver);
         assert_eq!(divert.decide(&trusted).action, Action::Deliver);
+        // Proven by a signature: as from a trusted trunk. With a signature of another call: claimed.
+        for policy in [&refuse, &divert] {
+            let action = policy.decide(&proven).action;
+            assert!(matches!(action, Action::Deliver | Action::Label), "{action:?}");
+            assert_eq!(policy.decide(&copied).action, policy.decide(&claimed).action);
+        }
         assert_eq!(
             names(&refuse.decide(&trusted).fired),
             ["all"],
@@ -411,6 +420,7 @@ mod tests {
             let policy = policy(&rule("all", "score > -100.0", "then = { refuse = 603 }"));
             facts.signalling.claims_emergency = !is_trusted;
             facts.signalling.is_emergency_trunk = is_trusted;
+            facts.identity.has_priority |= !is_trusted;
             for stage in Stage::ALL {
                 facts.stage = *stage;
                 let action = policy.decide(&facts).action;

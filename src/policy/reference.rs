@@ -53,7 +53,7 @@ const ACTIONS: &[(&str, &str)] = &[
     ),
     (
         "{ divert = \"QUEUE\" }",
-        "The call goes to another queue. Not in stage `live`; a trusted emergency is not diverted.",
+        "The call goes to another queue. Not in stage `live`; a proven priority and a trusted emergency line are not diverted.",
     ),
     (
         "\"refuse\"",

@@ -138,6 +138,14 @@ facts! {
         |v| Datum::Bool(v.facts.identity.is_reused == Some(true));
     "identity.spc" Type::Text, "Service provider code of the signer; empty without one.",
         |v| Datum::Text(v.facts.identity.spc.as_deref().unwrap_or(""));
+    "identity.name" Type::Text, "The caller's name as signed together with a number that is proven; empty otherwise.",
+        |v| Datum::Text(v.facts.proven_name().unwrap_or(""));
+    "identity.call_reason" Type::Text, "Why he calls, in the caller's own words, signed with the number; empty without. Signed, not checked.",
+        |v| Datum::Text(v.facts.identity.call_reason.as_ref().map_or("", |r| r.reveal()));
+    "identity.priority" Type::Bool, "A signed priority (`rph`, `sph`) was verified. Bypasses every gate.",
+        |v| Datum::Bool(v.facts.identity.has_priority);
+    "identity.emergency" Type::Bool, "That priority is an emergency's, or of a call-back to somebody who called for help.",
+        |v| Datum::Bool(v.facts.identity.is_emergency);
 
     "voice.state" Type::Word(VOICES), "What the model says of the voice, or why it says nothing.", |v| Datum::Text(v.facts.voice.state.name());
     "voice.llr" Type::Double, "Evidence for a person (positive) against synthesis (negative), natural logarithm; 0 while pending.",
@@ -153,7 +161,7 @@ facts! {
     "history.reported_scam" Type::Int, "How often somebody here reported a call from this number as a scam.", |v| count(v.facts.history.reported_scam);
 
     "signalling.diverted" Type::Bool, "The call was forwarded (Diversion or History-Info).", |v| Datum::Bool(v.facts.signalling.is_diverted);
-    "signalling.claims_emergency" Type::Bool, "It claims to be an emergency call and nothing proves it. Never refused.",
+    "signalling.claims_emergency" Type::Bool, "It claims to be an emergency call; `identity.emergency` says whether that is proven. Never refused.",
         |v| Datum::Bool(v.facts.signalling.claims_emergency);
     "signalling.emergency_trunk" Type::Bool, "It comes from a trunk with `emergency = \"trusted\"`. Bypasses every gate.",
         |v| Datum::Bool(v.facts.signalling.is_emergency_trunk);

@@ -66,6 +66,18 @@ pub struct IdentityFacts {
     pub is_reused: Option<bool>,
     /// Service provider code of the signer.
     pub spc: Option<String>,
+    /// The caller's name as signed with the number (RFC 9795 `nam`), cleaned. None unless `standing` is verified.
+    #[serde(default)]
+    pub name: Option<Redacted<String>>,
+    /// Why the caller calls, in his own words, signed with the number (RFC 9795 `crn`), cleaned.
+    #[serde(default)]
+    pub call_reason: Option<Redacted<String>>,
+    /// A verified `rph` or `sph` PASSporT: the call must get through (RFC 8443, RFC 9027).
+    #[serde(default)]
+    pub has_priority: bool,
+    /// That priority is an emergency's: namespace `esnet`, or a call-back to somebody who called for help.
+    #[serde(default)]
+    pub is_emergency: bool,
 }
 
 impl Default for IdentityFacts {
@@ -78,7 +90,45 @@ impl Default for IdentityFacts {
             is_untrusted: false,
             is_reused: Some(false),
             spc: None,
+            name: None,
+            call_reason: None,
+            has_priority: false,
+            is_emergency: false,
         }
+    }
+}
+
+impl Facts {
+    /// The signature proves that the number shown is the caller's own: full attestation, nothing against it, a number
+    /// that is shown, and the knowledge that the PASSporT was not used before.
+    pub fn is_number_proven(&self) -> bool {
+        let identity = &self.identity;
+        identity.standing == Standing::Verified
+            && identity.attestation == Some(Attestation::Full)
+            && !identity.is_forged
+            && !identity.is_stale
+            && !identity.is_untrusted
+            && identity.is_reused == Some(false)
+            && self.caller.number.is_some()
+    }
+
+    /// The name that is signed together with a number that is proven; a name beside an unproven number proves nothing.
+    pub fn proven_name(&self) -> Option<&str> {
+        let name = self.identity.name.as_ref().filter(|_| self.is_number_proven() && !self.caller.is_hidden);
+        name.map(|name| name.reveal().as_str())
+    }
+
+    /// The call has a priority that somebody proved, or comes from a trunk whose word counts: nothing may refuse it,
+    /// send it elsewhere or let it wait. A priority that was copied from another call has none.
+    pub fn bypasses_every_gate(&self) -> bool {
+        self.signalling.is_emergency_trunk
+            || (self.identity.has_priority && self.identity.is_reused != Some(true))
+    }
+
+    /// [`bypasses_every_gate`](Self::bypasses_every_gate), and what is proven is an emergency.
+    pub fn is_proven_emergency(&self) -> bool {
+        self.signalling.is_emergency_trunk
+            || (self.identity.is_emergency && self.identity.is_reused != Some(true))
     }
 }
 
@@ -122,7 +172,7 @@ pub struct HistoryFacts {
 pub struct SignallingFacts {
     /// Diversion or History-Info present.
     pub is_diverted: bool,
-    /// Unsigned Resource-Priority or psap-callback.
+    /// Resource-Priority or psap-callback, signed or not; whether it is signed stands in `identity`.
     pub claims_emergency: bool,
     /// The trunk has `emergency = "trusted"`.
     pub is_emergency_trunk: bool,

@@ -63,7 +63,12 @@ type Change = (&'static str, fn(&mut Facts));
 /// Ways to make a call worse, whatever else is known of it.
 pub(crate) const WORSE: &[Change] = &[
     ("forged", |f| f.identity.is_forged = true),
-    ("reused", |f| f.identity.is_reused = Some(true)),
+    ("reused", |f| {
+        // A copied priority loses the one label that stands apart from good and bad.
+        if !f.identity.has_priority {
+            f.identity.is_reused = Some(true);
+        }
+    }),
     ("reported", |f| f.history.reported_scam += 1),
     ("spoof", |f| f.voice.state = VoiceState::Spoof),
     ("hidden", |f| {
@@ -80,9 +85,11 @@ pub(crate) const WORSE: &[Change] = &[
             && !identity.is_stale
             && !identity.is_untrusted
         {
-            let is_reused = f.identity.is_reused;
+            // A proven priority is another question than the number, and stands above every label.
             f.identity = IdentityFacts {
-                is_reused,
+                is_reused: f.identity.is_reused,
+                has_priority: f.identity.has_priority,
+                is_emergency: f.identity.is_emergency,
                 ..IdentityFacts::default()
             };
         }
@@ -117,8 +124,24 @@ pub(crate) fn facts() -> impl Strategy<Value = Facts> {
                 is_untrusted,
                 is_reused,
                 spc,
+                ..IdentityFacts::default()
             },
         );
+    let rich = (
+        prop::option::of(any::<String>().prop_map(Redacted::new)),
+        prop::option::of(any::<String>().prop_map(Redacted::new)),
+        prop::bool::weighted(0.2),
+        any::<bool>(),
+    );
+    let identity = (identity, rich).prop_map(|(identity, (name, call_reason, has_priority, is_emergency))| {
+        IdentityFacts {
+            name,
+            call_reason,
+            has_priority,
+            is_emergency: has_priority && is_emergency,
+            ..identity
+        }
+    });
     let caller = (
         prop::option::of("\\+[1-9][0-9]{3,14}".prop_map(Redacted::new)),
         prop::option::of(any::<String>().prop_map(Redacted::new)),

@@ -7,6 +7,7 @@
 //! - [`Endpoint`] is the transaction layer of one shard, [`Dialog`] one dialog as either side.
 //! - [`StreamFramer`] cuts a TCP stream into messages; [`peek_call_id`] picks the shard.
 
+mod body;
 mod builder;
 mod dialog;
 mod endpoint;

@@ -82,6 +82,20 @@ pub fn unsigned_token(orig: &str, dest: &str, iat: u64, url: &str) -> String {
     token('A', orig, dest, iat, url, |_| vec![0x5a; 64])
 }
 
+/// An Identity header of another kind, signed by [`signer`]: `claims` are members that stand beside `orig`, `dest` and
+/// `iat`, as JSON text with a comma before each.
+pub fn signed_passport(ppt: &str, orig: &str, dest: &str, iat: u64, claims: &str) -> String {
+    let encode = |octets: &[u8]| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(octets);
+    let header = format!(r#"{{"alg":"ES256","ppt":"{ppt}","typ":"passport","x5u":"{CERTIFICATE_URL}"}}"#);
+    let payload = format!(r#"{{"dest":{{"tn":["{dest}"]}},"iat":{iat},"orig":{{"tn":"{orig}"}}{claims}}}"#);
+    let text = format!("{}.{}", encode(header.as_bytes()), encode(payload.as_bytes()));
+    let signature = signer().key.sign(&SystemRandom::new(), text.as_bytes()).unwrap();
+    format!(
+        "{text}.{};info=<{CERTIFICATE_URL}>;alg=ES256;ppt=\"{ppt}\"",
+        encode(signature.as_ref())
+    )
+}
+
 fn token(
     attest: char,
     orig: &str,

@@ -10,21 +10,28 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod canonical;
 mod certificate;
 mod chain;
+mod clean;
+mod compact;
 mod constraints;
 mod countries;
 mod crl;
 mod date;
 mod der;
+mod digest;
 mod findings;
 pub mod fuzz;
 mod header;
 mod json;
 pub mod limits;
+mod mky;
 mod number;
 mod passport;
+mod rcd;
 mod report;
+mod rph;
 mod shelf;
 mod signature;
 mod tn_auth_list;
@@ -38,6 +45,7 @@ pub use chain::{Anchors, AnchorsFault};
 pub use countries::{Country, country};
 pub use crl::{CrlFault, Crls};
 pub use date::parse_sip_date;
+pub use digest::{ContentDigest, NotADigest};
 pub use header::{HeaderFault, IdentityHeader, split_values};
 pub use json::JsonFault;
 pub use number::{NumberError, NumberRules, TelephoneNumber, UnknownCountry};

@@ -16,6 +16,18 @@ pub const JSON_ITEMS_MAX: usize = 256;
 pub const DEST_MAX: usize = 64;
 /// P-Asserted-Identity values tried; RFC 3325 allows two. The rest are ignored.
 pub const ASSERTED_MAX: usize = 4;
+/// Media keys compared, signed and in the body each (session level and every stream); more are a mismatch.
+pub const FINGERPRINTS_MAX: usize = 16;
+/// Characters of a name (`nam`) and of a call reason (`crn`) in rich call data (RFC 9796 §6 advises 64); the rest is cut.
+pub const RCD_TEXT_CHARS_MAX: usize = 64;
+/// Characters of any one text inside a jCard (`jcd`); the rest is cut.
+pub const CARD_TEXT_CHARS_MAX: usize = 256;
+/// Octets of a URL in rich call data; with a longer one nothing of the data is shown.
+pub const RCD_URL_OCTETS_MAX: usize = 1024;
+/// Digests in one `rcdi`; with more nothing of the data is shown.
+pub const RCD_DIGESTS_MAX: usize = 32;
+/// Values of one `rph` claim, and of Resource-Priority; with more the priority is not verified.
+pub const PRIORITY_VALUES_MAX: usize = 16;
 /// Octets of an x5u URL; past it the URL breaks the rules.
 pub const X5U_OCTETS_MAX: usize = 1024;
 /// Octets of what an x5u host may send (C-10); past it the fetch fails.

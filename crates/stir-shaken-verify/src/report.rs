@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use crate::digest::ContentDigest;
+
 /// The whole call, after every Identity header was looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -128,7 +130,13 @@ pub struct RichCallData {
     pub card: Option<serde_json::Value>,
     /// `crn`: why the caller calls.
     pub reason: Option<String>,
-    /// Every resource named here was hashed by the signer (`rcdi`) and matches.
+    /// What the content behind `icon` must hash to before anybody sees it (`rcdi`); None: the signer gave no digest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub icon_digest: Option<ContentDigest>,
+    /// The same for the file behind `card_url`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub card_digest: Option<ContentDigest>,
+    /// The signer hashed everything named here (`rcdi`, RFC 9795 §6): `card` matches, and each URL has its digest.
     pub is_integrity_checked: bool,
 }
 

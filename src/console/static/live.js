@@ -3,7 +3,7 @@
 import { hangUp, report } from "./api.js";
 import { draw, makeChart } from "./chart.js";
 import { h, icon, show, text } from "./dom.js";
-import { STATES, VERDICTS, clock, detail, number, numberLight, signed, voiceLight, worst } from "./words.js";
+import { STATES, VERDICTS, clock, detail, nameOf, number, numberLight, signed, voiceLight, worst } from "./words.js";
 
 /** An ended call stays this long, for a last look and a report. */
 const LINGER_MS = 20000;
@@ -73,6 +73,7 @@ export function onReport(id, made) {
 function makeCard(first) {
   const caller = h("p", { class: "caller" });
   const claim = h("p", { class: "claim" });
+  const purpose = h("p", { class: "claim", hidden: true });
   const state = h("b");
   const time = h("span", { class: "clock" });
   const stateBox = h("div", { class: "state" }, time, state);
@@ -92,7 +93,7 @@ function makeCard(first) {
   const hang = h("button", { type: "button", class: "hang-up", onclick: () => card.hangUp() }, "Hang up");
   const why = h("button", { type: "button", class: "open", onclick: () => openWhy(first.id) }, "Why");
   const node = h("article", { class: "card sheet", tabindex: "0", "data-id": first.id, onfocusin: () => select(first.id), onclick: () => select(first.id) },
-    h("header", { class: "card-head" }, h("div", {}, caller, claim), stateBox, where),
+    h("header", { class: "card-head" }, h("div", {}, caller, claim, purpose), stateBox, where),
     h("div", { class: "lights" }, numberTile.node, voiceTile.node),
     reasons, h("div", { class: "middle" }), evidence,
     h("footer", {}, problem, h("div", { class: "doing" }, verdicts, why, hang)));
@@ -108,9 +109,13 @@ function makeCard(first) {
     node, call: first, endedAt: 0,
     update(call) {
       card.call = call;
-      const hasName = Boolean(call.caller_name);
-      text(caller, hasName ? call.caller_name : number(call.caller));
-      text(claim, hasName ? `${number(call.caller)} · claimed name` : "No name given");
+      // A signed name stands before the one that anybody may write; the line below says which of the two it is.
+      const name = nameOf(call);
+      const source = call.signed_name ? "name signed with the number" : "claimed name";
+      text(caller, name || number(call.caller));
+      text(claim, name ? `${number(call.caller)} · ${source}` : "No name given");
+      text(purpose, call.banner?.call_reason);
+      show(purpose, Boolean(call.banner?.call_reason));
       node.dataset.state = call.state;
       node.className = `card sheet tone-${worst(call)}`;
       stateBox.dataset.state = call.state;
@@ -198,7 +203,7 @@ function speak(before, now) {
   const isNew = before === now;
   if (!isNew && lights(before) === lights(now)) return;
   if (now.state === "ended") return;
-  text(spoken, `${isNew ? "New call" : "Call"} from ${now.caller_name ?? number(now.caller)}. ${lights(now)}`);
+  text(spoken, `${isNew ? "New call" : "Call"} from ${nameOf(now) ?? number(now.caller)}. ${lights(now)}`);
 }
 
 function select(id) {

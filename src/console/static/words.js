@@ -57,6 +57,11 @@ function capital(words) {
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
+/** The name that is signed with the number, else the one the caller gives himself. */
+export function nameOf(call) {
+  return call.signed_name ?? call.caller_name;
+}
+
 /** North American numbers in groups; others as they are. */
 export function number(value) {
   if (!value) return "Number hidden";

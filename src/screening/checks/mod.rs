@@ -17,6 +17,7 @@ pub(super) fn findings(facts: &Facts) -> Vec<Tag> {
     identity::check_reuse(facts, &mut tags);
     caller::check_number(facts, &mut tags);
     caller::check_name(facts, &mut tags);
+    caller::check_signed_name(facts, &mut tags);
     history::check_acquaintance(facts, &mut tags);
     history::check_reports(facts, &mut tags);
     history::check_velocity(facts, &mut tags);

@@ -12,12 +12,17 @@ pub(super) fn check_route(facts: &Facts, tags: &mut Vec<Tag>) {
     }
 }
 
-/// Is it an emergency call? A claim that nobody signed is only a claim.
+/// Is it an emergency call? A claim that nobody signed, or that is signed with a token of another call, is only a claim.
 pub(super) fn check_emergency(facts: &Facts, tags: &mut Vec<Tag>) {
     if facts.signalling.is_emergency_trunk {
         tags.push(Tag::EmergencyTrunk);
     }
-    if facts.signalling.claims_emergency {
+    let has_proof = facts.identity.has_priority && facts.identity.is_reused != Some(true);
+    if has_proof && facts.identity.is_emergency {
+        tags.push(Tag::EmergencyVerified);
+    } else if has_proof {
+        tags.push(Tag::PriorityVerified);
+    } else if facts.signalling.claims_emergency {
         tags.push(Tag::EmergencyClaimed);
     }
 }

@@ -66,7 +66,11 @@ fn name_text(facts: &Facts) -> Option<String> {
 
 /// Shown beside a proven number only: of anybody else it is one sentence more to be taken in by.
 fn call_reason(facts: &Facts) -> Option<String> {
-    let reason = facts.identity.call_reason.as_ref().filter(|_| facts.is_number_proven())?;
+    let reason = facts
+        .identity
+        .call_reason
+        .as_ref()
+        .filter(|_| facts.is_number_proven())?;
     let (reason, _) = clean_display_name(reason.reveal());
     (!reason.is_empty()).then(|| format!("The caller gives as reason: “{reason}”"))
 }

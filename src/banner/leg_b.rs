@@ -64,7 +64,10 @@ fn call_info(facts: &Facts, card_url: Option<&str>) -> Option<String> {
 
 /// `application/json,` and a jCard (RFC 7095) with nothing but this name, escaped for a URL.
 fn jcard(name: &str) -> String {
-    let card = serde_json::json!(["vcard", [["version", {}, "text", "4.0"], ["fn", {}, "text", name]]]);
+    let card = serde_json::json!([
+        "vcard",
+        [["version", {}, "text", "4.0"], ["fn", {}, "text", name]]
+    ]);
     let mut url = String::from("application/json,");
     for octet in card.to_string().bytes() {
         if octet.is_ascii_alphanumeric() || b"-._~".contains(&octet) {

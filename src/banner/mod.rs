@@ -304,7 +304,10 @@ mod tests {
         };
         let (banner, name) = look(&named(|_| {}));
         assert_eq!(name, "NUMBER OK Acme Dental");
-        assert_eq!(banner.name_text.as_deref(), Some("Name: Acme Dental, signed with the number"));
+        assert_eq!(
+            banner.name_text.as_deref(),
+            Some("Name: Acme Dental, signed with the number")
+        );
         assert_eq!(
             banner.call_reason.as_deref(),
             Some("The caller gives as reason: “Your \"appointment\"”")
@@ -340,7 +343,8 @@ mod tests {
             info(name, Some("https://gw.example/card/1")).unwrap(),
             "<https://gw.example/card/1>;purpose=card, <data:application/json,%5B%22vcard%22%2C%5B%5B%22version%22%2C%7B%7D%2C%22text%22%2C%224.0%22%5D%2C%5B%22fn%22%2C%7B%7D%2C%22text%22%2C%22%C3%87elik%20%26%20Co%22%5D%5D%5D>;purpose=jcard;verified=\"true\""
         );
-        let reason: fn(&mut Facts) = |f| f.identity.call_reason = Some(Redacted::new("Your \"order\" é\\".into()));
+        let reason: fn(&mut Facts) =
+            |f| f.identity.call_reason = Some(Redacted::new("Your \"order\" é\\".into()));
         assert_eq!(
             info(reason, None).unwrap(),
             "<data:>;purpose=jcard;call-reason=\"Your order e\";verified=\"true\""

@@ -69,12 +69,18 @@ pub(crate) fn of_report(report: &Report, is_reused: Option<bool>) -> IdentityFac
         let text = text.as_deref().map(tidy).filter(|text| !text.is_empty());
         text.map(Redacted::new)
     };
-    let rcd = report.rcd.as_ref().filter(|_| report.standing == Standing::Verified);
+    let rcd = report
+        .rcd
+        .as_ref()
+        .filter(|_| report.standing == Standing::Verified);
     IdentityFacts {
         name: rcd.and_then(|rcd| text(&rcd.name)),
         call_reason: rcd.and_then(|rcd| text(&rcd.reason)),
         has_priority: report.priority.is_some(),
-        is_emergency: report.priority.as_ref().is_some_and(|priority| priority.is_emergency),
+        is_emergency: report
+            .priority
+            .as_ref()
+            .is_some_and(|priority| priority.is_emergency),
         standing: report.standing,
         attestation: report.attestation,
         is_forged: report.is_forged(),

@@ -31,7 +31,10 @@ pub fn view(invite: &Message) -> MessageView<'_> {
 /// The `a=fingerprint` values of the description that the call is made with (RFC 8122 §5), session level first. A line
 /// that is no text is in no claim either.
 fn fingerprints(invite: &Message) -> Vec<Cow<'_, str>> {
-    let lines = invite.description().unwrap_or_default().split(|octet| *octet == b'\n');
+    let lines = invite
+        .description()
+        .unwrap_or_default()
+        .split(|octet| *octet == b'\n');
     lines
         .filter_map(|line| line.strip_prefix(b"a=fingerprint:"))
         .map(|value| String::from_utf8_lossy(value.trim_ascii()))

@@ -210,7 +210,12 @@ mod tests {
         };
         check(copied, Unproven, Pending, Label::Suspect);
         // Priority of another kind passes every gate and is no emergency.
-        check(|f| f.identity.has_priority = true, Genuine, Pending, Label::Genuine);
+        check(
+            |f| f.identity.has_priority = true,
+            Genuine,
+            Pending,
+            Label::Genuine,
+        );
     }
 
     #[test]

@@ -114,7 +114,11 @@ impl Facts {
 
     /// The name that is signed together with a number that is proven; a name beside an unproven number proves nothing.
     pub fn proven_name(&self) -> Option<&str> {
-        let name = self.identity.name.as_ref().filter(|_| self.is_number_proven() && !self.caller.is_hidden);
+        let name = self
+            .identity
+            .name
+            .as_ref()
+            .filter(|_| self.is_number_proven() && !self.caller.is_hidden);
         name.map(|name| name.reveal().as_str())
     }
 

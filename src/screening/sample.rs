@@ -133,15 +133,16 @@ pub(crate) fn facts() -> impl Strategy<Value = Facts> {
         prop::bool::weighted(0.2),
         any::<bool>(),
     );
-    let identity = (identity, rich).prop_map(|(identity, (name, call_reason, has_priority, is_emergency))| {
-        IdentityFacts {
-            name,
-            call_reason,
-            has_priority,
-            is_emergency: has_priority && is_emergency,
-            ..identity
-        }
-    });
+    let identity =
+        (identity, rich).prop_map(|(identity, (name, call_reason, has_priority, is_emergency))| {
+            IdentityFacts {
+                name,
+                call_reason,
+                has_priority,
+                is_emergency: has_priority && is_emergency,
+                ..identity
+            }
+        });
     let caller = (
         prop::option::of("\\+[1-9][0-9]{3,14}".prop_map(Redacted::new)),
         prop::option::of(any::<String>().prop_map(Redacted::new)),

@@ -9,7 +9,6 @@
 mod agent;
 mod answers;
 mod checks;
-mod claims;
 mod ladders;
 mod midcall;
 mod plan;

@@ -56,9 +56,10 @@ mod tests {
 
     #[test]
     fn members_are_sorted_at_every_level_and_nothing_stands_between_them() {
-        let value: Value =
-            serde_json::from_str(r#" { "b" : [ 1 , {"z":null, "a":true} ], "a/b" : "x\u00e9\/\"\n" , "B":-1.5} "#)
-                .unwrap();
+        let value: Value = serde_json::from_str(
+            r#" { "b" : [ 1 , {"z":null, "a":true} ], "a/b" : "x\u00e9\/\"\n" , "B":-1.5} "#,
+        )
+        .unwrap();
         assert_eq!(
             text(&value),
             "{\"B\":-1.5,\"a/b\":\"x\u{e9}/\\\"\\n\",\"b\":[1,{\"a\":true,\"z\":null}]}"

@@ -15,8 +15,36 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ContentDigest {
-    algorithm: &'static str,
+    algorithm: Hash,
     octets: Vec<u8>,
+}
+
+/// The algorithms of RFC 9795 §6.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Hash {
+    Sha256,
+    Sha384,
+    Sha512,
+}
+
+impl Hash {
+    const ALL: [Hash; 3] = [Hash::Sha256, Hash::Sha384, Hash::Sha512];
+
+    fn name(self) -> &'static str {
+        match self {
+            Hash::Sha256 => "sha256",
+            Hash::Sha384 => "sha384",
+            Hash::Sha512 => "sha512",
+        }
+    }
+
+    fn algorithm(self) -> &'static Algorithm {
+        match self {
+            Hash::Sha256 => &SHA256,
+            Hash::Sha384 => &SHA384,
+            Hash::Sha512 => &SHA512,
+        }
+    }
 }
 
 /// Not a digest that can be checked: unknown algorithm, or not as many octets as it gives.
@@ -36,23 +64,14 @@ impl ContentDigest {
     /// The SHA-256 digest of `content`.
     pub fn sha256(content: &[u8]) -> ContentDigest {
         ContentDigest {
-            algorithm: "sha256",
+            algorithm: Hash::Sha256,
             octets: digest(&SHA256, content).as_ref().to_vec(),
         }
     }
 
     /// Is `content`, exactly as it was fetched, what the signer meant?
     pub fn matches(&self, content: &[u8]) -> bool {
-        algorithm(self.algorithm).is_some_and(|(_, algorithm)| digest(algorithm, content).as_ref() == self.octets)
-    }
-}
-
-fn algorithm(name: &str) -> Option<(&'static str, &'static Algorithm)> {
-    match name {
-        "sha256" => Some(("sha256", &SHA256)),
-        "sha384" => Some(("sha384", &SHA384)),
-        "sha512" => Some(("sha512", &SHA512)),
-        _ => None,
+        digest(self.algorithm.algorithm(), content).as_ref() == self.octets
     }
 }
 
@@ -61,13 +80,11 @@ impl FromStr for ContentDigest {
 
     fn from_str(text: &str) -> Result<ContentDigest, NotADigest> {
         let (name, octets) = text.split_once('-').ok_or(NotADigest)?;
-        let (name, algorithm) = algorithm(name).ok_or(NotADigest)?;
+        let algorithm = Hash::ALL.into_iter().find(|hash| hash.name() == name);
+        let algorithm = algorithm.ok_or(NotADigest)?;
         let octets = BASE64.decode(octets).map_err(|_| NotADigest)?;
-        if octets.len() == algorithm.output_len() {
-            Ok(ContentDigest {
-                algorithm: name,
-                octets,
-            })
+        if octets.len() == algorithm.algorithm().output_len() {
+            Ok(ContentDigest { algorithm, octets })
         } else {
             Err(NotADigest)
         }
@@ -90,7 +107,7 @@ impl From<ContentDigest> for String {
 
 impl fmt::Display for ContentDigest {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{}-{}", self.algorithm, BASE64.encode(&self.octets))
+        write!(out, "{}-{}", self.algorithm.name(), BASE64.encode(&self.octets))
     }
 }
 
@@ -121,9 +138,18 @@ mod tests {
     fn longer_algorithms_are_read_and_others_are_not() {
         for (name, octets) in [("sha384", 48), ("sha512", 64)] {
             let text = format!("{name}-{}", BASE64.encode(vec![7; octets]));
-            assert!(text.parse::<ContentDigest>().is_ok_and(|digest| !digest.matches(b"x")));
+            assert!(
+                text.parse::<ContentDigest>()
+                    .is_ok_and(|digest| !digest.matches(b"x"))
+            );
         }
-        for (name, octets) in [("sha256", 31), ("sha256", 33), ("sha512", 32), ("sha1", 20), ("SHA256", 32)] {
+        for (name, octets) in [
+            ("sha256", 31),
+            ("sha256", 33),
+            ("sha512", 32),
+            ("sha1", 20),
+            ("SHA256", 32),
+        ] {
             let text = format!("{name}-{}", BASE64.encode(vec![7; octets]));
             assert_eq!(text.parse::<ContentDigest>(), Err(NotADigest), "{text}");
         }

@@ -303,18 +303,33 @@ mod tests {
             (json!({"rcd": null}), NotAnObject),
             (json!({"rcd": {}}), Name),
             (json!({"rcd": {"nam": ["Acme"]}}), Name),
-            (json!({"rcd": {"nam": "A", "apn": "+12025551000"}}), AlternateNumber),
-            (json!({"rcd": {"nam": "A", "apn": 12025551000u64}}), AlternateNumber),
+            (
+                json!({"rcd": {"nam": "A", "apn": "+12025551000"}}),
+                AlternateNumber,
+            ),
+            (
+                json!({"rcd": {"nam": "A", "apn": 12025551000u64}}),
+                AlternateNumber,
+            ),
             (json!({"rcd": {"nam": "A", "icn": "http://a.example/x.png"}}), Url),
-            (json!({"rcd": {"nam": "A", "icn": "data:image/png;base64,AA"}}), Url),
-            (json!({"rcd": {"nam": "A", "icn": "https://u:p@a.example/x"}}), Url),
+            (
+                json!({"rcd": {"nam": "A", "icn": "data:image/png;base64,AA"}}),
+                Url,
+            ),
+            (
+                json!({"rcd": {"nam": "A", "icn": "https://u:p@a.example/x"}}),
+                Url,
+            ),
             (json!({"rcd": {"nam": "A", "icn": "https://a.example/x y"}}), Url),
             (json!({"rcd": {"nam": "A", "icn": ""}}), Url),
             (json!({"rcd": {"nam": "A", "jcl": "file:///etc/passwd"}}), Url),
             (json!({"rcd": {"nam": "A", "jcd": card(), "jcl": CARD}}), TwoCards),
             (json!({"rcd": {"nam": "A", "jcd": "[]"}}), Card),
             (json!({"rcd": {"nam": "A", "jcd": ["vcard"]}}), Card),
-            (json!({"rcd": {"nam": "A", "jcd": ["vcard", [["fn", {}, "text"]]]}}), Card),
+            (
+                json!({"rcd": {"nam": "A", "jcd": ["vcard", [["fn", {}, "text"]]]}}),
+                Card,
+            ),
             (json!({"rcd": {"nam": "A", "jcd": ["card", []]}}), Card),
             (json!({"rcd": {"nam": "A"}, "crn": 7}), Reason),
             (json!({"rcd": {"nam": "A"}, "crn": null}), Reason),
@@ -339,7 +354,10 @@ mod tests {
         let card = data.card.unwrap();
         assert_eq!(card.pointer("/1/1/3"), Some(&json!("Q Branch")));
         let text = card.to_string();
-        assert!(text.contains("tel:+1-202-555-1000") && !text.contains("https:"), "{text}");
+        assert!(
+            text.contains("tel:+1-202-555-1000") && !text.contains("https:"),
+            "{text}"
+        );
         let data = read_json(&json!({"rcd": {"nam": "\u{200b}"}, "crn": " \n"})).unwrap();
         assert_eq!((data.name, data.reason), (None, None));
     }
@@ -348,7 +366,8 @@ mod tests {
     fn r_03_the_digest_of_the_card_must_match_before_anything_is_shown() {
         let logo = "/jcd/1/3/3";
         let good = digest(canonical::text(&card()).as_bytes());
-        let with = |rcdi: Value| read_json(&json!({"rcd": {"nam": "Q", "jcd": card()}, "rcdi": rcdi, "crn": "x"}));
+        let with =
+            |rcdi: Value| read_json(&json!({"rcd": {"nam": "Q", "jcd": card()}, "rcdi": rcdi, "crn": "x"}));
         let data = with(json!({"/jcd": good, logo: digest(b"pixels")})).unwrap();
         assert!(data.is_integrity_checked && data.name.is_some());
         assert_eq!(
@@ -384,7 +403,8 @@ mod tests {
         assert!(data.card_digest.as_ref().unwrap().matches(b"card"));
         let uncovered = json!({"rcd": {"nam": "Acme", "icn": ICON}, "rcdi": {"/jcl": digest(b"card")}});
         assert_eq!(read_json(&uncovered), Err(RcdFault::Dangling));
-        let uncovered = json!({"rcd": {"nam": "Acme", "icn": ICON, "jcl": CARD}, "rcdi": {"/jcl": digest(b"card")}});
+        let uncovered =
+            json!({"rcd": {"nam": "Acme", "icn": ICON, "jcl": CARD}, "rcdi": {"/jcl": digest(b"card")}});
         assert_eq!(read_json(&uncovered), Err(RcdFault::Uncovered));
     }
 

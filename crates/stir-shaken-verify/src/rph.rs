@@ -85,7 +85,11 @@ fn namespaces(claim: &Value) -> Result<Vec<String>, PriorityFault> {
     let claim = Claim::deserialize(claim).map_err(|_| PriorityFault::Malformed)?;
     let is_bounded = !claim.auth.is_empty() && claim.auth.len() <= PRIORITY_VALUES_MAX;
     if is_bounded && claim.auth.iter().all(|value| is_r_value(value)) {
-        Ok(claim.auth.iter().map(|value| value.to_ascii_lowercase()).collect())
+        Ok(claim
+            .auth
+            .iter()
+            .map(|value| value.to_ascii_lowercase())
+            .collect())
     } else {
         Err(PriorityFault::Malformed)
     }
@@ -117,7 +121,11 @@ mod tests {
 
     use super::*;
 
-    fn check_json(payload: Value, resource: &[&str], priority: Option<&str>) -> Result<Priority, PriorityFault> {
+    fn check_json(
+        payload: Value,
+        resource: &[&str],
+        priority: Option<&str>,
+    ) -> Result<Priority, PriorityFault> {
         check(payload.as_object().unwrap(), resource, priority)
     }
 
@@ -135,7 +143,10 @@ mod tests {
             check_json(ets(), &["ets.0", "wps.0"], None),
             verified(&["ets.0", "wps.0"], false)
         );
-        assert_eq!(check_json(ets(), &["WPS.0", "wps.0"], None), verified(&["wps.0"], false));
+        assert_eq!(
+            check_json(ets(), &["WPS.0", "wps.0"], None),
+            verified(&["wps.0"], false)
+        );
         assert_eq!(check_json(ets(), &["ets.1"], None), Err(PriorityFault::Differs));
         assert_eq!(
             check_json(ets(), &["ets.0", "esnet.1"], None),
@@ -206,7 +217,11 @@ mod tests {
             (json!({"sph": ["psap-callback"]}), NotACallback),
         ] {
             let text = payload.to_string();
-            assert_eq!(check_json(payload, &["ets.0"], Some("psap-callback")), Err(fault), "{text}");
+            assert_eq!(
+                check_json(payload, &["ets.0"], Some("psap-callback")),
+                Err(fault),
+                "{text}"
+            );
         }
     }
 }

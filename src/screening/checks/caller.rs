@@ -69,12 +69,22 @@ mod tests {
             "Acme Dental Group",
             "ACME-DENTAL GROUP",
             "Acme Dental Gr",
-            "ACME DEN",
+            "ACME DENT",
             "--",
         ] {
-            assert_eq!(tags(Some(same), "Acme Dental Group", |_| {}), [NameSigned], "{same}");
+            assert_eq!(
+                tags(Some(same), "Acme Dental Group", |_| {}),
+                [NameSigned],
+                "{same}"
+            );
         }
-        for other in ["Your Bank", "Acme", "Acme De", "Acme Dental Groups", "Dental Group"] {
+        for other in [
+            "Your Bank",
+            "Acme",
+            "Acme De",
+            "Acme Dental Groups",
+            "Dental Group",
+        ] {
             let found = tags(Some(other), "Acme Dental Group", |_| {});
             assert_eq!(found, [NameSigned, NameDiffersFromSigned], "{other}");
         }

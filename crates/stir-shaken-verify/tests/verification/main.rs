@@ -2,7 +2,6 @@
 
 mod authority;
 mod certificates;
-mod claims;
 mod corpus;
 mod messages;
 mod properties;

@@ -17,20 +17,58 @@ pub struct NotACidr {
 }
 
 /// The rules: special-purpose ranges (RFC 6890 and the IANA registries after it) are refused,
-/// except those allowed on purpose.
+/// except those allowed on purpose; further ranges and host names can be refused by name.
 #[derive(Clone, Debug, Default)]
 pub struct AddressRules {
     allow: Vec<Cidr>,
+    deny: Vec<Cidr>,
+    /// Empty: any host.
+    hosts: Vec<Box<str>>,
+    hosts_denied: Vec<Box<str>>,
 }
 
 impl AddressRules {
     /// `allow` opens ranges in spite of the guard: for tests and private certificate hosts.
     pub fn new<T: AsRef<str>>(allow: impl IntoIterator<Item = T>) -> Result<AddressRules, NotACidr> {
-        let allow = allow
-            .into_iter()
-            .map(|text| text.as_ref().parse())
-            .collect::<Result<_, _>>()?;
-        Ok(AddressRules { allow })
+        Ok(AddressRules {
+            allow: ranges(allow)?,
+            ..AddressRules::default()
+        })
+    }
+
+    /// Refuses further ranges; this outweighs whatever is allowed.
+    pub fn denying<T: AsRef<str>>(
+        mut self,
+        deny: impl IntoIterator<Item = T>,
+    ) -> Result<AddressRules, NotACidr> {
+        self.deny.extend(ranges(deny)?);
+        Ok(self)
+    }
+
+    /// Lets only these hosts be asked, and never those. `cert.example.org` is that host, `*.example.org` every host
+    /// below it. An empty `only` lets any host be asked.
+    pub fn with_hosts<T: AsRef<str>>(
+        mut self,
+        only: impl IntoIterator<Item = T>,
+        never: impl IntoIterator<Item = T>,
+    ) -> AddressRules {
+        let pattern = |text: T| plain_host(text.as_ref()).into_boxed_str();
+        self.hosts.extend(only.into_iter().map(pattern));
+        self.hosts_denied.extend(never.into_iter().map(pattern));
+        self
+    }
+
+    /// May this host be asked at all, whatever its addresses are? Names are compared without regard to case.
+    pub fn is_host_allowed(&self, host: &str) -> bool {
+        let host = plain_host(host);
+        let is_among = |patterns: &[Box<str>]| {
+            patterns.iter().any(|pattern| match pattern.strip_prefix('*') {
+                // With its dot: `*.example.org` is not `badexample.org`, nor `example.org` itself.
+                Some(below) => host.len() > below.len() && host.ends_with(below),
+                None => **pattern == *host,
+            })
+        };
+        !is_among(&self.hosts_denied) && (self.hosts.is_empty() || is_among(&self.hosts))
     }
 
     /// True for public addresses and for those in an allowed range.
@@ -38,6 +76,9 @@ impl AddressRules {
     /// IPv4-mapped and NAT64 (64:ff9b::/96) addresses are judged by the IPv4 address inside;
     /// 6to4, Teredo and everything outside 2000::/3 are refused.
     pub fn is_allowed(&self, address: IpAddr) -> bool {
+        if self.is_denied(address) {
+            return false;
+        }
         if self.allow.iter().any(|range| range.contains(address)) {
             return true;
         }
@@ -50,10 +91,26 @@ impl AddressRules {
         }
     }
 
+    fn is_denied(&self, address: IpAddr) -> bool {
+        self.deny.iter().any(|range| range.contains(address))
+    }
+
     fn is_allowed_v4(&self, v4: Ipv4Addr) -> bool {
         let address = IpAddr::V4(v4);
+        if self.is_denied(address) {
+            return false;
+        }
         self.allow.iter().any(|range| range.contains(address)) || is_public_v4(v4)
     }
+}
+
+fn ranges<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> Result<Vec<Cidr>, NotACidr> {
+    texts.into_iter().map(|text| text.as_ref().parse()).collect()
+}
+
+/// One dot at the end names the same host.
+fn plain_host(host: &str) -> String {
+    host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase()
 }
 
 impl Cidr {
@@ -169,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn public_addresses_are_allowed() {
+    fn c_09_public_addresses_are_allowed() {
         for address in [
             "8.8.8.8",
             "93.184.216.34",
@@ -183,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn special_addresses_are_refused_in_every_clothing() {
+    fn c_09_special_addresses_are_refused_in_every_clothing() {
         for address in [
             "0.0.0.0",
             "0.1.2.3",
@@ -235,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn neighbours_of_special_ranges_are_public() {
+    fn c_09_neighbours_of_special_ranges_are_public() {
         for address in [
             "100.63.255.255",
             "100.128.0.0",
@@ -249,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn an_allowed_range_opens_only_itself_also_when_mapped() {
+    fn c_09_an_allowed_range_opens_only_itself_also_when_mapped() {
         let rules = AddressRules::new(["10.0.0.0/24", "::1"]).unwrap();
         assert!(rules.is_allowed("10.0.0.255".parse().unwrap()));
         assert!(rules.is_allowed("::ffff:10.0.0.1".parse().unwrap()));
@@ -260,6 +317,56 @@ mod tests {
                 .unwrap()
                 .is_allowed("10.0.1.0".parse().unwrap())
         );
+    }
+
+    #[test]
+    fn c_09_a_denied_range_outweighs_an_allowed_one_in_every_clothing() {
+        let rules = AddressRules::new(["10.0.0.0/8"]).unwrap();
+        let rules = rules
+            .denying(["10.0.0.0/16", "8.8.8.8", "2606:4700::/32"])
+            .unwrap();
+        for (address, is_allowed) in [
+            ("10.1.0.1", true),
+            ("10.0.255.255", false),
+            ("::ffff:10.0.0.1", false),
+            ("8.8.8.8", false),
+            ("64:ff9b::808:808", false),
+            ("8.8.8.9", true),
+            ("2606:4700::1", false),
+            ("2606:4701::1", true),
+        ] {
+            assert_eq!(
+                rules.is_allowed(address.parse().unwrap()),
+                is_allowed,
+                "{address}"
+            );
+        }
+        assert!(AddressRules::default().denying(["x"]).is_err());
+    }
+
+    #[test]
+    fn c_09_hosts_can_be_named_one_by_one_or_by_what_they_lie_below() {
+        let any = AddressRules::default();
+        assert!(any.is_host_allowed("anything.example"));
+        let some = AddressRules::default().with_hosts(
+            ["Cert.example.org", "*.example.net", "192.0.2.1"],
+            ["bad.example.net"],
+        );
+        for (host, is_allowed) in [
+            ("cert.example.org", true),
+            ("CERT.example.org.", true),
+            ("a.cert.example.org", false),
+            ("a.b.example.net", true),
+            ("example.net", false),
+            ("badexample.net", false),
+            (".example.net", false),
+            ("bad.example.net", false),
+            ("BAD.EXAMPLE.NET.", false),
+            ("192.0.2.1", true),
+            ("192.0.2.10", false),
+        ] {
+            assert_eq!(some.is_host_allowed(host), is_allowed, "{host}");
+        }
     }
 
     #[test]

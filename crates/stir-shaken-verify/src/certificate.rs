@@ -4,11 +4,15 @@ use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
-use x509_parser::prelude::{FromDer, ParsedExtension, X509Certificate, X509Name};
+use x509_parser::prelude::{
+    DistributionPointName, FromDer, GeneralName, ParsedExtension, X509Certificate, X509Name,
+};
 use x509_parser::x509::{AlgorithmIdentifier, SubjectPublicKeyInfo};
 
 use crate::constraints::ClaimConstraints;
-use crate::limits::{CERTIFICATE_OCTETS_MAX, CHAIN_CERTIFICATES_MAX, SUBJECT_CHARS_MAX};
+use crate::limits::{
+    CERTIFICATE_OCTETS_MAX, CHAIN_CERTIFICATES_MAX, CRL_POINTS_MAX, SUBJECT_CHARS_MAX, TN_LISTS_MAX,
+};
 use crate::tn_auth_list::TnAuthList;
 
 /// Why a certificate cannot be used at all.
@@ -65,6 +69,10 @@ pub(crate) struct Certificate {
     pub(crate) key_usage: Option<KeyUsage>,
     /// None: absent. Err: present and unreadable.
     pub(crate) tn_auth_list: Option<Result<TnAuthList, ()>>,
+    /// Where lists of numbers are said to be (RFC 8226 §10.1, `id-ad-stirTNList`); not judged by any rule yet.
+    pub(crate) tn_list_urls: Vec<String>,
+    /// Where this certificate says it would be revoked (RFC 5280 §4.2.1.13).
+    pub(crate) crl_points: Vec<CrlPoint>,
     pub(crate) constraints: Vec<ClaimConstraints>,
     /// Critical extensions that we process and webpki does not know.
     pub(crate) has_own_critical: bool,
@@ -76,6 +84,14 @@ pub(crate) struct KeyUsage {
     pub(crate) signs: bool,
     pub(crate) signs_certificates: bool,
     pub(crate) signs_crls: bool,
+}
+
+/// One distribution point, as a certificate names it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct CrlPoint {
+    pub(crate) urls: Vec<String>,
+    /// Who signs the list when it is not the certificate's issuer: `cRLIssuer`.
+    pub(crate) issuers: Vec<Name>,
 }
 
 /// A distinguished name: the received octets, and a form for comparing across encodings.
@@ -154,6 +170,8 @@ impl Certificate {
             path_length: None,
             key_usage: None,
             tn_auth_list: None,
+            tn_list_urls: Vec::new(),
+            crl_points: Vec::new(),
             constraints: Vec::new(),
             has_own_critical: false,
             has_name_constraints: false,
@@ -216,6 +234,34 @@ impl Certificate {
                 return Err(CertificateFault::ExtendedKeyUsage);
             }
             ParsedExtension::NameConstraints(_) => self.has_name_constraints = true,
+            ParsedExtension::AuthorityInfoAccess(access) if !is_critical => {
+                for description in access.iter() {
+                    if description.access_method.to_id_string() != STIR_TN_LIST {
+                        continue;
+                    }
+                    // A limit of rights that cannot be followed must not be passed over.
+                    let GeneralName::URI(url) = &description.access_location else {
+                        return Err(CertificateFault::Extension);
+                    };
+                    self.tn_list_urls.push((*url).to_string());
+                }
+                if self.tn_list_urls.len() > TN_LISTS_MAX {
+                    return Err(CertificateFault::Extension);
+                }
+            }
+            ParsedExtension::CRLDistributionPoints(points) => {
+                for point in points.iter().take(CRL_POINTS_MAX) {
+                    let names = point.crl_issuer.iter().flatten();
+                    let issuers = names.filter_map(|name| match name {
+                        GeneralName::DirectoryName(name) => Some(Name::read(name)),
+                        _ => None,
+                    });
+                    self.crl_points.push(CrlPoint {
+                        urls: point.distribution_point.as_ref().map_or_else(Vec::new, urls_of),
+                        issuers: issuers.collect(),
+                    });
+                }
+            }
             ParsedExtension::ExtendedKeyUsage(_)
             | ParsedExtension::SubjectAlternativeName(_)
             | ParsedExtension::CertificatePolicies(_) => {}
@@ -286,6 +332,18 @@ pub(crate) fn without_leading_zeros(octets: &[u8]) -> &[u8] {
     &octets[zeros..]
 }
 
+/// The URLs of a distribution point; a name relative to the issuer of the list is none.
+pub(crate) fn urls_of(point: &DistributionPointName<'_>) -> Vec<String> {
+    let DistributionPointName::FullName(names) = point else {
+        return Vec::new();
+    };
+    let urls = names.iter().filter_map(|name| match name {
+        GeneralName::URI(url) => Some((*url).to_string()),
+        _ => None,
+    });
+    urls.take(CRL_POINTS_MAX).collect()
+}
+
 fn p256_point(key: &SubjectPublicKeyInfo<'_>) -> Option<Vec<u8>> {
     let curve = key.algorithm.parameters.as_ref()?.as_oid().ok()?;
     let point = &key.subject_public_key.data;
@@ -296,7 +354,7 @@ fn p256_point(key: &SubjectPublicKeyInfo<'_>) -> Option<Vec<u8>> {
     is_p256.then(|| point.to_vec())
 }
 
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.chars()
         .filter(|character| !character.is_control())
         .take(SUBJECT_CHARS_MAX)
@@ -309,4 +367,6 @@ const ECDSA_WITH_SHA256: &str = "1.2.840.10045.4.3.2";
 const CERTIFICATE_POLICIES: &str = "2.5.29.32";
 const TN_AUTH_LIST: &str = "1.3.6.1.5.5.7.1.26";
 const JWT_CLAIM_CONSTRAINTS: &str = "1.3.6.1.5.5.7.1.27";
+/// id-ad-stirTNList
+const STIR_TN_LIST: &str = "1.3.6.1.5.5.7.48.14";
 const ENHANCED_JWT_CLAIM_CONSTRAINTS: &str = "1.3.6.1.5.5.7.1.33";

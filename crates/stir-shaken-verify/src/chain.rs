@@ -10,14 +10,37 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm, UnixTime};
 use webpki::{EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter, anchor_from_trusted_cert};
 
-use crate::certificate::{Certificate, CertificateFault, sha256};
-use crate::limits::CHAIN_CERTIFICATES_MAX;
+use crate::certificate::{Certificate, CertificateFault, hexadecimal, sha256};
+use crate::limits::{CHAIN_CERTIFICATES_MAX, TN_LISTS_MAX};
 
 /// The certificates that are believed without proof: the trust list.
+///
+/// Cheap to clone: the certificates are shared.
 #[derive(Clone, Debug, Default)]
 pub struct Anchors {
-    certificates: Vec<Arc<Certificate>>,
+    anchors: Vec<Anchor>,
     revision: [u8; 32],
+    is_incomplete: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Anchor {
+    certificate: Arc<Certificate>,
+    is_private: bool,
+}
+
+/// One anchor as people want to see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AnchorStatus {
+    /// Bounded, printable.
+    pub subject: String,
+    /// Whole seconds since the Unix epoch, both inclusive.
+    pub not_before: i64,
+    pub not_after: i64,
+    /// SHA-256 of the certificate, hexadecimal.
+    pub fingerprint: String,
+    /// Added with [`Anchors::add_private_pem`].
+    pub is_private: bool,
 }
 
 /// Why a file is no trust list.
@@ -44,6 +67,8 @@ pub(crate) enum PathFault {
     NoPath,
     #[error("the path breaks a rule of RFC 5280")]
     Refused,
+    #[error("the path names too many lists of numbers")]
+    TooManyLists,
 }
 
 impl Anchors {
@@ -58,41 +83,59 @@ impl Anchors {
     /// A certificate that could never end a path (not P-256, not an authority) is a mistake in
     /// the file, not something to find out about during a call.
     pub fn add_pem(&mut self, pem: &[u8]) -> Result<usize, AnchorsFault> {
-        let mut added = Vec::new();
-        for (place, item) in CertificateDer::pem_slice_iter(pem).enumerate() {
-            let place = place + 1;
-            let fault = |fault| AnchorsFault::Certificate { place, fault };
-            let der = item.map_err(|_| fault(CertificateFault::Malformed))?;
-            let certificate = Certificate::parse(&der).map_err(fault)?;
-            if !may_issue(&certificate) {
-                return Err(AnchorsFault::NotAnAuthority { place });
-            }
-            added.push(Arc::new(certificate));
+        self.add_all(read_pem(pem)?, false)
+    }
+
+    /// Like [`Anchors::add_pem`], for authorities outside the public trust list (an enterprise's own). Revocation
+    /// lists are asked about their certificates too, but a list that does not know them is no reason for doubt:
+    /// the public authority's list names public authorities only.
+    pub fn add_private_pem(&mut self, pem: &[u8]) -> Result<usize, AnchorsFault> {
+        self.add_all(read_pem(pem)?, true)
+    }
+
+    /// Adds one certificate in DER; `place` is what a fault names it by, from 1.
+    pub(crate) fn add_der(&mut self, der: &[u8], place: usize) -> Result<(), AnchorsFault> {
+        self.add_all(vec![read_authority(der, place)?], false).map(drop)
+    }
+
+    /// Adds the anchors of another set.
+    pub fn extend(&mut self, other: &Anchors) {
+        for anchor in &other.anchors {
+            self.add(anchor.clone());
         }
-        if added.is_empty() {
-            return Err(AnchorsFault::Empty);
-        }
-        let count = added.len();
-        for certificate in added {
-            if !self.certificates.iter().any(|known| known.der == certificate.der) {
-                self.certificates.push(certificate);
-            }
-        }
-        let all: Vec<u8> = self
-            .certificates
-            .iter()
-            .flat_map(|known| known.fingerprint())
-            .collect();
-        self.revision = sha256(&all);
-        Ok(count)
+        self.is_incomplete |= other.is_incomplete;
+        self.count_revision();
+    }
+
+    /// Says that a part of the trust list is missing because it could not be had in time. A certificate without a
+    /// path is then nobody's fault but ours, and the call is `unchecked` instead of failed.
+    pub fn set_incomplete(&mut self, is_incomplete: bool) {
+        self.is_incomplete = is_incomplete;
+    }
+
+    /// Empty, or a part is missing: what no anchor vouches for may still be good.
+    pub fn is_incomplete(&self) -> bool {
+        self.is_incomplete || self.anchors.is_empty()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.certificates.is_empty()
+        self.anchors.is_empty()
     }
 
     pub fn len(&self) -> usize {
-        self.certificates.len()
+        self.anchors.len()
+    }
+
+    /// Every anchor, in the order they were added.
+    pub fn describe(&self) -> Vec<AnchorStatus> {
+        let describe = |anchor: &Anchor| AnchorStatus {
+            subject: anchor.certificate.subject_text.clone(),
+            not_before: anchor.certificate.not_before,
+            not_after: anchor.certificate.not_after,
+            fingerprint: hexadecimal(&anchor.certificate.fingerprint()),
+            is_private: anchor.is_private,
+        };
+        self.anchors.iter().map(describe).collect()
     }
 
     /// Changes whenever the set does: part of the key under which a validated chain is remembered.
@@ -101,7 +144,72 @@ impl Anchors {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Certificate>> {
-        self.certificates.iter()
+        self.anchors.iter().map(|anchor| &anchor.certificate)
+    }
+
+    fn is_private(&self, certificate: &Certificate) -> bool {
+        let mut anchors = self.anchors.iter();
+        anchors.any(|anchor| anchor.is_private && anchor.certificate.der == certificate.der)
+    }
+
+    fn add_all(
+        &mut self,
+        certificates: Vec<Arc<Certificate>>,
+        is_private: bool,
+    ) -> Result<usize, AnchorsFault> {
+        if certificates.is_empty() {
+            return Err(AnchorsFault::Empty);
+        }
+        let count = certificates.len();
+        for certificate in certificates {
+            self.add(Anchor {
+                certificate,
+                is_private,
+            });
+        }
+        self.count_revision();
+        Ok(count)
+    }
+
+    /// An anchor that is both public and private is public: that asks for more.
+    fn add(&mut self, anchor: Anchor) {
+        let mut known = self.anchors.iter_mut();
+        match known.find(|known| known.certificate.der == anchor.certificate.der) {
+            Some(known) => known.is_private &= anchor.is_private,
+            None => self.anchors.push(anchor),
+        }
+    }
+
+    fn count_revision(&mut self) {
+        let mut all = Vec::new();
+        for anchor in &self.anchors {
+            all.extend(anchor.certificate.fingerprint());
+            all.push(u8::from(anchor.is_private));
+        }
+        self.revision = sha256(&all);
+    }
+}
+
+fn read_pem(pem: &[u8]) -> Result<Vec<Arc<Certificate>>, AnchorsFault> {
+    let items = CertificateDer::pem_slice_iter(pem).enumerate();
+    items
+        .map(|(place, item)| {
+            let place = place + 1;
+            let fault = CertificateFault::Malformed;
+            read_authority(
+                &item.map_err(|_| AnchorsFault::Certificate { place, fault })?,
+                place,
+            )
+        })
+        .collect()
+}
+
+fn read_authority(der: &[u8], place: usize) -> Result<Arc<Certificate>, AnchorsFault> {
+    let read = Certificate::parse(der).map_err(|fault| AnchorsFault::Certificate { place, fault })?;
+    if may_issue(&read) {
+        Ok(Arc::new(read))
+    } else {
+        Err(AnchorsFault::NotAnAuthority { place })
     }
 }
 
@@ -111,11 +219,47 @@ impl Anchors {
 pub(crate) struct Path {
     /// Leaf first, anchor last; at least two.
     pub(crate) certificates: Vec<Arc<Certificate>>,
+    is_private: bool,
+    /// Every delegate's numbers lie within its parent's (RFC 9060 §4.1), as far as they stand in certificates.
+    pub(crate) is_delegation_sound: bool,
 }
 
 impl Path {
     pub(crate) fn leaf(&self) -> &Certificate {
         &self.certificates[0]
+    }
+
+    fn new(certificates: Vec<Arc<Certificate>>, anchors: &Anchors) -> Path {
+        let is_private = certificates
+            .last()
+            .is_some_and(|anchor| anchors.is_private(anchor));
+        let readable = certificates
+            .iter()
+            .filter_map(|certificate| certificate.tn_auth_list.as_ref()?.as_ref().ok());
+        // Certificates without a list limit nothing: the next one above that has one is the parent.
+        let parents = readable.clone().skip(1);
+        let is_delegation_sound = readable
+            .zip(parents)
+            .all(|(child, parent)| parent.encompasses(child));
+        Path {
+            certificates,
+            is_private,
+            is_delegation_sound,
+        }
+    }
+
+    /// Ends at an anchor that was added as private.
+    pub(crate) fn is_private(&self) -> bool {
+        self.is_private
+    }
+
+    /// Lists of numbers by reference: the place of the certificate in the path, and the URL as it stands there.
+    pub(crate) fn tn_list_urls(&self) -> impl Iterator<Item = (usize, &str)> {
+        let certificates = self.certificates.iter().enumerate();
+        certificates.flat_map(|(place, certificate)| {
+            let urls = certificate.tn_list_urls.iter();
+            urls.map(move |url| (place, url.as_str()))
+        })
     }
 
     /// Certificate and its issuer, leaf first.
@@ -161,7 +305,7 @@ pub(crate) fn find_crl_signer(der: &[u8], helpers: &[Vec<u8>], anchors: &Anchors
     let has_name_constraints = certificates
         .iter()
         .any(|certificate| certificate.has_name_constraints);
-    (!has_name_constraints).then_some(Path { certificates })
+    (!has_name_constraints).then(|| Path::new(certificates, anchors))
 }
 
 fn path_from(leaf: Certificate, helpers: &[Vec<u8>], anchors: &Anchors) -> Result<Path, PathFault> {
@@ -173,7 +317,10 @@ fn path_from(leaf: Certificate, helpers: &[Vec<u8>], anchors: &Anchors) -> Resul
         &mut signatures,
     )
     .ok_or(PathFault::NoPath)?;
-    let path = Path { certificates };
+    let path = Path::new(certificates, anchors);
+    if path.tn_list_urls().count() > TN_LISTS_MAX {
+        return Err(PathFault::TooManyLists);
+    }
     if agrees(&path) {
         Ok(path)
     } else {

@@ -10,10 +10,12 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod authority;
 #[allow(dead_code, reason = "asked by the dispatch of kinds, which comes next")]
 mod canonical;
 mod certificate;
 mod chain;
+mod chains;
 #[allow(dead_code, reason = "asked by the dispatch of kinds, which comes next")]
 mod clean;
 #[allow(dead_code, reason = "asked by the dispatch of kinds, which comes next")]
@@ -41,15 +43,16 @@ mod rph;
 mod shelf;
 mod signature;
 mod tn_auth_list;
+mod trust_list;
 mod verification;
 mod verifier;
 mod x5u;
 
 pub use address::{AddressRules, Cidr, NotACidr};
 pub use certificate::CertificateFault;
-pub use chain::{Anchors, AnchorsFault};
+pub use chain::{AnchorStatus, Anchors, AnchorsFault};
 pub use countries::{Country, country};
-pub use crl::{CrlFault, Crls};
+pub use crl::{CrlFault, CrlStatus, Crls, RevocationPolicy, Untold};
 pub use date::parse_sip_date;
 pub use digest::{ContentDigest, NotADigest};
 pub use header::{HeaderFault, IdentityHeader, split_values};
@@ -62,6 +65,7 @@ pub use report::{
 };
 pub use shelf::{FetchFailure, Shelf, ShelfConfig, ShelfOutput};
 pub use tn_auth_list::{TnAuthList, TnAuthListFault, TnEntry};
+pub use trust_list::{ListAuthority, TrustList, TrustListFault};
 pub use verification::{MessageView, Verification};
 pub use verifier::{Verifier, VerifierConfig};
 pub use x5u::{X5u, X5uFault};

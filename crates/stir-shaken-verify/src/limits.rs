@@ -36,6 +36,21 @@ pub const CERTIFICATE_OCTETS_MAX: usize = 64 * 1024;
 pub const CHAIN_CERTIFICATES_MAX: usize = 6;
 /// Entries of one TNAuthList; with more the certificate is refused.
 pub const TN_ENTRIES_MAX: usize = 10_000;
+/// Lists of numbers by reference (AIA, RFC 8226 §10.1) that one path may name, all its certificates together; with
+/// more it is refused, so that no certificate sends us to fetch without end.
+pub const TN_LISTS_MAX: usize = 4;
+/// Distribution points of one certificate, and URLs of one point; the rest are ignored.
+pub const CRL_POINTS_MAX: usize = 8;
+/// Octets of one file of revocation lists; a larger one is refused. The STI-PA's is far below.
+pub const CRL_OCTETS_MAX: usize = 16 * 1024 * 1024;
+/// Revocation lists in force at once; with more the file is refused.
+pub const CRLS_MAX: usize = 16;
+/// Entries of one revocation list (about 100 octets of memory each); with more it is refused.
+pub const CRL_ENTRIES_MAX: usize = 250_000;
+/// Octets of a signed trust list (JWT); a larger one is refused.
+pub const TRUST_LIST_OCTETS_MAX: usize = 1024 * 1024;
+/// Certificates in a signed trust list; with more it is refused.
+pub const TRUST_LIST_CERTIFICATES_MAX: usize = 256;
 /// Claims, or values of one claim, in claim constraints; with more the certificate is refused.
 pub const CONSTRAINTS_MAX: usize = 256;
 /// Validated chains remembered; past it the one used longest ago goes.

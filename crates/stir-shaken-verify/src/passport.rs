@@ -136,11 +136,11 @@ impl Passport {
         })
     }
 
-    /// The text of a claim that is a string; None when absent or of another kind.
-    pub(crate) fn string_claim(&self, name: &str) -> Option<String> {
-        let claims: std::collections::BTreeMap<String, serde_json::Value> =
+    /// The value of a claim; None when absent.
+    pub(crate) fn claim(&self, name: &str) -> Option<serde_json::Value> {
+        let mut claims: std::collections::BTreeMap<String, serde_json::Value> =
             serde_json::from_str(&self.payload).ok()?;
-        claims.get(name)?.as_str().map(str::to_string)
+        claims.remove(name)
     }
 
     fn read<'t, T: Deserialize<'t>>(&'t self, fault: PassportFault) -> Result<T, PassportFault> {

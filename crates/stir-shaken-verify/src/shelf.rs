@@ -390,7 +390,7 @@ mod tests {
     const URL: &str = "https://cert.example.org/a";
 
     #[test]
-    fn many_tickets_share_one_fetch_and_later_ones_need_none() {
+    fn c_10_many_tickets_share_one_fetch_and_later_ones_need_none() {
         let mut bench = Bench::new(|_| {});
         assert_eq!(bench.want(URL, 1), [format!("fetch {URL}")]);
         assert!(bench.want(URL, 2).is_empty());
@@ -399,7 +399,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_is_kept_as_long_as_it_says_or_a_day_but_never_for_ever() {
+    fn c_11_a_body_is_kept_as_long_as_it_says_or_a_day_but_never_for_ever() {
         for (max_age, kept) in [
             (None, 24 * 3600),
             (Some(60), 60),
@@ -416,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_must_not_be_kept_serves_only_those_who_waited() {
+    fn c_11_a_body_that_must_not_be_kept_serves_only_those_who_waited() {
         let mut bench = Bench::new(|_| {});
         bench.want(URL, 1);
         assert_eq!(bench.brings(URL, "pem", Some(0)), ["1 pem"]);
@@ -424,7 +424,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_is_remembered_for_half_a_minute() {
+    fn c_10_a_failure_is_remembered_for_half_a_minute() {
         let mut bench = Bench::new(|_| {});
         bench.want(URL, 1);
         assert_eq!(bench.fails(URL, FetchFailure::Status(404)), ["1 HTTP status 404"]);
@@ -435,7 +435,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fetch_without_an_answer_is_given_up_and_its_late_answer_kept() {
+    fn c_10_a_fetch_without_an_answer_is_given_up_and_its_late_answer_kept() {
         let mut bench = Bench::new(|_| {});
         bench.want(URL, 1);
         assert_eq!(
@@ -451,7 +451,7 @@ mod tests {
     }
 
     #[test]
-    fn one_host_gets_a_few_fetches_at_a_time() {
+    fn c_10_one_host_gets_a_few_fetches_at_a_time() {
         let mut bench = Bench::new(|config| config.per_host_max = 2);
         let url = |number: u32| format!("https://cert.example.org/{number}");
         assert_eq!(bench.want(&url(1), 1).len(), 1);
@@ -468,7 +468,7 @@ mod tests {
     }
 
     #[test]
-    fn the_entry_used_longest_ago_goes_first() {
+    fn c_11_the_entry_used_longest_ago_goes_first() {
         let mut bench = Bench::new(|config| config.entries_max = 2);
         for (url, ticket) in [("https://a/", 1), ("https://b/", 2)] {
             bench.want(url, ticket);
@@ -483,7 +483,7 @@ mod tests {
     }
 
     #[test]
-    fn octets_are_bounded_too() {
+    fn c_11_octets_are_bounded_too() {
         let mut bench = Bench::new(|config| config.octets_max = 100);
         for (url, ticket) in [("https://a/", 1), ("https://b/", 2)] {
             bench.want(url, ticket);
@@ -494,7 +494,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_shelf_says_so_at_once() {
+    fn c_10_a_full_shelf_says_so_at_once() {
         let mut bench = Bench::new(|config| {
             config.waiters_max = 2;
             config.fetches_max = 1;

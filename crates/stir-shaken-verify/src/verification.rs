@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::chains::Chains;
 use crate::date::parse_sip_date;
 use crate::findings::Findings;
 use crate::header::{IdentityHeader, split_values};
@@ -42,11 +43,16 @@ pub struct MessageView<'m> {
 #[derive(Debug)]
 pub struct Verification {
     pub(crate) headers: Vec<HeaderState>,
-    pub(crate) bodies: BTreeMap<String, Supplied>,
+    pub(crate) bodies: Bodies,
+    /// Lists of numbers that certificates refer to (RFC 8226 §10.1), by the x5u URL of the certificate.
+    references: BTreeMap<String, Vec<String>>,
+    chains: Arc<Chains>,
     /// Whole seconds since the Unix epoch.
     pub(crate) arrived: i64,
 }
 
+/// What was supplied, by URL.
+pub(crate) type Bodies = BTreeMap<String, Supplied>;
 pub(crate) type Supplied = Result<Arc<[u8]>, FetchFailure>;
 
 #[derive(Debug)]
@@ -75,7 +81,12 @@ pub(crate) struct Signed {
 }
 
 impl Verification {
-    pub(crate) fn begin(config: &VerifierConfig, message: &MessageView<'_>, arrived: i64) -> Verification {
+    pub(crate) fn begin(
+        config: &VerifierConfig,
+        chains: &Arc<Chains>,
+        message: &MessageView<'_>,
+        arrived: i64,
+    ) -> Verification {
         let values = message.identity.iter().flat_map(|line| split_or_empty(line));
         let headers = values
             .take(IDENTITY_HEADERS_MAX)
@@ -84,12 +95,18 @@ impl Verification {
         Verification {
             headers,
             bodies: BTreeMap::new(),
+            references: BTreeMap::new(),
+            chains: chains.clone(),
             arrived,
         }
     }
 
     /// The URLs to fetch, each once: those of headers that could still pass. A header that has
     /// failed already costs nobody a fetch.
+    ///
+    /// A certificate with a path to an anchor may refer to lists of numbers (RFC 8226 §10.1), so that after
+    /// [`Verification::supply`] there may be more: ask again until [`Verification::is_complete`]. There is no
+    /// third round: a list refers to nothing.
     pub fn wanted(&self) -> Vec<&str> {
         self.urls(|signed| signed.findings.is_hopeful())
     }
@@ -102,9 +119,20 @@ impl Verification {
 
     /// What `url` holds: the body as fetched, or why there is none. Unknown URLs are ignored.
     pub fn supply(&mut self, url: &str, result: Result<Arc<[u8]>, FetchFailure>) {
-        if self.named().contains(&url) {
-            self.bodies.insert(url.into(), result);
+        if !self.named().contains(&url) {
+            return;
         }
+        let is_certificate = self.headers.iter().any(|state| match state {
+            HeaderState::Open(signed) => signed.x5u.as_ref().is_some_and(|x5u| x5u.as_str() == url),
+            HeaderState::Done(_) => false,
+        });
+        if let (true, Ok(body)) = (is_certificate, &result) {
+            let references = self.chains.references(body);
+            if !references.is_empty() {
+                self.references.insert(url.into(), references);
+            }
+        }
+        self.bodies.insert(url.into(), result);
     }
 
     /// Nothing more is wanted.
@@ -115,12 +143,17 @@ impl Verification {
     fn urls(&self, is_meant: impl Fn(&Signed) -> bool) -> Vec<&str> {
         let mut urls = Vec::new();
         for state in &self.headers {
-            if let HeaderState::Open(signed) = state
-                && is_meant(signed)
-                && let Some(x5u) = &signed.x5u
-                && !urls.contains(&x5u.as_str())
-            {
-                urls.push(x5u.as_str());
+            let HeaderState::Open(signed) = state else {
+                continue;
+            };
+            let Some(x5u) = signed.x5u.as_ref().filter(|_| is_meant(signed)) else {
+                continue;
+            };
+            let references = self.references.get(x5u.as_str()).into_iter().flatten();
+            for url in std::iter::once(x5u.as_str()).chain(references.map(String::as_str)) {
+                if !urls.contains(&url) {
+                    urls.push(url);
+                }
             }
         }
         urls

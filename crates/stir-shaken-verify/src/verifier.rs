@@ -1,18 +1,19 @@
 //! The verifier: what it is configured with, and the answer it gives.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::address::AddressRules;
-use crate::certificate::{BodyFault, hexadecimal, read_body, sha256};
-use crate::chain::{Anchors, Path, PathFault, find_path};
+use crate::authority;
+use crate::certificate::{hexadecimal, sha256};
+use crate::chain::{Anchors, Path, PathFault};
+use crate::chains::{ChainFault, Chains};
 use crate::crl::{Crls, Revocation};
 use crate::findings::Findings;
-use crate::limits::{CHAINS_MAX, FRESHNESS};
+use crate::limits::FRESHNESS;
 use crate::number::NumberRules;
 use crate::report::{Outcome, Report, Signer, Standing};
-use crate::verification::{HeaderState, MessageView, Signed, Supplied, Verification};
+use crate::verification::{Bodies, HeaderState, MessageView, Signed, Verification};
 
 /// What a verifier believes and how strictly it judges.
 #[derive(Clone, Debug)]
@@ -60,32 +61,15 @@ impl VerifierConfig {
 #[derive(Debug)]
 pub struct Verifier {
     config: VerifierConfig,
-    chains: BTreeMap<ChainKey, RememberedChain>,
-    uses: u64,
-}
-
-/// Hash of the body and revision of the anchors: another trust list, another question.
-type ChainKey = ([u8; 32], [u8; 32]);
-
-#[derive(Debug)]
-struct RememberedChain {
-    path: Result<Arc<Path>, ChainFault>,
-    used: u64,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum ChainFault {
-    /// Not a chain at all.
-    Body(BodyFault),
-    Path(PathFault),
+    chains: Arc<Chains>,
 }
 
 impl Verifier {
     pub fn new(config: VerifierConfig) -> Verifier {
+        let chains = Chains::new(config.anchors.clone(), config.addresses.clone());
         Verifier {
             config,
-            chains: BTreeMap::new(),
-            uses: 0,
+            chains: Arc::new(chains),
         }
     }
 
@@ -93,17 +77,21 @@ impl Verifier {
         &self.config
     }
 
-    /// Puts new anchors and lists in force for verifications concluded from now on.
+    /// Puts new anchors and lists in force for verifications concluded from now on, those under way included.
+    /// Validated chains stay remembered while the anchors are the same.
     pub fn replace_trust(&mut self, anchors: Anchors, crls: Crls) {
+        if anchors.revision() != self.config.anchors.revision() {
+            let chains = Chains::new(anchors.clone(), self.config.addresses.clone());
+            self.chains = Arc::new(chains);
+        }
         self.config.anchors = anchors;
         self.config.crls = crls;
-        self.chains.clear();
     }
 
     /// Looks at everything that the message alone tells. `arrived` is when the request came:
     /// freshness is judged then, however long the certificate takes.
     pub fn begin(&self, message: &MessageView<'_>, arrived: SystemTime) -> Verification {
-        Verification::begin(&self.config, message, unix_seconds(arrived))
+        Verification::begin(&self.config, &self.chains, message, unix_seconds(arrived))
     }
 
     /// Judges with what was supplied; a certificate that was wanted and not supplied counts as
@@ -113,6 +101,7 @@ impl Verifier {
             headers,
             bodies,
             arrived,
+            ..
         } = verification;
         let mut concluded = Vec::new();
         for state in headers {
@@ -124,18 +113,18 @@ impl Verifier {
                     is_diverted: false,
                 }),
                 HeaderState::Open(signed) => {
-                    let supplied = bodies.get(signed.x5u.as_ref().map_or("", |x5u| x5u.as_str()));
-                    concluded.push(self.judge(*signed, supplied, arrived));
+                    concluded.push(self.judge(*signed, &bodies, arrived));
                 }
             }
         }
         summary(concluded, arrived)
     }
 
-    fn judge(&mut self, mut signed: Signed, supplied: Option<&Supplied>, arrived: i64) -> Concluded {
+    fn judge(&mut self, mut signed: Signed, bodies: &Bodies, arrived: i64) -> Concluded {
         let mut findings = std::mem::take(&mut signed.findings);
+        let supplied = bodies.get(signed.x5u.as_ref().map_or("", |x5u| x5u.as_str()));
         let signer = match supplied {
-            Some(Ok(body)) => self.judge_certificate(&signed, body, arrived, &mut findings),
+            Some(Ok(body)) => self.judge_certificate(&signed, body, bodies, arrived, &mut findings),
             Some(Err(failure)) if !failure.is_unavailability() => {
                 findings.fail(
                     "certificate",
@@ -172,19 +161,28 @@ impl Verifier {
         &mut self,
         signed: &Signed,
         body: &Arc<[u8]>,
+        bodies: &Bodies,
         arrived: i64,
         findings: &mut Findings,
     ) -> Option<Signer> {
-        let path = match self.path(body) {
+        let path = match self.chains.path(body) {
             Ok(path) => path,
             Err(ChainFault::Body(fault)) => {
                 let reason = format!("the certificate host sent something else: {fault}");
                 findings.fail("certificate", Outcome::BadInfo, reason);
                 return None;
             }
-            Err(ChainFault::Path(_)) if self.config.anchors.is_empty() => {
+            Err(ChainFault::Path(fault))
+                if self.config.anchors.is_empty()
+                    || self.config.anchors.is_incomplete() && fault == PathFault::NoPath =>
+            {
                 findings.pass("certificate");
-                findings.unavailable("chain", "no trust anchor is configured");
+                let reason = if self.config.anchors.is_empty() {
+                    "no trust anchor is configured"
+                } else {
+                    "no path to the trust anchors at hand, and a part of the trust list is missing"
+                };
+                findings.unavailable("chain", reason);
                 return None;
             }
             Err(ChainFault::Path(fault)) => {
@@ -199,7 +197,7 @@ impl Verifier {
         };
         findings.pass("certificate");
         findings.pass("chain");
-        self.judge_path(signed, &path, arrived, findings);
+        self.judge_path(signed, &path, bodies, arrived, findings);
         let leaf = path.leaf();
         let spc = leaf
             .tn_auth_list
@@ -214,30 +212,15 @@ impl Verifier {
     }
 
     /// What is asked on every use: dates, revocation, signature, constraints, authority.
-    fn judge_path(&mut self, signed: &Signed, path: &Path, arrived: i64, findings: &mut Findings) {
+    fn judge_path(
+        &mut self,
+        signed: &Signed,
+        path: &Path,
+        bodies: &Bodies,
+        arrived: i64,
+        findings: &mut Findings,
+    ) {
         let untrusted = Outcome::UntrustedCredential;
-        // Every list on the path must cover the number (RFC 9060: a delegate gets no more than its parent has).
-        let lists: Option<Vec<_>> = path
-            .certificates
-            .iter()
-            .filter_map(|certificate| certificate.tn_auth_list.as_ref())
-            .map(|list| list.as_ref().ok())
-            .collect();
-        let lists = match lists {
-            _ if path.leaf().tn_auth_list.is_none() => {
-                findings.fail("tn_auth_list", untrusted, "the certificate has no TNAuthList");
-                None
-            }
-            None => {
-                findings.fail("tn_auth_list", untrusted, "a TNAuthList that cannot be read");
-                None
-            }
-            Some(lists) => {
-                findings.pass("tn_auth_list");
-                Some(lists)
-            }
-        };
-
         let moments = [Some(arrived), Some(signed.claims.iat), signed.date];
         if moments
             .into_iter()
@@ -254,9 +237,12 @@ impl Verifier {
         }
 
         match self.config.crls.check(path, &self.config.anchors, arrived) {
-            Revocation::NotConfigured => {}
+            Revocation::NotConfigured | Revocation::Accepted => {}
             Revocation::Good => findings.pass("revocation"),
             Revocation::Revoked => findings.fail("revocation", untrusted, "a certificate has been revoked"),
+            Revocation::Stale => {
+                findings.unavailable("revocation", "the revocation list is out of date");
+            }
             Revocation::Unknown => {
                 findings.unavailable("revocation", "no usable revocation list covers the certificate")
             }
@@ -287,50 +273,7 @@ impl Verifier {
             }
         }
 
-        if let Some(lists) = lists {
-            if lists.iter().all(|list| list.covers(&signed.orig)) {
-                findings.pass("authority");
-            } else {
-                findings.fail(
-                    "authority",
-                    Outcome::NoAuthority,
-                    "the certificate has no authority over the calling number",
-                );
-            }
-        }
-    }
-
-    /// The validated path of a body, remembered under its hash and the anchors' revision.
-    fn path(&mut self, body: &[u8]) -> Result<Arc<Path>, ChainFault> {
-        self.uses += 1;
-        let key = (sha256(body), self.config.anchors.revision());
-        if let Some(known) = self.chains.get_mut(&key) {
-            known.used = self.uses;
-            return known.path.clone();
-        }
-        if self.chains.len() >= CHAINS_MAX {
-            let oldest = self
-                .chains
-                .iter()
-                .min_by_key(|(_, known)| known.used)
-                .map(|(key, _)| *key);
-            if let Some(oldest) = oldest {
-                self.chains.remove(&oldest);
-            }
-        }
-        let path = read_body(body).map_err(ChainFault::Body).and_then(|chain| {
-            find_path(&chain, &self.config.anchors)
-                .map(Arc::new)
-                .map_err(ChainFault::Path)
-        });
-        self.chains.insert(
-            key,
-            RememberedChain {
-                path: path.clone(),
-                used: self.uses,
-            },
-        );
-        path
+        authority::check(path, bodies, &self.config.addresses, &signed.orig, findings);
     }
 }
 

@@ -27,6 +27,8 @@ pub enum X5uFault {
     Extra,
     #[error("an address that must not be asked")]
     Address,
+    #[error("a host that is not to be asked")]
+    Host,
 }
 
 impl X5u {
@@ -61,6 +63,9 @@ impl X5u {
         if !is_allowed {
             return Err(X5uFault::Address);
         }
+        if !addresses.is_host_allowed(&host.to_string()) {
+            return Err(X5uFault::Host);
+        }
         Ok(X5u {
             host: host.to_string(),
             port: url.port().unwrap_or(443),
@@ -93,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn the_two_ports_and_no_port_are_good() {
+    fn c_08_the_two_ports_and_no_port_are_good() {
         check("https://cert.example.org/sp.pem", Ok(()));
         check("https://cert.example.org:443/sp.pem", Ok(()));
         check("https://cert.example.org:8443/sp.pem", Ok(()));
@@ -102,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_else_is_refused_by_name() {
+    fn c_08_everything_else_is_refused_by_name() {
         check("http://cert.example.org/sp.pem", Err(X5uFault::Scheme));
         check("file:///etc/passwd", Err(X5uFault::Scheme));
         check("https://cert.example.org:444/sp.pem", Err(X5uFault::Port));
@@ -113,6 +118,18 @@ mod tests {
         check("https://cert.example.org/sp.pem?a=b", Err(X5uFault::Extra));
         check("https://cert.example.org/sp.pem#a", Err(X5uFault::Extra));
         check("https://cert.example.org/sp;a=b/x", Err(X5uFault::Extra));
+        check("https://cert.example.org:80/sp.pem", Err(X5uFault::Port));
+        check("https://cert.example.org:442/sp.pem", Err(X5uFault::Port));
+        check("https://cert.example.org:8442/sp.pem", Err(X5uFault::Port));
+        check("https://cert.example.org:8444/sp.pem", Err(X5uFault::Port));
+        check("https://cert.example.org:0/sp.pem", Err(X5uFault::Port));
+        check(
+            "https://cert.example.org:443@127.0.0.1/sp.pem",
+            Err(X5uFault::Extra),
+        );
+        check("https://[fe80::1%25eth0]/sp.pem", Err(X5uFault::NotAUrl));
+        check("https://999.0.0.1/sp.pem", Err(X5uFault::NotAUrl));
+        check("ftp://cert.example.org/sp.pem", Err(X5uFault::Scheme));
         check("cert.example.org/sp.pem", Err(X5uFault::NotAUrl));
         check("https://", Err(X5uFault::NotAUrl));
         check("", Err(X5uFault::NotAUrl));
@@ -125,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn address_literals_in_any_disguise_are_judged() {
+    fn c_09_address_literals_in_any_disguise_are_judged() {
         for url in [
             "https://127.0.0.1/",
             "https://0x7f.1/",
@@ -134,15 +151,46 @@ mod tests {
             "https://[::1]/",
             "https://[::ffff:10.0.0.1]/",
             "https://169.254.169.254/latest",
+            "https://127.1/",
+            "https://127.0.0.1./",
+            "https://127%2e0%2e0%2e1/",
+            "https://0x7f000001/",
+            "https://0X7F.0.0.1:8443/",
+            "https://3232235777/",
+            "https://[::ffff:7f00:1]/",
+            "https://[64:ff9b::127.0.0.1]/",
+            "https://[64:ff9b::a9fe:a9fe]:8443/",
+            "https://[2002:7f00:1::1]/",
+            "https://[fe80::1]/",
+            "https://[::]/",
         ] {
             check(url, Err(X5uFault::Address));
         }
     }
 
     #[test]
-    fn an_allowed_range_opens_exactly_itself() {
+    fn c_08_a_url_of_1024_octets_is_the_longest() {
+        let url = |length: usize| {
+            let start = "https://cert.example.org/";
+            format!("{start}{}", "a".repeat(length - start.len()))
+        };
+        check(&url(1024), Ok(()));
+        check(&url(1025), Err(X5uFault::TooLong));
+    }
+
+    #[test]
+    fn c_09_an_allowed_range_opens_exactly_itself() {
         let rules = AddressRules::new(["127.0.0.0/8"]).unwrap();
         assert!(X5u::parse("https://127.0.0.1:8443/", &rules).is_ok());
         assert_eq!(X5u::parse("https://10.0.0.1/", &rules), Err(X5uFault::Address));
+    }
+
+    #[test]
+    fn c_09_a_host_that_is_not_on_the_list_is_not_asked() {
+        let rules = AddressRules::default().with_hosts(["*.example.org"], []);
+        assert!(X5u::parse("https://CERT.example.org:8443/sp.pem", &rules).is_ok());
+        for other in ["https://cert.example.com/sp.pem", "https://93.184.216.34/sp.pem"] {
+            assert_eq!(X5u::parse(other, &rules), Err(X5uFault::Host), "{other}");
+        }
     }
 }

@@ -13,7 +13,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, CustomExtension, DistinguishedName, DnType, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, SerialNumber, SigningKey as _,
 };
-use stir_shaken_verify::{Anchors, MessageView, NumberRules, Report, Verifier, VerifierConfig};
+use stir_shaken_verify::{Anchors, FetchFailure, MessageView, NumberRules, Report, Verifier, VerifierConfig};
 
 pub const URL: &str = "https://cert.example.org/sp.pem";
 /// 22 November 2026, 06:30:00 UTC.
@@ -75,6 +75,29 @@ pub fn extension(oid: &[u64], content: Vec<u8>, is_critical: bool) -> CustomExte
     extension
 }
 
+/// Authority Information Access (RFC 5280 §4.2.2.1) that refers to lists of numbers (RFC 8226 §10.1).
+pub fn tn_list_at(urls: &[&str]) -> CustomExtension {
+    let method = [0x06, 8, 0x2b, 6, 1, 5, 5, 7, 0x30, 14];
+    let all: Vec<u8> = urls
+        .iter()
+        .flat_map(|url| der::sequence(&[&method, &der::element(0x86, &[url.as_bytes()])]))
+        .collect();
+    extension(&[1, 3, 6, 1, 5, 5, 7, 1, 1], der::sequence(&[&all]), false)
+}
+
+fn point_name(url: Option<&str>) -> Vec<u8> {
+    url.map_or(Vec::new(), |url| {
+        der::context(0, &[&der::context(0, &[&der::element(0x86, &[url.as_bytes()])])])
+    })
+}
+
+/// A distribution point in a certificate: where its list is, and whose (the DER of a name) when not its issuer's.
+pub fn crl_point(url: Option<&str>, issuer: Option<&[u8]>) -> CustomExtension {
+    let issuer = issuer.map_or(Vec::new(), |name| der::context(2, &[&der::context(4, &[name])]));
+    let point = der::sequence(&[&point_name(url), &issuer]);
+    extension(&[2, 5, 29, 31], der::sequence(&[&point]), false)
+}
+
 /// A certificate with its key, able to issue others.
 pub struct Holder {
     pub params: CertificateParams,
@@ -128,6 +151,16 @@ impl Holder {
             pem: certificate.pem(),
             der: certificate.der().to_vec(),
             key,
+        }
+    }
+
+    /// The same certificate and key once more.
+    pub fn copy_of(of: &Holder) -> Holder {
+        Holder {
+            params: of.params.clone(),
+            key: KeyPair::try_from(of.key.serialize_der()).unwrap(),
+            pem: of.pem.clone(),
+            der: of.der.clone(),
         }
     }
 
@@ -256,6 +289,29 @@ pub fn at(second: i64) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(second as u64)
 }
 
+/// Supplies what `pages` has until nothing more is wanted, and concludes. A URL that is not among them is unreachable.
+pub fn judge_with(
+    verifier: &mut Verifier,
+    message: &MessageView<'_>,
+    pages: &[(&str, &[u8])],
+    arrived: i64,
+) -> Report {
+    let mut verification = verifier.begin(message, at(arrived));
+    for _round in 0..3 {
+        let wanted: Vec<String> = verification.wanted().into_iter().map(str::to_string).collect();
+        for url in wanted {
+            let page = pages.iter().find(|(at, _)| *at == url);
+            verification.supply(
+                &url,
+                page.map(|(_, body)| (*body).into())
+                    .ok_or(FetchFailure::Unreachable),
+            );
+        }
+    }
+    assert!(verification.is_complete(), "more than three rounds");
+    verifier.conclude(verification)
+}
+
 /// Supplies `chain` for whatever is wanted and concludes.
 pub fn judge(verifier: &mut Verifier, message: &MessageView<'_>, chain: &str, arrived: i64) -> Report {
     let mut verification = verifier.begin(message, at(arrived));
@@ -274,6 +330,18 @@ pub struct Revoked<'a> {
 
 /// A revocation list signed by `by`; `is_indirect` adds the critical extension that says so.
 pub fn crl(by: &Holder, is_indirect: bool, revoked: &[Revoked<'_>], this: i64, next: i64) -> Vec<u8> {
+    crl_at(by, is_indirect, None, revoked, this, next)
+}
+
+/// The same, saying in the list where it is published.
+pub fn crl_at(
+    by: &Holder,
+    is_indirect: bool,
+    url: Option<&str>,
+    revoked: &[Revoked<'_>],
+    this: i64,
+    next: i64,
+) -> Vec<u8> {
     let algorithm = der::sequence(&[&[0x06, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2]]);
     let moment = |second: i64| {
         let at = date(second);
@@ -306,8 +374,9 @@ pub fn crl(by: &Holder, is_indirect: bool, revoked: &[Revoked<'_>], this: i64, n
     } else {
         der::sequence(&[&entries])
     };
-    let point = der::sequence(&[&[0x84, 1, 0xff]]);
-    let extensions = if is_indirect {
+    let flag: &[u8] = if is_indirect { &[0x84, 1, 0xff] } else { &[] };
+    let point = der::sequence(&[&point_name(url), flag]);
+    let extensions = if is_indirect || url.is_some() {
         let point = der::sequence(&[&[0x06, 3, 0x55, 0x1d, 28], &critical, &der::element(4, &[&point])]);
         der::context(0, &[&der::sequence(&[&point])])
     } else {

@@ -54,7 +54,7 @@ fn a_signature_by_another_key_is_invalid() {
 }
 
 #[test]
-fn the_chain_must_end_at_a_configured_anchor() {
+fn c_02_the_chain_must_end_at_a_configured_anchor() {
     let world = World::new();
     let stranger = World::new();
     for chain in [
@@ -77,7 +77,7 @@ fn the_chain_must_end_at_a_configured_anchor() {
 }
 
 #[test]
-fn the_order_after_the_leaf_and_text_between_do_not_matter() {
+fn c_02_the_order_after_the_leaf_and_text_between_do_not_matter() {
     let root = Holder::root(authority_params("root"));
     let first = root.issue(authority_params("first"));
     let second = first.issue(authority_params("second"));
@@ -100,7 +100,7 @@ fn the_order_after_the_leaf_and_text_between_do_not_matter() {
 }
 
 #[test]
-fn the_second_call_with_the_same_chain_passes_too() {
+fn c_11_the_second_call_with_the_same_chain_passes_too() {
     let world = World::new();
     let mut verifier = world.verifier();
     for _ in 0..3 {
@@ -115,7 +115,7 @@ fn the_second_call_with_the_same_chain_passes_too() {
 }
 
 #[test]
-fn a_remembered_chain_still_expires() {
+fn c_11_a_remembered_chain_still_expires() {
     let world = World::new();
     let mut verifier = world.verifier();
     for (arrived, standing) in [
@@ -130,7 +130,7 @@ fn a_remembered_chain_still_expires() {
 }
 
 #[test]
-fn dates_count_at_signing_and_at_arrival() {
+fn c_06_dates_count_at_signing_and_at_arrival() {
     let until = |second: i64| {
         let mut params = signer_params(Some(spc("1234")));
         params.not_after = date(second);
@@ -160,7 +160,7 @@ fn dates_count_at_signing_and_at_arrival() {
 }
 
 #[test]
-fn an_expired_intermediate_or_root_spoils_the_path() {
+fn c_06_an_expired_intermediate_or_root_spoils_the_path() {
     for spoiled in 0..2 {
         let mut authorities = [authority_params("root"), authority_params("intermediate")];
         authorities[spoiled].not_after = date(NOW - 1);
@@ -181,14 +181,14 @@ fn an_expired_intermediate_or_root_spoils_the_path() {
 }
 
 #[test]
-fn a_certificate_without_a_readable_tn_auth_list_is_refused() {
+fn c_03_a_certificate_without_a_readable_tn_auth_list_is_refused() {
     check(signer_params(None), UNTRUSTED, "tn_auth_list");
     check(signer_params(Some(vec![0x30, 0])), UNTRUSTED, "tn_auth_list");
     check(signer_params(Some(b"1234".to_vec())), UNTRUSTED, "tn_auth_list");
 }
 
 #[test]
-fn a_certificate_for_numbers_must_cover_the_calling_one() {
+fn c_04_a_certificate_for_numbers_must_cover_the_calling_one() {
     accepts(signer_params(Some(one_number(CALLER))));
     accepts(signer_params(Some(number_range("14045550100", 100))));
     check(
@@ -209,7 +209,7 @@ fn a_certificate_for_numbers_must_cover_the_calling_one() {
 }
 
 #[test]
-fn a_delegate_gets_no_more_than_its_parent_has() {
+fn c_04_a_delegate_gets_no_more_than_its_parent_has() {
     for (parent, is_good) in [
         (number_range("14045550100", 100), true),
         (number_range("13035550100", 100), false),
@@ -231,7 +231,7 @@ fn a_delegate_gets_no_more_than_its_parent_has() {
 }
 
 #[test]
-fn a_critical_tn_auth_list_is_understood_and_another_critical_extension_is_not() {
+fn c_03_a_critical_tn_auth_list_is_understood_and_another_critical_extension_is_not() {
     accepts(critical_tn_auth_list(spc("1234")));
     check(
         critical_tn_auth_list(one_number(CALLED)),
@@ -251,7 +251,7 @@ fn a_critical_tn_auth_list_is_understood_and_another_critical_extension_is_not()
 }
 
 #[test]
-fn our_own_walk_keeps_the_path_rules_that_webpki_would() {
+fn c_02_our_own_walk_keeps_the_path_rules_that_webpki_would() {
     // With a critical TNAuthList webpki gives no verdict, so these are judged by our walk alone.
     let bad_authorities: [fn(&mut CertificateParams); 4] = [
         |params| params.is_ca = IsCa::NoCa,
@@ -288,7 +288,7 @@ fn our_own_walk_keeps_the_path_rules_that_webpki_would() {
 }
 
 #[test]
-fn path_length_is_counted() {
+fn c_02_path_length_is_counted() {
     for (allowed, is_good) in [(0, false), (1, true)] {
         for signer in [
             signer_params(Some(spc("1234"))),
@@ -315,7 +315,7 @@ fn path_length_is_counted() {
 }
 
 #[test]
-fn the_key_must_be_p256_and_meant_for_signing() {
+fn c_01_the_key_must_be_p256_and_meant_for_signing() {
     let world = World::new();
     for algorithm in [&rcgen::PKCS_ECDSA_P384_SHA384, &rcgen::PKCS_ED25519] {
         let key = KeyPair::generate_for(algorithm).unwrap();
@@ -343,7 +343,7 @@ fn the_key_must_be_p256_and_meant_for_signing() {
 }
 
 #[test]
-fn a_signature_algorithm_other_than_ecdsa_with_sha256_is_refused() {
+fn c_01_a_signature_algorithm_other_than_ecdsa_with_sha256_is_refused() {
     let root = Holder::root(authority_params("root"));
     let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap();
     let intermediate = root.issue_with_key(authority_params("intermediate"), key);
@@ -357,7 +357,7 @@ fn a_signature_algorithm_other_than_ecdsa_with_sha256_is_refused() {
 }
 
 #[test]
-fn claim_constraints_are_kept_or_the_certificate_is_refused() {
+fn c_05_claim_constraints_are_kept_or_the_certificate_is_refused() {
     let permitted = |claim: &str, value: &str| {
         let claim = der::sequence(&[&der::ia5(claim), &der::sequence(&[&der::utf8(value)])]);
         der::sequence(&[&der::context(1, &[&der::sequence(&[&claim])])])
@@ -412,7 +412,7 @@ fn claim_constraints_are_kept_or_the_certificate_is_refused() {
 }
 
 #[test]
-fn a_body_that_is_no_chain_is_bad_info() {
+fn c_10_a_body_that_is_no_chain_is_bad_info() {
     let world = World::new();
     let many = world.signer.pem.repeat(7);
     let large = format!("{}{}", world.chain(), " ".repeat(64 * 1024));
@@ -435,7 +435,7 @@ fn a_body_that_is_no_chain_is_bad_info() {
 }
 
 #[test]
-fn without_any_anchor_a_signed_call_is_unchecked() {
+fn c_02_without_any_anchor_a_signed_call_is_unchecked() {
     let world = World::new();
     let config = VerifierConfig::new(Anchors::new(), NumberRules::new("US").unwrap());
     let identity = world.token().signed();
@@ -452,7 +452,7 @@ fn without_any_anchor_a_signed_call_is_unchecked() {
 }
 
 #[test]
-fn anchors_say_which_certificate_is_wrong() {
+fn c_02_anchors_say_which_certificate_is_wrong() {
     let world = World::new();
     let add = |pem: &str| Anchors::new().add_pem(pem.as_bytes());
     assert_eq!(add(""), Err(AnchorsFault::Empty));

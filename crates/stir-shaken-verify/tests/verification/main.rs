@@ -3,6 +3,9 @@
 mod authority;
 mod certificates;
 mod corpus;
+mod delegation;
 mod messages;
 mod properties;
 mod revocation;
+mod tn_lists;
+mod trust_lists;

@@ -6,14 +6,14 @@ use std::collections::BTreeMap;
 use crate::address::AddressRules;
 use crate::chain::Path;
 use crate::findings::Findings;
-use crate::number::TelephoneNumber;
+use crate::party::Party;
 use crate::report::Outcome;
 use crate::tn_auth_list::TnAuthList;
 use crate::verification::Supplied;
 use crate::x5u::X5u;
 
 /// Checks `tn_auth_list` (the lists are there, readable, and no delegate has more than its parent) and
-/// `authority` (every one of them covers `number`).
+/// `authority` (every one of them covers `subject`, whose number it is said in `whose`: "calling", "diverting").
 ///
 /// A certificate may carry its list (RFC 8226 §9), refer to one (§10.1), or both: each limits what it may sign,
 /// and a list of an authority limits every path through it. `supplied` is what was fetched, by URL.
@@ -21,7 +21,8 @@ pub(crate) fn check(
     path: &Path,
     supplied: &BTreeMap<String, Supplied>,
     addresses: &AddressRules,
-    number: &TelephoneNumber,
+    subject: &Party,
+    whose: &str,
     findings: &mut Findings,
 ) {
     let mut lists: Vec<Vec<Cow<'_, TnAuthList>>> = Vec::with_capacity(path.certificates.len());
@@ -56,8 +57,8 @@ pub(crate) fn check(
         untrusted(findings, "the certificate has no TNAuthList");
         return;
     }
-    if lists.iter().flatten().any(|list| !list.covers(number)) {
-        let reason = "the certificate has no authority over the calling number";
+    if lists.iter().flatten().any(|list| !has_authority(list, subject)) {
+        let reason = format!("the certificate has no authority over the {whose} number");
         findings.fail("authority", Outcome::NoAuthority, reason);
     } else if is_readable {
         findings.pass("authority");
@@ -71,6 +72,14 @@ pub(crate) fn check(
                 "a delegate certificate claims more numbers than its parent has",
             );
         }
+    }
+}
+
+/// A list of telephone numbers says nothing of a URI; a provider answers for its customers' (RFC 8226 §9).
+fn has_authority(list: &TnAuthList, subject: &Party) -> bool {
+    match subject {
+        Party::Number(number) => list.covers(number),
+        Party::Uri(_) => list.spc().is_some(),
     }
 }
 

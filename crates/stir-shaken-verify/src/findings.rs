@@ -4,28 +4,14 @@ use std::borrow::Cow;
 
 use crate::report::{Check, CheckResult, HeaderReport, Outcome};
 
-/// The checks of a SHAKEN header in the order they are reported. What was not reached is `skipped`.
-pub(crate) const ORDER: &[&str] = &[
-    "header",
-    "passport",
-    "attest",
-    "origid",
-    "info",
-    "x5u",
-    "iat",
-    "date",
-    "orig",
-    "dest",
-    "request_uri",
-    "certificate",
-    "chain",
-    "tn_auth_list",
-    "dates",
-    "revocation",
-    "signature",
-    "constraints",
-    "authority",
-];
+/// What a token's own checks came to; where a diverted call leads is asked afterwards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Own {
+    Passed,
+    /// We could not tell: its certificate or a list did not come.
+    Unknown,
+    Failed,
+}
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Findings {
@@ -87,34 +73,55 @@ impl Findings {
             .all(|fault| fault.code.is_none() && fault.outcome == Outcome::DestMismatch)
     }
 
-    /// All that is known, with the gravest fault deciding.
-    pub(crate) fn report(&self, ppt: Option<String>) -> HeaderReport {
+    pub(crate) fn own(&self) -> Own {
+        if self.faults.is_empty() {
+            Own::Passed
+        } else if self
+            .faults
+            .iter()
+            .all(|fault| fault.outcome == Outcome::Unavailable)
+        {
+            Own::Unknown
+        } else {
+            Own::Failed
+        }
+    }
+
+    /// The gravest fault: what it is, its code and its words.
+    pub(crate) fn gravest(&self) -> (Outcome, Option<u16>, &str) {
         let gravest = self
             .faults
             .iter()
             .min_by_key(|fault| gravity(fault.outcome, fault.code));
-        let (outcome, code, reason) = match gravest {
-            None => (Outcome::Passed, None, "every check passed".to_string()),
-            Some(fault) => (fault.outcome, fault.code, fault.reason.clone()),
-        };
-        let checks = ORDER
-            .iter()
-            .map(|name| {
-                let found = self.results.iter().rev().find(|(known, _)| known == name);
-                let result = found.map_or(CheckResult::Skipped, |(_, result)| *result);
-                Check {
-                    name: Cow::Borrowed(*name),
-                    result,
-                }
-            })
-            .collect();
+        match gravest {
+            None => (Outcome::Passed, None, "every check passed"),
+            Some(fault) => (fault.outcome, fault.code, &fault.reason),
+        }
+    }
+
+    /// All that is known, with the gravest fault deciding. `checks` is the list of the token's kind, in order.
+    pub(crate) fn report(
+        &self,
+        checks: impl IntoIterator<Item = &'static &'static str>,
+        ppt: Option<String>,
+        ppi: Option<String>,
+    ) -> HeaderReport {
+        let (outcome, code, reason) = self.gravest();
+        let checks = checks.into_iter().map(|name| {
+            let found = self.results.iter().rev().find(|(known, _)| known == name);
+            Check {
+                name: Cow::Borrowed(*name),
+                result: found.map_or(CheckResult::Skipped, |(_, result)| *result),
+            }
+        });
         HeaderReport {
             ppt,
             outcome,
             code,
-            reason,
-            checks,
-            ppi: None,
+            reason: reason.to_string(),
+            checks: checks.collect(),
+            ppi,
+            nested: Vec::new(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Bodies of the fuzz targets: any octets in, no panic out. They run on a small corpus in the
 //! ordinary tests.
 
-use crate::{IdentityHeader, Passport, TnAuthList, split_values};
+use crate::{IdentityHeader, NumberRules, Passport, TnAuthList, split_values};
 
 /// An Identity header line.
 pub fn header(octets: &[u8]) {
@@ -17,6 +17,10 @@ pub fn header(octets: &[u8]) {
 pub fn passport(octets: &[u8]) {
     if let Ok(passport) = Passport::parse(&String::from_utf8_lossy(octets)) {
         let _claims = passport.shaken();
+        if let Ok(rules) = NumberRules::new("US") {
+            let _claims = passport.plain_claims(&rules);
+            let _claims = passport.diversion_claims(&rules, true);
+        }
     }
 }
 

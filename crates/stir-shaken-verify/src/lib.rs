@@ -1,4 +1,4 @@
-//! STIR/SHAKEN verification (RFC 8224, 8225, 8226, 8588) as a sans-IO library.
+//! STIR/SHAKEN verification (RFC 8224, 8225, 8226, 8588, 8946) as a sans-IO library.
 //!
 //! It decides; somebody else talks. The message comes in as text ([`MessageView`]), the moment
 //! of arrival as an argument, certificates as octets. What comes out is a [`Report`]: every check
@@ -20,28 +20,37 @@ mod chains;
 mod clean;
 #[allow(dead_code, reason = "asked by the dispatch of kinds, which comes next")]
 mod compact;
+mod claims;
 mod constraints;
 mod countries;
 mod crl;
 mod date;
 mod der;
 mod digest;
+mod diversion;
 mod findings;
 pub mod fuzz;
 mod header;
 mod json;
+mod judging;
+mod kind;
 pub mod limits;
 #[allow(dead_code, reason = "asked by the dispatch of kinds, which comes next")]
 mod mky;
+mod message;
 mod number;
+mod opening;
+mod party;
 mod passport;
 #[allow(dead_code, reason = "asked by the dispatch of kinds, which comes next")]
 mod rcd;
+mod placing;
 mod report;
 #[allow(dead_code, reason = "asked by the dispatch of kinds, which comes next")]
 mod rph;
 mod shelf;
 mod signature;
+mod summary;
 mod tn_auth_list;
 mod trust_list;
 mod verification;
@@ -51,14 +60,16 @@ mod x5u;
 pub use address::{AddressRules, Cidr, NotACidr};
 pub use certificate::CertificateFault;
 pub use chain::{AnchorStatus, Anchors, AnchorsFault};
+pub use claims::ShakenClaims;
 pub use countries::{Country, country};
 pub use crl::{CrlFault, CrlStatus, Crls, RevocationPolicy, Untold};
 pub use date::parse_sip_date;
 pub use digest::{ContentDigest, NotADigest};
 pub use header::{HeaderFault, IdentityHeader, split_values};
 pub use json::JsonFault;
+pub use message::MessageView;
 pub use number::{NumberError, NumberRules, TelephoneNumber, UnknownCountry};
-pub use passport::{Passport, PassportFault, PassportHeader, ShakenClaims};
+pub use passport::{Passport, PassportFault, PassportHeader};
 pub use report::{
     Attestation, Check, CheckResult, HeaderReport, Hop, Outcome, Priority, Report, RichCallData, Signer,
     Standing,
@@ -66,6 +77,6 @@ pub use report::{
 pub use shelf::{FetchFailure, Shelf, ShelfConfig, ShelfOutput};
 pub use tn_auth_list::{TnAuthList, TnAuthListFault, TnEntry};
 pub use trust_list::{ListAuthority, TrustList, TrustListFault};
-pub use verification::{MessageView, Verification};
+pub use verification::Verification;
 pub use verifier::{Verifier, VerifierConfig};
 pub use x5u::{X5u, X5uFault};

@@ -4,8 +4,15 @@ use std::time::Duration;
 
 /// Octets of one Identity header value. A SHAKEN token is about 500; past this the header is `invalid`.
 pub const IDENTITY_OCTETS_MAX: usize = 8 * 1024;
-/// Identity headers looked at in one message (a base PASSporT and a chain of 8 `div`); the rest are ignored.
-pub const IDENTITY_HEADERS_MAX: usize = 9;
+/// Identity headers looked at in one message: a base PASSporT, a chain of 8 `div`, and three of other kinds. The rest
+/// are ignored, and a call that has more is never verified through diversions: one of the rest may contradict them.
+pub const IDENTITY_HEADERS_MAX: usize = 12;
+/// Diversions of one call (D-05; five must work), and PASSporTs one inside the other; a longer chain proves nothing.
+pub const DIVERSIONS_MAX: usize = 8;
+/// Characters of `hi`, an index of History-Info; a longer one is not shown.
+pub const HISTORY_INDEX_CHARS_MAX: usize = 64;
+/// Octets of a signature copied into `ppi`; an ES256 signature has 86. A longer one gives no `ppi`.
+pub const PPI_SIGNATURE_OCTETS_MAX: usize = 128;
 /// Parameters after the token; RFC 8224 knows four. More make the header `invalid`.
 pub const HEADER_PARAMETERS_MAX: usize = 8;
 /// Nesting of JSON objects and arrays in a PASSporT; past it the token is malformed.
@@ -61,6 +68,9 @@ pub const SUBJECT_CHARS_MAX: usize = 128;
 pub const ORIGID_CHARS_MAX: usize = 128;
 /// Default |iat - arrival| and |Date - arrival| (RFC 8224 §6.2.2 recommends 60 s).
 pub const FRESHNESS: Duration = Duration::from_secs(60);
+/// Default age of the tokens of a diverted call, all but the last diversion: a telephone rings for up to a minute
+/// before it is forwarded, and a queue may hold the call for longer (D-07).
+pub const FRESHNESS_DIVERTED: Duration = Duration::from_secs(300);
 /// Digits of a canonical number by default (ITU-T E.164).
 pub const NUMBER_DIGITS_MAX: u8 = 15;
 

@@ -10,15 +10,17 @@ use crate::digest::ContentDigest;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Standing {
-    /// A SHAKEN PASSporT passed every check.
+    /// A PASSporT that says who calls passed every check: a SHAKEN one, with its letter, or one without `ppt`, which
+    /// has none.
     Verified,
     /// There is one, and it is wrong (see the header's outcome for how).
     Failed,
-    /// Valid, but addressed to another number and no complete `div` chain explains it.
+    /// Valid, but addressed to another number and no complete `div` chain explains it; or diversions and nothing that
+    /// says who calls.
     DivertedUnverified,
     /// *We* could not tell in time: dead certificate host, trust list unavailable.
     Unchecked,
-    /// No Identity header, or none of a kind we support.
+    /// No Identity header, or none that says who calls in a way we know.
     None,
 }
 
@@ -92,6 +94,35 @@ pub struct HeaderReport {
     /// which of several failed. None when the header held no token of three parts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ppi: Option<String>,
+    /// The PASSporTs inside a `div-o` (RFC 8946 §5), outermost first; each is judged like a header of its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nested: Vec<HeaderReport>,
+}
+
+impl HeaderReport {
+    /// Not merely unproven or unreadable but false: a signature that does not match or speaks of another caller, a
+    /// claim that the certificate does not permit, or no authority over the number. Without regard to `nested`.
+    pub fn is_forged(&self) -> bool {
+        let has_failed = |name: &str| {
+            let mut checks = self.checks.iter();
+            checks.any(|check| check.name == name && check.result == CheckResult::Failed)
+        };
+        match self.outcome {
+            Outcome::OrigMismatch | Outcome::NoAuthority => true,
+            Outcome::Invalid => has_failed("signature") || has_failed("constraints"),
+            _ => false,
+        }
+    }
+
+    /// This one and those inside it.
+    fn with_nested(&self) -> impl Iterator<Item = &HeaderReport> {
+        std::iter::once(self).chain(&self.nested)
+    }
+
+    /// A PASSporT that says who calls; a diversion and what only stands beside do not.
+    fn is_of_the_caller(&self) -> bool {
+        !matches!(self.ppt.as_deref(), Some("div" | "div-o" | "rcd" | "rph"))
+    }
 }
 
 /// Who signed: from the end-entity certificate.
@@ -111,8 +142,9 @@ pub struct Hop {
     pub signer: Option<Signer>,
     /// Place in the chain, from 0: the first diversion of the call.
     pub number_index: usize,
-    /// Why, in the words of the `hi` element of a `div-o` PASSporT (RFC 8946 §6), cleaned; None without one.
-    pub reason: Option<String>,
+    /// The `hi` element of the `div` claim: the index of the History-Info entry that tells of this diversion
+    /// (RFC 8946 §8, RFC 7044), such as `1.2.1`; None without one, or when it is no index.
+    pub history_index: Option<String>,
 }
 
 /// Rich call data (RFC 9795) that passed every check; text is cleaned of control characters and bounded.
@@ -201,16 +233,25 @@ impl Report {
         }
     }
 
-    /// The number light's worst case: a header is there and it is *wrong*, not merely unproven.
-    /// Malformed or badly signed, for another calling number, or without authority over it.
+    /// The number light's worst case: a header that says who calls is there and it is *wrong*, not merely unproven.
+    /// Malformed or badly signed, for another calling number, or without authority over it. A diversion that is wrong
+    /// says nothing against the calling number.
     pub fn is_forged(&self) -> bool {
-        let is_forged = |header: &HeaderReport| {
-            matches!(
+        let is_wrong = |header: &HeaderReport| {
+            let is_wrong = matches!(
                 header.outcome,
                 Outcome::Invalid | Outcome::OrigMismatch | Outcome::NoAuthority
-            )
+            );
+            is_wrong && header.is_of_the_caller()
         };
-        self.standing == Standing::Failed && self.headers.iter().any(is_forged)
+        self.standing == Standing::Failed && self.all().any(is_wrong)
+    }
+
+    /// Something false came with a call whose standing it does not decide: a forged PASSporT of any kind, beside one
+    /// that is good or could not be judged, or a forged diversion. It proves nothing against the number (anybody on the
+    /// way can add it) and must not stay untold.
+    pub fn has_forged_beside(&self) -> bool {
+        !self.is_forged() && self.all().any(HeaderReport::is_forged)
     }
 
     /// No header failed for a graver reason than age.
@@ -233,7 +274,12 @@ impl Report {
         }
     }
 
+    /// Every PASSporT that came with the call, those inside others too.
+    fn all(&self) -> impl Iterator<Item = &HeaderReport> {
+        self.headers.iter().flat_map(HeaderReport::with_nested)
+    }
+
     fn has(&self, outcome: Outcome) -> bool {
-        self.headers.iter().any(|header| header.outcome == outcome)
+        self.all().any(|header| header.outcome == outcome)
     }
 }

@@ -1,45 +1,31 @@
 //! One message on its way through: what it says, what it still needs.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::chains::Chains;
-use crate::date::parse_sip_date;
+use crate::claims::Claims;
+use crate::diversion;
 use crate::findings::Findings;
-use crate::header::{IdentityHeader, split_values};
-use crate::limits::{ASSERTED_MAX, IDENTITY_HEADERS_MAX};
-use crate::number::TelephoneNumber;
-use crate::passport::{Passport, PassportFault, ShakenClaims};
-use crate::report::{HeaderReport, Outcome};
+use crate::header::split_values;
+use crate::kind::{Kind, Role};
+use crate::limits::IDENTITY_HEADERS_MAX;
+use crate::message::MessageView;
+use crate::opening;
+use crate::party::Shown;
+use crate::passport::Passport;
+use crate::placing;
+use crate::report::{HeaderReport, Signer};
 use crate::shelf::FetchFailure;
 use crate::verifier::VerifierConfig;
 use crate::x5u::X5u;
 
-/// What a verifier needs to see of an INVITE, as text. URIs without display name or `<>`.
-#[derive(Clone, Debug, Default)]
-pub struct MessageView<'m> {
-    /// Identity header values, in order; comma-joined ones are taken apart here.
-    pub identity: Vec<Cow<'m, str>>,
-    /// URIs of P-Asserted-Identity. Any at all: From is not looked at (RFC 8224 §6.2, ATIS-1000074).
-    pub asserted: Vec<Cow<'m, str>>,
-    pub from: Cow<'m, str>,
-    pub to: Cow<'m, str>,
-    pub request_uri: Cow<'m, str>,
-    pub date: Option<Cow<'m, str>>,
-    /// Values of `a=fingerprint` in the SDP body, session level first, in order: `sha-256 4A:AD:..` (RFC 8122 §5).
-    /// Compared with the claim `mky` (RFC 8225 §5.2.2).
-    pub fingerprints: Vec<Cow<'m, str>>,
-    /// Values of Resource-Priority, comma-joined ones taken apart: `esnet.1` (RFC 4412 §3.1).
-    pub resource_priority: Vec<Cow<'m, str>>,
-    /// The Priority header: `psap-callback` (RFC 3261 §20.26, RFC 7090).
-    pub priority: Option<Cow<'m, str>>,
-    /// Display name of the address that `orig` is compared with: the first P-Asserted-Identity that has one, else
-    /// From. Without quotes. Compared with `rcd` (RFC 9795 §5.1).
-    pub display_name: Option<Cow<'m, str>>,
-}
-
 /// A verification under way. Owns what it needs of the message.
+///
+/// ```text
+///            opening.rs          placing.rs        (wanted, supply)      judging.rs        diversion.rs    summary.rs
+///  message ──► each header ──► iat, Date, dest ──► certificates ──► each token by itself ──► together ──► Report
+/// ```
 #[derive(Debug)]
 pub struct Verification {
     pub(crate) headers: Vec<HeaderState>,
@@ -49,35 +35,56 @@ pub struct Verification {
     chains: Arc<Chains>,
     /// Whole seconds since the Unix epoch.
     pub(crate) arrived: i64,
+    pub(crate) shown: Shown,
+    /// There were more Identity headers than are looked at.
+    pub(crate) is_cut: bool,
 }
 
 /// What was supplied, by URL.
 pub(crate) type Bodies = BTreeMap<String, Supplied>;
 pub(crate) type Supplied = Result<Arc<[u8]>, FetchFailure>;
 
+/// One Identity header.
 #[derive(Debug)]
 pub(crate) enum HeaderState {
     /// Nothing a certificate could change.
-    Done(Box<HeaderReport>),
-    Open(Box<Signed>),
+    Done {
+        role: Option<Role>,
+        report: Box<HeaderReport>,
+    },
+    /// Its token, and after it what a `div-o` holds, outermost first. Never empty.
+    Open {
+        /// The parameter of the header, as it is shown.
+        ppt: Option<String>,
+        tokens: Vec<Token>,
+    },
 }
 
-/// A SHAKEN header whose token could be read.
+/// A PASSporT whose claims could be read.
 #[derive(Debug)]
-pub(crate) struct Signed {
-    pub(crate) ppt: Option<String>,
+pub(crate) struct Token {
+    pub(crate) kind: Kind,
     pub(crate) findings: Findings,
     pub(crate) passport: Passport,
-    pub(crate) claims: ShakenClaims,
-    pub(crate) orig: TelephoneNumber,
+    pub(crate) claims: Claims,
     /// Place of the asserted identity that `orig` is; None: it is From, or nobody.
     pub(crate) asserted: Option<usize>,
     /// None: the URL breaks the rules.
     pub(crate) x5u: Option<X5u>,
-    /// The Date header, when it is looked at and readable.
+    /// The Date header, when it is looked at, readable and fresh.
     pub(crate) date: Option<i64>,
-    /// To is in `dest`, the dialled number is not.
-    pub(crate) is_diverted: bool,
+    /// Which freshness checks only the wider window of diverted calls can pass; decided with the chain.
+    pub(crate) late: Late,
+    /// Where it leads was judged: there is no diversion to wait for.
+    pub(crate) is_placed: bool,
+    /// Of the certificate, once it was judged.
+    pub(crate) signer: Option<Signer>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Late {
+    pub(crate) iat: bool,
+    pub(crate) date: bool,
 }
 
 impl Verification {
@@ -87,17 +94,31 @@ impl Verification {
         message: &MessageView<'_>,
         arrived: i64,
     ) -> Verification {
-        let values = message.identity.iter().flat_map(|line| split_or_empty(line));
-        let headers = values
-            .take(IDENTITY_HEADERS_MAX)
-            .map(|value| open(config, message, value, arrived))
+        let values: Vec<&str> = message
+            .identity
+            .iter()
+            .flat_map(|line| split_or_empty(line))
+            .take(IDENTITY_HEADERS_MAX + 1)
             .collect();
+        // Most calls carry nothing: nothing is read of them.
+        let shown = match values.is_empty() {
+            true => Shown::default(),
+            false => Shown::of(&config.numbers, message),
+        };
+        let mut headers: Vec<HeaderState> = values
+            .iter()
+            .take(IDENTITY_HEADERS_MAX)
+            .map(|value| opening::open(config, &shown, value))
+            .collect();
+        placing::place(config, message, &shown, arrived, &mut headers);
         Verification {
             headers,
             bodies: BTreeMap::new(),
             references: BTreeMap::new(),
             chains: chains.clone(),
             arrived,
+            shown,
+            is_cut: values.len() > IDENTITY_HEADERS_MAX,
         }
     }
 
@@ -108,7 +129,7 @@ impl Verification {
     /// [`Verification::supply`] there may be more: ask again until [`Verification::is_complete`]. There is no
     /// third round: a list refers to nothing.
     pub fn wanted(&self) -> Vec<&str> {
-        self.urls(|signed| signed.findings.is_hopeful())
+        self.urls(|token| token.findings.is_hopeful())
     }
 
     /// Every URL that keeps the rules, also of headers that have failed: for a tool that has the
@@ -122,10 +143,8 @@ impl Verification {
         if !self.named().contains(&url) {
             return;
         }
-        let is_certificate = self.headers.iter().any(|state| match state {
-            HeaderState::Open(signed) => signed.x5u.as_ref().is_some_and(|x5u| x5u.as_str() == url),
-            HeaderState::Done(_) => false,
-        });
+        let mut tokens = self.headers.iter().flat_map(HeaderState::tokens);
+        let is_certificate = tokens.any(|token| token.x5u.as_ref().is_some_and(|x5u| x5u.as_str() == url));
         if let (true, Ok(body)) = (is_certificate, &result) {
             let references = self.chains.references(body);
             if !references.is_empty() {
@@ -140,13 +159,15 @@ impl Verification {
         self.wanted().iter().all(|url| self.bodies.contains_key(*url))
     }
 
-    fn urls(&self, is_meant: impl Fn(&Signed) -> bool) -> Vec<&str> {
+    /// All tokens judged by themselves: what do they say together?
+    pub(crate) fn settle(&mut self, config: &VerifierConfig) -> Option<diversion::Proof> {
+        diversion::settle(config, &self.shown, self.is_cut, &mut self.headers)
+    }
+
+    fn urls(&self, is_meant: impl Fn(&Token) -> bool) -> Vec<&str> {
         let mut urls = Vec::new();
-        for state in &self.headers {
-            let HeaderState::Open(signed) = state else {
-                continue;
-            };
-            let Some(x5u) = signed.x5u.as_ref().filter(|_| is_meant(signed)) else {
+        for token in self.headers.iter().flat_map(HeaderState::tokens) {
+            let Some(x5u) = token.x5u.as_ref().filter(|_| is_meant(token)) else {
                 continue;
             };
             let references = self.references.get(x5u.as_str()).into_iter().flatten();
@@ -160,299 +181,26 @@ impl Verification {
     }
 }
 
+impl HeaderState {
+    pub(crate) fn tokens(&self) -> &[Token] {
+        match self {
+            HeaderState::Done { .. } => &[],
+            HeaderState::Open { tokens, .. } => tokens,
+        }
+    }
+
+    pub(crate) fn tokens_mut(&mut self) -> &mut [Token] {
+        match self {
+            HeaderState::Done { .. } => &mut [],
+            HeaderState::Open { tokens, .. } => tokens,
+        }
+    }
+}
+
 /// An empty header is still a header, and malformed.
 fn split_or_empty(line: &str) -> Vec<&str> {
     match split_values(line) {
         values if values.is_empty() => vec![""],
         values => values,
     }
-}
-
-fn open(config: &VerifierConfig, message: &MessageView<'_>, value: &str, arrived: i64) -> HeaderState {
-    let mut findings = Findings::default();
-    let header = match IdentityHeader::parse(value) {
-        Ok(header) => header,
-        Err(fault) => {
-            findings.fail(
-                "header",
-                Outcome::Invalid,
-                format!("malformed Identity header: {fault}"),
-            );
-            return done(&findings, None);
-        }
-    };
-    findings.pass("header");
-    let ppt = header
-        .ppt
-        .clone()
-        .map(|ppt| ppt.chars().take(16).collect::<String>());
-    if let Some(other) = header.ppt.as_deref().filter(|ppt| *ppt != "shaken") {
-        let reason = if other == "div" {
-            "diversion PASSporTs are not evaluated"
-        } else {
-            "a PASSporT of a kind that is not evaluated"
-        };
-        findings.fail("passport", Outcome::Unsupported, reason);
-        return done(&findings, ppt);
-    }
-    if header.alg.as_deref().is_some_and(|alg| alg != "ES256") {
-        findings.fail_as(
-            "header",
-            Outcome::Unsupported,
-            Some(437),
-            "an algorithm other than ES256",
-        );
-        return done(&findings, ppt);
-    }
-    if header.is_compact() {
-        if header.ppt.is_some() {
-            findings.fail("passport", Outcome::Invalid, "SHAKEN requires the full form");
-        } else {
-            findings.fail(
-                "passport",
-                Outcome::Unsupported,
-                "the compact form is not evaluated",
-            );
-        }
-        return done(&findings, ppt);
-    }
-    let passport = match Passport::parse(&header.token) {
-        Ok(passport) => passport,
-        Err(fault) => {
-            findings.fail(
-                "passport",
-                Outcome::Invalid,
-                format!("malformed PASSporT: {fault}"),
-            );
-            return done(&findings, ppt);
-        }
-    };
-    if let Err((outcome, code, reason)) = check_kind(&header, &passport) {
-        findings.fail_as("passport", outcome, code, reason);
-        return done(&findings, ppt);
-    }
-    findings.pass("passport");
-    let x5u = check_x5u(config, &header, &passport, &mut findings);
-    let claims = match passport.shaken() {
-        Ok(claims) => claims,
-        Err(fault) => {
-            findings.fail(
-                name_of(fault),
-                Outcome::Invalid,
-                format!("malformed PASSporT: {fault}"),
-            );
-            return done(&findings, ppt);
-        }
-    };
-    findings.pass("attest");
-    findings.pass("origid");
-    let Ok(orig) = config.numbers.from_claim(&claims.orig) else {
-        findings.fail(
-            "orig",
-            Outcome::Invalid,
-            "orig is not a canonical telephone number",
-        );
-        return done(&findings, ppt);
-    };
-    let dest: Result<Vec<_>, _> = claims
-        .dest
-        .iter()
-        .map(|tn| config.numbers.from_claim(tn))
-        .collect();
-    let Ok(dest) = dest else {
-        findings.fail(
-            "dest",
-            Outcome::Invalid,
-            "dest holds something that is no canonical telephone number",
-        );
-        return done(&findings, ppt);
-    };
-    let date = check_freshness(config, message, claims.iat, arrived, &mut findings);
-    let asserted = check_orig(config, message, &orig, &mut findings);
-    let is_diverted = check_dest(config, message, &dest, &mut findings);
-    HeaderState::Open(Box::new(Signed {
-        ppt,
-        findings,
-        passport,
-        claims,
-        orig,
-        asserted,
-        x5u,
-        date,
-        is_diverted,
-    }))
-}
-
-fn done(findings: &Findings, ppt: Option<String>) -> HeaderState {
-    HeaderState::Done(Box::new(findings.report(ppt)))
-}
-
-/// `alg`, `typ` and `ppt`, in the token and beside it. The token's own word is the signed one.
-fn check_kind(
-    header: &IdentityHeader,
-    passport: &Passport,
-) -> Result<(), (Outcome, Option<u16>, &'static str)> {
-    let inner = &passport.header;
-    let invalid = |reason| Err((Outcome::Invalid, Some(438), reason));
-    if inner.typ != "passport" {
-        return invalid("typ is not passport");
-    }
-    if inner.alg != "ES256" {
-        // Beside it stands ES256, or nothing, which means ES256 (RFC 8224 §4).
-        return invalid("alg is not ES256");
-    }
-    match (header.ppt.as_deref(), inner.ppt.as_deref()) {
-        (Some("shaken"), Some("shaken")) => Ok(()),
-        (Some(_), _) => invalid("ppt in the token differs from the header's"),
-        (None, Some("shaken")) => invalid("the ppt parameter is missing"),
-        (None, _) => Err((
-            Outcome::Unsupported,
-            None,
-            "a PASSporT of a kind that is not evaluated",
-        )),
-    }
-}
-
-fn name_of(fault: PassportFault) -> &'static str {
-    match fault {
-        PassportFault::Attest => "attest",
-        PassportFault::OrigId => "origid",
-        PassportFault::Iat => "iat",
-        PassportFault::Orig => "orig",
-        PassportFault::Dest => "dest",
-        _ => "passport",
-    }
-}
-
-fn check_x5u(
-    config: &VerifierConfig,
-    header: &IdentityHeader,
-    passport: &Passport,
-    findings: &mut Findings,
-) -> Option<X5u> {
-    let Some(x5u) = passport.header.x5u.as_deref() else {
-        findings.fail("x5u", Outcome::Invalid, "the token has no x5u");
-        return None;
-    };
-    match header.info.as_deref() {
-        Some(info) if info == x5u => findings.pass("info"),
-        Some(_) => findings.fail("info", Outcome::BadInfo, "info differs from x5u"),
-        None => findings.fail("info", Outcome::BadInfo, "the info parameter is missing"),
-    }
-    match X5u::parse(x5u, &config.addresses) {
-        Ok(x5u) => {
-            findings.pass("x5u");
-            Some(x5u)
-        }
-        Err(fault) => {
-            findings.fail("x5u", Outcome::BadInfo, format!("x5u breaks the rules: {fault}"));
-            None
-        }
-    }
-}
-
-fn check_freshness(
-    config: &VerifierConfig,
-    message: &MessageView<'_>,
-    iat: i64,
-    arrived: i64,
-    findings: &mut Findings,
-) -> Option<i64> {
-    let is_fresh = |second: i64| arrived.abs_diff(second) <= config.freshness.as_secs();
-    if is_fresh(iat) {
-        findings.pass("iat");
-    } else if iat < arrived {
-        findings.fail("iat", Outcome::Stale, "iat is too old");
-    } else {
-        findings.fail("iat", Outcome::Stale, "iat is in the future");
-    }
-    let date = message.date.as_deref().filter(|_| config.checks_date_header)?;
-    match parse_sip_date(date) {
-        Some(second) if is_fresh(second) => {
-            findings.pass("date");
-            Some(second)
-        }
-        Some(_) => {
-            findings.fail(
-                "date",
-                Outcome::Stale,
-                "the Date header is too old or in the future",
-            );
-            None
-        }
-        None => {
-            findings.fail("date", Outcome::Stale, "the Date header cannot be read");
-            None
-        }
-    }
-}
-
-/// P-Asserted-Identity, each value, or From when there is none (I-09). Gives the place of the value that matched.
-fn check_orig(
-    config: &VerifierConfig,
-    message: &MessageView<'_>,
-    orig: &TelephoneNumber,
-    findings: &mut Findings,
-) -> Option<usize> {
-    let shown: Vec<&str> = if message.asserted.is_empty() {
-        vec![&*message.from]
-    } else {
-        message
-            .asserted
-            .iter()
-            .take(ASSERTED_MAX)
-            .map(|uri| &**uri)
-            .collect()
-    };
-    let numbers: Vec<_> = shown
-        .into_iter()
-        .map(|uri| config.numbers.from_uri(uri).ok())
-        .collect();
-    if let Some(place) = numbers.iter().position(|number| number.as_ref() == Some(orig)) {
-        findings.pass("orig");
-        return (!message.asserted.is_empty()).then_some(place);
-    }
-    if numbers.iter().all(Option::is_none) {
-        findings.fail(
-            "orig",
-            Outcome::OrigMissing,
-            "the message shows no calling number to compare with orig",
-        );
-    } else {
-        findings.fail(
-            "orig",
-            Outcome::OrigMismatch,
-            "signed for another calling number than the one shown",
-        );
-    }
-    None
-}
-
-/// To must be in `dest`; the dialled number too, or the call was diverted on the way (I-12).
-/// True for the latter.
-fn check_dest(
-    config: &VerifierConfig,
-    message: &MessageView<'_>,
-    dest: &[TelephoneNumber],
-    findings: &mut Findings,
-) -> bool {
-    let is_in_dest = |uri: &str| {
-        config
-            .numbers
-            .from_uri(uri)
-            .is_ok_and(|number| dest.contains(&number))
-    };
-    if is_in_dest(&message.to) {
-        findings.pass("dest");
-    } else {
-        findings.fail("dest", Outcome::DestMismatch, "signed for another called number");
-        return false;
-    }
-    if is_in_dest(&message.request_uri) {
-        findings.pass("request_uri");
-        return false;
-    }
-    let reason = "valid, but addressed to another number than the one dialled";
-    findings.fail_as("request_uri", Outcome::DestMismatch, None, reason);
-    true
 }

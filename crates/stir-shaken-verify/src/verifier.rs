@@ -4,16 +4,16 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::address::AddressRules;
-use crate::authority;
-use crate::certificate::{hexadecimal, sha256};
-use crate::chain::{Anchors, Path, PathFault};
+use crate::chain::{Anchors, PathFault};
 use crate::chains::{ChainFault, Chains};
-use crate::crl::{Crls, Revocation};
-use crate::findings::Findings;
-use crate::limits::FRESHNESS;
+use crate::crl::Crls;
+use crate::judging;
+use crate::limits::{FRESHNESS, FRESHNESS_DIVERTED};
+use crate::message::MessageView;
 use crate::number::NumberRules;
-use crate::report::{Outcome, Report, Signer, Standing};
-use crate::verification::{Bodies, HeaderState, MessageView, Signed, Verification};
+use crate::report::{Outcome, Report};
+use crate::summary::summary;
+use crate::verification::{Bodies, Token, Verification};
 
 /// What a verifier believes and how strictly it judges.
 #[derive(Clone, Debug)]
@@ -25,6 +25,10 @@ pub struct VerifierConfig {
     pub numbers: NumberRules,
     /// Largest |iat - arrival| and |Date - arrival| in whole seconds; the edge is fresh.
     pub freshness: Duration,
+    /// Largest age of the tokens of a diverted call in whole seconds, all but its last diversion's, which must keep
+    /// `freshness` (D-07). Only a complete chain of diversions makes use of it: without one, a token older than
+    /// `freshness` is stale. Smaller than `freshness`: the same as `freshness`.
+    pub freshness_diverted: Duration,
     /// For x5u URLs with an address instead of a name.
     pub addresses: AddressRules,
     /// False: a Date header is not looked at (some trunks rewrite it); `iat` always is.
@@ -38,6 +42,7 @@ impl VerifierConfig {
             crls: Crls::new(),
             numbers,
             freshness: FRESHNESS,
+            freshness_diverted: FRESHNESS_DIVERTED,
             addresses: AddressRules::default(),
             checks_date_header: true,
         }
@@ -96,81 +101,49 @@ impl Verifier {
 
     /// Judges with what was supplied; a certificate that was wanted and not supplied counts as
     /// not available in time.
-    pub fn conclude(&mut self, verification: Verification) -> Report {
+    pub fn conclude(&mut self, mut verification: Verification) -> Report {
         let Verification {
             headers,
             bodies,
             arrived,
             ..
-        } = verification;
-        let mut concluded = Vec::new();
-        for state in headers {
-            match state {
-                HeaderState::Done(report) => concluded.push(Concluded {
-                    report: *report,
-                    signed: None,
-                    signer: None,
-                    is_diverted: false,
-                }),
-                HeaderState::Open(signed) => {
-                    concluded.push(self.judge(*signed, &bodies, arrived));
-                }
-            }
+        } = &mut verification;
+        for token in headers.iter_mut().flat_map(|header| header.tokens_mut()) {
+            self.judge(token, bodies, *arrived);
         }
-        summary(concluded, arrived)
+        let proof = verification.settle(&self.config);
+        summary(&verification.headers, proof.as_ref(), verification.arrived)
     }
 
-    fn judge(&mut self, mut signed: Signed, bodies: &Bodies, arrived: i64) -> Concluded {
-        let mut findings = std::mem::take(&mut signed.findings);
-        let supplied = bodies.get(signed.x5u.as_ref().map_or("", |x5u| x5u.as_str()));
-        let signer = match supplied {
-            Some(Ok(body)) => self.judge_certificate(&signed, body, bodies, arrived, &mut findings),
+    fn judge(&mut self, token: &mut Token, bodies: &Bodies, arrived: i64) {
+        let supplied = bodies.get(token.x5u.as_ref().map_or("", |x5u| x5u.as_str()));
+        match supplied {
+            Some(Ok(body)) => self.judge_certificate(token, body, bodies, arrived),
             Some(Err(failure)) if !failure.is_unavailability() => {
-                findings.fail(
-                    "certificate",
-                    Outcome::BadInfo,
-                    format!("the certificate could not be used: {failure}"),
-                );
-                None
+                let reason = format!("the certificate could not be used: {failure}");
+                token.findings.fail("certificate", Outcome::BadInfo, reason);
             }
             // What has failed already needs no certificate, and reports none missing.
-            _ if !findings.is_hopeful() => None,
+            _ if !token.findings.is_hopeful() => {}
             Some(Err(failure)) => {
-                findings.unavailable(
-                    "certificate",
-                    format!("the certificate could not be fetched: {failure}"),
-                );
-                None
+                let reason = format!("the certificate could not be fetched: {failure}");
+                token.findings.unavailable("certificate", reason);
             }
             None => {
-                findings.unavailable("certificate", "the certificate did not come in time");
-                None
+                let reason = "the certificate did not come in time";
+                token.findings.unavailable("certificate", reason);
             }
-        };
-        let is_diverted = signed.is_diverted && findings.is_hopeful();
-        let report = findings.report(signed.ppt.clone());
-        Concluded {
-            report,
-            signed: Some(signed),
-            signer,
-            is_diverted,
         }
     }
 
-    fn judge_certificate(
-        &mut self,
-        signed: &Signed,
-        body: &Arc<[u8]>,
-        bodies: &Bodies,
-        arrived: i64,
-        findings: &mut Findings,
-    ) -> Option<Signer> {
+    fn judge_certificate(&mut self, token: &mut Token, body: &[u8], bodies: &Bodies, arrived: i64) {
+        let findings = &mut token.findings;
         let path = match self.chains.path(body) {
             Ok(path) => path,
             Err(ChainFault::Body(fault)) => {
                 let reason = format!("the certificate host sent something else: {fault}");
                 findings.fail("certificate", Outcome::BadInfo, reason);
-                return None;
+                return;
             }
             Err(ChainFault::Path(fault))
                 if self.config.anchors.is_empty()
@@ -183,159 +156,20 @@ impl Verifier {
                     "no path to the trust anchors at hand, and a part of the trust list is missing"
                 };
                 findings.unavailable("chain", reason);
-                return None;
+                return;
             }
             Err(ChainFault::Path(fault)) => {
                 findings.pass("certificate");
-                findings.fail(
-                    "chain",
-                    Outcome::UntrustedCredential,
-                    format!("certificate: {fault}"),
-                );
-                return None;
+                let reason = format!("certificate: {fault}");
+                findings.fail("chain", Outcome::UntrustedCredential, reason);
+                return;
             }
         };
         findings.pass("certificate");
         findings.pass("chain");
-        self.judge_path(signed, &path, bodies, arrived, findings);
-        let leaf = path.leaf();
-        let spc = leaf
-            .tn_auth_list
-            .as_ref()
-            .and_then(|list| list.as_ref().ok())
-            .and_then(|list| list.spc());
-        Some(Signer {
-            subject: leaf.subject_text.clone(),
-            spc: spc.map(str::to_string),
-            fingerprint: hexadecimal(&leaf.fingerprint()),
-        })
+        judging::judge_path(&mut self.config, token, &path, bodies, arrived);
+        token.signer = Some(judging::signer(&path));
     }
-
-    /// What is asked on every use: dates, revocation, signature, constraints, authority.
-    fn judge_path(
-        &mut self,
-        signed: &Signed,
-        path: &Path,
-        bodies: &Bodies,
-        arrived: i64,
-        findings: &mut Findings,
-    ) {
-        let untrusted = Outcome::UntrustedCredential;
-        let moments = [Some(arrived), Some(signed.claims.iat), signed.date];
-        if moments
-            .into_iter()
-            .flatten()
-            .all(|second| path.is_valid_at(second))
-        {
-            findings.pass("dates");
-        } else {
-            findings.fail(
-                "dates",
-                untrusted,
-                "a certificate is not valid at signing or arrival",
-            );
-        }
-
-        match self.config.crls.check(path, &self.config.anchors, arrived) {
-            Revocation::NotConfigured | Revocation::Accepted => {}
-            Revocation::Good => findings.pass("revocation"),
-            Revocation::Revoked => findings.fail("revocation", untrusted, "a certificate has been revoked"),
-            Revocation::Stale => {
-                findings.unavailable("revocation", "the revocation list is out of date");
-            }
-            Revocation::Unknown => {
-                findings.unavailable("revocation", "no usable revocation list covers the certificate")
-            }
-        }
-
-        if crate::signature::is_valid(&path.leaf().point, &signed.passport) {
-            findings.pass("signature");
-        } else {
-            findings.fail("signature", Outcome::Invalid, "the signature does not match");
-        }
-
-        let constraints = path
-            .certificates
-            .iter()
-            .flat_map(|certificate| &certificate.constraints);
-        if constraints.clone().next().is_some() {
-            if constraints
-                .into_iter()
-                .all(|constraints| constraints.allow(&signed.passport))
-            {
-                findings.pass("constraints");
-            } else {
-                findings.fail(
-                    "constraints",
-                    Outcome::Invalid,
-                    "a claim that the certificate does not permit",
-                );
-            }
-        }
-
-        authority::check(path, bodies, &self.config.addresses, &signed.orig, findings);
-    }
-}
-
-struct Concluded {
-    report: crate::report::HeaderReport,
-    signed: Option<Signed>,
-    signer: Option<Signer>,
-    /// Valid in everything, but the dialled number is not in `dest`.
-    is_diverted: bool,
-}
-
-/// One standing for the call: the best that any header proves, and never more.
-fn summary(concluded: Vec<Concluded>, arrived: i64) -> Report {
-    let has = |outcome| concluded.iter().any(|one| one.report.outcome == outcome);
-    let standing = if has(Outcome::Passed) {
-        Standing::Verified
-    } else if concluded.iter().any(|one| one.is_diverted) {
-        Standing::DivertedUnverified
-    } else if has(Outcome::Unavailable) {
-        Standing::Unchecked
-    } else if concluded
-        .iter()
-        .any(|one| one.report.outcome != Outcome::Unsupported)
-    {
-        Standing::Failed
-    } else {
-        Standing::None
-    };
-    let is_deciding = |one: &&Concluded| match standing {
-        Standing::Verified => one.report.outcome == Outcome::Passed,
-        Standing::DivertedUnverified => one.is_diverted,
-        Standing::Unchecked => one.report.outcome == Outcome::Unavailable,
-        _ => one.signed.is_some(),
-    };
-    // Among several that passed, the strongest attestation: each of them is true.
-    let attest = |one: &&Concluded| one.signed.as_ref().map(|signed| signed.claims.attest as u8);
-    let deciding = concluded.iter().filter(is_deciding).min_by_key(attest);
-    let signed = deciding.and_then(|one| one.signed.as_ref());
-    let attestation = match standing {
-        Standing::Verified => signed.map(|signed| signed.claims.attest),
-        _ => None,
-    };
-    let mut report = Report {
-        standing,
-        attestation,
-        verstat: String::new(),
-        signer: deciding.and_then(|one| one.signer.clone()),
-        passport_digest: signed.map(|signed| hexadecimal(&sha256(signed.passport.signed.as_bytes()))),
-        origid: signed.map(|signed| signed.claims.origid.clone()),
-        iat_age_seconds: signed.map(|signed| arrived.saturating_sub(signed.claims.iat)),
-        asserted: match standing {
-            Standing::Verified | Standing::DivertedUnverified => signed.and_then(|signed| signed.asserted),
-            _ => None,
-        },
-        headers: concluded.into_iter().map(|one| one.report).collect(),
-        hops: Vec::new(),
-        rcd: None,
-        priority: None,
-        is_diverted: false,
-    };
-    report.verstat = report.verstat_word().into();
-    report
 }
 
 /// Whole seconds, rounded down; before 1970 counts backwards.

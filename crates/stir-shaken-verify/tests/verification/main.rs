@@ -4,6 +4,8 @@ mod authority;
 mod certificates;
 mod corpus;
 mod delegation;
+mod diverted;
+mod kinds;
 mod messages;
 mod properties;
 mod revocation;

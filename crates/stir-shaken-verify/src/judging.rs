@@ -1,0 +1,89 @@
+//! One token and its certificate: what is asked on every use (C-06, C-07, C-11).
+
+use crate::authority;
+use crate::certificate::hexadecimal;
+use crate::chain::Path;
+use crate::crl::Revocation;
+use crate::report::{Outcome, Signer};
+use crate::verification::{Bodies, Token};
+use crate::verifier::VerifierConfig;
+
+/// Dates, revocation, signature, claim constraints and authority over the number. `arrived` in whole seconds since
+/// the Unix epoch.
+pub(crate) fn judge_path(
+    config: &mut VerifierConfig,
+    token: &mut Token,
+    path: &Path,
+    bodies: &Bodies,
+    arrived: i64,
+) {
+    let Token {
+        findings, passport, ..
+    } = token;
+    let moments = [Some(arrived), Some(token.claims.iat), token.date];
+    if moments
+        .into_iter()
+        .flatten()
+        .all(|second| path.is_valid_at(second))
+    {
+        findings.pass("dates");
+    } else {
+        let reason = "a certificate is not valid at signing or arrival";
+        findings.fail("dates", Outcome::UntrustedCredential, reason);
+    }
+
+    match config.crls.check(path, &config.anchors, arrived) {
+        Revocation::NotConfigured | Revocation::Accepted => {}
+        Revocation::Good => findings.pass("revocation"),
+        Revocation::Revoked => {
+            let reason = "a certificate has been revoked";
+            findings.fail("revocation", Outcome::UntrustedCredential, reason);
+        }
+        Revocation::Stale => {
+            findings.unavailable("revocation", "the revocation list is out of date");
+        }
+        Revocation::Unknown => {
+            findings.unavailable("revocation", "no usable revocation list covers the certificate");
+        }
+    }
+
+    if crate::signature::is_valid(&path.leaf().point, passport) {
+        findings.pass("signature");
+    } else {
+        findings.fail("signature", Outcome::Invalid, "the signature does not match");
+    }
+
+    let constraints = path
+        .certificates
+        .iter()
+        .flat_map(|certificate| &certificate.constraints);
+    if constraints.clone().next().is_some() {
+        if constraints
+            .into_iter()
+            .all(|constraints| constraints.allow(passport))
+        {
+            findings.pass("constraints");
+        } else {
+            let reason = "a claim that the certificate does not permit";
+            findings.fail("constraints", Outcome::Invalid, reason);
+        }
+    }
+
+    // A diversion is signed for the number that diverts, not for the caller (RFC 8946 §4.2).
+    let (subject, whose) = match &token.claims.diversion {
+        None => (&token.claims.orig, "calling"),
+        Some(diversion) => (&diversion.from, "diverting"),
+    };
+    authority::check(path, bodies, &config.addresses, subject, whose, findings);
+}
+
+/// Who signed, from the certificate that did.
+pub(crate) fn signer(path: &Path) -> Signer {
+    let leaf = path.leaf();
+    let list = leaf.tn_auth_list.as_ref().and_then(|list| list.as_ref().ok());
+    Signer {
+        subject: leaf.subject_text.clone(),
+        spc: list.and_then(|list| list.spc()).map(str::to_string),
+        fingerprint: hexadecimal(&leaf.fingerprint()),
+    }
+}

@@ -1,0 +1,316 @@
+//! One Identity header: is it a PASSporT of a kind we know, what does it claim, and does it claim it of this caller?
+
+use crate::claims::Claims;
+use crate::findings::Findings;
+use crate::header::IdentityHeader;
+use crate::kind::{Kind, Role, UNREAD};
+use crate::limits::DIVERSIONS_MAX;
+use crate::party::{Caller, Party, Shown};
+use crate::passport::{Passport, PassportFault, compact};
+use crate::report::Outcome;
+use crate::verification::{HeaderState, Late, Token};
+use crate::verifier::VerifierConfig;
+use crate::x5u::X5u;
+
+/// Reads one value of the header. What is asked here needs neither certificate nor other headers.
+pub(crate) fn open(config: &VerifierConfig, shown: &Shown, value: &str) -> HeaderState {
+    let mut findings = Findings::default();
+    let header = match IdentityHeader::parse(value) {
+        Ok(header) => header,
+        Err(fault) => {
+            let reason = format!("malformed Identity header: {fault}");
+            findings.fail("header", Outcome::Invalid, reason);
+            return Stop { findings, kind: None }.into_state(None);
+        }
+    };
+    findings.pass("header");
+    match read(config, shown, &header, findings) {
+        Ok(tokens) => HeaderState::Open {
+            ppt: shown_ppt(&header),
+            tokens,
+        },
+        Err(stop) => stop.into_state(Some(&header)),
+    }
+}
+
+/// A header that cannot pass whatever the certificate says.
+struct Stop {
+    findings: Findings,
+    /// None: of no kind that is evaluated, or nobody knows.
+    kind: Option<Kind>,
+}
+
+impl Stop {
+    fn into_state(self, header: Option<&IdentityHeader>) -> HeaderState {
+        let checks = self.kind.map_or(UNREAD, Kind::checks);
+        let ppt = header.and_then(shown_ppt);
+        let ppi = header.and_then(|header| compact(&header.token));
+        let report = self.findings.report(checks, ppt, ppi);
+        let role = match report.outcome {
+            Outcome::Unsupported => None,
+            // What cannot be read may have been the caller's proof, and it was no good.
+            _ => Some(self.kind.map_or(Role::Base, Kind::role)),
+        };
+        HeaderState::Done {
+            role,
+            report: Box::new(report),
+        }
+    }
+}
+
+fn shown_ppt(header: &IdentityHeader) -> Option<String> {
+    header.ppt.as_ref().map(|ppt| ppt.chars().take(16).collect())
+}
+
+fn read(
+    config: &VerifierConfig,
+    shown: &Shown,
+    header: &IdentityHeader,
+    mut findings: Findings,
+) -> Result<Vec<Token>, Stop> {
+    let Some(kind) = Kind::of(header.ppt.as_deref()) else {
+        // I-03: passed over, like a header that is not there.
+        findings.fail("passport", Outcome::Unsupported, UNKNOWN_KIND);
+        return Err(Stop { findings, kind: None });
+    };
+    let stop = |findings| {
+        Err(Stop {
+            findings,
+            kind: Some(kind),
+        })
+    };
+    // I-02: absent means ES256 (RFC 8224 §4).
+    if header.alg.as_deref().is_some_and(|alg| alg != "ES256") {
+        let reason = "an algorithm other than ES256";
+        findings.fail_as("header", Outcome::Unsupported, Some(437), reason);
+        return stop(findings);
+    }
+    if header.is_compact() {
+        // The compact form of a plain PASSporT is rebuilt here (`compact.rs`); no extension may use it (RFC 8225 §7).
+        match kind {
+            Kind::Plain => findings.fail(
+                "passport",
+                Outcome::Unsupported,
+                "the compact form is not evaluated",
+            ),
+            Kind::Shaken => findings.fail("passport", Outcome::Invalid, "SHAKEN requires the full form"),
+            _ => findings.fail(
+                "passport",
+                Outcome::Invalid,
+                "this kind of PASSporT requires the full form",
+            ),
+        }
+        return stop(findings);
+    }
+    let passport = match Passport::parse(&header.token) {
+        Ok(passport) => passport,
+        Err(fault) => {
+            findings.fail("passport", Outcome::Invalid, malformed(fault));
+            return stop(findings);
+        }
+    };
+    let kind = match check_kind(header, &passport) {
+        Ok(kind) => kind,
+        Err((outcome, reason)) => {
+            findings.fail("passport", outcome, reason);
+            return stop(findings);
+        }
+    };
+    findings.pass("passport");
+    let token =
+        read_token(config, shown, kind, passport, Some(header), findings).map_err(|findings| Stop {
+            findings,
+            kind: Some(kind),
+        })?;
+    Ok(with_nested(config, shown, token))
+}
+
+const UNKNOWN_KIND: &str = "a PASSporT of a kind that is not evaluated";
+
+/// `alg`, `typ` and `ppt`, in the token and beside it. The token's own word is the signed one (P-01).
+fn check_kind(header: &IdentityHeader, passport: &Passport) -> Result<Kind, (Outcome, &'static str)> {
+    let inner = Kind::of(passport.header.ppt.as_deref());
+    check_form(passport)?;
+    match (header.ppt.as_deref(), passport.header.ppt.as_deref()) {
+        (Some(beside), Some(signed)) if beside == signed => {}
+        (Some(_), _) => return Err((Outcome::Invalid, "ppt in the token differs from the header's")),
+        (None, Some(_)) if inner.is_some() => return Err((Outcome::Invalid, "the ppt parameter is missing")),
+        (None, _) => {}
+    }
+    inner.ok_or((Outcome::Unsupported, UNKNOWN_KIND))
+}
+
+fn check_form(passport: &Passport) -> Result<(), (Outcome, &'static str)> {
+    if passport.header.typ != "passport" {
+        return Err((Outcome::Invalid, "typ is not passport"));
+    }
+    if passport.header.alg != "ES256" {
+        // Beside it stands ES256, or nothing, which means ES256 (RFC 8224 §4).
+        return Err((Outcome::Invalid, "alg is not ES256"));
+    }
+    Ok(())
+}
+
+fn malformed(fault: PassportFault) -> String {
+    format!("malformed PASSporT: {fault}")
+}
+
+/// The claims of one PASSporT. `header` is what stands beside it; a nested one has nothing beside it.
+fn read_token(
+    config: &VerifierConfig,
+    shown: &Shown,
+    kind: Kind,
+    passport: Passport,
+    header: Option<&IdentityHeader>,
+    mut findings: Findings,
+) -> Result<Token, Findings> {
+    let x5u = check_x5u(config, header, &passport, &mut findings);
+    let rules = &config.numbers;
+    let claims = match kind {
+        Kind::Shaken => passport.shaken_claims(rules),
+        Kind::Plain | Kind::Rcd | Kind::Priority => passport.plain_claims(rules),
+        Kind::Div => passport.diversion_claims(rules, false),
+        Kind::DivO => passport.diversion_claims(rules, true),
+    };
+    let claims = match claims {
+        Ok(claims) => claims,
+        Err(fault) => {
+            findings.fail(fault.check(), Outcome::Invalid, malformed(fault));
+            return Err(findings);
+        }
+    };
+    if claims.attestation.is_some() {
+        findings.pass("attest");
+        findings.pass("origid");
+    }
+    if claims.diversion.is_some() {
+        // Their form; where they lead is asked of all of them together.
+        findings.pass("dest");
+        findings.pass("div");
+    }
+    let asserted = check_orig(shown, &claims.orig, &mut findings);
+    Ok(Token {
+        kind,
+        findings,
+        passport,
+        claims,
+        asserted,
+        x5u,
+        date: None,
+        late: Late::default(),
+        is_placed: false,
+        signer: None,
+    })
+}
+
+fn check_x5u(
+    config: &VerifierConfig,
+    header: Option<&IdentityHeader>,
+    passport: &Passport,
+    findings: &mut Findings,
+) -> Option<X5u> {
+    let Some(x5u) = passport.header.x5u.as_deref() else {
+        findings.fail("x5u", Outcome::Invalid, "the token has no x5u");
+        return None;
+    };
+    match header.map(|header| header.info.as_deref()) {
+        None => {}
+        Some(Some(info)) if info == x5u => findings.pass("info"),
+        Some(Some(_)) => findings.fail("info", Outcome::BadInfo, "info differs from x5u"),
+        Some(None) => findings.fail("info", Outcome::BadInfo, "the info parameter is missing"),
+    }
+    match X5u::parse(x5u, &config.addresses) {
+        Ok(x5u) => {
+            findings.pass("x5u");
+            Some(x5u)
+        }
+        Err(fault) => {
+            findings.fail("x5u", Outcome::BadInfo, format!("x5u breaks the rules: {fault}"));
+            None
+        }
+    }
+}
+
+/// P-Asserted-Identity, each value, or From when there is none (I-09). Gives the place of the value that matched.
+fn check_orig(shown: &Shown, orig: &Party, findings: &mut Findings) -> Option<usize> {
+    match shown.caller(orig) {
+        Caller::Same(place) => {
+            findings.pass("orig");
+            place
+        }
+        Caller::Other => {
+            let reason = "signed for another calling number than the one shown";
+            findings.fail("orig", Outcome::OrigMismatch, reason);
+            None
+        }
+        Caller::Nobody => {
+            let reason = "the message shows no calling number to compare with orig";
+            findings.fail("orig", Outcome::OrigMissing, reason);
+            None
+        }
+    }
+}
+
+/// The token, and what a `div-o` holds, down to what holds nothing (RFC 8946 §5, D-06).
+fn with_nested(config: &VerifierConfig, shown: &Shown, token: Token) -> Vec<Token> {
+    let mut tokens = vec![token];
+    while let Some(outer) = tokens.last_mut()
+        && let Some(text) = outer
+            .claims
+            .diversion
+            .as_mut()
+            .and_then(|diversion| diversion.nested.take())
+    {
+        let depth = tokens.len();
+        let inner = match depth > DIVERSIONS_MAX {
+            true => Err(Nested::TooDeep),
+            false => nested(config, shown, &text),
+        };
+        let Some(outer) = tokens.last_mut() else { break };
+        match inner {
+            Ok(inner) if follows(&outer.claims, &inner.claims) => tokens.push(inner),
+            Ok(_) => outer
+                .findings
+                .fail("opt", Outcome::Invalid, "opt holds a PASSporT of another call"),
+            Err(Nested::TooDeep) => {
+                outer
+                    .findings
+                    .fail("opt", Outcome::Invalid, "too many PASSporTs inside each other")
+            }
+            Err(Nested::Kind) => outer.findings.fail(
+                "opt",
+                Outcome::Invalid,
+                "opt holds a PASSporT that nothing can follow",
+            ),
+            Err(Nested::Malformed(reason)) => {
+                outer
+                    .findings
+                    .fail("opt", Outcome::Invalid, format!("opt: {reason}"))
+            }
+        }
+    }
+    tokens
+}
+
+enum Nested {
+    TooDeep,
+    Kind,
+    Malformed(String),
+}
+
+fn nested(config: &VerifierConfig, shown: &Shown, text: &str) -> Result<Token, Nested> {
+    let passport = Passport::parse(text).map_err(|fault| Nested::Malformed(malformed(fault)))?;
+    check_form(&passport).map_err(|(_, reason)| Nested::Malformed(reason.into()))?;
+    let kind = Kind::of(passport.header.ppt.as_deref()).filter(|kind| kind.role() != Role::Companion);
+    let kind = kind.ok_or(Nested::Kind)?;
+    let mut findings = Findings::default();
+    findings.pass("passport");
+    read_token(config, shown, kind, passport, None, findings)
+        .map_err(|findings| Nested::Malformed(findings.report(kind.checks(), None, None).reason))
+}
+
+/// A diversion follows what it holds: the same caller, and one of the called diverted it.
+fn follows(outer: &Claims, inner: &Claims) -> bool {
+    let is_diverted_by = |diversion: &crate::claims::Diversion| inner.dest.contains(&diversion.from);
+    outer.orig == inner.orig && outer.diversion.as_ref().is_some_and(is_diverted_by)
+}

@@ -1,0 +1,187 @@
+//! One standing for the call, out of everything that was found.
+//!
+//! The best that a base PASSporT proves, and never more (a base PASSporT says who calls: `shaken`, or one without
+//! `ppt`). In this order:
+//!
+//! | found | standing |
+//! | --- | --- |
+//! | a base PASSporT that passed everything | `verified` |
+//! | one that is forged: bad signature, another caller's, no authority | `failed` |
+//! | one that is good, but addressed to another number and not explained | `diverted_unverified` |
+//! | one that could not be judged in time | `unchecked` |
+//! | one that failed in another way | `failed` |
+//! | none, but a diversion: good, not judged in time, failed | `diverted_unverified`, `unchecked`, `failed` |
+//! | none of all that | `none` |
+//!
+//! So a forged PASSporT beside a good one spoils nothing (anybody on the way could add one), and is told all the same
+//! ([`Report::has_forged_beside`]). Beside one that could not be judged it decides: the name of a certificate host that
+//! never answers is easily written, and must hide nothing.
+//!
+//! One without `ppt` makes a call `verified` without a letter: somebody with authority over the number signed it, and
+//! nobody said whose it is. A letter comes from `shaken` alone.
+
+use crate::certificate::{hexadecimal, sha256};
+use crate::diversion::{Place, Proof};
+use crate::kind::Role;
+use crate::report::{HeaderReport, Hop, Outcome, Report, Standing};
+use crate::verification::{HeaderState, Token};
+
+/// One PASSporT's say: a header's, or one inside a `div-o`.
+struct Voice<'s> {
+    place: Place,
+    role: Option<Role>,
+    report: &'s HeaderReport,
+    token: Option<&'s Token>,
+}
+
+/// The report. `arrived` in whole seconds since the Unix epoch.
+pub(crate) fn summary(headers: &[HeaderState], proof: Option<&Proof>, arrived: i64) -> Report {
+    let reports: Vec<HeaderReport> = headers.iter().map(header_report).collect();
+    let voices = voices(headers, &reports);
+    let standing = standing(&voices);
+    let deciding = deciding(&voices, standing);
+    let token = deciding.and_then(|voice| voice.token);
+    let is_verified = standing == Standing::Verified;
+    let is_known = is_verified || standing == Standing::DivertedUnverified;
+    let proof = proof.filter(|proof| is_verified && deciding.is_some_and(|voice| voice.place == proof.base));
+    let shaken = token.and_then(|token| token.claims.attestation.as_ref());
+    let mut report = Report {
+        standing,
+        attestation: shaken.filter(|_| is_verified).map(|(letter, _)| *letter),
+        verstat: String::new(),
+        signer: token.and_then(|token| token.signer.clone()),
+        passport_digest: token.map(|token| hexadecimal(&sha256(token.passport.signed.as_bytes()))),
+        origid: shaken.map(|(_, origid)| origid.clone()),
+        iat_age_seconds: token.map(|token| arrived.saturating_sub(token.claims.iat)),
+        asserted: token.filter(|_| is_known).and_then(|token| token.asserted),
+        is_diverted: proof.is_some(),
+        hops: proof.map(|proof| hops(headers, proof)).unwrap_or_default(),
+        // Of the tokens that passed: filled where the claims `rcd` and `rph` are judged.
+        rcd: None,
+        priority: None,
+        headers: Vec::new(),
+    };
+    drop(voices);
+    report.headers = reports;
+    report.verstat = report.verstat_word().into();
+    report
+}
+
+fn header_report(header: &HeaderState) -> HeaderReport {
+    match header {
+        HeaderState::Done { report, .. } => HeaderReport::clone(report),
+        HeaderState::Open { ppt, tokens } => {
+            let mut reports = tokens.iter().enumerate().map(|(depth, token)| {
+                // Nothing stands beside a nested token, so nothing beside it was checked.
+                let is_asked = move |name: &&&str| depth == 0 || !matches!(**name, "header" | "info");
+                let checks = token.kind.checks().iter().filter(is_asked);
+                let ppt = match depth {
+                    0 => ppt.clone(),
+                    _ => token.kind.ppt().map(str::to_string),
+                };
+                token.findings.report(checks, ppt, Some(token.passport.compact()))
+            });
+            // Never empty: the header's own token comes first.
+            let own = reports.next();
+            let nested = reports.collect();
+            own.map_or_else(
+                || crate::findings::Findings::default().report(crate::kind::UNREAD, None, None),
+                |own| HeaderReport { nested, ..own },
+            )
+        }
+    }
+}
+
+fn voices<'s>(headers: &'s [HeaderState], reports: &'s [HeaderReport]) -> Vec<Voice<'s>> {
+    let mut voices = Vec::new();
+    for (header, (state, report)) in headers.iter().zip(reports).enumerate() {
+        if let HeaderState::Done { role, .. } = state {
+            voices.push(Voice {
+                place: (header, 0),
+                role: *role,
+                report,
+                token: None,
+            });
+        }
+        let reports = std::iter::once(report).chain(&report.nested);
+        for (depth, (token, report)) in state.tokens().iter().zip(reports).enumerate() {
+            voices.push(Voice {
+                place: (header, depth),
+                role: Some(token.kind.role()),
+                report,
+                token: Some(token),
+            });
+        }
+    }
+    voices
+}
+
+fn standing(voices: &[Voice<'_>]) -> Standing {
+    let any = |role: Role, is_so: &dyn Fn(&HeaderReport) -> bool| {
+        voices
+            .iter()
+            .any(|voice| voice.role == Some(role) && is_so(voice.report))
+    };
+    let base = |is_so: &dyn Fn(&HeaderReport) -> bool| any(Role::Base, is_so);
+    let link = |is_so: &dyn Fn(&HeaderReport) -> bool| any(Role::Link, is_so);
+    let passed = |report: &HeaderReport| report.outcome == Outcome::Passed;
+    let unavailable = |report: &HeaderReport| report.outcome == Outcome::Unavailable;
+    if base(&passed) {
+        Standing::Verified
+    } else if base(&HeaderReport::is_forged) {
+        Standing::Failed
+    } else if base(&is_elsewhere) {
+        Standing::DivertedUnverified
+    } else if base(&unavailable) {
+        Standing::Unchecked
+    } else if base(&|_| true) {
+        Standing::Failed
+    } else if link(&passed) {
+        Standing::DivertedUnverified
+    } else if link(&unavailable) {
+        Standing::Unchecked
+    } else if link(&|_| true) {
+        Standing::Failed
+    } else {
+        Standing::None
+    }
+}
+
+/// Good in everything but the number it is addressed to.
+fn is_elsewhere(report: &HeaderReport) -> bool {
+    report.outcome == Outcome::DestMismatch && report.code.is_none()
+}
+
+/// The base PASSporT that the standing speaks of. Among several that passed, the strongest attestation: each is true.
+fn deciding<'v, 's>(voices: &'v [Voice<'s>], standing: Standing) -> Option<&'v Voice<'s>> {
+    let is_deciding = |voice: &&Voice<'_>| match standing {
+        Standing::Verified => voice.report.outcome == Outcome::Passed,
+        Standing::DivertedUnverified => is_elsewhere(voice.report),
+        Standing::Unchecked => voice.report.outcome == Outcome::Unavailable,
+        Standing::Failed | Standing::None => true,
+    };
+    let letter = |voice: &&Voice<'_>| {
+        let shaken = voice.token.and_then(|token| token.claims.attestation.as_ref());
+        shaken.map_or(u8::MAX, |(letter, _)| *letter as u8)
+    };
+    voices
+        .iter()
+        .filter(|voice| voice.role == Some(Role::Base) && voice.token.is_some())
+        .filter(is_deciding)
+        .min_by_key(letter)
+}
+
+fn hops(headers: &[HeaderState], proof: &Proof) -> Vec<Hop> {
+    let token = |(header, depth): &Place| headers.get(*header)?.tokens().get(*depth);
+    let links = proof.links.iter().filter_map(token).enumerate();
+    let hop = |(number_index, token): (usize, &Token)| Hop {
+        signer: token.signer.clone(),
+        number_index,
+        history_index: token
+            .claims
+            .diversion
+            .as_ref()
+            .and_then(|diversion| diversion.history_index.clone()),
+    };
+    links.map(hop).collect()
+}

@@ -532,6 +532,7 @@ fn identity(kind: &Kind) -> Report {
                 ),
             ],
             ppi: None,
+            nested: Vec::new(),
         }],
         verstat: verstat.into(),
         signer: Some(Signer {

@@ -128,7 +128,7 @@ fn result(header: &HeaderReport, check: &str) -> CheckResult {
         .checks
         .iter()
         .find(|known| known.name == check)
-        .unwrap()
+        .expect("every check of its kind is listed")
         .result
 }
 
@@ -505,7 +505,7 @@ fn d_05_headers_beyond_the_bound_prove_nothing_by_being_out_of_sight() {
 
 /// The first diversion of `carriers`, with `inside` in it.
 fn div_o(carriers: &Carriers, hop: usize, inside: &str) -> Token {
-    let more = format!(r#","opt":"{}""#, inside.split(';').next().unwrap());
+    let more = format!(r#","opt":"{}""#, inside.split(';').next().unwrap_or_default());
     carriers
         .by(hop)
         .token("div-o", &number(hop), &number(hop + 1), &more)

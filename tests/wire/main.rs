@@ -1,4 +1,4 @@
-//! Real sockets on loopback, and real peers: SIPp, baresip, secsipidx, Chromium, none of them ours.
+//! Real sockets on loopback, and real peers: SIPp, baresip, secsipidx, Kamailio, PyJWT, Chromium, none of them ours.
 //!
 //! A missing peer skips its tests with a word about it, unless RINGWARD_PEERS=required (what `tests/run` sets).
 
@@ -10,9 +10,14 @@ mod bad_input;
 mod baresip_calls;
 mod console;
 mod demo;
+mod independent_signers;
+#[path = "../../examples/verifier_matrix/matrix/mod.rs"]
+#[allow(dead_code, reason = "the example uses the rest")]
+mod matrix;
 #[path = "../../examples/console_preview/records.rs"]
 mod records;
 mod secsipidx;
 mod serve;
 mod sipp_calls;
 mod support;
+mod verifier_matrix;

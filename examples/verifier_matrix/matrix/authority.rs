@@ -18,6 +18,8 @@ pub const TN_AUTH_LIST: &[u64] = &[1, 3, 6, 1, 5, 5, 7, 1, 26];
 pub const CLAIM_CONSTRAINTS: &[u64] = &[1, 3, 6, 1, 5, 5, 7, 1, 27];
 /// id-pe-eJWTClaimConstraints (RFC 9118 §4).
 pub const ENHANCED_CLAIM_CONSTRAINTS: &[u64] = &[1, 3, 6, 1, 5, 5, 7, 1, 33];
+/// id-pe-authorityInfoAccess (RFC 5280 §4.2.2.1).
+pub const AUTHORITY_INFORMATION_ACCESS: &[u64] = &[1, 3, 6, 1, 5, 5, 7, 1, 1];
 
 /// A provider of ours has this serial number; the second authority has revoked the same number of its own.
 pub const SHARED_SERIAL: &[u8] = &[0x42, 0x01];

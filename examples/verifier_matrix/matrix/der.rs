@@ -49,6 +49,12 @@ pub fn one_number(number: &str) -> Vec<u8> {
     context(2, &[&ia5(number)])
 }
 
+/// Authority information access with the address of a list of numbers (RFC 8226 §10.1: id-ad-stirTNList).
+pub fn list_at(url: &str) -> Vec<u8> {
+    let method = element(0x06, &[&[0x2b, 6, 1, 5, 5, 7, 0x30, 14]]);
+    sequence(&[&sequence(&[&method, &element(0x86, &[url.as_bytes()])])])
+}
+
 /// JWTClaimConstraints (RFC 8226 §8) with `permittedValues` for one claim.
 pub fn permitted_value(claim: &str, value: &str) -> Vec<u8> {
     let values = sequence(&[&element(0x0c, &[value.as_bytes()])]);

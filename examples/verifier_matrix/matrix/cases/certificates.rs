@@ -3,9 +3,10 @@
 use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose};
 
 use crate::matrix::authority::{
-    CLAIM_CONSTRAINTS, ENHANCED_CLAIM_CONSTRAINTS, TN_AUTH_LIST, extension, holder_of, provider, valid,
+    AUTHORITY_INFORMATION_ACCESS, CLAIM_CONSTRAINTS, ENHANCED_CLAIM_CONSTRAINTS, TN_AUTH_LIST, extension,
+    holder_of, provider, valid,
 };
-use crate::matrix::host::Page;
+use crate::matrix::host::{Page, Place};
 use crate::matrix::message::{Invite, Token};
 use crate::matrix::{Case, Must, Scene, Stage, case, der};
 
@@ -17,6 +18,7 @@ const CONSTRAINED: &str = "RFC 8226 §8: a claim that the certificate does not p
 pub fn cases() -> Vec<Case> {
     let mut cases = kinds();
     cases.extend(authority());
+    cases.extend(by_reference());
     cases
 }
 
@@ -234,6 +236,59 @@ fn authority() -> Vec<Case> {
             |stage| constrained(stage, ENHANCED_CLAIM_CONSTRAINTS, der::must_exclude("origid")),
         ),
     ]
+}
+
+/// TNAuthList by reference: the numbers stand in a document of their own.
+fn by_reference() -> Vec<Case> {
+    const REFERENCE: &str = "RFC 8226 §10.1: a verifier MUST be able to dereference it";
+    vec![
+        case(
+            "list-by-reference",
+            "the certificate names a list of numbers, ours among them",
+            Must::Verify,
+            REFERENCE,
+            |stage| {
+                listed(
+                    stage,
+                    Place::Public,
+                    Page::Octets(der::tn_auth_list(&[der::range("14045550100", 100)])),
+                )
+            },
+        ),
+        case(
+            "list-by-reference-without-our-number",
+            "the list has other numbers",
+            Must::Refuse(437),
+            AUTHORITY,
+            |stage| {
+                listed(
+                    stage,
+                    Place::Public,
+                    Page::Octets(der::tn_auth_list(&[der::range("13125550100", 100)])),
+                )
+            },
+        ),
+        case(
+            "list-by-reference-inside-the-network",
+            "the certificate names a list at an address inside the network",
+            Must::Refuse(437),
+            "RFC 6890 ranges, CWE-918",
+            |stage| {
+                listed(
+                    stage,
+                    Place::Private,
+                    Page::Octets(der::tn_auth_list(&[der::range("14045550100", 100)])),
+                )
+            },
+        ),
+    ]
+}
+
+fn listed(stage: &Stage<'_>, place: Place, page: Page) -> Scene {
+    let url = stage.hosts.publish(place, page);
+    changed(stage, |params, _| {
+        params.custom_extensions = vec![extension(AUTHORITY_INFORMATION_ACCESS, der::list_at(&url), false)];
+    })
 }
 
 fn changed(stage: &Stage<'_>, change: impl FnOnce(&mut CertificateParams, i64)) -> Scene {

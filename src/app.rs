@@ -26,6 +26,7 @@ use crate::runtime::shard::{Doors, FIRST_MEDIA_TOKEN, Parts, Shard, waker_token}
 use crate::runtime::tcp::TcpTable;
 use crate::runtime::vital::{Alarm, join_within};
 use crate::runtime::{clock, descriptors, entropy, tcp, udp};
+use crate::selftest::watch::{LastRun, Watch};
 use crate::sip::{Transport, Uri};
 use crate::store::{Live, Store};
 use crate::telemetry::{self, Telemetry};
@@ -49,6 +50,7 @@ pub struct Running {
     threads: Vec<JoinHandle<()>>,
     recorder: JoinHandle<()>,
     failures: crossbeam_channel::Receiver<String>,
+    selftest: Watch,
     stop_api: tokio::sync::oneshot::Sender<()>,
     is_draining: Arc<AtomicBool>,
     tokio: tokio::runtime::Runtime,
@@ -154,6 +156,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
     // Only the shards hold the recorder now: when they have ended, it writes what is left and ends too.
     drop(recorder);
 
+    let selftest = Watch::start().context("self-test thread")?;
     let is_draining = Arc::new(AtomicBool::new(false));
     let status = Status {
         started_ms: clock::now().unix_ms(),
@@ -165,6 +168,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         mailboxes: mailboxes.clone(),
         tcp: connections,
         is_draining: is_draining.clone(),
+        selftest: Box::new(selftest.reader()),
     };
     let hang_up = mailboxes.clone();
     let known_calls = live.clone();
@@ -204,6 +208,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         threads,
         recorder: recorder_thread,
         failures,
+        selftest,
         stop_api,
         is_draining,
         tokio,
@@ -271,6 +276,9 @@ impl Running {
             tracing::error!("the recorder did not end: the last records may not be on disk");
         }
         let _ = self.stop_api.send(());
+        if !self.selftest.stop(STOP_PATIENCE) {
+            tracing::error!("the self-test did not end");
+        }
         self.tokio.shutdown_timeout(Duration::from_secs(2));
     }
 }
@@ -285,6 +293,7 @@ struct Status {
     mailboxes: Mailboxes,
     tcp: Arc<TcpTable>,
     is_draining: Arc<AtomicBool>,
+    selftest: Box<dyn Fn() -> Option<LastRun> + Send + Sync>,
 }
 
 impl Status {
@@ -300,6 +309,7 @@ impl Status {
             "live_calls": self.live_calls.iter().map(|calls| calls.load(Ordering::Relaxed)).sum::<usize>(),
             "tcp_connections": self.tcp.open_connections(),
             "inbox_messages_lost": self.mailboxes.lost(),
+            "selftest": (self.selftest)(),
             "is_draining": self.is_draining.load(Ordering::Relaxed),
         })
     }

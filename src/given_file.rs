@@ -53,7 +53,12 @@ pub fn in_words(error: &std::io::Error) -> String {
     }
 }
 
-fn read_from(source: impl Read, octets_max: u64) -> Result<Vec<u8>, Unreadable> {
+/// As [`read`], from something already open, such as standard input.
+///
+/// # Errors
+///
+/// [`Unreadable`].
+pub fn read_from(source: impl Read, octets_max: u64) -> Result<Vec<u8>, Unreadable> {
     let mut octets = Vec::new();
     source.take(octets_max + 1).read_to_end(&mut octets)?;
     if octets.len() as u64 > octets_max {

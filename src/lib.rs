@@ -24,6 +24,8 @@ pub mod runtime;
 pub mod app;
 pub mod cli;
 pub mod demo;
+pub mod selftest;
+pub mod signing;
 
 pub mod call_id;
 pub mod cidr;

@@ -3,8 +3,10 @@
 pub mod check;
 pub mod policy;
 pub mod score;
+pub mod selftest;
 pub mod serve;
 pub mod verify;
+mod verify_table;
 
 use std::process::ExitCode;
 
@@ -41,6 +43,8 @@ enum Command {
     Check(check::Args),
     /// Verify the Identity headers of a SIP message
     Verify(verify::Args),
+    /// Prove on this machine that each check of the verifier catches what it is for
+    Selftest(selftest::Args),
     /// Score audio files as if they were the caller's
     Score(score::ScoreArgs),
     /// Check and explain policies
@@ -67,6 +71,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
         Command::Demo(args) => crate::demo::run(args, telemetry),
         Command::Check(args) => check::run(args),
         Command::Verify(args) => verify::run(args),
+        Command::Selftest(args) => selftest::run(args),
         Command::Score(args) => score::run(args),
         Command::Policy(args) => policy::run(args),
     }

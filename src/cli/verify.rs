@@ -1,18 +1,20 @@
-//! `ringward verify`: the Identity headers of one SIP message, judged as the gateway would.
+//! `ringward verify`: the Identity headers of SIP messages, judged as the gateway would.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
+use serde::Serialize;
 use stir_shaken_verify::{
-    AddressRules, Anchors, Attestation, CheckResult, Crls, FetchFailure, NumberRules, Report, Standing,
-    Verification, Verifier, VerifierConfig,
+    AddressRules, Anchors, Crls, FetchFailure, NumberRules, Report, Standing, Verification, Verifier,
+    VerifierConfig,
 };
 
+use super::verify_table::{Fetch, table};
 use crate::config::limits::FILE_OCTETS_MAX;
 use crate::given_file;
 use crate::identity;
@@ -22,16 +24,18 @@ use crate::sip::Message;
 
 #[derive(clap::Args, Debug)]
 #[command(
-    after_help = "Exit status: 0 verified, 1 anything else, 2 a file or an argument is wrong.\n\n\
+    after_help = "Offline with --certificate, else live: certificates are fetched as the gateway would fetch them.\n\n\
+    Exit status: 0 all verified, 1 one was not, 2 a file or an argument is wrong.\n\n\
     Examples:\n  \
     ringward verify --invite call.sip --roots anchors.pem\n  \
-    ringward verify --invite call.sip --roots anchors.pem --at 1795329000 \\\n    \
-    --certificate https://cert.example.org/sp.pem=sp.pem --json"
+    ringward verify --invite call.sip --roots anchors.pem --crl list.crl --at 1795329000 \\\n    \
+    --certificate https://cert.example.org/sp.pem=sp.pem --json\n  \
+    cat call.sip | ringward verify --invite - --roots anchors.pem"
 )]
 pub struct Args {
-    /// The SIP request, as it was on the wire
-    #[arg(long, value_name = "FILE")]
-    invite: PathBuf,
+    /// SIP requests, one per file, as they were on the wire; - is standard input
+    #[arg(long, value_name = "FILE", required = true, num_args = 1..)]
+    invite: Vec<PathBuf>,
     /// Trust anchors for signers, PEM (the STI-PA list)
     #[arg(long, value_name = "FILE", required = true)]
     roots: Vec<PathBuf>,
@@ -41,7 +45,7 @@ pub struct Args {
     /// Use this file for that URL; with one given, nothing is fetched
     #[arg(long, value_name = "URL=FILE", value_parser = url_and_file)]
     certificate: Vec<(String, PathBuf)>,
-    /// When the request arrived, in seconds since 1970 UTC [default: now]
+    /// When the requests arrived, in seconds since 1970 UTC [default: now]
     #[arg(long, value_name = "UNIX_SECONDS")]
     at: Option<u64>,
     /// Country of numbers written without a country code (ISO 3166)
@@ -56,58 +60,195 @@ pub struct Args {
     /// Extra web anchors for the fetch itself, PEM
     #[arg(long, value_name = "FILE")]
     x5u_tls_anchors: Vec<PathBuf>,
-    /// Print one JSON object
+    /// Print one JSON object per request
     #[arg(long)]
     json: bool,
 }
 
-/// Runs the command and prints the report on standard output.
+/// Runs the command and prints a report per request on standard output; a request that cannot be read is told and the
+/// rest go on.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let report = match verify(&args) {
-        Ok(report) => report,
-        Err(error) => {
-            eprintln!("ringward verify: {error:#}");
-            return Ok(ExitCode::from(2));
-        }
+    let mut desk = match Desk::new(&args) {
+        Ok(desk) => desk,
+        Err(error) => return Ok(refused(&error)),
     };
     // Not println!: a reader that goes away (`| head`) is an error to report, not a panic.
     let mut out = std::io::stdout().lock();
-    if args.json {
-        writeln!(out, "{}", serde_json::to_string(&report)?)?;
-    } else {
-        write!(out, "{}", table(&report))?;
+    let mut worst = 0;
+    for (place, file) in args.invite.iter().enumerate() {
+        let name = (args.invite.len() > 1).then(|| file.display().to_string());
+        match desk.judge(file) {
+            Ok(judged) => {
+                if args.json {
+                    writeln!(out, "{}", serde_json::to_string(&judged.line(name))?)?;
+                } else {
+                    if let Some(name) = name {
+                        let gap = if place == 0 { "" } else { "\n" };
+                        writeln!(out, "{gap}{name}")?;
+                    }
+                    write!(out, "{}", table(&judged.report, &judged.fetches))?;
+                }
+                let is_verified = judged.report.standing == Standing::Verified;
+                worst = worst.max(u8::from(!is_verified));
+            }
+            Err(error) => {
+                if args.json && args.invite.len() > 1 {
+                    let line = serde_json::json!({"file": file.display().to_string(), "error": format!("{error:#}")});
+                    writeln!(out, "{line}")?;
+                }
+                refused(&error);
+                worst = 2;
+            }
+        }
     }
-    let is_verified = report.standing == Standing::Verified;
-    Ok(if is_verified {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::from(1)
-    })
+    Ok(ExitCode::from(worst))
 }
 
-fn verify(args: &Args) -> anyhow::Result<Report> {
-    let octets = with_crlf(read(&args.invite)?);
-    let invite = Message::parse(&octets).with_context(|| args.invite.display().to_string())?;
-    anyhow::ensure!(
-        invite.is_request(),
-        "{}: a response, not a request",
-        args.invite.display()
-    );
-    let arrived = match args.at {
-        Some(seconds) => UNIX_EPOCH
-            .checked_add(Duration::from_secs(seconds))
-            .context("--at is out of range")?,
-        None => clock::now().utc,
-    };
-    let certificates = read_certificates(&args.certificate)?;
-    let mut verifier = Verifier::new(settings(args)?);
-    let mut verification = verifier.begin(&identity::view(&invite), arrived);
-    if certificates.is_empty() {
-        fetch(args, &mut verification)?;
-    } else {
-        supply(&certificates, &mut verification);
+fn refused(error: &anyhow::Error) -> ExitCode {
+    eprintln!("ringward verify: {error:#}");
+    ExitCode::from(2)
+}
+
+/// What all requests of one run share: settings read once, certificates kept.
+struct Desk {
+    verifier: Verifier,
+    certificates: Source,
+    arrived: Option<SystemTime>,
+}
+
+/// Where certificates come from.
+enum Source {
+    /// Only these files by URL; nothing is fetched.
+    Files(BTreeMap<String, Arc<[u8]>>),
+    /// The network, by the gateway's own dialer, built when something is wanted.
+    Live {
+        config: identity::Config,
+        dialer: Option<Dialer>,
+    },
+}
+
+struct Dialer {
+    runtime: tokio::runtime::Runtime,
+    fetcher: Arc<Fetcher>,
+}
+
+struct Judged {
+    report: Report,
+    fetches: Vec<Fetch>,
+}
+
+/// One line for machines.
+#[derive(Serialize)]
+struct Line<'r> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<String>,
+    #[serde(flatten)]
+    report: &'r Report,
+}
+
+impl Judged {
+    fn line(&self, file: Option<String>) -> Line<'_> {
+        Line {
+            file,
+            report: &self.report,
+        }
     }
-    Ok(verifier.conclude(verification))
+}
+
+impl Desk {
+    /// Reads everything but the requests.
+    fn new(args: &Args) -> anyhow::Result<Desk> {
+        let arrived = args.at.map(|seconds| {
+            UNIX_EPOCH
+                .checked_add(Duration::from_secs(seconds))
+                .context("--at is out of range")
+        });
+        let files = read_certificates(&args.certificate)?;
+        let config = identity::Config {
+            x5u_allow: args.x5u_allow.clone(),
+            x5u_tls_anchors: args.x5u_tls_anchors.clone(),
+            ..identity::Config::default()
+        };
+        let certificates = match files.is_empty() {
+            true => Source::Live { config, dialer: None },
+            false => Source::Files(files),
+        };
+        Ok(Desk {
+            verifier: Verifier::new(settings(args)?),
+            certificates,
+            arrived: arrived.transpose()?,
+        })
+    }
+
+    fn judge(&mut self, file: &Path) -> anyhow::Result<Judged> {
+        let name = || file.display().to_string();
+        let octets = if file == Path::new("-") {
+            given_file::read_from(std::io::stdin().lock(), FILE_OCTETS_MAX).context("standard input")?
+        } else {
+            read(file)?
+        };
+        let octets = with_crlf(octets);
+        let invite = Message::parse(&octets).with_context(name)?;
+        anyhow::ensure!(
+            invite.is_request(),
+            "{}: a response, not a request",
+            file.display()
+        );
+        let arrived = self.arrived.unwrap_or_else(|| clock::now().utc);
+        let mut verification = self.verifier.begin(&identity::view(&invite), arrived);
+        let fetches = self.certificates.supply(&mut verification)?;
+        Ok(Judged {
+            report: self.verifier.conclude(verification),
+            fetches,
+        })
+    }
+}
+
+impl Source {
+    /// Gives the verification what it names; tells what was fetched for it.
+    fn supply(&mut self, verification: &mut Verification) -> anyhow::Result<Vec<Fetch>> {
+        let (config, dialer) = match self {
+            Source::Files(files) => {
+                supply(files, verification);
+                return Ok(Vec::new());
+            }
+            Source::Live { config, dialer } => (config, dialer),
+        };
+        if verification.wanted().is_empty() {
+            return Ok(Vec::new());
+        }
+        let dialer = match dialer {
+            Some(dialer) => dialer,
+            None => dialer.insert(Dialer {
+                runtime: tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build()
+                    .context("cannot fetch")?,
+                fetcher: Fetcher::new(config)?,
+            }),
+        };
+        Ok(dialer.runtime.block_on(fetch(&dialer.fetcher, verification)))
+    }
+}
+
+/// Every URL that keeps the rules, also where the header has failed already: whoever has the
+/// certificate at hand wants to see every check made.
+fn supply(certificates: &BTreeMap<String, Arc<[u8]>>, verification: &mut Verification) {
+    let mut asked: Vec<String> = Vec::new();
+    // What was supplied may name more (a list of numbers by reference).
+    loop {
+        let named = verification.named().into_iter().map(str::to_string);
+        let news: Vec<String> = named.filter(|url| !asked.contains(url)).collect();
+        if news.is_empty() {
+            return;
+        }
+        for url in news {
+            if let Some(body) = certificates.get(&url) {
+                verification.supply(&url, Ok(body.clone()));
+            }
+            asked.push(url);
+        }
+    }
 }
 
 fn settings(args: &Args) -> anyhow::Result<VerifierConfig> {
@@ -129,38 +270,41 @@ fn settings(args: &Args) -> anyhow::Result<VerifierConfig> {
     Ok(settings)
 }
 
-/// Every URL that keeps the rules, also where the header has failed already: whoever has the
-/// certificate at hand wants to see every check made.
-fn supply(certificates: &BTreeMap<String, Arc<[u8]>>, verification: &mut Verification) {
-    let named: Vec<String> = verification.named().into_iter().map(str::to_string).collect();
-    for url in named {
-        if let Some(body) = certificates.get(&url) {
-            verification.supply(&url, Ok(body.clone()));
+/// Fetches what is wanted, all at once, and then what that made wanted.
+async fn fetch(fetcher: &Arc<Fetcher>, verification: &mut Verification) -> Vec<Fetch> {
+    let mut fetches: Vec<Fetch> = Vec::new();
+    loop {
+        let wanted = verification.wanted().into_iter().map(str::to_string);
+        let news: Vec<String> = wanted
+            .filter(|url| fetches.iter().all(|made| made.url != *url))
+            .collect();
+        if news.is_empty() {
+            return fetches;
+        }
+        let started = clock::now().instant;
+        let under_way: Vec<_> = news
+            .into_iter()
+            .map(|url| {
+                let fetcher = Arc::clone(fetcher);
+                tokio::spawn(async move {
+                    let fetched = fetcher.fetch(url).await;
+                    (fetched, clock::now().instant - started)
+                })
+            })
+            .collect();
+        for fetch in under_way {
+            let Ok((fetched, took)) = fetch.await else {
+                continue;
+            };
+            let result: Result<Arc<[u8]>, FetchFailure> = fetched.result.map(|body| body.pem);
+            fetches.push(Fetch {
+                url: fetched.url.clone(),
+                result: result.as_ref().map(|body| body.len()).map_err(Clone::clone),
+                took,
+            });
+            verification.supply(&fetched.url, result);
         }
     }
-}
-
-fn fetch(args: &Args, verification: &mut Verification) -> anyhow::Result<()> {
-    let wanted: Vec<String> = verification.wanted().into_iter().map(str::to_string).collect();
-    if wanted.is_empty() {
-        return Ok(());
-    }
-    let config = identity::Config {
-        x5u_allow: args.x5u_allow.clone(),
-        x5u_tls_anchors: args.x5u_tls_anchors.clone(),
-        ..identity::Config::default()
-    };
-    let fetcher = Fetcher::new(&config)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot fetch")?;
-    for url in wanted {
-        let fetched = runtime.block_on(fetcher.fetch(url));
-        let result: Result<Arc<[u8]>, FetchFailure> = fetched.result.map(|body| body.pem);
-        verification.supply(&fetched.url, result);
-    }
-    Ok(())
 }
 
 fn read_certificates(given: &[(String, PathBuf)]) -> anyhow::Result<BTreeMap<String, Arc<[u8]>>> {
@@ -190,85 +334,16 @@ fn url_and_file(text: &str) -> Result<(String, PathBuf), String> {
     }
 }
 
-/// For people: the standing in words, then every check of every header.
-fn table(report: &Report) -> String {
-    use std::fmt::Write as _;
-    let mut out = String::new();
-    let mut line = |name: &str, text: &str| {
-        // Writing into a String cannot fail.
-        let _ok = writeln!(out, "{name:<14}{text}");
-    };
-    line("standing", standing_in_words(report));
-    if let Some(attestation) = report.attestation {
-        line("attestation", attestation_in_words(attestation));
-    }
-    line("verstat", &report.verstat);
-    if let Some(signer) = &report.signer {
-        let spc = signer
-            .spc
-            .as_deref()
-            .map(|spc| format!(", provider code {spc}"))
-            .unwrap_or_default();
-        line("signer", &format!("{}{spc}", signer.subject));
-    }
-    if let Some(age) = report.iat_age_seconds {
-        line("age", &format!("{age} s from signing to arrival"));
-    }
-    for (place, header) in report.headers.iter().enumerate() {
-        let code = header.code.map(|code| format!(" ({code})")).unwrap_or_default();
-        let ppt = header.ppt.as_deref().unwrap_or("-");
-        line(
-            &format!("header {}", place + 1),
-            &format!("{ppt}{code}: {}", header.reason),
-        );
-        for check in &header.checks {
-            line(
-                "",
-                &format!("{:<12} {}", result_in_words(check.result), check.name),
-            );
-        }
-    }
-    out
-}
-
-fn standing_in_words(report: &Report) -> &'static str {
-    match report.standing {
-        Standing::Verified => "verified",
-        Standing::Failed if report.is_forged() => "failed: forged",
-        Standing::Failed => "failed: unproven",
-        Standing::DivertedUnverified => "diverted, unverified: signed for another called number",
-        Standing::Unchecked => "unchecked: could not be judged now",
-        Standing::None => "none: no Identity header of a kind that is evaluated",
-    }
-}
-
-fn attestation_in_words(attestation: Attestation) -> &'static str {
-    match attestation {
-        Attestation::Full => "A: the signer knows the caller and the caller's right to the number",
-        Attestation::Partial => "B: the signer knows the caller, not the right to the number",
-        Attestation::Gateway => "C: the signer only passed the call on",
-    }
-}
-
-fn result_in_words(result: CheckResult) -> &'static str {
-    match result {
-        CheckResult::Passed => "passed",
-        CheckResult::Failed => "FAILED",
-        CheckResult::Skipped => "-",
-        CheckResult::Unavailable => "unavailable",
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     use clap::Parser as _;
+    use stir_shaken_verify::CheckResult;
 
+    use super::*;
     use crate::identity::signer::{NOW, Signer, URL, invite};
 
     #[derive(clap::Parser)]
-    struct Line {
+    struct CommandLine {
         #[command(flatten)]
         args: Args,
     }
@@ -299,9 +374,10 @@ mod tests {
             line.extend(["--at", &at]);
         }
         line.extend(more);
-        let report = verify(&Line::try_parse_from(line)?.args);
+        let args = CommandLine::try_parse_from(line)?.args;
+        let judged = Desk::new(&args).and_then(|mut desk| desk.judge(&args.invite[0]));
         std::fs::remove_dir_all(&folder)?;
-        report
+        Ok(judged?.report)
     }
 
     #[test]
@@ -310,11 +386,6 @@ mod tests {
         assert_eq!(
             (report.standing, report.iat_age_seconds),
             (Standing::Verified, Some(3))
-        );
-        let text = table(&report);
-        assert!(
-            text.contains("A: the signer knows") && text.contains("provider code 1234"),
-            "{text}"
         );
     }
 
@@ -372,17 +443,23 @@ mod tests {
     }
 
     #[test]
-    fn a_message_without_cr_gets_them_back_and_another_is_left_alone() {
-        assert_eq!(with_crlf(b"a\nb\n\nc".to_vec()), b"a\r\nb\r\n\r\nc");
-        assert_eq!(with_crlf(b"a\r\nb\n".to_vec()), b"a\r\nb\n");
+    fn several_requests_are_judged_with_one_reading_of_the_rest() {
+        let line = [
+            "verify",
+            "--invite",
+            "a.sip",
+            "b.sip",
+            "-",
+            "--roots",
+            "anchors.pem",
+        ];
+        let args = CommandLine::try_parse_from(line).unwrap().args;
+        assert_eq!(args.invite, ["a.sip", "b.sip", "-"].map(PathBuf::from));
     }
 
     #[test]
-    fn an_unsigned_call_reads_as_none() {
-        let text = table(&Report::none());
-        assert!(
-            text.contains("none: no Identity header") && text.contains("No-TN-Validation"),
-            "{text}"
-        );
+    fn a_message_without_cr_gets_them_back_and_another_is_left_alone() {
+        assert_eq!(with_crlf(b"a\nb\n\nc".to_vec()), b"a\r\nb\r\n\r\nc");
+        assert_eq!(with_crlf(b"a\r\nb\n".to_vec()), b"a\r\nb\n");
     }
 }

@@ -18,15 +18,6 @@ pub const PHONE_CALLS_MAX: usize = 16;
 /// Largest datagram a simulated phone or caller reads, in octets. UDP cannot bring more.
 pub const DATAGRAM_OCTETS_MAX: usize = 65_535;
 
-/// Connections the certificate host serves at once; the next one waits in the listen queue of the system.
-pub const HOST_CONNECTIONS_MAX: usize = 32;
-
-/// Octets of an HTTP request head the certificate host reads before it hangs up.
-pub const HOST_REQUEST_OCTETS_MAX: usize = 8 * 1024;
-
-/// How long the certificate host keeps one connection, whatever happens on it.
-pub const HOST_CONNECTION_TIME: Duration = Duration::from_secs(20);
-
 /// A call that has not ended by itself after this long is given up and reported as differing.
 pub const CALL_TIME_MAX: Duration = Duration::from_secs(120);
 

@@ -1,7 +1,7 @@
 //! `ringward demo`: the whole gateway at work on loopback, with nothing simulated inside it.
 //!
-//! Everything around the gateway is played: a carrier that signs its calls (`pki`, `passport`), the host of its
-//! certificates (`certificate_host`), callers on its trunk (`caller`) and phones at the desks (`phone`), all over real
+//! Everything around the gateway is played: a carrier that signs its calls and the host of its
+//! certificates (the room `signing`), callers on its trunk (`caller`) and phones at the desks (`phone`), all over real
 //! sockets with real audio (`line`, `sound`). `scenario` is the table of who calls and what is promised about them;
 //! `play` makes the calls, `judge` holds what happened against the promise, `print` says so.
 //!
@@ -9,16 +9,13 @@
 
 pub mod board;
 pub mod caller;
-pub mod certificate_host;
 pub mod chance;
 pub mod clip;
 pub mod clips;
 mod judge;
 pub mod limits;
 pub mod line;
-pub mod passport;
 pub mod phone;
-pub mod pki;
 mod play;
 mod print;
 mod run;

@@ -10,13 +10,13 @@ use anyhow::Context as _;
 use super::board::Sighting;
 use super::caller::{self, Plan, Signals, Told};
 use super::limits::{CALL_TIME_MAX, RECORD_WAIT};
-use super::passport::with_altered_signature;
 use super::scenario::{Promise, REPLAYED_FIRST, Scenario, Signature};
 use super::world::{SignedBy, World};
 use super::{chance, clips};
 use crate::call::CallRecord;
 use crate::call::record::State;
 use crate::runtime::clock;
+use crate::signing::passport::with_altered_signature;
 use crate::store::Filter;
 
 /// How long after the answer of the first call its copy comes.

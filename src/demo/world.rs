@@ -10,18 +10,18 @@ use std::time::{Duration, SystemTime};
 use anyhow::Context as _;
 
 use super::board::Board;
-use super::certificate_host::{Bound, SILENT_PATH};
 use super::chance;
 use super::clip::Clip;
-use super::passport::{Claims, uuid};
 use super::phone::{Habit, Phone};
-use super::pki::{Provider, StiAuthority, web_identity};
 use super::scenario::Desk;
 use crate::app::{self, Running};
 use crate::call::TrunkConfig;
 use crate::config::Config;
 use crate::queue::{self, Overflow, Strategy};
 use crate::runtime::clock;
+use crate::signing::certificate_host::{Bound, SILENT_PATH};
+use crate::signing::passport::{Claims, uuid};
+use crate::signing::pki::{Provider, StiAuthority, web_identity};
 use crate::sip::Transport;
 use crate::telemetry::Telemetry;
 

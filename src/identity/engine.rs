@@ -158,6 +158,16 @@ impl Engine {
         self.pending.len()
     }
 
+    /// Certificates on the shelf, remembered failures included: at most `[identity] shelf_entries`.
+    pub fn shelf_entries(&self) -> usize {
+        self.shelf.len()
+    }
+
+    /// Octets on the shelf by its own count: at most `stir_shaken_verify::limits::SHELF_OCTETS`.
+    pub fn shelf_octets(&self) -> usize {
+        self.shelf.octets()
+    }
+
     /// What the shelf says becomes outputs and answers.
     fn carry(&mut self) {
         while let Some(output) = self.shelf.poll_output() {

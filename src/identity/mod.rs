@@ -3,6 +3,8 @@
 //! Imports `sip` and `stir_shaken_verify` only. It knows neither the call's budget (whoever waits
 //! for a conclusion decides how long) nor what a standing means for the call.
 
+#[cfg(test)]
+mod bounds_tests;
 mod config;
 mod engine;
 mod error;

@@ -76,7 +76,8 @@ impl Fetcher {
         Fetcher::with_roots(config, roots)
     }
 
-    fn with_roots(config: &Config, mut roots: rustls::RootCertStore) -> Result<Arc<Self>, FetcherError> {
+    /// With these web anchors instead of the system's; those of `config.x5u_tls_anchors` are added.
+    pub fn with_roots(config: &Config, mut roots: rustls::RootCertStore) -> Result<Arc<Self>, FetcherError> {
         for file in &config.x5u_tls_anchors {
             let pem = given_file::read(file, ANCHORS_OCTETS_MAX).map_err(|source| FetcherError::Read {
                 file: file.clone(),

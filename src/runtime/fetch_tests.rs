@@ -192,6 +192,41 @@ async fn a_host_that_is_silent_or_gone_is_given_up() {
     );
 }
 
+/// C-10, with the limit that ships: 2 s. In real time, because it is the system's timers that are proved.
+#[tokio::test]
+async fn a_silent_host_is_given_up_after_two_seconds_and_holds_up_nobody() {
+    let silent = Host::new(Answer::Never).await;
+    let prompt = Host::new(ok("", "pem")).await;
+    let mut roots = rustls::RootCertStore::empty();
+    for host in [&silent, &prompt] {
+        roots
+            .add(CertificateDer::from_pem_slice(host.anchor.as_bytes()).unwrap())
+            .unwrap();
+    }
+    let config = Config {
+        x5u_allow: vec!["127.0.0.0/8".into()],
+        ..Config::default()
+    };
+    let fetcher = Fetcher::with_roots(&config, roots).unwrap();
+    let started = clock::now().instant;
+    let waiting = {
+        let (fetcher, url) = (fetcher.clone(), silent.url());
+        tokio::spawn(async move {
+            let fetched = fetcher.fetch(url).await;
+            (fetched, clock::now().instant)
+        })
+    };
+    let brought = fetcher.fetch(prompt.url()).await;
+    assert!(brought.result.is_ok() && !waiting.is_finished());
+    let (fetched, ended) = waiting.await.unwrap();
+    assert_eq!(fetched.result.unwrap_err(), FetchFailure::Timeout);
+    let took = ended - started;
+    assert!(
+        (Duration::from_millis(1_900)..Duration::from_millis(2_600)).contains(&took),
+        "{took:?}"
+    );
+}
+
 #[tokio::test]
 async fn a_host_without_a_trusted_web_certificate_is_not_believed() {
     let host = Host::new(ok("", "pem")).await;

@@ -153,6 +153,31 @@ pub const METRICS: &[Metric] = &[
         "PASSporTs forgotten before their time because the table was full.",
     ),
     gauge(
+        "ringward_selftest_passed",
+        &[],
+        "1 = the last self-test of the verifier passed, 0 = a check gave another answer than it must.",
+    ),
+    gauge(
+        "ringward_selftest_checks",
+        &[],
+        "Checks made by the last self-test of the verifier.",
+    ),
+    gauge(
+        "ringward_selftest_failed_checks",
+        &[],
+        "Checks of the last self-test that gave another answer than they must.",
+    ),
+    gauge(
+        "ringward_selftest_time_seconds",
+        &[],
+        "When the last self-test was made, Unix time.",
+    ),
+    counter(
+        "ringward_selftest_runs_total",
+        &[],
+        "Self-tests of the verifier made since the start.",
+    ),
+    gauge(
         "ringward_event_streams",
         &[],
         "Consoles and programs that follow the events.",

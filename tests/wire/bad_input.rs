@@ -171,6 +171,7 @@ fn an_unknown_option_is_refused_with_a_hint_and_every_help_has_an_example() {
         &["check"],
         &["verify"],
         &["score"],
+        &["selftest"],
         &["policy"],
         &["policy", "check"],
         &["policy", "explain"],

@@ -17,6 +17,7 @@ mod matrix;
 #[path = "../../examples/console_preview/records.rs"]
 mod records;
 mod secsipidx;
+mod selftest;
 mod serve;
 mod sipp_calls;
 mod support;

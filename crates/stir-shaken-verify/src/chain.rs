@@ -262,6 +262,16 @@ impl Path {
         })
     }
 
+    /// What remembering this path costs in memory, in octets: generously estimated from the certificates' size. Their
+    /// octets are held about twice, and a TNAuthList takes four times its encoding when read. The anchor is the trust
+    /// list's own.
+    pub(crate) fn octets(&self) -> usize {
+        let own = &self.certificates[..self.certificates.len() - 1];
+        own.iter()
+            .map(|certificate| 6 * certificate.der.len() + 1024)
+            .sum()
+    }
+
     /// Certificate and its issuer, leaf first.
     pub(crate) fn links(&self) -> impl Iterator<Item = (&Arc<Certificate>, &Arc<Certificate>)> {
         self.certificates.iter().zip(&self.certificates[1..])

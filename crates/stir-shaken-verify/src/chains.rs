@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::address::AddressRules;
 use crate::certificate::{BodyFault, read_body, sha256};
 use crate::chain::{Anchors, Path, PathFault, find_path};
-use crate::limits::CHAINS_MAX;
+use crate::limits::{CHAINS_MAX, CHAINS_OCTETS};
 use crate::x5u::X5u;
 
 /// The anchors in force, and what was found out under them. Verifications under way hold it too: what a
@@ -25,12 +25,15 @@ pub(crate) struct Chains {
 struct Memory {
     known: BTreeMap<[u8; 32], Remembered>,
     uses: u64,
+    /// Of all paths together, by [`Path::octets`].
+    octets: usize,
 }
 
 #[derive(Debug)]
 struct Remembered {
     path: Result<Arc<Path>, ChainFault>,
     used: u64,
+    octets: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -71,20 +74,25 @@ impl Chains {
             known.used = memory.uses;
             return known.path.clone();
         }
-        if memory.known.len() >= CHAINS_MAX {
-            let oldest = memory.known.iter().min_by_key(|(_, known)| known.used);
-            if let Some(oldest) = oldest.map(|(key, _)| *key) {
-                memory.known.remove(&oldest);
-            }
-        }
         let path = read_body(body).map_err(ChainFault::Body).and_then(|chain| {
             find_path(&chain, &self.anchors)
                 .map(Arc::new)
                 .map_err(ChainFault::Path)
         });
+        let octets = path.as_ref().map_or(0, |path| path.octets());
+        memory.octets += octets;
+        while memory.known.len() >= CHAINS_MAX || memory.octets > CHAINS_OCTETS {
+            let oldest = memory.known.iter().min_by_key(|(_, known)| known.used);
+            let Some(oldest) = oldest.map(|(key, _)| *key) else {
+                break;
+            };
+            let forgotten = memory.known.remove(&oldest);
+            memory.octets -= forgotten.map_or(0, |known| known.octets);
+        }
         let remembered = Remembered {
             path: path.clone(),
             used: memory.uses,
+            octets,
         };
         memory.known.insert(key, remembered);
         path

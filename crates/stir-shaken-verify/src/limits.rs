@@ -62,6 +62,9 @@ pub const TRUST_LIST_CERTIFICATES_MAX: usize = 256;
 pub const CONSTRAINTS_MAX: usize = 256;
 /// Validated chains remembered; past it the one used longest ago goes.
 pub const CHAINS_MAX: usize = 1_000;
+/// Octets of the validated chains remembered, all together as `Path::octets` counts them (a usual chain is about 10 kB, one
+/// with ten thousand numbers 300 kB); past it the one used longest ago goes.
+pub const CHAINS_OCTETS: usize = 16 * 1024 * 1024;
 /// Characters of a certificate subject copied into a report; the rest is cut.
 pub const SUBJECT_CHARS_MAX: usize = 128;
 /// Characters of an origid copied into a report; a longer one makes the token malformed.

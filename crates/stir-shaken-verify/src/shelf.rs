@@ -244,6 +244,11 @@ impl<T: PartialEq, B: Clone + AsRef<[u8]>> Shelf<T, B> {
         self.entries.is_empty()
     }
 
+    /// Octets kept, by the shelf's own count: URLs and bodies. Never more than `octets_max`.
+    pub fn octets(&self) -> usize {
+        self.octets
+    }
+
     fn settle(&mut self, url: &str, result: Result<B, FetchFailure>, keep: Duration, now: Instant) {
         if let Some(position) = self.queued.iter().position(|queued| queued == url) {
             self.queued.remove(position);

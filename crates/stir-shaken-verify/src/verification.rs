@@ -132,6 +132,13 @@ impl Verification {
         self.urls(|token| token.findings.is_hopeful())
     }
 
+    /// Those of [`Verification::wanted`] that were not supplied yet: what to fetch next.
+    pub fn missing(&self) -> Vec<&str> {
+        let mut wanted = self.wanted();
+        wanted.retain(|url| !self.bodies.contains_key(*url));
+        wanted
+    }
+
     /// Every URL that keeps the rules, also of headers that have failed: for a tool that has the
     /// certificates at hand and wants all checks made.
     pub fn named(&self) -> Vec<&str> {
@@ -156,7 +163,7 @@ impl Verification {
 
     /// Nothing more is wanted.
     pub fn is_complete(&self) -> bool {
-        self.wanted().iter().all(|url| self.bodies.contains_key(*url))
+        self.missing().is_empty()
     }
 
     /// All tokens judged by themselves: what do they say together?

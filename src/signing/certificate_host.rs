@@ -178,8 +178,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::demo::pki;
     use crate::runtime::clock;
+    use crate::signing::pki;
 
     async fn host() -> (reqwest::Client, String, String) {
         let bound = Bound::at("127.0.0.1:0".parse().unwrap()).await.unwrap();

@@ -1,4 +1,0 @@
-//! Certificates and revocation lists, as a host may send them.
-#![no_main]
-
-libfuzzer_sys::fuzz_target!(|octets: &[u8]| stir_shaken_verify::fuzz::certificates(octets));

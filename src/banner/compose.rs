@@ -34,6 +34,7 @@ pub fn compose(facts: &Facts, decision: &Decision, policy: &Policy) -> Banner {
 fn number_text(facts: &Facts, verdict: &Verdict) -> &'static str {
     let identity = &facts.identity;
     match verdict.number {
+        NumberLight::Genuine if identity.hops > 0 => "Number: proven by its carrier, the call was forwarded",
         NumberLight::Genuine => "Number: proven by its carrier",
         NumberLight::Forged => "Number: forged, the proof given for it is false",
         NumberLight::Unproven if facts.caller.number.is_none() => "Number: not shown",
@@ -52,7 +53,8 @@ fn number_text(facts: &Facts, verdict: &Verdict) -> &'static str {
             Standing::Verified => match identity.attestation {
                 Some(Attestation::Full) => "Number: not proven, earlier use could not be ruled out",
                 Some(Attestation::Partial) => "Number: not proven, only the caller's account is known",
-                Some(Attestation::Gateway) | None => "Number: not proven, passed on by a gateway",
+                Some(Attestation::Gateway) => "Number: not proven, passed on by a gateway",
+                None => "Number: not proven, signed without a word about whose it is",
             },
         },
     }

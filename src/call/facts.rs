@@ -92,6 +92,8 @@ pub(crate) fn of_report(report: &Report, is_reused: Option<bool>) -> IdentityFac
             is_reused
         },
         spc: report.signer.as_ref().and_then(|signer| signer.spc.clone()),
+        hops: u8::try_from(report.hops.len()).unwrap_or(u8::MAX),
+        has_forged_beside: report.has_forged_beside(),
     }
 }
 

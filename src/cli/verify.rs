@@ -54,6 +54,9 @@ pub struct Args {
     /// Largest difference between signing and arrival, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     freshness: u64,
+    /// In a diverted call: largest age of all tokens but the last diversion's, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    freshness_diverted: u64,
     /// Address range that certificate hosts may have in spite of the guard
     #[arg(long, value_name = "RANGE")]
     x5u_allow: Vec<String>,
@@ -266,6 +269,7 @@ fn settings(args: &Args) -> anyhow::Result<VerifierConfig> {
     }
     settings.crls = crls;
     settings.freshness = Duration::from_secs(args.freshness);
+    settings.freshness_diverted = Duration::from_secs(args.freshness_diverted);
     settings.addresses = AddressRules::new(&args.x5u_allow)?;
     Ok(settings)
 }

@@ -35,6 +35,9 @@ pub(super) fn table(report: &Report, fetches: &[Fetch]) -> String {
         out.line("speaks of", &format!("P-Asserted-Identity {}", place + 1));
     }
     about_diversion(report, &mut out);
+    if report.has_forged_beside() {
+        out.line("beside", "something forged, which does not decide the standing");
+    }
     about_rich_call_data(report, &mut out);
     if let Some(priority) = &report.priority {
         let emergency = if priority.is_emergency {
@@ -138,9 +141,9 @@ fn standing_in_words(report: &Report) -> &'static str {
         Standing::Verified => "verified",
         Standing::Failed if report.is_forged() => "failed: forged",
         Standing::Failed => "failed: unproven",
-        Standing::DivertedUnverified => "diverted, unverified: signed for another called number",
+        Standing::DivertedUnverified => "diverted, unverified: no complete chain of diversions leads here",
         Standing::Unchecked => "unchecked: could not be judged now",
-        Standing::None => "none: no Identity header of a kind that is evaluated",
+        Standing::None => "none: no Identity header that says who calls",
     }
 }
 

@@ -82,6 +82,7 @@ impl Config {
                 x5u_allow: Vec::new(),
                 x5u_tls_anchors: Vec::new(),
                 freshness: Duration::from_secs(60),
+                freshness_diverted: Duration::from_secs(300),
                 fetch_timeout: Duration::from_secs(2),
                 shelf_entries: 1_000,
             },
@@ -230,6 +231,7 @@ targets = ["sip:night@10.0.0.6"]
 [identity]
 country = "DE"
 freshness = "30s"
+freshness_diverted = "10m"
 fetch_timeout = "1s"
 x5u_allow = ["127.0.0.0/8"]
 shelf_entries = 50
@@ -316,6 +318,7 @@ public_url = "https://ringward.example.com/"
                 ],
                 x5u_tls_anchors: [],
                 freshness: 30s,
+                freshness_diverted: 600s,
                 fetch_timeout: 1s,
                 shelf_entries: 50,
             },

@@ -295,6 +295,7 @@ fn read_identity(root: &Section<'_, '_>, folder: &Path, identity: &mut crate::id
         "x5u_allow",
         "x5u_tls_anchors",
         "freshness",
+        "freshness_diverted",
         "fetch_timeout",
         "shelf_entries",
     ]);
@@ -320,6 +321,10 @@ fn read_identity(root: &Section<'_, '_>, folder: &Path, identity: &mut crate::id
     if let Some(freshness) = section.duration("freshness", Duration::from_secs(1)..=Duration::from_secs(3600))
     {
         identity.freshness = freshness;
+    }
+    let day = Duration::from_secs(1)..=Duration::from_secs(86_400);
+    if let Some(freshness) = section.duration("freshness_diverted", day) {
+        identity.freshness_diverted = freshness;
     }
     let timeout = Duration::from_millis(100)..=Duration::from_secs(30);
     if let Some(fetch_timeout) = section.duration("fetch_timeout", timeout) {

@@ -13,6 +13,9 @@ pub struct Config {
     pub x5u_tls_anchors: Vec<PathBuf>,
     /// Largest |iat - arrival|; default 60 s.
     pub freshness: Duration,
+    /// Largest age of the tokens of a diverted call, all but its last diversion's; default 5 min. Counts only where a
+    /// complete chain of diversions explains it, and never less than `freshness`.
+    pub freshness_diverted: Duration,
     /// Whole fetch, connect to last octet; default 2 s.
     pub fetch_timeout: Duration,
     /// Certificates kept on the shelf; default 1,000.
@@ -28,6 +31,7 @@ impl Default for Config {
             x5u_allow: Vec::new(),
             x5u_tls_anchors: Vec::new(),
             freshness: stir_shaken_verify::limits::FRESHNESS,
+            freshness_diverted: stir_shaken_verify::limits::FRESHNESS_DIVERTED,
             fetch_timeout: Duration::from_secs(2),
             shelf_entries: stir_shaken_verify::limits::SHELF_ENTRIES,
         }

@@ -89,6 +89,7 @@ impl Engine {
         }
         let mut settings = VerifierConfig::new(trusted, NumberRules::new(&config.country)?);
         settings.freshness = config.freshness;
+        settings.freshness_diverted = config.freshness_diverted;
         settings.addresses = AddressRules::new(&config.x5u_allow)?;
         let shelf = ShelfConfig {
             entries_max: config.shelf_entries.max(1),

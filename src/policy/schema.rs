@@ -138,6 +138,10 @@ facts! {
         |v| Datum::Bool(v.facts.identity.is_reused == Some(true));
     "identity.spc" Type::Text, "Service provider code of the signer; empty without one.",
         |v| Datum::Text(v.facts.identity.spc.as_deref().unwrap_or(""));
+    "identity.hops" Type::Int, "Diversions that a complete chain of signatures proves; 0 when not diverted, or not proven.",
+        |v| Datum::Int(i64::from(v.facts.identity.hops));
+    "identity.forged_beside" Type::Bool, "A forged token came with the call and does not decide its standing.",
+        |v| Datum::Bool(v.facts.identity.has_forged_beside);
     "identity.name" Type::Text, "The caller's name as signed together with a number that is proven; empty otherwise.",
         |v| Datum::Text(v.facts.proven_name().unwrap_or(""));
     "identity.call_reason" Type::Text, "Why he calls, in the caller's own words, signed with the number; empty without. Signed, not checked.",

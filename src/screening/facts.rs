@@ -66,6 +66,13 @@ pub struct IdentityFacts {
     pub is_reused: Option<bool>,
     /// Service provider code of the signer.
     pub spc: Option<String>,
+    /// Diversions that a complete chain of signatures proves (RFC 8946); 0 = not diverted, or not proven. More than 0
+    /// only when `standing` is verified.
+    #[serde(default)]
+    pub hops: u8,
+    /// A forged PASSporT came with the call and does not decide its standing: beside a good one, or a forged diversion.
+    #[serde(default)]
+    pub has_forged_beside: bool,
     /// The caller's name as signed with the number (RFC 9795 `nam`), cleaned. None unless `standing` is verified.
     #[serde(default)]
     pub name: Option<Redacted<String>>,
@@ -90,6 +97,8 @@ impl Default for IdentityFacts {
             is_untrusted: false,
             is_reused: Some(false),
             spc: None,
+            hops: 0,
+            has_forged_beside: false,
             name: None,
             call_reason: None,
             has_priority: false,

@@ -124,6 +124,8 @@ pub(crate) fn facts() -> impl Strategy<Value = Facts> {
                 is_untrusted,
                 is_reused,
                 spc,
+                hops: u8::from(standing == Standing::Verified && attestation == Some(Attestation::Partial)),
+                has_forged_beside: !is_forged && is_stale,
                 ..IdentityFacts::default()
             },
         );

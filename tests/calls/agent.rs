@@ -124,6 +124,8 @@ impl Agent {
         self.gives_up_after = plan.gives_up_after;
         let call_id = format!("call-{}-{}", self.address.port(), self.address.ip());
         let target = format!("sip:{}@{}", plan.called, self.gateway);
+        let first = plan.dialled_first.as_ref().unwrap_or(&plan.called);
+        let to = format!("sip:{first}@{}", self.gateway);
         let branch = self.branch();
         let mut headers = vec![
             (
@@ -132,7 +134,7 @@ impl Agent {
             ),
             ("Max-Forwards", plan.max_forwards.to_string()),
             ("From", format!("{};tag=c{}", plan.from, self.address.port())),
-            ("To", format!("<{target}>")),
+            ("To", format!("<{to}>")),
             ("Call-ID", call_id.clone()),
             ("CSeq", "1 INVITE".to_string()),
             ("Contact", format!("<sip:trunk@{}>", self.address)),

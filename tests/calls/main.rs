@@ -9,6 +9,7 @@
 mod agent;
 mod answers;
 mod checks;
+mod diverted;
 mod ladders;
 mod midcall;
 mod plan;

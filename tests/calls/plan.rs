@@ -67,6 +67,8 @@ pub struct CallerPlan {
     /// The whole From value without tag.
     pub from: String,
     pub called: String,
+    /// What stands in To: the number the caller dialled before the call was forwarded; None: `called`.
+    pub dialled_first: Option<String>,
     pub headers: Vec<(&'static str, String)>,
     pub has_offer: bool,
     /// Instead of a description.
@@ -82,6 +84,7 @@ impl CallerPlan {
         CallerPlan {
             from: format!("<sip:{number}@203.0.113.7;user=phone>"),
             called: "+12125550100".into(),
+            dialled_first: None,
             headers: Vec::new(),
             has_offer: true,
             body: None,

@@ -146,6 +146,7 @@ function identity(report) {
   return h("div", { class: "note" }, headers.length > 0 ? headers : h("p", {}, "Nobody: the call carried no signature."),
     definitions([
       ["Standing", capitalised(report.standing)], ["Attestation", report.attestation],
+      ["Forwarded", report.hops?.length ? `${report.hops.length} times, each signed: ${report.hops.map((hop) => hop.signer?.spc ?? hop.signer?.subject ?? "?").join(", ")}` : null],
       ["Certificate", signer?.subject], ["Provider code", signer?.spc], ["Fingerprint", signer?.fingerprint],
       ["Signed before arrival", report.iat_age_seconds === null || report.iat_age_seconds === undefined ? null : `${report.iat_age_seconds} s`],
       ["Told to phones (verstat)", report.verstat],

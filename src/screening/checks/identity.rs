@@ -21,8 +21,8 @@ pub(super) fn check_standing(facts: &Facts, tags: &mut Vec<Tag>) {
         Standing::Verified => match identity.attestation {
             Some(Attestation::Full) => tags.push(Tag::IdentityVerifiedA),
             Some(Attestation::Partial) => tags.push(Tag::IdentityVerifiedB),
-            // No letter is the weakest one.
-            Some(Attestation::Gateway) | None => tags.push(Tag::IdentityVerifiedC),
+            Some(Attestation::Gateway) => tags.push(Tag::IdentityVerifiedC),
+            None => tags.push(Tag::IdentityVerifiedPlain),
         },
         Standing::Failed if has_reason => {}
         Standing::Failed => tags.push(Tag::IdentityFailed),
@@ -30,6 +30,14 @@ pub(super) fn check_standing(facts: &Facts, tags: &mut Vec<Tag>) {
         Standing::Unchecked => tags.push(Tag::CertificateUnavailable),
         Standing::None if has_reason => {}
         Standing::None => tags.push(Tag::NoIdentity),
+    }
+}
+
+/// Did something false come with the call that does not decide about the number? Anybody on the way can add it, so it
+/// is told and changes no light.
+pub(super) fn check_beside(facts: &Facts, tags: &mut Vec<Tag>) {
+    if facts.identity.has_forged_beside {
+        tags.push(Tag::IdentityForgedBeside);
     }
 }
 

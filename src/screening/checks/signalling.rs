@@ -4,7 +4,8 @@ use crate::screening::{Facts, Tag};
 
 /// Which way did it take, and do its headers agree with each other?
 pub(super) fn check_route(facts: &Facts, tags: &mut Vec<Tag>) {
-    if facts.signalling.is_diverted {
+    // Said by a header, or proven by signatures: the call was dialled somewhere else first either way.
+    if facts.signalling.is_diverted || facts.identity.hops > 0 {
         tags.push(Tag::Diverted);
     }
     if facts.signalling.from_differs_from_asserted {

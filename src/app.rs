@@ -12,9 +12,9 @@ use serde_json::json;
 
 use crate::call::{self, Listener};
 use crate::cidr::Cidr;
-use crate::config::{self, Config};
-use crate::given_file;
+use crate::config::Config;
 use crate::policy::{Fault, Policy};
+use crate::runtime::clock_alarm::ClockAlarm;
 use crate::runtime::fetch::Fetcher;
 use crate::runtime::inbox::{Mailbox, Mailboxes, ToShard};
 use crate::runtime::limits::STOP_PATIENCE;
@@ -24,6 +24,7 @@ use crate::runtime::recorder::Recorder;
 use crate::runtime::scoring::Scoring;
 use crate::runtime::shard::{Doors, FIRST_MEDIA_TOKEN, Parts, Shard, waker_token};
 use crate::runtime::tcp::TcpTable;
+use crate::runtime::trust::Lists;
 use crate::runtime::vital::{Alarm, join_within};
 use crate::runtime::{clock, descriptors, entropy, tcp, udp};
 use crate::selftest::watch::{LastRun, Watch};
@@ -64,7 +65,6 @@ pub struct Running {
 pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Running> {
     let policy = Arc::new(load_policy(&config)?);
     let model = load_model(&config)?;
-    let anchors = read_files(&config.identity.anchors)?;
     let store = store::open(&config.store)?;
     let live = Arc::new(Live::new());
     let token = api::first_token(&*store)?;
@@ -75,6 +75,9 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         .enable_all()
         .build()
         .context("helper threads")?;
+
+    let lists = tokio.block_on(Lists::start(&config.identity, fetcher.clone()))?;
+    let clock_alarm = ClockAlarm::default();
 
     descriptors::raise(&config.media.ports);
     let shards = shard_count(config.sip.shards);
@@ -96,7 +99,8 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         .collect();
 
     let (alarm, failures) = Alarm::new();
-    let (recorder, recorder_thread) = Recorder::start(store.clone(), live.clone(), &alarm)?;
+    let (recorder, recorder_thread) =
+        Recorder::start(store.clone(), live.clone(), clock_alarm.clone(), &alarm)?;
     let freshness = config.identity.freshness;
     let lookups = Lookups::start(store.clone(), live.clone(), mailboxes.clone(), freshness, &alarm)?;
     let scoring = match &model {
@@ -117,7 +121,8 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
     let mut live_calls = Vec::new();
     for (index, (poll, inbox)) in polls.into_iter().zip(inboxes).enumerate() {
         let index = index as u16;
-        let identity = identity::Engine::new(&config.identity, &anchors)?;
+        let mut identity = identity::Engine::new(&config.identity, &[])?;
+        identity.replace_trust(lists.trust());
         let call_config = call::Config {
             listeners: listeners.clone(),
             trunks: config.trunks.clone(),
@@ -153,6 +158,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         })?;
         threads.push(alarm.spawn(format!("shard-{index}"), move || shard.run())?);
     }
+    tokio.spawn(lists.clone().keep(mailboxes.clone()));
     // Only the shards hold the recorder now: when they have ended, it writes what is left and ends too.
     drop(recorder);
 
@@ -162,7 +168,8 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         started_ms: clock::now().unix_ms(),
         policy: policy.revision().to_string(),
         model: model.as_ref().map(|model| model.revision().to_string()),
-        anchors: anchors.len(),
+        lists,
+        clock_alarm,
         sip: sip.clone(),
         live_calls: live_calls.clone(),
         mailboxes: mailboxes.clone(),
@@ -287,7 +294,8 @@ struct Status {
     started_ms: u64,
     policy: String,
     model: Option<String>,
-    anchors: usize,
+    lists: Lists,
+    clock_alarm: ClockAlarm,
     sip: Vec<(Transport, SocketAddr)>,
     live_calls: Vec<Arc<AtomicUsize>>,
     mailboxes: Mailboxes,
@@ -303,7 +311,8 @@ impl Status {
             "started_ms": self.started_ms,
             "policy": self.policy,
             "model": self.model,
-            "trust_anchor_files": self.anchors,
+            "lists": self.lists.status(),
+            "clock_shift_seconds": self.clock_alarm.shift(),
             "sip": self.sip.iter().map(|(transport, address)| format!("{transport}:{address}")).collect::<Vec<_>>(),
             "shards": self.live_calls.len(),
             "live_calls": self.live_calls.iter().map(|calls| calls.load(Ordering::Relaxed)).sum::<usize>(),
@@ -330,17 +339,6 @@ fn load_model(config: &Config) -> anyhow::Result<Option<Arc<Model>>> {
         "off" => None,
         name => Some(Arc::new(Model::find(name)?)),
     })
-}
-
-fn read_files(paths: &[std::path::PathBuf]) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
-    paths
-        .iter()
-        .map(|path| {
-            let octets = given_file::read(path, config::limits::FILE_OCTETS_MAX)
-                .with_context(|| format!("trust anchors {}", path.display()))?;
-            Ok((path.display().to_string(), octets))
-        })
-        .collect()
 }
 
 fn shard_count(asked: u16) -> u16 {

@@ -98,6 +98,7 @@ impl Engine {
             Input::Scored { call, opinion } => self.tell(call, Event::Scored(opinion)),
             Input::ScoringOverloaded { call } => self.tell(call, Event::ScoringOverloaded),
             Input::SetPolicy(policy) => self.desk.policy = policy,
+            Input::SetTrust(trust) => self.desk.identity.replace_trust(*trust),
             Input::HangUp { call } => self.tell(call, Event::HangUp),
             Input::Drain => self.is_draining = true,
             Input::Tick => {

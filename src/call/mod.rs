@@ -130,6 +130,8 @@ pub enum Input<'a> {
         call: CallId,
     },
     SetPolicy(Arc<Policy>),
+    /// Anchors and revocation lists, in force from now on.
+    SetTrust(Box<identity::Trust>),
     /// From the API: end this call now.
     HangUp {
         call: CallId,

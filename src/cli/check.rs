@@ -51,7 +51,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-enum Severity {
+pub(super) enum Severity {
     /// `serve` would not start.
     Fault,
     /// It starts, and something will not work as people expect.
@@ -62,21 +62,21 @@ enum Severity {
 
 /// One line of the report.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-struct Finding {
-    severity: Severity,
+pub(super) struct Finding {
+    pub(super) severity: Severity,
     /// The file it is about, or the part of the configuration.
     file: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     line: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     column: Option<usize>,
-    message: String,
+    pub(super) message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     suggestion: Option<String>,
 }
 
 impl Finding {
-    fn new(
+    pub(super) fn new(
         severity: Severity,
         file: impl Into<String>,
         line: Option<usize>,
@@ -162,10 +162,15 @@ fn check(path: Option<&Path>, now: SystemTime) -> Vec<Finding> {
         findings.push(Finding::new(Severity::Ok, file, None, message));
     }
     check_model(&config, &mut findings);
-    for path in &config.identity.anchors {
+    let identity = &config.identity;
+    for path in identity.anchors.iter().chain(&identity.private_anchors) {
         check_anchors(path, now, &mut findings);
         check_for_signers(path, &mut findings);
     }
+    for path in &identity.trust_list_authority {
+        check_anchors(path, now, &mut findings);
+    }
+    super::check_trust::check(identity, now, &mut findings);
     for path in &config.identity.x5u_tls_anchors {
         check_anchors(path, now, &mut findings);
     }
@@ -341,7 +346,7 @@ fn block_lines(octets: &[u8]) -> Vec<usize> {
 /// Settings that are sound one by one and do not make sense together.
 fn check_sense(config: &Config, name: &str, findings: &mut Vec<Finding>) {
     let mut warn = |message: String| findings.push(Finding::new(Severity::Warning, name, None, message));
-    if config.identity.anchors.is_empty() {
+    if config.identity.has_no_anchors() {
         warn(
             "no trust anchors ([identity] anchors): signed calls cannot be verified and read \"unproven\""
                 .into(),
@@ -529,9 +534,11 @@ mod tests {
             "{found:#?}"
         );
         let warnings = messages(&found, Severity::Warning);
-        assert_eq!(warnings.len(), 2, "{found:#?}");
+        assert_eq!(warnings.len(), 3, "{found:#?}");
         assert!(
-            warnings[0].contains("not checked") && warnings[1].contains("without TLS"),
+            warnings[0].contains("not checked")
+                && warnings[1].starts_with("no revocation list")
+                && warnings[2].contains("without TLS"),
             "{found:#?}"
         );
         let line = found[0].to_string();

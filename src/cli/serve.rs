@@ -103,7 +103,7 @@ fn greet(args: &Args, config: &Config, running: &app::Running) {
     for queue in &config.queues {
         eprintln!("  Queue    {} rings {}", queue.name, queue.targets.join(", "));
     }
-    if config.identity.anchors.is_empty() {
+    if config.identity.has_no_anchors() {
         eprintln!(
             "  Note     no trust anchors ([identity] anchors): signed calls cannot be verified and read \"unproven\""
         );

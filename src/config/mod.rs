@@ -3,6 +3,7 @@
 //! Knows the keys and what fits together; what a setting does is known by its room. Names are resolved and files looked
 //! for here, once, so that nothing of that can fail while calls are up.
 
+mod identity;
 pub mod limits;
 mod read;
 mod secret;
@@ -76,16 +77,7 @@ impl Config {
                 ring: RING,
                 overflow: Overflow::Reject,
             }],
-            identity: crate::identity::Config {
-                anchors: Vec::new(),
-                country: "US".into(),
-                x5u_allow: Vec::new(),
-                x5u_tls_anchors: Vec::new(),
-                freshness: Duration::from_secs(60),
-                freshness_diverted: Duration::from_secs(300),
-                fetch_timeout: Duration::from_secs(2),
-                shelf_entries: 1_000,
-            },
+            identity: crate::identity::Config::default(),
             media: crate::media::Config {
                 address: LOOPBACK,
                 advertise: None,
@@ -312,10 +304,23 @@ public_url = "https://ringward.example.com/"
             ],
             identity: Config {
                 anchors: [],
+                private_anchors: [],
+                trust_list: None,
+                trust_list_authority: [],
+                crls: [],
+                crl_signers: [],
+                revocation: RevocationPolicy {
+                    stale: Unchecked,
+                    uncovered: Unchecked,
+                },
+                refresh: 3600s,
                 country: "DE",
                 x5u_allow: [
                     "127.0.0.0/8",
                 ],
+                x5u_deny: [],
+                x5u_hosts: [],
+                x5u_hosts_denied: [],
                 x5u_tls_anchors: [],
                 freshness: 30s,
                 freshness_diverted: 600s,

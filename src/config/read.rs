@@ -9,7 +9,7 @@ use super::limits::{
     FILE_OCTETS_MAX, LISTENERS_MAX, NAME_CHARS_MAX, NUMBERS_MAX, PORTS_PER_CALL, QUEUES_MAX, RANGES_MAX,
     TARGETS_MAX, TRUNKS_MAX,
 };
-use super::{Config, SipConfig, target};
+use super::{Config, SipConfig, identity, target};
 use crate::call::TrunkConfig;
 use crate::cidr::Cidr;
 use crate::document::{Section, Value, closest, shown};
@@ -29,7 +29,7 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Config {
     if root.value("queue").is_some() {
         config.queues = read_queues(root);
     }
-    read_identity(root, folder, &mut config.identity);
+    identity::read(root, folder, &mut config.identity);
     read_media(root, &mut config.media);
     read_voice(root, folder, &mut config.voice);
     read_policy(root, folder, &mut config.policy);
@@ -285,70 +285,25 @@ fn read_targets(section: &Section<'_, '_>) -> Vec<String> {
     targets
 }
 
-fn read_identity(root: &Section<'_, '_>, folder: &Path, identity: &mut crate::identity::Config) {
-    let Some(section) = root.section("identity") else {
-        return;
-    };
-    section.only(&[
-        "anchors",
-        "country",
-        "x5u_allow",
-        "x5u_tls_anchors",
-        "freshness",
-        "freshness_diverted",
-        "fetch_timeout",
-        "shelf_entries",
-    ]);
-    identity.anchors = read_files(&section, folder, "anchors");
-    identity.x5u_tls_anchors = read_files(&section, folder, "x5u_tls_anchors");
-    if let Some(value) = section.string("country") {
-        if value.get.len() == 2 && value.get.bytes().all(|b| b.is_ascii_uppercase()) {
-            identity.country = value.get.to_string();
-        } else {
-            let message = format!(
-                "country is {:?}; expected two capital letters such as \"US\"",
-                shown(value.get)
-            );
-            section.fault(value.at, message, None);
-        }
-    }
-    for value in section.strings("x5u_allow").unwrap_or_default() {
-        match value.get.parse::<Cidr>() {
-            Ok(range) => identity.x5u_allow.push(range.to_string()),
-            Err(problem) => section.fault(value.at, format!("{:?}: {problem}", shown(value.get)), None),
-        }
-    }
-    if let Some(freshness) = section.duration("freshness", Duration::from_secs(1)..=Duration::from_secs(3600))
-    {
-        identity.freshness = freshness;
-    }
-    let day = Duration::from_secs(1)..=Duration::from_secs(86_400);
-    if let Some(freshness) = section.duration("freshness_diverted", day) {
-        identity.freshness_diverted = freshness;
-    }
-    let timeout = Duration::from_millis(100)..=Duration::from_secs(30);
-    if let Some(fetch_timeout) = section.duration("fetch_timeout", timeout) {
-        identity.fetch_timeout = fetch_timeout;
-    }
-    if let Some(entries) = section.integer("shelf_entries", 1..=1_000_000) {
-        identity.shelf_entries = entries as usize;
-    }
-}
-
-fn read_files(section: &Section<'_, '_>, folder: &Path, key: &str) -> Vec<PathBuf> {
+pub(super) fn read_files(section: &Section<'_, '_>, folder: &Path, key: &str) -> Vec<PathBuf> {
     let written = section.strings(key).unwrap_or_default();
     written
         .into_iter()
-        .filter_map(|value| read_file(section, folder, value))
+        .filter_map(|value| read_file(section, folder, value, FILE_OCTETS_MAX))
         .collect()
 }
 
 /// The path of a file that is there and can be read.
-fn read_file(section: &Section<'_, '_>, folder: &Path, value: Value<'_, str>) -> Option<PathBuf> {
+pub(super) fn read_file(
+    section: &Section<'_, '_>,
+    folder: &Path,
+    value: Value<'_, str>,
+    octets_max: u64,
+) -> Option<PathBuf> {
     let path = folder.join(value.get);
     let problem = match std::fs::metadata(&path) {
         Ok(found) if !found.is_file() => "it is not a file".to_string(),
-        Ok(found) if found.len() > FILE_OCTETS_MAX => format!("it is larger than {FILE_OCTETS_MAX} octets"),
+        Ok(found) if found.len() > octets_max => format!("it is larger than {octets_max} octets"),
         Ok(_) => match std::fs::File::open(&path) {
             Ok(_) => return Some(path),
             Err(error) => crate::given_file::in_words(&error),
@@ -467,7 +422,7 @@ fn read_policy(root: &Section<'_, '_>, folder: &Path, policy: &mut crate::policy
     };
     section.only(&["file"]);
     if let Some(value) = section.string("file") {
-        policy.file = read_file(&section, folder, value);
+        policy.file = read_file(&section, folder, value, FILE_OCTETS_MAX);
     }
 }
 

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use stir_shaken_verify::{
-    AddressRules, Anchors, FetchFailure, NumberRules, Report, Shelf, ShelfConfig, ShelfOutput, Verification,
-    Verifier, VerifierConfig,
+    Anchors, FetchFailure, NumberRules, Report, Shelf, ShelfConfig, ShelfOutput, Verification, Verifier,
+    VerifierConfig,
 };
 
 use super::config::Config;
 use super::error::Error;
 use super::limits::PENDING_MAX;
 use super::message::view;
+use super::trust::Trust;
 use crate::call_id::CallId;
 use crate::time::Now;
 
@@ -67,6 +68,8 @@ pub struct Engine {
 
 struct Pending {
     verification: Verification,
+    /// What the shelf was asked for; a certificate may refer to more (RFC 8226 §10.1).
+    asked: Vec<String>,
     /// Answers of the shelf that are still to come.
     missing: usize,
 }
@@ -90,7 +93,7 @@ impl Engine {
         let mut settings = VerifierConfig::new(trusted, NumberRules::new(&config.country)?);
         settings.freshness = config.freshness;
         settings.freshness_diverted = config.freshness_diverted;
-        settings.addresses = AddressRules::new(&config.x5u_allow)?;
+        settings.addresses = config.address_rules()?;
         let shelf = ShelfConfig {
             entries_max: config.shelf_entries.max(1),
             // The dialer gives up first; this is for an answer that got lost.
@@ -105,6 +108,12 @@ impl Engine {
         })
     }
 
+    /// Puts new anchors and revocation lists in force, for calls under way as well. What is on the shelf stays: it
+    /// is judged again on every use.
+    pub fn replace_trust(&mut self, trust: Trust) {
+        self.verifier.replace_trust(trust.anchors, trust.crls);
+    }
+
     /// Verifies every Identity header of `invite`. `arrived` is when the INVITE came: freshness is
     /// judged then. Concluded within this call when the certificates are on the shelf, or when the
     /// message alone decides.
@@ -117,13 +126,14 @@ impl Engine {
             call,
             Pending {
                 verification,
+                asked: urls.clone(),
                 missing: urls.len(),
             },
         );
         for url in &urls {
             self.shelf.want(url, call, arrived.instant);
         }
-        self.carry();
+        self.carry(arrived.instant);
         if urls.is_empty() || is_full {
             self.conclude(call);
         }
@@ -132,12 +142,12 @@ impl Engine {
     pub fn fetched(&mut self, fetched: Fetched, now: Now) {
         let result = fetched.result.map(|body| (body.pem, body.max_age));
         self.shelf.fetched(&fetched.url, result, now.instant);
-        self.carry();
+        self.carry(now.instant);
     }
 
     pub fn tick(&mut self, now: Now) {
         self.shelf.tick(now.instant);
-        self.carry();
+        self.carry(now.instant);
     }
 
     /// The call ended; a later conclusion is dropped.
@@ -170,7 +180,7 @@ impl Engine {
     }
 
     /// What the shelf says becomes outputs and answers.
-    fn carry(&mut self) {
+    fn carry(&mut self, now: Instant) {
         while let Some(output) = self.shelf.poll_output() {
             match output {
                 ShelfOutput::Fetch { url } => self.outputs.push_back(Output::Fetch { url }),
@@ -184,6 +194,17 @@ impl Engine {
                     };
                     pending.verification.supply(&url, result);
                     pending.missing = pending.missing.saturating_sub(1);
+                    let wanted = pending.verification.wanted();
+                    let more: Vec<String> = wanted
+                        .into_iter()
+                        .filter(|url| pending.asked.iter().all(|asked| asked != url))
+                        .map(str::to_string)
+                        .collect();
+                    for url in more {
+                        pending.missing += 1;
+                        self.shelf.want(&url, call, now);
+                        pending.asked.push(url);
+                    }
                     if pending.missing == 0 {
                         self.conclude(call);
                     }
@@ -220,7 +241,10 @@ mod tests {
 
     impl Bench {
         fn new() -> Bench {
-            let signer = Signer::new();
+            Bench::with(Signer::new())
+        }
+
+        fn with(signer: Signer) -> Bench {
             let anchors = [("anchors.pem".to_string(), signer.anchor.clone().into_bytes())];
             let engine = Engine::new(&Config::default(), &anchors).unwrap();
             let now = Now {
@@ -243,7 +267,12 @@ mod tests {
         }
 
         fn brings(&mut self, url: &str) -> Vec<String> {
-            let pem = self.signer.certificate.clone().into_bytes().into();
+            let pem = self.signer.certificate.clone();
+            self.brings_octets(url, pem.as_bytes())
+        }
+
+        fn brings_octets(&mut self, url: &str, octets: &[u8]) -> Vec<String> {
+            let pem = octets.into();
             let result = Ok(FetchedBody { pem, max_age: None });
             self.engine.fetched(
                 Fetched {
@@ -357,6 +386,38 @@ mod tests {
             ["1000001 Unchecked"]
         );
         assert_eq!(bench.engine.pending(), PENDING_MAX);
+    }
+
+    #[test]
+    fn c_12_a_list_of_numbers_by_reference_is_fetched_after_the_certificate() {
+        let list = "https://cert.example.org/numbers.tnl";
+        let mut bench = Bench::with(Signer::with_list_at(list));
+        assert_eq!(bench.call(1), [format!("fetch {URL}")]);
+        assert_eq!(bench.brings(URL), [format!("fetch {list}")]);
+        // SEQUENCE { [2] { IA5String "14045550123" } }
+        let numbers = [&[0x30, 15, 0xa2, 13, 0x16, 11], &b"14045550123"[..]].concat();
+        assert_eq!(bench.brings_octets(list, &numbers), ["1 Verified"]);
+        assert_eq!(bench.call(2), ["2 Verified"]);
+        // A list that never comes: the give-up of the shelf ends the wait.
+        let mut bench = Bench::with(Signer::with_list_at(list));
+        bench.call(1);
+        bench.brings(URL);
+        bench.now = bench.now.after(Duration::from_secs(10));
+        bench.engine.tick(bench.now);
+        assert_eq!(bench.drain(), ["1 Unchecked"]);
+        assert_eq!(bench.engine.pending(), 0);
+    }
+
+    #[test]
+    fn new_trust_is_in_force_for_calls_that_wait_already() {
+        let mut bench = Bench::new();
+        bench.call(1);
+        bench.engine.replace_trust(Trust::default());
+        assert_eq!(bench.brings(URL), ["1 Unchecked"]);
+        let mut trust = Trust::default();
+        trust.anchors.add_pem(bench.signer.anchor.as_bytes()).unwrap();
+        bench.engine.replace_trust(trust);
+        assert_eq!(bench.call(2), ["2 Verified"]);
     }
 
     #[test]

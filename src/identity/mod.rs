@@ -12,9 +12,13 @@ pub mod limits;
 mod message;
 #[cfg(test)]
 pub(crate) mod signer;
+mod skew;
+mod trust;
 
-pub use config::Config;
+pub use config::{Config, Source};
 pub use engine::{Engine, Fetched, FetchedBody, Output};
 pub use error::Error;
 pub use message::view;
+pub use skew::ClockWatch;
 pub use stir_shaken_verify::{Attestation, FetchFailure, NumberRules, Report, Standing, TelephoneNumber};
+pub use trust::{Gathered, Keeper, Kind, ListStatus, Notice, Octets, Trust};

@@ -18,7 +18,28 @@ pub(crate) struct Signer {
 }
 
 impl Signer {
+    /// With the provider code 1234.
     pub(crate) fn new() -> Signer {
+        // SEQUENCE { [0] { IA5String "1234" } }
+        let list = [&[0x30, 8, 0xa0, 6, 0x16, 4], &b"1234"[..]].concat();
+        Signer::with(&[1, 3, 6, 1, 5, 5, 7, 1, 26], list)
+    }
+
+    /// With its numbers by reference (RFC 8226 §10.1).
+    pub(crate) fn with_list_at(url: &str) -> Signer {
+        let method = [0x06, 8, 0x2b, 6, 1, 5, 5, 7, 0x30, 14];
+        let location = [&[0x86, url.len() as u8][..], url.as_bytes()].concat();
+        let description = [
+            &[0x30, (method.len() + location.len()) as u8][..],
+            &method,
+            &location,
+        ]
+        .concat();
+        let access = [&[0x30, description.len() as u8][..], &description].concat();
+        Signer::with(&[1, 3, 6, 1, 5, 5, 7, 1, 1], access)
+    }
+
+    fn with(oid: &[u64], content: Vec<u8>) -> Signer {
         let mut authority = CertificateParams::default();
         authority
             .distinguished_name
@@ -30,10 +51,7 @@ impl Signer {
 
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, "SHAKEN 1234");
-        // SEQUENCE { [0] { IA5String "1234" } }
-        let list = [&[0x30, 8, 0xa0, 6, 0x16, 4], &b"1234"[..]].concat();
-        let list = CustomExtension::from_oid_content(&[1, 3, 6, 1, 5, 5, 7, 1, 26], list);
-        params.custom_extensions = vec![list];
+        params.custom_extensions = vec![CustomExtension::from_oid_content(oid, content)];
         let key = KeyPair::generate().unwrap();
         let certificate = params
             .signed_by(&key, &Issuer::from_params(&authority, &authority_key))

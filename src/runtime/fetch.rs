@@ -25,7 +25,7 @@ use stir_shaken_verify::{
 use tokio::sync::{Semaphore, oneshot};
 
 use super::clock;
-use super::limits::{ANCHORS_OCTETS_MAX, FETCHES, NAME_LOOKUPS};
+use super::limits::{ANCHORS_OCTETS_MAX, FETCHES, LIST_TIMEOUT, NAME_LOOKUPS};
 use crate::given_file::{self, Unreadable};
 use crate::identity::{Config, FetchFailure, Fetched, FetchedBody};
 
@@ -37,7 +37,11 @@ pub struct Fetcher {
     desk: Mutex<Desk>,
     /// Places for look-ups of names; see `NAME_LOOKUPS`.
     resolving: Arc<Semaphore>,
+    look_up: LookUp,
 }
+
+/// All addresses of a host; blocks. The system's, except in tests of names that answer differently each time.
+type LookUp = Arc<dyn Fn(&str, u16) -> std::io::Result<Vec<SocketAddr>> + Send + Sync>;
 
 /// Who waits for what. The shelf decides; it never waits itself.
 struct Desk {
@@ -114,12 +118,29 @@ impl Fetcher {
             waiting: Default::default(),
         };
         Ok(Arc::new(Fetcher {
-            addresses: AddressRules::new(&config.x5u_allow)?,
+            addresses: config.address_rules()?,
             tls,
             timeout: config.fetch_timeout,
             desk: Mutex::new(desk),
             resolving: Arc::new(Semaphore::new(NAME_LOOKUPS)),
+            look_up: Arc::new(|host, port| {
+                let found = (host, port).to_socket_addrs()?;
+                Ok(found.take(ADDRESSES_MAX).collect())
+            }),
         }))
+    }
+
+    /// Brings a list that the configuration names: a trust list, a revocation list. The operator wrote the address, so
+    /// neither the address guard nor the ports of x5u bind it; TLS, the size, the time and "no redirect" do.
+    ///
+    /// # Errors
+    ///
+    /// Why it could not be had, within [`LIST_TIMEOUT`].
+    pub async fn fetch_list(&self, url: &str, octets_max: usize) -> Result<Vec<u8>, FetchFailure> {
+        let client = self.client(LIST_TIMEOUT).build();
+        let client = client.map_err(|_| FetchFailure::Unreachable)?;
+        let (octets, _headers) = download(&client, url, octets_max).await?;
+        Ok(octets)
     }
 
     /// Brings what `url` holds. Ends within the configured time (2 s), waiting for a place at a
@@ -188,11 +209,24 @@ impl Fetcher {
 
     async fn dial(&self, url: &str) -> Result<FetchedBody, FetchFailure> {
         let x5u = X5u::parse(url, &self.addresses).map_err(|fault| match fault {
-            X5uFault::Address => FetchFailure::AddressRefused,
+            X5uFault::Address | X5uFault::Host => FetchFailure::AddressRefused,
             _ => FetchFailure::Unreachable,
         })?;
         let addresses = self.resolve(&x5u).await?;
-        let client = reqwest::Client::builder()
+        let client = self
+            .client(self.timeout)
+            .resolve_to_addrs(x5u.host(), &addresses)
+            .build()
+            .map_err(|_| FetchFailure::Unreachable)?;
+        let (pem, headers) = download(&client, url, CERTIFICATE_OCTETS_MAX).await?;
+        Ok(FetchedBody {
+            pem: pem.into(),
+            max_age: max_age(&headers),
+        })
+    }
+
+    fn client(&self, timeout: Duration) -> reqwest::ClientBuilder {
+        reqwest::Client::builder()
             .tls_backend_preconfigured(self.tls.clone())
             .https_only(true)
             .no_proxy()
@@ -200,36 +234,7 @@ impl Fetcher {
             .pool_max_idle_per_host(0)
             .referer(false)
             .user_agent(concat!("ringward/", env!("CARGO_PKG_VERSION")))
-            .resolve_to_addrs(x5u.host(), &addresses)
-            .timeout(self.timeout)
-            .build()
-            .map_err(|_| FetchFailure::Unreachable)?;
-        let mut response = client.get(url).send().await.map_err(|error| failure_of(&error))?;
-        let status = response.status();
-        if status.is_redirection() {
-            return Err(FetchFailure::Redirect);
-        }
-        if status != reqwest::StatusCode::OK {
-            return Err(FetchFailure::Status(status.as_u16()));
-        }
-        let max_age = max_age(response.headers());
-        if response
-            .content_length()
-            .is_some_and(|length| length > CERTIFICATE_OCTETS_MAX as u64)
-        {
-            return Err(FetchFailure::TooLarge);
-        }
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| failure_of(&error))? {
-            if body.len() + chunk.len() > CERTIFICATE_OCTETS_MAX {
-                return Err(FetchFailure::TooLarge);
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(FetchedBody {
-            pem: body.into(),
-            max_age,
-        })
+            .timeout(timeout)
     }
 
     /// Every address of the host must be allowed: one bad one among them is an attempt.
@@ -245,11 +250,11 @@ impl Fetcher {
                 let place = Arc::clone(&self.resolving).try_acquire_owned();
                 let place = place.map_err(|_| FetchFailure::Unreachable)?;
                 let (host, port) = (x5u.host().to_string(), x5u.port());
+                let look_up = Arc::clone(&self.look_up);
                 let look_up = tokio::task::spawn_blocking(move || {
                     // The place is held as long as the system takes, which is longer than anybody waits.
                     let _place = place;
-                    let found = (host.as_str(), port).to_socket_addrs()?;
-                    Ok::<Vec<SocketAddr>, std::io::Error>(found.take(ADDRESSES_MAX).collect())
+                    look_up(&host, port)
                 });
                 look_up
                     .await
@@ -273,6 +278,37 @@ impl Fetcher {
         // Nothing is left half done under this lock, so a poisoned one is as good as new.
         self.desk.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What a GET brings: 200 and nothing else, up to a limit that holds whatever the host says of the length.
+async fn download(
+    client: &reqwest::Client,
+    url: &str,
+    octets_max: usize,
+) -> Result<(Vec<u8>, reqwest::header::HeaderMap), FetchFailure> {
+    let mut response = client.get(url).send().await.map_err(|error| failure_of(&error))?;
+    let status = response.status();
+    if status.is_redirection() {
+        return Err(FetchFailure::Redirect);
+    }
+    if status != reqwest::StatusCode::OK {
+        return Err(FetchFailure::Status(status.as_u16()));
+    }
+    let headers = response.headers().clone();
+    if response
+        .content_length()
+        .is_some_and(|length| length > octets_max as u64)
+    {
+        return Err(FetchFailure::TooLarge);
+    }
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| failure_of(&error))? {
+        if body.len() + chunk.len() > octets_max {
+            return Err(FetchFailure::TooLarge);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok((body, headers))
 }
 
 fn failure_of(error: &reqwest::Error) -> FetchFailure {

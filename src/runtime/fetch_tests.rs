@@ -135,7 +135,7 @@ async fn check(answer: Answer, expected: Result<(&str, Option<u64>), FetchFailur
 }
 
 #[tokio::test]
-async fn a_certificate_is_brought_with_the_time_it_may_be_kept() {
+async fn c_11_a_certificate_is_brought_with_the_time_it_may_be_kept() {
     check(ok("", "pem"), Ok(("pem", None))).await;
     check(
         ok("Cache-Control: public, max-age=60\r\n", "pem"),
@@ -151,10 +151,107 @@ async fn a_certificate_is_brought_with_the_time_it_may_be_kept() {
     let dates = "Date: Sun, 22 Nov 2026 06:30:00 GMT\r\nExpires: Sun, 22 Nov 2026 06:31:00 GMT\r\n";
     check(ok(dates, "pem"), Ok(("pem", Some(60)))).await;
     check(ok("Expires: 0\r\n", "pem"), Ok(("pem", Some(0)))).await;
+    for (headers, seconds) in [
+        ("Cache-Control: no-cache\r\n", 0),
+        ("Cache-Control: no-cache=\"set-cookie\", max-age=60\r\n", 0),
+        ("Cache-Control: MAX-AGE=60\r\n", 60),
+        ("Cache-Control: max-age=\"60\"\r\n", 60),
+        ("Cache-Control: max-age=60\r\nCache-Control: max-age=30\r\n", 30),
+        ("Cache-Control: max-age=soon\r\n", 0),
+        ("Cache-Control: max-age=60\r\nAge: 61\r\n", 0),
+        ("Cache-Control: max-age=60\r\nExpires: 0\r\n", 60),
+        ("Expires: Sun, 22 Nov 2026 06:31:00 GMT\r\n", 0),
+    ] {
+        check(ok(headers, "pem"), Ok(("pem", Some(seconds)))).await;
+    }
+}
+
+/// A name whose answer changes: the address that was judged is the address that is dialled.
+#[tokio::test]
+async fn c_09_a_name_that_rebinds_is_looked_up_once_and_judged_by_all_its_addresses() {
+    let host = Host::new(ok("", "pem")).await;
+    let asked = Arc::new(AtomicUsize::new(0));
+    let fetcher = |answers: &[&[&str]], asked: &Arc<AtomicUsize>| {
+        let answers: Vec<Vec<String>> = answers
+            .iter()
+            .map(|one| one.iter().map(ToString::to_string).collect())
+            .collect();
+        let asked = asked.clone();
+        let fetcher = host.fetcher(|config| config.x5u_allow = vec![host.address.to_string()]);
+        let mut fetcher = Arc::into_inner(fetcher).unwrap();
+        fetcher.look_up = Arc::new(move |_host, port| {
+            let turn = asked.fetch_add(1, Ordering::SeqCst);
+            let addresses = answers[turn.min(answers.len() - 1)].iter();
+            Ok(addresses
+                .map(|address| SocketAddr::new(address.parse().unwrap(), port))
+                .collect())
+        });
+        Arc::new(fetcher)
+    };
+    let own = host.address.to_string();
+    let name = "https://rebinding.example.org:8443/sp.pem".to_string();
+    // Good at first, ours at the second look: there is no second look. (The host's certificate is for its address
+    // alone, so that what answers is seen by TLS failing, not by the refusal.)
+    let changing = fetcher(&[&[&own], &["127.0.0.1"]], &asked);
+    assert_eq!(
+        changing.fetch(name.clone()).await.result.unwrap_err(),
+        FetchFailure::Tls
+    );
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    // One bad address among good ones is an attempt.
+    for bad in [
+        "127.0.0.1",
+        "::ffff:10.0.0.1",
+        "169.254.169.254",
+        "64:ff9b::7f00:1",
+        "fd00::1",
+    ] {
+        let mixed = fetcher(&[&[&own, bad]], &asked);
+        let failure = mixed.fetch(name.clone()).await.result.unwrap_err();
+        assert_eq!(failure, FetchFailure::AddressRefused, "{bad}");
+    }
+    assert_eq!(host.asked.load(Ordering::SeqCst), 0);
 }
 
 #[tokio::test]
-async fn other_answers_are_failures_by_name() {
+async fn c_09_a_host_that_the_configuration_rules_out_is_not_asked() {
+    let host = Host::new(ok("", "pem")).await;
+    for change in [
+        (|config| config.x5u_hosts = vec!["*.example.org".into()]) as fn(&mut Config),
+        |config| config.x5u_deny = vec!["127.0.0.0/8".into()],
+    ] {
+        let fetched = host.fetcher(change).fetch(host.url()).await;
+        assert_eq!(fetched.result.unwrap_err(), FetchFailure::AddressRefused);
+    }
+    assert_eq!(host.asked.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn a_list_that_the_configuration_names_may_be_anywhere_and_larger() {
+    let body = "x".repeat(200 * 1024);
+    let host = Host::new(ok("", &body)).await;
+    let fetcher = host.fetcher(|config| config.x5u_allow.clear());
+    let url = host.url().replace("/sp.pem", "/crl?of=all");
+    assert_eq!(
+        fetcher.fetch_list(&url, 200 * 1024).await.unwrap().len(),
+        body.len()
+    );
+    assert_eq!(
+        fetcher.fetch_list(&url, 200 * 1024 - 1).await.unwrap_err(),
+        FetchFailure::TooLarge
+    );
+    let redirect = "HTTP/1.1 302 Found\r\nLocation: https://127.0.0.1/\r\nContent-Length: 0\r\n\r\n";
+    let host = Host::new(Answer::Text(redirect.into())).await;
+    let failure = host
+        .fetcher(|_| {})
+        .fetch_list(&host.url(), 10)
+        .await
+        .unwrap_err();
+    assert_eq!(failure, FetchFailure::Redirect);
+}
+
+#[tokio::test]
+async fn c_10_other_answers_are_failures_by_name() {
     let redirect = "HTTP/1.1 302 Found\r\nLocation: https://127.0.0.1/\r\nContent-Length: 0\r\n\r\n";
     check(Answer::Text(redirect.into()), Err(FetchFailure::Redirect)).await;
     let missing = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
@@ -169,14 +266,14 @@ async fn other_answers_are_failures_by_name() {
 }
 
 #[tokio::test]
-async fn no_more_than_64_kib_are_read() {
+async fn c_10_no_more_than_64_kib_are_read() {
     check(ok("", &"x".repeat(64 * 1024)), Ok((&"x".repeat(64 * 1024), None))).await;
     check(ok("", &"x".repeat(64 * 1024 + 1)), Err(FetchFailure::TooLarge)).await;
     check(Answer::Endless, Err(FetchFailure::TooLarge)).await;
 }
 
 #[tokio::test]
-async fn a_host_that_is_silent_or_gone_is_given_up() {
+async fn c_10_a_host_that_is_silent_or_gone_is_given_up() {
     let host = Host::new(Answer::Never).await;
     let fetcher = host.fetcher(|config| config.fetch_timeout = Duration::from_millis(300));
     assert_eq!(
@@ -237,7 +334,7 @@ async fn a_host_without_a_trusted_web_certificate_is_not_believed() {
 }
 
 #[tokio::test]
-async fn name_look_ups_have_a_bound_of_their_own() {
+async fn c_10_name_look_ups_have_a_bound_of_their_own() {
     let host = Host::new(ok("", "pem")).await;
     let guarded = host.fetcher(|config| config.x5u_allow.clear());
     let places = guarded
@@ -258,7 +355,7 @@ async fn name_look_ups_have_a_bound_of_their_own() {
 }
 
 #[tokio::test]
-async fn private_addresses_are_refused_as_literals_and_as_names() {
+async fn c_09_private_addresses_are_refused_as_literals_and_as_names() {
     let host = Host::new(ok("", "pem")).await;
     let guarded = host.fetcher(|config| config.x5u_allow.clear());
     assert_eq!(
@@ -276,7 +373,7 @@ async fn private_addresses_are_refused_as_literals_and_as_names() {
 }
 
 #[tokio::test]
-async fn many_askers_share_one_fetch() {
+async fn c_10_many_askers_share_one_fetch() {
     let host = Host::new(ok("", "pem")).await;
     let fetcher = host.fetcher(|_| {});
     let askers: Vec<_> = (0..20)

@@ -8,7 +8,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use super::limits::{COMMAND_PATIENCE, INBOX_MESSAGES, INBOX_SIP_MESSAGES};
 use crate::call::shard_of;
 use crate::call_id::CallId;
-use crate::identity::Fetched;
+use crate::identity::{Fetched, Trust};
 use crate::media::Hop;
 use crate::policy::Policy;
 use crate::screening::HistoryFacts;
@@ -37,6 +37,8 @@ pub enum ToShard {
         hop: Hop,
     },
     SetPolicy(Arc<Policy>),
+    /// New anchors and revocation lists.
+    SetTrust(Box<Trust>),
     HangUp {
         call: CallId,
     },

@@ -66,10 +66,23 @@ pub const TCP_CONNECT: Duration = Duration::from_secs(4);
 /// Certificate fetches under way from one process. Past it a fetch fails at once as unreachable.
 pub const FETCHES: usize = 256;
 
+/// Whole fetch of a list that the configuration names; past it the list in force stays and the next try comes later.
+pub const LIST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a start waits for lists by address. Past it the gateway takes calls without them (`unchecked`) and goes on
+/// trying: a dead list host must not keep the telephone from ringing.
+pub const LISTS_AT_START: Duration = Duration::from_secs(3);
+
+/// Until a list that could not be had is tried again, when that is sooner than the usual refresh.
+pub const LIST_RETRY: Duration = Duration::from_secs(60);
+
+/// How often it is looked whether a list in force has gone out of date.
+pub const LIST_TICK: Duration = Duration::from_secs(5);
+
 /// Names of certificate hosts being looked up at once. A look-up blocks a thread of the pool that also answers the API
 /// (512 of them), for up to half a minute when a name server is silent: whoever signs calls must not be able to take
 /// them all. Past it a fetch fails at once as unreachable.
 pub const NAME_LOOKUPS: usize = 64;
 
-/// Octets of one file of extra web anchors; the whole set of a browser is about 250 kB. A larger file is refused at start.
+/// Octets of one file of extra web anchors, of trust anchors, or of a signed trust list; the whole set of a browser is about 250 kB. A larger file is refused.
 pub const ANCHORS_OCTETS_MAX: u64 = 4 * 1024 * 1024;

@@ -4,6 +4,7 @@
 //! the store, scoring) lives on other threads and answers through the shard's bounded inbox.
 
 pub mod clock;
+pub mod clock_alarm;
 pub mod count;
 pub mod descriptors;
 pub mod entropy;
@@ -16,5 +17,6 @@ pub mod recorder;
 pub mod scoring;
 pub mod shard;
 pub mod tcp;
+pub mod trust;
 pub mod udp;
 pub mod vital;

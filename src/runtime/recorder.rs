@@ -5,6 +5,7 @@ use std::thread::JoinHandle;
 
 use crossbeam_channel::{Sender, TrySendError, bounded};
 
+use super::clock_alarm::ClockAlarm;
 use super::count;
 use super::limits::RECORDS;
 use super::vital::Alarm;
@@ -24,6 +25,7 @@ impl Recorder {
     pub fn start(
         store: Arc<dyn Store>,
         live: Arc<Live>,
+        clock: ClockAlarm,
         alarm: &Alarm,
     ) -> std::io::Result<(Recorder, JoinHandle<()>)> {
         let (sender, inbox) = bounded::<Arc<CallRecord>>(RECORDS);
@@ -32,6 +34,7 @@ impl Recorder {
                 let has_ended = record.timings.ended_ms.is_some();
                 if has_ended {
                     keep(&*store, &record);
+                    clock.note(&record.identity);
                 }
                 live.publish(record);
             }

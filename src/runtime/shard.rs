@@ -274,6 +274,7 @@ impl Shard {
                     self.step(Input::Scored { call, opinion }, now);
                 }
                 ToShard::SetPolicy(policy) => self.step(Input::SetPolicy(policy), now),
+                ToShard::SetTrust(trust) => self.step(Input::SetTrust(trust), now),
                 ToShard::HangUp { call } => self.step(Input::HangUp { call }, now),
                 ToShard::Drain => self.step(Input::Drain, now),
                 ToShard::Stop => self.is_stopping = true,

@@ -95,6 +95,26 @@ pub const METRICS: &[Metric] = &[
         &["standing"],
         "Calls by what their signature was worth.",
     ),
+    counter(
+        "ringward_list_refreshes_total",
+        &["list", "result"],
+        "Times a trust or revocation list was read or fetched.",
+    ),
+    gauge(
+        "ringward_lists_stale",
+        &["list"],
+        "Trust and revocation lists that are out of date or missing.",
+    ),
+    gauge(
+        "ringward_lists_failing",
+        &["list"],
+        "Trust and revocation lists whose last refresh failed.",
+    ),
+    gauge(
+        "ringward_clock_shift_seconds",
+        &[],
+        "How far our clock seems to be ahead of many signers; 0 = no sign of it.",
+    ),
     histogram(
         "ringward_decision_seconds",
         SECONDS,

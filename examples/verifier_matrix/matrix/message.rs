@@ -198,7 +198,7 @@ impl Invite {
             .unwrap_or_default();
         self.body = Some(format!(
             "v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\n\
-             {attribute}m=audio 40000 RTP/SAVP 0\r\n"
+             {attribute}m=audio 40000 RTP/AVP 0\r\n"
         ));
         self
     }

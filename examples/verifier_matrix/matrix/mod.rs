@@ -23,6 +23,8 @@ use message::{Invite, Token};
 pub enum Must {
     /// Verified, and no header failed.
     Verify,
+    /// The number is verified; nobody has attested whose it is, so there is no letter.
+    VerifyNumber,
     /// Verified through a complete chain of diversions.
     VerifyDiverted,
     /// Verified by one header while another one failed with this code.
@@ -44,13 +46,18 @@ impl Must {
     pub fn is_good(self) -> bool {
         matches!(
             self,
-            Must::Verify | Must::VerifyDiverted | Must::VerifyBeside(_) | Must::NoticeReuse
+            Must::Verify
+                | Must::VerifyNumber
+                | Must::VerifyDiverted
+                | Must::VerifyBeside(_)
+                | Must::NoticeReuse
         )
     }
 
     pub fn words(self) -> String {
         match self {
             Must::Verify => "verified".into(),
+            Must::VerifyNumber => "verified, without a letter".into(),
             Must::VerifyDiverted => "verified, diverted".into(),
             Must::VerifyBeside(code) => format!("verified; the other one {code}"),
             Must::NoticeReuse => "verified once; the second time: token reused".into(),

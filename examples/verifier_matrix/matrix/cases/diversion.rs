@@ -1,4 +1,4 @@
-//! Calls that were forwarded on the way (RFC 8946), and PASSporTs of other kinds.
+//! Calls that were forwarded on the way (RFC 8946).
 
 use serde_json::json;
 
@@ -13,7 +13,6 @@ const CHAIN: &str =
 pub fn cases() -> Vec<Case> {
     let mut cases = diversions();
     cases.extend(more_diversions());
-    cases.extend(others());
     cases.into_iter().map(Case::about_message).collect()
 }
 
@@ -260,34 +259,6 @@ fn more_diversions() -> Vec<Case> {
             Must::Refuse(438),
             "RFC 8946 §5: what is inside is verified like any other",
             |stage| diverted(&[stage.sign(&div_o(stage, &altered(&base(stage))))]),
-        ),
-    ]
-}
-
-fn others() -> Vec<Case> {
-    vec![
-        case(
-            "rich-call-data",
-            "a SHAKEN token with a caller's name in an `rcd` claim",
-            Must::Verify,
-            "RFC 9795: rcd may stand in a shaken PASSporT",
-            |stage| stage.call(&stage.token().claim("rcd", json!({"nam": "Example Bank"}))),
-        ),
-        case(
-            "rcd-alone",
-            "an rcd PASSporT and no SHAKEN header",
-            Must::Nothing,
-            "RFC 9795: it tells a name; nobody has attested the number",
-            |stage| {
-                let token = stage.token();
-                let parameters = token.parameters.replace("shaken", "rcd");
-                let token = token
-                    .without_claim("attest")
-                    .without_claim("origid")
-                    .member("ppt", "rcd")
-                    .claim("rcd", json!({"nam": "Example Bank"}));
-                stage.call(&token.parameters(parameters))
-            },
         ),
     ]
 }

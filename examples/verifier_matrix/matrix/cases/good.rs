@@ -148,6 +148,22 @@ fn numbers() -> Vec<Case> {
         )
         .about_message(),
         case(
+            "percent-escapes",
+            "the plus sign and a digit of From are written as `%2B` and `%31`",
+            Must::Verify,
+            "RFC 3261 §19.1.4: an escaped character is the character",
+            |stage| from(stage, "sip:%2B%314045550123@carrier.example.com;user=phone"),
+        )
+        .about_message(),
+        case(
+            "phone-context",
+            "From is a local `tel:` number with `phone-context=+1`",
+            Must::Verify,
+            "RFC 3966 §5.1.5: the context is the country code that is missing",
+            |stage| from(stage, "tel:4045550123;phone-context=+1"),
+        )
+        .about_message(),
+        case(
             "tel-uris",
             "From and To are `tel:` URIs",
             Must::Verify,

@@ -7,6 +7,7 @@ mod claims;
 mod diversion;
 mod good;
 mod headers;
+mod kinds;
 mod numbers;
 mod revocation;
 mod tokens;
@@ -33,6 +34,7 @@ pub fn all() -> Vec<Group> {
         group("Chains of trust", chains::cases()),
         group("Revocation", revocation::cases()),
         group("Certificate addresses and hosts", urls::cases()),
-        group("Diverted calls and other kinds of PASSporT", diversion::cases()),
+        group("Diverted calls", diversion::cases()),
+        group("Other kinds of PASSporT", kinds::cases()),
     ]
 }

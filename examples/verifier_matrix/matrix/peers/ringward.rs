@@ -120,6 +120,9 @@ impl Judged {
         let is_verified = report.standing == Standing::Verified && report.attestation.is_some();
         match must {
             Must::Verify => is_verified && is_clean && !self.is_reused && !report.is_diverted,
+            Must::VerifyNumber => {
+                report.standing == Standing::Verified && is_clean && report.attestation.is_none()
+            }
             Must::VerifyDiverted => is_verified && is_clean && report.is_diverted,
             Must::VerifyBeside(code) => is_verified && has(code),
             Must::NoticeReuse => is_verified && self.is_reused,

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::net::UdpSocket;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use ringward::identity::Standing;
+
 use crate::matrix::authority::{Lists, World};
 use crate::matrix::host::Hosts;
 use crate::matrix::message::Invite;
@@ -73,45 +75,57 @@ fn every_call_of_the_matrix_comes_out_the_same_in_the_running_gateway() {
     let mut wrong = Vec::new();
     let mut last = String::new();
     for case in cases::all().iter().flat_map(|group| &group.cases) {
-        let stage = Stage {
-            world: &world,
-            hosts: &hosts,
-            now: seconds(),
-        };
-        let mut scene = (case.build)(&stage);
-        // Another list is another configuration; that a token is used twice is told in `tests/calls`.
-        if scene.lists != Lists::Current || scene.is_repeated {
-            continue;
-        }
-        scene.invite.call_id = case.name.to_string();
-        if scene.invite.body.is_none() {
-            scene.invite = scene.invite.with_body(None);
-        }
-        let status = call(&gateway, &scene.invite);
-        assert!(status >= 480, "{}: {status}", case.name);
-        let newest = || {
-            let calls = gateway.get("/api/v1/calls?limit=1");
-            let call = &calls["calls"][0];
-            let id = call["id"].as_str().unwrap_or_default().to_string();
-            (id != last && call["state"] == "ended").then_some(id)
-        };
-        let id = support::wait_for(case.name, Duration::from_secs(5), newest);
-        let report = gateway.get(&format!("/api/v1/calls/{id}/why"))["identity"].take();
-        last = id;
-        let judged = Judged {
-            report: serde_json::from_value(report).unwrap(),
-            is_reused: false,
-        };
-        if !judged.is_as_it_must(case.must) && !PENDING.contains(&case.name) {
-            wrong.push(format!(
-                "{}: must be {}, is {:?}",
-                case.name,
-                case.must.words(),
-                judged.report
-            ));
+        // A busy machine may not fetch within the gateway's budget; that alone is asked again.
+        for is_last_try in [false, false, true] {
+            let stage = Stage {
+                world: &world,
+                hosts: &hosts,
+                now: seconds(),
+            };
+            let mut scene = (case.build)(&stage);
+            // Another list is another configuration; that a token is used twice is told in `tests/calls`.
+            if scene.lists != Lists::Current || scene.is_repeated {
+                break;
+            }
+            scene.invite.call_id = format!("{}-{}", case.name, last);
+            if scene.invite.body.is_none() {
+                scene.invite = scene.invite.with_body(None);
+            }
+            let status = call(&gateway, &scene.invite);
+            assert!(status >= 480, "{}: {status}", case.name);
+            let judged = judged(&gateway, case.name, &mut last);
+            if judged.is_as_it_must(case.must) || PENDING.contains(&case.name) {
+                break;
+            }
+            if is_last_try || judged.report.standing != Standing::Unchecked {
+                wrong.push(format!(
+                    "{}: must be {}, is {:?}",
+                    case.name,
+                    case.must.words(),
+                    judged.report
+                ));
+                break;
+            }
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What the record of the newest call says of its signature. `last` is the call before it.
+fn judged(gateway: &Gateway, name: &str, last: &mut String) -> Judged {
+    let newest = || {
+        let calls = gateway.get("/api/v1/calls?limit=1");
+        let call = &calls["calls"][0];
+        let id = call["id"].as_str().unwrap_or_default().to_string();
+        (id != *last && call["state"] == "ended").then_some(id)
+    };
+    let id = support::wait_for(name, Duration::from_secs(5), newest);
+    let report = gateway.get(&format!("/api/v1/calls/{id}/why"))["identity"].take();
+    *last = id;
+    Judged {
+        report: serde_json::from_value(report).unwrap(),
+        is_reused: false,
+    }
 }
 
 /// A phone that is always busy: every call of this test ends at once.

@@ -61,7 +61,8 @@ pub fn cases() -> Vec<Case> {
                 let parameters = format!(";info=<{elsewhere}>{}", token.parameters);
                 stage.call(&token.parameters(parameters))
             },
-        ),
+        )
+        .only_malformed(),
         case(
             "alg-parameter-rs256",
             "`alg=RS256` beside an ES256 token",

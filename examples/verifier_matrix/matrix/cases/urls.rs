@@ -14,38 +14,44 @@ pub fn cases() -> Vec<Case> {
     let mut cases = vec![
         case("http", "x5u without TLS", Must::Refuse(436), RULES, |stage| {
             stage.call_from(Place::Plain, Page::Text)
-        }),
+        })
+        .only_malformed(),
         case(
             "port-8080",
             "https on port 8080",
             Must::Refuse(436),
             RULES,
             |stage| stage.call_from(Place::OtherPort, Page::Text),
-        ),
+        )
+        .only_malformed(),
         case(
             "userinfo",
             "a user name in the URL",
             Must::Refuse(436),
             RULES,
             |stage| url_with(stage, |url| url.replacen("://", "://cert.example.org@", 1)),
-        ),
+        )
+        .only_malformed(),
         case("query", "a query in the URL", Must::Refuse(436), RULES, |stage| {
             url_with(stage, |url| url + "?to=elsewhere")
-        }),
+        })
+        .only_malformed(),
         case(
             "fragment",
             "a fragment in the URL",
             Must::Refuse(436),
             RULES,
             |stage| url_with(stage, |url| url + "#part"),
-        ),
+        )
+        .only_malformed(),
         case(
             "path-parameter",
             "a path parameter in the URL",
             Must::Refuse(436),
             RULES,
             |stage| url_with(stage, |url| url + ";v=1"),
-        ),
+        )
+        .only_malformed(),
         case(
             "file-url",
             "`file:///etc/ssl/certs/...`",

@@ -1,7 +1,9 @@
 //! One certificate, read once into owned facts. What it may do is decided elsewhere.
 
 use aws_lc_rs::digest::{SHA256, digest};
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_FIXED, ParsedPublicKey, UnparsedPublicKey,
+};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use x509_parser::prelude::{
@@ -63,6 +65,8 @@ pub(crate) struct Certificate {
     pub(crate) not_after: i64,
     /// The uncompressed P-256 point, 65 octets.
     pub(crate) point: Vec<u8>,
+    /// The same, found to be on the curve and ready for ES256 signatures over tokens (raw r and s).
+    key: ParsedPublicKey,
     pub(crate) is_ca: bool,
     pub(crate) path_length: Option<u32>,
     /// None: no key usage extension, everything allowed.
@@ -165,6 +169,7 @@ impl Certificate {
             serial: without_leading_zeros(parsed.raw_serial()).to_vec(),
             not_before: parsed.validity().not_before.timestamp(),
             not_after: parsed.validity().not_after.timestamp(),
+            key: ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, &point).map_err(|_| CertificateFault::Key)?,
             point,
             is_ca: false,
             path_length: None,
@@ -283,6 +288,11 @@ impl Certificate {
             .is_ok()
     }
 
+    /// An ES256 signature over a token (RFC 7518 §3.4: r and s, 32 octets each) with this certificate's key.
+    pub(crate) fn has_signed_token(&self, signed: &[u8], signature: &[u8; 64]) -> bool {
+        self.key.verify_sig(signed, signature).is_ok()
+    }
+
     /// Both ends of the validity belong to it (RFC 5280 §4.1.2.5).
     pub(crate) fn is_valid_at(&self, second: i64) -> bool {
         (self.not_before..=self.not_after).contains(&second)
@@ -324,7 +334,14 @@ pub(crate) fn sha256(octets: &[u8]) -> [u8; 32] {
 }
 
 pub(crate) fn hexadecimal(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |value: u8| char::from(DIGITS[usize::from(value)]);
+    let mut text = String::with_capacity(2 * octets.len());
+    for octet in octets {
+        text.push(digit(octet >> 4));
+        text.push(digit(octet & 15));
+    }
+    text
 }
 
 pub(crate) fn without_leading_zeros(octets: &[u8]) -> &[u8] {

@@ -50,30 +50,40 @@ impl Passport {
     /// Reads the claims of a `shaken` PASSporT (RFC 8588 §4). `orig` is exactly one `tn`, `dest`
     /// has at least one; `iat` is an integer, not a string, not a fraction.
     pub fn shaken(&self) -> Result<ShakenClaims, PassportFault> {
-        let iat = self.iat()?;
-        let attest: OnlyAttest = self.read(PassportFault::Attest)?;
-        let origid: OnlyOrigId = self.read(PassportFault::OrigId)?;
-        let orig: OnlyTnOrig = self.read(PassportFault::Orig)?;
-        let dest: OnlyTnDest = self.read(PassportFault::Dest)?;
-        let attest = match attest.attest.as_str() {
+        // One reading when all is well; one per claim only to name the one that is not.
+        let claims: AllOfShaken = match self.read(PassportFault::Iat) {
+            Ok(claims) => claims,
+            Err(_) => self.shaken_one_by_one()?,
+        };
+        let attest = match claims.attest.as_str() {
             "A" => Attestation::Full,
             "B" => Attestation::Partial,
             "C" => Attestation::Gateway,
             _ => return Err(PassportFault::Attest),
         };
-        if origid.origid.is_empty() || origid.origid.chars().count() > ORIGID_CHARS_MAX {
+        if claims.origid.is_empty() || claims.origid.chars().count() > ORIGID_CHARS_MAX {
             return Err(PassportFault::OrigId);
         }
-        if dest.dest.tn.is_empty() || dest.dest.tn.len() + dest.dest.uri.len() > DEST_MAX {
+        if claims.dest.tn.is_empty() || claims.dest.tn.len() + claims.dest.uri.len() > DEST_MAX {
             return Err(PassportFault::Dest);
         }
         Ok(ShakenClaims {
             attest,
-            orig: orig.orig.tn,
-            dest: dest.dest.tn,
-            dest_uris: dest.dest.uri,
-            iat,
-            origid: origid.origid,
+            orig: claims.orig.tn,
+            dest: claims.dest.tn,
+            dest_uris: claims.dest.uri,
+            iat: claims.iat,
+            origid: claims.origid,
+        })
+    }
+
+    fn shaken_one_by_one(&self) -> Result<AllOfShaken, PassportFault> {
+        Ok(AllOfShaken {
+            iat: self.iat()?,
+            attest: self.read::<OnlyAttest>(PassportFault::Attest)?.attest,
+            origid: self.read::<OnlyOrigId>(PassportFault::OrigId)?.origid,
+            orig: self.read::<OnlyTnOrig>(PassportFault::Orig)?.orig,
+            dest: self.read::<OnlyTnDest>(PassportFault::Dest)?.dest,
         })
     }
 
@@ -181,6 +191,15 @@ fn parties(rules: &NumberRules, numbers: &[String], uris: &[String]) -> Option<V
 fn is_index(text: &str) -> bool {
     let is_number = |part: &str| !part.is_empty() && part.bytes().all(|octet| octet.is_ascii_digit());
     text.len() <= HISTORY_INDEX_CHARS_MAX && text.split('.').all(is_number)
+}
+
+#[derive(Deserialize)]
+struct AllOfShaken {
+    iat: i64,
+    attest: String,
+    origid: String,
+    orig: TnOrig,
+    dest: TnDest,
 }
 
 // One struct per claim, so that the report can name the claim that is wrong.

@@ -36,7 +36,7 @@ impl IdentityHeader {
         if value.len() > IDENTITY_OCTETS_MAX {
             return Err(HeaderFault::TooLong);
         }
-        let mut parts = split_outside_quotes(value, ';').into_iter();
+        let mut parts = split_outside_quotes(value, b';').into_iter();
         let token = trimmed(parts.next().unwrap_or_default());
         if token.is_empty() {
             return Err(HeaderFault::NoToken);
@@ -91,29 +91,32 @@ impl IdentityHeader {
 /// Takes header lines apart at the commas that separate values; commas in quotes or `<>` stay.
 /// Empty values are dropped.
 pub fn split_values(line: &str) -> Vec<&str> {
-    let values = split_outside_quotes(line, ',').into_iter().map(trimmed);
+    let values = split_outside_quotes(line, b',').into_iter().map(trimmed);
     values.filter(|value| !value.is_empty()).collect()
 }
 
-fn split_outside_quotes(text: &str, separator: char) -> Vec<&str> {
-    let (mut parts, mut start) = (Vec::new(), 0);
-    let (mut in_quotes, mut in_brackets, mut is_escaped) = (false, false, false);
-    for (at, character) in text.char_indices() {
-        if is_escaped {
-            is_escaped = false;
-            continue;
-        }
-        match character {
-            '\\' if in_quotes => is_escaped = true,
-            '"' if !in_brackets => in_quotes = !in_quotes,
-            '<' if !in_quotes => in_brackets = true,
-            '>' if !in_quotes => in_brackets = false,
-            _ if character == separator && !in_quotes && !in_brackets => {
+/// `separator` is ASCII, as every mark here is: none of them is ever part of a longer character.
+fn split_outside_quotes(text: &str, separator: u8) -> Vec<&str> {
+    let (mut parts, mut start, mut at) = (Vec::new(), 0, 0);
+    let (mut in_quotes, mut in_brackets) = (false, false);
+    let octets = text.as_bytes();
+    let is_mark = |octet: &u8| *octet == separator || matches!(octet, b'\\' | b'"' | b'<' | b'>');
+    // A token is hundreds of octets without a mark: run over them.
+    while let Some(skipped) = octets.get(at..).and_then(|rest| rest.iter().position(is_mark)) {
+        at += skipped;
+        match octets[at] {
+            // Whatever stands behind it is no mark.
+            b'\\' if in_quotes => at += 1,
+            b'"' if !in_brackets => in_quotes = !in_quotes,
+            b'<' if !in_quotes => in_brackets = true,
+            b'>' if !in_quotes => in_brackets = false,
+            octet if octet == separator && !in_quotes && !in_brackets => {
                 parts.push(&text[start..at]);
-                start = at + separator.len_utf8();
+                start = at + 1;
             }
             _ => {}
         }
+        at += 1;
     }
     parts.push(&text[start..]);
     parts

@@ -47,7 +47,9 @@ pub(crate) fn judge_path(
         }
     }
 
-    if crate::signature::is_valid(&path.leaf().point, passport) {
+    // Over the received octets, never over JSON written again (RFC 8225 §9 is for who signs).
+    let leaf = path.leaf();
+    if leaf.has_signed_token(passport.signed.as_bytes(), &passport.signature) {
         findings.pass("signature");
     } else {
         findings.fail("signature", Outcome::Invalid, "the signature does not match");

@@ -49,7 +49,6 @@ mod report;
 #[allow(dead_code, reason = "asked by the dispatch of kinds, which comes next")]
 mod rph;
 mod shelf;
-mod signature;
 mod summary;
 mod tn_auth_list;
 mod trust_list;

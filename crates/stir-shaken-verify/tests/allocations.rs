@@ -41,7 +41,7 @@ unsafe impl GlobalAlloc for Counting {
 static ALLOCATOR: Counting = Counting;
 
 /// Allocations of one warm verification, from header text to report. The report alone takes about thirty.
-const ALLOCATIONS_MAX: u64 = 200;
+const ALLOCATIONS_MAX: u64 = 140;
 
 /// Different URLs that a flood of calls names.
 const URLS: usize = 10_000;

@@ -140,6 +140,7 @@ impl Lists {
         }
         let (trust, notices) = self.keeper().take(gathered, clock::now());
         tell(&notices);
+        self.measure();
         trust
     }
 

@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -31,6 +31,33 @@ pub enum HostError {
     NoAddress { source: std::io::Error },
     #[error("the certificate host's own TLS identity is unusable")]
     Tls(#[from] rustls::Error),
+}
+
+/// What the host holds, by path. Cheap to clone; a page may be replaced while the host is running.
+#[derive(Clone, Default)]
+pub struct Pages(Arc<Mutex<BTreeMap<String, Vec<u8>>>>);
+
+impl Pages {
+    /// Puts `body` at `path`, whatever was there.
+    pub fn put(&self, path: &str, body: impl Into<Vec<u8>>) {
+        self.all().insert(path.to_owned(), body.into());
+    }
+
+    fn get(&self, path: &str) -> Option<Vec<u8>> {
+        self.all().get(path).cloned()
+    }
+
+    fn all(&self) -> MutexGuard<'_, BTreeMap<String, Vec<u8>>> {
+        // Nothing is left half done under this lock, so a poisoned one is as good as new.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl From<BTreeMap<String, String>> for Pages {
+    fn from(pages: BTreeMap<String, String>) -> Pages {
+        let pages = pages.into_iter().map(|(path, body)| (path, body.into_bytes()));
+        Pages(Arc::new(Mutex::new(pages.collect())))
+    }
 }
 
 /// A bound socket that does not answer yet: its address is needed for the server certificate.
@@ -76,12 +103,12 @@ impl Bound {
         format!("https://{}{path}", self.address)
     }
 
-    /// Serves `pages` (path to PEM) until the runtime it is spawned on ends.
+    /// Serves `pages` until the runtime it is spawned on ends.
     ///
     /// # Errors
     ///
     /// [`HostError::Tls`] when certificate and key do not fit.
-    pub fn serve(self, identity: &WebIdentity, pages: BTreeMap<String, String>) -> Result<(), HostError> {
+    pub fn serve(self, identity: &WebIdentity, pages: impl Into<Pages>) -> Result<(), HostError> {
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(identity.key_pkcs8.clone()));
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let tls = rustls::ServerConfig::builder_with_provider(provider)
@@ -89,7 +116,7 @@ impl Bound {
             .with_no_client_auth()
             .with_single_cert(identity.chain_der.clone(), key)?;
         let acceptor = TlsAcceptor::from(Arc::new(tls));
-        let pages = Arc::new(pages);
+        let pages = pages.into();
         let room = Arc::new(Semaphore::new(HOST_CONNECTIONS_MAX));
         tokio::spawn(async move {
             loop {
@@ -99,7 +126,7 @@ impl Bound {
                 let Ok((stream, _)) = self.listener.accept().await else {
                     continue;
                 };
-                let (acceptor, pages) = (acceptor.clone(), Arc::clone(&pages));
+                let (acceptor, pages) = (acceptor.clone(), pages.clone());
                 tokio::spawn(async move {
                     // A peer that hangs up or talks nonsense ends its own connection and nothing else.
                     let _ended =
@@ -112,11 +139,7 @@ impl Bound {
     }
 }
 
-async fn answer(
-    stream: TcpStream,
-    acceptor: TlsAcceptor,
-    pages: &BTreeMap<String, String>,
-) -> std::io::Result<()> {
+async fn answer(stream: TcpStream, acceptor: TlsAcceptor, pages: &Pages) -> std::io::Result<()> {
     let mut stream = acceptor.accept(stream).await?;
     let mut head = Vec::new();
     // Connections are kept alive: fetchers like to reuse them.
@@ -126,9 +149,9 @@ async fn answer(
         let response = match path.as_deref() {
             Some(SILENT_PATH) => std::future::pending().await,
             Some(path) => page(pages.get(path)),
-            None => "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".to_owned(),
+            None => b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".to_vec(),
         };
-        stream.write_all(response.as_bytes()).await?;
+        stream.write_all(&response).await?;
         stream.flush().await?;
         if path.is_none() {
             break;
@@ -162,15 +185,16 @@ fn requested_path(head: &[u8]) -> Option<&str> {
     }
 }
 
-fn page(pem: Option<&String>) -> String {
-    match pem {
-        Some(pem) => format!(
-            "HTTP/1.1 200 OK\r\nContent-Type: application/pem-certificate-chain\r\nContent-Length: {}\r\n\
-             Cache-Control: max-age=3600\r\n\r\n{pem}",
-            pem.len()
-        ),
-        None => "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n".to_owned(),
-    }
+fn page(body: Option<Vec<u8>>) -> Vec<u8> {
+    let Some(body) = body else {
+        return b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n".to_vec();
+    };
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: application/pem-certificate-chain\r\nContent-Length: {}\r\n\
+         Cache-Control: max-age=3600\r\n\r\n",
+        body.len()
+    );
+    [head.into_bytes(), body].concat()
 }
 
 #[cfg(test)]

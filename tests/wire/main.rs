@@ -21,4 +21,5 @@ mod selftest;
 mod serve;
 mod sipp_calls;
 mod support;
+mod trust_lists;
 mod verifier_matrix;

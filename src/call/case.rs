@@ -116,22 +116,30 @@ impl Case {
             .number
             .as_ref()
             .map(|number| number.reveal().clone());
-        let passport_digest = self.record.identity.passport_digest.clone();
         if number.is_none() {
             // Nothing can be known of a hidden caller; that is not the store's failure.
             self.facts.history.is_available = true;
         }
-        if number.is_none() && passport_digest.is_none() {
-            return;
+        let mut digests: Vec<_> = facts::replay_keys(&self.record.identity)
+            .cloned()
+            .map(Some)
+            .collect();
+        if digests.is_empty() {
+            if number.is_none() {
+                return;
+            }
+            digests.push(None);
         }
-        self.looks = self.looks.saturating_add(1);
-        let sip_call_id = self.invite.call_id().to_string();
-        desk.say(Output::Look {
-            call: self.id,
-            number,
-            passport_digest,
-            sip_call_id,
-        });
+        // One token a question. Each asks about the number as well: an answer about nobody would replace it.
+        for passport_digest in digests {
+            self.looks = self.looks.saturating_add(1);
+            desk.say(Output::Look {
+                call: self.id,
+                number: number.clone(),
+                passport_digest,
+                sip_call_id: self.invite.call_id().to_string(),
+            });
+        }
     }
 
     /// The verification concluded.
@@ -186,7 +194,7 @@ impl Case {
         {
             self.facts.history = history;
         }
-        if self.record.identity.passport_digest.is_none() {
+        if facts::replay_keys(&self.record.identity).next().is_none() {
             return;
         }
         let worst = match (self.reuse, is_reused) {
@@ -214,7 +222,7 @@ impl Case {
         match fact {
             LateFact::Report(report) => {
                 self.take_report(report, desk);
-                if self.record.identity.passport_digest.is_some() {
+                if facts::replay_keys(&self.record.identity).next().is_some() {
                     self.look(desk);
                 }
                 is_news = true;

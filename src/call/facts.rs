@@ -86,7 +86,7 @@ pub(crate) fn of_report(report: &Report, is_reused: Option<bool>) -> IdentityFac
         is_forged: report.is_forged(),
         is_stale: report.is_stale(),
         is_untrusted: report.is_untrusted(),
-        is_reused: if report.passport_digest.is_none() {
+        is_reused: if replay_keys(report).next().is_none() {
             Some(false)
         } else {
             is_reused
@@ -95,6 +95,14 @@ pub(crate) fn of_report(report: &Report, is_reused: Option<bool>) -> IdentityFac
         hops: u8::try_from(report.hops.len()).unwrap_or(u8::MAX),
         has_forged_beside: report.has_forged_beside(),
     }
+}
+
+/// What tells a copy of this call's proofs: the token that the standing rests on, and a priority's own.
+pub(crate) fn replay_keys(report: &Report) -> impl Iterator<Item = &String> {
+    let priority = report.priority.as_ref().map(|priority| &priority.digest);
+    let priority =
+        priority.filter(|digest| !digest.is_empty() && Some(*digest) != report.passport_digest.as_ref());
+    report.passport_digest.iter().chain(priority)
 }
 
 /// The report that stands in while the certificate has not come (or never will).

@@ -11,6 +11,7 @@ use super::decide;
 use super::desk::Desk;
 use super::early;
 use super::ending::{By, Ending};
+use super::facts;
 use super::hunting::Hunting;
 use super::record;
 use super::refusal::Refusal;
@@ -35,7 +36,7 @@ impl Gathering {
             }
             Event::Reported(report) => {
                 case.take_report(*report, desk);
-                if !self.has_looked || case.record.identity.passport_digest.is_some() {
+                if !self.has_looked || facts::replay_keys(&case.record.identity).next().is_some() {
                     self.has_looked = true;
                     case.look(desk);
                 }

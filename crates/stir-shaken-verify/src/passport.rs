@@ -119,6 +119,11 @@ impl Passport {
         claims.remove(name)
     }
 
+    /// All claims as JSON. The payload was an object when the token was read.
+    pub(crate) fn members(&self) -> serde_json::Map<String, serde_json::Value> {
+        serde_json::from_str(&self.payload).unwrap_or_default()
+    }
+
     /// Members that `T` does not name are passed over.
     pub(crate) fn read<'t, T: Deserialize<'t>>(&'t self, fault: PassportFault) -> Result<T, PassportFault> {
         serde_json::from_str(&self.payload).map_err(|_| fault)

@@ -179,6 +179,10 @@ pub struct Priority {
     pub namespaces: Vec<String>,
     /// An emergency call or the call-back to one: namespace `esnet`, or SIP Priority `psap-callback`.
     pub is_emergency: bool,
+    /// SHA-256 over the received `header.payload` of this PASSporT, hexadecimal: a replay key of its own, because the
+    /// token may travel without the SHAKEN one it came with.
+    #[serde(default)]
+    pub digest: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -74,6 +74,7 @@ pub(crate) fn check(
     Ok(Priority {
         namespaces,
         is_emergency,
+        digest: String::new(),
     })
 }
 
@@ -133,6 +134,7 @@ mod tests {
         Ok(Priority {
             namespaces: namespaces.iter().map(|value| value.to_string()).collect(),
             is_emergency,
+            digest: String::new(),
         })
     }
 

@@ -6,12 +6,14 @@ mod clean;
 mod compose;
 mod confusables;
 mod leg_b;
+mod picture;
 
 use serde::{Deserialize, Serialize};
 
 pub use clean::{NAME_CHARS_MAX, clean_display_name};
 pub use compose::{REASONS_MAX, compose};
 pub use leg_b::{DISPLAY_NAME_CHARS_MAX, leg_b_headers};
+pub use picture::{PictureFault, SIDE_READ_MAX, SIDE_SHOWN_MAX, redraw};
 
 use crate::screening::{Label, NumberLight, VoiceLight};
 

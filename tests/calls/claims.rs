@@ -51,7 +51,8 @@ fn r_06_r_07_a_signed_name_is_shown_and_the_other_one_flagged() {
         );
         let info = invite.must("Call-Info");
         assert!(
-            info.contains("Acme%20Dental") && info.contains(">;purpose=jcard;call-reason=\"Your appointment\";verified=\"true\""),
+            info.contains("Acme%20Dental")
+                && info.contains(">;purpose=jcard;call-reason=\"Your appointment\";verified=\"true\""),
             "{info}"
         );
         assert!(!format!("{invite:?}").contains("Bank"), "{invite:?}");
@@ -91,7 +92,11 @@ fn r_07_the_name_in_a_copied_token_is_not_shown_as_signed() {
         .find(|record| record.facts.identity.is_reused == Some(true))
         .unwrap_or(last);
     let banner = copied.banner.as_ref().unwrap();
-    assert_eq!((banner.number, &banner.name_text), (NumberLight::Unproven, &None), "{invites:?}");
+    assert_eq!(
+        (banner.number, &banner.name_text),
+        (NumberLight::Unproven, &None),
+        "{invites:?}"
+    );
     assert_eq!(banner.call_reason, None);
 }
 
@@ -104,7 +109,10 @@ fn r_03_a_digest_that_differs_takes_the_name_and_leaves_the_number() {
     world.run();
     let banner = world.record().banner.clone().unwrap();
     assert_eq!((banner.number, banner.name_text), (NumberLight::Genuine, None));
-    assert!(!format!("{:?}", world.rung(phone)).contains("Acme"), "nothing of it is shown");
+    assert!(
+        !format!("{:?}", world.rung(phone)).contains("Acme"),
+        "nothing of it is shown"
+    );
 }
 
 #[test]
@@ -146,7 +154,10 @@ fn a_priority_of_another_kind_passes_every_gate_without_being_an_emergency() {
             .header("Resource-Priority", "wps.0")
             .header("Priority", "urgent")
             .header("Identity", &signed_token('A', ORIG, DEST, EPOCH_S))
-            .header("Identity", &signed_passport("rph", ORIG, DEST, EPOCH_S, r#","rph":{"auth":["wps.0"]}"#)),
+            .header(
+                "Identity",
+                &signed_passport("rph", ORIG, DEST, EPOCH_S, r#","rph":{"auth":["wps.0"]}"#),
+            ),
     );
     world.run();
     assert_eq!(world.heard(caller, "INVITE").last(), Some(&200));
@@ -159,7 +170,13 @@ fn a_priority_of_another_kind_passes_every_gate_without_being_an_emergency() {
 
 #[test]
 fn an_emergency_that_nobody_signed_is_labelled_and_never_refused() {
-    let forged = signed_passport("rph", "14045559999", DEST, EPOCH_S, r#","rph":{"auth":["esnet.0"]}"#);
+    let forged = signed_passport(
+        "rph",
+        "14045559999",
+        DEST,
+        EPOCH_S,
+        r#","rph":{"auth":["esnet.0"]}"#,
+    );
     let other = signed_passport("rph", ORIG, DEST, EPOCH_S, r#","rph":{"auth":["esnet.1"]}"#);
     let stale = signed_passport("rph", ORIG, DEST, EPOCH_S - 61, r#","rph":{"auth":["esnet.0"]}"#);
     for identity in [None, Some(forged), Some(other), Some(stale)] {

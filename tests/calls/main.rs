@@ -9,6 +9,7 @@
 mod agent;
 mod answers;
 mod checks;
+mod claims;
 mod diverted;
 mod ladders;
 mod midcall;

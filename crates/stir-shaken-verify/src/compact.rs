@@ -10,23 +10,16 @@ use serde_json::{Value, json};
 
 use crate::canonical;
 use crate::mky::{self, MediaKeys};
-use crate::number::TelephoneNumber;
-
-/// Who is called, as `dest` names it (RFC 8225 §5.2.1).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Called<'m> {
-    Number(TelephoneNumber),
-    /// An address without parameters, as [`address`] leaves it.
-    Address(&'m str),
-}
+use crate::party::Party;
 
 /// What a token without extension was made over, as far as the message tells.
 #[derive(Clone, Debug)]
 pub(crate) struct Baseline<'m> {
     /// The `info` parameter of the header: where `x5u` points (RFC 8224 §4).
     pub(crate) info: &'m str,
-    pub(crate) orig: &'m TelephoneNumber,
-    pub(crate) dest: &'m Called<'m>,
+    pub(crate) orig: &'m Party,
+    /// To: a request has one, so `dest` has (RFC 8224 §4.1).
+    pub(crate) dest: &'m Party,
     /// The Date header in whole seconds since the Unix epoch: there is no other place to learn `iat` from
     /// (RFC 8224 §4.1).
     pub(crate) date: i64,
@@ -39,15 +32,15 @@ pub(crate) struct Baseline<'m> {
 /// Deterministic (RFC 8225 §9): the same message gives the same octets.
 pub(crate) fn rebuild(baseline: &Baseline<'_>, signature: &str) -> String {
     let header = json!({"alg": "ES256", "typ": "passport", "x5u": baseline.info});
-    let dest = match baseline.dest {
-        Called::Number(number) => json!({"tn": [number.digits()]}),
-        Called::Address(uri) => json!({"uri": [uri]}),
+    let orig = match baseline.orig {
+        Party::Number(number) => json!({"tn": number.digits()}),
+        Party::Uri(uri) => json!({"uri": uri}),
     };
-    let mut payload = json!({
-        "dest": dest,
-        "iat": baseline.date,
-        "orig": {"tn": baseline.orig.digits()},
-    });
+    let dest = match baseline.dest {
+        Party::Number(number) => json!({"tn": [number.digits()]}),
+        Party::Uri(uri) => json!({"uri": [uri]}),
+    };
+    let mut payload = json!({"dest": dest, "iat": baseline.date, "orig": orig});
     if !baseline.media_keys.is_empty() {
         payload["mky"] = mky::claim(baseline.media_keys);
     }
@@ -61,22 +54,6 @@ pub(crate) fn signature(token: &str) -> Option<&str> {
     (!signature.is_empty() && !signature.contains('.')).then_some(signature)
 }
 
-/// An address as `dest.uri` has it: scheme, user and host, without port, parameters and headers, which change on the
-/// way (RFC 8224 §8.5). None when it is not a `sip:` or `sips:` address.
-pub(crate) fn address(uri: &str) -> Option<&str> {
-    let uri = uri.trim();
-    let (scheme, rest) = uri.split_once(':')?;
-    let is_sip = scheme.eq_ignore_ascii_case("sip") || scheme.eq_ignore_ascii_case("sips");
-    // Parameters of the user part stand before '@' and belong to it; those of the address after it.
-    let host = rest.find('@').map_or(0, |at| at + 1);
-    let length = match rest[host..].strip_prefix('[') {
-        Some(literal) => literal.find(']')? + 2,
-        None => rest[host..].find([':', ';', '?']).unwrap_or(rest.len() - host),
-    };
-    let end = uri.len() - rest.len() + host + length;
-    (is_sip && length > 0).then_some(&uri[..end])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,8 +61,8 @@ mod tests {
 
     const FINGERPRINT: &str = "sha-256 4A:AD:B9:B1:3F:82:18:3B:54:02:12:DF:3E:5D:49:6B:19:E5:7C:AB:3E:4B:65:2E:7D:46:3F:54:42:CD:54:F1";
 
-    fn number(digits: &str) -> TelephoneNumber {
-        NumberRules::new("US").unwrap().from_claim(digits).unwrap()
+    fn number(digits: &str) -> Party {
+        Party::from_tn(&NumberRules::new("US").unwrap(), digits).unwrap()
     }
 
     fn parts(token: &str) -> [String; 2] {
@@ -102,7 +79,7 @@ mod tests {
         let mut baseline = Baseline {
             info: "https://cert.example.org/passport.cer",
             orig: &orig,
-            dest: &Called::Number(number("12125551213")),
+            dest: &number("12125551213"),
             date: 1_443_208_345,
             media_keys: &none,
         };
@@ -119,7 +96,7 @@ mod tests {
         );
         let (keys, alice) = (
             mky::of_body(&[FINGERPRINT]).unwrap(),
-            Called::Address("sip:alice@example.com"),
+            Party::from_uri("sip:alice@example.com").unwrap(),
         );
         baseline.media_keys = &keys;
         baseline.dest = &alice;
@@ -135,33 +112,6 @@ mod tests {
         assert_eq!(signature("..AB_-"), Some("AB_-"));
         for other in ["", ".", "..", "...", "..A.B", "a..B", ".a.B", "a.b.c"] {
             assert_eq!(signature(other), None, "{other}");
-        }
-    }
-
-    #[test]
-    fn an_address_loses_what_belongs_to_the_way_and_keeps_the_user() {
-        for (uri, expected) in [
-            ("sip:alice@example.com", Some("sip:alice@example.com")),
-            (
-                " sips:alice@example.com;transport=tcp?x=1 ",
-                Some("sips:alice@example.com"),
-            ),
-            (
-                "sip:al;ice=1@example.com;user=phone",
-                Some("sip:al;ice=1@example.com"),
-            ),
-            ("sip:example.com;lr", Some("sip:example.com")),
-            ("sip:alice@example.com:5060;lr", Some("sip:alice@example.com")),
-            ("sip:alice@[2001:db8::1]:5060", Some("sip:alice@[2001:db8::1]")),
-            ("sip:alice@[2001:db8::1", None),
-            ("tel:+12125550100", None),
-            ("sip:", None),
-            ("sip:alice@", None),
-            ("sip:alice@;x", None),
-            ("alice", None),
-            ("", None),
-        ] {
-            assert_eq!(address(uri), expected, "{uri}");
         }
     }
 }

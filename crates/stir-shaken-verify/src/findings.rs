@@ -17,6 +17,8 @@ pub(crate) enum Own {
 pub(crate) struct Findings {
     results: Vec<(&'static str, CheckResult)>,
     faults: Vec<Fault>,
+    /// What was left out of a token that is good without it, in words.
+    left_out: Vec<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -53,6 +55,13 @@ impl Findings {
         if let Some(fault) = self.faults.last_mut() {
             fault.code = code;
         }
+    }
+
+    /// Something that stands in the token beside what it proves is no good, and is left out: the check has failed, the
+    /// token has not.
+    pub(crate) fn leave_out(&mut self, name: &'static str, reason: impl Into<String>) {
+        self.results.push((name, CheckResult::Failed));
+        self.left_out.push(reason.into());
     }
 
     pub(crate) fn unavailable(&mut self, name: &'static str, reason: impl Into<String>) {
@@ -118,7 +127,10 @@ impl Findings {
             ppt,
             outcome,
             code,
-            reason: reason.to_string(),
+            reason: match self.left_out.first() {
+                Some(left_out) if outcome == Outcome::Passed => left_out.clone(),
+                _ => reason.to_string(),
+            },
             checks: checks.collect(),
             ppi,
             nested: Vec::new(),

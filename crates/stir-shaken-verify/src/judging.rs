@@ -17,6 +17,7 @@ pub(crate) fn judge_path(
     bodies: &Bodies,
     arrived: i64,
 ) {
+    choose_rebuilt(token, path);
     let Token {
         findings, passport, ..
     } = token;
@@ -77,6 +78,23 @@ pub(crate) fn judge_path(
         Some(diversion) => (&diversion.from, "diverting"),
     };
     authority::check(path, bodies, &config.addresses, subject, whose, findings);
+}
+
+/// Of several callers that a compact token may speak of, the one it was signed for, if any (RFC 8224 §6.2 step 1).
+fn choose_rebuilt(token: &mut Token, path: &Path) {
+    let point = &path.leaf().point;
+    if token.others.is_empty() || crate::signature::is_valid(point, &token.passport) {
+        return;
+    }
+    let signed = token
+        .others
+        .drain(..)
+        .find(|other| crate::signature::is_valid(point, &other.passport));
+    if let Some(signed) = signed {
+        token.passport = signed.passport;
+        token.claims = signed.claims;
+        token.asserted = signed.asserted;
+    }
 }
 
 /// Who signed, from the certificate that did.

@@ -11,16 +11,14 @@
 
 mod address;
 mod authority;
-#[allow(dead_code, reason = "asked by the dispatch of kinds, which comes next")]
+mod beside;
 mod canonical;
 mod certificate;
 mod chain;
 mod chains;
-#[allow(dead_code, reason = "asked by the dispatch of kinds, which comes next")]
-mod clean;
-#[allow(dead_code, reason = "asked by the dispatch of kinds, which comes next")]
-mod compact;
 mod claims;
+mod clean;
+mod compact;
 mod constraints;
 mod countries;
 mod crl;
@@ -35,18 +33,15 @@ mod json;
 mod judging;
 mod kind;
 pub mod limits;
-#[allow(dead_code, reason = "asked by the dispatch of kinds, which comes next")]
-mod mky;
 mod message;
+mod mky;
 mod number;
 mod opening;
 mod party;
 mod passport;
-#[allow(dead_code, reason = "asked by the dispatch of kinds, which comes next")]
-mod rcd;
 mod placing;
+mod rcd;
 mod report;
-#[allow(dead_code, reason = "asked by the dispatch of kinds, which comes next")]
 mod rph;
 mod shelf;
 mod summary;

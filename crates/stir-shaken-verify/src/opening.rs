@@ -1,14 +1,17 @@
 //! One Identity header: is it a PASSporT of a kind we know, what does it claim, and does it claim it of this caller?
 
+use crate::beside;
 use crate::claims::Claims;
+use crate::compact::{self, Baseline};
 use crate::findings::Findings;
 use crate::header::IdentityHeader;
 use crate::kind::{Kind, Role, UNREAD};
 use crate::limits::DIVERSIONS_MAX;
+use crate::mky;
 use crate::party::{Caller, Party, Shown};
-use crate::passport::{Passport, PassportFault, compact};
+use crate::passport::{self, Passport, PassportFault};
 use crate::report::Outcome;
-use crate::verification::{HeaderState, Late, Token};
+use crate::verification::{HeaderState, Late, Rebuilt, Token};
 use crate::verifier::VerifierConfig;
 use crate::x5u::X5u;
 
@@ -44,7 +47,7 @@ impl Stop {
     fn into_state(self, header: Option<&IdentityHeader>) -> HeaderState {
         let checks = self.kind.map_or(UNREAD, Kind::checks);
         let ppt = header.and_then(shown_ppt);
-        let ppi = header.and_then(|header| compact(&header.token));
+        let ppi = header.and_then(|header| passport::compact(&header.token));
         let report = self.findings.report(checks, ppt, ppi);
         let role = match report.outcome {
             Outcome::Unsupported => None,
@@ -85,21 +88,19 @@ fn read(
         findings.fail_as("header", Outcome::Unsupported, Some(437), reason);
         return stop(findings);
     }
+    if header.is_compact() && kind == Kind::Plain {
+        return match rebuild(config, shown, header, &mut findings) {
+            Some(token) => Ok(vec![token]),
+            None => stop(findings),
+        };
+    }
     if header.is_compact() {
-        // The compact form of a plain PASSporT is rebuilt here (`compact.rs`); no extension may use it (RFC 8225 §7).
-        match kind {
-            Kind::Plain => findings.fail(
-                "passport",
-                Outcome::Unsupported,
-                "the compact form is not evaluated",
-            ),
-            Kind::Shaken => findings.fail("passport", Outcome::Invalid, "SHAKEN requires the full form"),
-            _ => findings.fail(
-                "passport",
-                Outcome::Invalid,
-                "this kind of PASSporT requires the full form",
-            ),
-        }
+        // Nothing in a message tells what an extension would have put into the token (RFC 8225 §7).
+        let reason = match kind {
+            Kind::Shaken => "SHAKEN requires the full form",
+            _ => "this kind of PASSporT requires the full form",
+        };
+        findings.fail("passport", Outcome::Invalid, reason);
         return stop(findings);
     }
     let passport = match Passport::parse(&header.token) {
@@ -123,6 +124,84 @@ fn read(
             kind: Some(kind),
         })?;
     Ok(with_nested(config, shown, token))
+}
+
+/// A token without extension in compact form (I-05): made again from the message, once for each caller that is shown.
+fn rebuild(
+    config: &VerifierConfig,
+    shown: &Shown,
+    header: &IdentityHeader,
+    findings: &mut Findings,
+) -> Option<Token> {
+    let invalid = |findings: &mut Findings, name, reason: &str| {
+        findings.fail(name, Outcome::Invalid, format!("compact form: {reason}"));
+    };
+    let Some(signature) = compact::signature(&header.token) else {
+        invalid(findings, "passport", "not two dots and a signature");
+        return None;
+    };
+    let Some(info) = header.info.as_deref() else {
+        findings.fail("info", Outcome::BadInfo, "the info parameter is missing");
+        return None;
+    };
+    let Some(date) = shown.date else {
+        invalid(findings, "date", "no Date header to take iat from");
+        return None;
+    };
+    let Some(dest) = shown.to.party() else {
+        invalid(findings, "dest", "To names nobody");
+        return None;
+    };
+    let media_keys = match mky::of_body(&shown.fingerprints) {
+        Ok(keys) => keys,
+        Err(fault) => {
+            invalid(findings, "mky", &fault.to_string());
+            return None;
+        }
+    };
+    let callers = shown.callers();
+    if callers.is_empty() {
+        let reason = "the message shows no calling number to rebuild the token with";
+        findings.fail("orig", Outcome::OrigMissing, reason);
+        return None;
+    }
+    let mut rebuilt: Vec<Token> = Vec::new();
+    for (orig, asserted) in &callers {
+        let baseline = Baseline {
+            info,
+            orig,
+            dest: &dest,
+            date,
+            media_keys: &media_keys,
+        };
+        let token = compact::rebuild(&baseline, signature);
+        let passport = match Passport::parse(&token) {
+            Ok(passport) => passport,
+            Err(fault) => {
+                findings.fail("passport", Outcome::Invalid, malformed(fault));
+                return None;
+            }
+        };
+        let mut found = findings.clone();
+        found.pass("passport");
+        match read_token(config, shown, Kind::Plain, passport, Some(header), found) {
+            Ok(token) => rebuilt.push(Token {
+                asserted: *asserted,
+                ..token
+            }),
+            Err(found) => *findings = found,
+        }
+    }
+    let mut rebuilt = rebuilt.into_iter();
+    let mut first = rebuilt.next()?;
+    first.others = rebuilt
+        .map(|token| Rebuilt {
+            passport: token.passport,
+            claims: token.claims,
+            asserted: token.asserted,
+        })
+        .collect();
+    Some(first)
 }
 
 const UNKNOWN_KIND: &str = "a PASSporT of a kind that is not evaluated";
@@ -189,6 +268,7 @@ fn read_token(
         findings.pass("div");
     }
     let asserted = check_orig(shown, &claims.orig, &mut findings);
+    let beside = beside::check(shown, rules, kind, &passport, &mut findings);
     Ok(Token {
         kind,
         findings,
@@ -200,6 +280,8 @@ fn read_token(
         late: Late::default(),
         is_placed: false,
         signer: None,
+        beside,
+        others: Vec::new(),
     })
 }
 

@@ -1,8 +1,10 @@
 //! Whom a claim names, a telephone number or a URI (RFC 8225 §5.2.1), and what the message shows of the same people.
 
+use std::borrow::Cow;
 use std::fmt;
 
-use crate::limits::ASSERTED_MAX;
+use crate::date::parse_sip_date;
+use crate::limits::{ASSERTED_MAX, FINGERPRINTS_MAX, PRIORITY_VALUES_MAX};
 use crate::message::MessageView;
 use crate::number::{NumberRules, TelephoneNumber};
 
@@ -61,6 +63,13 @@ impl Address {
         parties.iter().any(|party| self.is(party))
     }
 
+    /// As a claim names it: by its number when it has one (RFC 8224 §4.1, §8.1). None for nobody.
+    pub(crate) fn party(&self) -> Option<Party> {
+        let number = self.number.clone().map(Party::Number);
+        let uri = self.uri.clone().map(Party::Uri);
+        number.or(uri).filter(|party| self.is_comparable(party))
+    }
+
     /// Could this address be `party`, or does it show nothing of that sort?
     fn is_comparable(&self, party: &Party) -> bool {
         match party {
@@ -83,6 +92,14 @@ pub(crate) struct Shown {
     pub(crate) to: Address,
     /// The Request-URI.
     pub(crate) dialled: Address,
+    /// The Date header in whole seconds since the Unix epoch; None when there is none or it cannot be read.
+    pub(crate) date: Option<i64>,
+    /// `a=fingerprint` values, one more than are compared at most.
+    pub(crate) fingerprints: Vec<String>,
+    /// Values of Resource-Priority, one more than are compared at most.
+    pub(crate) resource_priority: Vec<String>,
+    /// The Priority header.
+    pub(crate) priority: Option<String>,
 }
 
 /// How `orig` compares with the callers shown (I-09).
@@ -110,7 +127,24 @@ impl Shown {
             is_asserted,
             to: read(&message.to),
             dialled: read(&message.request_uri),
+            date: message.date.as_deref().and_then(parse_sip_date),
+            fingerprints: some(&message.fingerprints, FINGERPRINTS_MAX + 1),
+            resource_priority: some(&message.resource_priority, PRIORITY_VALUES_MAX + 1),
+            priority: message.priority.as_deref().map(str::to_string),
         }
+    }
+
+    /// Everybody who may be meant as the caller, with the place among the asserted identities; in order, none twice.
+    pub(crate) fn callers(&self) -> Vec<(Party, Option<usize>)> {
+        let mut callers: Vec<(Party, Option<usize>)> = Vec::new();
+        for (place, caller) in self.callers.iter().enumerate() {
+            if let Some(party) = caller.party()
+                && callers.iter().all(|(known, _)| *known != party)
+            {
+                callers.push((party, self.is_asserted.then_some(place)));
+            }
+        }
+        callers
     }
 
     /// Each P-Asserted-Identity value is tried, or From when there is none.
@@ -124,6 +158,10 @@ impl Shown {
             Caller::Nobody
         }
     }
+}
+
+fn some(values: &[Cow<'_, str>], count: usize) -> Vec<String> {
+    values.iter().take(count).map(|value| value.to_string()).collect()
 }
 
 /// Scheme and host in small letters, the user part unescaped, password, parameters and headers left out

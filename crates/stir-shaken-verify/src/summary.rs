@@ -22,8 +22,8 @@
 
 use crate::certificate::{hexadecimal, sha256};
 use crate::diversion::{Place, Proof};
-use crate::kind::Role;
-use crate::report::{HeaderReport, Hop, Outcome, Report, Standing};
+use crate::kind::{Kind, Role};
+use crate::report::{HeaderReport, Hop, Outcome, Priority, Report, RichCallData, Standing};
 use crate::verification::{HeaderState, Token};
 
 /// One PASSporT's say: a header's, or one inside a `div-o`.
@@ -56,9 +56,10 @@ pub(crate) fn summary(headers: &[HeaderState], proof: Option<&Proof>, arrived: i
         asserted: token.filter(|_| is_known).and_then(|token| token.asserted),
         is_diverted: proof.is_some(),
         hops: proof.map(|proof| hops(headers, proof)).unwrap_or_default(),
-        // Of the tokens that passed: filled where the claims `rcd` and `rph` are judged.
-        rcd: None,
-        priority: None,
+        rcd: token
+            .filter(|_| is_verified)
+            .and_then(|base| rich_call_data(&voices, base)),
+        priority: priority(&voices, token.filter(|_| is_verified)),
         headers: Vec::new(),
     };
     drop(voices);
@@ -169,6 +170,36 @@ fn deciding<'v, 's>(voices: &'v [Voice<'s>], standing: Standing) -> Option<&'v V
         .filter(|voice| voice.role == Some(Role::Base) && voice.token.is_some())
         .filter(is_deciding)
         .min_by_key(letter)
+}
+
+/// Of the PASSporT that proves the number, else of an `rcd` PASSporT that passed for the same caller: two identities may
+/// be asserted, and the name of one must not stand beside the number of the other.
+fn rich_call_data(voices: &[Voice<'_>], base: &Token) -> Option<RichCallData> {
+    let beside =
+        passed(voices).filter(|token| token.kind == Kind::Rcd && token.claims.orig == base.claims.orig);
+    let found = std::iter::once(base).chain(beside);
+    found.into_iter().find_map(|token| token.beside.rcd.clone())
+}
+
+/// Of the first `rph` PASSporT that passed. It needs no other beside it (RFC 8443 §4); beside one that proves a number
+/// it must be of the same caller.
+fn priority(voices: &[Voice<'_>], base: Option<&Token>) -> Option<Priority> {
+    let is_of_caller = |token: &&Token| base.is_none_or(|base| base.claims.orig == token.claims.orig);
+    let token = passed(voices)
+        .filter(|token| token.kind == Kind::Priority)
+        .find(is_of_caller)?;
+    let priority = token.beside.priority.clone()?;
+    Some(Priority {
+        digest: hexadecimal(&sha256(token.passport.signed.as_bytes())),
+        ..priority
+    })
+}
+
+fn passed<'s>(voices: &[Voice<'s>]) -> impl Iterator<Item = &'s Token> {
+    voices
+        .iter()
+        .filter(|voice| voice.report.outcome == Outcome::Passed)
+        .filter_map(|voice| voice.token)
 }
 
 fn hops(headers: &[HeaderState], proof: &Proof) -> Vec<Hop> {

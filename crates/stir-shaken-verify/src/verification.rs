@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::beside::Beside;
 use crate::chains::Chains;
 use crate::claims::Claims;
 use crate::diversion;
@@ -79,6 +80,18 @@ pub(crate) struct Token {
     pub(crate) is_placed: bool,
     /// Of the certificate, once it was judged.
     pub(crate) signer: Option<Signer>,
+    pub(crate) beside: Beside,
+    /// A token in compact form (RFC 8225 §7) may have been made over each of the callers shown. The first is the token
+    /// itself until the signature tells.
+    pub(crate) others: Vec<Rebuilt>,
+}
+
+/// What else the signature of a compact token may be over.
+#[derive(Debug)]
+pub(crate) struct Rebuilt {
+    pub(crate) passport: Passport,
+    pub(crate) claims: Claims,
+    pub(crate) asserted: Option<usize>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

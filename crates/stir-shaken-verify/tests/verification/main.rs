@@ -2,6 +2,7 @@
 
 mod authority;
 mod certificates;
+mod claims;
 mod corpus;
 mod delegation;
 mod diverted;

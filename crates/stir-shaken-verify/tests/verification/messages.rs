@@ -64,7 +64,7 @@ fn a_good_call_passes_every_check() {
     // No Date header, no diversion, no revocation list, no claim constraints in this world.
     assert_eq!(
         skipped.map(|check| &*check.name).collect::<Vec<_>>(),
-        ["date", "diversion", "revocation", "constraints"]
+        ["date", "diversion", "mky", "rcd", "revocation", "constraints"]
     );
 }
 

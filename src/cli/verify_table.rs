@@ -197,6 +197,7 @@ mod tests {
         report.priority = Some(Priority {
             namespaces: vec!["esnet.1".into()],
             is_emergency: true,
+            digest: "00".repeat(32),
         });
         let check = |name: &'static str, result| Check {
             name: name.into(),

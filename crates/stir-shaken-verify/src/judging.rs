@@ -4,6 +4,7 @@ use crate::authority;
 use crate::certificate::hexadecimal;
 use crate::chain::Path;
 use crate::crl::Revocation;
+use crate::passport::Passport;
 use crate::report::{Outcome, Signer};
 use crate::verification::{Bodies, Token};
 use crate::verifier::VerifierConfig;
@@ -82,14 +83,13 @@ pub(crate) fn judge_path(
 
 /// Of several callers that a compact token may speak of, the one it was signed for, if any (RFC 8224 §6.2 step 1).
 fn choose_rebuilt(token: &mut Token, path: &Path) {
-    let point = &path.leaf().point;
-    if token.others.is_empty() || crate::signature::is_valid(point, &token.passport) {
+    let leaf = path.leaf();
+    let is_signed =
+        |passport: &Passport| leaf.has_signed_token(passport.signed.as_bytes(), &passport.signature);
+    if token.others.is_empty() || is_signed(&token.passport) {
         return;
     }
-    let signed = token
-        .others
-        .drain(..)
-        .find(|other| crate::signature::is_valid(point, &other.passport));
+    let signed = token.others.drain(..).find(|other| is_signed(&other.passport));
     if let Some(signed) = signed {
         token.passport = signed.passport;
         token.claims = signed.claims;

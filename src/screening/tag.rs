@@ -41,7 +41,7 @@ tags! {
     IdentityStale "IDENTITY_STALE" "The proof given for the number is out of date."
     IdentityUntrusted "IDENTITY_UNTRUSTED" "The number is vouched for by somebody we have no reason to trust."
     IdentityFailed "IDENTITY_FAILED" "The proof given for the number could not be accepted."
-    IdentityForgedBeside "IDENTITY_FORGED_BESIDE" "One of several proofs that came with the call is false."
+    IdentityForgedBeside "IDENTITY_FORGED_BESIDE" "A signed statement that came with the call is false."
     CertificateUnavailable "CERTIFICATE_UNAVAILABLE" "The proof of the number could not be checked in time."
     DivertedUnverified "DIVERTED_UNVERIFIED" "The call was forwarded and the proof does not cover the way it took."
     TokenReused "TOKEN_REUSED" "The proof of the number was already used by another call."

@@ -283,7 +283,11 @@ impl Report {
         self.headers.iter().flat_map(HeaderReport::with_nested)
     }
 
+    /// Among the PASSporTs that say who calls; among all when there is none of them.
     fn has(&self, outcome: Outcome) -> bool {
-        self.all().any(|header| header.outcome == outcome)
+        let is_about_the_caller = self.all().any(HeaderReport::is_of_the_caller);
+        self.all()
+            .filter(|header| header.is_of_the_caller() == is_about_the_caller)
+            .any(|header| header.outcome == outcome)
     }
 }

@@ -280,7 +280,12 @@ fn what_stands_beside_a_passport_of_the_caller_never_decides() {
     let world = World::new();
     let companion = |ppt: &str| {
         let quoted = format!("\"{ppt}\"");
+        let claim = match ppt {
+            "rcd" => "\"rcd\":{\"nam\":\"Example\"}",
+            _ => "\"rph\":{\"auth\":[\"ets.0\"]}",
+        };
         plain(&world)
+            .with("\"orig\"", &format!("{claim},\"orig\""))
             .with_header("\"alg\"", &format!("\"ppt\":{quoted},\"alg\""))
             .with_parameters(";alg=ES256", &format!(";alg=ES256;ppt={quoted}"))
     };
@@ -337,4 +342,21 @@ fn f_02_every_header_is_told_by_its_compact_form() {
             assert_eq!(ppi, format!("..{}", token.split('.').nth(2).unwrap()));
         }
     }
+}
+
+#[test]
+fn age_and_trust_are_told_of_the_callers_passport_and_not_of_what_stands_beside() {
+    let world = World::new();
+    let strange = World::new().token().signed();
+    let old = plain(&world)
+        .with_header("\"alg\"", "\"ppt\":\"rcd\",\"alg\"")
+        .with_parameters(";alg=ES256", ";alg=ES256;ppt=rcd")
+        .with("\"orig\"", "\"rcd\":{\"nam\":\"Example\"},\"orig\"")
+        .with_iat(NOW - 3600)
+        .signed();
+    let mut message = message(&strange);
+    message.identity.push(old.as_str().into());
+    let report = judge(&mut world.verifier(), &message, &world.chain(), NOW);
+    assert_eq!(report.headers[1].outcome, Outcome::Stale);
+    assert!(report.is_forged() && !report.is_stale(), "{report:#?}");
 }

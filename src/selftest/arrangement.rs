@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use stir_shaken_verify::{Anchors, FetchFailure, NumberRules, Verifier, VerifierConfig};
+use stir_shaken_verify::FetchFailure;
 
 use super::Proof;
 use super::describe::{briefly, describe};
 use super::scene::{CALLED, CALLER, Scene, URL};
 use crate::call_id::CallId;
-use crate::identity::{Config, Engine, Fetched, FetchedBody, Output, view};
+use crate::identity::{Config, Engine, Fetched, FetchedBody, Output, Trust};
 use crate::signing::passport::uuid;
 use crate::signing::pki::{PkiError, Provider};
 use crate::sip::Message;
@@ -94,18 +94,14 @@ impl Call {
         let Ok(message) = Message::parse(text.as_bytes()) else {
             return "the message could not be parsed".into();
         };
-        let anchors: Vec<(String, Vec<u8>)> = self
-            .anchors
-            .iter()
-            .map(|pem| ("self-test".to_string(), pem.clone().into_bytes()))
-            .collect();
-        if !self.lists.is_empty() {
-            return self.judged_with_lists(&message, &anchors, scene);
-        }
-        let mut engine = match Engine::new(&self.config, &anchors) {
+        let mut engine = match Engine::new(&self.config, &[]) {
             Ok(engine) => engine,
             Err(error) => return format!("the engine could not be built: {error}"),
         };
+        match self.trust() {
+            Ok(trust) => engine.replace_trust(trust),
+            Err(reason) => return reason,
+        }
         engine.begin(CallId(1), &message, scene.now);
         for _ in 0..OUTPUTS_MAX {
             match engine.poll_output() {
@@ -126,37 +122,17 @@ impl Call {
         "no end of outputs".into()
     }
 
-    /// The verifier with revocation lists, fed as the engine feeds it.
-    fn judged_with_lists(&self, message: &Message, anchors: &[(String, Vec<u8>)], scene: &Scene) -> String {
-        let mut trusted = Anchors::new();
-        for (_, pem) in anchors {
-            if let Err(fault) = trusted.add_pem(pem) {
-                return format!("the anchors could not be read: {fault}");
-            }
+    fn trust(&self) -> Result<Trust, String> {
+        let mut trust = Trust::default();
+        for pem in &self.anchors {
+            let added = trust.anchors.add_pem(pem.as_bytes());
+            added.map_err(|fault| format!("the anchors could not be read: {fault}"))?;
         }
-        let numbers = match NumberRules::new(&self.config.country) {
-            Ok(numbers) => numbers,
-            Err(error) => return error.to_string(),
-        };
-        let mut settings = VerifierConfig::new(trusted, numbers);
         for list in &self.lists {
-            if let Err(fault) = settings.crls.add(list) {
-                return format!("the revocation list could not be read: {fault}");
-            }
+            let added = trust.crls.add(list);
+            added.map_err(|fault| format!("the revocation list could not be read: {fault}"))?;
         }
-        let mut verifier = Verifier::new(settings);
-        let mut verification = verifier.begin(&view(message), scene.now.utc);
-        for url in verification
-            .wanted()
-            .into_iter()
-            .map(str::to_string)
-            .collect::<Vec<_>>()
-        {
-            let body = self.served.get(&url).cloned();
-            let body = body.unwrap_or(Err(FetchFailure::Unreachable));
-            verification.supply(&url, body.map(|pem| pem.into_bytes().into()));
-        }
-        describe(&verifier.conclude(verification))
+        Ok(trust)
     }
 
     fn message(&self) -> String {

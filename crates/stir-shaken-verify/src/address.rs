@@ -10,9 +10,11 @@ pub struct Cidr {
     bits: u8,
 }
 
+/// The text is no range of addresses.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is not an address range such as 192.0.2.0/24 or 2001:db8::/32")]
 pub struct NotACidr {
+    /// What was read instead.
     pub text: Box<str>,
 }
 
@@ -114,6 +116,7 @@ fn plain_host(host: &str) -> String {
 }
 
 impl Cidr {
+    /// Is `address` in this range? IPv4 and IPv6 ranges never hold addresses of the other.
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.base, address) {
             (IpAddr::V4(base), IpAddr::V4(address)) => {

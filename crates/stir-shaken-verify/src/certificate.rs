@@ -20,20 +20,28 @@ use crate::tn_auth_list::TnAuthList;
 /// Why a certificate cannot be used at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum CertificateFault {
+    /// Not X.509 version 3, or octets behind it (RFC 5280 §4.1).
     #[error("not an X.509 version 3 certificate")]
     Malformed,
+    /// Another curve than P-256, or a point that is not on it (ATIS-1000080: P-256 only).
     #[error("the key is not on P-256")]
     Key,
+    /// Another algorithm than ecdsa-with-SHA256, inside or outside (ATIS-1000080).
     #[error("not signed with ecdsa-with-SHA256")]
     SignatureAlgorithm,
+    /// The same extension twice (RFC 5280 §4.2).
     #[error("an extension stands twice")]
     DuplicateExtension,
+    /// An extension we have to read and cannot.
     #[error("an extension that cannot be read")]
     Extension,
+    /// A critical extension that is not known (RFC 5280 §4.2: to be refused).
     #[error("a critical extension that is not known")]
     UnknownCritical,
+    /// JWTClaimConstraints (RFC 8226 §8, RFC 9118) that cannot be read, or more of them than are looked at.
     #[error("claim constraints that cannot be enforced")]
     Constraints,
+    /// Limited to purposes of which none is signing calls (RFC 5280 §4.2.1.12).
     #[error("an extended key usage for other purposes")]
     ExtendedKeyUsage,
 }

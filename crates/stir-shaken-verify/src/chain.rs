@@ -36,6 +36,7 @@ pub struct AnchorStatus {
     pub subject: String,
     /// Whole seconds since the Unix epoch, both inclusive.
     pub not_before: i64,
+    /// Last second of its validity, Unix time.
     pub not_after: i64,
     /// SHA-256 of the certificate, hexadecimal.
     pub fingerprint: String,
@@ -46,12 +47,23 @@ pub struct AnchorStatus {
 /// Why a file is no trust list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AnchorsFault {
+    /// There is no certificate in the file.
     #[error("no PEM certificate in it")]
     Empty,
+    /// A certificate of the file cannot be an anchor.
     #[error("certificate {place}: {fault}")]
-    Certificate { place: usize, fault: CertificateFault },
+    Certificate {
+        /// From 1, in the order of the file.
+        place: usize,
+        /// What is wrong with it.
+        fault: CertificateFault,
+    },
+    /// A certificate of the file may not issue others (RFC 5280 §4.2.1.9, §4.2.1.3).
     #[error("certificate {place}: not a certification authority (basic constraints, key usage)")]
-    NotAnAuthority { place: usize },
+    NotAnAuthority {
+        /// From 1, in the order of the file.
+        place: usize,
+    },
 }
 
 /// Why no path leads from a leaf to an anchor.
@@ -72,6 +84,7 @@ pub(crate) enum PathFault {
 }
 
 impl Anchors {
+    /// No anchor yet.
     pub fn new() -> Anchors {
         Anchors::default()
     }
@@ -118,10 +131,12 @@ impl Anchors {
         self.is_incomplete || self.anchors.is_empty()
     }
 
+    /// No anchor at all: nothing can be judged.
     pub fn is_empty(&self) -> bool {
         self.anchors.is_empty()
     }
 
+    /// How many, those added as private included.
     pub fn len(&self) -> usize {
         self.anchors.len()
     }

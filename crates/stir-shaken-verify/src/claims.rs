@@ -11,7 +11,9 @@ use crate::report::Attestation;
 /// The claims of RFC 8588, as they are written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShakenClaims {
+    /// How sure the signer is (RFC 8588 §4).
     pub attest: Attestation,
+    /// The calling number as it stands in the token, not canonical yet.
     pub orig: String,
     /// Telephone numbers, in order.
     pub dest: Vec<String>,
@@ -19,6 +21,7 @@ pub struct ShakenClaims {
     pub dest_uris: Vec<String>,
     /// Whole seconds since the Unix epoch.
     pub iat: i64,
+    /// Opaque, stable for one origin (RFC 8588 §5); not a key for telling replays.
     pub origid: String,
 }
 

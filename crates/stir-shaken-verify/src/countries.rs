@@ -8,6 +8,7 @@
 pub struct Country {
     /// ISO 3166 alpha-2.
     pub iso: &'static str,
+    /// ITU-T E.164 country calling code, without `+`.
     pub calling_code: &'static str,
     /// Dialled before a national number; empty where there is none.
     pub trunk_prefix: &'static str,

@@ -64,6 +64,7 @@ pub struct CrlStatus {
     pub this_update: i64,
     /// None: the list never says when the next one comes; it counts as out of date.
     pub next_update: Option<i64>,
+    /// For certificates of other issuers than its own (RFC 5280 §5.2.5): the STI-PA's is.
     pub is_indirect: bool,
     /// Signed by an anchor, or by a certificate beside the lists with a path to one. False: only the
     /// certificate of a caller can tell (a direct list of an intermediate), or nobody.
@@ -75,12 +76,19 @@ pub struct CrlStatus {
 /// Why a file holds no revocation list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CrlFault {
+    /// There is no list in the file.
     #[error("no revocation list in it")]
     Empty,
+    /// A list of the file is no X.509 revocation list (RFC 5280 §5.1).
     #[error("list {place}: not an X.509 revocation list")]
-    Malformed { place: usize },
+    Malformed {
+        /// From 1, in the order of the file.
+        place: usize,
+    },
+    /// More octets than [`crate::limits::CRL_OCTETS_MAX`].
     #[error("larger than 16 MiB, or more than 250,000 entries in one list")]
     TooLarge,
+    /// More lists or entries than the bounds in [`crate::limits`].
     #[error("more than 16 lists")]
     TooMany,
 }
@@ -122,6 +130,7 @@ pub(crate) enum Revocation {
 }
 
 impl Crls {
+    /// No list: revocation is not checked.
     pub fn new() -> Crls {
         Crls::default()
     }
@@ -223,6 +232,7 @@ impl Crls {
         self.is_required = true;
     }
 
+    /// No list at all.
     pub fn is_empty(&self) -> bool {
         self.lists.is_empty()
     }

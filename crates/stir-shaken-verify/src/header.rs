@@ -9,22 +9,31 @@ pub struct IdentityHeader {
     pub token: String,
     /// The URI inside `info=<...>`.
     pub info: Option<String>,
+    /// `alg`, without quotes; absent means ES256.
     pub alg: Option<String>,
+    /// `ppt`, without quotes: which kind of PASSporT the token is.
     pub ppt: Option<String>,
 }
 
+/// Why a value is no Identity header (RFC 8224 §4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HeaderFault {
+    /// Past [`crate::limits::IDENTITY_OCTETS_MAX`].
     #[error("longer than 8 KiB")]
     TooLong,
+    /// Nothing before the first `;`.
     #[error("no token")]
     NoToken,
+    /// Something else than base64url, dots and `=` in the token.
     #[error("a character that no token has")]
     TokenCharacter,
+    /// A parameter without the form its name demands.
     #[error("a parameter that is malformed")]
     Parameter,
+    /// The same parameter twice, in any letter case.
     #[error("a parameter that stands twice")]
     Duplicate,
+    /// Past [`crate::limits::HEADER_PARAMETERS_MAX`].
     #[error("too many parameters")]
     TooMany,
 }

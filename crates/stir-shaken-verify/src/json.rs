@@ -10,8 +10,10 @@ use crate::limits::{JSON_DEPTH_MAX, JSON_ITEMS_MAX};
 /// Why the text is refused; no text of it is repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum JsonFault {
+    /// No JSON, a member twice, or past [`crate::limits::JSON_DEPTH_MAX`] or [`crate::limits::JSON_ITEMS_MAX`].
     #[error("not JSON, a member twice, too deep or too large")]
     Malformed,
+    /// JSON, but no object.
     #[error("not a JSON object")]
     NotAnObject,
 }

@@ -8,6 +8,12 @@
 //!
 //! What it does not know: a clock, a socket, a SIP stack, and what to do about the answer.
 #![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+/// The README's example is compiled with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 mod address;
 mod authority;

@@ -9,9 +9,13 @@ pub struct MessageView<'m> {
     pub identity: Vec<Cow<'m, str>>,
     /// URIs of P-Asserted-Identity. Any at all: From is not looked at (RFC 8224 §6.2, ATIS-1000074).
     pub asserted: Vec<Cow<'m, str>>,
+    /// URI of From.
     pub from: Cow<'m, str>,
+    /// URI of To.
     pub to: Cow<'m, str>,
+    /// The Request-URI: where the call goes now.
     pub request_uri: Cow<'m, str>,
+    /// Value of the Date header.
     pub date: Option<Cow<'m, str>>,
     /// Values of `a=fingerprint` in the SDP body, session level first, in order: `sha-256 4A:AD:..` (RFC 8122 §5).
     /// Compared with the claim `mky` (RFC 8225 §5.2.2).

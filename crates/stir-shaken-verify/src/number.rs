@@ -19,18 +19,25 @@ pub struct NumberRules {
     digits_max: u8,
 }
 
+/// Why a text is no telephone number (RFC 8224 §8.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NumberError {
+    /// There is no number where one could stand.
     #[error("no telephone number here")]
     Missing,
+    /// A character that no number has (RFC 3966 §5.1.1).
     #[error("a character that no telephone number has")]
     Character,
+    /// More digits than the rules allow (ITU-T E.164: 15).
     #[error("too many digits")]
     TooLong,
+    /// Too few digits for any number.
     #[error("too few digits")]
     TooShort,
+    /// Written in national form, and the country's rules make nothing of it.
     #[error("neither a national nor an international form of the configured country")]
     Ambiguous,
+    /// Neither `sip`, `sips` nor `tel`.
     #[error("neither a tel: nor a sip: URI")]
     Scheme,
 }
@@ -63,6 +70,7 @@ impl NumberRules {
         }
     }
 
+    /// The numbering plan that applies to numbers without a country code.
     pub fn country(&self) -> &'static Country {
         self.country
     }

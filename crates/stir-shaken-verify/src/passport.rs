@@ -11,6 +11,7 @@ use crate::limits::PPI_SIGNATURE_OCTETS_MAX;
 /// those, never over JSON written again (RFC 8225 §6 forbids nothing less).
 #[derive(Clone, Debug)]
 pub struct Passport {
+    /// What the token says of itself (RFC 8225 §4).
     pub header: PassportHeader,
     /// The payload as text; claims are read from it in `claims.rs`.
     payload: String,
@@ -22,12 +23,17 @@ pub struct Passport {
     pub signature: [u8; 64],
 }
 
+/// The JOSE header of a PASSporT (RFC 8225 §4).
 #[derive(Clone, Debug, Deserialize)]
 pub struct PassportHeader {
+    /// `alg`: ES256 and nothing else (RFC 8225 §4.2, §8).
     pub alg: String,
+    /// `typ`: `passport` (RFC 8225 §4.1).
     pub typ: String,
+    /// `ppt`: the extension (RFC 8225 §8.1).
     #[serde(default, deserialize_with = "present")]
     pub ppt: Option<String>,
+    /// `x5u`: where the certificate is (RFC 8225 §4.3).
     #[serde(default, deserialize_with = "present")]
     pub x5u: Option<String>,
     /// RFC 7515 §4.1.11: an extension that must be understood. We understand none.
@@ -35,40 +41,58 @@ pub struct PassportHeader {
     crit: Option<serde::de::IgnoredAny>,
 }
 
+/// Why a text is no PASSporT, or none of its kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PassportFault {
+    /// Not three parts of base64url without padding (RFC 7515 §3.1).
     #[error("not three parts of base64url")]
     Form,
+    /// The signature is not r and s of 32 octets each (RFC 7518 §3.4).
     #[error("the signature is not 64 octets")]
     SignatureLength,
+    /// The header is no strict JSON object.
     #[error("header: {0}")]
     Header(JsonFault),
+    /// `alg` or `typ` missing, or one of the four of another kind than text.
     #[error("header: alg, typ, ppt or x5u missing or of a wrong kind")]
     HeaderMembers,
+    /// `crit` names an extension (RFC 7515 §4.1.11); we understand none.
     #[error("header: crit names an extension that must be understood")]
     Critical,
+    /// The payload is no strict JSON object.
     #[error("payload: {0}")]
     Payload(JsonFault),
+    /// `iat` missing or no integer (RFC 8225 §5.1.1).
     #[error("iat missing or not an integer")]
     Iat,
+    /// `attest` is none of the three letters (RFC 8588 §4).
     #[error("attest is not exactly A, B or C")]
     Attest,
+    /// `origid` missing, empty or past [`crate::limits::ORIGID_CHARS_MAX`] (RFC 8588 §5).
     #[error("origid missing, empty or too long")]
     OrigId,
+    /// `orig` of a `shaken` PASSporT is not exactly one `tn` (RFC 8588 §4).
     #[error("orig is not an object with exactly one tn")]
     Orig,
+    /// `dest` of a `shaken` PASSporT holds no `tn`, or something else than texts (RFC 8588 §4).
     #[error("dest is not an object with an array of tn")]
     Dest,
+    /// `orig` is not exactly one `tn` or `uri` (RFC 8225 §5.2.1).
     #[error("orig is not an object with exactly one tn or uri")]
     AnyOrig,
+    /// `dest` holds neither `tn` nor `uri`, or too many (RFC 8225 §5.2.1).
     #[error("dest is not an object with arrays of tn or uri")]
     AnyDest,
+    /// `orig` is a `tn` that is no canonical number (RFC 8225 §5.2.1).
     #[error("orig is not a canonical telephone number")]
     OrigNumber,
+    /// `dest` holds a `tn` that is no canonical number (RFC 8225 §5.2.1).
     #[error("dest holds something that is no canonical telephone number and no URI")]
     DestNumber,
+    /// `div` is not exactly one `tn` or `uri` (RFC 8946 §3).
     #[error("div is not an object with exactly one tn or uri")]
     Div,
+    /// `opt` of a `div-o` is missing or no text (RFC 8946 §5).
     #[error("opt is not a text")]
     Opt,
 }

@@ -27,10 +27,13 @@ pub enum Standing {
 /// RFC 8588 `attest`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Attestation {
+    /// A: the signer knows the caller, and the caller's right to the number.
     #[serde(rename = "A")]
     Full,
+    /// B: the signer knows the caller, not the right to the number.
     #[serde(rename = "B")]
     Partial,
+    /// C: the signer only took the call from somebody else.
     #[serde(rename = "C")]
     Gateway,
 }
@@ -39,6 +42,7 @@ pub enum Attestation {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
+    /// Every check passed.
     Passed,
     /// `iat` or Date outside the window: 403.
     Stale,
@@ -68,27 +72,36 @@ pub enum Outcome {
 pub struct Check {
     /// e.g. `signature`, `iat`, `orig`, `dest`, `x5u`, `chain`, `tn_auth_list`, `dates`, `info`, `attest`.
     pub name: Cow<'static, str>,
+    /// How it went.
     pub result: CheckResult,
 }
 
+/// How a check went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CheckResult {
+    /// What it asks for is so.
     Passed,
+    /// What it asks for is not so.
     Failed,
     /// An earlier failure made it pointless.
     Skipped,
+    /// What it needs did not come: a certificate, a list.
     Unavailable,
 }
 
+/// What one Identity header is worth.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeaderReport {
+    /// The kind the header says it is, at most 16 characters of it; None: not said.
     pub ppt: Option<String>,
+    /// All checks in one word.
     pub outcome: Outcome,
     /// RFC 8224 §6.2.2: 403, 428, 436, 437, 438; None when passed or ignored.
     pub code: Option<u16>,
     /// Plain words, bounded, without any number or token in it.
     pub reason: String,
+    /// Every check of its kind in order, skipped ones included.
     pub checks: Vec<Check>,
     /// RFC 9410 §4 `ppi`: this PASSporT in its compact form (`..signature`, RFC 8225 §7), so that the sender can tell
     /// which of several failed. None when the header held no token of three parts.
@@ -128,6 +141,7 @@ impl HeaderReport {
 /// Who signed: from the end-entity certificate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Signer {
+    /// Subject of the certificate, printable and cut at [`crate::limits::SUBJECT_CHARS_MAX`].
     pub subject: String,
     /// Service provider code from the TNAuthList, when it has one.
     pub spc: Option<String>,
@@ -185,17 +199,22 @@ pub struct Priority {
     pub digest: String,
 }
 
+/// What is known of a call after its verification.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
+    /// All headers in one word.
     pub standing: Standing,
     /// Only when `standing` is `verified` (V-05: no letter otherwise).
     pub attestation: Option<Attestation>,
+    /// One for each Identity header looked at, in their order.
     pub headers: Vec<HeaderReport>,
     /// 3GPP TS 24.229: `TN-Validation-Passed`, `TN-Validation-Passed-B`, `TN-Validation-Passed-C`, `TN-Validation-Failed`, `No-TN-Validation`.
     pub verstat: String,
+    /// Who signed the PASSporT that decided the standing; None: no certificate was judged.
     pub signer: Option<Signer>,
     /// SHA-256 over the received `header.payload` of the SHAKEN PASSporT, hexadecimal: the replay key.
     pub passport_digest: Option<String>,
+    /// RFC 8588 `origid` of that PASSporT.
     pub origid: Option<String>,
     /// Seconds from `iat` to arrival; negative = from the future.
     pub iat_age_seconds: Option<i64>,

@@ -15,20 +15,28 @@ use crate::limits;
 /// Why a fetch brought nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FetchFailure {
+    /// No whole answer in time.
     #[error("time-out")]
     Timeout,
+    /// No connection, or no HTTP.
     #[error("the host refused or cannot be reached")]
     Unreachable,
+    /// The address guard (C-09): a special-purpose address among those the name resolves to.
     #[error("address not allowed")]
     AddressRefused,
+    /// Another status than 200.
     #[error("HTTP status {0}")]
     Status(u16),
+    /// More than [`limits::CERTIFICATE_OCTETS_MAX`].
     #[error("answer larger than 64 KiB")]
     TooLarge,
+    /// Somewhere else, says the host; nobody follows (C-09).
     #[error("redirect refused")]
     Redirect,
+    /// The host's own certificate is not believed, or the handshake failed.
     #[error("TLS failed")]
     Tls,
+    /// More waiting or under way than the shelf's bounds.
     #[error("too many fetches at once")]
     Overloaded,
 }
@@ -51,14 +59,23 @@ impl FetchFailure {
 /// Bounds of a shelf; the defaults are in [`limits`].
 #[derive(Clone, Debug)]
 pub struct ShelfConfig {
+    /// Entries, failures included.
     pub entries_max: usize,
+    /// Octets of all URLs and bodies.
     pub octets_max: usize,
+    /// Without a caching directive.
     pub ttl_default: Duration,
+    /// With any.
     pub ttl_max: Duration,
+    /// How long a failure is remembered.
     pub negative_ttl: Duration,
+    /// Tickets waiting.
     pub waiters_max: usize,
+    /// Fetches under way or in line.
     pub fetches_max: usize,
+    /// Fetches under way towards one host.
     pub per_host_max: usize,
+    /// A fetch without any answer is given up after this.
     pub give_up: Duration,
 }
 
@@ -78,14 +95,21 @@ impl Default for ShelfConfig {
     }
 }
 
+/// What a shelf wants of its owner.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ShelfOutput<T, B = Arc<[u8]>> {
     /// Make this fetch; answer with [`Shelf::fetched`].
-    Fetch { url: String },
+    Fetch {
+        /// Where from: as it was wanted; whoever wanted it has judged it by the rules ([`crate::X5u`]).
+        url: String,
+    },
     /// The answer for one ticket.
     Ready {
+        /// Who asked.
         ticket: T,
+        /// What was asked for.
         url: String,
+        /// The body, or why there is none.
         result: Result<B, FetchFailure>,
     },
 }
@@ -124,6 +148,7 @@ struct Flight<T> {
 }
 
 impl<T: PartialEq, B: Clone + AsRef<[u8]>> Shelf<T, B> {
+    /// An empty one.
     pub fn new(config: ShelfConfig) -> Shelf<T, B> {
         Shelf {
             config,
@@ -222,6 +247,7 @@ impl<T: PartialEq, B: Clone + AsRef<[u8]>> Shelf<T, B> {
             .retain(|output| !matches!(output, ShelfOutput::Ready { ticket: of, .. } if of == ticket));
     }
 
+    /// The next thing to do; None: nothing until the next input.
     pub fn poll_output(&mut self) -> Option<ShelfOutput<T, B>> {
         self.outputs.pop_front()
     }
@@ -240,6 +266,7 @@ impl<T: PartialEq, B: Clone + AsRef<[u8]>> Shelf<T, B> {
         self.entries.len()
     }
 
+    /// Nothing kept.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }

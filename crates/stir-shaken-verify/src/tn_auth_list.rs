@@ -13,18 +13,23 @@ pub struct TnAuthList {
     scope: Scope,
 }
 
+/// One entry (RFC 8226 §9).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TnEntry {
     /// A provider: any number (provider-level authority, ATIS-1000080).
     ServiceProviderCode(String),
     /// `start` and the `count - 1` numbers after it, all with as many digits as `start`.
     Range {
+        /// First number, digits alone.
         start: String,
+        /// How many, the first included.
         count: u64,
     },
+    /// One number, digits alone.
     One(String),
 }
 
+/// Why octets are no TNAuthList (RFC 8226 §9).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("TNAuthList is malformed, empty or too long")]
 pub struct TnAuthListFault;
@@ -75,6 +80,7 @@ impl TnAuthList {
         Ok(TnAuthList { entries, scope })
     }
 
+    /// In the order of the certificate; never empty.
     pub fn entries(&self) -> &[TnEntry] {
         &self.entries
     }

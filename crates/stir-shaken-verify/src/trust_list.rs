@@ -42,24 +42,33 @@ pub struct ListAuthority {
 /// Why a list is not taken. The one in force before it stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TrustListFault {
+    /// More octets than [`crate::limits::TRUST_LIST_OCTETS_MAX`].
     #[error("larger than 1 MiB")]
     TooLarge,
+    /// Not three parts of base64url.
     #[error("not a JWS in compact form (three parts of base64url)")]
     Form,
+    /// The header is not that of a trust list.
     #[error(
         "its header is no JSON object with alg ES256, or names an extension that must be understood (crit)"
     )]
     Header,
+    /// The payload is not that of a trust list.
     #[error("its payload is no JSON object with trustList, sequence and exp of the right kinds")]
     Payload,
+    /// Signed by somebody else than the list's authority.
     #[error("its signature is not that of the configured authority")]
     Signature,
+    /// Past its own `exp`.
     #[error("it has expired (exp)")]
     Expired,
+    /// More certificates than [`crate::limits::TRUST_LIST_CERTIFICATES_MAX`].
     #[error("more than 256 certificates in it")]
     TooMany,
+    /// No certificate in it.
     #[error("no certificate in it is a usable authority")]
     Empty,
+    /// A list with a smaller sequence number than the one in force: played again.
     #[error("it is older than the one in force (sequence)")]
     Older,
 }
@@ -242,10 +251,12 @@ impl TrustList {
         }
     }
 
+    /// The certificates it vouches for.
     pub fn anchors(&self) -> &Anchors {
         &self.anchors
     }
 
+    /// Its sequence number, when it has one: only ever grows.
     pub fn sequence(&self) -> Option<u64> {
         self.sequence
     }

@@ -22,6 +22,7 @@ pub struct VerifierConfig {
     pub anchors: Anchors,
     /// Empty: revocation is not checked, and the report says `skipped`.
     pub crls: Crls,
+    /// How numbers without a country code are read.
     pub numbers: NumberRules,
     /// Largest |iat - arrival| and |Date - arrival| in whole seconds; the edge is fresh.
     pub freshness: Duration,
@@ -36,6 +37,7 @@ pub struct VerifierConfig {
 }
 
 impl VerifierConfig {
+    /// With these anchors and numbers, and the defaults of the RFCs for all else.
     pub fn new(anchors: Anchors, numbers: NumberRules) -> VerifierConfig {
         VerifierConfig {
             anchors,
@@ -70,6 +72,7 @@ pub struct Verifier {
 }
 
 impl Verifier {
+    /// With an empty memory of chains.
     pub fn new(config: VerifierConfig) -> Verifier {
         let chains = Chains::new(config.anchors.clone(), config.addresses.clone());
         Verifier {
@@ -78,6 +81,7 @@ impl Verifier {
         }
     }
 
+    /// What it was made with; anchors and lists as last replaced.
     pub fn config(&self) -> &VerifierConfig {
         &self.config
     }

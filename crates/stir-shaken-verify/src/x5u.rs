@@ -13,20 +13,28 @@ pub struct X5u {
     port: u16,
 }
 
+/// Why a URL may not be asked (ATIS-1000074 §5.3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum X5uFault {
+    /// Not a URL at all.
     #[error("not a URL")]
     NotAUrl,
+    /// Past [`crate::limits::X5U_OCTETS_MAX`].
     #[error("longer than 1,024 octets")]
     TooLong,
+    /// Not https.
     #[error("not https")]
     Scheme,
+    /// Another port than none, 443 or 8443.
     #[error("a port other than 443 and 8443")]
     Port,
+    /// User, password, query, fragment or path parameters.
     #[error("has a user, query, fragment or path parameter")]
     Extra,
+    /// An address literal that the address guard refuses, in any spelling.
     #[error("an address that must not be asked")]
     Address,
+    /// No host, or one that is no name and no address.
     #[error("a host that is not to be asked")]
     Host,
 }
@@ -83,6 +91,7 @@ impl X5u {
         &self.host
     }
 
+    /// 443 unless the URL names 8443.
     pub fn port(&self) -> u16 {
         self.port
     }

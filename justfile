@@ -21,3 +21,7 @@ sim:
 
 bench:
     cargo bench
+
+# what Ringward and other verifiers say to hostile calls (kamailio, kamailio-secsipid-modules, secsipidx)
+matrix:
+    cargo run --example verifier_matrix -- --out docs/verifier-matrix.md --date "$(date -u +%F)"

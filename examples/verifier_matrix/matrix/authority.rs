@@ -10,7 +10,7 @@ use rcgen::{
     KeyUsagePurpose, SerialNumber,
 };
 
-use super::der::{self, Revoked};
+use super::der::{self, Revoked, TnEntry};
 
 /// id-pe-TNAuthList (RFC 8226 §9).
 pub const TN_AUTH_LIST: &[u64] = &[1, 3, 6, 1, 5, 5, 7, 1, 26];
@@ -197,11 +197,11 @@ pub fn authority(name: &str, at: i64) -> CertificateParams {
 
 /// A provider with code 1234, valid as long.
 pub fn provider(name: &str, at: i64) -> CertificateParams {
-    holder_of(&[der::provider("1234")], name, at)
+    holder_of(&[TnEntry::Provider("1234")], name, at)
 }
 
 /// Somebody with authority over these TNAuthList entries.
-pub fn holder_of(entries: &[Vec<u8>], name: &str, at: i64) -> CertificateParams {
+pub fn holder_of(entries: &[TnEntry<'_>], name: &str, at: i64) -> CertificateParams {
     let mut params = plain(name, at);
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params

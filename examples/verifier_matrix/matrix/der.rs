@@ -1,53 +1,9 @@
-//! DER by hand, for what the certificate library does not write: TNAuthList, claim constraints, revocation lists.
+//! DER by hand, for what neither the certificate library nor the room `signing` writes: further claim constraints,
+//! lists by reference, revocation lists of every right and wrong kind.
 
 use rcgen::{KeyPair, SigningKey as _};
-
-/// One element: tag, length, the parts one after the other.
-pub fn element(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
-    let value = parts.concat();
-    let mut octets = vec![tag];
-    match value.len() {
-        length @ 0..=0x7f => octets.push(length as u8),
-        length @ 0x80..=0xff => octets.extend([0x81, length as u8]),
-        length => octets.extend([0x82, (length >> 8) as u8, length as u8]),
-    }
-    octets.extend(value);
-    octets
-}
-
-pub fn sequence(parts: &[&[u8]]) -> Vec<u8> {
-    element(0x30, parts)
-}
-
-/// `[number]`, explicit.
-pub fn context(number: u8, parts: &[&[u8]]) -> Vec<u8> {
-    element(0xa0 | number, parts)
-}
-
-pub fn ia5(text: &str) -> Vec<u8> {
-    element(0x16, &[text.as_bytes()])
-}
-
-/// TNAuthList (RFC 8226 §9) of these entries.
-pub fn tn_auth_list(entries: &[Vec<u8>]) -> Vec<u8> {
-    let entries: Vec<&[u8]> = entries.iter().map(Vec::as_slice).collect();
-    sequence(&entries)
-}
-
-/// `[0]` a service provider code: authority over every number of that provider.
-pub fn provider(code: &str) -> Vec<u8> {
-    context(0, &[&ia5(code)])
-}
-
-/// `[1]` a range: a first number and how many.
-pub fn range(start: &str, count: u8) -> Vec<u8> {
-    context(1, &[&sequence(&[&ia5(start), &element(2, &[&[count]])])])
-}
-
-/// `[2]` one number.
-pub fn one_number(number: &str) -> Vec<u8> {
-    context(2, &[&ia5(number)])
-}
+pub use ringward::signing::der::{TnEntry, permits_only, tn_auth_list};
+use ringward::signing::der::{context, element, ia5, sequence};
 
 /// Authority information access with the address of a list of numbers (RFC 8226 §10.1: id-ad-stirTNList).
 pub fn list_at(url: &str) -> Vec<u8> {
@@ -55,14 +11,7 @@ pub fn list_at(url: &str) -> Vec<u8> {
     sequence(&[&sequence(&[&method, &element(0x86, &[url.as_bytes()])])])
 }
 
-/// JWTClaimConstraints (RFC 8226 §8) with `permittedValues` for one claim.
-pub fn permitted_value(claim: &str, value: &str) -> Vec<u8> {
-    let values = sequence(&[&element(0x0c, &[value.as_bytes()])]);
-    let claim = sequence(&[&ia5(claim), &values]);
-    sequence(&[&context(1, &[&sequence(&[&claim])])])
-}
-
-/// JWTClaimConstraints with `mustInclude` of one claim.
+/// JWTClaimConstraints (RFC 8226 §8) with `mustInclude` of one claim.
 pub fn must_include(claim: &str) -> Vec<u8> {
     sequence(&[&context(0, &[&sequence(&[&ia5(claim)])])])
 }

@@ -6,6 +6,7 @@ use crate::matrix::authority::{
     AUTHORITY_INFORMATION_ACCESS, CLAIM_CONSTRAINTS, ENHANCED_CLAIM_CONSTRAINTS, TN_AUTH_LIST, extension,
     holder_of, provider, valid,
 };
+use crate::matrix::der::TnEntry;
 use crate::matrix::host::{Page, Place};
 use crate::matrix::message::{Invite, Token};
 use crate::matrix::{Case, Must, Scene, Stage, case, der};
@@ -205,21 +206,21 @@ fn authority() -> Vec<Case> {
             "a certificate for a range that ends before our number",
             Must::Refuse(437),
             AUTHORITY,
-            |stage| numbers(stage, &[der::range("14045550100", 23)]),
+            |stage| numbers(stage, &[TnEntry::Range("14045550100", 23)]),
         ),
         case(
             "another-number",
             "a certificate for another number",
             Must::Refuse(437),
             AUTHORITY,
-            |stage| numbers(stage, &[der::one_number("13125550177")]),
+            |stage| numbers(stage, &[TnEntry::Number("13125550177")]),
         ),
         case(
             "constraint-value",
             "the certificate permits attestation B only",
             Must::Refuse(438),
             CONSTRAINED,
-            |stage| constrained(stage, CLAIM_CONSTRAINTS, der::permitted_value("attest", "B")),
+            |stage| constrained(stage, CLAIM_CONSTRAINTS, der::permits_only("attest", "B")),
         ),
         case(
             "constraint-must-include",
@@ -251,7 +252,7 @@ fn by_reference() -> Vec<Case> {
                 listed(
                     stage,
                     Place::Public,
-                    Page::Octets(der::tn_auth_list(&[der::range("14045550100", 100)])),
+                    Page::Octets(der::tn_auth_list(&[TnEntry::Range("14045550100", 100)])),
                 )
             },
         ),
@@ -264,7 +265,7 @@ fn by_reference() -> Vec<Case> {
                 listed(
                     stage,
                     Place::Public,
-                    Page::Octets(der::tn_auth_list(&[der::range("13125550100", 100)])),
+                    Page::Octets(der::tn_auth_list(&[TnEntry::Range("13125550100", 100)])),
                 )
             },
         ),
@@ -277,7 +278,7 @@ fn by_reference() -> Vec<Case> {
                 listed(
                     stage,
                     Place::Private,
-                    Page::Octets(der::tn_auth_list(&[der::range("14045550100", 100)])),
+                    Page::Octets(der::tn_auth_list(&[TnEntry::Range("14045550100", 100)])),
                 )
             },
         ),
@@ -297,7 +298,7 @@ fn changed(stage: &Stage<'_>, change: impl FnOnce(&mut CertificateParams, i64)) 
     stage.call_with_certificate(params)
 }
 
-fn numbers(stage: &Stage<'_>, entries: &[Vec<u8>]) -> Scene {
+fn numbers(stage: &Stage<'_>, entries: &[TnEntry<'_>]) -> Scene {
     stage.call_with_certificate(holder_of(entries, "Numbers of a company", stage.now))
 }
 

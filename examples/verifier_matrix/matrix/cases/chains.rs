@@ -3,7 +3,8 @@
 use rcgen::{BasicConstraints, IsCa, KeyUsagePurpose};
 
 use crate::matrix::authority::{Holder, authority, holder_of, provider, valid};
-use crate::matrix::{Case, Must, case, der};
+use crate::matrix::der::TnEntry;
+use crate::matrix::{Case, Must, case};
 
 const PATH: &str = "RFC 5280 §6.1, RFC 8226 §4: a path to an anchor of the list";
 const ENCOMPASSED: &str = "RFC 9060: a delegate has authority over no number that its parent has not";
@@ -154,10 +155,10 @@ pub fn cases() -> Vec<Case> {
                 let world = stage.world;
                 let mut parent = authority("Provider that delegates", stage.now);
                 parent.custom_extensions =
-                    holder_of(&[der::range("14045550100", 100)], "", stage.now).custom_extensions;
+                    holder_of(&[TnEntry::Range("14045550100", 100)], "", stage.now).custom_extensions;
                 let parent = world.issuing.issue(parent);
                 let leaf = parent.issue(holder_of(
-                    &[der::one_number("14045550123")],
+                    &[TnEntry::Number("14045550123")],
                     "A company",
                     stage.now,
                 ));
@@ -174,10 +175,10 @@ pub fn cases() -> Vec<Case> {
                 let world = stage.world;
                 let mut parent = authority("Provider that delegates", stage.now);
                 parent.custom_extensions =
-                    holder_of(&[der::range("13125550100", 100)], "", stage.now).custom_extensions;
+                    holder_of(&[TnEntry::Range("13125550100", 100)], "", stage.now).custom_extensions;
                 let parent = world.issuing.issue(parent);
                 let leaf = parent.issue(holder_of(
-                    &[der::one_number("14045550123")],
+                    &[TnEntry::Number("14045550123")],
                     "A company",
                     stage.now,
                 ));
@@ -194,7 +195,7 @@ pub fn cases() -> Vec<Case> {
                 let world = stage.world;
                 let mut parent = authority("Provider that delegates", stage.now);
                 parent.custom_extensions =
-                    holder_of(&[der::range("13125550100", 100)], "", stage.now).custom_extensions;
+                    holder_of(&[TnEntry::Range("13125550100", 100)], "", stage.now).custom_extensions;
                 let parent = world.issuing.issue(parent);
                 let leaf = parent.issue(provider("SHAKEN 6666", stage.now));
                 let chain = format!("{}{}{}", leaf.pem, parent.pem, world.issuing.pem);

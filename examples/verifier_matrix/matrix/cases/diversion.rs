@@ -3,9 +3,10 @@
 use serde_json::json;
 
 use crate::matrix::authority::{Holder, holder_of, provider};
+use crate::matrix::der::TnEntry;
 use crate::matrix::host::Page;
 use crate::matrix::message::{CALLED, CALLER, Invite, OTHER, Token, altered};
-use crate::matrix::{Case, Must, Scene, Stage, case, der};
+use crate::matrix::{Case, Must, Scene, Stage, case};
 
 const CHAIN: &str =
     "RFC 8946 §4.2: the chain is built by values: div is the dest before, orig stays, dest is the next";
@@ -207,7 +208,7 @@ fn more_diversions() -> Vec<Case> {
                     stage
                         .world
                         .issuing
-                        .issue(holder_of(&[der::one_number(THIRD)], "A company", stage.now));
+                        .issue(holder_of(&[TnEntry::Number(THIRD)], "A company", stage.now));
                 let url = stage.publish(Page::Text(stage.world.chain_of(&leaf)));
                 let div = kind_div(Token::new(&url, stage.now), OTHER, CALLED);
                 diverted(&[base(stage), div.signed(&leaf.key)])
@@ -223,7 +224,7 @@ fn more_diversions() -> Vec<Case> {
                     stage
                         .world
                         .issuing
-                        .issue(holder_of(&[der::one_number(OTHER)], "A company", stage.now));
+                        .issue(holder_of(&[TnEntry::Number(OTHER)], "A company", stage.now));
                 let url = stage.publish(Page::Text(stage.world.chain_of(&leaf)));
                 let div = kind_div(Token::new(&url, stage.now), OTHER, CALLED);
                 diverted(&[base(stage), div.signed(&leaf.key)])

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::matrix::authority::{extension, holder_of, provider, valid};
-use crate::matrix::der;
+use crate::matrix::der::{self, TnEntry};
 use crate::matrix::host::Page;
 use crate::matrix::message::{CALLED, CALLER, Invite, OTHER, Token, date_line, mirrored, raw_signature};
 use crate::matrix::{Case, Must, Scene, Stage, case};
@@ -290,7 +290,7 @@ fn certificates() -> Vec<Case> {
             Must::Verify,
             "RFC 8226 §9: entry [1] is a first number and a count",
             |stage| {
-                let entries = [der::range("14045550100", 100)];
+                let entries = [TnEntry::Range("14045550100", 100)];
                 stage.call_with_certificate(holder_of(&entries, "Numbers of a company", stage.now))
             },
         ),
@@ -300,7 +300,7 @@ fn certificates() -> Vec<Case> {
             Must::Verify,
             "RFC 8226 §9: entry [2]",
             |stage| {
-                let entries = [der::one_number(CALLER)];
+                let entries = [TnEntry::Number(CALLER)];
                 stage.call_with_certificate(holder_of(&entries, "One number", stage.now))
             },
         ),
@@ -313,7 +313,7 @@ fn certificates() -> Vec<Case> {
                 let mut params = provider("SHAKEN 1234", stage.now);
                 params.custom_extensions.push(extension(
                     crate::matrix::authority::CLAIM_CONSTRAINTS,
-                    der::permitted_value("attest", "A"),
+                    der::permits_only("attest", "A"),
                     false,
                 ));
                 stage.call_with_certificate(params)

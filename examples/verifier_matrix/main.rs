@@ -111,6 +111,8 @@ fn run(
         if let Some(kamailio) = &mut kamailio {
             let answer = if case.name == "private-name" && !hosts.has_localhost {
                 Answer::NotShown("localhost:8443 was taken")
+            } else if case.must.is_about_name() {
+                Answer::NotShown("does not read rich call data")
             } else {
                 kamailio.ask(&scene)?
             };

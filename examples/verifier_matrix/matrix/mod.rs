@@ -23,6 +23,10 @@ use message::{Invite, Token};
 pub enum Must {
     /// Verified, and no header failed.
     Verify,
+    /// Verified, and the caller's signed name may be shown.
+    VerifyNamed,
+    /// Verified, and no signed name may be shown.
+    VerifyUnnamed,
     /// The number is verified; nobody has attested whose it is, so there is no letter.
     VerifyNumber,
     /// Verified through a complete chain of diversions.
@@ -44,19 +48,22 @@ pub enum Must {
 impl Must {
     /// The one bit that a verifier without finer answers can give.
     pub fn is_good(self) -> bool {
-        matches!(
+        !matches!(
             self,
-            Must::Verify
-                | Must::VerifyNumber
-                | Must::VerifyDiverted
-                | Must::VerifyBeside(_)
-                | Must::NoticeReuse
+            Must::Refuse(_) | Must::Diverted | Must::Unchecked | Must::Nothing
         )
+    }
+
+    /// Is the answer about rich call data?
+    pub fn is_about_name(self) -> bool {
+        matches!(self, Must::VerifyNamed | Must::VerifyUnnamed)
     }
 
     pub fn words(self) -> String {
         match self {
             Must::Verify => "verified".into(),
+            Must::VerifyNamed => "verified, with the signed name".into(),
+            Must::VerifyUnnamed => "verified; the signed name is not shown".into(),
             Must::VerifyNumber => "verified, without a letter".into(),
             Must::VerifyDiverted => "verified, diverted".into(),
             Must::VerifyBeside(code) => format!("verified; the other one {code}"),

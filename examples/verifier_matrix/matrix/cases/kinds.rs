@@ -1,11 +1,12 @@
 //! PASSporTs of other kinds: rich call data (RFC 9795), none at all (RFC 8225), priority (RFC 8443).
 
 use serde_json::json;
+use stir_shaken_verify::ContentDigest;
 
-use crate::matrix::authority::{Holder, provider};
+use crate::matrix::authority::{CLAIM_CONSTRAINTS, Holder, extension, provider};
 use crate::matrix::host::Page;
 use crate::matrix::message::{Invite, OTHER, Token, date_line};
-use crate::matrix::{Case, Must, Scene, Stage, case};
+use crate::matrix::{Case, Must, Scene, Stage, case, der};
 
 pub fn cases() -> Vec<Case> {
     let mut cases = names();
@@ -14,13 +15,82 @@ pub fn cases() -> Vec<Case> {
 }
 
 fn names() -> Vec<Case> {
+    const WHOLE: &str =
+        "RFC 9795: what rcdi does not vouch for is not shown, and a claim that contradicts itself is none";
     vec![
         case(
             "rich-call-data",
-            "a SHAKEN token with a caller's name in an `rcd` claim",
-            Must::Verify,
+            "a SHAKEN token with the caller's name in an `rcd` claim",
+            Must::VerifyNamed,
             "RFC 9795: rcd may stand in a shaken PASSporT",
             |stage| stage.call(&stage.token().claim("rcd", json!({"nam": "Example Bank"}))),
+        ),
+        case(
+            "rcd-card-and-digest",
+            "a card in `jcd`, and its digest in `rcdi`",
+            Must::VerifyNamed,
+            WHOLE,
+            |stage| {
+                stage.call(&with_card(
+                    stage,
+                    &ContentDigest::sha256(CARD.as_bytes()).to_string(),
+                ))
+            },
+        ),
+        case(
+            "rcd-digest-differs",
+            "the same with the digest of another card",
+            Must::VerifyUnnamed,
+            WHOLE,
+            |stage| {
+                stage.call(&with_card(
+                    stage,
+                    &ContentDigest::sha256(b"another card").to_string(),
+                ))
+            },
+        ),
+        case(
+            "rcd-two-cards",
+            "a card in `jcd` and the address of another in `jcl`",
+            Must::VerifyUnnamed,
+            WHOLE,
+            |stage| {
+                let card: serde_json::Value = serde_json::from_str(CARD).unwrap_or_default();
+                stage.call(&stage.token().claim(
+                    "rcd",
+                    json!({"nam": "Example Bank", "jcd": card, "jcl": "https://example.com/card.json"}),
+                ))
+            },
+        ),
+        case(
+            "rcd-of-another-caller",
+            "a good SHAKEN header, and an rcd PASSporT of another caller beside it",
+            Must::VerifyUnnamed,
+            "RFC 9795: its orig is compared like any other",
+            |stage| {
+                let rcd = rcd_alone(stage).claim("orig", json!({"tn": OTHER}));
+                Scene::new(
+                    Invite::new(&stage.sign(&stage.token()))
+                        .with_line(format!("Identity: {}", stage.sign(&rcd))),
+                )
+            },
+        ),
+        case(
+            "rcd-not-permitted",
+            "a name that the certificate does not permit",
+            Must::Refuse(438),
+            "RFC 8226 §8, RFC 9795: the certificate says which names may be signed",
+            |stage| {
+                let mut params = provider("SHAKEN 1234", stage.now);
+                let permitted = der::permits_only("rcd", r#"{"nam":"Example Dental"}"#);
+                params
+                    .custom_extensions
+                    .push(extension(CLAIM_CONSTRAINTS, permitted, false));
+                let leaf = stage.world.issuing.issue(params);
+                let url = stage.publish(Page::Text(stage.world.chain_of(&leaf)));
+                let token = Token::new(&url, stage.now).claim("rcd", json!({"nam": "Example Bank"}));
+                Scene::new(Invite::new(&token.signed(&leaf.key)))
+            },
         ),
         case(
             "rcd-alone",
@@ -28,14 +98,8 @@ fn names() -> Vec<Case> {
             Must::Nothing,
             "RFC 9795: it tells a name; nobody has attested the number",
             |stage| {
-                let token = stage.token();
-                let parameters = token.parameters.replace("shaken", "rcd");
-                let token = token
-                    .without_claim("attest")
-                    .without_claim("origid")
-                    .member("ppt", "rcd")
-                    .claim("rcd", json!({"nam": "Example Bank"}));
-                stage.call(&token.parameters(parameters))
+                let token = rcd_alone(stage);
+                stage.call(&token)
             },
         ),
     ]
@@ -100,6 +164,25 @@ fn plain_and_priority() -> Vec<Case> {
     ]
 }
 
+fn rcd_alone(stage: &Stage<'_>) -> Token {
+    let token = stage.token();
+    let parameters = token.parameters.replace("shaken", "rcd");
+    token
+        .without_claim("attest")
+        .without_claim("origid")
+        .member("ppt", "rcd")
+        .claim("rcd", json!({"nam": "Example Bank"}))
+        .parameters(parameters)
+}
+
+fn with_card(stage: &Stage<'_>, digest: &str) -> Token {
+    let card: serde_json::Value = serde_json::from_str(CARD).unwrap_or_default();
+    stage
+        .token()
+        .claim("rcd", json!({"nam": "Example Bank", "jcd": card}))
+        .claim("rcdi", json!({"/jcd": digest}))
+}
+
 fn plain(stage: &Stage<'_>) -> Token {
     let token = stage.token();
     let parameters = token.parameters.replace(";ppt=shaken", "");
@@ -124,3 +207,6 @@ fn priority(token: Token) -> Token {
         .claim("rph", json!({"auth": ["ets.0"]}))
         .parameters(parameters)
 }
+
+/// A jCard (RFC 7095) as its digest is made over: no white space.
+const CARD: &str = r#"["vcard",[["fn",{},"text","Example Bank"]]]"#;

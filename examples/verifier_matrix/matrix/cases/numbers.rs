@@ -152,6 +152,10 @@ fn rest() -> Vec<Case> {
             MKY,
             |stage| Scene::new(keyed(stage).with_body(Some(&format!("sha-256 {FINGERPRINT}")))),
         ),
+        case("media-key-not-signed", "the offer has a fingerprint, the SHAKEN token no `mky`", Must::Verify, "RFC 8588 names no mky; RFC 8224 §4.1 wants it where keys are in the body: carriers that anchor media sign without", |stage| {
+            Scene::new(ordinary(stage).with_body(Some(&format!("sha-256 {FINGERPRINT}"))))
+        })
+        .open(),
         case(
             "media-key-differs",
             "`mky` with another fingerprint: somebody sits in the media",

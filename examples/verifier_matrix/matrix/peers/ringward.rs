@@ -120,6 +120,8 @@ impl Judged {
         let is_verified = report.standing == Standing::Verified && report.attestation.is_some();
         match must {
             Must::Verify => is_verified && is_clean && !self.is_reused && !report.is_diverted,
+            Must::VerifyNamed => is_verified && is_clean && report.rcd.is_some(),
+            Must::VerifyUnnamed => is_verified && report.rcd.is_none(),
             Must::VerifyNumber => {
                 report.standing == Standing::Verified && is_clean && report.attestation.is_none()
             }
@@ -148,6 +150,9 @@ impl Judged {
         };
         if report.standing != Standing::Verified {
             return Answer::Refuses(words);
+        }
+        if let Some(name) = report.rcd.as_ref().and_then(|rcd| rcd.name.as_deref()) {
+            words.push_str(&format!(", name \"{name}\""));
         }
         if report.is_diverted {
             words.push_str(", diverted");

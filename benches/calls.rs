@@ -68,7 +68,7 @@ impl Bench {
             trunks: vec![TrunkConfig {
                 name: "carrier".into(),
                 from: vec!["203.0.113.0/24".into()],
-                is_emergency_trusted: false,
+                ..TrunkConfig::default()
             }],
             queues: vec![queue::Config {
                 name: "desk".into(),
@@ -78,6 +78,9 @@ impl Bench {
                 ring: Duration::from_secs(20),
                 overflow: Overflow::Reject,
             }],
+            refusal: ringward::call::RefusalConfig::default(),
+            marks: ringward::banner::Marks::default(),
+            queue_marks: std::collections::BTreeMap::new(),
             media_address: "10.0.0.1".parse().unwrap(),
             budget: Duration::from_millis(800),
             public_url: None,

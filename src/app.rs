@@ -26,7 +26,7 @@ use crate::runtime::shard::{Doors, FIRST_MEDIA_TOKEN, Parts, Shard, waker_token}
 use crate::runtime::tcp::TcpTable;
 use crate::runtime::trust::Lists;
 use crate::runtime::vital::{Alarm, join_within};
-use crate::runtime::{clock, descriptors, entropy, tcp, udp};
+use crate::runtime::{clock, descriptors, entropy, redress, tcp, udp};
 use crate::selftest::watch::{LastRun, Watch};
 use crate::sip::{Transport, Uri};
 use crate::store::{Live, Store};
@@ -129,6 +129,9 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
             queues: config.queues.clone(),
             media_address: config.media.advertise.unwrap_or(config.media.address),
             budget: config.sip.budget,
+            refusal: config.refusal.clone(),
+            marks: config.marks.clone(),
+            queue_marks: config.queue_marks.clone(),
             public_url: config.api.public_url.clone(),
             country: config.identity.country.clone(),
             is_voice_on: model.is_some(),
@@ -177,6 +180,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         is_draining: is_draining.clone(),
         selftest: Box::new(selftest.reader()),
     };
+    let refusal = config.refusal.clone();
     let hang_up = mailboxes.clone();
     let known_calls = live.clone();
     let gateway = Arc::new(api::Gateway {
@@ -195,6 +199,10 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
                 .map_or_else(String::new, telemetry::Telemetry::render)
         }),
         clock: Box::new(clock::now),
+        redress: Box::new(move |reference| {
+            let signer = refusal.card.as_ref()?;
+            redress::card(signer, &refusal.contact, reference)
+        }),
         public_url: config.api.public_url.clone(),
     });
     let (stop_api, stopped) = tokio::sync::oneshot::channel::<()>();

@@ -242,6 +242,17 @@ impl<'d, 't> Section<'d, 't> {
         self.value(key).and_then(|_| self.required_string(key))
     }
 
+    pub(crate) fn boolean(&self, key: &str) -> Option<bool> {
+        let value = self.value(key)?;
+        match value.get_ref() {
+            DeValue::Boolean(is_so) => Some(*is_so),
+            _ => {
+                self.wrong(key, value, "true or false");
+                None
+            }
+        }
+    }
+
     /// A string that is one of `choices`; anything else is a fault with a suggestion.
     pub(crate) fn choice<T: Copy>(&self, key: &str, choices: &[(&str, T)]) -> Option<T> {
         let value = self.string(key)?;

@@ -45,6 +45,7 @@ async fn main() -> anyhow::Result<()> {
     println!("token    {token}");
 
     let gateway = Gateway {
+        redress: Box::new(|_| None),
         store: Arc::clone(&store),
         live: Arc::clone(&live),
         hang_up: Box::new({

@@ -10,6 +10,7 @@ mod error;
 mod events;
 mod guard;
 pub mod limits;
+mod redress;
 mod router;
 mod server;
 mod session;
@@ -46,6 +47,8 @@ pub struct Gateway {
     pub metrics: Box<dyn Fn() -> String + Send + Sync>,
     /// Reads the clock: reports, sessions and failed sign-ins are dated with it.
     pub clock: Box<dyn Fn() -> Now + Send + Sync>,
+    /// The signed card for a reference that a 608 carried (RFC 8688); None for any other text.
+    pub redress: Box<dyn Fn(&str) -> Option<String> + Send + Sync>,
     /// `[api] public_url`: its host is accepted beside loopback names, and `https` makes cookies secure.
     pub public_url: Option<String>,
 }

@@ -13,7 +13,7 @@ use utoipa_axum::routes;
 use super::error::Problem;
 use super::limits::BODY_MAX;
 use super::state::Shared;
-use super::{calls, card, events, guard, session, status};
+use super::{calls, card, events, guard, redress, session, status};
 use crate::console::{self, Asset};
 
 #[derive(OpenApi)]
@@ -63,7 +63,8 @@ pub(super) fn routes(shared: Shared) -> Router {
     let mut routes = open
         .merge(guarded)
         .route("/openapi.json", get(document))
-        .route("/card/{id}", get(card::show));
+        .route("/card/{id}", get(card::show))
+        .route("/redress/{reference}", get(redress::card));
     for asset in console::ASSETS {
         routes = routes.route(
             asset.path,

@@ -45,6 +45,12 @@ fn number_text(facts: &Facts, verdict: &Verdict) -> &'static str {
         NumberLight::Unproven if identity.is_untrusted => {
             "Number: not proven, signed by somebody not trusted"
         }
+        NumberLight::Unproven if verdict.has(Tag::CarrierVerified) => {
+            "Number: checked by the carrier that brought it, not here"
+        }
+        NumberLight::Unproven if verdict.has(Tag::CarrierFailed) => {
+            "Number: not proven, its carrier found the proof false"
+        }
         NumberLight::Unproven => match identity.standing {
             Standing::None => "Number: not proven, the call is not signed",
             Standing::Unchecked => "Number: not proven, could not be checked in time",
@@ -152,6 +158,11 @@ fn prefix<'w>(verdict: &Verdict, wording: &'w Wording) -> &'w str {
     match (verdict.number, verdict.voice) {
         (NumberLight::Forged, _) => &prefix.forged,
         (_, VoiceLight::Synthetic) => &prefix.synthetic,
+        (NumberLight::Unproven, _)
+            if verdict.has(Tag::CarrierVerified) && verdict.label != Label::Suspect =>
+        {
+            &prefix.carrier
+        }
         (NumberLight::Unproven, _) => &prefix.unproven,
         (NumberLight::Genuine, _) if matches!(verdict.label, Label::Suspect | Label::Campaign) => "",
         (NumberLight::Genuine, _) => &prefix.genuine,

@@ -1,30 +1,39 @@
 //! The banner in SIP headers, for phones of every kind.
 
 use super::confusables::{ascii, is_combining};
+use super::marks::{self, Marks, Proof};
 use super::{Banner, LegBHeaders, clean_display_name};
 use crate::call_id::CallId;
-use crate::screening::{Facts, NumberLight};
+use crate::screening::Facts;
 
 /// Characters of the whole display name; phones cut it anyway, and the prefix stands first.
 pub const DISPLAY_NAME_CHARS_MAX: usize = 40;
 
 /// What goes on leg B for this banner. `card_url`: `[api] public_url` + the unguessable card path, or None.
 ///
-/// Every value is printable ASCII without quotes, backslashes or line ends, whatever the caller sent. `verstat` is taken
-/// from the verifier's report; anything that is no token becomes `No-TN-Validation`, and it never says more than the number
-/// light: a token seen in two calls verifies in both, but a phone that knows only verstat must not show the second as passed.
+/// Every value is printable ASCII without quotes, backslashes or line ends, whatever the caller sent. verstat never says
+/// more than the number light: a token seen in two calls verifies in both, but a phone that knows only verstat must not
+/// show the second as passed.
 pub fn leg_b_headers(
     banner: &Banner,
     facts: &Facts,
-    verstat: &str,
+    marks: &Marks,
+    proof: Proof<'_>,
     call: CallId,
     card_url: Option<&str>,
 ) -> LegBHeaders {
+    // The carrier's word stands beside our light, never in it, and never in verstat.
+    let carrier = facts
+        .identity
+        .upstream
+        .map(|upstream| format!("; carrier={upstream}"))
+        .unwrap_or_default();
     LegBHeaders {
         display_name: display_name(banner, facts),
-        verstat: verstat_under(banner.number, verstat, facts.identity.is_reused).into(),
+        verstat: marks::verstat(marks.verstat, banner.number, facts, proof),
+        marks: marks::headers(marks, banner.number, facts, proof),
         ringward_trust: format!(
-            "number={}; voice={}; label={}; call={call}",
+            "number={}; voice={}; label={}; call={call}{carrier}",
             banner.number, banner.voice, banner.label
         ),
         call_info: call_info(facts, card_url),
@@ -79,20 +88,6 @@ fn jcard(name: &str) -> String {
     url
 }
 
-/// `verstat`, lowered where the number light knows worse.
-fn verstat_under(light: NumberLight, verstat: &str, is_reused: Option<bool>) -> &str {
-    match light {
-        // The graded words of B and C stand beside an unproven light; not for a token that was, or may have been, used.
-        NumberLight::Unproven if verstat.starts_with("TN-Validation-Passed") && is_reused != Some(false) => {
-            "No-TN-Validation"
-        }
-        NumberLight::Forged => "TN-Validation-Failed",
-        NumberLight::Unproven if verstat == "TN-Validation-Passed" => "No-TN-Validation",
-        NumberLight::Genuine | NumberLight::Unproven if is_token(verstat) => verstat,
-        NumberLight::Genuine | NumberLight::Unproven => "No-TN-Validation",
-    }
-}
-
 fn display_name(banner: &Banner, facts: &Facts) -> String {
     let caller = &facts.caller;
     // The signed name before the one that anybody may write (R-07).
@@ -141,15 +136,6 @@ fn plain(text: &str) -> String {
         .filter(|c| !matches!(c, '"' | '\\' | '<' | '>'))
         .collect();
     ascii.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// RFC 3261 §25.1 token, short.
-fn is_token(text: &str) -> bool {
-    !text.is_empty()
-        && text.len() <= 64
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&b))
 }
 
 fn is_plain_url(url: &str) -> bool {

@@ -6,6 +6,7 @@ mod clean;
 mod compose;
 mod confusables;
 mod leg_b;
+mod marks;
 mod picture;
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 pub use clean::{NAME_CHARS_MAX, clean_display_name};
 pub use compose::{REASONS_MAX, compose};
 pub use leg_b::{DISPLAY_NAME_CHARS_MAX, leg_b_headers};
+pub use marks::{Dialect, MarkHeader, Marks, Placement, Proof};
 pub use picture::{PictureFault, SIDE_READ_MAX, SIDE_SHOWN_MAX, redraw};
 
 use crate::screening::{Label, NumberLight, VoiceLight};
@@ -45,8 +47,10 @@ pub struct Banner {
 pub struct LegBHeaders {
     /// Prefix + cleaned caller name or number, ASCII-safe, to be quoted by the SIP printer. At most 40 characters.
     pub display_name: String,
-    /// Value for the `verstat` URI parameter.
-    pub verstat: String,
+    /// Value for the `verstat` parameter; None = there is none.
+    pub verstat: Option<&'static str>,
+    /// More headers with the attestation, for those who read no verstat.
+    pub marks: Vec<(&'static str, String)>,
     /// `number=...; voice=...; label=...; call=<id>`
     pub ringward_trust: String,
     /// `<url>;purpose=card`, when a public URL is configured; and the signed name and call reason as RFC 9796 carries them.
@@ -74,7 +78,8 @@ mod tests {
         let headers = leg_b_headers(
             &banner,
             facts,
-            "TN-Validation-Passed",
+            &Marks::default(),
+            Proof::default(),
             CALL,
             Some("https://gw.example/c/1"),
         );
@@ -93,29 +98,6 @@ mod tests {
         facts.caller.name = Some(Redacted::new("Acme Dental".into()));
         change(&mut facts);
         facts
-    }
-
-    #[test]
-    fn verstat_never_says_more_than_the_number_light() {
-        let policy = Policy::embedded();
-        let check = |facts: &Facts, verstat: &str, expected: &str| {
-            let banner = compose(facts, &policy.decide(facts), &policy);
-            assert_eq!(
-                leg_b_headers(&banner, facts, verstat, CALL, None).verstat,
-                expected
-            );
-        };
-        let reused = signed(|f| f.identity.is_reused = Some(true));
-        check(&signed(|_| {}), "TN-Validation-Passed", "TN-Validation-Passed");
-        check(&reused, "TN-Validation-Passed", "No-TN-Validation");
-        check(&reused, "TN-Validation-Passed-B", "No-TN-Validation");
-        let partial = signed(|f| f.identity.attestation = Some(crate::identity::Attestation::Partial));
-        check(&partial, "TN-Validation-Passed-B", "TN-Validation-Passed-B");
-        check(
-            &signed(|f| f.identity.is_forged = true),
-            "No-TN-Validation",
-            "TN-Validation-Failed",
-        );
     }
 
     #[test]
@@ -270,7 +252,7 @@ mod tests {
         let facts = signed(|f| f.identity.is_forged = true);
         let banner = compose(&facts, &policy.decide(&facts), &policy);
         assert_eq!(banner.prefix, "");
-        let headers = leg_b_headers(&banner, &facts, "No-TN-Validation", CALL, None);
+        let headers = leg_b_headers(&banner, &facts, &Marks::default(), Proof::default(), CALL, None);
         assert_eq!(
             (headers.display_name.as_str(), headers.call_info),
             ("Acme Dental", None)
@@ -301,7 +283,8 @@ mod tests {
         let policy = Policy::embedded();
         let look = |facts: &Facts| {
             let banner = compose(facts, &policy.decide(facts), &policy);
-            let name = leg_b_headers(&banner, facts, "x", CALL, None).display_name;
+            let name =
+                leg_b_headers(&banner, facts, &Marks::default(), Proof::default(), CALL, None).display_name;
             (banner, name)
         };
         let (banner, name) = look(&named(|_| {}));
@@ -338,7 +321,7 @@ mod tests {
             let facts = signed(change);
             let policy = Policy::embedded();
             let banner = compose(&facts, &policy.decide(&facts), &policy);
-            leg_b_headers(&banner, &facts, "x", CALL, url).call_info
+            leg_b_headers(&banner, &facts, &Marks::default(), Proof::default(), CALL, url).call_info
         };
         let name: fn(&mut Facts) = |f| f.identity.name = Some(Redacted::new("Çelik & Co".into()));
         assert_eq!(
@@ -365,7 +348,7 @@ mod tests {
             let facts = signed(|f| f.caller.name = Some(Redacted::new(name.into())));
             let policy = Policy::embedded();
             let banner = compose(&facts, &policy.decide(&facts), &policy);
-            leg_b_headers(&banner, &facts, "x", CALL, None).display_name
+            leg_b_headers(&banner, &facts, &Marks::default(), Proof::default(), CALL, None).display_name
         };
         assert_eq!(name("José Núñez"), "NUMBER OK Jose Nunez");
         assert_eq!(name("\"Bob\" <sip:x@y>\r\nVia: z"), "NUMBER OK Bob sip:x@yVia: z");
@@ -377,14 +360,17 @@ mod tests {
     proptest! {
         #[test]
         fn nothing_from_outside_breaks_out_of_a_header(
-            facts in sample::facts(), name in any::<String>(), verstat in any::<String>(), url in any::<String>(),
+            facts in sample::facts(), name in any::<String>(), origid in any::<String>(), url in any::<String>(),
         ) {
             let mut facts = facts;
             facts.caller.name = Some(Redacted::new(name));
             let policy = Policy::embedded();
             let banner = compose(&facts, &policy.decide(&facts), &policy);
-            let headers = leg_b_headers(&banner, &facts, &verstat, CALL, Some(&format!("https://x/{url}")));
-            for value in [&headers.display_name, &headers.verstat, &headers.ringward_trust] {
+            let proof = Proof { origid: Some(&origid), is_diverted: true };
+            let marks = Marks { headers: vec![MarkHeader::AttestationInfo], ..Marks::default() };
+            let headers = leg_b_headers(&banner, &facts, &marks, proof, CALL, Some(&format!("https://x/{url}")));
+            let marked = headers.marks.iter().map(|(_, value)| value.as_str());
+            for value in [headers.display_name.as_str(), &headers.ringward_trust].into_iter().chain(marked) {
                 prop_assert!(value.chars().all(|c| c == ' ' || c.is_ascii_graphic() && !"\"\\<>".contains(c)), "{}", value);
             }
             if let Some(info) = headers.call_info {
@@ -392,7 +378,8 @@ mod tests {
                 // Our card and the signed data: as many brackets and quotation marks as we wrote ourselves.
                 let is_rich = info.contains(";purpose=jcard");
                 let has_reason = info.contains(";call-reason=");
-                prop_assert_eq!(info.matches(['<', '>']).count(), if is_rich { 4 } else { 2 }, "{}", info);
+                let brackets = usize::from(is_rich) * 2 + usize::from(info.contains(";purpose=card")) * 2;
+                prop_assert_eq!(info.matches(['<', '>']).count(), brackets, "{}", info);
                 let quotes = usize::from(is_rich) * 2 + usize::from(has_reason) * 2;
                 prop_assert_eq!(info.matches('"').count(), quotes, "{}", info);
             }

@@ -91,6 +91,9 @@ impl Engine {
             media: Media::None,
             held_since: None,
             origin: Origin::new(desk.random.u64()),
+            replay_keys: Vec::new(),
+            reason_style: trunk.identity_reasons,
+            trunk_refusal: trunk.refusal,
             reasons: Vec::new(),
             told: desk.now().instant,
         };

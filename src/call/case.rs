@@ -5,6 +5,7 @@ use std::time::Instant;
 use crate::call_id::CallId;
 use crate::identity::Report;
 use crate::media::{Side, Statistics};
+use crate::policy::Profile;
 use crate::screening::{Facts, HistoryFacts, VoiceState};
 use crate::sdp::Session;
 use crate::sip::{Message, Response, ServerTxn};
@@ -16,9 +17,11 @@ use super::index::Name;
 use super::leg::Hop;
 use super::limits::{CHANGED_EVERY, HOLD_MAX};
 use super::offer::{self, Origin};
+use super::profile::{Answer, Circumstances};
+use super::reasons::{self, ReasonStyle};
 use super::record::{CallRecord, State};
 use super::refusal::{self, Refusal};
-use super::{Counter, Output, decide, facts};
+use super::{Counter, Output, decide, facts, replay};
 
 /// Where the call's two ports stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +59,12 @@ pub(crate) struct Case {
     pub(crate) held_since: Option<Instant>,
     /// Our descriptions towards the caller.
     pub(crate) origin: Origin,
+    /// By what the store knows this call's PASSporTs; empty = there is nothing that could be used twice.
+    pub(crate) replay_keys: Vec<String>,
+    /// How the caller's trunk hears of Identity headers that failed.
+    pub(crate) reason_style: ReasonStyle,
+    /// How the caller's trunk wants refusals to be said.
+    pub(crate) trunk_refusal: Option<Profile>,
     /// Reason values for the next response to the caller.
     pub(crate) reasons: Vec<String>,
     /// When watchers were last told.
@@ -81,9 +90,28 @@ impl Case {
     /// Sends a response to the caller's INVITE, with our tag and what verification wants the caller's side to know.
     pub(crate) fn respond(&mut self, mut response: Response, desk: &mut Desk) {
         for reason in std::mem::take(&mut self.reasons) {
-            response = response.header("Reason", reason);
+            // A protocol may stand once in a message (RFC 3326 §2), STIR as often as needed (RFC 9410 §3).
+            let is_taken = response
+                .header_value("Reason")
+                .is_some_and(|other| protocol(other) != "STIR" && protocol(other) == protocol(&reason));
+            if !is_taken {
+                response = response.header("Reason", reason);
+            }
         }
         desk.respond(self.invite_txn, response.to_tag(&self.tag));
+    }
+
+    /// What a refusal by policy says to the caller's side.
+    pub(crate) fn answer_of_policy(&self, status: u16, profile: Option<Profile>, desk: &Desk) -> Answer {
+        Circumstances {
+            config: &desk.config.refusal,
+            trunk: self.trunk_refusal,
+            facts: &self.facts,
+            report: &self.record.identity,
+            invite: &self.invite,
+            unix_seconds: desk.now().unix_ms() / 1000,
+        }
+        .answer(status, profile)
     }
 
     pub(crate) fn refuse(&mut self, refusal: &Refusal, desk: &mut Desk) {
@@ -120,10 +148,7 @@ impl Case {
             // Nothing can be known of a hidden caller; that is not the store's failure.
             self.facts.history.is_available = true;
         }
-        let mut digests: Vec<_> = facts::replay_keys(&self.record.identity)
-            .cloned()
-            .map(Some)
-            .collect();
+        let mut digests: Vec<Option<String>> = self.replay_keys.iter().cloned().map(Some).collect();
         if digests.is_empty() {
             if number.is_none() {
                 return;
@@ -137,7 +162,16 @@ impl Case {
                 call: self.id,
                 number: number.clone(),
                 passport_digest,
-                sip_call_id: self.invite.call_id().to_string(),
+            });
+        }
+    }
+
+    /// Tells the store that this call has used its PASSporTs up: a person answered.
+    pub(crate) fn use_up(&self, desk: &mut Desk) {
+        for passport_digest in &self.replay_keys {
+            desk.say(Output::Answered {
+                call: self.id,
+                passport_digest: passport_digest.clone(),
             });
         }
     }
@@ -146,8 +180,11 @@ impl Case {
     pub(crate) fn take_report(&mut self, report: Report, desk: &mut Desk) {
         self.is_reported = true;
         let report = self.tied_to_the_number_shown(report, desk);
-        self.facts.identity = facts::of_report(&report, None);
-        self.reasons = refusal::identity_reasons(&report, &self.invite);
+        self.replay_keys = replay::keys(&report, &self.invite);
+        // Nothing to be used twice: not reused. Else nobody knows until the store has answered.
+        let is_reused = self.replay_keys.is_empty().then_some(false);
+        self.facts.identity = facts::of_report(&report, is_reused, self.facts.identity.upstream);
+        self.reasons = reasons::of_report(&report, self.reason_style, facts::asks_privacy(&self.invite));
         self.record.timings.identity_ms = Some(self.at_ms(desk));
         self.record.identity = report;
     }
@@ -180,7 +217,7 @@ impl Case {
     /// The budget is over and the verification is not.
     pub(crate) fn take_unchecked(&mut self) {
         let report = facts::unchecked();
-        self.facts.identity = facts::of_report(&report, Some(false));
+        self.facts.identity = facts::of_report(&report, Some(false), self.facts.identity.upstream);
         self.record.identity = report;
     }
 
@@ -194,7 +231,7 @@ impl Case {
         {
             self.facts.history = history;
         }
-        if facts::replay_keys(&self.record.identity).next().is_none() {
+        if self.replay_keys.is_empty() {
             return;
         }
         let worst = match (self.reuse, is_reused) {
@@ -210,6 +247,12 @@ impl Case {
         };
     }
 
+    /// Two calls were answered with one PASSporT, and the other was first.
+    fn take_reused(&mut self) {
+        self.reuse = Some(Some(true));
+        self.facts.identity.is_reused = Some(true);
+    }
+
     fn take_opinion(&mut self, opinion: Opinion) {
         self.facts.voice = facts::of_opinion(&opinion);
         self.record.add_opinion(opinion);
@@ -222,12 +265,16 @@ impl Case {
         match fact {
             LateFact::Report(report) => {
                 self.take_report(report, desk);
-                if facts::replay_keys(&self.record.identity).next().is_some() {
+                if !self.replay_keys.is_empty() {
                     self.look(desk);
+                    if self.record.timings.answered_ms.is_some() {
+                        self.use_up(desk);
+                    }
                 }
                 is_news = true;
             }
             LateFact::Known { history, is_reused } => self.take_known(history, is_reused),
+            LateFact::Reused => self.take_reused(),
             LateFact::Opinion(opinion) => self.take_opinion(opinion),
             // What was already heard stays heard.
             LateFact::Overloaded if matches!(voice, VoiceState::Pending | VoiceState::Unsure) => {
@@ -308,12 +355,19 @@ impl Case {
     }
 }
 
+/// The protocol of a Reason value of ours.
+fn protocol(reason: &str) -> &str {
+    reason.split(';').next().unwrap_or_default()
+}
+
 pub(crate) enum LateFact {
     Report(Report),
     Known {
         history: HistoryFacts,
         is_reused: Option<bool>,
     },
+    /// Another call was answered with the same PASSporT before.
+    Reused,
     Opinion(Opinion),
     Overloaded,
 }

@@ -1,8 +1,11 @@
 //! What crosses between the legs. An allow-list: what is not named here stays on its side.
 //!
-//! So nothing a caller writes can pass for a word of ours: `Identity`, verstat, `Ringward-Trust`,
+//! So nothing a caller writes can pass for a word of ours: verstat, `Ringward-Trust`,
 //! `P-Asserted-Identity`, `P-Attestation-*`, `Attestation-Info`, `Origination-Id`, `Call-Info` and
-//! `Alert-Info` of the caller never cross (RFC 8224 via design: inbound copies are removed first).
+//! `Alert-Info` of the caller never cross. `Identity` crosses only where the configuration says so ([`identity`]): who
+//! reads it there verifies it for himself.
+
+use stir_shaken_verify::limits::{IDENTITY_HEADERS_MAX, IDENTITY_OCTETS_MAX};
 
 use crate::screening::Facts;
 use crate::sip::{Message, Request, Response};
@@ -47,6 +50,21 @@ pub(crate) fn is_callback(invite: &Message) -> bool {
     invite
         .header("Priority")
         .is_some_and(|value| value.trim().eq_ignore_ascii_case("psap-callback"))
+}
+
+/// The caller's signatures and what they are read with, when the configuration passes them on. Whole or not at all.
+pub(crate) fn identity(from: &Message, mut to: Request) -> Request {
+    for (name, octets_max) in [
+        ("Identity", IDENTITY_OCTETS_MAX),
+        ("Date", CROSSING_VALUE_OCTETS_MAX),
+    ] {
+        for line in from.header_lines(name).into_iter().take(IDENTITY_HEADERS_MAX) {
+            if line.len() <= octets_max {
+                to = to.header(name, line);
+            }
+        }
+    }
+    to
 }
 
 pub(crate) fn info(from: &Message, to: Request) -> Request {

@@ -95,6 +95,7 @@ impl Engine {
                 history,
                 is_reused,
             } => self.tell(call, Event::Known { history, is_reused }),
+            Input::Reused { call } => self.tell(call, Event::Reused),
             Input::Scored { call, opinion } => self.tell(call, Event::Scored(opinion)),
             Input::ScoringOverloaded { call } => self.tell(call, Event::ScoringOverloaded),
             Input::SetPolicy(policy) => self.desk.policy = policy,

@@ -8,15 +8,14 @@ use crate::banner;
 use crate::identity::{Report, Standing};
 use crate::redact::Redacted;
 use crate::screening::{
-    CalledFacts, CallerFacts, Facts, HistoryFacts, IdentityFacts, SignallingFacts, Stage, VoiceFacts,
-    VoiceState,
+    CalledFacts, CallerFacts, Facts, HistoryFacts, IdentityFacts, SignallingFacts, Stage, Upstream,
+    VoiceFacts, VoiceState,
 };
 use crate::sip::{Message, NameAddr, Uri};
 use crate::voice::{Label, Opinion};
 
-use super::TrunkConfig;
-use super::crossing;
 use super::limits::NAME_CHARS_MAX;
+use super::{TrunkConfig, crossing, upstream};
 
 /// What the INVITE itself says, before anybody was asked. `called` is canonical where it can be.
 pub(crate) fn of_invite(
@@ -38,7 +37,10 @@ pub(crate) fn of_invite(
             number: Redacted::new(called.to_string()),
             queue: queue.to_string(),
         },
-        identity: IdentityFacts::default(),
+        identity: IdentityFacts {
+            upstream: trunk.is_verifier_trusted.then(|| upstream::verstat(invite)),
+            ..IdentityFacts::default()
+        },
         voice: VoiceFacts {
             state: if is_voice_on {
                 VoiceState::Pending
@@ -63,7 +65,11 @@ pub(crate) fn dialled(request_uri: &str, rules: Option<NumberRules>) -> (String,
 }
 
 /// What the verification found. A header that failed beside one that passed colours nothing.
-pub(crate) fn of_report(report: &Report, is_reused: Option<bool>) -> IdentityFacts {
+pub(crate) fn of_report(
+    report: &Report,
+    is_reused: Option<bool>,
+    upstream: Option<Upstream>,
+) -> IdentityFacts {
     // Signed text is a stranger's text all the same: short here whatever the verifier's own bound is.
     let text = |text: &Option<String>| {
         let text = text.as_deref().map(tidy).filter(|text| !text.is_empty());
@@ -86,23 +92,12 @@ pub(crate) fn of_report(report: &Report, is_reused: Option<bool>) -> IdentityFac
         is_forged: report.is_forged(),
         is_stale: report.is_stale(),
         is_untrusted: report.is_untrusted(),
-        is_reused: if replay_keys(report).next().is_none() {
-            Some(false)
-        } else {
-            is_reused
-        },
+        is_reused,
         spc: report.signer.as_ref().and_then(|signer| signer.spc.clone()),
         hops: u8::try_from(report.hops.len()).unwrap_or(u8::MAX),
         has_forged_beside: report.has_forged_beside(),
+        upstream,
     }
-}
-
-/// What tells a copy of this call's proofs: the token that the standing rests on, and a priority's own.
-pub(crate) fn replay_keys(report: &Report) -> impl Iterator<Item = &String> {
-    let priority = report.priority.as_ref().map(|priority| &priority.digest);
-    let priority =
-        priority.filter(|digest| !digest.is_empty() && Some(*digest) != report.passport_digest.as_ref());
-    report.passport_digest.iter().chain(priority)
 }
 
 /// The report that stands in while the certificate has not come (or never will).
@@ -195,7 +190,7 @@ fn is_anonymous(from: &NameAddr) -> bool {
             .any(|word| user_is(word))
 }
 
-fn asks_privacy(invite: &Message) -> bool {
+pub(crate) fn asks_privacy(invite: &Message) -> bool {
     invite.header_lines("Privacy").iter().any(|line| {
         line.split([';', ',']).any(|word| {
             ["id", "user", "header"]

@@ -11,7 +11,6 @@ use super::decide;
 use super::desk::Desk;
 use super::early;
 use super::ending::{By, Ending};
-use super::facts;
 use super::hunting::Hunting;
 use super::record;
 use super::refusal::Refusal;
@@ -36,7 +35,7 @@ impl Gathering {
             }
             Event::Reported(report) => {
                 case.take_report(*report, desk);
-                if !self.has_looked || facts::replay_keys(&case.record.identity).next().is_some() {
+                if !self.has_looked || !case.replay_keys.is_empty() {
                     self.has_looked = true;
                     case.look(desk);
                 }
@@ -76,8 +75,10 @@ impl Gathering {
         let queue = match action {
             Action::Deliver | Action::Label => own.clone(),
             Action::Divert { queue } => queue,
-            Action::Refuse { status } => {
-                case.refuse(&Refusal::Status(status), desk);
+            Action::Refuse { status, profile } => {
+                let answer = case.answer_of_policy(status, profile, desk);
+                let status = answer.status;
+                case.refuse(&Refusal::Policy(Box::new(answer)), desk);
                 desk.count(Counter::CallRefused);
                 return Ending::begin(record::Ending::Refused, status, By::Us, None, case, desk);
             }

@@ -306,6 +306,7 @@ impl Hunting {
         let at_ms = case.at_ms(desk);
         case.record.timings.answered_ms = Some(at_ms);
         case.record.state = State::Talking;
+        case.use_up(desk);
         if let Some(offer) = case.offer.clone() {
             case.describe(Side::A, &offer, desk);
         }

@@ -1,6 +1,6 @@
 //! One side of a call: a phone that rings, or a dialog that talks.
 
-use crate::banner::{self, LegBHeaders};
+use crate::banner::{self, LegBHeaders, Marks, Placement, Proof};
 use crate::media::Side;
 use crate::queue::Attempt;
 use crate::sdp::Session;
@@ -84,6 +84,9 @@ impl Ringing {
             .header("Allow", ALLOW);
         let invite = announce(invite, case, desk, &hop.sent_by, &tag);
         let mut invite = crossing::invite(&case.invite, invite, &case.facts);
+        if marks(case, desk).passes_identity && !case.facts.caller.is_hidden {
+            invite = crossing::identity(&case.invite, invite);
+        }
         if let Some(offer) = offer {
             invite = invite.with_body("application/sdp", offer);
         }
@@ -120,47 +123,46 @@ impl Ringing {
 /// Who is calling, in our words: From, P-Asserted-Identity with verstat, and the banner's headers.
 fn announce(invite: Request, case: &Case, desk: &Desk, sent_by: &str, tag: &str) -> Request {
     let host = host_of(sent_by);
-    let dress = dress(case, desk);
-    let verstat = dress
-        .as_ref()
-        .map_or("No-TN-Validation", |dress| dress.verstat.as_str());
+    let marks = marks(case, desk);
+    let dress = dress(case, desk, marks);
+    let word = match &dress {
+        Some(dress) => dress.verstat,
+        None => Some("No-TN-Validation"),
+    };
     let display = dress
         .as_ref()
         .map(|dress| dress.display_name.as_str())
         .unwrap_or_default();
     let display = quoted(display);
     let caller = &case.facts.caller;
+    let placement = marks.placement;
 
     let mut invite = if caller.is_hidden {
         // RFC 3323 §4.1: nothing of the caller's; the verdict still rides on From, as there is no asserted identity.
+        let from = marked("anonymous", "anonymous.invalid", "", word, placement);
         invite
-            .header(
-                "From",
-                format!("{display}<sip:anonymous@anonymous.invalid;verstat={verstat}>;tag={tag}"),
-            )
+            .header("From", format!("{display}{from};tag={tag}"))
             .header("Privacy", "id")
-    } else if let Some(number) = &caller.number {
-        let number = number.reveal();
-        invite
-            .header(
-                "From",
-                format!("{display}<sip:{number}@{host};user=phone>;tag={tag}"),
-            )
-            .header(
-                "P-Asserted-Identity",
-                format!("{display}<sip:{number}@{host};user=phone;verstat={verstat}>"),
-            )
     } else {
-        let user = plain_user(&case.invite);
+        let (user, phone) = match &caller.number {
+            Some(number) => (number.reveal().clone(), ";user=phone"),
+            None => (plain_user(&case.invite), ""),
+        };
+        let (of_from, placement) = match placement {
+            Placement::Both => (word, Placement::Uri),
+            one => (None, one),
+        };
+        let from = marked(&user, host, phone, of_from, Placement::User);
+        let asserted = marked(&user, host, phone, word, placement);
         invite
-            .header("From", format!("{display}<sip:{user}@{host}>;tag={tag}"))
-            .header(
-                "P-Asserted-Identity",
-                format!("{display}<sip:{user}@{host};verstat={verstat}>"),
-            )
+            .header("From", format!("{display}{from};tag={tag}"))
+            .header("P-Asserted-Identity", format!("{display}{asserted}"))
     };
-    if let Some(dress) = &dress {
+    if let Some(dress) = dress {
         invite = invite.header("Ringward-Trust", &dress.ringward_trust);
+        for (name, value) in &dress.marks {
+            invite = invite.header(name, value);
+        }
         if let Some(card) = &dress.call_info {
             invite = invite.header("Call-Info", card);
         }
@@ -171,17 +173,37 @@ fn announce(invite: Request, case: &Case, desk: &Desk, sent_by: &str, tag: &str)
     invite
 }
 
-fn dress(case: &Case, desk: &Desk) -> Option<LegBHeaders> {
+/// `<sip:user@host...>` with verstat where this placement has it; From of a hidden caller is both at once.
+fn marked(user: &str, host: &str, phone: &str, verstat: Option<&str>, placement: Placement) -> String {
+    let word = verstat.map(|word| format!(";verstat={word}")).unwrap_or_default();
+    match placement {
+        Placement::Uri => format!("<sip:{user}@{host}{phone}{word}>"),
+        Placement::User | Placement::Both => format!("<sip:{user}{word}@{host}{phone}>"),
+    }
+}
+
+/// What the phones of the queue the call waits in are told.
+fn marks<'d>(case: &Case, desk: &'d Desk) -> &'d Marks {
+    let queue = case.record.queue.as_deref().unwrap_or_default();
+    desk.config.queue_marks.get(queue).unwrap_or(&desk.config.marks)
+}
+
+fn dress(case: &Case, desk: &Desk, marks: &Marks) -> Option<LegBHeaders> {
     let banner = case.record.banner.as_ref()?;
     let card = desk
         .config
         .public_url
         .as_ref()
         .map(|url| format!("{}/card/{}", url.trim_end_matches('/'), case.id));
+    let proof = Proof {
+        origid: case.record.identity.origid.as_deref(),
+        is_diverted: case.record.identity.is_diverted,
+    };
     Some(banner::leg_b_headers(
         banner,
         &case.facts,
-        &case.record.identity.verstat,
+        marks,
+        proof,
         case.id,
         card.as_deref(),
     ))

@@ -44,9 +44,6 @@ pub const WINDOWS_KEPT: usize = 600;
 /// Attempts kept in a record; later ones are rung but not listed.
 pub const ATTEMPTS_KEPT: usize = 64;
 
-/// Identity failures told to the caller as Reason headers (RFC 9410); further ones are left out.
-pub const REASONS_MAX: usize = 4;
-
 /// How long a record waits for the media's last figures. Past it the record closes without them.
 pub const MEDIA_CLOSE_WAIT: Duration = Duration::from_secs(5);
 

@@ -24,17 +24,24 @@ mod index;
 mod leg;
 pub mod limits;
 mod offer;
+mod profile;
 mod random;
+mod reasons;
 pub mod record;
+mod redress;
 mod refusal;
+mod replay;
 mod shard;
 mod stage;
 mod stray;
 mod talking;
 mod timers;
+mod upstream;
 
 pub use engine::{Engine, LiveParts};
+pub use reasons::ReasonStyle;
 pub use record::CallRecord;
+pub use redress::{CardSigner, Contact, NotAKey, RefusalConfig, SigningKey};
 pub use shard::shard_of;
 
 use std::sync::Arc;
@@ -50,12 +57,18 @@ use crate::sip::{Flow, Transport};
 use crate::voice::Opinion;
 
 /// `[[trunk]]`: who may call in.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrunkConfig {
     pub name: String,
     /// CIDR ranges.
     pub from: Vec<String>,
     pub is_emergency_trusted: bool,
+    /// How it hears of Identity headers that failed.
+    pub identity_reasons: ReasonStyle,
+    /// How `then = "refuse"` is answered on this trunk; `None` = as `[refusal]` says.
+    pub refusal: Option<crate::policy::Profile>,
+    /// `verifier = "trusted"`: its verstat is read, and shown as the carrier's word.
+    pub is_verifier_trusted: bool,
 }
 
 /// An address we listen on and what we call it towards others.
@@ -77,6 +90,11 @@ pub struct Config {
     pub budget: Duration,
     /// `[api] public_url`
     pub public_url: Option<String>,
+    /// How refused callers are answered.
+    pub refusal: RefusalConfig,
+    /// What phones are told of the verification, and where a queue has marks of its own.
+    pub marks: crate::banner::Marks,
+    pub queue_marks: std::collections::BTreeMap<String, crate::banner::Marks>,
     /// For numbers written without a country code.
     pub country: String,
     pub is_voice_on: bool,
@@ -120,6 +138,10 @@ pub enum Input<'a> {
         call: CallId,
         history: HistoryFacts,
         is_reused: Option<bool>,
+    },
+    /// Answer to `Answered`: another call was answered with the same PASSporT before.
+    Reused {
+        call: CallId,
     },
     Scored {
         call: CallId,
@@ -167,12 +189,17 @@ pub enum Output {
     Fetch {
         url: String,
     },
-    /// Ask the store about the caller and whether this PASSporT was seen in another call.
+    /// Ask the store about the caller and whether this PASSporT was used by another call.
     Look {
         call: CallId,
         number: Option<String>,
         passport_digest: Option<String>,
-        sip_call_id: String,
+    },
+    /// Tell the store that a person answered a call with this PASSporT; `Reused` comes back when another call was
+    /// answered with it before.
+    Answered {
+        call: CallId,
+        passport_digest: String,
     },
     /// Something a person could see has changed; the last one of a call has `timings.ended_ms`.
     Changed(Box<CallRecord>),

@@ -1,9 +1,9 @@
 //! SIP status codes, in one place: which, with which words, and with which headers.
 
-use crate::identity::Report;
 use crate::sip::{Message, Method, Response};
 
-use super::limits::{REASONS_MAX, RETRY_AFTER_SECONDS};
+use super::limits::RETRY_AFTER_SECONDS;
+use super::profile::Answer;
 
 /// Methods we understand (RFC 3261 §20.5).
 pub(crate) const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE, INFO";
@@ -45,8 +45,10 @@ pub(crate) enum Refusal {
     NotImplemented,
     /// 503 with Retry-After: full, or closing.
     Busy,
-    /// A status that policy, the hunt or the other leg chose.
+    /// A status that the hunt or the other leg chose.
     Status(u16),
+    /// As policy wants it said.
+    Policy(Box<Answer>),
 }
 
 impl Refusal {
@@ -70,14 +72,23 @@ impl Refusal {
             Refusal::NotImplemented => 501,
             Refusal::Busy => 503,
             Refusal::Status(status) => *status,
+            Refusal::Policy(answer) => answer.status,
         }
     }
 
     /// The response, complete but for our To tag.
     pub(crate) fn answer(&self, request: &Message) -> Response {
         let status = self.status();
-        let response = Response::new(request, status, phrase(status));
+        let words = match self {
+            Refusal::Policy(answer) => answer.phrase,
+            _ => phrase(status),
+        };
+        let response = Response::new(request, status, words);
         match self {
+            Refusal::Policy(answer) => answer
+                .headers
+                .iter()
+                .fold(response, |response, (name, value)| response.header(name, value)),
             Refusal::NotAllowed | Refusal::NotImplemented => response.header("Allow", ALLOW),
             Refusal::NotSdp => response.header("Accept", "application/sdp"),
             Refusal::UnknownOptions(options) => response.header("Unsupported", options.join(", ")),
@@ -157,56 +168,18 @@ pub(crate) fn phrase(status: u16) -> &'static str {
 /// `Reason` for phones whose call somebody else took (RFC 3326).
 pub(crate) const ANSWERED_ELSEWHERE: &str = "SIP;cause=200;text=\"Call completed elsewhere\"";
 
-/// One `Reason` per failed Identity header (RFC 9410 §3), for the next response to the caller's side: with the
-/// compact form of the token as `ppi`, so that the signer can tell which of several failed.
-pub(crate) fn identity_reasons(report: &Report, invite: &Message) -> Vec<String> {
-    let values = invite.header_values("Identity");
-    let is_matched = values.len() == report.headers.len();
-    let mut reasons = Vec::new();
-    for (n, header) in report.headers.iter().enumerate() {
-        let Some(code) = header.code else { continue };
-        if reasons.len() == REASONS_MAX {
-            break;
-        }
-        let ppi = if is_matched {
-            values.get(n).and_then(|value| compact(value))
-        } else {
-            None
-        };
-        let ppi = ppi.map(|ppi| format!(";ppi=\"{ppi}\"")).unwrap_or_default();
-        reasons.push(format!("STIR;cause={code};text=\"{}\"{ppi}", identity_text(code)));
+/// The reason phrase of a verification's failure (RFC 8224 §6.2.2): 403 has words of its own there.
+pub(crate) fn stir_phrase(status: u16) -> &'static str {
+    if status == 403 {
+        "Stale Date"
+    } else {
+        phrase(status)
     }
-    reasons
-}
-
-fn identity_text(code: u16) -> &'static str {
-    if code == 403 { "Stale Date" } else { phrase(code) }
-}
-
-/// `header.payload.signature;info=…` → `..signature` (RFC 8225 §7). None for what is no token.
-fn compact(identity: &str) -> Option<String> {
-    let token = identity.split(';').next()?.trim();
-    let signature = token.split('.').nth(2)?;
-    let is_base64url = signature
-        .bytes()
-        .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-    (is_base64url && (1..=128).contains(&signature.len())).then(|| format!("..{signature}"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_ppi_is_the_compact_form_and_never_something_else() {
-        assert_eq!(
-            compact("aa.bb.cc-_1;info=<https://x>;alg=ES256").as_deref(),
-            Some("..cc-_1")
-        );
-        assert_eq!(compact("aa.bb.c\"c"), None);
-        assert_eq!(compact("aa.bb."), None);
-        assert_eq!(compact("nonsense"), None);
-    }
 
     #[test]
     fn every_refusal_has_words() {

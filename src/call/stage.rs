@@ -35,6 +35,7 @@ pub(crate) enum Event {
         history: HistoryFacts,
         is_reused: Option<bool>,
     },
+    Reused,
     Scored(Opinion),
     ScoringOverloaded,
     MediaOpened {
@@ -79,6 +80,7 @@ impl Event {
         match self {
             Event::Reported(report) => Ok(LateFact::Report(*report)),
             Event::Known { history, is_reused } => Ok(LateFact::Known { history, is_reused }),
+            Event::Reused => Ok(LateFact::Reused),
             Event::Scored(opinion) => Ok(LateFact::Opinion(opinion)),
             Event::ScoringOverloaded => Ok(LateFact::Overloaded),
             other => Err(other),

@@ -5,9 +5,12 @@
 
 mod identity;
 pub mod limits;
+mod marks;
 mod read;
+mod refusal;
 mod secret;
 mod target;
+mod trunk;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -26,6 +29,11 @@ pub struct Config {
     pub sip: SipConfig,
     pub trunks: Vec<crate::call::TrunkConfig>,
     pub queues: Vec<crate::queue::Config>,
+    /// How refused callers are answered.
+    pub refusal: crate::call::RefusalConfig,
+    /// What phones are told of the verification, and where a queue has marks of its own (by its name).
+    pub marks: crate::banner::Marks,
+    pub queue_marks: std::collections::BTreeMap<String, crate::banner::Marks>,
     pub identity: crate::identity::Config,
     pub media: crate::media::Config,
     pub voice: crate::voice::Config,
@@ -67,7 +75,7 @@ impl Config {
             trunks: vec![TrunkConfig {
                 name: "loopback".into(),
                 from: vec!["127.0.0.0/8".into()],
-                is_emergency_trusted: false,
+                ..TrunkConfig::default()
             }],
             queues: vec![queue::Config {
                 name: "front-desk".into(),
@@ -77,6 +85,9 @@ impl Config {
                 ring: RING,
                 overflow: Overflow::Reject,
             }],
+            refusal: crate::call::RefusalConfig::default(),
+            marks: crate::banner::Marks::default(),
+            queue_marks: std::collections::BTreeMap::new(),
             identity: crate::identity::Config::default(),
             media: crate::media::Config {
                 address: LOOPBACK,
@@ -154,7 +165,9 @@ impl Config {
         };
         let file = path.display().to_string();
         match given_file::read_text(path, DOCUMENT_OCTETS_MAX as u64) {
-            Ok(text) => Policy::load(&file, &text, &self.queue_names()),
+            Ok(text) => Policy::load_beside(&file, &text, &self.queue_names(), &|profile| {
+                self.refusal.lacks(profile)
+            }),
             Err(problem) => Err(vec![unreadable(file, &problem)]),
         }
     }
@@ -209,6 +222,8 @@ budget = "500ms"
 name = "carrier"
 from = ["203.0.113.0/24", "2001:db8::/32", "198.51.100.7"]
 emergency = "trusted"
+identity_reasons = "sip"
+refusal = "network-blocked"
 [[queue]]
 name = "front-desk"
 numbers = ["+12125550100", "+1212*"]
@@ -216,10 +231,25 @@ strategy = "in-order"
 targets = ["sip:desk@10.0.0.5:5060", "sip:localhost;transport=tcp"]
 ring = "15s"
 overflow = "night"
+marks = { verstat = "telnyx" }
 [[queue]]
 name = "night"
 numbers = ["*"]
 targets = ["sip:night@10.0.0.6"]
+[refusal]
+profile = "stir"
+without_608 = "network-blocked"
+name = "Example Corp"
+url = "https://example.com/blocked"
+tel = "+12125550199"
+email = "calls@example.com"
+location = "RLN"
+protocol = "Q.850"
+[marks]
+verstat = "twilio"
+placement = "both"
+headers = ["attestation-info", "p-attestation-indicator"]
+identity = "pass"
 [identity]
 country = "DE"
 freshness = "30s"
@@ -270,6 +300,11 @@ public_url = "https://ringward.example.com/"
                         "198.51.100.7/32",
                     ],
                     is_emergency_trusted: true,
+                    identity_reasons: Sip,
+                    refusal: Some(
+                        NetworkBlocked,
+                    ),
+                    is_verifier_trusted: false,
                 },
             ],
             queues: [
@@ -302,6 +337,49 @@ public_url = "https://ringward.example.com/"
                     overflow: Reject,
                 },
             ],
+            refusal: RefusalConfig {
+                profile: Some(
+                    Stir,
+                ),
+                without_608: NetworkBlocked,
+                contact: Contact {
+                    name: Some(
+                        "Example Corp",
+                    ),
+                    url: Some(
+                        "https://example.com/blocked",
+                    ),
+                    tel: Some(
+                        "+12125550199",
+                    ),
+                    email: Some(
+                        "calls@example.com",
+                    ),
+                },
+                location: "RLN",
+                is_q850: true,
+                card: None,
+            },
+            marks: Marks {
+                verstat: Twilio,
+                placement: Both,
+                headers: [
+                    AttestationInfo,
+                    PAttestationIndicator,
+                ],
+                passes_identity: true,
+            },
+            queue_marks: {
+                "front-desk": Marks {
+                    verstat: Telnyx,
+                    placement: Both,
+                    headers: [
+                        AttestationInfo,
+                        PAttestationIndicator,
+                    ],
+                    passes_identity: true,
+                },
+            },
             identity: Config {
                 anchors: [],
                 private_anchors: [],
@@ -466,6 +544,144 @@ public_url = "https://ringward.example.com/"
         check(
             &queue("[[queue]]\nname = 'b'\nnumbers = ['2']\ntargets = ['sips:x@127.0.0.1']"),
             "not in this build",
+        );
+    }
+
+    #[test]
+    fn v_06_a_trusted_verifier_needs_a_way_that_nobody_else_can_send_on() {
+        let trunk = |from: &str, more: &str| {
+            format!("[[trunk]]\nname = 'a'\nfrom = ['{from}']\nverifier = 'trusted'\n{more}")
+        };
+        check(
+            &trunk("10.9.0.1", ""),
+            "may be believed over TLS only, which is not in this build",
+        );
+        check(&trunk("10.9.0.1", "private_network = false"), "over TLS only");
+        check(
+            &trunk("203.0.113.7", "private_network = true"),
+            "203.0.113.7/32 is no private network",
+        );
+        check(
+            &trunk("8.0.0.0/5", "private_network = true"),
+            "8.0.0.0/5 is no private network",
+        );
+        check(
+            &trunk("10.0.0.1", "private_network = 'yes'"),
+            "private_network must be",
+        );
+        for from in [
+            "10.9.0.0/16",
+            "172.16.4.1",
+            "192.168.1.0/24",
+            "100.64.0.9",
+            "fd00::/8",
+            "::1",
+        ] {
+            let text = trunk(from, "private_network = true");
+            let config = Config::parse("ringward.toml", &text).unwrap_or_else(|faults| panic!("{faults:#?}"));
+            assert!(config.trunks[0].is_verifier_trusted, "{from}");
+        }
+        let plain = Config::parse("ringward.toml", "[[trunk]]\nname = 'a'\nfrom = ['10.9.0.1']\n").unwrap();
+        assert!(
+            !plain.trunks[0].is_verifier_trusted,
+            "nobody is trusted by default"
+        );
+    }
+
+    #[test]
+    fn marks_and_reasons_are_named_as_the_documentation_names_them() {
+        check("[marks]\nverstat = '3GPP'", "(did you mean 3gpp?)");
+        check("[marks]\nplacement = 'users'", "(did you mean user?)");
+        check(
+            "[marks]\nheaders = ['p-attestation']",
+            "expected \"attestation-info\"",
+        );
+        check(
+            "[marks]\nheaders = ['attestation-info', 'attestation-info']",
+            "listed twice",
+        );
+        check("[marks]\nidentity = true", "identity must be a string");
+        check(
+            "[[queue]]\nname = 'a'\ntargets = ['sip:x@127.0.0.1']\nmarks = { verstatt = 'twilio' }",
+            "(did you mean verstat?)",
+        );
+        let trunk = "[[trunk]]\nname = 'a'\nfrom = ['192.0.2.1']\n";
+        check(
+            &format!("{trunk}identity_reasons = 'stirr'"),
+            "(did you mean stir?)",
+        );
+    }
+
+    #[test]
+    fn a_refusal_that_lacks_something_does_not_load() {
+        let trunk = |more: &str| format!("[[trunk]]\nname = 'a'\nfrom = ['192.0.2.1']\nrefusal = {more}");
+        check(
+            &trunk("'network-blocked'"),
+            "4:11: refusal = \"network-blocked\" needs one of url, tel and email",
+        );
+        check(&trunk("'unwanted'"), "expected \"network-blocked\", \"rejected\"");
+        check(
+            "[refusal]\nprofile = 'rejected'",
+            "needs one of url, tel and email",
+        );
+        check(
+            "[refusal]\nwithout_608 = 'network-blocked'",
+            "needs one of url, tel and email",
+        );
+        check(
+            "[refusal]\nprofile = 'rejected'\ntel = '+12125550199'",
+            "needs name in [refusal]",
+        );
+        check(
+            "[refusal]\nprofile = 'rejected'\ntel = '+12125550199'\nname = 'Example'",
+            "needs key and certificate_url in [refusal]",
+        );
+        check(
+            "[refusal]\nkey = 'no-such.pem'",
+            "it cannot be read: there is no such file",
+        );
+        check(
+            "[refusal]\nurl = 'http://example.com'",
+            "expected https://HOST/PATH",
+        );
+        check("[refusal]\nurl = 'https://example.com/a;b'", "without \";\"");
+        check("[refusal]\ntel = '2125550199'", "a number such as +12125550199");
+        check("[refusal]\nemail = 'nobody'", "an address such as");
+        check("[refusal]\nname = 'a\"b'", "one line without quotes");
+        check("[refusal]\nlocation = 'home'", "expected \"U\", \"LPN\"");
+    }
+
+    #[test]
+    fn a_rule_that_refuses_in_a_way_that_lacks_something_does_not_load() {
+        let folder = std::env::temp_dir().join(format!("ringward-refusal-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let policy = "[policy]\nname = 'p'\n[[rule]]\nid = 'r'\nwhen = 'true'\nthen = { refuse = 'rejected' }\nreason = 'x'\n";
+        std::fs::write(folder.join("p.toml"), policy).unwrap();
+        let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+        std::fs::write(folder.join("key.pem"), key.serialize_pem()).unwrap();
+        let path = folder.join("ringward.toml");
+        let load = |text: &str| {
+            std::fs::write(&path, text).unwrap();
+            Config::load(&path)
+        };
+        let found = load("[policy]\nfile = 'p.toml'\n").unwrap_err();
+        assert_eq!(found.len(), 1, "{found:#?}");
+        assert!(
+            found[0]
+                .to_string()
+                .contains("p.toml:6:19: refuse = \"rejected\" needs one of url, tel and email"),
+            "{found:#?}"
+        );
+        let whole = "[policy]\nfile = 'p.toml'\n[refusal]\nname = 'Example'\ntel = '+12125550199'\nkey = 'key.pem'\n\
+            certificate_url = 'https://certs.example.com/r.pem'\n[api]\npublic_url = 'https://gw.example.com'\n";
+        let loaded = load(whole).map(|config| config.refusal.card.is_some());
+        let without_https = load(&whole.replace("https://gw", "http://gw")).map(|_| ());
+        std::fs::remove_dir_all(&folder).unwrap();
+        assert_eq!(loaded, Ok(true));
+        let found = without_https.unwrap_err();
+        assert!(
+            found[0].message.contains("an https public_url in [api]"),
+            "{found:#?}"
         );
     }
 

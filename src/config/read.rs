@@ -1,17 +1,16 @@
 //! The sections of `ringward.toml`, one function each. What a section does not give stays as in
 //! [`Config::loopback`].
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::limits::{
-    FILE_OCTETS_MAX, LISTENERS_MAX, NAME_CHARS_MAX, NUMBERS_MAX, PORTS_PER_CALL, QUEUES_MAX, RANGES_MAX,
-    TARGETS_MAX, TRUNKS_MAX,
+    FILE_OCTETS_MAX, LISTENERS_MAX, NAME_CHARS_MAX, NUMBERS_MAX, PORTS_PER_CALL, QUEUES_MAX, TARGETS_MAX,
 };
 use super::{Config, SipConfig, identity, target};
-use crate::call::TrunkConfig;
-use crate::cidr::Cidr;
+use crate::banner::Marks;
 use crate::document::{Section, Value, closest, shown};
 use crate::queue::{self, Overflow, Strategy};
 use crate::sip::Transport;
@@ -19,22 +18,28 @@ use crate::sip::Transport;
 /// `folder`: where files named in the configuration are looked for (unless their path is absolute).
 pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Config {
     root.only(&[
-        "sip", "trunk", "queue", "identity", "media", "voice", "policy", "store", "api",
+        "sip", "trunk", "queue", "refusal", "marks", "identity", "media", "voice", "policy", "store", "api",
     ]);
     let mut config = Config::loopback();
     read_sip(root, &mut config.sip);
     if root.value("trunk").is_some() {
-        config.trunks = read_trunks(root);
+        config.trunks = super::trunk::read(root);
     }
     if root.value("queue").is_some() {
         config.queues = read_queues(root);
     }
+    if let Some(section) = root.section("marks") {
+        config.marks = super::marks::read(&section, &config.marks);
+    }
+    config.queue_marks = read_queue_marks(root, &config);
     identity::read(root, folder, &mut config.identity);
     read_media(root, &mut config.media);
     read_voice(root, folder, &mut config.voice);
     read_policy(root, folder, &mut config.policy);
     read_store(root, &mut config.store);
     read_api(root, &mut config.api);
+    config.refusal = super::refusal::read(root, folder, config.api.public_url.as_deref());
+    super::refusal::check(root, &config);
     check_ports(root, &config);
     config
 }
@@ -127,57 +132,14 @@ fn read_listeners(section: &Section<'_, '_>, written: &[Value<'_, str>]) -> Vec<
     listeners
 }
 
-fn read_trunks(root: &Section<'_, '_>) -> Vec<TrunkConfig> {
-    let sections = root.sections("trunk");
-    check_count(root, "trunk", &sections, TRUNKS_MAX);
-    let mut trunks: Vec<TrunkConfig> = Vec::new();
-    let mut ranges: Vec<(Cidr, String)> = Vec::new();
-    for section in sections.iter().take(TRUNKS_MAX) {
-        section.only(&["name", "from", "emergency"]);
-        let name = read_name(section, |name| trunks.iter().any(|trunk| trunk.name == name));
-        let from = section.strings("from").unwrap_or_default();
-        if from.is_empty() || from.len() > RANGES_MAX {
-            let message =
-                format!("from needs one to {RANGES_MAX} address ranges: who may call in on this trunk");
-            section.fault(section.place("from"), message, None);
-        }
-        let is_emergency_trusted = section.value("emergency").is_some()
-            && section
-                .choice("emergency", &[("trusted", true), ("untrusted", false)])
-                .unwrap_or(false);
-        let mut kept = Vec::new();
-        for value in from {
-            match value.get.parse::<Cidr>() {
-                Ok(range) => {
-                    if let Some((_, other)) = ranges.iter().find(|(known, _)| *known == range) {
-                        let message = format!("{range} already belongs to trunk {other:?}");
-                        section.fault(value.at.clone(), message, None);
-                    }
-                    if is_emergency_trusted && range.prefix() == 0 {
-                        let message = "everybody cannot be a trusted emergency trunk: it bypasses every gate";
-                        section.fault(value.at.clone(), message, None);
-                    }
-                    ranges.push((range, name.clone().unwrap_or_default()));
-                    kept.push(range.to_string());
-                }
-                Err(problem) => section.fault(value.at, format!("{:?}: {problem}", shown(value.get)), None),
-            }
-        }
-        trunks.push(TrunkConfig {
-            name: name.unwrap_or_default(),
-            from: kept,
-            is_emergency_trusted,
-        });
-    }
-    trunks
-}
-
 fn read_queues(root: &Section<'_, '_>) -> Vec<queue::Config> {
     let sections = root.sections("queue");
     check_count(root, "queue", &sections, QUEUES_MAX);
     let mut queues: Vec<queue::Config> = Vec::new();
     for section in sections.iter().take(QUEUES_MAX) {
-        section.only(&["name", "numbers", "strategy", "targets", "ring", "overflow"]);
+        section.only(&[
+            "name", "numbers", "strategy", "targets", "ring", "overflow", "marks",
+        ]);
         let name =
             read_name(section, |name| queues.iter().any(|queue| queue.name == name)).unwrap_or_default();
         let numbers = read_numbers(section, &queues);
@@ -218,6 +180,19 @@ fn read_queues(root: &Section<'_, '_>) -> Vec<queue::Config> {
         }
     }
     queues
+}
+
+/// What a queue does not say is as in `[marks]`.
+fn read_queue_marks(root: &Section<'_, '_>, config: &Config) -> BTreeMap<String, Marks> {
+    let sections = root.sections("queue");
+    let own = sections
+        .iter()
+        .zip(&config.queues)
+        .filter_map(|(section, queue)| {
+            let marks = super::marks::read(&section.section("marks")?, &config.marks);
+            Some((queue.name.clone(), marks))
+        });
+    own.collect()
 }
 
 fn read_numbers(section: &Section<'_, '_>, others: &[queue::Config]) -> Vec<String> {
@@ -508,14 +483,14 @@ fn check_ports(root: &Section<'_, '_>, config: &Config) {
     }
 }
 
-fn check_count(root: &Section<'_, '_>, key: &str, sections: &[Section<'_, '_>], most: usize) {
+pub(super) fn check_count(root: &Section<'_, '_>, key: &str, sections: &[Section<'_, '_>], most: usize) {
     if let Some(first) = sections.get(most) {
         root.fault(first.at.clone(), format!("more than {most} [[{key}]]"), None);
     }
 }
 
 /// A name that is its own; it is printed in logs, records and URLs.
-fn read_name(section: &Section<'_, '_>, is_taken: impl Fn(&str) -> bool) -> Option<String> {
+pub(super) fn read_name(section: &Section<'_, '_>, is_taken: impl Fn(&str) -> bool) -> Option<String> {
     let value = section.required_string("name")?;
     let name = value.get;
     let is_plain = name

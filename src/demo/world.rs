@@ -223,7 +223,7 @@ fn config(phones: &[Phone], sti_anchors: PathBuf, web_anchors: PathBuf) -> anyho
     config.trunks = vec![TrunkConfig {
         name: "demo-carrier".into(),
         from: vec!["127.0.0.0/8".into()],
-        is_emergency_trusted: false,
+        ..TrunkConfig::default()
     }];
     let queue = |name: &str, pattern: &str, targets: &[String], ring| queue::Config {
         name: name.into(),

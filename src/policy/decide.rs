@@ -299,7 +299,8 @@ mod tests {
         let text = format!(
             "[policy]\nname = 't'\n[[rule]]\nid = 'r'\nwhen = '''{when}'''\nthen = 'label'\nreason = 'x'\n"
         );
-        let policy = load::load("t", &text, None).unwrap_or_else(|faults| panic!("{when}: {faults:#?}"));
+        let policy =
+            load::load("t", &text, None, None).unwrap_or_else(|faults| panic!("{when}: {faults:#?}"));
         let verdict = conclude(facts, &sample::weights(), 30, &[]);
         policy.rules[0]
             .condition

@@ -132,7 +132,14 @@ impl fmt::Display for Explanation {
             Action::Deliver => write!(out, "deliver"),
             Action::Label => write!(out, "deliver with the label"),
             Action::Divert { queue } => write!(out, "divert to queue {queue}"),
-            Action::Refuse { status } => write!(out, "refuse with {status}"),
+            Action::Refuse {
+                status,
+                profile: None,
+            } => write!(out, "refuse with {status}"),
+            Action::Refuse {
+                profile: Some(profile),
+                ..
+            } => write!(out, "refuse as {}", profile.name()),
         }
     }
 }

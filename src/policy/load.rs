@@ -5,21 +5,37 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::limits::{NAME_CHARS_MAX, REASON_CHARS_MAX, RULES_MAX, WEIGHT_TENTHS_MAX};
-use super::{Action, Mode, Policy, Rule, check, wording};
+use super::{Action, Mode, Policy, Profile, Rule, check, wording};
 use crate::document::{Document, Fault, Section, closest, one_of, shown};
 use crate::screening::{Stage, Tag, Weights};
 
-/// Status of a refusal that names none: refused by a machine (RFC 8688).
-const REFUSE_STATUS: u16 = 608;
+/// What each refusal profile lacks in the configuration, in words; `None` = nothing.
+type Refusals<'r> = Option<&'r dyn Fn(Profile) -> Option<String>>;
+
+/// The names a policy may use that stand in the configuration. `None`: not known here, and every one is taken.
+#[derive(Clone, Copy)]
+struct Beside<'r> {
+    queues: Option<&'r [String]>,
+    refusals: Refusals<'r>,
+}
 
 /// From which sum a call is suspect when the policy does not say.
 const SUSPECT_TENTHS: i32 = 30;
 
-/// `queues` None: the names are not known here and every one is taken.
-pub(super) fn load(file: &str, text: &str, queues: Option<&[String]>) -> Result<Policy, Vec<Fault>> {
+/// `queues`, `refusals` None: the names are not known here and every one is taken.
+pub(super) fn load(
+    file: &str,
+    text: &str,
+    queues: Option<&[String]>,
+    refusals: Refusals<'_>,
+) -> Result<Policy, Vec<Fault>> {
     let document = Document::new(file, text);
     let table = document.table();
-    let policy = read(&Section::root(&document, &table), text, queues);
+    let policy = read(
+        &Section::root(&document, &table),
+        text,
+        Beside { queues, refusals },
+    );
     drop(table);
     if document.has_faults() {
         Err(document.into_faults())
@@ -28,7 +44,7 @@ pub(super) fn load(file: &str, text: &str, queues: Option<&[String]>) -> Result<
     }
 }
 
-fn read(root: &Section<'_, '_>, text: &str, queues: Option<&[String]>) -> Policy {
+fn read(root: &Section<'_, '_>, text: &str, beside: Beside<'_>) -> Policy {
     root.only(&["policy", "weights", "thresholds", "rule", "banner"]);
     let name = match root.section("policy") {
         Some(section) => {
@@ -52,7 +68,7 @@ fn read(root: &Section<'_, '_>, text: &str, queues: Option<&[String]>) -> Policy
         revision: format!("{name}@{hash}"),
         weights: read_weights(root),
         suspect_at: read_thresholds(root),
-        rules: read_rules(root, queues),
+        rules: read_rules(root, beside),
         wording: wording::read(root),
         name,
     }
@@ -145,14 +161,14 @@ fn tenths(written: &str) -> Option<i32> {
     Some(sign * (whole * 10 + decimal))
 }
 
-fn read_rules(root: &Section<'_, '_>, queues: Option<&[String]>) -> Vec<Rule> {
+fn read_rules(root: &Section<'_, '_>, beside: Beside<'_>) -> Vec<Rule> {
     let sections = root.sections("rule");
     if let Some(first) = sections.get(RULES_MAX) {
         first.fault(first.at.clone(), format!("more than {RULES_MAX} rules"), None);
     }
     let mut rules: Vec<Rule> = Vec::new();
     for section in sections.iter().take(RULES_MAX) {
-        let Some(rule) = read_rule(section, queues) else {
+        let Some(rule) = read_rule(section, beside) else {
             continue;
         };
         if rules.iter().any(|known| known.id == rule.id) {
@@ -167,7 +183,7 @@ fn read_rules(root: &Section<'_, '_>, queues: Option<&[String]>) -> Vec<Rule> {
     rules
 }
 
-fn read_rule(section: &Section<'_, '_>, queues: Option<&[String]>) -> Option<Rule> {
+fn read_rule(section: &Section<'_, '_>, beside: Beside<'_>) -> Option<Rule> {
     section.only(&["id", "when", "then", "reason", "mode", "stage"]);
     let id = read_name(section, "id");
     let when = section.required_string("when");
@@ -199,7 +215,7 @@ fn read_rule(section: &Section<'_, '_>, queues: Option<&[String]>) -> Option<Rul
             ],
         ),
     };
-    let then = read_action(section, queues);
+    let then = read_action(section, beside);
     let stages = read_stages(section, then.as_ref());
     let (source, condition) = when?;
     Some(Rule {
@@ -237,7 +253,7 @@ const ACTIONS: &[&str] = &["deliver", "label", "divert", "refuse"];
 /// does not load.
 const NEEDS_PROMPTS: &[&str] = &["screen", "challenge", "whisper"];
 
-fn read_action(section: &Section<'_, '_>, queues: Option<&[String]>) -> Option<Action> {
+fn read_action(section: &Section<'_, '_>, beside: Beside<'_>) -> Option<Action> {
     let Some(value) = section.value("then") else {
         section.fault(section.at.clone(), "[[rule]] needs \"then\"", None);
         return None;
@@ -246,9 +262,7 @@ fn read_action(section: &Section<'_, '_>, queues: Option<&[String]>) -> Option<A
         DeValue::String(word) => match word.as_ref() {
             "deliver" => Some(Action::Deliver),
             "label" => Some(Action::Label),
-            "refuse" => Some(Action::Refuse {
-                status: REFUSE_STATUS,
-            }),
+            "refuse" => Some(as_profile(Profile::Configured)),
             "divert" => {
                 section.fault(
                     value.span(),
@@ -269,8 +283,8 @@ fn read_action(section: &Section<'_, '_>, queues: Option<&[String]>) -> Option<A
                 return None;
             };
             match key.get_ref().as_ref() {
-                "divert" => read_divert(section, argument, queues),
-                "refuse" => read_refuse(section, argument),
+                "divert" => read_divert(section, argument, beside.queues),
+                "refuse" => read_refuse(section, argument, beside.refusals),
                 word @ ("deliver" | "label") => {
                     section.fault(
                         key.span(),
@@ -333,19 +347,71 @@ fn read_divert(
     })
 }
 
-fn read_refuse(section: &Section<'_, '_>, argument: &Spanned<DeValue<'_>>) -> Option<Action> {
+fn as_profile(profile: Profile) -> Action {
+    Action::Refuse {
+        status: profile.status(),
+        profile: Some(profile),
+    }
+}
+
+/// A status, or the name of a profile.
+fn read_refuse(
+    section: &Section<'_, '_>,
+    argument: &Spanned<DeValue<'_>>,
+    refusals: Refusals<'_>,
+) -> Option<Action> {
     let status = match argument.get_ref() {
+        DeValue::String(name) => return read_profile(section, argument.span(), name, refusals),
         DeValue::Integer(number) if number.radix() == 10 => number.as_str().parse::<u16>().ok(),
         _ => None,
     };
+    if status == Some(607) {
+        let message = "607 says that a person did not want the call (RFC 8197); a policy is no person. Write { refuse = \"unwanted\" }: it answers 607 to callers whom a person here has reported";
+        section.fault(argument.span(), message, None);
+        return None;
+    }
     // 401 and 407 would ask the caller for a password, 408 and 487 say something else happened.
     let status =
         status.filter(|status| (400..700).contains(status) && ![401, 407, 408, 487].contains(status));
     if status.is_none() {
-        let message = "refuse needs a final SIP status from 400 to 699 (603, 607, 608, 480, 403, ...), not 401, 407, 408 or 487";
+        let names = Profile::NAMED.iter().map(|profile| profile.name());
+        let message = format!(
+            "refuse needs a profile ({}) or a final SIP status from 400 to 699 (603, 608, 480, 403, ...), not 401, 407, 408 or 487",
+            one_of(names)
+        );
         section.fault(argument.span(), message, None);
     }
-    status.map(|status| Action::Refuse { status })
+    status.map(|status| Action::Refuse {
+        status,
+        profile: None,
+    })
+}
+
+fn read_profile(
+    section: &Section<'_, '_>,
+    at: std::ops::Range<usize>,
+    name: &str,
+    refusals: Refusals<'_>,
+) -> Option<Action> {
+    let Some(profile) = Profile::NAMED
+        .iter()
+        .copied()
+        .find(|profile| profile.name() == name)
+    else {
+        let names = Profile::NAMED.iter().map(|profile| profile.name());
+        let message = format!(
+            "no refusal profile is called {:?}; expected {}",
+            shown(name),
+            one_of(names.clone())
+        );
+        section.fault(at, message, closest(name, names));
+        return None;
+    };
+    if let Some(lacks) = refusals.and_then(|refusals| refusals(profile)) {
+        section.fault(at, format!("refuse = {name:?} needs {lacks}"), None);
+        return None;
+    }
+    Some(as_profile(profile))
 }
 
 fn read_stages(section: &Section<'_, '_>, then: Option<&Action>) -> Option<Vec<Stage>> {
@@ -399,7 +465,8 @@ mod tests {
     /// All faults of a policy file, as printed.
     fn faults(text: &str) -> Vec<String> {
         let queues = ["front-desk".to_string(), "security".to_string()];
-        match load("p.toml", text, Some(&queues)) {
+        let lacks = |profile| (profile == Profile::Rejected).then(|| "[refusal] key".to_string());
+        match load("p.toml", text, Some(&queues), Some(&lacks)) {
             Ok(_) => Vec::new(),
             Err(faults) => faults.iter().map(ToString::to_string).collect(),
         }
@@ -534,6 +601,15 @@ mod tests {
         then("'divert'", "divert needs its queue");
         then("{ refuse = 200 }", "from 400 to 699");
         then("{ refuse = 407 }", "from 400 to 699");
+        then("{ refuse = 607 }", "a policy is no person");
+        then("{ refuse = 'network-blocked' }", "");
+        then("{ refuse = 'unwanted' }", "");
+        then(
+            "{ refuse = 'rejected' }",
+            "refuse = \"rejected\" needs [refusal] key",
+        );
+        then("{ refuse = 'networkblocked' }", "(did you mean network-blocked?)");
+        then("{ refuse = 'configured' }", "no refusal profile is called");
         then("'lable'", "(did you mean label?)");
         then("3", "then must be an action");
         then("{ divert = 'security', refuse = 608 }", "exactly one action");

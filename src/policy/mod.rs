@@ -9,6 +9,7 @@ mod decide;
 mod explain;
 pub mod limits;
 mod load;
+mod profile;
 mod reference;
 mod schema;
 mod wording;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::document::Fault;
 pub use explain::{Explanation, RuleLine, RuleResult};
+pub use profile::Profile;
 pub use reference::reference;
 pub use wording::{Prefixes, Say, Wording};
 
@@ -41,9 +43,11 @@ pub enum Action {
     Divert {
         queue: String,
     },
-    /// SIP status 400-699 from the policy's refusal profile, default 608.
+    /// With this status (400-699), or as the profile says.
     Refuse {
         status: u16,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        profile: Option<Profile>,
     },
 }
 
@@ -109,12 +113,23 @@ impl Policy {
     /// Parses and checks; all faults at once. `name` is the file's name, for the faults; `queues` are the configured
     /// queue names (for `divert`).
     pub fn load(name: &str, text: &str, queues: &[String]) -> Result<Policy, Vec<Fault>> {
-        load::load(name, text, Some(queues))
+        load::load(name, text, Some(queues), None)
+    }
+
+    /// Like [`Policy::load`] beside a whole configuration: a rule that refuses in a way for which `[refusal]` lacks
+    /// something does not load. `refusals` says for each profile what it lacks, in words; `None` = nothing.
+    pub fn load_beside(
+        name: &str,
+        text: &str,
+        queues: &[String],
+        refusals: &dyn Fn(Profile) -> Option<String>,
+    ) -> Result<Policy, Vec<Fault>> {
+        load::load(name, text, Some(queues), Some(refusals))
     }
 
     /// Like [`Policy::load`] where no configuration is at hand: every queue name is taken.
     pub fn load_without_queues(name: &str, text: &str) -> Result<Policy, Vec<Fault>> {
-        load::load(name, text, None)
+        load::load(name, text, None, None)
     }
 
     /// `policies/default.toml` as embedded in the binary.

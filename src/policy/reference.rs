@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::Profile;
 use super::schema::{FACTS, Type};
 use crate::screening::{Stage, Tag};
 
@@ -34,6 +35,13 @@ fn write_reference(out: &mut String) -> std::fmt::Result {
     for (then, what) in ACTIONS {
         writeln!(out, "| `{then}` | {what} |")?;
     }
+    writeln!(
+        out,
+        "\n### Refusal profiles\n\n| profile | what the caller's side hears |\n| --- | --- |"
+    )?;
+    for profile in Profile::NAMED {
+        writeln!(out, "| `\"{}\"` | {} |", profile.name(), profile.meaning())?;
+    }
     let stages: Vec<&str> = Stage::ALL.iter().map(|stage| stage.name()).collect();
     writeln!(
         out,
@@ -57,11 +65,15 @@ const ACTIONS: &[(&str, &str)] = &[
     ),
     (
         "\"refuse\"",
-        "The call is refused with status 608. Not in stage `live`; an emergency, proven or claimed, is not refused.",
+        "The call is refused as its trunk or `[refusal]` says; with 608 when neither does. Not in stage `live`; an emergency, proven or claimed, is not refused.",
     ),
     (
         "{ refuse = STATUS }",
-        "The same with another final status from 400 to 699.",
+        "The same with a final status from 400 to 699 and nothing else.",
+    ),
+    (
+        "{ refuse = \"PROFILE\" }",
+        "The same in one of the ways below. One that lacks something in `[refusal]` does not load.",
     ),
 ];
 

@@ -1,6 +1,6 @@
 //! The facts a condition may name: their names, types, meaning, and how each is read.
 
-use crate::screening::{Attestation, Facts, Standing, Tag, Verdict};
+use crate::screening::{Attestation, Facts, Standing, Tag, Upstream, Verdict};
 
 /// What a condition is asked about: the facts and what they add up to.
 pub(super) struct View<'a> {
@@ -78,6 +78,7 @@ pub(super) fn fact(name: &str) -> Option<&'static Fact> {
 }
 
 const STAGES: &[&str] = &["arrive", "heard", "live"];
+const UPSTREAMS: &[&str] = &["passed", "failed", "unverified", ""];
 const STANDINGS: &[&str] = &["verified", "failed", "diverted_unverified", "unchecked", "none"];
 const ATTESTATIONS: &[&str] = &["A", "B", "C", ""];
 const VOICES: &[&str] = &["off", "pending", "bona_fide", "spoof", "unsure", "overloaded"];
@@ -136,6 +137,8 @@ facts! {
     "identity.untrusted" Type::Bool, "Signed with a certificate that we have no reason to trust.", |v| Datum::Bool(v.facts.identity.is_untrusted);
     "identity.reused" Type::Bool, "The same token was used by another call shortly before. False also when the store could not tell (tag HISTORY_UNAVAILABLE).",
         |v| Datum::Bool(v.facts.identity.is_reused == Some(true));
+    "identity.upstream" Type::Word(UPSTREAMS), "What a carrier says that is trusted to verify (`verifier = \"trusted\"`): it verified the number, found its proof false, or says nothing of it; empty from any other trunk.",
+        |v| Datum::Text(v.facts.identity.upstream.map_or("", Upstream::name));
     "identity.spc" Type::Text, "Service provider code of the signer; empty without one.",
         |v| Datum::Text(v.facts.identity.spc.as_deref().unwrap_or(""));
     "identity.hops" Type::Int, "Diversions that a complete chain of signatures proves; 0 when not diverted, or not proven.",
@@ -212,6 +215,8 @@ mod tests {
 
     #[test]
     fn words_of_the_schema_are_the_words_of_the_types() {
+        let upstreams: Vec<&str> = Upstream::ALL.iter().map(|x| x.name()).chain([""]).collect();
+        assert_eq!(UPSTREAMS, upstreams);
         assert_eq!(STAGES, Stage::ALL.iter().map(|x| x.name()).collect::<Vec<_>>());
         assert_eq!(
             VOICES,

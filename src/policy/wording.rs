@@ -16,6 +16,8 @@ pub struct Wording {
 pub struct Prefixes {
     pub genuine: String,
     pub unproven: String,
+    /// Not proven here; the carrier says that it verified the number.
+    pub carrier: String,
     pub forged: String,
     pub synthetic: String,
     /// The number was reported as a scam.
@@ -61,6 +63,7 @@ impl Default for Wording {
             prefix: Prefixes {
                 genuine: "NUMBER OK".into(),
                 unproven: "UNPROVEN".into(),
+                carrier: "CARRIER OK".into(),
                 forged: "FORGED".into(),
                 synthetic: "SYNTHETIC?".into(),
                 scam: "KNOWN SCAM".into(),
@@ -101,6 +104,7 @@ pub(super) fn read(policy: &Section<'_, '_>) -> Wording {
     let prefixes = [
         ("genuine", &mut prefix.genuine),
         ("unproven", &mut prefix.unproven),
+        ("carrier", &mut prefix.carrier),
         ("forged", &mut prefix.forged),
         ("synthetic", &mut prefix.synthetic),
         ("scam", &mut prefix.scam),

@@ -49,7 +49,7 @@ pub enum Step {
     Moved {
         queue: String,
     },
-    /// Nobody: this final status to the caller (480, 486, 488 or 603).
+    /// Nobody: this final status to the caller (480, 486, 488, 603 or 607).
     GiveUp {
         status: u16,
     },
@@ -194,6 +194,9 @@ impl Hunt {
         };
         if all(&[486, 600]) {
             486
+        } else if all(&[607]) {
+            // A person said that the call was not wanted (RFC 8197); nobody else may say so for him.
+            607
         } else if all(&[603, 607]) {
             603
         } else if all(&[415, 488, 606]) {

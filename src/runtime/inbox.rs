@@ -30,6 +30,10 @@ pub enum ToShard {
         history: HistoryFacts,
         is_reused: Option<bool>,
     },
+    /// Another call was answered with this call's PASSporT before.
+    Reused {
+        call: CallId,
+    },
     /// An opinion and the hop's buffer back.
     Scored {
         call: CallId,

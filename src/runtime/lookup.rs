@@ -13,12 +13,16 @@ use crate::call_id::CallId;
 use crate::screening::HistoryFacts;
 use crate::store::{Live, Store, history_with_live};
 
-/// One question: who is this caller, and was this PASSporT used in another call?
-pub struct Question {
-    pub call: CallId,
-    pub number: Option<String>,
-    pub passport_digest: Option<String>,
-    pub sip_call_id: String,
+/// What a shard asks or tells the store.
+pub enum Question {
+    /// Who is this caller, and was this PASSporT used by another call?
+    Caller {
+        call: CallId,
+        number: Option<String>,
+        passport_digest: Option<String>,
+    },
+    /// A person answered the call that brought this PASSporT. Answered only when another call was first.
+    Answered { call: CallId, passport_digest: String },
 }
 
 /// Handle for the shards. Dropping every clone ends the threads.
@@ -61,28 +65,46 @@ impl Lookups {
 
 fn answer(store: &dyn Store, live: &Live, mailboxes: &Mailboxes, question: Question, token_window_ms: u64) {
     let now_ms = clock::now().unix_ms();
-    let history = match &question.number {
+    let (call, number, passport_digest) = match question {
+        Question::Caller {
+            call,
+            number,
+            passport_digest,
+        } => (call, number, passport_digest),
+        Question::Answered {
+            call,
+            passport_digest,
+        } => {
+            let was_used = store
+                .token_answered(&passport_digest, call, now_ms, token_window_ms)
+                .inspect_err(|error| tracing::warn!(%call, %error, "token reuse is unknown"))
+                .unwrap_or(false);
+            if let (true, Some(mailbox)) = (was_used, mailboxes.owner_of(call)) {
+                mailbox.send(ToShard::Reused { call });
+            }
+            return;
+        }
+    };
+    let history = match &number {
         None => HistoryFacts {
             is_available: true,
             ..HistoryFacts::default()
         },
-        Some(number) => {
-            history_with_live(store, live, question.call, number, now_ms).unwrap_or_else(|error| {
-                tracing::warn!(call = %question.call, %error, "history is unavailable");
-                HistoryFacts::default()
-            })
-        }
+        Some(number) => history_with_live(store, live, call, number, now_ms).unwrap_or_else(|error| {
+            tracing::warn!(%call, %error, "history is unavailable");
+            HistoryFacts::default()
+        }),
     };
-    let is_reused = match &question.passport_digest {
+    let is_reused = match &passport_digest {
         None => Some(false),
         Some(digest) => store
-            .token_seen(digest, &question.sip_call_id, now_ms, token_window_ms)
-            .inspect_err(|error| tracing::warn!(call = %question.call, %error, "token reuse is unknown"))
+            .token_seen(digest, call, now_ms, token_window_ms)
+            .inspect_err(|error| tracing::warn!(%call, %error, "token reuse is unknown"))
             .ok(),
     };
-    if let Some(mailbox) = mailboxes.owner_of(question.call) {
+    if let Some(mailbox) = mailboxes.owner_of(call) {
         mailbox.send(ToShard::Known {
-            call: question.call,
+            call,
             history,
             is_reused,
         });

@@ -14,6 +14,7 @@ pub mod limits;
 pub mod lookup;
 pub mod media_io;
 pub mod recorder;
+pub mod redress;
 pub mod scoring;
 pub mod shard;
 pub mod tcp;

@@ -268,6 +268,7 @@ impl Shard {
                         now,
                     );
                 }
+                ToShard::Reused { call } => self.step(Input::Reused { call }, now),
                 ToShard::Scored { call, opinion, hop } => {
                     count::scored();
                     self.parts.media.recycle(call, hop);
@@ -361,13 +362,22 @@ impl Shard {
                 call,
                 number,
                 passport_digest,
-                sip_call_id,
             } => {
-                if !doors.lookups.ask(Question {
+                if !doors.lookups.ask(Question::Caller {
                     call,
                     number,
                     passport_digest,
-                    sip_call_id,
+                }) {
+                    count::full("lookups");
+                }
+            }
+            Output::Answered {
+                call,
+                passport_digest,
+            } => {
+                if !doors.lookups.ask(Question::Answered {
+                    call,
+                    passport_digest,
                 }) {
                     count::full("lookups");
                 }

@@ -85,6 +85,9 @@ pub struct IdentityFacts {
     /// That priority is an emergency's: namespace `esnet`, or a call-back to somebody who called for help.
     #[serde(default)]
     pub is_emergency: bool,
+    /// What a carrier says that is trusted to verify (`verifier = "trusted"`); None = the trunk is not such a one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upstream: Option<Upstream>,
 }
 
 impl Default for IdentityFacts {
@@ -103,6 +106,7 @@ impl Default for IdentityFacts {
             call_reason: None,
             has_priority: false,
             is_emergency: false,
+            upstream: None,
         }
     }
 }
@@ -143,6 +147,18 @@ impl Facts {
         self.signalling.is_emergency_trunk
             || (self.identity.is_emergency && self.identity.is_reused != Some(true))
     }
+}
+
+/// A carrier's own word about the number. Never ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Upstream {
+    /// It verified the number.
+    Passed,
+    /// It found the proof of the number false.
+    Failed,
+    /// It says nothing of the number.
+    Unverified,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -194,6 +210,7 @@ pub struct SignallingFacts {
 }
 
 names!(Stage { Arrive "arrive" Heard "heard" Live "live" });
+names!(Upstream { Passed "passed" Failed "failed" Unverified "unverified" });
 names!(VoiceState {
     Off "off" Pending "pending" BonaFide "bona_fide" Spoof "spoof" Unsure "unsure" Overloaded "overloaded"
 });
@@ -206,6 +223,9 @@ mod tests {
     fn names_are_what_serde_prints() {
         for stage in Stage::ALL {
             assert_eq!(serde_json::to_value(stage).unwrap(), stage.name());
+        }
+        for upstream in Upstream::ALL {
+            assert_eq!(serde_json::to_value(upstream).unwrap(), upstream.name());
         }
         for state in VoiceState::ALL {
             assert_eq!(serde_json::to_value(state).unwrap(), state.name());

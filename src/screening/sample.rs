@@ -114,19 +114,25 @@ pub(crate) fn facts() -> impl Strategy<Value = Facts> {
         prop::array::uniform3(prop::bool::weighted(0.2)),
         prop::option::of(prop::bool::weighted(0.2)),
         prop::option::of("[0-9A-Z]{1,4}"),
+        prop::option::of(prop::sample::select(Upstream::ALL.to_vec())),
     )
         .prop_map(
-            |(standing, attestation, [is_forged, is_stale, is_untrusted], is_reused, spc)| IdentityFacts {
-                standing,
-                attestation,
-                is_forged,
-                is_stale,
-                is_untrusted,
-                is_reused,
-                spc,
-                hops: u8::from(standing == Standing::Verified && attestation == Some(Attestation::Partial)),
-                has_forged_beside: !is_forged && is_stale,
-                ..IdentityFacts::default()
+            |(standing, attestation, [is_forged, is_stale, is_untrusted], is_reused, spc, upstream)| {
+                IdentityFacts {
+                    standing,
+                    attestation,
+                    is_forged,
+                    is_stale,
+                    is_untrusted,
+                    is_reused,
+                    spc,
+                    upstream,
+                    hops: u8::from(
+                        standing == Standing::Verified && attestation == Some(Attestation::Partial),
+                    ),
+                    has_forged_beside: !is_forged && is_stale,
+                    ..IdentityFacts::default()
+                }
             },
         );
     let rich = (

@@ -47,6 +47,8 @@ tags! {
     TokenReused "TOKEN_REUSED" "The proof of the number was already used by another call."
     NameSigned "NAME_SIGNED" "The caller's name is signed together with the number."
     NameDiffersFromSigned "NAME_DIFFERS_FROM_SIGNED" "The caller shows another name than the one that is signed."
+    CarrierVerified "CARRIER_VERIFIED" "The carrier says it checked the number; it was not checked here."
+    CarrierFailed "CARRIER_FAILED" "The carrier says that the proof of the number is false."
     CallerHidden "CALLER_HIDDEN" "The caller withholds the number."
     NumberMalformed "NUMBER_MALFORMED" "The number shown cannot be a telephone number."
     NameImitatesLabel "NAME_IMITATES_LABEL" "The caller's own name imitates a trust mark."

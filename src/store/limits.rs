@@ -41,8 +41,12 @@ pub const HISTORY_ROWS_MAX: usize = 10_000;
 /// forgotten early and counted, so a reuse of it could pass unseen.
 pub const TOKENS_MAX: usize = 200_000;
 
-/// Octets of a digest or SIP Call-ID kept with it; longer ones are cut (they are hashes and short ids).
+/// Octets of a digest; longer ones are cut (they are hashes).
 pub const TOKEN_TEXT_MAX: usize = 256;
+
+/// Calls that may bring one PASSporT before anybody has answered: a carrier tries a handful of routes (new call, same
+/// token). Every further call with it counts as a reuse, so that a stolen token cannot make a desk ring all minute long.
+pub const TOKEN_CALLS_MAX: usize = 6;
 
 /// Calls in the live registry: a ceiling above what the shards admit. Past it a new call is not shown
 /// live (counted); its record is kept all the same.

@@ -60,15 +60,22 @@ pub trait Store: Send + Sync {
     fn calls(&self, filter: &Filter) -> Result<Vec<CallRecord>, StoreError>;
     /// What is known of a canonical number. Counts look at its newest [`limits::HISTORY_ROWS_MAX`] calls.
     fn history(&self, number: &str, now_ms: u64) -> Result<HistoryFacts, StoreError>;
-    /// Remembers that `digest` was used by the call with this SIP Call-ID; true = it was seen in another call less than
-    /// `window_ms` ago. (A retransmission has the same SIP Call-ID and is not a reuse.)
+    /// Remembers that `call` brought the PASSporT with this digest; true = it is a reuse: another call was answered
+    /// with it, and it was used less than `window_ms` ago.
     ///
-    /// Atomic: of several shards asking at once about one digest, exactly one is told false. The call
-    /// that was told false owns the token; asking again for the owner gives false again.
-    fn token_seen(
+    /// A retransmission and a fork are the same call. A further call while nobody has answered is a carrier's next
+    /// route and no reuse, up to [`limits::TOKEN_CALLS_MAX`] calls. Asking again for one call gives the same answer,
+    /// unless another call was answered in between.
+    fn token_seen(&self, digest: &str, call: CallId, now_ms: u64, window_ms: u64)
+    -> Result<bool, StoreError>;
+    /// Remembers that `call`, which brought this PASSporT, was answered; true = another call was answered with it
+    /// before, less than `window_ms` after its last use.
+    ///
+    /// Atomic: of several calls answered at once with one digest, exactly one is told false.
+    fn token_answered(
         &self,
         digest: &str,
-        sip_call_id: &str,
+        call: CallId,
         now_ms: u64,
         window_ms: u64,
     ) -> Result<bool, StoreError>;

@@ -1,23 +1,54 @@
-//! Which PASSporT was used by which call: a bounded map in memory, written behind to the engine.
+//! Which PASSporT was brought by which calls, and which of them was answered: a bounded map in memory, written behind
+//! to the engine.
 //!
 //! Pure: time comes in with the question. One map per process behind one lock, so that all shards
 //! get one truth; what the disk holds only serves a restart.
+//!
+//! A carrier that gets no answer over one route tries the next with the same token in a new call, so a second call is
+//! not a replay by itself. One PASSporT speaks for one conversation: the first call that is answered has used it up.
+//! A call is named by our own id, not by its SIP Call-ID: a recorded INVITE sent again word for word repeats that too.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::limits::{TOKEN_TEXT_MAX, TOKENS_MAX};
+use super::limits::{TOKEN_CALLS_MAX, TOKEN_TEXT_MAX, TOKENS_MAX};
+use crate::call_id::CallId;
 
 /// One remembered digest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Token {
-    /// SIP Call-ID of the call that used it first.
-    pub owner: String,
-    /// When its owner used it last, Unix ms.
-    pub owner_ms: u64,
-    /// When any other call used it last, Unix ms; 0 = never.
-    pub other_ms: u64,
+    /// Calls that brought it, first to last; at most [`TOKEN_CALLS_MAX`].
+    pub calls: Vec<CallId>,
+    /// The first of them that a person answered.
+    pub answered_by: Option<CallId>,
+    /// When it was brought or answered last, Unix ms.
+    pub last_ms: u64,
     /// Forgotten from then on, Unix ms.
     pub keep_until_ms: u64,
+}
+
+impl Token {
+    fn fresh(now_ms: u64) -> Token {
+        Token {
+            calls: Vec::new(),
+            answered_by: None,
+            last_ms: now_ms,
+            keep_until_ms: now_ms,
+        }
+    }
+
+    /// Somebody else has used it up.
+    fn is_used_beside(&self, call: CallId) -> bool {
+        self.answered_by.is_some_and(|other| other != call)
+    }
+}
+
+/// What a call does with a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// It came with the call.
+    Brought,
+    /// A person answered the call.
+    Answered,
 }
 
 /// Remembers up to `capacity` digests; past that the one that would expire first goes early.
@@ -47,54 +78,39 @@ impl Tokens {
         self.put(digest, token);
     }
 
-    /// Answers [`super::Store::token_seen`] and gives the row to write behind.
+    /// Answers [`super::Store::token_seen`] and [`super::Store::token_answered`], and gives the row to write behind.
     ///
-    /// A clock that went back counts as "just now": rather a false reuse than a missed one.
-    pub fn seen(&mut self, digest: &str, call: &str, now_ms: u64, window_ms: u64) -> (bool, String, Token) {
+    /// The two may come in either order for one call: two threads ask. A clock that went back counts as "just now":
+    /// rather a false reuse than a missed one.
+    pub fn used(
+        &mut self,
+        how: Use,
+        digest: &str,
+        call: CallId,
+        now_ms: u64,
+        window_ms: u64,
+    ) -> (bool, String, Token) {
         self.forget_expired(now_ms);
         let digest = cut(digest);
-        let call = cut(call);
-        let keep_until_ms = now_ms.saturating_add(window_ms);
-        let fresh = Token {
-            owner: call.clone(),
-            owner_ms: now_ms,
-            other_ms: 0,
-            keep_until_ms,
-        };
-        let (is_reused, token) = match self.by_digest.get(&digest) {
-            None => (false, fresh),
-            Some(known) => {
-                let last_ms = known.owner_ms.max(known.other_ms);
-                let keep_until_ms = keep_until_ms.max(known.keep_until_ms);
-                if known.owner == call {
-                    (
-                        false,
-                        Token {
-                            owner_ms: now_ms.max(known.owner_ms),
-                            keep_until_ms,
-                            ..known.clone()
-                        },
-                    )
-                } else if now_ms.saturating_sub(last_ms) < window_ms {
-                    (
-                        true,
-                        Token {
-                            other_ms: now_ms.max(known.other_ms),
-                            keep_until_ms,
-                            ..known.clone()
-                        },
-                    )
-                } else {
-                    (
-                        false,
-                        Token {
-                            keep_until_ms,
-                            ..fresh
-                        },
-                    )
-                }
-            }
-        };
+        let known = self.by_digest.get(&digest);
+        let keep_until_ms = now_ms
+            .saturating_add(window_ms)
+            .max(known.map_or(0, |token| token.keep_until_ms));
+        let mut token = known
+            .filter(|token| now_ms.saturating_sub(token.last_ms) < window_ms)
+            .cloned()
+            .unwrap_or_else(|| Token::fresh(now_ms));
+        let has_room = token.calls.len() < TOKEN_CALLS_MAX;
+        let is_known = token.calls.contains(&call);
+        if !is_known && has_room {
+            token.calls.push(call);
+        }
+        let is_reused = token.is_used_beside(call) || !(is_known || has_room);
+        if how == Use::Answered && token.answered_by.is_none() {
+            token.answered_by = Some(call);
+        }
+        token.last_ms = token.last_ms.max(now_ms);
+        token.keep_until_ms = keep_until_ms;
         self.put(digest.clone(), token.clone());
         (is_reused, digest, token)
     }
@@ -141,63 +157,111 @@ fn cut(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::Use::{Answered, Brought};
     use super::*;
 
-    fn check(asked: &[(&str, &str, u64)], expected: &[bool]) {
+    const A: CallId = CallId(0xa);
+    const B: CallId = CallId(0xb);
+    const C: CallId = CallId(0xc);
+
+    /// Digest, call, what it does and when; with what is answered.
+    fn check(asked: &[(&str, CallId, Use, u64, bool)]) {
         let mut tokens = Tokens::new();
-        let answers: Vec<bool> = asked
-            .iter()
-            .map(|(digest, call, at)| tokens.seen(digest, call, *at, 60_000).0)
+        for (at, (digest, call, how, now_ms, expected)) in asked.iter().enumerate() {
+            let (is_reused, ..) = tokens.used(*how, digest, *call, *now_ms, 60_000);
+            assert_eq!(is_reused, *expected, "step {at} of {asked:?}");
+        }
+    }
+
+    #[test]
+    fn a_token_of_an_answered_call_is_reused_by_every_other_call_inside_the_window() {
+        let answered = [("d", A, Brought, 0, false), ("d", A, Answered, 5, false)];
+        let then = |step| [&answered[..], &[step]].concat();
+        check(&then(("d", A, Brought, 6, false)));
+        check(&then(("d", B, Brought, 60_004, true)));
+        check(&then(("d", B, Brought, 60_005, false)));
+        check(&then(("e", B, Brought, 6, false)));
+    }
+
+    #[test]
+    fn route_advance_is_no_reuse_while_nobody_has_answered() {
+        check(&[
+            ("d", A, Brought, 0, false),
+            ("d", B, Brought, 4_000, false),
+            ("d", C, Brought, 8_000, false),
+            ("d", C, Answered, 12_000, false),
+            ("d", A, Brought, 12_001, true),
+        ]);
+    }
+
+    #[test]
+    fn of_two_calls_that_are_answered_the_second_is_the_reuse() {
+        check(&[
+            ("d", A, Brought, 0, false),
+            ("d", B, Brought, 1, false),
+            ("d", B, Answered, 2, false),
+            ("d", A, Answered, 3, true),
+            ("d", B, Answered, 4, false),
+        ]);
+    }
+
+    #[test]
+    fn one_token_serves_a_bounded_number_of_attempts() {
+        let mut tokens = Tokens::new();
+        let calls = 0..TOKEN_CALLS_MAX as u128 + 2;
+        let answers: Vec<bool> = calls
+            .clone()
+            .map(|call| tokens.used(Brought, "d", CallId(call), 0, 60_000).0)
             .collect();
-        assert_eq!(answers, expected, "{asked:?}");
+        let reused = answers.iter().filter(|is_reused| **is_reused).count();
+        assert_eq!(reused, 2, "{answers:?}");
+        assert!(answers[TOKEN_CALLS_MAX..].iter().all(|is_reused| *is_reused));
+        let (.., token) = tokens.used(Brought, "d", CallId(0), 1, 60_000);
+        assert_eq!(token.calls.len(), TOKEN_CALLS_MAX);
     }
 
     #[test]
-    fn a_token_is_reused_only_by_another_call_inside_the_window() {
-        check(&[("d", "a", 0)], &[false]);
-        check(&[("d", "a", 0), ("d", "a", 5)], &[false, false]);
-        check(&[("d", "a", 0), ("d", "b", 59_999)], &[false, true]);
-        check(&[("d", "a", 0), ("d", "b", 60_000)], &[false, false]);
-        check(&[("d", "a", 0), ("e", "b", 5)], &[false, false]);
+    fn the_questions_of_one_call_may_come_in_either_order() {
+        check(&[
+            ("d", A, Answered, 0, false),
+            ("d", A, Brought, 1, false),
+            ("d", B, Answered, 2, true),
+            ("d", B, Brought, 3, true),
+        ]);
     }
 
     #[test]
-    fn the_owner_stays_the_owner_while_a_stranger_replays() {
-        check(
-            &[("d", "a", 0), ("d", "b", 10), ("d", "b", 11), ("d", "a", 12)],
-            &[false, true, true, false],
-        );
-    }
-
-    #[test]
-    fn a_chain_of_reuses_is_each_time_a_reuse() {
-        check(
-            &[("d", "a", 0), ("d", "b", 50_000), ("d", "c", 100_000)],
-            &[false, true, true],
-        );
+    fn the_first_answered_call_keeps_the_token_while_strangers_replay_it() {
+        check(&[
+            ("d", A, Answered, 0, false),
+            ("d", B, Answered, 50_000, true),
+            ("d", C, Answered, 100_000, true),
+            ("d", A, Brought, 100_001, false),
+        ]);
     }
 
     #[test]
     fn a_clock_that_goes_back_counts_as_now() {
-        check(&[("d", "a", 100_000), ("d", "b", 10)], &[false, true]);
+        check(&[("d", A, Answered, 100_000, false), ("d", B, Brought, 10, true)]);
     }
 
     #[test]
     fn a_full_table_forgets_what_would_expire_first_and_counts_it() {
         let mut tokens = Tokens::with_capacity(2);
-        tokens.seen("old", "a", 0, 60_000);
-        tokens.seen("new", "b", 1, 60_000);
-        tokens.seen("newer", "c", 2, 60_000);
+        tokens.used(Answered, "old", A, 0, 60_000);
+        tokens.used(Answered, "new", B, 1, 60_000);
+        tokens.used(Answered, "newer", C, 2, 60_000);
         assert_eq!(tokens.forgotten(), 1);
-        assert!(!tokens.seen("old", "x", 3, 60_000).0);
-        assert!(tokens.seen("newer", "x", 3, 60_000).0);
+        let stranger = CallId(9);
+        assert!(!tokens.used(Brought, "old", stranger, 3, 60_000).0);
+        assert!(tokens.used(Brought, "newer", stranger, 3, 60_000).0);
     }
 
     #[test]
     fn an_endless_digest_is_cut_at_a_character() {
         let mut tokens = Tokens::new();
         let long = "é".repeat(1_000);
-        let (_, digest, _) = tokens.seen(&long, "a", 0, 1);
+        let (_, digest, _) = tokens.used(Brought, &long, A, 0, 1);
         assert_eq!(digest.len(), TOKEN_TEXT_MAX);
     }
 }

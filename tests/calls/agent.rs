@@ -122,7 +122,14 @@ impl Agent {
     pub fn call(&mut self, plan: CallerPlan) -> String {
         self.never_acknowledges = plan.never_acknowledges;
         self.gives_up_after = plan.gives_up_after;
-        let call_id = format!("call-{}-{}", self.address.port(), self.address.ip());
+        let call_id = plan
+            .call_id
+            .clone()
+            .unwrap_or_else(|| format!("call-{}-{}", self.address.port(), self.address.ip()));
+        let tag = plan
+            .tag
+            .clone()
+            .unwrap_or_else(|| format!("c{}", self.address.port()));
         let target = format!("sip:{}@{}", plan.called, self.gateway);
         let first = plan.dialled_first.as_ref().unwrap_or(&plan.called);
         let to = format!("sip:{first}@{}", self.gateway);
@@ -133,7 +140,7 @@ impl Agent {
                 format!("SIP/2.0/UDP {};branch={branch};rport", self.address),
             ),
             ("Max-Forwards", plan.max_forwards.to_string()),
-            ("From", format!("{};tag=c{}", plan.from, self.address.port())),
+            ("From", format!("{};tag={tag}", plan.from)),
             ("To", format!("<{to}>")),
             ("Call-ID", call_id.clone()),
             ("CSeq", "1 INVITE".to_string()),
@@ -150,7 +157,7 @@ impl Agent {
             state: State::Calling,
             is_caller: true,
             call_id: call_id.clone(),
-            local: format!("{};tag=c{}", plan.from, self.address.port()),
+            local: format!("{};tag={tag}", plan.from),
             remote: format!("<{target}>"),
             target,
             cseq: 1,
@@ -416,6 +423,10 @@ impl Agent {
             Act::Update => self.request(id, "UPDATE", &[], Some(("application/sdp", &sdp("sendrecv")))),
             Act::AskForOffer => self.request(id, "INVITE", &[], None),
             Act::Info(body) => self.request(id, "INFO", &[], Some(("application/dtmf-relay", &body))),
+            Act::Reinvite(name, value) => {
+                let body = sdp("sendrecv");
+                self.request(id, "INVITE", &[(name, value)], Some(("application/sdp", &body)));
+            }
             Act::Send(method) => self.request(id, method, &[], None),
         }
     }

@@ -9,6 +9,8 @@ pub enum Act {
     Hold,
     Resume,
     Update,
+    /// A re-INVITE with one more header.
+    Reinvite(&'static str, String),
     /// A re-INVITE without a description: the other side offers.
     AskForOffer,
     Info(String),
@@ -77,6 +79,9 @@ pub struct CallerPlan {
     pub acts: Vec<(Duration, Act)>,
     pub never_acknowledges: bool,
     pub max_forwards: u32,
+    /// Instead of a Call-ID and a From tag of its own: a recorded INVITE sent again.
+    pub call_id: Option<String>,
+    pub tag: Option<String>,
 }
 
 impl CallerPlan {
@@ -92,6 +97,8 @@ impl CallerPlan {
             acts: Vec::new(),
             never_acknowledges: false,
             max_forwards: 70,
+            call_id: None,
+            tag: None,
         }
     }
 

@@ -14,6 +14,7 @@ use ringward::policy::Policy;
 use ringward::queue::{self, Overflow, Strategy};
 use ringward::screening::HistoryFacts;
 use ringward::sip::{Flow, Transport};
+use ringward::store::Store;
 use ringward::time::Now;
 use ringward::voice::{Label, Opinion, Window};
 
@@ -23,6 +24,9 @@ use crate::plan::{CallerPlan, PhonePlan};
 pub const GATEWAY: &str = "10.0.0.1:5060";
 /// 22 November 2026, early in the morning: what the virtual wall clock says at the start.
 pub const EPOCH_S: u64 = 1_795_320_000;
+
+/// How long the store remembers a token: twice 60 s of freshness and the margin of `runtime::lookup`.
+pub const TOKEN_WINDOW_MS: u64 = 180_000;
 
 /// How the network treats datagrams, in per mille and milliseconds.
 #[derive(Clone, Copy, Debug)]
@@ -91,6 +95,7 @@ enum Happening {
     Closed(CallId),
     Fetched(String),
     Known(CallId, bool),
+    Reused(CallId),
     Scored(CallId, usize),
     Call(SocketAddr, CallerPlan),
     Do(fn(&mut World)),
@@ -122,8 +127,8 @@ pub struct World {
     /// Requests of ours: where to, over which connection, and the method.
     pub asked_of: Vec<(SocketAddr, Option<u64>, String)>,
     pub trace: Vec<String>,
-    /// Tokens the store has seen, with the SIP Call-ID that brought them.
-    tokens: BTreeMap<String, String>,
+    /// The store itself, for the tokens: it is asked with the virtual clock.
+    store: Arc<dyn Store>,
     queue: BTreeMap<(Duration, u64), Happening>,
     sequence: u64,
     now: Duration,
@@ -168,14 +173,44 @@ impl World {
         World::with_everything(queues, seed, Policy::embedded(), Transport::Tcp, (0, 1))
     }
 
+    /// With another trunk "carrier" than the plain one.
+    pub fn with_trunk(
+        queues: Vec<queue::Config>,
+        seed: u64,
+        policy: Policy,
+        change: impl FnOnce(&mut TrunkConfig),
+    ) -> World {
+        World::with_config(queues, seed, policy, |config| change(&mut config.trunks[0]))
+    }
+
+    pub fn with_config(
+        queues: Vec<queue::Config>,
+        seed: u64,
+        policy: Policy,
+        change: impl FnOnce(&mut Config),
+    ) -> World {
+        World::build(queues, seed, policy, Transport::Udp, (0, 1), change)
+    }
+
     pub fn with_everything(
         queues: Vec<queue::Config>,
         seed: u64,
         policy: Policy,
         transport: Transport,
-        (shard, shards): (u16, u16),
+        shards: (u16, u16),
     ) -> World {
-        let config = Config {
+        World::build(queues, seed, policy, transport, shards, |_| {})
+    }
+
+    fn build(
+        queues: Vec<queue::Config>,
+        seed: u64,
+        policy: Policy,
+        transport: Transport,
+        (shard, shards): (u16, u16),
+        change: impl FnOnce(&mut Config),
+    ) -> World {
+        let mut config = Config {
             listeners: vec![Listener {
                 transport,
                 bound: GATEWAY.parse().unwrap(),
@@ -189,11 +224,15 @@ impl World {
                 name: name.into(),
                 from: vec![range.into()],
                 is_emergency_trusted,
+                ..TrunkConfig::default()
             })
             .into(),
             queues,
             media_address: "10.0.0.1".parse().unwrap(),
             budget: Duration::from_millis(800),
+            refusal: ringward::call::RefusalConfig::default(),
+            marks: ringward::banner::Marks::default(),
+            queue_marks: BTreeMap::new(),
             public_url: Some("https://ringward.example".into()),
             country: "US".into(),
             is_voice_on: true,
@@ -201,6 +240,7 @@ impl World {
             shard,
             shards,
         };
+        change(&mut config);
         let mut octets = [7; 32];
         octets[..8].copy_from_slice(&seed.to_be_bytes());
         let engine = Engine::new(config, crate::signing::identity(), Arc::new(policy), octets);
@@ -218,7 +258,10 @@ impl World {
             ephemeral: 0,
             asked_of: Vec::new(),
             trace: Vec::new(),
-            tokens: BTreeMap::new(),
+            store: ringward::store::open(&ringward::store::Config {
+                url: "sqlite::memory:".into(),
+            })
+            .expect("a store in memory"),
             queue: BTreeMap::new(),
             sequence: 0,
             now: Duration::ZERO,
@@ -400,6 +443,7 @@ impl World {
                     is_reused: Some(is_reused),
                 });
             }
+            Happening::Reused(call) => self.tell(Input::Reused { call }),
             Happening::Scored(call, at) => self.score(call, at),
             Happening::Do(action) => action(self),
         }
@@ -492,14 +536,28 @@ impl World {
             Output::Look {
                 call,
                 passport_digest,
-                sip_call_id,
                 ..
             } => {
+                let now_ms = self.now().unix_ms();
                 let is_reused = passport_digest.is_some_and(|digest| {
-                    *self.tokens.entry(digest).or_insert_with(|| sip_call_id.clone()) != sip_call_id
+                    let seen = self.store.token_seen(&digest, call, now_ms, TOKEN_WINDOW_MS);
+                    seen.expect("the store answers")
                 });
                 if let Some((after, _)) = &self.helpers.store {
                     self.schedule(*after, Happening::Known(call, is_reused));
+                }
+            }
+            Output::Answered {
+                call,
+                passport_digest,
+            } => {
+                let now_ms = self.now().unix_ms();
+                let was_used = self
+                    .store
+                    .token_answered(&passport_digest, call, now_ms, TOKEN_WINDOW_MS)
+                    .expect("the store answers");
+                if let (true, Some((after, _))) = (was_used, &self.helpers.store) {
+                    self.schedule(*after, Happening::Reused(call));
                 }
             }
             Output::Changed(record) => {

@@ -226,7 +226,7 @@ fn a_report_finds_a_call_that_is_still_queued_and_survives_later_revisions() {
 }
 
 #[test]
-fn of_many_shards_asking_at_once_exactly_one_owns_the_token() {
+fn of_many_calls_answered_at_once_with_one_token_exactly_one_owns_it() {
     each_engine(|store| {
         let owners = AtomicUsize::new(0);
         std::thread::scope(|threads| {
@@ -234,12 +234,8 @@ fn of_many_shards_asking_at_once_exactly_one_owns_the_token() {
                 let owners = &owners;
                 threads.spawn(move || {
                     for token in 0..200 {
-                        let is_reused = store.token_seen(
-                            &format!("digest-{token}"),
-                            &format!("call-{shard}"),
-                            NOON,
-                            60_000,
-                        );
+                        let digest = format!("digest-{token}");
+                        let is_reused = store.token_answered(&digest, CallId(shard), NOON, 60_000);
                         if !is_reused.unwrap() {
                             owners.fetch_add(1, Ordering::Relaxed);
                         }
@@ -248,6 +244,62 @@ fn of_many_shards_asking_at_once_exactly_one_owns_the_token() {
             }
         });
         assert_eq!(owners.into_inner(), 200);
+    });
+}
+
+#[test]
+fn a_token_is_remembered_to_the_last_millisecond_of_its_window_and_no_longer() {
+    const WINDOW: u64 = 180_000;
+    for (after, expected) in [
+        (0, true),
+        (WINDOW - 1, true),
+        (WINDOW, false),
+        (WINDOW + 1, false),
+    ] {
+        each_engine(|store| {
+            assert!(!store.token_seen("digest", CallId(1), NOON, WINDOW).unwrap());
+            assert!(!store.token_answered("digest", CallId(1), NOON, WINDOW).unwrap());
+            let is_reused = store
+                .token_seen("digest", CallId(2), NOON + after, WINDOW)
+                .unwrap();
+            assert_eq!(is_reused, expected, "{after} ms later");
+        });
+    }
+}
+
+#[test]
+fn a_carriers_next_route_brings_the_same_token_and_is_no_reuse() {
+    each_engine(|store| {
+        let seen = |call, at| {
+            store
+                .token_seen("digest", CallId(call), NOON + at, 180_000)
+                .unwrap()
+        };
+        assert!(!seen(1, 0), "the first route");
+        assert!(!seen(1, 10), "its certificate was late: asked again");
+        assert!(!seen(2, 4_000), "the second route, nobody has answered");
+        assert!(
+            !store
+                .token_answered("digest", CallId(2), NOON + 9_000, 180_000)
+                .unwrap()
+        );
+        assert!(!seen(2, 9_001), "the answered call stays the owner");
+        assert!(seen(3, 9_002), "a call after the answer is a replay");
+        assert!(
+            store
+                .token_answered("digest", CallId(3), NOON + 9_500, 180_000)
+                .unwrap()
+        );
+    });
+}
+
+#[test]
+fn a_token_cannot_ring_for_ever_without_an_answer() {
+    each_engine(|store| {
+        let reused = (0..20)
+            .filter(|call| store.token_seen("digest", CallId(*call), NOON, 180_000).unwrap())
+            .count();
+        assert_eq!(reused, 20 - limits::TOKEN_CALLS_MAX);
     });
 }
 

@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use ringward::call::record::{Ending, State};
+use ringward::call_id::CallId;
 use ringward::store::{self, Config, Filter, StoreError};
 
 use crate::records::{KINDS, call, ended};
@@ -47,7 +48,7 @@ fn what_was_flushed_survives_a_kill() {
         history.calls_before
     );
     assert!(
-        store.token_seen("digest", "another", NOON + 5, 60_000).unwrap(),
+        store.token_seen("digest", CallId(2), NOON + 5, 60_000).unwrap(),
         "the token is remembered"
     );
 }
@@ -58,7 +59,7 @@ fn what_was_flushed_survives_a_kill() {
 fn child_that_is_killed() {
     let Ok(url) = std::env::var(CHILD) else { return };
     let store = open(&url);
-    store.token_seen("digest", "one", NOON, 60_000).unwrap();
+    store.token_answered("digest", CallId(1), NOON, 60_000).unwrap();
     for number in 0u64.. {
         store.save(Arc::new(ended(&KINDS[6], number, NOON + number)));
         if number % 50 == 49 {
@@ -76,16 +77,16 @@ fn everything_is_there_after_a_restart() {
         let store = open(&folder.url());
         store.set_setting("name", "value").unwrap();
         store.save(Arc::new(record.clone()));
-        store.token_seen("digest", "one", NOON, 60_000).unwrap();
+        store.token_answered("digest", CallId(1), NOON, 60_000).unwrap();
         // Closing writes what is queued.
     }
     let store = open(&folder.url());
     assert_eq!(store.call(record.id).unwrap(), Some(record));
     assert_eq!(store.setting("name").unwrap().as_deref(), Some("value"));
-    assert!(store.token_seen("digest", "two", NOON + 1, 60_000).unwrap());
+    assert!(store.token_seen("digest", CallId(2), NOON + 1, 60_000).unwrap());
     assert!(
         !store
-            .token_seen("digest", "three", NOON + 200_000, 60_000)
+            .token_seen("digest", CallId(3), NOON + 200_000, 60_000)
             .unwrap()
     );
 }

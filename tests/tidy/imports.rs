@@ -44,7 +44,7 @@ const TABLE: &[(&str, &[&str])] = &[
     (
         "config",
         &[
-            "sip", "call", "queue", "identity", "media", "voice", "policy", "store", "api",
+            "sip", "call", "queue", "banner", "identity", "media", "voice", "policy", "store", "api",
         ],
     ),
     (

@@ -1,7 +1,7 @@
 //! Who they say is calling: what the signature proved.
 
 use crate::identity::{Attestation, Standing};
-use crate::screening::{Facts, Tag};
+use crate::screening::{Facts, Tag, Upstream};
 
 /// What did the Identity headers prove? A failure gets the most telling tag that is known about it.
 pub(super) fn check_standing(facts: &Facts, tags: &mut Vec<Tag>) {
@@ -38,6 +38,21 @@ pub(super) fn check_standing(facts: &Facts, tags: &mut Vec<Tag>) {
 pub(super) fn check_beside(facts: &Facts, tags: &mut Vec<Tag>) {
     if facts.identity.has_forged_beside {
         tags.push(Tag::IdentityForgedBeside);
+    }
+}
+
+/// What does a carrier say that is trusted to verify? It counts where our own verification has nothing to say.
+pub(super) fn check_upstream(facts: &Facts, tags: &mut Vec<Tag>) {
+    let identity = &facts.identity;
+    let has_own_word =
+        matches!(identity.standing, Standing::Verified | Standing::Failed) || identity.is_forged;
+    if has_own_word || facts.caller.number.is_none() {
+        return;
+    }
+    match identity.upstream {
+        Some(Upstream::Passed) => tags.push(Tag::CarrierVerified),
+        Some(Upstream::Failed) => tags.push(Tag::CarrierFailed),
+        Some(Upstream::Unverified) | None => {}
     }
 }
 

@@ -15,6 +15,7 @@ pub(super) fn findings(facts: &Facts) -> Vec<Tag> {
     let mut tags = Vec::with_capacity(8);
     identity::check_standing(facts, &mut tags);
     identity::check_beside(facts, &mut tags);
+    identity::check_upstream(facts, &mut tags);
     identity::check_reuse(facts, &mut tags);
     caller::check_number(facts, &mut tags);
     caller::check_name(facts, &mut tags);

@@ -17,7 +17,7 @@ use std::thread::JoinHandle;
 use rusqlite::{Connection, OpenFlags};
 
 use super::limits::{ANSWER_TIMEOUT, LOCK_TIMEOUT, READERS, SETTING_MAX};
-use super::tokens::Tokens;
+use super::tokens::{Tokens, Use};
 use super::{Filter, Health, Store, StoreError, bounded, known, number_of, was_answered};
 use crate::call::CallRecord;
 use crate::call::record::PersonReport;
@@ -116,6 +116,14 @@ impl Sqlite {
         }
     }
 
+    fn used(&self, how: Use, digest: &str, call: CallId, now_ms: u64, window_ms: u64) -> bool {
+        let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        let (is_reused, digest, token) = tokens.used(how, digest, call, now_ms, window_ms);
+        // Under the same lock, so that rows reach the writer in the order they changed.
+        self.inbox.remember(digest, token, now_ms);
+        is_reused
+    }
+
     fn failed(&self, action: &'static str, problem: &str) -> StoreError {
         StoreError::Failed {
             url: self.url.clone(),
@@ -189,15 +197,21 @@ impl Store for Sqlite {
     fn token_seen(
         &self,
         digest: &str,
-        sip_call_id: &str,
+        call: CallId,
         now_ms: u64,
         window_ms: u64,
     ) -> Result<bool, StoreError> {
-        let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
-        let (is_reused, digest, token) = tokens.seen(digest, sip_call_id, now_ms, window_ms);
-        // Under the same lock, so that rows reach the writer in the order they changed.
-        self.inbox.remember(digest, token, now_ms);
-        Ok(is_reused)
+        Ok(self.used(Use::Brought, digest, call, now_ms, window_ms))
+    }
+
+    fn token_answered(
+        &self,
+        digest: &str,
+        call: CallId,
+        now_ms: u64,
+        window_ms: u64,
+    ) -> Result<bool, StoreError> {
+        Ok(self.used(Use::Answered, digest, call, now_ms, window_ms))
     }
 
     fn report(&self, id: CallId, report: PersonReport) -> Result<bool, StoreError> {

@@ -7,7 +7,7 @@ use crate::call::CallRecord;
 use crate::call::record::{Ending, Outcome, PersonReport, State};
 use crate::call_id::CallId;
 use crate::screening::HistoryFacts;
-use crate::store::limits::{HISTORY_ROWS_MAX, TOKENS_MAX};
+use crate::store::limits::{HISTORY_ROWS_MAX, TOKEN_CALLS_MAX, TOKENS_MAX};
 use crate::store::tokens::Token;
 use crate::store::{Filter, ending_name, known, label_of, number_of, was_answered};
 
@@ -64,9 +64,14 @@ pub(super) fn put_token(on: &Connection, digest: &str, token: &Token) -> rusqlit
     on.prepare_cached("INSERT OR REPLACE INTO token VALUES (?1, ?2, ?3, ?4, ?5)")?
         .execute(params![
             digest,
-            token.owner,
-            whole(token.owner_ms),
-            whole(token.other_ms),
+            token
+                .calls
+                .iter()
+                .map(CallId::to_string)
+                .collect::<Vec<_>>()
+                .join(" "),
+            token.answered_by.map(|call| call.to_string()),
+            whole(token.last_ms),
             whole(token.keep_until_ms),
         ])
         .map(|_| ())
@@ -81,14 +86,20 @@ pub(super) fn forget_tokens(on: &Connection, now_ms: u64) -> rusqlite::Result<()
 
 pub(super) fn tokens(on: &Connection) -> rusqlite::Result<Vec<(String, Token)>> {
     let mut question = on.prepare(
-        "SELECT digest, owner, owner_ms, other_ms, keep_until_ms FROM token ORDER BY keep_until_ms DESC LIMIT ?1",
+        "SELECT digest, calls, answered_by, last_ms, keep_until_ms FROM token ORDER BY keep_until_ms DESC LIMIT ?1",
     )?;
     question
         .query_map([TOKENS_MAX as i64], |row| {
+            let calls: String = row.get(1)?;
+            let answered_by: Option<String> = row.get(2)?;
             let token = Token {
-                owner: row.get(1)?,
-                owner_ms: ms(row, 2)?,
-                other_ms: ms(row, 3)?,
+                calls: calls
+                    .split(' ')
+                    .filter_map(|call| call.parse().ok())
+                    .take(TOKEN_CALLS_MAX)
+                    .collect(),
+                answered_by: answered_by.and_then(|call| call.parse().ok()),
+                last_ms: ms(row, 3)?,
                 keep_until_ms: ms(row, 4)?,
             };
             Ok((row.get(0)?, token))

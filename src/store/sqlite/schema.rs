@@ -7,7 +7,8 @@ pub(super) const APPLICATION_ID: i64 = 0x5249_4e47;
 
 /// Each entry takes the schema one version up; `user_version` counts how many were applied.
 /// Entries are never edited after a release: a change is a new entry.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE call (
         id         TEXT    PRIMARY KEY,
         started_ms INTEGER NOT NULL,
@@ -38,7 +39,20 @@ const MIGRATIONS: &[&str] = &["
         name  TEXT PRIMARY KEY,
         value TEXT NOT NULL
     ) STRICT, WITHOUT ROWID;
-"];
+",
+    // What an older gateway knew of tokens ends with the minutes they are fresh.
+    "
+    DROP TABLE token;
+    CREATE TABLE token (
+        digest        TEXT    PRIMARY KEY,
+        calls         TEXT    NOT NULL,
+        answered_by   TEXT,
+        last_ms       INTEGER NOT NULL,
+        keep_until_ms INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX token_expiry ON token (keep_until_ms);
+",
+];
 
 /// Why a file cannot be used; `Unusable` gets its words.
 pub(super) enum Refused {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use ringward::call_id::CallId;
 use ringward::identity::{self, Report, Standing};
 use ringward::runtime::fetch::Fetcher;
 use ringward::sip::Message;
@@ -64,7 +65,12 @@ impl Ringward {
         if !scene.is_repeated {
             return self.judge_call(scene, now);
         }
-        self.judge_call(scene, now)?;
+        let first = self.judge_call(scene, now)?;
+        // A person answers: from then on the token is used up.
+        if let Some(digest) = &first.report.passport_digest {
+            self.store
+                .token_answered(digest, call(scene), unix_ms(now), TOKEN_WINDOW_MS)?;
+        }
         let mut again = Scene::new(scene.invite.clone());
         again.invite.call_id.push_str("-again");
         self.judge_call(&again, now + 10)
@@ -89,11 +95,9 @@ impl Ringward {
         }
         let report = verifier.conclude(verification);
         let is_reused = match &report.passport_digest {
-            Some(digest) => {
-                let now_ms = u64::try_from(now).unwrap_or_default() * 1000;
-                let call_id = &scene.invite.call_id;
-                self.store.token_seen(digest, call_id, now_ms, TOKEN_WINDOW_MS)?
-            }
+            Some(digest) => self
+                .store
+                .token_seen(digest, call(scene), unix_ms(now), TOKEN_WINDOW_MS)?,
             None => false,
         };
         Ok(Judged { report, is_reused })
@@ -169,6 +173,16 @@ impl Judged {
         }
         Answer::Accepts(words)
     }
+}
+
+/// A name of our own for the call, as the gateway gives one to each.
+fn call(scene: &Scene) -> CallId {
+    let mix = |name: u128, octet: u8| name.wrapping_mul(257).wrapping_add(u128::from(octet));
+    CallId(scene.invite.call_id.bytes().fold(0, mix))
+}
+
+fn unix_ms(now: i64) -> u64 {
+    u64::try_from(now).unwrap_or_default() * 1000
 }
 
 fn letter(attestation: Option<Attestation>) -> &'static str {

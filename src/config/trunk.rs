@@ -1,0 +1,125 @@
+//! `[[trunk]]`: who may call in, and on which terms.
+
+use super::limits::{RANGES_MAX, TRUNKS_MAX};
+use super::read::{check_count, read_name};
+use crate::call::{ReasonStyle, TrunkConfig};
+use crate::cidr::Cidr;
+use crate::document::{Section, shown};
+
+pub(super) fn read(root: &Section<'_, '_>) -> Vec<TrunkConfig> {
+    let sections = root.sections("trunk");
+    check_count(root, "trunk", &sections, TRUNKS_MAX);
+    let mut trunks: Vec<TrunkConfig> = Vec::new();
+    let mut ranges: Vec<(Cidr, String)> = Vec::new();
+    for section in sections.iter().take(TRUNKS_MAX) {
+        section.only(&[
+            "name",
+            "from",
+            "emergency",
+            "identity_reasons",
+            "refusal",
+            "verifier",
+            "private_network",
+        ]);
+        let name = read_name(section, |name| trunks.iter().any(|trunk| trunk.name == name));
+        let from = section.strings("from").unwrap_or_default();
+        if from.is_empty() || from.len() > RANGES_MAX {
+            let message =
+                format!("from needs one to {RANGES_MAX} address ranges: who may call in on this trunk");
+            section.fault(section.place("from"), message, None);
+        }
+        let is_emergency_trusted = section.value("emergency").is_some()
+            && section
+                .choice("emergency", &[("trusted", true), ("untrusted", false)])
+                .unwrap_or(false);
+        let mut kept = Vec::new();
+        for value in from {
+            match value.get.parse::<Cidr>() {
+                Ok(range) => {
+                    if let Some((_, other)) = ranges.iter().find(|(known, _)| *known == range) {
+                        let message = format!("{range} already belongs to trunk {other:?}");
+                        section.fault(value.at.clone(), message, None);
+                    }
+                    if is_emergency_trusted && range.prefix() == 0 {
+                        let message = "everybody cannot be a trusted emergency trunk: it bypasses every gate";
+                        section.fault(value.at.clone(), message, None);
+                    }
+                    ranges.push((range, name.clone().unwrap_or_default()));
+                    kept.push(range.to_string());
+                }
+                Err(problem) => section.fault(value.at, format!("{:?}: {problem}", shown(value.get)), None),
+            }
+        }
+        let is_verifier_trusted = read_verifier(section, &kept);
+        trunks.push(TrunkConfig {
+            name: name.unwrap_or_default(),
+            from: kept,
+            is_emergency_trusted,
+            identity_reasons: section
+                .choice(
+                    "identity_reasons",
+                    &[
+                        ("stir", ReasonStyle::Stir),
+                        ("sip", ReasonStyle::Sip),
+                        ("off", ReasonStyle::Off),
+                    ],
+                )
+                .unwrap_or_default(),
+            refusal: section.choice("refusal", super::refusal::PROFILES),
+            is_verifier_trusted,
+        });
+    }
+    trunks
+}
+
+/// `verifier` and `private_network`.
+///
+/// A carrier's verstat is worth what the way to it is worth: authenticated TLS (which this build does not have), or a
+/// network nobody else can send on. Without either it would be the caller's own word.
+fn read_verifier(section: &Section<'_, '_>, ranges: &[String]) -> bool {
+    let is_trusted = section
+        .choice("verifier", &[("trusted", true), ("none", false)])
+        .unwrap_or(false);
+    let is_private = section.boolean("private_network");
+    if !is_trusted {
+        return false;
+    }
+    if is_private.is_none() && section.value("private_network").is_some() {
+        // Told already.
+        return false;
+    }
+    if is_private != Some(true) {
+        let message = "a carrier's own verification may be believed over TLS only, which is not in this build; where the trunk comes over a leased line or a VPN of yours, say so with private_network = true";
+        section.fault(section.place("verifier"), message, None);
+        return false;
+    }
+    let public = ranges.iter().find(|range| !is_private_range(range));
+    if let Some(range) = public {
+        let message = format!(
+            "{range} is no private network (10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 100.64.0.0/10, 127.0.0.0/8, fc00::/7, fe80::/10, ::1)"
+        );
+        section.fault(section.place("private_network"), message, None);
+    }
+    public.is_none()
+}
+
+/// The whole range lies in addresses that are not routed on the Internet (RFC 1918, RFC 6598, RFC 4193, loopback, link).
+fn is_private_range(range: &str) -> bool {
+    const PRIVATE: [&str; 8] = [
+        "10.0.0.0/8",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "100.64.0.0/10",
+        "127.0.0.0/8",
+        "fc00::/7",
+        "fe80::/10",
+        "::1/128",
+    ];
+    let Ok(range) = range.parse::<Cidr>() else {
+        return false;
+    };
+    PRIVATE
+        .iter()
+        .filter_map(|private| private.parse::<Cidr>().ok())
+        .any(|private| private.contains(range.network()) && range.prefix() >= private.prefix())
+}

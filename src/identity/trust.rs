@@ -228,8 +228,7 @@ impl Keeper {
     /// Everything in force, put together.
     pub fn trust(&self) -> Trust {
         let mut anchors = self.anchors();
-        let is_missing = |slot: &Slot| slot.kind == Kind::TrustList && slot.held.is_none();
-        anchors.set_incomplete(self.slots.iter().any(is_missing));
+        anchors.set_incomplete(self.is_trust_list_missing());
         let mut crls = Crls::new();
         crls.set_policy(self.config.revocation);
         if !self.config.crls.is_empty() {
@@ -246,6 +245,11 @@ impl Keeper {
             }
         }
         Trust { anchors, crls }
+    }
+
+    fn is_trust_list_missing(&self) -> bool {
+        let is_missing = |slot: &Slot| slot.kind == Kind::TrustList && slot.held.is_none();
+        self.slots.iter().any(is_missing)
     }
 
     fn anchors(&self) -> Anchors {
@@ -356,7 +360,7 @@ impl Keeper {
         let seen = crls.describe(&anchors, seconds(now));
         // Who signed a direct list, a caller's certificate will tell; an indirect one must be known by its signer.
         // Without all anchors nobody can tell: it is taken, and believed only once its signer is known.
-        let is_judged = !anchors.is_incomplete();
+        let is_judged = !anchors.is_empty() && !self.is_trust_list_missing();
         for list in &seen {
             if list.is_unusable {
                 return Err(

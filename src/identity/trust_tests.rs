@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, EncodingKey};
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, IsCa, Issuer, KeyIdMethod,
-    KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber,
+    KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber, SigningKey as _,
 };
 use serde_json::json;
 use stir_shaken_verify::limits::CRLS_MAX;
@@ -58,6 +58,38 @@ impl Authority {
         };
         let issuer = Issuer::from_params(&self.params, &self.key);
         params.signed_by(&issuer).unwrap().pem().unwrap().into_bytes()
+    }
+
+    /// An empty list for every authority (RFC 5280 §5.2.5), which rcgen cannot write. DER, good until `until` (UTCTime).
+    fn indirect_crl(&self, until: &str) -> Vec<u8> {
+        let element = |tag: u8, parts: &[&[u8]]| {
+            let value = parts.concat();
+            let length = value.len();
+            let length = match length {
+                0..0x80 => vec![length as u8],
+                0x80..0x100 => vec![0x81, length as u8],
+                _ => vec![0x82, (length >> 8) as u8, length as u8],
+            };
+            [vec![tag], length, value].concat()
+        };
+        let algorithm = element(0x30, &[&[0x06, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2]]);
+        let (_, pem) = x509_parser::pem::parse_x509_pem(self.pem.as_bytes()).unwrap();
+        let name = pem.parse_x509().unwrap().subject().as_raw().to_vec();
+        let is_indirect = element(0x04, &[&element(0x30, &[&[0x84, 1, 0xff]])]);
+        let point = element(0x30, &[&[0x06, 3, 0x55, 0x1d, 28, 0x01, 1, 0xff], &is_indirect]);
+        let list = element(
+            0x30,
+            &[
+                &[2, 1, 1],
+                &algorithm,
+                &name,
+                &element(0x17, &[b"261122000000Z"]),
+                &element(0x17, &[until.as_bytes()]),
+                &element(0xa0, &[&element(0x30, &[&point])]),
+            ],
+        );
+        let signature = self.key.sign(&list).unwrap();
+        element(0x30, &[&list, &algorithm, &element(0x03, &[&[0], &signature])])
     }
 
     fn trust_list(&self, sequence: u64, exp: i64, authorities: &[&Authority]) -> Vec<u8> {
@@ -321,4 +353,34 @@ fn reasons_are_cut_and_unknown_places_ignored() {
         result: Err("x".into()),
     };
     assert!(bench.keeper.take(vec![nowhere], bench.now).0.is_none());
+}
+
+/// An indirect list is judged only when every anchor that may have signed it is there.
+#[test]
+fn c_07_while_the_trust_list_is_missing_nobodys_list_is_refused_for_its_signer() {
+    let (administrator, other) = (Authority::new("Administrator"), Authority::new("Own CA"));
+    let signer = Authority::new("STI");
+    let mut bench = Bench::new(Config {
+        anchors: vec!["own.pem".into()],
+        crls: vec![url("crl")],
+        ..with_trust_list()
+    });
+    bench.brings(Kind::TrustListAuthority, administrator.pem.as_bytes());
+    bench.brings(Kind::Anchors, other.pem.as_bytes());
+    let (trust, alarms) = bench.brings(Kind::Crl, &signer.indirect_crl("261123063000Z"));
+    assert!(trust.is_some() && alarms.is_empty(), "{alarms:?}");
+    // The trust list comes and does not know the signer: the next list of its hand is refused.
+    bench.brings(Kind::TrustList, &administrator.trust_list(1, NOW + 60, &[&other]));
+    let (trust, alarms) = bench.brings(Kind::Crl, &signer.indirect_crl("261123063001Z"));
+    assert!(
+        trust.is_none() && alarms[0].starts_with("no anchor"),
+        "{alarms:?}"
+    );
+    // A trust list with the signer in it, and the same list is taken.
+    bench.brings(
+        Kind::TrustList,
+        &administrator.trust_list(2, NOW + 60, &[&signer]),
+    );
+    let (trust, alarms) = bench.brings(Kind::Crl, &signer.indirect_crl("261123063001Z"));
+    assert!(trust.is_some() && alarms.is_empty(), "{alarms:?}");
 }

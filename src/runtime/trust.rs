@@ -37,9 +37,9 @@ impl Lists {
             fetcher,
             refresh: config.refresh,
         };
-        let files = lists.gather(|source| matches!(source, Source::File(_))).await;
+        let files = lists.gather(|source, _| matches!(source, Source::File(_))).await;
         lists.take(files);
-        let fetched = lists.gather(|source| matches!(source, Source::Url(_)));
+        let fetched = lists.gather(|source, _| matches!(source, Source::Url(_)));
         if let Ok(fetched) = tokio::time::timeout(LISTS_AT_START, fetched).await {
             lists.take(fetched);
         }
@@ -69,49 +69,52 @@ impl Lists {
 
     /// Goes on for ever: refreshes, tells the shards, and looks after dates in between.
     pub async fn keep(self, mailboxes: Mailboxes) {
-        let mut next = clock::now().instant + self.until_next();
+        // Never longer than the usual time, so that a short one is kept for what is missing as well.
+        let retry = LIST_RETRY.min(self.refresh);
+        let start = clock::now().instant;
+        let (mut next, mut next_retry) = (start + self.refresh, start + retry);
         loop {
             let now = clock::now();
             let notices = self.keeper().tick(now);
             tell(&notices);
             self.measure();
-            if now.instant < next {
-                tokio::time::sleep(LIST_TICK.min(next - now.instant)).await;
+            let is_everything = now.instant >= next;
+            if !is_everything && now.instant < next_retry {
+                let wait = next.min(next_retry) - now.instant;
+                tokio::time::sleep(LIST_TICK.min(wait)).await;
                 continue;
             }
-            let gathered = self.gather(|_| true).await;
+            let gathered = if is_everything {
+                self.gather(|_, _| true).await
+            } else {
+                // What is well waits for its turn.
+                self.gather(|_, list| list.problem.is_some() || list.is_stale)
+                    .await
+            };
             if let Some(trust) = self.take(gathered) {
                 put_in_force(&trust, &mailboxes).await;
             }
-            next = clock::now().instant + self.until_next();
-        }
-    }
-
-    /// The usual time; less when something is missing, or ends before.
-    fn until_next(&self) -> Duration {
-        let now = clock::now();
-        let second = now.unix_ms() / 1000;
-        let mut wait = self.refresh;
-        for list in self.keeper().status(now) {
-            if list.problem.is_some() || list.is_stale {
-                wait = wait.min(LIST_RETRY);
-            } else if let Some(until) = list.valid_until.and_then(|until| u64::try_from(until).ok()) {
-                // The next list is published before this one ends, but not much before.
-                let left = Duration::from_secs(until.saturating_sub(second));
-                wait = wait.min(left.max(LIST_RETRY));
+            let now = clock::now().instant;
+            next_retry = now + retry;
+            if is_everything {
+                next = now + self.refresh;
             }
         }
-        wait
     }
 
-    async fn gather(&self, is_meant: impl Fn(&Source) -> bool) -> Vec<Gathered> {
-        let sources: Vec<(usize, Kind, Source)> = self
-            .keeper()
-            .sources()
-            .enumerate()
-            .filter(|(_, (_, source))| is_meant(source))
-            .map(|(place, (kind, source))| (place, kind, source.clone()))
-            .collect();
+    async fn gather(&self, is_meant: impl Fn(&Source, &ListStatus) -> bool) -> Vec<Gathered> {
+        let sources: Vec<(usize, Kind, Source)> = {
+            let keeper = self.keeper();
+            let status = keeper.status(clock::now());
+            let meant = keeper
+                .sources()
+                .zip(&status)
+                .enumerate()
+                .filter(|(_, ((_, source), list))| is_meant(source, list));
+            meant
+                .map(|(place, ((kind, source), _))| (place, kind, source.clone()))
+                .collect()
+        };
         let mut tasks = tokio::task::JoinSet::new();
         for (place, kind, source) in sources {
             let fetcher = self.fetcher.clone();

@@ -315,6 +315,66 @@ fn c_02_path_length_is_counted() {
 }
 
 #[test]
+fn c_02_a_path_of_six_certificates_is_the_longest_and_one_authority_more_is_refused() {
+    for (authorities, is_good) in [(5, true), (6, false)] {
+        let root = Holder::root(authority_params("root"));
+        let mut chain: Vec<Holder> = Vec::new();
+        for place in 0..authorities {
+            let next = chain
+                .last()
+                .unwrap_or(&root)
+                .issue(authority_params(&format!("authority {place}")));
+            chain.push(next);
+        }
+        let signer = chain.last().unwrap().issue(signer_params(Some(spc("1234"))));
+        let body: String = std::iter::once(&signer)
+            .chain(&chain)
+            .map(|holder| holder.pem.as_str())
+            .collect();
+        let world = World {
+            intermediate: root.issue(authority_params("not used")),
+            root,
+            signer,
+        };
+        let report = report(&world, &body, NOW);
+        assert_eq!(report.standing == Standing::Verified, is_good, "{report:?}");
+    }
+}
+
+#[test]
+fn c_02_authorities_of_one_name_with_other_keys_do_not_hide_the_right_one() {
+    let world = World::new();
+    let namesakes: String = (0..4)
+        .map(|_| world.root.issue(authority_params("Test STI intermediate")).pem)
+        .collect();
+    let body = format!("{}{namesakes}{}", world.signer.pem, world.intermediate.pem);
+    assert_eq!(report(&world, &body, NOW).standing, Standing::Verified);
+    // Without the right one the search ends all the same.
+    let body = format!("{}{namesakes}", world.signer.pem);
+    assert_eq!(
+        refused(&report(&world, &body, NOW)),
+        (UNTRUSTED, Some(437), vec!["chain"])
+    );
+    // A circle: two authorities that vouch for each other, and nobody for them.
+    let first = Holder::root(authority_params("first"));
+    let second = Holder::root(authority_params("second"));
+    let (a, b) = (
+        first.issue_with_key(authority_params("second"), Holder::copy_of(&second).key),
+        second.issue_with_key(authority_params("first"), Holder::copy_of(&first).key),
+    );
+    let signer = first.issue(signer_params(Some(spc("1234"))));
+    let body = format!("{}{}{}", signer.pem, a.pem, b.pem);
+    let circular = World {
+        intermediate: first,
+        root: second,
+        signer,
+    };
+    let identity = circular.token().signed();
+    let report = judge(&mut world.verifier(), &message(&identity), &body, NOW);
+    assert_eq!(refused(&report), (UNTRUSTED, Some(437), vec!["chain"]));
+}
+
+#[test]
 fn c_01_the_key_must_be_p256_and_meant_for_signing() {
     let world = World::new();
     for algorithm in [&rcgen::PKCS_ECDSA_P384_SHA384, &rcgen::PKCS_ED25519] {

@@ -14,7 +14,8 @@
 //!   gap, a duplicate or a second base means that somebody who may sign says something else (D-04).
 //! - A diversion that *failed* its own checks takes no part. Whoever forges one must not spoil what is proven without
 //!   it; it keeps its own outcome and code, and the call is told to carry it.
-//! - One that could not be checked in time may be either: the call is then `unchecked`, not verified.
+//! - One that could not be checked in time proves nothing and spoils nothing: where the chain needs it the call is
+//!   `unchecked`, and where it is complete without it, the name of a host that never answers changes nothing.
 
 use crate::claims::{Claims, Diversion};
 use crate::findings::Own;
@@ -194,17 +195,18 @@ fn way(config: &VerifierConfig, shown: &Shown, is_cut: bool, members: &[Member<'
         return Way::Alone;
     }
     let slack = config.freshness.as_secs();
-    let whole: Vec<&Member<'_>> = members.iter().collect();
     let certain: Vec<&Member<'_>> = members.iter().filter(|member| member.is_certain).collect();
-    let is_certain = whole.len() == certain.len();
-    let proof = attempt(&whole, &shown.dialled, slack);
-    match proof {
+    let whole: Vec<&Member<'_>> = members.iter().collect();
+    match attempt(&certain, &shown.dialled, slack) {
+        // Addressed to us by itself, and the diversions beside it are only possible ones.
+        Ok(proof) if proof.links.is_empty() => Way::Alone,
         Ok(_) if is_cut => Way::Broken(Break::Cut),
-        Ok(proof) if is_certain => Way::Proven(proof),
-        Ok(_) => Way::Unknown,
-        // What is unknown may be forged, and then it would take no part.
-        Err(_) if !is_certain && !is_cut && attempt(&certain, &shown.dialled, slack).is_ok() => Way::Unknown,
-        Err(fault) => Way::Broken(fault),
+        Ok(proof) => Way::Proven(proof),
+        Err(fault) if is_cut || certain.len() == whole.len() => Way::Broken(fault),
+        Err(_) => match attempt(&whole, &shown.dialled, slack) {
+            Ok(_) => Way::Unknown,
+            Err(fault) => Way::Broken(fault),
+        },
     }
 }
 

@@ -41,6 +41,7 @@ mod kind;
 pub mod limits;
 mod message;
 mod mky;
+mod nesting;
 mod number;
 mod opening;
 mod party;

@@ -7,6 +7,9 @@ pub const IDENTITY_OCTETS_MAX: usize = 8 * 1024;
 /// Identity headers looked at in one message: a base PASSporT, a chain of 8 `div`, and three of other kinds. The rest
 /// are ignored, and a call that has more is never verified through diversions: one of the rest may contradict them.
 pub const IDENTITY_HEADERS_MAX: usize = 12;
+/// PASSporTs judged in one message, those inside others too: each may cost a fetch and a signature. Every header has
+/// its own; past this, what a `div-o` holds is not read and the `div-o` is `invalid`.
+pub const PASSPORTS_MAX: usize = 20;
 /// Diversions of one call (D-05; five must work), and PASSporTs one inside the other; a longer chain proves nothing.
 pub const DIVERSIONS_MAX: usize = 8;
 /// Characters of `hi`, an index of History-Info; a longer one is not shown.

@@ -1,13 +1,12 @@
 //! One Identity header: is it a PASSporT of a kind we know, what does it claim, and does it claim it of this caller?
 
 use crate::beside;
-use crate::claims::Claims;
 use crate::compact::{self, Baseline};
 use crate::findings::Findings;
 use crate::header::IdentityHeader;
 use crate::kind::{Kind, Role, UNREAD};
-use crate::limits::DIVERSIONS_MAX;
 use crate::mky;
+use crate::nesting;
 use crate::party::{Caller, Party, Shown};
 use crate::passport::{self, Passport, PassportFault};
 use crate::report::Outcome;
@@ -16,7 +15,14 @@ use crate::verifier::VerifierConfig;
 use crate::x5u::X5u;
 
 /// Reads one value of the header. What is asked here needs neither certificate nor other headers.
-pub(crate) fn open(config: &VerifierConfig, shown: &Shown, value: &str) -> HeaderState {
+///
+/// `inside_left` is how many PASSporTs inside others may still be read in this message.
+pub(crate) fn open(
+    config: &VerifierConfig,
+    shown: &Shown,
+    value: &str,
+    inside_left: &mut usize,
+) -> HeaderState {
     let mut findings = Findings::default();
     let header = match IdentityHeader::parse(value) {
         Ok(header) => header,
@@ -28,9 +34,9 @@ pub(crate) fn open(config: &VerifierConfig, shown: &Shown, value: &str) -> Heade
     };
     findings.pass("header");
     match read(config, shown, &header, findings) {
-        Ok(tokens) => HeaderState::Open {
+        Ok(token) => HeaderState::Open {
             ppt: shown_ppt(&header),
-            tokens,
+            tokens: nesting::unfold(config, shown, token, inside_left),
         },
         Err(stop) => stop.into_state(Some(&header)),
     }
@@ -70,7 +76,7 @@ fn read(
     shown: &Shown,
     header: &IdentityHeader,
     mut findings: Findings,
-) -> Result<Vec<Token>, Stop> {
+) -> Result<Token, Stop> {
     let Some(kind) = Kind::of(header.ppt.as_deref()) else {
         // I-03: passed over, like a header that is not there.
         findings.fail("passport", Outcome::Unsupported, UNKNOWN_KIND);
@@ -90,7 +96,7 @@ fn read(
     }
     if header.is_compact() && kind == Kind::Plain {
         return match rebuild(config, shown, header, &mut findings) {
-            Some(token) => Ok(vec![token]),
+            Some(token) => Ok(token),
             None => stop(findings),
         };
     }
@@ -118,12 +124,10 @@ fn read(
         }
     };
     findings.pass("passport");
-    let token =
-        read_token(config, shown, kind, passport, Some(header), findings).map_err(|findings| Stop {
-            findings,
-            kind: Some(kind),
-        })?;
-    Ok(with_nested(config, shown, token))
+    read_token(config, shown, kind, passport, Some(header), findings).map_err(|findings| Stop {
+        findings,
+        kind: Some(kind),
+    })
 }
 
 /// A token without extension in compact form (I-05): made again from the message, once for each caller that is shown.
@@ -219,7 +223,7 @@ fn check_kind(header: &IdentityHeader, passport: &Passport) -> Result<Kind, (Out
     inner.ok_or((Outcome::Unsupported, UNKNOWN_KIND))
 }
 
-fn check_form(passport: &Passport) -> Result<(), (Outcome, &'static str)> {
+pub(crate) fn check_form(passport: &Passport) -> Result<(), (Outcome, &'static str)> {
     if passport.header.typ != "passport" {
         return Err((Outcome::Invalid, "typ is not passport"));
     }
@@ -230,12 +234,12 @@ fn check_form(passport: &Passport) -> Result<(), (Outcome, &'static str)> {
     Ok(())
 }
 
-fn malformed(fault: PassportFault) -> String {
+pub(crate) fn malformed(fault: PassportFault) -> String {
     format!("malformed PASSporT: {fault}")
 }
 
 /// The claims of one PASSporT. `header` is what stands beside it; a nested one has nothing beside it.
-fn read_token(
+pub(crate) fn read_token(
     config: &VerifierConfig,
     shown: &Shown,
     kind: Kind,
@@ -331,68 +335,4 @@ fn check_orig(shown: &Shown, orig: &Party, findings: &mut Findings) -> Option<us
             None
         }
     }
-}
-
-/// The token, and what a `div-o` holds, down to what holds nothing (RFC 8946 §5, D-06).
-fn with_nested(config: &VerifierConfig, shown: &Shown, token: Token) -> Vec<Token> {
-    let mut tokens = vec![token];
-    while let Some(outer) = tokens.last_mut()
-        && let Some(text) = outer
-            .claims
-            .diversion
-            .as_mut()
-            .and_then(|diversion| diversion.nested.take())
-    {
-        let depth = tokens.len();
-        let inner = match depth > DIVERSIONS_MAX {
-            true => Err(Nested::TooDeep),
-            false => nested(config, shown, &text),
-        };
-        let Some(outer) = tokens.last_mut() else { break };
-        match inner {
-            Ok(inner) if follows(&outer.claims, &inner.claims) => tokens.push(inner),
-            Ok(_) => outer
-                .findings
-                .fail("opt", Outcome::Invalid, "opt holds a PASSporT of another call"),
-            Err(Nested::TooDeep) => {
-                outer
-                    .findings
-                    .fail("opt", Outcome::Invalid, "too many PASSporTs inside each other")
-            }
-            Err(Nested::Kind) => outer.findings.fail(
-                "opt",
-                Outcome::Invalid,
-                "opt holds a PASSporT that nothing can follow",
-            ),
-            Err(Nested::Malformed(reason)) => {
-                outer
-                    .findings
-                    .fail("opt", Outcome::Invalid, format!("opt: {reason}"))
-            }
-        }
-    }
-    tokens
-}
-
-enum Nested {
-    TooDeep,
-    Kind,
-    Malformed(String),
-}
-
-fn nested(config: &VerifierConfig, shown: &Shown, text: &str) -> Result<Token, Nested> {
-    let passport = Passport::parse(text).map_err(|fault| Nested::Malformed(malformed(fault)))?;
-    check_form(&passport).map_err(|(_, reason)| Nested::Malformed(reason.into()))?;
-    let kind = Kind::of(passport.header.ppt.as_deref()).filter(|kind| kind.role() != Role::Companion);
-    let kind = kind.ok_or(Nested::Kind)?;
-    let mut findings = Findings::default();
-    findings.pass("passport");
-    read_token(config, shown, kind, passport, None, findings)
-        .map_err(|findings| Nested::Malformed(findings.report(kind.checks(), None, None).reason))
-}
-
-/// A diversion follows what it holds: the same caller, and one of the called diverted it.
-fn follows(outer: &Claims, inner: &Claims) -> bool {
-    let is_diverted_by = |diversion: &crate::claims::Diversion| inner.dest.contains(&diversion.from);
-    outer.orig == inner.orig && outer.diversion.as_ref().is_some_and(is_diverted_by)
 }

@@ -10,7 +10,7 @@ use crate::diversion;
 use crate::findings::Findings;
 use crate::header::split_values;
 use crate::kind::{Kind, Role};
-use crate::limits::IDENTITY_HEADERS_MAX;
+use crate::limits::{IDENTITY_HEADERS_MAX, PASSPORTS_MAX};
 use crate::message::MessageView;
 use crate::opening;
 use crate::party::Shown;
@@ -118,10 +118,11 @@ impl Verification {
             true => Shown::default(),
             false => Shown::of(&config.numbers, message),
         };
+        let mut inside_left = PASSPORTS_MAX - values.len().min(IDENTITY_HEADERS_MAX);
         let mut headers: Vec<HeaderState> = values
             .iter()
             .take(IDENTITY_HEADERS_MAX)
-            .map(|value| opening::open(config, &shown, value))
+            .map(|value| opening::open(config, &shown, value, &mut inside_left))
             .collect();
         placing::place(config, message, &shown, arrived, &mut headers);
         Verification {

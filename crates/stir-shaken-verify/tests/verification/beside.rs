@@ -192,3 +192,38 @@ fn a_forged_second_base_neither_hides_nor_spoils() {
     assert_eq!(outcomes(&report)[0], (Outcome::Unavailable, Some(436)));
     assert!(report.is_forged(), "{report:#?}");
 }
+
+/// A header whose certificate nobody ever gets.
+fn dead(token: Token) -> String {
+    let url = "https://dead.example.org/sp.pem";
+    let own = ["first", "second"].map(|host| format!("https://{host}.example.org/sp.pem"));
+    let own = own.into_iter().find(|own| token.header.contains(own));
+    let own = own.unwrap_or_else(|| URL.to_string());
+    token.with_header(&own, url).with_parameters(&own, url).signed()
+}
+
+#[test]
+fn a_host_that_never_answers_spoils_nothing_that_is_proven_without_it() {
+    let carriers = Carriers::new();
+    for extra in [
+        dead(carriers.diversion(0)),
+        dead(carriers.diversion(5)),
+        dead(carriers.world.token().with("\"A\"", "\"B\"")),
+    ] {
+        for hops in [0, 1, 2] {
+            let mut identity = carriers.chain(hops);
+            identity.insert(0, extra.clone());
+            let mut verifier = carriers.world.verifier();
+            let mut verification = verifier.begin(&diverted(&identity, hops), at(NOW));
+            let wanted: Vec<String> = verification.wanted().into_iter().map(str::to_string).collect();
+            for url in wanted {
+                let body = carriers.certificate(&url).map(|pem| pem.into_bytes().into());
+                verification.supply(&url, body.ok_or(FetchFailure::Timeout));
+            }
+            let report = verifier.conclude(verification);
+            assert_eq!(report.standing, Standing::Verified, "{report:#?}");
+            assert_eq!((report.hops.len(), report.is_diverted), (hops, hops > 0));
+            assert_ne!(outcomes(&report)[0], PASSED, "{report:#?}");
+        }
+    }
+}

@@ -131,3 +131,38 @@ fn d_06_the_index_of_history_info_is_shown() {
         assert_eq!(report.hops[0].history_index.as_deref(), shown, "{report:#?}");
     }
 }
+
+#[test]
+fn d_06_one_message_costs_a_bounded_number_of_certificates() {
+    let carriers = Carriers::new();
+    // Every header its own tower of diversions, every one of them with a certificate of its own.
+    let tower = |header: usize| {
+        let mut inside = carriers.base();
+        for hop in 0..5 {
+            let url = format!("https://host{header}-{hop}.example.org/sp.pem");
+            let more = format!(r#","opt":"{}""#, inside.split(';').next().unwrap_or_default());
+            let token = carriers
+                .by(hop)
+                .token("div-o", &number(hop), &number(hop + 1), &more);
+            let own = carriers.by(hop).url;
+            inside = token.with_header(own, &url).with_parameters(own, &url).signed();
+        }
+        inside
+    };
+    let identity: Vec<String> = (0..limits::IDENTITY_HEADERS_MAX).map(tower).collect();
+    let verification = carriers.world.verifier().begin(&diverted(&identity, 5), at(NOW));
+    assert!(
+        verification.named().len() <= limits::PASSPORTS_MAX,
+        "{:?}",
+        verification.named()
+    );
+    let report = carriers.world.verifier().conclude(verification);
+    let judged: usize = report.headers.iter().map(|header| 1 + header.nested.len()).sum();
+    assert_eq!(judged, limits::PASSPORTS_MAX);
+    let last = report.headers.last().unwrap();
+    assert_eq!(
+        (last.outcome, last.nested.len()),
+        (Outcome::Invalid, 0),
+        "{last:#?}"
+    );
+}

@@ -56,8 +56,9 @@ fn main() -> anyhow::Result<ExitCode> {
         groups.retain(|group| !group.cases.is_empty());
         anyhow::ensure!(!groups.is_empty(), "no case is called {name:?}");
     }
-    let (columns, wrong) = run(&groups, &world, &hosts, &folder, args.is_ringward_only)?;
+    let answers = run(&groups, &world, &hosts, &folder, args.is_ringward_only);
     std::fs::remove_dir_all(&folder).context("the files of the run")?;
+    let (columns, wrong) = answers?;
 
     let document = table::document(&groups, &columns, args.date.as_deref());
     match &args.out {

@@ -121,7 +121,7 @@ fn plain_and_priority() -> Vec<Case> {
             "the same in the compact form, `..signature`, with a Date header",
             Must::VerifyNumber,
             REBUILT,
-            |stage| compact(stage),
+            compact,
         )
         .open(),
         case(

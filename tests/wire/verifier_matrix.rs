@@ -10,7 +10,7 @@ use crate::matrix::authority::{Lists, World};
 use crate::matrix::host::Hosts;
 use crate::matrix::message::Invite;
 use crate::matrix::peers::ringward::{Judged, Ringward};
-use crate::matrix::{Stage, cases, list_file, write_files};
+use crate::matrix::{Repeat, Stage, cases, list_file, write_files};
 use crate::support;
 use crate::support::gateway::{Gateway, Setup};
 
@@ -76,7 +76,7 @@ fn every_call_of_the_matrix_comes_out_the_same_in_the_running_gateway() {
             };
             let mut scene = (case.build)(&stage);
             // Another list is another configuration; that a token is used twice is told in `tests/calls`.
-            if scene.lists != Lists::Current || scene.is_repeated {
+            if scene.lists != Lists::Current || scene.repeat != Repeat::No {
                 break;
             }
             scene.invite.call_id = format!("{}-{}", case.name, last);

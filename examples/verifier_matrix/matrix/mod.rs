@@ -136,13 +136,23 @@ impl Case {
     }
 }
 
+/// Whether a call is made twice, with one token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repeat {
+    No,
+    /// Somebody has answered the first one.
+    Answered,
+    /// Nobody has answered the first one: a carrier tries its next route.
+    Unanswered,
+}
+
 /// A case ready to be sent.
 pub struct Scene {
     pub invite: Invite,
     /// The revocation list that the verifier is configured with.
     pub lists: Lists,
-    /// Sent twice as two calls; the second one is judged.
-    pub is_repeated: bool,
+    /// Sent twice as two calls, and the second one is judged.
+    pub repeat: Repeat,
 }
 
 impl Scene {
@@ -150,7 +160,7 @@ impl Scene {
         Scene {
             invite,
             lists: Lists::Current,
-            is_repeated: false,
+            repeat: Repeat::No,
         }
     }
 
@@ -158,11 +168,8 @@ impl Scene {
         Scene { lists, ..self }
     }
 
-    pub fn repeated(self) -> Scene {
-        Scene {
-            is_repeated: true,
-            ..self
-        }
+    pub fn repeated(self, repeat: Repeat) -> Scene {
+        Scene { repeat, ..self }
     }
 }
 

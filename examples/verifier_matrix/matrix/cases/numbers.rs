@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::matrix::message::{CALLER, Invite, OTHER, date_line};
-use crate::matrix::{Case, Must, Scene, Stage, case};
+use crate::matrix::{Case, Must, Repeat, Scene, Stage, case};
 
 const ORIG: &str = "RFC 8224 §6.2 step 2, §8: orig is compared with the caller that the message shows";
 const DATE: &str =
@@ -174,13 +174,12 @@ fn rest() -> Vec<Case> {
             MKY,
             |stage| Scene::new(keyed(stage).with_body(None)),
         ),
-        case(
-            "replay",
-            "a valid token, sent again in a second call ten seconds later",
-            Must::NoticeReuse,
-            "RFC 8224 §12.1: dialogs within the window are told apart by what was seen before",
-            |stage| stage.call(&stage.token()).repeated(),
-        ),
+        case("replay", "a valid token of a call that was answered, sent again in another call ten seconds later", Must::NoticeReuse, "RFC 8224 §12.1: within the window only what was seen before tells them apart", |stage| {
+            stage.call(&stage.token()).repeated(Repeat::Answered)
+        }),
+        case("next-route", "the same while nobody has answered: the carrier tries its next route", Must::Verify, "RFC 3261 §16.6: a proxy may try one target after the other; that is no replay", |stage| {
+            stage.call(&stage.token()).repeated(Repeat::Unanswered)
+        }),
     ]
 }
 

@@ -10,7 +10,7 @@ use anyhow::Context as _;
 
 use super::{command, printed, secsipidx};
 use crate::matrix::authority::Lists;
-use crate::matrix::{Answer, Scene, list_file};
+use crate::matrix::{Answer, Repeat, Scene, list_file};
 
 /// One running Kamailio, ended when dropped.
 pub struct Process {
@@ -130,11 +130,11 @@ impl Kamailio {
             anyhow::bail!("no kamailio");
         };
         let patience = Duration::from_secs(8);
-        if scene.is_repeated {
+        if scene.repeat != Repeat::No {
             process.exchange(|via| scene.invite.text(via), patience)?;
         }
         let mut invite = scene.invite.clone();
-        if scene.is_repeated {
+        if scene.repeat != Repeat::No {
             invite.call_id.push_str("-again");
         }
         let answer = process.exchange(|via| invite.text(via), patience)?;

@@ -16,7 +16,7 @@ use stir_shaken_verify::{
 
 use crate::matrix::authority::moment;
 use crate::matrix::host::Hosts;
-use crate::matrix::{Answer, Must, Scene, list_file};
+use crate::matrix::{Answer, Must, Repeat, Scene, list_file};
 
 /// The verifier with the files of a run.
 pub struct Ringward {
@@ -62,12 +62,14 @@ impl Ringward {
 
     /// Judges the call of `scene`, which arrives at `now` (Unix seconds); of a repeated one, the second.
     pub fn judge(&self, scene: &Scene, now: i64) -> anyhow::Result<Judged> {
-        if !scene.is_repeated {
+        if scene.repeat == Repeat::No {
             return self.judge_call(scene, now);
         }
         let first = self.judge_call(scene, now)?;
         // A person answers: from then on the token is used up.
-        if let Some(digest) = &first.report.passport_digest {
+        if let Some(digest) = &first.report.passport_digest
+            && scene.repeat == Repeat::Answered
+        {
             self.store
                 .token_answered(digest, call(scene), unix_ms(now), TOKEN_WINDOW_MS)?;
         }

@@ -310,3 +310,62 @@ impl Report {
             .any(|header| header.outcome == outcome)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_of_before_reads_as_one_of_a_direct_call() {
+        let old = r#"{"standing":"verified","attestation":"A","verstat":"TN-Validation-Passed","signer":null,
+            "headers":[{"ppt":"shaken","outcome":"passed","code":null,"reason":"every check passed","checks":[]}],
+            "passport_digest":null,"origid":null,"iat_age_seconds":1}"#;
+        let report: Report = serde_json::from_str(old).unwrap();
+        assert!(!report.is_diverted && report.hops.is_empty() && report.rcd.is_none());
+        assert!(report.headers[0].nested.is_empty() && report.headers[0].ppi.is_none());
+        let again = serde_json::to_string(&report).unwrap();
+        assert_eq!(serde_json::from_str::<Report>(&again).unwrap(), report);
+    }
+
+    #[test]
+    fn a_wrong_diversion_is_told_and_says_nothing_against_the_number() {
+        let failed = |ppt: Option<&str>, name: &'static str| HeaderReport {
+            ppt: ppt.map(str::to_string),
+            outcome: Outcome::Invalid,
+            code: Some(438),
+            reason: String::new(),
+            checks: vec![Check {
+                name: name.into(),
+                result: CheckResult::Failed,
+            }],
+            ppi: None,
+            nested: Vec::new(),
+        };
+        for (ppt, name, is_forged, is_beside) in [
+            (Some("shaken"), "signature", true, false),
+            (None, "signature", true, false),
+            (Some("div"), "signature", false, true),
+            (Some("div"), "passport", false, false),
+            (Some("rph"), "constraints", false, true),
+        ] {
+            let report = Report {
+                standing: Standing::Failed,
+                headers: vec![failed(ppt, name)],
+                ..Report::none()
+            };
+            assert_eq!(
+                (report.is_forged(), report.has_forged_beside()),
+                (is_forged, is_beside),
+                "{ppt:?} {name}"
+            );
+        }
+        let mut inside = failed(Some("div-o"), "opt");
+        inside.nested = vec![failed(Some("shaken"), "signature")];
+        let report = Report {
+            standing: Standing::Failed,
+            headers: vec![inside],
+            ..Report::none()
+        };
+        assert!(report.is_forged());
+    }
+}

@@ -65,9 +65,8 @@ impl Carriers {
         let mut verification = verifier.begin(message, at(arrived));
         let wanted: Vec<String> = verification.wanted().into_iter().map(str::to_string).collect();
         for url in wanted {
-            if let Some(chain) = self.certificate(&url) {
-                verification.supply(&url, Ok(chain.into_bytes().into()));
-            }
+            let body = self.certificate(&url).map(|pem| pem.into_bytes().into());
+            verification.supply(&url, body.ok_or(FetchFailure::Status(404)));
         }
         assert!(verification.is_complete());
         verifier.conclude(verification)

@@ -1,5 +1,6 @@
 //! `div-o`: a PASSporT inside a diversion (RFC 8946 §5, D-06).
 
+use proptest::prelude::*;
 use stir_shaken_verify::*;
 
 use crate::authority::*;
@@ -165,4 +166,50 @@ fn d_06_one_message_costs_a_bounded_number_of_certificates() {
         (Outcome::Invalid, 0),
         "{last:#?}"
     );
+}
+
+#[test]
+fn a_nested_passport_bent_in_any_place_is_only_refused() {
+    let carriers = Carriers::new();
+    let inside = div_o(&carriers, 0, &carriers.base()).signed();
+    let identity = div_o(&carriers, 1, &inside).signed();
+    for place in (0..identity.len()).step_by(3) {
+        fuzz::header(&identity.as_bytes()[..place]);
+        for replacement in [0, 0xff, b'.', b'"', b'A'] {
+            let mut bent = identity.clone().into_bytes();
+            bent[place] = replacement;
+            fuzz::header(&bent);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 192, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Outside or inside: any octet of the token changed to any other.
+    #[test]
+    fn a_nested_passport_with_one_octet_changed_never_verifies(place in 0usize..10_000, replacement in 0x20u8..0x7f) {
+        let (carriers, identity) = tower();
+        let token = identity.find(';').unwrap();
+        let place = place % token;
+        prop_assume!(identity.as_bytes()[place] != replacement);
+        let mut octets = identity.clone().into_bytes();
+        octets[place] = replacement;
+        let altered = [String::from_utf8(octets).unwrap()];
+        let report = carriers.judge(&diverted(&altered, 2), NOW);
+        prop_assert_ne!(report.standing, Standing::Verified, "{:#?}", report);
+        prop_assert!(report.attestation.is_none() && report.hops.is_empty());
+    }
+}
+
+fn tower() -> &'static (Carriers, String) {
+    static TOWER: std::sync::OnceLock<(Carriers, String)> = std::sync::OnceLock::new();
+    TOWER.get_or_init(|| {
+        let carriers = Carriers::new();
+        let inside = div_o(&carriers, 0, &carriers.base()).signed();
+        let identity = div_o(&carriers, 1, &inside).signed();
+        let report = carriers.judge(&diverted(std::slice::from_ref(&identity), 2), NOW);
+        assert_eq!(report.standing, Standing::Verified);
+        (carriers, identity)
+    })
 }

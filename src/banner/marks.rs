@@ -173,6 +173,8 @@ fn is_plain(origid: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::screening::sample;
 
@@ -349,6 +351,24 @@ mod tests {
                 ["Attestation-Info: B"],
                 "{odd:?}"
             );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn v_05_whatever_is_known_a_letter_means_that_nothing_is_missing(facts in sample::facts(), is_diverted: bool) {
+            let identity = &facts.identity;
+            let is_whole = identity.standing == Standing::Verified
+                && !(identity.is_forged || identity.is_stale || identity.is_untrusted)
+                && identity.is_reused == Some(false)
+                && facts.caller.number.is_some();
+            for dialect in DIALECTS {
+                let word = word(dialect, &facts, is_diverted);
+                prop_assert!(is_whole || !word.contains("Passed"), "{:?}: {}", dialect, word);
+                let is_proven = light(&facts) == NumberLight::Genuine;
+                prop_assert!(is_proven || word != "TN-Validation-Passed", "{:?}", dialect);
+                prop_assert!(is_proven || !word.starts_with("TN-Validation-Passed-A"), "{:?}", dialect);
+            }
         }
     }
 }

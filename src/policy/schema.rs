@@ -135,7 +135,7 @@ facts! {
         |v| Datum::Bool(v.facts.identity.is_forged);
     "identity.stale" Type::Bool, "Signed too long ago, or in the future.", |v| Datum::Bool(v.facts.identity.is_stale);
     "identity.untrusted" Type::Bool, "Signed with a certificate that we have no reason to trust.", |v| Datum::Bool(v.facts.identity.is_untrusted);
-    "identity.reused" Type::Bool, "The same token was used by another call shortly before. False also when the store could not tell (tag HISTORY_UNAVAILABLE).",
+    "identity.reused" Type::Bool, "Another call was answered with the same token shortly before, or too many calls brought it. False also when the store could not tell (tag HISTORY_UNAVAILABLE).",
         |v| Datum::Bool(v.facts.identity.is_reused == Some(true));
     "identity.upstream" Type::Word(UPSTREAMS), "What a carrier says that is trusted to verify (`verifier = \"trusted\"`): it verified the number, found its proof false, or says nothing of it; empty from any other trunk.",
         |v| Datum::Text(v.facts.identity.upstream.map_or("", Upstream::name));

@@ -48,7 +48,7 @@ impl Desk {
         let hung_up: Arc<Mutex<Vec<CallId>>> = Arc::default();
         let token = api::first_token(store.as_ref()).unwrap().unwrap_or_default();
         let gateway = Gateway {
-            redress: Box::new(|_| None),
+            redress: Box::new(|reference| (reference == "1790000000-good").then(|| "a.b.c".into())),
             store: Arc::clone(&store),
             live: Arc::clone(&live),
             hang_up: Box::new({

@@ -149,6 +149,28 @@ async fn every_file_a_page_names_is_there_and_is_sent_again_only_when_it_changed
 }
 
 #[tokio::test]
+async fn whoever_was_refused_reads_the_card_of_his_608_and_nothing_else() {
+    let desk = Desk::open().await;
+    let card = desk
+        .ask(Method::GET, "/redress/1790000000-good")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(card.status(), 200, "without signing in");
+    assert_eq!(card.headers()["content-type"], "application/jose");
+    assert_eq!(card.text().await.unwrap(), "a.b.c");
+    for path in [
+        "/redress/1790000001-good",
+        "/redress/",
+        "/redress/x/y",
+        "/redress/%00",
+    ] {
+        let response = desk.ask(Method::GET, path).send().await.unwrap();
+        assert_eq!(response.status(), 404, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_card_shows_the_banner_while_the_call_lasts_and_nothing_after() {
     let desk = Desk::open().await;
     let mut record = call(&KINDS[FORGED], 1, NOON, 6_000, 60_000);

@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::policy::{Fault, Policy};
 use crate::runtime::clock_alarm::ClockAlarm;
 use crate::runtime::fetch::Fetcher;
+use crate::runtime::icons::Icons;
 use crate::runtime::inbox::{Mailbox, Mailboxes, ToShard};
 use crate::runtime::limits::STOP_PATIENCE;
 use crate::runtime::lookup::Lookups;
@@ -192,6 +193,13 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
                     .owner_of(call)
                     .is_some_and(|mailbox| mailbox.send(ToShard::HangUp { call }))
         }),
+        icon: {
+            let icons = Arc::new(Icons::new(fetcher.clone()));
+            Box::new(move |url, digest| {
+                let icons = icons.clone();
+                Box::pin(async move { icons.icon(&url, digest.as_ref()).await.ok() })
+            })
+        },
         status: Box::new(move || status.read()),
         metrics: Box::new(move || {
             telemetry

@@ -58,6 +58,7 @@ async fn main() -> anyhow::Result<()> {
                     .is_ok_and(|mut lengths| lengths.insert(id, elapsed).is_some())
             }
         }),
+        icon: Box::new(|_, _| Box::pin(async { None })),
         status: Box::new(
             || serde_json::json!({ "version": env!("CARGO_PKG_VERSION"), "voice": "default@1f3a9c02" }),
         ),

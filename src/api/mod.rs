@@ -9,6 +9,7 @@ mod card;
 mod error;
 mod events;
 mod guard;
+mod icon;
 pub mod limits;
 mod redress;
 mod router;
@@ -22,6 +23,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::call_id::CallId;
+use crate::identity::ContentDigest;
 use crate::store::{Live, Store};
 use crate::time::Now;
 
@@ -41,6 +43,8 @@ pub struct Gateway {
     pub live: Arc<Live>,
     /// Ends a live call. False = no such call.
     pub hang_up: Box<dyn Fn(CallId) -> bool + Send + Sync>,
+    /// A caller's icon as PNG, fetched and drawn again by us; `None` = there is none to be had.
+    pub icon: Box<dyn Fn(String, Option<ContentDigest>) -> IconAnswer + Send + Sync>,
     /// Facts for `/status`: versions, revisions, shards, since when, what is off or failing.
     pub status: Box<dyn Fn() -> serde_json::Value + Send + Sync>,
     /// Prometheus text.
@@ -52,6 +56,9 @@ pub struct Gateway {
     /// `[api] public_url`: its host is accepted beside loopback names, and `https` makes cookies secure.
     pub public_url: Option<String>,
 }
+
+/// Comes from a helper thread; takes a fetch at most.
+pub type IconAnswer = std::pin::Pin<Box<dyn Future<Output = Option<Arc<[u8]>>> + Send>>;
 
 /// Serves until `stop` resolves, then finishes open requests for at most [`limits::DRAIN_TIMEOUT`].
 ///

@@ -13,7 +13,7 @@ use utoipa_axum::routes;
 use super::error::Problem;
 use super::limits::BODY_MAX;
 use super::state::Shared;
-use super::{calls, card, events, guard, redress, session, status};
+use super::{calls, card, events, guard, icon, redress, session, status};
 use crate::console::{self, Asset};
 
 #[derive(OpenApi)]
@@ -93,6 +93,7 @@ fn documented() -> ((Router<Shared>, Router<Shared>), utoipa::openapi::OpenApi) 
         .routes(routes!(calls::why))
         .routes(routes!(calls::report))
         .routes(routes!(calls::act))
+        .routes(routes!(icon::of_call))
         .routes(routes!(events::stream))
         .routes(routes!(session::look, session::leave))
         .routes(routes!(status::status))

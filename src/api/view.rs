@@ -36,6 +36,8 @@ pub(crate) struct CallView {
     pub caller_name: Option<String>,
     /// The name that is signed together with a proven number, cleaned; null without one.
     pub signed_name: Option<String>,
+    /// A signed icon may be asked for at `/api/v1/calls/{id}/icon` while the call lasts.
+    pub has_icon: bool,
     pub called: String,
     pub queue: Option<String>,
     /// What the person answering is told; null before the first decision.
@@ -244,6 +246,7 @@ impl CallView {
                 .proven_name()
                 .map(|name| clean_display_name(name).0)
                 .filter(|name| !name.is_empty()),
+            has_icon: super::icon::is_shown(record),
             called: record.called.reveal().clone(),
             queue: record.queue.clone(),
             banner: record.banner.as_ref().map(BannerView::of),

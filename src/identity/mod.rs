@@ -20,5 +20,7 @@ pub use engine::{Engine, Fetched, FetchedBody, Output};
 pub use error::Error;
 pub use message::view;
 pub use skew::ClockWatch;
-pub use stir_shaken_verify::{Attestation, FetchFailure, NumberRules, Report, Standing, TelephoneNumber};
+pub use stir_shaken_verify::{
+    Attestation, ContentDigest, FetchFailure, NumberRules, Report, Standing, TelephoneNumber,
+};
 pub use trust::{Gathered, Keeper, Kind, ListStatus, Notice, Octets, Trust};

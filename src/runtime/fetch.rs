@@ -25,7 +25,7 @@ use stir_shaken_verify::{
 use tokio::sync::{Semaphore, oneshot};
 
 use super::clock;
-use super::limits::{ANCHORS_OCTETS_MAX, FETCHES, LIST_TIMEOUT, NAME_LOOKUPS};
+use super::limits::{ANCHORS_OCTETS_MAX, FETCHES, ICON_OCTETS_MAX, LIST_TIMEOUT, NAME_LOOKUPS};
 use crate::given_file::{self, Unreadable};
 use crate::identity::{Config, FetchFailure, Fetched, FetchedBody};
 
@@ -207,7 +207,30 @@ impl Fetcher {
         self.carry();
     }
 
+    /// A caller's icon: as careful as with a certificate, and nothing is kept here. The rules of x5u are stricter than
+    /// those of RFC 9795 §5.1.3 (`https` alone): no query, no other port than 443 and 8443.
+    pub async fn fetch_icon(&self, url: &str) -> Result<Vec<u8>, FetchFailure> {
+        let fetch = self.dial_guarded(url, ICON_OCTETS_MAX);
+        match tokio::time::timeout(self.timeout, fetch).await {
+            Ok(result) => result.map(|(file, _)| file),
+            Err(_) => Err(FetchFailure::Timeout),
+        }
+    }
+
     async fn dial(&self, url: &str) -> Result<FetchedBody, FetchFailure> {
+        let (pem, headers) = self.dial_guarded(url, CERTIFICATE_OCTETS_MAX).await?;
+        Ok(FetchedBody {
+            pem: pem.into(),
+            max_age: max_age(&headers),
+        })
+    }
+
+    /// A URL that a stranger wrote: its form and every address of its host are judged before anything is sent.
+    async fn dial_guarded(
+        &self,
+        url: &str,
+        octets_max: usize,
+    ) -> Result<(Vec<u8>, reqwest::header::HeaderMap), FetchFailure> {
         let x5u = X5u::parse(url, &self.addresses).map_err(|fault| match fault {
             X5uFault::Address | X5uFault::Host => FetchFailure::AddressRefused,
             _ => FetchFailure::Unreachable,
@@ -218,11 +241,7 @@ impl Fetcher {
             .resolve_to_addrs(x5u.host(), &addresses)
             .build()
             .map_err(|_| FetchFailure::Unreachable)?;
-        let (pem, headers) = download(&client, url, CERTIFICATE_OCTETS_MAX).await?;
-        Ok(FetchedBody {
-            pem: pem.into(),
-            max_age: max_age(&headers),
-        })
+        download(&client, url, octets_max).await
     }
 
     fn client(&self, timeout: Duration) -> reqwest::ClientBuilder {

@@ -8,7 +8,11 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
+use super::super::icons::{IconFault, Icons};
+use super::super::limits::{ICON_OCTETS_MAX, ICONS_KEPT};
 use super::*;
+use crate::banner::PictureFault;
+use crate::identity::ContentDigest;
 
 /// An HTTPS host on a loopback address of its own, port 8443, that gives the same answer to everything.
 struct Host {
@@ -20,6 +24,7 @@ struct Host {
 #[derive(Clone)]
 enum Answer {
     Text(String),
+    File(Vec<u8>),
     Never,
     Endless,
 }
@@ -104,6 +109,11 @@ async fn serve(listener: TcpListener, acceptor: TlsAcceptor, answer: Answer, ask
             match answer {
                 Answer::Text(text) => {
                     let _gone = stream.write_all(text.as_bytes()).await;
+                    let _gone = stream.shutdown().await;
+                }
+                Answer::File(file) => {
+                    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", file.len());
+                    let _gone = stream.write_all(&[head.as_bytes(), &file].concat()).await;
                     let _gone = stream.shutdown().await;
                 }
                 Answer::Never => std::future::pending().await,
@@ -412,4 +422,91 @@ fn web_anchors_that_cannot_be_read_are_named() {
             .to_string()
             .contains("Cargo.toml")
     );
+}
+
+/// A PNG of one black pixel, grey.
+const PIXEL: &[u8] = &[
+    0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0x00, 0x00, 0x00, 0x0d, 0x49, 0x48, 0x44, 0x52, 0x00,
+    0x00, 0x00, 0x01, 0x00, 0x00, 0x00, 0x01, 0x08, 0x00, 0x00, 0x00, 0x00, 0x3a, 0x7e, 0x9b, 0x55, 0x00,
+    0x00, 0x00, 0x0a, 0x49, 0x44, 0x41, 0x54, 0x78, 0x9c, 0x63, 0x60, 0x00, 0x00, 0x00, 0x02, 0x00, 0x01,
+    0x48, 0xaf, 0xa4, 0x71, 0x00, 0x00, 0x00, 0x00, 0x49, 0x45, 0x4e, 0x44, 0xae, 0x42, 0x60, 0x82,
+];
+
+#[tokio::test]
+async fn r_05_an_icon_is_fetched_once_and_drawn_again() {
+    let host = Host::new(Answer::File(PIXEL.to_vec())).await;
+    let icons = Icons::new(host.fetcher(|_| {}));
+    let url = host.url();
+    let good = ContentDigest::sha256(PIXEL);
+    let (one, other) = tokio::join!(icons.icon(&url, Some(&good)), icons.icon(&url, Some(&good)));
+    let drawn = one.unwrap();
+    assert_eq!(drawn, other.unwrap());
+    assert!(drawn.starts_with(&PIXEL[..8]) && *drawn != *PIXEL);
+    assert_eq!(host.asked.load(Ordering::SeqCst), 1);
+    icons.icon(&url, Some(&good)).await.unwrap();
+    assert_eq!(host.asked.load(Ordering::SeqCst), 1, "kept");
+    // another file than the one that was signed for is not shown, and not asked for again at once.
+    let other = ContentDigest::sha256(b"another file");
+    for _ in 0..2 {
+        assert_eq!(icons.icon(&url, Some(&other)).await, Err(IconFault::Digest));
+    }
+    assert_eq!(host.asked.load(Ordering::SeqCst), 2);
+    // Without a digest the file itself is all there is.
+    assert!(icons.icon(&url, None).await.is_ok());
+}
+
+#[tokio::test]
+async fn r_05_what_is_no_small_picture_behind_an_address_we_may_ask_is_no_icon() {
+    let fault = async |answer: Answer, change: fn(&mut Config), url: fn(&Host) -> String| {
+        let host = Host::new(answer).await;
+        let icons = Icons::new(host.fetcher(change));
+        icons.icon(&url(&host), None).await.unwrap_err()
+    };
+    let file = |octets: Vec<u8>| Answer::File(octets);
+    let svg = file(b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>".to_vec());
+    assert_eq!(
+        fault(svg, |_| {}, Host::url).await,
+        IconFault::Picture(PictureFault::Kind)
+    );
+    // At the bound it is read (and is no picture); one octet more is not.
+    let large = |more: usize| file(vec![b'x'; ICON_OCTETS_MAX + more]);
+    assert_eq!(
+        fault(large(0), |_| {}, Host::url).await,
+        IconFault::Picture(PictureFault::Kind)
+    );
+    assert_eq!(
+        fault(large(1), |_| {}, Host::url).await,
+        IconFault::Fetch(FetchFailure::TooLarge)
+    );
+    let pixel = || file(PIXEL.to_vec());
+    let guarded: fn(&mut Config) = |config| config.x5u_allow.clear();
+    assert_eq!(
+        fault(pixel(), guarded, Host::url).await,
+        IconFault::Fetch(FetchFailure::AddressRefused)
+    );
+    for url in [
+        |host: &Host| host.url().replace("https", "http"),
+        |host: &Host| host.url() + "?size=1",
+        |host: &Host| host.url().replace("8443", "9443"),
+        |_: &Host| "file:///etc/passwd".to_string(),
+    ] {
+        let fault = fault(pixel(), |_| {}, url).await;
+        assert!(matches!(fault, IconFault::Fetch(_)), "{fault:?}");
+    }
+    let hurry: fn(&mut Config) = |config| config.fetch_timeout = Duration::from_millis(200);
+    assert_eq!(
+        fault(Answer::Never, hurry, Host::url).await,
+        IconFault::Fetch(FetchFailure::Timeout)
+    );
+}
+
+#[tokio::test]
+async fn r_05_icons_without_end_take_no_more_room_than_is_theirs() {
+    let host = Host::new(Answer::File(PIXEL.to_vec())).await;
+    let icons = Icons::new(host.fetcher(|_| {}));
+    let url = |number: usize| host.url().replace("sp.pem", &format!("{number}.png"));
+    for number in 0..ICONS_KEPT + 3 {
+        icons.icon(&url(number), None).await.unwrap();
+    }
+    assert_eq!(icons.count(), ICONS_KEPT);
 }

@@ -86,3 +86,18 @@ pub const NAME_LOOKUPS: usize = 64;
 
 /// Octets of one file of extra web anchors, of trust anchors, or of a signed trust list; the whole set of a browser is about 250 kB. A larger file is refused.
 pub const ANCHORS_OCTETS_MAX: u64 = 4 * 1024 * 1024;
+
+/// Octets of a caller's icon as it is fetched; past it there is none. A logo of 256 pixels a side has 10 to 50 KiB.
+pub const ICON_OCTETS_MAX: usize = 64 * 1024;
+
+/// Icons fetched and drawn at the same time, on helper threads; more wait in line.
+pub const ICON_FETCHES: usize = 4;
+
+/// Icons kept, as drawn (at most 256 by 256 pixels, 264 KiB each); past it the one asked for longest ago goes.
+pub const ICONS_KEPT: usize = 64;
+
+/// An icon is fetched again after this: calls are shorter, and a business changes its logo rarely.
+pub const ICON_KEPT_FOR: Duration = Duration::from_secs(600);
+
+/// An icon that could not be had is not asked for again before.
+pub const ICON_RETRY_AFTER: Duration = Duration::from_secs(60);

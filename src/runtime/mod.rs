@@ -9,6 +9,7 @@ pub mod count;
 pub mod descriptors;
 pub mod entropy;
 pub mod fetch;
+pub mod icons;
 pub mod inbox;
 pub mod limits;
 pub mod lookup;

@@ -75,6 +75,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "screening",
             "policy",
             "queue",
+            "banner",
             "store",
             "telemetry",
         ],

@@ -72,6 +72,8 @@ export function onReport(id, made) {
 
 function makeCard(first) {
   const caller = h("p", { class: "caller" });
+  // Asked of the gateway, which fetched and drew it: this page never goes to a caller's host.
+  const logo = h("img", { class: "logo", alt: "", hidden: true, onerror: () => show(logo, false) });
   const claim = h("p", { class: "claim" });
   const purpose = h("p", { class: "claim", hidden: true });
   const state = h("b");
@@ -93,7 +95,7 @@ function makeCard(first) {
   const hang = h("button", { type: "button", class: "hang-up", onclick: () => card.hangUp() }, "Hang up");
   const why = h("button", { type: "button", class: "open", onclick: () => openWhy(first.id) }, "Why");
   const node = h("article", { class: "card sheet", tabindex: "0", "data-id": first.id, onfocusin: () => select(first.id), onclick: () => select(first.id) },
-    h("header", { class: "card-head" }, h("div", {}, caller, claim, purpose), stateBox, where),
+    h("header", { class: "card-head" }, h("div", {}, logo, caller, claim, purpose), stateBox, where),
     h("div", { class: "lights" }, numberTile.node, voiceTile.node),
     reasons, h("div", { class: "middle" }), evidence,
     h("footer", {}, problem, h("div", { class: "doing" }, verdicts, why, hang)));
@@ -114,6 +116,12 @@ function makeCard(first) {
       const source = call.signed_name ? "name signed with the number" : "claimed name";
       text(caller, name || number(call.caller));
       text(claim, name ? `${number(call.caller)} · ${source}` : "No name given");
+      const picture = call.has_icon && call.state !== "ended" ? `/api/v1/calls/${call.id}/icon` : "";
+      if (logo.dataset.of !== picture) {
+        logo.dataset.of = picture;
+        show(logo, Boolean(picture));
+        if (picture) logo.src = picture;
+      }
       text(purpose, call.banner?.call_reason);
       show(purpose, Boolean(call.banner?.call_reason));
       node.dataset.state = call.state;

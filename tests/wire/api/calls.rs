@@ -5,7 +5,7 @@ use ringward::call::record::Ending;
 use serde_json::Value;
 
 use super::{Desk, check_problem, json};
-use crate::records::{FORGED, KINDS, call};
+use crate::records::{FORGED, KINDS};
 
 fn ids(page: &Value) -> Vec<&str> {
     page["calls"]
@@ -262,33 +262,10 @@ async fn a_store_that_is_away_is_a_clear_answer_and_readiness_says_so() {
 #[tokio::test]
 async fn r_05_an_icon_comes_from_us_and_beside_a_proven_number_only() {
     let desk = Desk::open().await;
-    let kind = |is_proven: bool| {
-        let number = (0..KINDS.len() as u64).find(|number| {
-            let record = call(&KINDS[*number as usize], *number, super::NOON, 6_000, 60_000);
-            record.facts.is_number_proven() == is_proven
-        });
-        number.unwrap()
-    };
-    let publish = |is_proven: bool, number: u64, icon: Option<&str>| {
-        let mut record = call(
-            &KINDS[kind(is_proven) as usize],
-            number,
-            super::NOON,
-            6_000,
-            60_000,
-        );
-        record.identity.rcd = Some(stir_shaken_verify::RichCallData {
-            icon: icon.map(str::to_string),
-            ..Default::default()
-        });
-        let id = record.id;
-        desk.live.publish(std::sync::Arc::new(record));
-        id
-    };
     let logo = "https://media.example.com/logo.png";
     let path = |id| format!("/api/v1/calls/{id}/icon");
 
-    let good = publish(true, 71, Some(logo));
+    let good = desk.live_call_with_icon(true, 71, Some(logo));
     let response = desk.signed(Method::GET, &path(good)).send().await.unwrap();
     assert_eq!(response.status(), 200);
     assert_eq!(response.headers()["content-type"], "image/png");
@@ -299,9 +276,9 @@ async fn r_05_an_icon_comes_from_us_and_beside_a_proven_number_only() {
     // The page learns no address of the caller's.
     assert!(!live.to_string().contains("media.example.com"));
 
-    let without = publish(true, 72, None);
-    let gone = publish(true, 73, Some("https://media.example.com/other.png"));
-    let unproven = publish(false, 74, Some(logo));
+    let without = desk.live_call_with_icon(true, 72, None);
+    let gone = desk.live_call_with_icon(true, 73, Some("https://media.example.com/other.png"));
+    let unproven = desk.live_call_with_icon(false, 74, Some(logo));
     for id in [without, gone, unproven] {
         let response = desk.signed(Method::GET, &path(id)).send().await.unwrap();
         super::check_problem(response, 404, "not-found").await;

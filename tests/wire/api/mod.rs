@@ -148,6 +148,22 @@ impl Desk {
         id
     }
 
+    /// The same, from a number that is proven or not, with this icon in its signed data.
+    pub fn live_call_with_icon(&self, is_proven: bool, number: u64, icon: Option<&str>) -> CallId {
+        let mut records = KINDS
+            .iter()
+            .map(|kind| call(kind, number, NOON, 6_000, 60_000))
+            .filter(|record| record.facts.is_number_proven() == is_proven);
+        let mut record = records.next().unwrap();
+        record.identity.rcd = Some(stir_shaken_verify::RichCallData {
+            icon: icon.map(str::to_string),
+            ..Default::default()
+        });
+        let id = record.id;
+        self.live.publish(Arc::new(record));
+        id
+    }
+
     pub fn kept_call(&self, kind: usize, number: u64) -> CallId {
         let record = ended(&KINDS[kind], number, NOON + number);
         let id = record.id;

@@ -14,7 +14,8 @@ fn the_openapi_document_is_what_was_reviewed() {
 #[tokio::test]
 async fn every_operation_in_the_document_answers_as_it_says() {
     let desk = Desk::open().await;
-    let id = desk.live_call(0, 1).to_string();
+    let logo = Some("https://media.example.com/logo.png");
+    let id = desk.live_call_with_icon(true, 1, logo).to_string();
     let document = json(desk.ask(Method::GET, "/openapi.json").send().await.unwrap()).await;
     let mut seen = 0;
     for (path, operations) in document["paths"].as_object().unwrap() {
@@ -56,7 +57,7 @@ async fn every_operation_in_the_document_answers_as_it_says() {
             seen += 1;
         }
     }
-    assert_eq!(seen, 13);
+    assert_eq!(seen, 14);
 }
 
 /// Every field of an answer is in its schema, and every required one is there.

@@ -245,6 +245,8 @@ fn config(phones: &[Phone], sti_anchors: PathBuf, web_anchors: PathBuf) -> anyho
     config.identity.anchors = vec![sti_anchors];
     config.identity.x5u_allow = vec!["127.0.0.0/8".into()];
     config.identity.x5u_tls_anchors = vec![web_anchors];
+    // The files are gone once they were read: nobody is to look for them again.
+    config.identity.refresh = Duration::from_secs(7 * 24 * 3600);
     config.media.address = LOOPBACK;
     config.media.advertise = None;
     config.media.ports = free_media_ports()?;

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use serde::Serialize;
+use stir_shaken_verify::limits::CRLS_MAX;
 use stir_shaken_verify::{Anchors, Crls, ListAuthority, TrustList};
 
 use super::config::{Config, Source};
@@ -239,8 +240,10 @@ impl Keeper {
                 Some(What::Signers(pem)) => {
                     crls.add_signers_pem(pem);
                 }
-                // More lists than may be at once: the first ones count, and the status shows which.
-                Some(What::Crl(list)) => drop(crls.extend(list)),
+                Some(What::Crl(list)) => {
+                    // They fit: that was asked when each was taken.
+                    let _fits = crls.extend(list);
+                }
                 _ => {}
             }
         }
@@ -309,7 +312,7 @@ impl Keeper {
                 }
                 (What::Signers(octets.octets.clone()), None, count)
             }
-            Kind::Crl => self.read_crl(held, octets, now)?,
+            Kind::Crl => self.read_crl(slot, held, octets, now)?,
         };
         Ok(Held {
             digest,
@@ -345,6 +348,7 @@ impl Keeper {
 
     fn read_crl(
         &self,
+        slot: &Slot,
         held: Option<&Held>,
         octets: &Octets,
         now: Now,
@@ -356,6 +360,15 @@ impl Keeper {
             }
         }
         crls.add(&octets.octets).map_err(|fault| fault.to_string())?;
+        // A list that is left out would let its revocations pass: all of them fit, or this one is refused.
+        let others = self.slots.iter().filter(|other| !std::ptr::eq(*other, slot));
+        let others = others.filter_map(|other| match &other.held.as_ref()?.what {
+            What::Crl(crls) => Some(crls.len()),
+            _ => None,
+        });
+        if others.sum::<usize>() + crls.len() > CRLS_MAX {
+            return Err(format!("more than {CRLS_MAX} lists in all"));
+        }
         let anchors = self.anchors();
         let seen = crls.describe(&anchors, seconds(now));
         // Who signed a direct list, a caller's certificate will tell; an indirect one must be known by its signer.

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
+use super::*;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, EncodingKey};
@@ -10,9 +11,6 @@ use rcgen::{
     KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber, SigningKey as _,
 };
 use serde_json::json;
-use stir_shaken_verify::limits::CRLS_MAX;
-
-use super::*;
 
 /// 22 November 2026, 06:30:00 UTC.
 const NOW: i64 = 1_795_329_000;
@@ -383,4 +381,29 @@ fn c_07_while_the_trust_list_is_missing_nobodys_list_is_refused_for_its_signer()
     );
     let (trust, alarms) = bench.brings(Kind::Crl, &signer.indirect_crl("261123063001Z"));
     assert!(trust.is_some() && alarms.is_empty(), "{alarms:?}");
+}
+
+#[test]
+fn c_07_a_list_too_many_is_refused_and_none_is_left_out_silently() {
+    let authority = Authority::new("Test STI root");
+    let mut bench = Bench::new(Config {
+        crls: vec![url("many"), url("one")],
+        ..Config::default()
+    });
+    let many = authority.crl(21, 25, &[7]).repeat(CRLS_MAX);
+    assert!(bench.brings(Kind::Crl, &many).0.is_some());
+    let place = bench.place(Kind::Crl) + 1;
+    let octets = authority.crl(21, 25, &[8]);
+    let result = Ok(Octets { octets, signer: None });
+    let (trust, notices) = bench.keeper.take(vec![Gathered { place, result }], bench.now);
+    assert!(trust.is_none());
+    assert_eq!(notices[0].text, "more than 16 lists in all");
+    // As many as before replace each other.
+    assert!(
+        bench
+            .brings(Kind::Crl, &authority.crl(22, 25, &[7]).repeat(CRLS_MAX))
+            .0
+            .is_some()
+    );
+    assert_eq!(bench.keeper.trust().crls.len(), CRLS_MAX);
 }

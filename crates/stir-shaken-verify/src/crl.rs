@@ -237,6 +237,11 @@ impl Crls {
         self.lists.is_empty()
     }
 
+    /// How many lists are in force.
+    pub fn len(&self) -> usize {
+        self.lists.len()
+    }
+
     /// Every list, in the order they were added, as it stands at `second` (seconds since the Unix epoch).
     pub fn describe(&mut self, anchors: &Anchors, second: i64) -> Vec<CrlStatus> {
         self.find_signers(anchors);

@@ -316,7 +316,10 @@ pub(crate) fn find_path(chain: &[Vec<u8>], anchors: &Anchors) -> Result<Path, Pa
 /// The same for a certificate that signs revocation lists.
 pub(crate) fn find_crl_signer(der: &[u8], helpers: &[Vec<u8>], anchors: &Anchors) -> Option<Path> {
     let certificate = Certificate::parse(der).ok()?;
-    if certificate.key_usage.is_some_and(|usage| !usage.signs_crls) {
+    // It comes with the list or beside it, so it must say of itself that it signs lists: a provider's certificate
+    // under the same authority, which may say nothing of its usage, must not be able to revoke or to acquit others.
+    let is_for_lists = certificate.key_usage.is_some_and(|usage| usage.signs_crls);
+    if !is_for_lists || is_for_numbers(&certificate) && !certificate.is_ca {
         return None;
     }
     // webpki has no notion of an authority at the start of a path; our walk alone judges here.
@@ -398,6 +401,11 @@ fn walk(
         longer.push(helper);
         walk(longer, helpers, anchors, signatures)
     })
+}
+
+/// Made out for signing calls (RFC 8226 §9, §10.1).
+pub(crate) fn is_for_numbers(certificate: &Certificate) -> bool {
+    certificate.tn_auth_list.is_some() || !certificate.tn_list_urls.is_empty()
 }
 
 fn may_issue(certificate: &Certificate) -> bool {

@@ -18,7 +18,7 @@ use rustls_pki_types::pem::PemObject;
 use serde::Deserialize;
 
 use crate::certificate::{Certificate, CertificateFault, read_body};
-use crate::chain::{Anchors, AnchorsFault, find_path};
+use crate::chain::{Anchors, AnchorsFault, find_path, is_for_numbers};
 use crate::limits::{CHAIN_CERTIFICATES_MAX, TRUST_LIST_CERTIFICATES_MAX, TRUST_LIST_OCTETS_MAX};
 
 /// A list whose signature held.
@@ -160,7 +160,8 @@ impl ListAuthority {
             let paths = chains
                 .iter()
                 .filter_map(|chain| find_path(chain, &self.anchors).ok());
-            let mut valid = paths.filter(|path| path.is_valid_at(second));
+            // Under the same authority there may be providers: who may sign calls may not say who else may.
+            let mut valid = paths.filter(|path| path.is_valid_at(second) && !is_for_numbers(path.leaf()));
             let path = valid.find(|path| has_signed(path.leaf()))?;
             Some(path.leaf().subject_text.clone())
         })
@@ -178,8 +179,8 @@ impl TrustList {
     /// Reads a list and checks its signature, at `second` (whole seconds since the Unix epoch).
     ///
     /// `signer` is what [`TrustList::signer_url`] holds: PEM, the signer's certificate first. It is believed only
-    /// with a path to `authority`, as is `x5c` in the header; without either, one of `authority`'s own
-    /// certificates must have signed.
+    /// with a path to `authority` and without a TNAuthList (a provider must not appoint authorities), as is `x5c` in
+    /// the header; without either, one of `authority`'s own certificates must have signed.
     ///
     /// # Errors
     ///

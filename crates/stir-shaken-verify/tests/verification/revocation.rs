@@ -452,3 +452,39 @@ fn c_07_a_list_that_is_required_and_not_there_leaves_the_call_unchecked() {
         assert_eq!((report.standing, check.result), expected);
     }
 }
+
+/// A certificate that comes with the list must say that it signs lists.
+#[test]
+fn c_07_a_provider_cannot_sign_the_list_that_acquits_it() {
+    let world = World::new();
+    let issuer = name_of(&world.intermediate.der);
+    let signed_by = |signer: &Holder, list: &[u8]| {
+        use base64::Engine as _;
+        let body = base64::engine::general_purpose::STANDARD.encode(list);
+        let chain = format!("{}{}", signer.pem, world.intermediate.pem);
+        format!("{chain}-----BEGIN X509 CRL-----\n{body}\n-----END X509 CRL-----\n").into_bytes()
+    };
+    let crl_signer = |usages: Vec<rcgen::KeyUsagePurpose>, numbers: Option<Vec<u8>>| {
+        let mut params = signer_params(numbers);
+        params.distinguished_name = params_named("List signer");
+        params.key_usages = usages;
+        world.intermediate.issue(params)
+    };
+    use rcgen::KeyUsagePurpose::{CrlSign, DigitalSignature};
+    for (usages, numbers, expected) in [
+        (vec![CrlSign], None, REVOKED),
+        (vec![DigitalSignature], None, UNKNOWN),
+        (Vec::new(), None, UNKNOWN),
+        (Vec::new(), Some(spc("9999")), UNKNOWN),
+        (vec![CrlSign, DigitalSignature], Some(spc("9999")), UNKNOWN),
+    ] {
+        let signer = crl_signer(usages.clone(), numbers);
+        let list = indirect(&signer, SERIAL, Some(issuer.clone()));
+        let got = revocation(&world, &[signed_by(&signer, &list)], NOW);
+        assert_eq!(got, expected, "{usages:?}");
+    }
+}
+
+fn params_named(name: &str) -> rcgen::DistinguishedName {
+    params(name).distinguished_name
+}

@@ -127,6 +127,11 @@ fn c_02_a_list_by_anybody_else_is_refused() {
         fault(&by_provider, &administrator.above()),
         TrustListFault::Signature
     );
+    // Nor when the authority over the list is the one over the provider.
+    let same = ListAuthority::from_pem(world.root.pem.as_bytes()).unwrap();
+    let chain = [&world.signer.der, &world.intermediate.der].map(|der| STANDARD.encode(der));
+    let by_provider = sign_with(&world.signer, &json!({"alg": "ES256", "x5c": chain}), &body);
+    assert_eq!(fault(&by_provider, &same), TrustListFault::Signature);
     // Every octet is signed.
     let list = administrator.sign(&header(), &body);
     let middle = list.find('.').unwrap() + 20;

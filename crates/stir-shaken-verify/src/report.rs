@@ -7,6 +7,25 @@ use serde::{Deserialize, Serialize};
 use crate::digest::ContentDigest;
 
 /// The whole call, after every Identity header was looked at.
+///
+/// The best that a PASSporT of the caller proves (`shaken`, or one without `ppt`), and never more. The first that holds:
+///
+/// | found | standing |
+/// | --- | --- |
+/// | a PASSporT of the caller that passed everything | [`Verified`](Standing::Verified) |
+/// | one that is forged: bad signature, another caller's, no authority | [`Failed`](Standing::Failed) |
+/// | one that is good, but addressed to another number and not explained by a complete chain of diversions | [`DivertedUnverified`](Standing::DivertedUnverified) |
+/// | one that could not be judged in time | [`Unchecked`](Standing::Unchecked) |
+/// | one that failed in another way | [`Failed`](Standing::Failed) |
+/// | none, but a diversion that is good, not judged in time, or failed | `DivertedUnverified`, `Unchecked`, `Failed` |
+/// | none of all that | [`None`](Standing::None) |
+///
+/// So a forged PASSporT beside a good one spoils nothing, because anybody on the way could add one, and is told all the
+/// same ([`Report::has_forged_beside`]). Beside one that could not be judged it decides: the name of a certificate host
+/// that never answers is easily written, and must hide nothing.
+///
+/// A PASSporT without `ppt` makes a call verified without a letter: somebody with authority over the number signed it,
+/// and nobody said whose it is. A letter comes from `shaken` alone (RFC 8588 §4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Standing {

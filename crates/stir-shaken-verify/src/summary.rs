@@ -1,24 +1,4 @@
-//! One standing for the call, out of everything that was found.
-//!
-//! The best that a base PASSporT proves, and never more (a base PASSporT says who calls: `shaken`, or one without
-//! `ppt`). In this order:
-//!
-//! | found | standing |
-//! | --- | --- |
-//! | a base PASSporT that passed everything | `verified` |
-//! | one that is forged: bad signature, another caller's, no authority | `failed` |
-//! | one that is good, but addressed to another number and not explained | `diverted_unverified` |
-//! | one that could not be judged in time | `unchecked` |
-//! | one that failed in another way | `failed` |
-//! | none, but a diversion: good, not judged in time, failed | `diverted_unverified`, `unchecked`, `failed` |
-//! | none of all that | `none` |
-//!
-//! So a forged PASSporT beside a good one spoils nothing (anybody on the way could add one), and is told all the same
-//! ([`Report::has_forged_beside`]). Beside one that could not be judged it decides: the name of a certificate host that
-//! never answers is easily written, and must hide nothing.
-//!
-//! One without `ppt` makes a call `verified` without a letter: somebody with authority over the number signed it, and
-//! nobody said whose it is. A letter comes from `shaken` alone.
+//! One standing for the call, out of everything that was found: the rules stand at [`Standing`], in their order.
 
 use crate::certificate::{hexadecimal, sha256};
 use crate::diversion::{Place, Proof};

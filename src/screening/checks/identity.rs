@@ -62,3 +62,58 @@ pub(super) fn check_reuse(facts: &Facts, tags: &mut Vec<Tag>) {
         tags.push(Tag::TokenReused);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::screening::{NumberLight, Weights, conclude, sample};
+
+    fn check(change: impl Fn(&mut Facts), expected: &[Tag], never: &[Tag], light: NumberLight) {
+        let mut facts = sample::signed();
+        change(&mut facts);
+        let verdict = conclude(&facts, &Weights::new(), 30, &[]);
+        let has = |tag: &Tag| verdict.findings.iter().any(|finding| finding.tag == *tag);
+        assert!(expected.iter().all(has), "{verdict:?}");
+        assert!(!never.iter().any(has), "{verdict:?}");
+        assert_eq!(verdict.number, light);
+    }
+
+    #[test]
+    fn a_number_signed_without_a_letter_is_signed_and_not_proven() {
+        check(
+            |facts| facts.identity.attestation = None,
+            &[Tag::IdentityVerifiedPlain],
+            &[Tag::IdentityVerifiedA, Tag::IdentityVerifiedC, Tag::NoIdentity],
+            NumberLight::Unproven,
+        );
+    }
+
+    #[test]
+    fn a_proven_diversion_is_a_diversion_and_an_unproven_one_has_its_own_tag() {
+        check(
+            |facts| facts.identity.hops = 2,
+            &[Tag::IdentityVerifiedA, Tag::Diverted],
+            &[Tag::DivertedUnverified],
+            NumberLight::Genuine,
+        );
+        check(
+            |facts| {
+                facts.identity.standing = Standing::DivertedUnverified;
+                facts.identity.attestation = None;
+            },
+            &[Tag::DivertedUnverified],
+            &[Tag::Diverted, Tag::IdentityVerifiedPlain],
+            NumberLight::Unproven,
+        );
+    }
+
+    #[test]
+    fn something_forged_beside_a_good_number_is_told_and_takes_no_light() {
+        check(
+            |facts| facts.identity.has_forged_beside = true,
+            &[Tag::IdentityVerifiedA, Tag::IdentityForgedBeside],
+            &[Tag::IdentityForged],
+            NumberLight::Genuine,
+        );
+    }
+}

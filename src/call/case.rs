@@ -168,10 +168,13 @@ impl Case {
 
     /// Tells the store that this call has used its PASSporTs up: a person answered.
     pub(crate) fn use_up(&self, desk: &mut Desk) {
-        for passport_digest in &self.replay_keys {
+        let keys = self.replay_keys.iter().cloned().map(|key| (key, true));
+        let base = replay::base_of_diverted(&self.record.identity).map(|key| (key, false));
+        for (passport_digest, is_question) in keys.chain(base) {
             desk.say(Output::Answered {
                 call: self.id,
-                passport_digest: passport_digest.clone(),
+                passport_digest,
+                is_question,
             });
         }
     }

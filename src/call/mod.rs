@@ -200,6 +200,8 @@ pub enum Output {
     Answered {
         call: CallId,
         passport_digest: String,
+        /// False: only to be remembered; that another call was first is no news.
+        is_question: bool,
     },
     /// Something a person could see has changed; the last one of a call has `timings.ended_ms`.
     Changed(Box<CallRecord>),

@@ -23,6 +23,12 @@ pub(crate) fn keys(report: &Report, invite: &Message) -> Vec<String> {
     base.into_iter().chain(priority.cloned()).collect()
 }
 
+/// The base token of a diverted call. An answer uses it up as well, so that it cannot be taken out of its diversions and
+/// sent to the number it was first meant for; that it was used before says nothing of *this* call.
+pub(crate) fn base_of_diverted(report: &Report) -> Option<String> {
+    report.passport_digest.clone().filter(|_| report.is_diverted)
+}
+
 fn base_key(report: &Report, invite: &Message) -> Option<String> {
     let is_worth_it = matches!(
         report.standing,
@@ -152,5 +158,7 @@ mod tests {
             &invite(&["h.night.s2", "h.desk.s1", "h.desk.s1"]),
         );
         assert_eq!(two, turned);
+        assert_eq!(base_of_diverted(&verified(&["s1"])).as_deref(), Some("base"));
+        assert_eq!(base_of_diverted(&verified(&[])), None);
     }
 }

@@ -22,7 +22,12 @@ pub enum Question {
         passport_digest: Option<String>,
     },
     /// A person answered the call that brought this PASSporT. Answered only when another call was first.
-    Answered { call: CallId, passport_digest: String },
+    Answered {
+        call: CallId,
+        passport_digest: String,
+        /// Whether the call wants to hear that another was first.
+        is_question: bool,
+    },
 }
 
 /// Handle for the shards. Dropping every clone ends the threads.
@@ -74,12 +79,13 @@ fn answer(store: &dyn Store, live: &Live, mailboxes: &Mailboxes, question: Quest
         Question::Answered {
             call,
             passport_digest,
+            is_question,
         } => {
             let was_used = store
                 .token_answered(&passport_digest, call, now_ms, token_window_ms)
                 .inspect_err(|error| tracing::warn!(%call, %error, "token reuse is unknown"))
                 .unwrap_or(false);
-            if let (true, Some(mailbox)) = (was_used, mailboxes.owner_of(call)) {
+            if let (true, Some(mailbox)) = (was_used && is_question, mailboxes.owner_of(call)) {
                 mailbox.send(ToShard::Reused { call });
             }
             return;

@@ -374,10 +374,12 @@ impl Shard {
             Output::Answered {
                 call,
                 passport_digest,
+                is_question,
             } => {
                 if !doors.lookups.ask(Question::Answered {
                     call,
                     passport_digest,
+                    is_question,
                 }) {
                     count::full("lookups");
                 }

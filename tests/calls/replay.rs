@@ -243,3 +243,21 @@ fn a_base_token_that_was_diverted_comes_again_only_by_another_diversion() {
     world.run();
     assert_eq!(replays(&world), [NEW, NEW, NEW, REPLAY]);
 }
+
+#[test]
+fn a_base_token_taken_out_of_its_diversions_is_a_replay() {
+    let base = signed_token('A', "14045550123", "12125550100", EPOCH_S);
+    let div = r#","div":{"tn":"12125550100"}"#;
+    let diversion = signed_passport("div", "14045550123", "12125550101", EPOCH_S + 1, div);
+    let mut world = World::new(one_desk(), 5);
+    world.phone("10.0.0.5:5060", PhonePlan::answers_after(1.0));
+    world.call(CallerPlan {
+        called: "+12125550101".into(),
+        dialled_first: Some("+12125550100".into()),
+        ..with(1.0, &[&base, &diversion])
+    });
+    // Without the diversion, to the number that was dialled first.
+    world.call_after(10.0, with(1.0, &[&base]));
+    world.run();
+    assert_eq!(replays(&world), [NEW, REPLAY]);
+}

@@ -550,13 +550,14 @@ impl World {
             Output::Answered {
                 call,
                 passport_digest,
+                is_question,
             } => {
                 let now_ms = self.now().unix_ms();
                 let was_used = self
                     .store
                     .token_answered(&passport_digest, call, now_ms, TOKEN_WINDOW_MS)
                     .expect("the store answers");
-                if let (true, Some((after, _))) = (was_used, &self.helpers.store) {
+                if let (true, Some((after, _))) = (was_used && is_question, &self.helpers.store) {
                     self.schedule(*after, Happening::Reused(call));
                 }
             }

@@ -37,6 +37,9 @@ pub struct Config {
     pub public_url: Option<String>,
 }
 
+/// From a reference that a 608 carried to its signed card.
+pub type Redress = dyn Fn(&str) -> Option<String> + Send + Sync;
+
 /// What the API needs of the running gateway; built by `app`.
 pub struct Gateway {
     pub store: Arc<dyn Store>,
@@ -52,7 +55,7 @@ pub struct Gateway {
     /// Reads the clock: reports, sessions and failed sign-ins are dated with it.
     pub clock: Box<dyn Fn() -> Now + Send + Sync>,
     /// The signed card for a reference that a 608 carried (RFC 8688); None for any other text.
-    pub redress: Box<dyn Fn(&str) -> Option<String> + Send + Sync>,
+    pub redress: Box<Redress>,
     /// `[api] public_url`: its host is accepted beside loopback names, and `https` makes cookies secure.
     pub public_url: Option<String>,
 }

@@ -267,7 +267,7 @@ impl Case {
         let mut is_news = false;
         match fact {
             LateFact::Report(report) => {
-                self.take_report(report, desk);
+                self.take_report(*report, desk);
                 if !self.replay_keys.is_empty() {
                     self.look(desk);
                     if self.record.timings.answered_ms.is_some() {
@@ -364,7 +364,7 @@ fn protocol(reason: &str) -> &str {
 }
 
 pub(crate) enum LateFact {
-    Report(Report),
+    Report(Box<Report>),
     Known {
         history: HistoryFacts,
         is_reused: Option<bool>,

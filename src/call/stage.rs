@@ -78,7 +78,7 @@ impl Event {
     /// A fact that came after the decision, or the event itself.
     pub(crate) fn into_late_fact(self) -> Result<LateFact, Event> {
         match self {
-            Event::Reported(report) => Ok(LateFact::Report(*report)),
+            Event::Reported(report) => Ok(LateFact::Report(report)),
             Event::Known { history, is_reused } => Ok(LateFact::Known { history, is_reused }),
             Event::Reused => Ok(LateFact::Reused),
             Event::Scored(opinion) => Ok(LateFact::Opinion(opinion)),

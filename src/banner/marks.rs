@@ -255,9 +255,12 @@ mod tests {
         );
     }
 
+    /// What may be wrong with a call, by name.
+    type Spoiled = (&'static str, fn(&mut Facts));
+
     #[test]
     fn v_05_no_letter_unless_every_check_passed() {
-        let spoil: [(&str, fn(&mut Facts)); 10] = [
+        let spoil: [Spoiled; 10] = [
             ("forged", |f| f.identity.is_forged = true),
             ("stale", |f| f.identity.is_stale = true),
             ("untrusted", |f| f.identity.is_untrusted = true),

@@ -106,13 +106,21 @@ pub(crate) fn settle(
     }
     let members = members(headers);
     let way = way(config, shown, is_cut, &members);
-    let called = called(&members);
-    let explained = match &way {
-        Way::Proven(proof) => {
-            let signed = |place: &Place| members.iter().find(|member| member.place == *place);
-            let chain = proof.links.iter().chain([&proof.base]).filter_map(signed);
-            chain.map(|member| member.token.passport.signed.clone()).collect()
-        }
+    let is_counted = |member: &&Member<'_>| match &way {
+        Way::Proven(proof) => member.place == proof.base || proof.links.contains(&member.place),
+        // What could not be checked names nobody.
+        _ => member.is_certain,
+    };
+    let counted: Vec<&Member<'_>> = members.iter().filter(is_counted).collect();
+    let called: Vec<Party> = counted
+        .iter()
+        .flat_map(|member| member.token.claims.dest.iter().cloned())
+        .collect();
+    let explained: Vec<String> = match &way {
+        Way::Proven(_) => counted
+            .iter()
+            .map(|member| member.token.passport.signed.clone())
+            .collect(),
         _ => Vec::new(),
     };
     drop(members);
@@ -182,12 +190,6 @@ fn members(headers: &[HeaderState]) -> Vec<Member<'_>> {
         }
     }
     members
-}
-
-/// Everybody whom these tokens name as called.
-fn called(members: &[Member<'_>]) -> Vec<Party> {
-    let called = members.iter().flat_map(|member| &member.token.claims.dest);
-    called.cloned().collect()
 }
 
 fn way(config: &VerifierConfig, shown: &Shown, is_cut: bool, members: &[Member<'_>]) -> Way {

@@ -227,3 +227,24 @@ fn a_host_that_never_answers_spoils_nothing_that_is_proven_without_it() {
         }
     }
 }
+
+#[test]
+fn d_03_a_diversion_nobody_could_check_explains_no_address() {
+    let carriers = Carriers::new();
+    let stranger = "12125550199";
+    let mut identity = carriers.chain(1);
+    identity.push(dead(carriers.first.token("div", &number(5), stranger, "")));
+    let message = MessageView {
+        to: format!("sip:+{stranger}@example.com").into(),
+        ..diverted(&identity, 1)
+    };
+    let mut verifier = carriers.world.verifier();
+    let mut verification = verifier.begin(&message, at(NOW));
+    for url in [URL, carriers.first.url] {
+        let body = carriers.certificate(url).unwrap();
+        verification.supply(url, Ok(body.into_bytes().into()));
+    }
+    let report = verifier.conclude(verification);
+    assert_eq!(report.standing, Standing::Failed, "{report:#?}");
+    assert_eq!(outcomes(&report)[0], (Outcome::DestMismatch, Some(438)));
+}

@@ -67,7 +67,7 @@ fn info_of(identity: &str) -> Option<&str> {
     Some(&identity[at..at + length])
 }
 
-/// What it says for people, cut short: `error message: ...`, without the origid that it repeats.
+/// What it says for people, cut short: `error message: ...`, without the origid and the URL that it repeats.
 fn message_in(said: &str) -> String {
     let line = said
         .lines()
@@ -76,6 +76,10 @@ fn message_in(said: &str) -> String {
     let line = match line.rsplit_once(") ") {
         Some((_, rest)) if line.contains("origid") => rest,
         _ => line,
+    };
+    let line = match line.split_once("Get \"") {
+        Some((what, rest)) => format!("{what}{}", rest.split_once("\": ").map_or("", |(_, why)| why)),
+        None => line.to_string(),
     };
     let cut: String = line.chars().take(WORDS_CHARS_MAX).collect();
     cut.split_whitespace()

@@ -59,3 +59,47 @@ fn uri_of(value: Cow<'_, str>) -> Cow<'_, str> {
         Err(_) => Cow::Borrowed(""),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn invite(lines: &str, body: &str) -> Message {
+        let text = format!(
+            "INVITE sip:+12125550100@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK1\r\n\
+             From: \"Caller\" <sip:+14045550123@carrier.example.com>;tag=1\r\nTo: <sip:+12125550100@example.com>\r\n\
+             Call-ID: 1@x\r\nCSeq: 1 INVITE\r\nContact: <sip:192.0.2.9>\r\n{lines}Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        Message::parse(text.as_bytes()).unwrap()
+    }
+
+    const SDP: &str = "v=0\r\na=fingerprint:sha-256 4A:AD\r\nm=audio 4000 UDP/TLS/RTP/SAVP 0\r\na=fingerprint: sha-1 02:1A \r\na=fingerprints:x\r\n";
+
+    #[test]
+    fn i_13_fingerprints_are_those_of_the_description_wherever_it_stands() {
+        let alone = invite("Content-Type: application/sdp\r\n", SDP);
+        assert_eq!(view(&alone).fingerprints, ["sha-256 4A:AD", "sha-1 02:1A"]);
+        let body = format!(
+            "--b\r\nContent-Type: text/plain\r\n\r\na=fingerprint:sha-256 FF\r\n--b\r\nContent-Type: application/sdp\r\n\r\n{SDP}\r\n--b--\r\n"
+        );
+        let wrapped = invite("Content-Type: multipart/mixed;boundary=b\r\n", &body);
+        assert_eq!(view(&wrapped).fingerprints, ["sha-256 4A:AD", "sha-1 02:1A"]);
+        let other = invite("Content-Type: text/plain\r\n", SDP);
+        assert!(view(&other).fingerprints.is_empty());
+        assert!(view(&invite("", "")).fingerprints.is_empty());
+    }
+
+    #[test]
+    fn priorities_and_the_name_are_read_as_they_are_written() {
+        let message = invite(
+            "Resource-Priority: ets.0, wps.1\r\nResource-Priority: esnet.0\r\nPriority: psap-callback\r\n\
+             P-Asserted-Identity: <tel:+14045550123>, \"Acme, Inc.\" <sip:a@b>\r\n",
+            "",
+        );
+        let view = view(&message);
+        assert_eq!(view.resource_priority, ["ets.0", "wps.1", "esnet.0"]);
+        assert_eq!(view.priority.as_deref(), Some("psap-callback"));
+        assert_eq!(view.display_name.as_deref(), Some("Acme, Inc."));
+    }
+}

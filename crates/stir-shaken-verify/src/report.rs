@@ -1,6 +1,7 @@
 //! What a verification found: one outcome per Identity header, one standing for the call.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -181,7 +182,7 @@ pub struct Hop {
 }
 
 /// Rich call data (RFC 9795) that passed every check; text is cleaned of control characters and bounded.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RichCallData {
     /// `nam`.
     pub name: Option<String>,
@@ -203,6 +204,20 @@ pub struct RichCallData {
     pub card_digest: Option<ContentDigest>,
     /// The signer hashed everything named here (`rcdi`, RFC 9795 §6): `card` matches, and each URL has its digest.
     pub is_integrity_checked: bool,
+}
+
+impl fmt::Debug for RichCallData {
+    /// Says what is there, not what it says: names and reasons belong to people.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("RichCallData")
+            .field("has_name", &self.name.is_some())
+            .field("has_alternate_number", &self.alternate_number.is_some())
+            .field("has_icon", &self.icon.is_some())
+            .field("has_card", &(self.card.is_some() || self.card_url.is_some()))
+            .field("has_reason", &self.reason.is_some())
+            .field("is_integrity_checked", &self.is_integrity_checked)
+            .finish()
+    }
 }
 
 /// A verified `rph` or `sph` PASSporT (RFC 8443, RFC 9027).

@@ -172,6 +172,12 @@ fn r_01_r_02_rich_call_data_comes_in_the_shaken_token_or_beside_it() {
         assert_eq!(rcd.name.as_deref(), Some("Acme Dental"));
         assert_eq!(rcd.reason.as_deref(), Some("Your appointment"));
         assert_eq!(rcd.icon.as_deref(), Some("https://media.example.com/logo.png"));
+        // A log line tells no name.
+        let printed = format!("{rcd:?}");
+        assert!(
+            printed.contains("has_name: true") && !printed.contains("Acme"),
+            "{printed}"
+        );
     }
 }
 

@@ -17,7 +17,7 @@ fn write(value: &Value, out: &mut String) {
         Value::Object(members) => {
             // Sorted here: whether the map keeps its order depends on a feature that any crate may switch on.
             let mut members: Vec<_> = members.iter().collect();
-            members.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+            members.sort_unstable_by_key(|(name, _)| *name);
             out.push('{');
             for (place, (name, value)) in members.into_iter().enumerate() {
                 if place > 0 {

@@ -125,7 +125,7 @@ enum Source {
     Files(BTreeMap<String, Arc<[u8]>>),
     /// The network, by the gateway's own dialer, built when something is wanted.
     Live {
-        config: identity::Config,
+        config: Box<identity::Config>,
         dialer: Option<Dialer>,
     },
 }
@@ -173,7 +173,10 @@ impl Desk {
             ..identity::Config::default()
         };
         let certificates = match files.is_empty() {
-            true => Source::Live { config, dialer: None },
+            true => Source::Live {
+                config: Box::new(config),
+                dialer: None,
+            },
             false => Source::Files(files),
         };
         Ok(Desk {

@@ -39,7 +39,9 @@ mod timers;
 mod upstream;
 
 pub use engine::{Engine, LiveParts};
+pub(crate) use facts::asks_privacy;
 pub use reasons::ReasonStyle;
+pub(crate) use reasons::of_report as identity_reasons;
 pub use record::CallRecord;
 pub use redress::{CardSigner, Contact, NotAKey, RefusalConfig, SigningKey};
 pub use shard::shard_of;

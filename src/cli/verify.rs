@@ -15,6 +15,7 @@ use stir_shaken_verify::{
 };
 
 use super::verify_table::{Fetch, table};
+use crate::call::{self, ReasonStyle};
 use crate::config::limits::FILE_OCTETS_MAX;
 use crate::given_file;
 use crate::identity;
@@ -89,7 +90,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
                         let gap = if place == 0 { "" } else { "\n" };
                         writeln!(out, "{gap}{name}")?;
                     }
-                    write!(out, "{}", table(&judged.report, &judged.fetches))?;
+                    write!(out, "{}", table(&judged.report, &judged.fetches, &judged.reasons))?;
                 }
                 let is_verified = judged.report.standing == Standing::Verified;
                 worst = worst.max(u8::from(!is_verified));
@@ -138,6 +139,8 @@ struct Dialer {
 struct Judged {
     report: Report,
     fetches: Vec<Fetch>,
+    /// Values of the Reason header that the caller's side would get (RFC 9410).
+    reasons: Vec<String>,
 }
 
 /// One line for machines.
@@ -147,6 +150,7 @@ struct Line<'r> {
     file: Option<String>,
     #[serde(flatten)]
     report: &'r Report,
+    reasons: &'r [String],
 }
 
 impl Judged {
@@ -154,6 +158,7 @@ impl Judged {
         Line {
             file,
             report: &self.report,
+            reasons: &self.reasons,
         }
     }
 }
@@ -203,8 +208,11 @@ impl Desk {
         let arrived = self.arrived.unwrap_or_else(|| clock::now().utc);
         let mut verification = self.verifier.begin(&identity::view(&invite), arrived);
         let fetches = self.certificates.supply(&mut verification)?;
+        let report = self.verifier.conclude(verification);
+        let is_private = call::asks_privacy(&invite);
         Ok(Judged {
-            report: self.verifier.conclude(verification),
+            reasons: call::identity_reasons(&report, ReasonStyle::Stir, is_private),
+            report,
             fetches,
         })
     }

@@ -13,8 +13,9 @@ pub(super) struct Fetch {
     pub(super) took: Duration,
 }
 
-/// Standing, signer, diversions and rich call data as far as they were proven, each fetch, each header with each check.
-pub(super) fn table(report: &Report, fetches: &[Fetch]) -> String {
+/// Standing, signer, diversions and rich call data as far as they were proven, each fetch, each header with each check,
+/// and what the caller's side would be told.
+pub(super) fn table(report: &Report, fetches: &[Fetch], reasons: &[String]) -> String {
     let mut out = Table::default();
     out.line("standing", standing_in_words(report));
     if let Some(attestation) = report.attestation {
@@ -63,6 +64,9 @@ pub(super) fn table(report: &Report, fetches: &[Fetch]) -> String {
         for (depth, nested) in header.nested.iter().enumerate() {
             about_header(&format!("  inside {}", depth + 1), nested, &mut out);
         }
+    }
+    for reason in reasons {
+        out.line("would answer", &format!("Reason: {reason}"));
     }
     out.0
 }
@@ -232,7 +236,11 @@ mod tests {
                 took: Duration::from_millis(2000),
             },
         ];
-        let text = table(&full(), &fetches);
+        let text = table(
+            &full(),
+            &fetches,
+            &["STIR;cause=438;text=\"Invalid Identity Header\"".into()],
+        );
         for line in [
             "standing      verified, diverted on the way\n",
             "attestation   A: the signer knows",
@@ -247,6 +255,7 @@ mod tests {
             "fetched       https://gone.example.org/sp.pem: time-out, 2000 ms\n",
             "header 1      shaken (438): the signature does not match\n",
             "              FAILED       signature\n",
+            "would answer  Reason: STIR;cause=438;text=\"Invalid Identity Header\"\n",
         ] {
             assert!(text.contains(line), "{line}\nis not in\n{text}");
         }
@@ -254,7 +263,7 @@ mod tests {
 
     #[test]
     fn what_others_wrote_cannot_steer_the_terminal() {
-        let text = table(&full(), &[]);
+        let text = table(&full(), &[], &[]);
         assert!(
             text.contains("123e[31m4567") && !text.contains('\u{1b}'),
             "{text}"
@@ -263,7 +272,7 @@ mod tests {
 
     #[test]
     fn an_unsigned_call_reads_as_none() {
-        let text = table(&Report::none(), &[]);
+        let text = table(&Report::none(), &[], &[]);
         assert!(
             text.contains("none: no Identity header") && text.contains("No-TN-Validation"),
             "{text}"

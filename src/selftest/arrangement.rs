@@ -42,6 +42,8 @@ pub(super) struct Call {
     pub(super) identity: Vec<String>,
     /// Header lines before Content-Length, each with its CRLF.
     pub(super) lines: String,
+    /// A session description; empty: none.
+    pub(super) body: String,
     pub(super) header_name: &'static str,
     pub(super) from: String,
     pub(super) to: String,
@@ -63,6 +65,7 @@ impl Call {
         Call {
             identity: identity.iter().map(|value| value.to_string()).collect(),
             lines: String::new(),
+            body: String::new(),
             header_name: "Identity",
             from: format!("sip:+{CALLER}@carrier.example.com;user=phone"),
             to: format!("sip:+{CALLED}@example.com;user=phone"),
@@ -151,8 +154,10 @@ impl Call {
              Call-ID: selftest@192.0.2.9\r\n\
              CSeq: 1 INVITE\r\n\
              Contact: <sip:192.0.2.9>\r\n\
-             {identity}{}Content-Length: 0\r\n\r\n",
-            self.lines
+             {identity}{}Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{}",
+            self.lines,
+            self.body.len(),
+            self.body
         )
     }
 }
@@ -191,6 +196,19 @@ impl<'p> Token<'p> {
                 scene.seconds()
             ),
             parameters: format!(";info=<{URL}>;alg=ES256;ppt=div"),
+            signer,
+        }
+    }
+
+    /// A PASSporT of another kind about the same call, with these claims at the end.
+    pub(super) fn beside(signer: &'p Provider, scene: &Scene, ppt: &str, claims: &str) -> Token<'p> {
+        Token {
+            header: format!(r#"{{"alg":"ES256","ppt":"{ppt}","typ":"passport","x5u":"{URL}"}}"#),
+            payload: format!(
+                r#"{{"dest":{{"tn":["{CALLED}"]}},"iat":{},"orig":{{"tn":"{CALLER}"}},{claims}}}"#,
+                scene.seconds()
+            ),
+            parameters: format!(";info=<{URL}>;alg=ES256;ppt={ppt}"),
             signer,
         }
     }

@@ -2,7 +2,7 @@
 
 use stir_shaken_verify::{CheckResult, HeaderReport, Outcome, Report, Standing};
 
-/// Standing, letter and diversions: `verified A diverted 2 hops`.
+/// Standing, letter, diversions, signed name, signed emergency: `verified A diverted 2 hops`, `verified A named Shop`.
 pub(super) fn briefly(report: &Report) -> String {
     let mut text = word(report.standing);
     // Printed whatever the standing is: a letter without `verified` is what no trial expects.
@@ -16,6 +16,16 @@ pub(super) fn briefly(report: &Report) -> String {
         0 => {}
         1 => text += " 1 hop",
         hops => text += &format!(" {hops} hops"),
+    }
+    if let Some(name) = report.rcd.as_ref().and_then(|rcd| rcd.name.as_ref()) {
+        text += &format!(" named {name}");
+    }
+    if report
+        .priority
+        .as_ref()
+        .is_some_and(|priority| priority.is_emergency)
+    {
+        text += " emergency";
     }
     text
 }

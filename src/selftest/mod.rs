@@ -8,6 +8,7 @@
 //! A self-test that fails says that this build or this machine cannot be trusted to verify. It ends no call.
 
 mod arrangement;
+mod beside;
 mod chains;
 mod describe;
 mod diversions;
@@ -75,6 +76,7 @@ pub fn offline(now: Now) -> Result<Vec<Proof>, PkiError> {
     let mut trials = messages::trials(&scene)?;
     trials.extend(chains::trials(&scene)?);
     trials.extend(diversions::trials(&scene)?);
+    trials.extend(beside::trials(&scene)?);
     trials.into_iter().map(|trial| trial.prove(&scene)).collect()
 }
 

@@ -382,9 +382,18 @@ impl<'d, 't> Section<'d, 't> {
 
 /// Something that came from the file, short enough to repeat in a message.
 pub(crate) fn shown(text: &str) -> String {
-    const CHARS: usize = 60;
-    let mut short: String = text.chars().take(CHARS).collect();
-    if text.chars().count() > CHARS {
+    cut(text, 60)
+}
+
+/// A path that came from the file, whole unless no file could have it: two paths mostly differ at their ends, so a
+/// short form would not say which file is meant.
+pub(crate) fn shown_path(text: &str) -> String {
+    cut(text, 1_024)
+}
+
+fn cut(text: &str, chars_max: usize) -> String {
+    let mut short: String = text.chars().take(chars_max).collect();
+    if text.chars().count() > chars_max {
         short.push('…');
     }
     short

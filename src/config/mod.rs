@@ -493,6 +493,9 @@ public_url = "https://ringward.example.com/"
             "[identity]\nanchors = ['no-such.pem']",
             "\"no-such.pem\" cannot be read: there is no such file",
         );
+        let deep = format!("{}no-such.pem", "a-folder-of-a-deep-tree/".repeat(8));
+        let told = format!("{deep:?} cannot be read: there is no such file");
+        check(&format!("[identity]\nanchors = ['{deep}']"), &told);
         check("[policy]\nfile = 'no-such.toml'", "cannot be read");
         check("sip = 3", "sip must be a table, [sip]");
     }

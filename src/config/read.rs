@@ -11,7 +11,7 @@ use super::limits::{
 };
 use super::{Config, SipConfig, identity, target};
 use crate::banner::Marks;
-use crate::document::{Section, Value, closest, shown};
+use crate::document::{Section, Value, closest, shown, shown_path};
 use crate::queue::{self, Overflow, Strategy};
 use crate::sip::Transport;
 
@@ -287,7 +287,7 @@ pub(super) fn read_file(
     };
     section.fault(
         value.at,
-        format!("{:?} cannot be read: {problem}", shown(value.get)),
+        format!("{:?} cannot be read: {problem}", shown_path(value.get)),
         None,
     );
     None

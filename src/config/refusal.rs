@@ -5,7 +5,7 @@ use std::path::Path;
 use super::Config;
 use super::limits::{FILE_OCTETS_MAX, NAME_CHARS_MAX};
 use crate::call::{CardSigner, Contact, RefusalConfig, SigningKey};
-use crate::document::{Section, shown};
+use crate::document::{Section, shown, shown_path};
 use crate::given_file;
 use crate::policy::Profile;
 
@@ -122,7 +122,7 @@ fn read_key(section: &Section<'_, '_>, folder: &Path) -> Option<SigningKey> {
         },
         Err(problem) => format!("it cannot be read: {problem}"),
     };
-    section.fault(value.at, format!("{:?}: {problem}", shown(value.get)), None);
+    section.fault(value.at, format!("{:?}: {problem}", shown_path(value.get)), None);
     None
 }
 

@@ -259,7 +259,7 @@ fn config(phones: &[Phone], sti_anchors: PathBuf, web_anchors: PathBuf) -> anyho
 /// A run of UDP ports of which none is taken right now. The search starts somewhere else each time, so that two demos
 /// started together do not fight over the same ones.
 fn free_media_ports() -> anyhow::Result<std::ops::RangeInclusive<u16>> {
-    let mut firsts: Vec<u16> = (20_000..60_000).step_by(usize::from(MEDIA_PORTS)).collect();
+    let mut firsts: Vec<u16> = (32_000..60_000).step_by(usize::from(MEDIA_PORTS)).collect();
     let start = chance::below(firsts.len());
     firsts.rotate_left(start);
     firsts

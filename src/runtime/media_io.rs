@@ -37,7 +37,10 @@ const BATCH: usize = 32;
 const RECEIVE_BUFFER_OCTETS: usize = 128 * 1024;
 
 /// Port pairs tried for one side before a call is refused: other programs may sit in our range.
-const BIND_ATTEMPTS: usize = 16;
+const BIND_ATTEMPTS: usize = 64;
+
+/// How often the log says that ports are short, however many calls are refused for it.
+const SHORTAGE_REST: Duration = Duration::from_secs(10);
 
 /// How often calls are asked whether they have gone silent: 1 s is small against any sensible silence.
 const SILENCE_CHECK: Duration = Duration::from_secs(1);
@@ -78,6 +81,8 @@ pub struct MediaIo {
     index: HashMap<CallId, usize>,
     buffer: Box<[u8; BUFFER_OCTETS]>,
     next_check: Option<Instant>,
+    /// When the log last said that ports are short.
+    shortage_told: Option<Instant>,
     counters: Counters,
 }
 
@@ -107,6 +112,7 @@ impl MediaIo {
             index: HashMap::new(),
             buffer: Box::new([0; BUFFER_OCTETS]),
             next_check: None,
+            shortage_told: None,
             counters: Counters::default(),
         }
     }
@@ -308,7 +314,10 @@ impl MediaIo {
     /// Takes ports until both of a pair can be bound. Ports that somebody else holds go back to rest.
     fn bind_pair(&mut self, now: Now) -> Option<(u16, UdpSocket, UdpSocket)> {
         for _ in 0..BIND_ATTEMPTS {
-            let port = self.pool.take(now)?;
+            let Some(port) = self.pool.take(now) else {
+                self.tell_shortage("every port is in use by calls", now);
+                return None;
+            };
             let rtp = bind(self.config.address, port, Some(RECEIVE_BUFFER_OCTETS));
             match rtp.and_then(|rtp| Ok((rtp, bind(self.config.address, port + 1, None)?))) {
                 Ok((rtp, rtcp)) => return Some((port, rtp, rtcp)),
@@ -318,7 +327,18 @@ impl MediaIo {
                 }
             }
         }
+        self.tell_shortage("many ports in a row are in use by other programs", now);
         None
+    }
+
+    fn tell_shortage(&mut self, why: &str, now: Now) {
+        if self
+            .shortage_told
+            .is_none_or(|told| now.instant >= told + SHORTAGE_REST)
+        {
+            self.shortage_told = Some(now.instant);
+            tracing::warn!("[media] ports: {why}: calls are refused with 503");
+        }
     }
 
     fn register(&mut self, registry: &Registry, sockets: &mut [UdpSocket; SOCKETS]) -> io::Result<()> {

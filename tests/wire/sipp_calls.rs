@@ -184,12 +184,15 @@ fn fifty_scored_calls_at_once_all_complete_without_a_lost_packet() {
     let folder = folder("fifty");
     std::fs::write(folder.join("speech.ulaw"), mu_law(&test_speech(4))).expect("speech");
     let (_phone, port) = sipp::phone(&folder, 100);
-    let gateway = Gateway::start(&Setup {
-        name: "gateway-fifty",
-        targets: &[format!("sip:desk@127.0.0.1:{port}")],
-        queue: "",
-        more: "",
-    });
+    let gateway = Gateway::start_with_ports(
+        &Setup {
+            name: "gateway-fifty",
+            targets: &[format!("sip:desk@127.0.0.1:{port}")],
+            queue: "",
+            more: "",
+        },
+        240,
+    );
     let caller = Caller {
         gateway: gateway.udp,
         is_tcp: false,

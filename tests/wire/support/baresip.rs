@@ -20,7 +20,7 @@ impl Baresip {
         let folder = folder.join(name);
         let recordings = folder.join("rec");
         std::fs::create_dir_all(&recordings).expect("the phone's folder");
-        let media = super::free_port() + 20_000;
+        let media = super::free_ports(42);
         let config = format!(
             "poll_method epoll\nsip_listen 127.0.0.1:{port}\nnet_interface 127.0.0.1\n\
              audio_source aufile,{}\naudio_player aubridge,{name}\naudio_alert aubridge,{name}-alert\n\

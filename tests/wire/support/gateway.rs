@@ -31,13 +31,13 @@ pub struct Setup<'a> {
 
 impl Gateway {
     pub fn start(setup: &Setup<'_>) -> Gateway {
-        Gateway::start_with_ports(setup, 400)
+        Gateway::start_with_ports(setup, 200)
     }
 
     /// With so many media ports; a call takes four.
     pub fn start_with_ports(setup: &Setup<'_>, ports: u16) -> Gateway {
         let folder = super::folder(setup.name);
-        let media = super::free_port();
+        let media = super::free_ports(ports);
         let targets: Vec<_> = setup.targets.iter().map(|target| format!("{target:?}")).collect();
         let text = format!(
             "[sip]\nlisten = [\"udp:127.0.0.1:0\", \"tcp:127.0.0.1:0\"]\n\

@@ -4,12 +4,15 @@ pub mod audio;
 pub mod baresip;
 pub mod browser;
 pub mod gateway;
+mod ports;
 pub mod sipp;
 
 use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
+
+pub use ports::{free_port, free_ports};
 
 /// A folder of its own for one test, below cargo's build output.
 pub fn folder(name: &str) -> PathBuf {
@@ -51,23 +54,6 @@ pub fn wait_for<T>(what: &str, patience: Duration, mut found: impl FnMut() -> Op
         assert!(start.elapsed() < patience, "waited {patience:?} for {what}");
         std::thread::sleep(Duration::from_millis(20));
     }
-}
-
-/// An even UDP port with the next few free as well, from a range of this test process's own.
-pub fn free_port() -> u16 {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    for _ in 0..500 {
-        let step = NEXT.fetch_add(1, Ordering::Relaxed);
-        let port = 30_000 + ((std::process::id() * 97 + step * 8) % 15_000) as u16 / 2 * 2;
-        let is_free = (port..port + 4).all(|port| {
-            std::net::UdpSocket::bind(("127.0.0.1", port)).is_ok()
-                && std::net::TcpListener::bind(("127.0.0.1", port)).is_ok()
-        });
-        if is_free {
-            return port;
-        }
-    }
-    panic!("no free port");
 }
 
 /// A child process that ends with the test.

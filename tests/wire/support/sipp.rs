@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use super::Peer;
 
+/// SIPp takes audio ports in a row from the first one, some for each call.
+const MEDIA_PORTS: u16 = 20;
+
 /// How a SIPp caller behaves.
 pub struct Caller<'a> {
     pub gateway: SocketAddr,
@@ -19,7 +22,7 @@ pub struct Caller<'a> {
 }
 
 impl Caller<'_> {
-    /// Runs the calls to their end; panics with SIPp's errors when one failed.
+    /// Runs the calls to their end, at most 250 at once; panics with SIPp's errors when one failed.
     pub fn run(&self, folder: &Path) {
         let (status, errors) = self.start(folder).finish();
         assert!(status.success(), "SIPp: {status}\n{errors}");
@@ -43,7 +46,7 @@ impl Caller<'_> {
             ])
             .args([
                 "-mp",
-                &(super::free_port() + 17_000).to_string(),
+                &super::free_ports(MEDIA_PORTS.max(4 * self.calls as u16)).to_string(),
                 "-s",
                 self.number,
                 "-nostdin",
@@ -88,7 +91,7 @@ pub fn echoing_phone(folder: &Path) -> (Peer, u16, u16) {
     let port = super::free_port();
     let scenario = folder.join(format!("phone-{port}.xml"));
     std::fs::write(&scenario, PHONE.replace("RING_MS", "50")).expect("scenario");
-    let media = super::free_port() + 17_000;
+    let media = super::free_ports(MEDIA_PORTS);
     let mut command = Command::new("sipp");
     command
         .args([
@@ -125,7 +128,7 @@ fn phone_with(folder: &Path, text: &str) -> (Peer, u16) {
             &port.to_string(),
             "-nostdin",
         ])
-        .args(["-mp", &(super::free_port() + 17_000).to_string()])
+        .args(["-mp", &super::free_ports(MEDIA_PORTS).to_string()])
         .args([
             "-trace_msg",
             "-message_file",

@@ -23,6 +23,10 @@ impl Message {
     }
 }
 
+/// The first section of a multipart body that says it is a session description.
+///
+/// A delimiter counts at the start of a line only (RFC 2046 §5.1.1), so that two of them never overlap and each octet
+/// is looked at once.
 fn part<'a>(body: &'a [u8], content_type: &str) -> Option<&'a [u8]> {
     let (_, boundary) = content_type.split_once("boundary=")?;
     let boundary = boundary.split(';').next()?.trim().trim_matches('"');
@@ -30,28 +34,41 @@ fn part<'a>(body: &'a [u8], content_type: &str) -> Option<&'a [u8]> {
         return None;
     }
     let delimiter = format!("--{boundary}");
-    let mut starts = find_all(body, delimiter.as_bytes());
-    let mut start = starts.next()?;
-    for end in starts {
-        let section = &body[start + delimiter.len()..end];
-        let section = section.strip_prefix(b"\r\n").unwrap_or(section);
-        if let Some(blank) = find_all(section, b"\r\n\r\n").next() {
-            let head = String::from_utf8_lossy(&section[..blank]).to_ascii_lowercase();
-            if head.contains("application/sdp") {
-                return Some(&section[blank + 4..]);
+    let mut section: Option<usize> = None;
+    let mut at = 0;
+    while at < body.len() {
+        let end = line_end(body, at);
+        if body[at..end].starts_with(delimiter.as_bytes()) {
+            if let Some(found) = section.and_then(|start| description_in(&body[start..at])) {
+                return Some(found);
             }
+            section = Some(end);
         }
-        start = end;
+        at = end;
     }
     None
 }
 
-fn find_all<'a>(haystack: &'a [u8], needle: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
-    haystack
-        .windows(needle.len())
-        .enumerate()
-        .filter(move |(_, window)| *window == needle)
-        .map(|(at, _)| at)
+/// What stands after the empty line of a section, if its head names `application/sdp`.
+fn description_in(section: &[u8]) -> Option<&[u8]> {
+    let mut at = 0;
+    while at < section.len() {
+        let end = line_end(section, at);
+        if section[at..end].trim_ascii().is_empty() {
+            let head = String::from_utf8_lossy(&section[..at]).to_ascii_lowercase();
+            return head.contains("application/sdp").then(|| &section[end..]);
+        }
+        at = end;
+    }
+    None
+}
+
+/// Offset just after the LF that ends the line at `from`.
+fn line_end(octets: &[u8], from: usize) -> usize {
+    octets[from..]
+        .iter()
+        .position(|&b| b == b'\n')
+        .map_or(octets.len(), |at| from + at + 1)
 }
 
 #[cfg(test)]
@@ -68,5 +85,22 @@ mod tests {
         assert_eq!(part(body, "multipart/mixed;boundary=b2"), None);
         assert_eq!(part(body, "multipart/mixed"), None);
         assert_eq!(part(b"--b1", "multipart/mixed;boundary=b1"), None);
+    }
+
+    #[test]
+    fn delimiters_that_would_overlap_are_no_delimiters() {
+        for (body, boundary) in [
+            ("-----", "-"),
+            ("--------------------", "---"),
+            ("--a--a--a--a", "a--a"),
+        ] {
+            assert_eq!(
+                part(body.as_bytes(), &format!("multipart/mixed;boundary={boundary}")),
+                None,
+                "{body}"
+            );
+        }
+        let many = "-".repeat(60_000);
+        assert_eq!(part(many.as_bytes(), "multipart/mixed;boundary=-"), None);
     }
 }

@@ -436,7 +436,7 @@ fn advertised(configured: Option<&str>, bound: SocketAddr) -> String {
     }
 }
 
-/// Trunk ranges and the addresses of the phones: who may open a TCP connection.
+/// Trunk ranges, and the addresses of phones and carriers we call: who may open a TCP connection.
 fn known_sources(config: &Config) -> Vec<Cidr> {
     let trunks = config
         .trunks
@@ -448,6 +448,13 @@ fn known_sources(config: &Config) -> Vec<Cidr> {
         .iter()
         .flat_map(|queue| &queue.targets)
         .filter_map(|target| Uri::parse(target).ok()?.socket_addr())
+        .chain(
+            config
+                .trunks
+                .iter()
+                .filter_map(|trunk| trunk.to.as_ref())
+                .flat_map(|peer| peer.addresses.clone()),
+        )
         .map(|address| address.ip())
         .collect();
     trunks

@@ -5,6 +5,7 @@
 
 pub mod sip;
 pub mod sdp;
+pub mod digest;
 pub mod call;
 pub mod identity;
 pub mod media;

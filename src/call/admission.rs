@@ -1,4 +1,4 @@
-//! Who may talk to us: trunks by address range, phones by the address of a queue's target.
+//! Who may talk to us: trunks by address range, phones by the address of a queue's target, carriers that take our calls.
 //!
 //! Everybody else is dropped and counted before anything is parsed or remembered: a scanner learns nothing,
 //! not even that something listens.
@@ -17,7 +17,7 @@ use super::TrunkConfig;
 pub(crate) enum Source<'a> {
     /// May call in.
     Trunk(&'a TrunkConfig),
-    /// A phone of a queue: may answer, and hang up, and ask for OPTIONS.
+    /// Somebody we call, a phone of a queue or a carrier: may answer, and hang up, and ask for OPTIONS.
     Phone,
     Unknown,
 }
@@ -49,6 +49,12 @@ impl Admission {
             .iter()
             .flat_map(|queue| &queue.targets)
             .filter_map(|target| Uri::parse(target).ok()?.socket_addr())
+            .chain(
+                trunks
+                    .iter()
+                    .filter_map(|trunk| trunk.to.as_ref())
+                    .flat_map(|peer| peer.addresses.clone()),
+            )
             .map(|address| address.ip().to_canonical())
             .collect();
         Admission {

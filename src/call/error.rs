@@ -8,4 +8,6 @@ pub(crate) enum Unringable {
     NotAnAddress,
     #[error("no listener speaks the target's transport and address family")]
     NoListener,
+    #[error("the trunk has no `to`, or none of its addresses is left")]
+    NoWayOut,
 }

@@ -24,6 +24,7 @@ mod index;
 mod leg;
 pub mod limits;
 mod offer;
+mod outbound;
 mod profile;
 mod random;
 mod reasons;
@@ -36,6 +37,7 @@ mod stage;
 mod stray;
 mod talking;
 mod timers;
+mod trunk;
 mod upstream;
 
 pub use engine::{Engine, LiveParts};
@@ -45,6 +47,7 @@ pub(crate) use reasons::of_report as identity_reasons;
 pub use record::CallRecord;
 pub use redress::{CardSigner, Contact, NotAKey, RefusalConfig, SigningKey};
 pub use shard::shard_of;
+pub use trunk::{Peer, TrunkConfig};
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -57,21 +60,6 @@ use crate::screening::HistoryFacts;
 use crate::sdp::Codec;
 use crate::sip::{Flow, Transport};
 use crate::voice::Opinion;
-
-/// `[[trunk]]`: who may call in.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TrunkConfig {
-    pub name: String,
-    /// CIDR ranges.
-    pub from: Vec<String>,
-    pub is_emergency_trusted: bool,
-    /// How it hears of Identity headers that failed.
-    pub identity_reasons: ReasonStyle,
-    /// How `then = "refuse"` is answered on this trunk; `None` = as `[refusal]` says.
-    pub refusal: Option<crate::policy::Profile>,
-    /// `verifier = "trusted"`: its verstat is read, and shown as the carrier's word.
-    pub is_verifier_trusted: bool,
-}
 
 /// An address we listen on and what we call it towards others.
 #[derive(Clone, Debug)]

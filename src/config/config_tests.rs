@@ -39,6 +39,11 @@ from = ["203.0.113.0/24", "2001:db8::/32", "198.51.100.7"]
 emergency = "trusted"
 identity_reasons = "sip"
 refusal = "network-blocked"
+to = "sip:203.0.113.9:5080;transport=tcp"
+number = "+12125550100"
+user = "business"
+password = "${ENV:CARGO_PKG_NAME}"
+realm = "carrier.example"
 [[queue]]
 name = "front-desk"
 numbers = ["+12125550100", "+1212*"]
@@ -120,6 +125,28 @@ public_url = "https://ringward.example.com/"
                     NetworkBlocked,
                 ),
                 is_verifier_trusted: false,
+                to: Some(
+                    Peer {
+                        host: "203.0.113.9:5080",
+                        transport: Tcp,
+                        addresses: [
+                            203.0.113.9:5080,
+                        ],
+                    },
+                ),
+                credentials: Some(
+                    Credentials {
+                        user: "business",
+                        password: Secret,
+                        realm: Some(
+                            "carrier.example",
+                        ),
+                    },
+                ),
+                number: Some(
+                    "+12125550100",
+                ),
+                is_challenged: false,
             },
         ],
         queues: [
@@ -567,5 +594,52 @@ proptest::proptest! {
         if damaged.contains("sip:d@10.0.0.1:5060") {
             let _ = Config::parse("ringward.toml", &damaged);
         }
+    }
+}
+
+#[test]
+fn who_calls_where_and_with_what_password_must_fit_together() {
+    let trunk = |more: &str| format!("[[trunk]]\nname = 'a'\n{more}");
+    for (more, expected) in [
+        ("from = ['203.0.113.0/24']\nuser = 'u'", "user without password"),
+        (
+            "from = ['203.0.113.0/24']\npassword = 'p'",
+            "password without user",
+        ),
+        (
+            "user = 'u'\npassword = 'p'\npassword_file = 'x'",
+            "one of them is enough",
+        ),
+        ("user = 'u'\npassword = ''", "the password is empty"),
+        (
+            "user = 'u'\npassword_file = 'no-such-file'",
+            "there is no such file",
+        ),
+        (
+            "user = 'u'\npassword = 'env:RINGWARD_NO_SUCH_NAME'",
+            "the environment has no",
+        ),
+        (
+            "to = 'sip:203.0.113.9'\nnumber = '2125550100'",
+            "number is ours in full",
+        ),
+        ("to = 'carrier'", "expected a server"),
+        (
+            "user = 'u'\npassword = 'p'\n[[trunk]]\nname = 'b'\nuser = 'u'\npassword = 'q'",
+            "another trunk has this user",
+        ),
+        (
+            "user = 'u'\npassword = 'p'\nverifier = 'trusted'\nprivate_network = true",
+            "known by its addresses",
+        ),
+    ] {
+        check(&trunk(more), expected);
+    }
+    for more in [
+        "user = 'u'\npassword = 'hunter2'",
+        "to = 'sip:203.0.113.9'",
+        "to = 'sip:203.0.113.9'\nuser = 'u'\npassword = 'env:CARGO_PKG_NAME'",
+    ] {
+        assert_eq!(faults(&trunk(more)), [""; 0], "{more}");
     }
 }

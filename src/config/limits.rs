@@ -20,3 +20,12 @@ pub const FILE_OCTETS_MAX: u64 = 4 * 1024 * 1024;
 
 /// Media ports one call needs: RTP and RTCP for each of two legs.
 pub const PORTS_PER_CALL: u16 = 4;
+
+/// Addresses tried of one name of a carrier: a pair of servers for each of two places.
+pub const ADDRESSES_MAX: usize = 8;
+
+/// Characters of a user name for digest; it stands in every answer to a challenge.
+pub const USER_CHARS_MAX: usize = 128;
+
+/// Octets of a file with a password in it.
+pub const SECRET_OCTETS_MAX: u64 = 4096;

@@ -3,6 +3,7 @@
 //! Knows the keys and what fits together; what a setting does is known by its room. Names are resolved and files looked
 //! for here, once, so that nothing of that can fail while calls are up.
 
+mod carrier;
 mod identity;
 pub mod limits;
 mod marks;

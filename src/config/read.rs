@@ -23,7 +23,7 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Config {
     let mut config = Config::loopback();
     read_sip(root, &mut config.sip);
     if root.value("trunk").is_some() {
-        config.trunks = super::trunk::read(root);
+        config.trunks = super::trunk::read(root, folder);
     }
     if root.value("queue").is_some() {
         config.queues = read_queues(root);

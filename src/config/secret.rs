@@ -1,9 +1,7 @@
 //! Values that do not belong in a file everybody may read: `${ENV:NAME}` and `${FILE:PATH}`.
 
+use super::limits::SECRET_OCTETS_MAX;
 use crate::document::{Section, Value};
-
-/// Octets of a secret read from a file; a password or URL is far shorter.
-const SECRET_OCTETS_MAX: u64 = 4096;
 
 /// The value with its references filled in; None after noting a fault. What was read is never part of a message.
 pub(super) fn expand(section: &Section<'_, '_>, value: &Value<'_, str>) -> Option<String> {

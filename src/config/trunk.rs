@@ -1,12 +1,16 @@
 //! `[[trunk]]`: who may call in, and on which terms.
 
+use std::path::Path;
+
+use super::carrier;
 use super::limits::{RANGES_MAX, TRUNKS_MAX};
 use super::read::{check_count, read_name};
 use crate::call::{ReasonStyle, TrunkConfig};
 use crate::cidr::Cidr;
+use crate::digest::Credentials;
 use crate::document::{Section, shown};
 
-pub(super) fn read(root: &Section<'_, '_>) -> Vec<TrunkConfig> {
+pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Vec<TrunkConfig> {
     let sections = root.sections("trunk");
     check_count(root, "trunk", &sections, TRUNKS_MAX);
     let mut trunks: Vec<TrunkConfig> = Vec::new();
@@ -20,13 +24,36 @@ pub(super) fn read(root: &Section<'_, '_>) -> Vec<TrunkConfig> {
             "refusal",
             "verifier",
             "private_network",
+            "to",
+            "number",
+            "user",
+            "password",
+            "password_file",
+            "realm",
         ]);
         let name = read_name(section, |name| trunks.iter().any(|trunk| trunk.name == name));
         let from = section.strings("from").unwrap_or_default();
-        if from.is_empty() || from.len() > RANGES_MAX {
+        let to = carrier::read_peer(section, "to");
+        let credentials = carrier::read_credentials(section, folder);
+        // Credentials towards a carrier prove us; without one they are what a caller has to prove.
+        let is_challenged = section.value("user").is_some() && section.value("to").is_none();
+        let needs_ranges = section.value("from").is_some() || !is_challenged && section.value("to").is_none();
+        if needs_ranges && from.is_empty() || from.len() > RANGES_MAX {
             let message =
                 format!("from needs one to {RANGES_MAX} address ranges: who may call in on this trunk");
             section.fault(section.place("from"), message, None);
+        }
+        let is_taken = |credentials: &Credentials| {
+            let mut others = trunks.iter().filter(|other| other.is_challenged);
+            others.any(|other| {
+                other
+                    .credentials
+                    .as_ref()
+                    .is_some_and(|known| known.user == credentials.user)
+            })
+        };
+        if is_challenged && credentials.as_ref().is_some_and(is_taken) {
+            section.fault(section.place("user"), "another trunk has this user already", None);
         }
         let is_emergency_trusted = section.value("emergency").is_some()
             && section
@@ -67,6 +94,10 @@ pub(super) fn read(root: &Section<'_, '_>) -> Vec<TrunkConfig> {
                 .unwrap_or_default(),
             refusal: section.choice("refusal", super::refusal::PROFILES),
             is_verifier_trusted,
+            to,
+            credentials,
+            number: carrier::read_number(section),
+            is_challenged,
         });
     }
     trunks
@@ -91,6 +122,14 @@ fn read_verifier(section: &Section<'_, '_>, ranges: &[String]) -> bool {
     if is_private != Some(true) {
         let message = "a carrier's own verification may be believed over TLS only, which is not in this build; where the trunk comes over a leased line or a VPN of yours, say so with private_network = true";
         section.fault(section.place("verifier"), message, None);
+        return false;
+    }
+    if ranges.is_empty() {
+        section.fault(
+            section.place("verifier"),
+            "a carrier that is believed is known by its addresses: from",
+            None,
+        );
         return false;
     }
     let public = ranges.iter().find(|range| !is_private_range(range));

@@ -6,6 +6,7 @@ use crate::sources::{Source, code_lines, files};
 const TABLE: &[(&str, &[&str])] = &[
     ("sip", &[]),
     ("sdp", &[]),
+    ("digest", &[]),
     ("voice", &[]),
     ("media", &["sdp"]),
     ("identity", &["sip"]),
@@ -18,6 +19,7 @@ const TABLE: &[(&str, &[&str])] = &[
         &[
             "sip",
             "sdp",
+            "digest",
             "identity",
             "media",
             "voice",
@@ -44,7 +46,8 @@ const TABLE: &[(&str, &[&str])] = &[
     (
         "config",
         &[
-            "sip", "call", "queue", "banner", "identity", "media", "voice", "policy", "store", "api",
+            "sip", "digest", "call", "queue", "banner", "identity", "media", "voice", "policy", "store",
+            "api",
         ],
     ),
     (

@@ -1,0 +1,215 @@
+//! `to`, `number` and the credentials of a `[[trunk]]`: where calls of ours go out, and how either side proves who it is.
+
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::path::Path;
+
+use super::limits::{ADDRESSES_MAX, SECRET_OCTETS_MAX, USER_CHARS_MAX};
+use crate::call::Peer;
+use crate::digest::{Credentials, Secret};
+use crate::document::{Section, Value, shown, shown_path};
+use crate::sip::Uri;
+
+/// What a carrier is asked by: one of its servers.
+pub(super) fn read_peer(section: &Section<'_, '_>, key: &str) -> Option<Peer> {
+    let value = section.required_string_if_present(key)?;
+    match peer(value.get, resolve) {
+        Ok(peer) => Some(peer),
+        Err(problem) => {
+            let message = format!("{key} is {:?}: {problem}", shown(value.get));
+            section.fault(value.at, message, None);
+            None
+        }
+    }
+}
+
+fn peer(text: &str, resolve: impl Fn(&str, u16) -> std::io::Result<Vec<SocketAddr>>) -> Result<Peer, String> {
+    const EXPECTED: &str =
+        "expected a server such as sip:carrier.example or sip:203.0.113.7:5060;transport=tcp";
+    let uri = Uri::parse(text).map_err(|_| EXPECTED.to_string())?;
+    let host = uri.host().filter(|_| uri.is_sip()).ok_or(EXPECTED)?;
+    if text.contains(['@', '?']) {
+        return Err(format!("{EXPECTED}, without a user"));
+    }
+    let transport = uri.transport();
+    let names = uri.param("transport");
+    let is_plain =
+        uri.scheme().eq_ignore_ascii_case("sip") && text.matches(';').count() <= names.iter().count();
+    if !is_plain || names.is_some_and(|name| !name.eq_ignore_ascii_case(&transport.to_string())) {
+        return Err("transport is udp or tcp, and nothing else may be said of the server".to_string());
+    }
+    let mut addresses = match uri.socket_addr() {
+        Some(address) => vec![address],
+        None => resolve(host, uri.port().unwrap_or(5060))
+            .map_err(|error| format!("the name cannot be resolved: {}", error.kind()))?,
+    };
+    addresses.dedup();
+    addresses.truncate(ADDRESSES_MAX);
+    if addresses
+        .iter()
+        .any(|address| address.port() == 0 || address.ip().is_unspecified())
+    {
+        return Err("nobody can be reached there".to_string());
+    }
+    if addresses.is_empty() {
+        return Err("the name has no address".to_string());
+    }
+    let host = match uri.port() {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_string(),
+    };
+    Ok(Peer {
+        host,
+        transport,
+        addresses,
+    })
+}
+
+/// The system's resolver. IPv4 first: carriers without IPv6 are still the rule.
+fn resolve(host: &str, port: u16) -> std::io::Result<Vec<SocketAddr>> {
+    let mut found: Vec<SocketAddr> = (host, port).to_socket_addrs()?.collect();
+    found.sort_by_key(|address| matches!(address.ip(), IpAddr::V6(_)));
+    Ok(found)
+}
+
+/// `number`: ours, E.164.
+pub(super) fn read_number(section: &Section<'_, '_>) -> Option<String> {
+    let value = section.required_string_if_present("number")?;
+    let digits = value.get.strip_prefix('+').unwrap_or_default();
+    if (6..=15).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit()) {
+        return Some(value.get.to_string());
+    }
+    section.fault(
+        value.at,
+        "number is ours in full: \"+\", country code and number, as in +12125550100",
+        None,
+    );
+    None
+}
+
+/// `user`, `password` (or `password_file`) and `realm`. None after noting a fault, or when there is no `user`.
+pub(super) fn read_credentials(section: &Section<'_, '_>, folder: &Path) -> Option<Credentials> {
+    let user = section.required_string_if_present("user");
+    let password = read_password(section, folder);
+    let realm = section.required_string_if_present("realm");
+    let Some(user) = user else {
+        for key in ["password", "password_file", "realm"] {
+            if section.value(key).is_some() && section.value("user").is_none() {
+                section.fault(section.place(key), format!("{key} without user"), None);
+            }
+        }
+        return None;
+    };
+    if user.get.len() > USER_CHARS_MAX || user.get.chars().any(char::is_control) {
+        section.fault(
+            user.at,
+            format!("user has at most {USER_CHARS_MAX} characters"),
+            None,
+        );
+        return None;
+    }
+    if section.value("password").is_none() && section.value("password_file").is_none() {
+        section.fault(user.at, "user without password or password_file", None);
+    }
+    Some(Credentials {
+        user: user.get.to_string(),
+        password: Secret::new(password?),
+        realm: realm.map(|realm| realm.get.to_string()),
+    })
+}
+
+/// Nothing of the password is ever part of a message.
+fn read_password(section: &Section<'_, '_>, folder: &Path) -> Option<String> {
+    let written = section.string("password");
+    let file = section.required_string_if_present("password_file");
+    let (password, at) = match (written, file) {
+        (Some(_), Some(file)) => {
+            section.fault(file.at, "password and password_file: one of them is enough", None);
+            return None;
+        }
+        (Some(value), None) => (expand(section, &value)?, value.at),
+        (None, Some(file)) => {
+            let path = folder.join(file.get);
+            match crate::given_file::read_text(&path, SECRET_OCTETS_MAX) {
+                Ok(text) => (text.trim_end_matches(['\r', '\n']).to_string(), file.at),
+                Err(problem) => {
+                    let message = format!("{:?} cannot be read: {problem}", shown_path(file.get));
+                    section.fault(file.at, message, None);
+                    return None;
+                }
+            }
+        }
+        (None, None) => return None,
+    };
+    if password.is_empty() {
+        section.fault(at, "the password is empty", None);
+        return None;
+    }
+    Some(password)
+}
+
+/// `env:NAME` as a whole, or with `${ENV:NAME}` and `${FILE:PATH}` inside.
+fn expand(section: &Section<'_, '_>, value: &Value<'_, str>) -> Option<String> {
+    match value.get.strip_prefix("env:") {
+        Some(name) => {
+            let reference = format!("${{ENV:{name}}}");
+            let value = Value {
+                get: reference.as_str(),
+                at: value.at.clone(),
+            };
+            super::secret::expand(section, &value)
+        }
+        None => super::secret::expand(section, value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sip::Transport;
+
+    fn table(host: &str, port: u16) -> std::io::Result<Vec<SocketAddr>> {
+        match host {
+            "carrier.example" => Ok(vec![
+                ([203, 0, 113, 7], port).into(),
+                ([203, 0, 113, 8], port).into(),
+            ]),
+            "empty.example" => Ok(Vec::new()),
+            _ => Err(std::io::ErrorKind::NotFound.into()),
+        }
+    }
+
+    #[test]
+    fn a_server_has_every_address_of_its_name_in_order() {
+        let found = peer("sip:carrier.example:5080;transport=tcp", table).unwrap();
+        assert_eq!(found.host, "carrier.example:5080");
+        assert_eq!(found.transport, Transport::Tcp);
+        let expected = ["203.0.113.7:5080", "203.0.113.8:5080"].map(|text| text.parse().unwrap());
+        assert_eq!(found.addresses, expected);
+        assert_eq!(
+            found.uri("+44"),
+            "sip:+44@carrier.example:5080;transport=tcp;user=phone"
+        );
+        let plain = peer("sip:203.0.113.7", table).unwrap();
+        assert_eq!(plain.addresses, ["203.0.113.7:5060".parse().unwrap()]);
+        assert_eq!(plain.uri(""), "sip:203.0.113.7");
+    }
+
+    #[test]
+    fn what_is_no_server_says_why() {
+        for (text, expected) in [
+            ("carrier.example", "expected a server"),
+            ("tel:+1", "expected a server"),
+            ("sip:user@carrier.example", "without a user"),
+            ("sip:carrier.example;transport=sctp", "transport is"),
+            ("sip:carrier.example;lr", "nothing else"),
+            ("sips:carrier.example", "transport is"),
+            ("sip:empty.example", "no address"),
+            ("sip:nowhere.example", "cannot be resolved"),
+            ("sip:203.0.113.7:0", "nobody"),
+            ("sip:0.0.0.0", "nobody"),
+        ] {
+            let problem = peer(text, table).expect_err(text);
+            assert!(problem.contains(expected), "{text}: {problem}");
+        }
+    }
+}

@@ -6,12 +6,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use ringward::call::{CallRecord, Config, Counter, Engine, Input, Listener, Output, TrunkConfig};
+use ringward::call::{CallRecord, Config, Counter, Engine, Input, Output, TrunkConfig};
 use ringward::call_id::CallId;
 use ringward::identity::{FetchFailure, Fetched};
 use ringward::media::{Side, Statistics};
 use ringward::policy::Policy;
-use ringward::queue::{self, Overflow, Strategy};
+use ringward::queue::{self, Strategy};
 use ringward::screening::HistoryFacts;
 use ringward::sip::{Flow, Transport};
 use ringward::store::Store;
@@ -19,11 +19,9 @@ use ringward::time::Now;
 use ringward::voice::{Label, Opinion, Window};
 
 use crate::agent::{Agent, Wake, Wish};
+use crate::gateway;
+pub use crate::gateway::{EPOCH_S, GATEWAY, queue};
 use crate::plan::{CallerPlan, PhonePlan};
-
-pub const GATEWAY: &str = "10.0.0.1:5060";
-/// 22 November 2026, early in the morning: what the virtual wall clock says at the start.
-pub const EPOCH_S: u64 = 1_795_320_000;
 
 /// How long the store remembers a token: twice 60 s of freshness and the margin of `runtime::lookup`.
 pub const TOKEN_WINDOW_MS: u64 = 180_000;
@@ -140,19 +138,8 @@ pub struct World {
     pub drops: Vec<(String, u32)>,
 }
 
-fn gateway() -> SocketAddr {
+fn gateway_address() -> SocketAddr {
     GATEWAY.parse().unwrap()
-}
-
-pub fn queue(name: &str, strategy: Strategy, targets: &[&str]) -> queue::Config {
-    queue::Config {
-        name: name.into(),
-        numbers: vec!["*".into()],
-        strategy,
-        targets: targets.iter().map(|target| target.to_string()).collect(),
-        ring: Duration::from_secs(20),
-        overflow: Overflow::Reject,
-    }
 }
 
 /// One queue with one phone at 10.0.0.5.
@@ -210,36 +197,7 @@ impl World {
         (shard, shards): (u16, u16),
         change: impl FnOnce(&mut Config),
     ) -> World {
-        let mut config = Config {
-            listeners: vec![Listener {
-                transport,
-                bound: GATEWAY.parse().unwrap(),
-                advertised: GATEWAY.into(),
-            }],
-            trunks: [
-                ("carrier", "203.0.113.0/24", false),
-                ("rescue", "203.0.114.0/24", true),
-            ]
-            .map(|(name, range, is_emergency_trusted)| TrunkConfig {
-                name: name.into(),
-                from: vec![range.into()],
-                is_emergency_trusted,
-                ..TrunkConfig::default()
-            })
-            .into(),
-            queues,
-            media_address: "10.0.0.1".parse().unwrap(),
-            budget: Duration::from_millis(800),
-            refusal: ringward::call::RefusalConfig::default(),
-            marks: ringward::banner::Marks::default(),
-            queue_marks: BTreeMap::new(),
-            public_url: Some("https://ringward.example".into()),
-            country: "US".into(),
-            is_voice_on: true,
-            model: Some("default@test".into()),
-            shard,
-            shards,
-        };
+        let mut config = gateway::config(queues, transport, (shard, shards));
         change(&mut config);
         let mut octets = [7; 32];
         octets[..8].copy_from_slice(&seed.to_be_bytes());
@@ -628,7 +586,7 @@ impl World {
         if self.network.lost > 0 && self.dice(1000) < self.network.lost {
             return self.note("  lost".into());
         }
-        if self.network.garbled > 0 && to == gateway() && self.dice(1000) < self.network.garbled {
+        if self.network.garbled > 0 && to == gateway_address() && self.dice(1000) < self.network.garbled {
             let at = self.dice(octets.len() as u64) as usize;
             octets[at] = b' ' + self.dice(95) as u8;
             self.note(format!("  garbled at {at}"));

@@ -160,9 +160,11 @@ impl InviteClient {
 
     /// The transport failed. True when the owner was still waiting for a final response.
     ///
-    /// In Accepted the call goes on: only the repetition of an ACK was lost (RFC 6026 §7.2).
+    /// In Accepted the call goes on: only the repetition of an ACK was lost (RFC 6026 §7.2). So it does in Proceeding on
+    /// UDP: this INVITE was not what could not be sent (RFC 3261 figure 5 has no such arrow), and its phone rings.
     pub(crate) fn on_transport_error(&mut self, steps: &mut Vec<Step>) -> bool {
         match self.state {
+            State::Proceeding if !self.is_reliable => false,
             State::Calling { .. } | State::Proceeding => {
                 self.finish(steps);
                 true

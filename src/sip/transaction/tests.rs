@@ -481,15 +481,18 @@ mod invite_client {
     }
 
     #[test]
-    fn a_transport_error_ends_calling_and_proceeding_and_leaves_accepted() {
+    fn a_transport_error_ends_calling_and_a_lost_connection_proceeding_and_neither_accepted() {
         let (mut calling, _) = started(false);
         assert_eq!(steps(|s| assert!(calling.on_transport_error(s))), [Step::Finish]);
-        let (mut proceeding, _) = started(false);
-        respond(&mut proceeding, 180, "x");
+        let (mut on_connection, _) = started(true);
+        respond(&mut on_connection, 180, "x");
         assert_eq!(
-            steps(|s| assert!(proceeding.on_transport_error(s))),
+            steps(|s| assert!(on_connection.on_transport_error(s))),
             [Step::Finish]
         );
+        let (mut ringing, _) = started(false);
+        respond(&mut ringing, 180, "x");
+        assert_eq!(steps(|s| assert!(!ringing.on_transport_error(s))), []);
         let (mut completed, _) = started(false);
         respond(&mut completed, 486, "x");
         assert_eq!(

@@ -1,0 +1,58 @@
+//! The gateway as the tests configure it, in one place: what every simulated world starts from.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use ringward::call::{Config, Listener, TrunkConfig};
+use ringward::queue;
+use ringward::sip::Transport;
+
+pub const GATEWAY: &str = "10.0.0.1:5060";
+/// 22 November 2026, early in the morning: what the virtual wall clock says at the start.
+pub const EPOCH_S: u64 = 1_795_320_000;
+
+/// One listener, a trunk "carrier" (203.0.113.0/24) and one whose emergency marks are believed, "rescue".
+pub fn config(queues: Vec<queue::Config>, transport: Transport, (shard, shards): (u16, u16)) -> Config {
+    Config {
+        listeners: vec![Listener {
+            transport,
+            bound: GATEWAY.parse().unwrap(),
+            advertised: GATEWAY.into(),
+        }],
+        trunks: [
+            ("carrier", "203.0.113.0/24", false),
+            ("rescue", "203.0.114.0/24", true),
+        ]
+        .map(|(name, range, is_emergency_trusted)| TrunkConfig {
+            name: name.into(),
+            from: vec![range.into()],
+            is_emergency_trusted,
+            ..TrunkConfig::default()
+        })
+        .into(),
+        queues,
+        media_address: "10.0.0.1".parse().unwrap(),
+        budget: Duration::from_millis(800),
+        refusal: ringward::call::RefusalConfig::default(),
+        marks: ringward::banner::Marks::default(),
+        queue_marks: BTreeMap::new(),
+        public_url: Some("https://ringward.example".into()),
+        country: "US".into(),
+        is_voice_on: true,
+        model: Some("default@test".into()),
+        shard,
+        shards,
+    }
+}
+
+/// A queue for every number that rings its targets for 20 s and then gives up.
+pub fn queue(name: &str, strategy: queue::Strategy, targets: &[&str]) -> queue::Config {
+    queue::Config {
+        name: name.into(),
+        numbers: vec!["*".into()],
+        strategy,
+        targets: targets.iter().map(|target| target.to_string()).collect(),
+        ring: Duration::from_secs(20),
+        overflow: queue::Overflow::Reject,
+    }
+}

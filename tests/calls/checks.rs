@@ -1,6 +1,6 @@
 //! What must hold after every run, and what a test may ask of a world.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use ringward::call::record::Ending;
@@ -105,25 +105,6 @@ impl World {
             .iter()
             .map(|request| request.method().to_string())
             .collect()
-    }
-
-    /// How many calls ended how: a look at whether a day had anything in it.
-    pub fn outcomes(&self) -> BTreeMap<String, u64> {
-        let mut outcomes = BTreeMap::new();
-        for outcome in self
-            .records
-            .values()
-            .filter_map(|records| records.last()?.outcome.as_ref())
-        {
-            let note = outcome
-                .note
-                .as_deref()
-                .map(|note| format!(" ({note})"))
-                .unwrap_or_default();
-            let name = format!("{:?} {} by {}{note}", outcome.ending, outcome.status, outcome.by);
-            *outcomes.entry(name).or_default() += 1;
-        }
-        outcomes
     }
 
     pub fn count(&self, name: &str) -> u64 {

@@ -70,6 +70,7 @@ impl Bench {
                 from: vec!["203.0.113.0/24".into()],
                 ..TrunkConfig::default()
             }],
+            credentials: Vec::new(),
             queues: vec![queue::Config {
                 name: "desk".into(),
                 numbers: vec!["*".into()],

@@ -128,6 +128,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
             listeners: listeners.clone(),
             trunks: config.trunks.clone(),
             queues: config.queues.clone(),
+            credentials: config.credentials.clone(),
             media_address: config.media.advertise.unwrap_or(config.media.address),
             budget: config.sip.budget,
             refusal: config.refusal.clone(),
@@ -436,7 +437,8 @@ fn advertised(configured: Option<&str>, bound: SocketAddr) -> String {
     }
 }
 
-/// Trunk ranges, and the addresses of phones and carriers we call: who may open a TCP connection.
+/// Trunk ranges, and the addresses of phones and carriers we call: who may open a TCP connection. Everybody, where a
+/// trunk with a password may call from anywhere.
 fn known_sources(config: &Config) -> Vec<Cidr> {
     let trunks = config
         .trunks
@@ -457,7 +459,13 @@ fn known_sources(config: &Config) -> Vec<Cidr> {
         )
         .map(|address| address.ip())
         .collect();
+    let is_open = config
+        .trunks
+        .iter()
+        .any(|trunk| trunk.is_challenged && trunk.from.is_empty());
+    let anywhere = ["0.0.0.0/0", "::/0"].into_iter().filter(|_| is_open);
     trunks
+        .chain(anywhere.filter_map(|range| range.parse().ok()))
         .chain(targets.into_iter().filter_map(|ip| ip.to_string().parse().ok()))
         .collect()
 }

@@ -19,6 +19,9 @@ pub(crate) enum Source<'a> {
     Trunk(&'a TrunkConfig),
     /// Somebody we call, a phone of a queue or a carrier: may answer, and hang up, and ask for OPTIONS.
     Phone,
+    /// Nobody known; but a trunk may call from there that proves itself with its password.
+    Stranger,
+    /// Gets no answer.
     Unknown,
 }
 
@@ -28,6 +31,8 @@ pub(crate) struct Admission {
     ranges: Vec<(Cidr, usize)>,
     trunks: Vec<TrunkConfig>,
     phones: BTreeSet<IpAddr>,
+    /// A trunk with a password may call from anywhere.
+    has_strangers: bool,
 }
 
 impl Admission {
@@ -61,6 +66,9 @@ impl Admission {
             ranges,
             trunks: trunks.to_vec(),
             phones,
+            has_strangers: trunks
+                .iter()
+                .any(|trunk| trunk.is_challenged && trunk.from.is_empty()),
         }
     }
 
@@ -68,17 +76,35 @@ impl Admission {
     pub(crate) fn source(&self, address: SocketAddr) -> Source<'_> {
         let address = address.ip().to_canonical();
         if let Some((_, trunk)) = self.ranges.iter().find(|(range, _)| range.contains(address)) {
-            return Source::Trunk(&self.trunks[*trunk]);
+            let trunk = &self.trunks[*trunk];
+            return match trunk.is_challenged {
+                true => Source::Stranger,
+                false => Source::Trunk(trunk),
+            };
         }
         if self.phones.contains(&address) {
             Source::Phone
+        } else if self.has_strangers {
+            Source::Stranger
         } else {
             Source::Unknown
         }
     }
 
+    /// Whether requests of ours may go there because the peer says so: to those we know by their address.
     pub(crate) fn is_known(&self, address: SocketAddr) -> bool {
-        self.source(address) != Source::Unknown
+        matches!(self.source(address), Source::Trunk(_) | Source::Phone)
+    }
+
+    pub(crate) fn trunk(&self, index: usize) -> Option<&TrunkConfig> {
+        self.trunks.get(index)
+    }
+
+    /// Whether a trunk that proved itself may call from there.
+    pub(crate) fn may_come_from(&self, trunk: &TrunkConfig, address: SocketAddr) -> bool {
+        let address = address.ip().to_canonical();
+        let mut ranges = trunk.from.iter().filter_map(|text| text.parse::<Cidr>().ok());
+        trunk.from.is_empty() || ranges.any(|range| range.contains(address))
     }
 }
 

@@ -3,7 +3,6 @@
 use crate::call_id::CallId;
 use crate::sip::{Flow, Message, ServerTxn};
 
-use super::admission::Source;
 use super::case::{Case, Media};
 use super::ending::{By, Ending};
 use super::engine::{Call, Engine};
@@ -13,7 +12,7 @@ use super::leg::Hop;
 use super::offer::{self, Origin};
 use super::refusal::Refusal;
 use super::stage::{Event, Stage};
-use super::{CallRecord, Counter, crossing, facts, limits};
+use super::{CallRecord, Counter, TrunkConfig, crossing, facts, limits};
 
 impl Engine {
     /// A new call, if it may be one. What is refused here has no record: nothing was asked about it yet.
@@ -33,7 +32,7 @@ impl Engine {
         if self.is_draining || self.calls.len() >= limits::LIVE_CALLS_MAX {
             return Err(Refusal::Busy);
         }
-        if !matches!(self.desk.admission.source(flow.remote), Source::Trunk(_)) {
+        if self.trunk(invite, flow).is_none() {
             return Err(Refusal::NotATrunk);
         }
         let unknown = crossing::required(invite);
@@ -52,13 +51,15 @@ impl Engine {
         Ok(())
     }
 
+    fn trunk(&self, invite: &Message, flow: &Flow) -> Option<&TrunkConfig> {
+        self.desk.gate.trunk(invite, flow, &self.desk.admission)
+    }
+
     /// Makes the call and asks who signed it. `None` when it is over already (no queue, no codec).
     fn open(&mut self, txn: ServerTxn, invite: Message, flow: Flow) -> Option<usize> {
         let desk = &mut self.desk;
-        let Source::Trunk(trunk) = desk.admission.source(flow.remote) else {
-            return None;
-        };
-        let hop = Hop::new(flow, desk.listener_of(&flow)?);
+        let trunk = desk.gate.trunk(&invite, &flow, &desk.admission)?;
+        let hop = Hop::new(flow, desk.listener_of(&flow)?).with_login(desk.logins.of_trunk(trunk));
         let (called, written) = facts::dialled(invite.request_uri().unwrap_or_default(), desk.rules);
         let queue = crate::queue::find(&desk.queues, &called, &written).map(|queue| queue.name.clone());
         let facts = facts::of_invite(

@@ -9,12 +9,15 @@ use stir_shaken_verify::NumberRules;
 use crate::identity;
 use crate::policy::Policy;
 use crate::queue;
-use crate::sip::{Endpoint, Flow, Message, Response, ServerTxn, Transport};
+use crate::sip::{ClientTxn, Endpoint, Flow, Message, Request, Response, ServerTxn, Transport};
 use crate::time::Now;
 
 use super::admission::Admission;
 use super::error::Unringable;
+use super::gate::Gate;
 use super::index::{Index, Name};
+use super::leg::Hop;
+use super::logins::{Logins, Repeated};
 use super::random::Randomness;
 use super::refusal::Refusal;
 use super::stray::Strays;
@@ -30,6 +33,8 @@ pub(crate) struct Desk {
     /// then no number is canonical.
     pub(crate) rules: Option<NumberRules>,
     pub(crate) admission: Admission,
+    pub(crate) gate: Gate,
+    pub(crate) logins: Logins,
     pub(crate) index: Index,
     pub(crate) strays: Strays,
     pub(crate) random: Randomness,
@@ -63,6 +68,24 @@ impl Desk {
     pub(crate) fn refuse(&mut self, txn: ServerTxn, request: &Message, refusal: &Refusal) {
         let tag = self.endpoint.token();
         self.respond(txn, refusal.answer(request).to_tag(&tag));
+    }
+
+    /// Sends a request of ours; a challenge to it is answered where the hop has credentials.
+    pub(crate) fn request(&mut self, request: Request, flow: Flow, hop: &Hop) -> ClientTxn {
+        let now = self.now();
+        let kept = hop.login.map(|login| (login, request.clone()));
+        let txn = self.endpoint.request(request, flow, &hop.sent_by, now);
+        if let Some((login, request)) = kept {
+            self.logins.keep(txn, request, flow, &hop.sent_by, login);
+        }
+        txn
+    }
+
+    /// See [`Logins::on_response`].
+    pub(crate) fn answer_challenge(&mut self, txn: ClientTxn, response: &Message) -> Option<Repeated> {
+        let (cnonce, now) = (format!("{:016x}", self.random.u64()), self.now());
+        self.logins
+            .on_response(txn, response, &cnonce, &mut self.endpoint, now)
     }
 
     pub(crate) fn name(&mut self, name: Name) {

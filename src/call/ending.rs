@@ -135,6 +135,11 @@ impl Ending {
                 self.answered(txn, desk);
             }
             Event::Failed { txn, .. } => self.answered(txn, desk),
+            Event::Renumbered { sip_call_id, cseq } => {
+                for leg in self.legs.iter_mut().chain(&mut self.unacknowledged) {
+                    leg.dialog.renumber(&sip_call_id, cseq);
+                }
+            }
             Event::Ack { txn, .. } | Event::AckMissing { txn } if txn == case.invite_txn => {
                 if let Some(leg) = self.unacknowledged.take() {
                     self.hang_up(leg, desk);

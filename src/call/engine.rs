@@ -16,16 +16,18 @@ use crate::sip::{
 };
 use crate::time::Now;
 
-use super::admission::Admission;
+use super::admission::{Admission, Source};
 use super::case::Case;
 use super::desk::Desk;
+use super::gate::Gate;
 use super::index::{Index, Name};
+use super::logins::{Logins, Repeated};
 use super::random::Randomness;
 use super::refusal::{self, Refusal};
 use super::stage::{Event, Stage};
 use super::stray::Strays;
 use super::timers::{Agenda, earlier};
-use super::{Config, Counter, Input, Output};
+use super::{Config, Input, Output};
 
 /// One call: what it keeps, and where it is.
 pub(super) struct Call {
@@ -58,6 +60,8 @@ impl Engine {
             queues: config.queues.clone().into(),
             rules: NumberRules::new(&config.country).ok(),
             admission: Admission::new(&config.trunks, &config.queues),
+            gate: Gate::new(&config, &random.octets()),
+            logins: Logins::new(&config),
             config,
             index: Index::default(),
             strays: Strays::default(),
@@ -113,6 +117,7 @@ impl Engine {
             self.dispatch(call, Event::Due);
         }
         self.pump();
+        self.desk.gate.close();
     }
 
     /// What is to be done, in order; `Timeout` when there is nothing more, with the instant of the next `Tick`.
@@ -124,9 +129,14 @@ impl Engine {
         Output::Timeout(earlier(self.deadline, calls))
     }
 
-    /// Whether messages from this address are looked at at all: a trunk's, or a phone's of a queue.
-    pub fn is_known(&self, source: SocketAddr) -> bool {
-        self.desk.admission.is_known(source)
+    /// Whether a message from this address may be handed to the shard that owns its call, unread: a trunk's or a phone's
+    /// always, a stranger's only so often (where a trunk may prove itself with a password), and nobody else's.
+    pub fn may_cross(&mut self, source: SocketAddr, now: Now) -> bool {
+        match self.desk.admission.source(source) {
+            Source::Trunk(_) | Source::Phone => true,
+            Source::Stranger => self.desk.gate.may_cross(source.ip(), now),
+            Source::Unknown => false,
+        }
     }
 
     /// Calls that are not over, down to the last answer they are owed.
@@ -141,19 +151,7 @@ impl Engine {
             transactions: self.desk.endpoint.live_transactions(),
             names: self.desk.index.len(),
             strays: self.desk.strays.len(),
-        }
-    }
-
-    fn on_octets(&mut self, flow: Flow, octets: &[u8]) {
-        let desk = &mut self.desk;
-        if !desk.admission.is_known(flow.remote) {
-            return desk.count(Counter::UnknownSource);
-        }
-        let (now, before) = (desk.now(), desk.endpoint.counts().malformed);
-        desk.endpoint
-            .handle(EndpointInput::Received { flow, octets }, now);
-        if desk.endpoint.counts().malformed > before {
-            desk.count(Counter::Malformed);
+            challengeable: self.desk.logins.len(),
         }
     }
 
@@ -199,10 +197,18 @@ impl Engine {
             SipEvent::AckMissing { txn } => self.tell_named(&Name::Server(txn), Event::AckMissing { txn }),
             SipEvent::Response { txn, response } if self.desk.strays.owns(txn) => {
                 let now = self.desk.now();
+                if response.status().is_some_and(|status| status >= 200) {
+                    // Nobody wants it any more: a challenge is its end as well.
+                    self.desk.logins.forget(txn);
+                }
                 let Desk { strays, endpoint, .. } = &mut self.desk;
                 strays.on_response(txn, &response, endpoint, now);
             }
             SipEvent::Response { txn, response } => {
+                if let Some(repeated) = self.desk.answer_challenge(txn, &response) {
+                    let Repeated { sip_call_id, cseq } = repeated;
+                    return self.tell_named(&Name::Client(txn), Event::Renumbered { sip_call_id, cseq });
+                }
                 self.tell_named(&Name::Client(txn), Event::Response { txn, response });
             }
             SipEvent::TimedOut { txn } => self.on_failed(txn, 408),
@@ -212,6 +218,7 @@ impl Engine {
 
     fn on_failed(&mut self, txn: ClientTxn, status: u16) {
         self.desk.strays.remove(txn);
+        self.desk.logins.forget(txn);
         self.tell_named(&Name::Client(txn), Event::Failed { txn, status });
     }
 
@@ -271,4 +278,6 @@ pub struct LiveParts {
     pub transactions: usize,
     pub names: usize,
     pub strays: usize,
+    /// Requests of ours that may still be sent again with credentials.
+    pub challengeable: usize,
 }

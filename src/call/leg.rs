@@ -10,6 +10,7 @@ use super::case::Case;
 use super::desk::Desk;
 use super::error::Unringable;
 use super::index::Name;
+use super::logins::Login;
 use super::offer::Origin;
 use super::refusal::ALLOW;
 use super::{Listener, crossing, shard};
@@ -21,6 +22,8 @@ pub(crate) struct Hop {
     pub(crate) sent_by: String,
     /// Our Contact, with angle brackets.
     pub(crate) contact: String,
+    /// What we prove ourselves with when requests of ours are challenged there.
+    pub(crate) login: Option<Login>,
 }
 
 impl Hop {
@@ -33,7 +36,12 @@ impl Hop {
             flow,
             sent_by: listener.advertised.clone(),
             contact: format!("<sip:ringward@{}{transport}>", listener.advertised),
+            login: None,
         }
+    }
+
+    pub(crate) fn with_login(self, login: Option<Login>) -> Hop {
+        Hop { login, ..self }
     }
 }
 
@@ -70,7 +78,7 @@ impl Ringing {
             remote,
             connection: None,
         };
-        let hop = Hop::new(flow, listener);
+        let hop = Hop::new(flow, listener).with_login(desk.logins.of_host(remote.ip()));
 
         let tag = desk.endpoint.token();
         let call_id = shard::leg_b_call_id(desk.config.shard, &desk.endpoint.token());
@@ -90,8 +98,7 @@ impl Ringing {
         if let Some(offer) = offer {
             invite = invite.with_body("application/sdp", offer);
         }
-        let now = desk.now();
-        let txn = desk.endpoint.request(invite.clone(), hop.flow, &hop.sent_by, now);
+        let txn = desk.request(invite.clone(), hop.flow, &hop);
         desk.name(Name::Client(txn));
         desk.name(Name::Tag(tag));
         Ok(Ringing {
@@ -283,8 +290,7 @@ impl Leg {
     /// Sends a request of this dialog; its responses find the call.
     pub(crate) fn send(&self, request: Request, desk: &mut Desk) -> ClientTxn {
         let flow = self.flow(desk);
-        let now = desk.now();
-        let txn = desk.endpoint.request(request, flow, &self.hop.sent_by, now);
+        let txn = desk.request(request, flow, &self.hop);
         desk.name(Name::Client(txn));
         txn
     }

@@ -62,3 +62,7 @@ pub const RETRY_AFTER_SECONDS: u32 = 10;
 
 /// A scored call tells its watchers at least this often, though nothing but the figures moved.
 pub const CHANGED_EVERY: Duration = Duration::from_secs(5);
+
+/// Requests of ours that are kept until their final response, because their peer may challenge them. Past it a challenge
+/// counts as a refusal.
+pub const CHALLENGEABLE_MAX: usize = 16_384;

@@ -18,11 +18,13 @@ mod engine;
 mod error;
 mod exchange;
 mod facts;
+mod gate;
 mod gathering;
 mod hunting;
 mod index;
 mod leg;
 pub mod limits;
+mod logins;
 mod offer;
 mod outbound;
 mod profile;
@@ -47,7 +49,7 @@ pub(crate) use reasons::of_report as identity_reasons;
 pub use record::CallRecord;
 pub use redress::{CardSigner, Contact, NotAKey, RefusalConfig, SigningKey};
 pub use shard::shard_of;
-pub use trunk::{Peer, TrunkConfig};
+pub use trunk::{HostCredentials, Peer, TrunkConfig};
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -74,6 +76,8 @@ pub struct Config {
     pub listeners: Vec<Listener>,
     pub trunks: Vec<TrunkConfig>,
     pub queues: Vec<crate::queue::Config>,
+    /// What we prove ourselves with where phones, or what stands before them, ask for it.
+    pub credentials: Vec<HostCredentials>,
     /// Media address to put in SDP.
     pub media_address: std::net::IpAddr,
     /// Budget of the fact-gathering stage; default 800 ms.
@@ -207,4 +211,14 @@ pub enum Counter {
     CallAnswered,
     CallRefused,
     CallEnded,
+    /// A stranger was asked to prove itself.
+    Challenged,
+    /// A stranger's proof was made with a nonce that is not good any more: it was asked again.
+    ProofStale,
+    /// A stranger's proof was wrong: it was asked again.
+    ProofWrong,
+    /// A stranger proved to be a trunk.
+    Proven,
+    /// A stranger got no answer: too many requests, or too many wrong proofs.
+    StrangerIgnored,
 }

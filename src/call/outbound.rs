@@ -62,7 +62,7 @@ impl Ringing {
             remote,
             connection: None,
         };
-        let hop = Hop::new(flow, listener);
+        let hop = Hop::new(flow, listener).with_login(desk.logins.of_trunk(trunk));
         let target = peer.uri(&user);
         let us = match (&trunk.number, &trunk.credentials) {
             (Some(number), _) => Some(number.clone()),
@@ -86,8 +86,7 @@ impl Ringing {
         if let Some(offer) = offer {
             invite = invite.with_body("application/sdp", offer);
         }
-        let now = desk.now();
-        let txn = desk.endpoint.request(invite.clone(), hop.flow, &hop.sent_by, now);
+        let txn = desk.request(invite.clone(), hop.flow, &hop);
         desk.name(Name::Client(txn));
         desk.name(Name::Tag(tag));
         Ok(Ringing {

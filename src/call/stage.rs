@@ -67,6 +67,11 @@ pub(crate) enum Event {
         txn: ClientTxn,
         response: Message,
     },
+    /// A request of ours in this dialog was sent again with credentials, under this number: the next one is higher.
+    Renumbered {
+        sip_call_id: String,
+        cseq: u32,
+    },
     /// No response: 408 timed out, 503 could not be sent.
     Failed {
         txn: ClientTxn,

@@ -86,6 +86,11 @@ impl Talking {
             Event::Response { txn, response } => return self.on_response(txn, response, case, desk),
             Event::Failed { txn, status } => return self.on_failure(txn, status, case, desk),
             Event::Cancelled { txn, .. } => self.on_cancelled(txn, desk),
+            Event::Renumbered { sip_call_id, cseq } => {
+                for leg in [&mut self.a, &mut self.b] {
+                    leg.dialog.renumber(&sip_call_id, cseq);
+                }
+            }
             Event::MediaSilent if case.is_silence_odd(desk) => {
                 return self.end(Over::failed("no audio from either party"), case, desk);
             }
@@ -116,11 +121,13 @@ impl Talking {
         let Some(txn) = self.late.take() else {
             return Stage::Talking(self);
         };
+        // Nothing else was asked of the phone so far: this is the number of its INVITE, credentials or none.
+        let cseq = self.b.dialog.local_cseq();
         let Some(answer) = self.carry_answer(Side::A, ack, case, desk) else {
-            self.b.acknowledge(txn, 1, None, desk);
+            self.b.acknowledge(txn, cseq, None, desk);
             return self.end(Over::failed("no usable answer in ACK"), case, desk);
         };
-        self.b.acknowledge(txn, 1, Some(answer), desk);
+        self.b.acknowledge(txn, cseq, Some(answer), desk);
         Stage::Talking(self)
     }
 
@@ -337,7 +344,8 @@ impl Talking {
 
     fn end(mut self: Box<Self>, over: Over<'_>, case: &mut Case, desk: &mut Desk) -> Stage {
         if let Some(txn) = self.late.take() {
-            self.b.acknowledge(txn, 1, None, desk);
+            let cseq = self.b.dialog.local_cseq();
+            self.b.acknowledge(txn, cseq, None, desk);
         }
         for exchange in std::mem::take(&mut self.exchanges) {
             let other = leg::other(exchange.from);

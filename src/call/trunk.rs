@@ -1,6 +1,6 @@
 //! A trunk: who may call in on which terms, and where calls of ours go out.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::ReasonStyle;
 use crate::digest::Credentials;
@@ -28,6 +28,13 @@ pub struct TrunkConfig {
     pub number: Option<String>,
     /// Calls come in only with the credentials (digest), from the ranges of `from`, or from anywhere when there are none.
     pub is_challenged: bool,
+}
+
+/// `[[credentials]]`: what we prove ourselves with at these addresses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostCredentials {
+    pub addresses: Vec<IpAddr>,
+    pub credentials: Credentials,
 }
 
 /// A carrier's server: its name, and the addresses that the name stood for when the configuration was read.

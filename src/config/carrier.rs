@@ -3,8 +3,9 @@
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::path::Path;
 
-use super::limits::{ADDRESSES_MAX, SECRET_OCTETS_MAX, USER_CHARS_MAX};
-use crate::call::Peer;
+use super::limits::{ADDRESSES_MAX, SECRET_OCTETS_MAX, TRUNKS_MAX, USER_CHARS_MAX};
+use super::read::check_count;
+use crate::call::{HostCredentials, Peer};
 use crate::digest::{Credentials, Secret};
 use crate::document::{Section, Value, shown, shown_path};
 use crate::sip::Uri;
@@ -69,6 +70,56 @@ fn resolve(host: &str, port: u16) -> std::io::Result<Vec<SocketAddr>> {
     let mut found: Vec<SocketAddr> = (host, port).to_socket_addrs()?.collect();
     found.sort_by_key(|address| matches!(address.ip(), IpAddr::V6(_)));
     Ok(found)
+}
+
+/// `[[credentials]]`: for phones of queues, or what stands before them.
+pub(super) fn read_hosts(root: &Section<'_, '_>, folder: &Path) -> Vec<HostCredentials> {
+    if root.value("credentials").is_none() {
+        return Vec::new();
+    }
+    let sections = root.sections("credentials");
+    check_count(root, "credentials", &sections, TRUNKS_MAX);
+    let mut all: Vec<HostCredentials> = Vec::new();
+    for section in sections.iter().take(TRUNKS_MAX) {
+        section.only(&["hosts", "user", "password", "password_file", "realm"]);
+        let hosts = section.strings("hosts").unwrap_or_default();
+        if hosts.is_empty() || hosts.len() > ADDRESSES_MAX {
+            let message = format!(
+                "hosts needs one to {ADDRESSES_MAX} hosts of targets: who may ask for these credentials"
+            );
+            section.fault(section.place("hosts"), message, None);
+        }
+        let mut addresses = Vec::new();
+        for value in hosts {
+            match resolve(value.get, 0) {
+                Ok(found) => addresses.extend(found.iter().map(SocketAddr::ip)),
+                Err(error) => {
+                    let message = format!("{:?} cannot be resolved: {}", shown(value.get), error.kind());
+                    section.fault(value.at, message, None);
+                }
+            }
+        }
+        if let Some(taken) = addresses
+            .iter()
+            .find(|address| all.iter().any(|other| other.addresses.contains(address)))
+        {
+            section.fault(
+                section.place("hosts"),
+                format!("{taken} has other credentials already"),
+                None,
+            );
+        }
+        if section.value("user").is_none() {
+            section.fault(section.at.clone(), "credentials need a user and a password", None);
+        }
+        if let Some(credentials) = read_credentials(section, folder) {
+            all.push(HostCredentials {
+                addresses,
+                credentials,
+            });
+        }
+    }
+    all
 }
 
 /// `number`: ours, E.164.

@@ -179,6 +179,7 @@ public_url = "https://ringward.example.com/"
                 overflow: Reject,
             },
         ],
+        credentials: [],
         refusal: RefusalConfig {
             profile: Some(
                 Stir,

@@ -30,6 +30,8 @@ pub struct Config {
     pub sip: SipConfig,
     pub trunks: Vec<crate::call::TrunkConfig>,
     pub queues: Vec<crate::queue::Config>,
+    /// What we prove ourselves with where phones, or what stands before them, ask for it.
+    pub credentials: Vec<crate::call::HostCredentials>,
     /// How refused callers are answered.
     pub refusal: crate::call::RefusalConfig,
     /// What phones are told of the verification, and where a queue has marks of its own (by its name).
@@ -86,6 +88,7 @@ impl Config {
                 ring: RING,
                 overflow: Overflow::Reject,
             }],
+            credentials: Vec::new(),
             refusal: crate::call::RefusalConfig::default(),
             marks: crate::banner::Marks::default(),
             queue_marks: std::collections::BTreeMap::new(),

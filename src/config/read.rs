@@ -18,7 +18,18 @@ use crate::sip::Transport;
 /// `folder`: where files named in the configuration are looked for (unless their path is absolute).
 pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Config {
     root.only(&[
-        "sip", "trunk", "queue", "refusal", "marks", "identity", "media", "voice", "policy", "store", "api",
+        "sip",
+        "trunk",
+        "queue",
+        "credentials",
+        "refusal",
+        "marks",
+        "identity",
+        "media",
+        "voice",
+        "policy",
+        "store",
+        "api",
     ]);
     let mut config = Config::loopback();
     read_sip(root, &mut config.sip);
@@ -28,6 +39,7 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Config {
     if root.value("queue").is_some() {
         config.queues = read_queues(root);
     }
+    config.credentials = super::carrier::read_hosts(root, folder);
     if let Some(section) = root.section("marks") {
         config.marks = super::marks::read(&section, &config.marks);
     }

@@ -22,6 +22,8 @@ pub struct Guard {
     nobody: Login,
     nonces: Nonces,
     sources: Sources,
+    /// Messages of strangers that were passed on unread.
+    passed_on: Sources,
 }
 
 struct Login {
@@ -85,12 +87,19 @@ impl Guard {
             nobody: login("", &|hash| Base::of_nobody(hash, seed)),
             nonces: Nonces::new(seed),
             sources: Sources::default(),
+            passed_on: Sources::default(),
         }
     }
 
     /// Whether an address has failed so often that nothing of it is looked at for a while.
     pub fn is_barred(&self, source: IpAddr, now: Now) -> bool {
         self.sources.is_barred(source, now.instant)
+    }
+
+    /// Whether a stranger's message may be passed on to another guard before it is read: counted here, because only so
+    /// many may be.
+    pub fn may_pass_on(&mut self, source: IpAddr, now: Now) -> bool {
+        !self.is_barred(source, now) && self.passed_on.may_ask(source, now.instant)
     }
 
     pub fn judge(&mut self, question: &Question<'_>, now: Now) -> Verdict {

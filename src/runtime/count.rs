@@ -13,9 +13,18 @@ pub fn call(counter: Counter) {
     match counter {
         Counter::UnknownSource => counter!("ringward_sip_unknown_source_total").increment(1),
         Counter::Malformed => malformed(),
+        Counter::Challenged => digest("asked"),
+        Counter::ProofStale => digest("stale"),
+        Counter::ProofWrong => digest("wrong"),
+        Counter::Proven => digest("right"),
+        Counter::StrangerIgnored => digest("ignored"),
         // Calls are counted once, from their records.
         Counter::InviteReceived | Counter::CallAnswered | Counter::CallRefused | Counter::CallEnded => {}
     }
+}
+
+fn digest(result: &'static str) {
+    counter!("ringward_digest_total", "result" => result).increment(1);
 }
 
 pub fn malformed() {

@@ -204,7 +204,7 @@ impl Shard {
         let owner = self.parts.doors.mailboxes.owner_of_sip(sip_call_id);
         if owner == self.parts.index {
             self.step(Input::Sip { flow, octets }, clock::now());
-        } else if !self.parts.engine.is_known(flow.remote) {
+        } else if !self.parts.engine.may_cross(flow.remote, clock::now()) {
             // Before anything is copied: a stranger must not fill the inbox of another shard.
             count::call(Counter::UnknownSource);
         } else if let Some(mailbox) = self.parts.doors.mailboxes.shard(owner) {

@@ -224,6 +224,14 @@ impl Dialog {
         self.local_cseq
     }
 
+    /// A request of ours in the dialog of this Call-ID went out with this CSeq number, not counted here: sent again with
+    /// credentials (RFC 3261 §22.2).
+    pub fn renumber(&mut self, sip_call_id: &str, cseq: u32) {
+        if self.call_id == sip_call_id {
+            self.local_cseq = self.local_cseq.max(cseq);
+        }
+    }
+
     fn build(&self, method: Method, cseq: u32) -> Request {
         let cseq = format!("{cseq} {method}");
         let (uri, routes) = self.way();

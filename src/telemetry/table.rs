@@ -75,6 +75,11 @@ pub const METRICS: &[Metric] = &[
         "Packets dropped because their source is no trunk or phone.",
     ),
     counter(
+        "ringward_digest_total",
+        &["result"],
+        "Requests of unknown addresses that a trunk's password was asked of, by what became of them.",
+    ),
+    counter(
         "ringward_sip_malformed_total",
         &[],
         "Messages that could not be read.",

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::door::Login;
 use crate::plan::{Act, Answer, CallerPlan, PhonePlan};
 use crate::wire::{self, Message};
 
@@ -94,6 +95,7 @@ pub struct Agent {
     counter: u64,
     never_acknowledges: bool,
     gives_up_after: Option<Duration>,
+    login: Option<Login>,
     wishes: Vec<Wish>,
 }
 
@@ -110,6 +112,7 @@ impl Agent {
             counter: 0,
             never_acknowledges: false,
             gives_up_after: None,
+            login: None,
             wishes: Vec::new(),
         }
     }
@@ -122,6 +125,7 @@ impl Agent {
     pub fn call(&mut self, plan: CallerPlan) -> String {
         self.never_acknowledges = plan.never_acknowledges;
         self.gives_up_after = plan.gives_up_after;
+        self.login = plan.login.clone();
         let call_id = plan
             .call_id
             .clone()
@@ -336,8 +340,42 @@ impl Agent {
                     &headers,
                     None,
                 )));
+                if status == 401 {
+                    self.prove(&branch, &message);
+                }
             }
         }
+    }
+
+    /// The INVITE once more, with credentials (RFC 3261 §22.2).
+    fn prove(&mut self, branch: &str, challenge: &Message) {
+        let Some(login) = self.login.take() else {
+            return;
+        };
+        let first = Message::read(&self.sent[branch].octets);
+        let again = self.branch();
+        let uri = first.request_uri().to_string();
+        let cseq = first.cseq() + 1;
+        let mut headers: Vec<(&str, String)> = Vec::new();
+        for (name, value) in &first.headers {
+            let value = match name.as_str() {
+                "Via" => value.replace(branch, &again),
+                "CSeq" => format!("{cseq} INVITE"),
+                "Content-Type" | "Content-Length" => continue,
+                _ => value.clone(),
+            };
+            headers.push((name, value));
+        }
+        headers.push(("Authorization", login.answer(challenge, "INVITE", &uri)));
+        let body = (!first.body.is_empty()).then_some(("application/sdp", first.body.as_str()));
+        let octets = wire::write(&format!("INVITE {uri} SIP/2.0"), &headers, body);
+        let id = first.must("Call-ID").to_string();
+        let line = self.lines.get_mut(&id).expect("a line");
+        line.state = State::Calling;
+        line.cseq = cseq;
+        line.invite = Message::read(&octets);
+        line.invite_branch.clone_from(&again);
+        self.start(again, &id, "INVITE", octets);
     }
 
     /// ACK to a 2xx, with the answer when ours was the question.
@@ -390,7 +428,7 @@ impl Agent {
             ("From", line.local.clone()),
             ("To", line.invite.must("To").to_string()),
             ("Call-ID", line.call_id.clone()),
-            ("CSeq", "1 CANCEL".to_string()),
+            ("CSeq", format!("{} CANCEL", line.invite.cseq())),
         ];
         let octets = wire::write(
             &format!("CANCEL {} SIP/2.0", line.invite.request_uri()),
@@ -471,6 +509,12 @@ impl Agent {
             return self.wishes.push(Wish::Send(answer.clone()));
         }
         let id = message.must("Call-ID").to_string();
+        if method != "CANCEL"
+            && let Some(door) = &mut self.phone.door
+            && let Some((status, challenge)) = door.challenge(&message)
+        {
+            return self.respond_with(&message, status, &challenge, None);
+        }
         if method == "CANCEL" {
             return self.on_cancel(message, branch, id);
         }
@@ -602,10 +646,21 @@ impl Agent {
     }
 
     fn respond(&mut self, request: &Message, status: u16, body: Option<&str>) {
+        self.respond_with(request, status, &[], body);
+    }
+
+    fn respond_with(
+        &mut self,
+        request: &Message,
+        status: u16,
+        extra: &[(&'static str, String)],
+        body: Option<&str>,
+    ) {
         let id = request.must("Call-ID");
         let to = request.must("To").to_string();
         let to = match self.lines.get(id) {
             Some(line) if request.tag("To").is_none() && !line.is_caller => line.local.clone(),
+            None if request.tag("To").is_none() && !extra.is_empty() => format!("{to};tag=door"),
             _ => to,
         };
         let mut headers: Vec<(&str, String)> =
@@ -620,6 +675,7 @@ impl Agent {
         if method == "INVITE" && status < 300 {
             headers.push(("Contact", format!("<sip:phone@{}>", self.address)));
         }
+        headers.extend_from_slice(extra);
         let body = body.map(|body| ("application/sdp", body));
         let octets = wire::write(&format!("SIP/2.0 {status} Said"), &headers, body);
         self.wishes.push(Wish::Send(octets.clone()));

@@ -31,6 +31,7 @@ pub fn config(queues: Vec<queue::Config>, transport: Transport, (shard, shards):
         })
         .into(),
         queues,
+        credentials: Vec::new(),
         media_address: "10.0.0.1".parse().unwrap(),
         budget: Duration::from_millis(800),
         refusal: ringward::call::RefusalConfig::default(),

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::door::{Door, Login};
+
 /// What a peer does by itself during a call, counted from the moment it is answered.
 #[derive(Clone, Debug)]
 pub enum Act {
@@ -37,6 +39,8 @@ pub struct PhonePlan {
     pub acts: Vec<(Duration, Act)>,
     /// A phone that answers although it was cancelled (it crossed).
     pub ignores_cancel: bool,
+    /// Asks for a password first.
+    pub door: Option<Door>,
 }
 
 impl PhonePlan {
@@ -47,7 +51,13 @@ impl PhonePlan {
             answer: Answer::After(Duration::from_secs_f64(seconds)),
             acts: Vec::new(),
             ignores_cancel: false,
+            door: None,
         }
+    }
+
+    pub fn behind(mut self, door: Door) -> PhonePlan {
+        self.door = Some(door);
+        self
     }
 
     pub fn with(answer: Answer) -> PhonePlan {
@@ -82,6 +92,8 @@ pub struct CallerPlan {
     /// Instead of a Call-ID and a From tag of its own: a recorded INVITE sent again.
     pub call_id: Option<String>,
     pub tag: Option<String>,
+    /// What it answers a challenge with, once.
+    pub login: Option<Login>,
 }
 
 impl CallerPlan {
@@ -99,7 +111,13 @@ impl CallerPlan {
             max_forwards: 70,
             call_id: None,
             tag: None,
+            login: None,
         }
+    }
+
+    pub fn login(mut self, user: &str, password: &str) -> CallerPlan {
+        self.login = Some(Login::new(user, password));
+        self
     }
 
     pub fn act(mut self, seconds: f64, act: Act) -> CallerPlan {

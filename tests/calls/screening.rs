@@ -283,7 +283,8 @@ fn of_two_asserted_numbers_only_the_signed_one_is_shown_as_verified() {
 
 #[test]
 fn only_trunks_and_phones_are_known() {
-    let world = World::new(one_desk(), 9);
+    let mut world = World::new(one_desk(), 9);
+    let now = world.now();
     for (source, expected) in [
         ("203.0.113.7:5060", true),
         ("[::ffff:203.0.113.7]:9", true),
@@ -291,7 +292,7 @@ fn only_trunks_and_phones_are_known() {
         ("192.0.2.1:5060", false),
     ] {
         assert_eq!(
-            world.engine.is_known(source.parse().unwrap()),
+            world.engine.may_cross(source.parse().unwrap(), now),
             expected,
             "{source}"
         );

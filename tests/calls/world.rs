@@ -535,6 +535,11 @@ impl World {
                     Counter::CallAnswered => "answered",
                     Counter::CallRefused => "refused",
                     Counter::CallEnded => "ended",
+                    Counter::Challenged => "challenged",
+                    Counter::ProofStale => "proof stale",
+                    Counter::ProofWrong => "proof wrong",
+                    Counter::Proven => "proven",
+                    Counter::StrangerIgnored => "stranger ignored",
                 };
                 *self.counts.entry(name).or_default() += 1;
             }

@@ -416,7 +416,8 @@ impl City {
         };
         let owner = shard_of(call_id, self.shards.len() as u16);
         if owner != shard && !was_handed_over {
-            if self.shards[shard as usize].engine.is_known(from) {
+            let now = self.now();
+            if self.shards[shard as usize].engine.may_cross(from, now) {
                 let happening = Happening::Arrive {
                     shard: owner,
                     from,

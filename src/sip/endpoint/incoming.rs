@@ -125,6 +125,29 @@ impl Endpoint {
         });
     }
 
+    /// Whether a request is a repeated one, or an ACK or CANCEL to one that lives.
+    pub(super) fn has_server(&self, request: &Message) -> bool {
+        let via_line = request.via_line();
+        let Ok(via) = Via::parse(&via_line) else {
+            return false;
+        };
+        let method = request.method_ref();
+        let has = |method: &Method| {
+            let key = key::server(request, &via_line, &via, method);
+            self.servers.by_key.contains_key(&key)
+        };
+        match method {
+            Method::Ack => {
+                let (from, to) = (request.raw_from(), request.raw_to());
+                let tags = (tag_of(&from).unwrap_or_default(), tag_of(&to).unwrap_or_default());
+                let dialog = key::dialog(request.call_id(), tags.0, tags.1, request.cseq_number());
+                has(&Method::Invite) || self.servers.by_dialog.contains_key(&dialog)
+            }
+            Method::Cancel => has(&Method::Cancel) || has(&Method::Invite),
+            method => has(method),
+        }
+    }
+
     /// The owner's answer, or ours, through the machine.
     pub(super) fn send_response(&mut self, id: u64, mut response: Response, now: Now) -> bool {
         if !(100..=699).contains(&response.status) {

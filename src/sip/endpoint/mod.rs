@@ -175,6 +175,29 @@ impl Endpoint {
         self.start_client(request, flow, sent_by, now)
     }
 
+    /// Sends a request once more, as a new transaction that goes by the old name: with credentials after 401 or 407, the
+    /// same Call-ID and the next CSeq (RFC 3261 §22.2). From here on `txn` is the new one.
+    ///
+    /// `txn` must have ended with a final response. False = no room: nothing was sent, and nothing more comes of `txn`.
+    pub fn repeat(&mut self, txn: ClientTxn, request: Request, flow: Flow, sent_by: &str, now: Now) -> bool {
+        self.repeat_client(txn.0, request, flow, sent_by, now)
+    }
+
+    /// Whether a message belongs to a transaction that is alive: a repeated request, an ACK, a CANCEL, a response of
+    /// ours. Nothing is done with it.
+    pub fn has(&self, message: &Message) -> bool {
+        match message.is_request() {
+            true => self.has_server(message),
+            false => self.has_client(message),
+        }
+    }
+
+    /// Answers a request without a transaction, so that nothing is left behind (RFC 3261 §8.2.7): the same To tag each
+    /// time. Not for ACK, which is never answered.
+    pub fn respond_stateless(&mut self, flow: Flow, request: &Message, response: Response) {
+        self.refuse_with(flow, request, response);
+    }
+
     /// CANCEL for an INVITE of ours; held back until a 1xx came (RFC 3261 §9.1). `reason` becomes a Reason header.
     ///
     /// Nothing happens for another method, after a final response, or the second time. The

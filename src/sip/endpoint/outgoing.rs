@@ -28,6 +28,10 @@ pub(super) struct Clients {
     /// By TCP connection, for the same: a request may go over a connection that has another peer address than its own
     /// (the peer opened it from a port of the system's choice).
     by_connection: BTreeSet<(u64, u64)>,
+    /// A request that was sent once more goes by the name of the first time: the newest transaction by its name, and
+    /// the names of these.
+    newest: HashMap<u64, u64>,
+    names: HashMap<u64, u64>,
 }
 
 struct Client {
@@ -51,6 +55,8 @@ struct SentInvite {
     branch: String,
     /// From, Call-ID, Max-Forwards and Route.
     headers: Vec<(String, String)>,
+    /// What the ACK to a 2xx repeats besides (RFC 3261 §13.2.2.4).
+    credentials: Vec<(String, String)>,
     to: String,
     cseq_number: String,
 }
@@ -62,7 +68,21 @@ impl Clients {
 
     #[cfg(test)]
     pub(super) fn index_entries(&self) -> usize {
-        self.by_key.len() + self.by_remote.len() + self.by_connection.len()
+        self.by_key.len()
+            + self.by_remote.len()
+            + self.by_connection.len()
+            + self.newest.len()
+            + self.names.len()
+    }
+
+    /// What the owner calls this transaction.
+    fn name(&self, id: u64) -> ClientTxn {
+        ClientTxn(self.names.get(&id).copied().unwrap_or(id))
+    }
+
+    /// The transaction that the owner means.
+    fn meant(&self, name: u64) -> u64 {
+        self.newest.get(&name).copied().unwrap_or(name)
     }
 }
 
@@ -104,7 +124,29 @@ impl Endpoint {
         txn
     }
 
-    pub(super) fn cancel_client(&mut self, id: u64, reason: Option<&str>, now: Now) {
+    pub(super) fn repeat_client(
+        &mut self,
+        name: u64,
+        request: Request,
+        flow: Flow,
+        sent_by: &str,
+        now: Now,
+    ) -> bool {
+        if self.clients.live.len() >= limits::CLIENT_TRANSACTIONS_MAX || request.method == Method::Ack {
+            return false;
+        }
+        let id = self.start_client(request, flow, sent_by, now).0;
+        self.clients.newest.insert(name, id);
+        self.clients.names.insert(id, name);
+        true
+    }
+
+    pub(super) fn has_client(&self, response: &Message) -> bool {
+        self.find_client(response).is_some()
+    }
+
+    pub(super) fn cancel_client(&mut self, name: u64, reason: Option<&str>, now: Now) {
+        let id = self.clients.meant(name);
         let Some(client) = self.clients.live.get_mut(&id) else {
             return;
         };
@@ -116,8 +158,14 @@ impl Endpoint {
         self.carry_out_client(id, steps, now);
     }
 
-    pub(super) fn send_ack(&mut self, id: u64, ack: Request, flow: Flow, sent_by: &str) {
+    pub(super) fn send_ack(&mut self, name: u64, mut ack: Request, flow: Flow, sent_by: &str) {
+        let id = self.clients.meant(name);
         let (via, _) = self.fresh_via(flow, sent_by);
+        if let Some(client) = self.clients.live.get(&id)
+            && let Machine::Invite(_, sent) = &client.machine
+        {
+            ack.headers.extend(sent.credentials.iter().cloned());
+        }
         let octets = print::request(&ack, &via, &self.product);
         if let Some(client) = self.clients.live.get_mut(&id)
             && let Machine::Invite(machine, _) = &mut client.machine
@@ -148,7 +196,7 @@ impl Endpoint {
         // Show first: what the steps cause (a held CANCEL) comes after the response that caused it.
         let is_shown = is_news && client.is_shown;
         if is_shown {
-            let txn = ClientTxn(id);
+            let txn = self.clients.name(id);
             self.tell(SipEvent::Response { txn, response });
         }
         self.carry_out_client(id, steps, now);
@@ -179,7 +227,8 @@ impl Endpoint {
                 Machine::Other(machine) => machine.on_transport_error(&mut steps),
             };
             if is_waiting && client.is_shown {
-                self.tell(SipEvent::TransportFailed { txn: ClientTxn(id) });
+                let txn = self.clients.name(id);
+                self.tell(SipEvent::TransportFailed { txn });
             }
             self.carry_out_client(id, steps, now);
         }
@@ -263,7 +312,8 @@ impl Endpoint {
                 Step::Stop(slot) => stop_timer(&mut self.timers, &mut client.timers, slot),
                 Step::SendCancel(reason) => self.send_cancel(id, reason, now),
                 Step::TimedOut if client.is_shown => {
-                    self.tell(SipEvent::TimedOut { txn: ClientTxn(id) });
+                    let txn = self.clients.name(id);
+                    self.tell(SipEvent::TimedOut { txn });
                 }
                 Step::TimedOut => {}
                 Step::Finish => self.remove_client(id),
@@ -279,6 +329,11 @@ impl Endpoint {
         };
         for slot in [Slot::Again, Slot::End] {
             stop_timer(&mut self.timers, &mut client.timers, slot);
+        }
+        if let Some(name) = self.clients.names.remove(&id)
+            && self.clients.newest.get(&name) == Some(&id)
+        {
+            self.clients.newest.remove(&name);
         }
         forget(&mut self.clients.by_key, &client.key, id);
         self.clients.by_remote.remove(&(client.flow.remote, id));
@@ -303,19 +358,18 @@ impl Endpoint {
 
 impl SentInvite {
     fn new(invite: &Request, via: String, branch: String) -> SentInvite {
-        let repeated = ["From", "Call-ID", "Max-Forwards", "Route"];
-        let is_repeated = |name: &str| repeated.iter().any(|repeated| is_same(repeated, name));
+        let lines = |names: &[&str]| -> Vec<(String, String)> {
+            let is_one = |found: &str| names.iter().any(|name| is_same(name, found));
+            let lines = invite.headers.iter().filter(|(name, _)| is_one(name));
+            lines.cloned().collect()
+        };
         let cseq = invite.header_value("CSeq").unwrap_or("1 INVITE");
         SentInvite {
             uri: invite.uri.clone(),
             via,
             branch,
-            headers: invite
-                .headers
-                .iter()
-                .filter(|(name, _)| is_repeated(name))
-                .cloned()
-                .collect(),
+            headers: lines(&["From", "Call-ID", "Max-Forwards", "Route"]),
+            credentials: lines(&["Authorization", "Proxy-Authorization"]),
             to: invite.header_value("To").unwrap_or_default().to_string(),
             cseq_number: cseq.split_ascii_whitespace().next().unwrap_or("1").to_string(),
         }

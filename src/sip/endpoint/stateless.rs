@@ -12,12 +12,17 @@ use crate::sip::{Flow, Transport, limits, print};
 impl Endpoint {
     /// Answers a request that has no transaction. ACK is never answered.
     pub(super) fn refuse(&mut self, flow: Flow, request: &Message, status: u16, reason: &str) {
-        if *request.method_ref() == Method::Ack {
-            return;
-        }
         let mut response = Response::new(request, status, reason);
         if status == 503 {
             response = response.header("Retry-After", "5");
+        }
+        self.refuse_with(flow, request, response);
+    }
+
+    /// The same with whatever response.
+    pub(super) fn refuse_with(&mut self, flow: Flow, request: &Message, response: Response) {
+        if *request.method_ref() == Method::Ack {
+            return;
         }
         let via_line = request.via_line().into_owned();
         self.send_stateless(flow, response, &via_line);

@@ -1,0 +1,203 @@
+//! Challenges to requests of ours (401, 407), answered with the credentials that belong to whom they came from.
+//!
+//! A stage never sees a challenge that was answered: its transaction goes on under the same name.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use crate::digest::{Ask, Challenge, Credentials};
+use crate::sip::{ClientTxn, Endpoint, Flow, Message, Request};
+use crate::time::Now;
+
+use super::limits::CHALLENGEABLE_MAX;
+use super::{Config, TrunkConfig};
+
+/// Credentials, by their place in the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Login(usize);
+
+/// What we prove ourselves with, and requests that may still be challenged.
+pub(crate) struct Logins {
+    known: Vec<Credentials>,
+    trunks: HashMap<String, Login>,
+    hosts: HashMap<IpAddr, Login>,
+    /// By the name of their transaction.
+    pending: HashMap<u64, Pending>,
+}
+
+struct Pending {
+    login: Login,
+    request: Request,
+    flow: Flow,
+    sent_by: String,
+    /// What was answered so far, by 401 and by 407.
+    by_peer: Option<Answered>,
+    by_proxy: Option<Answered>,
+}
+
+struct Answered {
+    challenge: Challenge,
+    /// How often its nonce was used.
+    count: u32,
+    /// It stands for one that had gone stale: it gets no second chance.
+    is_second: bool,
+}
+
+/// A request was sent again in a dialog, under this number.
+pub(crate) struct Repeated {
+    pub(crate) sip_call_id: String,
+    pub(crate) cseq: u32,
+}
+
+impl Logins {
+    pub(crate) fn new(config: &Config) -> Logins {
+        let mut logins = Logins {
+            known: Vec::new(),
+            trunks: HashMap::new(),
+            hosts: HashMap::new(),
+            pending: HashMap::new(),
+        };
+        for trunk in &config.trunks {
+            if let (Some(credentials), false) = (&trunk.credentials, trunk.is_challenged) {
+                let login = logins.add(credentials);
+                logins.trunks.insert(trunk.name.clone(), login);
+            }
+        }
+        for of_host in &config.credentials {
+            let login = logins.add(&of_host.credentials);
+            for address in &of_host.addresses {
+                logins.hosts.entry(address.to_canonical()).or_insert(login);
+            }
+        }
+        logins
+    }
+
+    /// Those of a trunk, for whatever goes out over it.
+    pub(crate) fn of_trunk(&self, trunk: &TrunkConfig) -> Option<Login> {
+        self.trunks.get(&trunk.name).copied()
+    }
+
+    /// Those for a phone, or what stands before it.
+    pub(crate) fn of_host(&self, address: IpAddr) -> Option<Login> {
+        self.hosts.get(&address.to_canonical()).copied()
+    }
+
+    /// Keeps a copy of a request until its final response.
+    pub(crate) fn keep(&mut self, txn: ClientTxn, request: Request, flow: Flow, sent_by: &str, login: Login) {
+        if self.pending.len() >= CHALLENGEABLE_MAX {
+            return;
+        }
+        let pending = Pending {
+            login,
+            request,
+            flow,
+            sent_by: sent_by.to_string(),
+            by_peer: None,
+            by_proxy: None,
+        };
+        self.pending.insert(txn.0, pending);
+    }
+
+    /// The request will not be sent again.
+    pub(crate) fn forget(&mut self, txn: ClientTxn) {
+        self.pending.remove(&txn.0);
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// A response to a request of ours. When it is a challenge that can be answered, the request is sent again and its
+    /// owner is not told.
+    pub(crate) fn on_response(
+        &mut self,
+        txn: ClientTxn,
+        response: &Message,
+        cnonce: &str,
+        endpoint: &mut Endpoint,
+        now: Now,
+    ) -> Option<Repeated> {
+        let status = response.status().filter(|status| *status >= 200)?;
+        let mut pending = self.pending.remove(&txn.0)?;
+        if !matches!(status, 401 | 407) {
+            return None;
+        }
+        let cseq = response.cseq().0.checked_add(1)?;
+        let credentials = &self.known[pending.login.0];
+        let request = pending.answer(status, response, credentials, cseq, cnonce)?;
+        if !endpoint.repeat(txn, request, pending.flow, &pending.sent_by, now) {
+            return None;
+        }
+        self.pending.insert(txn.0, pending);
+        Some(Repeated {
+            sip_call_id: response.call_id().to_string(),
+            cseq,
+        })
+    }
+
+    fn add(&mut self, credentials: &Credentials) -> Login {
+        self.known.push(credentials.clone());
+        Login(self.known.len() - 1)
+    }
+}
+
+impl Pending {
+    /// The request with credentials. `None` = there is nothing to answer with, or the answer was not taken before.
+    fn answer(
+        &mut self,
+        status: u16,
+        response: &Message,
+        credentials: &Credentials,
+        cseq: u32,
+        cnonce: &str,
+    ) -> Option<Request> {
+        let (name, slot) = match status {
+            401 => ("WWW-Authenticate", &mut self.by_peer),
+            _ => ("Proxy-Authenticate", &mut self.by_proxy),
+        };
+        let lines = response.header_lines(name);
+        let challenges = Challenge::read_all(lines.iter().map(|line| &**line));
+        let challenge = Challenge::strongest(challenges, credentials)?;
+        let is_second = match slot {
+            None => false,
+            // The password was wrong, or this goes round in circles.
+            Some(last)
+                if last.is_second || !challenge.is_stale || challenge.nonce == last.challenge.nonce =>
+            {
+                return None;
+            }
+            Some(_) => true,
+        };
+        *slot = Some(Answered {
+            challenge,
+            count: 0,
+            is_second,
+        });
+
+        let method = self.request.method.clone();
+        let mut request = self.request.clone();
+        for (name, value) in &mut request.headers {
+            if name.eq_ignore_ascii_case("CSeq") {
+                *value = format!("{cseq} {method}");
+            }
+        }
+        let ask = Ask {
+            method: method.as_str(),
+            uri: &self.request.uri,
+            body: &self.request.body,
+        };
+        for (name, slot) in [
+            ("Authorization", &mut self.by_peer),
+            ("Proxy-Authorization", &mut self.by_proxy),
+        ] {
+            if let Some(answered) = slot {
+                answered.count += 1;
+                let answer = answered
+                    .challenge
+                    .answer(credentials, &ask, answered.count, cnonce);
+                request = request.header(name, answer.to_string());
+            }
+        }
+        Some(request)
+    }
+}

@@ -1,0 +1,233 @@
+//! INVITE client transaction: every arrow of RFC 6026 figure 4 (RFC 3261 §17.1.1), and CANCEL.
+
+use super::*;
+use client_invite::State;
+
+fn started(is_reliable: bool) -> (InviteClient, Vec<Step>) {
+    let mut steps = Vec::new();
+    let machine = InviteClient::new(octets("INVITE"), is_reliable, &mut steps);
+    (machine, steps)
+}
+
+fn respond(machine: &mut InviteClient, status: u16, tag: &str) -> (bool, Vec<Step>) {
+    let mut steps = Vec::new();
+    let is_shown = machine.on_response(status, tag, || octets("ACK"), &mut steps);
+    (is_shown, steps)
+}
+
+fn flow() -> Flow {
+    let address = std::net::SocketAddr::from(([192, 0, 2, 1], 5060));
+    Flow {
+        transport: crate::sip::Transport::Udp,
+        local: address,
+        remote: address,
+        connection: None,
+    }
+}
+
+#[test]
+fn calling_sends_and_starts_a_and_b() {
+    let (machine, steps) = started(false);
+    assert_eq!(
+        steps,
+        [
+            sent("INVITE"),
+            Step::Start(Timer::B, PATIENCE),
+            Step::Start(Timer::A, T1)
+        ]
+    );
+    assert_eq!(machine.state(), State::Calling { interval: T1 });
+    let (_, steps) = started(true);
+    assert_eq!(
+        steps,
+        [sent("INVITE"), Step::Start(Timer::B, PATIENCE)],
+        "no A on TCP"
+    );
+}
+
+#[test]
+fn calling_sends_again_by_a_doubling_without_end() {
+    let (mut machine, _) = started(false);
+    for seconds in [1, 2, 4, 8, 16] {
+        let wanted = [sent("INVITE"), Step::Start(Timer::A, seconds * SECOND)];
+        assert_eq!(steps(|s| machine.on_timer(Timer::A, s)), wanted);
+    }
+}
+
+#[test]
+fn calling_to_terminated_by_b_is_a_time_out() {
+    let (mut machine, _) = started(false);
+    assert_eq!(
+        steps(|s| machine.on_timer(Timer::B, s)),
+        [Step::TimedOut, Step::Finish]
+    );
+}
+
+#[test]
+fn a_1xx_stops_a_and_b_and_every_1xx_is_shown() {
+    let (mut machine, _) = started(false);
+    let stopped = vec![Step::Stop(Slot::Again), Step::Stop(Slot::End)];
+    assert_eq!(respond(&mut machine, 100, ""), (true, stopped));
+    assert_eq!(machine.state(), State::Proceeding);
+    assert_eq!(respond(&mut machine, 180, "x"), (true, vec![]));
+    assert_eq!(respond(&mut machine, 180, "x"), (true, vec![]));
+    assert_eq!(steps(|s| machine.on_timer(Timer::B, s)), [], "B no longer counts");
+}
+
+#[test]
+fn a_3xx_to_6xx_is_acknowledged_and_shown_from_both_states() {
+    for is_proceeding in [false, true] {
+        let (mut machine, _) = started(false);
+        if is_proceeding {
+            respond(&mut machine, 180, "x");
+        }
+        let wanted = vec![
+            Step::Stop(Slot::Again),
+            sent("ACK"),
+            Step::Start(Timer::D, TIMER_D),
+        ];
+        assert_eq!(respond(&mut machine, 486, "x"), (true, wanted));
+        assert_eq!(machine.state(), State::Completed);
+    }
+}
+
+#[test]
+fn completed_repeats_the_ack_and_shows_nothing_until_d() {
+    let (mut machine, _) = started(false);
+    respond(&mut machine, 486, "x");
+    assert_eq!(respond(&mut machine, 486, "x"), (false, vec![sent("ACK")]));
+    assert_eq!(respond(&mut machine, 180, "x"), (false, vec![]), "late 180");
+    assert_eq!(
+        respond(&mut machine, 200, "x"),
+        (false, vec![]),
+        "200 after a refusal"
+    );
+    assert_eq!(steps(|s| machine.on_timer(Timer::D, s)), [Step::Finish]);
+}
+
+#[test]
+fn on_tcp_a_3xx_to_6xx_ends_it_after_the_ack() {
+    let (mut machine, _) = started(true);
+    let wanted = vec![Step::Stop(Slot::Again), sent("ACK"), Step::Finish];
+    assert_eq!(respond(&mut machine, 486, "x"), (true, wanted));
+}
+
+#[test]
+fn a_2xx_leads_to_accepted_from_both_states_and_m_ends_it() {
+    for is_proceeding in [false, true] {
+        let (mut machine, _) = started(false);
+        if is_proceeding {
+            respond(&mut machine, 180, "x");
+        }
+        let wanted = vec![Step::Stop(Slot::Again), Step::Start(Timer::M, PATIENCE)];
+        assert_eq!(respond(&mut machine, 200, "x"), (true, wanted));
+        assert_eq!(machine.state(), State::Accepted);
+        assert_eq!(
+            respond(&mut machine, 180, "x"),
+            (false, vec![]),
+            "late 180 after 200"
+        );
+        assert_eq!(
+            respond(&mut machine, 486, "y"),
+            (false, vec![]),
+            "another fork refused"
+        );
+        assert_eq!(steps(|s| machine.on_timer(Timer::M, s)), [Step::Finish]);
+    }
+}
+
+#[test]
+fn a_repeated_2xx_is_acknowledged_again_and_another_fork_is_shown() {
+    let (mut machine, _) = started(false);
+    respond(&mut machine, 200, "x");
+    assert_eq!(
+        respond(&mut machine, 200, "x"),
+        (false, vec![]),
+        "no ACK was given yet"
+    );
+    machine.on_acknowledged("x", flow(), octets("ACK x"));
+    let again = vec![Step::SendOn(flow(), octets("ACK x"))];
+    assert_eq!(respond(&mut machine, 200, "x"), (false, again));
+    assert_eq!(respond(&mut machine, 200, "y"), (true, vec![]));
+    assert_eq!(respond(&mut machine, 200, "y"), (false, vec![]));
+}
+
+#[test]
+fn more_forks_than_the_limit_are_not_shown() {
+    let (mut machine, _) = started(false);
+    for fork in 0..crate::sip::limits::FORKS_MAX {
+        assert!(respond(&mut machine, 200, &fork.to_string()).0);
+    }
+    assert_eq!(respond(&mut machine, 200, "one more"), (false, vec![]));
+}
+
+#[test]
+fn a_cancel_is_held_until_a_1xx() {
+    let (mut machine, _) = started(false);
+    assert_eq!(steps(|s| machine.on_cancel(Some("r".into()), s)), []);
+    assert_eq!(steps(|s| machine.on_cancel(None, s)), [], "the second time");
+    let wanted = vec![
+        Step::Stop(Slot::Again),
+        Step::Stop(Slot::End),
+        Step::SendCancel(Some("r".into())),
+        Step::Start(Timer::Cancelled, PATIENCE),
+    ];
+    assert_eq!(respond(&mut machine, 100, ""), (true, wanted));
+    assert_eq!(respond(&mut machine, 180, "x"), (true, vec![]), "once only");
+}
+
+#[test]
+fn a_cancel_in_proceeding_goes_at_once_and_64_t1_later_it_is_a_time_out() {
+    let (mut machine, _) = started(false);
+    respond(&mut machine, 180, "x");
+    let wanted = [Step::SendCancel(None), Step::Start(Timer::Cancelled, PATIENCE)];
+    assert_eq!(steps(|s| machine.on_cancel(None, s)), wanted);
+    assert_eq!(steps(|s| machine.on_cancel(None, s)), [], "the second time");
+    assert_eq!(
+        steps(|s| machine.on_timer(Timer::Cancelled, s)),
+        [Step::TimedOut, Step::Finish]
+    );
+}
+
+#[test]
+fn a_cancel_after_a_final_response_does_nothing() {
+    for status in [200, 486] {
+        let (mut machine, _) = started(false);
+        respond(&mut machine, status, "x");
+        assert_eq!(steps(|s| machine.on_cancel(None, s)), []);
+    }
+}
+
+#[test]
+fn a_held_cancel_is_forgotten_when_a_final_response_comes_first() {
+    for status in [200, 486] {
+        let (mut machine, _) = started(false);
+        steps(|s| machine.on_cancel(None, s));
+        let (is_shown, steps) = respond(&mut machine, status, "x");
+        assert!(is_shown && !steps.contains(&Step::SendCancel(None)));
+    }
+}
+
+#[test]
+fn a_transport_error_ends_calling_and_a_lost_connection_proceeding_and_neither_accepted() {
+    let (mut calling, _) = started(false);
+    assert_eq!(steps(|s| assert!(calling.on_transport_error(s))), [Step::Finish]);
+    let (mut on_connection, _) = started(true);
+    respond(&mut on_connection, 180, "x");
+    assert_eq!(
+        steps(|s| assert!(on_connection.on_transport_error(s))),
+        [Step::Finish]
+    );
+    let (mut ringing, _) = started(false);
+    respond(&mut ringing, 180, "x");
+    assert_eq!(steps(|s| assert!(!ringing.on_transport_error(s))), []);
+    let (mut completed, _) = started(false);
+    respond(&mut completed, 486, "x");
+    assert_eq!(
+        steps(|s| assert!(!completed.on_transport_error(s))),
+        [Step::Finish]
+    );
+    let (mut accepted, _) = started(false);
+    respond(&mut accepted, 200, "x");
+    assert_eq!(steps(|s| assert!(!accepted.on_transport_error(s))), []);
+}

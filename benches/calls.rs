@@ -84,6 +84,7 @@ impl Bench {
             queue_marks: std::collections::BTreeMap::new(),
             media_address: "10.0.0.1".parse().unwrap(),
             budget: Duration::from_millis(800),
+            session_expires: Some(Duration::from_secs(1800)),
             public_url: None,
             country: "US".into(),
             is_voice_on: true,

@@ -131,6 +131,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
             credentials: config.credentials.clone(),
             media_address: config.media.advertise.unwrap_or(config.media.address),
             budget: config.sip.budget,
+            session_expires: config.sip.session_expires,
             refusal: config.refusal.clone(),
             marks: config.marks.clone(),
             queue_marks: config.queue_marks.clone(),

@@ -209,6 +209,12 @@ impl<'d, 't> Section<'d, 't> {
         self.fault(value.span(), message, None);
     }
 
+    /// Whether the key is this very text: for a word beside values of another kind.
+    pub(crate) fn says(&self, key: &str, word: &str) -> bool {
+        let value = self.value(key).map(Spanned::get_ref);
+        matches!(value, Some(DeValue::String(text)) if text == word)
+    }
+
     pub(crate) fn string(&self, key: &str) -> Option<Value<'d, str>> {
         let value = self.value(key)?;
         match value.get_ref() {

@@ -12,7 +12,8 @@ use super::leg::Hop;
 use super::offer::{self, Origin};
 use super::refusal::Refusal;
 use super::stage::{Event, Stage};
-use super::{CallRecord, Counter, TrunkConfig, crossing, facts, limits};
+use super::terms::Terms;
+use super::{CallRecord, Counter, TrunkConfig, crossing, facts, limits, options};
 
 impl Engine {
     /// A new call, if it may be one. What is refused here has no record: nothing was asked about it yet.
@@ -35,7 +36,7 @@ impl Engine {
         if self.trunk(invite, flow).is_none() {
             return Err(Refusal::NotATrunk);
         }
-        let unknown = crossing::required(invite);
+        let unknown = options::unknown(invite, &self.desk.config);
         if !unknown.is_empty() {
             return Err(Refusal::UnknownOptions(unknown));
         }
@@ -48,7 +49,22 @@ impl Engine {
         if self.desk.index.call(&caller_name(invite)).is_some() {
             return Err(Refusal::Merged);
         }
-        Ok(())
+        if self.is_loop(invite) {
+            return Err(Refusal::Loop);
+        }
+        Terms::check(invite, &self.desk)
+    }
+
+    /// Whether this is an INVITE of ours that came back through others and asks for the same number again (RFC 3261
+    /// §16.3 step 4). With another number it is a spiral, and a call of its own; so is what came back through another
+    /// back-to-back agent, which leaves none of our Vias: both are ended by Max-Forwards, which counts through us.
+    fn is_loop(&self, invite: &Message) -> bool {
+        let dialled =
+            |invite: &Message| facts::dialled(invite.request_uri().unwrap_or_default(), self.desk.rules);
+        let ours = self.desk.endpoint.own_invite(invite);
+        ours.and_then(|txn| self.desk.index.call(&Name::Client(txn)))
+            .and_then(|key| self.calls.get(key))
+            .is_some_and(|call| dialled(&call.case.invite) == dialled(invite))
     }
 
     fn trunk(&self, invite: &Message, flow: &Flow) -> Option<&TrunkConfig> {
@@ -97,6 +113,7 @@ impl Engine {
             trunk_refusal: trunk.refusal,
             reasons: Vec::new(),
             told: desk.now().instant,
+            is_one_phone: false,
         };
 
         // What cannot become a call has a record all the same: somebody will ask why it did not ring.

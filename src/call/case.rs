@@ -21,7 +21,7 @@ use super::profile::{Answer, Circumstances};
 use super::reasons::{self, ReasonStyle};
 use super::record::{CallRecord, State};
 use super::refusal::{self, Refusal};
-use super::{Counter, Output, decide, facts, replay};
+use super::{Counter, Output, decide, facts, reliable, replay};
 
 /// Where the call's two ports stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +69,8 @@ pub(crate) struct Case {
     pub(crate) reasons: Vec<String>,
     /// When watchers were last told.
     pub(crate) told: Instant,
+    /// One phone rings, and no other beside it.
+    pub(crate) is_one_phone: bool,
 }
 
 impl Case {
@@ -98,7 +100,8 @@ impl Case {
                 response = response.header("Reason", reason);
             }
         }
-        desk.respond(self.invite_txn, response.to_tag(&self.tag));
+        let response = reliable::dress(response.to_tag(&self.tag), &self.invite);
+        desk.respond(self.invite_txn, response);
     }
 
     /// What a refusal by policy says to the caller's side.

@@ -84,7 +84,7 @@ pub(crate) fn hops_left(request: &Message) -> Option<u32> {
     hops.min(255).checked_sub(1)
 }
 
-/// Options a request insists on. We offer none, so each is unknown (420).
+/// Options a request insists on; `options` knows which of them we do.
 pub(crate) fn required(request: &Message) -> Vec<String> {
     let mut options: Vec<String> = Vec::new();
     for option in request.header_values("Require") {

@@ -18,7 +18,8 @@ pub(crate) fn abandon(legs: Vec<Ringing>, reason: Option<&str>, case: &mut Case,
         desk.index.remove(&Name::Client(leg.txn));
         let now = desk.now();
         desk.endpoint.cancel(leg.txn, reason, now);
-        desk.strays.adopt(leg.txn, leg.invite, leg.hop);
+        desk.strays
+            .adopt_early(leg.txn, leg.invite, leg.hop, leg.early_dialogs);
     }
 }
 
@@ -53,8 +54,8 @@ pub(crate) fn is_callers_bye(request: &Message, case: &Case) -> bool {
 
 pub(crate) fn refuse(txn: ServerTxn, request: &Message, desk: &mut Desk) {
     match request.method() {
-        Method::Options => desk.respond(txn, refusal::capabilities(request)),
-        Method::Bye | Method::Prack => desk.refuse(txn, request, &Refusal::NoDialog),
+        Method::Options => desk.respond(txn, refusal::capabilities(request, &desk.config)),
+        Method::Bye => desk.refuse(txn, request, &Refusal::NoDialog),
         Method::Invite | Method::Update | Method::Info => desk.refuse(txn, request, &Refusal::NotNow),
         method => desk.refuse(txn, request, &refusal::of_method(&method)),
     }

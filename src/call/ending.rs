@@ -12,6 +12,7 @@ use super::leg::Leg;
 use super::limits::{ENDING_MAX, MEDIA_CLOSE_WAIT};
 use super::record::{self, Outcome, State};
 use super::refusal::{self, Refusal};
+use super::reliable;
 use super::stage::{Event, Stage};
 
 /// Who ended the call.
@@ -145,6 +146,16 @@ impl Ending {
                     self.hang_up(leg, desk);
                 }
             }
+            // The 200 still waited for its turn: the caller gets another last word instead (RFC 3262 §3), and no BYE.
+            Event::PrackMissing => {
+                case.refuse(&Refusal::Status(504), desk);
+                self.unacknowledged = None;
+            }
+            Event::Cancelled { txn, .. } if txn == case.invite_txn => {
+                case.refuse(&Refusal::Cancelled, desk);
+                self.unacknowledged = None;
+            }
+            Event::Pracked { txn, prack } => reliable::accept(txn, &prack, case, desk),
             Event::Request { txn, request } => {
                 let legs = self.legs.iter().chain(&self.unacknowledged);
                 let is_ours = legs.into_iter().any(|leg| leg.dialog.owns(&request));

@@ -12,7 +12,7 @@ use crate::call_id::CallId;
 use crate::identity;
 use crate::policy::Policy;
 use crate::sip::{
-    ClientTxn, Endpoint, EndpointInput, EndpointOutput, Flow, Message, Method, ServerTxn, SipEvent,
+    ClientTxn, Endpoint, EndpointInput, EndpointOutput, Flow, Message, Method, Response, ServerTxn, SipEvent,
 };
 use crate::time::Now;
 
@@ -195,6 +195,7 @@ impl Engine {
                 self.tell_named(&Name::Server(txn), Event::Cancelled { txn, reason });
             }
             SipEvent::AckMissing { txn } => self.tell_named(&Name::Server(txn), Event::AckMissing { txn }),
+            SipEvent::PrackMissing { txn } => self.tell_named(&Name::Server(txn), Event::PrackMissing),
             SipEvent::Response { txn, response } if self.desk.strays.owns(txn) => {
                 let now = self.desk.now();
                 if response.status().is_some_and(|status| status >= 200) {
@@ -227,21 +228,32 @@ impl Engine {
             let name = Name::Tag(tag.to_string());
             return match self.desk.index.call(&name) {
                 Some(call) => self.dispatch(call, Event::Request { txn, request }),
-                None => self.desk.refuse(txn, &request, &Refusal::NoDialog),
+                None => self.on_late_request(txn, &request),
             };
         }
         match request.method() {
             Method::Invite => self.on_invite(txn, request, flow),
             Method::Options => {
                 let tag = self.desk.endpoint.token();
-                self.desk
-                    .respond(txn, refusal::capabilities(&request).to_tag(&tag));
+                let answer = refusal::capabilities(&request, &self.desk.config).to_tag(&tag);
+                self.desk.respond(txn, answer);
             }
             Method::Bye | Method::Update | Method::Info | Method::Prack => {
                 self.desk.refuse(txn, &request, &Refusal::NoDialog);
             }
             method => self.desk.refuse(txn, &request, &refusal::of_method(&method)),
         }
+    }
+
+    /// A request in the dialog of a call that is over, or of none.
+    fn on_late_request(&mut self, txn: ServerTxn, request: &Message) {
+        let now = self.desk.now();
+        if request.method() == Method::Prack && self.desk.endpoint.acknowledges_late(request, now) {
+            return self
+                .desk
+                .respond(txn, Response::new(request, 200, refusal::phrase(200)));
+        }
+        self.desk.refuse(txn, request, &Refusal::NoDialog);
     }
 
     fn tell(&mut self, id: CallId, event: Event) {

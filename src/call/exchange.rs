@@ -66,10 +66,14 @@ impl Exchange {
                 body = Some(("application/sdp".to_string(), sdp));
             }
         }
-        let mut sent = towards.dialog.request(method.clone());
+        let hops = crossing::hops_left(request).ok_or(Refusal::TooManyHops)?;
+        let mut sent = towards
+            .dialog
+            .request(method.clone())
+            .header("Max-Forwards", hops.to_string());
         sent = match method {
             Method::Info => crossing::info(request, sent),
-            _ => sent.header("Allow", ALLOW),
+            _ => towards.terms.ask(sent.header("Allow", ALLOW), desk),
         };
         if let Some((kind, body)) = body {
             sent = sent.with_body(&kind, body);
@@ -137,6 +141,13 @@ impl Exchange {
         if let Some(offer) = &self.offer {
             case.describe(asking.side, offer, desk);
         }
+        answering.terms.on_agreed(response, desk);
+        answering.terms.heard = response.body().to_vec();
+        asking.terms.said = body.clone();
+        if !is_late {
+            asking.terms.heard = self.request.body().to_vec();
+            answering.terms.said = self.sent.body.clone();
+        }
         case.describe(answering.side, &session, desk);
         let directions = [
             self.offer.as_ref().map(Session::direction),
@@ -158,13 +169,14 @@ impl Exchange {
             .header("Contact", &asking.hop.contact)
             .header("Allow", ALLOW)
             .with_body("application/sdp", body);
+        let answer = asking.terms.tell(&self.request, answer, desk);
         desk.respond(self.server, crossing::response(response, answer));
     }
 
     /// The other side said no (or nothing): the same word goes back, except what only concerns us and it.
     pub(crate) fn refuse(&self, status: u16, response: Option<&Message>, desk: &mut Desk) {
         let status = match status {
-            300..=399 | 401 | 407 => 500,
+            300..=399 | 401 | 407 | 422 => 500,
             status => status,
         };
         let answer = Response::new(&self.request, status, refusal::phrase(status));

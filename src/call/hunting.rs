@@ -5,7 +5,7 @@ use std::time::Instant;
 use crate::media::Side;
 use crate::queue::{self, Attempt, Hunt, Step};
 use crate::sdp::Session;
-use crate::sip::{ClientTxn, Dialog, Message, Response};
+use crate::sip::{ClientTxn, Dialog, Message, Response, ServerTxn};
 
 use super::Counter;
 use super::case::{Case, Media};
@@ -18,8 +18,10 @@ use super::limits::{CROSSING_VALUE_OCTETS_MAX, RINGING_MAX};
 use super::offer::{self, Origin};
 use super::record::{self, State};
 use super::refusal::{self, Refusal};
+use super::reliable;
 use super::stage::{Event, Stage};
 use super::talking::Talking;
+use super::terms::Terms;
 
 pub(crate) struct Hunting {
     hunt: Hunt,
@@ -39,6 +41,8 @@ struct Early {
     body: Vec<u8>,
     /// As the caller got it.
     sent: Vec<u8>,
+    /// It was an offer, and the caller's PRACK had the answer: the 200 says nothing more of it.
+    is_answered: bool,
 }
 
 impl Hunting {
@@ -92,6 +96,18 @@ impl Hunting {
                 let reason = reason.filter(|reason| reason.len() <= CROSSING_VALUE_OCTETS_MAX);
                 gave_up(self.legs, reason.as_deref(), case, desk)
             }
+            Event::Pracked { txn, prack } => self.on_prack(txn, &prack, case, desk),
+            Event::PrackMissing => {
+                abandon(self.legs, None, case, desk);
+                case.refuse(&Refusal::Status(504), desk);
+                Ending::failed(
+                    504,
+                    By::Us,
+                    "a reliable response was never acknowledged",
+                    case,
+                    desk,
+                )
+            }
             Event::HangUp => {
                 abandon(self.legs, None, case, desk);
                 case.refuse(&Refusal::Unavailable, desk);
@@ -140,6 +156,7 @@ impl Hunting {
 
     fn ring(&mut self, attempt: Attempt, target: &str, case: &mut Case, desk: &mut Desk) {
         case.record.add_attempt(target, case.at_ms(desk));
+        case.is_one_phone = self.hunt.ringing() == 1;
         let mut origin = Origin::new(desk.random.u64());
         let offer = match (&case.offer, case.port(Side::B)) {
             (Some(offer), Some(port)) => origin.anchored(offer, desk.config.media_address, port).map(Some),
@@ -175,6 +192,7 @@ impl Hunting {
                 Some(leg) => self.on_answer(leg, response, case, desk),
                 None => Stage::Hunting(self),
             },
+            422 if self.leg(txn).is_some_and(|leg| leg.ring_longer(&response, desk)) => Stage::Hunting(self),
             _ => match self.take(txn, desk) {
                 Some(leg) => self.failed(leg.attempt, status, case, desk),
                 None => Stage::Hunting(self),
@@ -192,10 +210,15 @@ impl Hunting {
         desk: &mut Desk,
     ) {
         let is_only_one = self.hunt.ringing() == 1;
-        let Some(leg) = self.legs.iter_mut().find(|leg| leg.txn == txn) else {
+        let Some(leg) = self.leg(txn) else {
             return;
         };
-        if let (Ok(Some(session)), true) = (offer::read(response), case.offer.is_some()) {
+        if !leg.on_provisional(response, case, desk) {
+            return;
+        }
+        // An offer (the caller's INVITE had none) only where its answer can come back in time.
+        let is_usable = case.offer.is_some() || leg.owed.is_some();
+        if let (Ok(Some(session)), true) = (offer::read(response), is_usable) {
             let attempt = leg.attempt;
             leg.early = Some(session.clone());
             if is_only_one && self.early.as_ref().is_none_or(|early| early.attempt != attempt) {
@@ -234,6 +257,7 @@ impl Hunting {
             attempt,
             body: body.to_vec(),
             sent: sent.clone(),
+            is_answered: false,
         });
         self.is_ringing |= status == 180;
         self.progress(if status == 180 { 180 } else { 183 }, Some(sent), case, desk);
@@ -267,13 +291,14 @@ impl Hunting {
             let sent = self.answer_for_caller(attempt, response.body(), &session, case, desk)?;
             Ok((session, sent))
         });
-        let legs = Dialog::as_client(&leg.invite, &response, &leg.hop.contact)
-            .and_then(|b| Ok((b, Dialog::as_server(&case.invite, &case.tag, &case.hop.contact)?)));
+        let dialog_a = Dialog::as_server(&case.invite, &case.tag, &case.hop.contact);
+        let legs = leg.dialog(&response).zip(dialog_a.ok());
         let ((session, sent), (dialog_b, dialog_a)) = match (accepted, legs) {
-            (Ok(accepted), Ok(legs)) => (accepted, legs),
+            (Ok(accepted), Some(legs)) => (accepted, legs),
             (accepted, _) => {
                 // The phone answered with something we cannot carry: it is acknowledged and ended, and counts as refused.
-                desk.strays.adopt(leg.txn, leg.invite, leg.hop);
+                desk.strays
+                    .adopt_early(leg.txn, leg.invite, leg.hop, leg.early_dialogs);
                 let now = desk.now();
                 desk.strays
                     .on_response(leg.txn, &response, &mut desk.endpoint, now);
@@ -283,24 +308,28 @@ impl Hunting {
         };
 
         case.record.answered_by = Some(leg.phone_name());
-        let now = desk.now();
-        desk.strays
-            .watch(leg.txn, leg.invite, leg.hop.clone(), dialog_b.remote_tag(), now);
-        let a = Leg {
+        let is_answered = self.early.as_ref().is_some_and(|early| early.is_answered);
+        let mut a = Leg {
             side: Side::A,
             dialog: dialog_a,
             hop: case.hop.clone(),
             origin: case.origin.clone(),
+            terms: Terms::new(&case.invite, sent.clone()),
         };
-        let b = Leg {
+        let mut b = Leg {
             side: Side::B,
             dialog: dialog_b,
-            hop: leg.hop,
-            origin: leg.origin,
+            hop: leg.hop.clone(),
+            origin: leg.origin.clone(),
+            terms: Terms::new(&response, leg.invite.body.clone()),
         };
-        let late = case.offer.is_none().then_some(leg.txn);
+        b.terms.on_agreed(&response, desk);
+        let (txn, cseq) = (leg.txn, response.cseq().0);
+        let now = desk.now();
+        desk.strays.watch(leg, b.dialog.remote_tag(), now);
+        let late = case.offer.is_none().then_some((txn, cseq));
         if late.is_none() {
-            b.acknowledge(leg.txn, response.cseq().0, None, desk);
+            b.acknowledge(txn, cseq, None, desk);
         }
         case.record.end_attempt(attempt.0, 200);
         let at_ms = case.at_ms(desk);
@@ -312,7 +341,9 @@ impl Hunting {
         }
         case.describe(Side::B, &session, desk);
         case.tap(true, desk);
-        case.respond(case.dialog_response(200, Some(sent)), desk);
+        let answer = case.dialog_response(200, (!is_answered).then_some(sent));
+        let answer = a.terms.tell(&case.invite, answer, desk);
+        case.respond(answer, desk);
 
         // The others are told after the caller is served.
         self.hunt
@@ -345,6 +376,67 @@ impl Hunting {
             case.new_tag(desk);
         }
         case.origin.anchored(session, desk.config.media_address, port)
+    }
+
+    /// The caller acknowledged a reliable response. With the answer to a phone's early offer: that goes on in our PRACK.
+    fn on_prack(
+        mut self: Box<Self>,
+        txn: ServerTxn,
+        prack: &Message,
+        case: &mut Case,
+        desk: &mut Desk,
+    ) -> Stage {
+        let owing = self.early.as_ref().map(|early| early.attempt);
+        let leg = self
+            .legs
+            .iter_mut()
+            .find(|leg| leg.owed.is_some() && Some(leg.attempt) == owing);
+        let Some(leg) = leg else {
+            if prack.body().is_empty() {
+                reliable::accept(txn, prack, case, desk);
+            } else {
+                // A second offer before the first phone has answered (RFC 3262 §5): nobody could answer it yet.
+                let refusal = Refusal::NotAcceptable("no second offer before the call is answered");
+                desk.refuse(txn, prack, &refusal);
+                let now = desk.now();
+                desk.endpoint.release(case.invite_txn, now);
+            }
+            return Stage::Hunting(self);
+        };
+        let port = case.port(Side::B).ok_or(Refusal::Busy);
+        let answer = offer::read(prack).and_then(|session| {
+            let session = session.ok_or(Refusal::NotAcceptable("no answer in PRACK"))?;
+            let body = leg.origin.anchored(&session, desk.config.media_address, port?)?;
+            Ok((session, body))
+        });
+        match answer {
+            Ok((session, body)) => {
+                case.describe(Side::A, &session, desk);
+                case.offer = Some(session);
+                leg.pay(Some(body), desk);
+                if let Some(early) = &mut self.early {
+                    early.is_answered = true;
+                }
+                reliable::accept(txn, prack, case, desk);
+                Stage::Hunting(self)
+            }
+            Err(refusal) => {
+                desk.refuse(txn, prack, &refusal);
+                abandon(self.legs, None, case, desk);
+                case.refuse(&refusal, desk);
+                Ending::failed(
+                    refusal.status(),
+                    By::Caller,
+                    "no usable answer in PRACK",
+                    case,
+                    desk,
+                )
+            }
+        }
+    }
+
+    fn leg(&mut self, txn: ClientTxn) -> Option<&mut Ringing> {
+        self.legs.iter_mut().find(|leg| leg.txn == txn)
     }
 
     fn failed(mut self: Box<Self>, attempt: Attempt, status: u16, case: &mut Case, desk: &mut Desk) -> Stage {

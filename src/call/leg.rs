@@ -4,16 +4,18 @@ use crate::banner::{self, LegBHeaders, Marks, Placement, Proof};
 use crate::media::Side;
 use crate::queue::Attempt;
 use crate::sdp::Session;
-use crate::sip::{ClientTxn, Dialog, Flow, Message, Method, Request, Transport, Uri};
+use crate::sip::{ClientTxn, Dialog, EarlyDialogs, Flow, Message, Method, Request, Transport, Uri};
 
 use super::case::Case;
 use super::desk::Desk;
 use super::error::Unringable;
 use super::index::Name;
+use super::limits::INTERVAL_RETRIES_MAX;
 use super::logins::Login;
 use super::offer::Origin;
 use super::refusal::ALLOW;
-use super::{Listener, crossing, shard};
+use super::terms::{self, Terms};
+use super::{Listener, crossing, options, reliable, shard};
 
 /// Where a leg's messages go, and what we call ourselves there.
 #[derive(Clone, Debug)]
@@ -56,6 +58,12 @@ pub(crate) struct Ringing {
     pub(crate) origin: Origin,
     /// The description of an early response, in case the answer has none.
     pub(crate) early: Option<Session>,
+    /// Made by its reliable responses.
+    pub(crate) early_dialogs: EarlyDialogs,
+    /// A PRACK that waits for the caller's answer, with the tag of its dialog.
+    pub(crate) owed: Option<(String, Request)>,
+    /// How often it was asked again after a 422.
+    retries: u8,
 }
 
 impl Ringing {
@@ -90,6 +98,11 @@ impl Ringing {
             .header("CSeq", "1 INVITE")
             .header("Contact", &hop.contact)
             .header("Allow", ALLOW);
+        // An offer in a reliable response needs the caller's answer before the call is answered: only when there is one
+        // phone to be answered, and a caller who can.
+        let takes_reliable = offer.is_some() || case.is_one_phone && reliable::can_take(&case.invite);
+        let invite = options::offer(invite, takes_reliable, &desk.config);
+        let invite = terms::offer(invite, desk);
         let invite = announce(invite, case, desk, &hop.sent_by, &tag);
         let mut invite = crossing::invite(&case.invite, invite, &case.facts);
         if marks(case, desk).passes_identity && !case.facts.caller.is_hidden {
@@ -101,14 +114,43 @@ impl Ringing {
         let txn = desk.request(invite.clone(), hop.flow, &hop);
         desk.name(Name::Client(txn));
         desk.name(Name::Tag(tag));
-        Ok(Ringing {
+        Ok(Ringing::new(attempt, txn, invite, hop, origin))
+    }
+
+    /// An INVITE that has just gone out.
+    pub(crate) fn new(
+        attempt: Attempt,
+        txn: ClientTxn,
+        invite: Request,
+        hop: Hop,
+        origin: Origin,
+    ) -> Ringing {
+        Ringing {
             attempt,
             txn,
             invite,
             hop,
             origin,
             early: None,
-        })
+            early_dialogs: EarlyDialogs::default(),
+            owed: None,
+            retries: 0,
+        }
+    }
+
+    /// A 422 came (RFC 4028 §7.3): asks again for the longer interval. False: it counts as any refusal.
+    pub(crate) fn ring_longer(&mut self, response: &Message, desk: &mut Desk) -> bool {
+        if self.retries >= INTERVAL_RETRIES_MAX || !terms::offer_longer(&mut self.invite, response) {
+            return false;
+        }
+        self.retries += 1;
+        let cseq = response.cseq().0 + 1;
+        self.invite.headers.retain(|(name, _)| name != "CSeq");
+        self.invite = self.invite.clone().header("CSeq", format!("{cseq} INVITE"));
+        desk.index.remove(&Name::Client(self.txn));
+        self.txn = desk.request(self.invite.clone(), self.hop.flow, &self.hop);
+        desk.name(Name::Client(self.txn));
+        true
     }
 }
 
@@ -268,23 +310,28 @@ pub(crate) struct Leg {
     pub(crate) dialog: Dialog,
     pub(crate) hop: Hop,
     pub(crate) origin: Origin,
+    pub(crate) terms: Terms,
+}
+
+/// Where a request of a dialog goes: by the book to its remote target or first route (RFC 3261 §12.2.1.1), but
+/// only to an address we know; else back where its messages came from. On TCP over the connection of the dialog
+/// while it is open; when it has been closed (idle, a restart), a new one is opened to the remote target, because
+/// nobody listens on the port that the peer's system chose for the old one.
+pub(crate) fn way(dialog: &Dialog, hop: &Hop, desk: &Desk) -> Flow {
+    let came = hop.flow;
+    match dialog.next_hop() {
+        // Many that speak TCP leave ;transport=tcp out of their Contact: the dialog stays on what it began with.
+        Some((_, remote)) if came.transport == Transport::Tcp && desk.admission.is_known(remote) => {
+            Flow { remote, ..came }
+        }
+        Some((Transport::Udp, remote)) if desk.admission.is_known(remote) => Flow { remote, ..came },
+        _ => came,
+    }
 }
 
 impl Leg {
-    /// Where a request of this dialog goes: by the book to its remote target or first route (RFC 3261 §12.2.1.1), but
-    /// only to an address we know; else back where its messages came from. On TCP over the connection of the dialog
-    /// while it is open; when it has been closed (idle, a restart), a new one is opened to the remote target, because
-    /// nobody listens on the port that the peer's system chose for the old one.
     pub(crate) fn flow(&self, desk: &Desk) -> Flow {
-        let came = self.hop.flow;
-        match self.dialog.next_hop() {
-            // Many that speak TCP leave ;transport=tcp out of their Contact: the dialog stays on what it began with.
-            Some((_, remote)) if came.transport == Transport::Tcp && desk.admission.is_known(remote) => {
-                Flow { remote, ..came }
-            }
-            Some((Transport::Udp, remote)) if desk.admission.is_known(remote) => Flow { remote, ..came },
-            _ => came,
-        }
+        way(&self.dialog, &self.hop, desk)
     }
 
     /// Sends a request of this dialog; its responses find the call.

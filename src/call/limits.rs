@@ -20,6 +20,14 @@ pub const HOLD_MAX: Duration = Duration::from_secs(2 * 3600);
 /// Requests of one call in relay at a time (re-INVITE, UPDATE, INFO). Past it: 500 with Retry-After.
 pub const EXCHANGES_MAX: usize = 8;
 
+/// How often an INVITE is sent again with a longer session interval because a phone answered 422. One is the rule; a
+/// second covers a proxy before it. Past it the phone counts as refusing.
+pub const INTERVAL_RETRIES_MAX: u8 = 3;
+
+/// A session refresh that met something else under way, or a fault that may pass, is tried again after this. The shortest
+/// interval is 90 s and leaves time for four.
+pub const REFRESH_RETRY: Duration = Duration::from_secs(10);
+
 /// Octets of an INFO body that cross. A key press is 30; past it: 413.
 pub const INFO_BODY_OCTETS_MAX: usize = 4096;
 

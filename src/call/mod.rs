@@ -26,18 +26,22 @@ mod leg;
 pub mod limits;
 mod logins;
 mod offer;
+mod options;
 mod outbound;
 mod profile;
 mod random;
 mod reasons;
 pub mod record;
 mod redress;
+mod refreshing;
 mod refusal;
+mod reliable;
 mod replay;
 mod shard;
 mod stage;
 mod stray;
 mod talking;
+mod terms;
 mod timers;
 mod trunk;
 mod upstream;
@@ -89,6 +93,8 @@ pub struct Config {
     /// What phones are told of the verification, and where a queue has marks of its own.
     pub marks: crate::banner::Marks,
     pub queue_marks: std::collections::BTreeMap<String, crate::banner::Marks>,
+    /// The session interval we ask for and agree to at most (RFC 4028); None: no session timers.
+    pub session_expires: Option<Duration>,
     /// For numbers written without a country code.
     pub country: String,
     pub is_voice_on: bool,

@@ -61,6 +61,11 @@ pub(crate) fn read(message: &Message) -> Result<Option<Session>, Refusal> {
     Ok(Some(session))
 }
 
+/// A description we have read before.
+pub(crate) fn session(octets: &[u8]) -> Option<Session> {
+    Session::parse(octets).ok()
+}
+
 /// Tells the media what the party on `side` said. Nothing when it gave no address to send to.
 pub(crate) fn describe(call: CallId, side: Side, session: &Session) -> Option<Output> {
     Some(Output::DescribeMedia {

@@ -16,7 +16,7 @@ use super::leg::{Hop, Ringing};
 use super::limits::NAME_CHARS_MAX;
 use super::offer::Origin;
 use super::refusal::ALLOW;
-use super::{crossing, shard};
+use super::{crossing, options, shard, terms};
 
 /// Where a call of ours goes.
 pub(crate) struct Destination<'a> {
@@ -83,20 +83,15 @@ impl Ringing {
             .header("Contact", &hop.contact)
             .header("P-Preferred-Identity", &us)
             .header("Allow", ALLOW);
+        invite = options::offer(invite, offer.is_some(), &desk.config);
+        invite = terms::offer(invite, desk);
         if let Some(offer) = offer {
             invite = invite.with_body("application/sdp", offer);
         }
         let txn = desk.request(invite.clone(), hop.flow, &hop);
         desk.name(Name::Client(txn));
         desk.name(Name::Tag(tag));
-        Ok(Ringing {
-            attempt,
-            txn,
-            invite,
-            hop,
-            origin,
-            early: None,
-        })
+        Ok(Ringing::new(attempt, txn, invite, hop, origin))
     }
 }
 

@@ -1,12 +1,15 @@
 //! SIP status codes, in one place: which, with which words, and with which headers.
 
+use std::time::Duration;
+
 use crate::sip::{Message, Method, Response};
 
 use super::limits::RETRY_AFTER_SECONDS;
 use super::profile::Answer;
+use super::{Config, options};
 
 /// Methods we understand (RFC 3261 §20.5).
-pub(crate) const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE, INFO";
+pub(crate) const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE, INFO, PRACK";
 
 /// Why a request is answered with something else than its wish.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,12 +28,16 @@ pub(crate) enum Refusal {
     NotSdp,
     /// 420, with the options we do not know.
     UnknownOptions(Vec<String>),
+    /// 422, with the shortest session interval we agree to (RFC 4028 §6).
+    IntervalTooSmall(Duration),
     /// 480: the operator or a limit ended it before anybody answered.
     Unavailable,
     /// 481
     NoDialog,
     /// 482: the same request came over two ways (RFC 3261 §8.2.2.2).
     Merged,
+    /// 482: an INVITE of ours that came back to the number it was for (RFC 3261 §16.3).
+    Loop,
     /// 483
     TooManyHops,
     /// 487: the caller gave up.
@@ -61,9 +68,10 @@ impl Refusal {
             Refusal::BodyTooLarge => 413,
             Refusal::NotSdp => 415,
             Refusal::UnknownOptions(_) => 420,
+            Refusal::IntervalTooSmall(_) => 422,
             Refusal::Unavailable => 480,
             Refusal::NoDialog => 481,
-            Refusal::Merged => 482,
+            Refusal::Merged | Refusal::Loop => 482,
             Refusal::TooManyHops => 483,
             Refusal::Cancelled => 487,
             Refusal::NotAcceptable(_) => 488,
@@ -92,6 +100,7 @@ impl Refusal {
             Refusal::NotAllowed | Refusal::NotImplemented => response.header("Allow", ALLOW),
             Refusal::NotSdp => response.header("Accept", "application/sdp"),
             Refusal::UnknownOptions(options) => response.header("Unsupported", options.join(", ")),
+            Refusal::IntervalTooSmall(min) => response.header("Min-SE", min.as_secs().to_string()),
             // 399 is "miscellaneous"; a pseudonym stands where our host would (RFC 3261 §20.43).
             Refusal::NotAcceptable(why) => response.header(
                 "Warning",
@@ -105,9 +114,10 @@ impl Refusal {
 }
 
 /// The answer to OPTIONS, inside a dialog and outside (RFC 3261 §11.2).
-pub(crate) fn capabilities(request: &Message) -> Response {
+pub(crate) fn capabilities(request: &Message, config: &Config) -> Response {
     Response::new(request, 200, phrase(200))
         .header("Allow", ALLOW)
+        .header("Supported", options::supported(config))
         .header("Accept", "application/sdp")
 }
 
@@ -136,6 +146,7 @@ pub(crate) fn phrase(status: u16) -> &'static str {
         413 => "Request Entity Too Large",
         415 => "Unsupported Media Type",
         420 => "Bad Extension",
+        422 => "Session Interval Too Small",
         428 => "Use Identity Header",
         433 => "Anonymity Disallowed",
         436 => "Bad Identity Info",
@@ -152,6 +163,7 @@ pub(crate) fn phrase(status: u16) -> &'static str {
         500 => "Server Internal Error",
         501 => "Not Implemented",
         503 => "Service Unavailable",
+        504 => "Server Time-out",
         600 => "Busy Everywhere",
         603 => "Decline",
         606 => "Not Acceptable",
@@ -185,7 +197,8 @@ mod tests {
     #[test]
     fn every_refusal_has_words() {
         for status in [
-            400, 403, 404, 405, 413, 415, 420, 480, 481, 482, 483, 487, 488, 491, 500, 501, 503, 608,
+            400, 403, 404, 405, 413, 415, 420, 422, 480, 481, 482, 483, 487, 488, 491, 500, 501, 503, 504,
+            608,
         ] {
             assert!(!phrase(status).ends_with("Failed"), "{status}");
         }

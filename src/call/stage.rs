@@ -16,7 +16,7 @@ use std::time::Instant;
 use crate::identity::Report;
 use crate::media::Statistics;
 use crate::screening::HistoryFacts;
-use crate::sip::{ClientTxn, Message, ServerTxn};
+use crate::sip::{ClientTxn, Message, Method, ServerTxn};
 use crate::voice::Opinion;
 
 use super::case::{Case, LateFact};
@@ -24,6 +24,7 @@ use super::desk::Desk;
 use super::ending::Ending;
 use super::gathering::Gathering;
 use super::hunting::Hunting;
+use super::reliable;
 use super::talking::Talking;
 
 /// What can happen to a call.
@@ -63,6 +64,13 @@ pub(crate) enum Event {
     AckMissing {
         txn: ServerTxn,
     },
+    /// A PRACK acknowledged a reliable response of ours; it is still to be answered.
+    Pracked {
+        txn: ServerTxn,
+        prack: Message,
+    },
+    /// A reliable response of ours to the caller was never acknowledged.
+    PrackMissing,
     Response {
         txn: ClientTxn,
         response: Message,
@@ -103,6 +111,15 @@ pub(crate) enum Stage {
 
 impl Stage {
     pub(crate) fn handle(self, event: Event, case: &mut Case, desk: &mut Desk) -> Stage {
+        let event = match event {
+            Event::Request { txn, request } if request.method() == Method::Prack => {
+                match reliable::on_prack(txn, request, case, desk) {
+                    Some(event) => event,
+                    None => return self,
+                }
+            }
+            event => event,
+        };
         match self {
             Stage::Gathering(stage) => stage.handle(event, case, desk),
             Stage::Hunting(stage) => stage.handle(event, case, desk),

@@ -7,10 +7,10 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
-use crate::sip::{ClientTxn, Dialog, Endpoint, Message, Method, Request};
+use crate::sip::{ClientTxn, EarlyDialogs, Endpoint, Message, Method, Request};
 use crate::time::Now;
 
-use super::leg::Hop;
+use super::leg::{Hop, Ringing};
 use super::limits::{FURTHER_ANSWERS, STRAYS_MAX};
 
 struct Stray {
@@ -18,6 +18,8 @@ struct Stray {
     hop: Hop,
     /// The dialog that has the call: its 2xx is not a stray one.
     winner: Option<String>,
+    /// Dialogs that its reliable responses made: requests of ours count on from there.
+    early: EarlyDialogs,
 }
 
 #[derive(Default)]
@@ -31,24 +33,32 @@ pub(crate) struct Strays {
 impl Strays {
     /// Takes over an INVITE that still has no final response.
     pub(crate) fn adopt(&mut self, txn: ClientTxn, invite: Request, hop: Hop) {
+        self.adopt_early(txn, invite, hop, EarlyDialogs::default());
+    }
+
+    /// The same with what its reliable responses began.
+    pub(crate) fn adopt_early(&mut self, txn: ClientTxn, invite: Request, hop: Hop, early: EarlyDialogs) {
         self.insert(
             txn,
             Stray {
                 invite,
                 hop,
                 winner: None,
+                early,
             },
         );
     }
 
     /// Watches for further answers to an INVITE whose dialog `winner` (its remote tag) has the call.
-    pub(crate) fn watch(&mut self, txn: ClientTxn, invite: Request, hop: Hop, winner: &str, now: Now) {
+    pub(crate) fn watch(&mut self, leg: Ringing, winner: &str, now: Now) {
+        let txn = leg.txn;
         self.insert(
             txn,
             Stray {
-                invite,
-                hop,
+                invite: leg.invite,
+                hop: leg.hop,
                 winner: Some(winner.to_string()),
+                early: leg.early_dialogs,
             },
         );
         self.expiries.push_back((now.instant + FURTHER_ANSWERS, txn.0));
@@ -80,7 +90,8 @@ impl Strays {
         {
             return;
         }
-        if let Ok(mut dialog) = Dialog::as_client(&stray.invite, response, &stray.hop.contact) {
+        let dialog = stray.early.confirmed(&stray.invite, response, &stray.hop.contact);
+        if let Ok(mut dialog) = dialog {
             let hop = &stray.hop;
             endpoint.acknowledge(txn, dialog.ack(response.cseq().0), hop.flow, &hop.sent_by, now);
             endpoint.request(dialog.request(Method::Bye), hop.flow, &hop.sent_by, now);

@@ -13,24 +13,27 @@ use super::index::Name;
 use super::leg::{self, Leg};
 use super::limits::{DURATION_MAX, EXCHANGES_MAX, INFO_BODY_OCTETS_MAX};
 use super::offer;
+use super::options;
 use super::record;
 use super::refusal::{self, Refusal};
+use super::reliable;
 use super::stage::{Event, Stage};
+use super::terms::Terms;
 
 pub(crate) struct Talking {
-    a: Leg,
-    b: Leg,
+    pub(super) a: Leg,
+    pub(super) b: Leg,
     since: Instant,
     /// The caller has acknowledged our 200.
-    is_acknowledged: bool,
-    /// The phone's INVITE, while its ACK waits for the caller's answer (late offer).
-    late: Option<ClientTxn>,
+    pub(super) is_acknowledged: bool,
+    /// The phone's INVITE and its CSeq, while its ACK waits for the caller's answer (late offer).
+    pub(super) late: Option<(ClientTxn, u32)>,
     /// Requests on their way across.
-    exchanges: Vec<Exchange>,
+    pub(super) exchanges: Vec<Exchange>,
 }
 
 /// Why a call that talked ends.
-struct Over<'a> {
+pub(super) struct Over<'a> {
     ending: record::Ending,
     by: By,
     note: Option<&'a str>,
@@ -39,7 +42,7 @@ struct Over<'a> {
 }
 
 impl<'a> Over<'a> {
-    fn failed(note: &'a str) -> Over<'a> {
+    pub(super) fn failed(note: &'a str) -> Over<'a> {
         Over {
             ending: record::Ending::Failed,
             by: By::Us,
@@ -47,11 +50,20 @@ impl<'a> Over<'a> {
             hung_up: None,
         }
     }
+
+    /// The caller never got our 200, and has another final answer.
+    fn unanswered(by: By, note: &'a str) -> Over<'a> {
+        Over {
+            by,
+            hung_up: Some(Side::A),
+            ..Over::failed(note)
+        }
+    }
 }
 
 impl Talking {
     /// `late`: the phone's INVITE, when its 200 carried the offer.
-    pub(crate) fn begin(a: Leg, b: Leg, late: Option<ClientTxn>, desk: &mut Desk) -> Stage {
+    pub(crate) fn begin(a: Leg, b: Leg, late: Option<(ClientTxn, u32)>, desk: &mut Desk) -> Stage {
         Stage::Talking(Box::new(Talking {
             a,
             b,
@@ -63,7 +75,8 @@ impl Talking {
     }
 
     pub(crate) fn deadline(&self) -> Instant {
-        self.since + DURATION_MAX
+        let end = self.since + DURATION_MAX;
+        self.timer_deadline().map_or(end, |timer| timer.min(end))
     }
 
     pub(crate) fn handle(mut self: Box<Self>, event: Event, case: &mut Case, desk: &mut Desk) -> Stage {
@@ -85,6 +98,21 @@ impl Talking {
             Event::Request { txn, request } => return self.on_request(txn, request, case, desk),
             Event::Response { txn, response } => return self.on_response(txn, response, case, desk),
             Event::Failed { txn, status } => return self.on_failure(txn, status, case, desk),
+            // The 200 waits for a PRACK, and the caller has hung up meanwhile, or never sends it (RFC 3262 §3).
+            Event::Cancelled { txn, .. } if txn == case.invite_txn => {
+                case.refuse(&Refusal::Cancelled, desk);
+                return self.end(
+                    Over::unanswered(By::Caller, "gave up as it was answered"),
+                    case,
+                    desk,
+                );
+            }
+            Event::PrackMissing => {
+                case.refuse(&Refusal::Status(504), desk);
+                let over = Over::unanswered(By::Us, "a reliable response was never acknowledged");
+                return self.end(over, case, desk);
+            }
+            Event::Pracked { txn, prack } => reliable::accept(txn, &prack, case, desk),
             Event::Cancelled { txn, .. } => self.on_cancelled(txn, desk),
             Event::Renumbered { sip_call_id, cseq } => {
                 for leg in [&mut self.a, &mut self.b] {
@@ -103,13 +131,14 @@ impl Talking {
                 };
                 return self.end(over, case, desk);
             }
+            Event::Due if desk.now().instant < self.since + DURATION_MAX => return self.on_timer(case, desk),
             Event::Due => return self.end(Over::failed("longer than a call may last"), case, desk),
             _ => {}
         }
         Stage::Talking(self)
     }
 
-    fn leg(&mut self, side: Side) -> &mut Leg {
+    pub(super) fn leg(&mut self, side: Side) -> &mut Leg {
         match side {
             Side::A => &mut self.a,
             Side::B => &mut self.b,
@@ -118,11 +147,9 @@ impl Talking {
 
     fn on_first_ack(mut self: Box<Self>, ack: &Message, case: &mut Case, desk: &mut Desk) -> Stage {
         self.is_acknowledged = true;
-        let Some(txn) = self.late.take() else {
+        let Some((txn, cseq)) = self.late.take() else {
             return Stage::Talking(self);
         };
-        // Nothing else was asked of the phone so far: this is the number of its INVITE, credentials or none.
-        let cseq = self.b.dialog.local_cseq();
         let Some(answer) = self.carry_answer(Side::A, ack, case, desk) else {
             self.b.acknowledge(txn, cseq, None, desk);
             return self.end(Over::failed("no usable answer in ACK"), case, desk);
@@ -138,11 +165,11 @@ impl Talking {
         case: &mut Case,
         desk: &mut Desk,
     ) -> Stage {
+        desk.index.remove(&Name::Server(txn));
         let Some(at) = self.exchanges.iter().position(|exchange| exchange.server == txn) else {
             return Stage::Talking(self);
         };
         let exchange = self.exchanges.swap_remove(at);
-        desk.index.remove(&Name::Server(txn));
         if let Phase::LateAnswer { cseq } = exchange.phase {
             let answer = self.carry_answer(exchange.from, ack, case, desk);
             let is_missing = answer.is_none();
@@ -167,10 +194,13 @@ impl Talking {
         case.describe(side, &session, desk);
         let other = leg::other(side);
         let port = case.port(other)?;
-        self.leg(other)
+        self.leg(side).terms.heard = ack.body().to_vec();
+        let leg = self.leg(other);
+        leg.terms.said = leg
             .origin
             .anchored(&session, desk.config.media_address, port)
-            .ok()
+            .ok()?;
+        Some(leg.terms.said.clone())
     }
 
     fn on_request(
@@ -204,7 +234,7 @@ impl Talking {
                 };
                 return self.end(over, case, desk);
             }
-            Method::Options => desk.respond(txn, refusal::capabilities(&request)),
+            Method::Options => desk.respond(txn, refusal::capabilities(&request, &desk.config)),
             Method::Invite | Method::Update | Method::Info => {
                 if let Err(refusal) = self.relay(side, txn, &request, case, desk) {
                     desk.refuse(txn, &request, &refusal);
@@ -225,24 +255,22 @@ impl Talking {
         desk: &mut Desk,
     ) -> Result<(), Refusal> {
         let method = request.method();
-        let unknown = super::crossing::required(request);
+        let unknown = options::unknown(request, &desk.config);
         if !unknown.is_empty() {
             return Err(Refusal::UnknownOptions(unknown));
         }
         if method == Method::Info && request.body().len() > INFO_BODY_OCTETS_MAX {
             return Err(Refusal::BodyTooLarge);
         }
-        if method == Method::Update && request.body().is_empty() {
-            // A target refresh: the dialog has taken the Contact over, the other leg has another one anyway.
-            let contact = self.leg(side).hop.contact.clone();
-            desk.respond(
-                txn,
-                Response::new(request, 200, refusal::phrase(200)).header("Contact", contact),
-            );
-            return Ok(());
-        }
         if method != Method::Info {
-            self.check_glare(side)?;
+            Terms::check(request, desk)?;
+            let is_target_only = method == Method::Update && request.body().is_empty();
+            if !is_target_only {
+                self.check_glare(side)?;
+            }
+            if self.answer_refresh(side, txn, request, desk) {
+                return Ok(());
+            }
         }
         if self.exchanges.len() >= EXCHANGES_MAX {
             return Err(Refusal::NotNow);
@@ -264,6 +292,15 @@ impl Talking {
                 Refusal::NotNow
             });
         }
+        let is_asking = |leg: &Leg| {
+            leg.terms
+                .refresh
+                .as_ref()
+                .is_some_and(|refresh| refresh.is_invite)
+        };
+        if is_asking(&self.a) || is_asking(&self.b) {
+            return Err(Refusal::Pending);
+        }
         match self.exchanges.iter().find(|exchange| exchange.is_about_media()) {
             Some(exchange) if exchange.from == side => Err(Refusal::NotNow),
             Some(_) => Err(Refusal::Pending),
@@ -282,6 +319,10 @@ impl Talking {
         if status < 200 {
             return Stage::Talking(self);
         }
+        self = match self.on_refreshed(txn, status, Some(&response), case, desk) {
+            Ok(stage) => return stage,
+            Err(same) => same,
+        };
         if status >= 300 {
             return self.on_refusal(txn, status, Some(&response), case, desk);
         }
@@ -305,7 +346,10 @@ impl Talking {
     }
 
     fn on_failure(self: Box<Self>, txn: ClientTxn, status: u16, case: &mut Case, desk: &mut Desk) -> Stage {
-        self.on_refusal(txn, status, None, case, desk)
+        match self.on_refreshed(txn, status, None, case, desk) {
+            Ok(stage) => stage,
+            Err(same) => same.on_refusal(txn, status, None, case, desk),
+        }
     }
 
     fn on_refusal(
@@ -342,10 +386,12 @@ impl Talking {
         }
     }
 
-    fn end(mut self: Box<Self>, over: Over<'_>, case: &mut Case, desk: &mut Desk) -> Stage {
-        if let Some(txn) = self.late.take() {
-            let cseq = self.b.dialog.local_cseq();
+    pub(super) fn end(mut self: Box<Self>, over: Over<'_>, case: &mut Case, desk: &mut Desk) -> Stage {
+        if let Some((txn, cseq)) = self.late.take() {
             self.b.acknowledge(txn, cseq, None, desk);
+        }
+        for side in [Side::A, Side::B] {
+            self.leg(side).drop_refresh(desk);
         }
         for exchange in std::mem::take(&mut self.exchanges) {
             let other = leg::other(exchange.from);

@@ -33,6 +33,7 @@ listen = ["udp:0.0.0.0:5060", "tcp:[::1]:5061"]
 advertise = "gw.example.com:5060"
 shards = 2
 budget = "500ms"
+session_expires = "10m"
 [[trunk]]
 name = "carrier"
 from = ["203.0.113.0/24", "2001:db8::/32", "198.51.100.7"]
@@ -110,6 +111,9 @@ public_url = "https://ringward.example.com/"
             ),
             shards: 2,
             budget: 500ms,
+            session_expires: Some(
+                600s,
+            ),
         },
         trunks: [
             TrunkConfig {
@@ -306,6 +310,12 @@ fn values_out_of_place_say_what_was_expected() {
     check("[sip]\nadvertise = 'a b'", "expected HOST or HOST:PORT");
     check("[sip]\nbudget = 800", "budget must be a duration");
     check("[sip]\nbudget = '1d'", "expected a duration such as");
+    check("[sip]\nsession_expires = '60s'", "session_expires must be from");
+    check("[sip]\nsession_expires = 'on'", "expected a duration such as");
+    check(
+        "[sip]\nsession_expires = 1800",
+        "session_expires must be a duration",
+    );
     check("[sip]\nshards = 1000", "shards must be from 0 to 64");
     check("[media]\naddress = '0.0.0.0'", "needs \"advertise\"");
     check("[media]\nports = '20000'", "expected FIRST-LAST");

@@ -55,6 +55,8 @@ pub struct SipConfig {
     pub shards: u16,
     /// Fact-gathering budget, default 800 ms.
     pub budget: std::time::Duration,
+    /// The session interval we ask for (RFC 4028); None: no session timers.
+    pub session_expires: Option<Duration>,
 }
 
 /// How long a queue's phones ring when it does not say.
@@ -74,6 +76,7 @@ impl Config {
                 advertise: None,
                 shards: 0,
                 budget: Duration::from_millis(800),
+                session_expires: Some(Duration::from_secs(1800)),
             },
             trunks: vec![TrunkConfig {
                 name: "loopback".into(),

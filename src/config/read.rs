@@ -60,7 +60,14 @@ fn read_sip(root: &Section<'_, '_>, sip: &mut SipConfig) {
     let Some(section) = root.section("sip") else {
         return;
     };
-    section.only(&["listen", "advertise", "shards", "budget", "tls"]);
+    section.only(&[
+        "listen",
+        "advertise",
+        "shards",
+        "budget",
+        "session_expires",
+        "tls",
+    ]);
     if section.value("tls").is_some() {
         section.fault(
             section.place("tls"),
@@ -85,6 +92,7 @@ fn read_sip(root: &Section<'_, '_>, sip: &mut SipConfig) {
     if let Some(budget) = section.duration("budget", Duration::ZERO..=Duration::from_secs(10)) {
         sip.budget = budget;
     }
+    read_session_expires(&section, sip);
     let is_anywhere = sip
         .listen
         .iter()
@@ -92,6 +100,18 @@ fn read_sip(root: &Section<'_, '_>, sip: &mut SipConfig) {
     if is_anywhere && section.value("advertise").is_none() {
         let message = "listening on every address needs \"advertise\": peers cannot answer to 0.0.0.0";
         section.fault(section.place("listen"), message, None);
+    }
+}
+
+/// `"off"`, or a duration from RFC 4028's bound to a day.
+fn read_session_expires(section: &Section<'_, '_>, sip: &mut SipConfig) {
+    if section.says("session_expires", "off") {
+        sip.session_expires = None;
+    } else if let Some(interval) = section.duration(
+        "session_expires",
+        Duration::from_secs(90)..=Duration::from_secs(86_400),
+    ) {
+        sip.session_expires = Some(interval);
     }
 }
 

@@ -178,6 +178,17 @@ impl Dialog {
         self.take_target(response);
     }
 
+    /// This dialog was early as `early`: requests of both sides count on from there.
+    pub fn continue_from(&mut self, early: &Dialog) {
+        self.local_cseq = self.local_cseq.max(early.local_cseq);
+        self.remote_cseq = self.remote_cseq.max(early.remote_cseq);
+    }
+
+    /// The next request counts on from at least this number: others were sent outside of what this dialog knows.
+    pub fn count_from(&mut self, cseq: u32) {
+        self.local_cseq = self.local_cseq.max(cseq);
+    }
+
     /// We answered the INVITE with a 2xx.
     pub fn confirm(&mut self) {
         self.is_confirmed = true;

@@ -38,3 +38,10 @@ pub const FORKS_MAX: usize = 8;
 
 /// Routes in one dialog. Past this the dialog is refused (400).
 pub const ROUTES_MAX: usize = 32;
+
+/// Reliable provisional responses to one INVITE that wait for the PRACK of an earlier one. A queue of phones gives two
+/// or three. Past this the oldest one without a description is left out.
+pub const PROVISIONALS_WAITING_MAX: usize = 4;
+
+/// Vias below the first that are looked at for one of ours (a loop). Past this a loop is only ended by Max-Forwards.
+pub const LOOP_VIAS_MAX: usize = 16;

@@ -24,6 +24,8 @@ mod params;
 mod peek;
 mod print;
 mod random;
+mod reliable;
+mod session_timer;
 pub(crate) mod transaction;
 mod uri;
 mod via;
@@ -49,6 +51,9 @@ pub use message::Message;
 pub use method::Method;
 pub use name_addr::NameAddr;
 pub use peek::peek_call_id;
+pub use reliable::{EarlyDialogs, Provisional, RELIABLE, names_option, number_of as reliable_number};
+pub use session_timer::{Due, Refresher, SessionExpires, SessionTimer, TIMER, TooSmall};
+pub(crate) use session_timer::{ask as ask_session_timer, min_se, tell as tell_session_timer};
 pub use transaction::{T1, T2, T4};
 pub use uri::Uri;
 

@@ -20,6 +20,13 @@ impl Random {
         self.derive(b"token", &self.count.to_be_bytes())
     }
 
+    /// 32 bits, for sequence numbers that should not be guessed.
+    pub(crate) fn number(&mut self) -> u32 {
+        self.count += 1;
+        let digits = self.derive(b"token", &self.count.to_be_bytes());
+        u32::from_str_radix(&digits[..8], 16).unwrap_or(1)
+    }
+
     /// The same 16 digits for the same input, unguessable without the seed: for stateless
     /// answers, whose To tag must not change when the request comes again (RFC 3261 §8.2.7).
     pub(crate) fn derived(&self, input: &[u8]) -> String {

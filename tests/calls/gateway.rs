@@ -34,6 +34,7 @@ pub fn config(queues: Vec<queue::Config>, transport: Transport, (shard, shards):
         credentials: Vec::new(),
         media_address: "10.0.0.1".parse().unwrap(),
         budget: Duration::from_millis(800),
+        session_expires: Some(Duration::from_secs(1800)),
         refusal: ringward::call::RefusalConfig::default(),
         marks: ringward::banner::Marks::default(),
         queue_marks: BTreeMap::new(),

@@ -158,7 +158,7 @@ fn what_is_not_taken_is_refused_with_what_is() {
             .unwrap();
         assert_eq!(
             answer.must("Allow"),
-            "INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE, INFO"
+            "INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE, INFO, PRACK"
         );
     }
 }

@@ -136,6 +136,8 @@ pub struct World {
     callers: u16,
     /// Drops of a chosen kind: `drop_next("ACK")` loses the next datagram whose start line begins so.
     pub drops: Vec<(String, u32)>,
+    /// What came to addresses where no agent lives.
+    collected: BTreeMap<SocketAddr, Vec<crate::wire::Message>>,
 }
 
 fn gateway_address() -> SocketAddr {
@@ -229,7 +231,13 @@ impl World {
             next_port: 20_000,
             callers: 0,
             drops: Vec::new(),
+            collected: BTreeMap::new(),
         }
+    }
+
+    /// What came to an address where no agent lives, since the last look.
+    pub fn collected(&mut self, address: SocketAddr) -> Vec<crate::wire::Message> {
+        self.collected.remove(&address).unwrap_or_default()
     }
 
     pub fn phone(&mut self, address: &str, plan: PhonePlan) -> SocketAddr {
@@ -348,6 +356,9 @@ impl World {
                 if let Some(agent) = self.agents.get_mut(&to) {
                     agent.receive(&octets);
                     self.grant(to);
+                } else {
+                    let message = crate::wire::Message::read(&octets);
+                    self.collected.entry(to).or_default().push(message);
                 }
             }
             Happening::Wake { agent: address, wake } => {

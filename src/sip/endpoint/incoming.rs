@@ -8,6 +8,7 @@ use crate::sip::builder::Response;
 use crate::sip::message::Message;
 use crate::sip::method::Method;
 use crate::sip::name_addr::tag_of;
+use crate::sip::reliable::{Provisionals, RELIABLE, rack};
 use crate::sip::transaction::server_invite::InviteServer;
 use crate::sip::transaction::server_other::OtherServer;
 use crate::sip::transaction::timers::Owner;
@@ -45,6 +46,8 @@ struct Server {
     cseq_number: u32,
     /// The To tag of the first response that had one.
     local_tag: Option<String>,
+    /// Reliable 1xx, once there was one.
+    provisionals: Option<Box<Provisionals>>,
     timers: TimerKeys,
 }
 
@@ -168,9 +171,32 @@ impl Endpoint {
             }
         }
         let status = response.status;
+        let is_reliable = (101..200).contains(&status)
+            && matches!(server.machine, Machine::Invite(_))
+            && response.header_value("Require") == Some(RELIABLE);
+        if is_reliable && server.provisionals.is_none() {
+            let first = self.random.number();
+            server.provisionals = Some(Box::new(Provisionals::new(first)));
+        }
+        if let Some(provisionals) = &mut server.provisionals {
+            let may_go = match status {
+                ..200 if is_reliable => provisionals.number(response),
+                200..300 => provisionals.hold(response),
+                300.. => {
+                    provisionals.forget_waiting();
+                    Some(response)
+                }
+                _ => Some(response),
+            };
+            let Some(numbered) = may_go else {
+                return true;
+            };
+            response = numbered;
+        }
         let octets = print::response(&response, Some(&server.top_via), &self.product);
         let mut steps = std::mem::take(&mut self.steps);
         let is_sent = match &mut server.machine {
+            Machine::Invite(machine) if is_reliable => machine.on_reliable(octets, &mut steps),
             Machine::Invite(machine) => machine.on_response(status, octets, &mut steps),
             Machine::Other(machine) => machine.on_response(status, octets, &mut steps),
         };
@@ -182,6 +208,44 @@ impl Endpoint {
         }
         self.carry_out_server(id, steps, now);
         is_sent
+    }
+
+    /// The INVITE outside a dialog that a PRACK speaks of.
+    pub(super) fn find_pracked(&self, prack: &Message) -> Option<u64> {
+        let cseq = rack(prack)?.1;
+        let from = prack.raw_from();
+        let key = key::new_invite(prack.call_id(), tag_of(&from)?, cseq);
+        self.servers.by_merged.get(&key).copied()
+    }
+
+    /// A PRACK for the INVITE of transaction `id`.
+    pub(super) fn on_prack(&mut self, id: u64, prack: &Message, now: Now) -> bool {
+        let Some(server) = self.servers.live.get_mut(&id) else {
+            return false;
+        };
+        let from = prack.raw_from();
+        let is_of_dialog =
+            prack.call_id() == &*server.call_id && tag_of(&from).unwrap_or_default() == &*server.from_tag;
+        let (Machine::Invite(machine), Some(provisionals), true) =
+            (&mut server.machine, &mut server.provisionals, is_of_dialog)
+        else {
+            return false;
+        };
+        if !provisionals.on_prack(prack, server.cseq_number) {
+            return false;
+        }
+        let mut steps = std::mem::take(&mut self.steps);
+        machine.on_prack(&mut steps);
+        self.carry_out_server(id, steps, now);
+        true
+    }
+
+    pub(super) fn release_waiting(&mut self, id: u64, now: Now) {
+        let server = self.servers.live.get_mut(&id);
+        let waiting = server.and_then(|server| server.provisionals.as_mut());
+        for response in waiting.map(|waiting| waiting.released()).unwrap_or_default() {
+            self.send_response(id, response, now);
+        }
     }
 
     pub(super) fn on_server_timer(&mut self, id: u64, timer: Timer, now: Now) {
@@ -224,6 +288,7 @@ impl Endpoint {
             from_tag: tag_of(&request.raw_from()).unwrap_or_default().into(),
             cseq_number: request.cseq_number(),
             local_tag: tag_of(&request.raw_to()).map(str::to_string),
+            provisionals: None,
             timers: TimerKeys::default(),
         };
         self.servers.live.insert(id, server);
@@ -338,6 +403,7 @@ impl Endpoint {
                 }
                 Step::Stop(slot) => stop_timer(&mut self.timers, &mut server.timers, slot),
                 Step::AckMissing => self.tell(SipEvent::AckMissing { txn: ServerTxn(id) }),
+                Step::PrackMissing => self.tell(SipEvent::PrackMissing { txn: ServerTxn(id) }),
                 Step::Finish => self.remove_server(id),
                 Step::SendOn(..) | Step::SendCancel(_) | Step::TimedOut => {
                     debug_assert!(false, "a server machine gave a client's step");

@@ -40,6 +40,11 @@ pub(super) fn merged(request: &Message) -> Option<Box<str>> {
     Some(format!("{}\n{from_tag}\n{number} {method}", request.call_id()).into())
 }
 
+/// The same for an INVITE that is only spoken of.
+pub(super) fn new_invite(call_id: &str, from_tag: &str, cseq_number: u32) -> Box<str> {
+    format!("{call_id}\n{from_tag}\n{cseq_number} INVITE").into()
+}
+
 /// RFC 3261 §13.3.1.4: the ACK to a 2xx is known by its dialog and CSeq number.
 pub(super) fn dialog(call_id: &str, remote_tag: &str, local_tag: &str, cseq_number: u32) -> Box<str> {
     format!("{call_id}\n{remote_tag}\n{local_tag}\n{cseq_number}").into()

@@ -101,6 +101,10 @@ pub enum SipEvent {
     TransportFailed {
         txn: ClientTxn,
     },
+    /// A reliable 1xx of ours had no PRACK in 64*T1: the owner should answer 5xx (RFC 3262 §3).
+    PrackMissing {
+        txn: ServerTxn,
+    },
     /// A 2xx of ours was never acknowledged in 64*T1 (RFC 3261 §13.3.1.4): the dialog should be ended with BYE.
     AckMissing {
         txn: ServerTxn,
@@ -164,8 +168,35 @@ impl Endpoint {
     /// 2xx to INVITE is retransmitted until its ACK (T1 doubling to T2).
     ///
     /// A response over 100 without To tag gets the one used before in this transaction, or a fresh one.
+    ///
+    /// A 1xx with `Require: 100rel` is reliable (RFC 3262): it gets its RSeq here and is repeated until its PRACK. While
+    /// another one waits for its PRACK it waits too, and so does a 2xx behind a description; they go with
+    /// [`Endpoint::release`], and a final response over 299 goes at once instead of them.
     pub fn respond(&mut self, txn: ServerTxn, response: Response, now: Now) -> bool {
         self.send_response(txn.0, response, now)
+    }
+
+    /// Whether `prack` acknowledges the reliable 1xx of INVITE `txn` that waits for it; its repetition stops. False: 481.
+    pub fn acknowledges(&mut self, txn: ServerTxn, prack: &Message, now: Now) -> bool {
+        self.on_prack(txn.0, prack, now)
+    }
+
+    /// The same for a PRACK whose INVITE has no owner any more: it was refused before the PRACK came, which is to be
+    /// answered all the same (RFC 3262 §3).
+    pub fn acknowledges_late(&mut self, prack: &Message, now: Now) -> bool {
+        let invite = self.find_pracked(prack);
+        invite.is_some_and(|id| self.on_prack(id, prack, now))
+    }
+
+    /// Sends what waited for that PRACK. To be called when the PRACK has been answered.
+    pub fn release(&mut self, txn: ServerTxn, now: Now) {
+        self.release_waiting(txn.0, now);
+    }
+
+    /// The INVITE of ours, still under way, that `request` has come from: its Via is among those of the request, below
+    /// the first. So it went out from us, through others, and back (RFC 3261 §16.3 step 4 looks the same way).
+    pub fn own_invite(&self, request: &Message) -> Option<ClientTxn> {
+        self.find_own_invite(request)
     }
 
     /// Starts a client transaction. Via gets `sent_by` (our advertised host:port) and a fresh branch, with rport.

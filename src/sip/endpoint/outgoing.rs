@@ -255,6 +255,23 @@ impl Endpoint {
         Some((id, response.status()?))
     }
 
+    /// The newest Via is ours, or of somebody who sent the request on: only those below the first are looked at, and
+    /// few of them, as a loop through proxies is short.
+    pub(super) fn find_own_invite(&self, request: &Message) -> Option<ClientTxn> {
+        let vias = request.header_values("Via");
+        vias.iter()
+            .skip(1)
+            .take(limits::LOOP_VIAS_MAX)
+            .filter_map(|line| Via::parse(line).ok())
+            .filter_map(|via| {
+                self.clients
+                    .by_key
+                    .get(&*key(via.unique_branch()?, &Method::Invite))
+            })
+            .next()
+            .map(|&id| ClientTxn(id))
+    }
+
     /// RFC 3261 §9.1: the CANCEL is a transaction beside its INVITE, with the same branch.
     fn send_cancel(&mut self, id: u64, reason: Option<String>, now: Now) {
         let Some(client) = self.clients.live.get(&id) else {
@@ -317,7 +334,9 @@ impl Endpoint {
                 }
                 Step::TimedOut => {}
                 Step::Finish => self.remove_client(id),
-                Step::AckMissing => debug_assert!(false, "a client machine gave a server's step"),
+                Step::AckMissing | Step::PrackMissing => {
+                    debug_assert!(false, "a client machine gave a server's step")
+                }
             }
         }
         self.steps = steps;

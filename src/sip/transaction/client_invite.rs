@@ -8,8 +8,8 @@
 //!        +-----------+  CANCEL asked: held
 //!          |   |   | 1xx: show, send the held CANCEL
 //!          |   |   v
-//!          |   | +------------+  1xx: show
-//!          |   | | Proceeding |  CANCEL asked: send, start Cancelled (64*T1)
+//!          |   | +------------+  1xx: show, start C again (over 3 min; CMax runs from the first)
+//!          |   | | Proceeding |  CANCEL asked, or C or CMax fires: send CANCEL, start Cancelled (64*T1)
 //!          |   | +------------+  Cancelled fires: TimedOut, Terminated
 //!          |   |   |  | 2xx: show, start M (64*T1)
 //!  3xx-6xx:|   |   |  v
@@ -30,7 +30,7 @@
 
 use std::time::Duration;
 
-use super::{PATIENCE, Slot, Step, T1, TIMER_D, Timer};
+use super::{PATIENCE, Slot, Step, T1, TIMER_C, TIMER_C_MAX, TIMER_D, Timer};
 use crate::sip::{Flow, limits};
 
 #[derive(Debug)]
@@ -97,7 +97,7 @@ impl InviteClient {
         steps: &mut Vec<Step>,
     ) -> bool {
         match (self.state, status) {
-            (State::Calling { .. } | State::Proceeding, ..200) => self.on_provisional(steps),
+            (State::Calling { .. } | State::Proceeding, ..200) => self.on_provisional(status, steps),
             (State::Calling { .. } | State::Proceeding | State::Accepted, 200..300) => {
                 return self.on_answer(to_tag, steps);
             }
@@ -153,6 +153,9 @@ impl InviteClient {
                 steps.push(Step::TimedOut);
                 self.finish(steps);
             }
+            (State::Proceeding, Timer::C | Timer::CMax) if !matches!(self.cancel, Cancel::Sent) => {
+                self.send_cancel(None, steps);
+            }
             (State::Completed, Timer::D) | (State::Accepted, Timer::M) => self.finish(steps),
             _ => {}
         }
@@ -177,12 +180,16 @@ impl InviteClient {
         }
     }
 
-    fn on_provisional(&mut self, steps: &mut Vec<Step>) {
-        if matches!(self.state, State::Calling { .. }) {
+    fn on_provisional(&mut self, status: u16, steps: &mut Vec<Step>) {
+        let is_first = matches!(self.state, State::Calling { .. });
+        if is_first {
             self.request = Vec::new();
             self.state = State::Proceeding;
-            steps.push(Step::Stop(Slot::Again));
-            steps.push(Step::Stop(Slot::End));
+            // In place of B, which ran in its slot.
+            steps.push(Step::Start(Timer::CMax, TIMER_C_MAX));
+        }
+        if is_first || (status > 100 && !matches!(self.cancel, Cancel::Sent)) {
+            steps.push(Step::Start(Timer::C, TIMER_C));
         }
         if let Cancel::Held(reason) = &mut self.cancel {
             let reason = reason.take();
@@ -216,6 +223,7 @@ impl InviteClient {
     fn send_cancel(&mut self, reason: Option<String>, steps: &mut Vec<Step>) {
         self.cancel = Cancel::Sent;
         steps.push(Step::SendCancel(reason));
+        steps.push(Step::Stop(Slot::Again));
         steps.push(Step::Start(Timer::Cancelled, PATIENCE));
     }
 

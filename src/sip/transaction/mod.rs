@@ -26,12 +26,20 @@ pub const T4: Duration = Duration::from_secs(5);
 pub const PATIENCE: Duration = Duration::from_secs(32);
 /// Timer D on an unreliable transport: at least 32 s.
 pub const TIMER_D: Duration = Duration::from_secs(32);
+/// Timer C (RFC 3261 §16.6 step 11: more than three minutes): how long an INVITE of ours may ring after its last 1xx.
+pub const TIMER_C: Duration = Duration::from_secs(181);
+/// The longest an INVITE of ours may ring however many 1xx come: a peer must not hold a transaction for ever.
+pub const TIMER_C_MAX: Duration = Duration::from_secs(600);
 
 /// The timers by their names in RFC 3261 table 4 and RFC 6026 §8.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Timer {
     A,
     B,
+    /// Restarted by every 1xx over 100.
+    C,
+    /// Beside C, and never restarted.
+    CMax,
     D,
     E,
     F,
@@ -44,6 +52,10 @@ pub(crate) enum Timer {
     M,
     /// The UAS core's retransmission of a 2xx (RFC 3261 §13.3.1.4).
     Answer,
+    /// The UAS core's retransmission of a reliable 1xx (RFC 3262 §3).
+    Provisional,
+    /// 64*T1 without a PRACK for it.
+    Prack,
     /// 64*T1 after a CANCEL was sent (RFC 3261 §9.1).
     Cancelled,
     /// A non-INVITE request that its owner never answered: after 64*T1 nobody waits (RFC 4320).
@@ -51,10 +63,10 @@ pub(crate) enum Timer {
 }
 
 impl Timer {
-    /// A transaction runs at most two timers at once: one that sends again, one that ends a state.
+    /// A transaction runs at most two timers at once: one that is started again and again, one that ends a state.
     pub(crate) fn slot(self) -> Slot {
         match self {
-            Timer::A | Timer::E | Timer::G | Timer::Answer => Slot::Again,
+            Timer::A | Timer::C | Timer::E | Timer::G | Timer::Answer | Timer::Provisional => Slot::Again,
             _ => Slot::End,
         }
     }
@@ -80,6 +92,7 @@ pub(crate) enum Step {
     SendCancel(Option<String>),
     TimedOut,
     AckMissing,
+    PrackMissing,
     /// Terminated: forget the transaction.
     Finish,
 }

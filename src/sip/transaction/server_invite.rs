@@ -5,7 +5,10 @@
 //!                    v
 //!            +--------------+  INVITE again: send the last 1xx
 //!            |  Proceeding  |  1xx from owner: send
-//!            +--------------+
+//!            +--------------+  reliable 1xx from owner (RFC 3262 §3): send, start Provisional
+//!                 |   |           (T1, doubling) and Prack (64*T1); PRACK or final: stop both
+//!                 |   |        Provisional fires: send it again
+//!                 |   |        Prack fires: PrackMissing
 //!    3xx-6xx |              | 2xx: send
 //!    send,   |              | start L (64*T1)
 //!    start H |              | start Answer (T1, 2*T1, ... T2)
@@ -27,8 +30,8 @@
 //!   Terminated
 //! ```
 //!
-//! RFC 3261 leaves the retransmission of a 2xx to the UAS core (§13.3.1.4); it lives here because
-//! it begins and ends with the Accepted state. It happens on TCP too: another hop may be UDP.
+//! RFC 3261 leaves the retransmission of a 2xx to the UAS core (§13.3.1.4), and RFC 3262 that of a reliable 1xx; they
+//! live here because they begin and end with a state. They happen on TCP too: another hop may be UDP.
 
 use std::time::Duration;
 
@@ -41,6 +44,14 @@ pub(crate) struct InviteServer {
     /// The last response sent; empty before the first.
     last: Vec<u8>,
     is_cancelled: bool,
+    /// Proceeding: the reliable 1xx that waits for its PRACK; one at a time (RFC 3262 §3).
+    unacknowledged: Option<Unacknowledged>,
+}
+
+#[derive(Debug)]
+struct Unacknowledged {
+    octets: Vec<u8>,
+    interval: Duration,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +75,7 @@ impl InviteServer {
             is_reliable,
             last: Vec::new(),
             is_cancelled: false,
+            unacknowledged: None,
         }
     }
 
@@ -84,6 +96,9 @@ impl InviteServer {
         }
         steps.push(Step::Send(octets.clone()));
         self.last = octets;
+        if status >= 200 && self.unacknowledged.take().is_some() {
+            steps.push(Step::Stop(Slot::Again));
+        }
         match status {
             ..200 => {}
             200..300 => {
@@ -103,6 +118,27 @@ impl InviteServer {
             }
         }
         true
+    }
+
+    /// The owner sends a reliable 1xx. False after a final response, and while another one waits for its PRACK.
+    pub(crate) fn on_reliable(&mut self, octets: Vec<u8>, steps: &mut Vec<Step>) -> bool {
+        if self.state != State::Proceeding || self.unacknowledged.is_some() {
+            return false;
+        }
+        steps.push(Step::Send(octets.clone()));
+        steps.push(Step::Start(Timer::Provisional, T1));
+        steps.push(Step::Start(Timer::Prack, PATIENCE));
+        self.last = octets.clone();
+        self.unacknowledged = Some(Unacknowledged { octets, interval: T1 });
+        true
+    }
+
+    /// The PRACK of the reliable 1xx that waits for it.
+    pub(crate) fn on_prack(&mut self, steps: &mut Vec<Step>) {
+        if self.unacknowledged.take().is_some() {
+            steps.push(Step::Stop(Slot::Again));
+            steps.push(Step::Stop(Slot::End));
+        }
     }
 
     /// An ACK of this transaction, that is to a 3xx-6xx.
@@ -140,6 +176,19 @@ impl InviteServer {
 
     pub(crate) fn on_timer(&mut self, timer: Timer, steps: &mut Vec<Step>) {
         match (&mut self.state, timer) {
+            (State::Proceeding, Timer::Provisional) => {
+                if let Some(waiting) = &mut self.unacknowledged {
+                    waiting.interval *= 2;
+                    steps.push(Step::Send(waiting.octets.clone()));
+                    steps.push(Step::Start(Timer::Provisional, waiting.interval));
+                }
+            }
+            (State::Proceeding, Timer::Prack) => {
+                if self.unacknowledged.take().is_some() {
+                    steps.push(Step::Stop(Slot::Again));
+                    steps.push(Step::PrackMissing);
+                }
+            }
             (State::Completed { interval }, Timer::G) => {
                 *interval = (*interval * 2).min(T2);
                 steps.push(Step::Send(self.last.clone()));

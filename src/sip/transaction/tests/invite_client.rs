@@ -64,14 +64,49 @@ fn calling_to_terminated_by_b_is_a_time_out() {
 }
 
 #[test]
-fn a_1xx_stops_a_and_b_and_every_1xx_is_shown() {
+fn a_1xx_puts_c_in_place_of_a_and_b_and_every_1xx_is_shown() {
     let (mut machine, _) = started(false);
-    let stopped = vec![Step::Stop(Slot::Again), Step::Stop(Slot::End)];
-    assert_eq!(respond(&mut machine, 100, ""), (true, stopped));
+    let again = vec![Step::Start(Timer::C, TIMER_C)];
+    let first = [vec![Step::Start(Timer::CMax, TIMER_C_MAX)], again.clone()].concat();
+    assert_eq!(respond(&mut machine, 100, ""), (true, first));
     assert_eq!(machine.state(), State::Proceeding);
-    assert_eq!(respond(&mut machine, 180, "x"), (true, vec![]));
-    assert_eq!(respond(&mut machine, 180, "x"), (true, vec![]));
+    assert_eq!(respond(&mut machine, 180, "x"), (true, again.clone()));
+    assert_eq!(respond(&mut machine, 180, "x"), (true, again));
+    assert_eq!(
+        respond(&mut machine, 100, ""),
+        (true, vec![]),
+        "100 does not begin C anew"
+    );
     assert_eq!(steps(|s| machine.on_timer(Timer::B, s)), [], "B no longer counts");
+    assert_eq!(steps(|s| machine.on_timer(Timer::A, s)), [], "nor A");
+}
+
+#[test]
+fn c_in_proceeding_cancels_whether_it_fires_by_silence_or_by_the_hard_bound() {
+    for timer in [Timer::C, Timer::CMax] {
+        let (mut machine, _) = started(false);
+        respond(&mut machine, 180, "x");
+        assert_eq!(steps(|s| machine.on_timer(timer, s)), cancelled(None));
+        assert_eq!(
+            respond(&mut machine, 180, "x"),
+            (true, vec![]),
+            "no C after a CANCEL"
+        );
+        assert_eq!(steps(|s| machine.on_timer(Timer::CMax, s)), [], "one CANCEL");
+        assert_eq!(
+            steps(|s| machine.on_timer(Timer::Cancelled, s)),
+            [Step::TimedOut, Step::Finish]
+        );
+    }
+    assert!(TIMER_C > Duration::from_secs(180) && TIMER_C < TIMER_C_MAX);
+}
+
+fn cancelled(reason: Option<String>) -> Vec<Step> {
+    vec![
+        Step::SendCancel(reason),
+        Step::Stop(Slot::Again),
+        Step::Start(Timer::Cancelled, PATIENCE),
+    ]
 }
 
 #[test]
@@ -166,12 +201,11 @@ fn a_cancel_is_held_until_a_1xx() {
     let (mut machine, _) = started(false);
     assert_eq!(steps(|s| machine.on_cancel(Some("r".into()), s)), []);
     assert_eq!(steps(|s| machine.on_cancel(None, s)), [], "the second time");
-    let wanted = vec![
-        Step::Stop(Slot::Again),
-        Step::Stop(Slot::End),
-        Step::SendCancel(Some("r".into())),
-        Step::Start(Timer::Cancelled, PATIENCE),
+    let begun = vec![
+        Step::Start(Timer::CMax, TIMER_C_MAX),
+        Step::Start(Timer::C, TIMER_C),
     ];
+    let wanted = [begun, cancelled(Some("r".into()))].concat();
     assert_eq!(respond(&mut machine, 100, ""), (true, wanted));
     assert_eq!(respond(&mut machine, 180, "x"), (true, vec![]), "once only");
 }
@@ -180,8 +214,7 @@ fn a_cancel_is_held_until_a_1xx() {
 fn a_cancel_in_proceeding_goes_at_once_and_64_t1_later_it_is_a_time_out() {
     let (mut machine, _) = started(false);
     respond(&mut machine, 180, "x");
-    let wanted = [Step::SendCancel(None), Step::Start(Timer::Cancelled, PATIENCE)];
-    assert_eq!(steps(|s| machine.on_cancel(None, s)), wanted);
+    assert_eq!(steps(|s| machine.on_cancel(None, s)), cancelled(None));
     assert_eq!(steps(|s| machine.on_cancel(None, s)), [], "the second time");
     assert_eq!(
         steps(|s| machine.on_timer(Timer::Cancelled, s)),

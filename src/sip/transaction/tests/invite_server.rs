@@ -173,3 +173,72 @@ fn timers_of_other_states_do_nothing() {
     );
     assert_eq!(steps(|s| accepted.on_timer(Timer::H, s)), []);
 }
+
+fn reliable() -> InviteServer {
+    let mut machine = InviteServer::new(false);
+    let steps = steps(|s| assert!(machine.on_reliable(octets("183"), s)));
+    let expected = [
+        sent("183"),
+        Step::Start(Timer::Provisional, T1),
+        Step::Start(Timer::Prack, PATIENCE),
+    ];
+    assert_eq!(steps, expected);
+    machine
+}
+
+#[test]
+fn proceeding_sends_a_reliable_1xx_again_from_t1_doubling_without_bound() {
+    let mut machine = reliable();
+    for seconds in [1, 2, 4, 8, 16] {
+        assert_eq!(
+            steps(|s| machine.on_timer(Timer::Provisional, s)),
+            [sent("183"), Step::Start(Timer::Provisional, SECOND * seconds)]
+        );
+    }
+    assert_eq!(machine.state(), State::Proceeding);
+}
+
+#[test]
+fn proceeding_stays_by_prack_which_stops_the_repetition() {
+    let mut machine = reliable();
+    assert!(
+        !machine.on_reliable(octets("180"), &mut Vec::new()),
+        "one at a time"
+    );
+    assert_eq!(
+        steps(|s| machine.on_prack(s)),
+        [Step::Stop(Slot::Again), Step::Stop(Slot::End)]
+    );
+    assert_eq!(steps(|s| machine.on_timer(Timer::Provisional, s)), []);
+    assert_eq!(steps(|s| machine.on_timer(Timer::Prack, s)), []);
+    assert!(machine.on_reliable(octets("180"), &mut Vec::new()));
+}
+
+#[test]
+fn proceeding_without_prack_tells_prack_missing_after_64_t1() {
+    let mut machine = reliable();
+    assert_eq!(
+        steps(|s| machine.on_timer(Timer::Prack, s)),
+        [Step::Stop(Slot::Again), Step::PrackMissing]
+    );
+    assert_eq!(machine.state(), State::Proceeding, "the owner says the last word");
+}
+
+#[test]
+fn a_final_response_ends_the_repetition_of_a_reliable_1xx() {
+    for status in [200, 486] {
+        let mut machine = reliable();
+        let steps = steps(|s| assert!(machine.on_response(status, octets("final"), s)));
+        assert_eq!(steps[..2], [sent("final"), Step::Stop(Slot::Again)]);
+        assert!(
+            !machine.on_reliable(octets("180"), &mut Vec::new()),
+            "nothing new after it"
+        );
+    }
+}
+
+#[test]
+fn proceeding_sends_the_reliable_1xx_again_when_the_invite_comes_again() {
+    let mut machine = reliable();
+    assert_eq!(steps(|s| machine.on_invite(s)), [sent("183")]);
+}

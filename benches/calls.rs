@@ -182,6 +182,7 @@ impl Bench {
             local: GATEWAY.parse().unwrap(),
             remote: from.parse().unwrap(),
             connection: None,
+            peer: None,
         };
         self.tell(Input::Sip {
             flow,

@@ -24,10 +24,10 @@ use crate::runtime::media_io::MediaIo;
 use crate::runtime::recorder::Recorder;
 use crate::runtime::scoring::Scoring;
 use crate::runtime::shard::{Doors, FIRST_MEDIA_TOKEN, Parts, Shard, waker_token};
-use crate::runtime::tcp::TcpTable;
+use crate::runtime::stream::{self, Door, Streams, Tls};
 use crate::runtime::trust::Lists;
 use crate::runtime::vital::{Alarm, join_within};
-use crate::runtime::{clock, descriptors, entropy, redress, tcp, udp};
+use crate::runtime::{clock, descriptors, entropy, redress, udp};
 use crate::selftest::watch::{LastRun, Watch};
 use crate::sip::{Transport, Uri};
 use crate::store::{Live, Store};
@@ -85,7 +85,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
     let (polls, mailboxes, inboxes) = open_inboxes(shards)?;
     let Bound {
         mut udp_sockets,
-        tcp_listeners,
+        stream_listeners,
         listeners,
     } = bind_sip(&config, shards)?;
     // Before any thread runs: a second gateway on this machine fails here, and not after its sockets (SO_REUSEPORT)
@@ -108,14 +108,26 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         None => None,
         Some(model) => Some(Arc::new(start_scoring(model, &config, &mailboxes)?)),
     };
-    let known = known_sources(&config);
-    let connections = TcpTable::new(mailboxes.clone(), tokio.handle().clone(), move |source| {
-        known.iter().any(|range| range.contains(source))
-    });
-    for listener in tcp_listeners {
+    let tls = match &config.sip.tls {
+        None => None,
+        Some(files) => {
+            let names = call::tls_names(&config.trunks, &config.queues);
+            Some(Tls::new(files.clone(), names).context("[sip.tls]")?)
+        }
+    };
+    let connections = Streams::new(
+        mailboxes.clone(),
+        tokio.handle().clone(),
+        door(&config),
+        tls.clone(),
+    );
+    for (transport, listener) in stream_listeners {
         let _inside = tokio.enter();
-        let listener = tokio::net::TcpListener::from_std(listener).context("TCP listener")?;
-        tokio.spawn(connections.clone().accept(listener));
+        let listener = tokio::net::TcpListener::from_std(listener).context("listener")?;
+        tokio.spawn(connections.clone().accept(listener, transport));
+    }
+    if let Some(tls) = &tls {
+        tokio.spawn(tls.clone().keep(on_hangup(&tokio)?));
     }
 
     let mut threads = Vec::new();
@@ -157,7 +169,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
                 recorder: recorder.clone(),
                 scoring: scoring.clone(),
                 fetcher: fetcher.clone(),
-                tcp: connections.clone(),
+                streams: connections.clone(),
                 tokio: tokio.handle().clone(),
                 live_calls: counter,
             },
@@ -179,7 +191,8 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         sip: sip.clone(),
         live_calls: live_calls.clone(),
         mailboxes: mailboxes.clone(),
-        tcp: connections,
+        streams: connections,
+        tls,
         is_draining: is_draining.clone(),
         selftest: Box::new(selftest.reader()),
     };
@@ -317,7 +330,8 @@ struct Status {
     sip: Vec<(Transport, SocketAddr)>,
     live_calls: Vec<Arc<AtomicUsize>>,
     mailboxes: Mailboxes,
-    tcp: Arc<TcpTable>,
+    streams: Arc<Streams>,
+    tls: Option<Arc<Tls>>,
     is_draining: Arc<AtomicBool>,
     selftest: Box<dyn Fn() -> Option<LastRun> + Send + Sync>,
 }
@@ -334,7 +348,8 @@ impl Status {
             "sip": self.sip.iter().map(|(transport, address)| format!("{transport}:{address}")).collect::<Vec<_>>(),
             "shards": self.live_calls.len(),
             "live_calls": self.live_calls.iter().map(|calls| calls.load(Ordering::Relaxed)).sum::<usize>(),
-            "tcp_connections": self.tcp.open_connections(),
+            "tcp_connections": self.streams.open_connections(),
+            "tls_certificate_expires_seconds": self.tls.as_ref().map(|tls| tls.expires_in(clock::now().utc)),
             "inbox_messages_lost": self.mailboxes.lost(),
             "selftest": (self.selftest)(),
             "is_draining": self.is_draining.load(Ordering::Relaxed),
@@ -387,14 +402,14 @@ fn open_inboxes(shards: u16) -> anyhow::Result<Inboxes> {
 struct Bound {
     /// Per UDP listener, one socket for each shard.
     udp_sockets: Vec<Vec<mio::net::UdpSocket>>,
-    tcp_listeners: Vec<std::net::TcpListener>,
+    stream_listeners: Vec<(Transport, std::net::TcpListener)>,
     listeners: Vec<Listener>,
 }
 
 fn bind_sip(config: &Config, shards: u16) -> anyhow::Result<Bound> {
     let mut all = Bound {
         udp_sockets: Vec::new(),
-        tcp_listeners: Vec::new(),
+        stream_listeners: Vec::new(),
         listeners: Vec::new(),
     };
     for &(transport, address) in &config.sip.listen {
@@ -408,14 +423,14 @@ fn bind_sip(config: &Config, shards: u16) -> anyhow::Result<Bound> {
                 all.udp_sockets.push(sockets);
                 bound
             }
-            Transport::Tcp => {
-                let listener = tcp::bind(address).with_context(context)?;
+            Transport::Tcp | Transport::Tls => {
+                let listener = stream::bind(address).with_context(context)?;
                 let bound = listener.local_addr()?;
-                all.tcp_listeners.push(listener);
+                all.stream_listeners.push((transport, listener));
                 bound
             }
         };
-        let advertised = advertised(config.sip.advertise.as_deref(), bound);
+        let advertised = advertised(config.sip.advertise.of(bound.ip()), bound);
         all.listeners.push(Listener {
             transport,
             bound,
@@ -438,12 +453,48 @@ fn advertised(configured: Option<&str>, bound: SocketAddr) -> String {
     }
 }
 
-/// Trunk ranges, and the addresses of phones and carriers we call: who may open a TCP connection. Everybody, where a
-/// trunk with a password may call from anywhere.
+/// Who may open a connection: trunk ranges and the addresses of the phones; and over TLS from where somebody may come
+/// whom we know by name.
+fn door(config: &Config) -> Door {
+    let known = known_sources(config);
+    let named: Vec<Vec<Cidr>> = config
+        .trunks
+        .iter()
+        .filter(|trunk| trunk.tls_name.is_some())
+        .map(|trunk| trunk.from.iter().filter_map(|range| range.parse().ok()).collect())
+        .collect();
+    Door {
+        is_known: Box::new(move |source| known.iter().any(|range| range.contains(source))),
+        may_be_named: Box::new(move |source| {
+            named
+                .iter()
+                .any(|from| from.is_empty() || from.iter().any(|range| range.contains(source)))
+        }),
+    }
+}
+
+/// SIGHUP, as something that can be waited for.
+fn on_hangup(tokio: &tokio::runtime::Runtime) -> anyhow::Result<Arc<tokio::sync::Notify>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let _inside = tokio.enter();
+    let mut hangup = signal(SignalKind::hangup()).context("SIGHUP")?;
+    let asked = Arc::new(tokio::sync::Notify::new());
+    let teller = asked.clone();
+    tokio.spawn(async move {
+        while hangup.recv().await.is_some() {
+            teller.notify_one();
+        }
+    });
+    Ok(asked)
+}
+
+/// Trunk ranges, and the addresses of phones and carriers we call. A trunk that is known by its certificate is not known
+/// by its address. Everybody, where a trunk with a password may call from anywhere.
 fn known_sources(config: &Config) -> Vec<Cidr> {
     let trunks = config
         .trunks
         .iter()
+        .filter(|trunk| trunk.tls_name.is_none())
         .flat_map(|trunk| &trunk.from)
         .filter_map(|range| range.parse::<Cidr>().ok());
     let targets: BTreeSet<IpAddr> = config

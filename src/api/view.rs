@@ -225,6 +225,9 @@ pub(crate) struct AttemptView {
     pub at_ms: u64,
     /// Final SIP status; 0 while it rings.
     pub status: u16,
+    /// Why it could not be reached, in plain words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
 }
 
 impl CallView {
@@ -323,6 +326,7 @@ impl Why {
                     target: attempt.target.clone(),
                     at_ms: since_arrival(record, attempt.at_ms),
                     status: attempt.status,
+                    why: attempt.why.clone(),
                 })
                 .collect(),
             media: json(&record.media),

@@ -1,16 +1,16 @@
-//! Who may talk to us: trunks by address range, phones by the address of a queue's target, carriers that take our calls.
+//! Who may talk to us: trunks by address range or by the name in their certificate, phones by the address of a queue's target, carriers that take our calls.
 //!
 //! Everybody else is dropped and counted before anything is parsed or remembered: a scanner learns nothing,
 //! not even that something listens.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 use crate::cidr::Cidr;
 use crate::queue;
-use crate::sip::Uri;
+use crate::sip::{Flow, PeerName, Transport, Uri};
 
-use super::TrunkConfig;
+use super::{TrunkConfig, names, tls_names};
 
 /// Where a message came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub(crate) enum Source<'a> {
 pub(crate) struct Admission {
     /// Range and index of its trunk, the narrowest range first.
     ranges: Vec<(Cidr, usize)>,
+    /// Trunks that a certificate names, with the ranges it may come from (none = anywhere).
+    named: BTreeMap<PeerName, (usize, Vec<Cidr>)>,
     trunks: Vec<TrunkConfig>,
     phones: BTreeSet<IpAddr>,
     /// A trunk with a password may call from anywhere.
@@ -38,15 +40,19 @@ pub(crate) struct Admission {
 impl Admission {
     /// Ranges that cannot be read match nobody (`config` has already reported them).
     pub(crate) fn new(trunks: &[TrunkConfig], queues: &[queue::Config]) -> Admission {
+        let all_names = tls_names(trunks, queues);
         let mut ranges = Vec::new();
+        let mut named = BTreeMap::new();
         for (index, trunk) in trunks.iter().enumerate() {
-            ranges.extend(
-                trunk
-                    .from
-                    .iter()
-                    .filter_map(|text| text.parse::<Cidr>().ok())
-                    .map(|range| (range, index)),
-            );
+            let own = trunk.from.iter().filter_map(|text| text.parse::<Cidr>().ok());
+            match &trunk.tls_name {
+                None => ranges.extend(own.map(|range| (range, index))),
+                Some(name) => {
+                    if let Some(name) = names::place_of(&all_names, name) {
+                        named.entry(name).or_insert_with(|| (index, own.collect()));
+                    }
+                }
+            }
         }
         // Stable: between equally narrow ranges the order of the file decides.
         ranges.sort_by_key(|(range, _)| std::cmp::Reverse(fixed_bits(range)));
@@ -64,11 +70,28 @@ impl Admission {
             .collect();
         Admission {
             ranges,
+            named,
             trunks: trunks.to_vec(),
             phones,
             has_strangers: trunks
                 .iter()
                 .any(|trunk| trunk.is_challenged && trunk.from.is_empty()),
+        }
+    }
+
+    /// Who sent what came this way: whom the certificate named, else by address.
+    pub(crate) fn source_of(&self, flow: &Flow) -> Source<'_> {
+        let named = flow
+            .peer
+            .filter(|_| flow.transport == Transport::Tls)
+            .and_then(|name| self.named.get(&name));
+        match named {
+            Some((trunk, from))
+                if from.is_empty() || from.iter().any(|range| range.contains(flow.remote.ip())) =>
+            {
+                Source::Trunk(&self.trunks[*trunk])
+            }
+            _ => self.source(flow.remote),
         }
     }
 
@@ -111,4 +134,68 @@ impl Admission {
 /// Leading bits that are fixed, counted in IPv6 bits: comparable over both families.
 fn fixed_bits(range: &Cidr) -> u16 {
     u16::from(range.prefix()) + if range.network().is_ipv4() { 96 } else { 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(name: &str, tls_name: &str, from: &[&str]) -> TrunkConfig {
+        TrunkConfig {
+            name: name.into(),
+            tls_name: Some(tls_name.into()),
+            from: from.iter().map(|range| range.to_string()).collect(),
+            ..TrunkConfig::default()
+        }
+    }
+
+    fn trunk(admission: &Admission, transport: Transport, from: &str, peer: Option<u16>) -> Option<String> {
+        let flow = Flow {
+            transport,
+            peer: peer.map(PeerName),
+            ..Flow::udp("10.0.0.1:5061".parse().unwrap(), from.parse().unwrap())
+        };
+        match admission.source_of(&flow) {
+            Source::Trunk(trunk) => Some(trunk.name.clone()),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn a_trunk_with_a_name_is_known_by_its_certificate_and_not_by_its_address() {
+        let trunks = [
+            named("anywhere", "sbc.one.example", &[]),
+            named("there", "sbc.two.example", &["203.0.113.0/24"]),
+            TrunkConfig {
+                name: "by-address".into(),
+                from: vec!["198.51.100.7".into()],
+                ..TrunkConfig::default()
+            },
+        ];
+        let admission = Admission::new(&trunks, &[]);
+        let source = |transport, from, peer| trunk(&admission, transport, from, peer);
+        assert_eq!(
+            source(Transport::Tls, "192.0.2.9:40000", Some(0)).as_deref(),
+            Some("anywhere")
+        );
+        assert_eq!(
+            source(Transport::Tls, "203.0.113.5:40000", Some(1)).as_deref(),
+            Some("there")
+        );
+        assert_eq!(
+            source(Transport::Tls, "192.0.2.9:40000", Some(1)),
+            None,
+            "another address"
+        );
+        assert_eq!(
+            source(Transport::Tls, "203.0.113.5:40000", None),
+            None,
+            "no certificate"
+        );
+        assert_eq!(source(Transport::Udp, "203.0.113.5:5060", None), None, "no TLS");
+        assert_eq!(
+            source(Transport::Udp, "198.51.100.7:5060", None).as_deref(),
+            Some("by-address")
+        );
+    }
 }

@@ -1,7 +1,7 @@
 //! An INVITE arrives: may it become a call, and what is known of it before anybody was asked.
 
 use crate::call_id::CallId;
-use crate::sip::{Flow, Message, ServerTxn};
+use crate::sip::{Flow, Message, NameAddr, ServerTxn};
 
 use super::case::{Case, Media};
 use super::ending::{By, Ending};
@@ -75,7 +75,8 @@ impl Engine {
     fn open(&mut self, txn: ServerTxn, invite: Message, flow: Flow) -> Option<usize> {
         let desk = &mut self.desk;
         let trunk = desk.gate.trunk(&invite, &flow, &desk.admission)?;
-        let hop = Hop::new(flow, desk.listener_of(&flow)?).with_login(desk.logins.of_trunk(trunk));
+        let hop = Hop::new(flow, desk.listener_of(&flow)?, asks_for_sips(&invite))
+            .with_login(desk.logins.of_trunk(trunk));
         let (called, written) = facts::dialled(invite.request_uri().unwrap_or_default(), desk.rules);
         let queue = crate::queue::find(&desk.queues, &called, &written).map(|queue| queue.name.clone());
         let facts = facts::of_invite(
@@ -158,6 +159,22 @@ impl Engine {
 fn call_id(random: u128, shard: u16) -> CallId {
     let shard = u128::from(shard as u8) << 120;
     CallId((random >> 8) | shard)
+}
+
+/// RFC 3261 §12.1.1: the Request-URI, the top Record-Route or, without any, the Contact is a `sips:` URI.
+fn asks_for_sips(invite: &Message) -> bool {
+    let is_sips = |text: &str| {
+        text.trim_start()
+            .get(..5)
+            .is_some_and(|s| s.eq_ignore_ascii_case("sips:"))
+    };
+    if invite.request_uri().is_some_and(is_sips) {
+        return true;
+    }
+    match invite.header_values("Record-Route").first() {
+        Some(route) => NameAddr::parse(route).is_ok_and(|route| route.uri.is_sips()),
+        None => invite.contact().is_some_and(|contact| contact.uri.is_sips()),
+    }
 }
 
 fn caller_name(invite: &Message) -> Name {

@@ -9,7 +9,9 @@ use stir_shaken_verify::NumberRules;
 use crate::identity;
 use crate::policy::Policy;
 use crate::queue;
-use crate::sip::{ClientTxn, Endpoint, Flow, Message, Request, Response, ServerTxn, Transport};
+use crate::sip::{
+    ClientTxn, Endpoint, Flow, Message, PeerName, Request, Response, ServerTxn, Transport, Uri,
+};
 use crate::time::Now;
 
 use super::admission::Admission;
@@ -21,7 +23,7 @@ use super::logins::{Logins, Repeated};
 use super::random::Randomness;
 use super::refusal::Refusal;
 use super::stray::Strays;
-use super::{Config, Counter, Listener, Output};
+use super::{Config, Counter, Listener, Output, names};
 
 pub(crate) struct Desk {
     pub(crate) endpoint: Endpoint,
@@ -35,6 +37,8 @@ pub(crate) struct Desk {
     pub(crate) admission: Admission,
     pub(crate) gate: Gate,
     pub(crate) logins: Logins,
+    /// What [`PeerName`] counts in.
+    pub(crate) tls_names: Vec<String>,
     pub(crate) index: Index,
     pub(crate) strays: Strays,
     pub(crate) random: Randomness,
@@ -103,8 +107,14 @@ impl Desk {
         listeners()
             .find(|listener| listener.bound == flow.local)
             .or_else(|| listeners().find(|listener| listener.bound.port() == flow.local.port()))
+            .or_else(|| listeners().find(|listener| listener.bound.is_ipv4() == flow.local.is_ipv4()))
             .or_else(|| listeners().next())
             .or(self.config.listeners.first())
+    }
+
+    /// Whom the certificate has to name when `uri` is reached over TLS; None = its address.
+    pub(crate) fn peer_name(&self, uri: &Uri) -> Option<PeerName> {
+        names::place_of(&self.tls_names, uri.host()?)
     }
 
     /// The listener to reach `remote` from: same transport and address family, loopback with loopback.

@@ -13,6 +13,7 @@ use crate::identity;
 use crate::policy::Policy;
 use crate::sip::{
     ClientTxn, Endpoint, EndpointInput, EndpointOutput, Flow, Message, Method, Response, ServerTxn, SipEvent,
+    TransportFault,
 };
 use crate::time::Now;
 
@@ -27,7 +28,7 @@ use super::refusal::{self, Refusal};
 use super::stage::{Event, Stage};
 use super::stray::Strays;
 use super::timers::{Agenda, earlier};
-use super::{Config, Input, Output};
+use super::{Config, Input, Output, tls_names};
 
 /// One call: what it keeps, and where it is.
 pub(super) struct Call {
@@ -62,6 +63,7 @@ impl Engine {
             admission: Admission::new(&config.trunks, &config.queues),
             gate: Gate::new(&config, &random.octets()),
             logins: Logins::new(&config),
+            tls_names: tls_names(&config.trunks, &config.queues),
             config,
             index: Index::default(),
             strays: Strays::default(),
@@ -84,10 +86,10 @@ impl Engine {
         self.desk.clock = Some(now);
         match input {
             Input::Sip { flow, octets } => self.on_octets(flow, octets),
-            Input::TransportError { flow } => {
+            Input::TransportError { flow, fault } => {
                 self.desk
                     .endpoint
-                    .handle(EndpointInput::TransportError { flow }, now);
+                    .handle(EndpointInput::TransportError { flow, fault }, now);
             }
             Input::MediaOpened { call, a, b } => self.tell(call, Event::MediaOpened { a, b }),
             Input::MediaRefused { call } => self.tell(call, Event::MediaRefused),
@@ -212,15 +214,15 @@ impl Engine {
                 }
                 self.tell_named(&Name::Client(txn), Event::Response { txn, response });
             }
-            SipEvent::TimedOut { txn } => self.on_failed(txn, 408),
-            SipEvent::TransportFailed { txn } => self.on_failed(txn, 503),
+            SipEvent::TimedOut { txn } => self.on_failed(txn, 408, None),
+            SipEvent::TransportFailed { txn, fault } => self.on_failed(txn, 503, Some(fault)),
         }
     }
 
-    fn on_failed(&mut self, txn: ClientTxn, status: u16) {
+    fn on_failed(&mut self, txn: ClientTxn, status: u16, fault: Option<TransportFault>) {
         self.desk.strays.remove(txn);
         self.desk.logins.forget(txn);
-        self.tell_named(&Name::Client(txn), Event::Failed { txn, status });
+        self.tell_named(&Name::Client(txn), Event::Failed { txn, status, fault });
     }
 
     fn on_request(&mut self, txn: ServerTxn, request: Message, flow: Flow) {

@@ -62,7 +62,7 @@ impl Gate {
         flow: &Flow,
         admission: &'a Admission,
     ) -> Option<&'a TrunkConfig> {
-        match admission.source(flow.remote) {
+        match admission.source_of(flow) {
             Source::Trunk(trunk) => Some(trunk),
             Source::Stranger => {
                 let proven = self.proven.as_ref().filter(|proven| {
@@ -87,7 +87,7 @@ impl Gate {
 
 impl Engine {
     pub(super) fn on_octets(&mut self, flow: Flow, octets: &[u8]) {
-        match self.desk.admission.source(flow.remote) {
+        match self.desk.admission.source_of(&flow) {
             Source::Unknown => return self.desk.count(Counter::UnknownSource),
             Source::Stranger => {
                 if !self.lets_in(flow, octets) {

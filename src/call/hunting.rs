@@ -88,8 +88,13 @@ impl Hunting {
             Event::Due if desk.now().instant >= self.deadline => self.nobody(480, case, desk),
             Event::Due => self.hunt(queue::Input::Tick, case, desk),
             Event::Response { txn, response } => self.on_response(txn, response, case, desk),
-            Event::Failed { txn, status } => match self.take(txn, desk) {
-                Some(leg) => self.failed(leg.attempt, status, case, desk),
+            Event::Failed { txn, status, fault } => match self.take(txn, desk) {
+                Some(leg) => {
+                    if let Some(fault) = fault {
+                        case.record.explain_attempt(leg.attempt.0, fault);
+                    }
+                    self.failed(leg.attempt, status, case, desk)
+                }
                 None => Stage::Hunting(self),
             },
             Event::Cancelled { reason, .. } => {

@@ -29,15 +29,18 @@ pub(crate) struct Hop {
 }
 
 impl Hop {
-    pub(crate) fn new(flow: Flow, listener: &Listener) -> Hop {
-        let transport = match flow.transport {
-            Transport::Udp => "",
-            Transport::Tcp => ";transport=tcp",
+    /// `is_sips`: TLS on every hop was asked for, so our Contact says the same (RFC 3261 §8.1.1.8, §12.1.1).
+    pub(crate) fn new(flow: Flow, listener: &Listener, is_sips: bool) -> Hop {
+        let (scheme, transport) = match flow.transport {
+            Transport::Tls if is_sips => ("sips", ""),
+            Transport::Tls => ("sip", ";transport=tls"),
+            Transport::Tcp => ("sip", ";transport=tcp"),
+            Transport::Udp => ("sip", ""),
         };
         Hop {
             flow,
             sent_by: listener.advertised.clone(),
-            contact: format!("<sip:ringward@{}{transport}>", listener.advertised),
+            contact: format!("<{scheme}:ringward@{}{transport}>", listener.advertised),
             login: None,
         }
     }
@@ -85,8 +88,9 @@ impl Ringing {
             local: listener.bound,
             remote,
             connection: None,
+            peer: desk.peer_name(&uri),
         };
-        let hop = Hop::new(flow, listener).with_login(desk.logins.of_host(remote.ip()));
+        let hop = Hop::new(flow, listener, uri.is_sips()).with_login(desk.logins.of_host(remote.ip()));
 
         let tag = desk.endpoint.token();
         let call_id = shard::leg_b_call_id(desk.config.shard, &desk.endpoint.token());
@@ -314,14 +318,17 @@ pub(crate) struct Leg {
 }
 
 /// Where a request of a dialog goes: by the book to its remote target or first route (RFC 3261 §12.2.1.1), but
-/// only to an address we know; else back where its messages came from. On TCP over the connection of the dialog
-/// while it is open; when it has been closed (idle, a restart), a new one is opened to the remote target, because
-/// nobody listens on the port that the peer's system chose for the old one.
+/// only to an address we know, or to a peer that a certificate will have to name again; else back where its messages
+/// came from. On TCP and TLS over the connection of the dialog while it is open; when it has been closed (idle, a
+/// restart), a new one is opened to the remote target, because nobody listens on the port that the peer's system chose
+/// for the old one.
 pub(crate) fn way(dialog: &Dialog, hop: &Hop, desk: &Desk) -> Flow {
     let came = hop.flow;
     match dialog.next_hop() {
         // Many that speak TCP leave ;transport=tcp out of their Contact: the dialog stays on what it began with.
-        Some((_, remote)) if came.transport == Transport::Tcp && desk.admission.is_known(remote) => {
+        Some((_, remote))
+            if came.transport.is_reliable() && (desk.admission.is_known(remote) || came.peer.is_some()) =>
+        {
             Flow { remote, ..came }
         }
         Some((Transport::Udp, remote)) if desk.admission.is_known(remote) => Flow { remote, ..came },

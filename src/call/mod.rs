@@ -25,6 +25,7 @@ mod index;
 mod leg;
 pub mod limits;
 mod logins;
+mod names;
 mod offer;
 mod options;
 mod outbound;
@@ -48,6 +49,7 @@ mod upstream;
 
 pub use engine::{Engine, LiveParts};
 pub(crate) use facts::asks_privacy;
+pub use names::tls_names;
 pub use reasons::ReasonStyle;
 pub(crate) use reasons::of_report as identity_reasons;
 pub use record::CallRecord;
@@ -64,7 +66,7 @@ use crate::media::{Side, Statistics};
 use crate::policy::Policy;
 use crate::screening::HistoryFacts;
 use crate::sdp::Codec;
-use crate::sip::{Flow, Transport};
+use crate::sip::{Flow, Transport, TransportFault};
 use crate::voice::Opinion;
 
 /// An address we listen on and what we call it towards others.
@@ -110,8 +112,10 @@ pub enum Input<'a> {
         flow: Flow,
         octets: &'a [u8],
     },
+    /// Nothing more can be sent or heard this way.
     TransportError {
         flow: Flow,
+        fault: TransportFault,
     },
     /// Answer to `OpenMedia`: the two even RTP ports (leg A's side, leg B's side).
     MediaOpened {

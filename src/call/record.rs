@@ -9,6 +9,7 @@ use crate::media::Statistics;
 use crate::policy::Decision;
 use crate::redact::Redacted;
 use crate::screening::{Facts, Stage};
+use crate::sip::TransportFault;
 use crate::voice::{Opinion, Window};
 
 use super::limits::{ATTEMPTS_KEPT, BANNERS_KEPT, DECISIONS_KEPT, WINDOWS_KEPT};
@@ -78,6 +79,9 @@ pub struct Attempt {
     pub at_ms: u64,
     /// Final SIP status, 0 while ringing, 408 for no answer, 487 for cancelled by us.
     pub status: u16,
+    /// Why it could not be reached, in plain words ([`TransportFault`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
 }
 
 /// Milliseconds since INVITE arrival.
@@ -205,7 +209,15 @@ impl CallRecord {
                 target: target.to_string(),
                 at_ms,
                 status: 0,
+                why: None,
             });
+        }
+    }
+
+    /// Why this phone could not be reached; the first word stays.
+    pub(crate) fn explain_attempt(&mut self, number: usize, fault: TransportFault) {
+        if let Some(attempt) = self.attempts.get_mut(number) {
+            attempt.why.get_or_insert_with(|| fault.to_string());
         }
     }
 

@@ -16,7 +16,7 @@ use std::time::Instant;
 use crate::identity::Report;
 use crate::media::Statistics;
 use crate::screening::HistoryFacts;
-use crate::sip::{ClientTxn, Message, Method, ServerTxn};
+use crate::sip::{ClientTxn, Message, Method, ServerTxn, TransportFault};
 use crate::voice::Opinion;
 
 use super::case::{Case, LateFact};
@@ -84,6 +84,8 @@ pub(crate) enum Event {
     Failed {
         txn: ClientTxn,
         status: u16,
+        /// Why it could not be sent.
+        fault: Option<TransportFault>,
     },
 }
 

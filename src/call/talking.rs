@@ -97,7 +97,7 @@ impl Talking {
             }
             Event::Request { txn, request } => return self.on_request(txn, request, case, desk),
             Event::Response { txn, response } => return self.on_response(txn, response, case, desk),
-            Event::Failed { txn, status } => return self.on_failure(txn, status, case, desk),
+            Event::Failed { txn, status, .. } => return self.on_failure(txn, status, case, desk),
             // The 200 waits for a PRACK, and the caller has hung up meanwhile, or never sends it (RFC 3262 §3).
             Event::Cancelled { txn, .. } if txn == case.invite_txn => {
                 case.refuse(&Refusal::Cancelled, desk);

@@ -13,6 +13,9 @@ pub struct TrunkConfig {
     pub name: String,
     /// CIDR ranges.
     pub from: Vec<String>,
+    /// Recognised by this name in the certificate it shows (RFC 5922), over TLS only; where `from` says addresses as
+    /// well, both have to be right.
+    pub tls_name: Option<String>,
     pub is_emergency_trusted: bool,
     /// How it hears of Identity headers that failed.
     pub identity_reasons: ReasonStyle,

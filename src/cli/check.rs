@@ -13,6 +13,8 @@ use crate::config::Config;
 use crate::config::limits::FILE_OCTETS_MAX;
 use crate::document::Fault;
 use crate::given_file;
+use crate::runtime::stream;
+use crate::sip::TlsConfig;
 use crate::voice::Model;
 
 #[derive(clap::Args, Debug)]
@@ -171,11 +173,32 @@ fn check(path: Option<&Path>, now: SystemTime) -> Vec<Finding> {
         check_anchors(path, now, &mut findings);
     }
     super::check_trust::check(identity, now, &mut findings);
+    if let Some(tls) = &config.sip.tls {
+        check_tls(tls, &name, now, &mut findings);
+    }
     for path in &config.identity.x5u_tls_anchors {
         check_anchors(path, now, &mut findings);
     }
     check_sense(&config, &name, &mut findings);
     findings
+}
+
+/// The files of `[sip.tls]`, read as the gateway reads them.
+fn check_tls(tls: &TlsConfig, name: &str, now: SystemTime, findings: &mut Vec<Finding>) {
+    match stream::tls::check(tls, now) {
+        Ok(()) => {
+            let message = "[sip.tls] certificate, key and anchors can be used".to_string();
+            findings.push(Finding::new(Severity::Ok, name, None, message));
+        }
+        Err(problem) => {
+            findings.push(Finding::new(
+                Severity::Fault,
+                name,
+                None,
+                format!("[sip.tls]: {problem}"),
+            ));
+        }
+    }
 }
 
 fn check_model(config: &Config, findings: &mut Vec<Finding>) {

@@ -98,7 +98,12 @@ fn greet(args: &Args, config: &Config, running: &app::Running) {
         );
     }
     for trunk in &config.trunks {
-        eprintln!("  Trunk    {} from {}", trunk.name, trunk.from.join(", "));
+        let known_by = match (&trunk.tls_name, trunk.from.is_empty()) {
+            (None, _) => format!("from {}", trunk.from.join(", ")),
+            (Some(name), true) => format!("with the certificate of {name}"),
+            (Some(name), false) => format!("with the certificate of {name} from {}", trunk.from.join(", ")),
+        };
+        eprintln!("  Trunk    {} {known_by}", trunk.name);
     }
     for queue in &config.queues {
         eprintln!("  Queue    {} rings {}", queue.name, queue.targets.join(", "));

@@ -106,9 +106,15 @@ public_url = "https://ringward.example.com/"
                     [::1]:5061,
                 ),
             ],
-            advertise: Some(
-                "gw.example.com:5060",
-            ),
+            advertise: Advertise {
+                v4: Some(
+                    "gw.example.com:5060",
+                ),
+                v6: Some(
+                    "gw.example.com:5060",
+                ),
+            },
+            tls: None,
             shards: 2,
             budget: 500ms,
             session_expires: Some(
@@ -123,6 +129,7 @@ public_url = "https://ringward.example.com/"
                     "2001:db8::/32",
                     "198.51.100.7/32",
                 ],
+                tls_name: None,
                 is_emergency_trusted: true,
                 identity_reasons: Sip,
                 refusal: Some(
@@ -302,9 +309,24 @@ fn values_out_of_place_say_what_was_expected() {
     check("[sip]\nlisten = ['upd:127.0.0.1:5060']", "(did you mean udp?)");
     check(
         "[sip]\nlisten = ['tls:127.0.0.1:5061']",
-        "TLS listeners are not in this build",
+        "a tls: listener needs [sip.tls] with certificate and key",
     );
-    check("[sip.tls]\ncertificate = 'x'", "remove [sip.tls]");
+    check(
+        "[sip]\nlisten = ['tcp:127.0.0.1:5061', 'tls:127.0.0.1:5061']\n[sip.tls]\ncertificate = 'Cargo.toml'\nkey = 'Cargo.toml'",
+        "cannot be tcp and tls at once",
+    );
+    check(
+        "[sip]\nlisten = ['udp:0.0.0.0:5060', 'udp:[::]:5060']\nadvertise = '198.51.100.7'",
+        "needs an IPv6 address in \"advertise\" as well",
+    );
+    check(
+        "[sip]\nadvertise = ['198.51.100.7', '198.51.100.8']",
+        "has one for this address family already",
+    );
+    check(
+        "[[queue]]\nname = 'a'\ntargets = ['sips:x@127.0.0.1']",
+        "a phone over TLS needs a tls: listener",
+    );
     check("[sip]\nlisten = []", "listen needs one to 16 addresses");
     check("[sip]\nlisten = ['udp:0.0.0.0:5060']", "needs \"advertise\"");
     check("[sip]\nadvertise = 'a b'", "expected HOST or HOST:PORT");
@@ -398,9 +420,60 @@ fn trunks_and_queues_fit_together() {
         "targets needs one to 32 phones",
     );
     check(
-        &queue("[[queue]]\nname = 'b'\nnumbers = ['2']\ntargets = ['sips:x@127.0.0.1']"),
-        "not in this build",
+        &queue("[[queue]]\nname = 'b'\nnumbers = ['2']\ntargets = ['sips:x@127.0.0.1;transport=udp']"),
+        "sips: goes over TLS, not over UDP",
     );
+}
+
+#[test]
+fn a_trunk_that_its_certificate_names_needs_tls_and_no_addresses() {
+    let folder = std::env::temp_dir().join(format!("ringward-tls-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    for name in ["gw.pem", "gw.key", "ca.pem"] {
+        std::fs::write(folder.join(name), "read by nobody here").unwrap();
+    }
+    let path = folder.join("ringward.toml");
+    let load = |tls: &str, trunk: &str| {
+        let text = format!(
+            "[sip]\nlisten = ['tls:127.0.0.1:5061']\n[sip.tls]\ncertificate = 'gw.pem'\nkey = 'gw.key'\n{tls}\n[[trunk]]\nname = 'a'\n{trunk}\n"
+        );
+        std::fs::write(&path, text).unwrap();
+        Config::load(&path).map_err(|faults| {
+            faults
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join("\n")
+        })
+    };
+    let named = "tls_name = 'SBC.Carrier.example.'";
+    let whole = load(
+        "client_anchors = ['ca.pem']\nminimum = '1.3'",
+        &format!("{named}\nverifier = 'trusted'"),
+    );
+    let without_anchors = load("", named).map(|_| ());
+    let address = load("client_anchors = ['ca.pem']", "tls_name = '10.0.0.1'").map(|_| ());
+    let missing = load("client_anchors = ['nobody.pem']", "from = ['10.0.0.1']").map(|_| ());
+    std::fs::remove_dir_all(&folder).unwrap();
+    let config = whole.unwrap();
+    assert_eq!(config.trunks[0].tls_name.as_deref(), Some("sbc.carrier.example"));
+    assert!(config.trunks[0].is_verifier_trusted && config.trunks[0].from.is_empty());
+    let tls = config.sip.tls.unwrap();
+    assert_eq!(
+        (tls.minimum, tls.certificate),
+        (crate::sip::TlsVersion::Tls13, folder.join("gw.pem"))
+    );
+    assert!(
+        without_anchors
+            .unwrap_err()
+            .contains("client_anchors must say which authorities")
+    );
+    assert!(
+        address
+            .unwrap_err()
+            .contains("expected the host that the trunk's certificate names")
+    );
+    assert!(missing.unwrap_err().contains("\"nobody.pem\" cannot be read"));
 }
 
 #[test]
@@ -410,7 +483,7 @@ fn v_06_a_trusted_verifier_needs_a_way_that_nobody_else_can_send_on() {
     };
     check(
         &trunk("10.9.0.1", ""),
-        "may be believed over TLS only, which is not in this build",
+        "may be believed over TLS only, with tls_name",
     );
     check(&trunk("10.9.0.1", "private_network = false"), "over TLS only");
     check(

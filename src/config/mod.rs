@@ -10,6 +10,7 @@ mod marks;
 mod read;
 mod refusal;
 mod secret;
+mod sip;
 mod target;
 mod trunk;
 
@@ -22,7 +23,7 @@ use crate::document::{DOCUMENT_OCTETS_MAX, Document, Section};
 use crate::given_file::{self, Unreadable};
 use crate::policy::{Fault, Policy};
 use crate::queue::{self, Overflow, Strategy};
-use crate::sip::Transport;
+use crate::sip::{TlsConfig, Transport};
 
 /// Everything the gateway needs, checked.
 #[derive(Clone, Debug)]
@@ -49,14 +50,33 @@ pub struct Config {
 #[derive(Clone, Debug)]
 pub struct SipConfig {
     pub listen: Vec<(Transport, SocketAddr)>,
-    /// `host` or `host:port` to put in Via and Contact when bound to 0.0.0.0 or behind NAT.
-    pub advertise: Option<String>,
+    pub advertise: Advertise,
+    /// `[sip.tls]`
+    pub tls: Option<TlsConfig>,
     /// 0 = one per core.
     pub shards: u16,
     /// Fact-gathering budget, default 800 ms.
     pub budget: std::time::Duration,
     /// The session interval we ask for (RFC 4028); None: no session timers.
     pub session_expires: Option<Duration>,
+}
+
+/// `host` or `host:port` to put in Via and Contact when bound to 0.0.0.0 or behind NAT, one for each address family. A
+/// host name stands for both.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Advertise {
+    pub v4: Option<String>,
+    pub v6: Option<String>,
+}
+
+impl Advertise {
+    /// What a listener on this address is called.
+    pub fn of(&self, bound: IpAddr) -> Option<&str> {
+        match bound {
+            IpAddr::V4(_) => self.v4.as_deref(),
+            IpAddr::V6(_) => self.v6.as_deref(),
+        }
+    }
 }
 
 /// How long a queue's phones ring when it does not say.
@@ -73,7 +93,8 @@ impl Config {
         Config {
             sip: SipConfig {
                 listen: vec![(Transport::Udp, sip), (Transport::Tcp, sip)],
-                advertise: None,
+                advertise: Advertise::default(),
+                tls: None,
                 shards: 0,
                 budget: Duration::from_millis(800),
                 session_expires: Some(Duration::from_secs(1800)),

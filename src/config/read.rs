@@ -2,18 +2,15 @@
 //! [`Config::loopback`].
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::limits::{
-    FILE_OCTETS_MAX, LISTENERS_MAX, NAME_CHARS_MAX, NUMBERS_MAX, PORTS_PER_CALL, QUEUES_MAX, TARGETS_MAX,
-};
-use super::{Config, SipConfig, identity, target};
+use super::limits::{FILE_OCTETS_MAX, NAME_CHARS_MAX, NUMBERS_MAX, PORTS_PER_CALL, QUEUES_MAX, TARGETS_MAX};
+use super::{Config, identity, target};
 use crate::banner::Marks;
 use crate::document::{Section, Value, closest, shown, shown_path};
 use crate::queue::{self, Overflow, Strategy};
-use crate::sip::Transport;
 
 /// `folder`: where files named in the configuration are looked for (unless their path is absolute).
 pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Config {
@@ -32,7 +29,7 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Config {
         "api",
     ]);
     let mut config = Config::loopback();
-    read_sip(root, &mut config.sip);
+    super::sip::read(root, folder, &mut config.sip);
     if root.value("trunk").is_some() {
         config.trunks = super::trunk::read(root, folder);
     }
@@ -52,116 +49,9 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Config {
     read_api(root, &mut config.api);
     config.refusal = super::refusal::read(root, folder, config.api.public_url.as_deref());
     super::refusal::check(root, &config);
-    check_ports(root, &config);
+    super::sip::check_ports(root, &config);
+    super::sip::check_tls(root, &config);
     config
-}
-
-fn read_sip(root: &Section<'_, '_>, sip: &mut SipConfig) {
-    let Some(section) = root.section("sip") else {
-        return;
-    };
-    section.only(&[
-        "listen",
-        "advertise",
-        "shards",
-        "budget",
-        "session_expires",
-        "tls",
-    ]);
-    if section.value("tls").is_some() {
-        section.fault(
-            section.place("tls"),
-            "TLS listeners are not in this build; remove [sip.tls]",
-            None,
-        );
-    }
-    if let Some(written) = section.strings("listen") {
-        sip.listen = read_listeners(&section, &written);
-    }
-    sip.advertise = section.string("advertise").and_then(|value| {
-        let is_host = is_host_and_port(value.get);
-        if !is_host {
-            let message = format!("advertise is {:?}; expected HOST or HOST:PORT", shown(value.get));
-            section.fault(value.at, message, None);
-        }
-        is_host.then(|| value.get.to_string())
-    });
-    if let Some(shards) = section.integer("shards", 0..=64) {
-        sip.shards = shards as u16;
-    }
-    if let Some(budget) = section.duration("budget", Duration::ZERO..=Duration::from_secs(10)) {
-        sip.budget = budget;
-    }
-    read_session_expires(&section, sip);
-    let is_anywhere = sip
-        .listen
-        .iter()
-        .any(|(_, address)| address.ip().is_unspecified());
-    if is_anywhere && section.value("advertise").is_none() {
-        let message = "listening on every address needs \"advertise\": peers cannot answer to 0.0.0.0";
-        section.fault(section.place("listen"), message, None);
-    }
-}
-
-/// `"off"`, or a duration from RFC 4028's bound to a day.
-fn read_session_expires(section: &Section<'_, '_>, sip: &mut SipConfig) {
-    if section.says("session_expires", "off") {
-        sip.session_expires = None;
-    } else if let Some(interval) = section.duration(
-        "session_expires",
-        Duration::from_secs(90)..=Duration::from_secs(86_400),
-    ) {
-        sip.session_expires = Some(interval);
-    }
-}
-
-fn read_listeners(section: &Section<'_, '_>, written: &[Value<'_, str>]) -> Vec<(Transport, SocketAddr)> {
-    let mut listeners = Vec::new();
-    if written.is_empty() || written.len() > LISTENERS_MAX {
-        let message = format!("listen needs one to {LISTENERS_MAX} addresses");
-        section.fault(section.place("listen"), message, None);
-    }
-    for value in written {
-        let (transport, address) = value.get.split_once(':').unwrap_or((value.get, ""));
-        let transport = match transport {
-            "udp" => Transport::Udp,
-            "tcp" => Transport::Tcp,
-            "tls" => {
-                section.fault(value.at.clone(), "TLS listeners are not in this build", None);
-                continue;
-            }
-            other => {
-                let message = format!(
-                    "listen is {:?}; expected udp:ADDRESS:PORT or tcp:ADDRESS:PORT",
-                    shown(value.get)
-                );
-                section.fault(
-                    value.at.clone(),
-                    message,
-                    closest(other, ["udp", "tcp"].into_iter()),
-                );
-                continue;
-            }
-        };
-        let Ok(address) = address.parse::<SocketAddr>() else {
-            let message = format!(
-                "{:?} is no address with a port, such as 127.0.0.1:5060 or [::1]:5060",
-                shown(address)
-            );
-            section.fault(value.at.clone(), message, None);
-            continue;
-        };
-        // Port 0 takes a free one each time.
-        if address.port() != 0 && listeners.contains(&(transport, address)) {
-            section.fault(
-                value.at.clone(),
-                format!("{} is listed twice", shown(value.get)),
-                None,
-            );
-        }
-        listeners.push((transport, address));
-    }
-    listeners
 }
 
 fn read_queues(root: &Section<'_, '_>) -> Vec<queue::Config> {
@@ -498,23 +388,6 @@ fn read_api(root: &Section<'_, '_>, api: &mut crate::api::Config) {
     }
 }
 
-/// A SIP port inside the media range would take a call's audio for messages, or the other way.
-fn check_ports(root: &Section<'_, '_>, config: &Config) {
-    for (transport, address) in &config.sip.listen {
-        let meets = address.ip() == config.media.address
-            || address.ip().is_unspecified()
-            || config.media.address.is_unspecified();
-        if *transport == Transport::Udp && meets && config.media.ports.contains(&address.port()) {
-            let message = format!(
-                "[sip] listens on udp port {} inside the media ports",
-                address.port()
-            );
-            let at = root.section("media").map_or(0..0, |media| media.place("ports"));
-            root.fault(at, message, None);
-        }
-    }
-}
-
 pub(super) fn check_count(root: &Section<'_, '_>, key: &str, sections: &[Section<'_, '_>], most: usize) {
     if let Some(first) = sections.get(most) {
         root.fault(first.at.clone(), format!("more than {most} [[{key}]]"), None);
@@ -544,19 +417,4 @@ pub(super) fn read_name(section: &Section<'_, '_>, is_taken: impl Fn(&str) -> bo
         );
     }
     Some(name.to_string())
-}
-
-fn is_host_and_port(text: &str) -> bool {
-    if text.parse::<IpAddr>().is_ok() || text.parse::<SocketAddr>().is_ok() {
-        return true;
-    }
-    let (host, port) = text
-        .split_once(':')
-        .map_or((text, None), |(host, port)| (host, Some(port)));
-    let is_host = !host.is_empty()
-        && host.len() <= 253
-        && host
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"-.".contains(&b));
-    is_host && port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0))
 }

@@ -7,10 +7,10 @@ use std::net::{IpAddr, ToSocketAddrs};
 pub(super) enum TargetFault {
     #[error("a target is a SIP URI such as sip:desk@10.0.0.5:5060")]
     Scheme,
-    #[error("sips: and transport=tls are not in this build; use sip: with transport=udp or transport=tcp")]
-    Tls,
-    #[error("transport is udp or tcp")]
+    #[error("transport is udp, tcp or tls")]
     Transport,
+    #[error("sips: goes over TLS, not over UDP")]
+    SipsOverUdp,
     #[error("the user part has a character that must be written as %HH")]
     User,
     #[error("no host between \"@\" and the port")]
@@ -29,10 +29,8 @@ pub(super) fn parse(
     resolve: impl Fn(&str) -> std::io::Result<IpAddr>,
 ) -> Result<String, TargetFault> {
     let (scheme, rest) = text.split_once(':').ok_or(TargetFault::Scheme)?;
-    if scheme.eq_ignore_ascii_case("sips") {
-        return Err(TargetFault::Tls);
-    }
-    if !scheme.eq_ignore_ascii_case("sip") || rest.len() > 256 {
+    let is_sips = scheme.eq_ignore_ascii_case("sips");
+    if !is_sips && !scheme.eq_ignore_ascii_case("sip") || rest.len() > 256 {
         return Err(TargetFault::Scheme);
     }
     let (address, parameters) = match rest.split_once(';') {
@@ -77,14 +75,14 @@ pub(super) fn parse(
         return Err(TargetFault::Host);
     }
     if let Some(parameters) = parameters {
-        check_parameters(parameters)?;
+        check_parameters(parameters, is_sips)?;
     }
 
     let address = match host.parse::<IpAddr>() {
         Ok(address) => address,
         Err(_) => resolve(host).map_err(|error| TargetFault::Unresolved(host.into(), error.kind()))?,
     };
-    let mut uri = String::from("sip:");
+    let mut uri = String::from(if is_sips { "sips:" } else { "sip:" });
     if let Some(user) = user {
         uri += user;
         uri.push('@');
@@ -104,7 +102,7 @@ pub(super) fn parse(
     Ok(uri)
 }
 
-fn check_parameters(parameters: &str) -> Result<(), TargetFault> {
+fn check_parameters(parameters: &str, is_sips: bool) -> Result<(), TargetFault> {
     for parameter in parameters.split(';') {
         let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
         let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.!~*'()[]/:&+$%".contains(&b);
@@ -113,8 +111,8 @@ fn check_parameters(parameters: &str) -> Result<(), TargetFault> {
         }
         if name.eq_ignore_ascii_case("transport") {
             match value.to_ascii_lowercase().as_str() {
-                "udp" | "tcp" => {}
-                "tls" => return Err(TargetFault::Tls),
+                "udp" if is_sips => return Err(TargetFault::SipsOverUdp),
+                "udp" | "tcp" | "tls" => {}
                 _ => return Err(TargetFault::Transport),
             }
         }
@@ -165,6 +163,11 @@ mod tests {
             "sip:+12125550100;phone-context=x@[2001:db8::1]:5080;user=phone",
         );
         check("sip:desk@[::1]", "sip:desk@[::1]");
+        check("SIPS:desk@10.0.0.5", "sips:desk@10.0.0.5");
+        check(
+            "sip:desk@10.0.0.5;transport=tls",
+            "sip:desk@10.0.0.5;transport=tls",
+        );
     }
 
     #[test]
@@ -172,8 +175,7 @@ mod tests {
         for (text, expected) in [
             ("desk", TargetFault::Scheme),
             ("tel:+12125550100", TargetFault::Scheme),
-            ("sips:desk@10.0.0.5", TargetFault::Tls),
-            ("sip:desk@10.0.0.5;transport=tls", TargetFault::Tls),
+            ("sips:desk@10.0.0.5;transport=udp", TargetFault::SipsOverUdp),
             ("sip:desk@10.0.0.5;transport=sctp", TargetFault::Transport),
             ("sip:de sk@10.0.0.5", TargetFault::User),
             ("sip:@10.0.0.5", TargetFault::User),

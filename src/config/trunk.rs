@@ -19,6 +19,7 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Vec<TrunkConfig> {
         section.only(&[
             "name",
             "from",
+            "tls_name",
             "emergency",
             "identity_reasons",
             "refusal",
@@ -32,16 +33,22 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Vec<TrunkConfig> {
             "realm",
         ]);
         let name = read_name(section, |name| trunks.iter().any(|trunk| trunk.name == name));
+        let tls_name = read_tls_name(section, &trunks);
         let from = section.strings("from").unwrap_or_default();
         let to = carrier::read_peer(section, "to");
         let credentials = carrier::read_credentials(section, folder);
         // Credentials towards a carrier prove us; without one they are what a caller has to prove.
         let is_challenged = section.value("user").is_some() && section.value("to").is_none();
-        let needs_ranges = section.value("from").is_some() || !is_challenged && section.value("to").is_none();
+        let needs_ranges = section.value("from").is_some()
+            || !is_challenged && tls_name.is_none() && section.value("to").is_none();
         if needs_ranges && from.is_empty() || from.len() > RANGES_MAX {
             let message =
                 format!("from needs one to {RANGES_MAX} address ranges: who may call in on this trunk");
             section.fault(section.place("from"), message, None);
+        }
+        if is_challenged && tls_name.is_some() {
+            let message = "a trunk is known by its certificate (tls_name) or by a password (user without to), not by both";
+            section.fault(section.place("tls_name"), message, None);
         }
         let is_taken = |credentials: &Credentials| {
             let mut others = trunks.iter().filter(|other| other.is_challenged);
@@ -77,10 +84,11 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Vec<TrunkConfig> {
                 Err(problem) => section.fault(value.at, format!("{:?}: {problem}", shown(value.get)), None),
             }
         }
-        let is_verifier_trusted = read_verifier(section, &kept);
+        let is_verifier_trusted = read_verifier(section, &kept, tls_name.is_some());
         trunks.push(TrunkConfig {
             name: name.unwrap_or_default(),
             from: kept,
+            tls_name,
             is_emergency_trusted,
             identity_reasons: section
                 .choice(
@@ -103,11 +111,41 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Vec<TrunkConfig> {
     trunks
 }
 
+/// The host that the trunk's certificate has to name.
+fn read_tls_name(section: &Section<'_, '_>, others: &[TrunkConfig]) -> Option<String> {
+    let value = section.required_string_if_present("tls_name")?;
+    let name = value.get.trim_end_matches('.').to_ascii_lowercase();
+    let is_label = |label: &str| {
+        !label.is_empty()
+            && label.len() <= 63
+            && label
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+    };
+    if name.len() > 253 || !name.split('.').all(is_label) || name.parse::<std::net::IpAddr>().is_ok() {
+        let message = format!(
+            "tls_name is {:?}; expected the host that the trunk's certificate names, such as \"sbc.carrier.example\"",
+            shown(value.get)
+        );
+        section.fault(value.at, message, None);
+        return None;
+    }
+    let other = others
+        .iter()
+        .find(|other| other.tls_name.as_deref() == Some(name.as_str()));
+    if let Some(other) = other {
+        let message = format!("{name:?} already names trunk {:?}", other.name);
+        section.fault(value.at, message, None);
+        return None;
+    }
+    Some(name)
+}
+
 /// `verifier` and `private_network`.
 ///
-/// A carrier's verstat is worth what the way to it is worth: authenticated TLS (which this build does not have), or a
-/// network nobody else can send on. Without either it would be the caller's own word.
-fn read_verifier(section: &Section<'_, '_>, ranges: &[String]) -> bool {
+/// A carrier's verstat is worth what the way to it is worth: authenticated TLS (`tls_name`), or a network nobody else
+/// can send on. Without either it would be the caller's own word.
+fn read_verifier(section: &Section<'_, '_>, ranges: &[String], is_named: bool) -> bool {
     let is_trusted = section
         .choice("verifier", &[("trusted", true), ("none", false)])
         .unwrap_or(false);
@@ -119,8 +157,11 @@ fn read_verifier(section: &Section<'_, '_>, ranges: &[String]) -> bool {
         // Told already.
         return false;
     }
+    if is_named && is_private != Some(true) {
+        return true;
+    }
     if is_private != Some(true) {
-        let message = "a carrier's own verification may be believed over TLS only, which is not in this build; where the trunk comes over a leased line or a VPN of yours, say so with private_network = true";
+        let message = "a carrier's own verification may be believed over TLS only, with tls_name; where the trunk comes over a leased line or a VPN of yours, say so with private_network = true";
         section.fault(section.place("verifier"), message, None);
         return false;
     }

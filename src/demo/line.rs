@@ -12,7 +12,7 @@ use super::limits::DATAGRAM_OCTETS_MAX;
 use crate::runtime::clock;
 use crate::sip::{
     ClientTxn, Dialog, Endpoint, EndpointInput, EndpointOutput, Flow, Method, Request, Response, ServerTxn,
-    SipEvent, Transport,
+    SipEvent, Transport, TransportFault,
 };
 
 /// Shortest wait for a packet: a zero time-out would mean "for ever" to the socket.
@@ -138,8 +138,13 @@ impl Line {
             match self.endpoint.poll_output() {
                 EndpointOutput::Transmit { flow, octets } => {
                     if self.socket.send_to(&octets, flow.remote).is_err() {
-                        self.endpoint
-                            .handle(EndpointInput::TransportError { flow }, clock::now());
+                        self.endpoint.handle(
+                            EndpointInput::TransportError {
+                                flow,
+                                fault: TransportFault::System,
+                            },
+                            clock::now(),
+                        );
                     }
                 }
                 EndpointOutput::Event(event) => self.events.push_back(event),
@@ -163,6 +168,7 @@ fn flow(local: SocketAddr, remote: SocketAddr) -> Flow {
         local,
         remote,
         connection: None,
+        peer: None,
     }
 }
 

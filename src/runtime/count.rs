@@ -1,6 +1,6 @@
 //! What the runtime counts, by the names in `telemetry`'s table.
 
-use metrics::{counter, histogram};
+use metrics::{counter, gauge, histogram};
 
 use crate::call::Counter;
 use crate::call::record::{CallRecord, Ending};
@@ -32,11 +32,32 @@ pub fn malformed() {
 }
 
 pub fn received(transport: Transport) {
-    counter!("ringward_sip_received_total", "transport" => name(transport)).increment(1);
+    counter!("ringward_sip_received_total", "transport" => transport.name()).increment(1);
 }
 
 pub fn sent(transport: Transport) {
-    counter!("ringward_sip_sent_total", "transport" => name(transport)).increment(1);
+    counter!("ringward_sip_sent_total", "transport" => transport.name()).increment(1);
+}
+
+/// A SIP connection is over, by why.
+pub fn connection_closed(reason: &'static str) {
+    counter!("ringward_sip_connections_closed_total", "reason" => reason).increment(1);
+}
+
+/// A TLS handshake did not come about; `side` is who opened the connection, "ours" or "theirs".
+pub fn tls_handshake_failed(side: &'static str, reason: &'static str) {
+    counter!("ringward_tls_handshakes_failed_total", "side" => side, "reason" => reason).increment(1);
+}
+
+/// Changed TLS files were read.
+pub fn tls_reload(is_good: bool) {
+    let result = if is_good { "ok" } else { "failed" };
+    counter!("ringward_tls_reloads_total", "result" => result).increment(1);
+}
+
+/// Until our TLS certificate ends.
+pub fn tls_expires_in(seconds: i64) {
+    gauge!("ringward_tls_certificate_expires_seconds").set(seconds as f64);
 }
 
 /// Something was dropped because this buffer of ours was full.
@@ -121,12 +142,5 @@ fn ending(ending: Ending) -> &'static str {
         Ending::NoAnswer => "no_answer",
         Ending::Refused => "refused",
         Ending::Failed => "failed",
-    }
-}
-
-fn name(transport: Transport) -> &'static str {
-    match transport {
-        Transport::Udp => "udp",
-        Transport::Tcp => "tcp",
     }
 }

@@ -12,7 +12,7 @@ use crate::identity::{Fetched, Trust};
 use crate::media::Hop;
 use crate::policy::Policy;
 use crate::screening::HistoryFacts;
-use crate::sip::Flow;
+use crate::sip::{Flow, TransportFault};
 use crate::voice::Opinion;
 
 /// What other threads tell a shard.
@@ -23,6 +23,7 @@ pub enum ToShard {
     },
     TransportError {
         flow: Flow,
+        fault: TransportFault,
     },
     Fetched(Fetched),
     Known {

@@ -45,23 +45,88 @@ pub const RECORDS: usize = 8_192;
 /// Final records a shard keeps while the recorder is behind; past it the oldest is lost, counted and logged.
 pub const RECORDS_SPOOLED: usize = 65_536;
 
-/// TCP connections open at once, both ways. Past it new ones are closed at once.
-pub const TCP_CONNECTIONS: usize = 2_048;
+/// SIP connections (TCP, TLS) open at once, both ways. Past it new ones are closed at once.
+pub const STREAMS: usize = 2_048;
 
 /// Of these, kept for the connections we open to phones: a trunk that takes all others must not keep phones from ringing.
-pub const TCP_CONNECTIONS_RESERVED: usize = 512;
+pub const STREAMS_RESERVED: usize = 512;
 
-/// TCP connections that one address may have opened to us. A trunk needs a handful. Past it new ones are closed at once.
-pub const TCP_CONNECTIONS_PER_SOURCE: usize = 256;
+/// Connections that one address may have opened to us. A trunk needs a handful. Past it new ones are closed at once.
+pub const STREAMS_PER_SOURCE: usize = 256;
 
-/// Messages waiting to be written to one TCP connection. Past it the connection is closed: its peer does not read.
-pub const TCP_OUTBOX: usize = 1_024;
+/// The same for an address that is no trunk's and no phone's, and may still show a certificate that is: until then it is
+/// nobody. Past it new ones are closed at once.
+pub const STREAMS_PER_STRANGER: usize = 8;
 
-/// A TCP connection without a whole message or keep-alive for this long is closed.
-pub const TCP_IDLE: Duration = Duration::from_secs(180);
+/// Messages waiting to be written to one connection. Past it the connection is closed: its peer does not read.
+pub const STREAM_OUTBOX: usize = 1_024;
 
-/// Time to open a TCP connection to a phone, and to write one message to a peer.
-pub const TCP_CONNECT: Duration = Duration::from_secs(4);
+/// Octets read at once from one connection; a message of usual size comes whole.
+pub const STREAM_READ: usize = 16 * 1024;
+
+/// Octets of waiting messages written together (and in one TLS record); what is more waits for the next turn.
+pub const STREAM_BATCH: usize = 16 * 1024;
+
+/// A connection without a whole message or keep-alive for this long is closed.
+pub const STREAM_IDLE: Duration = Duration::from_secs(180);
+
+/// A connection that was opened to us and has not brought one whole message or keep-alive by then is closed.
+pub const STREAM_FIRST_FRAME: Duration = Duration::from_secs(30);
+
+/// From the first octet of a message to its last. Past it the connection is closed: whoever sends so slowly wants to keep
+/// our places taken.
+pub const STREAM_MESSAGE: Duration = Duration::from_secs(10);
+
+/// We make ourselves heard on connections of ours that were quiet for this long (RFC 5626 §4.4.1: 95 to 120 s), so that
+/// translators on the way do not forget them.
+pub const STREAM_PING_AFTER: Duration = Duration::from_secs(100);
+
+/// A peer that has answered pings before and does not answer one for this long is gone (RFC 5626 §4.4.1).
+pub const STREAM_PONG: Duration = Duration::from_secs(10);
+
+/// The system's own probe (TCP keep-alive) on a quiet connection, and between two of them.
+pub const STREAM_PROBE: Duration = Duration::from_secs(60);
+
+/// Time to open a connection. Past it the next way is tried, if there is one.
+pub const STREAM_CONNECT: Duration = Duration::from_secs(4);
+
+/// Time to write what was read in one turn, or one batch. Past it the connection is closed: its peer does not read.
+pub const STREAM_WRITE: Duration = Duration::from_secs(4);
+
+/// Pause after the system refused to accept a connection, doubled up to the longest with each that follows.
+pub const ACCEPT_PAUSE_MIN: Duration = Duration::from_millis(10);
+
+/// The longest of these pauses: others wait in the system's own queue meanwhile.
+pub const ACCEPT_PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// A whole TLS handshake. Past it the connection is closed.
+pub const TLS_HANDSHAKE: Duration = Duration::from_secs(4);
+
+/// TLS handshakes under way with trunks and phones; each costs a signature (50 us to 1 ms). Past it new connections are
+/// closed at once.
+pub const TLS_HANDSHAKES: usize = 256;
+
+/// The same with addresses that may still turn out to be a trunk's: theirs are few, so that a flood of them leaves the
+/// others alone.
+pub const TLS_STRANGERS: usize = 64;
+
+/// How often it is looked whether the files of `[sip.tls]` have changed.
+pub const TLS_RELOAD_TICK: Duration = Duration::from_secs(5);
+
+/// Changed files are read once they have stayed the same for this long: certificate and key are two files.
+pub const TLS_RELOAD_SETTLE: Duration = Duration::from_millis(500);
+
+/// A certificate that ends sooner is told in the log.
+pub const TLS_EXPIRY_WARNING: Duration = Duration::from_secs(14 * 24 * 3600);
+
+/// And told again so often.
+pub const TLS_EXPIRY_TOLD: Duration = Duration::from_secs(24 * 3600);
+
+/// Octets of our certificate chain or key as PEM; a chain of five large RSA certificates has 12 kB. A larger file is refused.
+pub const CERTIFICATE_OCTETS_MAX: u64 = 256 * 1024;
+
+/// Names looked at in one peer's certificate; those after them do not count.
+pub const CERTIFICATE_NAMES: usize = 256;
 
 /// Certificate fetches under way from one process. Past it a fetch fails at once as unreachable.
 pub const FETCHES: usize = 256;

@@ -1,6 +1,6 @@
 //! The one impure room: clocks, randomness, sockets, threads. Carries out what the engines ask for.
 //!
-//! One shard thread owns its calls and their media; nothing in it waits. Whatever may wait (TCP, HTTPS,
+//! One shard thread owns its calls and their media; nothing in it waits. Whatever may wait (TCP, TLS, HTTPS,
 //! the store, scoring) lives on other threads and answers through the shard's bounded inbox.
 
 pub mod clock;
@@ -18,7 +18,7 @@ pub mod recorder;
 pub mod redress;
 pub mod scoring;
 pub mod shard;
-pub mod tcp;
+pub mod stream;
 pub mod trust;
 pub mod udp;
 pub mod vital;

@@ -1,7 +1,7 @@
 //! One shard: a thread that owns its calls, their SIP sockets and their media, and never waits for anybody.
 //!
 //! ```text
-//!        SIP datagrams ─┐                       ┌─> SIP out (UDP here, TCP through `tcp`)
+//!        SIP datagrams ─┐                       ┌─> SIP out (UDP here, TCP and TLS through `stream`)
 //!        RTP, RTCP ─────┤   call::Engine        ├─> RTP out
 //!        inbox ─────────┼─> media::Session  ────┼─> hops to the scorer
 //!        timers ────────┘   (one thread)        ├─> questions: certificate, store
@@ -27,10 +27,10 @@ use super::lookup::{Lookups, Question};
 use super::media_io::MediaIo;
 use super::recorder::Recorder;
 use super::scoring::Scoring;
-use super::tcp::TcpTable;
+use super::stream::Streams;
 use crate::call::{CallRecord, Counter, Engine, Input, Output};
 use crate::call_id::CallId;
-use crate::sip::{Flow, Transport, peek_call_id};
+use crate::sip::{Flow, Transport, TransportFault, peek_call_id};
 use crate::time::Now;
 
 const WAKER: Token = Token(0);
@@ -59,7 +59,7 @@ pub struct Doors {
     /// None = `[voice] model = "off"`.
     pub scoring: Option<Arc<Scoring>>,
     pub fetcher: Arc<Fetcher>,
-    pub tcp: Arc<TcpTable>,
+    pub streams: Arc<Streams>,
     pub tokio: tokio::runtime::Handle,
     pub live_calls: Arc<AtomicUsize>,
 }
@@ -85,7 +85,7 @@ pub struct Shard {
 enum Reply {
     Opened(CallId, Option<(u16, u16)>),
     Closed(CallId, crate::media::Statistics),
-    Broken(Flow),
+    Broken(Flow, TransportFault),
 }
 
 impl Shard {
@@ -179,12 +179,7 @@ impl Shard {
             };
             match received {
                 Ok((length, remote)) => {
-                    let flow = Flow {
-                        transport: Transport::Udp,
-                        local,
-                        remote,
-                        connection: None,
-                    };
+                    let flow = Flow::udp(local, remote);
                     self.deliver(flow, &datagram[..length]);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
@@ -252,7 +247,9 @@ impl Shard {
                     },
                     now,
                 ),
-                ToShard::TransportError { flow } => self.step(Input::TransportError { flow }, now),
+                ToShard::TransportError { flow, fault } => {
+                    self.step(Input::TransportError { flow, fault }, now);
+                }
                 ToShard::Fetched(fetched) => self.step(Input::Fetched(fetched), now),
                 ToShard::Known {
                     call,
@@ -295,7 +292,7 @@ impl Shard {
                 Reply::Opened(call, Some((a, b))) => Input::MediaOpened { call, a, b },
                 Reply::Opened(call, None) => Input::MediaRefused { call },
                 Reply::Closed(call, statistics) => Input::MediaClosed { call, statistics },
-                Reply::Broken(flow) => Input::TransportError { flow },
+                Reply::Broken(flow, fault) => Input::TransportError { flow, fault },
             };
             self.parts.engine.handle(input, now);
             self.drain(now);
@@ -392,8 +389,8 @@ impl Shard {
 
     fn transmit(&mut self, flow: Flow, octets: Vec<u8>) {
         count::sent(flow.transport);
-        if flow.transport == Transport::Tcp {
-            self.parts.doors.tcp.send(flow, octets, self.parts.index);
+        if flow.transport != Transport::Udp {
+            self.parts.doors.streams.send(flow, octets, self.parts.index);
             return;
         }
         let socket = self
@@ -402,7 +399,8 @@ impl Shard {
             .iter()
             .find(|socket| socket.local_addr().is_ok_and(|local| local == flow.local));
         let Some(socket) = socket else {
-            self.pending.push_back(Reply::Broken(flow));
+            self.pending
+                .push_back(Reply::Broken(flow, TransportFault::NoListener));
             return;
         };
         match socket.send_to(&octets, flow.remote) {
@@ -411,7 +409,8 @@ impl Shard {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => count::full("sip_socket"),
             Err(error) => {
                 tracing::debug!(%error, "a SIP datagram could not be sent");
-                self.pending.push_back(Reply::Broken(flow));
+                self.pending
+                    .push_back(Reply::Broken(flow, TransportFault::from(&error)));
             }
         }
     }

@@ -205,8 +205,7 @@ impl Dialog {
             Some(route) => NameAddr::parse(route).ok()?.uri,
             None => Uri::parse(&self.target).ok()?,
         };
-        // sips needs TLS, which only the connection the peer opened has.
-        if !uri.scheme().eq_ignore_ascii_case("sip") {
+        if !uri.is_sip() {
             return None;
         }
         Some((uri.transport(), uri.socket_addr()?))

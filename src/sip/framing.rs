@@ -1,4 +1,4 @@
-//! Messages out of a stream (TCP), RFC 3261 §18.3 and the keep-alive of RFC 5626 §3.5.1.
+//! Messages out of a stream (TCP, TLS), RFC 3261 §18.3 and the keep-alive of RFC 5626 §3.5.1.
 
 use super::error::ParseError;
 use super::header_name::HeaderName;
@@ -22,6 +22,8 @@ pub struct StreamFramer {
     length: Option<usize>,
     /// CRLFs seen between messages, 0 or 1: two make a ping.
     crlfs: u8,
+    /// Pings of ours that were not answered yet.
+    pongs_due: u8,
     is_broken: bool,
 }
 
@@ -32,9 +34,12 @@ pub enum Frame {
     Message(Vec<u8>),
     /// The peer's keep-alive (two CRLFs): answer with one CRLF ([`Frame::PONG`]).
     Ping,
+    /// The answer to a ping of ours (one CRLF, after [`StreamFramer::expect_pong`]).
+    Pong,
 }
 
 impl Frame {
+    pub const PING: &'static [u8] = b"\r\n\r\n";
     /// The answer to a ping.
     pub const PONG: &'static [u8] = b"\r\n";
 }
@@ -54,6 +59,16 @@ impl StreamFramer {
             self.start = 0;
         }
         self.buffer.extend_from_slice(octets);
+    }
+
+    /// We sent [`Frame::PING`]: the next CRLF between messages is its answer.
+    pub fn expect_pong(&mut self) {
+        self.pongs_due = self.pongs_due.saturating_add(1);
+    }
+
+    /// A message has begun and has not ended. True only for octets that [`StreamFramer::poll_frame`] has seen.
+    pub fn is_inside_message(&self) -> bool {
+        !self.is_broken && self.start < self.buffer.len()
     }
 
     /// The next whole message or ping; None = more octets are needed.
@@ -79,6 +94,10 @@ impl StreamFramer {
         if self.length.is_none() && self.searched == 0 {
             while self.buffer[self.start..].starts_with(b"\r\n") {
                 self.start += 2;
+                if self.pongs_due > 0 && self.crlfs == 0 {
+                    self.pongs_due -= 1;
+                    return Ok(Some(Frame::Pong));
+                }
                 self.crlfs += 1;
                 if self.crlfs == 2 {
                     self.crlfs = 0;
@@ -205,6 +224,37 @@ mod tests {
         assert_eq!(frames(&mut framer), []);
         framer.push(b"\r\n");
         assert_eq!(frames(&mut framer), [Frame::Ping]);
+    }
+
+    #[test]
+    fn an_answer_to_our_ping_is_no_half_of_theirs() {
+        let mut framer = StreamFramer::new();
+        framer.expect_pong();
+        framer.push(b"\r\n");
+        assert_eq!(frames(&mut framer), [Frame::Pong]);
+        framer.push(b"\r\n\r\n");
+        assert_eq!(frames(&mut framer), [Frame::Ping]);
+        // Both at once: their ping and our answer, in whatever order.
+        framer.expect_pong();
+        framer.push(b"\r\n\r\n\r\n");
+        let mut seen = frames(&mut framer);
+        seen.sort_by_key(|frame| *frame == Frame::Pong);
+        assert_eq!(seen, [Frame::Ping, Frame::Pong]);
+    }
+
+    #[test]
+    fn a_message_that_has_begun_is_told_from_silence() {
+        let mut framer = StreamFramer::new();
+        for (piece, is_inside) in [
+            (&TWO[..9], true),
+            (&TWO[9..], false),
+            (b"\r\n", false),
+            (b"B", true),
+        ] {
+            framer.push(piece);
+            frames(&mut framer);
+            assert_eq!(framer.is_inside_message(), is_inside, "{piece:?}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What a fuzz target runs, and the ordinary tests over a small corpus.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::*;
@@ -99,6 +100,7 @@ pub fn fuzz_endpoint(octets: &[u8], now: Now) {
         local: address,
         remote: address,
         connection: None,
+        peer: None,
     };
     let mut endpoint = Endpoint::new([0; 32], "fuzz");
     for _ in 0..2 {

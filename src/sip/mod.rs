@@ -27,6 +27,7 @@ mod random;
 mod reliable;
 mod session_timer;
 pub(crate) mod transaction;
+mod transport;
 mod uri;
 mod via;
 
@@ -38,8 +39,6 @@ mod message_tests;
 mod properties;
 #[cfg(test)]
 mod torture;
-
-use std::net::SocketAddr;
 
 pub use builder::{Request, Response};
 pub use dialog::Dialog;
@@ -55,30 +54,5 @@ pub use reliable::{EarlyDialogs, Provisional, RELIABLE, names_option, number_of 
 pub use session_timer::{Due, Refresher, SessionExpires, SessionTimer, TIMER, TooSmall};
 pub(crate) use session_timer::{ask as ask_session_timer, min_se, tell as tell_session_timer};
 pub use transaction::{T1, T2, T4};
+pub use transport::{Flow, PeerName, TlsConfig, TlsVersion, Transport, TransportFault};
 pub use uri::Uri;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Transport {
-    Udp,
-    Tcp,
-}
-
-impl std::fmt::Display for Transport {
-    /// As the configuration writes it: `udp`, `tcp`.
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.write_str(match self {
-            Transport::Udp => "udp",
-            Transport::Tcp => "tcp",
-        })
-    }
-}
-
-/// Where a message came from / goes to. For UDP: the listener's local address and the peer.
-/// For TCP: `connection` names the connection; None = open one to `remote`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Flow {
-    pub transport: Transport,
-    pub local: SocketAddr,
-    pub remote: SocketAddr,
-    pub connection: Option<u64>,
-}

@@ -62,6 +62,11 @@ impl Uri {
         scheme.eq_ignore_ascii_case("sip") || scheme.eq_ignore_ascii_case("sips")
     }
 
+    /// TLS on every hop is asked for.
+    pub fn is_sips(&self) -> bool {
+        self.scheme().eq_ignore_ascii_case("sips")
+    }
+
     /// User part without its parameters and password, percent-decoded; for tel: the subscriber number.
     ///
     /// An empty user part (`sip:@host`) is None.
@@ -99,7 +104,7 @@ impl Uri {
         self.spans.port
     }
 
-    /// Host is an IP literal -> address with the port or 5060.
+    /// Host is an IP literal -> address with the port, or 5060, or 5061 for TLS.
     pub fn socket_addr(&self) -> Option<SocketAddr> {
         let host = self.host()?;
         let bare = host
@@ -107,12 +112,16 @@ impl Uri {
             .and_then(|h| h.strip_suffix(']'))
             .unwrap_or(host);
         let ip: IpAddr = bare.parse().ok()?;
-        Some(SocketAddr::new(ip, self.port().unwrap_or(5060)))
+        let port = self.port().unwrap_or_else(|| self.transport().default_port());
+        Some(SocketAddr::new(ip, port))
     }
 
-    /// `transport=` parameter: tcp -> Tcp; else Udp.
+    /// What the URI itself asks for: `sips:` (RFC 3261 §19.1.2: TLS, whatever `transport=` says) or `transport=tls`
+    /// -> Tls; tcp -> Tcp; else Udp.
     pub fn transport(&self) -> Transport {
         match self.param("transport") {
+            _ if self.is_sips() => Transport::Tls,
+            Some(name) if name.eq_ignore_ascii_case("tls") => Transport::Tls,
             Some(name) if name.eq_ignore_ascii_case("tcp") => Transport::Tcp,
             _ => Transport::Udp,
         }

@@ -80,6 +80,26 @@ pub const METRICS: &[Metric] = &[
         "Requests of unknown addresses that a trunk's password was asked of, by what became of them.",
     ),
     counter(
+        "ringward_sip_connections_closed_total",
+        &["reason"],
+        "SIP connections (TCP, TLS) that ended, by why.",
+    ),
+    counter(
+        "ringward_tls_handshakes_failed_total",
+        &["side", "reason"],
+        "TLS handshakes that failed, by who opened the connection and why.",
+    ),
+    counter(
+        "ringward_tls_reloads_total",
+        &["result"],
+        "Times that changed TLS files were read, by whether they could be used.",
+    ),
+    gauge(
+        "ringward_tls_certificate_expires_seconds",
+        &[],
+        "Until our TLS certificate ends; below zero after that.",
+    ),
+    counter(
         "ringward_sip_malformed_total",
         &[],
         "Messages that could not be read.",

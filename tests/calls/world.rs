@@ -346,6 +346,7 @@ impl World {
                     local: to,
                     remote: SocketAddr::new(from.ip(), from.port() + self.ephemeral),
                     connection,
+                    peer: None,
                 };
                 self.tell(Input::Sip {
                     flow,

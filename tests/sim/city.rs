@@ -16,7 +16,7 @@ use ringward::media::Statistics;
 use ringward::policy::Policy;
 use ringward::queue::{self, Overflow, Strategy};
 use ringward::screening::HistoryFacts;
-use ringward::sip::{Flow, Transport, peek_call_id};
+use ringward::sip::{Flow, Transport, TransportFault, peek_call_id};
 use ringward::time::Now;
 use ringward::voice::{Label, Opinion, Window};
 
@@ -373,7 +373,14 @@ impl City {
             Happening::Fetched(shard, url) => self.fetched(shard, url),
             Happening::Scored(shard, call, window) => self.scored(shard, call, window),
             Happening::Silence(shard, call) => self.silence(shard, call),
-            Happening::Unreachable(shard, flow) => self.tell(shard, Input::TransportError { flow }, None),
+            Happening::Unreachable(shard, flow) => self.tell(
+                shard,
+                Input::TransportError {
+                    flow,
+                    fault: TransportFault::Unreachable,
+                },
+                None,
+            ),
             Happening::Stranger => {
                 let (from, octets) = strangers::say(&mut self.chance);
                 self.datagram(from, Rc::new(octets), None);
@@ -443,6 +450,7 @@ impl City {
             local: GATEWAY.parse().unwrap(),
             remote: from,
             connection: None,
+            peer: None,
         };
         let input = Input::Sip {
             flow,

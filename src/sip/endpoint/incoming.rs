@@ -14,7 +14,7 @@ use crate::sip::transaction::server_other::OtherServer;
 use crate::sip::transaction::timers::Owner;
 use crate::sip::transaction::{Slot, Step, Timer};
 use crate::sip::via::{self, Via};
-use crate::sip::{Flow, Transport, print};
+use crate::sip::{Flow, print};
 use crate::time::Now;
 
 /// The server transactions and what finds them.
@@ -270,7 +270,7 @@ impl Endpoint {
         now: Now,
     ) -> u64 {
         let id = self.next_id();
-        let is_reliable = flow.transport == Transport::Tcp;
+        let is_reliable = flow.transport.is_reliable();
         let via_line = request.via_line();
         let mut steps = std::mem::take(&mut self.steps);
         let machine = match request.method_ref() {

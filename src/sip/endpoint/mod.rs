@@ -15,7 +15,6 @@ mod tests;
 use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
 
-use super::Flow;
 use super::builder::{Request, Response};
 use super::index::leading_crlf;
 use super::limits;
@@ -23,6 +22,7 @@ use super::message::Message;
 use super::random::Random;
 use super::transaction::timers::{Owner, TimerKey, TimerQueue};
 use super::transaction::{Slot, Step, Timer};
+use super::{Flow, TransportFault};
 use crate::time::Now;
 
 /// Names a server transaction. Never reused.
@@ -55,7 +55,7 @@ pub enum EndpointInput<'a> {
     /// One whole message (a datagram, or one framed TCP message). The caller has already checked that the source is a known one.
     Received { flow: Flow, octets: &'a [u8] },
     /// The transport could not send (ICMP, connection refused or closed): every client transaction on it fails.
-    TransportError { flow: Flow },
+    TransportError { flow: Flow, fault: TransportFault },
     /// Time may have passed.
     Tick,
 }
@@ -100,6 +100,7 @@ pub enum SipEvent {
     },
     TransportFailed {
         txn: ClientTxn,
+        fault: TransportFault,
     },
     /// A reliable 1xx of ours had no PRACK in 64*T1: the owner should answer 5xx (RFC 3262 §3).
     PrackMissing {
@@ -153,7 +154,7 @@ impl Endpoint {
         self.run_timers(now);
         match input {
             EndpointInput::Received { flow, octets } => self.handle_octets(flow, octets, now),
-            EndpointInput::TransportError { flow } => self.handle_transport_error(flow, now),
+            EndpointInput::TransportError { flow, fault } => self.handle_transport_error(flow, fault, now),
             EndpointInput::Tick => {}
         }
     }

@@ -14,7 +14,7 @@ use crate::sip::transaction::client_other::OtherClient;
 use crate::sip::transaction::timers::Owner;
 use crate::sip::transaction::{Slot, Step, Timer};
 use crate::sip::via::{COOKIE, Via};
-use crate::sip::{Flow, Transport, limits, print};
+use crate::sip::{Flow, Transport, TransportFault, limits, print};
 use crate::time::Now;
 
 /// The client transactions and what finds them.
@@ -107,10 +107,11 @@ impl Endpoint {
             return txn;
         }
         if self.clients.live.len() >= limits::CLIENT_TRANSACTIONS_MAX {
-            self.tell(SipEvent::TransportFailed { txn });
+            let fault = TransportFault::Overload;
+            self.tell(SipEvent::TransportFailed { txn, fault });
             return txn;
         }
-        let is_reliable = flow.transport == Transport::Tcp;
+        let is_reliable = flow.transport.is_reliable();
         let mut steps = std::mem::take(&mut self.steps);
         let machine = match request.method {
             Method::Invite => Machine::Invite(
@@ -203,7 +204,7 @@ impl Endpoint {
     }
 
     /// RFC 3261 §18.4: the client transactions on that flow fail.
-    pub(super) fn handle_transport_error(&mut self, flow: Flow, now: Now) {
+    pub(super) fn handle_transport_error(&mut self, flow: Flow, fault: TransportFault, now: Now) {
         let (first, last) = ((flow.remote, 0), (flow.remote, u64::MAX));
         let on_connection = flow
             .connection
@@ -228,7 +229,7 @@ impl Endpoint {
             };
             if is_waiting && client.is_shown {
                 let txn = self.clients.name(id);
-                self.tell(SipEvent::TransportFailed { txn });
+                self.tell(SipEvent::TransportFailed { txn, fault });
             }
             self.carry_out_client(id, steps, now);
         }
@@ -290,7 +291,7 @@ impl Endpoint {
         // Not bounded by the table: there is one CANCEL at most per INVITE in it.
         let cancel_id = self.next_id();
         let mut steps = Vec::new();
-        let machine = OtherClient::new(octets, flow.transport == Transport::Tcp, &mut steps);
+        let machine = OtherClient::new(octets, flow.transport.is_reliable(), &mut steps);
         self.insert_client(cancel_id, Machine::Other(machine), flow, key, false);
         self.carry_out_client(cancel_id, steps, now);
     }
@@ -364,10 +365,7 @@ impl Endpoint {
     /// A Via value with a branch nobody can guess, and that branch.
     fn fresh_via(&mut self, flow: Flow, sent_by: &str) -> (String, String) {
         let branch = format!("{COOKIE}{}", self.random.token());
-        let transport = match flow.transport {
-            Transport::Udp => "UDP",
-            Transport::Tcp => "TCP",
-        };
+        let transport = flow.transport.via_name();
         (
             format!("SIP/2.0/{transport} {sent_by};branch={branch};rport"),
             branch,
@@ -411,15 +409,15 @@ fn key(branch: &str, method: &Method) -> Box<str> {
     format!("{branch}\n{method}").into()
 }
 
-/// Whether a failure of `failed` concerns what was sent on `ours`. On TCP the local port is
-/// whatever the system chose, and a request may have gone out before its connection had a name.
+/// Whether a failure of `failed` concerns what was sent on `ours`. On a connection the local port is
+/// whatever the system chose, and a request may have gone out before its connection had a number.
 fn is_same_way(ours: Flow, failed: Flow) -> bool {
     if ours.transport != failed.transport {
         return false;
     }
     match (ours.transport, ours.connection, failed.connection) {
         (Transport::Udp, ..) => ours.remote == failed.remote && ours.local == failed.local,
-        (Transport::Tcp, Some(ours), Some(failed)) => ours == failed,
-        (Transport::Tcp, ..) => ours.remote == failed.remote,
+        (_, Some(ours), Some(failed)) => ours == failed,
+        _ => ours.remote == failed.remote && ours.peer == failed.peer,
     }
 }

@@ -1,5 +1,7 @@
 //! Answers that leave nothing behind.
 
+use std::net::SocketAddr;
+
 use super::Endpoint;
 use crate::sip::builder::Response;
 use crate::sip::error::ParseError;
@@ -77,16 +79,19 @@ impl Endpoint {
     }
 }
 
-/// Where answers to a request go (RFC 3261 §18.2.2): on a connection back over it; on UDP to the
-/// source address. An unreadable Via leaves the source address and port.
+/// Where answers to a request go (RFC 3261 §18.2.2): on UDP to the source address; else back over the
+/// connection, and when that has been closed meanwhile, over a new one to the source address at the port in
+/// sent-by, because nobody listens on the port that the peer's system chose for the old one. An unreadable
+/// Via leaves the source address and port.
 pub(super) fn reply_flow(flow: Flow, via_line: &str) -> Flow {
-    match (flow.transport, Via::parse(via_line)) {
-        (Transport::Udp, Ok(via)) => Flow {
-            remote: via.udp_destination(flow.remote),
-            ..flow
-        },
-        _ => flow,
-    }
+    let Ok(via) = Via::parse(via_line) else {
+        return flow;
+    };
+    let remote = match flow.transport {
+        Transport::Udp => via.udp_destination(flow.remote),
+        transport => SocketAddr::new(flow.remote.ip(), via.port.unwrap_or(transport.default_port())),
+    };
+    Flow { remote, ..flow }
 }
 
 /// Every header line that has a name and a colon, up to the empty line or the end, unfolded.

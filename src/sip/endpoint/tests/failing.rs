@@ -14,6 +14,7 @@ fn a_transport_error_fails_what_waits_on_that_flow_in_order() {
     bench.endpoint.handle(
         EndpointInput::TransportError {
             flow: flow(Transport::Udp),
+            fault: TransportFault::Refused,
         },
         bench.now,
     );
@@ -34,6 +35,7 @@ fn a_tcp_error_fails_requests_sent_before_the_connection_had_a_name() {
     bench.endpoint.handle(
         EndpointInput::TransportError {
             flow: flow(Transport::Tcp),
+            fault: TransportFault::Closed,
         },
         bench.now,
     );
@@ -59,9 +61,11 @@ fn a_tcp_error_fails_requests_on_that_connection_whatever_address_they_name() {
         ..listening
     };
     bench.request_on(Method::Bye, other);
-    bench
-        .endpoint
-        .handle(EndpointInput::TransportError { flow: connection }, bench.now);
+    let failed = EndpointInput::TransportError {
+        flow: connection,
+        fault: TransportFault::Closed,
+    };
+    bench.endpoint.handle(failed, bench.now);
     bench.drain();
     assert_eq!(bench.take_events(), [format!("transport failed {}", txn.0)]);
 }

@@ -115,7 +115,7 @@ impl Bench {
                     format!("response {} {}", txn.0, response.status().unwrap())
                 }
                 SipEvent::TimedOut { txn } => format!("timed out {}", txn.0),
-                SipEvent::TransportFailed { txn } => format!("transport failed {}", txn.0),
+                SipEvent::TransportFailed { txn, .. } => format!("transport failed {}", txn.0),
                 SipEvent::AckMissing { txn } => format!("ack missing {}", txn.0),
                 SipEvent::PrackMissing { txn } => format!("prack missing {}", txn.0),
             })
@@ -192,6 +192,7 @@ fn flow(transport: Transport) -> Flow {
         local: "192.0.2.9:5060".parse().unwrap(),
         remote: "192.0.2.1:4000".parse().unwrap(),
         connection: (transport == Transport::Tcp).then_some(3),
+        peer: None,
     }
 }
 

@@ -205,7 +205,10 @@ proptest! {
                     }
                 }
                 Happening::TransportError => {
-                    let failed = EndpointInput::TransportError { flow: flow(Transport::Udp) };
+                    let failed = EndpointInput::TransportError {
+                        flow: flow(Transport::Udp),
+                        fault: TransportFault::Refused,
+                    };
                     bench.endpoint.handle(failed, bench.now);
                     bench.drain();
                 }
@@ -217,7 +220,7 @@ proptest! {
                     SipEvent::Response { txn, response } if response.status() >= Some(300) => {
                         *finals.entry(txn.0).or_default() += 1;
                     }
-                    SipEvent::TimedOut { txn } | SipEvent::TransportFailed { txn } => {
+                    SipEvent::TimedOut { txn } | SipEvent::TransportFailed { txn, .. } => {
                         *finals.entry(txn.0).or_default() += 1;
                     }
                     _ => {}

@@ -22,6 +22,7 @@ fn flow() -> Flow {
         local: address,
         remote: address,
         connection: None,
+        peer: None,
     }
 }
 

@@ -6,7 +6,7 @@
 #![allow(dead_code, reason = "transfers and call-backs place their calls here")]
 
 use crate::queue::Attempt;
-use crate::sip::{Flow, Method, Request};
+use crate::sip::{Flow, Method, Request, Uri};
 
 use super::case::Case;
 use super::desk::Desk;
@@ -61,8 +61,11 @@ impl Ringing {
             local: listener.bound,
             remote,
             connection: None,
+            peer: Uri::parse(&peer.uri(""))
+                .ok()
+                .and_then(|uri| desk.peer_name(&uri)),
         };
-        let hop = Hop::new(flow, listener).with_login(desk.logins.of_trunk(trunk));
+        let hop = Hop::new(flow, listener, false).with_login(desk.logins.of_trunk(trunk));
         let target = peer.uri(&user);
         let us = match (&trunk.number, &trunk.credentials) {
             (Some(number), _) => Some(number.clone()),

@@ -36,11 +36,11 @@ fn peer(text: &str, resolve: impl Fn(&str, u16) -> std::io::Result<Vec<SocketAdd
     let is_plain =
         uri.scheme().eq_ignore_ascii_case("sip") && text.matches(';').count() <= names.iter().count();
     if !is_plain || names.is_some_and(|name| !name.eq_ignore_ascii_case(&transport.to_string())) {
-        return Err("transport is udp or tcp, and nothing else may be said of the server".to_string());
+        return Err("transport is udp, tcp or tls, and nothing else may be said of the server".to_string());
     }
     let mut addresses = match uri.socket_addr() {
         Some(address) => vec![address],
-        None => resolve(host, uri.port().unwrap_or(5060))
+        None => resolve(host, uri.port().unwrap_or(uri.transport().default_port()))
             .map_err(|error| format!("the name cannot be resolved: {}", error.kind()))?,
     };
     addresses.dedup();

@@ -11,6 +11,7 @@ use super::Counter;
 use super::case::{Case, Media};
 use super::desk::Desk;
 use super::early::{self, abandon, gave_up};
+use super::early_talk::EarlyTalk;
 use super::ending::{By, Ending};
 use super::index::Name;
 use super::leg::{Leg, Ringing};
@@ -32,6 +33,8 @@ pub(crate) struct Hunting {
     is_ringing: bool,
     /// Early media of this phone went to the caller.
     early: Option<Early>,
+    /// What these two may say to each other before the answer.
+    talk: Option<Box<EarlyTalk>>,
 }
 
 /// An answer that went out in a 183 has to be the same in the 200 of that dialog (RFC 3261 §13.2.1).
@@ -58,6 +61,7 @@ impl Hunting {
             deadline: desk.now().instant + RINGING_MAX,
             is_ringing: false,
             early: None,
+            talk: None,
         }))
     }
 
@@ -88,6 +92,9 @@ impl Hunting {
             Event::Due if desk.now().instant >= self.deadline => self.nobody(480, case, desk),
             Event::Due => self.hunt(queue::Input::Tick, case, desk),
             Event::Response { txn, response } => self.on_response(txn, response, case, desk),
+            Event::Failed { txn, status, .. } if self.is_said_early(txn, status, None, case, desk) => {
+                Stage::Hunting(self)
+            }
             Event::Failed { txn, status, fault } => match self.take(txn, desk) {
                 Some(leg) => {
                     if let Some(fault) = fault {
@@ -99,10 +106,12 @@ impl Hunting {
             },
             Event::Cancelled { reason, .. } => {
                 let reason = reason.filter(|reason| reason.len() <= CROSSING_VALUE_OCTETS_MAX);
+                self.end_talk(None, desk);
                 gave_up(self.legs, reason.as_deref(), case, desk)
             }
             Event::Pracked { txn, prack } => self.on_prack(txn, &prack, case, desk),
             Event::PrackMissing => {
+                self.end_talk(None, desk);
                 abandon(self.legs, None, case, desk);
                 case.refuse(&Refusal::Status(504), desk);
                 Ending::failed(
@@ -114,6 +123,7 @@ impl Hunting {
                 )
             }
             Event::HangUp => {
+                self.end_talk(None, desk);
                 abandon(self.legs, None, case, desk);
                 case.refuse(&Refusal::Unavailable, desk);
                 Ending::failed(480, By::Us, "ended from the console", case, desk)
@@ -121,9 +131,12 @@ impl Hunting {
             Event::Request { txn, request } => {
                 if early::is_callers_bye(&request, case) {
                     desk.respond(txn, Response::new(&request, 200, refusal::phrase(200)));
+                    self.end_talk(None, desk);
                     return gave_up(self.legs, None, case, desk);
                 }
-                early::refuse(txn, &request, desk);
+                if !self.is_talk(txn, &request, case, desk) {
+                    early::refuse(txn, &request, desk);
+                }
                 Stage::Hunting(self)
             }
             _ => Stage::Hunting(self),
@@ -144,6 +157,7 @@ impl Hunting {
                         continue;
                     };
                     let leg = self.legs.swap_remove(at);
+                    self.end_talk(Some(attempt), desk);
                     let reason = was_answered_elsewhere.then_some(refusal::ANSWERED_ELSEWHERE);
                     let status = if was_answered_elsewhere { 487 } else { 408 };
                     case.record.end_attempt(attempt.0, status);
@@ -187,6 +201,9 @@ impl Hunting {
         desk: &mut Desk,
     ) -> Stage {
         let status = response.status().unwrap_or_default();
+        if self.is_said_early(txn, status, Some(&response), case, desk) {
+            return Stage::Hunting(self);
+        }
         match status {
             0..=100 => Stage::Hunting(self),
             101..=199 => {
@@ -284,9 +301,14 @@ impl Hunting {
         desk: &mut Desk,
     ) -> Stage {
         let attempt = leg.attempt;
+        // After an UPDATE the description of a 200 is an old one, said again for the slow.
+        let is_changed = self
+            .talk
+            .as_ref()
+            .is_some_and(|talk| talk.attempt == attempt && talk.is_changed);
         let described = match offer::read(&response) {
-            Ok(Some(session)) => Ok(session),
-            Ok(None) => leg
+            Ok(Some(session)) if !is_changed => Ok(session),
+            Ok(_) => leg
                 .early
                 .clone()
                 .ok_or(Refusal::NotAcceptable("an answer without a description")),
@@ -313,7 +335,10 @@ impl Hunting {
         };
 
         case.record.answered_by = Some(leg.phone_name());
-        let is_answered = self.early.as_ref().is_some_and(|early| early.is_answered);
+        let is_answered = self
+            .early
+            .as_ref()
+            .is_some_and(|early| early.attempt == attempt && early.is_answered);
         let mut a = Leg {
             side: Side::A,
             dialog: dialog_a,
@@ -332,6 +357,10 @@ impl Hunting {
         let (txn, cseq) = (leg.txn, response.cseq().0);
         let now = desk.now();
         desk.strays.watch(leg, b.dialog.remote_tag(), now);
+        let exchange = self
+            .talk
+            .take()
+            .and_then(|talk| talk.answered(&mut a, &mut b, desk));
         let late = case.offer.is_none().then_some((txn, cseq));
         if late.is_none() {
             b.acknowledge(txn, cseq, None, desk);
@@ -358,7 +387,11 @@ impl Hunting {
         }
         case.changed(desk);
         desk.count(Counter::CallAnswered);
-        Talking::begin(a, b, late, desk)
+        let mut stage = Talking::begin(a, b, late, desk);
+        if let Stage::Talking(talking) = &mut stage {
+            talking.exchanges.extend(exchange);
+        }
+        stage
     }
 
     /// The caller's side of an answer: what went out early when the phone repeats itself, else anchored anew.
@@ -375,7 +408,7 @@ impl Hunting {
             return Err(Refusal::NotAcceptable("the audio was refused"));
         }
         if let Some(early) = &self.early {
-            if early.attempt == attempt && (body.is_empty() || body == early.body) {
+            if early.attempt == attempt && (body.is_empty() || body == early.body || early.is_answered) {
                 return Ok(early.sent.clone());
             }
             case.new_tag(desk);
@@ -398,6 +431,7 @@ impl Hunting {
             .find(|leg| leg.owed.is_some() && Some(leg.attempt) == owing);
         let Some(leg) = leg else {
             if prack.body().is_empty() {
+                self.begin_talk(case);
                 reliable::accept(txn, prack, case, desk);
             } else {
                 // A second offer before the first phone has answered (RFC 3262 §5): nobody could answer it yet.
@@ -422,6 +456,7 @@ impl Hunting {
                 if let Some(early) = &mut self.early {
                     early.is_answered = true;
                 }
+                self.begin_talk(case);
                 reliable::accept(txn, prack, case, desk);
                 Stage::Hunting(self)
             }
@@ -440,6 +475,55 @@ impl Hunting {
         }
     }
 
+    /// Both descriptions of the early media are acknowledged.
+    fn begin_talk(&mut self, case: &Case) {
+        let Some(early) = self.early.as_ref().filter(|_| self.talk.is_none()) else {
+            return;
+        };
+        let leg = self.legs.iter_mut().find(|leg| leg.attempt == early.attempt);
+        let talk = leg.and_then(|leg| EarlyTalk::begin(leg, &early.sent, case));
+        self.talk = talk.map(Box::new);
+    }
+
+    /// A request between the caller and the phone he hears. False: it is not.
+    fn is_talk(&mut self, txn: ServerTxn, request: &Message, case: &Case, desk: &mut Desk) -> bool {
+        let Some(talk) = &mut self.talk else { return false };
+        let leg = self.legs.iter_mut().find(|leg| leg.attempt == talk.attempt);
+        leg.is_some_and(|leg| talk.on_request(txn, request, leg, case, desk))
+    }
+
+    /// A response to such a request.
+    fn is_said_early(
+        &mut self,
+        txn: ClientTxn,
+        status: u16,
+        response: Option<&Message>,
+        case: &mut Case,
+        desk: &mut Desk,
+    ) -> bool {
+        let Some(talk) = &mut self.talk else { return false };
+        let is_its = talk.on_response(txn, status, response, case, desk);
+        if is_its && talk.is_changed {
+            // What was said first no longer counts: the 200 does not say it again, and the phone is where it is now.
+            if let Some(early) = &mut self.early {
+                early.is_answered = true;
+            }
+            let leg = self.legs.iter_mut().find(|leg| leg.attempt == talk.attempt);
+            if let (Some(leg), Some(session)) = (leg, offer::session(talk.phone_said())) {
+                leg.early = Some(session);
+            }
+        }
+        is_its
+    }
+
+    /// The phone he heard is out (None: the call is).
+    fn end_talk(&mut self, attempt: Option<Attempt>, desk: &mut Desk) {
+        let is_its = |talk: &mut Box<EarlyTalk>| attempt.is_none_or(|attempt| talk.attempt == attempt);
+        if let Some(talk) = self.talk.take_if(is_its) {
+            talk.abandon(desk);
+        }
+    }
+
     fn leg(&mut self, txn: ClientTxn) -> Option<&mut Ringing> {
         self.legs.iter_mut().find(|leg| leg.txn == txn)
     }
@@ -447,12 +531,14 @@ impl Hunting {
     fn failed(mut self: Box<Self>, attempt: Attempt, status: u16, case: &mut Case, desk: &mut Desk) -> Stage {
         // A redirection is not followed: a queue's list says who may be rung.
         case.record.end_attempt(attempt.0, status);
+        self.end_talk(Some(attempt), desk);
         self.legs.retain(|leg| leg.attempt != attempt);
         self.hunt(queue::Input::Failed { attempt, status }, case, desk)
     }
 
     /// Nobody took the call.
-    fn nobody(self: Box<Self>, status: u16, case: &mut Case, desk: &mut Desk) -> Stage {
+    fn nobody(mut self: Box<Self>, status: u16, case: &mut Case, desk: &mut Desk) -> Stage {
+        self.end_talk(None, desk);
         for leg in &self.legs {
             case.record.end_attempt(leg.attempt.0, 408);
         }

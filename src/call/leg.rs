@@ -14,8 +14,9 @@ use super::limits::INTERVAL_RETRIES_MAX;
 use super::logins::Login;
 use super::offer::Origin;
 use super::refusal::ALLOW;
+use super::reliable::{self, Spoken};
 use super::terms::{self, Terms};
-use super::{Listener, crossing, options, reliable, shard};
+use super::{Listener, crossing, options, shard};
 
 /// Where a leg's messages go, and what we call ourselves there.
 #[derive(Clone, Debug)]
@@ -63,6 +64,8 @@ pub(crate) struct Ringing {
     pub(crate) early: Option<Session>,
     /// Made by its reliable responses.
     pub(crate) early_dialogs: EarlyDialogs,
+    /// Its last reliable response with a description.
+    pub(crate) spoken: Option<Spoken>,
     /// A PRACK that waits for the caller's answer, with the tag of its dialog.
     pub(crate) owed: Option<(String, Request)>,
     /// How often it was asked again after a 422.
@@ -137,6 +140,7 @@ impl Ringing {
             origin,
             early: None,
             early_dialogs: EarlyDialogs::default(),
+            spoken: None,
             owed: None,
             retries: 0,
         }

@@ -13,6 +13,7 @@ mod crossing;
 mod decide;
 mod desk;
 mod early;
+mod early_talk;
 mod ending;
 mod engine;
 mod error;

@@ -9,6 +9,7 @@ use crate::sip::{Dialog, Message, Provisional, RELIABLE, Request, Response, Serv
 use super::case::Case;
 use super::desk::Desk;
 use super::leg::{Ringing, way};
+use super::options;
 use super::refusal::{self, Refusal};
 use super::stage::Event;
 
@@ -49,6 +50,16 @@ pub(crate) fn accept(txn: ServerTxn, prack: &Message, case: &Case, desk: &mut De
     desk.endpoint.release(case.invite_txn, now);
 }
 
+/// A reliable response with a description.
+#[derive(Clone, Debug)]
+pub(crate) struct Spoken {
+    /// Of its dialog.
+    pub(crate) tag: String,
+    pub(crate) body: Vec<u8>,
+    /// Its Allow names UPDATE.
+    pub(crate) takes_update: bool,
+}
+
 impl Ringing {
     /// A 1xx of this phone came. False: a repetition, or out of order, and not to be looked at.
     pub(crate) fn on_provisional(&mut self, response: &Message, case: &Case, desk: &mut Desk) -> bool {
@@ -60,6 +71,13 @@ impl Ringing {
             Provisional::Old => return false,
             Provisional::Next(prack) => {
                 let tag = response.to().tag().unwrap_or_default().to_string();
+                if response.description().is_some() {
+                    self.spoken = Some(Spoken {
+                        tag: tag.clone(),
+                        body: response.body().to_vec(),
+                        takes_update: options::allows(response, "UPDATE"),
+                    });
+                }
                 let is_offer =
                     case.offer.is_none() && self.early.is_none() && response.description().is_some();
                 if is_offer {

@@ -24,7 +24,7 @@ pub(crate) struct Terms {
     /// A refresh of ours under way.
     pub(crate) refresh: Option<Refresh>,
     /// Of the peer's 422.
-    min: Duration,
+    pub(super) min: Duration,
 }
 
 #[derive(Clone, Debug)]

@@ -20,6 +20,7 @@ mod secsipidx;
 mod selftest;
 mod serve;
 mod sipp_calls;
+mod sipp_dialogs;
 mod support;
 mod trust_lists;
 mod verifier_matrix;

@@ -1,5 +1,7 @@
 //! baresip 1.0: a real phone, headless, that plays one file and records what it hears.
 
+use std::io::Write;
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -10,12 +12,29 @@ pub struct Baresip {
     _peer: Peer,
     folder: PathBuf,
     pub port: u16,
+    control: Option<u16>,
 }
 
 impl Baresip {
     /// Starts a phone on a free port; it answers by itself. `says` must be longer than the call: baresip hangs up at
     /// the end of its file. With `dial` it calls that URI at once.
     pub fn start(folder: &Path, name: &str, says: &Path, dial: Option<&str>) -> Baresip {
+        Baresip::start_with(folder, name, says, dial, None)
+    }
+
+    /// The same, and it takes commands.
+    pub fn start_driven(folder: &Path, name: &str, says: &Path) -> Baresip {
+        let control = super::free_port();
+        Baresip::start_with(folder, name, says, None, Some(control))
+    }
+
+    fn start_with(
+        folder: &Path,
+        name: &str,
+        says: &Path,
+        dial: Option<&str>,
+        control: Option<u16>,
+    ) -> Baresip {
         let port = super::free_port();
         let folder = folder.join(name);
         let recordings = folder.join("rec");
@@ -31,6 +50,8 @@ impl Baresip {
             recordings.display(),
             media + 40,
         );
+        let driven = control.map(|port| format!("module ctrl_tcp.so\nctrl_tcp_listen 127.0.0.1:{port}\n"));
+        let config = config + &driven.unwrap_or_default();
         let account =
             format!("<sip:{name}@127.0.0.1:{port}>;regint=0;answermode=auto;audio_codecs=pcmu,pcma\n");
         std::fs::write(folder.join("config"), config).expect("config");
@@ -51,11 +72,22 @@ impl Baresip {
             _peer: Peer::start(&mut command),
             folder,
             port,
+            control,
         };
         super::wait_for("baresip to be ready", Duration::from_secs(10), || {
             phone.log().contains("baresip is ready").then_some(())
         });
         phone
+    }
+
+    /// A command of its menu, as JSON in a netstring.
+    pub fn command(&self, name: &str) {
+        let port = self.control.expect("a phone that takes commands");
+        let mut control = TcpStream::connect(("127.0.0.1", port)).expect("the phone listens");
+        let json = format!("{{\"command\":\"{name}\",\"params\":\"\",\"token\":\"1\"}}");
+        write!(control, "{}:{json},", json.len()).expect("the command is sent");
+        // It reads before it closes.
+        std::thread::sleep(Duration::from_millis(300));
     }
 
     pub fn log(&self) -> String {

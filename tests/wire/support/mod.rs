@@ -3,6 +3,8 @@
 pub mod audio;
 pub mod baresip;
 pub mod browser;
+#[allow(dead_code, reason = "benches share this module and use none of it")]
+pub mod dialogs;
 pub mod gateway;
 mod ports;
 pub mod sipp;

@@ -113,7 +113,8 @@ pub fn echoing_phone(folder: &Path) -> (Peer, u16, u16) {
     (peer, port, media)
 }
 
-fn phone_with(folder: &Path, text: &str) -> (Peer, u16) {
+/// A SIPp phone with this scenario.
+pub fn phone_with(folder: &Path, text: &str) -> (Peer, u16) {
     let port = super::free_port();
     let scenario = folder.join(format!("phone-{port}.xml"));
     std::fs::write(&scenario, text).expect("scenario");

@@ -14,7 +14,9 @@ use crate::call::{self, Listener};
 use crate::cidr::Cidr;
 use crate::config::Config;
 use crate::policy::{Fault, Policy};
+use crate::route::{Target, Ways};
 use crate::runtime::clock_alarm::ClockAlarm;
+use crate::runtime::dns::Dns;
 use crate::runtime::fetch::Fetcher;
 use crate::runtime::icons::Icons;
 use crate::runtime::inbox::{Mailbox, Mailboxes, ToShard};
@@ -24,6 +26,7 @@ use crate::runtime::media_io::MediaIo;
 use crate::runtime::recorder::Recorder;
 use crate::runtime::scoring::Scoring;
 use crate::runtime::shard::{Doors, FIRST_MEDIA_TOKEN, Parts, Shard, waker_token};
+use crate::runtime::standings::Standings;
 use crate::runtime::stream::{self, Door, Streams, Tls};
 use crate::runtime::trust::Lists;
 use crate::runtime::vital::{Alarm, join_within};
@@ -115,10 +118,12 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
             Some(Tls::new(files.clone(), names).context("[sip.tls]")?)
         }
     };
+    let dns = name_service(&config, &listeners, &mailboxes, &tokio);
+    let standings = Standings::default();
     let connections = Streams::new(
         mailboxes.clone(),
         tokio.handle().clone(),
-        door(&config),
+        door(&config, dns.clone()),
         tls.clone(),
     );
     for (transport, listener) in stream_listeners {
@@ -144,6 +149,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
             media_address: config.media.advertise.unwrap_or(config.media.address),
             budget: config.sip.budget,
             session_expires: config.sip.session_expires,
+            try_for: config.sip.try_for,
             refusal: config.refusal.clone(),
             marks: config.marks.clone(),
             queue_marks: config.queue_marks.clone(),
@@ -169,6 +175,8 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
                 recorder: recorder.clone(),
                 scoring: scoring.clone(),
                 fetcher: fetcher.clone(),
+                dns: dns.clone(),
+                standings: standings.clone(),
                 streams: connections.clone(),
                 tokio: tokio.handle().clone(),
                 live_calls: counter,
@@ -177,6 +185,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         threads.push(alarm.spawn(format!("shard-{index}"), move || shard.run())?);
     }
     tokio.spawn(lists.clone().keep(mailboxes.clone()));
+    tokio.spawn(dns.clone().keep());
     // Only the shards hold the recorder now: when they have ended, it writes what is left and ends too.
     drop(recorder);
 
@@ -192,6 +201,8 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         live_calls: live_calls.clone(),
         mailboxes: mailboxes.clone(),
         streams: connections,
+        dns,
+        standings: standings.clone(),
         tls,
         is_draining: is_draining.clone(),
         selftest: Box::new(selftest.reader()),
@@ -217,6 +228,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         },
         status: Box::new(move || status.read()),
         metrics: Box::new(move || {
+            standings.measure();
             telemetry
                 .as_ref()
                 .map_or_else(String::new, telemetry::Telemetry::render)
@@ -330,6 +342,8 @@ struct Status {
     sip: Vec<(Transport, SocketAddr)>,
     live_calls: Vec<Arc<AtomicUsize>>,
     mailboxes: Mailboxes,
+    dns: Arc<Dns>,
+    standings: Standings,
     streams: Arc<Streams>,
     tls: Option<Arc<Tls>>,
     is_draining: Arc<AtomicBool>,
@@ -351,6 +365,7 @@ impl Status {
             "tcp_connections": self.streams.open_connections(),
             "tls_certificate_expires_seconds": self.tls.as_ref().map(|tls| tls.expires_in(clock::now().utc)),
             "inbox_messages_lost": self.mailboxes.lost(),
+            "targets": { "names": self.dns.status(), "down": self.standings.status() },
             "selftest": (self.selftest)(),
             "is_draining": self.is_draining.load(Ordering::Relaxed),
         })
@@ -455,7 +470,7 @@ fn advertised(configured: Option<&str>, bound: SocketAddr) -> String {
 
 /// Who may open a connection: trunk ranges and the addresses of the phones; and over TLS from where somebody may come
 /// whom we know by name.
-fn door(config: &Config) -> Door {
+fn door(config: &Config, dns: Arc<Dns>) -> Door {
     let known = known_sources(config);
     let named: Vec<Vec<Cidr>> = config
         .trunks
@@ -464,7 +479,9 @@ fn door(config: &Config) -> Door {
         .map(|trunk| trunk.from.iter().filter_map(|range| range.parse().ok()).collect())
         .collect();
     Door {
-        is_known: Box::new(move |source| known.iter().any(|range| range.contains(source))),
+        is_known: Box::new(move |source| {
+            known.iter().any(|range| range.contains(source)) || dns.is_address_of_target(source)
+        }),
         may_be_named: Box::new(move |source| {
             named
                 .iter()
@@ -486,6 +503,25 @@ fn on_hangup(tokio: &tokio::runtime::Runtime) -> anyhow::Result<Arc<tokio::sync:
         }
     });
     Ok(asked)
+}
+
+/// What asks where targets are: it begins with those of the queues.
+fn name_service(
+    config: &Config,
+    listeners: &[Listener],
+    mailboxes: &Mailboxes,
+    tokio: &tokio::runtime::Runtime,
+) -> Arc<Dns> {
+    let _inside = tokio.enter();
+    let ways = Ways::new(
+        listeners
+            .iter()
+            .map(|listener| (listener.transport, listener.bound)),
+    );
+    let targets = config.queues.iter().flat_map(|queue| &queue.targets);
+    let targets = targets.filter_map(|target| Target::of(&Uri::parse(target).ok()?));
+    let handle = tokio.handle().clone();
+    Dns::new(&config.sip.resolver, ways, targets, mailboxes.clone(), handle)
 }
 
 /// Trunk ranges, and the addresses of phones and carriers we call. A trunk that is known by its certificate is not known

@@ -13,6 +13,7 @@ pub mod voice;
 pub mod screening;
 pub mod policy;
 pub mod queue;
+pub mod route;
 pub mod banner;
 
 pub mod store;

@@ -258,6 +258,7 @@ pub fn call(kind: &Kind, number_in_day: u64, started_ms: u64, elapsed_ms: u64, l
             target: format!("sip:{}@10.0.0.5", kind.phone),
             at_ms: 110,
             why: None,
+            tries: Vec::new(),
             status: match (is_answered && talked_ms > 0, has_ended) {
                 (true, _) => 200,
                 (false, false) => 0,

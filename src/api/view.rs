@@ -228,6 +228,10 @@ pub(crate) struct AttemptView {
     /// Why it could not be reached, in plain words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
+    /// Addresses that were tried and did not ring, each with its status, and where the target sent the call to.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<Object>)]
+    pub tries: Vec<crate::call::record::Try>,
 }
 
 impl CallView {
@@ -327,6 +331,7 @@ impl Why {
                     at_ms: since_arrival(record, attempt.at_ms),
                     status: attempt.status,
                     why: attempt.why.clone(),
+                    tries: attempt.tries.clone(),
                 })
                 .collect(),
             media: json(&record.media),

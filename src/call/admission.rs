@@ -10,6 +10,7 @@ use crate::cidr::Cidr;
 use crate::queue;
 use crate::sip::{Flow, PeerName, Transport, Uri};
 
+use super::limits::PHONES_LEARNED_MAX;
 use super::{TrunkConfig, names, tls_names};
 
 /// Where a message came from.
@@ -35,6 +36,9 @@ pub(crate) struct Admission {
     phones: BTreeSet<IpAddr>,
     /// A trunk with a password may call from anywhere.
     has_strangers: bool,
+    /// Addresses of targets that were looked up, and when each was last heard of (counted, not timed).
+    learned: BTreeMap<IpAddr, u64>,
+    lessons: u64,
 }
 
 impl Admission {
@@ -76,6 +80,20 @@ impl Admission {
             has_strangers: trunks
                 .iter()
                 .any(|trunk| trunk.is_challenged && trunk.from.is_empty()),
+            learned: BTreeMap::new(),
+            lessons: 0,
+        }
+    }
+
+    /// A target has this address. It stays known after the target has moved: a call may still be up there.
+    pub(crate) fn learn(&mut self, address: IpAddr) {
+        self.lessons += 1;
+        self.learned.insert(address.to_canonical(), self.lessons);
+        if self.learned.len() > PHONES_LEARNED_MAX
+            && let Some((oldest, _)) = self.learned.iter().min_by_key(|(_, lesson)| **lesson)
+        {
+            let oldest = *oldest;
+            self.learned.remove(&oldest);
         }
     }
 
@@ -105,7 +123,7 @@ impl Admission {
                 false => Source::Trunk(trunk),
             };
         }
-        if self.phones.contains(&address) {
+        if self.phones.contains(&address) || self.learned.contains_key(&address) {
             Source::Phone
         } else if self.has_strangers {
             Source::Stranger

@@ -3,12 +3,14 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use stir_shaken_verify::NumberRules;
 
 use crate::identity;
 use crate::policy::Policy;
 use crate::queue;
+use crate::route::{Candidate, Cause, Change};
 use crate::sip::{
     ClientTxn, Endpoint, Flow, Message, PeerName, Request, Response, ServerTxn, Transport, Uri,
 };
@@ -20,8 +22,10 @@ use super::gate::Gate;
 use super::index::{Index, Name};
 use super::leg::Hop;
 use super::logins::{Logins, Repeated};
+use super::probing::Probes;
 use super::random::Randomness;
 use super::refusal::Refusal;
+use super::routes::Routes;
 use super::stray::Strays;
 use super::{Config, Counter, Listener, Output, names};
 
@@ -41,6 +45,8 @@ pub(crate) struct Desk {
     pub(crate) tls_names: Vec<String>,
     pub(crate) index: Index,
     pub(crate) strays: Strays,
+    pub(crate) routes: Routes,
+    pub(crate) probes: Probes,
     pub(crate) random: Randomness,
     pub(crate) outputs: VecDeque<Output>,
     /// Set by every input before anything asks.
@@ -94,6 +100,37 @@ impl Desk {
 
     pub(crate) fn name(&mut self, name: Name) {
         self.index.add(self.call, name);
+    }
+
+    /// A call came to nothing at this address, and the address is at fault.
+    pub(crate) fn failed_at(&mut self, candidate: Candidate, cause: Cause, retry_after: Option<Duration>) {
+        let now = self.now().instant;
+        let change = self.routes.health.failed(candidate, cause, retry_after, now);
+        self.tell_standing(change);
+    }
+
+    /// A call was answered at this address.
+    pub(crate) fn worked_at(&mut self, candidate: Candidate) {
+        let now = self.now().instant;
+        let change = self.routes.health.worked(candidate, now);
+        self.tell_standing(change);
+    }
+
+    pub(crate) fn probed(&mut self, candidate: Candidate, is_answered: bool) {
+        self.count(if is_answered {
+            Counter::ProbeAnswered
+        } else {
+            Counter::ProbeUnanswered
+        });
+        let now = self.now().instant;
+        let change = self.routes.health.probed(candidate, is_answered, now);
+        self.tell_standing(change);
+    }
+
+    fn tell_standing(&mut self, change: Option<Change>) {
+        if let Some(change) = change {
+            self.say(Output::Standing(change));
+        }
     }
 
     /// The listener that owns the local end of a flow.

@@ -18,8 +18,7 @@ pub(crate) fn abandon(legs: Vec<Ringing>, reason: Option<&str>, case: &mut Case,
         desk.index.remove(&Name::Client(leg.txn));
         let now = desk.now();
         desk.endpoint.cancel(leg.txn, reason, now);
-        desk.strays
-            .adopt_early(leg.txn, leg.invite, leg.hop, leg.early_dialogs);
+        desk.strays.abandon(leg, reason);
     }
 }
 

@@ -11,6 +11,7 @@ use stir_shaken_verify::NumberRules;
 use crate::call_id::CallId;
 use crate::identity;
 use crate::policy::Policy;
+use crate::route::Known;
 use crate::sip::{
     ClientTxn, Endpoint, EndpointInput, EndpointOutput, Flow, Message, Method, Response, ServerTxn, SipEvent,
     TransportFault,
@@ -23,8 +24,10 @@ use super::desk::Desk;
 use super::gate::Gate;
 use super::index::{Index, Name};
 use super::logins::{Logins, Repeated};
+use super::probing::Probes;
 use super::random::Randomness;
 use super::refusal::{self, Refusal};
+use super::routes::Routes;
 use super::stage::{Event, Stage};
 use super::stray::Strays;
 use super::timers::{Agenda, earlier};
@@ -44,6 +47,8 @@ pub struct Engine {
     agenda: Agenda,
     pub(super) desk: Desk,
     pub(super) is_draining: bool,
+    /// Where the probed targets are is news: looked at with the next input.
+    has_probes_to_plan: bool,
     /// Next looks of the transaction layer and of verification.
     deadline: Option<Instant>,
 }
@@ -54,6 +59,8 @@ impl Engine {
     /// Trunk ranges and targets that cannot be read match nobody; `config` reports them before.
     pub fn new(config: Config, identity: identity::Engine, policy: Arc<Policy>, seed: [u8; 32]) -> Engine {
         let mut random = Randomness::new(&seed);
+        let routes = Routes::new(&config.listeners, &config.queues);
+        let probes = Probes::new(&config.queues, config.shard);
         let desk = Desk {
             endpoint: Endpoint::new(random.octets(), "Ringward"),
             identity,
@@ -67,16 +74,20 @@ impl Engine {
             config,
             index: Index::default(),
             strays: Strays::default(),
+            routes,
+            probes,
             random,
             outputs: VecDeque::new(),
             clock: None,
             call: usize::MAX,
         };
+        let has_probes_to_plan = desk.probes.is_wanted();
         Engine {
             calls: Slab::new(),
             agenda: Agenda::default(),
             desk,
             is_draining: false,
+            has_probes_to_plan,
             deadline: None,
         }
     }
@@ -84,6 +95,7 @@ impl Engine {
     /// One mutation. Afterwards drain [`Engine::poll_output`] until it says `Timeout`.
     pub fn handle(&mut self, input: Input<'_>, now: Now) {
         self.desk.clock = Some(now);
+        self.plan_probes();
         match input {
             Input::Sip { flow, octets } => self.on_octets(flow, octets),
             Input::TransportError { flow, fault } => {
@@ -106,6 +118,8 @@ impl Engine {
             Input::ScoringOverloaded { call } => self.tell(call, Event::ScoringOverloaded),
             Input::SetPolicy(policy) => self.desk.policy = policy,
             Input::SetTrust(trust) => self.desk.identity.replace_trust(*trust),
+            Input::Resolved(known) => self.on_resolved(*known),
+            Input::Standing(change) => self.desk.routes.health.take(change, now.instant),
             Input::HangUp { call } => self.tell(call, Event::HangUp),
             Input::Drain => self.is_draining = true,
             Input::Tick => {
@@ -114,6 +128,7 @@ impl Engine {
                 self.desk.strays.tick(now);
             }
         }
+        self.desk.tick_probes();
         self.pump();
         for call in self.agenda.due(now.instant) {
             self.dispatch(call, Event::Due);
@@ -128,6 +143,7 @@ impl Engine {
             return output;
         }
         let calls = earlier(self.agenda.first(), self.desk.strays.deadline());
+        let calls = earlier(calls, self.desk.probes.deadline());
         Output::Timeout(earlier(self.deadline, calls))
     }
 
@@ -154,6 +170,8 @@ impl Engine {
             names: self.desk.index.len(),
             strays: self.desk.strays.len(),
             challengeable: self.desk.logins.len(),
+            waiting: self.desk.routes.waiting(),
+            probes: self.desk.probes.under_way(),
         }
     }
 
@@ -207,6 +225,11 @@ impl Engine {
                 let Desk { strays, endpoint, .. } = &mut self.desk;
                 strays.on_response(txn, &response, endpoint, now);
             }
+            SipEvent::Response { txn, response } if self.desk.probes.owns(txn) => {
+                if let Some(status) = response.status().filter(|status| *status >= 200) {
+                    self.desk.on_probe_ended(txn, Some(status));
+                }
+            }
             SipEvent::Response { txn, response } => {
                 if let Some(repeated) = self.desk.answer_challenge(txn, &response) {
                     let Repeated { sip_call_id, cseq } = repeated;
@@ -222,7 +245,39 @@ impl Engine {
     fn on_failed(&mut self, txn: ClientTxn, status: u16, fault: Option<TransportFault>) {
         self.desk.strays.remove(txn);
         self.desk.logins.forget(txn);
+        self.desk.on_probe_ended(txn, None);
         self.tell_named(&Name::Client(txn), Event::Failed { txn, status, fault });
+    }
+
+    /// News of where a target is.
+    fn on_resolved(&mut self, known: Known) {
+        let now = self.desk.now().instant;
+        let target = known.target.clone();
+        for address in known.located.iter().flat_map(|located| located.addresses()) {
+            self.desk.admission.learn(address);
+        }
+        let calls = self.desk.routes.learn(known, now);
+        self.has_probes_to_plan |= self.desk.probes.is_wanted();
+        self.plan_probes();
+        for call in calls {
+            let target = target.clone();
+            self.tell(call, Event::Located { target });
+        }
+    }
+
+    fn plan_probes(&mut self) {
+        if std::mem::take(&mut self.has_probes_to_plan) {
+            let Desk {
+                probes,
+                routes,
+                random,
+                clock,
+                ..
+            } = &mut self.desk;
+            if let Some(now) = clock {
+                probes.plan(routes, now.instant, |below| random.u64() % below);
+            }
+        }
     }
 
     fn on_request(&mut self, txn: ServerTxn, request: Message, flow: Flow) {
@@ -294,4 +349,8 @@ pub struct LiveParts {
     pub strays: usize,
     /// Requests of ours that may still be sent again with credentials.
     pub challengeable: usize,
+    /// Targets that calls wait to be told of.
+    pub waiting: usize,
+    /// Probes without a final answer yet.
+    pub probes: usize,
 }

@@ -9,6 +9,7 @@ use crate::sip::{ClientTxn, Dialog, Message, Response, ServerTxn};
 
 use super::Counter;
 use super::case::{Case, Media};
+use super::course::Course;
 use super::desk::Desk;
 use super::early::{self, abandon, gave_up};
 use super::early_talk::EarlyTalk;
@@ -16,7 +17,7 @@ use super::ending::{By, Ending};
 use super::index::Name;
 use super::leg::{Leg, Ringing};
 use super::limits::{CROSSING_VALUE_OCTETS_MAX, RINGING_MAX};
-use super::offer::{self, Origin};
+use super::offer;
 use super::record::{self, State};
 use super::refusal::{self, Refusal};
 use super::reliable;
@@ -25,8 +26,10 @@ use super::talking::Talking;
 use super::terms::Terms;
 
 pub(crate) struct Hunting {
-    hunt: Hunt,
-    legs: Vec<Ringing>,
+    pub(super) hunt: Hunt,
+    pub(super) legs: Vec<Ringing>,
+    /// What is still to be tried for each attempt under way.
+    pub(super) courses: Vec<Course>,
     /// Over all queues: [`RINGING_MAX`] after the decision.
     deadline: Instant,
     /// The caller was told 180.
@@ -58,6 +61,7 @@ impl Hunting {
         Stage::Hunting(Box::new(Hunting {
             hunt,
             legs: Vec::new(),
+            courses: Vec::new(),
             deadline: desk.now().instant + RINGING_MAX,
             is_ringing: false,
             early: None,
@@ -66,9 +70,10 @@ impl Hunting {
     }
 
     pub(crate) fn deadline(&self) -> Instant {
-        self.hunt
-            .deadline()
-            .map_or(self.deadline, |ring| ring.min(self.deadline))
+        let legs = self.legs.iter().filter_map(|leg| leg.patience);
+        let waiting = self.courses.iter().filter_map(|course| course.wait_until);
+        let all = legs.chain(waiting).chain(self.hunt.deadline());
+        all.fold(self.deadline, Instant::min)
     }
 
     pub(crate) fn handle(mut self: Box<Self>, event: Event, case: &mut Case, desk: &mut Desk) -> Stage {
@@ -90,28 +95,35 @@ impl Hunting {
                 Ending::failed(503, By::Us, "no media port left", case, desk)
             }
             Event::Due if desk.now().instant >= self.deadline => self.nobody(480, case, desk),
-            Event::Due => self.hunt(queue::Input::Tick, case, desk),
+            Event::Due => {
+                self.give_up_waiting(case, desk);
+                self.hunt(queue::Input::Tick, case, desk)
+            }
+            Event::Located { target } => {
+                self.on_located(&target, case, desk);
+                self.carry_on(case, desk)
+            }
             Event::Response { txn, response } => self.on_response(txn, response, case, desk),
             Event::Failed { txn, status, .. } if self.is_said_early(txn, status, None, case, desk) => {
                 Stage::Hunting(self)
             }
             Event::Failed { txn, status, fault } => match self.take(txn, desk) {
                 Some(leg) => {
-                    if let Some(fault) = fault {
-                        case.record.explain_attempt(leg.attempt.0, fault);
-                    }
-                    self.failed(leg.attempt, status, case, desk)
+                    self.on_unreachable(&leg, status, fault, case, desk);
+                    self.carry_on(case, desk)
                 }
                 None => Stage::Hunting(self),
             },
             Event::Cancelled { reason, .. } => {
                 let reason = reason.filter(|reason| reason.len() <= CROSSING_VALUE_OCTETS_MAX);
                 self.end_talk(None, desk);
+                self.stop_waiting(case, desk);
                 gave_up(self.legs, reason.as_deref(), case, desk)
             }
             Event::Pracked { txn, prack } => self.on_prack(txn, &prack, case, desk),
             Event::PrackMissing => {
                 self.end_talk(None, desk);
+                self.stop_waiting(case, desk);
                 abandon(self.legs, None, case, desk);
                 case.refuse(&Refusal::Status(504), desk);
                 Ending::failed(
@@ -124,6 +136,7 @@ impl Hunting {
             }
             Event::HangUp => {
                 self.end_talk(None, desk);
+                self.stop_waiting(case, desk);
                 abandon(self.legs, None, case, desk);
                 case.refuse(&Refusal::Unavailable, desk);
                 Ending::failed(480, By::Us, "ended from the console", case, desk)
@@ -132,6 +145,7 @@ impl Hunting {
                 if early::is_callers_bye(&request, case) {
                     desk.respond(txn, Response::new(&request, 200, refusal::phrase(200)));
                     self.end_talk(None, desk);
+                    self.stop_waiting(case, desk);
                     return gave_up(self.legs, None, case, desk);
                 }
                 if !self.is_talk(txn, &request, case, desk) {
@@ -145,7 +159,18 @@ impl Hunting {
 
     /// Tells the hunt, and does what it says.
     fn hunt(mut self: Box<Self>, input: queue::Input, case: &mut Case, desk: &mut Desk) -> Stage {
-        self.hunt.handle(input, desk.now().instant);
+        self.tell(input, desk);
+        self.carry_on(case, desk)
+    }
+
+    pub(super) fn tell(&mut self, input: queue::Input, desk: &Desk) {
+        let now = desk.now().instant;
+        let is_down = |target: &str| desk.routes.is_down(target, now);
+        self.hunt.handle(input, now, &is_down);
+    }
+
+    /// Does what the hunt says.
+    fn carry_on(mut self: Box<Self>, case: &mut Case, desk: &mut Desk) -> Stage {
         while let Some(step) = self.hunt.poll_step() {
             match step {
                 Step::Ring { attempt, target } => self.ring(attempt, &target, case, desk),
@@ -153,15 +178,15 @@ impl Hunting {
                     attempt,
                     was_answered_elsewhere,
                 } => {
-                    let Some(at) = self.legs.iter().position(|leg| leg.attempt == attempt) else {
-                        continue;
-                    };
-                    let leg = self.legs.swap_remove(at);
                     self.end_talk(Some(attempt), desk);
                     let reason = was_answered_elsewhere.then_some(refusal::ANSWERED_ELSEWHERE);
                     let status = if was_answered_elsewhere { 487 } else { 408 };
                     case.record.end_attempt(attempt.0, status);
-                    abandon(vec![leg], reason, case, desk);
+                    self.drop_course(attempt, case, desk);
+                    if let Some(at) = self.legs.iter().position(|leg| leg.attempt == attempt) {
+                        let leg = self.legs.swap_remove(at);
+                        abandon(vec![leg], reason, case, desk);
+                    }
                 }
                 Step::Moved { queue } => {
                     case.record.queue = Some(queue);
@@ -171,26 +196,6 @@ impl Hunting {
             }
         }
         Stage::Hunting(self)
-    }
-
-    fn ring(&mut self, attempt: Attempt, target: &str, case: &mut Case, desk: &mut Desk) {
-        case.record.add_attempt(target, case.at_ms(desk));
-        case.is_one_phone = self.hunt.ringing() == 1;
-        let mut origin = Origin::new(desk.random.u64());
-        let offer = match (&case.offer, case.port(Side::B)) {
-            (Some(offer), Some(port)) => origin.anchored(offer, desk.config.media_address, port).map(Some),
-            _ => Ok(None),
-        };
-        let status = match offer {
-            Ok(offer) => match Ringing::ring(attempt, target, offer, origin, case, desk) {
-                Ok(leg) => return self.legs.push(leg),
-                Err(_) => 503,
-            },
-            Err(refusal) => refusal.status(),
-        };
-        case.record.end_attempt(attempt.0, status);
-        self.hunt
-            .handle(queue::Input::Failed { attempt, status }, desk.now().instant);
     }
 
     fn on_response(
@@ -204,6 +209,13 @@ impl Hunting {
         if self.is_said_early(txn, status, Some(&response), case, desk) {
             return Stage::Hunting(self);
         }
+        if let Some(leg) = self.legs.iter_mut().find(|leg| leg.txn == txn) {
+            leg.patience = None;
+            let candidate = leg.candidate;
+            if status != 408 && status != 503 {
+                desk.worked_at(candidate);
+            }
+        }
         match status {
             0..=100 => Stage::Hunting(self),
             101..=199 => {
@@ -215,10 +227,13 @@ impl Hunting {
                 None => Stage::Hunting(self),
             },
             422 if self.leg(txn).is_some_and(|leg| leg.ring_longer(&response, desk)) => Stage::Hunting(self),
-            _ => match self.take(txn, desk) {
-                Some(leg) => self.failed(leg.attempt, status, case, desk),
-                None => Stage::Hunting(self),
-            },
+            _ => {
+                let Some(leg) = self.take(txn, desk) else {
+                    return Stage::Hunting(self);
+                };
+                self.on_refused(&leg, status, &response, case, desk);
+                self.carry_on(case, desk)
+            }
         }
     }
 
@@ -324,11 +339,11 @@ impl Hunting {
             (Ok(accepted), Some(legs)) => (accepted, legs),
             (accepted, _) => {
                 // The phone answered with something we cannot carry: it is acknowledged and ended, and counts as refused.
-                desk.strays
-                    .adopt_early(leg.txn, leg.invite, leg.hop, leg.early_dialogs);
+                self.take_course(attempt);
+                let txn = leg.txn;
+                desk.strays.abandon(leg, None);
                 let now = desk.now();
-                desk.strays
-                    .on_response(leg.txn, &response, &mut desk.endpoint, now);
+                desk.strays.on_response(txn, &response, &mut desk.endpoint, now);
                 let status = accepted.err().map_or(488, |refusal| refusal.status());
                 return self.failed(attempt, status, case, desk);
             }
@@ -380,9 +395,10 @@ impl Hunting {
         case.respond(answer, desk);
 
         // The others are told after the caller is served.
-        self.hunt
-            .handle(queue::Input::Answered { attempt }, desk.now().instant);
-        if let Stage::Hunting(rest) = self.hunt(queue::Input::Tick, case, desk) {
+        self.take_course(attempt);
+        self.tell(queue::Input::Answered { attempt }, desk);
+        if let Stage::Hunting(mut rest) = self.hunt(queue::Input::Tick, case, desk) {
+            rest.stop_waiting(case, desk);
             abandon(rest.legs, Some(refusal::ANSWERED_ELSEWHERE), case, desk);
         }
         case.changed(desk);
@@ -462,6 +478,7 @@ impl Hunting {
             }
             Err(refusal) => {
                 desk.refuse(txn, prack, &refusal);
+                self.stop_waiting(case, desk);
                 abandon(self.legs, None, case, desk);
                 case.refuse(&refusal, desk);
                 Ending::failed(
@@ -517,7 +534,7 @@ impl Hunting {
     }
 
     /// The phone he heard is out (None: the call is).
-    fn end_talk(&mut self, attempt: Option<Attempt>, desk: &mut Desk) {
+    pub(super) fn end_talk(&mut self, attempt: Option<Attempt>, desk: &mut Desk) {
         let is_its = |talk: &mut Box<EarlyTalk>| attempt.is_none_or(|attempt| talk.attempt == attempt);
         if let Some(talk) = self.talk.take_if(is_its) {
             talk.abandon(desk);
@@ -529,11 +546,10 @@ impl Hunting {
     }
 
     fn failed(mut self: Box<Self>, attempt: Attempt, status: u16, case: &mut Case, desk: &mut Desk) -> Stage {
-        // A redirection is not followed: a queue's list says who may be rung.
-        case.record.end_attempt(attempt.0, status);
         self.end_talk(Some(attempt), desk);
         self.legs.retain(|leg| leg.attempt != attempt);
-        self.hunt(queue::Input::Failed { attempt, status }, case, desk)
+        self.end_attempt(attempt, status, case, desk);
+        self.carry_on(case, desk)
     }
 
     /// Nobody took the call.
@@ -542,6 +558,7 @@ impl Hunting {
         for leg in &self.legs {
             case.record.end_attempt(leg.attempt.0, 408);
         }
+        self.stop_waiting(case, desk);
         abandon(self.legs, None, case, desk);
         case.refuse(&Refusal::Status(status), desk);
         Ending::begin(record::Ending::NoAnswer, status, By::Called, None, case, desk)

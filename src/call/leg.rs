@@ -1,22 +1,27 @@
 //! One side of a call: a phone that rings, or a dialog that talks.
 
+use std::time::Instant;
+
 use crate::banner::{self, LegBHeaders, Marks, Placement, Proof};
 use crate::media::Side;
 use crate::queue::Attempt;
+use crate::route::Candidate;
 use crate::sdp::Session;
 use crate::sip::{ClientTxn, Dialog, EarlyDialogs, Flow, Message, Method, Request, Transport, Uri};
 
 use super::case::Case;
+use super::course::Course;
 use super::desk::Desk;
 use super::error::Unringable;
 use super::index::Name;
 use super::limits::INTERVAL_RETRIES_MAX;
 use super::logins::Login;
 use super::offer::Origin;
+use super::redirect::Place;
 use super::refusal::ALLOW;
 use super::reliable::{self, Spoken};
 use super::terms::{self, Terms};
-use super::{Listener, crossing, options, shard};
+use super::{Listener, crossing, options};
 
 /// Where a leg's messages go, and what we call ourselves there.
 #[derive(Clone, Debug)]
@@ -70,58 +75,71 @@ pub(crate) struct Ringing {
     pub(crate) owed: Option<(String, Request)>,
     /// How often it was asked again after a 422.
     retries: u8,
+    /// The address it rings at.
+    pub(crate) candidate: Candidate,
+    /// By when that address has to say something, were it only 100; `None` = it has.
+    pub(crate) patience: Option<Instant>,
 }
 
 impl Ringing {
-    /// Sends the INVITE of a new leg B.
+    /// Sends the INVITE of a new leg B to one address of the place that `course` is at.
     pub(crate) fn ring(
-        attempt: Attempt,
-        target: &str,
-        offer: Option<Vec<u8>>,
-        origin: Origin,
+        course: &Course,
+        candidate: Candidate,
         case: &Case,
         desk: &mut Desk,
     ) -> Result<Ringing, Unringable> {
+        let Place {
+            uri: target,
+            route,
+            diversion,
+            ..
+        } = &course.place;
         let uri = Uri::parse(target).map_err(|_| Unringable::NotAnAddress)?;
-        let remote = uri.socket_addr().ok_or(Unringable::NotAnAddress)?;
-        let transport = uri.transport();
-        let listener = desk.listener_towards(transport, remote)?;
+        let listener = desk.listener_towards(candidate.transport, candidate.address)?;
         let flow = Flow {
-            transport,
+            transport: candidate.transport,
             local: listener.bound,
-            remote,
+            remote: candidate.address,
             connection: None,
             peer: desk.peer_name(&uri),
         };
-        let hop = Hop::new(flow, listener, uri.is_sips()).with_login(desk.logins.of_host(remote.ip()));
+        let hop =
+            Hop::new(flow, listener, uri.is_sips()).with_login(desk.logins.of_host(candidate.address.ip()));
 
-        let tag = desk.endpoint.token();
-        let call_id = shard::leg_b_call_id(desk.config.shard, &desk.endpoint.token());
         let hops = crossing::hops_left(&case.invite).unwrap_or_default();
-        let invite = Request::new(Method::Invite, target)
+        let mut invite = Request::new(Method::Invite, target)
             .header("Max-Forwards", hops.to_string())
-            .header("To", format!("<{target}>"))
-            .header("Call-ID", call_id)
-            .header("CSeq", "1 INVITE")
+            .header("To", format!("<{}>", course.to))
+            .header("Call-ID", &course.names.call_id)
+            .header("CSeq", format!("{} INVITE", course.names.cseq))
             .header("Contact", &hop.contact)
             .header("Allow", ALLOW);
+        for (name, value) in [("Route", route), ("Diversion", diversion)] {
+            if let Some(value) = value {
+                invite = invite.header(name, value);
+            }
+        }
         // An offer in a reliable response needs the caller's answer before the call is answered: only when there is one
         // phone to be answered, and a caller who can.
-        let takes_reliable = offer.is_some() || case.is_one_phone && reliable::can_take(&case.invite);
+        let takes_reliable = course.offer.is_some() || case.is_one_phone && reliable::can_take(&case.invite);
         let invite = options::offer(invite, takes_reliable, &desk.config);
         let invite = terms::offer(invite, desk);
-        let invite = announce(invite, case, desk, &hop.sent_by, &tag);
+        let invite = announce(invite, case, desk, &hop.sent_by, &course.names.tag);
         let mut invite = crossing::invite(&case.invite, invite, &case.facts);
         if marks(case, desk).passes_identity && !case.facts.caller.is_hidden {
             invite = crossing::identity(&case.invite, invite);
         }
-        if let Some(offer) = offer {
-            invite = invite.with_body("application/sdp", offer);
+        if let Some(offer) = &course.offer {
+            invite = invite.with_body("application/sdp", offer.clone());
         }
         let txn = desk.request(invite.clone(), hop.flow, &hop);
         desk.name(Name::Client(txn));
-        desk.name(Name::Tag(tag));
-        Ok(Ringing::new(attempt, txn, invite, hop, origin))
+        desk.name(Name::Tag(course.names.tag.clone()));
+        let origin = course.origin.clone();
+        let mut leg = Ringing::new(course.attempt, txn, invite, hop, origin);
+        leg.patience = Some(desk.now().instant + desk.config.try_for);
+        Ok(leg)
     }
 
     /// An INVITE that has just gone out.
@@ -132,6 +150,10 @@ impl Ringing {
         hop: Hop,
         origin: Origin,
     ) -> Ringing {
+        let candidate = Candidate {
+            transport: hop.flow.transport,
+            address: hop.flow.remote,
+        };
         Ringing {
             attempt,
             txn,
@@ -139,6 +161,8 @@ impl Ringing {
             hop,
             origin,
             early: None,
+            candidate,
+            patience: None,
             early_dialogs: EarlyDialogs::default(),
             spoken: None,
             owed: None,

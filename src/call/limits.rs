@@ -74,3 +74,35 @@ pub const CHANGED_EVERY: Duration = Duration::from_secs(5);
 /// Requests of ours that are kept until their final response, because their peer may challenge them. Past it a challenge
 /// counts as a refusal.
 pub const CHALLENGEABLE_MAX: usize = 16_384;
+
+/// How long a call waits for the name service to say where a target is that nobody has heard of yet. Past it that
+/// target counts as not reachable. Longer than a look-up may take (`LOOKUP_BUDGET` of the runtime).
+pub const LOCATE_MAX: Duration = Duration::from_secs(4);
+
+/// A question to the name service that has had no answer for so long is put again when the next call asks.
+pub const ASK_AGAIN: Duration = Duration::from_secs(10);
+
+/// Targets whose place a shard knows. Past it new ones are not remembered: calls to them wait each time.
+pub const TARGETS_KNOWN_MAX: usize = 2048;
+
+/// Addresses of phones that were looked up or redirected to. Past it the one heard of longest ago is a stranger again.
+pub const PHONES_LEARNED_MAX: usize = 4096;
+
+/// Contacts of one redirection that are read; further ones are left out.
+pub const CONTACTS_MAX: usize = 8;
+
+/// Places that one attempt may be redirected to, over all its redirections. Past it further ones are not tried.
+pub const REDIRECTS_MAX: usize = 8;
+
+/// Octets of a URI that we ring because a target said so. A longer one is not followed.
+pub const TARGET_OCTETS_MAX: usize = 256;
+
+/// Addresses and places tried for one target that are kept in its record; later ones are tried but not listed.
+pub const TRIES_KEPT: usize = 16;
+
+/// Addresses that are probed from one gateway. Past it further ones are not.
+pub const PROBED_MAX: usize = 2048;
+
+/// How long a probe may be without an answer until it counts as failed. (Its transaction lives on: an answer that comes
+/// later still counts.)
+pub const PROBE_PATIENCE: Duration = Duration::from_secs(4);

@@ -9,6 +9,7 @@
 mod admission;
 mod arriving;
 mod case;
+mod course;
 mod crossing;
 mod decide;
 mod desk;
@@ -30,15 +31,18 @@ mod names;
 mod offer;
 mod options;
 mod outbound;
+mod probing;
 mod profile;
 mod random;
 mod reasons;
 pub mod record;
+mod redirect;
 mod redress;
 mod refreshing;
 mod refusal;
 mod reliable;
 mod replay;
+mod routes;
 mod shard;
 mod stage;
 mod stray;
@@ -46,6 +50,7 @@ mod talking;
 mod terms;
 mod timers;
 mod trunk;
+mod trying;
 mod upstream;
 
 pub use engine::{Engine, LiveParts};
@@ -65,6 +70,7 @@ use crate::call_id::CallId;
 use crate::identity;
 use crate::media::{Side, Statistics};
 use crate::policy::Policy;
+use crate::route::{Change, Known, Target};
 use crate::screening::HistoryFacts;
 use crate::sdp::Codec;
 use crate::sip::{Flow, Transport, TransportFault};
@@ -89,6 +95,8 @@ pub struct Config {
     pub media_address: std::net::IpAddr,
     /// Budget of the fact-gathering stage; default 800 ms.
     pub budget: Duration,
+    /// How long one address of a target may say nothing at all before the next is tried; default 4 s.
+    pub try_for: Duration,
     /// `[api] public_url`
     pub public_url: Option<String>,
     /// How refused callers are answered.
@@ -159,6 +167,10 @@ pub enum Input<'a> {
     SetPolicy(Arc<Policy>),
     /// Anchors and revocation lists, in force from now on.
     SetTrust(Box<identity::Trust>),
+    /// Where a target is, asked for or not: to every shard.
+    Resolved(Box<Known>),
+    /// What another shard found out of an address.
+    Standing(Change),
     /// From the API: end this call now.
     HangUp {
         call: CallId,
@@ -194,6 +206,12 @@ pub enum Output {
     Fetch {
         url: String,
     },
+    /// Ask the name service where this target is; `Resolved` comes back, also when nobody knows.
+    Resolve {
+        target: Target,
+    },
+    /// An address of a target went down or came up: for the other shards and for people.
+    Standing(Change),
     /// Ask the store about the caller and whether this PASSporT was used by another call.
     Look {
         call: CallId,
@@ -232,4 +250,12 @@ pub enum Counter {
     Proven,
     /// A stranger got no answer: too many requests, or too many wrong proofs.
     StrangerIgnored,
+    /// The next address of a target was tried.
+    FailedOver,
+    /// A target sent a call elsewhere (3xx), and it went there.
+    Redirected,
+    /// And it may not.
+    RedirectRefused,
+    ProbeAnswered,
+    ProbeUnanswered,
 }

@@ -66,6 +66,7 @@ mod tests {
             .into(),
             ring: std::time::Duration::from_secs(20),
             overflow: queue::Overflow::Reject,
+            reach: queue::Reach::default(),
         };
         let names = tls_names(&[trunk("sbc.carrier.example"), TrunkConfig::default()], &[queue]);
         assert_eq!(names, ["sbc.carrier.example", "phones.example"]);

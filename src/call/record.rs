@@ -12,7 +12,7 @@ use crate::screening::{Facts, Stage};
 use crate::sip::TransportFault;
 use crate::voice::{Opinion, Window};
 
-use super::limits::{ATTEMPTS_KEPT, BANNERS_KEPT, DECISIONS_KEPT, WINDOWS_KEPT};
+use super::limits::{ATTEMPTS_KEPT, BANNERS_KEPT, DECISIONS_KEPT, TRIES_KEPT, WINDOWS_KEPT};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -82,6 +82,21 @@ pub struct Attempt {
     /// Why it could not be reached, in plain words ([`TransportFault`]).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
+    /// Where its INVITE went, address after address; empty when the first one answered. At most `TRIES_KEPT`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tries: Vec<Try>,
+}
+
+/// An address that was tried for a target and did not ring, or a place it sent the call to (3xx).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Try {
+    /// `udp:10.0.0.5:5060`; empty when no address was found.
+    pub address: String,
+    /// The final SIP status; 408 for silence, 503 when nothing could be sent.
+    pub status: u16,
+    /// Where the target said to go instead: the call was diverted (RFC 3261 §21.3).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diverted_to: Option<Redacted<String>>,
 }
 
 /// Milliseconds since INVITE arrival.
@@ -210,6 +225,21 @@ impl CallRecord {
                 at_ms,
                 status: 0,
                 why: None,
+                tries: Vec::new(),
+            });
+        }
+    }
+
+    /// What became of one address of the attempt with this number.
+    pub(crate) fn add_try(&mut self, number: usize, address: String, status: u16, diverted_to: Option<&str>) {
+        if let Some(attempt) = self.attempts.get_mut(number)
+            && attempt.tries.len() < TRIES_KEPT
+        {
+            let diverted_to = diverted_to.map(|uri| Redacted::new(uri.to_string()));
+            attempt.tries.push(Try {
+                address,
+                status,
+                diverted_to,
             });
         }
     }

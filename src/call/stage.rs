@@ -15,6 +15,7 @@ use std::time::Instant;
 
 use crate::identity::Report;
 use crate::media::Statistics;
+use crate::route::Target;
 use crate::screening::HistoryFacts;
 use crate::sip::{ClientTxn, Message, Method, ServerTxn, TransportFault};
 use crate::voice::Opinion;
@@ -46,6 +47,10 @@ pub(crate) enum Event {
     MediaRefused,
     MediaSilent,
     MediaClosed(Statistics),
+    /// Where this target is, is known by now, or that nobody knows.
+    Located {
+        target: Target,
+    },
     /// The stage's own deadline has passed.
     Due,
     HangUp,

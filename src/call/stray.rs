@@ -20,6 +20,8 @@ struct Stray {
     winner: Option<String>,
     /// Dialogs that its reliable responses made: requests of ours count on from there.
     early: EarlyDialogs,
+    /// Why a phone that answers all the same is hung up (RFC 3326).
+    reason: Option<String>,
 }
 
 #[derive(Default)]
@@ -45,6 +47,21 @@ impl Strays {
                 hop,
                 winner: None,
                 early,
+                reason: None,
+            },
+        );
+    }
+
+    /// A leg that the call wants no more. `reason` goes with the BYE, should it be answered yet.
+    pub(crate) fn abandon(&mut self, leg: Ringing, reason: Option<&str>) {
+        self.insert(
+            leg.txn,
+            Stray {
+                invite: leg.invite,
+                hop: leg.hop,
+                winner: None,
+                early: leg.early_dialogs,
+                reason: reason.map(str::to_string),
             },
         );
     }
@@ -59,6 +76,7 @@ impl Strays {
                 hop: leg.hop,
                 winner: Some(winner.to_string()),
                 early: leg.early_dialogs,
+                reason: None,
             },
         );
         self.expiries.push_back((now.instant + FURTHER_ANSWERS, txn.0));
@@ -94,7 +112,11 @@ impl Strays {
         if let Ok(mut dialog) = dialog {
             let hop = &stray.hop;
             endpoint.acknowledge(txn, dialog.ack(response.cseq().0), hop.flow, &hop.sent_by, now);
-            endpoint.request(dialog.request(Method::Bye), hop.flow, &hop.sent_by, now);
+            let mut bye = dialog.request(Method::Bye);
+            if let Some(reason) = &stray.reason {
+                bye = bye.header("Reason", reason);
+            }
+            endpoint.request(bye, hop.flow, &hop.sent_by, now);
         }
         if stray.winner.is_none() {
             self.expiries.push_back((now.instant + FURTHER_ANSWERS, txn.0));

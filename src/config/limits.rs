@@ -1,5 +1,7 @@
 //! Bounds of a configuration. What is past one of them is a fault of the file.
 
+use std::time::Duration;
+
 /// Addresses listened on.
 pub const LISTENERS_MAX: usize = 16;
 
@@ -11,6 +13,18 @@ pub const RANGES_MAX: usize = 256;
 pub const QUEUES_MAX: usize = 500;
 pub const TARGETS_MAX: usize = 32;
 pub const NUMBERS_MAX: usize = 1_000;
+
+/// How often a target may be probed: more often is a load, more seldom tells nothing.
+pub const PROBE_MIN: Duration = Duration::from_secs(5);
+pub const PROBE_MAX: Duration = Duration::from_secs(3600);
+
+/// How long one address of a target may say nothing before the next is tried. Shorter, and one lost datagram would look
+/// like a dead phone (T1 is half a second); RFC 3261 itself waits 32 s.
+pub const TRY_MIN: Duration = Duration::from_secs(1);
+pub const TRY_MAX: Duration = Duration::from_secs(32);
+
+/// Name servers that are asked instead of the system's.
+pub const RESOLVERS_MAX: usize = 8;
 
 /// Characters of a name; names are printed in logs, records and the console.
 pub const NAME_CHARS_MAX: usize = 48;

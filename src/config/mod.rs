@@ -1,6 +1,6 @@
 //! `ringward.toml` into each room's own `Config`. All faults at once, with line and column.
 //!
-//! Knows the keys and what fits together; what a setting does is known by its room. Names are resolved and files looked
+//! Knows the keys and what fits together; what a setting does is known by its room. Files are looked
 //! for here, once, so that nothing of that can fail while calls are up.
 
 mod carrier;
@@ -59,6 +59,10 @@ pub struct SipConfig {
     pub budget: std::time::Duration,
     /// The session interval we ask for (RFC 4028); None: no session timers.
     pub session_expires: Option<Duration>,
+    /// How long one address of a target may say nothing at all before the next is tried, default 4 s.
+    pub try_for: std::time::Duration,
+    /// Name servers that are asked where targets are; empty = as the system is configured.
+    pub resolver: Vec<SocketAddr>,
 }
 
 /// `host` or `host:port` to put in Via and Contact when bound to 0.0.0.0 or behind NAT, one for each address family. A
@@ -98,6 +102,8 @@ impl Config {
                 shards: 0,
                 budget: Duration::from_millis(800),
                 session_expires: Some(Duration::from_secs(1800)),
+                try_for: Duration::from_secs(4),
+                resolver: Vec::new(),
             },
             trunks: vec![TrunkConfig {
                 name: "loopback".into(),
@@ -111,6 +117,7 @@ impl Config {
                 targets: vec!["sip:desk@127.0.0.1:5070".into()],
                 ring: RING,
                 overflow: Overflow::Reject,
+                reach: crate::queue::Reach::default(),
             }],
             credentials: Vec::new(),
             refusal: crate::call::RefusalConfig::default(),

@@ -6,11 +6,14 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::limits::{FILE_OCTETS_MAX, NAME_CHARS_MAX, NUMBERS_MAX, PORTS_PER_CALL, QUEUES_MAX, TARGETS_MAX};
+use super::limits::{
+    FILE_OCTETS_MAX, NAME_CHARS_MAX, NUMBERS_MAX, PORTS_PER_CALL, PROBE_MAX, PROBE_MIN, QUEUES_MAX,
+    TARGETS_MAX,
+};
 use super::{Config, identity, target};
 use crate::banner::Marks;
 use crate::document::{Section, Value, closest, shown, shown_path};
-use crate::queue::{self, Overflow, Strategy};
+use crate::queue::{self, Decline, Overflow, Reach, Redirects, Strategy};
 
 /// `folder`: where files named in the configuration are looked for (unless their path is absolute).
 pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Config {
@@ -60,7 +63,16 @@ fn read_queues(root: &Section<'_, '_>) -> Vec<queue::Config> {
     let mut queues: Vec<queue::Config> = Vec::new();
     for section in sections.iter().take(QUEUES_MAX) {
         section.only(&[
-            "name", "numbers", "strategy", "targets", "ring", "overflow", "marks",
+            "name",
+            "numbers",
+            "strategy",
+            "targets",
+            "ring",
+            "overflow",
+            "marks",
+            "probe",
+            "follow_redirects",
+            "decline",
         ]);
         let name =
             read_name(section, |name| queues.iter().any(|queue| queue.name == name)).unwrap_or_default();
@@ -82,6 +94,7 @@ fn read_queues(root: &Section<'_, '_>) -> Vec<queue::Config> {
             targets: read_targets(section),
             ring: ring.unwrap_or(super::RING),
             overflow,
+            reach: read_reach(section),
         });
     }
     // Only now all names are known.
@@ -102,6 +115,28 @@ fn read_queues(root: &Section<'_, '_>) -> Vec<queue::Config> {
         }
     }
     queues
+}
+
+/// How a queue's phones are reached.
+fn read_reach(section: &Section<'_, '_>) -> Reach {
+    let redirects = [
+        ("targets", Redirects::Targets),
+        ("any", Redirects::Any),
+        ("off", Redirects::Off),
+    ];
+    let decline = [("phone", Decline::Phone), ("queue", Decline::Queue)];
+    let is_off = section
+        .value("probe")
+        .is_some_and(|value| value.get_ref().as_str() == Some("off"));
+    let probe = match is_off {
+        true => None,
+        false => section.duration("probe", PROBE_MIN..=PROBE_MAX),
+    };
+    Reach {
+        probe,
+        redirects: section.choice("follow_redirects", &redirects).unwrap_or_default(),
+        decline: section.choice("decline", &decline).unwrap_or_default(),
+    }
 }
 
 /// What a queue does not say is as in `[marks]`.
@@ -171,7 +206,7 @@ fn read_targets(section: &Section<'_, '_>) -> Vec<String> {
     }
     let mut targets: Vec<String> = Vec::new();
     for value in written.into_iter().take(TARGETS_MAX) {
-        match target::parse(value.get, target::resolve) {
+        match target::parse(value.get) {
             Ok(uri) if targets.contains(&uri) => {
                 section.fault(value.at, format!("{:?} is listed twice", shown(value.get)), None);
             }

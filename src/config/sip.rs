@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::limits::{FILE_OCTETS_MAX, LISTENERS_MAX};
+use super::limits::{FILE_OCTETS_MAX, LISTENERS_MAX, RESOLVERS_MAX, TRY_MAX, TRY_MIN};
 use super::read::{read_file, read_files};
 use super::{Advertise, Config, SipConfig};
 use crate::document::{Section, Value, closest, shown};
@@ -21,6 +21,8 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path, sip: &mut SipConfig) {
         "shards",
         "budget",
         "session_expires",
+        "try",
+        "resolver",
         "tls",
     ]);
     if let Some(written) = section.strings("listen") {
@@ -35,6 +37,10 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path, sip: &mut SipConfig) {
         sip.budget = budget;
     }
     read_session_expires(&section, sip);
+    if let Some(try_for) = section.duration("try", TRY_MIN..=TRY_MAX) {
+        sip.try_for = try_for;
+    }
+    sip.resolver = read_resolver(&section);
     let unnamed = sip
         .listen
         .iter()
@@ -112,6 +118,30 @@ fn read_listeners(section: &Section<'_, '_>, written: &[Value<'_, str>]) -> Vec<
         listeners.push((transport, address));
     }
     listeners
+}
+
+fn read_resolver(section: &Section<'_, '_>) -> Vec<SocketAddr> {
+    let written = section.strings("resolver").unwrap_or_default();
+    if written.len() > RESOLVERS_MAX {
+        let message = format!("resolver has at most {RESOLVERS_MAX} name servers");
+        section.fault(section.place("resolver"), message, None);
+    }
+    let mut servers = Vec::new();
+    for value in written.into_iter().take(RESOLVERS_MAX) {
+        let address = value.get.parse::<SocketAddr>().ok();
+        let address = address.or_else(|| Some(SocketAddr::new(value.get.parse().ok()?, 53)));
+        match address.filter(|address| address.port() > 0 && !address.ip().is_unspecified()) {
+            Some(address) => servers.push(address),
+            None => {
+                let message = format!(
+                    "resolver is {:?}; expected a name server's address such as \"192.0.2.53\" or \"127.0.0.1:5353\"",
+                    shown(value.get)
+                );
+                section.fault(value.at, message, None);
+            }
+        }
+    }
+    servers
 }
 
 /// One for both families, or a list of one for each.

@@ -1,6 +1,6 @@
-//! Phones of a queue: a SIP URI whose host is an address, after names are resolved.
+//! Phones of a queue: a SIP URI whose host is an address or a name. Names are looked up while the gateway runs.
 
-use std::net::{IpAddr, ToSocketAddrs};
+use std::net::IpAddr;
 
 /// What can be wrong with a target.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -19,15 +19,10 @@ pub(super) enum TargetFault {
     Port,
     #[error("a parameter has a character that does not belong there")]
     Parameter,
-    #[error("the name {0} cannot be resolved: {1}")]
-    Unresolved(String, std::io::ErrorKind),
 }
 
-/// The URI with its host as an address. `resolve` looks names up (the system's resolver, or a table in tests).
-pub(super) fn parse(
-    text: &str,
-    resolve: impl Fn(&str) -> std::io::Result<IpAddr>,
-) -> Result<String, TargetFault> {
+/// The URI in its usual form.
+pub(super) fn parse(text: &str) -> Result<String, TargetFault> {
     let (scheme, rest) = text.split_once(':').ok_or(TargetFault::Scheme)?;
     let is_sips = scheme.eq_ignore_ascii_case("sips");
     if !is_sips && !scheme.eq_ignore_ascii_case("sip") || rest.len() > 256 {
@@ -70,26 +65,23 @@ pub(super) fn parse(
     if has_port && !port.parse::<u16>().is_ok_and(|port| port > 0) || host_port.ends_with(':') {
         return Err(TargetFault::Port);
     }
-    let is_name = |b: u8| b.is_ascii_alphanumeric() || b"-._:".contains(&b);
-    if host.is_empty() || !host.bytes().all(is_name) {
+    let address = host.parse::<IpAddr>().ok();
+    if address.is_none() && !is_name(host) {
         return Err(TargetFault::Host);
     }
     if let Some(parameters) = parameters {
         check_parameters(parameters, is_sips)?;
     }
 
-    let address = match host.parse::<IpAddr>() {
-        Ok(address) => address,
-        Err(_) => resolve(host).map_err(|error| TargetFault::Unresolved(host.into(), error.kind()))?,
-    };
     let mut uri = String::from(if is_sips { "sips:" } else { "sip:" });
     if let Some(user) = user {
         uri += user;
         uri.push('@');
     }
     match address {
-        IpAddr::V4(address) => uri += &address.to_string(),
-        IpAddr::V6(address) => uri += &format!("[{address}]"),
+        Some(IpAddr::V4(address)) => uri += &address.to_string(),
+        Some(IpAddr::V6(address)) => uri += &format!("[{address}]"),
+        None => uri += &host.to_ascii_lowercase(),
     }
     if has_port {
         uri.push(':');
@@ -120,49 +112,49 @@ fn check_parameters(parameters: &str, is_sips: bool) -> Result<(), TargetFault> 
     Ok(())
 }
 
-/// The system's resolver. An IPv4 address is preferred: phones without IPv6 are still the rule.
-pub(super) fn resolve(host: &str) -> std::io::Result<IpAddr> {
-    let found: Vec<IpAddr> = (host, 0u16)
-        .to_socket_addrs()?
-        .map(|address| address.ip())
-        .collect();
-    let first = found
-        .iter()
-        .find(|address| address.is_ipv4())
-        .or_else(|| found.first());
-    first.copied().ok_or_else(|| std::io::ErrorKind::NotFound.into())
+/// A host name (RFC 1123 §2.1, and the underline that many networks have). One that ends in a number would be a
+/// mistyped address.
+fn is_name(host: &str) -> bool {
+    let labels = host.strip_suffix('.').unwrap_or(host).split('.');
+    let is_label = |label: &str| {
+        !label.is_empty()
+            && label.len() <= 63
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+    };
+    let last = labels.clone().next_back().unwrap_or_default();
+    host.len() <= 253 && labels.clone().all(is_label) && !last.bytes().all(|b| b.is_ascii_digit())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn table(host: &str) -> std::io::Result<IpAddr> {
-        match host {
-            "desk.lan" => Ok([10, 0, 0, 7].into()),
-            _ => Err(std::io::ErrorKind::NotFound.into()),
-        }
-    }
-
     fn check(text: &str, expected: &str) {
         let uri = crate::sip::Uri::parse(expected).unwrap();
-        assert!(uri.socket_addr().is_some(), "{expected}");
-        assert_eq!(parse(text, table).as_deref(), Ok(expected), "{text}");
+        assert!(crate::route::Target::of(&uri).is_some(), "{expected}");
+        assert_eq!(parse(text).as_deref(), Ok(expected), "{text}");
     }
 
     #[test]
-    fn a_target_keeps_everything_but_its_name() {
+    fn a_target_is_kept_as_it_was_written() {
         check("sip:desk@10.0.0.5:5060", "sip:desk@10.0.0.5:5060");
         check("sip:10.0.0.5", "sip:10.0.0.5");
         check(
-            "SIP:desk@desk.lan;transport=tcp",
-            "sip:desk@10.0.0.7;transport=tcp",
+            "SIP:desk@Desk.lan;transport=tcp",
+            "sip:desk@desk.lan;transport=tcp",
         );
         check(
             "sip:+12125550100;phone-context=x@[2001:DB8::1]:5080;user=phone",
             "sip:+12125550100;phone-context=x@[2001:db8::1]:5080;user=phone",
         );
         check("sip:desk@[::1]", "sip:desk@[::1]");
+        check("sip:desk@pbx.example.com", "sip:desk@pbx.example.com");
+        check("sip:pbx", "sip:pbx");
+        check("sips:desk@pbx.example.com:5071", "sips:desk@pbx.example.com:5071");
         check("SIPS:desk@10.0.0.5", "sips:desk@10.0.0.5");
         check(
             "sip:desk@10.0.0.5;transport=tls",
@@ -187,12 +179,11 @@ mod tests {
             ("sip:desk@[::1]5060", TargetFault::Port),
             ("sip:desk@10.0.0.5;;", TargetFault::Parameter),
             ("sip:desk@10.0.0.5;a=\r\nb", TargetFault::Parameter),
-            (
-                "sip:desk@nowhere.lan",
-                TargetFault::Unresolved("nowhere.lan".into(), std::io::ErrorKind::NotFound),
-            ),
+            ("sip:desk@10.0.0.500", TargetFault::Host),
+            ("sip:desk@pbx..example", TargetFault::Host),
+            ("sip:desk@-pbx.example", TargetFault::Host),
         ] {
-            assert_eq!(parse(text, table), Err(expected), "{text}");
+            assert_eq!(parse(text), Err(expected), "{text}");
         }
     }
 }

@@ -232,6 +232,7 @@ fn config(phones: &[Phone], sti_anchors: PathBuf, web_anchors: PathBuf) -> anyho
         targets: targets.to_vec(),
         ring,
         overflow: Overflow::Reject,
+        reach: crate::queue::Reach::default(),
     };
     config.queues = vec![
         queue("front-desk", "+121255501*", front, FRONT_RING),

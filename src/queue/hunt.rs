@@ -13,7 +13,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::limits::{QUEUES_VISITED_MAX, TARGETS_MAX};
-use super::{Config, Overflow, Strategy};
+use super::verdict::verdict;
+use super::{Config, Decline, Overflow, Strategy};
 
 /// One ringing of one phone. Counts up over the whole hunt, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -61,7 +62,9 @@ pub struct Hunt {
     queues: Arc<[Config]>,
     current: usize,
     visited: Vec<usize>,
-    /// The next phone of an in-order queue.
+    /// The phones of this queue in the order they are rung: those that are down come last.
+    order: Vec<usize>,
+    /// The next one of an in-order queue, by its place in `order`.
     next_target: usize,
     next_attempt: usize,
     ringing: Vec<Attempt>,
@@ -80,6 +83,7 @@ impl Hunt {
             queues,
             current,
             visited: Vec::new(),
+            order: Vec::new(),
             next_target: 0,
             next_attempt: 0,
             ringing: Vec::new(),
@@ -90,19 +94,23 @@ impl Hunt {
         })
     }
 
-    /// One mutation. Inputs about attempts that no longer ring are ignored.
-    pub fn handle(&mut self, input: Input, now: Instant) {
+    /// One mutation. Inputs about attempts that no longer ring are ignored. `is_down` says of a target whether it is
+    /// known not to be reachable: in a queue that is entered now it is rung last.
+    pub fn handle(&mut self, input: Input, now: Instant, is_down: &dyn Fn(&str) -> bool) {
         if self.is_over {
             return;
         }
         match input {
-            Input::Start if self.visited.is_empty() => self.enter(self.current, now),
+            Input::Start if self.visited.is_empty() => self.enter(self.current, now, is_down),
             Input::Start => {}
             Input::Failed { attempt, status } => {
                 if self.take(attempt) {
                     self.failures.push(status);
-                    if self.ringing.is_empty() {
-                        self.next(now);
+                    if status >= 600 && self.config().reach.decline == Decline::Queue {
+                        self.cancel_all(false);
+                        self.overflow(now, is_down);
+                    } else if self.ringing.is_empty() {
+                        self.next(now, is_down);
                     }
                 }
             }
@@ -116,7 +124,7 @@ impl Hunt {
                 if self.deadline.is_some_and(|deadline| deadline <= now) {
                     self.failures.extend(self.ringing.iter().map(|_| 408));
                     self.cancel_all(false);
-                    self.next(now);
+                    self.next(now, is_down);
                 }
             }
         }
@@ -141,69 +149,58 @@ impl Hunt {
         self.ringing.len()
     }
 
-    fn enter(&mut self, queue: usize, now: Instant) {
+    /// The configuration of the queue the call waits in.
+    pub fn config(&self) -> &Config {
+        &self.queues[self.current]
+    }
+
+    fn enter(&mut self, queue: usize, now: Instant, is_down: &dyn Fn(&str) -> bool) {
         self.current = queue;
         self.visited.push(queue);
         self.next_target = 0;
-        self.next(now);
+        let targets = &self.queues[queue].targets;
+        self.order = (0..targets.len().min(TARGETS_MAX)).collect();
+        self.order.sort_by_key(|target| is_down(&targets[*target]));
+        self.next(now, is_down);
     }
 
     /// Rings what comes next in this queue, or leaves it.
-    fn next(&mut self, now: Instant) {
+    fn next(&mut self, now: Instant, is_down: &dyn Fn(&str) -> bool) {
         let config = &self.queues[self.current];
-        let targets = config.targets.len().min(TARGETS_MAX);
+        let targets = self.order.len();
         let from = self.next_target;
         let to = match config.strategy {
             Strategy::RingAll => targets,
             Strategy::InOrder => targets.min(from + 1),
         };
         if from >= to {
-            return self.overflow(now);
+            return self.overflow(now, is_down);
         }
         self.next_target = to;
         self.deadline = Some(now + config.ring);
-        for target in &config.targets[from..to] {
+        for target in &self.order[from..to] {
             let attempt = Attempt(self.next_attempt);
             self.next_attempt += 1;
             self.ringing.push(attempt);
             self.steps.push_back(Step::Ring {
                 attempt,
-                target: target.clone(),
+                target: config.targets[*target].clone(),
             });
         }
     }
 
-    fn overflow(&mut self, now: Instant) {
+    fn overflow(&mut self, now: Instant, is_down: &dyn Fn(&str) -> bool) {
         if let Overflow::Queue(name) = &self.queues[self.current].overflow
             && self.visited.len() < QUEUES_VISITED_MAX
             && let Some(queue) = self.queues.iter().position(|queue| &queue.name == name)
             && !self.visited.contains(&queue)
         {
             self.steps.push_back(Step::Moved { queue: name.clone() });
-            return self.enter(queue, now);
+            return self.enter(queue, now, is_down);
         }
-        let status = self.verdict();
+        let status = verdict(&self.failures, self.config().reach.decline);
         self.finish();
         self.steps.push_back(Step::GiveUp { status });
-    }
-
-    /// One word for all that went wrong: only what every phone agreed on is told to the caller.
-    fn verdict(&self) -> u16 {
-        let all = |statuses: &[u16]| {
-            !self.failures.is_empty() && self.failures.iter().all(|status| statuses.contains(status))
-        };
-        if all(&[486, 600]) {
-            486
-        } else if all(&[607]) {
-            // A person said that the call was not wanted (RFC 8197); nobody else may say so for him.
-            607
-        } else if all(&[603, 607]) {
-            603
-        } else if all(&[415, 488, 606]) {
-            488
-        } else {
-            480
-        }
     }
 
     fn take(&mut self, attempt: Attempt) -> bool {
@@ -233,6 +230,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::queue::Reach;
 
     const RING: Duration = Duration::from_secs(20);
 
@@ -244,6 +242,7 @@ mod tests {
             targets: (0..targets).map(|n| format!("sip:{name}{n}@10.0.0.5")).collect(),
             ring: RING,
             overflow,
+            reach: Reach::default(),
         }
     }
 
@@ -280,7 +279,9 @@ mod tests {
         let start = Instant::now();
         let mut hunt = hunt(queues);
         for (input, seconds, expected) in script {
-            hunt.handle(*input, start + Duration::from_secs(*seconds));
+            hunt.handle(*input, start + Duration::from_secs(*seconds), &|target| {
+                target.contains("down")
+            });
             assert_eq!(steps(&mut hunt), *expected, "{input:?} at {seconds}");
         }
     }
@@ -329,7 +330,7 @@ mod tests {
             &[
                 (Input::Start, 0, "+0 +1"),
                 (failed(0, 486), 0, ""),
-                (failed(1, 503), 0, "!480"),
+                (failed(1, 503), 0, "!486"),
             ],
         );
         check(
@@ -379,6 +380,48 @@ mod tests {
             .collect();
         queues[0].name = "desk".into();
         check(queues, &[(Input::Start, 0, ">q1 >q2 >q3 >q4 >q5 >q6 >q7 !480")]);
+    }
+
+    #[test]
+    fn what_is_down_is_rung_last_and_when_all_are_down_all_are_rung() {
+        let with = |targets: [&str; 3]| {
+            let mut desk = queue("desk", Strategy::InOrder, 0, Overflow::Reject);
+            desk.targets = targets.map(|user| format!("sip:{user}@10.0.0.5")).to_vec();
+            let mut hunt = hunt(vec![desk]);
+            let mut rung = Vec::new();
+            let now = Instant::now();
+            hunt.handle(Input::Start, now, &|target| target.contains("down"));
+            while let Some(step) = hunt.poll_step() {
+                if let Step::Ring { attempt, target } = step {
+                    rung.push(target);
+                    hunt.handle(failed(attempt.0, 503), now, &|_| true);
+                }
+            }
+            rung.join(" ")
+        };
+        assert_eq!(
+            with(["down1", "up1", "up2"]),
+            "sip:up1@10.0.0.5 sip:up2@10.0.0.5 sip:down1@10.0.0.5"
+        );
+        assert_eq!(
+            with(["down1", "down2", "down3"]),
+            "sip:down1@10.0.0.5 sip:down2@10.0.0.5 sip:down3@10.0.0.5"
+        );
+    }
+
+    #[test]
+    fn a_decline_is_the_word_of_one_phone_or_of_the_queue_as_configured() {
+        let script = |decline, after: &'static str| {
+            let mut desk = queue("desk", Strategy::RingAll, 3, Overflow::Queue("night".into()));
+            desk.reach.decline = decline;
+            let night = queue("night", Strategy::RingAll, 1, Overflow::Reject);
+            check(
+                vec![desk, night],
+                &[(Input::Start, 0, "+0 +1 +2"), (failed(1, 603), 1, after)],
+            );
+        };
+        script(Decline::Phone, "");
+        script(Decline::Queue, "-0 -2 >night +3");
     }
 
     #[test]

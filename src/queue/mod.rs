@@ -6,10 +6,12 @@
 
 mod hunt;
 pub mod limits;
+mod verdict;
 
 use std::time::Duration;
 
 pub use hunt::{Attempt, Hunt, Input, Step};
+pub use verdict::best;
 
 /// How the phones of a queue are rung.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -30,6 +32,38 @@ pub enum Overflow {
     Queue(String),
 }
 
+/// Whether a phone may send a call elsewhere by answering 3xx (`follow_redirects`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Redirects {
+    /// Only to what the queue rings anyhow, or to a name (no number) at the host of one of its targets. The default: a
+    /// phone, or who has got hold of one, must not be able to send calls to premium numbers at the owner's cost.
+    #[default]
+    Targets,
+    /// Wherever it says.
+    Any,
+    /// Nowhere: a redirection counts as a refusal.
+    Off,
+}
+
+/// For whom a phone speaks that declines with 6xx (`decline`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Decline {
+    /// For itself: the others ring on. The default: the phones of a queue belong to different people.
+    #[default]
+    Phone,
+    /// For the queue: everybody stops ringing (RFC 3261 §16.7 step 5), and the call overflows.
+    Queue,
+}
+
+/// How the phones of a queue are reached, and what their answers are worth.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reach {
+    /// Every address of every target is sent OPTIONS this often; `None` = never.
+    pub probe: Option<Duration>,
+    pub redirects: Redirects,
+    pub decline: Decline,
+}
+
 /// `[[queue]]`
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -37,10 +71,11 @@ pub struct Config {
     /// Dialled numbers (E.164 after normalisation), patterns with a trailing `*`, or `*`.
     pub numbers: Vec<String>,
     pub strategy: Strategy,
-    /// SIP URIs with an IP literal (names are resolved when the configuration is loaded).
+    /// SIP URIs. A host name is looked up while the gateway runs (RFC 3263).
     pub targets: Vec<String>,
     pub ring: Duration,
     pub overflow: Overflow,
+    pub reach: Reach,
 }
 
 /// The queue a dialled number belongs to: an exact number before a pattern, a longer pattern before
@@ -85,6 +120,7 @@ mod tests {
             targets: Vec::new(),
             ring: Duration::from_secs(20),
             overflow: Overflow::Reject,
+            reach: Reach::default(),
         }
     }
 

@@ -6,6 +6,7 @@ use crate::call::Counter;
 use crate::call::record::{CallRecord, Ending};
 use crate::identity::Standing;
 use crate::policy::Action;
+use crate::route::Refresh;
 use crate::sip::Transport;
 
 /// Something the call engine asked to be counted.
@@ -18,6 +19,11 @@ pub fn call(counter: Counter) {
         Counter::ProofWrong => digest("wrong"),
         Counter::Proven => digest("right"),
         Counter::StrangerIgnored => digest("ignored"),
+        Counter::FailedOver => counter!("ringward_failovers_total").increment(1),
+        Counter::Redirected => counter!("ringward_redirects_total", "result" => "followed").increment(1),
+        Counter::RedirectRefused => counter!("ringward_redirects_total", "result" => "refused").increment(1),
+        Counter::ProbeAnswered => counter!("ringward_probes_total", "result" => "answered").increment(1),
+        Counter::ProbeUnanswered => counter!("ringward_probes_total", "result" => "unanswered").increment(1),
         // Calls are counted once, from their records.
         Counter::InviteReceived | Counter::CallAnswered | Counter::CallRefused | Counter::CallEnded => {}
     }
@@ -58,6 +64,17 @@ pub fn tls_reload(is_good: bool) {
 /// Until our TLS certificate ends.
 pub fn tls_expires_in(seconds: i64) {
     gauge!("ringward_tls_certificate_expires_seconds").set(seconds as f64);
+}
+
+/// A target was looked up.
+pub fn looked_up(refresh: Refresh) {
+    let result = match refresh {
+        Refresh::Same => "same",
+        Refresh::Changed => "changed",
+        Refresh::Nothing => "nothing",
+        Refresh::Failed { .. } => "failed",
+    };
+    counter!("ringward_name_lookups_total", "result" => result).increment(1);
 }
 
 /// Something was dropped because this buffer of ours was full.

@@ -11,6 +11,7 @@ use crate::call_id::CallId;
 use crate::identity::{Fetched, Trust};
 use crate::media::Hop;
 use crate::policy::Policy;
+use crate::route::{Change, Known};
 use crate::screening::HistoryFacts;
 use crate::sip::{Flow, TransportFault};
 use crate::voice::Opinion;
@@ -41,6 +42,10 @@ pub enum ToShard {
         opinion: Opinion,
         hop: Hop,
     },
+    /// Where a target is, or that nobody knows.
+    Resolved(Box<Known>),
+    /// What another shard found out of an address.
+    Standing(Change),
     SetPolicy(Arc<Policy>),
     /// New anchors and revocation lists.
     SetTrust(Box<Trust>),

@@ -28,6 +28,22 @@ pub const SPOOL_PATIENCE: Duration = Duration::from_secs(5);
 /// Largest SIP datagram read, octets: the largest a UDP datagram can be.
 pub const SIP_DATAGRAM: usize = 65_535;
 
+/// One look-up of a target, all its rounds of questions: shorter than a call waits for it (`LOCATE_MAX` in `call`).
+/// Past it the look-up has failed.
+pub const LOOKUP_BUDGET: Duration = Duration::from_millis(3_500);
+
+/// How long one question waits for one name server: a lost datagram costs a second.
+pub const LOOKUP_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How often one question is put to one name server before it counts as not answered.
+pub const LOOKUP_ATTEMPTS: usize = 2;
+
+/// Addresses of targets that may open connections to us, over all look-ups. Past it further ones may only be connected to.
+pub const TARGET_ADDRESSES: usize = 8_192;
+
+/// Targets that are looked up at the same time; more wait within their budget.
+pub const LOOKUPS_AT_ONCE: usize = 32;
+
 /// Questions to the store waiting for a look-up thread. Past it the question is dropped: history is then "unavailable".
 pub const LOOKUPS: usize = 4_096;
 

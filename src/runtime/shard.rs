@@ -20,6 +20,7 @@ use mio::{Events, Interest, Poll, Token};
 
 use super::clock;
 use super::count;
+use super::dns::Dns;
 use super::fetch::Fetcher;
 use super::inbox::{Mailboxes, ToShard};
 use super::limits::{INBOX_BATCH, RECORDS_SPOOLED, SIP_BATCH, SIP_DATAGRAM, SPOOL_PATIENCE};
@@ -27,6 +28,7 @@ use super::lookup::{Lookups, Question};
 use super::media_io::MediaIo;
 use super::recorder::Recorder;
 use super::scoring::Scoring;
+use super::standings::Standings;
 use super::stream::Streams;
 use crate::call::{CallRecord, Counter, Engine, Input, Output};
 use crate::call_id::CallId;
@@ -60,6 +62,8 @@ pub struct Doors {
     pub scoring: Option<Arc<Scoring>>,
     pub fetcher: Arc<Fetcher>,
     pub streams: Arc<Streams>,
+    pub dns: Arc<Dns>,
+    pub standings: Standings,
     pub tokio: tokio::runtime::Handle,
     pub live_calls: Arc<AtomicUsize>,
 }
@@ -271,6 +275,8 @@ impl Shard {
                     self.parts.media.recycle(call, hop);
                     self.step(Input::Scored { call, opinion }, now);
                 }
+                ToShard::Resolved(known) => self.step(Input::Resolved(known), now),
+                ToShard::Standing(change) => self.step(Input::Standing(change), now),
                 ToShard::SetPolicy(policy) => self.step(Input::SetPolicy(policy), now),
                 ToShard::SetTrust(trust) => self.step(Input::SetTrust(trust), now),
                 ToShard::HangUp { call } => self.step(Input::HangUp { call }, now),
@@ -354,6 +360,12 @@ impl Shard {
                         mailbox.send(ToShard::Fetched(fetched));
                     }
                 });
+            }
+            Output::Resolve { target } => doors.dns.resolve(target, self.parts.index),
+            Output::Standing(change) => {
+                doors
+                    .standings
+                    .changed(change, self.parts.index, &doors.mailboxes);
             }
             Output::Look {
                 call,

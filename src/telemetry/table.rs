@@ -109,6 +109,36 @@ pub const METRICS: &[Metric] = &[
         &["inbox"],
         "What was dropped because a buffer of ours was full.",
     ),
+    counter(
+        "ringward_name_lookups_total",
+        &["result"],
+        "Targets looked up in the name service, by what came of it.",
+    ),
+    gauge(
+        "ringward_names_failing",
+        &[],
+        "Names of targets that no name server answers for; the addresses known last stay in use.",
+    ),
+    gauge(
+        "ringward_target_addresses_down",
+        &[],
+        "Addresses of targets that are tried last because they failed.",
+    ),
+    counter(
+        "ringward_failovers_total",
+        &[],
+        "Times the next address of a target was tried after one failed.",
+    ),
+    counter(
+        "ringward_redirects_total",
+        &["result"],
+        "Contacts of 3xx answers of targets, followed or refused.",
+    ),
+    counter(
+        "ringward_probes_total",
+        &["result"],
+        "OPTIONS probes of targets, answered or not.",
+    ),
     histogram(
         "ringward_identity_seconds",
         SECONDS,

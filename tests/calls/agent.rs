@@ -521,6 +521,8 @@ impl Agent {
         if message.tag("To").is_none() {
             match method.as_str() {
                 "INVITE" => self.on_invite(message, id),
+                "OPTIONS" if matches!(self.phone.answer, Answer::Dead) => {}
+                "OPTIONS" => self.respond(&message, self.phone.options, None),
                 _ => self.respond(&message, 481, None),
             }
             return;
@@ -553,7 +555,8 @@ impl Agent {
         if matches!(self.phone.answer, Answer::Dead) {
             return;
         }
-        if self.lines.contains_key(&id) {
+        let known = self.lines.get(&id);
+        if known.is_some_and(|line| line.invite_branch == message.branch() || line.state != State::Over) {
             return; // a retransmission before our first response
         }
         let line = Line {
@@ -676,6 +679,9 @@ impl Agent {
             headers.push(("Contact", format!("<sip:phone@{}>", self.address)));
         }
         headers.extend_from_slice(extra);
+        if method == "INVITE" && status >= 300 {
+            headers.extend(self.phone.headers.clone());
+        }
         let body = body.map(|body| ("application/sdp", body));
         let octets = wire::write(&format!("SIP/2.0 {status} Said"), &headers, body);
         self.wishes.push(Wish::Send(octets.clone()));

@@ -87,13 +87,13 @@ fn a_phone_that_is_not_there_leads_to_480_and_leaks_nothing() {
 }
 
 #[test]
-fn a_phone_that_never_rings_overflows_to_the_next_queue() {
+fn a_phone_that_rings_in_vain_overflows_to_the_next_queue() {
     let mut desk = queue("desk", Strategy::RingAll, &["sip:desk@10.0.0.5:5060"]);
     desk.overflow = Overflow::Queue("night".into());
     let mut night = queue("night", Strategy::RingAll, &["sip:night@10.0.0.6:5060"]);
     night.numbers.clear();
     let mut world = World::new(vec![desk, night], 1);
-    world.phone("10.0.0.5:5060", PhonePlan::with(Answer::Dead));
+    world.phone("10.0.0.5:5060", PhonePlan::with(Answer::Never));
     let night = world.phone("10.0.0.6:5060", PhonePlan::answers_after(1.0));
     world.call(talk(2.0));
     world.run();
@@ -101,6 +101,21 @@ fn a_phone_that_never_rings_overflows_to_the_next_queue() {
     assert_eq!(world.record().queue.as_deref(), Some("night"));
     assert_eq!(world.asked(night), ["BYE"]);
     assert!(world.record().timings.answered_ms.unwrap() >= 21_000);
+}
+
+#[test]
+fn a_phone_that_says_nothing_at_all_does_not_eat_the_time_for_ringing() {
+    let mut desk = queue("desk", Strategy::RingAll, &["sip:desk@10.0.0.5:5060"]);
+    desk.overflow = Overflow::Queue("night".into());
+    let mut night = queue("night", Strategy::RingAll, &["sip:night@10.0.0.6:5060"]);
+    night.numbers.clear();
+    let mut world = World::new(vec![desk, night], 1);
+    world.phone("10.0.0.5:5060", PhonePlan::with(Answer::Dead));
+    world.phone("10.0.0.6:5060", PhonePlan::answers_after(1.0));
+    world.call(talk(2.0));
+    world.run();
+    let answered = world.record().timings.answered_ms.unwrap();
+    assert!((5000..5200).contains(&answered), "{answered}");
 }
 
 #[test]

@@ -35,6 +35,7 @@ pub fn config(queues: Vec<queue::Config>, transport: Transport, (shard, shards):
         media_address: "10.0.0.1".parse().unwrap(),
         budget: Duration::from_millis(800),
         session_expires: Some(Duration::from_secs(1800)),
+        try_for: Duration::from_secs(4),
         refusal: ringward::call::RefusalConfig::default(),
         marks: ringward::banner::Marks::default(),
         queue_marks: BTreeMap::new(),
@@ -56,5 +57,6 @@ pub fn queue(name: &str, strategy: queue::Strategy, targets: &[&str]) -> queue::
         targets: targets.iter().map(|target| target.to_string()).collect(),
         ring: Duration::from_secs(20),
         overflow: queue::Overflow::Reject,
+        reach: queue::Reach::default(),
     }
 }

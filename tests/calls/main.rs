@@ -28,6 +28,7 @@ mod reasons;
 mod refusals;
 mod reliable;
 mod replay;
+mod routes;
 mod scenario;
 mod screening;
 mod session_timers;

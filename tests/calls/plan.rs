@@ -41,6 +41,10 @@ pub struct PhonePlan {
     pub ignores_cancel: bool,
     /// Asks for a password first.
     pub door: Option<Door>,
+    /// With every final answer to INVITE but 2xx.
+    pub headers: Vec<(&'static str, String)>,
+    /// What it answers to OPTIONS outside a call.
+    pub options: u16,
 }
 
 impl PhonePlan {
@@ -52,6 +56,8 @@ impl PhonePlan {
             acts: Vec::new(),
             ignores_cancel: false,
             door: None,
+            headers: Vec::new(),
+            options: 200,
         }
     }
 

@@ -12,8 +12,9 @@ use ringward::identity::{FetchFailure, Fetched};
 use ringward::media::{Side, Statistics};
 use ringward::policy::Policy;
 use ringward::queue::{self, Strategy};
+use ringward::route::{Known, Located, Server, Service, State, Target};
 use ringward::screening::HistoryFacts;
-use ringward::sip::{Flow, Transport};
+use ringward::sip::{Flow, Transport, TransportFault};
 use ringward::store::Store;
 use ringward::time::Now;
 use ringward::voice::{Label, Opinion, Window};
@@ -95,6 +96,8 @@ enum Happening {
     Known(CallId, bool),
     Reused(CallId),
     Scored(CallId, usize),
+    Resolved(Target),
+    Broken(Flow),
     Call(SocketAddr, CallerPlan),
     Do(fn(&mut World)),
 }
@@ -125,6 +128,16 @@ pub struct World {
     /// Requests of ours: where to, over which connection, and the method.
     pub asked_of: Vec<(SocketAddr, Option<u64>, String)>,
     pub trace: Vec<String>,
+    /// What the name service says, by host: where it is (`udp:10.0.0.5:5060`), the first preferred. A host that is not in
+    /// it does not exist.
+    pub zone: BTreeMap<String, Vec<String>>,
+    pub zone_delay: Duration,
+    /// Nobody listens there.
+    pub refuses_connections: Vec<SocketAddr>,
+    /// Hosts that calls asked for.
+    pub asked_where: Vec<String>,
+    /// Addresses that went down or came up, with the reason.
+    pub standings: Vec<String>,
     /// The store itself, for the tokens: it is asked with the virtual clock.
     store: Arc<dyn Store>,
     queue: BTreeMap<(Duration, u64), Happening>,
@@ -218,6 +231,11 @@ impl World {
             ephemeral: 0,
             asked_of: Vec::new(),
             trace: Vec::new(),
+            zone: BTreeMap::new(),
+            zone_delay: Duration::from_millis(20),
+            refuses_connections: Vec::new(),
+            asked_where: Vec::new(),
+            standings: Vec::new(),
             store: ringward::store::open(&ringward::store::Config {
                 url: "sqlite::memory:".into(),
             })
@@ -413,10 +431,58 @@ impl World {
                     is_reused: Some(is_reused),
                 });
             }
+            Happening::Broken(flow) => self.tell(Input::TransportError {
+                flow,
+                fault: TransportFault::Refused,
+            }),
+            Happening::Resolved(target) => self.resolve(target),
             Happening::Reused(call) => self.tell(Input::Reused { call }),
             Happening::Scored(call, at) => self.score(call, at),
             Happening::Do(action) => action(self),
         }
+    }
+
+    /// The name service's word on a target, from the zone.
+    pub fn resolve(&mut self, target: Target) {
+        let servers = self.zone.get(target.host()).cloned();
+        let servers = servers.or_else(|| Some(vec![target.literal()?.to_string()]));
+        let services = servers
+            .into_iter()
+            .flatten()
+            .enumerate()
+            .map(|(priority, server)| {
+                let (transport, address) = server.split_once(':').unwrap();
+                let address: SocketAddr = address.parse().unwrap();
+                Service {
+                    transport: if transport == "tcp" {
+                        Transport::Tcp
+                    } else {
+                        Transport::Udp
+                    },
+                    servers: vec![Server {
+                        priority: priority as u16,
+                        weight: 0,
+                        port: address.port(),
+                        addresses: vec![address.ip()],
+                    }],
+                }
+            });
+        let services: Vec<Service> = services.collect();
+        let ttl = Duration::from_secs(60);
+        let located = (!services.is_empty()).then(|| Arc::new(Located { services, ttl }));
+        let until = self.now().instant + ttl;
+        self.tell(Input::Resolved(Box::new(Known {
+            target,
+            located,
+            until,
+            is_failed: false,
+        })));
+    }
+
+    /// The same for a host, unasked: what the background look-up tells every shard.
+    pub fn locate(&mut self, uri: &str) {
+        let uri = ringward::sip::Uri::parse(uri).unwrap();
+        self.resolve(Target::of(&uri).unwrap());
     }
 
     fn score(&mut self, call: CallId, at: usize) {
@@ -468,12 +534,27 @@ impl World {
                     .unwrap_or_default()
                     .to_string();
                 self.asked_of.push((flow.remote, flow.connection, method));
+                if self.refuses_connections.contains(&flow.remote) {
+                    return self.schedule(Duration::from_millis(1), Happening::Broken(flow));
+                }
                 // An open connection leads to its peer, whatever the address.
                 let port = match flow.connection {
                     Some(listening) if self.ephemeral > 0 => listening as u16,
                     _ => flow.remote.port(),
                 };
                 self.send(flow.local, SocketAddr::new(flow.remote.ip(), port), octets);
+            }
+            Output::Resolve { target } => {
+                self.note(format!("where is {target}"));
+                self.asked_where.push(target.to_string());
+                self.schedule(self.zone_delay, Happening::Resolved(target));
+            }
+            Output::Standing(change) => {
+                self.note(format!("{} {:?}", change.candidate, change.state));
+                self.standings.push(match change.state {
+                    State::Up => format!("{} up", change.candidate),
+                    State::Down { cause, .. } => format!("{} {}", change.candidate, cause.name()),
+                });
             }
             Output::OpenMedia { call } => {
                 self.media.entry(call).or_default().opened += 1;
@@ -552,6 +633,11 @@ impl World {
                     Counter::ProofWrong => "proof wrong",
                     Counter::Proven => "proven",
                     Counter::StrangerIgnored => "stranger ignored",
+                    Counter::FailedOver => "failed over",
+                    Counter::Redirected => "redirected",
+                    Counter::RedirectRefused => "redirect refused",
+                    Counter::ProbeAnswered => "probe answered",
+                    Counter::ProbeUnanswered => "probe unanswered",
                 };
                 *self.counts.entry(name).or_default() += 1;
             }

@@ -13,6 +13,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("screening", &["identity", "voice"]),
     ("policy", &["screening"]),
     ("queue", &["policy"]),
+    ("route", &["sip"]),
     ("banner", &["screening", "policy"]),
     (
         "call",
@@ -26,6 +27,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "screening",
             "policy",
             "queue",
+            "route",
             "banner",
         ],
     ),
@@ -78,6 +80,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "screening",
             "policy",
             "queue",
+            "route",
             "banner",
             "store",
             "telemetry",

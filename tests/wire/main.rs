@@ -22,5 +22,6 @@ mod serve;
 mod sipp_calls;
 mod sipp_dialogs;
 mod support;
+mod targets;
 mod trust_lists;
 mod verifier_matrix;

@@ -163,7 +163,7 @@ function steps(why) {
   add(timings.identity_ms, "Signature judged");
   for (const decision of why.decisions) add(decision.at_ms, `Decided (${decision.stage}): ${LABELS[decision.label]?.[0] ?? decision.label}, ${action(decision.action)}`);
   for (const change of why.banners) add(change.at_ms, `Shown: number ${NUMBER[change.banner.number]?.is.toLowerCase()}, voice ${VOICE[change.banner.voice]?.is.toLowerCase()}`);
-  for (const attempt of why.attempts) add(attempt.at_ms, `Rang ${attempt.target}${attempt.status ? `: ${attempt.status}` : ""}${attempt.why ? ` (${attempt.why})` : ""}`);
+  for (const attempt of why.attempts) add(attempt.at_ms, `Rang ${attempt.target}${attempt.status ? `: ${attempt.status}` : ""}${attempt.why ? ` (${attempt.why})` : ""}${(attempt.tries ?? []).map((one) => `; ${one.address || "no address"}: ${one.status}`).join("")}`);
   add(timings.ringing_ms, "Ringing");
   add(timings.answered_ms, `Answered by ${call.answered_by ?? "a phone"}`);
   if (timings.ended_ms !== null) add(timings.ended_ms, `Ended by ${{ caller: "the caller", called: "us at the desk", us: "the gateway" }[call.outcome?.by] ?? "a party"}`);

@@ -5,6 +5,11 @@ pub mod baresip;
 pub mod browser;
 #[allow(dead_code, reason = "benches share this module and use none of it")]
 pub mod dialogs;
+#[allow(
+    dead_code,
+    reason = "for tests/wire/targets.rs; benches/load.rs shares this module"
+)]
+pub mod dns;
 pub mod gateway;
 mod ports;
 pub mod sipp;

@@ -1,6 +1,7 @@
 //! What a token says beyond who calls whom: media keys, rich call data, priority. Asked before the certificate, and worth
 //! something only when everything else about the token is right.
 
+use crate::checks::Named;
 use crate::findings::Findings;
 use crate::kind::{Kind, Role};
 use crate::mky;
@@ -32,7 +33,7 @@ pub(crate) fn check(
     findings: &mut Findings,
 ) -> Beside {
     let mut beside = Beside::default();
-    let has = |name: &str| passport.claims.iter().any(|claim| claim == name);
+    let has = |name: &str| passport.has_claim(name);
     // A diversion may come with another description than the caller's: only who calls signs for the keys of the call.
     // Asked by name first: most tokens have none of these claims, and reading all of them again costs.
     if kind.role() != Role::Link
@@ -40,23 +41,23 @@ pub(crate) fn check(
         && let Some(claim) = passport.claim("mky")
     {
         match mky::check(&claim, &shown.fingerprints) {
-            Ok(()) => findings.pass("mky"),
-            Err(fault) => findings.fail("mky", Outcome::Invalid, format!("media keys: {fault}")),
+            Ok(()) => findings.pass(Named::Mky),
+            Err(fault) => findings.fail(Named::Mky, Outcome::Invalid, format!("media keys: {fault}")),
         }
     }
     let is_shaken_with = || kind == Kind::Shaken && ["rcd", "rcdi", "crn"].into_iter().any(has);
     if kind == Kind::Rcd || is_shaken_with() {
         match rcd::read(&passport.members(), numbers) {
             Ok(data) => {
-                findings.pass("rcd");
+                findings.pass(Named::Rcd);
                 beside.rcd = Some(data);
             }
             Err(fault) if kind == Kind::Rcd => {
-                findings.fail("rcd", Outcome::Invalid, format!("rich call data: {fault}"));
+                findings.fail(Named::Rcd, Outcome::Invalid, format!("rich call data: {fault}"));
             }
             Err(fault) => {
                 let reason = format!("the number is proven, the rich call data is left out: {fault}");
-                findings.leave_out("rcd", reason);
+                findings.leave_out(Named::Rcd, reason);
             }
         }
     }
@@ -67,10 +68,10 @@ pub(crate) fn check(
             shown.priority.as_deref(),
         ) {
             Ok(priority) => {
-                findings.pass("priority");
+                findings.pass(Named::Priority);
                 beside.priority = Some(priority);
             }
-            Err(fault) => findings.fail("priority", Outcome::Invalid, format!("priority: {fault}")),
+            Err(fault) => findings.fail(Named::Priority, Outcome::Invalid, format!("priority: {fault}")),
         }
     }
     beside

@@ -1,6 +1,6 @@
 //! One certificate, read once into owned facts. What it may do is decided elsewhere.
 
-use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::digest::{Digest, SHA256, digest};
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_FIXED, ParsedPublicKey, UnparsedPublicKey,
 };
@@ -296,9 +296,10 @@ impl Certificate {
             .is_ok()
     }
 
-    /// An ES256 signature over a token (RFC 7518 §3.4: r and s, 32 octets each) with this certificate's key.
-    pub(crate) fn has_signed_token(&self, signed: &[u8], signature: &[u8; 64]) -> bool {
-        self.key.verify_sig(signed, signature).is_ok()
+    /// An ES256 signature (RFC 7518 §3.4: r and s, 32 octets each) with this certificate's key, over what has the SHA-256
+    /// `digest`.
+    pub(crate) fn has_signed_token(&self, digest: &Digest, signature: &[u8; 64]) -> bool {
+        self.key.verify_digest_sig(digest, signature).is_ok()
     }
 
     /// Both ends of the validity belong to it (RFC 5280 §4.1.2.5).
@@ -343,13 +344,13 @@ pub(crate) fn sha256(octets: &[u8]) -> [u8; 32] {
 
 pub(crate) fn hexadecimal(octets: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digit = |value: u8| char::from(DIGITS[usize::from(value)]);
-    let mut text = String::with_capacity(2 * octets.len());
+    let digit = |value: u8| DIGITS[usize::from(value)];
+    let mut text = Vec::with_capacity(2 * octets.len());
     for octet in octets {
-        text.push(digit(octet >> 4));
-        text.push(digit(octet & 15));
+        text.extend([digit(octet >> 4), digit(octet & 15)]);
     }
-    text
+    // Always ASCII.
+    String::from_utf8(text).unwrap_or_default()
 }
 
 pub(crate) fn without_leading_zeros(octets: &[u8]) -> &[u8] {

@@ -12,6 +12,7 @@ use webpki::{EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter, anchor_
 
 use crate::certificate::{Certificate, CertificateFault, hexadecimal, sha256};
 use crate::limits::{CHAIN_CERTIFICATES_MAX, TN_LISTS_MAX};
+use crate::report::Signer;
 
 /// The certificates that are believed without proof: the trust list.
 ///
@@ -235,6 +236,8 @@ pub(crate) struct Path {
     /// Leaf first, anchor last; at least two.
     pub(crate) certificates: Vec<Arc<Certificate>>,
     is_private: bool,
+    /// Who signs with the leaf.
+    pub(crate) signer: Signer,
     /// Every delegate's numbers lie within its parent's (RFC 9060 §4.1), as far as they stand in certificates.
     pub(crate) is_delegation_sound: bool,
 }
@@ -257,6 +260,7 @@ impl Path {
             .zip(parents)
             .all(|(child, parent)| parent.encompasses(child));
         Path {
+            signer: signer(&certificates),
             certificates,
             is_private,
             is_delegation_sound,
@@ -296,6 +300,17 @@ impl Path {
         self.certificates
             .iter()
             .all(|certificate| certificate.is_valid_at(second))
+    }
+}
+
+/// Who signed, from the certificate that did: the first.
+fn signer(certificates: &[Arc<Certificate>]) -> Signer {
+    let leaf = &certificates[0];
+    let list = leaf.tn_auth_list.as_ref().and_then(|list| list.as_ref().ok());
+    Signer {
+        subject: leaf.subject_text.clone(),
+        spc: list.and_then(|list| list.spc()).map(str::to_string),
+        fingerprint: hexadecimal(&leaf.fingerprint()),
     }
 }
 

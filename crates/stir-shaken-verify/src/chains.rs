@@ -23,15 +23,21 @@ pub(crate) struct Chains {
 
 #[derive(Debug, Default)]
 struct Memory {
+    /// By the hash of the body.
     known: BTreeMap<[u8; 32], Remembered>,
+    /// The same by where the body lies in memory.
+    places: BTreeMap<usize, [u8; 32]>,
     uses: u64,
-    /// Of all paths together, by [`Path::octets`].
+    /// Of all paths together, by [`Path::octets`], with their bodies.
     octets: usize,
 }
 
 #[derive(Debug)]
 struct Remembered {
     path: Result<Arc<Path>, ChainFault>,
+    /// Where there is a path: the body as it came last. Whoever keeps certificates brings the same octets every time, and
+    /// while they are held here nothing else can come to lie in their place; so they need not be hashed again.
+    body: Option<Arc<[u8]>>,
     used: u64,
     octets: usize,
 }
@@ -52,50 +58,49 @@ impl Chains {
         }
     }
 
-    /// What the certificates of a body refer to and may be fetched: lists of numbers (RFC 8226 §10.1). Nothing is
+    /// What the certificates of a path refer to and may be fetched: lists of numbers (RFC 8226 §10.1). Nothing is
     /// ever asked on the word of a certificate without a path, nor outside the rules of x5u.
-    pub(crate) fn references(&self, body: &[u8]) -> Vec<String> {
-        let Ok(path) = self.path(body) else {
-            return Vec::new();
-        };
+    pub(crate) fn references(&self, path: &Path) -> Vec<String> {
         let urls = path.tn_list_urls().map(|(_, url)| url);
         let allowed = urls.filter(|url| X5u::parse(url, &self.addresses).is_ok());
         allowed.map(str::to_string).collect()
     }
 
     /// The validated path of an x5u body; failures are remembered as well.
-    pub(crate) fn path(&self, body: &[u8]) -> Result<Arc<Path>, ChainFault> {
+    pub(crate) fn path(&self, body: &Arc<[u8]>) -> Result<Arc<Path>, ChainFault> {
         // Nothing is left half done under this lock, so a poisoned one is as good as new.
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         let memory = &mut *memory;
         memory.uses += 1;
-        let key = sha256(body);
-        if let Some(known) = memory.known.get_mut(&key) {
-            known.used = memory.uses;
+        if let Some(known) = memory.held(body) {
             return known.path.clone();
+        }
+        let key = sha256(body);
+        if memory.known.contains_key(&key) {
+            return memory.hold(key, body);
         }
         let path = read_body(body).map_err(ChainFault::Body).and_then(|chain| {
             find_path(&chain, &self.anchors)
                 .map(Arc::new)
                 .map_err(ChainFault::Path)
         });
-        let octets = path.as_ref().map_or(0, |path| path.octets());
+        let octets = path.as_ref().map_or(0, |path| path.octets() + body.len());
         memory.octets += octets;
         while memory.known.len() >= CHAINS_MAX || memory.octets > CHAINS_OCTETS {
             let oldest = memory.known.iter().min_by_key(|(_, known)| known.used);
             let Some(oldest) = oldest.map(|(key, _)| *key) else {
                 break;
             };
-            let forgotten = memory.known.remove(&oldest);
-            memory.octets -= forgotten.map_or(0, |known| known.octets);
+            memory.forget(&oldest);
         }
         let remembered = Remembered {
-            path: path.clone(),
+            path,
+            body: None,
             used: memory.uses,
             octets,
         };
         memory.known.insert(key, remembered);
-        path
+        memory.hold(key, body)
     }
 
     #[cfg(test)]
@@ -108,6 +113,48 @@ impl Chains {
     }
 }
 
+impl Memory {
+    /// What is known of exactly these octets in exactly this place.
+    fn held(&mut self, body: &Arc<[u8]>) -> Option<&Remembered> {
+        let key = self.places.get(&place(body))?;
+        let known = self.known.get_mut(key)?;
+        let is_same = known.body.as_ref().is_some_and(|held| Arc::ptr_eq(held, body));
+        known.used = self.uses;
+        is_same.then_some(known)
+    }
+
+    /// Answers from what is known under `key`, the hash of `body`, and holds that body from now on.
+    fn hold(&mut self, key: [u8; 32], body: &Arc<[u8]>) -> Result<Arc<Path>, ChainFault> {
+        let known = self
+            .known
+            .get_mut(&key)
+            .ok_or(ChainFault::Body(BodyFault::NotPem))?;
+        known.used = self.uses;
+        if known.path.is_ok() {
+            if let Some(before) = known.body.replace(body.clone()) {
+                self.places.remove(&place(&before));
+            }
+            self.places.insert(place(body), key);
+        }
+        known.path.clone()
+    }
+
+    fn forget(&mut self, key: &[u8; 32]) {
+        let Some(forgotten) = self.known.remove(key) else {
+            return;
+        };
+        self.octets -= forgotten.octets;
+        if let Some(body) = forgotten.body {
+            self.places.remove(&place(&body));
+        }
+    }
+}
+
+/// Two bodies that both exist are never in the same.
+fn place(body: &Arc<[u8]>) -> usize {
+    body.as_ptr().addr()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,10 +162,11 @@ mod tests {
     #[test]
     fn c_11_the_memory_of_chains_is_bounded_and_forgets_what_was_used_longest_ago() {
         let chains = Chains::default();
+        let body = |text: &str| Arc::from(text.as_bytes());
         for number in 0..CHAINS_MAX + 10 {
-            assert!(chains.path(number.to_string().as_bytes()).is_err());
+            assert!(chains.path(&body(&number.to_string())).is_err());
             // Asked for again and again: never forgotten.
-            assert!(chains.path(b"0").is_err());
+            assert!(chains.path(&body("0")).is_err());
         }
         assert_eq!(chains.len(), CHAINS_MAX);
         let memory = chains.memory.lock().unwrap();

@@ -1,7 +1,7 @@
 //! The claims of each kind of PASSporT, read strictly (RFC 8225 §5, RFC 8588 §4, RFC 8946 §3).
 
-use serde::Deserialize;
-
+use crate::checks::Named;
+use crate::json::{Document, Value};
 use crate::limits::{DEST_MAX, HISTORY_INDEX_CHARS_MAX, ORIGID_CHARS_MAX};
 use crate::number::NumberRules;
 use crate::party::Party;
@@ -53,52 +53,27 @@ impl Passport {
     /// Reads the claims of a `shaken` PASSporT (RFC 8588 §4). `orig` is exactly one `tn`, `dest`
     /// has at least one; `iat` is an integer, not a string, not a fraction.
     pub fn shaken(&self) -> Result<ShakenClaims, PassportFault> {
-        // One reading when all is well; one per claim only to name the one that is not.
-        let claims: AllOfShaken = match self.read(PassportFault::Iat) {
-            Ok(claims) => claims,
-            Err(_) => self.shaken_one_by_one()?,
-        };
-        let attest = match claims.attest.as_str() {
-            "A" => Attestation::Full,
-            "B" => Attestation::Partial,
-            "C" => Attestation::Gateway,
-            _ => return Err(PassportFault::Attest),
-        };
-        if claims.origid.is_empty() || claims.origid.chars().count() > ORIGID_CHARS_MAX {
-            return Err(PassportFault::OrigId);
-        }
-        if claims.dest.tn.is_empty() || claims.dest.tn.len() + claims.dest.uri.len() > DEST_MAX {
-            return Err(PassportFault::Dest);
-        }
+        let claims = Shaken::read(&self.payload)?;
+        let owned = |texts: &Texts<'_>| texts.iter().map(str::to_string).collect();
         Ok(ShakenClaims {
-            attest,
-            orig: claims.orig.tn,
-            dest: claims.dest.tn,
-            dest_uris: claims.dest.uri,
+            attest: claims.attest,
+            orig: claims.orig.to_string(),
+            dest: owned(&claims.dest),
+            dest_uris: owned(&claims.dest_uris),
             iat: claims.iat,
-            origid: claims.origid,
-        })
-    }
-
-    fn shaken_one_by_one(&self) -> Result<AllOfShaken, PassportFault> {
-        Ok(AllOfShaken {
-            iat: self.iat()?,
-            attest: self.read::<OnlyAttest>(PassportFault::Attest)?.attest,
-            origid: self.read::<OnlyOrigId>(PassportFault::OrigId)?.origid,
-            orig: self.read::<OnlyTnOrig>(PassportFault::Orig)?.orig,
-            dest: self.read::<OnlyTnDest>(PassportFault::Dest)?.dest,
+            origid: claims.origid.to_string(),
         })
     }
 
     /// [`Passport::shaken`], with everybody in canonical form.
     pub(crate) fn shaken_claims(&self, rules: &NumberRules) -> Result<Claims, PassportFault> {
-        let claims = self.shaken()?;
-        let orig = Party::from_tn(rules, &claims.orig).ok_or(PassportFault::OrigNumber)?;
+        let claims = Shaken::read(&self.payload)?;
+        let orig = Party::from_tn(rules, claims.orig).ok_or(PassportFault::OrigNumber)?;
         Ok(Claims {
             orig,
             dest: parties(rules, &claims.dest, &claims.dest_uris).ok_or(PassportFault::DestNumber)?,
             iat: claims.iat,
-            attestation: Some((claims.attest, claims.origid)),
+            attestation: Some((claims.attest, claims.origid.to_string())),
             diversion: None,
         })
     }
@@ -106,18 +81,18 @@ impl Passport {
     /// The claims that every PASSporT has: `orig` is exactly one `tn` or one `uri`, `dest` at least one of either,
     /// `iat` an integer (RFC 8225 §5.2.1).
     pub(crate) fn plain_claims(&self, rules: &NumberRules) -> Result<Claims, PassportFault> {
-        let iat = self.iat()?;
-        let orig: OnlyOrig = self.read(PassportFault::AnyOrig)?;
-        let dest: OnlyDest = self.read(PassportFault::AnyDest)?;
-        let orig = one(rules, orig.orig.tn.as_deref(), orig.orig.uri.as_deref());
-        let dest = dest.dest;
-        let count = dest.tn.len() + dest.uri.len();
-        if !(1..=DEST_MAX).contains(&count) {
+        let iat = iat(&self.payload)?;
+        let (tn, uri) = tn_or_uri(self.payload.get("orig")).ok_or(PassportFault::AnyOrig)?;
+        let dest = self.payload.get("dest");
+        let [numbers, uris] = dest.and_then(|dest| dest.only(["tn", "uri"])).ok_or(PassportFault::AnyDest)?;
+        let numbers = Texts::of(numbers).ok_or(PassportFault::AnyDest)?;
+        let uris = Texts::of(uris).ok_or(PassportFault::AnyDest)?;
+        if !(1..=DEST_MAX).contains(&(numbers.len() + uris.len())) {
             return Err(PassportFault::AnyDest);
         }
         Ok(Claims {
-            orig: orig.ok_or(PassportFault::AnyOrig)?,
-            dest: parties(rules, &dest.tn, &dest.uri).ok_or(PassportFault::DestNumber)?,
+            orig: one(rules, tn, uri).ok_or(PassportFault::AnyOrig)?,
+            dest: parties(rules, &numbers, &uris).ok_or(PassportFault::DestNumber)?,
             iat,
             attestation: None,
             diversion: None,
@@ -131,18 +106,19 @@ impl Passport {
         is_nesting: bool,
     ) -> Result<Claims, PassportFault> {
         let plain = self.plain_claims(rules)?;
-        let div = self.read::<OnlyDiv>(PassportFault::Div)?.div;
-        let from = one(rules, div.tn.as_deref(), div.uri.as_deref()).ok_or(PassportFault::Div)?;
+        let div = self.payload.get("div");
+        let [tn, uri, hi] = div.and_then(|div| div.only(["tn", "uri", "hi"])).ok_or(PassportFault::Div)?;
+        let (tn, uri) = present(tn).zip(present(uri)).ok_or(PassportFault::Div)?;
+        let from = one(rules, tn, uri).ok_or(PassportFault::Div)?;
         let nested = match is_nesting {
-            true => Some(self.read::<OnlyOpt>(PassportFault::Opt)?.opt),
+            true => {
+                let opt = self.payload.get("opt").and_then(Value::text);
+                Some(opt.ok_or(PassportFault::Opt)?.to_string())
+            }
             false => None,
         };
         // Only shown: what is no index is left out, and spoils nothing.
-        let history_index = div
-            .hi
-            .as_ref()
-            .and_then(|hi| hi.as_str())
-            .filter(|hi| is_index(hi));
+        let history_index = hi.and_then(Value::text).filter(|hi| is_index(hi));
         Ok(Claims {
             diversion: Some(Diversion {
                 from,
@@ -152,25 +128,115 @@ impl Passport {
             ..plain
         })
     }
+}
 
-    fn iat(&self) -> Result<i64, PassportFault> {
-        self.read::<OnlyIat>(PassportFault::Iat).map(|only| only.iat)
+/// The claims of RFC 8588, where they stand.
+struct Shaken<'d> {
+    attest: Attestation,
+    orig: &'d str,
+    dest: Texts<'d>,
+    dest_uris: Texts<'d>,
+    iat: i64,
+    origid: &'d str,
+}
+
+impl Shaken<'_> {
+    /// First the kind of every claim, in this order, then what it says: so that the fault named is always the same one.
+    fn read(payload: &Document) -> Result<Shaken<'_>, PassportFault> {
+        let iat = iat(payload)?;
+        let text = |name| payload.get(name).and_then(Value::text);
+        let attest = text("attest").ok_or(PassportFault::Attest)?;
+        let origid = text("origid").ok_or(PassportFault::OrigId)?;
+        let orig = payload.get("orig").and_then(|orig| orig.only(["tn"]));
+        let [Some(orig)] = orig.ok_or(PassportFault::Orig)? else {
+            return Err(PassportFault::Orig);
+        };
+        let orig = orig.text().ok_or(PassportFault::Orig)?;
+        let dest = payload.get("dest").and_then(|dest| dest.only(["tn", "uri"]));
+        let [Some(dest), dest_uris] = dest.ok_or(PassportFault::Dest)? else {
+            return Err(PassportFault::Dest);
+        };
+        let dest = Texts::of(Some(dest)).ok_or(PassportFault::Dest)?;
+        let dest_uris = Texts::of(dest_uris).ok_or(PassportFault::Dest)?;
+
+        let attest = match attest {
+            "A" => Attestation::Full,
+            "B" => Attestation::Partial,
+            "C" => Attestation::Gateway,
+            _ => return Err(PassportFault::Attest),
+        };
+        if origid.is_empty() || origid.chars().count() > ORIGID_CHARS_MAX {
+            return Err(PassportFault::OrigId);
+        }
+        if dest.len() == 0 || dest.len() + dest_uris.len() > DEST_MAX {
+            return Err(PassportFault::Dest);
+        }
+        Ok(Shaken {
+            attest,
+            orig,
+            dest,
+            dest_uris,
+            iat,
+            origid,
+        })
     }
+}
+
+fn iat(payload: &Document) -> Result<i64, PassportFault> {
+    payload
+        .get("iat")
+        .and_then(Value::integer)
+        .ok_or(PassportFault::Iat)
 }
 
 impl PassportFault {
     /// The check that this fault fails.
-    pub(crate) fn check(self) -> &'static str {
+    pub(crate) fn check(self) -> Named {
         match self {
-            PassportFault::Attest => "attest",
-            PassportFault::OrigId => "origid",
-            PassportFault::Iat => "iat",
-            PassportFault::Orig | PassportFault::AnyOrig | PassportFault::OrigNumber => "orig",
-            PassportFault::Dest | PassportFault::AnyDest | PassportFault::DestNumber => "dest",
-            PassportFault::Div => "div",
-            PassportFault::Opt => "opt",
-            _ => "passport",
+            PassportFault::Attest => Named::Attest,
+            PassportFault::OrigId => Named::Origid,
+            PassportFault::Iat => Named::Iat,
+            PassportFault::Orig | PassportFault::AnyOrig | PassportFault::OrigNumber => Named::Orig,
+            PassportFault::Dest | PassportFault::AnyDest | PassportFault::DestNumber => Named::Dest,
+            PassportFault::Div => Named::Div,
+            PassportFault::Opt => Named::Opt,
+            _ => Named::Passport,
         }
+    }
+}
+
+/// An array of nothing but texts; or none of them.
+struct Texts<'d>(Option<Value<'d>>);
+
+impl<'d> Texts<'d> {
+    /// Of a member that may be absent. None: of another kind.
+    fn of(array: Option<Value<'d>>) -> Option<Texts<'d>> {
+        let is_text = |value: Value<'_>| value.text().is_some();
+        let is_good = array.is_none_or(|array| array.elements().is_some_and(|mut all| all.all(is_text)));
+        is_good.then_some(Texts(array))
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &'d str> {
+        let elements = self.0.and_then(Value::elements);
+        elements.into_iter().flatten().filter_map(Value::text)
+    }
+
+    fn len(&self) -> usize {
+        self.iter().count()
+    }
+}
+
+/// The texts `tn` and `uri` of an object that has nothing else.
+fn tn_or_uri(value: Option<Value<'_>>) -> Option<(Option<&str>, Option<&str>)> {
+    let [tn, uri] = value?.only(["tn", "uri"])?;
+    present(tn).zip(present(uri))
+}
+
+/// A member may be absent; one that is there is a text, and null is none.
+fn present(member: Option<Value<'_>>) -> Option<Option<&str>> {
+    match member {
+        None => Some(None),
+        Some(value) => value.text().map(Some),
     }
 }
 
@@ -183,117 +249,21 @@ fn one(rules: &NumberRules, tn: Option<&str>, uri: Option<&str>) -> Option<Party
     }
 }
 
-fn parties(rules: &NumberRules, numbers: &[String], uris: &[String]) -> Option<Vec<Party>> {
-    let numbers = numbers.iter().map(|tn| Party::from_tn(rules, tn));
-    numbers
-        .chain(uris.iter().map(|uri| Party::from_uri(uri)))
-        .collect()
+fn parties(rules: &NumberRules, numbers: &Texts<'_>, uris: &Texts<'_>) -> Option<Vec<Party>> {
+    let mut parties = Vec::with_capacity(numbers.len() + uris.len());
+    for tn in numbers.iter() {
+        parties.push(Party::from_tn(rules, tn)?);
+    }
+    for uri in uris.iter() {
+        parties.push(Party::from_uri(uri)?);
+    }
+    Some(parties)
 }
 
 /// RFC 7044 §5: numbers and dots, `1.2.1`.
 fn is_index(text: &str) -> bool {
     let is_number = |part: &str| !part.is_empty() && part.bytes().all(|octet| octet.is_ascii_digit());
     text.len() <= HISTORY_INDEX_CHARS_MAX && text.split('.').all(is_number)
-}
-
-#[derive(Deserialize)]
-struct AllOfShaken {
-    iat: i64,
-    attest: String,
-    origid: String,
-    orig: TnOrig,
-    dest: TnDest,
-}
-
-// One struct per claim, so that the report can name the claim that is wrong.
-
-#[derive(Deserialize)]
-struct OnlyIat {
-    iat: i64,
-}
-
-#[derive(Deserialize)]
-struct OnlyAttest {
-    attest: String,
-}
-
-#[derive(Deserialize)]
-struct OnlyOrigId {
-    origid: String,
-}
-
-#[derive(Deserialize)]
-struct OnlyTnOrig {
-    orig: TnOrig,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TnOrig {
-    tn: String,
-}
-
-#[derive(Deserialize)]
-struct OnlyTnDest {
-    dest: TnDest,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TnDest {
-    tn: Vec<String>,
-    #[serde(default)]
-    uri: Vec<String>,
-}
-
-#[derive(Deserialize)]
-struct OnlyOrig {
-    orig: Orig,
-}
-
-/// A member that is there but null is of another kind than a text, and refused with it.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Orig {
-    #[serde(default, deserialize_with = "crate::passport::present")]
-    tn: Option<String>,
-    #[serde(default, deserialize_with = "crate::passport::present")]
-    uri: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct OnlyDest {
-    dest: Dest,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Dest {
-    #[serde(default)]
-    tn: Vec<String>,
-    #[serde(default)]
-    uri: Vec<String>,
-}
-
-#[derive(Deserialize)]
-struct OnlyDiv {
-    div: Div,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Div {
-    #[serde(default, deserialize_with = "crate::passport::present")]
-    tn: Option<String>,
-    #[serde(default, deserialize_with = "crate::passport::present")]
-    uri: Option<String>,
-    #[serde(default)]
-    hi: Option<serde_json::Value>,
-}
-
-#[derive(Deserialize)]
-struct OnlyOpt {
-    opt: String,
 }
 
 #[cfg(test)]
@@ -371,6 +341,8 @@ mod tests {
             "{\"tn\":[\"14045550123\"]}",
             "{\"uri\":\"sip:a@b\"}",
             "{\"tn\":\"1\",\"uri\":\"sip:a@b\"}",
+            // In the order of some reader's structs.
+            "[\"14045550123\"]",
             "{}",
         ] {
             check(("{\"tn\":\"14045550123\"}", refused), PassportFault::Orig);
@@ -381,6 +353,8 @@ mod tests {
             "{\"tn\":[]}",
             "{\"uri\":[\"sip:a@b\"]}",
             "{\"tn\":[1]}",
+            "{\"tn\":[\"1\"],\"uri\":null}",
+            "[[\"12125550100\"]]",
             "[]",
         ] {
             check(("{\"tn\":[\"12125550100\"]}", refused), PassportFault::Dest);
@@ -417,6 +391,7 @@ mod tests {
             r#"{"tn":"+14045550123"}"#,
             r#"{"uri":"alice"}"#,
             r#"{"x":1}"#,
+            r#"["14045550123"]"#,
             "{}",
             "\"14045550123\"",
         ] {
@@ -428,6 +403,8 @@ mod tests {
             r#"{"tn":[]}"#,
             r#"{"tn":"1"}"#,
             r#"{"tn":null}"#,
+            r#"{"tn":["12125550100"],"x":1}"#,
+            r#"[["12125550100"]]"#,
             "[]",
             r#""1""#,
         ] {
@@ -461,6 +438,7 @@ mod tests {
             "\"12125550100\"",
             "{}",
             r#"{"tn":["12125550100"]}"#,
+            r#"["12125550100"]"#,
             r#"{"tn":"12125550100","uri":"sip:a@b"}"#,
             r#"{"tn":"12125550100","x":1}"#,
             r#"{"tn":"+12125550100"}"#,

@@ -62,7 +62,7 @@ impl ClaimConstraints {
     /// Does the token keep them? Names and texts are compared code point by code point. A claim that is no
     /// text (`rcd`, `rcdi`) is compared with a permitted value that is the same JSON (RFC 9795 §10).
     pub(crate) fn allow(&self, passport: &Passport) -> bool {
-        let has = |name: &String| passport.claims.contains(name);
+        let has = |name: &String| passport.has_claim(name);
         self.must_include.iter().all(has)
             && !self.must_exclude.iter().any(has)
             && self.permitted.iter().all(|(name, values)| {

@@ -17,6 +17,7 @@
 //! - One that could not be checked in time proves nothing and spoils nothing: where the chain needs it the call is
 //!   `unchecked`, and where it is complete without it, the name of a host that never answers changes nothing.
 
+use crate::checks::Named;
 use crate::claims::{Claims, Diversion};
 use crate::findings::Own;
 use crate::kind::Role;
@@ -148,11 +149,11 @@ fn carry_up(tokens: &mut [Token]) {
         let (outcome, code, reason) = inner.findings.gravest();
         let reason = format!("opt: {reason}");
         match inner.findings.own() {
-            Own::Passed => outer.findings.pass("opt"),
-            Own::Unknown => outer.findings.unavailable("opt", reason),
+            Own::Passed => outer.findings.pass(Named::Opt),
+            Own::Unknown => outer.findings.unavailable(Named::Opt, reason),
             // Only its address is wrong, and that is what diversions are about.
-            Own::Failed if inner.findings.is_hopeful() => outer.findings.pass("opt"),
-            Own::Failed => outer.findings.fail_as("opt", outcome, code, reason),
+            Own::Failed if inner.findings.is_hopeful() => outer.findings.pass(Named::Opt),
+            Own::Failed => outer.findings.fail_as(Named::Opt, outcome, code, reason),
         }
     }
 }
@@ -311,19 +312,19 @@ fn settle_signed(way: &Way, shown: &Shown, called: &[Party], is_explained: bool,
             excuse_late(token);
             // I-12: To is one of those who were called on the way; usually the first of them.
             if shown.to.is_among(called) {
-                token.findings.pass("dest");
+                token.findings.pass(Named::Dest);
             } else {
                 refuse_dest(&mut token.findings);
             }
-            token.findings.pass("request_uri");
-            token.findings.pass("diversion");
+            token.findings.pass(Named::RequestUri);
+            token.findings.pass(Named::Diversion);
         }
         Way::Proven(_) => settle_alone(shown, token),
         Way::Unknown => {
             token.is_placed = true;
             excuse_late(token);
             let reason = "the call was diverted, and a diversion could not be checked in time";
-            token.findings.unavailable("diversion", reason);
+            token.findings.unavailable(Named::Diversion, reason);
         }
         Way::Broken(fault) => settle_broken(*fault, shown, called, token),
     }
@@ -340,12 +341,12 @@ fn settle_broken(fault: Break, shown: &Shown, called: &[Party], token: &mut Toke
     token.is_placed = true;
     refuse_late(token);
     let Token { findings, claims, .. } = token;
-    findings.fail_as("diversion", Outcome::DestMismatch, None, fault.words());
+    findings.fail_as(Named::Diversion, Outcome::DestMismatch, None, fault.words());
     if shown.to.is_among(&claims.dest) {
-        findings.pass("dest");
+        findings.pass(Named::Dest);
     } else if shown.to.is_among(called) {
         findings.fail_as(
-            "dest",
+            Named::Dest,
             Outcome::DestMismatch,
             None,
             "signed for another called number",
@@ -354,8 +355,8 @@ fn settle_broken(fault: Break, shown: &Shown, called: &[Party], token: &mut Toke
         refuse_dest(findings);
     }
     if shown.dialled.is_among(&claims.dest) {
-        findings.pass("request_uri");
+        findings.pass(Named::RequestUri);
     } else {
-        findings.fail_as("request_uri", Outcome::DestMismatch, None, fault.words());
+        findings.fail_as(Named::RequestUri, Outcome::DestMismatch, None, fault.words());
     }
 }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::checks::{Checks, Named, Results};
 use crate::report::{Check, CheckResult, HeaderReport, Outcome};
 
 /// What a token's own checks came to; where a diverted call leads is asked afterwards.
@@ -15,63 +16,58 @@ pub(crate) enum Own {
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Findings {
-    results: Vec<(&'static str, CheckResult)>,
+    results: Results,
     faults: Vec<Fault>,
-    /// What was left out of a token that is good without it, in words.
-    left_out: Vec<String>,
+    /// The first thing that was left out of a token that is good without it, in words.
+    left_out: Option<Reason>,
 }
+
+/// Most are the same in every call.
+pub(crate) type Reason = Cow<'static, str>;
 
 #[derive(Clone, Debug)]
 struct Fault {
     outcome: Outcome,
     code: Option<u16>,
-    reason: String,
+    reason: Reason,
 }
 
 impl Findings {
-    pub(crate) fn pass(&mut self, name: &'static str) {
-        self.results.push((name, CheckResult::Passed));
+    pub(crate) fn pass(&mut self, check: Named) {
+        self.results.set(check, CheckResult::Passed);
     }
 
     /// `reason` must not repeat a number or a token.
-    pub(crate) fn fail(&mut self, name: &'static str, outcome: Outcome, reason: impl Into<String>) {
-        self.results.push((name, CheckResult::Failed));
-        self.faults.push(Fault {
-            outcome,
-            code: code_of(outcome),
-            reason: reason.into(),
-        });
+    pub(crate) fn fail(&mut self, check: Named, outcome: Outcome, reason: impl Into<Reason>) {
+        self.fail_as(check, outcome, code_of(outcome), reason);
     }
 
     /// A failure with another code than its outcome's usual one.
     pub(crate) fn fail_as(
         &mut self,
-        name: &'static str,
+        check: Named,
         outcome: Outcome,
         code: Option<u16>,
-        reason: impl Into<String>,
+        reason: impl Into<Reason>,
     ) {
-        self.fail(name, outcome, reason);
-        if let Some(fault) = self.faults.last_mut() {
-            fault.code = code;
-        }
+        self.results.set(check, CheckResult::Failed);
+        self.faults.push(Fault {
+            outcome,
+            code,
+            reason: reason.into(),
+        });
     }
 
     /// Something that stands in the token beside what it proves is no good, and is left out: the check has failed, the
     /// token has not.
-    pub(crate) fn leave_out(&mut self, name: &'static str, reason: impl Into<String>) {
-        self.results.push((name, CheckResult::Failed));
-        self.left_out.push(reason.into());
+    pub(crate) fn leave_out(&mut self, check: Named, reason: impl Into<Reason>) {
+        self.results.set(check, CheckResult::Failed);
+        self.left_out.get_or_insert(reason.into());
     }
 
-    pub(crate) fn unavailable(&mut self, name: &'static str, reason: impl Into<String>) {
-        self.results.push((name, CheckResult::Unavailable));
-        let outcome = Outcome::Unavailable;
-        self.faults.push(Fault {
-            outcome,
-            code: code_of(outcome),
-            reason: reason.into(),
-        });
+    pub(crate) fn unavailable(&mut self, check: Named, reason: impl Into<Reason>) {
+        self.fail(check, Outcome::Unavailable, reason);
+        self.results.set(check, CheckResult::Unavailable);
     }
 
     /// Could this header still come out as passed or diverted?
@@ -108,30 +104,24 @@ impl Findings {
         }
     }
 
-    /// All that is known, with the gravest fault deciding. `checks` is the list of the token's kind, in order.
-    pub(crate) fn report(
-        &self,
-        checks: impl IntoIterator<Item = &'static &'static str>,
-        ppt: Option<String>,
-        ppi: Option<String>,
-    ) -> HeaderReport {
+    /// All that is known, with the gravest fault deciding.
+    pub(crate) fn report(&self, checks: Checks, ppt: Option<String>, ppi: Option<String>) -> HeaderReport {
         let (outcome, code, reason) = self.gravest();
-        let checks = checks.into_iter().map(|name| {
-            let found = self.results.iter().rev().find(|(known, _)| known == name);
-            Check {
-                name: Cow::Borrowed(*name),
-                result: found.map_or(CheckResult::Skipped, |(_, result)| *result),
-            }
-        });
+        let reason = match &self.left_out {
+            Some(left_out) if outcome == Outcome::Passed => left_out.as_ref(),
+            _ => reason,
+        };
+        let mut all = Vec::with_capacity(checks.len());
+        all.extend(checks.iter().map(|check| Check {
+            name: Cow::Borrowed(check.name()),
+            result: self.results.of(check),
+        }));
         HeaderReport {
             ppt,
             outcome,
             code,
-            reason: match self.left_out.first() {
-                Some(left_out) if outcome == Outcome::Passed => left_out.clone(),
-                _ => reason.to_string(),
-            },
-            checks: checks.collect(),
+            reason: reason.to_string(),
+            checks: all,
             ppi,
             nested: Vec::new(),
         }

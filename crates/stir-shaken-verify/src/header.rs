@@ -2,17 +2,17 @@
 
 use crate::limits::{HEADER_PARAMETERS_MAX, IDENTITY_OCTETS_MAX};
 
-/// One Identity header value, taken apart.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct IdentityHeader {
+/// One Identity header value, taken apart. Its parts are parts of the value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IdentityHeader<'v> {
     /// `header.payload.signature`, or `..signature` in the compact form; as received.
-    pub token: String,
+    pub token: &'v str,
     /// The URI inside `info=<...>`.
-    pub info: Option<String>,
+    pub info: Option<&'v str>,
     /// `alg`, without quotes; absent means ES256.
-    pub alg: Option<String>,
+    pub alg: Option<&'v str>,
     /// `ppt`, without quotes: which kind of PASSporT the token is.
-    pub ppt: Option<String>,
+    pub ppt: Option<&'v str>,
 }
 
 /// Why a value is no Identity header (RFC 8224 §4).
@@ -38,14 +38,14 @@ pub enum HeaderFault {
     TooMany,
 }
 
-impl IdentityHeader {
+impl<'v> IdentityHeader<'v> {
     /// Reads one value. Parameters may come in any order, names in any letter case, `ppt` and
     /// `alg` quoted or not; unknown parameters are passed over; none may stand twice.
-    pub fn parse(value: &str) -> Result<IdentityHeader, HeaderFault> {
+    pub fn parse(value: &'v str) -> Result<IdentityHeader<'v>, HeaderFault> {
         if value.len() > IDENTITY_OCTETS_MAX {
             return Err(HeaderFault::TooLong);
         }
-        let mut parts = split_outside_quotes(value, b';').into_iter();
+        let mut parts = split_outside_quotes(value, b';');
         let token = trimmed(parts.next().unwrap_or_default());
         if token.is_empty() {
             return Err(HeaderFault::NoToken);
@@ -57,36 +57,34 @@ impl IdentityHeader {
             return Err(HeaderFault::TokenCharacter);
         }
         let mut header = IdentityHeader {
-            token: token.into(),
+            token,
             info: None,
             alg: None,
             ppt: None,
         };
-        let mut seen: Vec<String> = Vec::new();
-        for part in parts {
-            if seen.len() == HEADER_PARAMETERS_MAX {
+        let mut seen = [""; HEADER_PARAMETERS_MAX];
+        for (place, part) in parts.enumerate() {
+            if place == HEADER_PARAMETERS_MAX {
                 return Err(HeaderFault::TooMany);
             }
             let (name, value) = match part.split_once('=') {
-                Some((name, value)) => (trimmed(name).to_ascii_lowercase(), Some(trimmed(value))),
-                None => (trimmed(part).to_ascii_lowercase(), None),
+                Some((name, value)) => (trimmed(name), Some(trimmed(value))),
+                None => (trimmed(part), None),
             };
-            if !is_token(&name) {
+            if !is_token(name) {
                 return Err(HeaderFault::Parameter);
             }
-            let target = match name.as_str() {
-                "info" => Some((&mut header.info, info_uri(value)?)),
-                "alg" => Some((&mut header.alg, plain_or_quoted(value)?)),
-                "ppt" => Some((&mut header.ppt, plain_or_quoted(value)?)),
-                _ => None,
-            };
-            if let Some((slot, value)) = target {
-                *slot = Some(value);
+            if name.eq_ignore_ascii_case("info") {
+                header.info = Some(info_uri(value)?);
+            } else if name.eq_ignore_ascii_case("alg") {
+                header.alg = Some(plain_or_quoted(value)?);
+            } else if name.eq_ignore_ascii_case("ppt") {
+                header.ppt = Some(plain_or_quoted(value)?);
             }
-            if seen.contains(&name) {
+            if seen[..place].iter().any(|known| known.eq_ignore_ascii_case(name)) {
                 return Err(HeaderFault::Duplicate);
             }
-            seen.push(name);
+            seen[place] = name;
         }
         Ok(header)
     }
@@ -99,19 +97,29 @@ impl IdentityHeader {
 
 /// Takes header lines apart at the commas that separate values; commas in quotes or `<>` stay.
 /// Empty values are dropped.
-pub fn split_values(line: &str) -> Vec<&str> {
-    let values = split_outside_quotes(line, b',').into_iter().map(trimmed);
-    values.filter(|value| !value.is_empty()).collect()
+pub fn split_values(line: &str) -> impl Iterator<Item = &str> {
+    let values = split_outside_quotes(line, b',').map(trimmed);
+    values.filter(|value| !value.is_empty())
 }
 
 /// `separator` is ASCII, as every mark here is: none of them is ever part of a longer character.
-fn split_outside_quotes(text: &str, separator: u8) -> Vec<&str> {
-    let (mut parts, mut start, mut at) = (Vec::new(), 0, 0);
+fn split_outside_quotes(text: &str, separator: u8) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let end = end_of_part(text.as_bytes(), separator);
+        rest = end.and_then(|end| text.get(end + 1..));
+        end.map_or(Some(text), |end| text.get(..end))
+    })
+}
+
+/// Where the first part of `octets` ends; None: it is the last.
+fn end_of_part(octets: &[u8], separator: u8) -> Option<usize> {
+    let mut at = 0;
     let (mut in_quotes, mut in_brackets) = (false, false);
-    let octets = text.as_bytes();
     let is_mark = |octet: &u8| *octet == separator || matches!(octet, b'\\' | b'"' | b'<' | b'>');
     // A token is hundreds of octets without a mark: run over them.
-    while let Some(skipped) = octets.get(at..).and_then(|rest| rest.iter().position(is_mark)) {
+    while let Some(skipped) = octets.get(at..)?.iter().position(is_mark) {
         at += skipped;
         match octets[at] {
             // Whatever stands behind it is no mark.
@@ -119,16 +127,12 @@ fn split_outside_quotes(text: &str, separator: u8) -> Vec<&str> {
             b'"' if !in_brackets => in_quotes = !in_quotes,
             b'<' if !in_quotes => in_brackets = true,
             b'>' if !in_quotes => in_brackets = false,
-            octet if octet == separator && !in_quotes && !in_brackets => {
-                parts.push(&text[start..at]);
-                start = at + 1;
-            }
+            octet if octet == separator && !in_quotes && !in_brackets => return Some(at),
             _ => {}
         }
         at += 1;
     }
-    parts.push(&text[start..]);
-    parts
+    None
 }
 
 /// Folded lines leave CR, LF and blanks around a part.
@@ -141,22 +145,19 @@ fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(is_token_character)
 }
 
-fn info_uri(value: Option<&str>) -> Result<String, HeaderFault> {
-    let value = value.ok_or(HeaderFault::Parameter)?;
-    let inner = value.strip_prefix('<').and_then(|rest| rest.strip_suffix('>'));
-    inner
-        .map(|uri| trimmed(uri).to_string())
-        .ok_or(HeaderFault::Parameter)
+fn info_uri(value: Option<&str>) -> Result<&str, HeaderFault> {
+    let inner = value.and_then(|value| value.strip_prefix('<')?.strip_suffix('>'));
+    inner.map(trimmed).ok_or(HeaderFault::Parameter)
 }
 
-fn plain_or_quoted(value: Option<&str>) -> Result<String, HeaderFault> {
+fn plain_or_quoted(value: Option<&str>) -> Result<&str, HeaderFault> {
     let value = value.ok_or(HeaderFault::Parameter)?;
     let inner = match value.strip_prefix('"') {
         Some(rest) => rest.strip_suffix('"').ok_or(HeaderFault::Parameter)?,
         None => value,
     };
     if is_token(inner) {
-        Ok(inner.into())
+        Ok(inner)
     } else {
         Err(HeaderFault::Parameter)
     }
@@ -171,15 +172,8 @@ mod tests {
 
     fn check(value: &str, expected: Result<Parts<'_>, HeaderFault>) {
         let got = IdentityHeader::parse(value);
-        let got = got.as_ref().map(|h| {
-            (
-                h.token.as_str(),
-                h.info.as_deref(),
-                h.alg.as_deref(),
-                h.ppt.as_deref(),
-            )
-        });
-        assert_eq!(got, expected.as_ref().map(|e| *e), "{value}");
+        let got = got.map(|header| (header.token, header.info, header.alg, header.ppt));
+        assert_eq!(got, expected, "{value}");
     }
 
     #[test]
@@ -218,9 +212,6 @@ mod tests {
     #[test]
     fn joined_values_are_split_only_between_values() {
         let line = "a.b.c;info=<https://x,y>;ppt=\"sha,ken\", d.e.f;ppt=div ,";
-        assert_eq!(
-            split_values(line),
-            ["a.b.c;info=<https://x,y>;ppt=\"sha,ken\"", "d.e.f;ppt=div"]
-        );
+        assert!(split_values(line).eq(["a.b.c;info=<https://x,y>;ppt=\"sha,ken\"", "d.e.f;ppt=div"]));
     }
 }

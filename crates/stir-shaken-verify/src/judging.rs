@@ -1,11 +1,11 @@
 //! One token and its certificate: what is asked on every use (C-06, C-07, C-11).
 
+use crate::checks::Named;
 use crate::authority;
-use crate::certificate::hexadecimal;
 use crate::chain::Path;
 use crate::crl::Revocation;
 use crate::passport::Passport;
-use crate::report::{Outcome, Signer};
+use crate::report::Outcome;
 use crate::verification::{Bodies, Token};
 use crate::verifier::VerifierConfig;
 
@@ -28,33 +28,33 @@ pub(crate) fn judge_path(
         .flatten()
         .all(|second| path.is_valid_at(second))
     {
-        findings.pass("dates");
+        findings.pass(Named::Dates);
     } else {
         let reason = "a certificate is not valid at signing or arrival";
-        findings.fail("dates", Outcome::UntrustedCredential, reason);
+        findings.fail(Named::Dates, Outcome::UntrustedCredential, reason);
     }
 
     match config.crls.check(path, &config.anchors, arrived) {
         Revocation::NotConfigured | Revocation::Accepted => {}
-        Revocation::Good => findings.pass("revocation"),
+        Revocation::Good => findings.pass(Named::Revocation),
         Revocation::Revoked => {
             let reason = "a certificate has been revoked";
-            findings.fail("revocation", Outcome::UntrustedCredential, reason);
+            findings.fail(Named::Revocation, Outcome::UntrustedCredential, reason);
         }
         Revocation::Stale => {
-            findings.unavailable("revocation", "the revocation list is out of date");
+            findings.unavailable(Named::Revocation, "the revocation list is out of date");
         }
         Revocation::Unknown => {
-            findings.unavailable("revocation", "no usable revocation list covers the certificate");
+            findings.unavailable(Named::Revocation, "no usable revocation list covers the certificate");
         }
     }
 
     // Over the received octets, never over JSON written again (RFC 8225 §9 is for who signs).
     let leaf = path.leaf();
-    if leaf.has_signed_token(passport.signed.as_bytes(), &passport.signature) {
-        findings.pass("signature");
+    if leaf.has_signed_token(&passport.digest, &passport.signature) {
+        findings.pass(Named::Signature);
     } else {
-        findings.fail("signature", Outcome::Invalid, "the signature does not match");
+        findings.fail(Named::Signature, Outcome::Invalid, "the signature does not match");
     }
 
     let constraints = path
@@ -66,10 +66,10 @@ pub(crate) fn judge_path(
             .into_iter()
             .all(|constraints| constraints.allow(passport))
         {
-            findings.pass("constraints");
+            findings.pass(Named::Constraints);
         } else {
             let reason = "a claim that the certificate does not permit";
-            findings.fail("constraints", Outcome::Invalid, reason);
+            findings.fail(Named::Constraints, Outcome::Invalid, reason);
         }
     }
 
@@ -85,7 +85,7 @@ pub(crate) fn judge_path(
 fn choose_rebuilt(token: &mut Token, path: &Path) {
     let leaf = path.leaf();
     let is_signed =
-        |passport: &Passport| leaf.has_signed_token(passport.signed.as_bytes(), &passport.signature);
+        |passport: &Passport| leaf.has_signed_token(&passport.digest, &passport.signature);
     if token.others.is_empty() || is_signed(&token.passport) {
         return;
     }
@@ -94,16 +94,5 @@ fn choose_rebuilt(token: &mut Token, path: &Path) {
         token.passport = signed.passport;
         token.claims = signed.claims;
         token.asserted = signed.asserted;
-    }
-}
-
-/// Who signed, from the certificate that did.
-pub(crate) fn signer(path: &Path) -> Signer {
-    let leaf = path.leaf();
-    let list = leaf.tn_auth_list.as_ref().and_then(|list| list.as_ref().ok());
-    Signer {
-        subject: leaf.subject_text.clone(),
-        spc: list.and_then(|list| list.spc()).map(str::to_string),
-        fingerprint: hexadecimal(&leaf.fingerprint()),
     }
 }

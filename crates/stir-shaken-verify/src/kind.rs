@@ -3,6 +3,8 @@
 //! Adding a kind: a line in [`Kind::of`], its list in [`Kind::checks`], its claims in `claims.rs`, its own checks in
 //! `opening.rs` (what the message alone tells) or `judging.rs` (what needs the certificate).
 
+use crate::checks::{Checks, Named};
+
 /// What a PASSporT is, told by `ppt` (IANA registry "PASSporT Extensions").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -64,8 +66,8 @@ impl Kind {
         }
     }
 
-    /// The checks in the order they are reported. What was not reached, or was not asked, is `skipped`.
-    pub(crate) fn checks(self) -> &'static [&'static str] {
+    /// Those it goes through. What was not reached, or was not asked, is `skipped`.
+    pub(crate) fn checks(self) -> Checks {
         match self {
             Kind::Shaken => SHAKEN,
             Kind::Plain => PLAIN,
@@ -78,139 +80,31 @@ impl Kind {
 }
 
 /// A header of a kind that is not evaluated, or that could not be read.
-pub(crate) const UNREAD: &[&str] = &["header", "passport"];
+pub(crate) const UNREAD: Checks = Checks::of(&[Named::Header, Named::Passport]);
 
-const SHAKEN: &[&str] = &[
-    "header",
-    "passport",
-    "attest",
-    "origid",
-    "info",
-    "x5u",
-    "iat",
-    "date",
-    "orig",
-    "dest",
-    "request_uri",
-    "diversion",
-    "mky",
-    "rcd",
-    "certificate",
-    "chain",
-    "tn_auth_list",
-    "dates",
-    "revocation",
-    "signature",
-    "constraints",
-    "authority",
-];
+/// Whatever kind it is: its form, its age, whom it speaks of, and who signed it.
+const EVERY: Checks = UNREAD.and(&[
+    Named::Info,
+    Named::X5u,
+    Named::Iat,
+    Named::Date,
+    Named::Orig,
+    Named::Dest,
+    Named::Certificate,
+    Named::Chain,
+    Named::TnAuthList,
+    Named::Dates,
+    Named::Revocation,
+    Named::Signature,
+    Named::Constraints,
+    Named::Authority,
+]);
 
-const PLAIN: &[&str] = &[
-    "header",
-    "passport",
-    "info",
-    "x5u",
-    "iat",
-    "date",
-    "orig",
-    "dest",
-    "request_uri",
-    "diversion",
-    "mky",
-    "certificate",
-    "chain",
-    "tn_auth_list",
-    "dates",
-    "revocation",
-    "signature",
-    "constraints",
-    "authority",
-];
+const PLAIN: Checks = EVERY.and(&[Named::RequestUri, Named::Diversion, Named::Mky]);
+const SHAKEN: Checks = PLAIN.and(&[Named::Attest, Named::Origid, Named::Rcd]);
+const RCD: Checks = PLAIN.and(&[Named::Rcd]);
+const PRIORITY: Checks = PLAIN.and(&[Named::Priority]);
 
 /// `dest` here is the form of the claim only: where it leads is judged with the other links (`diversion.rs`).
-const DIV: &[&str] = &[
-    "header",
-    "passport",
-    "info",
-    "x5u",
-    "iat",
-    "date",
-    "orig",
-    "dest",
-    "div",
-    "certificate",
-    "chain",
-    "tn_auth_list",
-    "dates",
-    "revocation",
-    "signature",
-    "constraints",
-    "authority",
-];
-
-const DIV_O: &[&str] = &[
-    "header",
-    "passport",
-    "info",
-    "x5u",
-    "iat",
-    "date",
-    "orig",
-    "dest",
-    "div",
-    "opt",
-    "certificate",
-    "chain",
-    "tn_auth_list",
-    "dates",
-    "revocation",
-    "signature",
-    "constraints",
-    "authority",
-];
-
-const RCD: &[&str] = &[
-    "header",
-    "passport",
-    "info",
-    "x5u",
-    "iat",
-    "date",
-    "orig",
-    "dest",
-    "request_uri",
-    "diversion",
-    "mky",
-    "rcd",
-    "certificate",
-    "chain",
-    "tn_auth_list",
-    "dates",
-    "revocation",
-    "signature",
-    "constraints",
-    "authority",
-];
-
-const PRIORITY: &[&str] = &[
-    "header",
-    "passport",
-    "info",
-    "x5u",
-    "iat",
-    "date",
-    "orig",
-    "dest",
-    "request_uri",
-    "diversion",
-    "mky",
-    "priority",
-    "certificate",
-    "chain",
-    "tn_auth_list",
-    "dates",
-    "revocation",
-    "signature",
-    "constraints",
-    "authority",
-];
+const DIV: Checks = EVERY.and(&[Named::Div]);
+const DIV_O: Checks = DIV.and(&[Named::Opt]);

@@ -22,6 +22,7 @@ mod canonical;
 mod certificate;
 mod chain;
 mod chains;
+mod checks;
 mod claims;
 mod clean;
 mod compact;

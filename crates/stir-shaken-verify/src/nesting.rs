@@ -1,5 +1,6 @@
 //! What a `div-o` holds: the PASSporT that the diversion follows, and what that one holds (RFC 8946 §5).
 
+use crate::checks::Named;
 use crate::claims::{Claims, Diversion};
 use crate::findings::Findings;
 use crate::kind::{Kind, Role};
@@ -38,21 +39,21 @@ pub(crate) fn unfold(
             Ok(inner) if follows(&outer.claims, &inner.claims) => tokens.push(inner),
             Ok(_) => outer
                 .findings
-                .fail("opt", Outcome::Invalid, "opt holds a PASSporT of another call"),
+                .fail(Named::Opt, Outcome::Invalid, "opt holds a PASSporT of another call"),
             Err(Nested::TooDeep) => {
                 outer
                     .findings
-                    .fail("opt", Outcome::Invalid, "too many PASSporTs inside each other")
+                    .fail(Named::Opt, Outcome::Invalid, "too many PASSporTs inside each other")
             }
             Err(Nested::Kind) => outer.findings.fail(
-                "opt",
+                Named::Opt,
                 Outcome::Invalid,
                 "opt holds a PASSporT that nothing can follow",
             ),
             Err(Nested::Malformed(reason)) => {
                 outer
                     .findings
-                    .fail("opt", Outcome::Invalid, format!("opt: {reason}"))
+                    .fail(Named::Opt, Outcome::Invalid, format!("opt: {reason}"))
             }
         }
     }
@@ -68,10 +69,10 @@ enum Nested {
 fn nested(config: &VerifierConfig, shown: &Shown, text: &str) -> Result<Token, Nested> {
     let passport = Passport::parse(text).map_err(|fault| Nested::Malformed(malformed(fault)))?;
     check_form(&passport).map_err(|(_, reason)| Nested::Malformed(reason.into()))?;
-    let kind = Kind::of(passport.header.ppt.as_deref()).filter(|kind| kind.role() != Role::Companion);
+    let kind = Kind::of(passport.header.ppt()).filter(|kind| kind.role() != Role::Companion);
     let kind = kind.ok_or(Nested::Kind)?;
     let mut findings = Findings::default();
-    findings.pass("passport");
+    findings.pass(Named::Passport);
     read_token(config, shown, kind, passport, None, findings)
         .map_err(|findings| Nested::Malformed(findings.report(kind.checks(), None, None).reason))
 }

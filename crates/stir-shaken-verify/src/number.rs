@@ -1,5 +1,6 @@
 //! Telephone numbers in canonical form, so that two of them can be compared at all (RFC 8224 §8.3).
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::countries::{Country, country, country_by_code};
@@ -10,7 +11,49 @@ use crate::limits::NUMBER_DIGITS_MAX;
 /// One that exists is canonical; comparing two is comparing their digits. Printing shows
 /// the last two digits only: the whole number is asked for by [`TelephoneNumber::digits`].
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct TelephoneNumber(Box<str>);
+pub struct TelephoneNumber(Digits);
+
+/// Decimal digits in their place: a number is compared and copied often, and never long.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+struct Digits {
+    /// ASCII, zero octets behind them, so that their order is that of texts.
+    octets: [u8; DIGITS_MAX],
+    length: u8,
+}
+
+/// Digits that are read at all, a prefix for international calls included; see [`NumberRules::with_digits_max`].
+const DIGITS_MAX: usize = 64;
+
+impl Digits {
+    const NONE: Digits = Digits {
+        octets: [0; DIGITS_MAX],
+        length: 0,
+    };
+
+    /// False: there is no room.
+    fn push(&mut self, digit: u8) -> bool {
+        let room = self.octets.get_mut(usize::from(self.length));
+        let is_room = room.map(|room| *room = digit).is_some();
+        self.length += u8::from(is_room);
+        is_room
+    }
+
+    fn of(parts: [&str; 2]) -> Result<Digits, NumberError> {
+        let mut digits = Digits::NONE;
+        for digit in parts.into_iter().flat_map(str::bytes) {
+            if !digits.push(digit) {
+                return Err(NumberError::TooLong);
+            }
+        }
+        Ok(digits)
+    }
+
+    fn as_str(&self) -> &str {
+        let digits = self.octets.get(..usize::from(self.length)).unwrap_or_default();
+        // Always ASCII.
+        std::str::from_utf8(digits).unwrap_or_default()
+    }
+}
 
 /// How numbers without a calling code are read.
 #[derive(Clone, Copy, Debug)]
@@ -81,7 +124,7 @@ impl NumberRules {
         let mut parts = user.split(';');
         let subscriber = unescape(parts.next().unwrap_or_default())?;
         let rules = match parts.find_map(phone_context) {
-            Some(code) if !subscriber.starts_with('+') => self.in_context(&code)?,
+            Some(code) if !subscriber.starts_with('+') => self.in_context(code.as_str())?,
             _ => *self,
         };
         rules.canonical_digits(&subscriber)
@@ -115,7 +158,7 @@ impl NumberRules {
         if tn.len() > usize::from(self.digits_max) {
             return Err(NumberError::TooLong);
         }
-        Ok(TelephoneNumber(tn.into()))
+        Ok(TelephoneNumber(Digits::of([tn, ""])?))
     }
 
     /// `phone-context=+44` says which country's plan a local number follows (RFC 3966 §5.1.5).
@@ -135,17 +178,18 @@ impl NumberRules {
             None => (false, written),
         };
         let digits = digits_of(local)?;
+        let digits = digits.as_str();
         if is_global {
-            return self.international(&digits);
+            return self.international("", digits);
         }
         for prefix in self.country.international_prefixes {
             if let Some(rest) = digits.strip_prefix(prefix) {
-                return self.international(rest);
+                return self.international("", rest);
             }
         }
         let code = self.country.calling_code;
         if code == "1" {
-            return self.north_american(&digits);
+            return self.north_american(digits);
         }
         let trunk = self.country.trunk_prefix;
         if !trunk.is_empty()
@@ -155,13 +199,13 @@ impl NumberRules {
         }
         // No prefix at all: a national number where the plan's length says so, else the
         // international form without its plus sign. When both fit, it is not decided by guessing.
-        let is_national = self.is_national_length(&digits);
+        let is_national = self.is_national_length(digits);
         let is_international = digits
             .strip_prefix(code)
             .is_some_and(|national| self.is_national_length(national));
         match (is_national, is_international) {
-            (true, false) => self.national(&digits),
-            (false, true) => self.international(&digits),
+            (true, false) => self.national(digits),
+            (false, true) => self.international("", digits),
             _ => Err(NumberError::Ambiguous),
         }
     }
@@ -177,7 +221,7 @@ impl NumberRules {
         if starts.iter().any(|digit| *digit < b'2') {
             return Err(NumberError::Ambiguous);
         }
-        self.international(&format!("1{national}"))
+        self.international("1", national)
     }
 
     fn is_national_length(&self, digits: &str) -> bool {
@@ -189,38 +233,40 @@ impl NumberRules {
         if !self.is_national_length(digits) {
             return Err(NumberError::Ambiguous);
         }
-        self.international(&format!("{}{digits}", self.country.calling_code))
+        self.international(self.country.calling_code, digits)
     }
 
-    fn international(&self, digits: &str) -> Result<TelephoneNumber, NumberError> {
-        if digits.starts_with('0') {
+    /// `digits` begin with the calling code when `code` is empty.
+    fn international(&self, code: &str, digits: &str) -> Result<TelephoneNumber, NumberError> {
+        let digits = Digits::of([code, digits])?;
+        if digits.as_str().starts_with('0') {
             return Err(NumberError::Ambiguous);
         }
-        if digits.len() < INTERNATIONAL_DIGITS_MIN {
+        if usize::from(digits.length) < INTERNATIONAL_DIGITS_MIN {
             return Err(NumberError::TooShort);
         }
-        if digits.len() > usize::from(self.digits_max) {
+        if digits.length > self.digits_max {
             return Err(NumberError::TooLong);
         }
-        Ok(TelephoneNumber(digits.into()))
+        Ok(TelephoneNumber(digits))
     }
 }
 
 impl TelephoneNumber {
     /// Calling code and number, digits only. For comparing and for the wire, never for a log.
     pub fn digits(&self) -> &str {
-        &self.0
+        self.0.as_str()
     }
 
     /// With the leading `+`.
     pub fn e164(&self) -> String {
-        format!("+{}", self.0)
+        format!("+{}", self.digits())
     }
 }
 
 impl fmt::Debug for TelephoneNumber {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let digits: &str = &self.0;
+        let digits = self.digits();
         match digits.len() {
             0..5 => out.write_str("…"),
             length => write!(out, "…{}", &digits[length - 2..]),
@@ -229,7 +275,7 @@ impl fmt::Debug for TelephoneNumber {
 }
 
 /// The calling code of a `phone-context=+...` parameter; other contexts (domains) say nothing.
-fn phone_context(parameter: &str) -> Option<String> {
+fn phone_context(parameter: &str) -> Option<Digits> {
     let (name, value) = parameter.split_once('=')?;
     if !name.trim().eq_ignore_ascii_case("phone-context") {
         return None;
@@ -239,38 +285,37 @@ fn phone_context(parameter: &str) -> Option<String> {
 }
 
 /// Digits without visual separators (RFC 3966 §5.1.1, and the blank that people add).
-fn digits_of(text: &str) -> Result<String, NumberError> {
-    let mut digits = String::with_capacity(16);
-    for character in text.chars() {
+fn digits_of(text: &str) -> Result<Digits, NumberError> {
+    let mut digits = Digits::NONE;
+    for character in text.bytes() {
         match character {
-            '0'..='9' if digits.len() < 64 => digits.push(character),
-            '0'..='9' => return Err(NumberError::TooLong),
-            '-' | '.' | '(' | ')' | ' ' => {}
+            b'0'..=b'9' if digits.push(character) => {}
+            b'0'..=b'9' => return Err(NumberError::TooLong),
+            b'-' | b'.' | b'(' | b')' | b' ' => {}
             _ => return Err(NumberError::Character),
         }
     }
-    if digits.is_empty() {
+    if digits.length == 0 {
         return Err(NumberError::Missing);
     }
     Ok(digits)
 }
 
 /// Undoes `%41` (RFC 3261 §19.1.2). Octets outside ASCII belong to no number.
-fn unescape(text: &str) -> Result<String, NumberError> {
+fn unescape(text: &str) -> Result<Cow<'_, str>, NumberError> {
+    if !text.is_ascii() {
+        return Err(NumberError::Character);
+    }
+    if !text.contains('%') {
+        return Ok(text.into());
+    }
     let mut plain = String::with_capacity(text.len());
     let mut octets = text.bytes();
     while let Some(octet) = octets.next() {
         let octet = match octet {
             b'%' => {
-                let high = octets
-                    .next()
-                    .and_then(hexadecimal)
-                    .ok_or(NumberError::Character)?;
-                let low = octets
-                    .next()
-                    .and_then(hexadecimal)
-                    .ok_or(NumberError::Character)?;
-                high * 16 + low
+                let mut digit = || octets.next().and_then(hexadecimal).ok_or(NumberError::Character);
+                digit()? * 16 + digit()?
             }
             other => other,
         };
@@ -279,7 +324,7 @@ fn unescape(text: &str) -> Result<String, NumberError> {
         }
         plain.push(char::from(octet));
     }
-    Ok(plain)
+    Ok(plain.into())
 }
 
 fn hexadecimal(digit: u8) -> Option<u8> {

@@ -1,5 +1,6 @@
 //! One Identity header: is it a PASSporT of a kind we know, what does it claim, and does it claim it of this caller?
 
+use crate::checks::Named;
 use crate::beside;
 use crate::compact::{self, Baseline};
 use crate::findings::Findings;
@@ -28,11 +29,11 @@ pub(crate) fn open(
         Ok(header) => header,
         Err(fault) => {
             let reason = format!("malformed Identity header: {fault}");
-            findings.fail("header", Outcome::Invalid, reason);
+            findings.fail(Named::Header, Outcome::Invalid, reason);
             return Stop { findings, kind: None }.into_state(None);
         }
     };
-    findings.pass("header");
+    findings.pass(Named::Header);
     match read(config, shown, &header, findings) {
         Ok(token) => HeaderState::Open {
             ppt: shown_ppt(&header),
@@ -50,10 +51,10 @@ struct Stop {
 }
 
 impl Stop {
-    fn into_state(self, header: Option<&IdentityHeader>) -> HeaderState {
+    fn into_state(self, header: Option<&IdentityHeader<'_>>) -> HeaderState {
         let checks = self.kind.map_or(UNREAD, Kind::checks);
         let ppt = header.and_then(shown_ppt);
-        let ppi = header.and_then(|header| passport::compact(&header.token));
+        let ppi = header.and_then(|header| passport::compact(header.token));
         let report = self.findings.report(checks, ppt, ppi);
         let role = match report.outcome {
             Outcome::Unsupported => None,
@@ -67,19 +68,19 @@ impl Stop {
     }
 }
 
-fn shown_ppt(header: &IdentityHeader) -> Option<String> {
-    header.ppt.as_ref().map(|ppt| ppt.chars().take(16).collect())
+fn shown_ppt(header: &IdentityHeader<'_>) -> Option<String> {
+    header.ppt.map(|ppt| ppt.chars().take(16).collect())
 }
 
 fn read(
     config: &VerifierConfig,
     shown: &Shown,
-    header: &IdentityHeader,
+    header: &IdentityHeader<'_>,
     mut findings: Findings,
 ) -> Result<Token, Stop> {
-    let Some(kind) = Kind::of(header.ppt.as_deref()) else {
+    let Some(kind) = Kind::of(header.ppt) else {
         // I-03: passed over, like a header that is not there.
-        findings.fail("passport", Outcome::Unsupported, UNKNOWN_KIND);
+        findings.fail(Named::Passport, Outcome::Unsupported, UNKNOWN_KIND);
         return Err(Stop { findings, kind: None });
     };
     let stop = |findings| {
@@ -89,9 +90,9 @@ fn read(
         })
     };
     // I-02: absent means ES256 (RFC 8224 §4).
-    if header.alg.as_deref().is_some_and(|alg| alg != "ES256") {
+    if header.alg.is_some_and(|alg| alg != "ES256") {
         let reason = "an algorithm other than ES256";
-        findings.fail_as("header", Outcome::Unsupported, Some(437), reason);
+        findings.fail_as(Named::Header, Outcome::Unsupported, Some(437), reason);
         return stop(findings);
     }
     if header.is_compact() && kind == Kind::Plain {
@@ -106,24 +107,24 @@ fn read(
             Kind::Shaken => "SHAKEN requires the full form",
             _ => "this kind of PASSporT requires the full form",
         };
-        findings.fail("passport", Outcome::Invalid, reason);
+        findings.fail(Named::Passport, Outcome::Invalid, reason);
         return stop(findings);
     }
-    let passport = match Passport::parse(&header.token) {
+    let passport = match Passport::parse(header.token) {
         Ok(passport) => passport,
         Err(fault) => {
-            findings.fail("passport", Outcome::Invalid, malformed(fault));
+            findings.fail(Named::Passport, Outcome::Invalid, malformed(fault));
             return stop(findings);
         }
     };
     let kind = match check_kind(header, &passport) {
         Ok(kind) => kind,
         Err((outcome, reason)) => {
-            findings.fail("passport", outcome, reason);
+            findings.fail(Named::Passport, outcome, reason);
             return stop(findings);
         }
     };
-    findings.pass("passport");
+    findings.pass(Named::Passport);
     read_token(config, shown, kind, passport, Some(header), findings).map_err(|findings| Stop {
         findings,
         kind: Some(kind),
@@ -134,39 +135,39 @@ fn read(
 fn rebuild(
     config: &VerifierConfig,
     shown: &Shown,
-    header: &IdentityHeader,
+    header: &IdentityHeader<'_>,
     findings: &mut Findings,
 ) -> Option<Token> {
     let invalid = |findings: &mut Findings, name, reason: &str| {
         findings.fail(name, Outcome::Invalid, format!("compact form: {reason}"));
     };
-    let Some(signature) = compact::signature(&header.token) else {
-        invalid(findings, "passport", "not two dots and a signature");
+    let Some(signature) = compact::signature(header.token) else {
+        invalid(findings, Named::Passport, "not two dots and a signature");
         return None;
     };
-    let Some(info) = header.info.as_deref() else {
-        findings.fail("info", Outcome::BadInfo, "the info parameter is missing");
+    let Some(info) = header.info else {
+        findings.fail(Named::Info, Outcome::BadInfo, "the info parameter is missing");
         return None;
     };
     let Some(date) = shown.date else {
-        invalid(findings, "date", "no Date header to take iat from");
+        invalid(findings, Named::Date, "no Date header to take iat from");
         return None;
     };
     let Some(dest) = shown.to.party() else {
-        invalid(findings, "dest", "To names nobody");
+        invalid(findings, Named::Dest, "To names nobody");
         return None;
     };
     let media_keys = match mky::of_body(&shown.fingerprints) {
         Ok(keys) => keys,
         Err(fault) => {
-            invalid(findings, "mky", &fault.to_string());
+            invalid(findings, Named::Mky, &fault.to_string());
             return None;
         }
     };
     let callers = shown.callers();
     if callers.is_empty() {
         let reason = "the message shows no calling number to rebuild the token with";
-        findings.fail("orig", Outcome::OrigMissing, reason);
+        findings.fail(Named::Orig, Outcome::OrigMissing, reason);
         return None;
     }
     let mut rebuilt: Vec<Token> = Vec::new();
@@ -182,12 +183,12 @@ fn rebuild(
         let passport = match Passport::parse(&token) {
             Ok(passport) => passport,
             Err(fault) => {
-                findings.fail("passport", Outcome::Invalid, malformed(fault));
+                findings.fail(Named::Passport, Outcome::Invalid, malformed(fault));
                 return None;
             }
         };
         let mut found = findings.clone();
-        found.pass("passport");
+        found.pass(Named::Passport);
         match read_token(config, shown, Kind::Plain, passport, Some(header), found) {
             Ok(token) => rebuilt.push(Token {
                 asserted: *asserted,
@@ -211,10 +212,10 @@ fn rebuild(
 const UNKNOWN_KIND: &str = "a PASSporT of a kind that is not evaluated";
 
 /// `alg`, `typ` and `ppt`, in the token and beside it. The token's own word is the signed one (P-01).
-fn check_kind(header: &IdentityHeader, passport: &Passport) -> Result<Kind, (Outcome, &'static str)> {
-    let inner = Kind::of(passport.header.ppt.as_deref());
+fn check_kind(header: &IdentityHeader<'_>, passport: &Passport) -> Result<Kind, (Outcome, &'static str)> {
+    let inner = Kind::of(passport.header.ppt());
     check_form(passport)?;
-    match (header.ppt.as_deref(), passport.header.ppt.as_deref()) {
+    match (header.ppt, passport.header.ppt()) {
         (Some(beside), Some(signed)) if beside == signed => {}
         (Some(_), _) => return Err((Outcome::Invalid, "ppt in the token differs from the header's")),
         (None, Some(_)) if inner.is_some() => return Err((Outcome::Invalid, "the ppt parameter is missing")),
@@ -224,10 +225,10 @@ fn check_kind(header: &IdentityHeader, passport: &Passport) -> Result<Kind, (Out
 }
 
 pub(crate) fn check_form(passport: &Passport) -> Result<(), (Outcome, &'static str)> {
-    if passport.header.typ != "passport" {
+    if passport.header.typ() != "passport" {
         return Err((Outcome::Invalid, "typ is not passport"));
     }
-    if passport.header.alg != "ES256" {
+    if passport.header.alg() != "ES256" {
         // Beside it stands ES256, or nothing, which means ES256 (RFC 8224 §4).
         return Err((Outcome::Invalid, "alg is not ES256"));
     }
@@ -244,7 +245,7 @@ pub(crate) fn read_token(
     shown: &Shown,
     kind: Kind,
     passport: Passport,
-    header: Option<&IdentityHeader>,
+    header: Option<&IdentityHeader<'_>>,
     mut findings: Findings,
 ) -> Result<Token, Findings> {
     let x5u = check_x5u(config, header, &passport, &mut findings);
@@ -263,13 +264,13 @@ pub(crate) fn read_token(
         }
     };
     if claims.attestation.is_some() {
-        findings.pass("attest");
-        findings.pass("origid");
+        findings.pass(Named::Attest);
+        findings.pass(Named::Origid);
     }
     if claims.diversion.is_some() {
         // Their form; where they lead is asked of all of them together.
-        findings.pass("dest");
-        findings.pass("div");
+        findings.pass(Named::Dest);
+        findings.pass(Named::Div);
     }
     let asserted = check_orig(shown, &claims.orig, &mut findings);
     let beside = beside::check(shown, rules, kind, &passport, &mut findings);
@@ -291,27 +292,27 @@ pub(crate) fn read_token(
 
 fn check_x5u(
     config: &VerifierConfig,
-    header: Option<&IdentityHeader>,
+    header: Option<&IdentityHeader<'_>>,
     passport: &Passport,
     findings: &mut Findings,
 ) -> Option<X5u> {
-    let Some(x5u) = passport.header.x5u.as_deref() else {
-        findings.fail("x5u", Outcome::Invalid, "the token has no x5u");
+    let Some(x5u) = passport.header.x5u() else {
+        findings.fail(Named::X5u, Outcome::Invalid, "the token has no x5u");
         return None;
     };
-    match header.map(|header| header.info.as_deref()) {
+    match header.map(|header| header.info) {
         None => {}
-        Some(Some(info)) if info == x5u => findings.pass("info"),
-        Some(Some(_)) => findings.fail("info", Outcome::BadInfo, "info differs from x5u"),
-        Some(None) => findings.fail("info", Outcome::BadInfo, "the info parameter is missing"),
+        Some(Some(info)) if info == x5u => findings.pass(Named::Info),
+        Some(Some(_)) => findings.fail(Named::Info, Outcome::BadInfo, "info differs from x5u"),
+        Some(None) => findings.fail(Named::Info, Outcome::BadInfo, "the info parameter is missing"),
     }
     match X5u::parse(x5u, &config.addresses) {
         Ok(x5u) => {
-            findings.pass("x5u");
+            findings.pass(Named::X5u);
             Some(x5u)
         }
         Err(fault) => {
-            findings.fail("x5u", Outcome::BadInfo, format!("x5u breaks the rules: {fault}"));
+            findings.fail(Named::X5u, Outcome::BadInfo, format!("x5u breaks the rules: {fault}"));
             None
         }
     }
@@ -321,17 +322,17 @@ fn check_x5u(
 fn check_orig(shown: &Shown, orig: &Party, findings: &mut Findings) -> Option<usize> {
     match shown.caller(orig) {
         Caller::Same(place) => {
-            findings.pass("orig");
+            findings.pass(Named::Orig);
             place
         }
         Caller::Other => {
             let reason = "signed for another calling number than the one shown";
-            findings.fail("orig", Outcome::OrigMismatch, reason);
+            findings.fail(Named::Orig, Outcome::OrigMismatch, reason);
             None
         }
         Caller::Nobody => {
             let reason = "the message shows no calling number to compare with orig";
-            findings.fail("orig", Outcome::OrigMissing, reason);
+            findings.fail(Named::Orig, Outcome::OrigMissing, reason);
             None
         }
     }

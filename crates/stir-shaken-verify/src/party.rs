@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::OnceLock;
 
 use crate::date::parse_sip_date;
 use crate::limits::{ASSERTED_MAX, FINGERPRINTS_MAX, PRIORITY_VALUES_MAX};
@@ -38,24 +39,28 @@ impl fmt::Debug for Party {
 }
 
 /// A URI of the message, read both ways: `sip:+12125550100@example.com` is a number and a URI.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Address {
     number: Option<TelephoneNumber>,
-    uri: Option<Box<str>>,
+    /// As received.
+    text: Box<str>,
+    /// Most claims name numbers: read when one names a URI.
+    uri: OnceLock<Option<Box<str>>>,
 }
 
 impl Address {
     pub(crate) fn read(rules: &NumberRules, uri: &str) -> Address {
         Address {
             number: rules.from_uri(uri).ok(),
-            uri: canonical_uri(uri),
+            text: uri.into(),
+            uri: OnceLock::new(),
         }
     }
 
     pub(crate) fn is(&self, party: &Party) -> bool {
         match party {
             Party::Number(number) => self.number.as_ref() == Some(number),
-            Party::Uri(uri) => self.uri.as_ref() == Some(uri),
+            Party::Uri(uri) => self.uri() == Some(&**uri),
         }
     }
 
@@ -66,8 +71,8 @@ impl Address {
     /// As a claim names it: by its number when it has one (RFC 8224 §4.1, §8.1). None for nobody.
     pub(crate) fn party(&self) -> Option<Party> {
         let number = self.number.clone().map(Party::Number);
-        let uri = self.uri.clone().map(Party::Uri);
-        number.or(uri).filter(|party| self.is_comparable(party))
+        let party = number.or_else(|| self.uri().map(|uri| Party::Uri(uri.into())));
+        party.filter(|party| self.is_comparable(party))
     }
 
     /// Could this address be `party`, or does it show nothing of that sort?
@@ -75,11 +80,19 @@ impl Address {
         match party {
             Party::Number(_) => self.number.is_some(),
             // RFC 3323 §4.1.1.3: this host is nobody's.
-            Party::Uri(_) => self
-                .uri
-                .as_ref()
-                .is_some_and(|uri| !uri.ends_with("@anonymous.invalid")),
+            Party::Uri(_) => self.uri().is_some_and(|uri| !uri.ends_with("@anonymous.invalid")),
         }
+    }
+
+    fn uri(&self) -> Option<&str> {
+        self.uri.get_or_init(|| canonical_uri(&self.text)).as_deref()
+    }
+}
+
+impl fmt::Debug for Address {
+    /// Shortened like a [`Party`].
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{:?}, uri of {} octets", self.number, self.text.len())
     }
 }
 

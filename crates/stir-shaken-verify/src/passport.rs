@@ -1,10 +1,11 @@
 //! The PASSporT in its full form (RFC 8225 §4, §6): text to header, payload and signature, before anything is believed.
 
+use aws_lc_rs::digest::{Digest, SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::Deserialize;
+use serde_json::{Map, Value};
 
-use crate::json::{self, JsonFault, Names};
+use crate::json::{Document, JsonFault};
 use crate::limits::PPI_SIGNATURE_OCTETS_MAX;
 
 /// A decoded token. `signed` and `signature` are the received octets: the signature is over
@@ -13,32 +14,62 @@ use crate::limits::PPI_SIGNATURE_OCTETS_MAX;
 pub struct Passport {
     /// What the token says of itself (RFC 8225 §4).
     pub header: PassportHeader,
-    /// The payload as text; claims are read from it in `claims.rs`.
-    payload: String,
-    /// Names of the payload's members.
-    pub claims: Names,
+    /// Claims are read from it in `claims.rs`.
+    pub(crate) payload: Document,
     /// `base64url(header).base64url(payload)`.
     pub signed: String,
     /// r and s, 32 octets each, big-endian (RFC 7518 §3.4).
     pub signature: [u8; 64],
+    /// SHA-256 over `signed`: what the signature is made over, and the key that replays are told by.
+    pub(crate) digest: Digest,
 }
 
-/// The JOSE header of a PASSporT (RFC 8225 §4).
-#[derive(Clone, Debug, Deserialize)]
-pub struct PassportHeader {
+/// The JOSE header of a PASSporT (RFC 8225 §4): a strict JSON object whose members are of the right kind.
+#[derive(Clone, Debug)]
+pub struct PassportHeader(Document);
+
+impl PassportHeader {
+    /// `alg` and `typ` must be there, `ppt` and `x5u` may be, all of them texts; and nothing that must be understood and
+    /// is not.
+    fn read(text: String) -> Result<PassportHeader, PassportFault> {
+        let header = PassportHeader(Document::read(text).map_err(PassportFault::Header)?);
+        let is_text = |name, may_be_absent| match header.0.get(name) {
+            None => may_be_absent,
+            Some(value) => value.text().is_some(),
+        };
+        if !(is_text("alg", false) && is_text("typ", false) && is_text("ppt", true) && is_text("x5u", true)) {
+            return Err(PassportFault::HeaderMembers);
+        }
+        // RFC 7515 §4.1.11: an extension that must be understood. We understand none.
+        match header.0.get("crit") {
+            None => Ok(header),
+            Some(_) => Err(PassportFault::Critical),
+        }
+    }
+
     /// `alg`: ES256 and nothing else (RFC 8225 §4.2, §8).
-    pub alg: String,
+    pub fn alg(&self) -> &str {
+        self.text("alg").unwrap_or_default()
+    }
+
     /// `typ`: `passport` (RFC 8225 §4.1).
-    pub typ: String,
+    pub fn typ(&self) -> &str {
+        self.text("typ").unwrap_or_default()
+    }
+
     /// `ppt`: the extension (RFC 8225 §8.1).
-    #[serde(default, deserialize_with = "present")]
-    pub ppt: Option<String>,
+    pub fn ppt(&self) -> Option<&str> {
+        self.text("ppt")
+    }
+
     /// `x5u`: where the certificate is (RFC 8225 §4.3).
-    #[serde(default, deserialize_with = "present")]
-    pub x5u: Option<String>,
-    /// RFC 7515 §4.1.11: an extension that must be understood. We understand none.
-    #[serde(default, deserialize_with = "present")]
-    crit: Option<serde::de::IgnoredAny>,
+    pub fn x5u(&self) -> Option<&str> {
+        self.text("x5u")
+    }
+
+    fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name)?.text()
+    }
 }
 
 /// Why a text is no PASSporT, or none of its kind.
@@ -110,47 +141,41 @@ impl Passport {
         let header = decode(header)?;
         let signed = token[..token.len() - signature.len() - 1].to_string();
         let payload = decode(payload)?;
-        let signature = URL_SAFE_NO_PAD
-            .decode(signature)
-            .map_err(|_| PassportFault::Form)?;
-        let signature = signature.try_into().map_err(|_| PassportFault::SignatureLength)?;
-
-        json::check(&header).map_err(PassportFault::Header)?;
-        let header: PassportHeader =
-            serde_json::from_str(&header).map_err(|_| PassportFault::HeaderMembers)?;
-        if header.crit.is_some() {
-            return Err(PassportFault::Critical);
-        }
-        let claims = json::check(&payload).map_err(PassportFault::Payload)?;
+        let signature = decode_signature(signature)?;
         Ok(Passport {
-            header,
-            payload,
-            claims,
+            header: PassportHeader::read(header)?,
+            payload: Document::read(payload).map_err(PassportFault::Payload)?,
+            digest: digest(&SHA256, signed.as_bytes()),
             signed,
             signature,
         })
     }
 
+    /// Names of the payload's members, in their order.
+    pub fn claims(&self) -> impl Iterator<Item = &str> {
+        self.payload.members().map(|(name, _)| name)
+    }
+
     /// The compact form (RFC 8225 §7): enough to tell several tokens of one message apart (RFC 9410 §4).
     pub(crate) fn compact(&self) -> String {
-        format!("..{}", URL_SAFE_NO_PAD.encode(self.signature))
+        let mut compact = String::with_capacity(2 + SIGNATURE_CHARS);
+        compact.push_str("..");
+        URL_SAFE_NO_PAD.encode_string(self.signature, &mut compact);
+        compact
+    }
+
+    pub(crate) fn has_claim(&self, name: &str) -> bool {
+        self.payload.get(name).is_some()
     }
 
     /// The value of a claim; None when absent.
-    pub(crate) fn claim(&self, name: &str) -> Option<serde_json::Value> {
-        let mut claims: std::collections::BTreeMap<String, serde_json::Value> =
-            serde_json::from_str(&self.payload).ok()?;
-        claims.remove(name)
+    pub(crate) fn claim(&self, name: &str) -> Option<Value> {
+        self.members().remove(name)
     }
 
     /// All claims as JSON. The payload was an object when the token was read.
-    pub(crate) fn members(&self) -> serde_json::Map<String, serde_json::Value> {
-        serde_json::from_str(&self.payload).unwrap_or_default()
-    }
-
-    /// Members that `T` does not name are passed over.
-    pub(crate) fn read<'t, T: Deserialize<'t>>(&'t self, fault: PassportFault) -> Result<T, PassportFault> {
-        serde_json::from_str(&self.payload).map_err(|_| fault)
+    pub(crate) fn members(&self) -> Map<String, Value> {
+        serde_json::from_str(self.payload.as_str()).unwrap_or_default()
     }
 }
 
@@ -164,18 +189,26 @@ pub(crate) fn compact(token: &str) -> Option<String> {
     (is_base64url && is_short).then(|| format!("..{signature}"))
 }
 
-/// `null` is not absence.
-pub(crate) fn present<'de, D, T>(from: D) -> Result<Option<T>, D::Error>
-where
-    D: serde::Deserializer<'de>,
-    T: Deserialize<'de>,
-{
-    T::deserialize(from).map(Some)
-}
-
 fn decode(part: &str) -> Result<String, PassportFault> {
     let octets = URL_SAFE_NO_PAD.decode(part).map_err(|_| PassportFault::Form)?;
     String::from_utf8(octets).map_err(|_| PassportFault::Form)
+}
+
+/// 64 octets in base64url.
+const SIGNATURE_CHARS: usize = 86;
+
+fn decode_signature(part: &str) -> Result<[u8; 64], PassportFault> {
+    if part.len() != SIGNATURE_CHARS {
+        let other = URL_SAFE_NO_PAD.decode(part).map(|_| PassportFault::SignatureLength);
+        return Err(other.unwrap_or(PassportFault::Form));
+    }
+    // As many as the decoder asks room for: a multiple of three.
+    let mut octets = [0; 66];
+    let length = URL_SAFE_NO_PAD
+        .decode_slice(part, &mut octets)
+        .map_err(|_| PassportFault::Form)?;
+    let signature = octets.get(..length).and_then(|octets| octets.try_into().ok());
+    signature.ok_or(PassportFault::SignatureLength)
 }
 
 /// A token for the tests of this crate.

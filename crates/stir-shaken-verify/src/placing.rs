@@ -1,6 +1,6 @@
 //! When and to whom: `iat`, the Date header, and `dest` against To and the dialled number.
 
-use crate::date::parse_sip_date;
+use crate::checks::Named;
 use crate::findings::Findings;
 use crate::kind::Role;
 use crate::message::MessageView;
@@ -22,8 +22,8 @@ pub(crate) fn place(
 ) {
     let is_link = |token: &Token| token.kind.role() == Role::Link && token.findings.is_hopeful();
     let has_links = headers.iter().flat_map(HeaderState::tokens).any(is_link);
-    let date = message.date.as_deref().filter(|_| config.checks_date_header);
-    let date = date.map(parse_sip_date);
+    let is_asked = config.checks_date_header && message.date.is_some();
+    let date = is_asked.then_some(shown.date);
     for token in headers.iter_mut().flat_map(|header| header.tokens_mut()) {
         let ages = Ages {
             config,
@@ -71,10 +71,10 @@ impl Ages<'_> {
 
     fn check_iat(&self, token: &mut Token) {
         match self.of(token.claims.iat) {
-            Age::Fresh => token.findings.pass("iat"),
+            Age::Fresh => token.findings.pass(Named::Iat),
             Age::Late => token.late.iat = true,
-            Age::Old => token.findings.fail("iat", Outcome::Stale, IAT_OLD),
-            Age::Future => token.findings.fail("iat", Outcome::Stale, "iat is in the future"),
+            Age::Old => token.findings.fail(Named::Iat, Outcome::Stale, IAT_OLD),
+            Age::Future => token.findings.fail(Named::Iat, Outcome::Stale, "iat is in the future"),
         }
     }
 
@@ -83,14 +83,14 @@ impl Ages<'_> {
         let Some(second) = date else {
             token
                 .findings
-                .fail("date", Outcome::Stale, "the Date header cannot be read");
+                .fail(Named::Date, Outcome::Stale, "the Date header cannot be read");
             return;
         };
         match self.of(second) {
-            Age::Fresh => token.findings.pass("date"),
+            Age::Fresh => token.findings.pass(Named::Date),
             Age::Late => token.late.date = true,
             Age::Old | Age::Future => {
-                token.findings.fail("date", Outcome::Stale, DATE_OLD);
+                token.findings.fail(Named::Date, Outcome::Stale, DATE_OLD);
                 return;
             }
         }
@@ -114,20 +114,20 @@ pub(crate) fn settle_alone(shown: &Shown, token: &mut Token) {
 /// What was late stays too late.
 pub(crate) fn refuse_late(token: &mut Token) {
     if token.late.iat {
-        token.findings.fail("iat", Outcome::Stale, IAT_OLD);
+        token.findings.fail(Named::Iat, Outcome::Stale, IAT_OLD);
     }
     if token.late.date {
-        token.findings.fail("date", Outcome::Stale, DATE_OLD);
+        token.findings.fail(Named::Date, Outcome::Stale, DATE_OLD);
     }
 }
 
 /// A complete chain explains it.
 pub(crate) fn excuse_late(token: &mut Token) {
     if token.late.iat {
-        token.findings.pass("iat");
+        token.findings.pass(Named::Iat);
     }
     if token.late.date {
-        token.findings.pass("date");
+        token.findings.pass(Named::Date);
     }
 }
 
@@ -137,16 +137,16 @@ fn check_dest(shown: &Shown, token: &mut Token) {
     if !shown.to.is_among(&claims.dest) {
         refuse_dest(findings);
     } else if shown.dialled.is_among(&claims.dest) {
-        findings.pass("dest");
-        findings.pass("request_uri");
+        findings.pass(Named::Dest);
+        findings.pass(Named::RequestUri);
     } else {
-        findings.pass("dest");
+        findings.pass(Named::Dest);
         let reason = "valid, but addressed to another number than the one dialled";
-        findings.fail_as("request_uri", Outcome::DestMismatch, None, reason);
+        findings.fail_as(Named::RequestUri, Outcome::DestMismatch, None, reason);
     }
 }
 
 /// An OR over To and the dialled number would let a caller reuse a token that was addressed to himself.
 pub(crate) fn refuse_dest(findings: &mut Findings) {
-    findings.fail("dest", Outcome::DestMismatch, "signed for another called number");
+    findings.fail(Named::Dest, Outcome::DestMismatch, "signed for another called number");
 }

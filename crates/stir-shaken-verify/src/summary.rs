@@ -1,6 +1,7 @@
 //! One standing for the call, out of everything that was found: the rules stand at [`Standing`], in their order.
 
-use crate::certificate::{hexadecimal, sha256};
+use crate::certificate::hexadecimal;
+use crate::checks::Named;
 use crate::diversion::{Place, Proof};
 use crate::kind::{Kind, Role};
 use crate::report::{HeaderReport, Hop, Outcome, Priority, Report, RichCallData, Standing};
@@ -30,7 +31,7 @@ pub(crate) fn summary(headers: &[HeaderState], proof: Option<&Proof>, arrived: i
         attestation: shaken.filter(|_| is_verified).map(|(letter, _)| *letter),
         verstat: String::new(),
         signer: token.and_then(|token| token.signer.clone()),
-        passport_digest: token.map(|token| hexadecimal(&sha256(token.passport.signed.as_bytes()))),
+        passport_digest: token.map(|token| hexadecimal(token.passport.digest.as_ref())),
         origid: shaken.map(|(_, origid)| origid.clone()),
         iat_age_seconds: token.map(|token| arrived.saturating_sub(token.claims.iat)),
         asserted: token.filter(|_| is_known).and_then(|token| token.asserted),
@@ -54,11 +55,13 @@ fn header_report(header: &HeaderState) -> HeaderReport {
         HeaderState::Open { ppt, tokens } => {
             let mut reports = tokens.iter().enumerate().map(|(depth, token)| {
                 // Nothing stands beside a nested token, so nothing beside it was checked.
-                let is_asked = move |name: &&&str| depth == 0 || !matches!(**name, "header" | "info");
-                let checks = token.kind.checks().iter().filter(is_asked);
-                let ppt = match depth {
-                    0 => ppt.clone(),
-                    _ => token.kind.ppt().map(str::to_string),
+                let checks = token.kind.checks();
+                let (checks, ppt) = match depth {
+                    0 => (checks, ppt.clone()),
+                    _ => (
+                        checks.without(&[Named::Header, Named::Info]),
+                        token.kind.ppt().map(str::to_string),
+                    ),
                 };
                 token.findings.report(checks, ppt, Some(token.passport.compact()))
             });
@@ -170,7 +173,7 @@ fn priority(voices: &[Voice<'_>], base: Option<&Token>) -> Option<Priority> {
         .find(is_of_caller)?;
     let priority = token.beside.priority.clone()?;
     Some(Priority {
-        digest: hexadecimal(&sha256(token.passport.signed.as_bytes())),
+        digest: hexadecimal(token.passport.digest.as_ref()),
         ..priority
     })
 }

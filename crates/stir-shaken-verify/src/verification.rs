@@ -1,10 +1,10 @@
 //! One message on its way through: what it says, what it still needs.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::beside::Beside;
-use crate::chains::Chains;
+use crate::chain::Path;
+use crate::chains::{ChainFault, Chains};
 use crate::claims::Claims;
 use crate::diversion;
 use crate::findings::Findings;
@@ -31,9 +31,7 @@ use crate::x5u::X5u;
 pub struct Verification {
     pub(crate) headers: Vec<HeaderState>,
     pub(crate) bodies: Bodies,
-    /// Lists of numbers that certificates refer to (RFC 8226 §10.1), by the x5u URL of the certificate.
-    references: BTreeMap<String, Vec<String>>,
-    chains: Arc<Chains>,
+    pub(crate) chains: Arc<Chains>,
     /// Whole seconds since the Unix epoch.
     pub(crate) arrived: i64,
     pub(crate) shown: Shown,
@@ -41,9 +39,32 @@ pub struct Verification {
     pub(crate) is_cut: bool,
 }
 
-/// What was supplied, by URL.
-pub(crate) type Bodies = BTreeMap<String, Supplied>;
-pub(crate) type Supplied = Result<Arc<[u8]>, FetchFailure>;
+/// What was supplied: a handful.
+#[derive(Debug, Default)]
+pub(crate) struct Bodies(Vec<Supplied>);
+
+#[derive(Debug)]
+pub(crate) struct Supplied {
+    url: String,
+    pub(crate) body: Result<Arc<[u8]>, FetchFailure>,
+    /// Of a certificate, under the anchors of when it came.
+    pub(crate) path: Option<Result<Arc<Path>, ChainFault>>,
+    /// Lists of numbers that the certificates of the path refer to (RFC 8226 §10.1).
+    references: Vec<String>,
+}
+
+impl Bodies {
+    pub(crate) fn get(&self, url: &str) -> Option<&Supplied> {
+        self.0.iter().find(|supplied| supplied.url == url)
+    }
+
+    fn put(&mut self, supplied: Supplied) {
+        match self.0.iter_mut().find(|known| known.url == supplied.url) {
+            Some(known) => *known = supplied,
+            None => self.0.push(supplied),
+        }
+    }
+}
 
 /// One Identity header.
 #[derive(Debug)]
@@ -110,7 +131,7 @@ impl Verification {
         let values: Vec<&str> = message
             .identity
             .iter()
-            .flat_map(|line| split_or_empty(line))
+            .flat_map(|line| values_of(line))
             .take(IDENTITY_HEADERS_MAX + 1)
             .collect();
         // Most calls carry nothing: nothing is read of them.
@@ -127,8 +148,7 @@ impl Verification {
         placing::place(config, message, &shown, arrived, &mut headers);
         Verification {
             headers,
-            bodies: BTreeMap::new(),
-            references: BTreeMap::new(),
+            bodies: Bodies::default(),
             chains: chains.clone(),
             arrived,
             shown,
@@ -143,36 +163,43 @@ impl Verification {
     /// [`Verification::supply`] there may be more: ask again until [`Verification::is_complete`]. There is no
     /// third round: a list refers to nothing.
     pub fn wanted(&self) -> Vec<&str> {
-        self.urls(|token| token.findings.is_hopeful())
+        once_each(self.urls(|token| token.findings.is_hopeful()))
     }
 
     /// Those of [`Verification::wanted`] that were not supplied yet: what to fetch next.
     pub fn missing(&self) -> Vec<&str> {
         let mut wanted = self.wanted();
-        wanted.retain(|url| !self.bodies.contains_key(*url));
+        wanted.retain(|url| self.bodies.get(url).is_none());
         wanted
     }
 
     /// Every URL that keeps the rules, also of headers that have failed: for a tool that has the
     /// certificates at hand and wants all checks made.
     pub fn named(&self) -> Vec<&str> {
-        self.urls(|_| true)
+        once_each(self.urls(|_| true))
     }
 
     /// What `url` holds: the body as fetched, or why there is none. Unknown URLs are ignored.
     pub fn supply(&mut self, url: &str, result: Result<Arc<[u8]>, FetchFailure>) {
-        if !self.named().contains(&url) {
+        if !self.urls(|_| true).any(|named| named == url) {
             return;
         }
         let mut tokens = self.headers.iter().flat_map(HeaderState::tokens);
         let is_certificate = tokens.any(|token| token.x5u.as_ref().is_some_and(|x5u| x5u.as_str() == url));
-        if let (true, Ok(body)) = (is_certificate, &result) {
-            let references = self.chains.references(body);
-            if !references.is_empty() {
-                self.references.insert(url.into(), references);
-            }
-        }
-        self.bodies.insert(url.into(), result);
+        let path = match &result {
+            Ok(body) if is_certificate => Some(self.chains.path(body)),
+            _ => None,
+        };
+        let references = match &path {
+            Some(Ok(path)) => self.chains.references(path),
+            _ => Vec::new(),
+        };
+        self.bodies.put(Supplied {
+            url: url.into(),
+            body: result,
+            path,
+            references,
+        });
     }
 
     /// Nothing more is wanted.
@@ -185,21 +212,25 @@ impl Verification {
         diversion::settle(config, &self.shown, self.is_cut, &mut self.headers)
     }
 
-    fn urls(&self, is_meant: impl Fn(&Token) -> bool) -> Vec<&str> {
-        let mut urls = Vec::new();
-        for token in self.headers.iter().flat_map(HeaderState::tokens) {
-            let Some(x5u) = token.x5u.as_ref().filter(|_| is_meant(token)) else {
-                continue;
-            };
-            let references = self.references.get(x5u.as_str()).into_iter().flatten();
-            for url in std::iter::once(x5u.as_str()).chain(references.map(String::as_str)) {
-                if !urls.contains(&url) {
-                    urls.push(url);
-                }
-            }
-        }
-        urls
+    fn urls(&self, is_meant: impl Fn(&Token) -> bool) -> impl Iterator<Item = &str> {
+        let tokens = self.headers.iter().flat_map(HeaderState::tokens);
+        let named = tokens.filter_map(move |token| token.x5u.as_ref().filter(|_| is_meant(token)));
+        named.flat_map(|x5u| {
+            let supplied = self.bodies.get(x5u.as_str());
+            let references = supplied.map_or(&[][..], |supplied| &supplied.references);
+            std::iter::once(x5u.as_str()).chain(references.iter().map(String::as_str))
+        })
     }
+}
+
+fn once_each<'u>(all: impl Iterator<Item = &'u str>) -> Vec<&'u str> {
+    let mut urls = Vec::new();
+    for url in all {
+        if !urls.contains(&url) {
+            urls.push(url);
+        }
+    }
+    urls
 }
 
 impl HeaderState {
@@ -219,9 +250,8 @@ impl HeaderState {
 }
 
 /// An empty header is still a header, and malformed.
-fn split_or_empty(line: &str) -> Vec<&str> {
-    match split_values(line) {
-        values if values.is_empty() => vec![""],
-        values => values,
-    }
+fn values_of(line: &str) -> impl Iterator<Item = &str> {
+    let mut values = split_values(line).peekable();
+    let empty = values.peek().is_none().then_some("");
+    empty.into_iter().chain(values)
 }

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::checks::Named;
 use crate::address::AddressRules;
-use crate::chain::{Anchors, PathFault};
+use crate::chain::{Anchors, Path, PathFault};
 use crate::chains::{ChainFault, Chains};
 use crate::crl::Crls;
 use crate::judging;
@@ -109,70 +110,86 @@ impl Verifier {
         let Verification {
             headers,
             bodies,
+            chains,
             arrived,
             ..
         } = &mut verification;
+        // Where the anchors were replaced meanwhile, the paths found before count for nothing.
+        let is_current = Arc::ptr_eq(chains, &self.chains);
         for token in headers.iter_mut().flat_map(|header| header.tokens_mut()) {
-            self.judge(token, bodies, *arrived);
+            self.judge(token, bodies, is_current, *arrived);
         }
         let proof = verification.settle(&self.config);
         summary(&verification.headers, proof.as_ref(), verification.arrived)
     }
 
-    fn judge(&mut self, token: &mut Token, bodies: &Bodies, arrived: i64) {
-        let supplied = bodies.get(token.x5u.as_ref().map_or("", |x5u| x5u.as_str()));
-        match supplied {
-            Some(Ok(body)) => self.judge_certificate(token, body, bodies, arrived),
-            Some(Err(failure)) if !failure.is_unavailability() => {
+    fn judge(&mut self, token: &mut Token, bodies: &Bodies, is_current: bool, arrived: i64) {
+        let x5u = token.x5u.as_ref().map_or("", |x5u| x5u.as_str());
+        let supplied = bodies.get(x5u);
+        match supplied.map(|supplied| (&supplied.body, &supplied.path)) {
+            Some((Ok(_), Some(path))) if is_current => {
+                self.judge_certificate(token, path.clone(), bodies, arrived);
+            }
+            Some((Ok(body), _)) => {
+                let path = self.chains.path(body);
+                self.judge_certificate(token, path, bodies, arrived);
+            }
+            Some((Err(failure), _)) if !failure.is_unavailability() => {
                 let reason = format!("the certificate could not be used: {failure}");
-                token.findings.fail("certificate", Outcome::BadInfo, reason);
+                token.findings.fail(Named::Certificate, Outcome::BadInfo, reason);
             }
             // What has failed already needs no certificate, and reports none missing.
             _ if !token.findings.is_hopeful() => {}
-            Some(Err(failure)) => {
+            Some((Err(failure), _)) => {
                 let reason = format!("the certificate could not be fetched: {failure}");
-                token.findings.unavailable("certificate", reason);
+                token.findings.unavailable(Named::Certificate, reason);
             }
             None => {
                 let reason = "the certificate did not come in time";
-                token.findings.unavailable("certificate", reason);
+                token.findings.unavailable(Named::Certificate, reason);
             }
         }
     }
 
-    fn judge_certificate(&mut self, token: &mut Token, body: &[u8], bodies: &Bodies, arrived: i64) {
+    fn judge_certificate(
+        &mut self,
+        token: &mut Token,
+        path: Result<Arc<Path>, ChainFault>,
+        bodies: &Bodies,
+        arrived: i64,
+    ) {
         let findings = &mut token.findings;
-        let path = match self.chains.path(body) {
+        let path = match path {
             Ok(path) => path,
             Err(ChainFault::Body(fault)) => {
                 let reason = format!("the certificate host sent something else: {fault}");
-                findings.fail("certificate", Outcome::BadInfo, reason);
+                findings.fail(Named::Certificate, Outcome::BadInfo, reason);
                 return;
             }
             Err(ChainFault::Path(fault))
                 if self.config.anchors.is_empty()
                     || self.config.anchors.is_incomplete() && fault == PathFault::NoPath =>
             {
-                findings.pass("certificate");
+                findings.pass(Named::Certificate);
                 let reason = if self.config.anchors.is_empty() {
                     "no trust anchor is configured"
                 } else {
                     "no path to the trust anchors at hand, and a part of the trust list is missing"
                 };
-                findings.unavailable("chain", reason);
+                findings.unavailable(Named::Chain, reason);
                 return;
             }
             Err(ChainFault::Path(fault)) => {
-                findings.pass("certificate");
+                findings.pass(Named::Certificate);
                 let reason = format!("certificate: {fault}");
-                findings.fail("chain", Outcome::UntrustedCredential, reason);
+                findings.fail(Named::Chain, Outcome::UntrustedCredential, reason);
                 return;
             }
         };
-        findings.pass("certificate");
-        findings.pass("chain");
+        findings.pass(Named::Certificate);
+        findings.pass(Named::Chain);
         judging::judge_path(&mut self.config, token, &path, bodies, arrived);
-        token.signer = Some(judging::signer(&path));
+        token.signer = Some(path.signer.clone());
     }
 }
 

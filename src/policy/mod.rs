@@ -9,6 +9,7 @@ mod decide;
 mod explain;
 pub mod limits;
 mod load;
+mod load_action;
 mod profile;
 mod reference;
 mod schema;

@@ -1,9 +1,9 @@
 //! May the signer speak for the number: TNAuthLists inside certificates and by reference, parent by parent.
 
-use crate::checks::Named;
 use crate::address::AddressRules;
 use crate::certificate::Certificate;
 use crate::chain::Path;
+use crate::checks::Named;
 use crate::findings::{Findings, Reason};
 use crate::party::Party;
 use crate::report::Outcome;
@@ -93,11 +93,7 @@ enum Missing {
     Theirs(String),
 }
 
-fn referenced(
-    url: &str,
-    bodies: &Bodies,
-    addresses: &AddressRules,
-) -> Result<TnAuthList, Missing> {
+fn referenced(url: &str, bodies: &Bodies, addresses: &AddressRules) -> Result<TnAuthList, Missing> {
     let theirs = |why: &dyn std::fmt::Display| {
         Missing::Theirs(format!("the list of numbers that a certificate refers to: {why}"))
     };
@@ -126,7 +122,9 @@ fn is_sound(path: &Path, referred: &[(usize, TnAuthList)]) -> bool {
         own(certificate).or_else(|| of_this.next().map(|(_, list)| list))
     });
     let parents = lists.clone().skip(1);
-    lists.zip(parents).all(|(child, parent)| parent.encompasses(child))
+    lists
+        .zip(parents)
+        .all(|(child, parent)| parent.encompasses(child))
 }
 
 fn untrusted(findings: &mut Findings, reason: impl Into<Reason>) {

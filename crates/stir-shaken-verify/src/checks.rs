@@ -160,7 +160,8 @@ mod tests {
 
     #[test]
     fn checks_come_in_the_order_of_reports_whatever_order_they_are_named_in() {
-        let checks = Checks::of(&[Named::Authority, Named::Iat, Named::Opt]).and(&[Named::Header, Named::Iat]);
+        let checks =
+            Checks::of(&[Named::Authority, Named::Iat, Named::Opt]).and(&[Named::Header, Named::Iat]);
         let names: Vec<_> = checks.without(&[Named::Opt]).iter().map(Named::name).collect();
         assert_eq!(names, ["header", "iat", "authority"]);
         assert_eq!(checks.len(), 4);

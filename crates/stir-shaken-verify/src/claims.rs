@@ -84,7 +84,9 @@ impl Passport {
         let iat = iat(&self.payload)?;
         let (tn, uri) = tn_or_uri(self.payload.get("orig")).ok_or(PassportFault::AnyOrig)?;
         let dest = self.payload.get("dest");
-        let [numbers, uris] = dest.and_then(|dest| dest.only(["tn", "uri"])).ok_or(PassportFault::AnyDest)?;
+        let [numbers, uris] = dest
+            .and_then(|dest| dest.only(["tn", "uri"]))
+            .ok_or(PassportFault::AnyDest)?;
         let numbers = Texts::of(numbers).ok_or(PassportFault::AnyDest)?;
         let uris = Texts::of(uris).ok_or(PassportFault::AnyDest)?;
         if !(1..=DEST_MAX).contains(&(numbers.len() + uris.len())) {
@@ -107,7 +109,9 @@ impl Passport {
     ) -> Result<Claims, PassportFault> {
         let plain = self.plain_claims(rules)?;
         let div = self.payload.get("div");
-        let [tn, uri, hi] = div.and_then(|div| div.only(["tn", "uri", "hi"])).ok_or(PassportFault::Div)?;
+        let [tn, uri, hi] = div
+            .and_then(|div| div.only(["tn", "uri", "hi"]))
+            .ok_or(PassportFault::Div)?;
         let (tn, uri) = present(tn).zip(present(uri)).ok_or(PassportFault::Div)?;
         let from = one(rules, tn, uri).ok_or(PassportFault::Div)?;
         let nested = match is_nesting {

@@ -426,7 +426,10 @@ mod tests {
 
     #[test]
     fn nothing_of_a_document_is_printed_but_its_size() {
-        assert_eq!(format!("{:?}", check(r#"{"a":"b"}"#)), "Ok(JSON object of 9 octets)");
+        assert_eq!(
+            format!("{:?}", check(r#"{"a":"b"}"#)),
+            "Ok(JSON object of 9 octets)"
+        );
     }
 
     #[test]

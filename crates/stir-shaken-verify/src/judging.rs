@@ -1,8 +1,8 @@
 //! One token and its certificate: what is asked on every use (C-06, C-07, C-11).
 
-use crate::checks::Named;
 use crate::authority;
 use crate::chain::Path;
+use crate::checks::Named;
 use crate::crl::Revocation;
 use crate::passport::Passport;
 use crate::report::Outcome;
@@ -45,7 +45,10 @@ pub(crate) fn judge_path(
             findings.unavailable(Named::Revocation, "the revocation list is out of date");
         }
         Revocation::Unknown => {
-            findings.unavailable(Named::Revocation, "no usable revocation list covers the certificate");
+            findings.unavailable(
+                Named::Revocation,
+                "no usable revocation list covers the certificate",
+            );
         }
     }
 
@@ -84,8 +87,7 @@ pub(crate) fn judge_path(
 /// Of several callers that a compact token may speak of, the one it was signed for, if any (RFC 8224 §6.2 step 1).
 fn choose_rebuilt(token: &mut Token, path: &Path) {
     let leaf = path.leaf();
-    let is_signed =
-        |passport: &Passport| leaf.has_signed_token(&passport.digest, &passport.signature);
+    let is_signed = |passport: &Passport| leaf.has_signed_token(&passport.digest, &passport.signature);
     if token.others.is_empty() || is_signed(&token.passport) {
         return;
     }

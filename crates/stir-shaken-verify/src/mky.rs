@@ -5,7 +5,6 @@
 
 use std::collections::BTreeSet;
 
-use serde::Deserialize;
 use serde_json::Value;
 
 use crate::limits::FINGERPRINTS_MAX;
@@ -119,24 +118,19 @@ pub(crate) fn claim(keys: &MediaKeys) -> Value {
 }
 
 fn of_claim(claim: &Value) -> Result<MediaKeys, MediaKeyFault> {
-    let entries = Vec::<Entry>::deserialize(claim).map_err(|_| MediaKeyFault::Malformed)?;
+    let entries = claim.as_array().ok_or(MediaKeyFault::Malformed)?;
     if entries.is_empty() {
         return Err(MediaKeyFault::Malformed);
     }
     if entries.len() > FINGERPRINTS_MAX {
         return Err(MediaKeyFault::TooMany);
     }
-    entries
-        .iter()
-        .map(|entry| MediaKey::new(&entry.alg, &entry.dig).ok_or(MediaKeyFault::Malformed))
-        .collect()
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Entry {
-    alg: String,
-    dig: String,
+    let keys = entries.iter().map(|entry| {
+        let members = entry.as_object().filter(|members| members.len() == 2)?;
+        MediaKey::new(members.get("alg")?.as_str()?, members.get("dig")?.as_str()?)
+    });
+    let keys: Option<MediaKeys> = keys.collect();
+    keys.ok_or(MediaKeyFault::Malformed)
 }
 
 #[cfg(test)]
@@ -191,6 +185,7 @@ mod tests {
             "\"sha-256 4A\"",
             r#"{"alg":"sha-256","dig":"00"}"#,
             r#"[{"alg":"sha-256"}]"#,
+            r#"[["x","00"]]"#,
             r#"[{"alg":"sha-256","dig":"4A:AD"}]"#,
             r#"[{"alg":"sha-256","dig":""}]"#,
             r#"[{"alg":"","dig":"00"}]"#,

@@ -37,14 +37,16 @@ pub(crate) fn unfold(
         let Some(outer) = tokens.last_mut() else { break };
         match inner {
             Ok(inner) if follows(&outer.claims, &inner.claims) => tokens.push(inner),
-            Ok(_) => outer
-                .findings
-                .fail(Named::Opt, Outcome::Invalid, "opt holds a PASSporT of another call"),
-            Err(Nested::TooDeep) => {
-                outer
-                    .findings
-                    .fail(Named::Opt, Outcome::Invalid, "too many PASSporTs inside each other")
-            }
+            Ok(_) => outer.findings.fail(
+                Named::Opt,
+                Outcome::Invalid,
+                "opt holds a PASSporT of another call",
+            ),
+            Err(Nested::TooDeep) => outer.findings.fail(
+                Named::Opt,
+                Outcome::Invalid,
+                "too many PASSporTs inside each other",
+            ),
             Err(Nested::Kind) => outer.findings.fail(
                 Named::Opt,
                 Outcome::Invalid,

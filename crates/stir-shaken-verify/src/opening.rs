@@ -1,7 +1,7 @@
 //! One Identity header: is it a PASSporT of a kind we know, what does it claim, and does it claim it of this caller?
 
-use crate::checks::Named;
 use crate::beside;
+use crate::checks::Named;
 use crate::compact::{self, Baseline};
 use crate::findings::Findings;
 use crate::header::IdentityHeader;
@@ -312,7 +312,11 @@ fn check_x5u(
             Some(x5u)
         }
         Err(fault) => {
-            findings.fail(Named::X5u, Outcome::BadInfo, format!("x5u breaks the rules: {fault}"));
+            findings.fail(
+                Named::X5u,
+                Outcome::BadInfo,
+                format!("x5u breaks the rules: {fault}"),
+            );
             None
         }
     }

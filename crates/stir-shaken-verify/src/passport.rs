@@ -199,7 +199,9 @@ const SIGNATURE_CHARS: usize = 86;
 
 fn decode_signature(part: &str) -> Result<[u8; 64], PassportFault> {
     if part.len() != SIGNATURE_CHARS {
-        let other = URL_SAFE_NO_PAD.decode(part).map(|_| PassportFault::SignatureLength);
+        let other = URL_SAFE_NO_PAD
+            .decode(part)
+            .map(|_| PassportFault::SignatureLength);
         return Err(other.unwrap_or(PassportFault::Form));
     }
     // As many as the decoder asks room for: a multiple of three.

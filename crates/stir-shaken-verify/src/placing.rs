@@ -74,7 +74,9 @@ impl Ages<'_> {
             Age::Fresh => token.findings.pass(Named::Iat),
             Age::Late => token.late.iat = true,
             Age::Old => token.findings.fail(Named::Iat, Outcome::Stale, IAT_OLD),
-            Age::Future => token.findings.fail(Named::Iat, Outcome::Stale, "iat is in the future"),
+            Age::Future => token
+                .findings
+                .fail(Named::Iat, Outcome::Stale, "iat is in the future"),
         }
     }
 
@@ -148,5 +150,9 @@ fn check_dest(shown: &Shown, token: &mut Token) {
 
 /// An OR over To and the dialled number would let a caller reuse a token that was addressed to himself.
 pub(crate) fn refuse_dest(findings: &mut Findings) {
-    findings.fail(Named::Dest, Outcome::DestMismatch, "signed for another called number");
+    findings.fail(
+        Named::Dest,
+        Outcome::DestMismatch,
+        "signed for another called number",
+    );
 }

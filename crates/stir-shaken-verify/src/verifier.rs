@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::checks::Named;
 use crate::address::AddressRules;
 use crate::chain::{Anchors, Path, PathFault};
 use crate::chains::{ChainFault, Chains};
+use crate::checks::Named;
 use crate::crl::Crls;
 use crate::judging;
 use crate::limits::{FRESHNESS, FRESHNESS_DIVERTED};

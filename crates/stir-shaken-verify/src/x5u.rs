@@ -71,11 +71,12 @@ impl X5u {
         if !is_allowed {
             return Err(X5uFault::Address);
         }
-        if !addresses.is_host_allowed(&host.to_string()) {
+        let host = host.to_string();
+        if !addresses.is_host_allowed(&host) {
             return Err(X5uFault::Host);
         }
         Ok(X5u {
-            host: host.to_string(),
+            host,
             port: url.port().unwrap_or(443),
             text: text.into(),
         })

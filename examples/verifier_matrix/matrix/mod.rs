@@ -209,6 +209,12 @@ impl Stage<'_> {
         Scene::new(Invite::new(&token.signed(&leaf.key)))
     }
 
+    /// A call signed by the first of these; its x5u has all of them, in this order.
+    pub fn call_under(&self, holders: &[&Holder]) -> Scene {
+        let chain: String = holders.iter().map(|holder| holder.pem.as_str()).collect();
+        self.call_by(holders[0], chain)
+    }
+
     /// The ordinary call by a provider with this certificate, issued as usual.
     pub fn call_with_certificate(&self, params: CertificateParams) -> Scene {
         let leaf = self.world.issuing.issue(params);

@@ -221,6 +221,17 @@ impl World {
     pub fn token(&self) -> Token {
         Token::new(&self.signer.key)
     }
+
+    /// The ordinary call under another configuration.
+    pub fn judged(&self, config: VerifierConfig) -> Report {
+        let identity = self.token().signed();
+        judge(
+            &mut Verifier::new(config),
+            &message(&identity),
+            &self.chain(),
+            NOW,
+        )
+    }
 }
 
 /// A token to be; change what should be different, then print.

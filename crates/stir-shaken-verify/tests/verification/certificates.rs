@@ -498,13 +498,7 @@ fn c_10_a_body_that_is_no_chain_is_bad_info() {
 fn c_02_without_any_anchor_a_signed_call_is_unchecked() {
     let world = World::new();
     let config = VerifierConfig::new(Anchors::new(), NumberRules::new("US").unwrap());
-    let identity = world.token().signed();
-    let report = judge(
-        &mut Verifier::new(config),
-        &message(&identity),
-        &world.chain(),
-        NOW,
-    );
+    let report = world.judged(config);
     assert_eq!(
         (report.standing, report.headers[0].outcome),
         (Standing::Unchecked, Outcome::Unavailable)

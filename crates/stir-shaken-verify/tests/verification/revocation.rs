@@ -206,9 +206,7 @@ fn under(policy: RevocationPolicy, world: &World, lists: &[Vec<u8>]) -> (Standin
         config.crls.add(list).unwrap();
     }
     config.crls.set_policy(policy);
-    let identity = world.token().signed();
-    let verifier = &mut Verifier::new(config);
-    let report = judge(verifier, &message(&identity), &world.chain(), NOW);
+    let report = world.judged(config);
     let mut checks = report.headers[0].checks.iter();
     let check = checks.find(|check| check.name == "revocation").unwrap();
     (report.standing, check.result)
@@ -352,21 +350,13 @@ fn c_07_a_private_authoritys_certificates_need_no_entry_in_the_public_list() {
         config
     };
     for (is_private, expected) in [(true, Standing::Verified), (false, Standing::Unchecked)] {
-        let identity = world.token().signed();
-        let verifier = &mut Verifier::new(lists(is_private));
-        let report = judge(verifier, &message(&identity), &world.chain(), NOW);
+        let report = world.judged(lists(is_private));
         assert_eq!(report.standing, expected, "{report:?}");
     }
     // A list that does cover them is asked as ever.
     let mut config = lists(true);
     config.crls.add(&direct(&world.intermediate, SERIAL)).unwrap();
-    let identity = world.token().signed();
-    let report = judge(
-        &mut Verifier::new(config),
-        &message(&identity),
-        &world.chain(),
-        NOW,
-    );
+    let report = world.judged(config);
     assert_eq!(report.standing, Standing::Failed, "{report:?}");
 }
 
@@ -440,13 +430,7 @@ fn c_07_a_list_that_is_required_and_not_there_leaves_the_call_unchecked() {
         let mut config = world.config();
         config.crls.require();
         config.crls.set_policy(accepting(Untold::Unchecked, uncovered));
-        let identity = world.token().signed();
-        let report = judge(
-            &mut Verifier::new(config),
-            &message(&identity),
-            &world.chain(),
-            NOW,
-        );
+        let report = world.judged(config);
         let mut checks = report.headers[0].checks.iter();
         let check = checks.find(|check| check.name == "revocation").unwrap();
         assert_eq!((report.standing, check.result), expected);

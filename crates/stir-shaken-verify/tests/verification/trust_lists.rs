@@ -74,13 +74,7 @@ fn c_02_a_signed_list_becomes_the_anchors_that_calls_are_verified_by() {
         assert!(list.signer().contains("list signer") && list.skipped().is_empty());
         let mut config = world.config();
         config.anchors = list.anchors().clone();
-        let identity = world.token().signed();
-        let report = judge(
-            &mut Verifier::new(config),
-            &message(&identity),
-            &world.chain(),
-            NOW,
-        );
+        let report = world.judged(config);
         assert_eq!(report.standing, Standing::Verified);
     }
 }

@@ -1,10 +1,10 @@
 //! From the certificate to an anchor: what can be wrong on the way.
 
-use rcgen::{BasicConstraints, IsCa, KeyUsagePurpose};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyUsagePurpose};
 
 use crate::matrix::authority::{Holder, authority, holder_of, provider, valid};
 use crate::matrix::der::TnEntry;
-use crate::matrix::{Case, Must, case};
+use crate::matrix::{Case, Must, Stage, case};
 
 const PATH: &str = "RFC 5280 §6.1, RFC 8226 §4: a path to an anchor of the list";
 const ENCOMPASSED: &str = "RFC 9060: a delegate has authority over no number that its parent has not";
@@ -20,8 +20,7 @@ pub fn cases() -> Vec<Case> {
                 let root = Holder::root(authority("Another STI root", stage.now));
                 let issuing = root.issue(authority("Another STI issuing CA", stage.now));
                 let leaf = issuing.issue(provider("SHAKEN 1234", stage.now));
-                let chain = format!("{}{}{}", leaf.pem, issuing.pem, root.pem);
-                stage.call_by(&leaf, chain)
+                stage.call_under(&[&leaf, &issuing, &root])
             },
         ),
         case(
@@ -32,8 +31,7 @@ pub fn cases() -> Vec<Case> {
             |stage| {
                 let root = Holder::root(authority("Matrix STI root", stage.now));
                 let leaf = root.issue(provider("SHAKEN 1234", stage.now));
-                let chain = format!("{}{}", leaf.pem, root.pem);
-                stage.call_by(&leaf, chain)
+                stage.call_under(&[&leaf, &root])
             },
         ),
         case(
@@ -70,8 +68,7 @@ pub fn cases() -> Vec<Case> {
                     .issuing
                     .issue(authority("Matrix lower issuing CA", stage.now));
                 let leaf = lower.issue(provider("SHAKEN 1234", stage.now));
-                let chain = format!("{}{}{}", leaf.pem, world.issuing.pem, lower.pem);
-                stage.call_by(&leaf, chain)
+                stage.call_under(&[&leaf, &world.issuing, &lower])
             },
         )
         .open(),
@@ -83,8 +80,7 @@ pub fn cases() -> Vec<Case> {
             |stage| {
                 let world = stage.world;
                 let leaf = world.signer.issue(provider("SHAKEN 6666", stage.now));
-                let chain = format!("{}{}{}", leaf.pem, world.signer.pem, world.issuing.pem);
-                stage.call_by(&leaf, chain)
+                stage.call_under(&[&leaf, &world.signer, &world.issuing])
             },
         ),
         case(
@@ -97,8 +93,7 @@ pub fn cases() -> Vec<Case> {
                 params.key_usages = vec![KeyUsagePurpose::CrlSign];
                 let issuing = stage.world.root.issue(params);
                 let leaf = issuing.issue(provider("SHAKEN 1234", stage.now));
-                let chain = format!("{}{}", leaf.pem, issuing.pem);
-                stage.call_by(&leaf, chain)
+                stage.call_under(&[&leaf, &issuing])
             },
         ),
         case(
@@ -112,8 +107,7 @@ pub fn cases() -> Vec<Case> {
                 let issuing = stage.world.root.issue(params);
                 let lower = issuing.issue(authority("Matrix one too many", stage.now));
                 let leaf = lower.issue(provider("SHAKEN 1234", stage.now));
-                let chain = format!("{}{}{}", leaf.pem, lower.pem, issuing.pem);
-                stage.call_by(&leaf, chain)
+                stage.call_under(&[&leaf, &lower, &issuing])
             },
         ),
         case(
@@ -126,8 +120,7 @@ pub fn cases() -> Vec<Case> {
                 valid(&mut params, stage.now - 86_400, stage.now - 3600);
                 let issuing = stage.world.root.issue(params);
                 let leaf = issuing.issue(provider("SHAKEN 1234", stage.now));
-                let chain = format!("{}{}", leaf.pem, issuing.pem);
-                stage.call_by(&leaf, chain)
+                stage.call_under(&[&leaf, &issuing])
             },
         ),
         case(
@@ -152,18 +145,9 @@ pub fn cases() -> Vec<Case> {
             Must::Verify,
             ENCOMPASSED,
             |stage| {
-                let world = stage.world;
-                let mut parent = authority("Provider that delegates", stage.now);
-                parent.custom_extensions =
-                    holder_of(&[TnEntry::Range("14045550100", 100)], "", stage.now).custom_extensions;
-                let parent = world.issuing.issue(parent);
-                let leaf = parent.issue(holder_of(
-                    &[TnEntry::Number("14045550123")],
-                    "A company",
-                    stage.now,
-                ));
-                let chain = format!("{}{}{}", leaf.pem, parent.pem, world.issuing.pem);
-                stage.call_by(&leaf, chain)
+                let parent = delegating(stage, "14045550100");
+                let leaf = parent.issue(company(stage));
+                stage.call_under(&[&leaf, &parent, &stage.world.issuing])
             },
         ),
         case(
@@ -172,18 +156,9 @@ pub fn cases() -> Vec<Case> {
             Must::Refuse(437),
             ENCOMPASSED,
             |stage| {
-                let world = stage.world;
-                let mut parent = authority("Provider that delegates", stage.now);
-                parent.custom_extensions =
-                    holder_of(&[TnEntry::Range("13125550100", 100)], "", stage.now).custom_extensions;
-                let parent = world.issuing.issue(parent);
-                let leaf = parent.issue(holder_of(
-                    &[TnEntry::Number("14045550123")],
-                    "A company",
-                    stage.now,
-                ));
-                let chain = format!("{}{}{}", leaf.pem, parent.pem, world.issuing.pem);
-                stage.call_by(&leaf, chain)
+                let parent = delegating(stage, "13125550100");
+                let leaf = parent.issue(company(stage));
+                stage.call_under(&[&leaf, &parent, &stage.world.issuing])
             },
         ),
         case(
@@ -192,15 +167,22 @@ pub fn cases() -> Vec<Case> {
             Must::Refuse(437),
             ENCOMPASSED,
             |stage| {
-                let world = stage.world;
-                let mut parent = authority("Provider that delegates", stage.now);
-                parent.custom_extensions =
-                    holder_of(&[TnEntry::Range("13125550100", 100)], "", stage.now).custom_extensions;
-                let parent = world.issuing.issue(parent);
+                let parent = delegating(stage, "13125550100");
                 let leaf = parent.issue(provider("SHAKEN 6666", stage.now));
-                let chain = format!("{}{}{}", leaf.pem, parent.pem, world.issuing.pem);
-                stage.call_by(&leaf, chain)
+                stage.call_under(&[&leaf, &parent, &stage.world.issuing])
             },
         ),
     ]
+}
+
+/// An authority of a provider with a hundred numbers from `first` on.
+fn delegating(stage: &Stage<'_>, first: &str) -> Holder {
+    let mut params = authority("Provider that delegates", stage.now);
+    params.custom_extensions = holder_of(&[TnEntry::Range(first, 100)], "", stage.now).custom_extensions;
+    stage.world.issuing.issue(params)
+}
+
+/// The certificate of a company for the calling number.
+fn company(stage: &Stage<'_>) -> CertificateParams {
+    holder_of(&[TnEntry::Number("14045550123")], "A company", stage.now)
 }

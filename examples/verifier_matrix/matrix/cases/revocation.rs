@@ -28,8 +28,7 @@ pub fn cases() -> Vec<Case> {
             |stage| {
                 let issuing = &stage.world.revoked_issuing;
                 let leaf = issuing.issue(provider("SHAKEN 1234", stage.now));
-                let chain = format!("{}{}", leaf.pem, issuing.pem);
-                stage.call_by(&leaf, chain)
+                stage.call_under(&[&leaf, issuing])
             },
         ),
         case(

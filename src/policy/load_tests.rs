@@ -1,0 +1,279 @@
+//! Policy files that load, and what is said of those that do not.
+
+use super::*;
+
+/// All faults of a policy file, as printed.
+fn faults(text: &str) -> Vec<String> {
+    let queues = ["front-desk".to_string(), "security".to_string()];
+    let lacks = |profile| (profile == Profile::Rejected).then(|| "[refusal] key".to_string());
+    match load("p.toml", text, Some(&queues), Some(&lacks)) {
+        Ok(_) => Vec::new(),
+        Err(faults) => faults.iter().map(ToString::to_string).collect(),
+    }
+}
+
+fn check(rule: &str, expected: &str) {
+    let text = format!("[policy]\nname = 'p'\n[[rule]]\nid = 'r'\nreason = 'x'\n{rule}\n");
+    let found = faults(&text).join("\n");
+    if expected.is_empty() {
+        assert_eq!(found, "", "{rule}");
+    } else {
+        assert!(
+            found.contains(expected),
+            "{rule}\nexpected {expected}\nfound    {found}"
+        );
+    }
+}
+
+fn condition(when: &str, expected: &str) {
+    check(&format!("then = 'label'\nwhen = \"\"\"{when}\"\"\""), expected);
+}
+
+#[test]
+fn conditions_that_fit_the_schema_load() {
+    for when in [
+        "true",
+        "identity.standing == 'verified' && identity.attestation == 'A'",
+        "'TOKEN_REUSED' in tags || !('KNOWN_CALLER' in tags)",
+        "score >= 3.0 && voice.llr < 0 && history.calls_before == 0",
+        "caller.number.startsWith('+1900') || caller.name.contains('bank') || called.queue.endsWith('desk')",
+        "identity.attestation in ['B', 'C'] && size(caller.name) > 20 && tags.size() > 3",
+        "(caller.hidden ? 2 : 1) * history.calls_last_hour - 1 > -5",
+        "stage != 'live' && label == 'unproven' && number_light != 'forged' && voice_light == 'person'",
+        "history.calls_last_hour in [1, 2, 3] && 1.5 in [voice.llr]",
+    ] {
+        condition(when, "");
+    }
+}
+
+#[test]
+fn a_wrong_name_says_where_and_what_was_meant() {
+    condition(
+        "identity.standng == 'verified'",
+        "p.toml:7:11: no fact is called \"identity.standng\" (did you mean identity.standing?)",
+    );
+    condition(
+        "true && caller.hiden",
+        "p.toml:7:19: no fact is called \"caller.hiden\" (did you mean caller.hidden?)",
+    );
+    condition(
+        "call.number == ''",
+        "no fact is called \"call.number\" (did you mean called.number?)",
+    );
+    condition(
+        "'TOKEN_REUSD' in tags",
+        "no tag is called \"TOKEN_REUSD\" (did you mean TOKEN_REUSED?)",
+    );
+    condition("identity.standing == 'verifed'", "(did you mean verified?)");
+    condition(
+        "'verified' == identity.standin",
+        "(did you mean identity.standing?)",
+    );
+    condition(
+        "identity.attestation in ['A', 'D']",
+        "\"D\" never happens here; expected \"A\", \"B\", \"C\" or \"\"",
+    );
+    condition("caller.number.startWith('+1')", "(did you mean startsWith?)");
+}
+
+#[test]
+fn a_wrong_type_is_a_fault_at_load() {
+    condition("score", "a condition must be true or false; this is a double");
+    condition("score == '3'", "\"==\" does not compare a double with a string");
+    condition("caller.hidden == 'yes'", "does not compare a bool with a string");
+    condition(
+        "caller.hidden && score",
+        "\"&&\" needs true or false here, not a double",
+    );
+    condition("!caller.number", "\"!\" needs true or false here");
+    condition("score + 1 > 2.0", "write whole numbers as 2.0");
+    condition("stage < 'live'", "does not compare");
+    condition("stage == label", "does not compare");
+    condition("tags == 'TOKEN_REUSED'", "ask for a tag with 'TAG' in tags");
+    condition(
+        "tags.contains('TOKEN_REUSED')",
+        "ask for a tag with 'TAG' in tags",
+    );
+    condition("caller.number in tags", "the name of a tag in quotes");
+    condition("score in []", "empty list");
+    condition("1 in ['a']", "this list is searched for a int");
+    condition("score.startsWith('3')", "startsWith() works on strings");
+    condition("true ? 1 : 'a'", "both answers");
+}
+
+#[test]
+fn what_is_outside_our_part_of_cel_says_so() {
+    condition("tags.exists(t, t == 'X')", "not part of policy conditions");
+    condition("has(caller.number)", "has() is not needed");
+    condition(
+        "caller.number.matches('^.*$')",
+        "regular expressions are not part",
+    );
+    condition("{'a': 1} == {'a': 1}", "maps and messages");
+    condition("tags[0] == 'X'", "not with brackets");
+    condition("caller.number == null", "no fact is ever null");
+    condition("[1] == [1]", "a list may only stand right of");
+    condition("1u == 1u", "without \"u\"");
+    condition("nothing(1)", "no function is called \"nothing\"");
+}
+
+#[test]
+fn broken_and_oversized_conditions_give_one_bounded_fault() {
+    condition("score >", "not a CEL condition");
+    condition("", "when is empty");
+    condition(&"(".repeat(1500), "not a CEL condition");
+    condition(&format!("{}true{}", "!(".repeat(40), ")".repeat(40)), "too large");
+    condition(&format!("true{}", " && true".repeat(240)), "too large");
+    condition(&"x".repeat(3000), "3000 octets; at most 2000");
+}
+
+#[test]
+fn actions_are_checked_with_their_arguments() {
+    let then = |then: &str, expected: &str| check(&format!("when = 'true'\nthen = {then}"), expected);
+    then("'deliver'", "");
+    then("'refuse'", "");
+    then("{ refuse = 603 }", "");
+    then("{ divert = 'security' }", "");
+    then(
+        "{ divert = 'securty' }",
+        "no queue is called \"securty\" (did you mean security?)",
+    );
+    then("'divert'", "divert needs its queue");
+    then("{ refuse = 200 }", "from 400 to 699");
+    then("{ refuse = 407 }", "from 400 to 699");
+    then("{ refuse = 607 }", "a policy is no person");
+    then("{ refuse = 'network-blocked' }", "");
+    then("{ refuse = 'unwanted' }", "");
+    then(
+        "{ refuse = 'rejected' }",
+        "refuse = \"rejected\" needs [refusal] key",
+    );
+    then("{ refuse = 'networkblocked' }", "(did you mean network-blocked?)");
+    then("{ refuse = 'configured' }", "no refusal profile is called");
+    then("'lable'", "(did you mean label?)");
+    then("3", "then must be an action");
+    then("{ divert = 'security', refuse = 608 }", "exactly one action");
+    for action in ["screen", "challenge", "whisper"] {
+        let expected = format!("{action} needs the prompts component, which this build does not have");
+        then(&format!("'{action}'"), &expected);
+        then(&format!("{{ {action} = 'x' }}"), &expected);
+    }
+}
+
+#[test]
+fn a_talking_call_cannot_be_sent_away() {
+    check(
+        "when = 'true'\nthen = 'refuse'\nstage = ['live']",
+        "already talking",
+    );
+    check("when = 'true'\nthen = 'label'\nstage = 'live'", "");
+    check(
+        "when = 'true'\nthen = 'label'\nstage = ['arive']",
+        "(did you mean arrive?)",
+    );
+    check("when = 'true'\nthen = 'label'\nstage = []", "at least one stage");
+}
+
+#[test]
+fn weights_are_exact_tenths() {
+    for (written, expected) in [
+        ("1.2", Some(12)),
+        ("-0.5", Some(-5)),
+        ("3", Some(30)),
+        ("0.30", Some(3)),
+        ("+7.0", Some(70)),
+        ("-0", Some(0)),
+    ] {
+        assert_eq!(tenths(written), expected, "{written}");
+    }
+    for written in ["1.25", "1e1", "inf", "nan", ".5", "1.", "", "-", "12345678"] {
+        assert_eq!(tenths(written), None, "{written}");
+    }
+    let found = faults(
+        "[policy]\nname = 'p'\n[weights]\nNO_IDENTITY = 0.25\nNO_IDENTTY = 1\nDIVERTED = 100.1\nFIRST_CALL = '1'\n",
+    );
+    assert_eq!(found.len(), 4, "{found:?}");
+    assert!(found[1].contains("(did you mean NO_IDENTITY?)"));
+}
+
+#[test]
+fn all_faults_come_at_once_in_the_order_of_the_file() {
+    let text = "
+[policy]
+nme = 'x'
+[thresholds]
+suspect = 0
+[[rule]]
+id = 'a b'
+when = 'scor > 1 && caller.hidden == 3'
+then = 'screen'
+mode = 'shadw'
+[[rule]]
+id = 'b'
+[rules]
+[banner]
+forged = 'FORGED NUMBER!'
+genuine = 'SAFE'
+[banner.say]
+known = 'hm'
+knwn = 'x'
+";
+    let found = faults(text);
+    let expected = [
+        "2:1: [policy] needs \"name\"",
+        "3:1: unknown key \"nme\" in [policy] (did you mean name?)",
+        "5:11: suspect must be above 0",
+        "6:1: [[rule]] needs \"reason\"",
+        "7:6: id is \"a b\"",
+        "8:9: no fact is called \"scor\" (did you mean score?)",
+        "8:21: \"==\" does not compare a bool with a int",
+        "9:8: screen needs the prompts component",
+        "10:8: mode is \"shadw\"",
+        "11:1: [[rule]] needs \"when\"",
+        "11:1: [[rule]] needs \"reason\"",
+        "11:1: [[rule]] needs \"then\"",
+        "13:2: unknown key \"rules\" in the file (did you mean rule?)",
+        "15:10: forged has 14 characters; at most 12",
+        "16:11: a banner never says \"safe\"",
+        "19:1: unknown key \"knwn\" in [say] (did you mean known?)",
+    ];
+    assert_eq!(found.len(), expected.len(), "{found:#?}");
+    for (found, expected) in found.iter().zip(expected) {
+        assert!(
+            found.starts_with(&format!("p.toml:{expected}")),
+            "expected {expected}\nfound {found}"
+        );
+    }
+}
+
+#[test]
+fn a_second_rule_of_the_same_name_is_a_fault() {
+    let rule = "[[rule]]\nid = 'r'\nwhen = 'true'\nthen = 'label'\nreason = 'x'\n";
+    let found = faults(&format!("[policy]\nname = 'p'\n{rule}{rule}"));
+    assert_eq!(found, ["p.toml:9:6: a second rule is called \"r\""]);
+}
+
+#[test]
+fn too_many_rules_are_refused_with_their_bound() {
+    let mut text = "[policy]\nname = 'p'\n".to_string();
+    for n in 0..=RULES_MAX {
+        text += &format!("[[rule]]\nid = 'r{n}'\nwhen = 'true'\nthen = 'label'\nreason = 'x'\n");
+    }
+    assert!(faults(&text).join("").contains("more than 1000 rules"));
+}
+
+#[test]
+fn rubbish_is_refused_and_never_panics() {
+    for text in [
+        "",
+        "\0",
+        "[",
+        "[[rule]]",
+        "rule = 3",
+        "policy = 'x'",
+        "[policy]\nname = 3",
+        "\u{feff}[policy]\nname='p'\n=",
+    ] {
+        assert!(!faults(text).is_empty(), "{text:?}");
+    }
+}

@@ -50,9 +50,12 @@ impl<'v> IdentityHeader<'v> {
         if token.is_empty() {
             return Err(HeaderFault::NoToken);
         }
+        let is_token_octet =
+            |octet: u8| octet.is_ascii_alphanumeric() | matches!(octet, b'-' | b'_' | b'.' | b'=');
+        // All of them are looked at, so that the compiler can do many at once.
         if !token
             .bytes()
-            .all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_' | b'.' | b'='))
+            .fold(true, |is_good, octet| is_good & is_token_octet(octet))
         {
             return Err(HeaderFault::TokenCharacter);
         }
@@ -117,9 +120,7 @@ fn split_outside_quotes(text: &str, separator: u8) -> impl Iterator<Item = &str>
 fn end_of_part(octets: &[u8], separator: u8) -> Option<usize> {
     let mut at = 0;
     let (mut in_quotes, mut in_brackets) = (false, false);
-    let is_mark = |octet: &u8| *octet == separator || matches!(octet, b'\\' | b'"' | b'<' | b'>');
-    // A token is hundreds of octets without a mark: run over them.
-    while let Some(skipped) = octets.get(at..)?.iter().position(is_mark) {
+    while let Some(skipped) = first_mark(octets.get(at..)?, separator) {
         at += skipped;
         match octets[at] {
             // Whatever stands behind it is no mark.
@@ -133,6 +134,19 @@ fn end_of_part(octets: &[u8], separator: u8) -> Option<usize> {
         at += 1;
     }
     None
+}
+
+/// A token is hundreds of octets without a mark: they are looked at many at once.
+fn first_mark(octets: &[u8], separator: u8) -> Option<usize> {
+    const AT_ONCE: usize = 32;
+    let is_mark = |octet: &u8| {
+        (*octet == separator) | (*octet == b'\\') | (*octet == b'"') | (*octet == b'<') | (*octet == b'>')
+    };
+    let (blocks, _rest) = octets.as_chunks::<AT_ONCE>();
+    let has_mark = |block: &[u8; AT_ONCE]| block.iter().fold(false, |any, octet| any | is_mark(octet));
+    let skipped = AT_ONCE * blocks.iter().position(has_mark).unwrap_or(blocks.len());
+    let within = octets.get(skipped..)?.iter().position(is_mark)?;
+    Some(skipped + within)
 }
 
 /// Folded lines leave CR, LF and blanks around a part.

@@ -65,8 +65,8 @@ pub const TRUST_LIST_CERTIFICATES_MAX: usize = 256;
 pub const CONSTRAINTS_MAX: usize = 256;
 /// Validated chains remembered; past it the one used longest ago goes.
 pub const CHAINS_MAX: usize = 1_000;
-/// Octets of the validated chains remembered, all together as `Path::octets` counts them (a usual chain is about 10 kB, one
-/// with ten thousand numbers 300 kB); past it the one used longest ago goes.
+/// Octets of the validated chains remembered, all together as `Path::octets` counts them and with the bodies they came in (a
+/// usual chain is about 12 kB, one with ten thousand numbers 350 kB); past it the one used longest ago goes.
 pub const CHAINS_OCTETS: usize = 16 * 1024 * 1024;
 /// Characters of a certificate subject copied into a report; the rest is cut.
 pub const SUBJECT_CHARS_MAX: usize = 128;

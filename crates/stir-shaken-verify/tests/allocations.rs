@@ -40,8 +40,8 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Allocations of one warm verification, from header text to report. The report alone takes about thirty.
-const ALLOCATIONS_MAX: u64 = 140;
+/// Allocations of one warm verification, from header text to report. The report alone takes about fifteen.
+const ALLOCATIONS_MAX: u64 = 45;
 
 /// Different URLs that a flood of calls names.
 const URLS: usize = 10_000;

@@ -174,6 +174,13 @@ impl EarlyTalk {
         true
     }
 
+    /// A request of ours went out again with credentials.
+    pub(crate) fn renumber(&mut self, sip_call_id: &str, cseq: u32) {
+        for leg in [&mut self.a, &mut self.b] {
+            leg.dialog.renumber(sip_call_id, cseq);
+        }
+    }
+
     /// The phone that speaks here is out, or the call is.
     pub(crate) fn abandon(mut self, desk: &mut Desk) {
         if let Some(exchange) = self.exchange.take() {

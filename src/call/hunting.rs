@@ -120,6 +120,15 @@ impl Hunting {
                 self.stop_waiting(case, desk);
                 gave_up(self.legs, reason.as_deref(), case, desk)
             }
+            Event::Renumbered { sip_call_id, cseq } => {
+                for leg in &mut self.legs {
+                    leg.early_dialogs.renumber(&sip_call_id, cseq);
+                }
+                if let Some(talk) = &mut self.talk {
+                    talk.renumber(&sip_call_id, cseq);
+                }
+                Stage::Hunting(self)
+            }
             Event::Pracked { txn, prack } => self.on_prack(txn, &prack, case, desk),
             Event::PrackMissing => {
                 self.end_talk(None, desk);

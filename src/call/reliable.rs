@@ -8,6 +8,7 @@ use crate::sip::{Dialog, Message, Provisional, RELIABLE, Request, Response, Serv
 
 use super::case::Case;
 use super::desk::Desk;
+use super::index::Name;
 use super::leg::{Ringing, way};
 use super::options;
 use super::refusal::{self, Refusal};
@@ -106,8 +107,11 @@ impl Ringing {
             return;
         };
         let flow = way(dialog, &self.hop, desk);
-        let now = desk.now();
-        desk.endpoint.request(prack, flow, &self.hop.sent_by, now);
+        let txn = desk.request(prack, flow, &self.hop);
+        if self.hop.login.is_some() {
+            // So that a challenge, and the number it cost, is heard of.
+            desk.name(Name::Client(txn));
+        }
     }
 
     /// The dialog that a 2xx of this phone makes.

@@ -50,6 +50,17 @@ fn check_parsed(octets: &[u8]) {
         message.cseq(),
         message.reason_phrase(),
     );
+    if let Some(expires) = SessionExpires::of(&message) {
+        assert!(expires.interval <= session_timer::INTERVAL_MAX);
+        assert!(
+            expires
+                .to_string()
+                .starts_with(&expires.interval.as_secs().to_string())
+        );
+    }
+    assert!(min_se(&message) >= session_timer::INTERVAL_MIN);
+    assert!(reliable::number_of(&message) != Some(0));
+    let _ = reliable::rack(&message);
     for (name, _) in message.headers() {
         let lines = message.header_lines(name);
         assert_eq!(message.header(name).as_ref(), lines.first());

@@ -202,12 +202,11 @@ impl EarlyDialogs {
         Ok(dialog)
     }
 
-    /// The early dialog that a request of the peer belongs to.
-    pub fn owner(&mut self, request: &Message) -> Option<&mut Dialog> {
-        self.dialogs
-            .iter_mut()
-            .map(|(dialog, _)| dialog)
-            .find(|dialog| dialog.owns(request))
+    /// See [`Dialog::renumber`].
+    pub fn renumber(&mut self, sip_call_id: &str, cseq: u32) {
+        for (dialog, _) in &mut self.dialogs {
+            dialog.renumber(sip_call_id, cseq);
+        }
     }
 
     /// The early dialog with this remote tag.

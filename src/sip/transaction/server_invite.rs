@@ -183,11 +183,9 @@ impl InviteServer {
                     steps.push(Step::Start(Timer::Provisional, waiting.interval));
                 }
             }
-            (State::Proceeding, Timer::Prack) => {
-                if self.unacknowledged.take().is_some() {
-                    steps.push(Step::Stop(Slot::Again));
-                    steps.push(Step::PrackMissing);
-                }
+            (State::Proceeding, Timer::Prack) if self.unacknowledged.take().is_some() => {
+                steps.push(Step::Stop(Slot::Again));
+                steps.push(Step::PrackMissing);
             }
             (State::Completed { interval }, Timer::G) => {
                 *interval = (*interval * 2).min(T2);

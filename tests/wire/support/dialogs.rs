@@ -14,9 +14,19 @@ const HEAD: &str = r#"<?xml version="1.0" encoding="UTF-8" ?>
 <scenario name="steps">
 "#;
 
-const TAIL: &str = r#"  <Reference variables="1,2,3"/>
-</scenario>
-"#;
+/// A scenario of these steps. SIPp wants every variable that is assigned to be referred to, and none that is not.
+fn scenario(steps: &[&str]) -> String {
+    let steps = steps.concat();
+    let assigned: Vec<&str> = ["1", "2", "3"]
+        .into_iter()
+        .filter(|variable| steps.contains(&format!("assign_to=\"{variable}\"")))
+        .collect();
+    let references = match assigned.is_empty() {
+        true => String::new(),
+        false => format!("  <Reference variables=\"{}\"/>\n", assigned.join(",")),
+    };
+    format!("{HEAD}{steps}{references}</scenario>\n")
+}
 
 /// A caller who asks with these header lines, and does this between the answer and his BYE.
 pub fn caller(extra: &str, steps: &[&str]) -> String {
@@ -25,34 +35,25 @@ pub fn caller(extra: &str, steps: &[&str]) -> String {
   <recv response="180" optional="true"/>
   <recv response="200" rrs="true"/>
 "#;
-    [
-        HEAD,
-        &begin,
-        answered,
-        CALLER_ACK,
-        &steps.concat(),
-        CALLER_BYE,
-        TAIL,
-    ]
-    .concat()
+    scenario(&[&begin, answered, CALLER_ACK, &steps.concat(), CALLER_BYE])
 }
 
 /// A caller who acknowledges early media, then the answer.
 pub fn reliable_caller() -> String {
     let begin = CALLER_BEGIN.replace("EXTRA\n", "Supported: 100rel\n");
-    [HEAD, &begin, CALLER_PRACK, CALLER_ACK, CALLER_BYE, TAIL].concat()
+    scenario(&[&begin, CALLER_PRACK, CALLER_ACK, CALLER_BYE])
 }
 
 /// A phone that answers with these header lines, and does this until it hears BYE.
 pub fn answering_phone(extra: &str, steps: &[&str]) -> String {
     let answer = PHONE_ANSWER.replace("EXTRA\n", extra);
-    [HEAD, PHONE_RINGS, &answer, &steps.concat(), PHONE_BYE, TAIL].concat()
+    scenario(&[PHONE_RINGS, &answer, &steps.concat(), PHONE_BYE])
 }
 
 /// A phone with reliable early media.
 pub fn reliable_phone() -> String {
     let answer = PHONE_ANSWER.replace("EXTRA\n", "");
-    [HEAD, PHONE_RINGS_RELIABLY, &answer, PHONE_BYE, TAIL].concat()
+    scenario(&[PHONE_RINGS_RELIABLY, &answer, PHONE_BYE])
 }
 
 const CALLER_BEGIN: &str = r#"  <send retrans="500"><![CDATA[

@@ -137,6 +137,10 @@ fn a_call_survives_the_loss_of_every_third_message() {
 enum Happening {
     Request(&'static str, u32, &'static str),
     Respond(u16),
+    /// A reliable 1xx; is there a description?
+    Ring(bool),
+    /// The PRACK to the last of them, or to none.
+    Prack(bool),
     Ask(Method),
     Answer(usize, u16, &'static str),
     Cancel(usize),
@@ -154,6 +158,8 @@ fn happening() -> impl Strategy<Value = Happening> {
     prop_oneof![
         4 => (method, 10u32..13, tag).prop_map(|(method, cseq, tag)| Happening::Request(method, cseq, tag)),
         3 => status.clone().prop_map(Happening::Respond),
+        2 => any::<bool>().prop_map(Happening::Ring),
+        2 => any::<bool>().prop_map(Happening::Prack),
         2 => asked.prop_map(Happening::Ask),
         4 => (0usize..6, status, fork).prop_map(|(which, status, fork)| Happening::Answer(which, status, fork)),
         1 => (0usize..3).prop_map(Happening::Cancel),
@@ -181,6 +187,30 @@ proptest! {
                 Happening::Respond(status) => {
                     if let Some((txn, request)) = open.last().cloned() {
                         bench.respond(txn, &request, status);
+                    }
+                }
+                Happening::Ring(is_described) => {
+                    if let Some((txn, invite)) = open.last().cloned() {
+                        let mut response = Response::new(&invite, 183, "X").to_tag("ours").header("Require", "100rel");
+                        if is_described {
+                            response = response.with_body("application/sdp", b"v=0".to_vec());
+                        }
+                        bench.endpoint.respond(txn, response, bench.now);
+                        bench.drain();
+                    }
+                }
+                Happening::Prack(is_right) => {
+                    let last = bench.sent.iter().rev().filter_map(|(_, _, octets)| Message::parse(octets).ok());
+                    let rseq = last.filter_map(|message| message.header("RSeq")?.parse::<u32>().ok()).next();
+                    if let (Some((txn, invite)), Some(rseq)) = (open.last().cloned(), rseq) {
+                        let number = if is_right { rseq } else { rseq + 1 };
+                        let rack = format!("RAck: {number} {} INVITE\n", invite.cseq().0);
+                        let text = request_text("PRACK", "z9hG4bKprack", 90, ";tag=ours", &rack).replace('\n', "\r\n");
+                        let prack = Message::parse(text.as_bytes()).unwrap();
+                        let is_taken = bench.endpoint.acknowledges(txn, &prack, bench.now);
+                        prop_assert!(!is_taken || is_right);
+                        bench.endpoint.release(txn, bench.now);
+                        bench.drain();
                     }
                 }
                 Happening::Ask(method) => {

@@ -83,6 +83,8 @@ impl Bench {
             refusal: ringward::call::RefusalConfig::default(),
             marks: ringward::banner::Marks::default(),
             queue_marks: std::collections::BTreeMap::new(),
+            transfer_rules: std::collections::BTreeMap::new(),
+            outbound: ringward::call::OutboundConfig::default(),
             media_address: "10.0.0.1".parse().unwrap(),
             budget: Duration::from_millis(800),
             session_expires: Some(Duration::from_secs(1800)),

@@ -153,6 +153,8 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
             refusal: config.refusal.clone(),
             marks: config.marks.clone(),
             queue_marks: config.queue_marks.clone(),
+            transfer_rules: config.transfer_rules.clone(),
+            outbound: config.outbound.clone(),
             public_url: config.api.public_url.clone(),
             country: config.identity.country.clone(),
             is_voice_on: model.is_some(),

@@ -242,6 +242,7 @@ pub fn call(kind: &Kind, number_in_day: u64, started_ms: u64, elapsed_ms: u64, l
         state,
         started_ms,
         trunk: "carrier".into(),
+        direction: ringward::call::record::Direction::Inbound,
         caller: kind.number.map(|number| Redacted::new(number.into())),
         caller_name: kind.name.map(|name| Redacted::new(name.into())),
         called: Redacted::new("+12125550100".into()),
@@ -266,6 +267,7 @@ pub fn call(kind: &Kind, number_in_day: u64, started_ms: u64, elapsed_ms: u64, l
                 (false, true) => 408,
             },
         }],
+        transfers: Vec::new(),
         answered_by: (is_answered && talked_ms > 0).then(|| kind.phone.into()),
         timings: Timings {
             identity_ms: Some(41),

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::limits::EVIDENCE_WINDOWS;
 use crate::banner::{Banner, clean_display_name};
 use crate::call::CallRecord;
-use crate::call::record::{Decided, State};
+use crate::call::record::{Decided, Direction, State, Transfer, TransferKind, TransferOutcome};
 use crate::redact::Redacted;
 use crate::screening::{Label, NumberLight, Stage, Tag, VoiceLight};
 use crate::store::{ending_name, label_name};
@@ -28,7 +28,11 @@ pub(crate) struct CallView {
     pub state: &'static str,
     /// When its INVITE arrived, Unix ms.
     pub started_ms: u64,
+    /// `phones` for a call that a phone of ours began.
     pub trunk: String,
+    /// `inbound`, or `outbound`: a phone of ours called.
+    #[schema(example = "inbound")]
+    pub direction: &'static str,
     /// Canonical number; null = hidden or not a number.
     #[schema(example = "+12125550147")]
     pub caller: Option<String>,
@@ -46,13 +50,60 @@ pub(crate) struct CallView {
     pub voice: Option<VoiceView>,
     /// Second by second, the latest 120 (all of them in `why`).
     pub evidence: Vec<Evidence>,
-    /// The phone that answered.
+    /// The phone that answered, or that has the call now.
     pub answered_by: Option<String>,
+    /// Where the person answering sent the call, in order (at most 16).
+    pub transfers: Vec<TransferView>,
     pub timings: TimingsView,
     /// How it ended; null while it lasts.
     pub outcome: Option<OutcomeView>,
     /// What the person said about it.
     pub report: Option<ReportView>,
+}
+
+/// The call went, or was to go, to another phone.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Transfer)]
+pub(crate) struct TransferView {
+    /// Milliseconds since the INVITE arrived.
+    pub at_ms: u64,
+    /// The phone that had the call.
+    #[schema(example = "desk")]
+    pub by: String,
+    /// The number or name it was to go to; of a take-over, who took it.
+    #[schema(example = "+12125550147")]
+    pub to: String,
+    /// `blind`, `attended` or `taken_over`.
+    #[schema(example = "blind")]
+    pub kind: &'static str,
+    /// `pending`, `completed`, `refused` (not allowed), `failed` (nobody answered there) or `abandoned`.
+    #[schema(example = "completed")]
+    pub outcome: &'static str,
+    /// Final SIP status of the new call or of the refusal; 0 while pending.
+    pub status: u16,
+}
+
+impl TransferView {
+    fn of(transfer: &Transfer) -> TransferView {
+        TransferView {
+            at_ms: transfer.at_ms,
+            by: transfer.by.clone(),
+            to: transfer.to.reveal().clone(),
+            kind: match transfer.kind {
+                TransferKind::Blind => "blind",
+                TransferKind::Attended => "attended",
+                TransferKind::TakenOver => "taken_over",
+            },
+            outcome: match transfer.outcome {
+                TransferOutcome::Pending => "pending",
+                TransferOutcome::Completed => "completed",
+                TransferOutcome::Refused => "refused",
+                TransferOutcome::Failed => "failed",
+                TransferOutcome::Abandoned => "abandoned",
+            },
+            status: transfer.status,
+        }
+    }
 }
 
 /// Two lights that never merge, and why.
@@ -243,6 +294,10 @@ impl CallView {
             state: state_name(record.state),
             started_ms: record.started_ms,
             trunk: record.trunk.clone(),
+            direction: match record.direction {
+                Direction::Inbound => "inbound",
+                Direction::Outbound => "outbound",
+            },
             caller: shown(&record.caller),
             caller_name: record
                 .caller_name
@@ -264,6 +319,7 @@ impl CallView {
             }),
             evidence: evidence(&record.windows[first..]),
             answered_by: record.answered_by.clone(),
+            transfers: record.transfers.iter().map(TransferView::of).collect(),
             timings: TimingsView {
                 identity_ms: record.timings.identity_ms,
                 decided_ms: record.timings.decided_ms,

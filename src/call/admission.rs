@@ -132,6 +132,14 @@ impl Admission {
         }
     }
 
+    /// A phone's address, and no trunk's: a carrier that calls of ours go to is asked for nothing more.
+    pub(crate) fn is_phone(&self, address: SocketAddr) -> bool {
+        let ip = address.ip().to_canonical();
+        let mut peers = self.trunks.iter().filter_map(|trunk| trunk.to.as_ref());
+        let is_peer = peers.any(|peer| peer.addresses.iter().any(|peer| peer.ip().to_canonical() == ip));
+        !is_peer && self.source(address) == Source::Phone
+    }
+
     /// Whether requests of ours may go there because the peer says so: to those we know by their address.
     pub(crate) fn is_known(&self, address: SocketAddr) -> bool {
         matches!(self.source(address), Source::Trunk(_) | Source::Phone)

@@ -3,13 +3,14 @@
 use crate::call_id::CallId;
 use crate::sip::{Flow, Message, NameAddr, ServerTxn};
 
-use super::case::{Case, Media};
+use super::admission::Source;
+use super::case::Case;
 use super::ending::{By, Ending};
 use super::engine::{Call, Engine};
 use super::gathering::Gathering;
 use super::index::Name;
 use super::leg::Hop;
-use super::offer::{self, Origin};
+use super::offer;
 use super::refusal::Refusal;
 use super::stage::{Event, Stage};
 use super::terms::Terms;
@@ -19,6 +20,14 @@ impl Engine {
     /// A new call, if it may be one. What is refused here has no record: nothing was asked about it yet.
     pub(super) fn on_invite(&mut self, txn: ServerTxn, invite: Message, flow: Flow) {
         self.desk.count(Counter::InviteReceived);
+        let admission = &self.desk.admission;
+        let is_phone = matches!(admission.source_of(&flow), Source::Phone) && admission.is_phone(flow.remote);
+        if is_phone && invite.header("Replaces").is_some() && !self.is_draining {
+            return self.on_replacing(txn, invite, flow);
+        }
+        if is_phone && self.desk.config.outbound.from_phones {
+            return self.on_phone_invite(txn, invite, flow);
+        }
         if let Err(refusal) = self.check_invite(&invite, &flow) {
             self.desk.count(Counter::CallRefused);
             return self.desk.refuse(txn, &invite, &refusal);
@@ -36,6 +45,11 @@ impl Engine {
         if self.trunk(invite, flow).is_none() {
             return Err(Refusal::NotATrunk);
         }
+        self.check_sanity(invite)
+    }
+
+    /// What every INVITE that makes a call has to have.
+    pub(super) fn check_sanity(&self, invite: &Message) -> Result<(), Refusal> {
         let unknown = options::unknown(invite, &self.desk.config);
         if !unknown.is_empty() {
             return Err(Refusal::UnknownOptions(unknown));
@@ -92,30 +106,10 @@ impl Engine {
         let id = call_id(desk.random.u128(), desk.config.shard);
         let tag = desk.endpoint.token();
         let record = CallRecord::arriving(id, &facts, queue.as_deref(), desk.config.model.as_deref());
-        let mut case = Case {
-            id,
-            arrived: desk.now(),
-            invite,
-            invite_txn: txn,
-            hop,
-            tag: tag.clone(),
-            offer: None,
-            facts,
-            is_reported: false,
-            is_renamed: false,
-            looks: 0,
-            reuse: None,
-            record,
-            media: Media::None,
-            held_since: None,
-            origin: Origin::new(desk.random.u64()),
-            replay_keys: Vec::new(),
-            reason_style: trunk.identity_reasons,
-            trunk_refusal: trunk.refusal,
-            reasons: Vec::new(),
-            told: desk.now().instant,
-            is_one_phone: false,
-        };
+        let (reason_style, trunk_refusal) = (trunk.identity_reasons, trunk.refusal);
+        let mut case = Case::new(id, invite, txn, hop, tag.clone(), facts, record, desk);
+        case.reason_style = reason_style;
+        case.trunk_refusal = trunk_refusal;
 
         // What cannot become a call has a record all the same: somebody will ask why it did not ring.
         let refusal = match offer {
@@ -156,7 +150,7 @@ impl Engine {
 }
 
 /// The first octet is the shard, so that an id leads to its call without a table.
-fn call_id(random: u128, shard: u16) -> CallId {
+pub(super) fn call_id(random: u128, shard: u16) -> CallId {
     let shard = u128::from(shard as u8) << 120;
     CallId((random >> 8) | shard)
 }
@@ -177,7 +171,7 @@ fn asks_for_sips(invite: &Message) -> bool {
     }
 }
 
-fn caller_name(invite: &Message) -> Name {
+pub(super) fn caller_name(invite: &Message) -> Name {
     let tag = invite.from().tag().unwrap_or_default().to_string();
     Name::Caller(invite.call_id().to_string(), tag, invite.cseq().0)
 }

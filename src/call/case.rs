@@ -13,13 +13,14 @@ use crate::time::Now;
 use crate::voice::Opinion;
 
 use super::desk::Desk;
+use super::dialling::Outside;
 use super::index::Name;
 use super::leg::Hop;
 use super::limits::{CHANGED_EVERY, HOLD_MAX};
 use super::offer::{self, Origin};
 use super::profile::{Answer, Circumstances};
 use super::reasons::{self, ReasonStyle};
-use super::record::{CallRecord, State};
+use super::record::{CallRecord, Direction, State};
 use super::refusal::{self, Refusal};
 use super::{Counter, Output, decide, facts, reliable, replay};
 
@@ -55,6 +56,8 @@ pub(crate) struct Case {
     pub(crate) reuse: Option<Option<bool>>,
     pub(crate) record: CallRecord,
     pub(crate) media: Media,
+    /// What each side (A, B) last said of its audio and was heard to say: what a new party is asked in with.
+    pub(crate) spoken: [Option<Session>; 2],
     /// One side is on hold: silence is what it asked for.
     pub(crate) held_since: Option<Instant>,
     /// Our descriptions towards the caller.
@@ -71,9 +74,57 @@ pub(crate) struct Case {
     pub(crate) told: Instant,
     /// One phone rings, and no other beside it.
     pub(crate) is_one_phone: bool,
+    /// A phone's call to a number outside.
+    pub(crate) outside: Option<Outside>,
+    /// Headers for the phones that a transfer rings: who asked for it, which dialog it replaces.
+    pub(crate) extra: Vec<(&'static str, String)>,
 }
 
 impl Case {
+    /// A call that just arrived and has no description yet.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what a call begins with, each named once"
+    )]
+    pub(crate) fn new(
+        id: CallId,
+        invite: Message,
+        invite_txn: ServerTxn,
+        hop: Hop,
+        tag: String,
+        facts: Facts,
+        record: CallRecord,
+        desk: &mut Desk,
+    ) -> Case {
+        Case {
+            id,
+            arrived: desk.now(),
+            invite,
+            invite_txn,
+            hop,
+            tag,
+            offer: None,
+            facts,
+            is_reported: false,
+            is_renamed: false,
+            looks: 0,
+            reuse: None,
+            record,
+            media: Media::None,
+            spoken: [None, None],
+            held_since: None,
+            origin: Origin::new(desk.random.u64()),
+            replay_keys: Vec::new(),
+            reason_style: ReasonStyle::default(),
+            trunk_refusal: None,
+            reasons: Vec::new(),
+            told: desk.now().instant,
+            is_one_phone: false,
+            outside: None,
+            extra: Vec::new(),
+        }
+    }
+
     /// Whole milliseconds since INVITE arrival.
     pub(crate) fn at_ms(&self, desk: &Desk) -> u64 {
         desk.now()
@@ -312,7 +363,13 @@ impl Case {
         desk.say(Output::OpenMedia { call: self.id });
     }
 
-    pub(crate) fn describe(&self, side: Side, session: &Session, desk: &mut Desk) {
+    /// What the party on this side last said of its audio.
+    pub(crate) fn spoken(&self, side: Side) -> Option<&Session> {
+        self.spoken[side as usize].as_ref()
+    }
+
+    pub(crate) fn describe(&mut self, side: Side, session: &Session, desk: &mut Desk) {
+        self.spoken[side as usize] = Some(session.clone());
         if let Some(output) = offer::describe(self.id, side, session) {
             desk.say(output);
         }
@@ -332,7 +389,8 @@ impl Case {
     }
 
     pub(crate) fn tap(&self, on: bool, desk: &mut Desk) {
-        if desk.config.is_voice_on {
+        // Our own people are not listened to.
+        if desk.config.is_voice_on && self.record.direction == Direction::Inbound {
             desk.say(Output::Tap { call: self.id, on });
         }
     }

@@ -27,6 +27,7 @@ use super::random::Randomness;
 use super::refusal::Refusal;
 use super::routes::Routes;
 use super::stray::Strays;
+use super::transfer::{Errand, Handed};
 use super::{Config, Counter, Listener, Output, names};
 
 pub(crate) struct Desk {
@@ -49,6 +50,9 @@ pub(crate) struct Desk {
     pub(crate) probes: Probes,
     pub(crate) random: Randomness,
     pub(crate) outputs: VecDeque<Output>,
+    /// Questions of one call to another, and the answer.
+    pub(crate) errands: VecDeque<Errand>,
+    pub(crate) handed: Option<Handed>,
     /// Set by every input before anything asks.
     pub(crate) clock: Option<Now>,
     /// The call that is being handled.

@@ -39,6 +39,7 @@ impl EarlyTalk {
                 dialog: a,
                 hop: case.hop.clone(),
                 origin: case.origin.clone(),
+                is_outside: false,
                 terms: Terms::new(&case.invite, said.to_vec()),
             },
             b: Leg {
@@ -46,6 +47,7 @@ impl EarlyTalk {
                 dialog: b,
                 hop: leg.hop.clone(),
                 origin: leg.origin.clone(),
+                is_outside: leg.trunk.is_some(),
                 terms: Terms {
                     takes_update: spoken.takes_update,
                     said: leg.invite.body.clone(),

@@ -78,6 +78,8 @@ impl Engine {
             probes,
             random,
             outputs: VecDeque::new(),
+            errands: VecDeque::new(),
+            handed: None,
             clock: None,
             call: usize::MAX,
         };
@@ -338,6 +340,7 @@ impl Engine {
             self.calls.remove(key);
             self.desk.index.forget(key);
         }
+        self.run_errands();
     }
 }
 

@@ -10,7 +10,7 @@ use super::desk::Desk;
 use super::index::Name;
 use super::leg::Leg;
 use super::offer;
-use super::refusal::{self, ALLOW, Refusal};
+use super::refusal::{self, Refusal};
 
 pub(crate) struct Exchange {
     /// Who asked.
@@ -73,7 +73,7 @@ impl Exchange {
             .header("Max-Forwards", hops.to_string());
         sent = match method {
             Method::Info => crossing::info(request, sent),
-            _ => towards.terms.ask(sent.header("Allow", ALLOW), desk),
+            _ => towards.terms.ask(sent.header("Allow", towards.allow()), desk),
         };
         if let Some((kind, body)) = body {
             sent = sent.with_body(&kind, body);
@@ -167,7 +167,7 @@ impl Exchange {
         };
         let answer = Response::new(&self.request, 200, refusal::phrase(200))
             .header("Contact", &asking.hop.contact)
-            .header("Allow", ALLOW)
+            .header("Allow", asking.allow())
             .with_body("application/sdp", body);
         let answer = asking.terms.tell(&self.request, answer, desk);
         desk.respond(self.server, crossing::response(response, answer));

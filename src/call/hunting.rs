@@ -58,7 +58,12 @@ impl Hunting {
         case.record.state = State::Ringing;
         case.record.queue = Some(hunt.queue().to_string());
         case.changed(desk);
-        Stage::Hunting(Box::new(Hunting {
+        Stage::Hunting(Box::new(Hunting::search(hunt, desk)))
+    }
+
+    /// The search alone: for a call that has its ports, and somebody to talk to meanwhile.
+    pub(super) fn search(hunt: Hunt, desk: &Desk) -> Hunting {
+        Hunting {
             hunt,
             legs: Vec::new(),
             courses: Vec::new(),
@@ -66,7 +71,7 @@ impl Hunting {
             is_ringing: false,
             early: None,
             talk: None,
-        }))
+        }
     }
 
     pub(crate) fn deadline(&self) -> Instant {
@@ -369,6 +374,7 @@ impl Hunting {
             hop: case.hop.clone(),
             origin: case.origin.clone(),
             terms: Terms::new(&case.invite, sent.clone()),
+            is_outside: false,
         };
         let mut b = Leg {
             side: Side::B,
@@ -376,6 +382,7 @@ impl Hunting {
             hop: leg.hop.clone(),
             origin: leg.origin.clone(),
             terms: Terms::new(&response, leg.invite.body.clone()),
+            is_outside: leg.trunk.is_some(),
         };
         b.terms.on_agreed(&response, desk);
         let (txn, cseq) = (leg.txn, response.cseq().0);

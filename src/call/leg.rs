@@ -12,16 +12,17 @@ use crate::sip::{ClientTxn, Dialog, EarlyDialogs, Flow, Message, Method, Request
 use super::case::Case;
 use super::course::Course;
 use super::desk::Desk;
+use super::dialling::Outside;
 use super::error::Unringable;
 use super::index::Name;
 use super::limits::INTERVAL_RETRIES_MAX;
 use super::logins::Login;
 use super::offer::Origin;
 use super::redirect::Place;
-use super::refusal::ALLOW;
+use super::refusal::{ALLOW, ALLOW_PHONE};
 use super::reliable::{self, Spoken};
 use super::terms::{self, Terms};
-use super::{Listener, crossing, options};
+use super::{Listener, crossing, options, outbound};
 
 /// Where a leg's messages go, and what we call ourselves there.
 #[derive(Clone, Debug)]
@@ -65,6 +66,8 @@ pub(crate) struct Ringing {
     pub(crate) invite: Request,
     pub(crate) hop: Hop,
     pub(crate) origin: Origin,
+    /// Over this trunk, and no phone of ours.
+    pub(crate) trunk: Option<String>,
     /// The description of an early response, in case the answer has none.
     pub(crate) early: Option<Session>,
     /// Made by its reliable responses.
@@ -82,6 +85,25 @@ pub(crate) struct Ringing {
 }
 
 impl Ringing {
+    /// Over a trunk.
+    pub(crate) fn over(
+        attempt: Attempt,
+        outside: &Outside,
+        offer: Option<Vec<u8>>,
+        origin: Origin,
+        case: &Case,
+        desk: &mut Desk,
+    ) -> Result<Ringing, Unringable> {
+        let destination = outbound::Destination {
+            trunk: &outside.trunk,
+            number: &outside.number,
+            way: 0,
+        };
+        let mut leg = Self::over_trunk(attempt, &destination, offer, origin, case, desk)?;
+        leg.trunk = Some(outside.trunk.clone());
+        Ok(leg)
+    }
+
     /// Sends the INVITE of a new leg B to one address of the place that `course` is at.
     pub(crate) fn ring(
         course: &Course,
@@ -114,7 +136,7 @@ impl Ringing {
             .header("Call-ID", &course.names.call_id)
             .header("CSeq", format!("{} INVITE", course.names.cseq))
             .header("Contact", &hop.contact)
-            .header("Allow", ALLOW);
+            .header("Allow", ALLOW_PHONE);
         for (name, value) in [("Route", route), ("Diversion", diversion)] {
             if let Some(value) = value {
                 invite = invite.header(name, value);
@@ -124,7 +146,11 @@ impl Ringing {
         // phone to be answered, and a caller who can.
         let takes_reliable = course.offer.is_some() || case.is_one_phone && reliable::can_take(&case.invite);
         let invite = options::offer(invite, takes_reliable, &desk.config);
-        let invite = terms::offer(invite, desk);
+        let invite = terms::offer(invite, desk).header("Supported", "replaces");
+        let invite = case
+            .extra
+            .iter()
+            .fold(invite, |invite, (name, value)| invite.header(name, value));
         let invite = announce(invite, case, desk, &hop.sent_by, &course.names.tag);
         let mut invite = crossing::invite(&case.invite, invite, &case.facts);
         if marks(case, desk).passes_identity && !case.facts.caller.is_hidden {
@@ -160,6 +186,7 @@ impl Ringing {
             invite,
             hop,
             origin,
+            trunk: None,
             early: None,
             candidate,
             patience: None,
@@ -188,7 +215,11 @@ impl Ringing {
 
 impl Ringing {
     /// What people call this phone: the target's user, else its address.
+    /// A number outside stays out of it: by the trunk it was called over.
     pub(crate) fn phone_name(&self) -> String {
+        if let Some(trunk) = &self.trunk {
+            return trunk.clone();
+        }
         let Ok(uri) = Uri::parse(&self.invite.uri) else {
             return self.invite.uri.clone();
         };
@@ -343,6 +374,8 @@ pub(crate) struct Leg {
     pub(crate) hop: Hop,
     pub(crate) origin: Origin,
     pub(crate) terms: Terms,
+    /// Reached over a trunk: nothing is taken from there that only a person here may ask for.
+    pub(crate) is_outside: bool,
 }
 
 /// Where a request of a dialog goes: by the book to its remote target or first route (RFC 3261 §12.2.1.1), but
@@ -375,6 +408,14 @@ impl Leg {
         let txn = desk.request(request, flow, &self.hop);
         desk.name(Name::Client(txn));
         txn
+    }
+
+    /// What we take from this side: whoever comes in over a trunk cannot refer.
+    pub(crate) fn allow(&self) -> &'static str {
+        match self.side {
+            Side::B if !self.is_outside => ALLOW_PHONE,
+            _ => ALLOW,
+        }
     }
 
     pub(crate) fn bye(&mut self, desk: &mut Desk) -> ClientTxn {

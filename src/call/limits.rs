@@ -52,6 +52,31 @@ pub const WINDOWS_KEPT: usize = 600;
 /// Attempts kept in a record; later ones are rung but not listed.
 pub const ATTEMPTS_KEPT: usize = 64;
 
+/// Transfers kept in a record; later ones happen but are not listed.
+pub const TRANSFERS_KEPT: usize = 16;
+
+/// Transfers of one call. Past it a REFER hears 403: a call that goes round in circles has to end somewhere, and each
+/// one leaves a name behind until the call is over.
+pub const TRANSFERS_MAX: usize = 16;
+
+/// How long a transfer may take from REFER to answer, over all phones it rings. Past it whoever asked is told 408.
+pub const TRANSFER_MAX: Duration = Duration::from_secs(180);
+
+/// How long one phone rings for a transfer when the queue the call came from is no longer there to say.
+pub const TRANSFER_RING: Duration = Duration::from_secs(20);
+
+/// How long one phone rings for another that calls it; a queue has its own time.
+pub const PHONE_RING: Duration = Duration::from_secs(60);
+
+/// How long a number outside may ring: the carrier's own answer for "nobody" comes well before it.
+pub const OUTSIDE_RING: Duration = Duration::from_secs(120);
+
+/// How long a phone that has handed its call on may take to answer the last NOTIFY. Past it it gets its BYE.
+pub const NOTIFY_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How often a re-INVITE of our own is sent that meets one of the peer's (491). Past it what flows stays as it is.
+pub const REINVITE_TRIES_MAX: u32 = 3;
+
 /// How long a record waits for the media's last figures. Past it the record closes without them.
 pub const MEDIA_CLOSE_WAIT: Duration = Duration::from_secs(5);
 

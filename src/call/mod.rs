@@ -13,6 +13,7 @@ mod course;
 mod crossing;
 mod decide;
 mod desk;
+mod dialling;
 mod early;
 mod early_talk;
 mod ending;
@@ -20,6 +21,7 @@ mod engine;
 mod error;
 mod exchange;
 mod facts;
+mod from_phone;
 mod gate;
 mod gathering;
 mod hunting;
@@ -50,9 +52,11 @@ mod talking;
 mod terms;
 mod timers;
 mod trunk;
+mod transfer;
 mod trying;
 mod upstream;
 
+pub use dialling::OutboundConfig;
 pub use engine::{Engine, LiveParts};
 pub(crate) use facts::asks_privacy;
 pub use names::tls_names;
@@ -61,6 +65,7 @@ pub(crate) use reasons::of_report as identity_reasons;
 pub use record::CallRecord;
 pub use redress::{CardSigner, Contact, NotAKey, RefusalConfig, SigningKey};
 pub use shard::shard_of;
+pub use transfer::{Reach, TransferRules};
 pub use trunk::{HostCredentials, Peer, TrunkConfig};
 
 use std::sync::Arc;
@@ -106,6 +111,10 @@ pub struct Config {
     pub queue_marks: std::collections::BTreeMap<String, crate::banner::Marks>,
     /// The session interval we ask for and agree to at most (RFC 4028); None: no session timers.
     pub session_expires: Option<Duration>,
+    /// By queue name: where its people may send their calls; a queue that is not listed is as the default.
+    pub transfer_rules: std::collections::BTreeMap<String, TransferRules>,
+    /// Which calls may go out.
+    pub outbound: OutboundConfig,
     /// For numbers written without a country code.
     pub country: String,
     pub is_voice_on: bool,
@@ -258,4 +267,8 @@ pub enum Counter {
     RedirectRefused,
     ProbeAnswered,
     ProbeUnanswered,
+    /// A call went to another phone.
+    CallTransferred,
+    /// A REFER, or an INVITE with Replaces, that may not be.
+    TransferRefused,
 }

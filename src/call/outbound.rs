@@ -3,8 +3,6 @@
 //! Whatever asks for one, the caller that is shown is the business itself: nobody's number but our own may be claimed
 //! towards a carrier.
 
-#![allow(dead_code, reason = "transfers and call-backs place their calls here")]
-
 use crate::queue::Attempt;
 use crate::sip::{Flow, Method, Request, Uri};
 

@@ -12,7 +12,7 @@ use crate::screening::{Facts, Stage};
 use crate::sip::TransportFault;
 use crate::voice::{Opinion, Window};
 
-use super::limits::{ATTEMPTS_KEPT, BANNERS_KEPT, DECISIONS_KEPT, TRIES_KEPT, WINDOWS_KEPT};
+use super::limits::{ATTEMPTS_KEPT, BANNERS_KEPT, DECISIONS_KEPT, TRANSFERS_KEPT, TRIES_KEPT, WINDOWS_KEPT};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -21,6 +21,17 @@ pub enum State {
     Ringing,
     Talking,
     Ended,
+}
+
+/// Who began the call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// Somebody over a trunk.
+    #[default]
+    Inbound,
+    /// A phone of this business.
+    Outbound,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,6 +43,8 @@ pub struct CallRecord {
     /// Whole milliseconds since the Unix epoch at INVITE arrival.
     pub started_ms: u64,
     pub trunk: String,
+    #[serde(default)]
+    pub direction: Direction,
     /// Canonical number; None = hidden or not a number.
     pub caller: Option<Redacted<String>>,
     pub caller_name: Option<Redacted<String>>,
@@ -51,6 +64,9 @@ pub struct CallRecord {
     pub attempts: Vec<Attempt>,
     /// Target URI's user or address of the phone that answered.
     pub answered_by: Option<String>,
+    /// In order; at most 16 kept.
+    #[serde(default)]
+    pub transfers: Vec<Transfer>,
     pub timings: Timings,
     pub outcome: Option<Outcome>,
     pub media: Option<Statistics>,
@@ -97,6 +113,45 @@ pub struct Try {
     /// Where the target said to go instead: the call was diverted (RFC 3261 §21.3).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub diverted_to: Option<Redacted<String>>,
+}
+
+/// The person answering sent the call on, or another phone took it over.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Transfer {
+    /// Milliseconds since INVITE arrival.
+    pub at_ms: u64,
+    /// The phone that had the call (as in `answered_by`).
+    pub by: String,
+    /// The number or name in Refer-To; of a take-over, who took it.
+    pub to: Redacted<String>,
+    pub kind: TransferKind,
+    pub outcome: TransferOutcome,
+    /// Final SIP status of the new call, or of the refusal; 0 while pending.
+    pub status: u16,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TransferKind {
+    /// REFER to a number.
+    Blind,
+    /// REFER with Replaces: somebody was asked first.
+    Attended,
+    /// INVITE with Replaces from another phone.
+    TakenOver,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TransferOutcome {
+    Pending,
+    Completed,
+    /// Not allowed.
+    Refused,
+    /// Nobody answered there.
+    Failed,
+    /// The call ended first.
+    Abandoned,
 }
 
 /// Milliseconds since INVITE arrival.
@@ -156,6 +211,7 @@ impl CallRecord {
             state: State::Screening,
             started_ms: facts.arrived_ms,
             trunk: facts.trunk.clone(),
+            direction: Direction::Inbound,
             caller: facts.caller.number.clone(),
             caller_name: facts.caller.name.clone(),
             called: facts.called.number.clone(),
@@ -169,6 +225,7 @@ impl CallRecord {
             windows: Vec::new(),
             model: model.map(str::to_string),
             attempts: Vec::new(),
+            transfers: Vec::new(),
             answered_by: None,
             timings: Timings::default(),
             outcome: None,
@@ -248,6 +305,30 @@ impl CallRecord {
     pub(crate) fn explain_attempt(&mut self, number: usize, fault: TransportFault) {
         if let Some(attempt) = self.attempts.get_mut(number) {
             attempt.why.get_or_insert_with(|| fault.to_string());
+        }
+    }
+
+    /// A transfer begins; its place, for [`CallRecord::end_transfer`].
+    pub(crate) fn add_transfer(&mut self, at_ms: u64, to: String, kind: TransferKind) -> usize {
+        if self.transfers.len() >= TRANSFERS_KEPT {
+            return usize::MAX;
+        }
+        self.transfers.push(Transfer {
+            at_ms,
+            by: self.answered_by.clone().unwrap_or_default(),
+            to: Redacted::new(to),
+            kind,
+            outcome: TransferOutcome::Pending,
+            status: 0,
+        });
+        self.transfers.len() - 1
+    }
+
+    /// How that transfer ended.
+    pub(crate) fn end_transfer(&mut self, place: usize, outcome: TransferOutcome, status: u16) {
+        if let Some(transfer) = self.transfers.get_mut(place) {
+            transfer.outcome = outcome;
+            transfer.status = status;
         }
     }
 

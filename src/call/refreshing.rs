@@ -13,7 +13,7 @@ use super::index::Name;
 use super::leg;
 use super::limits::REFRESH_RETRY;
 use super::offer;
-use super::refusal::{self, ALLOW};
+use super::refusal;
 use super::stage::Stage;
 use super::talking::{Over, Talking};
 use super::terms::Refresh;
@@ -52,6 +52,7 @@ impl Talking {
     fn refresh(&mut self, side: Side, desk: &mut Desk) {
         let is_busy = !self.is_acknowledged
             || self.late.is_some()
+            || self.transfers.is_exchanging()
             || self.exchanges.iter().any(|exchange| exchange.is_about_media());
         let leg = self.leg(side);
         if is_busy || leg.terms.refresh.is_some() {
@@ -59,7 +60,7 @@ impl Talking {
         }
         let is_invite = !leg.terms.takes_update;
         let method = if is_invite { Method::Invite } else { Method::Update };
-        let mut request = leg.dialog.request(method).header("Allow", ALLOW);
+        let mut request = leg.dialog.request(method).header("Allow", leg.allow());
         request = leg.terms.ask(request, desk);
         if is_invite {
             request = request.with_body("application/sdp", leg.terms.said.clone());
@@ -170,7 +171,7 @@ impl Talking {
         let leg = self.leg(side);
         let mut answer = Response::new(request, 200, refusal::phrase(200))
             .header("Contact", &leg.hop.contact)
-            .header("Allow", ALLOW);
+            .header("Allow", leg.allow());
         answer = leg.terms.tell(request, answer, desk);
         if !request.body().is_empty() {
             answer = answer.with_body("application/sdp", leg.terms.said.clone());

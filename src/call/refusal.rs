@@ -11,6 +11,9 @@ use super::{Config, options};
 /// Methods we understand (RFC 3261 §20.5).
 pub(crate) const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE, INFO, PRACK";
 
+/// The same for a phone, which may also send its call on (RFC 3515).
+pub(crate) const ALLOW_PHONE: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE, INFO, PRACK, REFER";
+
 /// Why a request is answered with something else than its wish.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
@@ -18,6 +21,8 @@ pub(crate) enum Refusal {
     BadRequest,
     /// 403: a phone of a queue may answer calls, not make them.
     NotATrunk,
+    /// 403 to a REFER, with the reason for whoever reads the trace.
+    Transfer(&'static str),
     /// 404: no queue has this number.
     NoQueue,
     /// 405: known, but not taken.
@@ -62,7 +67,7 @@ impl Refusal {
     pub(crate) fn status(&self) -> u16 {
         match self {
             Refusal::BadRequest => 400,
-            Refusal::NotATrunk => 403,
+            Refusal::NotATrunk | Refusal::Transfer(_) => 403,
             Refusal::NoQueue => 404,
             Refusal::NotAllowed => 405,
             Refusal::BodyTooLarge => 413,
@@ -102,7 +107,7 @@ impl Refusal {
             Refusal::UnknownOptions(options) => response.header("Unsupported", options.join(", ")),
             Refusal::IntervalTooSmall(min) => response.header("Min-SE", min.as_secs().to_string()),
             // 399 is "miscellaneous"; a pseudonym stands where our host would (RFC 3261 §20.43).
-            Refusal::NotAcceptable(why) => response.header(
+            Refusal::NotAcceptable(why) | Refusal::Transfer(why) => response.header(
                 "Warning",
                 format!("399 ringward \"{}\"", why.replace(['"', '\\'], "")),
             ),
@@ -137,6 +142,7 @@ pub(crate) fn phrase(status: u16) -> &'static str {
         182 => "Queued",
         183 => "Session Progress",
         200 => "OK",
+        202 => "Accepted",
         400 => "Bad Request",
         401 => "Unauthorized",
         403 => "Forbidden",
@@ -145,6 +151,7 @@ pub(crate) fn phrase(status: u16) -> &'static str {
         408 => "Request Timeout",
         413 => "Request Entity Too Large",
         415 => "Unsupported Media Type",
+        416 => "Unsupported URI Scheme",
         420 => "Bad Extension",
         422 => "Session Interval Too Small",
         428 => "Use Identity Header",

@@ -17,7 +17,7 @@ use crate::identity::Report;
 use crate::media::Statistics;
 use crate::route::Target;
 use crate::screening::HistoryFacts;
-use crate::sip::{ClientTxn, Message, Method, ServerTxn, TransportFault};
+use crate::sip::{ClientTxn, Flow, Message, Method, Replaces, ServerTxn, TransportFault};
 use crate::voice::Opinion;
 
 use super::case::{Case, LateFact};
@@ -25,8 +25,10 @@ use super::desk::Desk;
 use super::ending::Ending;
 use super::gathering::Gathering;
 use super::hunting::Hunting;
+use super::refusal::Refusal;
 use super::reliable;
 use super::talking::Talking;
+use super::transfer::Handed;
 
 /// What can happen to a call.
 pub(crate) enum Event {
@@ -85,6 +87,18 @@ pub(crate) enum Event {
         sip_call_id: String,
         cseq: u32,
     },
+    /// A phone's INVITE that wants to take the place of a dialog of this call.
+    Replace {
+        txn: ServerTxn,
+        request: Message,
+        flow: Flow,
+    },
+    /// Another call wants this one's far leg.
+    HandOver {
+        replaces: Replaces,
+    },
+    /// What became of this call's wish for another's leg.
+    HandedOver(Option<Handed>),
     /// No response: 408 timed out, 503 could not be sent.
     Failed {
         txn: ClientTxn,
@@ -125,12 +139,17 @@ impl Stage {
                     None => return self,
                 }
             }
+            // Only a call that talks can be taken over; the phone must hear something all the same.
+            Event::Replace { txn, request, .. } if !matches!(self, Stage::Talking(_)) => {
+                desk.refuse(txn, &request, &Refusal::NoDialog);
+                return self;
+            }
             event => event,
         };
         match self {
             Stage::Gathering(stage) => stage.handle(event, case, desk),
             Stage::Hunting(stage) => stage.handle(event, case, desk),
-            Stage::Talking(stage) => stage.handle(event, case, desk),
+            Stage::Talking(stage) => stage.step(event, case, desk),
             Stage::Ending(stage) => stage.handle(event, case, desk),
             Stage::Over => Stage::Over,
         }

@@ -19,6 +19,7 @@ use super::refusal::{self, Refusal};
 use super::reliable;
 use super::stage::{Event, Stage};
 use super::terms::Terms;
+use super::transfer::Transfers;
 
 pub(crate) struct Talking {
     pub(super) a: Leg,
@@ -30,15 +31,17 @@ pub(crate) struct Talking {
     pub(super) late: Option<(ClientTxn, u32)>,
     /// Requests on their way across.
     pub(super) exchanges: Vec<Exchange>,
+    /// The phone sends the call on, or another one takes it over.
+    pub(super) transfers: Transfers,
 }
 
 /// Why a call that talked ends.
 pub(super) struct Over<'a> {
-    ending: record::Ending,
-    by: By,
-    note: Option<&'a str>,
+    pub(super) ending: record::Ending,
+    pub(super) by: By,
+    pub(super) note: Option<&'a str>,
     /// This side sent the BYE: it gets none.
-    hung_up: Option<Side>,
+    pub(super) hung_up: Option<Side>,
 }
 
 impl<'a> Over<'a> {
@@ -71,12 +74,16 @@ impl Talking {
             is_acknowledged: false,
             late,
             exchanges: Vec::new(),
+            transfers: Transfers::default(),
         }))
     }
 
     pub(crate) fn deadline(&self) -> Instant {
         let end = self.since + DURATION_MAX;
-        self.timer_deadline().map_or(end, |timer| timer.min(end))
+        [self.timer_deadline(), self.transfers.deadline()]
+            .into_iter()
+            .flatten()
+            .fold(end, Instant::min)
     }
 
     pub(crate) fn handle(mut self: Box<Self>, event: Event, case: &mut Case, desk: &mut Desk) -> Stage {
@@ -302,6 +309,7 @@ impl Talking {
             return Err(Refusal::Pending);
         }
         match self.exchanges.iter().find(|exchange| exchange.is_about_media()) {
+            None if self.transfers.is_exchanging() => Err(Refusal::Pending),
             Some(exchange) if exchange.from == side => Err(Refusal::NotNow),
             Some(_) => Err(Refusal::Pending),
             None => Ok(()),
@@ -387,6 +395,7 @@ impl Talking {
     }
 
     pub(super) fn end(mut self: Box<Self>, over: Over<'_>, case: &mut Case, desk: &mut Desk) -> Stage {
+        let rest = self.end_transfers(case, desk);
         if let Some((txn, cseq)) = self.late.take() {
             self.b.acknowledge(txn, cseq, None, desk);
         }
@@ -412,7 +421,14 @@ impl Talking {
         }
         match over.hung_up {
             Some(Side::B) => ending.keep(b),
+            _ if rest.is_b_gone => ending.keep(b),
             _ => ending.hang_up(b, desk),
+        }
+        for leg in rest.hang_up {
+            ending.hang_up(leg, desk);
+        }
+        for leg in rest.keep {
+            ending.keep(leg);
         }
         ending.settle(case, desk)
     }

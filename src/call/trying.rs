@@ -37,6 +37,15 @@ impl Hunting {
             (Some(offer), Some(port)) => origin.anchored(offer, desk.config.media_address, port).map(Some),
             _ => Ok(None),
         };
+        if let (Some(outside), Ok(offer)) = (
+            case.outside.clone().filter(|_| target.starts_with("trunk:")),
+            &offer,
+        ) {
+            return match Ringing::over(attempt, &outside, offer.clone(), origin, case, desk) {
+                Ok(leg) => self.legs.push(leg),
+                Err(_) => self.end_attempt(attempt, 503, case, desk),
+            };
+        }
         let (offer, place) = match (offer, Place::of(target)) {
             (Ok(offer), Some(place)) => (offer, place),
             (Err(refusal), _) => return self.end_attempt(attempt, refusal.status(), case, desk),
@@ -98,7 +107,8 @@ impl Hunting {
             desk.failed_at(leg.candidate, cause, retry_after);
         }
         let Some(mut course) = self.take_course(leg.attempt) else {
-            return;
+            // Over a trunk there is one way only.
+            return self.end_attempt(leg.attempt, status, case, desk);
         };
         course.failed(status);
         let address = leg.candidate.to_string();
@@ -121,7 +131,7 @@ impl Hunting {
         desk: &mut Desk,
     ) {
         let Some(mut course) = self.take_course(leg.attempt) else {
-            return;
+            return self.end_attempt(leg.attempt, status, case, desk);
         };
         let found = redirect::follow(response, &course.place, self.hunt.config(), &desk.routes);
         for _ in 0..found.refused {

@@ -256,6 +256,21 @@ public_url = "https://ringward.example.com/"
                 passes_identity: true,
             },
         },
+        transfer_rules: {},
+        outbound: OutboundConfig {
+            from_phones: false,
+            trunk: None,
+            allow: [],
+            refuse: [],
+            emergency: [
+                "112",
+                "911",
+                "999",
+                "988",
+                "110",
+                "000",
+            ],
+        },
         identity: Config {
             anchors: [],
             private_anchors: [],

@@ -7,11 +7,13 @@ mod carrier;
 mod identity;
 pub mod limits;
 mod marks;
+mod outbound;
 mod read;
 mod refusal;
 mod secret;
 mod sip;
 mod target;
+mod transfer;
 mod trunk;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -38,6 +40,10 @@ pub struct Config {
     /// What phones are told of the verification, and where a queue has marks of its own (by its name).
     pub marks: crate::banner::Marks,
     pub queue_marks: std::collections::BTreeMap<String, crate::banner::Marks>,
+    /// Where the people of a queue may send their calls, where a queue says so (by its name).
+    pub transfer_rules: std::collections::BTreeMap<String, crate::call::TransferRules>,
+    /// Which calls may go out.
+    pub outbound: crate::call::OutboundConfig,
     pub identity: crate::identity::Config,
     pub media: crate::media::Config,
     pub voice: crate::voice::Config,
@@ -123,6 +129,8 @@ impl Config {
             refusal: crate::call::RefusalConfig::default(),
             marks: crate::banner::Marks::default(),
             queue_marks: std::collections::BTreeMap::new(),
+            transfer_rules: std::collections::BTreeMap::new(),
+            outbound: crate::call::OutboundConfig::default(),
             identity: crate::identity::Config::default(),
             media: crate::media::Config {
                 address: LOOPBACK,

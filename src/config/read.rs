@@ -21,6 +21,7 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Config {
         "sip",
         "trunk",
         "queue",
+        "outbound",
         "credentials",
         "refusal",
         "marks",
@@ -44,6 +45,9 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Config {
         config.marks = super::marks::read(&section, &config.marks);
     }
     config.queue_marks = read_queue_marks(root, &config);
+    config.transfer_rules = super::transfer::read(root, &config.queues);
+    config.outbound = super::outbound::read(root, &config.trunks);
+    super::outbound::check(root, config.transfer_rules.iter(), &config.trunks);
     identity::read(root, folder, &mut config.identity);
     read_media(root, &mut config.media);
     read_voice(root, folder, &mut config.voice);
@@ -73,6 +77,8 @@ fn read_queues(root: &Section<'_, '_>) -> Vec<queue::Config> {
             "probe",
             "follow_redirects",
             "decline",
+            "transfer",
+            "transfer_to",
         ]);
         let name =
             read_name(section, |name| queues.iter().any(|queue| queue.name == name)).unwrap_or_default();
@@ -163,15 +169,7 @@ fn read_numbers(section: &Section<'_, '_>, others: &[queue::Config]) -> Vec<Stri
     let mut numbers: Vec<String> = Vec::new();
     for value in written {
         let number = value.get;
-        let digits = number.strip_suffix('*').unwrap_or(number);
-        let is_sound = digits.len() <= 32
-            && !(digits.is_empty() && number.is_empty())
-            && digits
-                .strip_prefix('+')
-                .unwrap_or(digits)
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
-        if !is_sound {
+        if !is_dialled_number(number) {
             let message = format!(
                 "{:?} is no dialled number; expected +12125550100, a beginning such as +1212* or \"*\"",
                 shown(number)
@@ -195,6 +193,18 @@ fn read_numbers(section: &Section<'_, '_>, others: &[queue::Config]) -> Vec<Stri
         }
     }
     numbers
+}
+
+/// A number, its beginning with a `*` after it, or `*`.
+pub(super) fn is_dialled_number(number: &str) -> bool {
+    let digits = number.strip_suffix('*').unwrap_or(number);
+    digits.len() <= 32
+        && !number.is_empty()
+        && digits
+            .strip_prefix('+')
+            .unwrap_or(digits)
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
 }
 
 fn read_targets(section: &Section<'_, '_>) -> Vec<String> {

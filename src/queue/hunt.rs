@@ -94,6 +94,12 @@ impl Hunt {
         })
     }
 
+    /// Attempts count up from `first` instead of 0: a second hunt for the same call.
+    pub fn counting_from(mut self, first: usize) -> Hunt {
+        self.next_attempt = first;
+        self
+    }
+
     /// One mutation. Inputs about attempts that no longer ring are ignored. `is_down` says of a target whether it is
     /// known not to be reachable: in a queue that is entered now it is rung last.
     pub fn handle(&mut self, input: Input, now: Instant, is_down: &dyn Fn(&str) -> bool) {

@@ -84,13 +84,27 @@ pub struct Config {
 /// `dialled` is the canonical number where there is one; `as_written` is what stood in the Request-URI
 /// (an extension such as `100` has no canonical form). `None` when nothing matches (404).
 pub fn find<'a>(queues: &'a [Config], dialled: &str, as_written: &str) -> Option<&'a Config> {
+    find_from(0, queues, dialled, as_written)
+}
+
+/// Like [`find`], but a queue that takes everything (`*`) does not count: it has this number only for want of another.
+pub fn find_named<'a>(queues: &'a [Config], dialled: &str, as_written: &str) -> Option<&'a Config> {
+    find_from(1, queues, dialled, as_written)
+}
+
+/// Whether a number, a beginning (`+1212*`) or `*` fits `number`.
+pub fn fits(pattern: &str, number: &str) -> bool {
+    closeness(pattern, number).is_some()
+}
+
+fn find_from<'a>(least: usize, queues: &'a [Config], dialled: &str, as_written: &str) -> Option<&'a Config> {
     let mut best: Option<(&Config, usize)> = None;
     for queue in queues {
         for pattern in &queue.numbers {
             let Some(closeness) = closeness(pattern, dialled).max(closeness(pattern, as_written)) else {
                 continue;
             };
-            if best.is_none_or(|(_, other)| closeness > other) {
+            if closeness >= least && best.is_none_or(|(_, other)| closeness > other) {
                 best = Some((queue, closeness));
             }
         }

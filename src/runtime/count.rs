@@ -25,6 +25,10 @@ pub fn call(counter: Counter) {
         Counter::ProbeAnswered => counter!("ringward_probes_total", "result" => "answered").increment(1),
         Counter::ProbeUnanswered => counter!("ringward_probes_total", "result" => "unanswered").increment(1),
         // Calls are counted once, from their records.
+        Counter::CallTransferred => {
+            counter!("ringward_transfers_total", "outcome" => "completed").increment(1)
+        }
+        Counter::TransferRefused => counter!("ringward_transfers_total", "outcome" => "refused").increment(1),
         Counter::InviteReceived | Counter::CallAnswered | Counter::CallRefused | Counter::CallEnded => {}
     }
 }

@@ -188,6 +188,43 @@ impl Session {
         anchor::anchored(self, ours, port, session_id, version)
     }
 
+    /// The same description by an author that is not held: for asking a new party into a call whose old one held it.
+    pub fn resumed(&self) -> Session {
+        let mut session = self.clone();
+        if let Some(audio) = &mut session.audio {
+            audio.stated = Some(Direction::SendRecv);
+        }
+        session
+    }
+
+    /// The same description with only what `other` understands too, by the same payload types (RFC 3264 §6.1): the
+    /// answer of a party that was described by `other` before.
+    pub fn narrowed(&self, other: &Session) -> Session {
+        let mut session = self.clone();
+        if let Some(audio) = &mut session.audio {
+            let theirs = other.codecs();
+            audio.codecs.retain(|codec| theirs.contains(codec));
+            audio.telephone_event = audio
+                .telephone_event
+                .filter(|event| other.telephone_event() == Some(*event));
+        }
+        session
+    }
+
+    /// The same description said back as an answer: what it sends is received, what it receives is sent (RFC 3264 §6.1).
+    pub fn answering(&self) -> Session {
+        let direction = match self.direction() {
+            Direction::SendOnly => Direction::RecvOnly,
+            Direction::RecvOnly => Direction::SendOnly,
+            both => both,
+        };
+        let mut session = self.clone();
+        if let Some(audio) = &mut session.audio {
+            audio.stated = Some(direction);
+        }
+        session
+    }
+
     fn value(&self, line: Line) -> &[u8] {
         &self.text[line.start..line.end]
     }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::call::CallRecord;
-use crate::call::record::{Ending, PersonReport};
+use crate::call::record::{Direction, Ending, PersonReport};
 use crate::call_id::CallId;
 use crate::screening::{HistoryFacts, Label};
 
@@ -220,7 +220,11 @@ pub(crate) fn ending_name(ending: Ending) -> &'static str {
 }
 
 pub(crate) fn number_of(record: &CallRecord) -> Option<&str> {
-    record.caller.as_ref().map(|number| number.reveal().as_str())
+    match record.direction {
+        Direction::Inbound => record.caller.as_ref().map(|number| number.reveal().as_str()),
+        // Whom we called is known when he calls back.
+        Direction::Outbound => Some(record.called.reveal().as_str()).filter(|number| number.starts_with('+')),
+    }
 }
 
 /// Answered by a person: someone picked up.

@@ -46,6 +46,11 @@ pub const METRICS: &[Metric] = &[
         &["verdict"],
         "What people said about calls.",
     ),
+    counter(
+        "ringward_transfers_total",
+        &["outcome"],
+        "Calls that went to another phone, and requests for it that were refused.",
+    ),
     gauge("ringward_live_calls", &[], "Calls going on now."),
     histogram(
         "ringward_ringing_seconds",

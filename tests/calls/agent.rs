@@ -61,6 +61,14 @@ pub struct Line {
     pub acks: Vec<Message>,
 }
 
+impl Line {
+    /// Call-ID, our tag and the gateway's.
+    pub fn dialog(&self) -> (String, String, String) {
+        let tag = |value: &str| value.rsplit_once(";tag=").expect("a tag").1.to_string();
+        (self.call_id.clone(), tag(&self.local), tag(&self.remote))
+    }
+}
+
 /// A request of ours.
 struct Sent {
     line: String,
@@ -151,7 +159,7 @@ impl Agent {
             ("Contact", format!("<sip:trunk@{}>", self.address)),
         ];
         headers.extend(plan.headers);
-        let body = wire::sdp(self.address, 1, "sendrecv");
+        let body = self.sdp(1, "sendrecv");
         let body = match &plan.body {
             Some((kind, body)) => Some((*kind, body.as_str())),
             None => plan.has_offer.then_some(("application/sdp", body.as_str())),
@@ -383,7 +391,7 @@ impl Agent {
         let ack_branch = self.branch();
         let line = &self.lines[id];
         let had_offer = Message::read(&self.sent[branch].octets).has_sdp();
-        let body = wire::sdp(self.address, line.sdp_version, answer_to(response.direction()));
+        let body = self.sdp(line.sdp_version, answer_to(response.direction()));
         let body = (!had_offer && response.has_sdp()).then_some(("application/sdp", body.as_str()));
         let headers = [
             (
@@ -453,7 +461,7 @@ impl Agent {
         }
         let (_, act) = line.acts[at].clone();
         let version = line.sdp_version + 1;
-        let sdp = |direction| wire::sdp(self.address, version, direction);
+        let sdp = |direction| self.sdp(version, direction);
         match act {
             Act::Bye => self.request(id, "BYE", &[], None),
             Act::Hold => self.request(id, "INVITE", &[], Some(("application/sdp", &sdp("sendonly")))),
@@ -464,6 +472,14 @@ impl Agent {
             Act::Reinvite(name, value) => {
                 let body = sdp("sendrecv");
                 self.request(id, "INVITE", &[(name, value)], Some(("application/sdp", &body)));
+            }
+            Act::Refer(to, extra) => {
+                let mut headers = vec![
+                    ("Refer-To", to),
+                    ("Contact", format!("<sip:peer@{}>", self.address)),
+                ];
+                headers.extend(extra);
+                self.request(id, "REFER", &headers, None);
             }
             Act::Send(method) => self.request(id, method, &[], None),
         }
@@ -543,10 +559,18 @@ impl Agent {
                 } else {
                     "sendrecv"
                 };
-                let body = wire::sdp(self.address, line.sdp_version, direction);
+                let version = line.sdp_version;
+                let body = self.sdp(version, direction);
                 self.respond(&message, 200, Some(&body));
             }
             "INFO" | "OPTIONS" => self.respond(&message, 200, None),
+            "NOTIFY" => {
+                let is_won = message.body.starts_with("SIP/2.0 200");
+                self.respond(&message, self.phone.to_notify, None);
+                if is_won && self.phone.hangs_up_when_told && self.lines[&id].state == State::Talking {
+                    self.request(&id, "BYE", &[], None);
+                }
+            }
             _ => self.respond(&message, 501, None),
         }
     }
@@ -589,7 +613,7 @@ impl Agent {
         if line.state == State::Ringing && !matches!(self.phone.answer, Answer::Refuse(..)) {
             let invite = line.invite.clone();
             if self.phone.has_early_media {
-                let body = wire::sdp(self.address, 1, "sendrecv");
+                let body = self.sdp(1, "sendrecv");
                 self.respond(&invite, 183, Some(&body));
             } else {
                 self.respond(&invite, 180, None);
@@ -610,7 +634,7 @@ impl Agent {
             }
             _ => {
                 line.state = State::Talking;
-                let body = wire::sdp(self.address, 1, "sendrecv");
+                let body = self.sdp(1, "sendrecv");
                 self.respond(&invite, 200, Some(&body));
                 self.schedule(id);
             }
@@ -716,6 +740,10 @@ impl Agent {
         owed.interval = (owed.interval * 2).min(T2);
         owed.age += owed.interval;
         self.wishes.push(Wish::Wake(owed.interval, Wake::Repeat(branch)));
+    }
+
+    fn sdp(&self, version: u32, direction: &str) -> String {
+        wire::sdp(self.address, version, direction).replace("0 8 101", self.phone.formats)
     }
 
     fn branch(&mut self) -> String {

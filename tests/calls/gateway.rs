@@ -39,6 +39,8 @@ pub fn config(queues: Vec<queue::Config>, transport: Transport, (shard, shards):
         refusal: ringward::call::RefusalConfig::default(),
         marks: ringward::banner::Marks::default(),
         queue_marks: BTreeMap::new(),
+        transfer_rules: BTreeMap::new(),
+        outbound: ringward::call::OutboundConfig::default(),
         public_url: Some("https://ringward.example".into()),
         country: "US".into(),
         is_voice_on: true,

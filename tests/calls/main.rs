@@ -8,6 +8,7 @@
 
 mod agent;
 mod answers;
+mod attended;
 mod checks;
 mod claims;
 mod digest;
@@ -22,6 +23,7 @@ mod loops;
 mod marks;
 mod midcall;
 mod others_bugs;
+mod outbound;
 mod plan;
 mod races;
 mod reasons;
@@ -33,5 +35,6 @@ mod scenario;
 mod screening;
 mod session_timers;
 mod signing;
+mod transfers;
 mod wire;
 mod world;

@@ -16,6 +16,8 @@ pub enum Act {
     /// A re-INVITE without a description: the other side offers.
     AskForOffer,
     Info(String),
+    /// REFER to this Refer-To value, with more headers.
+    Refer(String, Vec<(&'static str, String)>),
     /// Any other method.
     Send(&'static str),
 }
@@ -37,6 +39,12 @@ pub struct PhonePlan {
     pub has_early_media: bool,
     pub answer: Answer,
     pub acts: Vec<(Duration, Act)>,
+    /// Hangs up as soon as a NOTIFY says that the transfer went well.
+    pub hangs_up_when_told: bool,
+    /// Answers NOTIFY with this.
+    pub to_notify: u16,
+    /// Payload types of its descriptions.
+    pub formats: &'static str,
     /// A phone that answers although it was cancelled (it crossed).
     pub ignores_cancel: bool,
     /// Asks for a password first.
@@ -47,6 +55,13 @@ pub struct PhonePlan {
     pub options: u16,
 }
 
+impl Act {
+    /// REFER to this URI.
+    pub fn refer(uri: &str) -> Act {
+        Act::Refer(format!("<{uri}>"), Vec::new())
+    }
+}
+
 impl PhonePlan {
     pub fn answers_after(seconds: f64) -> PhonePlan {
         PhonePlan {
@@ -54,6 +69,9 @@ impl PhonePlan {
             has_early_media: false,
             answer: Answer::After(Duration::from_secs_f64(seconds)),
             acts: Vec::new(),
+            hangs_up_when_told: false,
+            to_notify: 200,
+            formats: "0 8 101",
             ignores_cancel: false,
             door: None,
             headers: Vec::new(),

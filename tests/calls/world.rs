@@ -283,6 +283,18 @@ impl World {
         self.schedule(Duration::from_secs_f64(seconds), Happening::Call(address, plan));
     }
 
+    /// A phone that is there already makes a call.
+    pub fn calls_after(&mut self, seconds: f64, address: SocketAddr, plan: CallerPlan) {
+        self.schedule(Duration::from_secs_f64(seconds), Happening::Call(address, plan));
+    }
+
+    /// A request inside one of this peer's calls, now.
+    pub fn tell_to_ask(&mut self, peer: SocketAddr, line: &str, method: &str, headers: &[(&str, String)]) {
+        let agent = self.agents.get_mut(&peer).expect("a peer");
+        agent.request(line, method, headers, None);
+        self.grant(peer);
+    }
+
     pub fn after(&mut self, seconds: f64, action: fn(&mut World)) {
         self.schedule(Duration::from_secs_f64(seconds), Happening::Do(action));
     }
@@ -638,6 +650,8 @@ impl World {
                     Counter::RedirectRefused => "redirect refused",
                     Counter::ProbeAnswered => "probe answered",
                     Counter::ProbeUnanswered => "probe unanswered",
+                    Counter::CallTransferred => "transferred",
+                    Counter::TransferRefused => "transfer refused",
                 };
                 *self.counts.entry(name).or_default() += 1;
             }

@@ -23,5 +23,6 @@ mod sipp_calls;
 mod sipp_dialogs;
 mod support;
 mod targets;
+mod transfers;
 mod trust_lists;
 mod verifier_matrix;

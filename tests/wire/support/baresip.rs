@@ -40,12 +40,13 @@ impl Baresip {
         let recordings = folder.join("rec");
         std::fs::create_dir_all(&recordings).expect("the phone's folder");
         let media = super::free_ports(42);
+        let control = super::free_port();
         let config = format!(
             "poll_method epoll\nsip_listen 127.0.0.1:{port}\nnet_interface 127.0.0.1\n\
              audio_source aufile,{}\naudio_player aubridge,{name}\naudio_alert aubridge,{name}-alert\n\
              snd_path {}\nmodule_path /usr/lib/baresip/modules\nrtp_ports {media}-{}\n\
              module g711.so\nmodule aufile.so\nmodule aubridge.so\nmodule sndfile.so\nmodule uuid.so\n\
-             module account.so\nmodule menu.so\n",
+             module account.so\nmodule menu.so\nmodule ctrl_tcp.so\nctrl_tcp_listen 127.0.0.1:{control}\n",
             says.display(),
             recordings.display(),
             media + 40,
@@ -82,9 +83,14 @@ impl Baresip {
 
     /// A command of its menu, as JSON in a netstring.
     pub fn command(&self, name: &str) {
+        self.command_with(name, "");
+    }
+
+    /// The same with what it asks for.
+    pub fn command_with(&self, name: &str, params: &str) {
         let port = self.control.expect("a phone that takes commands");
         let mut control = TcpStream::connect(("127.0.0.1", port)).expect("the phone listens");
-        let json = format!("{{\"command\":\"{name}\",\"params\":\"\",\"token\":\"1\"}}");
+        let json = format!("{{\"command\":\"{name}\",\"params\":\"{params}\",\"token\":\"1\"}}");
         write!(control, "{}:{json},", json.len()).expect("the command is sent");
         // It reads before it closes.
         std::thread::sleep(Duration::from_millis(300));

@@ -1,0 +1,113 @@
+//! Which numbers outside may be called: by phones, and by transfers (`[outbound]`).
+//!
+//! Calls that cost money are what a phone that was taken over is used for. So other countries and the number ranges
+//! that are known for it are refused unless the configuration names them; help is never refused.
+
+use crate::queue;
+
+use super::Config;
+
+/// `[outbound]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutboundConfig {
+    /// Phones may call numbers outside, and each other.
+    pub from_phones: bool,
+    /// The trunk's name; `None` = the first with `to`.
+    pub trunk: Option<String>,
+    /// Numbers and beginnings that may be called although they would be refused by default.
+    pub allow: Vec<String>,
+    /// Numbers and beginnings that may not, whatever `allow` says.
+    pub refuse: Vec<String>,
+    /// As they are dialled. A phone that may call may call these, whatever else is refused.
+    pub emergency: Vec<String>,
+}
+
+impl Default for OutboundConfig {
+    /// Nothing goes out.
+    fn default() -> OutboundConfig {
+        OutboundConfig {
+            from_phones: false,
+            trunk: None,
+            allow: Vec::new(),
+            refuse: Vec::new(),
+            emergency: ["112", "911", "999", "988", "110", "000"]
+                .map(str::to_string)
+                .into(),
+        }
+    }
+}
+
+/// A number outside, and the trunk it is called over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Outside {
+    pub(crate) trunk: String,
+    /// E.164 with `+`, or an emergency number as dialled.
+    pub(crate) number: String,
+}
+
+/// Ranges with prices of their own: satellite, shared-cost and premium services that belong to no country, and premium
+/// ranges of countries whose callers may well be at home.
+const PREMIUM: &[&str] = &[
+    "+1900*", "+1976*", "+44870*", "+44871*", "+44872*", "+44873*", "+449*", "+49137*", "+49900*", "+3389*",
+    "+39899*", "+34803*", "+34806*", "+34807*", "+31900*", "+31906*", "+31909*", "+41900*", "+41901*",
+    "+41906*", "+61190*", "+87*", "+88*", "+979*",
+];
+
+/// Countries in the +1 plan that cost what other countries cost, by area code.
+const FAR_AREAS: &[&str] = &[
+    "+1242*", "+1246*", "+1264*", "+1268*", "+1284*", "+1345*", "+1441*", "+1473*", "+1649*", "+1658*",
+    "+1664*", "+1721*", "+1758*", "+1767*", "+1784*", "+1809*", "+1829*", "+1849*", "+1868*", "+1869*",
+    "+1876*",
+];
+
+/// The number that may be called for what was dialled: canonical in `number`, as it stood in `written`.
+///
+/// `home` is the calling code of the business's own country, without `+`.
+///
+/// # Errors
+///
+/// Why not, in words for whoever reads the phone's trace.
+pub(crate) fn outside(
+    number: &str,
+    written: &str,
+    home: Option<&str>,
+    config: &Config,
+    is_phone: bool,
+) -> Result<Outside, &'static str> {
+    let rules = &config.outbound;
+    let named = |name: &str| config.trunks.iter().find(|trunk| trunk.name == name);
+    let trunk = match &rules.trunk {
+        Some(name) => named(name),
+        None => config.trunks.iter().find(|trunk| trunk.to.is_some()),
+    };
+    let trunk = trunk
+        .filter(|trunk| trunk.to.is_some())
+        .ok_or("no trunk takes calls of ours")?;
+    let outside = |number: &str| Outside {
+        trunk: trunk.name.clone(),
+        number: number.to_string(),
+    };
+    if is_phone && rules.emergency.iter().any(|emergency| emergency == written) {
+        return Ok(outside(written));
+    }
+    let digits = number.strip_prefix('+').filter(|digits| !digits.is_empty());
+    let Some(digits) = digits else {
+        return Err("this is no telephone number");
+    };
+    let fits = |patterns: &[String]| patterns.iter().any(|pattern| queue::fits(pattern, number));
+    let is_one_of = |patterns: &[&str]| patterns.iter().any(|pattern| queue::fits(pattern, number));
+    if fits(&rules.refuse) {
+        return Err("this number may not be called");
+    }
+    if fits(&rules.allow) {
+        return Ok(outside(number));
+    }
+    if is_one_of(PREMIUM) {
+        return Err("premium numbers may not be called");
+    }
+    let is_at_home = home.is_some_and(|home| digits.starts_with(home)) && !is_one_of(FAR_AREAS);
+    match is_at_home {
+        true => Ok(outside(number)),
+        false => Err("other countries may not be called"),
+    }
+}

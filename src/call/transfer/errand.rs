@@ -1,0 +1,105 @@
+//! One call asks another for its leg: a person has two calls through us and joins them (RFC 5589 §7).
+
+use super::calling::Answered;
+use super::reinvite::Reinvite;
+use super::{Phase, calling};
+use crate::call::case::Case;
+use crate::call::desk::Desk;
+use crate::call::ending::{By, Ending};
+use crate::call::engine::Engine;
+use crate::call::index::Name;
+use crate::call::record;
+use crate::call::stage::{Event, Stage};
+use crate::call::talking::Talking;
+use crate::media::Side;
+use crate::sip::Replaces;
+
+/// A question for another call of this shard.
+pub(crate) struct Errand {
+    pub(crate) asker: usize,
+    pub(crate) replaces: Replaces,
+}
+
+/// A leg that a call has given away, with what it last said.
+pub(crate) struct Handed(pub(super) Box<Answered>);
+
+impl Engine {
+    /// Carries questions between calls. Whoever asked gets an answer, whatever became of the other call.
+    pub(crate) fn run_errands(&mut self) {
+        while let Some(Errand { asker, replaces }) = self.desk.errands.pop_front() {
+            let other = self.desk.index.call(&Name::Tag(replaces.to_tag.clone()));
+            if let Some(other) = other.filter(|other| *other != asker) {
+                self.dispatch(other, Event::HandOver { replaces });
+            }
+            let handed = self.desk.handed.take();
+            self.dispatch(asker, Event::HandedOver(handed));
+        }
+    }
+}
+
+impl Talking {
+    /// This call is the one that is replaced: its other leg goes where the person wants it. Only the side that called
+    /// out may ask for that, by its own tag, which nobody else was told.
+    pub(super) fn hand_over(self: Box<Self>, replaces: &Replaces, case: &mut Case, desk: &mut Desk) -> Stage {
+        let dialog = &self.a.dialog;
+        let is_meant = dialog.sip_call_id() == replaces.call_id
+            && dialog.local_tag() == replaces.to_tag
+            && dialog.remote_tag() == replaces.from_tag;
+        let is_quiet = self.is_acknowledged
+            && self.late.is_none()
+            && self.exchanges.is_empty()
+            && self.transfers.current.is_none()
+            && self.transfers.asking.is_none()
+            && self.a.terms.refresh.is_none()
+            && self.b.terms.refresh.is_none();
+        let is_from_phone = desk.admission.is_phone(self.a.hop.flow.remote);
+        let session = case.spoken(Side::B).cloned();
+        let (true, true, true, false, Some(session)) =
+            (is_meant, is_quiet, is_from_phone, replaces.is_early_only, session)
+        else {
+            return Stage::Talking(self);
+        };
+        let mut talking = self;
+        let rest = talking.end_transfers(case, desk);
+        let Talking { a, b, .. } = *talking;
+        desk.index.remove(&Name::Tag(b.dialog.local_tag().to_string()));
+        desk.handed = Some(Handed(Box::new(Answered {
+            leg: b,
+            session,
+            name: case.record.answered_by.clone().unwrap_or_default(),
+            queue: None,
+        })));
+        case.tap(false, desk);
+        let note = Some("joined with another call of the same phone");
+        let mut ending = Ending::new(record::Ending::Completed, 200, By::Caller, note, case, desk);
+        ending.hang_up(a, desk);
+        for leg in rest.hang_up {
+            ending.hang_up(leg, desk);
+        }
+        for leg in rest.keep {
+            ending.keep(leg);
+        }
+        ending.settle(case, desk)
+    }
+
+    /// The other call has answered. Without its leg the phase stays as it was, which the caller of this sees.
+    pub(super) fn on_handed_over(&mut self, handed: Option<Handed>, case: &mut Case, desk: &mut Desk) {
+        let Some(Handed(mut answered)) = handed else {
+            return;
+        };
+        desk.name(Name::Tag(answered.leg.dialog.local_tag().to_string()));
+        let is_waiting = self
+            .transfers
+            .current
+            .as_ref()
+            .is_some_and(|current| matches!(current.phase, Phase::Fetching));
+        let asking = calling::asking(case).filter(|_| is_waiting);
+        match (asking, &mut self.transfers.current) {
+            (Some(asking), Some(current)) => {
+                let reinvite = Reinvite::begin(asking, &mut answered.leg, case, desk);
+                current.phase = Phase::Moving(answered, reinvite);
+            }
+            _ => self.leave(answered.leg, None, desk),
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! The person answering sends the call on (REFER, RFC 3515, RFC 5589), or another phone takes it over (Replaces, RFC 3891).
+//!
+//! ```text
+//!            REFER: 202, NOTIFY 100                  phone C answers            exchanges are over
+//!  Talking ─────────────────────────▶ Calling ─────────────────────▶ Answered ─────────────────▶ Talking with C
+//!     ▲                                 │ nobody: NOTIFY 4xx                   NOTIFY 200, BYE to the old phone
+//!     └─────────────────────────────────┘ (the call goes on with the phone that asked, if it is still there)
+//!
+//!            REFER with Replaces of a call through us:  Fetching ─▶ Moving ─▶ Answered
+//!            INVITE with Replaces from a phone:         Taking (until its ACK) ─▶ Answered
+//! ```
+//!
+//! The caller's side notices nothing of it but, when the codecs or a hold demand it, one re-INVITE: media is anchored,
+//! so the new phone speaks through the same two ports. Whoever comes in over a trunk cannot refer (405).
+
+mod accept;
+mod calling;
+mod destination;
+mod errand;
+mod join;
+mod reinvite;
+mod step;
+mod subscription;
+mod takeover;
+
+use std::time::Instant;
+
+use crate::call::leg::Leg;
+use crate::sip::{ClientTxn, ServerTxn};
+
+use calling::{Answered, Calling};
+use reinvite::Reinvite;
+use subscription::Subscription;
+
+pub(crate) use destination::Destination;
+pub use destination::{Reach, TransferRules};
+pub(crate) use errand::{Errand, Handed};
+
+/// What a call that talks keeps of its transfers.
+#[derive(Default)]
+pub(crate) struct Transfers {
+    current: Option<Box<Transfer>>,
+    /// Transfers that came to nothing; the phone that asked has not heard the last of them.
+    fading: Vec<Subscription>,
+    /// Phones that have handed their call on.
+    leaving: Vec<Leaving>,
+    /// Our own question to the caller, after somebody else has come in.
+    asking: Option<Reinvite>,
+    /// Transfers so far.
+    count: usize,
+}
+
+struct Transfer {
+    phase: Phase,
+    /// None = nobody wants to be told (RFC 4488), or nobody asked (INVITE with Replaces).
+    subscription: Option<Subscription>,
+    /// Whoever asked has hung up already.
+    is_transferor_gone: bool,
+    deadline: Instant,
+    /// Its place in the record.
+    entry: usize,
+}
+
+enum Phase {
+    Calling(Calling),
+    /// Another call of ours is asked for its leg.
+    Fetching,
+    /// That leg is told to send its audio here.
+    Moving(Box<Answered>, Reinvite),
+    /// A phone took the call over by INVITE; its ACK is on the way.
+    Taking(Box<Answered>, ServerTxn),
+    Answered(Box<Answered>),
+}
+
+/// A leg on its way out.
+struct Leaving {
+    leg: Leg,
+    subscription: Option<Subscription>,
+    /// When it gets our BYE although it has not answered the NOTIFY; `None` = it got one, or sent one.
+    patience: Option<Instant>,
+    bye: Option<ClientTxn>,
+}
+
+/// What the end of a call finds to be ended.
+#[derive(Default)]
+pub(crate) struct Rest {
+    /// The called side has hung up itself.
+    pub(crate) is_b_gone: bool,
+    pub(crate) hang_up: Vec<Leg>,
+    pub(crate) keep: Vec<Leg>,
+}
+
+impl Transfers {
+    /// When something here wants to be looked at.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        let current = self.current.iter().flat_map(|transfer| {
+            let phase = match &transfer.phase {
+                Phase::Calling(calling) => calling.deadline(),
+                Phase::Moving(_, reinvite) => reinvite.deadline(),
+                _ => None,
+            };
+            [Some(transfer.deadline), phase]
+        });
+        let leaving = self.leaving.iter().map(|leaving| leaving.patience);
+        let asking = self.asking.iter().map(Reinvite::deadline);
+        current.chain(leaving).chain(asking).flatten().min()
+    }
+
+    /// Descriptions are being exchanged by us: no other exchange beside it (RFC 3261 §14.2).
+    pub(crate) fn is_exchanging(&self) -> bool {
+        self.asking.is_some()
+    }
+}

@@ -1,0 +1,209 @@
+//! Phones call: each other, and numbers outside.
+
+use std::net::SocketAddr;
+
+use ringward::call::record::{Direction, Ending};
+use ringward::call::{Config, Peer, Reach, TransferRules};
+use ringward::policy::Policy;
+use ringward::sip::Transport;
+
+use crate::plan::{Act, Answer, CallerPlan, PhonePlan};
+use crate::transfers::three_queues;
+use crate::world::World;
+
+const FRIEND: &str = "+14045550123";
+
+/// A world with a way out to a carrier at 203.0.113.9 that behaves like that.
+fn world(
+    carrier: PhonePlan,
+    change: impl FnOnce(&mut Config),
+) -> (World, SocketAddr, SocketAddr, SocketAddr) {
+    let mut world = World::with_config(three_queues(), 3, Policy::embedded(), |config| {
+        config.outbound.from_phones = true;
+        config.trunks[0].number = Some("+12125550100".into());
+        config.trunks[0].to = Some(Peer {
+            host: "carrier.example".into(),
+            transport: Transport::Udp,
+            addresses: vec!["203.0.113.9:5060".parse().unwrap()],
+        });
+        change(config);
+    });
+    let desk = world.phone("10.0.0.5:5060", PhonePlan::answers_after(1.0));
+    let sales = world.phone("10.0.0.6:5060", PhonePlan::answers_after(1.0));
+    let carrier = world.phone("203.0.113.9:5060", carrier);
+    (world, desk, sales, carrier)
+}
+
+fn dials(number: &str) -> CallerPlan {
+    let mut plan = CallerPlan::new("desk").act(5.0, Act::Bye);
+    plan.called = number.into();
+    plan
+}
+
+#[test]
+fn a_phone_calls_a_number_outside_as_the_business() {
+    let (mut world, desk, _, carrier) = world(PhonePlan::answers_after(2.0), |_| {});
+    world.calls_after(0.0, desk, dials(FRIEND));
+    world.run();
+    assert_eq!(world.heard(desk, "INVITE"), [100, 180, 200]);
+    let invite = world.rung(carrier);
+    assert_eq!(
+        invite.request_uri(),
+        "sip:+14045550123@carrier.example;user=phone"
+    );
+    assert!(invite.must("From").contains("+12125550100"));
+    for name in [
+        "Ringward-Trust",
+        "P-Asserted-Identity",
+        "Call-Info",
+        "Alert-Info",
+        "Referred-By",
+    ] {
+        assert!(invite.header(name).is_none(), "{name}");
+    }
+    assert!(!invite.must("Allow").contains("REFER"));
+    let record = world.record();
+    assert_eq!(
+        (record.direction, record.trunk.as_str()),
+        (Direction::Outbound, "phones")
+    );
+    assert_eq!(record.called.reveal(), FRIEND);
+    assert_eq!(record.answered_by.as_deref(), Some("carrier"));
+    assert_eq!(world.ending(), (Ending::Completed, 200, "caller"));
+    assert!(
+        world.media.values().all(|media| !media.is_tapped),
+        "our own people are not listened to"
+    );
+}
+
+#[test]
+fn a_phone_calls_another_one() {
+    let (mut world, desk, sales, carrier) = world(PhonePlan::answers_after(2.0), |_| {});
+    world.calls_after(0.0, desk, dials("101"));
+    world.run();
+    assert_eq!(world.heard(desk, "INVITE"), [100, 180, 200]);
+    assert_eq!(world.rung(sales).request_uri(), "sip:sales@10.0.0.6:5060");
+    assert!(world.rung(sales).header("Ringward-Trust").is_none());
+    assert!(world.agents[&carrier].lines.is_empty());
+}
+
+#[test]
+fn phones_may_not_call_unless_the_configuration_says_so() {
+    let (mut world, desk, _, carrier) = world(PhonePlan::answers_after(2.0), |config| {
+        config.outbound.from_phones = false
+    });
+    world.calls_after(0.0, desk, dials(FRIEND));
+    world.run();
+    assert_eq!(world.heard(desk, "INVITE"), [100, 403]);
+    assert!(world.agents[&carrier].lines.is_empty());
+}
+
+/// What a phone that dials this hears.
+fn check(number: &str, status: u16, change: impl FnOnce(&mut Config)) {
+    let (mut world, desk, _, carrier) = world(PhonePlan::answers_after(1.0), change);
+    world.calls_after(0.0, desk, dials(number));
+    world.run();
+    assert_eq!(world.heard(desk, "INVITE").last(), Some(&status), "{number}");
+    assert_eq!(world.agents[&carrier].lines.is_empty(), status != 200, "{number}");
+}
+
+#[test]
+fn numbers_that_cost_are_refused_and_help_never_is() {
+    for number in ["+14045550123", "4045550123", "14045550123", "911", "112"] {
+        check(number, 200, |_| {});
+    }
+    for number in [
+        "+19005550123",
+        "+442071234567",
+        "+8816123456789",
+        "+18765550123",
+        "011442071234567",
+        "300",
+        "#31#",
+        "nobody",
+    ] {
+        check(number, 403, |_| {});
+    }
+    check("+442071234567", 200, |config| {
+        config.outbound.allow = vec!["+4420*".into()]
+    });
+    check("+442071234567", 403, |config| {
+        config.outbound.allow = vec!["+44*".into()];
+        config.outbound.refuse = vec!["+4420*".into()];
+    });
+    check("911", 200, |config| config.outbound.refuse = vec!["*".into()]);
+    check(FRIEND, 403, |config| config.trunks[0].to = None);
+}
+
+#[test]
+fn a_number_outside_that_is_busy_is_busy_for_the_phone() {
+    let busy = PhonePlan::with(Answer::Refuse(486, std::time::Duration::from_millis(50)));
+    let (mut world, desk, _, _) = world(busy, |_| {});
+    world.calls_after(0.0, desk, dials(FRIEND));
+    world.run();
+    assert_eq!(world.heard(desk, "INVITE"), [100, 486]);
+    assert!(
+        !format!("{:?}", world.record().attempts).contains("404555"),
+        "no number in a record's targets"
+    );
+}
+
+#[test]
+fn whoever_was_called_outside_cannot_refer() {
+    let carrier = PhonePlan::answers_after(1.0).act(1.0, Act::refer("sip:101@10.0.0.1"));
+    let (mut world, desk, _, carrier) = world(carrier, |_| {});
+    world.calls_after(0.0, desk, dials(FRIEND));
+    world.run();
+    assert_eq!(world.heard(carrier, "REFER"), [405]);
+    assert_eq!(world.count("transfer refused"), 1);
+}
+
+fn transfer_outside(to: &str, rules: TransferRules) -> (World, SocketAddr, SocketAddr) {
+    let (mut world, _, _, carrier) = world(PhonePlan::answers_after(2.0), |config| {
+        config.transfer_rules.insert("desk".into(), rules);
+    });
+    let desk = world.phone(
+        "10.0.0.5:5060",
+        PhonePlan::answers_after(1.0).act(2.0, Act::refer(to)),
+    );
+    world.call(CallerPlan::new("+13125550177").act(20.0, Act::Bye));
+    world.run();
+    (world, desk, carrier)
+}
+
+fn to_trunk(patterns: &[&str]) -> TransferRules {
+    TransferRules {
+        reach: Reach::Trunk,
+        to: patterns.iter().map(|pattern| pattern.to_string()).collect(),
+    }
+}
+
+#[test]
+fn a_call_may_be_transferred_outside_where_the_queue_says_so() {
+    let (world, desk, carrier) = transfer_outside("sip:+14045550123@10.0.0.1", to_trunk(&[]));
+    assert_eq!(world.heard(desk, "REFER"), [202]);
+    assert_eq!(
+        world.rung(carrier).request_uri(),
+        "sip:+14045550123@carrier.example;user=phone"
+    );
+    assert!(world.rung(carrier).header("Ringward-Trust").is_none());
+    let record = world.record();
+    assert_eq!(record.answered_by.as_deref(), Some("carrier"));
+    assert_eq!(record.transfers[0].to.reveal(), FRIEND);
+    assert_eq!(world.asked(carrier), ["BYE"]);
+}
+
+#[test]
+fn transfers_outside_keep_to_the_rules() {
+    for (to, rules) in [
+        ("sip:+14045550123@10.0.0.1", TransferRules::default()),
+        ("sip:+14045550123@10.0.0.1", to_trunk(&["+1212*"])),
+        ("sip:+19005550123@10.0.0.1", to_trunk(&[])),
+        ("sip:+442071234567@10.0.0.1", to_trunk(&["+44*"])),
+        ("sip:911@10.0.0.1", to_trunk(&[])),
+    ] {
+        let (world, desk, carrier) = transfer_outside(to, rules);
+        assert_eq!(world.heard(desk, "REFER"), [403], "{to}");
+        assert!(world.agents[&carrier].lines.is_empty());
+    }
+}

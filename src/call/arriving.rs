@@ -13,12 +13,13 @@ use super::offer::{self, Origin};
 use super::refusal::Refusal;
 use super::stage::{Event, Stage};
 use super::terms::Terms;
-use super::{CallRecord, Counter, TrunkConfig, crossing, facts, limits, options};
+use super::{CallRecord, Counter, TrunkConfig, asked, crossing, facts, limits, options};
 
 impl Engine {
     /// A new call, if it may be one. What is refused here has no record: nothing was asked about it yet.
     pub(super) fn on_invite(&mut self, txn: ServerTxn, invite: Message, flow: Flow) {
         self.desk.count(Counter::InviteReceived);
+        self.count_new_call(&invite, &flow);
         if let Err(refusal) = self.check_invite(&invite, &flow) {
             self.desk.count(Counter::CallRefused);
             return self.desk.refuse(txn, &invite, &refusal);
@@ -36,6 +37,7 @@ impl Engine {
         if self.trunk(invite, flow).is_none() {
             return Err(Refusal::NotATrunk);
         }
+        asked::check(invite)?;
         let unknown = options::unknown(invite, &self.desk.config);
         if !unknown.is_empty() {
             return Err(Refusal::UnknownOptions(unknown));

@@ -33,6 +33,8 @@ pub struct Config {
     pub queues: Vec<crate::queue::Config>,
     /// What we prove ourselves with where phones, or what stands before them, ask for it.
     pub credentials: Vec<crate::call::HostCredentials>,
+    /// How many calls are taken.
+    pub limits: crate::call::CallLimits,
     /// How refused callers are answered.
     pub refusal: crate::call::RefusalConfig,
     /// What phones are told of the verification, and where a queue has marks of its own (by its name).
@@ -124,6 +126,7 @@ impl Config {
             marks: crate::banner::Marks::default(),
             queue_marks: std::collections::BTreeMap::new(),
             identity: crate::identity::Config::default(),
+            limits: crate::call::CallLimits::default(),
             media: crate::media::Config {
                 address: LOOPBACK,
                 advertise: None,

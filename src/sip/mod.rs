@@ -36,6 +36,8 @@ mod work;
 #[cfg(test)]
 mod dialog_tests;
 #[cfg(test)]
+mod growth_tests;
+#[cfg(test)]
 mod message_tests;
 #[cfg(test)]
 mod properties;
@@ -44,7 +46,9 @@ mod torture;
 
 pub use builder::{Request, Response};
 pub use dialog::Dialog;
-pub use endpoint::{ClientTxn, Counts, Endpoint, EndpointInput, EndpointOutput, ServerTxn, SipEvent};
+pub use endpoint::{
+    ClientTxn, Counts, Endpoint, EndpointInput, EndpointOutput, NewCalls, ServerTxn, SipEvent,
+};
 pub use error::ParseError;
 pub use framing::{Frame, StreamFramer};
 pub use fuzz::{fuzz_endpoint, fuzz_message};

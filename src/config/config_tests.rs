@@ -36,6 +36,9 @@ budget = "500ms"
 session_expires = "10m"
 try = "3s"
 resolver = ["192.0.2.53", "[::1]:5353"]
+[limits]
+calls = 500
+trunk_calls_per_second = 20
 [[trunk]]
 name = "carrier"
 from = ["203.0.113.0/24", "2001:db8::/32", "198.51.100.7"]
@@ -213,6 +216,12 @@ public_url = "https://ringward.example.com/"
             },
         ],
         credentials: [],
+        limits: CallLimits {
+            calls: 500,
+            calls_per_second: 2000,
+            trunk_calls_per_second: 20,
+            source_calls_per_second: 2000,
+        },
         refusal: RefusalConfig {
             profile: Some(
                 Stir,

@@ -27,13 +27,19 @@ mod random;
 mod refer;
 mod reliable;
 mod session_timer;
+mod scan;
 pub(crate) mod transaction;
 mod transport;
 mod uri;
 mod via;
+mod work;
 
 #[cfg(test)]
 mod dialog_tests;
+#[cfg(test)]
+mod differential_tests;
+#[cfg(test)]
+mod growth_tests;
 #[cfg(test)]
 mod message_tests;
 #[cfg(test)]
@@ -43,13 +49,15 @@ mod torture;
 
 pub use builder::{Request, Response};
 pub use dialog::Dialog;
-pub use endpoint::{ClientTxn, Counts, Endpoint, EndpointInput, EndpointOutput, ServerTxn, SipEvent};
+pub use endpoint::{
+    ClientTxn, Counts, Endpoint, EndpointInput, EndpointOutput, NewCalls, ServerTxn, SipEvent,
+};
 pub use error::ParseError;
 pub use framing::{Frame, StreamFramer};
-pub use fuzz::{fuzz_endpoint, fuzz_message};
+pub use fuzz::{fuzz_endpoint, fuzz_header, fuzz_message, fuzz_uri};
 pub use message::Message;
 pub use method::Method;
-pub use name_addr::NameAddr;
+pub use name_addr::{Address, NameAddr};
 pub use peek::peek_call_id;
 pub use refer::{ReferFault, ReferTo, Replaces, SIPFRAG, fragment};
 pub use reliable::{EarlyDialogs, Provisional, RELIABLE, names_option, number_of as reliable_number};

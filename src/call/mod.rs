@@ -10,6 +10,7 @@ mod admission;
 mod arriving;
 mod asked;
 mod case;
+mod correlation;
 mod course;
 mod crossing;
 mod decide;

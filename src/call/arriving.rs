@@ -77,7 +77,8 @@ impl Engine {
         let trunk = desk.gate.trunk(&invite, &flow, &desk.admission)?;
         let hop = Hop::new(flow, desk.listener_of(&flow)?, asks_for_sips(&invite))
             .with_login(desk.logins.of_trunk(trunk));
-        let (called, written) = facts::dialled(invite.request_uri().unwrap_or_default(), desk.rules);
+        let numbers = desk.numbers_of(trunk);
+        let (called, written) = facts::dialled(&invite, &numbers);
         let queue = crate::queue::find(&desk.queues, &called, &written).map(|queue| queue.name.clone());
         let facts = facts::of_invite(
             &invite,
@@ -86,7 +87,7 @@ impl Engine {
             queue.as_deref().unwrap_or_default(),
             desk.now().unix_ms(),
             desk.config.is_voice_on,
-            desk.rules,
+            &numbers,
         );
         let offer = offer::read(&invite);
         let id = call_id(desk.random.u128(), desk.config.shard);
@@ -115,6 +116,7 @@ impl Engine {
             reasons: Vec::new(),
             told: desk.now().instant,
             is_one_phone: false,
+            numbers,
         };
 
         // What cannot become a call has a record all the same: somebody will ask why it did not ring.
@@ -148,7 +150,11 @@ impl Engine {
         for name in [Name::Id(id), Name::Server(txn), Name::Tag(tag), caller] {
             desk.name(name);
         }
-        desk.identity.begin(id, &self.calls[key].case.invite, desk.now());
+        let case = &self.calls[key].case;
+        match case.numbers.shown(&case.invite) {
+            Some(shown) => desk.identity.begin_shown(id, &case.invite, &shown, desk.now()),
+            None => desk.identity.begin(id, &case.invite, desk.now()),
+        }
         // Without a header, or with the certificate on the shelf, the report is there at once.
         self.pump_identity();
         self.calls.contains(key).then_some(key)

@@ -10,6 +10,7 @@ use super::engine::{Call, Engine};
 use super::gathering::Gathering;
 use super::index::Name;
 use super::leg::Hop;
+use super::numbers::Numbers;
 use super::offer;
 use super::refusal::Refusal;
 use super::stage::{Event, Stage};
@@ -43,14 +44,12 @@ impl Engine {
         if self.is_draining || self.calls.len() >= limits::LIVE_CALLS_MAX {
             return Err(Refusal::Busy);
         }
-        if self.trunk(invite, flow).is_none() {
-            return Err(Refusal::NotATrunk);
-        }
-        self.check_sanity(invite)
+        let trunk = self.trunk(invite, flow).ok_or(Refusal::NotATrunk)?;
+        self.check_sanity(invite, &self.desk.numbers_of(trunk))
     }
 
     /// What every INVITE that makes a call has to have.
-    pub(super) fn check_sanity(&self, invite: &Message) -> Result<(), Refusal> {
+    pub(super) fn check_sanity(&self, invite: &Message, numbers: &Numbers) -> Result<(), Refusal> {
         asked::check(invite)?;
         let unknown = options::unknown(invite, &self.desk.config);
         if !unknown.is_empty() {
@@ -65,7 +64,7 @@ impl Engine {
         if self.desk.index.call(&caller_name(invite)).is_some() {
             return Err(Refusal::Merged);
         }
-        if self.is_loop(invite) {
+        if self.is_loop(invite, numbers) {
             return Err(Refusal::Loop);
         }
         Terms::check(invite, &self.desk)
@@ -74,13 +73,12 @@ impl Engine {
     /// Whether this is an INVITE of ours that came back through others and asks for the same number again (RFC 3261
     /// §16.3 step 4). With another number it is a spiral, and a call of its own; so is what came back through another
     /// back-to-back agent, which leaves none of our Vias: both are ended by Max-Forwards, which counts through us.
-    fn is_loop(&self, invite: &Message) -> bool {
-        let dialled =
-            |invite: &Message| facts::dialled(invite.request_uri().unwrap_or_default(), self.desk.rules);
+    fn is_loop(&self, invite: &Message, numbers: &Numbers) -> bool {
+        let dialled = || facts::dialled(invite, numbers);
         let ours = self.desk.endpoint.own_invite(invite);
         ours.and_then(|txn| self.desk.index.call(&Name::Client(txn)))
             .and_then(|key| self.calls.get(key))
-            .is_some_and(|call| dialled(&call.case.invite) == dialled(invite))
+            .is_some_and(|call| facts::dialled(&call.case.invite, &call.case.numbers) == dialled())
     }
 
     fn trunk(&self, invite: &Message, flow: &Flow) -> Option<&TrunkConfig> {
@@ -93,7 +91,8 @@ impl Engine {
         let trunk = desk.gate.trunk(&invite, &flow, &desk.admission)?;
         let hop = Hop::new(flow, desk.listener_of(&flow)?, asks_for_sips(&invite))
             .with_login(desk.logins.of_trunk(trunk));
-        let (called, written) = facts::dialled(invite.request_uri().unwrap_or_default(), desk.rules);
+        let numbers = desk.numbers_of(trunk);
+        let (called, written) = facts::dialled(&invite, &numbers);
         let queue = crate::queue::find(&desk.queues, &called, &written).map(|queue| queue.name.clone());
         let facts = facts::of_invite(
             &invite,
@@ -102,7 +101,7 @@ impl Engine {
             queue.as_deref().unwrap_or_default(),
             desk.now().unix_ms(),
             desk.config.is_voice_on,
-            desk.rules,
+            &numbers,
         );
         let offer = offer::read(&invite);
         let id = call_id(desk.random.u128(), desk.config.shard);
@@ -112,6 +111,7 @@ impl Engine {
         let mut case = Case::new(id, invite, txn, hop, tag.clone(), facts, record, desk);
         case.reason_style = reason_style;
         case.trunk_refusal = trunk_refusal;
+        case.numbers = numbers;
 
         // What cannot become a call has a record all the same: somebody will ask why it did not ring.
         let refusal = match offer {
@@ -144,7 +144,11 @@ impl Engine {
         for name in [Name::Id(id), Name::Server(txn), Name::Tag(tag), caller] {
             desk.name(name);
         }
-        desk.identity.begin(id, &self.calls[key].case.invite, desk.now());
+        let case = &self.calls[key].case;
+        match case.numbers.shown(&case.invite) {
+            Some(shown) => desk.identity.begin_shown(id, &case.invite, &shown, desk.now()),
+            None => desk.identity.begin(id, &case.invite, desk.now()),
+        }
         // Without a header, or with the certificate on the shelf, the report is there at once.
         self.pump_identity();
         self.calls.contains(key).then_some(key)

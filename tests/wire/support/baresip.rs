@@ -19,13 +19,18 @@ impl Baresip {
     /// Starts a phone on a free port; it answers by itself. `says` must be longer than the call: baresip hangs up at
     /// the end of its file. With `dial` it calls that URI at once.
     pub fn start(folder: &Path, name: &str, says: &Path, dial: Option<&str>) -> Baresip {
-        Baresip::start_with(folder, name, says, dial, None)
+        Baresip::start_with(folder, name, says, dial, None, "")
+    }
+
+    /// With more parameters of its account, such as `;auth_user=x;auth_pass=y`.
+    pub fn start_as(folder: &Path, name: &str, says: &Path, dial: Option<&str>, more: &str) -> Baresip {
+        Baresip::start_with(folder, name, says, dial, None, more)
     }
 
     /// The same, and it takes commands.
     pub fn start_driven(folder: &Path, name: &str, says: &Path) -> Baresip {
         let control = super::free_port();
-        Baresip::start_with(folder, name, says, None, Some(control))
+        Baresip::start_with(folder, name, says, None, Some(control), "")
     }
 
     fn start_with(
@@ -34,6 +39,7 @@ impl Baresip {
         says: &Path,
         dial: Option<&str>,
         control: Option<u16>,
+        more: &str,
     ) -> Baresip {
         let port = super::free_port();
         let folder = folder.join(name);
@@ -54,7 +60,7 @@ impl Baresip {
         let driven = control.map(|port| format!("module ctrl_tcp.so\nctrl_tcp_listen 127.0.0.1:{port}\n"));
         let config = config + &driven.unwrap_or_default();
         let account =
-            format!("<sip:{name}@127.0.0.1:{port}>;regint=0;answermode=auto;audio_codecs=pcmu,pcma\n");
+            format!("<sip:{name}@127.0.0.1:{port}>;regint=0;answermode=auto;audio_codecs=pcmu,pcma{more}\n");
         std::fs::write(folder.join("config"), config).expect("config");
         std::fs::write(folder.join("accounts"), account).expect("accounts");
         std::fs::write(folder.join("contacts"), "").expect("contacts");

@@ -11,6 +11,7 @@ pub mod dialogs;
 )]
 pub mod dns;
 pub mod gateway;
+pub mod kamailio;
 mod ports;
 pub mod sipp;
 

@@ -43,7 +43,9 @@ mod torture;
 
 pub use builder::{Request, Response};
 pub use dialog::Dialog;
-pub use endpoint::{ClientTxn, Counts, Endpoint, EndpointInput, EndpointOutput, ServerTxn, SipEvent};
+pub use endpoint::{
+    ClientTxn, Counts, Endpoint, EndpointInput, EndpointOutput, LargeWay, ServerTxn, SipEvent,
+};
 pub use error::ParseError;
 pub use framing::{Frame, StreamFramer};
 pub use fuzz::{fuzz_endpoint, fuzz_message};

@@ -95,7 +95,8 @@ impl Streams {
         let source = source.to_canonical();
         let is_tls = transport == Transport::Tls;
         let is_known = (self.door.is_known)(source);
-        if !is_known && !(is_tls && (self.door.may_be_named)(source)) {
+        let may_come = is_known || is_tls && (self.door.may_be_named)(source);
+        if !may_come {
             count::call(Counter::UnknownSource);
             return None;
         }

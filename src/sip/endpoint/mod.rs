@@ -6,11 +6,14 @@
 
 mod incoming;
 mod key;
+mod large;
 mod outgoing;
 mod stateless;
 
 #[cfg(test)]
 mod tests;
+
+pub use large::LargeWay;
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
@@ -49,6 +52,7 @@ pub struct Endpoint {
     /// Kept between calls to save the allocation.
     steps: Vec<Step>,
     counts: Counts,
+    refusing: large::Refusing,
 }
 
 pub enum EndpointInput<'a> {
@@ -146,6 +150,7 @@ impl Endpoint {
             outputs: VecDeque::new(),
             steps: Vec::new(),
             counts: Counts::default(),
+            refusing: large::Refusing::default(),
         }
     }
 
@@ -205,6 +210,19 @@ impl Endpoint {
     /// An ACK given here is sent once, without a transaction.
     pub fn request(&mut self, request: Request, flow: Flow, sent_by: &str, now: Now) -> ClientTxn {
         self.start_client(request, flow, sent_by, now)
+    }
+
+    /// As [`Endpoint::request`], but a request too large for UDP goes by `large` (RFC 3261 §18.1.1). Where that way
+    /// cannot be opened it goes over UDP all the same, under the same name, and for ten minutes at once.
+    pub fn request_by_size(
+        &mut self,
+        request: Request,
+        flow: Flow,
+        sent_by: &str,
+        large: &LargeWay,
+        now: Now,
+    ) -> ClientTxn {
+        self.start_by_size(request, flow, sent_by, large, now)
     }
 
     /// Sends a request once more, as a new transaction that goes by the old name: with credentials after 401 or 407, the

@@ -135,7 +135,11 @@ fn code_of(outcome: Outcome) -> Option<u16> {
         Outcome::Stale => Some(403),
         Outcome::BadInfo | Outcome::Unavailable => Some(436),
         Outcome::UntrustedCredential | Outcome::NoAuthority => Some(437),
-        Outcome::Invalid | Outcome::OrigMismatch | Outcome::OrigMissing | Outcome::DestMismatch => Some(438),
+        Outcome::Invalid
+        | Outcome::Unmatched
+        | Outcome::OrigMismatch
+        | Outcome::OrigMissing
+        | Outcome::DestMismatch => Some(438),
     }
 }
 
@@ -144,7 +148,8 @@ fn gravity(outcome: Outcome, code: Option<u16>) -> u8 {
     match outcome {
         Outcome::Unsupported => 0,
         Outcome::Invalid => 1,
-        Outcome::OrigMismatch | Outcome::OrigMissing => 2,
+        // What nobody has signed for sure says nothing of its certificate.
+        Outcome::Unmatched | Outcome::OrigMismatch | Outcome::OrigMissing => 2,
         Outcome::NoAuthority => 3,
         Outcome::BadInfo => 4,
         Outcome::UntrustedCredential => 5,

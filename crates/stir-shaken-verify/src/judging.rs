@@ -56,6 +56,9 @@ pub(crate) fn judge_path(
     let leaf = path.leaf();
     if leaf.has_signed_token(&passport.digest, &passport.signature) {
         findings.pass(Named::Signature);
+    } else if token.is_rebuilt {
+        let reason = "compact form: the signature is not over what this message says";
+        findings.fail(Named::Signature, Outcome::Unmatched, reason);
     } else {
         findings.fail(Named::Signature, Outcome::Invalid, "the signature does not match");
     }

@@ -138,29 +138,30 @@ fn rebuild(
     header: &IdentityHeader<'_>,
     findings: &mut Findings,
 ) -> Option<Token> {
-    let invalid = |findings: &mut Findings, name, reason: &str| {
-        findings.fail(name, Outcome::Invalid, format!("compact form: {reason}"));
-    };
     let Some(signature) = compact::signature(header.token) else {
-        invalid(findings, Named::Passport, "not two dots and a signature");
+        let reason = "compact form: not two dots and a signature";
+        findings.fail(Named::Passport, Outcome::Invalid, reason);
         return None;
+    };
+    let unmatched = |findings: &mut Findings, check, reason: &str| {
+        findings.fail(check, Outcome::Unmatched, format!("compact form: {reason}"));
     };
     let Some(info) = header.info else {
         findings.fail(Named::Info, Outcome::BadInfo, "the info parameter is missing");
         return None;
     };
     let Some(date) = shown.date else {
-        invalid(findings, Named::Date, "no Date header to take iat from");
+        unmatched(findings, Named::Date, "no Date header to take iat from");
         return None;
     };
     let Some(dest) = shown.to.party() else {
-        invalid(findings, Named::Dest, "To names nobody");
+        unmatched(findings, Named::Dest, "To names nobody");
         return None;
     };
     let media_keys = match mky::of_body(&shown.fingerprints) {
         Ok(keys) => keys,
         Err(fault) => {
-            invalid(findings, Named::Mky, &fault.to_string());
+            unmatched(findings, Named::Mky, &fault.to_string());
             return None;
         }
     };
@@ -192,6 +193,7 @@ fn rebuild(
         match read_token(config, shown, Kind::Plain, passport, Some(header), found) {
             Ok(token) => rebuilt.push(Token {
                 asserted: *asserted,
+                is_rebuilt: true,
                 ..token
             }),
             Err(found) => *findings = found,
@@ -286,6 +288,7 @@ pub(crate) fn read_token(
         is_placed: false,
         signer: None,
         beside,
+        is_rebuilt: false,
         others: Vec::new(),
     })
 }

@@ -72,6 +72,10 @@ pub enum Outcome {
     UntrustedCredential,
     /// Malformed, bad signature, missing claims: 438.
     Invalid,
+    /// A PASSporT in compact form (RFC 8225 §7) that cannot be made again from this message, or whose signature is over
+    /// something else: 438 (RFC 8224 §6.2.2). It never verifies, and is not called forged: whoever rewrites To, Date, the
+    /// caller or the media keys on the way leaves the same behind as somebody who signed nothing.
+    Unmatched,
     /// Signed for another calling number than the one shown: 438.
     OrigMismatch,
     /// The message shows no calling number (withheld, or no number at all), so `orig` has nothing to be compared

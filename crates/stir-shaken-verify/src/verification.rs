@@ -102,7 +102,9 @@ pub(crate) struct Token {
     /// Of the certificate, once it was judged.
     pub(crate) signer: Option<Signer>,
     pub(crate) beside: Beside,
-    /// A token in compact form (RFC 8225 §7) may have been made over each of the callers shown. The first is the token
+    /// It came in compact form (RFC 8225 §7) and was made again from the message.
+    pub(crate) is_rebuilt: bool,
+    /// A token in compact form may have been made over each of the callers shown. The first is the token
     /// itself until the signature tells.
     pub(crate) others: Vec<Rebuilt>,
 }

@@ -1,6 +1,7 @@
 //! Builds the rooms and starts them; stops them in order.
 
 use std::collections::BTreeSet;
+use std::io::IsTerminal as _;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -131,8 +132,9 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         let listener = tokio::net::TcpListener::from_std(listener).context("listener")?;
         tokio.spawn(connections.clone().accept(listener, transport));
     }
+    let [tls_asked, lists_asked] = on_hangup(&tokio, tls.is_some())?;
     if let Some(tls) = &tls {
-        tokio.spawn(tls.clone().keep(on_hangup(&tokio)?));
+        tokio.spawn(tls.clone().keep(tls_asked));
     }
 
     let mut threads = Vec::new();
@@ -186,7 +188,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         })?;
         threads.push(alarm.spawn(format!("shard-{index}"), move || shard.run())?);
     }
-    tokio.spawn(lists.clone().keep(mailboxes.clone()));
+    tokio.spawn(lists.clone().keep(mailboxes.clone(), lists_asked));
     tokio.spawn(dns.clone().keep());
     // Only the shards hold the recorder now: when they have ended, it writes what is left and ends too.
     drop(recorder);
@@ -492,16 +494,23 @@ fn door(config: &Config, dns: Arc<Dns>) -> Door {
     }
 }
 
-/// SIGHUP, as something that can be waited for.
-fn on_hangup(tokio: &tokio::runtime::Runtime) -> anyhow::Result<Arc<tokio::sync::Notify>> {
+/// SIGHUP, as something that each of those who look at files again can wait for. At a terminal it says that the window was
+/// closed, and ends the process as ever unless the files of TLS are kept.
+fn on_hangup<const N: usize>(
+    tokio: &tokio::runtime::Runtime,
+    is_wanted: bool,
+) -> anyhow::Result<[Arc<tokio::sync::Notify>; N]> {
     use tokio::signal::unix::{SignalKind, signal};
+    let asked: [Arc<tokio::sync::Notify>; N] = std::array::from_fn(|_| Arc::default());
+    if !is_wanted && std::io::stdin().is_terminal() {
+        return Ok(asked);
+    }
     let _inside = tokio.enter();
     let mut hangup = signal(SignalKind::hangup()).context("SIGHUP")?;
-    let asked = Arc::new(tokio::sync::Notify::new());
-    let teller = asked.clone();
+    let tellers = asked.clone();
     tokio.spawn(async move {
         while hangup.recv().await.is_some() {
-            teller.notify_one();
+            tellers.iter().for_each(|teller| teller.notify_one());
         }
     });
     Ok(asked)

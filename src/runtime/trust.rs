@@ -8,6 +8,7 @@ use std::time::Duration;
 use metrics::{counter, gauge};
 use stir_shaken_verify::TrustList;
 use stir_shaken_verify::limits::CRL_OCTETS_MAX;
+use tokio::sync::Notify;
 
 use super::clock;
 use super::fetch::Fetcher;
@@ -67,8 +68,8 @@ impl Lists {
         self.keeper().status(clock::now())
     }
 
-    /// Goes on for ever: refreshes, tells the shards, and looks after dates in between.
-    pub async fn keep(self, mailboxes: Mailboxes) {
+    /// Goes on for ever: refreshes, also when `asked` (SIGHUP) says so, tells the shards, and looks after dates in between.
+    pub async fn keep(self, mailboxes: Mailboxes, asked: Arc<Notify>) {
         // Never longer than the usual time, so that a short one is kept for what is missing as well.
         let retry = LIST_RETRY.min(self.refresh);
         let start = clock::now().instant;
@@ -81,7 +82,10 @@ impl Lists {
             let is_everything = now.instant >= next;
             if !is_everything && now.instant < next_retry {
                 let wait = next.min(next_retry) - now.instant;
-                tokio::time::sleep(LIST_TICK.min(wait)).await;
+                tokio::select! {
+                    () = tokio::time::sleep(LIST_TICK.min(wait)) => {}
+                    () = asked.notified() => next = now.instant,
+                }
                 continue;
             }
             let gathered = if is_everything {

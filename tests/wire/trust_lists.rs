@@ -238,6 +238,31 @@ fn c_07_a_signer_revoked_while_the_gateway_runs_fails_on_the_next_call() {
 }
 
 #[test]
+fn c_07_lists_are_read_again_at_once_when_a_hangup_asks() {
+    let sti = Sti::new();
+    sti.publish_trust_list(7);
+    sti.publish_crl(&[SERIAL + 1]);
+    let folder = folder("trust-hangup");
+    let gateway = Gateway::start(&Setup {
+        name: "gateway-trust-hangup",
+        targets: &["sip:desk@127.0.0.1:9".into()],
+        queue: "ring = \"2s\"",
+        more: &sti
+            .configuration(&folder)
+            .replace("refresh = \"1s\"", "refresh = \"1h\""),
+    });
+    assert_eq!(list(&gateway, "crl")["entries"], 1);
+    // Twice: being asked is no matter of the first time.
+    for serials in [&[SERIAL + 1, SERIAL][..], &[SERIAL + 1, SERIAL, SERIAL + 2][..]] {
+        sti.publish_crl(serials);
+        gateway.signal("HUP");
+        wait_for("the new list in force", Duration::from_secs(10), || {
+            (list(&gateway, "crl")["entries"] == serials.len()).then_some(())
+        });
+    }
+}
+
+#[test]
 fn c_07_a_list_host_that_is_down_leaves_signed_calls_unchecked_and_the_telephone_ringing() {
     let sti = Sti::new();
     sti.publish_trust_list(7);

@@ -128,6 +128,5 @@ pub const TRIES_KEPT: usize = 16;
 /// Addresses that are probed from one gateway. Past it further ones are not.
 pub const PROBED_MAX: usize = 2048;
 
-/// How long a probe may be without an answer until it counts as failed. (Its transaction lives on: an answer that comes
-/// later still counts.)
+/// How long a probe may be without an answer until it counts as failed. An answer that comes later does not count.
 pub const PROBE_PATIENCE: Duration = Duration::from_secs(4);

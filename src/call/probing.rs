@@ -115,19 +115,19 @@ impl Probes {
         Some((candidate, due))
     }
 
-    /// An answer, or the end of the transaction without one. The address, when that says something new.
-    fn ended(&mut self, txn: ClientTxn, now: Instant, is_answered: bool) -> Option<Candidate> {
+    /// An answer, or the end of the transaction without one. The address, when the probe has not been judged yet: what
+    /// comes later says how things were, and two late answers at once would look like two good probes.
+    fn ended(&mut self, txn: ClientTxn, now: Instant) -> Option<Candidate> {
         let candidate = self.asked.remove(&txn.0)?;
         let plan = self.plans.get_mut(&candidate)?;
-        if plan.txn == Some(txn.0) && !plan.is_judged {
-            self.agenda.remove(&(plan.at, candidate));
-            plan.at = now + plan.every;
-            plan.is_judged = true;
-            self.agenda.insert((plan.at, candidate));
-            return Some(candidate);
+        if plan.txn != Some(txn.0) || plan.is_judged {
+            return None;
         }
-        // Judged already. That somebody is there after all is news; that nobody is, is not.
-        is_answered.then_some(candidate)
+        self.agenda.remove(&(plan.at, candidate));
+        plan.at = now + plan.every;
+        plan.is_judged = true;
+        self.agenda.insert((plan.at, candidate));
+        Some(candidate)
     }
 }
 
@@ -153,7 +153,7 @@ impl Desk {
     pub(crate) fn on_probe_ended(&mut self, txn: ClientTxn, status: Option<u16>) {
         let is_answered = status.is_some_and(|status| status != 408 && status != 503);
         let now = self.now().instant;
-        if let Some(candidate) = self.probes.ended(txn, now, is_answered) {
+        if let Some(candidate) = self.probes.ended(txn, now) {
             self.probed(candidate, is_answered);
         }
     }

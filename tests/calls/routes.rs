@@ -1,10 +1,12 @@
 //! Where a call is sent: names, addresses that fail, redirections, and who is known to be down.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ringward::call::CallRecord;
 use ringward::call::record::Ending;
 use ringward::queue::{self, Decline, Redirects, Strategy};
+use ringward::route::{Candidate, Cause, Change, Known, Located, Server, Service, State as Standing, Target};
 
 use crate::agent::State;
 use crate::plan::{Act, Answer, CallerPlan, PhonePlan};
@@ -607,4 +609,92 @@ fn only_the_first_shard_probes_and_the_others_hear_of_it() {
     other.tell(ringward::call::Input::Tick);
     other.run_for(100.0);
     assert_eq!(probes(&other), 0);
+}
+
+#[test]
+fn a_name_is_probed_at_every_address_it_has_from_the_moment_it_is_found() {
+    let mut desk = queue("desk", Strategy::RingAll, &["sip:desk@pbx.example.com"]);
+    desk.reach.probe = Some(Duration::from_secs(10));
+    let mut world = with_queue(desk, &TWO);
+    world.tell(ringward::call::Input::Tick);
+    world.phone(TWO[1], PhonePlan::answers_after(1.0));
+    world.run_for(30.0);
+    assert_eq!(probes(&world), 0, "nobody knows yet where it is");
+    world.locate("sip:pbx.example.com");
+    world.run_for(60.0);
+    assert_eq!(world.standings, ["udp:10.0.0.5:5060 unanswered"]);
+    // The name moves: the old addresses are asked no more.
+    world
+        .zone
+        .insert("pbx.example.com".into(), vec!["udp:10.0.0.7:5060".into()]);
+    world.phone("10.0.0.7:5060", PhonePlan::answers_after(1.0));
+    world.locate("sip:pbx.example.com");
+    world.asked_of.clear();
+    world.run_for(60.0);
+    let asked = |address: &str| {
+        let options = world.asked_of.iter().filter(|(_, _, method)| method == "OPTIONS");
+        options.filter(|(to, ..)| to.to_string() == address).count()
+    };
+    assert_eq!(asked(TWO[1]), 0);
+    let new = asked("10.0.0.7:5060");
+    assert!((5..=7).contains(&new), "{new}");
+}
+
+#[test]
+fn what_another_shard_found_out_counts_here() {
+    let mut world = named(&TWO);
+    let address = TWO[0].parse().unwrap();
+    let transport = ringward::sip::Transport::Udp;
+    let until = world.now().instant + Duration::from_secs(60);
+    world.tell(ringward::call::Input::Standing(Change {
+        candidate: Candidate { transport, address },
+        state: Standing::Down {
+            cause: Cause::Silent,
+            until: Some(until),
+        },
+    }));
+    let first = world.phone(TWO[0], PhonePlan::answers_after(1.0));
+    let second = world.phone(TWO[1], PhonePlan::answers_after(1.0));
+    world.call(talk(1.0));
+    world.run();
+    assert!(world.agents[&first].lines.is_empty());
+    assert_eq!(world.agents[&second].lines.len(), 1);
+}
+
+#[test]
+fn weights_of_srv_spread_the_calls() {
+    let mut world = named(&[]);
+    let located = Located {
+        services: vec![Service {
+            transport: ringward::sip::Transport::Udp,
+            servers: [(TWO[0], 80), (TWO[1], 20)]
+                .map(|(address, weight)| {
+                    let address: std::net::SocketAddr = address.parse().unwrap();
+                    Server {
+                        priority: 1,
+                        weight,
+                        port: address.port(),
+                        addresses: vec![address.ip()],
+                    }
+                })
+                .into(),
+        }],
+        ttl: Duration::from_secs(3600),
+    };
+    let target = Target::of(&ringward::sip::Uri::parse("sip:pbx.example.com").unwrap()).unwrap();
+    let until = world.now().instant + located.ttl;
+    world.tell(ringward::call::Input::Resolved(Box::new(Known {
+        target,
+        located: Some(Arc::new(located)),
+        until,
+        is_failed: false,
+    })));
+    let phones = TWO.map(|address| world.phone(address, PhonePlan::answers_after(0.5)));
+    for n in 0..200 {
+        world.call_after(f64::from(n) / 10.0, talk(0.5));
+    }
+    world.run();
+    let taken = phones.map(|phone| world.agents[&phone].lines.len());
+    assert_eq!(taken[0] + taken[1], 200);
+    assert!((140..=180).contains(&taken[0]), "80 of a hundred: {taken:?}");
 }

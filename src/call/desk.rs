@@ -10,7 +10,7 @@ use crate::policy::Policy;
 use crate::queue;
 use crate::route::{Candidate, Cause, Change};
 use crate::sip::{
-    ClientTxn, Endpoint, Flow, Message, PeerName, Request, Response, ServerTxn, Transport, Uri,
+    ClientTxn, Endpoint, Flow, LargeWay, Message, PeerName, Request, Response, ServerTxn, Transport, Uri,
 };
 use crate::time::Now;
 
@@ -90,7 +90,13 @@ impl Desk {
     pub(crate) fn request(&mut self, request: Request, flow: Flow, hop: &Hop) -> ClientTxn {
         let now = self.now();
         let kept = hop.login.map(|login| (login, request.clone()));
-        let txn = self.endpoint.request(request, flow, &hop.sent_by, now);
+        let txn = match &hop.large {
+            // Inside a dialog the transport is the dialog's.
+            Some(large) if flow == hop.flow && hop.is_at_its_beginning(&request) => self
+                .endpoint
+                .request_by_size(request, flow, &hop.sent_by, large, now),
+            _ => self.endpoint.request(request, flow, &hop.sent_by, now),
+        };
         if let Some((login, request)) = kept {
             self.logins.keep(txn, request, flow, &hop.sent_by, login);
         }
@@ -172,6 +178,24 @@ impl Desk {
     /// Whom the certificate has to name when `uri` is reached over TLS; None = its address.
     pub(crate) fn peer_name(&self, uri: &Uri) -> Option<PeerName> {
         names::place_of(&self.tls_names, uri.host()?)
+    }
+
+    /// Where a request to `uri` goes when it is too large for UDP: over TCP to the same place, unless the URI says which
+    /// transport it is.
+    pub(crate) fn large_way(&self, uri: &Uri, flow: &Flow) -> Option<LargeWay> {
+        if flow.transport != Transport::Udp || uri.param("transport").is_some() {
+            return None;
+        }
+        let listener = self.listener_towards(Transport::Tcp, flow.remote).ok()?;
+        let flow = Flow {
+            transport: Transport::Tcp,
+            local: listener.bound,
+            ..*flow
+        };
+        Some(LargeWay {
+            flow,
+            sent_by: listener.advertised.clone(),
+        })
     }
 
     /// The listener to reach `remote` from: same transport and address family, loopback with loopback.

@@ -55,13 +55,17 @@ pub(crate) fn of_invite(
 
 /// The dialled number: canonical with `+` when it is a telephone number, and as it was written.
 pub(crate) fn dialled(invite: &Message, numbers: &Numbers) -> (String, String) {
-    let uri = numbers.dialled(invite);
-    let written = Uri::parse(&uri)
+    called_in(&numbers.dialled(invite), numbers)
+}
+
+/// The same of a URI.
+pub(crate) fn called_in(uri: &str, numbers: &Numbers) -> (String, String) {
+    let written = Uri::parse(uri)
         .ok()
         .and_then(|uri| uri.user().map(|user| short(&user)))
         .unwrap_or_default();
     let number = numbers
-        .canonical(&uri, Party::Called)
+        .canonical(uri, Party::Called)
         .unwrap_or_else(|| written.clone());
     (number, written)
 }

@@ -7,7 +7,7 @@ use crate::media::Side;
 use crate::queue::Attempt;
 use crate::route::Candidate;
 use crate::sdp::Session;
-use crate::sip::{ClientTxn, Dialog, EarlyDialogs, Flow, Message, Method, Request, Transport, Uri};
+use crate::sip::{ClientTxn, Dialog, EarlyDialogs, Flow, LargeWay, Message, Method, Request, Transport, Uri};
 
 use super::case::Case;
 use super::course::Course;
@@ -33,6 +33,8 @@ pub(crate) struct Hop {
     pub(crate) contact: String,
     /// What we prove ourselves with when requests of ours are challenged there.
     pub(crate) login: Option<Login>,
+    /// Where the request that begins a dialog goes when it is too large for UDP.
+    pub(crate) large: Option<LargeWay>,
 }
 
 impl Hop {
@@ -49,11 +51,21 @@ impl Hop {
             sent_by: listener.advertised.clone(),
             contact: format!("<{scheme}:ringward@{}{transport}>", listener.advertised),
             login: None,
+            large: None,
         }
     }
 
     pub(crate) fn with_login(self, login: Option<Login>) -> Hop {
         Hop { login, ..self }
+    }
+
+    pub(crate) fn with_large(self, large: Option<LargeWay>) -> Hop {
+        Hop { large, ..self }
+    }
+
+    /// Whether this request begins a dialog.
+    pub(crate) fn is_at_its_beginning(&self, request: &Request) -> bool {
+        !request.header_value("To").is_some_and(|to| to.contains(";tag="))
     }
 }
 
@@ -126,8 +138,9 @@ impl Ringing {
             connection: None,
             peer: desk.peer_name(&uri),
         };
-        let hop =
-            Hop::new(flow, listener, uri.is_sips()).with_login(desk.logins.of_host(candidate.address.ip()));
+        let hop = Hop::new(flow, listener, uri.is_sips())
+            .with_login(desk.logins.of_host(candidate.address.ip()))
+            .with_large(desk.large_way(&uri, &flow));
 
         let hops = crossing::hops_left(&case.invite).unwrap_or_default();
         let mut invite = Request::new(Method::Invite, target)

@@ -78,6 +78,11 @@ impl Numbers {
         }
     }
 
+    /// Of the country whose plan national numbers are read by.
+    pub(crate) fn calling_code(&self) -> Option<&'static str> {
+        self.rules.map(|rules| rules.country().calling_code)
+    }
+
     /// E.164 with `+`, by the same rules that verification compares `orig` and `dest` with.
     pub(crate) fn canonical(&self, uri: &str, party: Party) -> Option<String> {
         let rules = self.rules?;

@@ -44,7 +44,7 @@ fn of_one_phone(status: u16) -> u16 {
     match status {
         600 => 486,
         606 => 488,
-        600.. => 480,
+        601.. => 480,
         status => status,
     }
 }

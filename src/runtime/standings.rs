@@ -14,8 +14,11 @@ use crate::route::{Candidate, Cause, Change, State};
 /// Clone freely: all clones are one board.
 #[derive(Clone, Default)]
 pub struct Standings {
-    down: Arc<Mutex<BTreeMap<Candidate, (Cause, Option<Instant>)>>>,
+    down: Arc<Mutex<Down>>,
 }
+
+/// Why, and until when (None: until a probe is answered).
+type Down = BTreeMap<Candidate, (Cause, Option<Instant>)>;
 
 impl Standings {
     /// Shard `from` found this out: the others are told, and people.
@@ -75,7 +78,7 @@ impl Standings {
         metrics::gauge!("ringward_target_addresses_down").set(count.count() as f64);
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<Candidate, (Cause, Option<Instant>)>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Down> {
         // Every change is one insert or remove: a panic cannot leave it half-changed.
         self.down.lock().unwrap_or_else(PoisonError::into_inner)
     }

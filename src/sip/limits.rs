@@ -1,5 +1,7 @@
 //! Every bound of this room: unit, reason, and what happens at the edge.
 
+use std::time::Duration;
+
 /// Octets in one message. The largest UDP payload; SDP, one PASSporT and 30 Vias are under 8 kB.
 /// A larger request is answered 513, a larger response is dropped, a larger stream is closed.
 pub const MESSAGE_OCTETS_MAX: usize = 65_535;
@@ -22,6 +24,17 @@ pub const CALL_ID_OCTETS_MAX: usize = 512;
 /// Octets in a stateless error response. Past this the response is not sent, so that a
 /// forged source address cannot use us to throw large answers at somebody else.
 pub const STATELESS_RESPONSE_OCTETS_MAX: usize = 8 * 1024;
+
+/// Octets of a request over UDP (RFC 3261 §18.1.1): one packet on nearly every path, fragments being lost more often and
+/// dropped by many firewalls. Past it TCP is tried first, where the target leaves the choice to us.
+pub const UDP_REQUEST_OCTETS_MAX: usize = 1_300;
+
+/// How long a peer that did not take a connection is sent large requests over UDP at once: a firewall that drops them
+/// silently costs a call 4 seconds.
+pub const TCP_REFUSING_FOR: Duration = Duration::from_secs(600);
+
+/// Peers remembered for that, in one shard. Past it a peer is tried again each time.
+pub const TCP_REFUSING_KEPT: usize = 1_024;
 
 /// Server transactions alive in one shard. At 32 s each (Timer L) this is 2,000 new requests a
 /// second. Full: a request that is not in a dialog is answered 503 without state.

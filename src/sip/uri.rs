@@ -147,18 +147,17 @@ impl Uri {
 
     /// What stands after the `?`: `name=value` pairs joined by `&`, still escaped; empty when there is nothing.
     pub fn headers(&self) -> &str {
-        let rest = &self.text[self.spans.params.1..];
+        let rest = &self.text[self.spans.params.1 as usize..];
         rest.strip_prefix('?').unwrap_or_default()
     }
 
     /// The URI up to the `?`.
     pub fn without_headers(&self) -> &str {
-        let has_host = self.spans.host.is_some();
-        &self.text[..if has_host {
-            self.spans.params.1
-        } else {
-            self.text.len()
-        }]
+        let has_host = self.spans.host.0 < self.spans.host.1;
+        match has_host {
+            true => &self.text[..self.spans.params.1 as usize],
+            false => &self.text,
+        }
     }
 
     fn user_part(&self) -> Option<&str> {

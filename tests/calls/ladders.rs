@@ -93,6 +93,55 @@ fn one_desk_tcp() -> Vec<ringward::queue::Config> {
     )]
 }
 
+/// A gateway that listens on TCP as well, and a phone whose INVITE is too large for UDP.
+fn with_a_large_invite() -> (World, std::net::SocketAddr) {
+    let target = format!("sip:desk@10.0.0.5:5060;x={}", "x".repeat(700));
+    let queues = vec![queue("desk", Strategy::RingAll, &[&target])];
+    let mut world = World::with_config(queues, 1, Policy::embedded(), |config| {
+        let mut tcp = config.listeners[0].clone();
+        tcp.transport = Transport::Tcp;
+        config.listeners.push(tcp);
+    });
+    let phone = world.phone("10.0.0.5:5060", PhonePlan::answers_after(2.0).act(8.0, Act::Bye));
+    world.call(CallerPlan::new(CALLER));
+    (world, phone)
+}
+
+#[test]
+fn an_invite_too_large_for_udp_goes_over_tcp_and_the_dialog_does_not() {
+    let (mut world, phone) = with_a_large_invite();
+    world.run();
+    assert!(world.rung(phone).must("Via").starts_with("SIP/2.0/TCP "));
+    assert!(!world.rung(phone).must("Contact").contains("transport"));
+    assert_eq!(world.ending(), (Ending::Completed, 200, "called"));
+}
+
+#[test]
+fn a_phone_that_refuses_tcp_is_rung_over_udp_and_the_caller_notices_nothing() {
+    let (mut world, phone) = with_a_large_invite();
+    world.refuses_tcp = true;
+    world.run();
+    assert!(world.rung(phone).must("Via").starts_with("SIP/2.0/UDP "));
+    assert_eq!(world.ending(), (Ending::Completed, 200, "called"));
+    assert_eq!(
+        (world.record().attempts.len(), &world.record().attempts[0].why),
+        (1, &None)
+    );
+}
+
+#[test]
+fn a_phone_that_cannot_be_reached_says_why_in_the_record() {
+    let mut world = World::over_tcp(one_desk_tcp(), 1);
+    world.refuses_tcp = true;
+    world.call(CallerPlan::new(CALLER));
+    world.run();
+    let attempt = &world.record().attempts[0];
+    assert_eq!(
+        (attempt.status, attempt.why.as_deref()),
+        (503, Some("connection refused"))
+    );
+}
+
 #[test]
 fn both_legs_of_a_call_belong_to_the_shard_that_took_it() {
     for shard in 0..4 {

@@ -126,6 +126,8 @@ pub struct World {
     pub fetches: Vec<String>,
     /// TCP peers open their connections from a port of their system's choice: this much above the one they listen on.
     pub ephemeral: u16,
+    /// Nobody listens on TCP: connections of ours are refused.
+    pub refuses_tcp: bool,
     /// Requests of ours: where to, over which connection, and the method.
     pub asked_of: Vec<(SocketAddr, Option<u64>, String)>,
     /// Everything the gateway sent, as it left.
@@ -235,6 +237,7 @@ impl World {
             registrations: Vec::new(),
             fetches: Vec::new(),
             ephemeral: 0,
+            refuses_tcp: false,
             asked_of: Vec::new(),
             sent: Vec::new(),
             trace: Vec::new(),
@@ -554,7 +557,9 @@ impl World {
                     .unwrap_or_default()
                     .to_string();
                 self.asked_of.push((flow.remote, flow.connection, method));
-                if self.refuses_connections.contains(&flow.remote) {
+                let is_refused =
+                    flow.transport == Transport::Tcp && flow.connection.is_none() && self.refuses_tcp;
+                if is_refused || self.refuses_connections.contains(&flow.remote) {
                     return self.schedule(Duration::from_millis(1), Happening::Broken(flow));
                 }
                 self.sent.push((flow.remote, octets.clone()));

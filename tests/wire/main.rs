@@ -12,6 +12,7 @@ mod capture;
 mod console;
 mod demo;
 mod independent_signers;
+mod ipv6_calls;
 #[path = "../../examples/verifier_matrix/matrix/mod.rs"]
 #[allow(dead_code, reason = "the example uses the rest")]
 mod matrix;
@@ -25,6 +26,7 @@ mod sipp_calls;
 mod sipp_dialogs;
 mod support;
 mod targets;
+mod tls_calls;
 mod transfers;
 mod trust_lists;
 mod verifier_matrix;

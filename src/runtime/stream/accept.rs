@@ -99,7 +99,8 @@ impl Streams {
         let is_tls = transport == Transport::Tls;
         let is_known = (self.door.is_known)(source);
         let may_prove = (self.door.may_prove)(source);
-        if !is_known && !may_prove && !(is_tls && (self.door.may_be_named)(source)) {
+        let may_come = is_known || may_prove || is_tls && (self.door.may_be_named)(source);
+        if !may_come {
             count::call(Counter::UnknownSource);
             return None;
         }

@@ -6,11 +6,14 @@
 
 mod incoming;
 mod key;
+mod large;
 mod outgoing;
 mod stateless;
 
 #[cfg(test)]
 mod tests;
+
+pub use large::LargeWay;
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
@@ -50,6 +53,7 @@ pub struct Endpoint {
     steps: Vec<Step>,
     counts: Counts,
     new_calls: NewCalls,
+    refusing: large::Refusing,
 }
 
 /// What becomes of an INVITE that belongs to no dialog and to no transaction.
@@ -161,6 +165,7 @@ impl Endpoint {
             steps: Vec::new(),
             counts: Counts::default(),
             new_calls: NewCalls::Taken,
+            refusing: large::Refusing::default(),
         }
     }
 
@@ -225,6 +230,19 @@ impl Endpoint {
     /// An ACK given here is sent once, without a transaction.
     pub fn request(&mut self, request: Request, flow: Flow, sent_by: &str, now: Now) -> ClientTxn {
         self.start_client(request, flow, sent_by, now)
+    }
+
+    /// As [`Endpoint::request`], but a request too large for UDP goes by `large` (RFC 3261 §18.1.1). Where that way
+    /// cannot be opened it goes over UDP all the same, under the same name, and for ten minutes at once.
+    pub fn request_by_size(
+        &mut self,
+        request: Request,
+        flow: Flow,
+        sent_by: &str,
+        large: &LargeWay,
+        now: Now,
+    ) -> ClientTxn {
+        self.start_by_size(request, flow, sent_by, large, now)
     }
 
     /// Sends a request once more, as a new transaction that goes by the old name: with credentials after 401 or 407, the

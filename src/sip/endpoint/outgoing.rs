@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 
+use super::large::{self, Fallback};
 use super::{ClientTxn, Endpoint, SipEvent, TimerKeys, forget, start_timer, stop_timer};
 use crate::sip::builder::{Request, value_of};
 use crate::sip::header_name::is_same;
@@ -41,6 +42,8 @@ struct Client {
     /// A CANCEL of our own making: its owner is this endpoint.
     is_shown: bool,
     timers: TimerKeys,
+    /// Until something was heard of it: how else it could be sent.
+    fallback: Option<Box<Fallback>>,
 }
 
 enum Machine {
@@ -142,6 +145,12 @@ impl Endpoint {
         true
     }
 
+    pub(super) fn keep_fallback(&mut self, txn: ClientTxn, fallback: Fallback) {
+        if let Some(client) = self.clients.live.get_mut(&txn.0) {
+            client.fallback = Some(Box::new(fallback));
+        }
+    }
+
     pub(super) fn has_client(&self, response: &Message) -> bool {
         self.find_client(response).is_some()
     }
@@ -154,6 +163,8 @@ impl Endpoint {
         let Machine::Invite(machine, _) = &mut client.machine else {
             return;
         };
+        // Nobody wants it any more: should it not get through, it is over.
+        client.fallback = None;
         let mut steps = std::mem::take(&mut self.steps);
         machine.on_cancel(reason.map(str::to_string), &mut steps);
         self.carry_out_client(id, steps, now);
@@ -185,6 +196,7 @@ impl Endpoint {
         let Some(client) = self.clients.live.get_mut(&id) else {
             return;
         };
+        client.fallback = None;
         let mut steps = std::mem::take(&mut self.steps);
         let is_news = match &mut client.machine {
             Machine::Other(machine) => machine.on_response(status, &mut steps),
@@ -222,16 +234,20 @@ impl Endpoint {
             if !is_same_way(client.flow, flow) {
                 continue;
             }
+            let fallback = client.fallback.take().filter(|_| large::is_unseen(fault));
             let mut steps = std::mem::take(&mut self.steps);
             let is_waiting = match &mut client.machine {
                 Machine::Invite(machine, _) => machine.on_transport_error(&mut steps),
                 Machine::Other(machine) => machine.on_transport_error(&mut steps),
             };
-            if is_waiting && client.is_shown {
-                let txn = self.clients.name(id);
+            let is_shown = client.is_shown;
+            let txn = self.clients.name(id);
+            self.carry_out_client(id, steps, now);
+            let is_sent_otherwise = is_waiting
+                && fallback.is_some_and(|fallback| self.fall_back(txn, flow.remote, *fallback, now));
+            if is_waiting && is_shown && !is_sent_otherwise {
                 self.tell(SipEvent::TransportFailed { txn, fault });
             }
-            self.carry_out_client(id, steps, now);
         }
     }
 
@@ -308,6 +324,7 @@ impl Endpoint {
             key,
             is_shown,
             timers: TimerKeys::default(),
+            fallback: None,
         };
         self.clients.live.insert(id, client);
     }

@@ -19,18 +19,36 @@ impl Baresip {
     /// Starts a phone on a free port; it answers by itself. `says` must be longer than the call: baresip hangs up at
     /// the end of its file. With `dial` it calls that URI at once.
     pub fn start(folder: &Path, name: &str, says: &Path, dial: Option<&str>) -> Baresip {
-        Baresip::start_with(folder, name, says, dial, None, "")
+        Baresip::start_with(folder, name, says, dial, None, "", "")
     }
 
     /// With more parameters of its account, such as `;auth_user=x;auth_pass=y`.
     pub fn start_as(folder: &Path, name: &str, says: &Path, dial: Option<&str>, more: &str) -> Baresip {
-        Baresip::start_with(folder, name, says, dial, None, more)
+        Baresip::start_with(folder, name, says, dial, None, more, "")
     }
 
     /// The same, and it takes commands.
     pub fn start_driven(folder: &Path, name: &str, says: &Path) -> Baresip {
         let control = super::free_port();
-        Baresip::start_with(folder, name, says, None, Some(control), "")
+        Baresip::start_with(folder, name, says, None, Some(control), "", "")
+    }
+
+    /// The same with TLS on the port above: its certificate with the key in one file, and whom it believes.
+    #[allow(dead_code, reason = "for the wire tests; benches/load.rs shares this module")]
+    pub fn over_tls(
+        folder: &Path,
+        name: &str,
+        says: &Path,
+        dial: Option<&str>,
+        both: &Path,
+        anchors: &Path,
+    ) -> Baresip {
+        let lines = format!(
+            "sip_certificate {}\nsip_cafile {}\n",
+            both.display(),
+            anchors.display()
+        );
+        Baresip::start_with(folder, name, says, dial, None, "", &lines)
     }
 
     fn start_with(
@@ -40,25 +58,24 @@ impl Baresip {
         dial: Option<&str>,
         control: Option<u16>,
         more: &str,
+        lines: &str,
     ) -> Baresip {
         let port = super::free_port();
         let folder = folder.join(name);
         let recordings = folder.join("rec");
         std::fs::create_dir_all(&recordings).expect("the phone's folder");
         let media = super::free_ports(42);
-        let control = super::free_port();
+        let control = control.unwrap_or_else(super::free_port);
         let config = format!(
             "poll_method epoll\nsip_listen 127.0.0.1:{port}\nnet_interface 127.0.0.1\n\
              audio_source aufile,{}\naudio_player aubridge,{name}\naudio_alert aubridge,{name}-alert\n\
              snd_path {}\nmodule_path /usr/lib/baresip/modules\nrtp_ports {media}-{}\n\
              module g711.so\nmodule aufile.so\nmodule aubridge.so\nmodule sndfile.so\nmodule uuid.so\n\
-             module account.so\nmodule menu.so\nmodule ctrl_tcp.so\nctrl_tcp_listen 127.0.0.1:{control}\n",
+             module account.so\nmodule menu.so\nmodule ctrl_tcp.so\nctrl_tcp_listen 127.0.0.1:{control}\n{lines}",
             says.display(),
             recordings.display(),
             media + 40,
         );
-        let driven = control.map(|port| format!("module ctrl_tcp.so\nctrl_tcp_listen 127.0.0.1:{port}\n"));
-        let config = config + &driven.unwrap_or_default();
         let account =
             format!("<sip:{name}@127.0.0.1:{port}>;regint=0;answermode=auto;audio_codecs=pcmu,pcma{more}\n");
         std::fs::write(folder.join("config"), config).expect("config");
@@ -79,7 +96,7 @@ impl Baresip {
             _peer: Peer::start(&mut command),
             folder,
             port,
-            control,
+            control: Some(control),
         };
         super::wait_for("baresip to be ready", Duration::from_secs(10), || {
             phone.log().contains("baresip is ready").then_some(())

@@ -1,41 +1,94 @@
-//! Kamailio as a carrier or a PBX: whatever its lines say, on a free port of loopback.
+//! Kamailio 5.6 as a stateful relay: a carrier's border controller in front of the gateway, or a PBX behind it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use super::Peer;
 
+/// Where it listens and where everything that is not inside a dialog goes.
+pub struct Relay<'a> {
+    /// `$du`: the next hop of requests that begin something, such as `sip:127.0.0.1:5061;transport=tls`.
+    pub towards: &'a str,
+    pub tls: Option<RelayTls<'a>>,
+}
+
+/// The same certificate for both sides of it.
+pub struct RelayTls<'a> {
+    pub certificate: &'a Path,
+    pub key: &'a Path,
+    pub anchors: &'a Path,
+}
+
 pub struct Kamailio {
     peer: Peer,
-    pub port: u16,
-    log: std::path::PathBuf,
+    folder: PathBuf,
+    pub udp: u16,
+    pub tcp: u16,
+    /// Bound only with [`Relay::tls`].
+    pub tls: u16,
 }
 
 impl Kamailio {
-    /// `lines`: modules and routes behind the ones that every run needs. `PORT` in them is the port it listens on.
-    pub fn start(folder: &Path, name: &str, lines: &str) -> Kamailio {
-        let port = super::free_port();
-        let file = folder.join(format!("{name}.cfg"));
-        let text = format!("{COMMON}{lines}").replace("PORT", &port.to_string());
-        std::fs::write(&file, text).expect("Kamailio's configuration");
-        let log = folder.join(format!("{name}.log"));
-        let output = std::fs::File::create(&log).expect("Kamailio's log");
+    /// Relays statefully (`t_relay`) with Record-Route and writes a line for every request and reply to its log.
+    pub fn start(folder: &Path, name: &str, relay: &Relay<'_>) -> Kamailio {
+        let ports = super::free_ports(4);
+        let (udp, tcp, tls) = (ports, ports + 1, ports + 2);
+        let folder = folder.join(name);
+        std::fs::create_dir_all(&folder).expect("Kamailio's folder");
+        let mut config = RELAY
+            .replace("UDP_PORT", &udp.to_string())
+            .replace("TCP_PORT", &tcp.to_string())
+            .replace("TOWARDS", relay.towards);
+        let with_tls = match &relay.tls {
+            None => String::new(),
+            Some(files) => TLS
+                .replace("TLS_PORT", &tls.to_string())
+                .replace("CERTIFICATE", &files.certificate.display().to_string())
+                .replace("KEY", &files.key.display().to_string())
+                .replace("ANCHORS", &files.anchors.display().to_string()),
+        };
+        config = config.replace("#TLS\n", &with_tls);
+        let kamailio = Kamailio::run(folder, &config, ports);
+        super::wait_for("Kamailio to listen", Duration::from_secs(10), || {
+            std::net::TcpStream::connect(("127.0.0.1", kamailio.tcp)).ok()
+        });
+        // Its workers for UDP start with those for TCP.
+        std::thread::sleep(Duration::from_millis(200));
+        kamailio
+    }
+
+    fn run(folder: PathBuf, config: &str, ports: u16) -> Kamailio {
+        let file = folder.join("kamailio.cfg");
+        std::fs::write(&file, config).expect("kamailio.cfg");
+        let log = std::fs::File::create(folder.join("log")).expect("log");
         let mut command = Command::new("kamailio");
         command
             .args(["-DD", "-E", "-m", "32", "-M", "8", "-Y"])
-            .arg(folder)
+            .arg(&folder)
             .arg("-f")
             .arg(&file)
-            .current_dir(folder)
+            .current_dir(&folder)
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(output);
-        let kamailio = Kamailio {
+            .stdout(log.try_clone().expect("log"))
+            .stderr(log);
+        Kamailio {
             peer: Peer::start(&mut command),
-            port,
-            log,
-        };
+            folder,
+            udp: ports,
+            tcp: ports + 1,
+            tls: ports + 2,
+        }
+    }
+
+    /// Over UDP alone, doing what `lines` say: modules and routes behind the ones that every run needs. `PORT` in them is
+    /// the port it listens on.
+    pub fn scripted(folder: &Path, name: &str, lines: &str) -> Kamailio {
+        let port = super::free_port();
+        let folder = folder.join(name);
+        std::fs::create_dir_all(&folder).expect("Kamailio's folder");
+        let config = format!("{SCRIPTED}{lines}").replace("PORT", &port.to_string());
+        let kamailio = Kamailio::run(folder, &config, port);
         let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a socket");
         socket
             .set_read_timeout(Some(Duration::from_millis(200)))
@@ -55,7 +108,9 @@ impl Kamailio {
     }
 
     pub fn log(&self) -> String {
-        std::fs::read_to_string(&self.log).unwrap_or_default()
+        std::fs::read(self.folder.join("log"))
+            .map(|log| String::from_utf8_lossy(&log).into_owned())
+            .unwrap_or_default()
     }
 }
 
@@ -64,8 +119,8 @@ impl Drop for Kamailio {
         // SIGTERM lets the main process end its workers; a killed one would leave them behind.
         let _ = Command::new("kill").arg(self.peer.0.id().to_string()).status();
         for _ in 0..50 {
-            if self.peer.0.try_wait().map_or(true, |status| status.is_some()) {
-                break;
+            if matches!(self.peer.0.try_wait(), Ok(Some(_))) {
+                return;
             }
             std::thread::sleep(Duration::from_millis(100));
         }
@@ -75,7 +130,62 @@ impl Drop for Kamailio {
     }
 }
 
-const COMMON: &str = r#"#!KAMAILIO
+const RELAY: &str = r#"
+debug=2
+log_stderror=yes
+memdbg=5
+memlog=5
+children=1
+tcp_children=2
+auto_aliases=no
+listen=udp:127.0.0.1:UDP_PORT
+listen=tcp:127.0.0.1:TCP_PORT
+loadmodule "sl.so"
+loadmodule "tm.so"
+loadmodule "rr.so"
+loadmodule "pv.so"
+loadmodule "maxfwd.so"
+loadmodule "textops.so"
+loadmodule "siputils.so"
+loadmodule "xlog.so"
+#TLS
+modparam("rr", "enable_double_rr", 1)
+
+request_route {
+    if (!mf_process_maxfwd_header("10")) { sl_send_reply("483", "Too Many Hops"); exit; }
+    xlog("L_WARN", "request $rm from $proto:$si:$sp\n");
+    if (is_method("CANCEL")) { if (t_check_trans()) { t_relay(); } exit; }
+    if (has_totag()) {
+        if (loose_route()) { t_relay(); exit; }
+        if (is_method("ACK")) { if (t_check_trans()) { t_relay(); } exit; }
+        sl_send_reply("404", "Not here"); exit;
+    }
+    t_check_trans();
+    record_route();
+    $du = "TOWARDS";
+    t_on_reply("REPLIES");
+    if (!t_relay()) { sl_reply_error(); }
+    exit;
+}
+
+onreply_route[REPLIES] {
+    xlog("L_WARN", "reply $rs from $proto:$si:$sp\n");
+}
+"#;
+
+const TLS: &str = r#"
+enable_tls=yes
+listen=tls:127.0.0.1:TLS_PORT
+loadmodule "tls.so"
+modparam("tls", "tls_method", "TLSv1.2+")
+modparam("tls", "certificate", "CERTIFICATE")
+modparam("tls", "private_key", "KEY")
+modparam("tls", "ca_list", "ANCHORS")
+modparam("tls", "verify_certificate", 1)
+modparam("tls", "require_certificate", 0)
+"#;
+
+const SCRIPTED: &str = r#"#!KAMAILIO
 debug=0
 log_stderror=yes
 children=1

@@ -11,7 +11,10 @@ pub mod dialogs;
 )]
 pub mod dns;
 pub mod gateway;
+#[allow(dead_code, reason = "for the wire tests; benches/load.rs shares this module")]
 pub mod kamailio;
+#[allow(dead_code, reason = "for the wire tests; benches/load.rs shares this module")]
+pub mod pki;
 mod ports;
 pub mod sipp;
 

@@ -40,7 +40,7 @@ impl Caller<'_> {
                 "-sf",
                 &scenario.display().to_string(),
                 "-i",
-                "127.0.0.1",
+                &self.gateway.ip().to_string(),
                 "-p",
                 &port.to_string(),
             ])
@@ -113,8 +113,18 @@ pub fn echoing_phone(folder: &Path) -> (Peer, u16, u16) {
     (peer, port, media)
 }
 
+/// As [`phone`], on this loopback address.
+#[allow(dead_code, reason = "for the wire tests; benches/load.rs shares this module")]
+pub fn phone_on(folder: &Path, address: std::net::IpAddr, ring_ms: u32) -> (Peer, u16) {
+    phone_at(folder, address, &PHONE.replace("RING_MS", &ring_ms.to_string()))
+}
+
 /// A SIPp phone with this scenario.
 pub fn phone_with(folder: &Path, text: &str) -> (Peer, u16) {
+    phone_at(folder, std::net::Ipv4Addr::LOCALHOST.into(), text)
+}
+
+fn phone_at(folder: &Path, address: std::net::IpAddr, text: &str) -> (Peer, u16) {
     let port = super::free_port();
     let scenario = folder.join(format!("phone-{port}.xml"));
     std::fs::write(&scenario, text).expect("scenario");
@@ -124,7 +134,7 @@ pub fn phone_with(folder: &Path, text: &str) -> (Peer, u16) {
             "-sf",
             &scenario.display().to_string(),
             "-i",
-            "127.0.0.1",
+            &address.to_string(),
             "-p",
             &port.to_string(),
             "-nostdin",
@@ -193,6 +203,13 @@ pub fn talking_caller(file: &str, talk_ms: u32, extra: &str) -> String {
         .replace("FILE", file)
         .replace("TALK_MS", &talk_ms.to_string())
         .replace("EXTRA\n", extra)
+}
+
+/// The same without audio of its own.
+#[allow(dead_code, reason = "for the wire tests; benches/load.rs shares this module")]
+pub fn silent_caller(talk_ms: u32) -> String {
+    let play = "  <nop><action><exec rtp_stream=\"FILE,1,0,PCMU/8000\"/></action></nop>\n";
+    talking_caller("", talk_ms, "").replace(&play.replace("FILE", ""), "")
 }
 
 const CALLER: &str = r#"<?xml version="1.0" encoding="UTF-8" ?>

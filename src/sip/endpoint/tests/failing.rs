@@ -79,3 +79,98 @@ fn responses_to_unknown_transactions_and_odd_statuses_are_ignored() {
     assert!(!bench.respond(txn, &request, 700));
     assert_eq!(bench.sent.len(), 0);
 }
+
+/// The bench's request with a body that makes it too large for UDP.
+fn large_request(bench: &mut Bench, octets: usize) -> ClientTxn {
+    let request = Request::new(Method::Invite, "sip:b@192.0.2.20")
+        .header("From", "<sip:us@h>;tag=ours")
+        .header("To", "<sip:b@h>")
+        .header("Call-ID", "c-large")
+        .header("CSeq", "5 INVITE")
+        .with_body("application/sdp", vec![b'x'; octets]);
+    let way = LargeWay {
+        flow: Flow {
+            connection: None,
+            ..flow(Transport::Tcp)
+        },
+        sent_by: "192.0.2.9:5070".into(),
+    };
+    let txn =
+        bench
+            .endpoint
+            .request_by_size(request, flow(Transport::Udp), "192.0.2.9:5060", &way, bench.now);
+    bench.drain();
+    txn
+}
+
+/// The Via of the last request sent.
+fn last_via(bench: &mut Bench) -> String {
+    let sent = bench.take_messages();
+    sent.last().unwrap().via_line().into_owned()
+}
+
+fn fail_tcp(bench: &mut Bench, fault: TransportFault) {
+    let failed = Flow {
+        connection: None,
+        ..flow(Transport::Tcp)
+    };
+    bench
+        .endpoint
+        .handle(EndpointInput::TransportError { flow: failed, fault }, bench.now);
+    bench.drain();
+}
+
+#[test]
+fn a_request_too_large_for_udp_goes_over_tcp_and_a_small_one_does_not() {
+    let mut bench = Bench::new();
+    large_request(&mut bench, 100);
+    assert!(last_via(&mut bench).starts_with("SIP/2.0/UDP 192.0.2.9:5060;"));
+    large_request(&mut bench, 1300);
+    assert!(last_via(&mut bench).starts_with("SIP/2.0/TCP 192.0.2.9:5070;"));
+}
+
+#[test]
+fn where_nobody_takes_the_connection_it_goes_over_udp_under_the_same_name_and_the_next_one_at_once() {
+    let mut bench = Bench::new();
+    let txn = large_request(&mut bench, 1300);
+    fail_tcp(&mut bench, TransportFault::Refused);
+    assert!(last_via(&mut bench).starts_with("SIP/2.0/UDP 192.0.2.9:5060;"));
+    assert_eq!(
+        bench.take_events(),
+        Vec::<String>::new(),
+        "its owner hears nothing of it"
+    );
+    // A later failure of that way is told, under the name the owner knows.
+    bench.endpoint.handle(
+        EndpointInput::TransportError {
+            flow: flow(Transport::Udp),
+            fault: TransportFault::Unreachable,
+        },
+        bench.now,
+    );
+    bench.drain();
+    assert_eq!(bench.take_events(), [format!("transport failed {}", txn.0)]);
+
+    large_request(&mut bench, 1300);
+    assert!(
+        last_via(&mut bench).starts_with("SIP/2.0/UDP"),
+        "TCP is not tried again so soon"
+    );
+    bench.wait(limits::TCP_REFUSING_FOR.as_secs_f64());
+    bench.take_sent();
+    large_request(&mut bench, 1300);
+    assert!(last_via(&mut bench).starts_with("SIP/2.0/TCP"));
+}
+
+#[test]
+fn what_the_peer_may_have_seen_or_nobody_wants_any_more_is_not_sent_again() {
+    let mut bench = Bench::new();
+    let seen = large_request(&mut bench, 1300);
+    fail_tcp(&mut bench, TransportFault::Closed);
+    assert_eq!(bench.take_events(), [format!("transport failed {}", seen.0)]);
+    let cancelled = large_request(&mut bench, 1300);
+    bench.endpoint.cancel(cancelled, None, bench.now);
+    fail_tcp(&mut bench, TransportFault::Refused);
+    assert_eq!(bench.take_events(), [format!("transport failed {}", cancelled.0)]);
+    assert_eq!(bench.endpoint.live_transactions(), 0);
+}

@@ -9,11 +9,17 @@ use crate::sip::{ClientTxn, Dialog, Message, Method, Response, ServerTxn};
 
 use super::case::Case;
 use super::desk::Desk;
+use super::early::abandon;
+use super::ending::{By, Ending};
 use super::exchange::{Exchange, Phase};
+use super::hunting::Hunting;
 use super::index::Name;
 use super::leg::{self, Leg, Ringing};
+use super::offer;
 use super::options;
 use super::refusal::{self, ALLOW, Refusal};
+use super::reliable;
+use super::stage::Stage;
 use super::terms::Terms;
 
 pub(crate) struct EarlyTalk {
@@ -168,7 +174,7 @@ impl EarlyTalk {
                 if exchange.is_about_media() {
                     self.is_changed = true;
                     case.origin = self.a.origin.clone();
-                    case.offer = super::offer::session(&self.a.terms.heard).or(case.offer.take());
+                    case.offer = offer::session(&self.a.terms.heard).or(case.offer.take());
                 }
             }
             None => exchange.refuse(status, response, desk),
@@ -213,5 +219,122 @@ impl EarlyTalk {
     /// The phone's description as it is now.
     pub(crate) fn phone_said(&self) -> &[u8] {
         &self.b.terms.heard
+    }
+}
+
+impl Hunting {
+    /// The caller acknowledged a reliable response. With the answer to a phone's early offer: that goes on in our PRACK.
+    pub(super) fn on_prack(
+        mut self: Box<Self>,
+        txn: ServerTxn,
+        prack: &Message,
+        case: &mut Case,
+        desk: &mut Desk,
+    ) -> Stage {
+        let owing = self.early.as_ref().map(|early| early.attempt);
+        let leg = self
+            .legs
+            .iter_mut()
+            .find(|leg| leg.owed.is_some() && Some(leg.attempt) == owing);
+        let Some(leg) = leg else {
+            if prack.body().is_empty() {
+                self.begin_talk(case);
+                reliable::accept(txn, prack, case, desk);
+            } else {
+                // A second offer before the first phone has answered (RFC 3262 §5): nobody could answer it yet.
+                let refusal = Refusal::NotAcceptable("no second offer before the call is answered");
+                desk.refuse(txn, prack, &refusal);
+                let now = desk.now();
+                desk.endpoint.release(case.invite_txn, now);
+            }
+            return Stage::Hunting(self);
+        };
+        let port = case.port(Side::B).ok_or(Refusal::Busy);
+        let answer = offer::read(prack).and_then(|session| {
+            let session = session.ok_or(Refusal::NotAcceptable("no answer in PRACK"))?;
+            let body = leg.origin.anchored(&session, desk.config.media_address, port?)?;
+            Ok((session, body))
+        });
+        match answer {
+            Ok((session, body)) => {
+                case.describe(Side::A, &session, desk);
+                case.offer = Some(session);
+                leg.pay(Some(body), desk);
+                if let Some(early) = &mut self.early {
+                    early.is_answered = true;
+                }
+                self.begin_talk(case);
+                reliable::accept(txn, prack, case, desk);
+                Stage::Hunting(self)
+            }
+            Err(refusal) => {
+                desk.refuse(txn, prack, &refusal);
+                self.stop_waiting(case, desk);
+                abandon(self.legs, None, case, desk);
+                case.refuse(&refusal, desk);
+                Ending::failed(
+                    refusal.status(),
+                    By::Caller,
+                    "no usable answer in PRACK",
+                    case,
+                    desk,
+                )
+            }
+        }
+    }
+
+    /// Both descriptions of the early media are acknowledged.
+    fn begin_talk(&mut self, case: &Case) {
+        let Some(early) = self.early.as_ref().filter(|_| self.talk.is_none()) else {
+            return;
+        };
+        let leg = self.legs.iter_mut().find(|leg| leg.attempt == early.attempt);
+        let talk = leg.and_then(|leg| EarlyTalk::begin(leg, &early.sent, case));
+        self.talk = talk.map(Box::new);
+    }
+
+    /// A request between the caller and the phone he hears. False: it is not.
+    pub(super) fn is_talk(
+        &mut self,
+        txn: ServerTxn,
+        request: &Message,
+        case: &Case,
+        desk: &mut Desk,
+    ) -> bool {
+        let Some(talk) = &mut self.talk else { return false };
+        let leg = self.legs.iter_mut().find(|leg| leg.attempt == talk.attempt);
+        leg.is_some_and(|leg| talk.on_request(txn, request, leg, case, desk))
+    }
+
+    /// A response to such a request.
+    pub(super) fn is_said_early(
+        &mut self,
+        txn: ClientTxn,
+        status: u16,
+        response: Option<&Message>,
+        case: &mut Case,
+        desk: &mut Desk,
+    ) -> bool {
+        let Some(talk) = &mut self.talk else { return false };
+        let is_its = talk.on_response(txn, status, response, case, desk);
+        if is_its && talk.is_changed {
+            // What was said first no longer counts: the 200 does not say it again, and the phone is where it is now.
+            if let Some(early) = &mut self.early {
+                early.is_answered = true;
+            }
+            let leg = self.legs.iter_mut().find(|leg| leg.attempt == talk.attempt);
+            if let (Some(leg), Some(session)) = (leg, offer::session(talk.phone_said())) {
+                leg.early = Some(session);
+            }
+        }
+        is_its
+    }
+
+    /// The phone he heard is out (None: the call is).
+    pub(super) fn end_talk(&mut self, attempt: Option<Attempt>, desk: &mut Desk) {
+        let is_its = |talk: &mut Box<EarlyTalk>| attempt.is_none_or(|attempt| talk.attempt == attempt);
+        if let Some(talk) = self.talk.take_if(is_its) {
+            talk.abandon(desk);
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 use crate::media::Side;
 use crate::queue::{self, Attempt, Hunt, Step};
 use crate::sdp::Session;
-use crate::sip::{ClientTxn, Dialog, Message, Response, ServerTxn};
+use crate::sip::{ClientTxn, Dialog, Message, Response};
 
 use super::Counter;
 use super::case::{Case, Media};
@@ -20,7 +20,6 @@ use super::limits::{CROSSING_VALUE_OCTETS_MAX, RINGING_MAX};
 use super::offer;
 use super::record::{self, State};
 use super::refusal::{self, Refusal};
-use super::reliable;
 use super::stage::{Event, Stage};
 use super::talking::Talking;
 use super::terms::Terms;
@@ -35,20 +34,20 @@ pub(crate) struct Hunting {
     /// The caller was told 180.
     is_ringing: bool,
     /// Early media of this phone went to the caller.
-    early: Option<Early>,
+    pub(super) early: Option<Early>,
     /// What these two may say to each other before the answer.
-    talk: Option<Box<EarlyTalk>>,
+    pub(super) talk: Option<Box<EarlyTalk>>,
 }
 
 /// An answer that went out in a 183 has to be the same in the 200 of that dialog (RFC 3261 §13.2.1).
-struct Early {
-    attempt: Attempt,
+pub(super) struct Early {
+    pub(super) attempt: Attempt,
     /// As the phone wrote it.
     body: Vec<u8>,
     /// As the caller got it.
-    sent: Vec<u8>,
+    pub(super) sent: Vec<u8>,
     /// It was an offer, and the caller's PRACK had the answer: the 200 says nothing more of it.
-    is_answered: bool,
+    pub(super) is_answered: bool,
 }
 
 impl Hunting {
@@ -446,115 +445,6 @@ impl Hunting {
             case.new_tag(desk);
         }
         case.origin.anchored(session, desk.config.media_address, port)
-    }
-
-    /// The caller acknowledged a reliable response. With the answer to a phone's early offer: that goes on in our PRACK.
-    fn on_prack(
-        mut self: Box<Self>,
-        txn: ServerTxn,
-        prack: &Message,
-        case: &mut Case,
-        desk: &mut Desk,
-    ) -> Stage {
-        let owing = self.early.as_ref().map(|early| early.attempt);
-        let leg = self
-            .legs
-            .iter_mut()
-            .find(|leg| leg.owed.is_some() && Some(leg.attempt) == owing);
-        let Some(leg) = leg else {
-            if prack.body().is_empty() {
-                self.begin_talk(case);
-                reliable::accept(txn, prack, case, desk);
-            } else {
-                // A second offer before the first phone has answered (RFC 3262 §5): nobody could answer it yet.
-                let refusal = Refusal::NotAcceptable("no second offer before the call is answered");
-                desk.refuse(txn, prack, &refusal);
-                let now = desk.now();
-                desk.endpoint.release(case.invite_txn, now);
-            }
-            return Stage::Hunting(self);
-        };
-        let port = case.port(Side::B).ok_or(Refusal::Busy);
-        let answer = offer::read(prack).and_then(|session| {
-            let session = session.ok_or(Refusal::NotAcceptable("no answer in PRACK"))?;
-            let body = leg.origin.anchored(&session, desk.config.media_address, port?)?;
-            Ok((session, body))
-        });
-        match answer {
-            Ok((session, body)) => {
-                case.describe(Side::A, &session, desk);
-                case.offer = Some(session);
-                leg.pay(Some(body), desk);
-                if let Some(early) = &mut self.early {
-                    early.is_answered = true;
-                }
-                self.begin_talk(case);
-                reliable::accept(txn, prack, case, desk);
-                Stage::Hunting(self)
-            }
-            Err(refusal) => {
-                desk.refuse(txn, prack, &refusal);
-                self.stop_waiting(case, desk);
-                abandon(self.legs, None, case, desk);
-                case.refuse(&refusal, desk);
-                Ending::failed(
-                    refusal.status(),
-                    By::Caller,
-                    "no usable answer in PRACK",
-                    case,
-                    desk,
-                )
-            }
-        }
-    }
-
-    /// Both descriptions of the early media are acknowledged.
-    fn begin_talk(&mut self, case: &Case) {
-        let Some(early) = self.early.as_ref().filter(|_| self.talk.is_none()) else {
-            return;
-        };
-        let leg = self.legs.iter_mut().find(|leg| leg.attempt == early.attempt);
-        let talk = leg.and_then(|leg| EarlyTalk::begin(leg, &early.sent, case));
-        self.talk = talk.map(Box::new);
-    }
-
-    /// A request between the caller and the phone he hears. False: it is not.
-    fn is_talk(&mut self, txn: ServerTxn, request: &Message, case: &Case, desk: &mut Desk) -> bool {
-        let Some(talk) = &mut self.talk else { return false };
-        let leg = self.legs.iter_mut().find(|leg| leg.attempt == talk.attempt);
-        leg.is_some_and(|leg| talk.on_request(txn, request, leg, case, desk))
-    }
-
-    /// A response to such a request.
-    fn is_said_early(
-        &mut self,
-        txn: ClientTxn,
-        status: u16,
-        response: Option<&Message>,
-        case: &mut Case,
-        desk: &mut Desk,
-    ) -> bool {
-        let Some(talk) = &mut self.talk else { return false };
-        let is_its = talk.on_response(txn, status, response, case, desk);
-        if is_its && talk.is_changed {
-            // What was said first no longer counts: the 200 does not say it again, and the phone is where it is now.
-            if let Some(early) = &mut self.early {
-                early.is_answered = true;
-            }
-            let leg = self.legs.iter_mut().find(|leg| leg.attempt == talk.attempt);
-            if let (Some(leg), Some(session)) = (leg, offer::session(talk.phone_said())) {
-                leg.early = Some(session);
-            }
-        }
-        is_its
-    }
-
-    /// The phone he heard is out (None: the call is).
-    pub(super) fn end_talk(&mut self, attempt: Option<Attempt>, desk: &mut Desk) {
-        let is_its = |talk: &mut Box<EarlyTalk>| attempt.is_none_or(|attempt| talk.attempt == attempt);
-        if let Some(talk) = self.talk.take_if(is_its) {
-            talk.abandon(desk);
-        }
     }
 
     fn leg(&mut self, txn: ClientTxn) -> Option<&mut Ringing> {

@@ -27,7 +27,8 @@ pub(crate) fn allows(message: &Message, method: &str) -> bool {
     message.header_values("Allow").iter().any(|value| value == method)
 }
 
-/// Supported of an INVITE to a phone. `takes_reliable`: its reliable responses can be brought to an end.
+/// Supported of a request of ours. `takes_reliable`: it is an INVITE whose reliable responses would be acknowledged, which
+/// those inside a call are not.
 pub(crate) fn offer(invite: Request, takes_reliable: bool, config: &Config) -> Request {
     match (takes_reliable, config.session_expires) {
         (true, _) => invite.header("Supported", supported(config)),

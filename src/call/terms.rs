@@ -78,7 +78,7 @@ impl Terms {
 
     /// A request of ours to this side that refreshes its session, whatever else it does.
     pub(crate) fn ask(&self, request: Request, desk: &Desk) -> Request {
-        let request = request.header("Supported", options::supported(&desk.config));
+        let request = options::offer(request, false, &desk.config);
         match &self.timer {
             Some(timer) => ask_session_timer(request, timer.next(), self.min),
             None => request,

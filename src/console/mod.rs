@@ -67,6 +67,11 @@ pub const ASSETS: &[Asset] = &[
         content: include_str!("static/app.js"),
     },
     Asset {
+        path: "/console/alarms.js",
+        kind: SCRIPT,
+        content: include_str!("static/alarms.js"),
+    },
+    Asset {
         path: "/console/api.js",
         kind: SCRIPT,
         content: include_str!("static/api.js"),

@@ -564,6 +564,11 @@ fn a_refresh_waits_while_a_hold_is_under_way() {
         "600;refresher=uac",
         "a refresh itself"
     );
+    assert_eq!(
+        reinvite.must("Supported"),
+        "timer",
+        "nobody acknowledges a reliable 1xx to it"
+    );
     world.answer(&talk.phone, &reinvite, 180, &[], None);
     world.run_for(5.0);
     assert_eq!(world.words(&talk.phone), [""; 0], "one at a time");

@@ -10,8 +10,9 @@ use ringward::signing::passport::{Claims, uuid};
 use ringward::signing::pki::{Leaf, Provider, Revoked, StiAuthority, web_identity};
 use serde_json::Value;
 
+use crate::support::browser::Browser;
 use crate::support::gateway::{Gateway, Setup};
-use crate::support::{folder, wait_for};
+use crate::support::{folder, have, wait_for};
 
 const SERIAL: u32 = 0x0042_0001;
 const HOUR: Duration = Duration::from_secs(3600);
@@ -283,4 +284,14 @@ fn c_07_a_list_host_that_is_down_leaves_signed_calls_unchecked_and_the_telephone
         (&false.into(), &true.into())
     );
     assert_eq!(crl["problem"], "HTTP status 404");
+
+    // People at the desk are told why.
+    if have(&["chromium", "chromedriver"]) {
+        let browser = Browser::start(&folder, 1280, 900);
+        browser.open(&format!("http://{}/#token={}", gateway.api, gateway.token));
+        let told = browser.wait_for_text("the revocation list", Duration::from_secs(10));
+        assert!(told.contains("HTTP status 404"), "{told}");
+        assert!(!told.contains("The signed trust list"), "{told}");
+        assert_eq!(browser.console_errors(), Vec::<String>::new());
+    }
 }

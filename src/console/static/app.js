@@ -1,5 +1,6 @@
 // The console: signing in, and the desk behind it.
 
+import * as alarms from "./alarms.js";
 import { ask, follow } from "./api.js";
 import { show, text } from "./dom.js";
 import * as history from "./history.js";
@@ -62,6 +63,7 @@ async function signIn(token) {
 function toSignIn(problem) {
   events?.close();
   events = null;
+  alarms.stop();
   live.stop();
   why.close();
   for (const id of ["desk", "nav", "connection"]) show($(id), false);
@@ -74,6 +76,7 @@ function toSignIn(problem) {
 function toDesk() {
   show($("signin"), false);
   for (const id of ["desk", "nav", "connection"]) show($(id), true);
+  alarms.start($("alarms"));
   history.soon(0);
   events?.close();
   events = follow({

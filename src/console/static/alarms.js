@@ -1,0 +1,52 @@
+// What is wrong with the gateway itself: lists of trust, its clock, its own test of the verifier.
+
+import { ask } from "./api.js";
+import { h, show } from "./dom.js";
+
+const EVERY_MS = 30000;
+const LISTS = {
+  trust_list_authority: "The certificate of the trust list's authority", anchors: "The trust anchors", private_anchors: "The private trust anchors",
+  trust_list: "The signed trust list", crl_signers: "The certificates of revocation lists", crl: "The revocation list",
+};
+
+let place = null;
+let timer = null;
+
+export function start(node) {
+  place = node;
+  stop();
+  look();
+}
+
+export function stop() {
+  clearTimeout(timer);
+  timer = null;
+  if (place) show(place, false);
+}
+
+async function look() {
+  const own = setTimeout(look, EVERY_MS);
+  timer = own;
+  // No answer is told by the connection's own line.
+  const status = await ask("/api/v1/status").catch(() => null);
+  if (timer !== own || status === null) return;
+  const lines = words(status.gateway ?? {});
+  place.replaceChildren(...lines.map((line) => h("span", {}, line)));
+  show(place, lines.length > 0);
+}
+
+/** One line for each thing that is wrong; none when nothing is. */
+export function words(gateway) {
+  const lines = (gateway.lists ?? []).filter((list) => list.is_stale || list.problem).map(list);
+  const shift = gateway.clock_shift_seconds;
+  if (shift) lines.push(`This machine's clock is probably wrong: it seems to be ${Math.abs(shift)} seconds ${shift > 0 ? "ahead" : "behind"}.`);
+  if (gateway.selftest && gateway.selftest.passed === false) lines.push("The self-test of the verifier has failed: see the log.");
+  return lines;
+}
+
+function list(of) {
+  const name = `${LISTS[of.kind] ?? of.kind} (${of.source})`;
+  if (!of.is_in_force) return `${name} is not at hand: ${of.problem ?? "not read yet"}. Calls it is needed for read "could not be checked".`;
+  if (of.is_stale) return `${name} is out of date${of.problem ? `: ${of.problem}` : ""}.`;
+  return `${name} cannot be renewed: ${of.problem}. The one in force stays.`;
+}

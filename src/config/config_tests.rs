@@ -764,3 +764,64 @@ fn who_calls_where_and_with_what_password_must_fit_together() {
         assert_eq!(faults(&trunk(more)), [""; 0], "{more}");
     }
 }
+
+#[test]
+fn calls_out_and_transfers_need_a_way_and_numbers() {
+    let queue = "[[queue]]\nname = \"desk\"\ntargets = [\"sip:desk@10.0.0.5\"]\n";
+    check(
+        &format!("{queue}transfer = \"trunk\""),
+        "queue \"desk\" has transfer = \"trunk\", and no trunk has \"to\"",
+    );
+    check(
+        &format!("{queue}transfer = \"inside\"\ntransfer_to = [\"*\"]"),
+        "is no number to transfer to",
+    );
+    check(
+        &format!("{queue}transfer = \"off\"\ntransfer_to = [\"2*\"]"),
+        "transfer_to has no effect with transfer = \"off\"",
+    );
+    check(
+        "[outbound]\ntrunk = \"carrier\"",
+        "no trunk with \"to\" is called \"carrier\"",
+    );
+    check(
+        "[outbound]\nallow = [\"+44 20\"]",
+        "\"+44 20\" in allow is no number",
+    );
+
+    let text = "[[trunk]]\nname = \"carrier\"\nfrom = [\"203.0.113.0/24\"]\nto = \"sip:203.0.113.7\"\n\
+                [[queue]]\nname = \"desk\"\ntargets = [\"sip:desk@10.0.0.5\"]\ntransfer = \"trunk\"\n\
+                transfer_to = [\"+1212*\"]\n[outbound]\nfrom_phones = true\ntrunk = \"carrier\"\n\
+                allow = [\"+4420*\"]\nemergency = [\"999\"]\n";
+    let config = Config::parse("ringward.toml", text).unwrap();
+    let rules = &config.transfer_rules["desk"];
+    assert_eq!(
+        (rules.reach, rules.to.as_slice()),
+        (crate::call::Reach::Trunk, &["+1212*".to_string()][..])
+    );
+    assert!(config.outbound.from_phones && config.outbound.emergency == ["999"]);
+    assert_eq!(config.outbound.trunk.as_deref(), Some("carrier"));
+}
+
+#[test]
+fn the_worked_examples_of_the_pbx_page_load() {
+    let page = include_str!("../../docs/pbx.md");
+    let examples: Vec<&str> = page
+        .split("```toml\n")
+        .skip(1)
+        .filter_map(|rest| rest.split("```").next())
+        .collect();
+    assert_eq!(examples.len(), 3);
+    for example in examples {
+        // The first and the last are whole; the one between adds to the first.
+        let whole = match example.contains("[[queue]]") {
+            true => example.to_string(),
+            false => format!("{}{example}", examples_queue()),
+        };
+        assert_eq!(faults(&whole), Vec::<String>::new(), "{whole}");
+    }
+}
+
+fn examples_queue() -> &'static str {
+    "[[queue]]\nname = \"front-desk\"\ntargets = [\"sip:100@10.0.0.5:5060\"]\n"
+}

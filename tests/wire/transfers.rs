@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use crate::support::audio::{compare, mu_law, test_speech, write_wav};
+use crate::support::audio::{compare, test_speech, write_wav};
 use crate::support::baresip::Baresip;
 use crate::support::gateway::{Gateway, Setup};
-use crate::support::sipp::{self, Caller, talking_caller};
 use crate::support::{folder, have, wait_for};
 
 /// The desk has a caller and sends him to sales; what the caller and sales hear of each other afterwards.
@@ -100,39 +99,4 @@ fn baresip_transfers_a_caller_to_baresip_over_udp() {
 #[test]
 fn baresip_transfers_a_caller_to_baresip_over_tcp() {
     transfer("transfer-tcp", ";transport=tcp");
-}
-
-#[test]
-fn sipp_refers_a_call_and_is_told_how_it_went() {
-    if !have(&["sipp"]) {
-        return;
-    }
-    let folder = folder("transfer-sipp");
-    std::fs::write(folder.join("speech.ulaw"), mu_law(&test_speech(8))).expect("speech");
-    let (desk, desk_port) = sipp::referring_phone(&folder);
-    let (_sales, sales_port) = sipp::phone(&folder, 700);
-    let more = format!(
-        "[[queue]]\nname = \"sales\"\nnumbers = [\"101\"]\ntargets = [\"sip:sales@127.0.0.1:{sales_port}\"]\n"
-    );
-    let gateway = Gateway::start(&Setup {
-        name: "gateway-transfer-sipp",
-        targets: &[format!("sip:desk@127.0.0.1:{desk_port}")],
-        queue: "",
-        more: &more,
-    });
-    let caller = Caller {
-        gateway: gateway.udp,
-        is_tcp: false,
-        scenario: &talking_caller("speech.ulaw", 5000, ""),
-        number: "+12125550100",
-        calls: 1,
-        rate: 1,
-    };
-    caller.run(&folder);
-    let (status, errors) = desk.finish();
-    assert!(status.success(), "the desk: {status}\n{errors}");
-    let call = &gateway.ended_calls(1)[0];
-    assert_eq!(call["outcome"]["by"], "caller", "{call}");
-    assert_eq!(call["answered_by"], "sales", "{call}");
-    assert_eq!(call["transfers"][0]["status"], 200, "{call}");
 }

@@ -145,6 +145,13 @@ impl Calling {
         self.carry_on(case, desk)
     }
 
+    /// A request of ours went out again with credentials.
+    pub(super) fn renumber(&mut self, sip_call_id: &str, cseq: u32) {
+        for leg in &mut self.search.legs {
+            leg.early_dialogs.renumber(sip_call_id, cseq);
+        }
+    }
+
     /// Nobody is to answer any more.
     pub(super) fn abandon(mut self, reason: Option<&str>, case: &mut Case, desk: &mut Desk) {
         self.search.stop_waiting(case, desk);

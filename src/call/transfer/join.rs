@@ -277,6 +277,9 @@ impl Transfers {
 
     /// A request in one of these dialogs was sent again, with credentials.
     pub(super) fn renumber(&mut self, sip_call_id: &str, cseq: u32) {
+        if let Some(Phase::Calling(calling)) = self.current.as_mut().map(|current| &mut current.phase) {
+            calling.renumber(sip_call_id, cseq);
+        }
         let newcomer = self
             .current
             .iter_mut()

@@ -155,29 +155,6 @@ fn phone_at(folder: &Path, address: std::net::IpAddr, text: &str) -> (Peer, u16)
     (peer, port)
 }
 
-/// A SIPp phone that answers one call, sends it to 101 with REFER and wants to be told how it went; it ends with success
-/// when it was told everything in order and released.
-pub fn referring_phone(folder: &Path) -> (Running, u16) {
-    let port = super::free_port();
-    let scenario = folder.join(format!("phone-{port}.xml"));
-    std::fs::write(&scenario, REFERRING_PHONE).expect("scenario");
-    let errors = folder.join(format!("phone-{port}.err"));
-    let mut command = Command::new("sipp");
-    command
-        .args(["-sf", &scenario.display().to_string()])
-        .args(["-i", "127.0.0.1", "-p", &port.to_string(), "-nostdin", "-m", "1"])
-        .args(["-mp", &super::free_ports(MEDIA_PORTS).to_string()])
-        .args(["-recv_timeout", "20000"])
-        .args(["-trace_err", "-error_file", &errors.display().to_string()])
-        .current_dir(folder)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    let peer = Peer::start(&mut command);
-    std::thread::sleep(Duration::from_millis(300));
-    (Running { peer, errors }, port)
-}
-
 /// Everything the phone on `port` received and sent.
 pub fn phone_messages(folder: &Path, port: u16) -> String {
     std::fs::read_to_string(folder.join(format!("phone-{port}.msg"))).unwrap_or_default()
@@ -407,85 +384,5 @@ Content-Length: 0
 
 ]]></send>
   <recv request="ACK"/>
-</scenario>
-"#;
-
-const REFERRING_PHONE: &str = r#"<?xml version="1.0" encoding="UTF-8" ?>
-<scenario name="referring phone">
-  <recv request="INVITE">
-    <action>
-      <ereg regexp=".*" search_in="hdr" header="From:" check_it="true" assign_to="1"/>
-      <ereg regexp="sip:[^>]*" search_in="hdr" header="Contact:" check_it="true" assign_to="3"/>
-    </action>
-  </recv>
-  <recv request="ACK">
-    <action><ereg regexp=".*" search_in="hdr" header="To:" check_it="true" assign_to="2"/></action>
-  </recv>
-  <pause milliseconds="500"/>
-  <send retrans="500"><![CDATA[
-REFER [$3] SIP/2.0
-Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
-From:[$2]
-To:[$1]
-[last_Call-ID:]
-CSeq: 1 REFER
-Contact: <sip:desk@[local_ip]:[local_port];transport=[transport]>
-Refer-To: <sip:101@[local_ip]>
-Max-Forwards: 70
-Content-Length: 0
-
-]]></send>
-  <recv response="202"/>
-  <recv request="NOTIFY">
-    <action><ereg regexp="SIP/2.0 100" search_in="msg" check_it="true" assign_to="4"/></action>
-  </recv>
-  <send><![CDATA[
-SIP/2.0 200 OK
-[last_Via:]
-[last_From:]
-[last_To:]
-[last_Call-ID:]
-[last_CSeq:]
-Content-Length: 0
-
-]]></send>
-  <recv request="NOTIFY">
-    <action><ereg regexp="SIP/2.0 180" search_in="msg" check_it="true" assign_to="4"/></action>
-  </recv>
-  <send><![CDATA[
-SIP/2.0 200 OK
-[last_Via:]
-[last_From:]
-[last_To:]
-[last_Call-ID:]
-[last_CSeq:]
-Content-Length: 0
-
-]]></send>
-  <recv request="NOTIFY">
-    <action><ereg regexp="SIP/2.0 200" search_in="msg" check_it="true" assign_to="4"/></action>
-  </recv>
-  <send><![CDATA[
-SIP/2.0 200 OK
-[last_Via:]
-[last_From:]
-[last_To:]
-[last_Call-ID:]
-[last_CSeq:]
-Content-Length: 0
-
-]]></send>
-  <recv request="BYE"/>
-  <send><![CDATA[
-SIP/2.0 200 OK
-[last_Via:]
-[last_From:]
-[last_To:]
-[last_Call-ID:]
-[last_CSeq:]
-Content-Length: 0
-
-]]></send>
-  <Reference variables="1,2,3,4"/>
 </scenario>
 "#;

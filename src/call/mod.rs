@@ -30,6 +30,7 @@ mod leg;
 pub mod limits;
 mod logins;
 mod names;
+mod numbers;
 mod offer;
 mod options;
 mod outbound;
@@ -43,6 +44,7 @@ mod redress;
 mod refreshing;
 mod refusal;
 mod reliable;
+mod registering;
 mod replay;
 mod routes;
 mod shard;
@@ -60,6 +62,7 @@ pub use dialling::OutboundConfig;
 pub use engine::{Engine, LiveParts};
 pub(crate) use facts::asks_privacy;
 pub use names::tls_names;
+pub use numbers::{NumberPlan, Rules};
 pub use reasons::ReasonStyle;
 pub(crate) use reasons::of_report as identity_reasons;
 pub use record::CallRecord;
@@ -96,6 +99,8 @@ pub struct Config {
     pub queues: Vec<crate::queue::Config>,
     /// What we prove ourselves with where phones, or what stands before them, ask for it.
     pub credentials: Vec<HostCredentials>,
+    /// What strangers may prove themselves with.
+    pub digest_hashes: Vec<crate::digest::Hash>,
     /// Media address to put in SDP.
     pub media_address: std::net::IpAddr,
     /// Budget of the fact-gathering stage; default 800 ms.
@@ -184,7 +189,12 @@ pub enum Input<'a> {
     HangUp {
         call: CallId,
     },
-    /// Stop taking new calls (503); live ones go on.
+    /// Where a carrier wants calls of ours to pass, as another shard heard it.
+    ServiceRoute {
+        trunk: String,
+        route: Vec<String>,
+    },
+    /// Stop taking new calls (503); live ones go on. Registrations are taken back.
     Drain,
     Tick,
 }
@@ -237,6 +247,8 @@ pub enum Output {
     },
     /// Something a person could see has changed; the last one of a call has `timings.ended_ms`.
     Changed(Box<CallRecord>),
+    /// How a registration stands now.
+    Registration(Box<crate::registration::State>),
     Count(Counter),
     Timeout(Option<Instant>),
 }

@@ -16,6 +16,7 @@ pub mod limits;
 pub mod lookup;
 pub mod media_io;
 pub mod recorder;
+pub mod registrations;
 pub mod redress;
 pub mod scoring;
 pub mod shard;

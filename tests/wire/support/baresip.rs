@@ -27,6 +27,12 @@ impl Baresip {
         Baresip::start_with(folder, name, says, dial, None, more, "")
     }
 
+    /// With more parameters of its account, such as `;auth_user=x;auth_pass=y`.
+    #[allow(dead_code, reason = "for the wire tests; benches/load.rs shares this module")]
+    pub fn start_as(folder: &Path, name: &str, says: &Path, dial: Option<&str>, more: &str) -> Baresip {
+        Baresip::start_account(folder, name, says, dial, None, ("", more))
+    }
+
     /// The same, and it takes commands.
     pub fn start_driven(folder: &Path, name: &str, says: &Path) -> Baresip {
         let control = super::free_port();
@@ -59,6 +65,18 @@ impl Baresip {
         control: Option<u16>,
         more: &str,
         lines: &str,
+    ) -> Baresip {
+        Baresip::start_account(folder, name, says, dial, control, (lines, ""))
+    }
+
+    /// With more lines of its configuration and more of its account.
+    fn start_account(
+        folder: &Path,
+        name: &str,
+        says: &Path,
+        dial: Option<&str>,
+        control: Option<u16>,
+        (lines, more): (&str, &str),
     ) -> Baresip {
         let port = super::free_port();
         let folder = folder.join(name);

@@ -24,6 +24,7 @@ use crate::runtime::inbox::{Mailbox, Mailboxes, ToShard};
 use crate::runtime::limits::STOP_PATIENCE;
 use crate::runtime::lookup::Lookups;
 use crate::runtime::media_io::MediaIo;
+use crate::runtime::mirror::Mirror;
 use crate::runtime::recorder::Recorder;
 use crate::runtime::scoring::Scoring;
 use crate::runtime::shard::{Doors, FIRST_MEDIA_TOKEN, Parts, Shard, waker_token};
@@ -139,6 +140,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
 
     let mut threads = Vec::new();
     let mut live_calls = Vec::new();
+    let mut live_entries = Vec::new();
     for (index, (poll, inbox)) in polls.into_iter().zip(inboxes).enumerate() {
         let index = index as u16;
         let mut identity = identity::Engine::new(&config.identity, &[])?;
@@ -166,7 +168,11 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         };
         let counter = Arc::new(AtomicUsize::new(0));
         live_calls.push(counter.clone());
+        let entries = Arc::new(AtomicUsize::new(0));
+        live_entries.push(entries.clone());
+        let mirror = config.capture.as_ref().map(Mirror::open).transpose();
         let shard = Shard::new(Parts {
+            mirror: mirror.context("[capture] hep")?,
             index,
             poll,
             sockets: udp_sockets.iter_mut().filter_map(Vec::pop).collect(),
@@ -184,6 +190,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
                 streams: connections.clone(),
                 tokio: tokio.handle().clone(),
                 live_calls: counter,
+                live_entries: entries,
             },
         })?;
         threads.push(alarm.spawn(format!("shard-{index}"), move || shard.run())?);
@@ -203,6 +210,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         clock_alarm,
         sip: sip.clone(),
         live_calls: live_calls.clone(),
+        live_entries,
         mailboxes: mailboxes.clone(),
         streams: connections,
         dns,
@@ -345,6 +353,7 @@ struct Status {
     clock_alarm: ClockAlarm,
     sip: Vec<(Transport, SocketAddr)>,
     live_calls: Vec<Arc<AtomicUsize>>,
+    live_entries: Vec<Arc<AtomicUsize>>,
     mailboxes: Mailboxes,
     dns: Arc<Dns>,
     standings: Standings,
@@ -366,6 +375,7 @@ impl Status {
             "sip": self.sip.iter().map(|(transport, address)| format!("{transport}:{address}")).collect::<Vec<_>>(),
             "shards": self.live_calls.len(),
             "live_calls": self.live_calls.iter().map(|calls| calls.load(Ordering::Relaxed)).sum::<usize>(),
+            "live_entries": self.live_entries.iter().map(|entries| entries.load(Ordering::Relaxed)).sum::<usize>(),
             "tcp_connections": self.streams.open_connections(),
             "tls_certificate_expires_seconds": self.tls.as_ref().map(|tls| tls.expires_in(clock::now().utc)),
             "inbox_messages_lost": self.mailboxes.lost(),

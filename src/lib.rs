@@ -15,6 +15,7 @@ pub mod policy;
 pub mod queue;
 pub mod route;
 pub mod banner;
+pub mod capture;
 
 pub mod store;
 pub mod api;

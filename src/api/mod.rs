@@ -29,6 +29,7 @@ use crate::time::Now;
 
 pub use access::first_token;
 pub use router::openapi;
+pub(crate) use view::{BannerView, Why};
 
 /// `[api]`
 #[derive(Clone, Debug)]

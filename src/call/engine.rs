@@ -357,3 +357,10 @@ pub struct LiveParts {
     /// Probes without a final answer yet.
     pub probes: usize,
 }
+
+impl LiveParts {
+    /// Of everything: 0 when nothing is going on.
+    pub fn sum(&self) -> usize {
+        self.transactions + self.names + self.strays + self.challengeable
+    }
+}

@@ -9,6 +9,7 @@
 mod admission;
 mod arriving;
 mod case;
+mod correlation;
 mod course;
 mod crossing;
 mod decide;

@@ -3,6 +3,11 @@
 pub mod check;
 mod check_trust;
 pub mod policy;
+pub mod replay;
+mod replay_calls;
+mod replay_messages;
+mod replay_packets;
+mod replay_streams;
 pub mod score;
 pub mod selftest;
 pub mod serve;
@@ -48,6 +53,8 @@ enum Command {
     Selftest(selftest::Args),
     /// Score audio files as if they were the caller's
     Score(score::ScoreArgs),
+    /// Run the calls of a packet capture through verification, scoring and policy once more
+    Replay(replay::Args),
     /// Check and explain policies
     Policy(policy::Args),
 }
@@ -74,6 +81,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
         Command::Verify(args) => verify::run(args),
         Command::Selftest(args) => selftest::run(args),
         Command::Score(args) => score::run(args),
+        Command::Replay(args) => replay::run(args),
         Command::Policy(args) => policy::run(args),
     }
 }

@@ -322,14 +322,14 @@ async fn fetch(fetcher: &Arc<Fetcher>, verification: &mut Verification) -> Vec<F
     }
 }
 
-fn read_certificates(given: &[(String, PathBuf)]) -> anyhow::Result<BTreeMap<String, Arc<[u8]>>> {
+pub(super) fn read_certificates(given: &[(String, PathBuf)]) -> anyhow::Result<BTreeMap<String, Arc<[u8]>>> {
     given
         .iter()
         .map(|(url, file)| Ok((url.clone(), read(file)?.into())))
         .collect()
 }
 
-fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
+pub(super) fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
     given_file::read(file, FILE_OCTETS_MAX).with_context(|| file.display().to_string())
 }
 
@@ -342,7 +342,7 @@ fn with_crlf(octets: Vec<u8>) -> Vec<u8> {
     lines.join(&b"\r\n"[..])
 }
 
-fn url_and_file(text: &str) -> Result<(String, PathBuf), String> {
+pub(super) fn url_and_file(text: &str) -> Result<(String, PathBuf), String> {
     match text.split_once('=') {
         Some((url, file)) if url.contains("://") && !file.is_empty() => Ok((url.into(), file.into())),
         _ => Err("expected URL=FILE, for example https://cert.example.org/sp.pem=sp.pem".into()),

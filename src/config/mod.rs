@@ -3,6 +3,7 @@
 //! Knows the keys and what fits together; what a setting does is known by its room. Files are looked
 //! for here, once, so that nothing of that can fail while calls are up.
 
+mod capture;
 mod carrier;
 mod identity;
 pub mod limits;
@@ -50,6 +51,8 @@ pub struct Config {
     pub policy: crate::policy::Config,
     pub store: crate::store::Config,
     pub api: crate::api::Config,
+    /// The mirror of signalling; `None` = off.
+    pub capture: Option<crate::capture::Config>,
 }
 
 /// `[sip]`
@@ -150,6 +153,7 @@ impl Config {
                 listen: SocketAddr::new(LOOPBACK, 8080),
                 public_url: None,
             },
+            capture: None,
         }
     }
 

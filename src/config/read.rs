@@ -30,6 +30,7 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Config {
         "voice",
         "policy",
         "store",
+        "capture",
         "api",
     ]);
     let mut config = Config::loopback();
@@ -54,6 +55,7 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Config {
     read_policy(root, folder, &mut config.policy);
     read_store(root, &mut config.store);
     read_api(root, &mut config.api);
+    config.capture = super::capture::read(root);
     config.refusal = super::refusal::read(root, folder, config.api.public_url.as_deref());
     super::refusal::check(root, &config);
     super::sip::check_ports(root, &config);

@@ -182,3 +182,7 @@ pub const ICON_KEPT_FOR: Duration = Duration::from_secs(600);
 
 /// An icon that could not be had is not asked for again before.
 pub const ICON_RETRY_AFTER: Duration = Duration::from_secs(60);
+
+/// Legs of ours whose caller's Call-ID the mirror of signalling remembers after their call, 100 octets each: the last BYE
+/// and its answer come within half a minute. Past it the oldest is shown under its own Call-ID.
+pub const MIRRORED_LEGS_MAX: usize = 8192;

@@ -26,12 +26,14 @@ use super::inbox::{Mailboxes, ToShard};
 use super::limits::{INBOX_BATCH, RECORDS_SPOOLED, SIP_BATCH, SIP_DATAGRAM, SPOOL_PATIENCE};
 use super::lookup::{Lookups, Question};
 use super::media_io::MediaIo;
+use super::mirror::Mirror;
 use super::recorder::Recorder;
 use super::scoring::Scoring;
 use super::standings::Standings;
 use super::stream::Streams;
 use crate::call::{CallRecord, Counter, Engine, Input, Output};
 use crate::call_id::CallId;
+use crate::capture::hep::Way;
 use crate::sip::{Flow, Transport, TransportFault, peek_call_id};
 use crate::time::Now;
 
@@ -51,6 +53,8 @@ pub struct Parts {
     pub media: MediaIo,
     pub inbox: Receiver<ToShard>,
     pub doors: Doors,
+    /// None = signalling is not mirrored.
+    pub mirror: Option<Mirror>,
 }
 
 /// The helpers a shard reaches through channels.
@@ -66,6 +70,8 @@ pub struct Doors {
     pub standings: Standings,
     pub tokio: tokio::runtime::Handle,
     pub live_calls: Arc<AtomicUsize>,
+    /// What is alive below the calls: transactions, names, strays.
+    pub live_entries: Arc<AtomicUsize>,
 }
 
 /// The waker token `app` registers before the shard starts.
@@ -155,6 +161,10 @@ impl Shard {
             .doors
             .live_calls
             .store(self.parts.engine.live_calls(), Ordering::Relaxed);
+        self.parts
+            .doors
+            .live_entries
+            .store(self.parts.engine.live_parts().sum(), Ordering::Relaxed);
     }
 
     fn sleep(&self, now: Now) -> Duration {
@@ -288,8 +298,9 @@ impl Shard {
 
     /// One mutation, then everything that follows from it.
     fn step(&mut self, input: Input<'_>, now: Now) {
-        if let Input::Sip { flow, .. } = &input {
+        if let Input::Sip { flow, octets } = &input {
             count::received(flow.transport);
+            self.mirror(*flow, Way::In, octets, now);
         }
         self.parts.engine.handle(input, now);
         self.drain(now);
@@ -401,6 +412,8 @@ impl Shard {
 
     fn transmit(&mut self, flow: Flow, octets: Vec<u8>) {
         count::sent(flow.transport);
+        let now = clock::now();
+        self.mirror(flow, Way::Out, &octets, now);
         if flow.transport != Transport::Udp {
             self.parts.doors.streams.send(flow, octets, self.parts.index);
             return;
@@ -423,6 +436,18 @@ impl Shard {
                 tracing::debug!(%error, "a SIP datagram could not be sent");
                 self.pending
                     .push_back(Reply::Broken(flow, TransportFault::from(&error)));
+            }
+        }
+    }
+
+    /// Before an input and after an output: the call that a message begins or ends is there at one of the two.
+    fn mirror(&mut self, flow: Flow, way: Way, octets: &[u8], now: Now) {
+        let Parts { mirror, engine, .. } = &mut self.parts;
+        if let Some(mirror) = mirror {
+            let caller = engine.caller_call_id(octets);
+            // What strangers send us is not worth a collector's disk.
+            if way == Way::Out || caller.is_some() || engine.is_party(flow.remote) {
+                mirror.show(flow, way, octets, caller, now);
             }
         }
     }

@@ -15,6 +15,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("queue", &["policy"]),
     ("route", &["sip"]),
     ("banner", &["screening", "policy"]),
+    ("capture", &["sip"]),
     (
         "call",
         &[
@@ -49,7 +50,7 @@ const TABLE: &[(&str, &[&str])] = &[
         "config",
         &[
             "sip", "digest", "call", "queue", "banner", "identity", "media", "voice", "policy", "store",
-            "api",
+            "api", "capture",
         ],
     ),
     (
@@ -72,6 +73,7 @@ const TABLE: &[(&str, &[&str])] = &[
         "runtime",
         &[
             "sip",
+            "capture",
             "sdp",
             "call",
             "identity",

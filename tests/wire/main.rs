@@ -8,6 +8,7 @@
 mod api;
 mod bad_input;
 mod baresip_calls;
+mod capture;
 mod console;
 mod demo;
 mod independent_signers;

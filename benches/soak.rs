@@ -1,0 +1,433 @@
+//! Hundreds of thousands of real calls through one gateway process, and what a call costs beside Kamailio.
+//!
+//! ```text
+//! cargo bench --bench soak                      # 200,000 calls at 400 a second: memory, lost calls, leaks
+//! cargo bench --bench soak -- 20000 300         # another number, another rate
+//! cargo bench --bench soak -- kamailio 20000    # CPU per call: Kamailio's stateful relay and Ringward, side by side
+//! ```
+//!
+//! The soak prints the resident memory over the first and over the last tenth, and fails when it grew by more than
+//! 5 percent, when a call was lost, or when anything of a call is left when all are over. Needs SIPp (Debian:
+//! sip-tester), and Kamailio for the second kind; its own ports are 61,000 to 65,499, above those a system gives out.
+
+#![allow(clippy::disallowed_methods, reason = "a benchmark reads clocks")]
+#![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on says where")]
+
+#[path = "../tests/wire/support/mod.rs"]
+#[allow(dead_code, reason = "shared with the wire tests")]
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+use support::Peer;
+use support::gateway::Gateway;
+
+const CALLS: u64 = 200_000;
+const RATE: u64 = 400;
+/// How much memory may grow from the first tenth to the last, in percent.
+const GROWTH_MAX: f64 = 5.0;
+/// 64*T1 and a little: what a call leaves behind is gone by then.
+const AFTERMATH: Duration = Duration::from_secs(75);
+/// What design.md aims at: this much of Kamailio's CPU per call.
+const AIM: f64 = 0.75;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments.iter().any(|argument| argument == "--test") || !support::have(&["sipp"]) {
+        return ExitCode::SUCCESS;
+    }
+    let mut numbers = arguments
+        .iter()
+        .filter_map(|argument| argument.parse::<u64>().ok());
+    if arguments.iter().any(|argument| argument == "kamailio") {
+        if !support::have(&["kamailio"]) {
+            return ExitCode::SUCCESS;
+        }
+        let (calls, rate) = (numbers.next().unwrap_or(20_000), numbers.next().unwrap_or(300));
+        return compare(calls, rate);
+    }
+    let (calls, rate) = (numbers.next().unwrap_or(CALLS), numbers.next().unwrap_or(RATE));
+    soak(calls, rate)
+}
+
+/// One gateway, many calls.
+fn soak(calls: u64, rate: u64) -> ExitCode {
+    let folder = support::folder("soak");
+    let (_phone, phone) = answering_phone(&folder);
+    let gateway = gateway(&folder, phone, 0);
+    let before = gateway.resident_kib();
+    let start = Instant::now();
+    let mut caller = calling(&folder, gateway.udp.port(), calls, rate);
+
+    let tenth = (calls / 10).max(1);
+    let (mut first, mut last) = (0, 0);
+    let mut told = Instant::now();
+    let status = loop {
+        let ended = calls_by(&gateway, "");
+        let resident = gateway.resident_kib();
+        if ended <= tenth {
+            first = first.max(resident);
+        } else if ended > calls - tenth {
+            last = last.max(resident);
+        }
+        if told.elapsed() > Duration::from_secs(30) {
+            told = Instant::now();
+            println!(
+                "{:6.0} s  {ended} calls ended, {} MiB resident",
+                start.elapsed().as_secs_f64(),
+                resident / 1024
+            );
+        }
+        if let Some(status) = caller.0.try_wait().unwrap() {
+            break status;
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    };
+    let took = start.elapsed().as_secs_f64();
+    let left = entries_left(&gateway);
+    let completed = calls_by(&gateway, "completed");
+    let ended = calls_by(&gateway, "");
+    last = last.max(gateway.resident_kib());
+    let growth = (last as f64 / first.max(1) as f64 - 1.0) * 100.0;
+    println!("{ended} calls ended in {took:.0} s, {completed} of {calls} completed; SIPp: {status}");
+    println!(
+        "gateway: {:.2} ms CPU per call; resident {} MiB at start, {} MiB in the first {tenth}, {} MiB in the last: {growth:+.1} %",
+        gateway.cpu_seconds() / ended.max(1) as f64 * 1000.0,
+        before / 1024,
+        first / 1024,
+        last / 1024
+    );
+    println!(
+        "left when all were over: {left} entries; records lost: {}",
+        records_lost(&gateway)
+    );
+
+    let mut faults = Vec::new();
+    if !status.success() || completed < calls {
+        faults.push(format!("{} calls were lost", calls.saturating_sub(completed)));
+    }
+    if left > 0 {
+        faults.push(format!("{left} entries leaked"));
+    }
+    if growth > GROWTH_MAX {
+        faults.push(format!("memory grew by {growth:.1} %"));
+    }
+    if records_lost(&gateway) > 0 {
+        faults.push("records were lost".into());
+    }
+    for fault in &faults {
+        eprintln!("soak: {fault}");
+    }
+    ExitCode::from(u8::from(!faults.is_empty()))
+}
+
+/// The same calls through Kamailio and through us, one after the other, both with one worker.
+fn compare(calls: u64, rate: u64) -> ExitCode {
+    let folder = support::folder("soak-kamailio");
+    let (_phone, phone) = answering_phone(&folder);
+    let kamailio = kamailio(&folder, phone);
+    let before = kamailio.cpu_seconds();
+    let status = calling(&folder, kamailio.port, calls, rate).0.wait().unwrap();
+    let theirs = (kamailio.cpu_seconds() - before) / calls as f64 * 1000.0;
+    println!("kamailio  {theirs:.3} ms CPU per call (stateful relay, record-routed); SIPp: {status}");
+    drop(kamailio);
+
+    let gateway = gateway(&folder, phone, 1);
+    let before = gateway.cpu_seconds();
+    let status = calling(&folder, gateway.udp.port(), calls, rate)
+        .0
+        .wait()
+        .unwrap();
+    let ours = (gateway.cpu_seconds() - before) / calls as f64 * 1000.0;
+    println!(
+        "ringward  {ours:.3} ms CPU per call (two legs, ports for media, policy, banner, record kept); SIPp: {status}"
+    );
+    let lost = calls.saturating_sub(calls_by(&gateway, "completed"));
+    println!(
+        "ratio     {:.2} (aim {AIM}), {lost} calls lost",
+        ours / theirs.max(f64::EPSILON)
+    );
+    ExitCode::from(u8::from(lost > 0))
+}
+
+fn gateway(folder: &Path, phone: u16, shards: u16) -> Gateway {
+    let text = format!(
+        "[sip]\nlisten = [\"udp:127.0.0.1:0\", \"tcp:127.0.0.1:0\"]\nshards = {shards}\n\
+         [[trunk]]\nname = \"carrier\"\nfrom = [\"127.0.0.0/8\"]\n\
+         [[queue]]\nname = \"desk\"\nnumbers = [\"*\"]\ntargets = [\"sip:desk@127.0.0.1:{phone}\"]\n\
+         [media]\naddress = \"127.0.0.1\"\nports = \"61000-65499\"\n[voice]\nmodel = \"off\"\n\
+         [store]\nurl = \"sqlite:{}\"\n[api]\nlisten = \"127.0.0.1:0\"\n",
+        folder.join("ringward.db").display(),
+    );
+    let file = folder.join("ringward.toml");
+    std::fs::write(&file, text).unwrap();
+    Gateway::run(
+        folder.to_path_buf(),
+        &["serve", "--config", &file.display().to_string()],
+    )
+}
+
+/// Calls that have ended so far; `ending` empty = however.
+fn calls_by(gateway: &Gateway, ending: &str) -> u64 {
+    let (_, text) = gateway.request("GET", "/metrics", None);
+    let of = |line: &&str| line.starts_with("ringward_calls_total{") && line.contains(ending);
+    text.lines()
+        .filter(of)
+        .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+        .sum::<f64>() as u64
+}
+
+fn records_lost(gateway: &Gateway) -> u64 {
+    let (_, text) = gateway.request("GET", "/metrics", None);
+    let line = text
+        .lines()
+        .find(|line| line.starts_with("ringward_store_lost_total"));
+    line.and_then(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+        .unwrap_or(0.0) as u64
+}
+
+/// Calls, transactions, names and strays that are still there when nothing is going on any more.
+fn entries_left(gateway: &Gateway) -> u64 {
+    let start = Instant::now();
+    loop {
+        let status = gateway.get("/api/v1/status");
+        let of = |name: &str| {
+            let found = status["gateway"][name].as_u64();
+            found.unwrap_or_else(|| panic!("{name} in {status}"))
+        };
+        let left = of("live_calls") + of("live_entries");
+        if left == 0 || start.elapsed() > AFTERMATH {
+            return left;
+        }
+        std::thread::sleep(Duration::from_millis(500));
+    }
+}
+
+fn answering_phone(folder: &Path) -> (Peer, u16) {
+    let port = support::free_port();
+    let scenario = folder.join("phone.xml");
+    std::fs::write(&scenario, PHONE).unwrap();
+    let mut command = sipp(folder);
+    command
+        .args(["-sf", &scenario.display().to_string(), "-p", &port.to_string()])
+        .args(["-mp", &support::free_ports(20).to_string()]);
+    let peer = Peer::start(&mut command);
+    std::thread::sleep(Duration::from_millis(300));
+    (peer, port)
+}
+
+fn calling(folder: &Path, to: u16, calls: u64, rate: u64) -> Peer {
+    let port = support::free_port();
+    let scenario = folder.join("caller.xml");
+    std::fs::write(&scenario, CALLER).unwrap();
+    let mut command = sipp(folder);
+    command
+        .arg(format!("127.0.0.1:{to}"))
+        .args(["-sf", &scenario.display().to_string(), "-p", &port.to_string()])
+        .args(["-mp", &support::free_ports(20).to_string(), "-s", "+12125550100"])
+        .args(["-m", &calls.to_string(), "-r", &rate.to_string(), "-l", "1000"])
+        .args(["-recv_timeout", "15000"])
+        .args(["-trace_err", "-error_file"])
+        .arg(folder.join(format!("caller-{port}.err")));
+    Peer::start(&mut command)
+}
+
+fn sipp(folder: &Path) -> Command {
+    let mut command = Command::new("sipp");
+    command
+        .args(["-i", "127.0.0.1", "-nostdin"])
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    command
+}
+
+struct Kamailio {
+    peer: Peer,
+    port: u16,
+}
+
+impl Kamailio {
+    /// Of the main process and all its workers.
+    fn cpu_seconds(&self) -> f64 {
+        let main = self.peer.0.id();
+        let children =
+            std::fs::read_to_string(format!("/proc/{main}/task/{main}/children")).unwrap_or_default();
+        let ticks: u64 = children
+            .split_whitespace()
+            .filter_map(|child| child.parse::<u32>().ok())
+            .chain([main])
+            .map(ticks_of)
+            .sum();
+        ticks as f64 / 100.0
+    }
+}
+
+fn ticks_of(process: u32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    let after_name = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
+    after_name
+        .split(' ')
+        .skip(11)
+        .take(2)
+        .filter_map(|ticks| ticks.parse::<u64>().ok())
+        .sum()
+}
+
+fn kamailio(folder: &Path, phone: u16) -> Kamailio {
+    let port = support::free_port();
+    let file: PathBuf = folder.join("relay.cfg");
+    let text = RELAY
+        .replace("PORT", &port.to_string())
+        .replace("PHONE", &phone.to_string());
+    std::fs::write(&file, text).unwrap();
+    let log = std::fs::File::create(folder.join("kamailio.log")).unwrap();
+    let mut command = Command::new("kamailio");
+    command
+        .args(["-DD", "-E", "-m", "512", "-M", "32", "-Y"])
+        .arg(folder)
+        .arg("-f")
+        .arg(&file)
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log);
+    let peer = Peer::start(&mut command);
+    std::thread::sleep(Duration::from_secs(2));
+    Kamailio { peer, port }
+}
+
+const RELAY: &str = r#"#!KAMAILIO
+debug=0
+log_stderror=yes
+children=1
+disable_tcp=yes
+auto_aliases=no
+listen=udp:127.0.0.1:PORT
+loadmodule "sl.so"
+loadmodule "tm.so"
+loadmodule "rr.so"
+loadmodule "pv.so"
+loadmodule "maxfwd.so"
+loadmodule "textops.so"
+loadmodule "siputils.so"
+request_route {
+  if (!mf_process_maxfwd_header("10")) { sl_send_reply("483", "Too Many Hops"); exit; }
+  if (has_totag()) {
+    if (loose_route()) { t_relay(); exit; }
+    if (is_method("ACK")) { if (t_check_trans()) { t_relay(); } exit; }
+    sl_send_reply("404", "Not here");
+    exit;
+  }
+  if (is_method("CANCEL")) { if (t_check_trans()) { t_relay(); } exit; }
+  t_check_trans();
+  record_route();
+  $du = "sip:127.0.0.1:PHONE";
+  t_relay();
+}
+"#;
+
+const CALLER: &str = r#"<?xml version="1.0" encoding="UTF-8" ?>
+<scenario name="short call">
+  <send retrans="500"><![CDATA[
+INVITE sip:[service]@[remote_ip]:[remote_port] SIP/2.0
+Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
+From: "Test Caller" <sip:+14045550123@[local_ip]:[local_port]>;tag=[pid]a[call_number]
+To: <sip:[service]@[remote_ip]:[remote_port]>
+Call-ID: [call_id]
+CSeq: 1 INVITE
+Contact: <sip:sipp@[local_ip]:[local_port]>
+Max-Forwards: 70
+Content-Type: application/sdp
+Content-Length: [len]
+
+v=0
+o=user1 53655765 2353687637 IN IP[local_ip_type] [local_ip]
+s=-
+c=IN IP[media_ip_type] [media_ip]
+t=0 0
+m=audio [media_port] RTP/AVP 0
+]]></send>
+  <recv response="100" optional="true"/>
+  <recv response="180" optional="true"/>
+  <recv response="200" rrs="true"/>
+  <send><![CDATA[
+ACK [next_url] SIP/2.0
+Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
+From: "Test Caller" <sip:+14045550123@[local_ip]:[local_port]>;tag=[pid]a[call_number]
+To: <sip:[service]@[remote_ip]:[remote_port]>[peer_tag_param]
+[routes]
+Call-ID: [call_id]
+CSeq: 1 ACK
+Max-Forwards: 70
+Content-Length: 0
+
+]]></send>
+  <pause milliseconds="50"/>
+  <send retrans="500"><![CDATA[
+BYE [next_url] SIP/2.0
+Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
+From: "Test Caller" <sip:+14045550123@[local_ip]:[local_port]>;tag=[pid]a[call_number]
+To: <sip:[service]@[remote_ip]:[remote_port]>[peer_tag_param]
+[routes]
+Call-ID: [call_id]
+CSeq: 2 BYE
+Max-Forwards: 70
+Content-Length: 0
+
+]]></send>
+  <recv response="200"/>
+</scenario>
+"#;
+
+const PHONE: &str = r#"<?xml version="1.0" encoding="UTF-8" ?>
+<scenario name="phone">
+  <recv request="INVITE"/>
+  <send><![CDATA[
+SIP/2.0 180 Ringing
+[last_Via:]
+[last_From:]
+[last_To:];tag=[pid]p[call_number]
+[last_Call-ID:]
+[last_CSeq:]
+[last_Record-Route:]
+Contact: <sip:[local_ip]:[local_port]>
+Content-Length: 0
+
+]]></send>
+  <send retrans="500"><![CDATA[
+SIP/2.0 200 OK
+[last_Via:]
+[last_From:]
+[last_To:];tag=[pid]p[call_number]
+[last_Call-ID:]
+[last_CSeq:]
+[last_Record-Route:]
+Contact: <sip:[local_ip]:[local_port]>
+Content-Type: application/sdp
+Content-Length: [len]
+
+v=0
+o=phone 1 1 IN IP[local_ip_type] [local_ip]
+s=-
+c=IN IP[media_ip_type] [media_ip]
+t=0 0
+m=audio [media_port] RTP/AVP 0
+]]></send>
+  <recv request="ACK"/>
+  <recv request="BYE"/>
+  <send><![CDATA[
+SIP/2.0 200 OK
+[last_Via:]
+[last_From:]
+[last_To:]
+[last_Call-ID:]
+[last_CSeq:]
+Content-Length: 0
+
+]]></send>
+</scenario>
+"#;

@@ -154,6 +154,7 @@ impl Desk {
                 // As long as they rang in the capture: the call's own bound of three minutes still holds.
                 ring: std::time::Duration::from_secs(300),
                 overflow: Overflow::Reject,
+                reach: queue::Reach::default(),
             }],
             credentials: Vec::new(),
             media_address: gateway().ip(),
@@ -163,6 +164,7 @@ impl Desk {
             marks: crate::banner::Marks::default(),
             queue_marks: std::collections::BTreeMap::new(),
             session_expires: None,
+            try_for: std::time::Duration::from_secs(32),
             country: self.country.clone(),
             is_voice_on: self.model.is_some(),
             model: self.model.as_ref().map(|model| model.revision().to_owned()),

@@ -164,6 +164,8 @@ impl Desk {
             marks: crate::banner::Marks::default(),
             queue_marks: std::collections::BTreeMap::new(),
             session_expires: None,
+            transfer_rules: std::collections::BTreeMap::new(),
+            outbound: crate::call::OutboundConfig::default(),
             try_for: std::time::Duration::from_secs(32),
             country: self.country.clone(),
             is_voice_on: self.model.is_some(),

@@ -41,13 +41,13 @@ pub(super) fn read(text: &str) -> Result<Vec<Field<'_>>, HeaderFault> {
     let mut reader = Reader { text, at: 0 };
     let mut fields: Vec<Field<'_>> = Vec::new();
     loop {
-        reader.skip(&[b' ', b'\t', b',']);
+        reader.skip(b" \t,");
         if reader.at == text.len() {
             return Ok(fields);
         }
         let start = reader.at;
         let name = reader.token()?;
-        reader.skip(&[b' ', b'\t']);
+        reader.skip(b" \t");
         if reader.peek() != Some(b'=') {
             if fields.len() == CHALLENGES_MAX {
                 return Err(HeaderFault::TooLarge);
@@ -60,9 +60,9 @@ pub(super) fn read(text: &str) -> Result<Vec<Field<'_>>, HeaderFault> {
             continue;
         }
         reader.at += 1;
-        reader.skip(&[b' ', b'\t']);
+        reader.skip(b" \t");
         let value = reader.value()?;
-        reader.skip(&[b' ', b'\t']);
+        reader.skip(b" \t");
         if !matches!(reader.peek(), None | Some(b',')) {
             return Err(HeaderFault::Syntax(reader.at));
         }

@@ -237,7 +237,7 @@ impl Player {
         for address in audio {
             self.audio.insert(address, key.clone());
         }
-        self.from_caller(&key, from, &octets);
+        self.caller_says(&key, from, &octets);
         // What the engine refuses at once never became a call of its.
         if self.calls.get(&key).is_some_and(|heard| heard.id.is_none()) {
             let status = self
@@ -264,7 +264,7 @@ impl Player {
             (None, Method::Cancel) if is_of_caller => {
                 let octets = messages::cancel(&heard.invite);
                 let source = heard.source;
-                self.from_caller(key, source, &octets);
+                self.caller_says(key, source, &octets);
             }
             (None, Method::Ack) if is_of_caller && !heard.has_acknowledged => {
                 self.acknowledge(key, Some(&message))
@@ -296,7 +296,7 @@ impl Player {
         };
         heard.has_final = status >= 200;
         let octets = messages::response(ring, status, Some(message));
-        self.from_phone(key, octets);
+        self.phone_says(key, octets);
     }
 
     /// The ACK to the engine's 2xx, with the caller's own answer where the offer was late.
@@ -370,13 +370,13 @@ impl Player {
         }
     }
 
-    fn from_caller(&mut self, key: &str, source: SocketAddr, octets: &[u8]) {
+    fn caller_says(&mut self, key: &str, source: SocketAddr, octets: &[u8]) {
         self.current = Some(key.to_string());
         self.feed_sip(source, octets);
         self.current = None;
     }
 
-    fn from_phone(&mut self, key: &str, octets: Vec<u8>) {
+    fn phone_says(&mut self, key: &str, octets: Vec<u8>) {
         self.current = Some(key.to_string());
         self.feed_sip(phone(), &octets);
         self.current = None;

@@ -133,7 +133,7 @@ impl Dialog {
     /// Call-ID and both tags match (`request` coming from the peer).
     pub fn owns(&self, request: &Message) -> bool {
         request.call_id() == self.call_id
-            && request.from_tag().unwrap_or_default() == self.remote_tag
+            && request.sender_tag().unwrap_or_default() == self.remote_tag
             && request.to_tag().unwrap_or_default() == self.local_tag
     }
 
@@ -279,7 +279,7 @@ impl Dialog {
 
     fn is_mine(&self, response: &Message) -> bool {
         response.call_id() == self.call_id
-            && response.from_tag().unwrap_or_default() == self.local_tag
+            && response.sender_tag().unwrap_or_default() == self.local_tag
             && response.to_tag().unwrap_or_default() == self.remote_tag
     }
 }

@@ -464,8 +464,11 @@ const DIFFERENCES: &[(&str, &str, &str, &str)] = &[
     ),
 ];
 
+type Stack = fn(&[u8]) -> Reading;
+type Change = fn(&mut String);
+
 /// A message like those that are sent, and the change that makes it one of its class.
-const CLASSES: &[(&str, fn(&mut String))] = &[
+const CLASSES: &[(&str, Change)] = &[
     ("plain", |_| {}),
     ("compact names", |m| {
         *m = m
@@ -757,8 +760,7 @@ fn disagreements(seeds: u64) -> BTreeMap<(&'static str, &'static str, String), u
                 octets.splice(at..at, *b"Subject: \xff\r\n");
             }
             let mine = ours(&octets);
-            let stacks: [(&str, fn(&[u8]) -> Reading); 3] =
-                [("rsip", rsip), ("rsipstack", rsipstack), ("ezk", ezk)];
+            let stacks: [(&str, Stack); 3] = [("rsip", rsip), ("rsipstack", rsipstack), ("ezk", ezk)];
             for (stack, read) in stacks {
                 let theirs = read(&octets);
                 let what = match (&mine, &theirs) {

@@ -159,7 +159,7 @@ impl Message {
     }
 
     /// Of From, as written; None also when it is empty.
-    pub(crate) fn from_tag(&self) -> Option<Cow<'_, str>> {
+    pub(crate) fn sender_tag(&self) -> Option<Cow<'_, str>> {
         tag(self.raw_from(), &self.inner.from_parts)
     }
 

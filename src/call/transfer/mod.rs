@@ -61,6 +61,10 @@ struct Transfer {
     entry: usize,
 }
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the transfer it is part of has a box of its own"
+)]
 enum Phase {
     Calling(Calling),
     /// Another call of ours is asked for its leg.

@@ -295,7 +295,7 @@ impl Endpoint {
             merged: merged.clone(),
             dialog: None,
             call_id: request.call_id().into(),
-            from_tag: request.from_tag().unwrap_or_default().into(),
+            from_tag: request.sender_tag().unwrap_or_default().into(),
             cseq_number: request.cseq_number(),
             local_tag: request.to_tag().map(|tag| tag.into_owned()),
             provisionals: None,
@@ -370,7 +370,7 @@ impl Endpoint {
         }
         let dialog = key::dialog(
             ack.call_id(),
-            &ack.from_tag().unwrap_or_default(),
+            &ack.sender_tag().unwrap_or_default(),
             &ack.to_tag().unwrap_or_default(),
             ack.cseq_number(),
         );

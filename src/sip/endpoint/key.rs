@@ -20,7 +20,7 @@ pub(super) fn server(request: &Message, via_line: &str, via: &Via<'_>, method: &
             "{}\n{}\n{}\n{}\n{via_line}\n{method}",
             request.request_uri().unwrap_or_default(),
             request.call_id(),
-            request.from_tag().unwrap_or_default(),
+            request.sender_tag().unwrap_or_default(),
             request.cseq_number(),
         ),
     };
@@ -33,7 +33,7 @@ pub(super) fn merged(request: &Message) -> Option<Box<str>> {
     if request.to_tag().is_some() {
         return None;
     }
-    let from_tag = request.from_tag()?;
+    let from_tag = request.sender_tag()?;
     let (number, method) = (request.cseq_number(), request.method_ref());
     Some(format!("{}\n{from_tag}\n{number} {method}", request.call_id()).into())
 }

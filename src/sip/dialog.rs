@@ -133,8 +133,8 @@ impl Dialog {
     /// Call-ID and both tags match (`request` coming from the peer).
     pub fn owns(&self, request: &Message) -> bool {
         request.call_id() == self.call_id
-            && tag_of(&request.raw_from()).unwrap_or_default() == self.remote_tag
-            && tag_of(&request.raw_to()).unwrap_or_default() == self.local_tag
+            && request.from_tag().unwrap_or_default() == self.remote_tag
+            && request.to_tag().unwrap_or_default() == self.local_tag
     }
 
     /// Checks CSeq order (Err(500) when it goes back) and takes over a new remote target from INVITE/UPDATE.
@@ -279,8 +279,8 @@ impl Dialog {
 
     fn is_mine(&self, response: &Message) -> bool {
         response.call_id() == self.call_id
-            && tag_of(&response.raw_from()).unwrap_or_default() == self.local_tag
-            && tag_of(&response.raw_to()).unwrap_or_default() == self.remote_tag
+            && response.from_tag().unwrap_or_default() == self.local_tag
+            && response.to_tag().unwrap_or_default() == self.remote_tag
     }
 }
 

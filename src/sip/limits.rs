@@ -12,6 +12,9 @@ pub const HEADERS_MAX: usize = 256;
 /// Octets in the start line. Past this the request is answered 414 (URI too long).
 pub const START_LINE_OCTETS_MAX: usize = 8 * 1024;
 
+/// Octets in a URI, whoever wrote it. Past this: refused, 400.
+pub const URI_OCTETS_MAX: usize = 65_535;
+
 /// Octets in one header field, folds included. A PASSporT with `rcd` is under 6 kB. Past this: 400.
 pub const HEADER_OCTETS_MAX: usize = 16 * 1024;
 

@@ -9,7 +9,7 @@ use super::header_name::HeaderName;
 use super::index::{self, HeaderSpan, StartLine};
 use super::limits;
 use super::method::Method;
-use super::name_addr::{self, NameAddr};
+use super::name_addr::{self, Address, NameAddr, NameAddrSpans};
 use super::params::split_commas;
 use super::via::Via;
 
@@ -30,7 +30,9 @@ struct Inner {
     body: usize,
     call_id: HeaderSpan,
     from: HeaderSpan,
+    from_parts: NameAddrSpans,
     to: HeaderSpan,
+    to_parts: NameAddrSpans,
     cseq_number: u32,
     /// Of CSeq; equal to the request's.
     method: Method,
@@ -130,7 +132,7 @@ impl Message {
     /// Visible ASCII without white space, at most 512 octets: checked when parsed.
     pub fn call_id(&self) -> &str {
         let span = &self.inner.call_id;
-        self.text((span.value_start as usize, span.value_end as usize))
+        self.text(span.value_at())
     }
 
     /// Below 2^31.
@@ -139,17 +141,37 @@ impl Message {
     }
 
     pub fn from(&self) -> NameAddr {
-        NameAddr::parse(&self.value(&self.inner.from)).expect("From was read by the same scanner when parsed")
+        self.inner.from_parts.to_owned(&self.raw_from())
     }
 
     pub fn to(&self) -> NameAddr {
-        NameAddr::parse(&self.value(&self.inner.to)).expect("To was read by the same scanner when parsed")
+        self.inner.to_parts.to_owned(&self.raw_to())
+    }
+
+    /// [`Message::from`] without copying.
+    pub fn from_address(&self) -> Address<'_> {
+        Address::new(self.raw_from(), self.inner.from_parts)
+    }
+
+    /// [`Message::to`] without copying.
+    pub fn to_address(&self) -> Address<'_> {
+        Address::new(self.raw_to(), self.inner.to_parts)
+    }
+
+    /// Of From, as written; None also when it is empty.
+    pub(crate) fn from_tag(&self) -> Option<Cow<'_, str>> {
+        tag(self.raw_from(), &self.inner.from_parts)
+    }
+
+    /// Of To, as written; None also when it is empty.
+    pub(crate) fn to_tag(&self) -> Option<Cow<'_, str>> {
+        tag(self.raw_to(), &self.inner.to_parts)
     }
 
     /// The first Contact; None when absent, `*` or broken.
     pub fn contact(&self) -> Option<NameAddr> {
-        let line = self.header("Contact")?;
-        NameAddr::parse(split_commas(&line).next()?).ok()
+        let line = self.named(HeaderName::Contact).next()?;
+        NameAddr::parse(split_commas(&self.value(line)).next()?).ok()
     }
 
     pub fn content_type(&self) -> Option<Cow<'_, str>> {
@@ -181,7 +203,17 @@ impl Message {
 
     /// The first Via line, unfolded; its first value is readable by [`Via::parse`].
     pub(crate) fn via_line(&self) -> Cow<'_, str> {
-        self.header("Via").unwrap_or_default()
+        let first = self.named(HeaderName::Via).next();
+        first.map(|span| self.value(span)).unwrap_or_default()
+    }
+
+    /// The lines of a header that is known by number, unfolded.
+    pub(crate) fn lines_of(&self, name: HeaderName) -> impl Iterator<Item = Cow<'_, str>> {
+        self.named(name).map(|span| self.value(span))
+    }
+
+    fn named(&self, name: HeaderName) -> impl Iterator<Item = &HeaderSpan> {
+        self.inner.headers.iter().filter(move |span| span.name == name)
     }
 
     fn spans<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a HeaderSpan> {
@@ -193,7 +225,7 @@ impl Message {
     }
 
     fn name_of(&self, span: &HeaderSpan) -> &str {
-        self.text((span.name_start as usize, span.name_end as usize))
+        self.text(span.name_at())
     }
 
     fn value(&self, span: &HeaderSpan) -> Cow<'_, str> {
@@ -224,7 +256,7 @@ fn parse(octets: &[u8]) -> Result<Message, ParseError> {
     let index = index::index(octets)?;
     let mut found = Singles::default();
     for span in &index.headers {
-        found.take(span)?;
+        found.take(octets, span)?;
     }
     let missing = |header| ParseError::bad(header, index.body.saturating_sub(2), "the header");
     let via = found.via.ok_or_else(|| missing("Via"))?;
@@ -233,29 +265,20 @@ fn parse(octets: &[u8]) -> Result<Message, ParseError> {
     let call_id = found.call_id.ok_or_else(|| missing("Call-ID"))?;
     let cseq = found.cseq.ok_or_else(|| missing("CSeq"))?;
 
-    Via::parse(&value(octets, &via)).map_err(|error| error.inside("Via", via.value_start as usize))?;
-    for (name, span) in [("From", from), ("To", to)] {
-        name_addr::scan(&value(octets, &span))
-            .map_err(|error| error.inside(name, span.value_start as usize))?;
-    }
+    Via::parse(&value(octets, &via)).map_err(|error| error.inside("Via", via.value_at().0))?;
+    let parts = |name, span: &HeaderSpan| {
+        name_addr::scan(&value(octets, span)).map_err(|error| error.inside(name, span.value_at().0))
+    };
+    let (from_parts, to_parts) = (parts("From", &from)?, parts("To", &to)?);
     check_call_id(octets, &call_id)?;
-    let (cseq_number, method) = read_cseq(octets, &cseq)?;
-    if let StartLine::Request {
-        method: requested, ..
-    } = &index.start
-        && *requested != method
-    {
-        let at = cseq.value_start as usize;
-        return Err(ParseError::bad("CSeq", at, "the method of the request"));
-    }
+    let (cseq_number, method) = read_cseq(octets, &cseq, &index.start)?;
     if let Some(span) = found.max_forwards {
-        let at = span.value_start as usize;
-        index::decimal(&octets[at..span.value_end as usize])
+        index::decimal(span.value(octets))
             .filter(|&hops| hops <= 255)
-            .ok_or_else(|| ParseError::bad("Max-Forwards", at, "a number from 0 to 255"))?;
+            .ok_or_else(|| ParseError::bad("Max-Forwards", span.value_at().0, "a number from 0 to 255"))?;
     }
     let available = octets.len() - index.body;
-    let length = index::content_length(octets, &index.headers)?.unwrap_or(available);
+    let length = found.length.unwrap_or(available);
     if length > available {
         return Err(ParseError::bad(
             "Content-Length",
@@ -271,7 +294,9 @@ fn parse(octets: &[u8]) -> Result<Message, ParseError> {
             body: index.body,
             call_id,
             from,
+            from_parts,
             to,
+            to_parts,
             cseq_number,
             method,
         }),
@@ -287,10 +312,12 @@ struct Singles {
     call_id: Option<HeaderSpan>,
     cseq: Option<HeaderSpan>,
     max_forwards: Option<HeaderSpan>,
+    length: Option<usize>,
 }
 
 impl Singles {
-    fn take(&mut self, span: &HeaderSpan) -> Result<(), ParseError> {
+    #[inline]
+    fn take(&mut self, octets: &[u8], span: &HeaderSpan) -> Result<(), ParseError> {
         let (name, place) = match span.name {
             HeaderName::Via => {
                 self.via.get_or_insert(*span);
@@ -301,22 +328,30 @@ impl Singles {
             HeaderName::CallId => ("Call-ID", &mut self.call_id),
             HeaderName::CSeq => ("CSeq", &mut self.cseq),
             HeaderName::MaxForwards => ("Max-Forwards", &mut self.max_forwards),
+            HeaderName::ContentLength => return self.take_length(octets, span),
             _ => return Ok(()),
         };
         match place.replace(*span) {
             None => Ok(()),
-            Some(_) => Err(ParseError::bad(
-                name,
-                span.name_start as usize,
-                "the header only once",
-            )),
+            Some(_) => Err(ParseError::bad(name, span.name_at().0, "the header only once")),
+        }
+    }
+
+    /// Said twice, it must be the same both times: whoever reads the other one would see another message.
+    fn take_length(&mut self, octets: &[u8], span: &HeaderSpan) -> Result<(), ParseError> {
+        let at = span.value_at().0;
+        let read = index::decimal(span.value(octets))
+            .ok_or_else(|| ParseError::bad("Content-Length", at, "a decimal number of octets"))?;
+        match self.length.replace(read) {
+            Some(known) if known != read => Err(ParseError::bad("Content-Length", at, "one length")),
+            _ => Ok(()),
         }
     }
 }
 
 fn check_call_id(octets: &[u8], span: &HeaderSpan) -> Result<(), ParseError> {
-    let at = span.value_start as usize;
-    let value = &octets[at..span.value_end as usize];
+    let at = span.value_at().0;
+    let value = span.value(octets);
     if value.is_empty() || value.len() > limits::CALL_ID_OCTETS_MAX {
         return Err(ParseError::bad("Call-ID", at, "1 to 512 octets"));
     }
@@ -326,8 +361,9 @@ fn check_call_id(octets: &[u8], span: &HeaderSpan) -> Result<(), ParseError> {
     }
 }
 
-fn read_cseq(octets: &[u8], span: &HeaderSpan) -> Result<(u32, Method), ParseError> {
-    let at = span.value_start as usize;
+/// The number and the method, which is the request's.
+fn read_cseq(octets: &[u8], span: &HeaderSpan, start: &StartLine) -> Result<(u32, Method), ParseError> {
+    let at = span.value_at().0;
     let text = value(octets, span);
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     // RFC 3261 §8.1.1.5: MUST be less than 2^31.
@@ -340,16 +376,33 @@ fn read_cseq(octets: &[u8], span: &HeaderSpan) -> Result<(u32, Method), ParseErr
     if !rest.starts_with([' ', '\t']) {
         return Err(ParseError::bad("CSeq", at + digits, "white space and a method"));
     }
-    let method = Method::parse(rest.trim_matches([' ', '\t']))
-        .ok_or_else(|| ParseError::bad("CSeq", at + digits, "a method"))?;
-    Ok((number, method))
+    let written = rest.trim_matches([' ', '\t']);
+    match start {
+        StartLine::Request { method, .. } if method.as_str() == written => Ok((number, method.clone())),
+        StartLine::Request { .. } => Err(ParseError::bad("CSeq", at + digits, "the method of the request")),
+        StartLine::Response { .. } => Method::parse(written)
+            .map(|method| (number, method))
+            .ok_or_else(|| ParseError::bad("CSeq", at + digits, "a method")),
+    }
+}
+
+/// As written, if its text is that of its header.
+fn tag<'a>(text: Cow<'a, str>, parts: &NameAddrSpans) -> Option<Cow<'a, str>> {
+    match text {
+        Cow::Borrowed(text) => parts.tag(text).map(Cow::Borrowed),
+        Cow::Owned(text) => parts.tag(&text).map(|tag| Cow::Owned(tag.to_string())),
+    }
 }
 
 /// Unfolds (CRLF and the white space around it become one space) and replaces invalid UTF-8.
 fn value<'a>(octets: &'a [u8], span: &HeaderSpan) -> Cow<'a, str> {
-    let raw = &octets[span.value_start as usize..span.value_end as usize];
+    let raw = span.value(octets);
+    super::work::spend(raw.len());
     if !span.is_folded {
-        return String::from_utf8_lossy(raw);
+        return match std::str::from_utf8(raw) {
+            Ok(text) => Cow::Borrowed(text),
+            Err(_) => String::from_utf8_lossy(raw),
+        };
     }
     let mut unfolded = Vec::with_capacity(raw.len());
     let mut at = 0;
@@ -360,6 +413,7 @@ fn value<'a>(octets: &'a [u8], span: &HeaderSpan) -> Cow<'a, str> {
                 .rev()
                 .take_while(|b| matches!(b, b' ' | b'\t'))
                 .count();
+            super::work::spend(kept);
             unfolded.truncate(unfolded.len() - kept);
             at += 2;
             at += raw[at..].iter().take_while(|b| matches!(b, b' ' | b'\t')).count();

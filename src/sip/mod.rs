@@ -27,10 +27,12 @@ mod random;
 mod refer;
 mod reliable;
 mod session_timer;
+mod scan;
 pub(crate) mod transaction;
 mod transport;
 mod uri;
 mod via;
+mod work;
 
 #[cfg(test)]
 mod dialog_tests;
@@ -51,7 +53,7 @@ pub use framing::{Frame, StreamFramer};
 pub use fuzz::{fuzz_endpoint, fuzz_message};
 pub use message::Message;
 pub use method::Method;
-pub use name_addr::NameAddr;
+pub use name_addr::{Address, NameAddr};
 pub use peek::peek_call_id;
 pub use refer::{ReferFault, ReferTo, Replaces, SIPFRAG, fragment};
 pub use reliable::{EarlyDialogs, Provisional, RELIABLE, names_option, number_of as reliable_number};

@@ -1,10 +1,11 @@
 //! `"Name" <uri>;params`: From, To, Contact, P-Asserted-Identity, Route, ...
 
+use std::borrow::Cow;
 use std::fmt;
 
 use super::error::ParseError;
 use super::params::{Params, quoted_length, unquote};
-use super::uri::{self, Uri};
+use super::uri::{self, Uri, UriSpans};
 
 /// From, To, Contact, P-Asserted-Identity, ... : display name, URI, header parameters (tag).
 ///
@@ -21,10 +22,97 @@ pub struct NameAddr {
 /// Where the parts stand in the text.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NameAddrSpans {
-    pub(crate) display_end: usize,
-    pub(crate) uri: (usize, usize),
+    display_end: u32,
+    uri_at: (u32, u32),
+    uri: UriSpans,
     /// Where the header parameters begin; they run to the end.
-    pub(crate) params: usize,
+    params: u32,
+    /// The value of the first parameter `tag`, as written; empty = none.
+    tag: (u32, u32),
+}
+
+impl NameAddrSpans {
+    /// `text` is the one that was scanned.
+    pub(crate) fn tag<'a>(&self, text: &'a str) -> Option<&'a str> {
+        let (start, end) = self.tag;
+        (start < end).then(|| &text[start as usize..end as usize])
+    }
+
+    /// The same address with everything copied.
+    pub(crate) fn to_owned(self, text: &str) -> NameAddr {
+        let shown = text[..self.display_end as usize].trim();
+        let (start, end) = self.uri_at;
+        NameAddr {
+            display: Some(unquote(shown)).filter(|name| !name.is_empty()),
+            uri: Uri::of(&text[start as usize..end as usize], self.uri),
+            params: Params::new(&text[self.params as usize..])
+                .map_while(Result::ok)
+                .map(|(name, value)| (name.to_string(), value.map(unquote)))
+                .collect(),
+        }
+    }
+}
+
+/// An address borrowed from its message: nothing is copied until it is asked for.
+#[derive(Clone)]
+pub struct Address<'a> {
+    text: Cow<'a, str>,
+    spans: NameAddrSpans,
+}
+
+impl<'a> Address<'a> {
+    /// `spans` are those of `text`.
+    pub(crate) fn new(text: Cow<'a, str>, spans: NameAddrSpans) -> Address<'a> {
+        Address { text, spans }
+    }
+
+    /// One value (not a comma-joined list), unfolded.
+    ///
+    /// # Errors
+    ///
+    /// As [`NameAddr::parse`].
+    pub fn parse(text: &'a str) -> Result<Address<'a>, ParseError> {
+        let spans = scan(text)?;
+        Ok(Address::new(Cow::Borrowed(text), spans))
+    }
+
+    /// Without quotes and backslashes; None when absent or empty.
+    pub fn display(&self) -> Option<Cow<'_, str>> {
+        let shown = self.text[..self.spans.display_end as usize].trim();
+        let display = match shown.starts_with('"') {
+            true => Cow::Owned(unquote(shown)),
+            false => Cow::Borrowed(shown),
+        };
+        Some(display).filter(|name| !name.is_empty())
+    }
+
+    /// The URI as written; [`Address::to_owned`] gives its parts.
+    pub fn uri(&self) -> &str {
+        let (start, end) = self.spans.uri_at;
+        &self.text[start as usize..end as usize]
+    }
+
+    pub fn tag(&self) -> Option<&str> {
+        self.spans.tag(&self.text)
+    }
+
+    /// A header parameter by name (any letter case), as written; without value it is an empty string.
+    pub fn param(&self, name: &str) -> Option<&str> {
+        Params::new(&self.text[self.spans.params as usize..])
+            .find(name)
+            .map(Option::unwrap_or_default)
+    }
+
+    /// The same with everything copied.
+    pub fn to_owned(&self) -> NameAddr {
+        self.spans.to_owned(&self.text)
+    }
+}
+
+impl fmt::Debug for Address<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.to_owned().fmt(out)
+    }
 }
 
 impl NameAddr {
@@ -34,22 +122,9 @@ impl NameAddr {
     ///
     /// # Errors
     ///
-    /// An open quote or bracket, a broken URI, an empty parameter.
+    /// An open quote or bracket, a broken URI, an empty parameter, a `?` outside angle brackets (RFC 3261 §20).
     pub fn parse(text: &str) -> Result<NameAddr, ParseError> {
-        let spans = scan(text)?;
-        let shown = text[..spans.display_end].trim();
-        let display = Some(unquote(shown)).filter(|name| !name.is_empty());
-        let mut params = Vec::new();
-        for param in Params::new(&text[spans.params..]) {
-            let (name, value) =
-                param.map_err(|at| ParseError::bad("address", spans.params + at, "a parameter"))?;
-            params.push((name.to_string(), value.map(unquote)));
-        }
-        Ok(NameAddr {
-            display,
-            uri: Uri::parse(&text[spans.uri.0..spans.uri.1])?,
-            params,
-        })
+        Ok(scan(text)?.to_owned(text))
     }
 
     pub fn tag(&self) -> Option<&str> {
@@ -87,42 +162,55 @@ pub(crate) fn scan(text: &str) -> Result<NameAddrSpans, ParseError> {
             return Err(ParseError::bad("address", at, "a URI in angle brackets"));
         }
     }
-    let spans = match text[at..].find('<') {
+    let (display_end, uri_at, params) = match find(octets, at, b'<') {
         Some(open) => {
-            let open = at + open;
-            let close = text[open..]
-                .find('>')
-                .map(|offset| open + offset)
+            let close = find(octets, open, b'>')
                 .ok_or_else(|| ParseError::bad("address", open, "a closing angle bracket"))?;
-            NameAddrSpans {
-                display_end: open,
-                uri: (open + 1, close),
-                params: close + 1,
-            }
+            (open, (open + 1, close), close + 1)
         }
         None => {
-            let end = text[at..].find(';').map_or(text.len(), |offset| at + offset);
-            NameAddrSpans {
-                display_end: 0,
-                uri: (start, text[..end].trim_end().len().max(start)),
-                params: end,
-            }
+            let end = find(octets, at, b';').unwrap_or(octets.len());
+            (0, (start, text[..end].trim_end().len().max(start)), end)
         }
     };
-    uri::scan(&text[spans.uri.0..spans.uri.1]).map_err(|error| error.inside("address", spans.uri.0))?;
-    match Params::new(&text[spans.params..]).find_map(Result::err) {
-        Some(offset) => Err(ParseError::bad("address", spans.params + offset, "a parameter")),
-        None => Ok(spans),
+    let written = &text[uri_at.0..uri_at.1];
+    let uri = uri::scan(written).map_err(|error| error.inside("address", uri_at.0))?;
+    if display_end == 0 && octets.get(start) != Some(&b'<') && uri.has_headers(written) {
+        return Err(ParseError::bad(
+            "address",
+            uri_at.0,
+            "angle brackets around a URI with ?",
+        ));
     }
+    let mut tag = None;
+    let mut list = Params::new(&text[params..]);
+    while let Some(param) = list.next_place() {
+        let param = param.map_err(|at| ParseError::bad("address", params + at, "a parameter"))?;
+        let name = &text[params + param.name.0..params + param.name.1];
+        if tag.is_none() && name.eq_ignore_ascii_case("tag") {
+            let (start, end) = param.value.unwrap_or_default();
+            tag = Some(((params + start) as u32, (params + end) as u32));
+        }
+    }
+    let tag = tag.unwrap_or_default();
+    Ok(NameAddrSpans {
+        display_end: display_end as u32,
+        uri_at: (uri_at.0 as u32, uri_at.1 as u32),
+        uri,
+        params: params as u32,
+        tag,
+    })
+}
+
+fn find(octets: &[u8], from: usize, wanted: u8) -> Option<usize> {
+    let found = octets[from..].iter().position(|&b| b == wanted);
+    super::work::spend(found.unwrap_or(octets.len() - from));
+    found.map(|at| from + at)
 }
 
 /// The tag parameter of an address, without building it.
 pub(crate) fn tag_of(text: &str) -> Option<&str> {
-    let spans = scan(text).ok()?;
-    Params::new(&text[spans.params..])
-        .find("tag")
-        .flatten()
-        .filter(|tag| !tag.is_empty())
+    scan(text).ok()?.tag(text)
 }
 
 #[cfg(test)]
@@ -172,6 +260,7 @@ mod tests {
             "< sip:a@h>",
             "<>",
             "Alice",
+            "sip:a@h?Route=%3Csip:b%3E",
         ] {
             assert!(NameAddr::parse(text).is_err(), "{text}");
             assert_eq!(tag_of(text), None, "{text}");

@@ -7,12 +7,26 @@
 pub(crate) struct Params<'a> {
     text: &'a str,
     at: usize,
+    /// A comma ends the list.
+    is_one_of_many: bool,
 }
 
 impl<'a> Params<'a> {
     /// `text` begins with `;`, or is empty.
     pub(crate) fn new(text: &'a str) -> Params<'a> {
-        Params { text, at: 0 }
+        Params {
+            text,
+            at: 0,
+            is_one_of_many: false,
+        }
+    }
+
+    /// `text` goes on after a comma with something else.
+    pub(crate) fn of_first(text: &'a str) -> Params<'a> {
+        Params {
+            is_one_of_many: true,
+            ..Params::new(text)
+        }
     }
 
     /// The first parameter of that name (any letter case); a broken list ends the search.
@@ -22,66 +36,103 @@ impl<'a> Params<'a> {
             .map(|(_, value)| value)
     }
 
-    fn skip_white(&mut self) {
+    /// The next one, as places in the text. Like the iterator otherwise.
+    #[inline]
+    pub(crate) fn next_place(&mut self) -> Option<Result<Param, usize>> {
         let octets = self.text.as_bytes();
-        while octets.get(self.at).is_some_and(|&b| is_white(b)) {
-            self.at += 1;
+        self.at = skip_white(octets, self.at);
+        match octets.get(self.at) {
+            None => return None,
+            Some(b',') if self.is_one_of_many => return None,
+            Some(_) => {}
         }
-    }
-
-    fn step(&mut self) -> Result<(&'a str, Option<&'a str>), usize> {
-        let octets = self.text.as_bytes();
-        if octets.get(self.at) != Some(&b';') {
-            return Err(self.at);
-        }
-        self.at += 1;
-        self.skip_white();
-        let name_start = self.at;
-        while octets
-            .get(self.at)
-            .is_some_and(|&b| !is_white(b) && !matches!(b, b';' | b'=' | b'"' | b',' | b'<' | b'>'))
-        {
-            self.at += 1;
-        }
-        if self.at == name_start {
-            return Err(name_start);
-        }
-        let name = &self.text[name_start..self.at];
-        self.skip_white();
-        if octets.get(self.at) != Some(&b'=') {
-            return Ok((name, None));
-        }
-        self.at += 1;
-        self.skip_white();
-        let value_start = self.at;
-        if octets.get(self.at) == Some(&b'"') {
-            let length = quoted_length(&octets[self.at..]).ok_or(value_start)?;
-            self.at += length;
-        } else {
-            while octets
-                .get(self.at)
-                .is_some_and(|&b| !is_white(b) && !matches!(b, b';' | b'"' | b','))
-            {
-                self.at += 1;
-            }
-        }
-        Ok((name, Some(&self.text[value_start..self.at])))
+        let step = param(octets, self.at);
+        self.at = step.as_ref().map_or(self.text.len(), |param| param.end);
+        Some(step)
     }
 }
+
+/// Where one `;name=value` stands.
+pub(crate) struct Param {
+    pub(crate) name: (usize, usize),
+    pub(crate) value: Option<(usize, usize)>,
+    end: usize,
+}
+
+/// The parameter whose `;` stands at `at`; `Err` = where it is broken.
+#[inline]
+fn param(octets: &[u8], at: usize) -> Result<Param, usize> {
+    if octets.get(at) != Some(&b';') {
+        return Err(at);
+    }
+    let name_start = skip_white(octets, at + 1);
+    let name_end = run(octets, name_start, ENDS_NAME);
+    if name_end == name_start {
+        return Err(name_start);
+    }
+    let name = (name_start, name_end);
+    let end = skip_white(octets, name_end);
+    if octets.get(end) != Some(&b'=') {
+        let value = None;
+        return Ok(Param { name, value, end });
+    }
+    let value_start = skip_white(octets, end + 1);
+    let end = match octets.get(value_start) {
+        Some(b'"') => value_start + quoted_length(&octets[value_start..]).ok_or(value_start)?,
+        _ => run(octets, value_start, ENDS_VALUE),
+    };
+    let value = Some((value_start, end));
+    Ok(Param { name, value, end })
+}
+
+#[inline]
+fn skip_white(octets: &[u8], mut at: usize) -> usize {
+    while octets.get(at).is_some_and(|&b| is_white(b)) {
+        super::work::spend(1);
+        at += 1;
+    }
+    at
+}
+
+/// Where the octets from `at` on stop being anything but those that `ends` names.
+#[inline]
+fn run(octets: &[u8], at: usize, ends: u8) -> usize {
+    let mut end = at;
+    while octets.get(end).is_some_and(|&b| ENDS[usize::from(b)] & ends == 0) {
+        end += 1;
+    }
+    super::work::spend(end - at);
+    end
+}
+
+const ENDS_NAME: u8 = 1;
+const ENDS_VALUE: u8 = 2;
+
+const ENDS: [u8; 256] = {
+    let mut table = [0; 256];
+    let (names, values) = (b" \t;=\",<>", b" \t;\",");
+    let mut at = 0;
+    while at < names.len() {
+        table[names[at] as usize] |= ENDS_NAME;
+        at += 1;
+    }
+    at = 0;
+    while at < values.len() {
+        table[values[at] as usize] |= ENDS_VALUE;
+        at += 1;
+    }
+    table
+};
 
 impl<'a> Iterator for Params<'a> {
     type Item = Result<(&'a str, Option<&'a str>), usize>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.skip_white();
-        if self.at >= self.text.len() {
-            return None;
-        }
-        let step = self.step();
-        if step.is_err() {
-            self.at = self.text.len();
-        }
-        Some(step)
+        let place = self.next_place()?;
+        Some(place.map(|param| {
+            let value = param.value.map(|(start, end)| &self.text[start..end]);
+            (&self.text[param.name.0..param.name.1], value)
+        }))
     }
 }
 
@@ -91,10 +142,14 @@ pub(crate) fn quoted_length(octets: &[u8]) -> Option<usize> {
     while let Some(&octet) = octets.get(at) {
         match octet {
             b'\\' => at += 2,
-            b'"' => return Some(at + 1),
+            b'"' => {
+                super::work::spend(at + 1);
+                return Some(at + 1);
+            }
             _ => at += 1,
         }
     }
+    super::work::spend(octets.len());
     None
 }
 
@@ -144,6 +199,7 @@ fn next_comma(text: &str, has_open_quote: &mut bool) -> Option<usize> {
     let mut at = 0;
     let mut is_inside = false;
     while let Some(&octet) = octets.get(at) {
+        super::work::spend(1);
         match octet {
             b'"' if !is_inside && !*has_open_quote => match quoted_length(&octets[at..]) {
                 Some(length) => at += length,

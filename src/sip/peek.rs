@@ -1,6 +1,7 @@
 //! The Call-ID of raw octets, for choosing a shard before anything is parsed.
 
-use super::index::{find_control, is_response, leading_crlf};
+use super::index::{is_response, leading_crlf};
+use super::scan::Scanner;
 
 /// Finds the Call-ID in raw octets without building a message (what picks the shard). None = not a SIP message worth handing on.
 ///
@@ -8,22 +9,33 @@ use super::index::{find_control, is_response, leading_crlf};
 /// must agree on who owns a call. Reads each octet up to the Call-ID once, allocates nothing.
 pub fn peek_call_id(octets: &[u8]) -> Option<&[u8]> {
     let octets = &octets[leading_crlf(octets)..];
-    let first_end = find_crlf(octets, 0)?;
+    let mut scanner = Scanner::new(octets);
+    let first_end = find_crlf(octets, &mut scanner, 0)?;
     let first = &octets[..first_end];
-    if !is_response(first) && !first.windows(5).any(|w| w.eq_ignore_ascii_case(b" SIP/")) {
+    if !is_response(first) && !names_version(first) {
         return None;
     }
     let mut at = first_end + 2;
     loop {
-        let end = find_crlf(octets, at)?;
+        let end = find_crlf(octets, &mut scanner, at)?;
         if end == at {
             return None;
         }
         if let Some(value_start) = call_id_value(&octets[at..end]) {
-            return trimmed_value(octets, at + value_start, end);
+            return trimmed_value(octets, &mut scanner, at + value_start, end);
         }
         at = end + 2;
     }
+}
+
+/// Whether ` SIP/` stands in a request line, in its usual place or elsewhere.
+fn names_version(line: &[u8]) -> bool {
+    const MARK: &[u8] = b" SIP/";
+    let usual = line.len().checked_sub(8).map(|at| &line[at..at + MARK.len()]);
+    usual.is_some_and(|mark| mark.eq_ignore_ascii_case(MARK))
+        || line
+            .windows(MARK.len())
+            .any(|mark| mark.eq_ignore_ascii_case(MARK))
 }
 
 /// Offset just after the colon when the line is a Call-ID.
@@ -47,18 +59,23 @@ fn call_id_value(line: &[u8]) -> Option<usize> {
 }
 
 /// The value without white space around it, looking past folds.
-fn trimmed_value(octets: &[u8], start: usize, mut end: usize) -> Option<&[u8]> {
+fn trimmed_value<'a>(
+    octets: &'a [u8],
+    scanner: &mut Scanner<'_>,
+    start: usize,
+    mut end: usize,
+) -> Option<&'a [u8]> {
     while matches!(octets.get(end + 2), Some(b' ' | b'\t')) {
-        end = find_crlf(octets, end + 2)?;
+        end = find_crlf(octets, scanner, end + 2)?;
     }
     let value = octets[start..end].trim_ascii();
     (!value.is_empty()).then_some(value)
 }
 
-fn find_crlf(octets: &[u8], from: usize) -> Option<usize> {
+fn find_crlf(octets: &[u8], scanner: &mut Scanner<'_>, from: usize) -> Option<usize> {
     let mut at = from;
     loop {
-        at += find_control(octets.get(at..)?)?;
+        at = scanner.control(at)?;
         if octets[at..].starts_with(b"\r\n") {
             return Some(at);
         }

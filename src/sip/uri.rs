@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::Transport;
 use super::error::ParseError;
+use super::limits;
 use crate::redact::Redacted;
 
 /// sip:, sips: or tel: URI. Keeps its own text; accessors are slices of it.
@@ -18,16 +19,23 @@ pub struct Uri {
     spans: UriSpans,
 }
 
-/// Where the parts stand in the text. Offsets in octets.
+/// Where the parts stand in the text. Offsets in octets; an empty range = there is none.
 #[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
 pub(crate) struct UriSpans {
-    scheme_end: usize,
+    scheme_end: u32,
     /// User part with its parameters and password, or the whole telephone-subscriber.
-    user: Option<(usize, usize)>,
-    host: Option<(usize, usize)>,
+    user: (u32, u32),
+    host: (u32, u32),
     port: Option<u16>,
     /// From the `;` after the host (after the number for tel) to the `?` or the end.
-    params: (usize, usize),
+    params: (u32, u32),
+}
+
+impl UriSpans {
+    /// Whether `text`, whose spans these are, is a SIP URI with headers (`?Subject=x`).
+    pub(crate) fn has_headers(&self, text: &str) -> bool {
+        self.host.1 > 0 && (self.params.1 as usize) < text.len()
+    }
 }
 
 impl Uri {
@@ -43,13 +51,21 @@ impl Uri {
         })
     }
 
+    /// `spans` are those of `text`.
+    pub(crate) fn of(text: &str, spans: UriSpans) -> Uri {
+        Uri {
+            text: text.into(),
+            spans,
+        }
+    }
+
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
     /// As written: `sip`, `SIPS`, `tel`.
     pub fn scheme(&self) -> &str {
-        &self.text[..self.spans.scheme_end]
+        &self.text[..self.spans.scheme_end as usize]
     }
 
     pub fn is_tel(&self) -> bool {
@@ -90,13 +106,12 @@ impl Uri {
 
     /// A URI parameter by name, percent-decoded; without value it is an empty string.
     pub fn param(&self, name: &str) -> Option<Cow<'_, str>> {
-        let (start, end) = self.spans.params;
-        find(self.text[start..end].strip_prefix(';')?, name)
+        find(self.part(self.spans.params)?.strip_prefix(';')?, name)
     }
 
     /// As written; an IPv6 address with its brackets. None for tel.
     pub fn host(&self) -> Option<&str> {
-        self.spans.host.map(|(start, end)| &self.text[start..end])
+        self.part(self.spans.host)
     }
 
     /// The written port; None when there is none.
@@ -111,7 +126,10 @@ impl Uri {
             .strip_prefix('[')
             .and_then(|h| h.strip_suffix(']'))
             .unwrap_or(host);
-        let ip: IpAddr = bare.parse().ok()?;
+        let ip = match bare.parse::<IpAddr>() {
+            Ok(ip) => ip,
+            Err(_) => IpAddr::V6(ipv6(bare)?),
+        };
         let port = self.port().unwrap_or_else(|| self.transport().default_port());
         Some(SocketAddr::new(ip, port))
     }
@@ -144,7 +162,11 @@ impl Uri {
     }
 
     fn user_part(&self) -> Option<&str> {
-        self.spans.user.map(|(start, end)| &self.text[start..end])
+        self.part(self.spans.user)
+    }
+
+    fn part(&self, (start, end): (u32, u32)) -> Option<&str> {
+        (start < end).then(|| &self.text[start as usize..end as usize])
     }
 }
 
@@ -170,65 +192,117 @@ impl fmt::Debug for Uri {
 
 /// Checks a URI and finds its parts, without allocating.
 pub(crate) fn scan(text: &str) -> Result<UriSpans, ParseError> {
-    if let Some(at) = text
-        .bytes()
-        .position(|b| b <= b' ' || b == 0x7f || matches!(b, b'<' | b'>' | b'"'))
-    {
-        return Err(ParseError::bad(
-            "URI",
-            at,
-            "a URI without white space, brackets and quotes",
-        ));
+    let octets = text.as_bytes();
+    super::work::spend(octets.len());
+    if octets.len() > limits::URI_OCTETS_MAX {
+        return Err(ParseError::bad("URI", limits::URI_OCTETS_MAX, "a shorter URI"));
     }
-    let scheme_end = text
-        .find(':')
-        .filter(|&at| is_scheme(&text[..at]))
-        .ok_or_else(|| ParseError::bad("URI", 0, "a scheme such as sip:"))?;
+    let scheme_end = match octets {
+        [s, i, p, b':', ..] if [s, i, p].map(|&b| b | 0x20) == *b"sip" => 3,
+        _ => text
+            .find(':')
+            .filter(|&at| is_scheme(&text[..at]))
+            .ok_or_else(|| ParseError::bad("URI", 0, "a scheme such as sip:"))?,
+    };
     let scheme = &text[..scheme_end];
     let start = scheme_end + 1;
+    let end = octets.len() as u32;
     let spans = UriSpans {
-        scheme_end,
-        params: (text.len(), text.len()),
+        scheme_end: scheme_end as u32,
+        params: (end, end),
         ..UriSpans::default()
     };
-    if scheme.eq_ignore_ascii_case("tel") {
-        return scan_tel(text, start, spans);
+    if scheme_end == 3 && scheme.eq_ignore_ascii_case("tel") {
+        return scan_tel(octets, start, spans);
     }
-    if scheme.eq_ignore_ascii_case("sip") || scheme.eq_ignore_ascii_case("sips") {
+    if scheme_end == 3 && scheme.eq_ignore_ascii_case("sip") || scheme.eq_ignore_ascii_case("sips") {
         return scan_sip(text, start, spans);
     }
-    if start == text.len() {
+    if start == octets.len() {
         return Err(ParseError::bad("URI", start, "something after the scheme"));
     }
+    no_forbidden(octets, run(octets, start, FORBIDDEN))?;
     Ok(spans)
 }
 
-fn scan_tel(text: &str, start: usize, spans: UriSpans) -> Result<UriSpans, ParseError> {
-    let number_end = text[start..].find(';').map_or(text.len(), |at| start + at);
+/// What ends a run of octets.
+const FORBIDDEN: u8 = 1;
+const AT: u8 = 2;
+const QUESTION: u8 = 4;
+const SEMICOLON: u8 = 8;
+const NO_HOST: u8 = 16;
+
+const ENDS: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut octet = 0;
+    while octet < 256 {
+        let b = octet as u8;
+        if b <= b' ' || matches!(b, 0x7f | b'<' | b'>' | b'"') {
+            table[octet] |= FORBIDDEN;
+        }
+        if !b.is_ascii_alphanumeric() && !matches!(b, b'.' | b'-' | b'_') {
+            table[octet] |= NO_HOST;
+        }
+        octet += 1;
+    }
+    table[b'@' as usize] |= AT;
+    table[b'?' as usize] |= QUESTION;
+    table[b';' as usize] |= SEMICOLON;
+    table
+};
+
+/// Where the octets from `at` on stop being anything but those that `ends` names.
+#[inline]
+fn run(octets: &[u8], at: usize, ends: u8) -> usize {
+    let rest = &octets[at..];
+    let length = rest
+        .iter()
+        .position(|&b| ENDS[usize::from(b)] & ends != 0)
+        .unwrap_or(rest.len());
+    super::work::spend(length);
+    at + length
+}
+
+/// A run that may only end with the text, or with something that was looked for.
+fn no_forbidden(octets: &[u8], end: usize) -> Result<usize, ParseError> {
+    match octets.get(end) {
+        Some(&b) if ENDS[usize::from(b)] & FORBIDDEN != 0 => {
+            let expected = "a URI without white space, brackets and quotes";
+            Err(ParseError::bad("URI", end, expected))
+        }
+        _ => Ok(end),
+    }
+}
+
+fn scan_tel(octets: &[u8], start: usize, spans: UriSpans) -> Result<UriSpans, ParseError> {
+    let number_end = no_forbidden(octets, run(octets, start, FORBIDDEN | SEMICOLON))?;
+    no_forbidden(octets, run(octets, number_end, FORBIDDEN))?;
     if number_end == start {
         return Err(ParseError::bad("URI", start, "a telephone number"));
     }
+    let end = octets.len() as u32;
     Ok(UriSpans {
-        user: Some((start, text.len())),
-        params: (number_end, text.len()),
+        user: (start as u32, end),
+        params: (number_end as u32, end),
         ..spans
     })
 }
 
 fn scan_sip(text: &str, start: usize, mut spans: UriSpans) -> Result<UriSpans, ParseError> {
+    let octets = text.as_bytes();
     let mut host_start = start;
-    if let Some(at) = text[start..].find('@') {
-        spans.user = Some((start, start + at));
-        host_start = start + at + 1;
+    let user_end = no_forbidden(octets, run(octets, start, FORBIDDEN | AT))?;
+    if user_end < octets.len() {
+        spans.user = (start as u32, user_end as u32);
+        host_start = user_end + 1;
     }
-    let rest = &text[host_start..];
-    let host_length = host_length(rest).ok_or_else(|| ParseError::bad("URI", host_start, "a host"))?;
-    let host_end = host_start + host_length;
-    spans.host = Some((host_start, host_end));
+    let length = host_length(&text[host_start..]);
+    let host_end = host_start + length.ok_or_else(|| ParseError::bad("URI", host_start, "a host"))?;
+    spans.host = (host_start as u32, host_end as u32);
     let mut at = host_end;
-    if text[at..].starts_with(':') {
+    if octets.get(at) == Some(&b':') {
         at += 1;
-        let digits = text[at..].bytes().take_while(u8::is_ascii_digit).count();
+        let digits = octets[at..].iter().take_while(|b| b.is_ascii_digit()).count();
         spans.port = Some(
             text[at..at + digits]
                 .parse()
@@ -236,27 +310,44 @@ fn scan_sip(text: &str, start: usize, mut spans: UriSpans) -> Result<UriSpans, P
         );
         at += digits;
     }
-    match text.as_bytes().get(at) {
-        None | Some(b';' | b'?') => {}
+    match octets.get(at) {
+        None => return Ok(spans),
+        Some(b';' | b'?') => {}
         Some(_) => return Err(ParseError::bad("URI", at, "a parameter or the end")),
     }
-    let params_end = text[at..].find('?').map_or(text.len(), |q| at + q);
-    spans.params = (at, params_end);
+    let params_end = no_forbidden(octets, run(octets, at, FORBIDDEN | QUESTION))?;
+    no_forbidden(octets, run(octets, params_end, FORBIDDEN))?;
+    spans.params = (at as u32, params_end as u32);
     Ok(spans)
 }
 
 /// Octets of the host at the start of `text`; None when there is none or an IPv6 address is broken.
 pub(crate) fn host_length(text: &str) -> Option<usize> {
     if let Some(inner) = text.strip_prefix('[') {
-        let end = inner.find(']')?;
-        inner[..end].parse::<Ipv6Addr>().ok()?;
+        let end = inner
+            .as_bytes()
+            .iter()
+            .take(IPV6_OCTETS_MAX)
+            .position(|&b| b == b']')?;
+        ipv6(&inner[..end])?;
         return Some(end + 2);
     }
-    let length = text
-        .bytes()
-        .take_while(|&b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
-        .count();
+    let length = run(text.as_bytes(), 0, NO_HOST);
     (length > 0).then_some(length)
+}
+
+/// The longest IPv6 address (with an IPv4 tail) is 45 octets; one more for the bracket and one for a colon too many.
+const IPV6_OCTETS_MAX: usize = 47;
+
+/// An address without its brackets. The grammar of RFC 3261 allows a third colon before an IPv4 tail, and RFC 5118
+/// §4.10 wants it read as two.
+fn ipv6(text: &str) -> Option<Ipv6Addr> {
+    if let Ok(address) = text.parse() {
+        return Some(address);
+    }
+    let (before, tail) = text.split_once(":::")?;
+    tail.parse::<Ipv4Addr>().ok()?;
+    format!("{before}::{tail}").parse().ok()
 }
 
 fn is_scheme(text: &str) -> bool {
@@ -348,6 +439,11 @@ mod tests {
         );
         assert_eq!(uri("sip:a@[2001:db8::1]").host(), Some("[2001:db8::1]"));
         assert!(Uri::parse("sip:a@[2001:db8:::1]").is_err());
+        // RFC 5118 §4.10.
+        assert_eq!(
+            uri("sip:a@[2001:db8:::192.0.2.1]").socket_addr(),
+            uri("sip:a@[2001:db8::192.0.2.1]").socket_addr()
+        );
         assert!(Uri::parse("sip:a@2001:db8::1").is_err());
     }
 

@@ -23,29 +23,17 @@ impl<'a> Via<'a> {
     ///
     /// Anything but `SIP/2.0/transport host[:port]` and well-formed parameters.
     pub(crate) fn parse(line: &'a str) -> Result<Via<'a>, ParseError> {
-        let text = &line[..comma_offset(line).unwrap_or(line.len())];
-        let head = sent_by_offset(text).ok_or_else(|| ParseError::bad("Via", 0, "SIP/2.0/transport"))?;
-        let rest = &text[head..];
-        let length = host_length(rest).ok_or_else(|| ParseError::bad("Via", head, "a host"))?;
-        let host = &rest[..length];
-        let after = head + length;
-        let params = text[after..].find(';').map_or(text.len(), |at| after + at);
-        let port = match text[after..params].trim_matches([' ', '\t']) {
-            "" => None,
-            written => Some(
-                written
-                    .strip_prefix(':')
-                    .and_then(|digits| digits.trim_matches([' ', '\t']).parse().ok())
-                    .ok_or_else(|| ParseError::bad("Via", after, "a port"))?,
-            ),
-        };
+        let head = sent_by_offset(line).ok_or_else(|| ParseError::bad("Via", 0, "SIP/2.0/transport"))?;
+        let length = host_length(&line[head..]).ok_or_else(|| ParseError::bad("Via", head, "a host"))?;
+        let host = &line[head..head + length];
+        let (port, params) = port(line, head + length)?;
         let mut via = Via {
             host,
             port,
             branch: None,
             has_rport: false,
         };
-        for param in Params::new(&text[params..]) {
+        for param in Params::of_first(&line[params..]) {
             match param.map_err(|at| ParseError::bad("Via", params + at, "a parameter"))? {
                 (name, value) if name.eq_ignore_ascii_case("branch") => via.branch = value,
                 (name, _) if name.eq_ignore_ascii_case("rport") => via.has_rport = true,
@@ -69,6 +57,31 @@ impl<'a> Via<'a> {
             true => source,
             false => SocketAddr::new(source.ip(), self.port.unwrap_or(5060)),
         }
+    }
+}
+
+/// The `: port` at `at`, if it is one, and where the parameters begin.
+fn port(line: &str, at: usize) -> Result<(Option<u16>, usize), ParseError> {
+    let octets = line.as_bytes();
+    let skip_white = |mut at: usize| {
+        while octets.get(at).is_some_and(|&b| is_white(b)) {
+            at += 1;
+        }
+        at
+    };
+    let mut end = skip_white(at);
+    let mut port = None;
+    if octets.get(end) == Some(&b':') {
+        let start = skip_white(end + 1);
+        let digits = octets[start..].iter().take_while(|b| b.is_ascii_digit()).count();
+        end = start + digits;
+        let read = line[start..end].parse();
+        port = Some(read.map_err(|_| ParseError::bad("Via", at, "a port"))?);
+        end = skip_white(end);
+    }
+    match octets.get(end) {
+        None | Some(b';' | b',') => Ok((port, end)),
+        Some(_) => Err(ParseError::bad("Via", at, "a port")),
     }
 }
 
@@ -107,6 +120,7 @@ pub(crate) fn amend(line: &str, source: SocketAddr) -> String {
 /// Skips `SIP / 2.0 / UDP ` and gives the offset of the host.
 fn sent_by_offset(text: &str) -> Option<usize> {
     let octets = text.as_bytes();
+    super::work::spend(text.len().min(64));
     let mut at = 0;
     let skip_white = |at: &mut usize| {
         let start = *at;

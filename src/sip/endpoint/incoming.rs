@@ -113,7 +113,7 @@ impl Endpoint {
             self.counts.merged += 1;
             return self.refuse(flow, &request, 482, "Loop Detected");
         }
-        if self.servers.is_full_for(tag_of(&request.raw_to()).is_some()) {
+        if self.servers.is_full_for(request.to_tag().is_some()) {
             self.counts.overloaded += 1;
             return self.refuse(flow, &request, 503, "Service Unavailable");
         }
@@ -285,9 +285,9 @@ impl Endpoint {
             merged: merged.clone(),
             dialog: None,
             call_id: request.call_id().into(),
-            from_tag: tag_of(&request.raw_from()).unwrap_or_default().into(),
+            from_tag: request.from_tag().unwrap_or_default().into(),
             cseq_number: request.cseq_number(),
-            local_tag: tag_of(&request.raw_to()).map(str::to_string),
+            local_tag: request.to_tag().map(|tag| tag.into_owned()),
             provisionals: None,
             timers: TimerKeys::default(),
         };
@@ -358,14 +358,12 @@ impl Endpoint {
             machine.on_ack(&mut steps);
             return self.carry_out_server(id, steps, now);
         }
-        let (from, to) = (ack.raw_from(), ack.raw_to());
         let dialog = key::dialog(
             ack.call_id(),
-            tag_of(&from).unwrap_or_default(),
-            tag_of(&to).unwrap_or_default(),
+            &ack.from_tag().unwrap_or_default(),
+            &ack.to_tag().unwrap_or_default(),
             ack.cseq_number(),
         );
-        drop((from, to));
         let Some(&id) = self.servers.by_dialog.get(&dialog) else {
             self.counts.unmatched += 1;
             return;

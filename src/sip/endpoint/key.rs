@@ -2,7 +2,6 @@
 
 use crate::sip::message::Message;
 use crate::sip::method::Method;
-use crate::sip::name_addr::tag_of;
 use crate::sip::via::Via;
 
 /// RFC 3261 §17.2.3: branch, sent-by and method (of an ACK: INVITE).
@@ -21,7 +20,7 @@ pub(super) fn server(request: &Message, via_line: &str, via: &Via<'_>, method: &
             "{}\n{}\n{}\n{}\n{via_line}\n{method}",
             request.request_uri().unwrap_or_default(),
             request.call_id(),
-            tag_of(&request.raw_from()).unwrap_or_default(),
+            request.from_tag().unwrap_or_default(),
             request.cseq_number(),
         ),
     };
@@ -31,11 +30,10 @@ pub(super) fn server(request: &Message, via_line: &str, via: &Via<'_>, method: &
 /// RFC 3261 §8.2.2.2: the same request come by two ways has these in common, but another branch.
 /// Only requests outside a dialog (no To tag) can be merged.
 pub(super) fn merged(request: &Message) -> Option<Box<str>> {
-    if tag_of(&request.raw_to()).is_some() {
+    if request.to_tag().is_some() {
         return None;
     }
-    let from = request.raw_from();
-    let from_tag = tag_of(&from)?;
+    let from_tag = request.from_tag()?;
     let (number, method) = (request.cseq_number(), request.method_ref());
     Some(format!("{}\n{from_tag}\n{number} {method}", request.call_id()).into())
 }

@@ -176,7 +176,8 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
             index,
             poll,
             sockets: udp_sockets.iter_mut().filter_map(Vec::pop).collect(),
-            engine: call::Engine::new(call_config, identity, policy.clone(), entropy::seed()?),
+            engine: call::Engine::new(call_config, identity, policy.clone(), entropy::seed()?)
+                .with_limits(config.limits),
             media: MediaIo::new(config.media.clone(), index, shards, FIRST_MEDIA_TOKEN),
             inbox,
             doors: Doors {

@@ -14,7 +14,7 @@ use super::offer;
 use super::refusal::Refusal;
 use super::stage::{Event, Stage};
 use super::terms::Terms;
-use super::{CallRecord, Counter, TrunkConfig, crossing, facts, limits, options};
+use super::{CallRecord, Counter, TrunkConfig, asked, crossing, facts, limits, options};
 
 impl Engine {
     /// A new call, if it may be one. What is refused here has no record: nothing was asked about it yet.
@@ -28,6 +28,7 @@ impl Engine {
         if is_phone && self.desk.config.outbound.from_phones {
             return self.on_phone_invite(txn, invite, flow);
         }
+        self.count_new_call(&invite, &flow);
         if let Err(refusal) = self.check_invite(&invite, &flow) {
             self.desk.count(Counter::CallRefused);
             return self.desk.refuse(txn, &invite, &refusal);
@@ -50,6 +51,7 @@ impl Engine {
 
     /// What every INVITE that makes a call has to have.
     pub(super) fn check_sanity(&self, invite: &Message) -> Result<(), Refusal> {
+        asked::check(invite)?;
         let unknown = options::unknown(invite, &self.desk.config);
         if !unknown.is_empty() {
             return Err(Refusal::UnknownOptions(unknown));

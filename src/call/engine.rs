@@ -25,13 +25,14 @@ use super::gate::Gate;
 use super::index::{Index, Name};
 use super::logins::{Logins, Repeated};
 use super::probing::Probes;
+use super::overload::Overload;
 use super::random::Randomness;
 use super::refusal::{self, Refusal};
 use super::routes::Routes;
 use super::stage::{Event, Stage};
 use super::stray::Strays;
 use super::timers::{Agenda, earlier};
-use super::{Config, Input, Output, tls_names};
+use super::{CallLimits, Config, Input, Output, asked, options, tls_names};
 
 /// One call: what it keeps, and where it is.
 pub(super) struct Call {
@@ -49,6 +50,7 @@ pub struct Engine {
     pub(super) is_draining: bool,
     /// Where the probed targets are is news: looked at with the next input.
     has_probes_to_plan: bool,
+    pub(super) overload: Overload,
     /// Next looks of the transaction layer and of verification.
     deadline: Option<Instant>,
 }
@@ -84,13 +86,23 @@ impl Engine {
             call: usize::MAX,
         };
         let has_probes_to_plan = desk.probes.is_wanted();
+        let overload = Overload::new(CallLimits::default(), desk.config.shards);
         Engine {
+            overload,
             calls: Slab::new(),
             agenda: Agenda::default(),
             desk,
             is_draining: false,
             has_probes_to_plan,
             deadline: None,
+        }
+    }
+
+    /// How many calls are taken; without this [`CallLimits::default`]. Before the first input.
+    pub fn with_limits(self, limits: CallLimits) -> Engine {
+        Engine {
+            overload: Overload::new(limits, self.desk.config.shards),
+            ..self
         }
     }
 
@@ -293,6 +305,13 @@ impl Engine {
         match request.method() {
             Method::Invite => self.on_invite(txn, request, flow),
             Method::Options => {
+                let unknown = options::unknown(&request, &self.desk.config);
+                if let Err(refusal) = asked::check(&request) {
+                    return self.desk.refuse(txn, &request, &refusal);
+                }
+                if !unknown.is_empty() {
+                    return self.desk.refuse(txn, &request, &Refusal::UnknownOptions(unknown));
+                }
                 let tag = self.desk.endpoint.token();
                 let answer = refusal::capabilities(&request, &self.desk.config).to_tag(&tag);
                 self.desk.respond(txn, answer);

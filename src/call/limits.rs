@@ -6,6 +6,14 @@ use std::time::Duration;
 /// at 100 KiB a call this is two gigabytes, and a shard is one core.
 pub const LIVE_CALLS_MAX: usize = 20_000;
 
+/// Per cent of `[limits]` that only calls which call themselves an emergency may use, when the others have used theirs up.
+/// Past it they hear 503 too.
+pub const EMERGENCY_SHARE_PERCENT: u32 = 10;
+
+/// Source addresses whose calls are counted one by one, in one shard. Past it those that were quiet for a second are
+/// forgotten; if none was, further ones are counted together.
+pub const OVERLOAD_SOURCES_MAX: usize = 4_096;
+
 /// The whole time phones may ring for one call, over all queues (RFC 3261's timer C is three minutes).
 pub const RINGING_MAX: Duration = Duration::from_secs(180);
 

@@ -8,6 +8,7 @@
 
 mod admission;
 mod arriving;
+mod asked;
 mod case;
 mod correlation;
 mod course;
@@ -35,6 +36,7 @@ mod offer;
 mod options;
 mod outbound;
 mod probing;
+mod overload;
 mod profile;
 mod random;
 mod reasons;
@@ -61,6 +63,7 @@ pub use dialling::OutboundConfig;
 pub use engine::{Engine, LiveParts};
 pub(crate) use facts::asks_privacy;
 pub use names::tls_names;
+pub use overload::{CallLimits, Overloaded};
 pub use reasons::ReasonStyle;
 pub(crate) use reasons::of_report as identity_reasons;
 pub use record::CallRecord;
@@ -250,6 +253,8 @@ pub enum Counter {
     CallAnswered,
     CallRefused,
     CallEnded,
+    /// A new call was refused with 503, and why.
+    Overloaded(Overloaded),
     /// A stranger was asked to prove itself.
     Challenged,
     /// A stranger's proof was made with a nonce that is not good any more: it was asked again.

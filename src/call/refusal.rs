@@ -27,10 +27,14 @@ pub(crate) enum Refusal {
     NoQueue,
     /// 405: known, but not taken.
     NotAllowed,
+    /// 406: the caller takes no session description as an answer.
+    NothingAccepted,
     /// 413: an INFO body larger than we carry across.
     BodyTooLarge,
     /// 415: a body that is not a session description.
     NotSdp,
+    /// 416: a Request-URI of a scheme we do not know.
+    UnknownScheme,
     /// 420, with the options we do not know.
     UnknownOptions(Vec<String>),
     /// 422, with the shortest session interval we agree to (RFC 4028 §6).
@@ -70,8 +74,10 @@ impl Refusal {
             Refusal::NotATrunk | Refusal::Transfer(_) => 403,
             Refusal::NoQueue => 404,
             Refusal::NotAllowed => 405,
+            Refusal::NothingAccepted => 406,
             Refusal::BodyTooLarge => 413,
             Refusal::NotSdp => 415,
+            Refusal::UnknownScheme => 416,
             Refusal::UnknownOptions(_) => 420,
             Refusal::IntervalTooSmall(_) => 422,
             Refusal::Unavailable => 480,
@@ -148,6 +154,7 @@ pub(crate) fn phrase(status: u16) -> &'static str {
         403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",
+        406 => "Not Acceptable",
         408 => "Request Timeout",
         413 => "Request Entity Too Large",
         415 => "Unsupported Media Type",
@@ -204,8 +211,8 @@ mod tests {
     #[test]
     fn every_refusal_has_words() {
         for status in [
-            400, 403, 404, 405, 413, 415, 420, 422, 480, 481, 482, 483, 487, 488, 491, 500, 501, 503, 504,
-            608,
+            400, 403, 404, 405, 406, 413, 415, 416, 420, 422, 480, 481, 482, 483, 487, 488, 491, 500, 501,
+            503, 504, 608,
         ] {
             assert!(!phrase(status).ends_with("Failed"), "{status}");
         }

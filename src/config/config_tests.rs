@@ -36,6 +36,9 @@ budget = "500ms"
 session_expires = "10m"
 try = "3s"
 resolver = ["192.0.2.53", "[::1]:5353"]
+[limits]
+calls = 500
+trunk_calls_per_second = 20
 [[trunk]]
 name = "carrier"
 from = ["203.0.113.0/24", "2001:db8::/32", "198.51.100.7"]
@@ -100,6 +103,11 @@ public_url = "https://ringward.example.com/"
     let config = Config::parse("ringward.toml", text).unwrap_or_else(|faults| panic!("{faults:#?}"));
     insta::assert_debug_snapshot!(config, @r#"
     Config {
+        limits: crate::call::CallLimits {
+            calls: 500,
+            trunk_calls_per_second: 20,
+            ..crate::call::CallLimits::default()
+        },
         sip: SipConfig {
             listen: [
                 (

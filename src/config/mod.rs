@@ -36,6 +36,8 @@ pub struct Config {
     pub queues: Vec<crate::queue::Config>,
     /// What we prove ourselves with where phones, or what stands before them, ask for it.
     pub credentials: Vec<crate::call::HostCredentials>,
+    /// How many calls are taken.
+    pub limits: crate::call::CallLimits,
     /// How refused callers are answered.
     pub refusal: crate::call::RefusalConfig,
     /// What phones are told of the verification, and where a queue has marks of its own (by its name).
@@ -135,6 +137,7 @@ impl Config {
             transfer_rules: std::collections::BTreeMap::new(),
             outbound: crate::call::OutboundConfig::default(),
             identity: crate::identity::Config::default(),
+            limits: crate::call::CallLimits::default(),
             media: crate::media::Config {
                 address: LOOPBACK,
                 advertise: None,

@@ -12,6 +12,7 @@ use super::limits::{
 };
 use super::{Config, identity, target};
 use crate::banner::Marks;
+use crate::call::CallLimits;
 use crate::document::{Section, Value, closest, shown, shown_path};
 use crate::queue::{self, Decline, Overflow, Reach, Redirects, Strategy};
 
@@ -23,6 +24,7 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Config {
         "queue",
         "outbound",
         "credentials",
+        "limits",
         "refusal",
         "marks",
         "identity",
@@ -41,6 +43,7 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Config {
     if root.value("queue").is_some() {
         config.queues = read_queues(root);
     }
+    read_limits(root, &mut config.limits);
     config.credentials = super::carrier::read_hosts(root, folder);
     if let Some(section) = root.section("marks") {
         config.marks = super::marks::read(&section, &config.marks);
@@ -61,6 +64,24 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Config {
     super::sip::check_ports(root, &config);
     super::sip::check_tls(root, &config);
     config
+}
+
+fn read_limits(root: &Section<'_, '_>, limits: &mut CallLimits) {
+    let Some(section) = root.section("limits") else {
+        return;
+    };
+    let keys = [
+        ("calls", &mut limits.calls),
+        ("calls_per_second", &mut limits.calls_per_second),
+        ("trunk_calls_per_second", &mut limits.trunk_calls_per_second),
+        ("source_calls_per_second", &mut limits.source_calls_per_second),
+    ];
+    section.only(&keys.each_ref().map(|(key, _)| *key));
+    for (key, limit) in keys {
+        if let Some(written) = section.integer(key, 1..=1_000_000) {
+            *limit = written as u32;
+        }
+    }
 }
 
 fn read_queues(root: &Section<'_, '_>) -> Vec<queue::Config> {

@@ -2,8 +2,8 @@
 
 use metrics::{counter, gauge, histogram};
 
-use crate::call::Counter;
 use crate::call::record::{CallRecord, Ending};
+use crate::call::{Counter, Overloaded};
 use crate::identity::Standing;
 use crate::policy::Action;
 use crate::route::Refresh;
@@ -24,6 +24,9 @@ pub fn call(counter: Counter) {
         Counter::RedirectRefused => counter!("ringward_redirects_total", "result" => "refused").increment(1),
         Counter::ProbeAnswered => counter!("ringward_probes_total", "result" => "answered").increment(1),
         Counter::ProbeUnanswered => counter!("ringward_probes_total", "result" => "unanswered").increment(1),
+        Counter::Overloaded(limit) => {
+            counter!("ringward_calls_overload_total", "limit" => overloaded(limit)).increment(1);
+        }
         // Calls are counted once, from their records.
         Counter::CallTransferred => {
             counter!("ringward_transfers_total", "outcome" => "completed").increment(1)
@@ -35,6 +38,16 @@ pub fn call(counter: Counter) {
 
 fn digest(result: &'static str) {
     counter!("ringward_digest_total", "result" => result).increment(1);
+}
+
+fn overloaded(limit: Overloaded) -> &'static str {
+    match limit {
+        Overloaded::Calls => "calls",
+        Overloaded::Rate => "calls_per_second",
+        Overloaded::TrunkRate => "trunk_calls_per_second",
+        Overloaded::SourceRate => "source_calls_per_second",
+        Overloaded::Transactions => "transactions",
+    }
 }
 
 pub fn malformed() {

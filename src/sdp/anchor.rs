@@ -76,9 +76,8 @@ pub(super) fn anchored(
         b'o',
         format!("- {session_id} {version} IN {family} {ours}").as_bytes(),
     );
-    let subject = head.iter().find(|line| line.kind == b's');
-    out.line(b's', subject.map_or(b"-", |line| session.value(*line)));
-    out.lines(session, head.iter().filter(|line| b"iuep".contains(&line.kind)));
+    // s=, i=, u=, e= and p= name the author's software, pages, mail addresses and telephone numbers: its side's matter.
+    out.line(b's', b"-");
     out.line(b'c', format!("IN {family} {ours}").as_bytes());
     out.lines(session, head.iter().filter(|line| line.kind == b'b'));
     if !head.iter().any(|line| line.kind == b't') {
@@ -211,7 +210,7 @@ mod tests {
             a=fingerprint:sha-256 AA\r\na=setup:actpass\r\na=rtcp:4001\r\na=rtcp-mux\r\na=rtcp-fb:111 nack\r\n\
             a=ssrc:1 cname:x\r\na=mid:0\r\na=ptime:20\r\na=silenceSupp:off - - - -\r\na=sendonly\r\n\
             m=video 4002 RTP/AVP 96 97\r\nc=IN IP4 10.0.0.9\r\na=rtpmap:96 VP8/90000\r\n";
-        let expected = "v=0\r\no=- 77 3 IN IP4 198.51.100.7\r\ns=talk\r\nc=IN IP4 198.51.100.7\r\nt=0 0\r\n\
+        let expected = "v=0\r\no=- 77 3 IN IP4 198.51.100.7\r\ns=-\r\nc=IN IP4 198.51.100.7\r\nt=0 0\r\n\
             a=tool:phone 1\r\nm=audio 20002 RTP/AVP 0 8 101\r\nb=AS:80\r\na=rtpmap:0 PCMU/8000\r\n\
             a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-16\r\na=ptime:20\r\na=silenceSupp:off - - - -\r\n\
             a=sendonly\r\nm=video 0 RTP/AVP 96 97\r\n";

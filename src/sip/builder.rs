@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::header_name::is_same;
+use super::header_name::{HeaderName, is_same};
 use super::message::Message;
 use super::method::{Method, is_token};
 use super::name_addr::tag_of;
@@ -82,13 +82,23 @@ impl Response {
             body: Vec::new(),
         };
         let is_dialog_making = *request.method_ref() == Method::Invite && (101..=299).contains(&status);
-        let copied: &[&str] = match status {
-            100 => &["Via", "From", "To", "Call-ID", "CSeq", "Timestamp"],
-            _ if is_dialog_making => &["Via", "Record-Route", "From", "To", "Call-ID", "CSeq"],
-            _ => &["Via", "From", "To", "Call-ID", "CSeq"],
-        };
-        for name in copied {
-            for line in request.header_lines(name) {
+        use HeaderName::{CSeq, CallId, From, RecordRoute, Timestamp, To, Via};
+        let copied: &[(&str, HeaderName)] = &[
+            ("Via", Via),
+            ("Record-Route", RecordRoute),
+            ("From", From),
+            ("To", To),
+            ("Call-ID", CallId),
+            ("CSeq", CSeq),
+            ("Timestamp", Timestamp),
+        ];
+        for &(name, known) in copied {
+            let is_copied = match known {
+                RecordRoute => is_dialog_making,
+                Timestamp => status == 100,
+                _ => true,
+            };
+            for line in request.lines_of(known).filter(|_| is_copied) {
                 add(&mut response.headers, name, &line);
             }
         }

@@ -114,7 +114,9 @@ impl StreamFramer {
             Some(length) => length,
             None => {
                 let from = self.searched.saturating_sub(3);
-                let Some(found) = waiting[from..].windows(4).position(|w| w == b"\r\n\r\n") else {
+                let found = waiting[from..].windows(4).position(|w| w == b"\r\n\r\n");
+                super::work::spend(found.unwrap_or(waiting.len() - from));
+                let Some(found) = found else {
                     self.searched = waiting.len();
                     return match waiting.len() > limits::MESSAGE_OCTETS_MAX {
                         true => Err(too_large()),

@@ -37,6 +37,8 @@ mod work;
 #[cfg(test)]
 mod dialog_tests;
 #[cfg(test)]
+mod growth_tests;
+#[cfg(test)]
 mod message_tests;
 #[cfg(test)]
 mod properties;
@@ -47,6 +49,7 @@ pub use builder::{Request, Response};
 pub use dialog::Dialog;
 pub use endpoint::{
     ClientTxn, Counts, Endpoint, EndpointInput, EndpointOutput, LargeWay, ServerTxn, SipEvent,
+    ClientTxn, Counts, Endpoint, EndpointInput, EndpointOutput, NewCalls, ServerTxn, SipEvent,
 };
 pub use error::ParseError;
 pub use framing::{Frame, StreamFramer};

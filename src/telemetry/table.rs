@@ -110,6 +110,11 @@ pub const METRICS: &[Metric] = &[
         "Messages that could not be read.",
     ),
     counter(
+        "ringward_calls_overload_total",
+        &["limit"],
+        "New calls refused with 503, by the limit they would have passed.",
+    ),
+    counter(
         "ringward_inbox_full_total",
         &["inbox"],
         "What was dropped because a buffer of ours was full.",

@@ -129,6 +129,8 @@ pub struct World {
     pub refuses_tcp: bool,
     /// Requests of ours: where to, over which connection, and the method.
     pub asked_of: Vec<(SocketAddr, Option<u64>, String)>,
+    /// Everything the gateway sent, as it left.
+    pub sent: Vec<(SocketAddr, Vec<u8>)>,
     pub trace: Vec<String>,
     /// What the name service says, by host: where it is (`udp:10.0.0.5:5060`), the first preferred. A host that is not in
     /// it does not exist.
@@ -149,6 +151,8 @@ pub struct World {
     random: u64,
     next_port: u16,
     callers: u16,
+    /// Header lines put into every message towards the gateway, by the address it comes from.
+    pub dress: Option<fn(SocketAddr, &mut u64) -> Vec<String>>,
     /// Drops of a chosen kind: `drop_next("ACK")` loses the next datagram whose start line begins so.
     pub drops: Vec<(String, u32)>,
     /// What came to addresses where no agent lives.
@@ -233,6 +237,7 @@ impl World {
             ephemeral: 0,
             refuses_tcp: false,
             asked_of: Vec::new(),
+            sent: Vec::new(),
             trace: Vec::new(),
             zone: BTreeMap::new(),
             zone_delay: Duration::from_millis(20),
@@ -253,6 +258,7 @@ impl World {
             callers: 0,
             drops: Vec::new(),
             collected: BTreeMap::new(),
+            dress: None,
         }
     }
 
@@ -554,6 +560,7 @@ impl World {
                 if is_refused || self.refuses_connections.contains(&flow.remote) {
                     return self.schedule(Duration::from_millis(1), Happening::Broken(flow));
                 }
+                self.sent.push((flow.remote, octets.clone()));
                 // An open connection leads to its peer, whatever the address.
                 let port = match flow.connection {
                     Some(listening) if self.ephemeral > 0 => listening as u16,
@@ -645,6 +652,7 @@ impl World {
                     Counter::CallAnswered => "answered",
                     Counter::CallRefused => "refused",
                     Counter::CallEnded => "ended",
+                    Counter::Overloaded(_) => "overloaded",
                     Counter::Challenged => "challenged",
                     Counter::ProofStale => "proof stale",
                     Counter::ProofWrong => "proof wrong",
@@ -678,6 +686,16 @@ impl World {
 
     /// The network.
     pub fn send(&mut self, from: SocketAddr, to: SocketAddr, mut octets: Vec<u8>) {
+        if let (Some(dress), true) = (self.dress, to == gateway_address()) {
+            let mut text = String::from_utf8(octets).expect("peers write text");
+            let end = text.find("\r\n\r\n").expect("a blank line ends the headers");
+            let lines = dress(from, &mut self.random);
+            text.insert_str(
+                end,
+                &lines.iter().map(|line| format!("\r\n{line}")).collect::<String>(),
+            );
+            octets = text.into_bytes();
+        }
         let start = String::from_utf8_lossy(&octets)
             .split("\r\n")
             .next()

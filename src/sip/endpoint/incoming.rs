@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::stateless::reply_flow;
-use super::{Endpoint, ServerTxn, SipEvent, TimerKeys, forget, key, start_timer, stop_timer};
+use super::{Endpoint, NewCalls, ServerTxn, SipEvent, TimerKeys, forget, key, start_timer, stop_timer};
 use crate::sip::builder::Response;
 use crate::sip::message::Message;
 use crate::sip::method::Method;
@@ -112,6 +112,16 @@ impl Endpoint {
         {
             self.counts.merged += 1;
             return self.refuse(flow, &request, 482, "Loop Detected");
+        }
+        let is_new_call = *request.method_ref() == Method::Invite && request.to_tag().is_none();
+        let is_refused = match self.new_calls {
+            NewCalls::Taken => false,
+            NewCalls::Refused => is_new_call,
+            NewCalls::RefusedBut(is_taken) => is_new_call && !is_taken(&request),
+        };
+        if is_refused {
+            self.counts.refused += 1;
+            return self.refuse(flow, &request, 503, "Service Unavailable");
         }
         if self.servers.is_full_for(request.to_tag().is_some()) {
             self.counts.overloaded += 1;

@@ -53,6 +53,18 @@ pub struct Endpoint {
     steps: Vec<Step>,
     counts: Counts,
     refusing: large::Refusing,
+    new_calls: NewCalls,
+}
+
+/// What becomes of an INVITE that belongs to no dialog and to no transaction.
+#[derive(Clone, Copy, Debug, Default)]
+pub enum NewCalls {
+    #[default]
+    Taken,
+    /// Answered 503 without state.
+    Refused,
+    /// The same, but for those of which this is true.
+    RefusedBut(fn(&Message) -> bool),
 }
 
 pub enum EndpointInput<'a> {
@@ -123,6 +135,8 @@ pub struct Counts {
     pub malformed: u64,
     /// Requests refused with 503 because a table was full.
     pub overloaded: u64,
+    /// INVITEs refused with 503 because the owner takes no new calls.
+    pub refused: u64,
     /// Requests refused with 482 because they came by two ways (RFC 3261 §8.2.2.2).
     pub merged: u64,
     /// ACKs and responses that belong to no transaction (late, forged, or for another shard).
@@ -151,7 +165,13 @@ impl Endpoint {
             steps: Vec::new(),
             counts: Counts::default(),
             refusing: large::Refusing::default(),
+            new_calls: NewCalls::Taken,
         }
+    }
+
+    /// From now on. Requests inside dialogs, repeated ones and CANCEL are handled as ever.
+    pub fn set_new_calls(&mut self, new_calls: NewCalls) {
+        self.new_calls = new_calls;
     }
 
     pub fn handle(&mut self, input: EndpointInput<'_>, now: Now) {

@@ -37,6 +37,8 @@ mod work;
 #[cfg(test)]
 mod dialog_tests;
 #[cfg(test)]
+mod differential_tests;
+#[cfg(test)]
 mod growth_tests;
 #[cfg(test)]
 mod message_tests;
@@ -53,7 +55,7 @@ pub use endpoint::{
 };
 pub use error::ParseError;
 pub use framing::{Frame, StreamFramer};
-pub use fuzz::{fuzz_endpoint, fuzz_message};
+pub use fuzz::{fuzz_endpoint, fuzz_header, fuzz_message, fuzz_uri};
 pub use message::Message;
 pub use method::Method;
 pub use name_addr::{Address, NameAddr};

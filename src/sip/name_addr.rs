@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use super::error::ParseError;
+use super::method::is_token;
 use super::params::{Params, quoted_length, unquote};
 use super::uri::{self, Uri, UriSpans};
 
@@ -138,6 +139,40 @@ impl NameAddr {
             .find(|(found, _)| found.eq_ignore_ascii_case(name))
             .map(|(_, value)| value.as_deref().unwrap_or(""))
     }
+}
+
+impl fmt::Display for NameAddr {
+    /// As a header carries it, the URI in angle brackets: for the wire. Logs use `{:?}`.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(display) = &self.display {
+            write_quoted(out, display)?;
+            out.write_str(" ")?;
+        }
+        write!(out, "<{}>", self.uri)?;
+        for (name, value) in &self.params {
+            write!(out, ";{name}")?;
+            match value {
+                Some(value) if !value.is_empty() && value.bytes().all(is_token) => write!(out, "={value}")?,
+                Some(value) => {
+                    out.write_str("=")?;
+                    write_quoted(out, value)?;
+                }
+                None => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+fn write_quoted(out: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    out.write_str("\"")?;
+    for c in text.chars() {
+        if matches!(c, '"' | '\\') {
+            out.write_str("\\")?;
+        }
+        write!(out, "{c}")?;
+    }
+    out.write_str("\"")
 }
 
 impl fmt::Debug for NameAddr {

@@ -116,6 +116,21 @@ proptest! {
     }
 
     #[test]
+    fn an_address_that_was_printed_is_read_as_it_was(
+        display in "[ -~\u{e9}]{0,16}", uri in uri(),
+        params in proptest::collection::vec((token(), proptest::option::of("[ -~]{0,10}")), 0..4),
+    ) {
+        let display = Some(display).filter(|display| !display.is_empty());
+        let address = NameAddr { display, uri: Uri::parse(&uri).unwrap(), params };
+        prop_assert_eq!(NameAddr::parse(&address.to_string()), Ok(address));
+    }
+
+    #[test]
+    fn no_header_value_breaks_anything(value in "[ -~\t\u{e9}]{0,60}") {
+        fuzz_header(value.as_bytes());
+    }
+
+    #[test]
     fn no_octets_break_anything(octets in proptest::collection::vec(any::<u8>(), 0..300)) {
         fuzz(&octets);
     }

@@ -2,20 +2,17 @@
 
 use super::*;
 
-/// Every message below, as octets.
+include!("../../tests/torture/corpus.rs");
+
+/// Every message of RFC 4475 and RFC 5118, as octets.
 pub(super) fn samples() -> Vec<Vec<u8>> {
     [
-        SHORT_TORTUROUS,
-        INT_METHOD,
-        ESCAPED_NULLS,
-        BAD_VIA,
-        NO_BRANCH,
-        RESPONSE,
-        OTHER_SCHEME,
-        UNKNOWN_TO,
+        include_str!("../../tests/torture/rfc4475.txt"),
+        include_str!("../../tests/torture/rfc5118.txt"),
     ]
-    .iter()
-    .map(|text| octets(text))
+    .into_iter()
+    .flat_map(corpus)
+    .map(|sample| sample.octets)
     .collect()
 }
 

@@ -111,7 +111,7 @@ fn arrived(world: &World, to: SocketAddr, mark: &str) -> (BTreeSet<String>, BTre
 
 #[test]
 fn of_thousands_of_headers_from_either_side_only_those_of_the_table_arrive() {
-    let mut crossed = BTreeSet::new();
+    let mut crossed: BTreeSet<String> = BTreeSet::new();
     for seed in 0..8 {
         let mut world = World::new(one_desk(), seed);
         world.dress = Some(dress);
@@ -133,10 +133,7 @@ fn of_thousands_of_headers_from_either_side_only_those_of_the_table_arrive() {
             .map(|name| name.to_string())
             .collect();
         assert!(from_caller.is_subset(&crossing), "{from_caller:?}");
-        assert!(
-            from_caller.contains("Subject"),
-            "what may cross does: {from_caller:?}"
-        );
+        crossed.extend(from_caller);
         let inside: BTreeSet<String> = INSIDE.iter().map(|name| name.to_string()).collect();
         assert!(from_phone.is_subset(&inside), "{from_phone:?}");
         for odd in ["History-Info", "Privacy", "Organization", "Geolocation"] {

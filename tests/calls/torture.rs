@@ -5,7 +5,7 @@
 use std::net::SocketAddr;
 
 use ringward::call::Input;
-use ringward::sip::{Flow, Message, StreamFramer, Transport};
+use ringward::sip::{Flow, Message, StreamFramer};
 
 use crate::plan::PhonePlan;
 use crate::world::{GATEWAY, World, one_desk};
@@ -158,12 +158,7 @@ const PHONE: &str = "10.0.0.5:5060";
 fn sent_after(octets: &[u8]) -> Vec<(SocketAddr, Vec<u8>)> {
     let mut world = World::new(one_desk(), 4475);
     world.phone(PHONE, PhonePlan::answers_after(1.0));
-    let flow = Flow {
-        transport: Transport::Udp,
-        local: GATEWAY.parse().unwrap(),
-        remote: "203.0.113.7:5060".parse().unwrap(),
-        connection: None,
-    };
+    let flow = Flow::udp(GATEWAY.parse().unwrap(), "203.0.113.7:5060".parse().unwrap());
     world.tell(Input::Sip { flow, octets });
     world.run_for(300.0);
     assert_eq!(world.engine.live_calls(), 0, "nothing is left behind");

@@ -103,11 +103,6 @@ public_url = "https://ringward.example.com/"
     let config = Config::parse("ringward.toml", text).unwrap_or_else(|faults| panic!("{faults:#?}"));
     insta::assert_debug_snapshot!(config, @r#"
     Config {
-        limits: crate::call::CallLimits {
-            calls: 500,
-            trunk_calls_per_second: 20,
-            ..crate::call::CallLimits::default()
-        },
         sip: SipConfig {
             listen: [
                 (
@@ -221,6 +216,12 @@ public_url = "https://ringward.example.com/"
             },
         ],
         credentials: [],
+        limits: CallLimits {
+            calls: 500,
+            calls_per_second: 2000,
+            trunk_calls_per_second: 20,
+            source_calls_per_second: 2000,
+        },
         refusal: RefusalConfig {
             profile: Some(
                 Stir,

@@ -329,3 +329,18 @@ Content-Length: 0
         assert_eq!(error.status, Some(status), "{name}: {error}");
     }
 }
+
+#[test]
+fn every_message_of_both_documents_stands_once_and_breaks_nothing() {
+    let texts = [
+        include_str!("../../tests/torture/rfc4475.txt"),
+        include_str!("../../tests/torture/rfc5118.txt"),
+    ];
+    let samples: Vec<Sample> = texts.into_iter().flat_map(corpus).collect();
+    let names: std::collections::BTreeSet<_> = samples.iter().map(|sample| sample.name).collect();
+    assert_eq!((samples.len(), names.len()), (61, 61));
+    for sample in &samples {
+        assert!(sample.section.starts_with(['3', '4']), "{}", sample.section);
+        fuzz_message(&sample.octets);
+    }
+}

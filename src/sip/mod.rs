@@ -50,8 +50,7 @@ mod torture;
 pub use builder::{Request, Response};
 pub use dialog::Dialog;
 pub use endpoint::{
-    ClientTxn, Counts, Endpoint, EndpointInput, EndpointOutput, LargeWay, ServerTxn, SipEvent,
-    ClientTxn, Counts, Endpoint, EndpointInput, EndpointOutput, NewCalls, ServerTxn, SipEvent,
+    ClientTxn, Counts, Endpoint, EndpointInput, EndpointOutput, LargeWay, NewCalls, ServerTxn, SipEvent,
 };
 pub use error::ParseError;
 pub use framing::{Frame, StreamFramer};

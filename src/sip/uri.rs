@@ -147,15 +147,15 @@ impl Uri {
 
     /// What stands after the `?`: `name=value` pairs joined by `&`, still escaped; empty when there is nothing.
     pub fn headers(&self) -> &str {
-        let rest = &self.text[self.spans.params.1..];
+        let rest = &self.text[self.spans.params.1 as usize..];
         rest.strip_prefix('?').unwrap_or_default()
     }
 
     /// The URI up to the `?`.
     pub fn without_headers(&self) -> &str {
-        let has_host = self.spans.host.is_some();
+        let has_host = self.spans.host.1 > 0;
         &self.text[..if has_host {
-            self.spans.params.1
+            self.spans.params.1 as usize
         } else {
             self.text.len()
         }]

@@ -552,12 +552,10 @@ impl City {
                     self.after(after, Happening::Known(shard, call));
                 }
             }
-            Output::Changed(record) => {
-                if self.ledger.record(&record, cause, &self.legs) {
-                    self.recent.push_back(record.id);
-                    if self.recent.len() > RECENT {
-                        self.recent.pop_front();
-                    }
+            Output::Changed(record) if self.ledger.record(&record, cause, &self.legs) => {
+                self.recent.push_back(record.id);
+                if self.recent.len() > RECENT {
+                    self.recent.pop_front();
                 }
             }
             _ => {}

@@ -109,6 +109,9 @@ pub enum Plan {
     Phone(PhonePlan),
 }
 
+/// Octets of an answer, and what it counts as.
+type Said = (Vec<u8>, Mark);
+
 pub struct Leg {
     pub id: u32,
     pub address: SocketAddr,
@@ -134,7 +137,7 @@ pub struct Leg {
     /// A re-INVITE we have not answered yet.
     pending: Option<Rc<Message>>,
     /// By branch and method; `None` = no answer yet.
-    answered: Vec<(String, String, Option<(Vec<u8>, Mark)>)>,
+    answered: Vec<(String, String, Option<Said>)>,
     owed: Vec<Owed>,
     wishes: Vec<Wish>,
 }

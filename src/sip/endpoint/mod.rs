@@ -54,18 +54,6 @@ pub struct Endpoint {
     counts: Counts,
     new_calls: NewCalls,
     refusing: large::Refusing,
-    new_calls: NewCalls,
-}
-
-/// What becomes of an INVITE that belongs to no dialog and to no transaction.
-#[derive(Clone, Copy, Debug, Default)]
-pub enum NewCalls {
-    #[default]
-    Taken,
-    /// Answered 503 without state.
-    Refused,
-    /// The same, but for those of which this is true.
-    RefusedBut(fn(&Message) -> bool),
 }
 
 /// What becomes of an INVITE that belongs to no dialog and to no transaction.
@@ -178,7 +166,6 @@ impl Endpoint {
             counts: Counts::default(),
             new_calls: NewCalls::Taken,
             refusing: large::Refusing::default(),
-            new_calls: NewCalls::Taken,
         }
     }
 

@@ -74,11 +74,11 @@ impl Engine {
     /// §16.3 step 4). With another number it is a spiral, and a call of its own; so is what came back through another
     /// back-to-back agent, which leaves none of our Vias: both are ended by Max-Forwards, which counts through us.
     fn is_loop(&self, invite: &Message, numbers: &Numbers) -> bool {
-        let dialled = || facts::dialled(invite, numbers);
+        let dialled = |invite: &Message, numbers: &Numbers| facts::dialled(&numbers.dialled(invite), numbers);
         let ours = self.desk.endpoint.own_invite(invite);
         ours.and_then(|txn| self.desk.index.call(&Name::Client(txn)))
             .and_then(|key| self.calls.get(key))
-            .is_some_and(|call| facts::dialled(&call.case.invite, &call.case.numbers) == dialled())
+            .is_some_and(|call| dialled(&call.case.invite, &call.case.numbers) == dialled(invite, numbers))
     }
 
     fn trunk(&self, invite: &Message, flow: &Flow) -> Option<&TrunkConfig> {
@@ -92,7 +92,7 @@ impl Engine {
         let hop = Hop::new(flow, desk.listener_of(&flow)?, asks_for_sips(&invite))
             .with_login(desk.logins.of_trunk(trunk));
         let numbers = desk.numbers_of(trunk);
-        let (called, written) = facts::dialled(&invite, &numbers);
+        let (called, written) = facts::dialled(&numbers.dialled(&invite), &numbers);
         let queue = crate::queue::find(&desk.queues, &called, &written).map(|queue| queue.name.clone());
         let facts = facts::of_invite(
             &invite,

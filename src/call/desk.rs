@@ -37,7 +37,7 @@ pub(crate) struct Desk {
     pub(crate) queues: Arc<[queue::Config]>,
     /// How each trunk writes telephone numbers, by its name.
     pub(crate) numbers: BTreeMap<String, Arc<Numbers>>,
-    /// How our own phones write them: by `[identity] country`.
+    /// How phones write them: by the country of the gateway.
     pub(crate) own_numbers: Arc<Numbers>,
     pub(crate) admission: Admission,
     pub(crate) gate: Gate,

@@ -91,12 +91,12 @@ impl Engine {
             logins: Logins::new(&config),
             tls_names: tls_names(&config.trunks, &config.queues),
             service_routes: BTreeMap::new(),
+            own_numbers: Arc::new(Numbers::of(&TrunkConfig::default(), &config.country)),
             numbers: config
                 .trunks
                 .iter()
                 .map(|trunk| (trunk.name.clone(), Arc::new(Numbers::of(trunk, &config.country))))
                 .collect(),
-            own_numbers: Arc::new(Numbers::of(&TrunkConfig::default(), &config.country)),
             config,
             index: Index::default(),
             strays: Strays::default(),

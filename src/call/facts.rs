@@ -54,12 +54,7 @@ pub(crate) fn of_invite(
 }
 
 /// The dialled number: canonical with `+` when it is a telephone number, and as it was written.
-pub(crate) fn dialled(invite: &Message, numbers: &Numbers) -> (String, String) {
-    called_in(&numbers.dialled(invite), numbers)
-}
-
-/// The same of a URI.
-pub(crate) fn called_in(uri: &str, numbers: &Numbers) -> (String, String) {
+pub(crate) fn dialled(uri: &str, numbers: &Numbers) -> (String, String) {
     let written = Uri::parse(uri)
         .ok()
         .and_then(|uri| uri.user().map(|user| short(&user)))

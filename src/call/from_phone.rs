@@ -35,19 +35,18 @@ impl Engine {
         if self.is_draining || self.calls.len() >= limits::LIVE_CALLS_MAX {
             return Err(Refusal::Busy);
         }
-        let numbers = self.desk.own_numbers.clone();
-        self.check_sanity(invite, &numbers)?;
+        self.check_sanity(invite, &self.desk.own_numbers)?;
         let desk = &mut self.desk;
         let uri = invite.request_uri().unwrap_or_default();
         let uri = crate::sip::Uri::parse(uri).map_err(|_| Refusal::BadRequest)?;
-        let (number, written) = facts::called_in(uri.as_str(), &numbers);
+        let (number, written) = facts::dialled(uri.as_str(), &desk.own_numbers);
         let (queues, first, way) = match Destination::of(&uri, &TransferRules::default(), flow, desk) {
             Ok(destination) => {
                 let (queues, first) = destination.queues(limits::PHONE_RING, desk);
                 (queues, first, None)
             }
             Err(_) => {
-                let home = numbers.calling_code();
+                let home = desk.own_numbers.calling_code();
                 let way = dialling::outside(&number, &written, home, &desk.config, true);
                 let way = way.map_err(Refusal::Transfer)?;
                 let (queues, first) = way.queues();
@@ -62,7 +61,15 @@ impl Engine {
             ..TrunkConfig::default()
         };
         let called = way.as_ref().map_or(&number, |way| &way.number);
-        let facts = facts::of_invite(invite, &phones, called, "", desk.now().unix_ms(), false, &numbers);
+        let facts = facts::of_invite(
+            invite,
+            &phones,
+            called,
+            "",
+            desk.now().unix_ms(),
+            false,
+            &desk.own_numbers,
+        );
         let id = arriving::call_id(desk.random.u128(), desk.config.shard);
         let tag = desk.endpoint.token();
         let mut record = CallRecord::arriving(id, &facts, None, None);

@@ -78,11 +78,6 @@ impl Numbers {
         }
     }
 
-    /// Of the country whose plan national numbers are read by.
-    pub(crate) fn calling_code(&self) -> Option<&'static str> {
-        self.rules.map(|rules| rules.country().calling_code)
-    }
-
     /// E.164 with `+`, by the same rules that verification compares `orig` and `dest` with.
     pub(crate) fn canonical(&self, uri: &str, party: Party) -> Option<String> {
         let rules = self.rules?;
@@ -123,6 +118,11 @@ impl Numbers {
             return rules.canonical(&format!("+{code}{rest}")).ok().map(plain);
         }
         rules.canonical(&number).ok().map(plain)
+    }
+
+    /// Of the country whose plan these numbers follow.
+    pub(crate) fn calling_code(&self) -> Option<&'static str> {
+        self.rules.map(|rules| rules.country().calling_code)
     }
 
     /// The URI of whoever was dialled: the Request-URI, but for a call to our own account at a registrar. Then the

@@ -153,11 +153,12 @@ impl Uri {
 
     /// The URI up to the `?`.
     pub fn without_headers(&self) -> &str {
-        let has_host = self.spans.host.0 < self.spans.host.1;
-        match has_host {
-            true => &self.text[..self.spans.params.1 as usize],
-            false => &self.text,
-        }
+        let has_host = self.spans.host.1 > 0;
+        &self.text[..if has_host {
+            self.spans.params.1 as usize
+        } else {
+            self.text.len()
+        }]
     }
 
     fn user_part(&self) -> Option<&str> {

@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use crate::support::audio::{test_speech, write_wav};
 use crate::support::baresip::Baresip;
+use crate::support::carrier::Kamailio;
 use crate::support::gateway::Gateway;
-use crate::support::kamailio::Kamailio;
 use crate::support::sipp::{self, Caller, talking_caller};
 use crate::support::{folder, free_port, have, wait_for};
 
@@ -170,14 +170,14 @@ fn a_pbx_that_asks_for_a_password_gets_it_in_either_algorithm() {
         let folder = folder("kamailio-asks");
         std::fs::write(folder.join("silence.ulaw"), vec![0xff; 8000]).expect("silence");
         let (_peer, port) = sipp::phone(&folder, 100);
-        let pbx = Kamailio::scripted(&folder, "pbx", &asking_pbx(port, algorithm));
+        let pbx = Kamailio::start(&folder, "pbx", &asking_pbx(port, algorithm));
         let more = "[[trunk]]\nname = \"carrier\"\nfrom = [\"127.0.0.0/8\"]\n\
                     [[credentials]]\nhosts = [\"127.0.0.1\"]\nuser = \"desk\"\npassword = \"battery staple\"\nrealm = \"pbx.example\"\n";
         let gateway = gateway(
             &folder,
             "gateway",
             "",
-            &format!("sip:desk@127.0.0.1:{}", pbx.udp),
+            &format!("sip:desk@127.0.0.1:{}", pbx.port),
             more,
         );
         Caller {
@@ -248,11 +248,11 @@ fn a_carrier_that_wants_register_is_told_where_we_are_until_we_go() {
         let folder = folder("kamailio-carrier");
         std::fs::write(folder.join("silence.ulaw"), vec![0xff; 8000]).expect("silence");
         let (_peer, target) = phone(&folder);
-        let carrier = Kamailio::scripted(&folder, "carrier", &carrier(algorithm));
+        let carrier = Kamailio::start(&folder, "carrier", &carrier(algorithm));
         let more = format!(
             "[[trunk]]\nname = \"itsp\"\nregister = \"sip:127.0.0.1:{}\"\nexpires = \"120s\"\nuser = \"business\"\n\
              password_file = \"secret\"\nrealm = \"carrier.example\"\nnumber = \"{DIALLED}\"\n",
-            carrier.udp
+            carrier.port
         );
         std::fs::create_dir_all(folder.join("gateway")).expect("a folder");
         std::fs::write(folder.join("gateway/secret"), "battery staple\n").expect("the password");
@@ -268,7 +268,7 @@ fn a_carrier_that_wants_register_is_told_where_we_are_until_we_go() {
         assert_eq!(metric(&gateway, "ringward_registrations_up "), 1);
 
         // A call that the carrier brings: to our user, the number is in To.
-        let through = std::net::SocketAddr::from(([127, 0, 0, 1], carrier.udp));
+        let through = std::net::SocketAddr::from(([127, 0, 0, 1], carrier.port));
         let calling = Caller {
             gateway: through,
             is_tcp: false,
@@ -300,10 +300,10 @@ fn a_carrier_that_does_not_take_our_password_is_told_of_in_plain_words() {
         return;
     }
     let folder = folder("kamailio-refuses");
-    let carrier = Kamailio::scripted(&folder, "carrier", &carrier("MD5"));
+    let carrier = Kamailio::start(&folder, "carrier", &carrier("MD5"));
     let more = format!(
         "[[trunk]]\nname = \"itsp\"\nregister = \"sip:127.0.0.1:{}\"\nuser = \"business\"\npassword = \"hunter2-wrong\"\n",
-        carrier.udp
+        carrier.port
     );
     let mut gateway = gateway(&folder, "gateway", "", "sip:desk@127.0.0.1:9", &more);
     let state = wait_for("the refusal", Duration::from_secs(5), || {

@@ -57,7 +57,7 @@ impl Destination {
         if rules.reach == Reach::Off {
             return Err("this queue does not transfer calls");
         }
-        let (number, written) = facts::called_in(uri.as_str(), &desk.own_numbers);
+        let (number, written) = facts::dialled(uri.as_str(), &desk.own_numbers);
         if written.is_empty() {
             return Err("nobody is named in Refer-To");
         }

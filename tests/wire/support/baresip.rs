@@ -19,12 +19,7 @@ impl Baresip {
     /// Starts a phone on a free port; it answers by itself. `says` must be longer than the call: baresip hangs up at
     /// the end of its file. With `dial` it calls that URI at once.
     pub fn start(folder: &Path, name: &str, says: &Path, dial: Option<&str>) -> Baresip {
-        Baresip::start_with(folder, name, says, dial, None, "", "")
-    }
-
-    /// With more parameters of its account, such as `;auth_user=x;auth_pass=y`.
-    pub fn start_as(folder: &Path, name: &str, says: &Path, dial: Option<&str>, more: &str) -> Baresip {
-        Baresip::start_with(folder, name, says, dial, None, more, "")
+        Baresip::start_with(folder, name, says, dial, None, "")
     }
 
     /// With more parameters of its account, such as `;auth_user=x;auth_pass=y`.
@@ -36,7 +31,7 @@ impl Baresip {
     /// The same, and it takes commands.
     pub fn start_driven(folder: &Path, name: &str, says: &Path) -> Baresip {
         let control = super::free_port();
-        Baresip::start_with(folder, name, says, None, Some(control), "", "")
+        Baresip::start_with(folder, name, says, None, Some(control), "")
     }
 
     /// The same with TLS on the port above: its certificate with the key in one file, and whom it believes.
@@ -54,7 +49,7 @@ impl Baresip {
             both.display(),
             anchors.display()
         );
-        Baresip::start_with(folder, name, says, dial, None, "", &lines)
+        Baresip::start_with(folder, name, says, dial, None, &lines)
     }
 
     fn start_with(
@@ -63,7 +58,6 @@ impl Baresip {
         says: &Path,
         dial: Option<&str>,
         control: Option<u16>,
-        more: &str,
         lines: &str,
     ) -> Baresip {
         Baresip::start_account(folder, name, says, dial, control, (lines, ""))

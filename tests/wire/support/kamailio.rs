@@ -49,16 +49,6 @@ impl Kamailio {
                 .replace("ANCHORS", &files.anchors.display().to_string()),
         };
         config = config.replace("#TLS\n", &with_tls);
-        let kamailio = Kamailio::run(folder, &config, ports);
-        super::wait_for("Kamailio to listen", Duration::from_secs(10), || {
-            std::net::TcpStream::connect(("127.0.0.1", kamailio.tcp)).ok()
-        });
-        // Its workers for UDP start with those for TCP.
-        std::thread::sleep(Duration::from_millis(200));
-        kamailio
-    }
-
-    fn run(folder: PathBuf, config: &str, ports: u16) -> Kamailio {
         let file = folder.join("kamailio.cfg");
         std::fs::write(&file, config).expect("kamailio.cfg");
         let log = std::fs::File::create(folder.join("log")).expect("log");
@@ -72,39 +62,19 @@ impl Kamailio {
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("log"))
             .stderr(log);
-        Kamailio {
+        let kamailio = Kamailio {
             peer: Peer::start(&mut command),
             folder,
-            udp: ports,
-            tcp: ports + 1,
-            tls: ports + 2,
-        }
-    }
-
-    /// Over UDP alone, doing what `lines` say: modules and routes behind the ones that every run needs. `PORT` in them is
-    /// the port it listens on.
-    pub fn scripted(folder: &Path, name: &str, lines: &str) -> Kamailio {
-        let port = super::free_port();
-        let folder = folder.join(name);
-        std::fs::create_dir_all(&folder).expect("Kamailio's folder");
-        let config = format!("{SCRIPTED}{lines}").replace("PORT", &port.to_string());
-        let kamailio = Kamailio::run(folder, &config, port);
-        let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a socket");
-        socket
-            .set_read_timeout(Some(Duration::from_millis(200)))
-            .expect("a time-out");
-        let via = socket.local_addr().expect("an address");
-        let options = format!(
-            "OPTIONS sip:127.0.0.1:{port} SIP/2.0\r\nVia: SIP/2.0/UDP {via};branch=z9hG4bKready;rport\r\nMax-Forwards: 70\r\n\
-             From: <sip:a@b>;tag=1\r\nTo: <sip:a@b>\r\nCall-ID: ready\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
-        );
-        for _ in 0..75 {
-            let _ = socket.send_to(options.as_bytes(), ("127.0.0.1", port));
-            if socket.recv(&mut [0; 4096]).is_ok() {
-                return kamailio;
-            }
-        }
-        panic!("Kamailio does not answer:\n{}", kamailio.log());
+            udp,
+            tcp,
+            tls,
+        };
+        super::wait_for("Kamailio to listen", Duration::from_secs(10), || {
+            std::net::TcpStream::connect(("127.0.0.1", kamailio.tcp)).ok()
+        });
+        // Its workers for UDP start with those for TCP.
+        std::thread::sleep(Duration::from_millis(200));
+        kamailio
     }
 
     pub fn log(&self) -> String {
@@ -183,25 +153,4 @@ modparam("tls", "private_key", "KEY")
 modparam("tls", "ca_list", "ANCHORS")
 modparam("tls", "verify_certificate", 1)
 modparam("tls", "require_certificate", 0)
-"#;
-
-const SCRIPTED: &str = r#"#!KAMAILIO
-debug=0
-log_stderror=yes
-children=1
-disable_tcp=yes
-auto_aliases=no
-listen=udp:127.0.0.1:PORT
-loadmodule "sl.so"
-loadmodule "tm.so"
-loadmodule "rr.so"
-loadmodule "pv.so"
-loadmodule "textops.so"
-loadmodule "siputils.so"
-loadmodule "xlog.so"
-loadmodule "auth.so"
-loadmodule "usrloc.so"
-loadmodule "registrar.so"
-modparam("auth", "qop", "auth")
-modparam("auth", "nonce_count", 1)
 "#;

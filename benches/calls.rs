@@ -71,6 +71,7 @@ impl Bench {
                 ..TrunkConfig::default()
             }],
             credentials: Vec::new(),
+            digest_hashes: Vec::new(),
             queues: vec![queue::Config {
                 name: "desk".into(),
                 numbers: vec!["*".into()],

@@ -21,11 +21,12 @@ use crate::runtime::dns::Dns;
 use crate::runtime::fetch::Fetcher;
 use crate::runtime::icons::Icons;
 use crate::runtime::inbox::{Mailbox, Mailboxes, ToShard};
-use crate::runtime::limits::STOP_PATIENCE;
+use crate::runtime::limits::{STOP_PATIENCE, UNREGISTER_PATIENCE};
 use crate::runtime::lookup::Lookups;
 use crate::runtime::media_io::MediaIo;
 use crate::runtime::mirror::Mirror;
 use crate::runtime::recorder::Recorder;
+use crate::runtime::registrations::Registry;
 use crate::runtime::scoring::Scoring;
 use crate::runtime::shard::{Doors, FIRST_MEDIA_TOKEN, Parts, Shard, waker_token};
 use crate::runtime::standings::Standings;
@@ -60,6 +61,7 @@ pub struct Running {
     selftest: Watch,
     stop_api: tokio::sync::oneshot::Sender<()>,
     is_draining: Arc<AtomicBool>,
+    registrations: Registry,
     tokio: tokio::runtime::Runtime,
 }
 
@@ -138,6 +140,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         tokio.spawn(tls.clone().keep(tls_asked));
     }
 
+    let registrations = Registry::default();
     let mut threads = Vec::new();
     let mut live_calls = Vec::new();
     let mut live_entries = Vec::new();
@@ -150,6 +153,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
             trunks: config.trunks.clone(),
             queues: config.queues.clone(),
             credentials: config.credentials.clone(),
+            digest_hashes: config.sip.digest.clone(),
             media_address: config.media.advertise.unwrap_or(config.media.address),
             budget: config.sip.budget,
             session_expires: config.sip.session_expires,
@@ -192,6 +196,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
                 tokio: tokio.handle().clone(),
                 live_calls: counter,
                 live_entries: entries,
+                registrations: registrations.clone(),
             },
         })?;
         threads.push(alarm.spawn(format!("shard-{index}"), move || shard.run())?);
@@ -218,6 +223,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         standings: standings.clone(),
         tls,
         is_draining: is_draining.clone(),
+        registrations: registrations.clone(),
         selftest: Box::new(selftest.reader()),
     };
     let refusal = config.refusal.clone();
@@ -274,6 +280,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         selftest,
         stop_api,
         is_draining,
+        registrations,
         tokio,
     })
 }
@@ -290,6 +297,12 @@ impl Running {
         // A drain message is handled within one turn of each shard; give it that before looking.
         std::thread::sleep(DRAIN_STEP);
         while self.live_calls() > 0 && waited < patience && !is_impatient() {
+            std::thread::sleep(DRAIN_STEP);
+            waited += DRAIN_STEP;
+        }
+        // The last answers of carriers that were told we go; they lapse by themselves if none comes.
+        let mut waited = Duration::ZERO;
+        while !self.registrations.is_over() && waited < UNREGISTER_PATIENCE {
             std::thread::sleep(DRAIN_STEP);
             waited += DRAIN_STEP;
         }
@@ -361,6 +374,7 @@ struct Status {
     streams: Arc<Streams>,
     tls: Option<Arc<Tls>>,
     is_draining: Arc<AtomicBool>,
+    registrations: Registry,
     selftest: Box<dyn Fn() -> Option<LastRun> + Send + Sync>,
 }
 
@@ -381,6 +395,7 @@ impl Status {
             "tls_certificate_expires_seconds": self.tls.as_ref().map(|tls| tls.expires_in(clock::now().utc)),
             "inbox_messages_lost": self.mailboxes.lost(),
             "targets": { "names": self.dns.status(), "down": self.standings.status() },
+            "registrations": self.registrations.states(),
             "selftest": (self.selftest)(),
             "is_draining": self.is_draining.load(Ordering::Relaxed),
         })
@@ -493,12 +508,23 @@ fn door(config: &Config, dns: Arc<Dns>) -> Door {
         .filter(|trunk| trunk.tls_name.is_some())
         .map(|trunk| trunk.from.iter().filter_map(|range| range.parse().ok()).collect())
         .collect();
+    let challenged: Vec<Vec<Cidr>> = config
+        .trunks
+        .iter()
+        .filter(|trunk| trunk.is_challenged)
+        .map(|trunk| trunk.from.iter().filter_map(|range| range.parse().ok()).collect())
+        .collect();
     Door {
         is_known: Box::new(move |source| {
             known.iter().any(|range| range.contains(source)) || dns.is_address_of_target(source)
         }),
         may_be_named: Box::new(move |source| {
             named
+                .iter()
+                .any(|from| from.is_empty() || from.iter().any(|range| range.contains(source)))
+        }),
+        may_prove: Box::new(move |source| {
+            challenged
                 .iter()
                 .any(|from| from.is_empty() || from.iter().any(|range| range.contains(source)))
         }),
@@ -546,13 +572,13 @@ fn name_service(
     Dns::new(&config.sip.resolver, ways, targets, mailboxes.clone(), handle)
 }
 
-/// Trunk ranges, and the addresses of phones and carriers we call. A trunk that is known by its certificate is not known
-/// by its address. Everybody, where a trunk with a password may call from anywhere.
+/// Trunk ranges, and the addresses of phones and carriers we call. A trunk that is known by its certificate
+/// or its password is not known by its address.
 fn known_sources(config: &Config) -> Vec<Cidr> {
     let trunks = config
         .trunks
         .iter()
-        .filter(|trunk| trunk.tls_name.is_none())
+        .filter(|trunk| trunk.tls_name.is_none() && !trunk.is_challenged)
         .flat_map(|trunk| &trunk.from)
         .filter_map(|range| range.parse::<Cidr>().ok());
     let targets: BTreeSet<IpAddr> = config
@@ -564,18 +590,15 @@ fn known_sources(config: &Config) -> Vec<Cidr> {
             config
                 .trunks
                 .iter()
-                .filter_map(|trunk| trunk.to.as_ref())
-                .flat_map(|peer| peer.addresses.clone()),
+                .flat_map(|trunk| {
+                    let to = trunk.to.iter().flat_map(|peer| &peer.addresses);
+                    to.chain(trunk.register.iter().flat_map(|register| &register.addresses))
+                })
+                .copied(),
         )
         .map(|address| address.ip())
         .collect();
-    let is_open = config
-        .trunks
-        .iter()
-        .any(|trunk| trunk.is_challenged && trunk.from.is_empty());
-    let anywhere = ["0.0.0.0/0", "::/0"].into_iter().filter(|_| is_open);
     trunks
-        .chain(anywhere.filter_map(|range| range.parse().ok()))
         .chain(targets.into_iter().filter_map(|ip| ip.to_string().parse().ok()))
         .collect()
 }

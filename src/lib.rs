@@ -6,6 +6,7 @@
 pub mod sip;
 pub mod sdp;
 pub mod digest;
+pub mod registration;
 pub mod call;
 pub mod identity;
 pub mod media;

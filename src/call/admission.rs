@@ -57,6 +57,12 @@ impl Admission {
                     }
                 }
             }
+            // Where we register is where its calls come from.
+            let registrars = trunk.register.iter().flat_map(|register| &register.addresses);
+            ranges.extend(registrars.filter_map(|address| {
+                let range = address.ip().to_canonical().to_string().parse().ok()?;
+                Some((range, index))
+            }));
         }
         // Stable: between equally narrow ranges the order of the file decides.
         ranges.sort_by_key(|(range, _)| std::cmp::Reverse(fixed_bits(range)));

@@ -75,8 +75,9 @@ impl Engine {
     /// §16.3 step 4). With another number it is a spiral, and a call of its own; so is what came back through another
     /// back-to-back agent, which leaves none of our Vias: both are ended by Max-Forwards, which counts through us.
     fn is_loop(&self, invite: &Message) -> bool {
-        let dialled =
-            |invite: &Message| facts::dialled(invite.request_uri().unwrap_or_default(), self.desk.rules);
+        let dialled = |invite: &Message| {
+            facts::dialled(invite.request_uri().unwrap_or_default(), &self.desk.own_numbers)
+        };
         let ours = self.desk.endpoint.own_invite(invite);
         ours.and_then(|txn| self.desk.index.call(&Name::Client(txn)))
             .and_then(|key| self.calls.get(key))
@@ -93,7 +94,8 @@ impl Engine {
         let trunk = desk.gate.trunk(&invite, &flow, &desk.admission)?;
         let hop = Hop::new(flow, desk.listener_of(&flow)?, asks_for_sips(&invite))
             .with_login(desk.logins.of_trunk(trunk));
-        let (called, written) = facts::dialled(invite.request_uri().unwrap_or_default(), desk.rules);
+        let numbers = desk.numbers_of(trunk);
+        let (called, written) = facts::dialled(&numbers.dialled(&invite), &numbers);
         let queue = crate::queue::find(&desk.queues, &called, &written).map(|queue| queue.name.clone());
         let facts = facts::of_invite(
             &invite,
@@ -102,7 +104,7 @@ impl Engine {
             queue.as_deref().unwrap_or_default(),
             desk.now().unix_ms(),
             desk.config.is_voice_on,
-            desk.rules,
+            &numbers,
         );
         let offer = offer::read(&invite);
         let id = call_id(desk.random.u128(), desk.config.shard);
@@ -112,6 +114,7 @@ impl Engine {
         let mut case = Case::new(id, invite, txn, hop, tag.clone(), facts, record, desk);
         case.reason_style = reason_style;
         case.trunk_refusal = trunk_refusal;
+        case.numbers = numbers;
 
         // What cannot become a call has a record all the same: somebody will ask why it did not ring.
         let refusal = match offer {
@@ -144,7 +147,11 @@ impl Engine {
         for name in [Name::Id(id), Name::Server(txn), Name::Tag(tag), caller] {
             desk.name(name);
         }
-        desk.identity.begin(id, &self.calls[key].case.invite, desk.now());
+        let case = &self.calls[key].case;
+        match case.numbers.shown(&case.invite) {
+            Some(shown) => desk.identity.begin_shown(id, &case.invite, &shown, desk.now()),
+            None => desk.identity.begin(id, &case.invite, desk.now()),
+        }
         // Without a header, or with the certificate on the shelf, the report is there at once.
         self.pump_identity();
         self.calls.contains(key).then_some(key)

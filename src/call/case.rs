@@ -1,5 +1,6 @@
 //! What a call keeps through all its stages.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::call_id::CallId;
@@ -17,6 +18,7 @@ use super::dialling::Outside;
 use super::index::Name;
 use super::leg::Hop;
 use super::limits::{CHANGED_EVERY, HOLD_MAX};
+use super::numbers::Numbers;
 use super::offer::{self, Origin};
 use super::profile::{Answer, Circumstances};
 use super::reasons::{self, ReasonStyle};
@@ -78,6 +80,8 @@ pub(crate) struct Case {
     pub(crate) outside: Option<Outside>,
     /// Headers for the phones that a transfer rings: who asked for it, which dialog it replaces.
     pub(crate) extra: Vec<(&'static str, String)>,
+    /// How the caller's trunk writes numbers.
+    pub(crate) numbers: Arc<Numbers>,
 }
 
 impl Case {
@@ -122,6 +126,7 @@ impl Case {
             is_one_phone: false,
             outside: None,
             extra: Vec::new(),
+            numbers: desk.own_numbers.clone(),
         }
     }
 
@@ -236,7 +241,7 @@ impl Case {
     /// The verification concluded.
     pub(crate) fn take_report(&mut self, report: Report, desk: &mut Desk) {
         self.is_reported = true;
-        let report = self.tied_to_the_number_shown(report, desk);
+        let report = self.tied_to_the_number_shown(report);
         self.replay_keys = replay::keys(&report, &self.invite);
         // Nothing to be used twice: not reused. Else nobody knows until the store has answered.
         let is_reused = self.replay_keys.is_empty().then_some(false);
@@ -248,11 +253,11 @@ impl Case {
 
     /// A message may assert two numbers and be signed for one of them (ATIS-1000074: each is tried). The one that is
     /// shown must be the signed one, or a caller could assert a bank's number first and his own, signed, after it.
-    fn tied_to_the_number_shown(&mut self, report: Report, desk: &Desk) -> Report {
+    fn tied_to_the_number_shown(&mut self, report: Report) -> Report {
         let Some(place) = report.asserted.filter(|_| !self.facts.caller.is_hidden) else {
             return report;
         };
-        let signed = facts::asserted_number(&self.invite, place, desk.rules);
+        let signed = facts::asserted_number(&self.invite, place, &self.numbers);
         let shown = self.facts.caller.number.as_ref().map(|number| number.reveal());
         if signed.is_some() && signed.as_ref().map(|number| number.reveal()) == shown {
             return report;

@@ -1,11 +1,9 @@
 //! What all calls of a shard share, and what a stage has in its hands while it handles an input.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-
-use stir_shaken_verify::NumberRules;
 
 use crate::identity;
 use crate::policy::Policy;
@@ -22,13 +20,14 @@ use super::gate::Gate;
 use super::index::{Index, Name};
 use super::leg::Hop;
 use super::logins::{Logins, Repeated};
+use super::numbers::Numbers;
 use super::probing::Probes;
 use super::random::Randomness;
 use super::refusal::Refusal;
 use super::routes::Routes;
 use super::stray::Strays;
 use super::transfer::{Errand, Handed};
-use super::{Config, Counter, Listener, Output, names};
+use super::{Config, Counter, Listener, Output, TrunkConfig, names};
 
 pub(crate) struct Desk {
     pub(crate) endpoint: Endpoint,
@@ -36,14 +35,17 @@ pub(crate) struct Desk {
     pub(crate) policy: Arc<Policy>,
     pub(crate) config: Config,
     pub(crate) queues: Arc<[queue::Config]>,
-    /// How numbers without a country code are read; `None` = no plan for the configured country,
-    /// then no number is canonical.
-    pub(crate) rules: Option<NumberRules>,
+    /// How each trunk writes telephone numbers, by its name.
+    pub(crate) numbers: BTreeMap<String, Arc<Numbers>>,
+    /// How phones write them: by the country of the gateway.
+    pub(crate) own_numbers: Arc<Numbers>,
     pub(crate) admission: Admission,
     pub(crate) gate: Gate,
     pub(crate) logins: Logins,
     /// What [`PeerName`] counts in.
     pub(crate) tls_names: Vec<String>,
+    /// Where carriers want calls of ours to pass (RFC 3608), by trunk.
+    pub(crate) service_routes: BTreeMap<String, Vec<String>>,
     pub(crate) index: Index,
     pub(crate) strays: Strays,
     pub(crate) routes: Routes,
@@ -106,6 +108,20 @@ impl Desk {
         let (cnonce, now) = (format!("{:016x}", self.random.u64()), self.now());
         self.logins
             .on_response(txn, response, &cnonce, &mut self.endpoint, now)
+    }
+
+    pub(crate) fn numbers_of(&self, trunk: &TrunkConfig) -> Arc<Numbers> {
+        let known = self.numbers.get(&trunk.name);
+        known
+            .cloned()
+            .unwrap_or_else(|| Arc::new(Numbers::of(trunk, &self.config.country)))
+    }
+
+    pub(crate) fn set_service_route(&mut self, trunk: &str, route: &[String]) {
+        match route {
+            [] => self.service_routes.remove(trunk),
+            route => self.service_routes.insert(trunk.to_string(), route.to_vec()),
+        };
     }
 
     pub(crate) fn name(&mut self, name: Name) {

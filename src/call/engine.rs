@@ -1,16 +1,16 @@
 //! All calls of one shard: finds the call that an input belongs to, and keeps their deadlines.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use slab::Slab;
-use stir_shaken_verify::NumberRules;
 
 use crate::call_id::CallId;
 use crate::identity;
 use crate::policy::Policy;
+use crate::registration::{self, Registrations};
 use crate::route::Known;
 use crate::sip::{
     ClientTxn, Endpoint, EndpointInput, EndpointOutput, Flow, Message, Method, Response, ServerTxn, SipEvent,
@@ -24,15 +24,17 @@ use super::desk::Desk;
 use super::gate::Gate;
 use super::index::{Index, Name};
 use super::logins::{Logins, Repeated};
+use super::numbers::Numbers;
 use super::overload::Overload;
 use super::probing::Probes;
 use super::random::Randomness;
 use super::refusal::{self, Refusal};
+use super::registering::Registering;
 use super::routes::Routes;
 use super::stage::{Event, Stage};
 use super::stray::Strays;
 use super::timers::{Agenda, earlier};
-use super::{CallLimits, Config, Input, Output, asked, options, tls_names};
+use super::{CallLimits, Config, Input, Output, TrunkConfig, asked, options, shard, tls_names};
 
 /// One call: what it keeps, and where it is.
 pub(super) struct Call {
@@ -47,6 +49,7 @@ pub struct Engine {
     pub(super) calls: Slab<Call>,
     agenda: Agenda,
     pub(super) desk: Desk,
+    pub(super) registering: Registering,
     pub(super) is_draining: bool,
     /// Where the probed targets are is news: looked at with the next input.
     has_probes_to_plan: bool,
@@ -63,16 +66,37 @@ impl Engine {
         let mut random = Randomness::new(&seed);
         let routes = Routes::new(&config.listeners, &config.queues);
         let probes = Probes::new(&config.queues, config.shard);
+        let mut names = Randomness::new(&random.octets());
+        // One shard speaks for all: a carrier wants to hear of us once.
+        let registrations: Vec<_> = match config.shard {
+            0 => config
+                .trunks
+                .iter()
+                .filter_map(|trunk| trunk.register.clone())
+                .collect(),
+            _ => Vec::new(),
+        };
+        let shard = config.shard;
+        let registrations = Registrations::new(registrations, &random.octets(), || {
+            let mut token = || format!("{:016x}", names.u64());
+            (shard::leg_b_call_id(shard, &token()), token())
+        });
         let desk = Desk {
             endpoint: Endpoint::new(random.octets(), "Ringward"),
             identity,
             policy,
             queues: config.queues.clone().into(),
-            rules: NumberRules::new(&config.country).ok(),
             admission: Admission::new(&config.trunks, &config.queues),
             gate: Gate::new(&config, &random.octets()),
             logins: Logins::new(&config),
             tls_names: tls_names(&config.trunks, &config.queues),
+            service_routes: BTreeMap::new(),
+            own_numbers: Arc::new(Numbers::of(&TrunkConfig::default(), &config.country)),
+            numbers: config
+                .trunks
+                .iter()
+                .map(|trunk| (trunk.name.clone(), Arc::new(Numbers::of(trunk, &config.country))))
+                .collect(),
             config,
             index: Index::default(),
             strays: Strays::default(),
@@ -92,6 +116,7 @@ impl Engine {
             calls: Slab::new(),
             agenda: Agenda::default(),
             desk,
+            registering: Registering::new(registrations),
             is_draining: false,
             has_probes_to_plan,
             deadline: None,
@@ -135,10 +160,15 @@ impl Engine {
             Input::Resolved(known) => self.on_resolved(*known),
             Input::Standing(change) => self.desk.routes.health.take(change, now.instant),
             Input::HangUp { call } => self.tell(call, Event::HangUp),
-            Input::Drain => self.is_draining = true,
+            Input::Drain => {
+                self.is_draining = true;
+                self.registering.lines.handle(registration::Input::Stop, now);
+            }
+            Input::ServiceRoute { trunk, route } => self.desk.set_service_route(&trunk, &route),
             Input::Tick => {
                 self.desk.endpoint.handle(EndpointInput::Tick, now);
                 self.desk.identity.tick(now);
+                self.registering.lines.handle(registration::Input::Tick, now);
                 self.desk.strays.tick(now);
             }
         }
@@ -202,8 +232,9 @@ impl Engine {
                 }
             };
             let (verification, was_busy) = self.pump_identity();
-            self.deadline = earlier(transactions, verification);
-            if !was_busy {
+            let (registration, was_registering) = self.pump_registrations();
+            self.deadline = earlier(earlier(transactions, verification), registration);
+            if !was_busy && !was_registering {
                 break;
             }
         }
@@ -249,6 +280,9 @@ impl Engine {
                     let Repeated { sip_call_id, cseq } = repeated;
                     return self.tell_named(&Name::Client(txn), Event::Renumbered { sip_call_id, cseq });
                 }
+                if self.registering.owns(txn) {
+                    return self.on_registered(txn, &response);
+                }
                 self.tell_named(&Name::Client(txn), Event::Response { txn, response });
             }
             SipEvent::TimedOut { txn } => self.on_failed(txn, 408, None),
@@ -260,6 +294,7 @@ impl Engine {
         self.desk.strays.remove(txn);
         self.desk.logins.forget(txn);
         self.desk.on_probe_ended(txn, None);
+        self.on_register_failed(txn, status);
         self.tell_named(&Name::Client(txn), Event::Failed { txn, status, fault });
     }
 

@@ -2,8 +2,6 @@
 //!
 //! Adds nothing of its own: no weight, no tag, no judgement.
 
-use stir_shaken_verify::NumberRules;
-
 use crate::banner;
 use crate::identity::{Report, Standing};
 use crate::redact::Redacted;
@@ -15,6 +13,7 @@ use crate::sip::{Message, NameAddr, Uri};
 use crate::voice::{Label, Opinion};
 
 use super::limits::NAME_CHARS_MAX;
+use super::numbers::{Numbers, Party};
 use super::{TrunkConfig, crossing, upstream};
 
 /// What the INVITE itself says, before anybody was asked. `called` is canonical where it can be.
@@ -25,14 +24,14 @@ pub(crate) fn of_invite(
     queue: &str,
     arrived_ms: u64,
     is_voice_on: bool,
-    rules: Option<NumberRules>,
+    numbers: &Numbers,
 ) -> Facts {
     let asserted = asserted(invite);
     Facts {
         stage: Stage::Arrive,
         trunk: trunk.name.clone(),
         arrived_ms,
-        caller: caller(invite, &asserted, rules),
+        caller: caller(invite, &asserted, numbers),
         called: CalledFacts {
             number: Redacted::new(called.to_string()),
             queue: queue.to_string(),
@@ -50,17 +49,19 @@ pub(crate) fn of_invite(
             ..VoiceFacts::default()
         },
         history: HistoryFacts::default(),
-        signalling: signalling(invite, trunk, &asserted, rules),
+        signalling: signalling(invite, trunk, &asserted, numbers),
     }
 }
 
-/// The dialled number of a Request-URI: canonical with `+` when it is a telephone number, and as it was written.
-pub(crate) fn dialled(request_uri: &str, rules: Option<NumberRules>) -> (String, String) {
-    let written = Uri::parse(request_uri)
+/// The dialled number: canonical with `+` when it is a telephone number, and as it was written.
+pub(crate) fn dialled(uri: &str, numbers: &Numbers) -> (String, String) {
+    let written = Uri::parse(uri)
         .ok()
         .and_then(|uri| uri.user().map(|user| short(&user)))
         .unwrap_or_default();
-    let number = canonical(request_uri, rules).unwrap_or_else(|| written.clone());
+    let number = numbers
+        .canonical(uri, Party::Called)
+        .unwrap_or_else(|| written.clone());
     (number, written)
 }
 
@@ -131,17 +132,15 @@ fn asserted(invite: &Message) -> Vec<NameAddr> {
 }
 
 /// The number in this P-Asserted-Identity value (from 0), canonical.
-pub(crate) fn asserted_number(
-    invite: &Message,
-    place: usize,
-    rules: Option<NumberRules>,
-) -> Option<Redacted<String>> {
+pub(crate) fn asserted_number(invite: &Message, place: usize, numbers: &Numbers) -> Option<Redacted<String>> {
     let values = invite.header_values("P-Asserted-Identity");
     let identity = NameAddr::parse(values.get(place)?).ok()?;
-    canonical(identity.uri.as_str(), rules).map(Redacted::new)
+    numbers
+        .canonical(identity.uri.as_str(), Party::Calling)
+        .map(Redacted::new)
 }
 
-fn caller(invite: &Message, asserted: &[NameAddr], rules: Option<NumberRules>) -> CallerFacts {
+fn caller(invite: &Message, asserted: &[NameAddr], numbers: &Numbers) -> CallerFacts {
     let from = invite.from();
     let is_hidden = is_anonymous(&from) || asks_privacy(invite);
     let names = || {
@@ -161,7 +160,7 @@ fn caller(invite: &Message, asserted: &[NameAddr], rules: Option<NumberRules>) -
     };
     let number = shown
         .iter()
-        .find_map(|identity| canonical(identity.uri.as_str(), rules));
+        .find_map(|identity| numbers.canonical(identity.uri.as_str(), Party::Calling));
     let gave_something = shown
         .iter()
         .any(|identity| identity.uri.user().is_some_and(|user| !user.is_empty()));
@@ -204,13 +203,13 @@ fn signalling(
     invite: &Message,
     trunk: &TrunkConfig,
     asserted: &[NameAddr],
-    rules: Option<NumberRules>,
+    numbers: &Numbers,
 ) -> SignallingFacts {
     let history = invite.header_values("History-Info");
-    let from = canonical(invite.from().uri.as_str(), rules);
+    let from = numbers.canonical(invite.from().uri.as_str(), Party::Calling);
     let other = asserted
         .iter()
-        .find_map(|identity| canonical(identity.uri.as_str(), rules));
+        .find_map(|identity| numbers.canonical(identity.uri.as_str(), Party::Calling));
     SignallingFacts {
         // One History-Info entry is the dialled number itself (RFC 7044 §4): only a second one is a diversion.
         is_diverted: invite.header("Diversion").is_some() || history.len() > 1,
@@ -218,14 +217,6 @@ fn signalling(
         is_emergency_trunk: trunk.is_emergency_trusted,
         from_differs_from_asserted: matches!((from, other), (Some(from), Some(other)) if from != other),
     }
-}
-
-/// Canonical E.164 with `+`, by the same rules the verifier compares `orig` and `dest` with.
-fn canonical(uri: &str, rules: Option<NumberRules>) -> Option<String> {
-    rules?
-        .from_uri(uri)
-        .ok()
-        .map(|number| format!("+{}", number.digits()))
 }
 
 fn tidy(name: &str) -> String {

@@ -39,14 +39,14 @@ impl Engine {
         let desk = &mut self.desk;
         let uri = invite.request_uri().unwrap_or_default();
         let uri = crate::sip::Uri::parse(uri).map_err(|_| Refusal::BadRequest)?;
-        let (number, written) = facts::dialled(uri.as_str(), desk.rules);
+        let (number, written) = facts::dialled(uri.as_str(), &desk.own_numbers);
         let (queues, first, way) = match Destination::of(&uri, &TransferRules::default(), flow, desk) {
             Ok(destination) => {
                 let (queues, first) = destination.queues(limits::PHONE_RING, desk);
                 (queues, first, None)
             }
             Err(_) => {
-                let home = desk.rules.map(|rules| rules.country().calling_code);
+                let home = desk.own_numbers.calling_code();
                 let way = dialling::outside(&number, &written, home, &desk.config, true);
                 let way = way.map_err(Refusal::Transfer)?;
                 let (queues, first) = way.queues();
@@ -68,7 +68,7 @@ impl Engine {
             "",
             desk.now().unix_ms(),
             false,
-            desk.rules,
+            &desk.own_numbers,
         );
         let id = arriving::call_id(desk.random.u128(), desk.config.shard);
         let tag = desk.endpoint.token();

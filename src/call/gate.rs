@@ -50,7 +50,7 @@ impl Gate {
             .filter_map(|(index, trunk)| Some((index, trunk.credentials.clone()?)))
             .unzip();
         Gate {
-            guard: Guard::new(REALM, &credentials, seed),
+            guard: Guard::new(REALM, &credentials, &config.digest_hashes, seed),
             trunks,
             proven: None,
         }

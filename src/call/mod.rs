@@ -32,6 +32,7 @@ mod leg;
 pub mod limits;
 mod logins;
 mod names;
+mod numbers;
 mod offer;
 mod options;
 mod outbound;
@@ -46,6 +47,7 @@ mod redress;
 mod refreshing;
 mod refusal;
 mod reliable;
+mod registering;
 mod replay;
 mod routes;
 mod shard;
@@ -63,6 +65,7 @@ pub use dialling::OutboundConfig;
 pub use engine::{Engine, LiveParts};
 pub(crate) use facts::asks_privacy;
 pub use names::tls_names;
+pub use numbers::{NumberPlan, Rules};
 pub use overload::{CallLimits, Overloaded};
 pub use reasons::ReasonStyle;
 pub(crate) use reasons::of_report as identity_reasons;
@@ -100,6 +103,8 @@ pub struct Config {
     pub queues: Vec<crate::queue::Config>,
     /// What we prove ourselves with where phones, or what stands before them, ask for it.
     pub credentials: Vec<HostCredentials>,
+    /// What strangers may prove themselves with.
+    pub digest_hashes: Vec<crate::digest::Hash>,
     /// Media address to put in SDP.
     pub media_address: std::net::IpAddr,
     /// Budget of the fact-gathering stage; default 800 ms.
@@ -188,7 +193,12 @@ pub enum Input<'a> {
     HangUp {
         call: CallId,
     },
-    /// Stop taking new calls (503); live ones go on.
+    /// Where a carrier wants calls of ours to pass, as another shard heard it.
+    ServiceRoute {
+        trunk: String,
+        route: Vec<String>,
+    },
+    /// Stop taking new calls (503); live ones go on. Registrations are taken back.
     Drain,
     Tick,
 }
@@ -241,6 +251,8 @@ pub enum Output {
     },
     /// Something a person could see has changed; the last one of a call has `timings.ended_ms`.
     Changed(Box<CallRecord>),
+    /// How a registration stands now.
+    Registration(Box<crate::registration::State>),
     Count(Counter),
     Timeout(Option<Instant>),
 }

@@ -12,11 +12,14 @@ use super::TrunkConfig;
 /// letters. The same configuration gives the same list.
 pub fn tls_names(trunks: &[TrunkConfig], queues: &[queue::Config]) -> Vec<String> {
     let of_trunks = trunks.iter().filter_map(|trunk| trunk.tls_name.clone());
-    let of_carriers = trunks.iter().filter_map(|trunk| {
-        let (host, port) = match trunk.to.as_ref()?.host.rsplit_once(':') {
-            Some((host, port)) => (host, port),
-            None => (trunk.to.as_ref()?.host.as_str(), ""),
-        };
+    let to = trunks
+        .iter()
+        .filter_map(|trunk| Some(trunk.to.as_ref()?.host.as_str()));
+    let registrars = trunks
+        .iter()
+        .filter_map(|trunk| Some(trunk.register.as_ref()?.host.as_str()));
+    let of_carriers = to.chain(registrars).filter_map(|host| {
+        let (host, port) = host.rsplit_once(':').unwrap_or((host, ""));
         let is_name = !host.starts_with('[') && port.bytes().all(|b| b.is_ascii_digit());
         (is_name && host.parse::<std::net::IpAddr>().is_err()).then(|| host.to_string())
     });

@@ -75,7 +75,11 @@ impl Ringing {
         let tag = desk.endpoint.token();
         let call_id = shard::leg_b_call_id(desk.config.shard, &desk.endpoint.token());
         let hops = crossing::hops_left(&case.invite).unwrap_or_default();
-        let mut invite = Request::new(Method::Invite, target.clone())
+        let mut invite = Request::new(Method::Invite, target.clone());
+        for route in desk.service_routes.get(&trunk.name).into_iter().flatten() {
+            invite = invite.header("Route", route);
+        }
+        let mut invite = invite
             .header("Max-Forwards", hops.to_string())
             .header("From", format!("{us};tag={tag}"))
             .header("To", format!("<{target}>"))

@@ -2,9 +2,10 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::ReasonStyle;
+use super::{NumberPlan, ReasonStyle};
 use crate::digest::Credentials;
 use crate::policy::Profile;
+use crate::registration;
 use crate::sip::Transport;
 
 /// `[[trunk]]`
@@ -27,6 +28,10 @@ pub struct TrunkConfig {
     pub to: Option<Peer>,
     /// What we prove ourselves with when the carrier asks; with [`TrunkConfig::is_challenged`] what it has to prove.
     pub credentials: Option<Credentials>,
+    /// Where we are to be found is told there.
+    pub register: Option<registration::Config>,
+    /// How it writes telephone numbers.
+    pub numbers: NumberPlan,
     /// The business's own number, E.164 with `+`: who calls, on calls of ours.
     pub number: Option<String>,
     /// Calls come in only with the credentials (digest), from the ranges of `from`, or from anywhere when there are none.

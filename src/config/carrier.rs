@@ -1,14 +1,27 @@
-//! `to`, `number` and the credentials of a `[[trunk]]`: where calls of ours go out, and how either side proves who it is.
+//! `to`, `register`, credentials and numbers of a `[[trunk]]`: where calls of ours go out, where we are to be found, how
+//! either side proves who it is, and how it writes telephone numbers.
 
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::path::Path;
+use std::time::Duration;
 
-use super::limits::{ADDRESSES_MAX, SECRET_OCTETS_MAX, TRUNKS_MAX, USER_CHARS_MAX};
+use stir_shaken_verify::NumberRules;
+
+use super::limits::{
+    ADDRESSES_MAX, PREFIX_CHARS_MAX, PREFIXES_MAX, SECRET_OCTETS_MAX, TRUNKS_MAX, USER_CHARS_MAX,
+};
 use super::read::check_count;
-use crate::call::{HostCredentials, Peer};
-use crate::digest::{Credentials, Secret};
+use crate::call::{HostCredentials, NumberPlan, Peer, Rules};
+use crate::digest::{Algorithm, Credentials, Hash, Secret};
 use crate::document::{Section, Value, shown, shown_path};
-use crate::sip::Uri;
+use crate::registration::{
+    self,
+    limits::{GRANTED_MAX, GRANTED_MIN},
+};
+use crate::sip::{Transport, Uri};
+
+/// How long a registration lasts when nothing is said.
+const EXPIRES: Duration = Duration::from_secs(600);
 
 /// What a carrier is asked by: one of its servers.
 pub(super) fn read_peer(section: &Section<'_, '_>, key: &str) -> Option<Peer> {
@@ -65,11 +78,132 @@ fn peer(text: &str, resolve: impl Fn(&str, u16) -> std::io::Result<Vec<SocketAdd
     })
 }
 
+fn default_port(transport: Transport) -> u16 {
+    match transport {
+        Transport::Tls => 5061,
+        Transport::Udp | Transport::Tcp => 5060,
+    }
+}
+
 /// The system's resolver. IPv4 first: carriers without IPv6 are still the rule.
 fn resolve(host: &str, port: u16) -> std::io::Result<Vec<SocketAddr>> {
     let mut found: Vec<SocketAddr> = (host, port).to_socket_addrs()?.collect();
     found.sort_by_key(|address| matches!(address.ip(), IpAddr::V6(_)));
     Ok(found)
+}
+
+/// `digest`: what strangers may prove themselves with.
+pub(super) fn read_hashes(section: &Section<'_, '_>) -> Option<Vec<Hash>> {
+    let written = section.strings("digest")?;
+    if written.is_empty() {
+        section.fault(
+            section.place("digest"),
+            "digest needs at least one algorithm",
+            None,
+        );
+    }
+    let mut hashes = Vec::new();
+    for value in written {
+        match Algorithm::parse(value.get) {
+            Some(algorithm) if !algorithm.is_session => hashes.push(algorithm.hash),
+            _ => {
+                let message = format!(
+                    "{:?} is no algorithm; expected SHA-512-256, SHA-256 or MD5",
+                    shown(value.get)
+                );
+                section.fault(value.at, message, None);
+            }
+        }
+    }
+    Some(hashes)
+}
+
+/// `register` and `expires`.
+pub(super) fn read_registration(
+    section: &Section<'_, '_>,
+    trunk: &str,
+    credentials: Option<&Credentials>,
+) -> Option<registration::Config> {
+    let expires = section.duration("expires", GRANTED_MIN..=GRANTED_MAX);
+    if section.value("register").is_none() {
+        if section.value("expires").is_some() {
+            section.fault(section.place("expires"), "expires without register", None);
+        }
+        return None;
+    }
+    if section.value("user").is_none() {
+        let message = "register needs user and password: who we are at the carrier";
+        section.fault(section.place("register"), message, None);
+    }
+    let peer = read_peer(section, "register")?;
+    Some(registration::Config {
+        trunk: trunk.to_string(),
+        host: peer.host,
+        transport: peer.transport,
+        addresses: peer.addresses,
+        user: credentials?.user.clone(),
+        expires: expires.unwrap_or(EXPIRES),
+    })
+}
+
+/// `country`, `national_prefix`, `international_prefix`, `called` and `calling`.
+pub(super) fn read_numbers(section: &Section<'_, '_>) -> NumberPlan {
+    let country = section.required_string_if_present("country").and_then(|value| {
+        if let Err(problem) = NumberRules::new(value.get) {
+            section.fault(value.at, problem.to_string(), None);
+            return None;
+        }
+        Some(value.get.to_string())
+    });
+    let prefix = |key: &str| {
+        let value = section.string(key)?;
+        let is_sound = value.get.len() <= PREFIX_CHARS_MAX
+            && value.get.chars().all(|c| c.is_ascii_digit() || "*#".contains(c));
+        if !is_sound {
+            let message = format!(
+                "{key} is {:?}; expected digits such as \"0\" or \"00\"",
+                shown(value.get)
+            );
+            section.fault(value.at, message, None);
+        }
+        is_sound.then(|| value.get.to_string())
+    };
+    NumberPlan {
+        country,
+        national_prefix: prefix("national_prefix"),
+        international_prefix: prefix("international_prefix"),
+        called: read_rules(section, "called"),
+        calling: read_rules(section, "calling"),
+    }
+}
+
+fn read_rules(section: &Section<'_, '_>, key: &str) -> Rules {
+    let Some(section) = section.section(key) else {
+        return Rules::default();
+    };
+    section.only(&["strip", "add"]);
+    let is_sound = |text: &str| {
+        text.len() <= PREFIX_CHARS_MAX
+            && text
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "+*#".contains(c))
+    };
+    let strip = section.strings("strip").unwrap_or_default();
+    let add = section.string("add");
+    if strip.len() > PREFIXES_MAX {
+        let message = format!("strip holds at most {PREFIXES_MAX} beginnings of numbers");
+        section.fault(section.place("strip"), message, None);
+    }
+    for value in strip.iter().chain(&add) {
+        if !is_sound(value.get) || value.get.is_empty() && add.as_ref().is_none_or(|add| add.at != value.at) {
+            let message = format!("{:?} is no beginning of a number", shown(value.get));
+            section.fault(value.at.clone(), message, None);
+        }
+    }
+    Rules {
+        strip: strip.iter().map(|value| value.get.to_string()).collect(),
+        add: add.map(|value| value.get.to_string()).unwrap_or_default(),
+    }
 }
 
 /// `[[credentials]]`: for phones of queues, or what stands before them.
@@ -216,7 +350,6 @@ fn expand(section: &Section<'_, '_>, value: &Value<'_, str>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sip::Transport;
 
     fn table(host: &str, port: u16) -> std::io::Result<Vec<SocketAddr>> {
         match host {

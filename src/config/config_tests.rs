@@ -36,6 +36,7 @@ budget = "500ms"
 session_expires = "10m"
 try = "3s"
 resolver = ["192.0.2.53", "[::1]:5353"]
+digest = ["MD5", "SHA-256"]
 [limits]
 calls = 500
 trunk_calls_per_second = 20
@@ -50,6 +51,11 @@ number = "+12125550100"
 user = "business"
 password = "${ENV:CARGO_PKG_NAME}"
 realm = "carrier.example"
+country = "GB"
+national_prefix = "0"
+international_prefix = "00"
+called = { strip = ["9"] }
+calling = { add = "+" }
 [[queue]]
 name = "front-desk"
 numbers = ["+12125550100", "+1212*"]
@@ -133,6 +139,10 @@ public_url = "https://ringward.example.com/"
                 192.0.2.53:53,
                 [::1]:5353,
             ],
+            digest: [
+                Md5,
+                Sha256,
+            ],
         },
         trunks: [
             TrunkConfig {
@@ -167,6 +177,28 @@ public_url = "https://ringward.example.com/"
                         ),
                     },
                 ),
+                register: None,
+                numbers: NumberPlan {
+                    country: Some(
+                        "GB",
+                    ),
+                    national_prefix: Some(
+                        "0",
+                    ),
+                    international_prefix: Some(
+                        "00",
+                    ),
+                    called: Rules {
+                        strip: [
+                            "9",
+                        ],
+                        add: "",
+                    },
+                    calling: Rules {
+                        strip: [],
+                        add: "+",
+                    },
+                },
                 number: Some(
                     "+12125550100",
                 ),
@@ -728,6 +760,13 @@ proptest::proptest! {
 }
 
 #[test]
+fn algorithms_are_named_as_rfc_7616_names_them() {
+    check("[sip]\ndigest = ['SHA-512']", "is no algorithm");
+    check("[sip]\ndigest = ['MD5-sess']", "is no algorithm");
+    check("[sip]\ndigest = []", "at least one algorithm");
+}
+
+#[test]
 fn who_calls_where_and_with_what_password_must_fit_together() {
     let trunk = |more: &str| format!("[[trunk]]\nname = 'a'\n{more}");
     for (more, expected) in [
@@ -754,6 +793,22 @@ fn who_calls_where_and_with_what_password_must_fit_together() {
             "number is ours in full",
         ),
         ("to = 'carrier'", "expected a server"),
+        ("register = 'sip:203.0.113.9'", "register needs user and password"),
+        (
+            "from = ['203.0.113.9']\nexpires = '600s'",
+            "expires without register",
+        ),
+        (
+            "register = 'sip:203.0.113.9'\nuser = 'u'\npassword = 'p'\nexpires = '1s'",
+            "expires",
+        ),
+        ("from = ['203.0.113.9']\ncountry = 'XX'", "no numbering plan"),
+        ("from = ['203.0.113.9']\nnational_prefix = 'O'", "expected digits"),
+        (
+            "from = ['203.0.113.9']\ncalled = { strip = [''] }",
+            "no beginning of a number",
+        ),
+        ("from = ['203.0.113.9']\ncalling = { ad = '1' }", "ad"),
         (
             "user = 'u'\npassword = 'p'\n[[trunk]]\nname = 'b'\nuser = 'u'\npassword = 'q'",
             "another trunk has this user",
@@ -768,6 +823,7 @@ fn who_calls_where_and_with_what_password_must_fit_together() {
     for more in [
         "user = 'u'\npassword = 'hunter2'",
         "to = 'sip:203.0.113.9'",
+        "register = 'sip:203.0.113.9'\nuser = 'u'\npassword = 'p'\nexpires = '60s'",
         "to = 'sip:203.0.113.9'\nuser = 'u'\npassword = 'env:CARGO_PKG_NAME'",
     ] {
         assert_eq!(faults(&trunk(more)), [""; 0], "{more}");

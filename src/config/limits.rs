@@ -43,3 +43,7 @@ pub const USER_CHARS_MAX: usize = 128;
 
 /// Octets of a file with a password in it.
 pub const SECRET_OCTETS_MAX: u64 = 4096;
+
+/// Beginnings of numbers that a trunk has taken off, and characters of one of them, or of a prefix.
+pub const PREFIXES_MAX: usize = 16;
+pub const PREFIX_CHARS_MAX: usize = 16;

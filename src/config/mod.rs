@@ -68,6 +68,8 @@ pub struct SipConfig {
     pub shards: u16,
     /// Fact-gathering budget, default 800 ms.
     pub budget: std::time::Duration,
+    /// What strangers may prove themselves with.
+    pub digest: Vec<crate::digest::Hash>,
     /// The session interval we ask for (RFC 4028); None: no session timers.
     pub session_expires: Option<Duration>,
     /// How long one address of a target may say nothing at all before the next is tried, default 4 s.
@@ -115,6 +117,7 @@ impl Config {
                 session_expires: Some(Duration::from_secs(1800)),
                 try_for: Duration::from_secs(4),
                 resolver: Vec::new(),
+                digest: crate::digest::Hash::ALL.to_vec(),
             },
             trunks: vec![TrunkConfig {
                 name: "loopback".into(),

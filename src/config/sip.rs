@@ -23,6 +23,7 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path, sip: &mut SipConfig) {
         "session_expires",
         "try",
         "resolver",
+        "digest",
         "tls",
     ]);
     if let Some(written) = section.strings("listen") {
@@ -41,6 +42,9 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path, sip: &mut SipConfig) {
         sip.try_for = try_for;
     }
     sip.resolver = read_resolver(&section);
+    if let Some(hashes) = super::carrier::read_hashes(&section) {
+        sip.digest = hashes;
+    }
     let unnamed = sip
         .listen
         .iter()

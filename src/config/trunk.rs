@@ -31,6 +31,13 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Vec<TrunkConfig> {
             "password",
             "password_file",
             "realm",
+            "register",
+            "expires",
+            "country",
+            "national_prefix",
+            "international_prefix",
+            "called",
+            "calling",
         ]);
         let name = read_name(section, |name| trunks.iter().any(|trunk| trunk.name == name));
         let tls_name = read_tls_name(section, &trunks);
@@ -38,9 +45,10 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Vec<TrunkConfig> {
         let to = carrier::read_peer(section, "to");
         let credentials = carrier::read_credentials(section, folder);
         // Credentials towards a carrier prove us; without one they are what a caller has to prove.
-        let is_challenged = section.value("user").is_some() && section.value("to").is_none();
-        let needs_ranges = section.value("from").is_some()
-            || !is_challenged && tls_name.is_none() && section.value("to").is_none();
+        let is_ours = section.value("to").is_some() || section.value("register").is_some();
+        let is_challenged = section.value("user").is_some() && !is_ours;
+        let needs_ranges =
+            section.value("from").is_some() || !is_challenged && !is_ours && tls_name.is_none();
         if needs_ranges && from.is_empty() || from.len() > RANGES_MAX {
             let message =
                 format!("from needs one to {RANGES_MAX} address ranges: who may call in on this trunk");
@@ -86,7 +94,7 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Vec<TrunkConfig> {
         }
         let is_verifier_trusted = read_verifier(section, &kept, tls_name.is_some());
         trunks.push(TrunkConfig {
-            name: name.unwrap_or_default(),
+            name: name.clone().unwrap_or_default(),
             from: kept,
             tls_name,
             is_emergency_trusted,
@@ -103,6 +111,12 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Vec<TrunkConfig> {
             refusal: section.choice("refusal", super::refusal::PROFILES),
             is_verifier_trusted,
             to,
+            register: carrier::read_registration(
+                section,
+                name.as_deref().unwrap_or_default(),
+                credentials.as_ref(),
+            ),
+            numbers: carrier::read_numbers(section),
             credentials,
             number: carrier::read_number(section),
             is_challenged,

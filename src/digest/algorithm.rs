@@ -12,7 +12,7 @@ pub enum Hash {
 }
 
 impl Hash {
-    pub(super) const ALL: [Hash; 3] = [Hash::Md5, Hash::Sha256, Hash::Sha512_256];
+    pub const ALL: [Hash; 3] = [Hash::Md5, Hash::Sha256, Hash::Sha512_256];
 
     /// The hash of all parts, a colon between each two, as lower-case hexadecimal digits.
     pub(super) fn hex(self, parts: &[&[u8]]) -> String {

@@ -17,6 +17,8 @@ use crate::time::Now;
 /// Whom we let in by user and password. One a shard: its nonces are its own.
 pub struct Guard {
     realm: String,
+    /// What is offered, strongest first; nothing else is taken.
+    offered: Vec<Hash>,
     logins: Vec<Login>,
     /// Stands for every user that does not exist: whoever asks for one waits as long for the same answer.
     nobody: Login,
@@ -68,14 +70,19 @@ pub enum Why {
 }
 
 impl Guard {
-    /// `seed` keys the nonces and must not be used for anything else, here or elsewhere.
-    pub fn new(realm: &str, credentials: &[Credentials], seed: &[u8; 32]) -> Guard {
+    /// `seed` keys the nonces and must not be used for anything else, here or elsewhere. `hashes` are what is offered, in
+    /// any order.
+    pub fn new(realm: &str, credentials: &[Credentials], hashes: &[Hash], seed: &[u8; 32]) -> Guard {
+        let mut offered = hashes.to_vec();
+        offered.sort_by_key(|hash| std::cmp::Reverse(*hash));
+        offered.dedup();
         let login = |user: &str, base: &dyn Fn(Hash) -> Base| Login {
             user: user.to_string(),
             bases: Hash::ALL.map(base),
         };
         Guard {
             realm: realm.to_string(),
+            offered,
             logins: credentials
                 .iter()
                 .map(|known| {
@@ -134,6 +141,9 @@ impl Guard {
             // Without a count nothing would keep an answer from being used again.
             return Err(Why::Unusable(HeaderFault::Missing("qop")));
         };
+        if !self.offered.contains(&answer.algorithm.hash) {
+            return Err(Why::Unusable(HeaderFault::Algorithm));
+        }
         // The user does not decide how long this takes: every name is compared, and somebody's answer is computed.
         let mut found = None;
         for (index, login) in self.logins.iter().enumerate() {
@@ -181,7 +191,7 @@ impl Guard {
         Err(fault.map_or(Why::Unproven, Why::Unusable))
     }
 
-    /// One challenge for each hash function (RFC 8760 §2.3), all with one nonce.
+    /// One challenge for each hash function (RFC 8760 §2.3), strongest first, all with one nonce.
     fn challenges(&mut self, source: IpAddr, is_stale: bool, now: Now) -> Vec<String> {
         let nonce = self.nonces.give_out(source, now.unix_ms());
         let challenge = |hash: Hash| Challenge {
@@ -192,10 +202,9 @@ impl Guard {
             is_stale,
             qops: vec![Qop::Auth, Qop::AuthInt],
         };
-        Hash::ALL
-            .into_iter()
-            .rev()
-            .map(|hash| challenge(hash).to_string())
+        self.offered
+            .iter()
+            .map(|hash| challenge(*hash).to_string())
             .collect()
     }
 }

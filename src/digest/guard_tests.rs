@@ -38,7 +38,7 @@ impl Bench {
             credentials("branch", "battery staple"),
         ];
         Bench {
-            guard: Guard::new("ringward", &known, &[seed; 32]),
+            guard: Guard::new("ringward", &known, &Hash::ALL, &[seed; 32]),
             now: Now {
                 instant: Instant::now(),
                 utc: UNIX_EPOCH + Duration::from_secs(1_795_320_000),
@@ -142,6 +142,30 @@ fn the_right_password_passes_in_every_algorithm_and_protection() {
             }
         }
     }
+}
+
+#[test]
+fn an_algorithm_that_was_not_offered_is_not_taken() {
+    let mut bench = Bench::new();
+    bench.guard = Guard::new(
+        "ringward",
+        &[credentials("pbx", "correct horse")],
+        &[Hash::Sha256, Hash::Sha512_256],
+        &[1; 32],
+    );
+    let challenges = bench.challenges();
+    let names: Vec<_> = challenges
+        .iter()
+        .map(|challenge| challenge.algorithm.name())
+        .collect();
+    assert_eq!(names, ["SHA-512-256", "SHA-256"]);
+    let weak = Challenge {
+        algorithm: Algorithm::plain(Hash::Md5),
+        ..challenges[0].clone()
+    };
+    let answer = answer_to(&weak, &credentials("pbx", "correct horse"), 1).to_string();
+    let verdict = bench.invite(&answer);
+    assert_eq!(why(verdict), Why::Unusable(HeaderFault::Algorithm));
 }
 
 #[test]

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use stir_shaken_verify::{
-    Anchors, FetchFailure, NumberRules, Report, Shelf, ShelfConfig, ShelfOutput, Verification, Verifier,
-    VerifierConfig,
+    Anchors, FetchFailure, MessageView, NumberRules, Report, Shelf, ShelfConfig, ShelfOutput, Verification,
+    Verifier, VerifierConfig,
 };
 
 use super::config::Config;
 use super::error::Error;
 use super::limits::PENDING_MAX;
-use super::message::view;
+use super::message::{Shown, view, view_shown};
 use super::trust::Trust;
 use crate::call_id::CallId;
 use crate::time::Now;
@@ -118,7 +118,16 @@ impl Engine {
     /// judged then. Concluded within this call when the certificates are on the shelf, or when the
     /// message alone decides.
     pub fn begin(&mut self, call: CallId, invite: &crate::sip::Message, arrived: Now) {
-        let verification = self.verifier.begin(&view(invite), arrived.utc);
+        self.begin_view(call, &view(invite), arrived);
+    }
+
+    /// The same for a message whose trunk writes numbers in its own way.
+    pub fn begin_shown(&mut self, call: CallId, invite: &crate::sip::Message, shown: &Shown, arrived: Now) {
+        self.begin_view(call, &view_shown(invite, shown), arrived);
+    }
+
+    fn begin_view(&mut self, call: CallId, view: &MessageView<'_>, arrived: Now) {
+        let verification = self.verifier.begin(view, arrived.utc);
         let urls: Vec<String> = verification.wanted().into_iter().map(str::to_string).collect();
         // A full engine still serves those whose certificate is at hand: the shelf answers them below.
         let is_full = self.pending.len() >= PENDING_MAX;

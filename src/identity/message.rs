@@ -28,6 +28,29 @@ pub fn view(invite: &Message) -> MessageView<'_> {
     }
 }
 
+/// Both parties as a trunk's own way of writing numbers means them, in place of how the message has them. URIs without
+/// display name and brackets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// One for each P-Asserted-Identity value, in their order; an empty one matches no number.
+    pub asserted: Vec<String>,
+    pub from: String,
+    pub to: String,
+    /// Whoever was dialled.
+    pub request_uri: String,
+}
+
+/// [`view`], with the parties as they are shown.
+pub fn view_shown<'a>(invite: &'a Message, shown: &'a Shown) -> MessageView<'a> {
+    MessageView {
+        asserted: shown.asserted.iter().map(|uri| uri.as_str().into()).collect(),
+        from: shown.from.as_str().into(),
+        to: shown.to.as_str().into(),
+        request_uri: shown.request_uri.as_str().into(),
+        ..view(invite)
+    }
+}
+
 /// The `a=fingerprint` values of the description that the call is made with (RFC 8122 §5), session level first. A line
 /// that is no text is in no claim either.
 fn fingerprints(invite: &Message) -> Vec<Cow<'_, str>> {

@@ -18,7 +18,7 @@ mod trust;
 pub use config::{Config, Source};
 pub use engine::{Engine, Fetched, FetchedBody, Output};
 pub use error::Error;
-pub use message::view;
+pub use message::{Shown, view};
 pub use skew::ClockWatch;
 pub use stir_shaken_verify::{
     Attestation, ContentDigest, FetchFailure, NumberRules, Report, Standing, TelephoneNumber,

@@ -49,6 +49,11 @@ pub enum ToShard {
     SetPolicy(Arc<Policy>),
     /// New anchors and revocation lists.
     SetTrust(Box<Trust>),
+    /// Where a carrier wants calls of ours to pass, as the shard that registers heard it.
+    ServiceRoute {
+        trunk: String,
+        route: Vec<String>,
+    },
     HangUp {
         call: CallId,
     },

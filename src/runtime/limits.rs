@@ -19,6 +19,9 @@ pub const INBOX_BATCH: usize = 256;
 /// long is stuck.
 pub const COMMAND_PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long a stop waits for carriers to take their registrations back. Past it they lapse by themselves.
+pub const UNREGISTER_PATIENCE: Duration = Duration::from_secs(2);
+
 /// How long a stop waits for a shard and for the recorder, each. Past it the thread is left behind and the log says so.
 pub const STOP_PATIENCE: Duration = Duration::from_secs(10);
 

@@ -17,6 +17,7 @@ pub mod lookup;
 pub mod media_io;
 pub mod mirror;
 pub mod recorder;
+pub mod registrations;
 pub mod redress;
 pub mod scoring;
 pub mod shard;

@@ -28,6 +28,7 @@ use super::lookup::{Lookups, Question};
 use super::media_io::MediaIo;
 use super::mirror::Mirror;
 use super::recorder::Recorder;
+use super::registrations::Registry;
 use super::scoring::Scoring;
 use super::standings::Standings;
 use super::stream::Streams;
@@ -72,6 +73,7 @@ pub struct Doors {
     pub live_calls: Arc<AtomicUsize>,
     /// What is alive below the calls: transactions, names, strays.
     pub live_entries: Arc<AtomicUsize>,
+    pub registrations: Registry,
 }
 
 /// The waker token `app` registers before the shard starts.
@@ -289,6 +291,9 @@ impl Shard {
                 ToShard::Standing(change) => self.step(Input::Standing(change), now),
                 ToShard::SetPolicy(policy) => self.step(Input::SetPolicy(policy), now),
                 ToShard::SetTrust(trust) => self.step(Input::SetTrust(trust), now),
+                ToShard::ServiceRoute { trunk, route } => {
+                    self.step(Input::ServiceRoute { trunk, route }, now)
+                }
                 ToShard::HangUp { call } => self.step(Input::HangUp { call }, now),
                 ToShard::Drain => self.step(Input::Drain, now),
                 ToShard::Stop => self.is_stopping = true,
@@ -405,6 +410,14 @@ impl Shard {
                 }
             }
             Output::Changed(record) => self.record(Arc::new(*record)),
+            Output::Registration(state) => {
+                doors.registrations.note(&state);
+                let (trunk, route) = (state.trunk, state.service_route);
+                doors.mailboxes.broadcast(|| ToShard::ServiceRoute {
+                    trunk: trunk.clone(),
+                    route: route.clone(),
+                });
+            }
             Output::Count(counter) => count::call(counter),
             Output::Timeout(_) => {}
         }

@@ -79,6 +79,16 @@ pub const METRICS: &[Metric] = &[
         &[],
         "Packets dropped because their source is no trunk or phone.",
     ),
+    gauge(
+        "ringward_registrations_up",
+        &[],
+        "Carriers that send calls here because we registered.",
+    ),
+    gauge(
+        "ringward_registrations_failing",
+        &[],
+        "Carriers whose last answer to our registration was no good.",
+    ),
     counter(
         "ringward_digest_total",
         &["result"],

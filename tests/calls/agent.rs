@@ -537,6 +537,7 @@ impl Agent {
         if message.tag("To").is_none() {
             match method.as_str() {
                 "INVITE" => self.on_invite(message, id),
+                "REGISTER" if self.phone.registrar.is_some() => self.on_register(message),
                 "OPTIONS" if matches!(self.phone.answer, Answer::Dead) => {}
                 "OPTIONS" => self.respond(&message, self.phone.options, None),
                 _ => self.respond(&message, 481, None),
@@ -573,6 +574,34 @@ impl Agent {
             }
             _ => self.respond(&message, 501, None),
         }
+    }
+
+    fn on_register(&mut self, message: Message) {
+        let Some(registrar) = &mut self.phone.registrar else {
+            return;
+        };
+        let contact = message.must("Contact").to_string();
+        let asked: u32 = message.must("Expires").parse().expect("seconds");
+        registrar.log.push(format!("{contact} {asked}"));
+        let (status, extra) = match asked {
+            0 => (200, vec![]),
+            asked if asked < registrar.least => (423, vec![("Min-Expires", registrar.least.to_string())]),
+            asked => {
+                let granted = format!("{contact};expires={asked}");
+                (
+                    200,
+                    vec![
+                        ("Contact", granted),
+                        ("Service-Route", "<sip:edge.carrier.example;lr>".into()),
+                    ],
+                )
+            }
+        };
+        let status = registrar.refuses.unwrap_or(status);
+        if registrar.is_dead {
+            return;
+        }
+        self.respond_with(&message, status, &extra, None);
     }
 
     fn on_invite(&mut self, message: Message, id: String) {

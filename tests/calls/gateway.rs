@@ -32,6 +32,7 @@ pub fn config(queues: Vec<queue::Config>, transport: Transport, (shard, shards):
         .into(),
         queues,
         credentials: Vec::new(),
+        digest_hashes: ringward::digest::Hash::ALL.to_vec(),
         media_address: "10.0.0.1".parse().unwrap(),
         budget: Duration::from_millis(800),
         session_expires: Some(Duration::from_secs(1800)),

@@ -53,6 +53,19 @@ pub struct PhonePlan {
     pub headers: Vec<(&'static str, String)>,
     /// What it answers to OPTIONS outside a call.
     pub options: u16,
+    /// Takes registrations.
+    pub registrar: Option<Registrar>,
+}
+
+/// Somebody to register with.
+#[derive(Clone, Debug, Default)]
+pub struct Registrar {
+    /// Seconds; less is answered 423.
+    pub least: u32,
+    pub refuses: Option<u16>,
+    pub is_dead: bool,
+    /// Contact and Expires of each REGISTER that was let in.
+    pub log: Vec<String>,
 }
 
 impl Act {
@@ -76,6 +89,7 @@ impl PhonePlan {
             door: None,
             headers: Vec::new(),
             options: 200,
+            registrar: None,
         }
     }
 

@@ -122,6 +122,7 @@ pub struct World {
     pub records: BTreeMap<CallId, Vec<CallRecord>>,
     pub media: BTreeMap<CallId, MediaLog>,
     pub counts: BTreeMap<&'static str, u64>,
+    pub registrations: Vec<ringward::registration::State>,
     pub fetches: Vec<String>,
     /// TCP peers open their connections from a port of their system's choice: this much above the one they listen on.
     pub ephemeral: u16,
@@ -233,6 +234,7 @@ impl World {
             records: BTreeMap::new(),
             media: BTreeMap::new(),
             counts: BTreeMap::new(),
+            registrations: Vec::new(),
             fetches: Vec::new(),
             ephemeral: 0,
             refuses_tcp: false,
@@ -643,6 +645,10 @@ impl World {
                     record.state, record.revision
                 ));
                 self.records.entry(record.id).or_default().push(*record);
+            }
+            Output::Registration(state) => {
+                self.note(format!("registration {state:?}"));
+                self.registrations.push(*state);
             }
             Output::Count(counter) => {
                 let name = match counter {

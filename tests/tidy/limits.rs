@@ -2,7 +2,7 @@
 
 use crate::sources::files;
 
-const ROOMS_WITH_BOUNDS: &[&str] = &["sip", "digest", "media", "call", "runtime"];
+const ROOMS_WITH_BOUNDS: &[&str] = &["sip", "digest", "registration", "media", "call", "runtime"];
 
 #[test]
 fn rooms_that_buffer_have_a_limits_file_with_reasons() {

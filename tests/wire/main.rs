@@ -16,6 +16,7 @@ mod ipv6_calls;
 #[path = "../../examples/verifier_matrix/matrix/mod.rs"]
 #[allow(dead_code, reason = "the example uses the rest")]
 mod matrix;
+mod passwords;
 #[path = "../../examples/console_preview/records.rs"]
 mod records;
 mod secsipidx;

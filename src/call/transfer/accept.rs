@@ -212,7 +212,7 @@ pub(super) fn is_ours(uri: &Uri, desk: &Desk) -> bool {
 
 /// For the record: the number, or what stood in its place.
 fn shown(uri: &Uri, desk: &Desk) -> String {
-    let (number, _) = facts::dialled(uri.as_str(), desk.rules);
+    let (number, _) = facts::dialled(uri.as_str(), &desk.own_numbers);
     match number.is_empty() {
         true => uri.host().unwrap_or_default().chars().take(64).collect(),
         false => number,

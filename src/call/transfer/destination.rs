@@ -57,7 +57,7 @@ impl Destination {
         if rules.reach == Reach::Off {
             return Err("this queue does not transfer calls");
         }
-        let (number, written) = facts::dialled(uri.as_str(), desk.rules);
+        let (number, written) = facts::dialled(uri.as_str(), &desk.own_numbers);
         if written.is_empty() {
             return Err("nobody is named in Refer-To");
         }
@@ -80,7 +80,7 @@ impl Destination {
         if !rules.to.is_empty() && !is_listed(&number) {
             return Err("calls may not be transferred to this number");
         }
-        let home = desk.rules.map(|rules| rules.country().calling_code);
+        let home = desk.own_numbers.calling_code();
         dialling::outside(&number, &written, home, &desk.config, false).map(Destination::Outside)
     }
 

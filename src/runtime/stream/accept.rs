@@ -26,6 +26,8 @@ pub struct Door {
     pub is_known: Box<dyn Fn(IpAddr) -> bool + Send + Sync>,
     /// Over TLS somebody from this address may show a certificate that we know a name of.
     pub may_be_named: Box<dyn Fn(IpAddr) -> bool + Send + Sync>,
+    /// Somebody from this address may prove who they are with a password, message by message.
+    pub may_prove: Box<dyn Fn(IpAddr) -> bool + Send + Sync>,
 }
 
 /// A listener for `[sip] listen`. An IPv6 one takes IPv6 only, like the UDP sockets: `[::]` and `0.0.0.0` may both be
@@ -62,11 +64,12 @@ struct Admitted {
     place: Place,
     handshake: Option<OwnedSemaphorePermit>,
     is_known: bool,
+    may_prove: bool,
 }
 
 impl Streams {
-    /// Accepts for ever. Unknown sources are closed at once, without state, except on TLS where a certificate may
-    /// still say who they are.
+    /// Accepts for ever. Unknown sources are closed at once, without state, except where a certificate (on TLS) or a
+    /// password may still say who they are.
     pub async fn accept(self: Arc<Self>, listener: TcpListener, transport: Transport) {
         let mut pause = ACCEPT_PAUSE_MIN;
         loop {
@@ -95,7 +98,8 @@ impl Streams {
         let source = source.to_canonical();
         let is_tls = transport == Transport::Tls;
         let is_known = (self.door.is_known)(source);
-        let may_come = is_known || is_tls && (self.door.may_be_named)(source);
+        let may_prove = (self.door.may_prove)(source);
+        let may_come = is_known || may_prove || is_tls && (self.door.may_be_named)(source);
         if !may_come {
             count::call(Counter::UnknownSource);
             return None;
@@ -127,6 +131,7 @@ impl Streams {
             place,
             handshake,
             is_known,
+            may_prove,
         })
     }
 
@@ -159,7 +164,7 @@ impl Streams {
             }
         };
         flow.peer = tls.peer_of(stream.get_ref().1.peer_certificates());
-        if !admitted.is_known && flow.peer.is_none() {
+        if !admitted.is_known && !admitted.may_prove && flow.peer.is_none() {
             count::call(Counter::UnknownSource);
             return;
         }

@@ -25,6 +25,7 @@ pub(super) fn everybody() -> Door {
     Door {
         is_known: Box::new(|_| true),
         may_be_named: Box::new(|_| false),
+        may_prove: Box::new(|_| false),
     }
 }
 
@@ -129,6 +130,7 @@ async fn an_unknown_source_is_closed_without_a_word() {
         is_known: Box::new(|_| false),
         // Counts for TLS only.
         may_be_named: Box::new(|_| true),
+        may_prove: Box::new(|_| false),
     };
     let bench = Bench::new(door, None).await;
     let mut peer = TcpStream::connect(bench.address).await.unwrap();

@@ -251,6 +251,7 @@ async fn a_stranger_without_a_name_is_closed_after_the_handshake_and_leaves_noth
     let door = Door {
         is_known: Box::new(|_| false),
         may_be_named: Box::new(|_| true),
+        may_prove: Box::new(|_| false),
     };
     let far = Bench::new(door, Some(pki.tls("server", &["sbc.carrier.example"]))).await;
     for (who, is_let_in) in [("nobody", false), ("trunk", true)] {

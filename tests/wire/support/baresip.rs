@@ -22,6 +22,12 @@ impl Baresip {
         Baresip::start_with(folder, name, says, dial, None, "")
     }
 
+    /// With more parameters of its account, such as `;auth_user=x;auth_pass=y`.
+    #[allow(dead_code, reason = "for the wire tests; benches/load.rs shares this module")]
+    pub fn start_as(folder: &Path, name: &str, says: &Path, dial: Option<&str>, more: &str) -> Baresip {
+        Baresip::start_account(folder, name, says, dial, None, ("", more))
+    }
+
     /// The same, and it takes commands.
     pub fn start_driven(folder: &Path, name: &str, says: &Path) -> Baresip {
         let control = super::free_port();
@@ -54,6 +60,18 @@ impl Baresip {
         control: Option<u16>,
         lines: &str,
     ) -> Baresip {
+        Baresip::start_account(folder, name, says, dial, control, (lines, ""))
+    }
+
+    /// With more lines of its configuration and more of its account.
+    fn start_account(
+        folder: &Path,
+        name: &str,
+        says: &Path,
+        dial: Option<&str>,
+        control: Option<u16>,
+        (lines, more): (&str, &str),
+    ) -> Baresip {
         let port = super::free_port();
         let folder = folder.join(name);
         let recordings = folder.join("rec");
@@ -71,7 +89,7 @@ impl Baresip {
             media + 40,
         );
         let account =
-            format!("<sip:{name}@127.0.0.1:{port}>;regint=0;answermode=auto;audio_codecs=pcmu,pcma\n");
+            format!("<sip:{name}@127.0.0.1:{port}>;regint=0;answermode=auto;audio_codecs=pcmu,pcma{more}\n");
         std::fs::write(folder.join("config"), config).expect("config");
         std::fs::write(folder.join("accounts"), account).expect("accounts");
         std::fs::write(folder.join("contacts"), "").expect("contacts");

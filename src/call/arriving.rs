@@ -43,14 +43,12 @@ impl Engine {
         if self.is_draining || self.calls.len() >= limits::LIVE_CALLS_MAX {
             return Err(Refusal::Busy);
         }
-        if self.trunk(invite, flow).is_none() {
-            return Err(Refusal::NotATrunk);
-        }
-        self.check_sanity(invite)
+        let trunk = self.trunk(invite, flow).ok_or(Refusal::NotATrunk)?;
+        self.check_sanity(invite, &self.desk.numbers_of(trunk))
     }
 
     /// What every INVITE that makes a call has to have.
-    pub(super) fn check_sanity(&self, invite: &Message) -> Result<(), Refusal> {
+    pub(super) fn check_sanity(&self, invite: &Message, numbers: &Numbers) -> Result<(), Refusal> {
         asked::check(invite)?;
         let unknown = options::unknown(invite, &self.desk.config);
         if !unknown.is_empty() {
@@ -65,7 +63,7 @@ impl Engine {
         if self.desk.index.call(&caller_name(invite)).is_some() {
             return Err(Refusal::Merged);
         }
-        if self.is_loop(invite) {
+        if self.is_loop(invite, numbers) {
             return Err(Refusal::Loop);
         }
         Terms::check(invite, &self.desk)
@@ -74,14 +72,12 @@ impl Engine {
     /// Whether this is an INVITE of ours that came back through others and asks for the same number again (RFC 3261
     /// §16.3 step 4). With another number it is a spiral, and a call of its own; so is what came back through another
     /// back-to-back agent, which leaves none of our Vias: both are ended by Max-Forwards, which counts through us.
-    fn is_loop(&self, invite: &Message) -> bool {
-        let dialled = |invite: &Message| {
-            facts::dialled(invite.request_uri().unwrap_or_default(), &self.desk.own_numbers)
-        };
+    fn is_loop(&self, invite: &Message, numbers: &Numbers) -> bool {
+        let dialled = |invite: &Message, numbers: &Numbers| facts::dialled(&numbers.dialled(invite), numbers);
         let ours = self.desk.endpoint.own_invite(invite);
         ours.and_then(|txn| self.desk.index.call(&Name::Client(txn)))
             .and_then(|key| self.calls.get(key))
-            .is_some_and(|call| dialled(&call.case.invite) == dialled(invite))
+            .is_some_and(|call| dialled(&call.case.invite, &call.case.numbers) == dialled(invite, numbers))
     }
 
     fn trunk(&self, invite: &Message, flow: &Flow) -> Option<&TrunkConfig> {

@@ -35,7 +35,7 @@ impl Engine {
         if self.is_draining || self.calls.len() >= limits::LIVE_CALLS_MAX {
             return Err(Refusal::Busy);
         }
-        self.check_sanity(invite)?;
+        self.check_sanity(invite, &self.desk.own_numbers)?;
         let desk = &mut self.desk;
         let uri = invite.request_uri().unwrap_or_default();
         let uri = crate::sip::Uri::parse(uri).map_err(|_| Refusal::BadRequest)?;

@@ -286,7 +286,7 @@ impl Endpoint {
                     .get(&*key(via.unique_branch()?, &Method::Invite))
             })
             .next()
-            .map(|&id| ClientTxn(id))
+            .map(|&id| self.clients.name(id))
     }
 
     /// RFC 3261 §9.1: the CANCEL is a transaction beside its INVITE, with the same branch.

@@ -18,7 +18,7 @@ use crate::registration::{
     self,
     limits::{GRANTED_MAX, GRANTED_MIN},
 };
-use crate::sip::{Transport, Uri};
+use crate::sip::Uri;
 
 /// How long a registration lasts when nothing is said.
 const EXPIRES: Duration = Duration::from_secs(600);
@@ -76,13 +76,6 @@ fn peer(text: &str, resolve: impl Fn(&str, u16) -> std::io::Result<Vec<SocketAdd
         transport,
         addresses,
     })
-}
-
-fn default_port(transport: Transport) -> u16 {
-    match transport {
-        Transport::Tls => 5061,
-        Transport::Udp | Transport::Tcp => 5060,
-    }
 }
 
 /// The system's resolver. IPv4 first: carriers without IPv6 are still the rule.
@@ -350,6 +343,7 @@ fn expand(section: &Section<'_, '_>, value: &Value<'_, str>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sip::Transport;
 
     fn table(host: &str, port: u16) -> std::io::Result<Vec<SocketAddr>> {
         match host {

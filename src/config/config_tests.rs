@@ -131,6 +131,10 @@ public_url = "https://ringward.example.com/"
             tls: None,
             shards: 2,
             budget: 500ms,
+            digest: [
+                Md5,
+                Sha256,
+            ],
             session_expires: Some(
                 600s,
             ),
@@ -138,10 +142,6 @@ public_url = "https://ringward.example.com/"
             resolver: [
                 192.0.2.53:53,
                 [::1]:5353,
-            ],
-            digest: [
-                Md5,
-                Sha256,
             ],
         },
         trunks: [

@@ -13,7 +13,7 @@ use crate::support::sipp::{self, Caller, talking_caller};
 use crate::support::{folder, free_port, have, wait_for};
 
 const DIALLED: &str = "+12125550100";
-const PASSWORD: &str = "correct horse";
+const PASSWORD: &str = "correct-horse";
 
 /// A gateway whose only trunks are these, with one desk.
 fn gateway(folder: &Path, name: &str, sip: &str, target: &str, more: &str) -> Gateway {
@@ -37,7 +37,7 @@ fn gateway(folder: &Path, name: &str, sip: &str, target: &str, more: &str) -> Ga
 }
 
 /// No address of ours is a phone's: everybody on loopback is a stranger. The phone has an address of its own.
-const PBX: &str = "[[trunk]]\nname = \"pbx\"\nuser = \"pbx\"\npassword = \"correct horse\"\n";
+const PBX: &str = "[[trunk]]\nname = \"pbx\"\nuser = \"pbx\"\npassword = \"correct-horse\"\n";
 
 /// A SIPp phone and the target that rings it. Loopback has many addresses: this one is only the phone's.
 fn phone(folder: &Path) -> (crate::support::Peer, String) {
@@ -84,7 +84,7 @@ fn sipp_calls_in_with_its_password_and_not_with_another() {
     let trunk = format!("{PBX}from = [\"127.0.0.1\"]\n");
     let gateway = gateway(&folder, "gateway", "digest = [\"MD5\"]", &target, &trunk);
     let caller = |password: &str| proving_caller(password);
-    let good = caller("correct horse");
+    let good = caller("correct-horse");
     let calling = Caller {
         gateway: gateway.udp,
         is_tcp: false,

@@ -10,6 +10,7 @@ use super::engine::{Call, Engine};
 use super::gathering::Gathering;
 use super::index::Name;
 use super::leg::Hop;
+use super::numbers::Numbers;
 use super::offer;
 use super::refusal::Refusal;
 use super::stage::{Event, Stage};

@@ -157,6 +157,7 @@ impl Desk {
                 reach: queue::Reach::default(),
             }],
             credentials: Vec::new(),
+            digest_hashes: Vec::new(),
             media_address: gateway().ip(),
             budget: std::time::Duration::from_millis(800),
             public_url: None,

@@ -1,6 +1,7 @@
 //! Builds the rooms and starts them; stops them in order.
 
-use std::collections::BTreeSet;
+mod door;
+
 use std::io::IsTerminal as _;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -12,7 +13,6 @@ use anyhow::Context as _;
 use serde_json::json;
 
 use crate::call::{self, Listener};
-use crate::cidr::Cidr;
 use crate::config::Config;
 use crate::policy::{Fault, Policy};
 use crate::route::{Target, Ways};
@@ -30,7 +30,7 @@ use crate::runtime::registrations::Registry;
 use crate::runtime::scoring::Scoring;
 use crate::runtime::shard::{Doors, FIRST_MEDIA_TOKEN, Parts, Shard, waker_token};
 use crate::runtime::standings::Standings;
-use crate::runtime::stream::{self, Door, Streams, Tls};
+use crate::runtime::stream::{self, Streams, Tls};
 use crate::runtime::trust::Lists;
 use crate::runtime::vital::{Alarm, join_within};
 use crate::runtime::{clock, descriptors, entropy, redress, udp};
@@ -127,7 +127,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
     let connections = Streams::new(
         mailboxes.clone(),
         tokio.handle().clone(),
-        door(&config, dns.clone()),
+        door::of(&config, dns.clone()),
         tls.clone(),
     );
     for (transport, listener) in stream_listeners {
@@ -498,39 +498,6 @@ fn advertised(configured: Option<&str>, bound: SocketAddr) -> String {
     }
 }
 
-/// Who may open a connection: trunk ranges and the addresses of the phones; and over TLS from where somebody may come
-/// whom we know by name.
-fn door(config: &Config, dns: Arc<Dns>) -> Door {
-    let known = known_sources(config);
-    let named: Vec<Vec<Cidr>> = config
-        .trunks
-        .iter()
-        .filter(|trunk| trunk.tls_name.is_some())
-        .map(|trunk| trunk.from.iter().filter_map(|range| range.parse().ok()).collect())
-        .collect();
-    let challenged: Vec<Vec<Cidr>> = config
-        .trunks
-        .iter()
-        .filter(|trunk| trunk.is_challenged)
-        .map(|trunk| trunk.from.iter().filter_map(|range| range.parse().ok()).collect())
-        .collect();
-    Door {
-        is_known: Box::new(move |source| {
-            known.iter().any(|range| range.contains(source)) || dns.is_address_of_target(source)
-        }),
-        may_be_named: Box::new(move |source| {
-            named
-                .iter()
-                .any(|from| from.is_empty() || from.iter().any(|range| range.contains(source)))
-        }),
-        may_prove: Box::new(move |source| {
-            challenged
-                .iter()
-                .any(|from| from.is_empty() || from.iter().any(|range| range.contains(source)))
-        }),
-    }
-}
-
 /// SIGHUP, as something that each of those who look at files again can wait for. At a terminal it says that the window was
 /// closed, and ends the process as ever unless the files of TLS are kept.
 fn on_hangup<const N: usize>(
@@ -570,37 +537,6 @@ fn name_service(
     let targets = targets.filter_map(|target| Target::of(&Uri::parse(target).ok()?));
     let handle = tokio.handle().clone();
     Dns::new(&config.sip.resolver, ways, targets, mailboxes.clone(), handle)
-}
-
-/// Trunk ranges, and the addresses of phones and carriers we call. A trunk that is known by its certificate
-/// or its password is not known by its address.
-fn known_sources(config: &Config) -> Vec<Cidr> {
-    let trunks = config
-        .trunks
-        .iter()
-        .filter(|trunk| trunk.tls_name.is_none() && !trunk.is_challenged)
-        .flat_map(|trunk| &trunk.from)
-        .filter_map(|range| range.parse::<Cidr>().ok());
-    let targets: BTreeSet<IpAddr> = config
-        .queues
-        .iter()
-        .flat_map(|queue| &queue.targets)
-        .filter_map(|target| Uri::parse(target).ok()?.socket_addr())
-        .chain(
-            config
-                .trunks
-                .iter()
-                .flat_map(|trunk| {
-                    let to = trunk.to.iter().flat_map(|peer| &peer.addresses);
-                    to.chain(trunk.register.iter().flat_map(|register| &register.addresses))
-                })
-                .copied(),
-        )
-        .map(|address| address.ip())
-        .collect();
-    trunks
-        .chain(targets.into_iter().filter_map(|ip| ip.to_string().parse().ok()))
-        .collect()
 }
 
 fn start_scoring(model: &Arc<Model>, config: &Config, mailboxes: &Mailboxes) -> anyhow::Result<Scoring> {

@@ -361,6 +361,7 @@ public_url = "https://ringward.example.com/"
                 "https://ringward.example.com",
             ),
         },
+        capture: None,
     }
     "#);
 }

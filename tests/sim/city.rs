@@ -1,19 +1,21 @@
 //! The world around the shards: a virtual clock, a network, sockets that hand messages over by Call-ID, media ports,
 //! helpers, and the legs of all calls.
 
+mod colleagues;
+mod connections;
 mod helpers;
 mod network;
 mod shards;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hasher};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use ringward::call::{Engine, Input, Output, shard_of};
+use ringward::call::{Engine, Input, Listener, Output, shard_of};
 use ringward::call_id::CallId;
 use ringward::identity::{FetchFailure, Fetched, FetchedBody};
 use ringward::media::Statistics;
@@ -42,6 +44,8 @@ const SILENCE: u64 = 60 * SECOND;
 const DAY_MAX: u64 = 15 * 3600 * SECOND;
 /// Calls the console may pick from.
 const RECENT: usize = 12;
+/// What one input may make the gateway do.
+const OUTPUTS_MAX: u32 = 20_000;
 /// Ticks of one shard within one instant before we call it a spin.
 const TICKS_MAX: u32 = 64;
 
@@ -57,6 +61,8 @@ pub struct Weather {
     pub tells_of_the_dead: bool,
     /// Nothing at all gets through from here to there.
     pub blackout: Option<(u64, u64)>,
+    /// Per mille of the connections we want to open that are refused, or whose handshake fails.
+    pub refused: u64,
 }
 
 /// How the helpers behave; `None` = never answers. Times in microseconds.
@@ -73,21 +79,25 @@ enum Happening {
     /// A datagram comes to the socket of this shard.
     Arrive {
         shard: u16,
-        from: SocketAddr,
+        flow: Flow,
         octets: Rc<Vec<u8>>,
         cause: Option<(u32, Mark)>,
         was_handed_over: bool,
     },
-    Reach(u32, Rc<Message>),
-    /// An INVITE for the phone at this address.
-    Ring(SocketAddr, Rc<Message>),
+    /// A message comes to this leg, over the connection if it needs one.
+    Reach(u32, Rc<Message>, Option<u64>),
+    /// An INVITE for the phone that this flow leads to.
+    Ring(Flow, Rc<Message>),
     Wake(u32, Wake),
     Call(u32),
     Known(u16, CallId),
     Fetched(u16, String),
     Scored(u16, CallId, u32),
     Silence(u16, CallId),
-    Unreachable(u16, Flow),
+    Broken(u16, Flow, TransportFault),
+    /// Some connection breaks; its end is heard of here.
+    Cut,
+    Closed(u64),
     Stranger,
     HangUp,
     Drain,
@@ -140,7 +150,8 @@ pub struct City {
     pub events: u64,
     pub is_draining: bool,
     shards: Vec<Shard>,
-    phones: BTreeSet<SocketAddr>,
+    phones: BTreeMap<SocketAddr, Transport>,
+    connections: connections::Connections,
     /// Phones' legs by the Call-ID we rang them with.
     rung: HashMap<String, u32>,
     media: HashMap<CallId, Media>,
@@ -161,20 +172,23 @@ enum Pending {
     Closed(CallId),
 }
 
-const PHONES: [&str; 6] = [
-    "10.0.0.5:5060",
-    "10.0.0.6:5060",
-    "10.0.0.7:5060",
-    "10.0.0.8:5060",
-    "10.0.0.9:5060",
-    "10.0.0.10:5060",
+const PHONES: [(&str, Transport); 6] = [
+    ("10.0.0.5:5060", Transport::Udp),
+    ("10.0.0.6:5060", Transport::Tcp),
+    ("10.0.0.7:5060", Transport::Udp),
+    ("10.0.0.8:5061", Transport::Tls),
+    ("10.0.0.9:5060", Transport::Udp),
+    ("10.0.0.10:5060", Transport::Tcp),
 ];
+
+/// The gateway's listeners beside that for UDP.
+const TLS_GATEWAY: &str = "10.0.0.1:5061";
 
 fn queues(chance: &mut Chance) -> Vec<queue::Config> {
     let targets = |range: std::ops::Range<usize>| -> Vec<String> {
         PHONES[range]
             .iter()
-            .map(|phone| format!("sip:desk@{phone}"))
+            .map(|(phone, transport)| format!("sip:desk@{phone};transport={transport}"))
             .collect()
     };
     let mut make = |name: &str, number: &str, strategy, range| {
@@ -207,9 +221,21 @@ impl City {
         let mut chance = Chance::new(seed);
         let queues = queues(&mut chance);
         let policy = Arc::new(policy(&mut chance));
+        let session_expires = chance.pick(&[None, Some(90), Some(1800)]);
         let shards = (0..shards)
             .map(|shard| {
-                let config = gateway::config(queues.clone(), Transport::Udp, (shard, shards));
+                let mut config = gateway::config(queues.clone(), Transport::Udp, (shard, shards));
+                config
+                    .listeners
+                    .extend([(Transport::Tcp, GATEWAY), (Transport::Tls, TLS_GATEWAY)].map(
+                        |(transport, address)| Listener {
+                            transport,
+                            bound: address.parse().unwrap(),
+                            advertised: address.into(),
+                        },
+                    ));
+                config.session_expires = session_expires.map(Duration::from_secs);
+                config.outbound.from_phones = true;
                 let mut octets = [7; 32];
                 octets[..8].copy_from_slice(&seed.to_be_bytes());
                 octets[8..10].copy_from_slice(&shard.to_be_bytes());
@@ -231,7 +257,11 @@ impl City {
             events: 0,
             is_draining: false,
             shards,
-            phones: PHONES.iter().map(|phone| phone.parse().unwrap()).collect(),
+            phones: PHONES
+                .iter()
+                .map(|(phone, transport)| (phone.parse().unwrap(), *transport))
+                .collect(),
+            connections: connections::Connections::default(),
             rung: HashMap::new(),
             media: HashMap::new(),
             ports: free_ports.len(),
@@ -260,6 +290,10 @@ impl City {
 
     pub fn hang_up_at(&mut self, at: u64) {
         self.schedule(at, Happening::HangUp);
+    }
+
+    pub fn cut_at(&mut self, at: u64) {
+        self.schedule(at, Happening::Cut);
     }
 
     pub fn drain_at(&mut self, at: u64) {

@@ -3,12 +3,16 @@
 
 mod acts;
 mod client;
+mod reliable;
 mod server;
+mod timer;
 
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use crate::plan::{Act, Answer, CallerPlan, MILLI, PhonePlan, Reinvited, SECOND};
+use ringward::sip::Transport;
+
+use crate::plan::{Act, Answer, CallerPlan, MILLI, PhonePlan, Reinvited, SECOND, Timer};
 use crate::wire::{self, Message};
 
 const T1: u64 = 500 * MILLI;
@@ -23,6 +27,12 @@ pub enum Wish {
     Wake(u64, Wake),
     /// Another phone behind the same proxy answers too.
     Fork,
+    /// The person at this phone calls a colleague, at this number.
+    Consult(&'static str),
+    /// And joins him with the caller.
+    Join,
+    /// Somebody else takes this call over.
+    PickUp,
 }
 
 /// What a message of ours is, for the checkers.
@@ -52,6 +62,11 @@ pub enum Wake {
     Crash,
     SecondWay,
     Act(usize),
+    /// The reliable provisional response again, until its PRACK.
+    RepeatReliable,
+    /// It is time to refresh the session, or it should have been: of this agreement.
+    Refresh(u32),
+    Expire(u32),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,6 +144,15 @@ pub struct Leg {
     pub treated: Treated,
     pub has_said_bye: bool,
     pub has_given_up: bool,
+    pub transport: Transport,
+    /// A connection of its broke: what was under way on it is lost, and nobody says so.
+    pub was_cut: bool,
+    /// The gateway was to refresh the session and did not.
+    pub was_forgotten: bool,
+    /// The connection that its last message went over.
+    pub connection: Option<u64>,
+    /// The call it made to ask somebody, while it has its caller.
+    pub consultation: Option<u32>,
     gateway: &'static str,
     local: String,
     remote: String,
@@ -143,6 +167,11 @@ pub struct Leg {
     /// By branch and method; `None` = no answer yet.
     answered: Vec<(String, String, Option<Said>)>,
     owed: Vec<Owed>,
+    reliable: Option<reliable::Rung>,
+    /// RSeq of the last provisional response that was acknowledged.
+    rseq: Option<u32>,
+    /// Agreements on a session interval so far.
+    agreements: u32,
     wishes: Vec<Wish>,
 }
 
@@ -174,6 +203,7 @@ impl Leg {
         };
         let target = format!("sip:{}@{gateway}", plan.called);
         Leg {
+            transport: plan.transport,
             local: format!("{shown};tag=sim{id:x}"),
             remote: format!("<{target}>"),
             target,
@@ -188,10 +218,12 @@ impl Leg {
         id: u32,
         address: SocketAddr,
         gateway: &'static str,
+        transport: Transport,
         invite: Rc<Message>,
         plan: PhonePlan,
     ) -> Leg {
         Leg {
+            transport,
             local: format!("{};tag=sim{id:x}", invite.must("To")),
             remote: invite.must("From").to_string(),
             target: invite.contact().expect("an INVITE has a Contact").to_string(),
@@ -217,6 +249,11 @@ impl Leg {
             treated: Treated::default(),
             has_said_bye: false,
             has_given_up: false,
+            transport: Transport::Udp,
+            was_cut: false,
+            was_forgotten: false,
+            connection: None,
+            consultation: None,
             local: String::new(),
             remote: String::new(),
             target: String::new(),
@@ -228,6 +265,9 @@ impl Leg {
             pending: None,
             answered: Vec::new(),
             owed: Vec::new(),
+            reliable: None,
+            rseq: None,
+            agreements: 0,
             wishes: Vec::new(),
         }
     }
@@ -240,9 +280,11 @@ impl Leg {
         };
         plan.forks.clear();
         plan.acts.clear();
+        plan.is_reliable = false;
         plan.crashes = None;
-        let mut leg = Leg::phone(id, self.address, self.gateway, invite, plan);
+        let mut leg = Leg::phone(id, self.address, self.gateway, self.transport, invite, plan);
         leg.caller = self.caller;
+        (leg.connection, leg.was_cut) = (self.connection, self.was_cut);
         leg.answer();
         leg
     }
@@ -251,6 +293,29 @@ impl Leg {
         match &self.plan {
             Plan::Phone(plan) => Plan::Phone(plan.clone()),
             Plan::Caller(plan) => Plan::Caller(plan.clone()),
+        }
+    }
+
+    fn timer(&self) -> Option<Timer> {
+        match &self.plan {
+            Plan::Caller(plan) => plan.timer,
+            Plan::Phone(plan) => plan.timer,
+        }
+    }
+
+    /// Its dialog as Replaces names it for the gateway (RFC 3891 §6.1).
+    pub fn replaces(&self) -> Option<String> {
+        let tag = |address: &str| Some(address.split_once(";tag=")?.1.to_string());
+        let (ours, theirs) = (tag(&self.local)?, tag(&self.remote)?);
+        Some(format!("{};to-tag={theirs};from-tag={ours}", self.call_id))
+    }
+
+    /// The leg that began its call.
+    pub fn root(&self) -> Option<u32> {
+        if self.is_caller() {
+            Some(self.id)
+        } else {
+            self.caller
         }
     }
 
@@ -278,6 +343,9 @@ impl Leg {
             Wake::Crash => self.is_crashed = true,
             Wake::SecondWay => self.second_way(),
             Wake::Act(at) => self.act(at),
+            Wake::RepeatReliable => self.repeat_reliable(),
+            Wake::Refresh(agreement) => self.refresh(agreement),
+            Wake::Expire(agreement) => self.expire(agreement),
         }
     }
 

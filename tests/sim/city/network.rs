@@ -7,11 +7,21 @@ impl City {
     pub(super) fn arrive(
         &mut self,
         shard: u16,
-        from: SocketAddr,
+        flow: Flow,
         octets: Rc<Vec<u8>>,
         cause: Option<(u32, Mark)>,
         was_handed_over: bool,
     ) {
+        if flow
+            .connection
+            .is_some_and(|number| self.connections.is_broken(number))
+        {
+            if let Some((leg, _)) = cause {
+                self.legs[leg as usize].was_cut = true;
+            }
+            return;
+        }
+        let from = flow.remote;
         let Some(call_id) = peek_call_id(&octets) else {
             return;
         };
@@ -21,7 +31,7 @@ impl City {
             if self.shards[shard as usize].engine.may_cross(from, now) {
                 let happening = Happening::Arrive {
                     shard: owner,
-                    from,
+                    flow,
                     octets,
                     cause,
                     was_handed_over: true,
@@ -39,13 +49,6 @@ impl City {
             self.ledger
                 .reached(&mut self.legs[leg as usize], mark, self.now_us);
         }
-        let flow = Flow {
-            transport: Transport::Udp,
-            local: GATEWAY.parse().unwrap(),
-            remote: from,
-            connection: None,
-            peer: None,
-        };
         let input = Input::Sip {
             flow,
             octets: &octets,
@@ -81,14 +84,25 @@ impl City {
         if is_invite {
             self.ledger.rings(&message, self.now_us);
         }
+        if flow.transport.is_reliable() {
+            let Some((at, flow)) = self.send_over(shard, flow, leg) else {
+                return;
+            };
+            match leg {
+                Some(leg) => self.schedule(at, Happening::Reach(leg, message, flow.connection)),
+                None if is_invite => self.schedule(at, Happening::Ring(flow, message)),
+                None => {}
+            }
+            return;
+        }
         if self.is_lost() {
             return;
         }
         for _ in 0..self.copies() {
             let delay = self.delay();
             let happening = match leg {
-                Some(leg) => Happening::Reach(leg, message.clone()),
-                None if is_invite => Happening::Ring(flow.remote, message.clone()),
+                Some(leg) => Happening::Reach(leg, message.clone(), None),
+                None if is_invite => Happening::Ring(flow, message.clone()),
                 None => continue,
             };
             self.after(delay, happening);
@@ -96,7 +110,7 @@ impl City {
         if self.weather.tells_of_the_dead && self.is_dead(leg) {
             let delay = self.delay();
             self.ledger.unreachable(flow.remote);
-            self.after(delay, Happening::Unreachable(shard, flow));
+            self.after(delay, Happening::Broken(shard, flow, TransportFault::Unreachable));
         }
     }
 
@@ -123,23 +137,34 @@ impl City {
     /// The ports of the call that a leg belongs to: towards the caller, towards the phone.
     pub(super) fn ports_of(&self, leg: u32) -> Option<(u16, u16)> {
         let leg = &self.legs[leg as usize];
-        let caller = if leg.is_caller() { Some(leg.id) } else { leg.caller };
+        let caller = leg.root();
+        if caller.is_some_and(|caller| self.ledger.is_loose(caller)) {
+            return None;
+        }
         let media = self.media.get(&self.ledger.call_of(caller?)?)?;
         Some((media.a, media.b))
     }
 
-    pub(super) fn ring(&mut self, address: SocketAddr, invite: Rc<Message>) {
+    pub(super) fn ring(&mut self, flow: Flow, invite: Rc<Message>) {
+        if flow
+            .connection
+            .is_some_and(|number| self.connections.is_broken(number))
+        {
+            return;
+        }
+        let address = flow.remote;
         let call_id = invite.must("Call-ID");
         if let Some(&leg) = self.rung.get(call_id) {
             self.legs[leg as usize].receive(&invite);
             return self.grant(leg);
         }
-        if !self.phones.contains(&address) {
+        if self.phones.get(&address) != Some(&flow.transport) {
             return;
         }
         let plan = plan::phone(&mut self.chance);
         let id = self.legs.len() as u32;
-        let mut leg = Leg::phone(id, address, GATEWAY, invite.clone(), plan);
+        let mut leg = Leg::phone(id, address, GATEWAY, flow.transport, invite.clone(), plan);
+        leg.connection = flow.connection;
         leg.caller = self.ledger.add_phone(&invite, id);
         leg.receive(&invite);
         leg.rung();
@@ -152,8 +177,12 @@ impl City {
         for wish in self.legs[leg as usize].wishes() {
             match wish {
                 Wish::Send(octets, mark) => {
-                    let from = self.legs[leg as usize].address;
-                    self.datagram(from, Rc::new(octets), Some((leg, mark)));
+                    if self.legs[leg as usize].transport.is_reliable() {
+                        self.send_from(leg, octets, mark);
+                    } else {
+                        let from = self.legs[leg as usize].address;
+                        self.datagram(from, octets, Some((leg, mark)));
+                    }
                 }
                 Wish::Wake(after, wake) => self.after(after, Happening::Wake(leg, wake)),
                 Wish::Fork => {
@@ -162,23 +191,21 @@ impl City {
                     self.legs.push(fork);
                     self.grant(id);
                 }
+                Wish::Consult(number) => self.consult(leg, number),
+                Wish::Join => self.join(leg),
+                Wish::PickUp => self.pick_up(leg),
             }
         }
     }
 
     /// A peer sends: to the socket that the system picks for its address.
-    pub(super) fn datagram(
-        &mut self,
-        from: SocketAddr,
-        mut octets: Rc<Vec<u8>>,
-        mut cause: Option<(u32, Mark)>,
-    ) {
+    pub(super) fn datagram(&mut self, from: SocketAddr, mut octets: Vec<u8>, mut cause: Option<(u32, Mark)>) {
         if self.is_lost() {
             return;
         }
         if self.chance.per_mille(self.weather.garbled) && !octets.is_empty() {
             let at = self.chance.below(octets.len() as u64) as usize;
-            Rc::make_mut(&mut octets)[at] = b' ' + self.chance.below(95) as u8;
+            octets[at] = b' ' + self.chance.below(95) as u8;
             cause = None;
         }
         let [.., last] = match from.ip() {
@@ -186,11 +213,12 @@ impl City {
             std::net::IpAddr::V6(_) => [0; 4],
         };
         let shard = u16::from(last) % self.shards.len() as u16;
+        let octets = Rc::new(octets);
         for _ in 0..self.copies() {
             let delay = self.delay();
             let happening = Happening::Arrive {
                 shard,
-                from,
+                flow: Flow::udp(GATEWAY.parse().unwrap(), from),
                 octets: octets.clone(),
                 cause,
                 was_handed_over: false,

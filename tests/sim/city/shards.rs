@@ -7,16 +7,20 @@ impl City {
         match happening {
             Happening::Arrive {
                 shard,
-                from,
+                flow,
                 octets,
                 cause,
                 was_handed_over,
-            } => self.arrive(shard, from, octets, cause, was_handed_over),
-            Happening::Reach(leg, message) => {
+            } => self.arrive(shard, flow, octets, cause, was_handed_over),
+            Happening::Reach(leg, message, connection) => {
+                if connection.is_some_and(|number| self.connections.is_broken(number)) {
+                    self.legs[leg as usize].was_cut = true;
+                    return;
+                }
                 self.legs[leg as usize].receive(&message);
                 self.grant(leg);
             }
-            Happening::Ring(address, invite) => self.ring(address, invite),
+            Happening::Ring(flow, invite) => self.ring(flow, invite),
             Happening::Wake(leg, wake) => {
                 self.legs[leg as usize].wake(wake);
                 self.grant(leg);
@@ -45,17 +49,14 @@ impl City {
             Happening::Fetched(shard, url) => self.fetched(shard, url),
             Happening::Scored(shard, call, window) => self.scored(shard, call, window),
             Happening::Silence(shard, call) => self.silence(shard, call),
-            Happening::Unreachable(shard, flow) => self.tell(
-                shard,
-                Input::TransportError {
-                    flow,
-                    fault: TransportFault::Unreachable,
-                },
-                None,
-            ),
+            Happening::Broken(shard, flow, fault) => {
+                self.tell(shard, Input::TransportError { flow, fault }, None);
+            }
+            Happening::Cut => self.cut(),
+            Happening::Closed(number) => self.closed(number),
             Happening::Stranger => {
                 let (from, octets) = strangers::say(&mut self.chance);
-                self.datagram(from, Rc::new(octets), None);
+                self.datagram(from, octets, None);
             }
             Happening::HangUp => {
                 let at = self.chance.below(RECENT as u64) as usize;
@@ -116,7 +117,10 @@ impl City {
     }
 
     pub(super) fn drain(&mut self, at: u16, cause: Option<u32>) {
+        let mut outputs = 0;
         loop {
+            outputs += 1;
+            assert!(outputs < OUTPUTS_MAX, "one input makes no end of outputs");
             match self.shards[at as usize].engine.poll_output() {
                 Output::Timeout(deadline) => {
                     let base = self.base;

@@ -61,8 +61,28 @@ impl Leg {
             Act::Info => self.request("INFO", &[], None, None),
             Act::Options => self.request("OPTIONS", &[], None, None),
             Act::Refer => self.request("REFER", &[], None, None),
+            Act::SendTo(number) => {
+                let to = format!("<sip:{number}@{}>", self.gateway);
+                self.request("REFER", &[("Refer-To", to)], None, None);
+            }
+            Act::Consult(number) => self.wishes.push(Wish::Consult(number)),
+            Act::Join => self.wishes.push(Wish::Join),
+            Act::PickUp => self.wishes.push(Wish::PickUp),
             Act::Teleport => self.request("TELEPORT", &[], None, None),
         }
+    }
+
+    /// Its caller and the one it asked are to talk to each other (RFC 5589 §7).
+    pub fn join(&mut self, consultation: &str) {
+        if self.state != State::Talking {
+            return;
+        }
+        let replaces = consultation
+            .replace(';', "%3B")
+            .replace('=', "%3D")
+            .replace('@', "%40");
+        let to = format!("<sip:ringward@{}?Replaces={replaces}>", self.gateway);
+        self.request("REFER", &[("Refer-To", to)], None, None);
     }
 
     pub(super) fn bye(&mut self) {

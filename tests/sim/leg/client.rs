@@ -17,6 +17,12 @@ impl Leg {
         if let Some(identity) = identity {
             more.push(("Identity", identity));
         }
+        if plan.is_reliable {
+            more.push(("Supported", "100rel".to_string()));
+        }
+        if let Some(replaces) = &plan.replaces {
+            more.push(("Replaces", replaces.clone()));
+        }
         let body = has_offer.then(|| self.sdp("sendrecv"));
         self.request("INVITE", &more, body, None);
         let wakes = [
@@ -66,6 +72,11 @@ impl Leg {
         if asked.method != "INVITE" {
             asked.interval = asked.interval.min(T2);
         }
+        if self.transport.is_reliable() {
+            // Nothing is sent twice over a connection; it is only waited for.
+            let interval = asked.interval;
+            return self.wishes.push(Wish::Wake(interval, Wake::Retransmit(at)));
+        }
         self.send(at);
     }
 
@@ -95,6 +106,7 @@ impl Leg {
                 ("BYE", _) => self.state = State::Over,
                 ("UPDATE" | "INFO", 481) => self.state = State::Over,
                 ("UPDATE", 491) if is_new => self.try_again(act),
+                ("UPDATE", 200..=299) if is_new => self.agree_on(message, true),
                 _ => {}
             }
             return;
@@ -104,12 +116,15 @@ impl Leg {
             0..=199 => {
                 if self.state == State::Calling {
                     self.state = State::Ringing;
+                }
+                if self.state == State::Ringing {
                     if let Some(tag) = message.tag("To") {
                         self.remote = format!("<{}>;tag={tag}", self.first_target());
                     }
                     if let Some(contact) = message.contact() {
                         self.target = contact.to_string();
                     }
+                    self.acknowledge_reliable(at, message);
                 }
             }
             200..=299 => self.on_success(at, message),
@@ -176,6 +191,7 @@ impl Leg {
         if is_answer {
             self.begin_to_talk();
         }
+        self.agree_on(message, true);
     }
 
     pub(super) fn on_failure(&mut self, at: usize, status: u16, message: &Message) {
@@ -341,8 +357,14 @@ impl Leg {
             ("Call-ID", self.call_id.clone()),
             ("CSeq", format!("{cseq} {method}")),
         ];
-        if matches!(method, "INVITE" | "UPDATE") {
-            headers.push(("Contact", format!("<sip:peer@{}>", self.address)));
+        if matches!(method, "INVITE" | "UPDATE" | "REFER") {
+            headers.push(("Contact", self.contact("peer")));
+        }
+        if matches!(method, "INVITE" | "UPDATE")
+            && let Some(timer) = self.timer()
+        {
+            headers.push(("Supported", "timer".to_string()));
+            headers.push(("Session-Expires", timer.wanted()));
         }
         headers.extend_from_slice(more);
         headers
@@ -350,8 +372,19 @@ impl Leg {
 
     pub(super) fn via(&self, number: usize) -> String {
         format!(
-            "SIP/2.0/UDP {};branch=z9hG4bKsim{:x}x{number};rport",
-            self.address, self.id
+            "SIP/2.0/{} {};branch=z9hG4bKsim{:x}x{number};rport",
+            self.transport.via_name(),
+            self.address,
+            self.id
         )
+    }
+
+    pub(super) fn contact(&self, user: &str) -> String {
+        let transport = match self.transport {
+            Transport::Udp => "",
+            Transport::Tcp => ";transport=tcp",
+            Transport::Tls => ";transport=tls",
+        };
+        format!("<sip:{user}@{}{transport}>", self.address)
     }
 }

@@ -54,6 +54,7 @@ impl Leg {
             "INVITE" => self.on_reinvite(message),
             "UPDATE" if self.has_open_offer() || self.pending.is_some() => self.respond(message, 491, None),
             "UPDATE" => self.agree(message),
+            "PRACK" => self.on_prack(message),
             "INFO" | "OPTIONS" | "NOTIFY" => self.respond(message, 200, None),
             _ => self.respond(message, 501, None),
         }
@@ -130,7 +131,17 @@ impl Leg {
             return;
         };
         let body = has_body.then(|| self.sdp("sendrecv"));
-        let octets = self.response(&invite, status, body.as_deref());
+        let is_reliable = matches!(&self.plan, Plan::Phone(plan) if plan.is_reliable);
+        let more = if !is_late && is_reliable && self.reliable.is_none() {
+            self.rung_reliably(&invite)
+        } else {
+            Vec::new()
+        };
+        let octets = self.response_with(&invite, status, &more, body.as_deref());
+        if let Some(rung) = &mut self.reliable {
+            rung.octets.clone_from(&octets);
+            rung.has_body = has_body;
+        }
         self.wishes.push(Wish::Send(octets.clone(), Mark::Provisional));
         let branch = invite.branch();
         if let Some((_, _, answer)) = self.answered.iter_mut().find(|(other, _, _)| *other == branch)
@@ -147,7 +158,13 @@ impl Leg {
         if self.state != State::Ringing {
             return;
         }
-        match plan.answer {
+        let answer = plan.answer;
+        if matches!(answer, Answer::At(_)) && self.reliable.as_ref().is_some_and(|rung| !rung.is_acknowledged)
+        {
+            // First the PRACK: it might be about the description (RFC 3262 §3).
+            return self.wishes.push(Wish::Wake(100 * MILLI, Wake::Answer));
+        }
+        match answer {
             Answer::Refuses(status, _) => {
                 self.state = State::Over;
                 if let Some(invite) = self.invite.clone() {
@@ -155,6 +172,9 @@ impl Leg {
                 }
             }
             Answer::At(_) => {
+                let Plan::Phone(plan) = &self.plan else {
+                    return;
+                };
                 let (forks, rings_late) = (plan.forks.clone(), plan.rings_late);
                 self.answer();
                 for after in forks {
@@ -175,6 +195,8 @@ impl Leg {
         self.state = State::Talking;
         let sdp = self.sdp("sendrecv");
         let body = match &self.plan {
+            // The offer went with the ringing, and the answer came with its PRACK.
+            Plan::Phone(_) if self.has_offered_reliably(&invite) => None,
             Plan::Phone(plan) if plan.is_mute => None,
             Plan::Phone(plan) if plan.is_garbage => Some("v=1\r\nm=audio\r\n"),
             _ => Some(sdp.as_str()),
@@ -211,6 +233,10 @@ impl Leg {
 
     pub(super) fn respond(&mut self, request: &Message, status: u16, body: Option<&str>) {
         let octets = self.response(request, status, body);
+        if (200..300).contains(&status) && matches!(request.method(), "INVITE" | "UPDATE") {
+            let answer = Message::read(&octets);
+            self.agree_on(&answer, false);
+        }
         let (branch, method) = (request.branch(), request.method());
         let is_answer = method == "INVITE" && request.tag("To").is_none() && (200..300).contains(&status);
         let mark = if is_answer { Mark::Answer } else { Mark::Nothing };
@@ -240,7 +266,17 @@ impl Leg {
         }
     }
 
-    pub(super) fn response(&self, request: &Message, status: u16, body: Option<&str>) -> Vec<u8> {
+    fn response(&self, request: &Message, status: u16, body: Option<&str>) -> Vec<u8> {
+        self.response_with(request, status, &[], body)
+    }
+
+    fn response_with(
+        &self,
+        request: &Message,
+        status: u16,
+        more: &[(&'static str, String)],
+        body: Option<&str>,
+    ) -> Vec<u8> {
         let to = match request.tag("To") {
             Some(_) => request.must("To").to_string(),
             None => self.local.clone(),
@@ -254,8 +290,17 @@ impl Leg {
             ("CSeq", request.must("CSeq").to_string()),
         ]);
         if matches!(request.method(), "INVITE" | "UPDATE") && status < 300 {
-            headers.push(("Contact", format!("<sip:phone@{}>", self.address)));
+            headers.push(("Contact", self.contact("phone")));
         }
+        if (200..300).contains(&status)
+            && let Some(agreed) = self.agreed(request)
+        {
+            if agreed.ends_with("uac") {
+                headers.push(("Require", "timer".to_string()));
+            }
+            headers.push(("Session-Expires", agreed));
+        }
+        headers.extend_from_slice(more);
         let body = body.map(|body| ("application/sdp", body));
         wire::write(&format!("SIP/2.0 {status} Said"), &headers, body)
     }
@@ -275,7 +320,10 @@ impl Leg {
         }
         owed.interval = (owed.interval * 2).min(T2);
         let (octets, interval) = (owed.octets.clone(), owed.interval);
-        self.wishes.push(Wish::Send(octets, owed.mark));
+        // Over a connection only the 2xx is repeated (RFC 3261 §17.2.1, §13.3.1.4).
+        if !self.transport.is_reliable() || owed.status < 300 {
+            self.wishes.push(Wish::Send(octets, owed.mark));
+        }
         self.wishes.push(Wish::Wake(interval, Wake::Repeat(at)));
     }
 }

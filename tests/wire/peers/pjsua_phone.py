@@ -83,7 +83,7 @@ class Phone:
         config.medConfig.sndClockRate = 8000
         config.medConfig.noVad = True
         config.medConfig.ecTailLen = 0
-        # A jitter buffer that delays and does not drop: what is compared is every sample.
+        # A jitter buffer with room. It still shortens what it has waited for when its clock was late.
         config.medConfig.jbInit = 200
         config.medConfig.jbMinPre = 200
         config.medConfig.jbMaxPre = 400

@@ -364,7 +364,7 @@ To:[$2]
 Call-ID: [call_id]
 CSeq: 7 REFER
 Contact: <sip:[local_ip]:[local_port];transport=[transport]>
-Refer-To: <sip:NUMBER@[remote_ip]:[remote_port]>
+Refer-To: <sip:NUMBER@127.0.0.1>
 Max-Forwards: 70
 Content-Length: 0
 

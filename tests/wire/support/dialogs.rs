@@ -50,13 +50,16 @@ pub fn answering_phone(extra: &str, steps: &[&str]) -> String {
     scenario(&[PHONE_RINGS, &answer, &steps.concat(), PHONE_BYE])
 }
 
-/// A phone that sends its caller to this number, is told of it until `last` has come, and then hears `then`.
-pub fn referring_phone(number: &str, last: &str, then: &str) -> String {
+/// A phone that sends its caller to this number, is told how the phone there rings and answers, and hears BYE.
+pub fn referring_phone(number: &str) -> String {
     let answer = PHONE_ANSWER.replace("EXTRA\n", "");
     let refer = PHONE_REFERS.replace("NUMBER", number);
-    let told = PHONE_IS_TOLD.replace("LAST", last);
-    let end = PHONE_BYE.replace("BYE", then);
-    scenario(&[PHONE_RINGS, &answer, &refer, &told, &end])
+    let told = [("100", "active"), ("180", "active"), ("200", "terminated")].map(|(status, subscription)| {
+        PHONE_IS_TOLD
+            .replace("STATUS", status)
+            .replace("SUBSCRIPTION", subscription)
+    });
+    scenario(&[PHONE_RINGS, &answer, &refer, &told.concat(), PHONE_BYE])
 }
 
 /// A phone whose REFER is refused with a final status over 299.
@@ -372,10 +375,10 @@ Content-Length: 0
   <recv response="202"/>
 "#;
 
-/// NOTIFY after NOTIFY (RFC 3515 §2.4.5), until the one with the final status.
-const PHONE_IS_TOLD: &str = r#"  <label id="1"/>
-  <recv request="NOTIFY" timeout="20000"><action>
-    <ereg regexp="SIP/2.0 LAST" search_in="body" check_it="false" assign_to="3"/>
+/// One NOTIFY that says this (RFC 3515 §2.4.5).
+const PHONE_IS_TOLD: &str = r#"  <recv request="NOTIFY" timeout="20000"><action>
+    <ereg regexp="SIP/2.0 STATUS" search_in="body" check_it="true" assign_to="3"/>
+    <ereg regexp="SUBSCRIPTION" search_in="hdr" header="Subscription-State:" check_it="true" assign_to="3"/>
   </action></recv>
   <send><![CDATA[
 SIP/2.0 200 OK
@@ -387,9 +390,6 @@ SIP/2.0 200 OK
 Content-Length: 0
 
 ]]></send>
-  <nop next="2" test="3"/>
-  <nop next="1"/>
-  <label id="2"/>
 "#;
 
 const PHONE_BYE: &str = r#"  <recv request="BYE" timeout="60000"/>

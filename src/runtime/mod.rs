@@ -5,6 +5,7 @@
 
 pub mod clock;
 pub mod clock_alarm;
+pub mod collector;
 pub mod count;
 pub mod descriptors;
 pub mod dns;

@@ -18,7 +18,6 @@ use crate::registration::{
     self,
     limits::{GRANTED_MAX, GRANTED_MIN},
 };
-use crate::route::Target;
 use crate::sip::Uri;
 
 /// How long a registration lasts when nothing is said.
@@ -56,7 +55,8 @@ fn peer(text: &str) -> Result<Peer, String> {
     if uri.port() == Some(0) || address.is_some_and(|address| address.ip().is_unspecified()) {
         return Err("nobody can be reached there".to_string());
     }
-    if Target::of(&uri).is_none() {
+    let is_plain = |octet: u8| octet.is_ascii_alphanumeric() || b"-_.:[]".contains(&octet);
+    if !host.bytes().all(is_plain) {
         return Err("that is no name of a host".to_string());
     }
     let host = match uri.port() {

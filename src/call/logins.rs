@@ -110,6 +110,11 @@ impl Logins {
         }
     }
 
+    /// Whether a challenge to this request could be answered.
+    pub(crate) fn knows(&self, txn: ClientTxn) -> bool {
+        self.pending.contains_key(&txn.0)
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.pending.len()
     }

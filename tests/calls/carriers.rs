@@ -115,8 +115,7 @@ fn a_carrier_that_nobody_knows_is_480_and_one_that_moves_is_followed() {
         lines[id]
             .responses
             .iter()
-            .filter(|r| r.method() == "INVITE")
-            .next_back()
+            .rfind(|r| r.method() == "INVITE")
             .unwrap()
             .status()
     };

@@ -190,8 +190,7 @@ fn calls_of_phones_take_tokens_as_those_of_trunks_do() {
         world.agents[&sales].lines[name]
             .responses
             .iter()
-            .filter(|r| r.method() == "INVITE")
-            .next_back()
+            .rfind(|r| r.method() == "INVITE")
             .unwrap()
             .status()
     };

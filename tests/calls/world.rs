@@ -83,7 +83,6 @@ impl Default for Helpers {
     }
 }
 
-#[expect(clippy::large_enum_variant, reason = "a test world keeps few of them")]
 enum Happening {
     Arrive {
         to: SocketAddr,

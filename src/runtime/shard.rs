@@ -19,6 +19,7 @@ use crossbeam_channel::Receiver;
 use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Token};
 
+use super::between;
 use super::clock;
 use super::count::{self, Traffic};
 use super::dns::Dns;
@@ -482,34 +483,8 @@ impl Shard {
                 });
             }
             Output::Count(counter) => count::call(counter),
-            Output::Moved {
-                owner,
-                sip_call_id,
-                shard,
-                is_over,
-            } => {
-                if let Some(mailbox) = doors.mailboxes.shard(owner) {
-                    mailbox.send(ToShard::Moved {
-                        sip_call_id,
-                        shard,
-                        is_over,
-                    });
-                }
-            }
-            Output::AskForLeg { shard, asked } => {
-                let asker = asked.asker();
-                let mailbox = doors.mailboxes.shard(shard);
-                if !mailbox.is_some_and(|mailbox| mailbox.send(ToShard::LegAsked(asked))) {
-                    self.pending.push_back(Reply::Handed(asker, None));
-                }
-            }
-            Output::HandLeg { call, handed } => {
-                let message = ToShard::LegHanded { call, handed };
-                let returned = match doors.mailboxes.owner_of(call) {
-                    Some(mailbox) => mailbox.offer(message).err(),
-                    None => Some(message),
-                };
-                if let Some(ToShard::LegHanded { call, handed }) = returned {
+            between @ (Output::Moved { .. } | Output::AskForLeg { .. } | Output::HandLeg { .. }) => {
+                if let Some((call, handed)) = between::tell(between, &doors.mailboxes) {
                     self.pending.push_back(Reply::Handed(call, handed));
                 }
             }

@@ -15,7 +15,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use ringward::call::{Engine, Input, Listener, Output, shard_of};
+use ringward::call::{Engine, Handed, Input, LegAsked, Listener, Output, shard_of};
 use ringward::call_id::CallId;
 use ringward::identity::{FetchFailure, Fetched, FetchedBody};
 use ringward::media::Statistics;
@@ -83,7 +83,11 @@ enum Happening {
         octets: Rc<Vec<u8>>,
         cause: Option<(u32, Mark)>,
         was_handed_over: bool,
+        /// Times it was passed on to the shard that has its dialog.
+        hops: u8,
     },
+    /// What one shard tells another.
+    Between(u16, Between),
     /// A message comes to this leg, over the connection if it needs one.
     Reach(u32, Rc<Message>, Option<u64>),
     /// An INVITE for the phone that this flow leads to.
@@ -102,6 +106,13 @@ enum Happening {
     HangUp,
     Drain,
     SetPolicy,
+}
+
+/// What shards tell each other of calls that are joined.
+enum Between {
+    Moved(String, u16, bool),
+    LegAsked(LegAsked),
+    LegHanded(CallId, Option<Box<Handed>>),
 }
 
 struct Entry {

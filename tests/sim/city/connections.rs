@@ -183,6 +183,7 @@ impl City {
             octets: Rc::new(octets),
             cause: Some((leg, mark)),
             was_handed_over: true,
+            hops: 0,
         };
         self.schedule(at, happening);
     }

@@ -1,5 +1,7 @@
 //! What travels: datagrams to the shard that owns their Call-ID, messages to the leg they are for, lost, late or twice.
 
+use ringward::call::limits::PASSED_ON_MAX;
+
 use super::*;
 
 impl City {
@@ -11,6 +13,7 @@ impl City {
         octets: Rc<Vec<u8>>,
         cause: Option<(u32, Mark)>,
         was_handed_over: bool,
+        hops: u8,
     ) {
         if flow
             .connection
@@ -35,10 +38,27 @@ impl City {
                     octets,
                     cause,
                     was_handed_over: true,
+                    hops,
                 };
                 self.after(HAND_OVER, happening);
             }
             return;
+        }
+        let owner = if was_handed_over { shard } else { owner };
+        let now = self.now();
+        let elsewhere = (hops < PASSED_ON_MAX)
+            .then(|| self.shards[owner as usize].engine.passes_on(&flow, &octets, now))
+            .flatten();
+        if let Some(shard) = elsewhere {
+            let happening = Happening::Arrive {
+                shard,
+                flow,
+                octets,
+                cause,
+                was_handed_over: true,
+                hops: hops + 1,
+            };
+            return self.after(HAND_OVER, happening);
         }
         self.trace.write_u64(self.now_us);
         self.trace.write_usize(octets.len());
@@ -222,6 +242,7 @@ impl City {
                 octets: octets.clone(),
                 cause,
                 was_handed_over: false,
+                hops: 0,
             };
             self.after(delay, happening);
         }

@@ -11,7 +11,22 @@ impl City {
                 octets,
                 cause,
                 was_handed_over,
-            } => self.arrive(shard, flow, octets, cause, was_handed_over),
+                hops,
+            } => self.arrive(shard, flow, octets, cause, was_handed_over, hops),
+            Happening::Between(shard, Between::Moved(sip_call_id, to, is_over)) => {
+                let moved = Input::Moved {
+                    sip_call_id,
+                    shard: to,
+                    is_over,
+                };
+                self.tell(shard, moved, None);
+            }
+            Happening::Between(shard, Between::LegAsked(asked)) => {
+                self.tell(shard, Input::LegAsked(asked), None);
+            }
+            Happening::Between(shard, Between::LegHanded(call, handed)) => {
+                self.tell(shard, Input::LegHanded { call, handed }, None);
+            }
             Happening::Reach(leg, message, connection) => {
                 if connection.is_some_and(|number| self.connections.is_broken(number)) {
                     self.legs[leg as usize].was_cut = true;
@@ -191,6 +206,23 @@ impl City {
                 if let Some(after) = self.helpers.store {
                     self.after(after, Happening::Known(shard, call));
                 }
+            }
+            Output::Moved {
+                owner,
+                sip_call_id,
+                shard,
+                is_over,
+            } => {
+                let moved = Between::Moved(sip_call_id, shard, is_over);
+                self.after(HAND_OVER, Happening::Between(owner, moved));
+            }
+            Output::AskForLeg { shard, asked } => {
+                self.after(HAND_OVER, Happening::Between(shard, Between::LegAsked(asked)));
+            }
+            Output::HandLeg { call, handed } => {
+                let shard = (call.0 >> 120) as u16;
+                let handed = Between::LegHanded(call, handed);
+                self.after(HAND_OVER, Happening::Between(shard, handed));
             }
             Output::Changed(record) if self.ledger.record(&record, cause, &self.legs) => {
                 self.recent.push_back(record.id);

@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::call::{self, Listener};
 use crate::config::Config;
-use crate::policy::{Fault, Policy};
+use crate::policy::{Fault, Lineup, Policy};
 use crate::route::{Target, Ways};
 use crate::runtime::clock_alarm::ClockAlarm;
 use crate::runtime::dns::Dns;
@@ -25,6 +25,7 @@ use crate::runtime::limits::{STOP_PATIENCE, UNREGISTER_PATIENCE};
 use crate::runtime::lookup::Lookups;
 use crate::runtime::media_io::MediaIo;
 use crate::runtime::mirror::Mirror;
+use crate::runtime::policies::Policies;
 use crate::runtime::recorder::Recorder;
 use crate::runtime::registrations::Registry;
 use crate::runtime::scoring::Scoring;
@@ -76,6 +77,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
     let store = store::open(&config.store)?;
     let live = Arc::new(Live::new());
     let token = api::first_token(&*store)?;
+    let audit = Arc::new(store::Audit::open(store.clone())?);
     let fetcher = Fetcher::new(&config.identity)?;
     let tokio = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -107,8 +109,14 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         .collect();
 
     let (alarm, failures) = Alarm::new();
-    let (recorder, recorder_thread) =
-        Recorder::start(store.clone(), live.clone(), clock_alarm.clone(), &alarm)?;
+    let policies = Arc::new(open_policies(&config, &policy, &store, &audit, &mailboxes)?);
+    let (recorder, recorder_thread) = Recorder::start(
+        store.clone(),
+        live.clone(),
+        clock_alarm.clone(),
+        policies.clone(),
+        &alarm,
+    )?;
     let freshness = config.identity.freshness;
     let lookups = Lookups::start(store.clone(), live.clone(), mailboxes.clone(), freshness, &alarm)?;
     let scoring = match &model {
@@ -181,6 +189,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
             poll,
             sockets: udp_sockets.iter_mut().filter_map(Vec::pop).collect(),
             engine: call::Engine::new(call_config, identity, policy.clone(), entropy::seed()?)
+                .with_policies(policies.lineup())
                 .with_limits(config.limits),
             media: MediaIo::new(config.media.clone(), index, shards, FIRST_MEDIA_TOKEN),
             inbox,
@@ -210,7 +219,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
     let is_draining = Arc::new(AtomicBool::new(false));
     let status = Status {
         started_ms: clock::now().unix_ms(),
-        policy: policy.revision().to_string(),
+        policies: policies.clone(),
         model: model.as_ref().map(|model| model.revision().to_string()),
         lists,
         clock_alarm,
@@ -232,6 +241,8 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
     let gateway = Arc::new(api::Gateway {
         store: store.clone(),
         live: live.clone(),
+        policies,
+        audit,
         hang_up: Box::new(move |call| {
             known_calls.call(call).is_some()
                 && hang_up
@@ -326,13 +337,6 @@ impl Running {
             .sum()
     }
 
-    /// Replaces the policy on every shard; live calls are judged by it from their next decision on.
-    pub fn set_policy(&self, policy: Arc<Policy>) {
-        if !self.mailboxes.command(|| ToShard::SetPolicy(policy.clone())) {
-            tracing::error!("a shard takes no orders: it keeps its old policy");
-        }
-    }
-
     /// Brings the name of every vital thread that panicked (see `runtime::vital`): the gateway has to be ended then.
     pub fn failures(&self) -> &crossbeam_channel::Receiver<String> {
         &self.failures
@@ -361,7 +365,7 @@ impl Running {
 
 struct Status {
     started_ms: u64,
-    policy: String,
+    policies: Arc<Policies>,
     model: Option<String>,
     lists: Lists,
     clock_alarm: ClockAlarm,
@@ -383,7 +387,7 @@ impl Status {
         json!({
             "version": env!("CARGO_PKG_VERSION"),
             "started_ms": self.started_ms,
-            "policy": self.policy,
+            "policy": self.policies.lineup().live().revision(),
             "model": self.model,
             "lists": self.lists.status(),
             "clock_shift_seconds": self.clock_alarm.shift(),
@@ -404,12 +408,43 @@ impl Status {
 
 /// Reads and checks the policy file, or takes the embedded default.
 fn load_policy(config: &Config) -> anyhow::Result<Policy> {
-    config.load_policy().map_err(|faults| faults_to_error(&faults))
+    let policy = config.load_policy().map_err(|faults| faults_to_error(&faults))?;
+    for warning in policy.warnings() {
+        tracing::warn!(policy = policy.revision(), %warning, "the policy loads and may surprise");
+    }
+    Ok(policy)
 }
 
 /// One error that lists every fault, a line each.
 pub fn faults_to_error(faults: &[Fault]) -> anyhow::Error {
     anyhow::anyhow!(faults.iter().map(Fault::to_string).collect::<Vec<_>>().join("\n"))
+}
+
+/// The book of policies; the shards hear of every change in it, and now of what is live.
+fn open_policies(
+    config: &Config,
+    policy: &Arc<Policy>,
+    store: &Arc<dyn Store>,
+    audit: &Arc<store::Audit>,
+    mailboxes: &Mailboxes,
+) -> anyhow::Result<Policies> {
+    let text = config.policy_text()?;
+    let (config, mailboxes) = (config.clone(), mailboxes.clone());
+    let check = move |name: &str, text: &str| config.check_policy(name, text);
+    let tell = move |lineup: Arc<Lineup>| {
+        if !mailboxes.command(|| ToShard::SetPolicies(lineup.clone())) {
+            tracing::error!("a shard takes no orders: it keeps its old policy");
+        }
+    };
+    let policies = Policies::open(
+        store.clone(),
+        audit.clone(),
+        Box::new(check),
+        policy,
+        &text,
+        Box::new(tell),
+    );
+    policies.context("the book of policies")
 }
 
 fn load_model(config: &Config) -> anyhow::Result<Option<Arc<Model>>> {

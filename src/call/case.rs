@@ -345,8 +345,8 @@ impl Case {
             LateFact::Overloaded => {}
         }
         let at_ms = self.at_ms(desk);
-        let policy = desk.policy.clone();
-        is_news |= decide::live(self, &policy, at_ms);
+        let lineup = desk.lineup.clone();
+        is_news |= decide::live(self, &lineup, at_ms);
         is_news |= voice != self.facts.voice.state;
         is_news |= desk.now().instant.saturating_duration_since(self.told) >= CHANGED_EVERY;
         if is_news {

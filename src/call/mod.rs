@@ -81,7 +81,7 @@ use std::time::{Duration, Instant};
 use crate::call_id::CallId;
 use crate::identity;
 use crate::media::{Side, Statistics};
-use crate::policy::Policy;
+use crate::policy::Lineup;
 use crate::route::{Change, Known, Target};
 use crate::screening::HistoryFacts;
 use crate::sdp::Codec;
@@ -182,7 +182,7 @@ pub enum Input<'a> {
     ScoringOverloaded {
         call: CallId,
     },
-    SetPolicy(Arc<Policy>),
+    SetPolicies(Arc<Lineup>),
     /// Anchors and revocation lists, in force from now on.
     SetTrust(Box<identity::Trust>),
     /// Where a target is, asked for or not: to every shard.

@@ -6,9 +6,9 @@ use crate::banner::Banner;
 use crate::call_id::CallId;
 use crate::identity::Report;
 use crate::media::Statistics;
-use crate::policy::Decision;
+use crate::policy::{Action, Decision};
 use crate::redact::Redacted;
-use crate::screening::{Facts, Stage};
+use crate::screening::{Facts, Label, Stage};
 use crate::sip::TransportFault;
 use crate::voice::{Opinion, Window};
 
@@ -54,6 +54,9 @@ pub struct CallRecord {
     pub facts: Facts,
     /// One per stage that was asked (arrive, live, ...), in order. At most 32 kept.
     pub decisions: Vec<Decided>,
+    /// None = no policy watches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<Shadow>,
     pub banner: Option<Banner>,
     /// Each banner the person could see, with its time. At most 32 kept.
     pub banners: Vec<BannerChange>,
@@ -79,6 +82,21 @@ pub struct Decided {
     pub at_ms: u64,
     pub stage: Stage,
     pub decision: Decision,
+    /// What was known: with them and the policy of this revision the decision can be made again. None in records of
+    /// older gateways.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub facts: Option<Box<Facts>>,
+}
+
+/// What the policy that only watches would have done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shadow {
+    /// Name and content hash.
+    pub policy: String,
+    /// When the call arrived.
+    pub action: Action,
+    /// At last.
+    pub label: Label,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -219,6 +237,7 @@ impl CallRecord {
             identity: Report::none(),
             facts: facts.clone(),
             decisions: Vec::new(),
+            shadow: None,
             banner: None,
             banners: Vec::new(),
             opinion: None,
@@ -235,7 +254,8 @@ impl CallRecord {
     }
 
     /// Keeps a decision that says something new; `at_ms` counts from INVITE arrival.
-    pub(crate) fn add_decision(&mut self, at_ms: u64, stage: Stage, decision: Decision) {
+    pub(crate) fn add_decision(&mut self, at_ms: u64, decision: Decision, facts: &Facts) {
+        let stage = facts.stage;
         if self
             .decisions
             .last()
@@ -250,7 +270,23 @@ impl CallRecord {
             at_ms,
             stage,
             decision,
+            facts: Some(Box::new(facts.clone())),
         });
+    }
+
+    /// What the watching policy says now. What it would have done is what it said first.
+    pub(crate) fn add_shadow(&mut self, decision: Decision) {
+        let label = decision.verdict.label;
+        match &mut self.shadow {
+            Some(shadow) if shadow.policy == decision.policy => shadow.label = label,
+            _ => {
+                self.shadow = Some(Shadow {
+                    policy: decision.policy,
+                    action: decision.action,
+                    label,
+                });
+            }
+        }
     }
 
     /// Keeps a banner that differs from the one shown. True when it does.

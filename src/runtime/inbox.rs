@@ -10,7 +10,7 @@ use crate::call::shard_of;
 use crate::call_id::CallId;
 use crate::identity::{Fetched, Trust};
 use crate::media::Hop;
-use crate::policy::Policy;
+use crate::policy::Lineup;
 use crate::route::{Change, Known};
 use crate::screening::HistoryFacts;
 use crate::sip::{Flow, TransportFault};
@@ -46,7 +46,7 @@ pub enum ToShard {
     Resolved(Box<Known>),
     /// What another shard found out of an address.
     Standing(Change),
-    SetPolicy(Arc<Policy>),
+    SetPolicies(Arc<Lineup>),
     /// New anchors and revocation lists.
     SetTrust(Box<Trust>),
     /// Where a carrier wants calls of ours to pass, as the shard that registers heard it.

@@ -14,7 +14,7 @@ use crate::call::CallRecord;
 use crate::call::record::{Decided, Direction, Shadow, State, Transfer, TransferKind, TransferOutcome};
 use crate::policy::{Policy, RuleLine, WhatIf};
 use crate::redact::Redacted;
-use crate::screening::{Label, NumberLight, Stage, Tag, VoiceLight};
+use crate::screening::{Facts, Label, NumberLight, Stage, Tag, VoiceLight};
 use crate::store::{ending_name, label_name};
 
 /// One call, in short.
@@ -385,7 +385,7 @@ impl Why {
     pub fn of(record: &CallRecord, policy_of: &PolicyOf<'_>) -> Why {
         let first = record.decisions.first();
         let smallest_change = first.and_then(|decided| {
-            let facts = decided.facts.as_ref()?;
+            let facts = record.facts_of(0)?;
             policy_of(&decided.decision.policy)?.smallest_change(facts)
         });
         Why {
@@ -393,7 +393,10 @@ impl Why {
             decisions: record
                 .decisions
                 .iter()
-                .map(|decided| DecisionView::of(decided, record, policy_of))
+                .enumerate()
+                .map(|(number, decided)| {
+                    DecisionView::of(decided, record.facts_of(number), record, policy_of)
+                })
                 .collect(),
             banners: record
                 .banners
@@ -426,9 +429,13 @@ impl Why {
 }
 
 impl DecisionView {
-    fn of(decided: &Decided, record: &CallRecord, policy_of: &PolicyOf<'_>) -> DecisionView {
+    fn of(
+        decided: &Decided,
+        facts: Option<&Facts>,
+        record: &CallRecord,
+        policy_of: &PolicyOf<'_>,
+    ) -> DecisionView {
         let decision = &decided.decision;
-        let facts = decided.facts.as_ref();
         let again = facts.and_then(|facts| Some(policy_of(&decision.policy)?.explain(facts)));
         let rules = |fired: &[crate::policy::Fired]| {
             fired

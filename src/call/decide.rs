@@ -23,7 +23,6 @@ fn ask(case: &mut Case, lineup: &Lineup, stage: Stage, at_ms: u64) -> (Action, b
     let decision = policy.decide(&case.facts);
     let banner = banner::compose(&case.facts, &decision, policy);
     let action = decision.action.clone();
-    case.record.facts = case.facts.clone();
     case.record.add_decision(at_ms, decision, &case.facts);
     if let Some(shadow) = lineup.shadow() {
         case.record.add_shadow(shadow.decide(&case.facts));

@@ -82,8 +82,9 @@ pub struct Decided {
     pub at_ms: u64,
     pub stage: Stage,
     pub decision: Decision,
-    /// What was known: with them and the policy of this revision the decision can be made again. None in records of
-    /// older gateways.
+    /// What was known: with them and the policy of this revision the decision can be made again
+    /// ([`CallRecord::facts_of`]). None for the last one, whose facts are the record's own, and in records of older
+    /// gateways.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub facts: Option<Box<Facts>>,
 }
@@ -253,25 +254,37 @@ impl CallRecord {
         }
     }
 
-    /// Keeps a decision that says something new; `at_ms` counts from INVITE arrival.
+    /// What was known when the decision of this number (from 0) was made.
+    pub fn facts_of(&self, number: usize) -> Option<&Facts> {
+        match &self.decisions.get(number)?.facts {
+            Some(facts) => Some(facts),
+            None => (number + 1 == self.decisions.len()).then_some(&self.facts),
+        }
+    }
+
+    /// Keeps a decision that says something new, and the facts it was made from; `at_ms` counts from INVITE arrival.
     pub(crate) fn add_decision(&mut self, at_ms: u64, decision: Decision, facts: &Facts) {
         let stage = facts.stage;
-        if self
+        let is_news = self
             .decisions
             .last()
-            .is_some_and(|last| last.stage == stage && last.decision == decision)
-        {
-            return;
+            .is_none_or(|last| last.stage != stage || last.decision != decision);
+        if is_news {
+            if let Some(last) = self.decisions.last_mut() {
+                // Until now they were the record's own.
+                last.facts = Some(Box::new(self.facts.clone()));
+            }
+            if self.decisions.len() >= DECISIONS_KEPT {
+                self.decisions.remove(1);
+            }
+            self.decisions.push(Decided {
+                at_ms,
+                stage,
+                decision,
+                facts: None,
+            });
         }
-        if self.decisions.len() >= DECISIONS_KEPT {
-            self.decisions.remove(1);
-        }
-        self.decisions.push(Decided {
-            at_ms,
-            stage,
-            decision,
-            facts: Some(Box::new(facts.clone())),
-        });
+        self.facts = facts.clone();
     }
 
     /// What the watching policy says now. What it would have done is what it said first.

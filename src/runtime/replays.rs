@@ -38,6 +38,7 @@ struct Slim {
     #[serde(default)]
     direction: Direction,
     queue: Option<String>,
+    facts: Facts,
     decisions: Vec<SlimDecided>,
 }
 
@@ -121,11 +122,10 @@ fn decide(outcome: &mut Outcome, policy: &Policy, record: &str) {
     let slim = slim.filter(|slim| slim.direction == Direction::Inbound);
     let ends = slim.as_ref().and_then(|slim| {
         let (first, last) = (slim.decisions.first()?, slim.decisions.last()?);
-        Some((
-            (first.facts.as_ref()?, &first.decision),
-            (last.facts.as_ref()?, &last.decision),
-            slim,
-        ))
+        let is_one = slim.decisions.len() == 1;
+        let first_facts = first.facts.as_ref().or(is_one.then_some(&slim.facts))?;
+        let last_facts = last.facts.as_ref().unwrap_or(&slim.facts);
+        Some(((first_facts, &first.decision), (last_facts, &last.decision), slim))
     });
     match ends {
         Some((first, last, slim)) => {

@@ -203,9 +203,11 @@ impl Desk {
         let mut facts = record.facts.clone();
         facts.stage = ringward::screening::Stage::Arrive;
         facts.voice = Default::default();
+        record.decisions.truncate(1);
         let first = &mut record.decisions[0];
         first.decision = self.policies.lineup().judge(&facts).decide(&facts);
-        first.facts = Some(Box::new(facts));
+        first.facts = None;
+        record.facts = facts;
         let id = record.id;
         self.store.save(Arc::new(record));
         id

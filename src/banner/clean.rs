@@ -90,7 +90,7 @@ fn find_mark(chars: &[char]) -> Option<std::ops::Range<usize>> {
 
     for first in 0..read.len() {
         for (marks, must_stand_alone) in [(MARKS, false), (WORD_MARKS, true)] {
-            for mark in marks {
+            for mark in marks.iter().filter(|mark| begins(read[first].1, mark)) {
                 let Some(last) = matches_at(&read, first, mark) else {
                     continue;
                 };
@@ -100,7 +100,7 @@ fn find_mark(chars: &[char]) -> Option<std::ops::Range<usize>> {
                 }
             }
         }
-        for mark in BRACKETED {
+        for mark in BRACKETED.iter().filter(|mark| begins(read[first].1, mark)) {
             let Some(last) = matches_at(&read, first, mark) else {
                 continue;
             };
@@ -110,6 +110,13 @@ fn find_mark(chars: &[char]) -> Option<std::ops::Range<usize>> {
         }
     }
     None
+}
+
+/// Whether a mark may begin with what is read here: most do not, and need no closer look.
+fn begins(found: char, mark: &str) -> bool {
+    mark.bytes()
+        .next()
+        .is_some_and(|first| is_read_as(found, char::from(first)))
 }
 
 /// The index of the last letter when `mark` is read from `first` on.
@@ -186,7 +193,9 @@ fn tidy(chars: &[char]) -> String {
         .collect::<Vec<_>>()
         .join(" ");
     for empty in ["[]", "()", "{}", "<>", "[ ]", "( )", "{ }", "< >"] {
-        text = text.replace(empty, "");
+        if text.contains(empty) {
+            text = text.replace(empty, "");
+        }
     }
     let text = text.trim_matches(|c: char| c.is_whitespace() || "-:;,|/*#~_=+!?".contains(c));
     text.chars()

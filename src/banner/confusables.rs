@@ -3,11 +3,16 @@
 //! A short table of what is used to imitate Latin words (Unicode TR 39 has thousands; these are the ones that render
 //! alike on phones), plus whole blocks by arithmetic.
 
+use std::sync::LazyLock;
+
 /// The plain upper-case letter or digit a character is read as; None when it is none (a separator, a mark, another
 /// script's own letter).
 pub(super) fn read_as(c: char) -> Option<char> {
     if c.is_ascii_alphanumeric() {
         return Some(c.to_ascii_uppercase());
+    }
+    if c.is_ascii() {
+        return ASCII[c as usize];
     }
     let code = c as u32;
     let letter = |offset: u32| char::from_u32('A' as u32 + offset % 26);
@@ -28,12 +33,19 @@ pub(super) fn read_as(c: char) -> Option<char> {
         0x1F150..=0x1F169 => letter(code - 0x1F150),
         0x1F170..=0x1F189 => letter(code - 0x1F170),
         0x1F1E6..=0x1F1FF => letter(code - 0x1F1E6),
-        _ => TABLE
-            .iter()
-            .find(|(_, look_alikes)| look_alikes.contains(c))
-            .map(|(plain, _)| *plain),
+        _ => in_table(c),
     }
 }
+
+fn in_table(c: char) -> Option<char> {
+    let mut rows = TABLE.iter();
+    rows.find(|(_, look_alikes)| look_alikes.contains(c))
+        .map(|(plain, _)| *plain)
+}
+
+/// What the table says of ASCII: of white space and punctuation, which stand in every name.
+static ASCII: LazyLock<[Option<char>; 128]> =
+    LazyLock::new(|| std::array::from_fn(|octet| in_table(char::from(octet as u8))));
 
 /// What a character is shown as on a display that has only ASCII: accents are dropped. None when nothing fits.
 pub(super) fn ascii(c: char) -> Option<char> {

@@ -58,7 +58,7 @@ impl Engine {
         if crossing::hops_left(invite).is_none() {
             return Err(Refusal::TooManyHops);
         }
-        if invite.contact().is_none() || invite.from().tag().is_none() {
+        if invite.contact().is_none() || invite.from_address().tag().is_none() {
             return Err(Refusal::BadRequest);
         }
         if self.desk.index.call(&caller_name(invite)).is_some() {
@@ -178,6 +178,6 @@ fn asks_for_sips(invite: &Message) -> bool {
 }
 
 pub(super) fn caller_name(invite: &Message) -> Name {
-    let tag = invite.from().tag().unwrap_or_default().to_string();
+    let tag = invite.from_address().tag().unwrap_or_default().to_string();
     Name::Caller(invite.call_id().to_string(), tag, invite.cseq().0)
 }

@@ -147,7 +147,7 @@ impl Case {
     pub(crate) fn changed(&mut self, desk: &mut Desk) {
         self.record.revision += 1;
         self.told = desk.now().instant;
-        desk.say(Output::Changed(Box::new(self.record.clone())));
+        desk.say(Output::Changed(Arc::new(self.record.clone())));
     }
 
     /// Sends a response to the caller's INVITE, with our tag and what verification wants the caller's side to know.

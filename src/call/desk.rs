@@ -105,6 +105,10 @@ impl Desk {
 
     /// See [`Logins::on_response`].
     pub(crate) fn answer_challenge(&mut self, txn: ClientTxn, response: &Message) -> Option<Repeated> {
+        // Most requests have no credentials, and a nonce of our own is not for nothing.
+        if !self.logins.knows(txn) {
+            return None;
+        }
         let (cnonce, now) = (format!("{:016x}", self.random.u64()), self.now());
         self.logins
             .on_response(txn, response, &cnonce, &mut self.endpoint, now)

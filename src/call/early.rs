@@ -48,7 +48,7 @@ pub(crate) fn request(
 pub(crate) fn is_callers_bye(request: &Message, case: &Case) -> bool {
     request.method() == Method::Bye
         && request.call_id() == case.invite.call_id()
-        && request.from().tag() == case.invite.from().tag()
+        && request.from_address().tag() == case.invite.from_address().tag()
 }
 
 pub(crate) fn refuse(txn: ServerTxn, request: &Message, desk: &mut Desk) {

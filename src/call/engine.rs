@@ -332,7 +332,7 @@ impl Engine {
     }
 
     fn on_request(&mut self, txn: ServerTxn, request: Message, flow: Flow) {
-        if let Some(tag) = request.to().tag() {
+        if let Some(tag) = request.to_address().tag() {
             let name = Name::Tag(tag.to_string());
             return match self.desk.index.call(&name) {
                 Some(call) => self.dispatch(call, Event::Request { txn, request }),

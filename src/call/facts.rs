@@ -211,7 +211,7 @@ fn signalling(
     numbers: &Numbers,
 ) -> SignallingFacts {
     let history = invite.header_values("History-Info");
-    let from = numbers.canonical(invite.from().uri.as_str(), Party::Calling);
+    let from = numbers.canonical(invite.from_address().uri(), Party::Calling);
     let other = asserted
         .iter()
         .find_map(|identity| numbers.canonical(identity.uri.as_str(), Party::Calling));

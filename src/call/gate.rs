@@ -171,7 +171,7 @@ impl Engine {
             return false;
         }
         // Our tags are secrets of the dialogs they are of: who knows one was let in before (RFC 3261 §22.1).
-        if let Some(tag) = message.to().tag() {
+        if let Some(tag) = message.to_address().tag() {
             let is_live = desk.index.call(&Name::Tag(tag.to_string())).is_some();
             if !is_live {
                 desk.count(Counter::UnknownSource);

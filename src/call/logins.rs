@@ -103,6 +103,11 @@ impl Logins {
         self.pending.remove(&txn.0);
     }
 
+    /// Whether a challenge to this request could be answered.
+    pub(crate) fn knows(&self, txn: ClientTxn) -> bool {
+        self.pending.contains_key(&txn.0)
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.pending.len()
     }

@@ -264,7 +264,7 @@ pub enum Output {
         is_question: bool,
     },
     /// Something a person could see has changed; the last one of a call has `timings.ended_ms`.
-    Changed(Box<CallRecord>),
+    Changed(Arc<CallRecord>),
     /// How a registration stands now.
     Registration(Box<crate::registration::State>),
     Count(Counter),

@@ -163,8 +163,8 @@ impl Numbers {
                     NameAddr::parse(value).map_or(String::new(), |address| calling(address.uri.as_str()))
                 })
                 .collect(),
-            from: calling(invite.from().uri.as_str()),
-            to: self.rewritten(invite.to().uri.as_str(), Party::Called),
+            from: calling(invite.from_address().uri()),
+            to: self.rewritten(invite.to_address().uri(), Party::Called),
             request_uri: self.rewritten(&self.dialled(invite), Party::Called),
         })
     }

@@ -104,7 +104,7 @@ impl Strays {
         if stray
             .winner
             .as_deref()
-            .is_some_and(|tag| response.to().tag() == Some(tag))
+            .is_some_and(|tag| response.to_address().tag() == Some(tag))
         {
             return;
         }

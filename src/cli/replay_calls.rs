@@ -37,7 +37,7 @@ pub(super) enum Told {
     Call {
         sip_call_id: String,
         source: SocketAddr,
-        record: Box<CallRecord>,
+        record: Arc<CallRecord>,
         /// The capture ended before the call did.
         is_cut_short: bool,
     },

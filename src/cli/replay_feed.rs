@@ -200,7 +200,7 @@ impl Player {
         }
     }
 
-    fn changed(&mut self, record: Box<CallRecord>) {
+    fn changed(&mut self, record: Arc<CallRecord>) {
         if !self.by_id.contains_key(&record.id)
             && let Some(key) = self.current.clone()
             && let Some(heard) = self.calls.get_mut(&key)
@@ -211,7 +211,7 @@ impl Player {
         if record.timings.ended_ms.is_none() {
             return;
         }
-        self.store.save(Arc::new((*record).clone()));
+        self.store.save(Arc::clone(&record));
         let Some(key) = self.by_id.remove(&record.id) else {
             return;
         };

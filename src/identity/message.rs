@@ -17,8 +17,8 @@ pub fn view(invite: &Message) -> MessageView<'_> {
             .into_iter()
             .map(uri_of)
             .collect(),
-        from: invite.from().uri.as_str().to_string().into(),
-        to: invite.to().uri.as_str().to_string().into(),
+        from: invite.from_address().uri().to_string().into(),
+        to: invite.to_address().uri().to_string().into(),
         request_uri: invite.request_uri().unwrap_or_default().into(),
         date: invite.header("Date"),
         fingerprints: fingerprints(invite),

@@ -9,12 +9,15 @@ use crate::time::Now;
 
 /// Even port numbers (RTP; RTCP is one above, RFC 3550 §11), handed out in a circle.
 ///
-/// The port given back longest ago is the next to go out, and none goes out before it has rested
-/// [`PORT_REST`]: late packets of one call must not reach another.
+/// Of the ports that calls had before, the one given back longest ago is the next to go out, once it has rested for
+/// [`PORT_REST`]: late packets of one call must not reach another. A port that no call had yet goes out when none has:
+/// so no more ports are ever touched than calls need.
 #[derive(Debug)]
 pub struct PortPool {
-    /// Every port not in use, with the end of its rest. Given back last stands last, so rests end in order.
-    free: VecDeque<(u16, Option<Instant>)>,
+    /// Ports that were given back, with the end of their rest. Given back last stands last, so rests end in order.
+    used: VecDeque<(u16, Instant)>,
+    /// Ports that no call had yet, and behind them those set aside, with the end of their rest.
+    fresh: VecDeque<(u16, Option<Instant>)>,
     first: u16,
     /// For each even port of the range whether it is in use.
     taken: Vec<bool>,
@@ -24,22 +27,34 @@ impl PortPool {
     /// Whole pairs inside `ports`; an odd first port is skipped, and so is a last port without its neighbour.
     pub fn new(ports: RangeInclusive<u16>) -> PortPool {
         let first = ports.start().saturating_add(ports.start() % 2);
-        let free: VecDeque<_> = (first..=*ports.end())
+        let fresh: VecDeque<_> = (first..=*ports.end())
             .step_by(2)
             .filter(|port| port % 2 == 0 && *port != 0 && *port < *ports.end())
             .map(|port| (port, None))
             .collect();
         let taken = vec![false; usize::from(ports.end().saturating_sub(first)) / 2 + 1];
-        PortPool { free, first, taken }
+        PortPool {
+            used: VecDeque::new(),
+            fresh,
+            first,
+            taken,
+        }
     }
 
     /// A port for RTP, with the next one for RTCP. `None` when all are in use or resting (SIP 503).
     pub fn take(&mut self, now: Now) -> Option<u16> {
-        let (port, rests_until) = *self.free.front()?;
-        if rests_until.is_some_and(|until| now.instant < until) {
-            return None;
-        }
-        self.free.pop_front();
+        let has_rested = |until: Instant| now.instant >= until;
+        let port = if self.used.front().is_some_and(|(_, until)| has_rested(*until)) {
+            self.used.pop_front().map(|(port, _)| port)
+        } else if self
+            .fresh
+            .front()
+            .is_some_and(|(_, until)| until.is_none_or(has_rested))
+        {
+            self.fresh.pop_front().map(|(port, _)| port)
+        } else {
+            None
+        }?;
         let index = self.index(port)?;
         self.taken[index] = true;
         Some(port)
@@ -47,16 +62,26 @@ impl PortPool {
 
     /// Puts a port back to rest. A port that is not out is ignored.
     pub fn give_back(&mut self, port: u16, now: Now) {
-        if let Some(index) = self.index(port)
-            && std::mem::take(&mut self.taken[index])
-        {
-            self.free.push_back((port, Some(now.instant + PORT_REST)));
+        if self.has_come_back(port) {
+            self.used.push_back((port, now.instant + PORT_REST));
+        }
+    }
+
+    /// Puts a port back that could not be used: it comes last.
+    pub fn set_aside(&mut self, port: u16, now: Now) {
+        if self.has_come_back(port) {
+            self.fresh.push_back((port, Some(now.instant + PORT_REST)));
         }
     }
 
     /// Ports not in use, those at rest included.
     pub fn free(&self) -> usize {
-        self.free.len()
+        self.used.len() + self.fresh.len()
+    }
+
+    fn has_come_back(&mut self, port: u16) -> bool {
+        self.index(port)
+            .is_some_and(|index| std::mem::take(&mut self.taken[index]))
     }
 
     fn index(&self, port: u16) -> Option<usize> {
@@ -115,6 +140,18 @@ mod tests {
         assert_eq!(pool.take(start.after(PORT_REST)), Some(20_002));
         assert_eq!(pool.take(start.after(PORT_REST)), None);
         assert_eq!(pool.take(later.after(PORT_REST)), Some(20_000));
+    }
+
+    #[test]
+    fn ports_go_round_among_few_and_one_set_aside_comes_last() {
+        let mut pool = PortPool::new(20_000..=20_005);
+        let start = now();
+        let later = start.after(PORT_REST);
+        assert_eq!((pool.take(start), pool.take(start)), (Some(20_000), Some(20_002)));
+        pool.give_back(20_000, start);
+        pool.set_aside(20_002, start);
+        assert_eq!((pool.take(later), pool.take(later)), (Some(20_000), Some(20_004)));
+        assert_eq!((pool.take(later), pool.take(later)), (Some(20_002), None));
     }
 
     #[test]

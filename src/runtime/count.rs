@@ -1,38 +1,51 @@
 //! What the runtime counts, by the names in `telemetry`'s table.
 
-use metrics::{counter, gauge, histogram};
+use metrics::{Counter, counter, gauge, histogram};
 
 use crate::call::record::{CallRecord, Ending};
-use crate::call::{Counter, Overloaded};
+use crate::call::{self, Overloaded};
 use crate::identity::Standing;
 use crate::policy::Action;
 use crate::route::Refresh;
 use crate::sip::Transport;
 
 /// Something the call engine asked to be counted.
-pub fn call(counter: Counter) {
+pub fn call(counter: call::Counter) {
     match counter {
-        Counter::UnknownSource => counter!("ringward_sip_unknown_source_total").increment(1),
-        Counter::Malformed => malformed(),
-        Counter::Challenged => digest("asked"),
-        Counter::ProofStale => digest("stale"),
-        Counter::ProofWrong => digest("wrong"),
-        Counter::Proven => digest("right"),
-        Counter::StrangerIgnored => digest("ignored"),
-        Counter::FailedOver => counter!("ringward_failovers_total").increment(1),
-        Counter::Redirected => counter!("ringward_redirects_total", "result" => "followed").increment(1),
-        Counter::RedirectRefused => counter!("ringward_redirects_total", "result" => "refused").increment(1),
-        Counter::ProbeAnswered => counter!("ringward_probes_total", "result" => "answered").increment(1),
-        Counter::ProbeUnanswered => counter!("ringward_probes_total", "result" => "unanswered").increment(1),
-        Counter::Overloaded(limit) => {
+        call::Counter::UnknownSource => counter!("ringward_sip_unknown_source_total").increment(1),
+        call::Counter::Malformed => malformed(),
+        call::Counter::Challenged => digest("asked"),
+        call::Counter::ProofStale => digest("stale"),
+        call::Counter::ProofWrong => digest("wrong"),
+        call::Counter::Proven => digest("right"),
+        call::Counter::StrangerIgnored => digest("ignored"),
+        call::Counter::FailedOver => counter!("ringward_failovers_total").increment(1),
+        call::Counter::Redirected => {
+            counter!("ringward_redirects_total", "result" => "followed").increment(1)
+        }
+        call::Counter::RedirectRefused => {
+            counter!("ringward_redirects_total", "result" => "refused").increment(1)
+        }
+        call::Counter::ProbeAnswered => {
+            counter!("ringward_probes_total", "result" => "answered").increment(1)
+        }
+        call::Counter::ProbeUnanswered => {
+            counter!("ringward_probes_total", "result" => "unanswered").increment(1)
+        }
+        call::Counter::Overloaded(limit) => {
             counter!("ringward_calls_overload_total", "limit" => overloaded(limit)).increment(1);
         }
         // Calls are counted once, from their records.
-        Counter::CallTransferred => {
+        call::Counter::CallTransferred => {
             counter!("ringward_transfers_total", "outcome" => "completed").increment(1)
         }
-        Counter::TransferRefused => counter!("ringward_transfers_total", "outcome" => "refused").increment(1),
-        Counter::InviteReceived | Counter::CallAnswered | Counter::CallRefused | Counter::CallEnded => {}
+        call::Counter::TransferRefused => {
+            counter!("ringward_transfers_total", "outcome" => "refused").increment(1)
+        }
+        call::Counter::InviteReceived
+        | call::Counter::CallAnswered
+        | call::Counter::CallRefused
+        | call::Counter::CallEnded => {}
     }
 }
 
@@ -54,12 +67,47 @@ pub fn malformed() {
     counter!("ringward_sip_malformed_total").increment(1);
 }
 
-pub fn received(transport: Transport) {
-    counter!("ringward_sip_received_total", "transport" => transport.name()).increment(1);
+/// SIP messages by transport. The counters are looked up once, not with every message.
+pub struct Traffic {
+    received: [Counter; TRANSPORTS.len()],
+    sent: [Counter; TRANSPORTS.len()],
 }
 
-pub fn sent(transport: Transport) {
-    counter!("ringward_sip_sent_total", "transport" => transport.name()).increment(1);
+const TRANSPORTS: [Transport; 3] = [Transport::Udp, Transport::Tcp, Transport::Tls];
+
+impl Traffic {
+    /// After the recorder of the metrics was set, or nothing is counted.
+    pub fn new() -> Traffic {
+        Traffic {
+            received: TRANSPORTS
+                .map(|transport| counter!("ringward_sip_received_total", "transport" => transport.name())),
+            sent: TRANSPORTS
+                .map(|transport| counter!("ringward_sip_sent_total", "transport" => transport.name())),
+        }
+    }
+
+    pub fn received(&self, transport: Transport) {
+        self.received[place(transport)].increment(1);
+    }
+
+    pub fn sent(&self, transport: Transport) {
+        self.sent[place(transport)].increment(1);
+    }
+}
+
+impl Default for Traffic {
+    fn default() -> Self {
+        Traffic::new()
+    }
+}
+
+/// Of [`TRANSPORTS`].
+fn place(transport: Transport) -> usize {
+    match transport {
+        Transport::Udp => 0,
+        Transport::Tcp => 1,
+        Transport::Tls => 2,
+    }
 }
 
 /// A SIP connection is over, by why.

@@ -2,6 +2,28 @@
 
 use std::time::Duration;
 
+/// Octets of a kernel receive buffer for RTP: about half a second of packets, should the shard be busy that long. What
+/// does not fit is lost there. The kernel may grant less, and takes memory only for what waits.
+pub const MEDIA_RECEIVE_BUFFER: usize = 128 * 1024;
+
+/// Port pairs tried for one side before a call is refused: other programs may sit in our range.
+pub const BIND_ATTEMPTS: usize = 64;
+
+/// Port pairs of one shard whose sockets stay open while no call has them (two each, 2 kB of kernel memory each): what
+/// 500 calls a second give back while their ports rest. Past it they are closed, and bound again when their turn comes.
+pub const RESTING_PAIRS: usize = 2_048;
+
+/// Datagrams thrown away from one socket before a new call gets it. When there are still more the socket is closed, and
+/// the port bound anew.
+pub const LEFTOVERS: usize = 64;
+
+/// Times the shard is woken for datagrams to a pair that no call has; past it the pair is closed.
+pub const RESTING_WAKEUPS: usize = 256;
+
+/// How long the recorder lets records gather once it has taken some: it wakes a hundred times a second at most, however
+/// many calls there are, and nobody has to wake it.
+pub const RECORDER_REST: Duration = Duration::from_millis(10);
+
 /// Messages waiting for one shard (answers and handed-over datagrams). Past it, handed-over SIP is dropped
 /// (UDP peers retransmit) and answers are dropped (each has a time-out of its own); both are counted.
 pub const INBOX_MESSAGES: usize = 16_384;

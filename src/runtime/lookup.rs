@@ -11,7 +11,7 @@ use super::limits::{LOOKUP_THREADS, LOOKUPS, TOKEN_MARGIN_MS};
 use super::vital::Alarm;
 use crate::call_id::CallId;
 use crate::screening::HistoryFacts;
-use crate::store::{Live, Store, history_with_live};
+use crate::store::{Live, Store, history_at_once, history_with_live};
 
 /// What a shard asks or tells the store.
 pub enum Question {
@@ -34,6 +34,8 @@ pub enum Question {
 #[derive(Clone)]
 pub struct Lookups {
     questions: Sender<Question>,
+    store: Arc<dyn Store>,
+    live: Arc<Live>,
 }
 
 impl Lookups {
@@ -59,7 +61,19 @@ impl Lookups {
                 }
             })?;
         }
-        Ok(Lookups { questions })
+        Ok(Lookups {
+            questions,
+            store,
+            live,
+        })
+    }
+
+    /// What is known of a caller, when it is known already: no disk is asked, and no lock that somebody holds.
+    pub fn at_once(&self, call: CallId, number: Option<&str>) -> Option<HistoryFacts> {
+        match number {
+            None => Some(of_nobody()),
+            Some(number) => history_at_once(&*self.store, &self.live, call, number, clock::now().unix_ms()),
+        }
     }
 
     /// Never waits; false = no room, and the question is answered "unavailable" by the call's own budget.
@@ -92,10 +106,7 @@ fn answer(store: &dyn Store, live: &Live, mailboxes: &Mailboxes, question: Quest
         }
     };
     let history = match &number {
-        None => HistoryFacts {
-            is_available: true,
-            ..HistoryFacts::default()
-        },
+        None => of_nobody(),
         Some(number) => history_with_live(store, live, call, number, now_ms).unwrap_or_else(|error| {
             tracing::warn!(%call, %error, "history is unavailable");
             HistoryFacts::default()
@@ -114,6 +125,14 @@ fn answer(store: &dyn Store, live: &Live, mailboxes: &Mailboxes, question: Quest
             history,
             is_reused,
         });
+    }
+}
+
+/// A caller without a number has no history.
+fn of_nobody() -> HistoryFacts {
+    HistoryFacts {
+        is_available: true,
+        ..HistoryFacts::default()
     }
 }
 

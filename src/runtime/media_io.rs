@@ -10,19 +10,19 @@
 //! ```
 
 use std::collections::HashMap;
-use std::io::{self, ErrorKind};
+use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 use mio::net::UdpSocket;
-use mio::{Interest, Registry, Token};
+use mio::{Registry, Token};
 use slab::Slab;
-use socket2::{Domain, Protocol, Socket, Type};
 
+use super::media_sockets::Sockets;
 use crate::call_id::CallId;
 use crate::media::tap::HOP_SAMPLES;
-use crate::media::{Config, DropReason, Hop, PortPool, Session, Side, Statistics, Verdict};
+use crate::media::{Config, DropReason, Hop, Session, Side, Statistics, Verdict};
 use crate::sdp::Codec;
 use crate::time::Now;
 
@@ -32,24 +32,8 @@ const BUFFER_OCTETS: usize = 2048;
 /// Datagrams taken from one socket before the next socket's turn. The rest is announced again at the next poll.
 const BATCH: usize = 32;
 
-/// Octets of a kernel receive buffer for RTP: about half a second of packets, should the shard be busy that long. What
-/// does not fit is lost there. The kernel may grant less, and takes memory only for what waits.
-const RECEIVE_BUFFER_OCTETS: usize = 128 * 1024;
-
-/// Port pairs tried for one side before a call is refused: other programs may sit in our range.
-const BIND_ATTEMPTS: usize = 64;
-
-/// How often the log says that ports are short, however many calls are refused for it.
-const SHORTAGE_REST: Duration = Duration::from_secs(10);
-
 /// How often calls are asked whether they have gone silent: 1 s is small against any sensible silence.
 const SILENCE_CHECK: Duration = Duration::from_secs(1);
-
-/// Expedited forwarding (RFC 3246) in the upper six bits of the type of service: what voice is sent with.
-const EXPEDITED: u32 = 46 << 2;
-
-/// Sockets of a call: RTP and RTCP of side A, then of side B.
-const SOCKETS: usize = 4;
 
 // The two rooms do not import each other; a hop of one must be a hop of the other.
 const _: () = assert!(HOP_SAMPLES == crate::voice::HOP_SAMPLES);
@@ -71,18 +55,12 @@ pub struct Counters {
 #[derive(Debug)]
 pub struct MediaIo {
     config: Config,
-    pool: PortPool,
-    /// Tokens from here on are ours.
-    base: usize,
-    /// For announcing a socket again that has more; cloned at the first call.
-    registry: Option<Registry>,
+    sockets: Sockets,
     calls: Slab<Call>,
     /// Only looked up, never walked: its order must not be seen.
     index: HashMap<CallId, usize>,
     buffer: Box<[u8; BUFFER_OCTETS]>,
     next_check: Option<Instant>,
-    /// When the log last said that ports are short.
-    shortage_told: Option<Instant>,
     counters: Counters,
 }
 
@@ -91,7 +69,8 @@ struct Call {
     id: CallId,
     session: Session,
     ports: [u16; 2],
-    sockets: [UdpSocket; SOCKETS],
+    /// Keys of the two pairs of sockets, side A's first.
+    pairs: [usize; 2],
     /// Packets from A, from B that the kernel did not take.
     unsent: [u64; 2],
     /// When this silence was last reported.
@@ -104,20 +83,21 @@ impl MediaIo {
     /// Tokens from `base` up belong to this room: the shard's own tokens must lie below.
     pub fn new(config: Config, shard: u16, shards: u16, base: Token) -> MediaIo {
         MediaIo {
-            pool: PortPool::new(shard_ports(config.ports.clone(), shard, shards)),
+            sockets: Sockets::new(
+                config.address,
+                shard_ports(config.ports.clone(), shard, shards),
+                base,
+            ),
             config,
-            base: base.0,
-            registry: None,
             calls: Slab::new(),
             index: HashMap::new(),
             buffer: Box::new([0; BUFFER_OCTETS]),
             next_check: None,
-            shortage_told: None,
             counters: Counters::default(),
         }
     }
 
-    /// Opens the sockets of a call and gives the two RTP ports, side A's first. A call that is open already keeps its
+    /// Lends a call its sockets and gives the two RTP ports, side A's first. A call that is open already keeps its
     /// ports.
     ///
     /// `None` when no port is left or the system gives no more sockets (SIP 503).
@@ -125,29 +105,24 @@ impl MediaIo {
         if let Some(open) = self.index.get(&call).and_then(|key| self.calls.get(*key)) {
             return Some((open.ports[0], open.ports[1]));
         }
-        let (a, rtp_a, rtcp_a) = self.bind_pair(now)?;
-        let Some((b, rtp_b, rtcp_b)) = self.bind_pair(now) else {
-            self.pool.give_back(a, now);
+        let key = self.calls.vacant_key();
+        let a = self.sockets.lend((key, Side::A), registry, now)?;
+        let Some(b) = self.sockets.lend((key, Side::B), registry, now) else {
+            self.sockets.give_back(a, now);
             return None;
         };
-        let mut sockets = [rtp_a, rtcp_a, rtp_b, rtcp_b];
-        if let Err(error) = self.register(registry, &mut sockets) {
-            tracing::error!(%error, "media sockets cannot be polled");
-            self.pool.give_back(a, now);
-            self.pool.give_back(b, now);
-            return None;
-        }
-        let key = self.calls.insert(Call {
+        let ports = [a, b].map(|pair| self.sockets.pair(pair).map_or(0, |pair| pair.port));
+        self.calls.insert(Call {
             id: call,
             session: Session::new(&self.config, now),
-            ports: [a, b],
-            sockets,
+            ports,
+            pairs: [a, b],
             unsent: [0; 2],
             told: None,
         });
         self.index.insert(call, key);
         self.next_check.get_or_insert(now.instant + SILENCE_CHECK);
-        Some((a, b))
+        Some((ports[0], ports[1]))
     }
 
     /// What the SDP of the party on `side` says; see [`Session::described`]. Unknown calls are ignored.
@@ -186,22 +161,16 @@ impl MediaIo {
         }
     }
 
-    /// Closes the sockets of a call, lets its ports rest and gives what was counted; zeros for an unknown call.
+    /// Lets the ports of a call rest and gives what was counted; zeros for an unknown call.
     pub fn close(&mut self, call: CallId, now: Now) -> Statistics {
         let Some(key) = self.index.remove(&call) else {
             return Statistics::default();
         };
-        let Some(mut call) = self.calls.try_remove(key) else {
+        let Some(call) = self.calls.try_remove(key) else {
             return Statistics::default();
         };
-        if let Some(registry) = &self.registry {
-            for socket in &mut call.sockets {
-                // Closing takes the socket out of the poll anyway.
-                let _ = registry.deregister(socket);
-            }
-        }
-        for port in call.ports {
-            self.pool.give_back(port, now);
+        for pair in call.pairs {
+            self.sockets.give_back(pair, now);
         }
         if self.calls.is_empty() {
             self.next_check = None;
@@ -217,21 +186,34 @@ impl MediaIo {
 
     /// Whether a poll event with this token is for [`MediaIo::readable`].
     pub fn owns(&self, token: Token) -> bool {
-        token.0 >= self.base
+        self.sockets.owns(token)
     }
 
     /// Moves what waits on a socket, at most 32 datagrams, and hands out hops of the caller's audio as they
     /// fill. A token of a call that has just been closed is harmless.
     pub fn readable(&mut self, token: Token, now: Now, on_hop: &mut dyn FnMut(CallId, Hop)) {
-        let Some(place) = token.0.checked_sub(self.base) else {
+        let Some((key, kind)) = self.sockets.place(token) else {
             return;
         };
-        let Some(call) = self.calls.get_mut(place / SOCKETS) else {
+        let Some(pair) = self.sockets.pair(key) else {
             return;
         };
-        let from = place % SOCKETS;
+        let owner = pair
+            .owner
+            .and_then(|(call, side)| Some((self.calls.get_mut(call)?, side)));
+        let Some((call, side)) = owner else {
+            return self.sockets.woken_at_rest(key);
+        };
+        let [a, b] = call.pairs;
+        let other = match side {
+            Side::A => b,
+            Side::B => a,
+        };
+        let Some(other) = self.sockets.pair(other) else {
+            return;
+        };
         for _ in 0..BATCH {
-            let (len, source) = match call.sockets[from].recv_from(&mut self.buffer[..]) {
+            let (len, source) = match pair.sockets[kind].recv_from(&mut self.buffer[..]) {
                 Ok(received) => received,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
                 Err(_) => {
@@ -241,17 +223,17 @@ impl MediaIo {
                 }
             };
             self.counters.received += 1;
-            call.handle_datagram(from, source, &mut self.buffer[..len], now, &mut self.counters);
+            let packet = &mut self.buffer[..len];
+            let verdict = match kind {
+                0 => call.session.rtp(side, source, packet, now),
+                _ => call.session.rtcp(side, source, packet, now),
+            };
+            call.carry_out(verdict, side, &other.sockets[kind], packet, &mut self.counters);
             while let Some(hop) = call.session.poll_hop() {
                 on_hop(call.id, hop);
             }
         }
-        // The poll is edge-triggered: registered again, a socket that still has datagrams is announced again.
-        if let Some(registry) = &self.registry
-            && let Err(error) = registry.reregister(&mut call.sockets[from], token, Interest::READABLE)
-        {
-            tracing::error!(%error, "a media socket cannot be polled again");
-        }
+        self.sockets.watch_again(key, kind);
     }
 
     /// Gives the buffer of a scored hop back to its call.
@@ -295,7 +277,7 @@ impl MediaIo {
 
     /// Port pairs not in use, those at rest included.
     pub fn free_ports(&self) -> usize {
-        self.pool.free()
+        self.sockets.free_ports()
     }
 
     pub fn counters(&self) -> Counters {
@@ -310,75 +292,27 @@ impl MediaIo {
         let key = self.index.get(&call)?;
         self.calls.get_mut(*key)
     }
-
-    /// Takes ports until both of a pair can be bound. Ports that somebody else holds go back to rest.
-    fn bind_pair(&mut self, now: Now) -> Option<(u16, UdpSocket, UdpSocket)> {
-        for _ in 0..BIND_ATTEMPTS {
-            let Some(port) = self.pool.take(now) else {
-                self.tell_shortage("every port is in use by calls", now);
-                return None;
-            };
-            let rtp = bind(self.config.address, port, Some(RECEIVE_BUFFER_OCTETS));
-            match rtp.and_then(|rtp| Ok((rtp, bind(self.config.address, port + 1, None)?))) {
-                Ok((rtp, rtcp)) => return Some((port, rtp, rtcp)),
-                Err(error) => {
-                    tracing::debug!(%error, port, "media port not usable");
-                    self.pool.give_back(port, now);
-                }
-            }
-        }
-        self.tell_shortage("many ports in a row are in use by other programs", now);
-        None
-    }
-
-    fn tell_shortage(&mut self, why: &str, now: Now) {
-        if self
-            .shortage_told
-            .is_none_or(|told| now.instant >= told + SHORTAGE_REST)
-        {
-            self.shortage_told = Some(now.instant);
-            tracing::warn!("[media] ports: {why}: calls are refused with 503");
-        }
-    }
-
-    fn register(&mut self, registry: &Registry, sockets: &mut [UdpSocket; SOCKETS]) -> io::Result<()> {
-        if self.registry.is_none() {
-            self.registry = Some(registry.try_clone()?);
-        }
-        let first = self.base + self.calls.vacant_key() * SOCKETS;
-        for (offset, socket) in sockets.iter_mut().enumerate() {
-            registry.register(socket, Token(first + offset), Interest::READABLE)?;
-        }
-        Ok(())
-    }
 }
 
 impl Call {
-    fn handle_datagram(
+    /// `socket` is the same kind of socket on the other side.
+    fn carry_out(
         &mut self,
-        from: usize,
-        source: SocketAddr,
-        packet: &mut [u8],
-        now: Now,
+        verdict: Verdict,
+        from: Side,
+        socket: &UdpSocket,
+        packet: &[u8],
         counters: &mut Counters,
     ) {
-        let side = if from < SOCKETS / 2 { Side::A } else { Side::B };
-        let verdict = match from % 2 {
-            0 => self.session.rtp(side, source, packet, now),
-            _ => self.session.rtcp(side, source, packet, now),
-        };
         match verdict {
             Verdict::Drop(reason) => counters.dropped[reason as usize] += 1,
-            // The same kind of socket on the other side: two further on, in a circle.
-            Verdict::Forward { to, len } => {
-                match self.sockets[(from + SOCKETS / 2) % SOCKETS].send_to(&packet[..len], to) {
-                    Ok(_) => counters.forwarded += 1,
-                    Err(_) => {
-                        counters.unsent += 1;
-                        self.unsent[side as usize] += 1;
-                    }
+            Verdict::Forward { to, len } => match socket.send_to(&packet[..len], to) {
+                Ok(_) => counters.forwarded += 1,
+                Err(_) => {
+                    counters.unsent += 1;
+                    self.unsent[from as usize] += 1;
                 }
-            }
+            },
         }
     }
 
@@ -405,27 +339,6 @@ pub fn shard_ports(ports: RangeInclusive<u16>, shard: u16, shards: u16) -> Range
         (Ok(start), Ok(end)) if own > 0 && shard < shards => start..=end,
         _ => RangeInclusive::new(1, 0),
     }
-}
-
-fn bind(address: IpAddr, port: u16, receive_buffer: Option<usize>) -> io::Result<UdpSocket> {
-    let domain = if address.is_ipv4() {
-        Domain::IPV4
-    } else {
-        Domain::IPV6
-    };
-    let socket = Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
-    socket.set_nonblocking(true)?;
-    if let Some(octets) = receive_buffer {
-        // Less than asked for, or unmarked packets, are worse calls but calls.
-        let _ = socket.set_recv_buffer_size(octets);
-    }
-    let _ = if address.is_ipv4() {
-        socket.set_tos_v4(EXPEDITED)
-    } else {
-        socket.set_tclass_v6(EXPEDITED)
-    };
-    socket.bind(&SocketAddr::new(address, port).into())?;
-    Ok(UdpSocket::from_std(socket.into()))
 }
 
 #[cfg(test)]

@@ -153,7 +153,11 @@ fn a_call_goes_through_over_ipv6() {
         return;
     };
     let mut bench = bench(some_ports(64));
-    bench.media.config.address = std::net::Ipv6Addr::LOCALHOST.into();
+    let config = Config {
+        address: std::net::Ipv6Addr::LOCALHOST.into(),
+        ..bench.media.config.clone()
+    };
+    bench.media = MediaIo::new(config, 0, 1, BASE);
     let (a, _) = bench.open(1).unwrap();
     let caller = Peer::bind((std::net::Ipv6Addr::LOCALHOST, 0)).unwrap();
     bench.describe(1, Side::A, &caller);
@@ -286,6 +290,47 @@ fn closed_ports_rest_and_late_events_are_harmless() {
     assert_eq!(bench.media.close(CallId(1), bench.now), Statistics::default());
     bench.media.recycle(CallId(1), vec![0; 8000].into_boxed_slice());
     assert_eq!(bench.media.deadline(), None);
+}
+
+#[test]
+fn the_sockets_of_a_call_that_is_over_serve_the_next_one_and_hold_nothing_of_it() {
+    let mut bench = bench(some_ports(64));
+    let (caller, called) = (peer(), peer());
+    let ports = bench.open(1).unwrap();
+    bench.media.close(CallId(1), bench.now);
+    assert_eq!(bench.media.sockets.resting(), 2);
+    // Late packets of the old call, and somebody who tries every port.
+    for n in 0..10 {
+        caller.send_to(&audio(n), local(ports.0)).unwrap();
+        caller.send_to(&audio(n), local(ports.1 + 1)).unwrap();
+    }
+    let other = bench.open(2).unwrap();
+    assert_ne!(other, ports, "the ports rest");
+    bench.now = bench.now.after(crate::media::limits::PORT_REST);
+    assert_eq!(bench.open(3), Some(ports), "and are the first to go out again");
+    assert_eq!(bench.media.sockets.resting(), 0);
+    bench.describe(3, Side::A, &caller);
+    bench.describe(3, Side::B, &called);
+    let fresh = audio(77);
+    caller.send_to(&fresh, local(ports.0)).unwrap();
+    bench.carry(1);
+    assert_eq!(received(&called).0, fresh);
+    assert_eq!(bench.media.counters().received, 1, "the late ones are nobody's");
+}
+
+#[test]
+fn a_port_that_is_sent_to_without_end_is_closed_and_bound_anew() {
+    let mut bench = bench(some_ports(64));
+    let ports = bench.open(1).unwrap();
+    bench.media.close(CallId(1), bench.now);
+    for _ in 0..=super::super::limits::RESTING_WAKEUPS {
+        bench
+            .media
+            .readable(BASE, bench.now, &mut |_, _| panic!("no call, no hop"));
+    }
+    assert_eq!(bench.media.sockets.resting(), 1);
+    bench.now = bench.now.after(crate::media::limits::PORT_REST);
+    assert_eq!(bench.open(2), Some(ports));
 }
 
 #[test]

@@ -15,6 +15,7 @@ pub mod inbox;
 pub mod limits;
 pub mod lookup;
 pub mod media_io;
+mod media_sockets;
 pub mod mirror;
 pub mod models;
 pub mod recorder;

@@ -7,7 +7,7 @@ use crossbeam_channel::{Sender, TrySendError, bounded};
 
 use super::clock_alarm::ClockAlarm;
 use super::count;
-use super::limits::RECORDS;
+use super::limits::{RECORDER_REST, RECORDS};
 use super::vital::Alarm;
 use crate::call::CallRecord;
 use crate::store::{Live, Store};
@@ -30,13 +30,22 @@ impl Recorder {
     ) -> std::io::Result<(Recorder, JoinHandle<()>)> {
         let (sender, inbox) = bounded::<Arc<CallRecord>>(RECORDS);
         let thread = alarm.spawn("recorder".into(), move || {
-            for record in inbox {
-                let has_ended = record.timings.ended_ms.is_some();
-                if has_ended {
+            let take = |record: Arc<CallRecord>| {
+                if record.timings.ended_ms.is_some() {
                     keep(&*store, &record);
                     clock.note(&record.identity);
                 }
                 live.publish(record);
+            };
+            while let Ok(first) = inbox.recv() {
+                take(first);
+                inbox.try_iter().for_each(take);
+                // From here on nobody has to wake this thread: a shard pays for that with a call to the system.
+                std::thread::sleep(RECORDER_REST);
+                while !inbox.is_empty() {
+                    inbox.try_iter().for_each(take);
+                    std::thread::sleep(RECORDER_REST);
+                }
             }
             if let Err(error) = store.flush() {
                 tracing::error!(%error, "the last records may not be on disk");

@@ -10,6 +10,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -19,7 +20,7 @@ use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Token};
 
 use super::clock;
-use super::count;
+use super::count::{self, Traffic};
 use super::dns::Dns;
 use super::fetch::Fetcher;
 use super::inbox::{Mailboxes, ToShard};
@@ -35,6 +36,7 @@ use super::stream::Streams;
 use crate::call::{CallRecord, Counter, Engine, Input, Output};
 use crate::call_id::CallId;
 use crate::capture::hep::Way;
+use crate::screening::HistoryFacts;
 use crate::sip::{Flow, Transport, TransportFault, peek_call_id};
 use crate::time::Now;
 
@@ -83,6 +85,9 @@ pub const fn waker_token() -> Token {
 
 pub struct Shard {
     parts: Parts,
+    /// Of the SIP sockets, in their order: asking the system costs as much as reading a datagram.
+    locals: Vec<SocketAddr>,
+    traffic: Traffic,
     /// Sockets whose last batch ended before they were empty (epoll is edge-triggered: nobody tells again).
     unread: Vec<usize>,
     /// Answers of this thread's own making, handed to the engine after it was drained.
@@ -97,6 +102,7 @@ pub struct Shard {
 enum Reply {
     Opened(CallId, Option<(u16, u16)>),
     Closed(CallId, crate::media::Statistics),
+    Known(CallId, HistoryFacts),
     Broken(Flow, TransportFault),
 }
 
@@ -111,7 +117,10 @@ impl Shard {
                 .registry()
                 .register(socket, Token(FIRST_SOCKET + index), Interest::READABLE)?;
         }
+        let locals = parts.sockets.iter().map(UdpSocket::local_addr);
         Ok(Shard {
+            locals: locals.collect::<io::Result<_>>()?,
+            traffic: Traffic::new(),
             parts,
             unread: Vec::new(),
             pending: VecDeque::new(),
@@ -184,16 +193,13 @@ impl Shard {
     fn read_sip(&mut self, index: usize) {
         let mut datagram = std::mem::take(&mut self.datagram);
         let mut taken = 0;
-        while let Some(socket) = self.parts.sockets.get(index) {
+        while let (Some(socket), Some(&local)) = (self.parts.sockets.get(index), self.locals.get(index)) {
             if taken == SIP_BATCH {
                 self.unread.push(index);
                 break;
             }
             taken += 1;
-            let (Ok(local), received) = (socket.local_addr(), socket.recv_from(&mut datagram)) else {
-                break;
-            };
-            match received {
+            match socket.recv_from(&mut datagram) {
                 Ok((length, remote)) => {
                     let flow = Flow::udp(local, remote);
                     self.deliver(flow, &datagram[..length]);
@@ -314,7 +320,7 @@ impl Shard {
     /// One mutation, then everything that follows from it.
     fn step(&mut self, input: Input<'_>, now: Now) {
         if let Input::Sip { flow, octets } = &input {
-            count::received(flow.transport);
+            self.traffic.received(flow.transport);
             self.mirror(*flow, Way::In, octets, now);
         }
         self.parts.engine.handle(input, now);
@@ -324,6 +330,11 @@ impl Shard {
                 Reply::Opened(call, Some((a, b))) => Input::MediaOpened { call, a, b },
                 Reply::Opened(call, None) => Input::MediaRefused { call },
                 Reply::Closed(call, statistics) => Input::MediaClosed { call, statistics },
+                Reply::Known(call, history) => Input::Known {
+                    call,
+                    history,
+                    is_reused: Some(false),
+                },
                 Reply::Broken(flow, fault) => Input::TransportError { flow, fault },
             };
             self.parts.engine.handle(input, now);
@@ -403,7 +414,14 @@ impl Shard {
                 number,
                 passport_digest,
             } => {
-                if !doors.lookups.ask(Question::Caller {
+                let at_once = match passport_digest {
+                    // Whether a token was used is asked and written down in one.
+                    Some(_) => None,
+                    None => doors.lookups.at_once(call, number.as_deref()),
+                };
+                if let Some(history) = at_once {
+                    self.pending.push_back(Reply::Known(call, history));
+                } else if !doors.lookups.ask(Question::Caller {
                     call,
                     number,
                     passport_digest,
@@ -424,7 +442,7 @@ impl Shard {
                     count::full("lookups");
                 }
             }
-            Output::Changed(record) => self.record(Arc::new(*record)),
+            Output::Changed(record) => self.record(record),
             Output::Registration(state) => {
                 doors.registrations.note(&state);
                 let (trunk, route) = (state.trunk, state.service_route);
@@ -439,18 +457,16 @@ impl Shard {
     }
 
     fn transmit(&mut self, flow: Flow, octets: Vec<u8>) {
-        count::sent(flow.transport);
-        let now = clock::now();
-        self.mirror(flow, Way::Out, &octets, now);
+        self.traffic.sent(flow.transport);
+        if self.parts.mirror.is_some() {
+            self.mirror(flow, Way::Out, &octets, clock::now());
+        }
         if flow.transport != Transport::Udp {
             self.parts.doors.streams.send(flow, octets, self.parts.index);
             return;
         }
-        let socket = self
-            .parts
-            .sockets
-            .iter()
-            .find(|socket| socket.local_addr().is_ok_and(|local| local == flow.local));
+        let place = self.locals.iter().position(|local| *local == flow.local);
+        let socket = place.and_then(|place| self.parts.sockets.get(place));
         let Some(socket) = socket else {
             self.pending
                 .push_back(Reply::Broken(flow, TransportFault::NoListener));

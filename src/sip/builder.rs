@@ -164,11 +164,17 @@ pub(crate) fn value_of<'a>(headers: &'a [(String, String)], name: &str) -> Optio
         .map(|(_, value)| value.as_str())
 }
 
+/// Looks at every octet, many at a time.
+pub(crate) fn has_control(value: &str) -> bool {
+    let octets = value.as_bytes().iter();
+    octets.fold(false, |found, &b| found | (b < 0x20) | (b == 0x7f))
+}
+
 /// Takes CR, LF and NUL out, with the backslash that escapes one, so that the backslash does not
 /// come to stand before a quote and open it. Every other control character but tab goes too,
 /// unless a backslash makes it legal.
 pub(crate) fn without_line_ends(value: &str) -> String {
-    if !value.bytes().any(|b| b.is_ascii_control()) {
+    if !has_control(value) {
         return value.to_string();
     }
     let mut kept = String::with_capacity(value.len());

@@ -218,9 +218,14 @@ const fn const_word(name: &[u8], start: usize) -> u64 {
 
 /// Whether two header names mean the same header: `v` and `VIA` do.
 pub(crate) fn is_same(left: &str, right: &str) -> bool {
-    match HeaderName::of(left.as_bytes()) {
-        HeaderName::Other => left.eq_ignore_ascii_case(right),
-        known => known == HeaderName::of(right.as_bytes()),
+    if left.len() == right.len() && left.eq_ignore_ascii_case(right) {
+        return true;
+    }
+    // Two spellings of one header differ in length, and one of them is a letter.
+    let is_compact = left.len() == 1 || right.len() == 1;
+    is_compact && {
+        let known = HeaderName::of(left.as_bytes());
+        known != HeaderName::Other && known == HeaderName::of(right.as_bytes())
     }
 }
 

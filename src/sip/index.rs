@@ -5,7 +5,7 @@ use super::header_name::HeaderName;
 use super::limits;
 use super::method::{Method, is_token};
 use super::scan::Scanner;
-use super::uri;
+use super::uri::{self, UriSpans};
 
 /// Where one header stands. Offsets in octets from the first octet of the start line; a message has at most 65,535.
 #[derive(Clone, Copy, Debug)]
@@ -35,8 +35,15 @@ impl HeaderSpan {
 
 #[derive(Clone, Debug)]
 pub(crate) enum StartLine {
-    Request { method: Method, uri: (usize, usize) },
-    Response { status: u16, reason: (usize, usize) },
+    Request {
+        method: Method,
+        uri: (usize, usize),
+        spans: UriSpans,
+    },
+    Response {
+        status: u16,
+        reason: (usize, usize),
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -231,6 +238,7 @@ fn start_line(line: &[u8]) -> Result<StartLine, ParseError> {
     Ok(StartLine::Request {
         method: method_read,
         uri: (uri_start, uri_start + uri.len()),
+        spans,
     })
 }
 

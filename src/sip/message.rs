@@ -11,6 +11,7 @@ use super::limits;
 use super::method::Method;
 use super::name_addr::{self, Address, NameAddr, NameAddrSpans};
 use super::params::split_commas;
+use super::uri::Uri;
 use super::via::Via;
 
 /// A parsed message: the received octets, untouched, and an index over them.
@@ -172,6 +173,28 @@ impl Message {
     pub fn contact(&self) -> Option<NameAddr> {
         let line = self.named(HeaderName::Contact).next()?;
         NameAddr::parse(split_commas(&self.value(line)).next()?).ok()
+    }
+
+    /// [`Message::contact`] without copying (a folded line is unfolded).
+    pub fn contact_address(&self) -> Option<Address<'_>> {
+        let line = self.named(HeaderName::Contact).next()?;
+        match self.value(line) {
+            Cow::Borrowed(text) => Address::parse(split_commas(text).next()?).ok(),
+            Cow::Owned(text) => {
+                let first = split_commas(&text).next()?.to_string();
+                let spans = name_addr::scan(&first).ok()?;
+                Some(Address::new(Cow::Owned(first), spans))
+            }
+        }
+    }
+
+    /// The Request-URI in its parts; None for a response. It was looked at when the message was parsed, and is only
+    /// copied here.
+    pub fn request_target(&self) -> Option<Uri> {
+        match self.inner.start {
+            StartLine::Request { uri, spans, .. } => Some(Uri::of(self.text(uri), spans)),
+            StartLine::Response { .. } => None,
+        }
     }
 
     pub fn content_type(&self) -> Option<Cow<'_, str>> {

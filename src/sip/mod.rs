@@ -41,6 +41,8 @@ mod differential_tests;
 #[cfg(test)]
 mod growth_tests;
 #[cfg(test)]
+mod kinds;
+#[cfg(test)]
 mod message_tests;
 #[cfg(test)]
 mod properties;

@@ -93,6 +93,16 @@ impl<'a> Address<'a> {
         &self.text[start as usize..end as usize]
     }
 
+    /// The user part of its URI, percent-decoded; see [`Uri::user`].
+    pub fn user(&self) -> Option<Cow<'_, str>> {
+        self.spans.uri.user(self.uri())
+    }
+
+    /// The host of its URI, as written; see [`Uri::host`].
+    pub fn host(&self) -> Option<&str> {
+        self.spans.uri.host(self.uri())
+    }
+
     pub fn tag(&self) -> Option<&str> {
         self.spans.tag(&self.text)
     }

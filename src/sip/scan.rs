@@ -61,14 +61,22 @@ impl<'a> Scanner<'a> {
 /// Bit n: octet n is a control octet other than tab.
 #[inline]
 fn controls(octets: &[u8; BLOCK]) -> u64 {
-    // Written so that the compiler does it for 16 octets at a time: no branch, no way out in the middle.
-    let is_control = octets.map(|b| (((b < 0x20) & (b != b'\t')) | (b == 0x7f)) as u8);
-    let eights = is_control.as_chunks::<8>().0.iter().enumerate();
-    // The product brings the lowest bit of each of eight octets into the highest octet, in their order.
-    eights.fold(0, |mask, (place, eight)| {
+    // A plain loop with no branch and no way out in the middle: the compiler does it for 16 octets at a time. (With
+    // `array::map` it did so in some builds only, and `zip` is a call in those.)
+    let mut is_control = [0u8; BLOCK];
+    let mut at = 0;
+    while at < BLOCK {
+        let octet = octets[at];
+        is_control[at] = u8::from((octet < 0x20) & (octet != b'\t')) | u8::from(octet == 0x7f);
+        at += 1;
+    }
+    let mut mask = 0;
+    for (place, eight) in is_control.as_chunks::<8>().0.iter().enumerate() {
+        // The product brings the lowest bit of each of eight octets into the highest octet, in their order.
         let bits = u64::from_le_bytes(*eight).wrapping_mul(0x0102_0408_1020_4080) >> 56;
-        mask | bits << (place * 8)
-    })
+        mask |= bits << (place * 8);
+    }
+    mask
 }
 
 #[cfg(test)]

@@ -32,6 +32,17 @@ pub(crate) struct UriSpans {
 }
 
 impl UriSpans {
+    /// `text` is the one that was scanned, here and below; see [`Uri::user`].
+    pub(crate) fn user<'a>(&self, text: &'a str) -> Option<Cow<'a, str>> {
+        let whole = part(text, self.user)?;
+        let end = whole.find([';', ':']).unwrap_or(whole.len());
+        Some(decode(&whole[..end])).filter(|user| !user.is_empty())
+    }
+
+    pub(crate) fn host<'a>(&self, text: &'a str) -> Option<&'a str> {
+        part(text, self.host)
+    }
+
     /// Whether `text`, whose spans these are, is a SIP URI with headers (`?Subject=x`).
     pub(crate) fn has_headers(&self, text: &str) -> bool {
         self.host.1 > 0 && (self.params.1 as usize) < text.len()
@@ -87,9 +98,7 @@ impl Uri {
     ///
     /// An empty user part (`sip:@host`) is None.
     pub fn user(&self) -> Option<Cow<'_, str>> {
-        let whole = self.user_part()?;
-        let end = whole.find([';', ':']).unwrap_or(whole.len());
-        Some(decode(&whole[..end])).filter(|user| !user.is_empty())
+        self.spans.user(&self.text)
     }
 
     /// `;name=value` pairs inside the user part (RFC 4904 tgrp, or verstat) and after the host alike are found by name.
@@ -111,7 +120,7 @@ impl Uri {
 
     /// As written; an IPv6 address with its brackets. None for tel.
     pub fn host(&self) -> Option<&str> {
-        self.part(self.spans.host)
+        self.spans.host(&self.text)
     }
 
     /// The written port; None when there is none.
@@ -165,9 +174,14 @@ impl Uri {
         self.part(self.spans.user)
     }
 
-    fn part(&self, (start, end): (u32, u32)) -> Option<&str> {
-        (start < end).then(|| &self.text[start as usize..end as usize])
+    fn part(&self, place: (u32, u32)) -> Option<&str> {
+        part(&self.text, place)
     }
+}
+
+/// Empty = there is none.
+fn part(text: &str, (start, end): (u32, u32)) -> Option<&str> {
+    (start < end).then(|| &text[start as usize..end as usize])
 }
 
 impl fmt::Display for Uri {

@@ -1,6 +1,6 @@
 //! What is known of a number, live calls included.
 
-use super::{Live, Store, StoreError, was_answered};
+use super::{Live, Store, StoreError};
 use crate::call_id::CallId;
 use crate::screening::HistoryFacts;
 
@@ -23,15 +23,22 @@ pub fn history_with_live(
     now_ms: u64,
 ) -> Result<HistoryFacts, StoreError> {
     // Live first: a call that ends in between is then counted by the store as well, rather twice than never.
-    let others = live.calls_from(number);
-    let mut facts = store.history(number, now_ms)?;
-    for record in others {
-        if record.id == asking || store.call(record.id)?.is_some() {
-            continue;
-        }
-        add(&mut facts, record.started_ms, was_answered(&record), now_ms);
-    }
-    Ok(facts)
+    let mut others = live.calls_from(number);
+    others.retain(|record| record.id != asking);
+    store.history_beside(number, now_ms, &others)
+}
+
+/// The same, if it is known without waiting for a disk or for another thread.
+pub fn history_at_once(
+    store: &dyn Store,
+    live: &Live,
+    asking: CallId,
+    number: &str,
+    now_ms: u64,
+) -> Option<HistoryFacts> {
+    let mut others = live.try_calls_from(number)?;
+    others.retain(|record| record.id != asking);
+    store.history_at_once(number, now_ms, &others)
 }
 
 /// Counts one call that started at `started_ms`.

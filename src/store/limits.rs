@@ -12,9 +12,9 @@ pub const BATCH_RECORDS: usize = 512;
 /// Questions (reports, settings, flushes) waiting for the writer. Past it the asker gets `Busy`.
 pub const COMMANDS_MAX: usize = 256;
 
-/// The writer waits this long for company before it commits, so that there are at most 20 fsyncs a
-/// second at any call rate; a record is on disk well inside the second the product promises.
-pub const COMMIT_EVERY: Duration = Duration::from_millis(50);
+/// The writer waits this long for company before it commits, so that there are about 5 fsyncs a
+/// second at any call rate, and pages that many records share are written once for all of them; a record is on disk well inside the second the product promises.
+pub const COMMIT_EVERY: Duration = Duration::from_millis(200);
 
 /// First and longest pause after a failed write; it doubles in between. Nothing is dropped by waiting.
 pub const RETRY_FIRST: Duration = Duration::from_millis(100);
@@ -35,6 +35,17 @@ pub const CALLS_LIMIT: usize = 200;
 /// Newest calls of one number that `history` counts: keeps a look-up under a millisecond for a number
 /// that calls all day. Counts stop at this value; older calls change nothing.
 pub const HISTORY_ROWS_MAX: usize = 10_000;
+
+/// Numbers whose history is kept in memory (a few hundred octets each). Past it the one that called longest ago is read
+/// from the file again when it calls next.
+pub const HISTORIES_KEPT: usize = 20_000;
+
+/// Calls over all of these, 32 octets each. Past it the same happens.
+pub const HISTORY_ROWS_KEPT: usize = 100_000;
+
+/// Milliseconds after which a history in memory is read again: another program may have changed the file. Ten of its
+/// calls a second by one number make the reading one in six hundred look-ups.
+pub const HISTORY_TRUSTED_MS: u64 = 60_000;
 
 /// PASSporT digests remembered at once (about 200 octets each, 40 MiB). With the 60 s window plus as
 /// much again that is over 1,600 signed calls a second; past it the one that would expire first is

@@ -25,18 +25,25 @@ struct Calls {
     by_id: BTreeMap<CallId, Arc<CallRecord>>,
     /// So that a look-up for one caller costs the same however many calls there are.
     by_number: BTreeSet<(String, CallId)>,
-    /// The last to end, oldest first.
+    /// The last to end, oldest first, and the same to look them up.
     ended: VecDeque<CallId>,
+    has_ended: BTreeSet<CallId>,
     unshown: u64,
 }
 
 impl Calls {
     fn insert(&mut self, record: Arc<CallRecord>) {
-        self.remove(record.id);
-        if let Some(number) = number_of(&record) {
+        let before = self.by_id.insert(record.id, Arc::clone(&record));
+        let (before, number) = (before.as_deref().and_then(number_of), number_of(&record));
+        if before == number {
+            return;
+        }
+        if let Some(before) = before {
+            self.by_number.remove(&(before.to_string(), record.id));
+        }
+        if let Some(number) = number {
             self.by_number.insert((number.to_string(), record.id));
         }
-        self.by_id.insert(record.id, record);
     }
 
     fn remove(&mut self, id: CallId) {
@@ -46,6 +53,15 @@ impl Calls {
         if let Some(number) = number_of(&record) {
             self.by_number.remove(&(number.to_string(), id));
         }
+    }
+
+    fn from(&self, number: &str) -> Vec<Arc<CallRecord>> {
+        let first = (number.to_string(), CallId(0));
+        self.by_number
+            .range(first..)
+            .take_while(|(of, _)| of == number)
+            .filter_map(|(_, id)| self.by_id.get(id).cloned())
+            .collect()
     }
 }
 
@@ -63,7 +79,7 @@ impl Live {
     /// person made meanwhile stays: the shard that publishes does not know of it.
     pub fn publish(&self, record: Arc<CallRecord>) {
         let mut calls = self.lock();
-        if calls.ended.contains(&record.id) {
+        if calls.has_ended.contains(&record.id) {
             return;
         }
         let mut record = record;
@@ -78,10 +94,13 @@ impl Live {
         }
         if has_ended(&record) {
             calls.remove(record.id);
-            if calls.ended.len() == ENDED_REMEMBERED {
-                calls.ended.pop_front();
+            if calls.ended.len() == ENDED_REMEMBERED
+                && let Some(oldest) = calls.ended.pop_front()
+            {
+                calls.has_ended.remove(&oldest);
             }
             calls.ended.push_back(record.id);
+            calls.has_ended.insert(record.id);
         } else if calls.by_id.len() < LIVE_CALLS_MAX || calls.by_id.contains_key(&record.id) {
             calls.insert(Arc::clone(&record));
         } else {
@@ -104,14 +123,12 @@ impl Live {
 
     /// Live calls from this canonical number, by id.
     pub fn calls_from(&self, number: &str) -> Vec<Arc<CallRecord>> {
-        let calls = self.lock();
-        let first = (number.to_string(), CallId(0));
-        calls
-            .by_number
-            .range(first..)
-            .take_while(|(of, _)| of == number)
-            .filter_map(|(_, id)| calls.by_id.get(id).cloned())
-            .collect()
+        self.lock().from(number)
+    }
+
+    /// The same, if nobody holds the lock: for threads that must not wait.
+    pub fn try_calls_from(&self, number: &str) -> Option<Vec<Arc<CallRecord>>> {
+        self.calls.try_lock().ok().map(|calls| calls.from(number))
     }
 
     /// How many calls are live.

@@ -18,7 +18,7 @@ use crate::call::record::{Direction, Ending, PersonReport};
 use crate::call_id::CallId;
 use crate::screening::{HistoryFacts, Label};
 
-pub use known::history_with_live;
+pub use known::{history_at_once, history_with_live};
 pub use live::{Change, Changes, Live};
 
 /// `[store]`
@@ -60,6 +60,30 @@ pub trait Store: Send + Sync {
     fn calls(&self, filter: &Filter) -> Result<Vec<CallRecord>, StoreError>;
     /// What is known of a canonical number. Counts look at its newest [`limits::HISTORY_ROWS_MAX`] calls.
     fn history(&self, number: &str, now_ms: u64) -> Result<HistoryFacts, StoreError>;
+    /// The same with calls of that number which are still live; one that is kept already counts once.
+    fn history_beside(
+        &self,
+        number: &str,
+        now_ms: u64,
+        live: &[Arc<CallRecord>],
+    ) -> Result<HistoryFacts, StoreError> {
+        let mut facts = self.history(number, now_ms)?;
+        for record in live {
+            if self.call(record.id)?.is_none() {
+                known::add(&mut facts, record.started_ms, was_answered(record), now_ms);
+            }
+        }
+        Ok(facts)
+    }
+    /// The same, if it is known without waiting for a disk or for another thread; None = ask.
+    fn history_at_once(
+        &self,
+        _number: &str,
+        _now_ms: u64,
+        _live: &[Arc<CallRecord>],
+    ) -> Option<HistoryFacts> {
+        None
+    }
     /// Remembers that `call` brought the PASSporT with this digest; true = it is a reuse: another call was answered
     /// with it, and it was used less than `window_ms` ago.
     ///

@@ -647,7 +647,8 @@ impl World {
                     "record {:?} {:?} {label:?}",
                     record.state, record.revision
                 ));
-                self.records.entry(record.id).or_default().push(*record);
+                let of_call = self.records.entry(record.id).or_default();
+                of_call.push(Arc::unwrap_or_clone(record));
             }
             Output::Registration(state) => {
                 self.note(format!("registration {state:?}"));

@@ -1,6 +1,7 @@
 //! Server side: requests from outside, their answers, CANCEL and ACK.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::stateless::reply_flow;
 use super::{Endpoint, NewCalls, ServerTxn, SipEvent, TimerKeys, forget, key, start_timer, stop_timer};
@@ -19,16 +20,16 @@ use crate::time::Now;
 
 /// The server transactions and what finds them.
 pub(super) struct Servers {
-    live: HashMap<u64, Server>,
+    live: key::ByNumber<Server>,
     /// How many may live, and how many of these only in-dialog requests may take.
     capacity: usize,
     reserved: usize,
     /// By branch, sent-by and method.
-    by_key: HashMap<Box<str>, u64>,
+    by_key: HashMap<Arc<str>, u64>,
     /// By what a merged request has in common.
-    by_merged: HashMap<Box<str>, u64>,
+    by_merged: HashMap<Arc<str>, u64>,
     /// INVITEs answered 2xx, by what their ACK carries.
-    by_dialog: HashMap<Box<str>, u64>,
+    by_dialog: HashMap<Arc<str>, u64>,
 }
 
 struct Server {
@@ -37,9 +38,9 @@ struct Server {
     flow: Flow,
     /// The first Via line as answers carry it.
     top_via: String,
-    key: Box<str>,
-    merged: Option<Box<str>>,
-    dialog: Option<Box<str>>,
+    key: Arc<str>,
+    merged: Option<Arc<str>>,
+    dialog: Option<Arc<str>>,
     /// Of the request, for the key of the ACK.
     call_id: Box<str>,
     from_tag: Box<str>,
@@ -59,7 +60,7 @@ enum Machine {
 impl Servers {
     pub(super) fn new(capacity: usize, reserved: usize) -> Servers {
         Servers {
-            live: HashMap::new(),
+            live: key::ByNumber::default(),
             capacity,
             reserved,
             by_key: HashMap::new(),
@@ -275,8 +276,8 @@ impl Endpoint {
         &mut self,
         flow: Flow,
         request: &Message,
-        key: Box<str>,
-        merged: Option<Box<str>>,
+        key: Arc<str>,
+        merged: Option<Arc<str>>,
         now: Now,
     ) -> u64 {
         let id = self.next_id();
@@ -324,7 +325,7 @@ impl Endpoint {
 
     /// RFC 3261 §9.2. The CANCEL gets a server transaction of its own, so that its repetition is
     /// answered the same way even when the INVITE has ended meanwhile.
-    fn handle_cancel(&mut self, flow: Flow, request: Message, key: Box<str>, invite: &str, now: Now) {
+    fn handle_cancel(&mut self, flow: Flow, request: Message, key: Arc<str>, invite: &str, now: Now) {
         let invite_id = self.servers.by_key.get(invite).copied();
         let mut is_cancelled = false;
         let mut local_tag = None;

@@ -16,6 +16,7 @@ mod tests;
 pub use large::LargeWay;
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::builder::{Request, Response};
@@ -357,7 +358,7 @@ fn stop_timer(timers: &mut TimerQueue, keys: &mut TimerKeys, slot: Slot) {
 }
 
 /// Removes `key` from an index if it still names transaction `id`.
-fn forget(index: &mut HashMap<Box<str>, u64>, key: &str, id: u64) {
+fn forget(index: &mut HashMap<Arc<str>, u64>, key: &str, id: u64) {
     if index.get(key) == Some(&id) {
         index.remove(key);
     }

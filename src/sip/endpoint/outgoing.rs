@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
+use std::sync::Arc;
 
+use super::key::ByNumber;
 use super::large::{self, Fallback};
 use super::{ClientTxn, Endpoint, SipEvent, TimerKeys, forget, start_timer, stop_timer};
 use crate::sip::builder::{Request, value_of};
@@ -21,9 +23,9 @@ use crate::time::Now;
 /// The client transactions and what finds them.
 #[derive(Default)]
 pub(super) struct Clients {
-    live: HashMap<u64, Client>,
+    live: ByNumber<Client>,
     /// By branch and method (a CANCEL has the branch of its INVITE).
-    by_key: HashMap<Box<str>, u64>,
+    by_key: HashMap<Arc<str>, u64>,
     /// By peer, for transport errors: an ICMP storm must not walk the whole table each time.
     by_remote: BTreeSet<(SocketAddr, u64)>,
     /// By TCP connection, for the same: a request may go over a connection that has another peer address than its own
@@ -38,7 +40,7 @@ pub(super) struct Clients {
 struct Client {
     machine: Machine,
     flow: Flow,
-    key: Box<str>,
+    key: Arc<str>,
     /// A CANCEL of our own making: its owner is this endpoint.
     is_shown: bool,
     timers: TimerKeys,
@@ -115,15 +117,16 @@ impl Endpoint {
             return txn;
         }
         let is_reliable = flow.transport.is_reliable();
+        let key = key(&branch, &request.method);
         let mut steps = std::mem::take(&mut self.steps);
         let machine = match request.method {
             Method::Invite => Machine::Invite(
                 InviteClient::new(octets, is_reliable, &mut steps),
-                Box::new(SentInvite::new(&request, via, branch.clone())),
+                Box::new(SentInvite::new(request, via, branch.clone())),
             ),
             _ => Machine::Other(OtherClient::new(octets, is_reliable, &mut steps)),
         };
-        self.insert_client(id, machine, flow, key(&branch, &request.method), true);
+        self.insert_client(id, machine, flow, key, true);
         self.carry_out_client(id, steps, now);
         txn
     }
@@ -312,7 +315,7 @@ impl Endpoint {
         self.carry_out_client(cancel_id, steps, now);
     }
 
-    fn insert_client(&mut self, id: u64, machine: Machine, flow: Flow, key: Box<str>, is_shown: bool) {
+    fn insert_client(&mut self, id: u64, machine: Machine, flow: Flow, key: Arc<str>, is_shown: bool) {
         self.clients.by_key.insert(key.clone(), id);
         self.clients.by_remote.insert((flow.remote, id));
         if let Some(connection) = flow.connection {
@@ -391,22 +394,29 @@ impl Endpoint {
 }
 
 impl SentInvite {
-    fn new(invite: &Request, via: String, branch: String) -> SentInvite {
-        let lines = |names: &[&str]| -> Vec<(String, String)> {
-            let is_one = |found: &str| names.iter().any(|name| is_same(name, found));
-            let lines = invite.headers.iter().filter(|(name, _)| is_one(name));
-            lines.cloned().collect()
-        };
+    fn new(invite: Request, via: String, branch: String) -> SentInvite {
         let cseq = invite.header_value("CSeq").unwrap_or("1 INVITE");
-        SentInvite {
-            uri: invite.uri.clone(),
+        let cseq_number = cseq.split_ascii_whitespace().next().unwrap_or("1").to_string();
+        let mut sent = SentInvite {
+            uri: invite.uri,
             via,
             branch,
-            headers: lines(&["From", "Call-ID", "Max-Forwards", "Route"]),
-            credentials: lines(&["Authorization", "Proxy-Authorization"]),
-            to: invite.header_value("To").unwrap_or_default().to_string(),
-            cseq_number: cseq.split_ascii_whitespace().next().unwrap_or("1").to_string(),
+            headers: Vec::with_capacity(4),
+            credentials: Vec::new(),
+            to: String::new(),
+            cseq_number,
+        };
+        let is_one_of = |name: &str, names: &[&str]| names.iter().any(|known| is_same(known, name));
+        for (name, value) in invite.headers {
+            if is_one_of(&name, &["From", "Call-ID", "Max-Forwards", "Route"]) {
+                sent.headers.push((name, value));
+            } else if is_one_of(&name, &["Authorization", "Proxy-Authorization"]) {
+                sent.credentials.push((name, value));
+            } else if sent.to.is_empty() && is_same(&name, "To") {
+                sent.to = value;
+            }
         }
+        sent
     }
 
     /// RFC 3261 §17.1.1.3: the To of the response, everything else of the INVITE.
@@ -422,7 +432,7 @@ impl SentInvite {
     }
 }
 
-fn key(branch: &str, method: &Method) -> Box<str> {
+fn key(branch: &str, method: &Method) -> Arc<str> {
     format!("{branch}\n{method}").into()
 }
 

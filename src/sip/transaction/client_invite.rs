@@ -73,7 +73,9 @@ struct Answer {
 
 impl InviteClient {
     pub(crate) fn new(request: Vec<u8>, is_reliable: bool, steps: &mut Vec<Step>) -> InviteClient {
-        steps.push(Step::Send(request.clone()));
+        // The copy is the one that stays: it has no room to spare.
+        let kept = request.clone();
+        steps.push(Step::Send(request));
         steps.push(Step::Start(Timer::B, PATIENCE));
         if !is_reliable {
             steps.push(Step::Start(Timer::A, T1));
@@ -81,7 +83,7 @@ impl InviteClient {
         InviteClient {
             state: State::Calling { interval: T1 },
             is_reliable,
-            request,
+            request: kept,
             cancel: Cancel::NotAsked,
             answers: Vec::new(),
             ack: Vec::new(),

@@ -43,7 +43,9 @@ pub(crate) enum State {
 
 impl OtherClient {
     pub(crate) fn new(request: Vec<u8>, is_reliable: bool, steps: &mut Vec<Step>) -> OtherClient {
-        steps.push(Step::Send(request.clone()));
+        // The copy is the one that stays: it has no room to spare.
+        let kept = request.clone();
+        steps.push(Step::Send(request));
         steps.push(Step::Start(Timer::F, PATIENCE));
         if !is_reliable {
             steps.push(Step::Start(Timer::E, T1));
@@ -51,7 +53,7 @@ impl OtherClient {
         OtherClient {
             state: State::Trying,
             is_reliable,
-            request,
+            request: kept,
             interval: T1,
         }
     }

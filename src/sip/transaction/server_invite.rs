@@ -94,8 +94,9 @@ impl InviteServer {
         if self.state != State::Proceeding {
             return false;
         }
-        steps.push(Step::Send(octets.clone()));
-        self.last = octets;
+        // The copy is the one that stays: it has no room to spare.
+        self.last = octets.clone();
+        steps.push(Step::Send(octets));
         if status >= 200 && self.unacknowledged.take().is_some() {
             steps.push(Step::Stop(Slot::Again));
         }

@@ -63,8 +63,9 @@ impl OtherServer {
         if !matches!(self.state, State::Trying | State::Proceeding) {
             return false;
         }
-        steps.push(Step::Send(octets.clone()));
-        self.last = octets;
+        // The copy is the one that stays: it has no room to spare.
+        self.last = octets.clone();
+        steps.push(Step::Send(octets));
         if status < 200 {
             self.state = State::Proceeding;
         } else if self.is_reliable {

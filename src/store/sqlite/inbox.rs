@@ -39,6 +39,8 @@ struct Waiting {
     tokens: BTreeMap<String, Token>,
     now_ms: u64,
     commands: VecDeque<(Command, Sender<Answer>)>,
+    /// The writer is awake and waits for company: what only keeps it company need not wake it.
+    is_gathering: bool,
     is_closing: bool,
     health: Health,
 }
@@ -46,6 +48,11 @@ struct Waiting {
 impl Waiting {
     fn is_idle(&self) -> bool {
         self.records.is_empty() && self.tokens.is_empty() && self.commands.is_empty()
+    }
+
+    /// Whether the writer should look now.
+    fn is_news(&self) -> bool {
+        !self.is_gathering || self.records.len() >= BATCH_RECORDS
     }
 
     fn is_urgent(&self) -> bool {
@@ -71,7 +78,9 @@ impl Inbox {
             return false;
         }
         waiting.records.insert(record.id, record);
-        self.arrived.notify_one();
+        if waiting.is_news() {
+            self.arrived.notify_one();
+        }
         true
     }
 
@@ -81,7 +90,9 @@ impl Inbox {
         waiting.now_ms = waiting.now_ms.max(now_ms);
         if waiting.tokens.len() < TOKENS_MAX || waiting.tokens.contains_key(&digest) {
             waiting.tokens.insert(digest, token);
-            self.arrived.notify_one();
+            if waiting.is_news() {
+                self.arrived.notify_one();
+            }
         }
     }
 
@@ -137,9 +148,11 @@ impl Inbox {
         while waiting.is_idle() && !waiting.is_closing {
             waiting = self.arrived.wait(waiting).unwrap_or_else(PoisonError::into_inner);
         }
+        waiting.is_gathering = true;
         waiting = self.wait(waiting, COMMIT_EVERY, |waiting| {
             !waiting.is_urgent() && waiting.records.len() < BATCH_RECORDS
         });
+        waiting.is_gathering = false;
         // A flush means everything, so with somebody waiting the batch is the whole inbox.
         let most = if waiting.is_urgent() {
             INBOX_RECORDS_MAX

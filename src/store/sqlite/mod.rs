@@ -1,9 +1,10 @@
 //! The embedded engine: one SQLite file (or memory), one writer thread, a few readers.
 //!
 //! WAL, so that readers never wait for the writer. `synchronous = FULL`, because a call record is
-//! evidence: after a commit it survives a power cut. Group commit keeps that at 20 fsyncs a second
+//! evidence: after a commit it survives a power cut. Group commit keeps that at 5 fsyncs a second
 //! at most whatever the call rate, and no call ever waits for one.
 
+mod histories;
 mod inbox;
 mod rows;
 mod schema;
@@ -18,11 +19,12 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::limits::{ANSWER_TIMEOUT, LOCK_TIMEOUT, READERS, SETTING_MAX};
 use super::tokens::{Tokens, Use};
-use super::{Filter, Health, Store, StoreError, bounded, known, number_of, was_answered};
+use super::{Filter, Health, Store, StoreError, bounded, number_of};
 use crate::call::CallRecord;
 use crate::call::record::PersonReport;
 use crate::call_id::CallId;
 use crate::screening::HistoryFacts;
+use histories::{Histories, Kept};
 use inbox::{Command, Inbox};
 use schema::Refused;
 
@@ -30,6 +32,7 @@ pub(super) struct Sqlite {
     url: String,
     inbox: Arc<Inbox>,
     tokens: Mutex<Tokens>,
+    histories: Histories,
     /// In memory there is only the writer's own connection.
     readers: Vec<Arc<Mutex<Connection>>>,
     next_reader: AtomicUsize,
@@ -81,6 +84,7 @@ impl Sqlite {
             url: bounded(url),
             inbox,
             tokens: Mutex::new(tokens),
+            histories: Histories::default(),
             readers,
             next_reader: AtomicUsize::new(0),
             writer: Some(writer),
@@ -135,7 +139,12 @@ impl Sqlite {
 
 impl Store for Sqlite {
     fn save(&self, record: Arc<CallRecord>) -> bool {
-        self.inbox.save(record)
+        let is_taken = self.inbox.save(Arc::clone(&record));
+        // After the inbox: whoever reads a number's rows meanwhile finds the record in one of the two.
+        if is_taken {
+            self.histories.add(&record);
+        }
+        is_taken
     }
 
     fn flush(&self) -> Result<(), StoreError> {
@@ -182,16 +191,29 @@ impl Store for Sqlite {
     }
 
     fn history(&self, number: &str, now_ms: u64) -> Result<HistoryFacts, StoreError> {
+        self.history_beside(number, now_ms, &[])
+    }
+
+    fn history_beside(
+        &self,
+        number: &str,
+        now_ms: u64,
+        live: &[Arc<CallRecord>],
+    ) -> Result<HistoryFacts, StoreError> {
+        let reading = match self.histories.facts(number, now_ms, live) {
+            Ok(facts) => return Ok(facts),
+            Err(reading) => reading,
+        };
         let queued = self.inbox.records(|record| number_of(record) == Some(number));
-        self.read("looking up a caller", |on| {
-            let mut facts = rows::history(on, number, now_ms)?;
-            for record in &queued {
-                if !rows::has_call(on, record.id)? {
-                    known::add(&mut facts, record.started_ms, was_answered(record), now_ms);
-                }
-            }
-            Ok(facts)
-        })
+        let mut calls = self.read("looking up a caller", |on| rows::calls_of(on, number))?;
+        for record in &queued {
+            calls.add(Kept::of(record));
+        }
+        Ok(self.histories.read(number, &reading, calls, now_ms, live))
+    }
+
+    fn history_at_once(&self, number: &str, now_ms: u64, live: &[Arc<CallRecord>]) -> Option<HistoryFacts> {
+        self.histories.facts_at_once(number, now_ms, live)
     }
 
     fn token_seen(
@@ -216,7 +238,11 @@ impl Store for Sqlite {
 
     fn report(&self, id: CallId, report: PersonReport) -> Result<bool, StoreError> {
         // The record may still be queued: the writer puts it down before it looks for the row.
-        self.ask("keeping a report", Command::Report { id, report })
+        let is_kept = self.ask("keeping a report", Command::Report { id, report })?;
+        if is_kept {
+            self.histories.clear();
+        }
+        Ok(is_kept)
     }
 
     fn setting(&self, name: &str) -> Result<Option<String>, StoreError> {

@@ -6,10 +6,11 @@ use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use crate::call::CallRecord;
 use crate::call::record::{Ending, Outcome, PersonReport, State};
 use crate::call_id::CallId;
-use crate::screening::HistoryFacts;
 use crate::store::limits::{HISTORY_ROWS_MAX, TOKEN_CALLS_MAX, TOKENS_MAX};
 use crate::store::tokens::Token;
-use crate::store::{Filter, ending_name, known, label_of, number_of, was_answered};
+use crate::store::{Filter, ending_name, label_of, number_of, was_answered};
+
+use super::histories::{Calls, Kept as KeptCall, Verdict};
 
 /// Inserts or replaces a call unless a newer revision is kept already. A report stays.
 pub(super) fn put_call(on: &Connection, record: &CallRecord) -> rusqlite::Result<()> {
@@ -116,11 +117,6 @@ pub(super) fn call(on: &Connection, id: CallId) -> rusqlite::Result<Option<Kept>
         .optional()
 }
 
-pub(super) fn has_call(on: &Connection, id: CallId) -> rusqlite::Result<bool> {
-    on.prepare_cached("SELECT 1 FROM call WHERE id = ?1")?
-        .exists([id.to_string()])
-}
-
 /// Newest first; at most `filter.rows()`.
 pub(super) fn calls(on: &Connection, filter: &Filter) -> rusqlite::Result<Vec<Kept>> {
     let mut sql = String::from("SELECT record, report FROM call WHERE 1");
@@ -160,28 +156,32 @@ pub(super) fn calls(on: &Connection, filter: &Filter) -> rusqlite::Result<Vec<Ke
         .collect()
 }
 
-pub(super) fn history(on: &Connection, number: &str, now_ms: u64) -> rusqlite::Result<HistoryFacts> {
-    let (minute, hour) = known::since(now_ms);
-    on.prepare_cached(
-        "SELECT count(*), total(answered), total(started_ms >= ?2), total(started_ms >= ?3),
-                total(verdict = 'good'), total(verdict = 'scam')
-         FROM (SELECT started_ms, answered, verdict FROM call WHERE caller = ?1
-               ORDER BY started_ms DESC LIMIT ?4)",
-    )?
-    .query_row(
-        params![number, whole(minute), whole(hour), HISTORY_ROWS_MAX as i64],
-        |row| {
-            Ok(HistoryFacts {
-                is_available: true,
-                calls_before: ms(row, 0)?,
-                answered_before: row.get::<_, f64>(1)? as u64,
-                calls_last_minute: row.get::<_, f64>(2)? as u64,
-                calls_last_hour: row.get::<_, f64>(3)? as u64,
-                reported_good: row.get::<_, f64>(4)? as u64,
-                reported_scam: row.get::<_, f64>(5)? as u64,
-            })
-        },
-    )
+/// The newest calls of a number, at most [`HISTORY_ROWS_MAX`]; all of it stands in one index.
+pub(super) fn calls_of(on: &Connection, number: &str) -> rusqlite::Result<Calls> {
+    let mut question = on.prepare_cached(
+        "SELECT id, started_ms, answered, verdict FROM call WHERE caller = ?1 ORDER BY started_ms DESC LIMIT ?2",
+    )?;
+    let mut rows = question.query(params![number, HISTORY_ROWS_MAX as i64])?;
+    let mut newest_first = Vec::new();
+    while let Some(row) = rows.next()? {
+        // An id that is none was not written by us.
+        let Ok(id) = row.get_ref(0)?.as_str().unwrap_or_default().parse() else {
+            continue;
+        };
+        newest_first.push(KeptCall {
+            started_ms: ms(row, 1)?,
+            id,
+            // Not in the index; what is saved from now on is newer.
+            revision: 0,
+            was_answered: row.get(2)?,
+            verdict: row.get_ref(3)?.as_str().ok().and_then(Verdict::of),
+        });
+    }
+    let mut calls = Calls::default();
+    for call in newest_first.into_iter().rev() {
+        calls.add(call);
+    }
+    Ok(calls)
 }
 
 /// Ends, in words that say so, the calls an earlier process had saved while they lasted.

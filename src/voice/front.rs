@@ -113,7 +113,7 @@ pub(crate) fn log_power(power: f64) -> f32 {
     let exponent = (shifted as i32 >> 23) as f32;
     let m = f32::from_bits((shifted & 0x007f_ffff).wrapping_add(0x3f35_04f3)) - 1.0;
     let square = m * m;
-    let mut tail = 7.037_684e-2_f32;
+    let mut tail = 7.037_683_6e-2_f32;
     for coefficient in [
         -1.151_461e-1,
         1.167_699_9e-1,
@@ -122,7 +122,7 @@ pub(crate) fn log_power(power: f64) -> f32 {
         -1.666_805_8e-1,
         2.000_071_5e-1,
         -2.499_999_4e-1,
-        3.333_333_1e-1_f32,
+        3.333_333e-1_f32,
     ] {
         tail = tail * m + coefficient;
     }

@@ -207,12 +207,8 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
     tokio.spawn(lists.clone().keep(mailboxes.clone(), lists_asked));
     if let Some(models) = &models {
         let name = config.voice.model.clone();
-        tokio.spawn(offer_models(
-            models.clone(),
-            name,
-            config.voice.signers.clone(),
-            model_asked,
-        ));
+        let signers = config.voice.signers.clone();
+        tokio.spawn(models.clone().keep(name, signers, model_asked));
     }
     tokio.spawn(dns.clone().keep());
     if let Some(capture) = &config.capture {
@@ -430,29 +426,6 @@ fn load_policy(config: &Config) -> anyhow::Result<Policy> {
 /// One error that lists every fault, a line each.
 pub fn faults_to_error(faults: &[Fault]) -> anyhow::Error {
     anyhow::anyhow!(faults.iter().map(Fault::to_string).collect::<Vec<_>>().join("\n"))
-}
-
-/// Puts the configured model on trial whenever somebody says (SIGHUP) that its folder has changed.
-async fn offer_models(
-    models: Arc<Models>,
-    name: String,
-    signers: crate::voice::Signers,
-    asked: Arc<tokio::sync::Notify>,
-) {
-    loop {
-        asked.notified().await;
-        let (name, signers) = (name.clone(), signers.clone());
-        match tokio::task::spawn_blocking(move || Model::find(&name, &signers)).await {
-            Ok(Ok(model)) => {
-                let revision = model.revision().to_owned();
-                if models.offer(Arc::new(model)) {
-                    tracing::info!(model = revision, "a new model is on trial on one call in ten");
-                }
-            }
-            Ok(Err(error)) => tracing::error!(%error, "the model was not read again: the one in force stays"),
-            Err(error) => tracing::error!(%error, "the model was not read again"),
-        }
-    }
 }
 
 fn load_model(config: &Config) -> anyhow::Result<Option<Arc<Model>>> {

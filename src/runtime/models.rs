@@ -12,9 +12,10 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
+use tokio::sync::Notify;
 
 use crate::call_id::CallId;
-use crate::voice::Model;
+use crate::voice::{Model, Signers};
 
 /// Calls in a thousand that a model on trial hears at first.
 pub const TRIAL_PER_MILLE: u128 = 100;
@@ -165,6 +166,26 @@ impl Models {
         None
     }
 
+    /// Puts the configured model on trial whenever somebody says (SIGHUP) that its folder has changed.
+    pub async fn keep(self: Arc<Self>, name: String, signers: Signers, asked: Arc<Notify>) {
+        loop {
+            asked.notified().await;
+            let (name, signers) = (name.clone(), signers.clone());
+            match tokio::task::spawn_blocking(move || Model::find(&name, &signers)).await {
+                Ok(Ok(model)) => {
+                    let revision = model.revision().to_owned();
+                    if self.offer(Arc::new(model)) {
+                        tracing::info!(model = revision, "a new model is on trial on one call in ten");
+                    }
+                }
+                Ok(Err(error)) => {
+                    tracing::error!(%error, "the model was not read again: the one in force stays");
+                }
+                Err(error) => tracing::error!(%error, "the model was not read again"),
+            }
+        }
+    }
+
     pub fn standing(&self) -> Standing {
         let state = self.lock();
         Standing {
@@ -257,7 +278,7 @@ impl Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::voice::{Signers, test_model};
+    use crate::voice::test_model;
 
     fn two() -> (Models, Arc<Model>, Arc<Model>) {
         let old = Arc::new(Model::find("default", &Signers::default()).expect("embedded"));

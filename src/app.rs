@@ -12,11 +12,12 @@ use std::time::Duration;
 use anyhow::Context as _;
 use serde_json::json;
 
-use crate::call::{self, Listener};
+use crate::call::{self, Listener, carriers};
 use crate::config::Config;
 use crate::policy::{Fault, Policy};
 use crate::route::{Target, Ways};
 use crate::runtime::clock_alarm::ClockAlarm;
+use crate::runtime::collector;
 use crate::runtime::dns::Dns;
 use crate::runtime::fetch::Fetcher;
 use crate::runtime::icons::Icons;
@@ -203,6 +204,13 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
     }
     tokio.spawn(lists.clone().keep(mailboxes.clone(), lists_asked));
     tokio.spawn(dns.clone().keep());
+    if let Some(capture) = &config.capture {
+        tokio.spawn(collector::keep(
+            capture.hep.clone(),
+            dns.clone(),
+            mailboxes.clone(),
+        ));
+    }
     // Only the shards hold the recorder now: when they have ended, it writes what is left and ends too.
     drop(recorder);
 
@@ -520,7 +528,7 @@ fn on_hangup<const N: usize>(
     Ok(asked)
 }
 
-/// What asks where targets are: it begins with those of the queues.
+/// What asks where targets are: it begins with those of the queues and the servers of the carriers.
 fn name_service(
     config: &Config,
     listeners: &[Listener],
@@ -534,7 +542,9 @@ fn name_service(
             .map(|listener| (listener.transport, listener.bound)),
     );
     let targets = config.queues.iter().flat_map(|queue| &queue.targets);
-    let targets = targets.filter_map(|target| Target::of(&Uri::parse(target).ok()?));
+    let targets = targets
+        .filter_map(|target| Target::of(&Uri::parse(target).ok()?))
+        .chain(carriers(&config.trunks).into_iter().map(|(target, ..)| target));
     let handle = tokio.handle().clone();
     Dns::new(&config.sip.resolver, ways, targets, mailboxes.clone(), handle)
 }

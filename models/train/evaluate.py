@@ -4,54 +4,34 @@ import collections
 
 import numpy as np
 
-import frontend
 import g711
-from limits import (FRAME, HOP, MEMORY_WINDOWS, MIN_WINDOW_SPEECH, SCORE_CLIP, SCORE_HOP, WINDOW_FRAMES)
+from limits import MEMORY_WINDOWS, SCORE_CLIP
+from stream import Stream
 
 
-def windows(samples):
-    """Every window the gateway scores while it hears `samples` (int16): (at, net speech so far, x, weights, its own speech), seconds."""
-    p = frontend.power(samples / 32768.0)
-    features, flags = frontend.log_power(p), frontend.speech(p)
-    out = []
-    for end in list(range(SCORE_HOP, len(samples), SCORE_HOP)) + [len(samples)]:
-        frames = max(0, (end - FRAME) // HOP + 1)
-        first = max(0, frames - WINDOW_FRAMES)
-        if flags[first:frames].sum() < MIN_WINDOW_SPEECH:
-            continue
-        net = flags[:frames].sum() * HOP / 8000.0
-        own = flags[first:frames].sum() * HOP / 8000.0
-        out.append((end / 8000.0, net, *frontend.window(features[first:frames], flags[first:frames]), own))
-    return out
+def streams(clips, samples, law="mulaw"):
+    """Each clip as a call after one G.711 round trip."""
+    return [Stream(g711.through(np.asarray(samples[clip.start:clip.start + clip.length]), law)) for clip in clips]
 
 
-def prepare(clips, samples, law="mulaw"):
-    """The windows of each clip after one G.711 round trip, ready to be scored again and again."""
-    ready = []
-    for clip in clips:
-        heard = windows(g711.through(np.asarray(samples[clip.start:clip.start + clip.length]), law))
-        ready.append([(at, net, x.astype(np.float16), w, own) for at, net, x, w, own in heard])
-    return ready
-
-
-def score(run, ready, batch=64):
-    """For each clip a list of (at, net speech, raw score, the window's own speech). `run` maps (x, weights) to raw scores."""
+def score(run, ready, batch=32):
+    """For each clip a list of (hop, net speech, raw score, the window's own speech). `run` maps (mel, weights) to raw scores."""
     flat = [(i, *window) for i, heard in enumerate(ready) for window in heard]
     scored = [[] for _ in ready]
     for start in range(0, len(flat), batch):
         part = flat[start:start + batch]
         raw = run(np.stack([row[3] for row in part]).astype(np.float32), np.stack([row[4] for row in part]))
-        for (i, at, net, _, _, own), value in zip(part, raw):
-            scored[i].append((at, net, float(value), own))
+        for (i, hop, net, _, _, own), value in zip(part, raw):
+            scored[i].append((hop, net, float(value), own))
     return scored
 
 
-def mean_course(windows_of_clip):
-    """(net speech, running mean of clipped raw scores) after each scored window."""
+def mean_course(windows_of_clip, memory=MEMORY_WINDOWS):
+    """(hop, net speech, running mean of clipped raw scores) after each scored window."""
     mean, out = 0.0, []
-    for count, (_, net, raw, _) in enumerate(windows_of_clip, start=1):
-        mean += (float(np.clip(raw, -SCORE_CLIP, SCORE_CLIP)) - mean) / min(count, MEMORY_WINDOWS)
-        out.append((net, mean))
+    for count, (hop, net, raw, _) in enumerate(windows_of_clip, start=1):
+        mean += (float(np.clip(raw, -SCORE_CLIP, SCORE_CLIP)) - mean) / min(count, memory)
+        out.append((hop, net, mean))
     return out
 
 
@@ -108,6 +88,16 @@ def caught_at(scores, real, weights, false_alarms=0.01):
     threshold = scores[r[np.searchsorted(share, false_alarms, side="right")]]
     s = ~real
     return float((weights[s] * (scores[s] < threshold)).sum() / weights[s].sum())
+
+
+def judge(scored, clips):
+    """(minCllr, a line with EER, minCllr and caught) of the clips' running means at their ends."""
+    final = np.array([mean_course(windows)[-1][2] if windows else np.nan for windows in scored])
+    heard = ~np.isnan(final)
+    part = [clip for clip, ok in zip(clips, heard) if ok]
+    judged = final[heard], np.array([clip.real for clip in part]), macro_weights(part)
+    least = min_cllr(*judged)
+    return least, f"EER {eer(*judged):.4f} minCllr {least:.4f} caught at 1 % {caught_at(*judged):.4f}"
 
 
 def bootstrap(statistic, scores, clips, rounds=200, seed=1):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from limits import (BINS, FLOOR, FRAME, HIGH_BIN, HOP, LOW_BIN, POOL_FRAMES, WINDOW_FRAMES)
+from limits import BINS, FLOOR, FRAME, HIGH_BIN, HOP, LOW_BIN
 
 HANN = 0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(FRAME) / FRAME)  # periodic
 HANN_POWER = float(np.sum(HANN * HANN))                            # 96
@@ -85,21 +85,3 @@ def _rest_without_peaks(p):
         around = np.clip(peak + np.arange(-2, 3), 0, BINS - 1)
         left[rows, around] = 0.0
     return left.sum(axis=1) / total
-
-
-def window(features, flags):
-    """The network's two inputs for the last WINDOW_FRAMES frames given: x (BINS, WINDOW_FRAMES) and weights (POOL_FRAMES,).
-
-    The mean over the window's speech frames is taken off each bin; frames without speech are zero, so pauses (and the
-    noise floor in them) say nothing; a short window has zeros on its left. The weights spread 1 over the even speech frames.
-    """
-    features, flags = features[-WINDOW_FRAMES:], flags[-WINDOW_FRAMES:]
-    x = np.zeros((WINDOW_FRAMES, BINS), dtype=np.float32)
-    mask = np.zeros(WINDOW_FRAMES, dtype=bool)
-    if flags.any():
-        centred = features - features[flags].mean(axis=0, dtype=np.float64).astype(np.float32)
-        centred[~flags] = 0.0
-        x[WINDOW_FRAMES - len(features):] = centred
-        mask[WINDOW_FRAMES - len(features):] = flags
-    weights = mask[::2].astype(np.float32)
-    return x.T.copy(), weights / max(1.0, float(weights.sum()))

@@ -1,81 +1,97 @@
 """Which clips stand next to each other in a batch, and where each is cut."""
 
 import collections
-import dataclasses
 import zlib
 
 import numpy as np
-import torch
 
-import augment
-import frontend
-from limits import RATE, WINDOW_FRAMES
+import whisper
+from limits import BINS, FORGET_FRAMES, K0, MEL_FRAMES, MEL_HOP, RATE, WINDOW_FRAMES, HOP
 
 COUPLES = 24         # in a batch: 48 windows
 LJ_WEIGHT = 0.3      # one voice, LJSpeech's, is most of the pages: it counts less
-WHOLE = (WINDOW_FRAMES - 1) * 128 + 256
+PLAIN = 0.3          # share of couples that hear G.711 alone
+SHORTEST = 1.2       # seconds
 
 
-@dataclasses.dataclass
-class Stage:
-    """One stretch of training: how long, and how hard the material is made."""
-    number: int
-    steps: int
-    same_page: float    # share of couples whose two members come from the same page (same studio, same codec history)
-    masked: float       # chance of each of the four masks of SpecAugment
-    harshness: float    # of the random telephone, 1 = every impairment as often as augment.py says
-    dropout: float      # inside the network's blocks
+class Couples:
+    """Batch k: COUPLES times one real and one synthetic window of the same length, each through a telephone of the same harshness.
 
-
-class Couples(torch.utils.data.Dataset):
-    """Item k is one real and one synthetic window of the same length that went through the same random telephone.
-
-    Everything about item k follows from (seed, k), however many workers there are.
+    `copies` are those of bank.copy, the plain one first. Everything about batch k follows from (seed, number, k).
     """
 
-    def __init__(self, clips, samples, bank, noises, seed, stage):
-        self.samples, self.bank, self.noises, self.seed, self.stage = samples, bank, noises, seed, stage
-        train = [clip for clip in clips if not clip.dev and clip.length >= RATE]
-        self.real = _tree([clip for clip in train if clip.real])
-        self.synthetic = _tree([clip for clip in train if not clip.real])
+    def __init__(self, clips, copies, seed, number, same_page):
+        self.clips, self.copies, self.seed, self.number, self.same_page = clips, copies, seed, number, same_page
+        train = [i for i, clip in enumerate(clips) if not clip.dev and clip.length >= RATE and copies[0][i].flags.sum() >= 47]
+        self.real = _tree(clips, [i for i in train if clips[i].real])
+        self.synthetic = _tree(clips, [i for i in train if not clips[i].real])
         pages = collections.defaultdict(lambda: ([], []))
-        for clip in train:
-            pages[clip.page][0 if clip.real else 1].append(clip)
-        self.pages = [(real, _tree(synthetic)) for real, synthetic in pages.values() if real and synthetic]
+        for i in train:
+            pages[clips[i].page][0 if clips[i].real else 1].append(i)
+        self.pages = [(real, _tree(clips, synthetic)) for real, synthetic in pages.values() if real and synthetic]
         weight = np.array([np.sqrt(min(len(real), sum(len(g) for g in tree[0])))
-                           * (LJ_WEIGHT if np.mean([is_lj(clip) for clip in real]) > 0.5 else 1.0)
+                           * (LJ_WEIGHT if np.mean([is_lj(clips[i]) for i in real]) > 0.5 else 1.0)
                            for real, tree in self.pages])
         self.page_weight = weight / weight.sum()
         self.by_pair = collections.defaultdict(list)
-        for clip in train:
-            if clip.pair and not clip.real:
-                self.by_pair[clip.pair].append(clip)
+        for i in train:
+            if clips[i].pair and not clips[i].real:
+                self.by_pair[clips[i].pair].append(i)
 
-    def __len__(self):
-        return self.stage.steps * COUPLES
+    def batch(self, k):
+        """A list of (heard, label, first second, length in seconds, the couple's generator)."""
+        out = []
+        for couple in range(COUPLES):
+            rng = np.random.default_rng([self.seed, self.number, k, couple])
+            real, synthetic = self._couple(rng)
+            number = 0 if rng.random() < PLAIN or len(self.copies) == 1 else int(rng.integers(1, len(self.copies)))
+            heard = [self.copies[number][i] for i in (real, synthetic)]
+            heard = [mine if mine.flags.sum() >= 47 else self.copies[0][i] for mine, i in zip(heard, (real, synthetic))]
+            seconds = min(4.0, *(len(mine.flags) * HOP / RATE for mine in heard))
+            if rng.random() < 0.4 and seconds > SHORTEST:
+                seconds = rng.uniform(SHORTEST, seconds)
+            for mine, label in zip(heard, (1.0, 0.0)):
+                first = rng.uniform(0.0, max(0.0, len(mine.flags) * HOP / RATE - seconds))
+                out.append((mine, label, first, seconds, rng))
+        return out
 
-    def __getitem__(self, k):
-        rng = np.random.default_rng([self.seed, self.stage.number, k])
-        if rng.random() < self.stage.same_page:
+    def _couple(self, rng):
+        if rng.random() < self.same_page:
             page = rng.choice(len(self.pages), p=self.page_weight)
             real = self.pages[page][0][rng.integers(len(self.pages[page][0]))]
-            twins = self.by_pair.get(real.pair) if real.pair else None
-            synthetic = twins[rng.integers(len(twins))] if twins and rng.random() < 0.5 else _draw(self.pages[page][1], rng)
-        else:
-            real, synthetic = _draw(self.real, rng), _draw(self.synthetic, rng)
-        length = min(real.length, synthetic.length, WHOLE)
-        if rng.random() < 0.5:
-            length = int(min(length, rng.uniform(1.2, 4.0) * RATE))
-        telephone = augment.Telephone(rng, self.noises, self.stage.harshness)
-        out = []
-        for clip in (real, synthetic):
-            start = clip.start + int(rng.integers(clip.length - length + 1))
-            heard = telephone.carry(self.samples, self.bank, start, min(length, clip.start + clip.length - start))
-            p = frontend.power(heard / 32768.0)
-            x, weights = frontend.window(frontend.log_power(p), frontend.speech(p))
-            _mask(x, rng, self.stage.masked)
-            out.append((torch.from_numpy(x), torch.from_numpy(weights), torch.tensor(1.0 if clip.real else 0.0)))
-        return tuple(torch.stack(part) for part in zip(*out))
+            pair = self.clips[real].pair
+            twins = self.by_pair.get(pair) if pair else None
+            return real, twins[rng.integers(len(twins))] if twins and rng.random() < 0.5 else _draw(self.pages[page][1], rng)
+        return _draw(self.real, rng), _draw(self.synthetic, rng)
+
+
+def stream(heard, first, seconds, rng, prior, masked):
+    """Stage 1's input: x (96, 250), weights (125,). Half of the streams have been running before, so their mean is known already."""
+    a = int(first * RATE / HOP)
+    features = heard.features[a:a + min(WINDOW_FRAMES, int(seconds * RATE / HOP))].astype(np.float32)
+    flags = heard.flags[a:a + len(features)]
+    known = float(rng.integers(30, FORGET_FRAMES)) if rng.random() < 0.5 else 0.0
+    x = np.zeros((BINS, WINDOW_FRAMES), dtype=np.float32)
+    weights = np.zeros(WINDOW_FRAMES // 2, dtype=np.float32)
+    heard_now = np.cumsum(features * flags[:, None], axis=0) + (K0 * prior + known * heard.mean)
+    mean = heard_now / (K0 + known + np.cumsum(flags))[:, None]
+    x[:, :len(features)] = ((features - mean) * flags[:, None]).T
+    every_other = flags[::2][:len(weights)]
+    weights[:len(every_other)] = every_other
+    mask(x, rng, masked, 12, 25, 0.0)
+    return x, weights / max(1.0, weights.sum())
+
+
+def opinion(heard, first, seconds, rng, masked, coloured):
+    """Stage 2's input: mel (80, 400), weights (200,). `coloured`: chance of a smooth random response on top."""
+    last = min(len(heard.mel), int((first + seconds) * RATE / MEL_HOP))
+    first = max(0, int(first * RATE / MEL_HOP), last - MEL_FRAMES)
+    part = heard.mel[first:last].astype(np.float32)
+    if rng.random() < coloured:
+        part += np.interp(np.arange(part.shape[1]), np.linspace(0, 63, 5), rng.normal(0, 0.2, 5)).astype(np.float32)
+    x, weights = whisper.frame(part, heard.flags, (last - MEL_FRAMES) * MEL_HOP)
+    mask(x, rng, masked, 8, 40, whisper.SILENCE)
+    return x, weights
 
 
 def is_lj(clip):
@@ -83,13 +99,13 @@ def is_lj(clip):
     return name == "lj" or ":lj" in name
 
 
-def _tree(clips):
+def _tree(clips, members):
     """Clips by group, and how often each group is drawn: by the root of its size, LJSpeech's voice less."""
     groups = collections.defaultdict(list)
-    for clip in clips:
-        groups[clip.group].append(clip)
+    for i in members:
+        groups[clips[i].group].append(i)
     groups = [groups[name] for name in sorted(groups, key=lambda n: zlib.crc32(n.encode()))]
-    weight = np.array([np.sqrt(sum(LJ_WEIGHT if is_lj(clip) else 1.0 for clip in group)) for group in groups])
+    weight = np.array([np.sqrt(sum(LJ_WEIGHT if is_lj(clips[i]) else 1.0 for i in group)) for group in groups])
     return groups, weight / weight.sum()
 
 
@@ -99,13 +115,13 @@ def _draw(tree, rng):
     return group[rng.integers(len(group))]
 
 
-def _mask(x, rng, share):
-    """SpecAugment: up to two bands and two stretches fall silent."""
-    for axis, most in ((0, 12), (0, 12), (1, 25), (1, 25)):
+def mask(x, rng, share, widest_band, longest, silence):
+    """SpecAugment: up to two bands and two stretches of x (bands, frames) fall silent."""
+    for axis, most in ((0, widest_band), (0, widest_band), (1, longest), (1, longest)):
         if rng.random() < share:
             width = int(rng.integers(1, most))
             at = int(rng.integers(x.shape[axis] - width))
             if axis == 0:
-                x[at:at + width] = 0.0
+                x[at:at + width] = silence
             else:
-                x[:, at:at + width] = 0.0
+                x[:, at:at + width] = silence

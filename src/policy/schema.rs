@@ -1,6 +1,6 @@
 //! The facts a condition may name: their names, types, meaning, and how each is read.
 
-use crate::screening::{Attestation, Facts, Standing, Tag, Upstream, Verdict};
+use crate::screening::{Attestation, Facts, ForwardingReason, Standing, Tag, Upstream, Verdict};
 
 /// What a condition is asked about: the facts and what they add up to.
 pub(super) struct View<'a> {
@@ -78,6 +78,15 @@ pub(super) fn fact(name: &str) -> Option<&'static Fact> {
 }
 
 const STAGES: &[&str] = &["arrive", "heard", "live"];
+const FORWARDING_REASONS: &[&str] = &[
+    "unconditional",
+    "busy",
+    "no_answer",
+    "deflection",
+    "unavailable",
+    "other",
+    "",
+];
 const UPSTREAMS: &[&str] = &["passed", "failed", "unverified", ""];
 const STANDINGS: &[&str] = &["verified", "failed", "diverted_unverified", "unchecked", "none"];
 const ATTESTATIONS: &[&str] = &["A", "B", "C", ""];
@@ -168,6 +177,14 @@ facts! {
     "history.reported_scam" Type::Int, "How often somebody here reported a call from this number as a scam.", |v| count(v.facts.history.reported_scam);
 
     "signalling.diverted" Type::Bool, "The call was forwarded (Diversion or History-Info).", |v| Datum::Bool(v.facts.signalling.is_diverted);
+    "signalling.diversions" Type::Int, "How often the call was forwarded, as far as it says; nobody has proven it (`identity.hops`).",
+        |v| Datum::Int(i64::from(v.facts.signalling.forwarding.count));
+    "signalling.diverted_by" Type::Text, "Who forwarded it last, with `+` and country code; empty when hidden or not a number.",
+        |v| Datum::Text(v.facts.signalling.forwarding.by.as_ref().map_or("", |number| number.reveal()));
+    "signalling.dialled_first" Type::Text, "The number that the caller dialled before it was forwarded; empty when hidden, or not forwarded.",
+        |v| Datum::Text(v.facts.signalling.forwarding.dialled.as_ref().map_or("", |number| number.reveal()));
+    "signalling.diversion_reason" Type::Word(FORWARDING_REASONS), "Why it was forwarded last; empty when it was not.",
+        |v| Datum::Text(v.facts.signalling.forwarding.reason.map_or("", ForwardingReason::name));
     "signalling.claims_emergency" Type::Bool, "It claims to be an emergency call; `identity.emergency` says whether that is proven. Never refused.",
         |v| Datum::Bool(v.facts.signalling.claims_emergency);
     "signalling.emergency_trunk" Type::Bool, "It comes from a trunk with `emergency = \"trusted\"`. Bypasses every gate.",

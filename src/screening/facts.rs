@@ -207,9 +207,42 @@ pub struct SignallingFacts {
     pub is_emergency_trunk: bool,
     /// From and P-Asserted-Identity name different numbers.
     pub from_differs_from_asserted: bool,
+    /// How it was forwarded, as far as Diversion and History-Info say. Nobody has proven it.
+    #[serde(default)]
+    pub forwarding: ForwardingFacts,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ForwardingFacts {
+    /// How often; 255 stands for more.
+    pub count: u8,
+    /// Who forwarded it last, canonical; None = hidden, or no number.
+    pub by: Option<Redacted<String>>,
+    /// Whom the caller dialled, canonical; None = hidden, or no number.
+    pub dialled: Option<Redacted<String>>,
+    /// Why it was forwarded last; None = it was not.
+    pub reason: Option<ForwardingReason>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ForwardingReason {
+    Unconditional,
+    Busy,
+    NoAnswer,
+    /// By hand, while it rang.
+    Deflection,
+    /// The phone was off, or could not be reached.
+    Unavailable,
+    /// Nothing was said, or something else.
+    Other,
 }
 
 names!(Stage { Arrive "arrive" Heard "heard" Live "live" });
+names!(ForwardingReason {
+    Unconditional "unconditional" Busy "busy" NoAnswer "no_answer" Deflection "deflection" Unavailable "unavailable"
+    Other "other"
+});
 names!(Upstream { Passed "passed" Failed "failed" Unverified "unverified" });
 names!(VoiceState {
     Off "off" Pending "pending" BonaFide "bona_fide" Spoof "spoof" Unsure "unsure" Overloaded "overloaded"

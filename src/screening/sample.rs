@@ -221,6 +221,7 @@ pub(crate) fn facts() -> impl Strategy<Value = Facts> {
             claims_emergency,
             is_emergency_trunk,
             from_differs_from_asserted,
+            ..SignallingFacts::default()
         },
     );
     let stage = prop::sample::select(vec![Stage::Arrive, Stage::Heard, Stage::Live]);

@@ -8,10 +8,11 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::cidr::Cidr;
 use crate::queue;
+use crate::route::Target;
 use crate::sip::{Flow, PeerName, Transport, Uri};
 
 use super::limits::PHONES_LEARNED_MAX;
-use super::{TrunkConfig, names, tls_names};
+use super::{Role, TrunkConfig, carriers, names, tls_names};
 
 /// Where a message came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,9 +37,22 @@ pub(crate) struct Admission {
     phones: BTreeSet<IpAddr>,
     /// A trunk with a password may call from anywhere.
     has_strangers: bool,
-    /// Addresses of targets that were looked up, and when each was last heard of (counted, not timed).
-    learned: BTreeMap<IpAddr, u64>,
+    /// Servers of carriers that are looked up.
+    carriers: Vec<(Target, usize, Role)>,
+    /// Addresses of targets that were looked up.
+    learned: BTreeMap<IpAddr, Lesson>,
     lessons: u64,
+}
+
+/// What is known of an address that the name service said.
+#[derive(Clone, Copy, Debug)]
+struct Lesson {
+    /// When it was last heard of (counted, not timed).
+    at: u64,
+    /// A carrier's, whatever else it may be: nothing is taken from there that only a phone may ask for.
+    is_peer: bool,
+    /// Calls of this trunk come from there.
+    trunk: Option<usize>,
 }
 
 impl Admission {
@@ -86,17 +100,33 @@ impl Admission {
             has_strangers: trunks
                 .iter()
                 .any(|trunk| trunk.is_challenged && trunk.from.is_empty()),
+            carriers: carriers(trunks),
             learned: BTreeMap::new(),
             lessons: 0,
         }
     }
 
     /// A target has this address. It stays known after the target has moved: a call may still be up there.
-    pub(crate) fn learn(&mut self, address: IpAddr) {
+    pub(crate) fn learn(&mut self, target: &Target, address: IpAddr) {
         self.lessons += 1;
-        self.learned.insert(address.to_canonical(), self.lessons);
+        let mut lesson = Lesson {
+            at: self.lessons,
+            is_peer: false,
+            trunk: None,
+        };
+        for (_, trunk, role) in self.carriers.iter().filter(|(known, ..)| known == target) {
+            lesson.is_peer = true;
+            // Of several the first in the file.
+            if *role == Role::Registrar {
+                lesson.trunk.get_or_insert(*trunk);
+            }
+        }
+        let known = self.learned.entry(address.to_canonical()).or_insert(lesson);
+        known.at = lesson.at;
+        known.is_peer |= lesson.is_peer;
+        known.trunk = known.trunk.or(lesson.trunk);
         if self.learned.len() > PHONES_LEARNED_MAX
-            && let Some((oldest, _)) = self.learned.iter().min_by_key(|(_, lesson)| **lesson)
+            && let Some((oldest, _)) = self.learned.iter().min_by_key(|(_, lesson)| lesson.at)
         {
             let oldest = *oldest;
             self.learned.remove(&oldest);
@@ -122,14 +152,17 @@ impl Admission {
     /// A trunk's range counts before a phone's address: on a loopback demo both are 127.0.0.1.
     pub(crate) fn source(&self, address: SocketAddr) -> Source<'_> {
         let address = address.ip().to_canonical();
-        if let Some((_, trunk)) = self.ranges.iter().find(|(range, _)| range.contains(address)) {
-            let trunk = &self.trunks[*trunk];
+        let learned = self.learned.get(&address);
+        let of_range = self.ranges.iter().find(|(range, _)| range.contains(address));
+        let trunk = of_range.map(|(_, trunk)| *trunk);
+        if let Some(trunk) = trunk.or(learned.and_then(|lesson| lesson.trunk)) {
+            let trunk = &self.trunks[trunk];
             return match trunk.is_challenged {
                 true => Source::Stranger,
                 false => Source::Trunk(trunk),
             };
         }
-        if self.phones.contains(&address) || self.learned.contains_key(&address) {
+        if self.phones.contains(&address) || learned.is_some() {
             Source::Phone
         } else if self.has_strangers {
             Source::Stranger
@@ -142,7 +175,8 @@ impl Admission {
     pub(crate) fn is_phone(&self, address: SocketAddr) -> bool {
         let ip = address.ip().to_canonical();
         let mut peers = self.trunks.iter().filter_map(|trunk| trunk.to.as_ref());
-        let is_peer = peers.any(|peer| peer.addresses.iter().any(|peer| peer.ip().to_canonical() == ip));
+        let is_peer = peers.any(|peer| peer.addresses.iter().any(|peer| peer.ip().to_canonical() == ip))
+            || self.learned.get(&ip).is_some_and(|lesson| lesson.is_peer);
         !is_peer && self.source(address) == Source::Phone
     }
 

@@ -26,10 +26,10 @@ impl Engine {
         if is_phone && invite.header("Replaces").is_some() && !self.is_draining {
             return self.on_replacing(txn, invite, flow);
         }
+        self.count_new_call(&invite, &flow);
         if is_phone && self.desk.config.outbound.from_phones {
             return self.on_phone_invite(txn, invite, flow);
         }
-        self.count_new_call(&invite, &flow);
         if let Err(refusal) = self.check_invite(&invite, &flow) {
             self.desk.count(Counter::CallRefused);
             return self.desk.refuse(txn, &invite, &refusal);

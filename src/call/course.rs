@@ -7,6 +7,7 @@ use std::time::Instant;
 use crate::queue::{self, Attempt};
 use crate::route::{Candidate, Target};
 
+use super::dialling::Outside;
 use super::limits::REDIRECTS_MAX;
 use super::offer::Origin;
 use super::redirect::Place;
@@ -28,6 +29,8 @@ pub(crate) struct Course {
     /// Our description towards it: the same in every try.
     pub(crate) offer: Option<Vec<u8>>,
     pub(crate) origin: Origin,
+    /// Over a trunk, and to no phone of ours.
+    pub(crate) outside: Option<Outside>,
     /// Who is being tried.
     pub(crate) place: Place,
     /// Until when it waits for the name service.
@@ -56,6 +59,7 @@ impl Course {
             offer,
             origin,
             to: place.uri.clone(),
+            outside: None,
             seen: vec![place.key()],
             place,
             wait_until: None,

@@ -20,6 +20,7 @@ use super::gate::Gate;
 use super::index::{Index, Name};
 use super::leg::Hop;
 use super::logins::{Logins, Repeated};
+use super::moved::Moved;
 use super::numbers::Numbers;
 use super::probing::Probes;
 use super::random::Randomness;
@@ -55,6 +56,8 @@ pub(crate) struct Desk {
     /// Questions of one call to another, and the answer.
     pub(crate) errands: VecDeque<Errand>,
     pub(crate) handed: Option<Handed>,
+    /// Dialogs that other shards have.
+    pub(crate) moved: Moved,
     /// Set by every input before anything asks.
     pub(crate) clock: Option<Now>,
     /// The call that is being handled.

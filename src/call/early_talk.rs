@@ -118,7 +118,8 @@ impl EarlyTalk {
             Terms::check(request, desk)?;
         }
         if is_update && request.body().is_empty() {
-            // A new target, which the dialog has taken over, or a refresh: the other leg has nothing to do with it.
+            // A new target, or a refresh: the other leg has nothing to do with it.
+            from.dialog.accept(request);
             let answer = Response::new(request, 200, refusal::phrase(200))
                 .header("Contact", &from.hop.contact)
                 .header("Allow", ALLOW);

@@ -24,6 +24,7 @@ use super::desk::Desk;
 use super::gate::Gate;
 use super::index::{Index, Name};
 use super::logins::{Logins, Repeated};
+use super::moved::Moved;
 use super::numbers::Numbers;
 use super::overload::Overload;
 use super::probing::Probes;
@@ -64,7 +65,7 @@ impl Engine {
     /// Trunk ranges and targets that cannot be read match nobody; `config` reports them before.
     pub fn new(config: Config, identity: identity::Engine, policy: Arc<Policy>, seed: [u8; 32]) -> Engine {
         let mut random = Randomness::new(&seed);
-        let routes = Routes::new(&config.listeners, &config.queues);
+        let routes = Routes::new(&config.listeners, &config.queues, &config.trunks);
         let probes = Probes::new(&config.queues, config.shard);
         let mut names = Randomness::new(&random.octets());
         // One shard speaks for all: a carrier wants to hear of us once.
@@ -106,6 +107,7 @@ impl Engine {
             outputs: VecDeque::new(),
             errands: VecDeque::new(),
             handed: None,
+            moved: Moved::default(),
             clock: None,
             call: usize::MAX,
         };
@@ -155,6 +157,8 @@ impl Engine {
             Input::Reused { call } => self.tell(call, Event::Reused),
             Input::Scored { call, opinion } => self.tell(call, Event::Scored(opinion)),
             Input::ScoringOverloaded { call } => self.tell(call, Event::ScoringOverloaded),
+            Input::HeardBy { call, model } => self.tell(call, Event::HeardBy(model)),
+            Input::SecondShed { call } => self.tell(call, Event::SecondShed),
             Input::SetPolicy(policy) => self.desk.policy = policy,
             Input::SetTrust(trust) => self.desk.identity.replace_trust(*trust),
             Input::Resolved(known) => self.on_resolved(*known),
@@ -165,7 +169,15 @@ impl Engine {
                 self.registering.lines.handle(registration::Input::Stop, now);
             }
             Input::ServiceRoute { trunk, route } => self.desk.set_service_route(&trunk, &route),
+            Input::Moved {
+                sip_call_id,
+                shard,
+                is_over,
+            } => self.on_moved(&sip_call_id, shard, is_over),
+            Input::LegAsked(asked) => self.on_leg_asked(asked),
+            Input::LegHanded { call, handed } => self.on_leg_handed(call, handed),
             Input::Tick => {
+                self.desk.moved.tick(now);
                 self.desk.endpoint.handle(EndpointInput::Tick, now);
                 self.desk.identity.tick(now);
                 self.registering.lines.handle(registration::Input::Tick, now);
@@ -188,6 +200,7 @@ impl Engine {
         }
         let calls = earlier(self.agenda.first(), self.desk.strays.deadline());
         let calls = earlier(calls, self.desk.probes.deadline());
+        let calls = earlier(calls, self.desk.moved.deadline());
         Output::Timeout(earlier(self.deadline, calls))
     }
 
@@ -199,6 +212,12 @@ impl Engine {
             Source::Stranger => self.desk.gate.may_cross(source.ip(), now),
             Source::Unknown => false,
         }
+    }
+
+    /// Whether a call goes on over this connection: it is to be kept though nothing is said.
+    pub fn needs(&self, flow: &Flow) -> bool {
+        let mut calls = self.calls.iter();
+        calls.any(|(_, call)| call.case.hop.is_over(flow) || call.stage.hops().any(|hop| hop.is_over(flow)))
     }
 
     /// Calls that are not over, down to the last answer they are owed.
@@ -216,6 +235,7 @@ impl Engine {
             challengeable: self.desk.logins.len(),
             waiting: self.desk.routes.waiting(),
             probes: self.desk.probes.under_way(),
+            moved: self.desk.moved.len(),
         }
     }
 
@@ -262,23 +282,20 @@ impl Engine {
             SipEvent::AckMissing { txn } => self.tell_named(&Name::Server(txn), Event::AckMissing { txn }),
             SipEvent::PrackMissing { txn } => self.tell_named(&Name::Server(txn), Event::PrackMissing),
             SipEvent::Response { txn, response } if self.desk.strays.owns(txn) => {
-                let now = self.desk.now();
                 if response.status().is_some_and(|status| status >= 200) {
                     // Nobody wants it any more: a challenge is its end as well.
                     self.desk.logins.forget(txn);
                 }
-                let Desk { strays, endpoint, .. } = &mut self.desk;
-                strays.on_response(txn, &response, endpoint, now);
-            }
-            SipEvent::Response { txn, response } if self.desk.probes.owns(txn) => {
-                if let Some(status) = response.status().filter(|status| *status >= 200) {
-                    self.desk.on_probe_ended(txn, Some(status));
-                }
+                self.desk.on_stray_response(txn, &response);
             }
             SipEvent::Response { txn, response } => {
                 if let Some(repeated) = self.desk.answer_challenge(txn, &response) {
                     let Repeated { sip_call_id, cseq } = repeated;
                     return self.tell_named(&Name::Client(txn), Event::Renumbered { sip_call_id, cseq });
+                }
+                if self.desk.probes.owns(txn) {
+                    let status = response.status().filter(|status| *status >= 200);
+                    return status.map_or((), |status| self.desk.on_probe_ended(txn, Some(status)));
                 }
                 if self.registering.owns(txn) {
                     return self.on_registered(txn, &response);
@@ -296,6 +313,8 @@ impl Engine {
         self.desk.on_probe_ended(txn, None);
         self.on_register_failed(txn, status);
         self.tell_named(&Name::Client(txn), Event::Failed { txn, status, fault });
+        // Nothing more comes of it, whoever asked.
+        self.desk.index.remove(&Name::Client(txn));
     }
 
     /// News of where a target is.
@@ -303,9 +322,10 @@ impl Engine {
         let now = self.desk.now().instant;
         let target = known.target.clone();
         for address in known.located.iter().flat_map(|located| located.addresses()) {
-            self.desk.admission.learn(address);
+            self.desk.admission.learn(&target, address);
         }
         let calls = self.desk.routes.learn(known, now);
+        self.locate_registrars(&target);
         self.has_probes_to_plan |= self.desk.probes.is_wanted();
         self.plan_probes();
         for call in calls {
@@ -392,7 +412,9 @@ impl Engine {
         call.deadline = deadline;
         if matches!(call.stage, Stage::Over) {
             self.calls.remove(key);
-            self.desk.index.forget(key);
+            for sip_call_id in self.desk.index.forget(key) {
+                self.desk.tell_owner(sip_call_id, true);
+            }
         }
         self.run_errands();
     }
@@ -410,11 +432,13 @@ pub struct LiveParts {
     pub waiting: usize,
     /// Probes without a final answer yet.
     pub probes: usize,
+    /// Dialogs of this shard's Call-IDs that other shards have.
+    pub moved: usize,
 }
 
 impl LiveParts {
     /// Of everything: 0 when nothing is going on.
     pub fn sum(&self) -> usize {
-        self.transactions + self.names + self.strays + self.challengeable
+        self.transactions + self.names + self.strays + self.challengeable + self.moved
     }
 }

@@ -170,6 +170,7 @@ impl Exchange {
             .header("Allow", asking.allow())
             .with_body("application/sdp", body);
         let answer = asking.terms.tell(&self.request, answer, desk);
+        asking.dialog.accept(&self.request);
         desk.respond(self.server, crossing::response(response, answer));
     }
 

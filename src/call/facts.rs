@@ -6,15 +6,15 @@ use crate::banner;
 use crate::identity::{Report, Standing};
 use crate::redact::Redacted;
 use crate::screening::{
-    CalledFacts, CallerFacts, Facts, HistoryFacts, IdentityFacts, SignallingFacts, Stage, Upstream,
-    VoiceFacts, VoiceState,
+    CalledFacts, CallerFacts, Facts, HistoryFacts, IdentityFacts, SecondOpinion, SignallingFacts, Stage,
+    Upstream, VoiceFacts, VoiceState,
 };
 use crate::sip::{Message, NameAddr, Uri};
-use crate::voice::{Label, Opinion};
+use crate::voice::{Label, Opinion, Stages};
 
 use super::limits::NAME_CHARS_MAX;
 use super::numbers::{Numbers, Party};
-use super::{TrunkConfig, crossing, upstream};
+use super::{TrunkConfig, crossing, forwarded, upstream};
 
 /// What the INVITE itself says, before anybody was asked. `called` is canonical where it can be.
 pub(crate) fn of_invite(
@@ -118,6 +118,11 @@ pub(crate) fn of_opinion(opinion: &Opinion) -> VoiceFacts {
         },
         llr: f64::from(opinion.llr),
         speech_seconds: f64::from(opinion.speech_seconds),
+        second: match opinion.stages {
+            Stages::First => SecondOpinion::None,
+            Stages::Both => SecondOpinion::Given,
+        },
+        cues: opinion.cues,
     }
 }
 
@@ -205,14 +210,14 @@ fn signalling(
     asserted: &[NameAddr],
     numbers: &Numbers,
 ) -> SignallingFacts {
-    let history = invite.header_values("History-Info");
+    let forwarding = forwarded::of(invite, numbers);
     let from = numbers.canonical(invite.from_address().uri(), Party::Calling);
     let other = asserted
         .iter()
         .find_map(|identity| numbers.canonical(identity.uri.as_str(), Party::Calling));
     SignallingFacts {
-        // One History-Info entry is the dialled number itself (RFC 7044 §4): only a second one is a diversion.
-        is_diverted: invite.header("Diversion").is_some() || history.len() > 1,
+        is_diverted: invite.header("Diversion").is_some() || forwarding.count > 0,
+        forwarding,
         claims_emergency: crossing::is_callback(invite) || invite.header("Resource-Priority").is_some(),
         is_emergency_trunk: trunk.is_emergency_trusted,
         from_differs_from_asserted: matches!((from, other), (Some(from), Some(other)) if from != other),

@@ -133,6 +133,11 @@ impl Engine {
         if !octets.trim_ascii_start().starts_with(b"INVITE ") {
             return None;
         }
+        if self.is_take_over(&flow, octets) {
+            // One more leg for a call that is there: the room and the token are that call's.
+            self.desk.endpoint.set_new_calls(NewCalls::Taken);
+            return None;
+        }
         let now = self.desk.now().instant;
         let mut new = new_call(&self.desk.admission, &flow, None);
         let (is_rescue, live) = (new.is_emergency, self.calls.len());

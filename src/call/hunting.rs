@@ -355,8 +355,7 @@ impl Hunting {
                 self.take_course(attempt);
                 let txn = leg.txn;
                 desk.strays.abandon(leg, None);
-                let now = desk.now();
-                desk.strays.on_response(txn, &response, &mut desk.endpoint, now);
+                desk.on_stray_response(txn, &response);
                 let status = accepted.err().map_or(488, |refusal| refusal.status());
                 return self.failed(attempt, status, case, desk);
             }

@@ -13,6 +13,8 @@ pub(crate) enum Name {
     Client(ClientTxn),
     /// A tag of ours: in To of what a peer sends inside the dialog.
     Tag(String),
+    /// Call-ID of a dialog that this shard has although the Call-ID names another.
+    Guest(String),
     /// Call-ID, From tag and CSeq of an INVITE that came: finds the same request on a second way.
     Caller(String, String, u32),
 }
@@ -44,11 +46,16 @@ impl Index {
         }
     }
 
-    /// The call is over: all its names go.
-    pub(crate) fn forget(&mut self, call: usize) {
+    /// The call is over: all its names go. What other shards wait to hear of is handed out.
+    pub(crate) fn forget(&mut self, call: usize) -> Vec<String> {
+        let mut guests = Vec::new();
         for name in self.names.remove(&call).unwrap_or_default() {
             self.calls.remove(&name);
+            if let Name::Guest(sip_call_id) = name {
+                guests.push(sip_call_id);
+            }
         }
+        guests
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -12,7 +12,6 @@ use crate::sip::{ClientTxn, Dialog, EarlyDialogs, Flow, LargeWay, Message, Metho
 use super::case::Case;
 use super::course::Course;
 use super::desk::Desk;
-use super::dialling::Outside;
 use super::error::Unringable;
 use super::index::Name;
 use super::limits::INTERVAL_RETRIES_MAX;
@@ -22,7 +21,7 @@ use super::redirect::Place;
 use super::refusal::{ALLOW, ALLOW_PHONE};
 use super::reliable::{self, Spoken};
 use super::terms::{self, Terms};
-use super::{Listener, crossing, options, outbound};
+use super::{Listener, crossing, options};
 
 /// Where a leg's messages go, and what we call ourselves there.
 #[derive(Clone, Debug)]
@@ -52,6 +51,18 @@ impl Hop {
             contact: format!("<{scheme}:ringward@{}{transport}>", listener.advertised),
             login: None,
             large: None,
+        }
+    }
+
+    /// Whether its messages go over this connection (`flow.connection` is its number).
+    pub(crate) fn is_over(&self, flow: &Flow) -> bool {
+        match self.flow.connection {
+            Some(number) => flow.connection == Some(number),
+            // We opened it: it has no number for us.
+            None => {
+                let own = (self.flow.transport, self.flow.remote, self.flow.peer);
+                own == (flow.transport, flow.remote, flow.peer)
+            }
         }
     }
 
@@ -97,25 +108,6 @@ pub(crate) struct Ringing {
 }
 
 impl Ringing {
-    /// Over a trunk.
-    pub(crate) fn over(
-        attempt: Attempt,
-        outside: &Outside,
-        offer: Option<Vec<u8>>,
-        origin: Origin,
-        case: &Case,
-        desk: &mut Desk,
-    ) -> Result<Ringing, Unringable> {
-        let destination = outbound::Destination {
-            trunk: &outside.trunk,
-            number: &outside.number,
-            way: 0,
-        };
-        let mut leg = Self::over_trunk(attempt, &destination, offer, origin, case, desk)?;
-        leg.trunk = Some(outside.trunk.clone());
-        Ok(leg)
-    }
-
     /// Sends the INVITE of a new leg B to one address of the place that `course` is at.
     pub(crate) fn ring(
         course: &Course,
@@ -123,6 +115,9 @@ impl Ringing {
         case: &Case,
         desk: &mut Desk,
     ) -> Result<Ringing, Unringable> {
+        if let Some(outside) = &course.outside {
+            return Self::over_trunk(course, outside, candidate, case, desk);
+        }
         let Place {
             uri: target,
             route,

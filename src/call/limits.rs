@@ -48,6 +48,9 @@ pub const CROSSING_LINES_MAX: usize = 8;
 /// Characters kept of a display name or a written number. The rest is cut.
 pub const NAME_CHARS_MAX: usize = 64;
 
+/// Entries of Diversion, and of History-Info, that are read. Further ones are not.
+pub const DIVERSIONS_MAX: usize = 32;
+
 /// Decisions kept in a record; the first always stays, then the oldest goes.
 pub const DECISIONS_KEPT: usize = 32;
 
@@ -56,6 +59,9 @@ pub const BANNERS_KEPT: usize = 32;
 
 /// Windows kept in a record (ten minutes at one a second); later ones only count in the opinion.
 pub const WINDOWS_KEPT: usize = 600;
+
+/// Second opinions kept in a record (ten minutes at one in two seconds); later ones only count in the opinion.
+pub const SECOND_WINDOWS_KEPT: usize = 300;
 
 /// Attempts kept in a record; later ones are rung but not listed.
 pub const ATTEMPTS_KEPT: usize = 64;
@@ -81,6 +87,23 @@ pub const OUTSIDE_RING: Duration = Duration::from_secs(120);
 
 /// How long a phone that has handed its call on may take to answer the last NOTIFY. Past it it gets its BYE.
 pub const NOTIFY_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Dialogs of one shard's Call-IDs that live on other shards. Past it a call is taken over, or joined with another, only
+/// where both are on one shard.
+pub const MOVED_MAX: usize = 4096;
+
+/// Octets of a Call-ID that may be one of these; whoever writes a longer one is treated as when there is no room.
+pub const MOVED_OCTETS_MAX: usize = 256;
+
+/// How long an INVITE that takes over a call of another shard is sent on there until that shard says that it has it:
+/// longer than its transaction lives.
+pub const MOVING_MAX: Duration = Duration::from_secs(70);
+
+/// How often one message, or one question for a leg, is sent on from shard to shard. Past it whoever has it answers.
+pub const PASSED_ON_MAX: u8 = 3;
+
+/// How long a call waits for the leg that it asked another shard for. Past it whoever wanted the transfer is told 408.
+pub const FETCH_MAX: Duration = Duration::from_secs(5);
 
 /// How often a re-INVITE of our own is sent that meets one of the peer's (491). Past it what flows stays as it is.
 pub const REINVITE_TRIES_MAX: u32 = 3;

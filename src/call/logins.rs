@@ -23,6 +23,9 @@ pub(crate) struct Logins {
     hosts: HashMap<IpAddr, Login>,
     /// By the name of their transaction.
     pending: HashMap<u64, Pending>,
+    /// By the Call-ID of requests that are pending: the highest number among them and those after them, and how many
+    /// are pending. What is sent again must be higher than all that went out meanwhile (RFC 3261 §12.2.2).
+    numbers: HashMap<String, (u32, usize)>,
 }
 
 struct Pending {
@@ -56,6 +59,7 @@ impl Logins {
             trunks: HashMap::new(),
             hosts: HashMap::new(),
             pending: HashMap::new(),
+            numbers: HashMap::new(),
         };
         for trunk in &config.trunks {
             if let (Some(credentials), false) = (&trunk.credentials, trunk.is_challenged) {
@@ -87,6 +91,7 @@ impl Logins {
         if self.pending.len() >= CHALLENGEABLE_MAX {
             return;
         }
+        self.count(&request);
         let pending = Pending {
             login,
             request,
@@ -100,7 +105,9 @@ impl Logins {
 
     /// The request will not be sent again.
     pub(crate) fn forget(&mut self, txn: ClientTxn) {
-        self.pending.remove(&txn.0);
+        if let Some(pending) = self.pending.remove(&txn.0) {
+            self.uncount(&pending.request);
+        }
     }
 
     /// Whether a challenge to this request could be answered.
@@ -124,13 +131,16 @@ impl Logins {
     ) -> Option<Repeated> {
         let status = response.status().filter(|status| *status >= 200)?;
         let mut pending = self.pending.remove(&txn.0)?;
+        let last = self.uncount(&pending.request);
         if !matches!(status, 401 | 407) {
             return None;
         }
-        let cseq = response.cseq().0.checked_add(1)?;
+        let cseq = response.cseq().0.max(last).checked_add(1)?;
         let credentials = &self.known[pending.login.0];
         let request = pending.answer(status, response, credentials, cseq, cnonce)?;
+        self.count(&request);
         if !endpoint.repeat(txn, request, pending.flow, &pending.sent_by, now) {
+            self.uncount(&pending.request);
             return None;
         }
         self.pending.insert(txn.0, pending);
@@ -140,10 +150,42 @@ impl Logins {
         })
     }
 
+    /// One more request with this Call-ID is pending.
+    fn count(&mut self, request: &Request) {
+        let Some((sip_call_id, cseq)) = numbered(request) else {
+            return;
+        };
+        let (last, pending) = self.numbers.entry(sip_call_id.to_string()).or_default();
+        *last = cseq.max(*last);
+        *pending += 1;
+    }
+
+    /// One less; the highest number so far.
+    fn uncount(&mut self, request: &Request) -> u32 {
+        let Some((sip_call_id, _)) = numbered(request) else {
+            return 0;
+        };
+        let Some((last, pending)) = self.numbers.get_mut(sip_call_id) else {
+            return 0;
+        };
+        let last = *last;
+        *pending -= 1;
+        if *pending == 0 {
+            self.numbers.remove(sip_call_id);
+        }
+        last
+    }
+
     fn add(&mut self, credentials: &Credentials) -> Login {
         self.known.push(credentials.clone());
         Login(self.known.len() - 1)
     }
+}
+
+/// Call-ID and CSeq number.
+fn numbered(request: &Request) -> Option<(&str, u32)> {
+    let cseq = request.header_value("CSeq")?.split(' ').next()?.parse().ok()?;
+    Some((request.header_value("Call-ID")?, cseq))
 }
 
 impl Pending {

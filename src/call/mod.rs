@@ -23,6 +23,7 @@ mod engine;
 mod error;
 mod exchange;
 mod facts;
+mod forwarded;
 mod from_phone;
 mod gate;
 mod gathering;
@@ -31,6 +32,7 @@ mod index;
 mod leg;
 pub mod limits;
 mod logins;
+mod moved;
 mod names;
 mod numbers;
 mod offer;
@@ -64,6 +66,7 @@ mod upstream;
 pub use dialling::OutboundConfig;
 pub use engine::{Engine, LiveParts};
 pub(crate) use facts::asks_privacy;
+pub use moved::LegAsked;
 pub use names::tls_names;
 pub use numbers::{NumberPlan, Rules};
 pub use overload::{CallLimits, Overloaded};
@@ -72,8 +75,8 @@ pub(crate) use reasons::of_report as identity_reasons;
 pub use record::CallRecord;
 pub use redress::{CardSigner, Contact, NotAKey, RefusalConfig, SigningKey};
 pub use shard::shard_of;
-pub use transfer::{Reach, TransferRules};
-pub use trunk::{HostCredentials, Peer, TrunkConfig};
+pub use transfer::{Handed, Reach, TransferRules};
+pub use trunk::{HostCredentials, Peer, Role, TrunkConfig, carriers};
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -182,6 +185,15 @@ pub enum Input<'a> {
     ScoringOverloaded {
         call: CallId,
     },
+    /// Which model hears the caller: its revision.
+    HeardBy {
+        call: CallId,
+        model: String,
+    },
+    /// A second opinion on the voice was wanted and there was no room for it.
+    SecondShed {
+        call: CallId,
+    },
     SetPolicy(Arc<Policy>),
     /// Anchors and revocation lists, in force from now on.
     SetTrust(Box<identity::Trust>),
@@ -200,6 +212,19 @@ pub enum Input<'a> {
     },
     /// Stop taking new calls (503); live ones go on. Registrations are taken back.
     Drain,
+    /// Another shard has a dialog whose Call-ID names this one, or has no more use for it.
+    Moved {
+        sip_call_id: String,
+        shard: u16,
+        is_over: bool,
+    },
+    /// A call of another shard wants the leg that one of ours has.
+    LegAsked(LegAsked),
+    /// That leg, for a call of ours; None = there is none, or nobody could be asked.
+    LegHanded {
+        call: CallId,
+        handed: Option<Box<Handed>>,
+    },
     Tick,
 }
 
@@ -222,6 +247,11 @@ pub enum Output {
     Tap {
         call: CallId,
         on: bool,
+    },
+    /// Which place this call has among those that want a second opinion on the voice, 0 first; `None`: it wants none.
+    Attend {
+        call: CallId,
+        rank: Option<u8>,
     },
     CloseMedia {
         call: CallId,
@@ -254,6 +284,23 @@ pub enum Output {
     /// How a registration stands now.
     Registration(Box<crate::registration::State>),
     Count(Counter),
+    /// `Moved` for the shard `owner`: where the messages of this dialog are to be sent on to.
+    Moved {
+        owner: u16,
+        sip_call_id: String,
+        shard: u16,
+        is_over: bool,
+    },
+    /// `LegAsked` for this shard. If it cannot be told, `LegHanded` with None comes back here.
+    AskForLeg {
+        shard: u16,
+        asked: LegAsked,
+    },
+    /// `LegHanded` for the shard of this call (the first octet of its id). If it cannot be told, the same comes back here.
+    HandLeg {
+        call: CallId,
+        handed: Option<Box<Handed>>,
+    },
     Timeout(Option<Instant>),
 }
 

@@ -3,68 +3,76 @@
 //! Whatever asks for one, the caller that is shown is the business itself: nobody's number but our own may be claimed
 //! towards a carrier.
 
-use crate::queue::Attempt;
+use crate::route::Candidate;
 use crate::sip::{Flow, Method, Request, Uri};
 
 use super::case::Case;
+use super::course::Course;
 use super::desk::Desk;
+use super::dialling::Outside;
 use super::error::Unringable;
 use super::index::Name;
 use super::leg::{Hop, Ringing};
 use super::limits::NAME_CHARS_MAX;
-use super::offer::Origin;
+use super::redirect::Place;
 use super::refusal::ALLOW;
-use super::{crossing, options, shard, terms};
+use super::{Peer, TrunkConfig, crossing, options, terms};
 
-/// Where a call of ours goes.
-pub(crate) struct Destination<'a> {
-    /// The trunk's name.
-    pub(crate) trunk: &'a str,
-    /// Whom it is for: E.164 with `+`, or what the carrier knows besides (an extension, a service number).
-    pub(crate) number: &'a str,
-    /// Which of the trunk's addresses, from 0: the next one after 503, 408 or a transport that failed.
-    pub(crate) way: usize,
+impl Outside {
+    /// Where it goes, and the carrier's addresses that are known without the name service.
+    ///
+    /// # Errors
+    ///
+    /// [`Unringable::NoWayOut`] for a trunk without `to`; [`Unringable::NotAnAddress`] for a number that cannot stand in
+    /// a URI.
+    pub(crate) fn place(&self, desk: &Desk) -> Result<(Place, Vec<Candidate>), Unringable> {
+        let (_, peer) = way_out(&self.trunk, desk)?;
+        let user = dialable(&self.number).ok_or(Unringable::NotAnAddress)?;
+        let place = Place::of(&peer.uri(&user)).ok_or(Unringable::NotAnAddress)?;
+        let transport = peer.transport;
+        let known = peer.addresses.iter().map(|address| Candidate {
+            transport,
+            address: *address,
+        });
+        Ok((place, known.collect()))
+    }
+}
+
+fn way_out<'a>(trunk: &str, desk: &'a Desk) -> Result<(&'a TrunkConfig, &'a Peer), Unringable> {
+    let trunk = desk.config.trunks.iter().find(|known| known.name == trunk);
+    let trunk = trunk.ok_or(Unringable::NoWayOut)?;
+    Ok((trunk, trunk.to.as_ref().ok_or(Unringable::NoWayOut)?))
 }
 
 impl Ringing {
-    /// Sends an INVITE over a trunk that has `to`.
+    /// Sends an INVITE over a trunk that has `to`, to one address of the carrier's server.
     ///
     /// Its responses find the call like those of a phone. A challenge (401, 407) is answered with the trunk's
     /// credentials before anybody sees it.
     ///
     /// # Errors
     ///
-    /// [`Unringable::NoWayOut`] for a trunk without `to` and past its last address; [`Unringable::NotAnAddress`] for a
-    /// number that cannot stand in a URI.
+    /// As [`Outside::place`], and when nothing can be sent to that address.
     pub(crate) fn over_trunk(
-        attempt: Attempt,
-        destination: &Destination<'_>,
-        offer: Option<Vec<u8>>,
-        origin: Origin,
+        course: &Course,
+        outside: &Outside,
+        candidate: Candidate,
         case: &Case,
         desk: &mut Desk,
     ) -> Result<Ringing, Unringable> {
-        let trunk = desk
-            .config
-            .trunks
-            .iter()
-            .find(|trunk| trunk.name == destination.trunk);
-        let trunk = trunk.ok_or(Unringable::NoWayOut)?;
-        let peer = trunk.to.as_ref().ok_or(Unringable::NoWayOut)?;
-        let remote = *peer.addresses.get(destination.way).ok_or(Unringable::NoWayOut)?;
-        let user = dialable(destination.number).ok_or(Unringable::NotAnAddress)?;
-        let listener = desk.listener_towards(peer.transport, remote)?;
+        let (trunk, peer) = way_out(&outside.trunk, desk)?;
+        let listener = desk.listener_towards(candidate.transport, candidate.address)?;
         let flow = Flow {
-            transport: peer.transport,
+            transport: candidate.transport,
             local: listener.bound,
-            remote,
+            remote: candidate.address,
             connection: None,
             peer: Uri::parse(&peer.uri(""))
                 .ok()
                 .and_then(|uri| desk.peer_name(&uri)),
         };
         let hop = Hop::new(flow, listener, false).with_login(desk.logins.of_trunk(trunk));
-        let target = peer.uri(&user);
+        let target = course.place.uri.clone();
         let us = match (&trunk.number, &trunk.credentials) {
             (Some(number), _) => Some(number.clone()),
             (None, Some(credentials)) => dialable(&credentials.user),
@@ -72,8 +80,7 @@ impl Ringing {
         };
         let us = format!("<{}>", peer.uri(us.as_deref().unwrap_or("anonymous")));
 
-        let tag = desk.endpoint.token();
-        let call_id = shard::leg_b_call_id(desk.config.shard, &desk.endpoint.token());
+        let tag = course.names.tag.clone();
         let hops = crossing::hops_left(&case.invite).unwrap_or_default();
         let mut invite = Request::new(Method::Invite, target.clone());
         for route in desk.service_routes.get(&trunk.name).into_iter().flatten() {
@@ -83,20 +90,23 @@ impl Ringing {
             .header("Max-Forwards", hops.to_string())
             .header("From", format!("{us};tag={tag}"))
             .header("To", format!("<{target}>"))
-            .header("Call-ID", call_id)
-            .header("CSeq", "1 INVITE")
+            .header("Call-ID", &course.names.call_id)
+            .header("CSeq", format!("{} INVITE", course.names.cseq))
             .header("Contact", &hop.contact)
             .header("P-Preferred-Identity", &us)
             .header("Allow", ALLOW);
-        invite = options::offer(invite, offer.is_some(), &desk.config);
+        invite = options::offer(invite, course.offer.is_some(), &desk.config);
         invite = terms::offer(invite, desk);
-        if let Some(offer) = offer {
-            invite = invite.with_body("application/sdp", offer);
+        if let Some(offer) = &course.offer {
+            invite = invite.with_body("application/sdp", offer.clone());
         }
         let txn = desk.request(invite.clone(), hop.flow, &hop);
         desk.name(Name::Client(txn));
         desk.name(Name::Tag(tag));
-        Ok(Ringing::new(attempt, txn, invite, hop, origin))
+        let mut leg = Ringing::new(course.attempt, txn, invite, hop, course.origin.clone());
+        leg.trunk = Some(outside.trunk.clone());
+        leg.patience = Some(desk.now().instant + desk.config.try_for);
+        Ok(leg)
     }
 }
 

@@ -170,7 +170,8 @@ impl Desk {
             connection: None,
             peer: self.peer_name(&parsed),
         };
-        let hop = Hop::new(flow, listener, parsed.is_sips());
+        let hop = Hop::new(flow, listener, parsed.is_sips())
+            .with_login(self.logins.of_host(candidate.address.ip()));
         let call_id = shard::leg_b_call_id(self.config.shard, &self.endpoint.token());
         let tag = self.endpoint.token();
         let options = Request::new(Method::Options, uri)
@@ -181,8 +182,7 @@ impl Desk {
             .header("CSeq", "1 OPTIONS")
             .header("Contact", &hop.contact)
             .header("Accept", "application/sdp");
-        let now = self.now();
-        let txn = self.endpoint.request(options, flow, &hop.sent_by, now);
+        let txn = self.request(options, flow, &hop);
         self.probes.asked.insert(txn.0, candidate);
         if let Some(plan) = self.probes.plans.get_mut(&candidate) {
             plan.txn = Some(txn.0);

@@ -208,7 +208,7 @@ mod tests {
     }
 
     fn routes() -> Routes {
-        Routes::new(&[], &[])
+        Routes::new(&[], &[], &[])
     }
 
     fn followed(status: u16, contacts: &[&str], redirects: Redirects) -> (String, usize) {

@@ -173,6 +173,7 @@ impl Talking {
             .header("Contact", &leg.hop.contact)
             .header("Allow", leg.allow());
         answer = leg.terms.tell(request, answer, desk);
+        leg.dialog.accept(request);
         if !request.body().is_empty() {
             answer = answer.with_body("application/sdp", leg.terms.said.clone());
         }

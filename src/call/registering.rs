@@ -4,11 +4,13 @@ use std::collections::HashMap;
 use std::time::Instant;
 
 use crate::registration::{self, Register, Registrations, Ticket};
+use crate::route::Target;
 use crate::sip::{ClientTxn, Flow, Message, Transport, Uri};
 
-use super::Output;
+use super::desk::Desk;
 use super::engine::Engine;
 use super::leg::Hop;
+use super::{Output, Role, carriers};
 
 pub(crate) struct Registering {
     pub(super) lines: Registrations,
@@ -74,6 +76,28 @@ impl Engine {
                 registration::Output::Timeout(at) => return (at, was_busy),
             }
             was_busy = true;
+        }
+    }
+
+    /// News of where a carrier's registrar is.
+    pub(super) fn locate_registrars(&mut self, target: &Target) {
+        let now = self.desk.now();
+        let Desk {
+            routes,
+            random,
+            config,
+            ..
+        } = &mut self.desk;
+        for (known, trunk, role) in carriers(&config.trunks) {
+            if role == Role::Registrar && known == *target {
+                let servers = routes.known(target, |below| random.u64() % below);
+                let servers = servers.into_iter().map(|way| (way.transport, way.address));
+                let input = registration::Input::Located {
+                    trunk: &config.trunks[trunk].name,
+                    servers: servers.collect(),
+                };
+                self.registering.lines.handle(input, now);
+            }
         }
     }
 

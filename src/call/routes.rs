@@ -14,8 +14,8 @@ use crate::queue;
 use crate::route::{Candidate, Health, Known, Located, Target, Ways};
 use crate::sip::Uri;
 
-use super::Listener;
 use super::limits::{ASK_AGAIN, TARGETS_KNOWN_MAX};
+use super::{Listener, TrunkConfig, carriers};
 
 /// Where a target is.
 #[derive(Debug, PartialEq, Eq)]
@@ -40,7 +40,7 @@ pub(crate) struct Routes {
 }
 
 impl Routes {
-    pub(crate) fn new(listeners: &[Listener], queues: &[queue::Config]) -> Routes {
+    pub(crate) fn new(listeners: &[Listener], queues: &[queue::Config], trunks: &[TrunkConfig]) -> Routes {
         let targets = queues.iter().flat_map(|queue| &queue.targets);
         Routes {
             ways: Ways::new(
@@ -50,6 +50,7 @@ impl Routes {
             ),
             configured: targets
                 .filter_map(|target| Target::of(&Uri::parse(target).ok()?))
+                .chain(carriers(trunks).into_iter().map(|(target, ..)| target))
                 .collect(),
             known: BTreeMap::new(),
             waiting: BTreeMap::new(),
@@ -88,6 +89,12 @@ impl Routes {
             *asked_at = Some(now);
         }
         Whereabouts::Wait(is_to_be_asked)
+    }
+
+    /// The addresses to try for a target whose place is known, in order. Nobody waits.
+    pub(crate) fn known(&self, target: &Target, draw: impl FnMut(u64) -> u64) -> Vec<Candidate> {
+        let located = self.located(target);
+        located.map_or_else(Vec::new, |located| located.candidates(&self.ways, draw))
     }
 
     /// The call does not wait any more.

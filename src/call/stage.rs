@@ -25,6 +25,8 @@ use super::desk::Desk;
 use super::ending::Ending;
 use super::gathering::Gathering;
 use super::hunting::Hunting;
+use super::index::Name;
+use super::leg::Hop;
 use super::refusal::Refusal;
 use super::reliable;
 use super::talking::Talking;
@@ -42,6 +44,8 @@ pub(crate) enum Event {
     Reused,
     Scored(Opinion),
     ScoringOverloaded,
+    SecondShed,
+    HeardBy(String),
     MediaOpened {
         a: u16,
         b: u16,
@@ -96,6 +100,8 @@ pub(crate) enum Event {
     /// Another call wants this one's far leg.
     HandOver {
         replaces: Replaces,
+        /// That call is on another shard.
+        is_far: bool,
     },
     /// What became of this call's wish for another's leg.
     HandedOver(Option<Handed>),
@@ -117,6 +123,8 @@ impl Event {
             Event::Reused => Ok(LateFact::Reused),
             Event::Scored(opinion) => Ok(LateFact::Opinion(opinion)),
             Event::ScoringOverloaded => Ok(LateFact::Overloaded),
+            Event::SecondShed => Ok(LateFact::SecondShed),
+            Event::HeardBy(model) => Ok(LateFact::HeardBy(model)),
             other => Err(other),
         }
     }
@@ -144,6 +152,13 @@ impl Stage {
                 desk.refuse(txn, &request, &Refusal::NoDialog);
                 return self;
             }
+            // The phone repeats its 1xx when a PRACK has not come: nobody waits for the answer.
+            Event::Response { txn, response } if response.method() == Method::Prack => {
+                if response.status().is_some_and(|status| status >= 200) {
+                    desk.index.remove(&Name::Client(txn));
+                }
+                return self;
+            }
             event => event,
         };
         match self {
@@ -152,6 +167,15 @@ impl Stage {
             Stage::Talking(stage) => stage.step(event, case, desk),
             Stage::Ending(stage) => stage.handle(event, case, desk),
             Stage::Over => Stage::Over,
+        }
+    }
+
+    /// Where its legs are reached.
+    pub(crate) fn hops(&self) -> Box<dyn Iterator<Item = &Hop> + '_> {
+        match self {
+            Stage::Hunting(stage) => Box::new(stage.legs.iter().map(|leg| &leg.hop)),
+            Stage::Talking(stage) => Box::new([&stage.a.hop, &stage.b.hop].into_iter()),
+            Stage::Gathering(_) | Stage::Ending(_) | Stage::Over => Box::new(std::iter::empty()),
         }
     }
 

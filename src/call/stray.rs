@@ -10,6 +10,7 @@ use std::time::Instant;
 use crate::sip::{ClientTxn, EarlyDialogs, Endpoint, Message, Method, Request};
 use crate::time::Now;
 
+use super::desk::Desk;
 use super::leg::{Hop, Ringing};
 use super::limits::{FURTHER_ANSWERS, STRAYS_MAX};
 
@@ -86,28 +87,31 @@ impl Strays {
         self.entries.contains_key(&txn.0)
     }
 
-    pub(crate) fn on_response(
+    /// Acknowledges an answer that nobody wants; the BYE that ends it, to be sent there.
+    fn on_response(
         &mut self,
         txn: ClientTxn,
         response: &Message,
         endpoint: &mut Endpoint,
         now: Now,
-    ) {
-        let Some(stray) = self.entries.get(&txn.0) else {
-            return;
-        };
+    ) -> Option<(Request, Hop)> {
+        let stray = self.entries.get(&txn.0)?;
         match response.status() {
             Some(200..=299) => {}
-            Some(300..) => return self.remove(txn),
-            _ => return,
+            Some(300..) => {
+                self.remove(txn);
+                return None;
+            }
+            _ => return None,
         }
         if stray
             .winner
             .as_deref()
             .is_some_and(|tag| response.to_address().tag() == Some(tag))
         {
-            return;
+            return None;
         }
+        let mut ended = None;
         let dialog = stray.early.confirmed(&stray.invite, response, &stray.hop.contact);
         if let Ok(mut dialog) = dialog {
             let hop = &stray.hop;
@@ -116,11 +120,12 @@ impl Strays {
             if let Some(reason) = &stray.reason {
                 bye = bye.header("Reason", reason);
             }
-            endpoint.request(bye, hop.flow, &hop.sent_by, now);
+            ended = Some((bye, hop.clone()));
         }
         if stray.winner.is_none() {
             self.expiries.push_back((now.instant + FURTHER_ANSWERS, txn.0));
         }
+        ended
     }
 
     /// The transaction ended without an answer.
@@ -153,5 +158,16 @@ impl Strays {
             self.entries.pop_first();
         }
         self.entries.insert(txn.0, stray);
+    }
+}
+
+impl Desk {
+    /// A response to an INVITE that no call wants any more. What it began is ended; a challenge to that is answered as any.
+    pub(crate) fn on_stray_response(&mut self, txn: ClientTxn, response: &Message) {
+        let now = self.now();
+        let Desk { strays, endpoint, .. } = self;
+        if let Some((bye, hop)) = strays.on_response(txn, response, endpoint, now) {
+            self.request(bye, hop.flow, &hop);
+        }
     }
 }

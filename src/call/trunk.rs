@@ -6,7 +6,8 @@ use super::{NumberPlan, ReasonStyle};
 use crate::digest::Credentials;
 use crate::policy::Profile;
 use crate::registration;
-use crate::sip::Transport;
+use crate::route::Target;
+use crate::sip::{Transport, Uri};
 
 /// `[[trunk]]`
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,27 +46,58 @@ pub struct HostCredentials {
     pub credentials: Credentials,
 }
 
-/// A carrier's server: its name, and the addresses that the name stood for when the configuration was read.
+/// A carrier's server. A name is looked up while we run, as those of targets are (RFC 3263).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
     /// `host` or `host:port` as configured: what URIs name.
     pub host: String,
+    /// UDP where nothing was said: then the name service may choose another one.
     pub transport: Transport,
-    /// In the order they are tried. At least one.
+    /// The address, where the configuration has one instead of a name; otherwise what is tried until the name service
+    /// has answered for the first time.
     pub addresses: Vec<SocketAddr>,
 }
 
 impl Peer {
     /// The URI of somebody there; of the server itself for an empty user. A user that is a telephone number is marked as
     /// one.
-    #[allow(dead_code, reason = "for calls of ours")]
     pub(crate) fn uri(&self, user: &str) -> String {
         let at = if user.is_empty() { "" } else { "@" };
-        let transport = match self.transport {
-            Transport::Udp => String::new(),
-            other => format!(";transport={other}"),
-        };
+        let transport = parameter(self.transport);
         let phone = if user.starts_with('+') { ";user=phone" } else { "" };
         format!("sip:{user}{at}{}{transport}{phone}", self.host)
+    }
+}
+
+/// What a server of a carrier is for us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Calls of ours go out there (`to`).
+    Peer,
+    /// We register there (`register`), and the trunk's calls come from there.
+    Registrar,
+}
+
+/// Every server of carriers, by what the name service is asked: the trunk's place in `trunks`, and what it is for.
+pub fn carriers(trunks: &[TrunkConfig]) -> Vec<(Target, usize, Role)> {
+    let mut found = Vec::new();
+    for (index, trunk) in trunks.iter().enumerate() {
+        let to = trunk.to.as_ref().map(|peer| (peer.uri(""), Role::Peer));
+        let register = trunk.register.as_ref().map(|config| {
+            let transport = parameter(config.transport);
+            (format!("sip:{}{transport}", config.host), Role::Registrar)
+        });
+        for (uri, role) in to.into_iter().chain(register) {
+            let target = Uri::parse(&uri).ok().and_then(|uri| Target::of(&uri));
+            found.extend(target.map(|target| (target, index, role)));
+        }
+    }
+    found
+}
+
+fn parameter(transport: Transport) -> String {
+    match transport {
+        Transport::Udp => String::new(),
+        other => format!(";transport={other}"),
     }
 }

@@ -37,16 +37,12 @@ impl Hunting {
             (Some(offer), Some(port)) => origin.anchored(offer, desk.config.media_address, port).map(Some),
             _ => Ok(None),
         };
-        if let (Some(outside), Ok(offer)) = (
-            case.outside.clone().filter(|_| target.starts_with("trunk:")),
-            &offer,
-        ) {
-            return match Ringing::over(attempt, &outside, offer.clone(), origin, case, desk) {
-                Ok(leg) => self.legs.push(leg),
-                Err(_) => self.end_attempt(attempt, 503, case, desk),
-            };
-        }
-        let (offer, place) = match (offer, Place::of(target)) {
+        let outside = case.outside.clone().filter(|_| target.starts_with("trunk:"));
+        let (place, known) = match &outside {
+            Some(outside) => outside.place(desk).ok().unzip(),
+            None => (Place::of(target), None),
+        };
+        let (offer, place) = match (offer, place) {
             (Ok(offer), Some(place)) => (offer, place),
             (Err(refusal), _) => return self.end_attempt(attempt, refusal.status(), case, desk),
             (_, None) => return self.end_attempt(attempt, 503, case, desk),
@@ -56,7 +52,13 @@ impl Hunting {
             call_id: shard::leg_b_call_id(desk.config.shard, &desk.endpoint.token()),
             cseq: 1,
         };
-        let course = Course::new(attempt, place, names, offer, origin);
+        let mut course = Course::new(attempt, place, names, offer, origin);
+        course.outside = outside;
+        let known = known.unwrap_or_default();
+        if !known.is_empty() && desk.routes.known(course.target(), |_| 0).is_empty() {
+            course.candidates = known.into();
+            return self.advance(course, case, desk);
+        }
         self.locate(course, case, desk);
     }
 
@@ -107,7 +109,6 @@ impl Hunting {
             desk.failed_at(leg.candidate, cause, retry_after);
         }
         let Some(mut course) = self.take_course(leg.attempt) else {
-            // Over a trunk there is one way only.
             return self.end_attempt(leg.attempt, status, case, desk);
         };
         course.failed(status);
@@ -130,7 +131,9 @@ impl Hunting {
         case: &mut Case,
         desk: &mut Desk,
     ) {
-        let Some(mut course) = self.take_course(leg.attempt) else {
+        // A carrier does not say where else our calls go, and what they cost there.
+        let is_followed = |course: &Course| course.outside.is_none();
+        let Some(mut course) = self.take_course(leg.attempt).filter(is_followed) else {
             return self.end_attempt(leg.attempt, status, case, desk);
         };
         let found = redirect::follow(response, &course.place, self.hunt.config(), &desk.routes);

@@ -241,6 +241,7 @@ impl Caller<'_> {
                 .respond(txn, Response::new(request, status, "Out of Order"));
             return Next::GoOn;
         }
+        talk.dialog.accept(request);
         let mut response = Response::new(request, 200, "OK").header("Contact", &self.contact);
         let offer = sdp::Session::parse(request.body())
             .ok()

@@ -263,6 +263,7 @@ impl Desk {
                 .respond(txn, Response::new(request, status, "Out of Order"));
             return;
         }
+        self.calls[at].dialog.accept(request);
         let call = &self.calls[at];
         let mut response = Response::new(request, 200, "OK").header("Contact", &self.contact);
         match request.method() {

@@ -1,6 +1,6 @@
 //! The facts a condition may name: their names, types, meaning, and how each is read.
 
-use crate::screening::{Attestation, Facts, Standing, Tag, Upstream, Verdict};
+use crate::screening::{Attestation, Facts, ForwardingReason, Standing, Tag, Upstream, Verdict};
 
 /// What a condition is asked about: the facts and what they add up to.
 pub(super) struct View<'a> {
@@ -78,10 +78,20 @@ pub(super) fn fact(name: &str) -> Option<&'static Fact> {
 }
 
 const STAGES: &[&str] = &["arrive", "heard", "live"];
+const FORWARDING_REASONS: &[&str] = &[
+    "unconditional",
+    "busy",
+    "no_answer",
+    "deflection",
+    "unavailable",
+    "other",
+    "",
+];
 const UPSTREAMS: &[&str] = &["passed", "failed", "unverified", ""];
 const STANDINGS: &[&str] = &["verified", "failed", "diverted_unverified", "unchecked", "none"];
 const ATTESTATIONS: &[&str] = &["A", "B", "C", ""];
 const VOICES: &[&str] = &["off", "pending", "bona_fide", "spoof", "unsure", "overloaded"];
+const SECOND_OPINIONS: &[&str] = &["none", "given", "overloaded"];
 const NUMBER_LIGHTS: &[&str] = &["genuine", "unproven", "forged"];
 const VOICE_LIGHTS: &[&str] = &["person", "unsure", "synthetic", "pending"];
 const LABELS: &[&str] = &[
@@ -158,6 +168,8 @@ facts! {
     "voice.llr" Type::Double, "Evidence for a person (positive) against synthesis (negative), natural logarithm; 0 while pending.",
         |v| Datum::Double(v.facts.voice.llr);
     "voice.speech_seconds" Type::Double, "Seconds of speech the evidence rests on.", |v| Datum::Double(v.facts.voice.speech_seconds);
+    "voice.second" Type::Word(SECOND_OPINIONS), "Whether a second, larger model heard the voice too, or had no room.",
+        |v| Datum::Text(v.facts.voice.second.name());
 
     "history.available" Type::Bool, "The store answered in time; without it every count is 0.", |v| Datum::Bool(v.facts.history.is_available);
     "history.calls_before" Type::Int, "Earlier calls from this number.", |v| count(v.facts.history.calls_before);
@@ -168,6 +180,14 @@ facts! {
     "history.reported_scam" Type::Int, "How often somebody here reported a call from this number as a scam.", |v| count(v.facts.history.reported_scam);
 
     "signalling.diverted" Type::Bool, "The call was forwarded (Diversion or History-Info).", |v| Datum::Bool(v.facts.signalling.is_diverted);
+    "signalling.diversions" Type::Int, "How often the call was forwarded, as far as it says; nobody has proven it (`identity.hops`).",
+        |v| Datum::Int(i64::from(v.facts.signalling.forwarding.count));
+    "signalling.diverted_by" Type::Text, "Who forwarded it last, with `+` and country code; empty when hidden or not a number.",
+        |v| Datum::Text(v.facts.signalling.forwarding.by.as_ref().map_or("", |number| number.reveal()));
+    "signalling.dialled_first" Type::Text, "The number that the caller dialled before it was forwarded; empty when hidden, or not forwarded.",
+        |v| Datum::Text(v.facts.signalling.forwarding.dialled.as_ref().map_or("", |number| number.reveal()));
+    "signalling.diversion_reason" Type::Word(FORWARDING_REASONS), "Why it was forwarded last; empty when it was not.",
+        |v| Datum::Text(v.facts.signalling.forwarding.reason.map_or("", ForwardingReason::name));
     "signalling.claims_emergency" Type::Bool, "It claims to be an emergency call; `identity.emergency` says whether that is proven. Never refused.",
         |v| Datum::Bool(v.facts.signalling.claims_emergency);
     "signalling.emergency_trunk" Type::Bool, "It comes from a trunk with `emergency = \"trusted\"`. Bypasses every gate.",
@@ -211,7 +231,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::screening::{Label, NumberLight, Stage, VoiceLight, VoiceState, Weights, conclude, sample};
+    use crate::screening::{
+        Label, NumberLight, SecondOpinion, Stage, VoiceLight, VoiceState, Weights, conclude, sample,
+    };
 
     #[test]
     fn words_of_the_schema_are_the_words_of_the_types() {
@@ -221,6 +243,10 @@ mod tests {
         assert_eq!(
             VOICES,
             VoiceState::ALL.iter().map(|x| x.name()).collect::<Vec<_>>()
+        );
+        assert_eq!(
+            SECOND_OPINIONS,
+            SecondOpinion::ALL.iter().map(|x| x.name()).collect::<Vec<_>>()
         );
         assert_eq!(LABELS, Label::ALL.iter().map(|x| x.name()).collect::<Vec<_>>());
         assert_eq!(

@@ -36,11 +36,7 @@ impl Registrations {
             Line::new(config, call_id, tag)
         };
         Registrations {
-            lines: configs
-                .into_iter()
-                .filter(|config| !config.addresses.is_empty())
-                .map(line)
-                .collect(),
+            lines: configs.into_iter().map(line).collect(),
             outputs: VecDeque::new(),
             tickets: 0,
             is_stopping: false,
@@ -60,6 +56,14 @@ impl Registrations {
             }),
             Input::Failed { ticket, status } => {
                 self.with(ticket, |line, jitter| line.on_failure(status, jitter, now));
+            }
+            Input::Located { trunk, servers } => {
+                let is_it = |line: &Line| line.config.trunk == trunk;
+                for index in 0..self.lines.len() {
+                    if is_it(&self.lines[index]) && self.lines[index].on_located(&servers) {
+                        self.changed(index);
+                    }
+                }
             }
             Input::Tick => {}
             Input::Stop => self.stop(),
@@ -109,13 +113,16 @@ impl Registrations {
 
     fn register(&mut self, index: usize, ticket: Ticket, request: Request) {
         let line = &self.lines[index];
+        let Some((transport, remote)) = line.server() else {
+            return;
+        };
         self.outputs.push_back(Output::Register(Box::new(Register {
             ticket,
             trunk: line.config.trunk.clone(),
             user: escaped(&line.config.user),
             request,
-            transport: line.config.transport,
-            remote: line.remote(),
+            transport,
+            remote,
         })));
     }
 

@@ -24,3 +24,6 @@ pub const SERVICE_ROUTES_MAX: usize = 8;
 
 /// Octets of one such route. Past it likewise.
 pub const SERVICE_ROUTE_OCTETS_MAX: usize = 512;
+
+/// Servers of one registrar that are tried, as the name service orders them. Past it further ones are not.
+pub const SERVERS_MAX: usize = 16;

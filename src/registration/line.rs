@@ -12,11 +12,11 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::sip::{Message, Method, NameAddr, Request, Uri};
+use crate::sip::{Message, Method, NameAddr, Request, Transport, Uri};
 use crate::time::Now;
 
 use super::limits::{
-    GRANTED_MAX, GRANTED_MIN, PAUSE_FIRST, PAUSE_MAX, REFUSED_PAUSE, SERVICE_ROUTE_OCTETS_MAX,
+    GRANTED_MAX, GRANTED_MIN, PAUSE_FIRST, PAUSE_MAX, REFUSED_PAUSE, SERVERS_MAX, SERVICE_ROUTE_OCTETS_MAX,
     SERVICE_ROUTES_MAX,
 };
 use super::{Config, State, Ticket};
@@ -27,6 +27,8 @@ pub(super) struct Line {
     call_id: String,
     tag: String,
     cseq: u32,
+    /// Where its registrar is, in the order to be tried.
+    servers: Vec<(Transport, SocketAddr)>,
     /// Which of its servers is asked.
     way: usize,
     /// Servers that failed since the last pause.
@@ -60,6 +62,11 @@ impl Line {
     pub(super) fn new(config: Config, call_id: String, tag: String) -> Line {
         Line {
             asks_for: config.expires.clamp(GRANTED_MIN, GRANTED_MAX),
+            servers: config
+                .addresses
+                .iter()
+                .map(|address| (config.transport, *address))
+                .collect(),
             config,
             phase: Phase::Waiting(None),
             call_id,
@@ -76,13 +83,13 @@ impl Line {
     }
 
     pub(super) fn is_due(&self, now: Instant) -> bool {
-        matches!(self.phase, Phase::Waiting(at) if at.is_none_or(|at| at <= now))
+        !self.servers.is_empty() && matches!(self.phase, Phase::Waiting(at) if at.is_none_or(|at| at <= now))
     }
 
     /// When it wants to be looked at: to ask, or because what it was granted ends.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let ask = match self.phase {
-            Phase::Waiting(at) => at,
+            Phase::Waiting(at) if !self.servers.is_empty() => at,
             _ => None,
         };
         let end = self.granted.map(|granted| granted.until);
@@ -97,8 +104,29 @@ impl Line {
         self.phase == Phase::Over
     }
 
-    pub(super) fn remote(&self) -> SocketAddr {
-        self.config.addresses[self.way % self.config.addresses.len()]
+    pub(super) fn server(&self) -> Option<(Transport, SocketAddr)> {
+        self.servers.get(self.way).copied()
+    }
+
+    /// News of where the registrar is. The server in use stays in use as long as it is one of them. True when that is
+    /// news for people too.
+    pub(super) fn on_located(&mut self, servers: &[(Transport, SocketAddr)]) -> bool {
+        if servers.is_empty() {
+            let is_news = self.servers.is_empty() && self.problem.is_none();
+            if is_news {
+                self.problem = Some("the name of the carrier's registrar is not known".to_string());
+            }
+            return is_news;
+        }
+        let used = self.server();
+        let was_unknown = self.servers.is_empty();
+        self.servers = servers.iter().take(SERVERS_MAX).copied().collect();
+        let still = used.and_then(|used| self.servers.iter().position(|server| *server == used));
+        self.way = still.unwrap_or(0);
+        if was_unknown {
+            self.problem = None;
+        }
+        was_unknown || still.is_none()
     }
 
     /// What was granted is over. True when that is news.
@@ -229,9 +257,9 @@ impl Line {
     /// The next server at once; a pause when all have failed.
     fn failed(&mut self, problem: &str, after: Option<Duration>, jitter: u64, now: Now) {
         self.problem = Some(problem.to_string());
-        self.way = (self.way + 1) % self.config.addresses.len();
+        self.way = (self.way + 1) % self.servers.len().max(1);
         self.failed_ways += 1;
-        if self.failed_ways < self.config.addresses.len() {
+        if self.failed_ways < self.servers.len() {
             self.phase = Phase::Waiting(Some(now.instant));
             return;
         }
@@ -255,7 +283,7 @@ impl Line {
                 let since = granted.until_utc.duration_since(UNIX_EPOCH);
                 since.map_or(0, |since| since.as_millis() as u64)
             }),
-            server: self.remote(),
+            server: self.server().map(|(_, address)| address),
             problem: self.problem.clone(),
             is_over: self.is_over(),
             service_route: self.service_route.clone(),

@@ -25,7 +25,7 @@ pub struct Config {
     /// The registrar as configured, `host` or `host:port`: the domain of our address there.
     pub host: String,
     pub transport: Transport,
-    /// Its servers, in the order they are tried. At least one.
+    /// Its servers, in the order they are tried. None = nothing is sent until [`Input::Located`] says where they are.
     pub addresses: Vec<SocketAddr>,
     /// Who we are there.
     pub user: String,
@@ -48,6 +48,11 @@ pub enum Input<'a> {
     Failed {
         ticket: Ticket,
         status: u16,
+    },
+    /// Where the registrar of this trunk is now, in the order to be tried. None = nobody knows: what was known stays.
+    Located {
+        trunk: &'a str,
+        servers: Vec<(Transport, SocketAddr)>,
     },
     Tick,
     /// Takes every registration back, and makes no new one.
@@ -82,8 +87,8 @@ pub struct State {
     pub is_registered: bool,
     /// Until when, Unix ms, unless it is renewed before.
     pub expires_ms: Option<u64>,
-    /// The server that was asked last.
-    pub server: SocketAddr,
+    /// The server that was asked last, or is asked next; None while nobody knows where it is.
+    pub server: Option<SocketAddr>,
     /// What went wrong last time, in plain words; `None` = the last try was answered well.
     pub problem: Option<String>,
     /// Nothing more is under way after a stop.

@@ -108,6 +108,27 @@ impl Dns {
         self.memory().addresses.contains(&address.to_canonical())
     }
 
+    /// The addresses of a host that is no target, IPv4 first, and for how long they are good. Empty when nobody knows.
+    pub async fn addresses(&self, host: &str) -> (Vec<IpAddr>, Duration) {
+        let (mut found, mut least) = (Vec::new(), Duration::MAX);
+        for kind in [Kind::A, Kind::Aaaa] {
+            let question = Question {
+                kind,
+                name: host.to_string(),
+            };
+            let answer = tokio::time::timeout(LOOKUP_BUDGET, ask(&self.resolver, question)).await;
+            if let Ok(Answer::Records { records, ttl }) = answer {
+                least = least.min(ttl);
+                found.extend(records.into_iter().filter_map(|record| match record {
+                    Record::Address(address) => Some(address),
+                    _ => None,
+                }));
+            }
+        }
+        let ttl = if found.is_empty() { Duration::ZERO } else { least };
+        (found, ttl)
+    }
+
     /// Asks about configured targets in time, for ever.
     pub async fn keep(self: Arc<Self>) {
         loop {

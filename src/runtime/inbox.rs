@@ -1,12 +1,13 @@
 //! The shard's bounded inbox and how others reach it.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 
 use super::limits::{COMMAND_PATIENCE, INBOX_MESSAGES, INBOX_SIP_MESSAGES};
-use crate::call::shard_of;
+use crate::call::{Handed, LegAsked, shard_of};
 use crate::call_id::CallId;
 use crate::identity::{Fetched, Trust};
 use crate::media::Hop;
@@ -21,6 +22,8 @@ pub enum ToShard {
     Sip {
         flow: Flow,
         octets: Box<[u8]>,
+        /// How often it was sent on because its dialog is on another shard than its Call-ID says.
+        hops: u8,
     },
     TransportError {
         flow: Flow,
@@ -36,16 +39,27 @@ pub enum ToShard {
     Reused {
         call: CallId,
     },
-    /// An opinion and the hop's buffer back.
+    /// An opinion, and the hop's buffer back when a hop led to it.
     Scored {
         call: CallId,
         opinion: Opinion,
-        hop: Hop,
+        hop: Option<Hop>,
+    },
+    /// Which model hears the call.
+    HeardBy {
+        call: CallId,
+        model: String,
+    },
+    /// A second opinion on the voice was wanted and there was no room for it.
+    SecondShed {
+        call: CallId,
     },
     /// Where a target is, or that nobody knows.
     Resolved(Box<Known>),
     /// What another shard found out of an address.
     Standing(Change),
+    /// Where mirrored signalling goes, the first address first.
+    Collector(Vec<SocketAddr>),
     SetPolicy(Arc<Policy>),
     /// New anchors and revocation lists.
     SetTrust(Box<Trust>),
@@ -56,6 +70,22 @@ pub enum ToShard {
     },
     HangUp {
         call: CallId,
+    },
+    /// This shard's Call-ID, another shard's dialog.
+    Moved {
+        sip_call_id: String,
+        shard: u16,
+        is_over: bool,
+    },
+    LegAsked(LegAsked),
+    /// A connection is quiet: whoever has a call over it says so.
+    IsNeeded {
+        flow: Flow,
+        is_needed: Arc<AtomicBool>,
+    },
+    LegHanded {
+        call: CallId,
+        handed: Option<Box<Handed>>,
     },
     Drain,
     Stop,
@@ -84,14 +114,28 @@ impl Mailbox {
 
     /// Hands a message over; false = no room, the message is gone and counted.
     pub fn send(&self, message: ToShard) -> bool {
+        self.offer(message).is_ok()
+    }
+
+    /// The same for what must not be gone: without room it comes back, counted.
+    ///
+    /// # Errors
+    ///
+    /// The message.
+    pub fn offer(&self, message: ToShard) -> Result<(), ToShard> {
         let is_sip = matches!(message, ToShard::Sip { .. });
-        if is_sip && self.sender.len() >= INBOX_SIP_MESSAGES || self.sender.try_send(message).is_err() {
+        let sent = if is_sip && self.sender.len() >= INBOX_SIP_MESSAGES {
+            Err(message)
+        } else {
+            self.sender.try_send(message).map_err(TrySendError::into_inner)
+        };
+        if sent.is_err() {
             self.lost.fetch_add(1, Ordering::Relaxed);
-            return false;
+        } else {
+            // The message is in the inbox: if the wake-up fails the shard still finds it at its next timer.
+            let _ = self.waker.wake();
         }
-        // The message is in the inbox: if the wake-up fails the shard still finds it at its next timer.
-        let _ = self.waker.wake();
-        true
+        sent
     }
 
     /// For orders that must not be lost (drain, stop, a new policy): waits for room, at most `COMMAND_PATIENCE`.

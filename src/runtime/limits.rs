@@ -108,8 +108,13 @@ pub const STREAM_READ: usize = 16 * 1024;
 /// Octets of waiting messages written together (and in one TLS record); what is more waits for the next turn.
 pub const STREAM_BATCH: usize = 16 * 1024;
 
-/// A connection without a whole message or keep-alive for this long is closed.
+/// A connection without a whole message or keep-alive for this long is closed, unless a call goes on over it: a phone
+/// behind a translator that sends no keep-alives could not be reached any more.
 pub const STREAM_IDLE: Duration = Duration::from_secs(180);
+
+/// How long the shards have to say that a call goes on over an idle connection. Past it none does: a shard that is so
+/// far behind has other troubles.
+pub const STREAM_ASKED: Duration = Duration::from_secs(5);
 
 /// A connection that was opened to us and has not brought one whole message or keep-alive by then is closed.
 pub const STREAM_FIRST_FRAME: Duration = Duration::from_secs(30);
@@ -127,6 +132,13 @@ pub const STREAM_PONG: Duration = Duration::from_secs(10);
 
 /// The system's own probe (TCP keep-alive) on a quiet connection, and between two of them.
 pub const STREAM_PROBE: Duration = Duration::from_secs(60);
+
+/// The name of the collector of mirrored signalling is asked for again after its time to live, but not more often than
+/// this: also when nobody knew it.
+pub const COLLECTOR_AGAIN_MIN: Duration = Duration::from_secs(30);
+
+/// Nor less often than this: whoever moves it has it back within the hour.
+pub const COLLECTOR_AGAIN_MAX: Duration = Duration::from_secs(3600);
 
 /// Time to open a connection. Past it the next way is tried, if there is one.
 pub const STREAM_CONNECT: Duration = Duration::from_secs(4);

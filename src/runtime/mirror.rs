@@ -13,7 +13,10 @@ use crate::time::Now;
 
 /// One shard's mirror. Never waits: what the socket does not take at once is dropped and counted.
 pub struct Mirror {
-    socket: UdpSocket,
+    /// One for each family that this machine has.
+    sockets: Vec<UdpSocket>,
+    /// Where the collector is; the next one is tried when nothing can be sent to the first.
+    addresses: VecDeque<SocketAddr>,
     config: Config,
     packet: Vec<u8>,
     /// From Call-IDs of ours to their callers': the last messages of a call come when the call is over.
@@ -26,20 +29,38 @@ impl Mirror {
     ///
     /// The system's error when there is no socket to be had.
     pub fn open(config: &Config) -> io::Result<Mirror> {
-        let any: SocketAddr = if config.hep.is_ipv4() {
-            (Ipv4Addr::UNSPECIFIED, 0).into()
-        } else {
-            (Ipv6Addr::UNSPECIFIED, 0).into()
-        };
-        let socket = UdpSocket::bind(any)?;
-        socket.set_nonblocking(true)?;
+        let address = config.hep.address();
+        let any: [SocketAddr; 2] = [
+            (Ipv4Addr::UNSPECIFIED, 0).into(),
+            (Ipv6Addr::UNSPECIFIED, 0).into(),
+        ];
+        let mut sockets = Vec::new();
+        for any in any {
+            match UdpSocket::bind(any) {
+                Ok(socket) => {
+                    socket.set_nonblocking(true)?;
+                    sockets.push(socket);
+                }
+                // A machine may have one family only, and a name may turn out to be of the other.
+                Err(error) if address.is_some_and(|address| address.is_ipv4() == any.is_ipv4()) => {
+                    return Err(error);
+                }
+                Err(_) => {}
+            }
+        }
         Ok(Mirror {
-            socket,
+            sockets,
+            addresses: address.into_iter().collect(),
             config: config.clone(),
             packet: Vec::new(),
             legs: BTreeMap::new(),
             order: VecDeque::new(),
         })
+    }
+
+    /// News of where the collector is.
+    pub fn send_to(&mut self, addresses: Vec<SocketAddr>) {
+        self.addresses = addresses.into();
     }
 
     /// `caller` is the Call-ID of the caller's leg where the engine knows it; else the message's own stands for it.
@@ -63,11 +84,31 @@ impl Mirror {
             .password
             .as_ref()
             .map(|password| password.reveal().as_str());
-        let is_sent = hep::encode(&seen, self.config.id, password, &mut self.packet)
-            && self.socket.send_to(&self.packet, self.config.hep).is_ok();
+        let is_sent = hep::encode(&seen, self.config.id, password, &mut self.packet) && self.send();
         if !is_sent {
             count::full("mirror");
         }
+    }
+
+    fn send(&mut self) -> bool {
+        let Some(address) = self.addresses.front().copied() else {
+            return false;
+        };
+        let is_of_family = |socket: &&UdpSocket| {
+            socket
+                .local_addr()
+                .is_ok_and(|local| local.is_ipv4() == address.is_ipv4())
+        };
+        let sent = match self.sockets.iter().find(is_of_family) {
+            Some(socket) => socket
+                .send_to(&self.packet, address)
+                .map_err(|error| error.kind()),
+            None => Err(io::ErrorKind::AddrNotAvailable),
+        };
+        if sent.is_err_and(|kind| kind != io::ErrorKind::WouldBlock) {
+            self.addresses.rotate_left(1);
+        }
+        sent.is_ok()
     }
 
     fn remember(&mut self, own: &str, caller: &str) {

@@ -3,8 +3,10 @@
 //! One shard thread owns its calls and their media; nothing in it waits. Whatever may wait (TCP, TLS, HTTPS,
 //! the store, scoring) lives on other threads and answers through the shard's bounded inbox.
 
+pub mod between;
 pub mod clock;
 pub mod clock_alarm;
+pub mod collector;
 pub mod count;
 pub mod descriptors;
 pub mod dns;
@@ -17,10 +19,13 @@ pub mod lookup;
 pub mod media_io;
 mod media_sockets;
 pub mod mirror;
+pub mod models;
 pub mod recorder;
 pub mod registrations;
 pub mod redress;
 pub mod scoring;
+mod scoring_worker;
+mod second_opinion;
 pub mod shard;
 pub mod stream;
 pub mod standings;

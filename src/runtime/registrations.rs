@@ -14,7 +14,8 @@ impl Registry {
     pub fn note(&self, state: &State) {
         let mut states = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let before = states.insert(state.trunk.clone(), state.clone());
-        let (trunk, server) = (&state.trunk, state.server);
+        let trunk = &state.trunk;
+        let server = state.server.map(|server| server.to_string()).unwrap_or_default();
         let was_registered = before.as_ref().is_some_and(|before| before.is_registered);
         match &state.problem {
             Some(problem) if before.and_then(|before| before.problem).as_ref() != Some(problem) => {

@@ -19,6 +19,7 @@ use crossbeam_channel::Receiver;
 use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Token};
 
+use super::between;
 use super::clock;
 use super::count::{self, Traffic};
 use super::dns::Dns;
@@ -33,7 +34,8 @@ use super::registrations::Registry;
 use super::scoring::Scoring;
 use super::standings::Standings;
 use super::stream::Streams;
-use crate::call::{CallRecord, Counter, Engine, Input, Output};
+use crate::call::limits::PASSED_ON_MAX;
+use crate::call::{CallRecord, Counter, Engine, Handed, Input, Output};
 use crate::call_id::CallId;
 use crate::capture::hep::Way;
 use crate::screening::HistoryFacts;
@@ -104,6 +106,8 @@ enum Reply {
     Closed(CallId, crate::media::Statistics),
     Known(CallId, HistoryFacts),
     Broken(Flow, TransportFault),
+    /// A leg that its shard could not be given, or one that no shard could be asked for.
+    Handed(CallId, Option<Box<Handed>>),
 }
 
 impl Shard {
@@ -220,7 +224,7 @@ impl Shard {
         };
         let owner = self.parts.doors.mailboxes.owner_of_sip(sip_call_id);
         if owner == self.parts.index {
-            self.step(Input::Sip { flow, octets }, clock::now());
+            self.take_sip(flow, octets, 0);
         } else if !self.parts.engine.may_cross(flow.remote, clock::now()) {
             // Before anything is copied: a stranger must not fill the inbox of another shard.
             count::call(Counter::UnknownSource);
@@ -228,7 +232,28 @@ impl Shard {
             mailbox.send(ToShard::Sip {
                 flow,
                 octets: octets.into(),
+                hops: 0,
             });
+        }
+    }
+
+    /// A message that its Call-ID brought here: for our engine, unless another shard has the dialog.
+    fn take_sip(&mut self, flow: Flow, octets: &[u8], hops: u8) {
+        let now = clock::now();
+        let elsewhere = match hops {
+            ..PASSED_ON_MAX => self.parts.engine.passes_on(&flow, octets, now),
+            _ => None,
+        };
+        match elsewhere.and_then(|shard| self.parts.doors.mailboxes.shard(shard)) {
+            Some(mailbox) => {
+                let octets = octets.into();
+                mailbox.send(ToShard::Sip {
+                    flow,
+                    octets,
+                    hops: hops + 1,
+                });
+            }
+            None => self.step(Input::Sip { flow, octets }, now),
         }
     }
 
@@ -262,13 +287,7 @@ impl Shard {
             };
             let now = clock::now();
             match message {
-                ToShard::Sip { flow, octets } => self.step(
-                    Input::Sip {
-                        flow,
-                        octets: &octets,
-                    },
-                    now,
-                ),
+                ToShard::Sip { flow, octets, hops } => self.take_sip(flow, &octets, hops),
                 ToShard::TransportError { flow, fault } => {
                     self.step(Input::TransportError { flow, fault }, now);
                 }
@@ -289,17 +308,53 @@ impl Shard {
                 }
                 ToShard::Reused { call } => self.step(Input::Reused { call }, now),
                 ToShard::Scored { call, opinion, hop } => {
-                    count::scored();
-                    self.parts.media.recycle(call, hop);
+                    match hop {
+                        Some(hop) => {
+                            count::scored();
+                            self.parts.media.recycle(call, hop);
+                        }
+                        None => count::second_opinion("given"),
+                    }
                     self.step(Input::Scored { call, opinion }, now);
+                }
+                ToShard::HeardBy { call, model } => self.step(Input::HeardBy { call, model }, now),
+                ToShard::SecondShed { call } => {
+                    count::second_opinion("shed");
+                    self.step(Input::SecondShed { call }, now);
                 }
                 ToShard::Resolved(known) => self.step(Input::Resolved(known), now),
                 ToShard::Standing(change) => self.step(Input::Standing(change), now),
+                ToShard::Collector(addresses) => {
+                    if let Some(mirror) = &mut self.parts.mirror {
+                        mirror.send_to(addresses);
+                    }
+                }
                 ToShard::SetPolicy(policy) => self.step(Input::SetPolicy(policy), now),
                 ToShard::SetTrust(trust) => self.step(Input::SetTrust(trust), now),
                 ToShard::ServiceRoute { trunk, route } => {
                     self.step(Input::ServiceRoute { trunk, route }, now)
                 }
+                ToShard::Moved {
+                    sip_call_id,
+                    shard,
+                    is_over,
+                } => {
+                    self.step(
+                        Input::Moved {
+                            sip_call_id,
+                            shard,
+                            is_over,
+                        },
+                        now,
+                    );
+                }
+                ToShard::IsNeeded { flow, is_needed } => {
+                    if self.parts.engine.needs(&flow) {
+                        is_needed.store(true, Ordering::Relaxed);
+                    }
+                }
+                ToShard::LegAsked(asked) => self.step(Input::LegAsked(asked), now),
+                ToShard::LegHanded { call, handed } => self.step(Input::LegHanded { call, handed }, now),
                 ToShard::HangUp { call } => self.step(Input::HangUp { call }, now),
                 ToShard::Drain => self.step(Input::Drain, now),
                 ToShard::Stop => self.is_stopping = true,
@@ -326,6 +381,7 @@ impl Shard {
                     is_reused: Some(false),
                 },
                 Reply::Broken(flow, fault) => Input::TransportError { flow, fault },
+                Reply::Handed(call, handed) => Input::LegHanded { call, handed },
             };
             self.parts.engine.handle(input, now);
             self.drain(now);
@@ -367,6 +423,11 @@ impl Shard {
                 self.parts.media.tap(call, on);
                 if let (false, Some(scoring)) = (on, &doors.scoring) {
                     scoring.end(call);
+                }
+            }
+            Output::Attend { call, rank } => {
+                if let Some(scoring) = &doors.scoring {
+                    scoring.attend(call, rank);
                 }
             }
             Output::CloseMedia { call } => {
@@ -437,6 +498,11 @@ impl Shard {
                 });
             }
             Output::Count(counter) => count::call(counter),
+            between @ (Output::Moved { .. } | Output::AskForLeg { .. } | Output::HandLeg { .. }) => {
+                if let Some((call, handed)) = between::tell(between, &doors.mailboxes) {
+                    self.pending.push_back(Reply::Handed(call, handed));
+                }
+            }
             Output::Timeout(_) => {}
         }
     }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::verdict::names;
 use crate::identity::{Attestation, Standing};
 use crate::redact::Redacted;
+use crate::voice::Cues;
 
 /// When policy is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -182,6 +183,25 @@ pub struct VoiceFacts {
     /// Natural log; positive = person. 0 while pending.
     pub llr: f64,
     pub speech_seconds: f64,
+    /// Whether a second, larger model was asked.
+    #[serde(default)]
+    pub second: SecondOpinion,
+    /// Habits of machines, with the seconds at which they were first heard.
+    #[serde(default, skip_serializing_if = "Cues::is_empty")]
+    pub cues: Cues,
+}
+
+/// What became of the second opinion on a voice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SecondOpinion {
+    /// Not asked for, or not there yet.
+    #[default]
+    None,
+    /// `llr` rests on both stages.
+    Given,
+    /// Asked for when there was no room; nothing came so far.
+    Overloaded,
 }
 
 /// What the store knows of the calling number (empty for hidden callers).
@@ -207,10 +227,44 @@ pub struct SignallingFacts {
     pub is_emergency_trunk: bool,
     /// From and P-Asserted-Identity name different numbers.
     pub from_differs_from_asserted: bool,
+    /// How it was forwarded, as far as Diversion and History-Info say. Nobody has proven it.
+    #[serde(default)]
+    pub forwarding: ForwardingFacts,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ForwardingFacts {
+    /// How often; 255 stands for more.
+    pub count: u8,
+    /// Who forwarded it last, canonical; None = hidden, or no number.
+    pub by: Option<Redacted<String>>,
+    /// Whom the caller dialled, canonical; None = hidden, or no number.
+    pub dialled: Option<Redacted<String>>,
+    /// Why it was forwarded last; None = it was not.
+    pub reason: Option<ForwardingReason>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ForwardingReason {
+    Unconditional,
+    Busy,
+    NoAnswer,
+    /// By hand, while it rang.
+    Deflection,
+    /// The phone was off, or could not be reached.
+    Unavailable,
+    /// Nothing was said, or something else.
+    Other,
 }
 
 names!(Stage { Arrive "arrive" Heard "heard" Live "live" });
+names!(ForwardingReason {
+    Unconditional "unconditional" Busy "busy" NoAnswer "no_answer" Deflection "deflection" Unavailable "unavailable"
+    Other "other"
+});
 names!(Upstream { Passed "passed" Failed "failed" Unverified "unverified" });
+names!(SecondOpinion { None "none" Given "given" Overloaded "overloaded" });
 names!(VoiceState {
     Off "off" Pending "pending" BonaFide "bona_fide" Spoof "spoof" Unsure "unsure" Overloaded "overloaded"
 });
@@ -226,6 +280,9 @@ mod tests {
         }
         for upstream in Upstream::ALL {
             assert_eq!(serde_json::to_value(upstream).unwrap(), upstream.name());
+        }
+        for second in SecondOpinion::ALL {
+            assert_eq!(serde_json::to_value(second).unwrap(), second.name());
         }
         for state in VoiceState::ALL {
             assert_eq!(serde_json::to_value(state).unwrap(), state.name());

@@ -16,8 +16,8 @@ pub use crate::identity::{Attestation, Standing};
 pub use checks::{VELOCITY_HOUR, VELOCITY_MINUTE};
 pub use conclude::conclude;
 pub use facts::{
-    CalledFacts, CallerFacts, Facts, HistoryFacts, IdentityFacts, SignallingFacts, Stage, Upstream,
-    VoiceFacts, VoiceState,
+    CalledFacts, CallerFacts, Facts, ForwardingFacts, ForwardingReason, HistoryFacts, IdentityFacts,
+    SecondOpinion, SignallingFacts, Stage, Upstream, VoiceFacts, VoiceState,
 };
 pub use tag::{NotATag, Tag};
 pub use verdict::{Finding, Label, NumberLight, Verdict, VoiceLight, Weights};

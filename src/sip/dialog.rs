@@ -137,7 +137,7 @@ impl Dialog {
             && request.to_tag().unwrap_or_default() == self.local_tag
     }
 
-    /// Checks CSeq order (Err(500) when it goes back) and takes over a new remote target from INVITE/UPDATE.
+    /// Checks CSeq order (Err(500) when it goes back).
     ///
     /// An ACK has the number of its INVITE and is not checked.
     pub fn on_request(&mut self, request: &Message) -> Result<(), u16> {
@@ -150,10 +150,15 @@ impl Dialog {
             return Err(500);
         }
         self.remote_cseq = Some(number);
+        Ok(())
+    }
+
+    /// The request is answered 2xx: takes over its remote target (INVITE, UPDATE, REFER). What is refused changes nothing
+    /// (RFC 3261 §12.2.2).
+    pub fn accept(&mut self, request: &Message) {
         if request.method_ref().is_target_refresh() {
             self.take_target(request);
         }
-        Ok(())
     }
 
     /// Takes over the remote target of a 2xx to our INVITE/UPDATE.

@@ -122,15 +122,24 @@ fn requests_out_of_order_are_500_and_an_ack_is_not_counted() {
 #[test]
 fn a_re_invite_or_update_moves_the_remote_target_and_info_does_not() {
     let mut dialog = Dialog::as_server(&invite(CONTACT), "ours", OURS).unwrap();
-    dialog
-        .on_request(&in_dialog("INFO", 11, "Contact: <sip:x@192.0.2.66>\n"))
-        .unwrap();
-    assert_eq!(dialog.remote_target(), "sip:a@192.0.2.1:5070");
-    dialog
-        .on_request(&in_dialog("INVITE", 12, "Contact: <sip:a@192.0.2.77>\n"))
-        .unwrap();
-    assert_eq!(dialog.remote_target(), "sip:a@192.0.2.77");
-    dialog.on_request(&in_dialog("UPDATE", 13, "")).unwrap();
+    let mut take = |request: &Message| {
+        dialog.on_request(request).unwrap();
+        let before = dialog.remote_target().to_string();
+        dialog.accept(request);
+        (before, dialog.remote_target().to_string())
+    };
+    let moved = |before: &str, after: &str| (before.to_string(), after.to_string());
+    let (first, second) = ("sip:a@192.0.2.1:5070", "sip:a@192.0.2.77");
+    assert_eq!(
+        take(&in_dialog("INFO", 11, "Contact: <sip:x@192.0.2.66>\n")),
+        moved(first, first)
+    );
+    assert_eq!(
+        take(&in_dialog("INVITE", 12, "Contact: <sip:a@192.0.2.77>\n")),
+        moved(first, second),
+        "not before it is accepted"
+    );
+    assert_eq!(take(&in_dialog("UPDATE", 13, "")), moved(second, second));
     assert_eq!(
         dialog.next_hop(),
         Some((Transport::Udp, "192.0.2.77:5060".parse().unwrap()))

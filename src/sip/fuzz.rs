@@ -105,6 +105,7 @@ fn check_parsed(octets: &[u8]) {
                 dialog.request(Method::Bye),
                 dialog.next_hop(),
                 dialog.on_request(&message),
+                dialog.accept(&message),
             );
         }
     }

@@ -60,7 +60,7 @@ pub use fuzz::{fuzz_endpoint, fuzz_header, fuzz_message, fuzz_uri};
 pub use message::Message;
 pub use method::Method;
 pub use name_addr::{Address, NameAddr};
-pub use peek::peek_call_id;
+pub use peek::{peek_call_id, peek_header};
 pub use refer::{ReferFault, ReferTo, Replaces, SIPFRAG, fragment};
 pub use reliable::{EarlyDialogs, Provisional, RELIABLE, names_option, number_of as reliable_number};
 pub use session_timer::{Due, Refresher, SessionExpires, SessionTimer, TIMER, TooSmall};
@@ -68,3 +68,4 @@ pub(crate) use session_timer::{ask as ask_session_timer, min_se, tell as tell_se
 pub use transaction::{T1, T2, T4};
 pub use transport::{Flow, PeerName, TlsConfig, TlsVersion, Transport, TransportFault};
 pub use uri::Uri;
+pub(crate) use uri::decode;

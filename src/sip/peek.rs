@@ -28,6 +28,28 @@ pub fn peek_call_id(octets: &[u8]) -> Option<&[u8]> {
     }
 }
 
+/// The first line of this header in raw octets, without looking past a fold; `name` as it is written in full. None = there
+/// is none. Reads each octet of the headers once, allocates nothing.
+pub fn peek_header<'a>(octets: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    let octets = &octets[leading_crlf(octets)..];
+    let mut scanner = Scanner::new(octets);
+    let mut at = find_crlf(octets, &mut scanner, 0)? + 2;
+    loop {
+        let end = find_crlf(octets, &mut scanner, at)?;
+        if end == at {
+            return None;
+        }
+        let line = &octets[at..end];
+        if let Some((found, rest)) = line.split_at_checked(name.len())
+            && found.eq_ignore_ascii_case(name.as_bytes())
+            && let Some(value) = rest.trim_ascii_start().strip_prefix(b":")
+        {
+            return trimmed_value(octets, &mut scanner, end - value.len(), end);
+        }
+        at = end + 2;
+    }
+}
+
 /// Whether ` SIP/` stands in a request line, in its usual place or elsewhere.
 fn names_version(line: &[u8]) -> bool {
     const MARK: &[u8] = b" SIP/";
@@ -98,6 +120,24 @@ mod tests {
         ] {
             let message = format!("\r\n\r\nOPTIONS sip:x SIP/2.0\r\nVia: v\r\n{line}\r\n\r\n");
             assert_eq!(peek_call_id(message.as_bytes()), Some(&b"a@b"[..]), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_header_is_found_by_its_name_and_only_before_the_body() {
+        let message =
+            |lines: &str| format!("INVITE sip:x SIP/2.0\r\nVia: v\r\n{lines}\r\n\r\nReplaces: body\r\n");
+        for (lines, value) in [
+            ("Replaces: a;to-tag=1", Some("a;to-tag=1")),
+            ("replaces :a", Some("a")),
+            ("REPLACES:\r\n a", Some("a")),
+            ("Replaces: first\r\nReplaces: second", Some("first")),
+            ("X-Replaces: a\r\nReplaces2: b\r\nReplace", None),
+            ("Replaces:", None),
+        ] {
+            let message = message(lines);
+            let found = peek_header(message.as_bytes(), "Replaces");
+            assert_eq!(found, value.map(str::as_bytes), "{lines}");
         }
     }
 

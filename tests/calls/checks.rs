@@ -59,13 +59,15 @@ impl World {
                 trace()
             );
         }
-        assert_eq!(self.engine.live_calls(), 0, "no call leaks\n{}", trace());
-        assert_eq!(
-            self.engine.live_parts(),
-            LiveParts::default(),
-            "nothing of a call leaks\n{}",
-            trace()
-        );
+        for engine in std::iter::once(&self.engine).chain(&self.others) {
+            assert_eq!(engine.live_calls(), 0, "no call leaks\n{}", trace());
+            assert_eq!(
+                engine.live_parts(),
+                LiveParts::default(),
+                "nothing of a call leaks\n{}",
+                trace()
+            );
+        }
     }
 
     /// The only call's last record.

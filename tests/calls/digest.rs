@@ -384,3 +384,108 @@ fn a_caller_that_gives_up_while_we_prove_ourselves_rings_nobody() {
             .all(|line| line.state == crate::agent::State::Over)
     );
 }
+
+#[test]
+fn a_probe_is_proven_too() {
+    let mut desk = one_desk();
+    desk[0].reach.probe = Some(std::time::Duration::from_secs(30));
+    let mut world = World::with_config(desk, 15, Policy::embedded(), |config| {
+        config.credentials.push(HostCredentials {
+            addresses: vec!["10.0.0.5".parse().unwrap()],
+            credentials: credentials("desk", "battery staple", None),
+        });
+    });
+    let phone = world.phone(
+        "10.0.0.5:5060",
+        answering().behind(Door::new(401, "desk", "battery staple")),
+    );
+    world.locate("sip:desk@10.0.0.5:5060");
+    world.run_for(65.0);
+    let log = &world.agents[&phone].phone.door.as_ref().unwrap().log;
+    assert!(log.len() >= 4, "{log:?}");
+    for pair in log.chunks_exact(2) {
+        assert_eq!(pair, ["OPTIONS asked", "OPTIONS let in"]);
+    }
+}
+
+#[test]
+fn the_bye_to_an_answer_that_crossed_our_cancel_is_proven_too() {
+    let mut world = world_with_door(16, "desk", None);
+    let mut plan = PhonePlan::answers_after(2.0).behind(Door::new(407, "desk", "battery staple"));
+    plan.ignores_cancel = true;
+    let phone = world.phone("10.0.0.5:5060", plan);
+    world.call(talk(1.0).gives_up_after(1.0));
+    world.run();
+    let log = &world.agents[&phone].phone.door.as_ref().unwrap().log;
+    assert_eq!(log[log.len() - 2..], ["BYE asked", "BYE let in"], "{log:?}");
+}
+
+#[test]
+fn notifies_of_a_transfer_are_proven_too() {
+    let mut world = World::with_config(
+        crate::transfers::three_queues(),
+        17,
+        Policy::embedded(),
+        |config| {
+            config.credentials.push(HostCredentials {
+                addresses: vec!["10.0.0.5".parse().unwrap()],
+                credentials: credentials("desk", "battery staple", None),
+            });
+        },
+    );
+    let door = Door::new(401, "desk", "battery staple");
+    let plan = crate::transfers::refers("sip:101@10.0.0.1:5060").behind(door);
+    let phone = world.phone("10.0.0.5:5060", plan);
+    world.phone("10.0.0.6:5060", answering());
+    world.call(talk(20.0));
+    world.run();
+    let log = &world.agents[&phone].phone.door.as_ref().unwrap().log;
+    let expected = ["INVITE", "NOTIFY", "NOTIFY", "NOTIFY", "BYE"];
+    let expected: Vec<String> = expected
+        .iter()
+        .flat_map(|method| [format!("{method} asked"), format!("{method} let in")])
+        .collect();
+    assert_eq!(*log, expected);
+    assert_eq!(world.record().answered_by.as_deref(), Some("sales"));
+}
+
+#[test]
+fn a_prack_is_proven_too_and_what_follows_counts_on() {
+    use crate::hand::Hand;
+    let mut world = world_with_door(18, "desk", None);
+    let sdp = wire::sdp("203.0.113.7:6000".parse().unwrap(), 1, "sendrecv");
+    let mut caller = Hand::calls(&mut world, &[], Some(&sdp));
+    let phone = Hand::is_rung(&mut world);
+    let sdp = phone.sdp(1);
+    let ringing = phone.response(
+        &phone.invite,
+        183,
+        &[("Require", "100rel"), ("RSeq", "7")],
+        Some(&sdp),
+    );
+    world.say(&phone, ringing);
+    world.run_for(0.1);
+    let prack = world.one(&phone, "PRACK");
+    let challenge = "Digest realm=\"carrier.example\",nonce=\"n\",algorithm=MD5,qop=\"auth\"";
+    world.answer(&phone, &prack, 401, &[("WWW-Authenticate", challenge)], None);
+    world.run_for(0.1);
+    let again = world.one(&phone, "PRACK");
+    assert!(again.must("Authorization").contains("uri="), "with credentials");
+    assert_eq!(again.must("RAck"), prack.must("RAck"));
+    assert_eq!(again.cseq(), prack.cseq() + 1);
+    world.answer(&phone, &again, 200, &[], None);
+    let answer = phone.response(&phone.invite, 200, &[], Some(&sdp));
+    world.say(&phone, answer);
+    world.run_for(0.1);
+    assert_eq!(world.words(&phone), ["ACK"]);
+    let answer = world.came(&caller).pop().unwrap();
+    caller.learn(&answer);
+    world.ask(&mut caller, "ACK", &[], None);
+    world.ask(&mut caller, "BYE", &[], None);
+    world.run_for(0.1);
+    let bye = world.one(&phone, "BYE");
+    assert_eq!(bye.cseq(), again.cseq() + 1);
+    world.answer(&phone, &bye, 200, &[], None);
+    world.run_for(400.0);
+    world.check();
+}

@@ -69,6 +69,39 @@ fn a_call_over_tcp_stays_on_its_connections() {
 }
 
 #[test]
+fn connections_of_a_call_are_needed_until_it_is_over() {
+    let mut world = World::over_tcp(one_desk_tcp(), 1);
+    let phone = world.phone(
+        "10.0.0.5:5060",
+        PhonePlan::answers_after(2.0).act(300.0, Act::Bye),
+    );
+    let caller = world.call(CallerPlan::new(CALLER));
+    let flow = |remote: std::net::SocketAddr, connection: u64| ringward::sip::Flow {
+        transport: Transport::Tcp,
+        local: ringward_address(),
+        remote,
+        connection: Some(connection),
+        peer: None,
+    };
+    // The caller's has the number it came with; the phone's was opened by us and is known by where it leads.
+    let of_caller = flow(caller, u64::from(caller.port()));
+    let of_phone = flow(phone, 7);
+    let of_nobody = flow(caller, 9);
+    for (seconds, is_needed) in [(1.0, true), (200.0, true), (150.0, false)] {
+        world.run_for(seconds);
+        for flow in [of_caller, of_phone] {
+            assert_eq!(world.engine.needs(&flow), is_needed, "{flow:?} after {seconds}");
+        }
+        assert!(!world.engine.needs(&of_nobody));
+    }
+    world.run();
+}
+
+fn ringward_address() -> std::net::SocketAddr {
+    crate::world::GATEWAY.parse().unwrap()
+}
+
+#[test]
 fn requests_to_a_tcp_caller_name_the_address_it_listens_on() {
     let mut world = World::over_tcp(one_desk_tcp(), 1);
     world.ephemeral = 20_000;

@@ -9,6 +9,7 @@
 mod agent;
 mod answers;
 mod attended;
+mod carriers;
 mod checks;
 mod claims;
 mod digest;
@@ -38,6 +39,7 @@ mod routes;
 mod scenario;
 mod screening;
 mod session_timers;
+mod shards;
 mod signing;
 mod transfers;
 mod torture;

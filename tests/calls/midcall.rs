@@ -233,3 +233,39 @@ fn a_bye_for_no_call_is_481() {
         world.trace
     );
 }
+
+#[test]
+fn a_reinvite_that_is_refused_does_not_move_its_senders_address() {
+    use crate::hand::talk;
+    let mut world = World::new(one_desk(), 21);
+    let mut talk = talk(&mut world, &[], &[]);
+    // Both descriptions differ from the first ones, so that they cross.
+    let offer = talk.caller.sdp(2).replace("sendrecv", "sendonly");
+    for (status, target) in [
+        (488, "sip:hand@203.0.113.7:6000"),
+        (200, "sip:moved@203.0.113.7:6001"),
+    ] {
+        let request = talk.caller.request("INVITE", &[], Some(&offer));
+        let request = String::from_utf8(request).unwrap();
+        let request = request.replace("<sip:hand@203.0.113.7:6000>", "<sip:moved@203.0.113.7:6001>");
+        world.say(&talk.caller, request.into_bytes());
+        world.run_for(0.05);
+        let crossed = world.one(&talk.phone, "INVITE");
+        let answer = talk.phone.sdp(2).replace("sendrecv", "recvonly");
+        world.answer(&talk.phone, &crossed, status, &[], Some(&answer));
+        world.run_for(0.05);
+        world.ask(&mut talk.caller, "ACK", &[], None);
+        world.words(&talk.phone);
+        world.came(&talk.caller);
+        // An INFO of the phone goes where the caller is.
+        world.ask(&mut talk.phone, "INFO", &[], None);
+        let wanted = if status == 200 {
+            "203.0.113.7:6001"
+        } else {
+            "203.0.113.7:6000"
+        };
+        let info = world.collected(wanted.parse().unwrap());
+        let info = info.iter().find(|message| message.method() == "INFO");
+        assert_eq!(info.expect("an INFO").request_uri(), target, "{status}");
+    }
+}

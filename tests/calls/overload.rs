@@ -119,3 +119,88 @@ fn a_flood_leaves_nothing_behind() {
     assert_eq!(world.engine.live_parts(), Default::default());
     assert!(world.counts["overloaded"] > 1_500, "{:?}", world.counts);
 }
+
+/// Two phones that may call each other, and a caller who talks to the first.
+fn world_of_phones(limits: CallLimits) -> (World, std::net::SocketAddr) {
+    let queues = crate::transfers::three_queues();
+    let mut world = World::with_config(queues, 503, ringward::policy::Policy::embedded(), |config| {
+        config.outbound.from_phones = true;
+    });
+    world.engine = world.engine.with_limits(limits);
+    world.phone(PHONE, PhonePlan::answers_after(1.0));
+    let sales = world.phone("10.0.0.6:5060", PhonePlan::answers_after(1.0));
+    (world, sales)
+}
+
+#[test]
+fn a_phone_that_takes_a_call_over_is_no_new_call() {
+    let (mut world, sales) = world_of_phones(CallLimits {
+        calls: 1,
+        calls_per_second: 1,
+        ..CallLimits::default()
+    });
+    world.call(plan(1, 40.0));
+    world.run_for(3.0);
+    let desk = PHONE.parse().unwrap();
+    let (id, local, remote) = world.line(desk).dialog();
+    let replaces = format!("{id};to-tag={remote};from-tag={local}");
+    let take_over = CallerPlan::new("sales")
+        .header("Replaces", &replaces)
+        .act(2.0, Act::Bye);
+    world.calls_after(0.0, sales, take_over);
+    // One that names nothing is a new call like any other, and so is one of a trunk.
+    let mut wrong = CallerPlan::new("sales").header("Replaces", &format!("{id};to-tag=x;from-tag=y"));
+    wrong.call_id = Some("wrong".into());
+    world.calls_after(0.5, desk, wrong);
+    let other = world.call_after(0.5, plan(2, 1.0).header("Replaces", &replaces));
+    world.run();
+    assert_eq!(world.heard(sales, "INVITE"), [100, 200]);
+    let heard: Vec<_> = world.agents[&desk].lines["wrong"]
+        .responses
+        .iter()
+        .map(|r| r.status())
+        .collect();
+    assert_eq!(heard, [Some(503)]);
+    assert_eq!(finals(&world, &[other]), [503]);
+}
+
+#[test]
+fn calls_of_phones_take_tokens_as_those_of_trunks_do() {
+    let (mut world, sales) = world_of_phones(CallLimits {
+        source_calls_per_second: 3,
+        ..CallLimits::default()
+    });
+    let calls = |world: &mut World, seconds: f64, name: &str, urgent: bool| {
+        let mut call = CallerPlan::new("sales").act(1.0, Act::Bye);
+        call.called = "102".into();
+        call.call_id = Some(name.into());
+        if urgent {
+            call = call.header("Priority", "psap-callback");
+        }
+        world.calls_after(seconds, sales, call);
+    };
+    world.phone("10.0.0.7:5060", PhonePlan::answers_after(0.1));
+    for name in ["a", "b", "c", "d", "e"] {
+        calls(&mut world, 0.0, name, false);
+    }
+    calls(&mut world, 0.1, "urgent", true);
+    calls(&mut world, 5.0, "later", false);
+    world.run();
+    let last = |name: &str| {
+        world.agents[&sales].lines[name]
+            .responses
+            .iter()
+            .rfind(|r| r.method() == "INVITE")
+            .unwrap()
+            .status()
+    };
+    let mut all = ["a", "b", "c", "d", "e"].map(last);
+    all.sort_unstable();
+    assert_eq!(all, [200, 200, 200, 503, 503].map(Some));
+    assert_eq!(
+        last("urgent"),
+        Some(200),
+        "the share of emergencies is theirs too"
+    );
+    assert_eq!(last("later"), Some(200));
+}

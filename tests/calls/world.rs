@@ -6,7 +6,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use ringward::call::{CallRecord, Config, Counter, Engine, Input, Output, TrunkConfig};
+use ringward::call::limits::PASSED_ON_MAX;
+use ringward::call::{
+    CallRecord, Config, Counter, Engine, Handed, Input, LegAsked, Output, TrunkConfig, shard_of,
+};
 use ringward::call_id::CallId;
 use ringward::identity::{FetchFailure, Fetched};
 use ringward::media::{Side, Statistics};
@@ -14,7 +17,7 @@ use ringward::policy::Policy;
 use ringward::queue::{self, Strategy};
 use ringward::route::{Known, Located, Server, Service, State, Target};
 use ringward::screening::HistoryFacts;
-use ringward::sip::{Flow, Transport, TransportFault};
+use ringward::sip::{Flow, Transport, TransportFault, peek_call_id};
 use ringward::store::Store;
 use ringward::time::Now;
 use ringward::voice::{Label, Opinion, Window};
@@ -80,7 +83,6 @@ impl Default for Helpers {
     }
 }
 
-#[expect(clippy::large_enum_variant, reason = "a test world keeps few of them")]
 enum Happening {
     Arrive {
         to: SocketAddr,
@@ -101,6 +103,17 @@ enum Happening {
     Broken(Flow),
     Call(SocketAddr, CallerPlan),
     Do(fn(&mut World)),
+    /// From one shard to another.
+    Told(u16, Between),
+}
+
+/// What shards tell each other.
+enum Between {
+    /// A datagram that this shard received or was told, with how often it was sent on.
+    Sip(Flow, Vec<u8>, u8),
+    Moved(String, u16, bool),
+    LegAsked(LegAsked),
+    LegHanded(CallId, Option<Box<Handed>>),
 }
 
 /// What the media was told.
@@ -114,7 +127,14 @@ pub struct MediaLog {
 }
 
 pub struct World {
+    /// The first shard's, and mostly the only one.
     pub engine: Engine,
+    /// Further shards.
+    pub others: Vec<Engine>,
+    /// Messages that went on to the shard that has their dialog.
+    pub passed_on: u32,
+    /// The inbox of this shard has no room: what others tell it is lost.
+    pub deaf: Option<u16>,
     transport: Transport,
     has_call_ids: bool,
     pub network: Network,
@@ -212,6 +232,30 @@ impl World {
         World::build(queues, seed, policy, transport, shards, |_| {})
     }
 
+    /// As many shards as one process may have; a datagram comes to the one that its Call-ID names.
+    pub fn with_shards(
+        queues: Vec<queue::Config>,
+        seed: u64,
+        shards: u16,
+        change: impl Fn(&mut Config),
+    ) -> World {
+        let build = |shard: u16, seed: u64| {
+            World::build(
+                queues.clone(),
+                seed,
+                Policy::embedded(),
+                Transport::Udp,
+                (shard, shards),
+                &change,
+            )
+        };
+        let others = (1..shards).map(|shard| build(shard, seed + 1000 * u64::from(shard)).engine);
+        World {
+            others: others.collect(),
+            ..build(0, seed)
+        }
+    }
+
     fn build(
         queues: Vec<queue::Config>,
         seed: u64,
@@ -227,6 +271,9 @@ impl World {
         let engine = Engine::new(config, crate::signing::identity(), Arc::new(policy), octets);
         World {
             engine,
+            others: Vec::new(),
+            passed_on: 0,
+            deaf: None,
             transport,
             has_call_ids: std::env::var_os("CALL_IDS").is_some(),
             network: Network::default(),
@@ -341,7 +388,11 @@ impl World {
                 let (_, happening) = self.queue.pop_first().unwrap();
                 self.happen(happening);
             } else {
-                self.tell(Input::Tick);
+                for shard in 0..=self.others.len() as u16 {
+                    if self.timer_of(shard) == Some(at) {
+                        self.tell_shard(shard, Input::Tick);
+                    }
+                }
             }
         }
     }
@@ -361,9 +412,73 @@ impl World {
     }
 
     fn timer(&mut self) -> Option<Duration> {
-        match self.engine.poll_output() {
-            Output::Timeout(at) => at.map(|at| at.saturating_duration_since(self.base)),
+        (0..=self.others.len() as u16)
+            .filter_map(|shard| self.timer_of(shard))
+            .min()
+    }
+
+    fn timer_of(&mut self, shard: u16) -> Option<Duration> {
+        let base = self.base;
+        match self.shard(shard).poll_output() {
+            Output::Timeout(at) => at.map(|at| at.saturating_duration_since(base).max(self.now)),
             _ => panic!("the engine was drained after the last input"),
+        }
+    }
+
+    fn shard(&mut self, shard: u16) -> &mut Engine {
+        match shard {
+            0 => &mut self.engine,
+            shard => &mut self.others[usize::from(shard) - 1],
+        }
+    }
+
+    /// A world with one engine has all calls there, whichever shard it was told to be.
+    fn shard_of_call(&self, call: CallId) -> u16 {
+        match self.others.len() {
+            0 => 0,
+            _ => (call.0 >> 120) as u16,
+        }
+    }
+
+    /// What one shard tells another, as `runtime::shard` does: at once, but after what is being done.
+    fn tell_between(&mut self, shard: u16, between: Between) {
+        self.schedule(Duration::ZERO, Happening::Told(shard, between));
+    }
+
+    fn told(&mut self, shard: u16, between: Between) {
+        match between {
+            Between::Sip(flow, octets, hops) => {
+                let now = self.now();
+                let elsewhere = match hops {
+                    ..PASSED_ON_MAX => self.shard(shard).passes_on(&flow, &octets, now),
+                    _ => None,
+                };
+                match elsewhere {
+                    Some(other) => {
+                        self.passed_on += 1;
+                        self.note(format!("shard {shard} passes on to {other}"));
+                        self.tell_between(other, Between::Sip(flow, octets, hops + 1));
+                    }
+                    None => {
+                        let octets = &octets;
+                        self.tell_shard(shard, Input::Sip { flow, octets });
+                    }
+                }
+            }
+            Between::Moved(sip_call_id, holder, is_over) => {
+                let shard_told = shard;
+                let shard = holder;
+                self.tell_shard(
+                    shard_told,
+                    Input::Moved {
+                        sip_call_id,
+                        shard,
+                        is_over,
+                    },
+                );
+            }
+            Between::LegAsked(asked) => self.tell_shard(shard, Input::LegAsked(asked)),
+            Between::LegHanded(call, handed) => self.tell_shard(shard, Input::LegHanded { call, handed }),
         }
     }
 
@@ -390,11 +505,11 @@ impl World {
                     connection,
                     peer: None,
                 };
-                self.tell(Input::Sip {
-                    flow,
-                    octets: &octets,
-                });
+                let shards = self.others.len() as u16 + 1;
+                let owner = peek_call_id(&octets).map_or(0, |id| shard_of(id, shards));
+                self.told(owner, Between::Sip(flow, octets, 0));
             }
+            Happening::Told(shard, between) => self.told(shard, between),
             Happening::Arrive { to, octets, .. } => {
                 if let Some(agent) = self.agents.get_mut(&to) {
                     agent.receive(&octets);
@@ -443,7 +558,10 @@ impl World {
                     pem: pem.into(),
                     max_age: None,
                 });
-                self.tell(Input::Fetched(Fetched { url, result }));
+                for shard in 0..=self.others.len() as u16 {
+                    let (url, result) = (url.clone(), result.clone());
+                    self.tell_shard(shard, Input::Fetched(Fetched { url, result }));
+                }
             }
             Happening::Known(call, is_reused) => {
                 let Some((_, history)) = self.helpers.store.clone() else {
@@ -455,10 +573,12 @@ impl World {
                     is_reused: Some(is_reused),
                 });
             }
-            Happening::Broken(flow) => self.tell(Input::TransportError {
-                flow,
-                fault: TransportFault::Refused,
-            }),
+            Happening::Broken(flow) => {
+                for shard in 0..=self.others.len() as u16 {
+                    let fault = TransportFault::Refused;
+                    self.tell_shard(shard, Input::TransportError { flow, fault });
+                }
+            }
             Happening::Resolved(target) => self.resolve(target),
             Happening::Reused(call) => self.tell(Input::Reused { call }),
             Happening::Scored(call, at) => self.score(call, at),
@@ -495,12 +615,15 @@ impl World {
         let ttl = Duration::from_secs(60);
         let located = (!services.is_empty()).then(|| Arc::new(Located { services, ttl }));
         let until = self.now().instant + ttl;
-        self.tell(Input::Resolved(Box::new(Known {
-            target,
-            located,
-            until,
-            is_failed: false,
-        })));
+        for shard in 0..=self.others.len() as u16 {
+            let known = Known {
+                target: target.clone(),
+                located: located.clone(),
+                until,
+                is_failed: false,
+            };
+            self.tell_shard(shard, Input::Resolved(Box::new(known)));
+        }
     }
 
     /// The same for a host, unasked: what the background look-up tells every shard.
@@ -533,16 +656,34 @@ impl World {
             seconds,
             speech_seconds: seconds,
             window: Some(Window { at: seconds, llr }),
+            ..Opinion::nothing_heard()
         };
         self.tell(Input::Scored { call, opinion });
         self.schedule(Duration::from_secs(1), Happening::Scored(call, at + 1));
     }
 
+    /// To the shard of the call it is about, or to the first.
     pub fn tell(&mut self, input: Input<'_>) {
+        let shard = match &input {
+            Input::MediaOpened { call, .. }
+            | Input::MediaRefused { call }
+            | Input::MediaClosed { call, .. }
+            | Input::MediaSilent { call }
+            | Input::Known { call, .. }
+            | Input::Reused { call }
+            | Input::Scored { call, .. }
+            | Input::ScoringOverloaded { call }
+            | Input::HangUp { call } => self.shard_of_call(*call),
+            _ => 0,
+        };
+        self.tell_shard(shard, input);
+    }
+
+    pub fn tell_shard(&mut self, shard: u16, input: Input<'_>) {
         let now = self.now();
-        self.engine.handle(input, now);
+        self.shard(shard).handle(input, now);
         loop {
-            match self.engine.poll_output() {
+            match self.shard(shard).poll_output() {
                 Output::Timeout(_) => return,
                 output => self.carry_out(output),
             }
@@ -592,6 +733,7 @@ impl World {
             } => {
                 self.media.entry(call).or_default().described.push((side, audio));
             }
+            Output::Attend { .. } => {}
             Output::Tap { call, on } => {
                 let media = self.media.entry(call).or_default();
                 media.is_tapped = on;
@@ -675,6 +817,28 @@ impl World {
                     Counter::TransferRefused => "transfer refused",
                 };
                 *self.counts.entry(name).or_default() += 1;
+            }
+            Output::Moved {
+                owner,
+                sip_call_id,
+                shard,
+                is_over,
+            } => self.tell_between(owner, Between::Moved(sip_call_id, shard, is_over)),
+            // What cannot be told comes back to the shard that said it.
+            Output::AskForLeg { shard, asked } if self.deaf == Some(shard) => {
+                let asker = asked.asker();
+                let own = self.shard_of_call(asker);
+                self.tell_between(own, Between::LegHanded(asker, None));
+            }
+            Output::AskForLeg { shard, asked } => self.tell_between(shard, Between::LegAsked(asked)),
+            Output::HandLeg { call, handed } => {
+                let shard = self.shard_of_call(call);
+                let to = match self.deaf {
+                    // With two shards the other one.
+                    Some(deaf) if deaf == shard => 1 - shard,
+                    _ => shard,
+                };
+                self.tell_between(to, Between::LegHanded(call, handed));
             }
             Output::Timeout(_) => {}
         }

@@ -9,7 +9,7 @@ use crate::call::Counter;
 use crate::call::case::Case;
 use crate::call::desk::Desk;
 use crate::call::facts;
-use crate::call::limits::{TRANSFER_MAX, TRANSFERS_MAX};
+use crate::call::limits::{FETCH_MAX, TRANSFER_MAX, TRANSFERS_MAX};
 use crate::call::record::{TransferKind, TransferOutcome};
 use crate::call::refusal::{self, Refusal};
 use crate::call::stage::Stage;
@@ -70,10 +70,12 @@ impl Talking {
         if is_silent {
             accepted = accepted.header("Refer-Sub", "false");
         }
+        self.b.dialog.accept(request);
         desk.respond(txn, accepted);
         self.transfers.count += 1;
         let id = (self.transfers.count > 1).then(|| request.cseq().0);
-        let mut subscription = (!is_silent).then(|| Subscription::new(id));
+        let now = desk.now().instant;
+        let mut subscription = (!is_silent).then(|| Subscription::new(id, now));
         if let Some(subscription) = &mut subscription {
             subscription.tell(100, &mut self.b, desk);
         }
@@ -102,6 +104,9 @@ impl Talking {
             Wish::Fetch(replaces) => {
                 let asker = desk.call;
                 desk.errands.push_back(Errand { asker, replaces });
+                if let Some(current) = &mut self.transfers.current {
+                    current.deadline = desk.now().instant + FETCH_MAX;
+                }
                 return Stage::Talking(self);
             }
             Wish::Ring(destination) => destination,

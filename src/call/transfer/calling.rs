@@ -208,7 +208,7 @@ impl Calling {
             self.search.take_course(attempt);
             let txn = leg.txn;
             desk.strays.abandon(leg, None);
-            desk.strays.on_response(txn, response, &mut desk.endpoint, now);
+            desk.on_stray_response(txn, response);
             self.search.end_attempt(attempt, 488, case, desk);
             return self.carry_on(case, desk);
         };

@@ -3,33 +3,62 @@
 use super::calling::Answered;
 use super::reinvite::Reinvite;
 use super::{Phase, calling};
+use crate::call::Output;
 use crate::call::case::Case;
 use crate::call::desk::Desk;
 use crate::call::ending::{By, Ending};
 use crate::call::engine::Engine;
 use crate::call::index::Name;
+use crate::call::leg::Leg;
+use crate::call::limits::TRANSFER_MAX;
+use crate::call::moved::LegAsked;
 use crate::call::record;
 use crate::call::stage::{Event, Stage};
 use crate::call::talking::Talking;
 use crate::media::Side;
-use crate::sip::Replaces;
+use crate::sip::{Dialog, Replaces};
 
-/// A question for another call of this shard.
+/// A question for another call.
 pub(crate) struct Errand {
     pub(crate) asker: usize,
     pub(crate) replaces: Replaces,
 }
 
 /// A leg that a call has given away, with what it last said.
-pub(crate) struct Handed(pub(super) Box<Answered>);
+pub struct Handed(pub(super) Box<Answered>);
+
+impl Handed {
+    pub(crate) fn dialog(&self) -> &Dialog {
+        &self.0.leg.dialog
+    }
+
+    pub(crate) fn into_leg(self) -> Leg {
+        self.0.leg
+    }
+}
 
 impl Engine {
     /// Carries questions between calls. Whoever asked gets an answer, whatever became of the other call.
     pub(crate) fn run_errands(&mut self) {
         while let Some(Errand { asker, replaces }) = self.desk.errands.pop_front() {
+            let shard = self.desk.holder_of(&replaces);
+            if shard != self.desk.config.shard {
+                // The asker waits; `Input::LegHanded` is its answer.
+                if let Some(call) = self.calls.get(asker) {
+                    let asker = call.case.id;
+                    let asked = LegAsked {
+                        asker,
+                        replaces,
+                        hops: 0,
+                    };
+                    self.desk.say(Output::AskForLeg { shard, asked });
+                }
+                continue;
+            }
             let other = self.desk.index.call(&Name::Tag(replaces.to_tag.clone()));
             if let Some(other) = other.filter(|other| *other != asker) {
-                self.dispatch(other, Event::HandOver { replaces });
+                let is_far = false;
+                self.dispatch(other, Event::HandOver { replaces, is_far });
             }
             let handed = self.desk.handed.take();
             self.dispatch(asker, Event::HandedOver(handed));
@@ -40,7 +69,13 @@ impl Engine {
 impl Talking {
     /// This call is the one that is replaced: its other leg goes where the person wants it. Only the side that called
     /// out may ask for that, by its own tag, which nobody else was told.
-    pub(super) fn hand_over(self: Box<Self>, replaces: &Replaces, case: &mut Case, desk: &mut Desk) -> Stage {
+    pub(super) fn hand_over(
+        self: Box<Self>,
+        replaces: &Replaces,
+        is_far: bool,
+        case: &mut Case,
+        desk: &mut Desk,
+    ) -> Stage {
         let dialog = &self.a.dialog;
         let is_meant = dialog.sip_call_id() == replaces.call_id
             && dialog.local_tag() == replaces.to_tag
@@ -51,7 +86,8 @@ impl Talking {
             && self.transfers.current.is_none()
             && self.transfers.asking.is_none()
             && self.a.terms.refresh.is_none()
-            && self.b.terms.refresh.is_none();
+            && self.b.terms.refresh.is_none()
+            && (!is_far || desk.may_leave(&self.b.dialog));
         let is_from_phone = desk.admission.is_phone(self.a.hop.flow.remote);
         let session = case.spoken(Side::B).cloned();
         let (true, true, true, false, Some(session)) =
@@ -63,6 +99,8 @@ impl Talking {
         let rest = talking.end_transfers(case, desk);
         let Talking { a, b, .. } = *talking;
         desk.index.remove(&Name::Tag(b.dialog.local_tag().to_string()));
+        desk.index
+            .remove(&Name::Guest(b.dialog.sip_call_id().to_string()));
         desk.handed = Some(Handed(Box::new(Answered {
             leg: b,
             session,
@@ -88,6 +126,7 @@ impl Talking {
             return;
         };
         desk.name(Name::Tag(answered.leg.dialog.local_tag().to_string()));
+        desk.take_in(answered.leg.dialog.sip_call_id());
         let is_waiting = self
             .transfers
             .current
@@ -98,6 +137,7 @@ impl Talking {
             (Some(asking), Some(current)) => {
                 let reinvite = Reinvite::begin(asking, &mut answered.leg, case, desk);
                 current.phase = Phase::Moving(answered, reinvite);
+                current.deadline = desk.now().instant + TRANSFER_MAX;
             }
             _ => self.leave(answered.leg, None, desk),
         }

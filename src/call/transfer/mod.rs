@@ -34,7 +34,8 @@ use subscription::Subscription;
 
 pub(crate) use destination::Destination;
 pub use destination::{Reach, TransferRules};
-pub(crate) use errand::{Errand, Handed};
+pub(crate) use errand::Errand;
+pub use errand::Handed;
 
 /// What a call that talks keeps of its transfers.
 #[derive(Default)]

@@ -65,7 +65,7 @@ impl Talking {
                 }
                 None => Err((self, Event::Located { target })),
             },
-            Event::HandOver { replaces } => Ok(self.hand_over(&replaces, case, desk)),
+            Event::HandOver { replaces, is_far } => Ok(self.hand_over(&replaces, is_far, case, desk)),
             Event::HandedOver(handed) => {
                 self.on_handed_over(handed, case, desk);
                 Ok(self.next_if_failed(case, desk))

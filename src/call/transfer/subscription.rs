@@ -1,5 +1,7 @@
 //! What whoever asked for a transfer is told of it: the subscription that a REFER makes (RFC 3515 §2.4.4), NOTIFY by NOTIFY.
 
+use std::time::Instant;
+
 use crate::call::desk::Desk;
 use crate::call::index::Name;
 use crate::call::leg::Leg;
@@ -16,14 +18,17 @@ pub(super) struct Subscription {
     in_flight: Option<ClientTxn>,
     waiting: Option<u16>,
     told: u16,
+    /// When it ends by itself: what is left of it stands in each NOTIFY (RFC 6665 §4.1.3).
+    until: Instant,
     /// The last word is on its way, or the peer wants none.
     is_over: bool,
 }
 
 impl Subscription {
-    pub(super) fn new(id: Option<u32>) -> Subscription {
+    pub(super) fn new(id: Option<u32>, now: Instant) -> Subscription {
         Subscription {
             id,
+            until: now + TRANSFER_MAX,
             in_flight: None,
             waiting: None,
             told: 0,
@@ -81,7 +86,8 @@ impl Subscription {
         let state = if self.is_over {
             "terminated;reason=noresource".to_string()
         } else {
-            format!("active;expires={}", TRANSFER_MAX.as_secs())
+            let left = self.until.saturating_duration_since(desk.now().instant);
+            format!("active;expires={}", left.as_secs())
         };
         let notify = leg
             .dialog

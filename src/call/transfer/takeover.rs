@@ -28,6 +28,10 @@ impl Engine {
                 call.ok_or(Refusal::NoDialog)
             }
         };
+        if call.is_err() {
+            // What names no dialog of ours costs as much as any other INVITE.
+            self.count_new_call(&invite, &flow);
+        }
         match call {
             Ok(call) => self.dispatch(
                 call,
@@ -142,6 +146,7 @@ impl Talking {
             |user| user.chars().take(64).collect(),
         );
         desk.name(Name::Tag(tag.clone()));
+        desk.take_in(invite.call_id());
         desk.name(Name::Server(txn));
         let response = Response::new(invite, 200, refusal::phrase(200))
             .header("Contact", &hop.contact)

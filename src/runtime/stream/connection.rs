@@ -1,5 +1,8 @@
 //! One connection from its first octet to its last, whatever carries it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 
@@ -28,14 +31,16 @@ const fn end(fault: TransportFault, reason: &'static str) -> End {
 }
 
 /// Reads and writes one connection until it ends. Whole messages go to `deliver`; what is in `outbox` goes out in order.
+/// `ask` asks whether a call goes on over it; whoever knows of one says so in the flag.
 pub(super) async fn serve(
     mut stream: impl AsyncRead + AsyncWrite + Unpin,
-    is_ours: bool,
+    mut patience: Patience,
     mut outbox: mpsc::Receiver<Vec<u8>>,
     deliver: impl Fn(Vec<u8>),
+    ask: impl Fn(Arc<AtomicBool>),
 ) -> End {
     let mut framer = StreamFramer::default();
-    let mut patience = Patience::new(is_ours, clock::now().instant);
+    let mut is_needed = Arc::new(AtomicBool::new(false));
     let mut chunk = vec![0; STREAM_READ];
     let mut alarm = std::pin::pin!(tokio::time::sleep_until(patience.next().into()));
     loop {
@@ -79,7 +84,8 @@ pub(super) async fn serve(
                 }
             }
             () = &mut alarm => {
-                match patience.due(clock::now().instant) {
+                let now = clock::now().instant;
+                match patience.due(now) {
                     None => {}
                     Some(Due::Ping) => {
                         framer.expect_pong();
@@ -89,6 +95,12 @@ pub(super) async fn serve(
                     }
                     Some(Due::Silent) => return end(TransportFault::Closed, "silent"),
                     Some(Due::Slow) => return end(TransportFault::Closed, "slow"),
+                    Some(Due::Quiet) => {
+                        // A late answer to an earlier question counts for nothing.
+                        is_needed = Arc::default();
+                        ask(is_needed.clone());
+                    }
+                    Some(Due::Idle) if is_needed.load(Ordering::Relaxed) => patience.needed(now),
                     Some(Due::Idle) => return end(TransportFault::Closed, "idle"),
                     Some(Due::Dead) => return end(TransportFault::TimedOut, "dead"),
                 }
@@ -106,4 +118,35 @@ async fn write(stream: &mut (impl AsyncWrite + Unpin), octets: &[u8]) -> bool {
         stream.flush().await
     };
     matches!(tokio::time::timeout(STREAM_WRITE, writing).await, Ok(Ok(())))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// How a quiet connection ends, and how often it was asked after; the first `calls` questions find a call.
+    async fn quiet(calls: usize) -> (End, usize) {
+        let (ours, mut theirs) = tokio::io::duplex(64);
+        let (_outbox, inbox) = mpsc::channel(1);
+        let asked = Mutex::new(0);
+        let patience = Patience::new(false, Duration::from_millis(30), clock::now().instant);
+        theirs.write_all(Frame::PING).await.unwrap();
+        let ask = |flag: Arc<AtomicBool>| {
+            let mut asked = asked.lock().unwrap();
+            *asked += 1;
+            flag.store(*asked <= calls, Ordering::Relaxed);
+        };
+        let end = serve(ours, patience, inbox, |_| {}, ask).await;
+        let asked = *asked.lock().unwrap();
+        (end, asked)
+    }
+
+    #[tokio::test]
+    async fn a_quiet_connection_is_kept_while_a_call_goes_on_over_it() {
+        assert_eq!(quiet(0).await, (end(TransportFault::Closed, "idle"), 1));
+        assert_eq!(quiet(3).await, (end(TransportFault::Closed, "idle"), 4));
+    }
 }

@@ -3,10 +3,10 @@
 //! Every limit against a peer that opens connections and then says little, slowly or nothing (slow loris) is here,
 //! without clock or socket. What it decides, `connection` carries out.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::runtime::limits::{
-    STREAM_FIRST_FRAME, STREAM_IDLE, STREAM_MESSAGE, STREAM_PING_AFTER, STREAM_PONG,
+    STREAM_ASKED, STREAM_FIRST_FRAME, STREAM_MESSAGE, STREAM_PING_AFTER, STREAM_PONG,
 };
 
 /// The deadlines of one connection.
@@ -15,6 +15,11 @@ pub(super) struct Patience {
     /// We opened it: we keep the ways of translators (NAT) open with pings (RFC 5626 §3.5.1, §4.4.1).
     is_ours: bool,
     has_spoken: bool,
+    /// How long it may be quiet, and when it has been.
+    idle: Duration,
+    idle_at: Instant,
+    /// The shards have been asked whether a call goes on over it.
+    is_asked: bool,
     last_frame: Instant,
     /// The first octet of a message that is not whole yet.
     message_since: Option<Instant>,
@@ -33,16 +38,22 @@ pub(super) enum Due {
     Silent,
     /// A message that has begun does not end.
     Slow,
+    /// Quiet for long: has anybody use for it?
+    Quiet,
+    /// Nobody has.
     Idle,
     /// Our ping was not answered, and others were.
     Dead,
 }
 
 impl Patience {
-    pub(super) fn new(is_ours: bool, now: Instant) -> Patience {
+    pub(super) fn new(is_ours: bool, idle: Duration, now: Instant) -> Patience {
         Patience {
             is_ours,
             has_spoken: false,
+            idle,
+            idle_at: now + idle,
+            is_asked: false,
             last_frame: now,
             message_since: None,
             last_ping: now,
@@ -58,12 +69,19 @@ impl Patience {
             self.has_spoken = true;
             self.last_frame = now;
             self.message_since = None;
+            self.needed(now);
         }
         if is_inside_message {
             self.message_since.get_or_insert(now);
         } else {
             self.message_since = None;
         }
+    }
+
+    /// It is not idle, whatever was not said: a call goes on over it.
+    pub(super) fn needed(&mut self, now: Instant) {
+        self.idle_at = now + self.idle;
+        self.is_asked = false;
     }
 
     pub(super) fn on_pong(&mut self) {
@@ -89,6 +107,10 @@ impl Patience {
             self.last_ping = now;
             self.pinged.get_or_insert(now);
         }
+        if due == Due::Quiet {
+            self.is_asked = true;
+            self.idle_at = now + STREAM_ASKED.min(self.idle);
+        }
         Some(due)
     }
 
@@ -98,7 +120,7 @@ impl Patience {
             silent.then_some((self.last_frame + STREAM_FIRST_FRAME, Due::Silent)),
             self.message_since
                 .map(|since| (since + STREAM_MESSAGE, Due::Slow)),
-            Some((self.last_frame + STREAM_IDLE, Due::Idle)),
+            Some((self.idle_at, if self.is_asked { Due::Idle } else { Due::Quiet })),
             self.is_ours
                 .then_some((self.last_ping.max(self.last_frame) + STREAM_PING_AFTER, Due::Ping)),
             self.pinged
@@ -116,6 +138,7 @@ mod tests {
 
     use super::*;
     use crate::runtime::clock;
+    use crate::runtime::limits::STREAM_IDLE;
 
     fn after(start: Instant, seconds: u64) -> Instant {
         start + Duration::from_secs(seconds)
@@ -124,14 +147,14 @@ mod tests {
     #[test]
     fn a_message_that_does_not_end_is_not_waited_for_however_it_trickles() {
         let start = clock::now().instant;
-        let mut patience = Patience::new(false, start);
+        let mut patience = Patience::new(false, STREAM_IDLE, start);
         for second in 0..STREAM_MESSAGE.as_secs() {
             patience.on_read(0, true, after(start, second));
             assert_eq!(patience.due(after(start, second)), None);
         }
         assert_eq!(patience.due(start + STREAM_MESSAGE), Some(Due::Slow));
         // Whole messages in between start the count anew.
-        let mut patience = Patience::new(false, start);
+        let mut patience = Patience::new(false, STREAM_IDLE, start);
         for second in 0..30 {
             patience.on_read(1, true, after(start, second));
             assert_eq!(patience.due(after(start, second)), None);
@@ -141,23 +164,44 @@ mod tests {
     #[test]
     fn who_connects_and_says_nothing_is_not_waited_for_as_long_as_who_has_spoken() {
         let start = clock::now().instant;
-        let mut silent = Patience::new(false, start);
+        let mut silent = Patience::new(false, STREAM_IDLE, start);
         assert_eq!(silent.next(), start + STREAM_FIRST_FRAME);
         assert_eq!(silent.due(start + STREAM_FIRST_FRAME), Some(Due::Silent));
-        let mut known = Patience::new(false, start);
+        let mut known = Patience::new(false, STREAM_IDLE, start);
         known.on_read(1, false, start);
         assert_eq!(known.due(start + STREAM_FIRST_FRAME), None);
-        assert_eq!(known.due(start + STREAM_IDLE), Some(Due::Idle));
+        assert_eq!(known.due(start + STREAM_IDLE), Some(Due::Quiet));
+        assert_eq!(known.due(start + STREAM_IDLE), None, "once");
+        assert_eq!(known.due(start + STREAM_IDLE + STREAM_ASKED), Some(Due::Idle));
+    }
+
+    #[test]
+    fn a_connection_that_a_call_goes_on_over_is_asked_after_again_and_again() {
+        let start = clock::now().instant;
+        let mut patience = Patience::new(false, STREAM_IDLE, start);
+        patience.on_read(1, false, start);
+        let mut now = start;
+        for _ in 0..3 {
+            now += STREAM_IDLE;
+            assert_eq!(patience.due(now), Some(Due::Quiet));
+            patience.needed(now);
+            assert_eq!(patience.due(now + STREAM_ASKED), None);
+        }
+        now += STREAM_IDLE;
+        assert_eq!(patience.due(now), Some(Due::Quiet));
+        // A message in between is an answer too.
+        patience.on_read(1, false, now);
+        assert_eq!(patience.due(now + STREAM_ASKED), None);
     }
 
     #[test]
     fn only_connections_of_ours_are_pinged_and_an_answer_is_a_sign_of_life() {
         let start = clock::now().instant;
-        let mut theirs = Patience::new(false, start);
+        let mut theirs = Patience::new(false, STREAM_IDLE, start);
         theirs.on_read(1, false, start);
         assert_eq!(theirs.due(start + STREAM_PING_AFTER), None);
 
-        let mut ours = Patience::new(true, start);
+        let mut ours = Patience::new(true, STREAM_IDLE, start);
         assert_eq!(ours.due(start + STREAM_PING_AFTER), Some(Due::Ping));
         assert_eq!(ours.due(start + STREAM_PING_AFTER), None, "once");
         let answered = start + STREAM_PING_AFTER + Duration::from_secs(1);
@@ -172,9 +216,10 @@ mod tests {
     #[test]
     fn a_peer_that_never_answers_pings_is_only_idle() {
         let start = clock::now().instant;
-        let mut ours = Patience::new(true, start);
+        let mut ours = Patience::new(true, STREAM_IDLE, start);
         assert_eq!(ours.due(start + STREAM_PING_AFTER), Some(Due::Ping));
         assert_eq!(ours.due(start + STREAM_PING_AFTER + STREAM_PONG), None);
-        assert_eq!(ours.due(start + STREAM_IDLE), Some(Due::Idle));
+        assert_eq!(ours.due(start + STREAM_IDLE), Some(Due::Quiet));
+        assert_eq!(ours.due(start + STREAM_IDLE + STREAM_ASKED), Some(Due::Idle));
     }
 }

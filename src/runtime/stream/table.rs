@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -10,12 +10,13 @@ use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::accept::{Door, prepare};
+use super::patience::Patience;
 use super::{Tls, connection};
-use crate::runtime::count;
 use crate::runtime::inbox::{Mailboxes, ToShard};
 use crate::runtime::limits::{
-    STREAM_CONNECT, STREAM_OUTBOX, STREAMS, STREAMS_RESERVED, TLS_HANDSHAKES, TLS_STRANGERS,
+    STREAM_CONNECT, STREAM_IDLE, STREAM_OUTBOX, STREAMS, STREAMS_RESERVED, TLS_HANDSHAKES, TLS_STRANGERS,
 };
+use crate::runtime::{clock, count};
 use crate::sip::{Flow, PeerName, Transport, TransportFault, peek_call_id};
 
 /// What two messages need in common to go over one connection: over TLS the proved name belongs to it.
@@ -163,7 +164,15 @@ impl Streams {
             connection: Some(number),
             ..flow
         };
-        let end = connection::serve(stream, is_ours, inbox, |octets| self.deliver(flow, octets)).await;
+        let patience = Patience::new(is_ours, STREAM_IDLE, clock::now().instant);
+        let deliver = |octets| self.deliver(flow, octets);
+        let ask = |is_needed: Arc<AtomicBool>| {
+            self.mailboxes.broadcast(|| ToShard::IsNeeded {
+                flow,
+                is_needed: is_needed.clone(),
+            });
+        };
+        let end = connection::serve(stream, patience, inbox, deliver, ask).await;
         self.forget(number, way(&flow));
         count::connection_closed(end.reason);
         if !matches!(end.fault, TransportFault::Closed | TransportFault::TimedOut) {
@@ -253,6 +262,7 @@ impl Streams {
             mailbox.send(ToShard::Sip {
                 flow,
                 octets: octets.into(),
+                hops: 0,
             });
         }
     }

@@ -71,7 +71,7 @@ impl Bench {
 
     pub(super) async fn message(&self) -> (Flow, Vec<u8>) {
         match self.told().await {
-            ToShard::Sip { flow, octets } => (flow, octets.into_vec()),
+            ToShard::Sip { flow, octets, .. } => (flow, octets.into_vec()),
             _ => panic!("something else than a message"),
         }
     }

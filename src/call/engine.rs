@@ -165,6 +165,8 @@ impl Engine {
             Input::Scored { call, opinion } => self.tell(call, Event::Scored(opinion)),
             Input::ScoringOverloaded { call } => self.tell(call, Event::ScoringOverloaded),
             Input::SetPolicies(lineup) => self.desk.lineup = lineup,
+            Input::HeardBy { call, model } => self.tell(call, Event::HeardBy(model)),
+            Input::SecondShed { call } => self.tell(call, Event::SecondShed),
             Input::SetTrust(trust) => self.desk.identity.replace_trust(*trust),
             Input::Resolved(known) => self.on_resolved(*known),
             Input::Standing(change) => self.desk.routes.health.take(change, now.instant),

@@ -186,6 +186,15 @@ pub enum Input<'a> {
         call: CallId,
     },
     SetPolicies(Arc<Lineup>),
+    /// Which model hears the caller: its revision.
+    HeardBy {
+        call: CallId,
+        model: String,
+    },
+    /// A second opinion on the voice was wanted and there was no room for it.
+    SecondShed {
+        call: CallId,
+    },
     /// Anchors and revocation lists, in force from now on.
     SetTrust(Box<identity::Trust>),
     /// Where a target is, asked for or not: to every shard.
@@ -238,6 +247,11 @@ pub enum Output {
     Tap {
         call: CallId,
         on: bool,
+    },
+    /// Which place this call has among those that want a second opinion on the voice, 0 first; `None`: it wants none.
+    Attend {
+        call: CallId,
+        rank: Option<u8>,
     },
     CloseMedia {
         call: CallId,

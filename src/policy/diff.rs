@@ -62,6 +62,11 @@ impl Policy {
         );
         for (what, before, after) in [
             (
+                "second opinion",
+                format!("{:?}", self.second_opinion),
+                format!("{:?}", other.second_opinion),
+            ),
+            (
                 "where",
                 format!("{:?}", self.variants),
                 format!("{:?}", other.variants),

@@ -52,7 +52,7 @@ pub use watch::{Exceeded, Watch};
 pub use what_if::WhatIf;
 pub use wording::{Prefixes, Say, Wording};
 
-use crate::screening::{Facts, Stage, Verdict, Weights};
+use crate::screening::{Facts, Stage, Tag, Verdict, Weights};
 
 /// `[policy]`
 #[derive(Clone, Debug)]
@@ -153,6 +153,8 @@ pub struct Policy {
     rules: Vec<Rule>,
     wording: wording::Wordings,
     warnings: Vec<Fault>,
+    /// Findings that a second opinion on the voice is worth asking for, the most important first.
+    second_opinion: Vec<Tag>,
 }
 
 impl Policy {
@@ -215,6 +217,13 @@ impl Policy {
     pub fn can_refuse(&self) -> bool {
         let refuses = |rule: &Rule| rule.mode == Mode::Enforce && matches!(rule.then, Action::Refuse { .. });
         self.rules.iter().any(refuses)
+    }
+
+    /// Which place a call with this verdict has among those that want a second opinion on the voice: that of its most
+    /// important finding in `[second_opinion] order`, 0 first. `None`: it wants none.
+    pub fn second_opinion(&self, verdict: &Verdict) -> Option<u8> {
+        let place = self.second_opinion.iter().position(|tag| verdict.has(*tag))?;
+        u8::try_from(place).ok()
     }
 
     pub fn rule_count(&self) -> usize {

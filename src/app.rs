@@ -1,6 +1,7 @@
 //! Builds the rooms and starts them; stops them in order.
 
 mod door;
+mod policies;
 
 use std::io::IsTerminal as _;
 use std::net::{IpAddr, SocketAddr};
@@ -14,7 +15,7 @@ use serde_json::json;
 
 use crate::call::{self, Listener, carriers};
 use crate::config::Config;
-use crate::policy::{Fault, Lineup, Policy};
+use crate::policy::{Fault, Policy};
 use crate::route::{Target, Ways};
 use crate::runtime::clock_alarm::ClockAlarm;
 use crate::runtime::collector;
@@ -111,7 +112,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         .collect();
 
     let (alarm, failures) = Alarm::new();
-    let policies = Arc::new(open_policies(&config, &policy, &store, &audit, &mailboxes)?);
+    let policies = Arc::new(policies::open(&config, &policy, &store, &audit, &mailboxes)?);
     let (recorder, recorder_thread) = Recorder::start(
         store.clone(),
         live.clone(),
@@ -434,33 +435,6 @@ fn load_policy(config: &Config) -> anyhow::Result<Policy> {
 /// One error that lists every fault, a line each.
 pub fn faults_to_error(faults: &[Fault]) -> anyhow::Error {
     anyhow::anyhow!(faults.iter().map(Fault::to_string).collect::<Vec<_>>().join("\n"))
-}
-
-/// The book of policies; the shards hear of every change in it, and now of what is live.
-fn open_policies(
-    config: &Config,
-    policy: &Arc<Policy>,
-    store: &Arc<dyn Store>,
-    audit: &Arc<store::Audit>,
-    mailboxes: &Mailboxes,
-) -> anyhow::Result<Policies> {
-    let text = config.policy_text()?;
-    let (config, mailboxes) = (config.clone(), mailboxes.clone());
-    let check = move |name: &str, text: &str| config.check_policy(name, text);
-    let tell = move |lineup: Arc<Lineup>| {
-        if !mailboxes.command(|| ToShard::SetPolicies(lineup.clone())) {
-            tracing::error!("a shard takes no orders: it keeps its old policy");
-        }
-    };
-    let policies = Policies::open(
-        store.clone(),
-        audit.clone(),
-        Box::new(check),
-        policy,
-        &text,
-        Box::new(tell),
-    );
-    policies.context("the book of policies")
 }
 
 fn load_model(config: &Config) -> anyhow::Result<Option<Arc<Model>>> {

@@ -26,9 +26,10 @@ use crate::runtime::limits::{STOP_PATIENCE, UNREGISTER_PATIENCE};
 use crate::runtime::lookup::Lookups;
 use crate::runtime::media_io::MediaIo;
 use crate::runtime::mirror::Mirror;
+use crate::runtime::models::Models;
 use crate::runtime::recorder::Recorder;
 use crate::runtime::registrations::Registry;
-use crate::runtime::scoring::Scoring;
+use crate::runtime::scoring::{Room, Said, Scoring};
 use crate::runtime::shard::{Doors, FIRST_MEDIA_TOKEN, Parts, Shard, waker_token};
 use crate::runtime::standings::Standings;
 use crate::runtime::stream::{self, Streams, Tls};
@@ -112,9 +113,10 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         Recorder::start(store.clone(), live.clone(), clock_alarm.clone(), &alarm)?;
     let freshness = config.identity.freshness;
     let lookups = Lookups::start(store.clone(), live.clone(), mailboxes.clone(), freshness, &alarm)?;
-    let scoring = match &model {
+    let models = model.as_ref().map(|model| Arc::new(Models::new(model.clone())));
+    let scoring = match &models {
         None => None,
-        Some(model) => Some(Arc::new(start_scoring(model, &config, &mailboxes)?)),
+        Some(models) => Some(Arc::new(start_scoring(models, &config, &mailboxes)?)),
     };
     let tls = match &config.sip.tls {
         None => None,
@@ -136,7 +138,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         let listener = tokio::net::TcpListener::from_std(listener).context("listener")?;
         tokio.spawn(connections.clone().accept(listener, transport));
     }
-    let [tls_asked, lists_asked] = on_hangup(&tokio, tls.is_some())?;
+    let [tls_asked, lists_asked, model_asked] = on_hangup(&tokio, tls.is_some())?;
     if let Some(tls) = &tls {
         tokio.spawn(tls.clone().keep(tls_asked));
     }
@@ -203,6 +205,11 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         threads.push(alarm.spawn(format!("shard-{index}"), move || shard.run())?);
     }
     tokio.spawn(lists.clone().keep(mailboxes.clone(), lists_asked));
+    if let Some(models) = &models {
+        let name = config.voice.model.clone();
+        let signers = config.voice.signers.clone();
+        tokio.spawn(models.clone().keep(name, signers, model_asked));
+    }
     tokio.spawn(dns.clone().keep());
     if let Some(capture) = &config.capture {
         tokio.spawn(collector::keep(
@@ -219,7 +226,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
     let status = Status {
         started_ms: clock::now().unix_ms(),
         policy: policy.revision().to_string(),
-        model: model.as_ref().map(|model| model.revision().to_string()),
+        models,
         lists,
         clock_alarm,
         sip: sip.clone(),
@@ -370,7 +377,7 @@ impl Running {
 struct Status {
     started_ms: u64,
     policy: String,
-    model: Option<String>,
+    models: Option<Arc<Models>>,
     lists: Lists,
     clock_alarm: ClockAlarm,
     sip: Vec<(Transport, SocketAddr)>,
@@ -392,7 +399,8 @@ impl Status {
             "version": env!("CARGO_PKG_VERSION"),
             "started_ms": self.started_ms,
             "policy": self.policy,
-            "model": self.model,
+            "model": self.models.as_ref().map(|models| models.standing().current),
+            "model_trial": self.models.as_ref().map(|models| models.standing()),
             "lists": self.lists.status(),
             "clock_shift_seconds": self.clock_alarm.shift(),
             "sip": self.sip.iter().map(|(transport, address)| format!("{transport}:{address}")).collect::<Vec<_>>(),
@@ -423,7 +431,7 @@ pub fn faults_to_error(faults: &[Fault]) -> anyhow::Error {
 fn load_model(config: &Config) -> anyhow::Result<Option<Arc<Model>>> {
     Ok(match config.voice.model.as_str() {
         "off" => None,
-        name => Some(Arc::new(Model::find(name)?)),
+        name => Some(Arc::new(Model::find(name, &config.voice.signers)?)),
     })
 }
 
@@ -549,11 +557,28 @@ fn name_service(
     Dns::new(&config.sip.resolver, ways, targets, mailboxes.clone(), handle)
 }
 
-fn start_scoring(model: &Arc<Model>, config: &Config, mailboxes: &Mailboxes) -> anyhow::Result<Scoring> {
+fn start_scoring(models: &Arc<Models>, config: &Config, mailboxes: &Mailboxes) -> anyhow::Result<Scoring> {
     let mailboxes = mailboxes.clone();
-    let scoring = Scoring::start(model, config.voice.workers, move |call, opinion, hop| {
+    let room = Room {
+        workers: config.voice.workers,
+        second_cores: f64::from(config.voice.second_opinion_percent) / 100.0,
+    };
+    let scoring = Scoring::start(models, room, move |call, said| {
         if let Some(mailbox) = mailboxes.owner_of(call) {
-            mailbox.send(ToShard::Scored { call, opinion, hop });
+            mailbox.send(match said {
+                Said::Hop { opinion, hop } => ToShard::Scored {
+                    call,
+                    opinion,
+                    hop: Some(hop),
+                },
+                Said::Second(opinion) => ToShard::Scored {
+                    call,
+                    opinion,
+                    hop: None,
+                },
+                Said::SecondShed => ToShard::SecondShed { call },
+                Said::Model(model) => ToShard::HeardBy { call, model },
+            });
         }
     })?;
     Ok(scoring)

@@ -254,6 +254,7 @@ pub fn call(kind: &Kind, number_in_day: u64, started_ms: u64, elapsed_ms: u64, l
         banners,
         opinion,
         windows,
+        second_windows: Vec::new(),
         model: Some("default@1f3a9c02".into()),
         attempts: vec![Attempt {
             target: format!("sip:{}@10.0.0.5", kind.phone),
@@ -352,6 +353,7 @@ fn opinion(windows: &[Window], talked_ms: u64) -> Option<Opinion> {
         seconds,
         speech_seconds: seconds * 0.7,
         window: Some(*last),
+        ..Opinion::nothing_heard()
     })
 }
 
@@ -413,6 +415,7 @@ fn facts(kind: &Kind, started_ms: u64, opinion: &Option<Opinion>) -> Facts {
                 },
                 llr: f64::from(opinion.llr),
                 speech_seconds: f64::from(opinion.speech_seconds),
+                ..VoiceFacts::default()
             },
         },
         history: HistoryFacts {

@@ -13,6 +13,7 @@ use crate::call::record::{Decided, Direction, State, Transfer, TransferKind, Tra
 use crate::redact::Redacted;
 use crate::screening::{Label, NumberLight, Stage, Tag, VoiceLight};
 use crate::store::{ending_name, label_name};
+use crate::voice::{Cue, Stages};
 
 /// One call, in short.
 #[derive(Serialize, ToSchema)]
@@ -142,6 +143,22 @@ pub(crate) struct VoiceView {
     /// Seconds of audio, and of net speech in it.
     pub seconds: f32,
     pub speech_seconds: f32,
+    /// What it rests on: `first` (the model that hears every call) or `both` (a second, larger one was asked too).
+    #[schema(example = "first")]
+    pub stages: &'static str,
+    /// Habits of machines that were heard; none of them says that it is one.
+    pub cues: Vec<CueView>,
+}
+
+/// Something that recordings and machines do more often than people.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Cue)]
+pub(crate) struct CueView {
+    /// `speech_at_once`, `monologue`, `beep` or `key_tones`.
+    #[schema(example = "speech_at_once")]
+    pub cue: &'static str,
+    /// Seconds from the start of the audio, when it was first heard.
+    pub at: f32,
 }
 
 /// One scored second.
@@ -198,6 +215,8 @@ pub(crate) struct Why {
     pub banners: Vec<BannerAt>,
     /// Every scored second that was kept (at most 600).
     pub evidence: Vec<Evidence>,
+    /// The second opinions, each over the four seconds that end `at` (at most 300).
+    pub second_opinions: Vec<Evidence>,
     /// What each Identity header was worth, and who signed.
     #[schema(value_type = Object)]
     pub identity: Value,
@@ -316,6 +335,17 @@ impl CallView {
                 llr: opinion.llr,
                 seconds: opinion.seconds,
                 speech_seconds: opinion.speech_seconds,
+                stages: match opinion.stages {
+                    Stages::First => "first",
+                    Stages::Both => "both",
+                },
+                cues: Cue::ALL
+                    .into_iter()
+                    .filter_map(|cue| {
+                        let at = opinion.cues.at(cue)?;
+                        Some(CueView { cue: cue.name(), at })
+                    })
+                    .collect(),
             }),
             evidence: evidence(&record.windows[first..]),
             answered_by: record.answered_by.clone(),
@@ -377,6 +407,7 @@ impl Why {
                 })
                 .collect(),
             evidence: evidence(&record.windows),
+            second_opinions: evidence(&record.second_windows),
             identity: json(&record.identity),
             facts: json(&record.facts),
             attempts: record

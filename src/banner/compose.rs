@@ -127,6 +127,8 @@ fn is_told_by_a_light(tag: Tag) -> bool {
             | Tag::VoicePending
             | Tag::VoiceOff
             | Tag::ScoringOverloaded
+            | Tag::VoiceHeardTwice
+            | Tag::SecondOpinionOverloaded
             | Tag::EmergencyTrunk
             // The name's own line says it.
             | Tag::NameSigned

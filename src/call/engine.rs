@@ -157,6 +157,8 @@ impl Engine {
             Input::Reused { call } => self.tell(call, Event::Reused),
             Input::Scored { call, opinion } => self.tell(call, Event::Scored(opinion)),
             Input::ScoringOverloaded { call } => self.tell(call, Event::ScoringOverloaded),
+            Input::HeardBy { call, model } => self.tell(call, Event::HeardBy(model)),
+            Input::SecondShed { call } => self.tell(call, Event::SecondShed),
             Input::SetPolicy(policy) => self.desk.policy = policy,
             Input::SetTrust(trust) => self.desk.identity.replace_trust(*trust),
             Input::Resolved(known) => self.on_resolved(*known),

@@ -185,6 +185,15 @@ pub enum Input<'a> {
     ScoringOverloaded {
         call: CallId,
     },
+    /// Which model hears the caller: its revision.
+    HeardBy {
+        call: CallId,
+        model: String,
+    },
+    /// A second opinion on the voice was wanted and there was no room for it.
+    SecondShed {
+        call: CallId,
+    },
     SetPolicy(Arc<Policy>),
     /// Anchors and revocation lists, in force from now on.
     SetTrust(Box<identity::Trust>),
@@ -238,6 +247,11 @@ pub enum Output {
     Tap {
         call: CallId,
         on: bool,
+    },
+    /// Which place this call has among those that want a second opinion on the voice, 0 first; `None`: it wants none.
+    Attend {
+        call: CallId,
+        rank: Option<u8>,
     },
     CloseMedia {
         call: CallId,

@@ -12,7 +12,10 @@ use crate::screening::{Facts, Stage};
 use crate::sip::TransportFault;
 use crate::voice::{Opinion, Window};
 
-use super::limits::{ATTEMPTS_KEPT, BANNERS_KEPT, DECISIONS_KEPT, TRANSFERS_KEPT, TRIES_KEPT, WINDOWS_KEPT};
+use super::limits::{
+    ATTEMPTS_KEPT, BANNERS_KEPT, DECISIONS_KEPT, SECOND_WINDOWS_KEPT, TRANSFERS_KEPT, TRIES_KEPT,
+    WINDOWS_KEPT,
+};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -60,6 +63,9 @@ pub struct CallRecord {
     /// The latest opinion and the windows behind it (at most 600 kept).
     pub opinion: Option<Opinion>,
     pub windows: Vec<Window>,
+    /// The second opinions (at most 300 kept).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub second_windows: Vec<Window>,
     pub model: Option<String>,
     pub attempts: Vec<Attempt>,
     /// Target URI's user or address of the phone that answered.
@@ -223,6 +229,7 @@ impl CallRecord {
             banners: Vec::new(),
             opinion: None,
             windows: Vec::new(),
+            second_windows: Vec::new(),
             model: model.map(str::to_string),
             attempts: Vec::new(),
             transfers: Vec::new(),
@@ -271,6 +278,11 @@ impl CallRecord {
             && self.windows.len() < WINDOWS_KEPT
         {
             self.windows.push(window);
+        }
+        if let Some(second) = opinion.second
+            && self.second_windows.len() < SECOND_WINDOWS_KEPT
+        {
+            self.second_windows.push(second);
         }
         self.opinion = Some(opinion);
     }

@@ -220,7 +220,10 @@ fn check_model(config: &Config, findings: &mut Vec<Finding>) {
                 // Already a fault of the configuration.
                 return;
             }
-            (folder.display().to_string(), Model::load(&folder))
+            (
+                folder.display().to_string(),
+                Model::load(&folder, &config.voice.signers),
+            )
         }
     };
     findings.push(match model {

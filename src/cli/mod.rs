@@ -2,6 +2,9 @@
 
 pub mod check;
 mod check_trust;
+pub mod eval;
+mod eval_figures;
+mod eval_manifest;
 pub mod policy;
 pub mod replay;
 mod replay_calls;
@@ -53,6 +56,8 @@ enum Command {
     Selftest(selftest::Args),
     /// Score audio files as if they were the caller's
     Score(score::ScoreArgs),
+    /// Measure a model on recordings whose truth is known
+    Eval(eval::EvalArgs),
     /// Run the calls of a packet capture through verification, scoring and policy once more
     Replay(replay::Args),
     /// Check and explain policies
@@ -81,6 +86,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
         Command::Verify(args) => verify::run(args),
         Command::Selftest(args) => selftest::run(args),
         Command::Score(args) => score::run(args),
+        Command::Eval(args) => eval::run(args),
         Command::Replay(args) => replay::run(args),
         Command::Policy(args) => policy::run(args),
     }

@@ -22,7 +22,7 @@ use crate::queue::{self, Overflow, Strategy};
 use crate::runtime::clock;
 use crate::sip::Transport;
 use crate::store;
-use crate::voice::Model;
+use crate::voice::{Model, Signers};
 
 /// Faults of one capture that are told; the rest are only counted.
 const FAULTS_TOLD: u64 = 100;
@@ -115,7 +115,7 @@ impl Desk {
             .map(|file| Ok((file.display().to_string(), verify::read(file)?)));
         let model = match args.model.as_str() {
             "off" => None,
-            name => Some(Arc::new(Model::find(name)?)),
+            name => Some(Arc::new(Model::find(name, &Signers::default())?)),
         };
         let desk = Desk {
             anchors: anchors.collect::<anyhow::Result<_>>()?,

@@ -150,6 +150,8 @@ impl Config {
             voice: crate::voice::Config {
                 model: "default".into(),
                 workers: 0,
+                second_opinion_percent: 50,
+                signers: crate::voice::Signers::default(),
             },
             policy: crate::policy::Config { file: None },
             store: crate::store::Config {

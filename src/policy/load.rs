@@ -46,7 +46,14 @@ pub(super) fn load(
 }
 
 fn read(root: &Section<'_, '_>, text: &str, beside: Beside<'_>) -> Policy {
-    root.only(&["policy", "weights", "thresholds", "rule", "banner"]);
+    root.only(&[
+        "policy",
+        "weights",
+        "thresholds",
+        "rule",
+        "banner",
+        "second_opinion",
+    ]);
     let name = match root.section("policy") {
         Some(section) => {
             section.only(&["name", "description"]);
@@ -71,6 +78,7 @@ fn read(root: &Section<'_, '_>, text: &str, beside: Beside<'_>) -> Policy {
         suspect_at: read_thresholds(root),
         rules: read_rules(root, beside),
         wording: wording::read(root),
+        second_opinion: read_second_opinion(root),
         name,
     }
 }
@@ -95,6 +103,34 @@ fn read_weights(root: &Section<'_, '_>) -> Weights {
         }
     }
     weights
+}
+
+/// Without the section the calls that the voice is unsure of, and those nobody knows, are worth it.
+fn read_second_opinion(root: &Section<'_, '_>) -> Vec<Tag> {
+    let Some(section) = root.section("second_opinion") else {
+        return vec![
+            Tag::ReportedScam,
+            Tag::VoiceSpoofLikely,
+            Tag::FirstCall,
+            Tag::VoiceUnsure,
+        ];
+    };
+    section.only(&["order"]);
+    let mut order: Vec<Tag> = Vec::new();
+    for name in section.strings("order").unwrap_or_default() {
+        match name.get.parse::<Tag>() {
+            Ok(tag) if order.contains(&tag) => {
+                section.fault(name.at, format!("{tag} stands here twice"), None);
+            }
+            Ok(tag) => order.push(tag),
+            Err(_) => {
+                let suggestion = closest(name.get, Tag::ALL.iter().map(|tag| tag.name()));
+                let message = format!("no tag is called {:?}", shown(name.get));
+                section.fault(name.at, message, suggestion);
+            }
+        }
+    }
+    order
 }
 
 fn read_thresholds(root: &Section<'_, '_>) -> i32 {

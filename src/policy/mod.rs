@@ -23,7 +23,7 @@ pub use profile::Profile;
 pub use reference::reference;
 pub use wording::{Prefixes, Say, Wording};
 
-use crate::screening::{Facts, Stage, Verdict, Weights};
+use crate::screening::{Facts, Stage, Tag, Verdict, Weights};
 
 /// `[policy]`
 #[derive(Clone, Debug)]
@@ -108,6 +108,8 @@ pub struct Policy {
     suspect_at: i32,
     rules: Vec<Rule>,
     wording: Wording,
+    /// Findings that a second opinion on the voice is worth asking for, the most important first.
+    second_opinion: Vec<Tag>,
 }
 
 impl Policy {
@@ -145,6 +147,13 @@ impl Policy {
     /// Name and the first 8 hexadecimal digits of the file's SHA-256: `default@9c1e02d4`.
     pub fn revision(&self) -> &str {
         &self.revision
+    }
+
+    /// Which place a call with this verdict has among those that want a second opinion on the voice: that of its most
+    /// important finding in `[second_opinion] order`, 0 first. `None`: it wants none.
+    pub fn second_opinion(&self, verdict: &Verdict) -> Option<u8> {
+        let place = self.second_opinion.iter().position(|tag| verdict.has(*tag))?;
+        u8::try_from(place).ok()
     }
 
     /// Wording for banners (used by `banner`).

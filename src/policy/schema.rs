@@ -91,6 +91,7 @@ const UPSTREAMS: &[&str] = &["passed", "failed", "unverified", ""];
 const STANDINGS: &[&str] = &["verified", "failed", "diverted_unverified", "unchecked", "none"];
 const ATTESTATIONS: &[&str] = &["A", "B", "C", ""];
 const VOICES: &[&str] = &["off", "pending", "bona_fide", "spoof", "unsure", "overloaded"];
+const SECOND_OPINIONS: &[&str] = &["none", "given", "overloaded"];
 const NUMBER_LIGHTS: &[&str] = &["genuine", "unproven", "forged"];
 const VOICE_LIGHTS: &[&str] = &["person", "unsure", "synthetic", "pending"];
 const LABELS: &[&str] = &[
@@ -167,6 +168,8 @@ facts! {
     "voice.llr" Type::Double, "Evidence for a person (positive) against synthesis (negative), natural logarithm; 0 while pending.",
         |v| Datum::Double(v.facts.voice.llr);
     "voice.speech_seconds" Type::Double, "Seconds of speech the evidence rests on.", |v| Datum::Double(v.facts.voice.speech_seconds);
+    "voice.second" Type::Word(SECOND_OPINIONS), "Whether a second, larger model heard the voice too, or had no room.",
+        |v| Datum::Text(v.facts.voice.second.name());
 
     "history.available" Type::Bool, "The store answered in time; without it every count is 0.", |v| Datum::Bool(v.facts.history.is_available);
     "history.calls_before" Type::Int, "Earlier calls from this number.", |v| count(v.facts.history.calls_before);
@@ -228,7 +231,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::screening::{Label, NumberLight, Stage, VoiceLight, VoiceState, Weights, conclude, sample};
+    use crate::screening::{
+        Label, NumberLight, SecondOpinion, Stage, VoiceLight, VoiceState, Weights, conclude, sample,
+    };
 
     #[test]
     fn words_of_the_schema_are_the_words_of_the_types() {
@@ -238,6 +243,10 @@ mod tests {
         assert_eq!(
             VOICES,
             VoiceState::ALL.iter().map(|x| x.name()).collect::<Vec<_>>()
+        );
+        assert_eq!(
+            SECOND_OPINIONS,
+            SecondOpinion::ALL.iter().map(|x| x.name()).collect::<Vec<_>>()
         );
         assert_eq!(LABELS, Label::ALL.iter().map(|x| x.name()).collect::<Vec<_>>());
         assert_eq!(

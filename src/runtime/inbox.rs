@@ -39,11 +39,20 @@ pub enum ToShard {
     Reused {
         call: CallId,
     },
-    /// An opinion and the hop's buffer back.
+    /// An opinion, and the hop's buffer back when a hop led to it.
     Scored {
         call: CallId,
         opinion: Opinion,
-        hop: Hop,
+        hop: Option<Hop>,
+    },
+    /// Which model hears the call.
+    HeardBy {
+        call: CallId,
+        model: String,
+    },
+    /// A second opinion on the voice was wanted and there was no room for it.
+    SecondShed {
+        call: CallId,
     },
     /// Where a target is, or that nobody knows.
     Resolved(Box<Known>),

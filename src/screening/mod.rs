@@ -17,7 +17,7 @@ pub use checks::{VELOCITY_HOUR, VELOCITY_MINUTE};
 pub use conclude::conclude;
 pub use facts::{
     CalledFacts, CallerFacts, Facts, ForwardingFacts, ForwardingReason, HistoryFacts, IdentityFacts,
-    SignallingFacts, Stage, Upstream, VoiceFacts, VoiceState,
+    SecondOpinion, SignallingFacts, Stage, Upstream, VoiceFacts, VoiceState,
 };
 pub use tag::{NotATag, Tag};
 pub use verdict::{Finding, Label, NumberLight, Verdict, VoiceLight, Weights};

@@ -176,11 +176,18 @@ pub(crate) fn facts() -> impl Strategy<Value = Facts> {
         ]),
         any::<f64>(),
         0.0..600.0f64,
+        prop::sample::select(SecondOpinion::ALL),
+        proptest::option::of(0.0..60.0f32),
     )
-        .prop_map(|(state, llr, speech_seconds)| VoiceFacts {
+        .prop_map(|(state, llr, speech_seconds, second, beep)| VoiceFacts {
             state,
             llr,
             speech_seconds,
+            second,
+            cues: crate::voice::Cues {
+                beep,
+                ..Default::default()
+            },
         });
     let count = || prop_oneof![4 => 0..50u64, 1 => any::<u64>()];
     let history = (

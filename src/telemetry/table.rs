@@ -226,6 +226,11 @@ pub const METRICS: &[Metric] = &[
         &[],
         "Seconds of caller audio that no scorer had room for.",
     ),
+    counter(
+        "ringward_second_opinions_total",
+        &["result"],
+        "Second opinions on voices that were given, or shed for want of room.",
+    ),
     gauge("ringward_store_queued", &[], "Records waiting to be written."),
     gauge(
         "ringward_store_is_writing",

@@ -524,6 +524,7 @@ impl City {
                     "media described before it is open: {call}"
                 );
             }
+            Output::Attend { .. } => {}
             Output::Tap { call, on } => {
                 if let Some(media) = self.media.get_mut(&call) {
                     media.is_tapped = on;
@@ -754,6 +755,7 @@ impl City {
             seconds,
             speech_seconds: seconds,
             window: Some(Window { at: seconds, llr }),
+            ..Opinion::nothing_heard()
         };
         self.tell(shard, Input::Scored { call, opinion }, None);
         self.after(SECOND, Happening::Scored(shard, call, window + 1));

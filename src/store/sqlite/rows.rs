@@ -226,6 +226,7 @@ fn with_finite_figures(record: &CallRecord) -> std::borrow::Cow<'_, CallRecord> 
     let is_finite = record
         .windows
         .iter()
+        .chain(&record.second_windows)
         .all(|window| window.llr.is_finite() && window.at.is_finite())
         && record.facts.voice.llr.is_finite()
         && record.facts.voice.speech_seconds.is_finite()
@@ -233,9 +234,10 @@ fn with_finite_figures(record: &CallRecord) -> std::borrow::Cow<'_, CallRecord> 
             opinion.llr.is_finite()
                 && opinion.seconds.is_finite()
                 && opinion.speech_seconds.is_finite()
-                && opinion
-                    .window
-                    .is_none_or(|window| window.llr.is_finite() && window.at.is_finite())
+                && [opinion.window, opinion.second]
+                    .iter()
+                    .flatten()
+                    .all(|window| window.llr.is_finite() && window.at.is_finite())
         })
         && record.media.is_none_or(|media| {
             media.from_caller.jitter_ms.is_finite() && media.from_called.jitter_ms.is_finite()
@@ -246,6 +248,9 @@ fn with_finite_figures(record: &CallRecord) -> std::borrow::Cow<'_, CallRecord> 
     let mut record = record.clone();
     record
         .windows
+        .retain(|window| window.llr.is_finite() && window.at.is_finite());
+    record
+        .second_windows
         .retain(|window| window.llr.is_finite() && window.at.is_finite());
     record.opinion = None;
     for figure in [

@@ -242,7 +242,7 @@ impl Bench {
                 label: Label::Unsure,
                 seconds: second as f32,
                 speech_seconds: second as f32,
-                window: None,
+                ..Opinion::nothing_heard()
             };
             self.tell(Input::Scored { call, opinion });
         }

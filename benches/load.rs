@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo bench --bench load               # 200 calls
-//! cargo bench --bench load -- 50         # another number
+//! cargo bench --bench load -- 500        # another number: on two cores SIPp takes about as much as the gateway
 //! ```
 //!
 //! Prints packets, losses and the gateway's CPU; fails when the gateway lost a packet. SIPp's phone echoes every call
@@ -108,6 +108,16 @@ fn main() {
         cpu / 10.0 / f64::from(calls) * 1000.0,
         rss / 1024
     );
+    let (_, metrics) = gateway.request("GET", "/metrics", None);
+    let names = [
+        "ringward_scored_hops",
+        "ringward_scoring_overload",
+        "ringward_second_opinions",
+    ];
+    metrics
+        .lines()
+        .filter(|line| names.iter().any(|name| line.starts_with(name)))
+        .for_each(|line| println!("{line}"));
     println!("the kernel dropped {dropped_by_echo} packets at the echoing phone's one socket");
     assert_eq!(lost_caller, 0, "packets from callers were lost");
     assert!(lost_called <= dropped_by_echo, "packets from phones were lost");

@@ -23,19 +23,32 @@ fn hop() -> Vec<i16> {
 
 fn scoring(bench: &mut Criterion) {
     let model = Arc::new(Model::embedded().expect("the shipped model"));
+    let mut bench_of_model = model.bench().expect("a bench");
     let (speech, silence) = (hop(), vec![0; HOP_SAMPLES]);
 
-    let mut listener = Listener::new(&model);
+    let mut listener = Listener::new(&model).expect("a listener");
     for _ in 0..4 {
-        listener.hear(&speech);
+        listener.hear(&mut bench_of_model, &speech);
     }
     bench.bench_function("scoring hop, speech", |b| {
-        b.iter(|| listener.hear(black_box(&speech)))
+        b.iter(|| listener.hear(&mut bench_of_model, black_box(&speech)))
     });
-    let mut listener = Listener::new(&model);
+    let mut listener = Listener::new(&model).expect("a listener");
     bench.bench_function("scoring hop, silence", |b| {
-        b.iter(|| listener.hear(black_box(&silence)))
+        b.iter(|| listener.hear(&mut bench_of_model, black_box(&silence)))
     });
+    if let Some(mut second) = model.second_bench() {
+        let mut listener = Listener::new(&model).expect("a listener");
+        listener.keep(true);
+        for _ in 0..4 {
+            listener.hear(&mut bench_of_model, &speech);
+        }
+        let excerpt = listener.excerpt().expect("speech was kept");
+        // One is asked for every two seconds: half of this is what a second of audio costs.
+        bench.bench_function("second opinion, two seconds of audio", |b| {
+            b.iter(|| model.second_opinion(black_box(&excerpt), &mut second))
+        });
+    }
     bench.bench_function("model load", |b| b.iter(Model::embedded));
 }
 

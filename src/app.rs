@@ -1,6 +1,7 @@
 //! Builds the rooms and starts them; stops them in order.
 
 mod door;
+mod policies;
 
 use std::io::IsTerminal as _;
 use std::net::{IpAddr, SocketAddr};
@@ -26,9 +27,11 @@ use crate::runtime::limits::{STOP_PATIENCE, UNREGISTER_PATIENCE};
 use crate::runtime::lookup::Lookups;
 use crate::runtime::media_io::MediaIo;
 use crate::runtime::mirror::Mirror;
+use crate::runtime::models::Models;
+use crate::runtime::policies::Policies;
 use crate::runtime::recorder::Recorder;
 use crate::runtime::registrations::Registry;
-use crate::runtime::scoring::Scoring;
+use crate::runtime::scoring::{Room, Said, Scoring};
 use crate::runtime::shard::{Doors, FIRST_MEDIA_TOKEN, Parts, Shard, waker_token};
 use crate::runtime::standings::Standings;
 use crate::runtime::stream::{self, Streams, Tls};
@@ -77,6 +80,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
     let store = store::open(&config.store)?;
     let live = Arc::new(Live::new());
     let token = api::first_token(&*store)?;
+    let audit = Arc::new(store::Audit::open(store.clone())?);
     let fetcher = Fetcher::new(&config.identity)?;
     let tokio = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -108,13 +112,20 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         .collect();
 
     let (alarm, failures) = Alarm::new();
-    let (recorder, recorder_thread) =
-        Recorder::start(store.clone(), live.clone(), clock_alarm.clone(), &alarm)?;
+    let policies = Arc::new(policies::open(&config, &policy, &store, &audit, &mailboxes)?);
+    let (recorder, recorder_thread) = Recorder::start(
+        store.clone(),
+        live.clone(),
+        clock_alarm.clone(),
+        policies.clone(),
+        &alarm,
+    )?;
     let freshness = config.identity.freshness;
     let lookups = Lookups::start(store.clone(), live.clone(), mailboxes.clone(), freshness, &alarm)?;
-    let scoring = match &model {
+    let models = model.as_ref().map(|model| Arc::new(Models::new(model.clone())));
+    let scoring = match &models {
         None => None,
-        Some(model) => Some(Arc::new(start_scoring(model, &config, &mailboxes)?)),
+        Some(models) => Some(Arc::new(start_scoring(models, &config, &mailboxes)?)),
     };
     let tls = match &config.sip.tls {
         None => None,
@@ -136,7 +147,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         let listener = tokio::net::TcpListener::from_std(listener).context("listener")?;
         tokio.spawn(connections.clone().accept(listener, transport));
     }
-    let [tls_asked, lists_asked] = on_hangup(&tokio, tls.is_some())?;
+    let [tls_asked, lists_asked, model_asked] = on_hangup(&tokio, tls.is_some())?;
     if let Some(tls) = &tls {
         tokio.spawn(tls.clone().keep(tls_asked));
     }
@@ -182,6 +193,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
             poll,
             sockets: udp_sockets.iter_mut().filter_map(Vec::pop).collect(),
             engine: call::Engine::new(call_config, identity, policy.clone(), entropy::seed()?)
+                .with_policies(policies.lineup())
                 .with_limits(config.limits),
             media: MediaIo::new(config.media.clone(), index, shards, FIRST_MEDIA_TOKEN),
             inbox,
@@ -203,6 +215,11 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         threads.push(alarm.spawn(format!("shard-{index}"), move || shard.run())?);
     }
     tokio.spawn(lists.clone().keep(mailboxes.clone(), lists_asked));
+    if let Some(models) = &models {
+        let name = config.voice.model.clone();
+        let signers = config.voice.signers.clone();
+        tokio.spawn(models.clone().keep(name, signers, model_asked));
+    }
     tokio.spawn(dns.clone().keep());
     if let Some(capture) = &config.capture {
         tokio.spawn(collector::keep(
@@ -218,8 +235,8 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
     let is_draining = Arc::new(AtomicBool::new(false));
     let status = Status {
         started_ms: clock::now().unix_ms(),
-        policy: policy.revision().to_string(),
-        model: model.as_ref().map(|model| model.revision().to_string()),
+        policies: policies.clone(),
+        models,
         lists,
         clock_alarm,
         sip: sip.clone(),
@@ -240,6 +257,8 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
     let gateway = Arc::new(api::Gateway {
         store: store.clone(),
         live: live.clone(),
+        policies,
+        audit,
         hang_up: Box::new(move |call| {
             known_calls.call(call).is_some()
                 && hang_up
@@ -334,13 +353,6 @@ impl Running {
             .sum()
     }
 
-    /// Replaces the policy on every shard; live calls are judged by it from their next decision on.
-    pub fn set_policy(&self, policy: Arc<Policy>) {
-        if !self.mailboxes.command(|| ToShard::SetPolicy(policy.clone())) {
-            tracing::error!("a shard takes no orders: it keeps its old policy");
-        }
-    }
-
     /// Brings the name of every vital thread that panicked (see `runtime::vital`): the gateway has to be ended then.
     pub fn failures(&self) -> &crossbeam_channel::Receiver<String> {
         &self.failures
@@ -369,8 +381,8 @@ impl Running {
 
 struct Status {
     started_ms: u64,
-    policy: String,
-    model: Option<String>,
+    policies: Arc<Policies>,
+    models: Option<Arc<Models>>,
     lists: Lists,
     clock_alarm: ClockAlarm,
     sip: Vec<(Transport, SocketAddr)>,
@@ -391,8 +403,9 @@ impl Status {
         json!({
             "version": env!("CARGO_PKG_VERSION"),
             "started_ms": self.started_ms,
-            "policy": self.policy,
-            "model": self.model,
+            "policy": self.policies.lineup().live().revision(),
+            "model": self.models.as_ref().map(|models| models.standing().current),
+            "model_trial": self.models.as_ref().map(|models| models.standing()),
             "lists": self.lists.status(),
             "clock_shift_seconds": self.clock_alarm.shift(),
             "sip": self.sip.iter().map(|(transport, address)| format!("{transport}:{address}")).collect::<Vec<_>>(),
@@ -412,7 +425,11 @@ impl Status {
 
 /// Reads and checks the policy file, or takes the embedded default.
 fn load_policy(config: &Config) -> anyhow::Result<Policy> {
-    config.load_policy().map_err(|faults| faults_to_error(&faults))
+    let policy = config.load_policy().map_err(|faults| faults_to_error(&faults))?;
+    for warning in policy.warnings() {
+        tracing::warn!(policy = policy.revision(), %warning, "the policy loads and may surprise");
+    }
+    Ok(policy)
 }
 
 /// One error that lists every fault, a line each.
@@ -423,7 +440,7 @@ pub fn faults_to_error(faults: &[Fault]) -> anyhow::Error {
 fn load_model(config: &Config) -> anyhow::Result<Option<Arc<Model>>> {
     Ok(match config.voice.model.as_str() {
         "off" => None,
-        name => Some(Arc::new(Model::find(name)?)),
+        name => Some(Arc::new(Model::find(name, &config.voice.signers)?)),
     })
 }
 
@@ -549,11 +566,28 @@ fn name_service(
     Dns::new(&config.sip.resolver, ways, targets, mailboxes.clone(), handle)
 }
 
-fn start_scoring(model: &Arc<Model>, config: &Config, mailboxes: &Mailboxes) -> anyhow::Result<Scoring> {
+fn start_scoring(models: &Arc<Models>, config: &Config, mailboxes: &Mailboxes) -> anyhow::Result<Scoring> {
     let mailboxes = mailboxes.clone();
-    let scoring = Scoring::start(model, config.voice.workers, move |call, opinion, hop| {
+    let room = Room {
+        workers: config.voice.workers,
+        second_cores: f64::from(config.voice.second_opinion_percent) / 100.0,
+    };
+    let scoring = Scoring::start(models, room, move |call, said| {
         if let Some(mailbox) = mailboxes.owner_of(call) {
-            mailbox.send(ToShard::Scored { call, opinion, hop });
+            mailbox.send(match said {
+                Said::Hop { opinion, hop } => ToShard::Scored {
+                    call,
+                    opinion,
+                    hop: Some(hop),
+                },
+                Said::Second(opinion) => ToShard::Scored {
+                    call,
+                    opinion,
+                    hop: None,
+                },
+                Said::SecondShed => ToShard::SecondShed { call },
+                Said::Model(model) => ToShard::HeardBy { call, model },
+            });
         }
     })?;
     Ok(scoring)

@@ -228,12 +228,14 @@ pub fn call(kind: &Kind, number_in_day: u64, started_ms: u64, elapsed_ms: u64, l
         at_ms: 90,
         stage: Stage::Arrive,
         decision: decision.clone(),
+        facts: (voice != VoiceLight::Pending).then(|| Box::new(facts.clone())),
     }];
     if voice != VoiceLight::Pending {
         decisions.push(Decided {
             at_ms: 9_000,
             stage: Stage::Live,
             decision,
+            facts: None,
         });
     }
     CallRecord {
@@ -250,10 +252,12 @@ pub fn call(kind: &Kind, number_in_day: u64, started_ms: u64, elapsed_ms: u64, l
         identity: identity(kind),
         facts,
         decisions,
+        shadow: None,
         banner: Some(banner),
         banners,
         opinion,
         windows,
+        second_windows: Vec::new(),
         model: Some("default@1f3a9c02".into()),
         attempts: vec![Attempt {
             target: format!("sip:{}@10.0.0.5", kind.phone),
@@ -352,6 +356,7 @@ fn opinion(windows: &[Window], talked_ms: u64) -> Option<Opinion> {
         seconds,
         speech_seconds: seconds * 0.7,
         window: Some(*last),
+        ..Opinion::nothing_heard()
     })
 }
 
@@ -413,6 +418,7 @@ fn facts(kind: &Kind, started_ms: u64, opinion: &Option<Opinion>) -> Facts {
                 },
                 llr: f64::from(opinion.llr),
                 speech_seconds: f64::from(opinion.speech_seconds),
+                ..VoiceFacts::default()
             },
         },
         history: HistoryFacts {

@@ -7,7 +7,7 @@ use crate::call_id::CallId;
 use crate::identity::Report;
 use crate::media::{Side, Statistics};
 use crate::policy::Profile;
-use crate::screening::{Facts, HistoryFacts, VoiceState};
+use crate::screening::{Facts, HistoryFacts, SecondOpinion, VoiceState};
 use crate::sdp::Session;
 use crate::sip::{Message, Response, ServerTxn};
 use crate::time::Now;
@@ -82,6 +82,9 @@ pub(crate) struct Case {
     pub(crate) extra: Vec<(&'static str, String)>,
     /// How the caller's trunk writes numbers.
     pub(crate) numbers: Arc<Numbers>,
+    /// The caller's audio is copied to the scorer, and with which place among those that want second opinions.
+    is_tapped: bool,
+    attended: Option<u8>,
 }
 
 impl Case {
@@ -127,6 +130,8 @@ impl Case {
             outside: None,
             extra: Vec::new(),
             numbers: desk.own_numbers.clone(),
+            is_tapped: false,
+            attended: None,
         }
     }
 
@@ -316,7 +321,12 @@ impl Case {
     }
 
     fn take_opinion(&mut self, opinion: Opinion) {
+        let before = self.facts.voice.second;
         self.facts.voice = facts::of_opinion(&opinion);
+        if self.facts.voice.second == SecondOpinion::None {
+            // What was shed stays so until one is given.
+            self.facts.voice.second = before;
+        }
         self.record.add_opinion(opinion);
     }
 
@@ -338,6 +348,11 @@ impl Case {
             LateFact::Known { history, is_reused } => self.take_known(history, is_reused),
             LateFact::Reused => self.take_reused(),
             LateFact::Opinion(opinion) => self.take_opinion(opinion),
+            LateFact::SecondShed if self.facts.voice.second == SecondOpinion::None => {
+                self.facts.voice.second = SecondOpinion::Overloaded;
+            }
+            LateFact::SecondShed => {}
+            LateFact::HeardBy(model) => self.record.model = Some(model),
             // What was already heard stays heard.
             LateFact::Overloaded if matches!(voice, VoiceState::Pending | VoiceState::Unsure) => {
                 self.facts.voice.state = VoiceState::Overloaded;
@@ -345,8 +360,9 @@ impl Case {
             LateFact::Overloaded => {}
         }
         let at_ms = self.at_ms(desk);
-        let policy = desk.policy.clone();
-        is_news |= decide::live(self, &policy, at_ms);
+        let lineup = desk.lineup.clone();
+        is_news |= decide::live(self, &lineup, at_ms);
+        self.attend(desk);
         is_news |= voice != self.facts.voice.state;
         is_news |= desk.now().instant.saturating_duration_since(self.told) >= CHANGED_EVERY;
         if is_news {
@@ -393,10 +409,27 @@ impl Case {
         held.is_none_or(|held| held > HOLD_MAX)
     }
 
-    pub(crate) fn tap(&self, on: bool, desk: &mut Desk) {
+    pub(crate) fn tap(&mut self, on: bool, desk: &mut Desk) {
         // Our own people are not listened to.
         if desk.config.is_voice_on && self.record.direction == Direction::Inbound {
             desk.say(Output::Tap { call: self.id, on });
+            self.is_tapped = on;
+            self.attended = None;
+            self.attend(desk);
+        }
+    }
+
+    /// Says which place among those that want second opinions policy gives this call, when that has changed.
+    fn attend(&mut self, desk: &mut Desk) {
+        if !self.is_tapped {
+            return;
+        }
+        let decided = self.record.decisions.last();
+        let policy = desk.lineup.judge(&self.facts);
+        let rank = decided.and_then(|decided| policy.second_opinion(&decided.decision.verdict));
+        if rank != self.attended {
+            self.attended = rank;
+            desk.say(Output::Attend { call: self.id, rank });
         }
     }
 
@@ -439,4 +472,8 @@ pub(crate) enum LateFact {
     Reused,
     Opinion(Opinion),
     Overloaded,
+    /// A second opinion was wanted and there was no room for it.
+    SecondShed,
+    /// Which model hears the caller.
+    HeardBy(String),
 }

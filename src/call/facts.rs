@@ -6,11 +6,11 @@ use crate::banner;
 use crate::identity::{Report, Standing};
 use crate::redact::Redacted;
 use crate::screening::{
-    CalledFacts, CallerFacts, Facts, HistoryFacts, IdentityFacts, SignallingFacts, Stage, Upstream,
-    VoiceFacts, VoiceState,
+    CalledFacts, CallerFacts, Facts, HistoryFacts, IdentityFacts, SecondOpinion, SignallingFacts, Stage,
+    Upstream, VoiceFacts, VoiceState,
 };
 use crate::sip::{Message, NameAddr, Uri};
-use crate::voice::{Label, Opinion};
+use crate::voice::{Label, Opinion, Stages};
 
 use super::limits::NAME_CHARS_MAX;
 use super::numbers::{Numbers, Party};
@@ -118,6 +118,11 @@ pub(crate) fn of_opinion(opinion: &Opinion) -> VoiceFacts {
         },
         llr: f64::from(opinion.llr),
         speech_seconds: f64::from(opinion.speech_seconds),
+        second: match opinion.stages {
+            Stages::First => SecondOpinion::None,
+            Stages::Both => SecondOpinion::Given,
+        },
+        cues: opinion.cues,
     }
 }
 

@@ -60,6 +60,9 @@ pub const BANNERS_KEPT: usize = 32;
 /// Windows kept in a record (ten minutes at one a second); later ones only count in the opinion.
 pub const WINDOWS_KEPT: usize = 600;
 
+/// Second opinions kept in a record (ten minutes at one in two seconds); later ones only count in the opinion.
+pub const SECOND_WINDOWS_KEPT: usize = 300;
+
 /// Attempts kept in a record; later ones are rung but not listed.
 pub const ATTEMPTS_KEPT: usize = 64;
 

@@ -86,7 +86,7 @@ use std::time::{Duration, Instant};
 use crate::call_id::CallId;
 use crate::identity;
 use crate::media::{Side, Statistics};
-use crate::policy::Policy;
+use crate::policy::Lineup;
 use crate::route::{Change, Known, Target};
 use crate::screening::HistoryFacts;
 use crate::sdp::Codec;
@@ -187,7 +187,16 @@ pub enum Input<'a> {
     ScoringOverloaded {
         call: CallId,
     },
-    SetPolicy(Arc<Policy>),
+    SetPolicies(Arc<Lineup>),
+    /// Which model hears the caller: its revision.
+    HeardBy {
+        call: CallId,
+        model: String,
+    },
+    /// A second opinion on the voice was wanted and there was no room for it.
+    SecondShed {
+        call: CallId,
+    },
     /// Anchors and revocation lists, in force from now on.
     SetTrust(Box<identity::Trust>),
     /// Where a target is, asked for or not: to every shard.
@@ -240,6 +249,11 @@ pub enum Output {
     Tap {
         call: CallId,
         on: bool,
+    },
+    /// Which place this call has among those that want a second opinion on the voice, 0 first; `None`: it wants none.
+    Attend {
+        call: CallId,
+        rank: Option<u8>,
     },
     CloseMedia {
         call: CallId,

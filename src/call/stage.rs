@@ -44,6 +44,8 @@ pub(crate) enum Event {
     Reused,
     Scored(Opinion),
     ScoringOverloaded,
+    SecondShed,
+    HeardBy(String),
     MediaOpened {
         a: u16,
         b: u16,
@@ -121,6 +123,8 @@ impl Event {
             Event::Reused => Ok(LateFact::Reused),
             Event::Scored(opinion) => Ok(LateFact::Opinion(opinion)),
             Event::ScoringOverloaded => Ok(LateFact::Overloaded),
+            Event::SecondShed => Ok(LateFact::SecondShed),
+            Event::HeardBy(model) => Ok(LateFact::HeardBy(model)),
             other => Err(other),
         }
     }

@@ -1,8 +1,13 @@
 //! The command line: one file per command. Knows the rooms' doors, holds no logic of theirs.
 
+pub mod audit;
 pub mod check;
 mod check_trust;
+pub mod eval;
+mod eval_figures;
+mod eval_manifest;
 pub mod policy;
+mod policy_work;
 pub mod replay;
 mod replay_calls;
 mod replay_messages;
@@ -53,10 +58,14 @@ enum Command {
     Selftest(selftest::Args),
     /// Score audio files as if they were the caller's
     Score(score::ScoreArgs),
+    /// Measure a model on recordings whose truth is known
+    Eval(eval::EvalArgs),
     /// Run the calls of a packet capture through verification, scoring and policy once more
     Replay(replay::Args),
-    /// Check and explain policies
+    /// Check, test, compare and explain policies
     Policy(policy::Args),
+    /// What was done by whom: verify that nothing was changed, or print it
+    Audit(audit::Args),
 }
 
 /// Parses the command line and runs the command.
@@ -81,7 +90,9 @@ pub fn run() -> anyhow::Result<ExitCode> {
         Command::Verify(args) => verify::run(args),
         Command::Selftest(args) => selftest::run(args),
         Command::Score(args) => score::run(args),
+        Command::Eval(args) => eval::run(args),
         Command::Replay(args) => replay::run(args),
         Command::Policy(args) => policy::run(args),
+        Command::Audit(args) => audit::run(args),
     }
 }

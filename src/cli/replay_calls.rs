@@ -18,7 +18,7 @@ use crate::screening::HistoryFacts;
 use crate::sip::{Flow, Message, Method};
 use crate::store::Store;
 use crate::time::Now;
-use crate::voice::{Listener, Model};
+use crate::voice::{Hearing, Listener, Model};
 
 /// Calls of a capture that are followed at a time (one ear is 1.5 MB). Past it a call is told as an error.
 const CALLS_MAX: usize = 1024;
@@ -81,6 +81,7 @@ pub(super) struct Player {
     store: Arc<dyn Store>,
     certificates: BTreeMap<String, Arc<[u8]>>,
     model: Option<Arc<Model>>,
+    hearing: Option<Hearing>,
     base: Instant,
     first: Option<Duration>,
     /// Since the Unix epoch; never goes back.
@@ -111,6 +112,7 @@ impl Player {
             engine,
             store,
             certificates,
+            hearing: model.as_ref().and_then(|model| Hearing::new(model).ok()),
             model,
             base,
             first: None,
@@ -230,7 +232,7 @@ impl Player {
             answer: None,
             has_acknowledged: false,
             session: None,
-            listener: self.model.as_ref().map(Listener::new),
+            listener: self.model.as_ref().and_then(|model| Listener::new(model).ok()),
             audio: audio.clone(),
         };
         self.calls.insert(key.clone(), heard);
@@ -361,7 +363,10 @@ impl Player {
         let (Some(hop), Some(call)) = (hop, heard.id) else {
             return;
         };
-        let opinion = heard.listener.as_mut().map(|listener| listener.hear(&hop));
+        let opinion = match (&mut heard.listener, &mut self.hearing) {
+            (Some(listener), Some(hearing)) => Some(hearing.hear(listener, &hop)),
+            _ => None,
+        };
         if let Some(session) = heard.session.as_mut() {
             session.recycle(hop);
         }

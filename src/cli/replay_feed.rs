@@ -95,6 +95,11 @@ impl Player {
                     session.tap(on);
                 }
             }
+            Output::Attend { call, rank } => {
+                if let Some(listener) = self.heard(call).and_then(|heard| heard.listener.as_mut()) {
+                    listener.keep(rank.is_some());
+                }
+            }
             Output::CloseMedia { call } => {
                 let session = self.heard(call).and_then(|heard| heard.session.take());
                 let statistics = session.map(|session| session.statistics()).unwrap_or_default();

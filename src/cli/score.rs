@@ -18,7 +18,7 @@ use symphonia::core::formats::{FormatOptions, TrackType};
 use symphonia::core::io::{MediaSource, MediaSourceStream, ReadOnlySource};
 use symphonia::core::meta::MetadataOptions;
 
-use crate::voice::{HOP_SAMPLES, Label, Listener, Model, Opinion, Window};
+use crate::voice::{HOP_SAMPLES, Hearing, Label, Listener, Model, Opinion, Signers, Stages, Window};
 
 /// Seconds of one recording that are read; a longer one is refused. At 16 kHz this is 77 MB while it is resampled.
 pub const RECORDING_SECONDS_MAX: usize = 20 * 60;
@@ -37,7 +37,7 @@ pub struct ScoreArgs {
     /// Recordings, scored in this order
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
-    /// A model: `default`, a name in models/, or a folder with model.onnx and manifest.json
+    /// A model: `default`, a name in models/, or a folder with a manifest and the networks it names
     #[arg(long, value_name = "NAME", default_value = "default")]
     pub model: String,
     /// Print one JSON object for each file
@@ -47,7 +47,7 @@ pub struct ScoreArgs {
 
 /// Scores every file and prints what was heard; a bad file is reported and the rest go on.
 pub fn run(args: ScoreArgs) -> anyhow::Result<ExitCode> {
-    let model = Arc::new(Model::find(&args.model)?);
+    let model = Arc::new(Model::find(&args.model, &Signers::default())?);
     let is_complete = report(&model, &args.files, args.json, &mut std::io::stdout().lock())?;
     Ok(if is_complete {
         ExitCode::SUCCESS
@@ -90,7 +90,10 @@ enum Report {
         speech_seconds: f64,
         llr: f64,
         label: Label,
+        /// What they rest on: the first stage, or both.
+        stages: Stages,
         windows: Vec<WindowReport>,
+        second_opinions: Vec<WindowReport>,
         model: String,
         sample_rate: u32,
         channels: usize,
@@ -105,6 +108,15 @@ enum Report {
 struct WindowReport {
     at: f64,
     llr: f64,
+}
+
+impl WindowReport {
+    fn of(window: Window) -> WindowReport {
+        WindowReport {
+            at: rounded(window.at),
+            llr: rounded(window.llr),
+        }
+    }
 }
 
 impl Report {
@@ -148,7 +160,7 @@ impl Report {
 
 /// Why a recording was not scored.
 #[derive(Debug, thiserror::Error)]
-enum NotHeard {
+pub(super) enum NotHeard {
     #[error("cannot be read: {}", crate::given_file::in_words(.0))]
     Unreadable(#[from] std::io::Error),
     #[error("neither WAV nor FLAC, or damaged: {0}")]
@@ -161,6 +173,8 @@ enum NotHeard {
     TooLong,
     #[error("holds no audio")]
     Empty,
+    #[error(transparent)]
+    Model(#[from] crate::voice::ModelError),
 }
 
 impl From<MediaError> for NotHeard {
@@ -172,15 +186,15 @@ impl From<MediaError> for NotHeard {
 fn score(model: &Arc<Model>, file: &Path) -> Result<Report, NotHeard> {
     let recording = read(file)?;
     let samples = as_on_the_line(&recording);
-    let mut listener = Listener::new(model);
-    let mut windows = Vec::new();
+    let mut hearing = Hearing::new(model)?;
+    let mut listener = Listener::new(model)?;
+    listener.keep(true);
+    let (mut windows, mut second_opinions) = (Vec::new(), Vec::new());
     let mut last: Option<Opinion> = None;
     for hop in samples.chunks(HOP_SAMPLES) {
-        let opinion = listener.hear(hop);
-        windows.extend(opinion.window.map(|Window { at, llr }| WindowReport {
-            at: rounded(at),
-            llr: rounded(llr),
-        }));
+        let opinion = hearing.hear(&mut listener, hop);
+        windows.extend(opinion.window.map(WindowReport::of));
+        second_opinions.extend(opinion.second.map(WindowReport::of));
         last = Some(opinion);
     }
     let Opinion {
@@ -188,6 +202,7 @@ fn score(model: &Arc<Model>, file: &Path) -> Result<Report, NotHeard> {
         label,
         seconds,
         speech_seconds,
+        stages,
         ..
     } = last.ok_or(NotHeard::Empty)?;
     Ok(Report::Heard {
@@ -196,7 +211,9 @@ fn score(model: &Arc<Model>, file: &Path) -> Result<Report, NotHeard> {
         speech_seconds: rounded(speech_seconds),
         llr: rounded(llr),
         label,
+        stages,
         windows,
+        second_opinions,
         model: model.revision().to_owned(),
         sample_rate: recording.rate,
         channels: recording.channels,
@@ -206,6 +223,11 @@ fn score(model: &Arc<Model>, file: &Path) -> Result<Report, NotHeard> {
 /// To four decimals: what the model can tell, and readable.
 fn rounded(value: f32) -> f64 {
     (f64::from(value) * 1e4).round() / 1e4
+}
+
+/// What a telephone line would have brought of a recording.
+pub(super) fn on_the_line(file: &Path) -> Result<Vec<i16>, NotHeard> {
+    Ok(as_on_the_line(&read(file)?))
 }
 
 /// The first channel of a file, -1 to 1.

@@ -348,6 +348,11 @@ public_url = "https://ringward.example.com/"
         voice: Config {
             model: "off",
             workers: 3,
+            second_opinion_percent: 50,
+            signers: Signers {
+                key: None,
+                is_required: false,
+            },
         },
         policy: Config {
             file: None,

@@ -349,7 +349,13 @@ fn read_voice(root: &Section<'_, '_>, folder: &Path, voice: &mut crate::voice::C
     let Some(section) = root.section("voice") else {
         return;
     };
-    section.only(&["model", "workers"]);
+    section.only(&[
+        "model",
+        "workers",
+        "second_opinion_percent",
+        "key",
+        "require_signature",
+    ]);
     if let Some(value) = section.required_string_if_present("model") {
         let name = value.get;
         if matches!(name, "default" | "off") {
@@ -364,7 +370,7 @@ fn read_voice(root: &Section<'_, '_>, folder: &Path, voice: &mut crate::voice::C
             if !found.join("manifest.json").is_file() {
                 let suggestion = closest(name, ["default", "off"].into_iter());
                 let message = format!(
-                    "no model in {}: a model is a folder with manifest.json and model.onnx",
+                    "no model in {}: a model is a folder with manifest.json and the networks it names",
                     found.display()
                 );
                 section.fault(value.at, message, suggestion);
@@ -378,6 +384,25 @@ fn read_voice(root: &Section<'_, '_>, folder: &Path, voice: &mut crate::voice::C
     }
     if let Some(workers) = section.integer("workers", 0..=256) {
         voice.workers = workers as usize;
+    }
+    if let Some(percent) = section.integer("second_opinion_percent", 0..=6400) {
+        voice.second_opinion_percent = percent as u32;
+    }
+    if let Some(key) = section.string("key") {
+        match key.get.parse() {
+            Ok(found) => voice.signers.key = Some(found),
+            Err(error) => section.fault(key.at, format!("key is {error}"), None),
+        }
+    }
+    if section.boolean("require_signature") == Some(true) {
+        voice.signers.is_required = true;
+        if section.value("key").is_none() {
+            section.fault(
+                section.place("require_signature"),
+                "require_signature needs key: whose signature?",
+                None,
+            );
+        }
     }
 }
 

@@ -157,6 +157,11 @@ pub fn scoring_overloaded() {
     counter!("ringward_scoring_overload_total").increment(1);
 }
 
+/// A second opinion was given, or shed.
+pub fn second_opinion(result: &'static str) {
+    counter!("ringward_second_opinions_total", "result" => result).increment(1);
+}
+
 /// A call that has ended, from its record.
 pub fn ended(record: &CallRecord) {
     let seconds = |ms: u64| ms as f64 / 1000.0;

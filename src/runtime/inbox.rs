@@ -11,7 +11,7 @@ use crate::call::{Handed, LegAsked, shard_of};
 use crate::call_id::CallId;
 use crate::identity::{Fetched, Trust};
 use crate::media::Hop;
-use crate::policy::Policy;
+use crate::policy::Lineup;
 use crate::route::{Change, Known};
 use crate::screening::HistoryFacts;
 use crate::sip::{Flow, TransportFault};
@@ -39,19 +39,28 @@ pub enum ToShard {
     Reused {
         call: CallId,
     },
-    /// An opinion and the hop's buffer back.
+    /// An opinion, and the hop's buffer back when a hop led to it.
     Scored {
         call: CallId,
         opinion: Opinion,
-        hop: Hop,
+        hop: Option<Hop>,
+    },
+    /// Which model hears the call.
+    HeardBy {
+        call: CallId,
+        model: String,
+    },
+    /// A second opinion on the voice was wanted and there was no room for it.
+    SecondShed {
+        call: CallId,
     },
     /// Where a target is, or that nobody knows.
     Resolved(Box<Known>),
     /// What another shard found out of an address.
     Standing(Change),
+    SetPolicies(Arc<Lineup>),
     /// Where mirrored signalling goes, the first address first.
     Collector(Vec<SocketAddr>),
-    SetPolicy(Arc<Policy>),
     /// New anchors and revocation lists.
     SetTrust(Box<Trust>),
     /// Where a carrier wants calls of ours to pass, as the shard that registers heard it.

@@ -1,34 +1,57 @@
 //! The scoring threads: hops of callers' audio in, opinions out, and nobody ever waits.
 //!
-//! A call belongs to the worker that its id falls on, which keeps the call's [`Listener`]. A full inbox gives the hop
+//! A call belongs to the worker that its id falls on, which keeps the call's ear. A full inbox gives the hop
 //! back: that second goes unscored and the call is told `SCORING_OVERLOADED`. Knows nothing of calls but their ids.
+//!
+//! ```text
+//! shard ──hop──► worker (ear of the call) ──opinion──► shard
+//!                  │ excerpt         ▲ score
+//!                  ▼                 │
+//!                second opinion (its own threads and budget)
+//! ```
 
-use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, select, tick};
+use crossbeam_channel::{Sender, TrySendError, bounded};
 
+use super::models::Models;
+use super::scoring_worker::{Ears, ModelEars, Note, Worker};
+use super::second_opinion::SecondOpinions;
 use crate::call_id::CallId;
 use crate::media::Hop;
-use crate::voice::{Listener, Model, Opinion};
+use crate::voice::Opinion;
 
 /// Hops waiting for one worker (16 kB each, 2 MB in all): at 0.5 ms a hop the last waits 64 ms. The newest is refused.
 pub const INBOX_HOPS: usize = 128;
 
-/// Calls one worker listens to (56 KiB each, 112 MiB in all). The hops of a further call are dropped and counted.
+/// Calls one worker listens to (64 KiB each, 128 MiB in all). The hops of a further call are dropped and counted.
 pub const LISTENERS_PER_WORKER: usize = 2048;
 
-/// Ends of calls waiting for one worker. Past it an end is forgotten: the listener goes when it has been idle.
-pub const INBOX_ENDS: usize = 4096;
+/// Calls of one worker whose audio is kept for a second opinion (32 KB each, 8 MiB in all). A further one gets none.
+pub const KEEPING_PER_WORKER: usize = 256;
+
+/// Ends of calls, orders and second opinions waiting for one worker. Past it an end is forgotten: the listener goes when
+/// it has been idle. A second opinion that is forgotten is asked for again two seconds later.
+pub const INBOX_NOTES: usize = 4096;
 
 /// A listener that heard nothing for so long belongs to a call that ended unseen.
 pub const IDLE_EXPIRES: Duration = Duration::from_secs(15 * 60);
 
-const TICK: Duration = Duration::from_secs(15);
+/// What a worker tells of a call.
+#[derive(Debug)]
+pub enum Said {
+    /// Which model hears the call: its revision, once.
+    Model(String),
+    /// A hop was scored; its buffer comes back.
+    Hop { opinion: Opinion, hop: Hop },
+    /// A second opinion came.
+    Second(Opinion),
+    /// A second opinion was wanted and there was no room for it.
+    SecondShed,
+}
 
 /// What the threads did so far; read at any time.
 #[derive(Debug, Default)]
@@ -45,39 +68,65 @@ pub struct Counters {
     pub expired: AtomicU64,
     /// Listeners alive now.
     pub listening: AtomicU64,
+    /// Second opinions given, and those that were shed for want of room or time.
+    pub second_given: AtomicU64,
+    pub second_shed: AtomicU64,
 }
 
 /// The pool. Dropping it ends the threads, once they are through with what is in their inboxes.
 pub struct Scoring {
     inboxes: Vec<Inbox>,
     threads: Vec<JoinHandle<()>>,
+    second: Option<Arc<SecondOpinions>>,
     counters: Arc<Counters>,
 }
 
 struct Inbox {
     hops: Sender<(CallId, Hop)>,
-    ends: Sender<CallId>,
+    notes: Sender<Note>,
+}
+
+/// How much the threads may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Room {
+    /// Scoring threads; 0 = one per two cores, at least one.
+    pub workers: usize,
+    /// Cores that second opinions may take together; 0 = none are given.
+    pub second_cores: f64,
 }
 
 impl Scoring {
-    /// Starts `workers` threads (0 = one per two cores, at least one).
+    /// Starts the threads.
     ///
-    /// `heard` is called on a worker's thread for every scored hop, with the buffer to recycle; it must not wait.
+    /// `heard` is called on a worker's thread for everything it has to say; it must not wait.
     ///
     /// # Errors
     ///
     /// The system has no thread for us.
     pub fn start(
-        model: &Arc<Model>,
-        workers: usize,
-        heard: impl Fn(CallId, Opinion, Hop) + Send + Sync + 'static,
+        models: &Arc<Models>,
+        room: Room,
+        heard: impl Fn(CallId, Said) + Send + Sync + 'static,
     ) -> std::io::Result<Scoring> {
-        let model = Arc::clone(model);
-        let new_ear = move || {
-            let mut listener = Listener::new(&model);
-            Box::new(move |hop: &[i16]| listener.hear(hop)) as Ear
+        let counters = Arc::new(Counters::default());
+        // Also for a model without a second stage: one on trial may have it.
+        let second = match room.second_cores > 0.0 {
+            true => Some(Arc::new(SecondOpinions::start(
+                room.second_cores,
+                Arc::clone(&counters),
+            )?)),
+            false => None,
         };
-        Scoring::start_with(workers, Arc::new(new_ear), Arc::new(heard))
+        let ears = (0..worker_count(room.workers))
+            .map(|_| ModelEars::new(Arc::clone(models), second.clone()))
+            .collect();
+        let mut scoring = Scoring::start_with(ears, counters, Arc::new(heard))?;
+        if let Some(second) = &second {
+            let notes = scoring.inboxes.iter().map(|inbox| inbox.notes.clone()).collect();
+            second.answer_to(notes);
+        }
+        scoring.second = second;
+        Ok(scoring)
     }
 
     /// Hands a hop to the call's worker; never waits.
@@ -93,53 +142,56 @@ impl Scoring {
         })
     }
 
+    /// Whether second opinions are wanted on this call, and how much others must wait for it: 0 first. Holds for calls
+    /// that are not heard yet, too. Never waits.
+    pub fn attend(&self, call: CallId, rank: Option<u8>) {
+        // Forgotten when full: the next change of the call's tags says it again.
+        let _forgotten = self.inbox(call).notes.try_send(Note::Attend(call, rank));
+    }
+
     /// The call is over: its listener goes once the hops before this are scored. Never waits.
     pub fn end(&self, call: CallId) {
         // A full inbox forgets it; IDLE_EXPIRES is for that.
-        let _forgotten = self.inbox(call).ends.try_send(call);
+        let _forgotten = self.inbox(call).notes.try_send(Note::End(call));
     }
 
     pub fn counters(&self) -> &Arc<Counters> {
         &self.counters
     }
 
-    fn start_with(workers: usize, new_ear: Arc<NewEar>, heard: Arc<Heard>) -> std::io::Result<Scoring> {
-        let workers = if workers > 0 {
-            workers
-        } else {
-            std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1))
-        };
-        let counters = Arc::new(Counters::default());
+    pub(super) fn start_with<E: Ears + 'static>(
+        ears: Vec<E>,
+        counters: Arc<Counters>,
+        heard: Arc<Heard>,
+    ) -> std::io::Result<Scoring> {
         let (mut inboxes, mut threads) = (Vec::new(), Vec::new());
-        for number in 0..workers {
+        for (number, ears) in ears.into_iter().enumerate() {
             let (hops, hops_in) = bounded(INBOX_HOPS);
-            let (ends, ends_in) = bounded(INBOX_ENDS);
-            let worker = Worker {
-                new_ear: Arc::clone(&new_ear),
-                heard: Arc::clone(&heard),
-                counters: Arc::clone(&counters),
-                listening: BTreeMap::new(),
-                ticks: 0,
-            };
+            let (notes, notes_in) = bounded(INBOX_NOTES);
+            let worker = Worker::new(ears, Arc::clone(&heard), Arc::clone(&counters));
             let thread = std::thread::Builder::new().name(format!("scoring-{number}"));
-            threads.push(thread.spawn(move || worker.work(&hops_in, &ends_in))?);
-            inboxes.push(Inbox { hops, ends });
+            threads.push(thread.spawn(move || worker.work(&hops_in, &notes_in))?);
+            inboxes.push(Inbox { hops, notes });
         }
         Ok(Scoring {
             inboxes,
             threads,
+            second: None,
             counters,
         })
     }
 
-    /// Ids are random bits, so any of them spread the calls evenly.
     fn inbox(&self, call: CallId) -> &Inbox {
-        &self.inboxes[(call.0 % self.inboxes.len() as u128) as usize]
+        &self.inboxes[worker_of(call, self.inboxes.len())]
     }
 }
 
 impl Drop for Scoring {
     fn drop(&mut self) {
+        // First, because its threads hold senders to the workers.
+        if let Some(second) = self.second.take() {
+            second.stop();
+        }
         self.inboxes.clear();
         for thread in self.threads.drain(..) {
             // A worker that died has nothing left to give.
@@ -148,235 +200,20 @@ impl Drop for Scoring {
     }
 }
 
-type Ear = Box<dyn FnMut(&[i16]) -> Opinion + Send>;
-type NewEar = dyn Fn() -> Ear + Send + Sync;
-type Heard = dyn Fn(CallId, Opinion, Hop) + Send + Sync;
+pub(super) type Heard = dyn Fn(CallId, Said) + Send + Sync;
 
-struct Worker {
-    new_ear: Arc<NewEar>,
-    heard: Arc<Heard>,
-    counters: Arc<Counters>,
-    listening: BTreeMap<CallId, Listening>,
-    ticks: u64,
+/// Ids are random bits, so any of them spread the calls evenly.
+pub(super) fn worker_of(call: CallId, workers: usize) -> usize {
+    (call.0 % workers as u128) as usize
 }
 
-struct Listening {
-    ear: Ear,
-    last_tick: u64,
-}
-
-impl Worker {
-    fn work(mut self, hops: &Receiver<(CallId, Hop)>, ends: &Receiver<CallId>) {
-        let ticks = tick(TICK);
-        loop {
-            // Hops before ends: an end must not overtake the last hop of its call, which would open it again.
-            if let Ok((call, hop)) = hops.try_recv() {
-                self.hear(call, hop);
-            } else if let Ok(call) = ends.try_recv() {
-                self.forget(call);
-            } else {
-                select! {
-                    recv(hops) -> job => match job {
-                        Ok((call, hop)) => self.hear(call, hop),
-                        Err(_) => break,
-                    },
-                    recv(ends) -> call => if let Ok(call) = call {
-                        while let Ok((call, hop)) = hops.try_recv() {
-                            self.hear(call, hop);
-                        }
-                        self.forget(call);
-                    },
-                    recv(ticks) -> _ => self.expire(),
-                }
-            }
-            while ticks.try_recv().is_ok() {
-                self.expire();
-            }
-        }
-        self.counters
-            .listening
-            .fetch_sub(self.listening.len() as u64, Ordering::Relaxed);
-    }
-
-    fn hear(&mut self, call: CallId, hop: Hop) {
-        if !self.listening.contains_key(&call) {
-            if self.listening.len() >= LISTENERS_PER_WORKER {
-                self.counters.crowded.fetch_add(1, Ordering::Relaxed);
-                return;
-            }
-            let ear = (self.new_ear)();
-            self.counters.listening.fetch_add(1, Ordering::Relaxed);
-            self.listening.insert(call, Listening { ear, last_tick: 0 });
-        }
-        let Some(listening) = self.listening.get_mut(&call) else {
-            return;
-        };
-        listening.last_tick = self.ticks;
-        match catch_unwind(AssertUnwindSafe(|| (listening.ear)(&hop))) {
-            Ok(opinion) => {
-                self.counters.scored.fetch_add(1, Ordering::Relaxed);
-                (self.heard)(call, opinion, hop);
-            }
-            Err(_) => {
-                self.counters.panicked.fetch_add(1, Ordering::Relaxed);
-                self.forget(call);
-            }
-        }
-    }
-
-    fn forget(&mut self, call: CallId) {
-        if self.listening.remove(&call).is_some() {
-            self.counters.listening.fetch_sub(1, Ordering::Relaxed);
-        }
-    }
-
-    fn expire(&mut self) {
-        self.ticks += 1;
-        let patience = IDLE_EXPIRES.as_secs() / TICK.as_secs();
-        let (before, now) = (self.listening.len(), self.ticks);
-        self.listening
-            .retain(|_, listening| now - listening.last_tick <= patience);
-        let gone = (before - self.listening.len()) as u64;
-        self.counters.expired.fetch_add(gone, Ordering::Relaxed);
-        self.counters.listening.fetch_sub(gone, Ordering::Relaxed);
+fn worker_count(configured: usize) -> usize {
+    match configured {
+        0 => std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1)),
+        workers => workers,
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::voice::{HOP_SAMPLES, Label};
-
-    fn opinion(seconds: f32) -> Opinion {
-        Opinion {
-            llr: 0.0,
-            label: Label::Unsure,
-            seconds,
-            speech_seconds: 0.0,
-            window: None,
-        }
-    }
-
-    /// Ears that count their hops; one that hears a hop of 13s panics, one that hears a 7 waits for `gate`.
-    fn pool(workers: usize, gate: Option<Receiver<()>>) -> (Scoring, Receiver<(CallId, Opinion, Hop)>) {
-        let (out, results) = bounded(10_000);
-        let new_ear = move || {
-            let (mut hops, gate) = (0.0, gate.clone());
-            Box::new(move |hop: &[i16]| {
-                hops += 1.0;
-                assert_ne!(hop[0], 13, "an unlucky model");
-                if hop[0] == 7
-                    && let Some(gate) = &gate
-                {
-                    gate.recv().expect("opened");
-                }
-                opinion(hops)
-            }) as Ear
-        };
-        let heard = move |call, opinion, hop| out.send((call, opinion, hop)).expect("room");
-        (
-            Scoring::start_with(workers, Arc::new(new_ear), Arc::new(heard)).expect("threads"),
-            results,
-        )
-    }
-
-    fn hop(first: i16) -> Hop {
-        vec![first; HOP_SAMPLES].into_boxed_slice()
-    }
-
-    #[test]
-    fn hops_of_a_call_are_heard_in_order_by_one_ear_and_come_back() {
-        let (scoring, results) = pool(3, None);
-        for turn in 100..120 {
-            for call in 0..5 {
-                scoring.submit(CallId(call), hop(turn)).expect("room");
-            }
-        }
-        drop(scoring);
-        let results: Vec<_> = results.try_iter().collect();
-        assert_eq!(results.len(), 100);
-        for call in 0..5 {
-            let mine = results.iter().filter(|(id, ..)| *id == CallId(call));
-            for (turn, (_, opinion, hop)) in mine.enumerate() {
-                assert_eq!((opinion.seconds, hop[0]), (turn as f32 + 1.0, turn as i16 + 100));
-            }
-        }
-    }
-
-    #[test]
-    fn a_full_inbox_gives_the_hop_back_at_once() {
-        let (open, gate) = bounded(1);
-        let (scoring, results) = pool(1, Some(gate));
-        scoring.submit(CallId(1), hop(7)).expect("room");
-        let mut refused = None;
-        for number in 0..INBOX_HOPS as i16 + 2 {
-            if let Err(back) = scoring.submit(CallId(2), hop(number + 100)) {
-                refused = Some(back[0]);
-                break;
-            }
-        }
-        let refused = refused.expect("overloaded");
-        assert!(refused >= 100 + INBOX_HOPS as i16);
-        assert_eq!(scoring.counters().overloaded.load(Ordering::Relaxed), 1);
-        open.send(()).expect("waiting");
-        drop(scoring);
-        assert!(results.len() > INBOX_HOPS);
-    }
-
-    #[test]
-    fn a_panicking_model_costs_its_call_one_hop_and_nobody_else_anything() {
-        let (scoring, results) = pool(1, None);
-        for (call, first) in [(1, 1), (2, 1), (1, 13), (1, 2), (2, 2)] {
-            scoring.submit(CallId(call), hop(first)).expect("room");
-        }
-        let counters = Arc::clone(scoring.counters());
-        drop(scoring);
-        let heard: Vec<(u128, f32)> = results
-            .try_iter()
-            .map(|(call, opinion, _)| (call.0, opinion.seconds))
-            .collect();
-        assert_eq!(heard, [(1, 1.0), (2, 1.0), (1, 1.0), (2, 2.0)]);
-        assert_eq!(counters.panicked.load(Ordering::Relaxed), 1);
-        assert_eq!(counters.scored.load(Ordering::Relaxed), 4);
-    }
-
-    #[test]
-    fn an_ended_call_leaves_nothing_behind_even_with_hops_before_the_end() {
-        let (open, gate) = bounded(1);
-        let (scoring, results) = pool(1, Some(gate));
-        scoring.submit(CallId(1), hop(7)).expect("room");
-        scoring.submit(CallId(1), hop(1)).expect("room");
-        scoring.submit(CallId(2), hop(1)).expect("room");
-        scoring.end(CallId(1));
-        open.send(()).expect("waiting");
-        for _ in 0..3 {
-            results.recv().expect("three");
-        }
-        while scoring.counters().listening.load(Ordering::Relaxed) != 1 {
-            std::thread::yield_now();
-        }
-        scoring.submit(CallId(1), hop(1)).expect("room");
-        assert_eq!(results.recv().expect("one").1.seconds, 1.0);
-    }
-
-    #[test]
-    fn a_worker_listens_to_so_many_calls_and_no_more() {
-        let mut worker = Worker {
-            new_ear: Arc::new(|| Box::new(|_: &[i16]| opinion(1.0)) as Ear),
-            heard: Arc::new(|_, _, _| ()),
-            counters: Arc::default(),
-            listening: BTreeMap::new(),
-            ticks: 0,
-        };
-        for call in 0..=LISTENERS_PER_WORKER as u128 {
-            worker.hear(CallId(call), vec![0; 1].into_boxed_slice());
-        }
-        assert_eq!(worker.listening.len(), LISTENERS_PER_WORKER);
-        assert_eq!(worker.counters.crowded.load(Ordering::Relaxed), 1);
-        for _ in 0..=IDLE_EXPIRES.as_secs() / TICK.as_secs() {
-            worker.expire();
-        }
-        assert!(worker.listening.is_empty());
-        assert_eq!(worker.counters.listening.load(Ordering::Relaxed), 0);
-    }
-}
+#[path = "scoring_tests.rs"]
+mod tests;

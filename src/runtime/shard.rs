@@ -308,18 +308,28 @@ impl Shard {
                 }
                 ToShard::Reused { call } => self.step(Input::Reused { call }, now),
                 ToShard::Scored { call, opinion, hop } => {
-                    count::scored();
-                    self.parts.media.recycle(call, hop);
+                    match hop {
+                        Some(hop) => {
+                            count::scored();
+                            self.parts.media.recycle(call, hop);
+                        }
+                        None => count::second_opinion("given"),
+                    }
                     self.step(Input::Scored { call, opinion }, now);
+                }
+                ToShard::HeardBy { call, model } => self.step(Input::HeardBy { call, model }, now),
+                ToShard::SecondShed { call } => {
+                    count::second_opinion("shed");
+                    self.step(Input::SecondShed { call }, now);
                 }
                 ToShard::Resolved(known) => self.step(Input::Resolved(known), now),
                 ToShard::Standing(change) => self.step(Input::Standing(change), now),
+                ToShard::SetPolicies(lineup) => self.step(Input::SetPolicies(lineup), now),
                 ToShard::Collector(addresses) => {
                     if let Some(mirror) = &mut self.parts.mirror {
                         mirror.send_to(addresses);
                     }
                 }
-                ToShard::SetPolicy(policy) => self.step(Input::SetPolicy(policy), now),
                 ToShard::SetTrust(trust) => self.step(Input::SetTrust(trust), now),
                 ToShard::ServiceRoute { trunk, route } => {
                     self.step(Input::ServiceRoute { trunk, route }, now)
@@ -413,6 +423,11 @@ impl Shard {
                 self.parts.media.tap(call, on);
                 if let (false, Some(scoring)) = (on, &doors.scoring) {
                     scoring.end(call);
+                }
+            }
+            Output::Attend { call, rank } => {
+                if let Some(scoring) = &doors.scoring {
+                    scoring.attend(call, rank);
                 }
             }
             Output::CloseMedia { call } => {

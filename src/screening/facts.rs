@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::verdict::names;
 use crate::identity::{Attestation, Standing};
 use crate::redact::Redacted;
+use crate::voice::Cues;
 
 /// When policy is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -182,6 +183,25 @@ pub struct VoiceFacts {
     /// Natural log; positive = person. 0 while pending.
     pub llr: f64,
     pub speech_seconds: f64,
+    /// Whether a second, larger model was asked.
+    #[serde(default)]
+    pub second: SecondOpinion,
+    /// Habits of machines, with the seconds at which they were first heard.
+    #[serde(default, skip_serializing_if = "Cues::is_empty")]
+    pub cues: Cues,
+}
+
+/// What became of the second opinion on a voice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SecondOpinion {
+    /// Not asked for, or not there yet.
+    #[default]
+    None,
+    /// `llr` rests on both stages.
+    Given,
+    /// Asked for when there was no room; nothing came so far.
+    Overloaded,
 }
 
 /// What the store knows of the calling number (empty for hidden callers).
@@ -244,6 +264,7 @@ names!(ForwardingReason {
     Other "other"
 });
 names!(Upstream { Passed "passed" Failed "failed" Unverified "unverified" });
+names!(SecondOpinion { None "none" Given "given" Overloaded "overloaded" });
 names!(VoiceState {
     Off "off" Pending "pending" BonaFide "bona_fide" Spoof "spoof" Unsure "unsure" Overloaded "overloaded"
 });
@@ -259,6 +280,9 @@ mod tests {
         }
         for upstream in Upstream::ALL {
             assert_eq!(serde_json::to_value(upstream).unwrap(), upstream.name());
+        }
+        for second in SecondOpinion::ALL {
+            assert_eq!(serde_json::to_value(second).unwrap(), second.name());
         }
         for state in VoiceState::ALL {
             assert_eq!(serde_json::to_value(state).unwrap(), state.name());

@@ -5,11 +5,13 @@
 
 mod checks;
 mod conclude;
+pub(crate) mod confusables;
 mod facts;
 #[cfg(test)]
 pub(crate) mod sample;
 mod tag;
 mod verdict;
+mod worse;
 
 // What facts are made of: whoever reads facts finds their types here.
 pub use crate::identity::{Attestation, Standing};
@@ -17,7 +19,8 @@ pub use checks::{VELOCITY_HOUR, VELOCITY_MINUTE};
 pub use conclude::conclude;
 pub use facts::{
     CalledFacts, CallerFacts, Facts, ForwardingFacts, ForwardingReason, HistoryFacts, IdentityFacts,
-    SignallingFacts, Stage, Upstream, VoiceFacts, VoiceState,
+    SecondOpinion, SignallingFacts, Stage, Upstream, VoiceFacts, VoiceState,
 };
 pub use tag::{NotATag, Tag};
 pub use verdict::{Finding, Label, NumberLight, Verdict, VoiceLight, Weights};
+pub(crate) use worse::WORSE;

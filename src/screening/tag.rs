@@ -52,6 +52,8 @@ tags! {
     CallerHidden "CALLER_HIDDEN" "The caller withholds the number."
     NumberMalformed "NUMBER_MALFORMED" "The number shown cannot be a telephone number."
     NameImitatesLabel "NAME_IMITATES_LABEL" "The caller's own name imitates a trust mark."
+    OwnNumberClaimed "OWN_NUMBER_CLAIMED" "The caller shows a number of this business and nothing proves it."
+    OwnNameClaimed "OWN_NAME_CLAIMED" "The caller shows the name of somebody here and nothing proves it."
     FromDiffersFromAsserted "FROM_DIFFERS_FROM_ASSERTED" "The caller shows another number than the network reports."
     KnownCaller "KNOWN_CALLER" "This number has called before and was answered."
     FirstCall "FIRST_CALL" "This number calls for the first time."
@@ -70,6 +72,12 @@ tags! {
     VoicePending "VOICE_PENDING" "The voice was not heard yet."
     VoiceOff "VOICE_OFF" "The voice is not checked."
     ScoringOverloaded "SCORING_OVERLOADED" "The voice could not be checked: the scorer has no room."
+    VoiceHeardTwice "VOICE_HEARD_TWICE" "The voice was heard a second time, more closely."
+    SecondOpinionOverloaded "SECOND_OPINION_OVERLOADED" "There was no room to hear the voice more closely."
+    SpeechAtOnce "SPEECH_AT_ONCE" "The caller's side spoke at the very moment of the answer."
+    LongMonologue "LONG_MONOLOGUE" "The caller's side has talked for twenty seconds without a pause."
+    CallerBeep "CALLER_BEEP" "A beep came from the caller's side."
+    CallerKeyTones "CALLER_KEY_TONES" "Key tones came from the caller's side."
     /// A policy rule failed at run time; it counts as not matched.
     RuleError "RULE_ERROR" "A rule of the policy failed and was left out."
 }

@@ -202,6 +202,11 @@ pub const METRICS: &[Metric] = &[
         "Policy rules that could not be evaluated.",
     ),
     counter(
+        "ringward_policy_rollbacks_total",
+        &[],
+        "Policies that were taken back by the gateway itself: they refused more calls than their budget.",
+    ),
+    counter(
         "ringward_media_packets_total",
         &["side"],
         "RTP packets relayed, by the side they came from.",
@@ -225,6 +230,11 @@ pub const METRICS: &[Metric] = &[
         "ringward_scoring_overload_total",
         &[],
         "Seconds of caller audio that no scorer had room for.",
+    ),
+    counter(
+        "ringward_second_opinions_total",
+        &["result"],
+        "Second opinions on voices that were given, or shed for want of room.",
     ),
     gauge("ringward_store_queued", &[], "Records waiting to be written."),
     gauge(

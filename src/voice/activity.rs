@@ -67,7 +67,12 @@ impl Activity {
 
 /// Log ratio of geometric to arithmetic mean: about -0.58 for white noise, -2 and below for voices.
 fn flatness(power: &[f64; BINS], mean: f64) -> f64 {
-    power.iter().map(|p| (p + 1e-12).ln()).sum::<f64>() / BINS as f64 - (mean + 1e-12).ln()
+    // The logarithm of a product instead of a sum of logarithms: eight powers stay far inside what a double can hold.
+    let logs: f64 = power
+        .chunks_exact(8)
+        .map(|eight| eight.iter().map(|p| p + 1e-12).product::<f64>().ln())
+        .sum();
+    logs / BINS as f64 - (mean + 1e-12).ln()
 }
 
 /// Share of the power outside the two strongest peaks, each two bins to either side.
@@ -110,14 +115,15 @@ const UP_STEADY: f64 = 0.05;
 mod tests {
     use std::sync::Arc;
 
-    use super::super::front::{Front, Plan};
+    use super::super::front::{Buffers, Front, Plan};
     use super::*;
 
     /// Share of frames of eight seconds called speech.
     fn share(sample: impl FnMut(usize) -> f64) -> f64 {
         let samples: Vec<i16> = (0..64_000).map(sample).map(|x| (x * 32767.0) as i16).collect();
         let (mut activity, mut speech, mut frames) = (Activity::new(), 0, 0);
-        Front::new(&Arc::new(Plan::new())).push(&samples, |power| {
+        let mut buffers = Buffers::new(&Arc::new(Plan::new()));
+        Front::new().push(&mut buffers, &samples, |power| {
             frames += 1;
             speech += usize::from(activity.hear(power));
         });

@@ -1,23 +1,105 @@
 //! How windows add up. Windows of one call overlap and share a voice, so their scores are averaged, never summed; how
-//! much an average over so much speech is worth was measured (the manifest's calibration).
+//! much an average over so much speech is worth was measured (the manifest's calibration). The two stages hear the
+//! same voice too: their averages are fused by a calibration of their own.
 
 use super::Label;
-use super::limits::{MEMORY_WINDOWS, SCORE_CLIP};
-use super::manifest::{Calibration, Decision};
+use super::limits::{MEMORY_SECOND_WINDOWS, MEMORY_WINDOWS, SCORE_CLIP};
+use super::manifest::{Calibration, Decision, FusedCalibration};
+
+/// What a score is worth, and when evidence becomes a label.
+#[derive(Clone, Debug)]
+pub(crate) struct Rules {
+    pub(crate) calibration: Calibration,
+    pub(crate) decision: Decision,
+    /// For calls that a second opinion was given on; `None` in a model without one.
+    pub(crate) both: Option<(FusedCalibration, Decision)>,
+}
 
 /// The running evidence of one call.
 #[derive(Debug)]
 pub(crate) struct Evidence {
-    mean: f32,
-    windows: u32,
-    /// Windows, of the last [`MEMORY_WINDOWS`], that spoke for spoof and for bona fide: one bit each, newest lowest.
-    against: u64,
-    in_favour: u64,
+    first: Course<MEMORY_WINDOWS>,
+    second: Course<MEMORY_SECOND_WINDOWS>,
 }
 
 impl Evidence {
     pub(crate) fn new() -> Evidence {
         Evidence {
+            first: Course::new(),
+            second: Course::new(),
+        }
+    }
+
+    /// Counts a window of the first stage, of this raw score over so much speech; gives its own llr.
+    pub(crate) fn add(&mut self, raw: f32, net_seconds: f32, rules: &Rules) -> f32 {
+        let llr = rules.calibration.llr(raw, net_seconds);
+        self.first.add(raw, llr);
+        llr
+    }
+
+    /// Counts a window of the second stage; gives its own llr beside what the first stage has said. `None` when the
+    /// model has no second stage.
+    pub(crate) fn add_second(&mut self, raw: f32, net_seconds: f32, rules: &Rules) -> Option<f32> {
+        let (calibration, _) = rules.both.as_ref()?;
+        let llr = calibration.llr(self.first.mean, raw, net_seconds);
+        self.second.add(raw, llr);
+        Some(llr)
+    }
+
+    /// A second opinion was given.
+    pub(crate) fn has_second(&self) -> bool {
+        self.second.windows > 0
+    }
+
+    /// Second opinions counted, as far back as they are remembered.
+    pub(crate) fn second_windows(&self) -> u32 {
+        self.second.windows
+    }
+
+    /// The llr over all speech so far and what may be said of it. 0 and `Unsure` before the first window.
+    pub(crate) fn weigh(&self, rules: &Rules, net_seconds: f32) -> (f32, Label) {
+        if self.first.windows == 0 && self.second.windows == 0 {
+            return (0.0, Label::Unsure);
+        }
+        let (llr, decision) = match &rules.both {
+            Some((calibration, decision)) if self.has_second() => {
+                let llr = calibration.llr(self.first.mean, self.second.mean, net_seconds);
+                (llr, decision)
+            }
+            _ => (
+                rules.calibration.llr(self.first.mean, net_seconds),
+                &rules.decision,
+            ),
+        };
+        let agree = |of_first: u64, of_second: u64| {
+            of_first.count_ones() + of_second.count_ones() >= decision.agreeing_windows_min
+        };
+        let label = if net_seconds < decision.net_seconds_min {
+            Label::Unsure
+        } else if llr <= decision.spoof_at_most && agree(self.first.against, self.second.against) {
+            Label::Spoof
+        } else if llr >= decision.bona_fide_at_least && agree(self.first.in_favour, self.second.in_favour) {
+            Label::BonaFide
+        } else {
+            Label::Unsure
+        };
+        (llr, label)
+    }
+}
+
+/// The windows of one stage. `MEMORY` is at most 63.
+#[derive(Debug)]
+struct Course<const MEMORY: u32> {
+    mean: f32,
+    windows: u32,
+    /// Windows, of the last `MEMORY`, that spoke for spoof and for bona fide: one bit each, newest lowest.
+    against: u64,
+    in_favour: u64,
+}
+
+impl<const MEMORY: u32> Course<MEMORY> {
+    fn new() -> Self {
+        Course {
             mean: 0.0,
             windows: 0,
             against: 0,
@@ -25,37 +107,12 @@ impl Evidence {
         }
     }
 
-    /// Counts a window of this raw score and calibrated llr.
-    pub(crate) fn add(&mut self, raw: f32, llr: f32) {
-        self.windows = (self.windows + 1).min(MEMORY_WINDOWS);
+    fn add(&mut self, raw: f32, llr: f32) {
+        self.windows = (self.windows + 1).min(MEMORY);
         self.mean += (raw.clamp(-SCORE_CLIP, SCORE_CLIP) - self.mean) / self.windows as f32;
-        let kept = (1_u64 << MEMORY_WINDOWS) - 1;
+        let kept = (1_u64 << MEMORY) - 1;
         self.against = (self.against << 1 | u64::from(llr < 0.0)) & kept;
         self.in_favour = (self.in_favour << 1 | u64::from(llr > 0.0)) & kept;
-    }
-
-    /// The llr over all speech so far and what may be said of it. 0 and `Unsure` before the first window.
-    pub(crate) fn weigh(
-        &self,
-        calibration: &Calibration,
-        decision: &Decision,
-        net_seconds: f32,
-    ) -> (f32, Label) {
-        if self.windows == 0 {
-            return (0.0, Label::Unsure);
-        }
-        let llr = calibration.llr(self.mean, net_seconds);
-        let agree = |bits: u64| bits.count_ones() >= decision.agreeing_windows_min;
-        let label = if net_seconds < decision.net_seconds_min {
-            Label::Unsure
-        } else if llr <= decision.spoof_at_most && agree(self.against) {
-            Label::Spoof
-        } else if llr >= decision.bona_fide_at_least && agree(self.in_favour) {
-            Label::BonaFide
-        } else {
-            Label::Unsure
-        };
-        (llr, label)
     }
 }
 
@@ -68,14 +125,31 @@ mod tests {
     const DECISION: &str = r#"{"spoof_at_most": -1.5, "bona_fide_at_least": 1.0, "net_seconds_min": 2.0,
         "agreeing_windows_min": 2}"#;
 
-    fn after(raws: &[f32], net_seconds: f32) -> (f32, Label) {
-        let calibration: Calibration = serde_json::from_str(CALIBRATION).expect("calibration");
+    const FUSED: &str = r#"{"slope": 0.5, "slope_per_ln": 0.1, "second_slope": 1.0, "second_slope_per_ln": 0.2,
+        "offset": 0.0, "net_seconds_low": 1.0, "net_seconds_high": 10.0, "llr_max": 6.0}"#;
+
+    fn rules() -> Rules {
         let decision: Decision = serde_json::from_str(DECISION).expect("decision");
-        let mut evidence = Evidence::new();
-        for raw in raws {
-            evidence.add(*raw, calibration.llr(*raw, 2.0));
+        Rules {
+            calibration: serde_json::from_str(CALIBRATION).expect("calibration"),
+            decision,
+            both: Some((serde_json::from_str(FUSED).expect("fused"), decision)),
         }
-        evidence.weigh(&calibration, &decision, net_seconds)
+    }
+
+    fn after(raws: &[f32], net_seconds: f32) -> (f32, Label) {
+        after_both(raws, &[], net_seconds)
+    }
+
+    fn after_both(raws: &[f32], second: &[f32], net_seconds: f32) -> (f32, Label) {
+        let (rules, mut evidence) = (rules(), Evidence::new());
+        for raw in raws {
+            evidence.add(*raw, 2.0, &rules);
+        }
+        for raw in second {
+            evidence.add_second(*raw, 2.0, &rules).expect("fused");
+        }
+        evidence.weigh(&rules, net_seconds)
     }
 
     #[test]
@@ -117,5 +191,18 @@ mod tests {
     #[test]
     fn the_llr_stays_within_what_was_measured() {
         assert!(after(&[f32::MAX; 9], 99.0).0 <= 6.0);
+    }
+
+    #[test]
+    fn a_second_opinion_moves_the_first() {
+        assert_eq!(after_both(&[1.0, 1.0], &[-4.0, -4.0], 4.0).1, Label::Spoof);
+        assert_eq!(after_both(&[-1.0, -1.0], &[4.0, 4.0], 4.0).1, Label::BonaFide);
+        let (llr, label) = after_both(&[3.0, 3.0], &[-2.0], 4.0);
+        assert_eq!(label, Label::Unsure, "{llr}");
+    }
+
+    #[test]
+    fn one_second_window_never_decides() {
+        assert_eq!(after_both(&[1.0], &[-4.0], 3.0).1, Label::Unsure);
     }
 }

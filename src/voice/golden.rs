@@ -7,8 +7,9 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::activity::Activity;
-use super::front::{Front, Plan};
-use super::listener::log_power;
+use super::front::{Buffers, Front, Plan, log_power};
+use super::g711::Law;
+use super::mel::MEL_FRAMES;
 use super::*;
 
 #[derive(Deserialize)]
@@ -16,9 +17,21 @@ struct Golden {
     file: String,
     speech: String,
     features: BTreeMap<usize, Vec<f32>>,
-    windows: Vec<Window>,
+    windows: Vec<Scored>,
     llr: Vec<f32>,
     ever: Vec<Label>,
+    second: Vec<Scored>,
+    both: Vec<f32>,
+    ever_both: Vec<Label>,
+    mel: BTreeMap<usize, Vec<f32>>,
+    weights_sum_positions: usize,
+}
+
+#[derive(Deserialize)]
+struct Scored {
+    at: f32,
+    raw: f32,
+    llr: f32,
 }
 
 fn golden() -> Vec<(Golden, Vec<i16>)> {
@@ -32,17 +45,17 @@ fn golden() -> Vec<(Golden, Vec<i16>)> {
                 .windows(4)
                 .position(|four| four == b"data")
                 .expect("a data chunk");
-            let samples = octets[data + 8..].iter().map(|octet| mu_law(*octet)).collect();
+            let samples = octets[data + 8..]
+                .iter()
+                .map(|octet| Law::Mu.decode(*octet))
+                .collect();
             (golden, samples)
         })
         .collect()
 }
 
-/// ITU-T G.711 mu-law, expanded.
-fn mu_law(octet: u8) -> i16 {
-    let code = i32::from(!octet);
-    let size = ((((code & 15) << 3) + 0x84) << ((code >> 4) & 7)) - 0x84;
-    (if code & 0x80 == 0 { size } else { -size }) as i16
+fn near(ours: f32, theirs: f32, what: &str) {
+    assert!((ours - theirs).abs() < 1e-3, "{what}: {ours} {theirs}");
 }
 
 #[test]
@@ -50,7 +63,8 @@ fn features_and_speech_flags_are_those_of_the_trainer() {
     for (golden, samples) in golden() {
         let (mut flags, mut frames) = (String::new(), Vec::new());
         let mut activity = Activity::new();
-        Front::new(&Arc::new(Plan::new())).push(&samples, |power| {
+        let mut buffers = Buffers::new(&Arc::new(Plan::new()));
+        Front::new().push(&mut buffers, &samples, |power| {
             flags.push(if activity.hear(power) { '1' } else { '0' });
             frames.push(power.map(log_power));
         });
@@ -69,36 +83,23 @@ fn features_and_speech_flags_are_those_of_the_trainer() {
 }
 
 #[test]
-fn scores_are_those_of_the_trainer() {
+fn the_first_stage_says_what_the_trainer_says() {
     let model = Arc::new(Model::embedded().expect("embedded"));
+    let mut bench = model.bench().expect("bench");
     for (golden, samples) in golden() {
-        let mut listener = Listener::new(&model);
+        let mut listener = Listener::new(&model).expect("listener");
         let opinions: Vec<Opinion> = samples
-            .chunks(HOP_SAMPLES)
-            .map(|hop| listener.hear(hop))
+            .chunks_exact(HOP_SAMPLES)
+            .map(|hop| listener.hear(&mut bench, hop))
             .collect();
-        let windows: Vec<Window> = opinions.iter().filter_map(|opinion| opinion.window).collect();
-        assert_eq!(windows.len(), golden.windows.len(), "{}", golden.file);
-        for (ours, theirs) in windows.iter().zip(&golden.windows) {
-            assert!((ours.at - theirs.at).abs() < 1e-3, "{}", golden.file);
-            assert!(
-                (ours.llr - theirs.llr).abs() < 1e-3,
-                "{}: {ours:?} {theirs:?}",
-                golden.file
-            );
-        }
-        let courses = opinions
-            .iter()
-            .filter(|opinion| opinion.window.is_some())
-            .zip(&golden.llr);
-        for (ours, theirs) in courses {
-            assert!(
-                (ours.llr - theirs).abs() < 1e-3,
-                "{} at {}: {} {theirs}",
-                golden.file,
-                ours.seconds,
-                ours.llr
-            );
+        let scored: Vec<&Opinion> = opinions.iter().filter(|one| one.window.is_some()).collect();
+        assert_eq!(scored.len(), golden.windows.len(), "{}", golden.file);
+        for ((ours, theirs), llr) in scored.iter().zip(&golden.windows).zip(&golden.llr) {
+            let window = ours.window.expect("scored");
+            let what = format!("{} at {}", golden.file, theirs.at);
+            assert_eq!(window.at, theirs.at, "{what}");
+            near(window.llr, theirs.llr, &what);
+            near(ours.llr, *llr, &what);
         }
         for label in [Label::Spoof, Label::BonaFide] {
             let ever = opinions.iter().any(|opinion| opinion.label == label);
@@ -108,14 +109,78 @@ fn scores_are_those_of_the_trainer() {
 }
 
 #[test]
+fn both_stages_together_say_what_the_trainer_says() {
+    let model = Arc::new(Model::embedded().expect("embedded"));
+    let mut bench = model.bench().expect("bench");
+    let Some(mut second) = model.second_bench() else {
+        return;
+    };
+    for (golden, samples) in golden() {
+        let mut listener = Listener::new(&model).expect("listener");
+        listener.keep(true);
+        let (mut seconds, mut courses) = (golden.second.iter(), golden.both.iter());
+        let mut said = Vec::new();
+        for hop in samples.chunks_exact(HOP_SAMPLES) {
+            let mut opinion = listener.hear(&mut bench, hop);
+            let is_scored = opinion.window.is_some();
+            if let Some(excerpt) = listener.excerpt()
+                && let Some(score) = model.second_opinion(&excerpt, &mut second)
+            {
+                let theirs = seconds.next().expect("as many second opinions");
+                let what = format!("{} second at {}", golden.file, theirs.at);
+                if said.iter().all(|(stages, _)| *stages == Stages::First) {
+                    assert_eq!(excerpt.speech_positions(), golden.weights_sum_positions, "{what}");
+                    let picture = model.second.as_ref().expect("there").picture(&excerpt);
+                    for (frame, bands) in &golden.mel {
+                        for (band, value) in bands.iter().enumerate() {
+                            near(picture[band * MEL_FRAMES + frame], *value, &what);
+                        }
+                    }
+                }
+                opinion = listener.take_second(score);
+                let window = opinion.second.expect("just given");
+                assert_eq!(window.at, theirs.at, "{what}");
+                near(score.raw, theirs.raw, &what);
+                near(window.llr, theirs.llr, &what);
+            }
+            said.push((opinion.stages, opinion.label));
+            if is_scored {
+                let theirs = courses.next().expect("as long a course");
+                near(
+                    opinion.llr,
+                    *theirs,
+                    &format!("{} both at {}", golden.file, opinion.seconds),
+                );
+            }
+        }
+        assert!(
+            seconds.next().is_none() && courses.next().is_none(),
+            "{}",
+            golden.file
+        );
+        for label in [Label::Spoof, Label::BonaFide] {
+            let ever = said.iter().any(|(_, one)| *one == label);
+            assert_eq!(
+                ever,
+                golden.ever_both.contains(&label),
+                "{} {label:?}",
+                golden.file
+            );
+        }
+    }
+}
+
+#[test]
 fn no_human_demo_clip_is_accused_and_one_synthetic_clip_is() {
     let model = Arc::new(Model::embedded().expect("embedded"));
+    let mut hearing = Hearing::new(&model).expect("hearing");
     let mut caught = Vec::new();
     for (golden, samples) in golden() {
-        let mut listener = Listener::new(&model);
+        let mut listener = Listener::new(&model).expect("listener");
+        listener.keep(true);
         let said: Vec<Label> = samples
             .chunks(HOP_SAMPLES)
-            .map(|hop| listener.hear(hop).label)
+            .map(|hop| hearing.hear(&mut listener, hop).label)
             .collect();
         if golden.file.starts_with("human") {
             assert!(!said.contains(&Label::Spoof), "{}: {said:?}", golden.file);

@@ -1,27 +1,31 @@
-//! A trained countermeasure: `model.onnx` with its `manifest.json`, checked, and turned into one shared plan.
+//! A trained countermeasure: its networks with their `manifest.json`, checked, and turned into shared plans.
 
 use std::io::Read;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
-use tract_onnx::prelude::*;
-use tract_onnx::tract_hir::infer::{Factoid, ShapeFactoid};
-
 use super::error::ModelError;
+use super::evidence::Rules;
 use super::front;
-use super::limits::{BINS, MANIFEST_BYTES_MAX, MODEL_BYTES_MAX, POOL_FRAMES, WINDOW_FRAMES};
-use super::manifest::{Calibration, Decision, MANIFEST_FILE, Manifest};
+use super::limits::{MANIFEST_BYTES_MAX, MODEL_BYTES_MAX};
+use super::manifest::{MANIFEST_FILE, Manifest, SECOND_FILE, TRUNK_FILE};
+use super::operators;
+use super::second::{Excerpt, Second, SecondBench, SecondScore};
+use super::signature::{SIGNATURE_BYTES_MAX, SIGNATURE_FILE, Signers};
+use super::streaming;
 
-const MODEL_FILE: &str = "model.onnx";
-
-/// A loaded model: one shared plan, immutable, `Send + Sync`. Loading takes tens of milliseconds; do it once.
+/// A loaded model: shared plans, immutable, `Send + Sync`. Loading takes a tenth of a second; do it once.
 pub struct Model {
-    plan: Arc<TypedRunnableModel>,
+    pub(crate) network: streaming::Network,
+    pub(crate) second: Option<Second>,
     pub(crate) front: Arc<front::Plan>,
-    pub(crate) calibration: Calibration,
-    pub(crate) decision: Decision,
+    pub(crate) rules: Rules,
     revision: String,
 }
+
+/// The files of a model, by name.
+type Files<'a> = dyn Fn(&str) -> Result<Vec<u8>, ModelError> + 'a;
 
 impl Model {
     /// The model embedded in the binary.
@@ -30,21 +34,39 @@ impl Model {
     ///
     /// Only if the binary was built from a broken `models/default`.
     pub fn embedded() -> Result<Model, ModelError> {
-        let manifest = include_bytes!("../../models/default/manifest.json");
-        let onnx = include_bytes!("../../models/default/model.onnx");
-        Model::new(manifest, onnx)
+        Model::from_files(&|name| match name {
+            MANIFEST_FILE => Ok(include_bytes!("../../models/default/manifest.json").to_vec()),
+            TRUNK_FILE => Ok(include_bytes!("../../models/default/trunk.onnx").to_vec()),
+            SECOND_FILE => Ok(include_bytes!("../../models/default/second.onnx").to_vec()),
+            _ => Err(ModelError::new(name, "not embedded")),
+        })
     }
 
-    /// The model in a folder with `model.onnx` and `manifest.json`.
+    /// The model in a folder with a manifest and the files it names.
     ///
     /// # Errors
     ///
-    /// Names the file and what is wrong: absent, too large, another hash than the manifest's, not ONNX, another shape
-    /// than the input contract's.
-    pub fn load(folder: &Path) -> Result<Model, ModelError> {
-        let manifest = read(folder, MANIFEST_FILE, MANIFEST_BYTES_MAX)?;
-        let onnx = read(folder, MODEL_FILE, MODEL_BYTES_MAX)?;
-        Model::new(&manifest, &onnx).map_err(|error| error.inside(folder))
+    /// Names the file and what is wrong: absent, too large, another hash than the manifest's, not ONNX, an operator
+    /// that no model of ours needs, another shape than the contract's, a signature that `signers` do not take.
+    pub fn load(folder: &Path, signers: &Signers) -> Result<Model, ModelError> {
+        let files = |name: &str| {
+            let most = match name {
+                MANIFEST_FILE => MANIFEST_BYTES_MAX,
+                SIGNATURE_FILE => SIGNATURE_BYTES_MAX,
+                _ => MODEL_BYTES_MAX,
+            };
+            read(folder, name, most)
+        };
+        let load = || {
+            let manifest = files(MANIFEST_FILE)?;
+            let signature = match folder.join(SIGNATURE_FILE).exists() {
+                true => Some(files(SIGNATURE_FILE)?),
+                false => None,
+            };
+            signers.check(&manifest, signature.as_deref())?;
+            Model::from_manifest(&manifest, &files)
+        };
+        load().map_err(|error| error.inside(folder))
     }
 
     /// The model that a configuration or a command names: `default` is the embedded one unless there is a
@@ -53,75 +75,66 @@ impl Model {
     /// # Errors
     ///
     /// As [`Model::load`].
-    pub fn find(name: &str) -> Result<Model, ModelError> {
+    pub fn find(name: &str, signers: &Signers) -> Result<Model, ModelError> {
         if name.contains(std::path::is_separator) {
-            return Model::load(Path::new(name));
+            return Model::load(Path::new(name), signers);
         }
         let folder = Path::new("models").join(name);
         if name == "default" && !folder.join(MANIFEST_FILE).exists() {
             return Model::embedded();
         }
-        Model::load(&folder)
+        Model::load(&folder, signers)
     }
 
-    /// e.g. `default@1f3a9c02` (name and start of the ONNX hash): goes into every record.
+    /// e.g. `default@1f3a9c02` (name and start of the manifest's hash, which covers every file): goes into every record.
     pub fn revision(&self) -> &str {
         &self.revision
     }
 
-    fn new(manifest: &[u8], onnx: &[u8]) -> Result<Model, ModelError> {
-        let manifest = Manifest::parse(manifest)?;
-        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, onnx);
-        let hash: String = digest
-            .as_ref()
-            .iter()
-            .map(|octet| format!("{octet:02x}"))
-            .collect();
-        if hash != manifest.onnx_sha256 {
-            let problem = format_args!(
-                "its SHA-256 starts {}, the manifest's {}",
-                &hash[..8],
-                &manifest.onnx_sha256[..8]
-            )
-            .to_string();
-            return Err(ModelError::new(MODEL_FILE, problem));
-        }
-        // The parser is not ours, and a model file may come from anywhere.
-        let plan = std::panic::catch_unwind(|| plan(onnx))
-            .map_err(|_| ModelError::new(MODEL_FILE, "the ONNX reader gave up on it"))?
-            .map_err(|error| {
-                ModelError::new(MODEL_FILE, format_args!("not a graph we can run: {error:#}"))
-            })?;
-        let model = Model {
-            plan,
-            front: Arc::new(front::Plan::new()),
-            calibration: manifest.calibration,
-            decision: manifest.decision,
-            revision: format!("{}@{}", manifest.name, &hash[..8]),
-        };
-        let trial = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            model.score(
-                &[0.0; BINS * WINDOW_FRAMES],
-                &[1.0 / POOL_FRAMES as f32; POOL_FRAMES],
-            )
-        }));
-        match trial {
-            Ok(Some(_)) => Ok(model),
-            _ => Err(ModelError::new(
-                MODEL_FILE,
-                "does not give one finite score for a silent window",
-            )),
-        }
+    /// Whether this model can give a second opinion.
+    pub fn has_second(&self) -> bool {
+        self.second.is_some()
     }
 
-    /// The raw score (higher = bona fide) of one window: features bin by bin, and the weights of the pooled frames.
-    /// None when the graph fails or gives no finite number.
-    pub(crate) fn score(&self, features: &[f32], weights: &[f32; POOL_FRAMES]) -> Option<f32> {
-        let features = Tensor::from_shape(&[1, BINS, WINDOW_FRAMES], features).ok()?;
-        let weights = Tensor::from_shape(&[1, POOL_FRAMES], weights).ok()?;
-        let out = self.plan.run(tvec![features.into(), weights.into()]).ok()?;
-        let score = *out.first()?.to_plain_array_view::<f32>().ok()?.iter().next()?;
-        score.is_finite().then_some(score)
+    /// Room for second opinions; `None` when the model gives none.
+    pub fn second_bench(&self) -> Option<SecondBench> {
+        self.second.as_ref().map(Second::bench)
+    }
+
+    /// The second opinion on an excerpt; `None` when it holds no speech, or the network fails on it.
+    pub fn second_opinion(&self, excerpt: &Excerpt, bench: &mut SecondBench) -> Option<SecondScore> {
+        self.second.as_ref()?.score(excerpt, bench)
+    }
+
+    fn from_files(files: &Files<'_>) -> Result<Model, ModelError> {
+        Model::from_manifest(&files(MANIFEST_FILE)?, files)
+    }
+
+    fn from_manifest(manifest: &[u8], files: &Files<'_>) -> Result<Model, ModelError> {
+        Model::of(&Manifest::parse(manifest)?, &hex(manifest), files)
+    }
+
+    fn of(manifest: &Manifest, hash: &str, files: &Files<'_>) -> Result<Model, ModelError> {
+        let onnx = checked(files, TRUNK_FILE, &manifest.trunk.sha256)?;
+        let network = guarded(TRUNK_FILE, || streaming::Network::load(manifest, &onnx))?;
+        let second = match &manifest.second {
+            None => None,
+            Some(second) => {
+                let onnx = checked(files, SECOND_FILE, &second.sha256)?;
+                Some(guarded(SECOND_FILE, || Second::load(&onnx))?)
+            }
+        };
+        Ok(Model {
+            network,
+            second,
+            front: Arc::new(front::Plan::new()),
+            rules: Rules {
+                calibration: manifest.calibration.first,
+                decision: manifest.decision.first,
+                both: manifest.calibration.both.zip(manifest.decision.both),
+            },
+            revision: format!("{}@{}", manifest.name, &hash[..8]),
+        })
     }
 }
 
@@ -131,27 +144,32 @@ impl std::fmt::Debug for Model {
     }
 }
 
-fn plan(onnx: &[u8]) -> TractResult<Arc<TypedRunnableModel>> {
-    let graph = tract_onnx::onnx().model_for_read(&mut &*onnx)?;
-    let shapes = [tvec![1, BINS, WINDOW_FRAMES], tvec![1, POOL_FRAMES]];
-    if graph.inputs.len() != shapes.len() || graph.outputs.len() != 1 {
-        return Err(TractError::msg(format!(
-            "{} inputs and {} outputs, want 2 and 1",
-            graph.inputs.len(),
-            graph.outputs.len()
-        )));
+/// A network file whose hash is the manifest's and that holds nothing but operators we know.
+fn checked(files: &Files<'_>, name: &str, sha256: &str) -> Result<Vec<u8>, ModelError> {
+    let onnx = files(name)?;
+    let hash = hex(&onnx);
+    if hash != sha256 {
+        let problem = format!(
+            "its SHA-256 starts {}, the manifest's {}",
+            &hash[..8],
+            &sha256[..8]
+        );
+        return Err(ModelError::new(name, problem));
     }
-    let mut graph = graph;
-    for (input, shape) in shapes.into_iter().enumerate() {
-        let mut declared = graph.input_fact(input)?.shape.clone();
-        if declared.unify_with(&ShapeFactoid::from(&*shape)).is_err() {
-            return Err(TractError::msg(format!(
-                "input {input} has shape {declared:?}, want {shape:?}"
-            )));
-        }
-        graph = graph.with_input_fact(input, f32::fact(&*shape).into())?;
-    }
-    graph.into_optimized()?.into_runnable()
+    guarded(name, || operators::check(name, &onnx))?;
+    Ok(onnx)
+}
+
+pub(crate) fn hex(octets: &[u8]) -> String {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, octets);
+    let octets = digest.as_ref().iter();
+    octets.map(|octet| format!("{octet:02x}")).collect()
+}
+
+/// The reader and the optimiser are not ours, and a model file may come from anywhere.
+fn guarded<T>(name: &str, work: impl FnOnce() -> Result<T, ModelError>) -> Result<T, ModelError> {
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|_| Err(ModelError::new(name, "the ONNX reader gave up on it")))
 }
 
 fn read(folder: &Path, name: &str, most: u64) -> Result<Vec<u8>, ModelError> {
@@ -173,22 +191,41 @@ fn read(folder: &Path, name: &str, most: u64) -> Result<Vec<u8>, ModelError> {
 mod tests {
     use super::*;
 
-    fn manifest_for(onnx: &[u8]) -> Vec<u8> {
-        let mut value: serde_json::Value =
-            serde_json::from_slice(include_bytes!("../../models/default/manifest.json")).expect("ours");
-        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, onnx);
-        let hash: String = digest
-            .as_ref()
-            .iter()
-            .map(|octet| format!("{octet:02x}"))
-            .collect();
-        value["onnx_sha256"] = hash.into();
-        value.to_string().into_bytes()
+    fn tiny(name: &str) -> Result<Vec<u8>, ModelError> {
+        Ok(match name {
+            MANIFEST_FILE => include_bytes!("fixtures/tiny/manifest.json").to_vec(),
+            TRUNK_FILE => include_bytes!("fixtures/tiny/trunk.onnx").to_vec(),
+            SECOND_FILE => include_bytes!("fixtures/tiny/second.onnx").to_vec(),
+            _ => return Err(ModelError::new(name, "no such file")),
+        })
     }
 
-    fn problem(manifest: &[u8], onnx: &[u8]) -> String {
-        let text = Model::new(manifest, onnx).expect_err("a bad model").to_string();
-        assert!(text.len() < 500, "{text}");
+    impl Model {
+        /// A model of format 2 that is small enough for tests: random weights (`fixtures/make.py`).
+        pub(crate) fn tiny() -> Model {
+            Model::from_files(&tiny).expect("the fixture loads")
+        }
+    }
+
+    fn hash_of(onnx: &[u8]) -> serde_json::Value {
+        hex(onnx).into()
+    }
+
+    /// What is said of the tiny model with other octets in one of its files, the manifest's hashes following.
+    fn problem(file: &str, onnx: &[u8]) -> String {
+        let mut manifest: serde_json::Value =
+            serde_json::from_slice(&tiny(MANIFEST_FILE).expect("there")).expect("ours");
+        let part = file.trim_end_matches(".onnx");
+        manifest[part]["sha256"] = hash_of(onnx);
+        let manifest = manifest.to_string().into_bytes();
+        let text = Model::from_files(&|name| match name {
+            MANIFEST_FILE => Ok(manifest.clone()),
+            _ if name == file => Ok(onnx.to_vec()),
+            _ => tiny(name),
+        })
+        .expect_err("a bad model")
+        .to_string();
+        assert!(text.len() < 500 && text.starts_with(file), "{text}");
         text
     }
 
@@ -201,47 +238,81 @@ mod tests {
 
     #[test]
     fn another_hash_than_the_manifests_is_refused() {
-        let text = problem(
-            include_bytes!("../../models/default/manifest.json"),
-            b"something else",
-        );
+        let error = Model::from_files(&|name| match name {
+            TRUNK_FILE => Ok(b"something else".to_vec()),
+            _ => tiny(name),
+        });
+        let text = error.expect_err("another hash").to_string();
         assert!(text.contains("SHA-256"), "{text}");
     }
 
     #[test]
     fn a_corrupt_graph_is_refused() {
-        let whole = include_bytes!("../../models/default/model.onnx");
-        let mut flipped = whole.to_vec();
-        for at in (0..2000).step_by(7) {
-            flipped[at] ^= 0x5a;
+        for file in [TRUNK_FILE, SECOND_FILE] {
+            let whole = tiny(file).expect("there");
+            let mut flipped = whole.clone();
+            for at in (0..whole.len().min(2000)).step_by(7) {
+                flipped[at] ^= 0x5a;
+            }
+            for onnx in [&b""[..], b"not onnx at all", &whole[..whole.len() / 2], &flipped] {
+                problem(file, onnx);
+            }
         }
-        for onnx in [&b""[..], b"not onnx at all", &whole[..whole.len() / 2], &flipped] {
-            let text = problem(&manifest_for(onnx), onnx);
-            assert!(text.starts_with(MODEL_FILE), "{text}");
-        }
+    }
+
+    #[test]
+    fn one_stage_in_the_place_of_the_other_is_refused() {
+        problem(TRUNK_FILE, &tiny(SECOND_FILE).expect("there"));
+        problem(SECOND_FILE, &tiny(TRUNK_FILE).expect("there"));
+    }
+
+    #[test]
+    fn a_trunk_that_looks_ahead_or_remembers_too_much_is_refused() {
+        let text = problem(TRUNK_FILE, include_bytes!("fixtures/ahead.onnx"));
+        assert!(text.contains("ahead") || text.contains("delay"), "{text}");
+        let text = problem(TRUNK_FILE, include_bytes!("fixtures/hoarder.onnx"));
+        assert!(text.contains("remember"), "{text}");
     }
 
     #[test]
     fn a_missing_or_oversized_file_is_named() {
         let folder = std::env::temp_dir().join(format!("ringward-model-{}", std::process::id()));
         std::fs::create_dir_all(&folder).expect("a folder");
-        let text = Model::load(&folder).expect_err("empty").to_string();
+        let text = Model::load(&folder, &Signers::default())
+            .expect_err("empty")
+            .to_string();
         assert!(text.contains(MANIFEST_FILE), "{text}");
         std::fs::write(
             folder.join(MANIFEST_FILE),
             vec![b' '; MANIFEST_BYTES_MAX as usize + 1],
         )
         .expect("written");
-        let text = Model::load(&folder).expect_err("oversized").to_string();
+        let text = Model::load(&folder, &Signers::default())
+            .expect_err("oversized")
+            .to_string();
         assert!(text.contains("larger than"), "{text}");
         std::fs::remove_dir_all(&folder).expect("removed");
+    }
+
+    #[test]
+    fn an_unsigned_folder_is_refused_where_signatures_are_required() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/voice/fixtures/tiny");
+        let key = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3";
+        let signers = Signers {
+            key: Some(key.parse().expect("a key")),
+            is_required: true,
+        };
+        let text = Model::load(&folder, &signers).expect_err("unsigned").to_string();
+        assert!(text.contains("not signed"), "{text}");
     }
 
     #[test]
     fn a_folder_with_the_same_files_is_the_same_model() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/default");
         assert_eq!(
-            Model::load(&folder).expect("loads").revision(),
+            Model::load(&folder, &Signers::default())
+                .expect("loads")
+                .revision(),
             Model::embedded().expect("embedded").revision()
         );
     }

@@ -656,6 +656,7 @@ impl World {
             seconds,
             speech_seconds: seconds,
             window: Some(Window { at: seconds, llr }),
+            ..Opinion::nothing_heard()
         };
         self.tell(Input::Scored { call, opinion });
         self.schedule(Duration::from_secs(1), Happening::Scored(call, at + 1));
@@ -732,6 +733,7 @@ impl World {
             } => {
                 self.media.entry(call).or_default().described.push((side, audio));
             }
+            Output::Attend { .. } => {}
             Output::Tap { call, on } => {
                 let media = self.media.entry(call).or_default();
                 media.is_tapped = on;

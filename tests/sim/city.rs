@@ -19,7 +19,7 @@ use ringward::call::{Engine, Handed, Input, LegAsked, Listener, Output, shard_of
 use ringward::call_id::CallId;
 use ringward::identity::{FetchFailure, Fetched, FetchedBody};
 use ringward::media::Statistics;
-use ringward::policy::Policy;
+use ringward::policy::{Lineup, Policy};
 use ringward::queue::{self, Overflow, Strategy};
 use ringward::screening::HistoryFacts;
 use ringward::sip::{Flow, Transport, TransportFault, peek_call_id};

@@ -112,10 +112,13 @@ fn a_model_of_any_wrong_kind_is_refused_by_name() {
     let folder = folder("bad-model");
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/default");
     for (kind, path) in wrong_files(&folder) {
-        for (bad, good) in [("model.onnx", "manifest.json"), ("manifest.json", "model.onnx")] {
+        const FILES: [&str; 3] = ["manifest.json", "trunk.onnx", "second.onnx"];
+        for bad in FILES {
             let model = folder.join(format!("{kind}-{bad}"));
             std::fs::create_dir_all(&model).expect("made");
-            std::fs::copy(shipped.join(good), model.join(good)).expect("copied");
+            for good in FILES.into_iter().filter(|good| *good != bad) {
+                std::fs::copy(shipped.join(good), model.join(good)).expect("copied");
+            }
             if kind != "missing" {
                 std::os::unix::fs::symlink(&path, model.join(bad)).expect("linked");
             }

@@ -27,6 +27,8 @@ pub(super) fn findings(facts: &Facts) -> Vec<Tag> {
     signalling::check_route(facts, &mut tags);
     signalling::check_emergency(facts, &mut tags);
     voice::check_opinion(facts, &mut tags);
+    voice::check_second_opinion(facts, &mut tags);
+    voice::check_cues(facts, &mut tags);
     tags.sort_unstable();
     tags.dedup();
     tags

@@ -37,6 +37,7 @@ impl City {
             seconds,
             speech_seconds: seconds,
             window: Some(Window { at: seconds, llr }),
+            ..Opinion::nothing_heard()
         };
         self.tell(shard, Input::Scored { call, opinion }, None);
         self.after(SECOND, Happening::Scored(shard, call, window + 1));

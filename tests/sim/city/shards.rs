@@ -89,9 +89,9 @@ impl City {
                 }
             }
             Happening::SetPolicy => {
-                let policy = Arc::new(policy(&mut self.chance));
+                let lineup = Arc::new(Lineup::of(Arc::new(policy(&mut self.chance))));
                 for shard in 0..self.shards.len() as u16 {
-                    self.tell(shard, Input::SetPolicy(policy.clone()), None);
+                    self.tell(shard, Input::SetPolicies(lineup.clone()), None);
                 }
             }
         }

@@ -1,0 +1,215 @@
+//! The pool with ears that only count: order, refusal, panics, ends, and bounds.
+
+use crossbeam_channel::Receiver;
+
+use super::super::scoring_worker::TICK;
+use super::*;
+use crate::voice::{Excerpt, HOP_SAMPLES, SecondScore};
+
+fn opinion(seconds: f32) -> Opinion {
+    Opinion {
+        seconds,
+        ..Opinion::nothing_heard()
+    }
+}
+
+/// Ears that count their hops; one that hears a hop of 13s panics, one that hears a 7 waits for `gate`.
+struct Counting {
+    gate: Option<Receiver<()>>,
+}
+
+impl Ears for Counting {
+    type Ear = f32;
+
+    fn open(&mut self, _: CallId) -> Option<f32> {
+        Some(0.0)
+    }
+
+    fn hear(&mut self, hops: &mut f32, hop: &[i16]) -> Option<Opinion> {
+        *hops += 1.0;
+        assert_ne!(hop[0], 13, "an unlucky model");
+        if hop[0] == 7
+            && let Some(gate) = &self.gate
+        {
+            gate.recv().expect("opened");
+        }
+        Some(opinion(*hops))
+    }
+
+    fn keep(&mut self, _: &mut f32, _: bool) {}
+
+    fn is_keeping(&self, _: &f32) -> bool {
+        false
+    }
+
+    fn excerpt(&mut self, _: &mut f32) -> Option<Excerpt> {
+        None
+    }
+
+    fn take_second(&mut self, hops: &mut f32, _: SecondScore) -> Opinion {
+        opinion(*hops)
+    }
+
+    fn ask(&mut self, _: CallId, _: u8, _: &f32, _: Excerpt) -> bool {
+        false
+    }
+
+    fn revision(&self, _: &f32) -> Option<String> {
+        None
+    }
+}
+
+fn pool(workers: usize, gate: Option<Receiver<()>>) -> (Scoring, Receiver<(CallId, Opinion, Hop)>) {
+    let (out, results) = bounded(10_000);
+    let heard = move |call, said| {
+        if let Said::Hop { opinion, hop } = said {
+            out.send((call, opinion, hop)).expect("room");
+        }
+    };
+    let ears = (0..workers).map(|_| Counting { gate: gate.clone() }).collect();
+    (
+        Scoring::start_with(ears, Arc::default(), Arc::new(heard)).expect("threads"),
+        results,
+    )
+}
+
+fn hop(first: i16) -> Hop {
+    vec![first; HOP_SAMPLES].into_boxed_slice()
+}
+
+#[test]
+fn hops_of_a_call_are_heard_in_order_by_one_ear_and_come_back() {
+    let (scoring, results) = pool(3, None);
+    for turn in 100..120 {
+        for call in 0..5 {
+            scoring.submit(CallId(call), hop(turn)).expect("room");
+        }
+    }
+    drop(scoring);
+    let results: Vec<_> = results.try_iter().collect();
+    assert_eq!(results.len(), 100);
+    for call in 0..5 {
+        let mine = results.iter().filter(|(id, ..)| *id == CallId(call));
+        for (turn, (_, opinion, hop)) in mine.enumerate() {
+            assert_eq!((opinion.seconds, hop[0]), (turn as f32 + 1.0, turn as i16 + 100));
+        }
+    }
+}
+
+#[test]
+fn a_full_inbox_gives_the_hop_back_at_once() {
+    let (open, gate) = bounded(1);
+    let (scoring, results) = pool(1, Some(gate));
+    scoring.submit(CallId(1), hop(7)).expect("room");
+    let mut refused = None;
+    for number in 0..INBOX_HOPS as i16 + 2 {
+        if let Err(back) = scoring.submit(CallId(2), hop(number + 100)) {
+            refused = Some(back[0]);
+            break;
+        }
+    }
+    let refused = refused.expect("overloaded");
+    assert!(refused >= 100 + INBOX_HOPS as i16);
+    assert_eq!(scoring.counters().overloaded.load(Ordering::Relaxed), 1);
+    open.send(()).expect("waiting");
+    drop(scoring);
+    assert!(results.len() > INBOX_HOPS);
+}
+
+#[test]
+fn a_panicking_model_costs_its_call_one_hop_and_nobody_else_anything() {
+    let (scoring, results) = pool(1, None);
+    for (call, first) in [(1, 1), (2, 1), (1, 13), (1, 2), (2, 2)] {
+        scoring.submit(CallId(call), hop(first)).expect("room");
+    }
+    let counters = Arc::clone(scoring.counters());
+    drop(scoring);
+    let heard: Vec<(u128, f32)> = results
+        .try_iter()
+        .map(|(call, opinion, _)| (call.0, opinion.seconds))
+        .collect();
+    assert_eq!(heard, [(1, 1.0), (2, 1.0), (1, 1.0), (2, 2.0)]);
+    assert_eq!(counters.panicked.load(Ordering::Relaxed), 1);
+    assert_eq!(counters.scored.load(Ordering::Relaxed), 4);
+}
+
+#[test]
+fn an_ended_call_leaves_nothing_behind_even_with_hops_before_the_end() {
+    let (open, gate) = bounded(1);
+    let (scoring, results) = pool(1, Some(gate));
+    scoring.submit(CallId(1), hop(7)).expect("room");
+    scoring.submit(CallId(1), hop(1)).expect("room");
+    scoring.submit(CallId(2), hop(1)).expect("room");
+    scoring.end(CallId(1));
+    open.send(()).expect("waiting");
+    for _ in 0..3 {
+        results.recv().expect("three");
+    }
+    while scoring.counters().listening.load(Ordering::Relaxed) != 1 {
+        std::thread::yield_now();
+    }
+    scoring.submit(CallId(1), hop(1)).expect("room");
+    assert_eq!(results.recv().expect("one").1.seconds, 1.0);
+}
+
+#[test]
+fn a_worker_listens_to_so_many_calls_and_no_more() {
+    let mut worker = Worker::new(Counting { gate: None }, Arc::new(|_, _| ()), Arc::default());
+    for call in 0..=LISTENERS_PER_WORKER as u128 {
+        worker.hear(CallId(call), vec![0; 1].into_boxed_slice());
+    }
+    assert_eq!(worker.listening.len(), LISTENERS_PER_WORKER);
+    assert_eq!(worker.counters().crowded.load(Ordering::Relaxed), 1);
+    for _ in 0..=IDLE_EXPIRES.as_secs() / TICK.as_secs() {
+        worker.expire();
+    }
+    assert!(worker.listening.is_empty());
+    assert_eq!(worker.counters().listening.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn a_call_that_wants_second_opinions_gets_them_beside_its_hops() {
+    let models = Arc::new(Models::new(Arc::new(crate::voice::test_model())));
+    let (out, results) = bounded(1000);
+    let room = Room {
+        workers: 2,
+        second_cores: 1.0,
+    };
+    let scoring = Scoring::start(&models, room, move |call: CallId, said| {
+        out.send((call.0, said)).expect("room");
+    })
+    .expect("threads");
+    scoring.attend(CallId(1), Some(0));
+    let mut seconds = 0;
+    for turn in 0..6 {
+        for call in [1, 2] {
+            let samples: Vec<i16> = (0..HOP_SAMPLES)
+                .map(|n| {
+                    let t = (turn * HOP_SAMPLES + n) as f64 / 8000.0 * std::f64::consts::TAU;
+                    let voice: f64 = (1..20)
+                        .map(|k| (t * 140.0 * f64::from(k)).sin() / f64::from(k))
+                        .sum();
+                    (voice * 6000.0 * (t * 4.0).sin().max(0.0)) as i16
+                })
+                .collect();
+            scoring
+                .submit(CallId(call), samples.into_boxed_slice())
+                .expect("room");
+            // In step, so that no excerpt replaces another before it was heard.
+            loop {
+                match results.recv().expect("an answer") {
+                    (_, Said::Hop { .. }) if call == 1 && turn % 2 == 1 => {}
+                    (_, Said::Hop { .. }) => break,
+                    (call, Said::Second(opinion)) => {
+                        assert_eq!((call, opinion.stages), (1, crate::voice::Stages::Both));
+                        seconds += 1;
+                        break;
+                    }
+                    (_, Said::Model(model)) => assert!(model.starts_with("tiny@")),
+                    (call, Said::SecondShed) => panic!("shed for {call}"),
+                }
+            }
+        }
+    }
+    assert_eq!(seconds, 3);
+}

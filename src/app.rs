@@ -1,6 +1,7 @@
 //! Builds the rooms and starts them; stops them in order.
 
 mod door;
+mod policies;
 
 use std::io::IsTerminal as _;
 use std::net::{IpAddr, SocketAddr};
@@ -27,6 +28,7 @@ use crate::runtime::lookup::Lookups;
 use crate::runtime::media_io::MediaIo;
 use crate::runtime::mirror::Mirror;
 use crate::runtime::models::Models;
+use crate::runtime::policies::Policies;
 use crate::runtime::recorder::Recorder;
 use crate::runtime::registrations::Registry;
 use crate::runtime::scoring::{Room, Said, Scoring};
@@ -78,6 +80,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
     let store = store::open(&config.store)?;
     let live = Arc::new(Live::new());
     let token = api::first_token(&*store)?;
+    let audit = Arc::new(store::Audit::open(store.clone())?);
     let fetcher = Fetcher::new(&config.identity)?;
     let tokio = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -109,8 +112,14 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         .collect();
 
     let (alarm, failures) = Alarm::new();
-    let (recorder, recorder_thread) =
-        Recorder::start(store.clone(), live.clone(), clock_alarm.clone(), &alarm)?;
+    let policies = Arc::new(policies::open(&config, &policy, &store, &audit, &mailboxes)?);
+    let (recorder, recorder_thread) = Recorder::start(
+        store.clone(),
+        live.clone(),
+        clock_alarm.clone(),
+        policies.clone(),
+        &alarm,
+    )?;
     let freshness = config.identity.freshness;
     let lookups = Lookups::start(store.clone(), live.clone(), mailboxes.clone(), freshness, &alarm)?;
     let models = model.as_ref().map(|model| Arc::new(Models::new(model.clone())));
@@ -184,6 +193,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
             poll,
             sockets: udp_sockets.iter_mut().filter_map(Vec::pop).collect(),
             engine: call::Engine::new(call_config, identity, policy.clone(), entropy::seed()?)
+                .with_policies(policies.lineup())
                 .with_limits(config.limits),
             media: MediaIo::new(config.media.clone(), index, shards, FIRST_MEDIA_TOKEN),
             inbox,
@@ -225,7 +235,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
     let is_draining = Arc::new(AtomicBool::new(false));
     let status = Status {
         started_ms: clock::now().unix_ms(),
-        policy: policy.revision().to_string(),
+        policies: policies.clone(),
         models,
         lists,
         clock_alarm,
@@ -247,6 +257,8 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
     let gateway = Arc::new(api::Gateway {
         store: store.clone(),
         live: live.clone(),
+        policies,
+        audit,
         hang_up: Box::new(move |call| {
             known_calls.call(call).is_some()
                 && hang_up
@@ -341,13 +353,6 @@ impl Running {
             .sum()
     }
 
-    /// Replaces the policy on every shard; live calls are judged by it from their next decision on.
-    pub fn set_policy(&self, policy: Arc<Policy>) {
-        if !self.mailboxes.command(|| ToShard::SetPolicy(policy.clone())) {
-            tracing::error!("a shard takes no orders: it keeps its old policy");
-        }
-    }
-
     /// Brings the name of every vital thread that panicked (see `runtime::vital`): the gateway has to be ended then.
     pub fn failures(&self) -> &crossbeam_channel::Receiver<String> {
         &self.failures
@@ -376,7 +381,7 @@ impl Running {
 
 struct Status {
     started_ms: u64,
-    policy: String,
+    policies: Arc<Policies>,
     models: Option<Arc<Models>>,
     lists: Lists,
     clock_alarm: ClockAlarm,
@@ -398,7 +403,7 @@ impl Status {
         json!({
             "version": env!("CARGO_PKG_VERSION"),
             "started_ms": self.started_ms,
-            "policy": self.policy,
+            "policy": self.policies.lineup().live().revision(),
             "model": self.models.as_ref().map(|models| models.standing().current),
             "model_trial": self.models.as_ref().map(|models| models.standing()),
             "lists": self.lists.status(),
@@ -420,7 +425,11 @@ impl Status {
 
 /// Reads and checks the policy file, or takes the embedded default.
 fn load_policy(config: &Config) -> anyhow::Result<Policy> {
-    config.load_policy().map_err(|faults| faults_to_error(&faults))
+    let policy = config.load_policy().map_err(|faults| faults_to_error(&faults))?;
+    for warning in policy.warnings() {
+        tracing::warn!(policy = policy.revision(), %warning, "the policy loads and may surprise");
+    }
+    Ok(policy)
 }
 
 /// One error that lists every fault, a line each.

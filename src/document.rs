@@ -43,6 +43,8 @@ pub(crate) struct Document<'t> {
     faults: RefCell<Vec<(usize, Fault)>>,
     /// Found past [`FAULTS_MAX`].
     untold: RefCell<usize>,
+    /// What can be used and will surprise; at most [`FAULTS_MAX`], further ones are dropped.
+    warnings: RefCell<Vec<(usize, Fault)>>,
 }
 
 impl<'t> Document<'t> {
@@ -52,6 +54,7 @@ impl<'t> Document<'t> {
             text,
             faults: RefCell::default(),
             untold: RefCell::default(),
+            warnings: RefCell::default(),
         }
     }
 
@@ -78,16 +81,36 @@ impl<'t> Document<'t> {
             *self.untold.borrow_mut() += 1;
             return;
         }
-        let (line, column) = place(self.text, at.start);
-        let fault = Fault {
+        let fault = self.at(at.start, message.into(), suggestion);
+        if !faults.iter().any(|(_, known)| *known == fault) {
+            faults.push((at.start, fault));
+        }
+    }
+
+    /// Something that loads and will not do what people expect.
+    pub(crate) fn warn(&self, at: Range<usize>, message: impl Into<String>) {
+        let mut warnings = self.warnings.borrow_mut();
+        let warning = self.at(at.start, message.into(), None);
+        if warnings.len() < FAULTS_MAX && !warnings.iter().any(|(_, known)| *known == warning) {
+            warnings.push((at.start, warning));
+        }
+    }
+
+    /// All warnings, in the order of the file; none is left.
+    pub(crate) fn take_warnings(&self) -> Vec<Fault> {
+        let mut warnings = self.warnings.take();
+        warnings.sort_by_key(|(at, _)| *at);
+        warnings.into_iter().map(|(_, warning)| warning).collect()
+    }
+
+    fn at(&self, offset: usize, message: String, suggestion: Option<String>) -> Fault {
+        let (line, column) = place(self.text, offset);
+        Fault {
             file: self.file.clone(),
             line,
             column,
-            message: message.into(),
+            message,
             suggestion,
-        };
-        if !faults.iter().any(|(_, known)| *known == fault) {
-            faults.push((at.start, fault));
         }
     }
 

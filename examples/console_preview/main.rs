@@ -16,7 +16,9 @@ use std::time::{Duration, Instant, SystemTime};
 use ringward::api::{self, Gateway};
 use ringward::call::record::PersonReport;
 use ringward::call_id::CallId;
-use ringward::store::{self, Live, Store};
+use ringward::policy::{Policy, SHIPPED};
+use ringward::runtime::policies::Policies;
+use ringward::store::{self, Audit, Live, Store};
 use ringward::time::Now;
 
 const TICK: Duration = Duration::from_millis(500);
@@ -44,10 +46,21 @@ async fn main() -> anyhow::Result<()> {
     println!("console  http://{address}/#token={token}");
     println!("token    {token}");
 
+    let audit = Arc::new(Audit::open(Arc::clone(&store))?);
+    let policies = Policies::open(
+        Arc::clone(&store),
+        Arc::clone(&audit),
+        Box::new(Policy::load_without_queues),
+        &Arc::new(Policy::embedded()),
+        SHIPPED[0].text,
+        Box::new(|_| ()),
+    )?;
     let gateway = Gateway {
         redress: Box::new(|_| None),
         store: Arc::clone(&store),
         live: Arc::clone(&live),
+        policies: Arc::new(policies),
+        audit,
         hang_up: Box::new({
             let (live, lengths) = (Arc::clone(&live), Arc::clone(&lengths));
             move |id| {

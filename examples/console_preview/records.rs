@@ -228,12 +228,14 @@ pub fn call(kind: &Kind, number_in_day: u64, started_ms: u64, elapsed_ms: u64, l
         at_ms: 90,
         stage: Stage::Arrive,
         decision: decision.clone(),
+        facts: (voice != VoiceLight::Pending).then(|| Box::new(facts.clone())),
     }];
     if voice != VoiceLight::Pending {
         decisions.push(Decided {
             at_ms: 9_000,
             stage: Stage::Live,
             decision,
+            facts: None,
         });
     }
     CallRecord {
@@ -250,6 +252,7 @@ pub fn call(kind: &Kind, number_in_day: u64, started_ms: u64, elapsed_ms: u64, l
         identity: identity(kind),
         facts,
         decisions,
+        shadow: None,
         banner: Some(banner),
         banners,
         opinion,

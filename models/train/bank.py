@@ -38,7 +38,7 @@ def hear(samples):
 def copy(number, clips, samples, work, key, seed):
     """One `Heard` for each clip: of copy 0 all clips, of the others the train clips (None for dev). Kept in float16."""
     name = os.path.join(work, f"heard-{key}-{seed}-{number}")
-    if not os.path.exists(name + ".mel.npy"):
+    if not os.path.exists(name + ".place.npy"):
         _make(name, number, clips, samples, work, key, seed)
     features, flags, mel = (np.load(f"{name}.{kind}.npy", mmap_mode="r") for kind in ("features", "flags", "mel"))
     place = np.load(name + ".place.npy")
@@ -72,7 +72,7 @@ def _make(name, number, clips, samples, work, key, seed):
         if (i + 1) % 1000 == 0:
             left = (time.time() - begun) / (i + 1) * (len(clips) - i - 1)
             print(f"telephone {number}: clip {i + 1}/{len(clips)} left {left / 60:.1f} min", flush=True)
-    np.save(name + ".place.npy", np.array(place))
     np.save(name + ".features.npy", np.concatenate(parts[0]) if parts[0] else np.zeros((0, BINS), np.float16))
     np.save(name + ".flags.npy", np.concatenate(parts[1]))
     np.save(name + ".mel.npy", np.concatenate(parts[2]) if parts[2] else np.zeros((0, MEL_BANDS), np.float16))
+    np.save(name + ".place.npy", np.array(place))  # last: a stopped run has none

@@ -113,7 +113,8 @@ def codec_bank(clips, samples, work, key, seed, before=None):
             bank[clip.start:clip.start + clip.length] = coded[at:at + clip.length]
             at += clip.length + len(gap)
         print(f"codec bank ({name}): {codec} for {len(mine)} clips", flush=True)
-    np.save(kept, bank)
+    np.save(kept + ".part.npy", bank)
+    os.replace(kept + ".part.npy", kept)
     return bank
 
 

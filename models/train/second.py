@@ -78,8 +78,9 @@ def statistics(model, clips, copies, kept):
         for number, heard in enumerate(copies):
             parts.append((*gather(model, heard, [i for i, clip in enumerate(clips) if not clip.dev and heard[i] is not None], 1), number))
             print(f"second opinion: telephone {number + 1}/{len(copies)} heard", flush=True)
-        np.savez(kept, x=np.concatenate([x for x, _, _ in parts]).astype(np.float16), clip=np.concatenate([o for _, o, _ in parts]),
+        np.savez(kept + ".part.npz", x=np.concatenate([x for x, _, _ in parts]).astype(np.float16), clip=np.concatenate([o for _, o, _ in parts]),
                  telephone=np.concatenate([np.full(len(o), n) for _, o, n in parts]))
+        os.replace(kept + ".part.npz", kept)
     found = np.load(kept)
     return found["x"].astype(np.float32), found["clip"], found["telephone"]
 

@@ -161,7 +161,9 @@ pub(crate) async fn why(
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Why>, Problem> {
     let record = find(&shared, call_id(id)?).await?;
-    Ok(Json(Why::of(&record)))
+    let policies = shared.gateway.policies.clone();
+    let why = shared.work(move || Ok(Why::of(&record, &|revision| policies.called(revision))));
+    Ok(Json(why.await?))
 }
 
 /// Say what it was: good, unsure or scam. The newest report replaces the one before.

@@ -5,6 +5,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::policy::Fault;
 use crate::store::StoreError;
 
 /// Grouped by whose fault it is.
@@ -19,6 +20,17 @@ pub(crate) enum Problem {
     HeaderMissing,
     #[error("{0}")]
     BadRequest(String),
+    #[error("none of your roles may do this")]
+    NotYours,
+    #[error("no such policy revision")]
+    NoSuchPolicy,
+    #[error("no such token")]
+    NoSuchToken,
+    /// What is so already, or not yet.
+    #[error("{0}")]
+    Conflict(String),
+    #[error("the policy has faults")]
+    PolicyFaults(Vec<Fault>),
     #[error("no such call")]
     NoSuchCall,
     #[error("the call has ended already")]
@@ -27,7 +39,7 @@ pub(crate) enum Problem {
     NotFound,
     #[error("this address does not take that method")]
     MethodNotAllowed,
-    #[error("the body is longer than 16 KiB")]
+    #[error("the body is longer than it may be here")]
     TooLarge,
     #[error("the body must be application/json")]
     NotJson,
@@ -61,6 +73,10 @@ pub(crate) struct ProblemBody {
     /// What went wrong, in plain words.
     #[schema(example = "no such call")]
     detail: String,
+    /// All faults of a policy that does not load, with their places.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<Object>)]
+    faults: Vec<Fault>,
 }
 
 impl Problem {
@@ -70,6 +86,11 @@ impl Problem {
             Problem::TooManyFailures { .. } => (StatusCode::TOO_MANY_REQUESTS, "too-many-failures"),
             Problem::HeaderMissing => (StatusCode::FORBIDDEN, "header-missing"),
             Problem::BadRequest(_) => (StatusCode::BAD_REQUEST, "bad-request"),
+            Problem::NotYours => (StatusCode::FORBIDDEN, "role-missing"),
+            Problem::NoSuchPolicy => (StatusCode::NOT_FOUND, "no-such-policy"),
+            Problem::NoSuchToken => (StatusCode::NOT_FOUND, "no-such-token"),
+            Problem::Conflict(_) => (StatusCode::CONFLICT, "conflict"),
+            Problem::PolicyFaults(_) => (StatusCode::UNPROCESSABLE_ENTITY, "policy-faults"),
             Problem::NoSuchCall => (StatusCode::NOT_FOUND, "no-such-call"),
             Problem::CallEnded => (StatusCode::CONFLICT, "call-ended"),
             Problem::NotFound => (StatusCode::NOT_FOUND, "not-found"),
@@ -97,6 +118,10 @@ impl IntoResponse for Problem {
             title: status.canonical_reason().unwrap_or("Error").into(),
             status: status.as_u16(),
             detail: self.to_string(),
+            faults: match &self {
+                Problem::PolicyFaults(faults) => faults.clone(),
+                _ => Vec::new(),
+            },
         };
         let mut response = (status, axum::Json(body)).into_response();
         let headers = response.headers_mut();

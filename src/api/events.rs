@@ -109,7 +109,7 @@ async fn feed(shared: Shared, signed_in: SignedIn, events: Events, permit: Owned
                 },
                 _ = alive.tick() => {
                     let now_ms = shared.now().unix_ms();
-                    if !shared.access.still_holds(signed_in, now_ms)
+                    if !shared.access.still_holds(&signed_in, now_ms)
                         || !send(&events, "here", &mut number, &Here { now_ms }).await
                     {
                         return;

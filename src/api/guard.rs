@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use super::access::SignedIn;
 use super::error::Problem;
 use super::limits::REQUEST_TIMEOUT;
+use super::roles;
 use super::state::Shared;
 
 pub(crate) const COOKIE: &str = "ringward_session";
@@ -90,8 +91,12 @@ pub(crate) async fn signed_in(
 ) -> Result<Response, Problem> {
     let signed_in = who(&shared, &request)?;
     let is_reading = matches!(*request.method(), Method::GET | Method::HEAD);
-    if !is_reading && matches!(signed_in, SignedIn::Session(_)) && !has_proof(request.headers()) {
+    if !is_reading && signed_in.is_by_session() && !has_proof(request.headers()) {
         return Err(Problem::HeaderMissing);
+    }
+    let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    if !roles::may(&signed_in.roles, request.method(), route.unwrap_or_default()) {
+        return Err(Problem::NotYours);
     }
     request.extensions_mut().insert(signed_in);
     Ok(next.run(request).await)
@@ -119,8 +124,11 @@ fn who(shared: &Shared, request: &Request) -> Result<SignedIn, Problem> {
     let peer = request.extensions().get::<Peer>().copied();
     if let Some(credential) = request.headers().get(header::AUTHORIZATION) {
         return match bearer(credential) {
-            Some(token) if shared.access.is_token(token) => Ok(SignedIn::Token),
-            _ => Err(refusal(shared, peer)),
+            Some(token) => shared
+                .access
+                .token(token, shared.now().unix_ms())
+                .ok_or_else(|| refusal(shared, peer)),
+            None => Err(refusal(shared, peer)),
         };
     }
     // An old cookie is no attack: a console left open overnight has one. It is not counted.

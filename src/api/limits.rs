@@ -56,5 +56,18 @@ pub const FAILURE_WINDOW: Duration = Duration::from_secs(60);
 /// Addresses with failures that are remembered. Past it the oldest is forgotten.
 pub const FAILURE_ADDRESSES: usize = 4_096;
 
+/// Octets of a body that carries a policy or calls to test it with: a policy of 1,000 rules is about 200 kB.
+pub const POLICY_BODY_MAX: usize = 512 * 1024;
+
+/// Tokens beside the first. More are not made.
+pub const TOKENS_MAX: usize = 200;
+
+/// Characters of a token's name and of a reason for something that is done. More is answered 400.
+pub const NAME_MAX: usize = 60;
+pub const REASON_MAX: usize = 500;
+
+/// Longest life of a token that expires.
+pub const TOKEN_DAYS_MAX: u32 = 3_650;
+
 /// Characters of the note a person adds to a report. More is answered 400.
 pub const NOTE_MAX: usize = 2_000;

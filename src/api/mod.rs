@@ -4,6 +4,7 @@
 //! that person says. Knows HTTP; does not know SIP, media, or how a decision is made.
 
 mod access;
+mod audit;
 mod calls;
 mod card;
 mod error;
@@ -11,12 +12,16 @@ mod events;
 mod guard;
 mod icon;
 pub mod limits;
+mod policies;
 mod redress;
+mod replays;
+mod roles;
 mod router;
 mod server;
 mod session;
 mod state;
 mod status;
+mod tokens;
 mod view;
 
 use std::net::SocketAddr;
@@ -24,10 +29,12 @@ use std::sync::Arc;
 
 use crate::call_id::CallId;
 use crate::identity::ContentDigest;
-use crate::store::{Live, Store};
+use crate::runtime::policies::Policies;
+use crate::store::{Audit, Live, Store};
 use crate::time::Now;
 
 pub use access::first_token;
+pub use roles::{Role, is_allowed};
 pub use router::openapi;
 pub(crate) use view::{BannerView, Why};
 
@@ -45,6 +52,10 @@ pub type Redress = dyn Fn(&str) -> Option<String> + Send + Sync;
 pub struct Gateway {
     pub store: Arc<dyn Store>,
     pub live: Arc<Live>,
+    /// Which policies judge, and what is done with them.
+    pub policies: Arc<Policies>,
+    /// What is done by whom.
+    pub audit: Arc<Audit>,
     /// Ends a live call. False = no such call.
     pub hang_up: Box<dyn Fn(CallId) -> bool + Send + Sync>,
     /// A caller's icon as PNG, fetched and drawn again by us; `None` = there is none to be had.

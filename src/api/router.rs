@@ -11,9 +11,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::error::Problem;
-use super::limits::BODY_MAX;
+use super::limits::{BODY_MAX, POLICY_BODY_MAX};
 use super::state::Shared;
-use super::{calls, card, events, guard, icon, redress, session, status};
+use super::{audit, calls, card, events, guard, icon, policies, redress, replays, session, status, tokens};
 use crate::console::{self, Asset};
 
 #[derive(OpenApi)]
@@ -28,6 +28,9 @@ use crate::console::{self, Asset};
     tags(
         (name = "session", description = "Signing in at the console"),
         (name = "calls", description = "Calls, live and kept"),
+        (name = "policies", description = "What is done about calls: revisions, trials, roll-out and roll-back"),
+        (name = "access", description = "Who may ask"),
+        (name = "audit", description = "What was done by whom"),
         (name = "live", description = "What changes, as it changes"),
         (name = "gateway", description = "How the gateway is doing"),
     ),
@@ -59,7 +62,13 @@ pub fn openapi() -> String {
 /// All routes with their guards.
 pub(super) fn routes(shared: Shared) -> Router {
     let ((guarded, open), _) = documented();
-    let guarded = guarded.route_layer(middleware::from_fn_with_state(shared.clone(), guard::signed_in));
+    // The last layer is the first a request meets.
+    let guarded = guarded
+        .route_layer(middleware::from_fn_with_state(
+            shared.clone(),
+            audit::written_down,
+        ))
+        .route_layer(middleware::from_fn_with_state(shared.clone(), guard::signed_in));
     let mut routes = open
         .merge(guarded)
         .route("/openapi.json", get(document))
@@ -98,6 +107,11 @@ fn documented() -> ((Router<Shared>, Router<Shared>), utoipa::openapi::OpenApi) 
         .routes(routes!(session::look, session::leave))
         .routes(routes!(status::status))
         .routes(routes!(status::metrics))
+        .routes(routes!(tokens::list, tokens::make))
+        .routes(routes!(tokens::revoke))
+        .routes(routes!(audit::list))
+        .routes(routes!(audit::verify))
+        .merge(policy_routes())
         .split_for_parts();
     let (open, more) = OpenApiRouter::new()
         .routes(routes!(session::sign_in))
@@ -106,6 +120,23 @@ fn documented() -> ((Router<Shared>, Router<Shared>), utoipa::openapi::OpenApi) 
         .split_for_parts();
     document.merge(more);
     ((guarded, open), document)
+}
+
+/// Their bodies may be longer: they carry policies.
+fn policy_routes() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new()
+        .routes(routes!(policies::list, policies::save))
+        .routes(routes!(policies::validate))
+        .routes(routes!(policies::roll_back))
+        .routes(routes!(policies::one))
+        .routes(routes!(policies::changes))
+        .routes(routes!(policies::test))
+        .routes(routes!(policies::activate))
+        .routes(routes!(policies::approve))
+        .routes(routes!(policies::shadow))
+        .routes(routes!(replays::look))
+        .routes(routes!(replays::start))
+        .layer(DefaultBodyLimit::max(POLICY_BODY_MAX))
 }
 
 async fn document(State(shared): State<Shared>) -> Response {

@@ -12,6 +12,7 @@ use super::access::SignedIn;
 use super::error::{Problem, ProblemBody};
 use super::guard::{COOKIE, Peer, refusal};
 use super::limits::SESSION_LASTS;
+use super::roles::Role;
 use super::state::Shared;
 use crate::redact::Redacted;
 
@@ -28,6 +29,11 @@ pub(crate) struct Session {
     /// How this request is signed in.
     #[schema(example = "session")]
     by: &'static str,
+    /// The name of the token behind it.
+    #[schema(example = "first")]
+    who: String,
+    /// What may be done.
+    roles: Vec<Role>,
     /// When the session ends, Unix ms; absent for a bearer token.
     ends_ms: Option<u64>,
 }
@@ -47,19 +53,24 @@ pub(crate) async fn sign_in(
     body: Result<Json<SignIn>, JsonRejection>,
 ) -> Result<Response, Problem> {
     let Json(body) = body.map_err(super::calls::bad_body)?;
-    if !shared.access.is_token(body.token.reveal().trim()) {
+    let now_ms = shared.now().unix_ms();
+    let Some(signed_in) = shared.access.token(body.token.reveal().trim(), now_ms) else {
         return Err(refusal(&shared, peer.map(|Extension(peer)| peer)));
-    }
+    };
     let (secret, ends_ms) = shared
         .access
-        .open_session(shared.now().unix_ms())
+        .open_session(&signed_in, now_ms)
         .ok_or(Problem::Broken)?;
     keep(&shared).await;
+    let who = signed_in.who.to_string();
+    super::audit::write(&shared, who, "sign in".into(), String::new(), "200".into()).await?;
     let cookie = set_cookie(&shared, secret.reveal(), SESSION_LASTS.as_secs())?;
     Ok((
         [(header::SET_COOKIE, cookie)],
         Json(Session {
             by: "session",
+            who: signed_in.who.to_string(),
+            roles: signed_in.roles.to_vec(),
             ends_ms: Some(ends_ms),
         }),
     )
@@ -75,11 +86,17 @@ pub(crate) async fn sign_in(
     )
 )]
 pub(crate) async fn look(Extension(signed_in): Extension<SignedIn>) -> Json<Session> {
-    let by = match signed_in {
-        SignedIn::Token => "token",
-        SignedIn::Session(_) => "session",
+    let by = if signed_in.is_by_session() {
+        "session"
+    } else {
+        "token"
     };
-    Json(Session { by, ends_ms: None })
+    Json(Session {
+        by,
+        who: signed_in.who.to_string(),
+        roles: signed_in.roles.to_vec(),
+        ends_ms: None,
+    })
 }
 
 /// Leave: the session ends at once, its event streams within seconds.
@@ -94,8 +111,8 @@ pub(crate) async fn leave(
     State(shared): State<Shared>,
     Extension(signed_in): Extension<SignedIn>,
 ) -> Result<Response, Problem> {
-    if let SignedIn::Session(session) = signed_in {
-        shared.access.close_session(session);
+    if signed_in.is_by_session() {
+        shared.access.close_session(&signed_in);
         keep(&shared).await;
     }
     let cookie = set_cookie(&shared, "", 0)?;

@@ -9,6 +9,7 @@ use super::Gateway;
 use super::access::Access;
 use super::error::Problem;
 use super::limits::{QUESTIONS_MAX, STREAMS_MAX};
+use super::replays::Replays;
 use crate::store::{Store, StoreError};
 use crate::time::Now;
 
@@ -24,6 +25,7 @@ pub(crate) struct Inner {
     /// True once the service is to stop: streams end.
     pub stopping: watch::Receiver<bool>,
     pub openapi: String,
+    pub replays: Replays,
 }
 
 impl Shared {
@@ -41,6 +43,7 @@ impl Shared {
             questions: Arc::new(Semaphore::new(QUESTIONS_MAX)),
             stopping,
             openapi: super::openapi(),
+            replays: Replays::default(),
         }))
     }
 
@@ -64,6 +67,25 @@ impl Shared {
             answer
         });
         answer.await.map_err(|_| Problem::Broken)?.map_err(Problem::from)
+    }
+}
+
+impl Shared {
+    /// Does something on a thread that may wait or think.
+    pub async fn work<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let turn = Arc::clone(&self.questions)
+            .acquire_owned()
+            .await
+            .map_err(|_| Problem::Broken)?;
+        let answer = tokio::task::spawn_blocking(move || {
+            let answer = work();
+            drop(turn);
+            answer
+        });
+        answer.await.map_err(|_| Problem::Broken)?
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! A signed-in reader sees numbers in full; logs never do.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -9,9 +11,10 @@ use utoipa::ToSchema;
 use super::limits::EVIDENCE_WINDOWS;
 use crate::banner::{Banner, clean_display_name};
 use crate::call::CallRecord;
-use crate::call::record::{Decided, Direction, State, Transfer, TransferKind, TransferOutcome};
+use crate::call::record::{Decided, Direction, Shadow, State, Transfer, TransferKind, TransferOutcome};
+use crate::policy::{Policy, RuleLine, WhatIf};
 use crate::redact::Redacted;
-use crate::screening::{Label, NumberLight, Stage, Tag, VoiceLight};
+use crate::screening::{Facts, Label, NumberLight, Stage, Tag, VoiceLight};
 use crate::store::{ending_name, label_name};
 use crate::voice::{Cue, Stages};
 
@@ -230,6 +233,13 @@ pub(crate) struct Why {
     pub media: Value,
     /// Revision of the voice model; null when none was on.
     pub model: Option<String>,
+    /// The smallest change to what was known when the call arrived that would have come to something else; null when
+    /// there is none, or its policy is not at hand any more.
+    #[schema(value_type = Option<Object>)]
+    pub smallest_change: Option<WhatIf>,
+    /// What the policy that only watches would have done.
+    #[schema(value_type = Option<Object>)]
+    pub shadow: Option<Shadow>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -259,6 +269,15 @@ pub(crate) struct DecisionView {
     /// Name and content hash of the policy.
     #[schema(example = "default@9c1e02d4")]
     pub policy: String,
+    /// The decision made again, from the facts and the policy of its time: `same`; `differs` (never so far); `unknown`
+    /// when the record is older than this or the policy is not in the book.
+    #[schema(example = "same")]
+    pub again: &'static str,
+    /// Sum in tenths from which such a call is suspect; null when `again` is `unknown`.
+    pub suspect_at_tenths: Option<i32>,
+    /// Every rule in the order of the file, with how it came out; empty when `again` is `unknown`.
+    #[schema(value_type = Vec<Object>)]
+    pub asked: Vec<RuleLine>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -389,14 +408,25 @@ impl BannerView {
     }
 }
 
+/// From the name and hash of a policy to the policy.
+pub(crate) type PolicyOf<'p> = dyn Fn(&str) -> Option<Arc<Policy>> + 'p;
+
 impl Why {
-    pub fn of(record: &CallRecord) -> Why {
+    pub fn of(record: &CallRecord, policy_of: &PolicyOf<'_>) -> Why {
+        let first = record.decisions.first();
+        let smallest_change = first.and_then(|decided| {
+            let facts = record.facts_of(0)?;
+            policy_of(&decided.decision.policy)?.smallest_change(facts)
+        });
         Why {
             call: CallView::of(record),
             decisions: record
                 .decisions
                 .iter()
-                .map(|decided| DecisionView::of(decided, record))
+                .enumerate()
+                .map(|(number, decided)| {
+                    DecisionView::of(decided, record.facts_of(number), record, policy_of)
+                })
                 .collect(),
             banners: record
                 .banners
@@ -423,13 +453,21 @@ impl Why {
                 .collect(),
             media: json(&record.media),
             model: record.model.clone(),
+            smallest_change,
+            shadow: record.shadow.clone(),
         }
     }
 }
 
 impl DecisionView {
-    fn of(decided: &Decided, record: &CallRecord) -> DecisionView {
+    fn of(
+        decided: &Decided,
+        facts: Option<&Facts>,
+        record: &CallRecord,
+        policy_of: &PolicyOf<'_>,
+    ) -> DecisionView {
         let decision = &decided.decision;
+        let again = facts.and_then(|facts| Some(policy_of(&decision.policy)?.explain(facts)));
         let rules = |fired: &[crate::policy::Fired]| {
             fired
                 .iter()
@@ -464,6 +502,13 @@ impl DecisionView {
             rules: rules(&decision.fired),
             errors: rules(&decision.errors),
             policy: decision.policy.clone(),
+            again: match &again {
+                None => "unknown",
+                Some(explanation) if explanation.decision == *decision => "same",
+                Some(_) => "differs",
+            },
+            suspect_at_tenths: again.as_ref().map(|explanation| explanation.suspect_at_tenths),
+            asked: again.map(|explanation| explanation.rules).unwrap_or_default(),
         }
     }
 }

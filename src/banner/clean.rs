@@ -3,7 +3,7 @@
 //! A name is text from a stranger. If it could carry "NUMBER OK", a check mark or "[V]", the banner would be worth
 //! nothing: so whatever reads like one of our marks goes, however it is spelt.
 
-use super::confusables::{is_combining, is_invisible, is_trust_picture, read_as};
+use crate::screening::confusables::{is_combining, is_invisible, is_trust_picture, read_as};
 
 /// Characters kept of a name; RFC 3261 sets no bound, phones show about 20.
 pub const NAME_CHARS_MAX: usize = 64;

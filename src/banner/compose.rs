@@ -12,7 +12,7 @@ pub const REASONS_MAX: usize = 3;
 /// What the person sees. The same arguments give the same banner.
 pub fn compose(facts: &Facts, decision: &Decision, policy: &Policy) -> Banner {
     let verdict = &decision.verdict;
-    let wording = policy.wording();
+    let wording = policy.wording(&facts.called.queue);
     Banner {
         number: verdict.number,
         voice: verdict.voice,
@@ -21,7 +21,7 @@ pub fn compose(facts: &Facts, decision: &Decision, policy: &Policy) -> Banner {
         voice_text: voice_text(facts.voice.state).into(),
         name_text: name_text(facts),
         call_reason: call_reason(facts),
-        reasons: reasons(verdict),
+        reasons: reasons(verdict, wording),
         say: say(verdict, wording).into(),
         prefix: match decision.action {
             Action::Label | Action::Divert { .. } => prefix(verdict, wording).into(),
@@ -95,7 +95,7 @@ fn voice_text(state: VoiceState) -> &'static str {
 }
 
 /// Worst first. When nothing speaks against the call, what else is known of it.
-fn reasons(verdict: &Verdict) -> Vec<String> {
+fn reasons(verdict: &Verdict, wording: &Wording) -> Vec<String> {
     let mut worst: Vec<_> = verdict
         .findings
         .iter()
@@ -114,7 +114,7 @@ fn reasons(verdict: &Verdict) -> Vec<String> {
     worst
         .iter()
         .take(REASONS_MAX)
-        .map(|finding| finding.tag.meaning().to_string())
+        .map(|finding| wording.reason(finding.tag).to_string())
         .collect()
 }
 
@@ -140,6 +140,9 @@ fn say<'w>(verdict: &Verdict, wording: &'w Wording) -> &'w str {
     match verdict.label {
         Label::Emergency => &say.emergency,
         Label::Suspect if verdict.has(Tag::ReportedScam) => &say.scam,
+        Label::Suspect if verdict.has(Tag::OwnNameClaimed) || verdict.has(Tag::OwnNumberClaimed) => {
+            &say.impostor
+        }
         Label::Genuine | Label::Known | Label::Unproven | Label::Suspect
             if verdict.has(Tag::EmergencyClaimed) =>
         {

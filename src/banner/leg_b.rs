@@ -1,10 +1,10 @@
 //! The banner in SIP headers, for phones of every kind.
 
-use super::confusables::{ascii, is_combining};
 use super::marks::{self, Marks, Proof};
 use super::{Banner, LegBHeaders, clean_display_name};
 use crate::call_id::CallId;
 use crate::screening::Facts;
+use crate::screening::confusables::{ascii, is_combining};
 
 /// Characters of the whole display name; phones cut it anyway, and the prefix stands first.
 pub const DISPLAY_NAME_CHARS_MAX: usize = 40;

@@ -4,7 +4,6 @@
 
 mod clean;
 mod compose;
-mod confusables;
 mod leg_b;
 mod marks;
 mod picture;
@@ -248,7 +247,7 @@ mod tests {
 
     #[test]
     fn a_call_delivered_as_it_came_gets_no_prefix() {
-        let policy = Policy::load("observe.toml", crate::policy::OBSERVE, &[]).unwrap();
+        let policy = crate::policy::shipped("observe").unwrap().policy();
         let facts = signed(|f| f.identity.is_forged = true);
         let banner = compose(&facts, &policy.decide(&facts), &policy);
         assert_eq!(banner.prefix, "");

@@ -360,8 +360,8 @@ impl Case {
             LateFact::Overloaded => {}
         }
         let at_ms = self.at_ms(desk);
-        let policy = desk.policy.clone();
-        is_news |= decide::live(self, &policy, at_ms);
+        let lineup = desk.lineup.clone();
+        is_news |= decide::live(self, &lineup, at_ms);
         self.attend(desk);
         is_news |= voice != self.facts.voice.state;
         is_news |= desk.now().instant.saturating_duration_since(self.told) >= CHANGED_EVERY;
@@ -425,7 +425,8 @@ impl Case {
             return;
         }
         let decided = self.record.decisions.last();
-        let rank = decided.and_then(|decided| desk.policy.second_opinion(&decided.decision.verdict));
+        let policy = desk.lineup.judge(&self.facts);
+        let rank = decided.and_then(|decided| policy.second_opinion(&decided.decision.verdict));
         if rank != self.attended {
             self.attended = rank;
             desk.say(Output::Attend { call: self.id, rank });

@@ -1,29 +1,32 @@
 //! Asks policy, writes down what it said, and composes the banner that follows.
 
 use crate::banner;
-use crate::policy::{Action, Policy};
+use crate::policy::{Action, Lineup};
 use crate::screening::Stage;
 
 use super::case::Case;
 
 /// What policy wants done, from the facts as they are.
-pub(crate) fn arrive(case: &mut Case, policy: &Policy, at_ms: u64) -> Action {
-    ask(case, policy, Stage::Arrive, at_ms).0
+pub(crate) fn arrive(case: &mut Case, lineup: &Lineup, at_ms: u64) -> Action {
+    ask(case, lineup, Stage::Arrive, at_ms).0
 }
 
 /// The facts moved while it rang or while they talked. Only the label and the banner follow: moving and refusing
 /// are for calls that have not begun. True when a person could see a difference.
-pub(crate) fn live(case: &mut Case, policy: &Policy, at_ms: u64) -> bool {
-    ask(case, policy, Stage::Live, at_ms).1
+pub(crate) fn live(case: &mut Case, lineup: &Lineup, at_ms: u64) -> bool {
+    ask(case, lineup, Stage::Live, at_ms).1
 }
 
-fn ask(case: &mut Case, policy: &Policy, stage: Stage, at_ms: u64) -> (Action, bool) {
+fn ask(case: &mut Case, lineup: &Lineup, stage: Stage, at_ms: u64) -> (Action, bool) {
     case.facts.stage = stage;
+    let policy = lineup.judge(&case.facts);
     let decision = policy.decide(&case.facts);
     let banner = banner::compose(&case.facts, &decision, policy);
     let action = decision.action.clone();
-    case.record.facts = case.facts.clone();
-    case.record.add_decision(at_ms, stage, decision);
+    case.record.add_decision(at_ms, decision, &case.facts);
+    if let Some(shadow) = lineup.shadow() {
+        case.record.add_shadow(shadow.decide(&case.facts));
+    }
     let is_new = case.record.add_banner(at_ms, banner);
     (action, is_new)
 }

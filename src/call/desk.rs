@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::identity;
-use crate::policy::Policy;
+use crate::policy::Lineup;
 use crate::queue;
 use crate::route::{Candidate, Cause, Change};
 use crate::sip::{
@@ -33,7 +33,7 @@ use super::{Config, Counter, Listener, Output, TrunkConfig, names};
 pub(crate) struct Desk {
     pub(crate) endpoint: Endpoint,
     pub(crate) identity: identity::Engine,
-    pub(crate) policy: Arc<Policy>,
+    pub(crate) lineup: Arc<Lineup>,
     pub(crate) config: Config,
     pub(crate) queues: Arc<[queue::Config]>,
     /// How each trunk writes telephone numbers, by its name.

@@ -9,7 +9,7 @@ use slab::Slab;
 
 use crate::call_id::CallId;
 use crate::identity;
-use crate::policy::Policy;
+use crate::policy::{Lineup, Policy};
 use crate::registration::{self, Registrations};
 use crate::route::Known;
 use crate::sip::{
@@ -85,7 +85,7 @@ impl Engine {
         let desk = Desk {
             endpoint: Endpoint::new(random.octets(), "Ringward"),
             identity,
-            policy,
+            lineup: Arc::new(Lineup::of(policy)),
             queues: config.queues.clone().into(),
             admission: Admission::new(&config.trunks, &config.queues),
             gate: Gate::new(&config, &random.octets()),
@@ -125,6 +125,13 @@ impl Engine {
         }
     }
 
+    /// With what the book of policies says, instead of one policy for every call.
+    #[must_use]
+    pub fn with_policies(mut self, lineup: Arc<Lineup>) -> Engine {
+        self.desk.lineup = lineup;
+        self
+    }
+
     /// How many calls are taken; without this [`CallLimits::default`]. Before the first input.
     pub fn with_limits(self, limits: CallLimits) -> Engine {
         Engine {
@@ -157,9 +164,9 @@ impl Engine {
             Input::Reused { call } => self.tell(call, Event::Reused),
             Input::Scored { call, opinion } => self.tell(call, Event::Scored(opinion)),
             Input::ScoringOverloaded { call } => self.tell(call, Event::ScoringOverloaded),
+            Input::SetPolicies(lineup) => self.desk.lineup = lineup,
             Input::HeardBy { call, model } => self.tell(call, Event::HeardBy(model)),
             Input::SecondShed { call } => self.tell(call, Event::SecondShed),
-            Input::SetPolicy(policy) => self.desk.policy = policy,
             Input::SetTrust(trust) => self.desk.identity.replace_trust(*trust),
             Input::Resolved(known) => self.on_resolved(*known),
             Input::Standing(change) => self.desk.routes.health.take(change, now.instant),

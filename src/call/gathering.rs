@@ -68,8 +68,8 @@ impl Gathering {
 
     fn decide(case: &mut Case, desk: &mut Desk) -> Stage {
         let at_ms = case.at_ms(desk);
-        let policy = desk.policy.clone();
-        let action = decide::arrive(case, &policy, at_ms);
+        let lineup = desk.lineup.clone();
+        let action = decide::arrive(case, &lineup, at_ms);
         case.record.timings.decided_ms = Some(at_ms);
         let own = case.facts.called.queue.clone();
         let queue = match action {

@@ -84,7 +84,7 @@ use std::time::{Duration, Instant};
 use crate::call_id::CallId;
 use crate::identity;
 use crate::media::{Side, Statistics};
-use crate::policy::Policy;
+use crate::policy::Lineup;
 use crate::route::{Change, Known, Target};
 use crate::screening::HistoryFacts;
 use crate::sdp::Codec;
@@ -185,6 +185,7 @@ pub enum Input<'a> {
     ScoringOverloaded {
         call: CallId,
     },
+    SetPolicies(Arc<Lineup>),
     /// Which model hears the caller: its revision.
     HeardBy {
         call: CallId,
@@ -194,7 +195,6 @@ pub enum Input<'a> {
     SecondShed {
         call: CallId,
     },
-    SetPolicy(Arc<Policy>),
     /// Anchors and revocation lists, in force from now on.
     SetTrust(Box<identity::Trust>),
     /// Where a target is, asked for or not: to every shard.

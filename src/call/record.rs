@@ -6,9 +6,9 @@ use crate::banner::Banner;
 use crate::call_id::CallId;
 use crate::identity::Report;
 use crate::media::Statistics;
-use crate::policy::Decision;
+use crate::policy::{Action, Decision};
 use crate::redact::Redacted;
-use crate::screening::{Facts, Stage};
+use crate::screening::{Facts, Label, Stage};
 use crate::sip::TransportFault;
 use crate::voice::{Opinion, Window};
 
@@ -57,6 +57,9 @@ pub struct CallRecord {
     pub facts: Facts,
     /// One per stage that was asked (arrive, live, ...), in order. At most 32 kept.
     pub decisions: Vec<Decided>,
+    /// None = no policy watches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<Shadow>,
     pub banner: Option<Banner>,
     /// Each banner the person could see, with its time. At most 32 kept.
     pub banners: Vec<BannerChange>,
@@ -85,6 +88,22 @@ pub struct Decided {
     pub at_ms: u64,
     pub stage: Stage,
     pub decision: Decision,
+    /// What was known: with them and the policy of this revision the decision can be made again
+    /// ([`CallRecord::facts_of`]). None for the last one, whose facts are the record's own, and in records of older
+    /// gateways.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub facts: Option<Box<Facts>>,
+}
+
+/// What the policy that only watches would have done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shadow {
+    /// Name and content hash.
+    pub policy: String,
+    /// When the call arrived.
+    pub action: Action,
+    /// At last.
+    pub label: Label,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -225,6 +244,7 @@ impl CallRecord {
             identity: Report::none(),
             facts: facts.clone(),
             decisions: Vec::new(),
+            shadow: None,
             banner: None,
             banners: Vec::new(),
             opinion: None,
@@ -241,23 +261,52 @@ impl CallRecord {
         }
     }
 
-    /// Keeps a decision that says something new; `at_ms` counts from INVITE arrival.
-    pub(crate) fn add_decision(&mut self, at_ms: u64, stage: Stage, decision: Decision) {
-        if self
+    /// What was known when the decision of this number (from 0) was made.
+    pub fn facts_of(&self, number: usize) -> Option<&Facts> {
+        match &self.decisions.get(number)?.facts {
+            Some(facts) => Some(facts),
+            None => (number + 1 == self.decisions.len()).then_some(&self.facts),
+        }
+    }
+
+    /// Keeps a decision that says something new, and the facts it was made from; `at_ms` counts from INVITE arrival.
+    pub(crate) fn add_decision(&mut self, at_ms: u64, decision: Decision, facts: &Facts) {
+        let stage = facts.stage;
+        let is_news = self
             .decisions
             .last()
-            .is_some_and(|last| last.stage == stage && last.decision == decision)
-        {
-            return;
+            .is_none_or(|last| last.stage != stage || last.decision != decision);
+        if is_news {
+            if let Some(last) = self.decisions.last_mut() {
+                // Until now they were the record's own.
+                last.facts = Some(Box::new(self.facts.clone()));
+            }
+            if self.decisions.len() >= DECISIONS_KEPT {
+                self.decisions.remove(1);
+            }
+            self.decisions.push(Decided {
+                at_ms,
+                stage,
+                decision,
+                facts: None,
+            });
         }
-        if self.decisions.len() >= DECISIONS_KEPT {
-            self.decisions.remove(1);
+        self.facts = facts.clone();
+    }
+
+    /// What the watching policy says now. What it would have done is what it said first.
+    pub(crate) fn add_shadow(&mut self, decision: Decision) {
+        let label = decision.verdict.label;
+        match &mut self.shadow {
+            Some(shadow) if shadow.policy == decision.policy => shadow.label = label,
+            _ => {
+                self.shadow = Some(Shadow {
+                    policy: decision.policy,
+                    action: decision.action,
+                    label,
+                });
+            }
         }
-        self.decisions.push(Decided {
-            at_ms,
-            stage,
-            decision,
-        });
     }
 
     /// Keeps a banner that differs from the one shown. True when it does.

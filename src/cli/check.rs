@@ -161,7 +161,16 @@ fn check(path: Option<&Path>, now: SystemTime) -> Vec<Finding> {
             .as_ref()
             .map_or("(embedded policy)".into(), |file| file.display().to_string());
         let message = format!("policy {}, {} rules", policy.revision(), policy.rule_count());
-        findings.push(Finding::new(Severity::Ok, file, None, message));
+        findings.push(Finding::new(Severity::Ok, &file, None, message));
+        for warning in policy.warnings() {
+            findings.push(Finding {
+                severity: Severity::Warning,
+                ..Finding::from(warning.clone())
+            });
+        }
+        for regression in policy.regressions() {
+            findings.push(Finding::new(Severity::Warning, &file, None, regression.message));
+        }
     }
     check_model(&config, &mut findings);
     let identity = &config.identity;

@@ -1,11 +1,13 @@
 //! The command line: one file per command. Knows the rooms' doors, holds no logic of theirs.
 
+pub mod audit;
 pub mod check;
 mod check_trust;
 pub mod eval;
 mod eval_figures;
 mod eval_manifest;
 pub mod policy;
+mod policy_work;
 pub mod replay;
 mod replay_calls;
 mod replay_messages;
@@ -60,8 +62,10 @@ enum Command {
     Eval(eval::EvalArgs),
     /// Run the calls of a packet capture through verification, scoring and policy once more
     Replay(replay::Args),
-    /// Check and explain policies
+    /// Check, test, compare and explain policies
     Policy(policy::Args),
+    /// What was done by whom: verify that nothing was changed, or print it
+    Audit(audit::Args),
 }
 
 /// Parses the command line and runs the command.
@@ -89,5 +93,6 @@ pub fn run() -> anyhow::Result<ExitCode> {
         Command::Eval(args) => eval::run(args),
         Command::Replay(args) => replay::run(args),
         Command::Policy(args) => policy::run(args),
+        Command::Audit(args) => audit::run(args),
     }
 }

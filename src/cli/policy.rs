@@ -7,17 +7,16 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use serde_json::{Value, json};
 
+use super::policy_work::{self, DiffArgs, FormatArgs, ShowArgs, TestArgs};
+
 use crate::config::{Config, unreadable};
-use crate::document::closest;
 use crate::given_file::{self, Unreadable};
-use crate::policy::Policy;
-use crate::screening::{
-    CalledFacts, CallerFacts, Facts, HistoryFacts, IdentityFacts, SignallingFacts, Stage, VoiceFacts,
-};
+use crate::policy::{Fault, Policy, facts_with, plain_facts, shipped};
+use crate::screening::Facts;
 
 #[derive(clap::Args, Debug)]
 #[command(
-    after_help = "Examples:\n  ringward policy check policies/office.toml\n  ringward policy explain --facts call.json --policy policies/office.toml\n\nWhat a policy may say: policies/README.md"
+    after_help = "Examples:\n  ringward policy show strict > office.toml\n  ringward policy check office.toml --config ringward.toml\n  ringward policy test office.toml\n  ringward policy explain --facts call.json --policy policies/office.toml\n\nWhat a policy may say: policies/README.md"
 )]
 pub struct Args {
     #[command(subcommand)]
@@ -28,8 +27,16 @@ pub struct Args {
 enum Command {
     /// List every fault of policy files; exit 1 when there is one
     Check(CheckArgs),
+    /// Play the calls written down beside a policy (NAME.call for NAME.toml); exit 1 when one comes out otherwise
+    Test(TestArgs),
+    /// Lay out policy files in the one way; comments stay
+    Fmt(FormatArgs),
+    /// What differs between two policies in what they mean; exit 1 when something does
+    Diff(DiffArgs),
     /// Show how a policy decides about a call: what was found, what it weighs, every rule
     Explain(ExplainArgs),
+    /// Print a shipped policy, to begin one's own with
+    Show(ShowArgs),
 }
 
 #[derive(clap::Args, Debug)]
@@ -38,7 +45,7 @@ struct CheckArgs {
     /// Policy files, checked in this order
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Take the names of queues from this configuration; without it every queue name is taken
+    /// Check against this configuration: its queues, trunks, refusals and model; without it every name is taken
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// One JSON object per line
@@ -65,39 +72,28 @@ struct ExplainArgs {
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     match args.command {
         Command::Check(args) => check(&args),
+        Command::Test(args) => policy_work::test(&args),
+        Command::Fmt(args) => policy_work::format(&args),
+        Command::Diff(args) => policy_work::diff(&args),
         Command::Explain(args) => explain(&args),
+        Command::Show(args) => policy_work::show(&args),
     }
 }
 
 fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
-    let queues = match &args.config {
-        None => None,
-        Some(path) => Some(queue_names(path)?),
-    };
+    let config = args.config.as_deref().map(configuration).transpose()?;
     // Not println!: a reader that goes away (`| head`) is an error to report, not a panic.
     let mut out = std::io::stdout().lock();
     let mut is_sound = true;
     for file in &args.files {
         let name = file.display().to_string();
-        let loaded = match (read(file), &queues) {
+        let loaded = match (read(file), &config) {
             (Err(problem), _) => Err(vec![unreadable(name.clone(), &problem)]),
-            (Ok(text), Some(queues)) => Policy::load(&name, &text, queues),
+            (Ok(text), Some(config)) => config.check_policy(&name, &text),
             (Ok(text), None) => Policy::load_without_queues(&name, &text),
         };
         match loaded {
-            Ok(policy) if args.json => {
-                writeln!(
-                    out,
-                    "{}",
-                    json!({"file": name, "policy": policy.revision(), "rules": policy.rule_count(), "faults": []})
-                )?;
-            }
-            Ok(policy) => writeln!(
-                out,
-                "{name}: {}, {} rules, no fault",
-                policy.revision(),
-                policy.rule_count()
-            )?,
+            Ok(policy) => tell(&mut out, &name, &policy, args.json)?,
             Err(faults) => {
                 is_sound = false;
                 if args.json {
@@ -113,14 +109,50 @@ fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(u8::from(!is_sound)))
 }
 
-/// The queues of a configuration, whose own policy may be the very file with the faults.
-fn queue_names(path: &Path) -> anyhow::Result<Vec<String>> {
+/// A policy without fault, and what is to be said of it all the same.
+fn tell(out: &mut impl Write, name: &str, policy: &Policy, is_json: bool) -> anyhow::Result<()> {
+    let (warnings, regressions) = (policy.warnings(), policy.regressions());
+    if is_json {
+        let line = json!({
+            "file": name, "policy": policy.revision(), "rules": policy.rule_count(), "faults": [],
+            "warnings": warnings, "regressions": regressions,
+        });
+        writeln!(out, "{line}")?;
+        return Ok(());
+    }
+    for warning in warnings {
+        writeln!(out, "{warning}")?;
+    }
+    for regression in &regressions {
+        writeln!(out, "{name}: {}", regression.message)?;
+    }
+    let noticed = match warnings.len() + regressions.len() {
+        0 => String::new(),
+        1 => ", 1 warning".into(),
+        count => format!(", {count} warnings"),
+    };
+    let (revision, rules) = (policy.revision(), policy.rule_count());
+    writeln!(out, "{name}: {revision}, {rules} rules, no fault{noticed}")?;
+    Ok(())
+}
+
+/// A configuration, whose own policy may be the very file with the faults.
+fn configuration(path: &Path) -> anyhow::Result<Config> {
     let (config, faults) = Config::inspect(path);
     let name = path.display().to_string();
     if let Some(fault) = faults.iter().find(|fault| fault.file == name) {
         bail!("{fault}\nits queues cannot be told; `ringward check --config {name}` lists every fault");
     }
-    Ok(config.queue_names())
+    Ok(config)
+}
+
+/// A policy by the name of its file; `default`, `strict` and the like are the shipped ones when there is no such file.
+pub(super) fn load(path: &Path) -> anyhow::Result<Result<Policy, Vec<Fault>>> {
+    let name = path.display().to_string();
+    if let Some(shipped) = shipped(&name).filter(|_| !path.exists()) {
+        return Ok(Ok(shipped.policy()));
+    }
+    Ok(Policy::load_without_queues(&name, &read_named(path)?))
 }
 
 fn explain(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
@@ -128,7 +160,7 @@ fn explain(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
         .with_context(|| format!("facts in {}", args.facts.display()))?;
     let policy = match &args.policy {
         None => Policy::embedded(),
-        Some(path) => match Policy::load_without_queues(&path.display().to_string(), &read_named(path)?) {
+        Some(path) => match load(path)? {
             Ok(policy) => policy,
             Err(faults) => {
                 faults.iter().for_each(|fault| eprintln!("{fault}"));
@@ -157,7 +189,7 @@ fn read(path: &Path) -> Result<String, Unreadable> {
     }
 }
 
-fn read_named(path: &Path) -> anyhow::Result<String> {
+pub(super) fn read_named(path: &Path) -> anyhow::Result<String> {
     read(path).with_context(|| path.display().to_string())
 }
 
@@ -167,60 +199,7 @@ fn read_facts(text: &str) -> anyhow::Result<Facts> {
     if let Some(facts) = given.get_mut("facts") {
         given = facts.take();
     }
-    let mut whole = serde_json::to_value(plain_facts())?;
-    fill(&mut whole, given, "")?;
-    Ok(serde_json::from_value(whole)?)
-}
-
-/// A first call that nobody signed and nobody heard yet.
-fn plain_facts() -> Facts {
-    Facts {
-        stage: Stage::Arrive,
-        trunk: String::new(),
-        arrived_ms: 0,
-        caller: CallerFacts::default(),
-        called: CalledFacts::default(),
-        identity: IdentityFacts::default(),
-        voice: VoiceFacts::default(),
-        history: HistoryFacts {
-            is_available: true,
-            ..HistoryFacts::default()
-        },
-        signalling: SignallingFacts::default(),
-    }
-}
-
-/// Puts what was given over what is there; a name that is not there is an error.
-fn fill(whole: &mut Value, given: Value, path: &str) -> anyhow::Result<()> {
-    let Value::Object(known) = whole else {
-        *whole = given;
-        return Ok(());
-    };
-    let Value::Object(given) = given else {
-        bail!(
-            "{} must be an object",
-            if path.is_empty() { "the whole" } else { path }
-        );
-    };
-    for (name, value) in given {
-        let place = if path.is_empty() {
-            name.clone()
-        } else {
-            format!("{path}.{name}")
-        };
-        let names: Vec<String> = known.keys().cloned().collect();
-        match known.get_mut(&name) {
-            Some(inner) => fill(inner, value, &place)?,
-            None => {
-                let meant = closest(&name, names.iter().map(String::as_str));
-                let meant = meant
-                    .map(|meant| format!(" (did you mean {meant}?)"))
-                    .unwrap_or_default();
-                bail!("no fact is called {:?}{meant}", crate::document::shown(&place));
-            }
-        }
-    }
-    Ok(())
+    facts_with(&plain_facts(), given).map_err(anyhow::Error::msg)
 }
 
 #[cfg(test)]
@@ -260,7 +239,10 @@ mod tests {
     #[test]
     fn the_shipped_policies_pass_their_own_check() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
-        let files = vec![folder.join("default.toml"), folder.join("observe.toml")];
+        let shipped = crate::policy::SHIPPED.iter();
+        let files = shipped
+            .map(|shipped| folder.join(format!("{}.toml", shipped.name)))
+            .collect();
         assert_eq!(
             check(&CheckArgs {
                 files,

@@ -197,6 +197,7 @@ fn replay(desk: &Desk, path: &PathBuf, is_json: bool, out: &mut impl Write) -> a
     let mut streams = Streams::default();
     let mut counts = Counts::default();
     let mut report = Report {
+        policy: desk.policy.clone(),
         file: path.display().to_string(),
         is_json,
         calls: 0,
@@ -259,6 +260,7 @@ struct Line<'r> {
 
 /// What is printed of one capture.
 struct Report {
+    policy: Arc<Policy>,
     file: String,
     is_json: bool,
     calls: u64,
@@ -278,7 +280,9 @@ impl Report {
                     is_cut_short,
                 } => {
                     self.calls += 1;
-                    let why = Why::of(&record);
+                    let policy = self.policy.clone();
+                    let policy_of = |revision: &str| (policy.revision() == revision).then(|| policy.clone());
+                    let why = Why::of(&record, &policy_of);
                     let text = || text(&why, &sip_call_id, source, is_cut_short);
                     if self.is_json {
                         let line = Line {

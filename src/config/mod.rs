@@ -24,7 +24,7 @@ use std::time::Duration;
 use crate::call::TrunkConfig;
 use crate::document::{DOCUMENT_OCTETS_MAX, Document, Section};
 use crate::given_file::{self, Unreadable};
-use crate::policy::{Fault, Policy};
+use crate::policy::{Beside, Fault, Policy};
 use crate::queue::{self, Overflow, Strategy};
 use crate::sip::{TlsConfig, Transport};
 
@@ -213,6 +213,31 @@ impl Config {
         self.queues.iter().map(|queue| queue.name.clone()).collect()
     }
 
+    /// Checks a policy against this configuration: its queues and trunks, what refusals need, whether a voice is heard.
+    pub fn check_policy(&self, file: &str, text: &str) -> Result<Policy, Vec<Fault>> {
+        let trunks: Vec<String> = self.trunks.iter().map(|trunk| trunk.name.clone()).collect();
+        let beside = Beside {
+            queues: Some(&self.queue_names()),
+            trunks: Some(&trunks),
+            refusals: Some(&|profile| self.refusal.lacks(profile)),
+            is_voice_on: Some(self.voice.model != "off"),
+        };
+        Policy::load_beside(file, text, &beside)
+    }
+
+    /// The text of the policy this configuration names.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read.
+    pub fn policy_text(&self) -> std::io::Result<String> {
+        match &self.policy.file {
+            None => Ok(crate::policy::SHIPPED[0].text.to_string()),
+            Some(path) => given_file::read_text(path, DOCUMENT_OCTETS_MAX as u64)
+                .map_err(|problem| std::io::Error::other(format!("{}: {problem}", path.display()))),
+        }
+    }
+
     /// The policy this configuration names, checked against its queues; the embedded one when it names none.
     pub fn load_policy(&self) -> Result<Policy, Vec<Fault>> {
         let Some(path) = &self.policy.file else {
@@ -220,9 +245,7 @@ impl Config {
         };
         let file = path.display().to_string();
         match given_file::read_text(path, DOCUMENT_OCTETS_MAX as u64) {
-            Ok(text) => Policy::load_beside(&file, &text, &self.queue_names(), &|profile| {
-                self.refusal.lacks(profile)
-            }),
+            Ok(text) => self.check_policy(&file, &text),
             Err(problem) => Err(vec![unreadable(file, &problem)]),
         }
     }

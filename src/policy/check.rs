@@ -12,8 +12,17 @@ use super::schema::{self, Type};
 use crate::document::{Document, Value, closest, one_of, shown};
 use crate::screening::Tag;
 
+/// What some facts need before they say anything.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Sources {
+    /// The policy has `[hours]`.
+    pub(super) has_hours: bool,
+    /// A voice model is configured; `None` = not known here.
+    pub(super) is_voice_on: Option<bool>,
+}
+
 /// The condition, or None after noting every fault in `document`.
-pub(super) fn condition(document: &Document<'_>, written: &Value<'_, str>) -> Option<Node> {
+pub(super) fn condition(document: &Document<'_>, written: &Value<'_, str>, sources: Sources) -> Option<Node> {
     let text = written.get;
     if text.len() > CONDITION_OCTETS_MAX {
         let message = format!(
@@ -41,6 +50,7 @@ pub(super) fn condition(document: &Document<'_>, written: &Value<'_, str>) -> Op
         document,
         written,
         program: &program,
+        sources,
         nodes: 0,
         is_too_large: false,
     };
@@ -60,22 +70,23 @@ struct Checker<'c> {
     document: &'c Document<'c>,
     written: &'c Value<'c, str>,
     program: &'c Program,
+    sources: Sources,
     nodes: usize,
     is_too_large: bool,
 }
 
 impl Checker<'_> {
     fn fault(&self, at: &Ided, message: impl Into<String>, suggestion: Option<String>) {
+        self.document.fault(self.place(at), message, suggestion);
+    }
+
+    fn place(&self, at: &Ided) -> std::ops::Range<usize> {
         let offset = self
             .program
             .source_info()
             .offset_for(leftmost(at).id)
             .map_or(0, |(start, _)| start as usize);
-        self.document.fault(
-            self.document.inside_string(self.written, offset),
-            message,
-            suggestion,
-        );
+        self.document.inside_string(self.written, offset)
     }
 
     /// Type and node of an expression; None when a fault was noted in it.
@@ -144,6 +155,15 @@ impl Checker<'_> {
             self.fault(expr, format!("no fact is called {:?}", shown(&name)), suggestion);
             return None;
         };
+        if name.starts_with("time.") && !self.sources.has_hours {
+            let message = format!("{name} needs [hours] with the zone of the business");
+            return self.refuse(expr, &message);
+        }
+        let is_of_voice = name.starts_with("voice.") || name == "voice_light";
+        if is_of_voice && self.sources.is_voice_on == Some(false) {
+            let message = format!("{name} says nothing: [voice] model is \"off\"");
+            self.document.warn(self.place(expr), message);
+        }
         let node = if fact.kind == Type::Tags {
             Node::TagCount
         } else {

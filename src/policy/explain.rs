@@ -17,6 +17,8 @@ pub enum RuleResult {
     Error,
     /// The rule is for another stage of the call.
     OtherStage,
+    /// The rule is for other queues, trunks or hours.
+    Elsewhere,
     Off,
 }
 
@@ -75,7 +77,7 @@ impl Policy {
         Explanation {
             decision,
             findings,
-            suspect_at_tenths: self.suspect_at,
+            suspect_at_tenths: self.suspect_at(facts),
             rules,
         }
     }
@@ -110,7 +112,7 @@ impl fmt::Display for Explanation {
                 (RuleResult::True, _) => "true",
                 (RuleResult::False, _) => "false",
                 (RuleResult::Error, _) => "error",
-                (RuleResult::OtherStage, _) => "-",
+                (RuleResult::OtherStage | RuleResult::Elsewhere, _) => "-",
                 (RuleResult::Off, _) => "off",
             };
             let mark = if line.decided { "  <- decides" } else { "" };

@@ -26,3 +26,36 @@ pub const SAY_CHARS_MAX: usize = 160;
 
 /// Largest weight and threshold, in tenths (100.0). All tags together stay far from overflow.
 pub const WEIGHT_TENTHS_MAX: i32 = 1_000;
+
+/// `[[where]]` sections in one policy; looked through for every decision.
+pub const VARIANTS_MAX: usize = 50;
+
+/// Queues or trunks that one rule or `[[where]]` may name.
+pub const SCOPE_NAMES_MAX: usize = 100;
+
+/// Spans of open hours: three a day are twenty-one.
+pub const OPEN_SPANS_MAX: usize = 30;
+
+/// Holidays: some years of them.
+pub const HOLIDAYS_MAX: usize = 200;
+
+/// Numbers and ranges of the business, or of one person.
+pub const OWN_NUMBERS_MAX: usize = 1_000;
+
+/// People whose names callers may not borrow unnoticed.
+pub const OWN_PEOPLE_MAX: usize = 1_000;
+
+/// Characters of such a name; callers' names are read as far.
+pub const PERSON_NAME_CHARS_MAX: usize = 64;
+
+/// Other languages of the banner's words.
+pub const LANGUAGES_MAX: usize = 20;
+
+/// Calls in one `.call` file.
+pub const SCENARIOS_MAX: usize = 1_000;
+
+/// Expectations of one call.
+pub const EXPECTATIONS_MAX: usize = 100;
+
+/// Queues told apart when a policy is tried on calls of the past; more are only in the total.
+pub const COMPARED_QUEUES_MAX: usize = 1_000;

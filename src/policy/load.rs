@@ -4,60 +4,66 @@ use aws_lc_rs::digest;
 use toml::Spanned;
 use toml::de::DeValue;
 
-use super::limits::{NAME_CHARS_MAX, REASON_CHARS_MAX, RULES_MAX, WEIGHT_TENTHS_MAX};
+use super::limits::{NAME_CHARS_MAX, REASON_CHARS_MAX, RULES_MAX, VARIANTS_MAX, WEIGHT_TENTHS_MAX};
 use super::load_action::read_action;
-use super::{Action, Mode, Policy, Profile, Rule, check, wording};
+use super::scope::Scope;
+use super::{Action, Mode, Policy, Profile, Rule, Variant, budget, check, hours, own, reach, scope, wording};
 use crate::document::{Document, Fault, Section, closest, one_of, shown};
 use crate::screening::{Stage, Tag, Weights};
 
 /// What each refusal profile lacks in the configuration, in words; `None` = nothing.
-pub(super) type Refusals<'r> = Option<&'r dyn Fn(Profile) -> Option<String>>;
+pub type Refusals<'r> = Option<&'r dyn Fn(Profile) -> Option<String>>;
 
-/// The names a policy may use that stand in the configuration. `None`: not known here, and every one is taken.
-#[derive(Clone, Copy)]
-pub(super) struct Beside<'r> {
-    pub(super) queues: Option<&'r [String]>,
-    pub(super) refusals: Refusals<'r>,
+/// What stands beside a policy in the configuration. `None`: not known here, and everything is taken.
+#[derive(Clone, Copy, Default)]
+pub struct Beside<'r> {
+    /// Names of the queues: for `divert`, and for what holds for some queues only.
+    pub queues: Option<&'r [String]>,
+    /// Names of the trunks.
+    pub trunks: Option<&'r [String]>,
+    /// What each refusal profile lacks in `[refusal]`, in words; `None` = nothing.
+    pub refusals: Refusals<'r>,
+    /// A voice model is configured.
+    pub is_voice_on: Option<bool>,
 }
 
 /// From which sum a call is suspect when the policy does not say.
 const SUSPECT_TENTHS: i32 = 30;
 
-/// `queues`, `refusals` None: the names are not known here and every one is taken.
-pub(super) fn load(
-    file: &str,
-    text: &str,
-    queues: Option<&[String]>,
-    refusals: Refusals<'_>,
-) -> Result<Policy, Vec<Fault>> {
+pub(super) fn load(file: &str, text: &str, beside: &Beside<'_>) -> Result<Policy, Vec<Fault>> {
     let document = Document::new(file, text);
     let table = document.table();
-    let policy = read(
-        &Section::root(&document, &table),
-        text,
-        Beside { queues, refusals },
-    );
+    let mut policy = read(&Section::root(&document, &table), text, beside);
     drop(table);
     if document.has_faults() {
-        Err(document.into_faults())
-    } else {
-        Ok(policy)
+        return Err(document.into_faults());
     }
+    policy.warnings = document.take_warnings();
+    Ok(policy)
 }
 
-fn read(root: &Section<'_, '_>, text: &str, beside: Beside<'_>) -> Policy {
-    root.only(&[
-        "policy",
-        "weights",
-        "thresholds",
-        "rule",
-        "banner",
-        "second_opinion",
-    ]);
+const SECTIONS: &[&str] = &[
+    "policy",
+    "weights",
+    "thresholds",
+    "where",
+    "hours",
+    "own",
+    "budget",
+    "rule",
+    "banner",
+    "second_opinion",
+];
+
+fn read(root: &Section<'_, '_>, text: &str, beside: &Beside<'_>) -> Policy {
+    root.only(SECTIONS);
+    let mut description = String::new();
     let name = match root.section("policy") {
         Some(section) => {
             section.only(&["name", "description"]);
-            section.string("description");
+            if let Some(given) = section.string("description") {
+                description = given.get.chars().take(REASON_CHARS_MAX).collect();
+            }
             read_name(&section, "name").unwrap_or_default()
         }
         None => {
@@ -72,15 +78,76 @@ fn read(root: &Section<'_, '_>, text: &str, beside: Beside<'_>) -> Policy {
         .take(4)
         .map(|octet| format!("{octet:02x}"))
         .collect();
+    let weights = read_weights(root);
+    let suspect_at = read_thresholds(root);
+    let hours = hours::read(root);
+    // A zone that is not known is a fault already: what asks for the time is none.
+    let sources = check::Sources {
+        has_hours: root.value("hours").is_some(),
+        is_voice_on: beside.is_voice_on,
+    };
+    let budget = budget::read(root);
+    let rules = read_rules(root, beside, sources);
+    let refuses = |rule: &Rule| rule.mode == Mode::Enforce && matches!(rule.then, Action::Refuse { .. });
+    if budget.is_none() && root.value("budget").is_none() && rules.iter().any(refuses) {
+        let message =
+            "this policy refuses calls and states no [budget]: it is not taken back when it refuses too many";
+        root.document.warn(root.place("rule"), message);
+    }
     Policy {
         revision: format!("{name}@{hash}"),
-        weights: read_weights(root),
-        suspect_at: read_thresholds(root),
-        rules: read_rules(root, beside),
-        wording: wording::read(root),
+        variants: read_variants(root, beside, sources, &weights, suspect_at),
+        weights,
+        suspect_at,
+        hours,
+        own: own::read(root),
+        budget,
+        rules,
+        wording: wording::read(root, beside.queues),
         second_opinion: read_second_opinion(root),
         name,
+        description,
+        warnings: Vec::new(),
     }
+}
+
+/// `[[where]]`: other weights and another threshold for some calls. What one does not name is as everywhere.
+fn read_variants(
+    root: &Section<'_, '_>,
+    beside: &Beside<'_>,
+    sources: check::Sources,
+    weights: &Weights,
+    suspect_at: i32,
+) -> Vec<Variant> {
+    let sections = root.sections("where");
+    if let Some(first) = sections.get(VARIANTS_MAX) {
+        first.fault(
+            first.at.clone(),
+            format!("more than {VARIANTS_MAX} [[where]]"),
+            None,
+        );
+    }
+    let mut variants: Vec<Variant> = Vec::new();
+    for section in sections.iter().take(VARIANTS_MAX) {
+        section.only(&["queue", "trunk", "hours", "suspect", "weights"]);
+        let scope = scope::read(section, beside, sources.has_hours);
+        if scope == Scope::default() {
+            let message = "[[where]] needs a queue, a trunk or hours; what holds everywhere stands in [weights] and [thresholds]";
+            section.fault(section.at.clone(), message, None);
+        }
+        if variants.iter().any(|above| above.scope.contains(&scope)) {
+            let message = "this [[where]] is never used: one above it covers the same calls";
+            section.fault(section.at.clone(), message, None);
+        }
+        let mut own_weights = weights.clone();
+        own_weights.extend(read_weights(section));
+        variants.push(Variant {
+            scope,
+            weights: own_weights,
+            suspect_at: read_suspect(section).unwrap_or(suspect_at),
+        });
+    }
+    variants
 }
 
 fn read_weights(root: &Section<'_, '_>) -> Weights {
@@ -138,21 +205,21 @@ fn read_thresholds(root: &Section<'_, '_>) -> i32 {
         return SUSPECT_TENTHS;
     };
     section.only(&["suspect"]);
-    let Some(value) = section.value("suspect") else {
-        return SUSPECT_TENTHS;
-    };
-    match read_tenths(&section, "suspect", value) {
-        Some(tenths) if tenths > 0 => tenths,
-        Some(_) => {
-            section.fault(
-                value.span(),
-                "suspect must be above 0: a call nothing is known of is not suspect",
-                None,
-            );
-            SUSPECT_TENTHS
-        }
-        None => SUSPECT_TENTHS,
+    read_suspect(&section).unwrap_or(SUSPECT_TENTHS)
+}
+
+fn read_suspect(section: &Section<'_, '_>) -> Option<i32> {
+    let value = section.value("suspect")?;
+    let tenths = read_tenths(section, "suspect", value)?;
+    if tenths <= 0 {
+        section.fault(
+            value.span(),
+            "suspect must be above 0: a call nothing is known of is not suspect",
+            None,
+        );
+        return None;
     }
+    Some(tenths)
 }
 
 /// Reads the digits as written: a binary fraction would make sums inexact.
@@ -198,14 +265,14 @@ fn tenths(written: &str) -> Option<i32> {
     Some(sign * (whole * 10 + decimal))
 }
 
-fn read_rules(root: &Section<'_, '_>, beside: Beside<'_>) -> Vec<Rule> {
+fn read_rules(root: &Section<'_, '_>, beside: &Beside<'_>, sources: check::Sources) -> Vec<Rule> {
     let sections = root.sections("rule");
     if let Some(first) = sections.get(RULES_MAX) {
         first.fault(first.at.clone(), format!("more than {RULES_MAX} rules"), None);
     }
     let mut rules: Vec<Rule> = Vec::new();
     for section in sections.iter().take(RULES_MAX) {
-        let Some(rule) = read_rule(section, beside) else {
+        let Some(rule) = read_rule(section, beside, sources) else {
             continue;
         };
         if rules.iter().any(|known| known.id == rule.id) {
@@ -216,18 +283,23 @@ fn read_rules(root: &Section<'_, '_>, beside: Beside<'_>) -> Vec<Rule> {
             );
         }
         rules.push(rule);
+        if let Some(obstacle) = reach::obstacle(&rules, rules.len() - 1) {
+            section.fault(section.place("when"), obstacle, None);
+        }
     }
     rules
 }
 
-fn read_rule(section: &Section<'_, '_>, beside: Beside<'_>) -> Option<Rule> {
-    section.only(&["id", "when", "then", "reason", "mode", "stage"]);
+fn read_rule(section: &Section<'_, '_>, beside: &Beside<'_>, sources: check::Sources) -> Option<Rule> {
+    section.only(&[
+        "id", "when", "then", "reason", "mode", "stage", "queue", "trunk", "hours",
+    ]);
     let id = read_name(section, "id");
     let when = section.required_string("when");
     let when = when.and_then(|written| {
         Some((
             written.get.to_string(),
-            check::condition(section.document, &written)?,
+            check::condition(section.document, &written, sources)?,
         ))
     });
     let reason = section.required_string("reason").and_then(|reason| {
@@ -254,6 +326,7 @@ fn read_rule(section: &Section<'_, '_>, beside: Beside<'_>) -> Option<Rule> {
     };
     let then = read_action(section, beside);
     let stages = read_stages(section, then.as_ref());
+    let scope = scope::read(section, beside, sources.has_hours);
     let (source, condition) = when?;
     Some(Rule {
         id: id?,
@@ -263,6 +336,7 @@ fn read_rule(section: &Section<'_, '_>, beside: Beside<'_>) -> Option<Rule> {
         reason: reason?,
         mode: mode?,
         stages: stages?,
+        scope,
     })
 }
 

@@ -7,7 +7,7 @@ use super::load::{Beside, Refusals};
 use super::{Action, Profile};
 use crate::document::{Section, closest, one_of, shown};
 
-pub(super) fn read_action(section: &Section<'_, '_>, beside: Beside<'_>) -> Option<Action> {
+pub(super) fn read_action(section: &Section<'_, '_>, beside: &Beside<'_>) -> Option<Action> {
     let Some(value) = section.value("then") else {
         section.fault(section.at.clone(), "[[rule]] needs \"then\"", None);
         return None;

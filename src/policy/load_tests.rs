@@ -6,7 +6,13 @@ use super::*;
 fn faults(text: &str) -> Vec<String> {
     let queues = ["front-desk".to_string(), "security".to_string()];
     let lacks = |profile| (profile == Profile::Rejected).then(|| "[refusal] key".to_string());
-    match load("p.toml", text, Some(&queues), Some(&lacks)) {
+    let beside = Beside {
+        queues: Some(&queues),
+        trunks: Some(&["carrier".to_string()]),
+        refusals: Some(&lacks),
+        is_voice_on: Some(false),
+    };
+    match load("p.toml", text, &beside) {
         Ok(_) => Vec::new(),
         Err(faults) => faults.iter().map(ToString::to_string).collect(),
     }
@@ -33,6 +39,7 @@ fn condition(when: &str, expected: &str) {
 fn conditions_that_fit_the_schema_load() {
     for when in [
         "true",
+        "own.number && 'OWN_NAME_CLAIMED' in tags",
         "identity.standing == 'verified' && identity.attestation == 'A'",
         "'TOKEN_REUSED' in tags || !('KNOWN_CALLER' in tags)",
         "score >= 3.0 && voice.llr < 0 && history.calls_before == 0",
@@ -248,9 +255,191 @@ knwn = 'x'
 
 #[test]
 fn a_second_rule_of_the_same_name_is_a_fault() {
-    let rule = "[[rule]]\nid = 'r'\nwhen = 'true'\nthen = 'label'\nreason = 'x'\n";
-    let found = faults(&format!("[policy]\nname = 'p'\n{rule}{rule}"));
+    let rule = |when: &str| format!("[[rule]]\nid = 'r'\nwhen = '{when}'\nthen = 'label'\nreason = 'x'\n");
+    let found = faults(&format!(
+        "[policy]\nname = 'p'\n{}{}",
+        rule("identity.stale"),
+        rule("true")
+    ));
     assert_eq!(found, ["p.toml:9:6: a second rule is called \"r\""]);
+}
+
+/// A policy with a rule for each of these, by the lines that differ; the faults as printed.
+fn rules(rules: &[&str]) -> Vec<String> {
+    let mut text = "[policy]\nname = 'p'\n[hours]\nzone = 'UTC'\n".to_string();
+    for (n, rule) in rules.iter().enumerate() {
+        text += &format!("[[rule]]\nid = 'r{n}'\nreason = 'x'\n{rule}\n");
+    }
+    faults(&text)
+}
+
+#[test]
+fn a_rule_that_can_never_decide_is_a_fault() {
+    let label = "then = 'label'\nwhen = 'true'";
+    let refuse = "then = 'refuse'\nwhen = 'true'";
+    let own = "then = 'label'\nwhen = 'identity.forged'";
+    for fine in [
+        &[refuse, label][..],
+        &["then = 'label'\nwhen = 'true'\nmode = 'shadow'", label],
+        &["then = 'label'\nwhen = 'true'\nqueue = 'security'", label],
+        &[
+            "then = 'label'\nwhen = 'true'\nhours = 'open'",
+            "then = 'label'\nwhen = 'true'\nhours = 'closed'",
+        ],
+        &["then = 'label'\nwhen = 'true'\nstage = 'live'", label],
+        &[
+            label,
+            "then = 'refuse'\nwhen = 'identity.forged'\nmode = 'shadow'",
+        ],
+    ] {
+        assert_eq!(rules(fine), Vec::<String>::new(), "{fine:?}");
+    }
+    for (wrong, expected) in [
+        (
+            &[label, refuse][..],
+            "this rule never decides: \"r0\" above it is always true",
+        ),
+        (
+            &[own, "then = 'refuse'\nwhen = ' identity.forged '"],
+            "\"r0\" above it asks the same",
+        ),
+        (&["then = 'label'\nwhen = '!true || false'"], "this is never true"),
+        (
+            &["then = 'label'\nwhen = 'true || score > 1.0'", own],
+            "always true",
+        ),
+        (
+            &[
+                "then = 'label'\nwhen = 'true'\nhours = 'closed'",
+                "then = 'label'\nwhen = 'true'\nhours = 'holiday'",
+            ],
+            "always true",
+        ),
+    ] {
+        let found = rules(wrong).join("\n");
+        assert!(found.contains(expected), "{wrong:?}: {found}");
+    }
+}
+
+#[test]
+fn a_rule_holds_for_queues_trunks_and_hours_that_there_are() {
+    let one = |lines: &str| rules(&[&format!("then = 'label'\nwhen = 'true'\n{lines}")]).join("\n");
+    assert_eq!(
+        one("queue = 'security'\ntrunk = ['carrier']\nhours = 'closed'"),
+        ""
+    );
+    for (lines, expected) in [
+        (
+            "queue = 'securty'",
+            "no queue is called \"securty\" (did you mean security?)",
+        ),
+        (
+            "trunk = ['carier']",
+            "no trunk is called \"carier\" (did you mean carrier?)",
+        ),
+        ("queue = []", "queue names none"),
+        ("queue = 3", "queue must be a string"),
+        ("hours = 'closd'", "(did you mean closed?)"),
+    ] {
+        let found = one(lines);
+        assert!(found.contains(expected), "{lines}: {found}");
+    }
+    let bare = "[policy]\nname = 'p'\n[[rule]]\nid = 'r'\nreason = 'x'\nthen = 'label'\nwhen = 'time.open'\nhours = 'open'\n";
+    let found = faults(bare).join("\n");
+    assert!(
+        found.contains("7:9: time.open needs [hours]") && found.contains("8:9: hours needs [hours]"),
+        "{found}"
+    );
+}
+
+#[test]
+fn other_weights_hold_where_they_say() {
+    let text = "[policy]\nname = 'p'\n[weights]\nNO_IDENTITY = 0.5\n[[where]]\nqueue = 'security'\nsuspect = 1.0\nweights = { NO_IDENTITY = 2.0 }\n";
+    assert_eq!(faults(text), Vec::<String>::new());
+    let policy = Policy::load_without_queues("p.toml", text).unwrap();
+    let mut facts = crate::screening::sample::unsigned();
+    assert_eq!(
+        policy.decide(&facts).verdict.label,
+        crate::screening::Label::Unproven
+    );
+    facts.called.queue = "security".into();
+    let decision = policy.decide(&facts);
+    assert_eq!(
+        (decision.verdict.tenths, decision.verdict.label),
+        (20, crate::screening::Label::Suspect)
+    );
+    assert_eq!(policy.explain(&facts).suspect_at_tenths, 10);
+    let found = faults(
+        "[policy]\nname = 'p'\n[[where]]\nsuspect = 1.0\n[[where]]\nqueue = 'security'\nsuspect = 200\n",
+    )
+    .join("\n");
+    assert!(
+        found.contains("[[where]] needs a queue")
+            && found.contains("is never used")
+            && found.contains("suspect is 200"),
+        "{found}"
+    );
+}
+
+#[test]
+fn words_of_another_language_are_for_their_queues() {
+    let text = "[policy]\nname = 'p'\n[banner]\nforged = 'FAKE'\n[[banner.language]]\nname = 'de'\nqueues = ['security']\nunproven = 'UNBELEGT'\n[banner.language.say]\nunproven = 'Fragen Sie nach dem Namen.'\n[banner.language.reasons]\nNO_IDENTITY = 'Nichts belegt die Nummer.'\n";
+    assert_eq!(faults(text), Vec::<String>::new());
+    let policy = Policy::load_without_queues("p.toml", text).unwrap();
+    let (german, english) = (policy.wording("security"), policy.wording("front-desk"));
+    assert_eq!(
+        (german.prefix.unproven.as_str(), german.prefix.forged.as_str()),
+        ("UNBELEGT", "FAKE")
+    );
+    assert_eq!(german.reason(Tag::NoIdentity), "Nichts belegt die Nummer.");
+    assert_eq!(german.reason(Tag::CallerHidden), Tag::CallerHidden.meaning());
+    assert_eq!(
+        (english.prefix.unproven.as_str(), english.reason(Tag::NoIdentity)),
+        ("UNPROVEN", Tag::NoIdentity.meaning())
+    );
+    let found = faults("[policy]\nname = 'p'\n[[banner.language]]\nname = 'de'\nqueues = ['securty']\nunproven = 'SICHER'\n[banner.language.reasons]\nNO_IDENTTY = 'x'\n").join("\n");
+    for expected in [
+        "no queue is called",
+        "never says \"sicher\"",
+        "(did you mean NO_IDENTITY?)",
+    ] {
+        assert!(found.contains(expected), "{expected}: {found}");
+    }
+}
+
+#[test]
+fn what_loads_and_surprises_is_a_warning() {
+    let text = "[policy]\nname = 'p'\n[[rule]]\nid = 'r'\nreason = 'x'\nthen = 'refuse'\nwhen = \"voice_light == 'synthetic'\"\n";
+    let beside = Beside {
+        is_voice_on: Some(false),
+        ..Beside::default()
+    };
+    let policy = load("p.toml", text, &beside).unwrap();
+    let warnings: Vec<String> = policy.warnings().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        warnings,
+        [
+            "p.toml:3:1: this policy refuses calls and states no [budget]: it is not taken back when it refuses too many",
+            "p.toml:7:9: voice_light says nothing: [voice] model is \"off\"",
+        ]
+    );
+    let with_budget = format!("{text}[budget]\nrefusals_percent = 5\nwindow = '5m'\ncalls_min = 20\n");
+    let policy = Policy::load_without_queues("p.toml", &with_budget).unwrap();
+    assert!(policy.warnings().is_empty() && policy.can_refuse());
+    assert_eq!(
+        policy
+            .budget()
+            .map(|budget| (budget.refusals_percent, budget.calls_min)),
+        Some((5, 20))
+    );
+    let found = faults(&format!(
+        "{text}[budget]\nrefusals_percent = 100\nwindow = '1s'\n"
+    ))
+    .join("\n");
+    assert!(
+        found.contains("refusals_percent must be from 0 to 99") && found.contains("window must be from"),
+        "{found}"
+    );
 }
 
 #[test]

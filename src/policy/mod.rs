@@ -3,24 +3,53 @@
 //! Knows no call, no queue but its name, no clock and no store: what a decision needs is in
 //! [`Facts`], so that any decision can be replayed and any policy tried on old calls.
 
+pub mod book;
+mod budget;
 mod check;
+mod compare;
 mod condition;
 mod decide;
+mod diff;
 mod explain;
+mod format;
+mod hours;
 pub mod limits;
+mod lineup;
 mod load;
 mod load_action;
+mod monotone;
+mod own;
+mod plain;
 mod profile;
+mod reach;
 mod reference;
+pub mod scenario;
 mod schema;
+mod scope;
+mod shipped;
+mod trial;
+mod watch;
+mod what_if;
 mod wording;
 
 use serde::{Deserialize, Serialize};
 
 pub use crate::document::Fault;
+pub use budget::Budget;
+pub use compare::{Comparison, Counts, Recorded};
+pub use diff::{Difference, Kind as DifferenceKind};
 pub use explain::{Explanation, RuleLine, RuleResult};
+pub use format::format;
+pub use lineup::Lineup;
+pub use load::Beside;
+pub use monotone::Regression;
+pub use plain::{facts_with, plain_facts};
 pub use profile::Profile;
 pub use reference::reference;
+pub use shipped::{SHIPPED, Shipped, shipped};
+pub use trial::Trial;
+pub use watch::{Exceeded, Watch};
+pub use what_if::WhatIf;
 pub use wording::{Prefixes, Say, Wording};
 
 use crate::screening::{Facts, Stage, Tag, Verdict, Weights};
@@ -96,18 +125,34 @@ struct Rule {
     reason: String,
     mode: Mode,
     stages: Vec<Stage>,
+    scope: scope::Scope,
+}
+
+/// `[[where]]`: what the findings of some calls weigh.
+#[derive(Clone, Debug)]
+struct Variant {
+    scope: scope::Scope,
+    weights: Weights,
+    suspect_at: i32,
 }
 
 /// A loaded, checked policy. Immutable; `Send + Sync`.
 #[derive(Debug)]
 pub struct Policy {
     name: String,
+    description: String,
     revision: String,
     weights: Weights,
     /// Sum in tenths from which a call is suspect.
     suspect_at: i32,
+    /// The first that holds for a call replaces both for it.
+    variants: Vec<Variant>,
+    hours: Option<hours::Hours>,
+    own: own::Own,
+    budget: Option<Budget>,
     rules: Vec<Rule>,
-    wording: Wording,
+    wording: wording::Wordings,
+    warnings: Vec<Fault>,
     /// Findings that a second opinion on the voice is worth asking for, the most important first.
     second_opinion: Vec<Tag>,
 }
@@ -116,28 +161,27 @@ impl Policy {
     /// Parses and checks; all faults at once. `name` is the file's name, for the faults; `queues` are the configured
     /// queue names (for `divert`).
     pub fn load(name: &str, text: &str, queues: &[String]) -> Result<Policy, Vec<Fault>> {
-        load::load(name, text, Some(queues), None)
+        let beside = Beside {
+            queues: Some(queues),
+            ..Beside::default()
+        };
+        load::load(name, text, &beside)
     }
 
-    /// Like [`Policy::load`] beside a whole configuration: a rule that refuses in a way for which `[refusal]` lacks
-    /// something does not load. `refusals` says for each profile what it lacks, in words; `None` = nothing.
-    pub fn load_beside(
-        name: &str,
-        text: &str,
-        queues: &[String],
-        refusals: &dyn Fn(Profile) -> Option<String>,
-    ) -> Result<Policy, Vec<Fault>> {
-        load::load(name, text, Some(queues), Some(refusals))
+    /// Like [`Policy::load`] beside a whole configuration: what names something that is not there, or needs something
+    /// that is off, does not load.
+    pub fn load_beside(name: &str, text: &str, beside: &Beside<'_>) -> Result<Policy, Vec<Fault>> {
+        load::load(name, text, beside)
     }
 
     /// Like [`Policy::load`] where no configuration is at hand: every queue name is taken.
     pub fn load_without_queues(name: &str, text: &str) -> Result<Policy, Vec<Fault>> {
-        load::load(name, text, None, None)
+        load::load(name, text, &Beside::default())
     }
 
     /// `policies/default.toml` as embedded in the binary.
     pub fn embedded() -> Policy {
-        Policy::load("policies/default.toml", DEFAULT, &[]).expect("a test loads the embedded policy")
+        SHIPPED[0].policy()
     }
 
     pub fn name(&self) -> &str {
@@ -149,16 +193,37 @@ impl Policy {
         &self.revision
     }
 
+    /// What the author says it does; at most 200 characters.
+    pub fn description(&self) -> &str {
+        &self.description
+    }
+
+    /// Wording for the banners of one queue, in its language.
+    pub fn wording(&self, queue: &str) -> &Wording {
+        self.wording.of(queue)
+    }
+
+    /// How many calls it may refuse; `None` = it does not say.
+    pub fn budget(&self) -> Option<Budget> {
+        self.budget
+    }
+
+    /// What loads and will not do what people expect, in the order of the file.
+    pub fn warnings(&self) -> &[Fault] {
+        &self.warnings
+    }
+
+    /// Whether a rule that is in force can refuse a call.
+    pub fn can_refuse(&self) -> bool {
+        let refuses = |rule: &Rule| rule.mode == Mode::Enforce && matches!(rule.then, Action::Refuse { .. });
+        self.rules.iter().any(refuses)
+    }
+
     /// Which place a call with this verdict has among those that want a second opinion on the voice: that of its most
     /// important finding in `[second_opinion] order`, 0 first. `None`: it wants none.
     pub fn second_opinion(&self, verdict: &Verdict) -> Option<u8> {
         let place = self.second_opinion.iter().position(|tag| verdict.has(*tag))?;
         u8::try_from(place).ok()
-    }
-
-    /// Wording for banners (used by `banner`).
-    pub fn wording(&self) -> &Wording {
-        &self.wording
     }
 
     pub fn rule_count(&self) -> usize {
@@ -170,9 +235,3 @@ impl Policy {
         self.run(facts, |_, _, _| ())
     }
 }
-
-/// Labels everything, refuses nothing.
-const DEFAULT: &str = include_str!("../../policies/default.toml");
-
-/// For the first week: writes everything down, changes nothing on any phone.
-pub const OBSERVE: &str = include_str!("../../policies/observe.toml");

@@ -1,22 +1,32 @@
 //! The facts a condition may name: their names, types, meaning, and how each is read.
 
+use super::hours::{Local, WEEKDAYS};
+use super::own::Claims;
 use crate::screening::{Attestation, Facts, ForwardingReason, Standing, Tag, Upstream, Verdict};
 
 /// What a condition is asked about: the facts and what they add up to.
 pub(super) struct View<'a> {
     facts: &'a Facts,
     verdict: &'a Verdict,
+    local: Local,
+    claims: Claims,
     /// Bit n = the n-th of [`Tag::ALL`] was found.
     tags: u64,
 }
 
 impl<'a> View<'a> {
-    pub(super) fn new(facts: &'a Facts, verdict: &'a Verdict) -> View<'a> {
+    pub(super) fn new(facts: &'a Facts, verdict: &'a Verdict, local: Local, claims: Claims) -> View<'a> {
         let tags = verdict
             .findings
             .iter()
             .fold(0, |bits, finding| bits | 1 << finding.tag as u32);
-        View { facts, verdict, tags }
+        View {
+            facts,
+            verdict,
+            local,
+            claims,
+            tags,
+        }
     }
 
     pub(super) fn has(&self, tag: Tag) -> bool {
@@ -133,6 +143,17 @@ facts! {
     "caller.malformed" Type::Bool, "A number was given that cannot be one.", |v| Datum::Bool(v.facts.caller.is_malformed);
     "caller.imitates_label" Type::Bool, "The caller's own name imitates a trust mark.",
         |v| Datum::Bool(v.facts.caller.name_imitates_label);
+
+    "time.open" Type::Bool, "The call arrived inside the hours of `[hours] open` and on no holiday.", |v| Datum::Bool(v.local.is_open);
+    "time.holiday" Type::Bool, "It arrived on one of `[hours] holidays`.", |v| Datum::Bool(v.local.is_holiday);
+    "time.weekday" Type::Word(WEEKDAYS), "Day of the week on which it arrived, in the zone of `[hours]`.", |v| Datum::Text(v.local.weekday);
+    "time.hour" Type::Int, "Hour of the day, 0 to 23, in that zone.", |v| Datum::Int(i64::from(v.local.hour));
+    "time.minute" Type::Int, "Minute of that hour, 0 to 59.", |v| Datum::Int(i64::from(v.local.minute));
+
+    "own.number" Type::Bool, "The number shown is one of `[own] numbers`, proven or not; unproven it has the tag OWN_NUMBER_CLAIMED.",
+        |v| Datum::Bool(v.claims.is_own_number);
+    "own.name" Type::Bool, "The name shown is that of somebody in `[[own.person]]`, proven or not; unproven it has the tag OWN_NAME_CLAIMED.",
+        |v| Datum::Bool(v.claims.is_own_name);
 
     "called.number" Type::Text, "Dialled number with `+` and country code.", |v| Datum::Text(v.facts.called.number.reveal());
     "called.queue" Type::Text, "Queue the dialled number belongs to.", |v| Datum::Text(&v.facts.called.queue);
@@ -269,7 +290,7 @@ mod tests {
         #[test]
         fn every_fact_reads_as_its_declared_type(facts in sample::facts()) {
             let verdict = conclude(&facts, &Weights::new(), 30, &[]);
-            let view = View::new(&facts, &verdict);
+            let view = View::new(&facts, &verdict, Local::default(), Claims::default());
             for fact in FACTS {
                 let is_as_declared = match (fact.kind, (fact.read)(&view)) {
                     (Type::Bool, Datum::Bool(_)) | (Type::Double, Datum::Double(_)) | (Type::Text, Datum::Text(_)) => true,

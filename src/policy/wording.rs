@@ -1,14 +1,49 @@
 //! `[banner]` of a policy: the words for phones and people. Which of them a call gets is the banner's business.
 
-use super::limits::{PREFIX_CHARS_MAX, SAY_CHARS_MAX};
-use crate::document::{Section, shown};
-use crate::screening::Label;
+use std::collections::BTreeMap;
+
+use super::limits::{LANGUAGES_MAX, PREFIX_CHARS_MAX, SAY_CHARS_MAX};
+use crate::document::{Section, closest, shown};
+use crate::screening::{Label, Tag};
 
 /// `[banner]` of a policy: display-name prefixes (ASCII, at most 12 characters) and suggested lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wording {
     pub prefix: Prefixes,
     pub say: Say,
+    /// What a finding means in these words; of the others, [`Tag::meaning`].
+    pub reasons: BTreeMap<Tag, String>,
+}
+
+impl Wording {
+    /// A finding in words for the person answering.
+    pub fn reason(&self, tag: Tag) -> &str {
+        self.reasons.get(&tag).map_or(tag.meaning(), String::as_str)
+    }
+}
+
+/// The words of every language, and which queue speaks which.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Wordings {
+    main: Wording,
+    others: Vec<Language>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Language {
+    name: String,
+    queues: Vec<String>,
+    wording: Wording,
+}
+
+impl Wordings {
+    pub(super) fn of(&self, queue: &str) -> &Wording {
+        let other = self
+            .others
+            .iter()
+            .find(|language| language.queues.iter().any(|name| name == queue));
+        other.map_or(&self.main, |language| &language.wording)
+    }
 }
 
 /// Put before the caller's name on every phone. An empty one adds nothing.
@@ -37,6 +72,8 @@ pub struct Say {
     pub emergency: String,
     /// The number was reported as a scam.
     pub scam: String,
+    /// The call shows a number or a name of ours and nothing proves it.
+    pub impostor: String,
     /// Somebody claims an emergency and nothing proves it.
     pub emergency_claimed: String,
 }
@@ -83,23 +120,110 @@ impl Default for Wording {
                 campaign: "This recording has called before. Hang up.".into(),
                 emergency: "Emergency line: answer at once.".into(),
                 scam: "This number was reported as a scam. Give nothing away and hang up.".into(),
+                impostor:
+                    "It may be somebody who pretends to be one of us. Hang up and call the number you have."
+                        .into(),
                 emergency_claimed: "It may be an emergency: answer at once. Nothing proves the number."
                     .into(),
             },
+            reasons: BTreeMap::new(),
         }
     }
 }
 
-/// Words a banner never says, because no check can know them to be true.
-const NEVER: &[&str] = &["safe", "secure", "human", "harmless", "trustworthy"];
+/// Words a banner never says, because no check can know them to be true; in the languages of `[[banner.language]]` too.
+const NEVER: &[&str] = &[
+    "safe",
+    "secure",
+    "human",
+    "harmless",
+    "trustworthy",
+    "sicher",
+    "harmlos",
+    "vertrauenswürdig",
+    "seguro",
+    "segura",
+    "sûr",
+    "sûre",
+    "sicuro",
+    "sicura",
+    "veilig",
+];
 
-/// Reads `[banner]`; what is not given stays as in the default.
-pub(super) fn read(policy: &Section<'_, '_>) -> Wording {
-    let mut wording = Wording::default();
-    let Some(banner) = policy.section("banner") else {
-        return wording;
+/// Reads `[banner]`; what is not given stays as in the default. `queues`: those that there are, where they are known.
+pub(super) fn read(policy: &Section<'_, '_>, queues: Option<&[String]>) -> Wordings {
+    let mut words = Wordings {
+        main: Wording::default(),
+        others: Vec::new(),
     };
+    let Some(banner) = policy.section("banner") else {
+        return words;
+    };
+    read_wording(&banner, &mut words.main, &["language"]);
+    let languages = banner.sections("language");
+    if let Some(first) = languages.get(LANGUAGES_MAX) {
+        first.fault(
+            first.at.clone(),
+            format!("more than {LANGUAGES_MAX} languages"),
+            None,
+        );
+    }
+    for section in languages.iter().take(LANGUAGES_MAX) {
+        let language = read_language(section, &words, queues);
+        words.others.push(language);
+    }
+    words
+}
 
+/// One `[[banner.language]]`: its queues and its words; what it does not say is as in `[banner]`.
+fn read_language(section: &Section<'_, '_>, words: &Wordings, queues: Option<&[String]>) -> Language {
+    let mut wording = words.main.clone();
+    read_wording(section, &mut wording, &["name", "queues"]);
+    let name = section.required_string("name").map(|name| name.get.to_string());
+    let name = name.unwrap_or_default();
+    if words.others.iter().any(|other| other.name == name) {
+        section.fault(
+            section.place("name"),
+            format!("a second language is called {:?}", shown(&name)),
+            None,
+        );
+    }
+    let given = section.strings("queues").unwrap_or_default();
+    if section.value("queues").is_none() {
+        section.fault(section.at.clone(), "[[banner.language]] needs \"queues\"", None);
+    }
+    let mut names = Vec::new();
+    for queue in given {
+        if let Some(known) = queues.filter(|known| !known.iter().any(|known| known == queue.get)) {
+            let suggestion = closest(queue.get, known.iter().map(String::as_str));
+            section.fault(
+                queue.at,
+                format!("no queue is called {:?}", shown(queue.get)),
+                suggestion,
+            );
+        } else if words
+            .others
+            .iter()
+            .any(|other| other.queues.iter().any(|name| name == queue.get))
+        {
+            section.fault(
+                queue.at,
+                format!("{:?} has a language already", shown(queue.get)),
+                None,
+            );
+        } else {
+            names.push(queue.get.to_string());
+        }
+    }
+    Language {
+        name,
+        queues: names,
+        wording,
+    }
+}
+
+/// Prefixes, `say` and `reasons` of one language; `beside`: what else may stand in its section.
+fn read_wording(banner: &Section<'_, '_>, wording: &mut Wording, beside: &[&str]) {
     let prefix = &mut wording.prefix;
     let prefixes = [
         ("genuine", &mut prefix.genuine),
@@ -110,14 +234,16 @@ pub(super) fn read(policy: &Section<'_, '_>) -> Wording {
         ("scam", &mut prefix.scam),
     ];
     let mut known: Vec<&str> = prefixes.iter().map(|(key, _)| *key).collect();
-    known.push("say");
+    known.extend(["say", "reasons"]);
+    known.extend(beside);
     banner.only(&known);
     for (key, words) in prefixes {
-        read_words(&banner, key, PREFIX_CHARS_MAX, words);
+        read_words(banner, key, PREFIX_CHARS_MAX, words);
     }
+    read_reasons(banner, &mut wording.reasons);
 
     let Some(section) = banner.section("say") else {
-        return wording;
+        return;
     };
     let say = &mut wording.say;
     let lines = [
@@ -130,6 +256,7 @@ pub(super) fn read(policy: &Section<'_, '_>) -> Wording {
         ("campaign", &mut say.campaign),
         ("emergency", &mut say.emergency),
         ("scam", &mut say.scam),
+        ("impostor", &mut say.impostor),
         ("emergency_claimed", &mut say.emergency_claimed),
     ];
     let known: Vec<&str> = lines.iter().map(|(key, _)| *key).collect();
@@ -137,7 +264,29 @@ pub(super) fn read(policy: &Section<'_, '_>) -> Wording {
     for (key, words) in lines {
         read_words(&section, key, SAY_CHARS_MAX, words);
     }
-    wording
+}
+
+/// `reasons`: findings in other words than ours, by tag.
+fn read_reasons(banner: &Section<'_, '_>, reasons: &mut BTreeMap<Tag, String>) {
+    let Some(section) = banner.section("reasons") else {
+        return;
+    };
+    for (key, _) in section.entries() {
+        let Ok(tag) = key.get.parse::<Tag>() else {
+            let suggestion = closest(key.get, Tag::ALL.iter().map(|tag| tag.name()));
+            section.fault(
+                key.at,
+                format!("no tag is called {:?}", shown(key.get)),
+                suggestion,
+            );
+            continue;
+        };
+        let mut words = String::new();
+        read_words(&section, key.get, SAY_CHARS_MAX, &mut words);
+        if !words.is_empty() {
+            reasons.insert(tag, words);
+        }
+    }
 }
 
 fn read_words(section: &Section<'_, '_>, key: &str, chars_max: usize, into: &mut String) {
@@ -159,7 +308,7 @@ fn read_words(section: &Section<'_, '_>, key: &str, chars_max: usize, into: &mut
     } else if words.chars().any(char::is_control) {
         Some(format!("{key} must be one line"))
     } else {
-        let lower = words.to_ascii_lowercase();
+        let lower = words.to_lowercase();
         let found = lower
             .split(|c: char| !c.is_alphanumeric())
             .find(|word| NEVER.contains(word));

@@ -11,7 +11,7 @@ use crate::call::{Handed, LegAsked, shard_of};
 use crate::call_id::CallId;
 use crate::identity::{Fetched, Trust};
 use crate::media::Hop;
-use crate::policy::Policy;
+use crate::policy::Lineup;
 use crate::route::{Change, Known};
 use crate::screening::HistoryFacts;
 use crate::sip::{Flow, TransportFault};
@@ -58,9 +58,9 @@ pub enum ToShard {
     Resolved(Box<Known>),
     /// What another shard found out of an address.
     Standing(Change),
+    SetPolicies(Arc<Lineup>),
     /// Where mirrored signalling goes, the first address first.
     Collector(Vec<SocketAddr>),
-    SetPolicy(Arc<Policy>),
     /// New anchors and revocation lists.
     SetTrust(Box<Trust>),
     /// Where a carrier wants calls of ours to pass, as the shard that registers heard it.

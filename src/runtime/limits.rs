@@ -223,3 +223,9 @@ pub const ICON_RETRY_AFTER: Duration = Duration::from_secs(60);
 /// Legs of ours whose caller's Call-ID the mirror of signalling remembers after their call, 100 octets each: the last BYE
 /// and its answer come within half a minute. Past it the oldest is shown under its own Call-ID.
 pub const MIRRORED_LEGS_MAX: usize = 8192;
+
+/// Threads that decide kept calls again. The calls that go on have the other cores.
+pub const REPLAY_THREADS: usize = 2;
+
+/// Pages of kept calls between their reader and those threads, each about 10 MiB.
+pub const REPLAY_PAGES: usize = 2;

@@ -8,6 +8,7 @@ use crossbeam_channel::{Sender, TrySendError, bounded};
 use super::clock_alarm::ClockAlarm;
 use super::count;
 use super::limits::{RECORDER_REST, RECORDS};
+use super::policies::Policies;
 use super::vital::Alarm;
 use crate::call::CallRecord;
 use crate::store::{Live, Store};
@@ -26,6 +27,7 @@ impl Recorder {
         store: Arc<dyn Store>,
         live: Arc<Live>,
         clock: ClockAlarm,
+        policies: Arc<Policies>,
         alarm: &Alarm,
     ) -> std::io::Result<(Recorder, JoinHandle<()>)> {
         let (sender, inbox) = bounded::<Arc<CallRecord>>(RECORDS);
@@ -34,6 +36,7 @@ impl Recorder {
                 if record.timings.ended_ms.is_some() {
                     keep(&*store, &record);
                     clock.note(&record.identity);
+                    policies.note(&record);
                 }
                 live.publish(record);
             };

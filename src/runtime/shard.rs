@@ -324,12 +324,12 @@ impl Shard {
                 }
                 ToShard::Resolved(known) => self.step(Input::Resolved(known), now),
                 ToShard::Standing(change) => self.step(Input::Standing(change), now),
+                ToShard::SetPolicies(lineup) => self.step(Input::SetPolicies(lineup), now),
                 ToShard::Collector(addresses) => {
                     if let Some(mirror) = &mut self.parts.mirror {
                         mirror.send_to(addresses);
                     }
                 }
-                ToShard::SetPolicy(policy) => self.step(Input::SetPolicy(policy), now),
                 ToShard::SetTrust(trust) => self.step(Input::SetTrust(trust), now),
                 ToShard::ServiceRoute { trunk, route } => {
                     self.step(Input::ServiceRoute { trunk, route }, now)

@@ -5,11 +5,13 @@
 
 mod checks;
 mod conclude;
+pub(crate) mod confusables;
 mod facts;
 #[cfg(test)]
 pub(crate) mod sample;
 mod tag;
 mod verdict;
+mod worse;
 
 // What facts are made of: whoever reads facts finds their types here.
 pub use crate::identity::{Attestation, Standing};
@@ -21,3 +23,4 @@ pub use facts::{
 };
 pub use tag::{NotATag, Tag};
 pub use verdict::{Finding, Label, NumberLight, Verdict, VoiceLight, Weights};
+pub(crate) use worse::WORSE;

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+pub(crate) use super::worse::WORSE;
 use super::*;
 use crate::identity::{Attestation, Standing};
 use crate::redact::Redacted;
@@ -56,45 +57,6 @@ pub(crate) fn weights() -> Weights {
         (Tag::VoiceSpoofLikely, 40),
     ])
 }
-
-/// A change to the facts, by name.
-type Change = (&'static str, fn(&mut Facts));
-
-/// Ways to make a call worse, whatever else is known of it.
-pub(crate) const WORSE: &[Change] = &[
-    ("forged", |f| f.identity.is_forged = true),
-    ("reused", |f| {
-        // A copied priority loses the one label that stands apart from good and bad.
-        if !f.identity.has_priority {
-            f.identity.is_reused = Some(true);
-        }
-    }),
-    ("reported", |f| f.history.reported_scam += 1),
-    ("spoof", |f| f.voice.state = VoiceState::Spoof),
-    ("hidden", |f| {
-        f.caller.is_hidden = true;
-        f.caller.number = None;
-    }),
-    ("fast", |f| f.history.calls_last_minute = 100),
-    ("imitates", |f| f.caller.name_imitates_label = true),
-    ("unsigned", |f| {
-        // Losing a good signature is worse; losing a bad one is not.
-        let identity = &f.identity;
-        if identity.standing == Standing::Verified
-            && !identity.is_forged
-            && !identity.is_stale
-            && !identity.is_untrusted
-        {
-            // A proven priority is another question than the number, and stands above every label.
-            f.identity = IdentityFacts {
-                is_reused: f.identity.is_reused,
-                has_priority: f.identity.has_priority,
-                is_emergency: f.identity.is_emergency,
-                ..IdentityFacts::default()
-            };
-        }
-    }),
-];
 
 /// Any facts at all, sensible together or not.
 pub(crate) fn facts() -> impl Strategy<Value = Facts> {

@@ -52,6 +52,8 @@ tags! {
     CallerHidden "CALLER_HIDDEN" "The caller withholds the number."
     NumberMalformed "NUMBER_MALFORMED" "The number shown cannot be a telephone number."
     NameImitatesLabel "NAME_IMITATES_LABEL" "The caller's own name imitates a trust mark."
+    OwnNumberClaimed "OWN_NUMBER_CLAIMED" "The caller shows a number of this business and nothing proves it."
+    OwnNameClaimed "OWN_NAME_CLAIMED" "The caller shows the name of somebody here and nothing proves it."
     FromDiffersFromAsserted "FROM_DIFFERS_FROM_ASSERTED" "The caller shows another number than the network reports."
     KnownCaller "KNOWN_CALLER" "This number has called before and was answered."
     FirstCall "FIRST_CALL" "This number calls for the first time."

@@ -74,3 +74,18 @@ pub const SETTING_MAX: usize = 64 * 1024;
 
 /// Characters of somebody else's words in an error text.
 pub const PROBLEM_CHARS: usize = 200;
+
+/// Octets of one entry of a journal. A policy of 1,000 rules is about 200 kB; longer ones are refused.
+pub const ENTRY_MAX: usize = 512 * 1024;
+
+/// Entries of a journal in one answer.
+pub const JOURNAL_ROWS: usize = 500;
+
+/// Calls in one page for those who look at all of them: about 10 MiB of JSON.
+pub const PAGE_ROWS: usize = 1_000;
+
+/// Characters of each text of an audit entry; longer ones are cut.
+pub const AUDIT_TEXT_MAX: usize = 600;
+
+/// How often an audit entry is tried again when another process was first.
+pub const AUDIT_RETRIES: usize = 20;

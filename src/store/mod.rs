@@ -3,6 +3,7 @@
 //! Knows records and how to find them again. Does not know SIP, policy, HTTP, or why a call was
 //! decided as it was; it never reads a clock (times come in with the records and questions).
 
+mod audit;
 mod known;
 pub mod limits;
 mod live;
@@ -18,6 +19,7 @@ use crate::call::record::{Direction, Ending, PersonReport};
 use crate::call_id::CallId;
 use crate::screening::{HistoryFacts, Label};
 
+pub use audit::{Audit, AuditEntry, Broken, entries as audit_entries, verify as verify_audit};
 pub use known::{history_at_once, history_with_live};
 pub use live::{Change, Changes, Live};
 
@@ -105,6 +107,15 @@ pub trait Store: Send + Sync {
     ) -> Result<bool, StoreError>;
     /// What the person said about a call. False = no such call. The newest report replaces the one before.
     fn report(&self, id: CallId, report: PersonReport) -> Result<bool, StoreError>;
+    /// Adds an entry to a journal, whose entries are numbered from 1 and never change. True = it is on disk under this
+    /// number; false = the journal's next number is another one: somebody else was first.
+    fn append(&self, journal: &'static str, number: u64, entry: &str) -> Result<bool, StoreError>;
+    /// Entries of a journal after this number (0 = from the first), in their order; at most
+    /// [`limits::JOURNAL_ROWS`] at once.
+    fn journal(&self, journal: &'static str, after: u64) -> Result<Vec<(u64, String)>, StoreError>;
+    /// Kept calls as they stand on disk, as JSON, newest first, after the one named; at most
+    /// [`limits::PAGE_ROWS`] at once. For what looks at all of them: a long look blocks no writer.
+    fn page(&self, after: Option<(u64, CallId)>) -> Result<Vec<KeptCall>, StoreError>;
     /// A small named value (token hash, schema facts).
     fn setting(&self, name: &str) -> Result<Option<String>, StoreError>;
     fn set_setting(&self, name: &str, value: &str) -> Result<(), StoreError>;
@@ -112,6 +123,15 @@ pub trait Store: Send + Sync {
     fn health(&self) -> Health {
         Health::default()
     }
+}
+
+/// A kept call, unread.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptCall {
+    pub started_ms: u64,
+    pub id: CallId,
+    /// A [`CallRecord`] as JSON, without what the person said about it.
+    pub record: String,
 }
 
 /// How the writer is doing. Counters count since the store was opened.
@@ -213,6 +233,22 @@ pub fn open(config: &Config) -> Result<Arc<dyn Store>, StoreError> {
         });
     };
     Ok(Arc::new(sqlite::Sqlite::open(&config.url, place)?))
+}
+
+/// Opens the engine to look only: a gateway may have it open at the same time, and notices nothing. What would write
+/// fails.
+///
+/// # Errors
+///
+/// As [`open`]; also when there is no such store.
+pub fn open_to_read(config: &Config) -> Result<Arc<dyn Store>, StoreError> {
+    let Some(place) = config.url.strip_prefix("sqlite:") else {
+        return Err(StoreError::Unusable {
+            url: bounded(&config.url),
+            problem: "this build knows sqlite:PATH only".into(),
+        });
+    };
+    Ok(Arc::new(sqlite::Sqlite::open_to_read(&config.url, place)?))
 }
 
 /// The label the person was shown last, by its name in records.

@@ -202,6 +202,11 @@ pub const METRICS: &[Metric] = &[
         "Policy rules that could not be evaluated.",
     ),
     counter(
+        "ringward_policy_rollbacks_total",
+        &[],
+        "Policies that were taken back by the gateway itself: they refused more calls than their budget.",
+    ),
+    counter(
         "ringward_media_packets_total",
         &["side"],
         "RTP packets relayed, by the side they came from.",

@@ -1,34 +1,12 @@
-//! `tests/scenarios/*.call`: whole calls that need no Rust. One word and its arguments a line; `#` starts a comment.
-//!
-//! ```text
-//! title    what it shows
-//! policy   default | observe
-//! queue    ring-all | in-order, ring 20s
-//! phone    answers after 2s | never answers | is dead | is busy | declines     (one line each)
-//! caller   +14045550123 via carrier | hidden
-//! name     Ann
-//! signs    nothing | A | B | C | another's number | with a stale token | twice
-//! certificate never | after 1500ms
-//! store    never | after 1500ms | knows 3 scam reports
-//! says     window 1 llr -2.1, window 2 llr -2.6
-//! scorer   overloaded
-//! does     hold at 2s | resume at 4s | update at 2s | bye at 20s | gives up after 3s
-//! network  loses 10%
-//! expect   tags NO_IDENTITY VOICE_SPOOF_LIKELY | no tags CALLER_HIDDEN
-//! expect   decision deliver | label | refuse
-//! expect   ringing before 900ms
-//! expect   answer 200            final status of the caller's INVITE
-//! expect   number unproven | voice synthetic | label suspect                (the last banner)
-//! expect   shown "UNPROVEN Ann"  | trust number=unproven; voice=pending     (as the phone got it)
-//! expect   ending completed by caller
-//! expect   phone 1 asked CANCEL
-//! ```
+//! `tests/scenarios/*.call`: whole calls that need no Rust. The words are those of [`ringward::policy::scenario`], which
+//! reads them; this plays them on a virtual clock.
 
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use ringward::policy::Policy;
+use ringward::policy::scenario::{self, Late, Phone, Scenario, Signs, duration};
+use ringward::policy::{SHIPPED, shipped};
 use ringward::queue::Strategy;
 use serde_json::Value;
 
@@ -49,232 +27,169 @@ fn every_scenario_goes_as_it_says() {
     for file in files {
         let text = std::fs::read_to_string(&file).unwrap();
         let name = file.file_name().unwrap().to_string_lossy().into_owned();
-        Scenario::read(&name, &text)
-            .unwrap_or_else(|fault| panic!("{fault}"))
-            .play();
+        let calls = Scenario::read_all(&name, &text);
+        for call in calls.unwrap_or_else(|faults| panic!("{faults:#?}")) {
+            play(&call);
+        }
     }
+}
+
+/// The same calls beside the policies, as `ringward policy test` plays them.
+#[test]
+fn shipped_policies_do_what_the_calls_beside_them_expect() {
+    for shipped in SHIPPED {
+        let file = format!("{}/policies/{}.call", env!("CARGO_MANIFEST_DIR"), shipped.name);
+        let text = std::fs::read_to_string(&file).unwrap();
+        let calls = Scenario::read_all(&file, &text).unwrap_or_else(|faults| panic!("{faults:#?}"));
+        assert!(calls.len() >= 2, "{file}");
+        for call in calls {
+            let trial = shipped.policy().try_out(&call);
+            assert!(trial.failures.is_empty() && trial.skipped == 0, "{trial:#?}");
+        }
+    }
+}
+
+/// What a scenario expects of the decision is the same for facts alone as for the whole call.
+#[test]
+fn what_whole_calls_expect_of_decisions_holds_for_their_facts() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
+    let mut looked_at = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let file = entry.unwrap().path();
+        let text = std::fs::read_to_string(&file).unwrap();
+        for call in Scenario::read_all(&file.display().to_string(), &text).unwrap() {
+            let name = call.policy.as_deref().unwrap_or("default");
+            let trial = shipped(name).unwrap().policy().try_out(&call);
+            looked_at += call.expectations.len() - trial.skipped;
+            assert_eq!(trial.failures, [""; 0], "{}", call.place);
+        }
+    }
+    assert!(looked_at > 20, "{looked_at}");
 }
 
 #[test]
 fn a_line_that_means_nothing_is_named() {
-    let fault = Scenario::read("x.call", "title  x\nphone  dances\n")
-        .err()
-        .unwrap();
-    assert_eq!(fault, "x.call:2: `phone dances` is not understood");
+    let faults = Scenario::read_all("x.call", "phone declines\ntitle  x\nphone  dances\n").unwrap_err();
+    assert_eq!(
+        faults,
+        [
+            "x.call:1: a call begins with its title",
+            "x.call:3: `phone dances` is not understood",
+        ]
+    );
 }
 
-struct Scenario {
-    name: String,
-    strategy: Strategy,
-    ring: Duration,
-    policy: &'static str,
-    phones: Vec<PhonePlan>,
-    plan: CallerPlan,
-    number: String,
-    signs: Signs,
-    certificate: Option<Option<Duration>>,
-    store: Option<Option<Duration>>,
-    scam_reports: u64,
-    windows: Vec<f32>,
-    is_scorer_overloaded: bool,
-    lost: u64,
-    expectations: Vec<(usize, String)>,
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Signs {
-    Nothing,
-    Attested(char),
-    AnotherNumber,
-    Stale,
-    Twice,
-}
-
-impl Scenario {
-    fn read(name: &str, text: &str) -> Result<Scenario, String> {
-        let mut scenario = Scenario {
-            name: name.to_string(),
-            strategy: Strategy::RingAll,
-            ring: Duration::from_secs(20),
-            policy: "default",
-            phones: Vec::new(),
-            plan: CallerPlan::new("+14045550123"),
-            number: "14045550123".into(),
-            signs: Signs::Nothing,
-            certificate: None,
-            store: None,
-            scam_reports: 0,
-            windows: Vec::new(),
-            is_scorer_overloaded: false,
-            lost: 0,
-            expectations: Vec::new(),
-        };
-        for (at, line) in text.lines().enumerate() {
-            let line = line.split('#').next().unwrap_or_default();
-            let words: Vec<&str> = line.split_whitespace().collect();
-            if words.is_empty() {
-                continue;
-            }
-            if words[0] == "expect" {
-                scenario.expectations.push((at + 1, words[1..].join(" ")));
-            } else if scenario.line(&words).is_none() {
-                return Err(format!(
-                    "{name}:{}: `{}` is not understood",
-                    at + 1,
-                    words.join(" ")
-                ));
-            }
-        }
-        if scenario.phones.is_empty() {
-            scenario.phones.push(PhonePlan::answers_after(2.0));
-        }
-        if !scenario.plan.acts.iter().any(|(_, act)| matches!(act, Act::Bye)) {
-            scenario.plan = scenario.plan.act(15.0, Act::Bye);
-        }
-        Ok(scenario)
+fn phone(phone: Phone) -> PhonePlan {
+    let short = Duration::from_millis(30);
+    match phone {
+        Phone::AnswersAfter(time) => PhonePlan::answers_after(time.as_secs_f64()),
+        Phone::NeverAnswers => PhonePlan::with(Answer::Never),
+        Phone::IsDead => PhonePlan::with(Answer::Dead),
+        Phone::IsBusy => PhonePlan::with(Answer::Refuse(486, short)),
+        Phone::Declines => PhonePlan::with(Answer::Refuse(603, short)),
     }
+}
 
-    /// One line but `expect`; `None` = not understood.
-    fn line(&mut self, words: &[&str]) -> Option<()> {
-        match words {
-            ["title", ..] => {}
-            ["policy", "default"] => self.policy = include_str!("../../policies/default.toml"),
-            ["policy", "observe"] => self.policy = include_str!("../../policies/observe.toml"),
-            ["queue", strategy, "ring", time] => {
-                self.strategy = match strategy.trim_end_matches(',') {
-                    "ring-all" => Strategy::RingAll,
-                    "in-order" => Strategy::InOrder,
-                    _ => return None,
-                };
-                self.ring = duration(time)?;
-            }
-            ["phone", rest @ ..] => {
-                let short = Duration::from_millis(30);
-                self.phones.push(match rest {
-                    ["answers", "after", time] => PhonePlan::answers_after(duration(time)?.as_secs_f64()),
-                    ["never", "answers"] => PhonePlan::with(Answer::Never),
-                    ["is", "dead"] => PhonePlan::with(Answer::Dead),
-                    ["is", "busy"] => PhonePlan::with(Answer::Refuse(486, short)),
-                    ["declines"] => PhonePlan::with(Answer::Refuse(603, short)),
-                    _ => return None,
-                });
-            }
-            ["caller", "hidden"] => {
-                self.plan.from = "\"Anonymous\" <sip:anonymous@anonymous.invalid>".into();
-                self.plan.headers.push(("Privacy", "id".into()));
-            }
-            ["caller", number, "via", "carrier"] => {
-                self.number = number.trim_start_matches('+').to_string();
-                self.plan.from = format!("<sip:{number}@203.0.113.7;user=phone>");
-            }
-            ["name", name @ ..] => {
-                let name = name.join(" ");
-                self.plan.from = format!("\"{name}\" <sip:+{}@203.0.113.7;user=phone>", self.number);
-            }
-            ["signs", rest @ ..] => {
-                self.signs = match rest {
-                    ["nothing"] => Signs::Nothing,
-                    ["A"] => Signs::Attested('A'),
-                    ["B"] => Signs::Attested('B'),
-                    ["C"] => Signs::Attested('C'),
-                    ["another's", "number"] => Signs::AnotherNumber,
-                    ["with", "a", "stale", "token"] => Signs::Stale,
-                    ["twice"] => Signs::Twice,
-                    _ => return None,
-                }
-            }
-            ["certificate", "never"] => self.certificate = Some(None),
-            ["certificate", "after", time] => self.certificate = Some(Some(duration(time)?)),
-            ["store", "never"] => self.store = Some(None),
-            ["store", "after", time] => self.store = Some(Some(duration(time)?)),
-            ["store", "knows", count, "scam", "reports"] => self.scam_reports = count.parse().ok()?,
-            ["says", rest @ ..] => {
-                for window in rest.join(" ").split(", ") {
-                    let [_, at, _, llr] = window.split(' ').collect::<Vec<_>>()[..] else {
-                        return None;
-                    };
-                    if at.parse() != Ok(self.windows.len() + 1) {
-                        return None;
-                    }
-                    self.windows.push(llr.parse().ok()?);
-                }
-            }
-            ["scorer", "overloaded"] => self.is_scorer_overloaded = true,
-            ["does", "gives", "up", "after", time] => self.plan.gives_up_after = Some(duration(time)?),
-            ["does", act, "at", time] => {
-                let act = match *act {
-                    "hold" => Act::Hold,
-                    "resume" => Act::Resume,
-                    "update" => Act::Update,
-                    "bye" => Act::Bye,
-                    _ => return None,
-                };
-                self.plan.acts.push((duration(time)?, act));
-            }
-            ["network", "loses", share] => self.lost = share.strip_suffix('%')?.parse::<u64>().ok()? * 10,
-            _ => return None,
+/// What the caller does, and his number without `+`.
+fn plan(scenario: &Scenario) -> (CallerPlan, String) {
+    let number = scenario.caller.clone().unwrap_or_else(|| "+14045550123".into());
+    let mut plan = CallerPlan::new(&number);
+    match (&scenario.caller, &scenario.name) {
+        (None, _) => {
+            plan.from = "\"Anonymous\" <sip:anonymous@anonymous.invalid>".into();
+            plan.headers.push(("Privacy", "id".into()));
         }
-        Some(())
+        (Some(number), Some(name)) => plan.from = format!("\"{name}\" <sip:{number}@203.0.113.7;user=phone>"),
+        (Some(_), None) => {}
     }
+    for (at, act) in &scenario.acts {
+        let act = match act {
+            scenario::Act::Hold => Act::Hold,
+            scenario::Act::Resume => Act::Resume,
+            scenario::Act::Update => Act::Update,
+            scenario::Act::Bye => Act::Bye,
+        };
+        plan.acts.push((*at, act));
+    }
+    if !scenario.acts.iter().any(|(_, act)| *act == scenario::Act::Bye) {
+        plan = plan.act(15.0, Act::Bye);
+    }
+    plan.gives_up_after = scenario.gives_up_after;
+    (plan, number.trim_start_matches('+').to_string())
+}
 
-    fn play(self) {
-        let addresses: Vec<SocketAddr> = (0..self.phones.len())
-            .map(|n| format!("10.0.0.{}:5060", n + 5).parse().unwrap())
-            .collect();
-        let targets: Vec<String> = addresses
-            .iter()
-            .map(|address| format!("sip:desk@{address}"))
-            .collect();
-        let mut desk = queue(
-            "desk",
-            self.strategy,
-            &targets.iter().map(String::as_str).collect::<Vec<_>>(),
-        );
-        desk.ring = self.ring;
-        let policy = match self.policy {
-            "default" => Policy::embedded(),
-            text => Policy::load("scenario", text, &["desk".into()]).unwrap(),
-        };
-        let mut world = World::with_policy(vec![desk], 11, policy);
-        world.network.lost = self.lost;
-        world.helpers.windows = self.windows.clone();
-        world.helpers.is_scorer_overloaded = self.is_scorer_overloaded;
-        match (self.certificate, &mut world.helpers.fetch) {
-            (Some(None), fetch) => *fetch = None,
-            (Some(Some(time)), Some((after, _))) => *after = time,
-            _ => {}
+fn play(scenario: &Scenario) {
+    let place = &scenario.place;
+    let is_for_facts_only =
+        scenario.arrives_ms.is_some() || !scenario.facts.is_empty() || scenario.queue.is_some();
+    assert!(!is_for_facts_only, "{place}: a whole call brings its own facts");
+    let phones = match &scenario.phones[..] {
+        [] => &[Phone::AnswersAfter(Duration::from_secs(2))],
+        phones => phones,
+    };
+    let addresses: Vec<SocketAddr> = (0..phones.len())
+        .map(|n| format!("10.0.0.{}:5060", n + 5).parse().unwrap())
+        .collect();
+    let targets: Vec<String> = addresses
+        .iter()
+        .map(|address| format!("sip:desk@{address}"))
+        .collect();
+    let strategy = if scenario.is_in_order {
+        Strategy::InOrder
+    } else {
+        Strategy::RingAll
+    };
+    let mut desk = queue(
+        "desk",
+        strategy,
+        &targets.iter().map(String::as_str).collect::<Vec<_>>(),
+    );
+    desk.ring = scenario.ring;
+    let policy = scenario.policy.as_deref().unwrap_or("default");
+    let policy = shipped(policy)
+        .unwrap_or_else(|| panic!("{place}: no policy {policy}"))
+        .policy();
+    let mut world = World::with_policy(vec![desk], 11, policy);
+    world.network.lost = scenario.lost_percent * 10;
+    world.helpers.windows = scenario.windows.clone();
+    world.helpers.is_scorer_overloaded = scenario.is_scorer_overloaded;
+    match (scenario.certificate, &mut world.helpers.fetch) {
+        (Some(Late::Never), fetch) => *fetch = None,
+        (Some(Late::After(time)), Some((after, _))) => *after = time,
+        _ => {}
+    }
+    if let Some((after, history)) = &mut world.helpers.store {
+        history.reported_scam = scenario.scam_reports;
+        if let Some(Late::After(time)) = scenario.store {
+            *after = time;
         }
-        if let Some((after, history)) = &mut world.helpers.store {
-            history.reported_scam = self.scam_reports;
-            *after = self.store.flatten().unwrap_or(*after);
-        }
-        if self.store == Some(None) {
-            world.helpers.store = None;
-        }
-        for (address, plan) in addresses.iter().zip(&self.phones) {
-            world.phone(&address.to_string(), plan.clone());
-        }
-        let token = |orig: &str, attest, iat| signed_token(attest, orig, "12125550100", iat);
-        let mut plan = self.plan.clone();
-        let header = match self.signs {
-            Signs::Nothing => None,
-            Signs::Attested(attest) => Some(token(&self.number, attest, EPOCH_S)),
-            Signs::AnotherNumber => Some(token("13035550100", 'A', EPOCH_S)),
-            Signs::Stale => Some(token(&self.number, 'A', EPOCH_S - 3600)),
-            Signs::Twice => Some(token(&self.number, 'A', EPOCH_S)),
-        };
-        if let Some(header) = header {
-            plan.headers.push(("Identity", header));
-        }
-        let mut caller = world.call(plan.clone());
-        if self.signs == Signs::Twice {
-            caller = world.call_after(40.0, plan);
-        }
-        world.run();
-        for (at, expectation) in &self.expectations {
-            let place = format!("{}:{at}: expected {expectation}", self.name);
-            expect(&world, caller, &addresses, expectation, &place);
-        }
+    }
+    if scenario.store == Some(Late::Never) {
+        world.helpers.store = None;
+    }
+    for (address, plan) in addresses.iter().zip(phones) {
+        world.phone(&address.to_string(), phone(*plan));
+    }
+    let token = |orig: &str, attest, iat| signed_token(attest, orig, "12125550100", iat);
+    let (mut plan, number) = plan(scenario);
+    let header = match scenario.signs {
+        Signs::Nothing => None,
+        Signs::Attested(attest) => Some(token(&number, attest, EPOCH_S)),
+        Signs::AnotherNumber => Some(token("13035550100", 'A', EPOCH_S)),
+        Signs::Stale => Some(token(&number, 'A', EPOCH_S - 3600)),
+        Signs::Twice => Some(token(&number, 'A', EPOCH_S)),
+    };
+    if let Some(header) = header {
+        plan.headers.push(("Identity", header));
+    }
+    let mut caller = world.call(plan.clone());
+    if scenario.signs == Signs::Twice {
+        caller = world.call_after(40.0, plan);
+    }
+    world.run();
+    for (at, expectation) in &scenario.expectations {
+        let place = format!("{place} line {at}: expected {expectation}");
+        expect(&world, caller, &addresses, expectation, &place);
     }
 }
 
@@ -315,6 +230,18 @@ fn expect(world: &World, caller: SocketAddr, phones: &[SocketAddr], expectation:
         ["decision", wanted] => {
             let found = serde_json::to_value(&record.decisions[0].decision.action).unwrap()["do"].clone();
             assert_eq!(found, Value::from(*wanted), "{place}");
+        }
+        ["rule", wanted] => {
+            let first = record.decisions[0]
+                .decision
+                .fired
+                .iter()
+                .find(|fired| !fired.is_shadow);
+            assert_eq!(
+                first.map_or("none", |fired| fired.rule.as_str()),
+                *wanted,
+                "{place}"
+            );
         }
         ["ringing", "before", time] => {
             let limit = duration(time).expect("a time").as_millis() as u64;
@@ -364,11 +291,4 @@ fn expect(world: &World, caller: SocketAddr, phones: &[SocketAddr], expectation:
 /// An enum as records print it.
 fn word(value: &impl serde::Serialize) -> String {
     serde_json::to_value(value).unwrap().as_str().unwrap().to_string()
-}
-
-fn duration(text: &str) -> Option<Duration> {
-    if let Some(ms) = text.strip_suffix("ms") {
-        return ms.parse().ok().map(Duration::from_millis);
-    }
-    text.strip_suffix('s')?.parse().ok().map(Duration::from_secs)
 }

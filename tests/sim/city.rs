@@ -13,7 +13,7 @@ use ringward::call::{Engine, Input, Output, shard_of};
 use ringward::call_id::CallId;
 use ringward::identity::{FetchFailure, Fetched, FetchedBody};
 use ringward::media::Statistics;
-use ringward::policy::Policy;
+use ringward::policy::{Lineup, Policy};
 use ringward::queue::{self, Overflow, Strategy};
 use ringward::screening::HistoryFacts;
 use ringward::sip::{Flow, Transport, TransportFault, peek_call_id};
@@ -401,9 +401,9 @@ impl City {
                 }
             }
             Happening::SetPolicy => {
-                let policy = Arc::new(policy(&mut self.chance));
+                let lineup = Arc::new(Lineup::of(Arc::new(policy(&mut self.chance))));
                 for shard in 0..self.shards.len() as u16 {
-                    self.tell(shard, Input::SetPolicy(policy.clone()), None);
+                    self.tell(shard, Input::SetPolicies(lineup.clone()), None);
                 }
             }
         }

@@ -354,3 +354,40 @@ fn a_figure_that_is_no_number_does_not_spoil_the_record() {
         assert_eq!(kept.facts.voice.llr, 0.0);
     });
 }
+
+#[test]
+fn a_journal_is_numbered_without_gaps_and_never_changes() {
+    each_engine(|store| {
+        assert!(store.append("a", 1, "one").unwrap());
+        assert!(!store.append("a", 1, "another").unwrap(), "the number is taken");
+        assert!(!store.append("a", 3, "three").unwrap(), "a gap");
+        assert!(store.append("a", 2, "two").unwrap());
+        assert!(store.append("b", 1, "its own").unwrap());
+        let two = [(1, "one".to_string()), (2, "two".to_string())];
+        assert_eq!(store.journal("a", 0).unwrap(), two);
+        assert_eq!(store.journal("a", 1).unwrap(), two[1..]);
+        assert_eq!(store.journal("c", 0).unwrap(), []);
+        assert!(store.append("a", 3, &"x".repeat(limits::ENTRY_MAX + 1)).is_err());
+    });
+}
+
+#[test]
+fn pages_hold_every_kept_call_once() {
+    each_engine(|store| {
+        let many = limits::PAGE_ROWS as u64 + 20;
+        for number in 0..many {
+            // Several in one millisecond, so that a page ends inside one.
+            store.save(Arc::new(ended(&KINDS[0], number, NOON + number / 7)));
+        }
+        store.flush().unwrap();
+        let first = store.page(None).unwrap();
+        assert_eq!(first.len(), limits::PAGE_ROWS);
+        let last = first.last().map(|call| (call.started_ms, call.id));
+        let second = store.page(last).unwrap();
+        let mut ids: Vec<CallId> = first.iter().chain(&second).map(|call| call.id).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids.len() as u64, many);
+        assert!(first[0].record.starts_with('{') && first[0].started_ms == NOON + (many - 1) / 7);
+    });
+}

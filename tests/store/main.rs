@@ -5,6 +5,7 @@
 #[path = "../../examples/console_preview/records.rs"]
 mod records;
 
+mod audit;
 mod contract;
 mod file;
 mod live;

@@ -58,6 +58,8 @@ function sheet(why) {
       said(call),
       section("What was found", latest ? findings(latest) : h("p", { class: "quiet" }, "No decision was made.")),
       section("Rules that applied", latest ? rules(latest) : null),
+      asked(why),
+      otherwise(why),
       evidence(why),
       section("Who signed", identity(why.identity)),
       section("How it went", steps(why)),
@@ -101,7 +103,34 @@ function said(call) {
 function findings(decision) {
   const rows = decision.findings.map((finding) => h("tr", {},
     h("th", { scope: "row" }, capitalised(finding.meaning), h("span", { class: "tag" }, finding.tag)), weight(finding.tenths)));
-  return h("table", {}, h("tbody", {}, rows, h("tr", { class: "sum" }, h("th", { scope: "row" }, "Together (higher is worse)"), weight(decision.tenths))));
+  return h("table", {}, h("tbody", {}, rows, h("tr", { class: "sum" }, h("th", { scope: "row" }, together(decision)), weight(decision.tenths))));
+}
+
+function together(decision) {
+  const from = decision.suspect_at_tenths;
+  return from == null ? "Together (higher is worse)" : `Together (higher is worse; suspect from ${(from / 10).toFixed(1)})`;
+}
+
+const RESULTS = { true: "true", false: "false", error: "failed", other_stage: "for another stage", elsewhere: "for other queues, trunks or hours", off: "off" };
+
+/** The rules of the first decision, in their order: it is the one that let the call in, or did not. */
+function asked(why) {
+  const first = why.decisions[0];
+  if (!first || (first.asked ?? []).length === 0) return null;
+  const rows = first.asked.map((rule) => h("tr", { class: rule.decided ? "sum" : "" },
+    h("th", { scope: "row" }, rule.when.replace(/\s+/g, " "), h("span", { class: "tag" }, rule.decided ? `${rule.rule}: decided` : rule.mode === "shadow" ? `${rule.rule}: only watched` : rule.rule)),
+    h("td", { class: "weight" }, RESULTS[rule.result] ?? rule.result)));
+  return section("Every rule, as the call arrived", h("table", {}, h("tbody", {}, rows)),
+    first.again === "differs" ? h("p", { class: "problem" }, "Made again, the decision comes out otherwise: please report this.") : null);
+}
+
+/** What would have had to be different. */
+function otherwise(why) {
+  const change = why.smallest_change;
+  if (!change) return null;
+  const label = (LABELS[change.label] ?? [change.label])[0];
+  return section("What would have changed it", h("p", {}, `If ${change.changes.join(", and ")}: ${change.action}, labelled “${label}”.`),
+    change.rule ? h("p", { class: "quiet" }, `By rule ${change.rule}.`) : null);
 }
 
 function weight(tenths) {

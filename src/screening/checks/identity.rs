@@ -46,10 +46,12 @@ pub(super) fn check_upstream(facts: &Facts, tags: &mut Vec<Tag>) {
     let identity = &facts.identity;
     let has_own_word =
         matches!(identity.standing, Standing::Verified | Standing::Failed) || identity.is_forged;
-    if has_own_word || facts.caller.number.is_none() {
+    if has_own_word {
         return;
     }
     match identity.upstream {
+        // Of a number that is not shown to anybody here nothing was verified; a false proof is false all the same.
+        Some(Upstream::Passed) if facts.caller.number.is_none() => {}
         Some(Upstream::Passed) => tags.push(Tag::CarrierVerified),
         Some(Upstream::Failed) => tags.push(Tag::CarrierFailed),
         Some(Upstream::Unverified) | None => {}

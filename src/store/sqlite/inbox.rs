@@ -16,11 +16,22 @@ use crate::store::{Health, bounded};
 /// A question whose asker waits for its answer: a failed write is told, not retried.
 pub(super) enum Command {
     Flush,
-    Report { id: CallId, report: PersonReport },
-    SetSetting { name: String, value: String },
+    Report {
+        id: CallId,
+        report: PersonReport,
+    },
+    SetSetting {
+        name: String,
+        value: String,
+    },
+    Append {
+        journal: &'static str,
+        number: u64,
+        entry: String,
+    },
 }
 
-/// `Ok(false)` is "no such call".
+/// `Ok(false)` is "no such call", or "not the next number".
 pub(super) type Answer = Result<bool, String>;
 
 /// One transaction's worth. Records and tokens stay in the inbox until they are on disk.

@@ -17,9 +17,9 @@ use std::thread::JoinHandle;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::limits::{ANSWER_TIMEOUT, LOCK_TIMEOUT, READERS, SETTING_MAX};
+use super::limits::{ANSWER_TIMEOUT, ENTRY_MAX, LOCK_TIMEOUT, READERS, SETTING_MAX};
 use super::tokens::{Tokens, Use};
-use super::{Filter, Health, Store, StoreError, bounded, number_of};
+use super::{Filter, Health, KeptCall, Store, StoreError, bounded, number_of};
 use crate::call::CallRecord;
 use crate::call::record::PersonReport;
 use crate::call_id::CallId;
@@ -88,6 +88,38 @@ impl Sqlite {
             readers,
             next_reader: AtomicUsize::new(0),
             writer: Some(writer),
+        })
+    }
+
+    /// Readers and no writer: nothing is migrated, and nothing can be asked to be written.
+    pub fn open_to_read(url: &str, place: &str) -> Result<Sqlite, StoreError> {
+        let unusable = |problem: String| StoreError::Unusable {
+            url: bounded(url),
+            problem: bounded(&problem),
+        };
+        if !Path::new(place).is_file() {
+            return Err(unusable("there is no such file".into()));
+        }
+        let reader = connect(place, false, false).map_err(|e| unusable(e.to_string()))?;
+        let version: i64 = reader
+            .pragma_query_value(None, "user_version", |row| row.get(0))
+            .map_err(|e| unusable(e.to_string()))?;
+        if version != schema::version() {
+            return Err(unusable(format!(
+                "the file has schema {version} and not {}: start the gateway with it once",
+                schema::version()
+            )));
+        }
+        let inbox = Arc::new(Inbox::default());
+        inbox.close();
+        Ok(Sqlite {
+            url: bounded(url),
+            inbox,
+            tokens: Mutex::new(Tokens::new()),
+            histories: Histories::default(),
+            readers: vec![Arc::new(Mutex::new(reader))],
+            next_reader: AtomicUsize::new(0),
+            writer: None,
         })
     }
 
@@ -243,6 +275,26 @@ impl Store for Sqlite {
             self.histories.clear();
         }
         Ok(is_kept)
+    }
+
+    fn append(&self, journal: &'static str, number: u64, entry: &str) -> Result<bool, StoreError> {
+        if entry.len() > ENTRY_MAX {
+            return Err(self.failed("adding to a journal", "the entry is longer than 512 KiB"));
+        }
+        let command = Command::Append {
+            journal,
+            number,
+            entry: entry.into(),
+        };
+        self.ask("adding to a journal", command)
+    }
+
+    fn journal(&self, journal: &'static str, after: u64) -> Result<Vec<(u64, String)>, StoreError> {
+        self.read("reading a journal", |on| rows::journal(on, journal, after))
+    }
+
+    fn page(&self, after: Option<(u64, CallId)>) -> Result<Vec<KeptCall>, StoreError> {
+        self.read("reading kept calls", |on| rows::page(on, after))
     }
 
     fn setting(&self, name: &str) -> Result<Option<String>, StoreError> {

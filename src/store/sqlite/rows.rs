@@ -6,9 +6,9 @@ use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use crate::call::CallRecord;
 use crate::call::record::{Ending, Outcome, PersonReport, State};
 use crate::call_id::CallId;
-use crate::store::limits::{HISTORY_ROWS_MAX, TOKEN_CALLS_MAX, TOKENS_MAX};
+use crate::store::limits::{HISTORY_ROWS_MAX, JOURNAL_ROWS, PAGE_ROWS, TOKEN_CALLS_MAX, TOKENS_MAX};
 use crate::store::tokens::Token;
-use crate::store::{Filter, ending_name, label_of, number_of, was_answered};
+use crate::store::{self, Filter, ending_name, label_of, number_of, was_answered};
 
 use super::histories::{Calls, Kept as KeptCall, Verdict};
 
@@ -59,6 +59,47 @@ pub(super) fn setting(on: &Connection, name: &str) -> rusqlite::Result<Option<St
     on.prepare_cached("SELECT value FROM setting WHERE name = ?1")?
         .query_row([name], |row| row.get(0))
         .optional()
+}
+
+/// False = `number` is not the one after the last.
+pub(super) fn append(on: &Connection, journal: &str, number: u64, entry: &str) -> rusqlite::Result<bool> {
+    on.prepare_cached(
+        "INSERT INTO journal SELECT ?1, ?2, ?3
+         WHERE ?2 = 1 + coalesce((SELECT max(number) FROM journal WHERE name = ?1), 0)",
+    )?
+    .execute(params![journal, whole(number), entry])
+    .map(|rows| rows > 0)
+}
+
+pub(super) fn journal(on: &Connection, journal: &str, after: u64) -> rusqlite::Result<Vec<(u64, String)>> {
+    on.prepare_cached(
+        "SELECT number, entry FROM journal WHERE name = ?1 AND number > ?2 ORDER BY number LIMIT ?3",
+    )?
+    .query_map(params![journal, whole(after), JOURNAL_ROWS as i64], |row| {
+        Ok((ms(row, 0)?, row.get(1)?))
+    })?
+    .collect()
+}
+
+pub(super) fn page(on: &Connection, after: Option<(u64, CallId)>) -> rusqlite::Result<Vec<store::KeptCall>> {
+    let (before_ms, before_id) = match after {
+        Some((ms, id)) => (whole(ms), id.to_string()),
+        None => (i64::MAX, String::new()),
+    };
+    let mut question = on.prepare_cached(
+        "SELECT started_ms, id, record FROM call WHERE (started_ms, id) < (?1, ?2)
+         ORDER BY started_ms DESC, id DESC LIMIT ?3",
+    )?;
+    let rows = question.query_map(params![before_ms, before_id, PAGE_ROWS as i64], |row| {
+        let id: String = row.get(1)?;
+        // An id that is none of ours is passed over by its neighbours' page.
+        Ok(store::KeptCall {
+            started_ms: ms(row, 0)?,
+            id: id.parse().unwrap_or(CallId(0)),
+            record: row.get(2)?,
+        })
+    })?;
+    rows.collect()
 }
 
 pub(super) fn put_token(on: &Connection, digest: &str, token: &Token) -> rusqlite::Result<()> {

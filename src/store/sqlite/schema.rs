@@ -52,6 +52,14 @@ const MIGRATIONS: &[&str] = &[
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX token_expiry ON token (keep_until_ms);
 ",
+    "
+    CREATE TABLE journal (
+        name   TEXT    NOT NULL,
+        number INTEGER NOT NULL,
+        entry  TEXT    NOT NULL,
+        PRIMARY KEY (name, number)
+    ) STRICT, WITHOUT ROWID;
+",
 ];
 
 /// Why a file cannot be used; `Unusable` gets its words.

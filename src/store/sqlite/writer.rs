@@ -78,6 +78,11 @@ fn commit(connection: &Mutex<Connection>, batch: &Batch) -> rusqlite::Result<Vec
                 rows::put_setting(&change, name, value)?;
                 true
             }
+            Command::Append {
+                journal,
+                number,
+                entry,
+            } => rows::append(&change, journal, *number, entry)?,
         });
     }
     change.commit()?;

@@ -1,10 +1,12 @@
 //! The API over real HTTP.
 
 mod access;
+mod audit;
 mod calls;
 mod events;
 mod limits;
 mod pages;
+mod policies;
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,13 +16,15 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 use reqwest::{Client, Method, RequestBuilder, Response};
 use ringward::api::{self, Gateway};
 use ringward::call_id::CallId;
-use ringward::store::{self, Live, Store};
+use ringward::policy::{Policy, SHIPPED};
+use ringward::runtime::policies::Policies;
+use ringward::store::{self, Audit, Live, Store};
 use ringward::time::Now;
 use serde_json::Value;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::records::{KINDS, call, ended};
+use crate::records::{FORGED, KINDS, call, ended};
 
 pub const NOON: u64 = 1_790_000_000_000;
 
@@ -31,6 +35,9 @@ pub struct Desk {
     pub live: Arc<Live>,
     pub store: Arc<dyn Store>,
     pub hung_up: Arc<Mutex<Vec<CallId>>>,
+    pub policies: Arc<Policies>,
+    /// Names of the policies that the shards were told to judge by.
+    pub told: Arc<Mutex<Vec<String>>>,
     pub client: Client,
     clock_ms: Arc<AtomicU64>,
     stop: Option<oneshot::Sender<()>>,
@@ -47,10 +54,27 @@ impl Desk {
         let clock_ms = Arc::new(AtomicU64::new(NOON));
         let hung_up: Arc<Mutex<Vec<CallId>>> = Arc::default();
         let token = api::first_token(store.as_ref()).unwrap().unwrap_or_default();
+        let audit = Arc::new(Audit::open(Arc::clone(&store)).unwrap());
+        let shipped = &SHIPPED[0];
+        let told: Arc<Mutex<Vec<String>>> = Arc::default();
+        let policies = Policies::open(
+            Arc::clone(&store),
+            Arc::clone(&audit),
+            Box::new(|name, text| Policy::load(name, text, &["desk".into(), "security".into()])),
+            &Arc::new(shipped.policy()),
+            shipped.text,
+            Box::new({
+                let told = Arc::clone(&told);
+                move |lineup| told.lock().unwrap().push(lineup.live().name().to_string())
+            }),
+        );
+        let policies = Arc::new(policies.unwrap());
         let gateway = Gateway {
             redress: Box::new(|reference| (reference == "1790000000-good").then(|| "a.b.c".into())),
             store: Arc::clone(&store),
             live: Arc::clone(&live),
+            policies: Arc::clone(&policies),
+            audit,
             hang_up: Box::new({
                 let (live, hung_up) = (Arc::clone(&live), Arc::clone(&hung_up));
                 move |id| {
@@ -94,6 +118,8 @@ impl Desk {
             live,
             store,
             hung_up,
+            policies,
+            told,
             client,
             clock_ms,
             stop: Some(stop),
@@ -169,6 +195,38 @@ impl Desk {
         let id = record.id;
         self.store.save(Arc::new(record));
         id
+    }
+
+    /// A call that the live policy decided.
+    pub fn decided_call(&self) -> CallId {
+        let mut record = ended(&KINDS[FORGED], 9, NOON);
+        let mut facts = record.facts.clone();
+        facts.stage = ringward::screening::Stage::Arrive;
+        facts.voice = Default::default();
+        record.decisions.truncate(1);
+        let first = &mut record.decisions[0];
+        first.decision = self.policies.lineup().judge(&facts).decide(&facts);
+        first.facts = None;
+        record.facts = facts;
+        let id = record.id;
+        self.store.save(Arc::new(record));
+        id
+    }
+
+    /// A revision that refuses calls, and that bob wants live.
+    pub fn propose(&self) -> u64 {
+        let strict = ringward::policy::shipped("strict").unwrap().text;
+        let number = self.policies.save(strict, "bob", "x").unwrap();
+        self.policies.activate(number, 100, "bob", "x").unwrap();
+        number
+    }
+
+    /// A token of this name and these roles: its secret.
+    pub async fn token_for(&self, name: &str, roles: &[&str]) -> String {
+        let body = serde_json::json!({ "name": name, "roles": roles }).to_string();
+        let response = self.post("/api/v1/tokens", &body).await;
+        assert_eq!(response.status(), 201);
+        json(response).await["token"].as_str().unwrap().to_string()
     }
 
     pub async fn close(mut self) -> std::io::Result<()> {

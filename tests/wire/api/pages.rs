@@ -17,16 +17,33 @@ async fn every_operation_in_the_document_answers_as_it_says() {
     let logo = Some("https://media.example.com/logo.png");
     let id = desk.live_call_with_icon(true, 1, logo).to_string();
     let document = json(desk.ask(Method::GET, "/openapi.json").send().await.unwrap()).await;
+    let observe = ringward::policy::shipped("observe").unwrap().text;
+    // Something to go back to.
+    let second = desk.policies.save(observe, "bob", "x").unwrap();
+    desk.policies.activate(second, 100, "bob", "x").unwrap();
     let mut seen = 0;
     for (path, operations) in document["paths"].as_object().unwrap() {
         for (method, operation) in operations.as_object().unwrap() {
-            let path = path.replace("{id}", &id);
+            let path = path.replace("{id}", &id).replace("{name}", "ann");
+            // Whatever is done with a revision is done with the one that is live already.
+            let number = if path.ends_with("/approve") {
+                desk.propose()
+            } else {
+                1
+            };
+            let path = path.replace("{number}", &number.to_string());
             let mut ask = desk.signed(method.to_uppercase().parse().unwrap(), &path);
             if operation.get("requestBody").is_some() {
                 let body = match path.rsplit('/').next().unwrap() {
                     "session" => format!("{{\"token\":\"{}\"}}", desk.token),
                     "report" => "{\"verdict\":\"good\"}".into(),
                     "actions" => "{\"do\":\"hang_up\"}".into(),
+                    "tokens" => "{\"name\":\"ann\",\"roles\":[\"admin\"]}".into(),
+                    "policies" => serde_json::json!({"text": observe, "reason": "x"}).to_string(),
+                    "validate" => serde_json::json!({"text": observe}).to_string(),
+                    "test" => "{\"calls\":\"title x\"}".into(),
+                    "replay" => "{}".into(),
+                    "activate" | "approve" | "shadow" | "roll-back" => "{\"reason\":\"x\"}".into(),
                     other => panic!("a body for {other}"),
                 };
                 ask = super::with_json(ask, &body);
@@ -57,7 +74,7 @@ async fn every_operation_in_the_document_answers_as_it_says() {
             seen += 1;
         }
     }
-    assert_eq!(seen, 14);
+    assert_eq!(seen, 31);
 }
 
 /// Every field of an answer is in its schema, and every required one is there.

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 /// The plain upper-case letter or digit a character is read as; None when it is none (a separator, a mark, another
 /// script's own letter).
-pub(super) fn read_as(c: char) -> Option<char> {
+pub(crate) fn read_as(c: char) -> Option<char> {
     if c.is_ascii_alphanumeric() {
         return Some(c.to_ascii_uppercase());
     }
@@ -48,7 +48,7 @@ static ASCII: LazyLock<[Option<char>; 128]> =
     LazyLock::new(|| std::array::from_fn(|octet| in_table(char::from(octet as u8))));
 
 /// What a character is shown as on a display that has only ASCII: accents are dropped. None when nothing fits.
-pub(super) fn ascii(c: char) -> Option<char> {
+pub(crate) fn ascii(c: char) -> Option<char> {
     if c.is_ascii() {
         return Some(c);
     }
@@ -68,7 +68,7 @@ pub(super) fn ascii(c: char) -> Option<char> {
 
 /// Never seen, or changes the order in which others are seen: controls, bidirectional marks, zero-width characters,
 /// variation selectors, tag characters, soft hyphens, private use.
-pub(super) fn is_invisible(c: char) -> bool {
+pub(crate) fn is_invisible(c: char) -> bool {
     c.is_control()
         || matches!(c as u32,
             0x00AD | 0x034F | 0x061C | 0x115F | 0x1160 | 0x17B4 | 0x17B5 | 0x180B..=0x180F | 0x200B..=0x200F
@@ -77,12 +77,12 @@ pub(super) fn is_invisible(c: char) -> bool {
 }
 
 /// A mark that sits on the letter before it.
-pub(super) fn is_combining(c: char) -> bool {
+pub(crate) fn is_combining(c: char) -> bool {
     matches!(c as u32, 0x0300..=0x036F | 0x0483..=0x0489 | 0x1AB0..=0x1AFF | 0x1DC0..=0x1DFF | 0x20D0..=0x20FF | 0xFE20..=0xFE2F)
 }
 
 /// Pictures that say "checked", "protected" or "approved".
-pub(super) fn is_trust_picture(c: char) -> bool {
+pub(crate) fn is_trust_picture(c: char) -> bool {
     matches!(
         c,
         '✓' | '✔'

@@ -1,0 +1,162 @@
+//! `/api/v1/policies/{number}/replay`: what a revision would have done with the calls that are kept.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::extract::rejection::{JsonRejection, PathRejection};
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::access::SignedIn;
+use super::error::{Problem, ProblemBody};
+use super::policies::{numbered, problem};
+use super::state::Shared;
+use crate::policy::Comparison;
+use crate::runtime::replays::{self, Progress};
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ReplayBody {
+    /// The newest so many calls; all of them when absent.
+    calls: Option<u64>,
+    /// Only calls that started at or after this, Unix ms.
+    since_ms: Option<u64>,
+}
+
+/// The replay that runs, or ran last.
+#[derive(Clone, Serialize, ToSchema)]
+pub(crate) struct Replay {
+    /// Number of the revision that is tried.
+    number: u64,
+    /// Who wanted it.
+    by: String,
+    started_ms: u64,
+    /// False once it has ended.
+    is_running: bool,
+    /// Calls looked at so far.
+    calls: u64,
+    /// Of them, calls that cannot be decided again: kept by an older gateway, outbound, or never decided.
+    not_replayable: u64,
+    /// What came out, once it has ended: newly refused, newly allowed, relabelled, by queue.
+    #[schema(value_type = Option<Object>)]
+    result: Option<Comparison>,
+    /// Why it ended without a result.
+    problem: Option<String>,
+    /// How long it took, once it has ended.
+    took_ms: Option<u64>,
+}
+
+/// One replay at a time: it takes two threads.
+#[derive(Clone, Default)]
+pub(crate) struct Replays(Arc<Desk>);
+
+#[derive(Default)]
+struct Desk {
+    is_running: AtomicBool,
+    looked_at: Arc<AtomicU64>,
+    last: Mutex<Option<Replay>>,
+}
+
+impl Replays {
+    fn last(&self) -> Option<Replay> {
+        let mut last = self.0.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(replay) = last.as_mut().filter(|replay| replay.is_running) {
+            replay.calls = self.0.looked_at.load(Ordering::Relaxed);
+        }
+        last
+    }
+
+    fn set(&self, change: impl FnOnce(&mut Option<Replay>)) {
+        change(&mut self.0.last.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// Try a revision on the calls that are kept. One replay runs at a time; `GET /api/v1/policies/replay` tells how far it
+/// is and what came out.
+#[utoipa::path(
+    post, path = "/api/v1/policies/{number}/replay", tag = "policies", request_body = ReplayBody,
+    params(("number" = u64, Path, description = "Number of the revision")),
+    responses(
+        (status = 202, description = "It runs", body = Replay),
+        (status = 400, description = "Not a question", body = ProblemBody),
+        (status = 401, description = "Not signed in", body = ProblemBody),
+        (status = 403, description = "None of your roles may", body = ProblemBody),
+        (status = 404, description = "No such revision", body = ProblemBody),
+        (status = 409, description = "Another replay runs", body = ProblemBody),
+        (status = 422, description = "It does not fit the configuration any more", body = ProblemBody),
+    )
+)]
+pub(crate) async fn start(
+    State(shared): State<Shared>,
+    Extension(signed_in): Extension<SignedIn>,
+    number: Result<Path<u64>, PathRejection>,
+    body: Result<Json<ReplayBody>, JsonRejection>,
+) -> Result<Response, Problem> {
+    let Json(body) = body.map_err(super::calls::bad_body)?;
+    let number = numbered(number)?;
+    let policies = shared.gateway.policies.clone();
+    let policy = shared
+        .work(move || policies.numbered(number).map_err(problem))
+        .await?;
+    let replays = shared.replays.clone();
+    if replays.0.is_running.swap(true, Ordering::SeqCst) {
+        return Err(Problem::Conflict("another replay runs".into()));
+    }
+    let started = shared.now();
+    replays.0.looked_at.store(0, Ordering::Relaxed);
+    let replay = Replay {
+        number,
+        by: signed_in.who.to_string(),
+        started_ms: started.unix_ms(),
+        is_running: true,
+        calls: 0,
+        not_replayable: 0,
+        result: None,
+        problem: None,
+        took_ms: None,
+    };
+    replays.set(|last| *last = Some(replay.clone()));
+    let inner = shared.clone();
+    tokio::task::spawn_blocking(move || {
+        let scope = replays::Scope {
+            calls_max: body.calls.unwrap_or(u64::MAX),
+            since_ms: body.since_ms.unwrap_or(0),
+        };
+        let progress: &Progress = &inner.replays.0.looked_at;
+        let outcome = replays::run(&*inner.gateway.store, &policy, scope, progress);
+        let took = inner.now().instant.saturating_duration_since(started.instant);
+        inner.replays.set(|last| {
+            if let Some(replay) = last {
+                replay.is_running = false;
+                replay.took_ms = Some(took.as_millis() as u64);
+                match outcome {
+                    Ok(outcome) => {
+                        replay.calls = outcome.calls;
+                        replay.not_replayable = outcome.not_replayable;
+                        replay.result = Some(outcome.comparison);
+                    }
+                    Err(error) => replay.problem = Some(error.to_string()),
+                }
+            }
+        });
+        inner.replays.0.is_running.store(false, Ordering::SeqCst);
+    });
+    Ok((StatusCode::ACCEPTED, Json(replay)).into_response())
+}
+
+/// How far the replay is, or what came out of the last one.
+#[utoipa::path(
+    get, path = "/api/v1/policies/replay", tag = "policies",
+    responses(
+        (status = 200, description = "The replay that runs or ran last; null when none has since the start", body = Option<Replay>),
+        (status = 401, description = "Not signed in", body = ProblemBody),
+        (status = 403, description = "None of your roles may", body = ProblemBody),
+    )
+)]
+pub(crate) async fn look(State(shared): State<Shared>) -> Json<Option<Replay>> {
+    Json(shared.replays.last())
+}

@@ -1,0 +1,190 @@
+//! Which role may do what: one table over every route, and nothing that is not in it.
+
+use axum::http::Method;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// What somebody is here. One person may be several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// Takes calls: sees them, ends them, says what they were.
+    Receptionist,
+    /// Watches over those who do, and may take a policy back.
+    Supervisor,
+    /// Looks at everything about calls and how the gateway is doing.
+    Analyst,
+    /// Writes policies and tries them.
+    PolicyAuthor,
+    /// Agrees with policies that refuse calls.
+    PolicyApprover,
+    /// Looks at what was done by whom.
+    Auditor,
+    /// May do everything.
+    Admin,
+}
+
+impl Role {
+    pub const ALL: &'static [Role] = &[
+        Role::Receptionist,
+        Role::Supervisor,
+        Role::Analyst,
+        Role::PolicyAuthor,
+        Role::PolicyApprover,
+        Role::Auditor,
+        Role::Admin,
+    ];
+
+    /// As written: `policy-author`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Role::Receptionist => "receptionist",
+            Role::Supervisor => "supervisor",
+            Role::Analyst => "analyst",
+            Role::PolicyAuthor => "policy-author",
+            Role::PolicyApprover => "policy-approver",
+            Role::Auditor => "auditor",
+            Role::Admin => "admin",
+        }
+    }
+}
+
+/// Those who see calls.
+const CALLS: &[Role] = &[
+    Role::Receptionist,
+    Role::Supervisor,
+    Role::Analyst,
+    Role::PolicyAuthor,
+    Role::PolicyApprover,
+    Role::Auditor,
+];
+const DESK: &[Role] = &[Role::Receptionist, Role::Supervisor];
+const REPORTS: &[Role] = &[Role::Receptionist, Role::Supervisor, Role::Analyst];
+const MEASURES: &[Role] = &[Role::Supervisor, Role::Analyst, Role::Auditor];
+/// Those who read policies and what became of them.
+const POLICIES: &[Role] = &[
+    Role::Supervisor,
+    Role::Analyst,
+    Role::PolicyAuthor,
+    Role::PolicyApprover,
+    Role::Auditor,
+];
+const AUTHORS: &[Role] = &[Role::PolicyAuthor];
+const TRIALS: &[Role] = &[Role::PolicyAuthor, Role::PolicyApprover, Role::Analyst];
+const APPROVERS: &[Role] = &[Role::PolicyApprover];
+const TAKE_BACK: &[Role] = &[Role::Supervisor, Role::PolicyAuthor, Role::PolicyApprover];
+const AUDITORS: &[Role] = &[Role::Auditor];
+/// Administrators may do everything and stand in no line.
+const ADMINS: &[Role] = &[];
+
+/// Method, route, and who may beside the administrators.
+pub(super) const TABLE: &[(&str, &str, &[Role])] = &[
+    ("GET", "/api/v1/calls", CALLS),
+    ("GET", "/api/v1/calls/{id}", CALLS),
+    ("GET", "/api/v1/calls/{id}/why", CALLS),
+    ("GET", "/api/v1/calls/{id}/icon", CALLS),
+    ("POST", "/api/v1/calls/{id}/report", REPORTS),
+    ("POST", "/api/v1/calls/{id}/actions", DESK),
+    ("GET", "/api/v1/events", CALLS),
+    ("GET", "/api/v1/session", CALLS),
+    ("DELETE", "/api/v1/session", CALLS),
+    ("GET", "/api/v1/status", CALLS),
+    ("GET", "/metrics", MEASURES),
+    ("GET", "/api/v1/policies", POLICIES),
+    ("POST", "/api/v1/policies", AUTHORS),
+    ("GET", "/api/v1/policies/{number}", POLICIES),
+    ("GET", "/api/v1/policies/{number}/changes", POLICIES),
+    ("POST", "/api/v1/policies/validate", TRIALS),
+    ("POST", "/api/v1/policies/{number}/test", TRIALS),
+    ("POST", "/api/v1/policies/{number}/replay", TRIALS),
+    ("GET", "/api/v1/policies/replay", TRIALS),
+    ("POST", "/api/v1/policies/{number}/shadow", AUTHORS),
+    ("POST", "/api/v1/policies/{number}/activate", AUTHORS),
+    ("POST", "/api/v1/policies/{number}/approve", APPROVERS),
+    ("POST", "/api/v1/policies/roll-back", TAKE_BACK),
+    ("GET", "/api/v1/tokens", ADMINS),
+    ("POST", "/api/v1/tokens", ADMINS),
+    ("DELETE", "/api/v1/tokens/{name}", ADMINS),
+    ("GET", "/api/v1/audit", AUDITORS),
+    ("GET", "/api/v1/audit/verify", AUDITORS),
+];
+
+/// Whether somebody with these roles may do this. A route that is not in the table is nobody's.
+pub(super) fn may(roles: &[Role], method: &Method, route: &str) -> bool {
+    let method = if method == Method::HEAD {
+        &Method::GET
+    } else {
+        method
+    };
+    let line = TABLE
+        .iter()
+        .find(|(known, path, _)| *known == method.as_str() && *path == route);
+    line.is_some_and(|(.., allowed)| {
+        roles
+            .iter()
+            .any(|role| *role == Role::Admin || allowed.contains(role))
+    })
+}
+
+/// The same for one role and a method by its name, for those who look at the table from outside.
+pub fn is_allowed(role: Role, method: &str, route: &str) -> bool {
+    method.parse().is_ok_and(|method| may(&[role], &method, route))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_route_of_the_document_stands_in_the_table_and_no_other() {
+        let document: serde_json::Value = serde_json::from_str(&crate::api::openapi()).unwrap();
+        let mut routes = Vec::new();
+        for (path, operations) in document["paths"].as_object().unwrap() {
+            for (method, operation) in operations.as_object().unwrap() {
+                // What needs no signing in says so.
+                let is_open = operation["security"]
+                    .as_array()
+                    .is_some_and(|needs| needs == &[serde_json::json!({})]);
+                if !is_open {
+                    routes.push((method.to_uppercase(), path.clone()));
+                }
+            }
+        }
+        let mut table: Vec<_> = TABLE
+            .iter()
+            .map(|(method, path, _)| ((*method).to_string(), (*path).to_string()))
+            .collect();
+        routes.sort();
+        table.sort();
+        assert_eq!(routes, table);
+    }
+
+    #[test]
+    fn names_are_what_serde_prints() {
+        for role in Role::ALL {
+            assert_eq!(serde_json::to_value(role).unwrap(), role.name());
+        }
+    }
+
+    #[test]
+    fn who_proposes_does_not_approve_and_nobody_but_administrators_makes_tokens() {
+        let may = |role, method: Method, route| super::may(&[role], &method, route);
+        for role in Role::ALL {
+            let is_admin = *role == Role::Admin;
+            assert_eq!(may(*role, Method::POST, "/api/v1/tokens"), is_admin);
+            assert!(!may(*role, Method::GET, "/api/v1/nothing"));
+        }
+        assert!(!may(
+            Role::PolicyAuthor,
+            Method::POST,
+            "/api/v1/policies/{number}/approve"
+        ));
+        assert!(!may(
+            Role::PolicyApprover,
+            Method::POST,
+            "/api/v1/policies/{number}/activate"
+        ));
+        assert!(!may(Role::Receptionist, Method::GET, "/api/v1/audit"));
+        assert!(may(Role::Receptionist, Method::HEAD, "/api/v1/calls"));
+    }
+}

@@ -1,0 +1,85 @@
+//! `ringward audit`: whether what was done stands as it was written, and printing it.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+
+use crate::config::Config;
+use crate::store::{self, audit_entries, verify_audit};
+
+#[derive(clap::Args, Debug)]
+#[command(
+    after_help = "Examples:\n  ringward audit verify --config ringward.toml\n  ringward audit export --store sqlite:ringward.db > audit.jsonl\n\nEvery entry holds the hash of the one before: one that was changed, taken out or moved is found. Exit status of verify: 0 = whole, 1 = not."
+)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Subcommand, Debug)]
+enum Command {
+    /// Go through the whole chain
+    Verify(Where),
+    /// Print every entry, one JSON object per line
+    Export(Where),
+}
+
+#[derive(clap::Args, Debug)]
+struct Where {
+    /// Configuration file whose store is meant; without one, that of `serve` without a file
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The store itself
+    #[arg(long, value_name = "URL", conflicts_with = "config")]
+    store: Option<String>,
+}
+
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let mut out = std::io::stdout().lock();
+    match args.command {
+        Command::Verify(place) => {
+            let store = open(&place)?;
+            match verify_audit(&*store)? {
+                Ok(entries) => {
+                    writeln!(out, "whole: {entries} entries")?;
+                    Ok(ExitCode::SUCCESS)
+                }
+                Err(broken) => {
+                    writeln!(out, "BROKEN: {broken}")?;
+                    Ok(ExitCode::from(1))
+                }
+            }
+        }
+        Command::Export(place) => {
+            let store = open(&place)?;
+            let mut last = 0;
+            loop {
+                let entries = audit_entries(&*store, last)?;
+                let Some(newest) = entries.last() else { break };
+                last = newest.number;
+                for entry in &entries {
+                    writeln!(out, "{}", serde_json::to_string(entry)?)?;
+                }
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// The store, which a gateway may have open at the same time.
+fn open(place: &Where) -> anyhow::Result<std::sync::Arc<dyn store::Store>> {
+    let url = match (&place.store, &place.config) {
+        (Some(url), _) => url.clone(),
+        (None, Some(path)) => {
+            let (config, faults) = Config::inspect(path);
+            if let Some(fault) = faults.first() {
+                anyhow::bail!("{fault}");
+            }
+            config.store.url
+        }
+        (None, None) => Config::loopback().store.url,
+    };
+    store::open_to_read(&store::Config { url }).context("the store")
+}

@@ -1,0 +1,128 @@
+//! The chain of what was done: every way to tamper with it is found.
+
+use ringward::store::{self, Audit, Broken, audit_entries, verify_audit};
+
+use crate::{Folder, open};
+
+fn execute(folder: &Folder, sql: &str) {
+    let path = folder.url();
+    let connection = rusqlite::Connection::open(path.strip_prefix("sqlite:").unwrap()).unwrap();
+    connection.execute_batch(sql).unwrap();
+}
+
+/// A chain of ten, tampered with by SQL while nobody has it open.
+fn check(sql: &str, expected: Result<u64, Broken>) {
+    let folder = Folder::temporary();
+    let store = open(&folder.url());
+    let audit = Audit::open(store.clone()).unwrap();
+    for number in 1..=10u64 {
+        assert_eq!(
+            audit
+                .write(number, "ann", "policy save", "revision 3", "because")
+                .unwrap(),
+            number
+        );
+    }
+    assert_eq!(verify_audit(&*store).unwrap(), Ok(10));
+    drop((audit, store));
+    execute(&folder, sql);
+    assert_eq!(verify_audit(&*open(&folder.url())).unwrap(), expected, "{sql}");
+}
+
+#[test]
+fn an_edit_a_gap_a_reorder_and_a_cut_end_are_found() {
+    check("SELECT 1", Ok(10));
+    check(
+        "UPDATE journal SET entry = replace(entry, '\"ann\"', '\"bob\"') WHERE number = 4",
+        Err(Broken::Changed { number: 4 }),
+    );
+    check(
+        "DELETE FROM journal WHERE number = 4",
+        Err(Broken::Missing { number: 4 }),
+    );
+    check(
+        "DELETE FROM journal WHERE number = 4; UPDATE journal SET number = number - 1 WHERE number > 4",
+        Err(Broken::Unchained { number: 4 }),
+    );
+    check(
+        "UPDATE journal SET number = 99 WHERE number = 4; UPDATE journal SET number = 4 WHERE number = 5; UPDATE journal SET number = 5 WHERE number = 99",
+        Err(Broken::Unchained { number: 4 }),
+    );
+    check(
+        "DELETE FROM journal WHERE number > 7",
+        Err(Broken::Cut {
+            found: 7,
+            expected: 10,
+        }),
+    );
+    check(
+        "UPDATE journal SET entry = 'x' WHERE number = 1",
+        Err(Broken::Unreadable { number: 1 }),
+    );
+    check(
+        "DELETE FROM setting WHERE name = 'audit_head'",
+        Err(Broken::OtherHead { number: 10 }),
+    );
+}
+
+#[test]
+fn the_chain_goes_on_after_a_restart_and_two_writers_take_turns() {
+    let folder = Folder::temporary();
+    let (one, two) = (open(&folder.url()), open(&folder.url()));
+    let (first, second) = (
+        Audit::open(one.clone()).unwrap(),
+        Audit::open(two.clone()).unwrap(),
+    );
+    for at in 0..5 {
+        first.write(at, "ann", "a", "", "").unwrap();
+        second.write(at, "bob", "b", "", "").unwrap();
+    }
+    assert_eq!(verify_audit(&*one).unwrap(), Ok(10));
+    drop((first, second, one, two));
+    let store = open(&folder.url());
+    let audit = Audit::open(store.clone()).unwrap();
+    assert_eq!(audit.write(9, "ann", "c", "", "").unwrap(), 11);
+    assert_eq!(verify_audit(&*store).unwrap(), Ok(11));
+    let by: Vec<String> = audit_entries(&*store, 8)
+        .unwrap()
+        .into_iter()
+        .map(|entry| entry.by)
+        .collect();
+    assert_eq!(by, ["ann", "bob", "ann"]);
+}
+
+#[test]
+fn a_text_cannot_pass_for_the_end_of_another() {
+    let folder = Folder::temporary();
+    let store = open(&folder.url());
+    let audit = Audit::open(store.clone()).unwrap();
+    audit.write(1, "ann", "sign in", "x", "y").unwrap();
+    drop((audit, store));
+    // The same octets one field further.
+    execute(
+        &folder,
+        "UPDATE journal SET entry = replace(replace(entry, '\"about\":\"x\"', '\"about\":\"xy\"'), '\"note\":\"y\"', '\"note\":\"\"')",
+    );
+    assert_eq!(
+        verify_audit(&*open(&folder.url())).unwrap(),
+        Err(Broken::Changed { number: 1 })
+    );
+}
+
+#[test]
+fn a_store_that_is_opened_to_read_changes_nothing() {
+    let folder = Folder::temporary();
+    let store = open(&folder.url());
+    Audit::open(store.clone())
+        .unwrap()
+        .write(1, "ann", "a", "", "")
+        .unwrap();
+    let url = folder.url();
+    let reader = store::open_to_read(&store::Config { url }).unwrap();
+    assert_eq!(verify_audit(&*reader).unwrap(), Ok(1));
+    assert!(reader.set_setting("x", "y").is_err());
+    let missing = folder.url().replace("calls.db", "nothing.db");
+    assert!(store::open_to_read(&store::Config { url: missing.clone() }).is_err());
+    let path = missing.strip_prefix("sqlite:").unwrap().to_string();
+    assert!(!std::path::Path::new(&path).exists());
+}

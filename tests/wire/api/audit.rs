@@ -1,0 +1,132 @@
+//! What was done, over HTTP: written down, in a chain, for auditors only.
+
+use reqwest::Method;
+
+use super::{Desk, check_problem, json};
+
+#[tokio::test]
+async fn what_changes_something_is_written_down_and_reading_is_not() {
+    let desk = Desk::open().await;
+    let id = desk.kept_call(0, 1);
+    desk.read("/api/v1/calls").await;
+    desk.post(&format!("/api/v1/calls/{id}/report"), "{\"verdict\":\"scam\"}")
+        .await;
+    desk.post("/api/v1/policies/9/activate", "{\"reason\":\"x\"}")
+        .await;
+    let page = desk.read("/api/v1/audit").await;
+    let lines: Vec<String> = page["entries"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| {
+            format!(
+                "{} {} {}",
+                entry["by"].as_str().unwrap(),
+                entry["what"].as_str().unwrap(),
+                entry["note"].as_str().unwrap()
+            )
+        })
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            "file policy save the configuration names it",
+            "file policy activate the configuration names it",
+            "first POST /api/v1/calls/{id}/report 200",
+            "first POST /api/v1/policies/{number}/activate 404",
+        ]
+    );
+    assert!(page["next"].is_null());
+    let verdict = desk.read("/api/v1/audit/verify").await;
+    assert_eq!(
+        (verdict["is_whole"].as_bool(), verdict["entries"].as_u64()),
+        (Some(true), Some(4))
+    );
+    let after = desk.read("/api/v1/audit?after=3").await;
+    assert_eq!(after["entries"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn every_role_has_the_doors_of_its_line_and_no_other() {
+    let desk = Desk::open().await;
+    let document = json(desk.ask(Method::GET, "/openapi.json").send().await.unwrap()).await;
+    let mut looked_at = 0;
+    for role in ringward::api::Role::ALL {
+        let secret = desk.token_for(role.name(), &[role.name()]).await;
+        for (path, operations) in document["paths"].as_object().unwrap() {
+            for (method, operation) in operations.as_object().unwrap() {
+                let is_open = operation["security"]
+                    .as_array()
+                    .is_some_and(|needs| needs == &[serde_json::json!({})]);
+                // Leaving and streaming are the same doors as looking at the session.
+                if is_open || path.ends_with("/events") {
+                    continue;
+                }
+                let route = path.clone();
+                let path = path
+                    .replace("{id}", &"0".repeat(32))
+                    .replace("{number}", "77")
+                    .replace("{name}", "nobody");
+                let ask = desk
+                    .ask(method.to_uppercase().parse().unwrap(), &path)
+                    .bearer_auth(&secret);
+                let ask = ask.header("content-type", "application/json").body("{}");
+                let status = ask.send().await.unwrap().status().as_u16();
+                let may = ringward::api::is_allowed(*role, &method.to_uppercase(), &route);
+                assert_eq!(status != 403, may, "{} {method} {path}: {status}", role.name());
+                assert_ne!(status, 401);
+                looked_at += 1;
+            }
+        }
+    }
+    assert!(looked_at > 150, "{looked_at}");
+}
+
+#[tokio::test]
+async fn a_token_that_was_taken_back_or_has_expired_opens_nothing() {
+    let desk = Desk::open().await;
+    let made = json(
+        desk.post(
+            "/api/v1/tokens",
+            "{\"name\":\"ann\",\"roles\":[\"analyst\"],\"days\":1}",
+        )
+        .await,
+    )
+    .await;
+    let secret = made["token"].as_str().unwrap().to_string();
+    let ask = || {
+        desk.ask(Method::GET, "/api/v1/session")
+            .bearer_auth(&secret)
+            .send()
+    };
+    let session = json(ask().await.unwrap()).await;
+    assert_eq!(
+        (session["who"].as_str(), session["roles"][0].as_str()),
+        (Some("ann"), Some("analyst"))
+    );
+    desk.move_clock(std::time::Duration::from_secs(24 * 3600 + 1));
+    check_problem(ask().await.unwrap(), 401, "not-signed-in").await;
+    let again = desk
+        .post("/api/v1/tokens", "{\"name\":\"ann\",\"roles\":[\"analyst\"]}")
+        .await;
+    check_problem(again, 409, "conflict").await;
+    let gone = desk
+        .signed(Method::DELETE, "/api/v1/tokens/ann")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(gone.status(), 204);
+    for wrong in [
+        "{\"name\":\"a b\",\"roles\":[\"analyst\"]}",
+        "{\"name\":\"a\",\"roles\":[]}",
+        "{\"name\":\"a\",\"roles\":[\"king\"]}",
+        "{\"name\":\"a\",\"roles\":[\"admin\"],\"days\":0}",
+    ] {
+        let response = desk.post("/api/v1/tokens", wrong).await;
+        assert!(
+            matches!(response.status().as_u16(), 400 | 422),
+            "{wrong}: {}",
+            response.status()
+        );
+    }
+}

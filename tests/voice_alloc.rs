@@ -59,10 +59,10 @@ fn a_call_stays_inside_its_memory_and_our_part_of_a_hop_allocates_nothing() {
         first.hear(&mut bench, hop);
     }
 
+    let mut counts = Vec::with_capacity(hops.len());
+    let mut live = Vec::with_capacity(hops.len());
     let before = LIVE.load(Ordering::Relaxed);
     let mut listener = Box::new(Listener::new(&model).expect("listener"));
-    let mut counts = Vec::new();
-    let mut live = Vec::new();
     for hop in &hops {
         let allocations = ALLOCATIONS.load(Ordering::Relaxed);
         listener.hear(&mut bench, hop);

@@ -240,7 +240,7 @@ fn an_end_does_not_wait_for_hops_that_never_cease() {
 fn audio_is_kept_of_so_many_calls_the_first_in_the_order_of_policy() {
     let (mut worker, said) = worker();
     let all = KEEPING_PER_WORKER as u128;
-    let mut want = |worker: &mut Worker<Counting>, call, rank| {
+    let want = |worker: &mut Worker<Counting>, call, rank| {
         worker.note(Note::Attend(CallId(call), Some(rank)));
         worker.hear(CallId(call), hop(1));
         let shed = said

@@ -17,7 +17,7 @@ doc:
 
 # random days on the virtual clock; a failure prints its seed
 sim:
-    cargo test --test calls random
+    cargo run --release -p ringward-sim -- --calls 100000
 
 bench:
     cargo bench

@@ -61,6 +61,41 @@ mod tests {
         "Basic Zm9vOmJhcg==",
     ];
 
+    proptest::proptest! {
+        /// Fields in any order with any text in quotes: what is read prints and reads the same.
+        #[test]
+        fn any_fields_print_and_read_the_same(
+            fields in proptest::collection::vec(
+                (
+                    "realm|nonce|opaque|qop|algorithm|stale|username|uri|response|cnonce|nc|domain|x",
+                    "\"([ !#-\\[\\]-~]|\\\\[\"\\\\]){0,16}\"|[A-Za-z0-9./-]{1,16}",
+                ),
+                0..10,
+            ),
+        ) {
+            let fields: Vec<String> = fields.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            fuzz_digest(format!("Digest {}", fields.join(", ")).as_bytes());
+        }
+
+        #[test]
+        fn answers_print_and_read_the_same(
+            user in "[ -~]{0,16}", realm in "[ -~]{0,16}", nonce in "[ -~]{1,24}", is_sha in proptest::bool::ANY,
+        ) {
+            let quoted = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
+            let algorithm = if is_sha { "SHA-256" } else { "MD5" };
+            let text = format!(
+                "Digest realm=\"{}\", nonce=\"{}\", qop=\"auth\", algorithm={algorithm}",
+                quoted(&realm), quoted(&nonce)
+            );
+            let challenges = Challenge::read_all([text.as_str()]);
+            proptest::prop_assert_eq!(challenges.len(), 1);
+            let credentials = Credentials { user, password: Secret::new("password"), realm: None };
+            let ask = Ask { method: "INVITE", uri: "sip:a@b", body: b"" };
+            let answer = challenges[0].answer(&credentials, &ask, 1, "cnonce");
+            proptest::prop_assert_eq!(Authorization::parse(&answer.to_string()), Ok(answer));
+        }
+    }
+
     #[test]
     fn the_corpus_and_its_damaged_copies_break_nothing() {
         for sample in CORPUS {

@@ -14,6 +14,7 @@ mod endpoint;
 mod error;
 mod framing;
 mod fuzz;
+mod fuzz_typed;
 mod header_name;
 mod index;
 pub mod limits;
@@ -57,6 +58,7 @@ pub use endpoint::{
 pub use error::ParseError;
 pub use framing::{Frame, StreamFramer};
 pub use fuzz::{fuzz_endpoint, fuzz_header, fuzz_message, fuzz_uri};
+pub use fuzz_typed::{TYPED, fuzz_typed};
 pub use message::Message;
 pub use method::Method;
 pub use name_addr::{Address, NameAddr};

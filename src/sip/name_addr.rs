@@ -36,7 +36,10 @@ impl NameAddrSpans {
     /// `text` is the one that was scanned.
     pub(crate) fn tag<'a>(&self, text: &'a str) -> Option<&'a str> {
         let (start, end) = self.tag;
-        (start < end).then(|| &text[start as usize..end as usize])
+        // An empty one in quotes is none either.
+        (start < end)
+            .then(|| &text[start as usize..end as usize])
+            .filter(|tag| *tag != "\"\"")
     }
 
     /// The same address with everything copied.
@@ -273,6 +276,7 @@ mod tests {
     #[test]
     fn addresses_are_read_in_every_form() {
         check("<sip:a@h>;tag=1", None, "sip:a@h", Some("1"));
+        check("<sip:a@h>;tag=\"\"", None, "sip:a@h", None);
         check(
             "Alice Smith <sip:a@h> ; TAG = x",
             Some("Alice Smith"),

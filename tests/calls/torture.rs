@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use ringward::call::Input;
 use ringward::sip::{Flow, Message, StreamFramer};
 
-use crate::plan::PhonePlan;
+use crate::plan::{Act, CallerPlan, PhonePlan};
 use crate::world::{GATEWAY, World, one_desk};
 
 include!("../torture/corpus.rs");
@@ -237,6 +237,33 @@ fn every_message_of_rfc_4475_gets_the_answer_it_describes() {
 fn every_message_of_rfc_5118_gets_the_answer_it_describes() {
     assert_eq!(RFC_5118.len(), 12);
     check_all(include_str!("../torture/rfc5118.txt"), RFC_5118);
+}
+
+/// One gateway, all 61 of them in a row: what each leaves behind must not reach the next caller.
+#[test]
+fn an_ordinary_call_is_as_good_as_ever_right_after_each_of_them() {
+    let mut world = World::new(one_desk(), 61);
+    world.phone(PHONE, PhonePlan::answers_after(1.0));
+    let mut count = 0;
+    for text in [
+        include_str!("../torture/rfc4475.txt"),
+        include_str!("../torture/rfc5118.txt"),
+    ] {
+        for sample in corpus(text) {
+            let flow = Flow::udp(GATEWAY.parse().unwrap(), "203.0.113.7:5060".parse().unwrap());
+            let octets = &sample.octets;
+            world.tell(Input::Sip { flow, octets });
+            let caller = world.call(CallerPlan::new("+14045550123").act(3.0, Act::Bye));
+            world.run_for(300.0);
+            let what = format!("after {} ({})", sample.name, sample.section);
+            assert_eq!(world.heard(caller, "INVITE"), [100, 180, 200], "{what}");
+            assert_eq!(world.heard(caller, "BYE"), [200], "{what}");
+            assert_eq!(world.engine.live_calls(), 0, "{what}");
+            assert_eq!(world.engine.live_parts(), Default::default(), "{what}");
+            count += 1;
+        }
+    }
+    assert_eq!(count, RFC_4475.len() + RFC_5118.len());
 }
 
 #[test]

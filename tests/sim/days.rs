@@ -1,4 +1,4 @@
-//! The days themselves.
+//! A day from its seed, and many of them side by side.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,17 +11,19 @@ use crate::plan::{self, MILLI, SECOND};
 use crate::trace;
 
 /// Calls of an ordinary day.
-const CALLS: u64 = 200;
-/// Days of `tests/run` when nobody asks for more.
-const DAYS: u64 = 40;
+pub const CALLS: u64 = 200;
 /// Lines of a trace that are printed.
 const LINES: usize = 400;
 
+/// Of so many days one is lived twice: its trace has to be the same.
+const TWICE: u64 = 25;
+
 /// What a day came to.
-struct Day {
-    hash: u64,
-    events: u64,
-    outcomes: BTreeMap<String, u64>,
+pub struct Day {
+    /// Of everything that went over the network, in order.
+    pub hash: u64,
+    pub events: u64,
+    pub outcomes: BTreeMap<String, u64>,
 }
 
 fn weather(chance: &mut Chance) -> Weather {
@@ -37,6 +39,7 @@ fn weather(chance: &mut Chance) -> Weather {
         blackout: chance
             .one_in(5)
             .then(|| (begin, begin + chance.below(6 * SECOND))),
+        refused: if is_fine { 0 } else { chance.below(150) },
     }
 }
 
@@ -73,6 +76,11 @@ fn city(seed: u64, calls: u64, change: impl FnOnce(&mut City)) -> City {
     for _ in 0..chance.below(calls / 20) {
         city.hang_up_at(chance.below(length + 5 * SECOND));
     }
+    if chance.one_in(2) {
+        for _ in 0..chance.below(calls / 10) {
+            city.cut_at(chance.below(length + 5 * SECOND));
+        }
+    }
     if chance.one_in(6) {
         city.drain_at(length / 2 + chance.below(length / 2));
     }
@@ -95,7 +103,7 @@ fn run(seed: u64, calls: u64, change: impl FnOnce(&mut City)) -> Day {
 }
 
 /// Runs a day; when it fails, says its seed and runs it once more for its trace.
-fn check(seed: u64, calls: u64, change: impl Fn(&mut City)) -> Day {
+pub fn check(seed: u64, calls: u64, change: impl Fn(&mut City)) -> Day {
     let once = || catch_unwind(AssertUnwindSafe(|| run(seed, calls, &change)));
     if let Ok(day) = once() {
         return day;
@@ -156,135 +164,76 @@ fn about<'l>(lines: &'l [String], words: &str) -> Vec<&'l str> {
     found.into_iter().skip(skipped).collect()
 }
 
-fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok()?.parse().ok()
+/// What many days came to.
+#[derive(Default)]
+pub struct Sum {
+    pub days: u64,
+    pub events: u64,
+    pub outcomes: BTreeMap<String, u64>,
 }
 
-/// As many days as have `calls` calls, on all processors; how all their calls ended.
-fn many(first: u64, days: u64, calls: u64, change: impl Fn(&mut City) + Sync) -> BTreeMap<String, u64> {
+impl Sum {
+    fn add(&mut self, other: Sum) {
+        self.days += other.days;
+        self.events += other.events;
+        for (name, count) in other.outcomes {
+            *self.outcomes.entry(name).or_default() += count;
+        }
+    }
+}
+
+/// Days from seed `first` on, `days` of them at most and none begun after `until`, on all processors.
+pub fn many(
+    first: u64,
+    days: u64,
+    calls: u64,
+    until: Option<Instant>,
+    change: impl Fn(&mut City) + Sync,
+) -> Sum {
     let next = AtomicU64::new(first);
     let threads = std::thread::available_parallelism().map_or(1, |count| count.get() as u64);
-    std::thread::scope(|scope| {
+    let start = Instant::now();
+    let sum = std::thread::scope(|scope| {
         let work = || {
-            let mut outcomes: BTreeMap<String, u64> = BTreeMap::new();
-            let mut events = 0;
-            loop {
+            let mut sum = Sum::default();
+            while until.is_none_or(|until| Instant::now() < until) {
                 let seed = next.fetch_add(1, Ordering::Relaxed);
                 if seed >= first + days {
-                    return (outcomes, events);
+                    break;
                 }
                 let day = check(seed, calls, &change);
-                events += day.events;
-                for (name, count) in day.outcomes {
-                    *outcomes.entry(name).or_default() += count;
+                if seed.is_multiple_of(TWICE) {
+                    let again = run(seed, calls, &change);
+                    assert_eq!(
+                        (day.hash, day.events),
+                        (again.hash, again.events),
+                        "RINGWARD_SEED={seed} RINGWARD_SIM_DAY={calls} is another day the second time"
+                    );
                 }
+                sum.add(Sum {
+                    days: 1,
+                    events: day.events,
+                    outcomes: day.outcomes,
+                });
             }
+            sum
         };
-        let start = Instant::now();
         let workers: Vec<_> = (0..threads.min(days)).map(|_| scope.spawn(work)).collect();
-        let mut sums: BTreeMap<String, u64> = BTreeMap::new();
-        let mut events = 0;
+        let mut sum = Sum::default();
         for worker in workers {
-            let (outcomes, seen) = worker.join().expect("a day failed: its seed stands above");
-            events += seen;
-            for (name, count) in outcomes {
-                *sums.entry(name).or_default() += count;
-            }
+            sum.add(worker.join().expect("a day failed: its seed stands above"));
         }
-        let seconds = start.elapsed().as_secs_f64();
-        let total = days * calls;
-        println!(
-            "{total} calls in {days} days, {events} events, {seconds:.1} s: {:.0} calls/s",
-            total as f64 / seconds
-        );
-        for (name, count) in &sums {
-            println!("{count:9} {name}");
-        }
-        sums
-    })
-}
-
-/// `RINGWARD_SIM_CALLS` widens it, `RINGWARD_SEED` moves where it begins.
-#[test]
-fn many_days_end_with_every_call_accounted_for() {
-    let calls = number("RINGWARD_SIM_DAY").unwrap_or(CALLS);
-    let days = number("RINGWARD_SIM_CALLS").map_or(DAYS, |total| total.div_ceil(calls));
-    let outcomes = many(number("RINGWARD_SEED").unwrap_or(1), days, calls, |_| {});
-    // A day in which nothing happens proves nothing.
-    for ending in ["Completed", "Cancelled", "NoAnswer", "Refused", "Failed"] {
-        let count: u64 = outcomes
-            .iter()
-            .filter(|(name, _)| name.starts_with(ending))
-            .map(|(_, count)| count)
-            .sum();
-        assert!(days < DAYS || count > 0, "no call was {ending}");
-    }
-}
-
-/// The one to look at: `RINGWARD_SEED=17 cargo test --test sim one_day -- --nocapture`.
-#[test]
-fn one_day_can_be_run_again() {
-    let calls = number("RINGWARD_SIM_DAY").unwrap_or(CALLS);
-    let day = check(number("RINGWARD_SEED").unwrap_or(1), calls, |_| {});
-    println!("{} events, trace {:016x}", day.events, day.hash);
-    for (name, count) in &day.outcomes {
+        sum
+    });
+    let (seconds, total) = (start.elapsed().as_secs_f64(), sum.days * calls);
+    println!(
+        "{total} calls in {} days, {} events, {seconds:.1} s: {:.0} calls a minute",
+        sum.days,
+        sum.events,
+        total as f64 / seconds * 60.0
+    );
+    for (name, count) in &sum.outcomes {
         println!("{count:9} {name}");
     }
-}
-
-#[test]
-fn the_same_seed_is_the_same_day() {
-    for seed in [7, 8, 9] {
-        let one = check(seed, 60, |_| {});
-        let other = check(seed, 60, |_| {});
-        assert_eq!(
-            (one.hash, one.events),
-            (other.hash, other.events),
-            "RINGWARD_SEED={seed}"
-        );
-        assert_ne!(
-            one.hash,
-            check(seed + 1, 60, |_| {}).hash,
-            "another seed is another day"
-        );
-    }
-}
-
-#[test]
-fn garbled_datagrams_leave_nothing_behind() {
-    many(1000, 6, 60, |city| city.weather.garbled = 150);
-}
-
-/// Store, certificate host and scorer are all away: nobody's call ends because of it.
-#[test]
-fn with_every_helper_down_callers_and_phones_talk_all_the_same() {
-    let outcomes = many(2000, 6, 60, |city| {
-        city.helpers = Helpers {
-            store: None,
-            fetch: None,
-            is_scorer_overloaded: true,
-            portless: 0,
-        };
-    });
-    let of_the_peers = [
-        "ended from the console",
-        "no audio from either party",
-        "an answer was never acknowledged",
-        "the other side no longer knows the call",
-        "no usable answer in ACK",
-        "no queue has this number",
-    ];
-    for (name, count) in &outcomes {
-        let is_of_the_peers = of_the_peers.iter().any(|note| name.contains(note));
-        assert!(
-            !name.starts_with("Failed") || is_of_the_peers,
-            "{count} calls ended by us: {name}"
-        );
-    }
-    let talked: u64 = outcomes
-        .iter()
-        .filter(|(name, _)| name.starts_with("Completed"))
-        .map(|(_, count)| count)
-        .sum();
-    assert!(talked > 60, "{talked} calls talked");
+    sum
 }

@@ -4,11 +4,11 @@
 //! ```text
 //! cargo test --test sim                                     # the days of `tests/run`
 //! RINGWARD_SEED=17 cargo test --test sim one_day            # this day again; prints its trace when it fails
-//! RINGWARD_SIM_CALLS=1000000 cargo test --release --test sim many_days -- --nocapture
+//! cargo run --release -p ringward-sim -- --calls 1000000    # many: a million take some minutes
 //! ```
 //!
 //! `chance` is the dice, `plan` what each peer was told to do, `leg` a peer in one call, `city` the world around the
-//! shards, `ledger` the checkers, `days` the tests.
+//! shards, `ledger` the checkers, `days` a day from its seed, `daily` the tests.
 
 #![expect(
     clippy::disallowed_methods,
@@ -18,6 +18,7 @@
 
 mod chance;
 mod city;
+mod daily;
 mod days;
 #[path = "../calls/gateway.rs"]
 mod gateway;

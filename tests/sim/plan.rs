@@ -1,5 +1,7 @@
 //! What peers are told to do, drawn from the dice.
 
+use ringward::sip::Transport;
+
 use crate::chance::Chance;
 
 pub const SECOND: u64 = 1_000_000;
@@ -20,7 +22,26 @@ pub enum Act {
     Options,
     /// Never taken from the trunk, and not understood by itself from a phone.
     Refer,
+    /// A phone sends its caller to this number (RFC 3515).
+    SendTo(&'static str),
+    /// A phone calls a colleague; later it joins him with its caller (RFC 5589 §7).
+    Consult(&'static str),
+    Join,
+    /// Another phone takes the call over (RFC 3891).
+    PickUp,
     Teleport,
+}
+
+/// Session timers (RFC 4028) as a peer wants them.
+#[derive(Clone, Copy, Debug)]
+pub struct Timer {
+    /// Seconds.
+    pub interval: u64,
+    pub is_refresher: bool,
+    /// Refreshes with a whole INVITE.
+    pub by_invite: bool,
+    /// Promised to refresh, and never does.
+    pub forgets: bool,
 }
 
 /// How a peer takes a re-INVITE.
@@ -60,6 +81,12 @@ pub struct CallerPlan {
     pub crashes: Option<u64>,
     /// The INVITE comes by a second way after this long (µs), as a forking proxy in front would send it.
     pub second_way: Option<u64>,
+    pub transport: Transport,
+    /// Acknowledges provisional responses (RFC 3262).
+    pub is_reliable: bool,
+    pub timer: Option<Timer>,
+    /// The dialog that this call wants to be instead of (RFC 3891).
+    pub replaces: Option<String>,
     pub reinvited: Reinvited,
     /// From the answer on (µs).
     pub acts: Vec<(u64, Act)>,
@@ -89,23 +116,20 @@ pub struct PhonePlan {
     /// The answer's description: none, or one that cannot be read.
     pub is_mute: bool,
     pub is_garbage: bool,
+    /// Rings reliably where it may (RFC 3262).
+    pub is_reliable: bool,
+    pub timer: Option<Timer>,
     pub crashes: Option<u64>,
     pub reinvited: Reinvited,
     pub acts: Vec<(u64, Act)>,
 }
 
-const DESK: &str = "+12125550100";
+pub const DESK: &str = "+12125550100";
+pub const NIGHT: &str = "+12125550101";
+pub const LOST: &str = "+12125550155";
 
 pub fn caller(chance: &mut Chance) -> CallerPlan {
-    let called = chance.pick(&[
-        DESK,
-        DESK,
-        DESK,
-        "+12125550101",
-        "+12125550101",
-        "+12125550155",
-        "+13035550100",
-    ]);
+    let called = chance.pick(&[DESK, DESK, DESK, NIGHT, NIGHT, LOST, "+13035550100"]);
     CallerPlan {
         called,
         is_hidden: chance.one_in(12),
@@ -123,6 +147,10 @@ pub fn caller(chance: &mut Chance) -> CallerPlan {
         never_acknowledges: chance.one_in(40),
         crashes: chance.one_in(25).then(|| chance.below(15 * SECOND)),
         second_way: chance.one_in(30).then(|| chance.below(300 * MILLI)),
+        transport: transport(chance),
+        is_reliable: chance.one_in(3),
+        timer: timer(chance),
+        replaces: None,
         reinvited: reinvited(chance),
         acts: acts(chance),
     }
@@ -157,10 +185,68 @@ pub fn phone(chance: &mut Chance) -> PhonePlan {
         rings_late: chance.one_in(15).then(|| chance.below(200 * MILLI)),
         is_mute: chance.one_in(40),
         is_garbage: chance.one_in(40),
+        is_reliable: chance.one_in(3),
+        timer: timer(chance),
         crashes: chance.one_in(25).then(|| chance.below(10 * SECOND)),
         reinvited: reinvited(chance),
-        acts: acts(chance),
+        acts: sends_on(chance),
     }
+}
+
+/// How a phone calls a colleague, or takes a call over.
+pub fn colleague(chance: &mut Chance, called: &'static str, replaces: Option<String>) -> CallerPlan {
+    CallerPlan {
+        called,
+        is_hidden: false,
+        signature: Signature::None,
+        second_way: None,
+        transport: Transport::Udp,
+        replaces,
+        ..caller(chance)
+    }
+}
+
+fn transport(chance: &mut Chance) -> Transport {
+    match chance.below(8) {
+        0 | 1 => Transport::Tcp,
+        2 => Transport::Tls,
+        _ => Transport::Udp,
+    }
+}
+
+fn timer(chance: &mut Chance) -> Option<Timer> {
+    chance.one_in(3).then(|| Timer {
+        interval: chance.pick(&[90, 90, 120, 600]),
+        is_refresher: chance.one_in(2),
+        by_invite: chance.one_in(3),
+        forgets: chance.one_in(6),
+    })
+}
+
+/// Some phones send their caller on.
+fn sends_on(chance: &mut Chance) -> Vec<(u64, Act)> {
+    let mut acts = acts(chance);
+    let step = 250 * MILLI;
+    let to = chance.pick(&[DESK, NIGHT, NIGHT, LOST, "+13035550100", "+12125550199"]);
+    let at = chance.between(1, 12) * step;
+    match chance.below(24) {
+        0 | 1 => acts.push((at, Act::SendTo(to))),
+        2 => {
+            acts.push((at, Act::Consult(to)));
+            acts.push((at + chance.between(4, 30) * step, Act::Join));
+        }
+        3 => acts.push((at, Act::PickUp)),
+        _ => return acts,
+    }
+    // It does not hang up first: whether it does so afterwards is for the dice.
+    if chance.one_in(2) {
+        for (when, act) in &mut acts {
+            if *act == Act::Bye {
+                *when += 16 * SECOND;
+            }
+        }
+    }
+    acts
 }
 
 fn reinvited(chance: &mut Chance) -> Reinvited {
@@ -193,9 +279,11 @@ fn acts(chance: &mut Chance) -> Vec<(u64, Act)> {
         ]);
         acts.push((chance.below(24) * step, act));
     }
-    let last = match chance.below(8) {
-        0 => 0,
-        1 => chance.below(10 * MILLI),
+    let last = match chance.below(24) {
+        0..3 => 0,
+        3..6 => chance.below(10 * MILLI),
+        // Long enough for sessions to be refreshed, or to end because nobody did.
+        6 => chance.between(60, 400) * SECOND,
         _ => chance.between(1, 32) * step,
     };
     acts.push((last, Act::Bye));

@@ -1,4 +1,5 @@
-//! Real sockets on loopback, and real peers: SIPp, baresip, secsipidx, Kamailio, PyJWT, Chromium, none of them ours.
+//! Real sockets on loopback, and real peers: SIPp, baresip, pjsua2, secsipidx, Kamailio, SIPVicious, PyJWT,
+//! Chromium, none of them ours.
 //!
 //! A missing peer skips its tests with a word about it, unless RINGWARD_PEERS=required (what `tests/run` sets).
 
@@ -6,6 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 mod api;
+mod attackers;
 mod bad_input;
 mod baresip_calls;
 mod capture;
@@ -13,10 +15,12 @@ mod console;
 mod demo;
 mod independent_signers;
 mod ipv6_calls;
+mod kamailio_chain;
 #[path = "../../examples/verifier_matrix/matrix/mod.rs"]
 #[allow(dead_code, reason = "the example uses the rest")]
 mod matrix;
 mod passwords;
+mod pjsua_calls;
 #[path = "../../examples/console_preview/records.rs"]
 mod records;
 mod secsipidx;
@@ -24,6 +28,7 @@ mod selftest;
 mod serve;
 mod sipp_calls;
 mod sipp_dialogs;
+mod sipp_transfers;
 mod support;
 mod targets;
 mod tls_calls;

@@ -17,12 +17,12 @@ use crate::support::pki::Pki;
 use crate::support::{folder, free_ports, have, sipp, wait_for};
 
 /// A gateway with a TLS listener, its certificate for 127.0.0.1 from `pki`, which it believes in both directions.
-struct Secure {
-    gateway: Gateway,
-    tls: SocketAddr,
+pub(crate) struct Secure {
+    pub(crate) gateway: Gateway,
+    pub(crate) tls: SocketAddr,
 }
 
-fn secure(name: &str, pki: &Pki, files: &Path, trunk: &str, targets: &[String]) -> Secure {
+pub(crate) fn secure(name: &str, pki: &Pki, files: &Path, trunk: &str, targets: &[String]) -> Secure {
     let folder = folder(name);
     let media = free_ports(200);
     let targets: Vec<_> = targets.iter().map(|target| format!("{target:?}")).collect();
@@ -49,7 +49,7 @@ fn secure(name: &str, pki: &Pki, files: &Path, trunk: &str, targets: &[String]) 
     Secure { gateway, tls }
 }
 
-fn metric(gateway: &Gateway, name: &str) -> f64 {
+pub(crate) fn metric(gateway: &Gateway, name: &str) -> f64 {
     let (_, text) = gateway.request("GET", "/metrics", None);
     text.lines()
         .filter(|line| line.starts_with(name))
@@ -388,7 +388,7 @@ Content-Length: 0
 "#;
 
 /// Follows the route that Kamailio records.
-const ROUTED_CALLER: &str = r#"<?xml version="1.0" encoding="UTF-8" ?>
+pub(crate) const ROUTED_CALLER: &str = r#"<?xml version="1.0" encoding="UTF-8" ?>
 <scenario name="a caller behind a proxy">
   <send retrans="500"><![CDATA[
 INVITE sip:[service]@[remote_ip]:[remote_port] SIP/2.0

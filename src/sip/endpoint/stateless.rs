@@ -72,7 +72,9 @@ impl Endpoint {
     fn send_stateless(&mut self, flow: Flow, response: Response, via_line: &str) {
         let tag = self.random.derived(via_line.as_bytes());
         let top_via = via::amend(via_line, flow.remote);
-        let octets = print::response(&response.to_tag(&tag), Some(&top_via), &self.product);
+        // A challenge goes to strangers, who need not know what asks them.
+        let product = if response.status == 401 { "" } else { &self.product };
+        let octets = print::response(&response.to_tag(&tag), Some(&top_via), product);
         if octets.len() <= limits::STATELESS_RESPONSE_OCTETS_MAX {
             self.transmit(reply_flow(flow, via_line), octets);
         }

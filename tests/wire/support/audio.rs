@@ -133,6 +133,34 @@ pub fn compare(reference: &[i16], heard: &[i16]) -> Comparison {
     }
 }
 
+/// Half-second pieces that were heard exactly as they were sent, each with a lag of its own: for phones whose jitter buffer
+/// stretches and shortens. `lag` is about where to look.
+#[allow(dead_code, reason = "for the wire tests; benches/load.rs shares this module")]
+pub fn exact_pieces(reference: &[i16], heard: &[i16], lag: isize) -> usize {
+    const PIECE: usize = 4000;
+    const AROUND: isize = 2000;
+    let reference = through_mu_law(reference);
+    let is_exact = |at: &usize| {
+        let piece = &heard[*at..at + PIECE];
+        let centre = *at as isize - lag;
+        let from = (centre - AROUND).max(0) as usize;
+        let place = best_place(piece, &reference, from..(centre + AROUND).max(0) as usize);
+        let Some(sent) = reference.get(place..place + PIECE) else {
+            return false;
+        };
+        let (mut signal, mut noise) = (0.0, 1e-9);
+        for (&a, &b) in sent.iter().zip(piece) {
+            signal += f64::from(a).powi(2);
+            noise += (f64::from(a) - f64::from(b)).powi(2);
+        }
+        signal > 1e6 && signal / noise > 1e4
+    };
+    (0..heard.len().saturating_sub(PIECE))
+        .step_by(PIECE)
+        .filter(is_exact)
+        .count()
+}
+
 /// Where the piece fits best (largest correlation, normalised by the energy there).
 fn best_place(piece: &[i16], whole: &[i16], range: std::ops::Range<usize>) -> usize {
     let mut best = (f64::MIN, range.start);

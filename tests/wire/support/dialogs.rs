@@ -50,6 +50,27 @@ pub fn answering_phone(extra: &str, steps: &[&str]) -> String {
     scenario(&[PHONE_RINGS, &answer, &steps.concat(), PHONE_BYE])
 }
 
+/// A phone that sends its caller to this number, is told how the phone there rings and answers, and hears BYE.
+pub fn referring_phone(number: &str) -> String {
+    let answer = PHONE_ANSWER.replace("EXTRA\n", "");
+    let refer = PHONE_REFERS.replace("NUMBER", number);
+    let told = [("100", "active"), ("180", "active"), ("200", "terminated")].map(|(status, subscription)| {
+        PHONE_IS_TOLD
+            .replace("STATUS", status)
+            .replace("SUBSCRIPTION", subscription)
+    });
+    scenario(&[PHONE_RINGS, &answer, &refer, &told.concat(), PHONE_BYE])
+}
+
+/// A phone whose REFER is refused with a final status over 299.
+pub fn refused_phone(number: &str) -> String {
+    let answer = PHONE_ANSWER.replace("EXTRA\n", "");
+    let refer = PHONE_REFERS
+        .replace("NUMBER", number)
+        .replace("<recv response=\"202\"/>", "<recv response=\"403\"/>");
+    scenario(&[PHONE_RINGS, &answer, &refer, PHONE_BYE])
+}
+
 /// A phone with reliable early media.
 pub fn reliable_phone() -> String {
     let answer = PHONE_ANSWER.replace("EXTRA\n", "");
@@ -335,6 +356,40 @@ Content-Length: 0
   <recv response="200"><action>
     <ereg regexp="90;refresher=uac" search_in="hdr" header="Session-Expires:" check_it="true" assign_to="3"/>
   </action></recv>
+"#;
+
+const PHONE_REFERS: &str = r#"  <pause milliseconds="500"/>
+  <send retrans="500"><![CDATA[
+REFER [next_url] SIP/2.0
+Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
+From: <sip:desk@[local_ip]:[local_port]>;tag=[pid]p[call_number]
+To:[$2]
+Call-ID: [call_id]
+CSeq: 7 REFER
+Contact: <sip:[local_ip]:[local_port];transport=[transport]>
+Refer-To: <sip:NUMBER@127.0.0.1>
+Max-Forwards: 70
+Content-Length: 0
+
+]]></send>
+  <recv response="202"/>
+"#;
+
+/// One NOTIFY that says this (RFC 3515 §2.4.5).
+const PHONE_IS_TOLD: &str = r#"  <recv request="NOTIFY" timeout="20000"><action>
+    <ereg regexp="SIP/2.0 STATUS" search_in="body" check_it="true" assign_to="3"/>
+    <ereg regexp="SUBSCRIPTION" search_in="hdr" header="Subscription-State:" check_it="true" assign_to="3"/>
+  </action></recv>
+  <send><![CDATA[
+SIP/2.0 200 OK
+[last_Via:]
+[last_From:]
+[last_To:]
+[last_Call-ID:]
+[last_CSeq:]
+Content-Length: 0
+
+]]></send>
 "#;
 
 const PHONE_BYE: &str = r#"  <recv request="BYE" timeout="60000"/>

@@ -17,7 +17,11 @@ pub mod carrier;
 pub mod kamailio;
 #[allow(dead_code, reason = "for the wire tests; benches/load.rs shares this module")]
 pub mod pki;
+#[allow(dead_code, reason = "for the wire tests; benches/load.rs shares this module")]
+pub mod pjsua;
 mod ports;
+#[allow(dead_code, reason = "for the wire tests; benches/load.rs shares this module")]
+pub mod python;
 pub mod sipp;
 
 use std::path::PathBuf;

@@ -29,6 +29,11 @@ impl Caller<'_> {
     }
 
     pub fn start(&self, folder: &Path) -> Running {
+        self.start_from(folder, self.gateway.ip())
+    }
+
+    /// From another address of loopback than the gateway's.
+    pub fn start_from(&self, folder: &Path, own: std::net::IpAddr) -> Running {
         let port = super::free_port();
         let scenario = folder.join(format!("caller-{port}.xml"));
         std::fs::write(&scenario, self.scenario).expect("scenario");
@@ -40,7 +45,7 @@ impl Caller<'_> {
                 "-sf",
                 &scenario.display().to_string(),
                 "-i",
-                &self.gateway.ip().to_string(),
+                &own.to_string(),
                 "-p",
                 &port.to_string(),
             ])
@@ -116,15 +121,35 @@ pub fn echoing_phone(folder: &Path) -> (Peer, u16, u16) {
 /// As [`phone`], on this loopback address.
 #[allow(dead_code, reason = "for the wire tests; benches/load.rs shares this module")]
 pub fn phone_on(folder: &Path, address: std::net::IpAddr, ring_ms: u32) -> (Peer, u16) {
-    phone_at(folder, address, &PHONE.replace("RING_MS", &ring_ms.to_string()))
+    phone_at(
+        folder,
+        address,
+        &PHONE.replace("RING_MS", &ring_ms.to_string()),
+        "u1",
+    )
+}
+
+/// A phone's scenario that keeps the route which proxies record.
+#[allow(dead_code, reason = "for the wire tests; benches/load.rs shares this module")]
+pub fn routed_phone(ring_ms: u32) -> String {
+    PHONE.replace("RING_MS", &ring_ms.to_string()).replace(
+        "[last_CSeq:]\nContact",
+        "[last_CSeq:]\n[last_Record-Route:]\nContact",
+    )
+}
+
+/// A SIPp phone with this scenario that listens on TCP.
+#[allow(dead_code, reason = "for the wire tests; benches/load.rs shares this module")]
+pub fn phone_over_tcp(folder: &Path, text: &str) -> (Peer, u16) {
+    phone_at(folder, std::net::Ipv4Addr::LOCALHOST.into(), text, "t1")
 }
 
 /// A SIPp phone with this scenario.
 pub fn phone_with(folder: &Path, text: &str) -> (Peer, u16) {
-    phone_at(folder, std::net::Ipv4Addr::LOCALHOST.into(), text)
+    phone_at(folder, std::net::Ipv4Addr::LOCALHOST.into(), text, "u1")
 }
 
-fn phone_at(folder: &Path, address: std::net::IpAddr, text: &str) -> (Peer, u16) {
+fn phone_at(folder: &Path, address: std::net::IpAddr, text: &str, transport: &str) -> (Peer, u16) {
     let port = super::free_port();
     let scenario = folder.join(format!("phone-{port}.xml"));
     std::fs::write(&scenario, text).expect("scenario");
@@ -139,7 +164,12 @@ fn phone_at(folder: &Path, address: std::net::IpAddr, text: &str) -> (Peer, u16)
             &port.to_string(),
             "-nostdin",
         ])
-        .args(["-mp", &super::free_ports(MEDIA_PORTS).to_string()])
+        .args([
+            "-mp",
+            &super::free_ports(MEDIA_PORTS).to_string(),
+            "-t",
+            transport,
+        ])
         .args([
             "-trace_msg",
             "-message_file",

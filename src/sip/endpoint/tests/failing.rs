@@ -70,6 +70,26 @@ fn a_tcp_error_fails_requests_on_that_connection_whatever_address_they_name() {
     assert_eq!(bench.take_events(), [format!("transport failed {}", txn.0)]);
 }
 
+/// What RFC 3261 figures 7 and 8 call "Transport Err.": our answer is lost, and its timers end it.
+#[test]
+fn a_transport_error_leaves_what_we_were_asked_to_its_timers() {
+    let mut bench = Bench::new();
+    let (txn, request) = bench.invited();
+    let failed = || EndpointInput::TransportError {
+        flow: flow(Transport::Udp),
+        fault: TransportFault::Unreachable,
+    };
+    bench.endpoint.handle(failed(), bench.now);
+    bench.drain();
+    assert!(bench.take_events().is_empty());
+    assert!(bench.respond(txn, &request, 486), "it can still be answered");
+    bench.endpoint.handle(failed(), bench.now);
+    bench.wait(31.0);
+    assert_eq!(bench.endpoint.live_transactions(), 1, "timer H");
+    bench.wait(2.0);
+    assert_eq!(bench.endpoint.live_transactions(), 0);
+}
+
 #[test]
 fn responses_to_unknown_transactions_and_odd_statuses_are_ignored() {
     let mut bench = Bench::new();

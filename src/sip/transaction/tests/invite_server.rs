@@ -24,6 +24,19 @@ fn proceeding_sends_the_last_1xx_again_when_the_invite_comes_again() {
 }
 
 #[test]
+fn proceeding_sends_every_1xx_of_its_owner() {
+    let mut machine = InviteServer::new(false);
+    for status in [100, 180, 181, 183, 180] {
+        let said = status.to_string();
+        assert_eq!(
+            steps(|s| assert!(machine.on_response(status, octets(&said), s))),
+            [sent(&said)]
+        );
+    }
+    assert_eq!(machine.state(), State::Proceeding);
+}
+
+#[test]
 fn proceeding_to_completed_by_a_3xx_to_6xx_starts_h_and_g() {
     let (machine, steps) = answered(486, false);
     assert_eq!(

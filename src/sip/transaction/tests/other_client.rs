@@ -94,3 +94,20 @@ fn a_transport_error_ends_it_and_matters_only_while_waiting() {
         [Step::Finish]
     );
 }
+
+#[test]
+fn proceeding_to_completed_by_a_final_response_which_k_ends() {
+    let (mut machine, _) = started(false);
+    steps(|s| assert!(machine.on_response(180, s)));
+    let wanted = [Step::Stop(Slot::Again), Step::Start(Timer::K, T4)];
+    assert_eq!(steps(|s| assert!(machine.on_response(603, s))), wanted);
+    assert_eq!(machine.state(), State::Completed);
+    assert_eq!(steps(|s| machine.on_timer(Timer::K, s)), [Step::Finish]);
+}
+
+#[test]
+fn a_transport_error_ends_proceeding_too() {
+    let (mut machine, _) = started(false);
+    steps(|s| assert!(machine.on_response(100, s)));
+    assert_eq!(steps(|s| assert!(machine.on_transport_error(s))), [Step::Finish]);
+}

@@ -580,6 +580,7 @@ fn start_scoring(models: &Arc<Models>, config: &Config, mailboxes: &Mailboxes) -
                     opinion,
                     hop: Some(hop),
                 },
+                Said::NotHeard(hop) => ToShard::NotScored { call, hop },
                 Said::Second(opinion) => ToShard::Scored {
                     call,
                     opinion,

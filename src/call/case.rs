@@ -438,6 +438,8 @@ impl Case {
         match self.media {
             Media::Asked | Media::Open { .. } => {
                 self.media = Media::Closing;
+                // What still comes to be known of the call orders nothing of a scorer that has forgotten it.
+                self.is_tapped = false;
                 desk.say(Output::CloseMedia { call: self.id });
                 true
             }

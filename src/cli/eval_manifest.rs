@@ -2,11 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::given_file::{self, Unreadable};
+
 /// Octets of a list. A longer one is refused.
 const LIST_OCTETS_MAX: u64 = 64 * 1024 * 1024;
 
 /// Recordings of a list. A longer one is refused.
 const RECORDINGS_MAX: usize = 500_000;
+
+/// Fields of a row. A wider one is refused.
+const FIELDS_MAX: usize = 256;
 
 /// One recording and what is known of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,12 +25,10 @@ pub struct Listed {
 /// Why a list cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum NotAList {
-    #[error("cannot be read: {}", crate::given_file::in_words(.0))]
-    Unreadable(#[from] std::io::Error),
-    #[error("larger than {} MiB", LIST_OCTETS_MAX / 1024 / 1024)]
-    TooLarge,
-    #[error("not text: want UTF-8")]
-    NotText,
+    #[error("cannot be used: {0}")]
+    Unreadable(#[from] Unreadable),
+    #[error("line {line}: more than {FIELDS_MAX} fields")]
+    Wide { line: usize },
     #[error("line {line}: a quoted field does not end")]
     OpenQuote { line: usize },
     #[error("the head has no column {0:?}: want path, label and source (engine_or_speaker, split)")]
@@ -44,11 +47,7 @@ pub enum NotAList {
 
 /// The recordings of a list, those of `split` only when one is named; paths are taken from `folder`.
 pub fn read(list: &Path, folder: &Path, split: Option<&str>) -> Result<Vec<Listed>, NotAList> {
-    let octets = std::fs::metadata(list)?.len();
-    if octets > LIST_OCTETS_MAX {
-        return Err(NotAList::TooLarge);
-    }
-    let text = String::from_utf8(std::fs::read(list)?).map_err(|_| NotAList::NotText)?;
+    let text = given_file::read_text(list, LIST_OCTETS_MAX)?;
     parse(&text, folder, split)
 }
 
@@ -67,6 +66,9 @@ fn parse(text: &str, folder: &Path, split: Option<&str>) -> Result<Vec<Listed>, 
     let source = column(&["source"]).ok_or(NotAList::NoColumn("source"))?;
     let engine = column(&["engine_or_speaker", "engine"]);
     let split_at = column(&["split"]);
+    if split.is_some() && split_at.is_none() {
+        return Err(NotAList::NoColumn("split"));
+    }
     let mut listed = Vec::new();
     for row in rows {
         let (line, fields) = row?;
@@ -135,6 +137,10 @@ impl Iterator for Rows<'_> {
                     field.push('"');
                 }
                 '"' => is_quoted = !is_quoted,
+                ',' if !is_quoted && fields.len() + 1 >= FIELDS_MAX => {
+                    self.rest = "";
+                    return Some(Err(NotAList::Wide { line: first_line }));
+                }
                 ',' if !is_quoted => fields.push(std::mem::take(&mut field)),
                 '\n' if !is_quoted => {
                     end = at + 1;
@@ -187,6 +193,9 @@ mod tests {
         check("path,label,source\na,real\n", None, "line 2: fewer fields");
         check("path,label,source\n\"a,real,s\n", None, "line 2: a quoted field");
         check("path,label,source\na,real,s\n", None, "both kinds");
+        let without = "path,label,source\na,real,s\nb,fake,s\n";
+        check(without, Some("dev"), "no column \"split\"");
+        check(&",".repeat(FIELDS_MAX), None, "line 1: more than 256 fields");
         check(LIST, Some("test"), "no recording of the split \"test\"");
     }
 }

@@ -172,15 +172,36 @@ fn read_weights(root: &Section<'_, '_>) -> Weights {
     weights
 }
 
-/// Without the section the calls that the voice is unsure of, and those nobody knows, are worth it.
+/// Without the section every call is worth it but those whose number is proven and known and whose voice shows no sign of
+/// synthesis: as in `policies/default.toml`.
+const SECOND_OPINION: &[Tag] = &[
+    Tag::ReportedScam,
+    Tag::VoiceSpoofLikely,
+    Tag::IdentityForged,
+    Tag::TokenReused,
+    Tag::CarrierFailed,
+    Tag::OwnNumberClaimed,
+    Tag::OwnNameClaimed,
+    Tag::NameImitatesLabel,
+    Tag::FirstCall,
+    Tag::CallerHidden,
+    Tag::NumberMalformed,
+    Tag::VoiceUnsure,
+    Tag::IdentityStale,
+    Tag::IdentityUntrusted,
+    Tag::IdentityFailed,
+    Tag::DivertedUnverified,
+    Tag::NoIdentity,
+    Tag::CertificateUnavailable,
+    Tag::IdentityVerifiedC,
+    Tag::IdentityVerifiedPlain,
+    Tag::IdentityVerifiedB,
+    Tag::HistoryUnavailable,
+];
+
 fn read_second_opinion(root: &Section<'_, '_>) -> Vec<Tag> {
     let Some(section) = root.section("second_opinion") else {
-        return vec![
-            Tag::ReportedScam,
-            Tag::VoiceSpoofLikely,
-            Tag::FirstCall,
-            Tag::VoiceUnsure,
-        ];
+        return SECOND_OPINION.to_vec();
     };
     section.only(&["order"]);
     let mut order: Vec<Tag> = Vec::new();

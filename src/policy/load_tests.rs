@@ -466,3 +466,29 @@ fn rubbish_is_refused_and_never_panics() {
         assert!(!faults(text).is_empty(), "{text:?}");
     }
 }
+
+#[test]
+fn a_policy_that_does_not_say_whose_voice_is_heard_twice_means_what_the_default_says() {
+    let text = "[policy]\nname = 'p'\n[[rule]]\nid = 'r'\nwhen = 'true'\nthen = 'label'\nreason = 'x'\n";
+    let silent = load("p.toml", text, &Beside::default()).expect("loads");
+    assert_eq!(silent.second_opinion, Policy::embedded().second_opinion);
+}
+
+proptest::proptest! {
+    #[test]
+    fn by_default_every_voice_is_heard_twice_but_those_of_proven_and_known_numbers(
+        facts in crate::screening::sample::facts()
+    ) {
+        use crate::screening::{NumberLight, VoiceState};
+
+        let policy = Policy::embedded();
+        let verdict = policy.decide(&facts).verdict;
+        let is_stranger = verdict.number != NumberLight::Genuine
+            || facts.history.calls_before == 0
+            || matches!(facts.voice.state, VoiceState::Unsure | VoiceState::Spoof);
+        let place = policy.second_opinion(&verdict);
+        proptest::prop_assert!(place.is_some() || !is_stranger || facts.caller.number.is_none(), "{:?}", verdict);
+        // Those that somebody reported stand before all others.
+        proptest::prop_assert_eq!(place == Some(0), verdict.has(Tag::ReportedScam));
+    }
+}

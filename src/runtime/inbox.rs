@@ -45,6 +45,11 @@ pub enum ToShard {
         opinion: Opinion,
         hop: Option<Hop>,
     },
+    /// A hop that no scorer heard, though one took it; its buffer comes back.
+    NotScored {
+        call: CallId,
+        hop: Hop,
+    },
     /// Which model hears the call.
     HeardBy {
         call: CallId,

@@ -27,10 +27,11 @@ use crate::voice::Opinion;
 /// Hops waiting for one worker (16 kB each, 2 MB in all): at 0.5 ms a hop the last waits 64 ms. The newest is refused.
 pub const INBOX_HOPS: usize = 128;
 
-/// Calls one worker listens to (64 KiB each, 128 MiB in all). The hops of a further call are dropped and counted.
+/// Calls one worker listens to (64 KiB each, 128 MiB in all). The hops of a further call come back unheard.
 pub const LISTENERS_PER_WORKER: usize = 2048;
 
-/// Calls of one worker whose audio is kept for a second opinion (32 KB each, 8 MiB in all). A further one gets none.
+/// Calls of one worker whose audio is kept for a second opinion (32 KB each, 8 MiB in all). A further one takes the place
+/// of one that the policy puts after it, or goes without and is told so.
 pub const KEEPING_PER_WORKER: usize = 256;
 
 /// Ends of calls, orders and second opinions waiting for one worker. Past it an end is forgotten: the listener goes when
@@ -47,6 +48,8 @@ pub enum Said {
     Model(String),
     /// A hop was scored; its buffer comes back.
     Hop { opinion: Opinion, hop: Hop },
+    /// A hop was not scored: no room for another call, or the model failed on it. Its buffer comes back.
+    NotHeard(Hop),
     /// A second opinion came.
     Second(Opinion),
     /// A second opinion was wanted and there was no room for it.
@@ -60,7 +63,7 @@ pub struct Counters {
     pub scored: AtomicU64,
     /// Hops given back by `submit`: the worker's inbox was full.
     pub overloaded: AtomicU64,
-    /// Hops dropped: the worker listens to as many calls as it may.
+    /// Hops given back: the worker listens to as many calls as it may.
     pub crowded: AtomicU64,
     /// Hops whose scoring panicked; their call starts afresh.
     pub panicked: AtomicU64,

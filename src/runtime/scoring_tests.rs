@@ -16,47 +16,75 @@ fn opinion(seconds: f32) -> Opinion {
 /// Ears that count their hops; one that hears a hop of 13s panics, one that hears a 7 waits for `gate`.
 struct Counting {
     gate: Option<Receiver<()>>,
+    /// Puts every hop in the inbox again until a call is let go.
+    again: Option<Sender<(CallId, Hop)>>,
+}
+
+#[derive(Default)]
+struct Ear {
+    hops: f32,
+    is_kept: bool,
 }
 
 impl Ears for Counting {
-    type Ear = f32;
+    type Ear = Ear;
 
-    fn open(&mut self, _: CallId) -> Option<f32> {
-        Some(0.0)
+    fn open(&mut self, _: CallId) -> Option<Ear> {
+        Some(Ear::default())
     }
 
-    fn hear(&mut self, hops: &mut f32, hop: &[i16]) -> Option<Opinion> {
-        *hops += 1.0;
+    fn hear(&mut self, ear: &mut Ear, hop: &[i16]) -> Option<Opinion> {
+        ear.hops += 1.0;
         assert_ne!(hop[0], 13, "an unlucky model");
         if hop[0] == 7
             && let Some(gate) = &self.gate
         {
             gate.recv().expect("opened");
         }
-        Some(opinion(*hops))
+        if let Some(again) = &self.again {
+            again.try_send((CallId(2), hop.into())).expect("room");
+        }
+        Some(opinion(ear.hops))
     }
 
-    fn keep(&mut self, _: &mut f32, _: bool) {}
-
-    fn is_keeping(&self, _: &f32) -> bool {
-        false
+    fn keep(&mut self, ear: &mut Ear, is_kept: bool) {
+        ear.is_kept = is_kept;
     }
 
-    fn excerpt(&mut self, _: &mut f32) -> Option<Excerpt> {
+    fn is_keeping(&self, ear: &Ear) -> bool {
+        ear.is_kept
+    }
+
+    fn excerpt(&mut self, _: &mut Ear) -> Option<Excerpt> {
         None
     }
 
-    fn take_second(&mut self, hops: &mut f32, _: SecondScore) -> Opinion {
-        opinion(*hops)
+    fn take_second(&mut self, ear: &mut Ear, _: SecondScore) -> Opinion {
+        opinion(ear.hops)
     }
 
-    fn ask(&mut self, _: CallId, _: u8, _: &f32, _: Excerpt) -> bool {
+    fn ask(&mut self, _: CallId, _: u8, _: &Ear, _: Excerpt) -> bool {
         false
     }
 
-    fn revision(&self, _: &f32) -> Option<String> {
+    fn let_go(&mut self, _: CallId) {
+        self.again = None;
+    }
+
+    fn revision(&self, _: &Ear) -> Option<String> {
         None
     }
+}
+
+fn counting(gate: Option<Receiver<()>>) -> Counting {
+    Counting { gate, again: None }
+}
+
+/// A worker without a thread, and what it says.
+fn worker() -> (Worker<Counting>, Receiver<(u128, Said)>) {
+    let (out, said) = bounded(10_000);
+    let heard = move |call: CallId, what| out.send((call.0, what)).expect("room");
+    (Worker::new(counting(None), Arc::new(heard), Arc::default()), said)
 }
 
 fn pool(workers: usize, gate: Option<Receiver<()>>) -> (Scoring, Receiver<(CallId, Opinion, Hop)>) {
@@ -66,7 +94,7 @@ fn pool(workers: usize, gate: Option<Receiver<()>>) -> (Scoring, Receiver<(CallI
             out.send((call, opinion, hop)).expect("room");
         }
     };
-    let ears = (0..workers).map(|_| Counting { gate: gate.clone() }).collect();
+    let ears = (0..workers).map(|_| counting(gate.clone())).collect();
     (
         Scoring::start_with(ears, Arc::default(), Arc::new(heard)).expect("threads"),
         results,
@@ -154,17 +182,84 @@ fn an_ended_call_leaves_nothing_behind_even_with_hops_before_the_end() {
 
 #[test]
 fn a_worker_listens_to_so_many_calls_and_no_more() {
-    let mut worker = Worker::new(Counting { gate: None }, Arc::new(|_, _| ()), Arc::default());
+    let (mut worker, said) = worker();
     for call in 0..=LISTENERS_PER_WORKER as u128 {
         worker.hear(CallId(call), vec![0; 1].into_boxed_slice());
     }
     assert_eq!(worker.listening.len(), LISTENERS_PER_WORKER);
     assert_eq!(worker.counters().crowded.load(Ordering::Relaxed), 1);
+    let last = said.try_iter().last().expect("said");
+    assert!(
+        matches!(last, (call, Said::NotHeard(_)) if call == LISTENERS_PER_WORKER as u128),
+        "its buffer comes back"
+    );
     for _ in 0..=IDLE_EXPIRES.as_secs() / TICK.as_secs() {
         worker.expire();
     }
     assert!(worker.listening.is_empty());
     assert_eq!(worker.counters().listening.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn every_hop_comes_back_also_one_that_a_model_failed_on() {
+    let (mut worker, said) = worker();
+    for first in [1, 13, 13, 13, 2] {
+        worker.hear(CallId(1), hop(first));
+    }
+    let back: Vec<(bool, i16)> = said
+        .try_iter()
+        .filter_map(|(_, said)| match said {
+            Said::Hop { hop, .. } => Some((true, hop[0])),
+            Said::NotHeard(hop) => Some((false, hop[0])),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(
+        back,
+        [(true, 1), (false, 13), (false, 13), (false, 13), (true, 2)]
+    );
+}
+
+#[test]
+fn an_end_does_not_wait_for_hops_that_never_cease() {
+    let (hops, hops_in) = bounded(INBOX_HOPS);
+    let (notes, notes_in) = bounded(INBOX_NOTES);
+    let ears = Counting {
+        gate: None,
+        again: Some(hops.clone()),
+    };
+    let worker = Worker::new(ears, Arc::new(|_, _| ()), Arc::default());
+    hops.send((CallId(1), hop(1))).expect("room");
+    notes.send(Note::End(CallId(1))).expect("room");
+    drop(hops);
+    // Ends: the end of the call is what stops the hops.
+    worker.work(&hops_in, &notes_in);
+}
+
+#[test]
+fn audio_is_kept_of_so_many_calls_the_first_in_the_order_of_policy() {
+    let (mut worker, said) = worker();
+    let all = KEEPING_PER_WORKER as u128;
+    let want = |worker: &mut Worker<Counting>, call, rank| {
+        worker.note(Note::Attend(CallId(call), Some(rank)));
+        worker.hear(CallId(call), hop(1));
+        let shed = said
+            .try_iter()
+            .filter(|(_, said)| matches!(said, Said::SecondShed));
+        shed.map(|(call, _)| call).collect::<Vec<_>>()
+    };
+    for call in 0..all {
+        assert_eq!(want(&mut worker, call, if call == 7 { 5 } else { 3 }), []);
+    }
+    // One of the last rank goes without and is told once; one before them takes the place of the last.
+    assert_eq!(want(&mut worker, all, 5), [all]);
+    assert_eq!(want(&mut worker, all, 5), []);
+    assert_eq!(want(&mut worker, all + 1, 0), [7]);
+    assert_eq!(worker.keeping(), KEEPING_PER_WORKER);
+    for call in 0..all + 2 {
+        worker.note(Note::End(CallId(call)));
+    }
+    assert_eq!((worker.keeping(), worker.listening.len()), (0, 0));
 }
 
 #[test]
@@ -206,7 +301,7 @@ fn a_call_that_wants_second_opinions_gets_them_beside_its_hops() {
                         break;
                     }
                     (_, Said::Model(model)) => assert!(model.starts_with("tiny@")),
-                    (call, Said::SecondShed) => panic!("shed for {call}"),
+                    (call, said) => panic!("{said:?} for {call}"),
                 }
             }
         }

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, select, tick};
 
 use super::models::{Models, News};
-use super::scoring::{Counters, Heard, IDLE_EXPIRES, KEEPING_PER_WORKER, LISTENERS_PER_WORKER, Said};
+use super::scoring::{
+    Counters, Heard, IDLE_EXPIRES, INBOX_HOPS, KEEPING_PER_WORKER, LISTENERS_PER_WORKER, Said,
+};
 use super::second_opinion::SecondOpinions;
 use crate::call_id::CallId;
 use crate::media::Hop;
@@ -46,6 +48,9 @@ pub(super) trait Ears: Send {
     /// Asks for a second opinion. False: there is no room, and nobody will answer.
     fn ask(&mut self, call: CallId, rank: u8, ear: &Self::Ear, excerpt: Excerpt) -> bool;
 
+    /// Nobody waits for a second opinion on this call any more: what was asked and not heard yet goes.
+    fn let_go(&mut self, call: CallId);
+
     /// Of the model that hears with this ear.
     fn revision(&self, ear: &Self::Ear) -> Option<String>;
 }
@@ -53,7 +58,8 @@ pub(super) trait Ears: Send {
 /// Ears of the models in force: the current one, one on trial, and those whose last calls are under way.
 pub(super) struct ModelEars {
     models: Arc<Models>,
-    benches: Vec<(Arc<Model>, Bench)>,
+    /// Weak: a model that nobody hears with any more must not stay because every worker has a bench for it.
+    benches: Vec<(Weak<Model>, Bench)>,
     second: Option<Arc<SecondOpinions>>,
 }
 
@@ -68,11 +74,12 @@ impl ModelEars {
 
     /// The bench of a model, made when it is first needed. Those of models that nobody else holds go.
     fn bench(&mut self, model: &Arc<Model>) -> Option<&mut Bench> {
-        if !self.benches.iter().any(|(of, _)| Arc::ptr_eq(of, model)) {
-            self.benches.retain(|(of, _)| Arc::strong_count(of) > 1);
-            self.benches.push((Arc::clone(model), model.bench().ok()?));
+        let is_of = |of: &Weak<Model>| std::ptr::eq(of.as_ptr(), Arc::as_ptr(model));
+        if !self.benches.iter().any(|(of, _)| is_of(of)) {
+            self.benches.retain(|(of, _)| of.strong_count() > 0);
+            self.benches.push((Arc::downgrade(model), model.bench().ok()?));
         }
-        let own = self.benches.iter_mut().find(|(of, _)| Arc::ptr_eq(of, model));
+        let own = self.benches.iter_mut().find(|(of, _)| is_of(of));
         own.map(|(_, bench)| bench)
     }
 }
@@ -120,6 +127,12 @@ impl Ears for ModelEars {
             .is_some_and(|second| second.ask(call, rank, ear.model(), excerpt))
     }
 
+    fn let_go(&mut self, call: CallId) {
+        if let Some(second) = &self.second {
+            second.forget(call);
+        }
+    }
+
     fn revision(&self, ear: &Listener) -> Option<String> {
         Some(ear.model().revision().to_owned())
     }
@@ -156,6 +169,8 @@ pub(super) struct Listening<T> {
     ear: Option<T>,
     /// Place among the calls that want second opinions.
     rank: Option<u8>,
+    /// It was told that there is no room to keep its audio.
+    is_shed: bool,
     last_tick: u64,
 }
 
@@ -176,31 +191,41 @@ impl<E: Ears> Worker<E> {
         &self.counters
     }
 
+    #[cfg(test)]
+    pub(super) fn keeping(&self) -> usize {
+        self.keeping
+    }
+
     pub(super) fn work(mut self, hops: &Receiver<(CallId, Hop)>, notes: &Receiver<Note>) {
         let ticks = tick(TICK);
         loop {
-            // Hops before notes: an end must not overtake the last hop of its call, which would open it again.
-            if let Ok((call, hop)) = hops.try_recv() {
+            // An end must not overtake the last hop of its call, which would open it again, and hops without end must
+            // not hold it up: what is noted by now waits for as many hops as can have come before it, and no more.
+            let noted = notes.len();
+            for (call, hop) in hops.try_iter().take(INBOX_HOPS) {
                 self.hear(call, hop);
-            } else if let Ok(note) = notes.try_recv() {
+            }
+            for note in notes.try_iter().take(noted) {
                 self.note(note);
-            } else {
-                select! {
-                    recv(hops) -> job => match job {
-                        Ok((call, hop)) => self.hear(call, hop),
-                        Err(_) => break,
-                    },
-                    recv(notes) -> note => if let Ok(note) = note {
-                        while let Ok((call, hop)) = hops.try_recv() {
-                            self.hear(call, hop);
-                        }
-                        self.note(note);
-                    },
-                    recv(ticks) -> _ => self.expire(),
-                }
             }
             while ticks.try_recv().is_ok() {
                 self.expire();
+            }
+            if !hops.is_empty() || !notes.is_empty() {
+                continue;
+            }
+            select! {
+                recv(hops) -> job => match job {
+                    Ok((call, hop)) => self.hear(call, hop),
+                    Err(_) => break,
+                },
+                recv(notes) -> note => if let Ok(note) = note {
+                    for (call, hop) in hops.try_iter().take(INBOX_HOPS) {
+                        self.hear(call, hop);
+                    }
+                    self.note(note);
+                },
+                recv(ticks) -> _ => self.expire(),
             }
         }
         self.counters
@@ -211,8 +236,10 @@ impl<E: Ears> Worker<E> {
     pub(super) fn hear(&mut self, call: CallId, hop: Hop) {
         if !self.open(call) {
             self.counters.crowded.fetch_add(1, Ordering::Relaxed);
+            (self.heard)(call, Said::NotHeard(hop));
             return;
         }
+        self.make_room(call);
         let Some(listening) = self.listening.get_mut(&call) else {
             return;
         };
@@ -230,6 +257,7 @@ impl<E: Ears> Worker<E> {
             if listening.rank.is_some() && !ears.is_keeping(ear) && self.keeping < KEEPING_PER_WORKER {
                 ears.keep(ear, true);
                 self.keeping += usize::from(ears.is_keeping(ear));
+                listening.is_shed = false;
             }
             let opinion = ears.hear(ear, &hop)?;
             let excerpt = listening.rank.and_then(|_| ears.excerpt(ear));
@@ -244,13 +272,60 @@ impl<E: Ears> Worker<E> {
                 {
                     (self.heard)(call, Said::SecondShed);
                 }
+                let is_kept = listening
+                    .ear
+                    .as_ref()
+                    .is_some_and(|ear| self.ears.is_keeping(ear));
+                let is_wanted = listening.rank.is_some() && !is_kept;
+                if is_wanted && self.keeping >= KEEPING_PER_WORKER && !listening.is_shed {
+                    listening.is_shed = true;
+                    self.counters.second_shed.fetch_add(1, Ordering::Relaxed);
+                    (self.heard)(call, Said::SecondShed);
+                }
             }
             Ok(None) | Err(_) => {
                 self.counters.panicked.fetch_add(1, Ordering::Relaxed);
                 // The call starts afresh with its next hop.
                 let was_keeping = listening.ear.take().is_some_and(|ear| self.ears.is_keeping(&ear));
                 self.keeping -= usize::from(was_keeping);
+                self.ears.let_go(call);
+                (self.heard)(call, Said::NotHeard(hop));
             }
+        }
+    }
+
+    /// When as many calls keep audio as may, the last of them in the policy's order gives its place to one before it.
+    fn make_room(&mut self, call: CallId) {
+        if self.keeping < KEEPING_PER_WORKER {
+            return;
+        }
+        let ears = &self.ears;
+        let is_keeping = |l: &Listening<E::Ear>| l.ear.as_ref().is_some_and(|ear| ears.is_keeping(ear));
+        let Some(wanting) = self.listening.get(&call).filter(|one| !is_keeping(one)) else {
+            return;
+        };
+        let keeping = self.listening.iter().filter(|(_, one)| is_keeping(one));
+        let last = keeping.max_by_key(|(_, one)| one.rank);
+        if let Some((last, _)) = last.filter(|(_, one)| wanting.rank.is_some() && one.rank > wanting.rank) {
+            let last = *last;
+            self.stop_keeping(last);
+            if let Some(listening) = self.listening.get_mut(&last) {
+                listening.is_shed = true;
+            }
+            self.counters.second_shed.fetch_add(1, Ordering::Relaxed);
+            (self.heard)(last, Said::SecondShed);
+        }
+    }
+
+    /// Frees the audio of a call, and what was asked of it.
+    fn stop_keeping(&mut self, call: CallId) {
+        self.ears.let_go(call);
+        let ear = self.listening.get_mut(&call).and_then(|one| one.ear.as_mut());
+        if let Some(ear) = ear
+            && self.ears.is_keeping(ear)
+        {
+            self.ears.keep(ear, false);
+            self.keeping -= 1;
         }
     }
 
@@ -283,11 +358,8 @@ impl<E: Ears> Worker<E> {
             return;
         };
         listening.rank = rank;
-        if let Some(ear) = listening.ear.as_mut().filter(|_| rank.is_none())
-            && self.ears.is_keeping(ear)
-        {
-            self.ears.keep(ear, false);
-            self.keeping -= 1;
+        if rank.is_none() {
+            self.stop_keeping(call);
         }
     }
 
@@ -305,6 +377,7 @@ impl<E: Ears> Worker<E> {
             Listening {
                 ear: None,
                 rank: None,
+                is_shed: false,
                 last_tick: self.ticks,
             },
         );
@@ -312,10 +385,9 @@ impl<E: Ears> Worker<E> {
     }
 
     fn forget(&mut self, call: CallId) {
-        if let Some(listening) = self.listening.remove(&call) {
+        self.stop_keeping(call);
+        if self.listening.remove(&call).is_some() {
             self.counters.listening.fetch_sub(1, Ordering::Relaxed);
-            let was_keeping = listening.ear.is_some_and(|ear| self.ears.is_keeping(&ear));
-            self.keeping -= usize::from(was_keeping);
         }
     }
 

@@ -134,6 +134,11 @@ impl SecondOpinions {
         true
     }
 
+    /// The call is over, or wants none any more: what waits of it goes unheard.
+    pub(super) fn forget(&self, call: CallId) {
+        self.shared.lock().waiting.retain(|asked| asked.call != call);
+    }
+
     /// Ends the threads; what waits is dropped.
     pub(super) fn stop(&self) {
         self.shared.lock().is_stopping = true;

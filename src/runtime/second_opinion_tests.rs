@@ -63,6 +63,17 @@ fn a_newer_excerpt_of_a_call_takes_the_place_of_the_older() {
 }
 
 #[test]
+fn nothing_waits_for_a_call_that_is_over() {
+    let (second, _notes, model, excerpt) = queue();
+    for call in [7, 8] {
+        assert!(second.ask(CallId(call), 0, &model, excerpt.clone()));
+    }
+    second.forget(CallId(7));
+    assert_eq!(second.shared.next().expect("the other").call, CallId(8));
+    assert!(second.shared.lock().waiting.is_empty());
+}
+
+#[test]
 fn what_waited_too_long_is_shed() {
     let (second, _notes, model, excerpt) = queue();
     assert!(second.ask(CallId(1), 0, &model, excerpt));

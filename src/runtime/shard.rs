@@ -317,6 +317,11 @@ impl Shard {
                     }
                     self.step(Input::Scored { call, opinion }, now);
                 }
+                ToShard::NotScored { call, hop } => {
+                    self.parts.media.recycle(call, hop);
+                    count::scoring_overloaded();
+                    self.step(Input::ScoringOverloaded { call }, now);
+                }
                 ToShard::HeardBy { call, model } => self.step(Input::HeardBy { call, model }, now),
                 ToShard::SecondShed { call } => {
                     count::second_opinion("shed");

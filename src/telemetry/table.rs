@@ -229,7 +229,7 @@ pub const METRICS: &[Metric] = &[
     counter(
         "ringward_scoring_overload_total",
         &[],
-        "Seconds of caller audio that no scorer had room for.",
+        "Seconds of caller audio that no scorer had room for, or that the model failed on.",
     ),
     counter(
         "ringward_second_opinions_total",

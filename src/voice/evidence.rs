@@ -20,6 +20,8 @@ pub(crate) struct Rules {
 pub(crate) struct Evidence {
     first: Course<MEMORY_WINDOWS>,
     second: Course<MEMORY_SECOND_WINDOWS>,
+    /// Windows of the first stage since the last second opinion.
+    since_second: u32,
 }
 
 impl Evidence {
@@ -27,13 +29,19 @@ impl Evidence {
         Evidence {
             first: Course::new(),
             second: Course::new(),
+            since_second: 0,
         }
     }
 
-    /// Counts a window of the first stage, of this raw score over so much speech; gives its own llr.
+    /// Counts a window of the first stage, of this raw score over so much speech; gives its own llr. A second opinion
+    /// that none has followed for as long as the first stage remembers is forgotten: somebody else may be speaking.
     pub(crate) fn add(&mut self, raw: f32, net_seconds: f32, rules: &Rules) -> f32 {
         let llr = rules.calibration.llr(raw, net_seconds);
         self.first.add(raw, llr);
+        self.since_second = self.since_second.saturating_add(1);
+        if self.since_second > MEMORY_WINDOWS {
+            self.second = Course::new();
+        }
         llr
     }
 
@@ -43,6 +51,7 @@ impl Evidence {
         let (calibration, _) = rules.both.as_ref()?;
         let llr = calibration.llr(self.first.mean, raw, net_seconds);
         self.second.add(raw, llr);
+        self.since_second = 0;
         Some(llr)
     }
 
@@ -199,6 +208,23 @@ mod tests {
         assert_eq!(after_both(&[-1.0, -1.0], &[4.0, 4.0], 4.0).1, Label::BonaFide);
         let (llr, label) = after_both(&[3.0, 3.0], &[-2.0], 4.0);
         assert_eq!(label, Label::Unsure, "{llr}");
+    }
+
+    #[test]
+    fn a_second_opinion_that_is_not_renewed_is_forgotten() {
+        let (rules, mut evidence) = (rules(), Evidence::new());
+        for raw in [4.0, 4.0] {
+            evidence.add(0.0, 2.0, &rules);
+            evidence.add_second(raw, 2.0, &rules).expect("fused");
+        }
+        for _ in 0..MEMORY_WINDOWS {
+            assert_eq!(evidence.weigh(&rules, 60.0).1, Label::BonaFide);
+            evidence.add(-4.0, 2.0, &rules);
+        }
+        assert!(evidence.has_second());
+        evidence.add(-4.0, 2.0, &rules);
+        assert!(!evidence.has_second());
+        assert_eq!(evidence.weigh(&rules, 60.0).1, Label::Spoof);
     }
 
     #[test]

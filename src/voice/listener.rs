@@ -117,8 +117,16 @@ impl Listener {
             .excerpt(SECOND_EVERY_HOPS, frames, is_speech, net_seconds, given)
     }
 
-    /// Takes the second opinion on an excerpt of this call, whenever it comes.
+    /// Takes the second opinion on an excerpt of this call, whenever it comes. One on audio that this listener has not
+    /// heard was asked for by another before it, and changes nothing.
     pub fn take_second(&mut self, score: SecondScore) -> Opinion {
+        if score.at > self.last.seconds {
+            return Opinion {
+                window: None,
+                second: None,
+                ..self.last.clone()
+            };
+        }
         let model = Arc::clone(&self.model);
         if let Some(llr) = self
             .evidence
@@ -285,6 +293,23 @@ mod tests {
         listener.keep(false);
         listener.hear(&mut bench, &buzz(7));
         assert!(listener.excerpt().is_none());
+    }
+
+    #[test]
+    fn a_second_opinion_asked_by_another_listener_changes_nothing() {
+        let (model, mut bench) = tiny();
+        let mut second = model.second_bench().expect("a second stage");
+        let mut before = Listener::new(&model).expect("listener");
+        before.keep(true);
+        for hop in 0..4 {
+            before.hear(&mut bench, &buzz(hop));
+        }
+        let excerpt = before.excerpt().expect("kept");
+        let score = model.second_opinion(&excerpt, &mut second).expect("speech");
+        let mut afresh = Listener::new(&model).expect("listener");
+        let heard = afresh.hear(&mut bench, &buzz(4));
+        assert_eq!(afresh.take_second(score), heard);
+        assert_eq!(before.take_second(score).stages, Stages::Both);
     }
 
     #[test]

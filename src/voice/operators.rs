@@ -1,7 +1,7 @@
 //! What a model file may hold: the operators that networks of this kind are made of, in bounded number, and nothing that
 //! lies outside the file. Asked before the graph is built.
 
-use tract_onnx::pb::{GraphProto, NodeProto, tensor_proto};
+use tract_onnx::pb::{GraphProto, NodeProto, TensorProto, tensor_proto};
 use tract_onnx::prelude::*;
 
 use super::error::ModelError;
@@ -88,15 +88,17 @@ fn fault(graph: &GraphProto) -> Option<String> {
             graph.initializer.len()
         ));
     }
-    let external = tensor_proto::DataLocation::External as i32;
-    if graph
-        .initializer
-        .iter()
-        .any(|tensor| tensor.data_location == Some(external) || !tensor.external_data.is_empty())
-    {
+    let of_nodes = graph.node.iter().flat_map(|node| &node.attribute);
+    let of_nodes = of_nodes.flat_map(|attribute| attribute.t.iter().chain(&attribute.tensors));
+    if graph.initializer.iter().chain(of_nodes).any(is_elsewhere) {
         return Some("keeps weights in another file".to_owned());
     }
     graph.node.iter().find_map(node_fault)
+}
+
+fn is_elsewhere(tensor: &TensorProto) -> bool {
+    let external = tensor_proto::DataLocation::External as i32;
+    tensor.data_location == Some(external) || !tensor.external_data.is_empty()
 }
 
 fn node_fault(node: &NodeProto) -> Option<String> {
@@ -119,6 +121,18 @@ mod tests {
     #[test]
     fn the_list_is_in_order() {
         assert!(ALLOWED.is_sorted());
+    }
+
+    #[test]
+    fn a_constant_that_lies_in_another_file_is_refused() {
+        let known = include_bytes!("fixtures/tiny/trunk.onnx");
+        let proto = tract_onnx::onnx().proto_model_for_read(&mut &known[..]);
+        let mut graph = proto.expect("ours").graph.expect("a graph");
+        assert_eq!(fault(&graph), None);
+        let mut attributes = graph.node.iter_mut().flat_map(|node| &mut node.attribute);
+        let tensor = attributes.find_map(|attribute| attribute.t.as_mut());
+        tensor.expect("a constant").data_location = Some(tensor_proto::DataLocation::External as i32);
+        assert!(fault(&graph).expect("a fault").contains("another file"));
     }
 
     #[test]

@@ -97,11 +97,11 @@ pub(crate) fn remember(model: &mut TypedModel) -> TractResult<usize> {
         }
         let axis = others.len();
         let fact = &node.outputs[0].fact;
-        let mut octets = before * fact.datum_type.size_of();
+        let mut octets = before.saturating_mul(fact.datum_type.size_of());
         for dimension in &fact.shape.dims()[..axis] {
-            octets *= dimension.to_usize()?;
+            octets = octets.saturating_mul(dimension.to_usize()?);
         }
-        bytes += octets;
+        bytes = octets.saturating_add(bytes);
         node.op = Box::new(Past {
             axis,
             frames: *before,

@@ -5,13 +5,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
 
 use crate::cidr::Cidr;
 use crate::queue;
 use crate::route::Target;
 use crate::sip::{Flow, PeerName, Transport, Uri};
 
-use super::limits::PHONES_LEARNED_MAX;
+use super::limits::{CARRIER_KEPT, PHONES_LEARNED_MAX};
 use super::{Role, TrunkConfig, carriers, names, tls_names};
 
 /// Where a message came from.
@@ -53,6 +54,8 @@ struct Lesson {
     is_peer: bool,
     /// Calls of this trunk come from there.
     trunk: Option<usize>,
+    /// When the name of that trunk's registrar last led there.
+    named: Instant,
 }
 
 impl Admission {
@@ -107,12 +110,13 @@ impl Admission {
     }
 
     /// A target has this address. It stays known after the target has moved: a call may still be up there.
-    pub(crate) fn learn(&mut self, target: &Target, address: IpAddr) {
+    pub(crate) fn learn(&mut self, target: &Target, address: IpAddr, now: Instant) {
         self.lessons += 1;
         let mut lesson = Lesson {
             at: self.lessons,
             is_peer: false,
             trunk: None,
+            named: now,
         };
         for (_, trunk, role) in self.carriers.iter().filter(|(known, ..)| known == target) {
             lesson.is_peer = true;
@@ -125,11 +129,28 @@ impl Admission {
         known.at = lesson.at;
         known.is_peer |= lesson.is_peer;
         known.trunk = known.trunk.or(lesson.trunk);
+        if lesson.trunk.is_some() {
+            known.named = now;
+        }
         if self.learned.len() > PHONES_LEARNED_MAX
             && let Some((oldest, _)) = self.learned.iter().min_by_key(|(_, lesson)| lesson.at)
         {
             let oldest = *oldest;
             self.learned.remove(&oldest);
+        }
+    }
+
+    /// The name service has said where this target is. Where its name has not led for long, somebody else may be by now:
+    /// calls of the trunk come from there no more. Those that are up go on.
+    pub(crate) fn forget_moved(&mut self, target: &Target, now: Instant) {
+        let is_here = |(known, _, role): &&(Target, usize, Role)| known == target && *role == Role::Registrar;
+        for (_, trunk, _) in self.carriers.iter().filter(is_here) {
+            let lessons = self.learned.values_mut();
+            for lesson in lessons.filter(|lesson| lesson.trunk == Some(*trunk)) {
+                if now >= lesson.named + CARRIER_KEPT {
+                    lesson.trunk = None;
+                }
+            }
         }
     }
 
@@ -203,6 +224,7 @@ fn fixed_bits(range: &Cidr) -> u16 {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "any instant will do as the start")]
 mod tests {
     use super::*;
 
@@ -225,6 +247,37 @@ mod tests {
             Source::Trunk(trunk) => Some(trunk.name.clone()),
             _ => None,
         }
+    }
+
+    #[test]
+    fn calls_come_from_where_a_registrars_name_led_for_a_day_after_it_led_elsewhere() {
+        let trunk = TrunkConfig {
+            name: "carrier".into(),
+            register: Some(crate::registration::Config {
+                trunk: "carrier".into(),
+                host: "carrier.example".into(),
+                transport: Transport::Udp,
+                addresses: Vec::new(),
+                user: "us".into(),
+                expires: std::time::Duration::from_secs(600),
+            }),
+            ..TrunkConfig::default()
+        };
+        let mut admission = Admission::new(&[trunk], &[]);
+        let target = Target::of(&Uri::parse("sip:carrier.example").unwrap()).unwrap();
+        let [old, new]: [SocketAddr; 2] =
+            ["198.51.100.7:5060", "198.51.100.8:5060"].map(|address| address.parse().unwrap());
+        let start = Instant::now();
+        admission.learn(&target, old.ip(), start);
+        let after = |admission: &mut Admission, later| {
+            admission.learn(&target, new.ip(), start + later);
+            admission.forget_moved(&target, start + later);
+            [old, new].map(|address| matches!(admission.source(address), Source::Trunk(_)))
+        };
+        assert_eq!(after(&mut admission, CARRIER_KEPT / 2), [true, true]);
+        assert_eq!(after(&mut admission, CARRIER_KEPT), [false, true]);
+        // A call that is up goes on, and nobody there is a phone of ours.
+        assert!(admission.is_known(old) && !admission.is_phone(old));
     }
 
     #[test]

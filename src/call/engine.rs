@@ -329,7 +329,10 @@ impl Engine {
         let now = self.desk.now().instant;
         let target = known.target.clone();
         for address in known.located.iter().flat_map(|located| located.addresses()) {
-            self.desk.admission.learn(&target, address);
+            self.desk.admission.learn(&target, address, now);
+        }
+        if known.located.is_some() && !known.is_failed {
+            self.desk.admission.forget_moved(&target, now);
         }
         let calls = self.desk.routes.learn(known, now);
         self.locate_registrars(&target);

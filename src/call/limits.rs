@@ -141,6 +141,10 @@ pub const ASK_AGAIN: Duration = Duration::from_secs(10);
 /// Targets whose place a shard knows. Past it new ones are not remembered: calls to them wait each time.
 pub const TARGETS_KNOWN_MAX: usize = 2048;
 
+/// How long calls from an address that a registrar's name led to are still that trunk's when the name leads elsewhere.
+/// Carriers answer with some of their servers at a time; a day has all of them.
+pub const CARRIER_KEPT: Duration = Duration::from_secs(24 * 3600);
+
 /// Addresses of phones that were looked up or redirected to. Past it the one heard of longest ago is a stranger again.
 pub const PHONES_LEARNED_MAX: usize = 4096;
 

@@ -68,6 +68,14 @@ impl Moved {
         true
     }
 
+    /// An INVITE is sent on there, for the first time or again: what that shard has already said to have stays known as long
+    /// as it said. False = no room.
+    fn send_on(&mut self, sip_call_id: &str, shard: u16, until: Instant) -> bool {
+        let said = self.entries.get(sip_call_id).filter(|entry| entry.shard == shard);
+        let until = said.map_or(until, |entry| entry.until.max(until));
+        self.put(sip_call_id, shard, until)
+    }
+
     fn remove(&mut self, sip_call_id: &str) {
         if let Some(Entry { until, .. }) = self.entries.remove(sip_call_id) {
             self.expiries.remove(&(until, sip_call_id.to_string()));
@@ -124,7 +132,7 @@ impl Engine {
         if self.desk.config.shards <= 1 || (self.desk.moved.is_empty() && !is_invite) {
             return None;
         }
-        if !self.desk.admission.is_known(flow.remote) {
+        if self.desk.admission.source_of(flow) == Source::Unknown {
             return None;
         }
         let sip_call_id = std::str::from_utf8(peek_call_id(octets)?).ok()?;
@@ -150,7 +158,7 @@ impl Engine {
         let shard = self.desk.holder_of(&replaces);
         let is_elsewhere = shard != self.desk.config.shard && !self.is_draining;
         let until = now.instant + MOVING_MAX;
-        (is_elsewhere && self.desk.moved.put(sip_call_id, shard, until)).then_some(shard)
+        (is_elsewhere && self.desk.moved.send_on(sip_call_id, shard, until)).then_some(shard)
     }
 
     /// Whether this is an INVITE by which a phone takes over a call that is there: no new one.

@@ -16,7 +16,7 @@ use crate::time::Now;
 pub struct PortPool {
     /// Ports that were given back, with the end of their rest. Given back last stands last, so rests end in order.
     used: VecDeque<(u16, Instant)>,
-    /// Ports that no call had yet, and behind them those set aside, with the end of their rest.
+    /// Ports that no call had yet, and behind them those set aside (with the end of their rest) or put last.
     fresh: VecDeque<(u16, Option<Instant>)>,
     first: u16,
     /// For each even port of the range whether it is in use.
@@ -71,6 +71,13 @@ impl PortPool {
     pub fn set_aside(&mut self, port: u16, now: Now) {
         if self.has_come_back(port) {
             self.fresh.push_back((port, Some(now.instant + PORT_REST)));
+        }
+    }
+
+    /// Puts a port back that is better than none: it may go out at once, but comes last.
+    pub fn put_last(&mut self, port: u16) {
+        if self.has_come_back(port) {
+            self.fresh.push_back((port, None));
         }
     }
 

@@ -17,6 +17,10 @@ pub const RESTING_PAIRS: usize = 2_048;
 /// the port bound anew.
 pub const LEFTOVERS: usize = 64;
 
+/// How long nothing may have come to a port at rest before another call gets it: a telephone that has not stopped sends
+/// every 20 ms, the last packets of one that has are here well within the rest.
+pub const QUIET_BEFORE_LENT: Duration = Duration::from_secs(1);
+
 /// Times the shard is woken for datagrams to a pair that no call has; past it the pair is closed.
 pub const RESTING_WAKEUPS: usize = 256;
 

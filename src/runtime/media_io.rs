@@ -202,7 +202,7 @@ impl MediaIo {
             .owner
             .and_then(|(call, side)| Some((self.calls.get_mut(call)?, side)));
         let Some((call, side)) = owner else {
-            return self.sockets.woken_at_rest(key);
+            return self.sockets.woken_at_rest(key, now);
         };
         let [a, b] = call.pairs;
         let other = match side {

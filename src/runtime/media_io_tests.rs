@@ -78,6 +78,22 @@ impl Bench {
             }
         }
     }
+
+    /// Turns of the loop until something has come to sockets that no call has.
+    fn wake_at_rest(&mut self) {
+        let mut events = Events::with_capacity(16);
+        let give_up = Instant::now() + Duration::from_secs(10);
+        while events.is_empty() {
+            assert!(Instant::now() < give_up, "nothing came");
+            self.poll
+                .poll(&mut events, Some(Duration::from_millis(100)))
+                .unwrap();
+        }
+        for event in &events {
+            self.media
+                .readable(event.token(), self.now, &mut |_, _| panic!("no call, no hop"));
+        }
+    }
 }
 
 fn audio(n: u16) -> Vec<u8> {
@@ -319,7 +335,7 @@ fn the_sockets_of_a_call_that_is_over_serve_the_next_one_and_hold_nothing_of_it(
 }
 
 #[test]
-fn a_port_that_is_sent_to_without_end_is_closed_and_bound_anew() {
+fn a_port_that_is_sent_to_without_end_is_closed_and_lent_only_when_there_is_no_other() {
     let mut bench = bench(some_ports(64));
     let ports = bench.open(1).unwrap();
     bench.media.close(CallId(1), bench.now);
@@ -330,7 +346,46 @@ fn a_port_that_is_sent_to_without_end_is_closed_and_bound_anew() {
     }
     assert_eq!(bench.media.sockets.resting(), 1);
     bench.now = bench.now.after(crate::media::limits::PORT_REST);
-    assert_eq!(bench.open(2), Some(ports));
+    let (a, b) = bench.open(2).unwrap();
+    assert_eq!(a, ports.1);
+    assert!(b != ports.0 && b != ports.1);
+}
+
+/// What a telephone does that has not heard of the end of its call.
+#[test]
+fn a_party_that_does_not_stop_sending_is_not_heard_in_the_next_call() {
+    let mut bench = bench(some_ports(64));
+    let late = peer();
+    let ports = bench.open(1).unwrap();
+    bench.media.close(CallId(1), bench.now);
+    bench.now = bench
+        .now
+        .after(crate::media::limits::PORT_REST - Duration::from_millis(500));
+    late.send_to(&audio(1), local(ports.0)).unwrap();
+    bench.wake_at_rest();
+    bench.now = bench.now.after(Duration::from_millis(500));
+    let (a, b) = bench.open(2).unwrap();
+    assert_eq!(a, ports.1, "that one is quiet");
+    assert!(b != ports.0 && b != ports.1);
+}
+
+#[test]
+fn where_every_port_is_sent_to_a_call_gets_one_all_the_same() {
+    let late = peer();
+    let free = (0..50).find_map(|_| {
+        let mut bench = bench(some_ports(4));
+        let ports = bench.open(1)?;
+        Some((bench, ports))
+    });
+    let (mut bench, ports) = free.expect("two free pairs");
+    bench.media.close(CallId(1), bench.now);
+    bench.now = bench.now.after(crate::media::limits::PORT_REST);
+    for port in [ports.0, ports.1] {
+        late.send_to(&audio(1), local(port)).unwrap();
+        bench.wake_at_rest();
+    }
+    let (a, b) = bench.open(2).expect("no others are left");
+    assert_eq!([a.min(b), a.max(b)], [ports.0.min(ports.1), ports.0.max(ports.1)]);
 }
 
 #[test]

@@ -2,14 +2,15 @@
 //!
 //! Opening, watching and closing four sockets costs a short call more than all its signalling. So the sockets of a call
 //! that is over stay open and watched while their port rests, and serve the next call that gets the port. Whatever
-//! arrived meanwhile is thrown away before.
+//! arrived meanwhile is thrown away before. A port that somebody still sends to serves nobody while there is another: who
+//! does not stop with his call could be taken for a party of the next (`media::latch`).
 //!
 //! ```text
 //! bind ──► lent ──► resting (open) ──► emptied ──► lent ──► ...
-//!                     └─► closed: too many rest, too much arrives, or descriptors are short
+//!                     └─► closed: too many rest, somebody still sends, or descriptors are short
 //! ```
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
@@ -20,7 +21,9 @@ use mio::{Interest, Registry, Token};
 use slab::Slab;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::limits::{BIND_ATTEMPTS, LEFTOVERS, MEDIA_RECEIVE_BUFFER, RESTING_PAIRS, RESTING_WAKEUPS};
+use super::limits::{
+    BIND_ATTEMPTS, LEFTOVERS, MEDIA_RECEIVE_BUFFER, QUIET_BEFORE_LENT, RESTING_PAIRS, RESTING_WAKEUPS,
+};
 use crate::media::{PortPool, Side};
 use crate::time::Now;
 
@@ -42,8 +45,9 @@ pub struct Pair {
     pub port: u16,
     pub sockets: [UdpSocket; SOCKETS],
     pub owner: Option<Owner>,
-    /// Times something arrived while nobody had it.
+    /// Times something arrived while nobody had it, and the last of them.
     wakeups: usize,
+    woken: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -55,6 +59,8 @@ pub struct Sockets {
     pairs: Slab<Pair>,
     /// Pairs that rest, by port. Only looked up, never walked in an order that shows.
     resting: HashMap<u16, usize>,
+    /// Ports at rest that were closed because somebody sends to them. No more than there are ports.
+    loud: HashSet<u16>,
     /// For announcing a socket again that has more, and for closing; cloned at the first pair.
     registry: Option<Registry>,
     /// When the log last said that ports are short.
@@ -69,6 +75,7 @@ impl Sockets {
             ports: PortPool::new(ports),
             pairs: Slab::new(),
             resting: HashMap::new(),
+            loud: HashSet::new(),
             registry: None,
             shortage_told: None,
         }
@@ -76,36 +83,74 @@ impl Sockets {
 
     /// A pair for `owner`, with nothing in its sockets; `None` when no port is left or the system gives no sockets.
     ///
-    /// Ports that somebody else holds are passed over.
+    /// Ports that somebody else holds are passed over, and so are those that somebody still sends to, while there are others.
     pub fn lend(&mut self, owner: Owner, registry: &Registry, now: Now) -> Option<usize> {
+        let mut why = "many ports in a row are in use by other programs";
+        // Better than no call at all, like those put last.
+        let mut loud = None;
         for _ in 0..BIND_ATTEMPTS {
             let Some(port) = self.ports.take(now) else {
-                self.tell_shortage("every port is in use by calls", now);
-                return None;
+                why = "every port is in use by calls";
+                break;
             };
-            if let Some(key) = self.resting.remove(&port) {
-                if self.has_emptied(key) {
-                    let pair = &mut self.pairs[key];
-                    pair.owner = Some(owner);
-                    pair.wakeups = 0;
-                    return Some(key);
+            if self.is_sent_to(port, now) {
+                if let Some(earlier) = loud.replace(port) {
+                    self.ports.put_last(earlier);
                 }
-                self.close(key);
+                continue;
             }
-            match self.open(port, owner, registry) {
-                Ok(key) => return Some(key),
-                Err(error) => {
-                    tracing::debug!(%error, port, "media port not usable");
-                    self.ports.set_aside(port, now);
-                    if error.kind() != ErrorKind::AddrInUse {
-                        // Descriptors may be short: those that rest are worth less than a call.
-                        self.close_resting();
-                    }
+            if let Some(key) = self.lend_port(port, owner, registry, now) {
+                if let Some(loud) = loud {
+                    self.ports.put_last(loud);
                 }
+                return Some(key);
             }
         }
-        self.tell_shortage("many ports in a row are in use by other programs", now);
+        if let Some(key) = loud.and_then(|port| self.lend_port(port, owner, registry, now)) {
+            return Some(key);
+        }
+        self.tell_shortage(why, now);
         None
+    }
+
+    fn lend_port(&mut self, port: u16, owner: Owner, registry: &Registry, now: Now) -> Option<usize> {
+        if let Some(key) = self.resting.remove(&port) {
+            if self.has_emptied(key) {
+                let pair = self.pairs.get_mut(key)?;
+                pair.owner = Some(owner);
+                return Some(key);
+            }
+            self.close(key);
+        }
+        match self.open(port, owner, registry) {
+            Ok(key) => Some(key),
+            Err(error) => {
+                tracing::debug!(%error, port, "media port not usable");
+                self.ports.set_aside(port, now);
+                if error.kind() != ErrorKind::AddrInUse {
+                    // Descriptors may be short: those that rest are worth less than a call.
+                    self.close_resting();
+                }
+                None
+            }
+        }
+    }
+
+    /// Whether somebody sends to this port although no call has it. It is closed then.
+    fn is_sent_to(&mut self, port: u16, now: Now) -> bool {
+        if self.loud.remove(&port) {
+            return true;
+        }
+        let Some(&key) = self.resting.get(&port) else {
+            return false;
+        };
+        let woken = self.pairs.get(key).and_then(|pair| pair.woken);
+        let is_loud = woken.is_some_and(|at| now.instant < at + QUIET_BEFORE_LENT);
+        if is_loud {
+            self.resting.remove(&port);
+            self.close(key);
+        }
+        is_loud
     }
 
     /// The owner needs the pair no more: its port rests, and so do its sockets.
@@ -114,6 +159,7 @@ impl Sockets {
             return;
         };
         pair.owner = None;
+        (pair.wakeups, pair.woken) = (0, None);
         let port = pair.port;
         self.ports.give_back(port, now);
         if self.resting.len() < RESTING_PAIRS {
@@ -140,13 +186,18 @@ impl Sockets {
 
     /// Something arrived at a pair that nobody has. A port that is sent to without end is closed: the system says so to
     /// the sender, and nobody here is woken again.
-    pub fn woken_at_rest(&mut self, key: usize) {
+    pub fn woken_at_rest(&mut self, key: usize, now: Now) {
+        // Read away, so that what comes next wakes us again: a full socket would seem quiet.
+        self.has_emptied(key);
         let Some(pair) = self.pairs.get_mut(key) else {
             return;
         };
         pair.wakeups += 1;
+        pair.woken = Some(now.instant);
         if pair.owner.is_none() && pair.wakeups > RESTING_WAKEUPS {
-            self.resting.remove(&pair.port);
+            let port = pair.port;
+            self.resting.remove(&port);
+            self.loud.insert(port);
             self.close(key);
         }
     }
@@ -192,6 +243,7 @@ impl Sockets {
             sockets,
             owner: Some(owner),
             wakeups: 0,
+            woken: None,
         }))
     }
 

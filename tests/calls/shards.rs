@@ -29,13 +29,18 @@ struct Scene {
 
 /// The caller's call is on this one of two shards and the desk has answered it; three seconds have passed.
 fn scene(shard: u16, seed: u64, desk: PhonePlan, sales: PhonePlan) -> Scene {
+    scene_of(40.0, shard, seed, desk, sales)
+}
+
+/// The same with a caller who hangs up after so many seconds.
+fn scene_of(seconds: f64, shard: u16, seed: u64, desk: PhonePlan, sales: PhonePlan) -> Scene {
     let mut world = World::with_shards(three_queues(), seed, 2, |config| {
         config.outbound.from_phones = true
     });
     let desk = world.phone("10.0.0.5:5060", desk);
     let sales = world.phone("10.0.0.6:5060", sales);
     let night = world.phone("10.0.0.7:5060", PhonePlan::answers_after(1.0));
-    let mut plan = CallerPlan::new(CALLER).act(40.0, Act::Bye);
+    let mut plan = CallerPlan::new(CALLER).act(seconds, Act::Bye);
     plan.call_id = call_id(shard, 0);
     let caller = world.call(plan);
     world.run_for(3.0);
@@ -193,6 +198,29 @@ fn a_take_over_survives_a_network_that_loses_and_repeats() {
         take_over(&mut scene, 1, sales, desk, &answered);
         scene.world.run();
         assert_eq!(transfers(&scene.world), [TAKEN], "seed {seed}");
+    }
+}
+
+#[test]
+fn a_call_that_was_taken_over_by_an_invite_that_came_twice_can_be_hung_up_long_after() {
+    for seed in 0..6 {
+        let phone = || PhonePlan::answers_after(1.0);
+        let mut scene = scene_of(300.0, 0, seed, phone(), phone());
+        scene.world.network.repeated = 1000;
+        scene.world.network.delay_ms = (1, 20);
+        let (desk, sales) = (scene.desk, scene.sales);
+        let answered = line(&scene.world, desk, false);
+        let (id, local, remote) = scene.world.agents[&desk].lines[&answered].dialog();
+        let replaces = format!("{id};to-tag={remote};from-tag={local}");
+        let mut plan = CallerPlan::new("somebody")
+            .header("Replaces", &replaces)
+            .act(150.0, Act::Bye);
+        plan.call_id = call_id(1, 7);
+        scene.world.calls_after(0.0, sales, plan);
+        scene.world.run();
+        assert_eq!(transfers(&scene.world), [TAKEN], "seed {seed}");
+        assert!(!scene.world.heard(sales, "BYE").contains(&481), "seed {seed}");
+        assert!(scene.world.heard(sales, "BYE").contains(&200), "seed {seed}");
     }
 }
 

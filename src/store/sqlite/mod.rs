@@ -270,11 +270,12 @@ impl Store for Sqlite {
 
     fn report(&self, id: CallId, report: PersonReport) -> Result<bool, StoreError> {
         // The record may still be queued: the writer puts it down before it looks for the row.
-        let is_kept = self.ask("keeping a report", Command::Report { id, report })?;
-        if is_kept {
+        let kept = self.ask("keeping a report", Command::Report { id, report });
+        if !matches!(kept, Ok(false)) {
+            // Also when the answer did not come in time: it may have been kept.
             self.histories.clear();
         }
-        Ok(is_kept)
+        kept
     }
 
     fn append(&self, journal: &'static str, number: u64, entry: &str) -> Result<bool, StoreError> {

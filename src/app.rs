@@ -147,7 +147,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         let listener = tokio::net::TcpListener::from_std(listener).context("listener")?;
         tokio.spawn(connections.clone().accept(listener, transport));
     }
-    let [tls_asked, lists_asked, model_asked] = on_hangup(&tokio, tls.is_some())?;
+    let [tls_asked, lists_asked, model_asked, policy_asked] = on_hangup(&tokio, tls.is_some())?;
     if let Some(tls) = &tls {
         tokio.spawn(tls.clone().keep(tls_asked));
     }
@@ -220,6 +220,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         let signers = config.voice.signers.clone();
         tokio.spawn(models.clone().keep(name, signers, model_asked));
     }
+    tokio.spawn(policies::keep(config.clone(), policies.clone(), policy_asked));
     tokio.spawn(dns.clone().keep());
     if let Some(capture) = &config.capture {
         tokio.spawn(collector::keep(
@@ -404,6 +405,7 @@ impl Status {
             "version": env!("CARGO_PKG_VERSION"),
             "started_ms": self.started_ms,
             "policy": self.policies.lineup().live().revision(),
+            "policy_file_problem": self.policies.file_problem(),
             "model": self.models.as_ref().map(|models| models.standing().current),
             "model_trial": self.models.as_ref().map(|models| models.standing()),
             "lists": self.lists.status(),

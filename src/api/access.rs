@@ -11,9 +11,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
 use super::limits::{
-    FAILURE_ADDRESSES, FAILURE_WINDOW, FAILURES_MAX, SESSION_LASTS, SESSIONS_MAX, TOKENS_MAX,
+    FAILURE_ADDRESSES, FAILURE_WINDOW, FAILURES_MAX, REFUSALS_WRITTEN_MAX, SESSION_LASTS, SESSIONS_MAX,
+    TOKENS_MAX,
 };
 use super::roles::Role;
+use crate::policy::book::{BY_FILE, BY_GATEWAY};
 use crate::redact::Redacted;
 use crate::store::{Store, StoreError};
 
@@ -23,6 +25,9 @@ const TOKENS_SETTING: &str = "api_tokens";
 
 /// The name of the token that was made at the first start. It is an administrator's and does not expire.
 pub(crate) const FIRST: &str = "first";
+
+/// Names that stand for something else in the audit and in the book of policies.
+const RESERVED: [&str; 3] = [FIRST, BY_FILE, BY_GATEWAY];
 
 /// SHA-256 of a 256-bit random secret: nothing slower is needed against guessing.
 type Fingerprint = [u8; 32];
@@ -87,6 +92,23 @@ pub(crate) enum NoToken {
 pub(crate) struct Access {
     token: Option<Fingerprint>,
     books: Mutex<Books>,
+    /// Held while the books are written: of two writers the later one writes what is so.
+    keeping: Mutex<()>,
+}
+
+/// What somebody was refused for. Counted apart, so that wrong credentials cannot hide the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RefusalKind {
+    Credential = 0,
+    Role = 1,
+}
+
+/// Refusals that were written into the audit lately.
+#[derive(Default)]
+struct Refusals {
+    since_ms: u64,
+    written: u32,
+    left_out: u32,
 }
 
 /// Until when, and by which token it was opened: what that token may, and as long as there is that token.
@@ -122,6 +144,8 @@ struct Books {
     tokens: Vec<Token>,
     /// Address to its first failure (Unix ms) in the window, and how many since.
     failures: BTreeMap<IpAddr, (u64, u32)>,
+    /// By [`RefusalKind`].
+    refusals: [Refusals; 2],
 }
 
 impl Access {
@@ -147,7 +171,9 @@ impl Access {
                 sessions,
                 tokens,
                 failures: BTreeMap::new(),
+                refusals: Default::default(),
             }),
+            keeping: Mutex::new(()),
         })
     }
 
@@ -200,7 +226,7 @@ impl Access {
     ) -> Result<Redacted<String>, NoToken> {
         let secret = secret("rw_").ok_or(NoToken::NoRandomness)?;
         let tokens = &mut self.lock().tokens;
-        if name == FIRST || tokens.iter().any(|token| token.name == name) {
+        if RESERVED.contains(&name) || tokens.iter().any(|token| token.name == name) {
             return Err(NoToken::NameTaken);
         }
         if tokens.len() >= TOKENS_MAX {
@@ -278,6 +304,7 @@ impl Access {
 
     /// Writes the open sessions (fingerprints only). Blocks.
     pub fn keep(&self, store: &dyn Store) -> Result<(), StoreError> {
+        let _turn = self.keeping.lock().unwrap_or_else(PoisonError::into_inner);
         let sessions: BTreeMap<String, Open> = self
             .lock()
             .sessions
@@ -290,6 +317,7 @@ impl Access {
 
     /// Writes the tokens (fingerprints only). Blocks.
     pub fn keep_tokens(&self, store: &dyn Store) -> Result<(), StoreError> {
+        let _turn = self.keeping.lock().unwrap_or_else(PoisonError::into_inner);
         let text = serde_json::to_string(&self.tokens()).unwrap_or_default();
         store.set_setting(TOKENS_SETTING, &text)
     }
@@ -320,6 +348,20 @@ impl Access {
             return Err((window_ms - now_ms.saturating_sub(*since)).div_ceil(1_000));
         }
         Ok(())
+    }
+
+    /// Whether a refusal is written into the audit: some, with how many before it were not.
+    pub fn note_refusal(&self, kind: RefusalKind, now_ms: u64) -> Option<u32> {
+        let refusals = &mut self.lock().refusals[kind as usize];
+        if refusals.since_ms.abs_diff(now_ms) >= FAILURE_WINDOW.as_millis() as u64 {
+            (refusals.since_ms, refusals.written) = (now_ms, 0);
+        }
+        if refusals.written >= REFUSALS_WRITTEN_MAX {
+            refusals.left_out = refusals.left_out.saturating_add(1);
+            return None;
+        }
+        refusals.written += 1;
+        Some(std::mem::take(&mut refusals.left_out))
     }
 
     fn signed_in(&self, session: Fingerprint, now_ms: u64) -> Option<SignedIn> {
@@ -388,13 +430,29 @@ mod tests {
                 sessions: BTreeMap::new(),
                 tokens: Vec::new(),
                 failures: BTreeMap::new(),
+                refusals: Default::default(),
             }),
+            keeping: Mutex::new(()),
         }
     }
 
     #[test]
     fn without_a_token_no_text_is_the_token() {
         assert!(nobody().token("", 0).is_none());
+    }
+
+    #[test]
+    fn refusals_are_written_down_so_often_and_each_kind_by_itself() {
+        let access = nobody();
+        let note = |kind, now_ms| access.note_refusal(kind, now_ms);
+        for _ in 0..REFUSALS_WRITTEN_MAX {
+            assert_eq!(note(RefusalKind::Credential, 100_000), Some(0));
+        }
+        assert_eq!(note(RefusalKind::Credential, 100_001), None);
+        assert_eq!(note(RefusalKind::Credential, 159_999), None);
+        assert_eq!(note(RefusalKind::Role, 159_999), Some(0));
+        assert_eq!(note(RefusalKind::Credential, 160_000), Some(2));
+        assert_eq!(note(RefusalKind::Credential, 160_001), Some(0));
     }
 
     /// Somebody signed in by a token that `access` knows.
@@ -423,6 +481,10 @@ mod tests {
             access.make_token(FIRST, Vec::new(), None, FIRST, 0).unwrap_err(),
             NoToken::NameTaken
         );
+        for reserved in [BY_FILE, BY_GATEWAY] {
+            let made = access.make_token(reserved, Vec::new(), None, FIRST, 0);
+            assert_eq!(made.unwrap_err(), NoToken::NameTaken);
+        }
         let (session, _) = access.open_session(&bob, 1_000).unwrap();
         assert_eq!(access.session(session.reveal(), 2_000).unwrap().who, bob.who);
         assert!(

@@ -10,10 +10,10 @@ use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::access::SignedIn;
+use super::access::{RefusalKind, SignedIn};
 use super::error::{Problem, ProblemBody};
 use super::state::Shared;
-use crate::store::{AuditEntry, audit_entries, limits::JOURNAL_ROWS, verify_audit};
+use crate::store::{AuditEntry, audit_page, verify_audit};
 
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -75,10 +75,9 @@ pub(crate) async fn list(
 ) -> Result<Json<AuditPage>, Problem> {
     let Query(query) = query.map_err(|rejection| Problem::BadRequest(rejection.body_text()))?;
     let after = query.after.unwrap_or(0);
-    let entries = shared.ask(move |store| audit_entries(store, after)).await?;
-    let is_full = entries.len() >= JOURNAL_ROWS;
+    let (entries, next) = shared.ask(move |store| audit_page(store, after)).await?;
     Ok(Json(AuditPage {
-        next: entries.last().filter(|_| is_full).map(|last| last.number),
+        next,
         entries: entries.into_iter().map(AuditLine::of).collect(),
     }))
 }
@@ -124,10 +123,38 @@ pub(crate) async fn written_down(
         .map_or("", MatchedPath::as_str);
     let what = format!("{} {route}", request.method());
     let about = request.uri().path().to_string();
-    let response = next.run(request).await;
-    let note = response.status().as_u16().to_string();
-    write(&shared, signed_in.who.to_string(), what, about, note).await?;
-    Ok(response)
+    // Whoever hangs up in the middle, or is told that it takes too long, is written down all the same.
+    let done = tokio::spawn(async move {
+        let response = next.run(request).await;
+        let note = response.status().as_u16().to_string();
+        write(&shared, signed_in.who.to_string(), what, about, note).await?;
+        Ok(response)
+    });
+    done.await.map_err(|_| Problem::Broken)?
+}
+
+/// Writes down that somebody was refused, behind the answer. So many a minute only: nobody fills the disk by asking.
+pub(super) fn write_refusal(
+    shared: &Shared,
+    kind: RefusalKind,
+    by: String,
+    what: String,
+    about: String,
+    note: &str,
+) {
+    let Some(left_out) = shared.access.note_refusal(kind, shared.now().unix_ms()) else {
+        return;
+    };
+    let note = match left_out {
+        0 => note.to_string(),
+        more => format!("{note}; {more} more before it are not written down"),
+    };
+    let shared = shared.clone();
+    tokio::spawn(async move {
+        if let Err(error) = write(&shared, by, what, about, note).await {
+            tracing::warn!(%error, "a refusal could not be written into the audit");
+        }
+    });
 }
 
 /// Adds an entry.

@@ -8,7 +8,8 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::access::SignedIn;
+use super::access::{RefusalKind, SignedIn};
+use super::audit;
 use super::error::Problem;
 use super::limits::REQUEST_TIMEOUT;
 use super::roles;
@@ -95,7 +96,11 @@ pub(crate) async fn signed_in(
         return Err(Problem::HeaderMissing);
     }
     let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
-    if !roles::may(&signed_in.roles, request.method(), route.unwrap_or_default()) {
+    let route = route.unwrap_or_default();
+    if !roles::may(&signed_in.roles, request.method(), route) {
+        let (who, what) = (signed_in.who.to_string(), format!("{} {route}", request.method()));
+        let about = request.uri().path().to_string();
+        audit::write_refusal(&shared, RefusalKind::Role, who, what, about, "403");
         return Err(Problem::NotYours);
     }
     request.extensions_mut().insert(signed_in);
@@ -110,6 +115,8 @@ pub(crate) fn refusal(shared: &Shared, peer: Option<Peer>) -> Problem {
     match shared.access.fail(address.ip(), shared.now().unix_ms()) {
         Ok(()) => {
             tracing::warn!(peer = %address.ip(), "wrong API credential");
+            let (who, what) = (address.ip().to_string(), "sign in".to_string());
+            audit::write_refusal(shared, RefusalKind::Credential, who, what, String::new(), "401");
             Problem::NotSignedIn
         }
         Err(retry_seconds) => Problem::TooManyFailures { retry_seconds },

@@ -56,11 +56,16 @@ pub const FAILURE_WINDOW: Duration = Duration::from_secs(60);
 /// Addresses with failures that are remembered. Past it the oldest is forgotten.
 pub const FAILURE_ADDRESSES: usize = 4_096;
 
+/// Refusals of one kind (wrong credential, missing role) that are written into the audit in [`FAILURE_WINDOW`]. The rest
+/// is counted in the next one that is written.
+pub const REFUSALS_WRITTEN_MAX: u32 = 10;
+
 /// Octets of a body that carries a policy or calls to test it with: a policy of 1,000 rules is about 200 kB.
 pub const POLICY_BODY_MAX: usize = 512 * 1024;
 
-/// Tokens beside the first. More are not made.
-pub const TOKENS_MAX: usize = 200;
+/// Tokens beside the first, at most 400 octets each as they are kept: together they fit one setting of the store. More
+/// are not made.
+pub const TOKENS_MAX: usize = 150;
 
 /// Characters of a token's name and of a reason for something that is done. More is answered 400.
 pub const NAME_MAX: usize = 60;

@@ -2,7 +2,7 @@
 
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
@@ -11,6 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::access::SignedIn;
 use super::error::{Problem, ProblemBody};
 use super::limits::REASON_MAX;
+use super::roles;
 use super::state::Shared;
 use crate::policy::book::{Proposal, Refused, Revision};
 use crate::policy::scenario::Scenario;
@@ -388,9 +389,14 @@ pub(crate) async fn activate(
     let (number, reason) = (numbered(number)?, reason(&body.reason)?);
     let percent = body.percent.unwrap_or(100);
     let policies = shared.gateway.policies.clone();
+    let may_agree = roles::may(
+        &signed_in.roles,
+        &Method::POST,
+        "/api/v1/policies/{number}/approve",
+    );
     let done = shared.work(move || {
         policies
-            .activate(number, percent, &signed_in.who, &reason)
+            .activate(number, percent, &signed_in.who, may_agree, &reason)
             .map_err(problem)
     });
     Ok(standing(done.await?))
@@ -511,7 +517,7 @@ impl RevisionView {
             by: revision.by.clone(),
             reason: revision.reason.clone(),
             at_ms: revision.at_ms,
-            text: is_whole.then(|| revision.text.clone()),
+            text: is_whole.then(|| revision.text.to_string()),
         }
     }
 }
@@ -546,7 +552,7 @@ fn refused(refused: Refused) -> Problem {
     match refused {
         Refused::NoSuchRevision => Problem::NoSuchPolicy,
         Refused::Share => Problem::BadRequest(refused.to_string()),
-        Refused::NothingProposed | Refused::SecondPerson | Refused::NothingBefore => {
+        Refused::NothingProposed | Refused::SecondPerson | Refused::NothingBefore | Refused::Full => {
             Problem::Conflict(refused.to_string())
         }
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use tokio::sync::Notify;
 
 use crate::config::Config;
 use crate::policy::{Lineup, Policy};
@@ -35,4 +36,21 @@ pub(super) fn open(
         Box::new(tell),
     );
     policies.context("the book of policies")
+}
+
+/// Reads the policy file again whenever somebody says (SIGHUP) that it has changed.
+pub(super) async fn keep(config: Config, policies: Arc<Policies>, asked: Arc<Notify>) {
+    let file = match &config.policy.file {
+        Some(path) => path.display().to_string(),
+        None => return,
+    };
+    let config = Arc::new(config);
+    loop {
+        asked.notified().await;
+        let (config, policies, file) = (config.clone(), policies.clone(), file.clone());
+        let read = tokio::task::spawn_blocking(move || policies.reread(&file, config.policy_text()));
+        if let Err(error) = read.await {
+            tracing::error!(%error, "the policy file was not read again");
+        }
+    }
 }

@@ -116,14 +116,19 @@ pub(crate) fn of_opinion(opinion: &Opinion) -> VoiceFacts {
             Label::Spoof => VoiceState::Spoof,
             Label::Unsure => VoiceState::Unsure,
         },
-        llr: f64::from(opinion.llr),
-        speech_seconds: f64::from(opinion.speech_seconds),
+        llr: in_millionths(opinion.llr),
+        speech_seconds: in_millionths(opinion.speech_seconds),
         second: match opinion.stages {
             Stages::First => SecondOpinion::None,
             Stages::Both => SecondOpinion::Given,
         },
         cues: opinion.cues,
     }
+}
+
+/// A figure of a dozen digits is read back from a record exactly as it was; one of seventeen may not be.
+fn in_millionths(figure: f32) -> f64 {
+    (f64::from(figure) * 1e6).round() / 1e6
 }
 
 /// The P-Asserted-Identity values (RFC 3325: at most one sip and one tel), first ones only.

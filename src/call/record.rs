@@ -299,6 +299,8 @@ impl CallRecord {
         let label = decision.verdict.label;
         match &mut self.shadow {
             Some(shadow) if shadow.policy == decision.policy => shadow.label = label,
+            // It began to watch while they talk: what it would have done with the call nobody knows.
+            _ if self.facts.stage == crate::screening::Stage::Live => {}
             _ => {
                 self.shadow = Some(Shadow {
                     policy: decision.policy,

@@ -7,11 +7,11 @@ use std::process::ExitCode;
 use anyhow::Context;
 
 use crate::config::Config;
-use crate::store::{self, audit_entries, verify_audit};
+use crate::store::{self, audit_entries, audit_page, verify_audit};
 
 #[derive(clap::Args, Debug)]
 #[command(
-    after_help = "Examples:\n  ringward audit verify --config ringward.toml\n  ringward audit export --store sqlite:ringward.db > audit.jsonl\n\nEvery entry holds the hash of the one before: one that was changed, taken out or moved is found. Exit status of verify: 0 = whole, 1 = not."
+    after_help = "Examples:\n  ringward audit verify --config ringward.toml\n  ringward audit export --store sqlite:ringward.db > audit.jsonl\n\nEvery entry holds the hash of the one before: one that was changed, taken out or moved is found. Who can write the file can write a whole other chain: keep the printed hash somewhere else. Exit status of verify: 0 = whole, 1 = not."
 )]
 pub struct Args {
     #[command(subcommand)]
@@ -43,7 +43,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             let store = open(&place)?;
             match verify_audit(&*store)? {
                 Ok(entries) => {
-                    writeln!(out, "whole: {entries} entries")?;
+                    let last = audit_entries(&*store, entries.saturating_sub(1))?;
+                    let hash = last.first().map_or("none", |last| &last.hash);
+                    writeln!(out, "whole: {entries} entries, hash of the last: {hash}")?;
                     Ok(ExitCode::SUCCESS)
                 }
                 Err(broken) => {
@@ -54,11 +56,10 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
         Command::Export(place) => {
             let store = open(&place)?;
-            let mut last = 0;
-            loop {
-                let entries = audit_entries(&*store, last)?;
-                let Some(newest) = entries.last() else { break };
-                last = newest.number;
+            let mut from = Some(0);
+            while let Some(after) = from {
+                let (entries, next) = audit_page(&*store, after)?;
+                from = next;
                 for entry in &entries {
                     writeln!(out, "{}", serde_json::to_string(entry)?)?;
                 }

@@ -4,8 +4,15 @@
 //! whoever keeps the book. Nothing here loads a policy, reads a clock or knows who may do what beyond "two persons".
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+
+use super::limits::{REVISION_TEXTS_MAX, REVISIONS_MAX};
+
+/// Who did what the configuration's own file says, and what the gateway did by itself. No token has one of these names.
+pub const BY_FILE: &str = "file";
+pub const BY_GATEWAY: &str = "gateway";
 
 /// Something that was done. Its number is its place in the journal, from 1.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,7 +55,7 @@ pub struct Revision {
     pub reason: String,
     pub at_ms: u64,
     #[serde(skip)]
-    pub text: String,
+    pub text: Arc<str>,
 }
 
 /// A revision that waits for a second person.
@@ -66,6 +73,8 @@ pub struct Book {
     revisions: BTreeMap<u64, Revision>,
     /// Revisions that were live for all, oldest first; the last is.
     lived: Vec<u64>,
+    /// What the configuration's file said when it was last made live.
+    by_file: Option<u64>,
     rollout: Option<(u64, u8)>,
     shadow: Option<u64>,
     proposal: Option<Proposal>,
@@ -85,6 +94,8 @@ pub enum Refused {
     NothingBefore,
     #[error("a share is 1 to 100 percent")]
     Share,
+    #[error("the book of policies is full")]
+    Full,
 }
 
 impl Book {
@@ -102,7 +113,7 @@ impl Book {
                         by: entry.by.clone(),
                         reason: entry.reason.clone(),
                         at_ms: entry.at_ms,
-                        text: text.clone(),
+                        text: text.as_str().into(),
                     },
                 );
             }
@@ -117,6 +128,9 @@ impl Book {
             }
             Act::Activate { number, percent } if self.revisions.contains_key(number) => {
                 self.proposal = None;
+                if entry.by == BY_FILE {
+                    self.by_file = Some(*number);
+                }
                 if *percent >= 100 {
                     self.rollout = None;
                     if self.live() != Some(*number) {
@@ -148,8 +162,16 @@ impl Book {
     }
 
     /// What to do about a wish to make a revision live: a proposal when it needs a second person, else the activation.
-    /// `needs_two`: the revision refuses calls that the live one does not.
-    pub fn activate(&self, number: u64, percent: u8, by: &str, needs_two: bool) -> Result<Act, Refused> {
+    /// `needs_two`: the revision refuses calls that the live one does not. `may_agree`: whoever asks may agree with what
+    /// others propose; who only writes policies may not, however many of them want the same.
+    pub fn activate(
+        &self,
+        number: u64,
+        percent: u8,
+        by: &str,
+        needs_two: bool,
+        may_agree: bool,
+    ) -> Result<Act, Refused> {
         self.revision(number)?;
         if !(1..=100).contains(&percent) {
             return Err(Refused::Share);
@@ -160,7 +182,9 @@ impl Book {
         match &self.proposal {
             // The same wish again, by somebody else, is the agreement.
             Some(proposal)
-                if (proposal.number, proposal.percent) == (number, percent) && proposal.by != by =>
+                if may_agree
+                    && (proposal.number, proposal.percent) == (number, percent)
+                    && proposal.by != by =>
             {
                 Ok(Act::Activate { number, percent })
             }
@@ -198,6 +222,20 @@ impl Book {
 
     pub fn revision(&self, number: u64) -> Result<&Revision, Refused> {
         self.revisions.get(&number).ok_or(Refused::NoSuchRevision)
+    }
+
+    /// Whether one more text of so many octets has room.
+    pub fn has_room(&self, octets: usize) -> Result<(), Refused> {
+        let held: usize = self.revisions.values().map(|revision| revision.text.len()).sum();
+        if self.revisions.len() >= REVISIONS_MAX || held + octets > REVISION_TEXTS_MAX {
+            return Err(Refused::Full);
+        }
+        Ok(())
+    }
+
+    /// What the configuration's file said when it was last made live.
+    pub fn by_file(&self) -> Option<&Revision> {
+        self.revisions.get(&self.by_file?)
     }
 
     /// The newest revision of this name and hash.
@@ -277,7 +315,7 @@ mod tests {
         }
 
         fn activate(&mut self, number: u64, percent: u8, by: &str, needs_two: bool) -> Act {
-            let act = self.book.activate(number, percent, by, needs_two).unwrap();
+            let act = self.book.activate(number, percent, by, needs_two, true).unwrap();
             self.write(by, act.clone());
             act
         }
@@ -320,6 +358,13 @@ mod tests {
         let agreed = desk.book.approve(2, "bob").unwrap();
         desk.write("bob", agreed);
         assert_eq!((desk.book.live(), desk.book.proposal()), (Some(2), None));
+        // Somebody who may not agree only wants the same.
+        desk.activate(3, 100, "ann", true);
+        let wish = Act::Propose {
+            number: 3,
+            percent: 100,
+        };
+        assert_eq!(desk.book.activate(3, 100, "carl", true, false), Ok(wish));
         // Another share is another wish.
         desk.activate(3, 10, "ann", true);
         assert_eq!(
@@ -350,9 +395,9 @@ mod tests {
         desk.activate(2, 10, "ann", false);
         desk.activate(2, 100, "ann", false);
         assert_eq!((desk.book.live(), desk.book.rollout()), (Some(2), None));
-        assert_eq!(desk.book.activate(2, 0, "ann", false), Err(Refused::Share));
+        assert_eq!(desk.book.activate(2, 0, "ann", false, true), Err(Refused::Share));
         assert_eq!(
-            desk.book.activate(9, 100, "ann", false),
+            desk.book.activate(9, 100, "ann", false, true),
             Err(Refused::NoSuchRevision)
         );
     }

@@ -97,20 +97,60 @@ impl Policy {
         found
     }
 
-    /// Ids of the rules that can refuse a call in `other` and could not in this one, or on other conditions: what
-    /// needs a second pair of eyes.
+    /// Ids of the rules by which `other` may refuse a call that this one lets through: what needs a second pair of
+    /// eyes. A rule is among them when it is new or asks something else, when a rule that let calls through before it no
+    /// longer does, and when what it asks about is weighed otherwise.
     pub fn new_refusals(&self, other: &Policy) -> Vec<String> {
-        let refuses =
-            |rule: &&Rule| rule.mode == super::Mode::Enforce && matches!(rule.then, Action::Refuse { .. });
-        let was_there = |rule: &Rule| {
-            self.rules
-                .iter()
-                .filter(refuses)
-                .any(|known| known.id == rule.id && told(known) == told(rule))
+        let basis = |policy: &Policy| {
+            let (hours, own) = (&policy.hours, &policy.own);
+            format!(
+                "{:?}",
+                (&policy.weights, policy.suspect_at, &policy.variants, hours, own)
+            )
         };
-        let fresh = other.rules.iter().filter(refuses).filter(|rule| !was_there(rule));
-        fresh.map(|rule| rule.id.clone()).collect()
+        let is_weighed_alike = basis(self) == basis(other);
+        let is_fresh = |(place, rule): &(usize, &Rule)| {
+            let known = self
+                .rules
+                .iter()
+                .position(|known| is_enforced(known) && is_same(known, rule));
+            let Some(known) = known else { return true };
+            let before = self.rules[..known].iter();
+            let mut let_through = before.filter(|rule| is_enforced(rule) && !refuses(rule));
+            let still_stands = |earlier: &Rule| {
+                (is_weighed_alike || !asks_what_is_weighed(earlier))
+                    && other.rules[..*place]
+                        .iter()
+                        .any(|rule| is_enforced(rule) && is_same(rule, earlier))
+            };
+            !let_through.all(still_stands) || !(is_weighed_alike || !asks_what_is_weighed(rule))
+        };
+        let refusing = other.rules.iter().enumerate();
+        let refusing = refusing.filter(|(_, rule)| is_enforced(rule) && refuses(rule));
+        refusing
+            .filter(is_fresh)
+            .map(|(_, rule)| rule.id.clone())
+            .collect()
     }
+}
+
+fn is_enforced(rule: &Rule) -> bool {
+    rule.mode == super::Mode::Enforce
+}
+
+fn refuses(rule: &Rule) -> bool {
+    matches!(rule.then, Action::Refuse { .. })
+}
+
+fn is_same(one: &Rule, other: &Rule) -> bool {
+    one.id == other.id && told(one) == told(other)
+}
+
+/// Whether a rule hangs on more than its own words and the call: on weights, hours or our own numbers. A word too many
+/// costs a second look at most.
+fn asks_what_is_weighed(rule: &Rule) -> bool {
+    let words = ["score", "label", "light", "tags", "own", "time"];
+    rule.scope.hours.is_some() || words.iter().any(|word| rule.source.contains(word))
 }
 
 fn rules(before: &[Rule], after: &[Rule], found: &mut Vec<Difference>) {
@@ -322,5 +362,38 @@ mod tests {
         assert_eq!(load(&refusing).new_refusals(&load(&wider)), ["a"]);
         assert_eq!(load(&refusing).new_refusals(&load(&refusing)), [""; 0]);
         assert_eq!(load(&refusing).new_refusals(&load(BEFORE)), [""; 0]);
+    }
+
+    #[test]
+    fn a_refusal_that_reaches_further_without_a_word_of_it_changed_needs_other_eyes() {
+        let load = |text: &str| Policy::load_without_queues("p", text).unwrap();
+        // The last rule refuses; those before it let through.
+        let at = BEFORE.rfind("then = 'label'").unwrap();
+        let last = format!("{}then = 'refuse'{}", &BEFORE[..at], &BEFORE[at + 14..]);
+        let check = |after: &str, expected: &[&str]| {
+            assert_eq!(load(&last).new_refusals(&load(after)), expected, "{after}");
+        };
+        check(&last, &[]);
+        check(&last.replace("NO_IDENTITY = 0.5", "NO_IDENTITY = 0.1"), &["c"]);
+        check(&last.replacen("score > 1.0", "score > 9.0", 1), &["c"]);
+        check(&last.replacen("id = 'b'", "id = 'b'\nmode = 'shadow'", 1), &["c"]);
+        let rules: Vec<&str> = last.split("[[rule]]").collect();
+        let without = format!("{}[[rule]]{}[[rule]]{}", rules[0], rules[2], rules[3]);
+        check(&without, &["c"]);
+        let moved = format!(
+            "{}[[rule]]{}[[rule]]{}[[rule]]{}",
+            rules[0], rules[1], rules[3], rules[2]
+        );
+        check(&moved, &["c"]);
+        // One more that lets through takes nothing from anybody, and neither do weights that no rule hangs on.
+        let more = last.replacen(
+            "[[rule]]",
+            "[[rule]]\nid = 'n'\nwhen = 'identity.untrusted'\nthen = 'label'\nreason = 'x'\n[[rule]]",
+            1,
+        );
+        check(&more, &[]);
+        let plain = last.replace("caller.hidden && score > 1.0", "caller.hidden");
+        let weighed = plain.replace("NO_IDENTITY = 0.5", "NO_IDENTITY = 0.1");
+        assert_eq!(load(&plain).new_refusals(&load(&weighed)), [""; 0]);
     }
 }

@@ -59,3 +59,8 @@ pub const EXPECTATIONS_MAX: usize = 100;
 
 /// Queues told apart when a policy is tried on calls of the past; more are only in the total.
 pub const COMPARED_QUEUES_MAX: usize = 1_000;
+
+/// Revisions in a gateway's book of policies, and octets of their texts together; all are in memory. Past either nothing
+/// more is saved over the API.
+pub const REVISIONS_MAX: usize = 2_000;
+pub const REVISION_TEXTS_MAX: usize = 64 * 1024 * 1024;

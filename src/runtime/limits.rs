@@ -233,3 +233,14 @@ pub const REPLAY_THREADS: usize = 2;
 
 /// Pages of kept calls between their reader and those threads, each about 10 MiB.
 pub const REPLAY_PAGES: usize = 2;
+
+/// Live calls that the budget of a policy has counted. Past it a call counts when it ends.
+pub const COUNTED_CALLS_MAX: usize = 100_000;
+
+/// Policies kept in memory to make old decisions again; past it the one loaded longest ago is loaded anew.
+pub const RECENT_POLICIES_MAX: usize = 16;
+
+/// How often and at what pace a policy past its budget is taken back while the store does not take it. Then its refusals
+/// are counted anew.
+pub const TAKE_BACK_TRIES: usize = 30;
+pub const TAKE_BACK_PAUSE: Duration = Duration::from_secs(2);

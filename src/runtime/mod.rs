@@ -21,6 +21,7 @@ mod media_sockets;
 pub mod mirror;
 pub mod models;
 pub mod policies;
+mod policy_watch;
 pub mod recorder;
 pub mod registrations;
 pub mod redress;

@@ -1,15 +1,17 @@
 //! Keeps the book of policies in the store, has the shards judge by what it says, and watches how that goes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use serde::Serialize;
-
 use super::clock;
+use super::limits::{RECENT_POLICIES_MAX, TAKE_BACK_PAUSE, TAKE_BACK_TRIES};
+use super::policy_watch::Watching;
 use crate::call::CallRecord;
-use crate::policy::book::{Act, Book, Entry, Refused};
-use crate::policy::{Action, Exceeded, Fault, Lineup, Policy, Watch};
+use crate::policy::book::{Act, BY_FILE, BY_GATEWAY, Book, Entry, Refused};
+use crate::policy::{Exceeded, Fault, Lineup, Policy};
 use crate::store::{Audit, Store, StoreError};
+
+pub use super::policy_watch::ShadowCounts;
 
 /// The journal in the store.
 pub const JOURNAL: &str = "policy";
@@ -25,31 +27,26 @@ pub struct Policies {
     audit: Arc<Audit>,
     check: Box<Check>,
     tell: Box<Tell>,
+    /// Held while the disk is written: only for threads that may wait.
     desk: Mutex<Desk>,
+    /// What everybody looks at; held for moments.
+    shown: Mutex<Shown>,
+    /// Of decisions that were made again lately, the latest last.
+    recent: Mutex<VecDeque<Arc<Policy>>>,
 }
 
 struct Desk {
     book: Book,
     /// By number of the revision; only those that judge or watch.
     loaded: BTreeMap<u64, Arc<Policy>>,
-    lineup: Arc<Lineup>,
-    /// Revision that is watched, and its budget.
-    watch: Option<(String, Watch)>,
-    shadow: ShadowCounts,
 }
 
-/// What the watching policy would have done, since it watches.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct ShadowCounts {
-    pub calls: u64,
-    /// It would have done something else.
-    pub otherwise: u64,
-    /// It would have refused, and the call was not.
-    pub newly_refused: u64,
-    /// It would have let through what was refused.
-    pub newly_allowed: u64,
-    /// It would have shown another label at last.
-    pub relabelled: u64,
+struct Shown {
+    book: Arc<Book>,
+    lineup: Arc<Lineup>,
+    watching: Watching,
+    /// Why the configuration's file, as it was read last, changed nothing.
+    file_problem: Option<String>,
 }
 
 /// Why something was not done.
@@ -75,8 +72,8 @@ pub enum Done {
 }
 
 impl Policies {
-    /// Reads the book. The configuration's own policy is saved in it and made live when the book does not know it yet;
-    /// else what was live when the gateway last ran is live again.
+    /// Reads the book. The configuration's own policy is made live when it says something else than when it was last made
+    /// live; else what was live when the gateway last ran is live again.
     ///
     /// # Errors
     ///
@@ -98,51 +95,98 @@ impl Policies {
             check,
             tell,
             desk: Mutex::new(Desk {
-                book,
+                book: book.clone(),
                 loaded: BTreeMap::new(),
-                lineup: Arc::new(Lineup::of(file.clone())),
-                watch: None,
-                shadow: ShadowCounts::default(),
             }),
+            shown: Mutex::new(Shown {
+                book: Arc::new(book),
+                lineup: Arc::new(Lineup::of(file.clone())),
+                watching: Watching::default(),
+                file_problem: None,
+            }),
+            recent: Mutex::default(),
         };
         let mut desk = policies.desk();
-        if desk.book.called(file.revision()).is_none() {
-            let reason = "the configuration names it";
-            let save = Act::Save {
-                revision: file.revision().into(),
-                text: text.into(),
-            };
-            let number = policies.write(&mut desk, "file", reason, save);
-            let activate = number.and_then(|number| {
-                let act = Act::Activate { number, percent: 100 };
-                policies.write(&mut desk, "file", reason, act)
-            });
-            match activate {
-                Ok(_) => {}
-                Err(Problem::Store(error)) => return Err(error),
-                Err(error) => {
-                    tracing::error!(%error, "the configuration's policy could not be written into the book")
-                }
+        match policies.take_file(&mut desk, file, text) {
+            Ok(_) => {}
+            Err(Problem::Store(error)) => return Err(error),
+            Err(error) => {
+                tracing::error!(%error, "the configuration's policy could not be written into the book")
             }
         }
-        if let Err(error) = policies.line_up(&mut desk) {
-            tracing::error!(%error, policy = file.revision(), "the live policy of the book cannot be used; the configuration's is");
-        }
+        policies.line_up(&mut desk);
         drop(desk);
         Ok(policies)
     }
 
-    /// What the shards judge by now.
-    pub fn lineup(&self) -> Arc<Lineup> {
-        self.desk().lineup.clone()
+    /// The configuration's file was read again. One that says something new is live from the next decision on; one that
+    /// cannot be used changes nothing, and the log and the status say why.
+    pub fn reread(&self, file: &str, text: std::io::Result<String>) {
+        let outcome = text.map_err(|error| error.to_string()).and_then(|text| {
+            let policy = (self.check)(file, &text).map_err(|faults| {
+                let faults: Vec<String> = faults.iter().take(20).map(Fault::to_string).collect();
+                faults.join("; ")
+            })?;
+            let mut desk = self.desk();
+            let is_new = self.take_file(&mut desk, &policy, &text);
+            if is_new.as_ref().is_ok_and(|is_new| *is_new) {
+                self.line_up(&mut desk);
+                (self.tell)(self.lineup());
+                tracing::info!(
+                    policy = policy.revision(),
+                    "the policy file has changed and is live"
+                );
+            }
+            is_new.map(|_| ()).map_err(|error| error.to_string())
+        });
+        if let Err(problem) = &outcome {
+            tracing::error!(
+                problem,
+                "the policy file was read again and cannot be used: what was live stays"
+            );
+        }
+        self.shown().file_problem = outcome.err();
     }
 
-    pub fn book(&self) -> Book {
-        self.desk().book.clone()
+    /// Makes what the configuration's file says live, if that is new. False = it is not.
+    fn take_file(&self, desk: &mut Desk, policy: &Policy, text: &str) -> Result<bool, Problem> {
+        let said = desk.book.by_file();
+        if said.is_some_and(|said| said.revision == policy.revision()) {
+            return Ok(false);
+        }
+        let reason = "the configuration names it";
+        let known = desk.book.called(policy.revision()).map(|known| known.number);
+        let number = match known {
+            Some(number) => number,
+            None => {
+                let save = Act::Save {
+                    revision: policy.revision().into(),
+                    text: text.into(),
+                };
+                self.write(desk, BY_FILE, reason, save)?
+            }
+        };
+        let act = Act::Activate { number, percent: 100 };
+        self.write(desk, BY_FILE, reason, act)?;
+        Ok(true)
+    }
+
+    /// What the shards judge by now.
+    pub fn lineup(&self) -> Arc<Lineup> {
+        self.shown().lineup.clone()
+    }
+
+    pub fn book(&self) -> Arc<Book> {
+        self.shown().book.clone()
     }
 
     pub fn shadow_counts(&self) -> ShadowCounts {
-        self.desk().shadow.clone()
+        self.shown().watching.counts.clone()
+    }
+
+    /// Why the configuration's file, as it was read last, changed nothing; None = it is in order.
+    pub fn file_problem(&self) -> Option<String> {
+        self.shown().file_problem.clone()
     }
 
     /// Checks a text; nothing is kept.
@@ -156,21 +200,25 @@ impl Policies {
 
     /// The policy that goes by this name and hash, if it is in the book and still loads.
     pub fn called(&self, revision: &str) -> Option<Arc<Policy>> {
-        let (number, text) = {
-            let desk = self.desk();
-            let lineup = &desk.lineup;
-            let at_hand = [Some(lineup.live()), lineup.shadow()];
-            if let Some(policy) = at_hand
-                .into_iter()
-                .flatten()
-                .find(|policy| policy.revision() == revision)
-            {
-                return Some(policy.clone());
-            }
-            let known = desk.book.called(revision)?;
-            (known.number, known.text.clone())
-        };
-        self.loaded(number, &text).ok()
+        let lineup = self.lineup();
+        let at_hand = [Some(lineup.live()), lineup.shadow()];
+        let mut at_hand = at_hand.into_iter().flatten();
+        if let Some(policy) = at_hand.find(|policy| policy.revision() == revision) {
+            return Some(policy.clone());
+        }
+        let recent = || self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(policy) = recent().iter().find(|policy| policy.revision() == revision) {
+            return Some(policy.clone());
+        }
+        let book = self.book();
+        let known = book.called(revision)?;
+        let policy = self.loaded(known.number, &known.text).ok()?;
+        let mut recent = recent();
+        recent.push_back(policy.clone());
+        if recent.len() > RECENT_POLICIES_MAX {
+            recent.pop_front();
+        }
+        Some(policy)
     }
 
     /// The policy of this number.
@@ -179,8 +227,8 @@ impl Policies {
     ///
     /// No such revision, or it does not fit the configuration any more.
     pub fn numbered(&self, number: u64) -> Result<Arc<Policy>, Problem> {
-        let text = self.desk().book.revision(number)?.text.clone();
-        self.loaded(number, &text)
+        let book = self.book();
+        self.loaded(number, &book.revision(number)?.text)
     }
 
     /// Keeps a text as a new revision that judges nobody yet.
@@ -191,6 +239,7 @@ impl Policies {
     pub fn save(&self, text: &str, by: &str, reason: &str) -> Result<u64, Problem> {
         let policy = self.check(text).map_err(Problem::Faults)?;
         let mut desk = self.desk();
+        desk.book.has_room(text.len())?;
         let act = Act::Save {
             revision: policy.revision().into(),
             text: text.into(),
@@ -199,16 +248,23 @@ impl Policies {
     }
 
     /// Makes a revision live for a share of the callers, or proposes it when it refuses calls that the live one does
-    /// not: then somebody else has to want the same.
+    /// not: then somebody else, who `may_agree`, has to want the same.
     ///
     /// # Errors
     ///
     /// [`Problem`]; what was live stays live.
-    pub fn activate(&self, number: u64, percent: u8, by: &str, reason: &str) -> Result<Done, Problem> {
+    pub fn activate(
+        &self,
+        number: u64,
+        percent: u8,
+        by: &str,
+        may_agree: bool,
+        reason: &str,
+    ) -> Result<Done, Problem> {
         let policy = self.numbered(number)?;
         let mut desk = self.desk();
-        let needs_two = !desk.lineup.live().new_refusals(&policy).is_empty();
-        let act = desk.book.activate(number, percent, by, needs_two)?;
+        let needs_two = !self.lineup().live().new_refusals(&policy).is_empty();
+        let act = desk.book.activate(number, percent, by, needs_two, may_agree)?;
         self.carry_out(&mut desk, by, reason, act)
     }
 
@@ -230,9 +286,16 @@ impl Policies {
     ///
     /// As [`Policies::activate`].
     pub fn roll_back(&self, by: &str, reason: &str) -> Result<Done, Problem> {
-        let mut desk = self.desk();
+        self.back(&mut self.desk(), by, reason)
+    }
+
+    fn back(&self, desk: &mut Desk, by: &str, reason: &str) -> Result<Done, Problem> {
         let act = desk.book.roll_back()?;
-        self.carry_out(&mut desk, by, reason, act)
+        if let Act::RollBack { number } | Act::Activate { number, .. } = act {
+            // What does not fit the configuration any more is no way back.
+            self.loaded(number, &desk.book.revision(number)?.text)?;
+        }
+        self.carry_out(desk, by, reason, act)
     }
 
     /// Has a revision watch, beside the one that judges; 0 = none watches any more. Its counts begin anew.
@@ -245,61 +308,69 @@ impl Policies {
             self.numbered(number)?;
         }
         let mut desk = self.desk();
-        desk.shadow = ShadowCounts::default();
-        self.carry_out(&mut desk, by, reason, Act::Shadow { number })
-            .map(|_| ())
+        self.carry_out(&mut desk, by, reason, Act::Shadow { number })?;
+        self.shown().watching.counts = ShadowCounts::default();
+        Ok(())
+    }
+
+    /// A call was decided and goes on: it counts for the budget of the newest policy.
+    pub fn decided(self: &Arc<Self>, record: &CallRecord) {
+        let exceeded = self.shown().watching.decided(record);
+        if let Some((revision, exceeded)) = exceeded {
+            self.take_back(revision, exceeded);
+        }
     }
 
     /// A call has ended: counts what the watching policy would have done, and holds refusals against the budget of the
     /// newest policy. Past it the gateway goes back to what was live before, by itself.
     pub fn note(self: &Arc<Self>, record: &CallRecord) {
-        let Some(first) = record.decisions.first() else {
-            return;
-        };
-        let decision = &first.decision;
-        let is_refused = matches!(decision.action, Action::Refuse { .. });
-        let mut desk = self.desk();
-        if let Some(shadow) = &record.shadow
-            && desk
-                .lineup
-                .shadow()
-                .is_some_and(|policy| policy.revision() == shadow.policy)
-        {
-            let would_refuse = matches!(shadow.action, Action::Refuse { .. });
-            let label = record.decisions.last().map(|last| last.decision.verdict.label);
-            let counts = &mut desk.shadow;
-            counts.calls += 1;
-            counts.otherwise += u64::from(shadow.action != decision.action);
-            counts.newly_refused += u64::from(would_refuse && !is_refused);
-            counts.newly_allowed += u64::from(!would_refuse && is_refused);
-            counts.relabelled += u64::from(label != Some(shadow.label));
+        let exceeded = self.shown().watching.ended(record);
+        if let Some((revision, exceeded)) = exceeded {
+            self.take_back(revision, exceeded);
         }
-        let Some((revision, watch)) = desk
-            .watch
-            .as_mut()
-            .filter(|(revision, _)| *revision == decision.policy)
-        else {
-            return;
-        };
-        let Some(Exceeded { calls, refused }) = watch.note(is_refused, record.started_ms) else {
-            return;
-        };
+    }
+
+    /// On a thread of its own: the recorder must not wait for the disk.
+    fn take_back(self: &Arc<Self>, revision: String, exceeded: Exceeded) {
+        let Exceeded { calls, refused } = exceeded;
         let reason = format!("{revision} refused {refused} of {calls} calls: more than its budget");
         tracing::error!(reason, "the policy is taken back");
-        metrics::counter!("ringward_policy_rollbacks_total").increment(1);
-        desk.watch = None;
-        drop(desk);
-        // The recorder must not wait for the disk.
         let policies = Arc::clone(self);
         let thread = std::thread::Builder::new().name("policy-back".into());
         let started = thread.spawn(move || {
-            if let Err(error) = policies.roll_back("gateway", &reason) {
-                tracing::error!(%error, "the policy could not be taken back");
+            for _ in 0..TAKE_BACK_TRIES {
+                match policies.take_back_now(&revision, &reason) {
+                    Ok(()) => return,
+                    Err(error @ Problem::Refused(_)) => {
+                        tracing::error!(%error, "the policy could not be taken back");
+                        return;
+                    }
+                    Err(error) => {
+                        tracing::error!(%error, "the policy could not be taken back; it is tried again")
+                    }
+                }
+                std::thread::sleep(TAKE_BACK_PAUSE);
+            }
+            // Held again: it is taken back when it goes on so.
+            if let Some(policy) = policies.called(&revision) {
+                policies.shown().watching.hold(&policy);
             }
         });
         if let Err(error) = started {
             tracing::error!(%error, "no thread: the policy could not be taken back");
         }
+    }
+
+    /// Only while it is still the newest that judges: somebody may have been faster.
+    fn take_back_now(&self, revision: &str, reason: &str) -> Result<(), Problem> {
+        let mut desk = self.desk();
+        let newest = desk.book.rollout().map(|(number, _)| number).or(desk.book.live());
+        let newest = newest.and_then(|number| desk.book.revision(number).ok());
+        if newest.is_some_and(|newest| newest.revision == revision) {
+            self.back(&mut desk, BY_GATEWAY, reason)?;
+            metrics::counter!("ringward_policy_rollbacks_total").increment(1);
+        }
+        Ok(())
     }
 
     fn carry_out(&self, desk: &mut Desk, by: &str, reason: &str, act: Act) -> Result<Done, Problem> {
@@ -310,8 +381,8 @@ impl Policies {
         };
         self.write(desk, by, reason, act)?;
         if done == Done::Live {
-            self.line_up(desk)?;
-            (self.tell)(desk.lineup.clone());
+            self.line_up(desk);
+            (self.tell)(self.lineup());
         }
         Ok(done)
     }
@@ -329,50 +400,61 @@ impl Policies {
         let text = serde_json::to_string(&entry).unwrap_or_default();
         if !self.store.append(JOURNAL, number, &text)? {
             read_further(&*self.store, &mut desk.book)?;
+            self.line_up(desk);
+            (self.tell)(self.lineup());
             return Err(Problem::Raced);
         }
         desk.book.apply(number, &entry);
+        self.shown().book = Arc::new(desk.book.clone());
         let (what, about) = told(&desk.book, number, &entry.act);
-        self.audit.write(entry.at_ms, by, what, &about, reason)?;
+        // It is done, and the book itself says by whom and why.
+        if let Err(error) = self.audit.write(entry.at_ms, by, what, &about, reason) {
+            tracing::error!(%error, what, about, by, "what was done to the policies is missing in the audit");
+        }
         Ok(number)
     }
 
-    /// Loads what the book says and makes it the lineup.
-    fn line_up(&self, desk: &mut Desk) -> Result<(), Problem> {
-        let Some(live) = desk.book.live() else {
-            return Ok(());
-        };
-        let load = |number: u64| -> Result<Arc<Policy>, Problem> {
-            match desk.loaded.get(&number) {
-                Some(policy) => Ok(policy.clone()),
-                None => self.loaded(number, &desk.book.revision(number)?.text),
+    /// Loads what the book says and makes it the lineup. What does not load is left out, and said: a revision that only
+    /// watches must not keep the live one from judging.
+    fn line_up(&self, desk: &mut Desk) {
+        let mut loaded = BTreeMap::new();
+        let mut load = |number: Option<u64>| -> Option<Arc<Policy>> {
+            let number = number?;
+            let known = desk.loaded.get(&number).cloned();
+            let policy = known.map_or_else(
+                || self.loaded(number, &desk.book.revision(number)?.text),
+                Ok::<_, Problem>,
+            );
+            match policy {
+                Ok(policy) => {
+                    loaded.insert(number, policy.clone());
+                    Some(policy)
+                }
+                Err(error) => {
+                    tracing::error!(%error, number, "a revision of the book cannot be used; it is left out");
+                    None
+                }
             }
         };
-        let mut loaded = BTreeMap::from([(live, load(live)?)]);
-        let mut lineup = Lineup::of(loaded[&live].clone());
-        let mut watched = loaded[&live].clone();
-        if let Some((number, percent)) = desk.book.rollout() {
-            let policy = load(number)?;
-            lineup = lineup.with_rollout(policy.clone(), percent);
-            watched = policy.clone();
-            loaded.insert(number, policy);
-        }
-        if let Some(number) = desk.book.shadow() {
-            let policy = load(number)?;
-            lineup = lineup.with_shadow(policy.clone());
-            loaded.insert(number, policy);
-        }
-        let is_watched = desk
-            .watch
-            .as_ref()
-            .is_some_and(|(revision, _)| revision == watched.revision());
-        if !is_watched {
-            let watch = watched.budget().map(Watch::new);
-            desk.watch = watch.map(|watch| (watched.revision().to_string(), watch));
-        }
+        let live = load(desk.book.live());
+        let rollout = desk.book.rollout();
+        let newer = load(rollout.map(|(number, _)| number));
+        let shadow = load(desk.book.shadow());
         desk.loaded = loaded;
-        desk.lineup = Arc::new(lineup);
-        Ok(())
+
+        let mut shown = self.shown();
+        let live = live.unwrap_or_else(|| shown.lineup.live().clone());
+        let mut lineup = Lineup::of(live.clone());
+        if let (Some(policy), Some((_, percent))) = (&newer, rollout) {
+            lineup = lineup.with_rollout(policy.clone(), percent);
+        }
+        if let Some(policy) = &shadow {
+            lineup = lineup.with_shadow(policy.clone());
+        }
+        let judge = newer.as_ref().unwrap_or(&live);
+        shown.watching.look_at(judge, shadow.as_deref());
+        shown.lineup = Arc::new(lineup);
+        shown.book = Arc::new(desk.book.clone());
     }
 
     fn loaded(&self, number: u64, text: &str) -> Result<Arc<Policy>, Problem> {
@@ -383,6 +465,10 @@ impl Policies {
     fn desk(&self) -> MutexGuard<'_, Desk> {
         // A panic elsewhere left a whole book: entries are applied at once.
         self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn shown(&self) -> MutexGuard<'_, Shown> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -73,7 +73,7 @@ fn the_configurations_policy_is_the_first_revision_and_the_book_outlives_a_resta
     assert_eq!(
         world
             .policies
-            .activate(observe, 100, "ann", "first week")
+            .activate(observe, 100, "ann", true, "first week")
             .unwrap(),
         Done::Live
     );
@@ -102,7 +102,7 @@ fn what_refuses_is_live_once_a_second_person_agrees() {
         .save(shipped("strict").unwrap().text, "ann", "forgers")
         .unwrap();
     assert_eq!(
-        policies.activate(strict, 100, "ann", "forgers").unwrap(),
+        policies.activate(strict, 100, "ann", true, "forgers").unwrap(),
         Done::Proposed
     );
     assert_eq!(policies.lineup().live().name(), "default");
@@ -152,7 +152,7 @@ fn a_policy_that_refuses_more_than_its_budget_is_taken_back_by_itself() {
     let World { policies, store, .. } = open(memory());
     let text = strict_with("refusals_percent = 10\nwindow = \"10m\"\ncalls_min = 20");
     let strict = policies.save(&text, "ann", "forgers").unwrap();
-    policies.activate(strict, 100, "ann", "forgers").unwrap();
+    policies.activate(strict, 100, "ann", true, "forgers").unwrap();
     policies.approve(strict, "bob", "agreed").unwrap();
     for number in 0..200 {
         policies.note(&ended(&policies, number, number % 20 == 0));
@@ -260,4 +260,99 @@ fn kept_decisions_are_made_again_exactly_and_tried_with_another_policy() {
         let policy = policies.called(&decided.decision.policy).unwrap();
         assert_eq!(policy.decide(record.facts_of(0).unwrap()), decided.decision);
     }
+}
+
+#[test]
+fn what_a_changed_file_says_is_live_and_what_cannot_be_used_changes_nothing() {
+    let World { policies, told, .. } = open(memory());
+    let observe = || Ok(shipped("observe").unwrap().text.to_string());
+    policies.reread("p.toml", observe());
+    assert_eq!(policies.lineup().live().name(), "observe");
+    assert_eq!(told.lock().unwrap().len(), 1);
+    let last = policies.book().last();
+    policies.reread("p.toml", observe());
+    assert_eq!(policies.book().last(), last, "it says the same");
+    policies.reread("p.toml", Ok("[policy]\nnam = 'x'\n".into()));
+    let problem = policies.file_problem().unwrap();
+    assert!(problem.starts_with("p.toml:1:1: "), "{problem}");
+    policies.reread("p.toml", Err(std::io::Error::other("no such file")));
+    assert_eq!(policies.file_problem().unwrap(), "no such file");
+    assert_eq!(policies.lineup().live().name(), "observe");
+    // Back to what it said first: known, and live again.
+    policies.reread("p.toml", Ok(SHIPPED[0].text.into()));
+    assert_eq!(policies.file_problem(), None);
+    assert_eq!(policies.lineup().live().name(), "default");
+    assert_eq!(policies.book().revisions().count(), 2);
+    // Somebody's own choice outlives a file that says nothing new.
+    let number = policies
+        .save(shipped("observe").unwrap().text, "ann", "x")
+        .unwrap();
+    policies.activate(number, 100, "ann", false, "x").unwrap();
+    policies.reread("p.toml", Ok(SHIPPED[0].text.into()));
+    assert_eq!(policies.lineup().live().name(), "observe");
+}
+
+#[test]
+fn a_revision_that_does_not_load_is_left_out_and_keeps_no_other_from_judging() {
+    let World { policies, store, .. } = open(memory());
+    drop(policies);
+    let acts = [
+        Act::Save {
+            revision: "broken@1".into(),
+            text: "x".into(),
+        },
+        Act::Shadow { number: 3 },
+        Act::Activate {
+            number: 3,
+            percent: 50,
+        },
+    ];
+    for (at, act) in acts.into_iter().enumerate() {
+        let entry = Entry {
+            at_ms: 1,
+            by: "ann".into(),
+            reason: "x".into(),
+            act,
+        };
+        let text = serde_json::to_string(&entry).unwrap();
+        assert!(store.append(JOURNAL, 3 + at as u64, &text).unwrap());
+    }
+    let World { policies, .. } = open(store);
+    assert_eq!(policies.book().rollout(), Some((3, 50)));
+    assert_eq!(policies.lineup().live().name(), "default");
+    assert!(policies.lineup().shadow().is_none());
+    assert_eq!(policies.lineup().judge(&sample::unsigned()).name(), "default");
+}
+
+#[test]
+fn what_nobody_judges_by_any_more_is_not_taken_back_and_the_way_back_must_load() {
+    let World { policies, store, .. } = open(memory());
+    let observe = policies
+        .save(shipped("observe").unwrap().text, "ann", "x")
+        .unwrap();
+    policies.activate(observe, 100, "ann", false, "x").unwrap();
+    let last = policies.book().last();
+    policies.take_back_now("strict@00000000", "too many").unwrap();
+    assert_eq!(
+        (policies.book().last(), policies.lineup().live().name()),
+        (last, "observe")
+    );
+    let revision = policies.lineup().live().revision().to_string();
+    policies.take_back_now(&revision, "too many").unwrap();
+    assert_eq!(policies.lineup().live().name(), "default");
+    // Another process changed the book: who asks is told to look again, and the shards judge by what it says.
+    let entry = Entry {
+        at_ms: 1,
+        by: "ann".into(),
+        reason: "x".into(),
+        act: Act::Activate {
+            number: observe,
+            percent: 100,
+        },
+    };
+    let text = serde_json::to_string(&entry).unwrap();
+    assert!(store.append(JOURNAL, policies.book().last() + 1, &text).unwrap());
+    let raced = policies.shadow(observe, "bob", "x").unwrap_err();
+    assert!(matches!(raced, Problem::Raced), "{raced}");
+    assert_eq!(policies.lineup().live().name(), "observe");
 }

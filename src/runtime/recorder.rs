@@ -37,6 +37,8 @@ impl Recorder {
                     keep(&*store, &record);
                     clock.note(&record.identity);
                     policies.note(&record);
+                } else {
+                    policies.decided(&record);
                 }
                 live.publish(record);
             };

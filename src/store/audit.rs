@@ -1,12 +1,13 @@
 //! What was done by whom, in a chain: every entry holds the hash of the one before, so that none can be changed, taken
-//! out or moved without it being seen.
+//! out or moved alone without it being seen. Whoever can write the file can write a whole other chain: number and hash
+//! of the last entry, kept somewhere else now and then, show that too.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_lc_rs::digest;
 use serde::{Deserialize, Serialize};
 
-use super::limits::{AUDIT_RETRIES, AUDIT_TEXT_MAX};
+use super::limits::{AUDIT_RETRIES, AUDIT_TEXT_MAX, JOURNAL_ROWS};
 use super::{Store, StoreError};
 
 const JOURNAL: &str = "audit";
@@ -84,7 +85,7 @@ impl Audit {
     ///
     /// # Errors
     ///
-    /// Those of the store; then nothing is written.
+    /// Those of the store: nothing is written then, or (where the store answers too late) it is all the same.
     pub fn write(
         &self,
         at_ms: u64,
@@ -109,7 +110,10 @@ impl Audit {
             let text = serde_json::to_string(&entry).unwrap_or_default();
             if self.store.append(JOURNAL, entry.number, &text)? {
                 *head = (entry.number, entry.hash);
-                self.store.set_setting(HEAD, &format!("{} {}", head.0, head.1))?;
+                // A head that is behind the chain is no fault of it; the next entry brings it up.
+                if let Err(error) = self.store.set_setting(HEAD, &format!("{} {}", head.0, head.1)) {
+                    tracing::warn!(%error, "the end of the audit could not be noted");
+                }
                 return Ok(entry.number);
             }
             // Another process was first.
@@ -145,11 +149,23 @@ pub enum Broken {
 ///
 /// Those of the store. Entries that cannot be read are left out: [`verify`] names them.
 pub fn entries(store: &dyn Store, after: u64) -> Result<Vec<AuditEntry>, StoreError> {
+    page(store, after).map(|(entries, _)| entries)
+}
+
+/// The same, and after which number the next page begins; None = this was the last.
+///
+/// # Errors
+///
+/// As [`entries`].
+pub fn page(store: &dyn Store, after: u64) -> Result<(Vec<AuditEntry>, Option<u64>), StoreError> {
     let rows = store.journal(JOURNAL, after)?;
-    Ok(rows
+    // By what stands there, not by what of it can be read: an entry that cannot hides none behind it.
+    let next = rows.last().filter(|_| rows.len() >= JOURNAL_ROWS);
+    let next = next.map(|(number, _)| *number);
+    let entries = rows
         .iter()
-        .filter_map(|(_, text)| serde_json::from_str(text).ok())
-        .collect())
+        .filter_map(|(_, text)| serde_json::from_str(text).ok());
+    Ok((entries.collect(), next))
 }
 
 /// Goes through the whole chain. Ok = as many entries as it holds, none changed, missing or moved.

@@ -19,7 +19,9 @@ use crate::call::record::{Direction, Ending, PersonReport};
 use crate::call_id::CallId;
 use crate::screening::{HistoryFacts, Label};
 
-pub use audit::{Audit, AuditEntry, Broken, entries as audit_entries, verify as verify_audit};
+pub use audit::{
+    Audit, AuditEntry, Broken, entries as audit_entries, page as audit_page, verify as verify_audit,
+};
 pub use known::{history_at_once, history_with_live};
 pub use live::{Change, Changes, Live};
 

@@ -1,6 +1,6 @@
 //! The chain of what was done: every way to tamper with it is found.
 
-use ringward::store::{self, Audit, Broken, audit_entries, verify_audit};
+use ringward::store::{self, Audit, Broken, audit_entries, audit_page, verify_audit};
 
 use crate::{Folder, open};
 
@@ -125,4 +125,26 @@ fn a_store_that_is_opened_to_read_changes_nothing() {
     assert!(store::open_to_read(&store::Config { url: missing.clone() }).is_err());
     let path = missing.strip_prefix("sqlite:").unwrap().to_string();
     assert!(!std::path::Path::new(&path).exists());
+}
+
+#[test]
+fn entries_that_cannot_be_read_hide_none_behind_them() {
+    let folder = Folder::temporary();
+    drop(open(&folder.url()));
+    execute(
+        &folder,
+        "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 600)
+         INSERT INTO journal SELECT 'audit', x, 'x' FROM n",
+    );
+    let store = open(&folder.url());
+    let audit = Audit::open(store.clone()).unwrap();
+    assert_eq!(audit.write(1, "ann", "a", "", "").unwrap(), 601);
+    let (entries, next) = audit_page(&*store, 0).unwrap();
+    assert_eq!((entries.len(), next), (0, Some(500)));
+    let (entries, next) = audit_page(&*store, 500).unwrap();
+    assert_eq!((entries.len(), next), (1, None));
+    assert_eq!(
+        verify_audit(&*store).unwrap(),
+        Err(Broken::Unreadable { number: 1 })
+    );
 }

@@ -130,3 +130,33 @@ async fn a_token_that_was_taken_back_or_has_expired_opens_nothing() {
         );
     }
 }
+
+#[tokio::test]
+async fn who_was_refused_is_written_down() {
+    let desk = Desk::open().await;
+    let ann = desk.token_for("ann", &["receptionist"]).await;
+    let wrong = desk.ask(Method::GET, "/api/v1/calls").bearer_auth("rw_wrong");
+    check_problem(wrong.send().await.unwrap(), 401, "not-signed-in").await;
+    let tokens = desk.ask(Method::GET, "/api/v1/tokens").bearer_auth(&ann);
+    check_problem(tokens.send().await.unwrap(), 403, "role-missing").await;
+    // Written behind the answers, and in any order.
+    let mut lines = Vec::new();
+    for _ in 0..200 {
+        let page = desk.read("/api/v1/audit?after=3").await;
+        let entries = page["entries"].as_array().unwrap();
+        lines = entries
+            .iter()
+            .map(|entry| {
+                ["by", "what", "note"]
+                    .map(|part| entry[part].as_str().unwrap())
+                    .join(" ")
+            })
+            .collect();
+        if lines.len() == 2 {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    lines.sort();
+    assert_eq!(lines, ["127.0.0.1 sign in 401", "ann GET /api/v1/tokens 403"]);
+}

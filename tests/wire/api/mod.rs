@@ -217,7 +217,7 @@ impl Desk {
     pub fn propose(&self) -> u64 {
         let strict = ringward::policy::shipped("strict").unwrap().text;
         let number = self.policies.save(strict, "bob", "x").unwrap();
-        self.policies.activate(number, 100, "bob", "x").unwrap();
+        self.policies.activate(number, 100, "bob", true, "x").unwrap();
         number
     }
 

@@ -20,7 +20,7 @@ async fn every_operation_in_the_document_answers_as_it_says() {
     let observe = ringward::policy::shipped("observe").unwrap().text;
     // Something to go back to.
     let second = desk.policies.save(observe, "bob", "x").unwrap();
-    desk.policies.activate(second, 100, "bob", "x").unwrap();
+    desk.policies.activate(second, 100, "bob", true, "x").unwrap();
     let mut seen = 0;
     for (path, operations) in document["paths"].as_object().unwrap() {
         for (method, operation) in operations.as_object().unwrap() {

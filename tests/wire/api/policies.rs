@@ -211,3 +211,19 @@ async fn why_shows_every_rule_and_what_would_have_changed_it() {
         "the number had been proven by the caller's carrier"
     );
 }
+
+#[tokio::test]
+async fn authors_do_not_agree_with_each_other_where_an_approver_is_needed() {
+    let desk = Desk::open().await;
+    let number = desk.propose();
+    let carl = desk.token_for("carl", &["policy-author"]).await;
+    let path = format!("/api/v1/policies/{number}/activate");
+    let asked = as_who(&desk, &carl, &path, json!({ "reason": "me too" })).await;
+    assert_eq!(asked.status(), 202);
+    assert!(desk.told.lock().unwrap().is_empty());
+    let dora = desk.token_for("dora", &["policy-approver"]).await;
+    let path = format!("/api/v1/policies/{number}/approve");
+    let agreed = as_who(&desk, &dora, &path, json!({ "reason": "seen" })).await;
+    assert_eq!(agreed.status(), 200);
+    assert_eq!(desk.told.lock().unwrap().as_slice(), ["strict"]);
+}

@@ -240,7 +240,8 @@ pub const COUNTED_CALLS_MAX: usize = 100_000;
 /// Policies kept in memory to make old decisions again; past it the one loaded longest ago is loaded anew.
 pub const RECENT_POLICIES_MAX: usize = 16;
 
-/// How often and at what pace a policy past its budget is taken back while the store does not take it. Then its refusals
-/// are counted anew.
+/// How often a policy past its budget is taken back while the store does not take it. Then its refusals are counted anew.
 pub const TAKE_BACK_TRIES: usize = 30;
+
+/// Between two of those tries: one minute in all, which a restart of the store's disk or server takes.
 pub const TAKE_BACK_PAUSE: Duration = Duration::from_secs(2);

@@ -123,7 +123,7 @@ impl Policy {
                         .iter()
                         .any(|rule| is_enforced(rule) && is_same(rule, earlier))
             };
-            !let_through.all(still_stands) || !(is_weighed_alike || !asks_what_is_weighed(rule))
+            !let_through.all(still_stands) || (!is_weighed_alike && asks_what_is_weighed(rule))
         };
         let refusing = other.rules.iter().enumerate();
         let refusing = refusing.filter(|(_, rule)| is_enforced(rule) && refuses(rule));

@@ -4,13 +4,13 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::support::gateway::Gateway;
 use crate::support::sipp::{self, Caller};
-use crate::support::{folder, free_port, have, python, wait_for};
+use crate::support::{folder, free_port, have, one_load_at_a_time, python, wait_for};
 use crate::tls_calls::metric;
 
 const DIALLED: &str = "+12125550100";
@@ -192,9 +192,7 @@ fn under_attack(name: &str, sip: &str, trunk: &str) -> Option<Siege> {
         python::program("sipvicious_svwar")?,
         python::program("sipvicious_svcrack")?,
     ];
-    // One siege at a time: it is the gateway that is to be loaded, not the machine.
-    static SIEGE: Mutex<()> = Mutex::new(());
-    let _only = SIEGE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _only = one_load_at_a_time();
     let folder = folder(name);
     let (_phone, port) = sipp::phone_on(&folder, PHONE, 100);
     let (files, media) = (folder.join("gateway"), crate::support::free_ports(300));

@@ -6,7 +6,7 @@ use crate::support::audio::{compare, mu_law, test_speech, write_wav};
 use crate::support::baresip::Baresip;
 use crate::support::gateway::{Gateway, Setup};
 use crate::support::sipp::{self, CANCELLING_CALLER, Caller, talking_caller};
-use crate::support::{folder, have, wait_for};
+use crate::support::{folder, have, one_load_at_a_time, wait_for};
 
 const DIALLED: &str = "+12125550100";
 
@@ -181,6 +181,7 @@ fn fifty_scored_calls_at_once_all_complete_without_a_lost_packet() {
     if !have(&["sipp"]) {
         return;
     }
+    let _only = one_load_at_a_time();
     let folder = folder("fifty");
     std::fs::write(folder.join("speech.ulaw"), mu_law(&test_speech(4))).expect("speech");
     let (_phone, port) = sipp::phone(&folder, 100);

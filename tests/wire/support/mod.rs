@@ -27,6 +27,7 @@ pub mod sipp;
 use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 pub use ports::{free_port, free_ports};
@@ -39,6 +40,13 @@ pub fn folder(name: &str) -> PathBuf {
         PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}-{number}", std::process::id()));
     std::fs::create_dir_all(&path).expect("a folder below the build output");
     path
+}
+
+/// Whoever holds this loads the machine: the others that do wait, since it is the gateway that is to be loaded.
+#[allow(dead_code, reason = "for the wire tests; benches/load.rs shares this module")]
+pub fn one_load_at_a_time() -> MutexGuard<'static, ()> {
+    static LOAD: Mutex<()> = Mutex::new(());
+    LOAD.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// True when every tool is there. Missing: panics when peers are required, else says so and the test is skipped.

@@ -1,4 +1,4 @@
-//! The days of an ordinary `cargo test`: short, and each of another kind. `ringward-sim` lives a million calls.
+//! The days of an ordinary `cargo test`: short, and each of another kind. `ringward-sim` goes on from seed to seed.
 
 use std::process::Command;
 

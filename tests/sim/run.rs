@@ -7,6 +7,8 @@
 //! A program and not a test, so that a release build of the gateway is used as it is: tests pull in what only tests need,
 //! and that builds half of the dependencies once more. Ends with status 1 and the seed when a day fails;
 //! `RINGWARD_SEED=... RINGWARD_SIM_DAY=... cargo test --test sim one_day` shows that day again.
+//!
+//! No million has passed yet: days from the seeds 42, 261, 2064 and 2082 found faults of the gateway that are open.
 
 #![expect(
     clippy::disallowed_methods,

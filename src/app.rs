@@ -1,17 +1,16 @@
 //! Builds the rooms and starts them; stops them in order.
 
 mod door;
+mod hangup;
+mod listening;
 mod policies;
+mod running;
+mod status;
 
-use std::io::IsTerminal as _;
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread::JoinHandle;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 use anyhow::Context as _;
-use serde_json::json;
 
 use crate::call::{self, Listener, carriers};
 use crate::config::Config;
@@ -23,51 +22,31 @@ use crate::runtime::dns::Dns;
 use crate::runtime::fetch::Fetcher;
 use crate::runtime::icons::Icons;
 use crate::runtime::inbox::{Mailbox, Mailboxes, ToShard};
-use crate::runtime::limits::{STOP_PATIENCE, UNREGISTER_PATIENCE};
 use crate::runtime::lookup::Lookups;
 use crate::runtime::media_io::MediaIo;
 use crate::runtime::mirror::Mirror;
 use crate::runtime::models::Models;
-use crate::runtime::policies::Policies;
 use crate::runtime::recorder::Recorder;
 use crate::runtime::registrations::Registry;
 use crate::runtime::scoring::{Room, Said, Scoring};
 use crate::runtime::shard::{Doors, FIRST_MEDIA_TOKEN, Parts, Shard, waker_token};
 use crate::runtime::standings::Standings;
-use crate::runtime::stream::{self, Streams, Tls};
+use crate::runtime::stream::{Streams, Tls};
 use crate::runtime::trust::Lists;
-use crate::runtime::vital::{Alarm, join_within};
-use crate::runtime::{clock, descriptors, entropy, redress, udp};
-use crate::selftest::watch::{LastRun, Watch};
-use crate::sip::{Transport, Uri};
-use crate::store::{Live, Store};
+use crate::runtime::vital::Alarm;
+use crate::runtime::{clock, descriptors, entropy, redress};
+use crate::selftest::watch::Watch;
+use crate::sip::Uri;
+use crate::store::Live;
 use crate::telemetry::{self, Telemetry};
 use crate::voice::Model;
 use crate::{api, identity, store};
 
-/// How often a drain looks whether the last call has ended.
-const DRAIN_STEP: Duration = Duration::from_millis(50);
+use hangup::on_hangup;
+use listening::{Bound, bind_sip};
+use status::Status;
 
-/// A gateway that is taking calls.
-pub struct Running {
-    pub api_address: SocketAddr,
-    /// Where SIP is heard, with the ports that were really bound.
-    pub sip: Vec<(Transport, SocketAddr)>,
-    /// The API token, only when this start made it: it is shown once.
-    pub token: Option<String>,
-    pub store: Arc<dyn Store>,
-    pub live: Arc<Live>,
-    mailboxes: Mailboxes,
-    live_calls: Vec<Arc<AtomicUsize>>,
-    threads: Vec<JoinHandle<()>>,
-    recorder: JoinHandle<()>,
-    failures: crossbeam_channel::Receiver<String>,
-    selftest: Watch,
-    stop_api: tokio::sync::oneshot::Sender<()>,
-    is_draining: Arc<AtomicBool>,
-    registrations: Registry,
-    tokio: tokio::runtime::Runtime,
-}
+pub use running::Running;
 
 /// Starts every room of a checked configuration.
 ///
@@ -313,118 +292,6 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
     })
 }
 
-impl Running {
-    /// Takes no new call (503) and waits until the live ones have ended, at most `patience`. Calls still live then
-    /// are hung up. Returns how many that were.
-    pub fn drain(&self, patience: Duration, is_impatient: impl Fn() -> bool) -> usize {
-        self.is_draining.store(true, Ordering::Relaxed);
-        if !self.mailboxes.command(|| ToShard::Drain) {
-            tracing::error!("a shard takes no orders: it does not drain");
-        }
-        let mut waited = Duration::ZERO;
-        // A drain message is handled within one turn of each shard; give it that before looking.
-        std::thread::sleep(DRAIN_STEP);
-        while self.live_calls() > 0 && waited < patience && !is_impatient() {
-            std::thread::sleep(DRAIN_STEP);
-            waited += DRAIN_STEP;
-        }
-        // The last answers of carriers that were told we go; they lapse by themselves if none comes.
-        let mut waited = Duration::ZERO;
-        while !self.registrations.is_over() && waited < UNREGISTER_PATIENCE {
-            std::thread::sleep(DRAIN_STEP);
-            waited += DRAIN_STEP;
-        }
-        let left = self.live_calls();
-        for record in self.live.snapshot() {
-            if let Some(mailbox) = self.mailboxes.owner_of(record.id) {
-                mailbox.command(ToShard::HangUp { call: record.id });
-            }
-        }
-        if left > 0 {
-            // BYEs and the last records need a moment.
-            std::thread::sleep(DRAIN_STEP * 10);
-        }
-        left
-    }
-
-    pub fn live_calls(&self) -> usize {
-        self.live_calls
-            .iter()
-            .map(|calls| calls.load(Ordering::Relaxed))
-            .sum()
-    }
-
-    /// Brings the name of every vital thread that panicked (see `runtime::vital`): the gateway has to be ended then.
-    pub fn failures(&self) -> &crossbeam_channel::Receiver<String> {
-        &self.failures
-    }
-
-    /// Stops everything; every finished record is on disk when this returns. A thread that is stuck is left behind
-    /// after `STOP_PATIENCE`: a stop always ends.
-    pub fn stop(self) {
-        self.mailboxes.command(|| ToShard::Stop);
-        for thread in self.threads {
-            if !join_within(thread, STOP_PATIENCE) {
-                tracing::error!("a shard did not end");
-            }
-        }
-        // The API holds no sender, so the recorder ends once the shards are gone.
-        if !join_within(self.recorder, STOP_PATIENCE) {
-            tracing::error!("the recorder did not end: the last records may not be on disk");
-        }
-        let _ = self.stop_api.send(());
-        if !self.selftest.stop(STOP_PATIENCE) {
-            tracing::error!("the self-test did not end");
-        }
-        self.tokio.shutdown_timeout(Duration::from_secs(2));
-    }
-}
-
-struct Status {
-    started_ms: u64,
-    policies: Arc<Policies>,
-    models: Option<Arc<Models>>,
-    lists: Lists,
-    clock_alarm: ClockAlarm,
-    sip: Vec<(Transport, SocketAddr)>,
-    live_calls: Vec<Arc<AtomicUsize>>,
-    live_entries: Vec<Arc<AtomicUsize>>,
-    mailboxes: Mailboxes,
-    dns: Arc<Dns>,
-    standings: Standings,
-    streams: Arc<Streams>,
-    tls: Option<Arc<Tls>>,
-    is_draining: Arc<AtomicBool>,
-    registrations: Registry,
-    selftest: Box<dyn Fn() -> Option<LastRun> + Send + Sync>,
-}
-
-impl Status {
-    fn read(&self) -> serde_json::Value {
-        json!({
-            "version": env!("CARGO_PKG_VERSION"),
-            "started_ms": self.started_ms,
-            "policy": self.policies.lineup().live().revision(),
-            "policy_file_problem": self.policies.file_problem(),
-            "model": self.models.as_ref().map(|models| models.standing().current),
-            "model_trial": self.models.as_ref().map(|models| models.standing()),
-            "lists": self.lists.status(),
-            "clock_shift_seconds": self.clock_alarm.shift(),
-            "sip": self.sip.iter().map(|(transport, address)| format!("{transport}:{address}")).collect::<Vec<_>>(),
-            "shards": self.live_calls.len(),
-            "live_calls": self.live_calls.iter().map(|calls| calls.load(Ordering::Relaxed)).sum::<usize>(),
-            "live_entries": self.live_entries.iter().map(|entries| entries.load(Ordering::Relaxed)).sum::<usize>(),
-            "tcp_connections": self.streams.open_connections(),
-            "tls_certificate_expires_seconds": self.tls.as_ref().map(|tls| tls.expires_in(clock::now().utc)),
-            "inbox_messages_lost": self.mailboxes.lost(),
-            "targets": { "names": self.dns.status(), "down": self.standings.status() },
-            "registrations": self.registrations.states(),
-            "selftest": (self.selftest)(),
-            "is_draining": self.is_draining.load(Ordering::Relaxed),
-        })
-    }
-}
-
 /// Reads and checks the policy file, or takes the embedded default.
 fn load_policy(config: &Config) -> anyhow::Result<Policy> {
     let policy = config.load_policy().map_err(|faults| faults_to_error(&faults))?;
@@ -469,82 +336,6 @@ fn open_inboxes(shards: u16) -> anyhow::Result<Inboxes> {
         inboxes.push(inbox);
     }
     Ok((polls, Mailboxes::new(mailboxes), inboxes))
-}
-
-struct Bound {
-    /// Per UDP listener, one socket for each shard.
-    udp_sockets: Vec<Vec<mio::net::UdpSocket>>,
-    stream_listeners: Vec<(Transport, std::net::TcpListener)>,
-    listeners: Vec<Listener>,
-}
-
-fn bind_sip(config: &Config, shards: u16) -> anyhow::Result<Bound> {
-    let mut all = Bound {
-        udp_sockets: Vec::new(),
-        stream_listeners: Vec::new(),
-        listeners: Vec::new(),
-    };
-    for &(transport, address) in &config.sip.listen {
-        let context = || format!("[sip] listen {transport}:{address}");
-        let bound = match transport {
-            Transport::Udp => {
-                let sockets = udp::bind_shared(address, shards).with_context(context)?;
-                let bound = sockets
-                    .first()
-                    .map_or(Ok(address), mio::net::UdpSocket::local_addr)?;
-                all.udp_sockets.push(sockets);
-                bound
-            }
-            Transport::Tcp | Transport::Tls => {
-                let listener = stream::bind(address).with_context(context)?;
-                let bound = listener.local_addr()?;
-                all.stream_listeners.push((transport, listener));
-                bound
-            }
-        };
-        let advertised = advertised(config.sip.advertise.of(bound.ip()), bound);
-        all.listeners.push(Listener {
-            transport,
-            bound,
-            advertised,
-        });
-    }
-    Ok(all)
-}
-
-/// `host:port` for Via and Contact: what the configuration says, with the bound port where it names none.
-fn advertised(configured: Option<&str>, bound: SocketAddr) -> String {
-    match configured {
-        None => bound.to_string(),
-        Some(text) if text.parse::<SocketAddr>().is_ok() => text.to_string(),
-        Some(text) => match text.parse::<IpAddr>() {
-            Ok(address) => SocketAddr::new(address, bound.port()).to_string(),
-            Err(_) if text.contains(':') => text.to_string(),
-            Err(_) => format!("{text}:{}", bound.port()),
-        },
-    }
-}
-
-/// SIGHUP, as something that each of those who look at files again can wait for. At a terminal it says that the window was
-/// closed, and ends the process as ever unless the files of TLS are kept.
-fn on_hangup<const N: usize>(
-    tokio: &tokio::runtime::Runtime,
-    is_wanted: bool,
-) -> anyhow::Result<[Arc<tokio::sync::Notify>; N]> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let asked: [Arc<tokio::sync::Notify>; N] = std::array::from_fn(|_| Arc::default());
-    if !is_wanted && std::io::stdin().is_terminal() {
-        return Ok(asked);
-    }
-    let _inside = tokio.enter();
-    let mut hangup = signal(SignalKind::hangup()).context("SIGHUP")?;
-    let tellers = asked.clone();
-    tokio.spawn(async move {
-        while hangup.recv().await.is_some() {
-            tellers.iter().for_each(|teller| teller.notify_one());
-        }
-    });
-    Ok(asked)
 }
 
 /// What asks where targets are: it begins with those of the queues and the servers of the carriers.
@@ -594,23 +385,4 @@ fn start_scoring(models: &Arc<Models>, config: &Config, mailboxes: &Mailboxes) -
         }
     })?;
     Ok(scoring)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn advertised_address_takes_the_bound_port_when_it_names_none() {
-        let bound = "0.0.0.0:5062".parse().unwrap();
-        assert_eq!(advertised(Some("198.51.100.7"), bound), "198.51.100.7:5062");
-        assert_eq!(advertised(Some("198.51.100.7:5070"), bound), "198.51.100.7:5070");
-        assert_eq!(advertised(Some("gw.example.com"), bound), "gw.example.com:5062");
-        assert_eq!(
-            advertised(Some("gw.example.com:5070"), bound),
-            "gw.example.com:5070"
-        );
-        assert_eq!(advertised(Some("2001:db8::1"), bound), "[2001:db8::1]:5062");
-        assert_eq!(advertised(None, bound), "0.0.0.0:5062");
-    }
 }

@@ -34,6 +34,7 @@ pub mod signing;
 pub mod call_id;
 pub mod cidr;
 pub mod document;
+pub mod g711;
 pub mod given_file;
 pub mod redact;
 pub mod time;

@@ -75,6 +75,21 @@ impl Replays {
     }
 }
 
+/// Held by the replay that runs. Let go of, by a panic as well, it makes room for the next one.
+struct Running(Replays);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.set(|last| {
+            if let Some(replay) = last.as_mut().filter(|replay| replay.is_running) {
+                replay.is_running = false;
+                replay.problem = Some("it broke off; the log says where".into());
+            }
+        });
+        self.0.0.is_running.store(false, Ordering::SeqCst);
+    }
+}
+
 /// Try a revision on the calls that are kept. One replay runs at a time; `GET /api/v1/policies/replay` tells how far it
 /// is and what came out.
 #[utoipa::path(
@@ -121,7 +136,9 @@ pub(crate) async fn start(
     };
     replays.set(|last| *last = Some(replay.clone()));
     let inner = shared.clone();
+    let running = Running(replays);
     tokio::task::spawn_blocking(move || {
+        let _running = running;
         let scope = replays::Scope {
             calls_max: body.calls.unwrap_or(u64::MAX),
             since_ms: body.since_ms.unwrap_or(0),
@@ -143,7 +160,6 @@ pub(crate) async fn start(
                 }
             }
         });
-        inner.replays.0.is_running.store(false, Ordering::SeqCst);
     });
     Ok((StatusCode::ACCEPTED, Json(replay)).into_response())
 }
@@ -159,4 +175,37 @@ pub(crate) async fn start(
 )]
 pub(crate) async fn look(State(shared): State<Shared>) -> Json<Option<Replay>> {
     Json(shared.replays.last())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_replay_that_breaks_off_says_so_and_makes_room() {
+        let replays = Replays::default();
+        replays.0.is_running.store(true, Ordering::SeqCst);
+        replays.set(|last| {
+            *last = Some(Replay {
+                number: 7,
+                by: "anna".into(),
+                started_ms: 1,
+                is_running: true,
+                calls: 0,
+                not_replayable: 0,
+                result: None,
+                problem: None,
+                took_ms: None,
+            });
+        });
+        let running = Running(replays.clone());
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
+            let _running = running;
+            panic!("a test breaks it off");
+        }));
+        assert!(outcome.is_err());
+        let last = replays.last().expect("the replay");
+        assert!(!last.is_running && last.problem.is_some());
+        assert!(!replays.0.is_running.load(Ordering::SeqCst));
+    }
 }

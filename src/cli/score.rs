@@ -18,6 +18,7 @@ use symphonia::core::formats::{FormatOptions, TrackType};
 use symphonia::core::io::{MediaSource, MediaSourceStream, ReadOnlySource};
 use symphonia::core::meta::MetadataOptions;
 
+use crate::g711::Law;
 use crate::voice::{HOP_SAMPLES, Hearing, Label, Listener, Model, Opinion, Signers, Stages, Window};
 
 /// Seconds of one recording that are read; a longer one is refused. At 16 kHz this is 77 MB while it is resampled.
@@ -356,12 +357,7 @@ fn resampled(samples: &[f32], rate: usize) -> Vec<f32> {
 
 /// One ITU-T G.711 mu-law encode and decode.
 fn through_mu_law(sample: i16) -> i16 {
-    const BIAS: i32 = 0x84;
-    let size = (i32::from(sample).abs()).min(32_635) + BIAS;
-    let exponent = (31 - size.leading_zeros() as i32 - 7).clamp(0, 7);
-    let mantissa = (size >> (exponent + 3)) & 15;
-    let back = (((mantissa << 3) + BIAS) << exponent) - BIAS;
-    (if sample < 0 { -back } else { back }) as i16
+    Law::Mu.decode(Law::Mu.encode(sample))
 }
 
 #[cfg(test)]

@@ -6,7 +6,6 @@
 //! The room knows no socket, no SIP and no model: the runtime moves the octets, the call says when to listen, and
 //! what a hop means is somebody else's question.
 
-pub mod g711;
 pub mod latch;
 pub mod limits;
 mod ports;

@@ -3,10 +3,10 @@
 //! The tap waits for a late packet only by count of packets, never by clock, allocates nothing per packet, and gives
 //! up audio rather than wait for a scorer.
 
+use super::Hop;
 use super::limits::{
     CONCEALED_SAMPLES_MAX, GAP_SAMPLES_MAX, HOPS_PER_CALL, REORDER_OCTETS_MAX, REORDER_PACKETS,
 };
-use super::{Hop, g711};
 use crate::sdp::Codec;
 
 /// Samples of one hop at 8 kHz. Equal to `voice::HOP_SAMPLES`, which this room does not import; the runtime,
@@ -75,7 +75,7 @@ impl Tap {
                 len: 0,
                 octets: [0; REORDER_OCTETS_MAX],
             }),
-            tail: [g711::encode(Codec::Pcmu, 0); TAIL_SAMPLES],
+            tail: [Codec::Pcmu.law().encode(0); TAIL_SAMPLES],
             tail_codec: Codec::Pcmu,
             current: None,
             filled: 0,
@@ -206,14 +206,14 @@ impl Tap {
             self.conceal((gap as usize).min(CONCEALED_SAMPLES_MAX));
         }
         self.expected = Some(timestamp.wrapping_add(octets.len() as u32));
-        let table = g711::table(codec);
+        let table = codec.law().table();
         self.write(octets.iter().map(|octet| table[usize::from(*octet)]));
         self.remember(codec, octets);
     }
 
     /// Repeats the tail, fading to silence over the longest gap that is concealed.
     fn conceal(&mut self, samples: usize) {
-        let (table, tail) = (g711::table(self.tail_codec), self.tail);
+        let (table, tail) = (self.tail_codec.law().table(), self.tail);
         self.statistics.concealed += samples as u64;
         self.write((0..samples).map(|index| {
             let level = i32::from(table[usize::from(tail[index % TAIL_SAMPLES])]);
@@ -222,7 +222,7 @@ impl Tap {
         }));
         // A second gap right behind this one must not bring the voice back at full level.
         if samples == CONCEALED_SAMPLES_MAX {
-            self.tail.fill(g711::encode(self.tail_codec, 0));
+            self.tail.fill(self.tail_codec.law().encode(0));
         }
     }
 
@@ -231,7 +231,7 @@ impl Tap {
             self.tail.copy_from_slice(&octets[start..]);
         } else {
             if self.tail_codec != codec {
-                self.tail.fill(g711::encode(codec, 0));
+                self.tail.fill(codec.law().encode(0));
             }
             self.tail.rotate_left(octets.len());
             self.tail[TAIL_SAMPLES - octets.len()..].copy_from_slice(octets);
@@ -283,9 +283,7 @@ mod tests {
     }
 
     fn linear(n: usize) -> impl Iterator<Item = i16> {
-        octets(n)
-            .into_iter()
-            .map(|octet| g711::decode(Codec::Pcmu, octet))
+        octets(n).into_iter().map(|octet| Codec::Pcmu.law().decode(octet))
     }
 
     fn feed(tap: &mut Tap, base: u16, n: usize) {
@@ -429,7 +427,7 @@ mod tests {
             let codec = if n % 2 == 0 { Codec::Pcma } else { Codec::Pcmu };
             let audio = octets(usize::from(n));
             tap.handle_packet(n, u32::from(n) * 160, Some((codec, &audio)));
-            expected.extend(audio.map(|octet| g711::decode(codec, octet)));
+            expected.extend(audio.map(|octet| codec.law().decode(octet)));
         }
         assert_eq!(&*tap.poll_hop().unwrap(), expected);
     }
@@ -481,7 +479,7 @@ mod tests {
             let audio: Vec<u8> = (0..len).map(|i| (i * 3 + usize::from(n)) as u8).collect();
             tap.handle_packet(n, timestamp, Some((Codec::Pcma, &audio)));
             timestamp += len as u32;
-            expected.extend(audio.iter().map(|octet| g711::decode(Codec::Pcma, *octet)));
+            expected.extend(audio.iter().map(|octet| Codec::Pcma.law().decode(*octet)));
             if let Some(hop) = tap.poll_hop() {
                 got.extend_from_slice(&hop);
                 tap.recycle(hop);

@@ -12,6 +12,8 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::Range;
 
+use crate::g711::Law;
+
 /// The two laws of G.711, both 8 kHz mono with one octet per sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub enum Codec {
@@ -19,6 +21,16 @@ pub enum Codec {
     Pcmu,
     /// A-law, static payload type 8.
     Pcma,
+}
+
+impl Codec {
+    /// How its samples are written.
+    pub fn law(self) -> Law {
+        match self {
+            Codec::Pcmu => Law::Mu,
+            Codec::Pcma => Law::A,
+        }
+    }
 }
 
 /// Which way audio flows, as the author of the description sees it (RFC 8866 §6.7).

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::g711::Law;
 use super::mel::MEL_FRAMES;
 use super::*;
+use crate::g711::Law;
 
 #[derive(Deserialize)]
 struct Golden {

@@ -8,9 +8,9 @@ use serde::Deserialize;
 
 use super::activity::Activity;
 use super::front::{Buffers, Front, Plan, log_power};
-use super::g711::Law;
 use super::mel::MEL_FRAMES;
 use super::*;
+use crate::g711::Law;
 
 #[derive(Deserialize)]
 struct Golden {

@@ -14,7 +14,6 @@ mod cues;
 mod error;
 mod evidence;
 mod front;
-mod g711;
 mod hearing;
 pub mod limits;
 mod listener;

@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use ringward::media::g711::{decode, encode};
-use ringward::sdp::Codec;
+use ringward::g711::Law;
 
 /// Speech-like test audio at 8 kHz with no repetition in it (so that a lag is found once): a sum of gliding tones
 /// under a syllable-like envelope, different in every second. Deterministic.
@@ -28,17 +27,14 @@ pub fn test_speech(seconds: u32) -> Vec<i16> {
 
 /// As a telephone line carries them, one octet a sample.
 pub fn mu_law(samples: &[i16]) -> Vec<u8> {
-    samples
-        .iter()
-        .map(|&sample| encode(Codec::Pcmu, sample))
-        .collect()
+    samples.iter().map(|&sample| Law::Mu.encode(sample)).collect()
 }
 
 /// The samples after one G.711 mu-law encode and decode: what a perfect telephone line delivers.
 pub fn through_mu_law(samples: &[i16]) -> Vec<i16> {
     mu_law(samples)
         .into_iter()
-        .map(|octet| decode(Codec::Pcmu, octet))
+        .map(|octet| Law::Mu.decode(octet))
         .collect()
 }
 

@@ -2,26 +2,35 @@
 //!
 //! Linear samples are 16 bits wide, with the 14 (mu-law) or 13 (A-law) significant bits at the top.
 
-use crate::sdp::Codec;
-
-/// The linear value of one octet.
-pub fn decode(codec: Codec, octet: u8) -> i16 {
-    table(codec)[usize::from(octet)]
+/// How a linear sample becomes one octet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Law {
+    /// America and Japan.
+    Mu,
+    /// Everywhere else.
+    A,
 }
 
-/// The octet for one linear sample: the nearest level, as ITU-T G.711 quantises.
-pub fn encode(codec: Codec, sample: i16) -> u8 {
-    match codec {
-        Codec::Pcmu => encode_mu(sample),
-        Codec::Pcma => encode_a(sample),
+impl Law {
+    /// The linear value of one octet.
+    pub fn decode(self, octet: u8) -> i16 {
+        self.table()[usize::from(octet)]
     }
-}
 
-/// All 256 levels of a law, for loops that decode whole packets.
-pub fn table(codec: Codec) -> &'static [i16; 256] {
-    match codec {
-        Codec::Pcmu => &MU_LAW,
-        Codec::Pcma => &A_LAW,
+    /// The octet for one linear sample: the nearest level, as ITU-T G.711 quantises.
+    pub fn encode(self, sample: i16) -> u8 {
+        match self {
+            Law::Mu => encode_mu(sample),
+            Law::A => encode_a(sample),
+        }
+    }
+
+    /// All 256 levels, for loops that decode whole packets.
+    pub fn table(self) -> &'static [i16; 256] {
+        match self {
+            Law::Mu => &MU_LAW,
+            Law::A => &A_LAW,
+        }
     }
 }
 
@@ -92,7 +101,7 @@ fn encode_a(sample: i16) -> u8 {
 mod tests {
     use super::*;
 
-    const BOTH: [Codec; 2] = [Codec::Pcmu, Codec::Pcma];
+    const BOTH: [Law; 2] = [Law::Mu, Law::A];
 
     #[test]
     fn known_levels_of_the_recommendation() {
@@ -104,7 +113,7 @@ mod tests {
             (0xfe, 8),
             (0x7e, -8),
         ] {
-            assert_eq!(decode(Codec::Pcmu, octet), level, "{octet:02x}");
+            assert_eq!(Law::Mu.decode(octet), level, "{octet:02x}");
         }
         for (octet, level) in [
             (0xd5, 8),
@@ -114,46 +123,46 @@ mod tests {
             (0xd4, 24),
             (0x80, 5504),
         ] {
-            assert_eq!(decode(Codec::Pcma, octet), level, "{octet:02x}");
+            assert_eq!(Law::A.decode(octet), level, "{octet:02x}");
         }
     }
 
     #[test]
     fn a_decoded_level_encodes_to_itself() {
-        for codec in BOTH {
+        for law in BOTH {
             for octet in 0..=255 {
-                let level = decode(codec, octet);
+                let level = law.decode(octet);
                 // mu-law has two zeros; the positive one is written.
-                let expected = if codec == Codec::Pcmu && octet == 0x7f {
+                let expected = if law == Law::Mu && octet == 0x7f {
                     0xff
                 } else {
                     octet
                 };
-                assert_eq!(encode(codec, level), expected, "{codec:?} {octet:02x}");
+                assert_eq!(law.encode(level), expected, "{law:?} {octet:02x}");
             }
         }
     }
 
     #[test]
     fn every_sample_comes_back_within_its_step() {
-        for codec in BOTH {
+        for law in BOTH {
             for sample in i16::MIN..=i16::MAX {
-                let back = i32::from(decode(codec, encode(codec, sample)));
+                let back = i32::from(law.decode(law.encode(sample)));
                 let error = (back - i32::from(sample)).abs();
                 // Half a step, which is 1/32 of the segment's top, or the clipped rest at full scale.
                 let allowed = (i32::from(sample).abs() / 30).max(8) + 4;
-                assert!(error <= allowed, "{codec:?} {sample} -> {back}");
+                assert!(error <= allowed, "{law:?} {sample} -> {back}");
             }
         }
     }
 
     #[test]
     fn louder_never_decodes_softer() {
-        for codec in BOTH {
+        for law in BOTH {
             let mut last = i16::MIN;
             for sample in (i16::MIN..=i16::MAX).step_by(3) {
-                let level = decode(codec, encode(codec, sample));
-                assert!(level >= last, "{codec:?} at {sample}");
+                let level = law.decode(law.encode(sample));
+                assert!(level >= last, "{law:?} at {sample}");
                 last = level;
             }
         }

@@ -1,0 +1,65 @@
+//! What the gateway says of itself at `/status`, put together from the rooms whenever somebody asks.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use serde_json::json;
+
+use crate::runtime::clock;
+use crate::runtime::clock_alarm::ClockAlarm;
+use crate::runtime::dns::Dns;
+use crate::runtime::inbox::Mailboxes;
+use crate::runtime::models::Models;
+use crate::runtime::policies::Policies;
+use crate::runtime::registrations::Registry;
+use crate::runtime::standings::Standings;
+use crate::runtime::stream::{Streams, Tls};
+use crate::runtime::trust::Lists;
+use crate::selftest::watch::LastRun;
+use crate::sip::Transport;
+
+pub(super) struct Status {
+    pub(super) started_ms: u64,
+    pub(super) policies: Arc<Policies>,
+    pub(super) models: Option<Arc<Models>>,
+    pub(super) lists: Lists,
+    pub(super) clock_alarm: ClockAlarm,
+    pub(super) sip: Vec<(Transport, SocketAddr)>,
+    pub(super) live_calls: Vec<Arc<AtomicUsize>>,
+    pub(super) live_entries: Vec<Arc<AtomicUsize>>,
+    pub(super) mailboxes: Mailboxes,
+    pub(super) dns: Arc<Dns>,
+    pub(super) standings: Standings,
+    pub(super) streams: Arc<Streams>,
+    pub(super) tls: Option<Arc<Tls>>,
+    pub(super) is_draining: Arc<AtomicBool>,
+    pub(super) registrations: Registry,
+    pub(super) selftest: Box<dyn Fn() -> Option<LastRun> + Send + Sync>,
+}
+
+impl Status {
+    pub(super) fn read(&self) -> serde_json::Value {
+        json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "started_ms": self.started_ms,
+            "policy": self.policies.lineup().live().revision(),
+            "policy_file_problem": self.policies.file_problem(),
+            "model": self.models.as_ref().map(|models| models.standing().current),
+            "model_trial": self.models.as_ref().map(|models| models.standing()),
+            "lists": self.lists.status(),
+            "clock_shift_seconds": self.clock_alarm.shift(),
+            "sip": self.sip.iter().map(|(transport, address)| format!("{transport}:{address}")).collect::<Vec<_>>(),
+            "shards": self.live_calls.len(),
+            "live_calls": self.live_calls.iter().map(|calls| calls.load(Ordering::Relaxed)).sum::<usize>(),
+            "live_entries": self.live_entries.iter().map(|entries| entries.load(Ordering::Relaxed)).sum::<usize>(),
+            "tcp_connections": self.streams.open_connections(),
+            "tls_certificate_expires_seconds": self.tls.as_ref().map(|tls| tls.expires_in(clock::now().utc)),
+            "inbox_messages_lost": self.mailboxes.lost(),
+            "targets": { "names": self.dns.status(), "down": self.standings.status() },
+            "registrations": self.registrations.states(),
+            "selftest": (self.selftest)(),
+            "is_draining": self.is_draining.load(Ordering::Relaxed),
+        })
+    }
+}

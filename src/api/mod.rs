@@ -13,6 +13,7 @@ mod guard;
 mod icon;
 pub mod limits;
 mod policies;
+mod policy_views;
 mod redress;
 mod replays;
 mod roles;

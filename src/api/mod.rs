@@ -24,6 +24,7 @@ mod state;
 mod status;
 mod tokens;
 mod view;
+mod why;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -37,7 +38,8 @@ use crate::time::Now;
 pub use access::first_token;
 pub use roles::{Role, is_allowed};
 pub use router::openapi;
-pub(crate) use view::{BannerView, Why};
+pub(crate) use view::BannerView;
+pub(crate) use why::Why;
 
 /// `[api]`
 #[derive(Clone, Debug)]

@@ -1,0 +1,126 @@
+//! The helpers: history, certificates, the name service and the scorer, and how they answer.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ringward::call::Input;
+use ringward::call_id::CallId;
+use ringward::identity::FetchFailure;
+use ringward::route::{Known, Located, Server, Service, Target};
+use ringward::screening::HistoryFacts;
+use ringward::sip::Transport;
+use ringward::voice::{Label, Opinion, Window};
+
+use super::World;
+use super::clock::Happening;
+
+/// How the helpers behave.
+#[derive(Clone, Debug)]
+pub struct Helpers {
+    /// The store answers after this long, with this; `None` = never.
+    pub store: Option<(Duration, HistoryFacts)>,
+    /// The certificate host; `None` = never answers.
+    pub fetch: Option<(Duration, Result<Vec<u8>, FetchFailure>)>,
+    /// One window a second, from the answer on.
+    pub windows: Vec<f32>,
+    pub is_scorer_overloaded: bool,
+    pub has_ports: bool,
+}
+
+impl Default for Helpers {
+    fn default() -> Helpers {
+        let history = HistoryFacts {
+            is_available: true,
+            ..HistoryFacts::default()
+        };
+        Helpers {
+            store: Some((Duration::from_millis(2), history)),
+            fetch: Some((
+                Duration::from_millis(50),
+                Ok(crate::signing::signer().chain_pem.clone().into_bytes()),
+            )),
+            windows: Vec::new(),
+            is_scorer_overloaded: false,
+            has_ports: true,
+        }
+    }
+}
+
+impl World {
+    /// The name service's word on a target, from the zone.
+    pub fn resolve(&mut self, target: Target) {
+        let servers = self.zone.get(target.host()).cloned();
+        let servers = servers.or_else(|| Some(vec![target.literal()?.to_string()]));
+        let services = servers
+            .into_iter()
+            .flatten()
+            .enumerate()
+            .map(|(priority, server)| {
+                let (transport, address) = server.split_once(':').unwrap();
+                let address: SocketAddr = address.parse().unwrap();
+                Service {
+                    transport: if transport == "tcp" {
+                        Transport::Tcp
+                    } else {
+                        Transport::Udp
+                    },
+                    servers: vec![Server {
+                        priority: priority as u16,
+                        weight: 0,
+                        port: address.port(),
+                        addresses: vec![address.ip()],
+                    }],
+                }
+            });
+        let services: Vec<Service> = services.collect();
+        let ttl = Duration::from_secs(60);
+        let located = (!services.is_empty()).then(|| Arc::new(Located { services, ttl }));
+        let until = self.now().instant + ttl;
+        for shard in 0..=self.others.len() as u16 {
+            let known = Known {
+                target: target.clone(),
+                located: located.clone(),
+                until,
+                is_failed: false,
+            };
+            self.tell_shard(shard, Input::Resolved(Box::new(known)));
+        }
+    }
+
+    /// The same for a host, unasked: what the background look-up tells every shard.
+    pub fn locate(&mut self, uri: &str) {
+        let uri = ringward::sip::Uri::parse(uri).unwrap();
+        self.resolve(Target::of(&uri).unwrap());
+    }
+
+    pub(super) fn score(&mut self, call: CallId, at: usize) {
+        let is_tapped = self.media.get(&call).is_some_and(|media| media.is_tapped);
+        if !is_tapped {
+            return;
+        }
+        if self.helpers.is_scorer_overloaded {
+            return self.tell(Input::ScoringOverloaded { call });
+        }
+        let Some(llr) = self.helpers.windows.get(at).copied() else {
+            return;
+        };
+        let total: f32 = self.helpers.windows[..=at].iter().sum();
+        let seconds = at as f32 + 1.0;
+        let label = match total {
+            total if total <= -3.0 => Label::Spoof,
+            total if total >= 3.0 => Label::BonaFide,
+            _ => Label::Unsure,
+        };
+        let opinion = Opinion {
+            llr: total,
+            label,
+            seconds,
+            speech_seconds: seconds,
+            window: Some(Window { at: seconds, llr }),
+            ..Opinion::nothing_heard()
+        };
+        self.tell(Input::Scored { call, opinion });
+        self.schedule(Duration::from_secs(1), Happening::Scored(call, at + 1));
+    }
+}

@@ -162,9 +162,14 @@ impl Access {
             .filter_map(|(text, kept)| Some((from_hexadecimal(&text)?, kept.into())))
             .collect();
         let tokens = store.setting(TOKENS_SETTING)?;
-        let tokens = tokens
-            .and_then(|text| serde_json::from_str(&text).ok())
-            .unwrap_or_default();
+        let tokens = tokens.and_then(|text| {
+            let tokens = serde_json::from_str(&text);
+            // Whoever holds one of them is locked out, which is the safe side; the first token still opens.
+            tokens
+                .inspect_err(|error| tracing::error!(%error, "the API tokens in the store cannot be read; make them again"))
+                .ok()
+        });
+        let tokens = tokens.unwrap_or_default();
         Ok(Access {
             token,
             books: Mutex::new(Books {

@@ -13,6 +13,7 @@ mod guard;
 mod icon;
 pub mod limits;
 mod policies;
+mod policy_views;
 mod redress;
 mod replays;
 mod roles;
@@ -23,6 +24,7 @@ mod state;
 mod status;
 mod tokens;
 mod view;
+mod why;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -36,7 +38,8 @@ use crate::time::Now;
 pub use access::first_token;
 pub use roles::{Role, is_allowed};
 pub use router::openapi;
-pub(crate) use view::{BannerView, Why};
+pub(crate) use view::BannerView;
+pub(crate) use why::Why;
 
 /// `[api]`
 #[derive(Clone, Debug)]

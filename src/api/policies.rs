@@ -5,175 +5,20 @@ use axum::extract::{Path, Query, State};
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
 
 use super::access::SignedIn;
 use super::error::{Problem, ProblemBody};
 use super::limits::REASON_MAX;
+use super::policy_views::{
+    ActivateBody, CallsBody, Changes, ChangesQuery, PolicyBook, ProposalView, ReasonBody, RevisionView,
+    Rollout, SaveBody, ShadowView, Standing, TextBody, Trials, Validated,
+};
 use super::roles;
 use super::state::Shared;
-use crate::policy::book::{Proposal, Refused, Revision};
+use crate::policy::Trial;
+use crate::policy::book::Refused;
 use crate::policy::scenario::Scenario;
-use crate::policy::{Difference, Fault, Regression, Trial};
-use crate::runtime::policies::{self, Done, ShadowCounts};
-
-/// A policy text, and why it is saved.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct SaveBody {
-    /// The policy file, as TOML.
-    text: String,
-    /// At most 500 characters; kept for good.
-    reason: String,
-}
-
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct TextBody {
-    /// The policy file, as TOML.
-    text: String,
-}
-
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct CallsBody {
-    /// Calls as they are written down in `.call` files (policies/README.md).
-    calls: String,
-}
-
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ActivateBody {
-    /// Of the callers, 1 to 100; 100 when absent. A caller stays in or out while a share lasts.
-    percent: Option<u8>,
-    /// At most 500 characters; kept for good.
-    reason: String,
-}
-
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ReasonBody {
-    /// At most 500 characters; kept for good.
-    reason: String,
-}
-
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct ChangesQuery {
-    /// Number of the revision to compare with; the live one when absent.
-    from: Option<u64>,
-}
-
-/// Which policies judge, and which could.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct PolicyBook {
-    /// Number of the revision that judges every call that is in no roll-out; null = the configuration's own policy,
-    /// which the book could not take.
-    live: Option<u64>,
-    /// What judges now, by name and hash.
-    #[schema(example = "default@9c1e02d4")]
-    policy: String,
-    /// A revision that judges a share of the callers.
-    rollout: Option<Rollout>,
-    /// A revision that is asked about every call and decides none, and what it would have done.
-    shadow: Option<ShadowView>,
-    /// A revision that waits for a second person.
-    proposal: Option<ProposalView>,
-    /// Newest first.
-    revisions: Vec<RevisionView>,
-}
-
-#[derive(Serialize, ToSchema)]
-pub(crate) struct Rollout {
-    number: u64,
-    percent: u8,
-}
-
-#[derive(Serialize, ToSchema)]
-#[schema(as = Shadow)]
-pub(crate) struct ShadowView {
-    number: u64,
-    /// Calls that ended since it watches.
-    calls: u64,
-    /// It would have done something else.
-    otherwise: u64,
-    newly_refused: u64,
-    newly_allowed: u64,
-    relabelled: u64,
-}
-
-#[derive(Serialize, ToSchema)]
-#[schema(as = Proposal)]
-pub(crate) struct ProposalView {
-    number: u64,
-    percent: u8,
-    by: String,
-    reason: String,
-    at_ms: u64,
-}
-
-/// A policy text as it was saved. It never changes.
-#[derive(Serialize, ToSchema)]
-#[schema(as = PolicyRevision)]
-pub(crate) struct RevisionView {
-    number: u64,
-    /// Name and content hash, as in records.
-    #[schema(example = "office@9c1e02d4")]
-    revision: String,
-    by: String,
-    reason: String,
-    at_ms: u64,
-    /// Only where one revision is asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    text: Option<String>,
-}
-
-/// What is to be said of a text that loads.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct Validated {
-    #[schema(example = "office@9c1e02d4")]
-    revision: String,
-    rules: usize,
-    /// What loads and will not do what people expect.
-    #[schema(value_type = Vec<Object>)]
-    warnings: Vec<Fault>,
-    /// Where it treats a worse call milder.
-    #[schema(value_type = Vec<Object>)]
-    regressions: Vec<Regression>,
-    /// What differs from the live policy in meaning.
-    #[schema(value_type = Vec<Object>)]
-    changes: Vec<Difference>,
-    /// Rules that would refuse calls that the live policy does not: somebody else has to agree with them.
-    new_refusals: Vec<String>,
-}
-
-/// What differs between two revisions in meaning.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct Changes {
-    #[schema(value_type = Vec<Object>)]
-    changes: Vec<Difference>,
-    new_refusals: Vec<String>,
-}
-
-/// What became of the written-down calls.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct Trials {
-    calls: usize,
-    failed: usize,
-    /// One for each call, in order.
-    #[schema(value_type = Vec<Object>)]
-    trials: Vec<Trial>,
-}
-
-/// What became of a wish.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct Standing {
-    /// `live`: every call is judged so from its next decision on. `proposed`: somebody else has to agree.
-    #[schema(example = "live")]
-    state: &'static str,
-}
+use crate::runtime::policies::{self, Done};
 
 /// Which policies judge, which could, and how the watching one does.
 #[utoipa::path(
@@ -482,44 +327,6 @@ pub(crate) async fn shadow(
         .work(move || policies.shadow(number, &signed_in.who, &reason).map_err(problem))
         .await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-impl ShadowView {
-    fn of(number: u64, counts: &ShadowCounts) -> ShadowView {
-        ShadowView {
-            number,
-            calls: counts.calls,
-            otherwise: counts.otherwise,
-            newly_refused: counts.newly_refused,
-            newly_allowed: counts.newly_allowed,
-            relabelled: counts.relabelled,
-        }
-    }
-}
-
-impl ProposalView {
-    fn of(proposal: &Proposal) -> ProposalView {
-        ProposalView {
-            number: proposal.number,
-            percent: proposal.percent,
-            by: proposal.by.clone(),
-            reason: proposal.reason.clone(),
-            at_ms: proposal.at_ms,
-        }
-    }
-}
-
-impl RevisionView {
-    fn of(revision: &Revision, is_whole: bool) -> RevisionView {
-        RevisionView {
-            number: revision.number,
-            revision: revision.revision.clone(),
-            by: revision.by.clone(),
-            reason: revision.reason.clone(),
-            at_ms: revision.at_ms,
-            text: is_whole.then(|| revision.text.to_string()),
-        }
-    }
 }
 
 fn standing(done: Done) -> Response {

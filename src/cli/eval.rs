@@ -157,7 +157,6 @@ fn hear(
         is_real: listed.is_real,
         group: listed.group.clone(),
         llr: None,
-        last: Label::Unsure,
         was_spoof: false,
         was_bona_fide: false,
         decided: None,
@@ -167,7 +166,6 @@ fn hear(
         let opinion = hearing.hear(&mut listener, hop);
         is_scored |= opinion.window.is_some();
         outcome.llr = is_scored.then_some(f64::from(opinion.llr));
-        outcome.last = opinion.label;
         outcome.was_spoof |= opinion.label == Label::Spoof;
         outcome.was_bona_fide |= opinion.label == Label::BonaFide;
         if opinion.label != Label::Unsure {

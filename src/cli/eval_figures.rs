@@ -4,8 +4,6 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::voice::Label;
-
 /// What was heard in one recording.
 #[derive(Clone, Debug)]
 pub struct Outcome {
@@ -13,7 +11,6 @@ pub struct Outcome {
     pub group: String,
     /// At its end; `None` when no window held enough speech.
     pub llr: Option<f64>,
-    pub last: Label,
     /// Labels given at any moment.
     pub was_spoof: bool,
     pub was_bona_fide: bool,
@@ -331,7 +328,6 @@ mod tests {
             is_real,
             group: group.to_owned(),
             llr: Some(llr),
-            last: Label::Unsure,
             was_spoof: llr < -2.0,
             was_bona_fide: llr > 2.0,
             decided: (llr.abs() > 2.0).then_some((llr.abs(), 10.0)),

@@ -44,7 +44,7 @@ pub(super) struct FormatArgs {
 
 #[derive(clap::Args, Debug)]
 #[command(
-    after_help = "Example:\n  ringward policy diff default office.toml\n\nLines begin with + (added), - (removed), ~ (changed) or > (a rule that moved)."
+    after_help = "Example:\n  ringward policy diff default office.toml\n\nLines begin with + (added), - (removed), ~ (changed) or > (a rule that moved).\nExit status: 0 = both mean the same, 1 = they differ, 2 = one does not load."
 )]
 pub(super) struct DiffArgs {
     /// Policy file, or the name of a shipped policy

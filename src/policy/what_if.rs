@@ -89,7 +89,7 @@ const CHANGES: &[Change] = &[
         f.caller.name = None;
         f.caller.name_imitates_label = false;
     }),
-    ("the number had been one that can be", |f| {
+    ("the number had been one that can exist", |f| {
         if f.caller.is_malformed {
             f.caller.is_malformed = false;
             f.caller.number = Some(Redacted::new("+14045550123".to_string()));

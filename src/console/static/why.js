@@ -124,12 +124,17 @@ function asked(why) {
     first.again === "differs" ? h("p", { class: "problem" }, "Made again, the decision comes out otherwise: please report this.") : null);
 }
 
+/** An action as a policy writes it, in words for people. */
+function done(action) {
+  return action.replace(/^deliver$/, "delivered as it came").replace(/^label$/, "delivered with its label").replace(/^divert /, "diverted ").replace(/^refuse/, "refused");
+}
+
 /** What would have had to be different. */
 function otherwise(why) {
   const change = why.smallest_change;
   if (!change) return null;
   const label = (LABELS[change.label] ?? [change.label])[0];
-  return section("What would have changed it", h("p", {}, `If ${change.changes.join(", and ")}: ${change.action}, labelled “${label}”.`),
+  return section("What would have changed it", h("p", {}, `If ${change.changes.join(", and ")}, the call would have been ${done(change.action)} and shown as “${label}”.`),
     change.rule ? h("p", { class: "quiet" }, `By rule ${change.rule}.`) : null);
 }
 

@@ -1,0 +1,149 @@
+//! What the engine asks for, carried out: nothing of it waits.
+
+use std::io;
+
+use super::{Reply, Shard};
+use crate::call::Output;
+use crate::capture::hep::Way;
+use crate::runtime::inbox::ToShard;
+use crate::runtime::lookup::Question;
+use crate::runtime::{between, clock, count};
+use crate::sip::{Flow, Transport, TransportFault};
+use crate::time::Now;
+
+impl Shard {
+    pub(super) fn carry_out(&mut self, output: Output, now: Now) {
+        let doors = &self.parts.doors;
+        match output {
+            Output::Transmit { flow, octets } => self.transmit(flow, octets),
+            Output::OpenMedia { call } => {
+                let ports = self.parts.media.open(call, self.parts.poll.registry(), now);
+                self.pending.push_back(Reply::Opened(call, ports));
+            }
+            Output::DescribeMedia {
+                call,
+                side,
+                audio,
+                codecs,
+                telephone_event,
+            } => {
+                self.parts
+                    .media
+                    .describe(call, side, audio, &codecs, telephone_event, now);
+            }
+            Output::Tap { call, on } => {
+                self.parts.media.tap(call, on);
+                if let (false, Some(scoring)) = (on, &doors.scoring) {
+                    scoring.end(call);
+                }
+            }
+            Output::Attend { call, rank } => {
+                if let Some(scoring) = &doors.scoring {
+                    scoring.attend(call, rank);
+                }
+            }
+            Output::CloseMedia { call } => {
+                let statistics = self.parts.media.close(call, now);
+                if let Some(scoring) = &doors.scoring {
+                    scoring.end(call);
+                }
+                self.pending.push_back(Reply::Closed(call, statistics));
+            }
+            Output::Fetch { url } => {
+                let (fetcher, mailbox) = (
+                    doors.fetcher.clone(),
+                    doors.mailboxes.shard(self.parts.index).cloned(),
+                );
+                doors.tokio.spawn(async move {
+                    let fetched = fetcher.fetch(url).await;
+                    if let Some(mailbox) = mailbox {
+                        mailbox.send(ToShard::Fetched(fetched));
+                    }
+                });
+            }
+            Output::Resolve { target } => doors.dns.resolve(target, self.parts.index),
+            Output::Standing(change) => {
+                doors
+                    .standings
+                    .changed(change, self.parts.index, &doors.mailboxes);
+            }
+            Output::Look {
+                call,
+                number,
+                passport_digest,
+            } => {
+                let at_once = match passport_digest {
+                    // Whether a token was used is asked and written down in one.
+                    Some(_) => None,
+                    None => doors.lookups.at_once(call, number.as_deref()),
+                };
+                if let Some(history) = at_once {
+                    self.pending.push_back(Reply::Known(call, history));
+                } else if !doors.lookups.ask(Question::Caller {
+                    call,
+                    number,
+                    passport_digest,
+                }) {
+                    count::full("lookups");
+                }
+            }
+            Output::Answered {
+                call,
+                passport_digest,
+                is_question,
+            } => {
+                if !doors.lookups.ask(Question::Answered {
+                    call,
+                    passport_digest,
+                    is_question,
+                }) {
+                    count::full("lookups");
+                }
+            }
+            Output::Changed(record) => self.record(record),
+            Output::Registration(state) => {
+                doors.registrations.note(&state);
+                let (trunk, route) = (state.trunk, state.service_route);
+                doors.mailboxes.broadcast(|| ToShard::ServiceRoute {
+                    trunk: trunk.clone(),
+                    route: route.clone(),
+                });
+            }
+            Output::Count(counter) => count::call(counter),
+            between @ (Output::Moved { .. } | Output::AskForLeg { .. } | Output::HandLeg { .. }) => {
+                if let Some((call, handed)) = between::tell(between, &doors.mailboxes) {
+                    self.pending.push_back(Reply::Handed(call, handed));
+                }
+            }
+            Output::Timeout(_) => {}
+        }
+    }
+
+    fn transmit(&mut self, flow: Flow, octets: Vec<u8>) {
+        self.traffic.sent(flow.transport);
+        if self.parts.mirror.is_some() {
+            self.mirror(flow, Way::Out, &octets, clock::now());
+        }
+        if flow.transport != Transport::Udp {
+            self.parts.doors.streams.send(flow, octets, self.parts.index);
+            return;
+        }
+        let place = self.locals.iter().position(|local| *local == flow.local);
+        let socket = place.and_then(|place| self.parts.sockets.get(place));
+        let Some(socket) = socket else {
+            self.pending
+                .push_back(Reply::Broken(flow, TransportFault::NoListener));
+            return;
+        };
+        match socket.send_to(&octets, flow.remote) {
+            Ok(_) => {}
+            // A full socket buffer is a lost datagram: the transaction sends it again.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => count::full("sip_socket"),
+            Err(error) => {
+                tracing::debug!(%error, "a SIP datagram could not be sent");
+                self.pending
+                    .push_back(Reply::Broken(flow, TransportFault::from(&error)));
+            }
+        }
+    }
+}

@@ -302,7 +302,7 @@ fn load_policy(config: &Config) -> anyhow::Result<Policy> {
 }
 
 /// One error that lists every fault, a line each.
-pub fn faults_to_error(faults: &[Fault]) -> anyhow::Error {
+fn faults_to_error(faults: &[Fault]) -> anyhow::Error {
     anyhow::anyhow!(faults.iter().map(Fault::to_string).collect::<Vec<_>>().join("\n"))
 }
 

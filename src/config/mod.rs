@@ -262,7 +262,6 @@ pub(crate) fn unreadable(file: String, problem: &Unreadable) -> Fault {
 }
 
 #[cfg(test)]
-#[path = "config_tests.rs"]
 mod tests;
 
 #[cfg(test)]

@@ -1,11 +1,12 @@
 //! The pool with ears that only count: order, refusal, panics, ends, and bounds.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crossbeam_channel::Receiver;
 
 use super::super::scoring_worker::TICK;
 use super::*;
+use crate::runtime::clock;
 use crate::voice::{Excerpt, HOP_SAMPLES, SecondScore};
 
 /// How long a test waits for a thread on the busiest machine before it fails.
@@ -113,9 +114,9 @@ fn held_pool() -> (Scoring, Receiver<(CallId, Opinion, Hop)>, Sender<()>) {
     let (open, gate) = bounded(1);
     let (scoring, results) = pool(1, Some(gate));
     scoring.submit(CallId(1), hop(7)).expect("room");
-    let begun = Instant::now();
+    let begun = clock::now().instant;
     while !scoring.inboxes[0].hops.is_empty() {
-        assert!(begun.elapsed() < PATIENCE, "the worker took no hop");
+        assert!(clock::now().instant - begun < PATIENCE, "the worker took no hop");
         std::thread::yield_now();
     }
     (scoring, results, open)
@@ -186,9 +187,12 @@ fn an_ended_call_leaves_nothing_behind_even_with_hops_before_the_end() {
     for _ in 0..3 {
         results.recv_timeout(PATIENCE).expect("three");
     }
-    let begun = Instant::now();
+    let begun = clock::now().instant;
     while scoring.counters().listening.load(Ordering::Relaxed) != 1 {
-        assert!(begun.elapsed() < PATIENCE, "the ended call is still listened to");
+        assert!(
+            clock::now().instant - begun < PATIENCE,
+            "the ended call is still listened to"
+        );
         std::thread::yield_now();
     }
     scoring.submit(CallId(1), hop(1)).expect("room");

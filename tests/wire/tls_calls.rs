@@ -14,7 +14,7 @@ use crate::support::baresip::Baresip;
 use crate::support::gateway::{Gateway, Setup};
 use crate::support::kamailio::{Kamailio, Relay, RelayTls};
 use crate::support::pki::Pki;
-use crate::support::{folder, free_ports, have, sipp, wait_for};
+use crate::support::{folder, free_ports, have, one_load_at_a_time, sipp, wait_for};
 
 /// A gateway with a TLS listener, its certificate for 127.0.0.1 from `pki`, which it believes in both directions.
 pub(crate) struct Secure {
@@ -70,6 +70,7 @@ fn baresip_and_baresip_hear_each_other_over_tls() {
     if !have(&["baresip"]) {
         return;
     }
+    let _only = one_load_at_a_time();
     let files = folder("tls-baresip");
     let pki = Pki::new(&files, "ca");
     for name in ["gw", "agent", "caller"] {

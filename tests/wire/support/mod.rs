@@ -42,7 +42,8 @@ pub fn folder(name: &str) -> PathBuf {
     path
 }
 
-/// Whoever holds this loads the machine: the others that do wait, since it is the gateway that is to be loaded.
+/// Whoever holds this loads the machine, or compares audio that phones play in real time: the others that do wait, since it
+/// is the gateway that is to be loaded, and a phone that is not given its turn sends no audio.
 #[allow(dead_code, reason = "for the wire tests; benches/load.rs shares this module")]
 pub fn one_load_at_a_time() -> MutexGuard<'static, ()> {
     static LOAD: Mutex<()> = Mutex::new(());

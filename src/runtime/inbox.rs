@@ -8,7 +8,7 @@ use std::time::Instant;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 
 use super::limits::{COMMAND_PATIENCE, INBOX_MESSAGES, INBOX_SIP_MESSAGES};
-use crate::call::{Handed, LegAsked, shard_of};
+use crate::call::{Asker, Handed, LegAsked, shard_of};
 use crate::call_id::CallId;
 use crate::identity::{Fetched, Trust};
 use crate::media::Hop;
@@ -92,7 +92,7 @@ pub enum ToShard {
         is_needed: Arc<AtomicBool>,
     },
     LegHanded {
-        call: CallId,
+        asker: Asker,
         handed: Option<Box<Handed>>,
     },
     Drain,

@@ -153,6 +153,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
             marks: config.marks.clone(),
             queue_marks: config.queue_marks.clone(),
             transfer_rules: config.transfer_rules.clone(),
+            queue_srtp: config.queue_srtp.clone(),
             outbound: config.outbound.clone(),
             public_url: config.api.public_url.clone(),
             country: config.identity.country.clone(),

@@ -1,39 +1,17 @@
 //! A packet through a leg allocates nothing, tap included. In a binary of its own, because it counts every allocation
 //! of the process.
 #![expect(clippy::disallowed_methods, reason = "any instant will do as the start")]
-#![expect(
-    unsafe_code,
-    reason = "a global allocator cannot be written without it; this one only counts"
-)]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicU64, Ordering};
+#[path = "alloc/counting.rs"]
+#[expect(dead_code, reason = "voice_alloc.rs uses more of it")]
+mod counting;
+
 use std::time::{Duration, Instant, SystemTime};
 
 use ringward::media::srtp::Secured;
 use ringward::media::{Config, Keys, Session, Side, Verdict, rtp};
 use ringward::sdp::{Codec, MasterKey, Suite};
 use ringward::time::Now;
-
-struct Counting;
-
-static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
-
-// SAFETY: every call is handed to the system allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller's promises are the system allocator's.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: as above.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 #[test]
 fn ten_minutes_of_packets_allocate_nothing() {
@@ -61,7 +39,7 @@ fn plain_legs() {
     session.tap(true);
     let mut packet = [0x55u8; 172];
     let (mut hops, mut forwarded) = (0, 0);
-    let before = ALLOCATIONS.load(Ordering::Relaxed);
+    let before = counting::allocations();
     for n in 0..30_000u32 {
         now = now.after(Duration::from_millis(20));
         // Every tenth pair is swapped and every fiftieth packet lost, so reordering and concealment run too.
@@ -83,7 +61,7 @@ fn plain_legs() {
             session.recycle(hop);
         }
     }
-    let allocations = ALLOCATIONS.load(Ordering::Relaxed) - before;
+    let allocations = counting::allocations() - before;
     assert_eq!((allocations, hops), (0, 600), "{forwarded} packets forwarded");
     assert_eq!(forwarded, 2 * (30_000 - 600));
 }

@@ -62,7 +62,7 @@ pub struct Gateway {
     /// Ends a live call. False = no such call.
     pub hang_up: Box<dyn Fn(CallId) -> bool + Send + Sync>,
     /// A caller's icon as PNG, fetched and drawn again by us; `None` = there is none to be had.
-    pub icon: Box<dyn Fn(String, Option<ContentDigest>) -> IconAnswer + Send + Sync>,
+    pub icon: IconService,
     /// Facts for `/status`: versions, revisions, shards, since when, what is off or failing.
     pub status: Box<dyn Fn() -> serde_json::Value + Send + Sync>,
     /// Prometheus text.
@@ -74,6 +74,9 @@ pub struct Gateway {
     /// `[api] public_url`: its host is accepted beside loopback names, and `https` makes cookies secure.
     pub public_url: Option<String>,
 }
+
+/// Asked with the icon's URL and the digest that was signed for it.
+pub type IconService = Box<dyn Fn(String, Option<ContentDigest>) -> IconAnswer + Send + Sync>;
 
 /// Comes from a helper thread; takes a fetch at most.
 pub type IconAnswer = std::pin::Pin<Box<dyn Future<Output = Option<Arc<[u8]>>> + Send>>;

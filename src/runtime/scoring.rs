@@ -71,8 +71,7 @@ pub struct Counters {
     pub expired: AtomicU64,
     /// Listeners alive now.
     pub listening: AtomicU64,
-    /// Second opinions given, and those that were shed for want of room or time.
-    pub second_given: AtomicU64,
+    /// Second opinions that were shed for want of room or time.
     pub second_shed: AtomicU64,
 }
 

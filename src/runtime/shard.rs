@@ -65,6 +65,7 @@ pub struct Parts {
 }
 
 /// The helpers a shard reaches through channels.
+#[derive(Clone)]
 pub struct Doors {
     pub mailboxes: Mailboxes,
     pub lookups: Lookups,

@@ -263,6 +263,12 @@ impl World {
         self.grant(peer);
     }
 
+    /// BYE on this peer's first line, now.
+    pub fn tell_to_hang_up(&mut self, peer: SocketAddr) {
+        let line = self.agents[&peer].lines.keys().next().unwrap().clone();
+        self.tell_to_ask(peer, &line, "BYE", &[]);
+    }
+
     pub fn after(&mut self, seconds: f64, action: fn(&mut World)) {
         self.schedule(Duration::from_secs_f64(seconds), Happening::Do(action));
     }

@@ -97,7 +97,7 @@ fn encrypted_legs(suite: Suite) {
     let mut far_end = Secured::new(&keys(2, 1));
     let mut buffer = [0x55u8; 256];
     let mut forwarded = 0;
-    let before = ALLOCATIONS.load(Ordering::Relaxed);
+    let before = counting::allocations();
     for n in 0..2_000u32 {
         now = now.after(Duration::from_millis(20));
         buffer[..12].copy_from_slice(&rtp::header(0, (n + 65_000) as u16, n * 160, 7, false));
@@ -110,6 +110,6 @@ fn encrypted_legs(suite: Suite) {
             session.recycle(hop);
         }
     }
-    let allocations = ALLOCATIONS.load(Ordering::Relaxed) - before;
+    let allocations = counting::allocations() - before;
     assert_eq!((allocations, forwarded), (0, 2_000), "{suite:?}");
 }

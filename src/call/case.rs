@@ -231,7 +231,7 @@ impl Case {
     }
 
     /// Tells the store that this call has used its PASSporTs up: a person answered.
-    pub(crate) fn use_up(&self, desk: &mut Desk) {
+    fn use_up(&self, desk: &mut Desk) {
         let keys = self.replay_keys.iter().cloned().map(|key| (key, true));
         let base = replay::base_of_diverted(&self.record.identity).map(|key| (key, false));
         for (passport_digest, is_question) in keys.chain(base) {
@@ -241,6 +241,14 @@ impl Case {
                 is_question,
             });
         }
+    }
+
+    /// The caller has been told that somebody answered.
+    pub(crate) fn answered(&mut self, desk: &mut Desk) {
+        self.record.timings.answered_ms = Some(self.at_ms(desk));
+        self.record.state = State::Talking;
+        self.use_up(desk);
+        desk.count(Counter::CallAnswered);
     }
 
     /// The verification concluded.

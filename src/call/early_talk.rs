@@ -3,6 +3,8 @@
 //! Possible once the first exchange of descriptions is complete on both legs, which before an answer only reliable
 //! responses can make it (RFC 3311 §5.1): the phone's description came reliably, and the caller's PRACK has come.
 
+use std::time::Instant;
+
 use crate::media::Side;
 use crate::queue::Attempt;
 use crate::sip::{ClientTxn, Dialog, Message, Method, Response, ServerTxn};
@@ -183,6 +185,22 @@ impl EarlyTalk {
             None => exchange.refuse(status, response, desk),
         }
         true
+    }
+
+    /// What was carried across has had no answer for too long.
+    pub(crate) fn give_up_waiting(&mut self, desk: &mut Desk) {
+        let now = desk.now().instant;
+        if let Some(exchange) = self
+            .exchange
+            .take_if(|exchange| exchange.until.is_some_and(|until| until <= now))
+        {
+            desk.index.remove(&Name::Client(exchange.client));
+            exchange.refuse(408, None, desk);
+        }
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.exchange.as_ref()?.until
     }
 
     /// A request of ours went out again with credentials.

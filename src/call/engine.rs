@@ -146,10 +146,10 @@ impl Engine {
         self.plan_probes();
         match input {
             Input::Sip { flow, octets } => self.on_octets(flow, octets),
-            Input::TransportError { flow, fault } => {
+            Input::TransportError { flow, fault, at } => {
                 self.desk
                     .endpoint
-                    .handle(EndpointInput::TransportError { flow, fault }, now);
+                    .handle(EndpointInput::TransportError { flow, fault, at }, now);
             }
             Input::MediaOpened { call, a, b } => self.tell(call, Event::MediaOpened { a, b }),
             Input::MediaRefused { call } => self.tell(call, Event::MediaRefused),
@@ -311,6 +311,9 @@ impl Engine {
             }
             SipEvent::TimedOut { txn } => self.on_failed(txn, 408, None),
             SipEvent::TransportFailed { txn, fault } => self.on_failed(txn, 503, Some(fault)),
+            SipEvent::ConnectionLost { txn, fault } => {
+                self.tell_named(&Name::Client(txn), Event::Lost { txn, fault });
+            }
         }
     }
 

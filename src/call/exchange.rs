@@ -1,5 +1,7 @@
 //! One request inside the call on its way to the other leg and its answer on the way back.
 
+use std::time::Instant;
+
 use crate::media::Side;
 use crate::sdp::{Direction, Session};
 use crate::sip::{ClientTxn, Message, Method, Request, Response, ServerTxn};
@@ -9,6 +11,7 @@ use super::crossing;
 use super::desk::Desk;
 use super::index::Name;
 use super::leg::Leg;
+use super::limits::EXCHANGE_PATIENCE;
 use super::offer;
 use super::refusal::{self, Refusal};
 
@@ -18,6 +21,8 @@ pub(crate) struct Exchange {
     pub(crate) server: ServerTxn,
     pub(crate) client: ClientTxn,
     pub(crate) phase: Phase,
+    /// By when the other side has to answer; None = it is an INVITE, which may ring for as long as its timers let it.
+    pub(crate) until: Option<Instant>,
     /// As it came.
     request: Message,
     /// As we sent it on.
@@ -80,14 +85,17 @@ impl Exchange {
             sent = sent.with_body(&kind, body);
         }
         let client = towards.send(sent.clone(), desk);
-        if method == Method::Invite {
+        let is_invite = method == Method::Invite;
+        if is_invite {
             desk.name(Name::Server(server));
         }
+        let until = desk.now().instant + EXCHANGE_PATIENCE;
         Ok(Exchange {
             from,
             server,
             client,
             phase: Phase::Asked,
+            until: (!is_invite).then_some(until),
             request: request.clone(),
             sent,
             offer,
@@ -196,10 +204,13 @@ impl Exchange {
         Ok((session, body))
     }
 
-    /// The other side said no (or nothing): the same word goes back, except what only concerns us and it.
+    /// The other side said no, or nothing (408): the same word goes back, except what only concerns us and it. Who asked with
+    /// anything but INVITE hears 504 instead of 408, which nobody may say there (RFC 4320 §4.2; RFC 3311 §5.2 has 504 for
+    /// what cannot be answered promptly).
     pub(crate) fn refuse(&self, status: u16, response: Option<&Message>, desk: &mut Desk) {
         let status = match status {
             300..=399 | 401 | 407 | 422 => 500,
+            408 if self.request.method() != Method::Invite => 504,
             status => status,
         };
         let answer = Response::new(&self.request, status, refusal::phrase(status));

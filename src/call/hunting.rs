@@ -7,7 +7,6 @@ use crate::queue::{self, Attempt, Hunt, Step};
 use crate::sdp::Session;
 use crate::sip::{ClientTxn, Dialog, Message, Response};
 
-use super::Counter;
 use super::case::{Case, Media};
 use super::course::Course;
 use super::desk::Desk;
@@ -75,7 +74,8 @@ impl Hunting {
     pub(crate) fn deadline(&self) -> Instant {
         let legs = self.legs.iter().filter_map(|leg| leg.patience);
         let waiting = self.courses.iter().filter_map(|course| course.wait_until);
-        let all = legs.chain(waiting).chain(self.hunt.deadline());
+        let talk = self.talk.as_ref().and_then(|talk| talk.deadline());
+        let all = legs.chain(waiting).chain(self.hunt.deadline()).chain(talk);
         all.fold(self.deadline, Instant::min)
     }
 
@@ -99,6 +99,9 @@ impl Hunting {
             }
             Event::Due if desk.now().instant >= self.deadline => self.nobody(480, case, desk),
             Event::Due => {
+                if let Some(talk) = &mut self.talk {
+                    talk.give_up_waiting(desk);
+                }
                 self.give_up_waiting(case, desk);
                 self.hunt(queue::Input::Tick, case, desk)
             }
@@ -113,6 +116,13 @@ impl Hunting {
             Event::Failed { txn, status, fault } => match self.take(txn, desk) {
                 Some(leg) => {
                     self.on_unreachable(&leg, status, fault, case, desk);
+                    self.carry_on(case, desk)
+                }
+                None => Stage::Hunting(self),
+            },
+            Event::Lost { txn, fault } => match self.take(txn, desk) {
+                Some(leg) => {
+                    self.on_lost(leg, fault, case, desk);
                     self.carry_on(case, desk)
                 }
                 None => Stage::Hunting(self),
@@ -397,10 +407,6 @@ impl Hunting {
             b.acknowledge(txn, cseq, None, desk);
         }
         case.record.end_attempt(attempt.0, 200);
-        let at_ms = case.at_ms(desk);
-        case.record.timings.answered_ms = Some(at_ms);
-        case.record.state = State::Talking;
-        case.use_up(desk);
         if let Some(offer) = case.offer.clone() {
             case.describe_caller(&offer, desk);
         }
@@ -409,6 +415,10 @@ impl Hunting {
         let answer = case.dialog_response(200, (!is_answered).then_some(sent));
         let answer = a.terms.tell(&case.invite, answer, desk);
         case.respond(answer, desk);
+        let is_answered = !desk.endpoint.holds_answer(case.invite_txn);
+        if is_answered {
+            case.answered(desk);
+        }
 
         // The others are told after the caller is served.
         self.take_course(attempt);
@@ -418,8 +428,7 @@ impl Hunting {
             abandon(rest.legs, Some(refusal::ANSWERED_ELSEWHERE), case, desk);
         }
         case.changed(desk);
-        desk.count(Counter::CallAnswered);
-        let mut stage = Talking::begin(a, b, late, desk);
+        let mut stage = Talking::begin(a, b, late, is_answered, desk);
         if let Stage::Talking(talking) = &mut stage {
             talking.exchanges.extend(exchange);
         }

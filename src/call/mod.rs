@@ -148,10 +148,11 @@ pub enum Input<'a> {
         flow: Flow,
         octets: &'a [u8],
     },
-    /// Nothing more can be sent or heard this way.
+    /// Nothing more can be sent or heard this way; what was sent after `at` went another.
     TransportError {
         flow: Flow,
         fault: TransportFault,
+        at: Instant,
     },
     /// Answer to `OpenMedia`: the two even RTP ports (leg A's side, leg B's side).
     MediaOpened {

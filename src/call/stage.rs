@@ -105,6 +105,11 @@ pub(crate) enum Event {
     },
     /// What became of this call's wish for another's leg.
     HandedOver(Option<Handed>),
+    /// The connection that an INVITE of ours went by is gone; it may have arrived, and be answered by another.
+    Lost {
+        txn: ClientTxn,
+        fault: TransportFault,
+    },
     /// No response: 408 timed out, 503 could not be sent.
     Failed {
         txn: ClientTxn,

@@ -248,6 +248,14 @@ impl Hunting {
         self.try_next(leg, status, failure, case, desk);
     }
 
+    /// The connection that a phone was rung over is gone. It may ring all the same: it is told to stop, by another
+    /// connection, and should it be answered first it is acknowledged and hung up (RFC 3261 §13.2.2.4).
+    pub(super) fn on_lost(&mut self, leg: Ringing, fault: TransportFault, case: &mut Case, desk: &mut Desk) {
+        desk.endpoint.cancel(leg.txn, None, desk.now());
+        self.on_unreachable(&leg, 503, Some(fault), case, desk);
+        desk.strays.abandon(leg, None);
+    }
+
     /// A final answer that is no 2xx.
     pub(super) fn on_refused(
         &mut self,

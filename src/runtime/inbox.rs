@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 
@@ -28,6 +29,8 @@ pub enum ToShard {
     TransportError {
         flow: Flow,
         fault: TransportFault,
+        /// When it was given up: what is sent later goes by another connection.
+        at: Instant,
     },
     Fetched(Fetched),
     Known {

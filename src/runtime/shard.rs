@@ -215,7 +215,11 @@ impl Shard {
                     history,
                     is_reused: Some(false),
                 },
-                Reply::Broken(flow, fault) => Input::TransportError { flow, fault },
+                Reply::Broken(flow, fault) => Input::TransportError {
+                    flow,
+                    fault,
+                    at: now.instant,
+                },
                 Reply::Handed(call, handed) => Input::LegHanded { call, handed },
             };
             self.parts.engine.handle(input, now);

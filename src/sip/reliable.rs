@@ -101,6 +101,11 @@ impl Provisionals {
         Some(answer)
     }
 
+    /// Whether the 2xx waits.
+    pub(crate) fn holds_answer(&self) -> bool {
+        self.answer.is_some()
+    }
+
     /// A final response goes: nothing new may follow (RFC 3262 §3). A PRACK may still come for what is out.
     pub(crate) fn forget_waiting(&mut self) {
         self.is_over = true;

@@ -42,6 +42,49 @@ fn another_phone_takes_a_call_over_with_replaces() {
 }
 
 #[test]
+fn rfc_3261_15_a_phone_that_takes_over_hears_no_bye_before_its_ack_has_come() {
+    for is_acknowledged in [true, false] {
+        let mut scene = scene(PhonePlan::answers_after(1.0), PhonePlan::answers_after(1.0));
+        scene.world.run_for(3.0);
+        let (call_id, local, remote) = scene.world.line(scene.desk).dialog();
+        let replaces = format!("{call_id};to-tag={remote};from-tag={local}");
+        let plan = CallerPlan {
+            never_acknowledges: !is_acknowledged,
+            ..CallerPlan::new("sales").header("Replaces", &replaces)
+        };
+        scene.world.lose("ACK sip:ringward@", 1);
+        scene.world.calls_after(0.0, scene.sales, plan);
+        scene.world.run_for(0.1);
+        // The 200 has gone, its ACK was lost, and the caller hangs up.
+        let caller = scene.world.line(scene.caller).dialog().0;
+        scene.world.tell_to_ask(scene.caller, &caller, "BYE", &[]);
+        scene.world.run();
+        let trace = &scene.world.trace;
+        let at = |end: &str| trace.iter().position(|line| line.contains(end)).unwrap();
+        let seconds = |line: usize| {
+            trace[line]
+                .trim()
+                .split(' ')
+                .next()
+                .unwrap()
+                .parse::<f64>()
+                .unwrap()
+        };
+        let bye = at("> 10.0.0.6:5060 BYE");
+        if is_acknowledged {
+            let came = trace
+                .iter()
+                .rposition(|line| line.contains("10.0.0.6:5060 > 10.0.0.1:5060 ACK"));
+            assert!(came.unwrap() < bye, "{}", trace.join("\n"));
+        } else {
+            let answered = at("> 10.0.0.6:5060 SIP/2.0 200");
+            assert!(seconds(bye) - seconds(answered) > 31.9, "{}", trace.join("\n"));
+        }
+        assert_eq!(scene.world.asked(scene.sales), ["BYE"]);
+    }
+}
+
+#[test]
 fn a_take_over_that_wants_an_early_dialog_hears_busy() {
     let scene = take_over(";early-only", false);
     assert_eq!(scene.world.heard(scene.sales, "INVITE"), [100, 486]);

@@ -45,6 +45,35 @@ fn hold_and_resume_cross_with_their_direction() {
 }
 
 #[test]
+fn rfc_3311_5_2_an_update_that_is_never_answered_is_504_in_time_and_ends_the_call() {
+    let plan = CallerPlan::new(CALLER).act(2.0, Act::Update);
+    let (mut world, caller, phone) = world(plan);
+    world.lose("UPDATE sip:phone@", 100);
+    world.run();
+    assert_eq!(world.heard(caller, "UPDATE"), [504]);
+    assert_eq!(
+        (world.asked(caller), world.asked(phone)),
+        (vec!["BYE".into()], vec!["BYE".into()])
+    );
+    assert_eq!(world.ending(), (Ending::Failed, 200, "us"));
+    let ended_ms = world.record().timings.ended_ms.unwrap();
+    assert!((27_000..27_200).contains(&ended_ms), "{ended_ms}");
+}
+
+#[test]
+fn rfc_4320_4_2_an_info_that_is_never_answered_is_504_and_the_call_goes_on() {
+    let plan = CallerPlan::new(CALLER)
+        .act(2.0, Act::Info("Signal=5".into()))
+        .act(40.0, Act::Bye);
+    let (mut world, caller, phone) = world(plan);
+    world.lose("INFO sip:phone@", 100);
+    world.run();
+    assert_eq!(world.heard(caller, "INFO"), [504]);
+    assert_eq!(world.asked(phone), ["BYE"]);
+    assert_eq!(world.ending(), (Ending::Completed, 200, "caller"));
+}
+
+#[test]
 fn the_phone_may_hold_too() {
     let mut world = World::new(one_desk(), 3);
     let plan = PhonePlan::answers_after(1.0)

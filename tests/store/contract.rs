@@ -7,8 +7,8 @@ use ringward::call::record::{Ending, PersonReport};
 use ringward::call_id::CallId;
 use ringward::store::{Filter, limits};
 
-use crate::each_engine;
 use crate::records::{FORGED, KINDS, call, ended};
+use crate::{each_engine, settled};
 
 const NOON: u64 = 1_790_000_000_000;
 
@@ -31,7 +31,7 @@ fn a_saved_record_comes_back_whole() {
                 Some(&record),
                 "before it is on disk"
             );
-            store.flush().unwrap();
+            settled(store);
             assert_eq!(store.call(record.id).unwrap(), Some(record), "after");
         }
         assert_eq!(store.call(CallId(7)).unwrap(), None);
@@ -47,7 +47,7 @@ fn the_highest_revision_of_a_call_wins() {
         for order in [[&early, &last], [&last, &early]] {
             for record in order {
                 store.save(Arc::new(record.clone()));
-                store.flush().unwrap();
+                settled(store);
             }
             assert_eq!(store.call(last.id).unwrap().as_ref(), Some(&last));
         }
@@ -72,7 +72,7 @@ fn lists_are_newest_first_and_pages_lose_nothing_inside_one_millisecond() {
                 NOON + number / 10,
             )));
             if number == 17 {
-                store.flush().unwrap();
+                settled(store);
             }
         }
         let mut seen = Vec::new();
@@ -144,7 +144,7 @@ fn filters_mean_the_same_for_queued_and_kept_records() {
                 0
             );
             if round == 0 {
-                store.flush().unwrap();
+                settled(store);
             }
         }
     });
@@ -179,7 +179,7 @@ fn history_counts_calls_answers_and_reports_of_one_number() {
         store.save(Arc::new(ended(&KINDS[0], 50, NOON)));
         for is_on_disk in [false, true] {
             if is_on_disk {
-                store.flush().unwrap();
+                settled(store);
             }
             let history = store.history(number, NOON).unwrap();
             assert!(history.is_available);
@@ -217,7 +217,7 @@ fn a_report_finds_a_call_that_is_still_queued_and_survives_later_revisions() {
             Some(report("scam")),
             "queued"
         );
-        store.flush().unwrap();
+        settled(store);
         let kept = store.call(early.id).unwrap().unwrap();
         assert_eq!(kept.report, Some(report("scam")), "kept");
         assert!(kept.outcome.is_some());
@@ -317,7 +317,7 @@ fn many_writers_lose_no_record() {
                 });
             }
         });
-        store.flush().unwrap();
+        settled(store);
         assert_eq!(
             store.history("+16175550134", NOON + 10_000).unwrap().calls_before,
             800
@@ -348,7 +348,7 @@ fn a_figure_that_is_no_number_does_not_spoil_the_record() {
         record.windows[0].llr = f32::NAN;
         record.facts.voice.llr = f64::INFINITY;
         store.save(Arc::new(record.clone()));
-        store.flush().unwrap();
+        settled(store);
         let kept = store.call(record.id).unwrap().unwrap();
         assert_eq!(kept.windows.len(), record.windows.len() - 1);
         assert_eq!(kept.facts.voice.llr, 0.0);
@@ -379,7 +379,7 @@ fn pages_hold_every_kept_call_once() {
             // Several in one millisecond, so that a page ends inside one.
             store.save(Arc::new(ended(&KINDS[0], number, NOON + number / 7)));
         }
-        store.flush().unwrap();
+        settled(store);
         let first = store.page(None).unwrap();
         assert_eq!(first.len(), limits::PAGE_ROWS);
         let last = first.last().map(|call| (call.started_ms, call.id));

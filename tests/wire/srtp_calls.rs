@@ -8,17 +8,18 @@ use serde_json::Value;
 use crate::support::audio::{compare, exact_pieces, test_speech, write_wav};
 use crate::support::baresip::Baresip;
 use crate::support::gateway::{Gateway, Setup};
-use crate::support::{folder, have, wait_for};
+use crate::support::{folder, have, one_load_at_a_time, wait_for};
 
 /// The parameters of both accounts, what the configuration says of trunk and queue; the record as it is while they talk.
 fn both_hear_each_other(name: &str, accounts: [&str; 2], (trunk, queue): (&str, &str)) -> Option<Value> {
     if !have(&["baresip"]) {
         return None;
     }
+    let _only = one_load_at_a_time();
     let folder = folder(&format!("srtp-{name}"));
     let (from_caller, from_agent) = (
-        test_speech(15).repeat(6),
-        test_speech(18).split_off(24_000).repeat(6),
+        test_speech(15).repeat(8),
+        test_speech(18).split_off(24_000).repeat(8),
     );
     write_wav(&folder.join("caller.wav"), &from_caller);
     write_wav(&folder.join("agent.wav"), &from_agent);
@@ -38,7 +39,7 @@ fn both_hear_each_other(name: &str, accounts: [&str; 2], (trunk, queue): (&str, 
     let says = folder.join("caller.wav");
     let caller = Baresip::start_as(&folder, "+14045550123", &says, Some(&dial), &of_caller);
     // Five seconds of talk: real time is what a real phone speaks in. What is said is longer than any wait for it.
-    wait_for("five seconds of audio both ways", Duration::from_secs(60), || {
+    wait_for("five seconds of audio both ways", Duration::from_secs(25), || {
         (agent.heard().len() > 40_000 && caller.heard().len() > 40_000).then_some(())
     });
     let live = gateway.get("/api/v1/calls?state=live");

@@ -103,6 +103,21 @@ impl Calling {
         self.carry_on(case, desk)
     }
 
+    /// The connection that a phone was rung over is gone.
+    pub(super) fn on_lost(
+        &mut self,
+        txn: ClientTxn,
+        fault: TransportFault,
+        case: &mut Case,
+        desk: &mut Desk,
+    ) -> Progress {
+        let Some(leg) = self.take(txn, desk) else {
+            return Progress::Nothing;
+        };
+        self.search.on_lost(leg, fault, case, desk);
+        self.carry_on(case, desk)
+    }
+
     pub(super) fn on_response(
         &mut self,
         txn: ClientTxn,

@@ -109,8 +109,8 @@ impl Shard {
             let now = clock::now();
             match message {
                 ToShard::Sip { flow, octets, hops } => self.take_sip(flow, &octets, hops),
-                ToShard::TransportError { flow, fault } => {
-                    self.step(Input::TransportError { flow, fault }, now);
+                ToShard::TransportError { flow, fault, at } => {
+                    self.step(Input::TransportError { flow, fault, at }, now);
                 }
                 ToShard::Fetched(fetched) => self.step(Input::Fetched(fetched), now),
                 ToShard::Known {

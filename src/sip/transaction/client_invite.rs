@@ -37,6 +37,8 @@ use crate::sip::{Flow, limits};
 pub(crate) struct InviteClient {
     state: State,
     is_reliable: bool,
+    /// The connection it went by is gone, and its owner was told.
+    is_lost: bool,
     /// Octets for Timer A; dropped with the first response.
     request: Vec<u8>,
     cancel: Cancel,
@@ -63,6 +65,18 @@ enum Cancel {
     Sent,
 }
 
+/// What a failure of the transport means to an INVITE of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// It goes on, or was over already.
+    Nothing,
+    /// It goes on, but the connection it went by is gone: the peer may have it, and answers by another connection (RFC 3261
+    /// §18.2.2). Told once.
+    Lost,
+    /// It is over, and its owner was still waiting for a final response.
+    Over,
+}
+
 /// A 2xx of one fork.
 #[derive(Debug)]
 struct Answer {
@@ -83,6 +97,7 @@ impl InviteClient {
         InviteClient {
             state: State::Calling { interval: T1 },
             is_reliable,
+            is_lost: false,
             request: kept,
             cancel: Cancel::NotAsked,
             answers: Vec::new(),
@@ -163,22 +178,30 @@ impl InviteClient {
         }
     }
 
-    /// The transport failed. True when the owner was still waiting for a final response.
+    /// The transport failed; `was_up`: a connection that had been open, so that the peer may have what was sent on it.
     ///
-    /// In Accepted the call goes on: only the repetition of an ACK was lost (RFC 6026 §7.2). So it does in Proceeding on
-    /// UDP: this INVITE was not what could not be sent (RFC 3261 figure 5 has no such arrow), and its phone rings.
-    pub(crate) fn on_transport_error(&mut self, steps: &mut Vec<Step>) -> bool {
+    /// In Accepted the call goes on: only the repetition of an ACK was lost (RFC 6026 §7.2). So it does in Proceeding: this
+    /// INVITE was not what could not be sent (RFC 3261 figure 5 has no such arrow), and its phone rings.
+    pub(crate) fn on_transport_error(&mut self, was_up: bool, steps: &mut Vec<Step>) -> Failure {
         match self.state {
-            State::Proceeding if !self.is_reliable => false,
-            State::Calling { .. } | State::Proceeding => {
+            State::Calling { .. } if self.is_lost => Failure::Nothing,
+            State::Calling { .. } if !was_up => {
                 self.finish(steps);
-                true
+                Failure::Over
+            }
+            State::Calling { .. } | State::Proceeding if self.is_reliable => {
+                match std::mem::replace(&mut self.is_lost, true) {
+                    true => Failure::Nothing,
+                    false => Failure::Lost,
+                }
             }
             State::Completed => {
                 self.finish(steps);
-                false
+                Failure::Nothing
             }
-            State::Accepted | State::Terminated => false,
+            State::Calling { .. } | State::Proceeding | State::Accepted | State::Terminated => {
+                Failure::Nothing
+            }
         }
     }
 

@@ -229,8 +229,8 @@ impl City {
             self.connections.by_way.remove(&way(&flow));
         }
         for shard in 0..self.shards.len() as u16 {
-            let fault = TransportFault::Closed;
-            self.tell(shard, Input::TransportError { flow, fault }, None);
+            let (fault, at) = (TransportFault::Closed, self.now().instant);
+            self.tell(shard, Input::TransportError { flow, fault, at }, None);
         }
     }
 }

@@ -65,7 +65,8 @@ impl City {
             Happening::Scored(shard, call, window) => self.scored(shard, call, window),
             Happening::Silence(shard, call) => self.silence(shard, call),
             Happening::Broken(shard, flow, fault) => {
-                self.tell(shard, Input::TransportError { flow, fault }, None);
+                let at = self.now().instant;
+                self.tell(shard, Input::TransportError { flow, fault, at }, None);
             }
             Happening::Cut => self.cut(),
             Happening::Closed(number) => self.closed(number),

@@ -109,7 +109,7 @@ impl Desk {
         }));
         let client = Client::builder()
             .no_proxy()
-            .timeout(Duration::from_secs(20))
+            .timeout(Duration::from_secs(60))
             .build()
             .unwrap();
         Desk {

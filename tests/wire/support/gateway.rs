@@ -108,7 +108,7 @@ impl Gateway {
     /// The rest of the first line that holds `mark`.
     fn expect_line(&mut self, mark: &str) -> String {
         loop {
-            let line = self.log.recv_timeout(Duration::from_secs(20));
+            let line = self.log.recv_timeout(Duration::from_secs(90));
             let Ok(line) = line else {
                 panic!("the gateway never said {mark:?}:\n{}", self.seen.join("\n"))
             };

@@ -1,7 +1,7 @@
 //! INVITE client transaction: every arrow of RFC 6026 figure 4 (RFC 3261 §17.1.1), and CANCEL.
 
 use super::*;
-use client_invite::State;
+use client_invite::{Failure, State};
 
 fn started(is_reliable: bool) -> (InviteClient, Vec<Step>) {
     let mut steps = Vec::new();
@@ -242,26 +242,43 @@ fn a_held_cancel_is_forgotten_when_a_final_response_comes_first() {
     }
 }
 
+/// What a failure means to a transaction that has heard this, over a connection or not.
+fn failed(is_reliable: bool, heard: Option<u16>, was_up: bool) -> (Failure, Vec<Step>) {
+    let (mut machine, _) = started(is_reliable);
+    if let Some(status) = heard {
+        respond(&mut machine, status, "x");
+    }
+    let mut failure = Failure::Nothing;
+    let steps = steps(|steps| failure = machine.on_transport_error(was_up, steps));
+    (failure, steps)
+}
+
 #[test]
-fn a_transport_error_ends_calling_and_a_lost_connection_proceeding_and_neither_accepted() {
-    let (mut calling, _) = started(false);
-    assert_eq!(steps(|s| assert!(calling.on_transport_error(s))), [Step::Finish]);
-    let (mut on_connection, _) = started(true);
-    respond(&mut on_connection, 180, "x");
+fn a_transport_error_ends_calling_and_neither_proceeding_nor_accepted() {
+    assert_eq!(failed(false, None, false), (Failure::Over, vec![Step::Finish]));
+    assert_eq!(failed(true, None, false), (Failure::Over, vec![Step::Finish]));
+    assert_eq!(failed(false, Some(180), false), (Failure::Nothing, vec![]));
     assert_eq!(
-        steps(|s| assert!(on_connection.on_transport_error(s))),
-        [Step::Finish]
+        failed(false, Some(486), false),
+        (Failure::Nothing, vec![Step::Finish])
     );
-    let (mut ringing, _) = started(false);
-    respond(&mut ringing, 180, "x");
-    assert_eq!(steps(|s| assert!(!ringing.on_transport_error(s))), []);
-    let (mut completed, _) = started(false);
-    respond(&mut completed, 486, "x");
-    assert_eq!(
-        steps(|s| assert!(!completed.on_transport_error(s))),
-        [Step::Finish]
-    );
-    let (mut accepted, _) = started(false);
-    respond(&mut accepted, 200, "x");
-    assert_eq!(steps(|s| assert!(!accepted.on_transport_error(s))), []);
+    assert_eq!(failed(false, Some(200), false), (Failure::Nothing, vec![]));
+    assert_eq!(failed(true, Some(200), true), (Failure::Nothing, vec![]));
+}
+
+#[test]
+fn a_connection_that_was_up_is_lost_once_and_the_invite_goes_on() {
+    for heard in [None, Some(100), Some(180)] {
+        assert_eq!(failed(true, heard, true), (Failure::Lost, vec![]), "{heard:?}");
+    }
+    let (mut machine, _) = started(true);
+    steps(|steps| {
+        assert_eq!(machine.on_transport_error(true, steps), Failure::Lost);
+        // The attempt to reach the peer again came to nothing: it may still reach us.
+        for was_up in [true, false] {
+            assert_eq!(machine.on_transport_error(was_up, steps), Failure::Nothing);
+        }
+    });
+    let (is_shown, _) = respond(&mut machine, 200, "x");
+    assert!(is_shown);
 }

@@ -105,6 +105,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         None => None,
         Some(models) => Some(Arc::new(voice::start_scoring(models, &config, &mailboxes)?)),
     };
+    let heard = scoring.as_ref().map(|scoring| scoring.counters().clone());
     let tls = match &config.sip.tls {
         None => None,
         Some(files) => {
@@ -213,6 +214,9 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         status: Box::new(move || status.read()),
         metrics: Box::new(move || {
             standings.measure();
+            if let Some(heard) = &heard {
+                heard.measure();
+            }
             telemetry.as_ref().map_or_else(String::new, Telemetry::render)
         }),
         clock: Box::new(clock::now),

@@ -237,6 +237,16 @@ pub const METRICS: &[Metric] = &[
         "Seconds of caller audio that no scorer had room for, or that the model failed on.",
     ),
     counter(
+        "ringward_scoring_panics_total",
+        &[],
+        "Seconds of caller audio that the model failed on: a defect of it, or a file that is not what it says.",
+    ),
+    gauge(
+        "ringward_listeners",
+        &[],
+        "Calls whose voice is being heard, with those that ended unseen in the last 15 minutes.",
+    ),
+    counter(
         "ringward_second_opinions_total",
         &["result"],
         "Second opinions on voices that were given, or shed for want of room.",

@@ -20,8 +20,8 @@ const GCM_TAG: usize = 16;
 
 pub(super) enum Cipher {
     Counter {
-        key: EncryptingKey,
-        auth: hmac::Key,
+        key: Box<EncryptingKey>,
+        auth: Box<hmac::Key>,
         salt: [u8; 14],
         /// Octets of the tag that are sent.
         tag: usize,
@@ -55,8 +55,8 @@ impl Cipher {
             _ => 10,
         };
         Cipher::Counter {
-            key: counter_mode(keys.key()),
-            auth: hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &keys.auth),
+            key: Box::new(counter_mode(keys.key())),
+            auth: Box::new(hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &keys.auth)),
             salt: keys.salt,
             tag,
         }

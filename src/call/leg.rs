@@ -66,6 +66,16 @@ impl Hop {
         }
     }
 
+    /// A request in its dialog came this way: a peer that had connected to us has done so again, and is reached by the
+    /// new connection. Who it is, is known by then: by its address or certificate, and by our tag.
+    pub(crate) fn follow(&mut self, came: &Flow) {
+        let is_like_before = self.flow.connection.is_some()
+            && (came.transport, came.peer) == (self.flow.transport, self.flow.peer);
+        if is_like_before && came.connection.is_some() {
+            (self.flow.connection, self.flow.remote) = (came.connection, came.remote);
+        }
+    }
+
     pub(crate) fn with_login(self, login: Option<Login>) -> Hop {
         Hop { login, ..self }
     }

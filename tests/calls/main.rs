@@ -21,6 +21,7 @@ mod hand;
 mod holds;
 mod hygiene;
 mod ladders;
+mod lists;
 mod loops;
 mod marks;
 mod midcall;

@@ -8,8 +8,8 @@ use utoipa::ToSchema;
 
 use super::limits::EVIDENCE_WINDOWS;
 use crate::banner::{Banner, clean_display_name};
-use crate::call::CallRecord;
 use crate::call::record::{Direction, State, Transfer, TransferKind, TransferOutcome};
+use crate::call::{CallRecord, Suite};
 use crate::redact::Redacted;
 use crate::screening::{Label, NumberLight, VoiceLight};
 use crate::store::{ending_name, label_name};
@@ -55,6 +55,8 @@ pub(crate) struct CallView {
     pub evidence: Vec<Evidence>,
     /// The phone that answered, or that has the call now.
     pub answered_by: Option<String>,
+    /// How each leg's audio is encrypted.
+    pub srtp: SrtpView,
     /// Where the person answering sent the call, in order (at most 16).
     pub transfers: Vec<TransferView>,
     pub timings: TimingsView,
@@ -83,6 +85,16 @@ impl CallBack {
             })
         })
     }
+}
+
+/// The crypto suite of each leg (RFC 4568), now or last; null = plain.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Srtp)]
+pub(crate) struct SrtpView {
+    #[schema(example = "AES_CM_128_HMAC_SHA1_80")]
+    pub caller: Option<&'static str>,
+    #[schema(example = "AEAD_AES_256_GCM")]
+    pub called: Option<&'static str>,
 }
 
 /// The call went, or was to go, to another phone.
@@ -274,6 +286,10 @@ impl CallView {
             }),
             evidence: evidence(&record.windows[first..]),
             answered_by: record.answered_by.clone(),
+            srtp: SrtpView {
+                caller: record.srtp.caller.map(Suite::as_str),
+                called: record.srtp.called.map(Suite::as_str),
+            },
             transfers: record.transfers.iter().map(TransferView::of).collect(),
             timings: TimingsView {
                 identity_ms: record.timings.identity_ms,

@@ -109,6 +109,7 @@ fn engine(shared: &Shared<'_>, shard: u16, shards: u16) -> anyhow::Result<call::
         marks: config.marks.clone(),
         queue_marks: config.queue_marks.clone(),
         transfer_rules: config.transfer_rules.clone(),
+        queue_srtp: config.queue_srtp.clone(),
         outbound: config.outbound.clone(),
         public_url: config.api.public_url.clone(),
         country: config.identity.country.clone(),

@@ -6,11 +6,11 @@ use std::time::Instant;
 use crate::call_id::CallId;
 use crate::identity::Report;
 use crate::lists::Lookup;
-use crate::media::{Side, Statistics};
+use crate::media::{Keys, Side, Statistics};
 use crate::policy::Profile;
 use crate::reputation::Reputations;
 use crate::screening::{Facts, HistoryFacts, SecondOpinion, VoiceState};
-use crate::sdp::Session;
+use crate::sdp::{Encryption, Session};
 use crate::sip::{Message, Response, ServerTxn};
 use crate::time::Now;
 use crate::voice::Opinion;
@@ -124,7 +124,7 @@ impl Case {
             media: Media::None,
             spoken: [None, None],
             held_since: None,
-            origin: Origin::new(desk.random.u64()),
+            origin: Origin::new(Encryption::Off, &mut desk.random),
             replay_keys: Vec::new(),
             reason_style: ReasonStyle::default(),
             trunk_refusal: None,
@@ -428,10 +428,31 @@ impl Case {
         self.spoken[side as usize].as_ref()
     }
 
-    pub(crate) fn describe(&mut self, side: Side, session: &Session, desk: &mut Desk) {
+    /// `keys`: how the leg is encrypted.
+    pub(crate) fn describe(&mut self, side: Side, session: &Session, keys: Option<&Keys>, desk: &mut Desk) {
         self.spoken[side as usize] = Some(session.clone());
-        if let Some(output) = offer::describe(self.id, side, session) {
+        self.record.srtp.set(side, keys.map(Keys::suite));
+        if let Some(output) = offer::describe(self.id, side, session, keys) {
             desk.say(output);
+        }
+    }
+
+    /// The caller's own words, with what was agreed on his leg.
+    pub(crate) fn describe_caller(&mut self, session: &Session, desk: &mut Desk) {
+        let keys = self.origin.security.keys().cloned();
+        self.describe(Side::A, session, keys.as_ref(), desk);
+    }
+
+    /// Whether the leg to a phone of this queue is to be encrypted. A phone that no queue has is as the one the call came
+    /// to, and in a call that a phone began as `[outbound]` says.
+    pub(crate) fn srtp_of(&self, queue: &str, desk: &Desk) -> Encryption {
+        let own = self.record.queue.as_deref().unwrap_or_default();
+        let of = |queue: &str| desk.config.queue_srtp.get(queue).copied();
+        let is_known = desk.queues.iter().any(|known| known.name == queue);
+        match self.record.direction {
+            _ if is_known => of(queue).unwrap_or_default(),
+            Direction::Inbound => of(own).unwrap_or_default(),
+            Direction::Outbound => desk.config.outbound.srtp,
         }
     }
 

@@ -47,6 +47,25 @@ pub(super) struct Call {
     pub(super) deadline: Option<Instant>,
 }
 
+impl Call {
+    /// A request in one of its dialogs came this way.
+    fn follow(&mut self, request: &Message, came: &Flow) {
+        let invite = &self.case.invite;
+        let is_callers = request.call_id() == invite.call_id()
+            && request.from_address().tag() == invite.from_address().tag();
+        if is_callers {
+            self.case.hop.follow(came);
+        }
+        if let Stage::Talking(talking) = &mut self.stage {
+            for leg in [&mut talking.a, &mut talking.b] {
+                if leg.dialog.owns(request) {
+                    leg.hop.follow(came);
+                }
+            }
+        }
+    }
+}
+
 /// All calls of one shard.
 pub struct Engine {
     pub(super) calls: Slab<Call>,
@@ -386,7 +405,12 @@ impl Engine {
         if let Some(tag) = request.to_address().tag() {
             let name = Name::Tag(tag.to_string());
             return match self.desk.index.call(&name) {
-                Some(call) => self.dispatch(call, Event::Request { txn, request }),
+                Some(key) => {
+                    if let Some(call) = self.calls.get_mut(key) {
+                        call.follow(&request, &flow);
+                    }
+                    self.dispatch(key, Event::Request { txn, request });
+                }
                 None => self.on_late_request(txn, &request),
             };
         }

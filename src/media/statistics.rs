@@ -20,8 +20,12 @@ pub struct SideStatistics {
     pub lost: u64,
     /// RFC 3550 §6.4.1, in milliseconds.
     pub jitter_ms: f32,
-    /// Refused RTP and RTCP: strangers, malformed, too fast, payload types nobody announced.
+    /// Refused RTP and RTCP: strangers, malformed, too fast, payload types nobody announced, and on encrypted legs what no
+    /// key authenticates and what was seen before.
     pub dropped: u64,
+    /// Of those, what no key authenticates.
+    #[serde(default)]
+    pub unauthenticated: u64,
 }
 
 /// What a packet means for the stream it belongs to.

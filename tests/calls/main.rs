@@ -15,6 +15,7 @@ mod claims;
 mod digest;
 mod diverted;
 mod early_talk;
+mod encryption;
 mod gateway;
 mod door;
 mod hand;

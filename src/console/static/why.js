@@ -219,8 +219,14 @@ function steps(why) {
     h("ol", { class: "steps" }, list.map(([at, words]) => h("li", {}, h("time", {}, span(at)), h("span", {}, words)))),
     definitions([
       ["State", STATES[call.state]], ["Outcome", outcome ? ENDINGS[outcome.ending] : null], ["SIP status to the caller", outcome?.status || null],
-      ["Talked", talked(call)], ["Queue", call.queue], ["Note", outcome?.note], ["Call", call.id],
+      ["Talked", talked(call)], ["Queue", call.queue], ["Encrypted", encrypted(call.srtp)], ["Note", outcome?.note], ["Call", call.id],
     ]));
+}
+
+// Which legs have SRTP, and with what; nothing where both are plain.
+function encrypted(legs) {
+  const side = (name, suite) => suite && `${name} ${suite}`;
+  return [side("caller", legs?.caller), side("desk", legs?.called)].filter(Boolean).join(", ");
 }
 
 function media(both) {

@@ -13,10 +13,10 @@ use crate::sip::header_name::is_same;
 use crate::sip::message::Message;
 use crate::sip::method::Method;
 use crate::sip::name_addr::tag_of;
-use crate::sip::transaction::client_invite::{Failure, InviteClient};
+use crate::sip::transaction::client_invite::InviteClient;
 use crate::sip::transaction::client_other::OtherClient;
 use crate::sip::transaction::timers::Owner;
-use crate::sip::transaction::{Slot, Step, Timer};
+use crate::sip::transaction::{Failure, Slot, Step, Timer};
 use crate::sip::via::{COOKIE, Via};
 use crate::sip::{Flow, Transport, TransportFault, limits, print};
 use crate::time::Now;
@@ -255,11 +255,14 @@ impl Endpoint {
             let mut steps = std::mem::take(&mut self.steps);
             let failure = match &mut client.machine {
                 Machine::Invite(machine, _) => machine.on_transport_error(was_up, &mut steps),
-                Machine::Other(machine) => match machine.on_transport_error(&mut steps) {
-                    true => Failure::Over,
-                    false => Failure::Nothing,
-                },
+                Machine::Other(machine) => machine.on_transport_error(was_up, &mut steps),
             };
+            if failure == Failure::Again {
+                if let Some(gone) = client.flow.connection.take() {
+                    self.clients.by_connection.remove(&(gone, id));
+                }
+                client.sent = now.instant;
+            }
             let is_shown = client.is_shown;
             let txn = self.clients.name(id);
             self.carry_out_client(id, steps, now);

@@ -30,13 +30,15 @@
 
 use std::time::Duration;
 
-use super::{PATIENCE, Slot, Step, T1, TIMER_C, TIMER_C_MAX, TIMER_D, Timer};
+use super::{Failure, PATIENCE, Slot, Step, T1, TIMER_C, TIMER_C_MAX, TIMER_D, Timer};
 use crate::sip::{Flow, limits};
 
 #[derive(Debug)]
 pub(crate) struct InviteClient {
     state: State,
     is_reliable: bool,
+    /// It went out once more, after its connection was gone.
+    is_repeated: bool,
     /// The connection it went by is gone, and its owner was told.
     is_lost: bool,
     /// Octets for Timer A; dropped with the first response.
@@ -65,18 +67,6 @@ enum Cancel {
     Sent,
 }
 
-/// What a failure of the transport means to an INVITE of ours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Failure {
-    /// It goes on, or was over already.
-    Nothing,
-    /// It goes on, but the connection it went by is gone: the peer may have it, and answers by another connection (RFC 3261
-    /// §18.2.2). Told once.
-    Lost,
-    /// It is over, and its owner was still waiting for a final response.
-    Over,
-}
-
 /// A 2xx of one fork.
 #[derive(Debug)]
 struct Answer {
@@ -97,6 +87,7 @@ impl InviteClient {
         InviteClient {
             state: State::Calling { interval: T1 },
             is_reliable,
+            is_repeated: false,
             is_lost: false,
             request: kept,
             cancel: Cancel::NotAsked,
@@ -183,9 +174,17 @@ impl InviteClient {
     /// In Accepted the call goes on: only the repetition of an ACK was lost (RFC 6026 §7.2). So it does in Proceeding: this
     /// INVITE was not what could not be sent (RFC 3261 figure 5 has no such arrow), and its phone rings.
     pub(crate) fn on_transport_error(&mut self, was_up: bool, steps: &mut Vec<Step>) -> Failure {
+        let may_repeat = was_up && !self.is_repeated && !self.is_lost;
+        match (self.state, &self.cancel) {
+            (State::Calling { .. }, Cancel::NotAsked) if may_repeat => {
+                self.is_repeated = true;
+                steps.push(Step::Send(self.request.clone()));
+                return Failure::Again;
+            }
+            _ => {}
+        }
         match self.state {
-            State::Calling { .. } if self.is_lost => Failure::Nothing,
-            State::Calling { .. } if !was_up => {
+            State::Calling { .. } if !was_up && !self.is_repeated && !self.is_lost => {
                 self.finish(steps);
                 Failure::Over
             }

@@ -126,6 +126,19 @@ fn a_phone_whose_connection_broke_while_it_rang_is_told_to_stop() {
 }
 
 #[test]
+fn a_bye_on_a_connection_that_was_dead_goes_out_again_by_a_new_one() {
+    let mut world = over_tcp();
+    let phone = world.phone(TWO[0], PhonePlan::answers_after(1.0));
+    world.call(talk(2.0));
+    world.lose("BYE sip:phone@", 1);
+    world.run_for(6.0);
+    assert!(world.asked(phone).is_empty());
+    breaks(&mut world, TWO[0], Duration::ZERO);
+    world.run();
+    assert_eq!(world.asked(phone), ["BYE"]);
+}
+
+#[test]
 fn the_end_of_an_old_connection_does_not_fail_a_call_that_went_out_by_a_new_one() {
     let mut world = over_tcp();
     let phone = world.phone(TWO[0], PhonePlan::answers_after(3.0));

@@ -64,8 +64,8 @@ impl City {
             Happening::Fetched(shard, url) => self.fetched(shard, url),
             Happening::Scored(shard, call, window) => self.scored(shard, call, window),
             Happening::Silence(shard, call) => self.silence(shard, call),
-            Happening::Broken(shard, flow, fault) => {
-                let at = self.now().instant;
+            Happening::Broken(shard, flow, fault, at) => {
+                let at = self.instant(at);
                 self.tell(shard, Input::TransportError { flow, fault, at }, None);
             }
             Happening::Cut => self.cut(),

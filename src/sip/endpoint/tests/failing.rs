@@ -26,47 +26,44 @@ fn a_transport_error_fails_what_waits_on_that_flow_in_order() {
 }
 
 #[test]
-fn a_tcp_error_fails_requests_sent_before_the_connection_had_a_name() {
+fn a_tcp_error_is_heard_by_requests_sent_before_the_connection_had_a_name() {
     let mut bench = Bench::new();
     let txn = bench.request_on(Method::Bye, unnamed());
-    bench.endpoint.handle(
-        EndpointInput::TransportError {
-            flow: flow(Transport::Tcp),
-            fault: TransportFault::Closed,
-            at: bench.now.instant,
-        },
-        bench.now,
-    );
-    bench.drain();
+    bench.take_sent();
+    let now = bench.now.instant;
+    fail(&mut bench, connection(7), TransportFault::Closed, now);
+    assert_eq!(bench.take_events(), Vec::<String>::new());
+    assert_eq!(bench.take_messages()[0].method(), Method::Bye, "by a new one");
+    bench.wait(0.001);
+    let now = bench.now.instant;
+    fail(&mut bench, unnamed(), TransportFault::Refused, now);
     assert_eq!(bench.take_events(), [format!("transport failed {}", txn.0)]);
+    bench.assert_nothing_left();
 }
 
 #[test]
-fn a_tcp_error_fails_requests_on_that_connection_whatever_address_they_name() {
+fn a_tcp_error_is_heard_by_requests_on_that_connection_whatever_address_they_name() {
     let mut bench = Bench::new();
-    let connection = Flow {
-        connection: Some(7),
-        ..flow(Transport::Tcp)
-    };
     // The peer called from a port of its system's choice, and is asked where it listens.
     let listening = Flow {
         remote: "192.0.2.77:5060".parse().unwrap(),
-        ..connection
+        ..connection(7)
     };
-    let txn = bench.request_on(Method::Bye, listening);
+    bench.request_on(Method::Bye, listening);
     let other = Flow {
         connection: Some(8),
         ..listening
     };
     bench.request_on(Method::Bye, other);
-    let failed = EndpointInput::TransportError {
-        flow: connection,
-        fault: TransportFault::Closed,
-        at: bench.now.instant,
+    bench.sent.clear();
+    let now = bench.now.instant;
+    fail(&mut bench, connection(7), TransportFault::Closed, now);
+    let again: Vec<Flow> = bench.sent.iter().map(|(_, flow, _)| *flow).collect();
+    let by_a_new_one = Flow {
+        connection: None,
+        ..listening
     };
-    bench.endpoint.handle(failed, bench.now);
-    bench.drain();
-    assert_eq!(bench.take_events(), [format!("transport failed {}", txn.0)]);
+    assert_eq!(again, [by_a_new_one]);
 }
 
 /// What RFC 3261 figures 7 and 8 call "Transport Err.": our answer is lost, and its timers end it.
@@ -158,6 +155,8 @@ fn unnamed() -> Flow {
 fn what_went_out_after_a_connection_was_given_up_does_not_fail_with_it() {
     let mut bench = Bench::new();
     let old = bench.request_on(Method::Info, unnamed());
+    let now = bench.now.instant;
+    fail(&mut bench, connection(6), TransportFault::Closed, now);
     let at = bench.now.instant;
     bench.wait(0.001);
     // Another shard's view: the connection is gone, its end is still to be heard of, and a new one is opened.
@@ -181,7 +180,9 @@ fn rfc_3261_18_2_2_an_invite_whose_connection_is_gone_may_be_answered_by_another
             bench.answer(&invite, status, "");
         }
         bench.take_events();
-        for _ in 0..2 {
+        // What nobody has said anything to goes out once more first.
+        for _ in 0..3 {
+            bench.wait(0.001);
             let now = bench.now.instant;
             fail(&mut bench, connection(7), TransportFault::Closed, now);
         }
@@ -202,9 +203,9 @@ fn rfc_3261_18_2_2_an_invite_whose_connection_is_gone_may_be_answered_by_another
 fn a_lost_invite_that_nobody_answers_ends_with_its_timers() {
     let mut bench = Bench::new();
     let txn = bench.request_on(Method::Invite, unnamed());
+    bench.endpoint.cancel(txn, None, bench.now);
     let now = bench.now.instant;
     fail(&mut bench, connection(7), TransportFault::Closed, now);
-    bench.endpoint.cancel(txn, None, bench.now);
     bench.wait(33.0);
     let ends = [
         format!("connection lost {}", txn.0),
@@ -265,6 +266,13 @@ fn what_the_peer_may_have_seen_or_nobody_wants_any_more_is_not_sent_again() {
         bench.take_sent();
         let now = bench.now.instant;
         fail(&mut bench, connection(7), fault, now);
+        assert!(
+            last_via(&mut bench).starts_with("SIP/2.0/TCP"),
+            "once more, as it was"
+        );
+        bench.wait(0.001);
+        let now = bench.now.instant;
+        fail(&mut bench, unnamed(), TransportFault::Refused, now);
         assert_eq!(bench.take_events(), [format!("connection lost {}", seen.0)]);
         assert!(bench.take_sent().is_empty(), "{fault:?}");
         bench.wait(33.0);

@@ -1,7 +1,7 @@
 //! INVITE client transaction: every arrow of RFC 6026 figure 4 (RFC 3261 §17.1.1), and CANCEL.
 
 use super::*;
-use client_invite::{Failure, State};
+use client_invite::State;
 
 fn started(is_reliable: bool) -> (InviteClient, Vec<Step>) {
     let mut steps = Vec::new();
@@ -267,12 +267,36 @@ fn a_transport_error_ends_calling_and_neither_proceeding_nor_accepted() {
 }
 
 #[test]
+fn nobody_repeats_an_invite_that_is_to_be_cancelled() {
+    let (mut machine, _) = started(true);
+    steps(|s| machine.on_cancel(None, s));
+    assert_eq!(
+        steps(|s| assert_eq!(machine.on_transport_error(true, s), Failure::Lost)),
+        []
+    );
+    let (mut repeated, _) = started(true);
+    steps(|s| assert_eq!(repeated.on_transport_error(true, s), Failure::Again));
+    // The new connection could not be opened, and the peer may have heard it by the old one.
+    assert_eq!(
+        steps(|s| assert_eq!(repeated.on_transport_error(false, s), Failure::Lost)),
+        []
+    );
+}
+
+#[test]
 fn a_connection_that_was_up_is_lost_once_and_the_invite_goes_on() {
-    for heard in [None, Some(100), Some(180)] {
-        assert_eq!(failed(true, heard, true), (Failure::Lost, vec![]), "{heard:?}");
+    for heard in [100, 180] {
+        assert_eq!(
+            failed(true, Some(heard), true),
+            (Failure::Lost, vec![]),
+            "{heard}"
+        );
     }
+    // Nobody has said anything to it: first it goes out once more.
+    assert_eq!(failed(true, None, true), (Failure::Again, vec![sent("INVITE")]));
     let (mut machine, _) = started(true);
     steps(|steps| {
+        assert_eq!(machine.on_transport_error(true, steps), Failure::Again);
         assert_eq!(machine.on_transport_error(true, steps), Failure::Lost);
         // The attempt to reach the peer again came to nothing: it may still reach us.
         for was_up in [true, false] {

@@ -432,6 +432,8 @@ fn facts(kind: &Kind, started_ms: u64, opinion: &Option<Opinion>) -> Facts {
             ..HistoryFacts::default()
         },
         signalling: SignallingFacts::default(),
+        lists: Vec::new(),
+        reputation: Vec::new(),
     }
 }
 

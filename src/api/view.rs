@@ -43,6 +43,8 @@ pub(crate) struct CallView {
     pub signed_name: Option<String>,
     /// A signed icon may be asked for at `/api/v1/calls/{id}/icon` while the call lasts.
     pub has_icon: bool,
+    /// A published number to call back on, when the call shows an organisation of the directory; null otherwise.
+    pub call_back: Option<CallBack>,
     pub called: String,
     pub queue: Option<String>,
     /// What the person answering is told; null before the first decision.
@@ -62,6 +64,27 @@ pub(crate) struct CallView {
     pub outcome: Option<OutcomeView>,
     /// What the person said about it.
     pub report: Option<ReportView>,
+}
+
+/// Where an organisation can be reached, whoever calls in its name.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct CallBack {
+    /// As the directory has it.
+    #[schema(example = "First National Bank")]
+    pub organisation: String,
+    #[schema(example = "+18005550100")]
+    pub number: String,
+}
+
+impl CallBack {
+    fn of(record: &CallRecord) -> Option<CallBack> {
+        record.facts.lists.iter().find_map(|listed| {
+            Some(CallBack {
+                number: listed.call_back.as_ref()?.reveal().clone(),
+                organisation: listed.what.reveal().clone(),
+            })
+        })
+    }
 }
 
 /// The crypto suite of each leg (RFC 4568), now or last; null = plain.
@@ -241,6 +264,7 @@ impl CallView {
                 .map(|name| clean_display_name(name).0)
                 .filter(|name| !name.is_empty()),
             has_icon: super::icon::is_shown(record),
+            call_back: CallBack::of(record),
             called: record.called.reveal().clone(),
             queue: record.queue.clone(),
             banner: record.banner.as_ref().map(BannerView::of),

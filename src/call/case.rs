@@ -5,8 +5,10 @@ use std::time::Instant;
 
 use crate::call_id::CallId;
 use crate::identity::Report;
+use crate::lists::Lookup;
 use crate::media::{Keys, Side, Statistics};
 use crate::policy::Profile;
+use crate::reputation::Reputations;
 use crate::screening::{Facts, HistoryFacts, SecondOpinion, VoiceState};
 use crate::sdp::{Encryption, Session};
 use crate::sip::{Message, Response, ServerTxn};
@@ -82,6 +84,8 @@ pub(crate) struct Case {
     pub(crate) extra: Vec<(&'static str, String)>,
     /// How the caller's trunk writes numbers.
     pub(crate) numbers: Arc<Numbers>,
+    /// What was last looked up in the lists: their revision, and whether the caller was renamed.
+    listed: Option<(u64, bool)>,
     /// The caller's audio is copied to the scorer, and with which place among those that want second opinions.
     is_tapped: bool,
     attended: Option<u8>,
@@ -130,6 +134,7 @@ impl Case {
             outside: None,
             extra: Vec::new(),
             numbers: desk.own_numbers.clone(),
+            listed: None,
             is_tapped: false,
             attended: None,
         }
@@ -322,6 +327,33 @@ impl Case {
         };
     }
 
+    /// Which entries of the lists the caller meets, as long as lists or caller have changed since the last look. What
+    /// had expired when the call arrived does not count.
+    pub(crate) fn look_at_lists(&mut self, lists: &Lookup) {
+        let look = Some((lists.revision(), self.is_renamed));
+        // Our own people are on no list of callers.
+        if self.listed == look || self.record.direction == Direction::Outbound {
+            return;
+        }
+        self.listed = look;
+        let facts = &mut self.facts;
+        let number = facts
+            .caller
+            .number
+            .as_ref()
+            .map(|number| number.reveal().as_str());
+        let name = facts.caller.name.as_ref().map(|name| name.reveal().as_str());
+        facts.lists = lists.find(number, name, facts.arrived_ms);
+    }
+
+    /// What people's reports make of those whom the call concerns, as far as it is proven by now.
+    pub(crate) fn look_at_reputations(&mut self, reputations: &Reputations) {
+        if !reputations.is_empty() && self.record.direction == Direction::Inbound {
+            let at_ms = self.facts.arrived_ms;
+            self.facts.reputation = reputations.of(self.id, &self.facts, &self.record.identity, at_ms);
+        }
+    }
+
     /// Two calls were answered with one PASSporT, and the other was first.
     fn take_reused(&mut self) {
         self.reuse = Some(Some(true));
@@ -368,8 +400,7 @@ impl Case {
             LateFact::Overloaded => {}
         }
         let at_ms = self.at_ms(desk);
-        let lineup = desk.lineup.clone();
-        is_news |= decide::live(self, &lineup, at_ms);
+        is_news |= decide::live(self, desk, at_ms);
         self.attend(desk);
         is_news |= voice != self.facts.voice.state;
         is_news |= desk.now().instant.saturating_duration_since(self.told) >= CHANGED_EVERY;

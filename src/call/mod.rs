@@ -87,8 +87,10 @@ use std::time::{Duration, Instant};
 
 use crate::call_id::CallId;
 use crate::identity;
+use crate::lists::Lookup;
 use crate::media::{Keys, Side, Statistics};
 use crate::policy::Lineup;
+use crate::reputation::Reputations;
 use crate::route::{Change, Known, Target};
 use crate::screening::HistoryFacts;
 use crate::sdp::Codec;
@@ -193,6 +195,10 @@ pub enum Input<'a> {
         call: CallId,
     },
     SetPolicies(Arc<Lineup>),
+    /// The lists as they are from now on.
+    SetLists(Arc<Lookup>),
+    /// What people's reports make of numbers and signers from now on.
+    SetReputations(Arc<Reputations>),
     /// Which model hears the caller: its revision.
     HeardBy {
         call: CallId,

@@ -22,6 +22,7 @@ mod hand;
 mod holds;
 mod hygiene;
 mod ladders;
+mod lists;
 mod loops;
 mod marks;
 mod midcall;

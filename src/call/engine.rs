@@ -191,7 +191,9 @@ impl Engine {
             Input::MediaOpened { call, a, b } => self.tell(call, Event::MediaOpened { a, b }),
             Input::MediaRefused { call } => self.tell(call, Event::MediaRefused),
             Input::MediaSilent { call } => self.tell(call, Event::MediaSilent),
-            Input::MediaClosed { call, statistics } => self.tell(call, Event::MediaClosed(statistics)),
+            Input::MediaClosed { call, statistics } => {
+                self.tell(call, Event::MediaClosed(Box::new(statistics)))
+            }
             Input::Fetched(fetched) => self.desk.identity.fetched(fetched, now),
             Input::Known {
                 call,

@@ -3,6 +3,7 @@
 mod door;
 mod hangup;
 mod listening;
+mod lists;
 mod policies;
 mod running;
 mod shards;
@@ -90,6 +91,8 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
 
     let (alarm, failures) = Alarm::new();
     let policies = Arc::new(policies::open(&config, &policy, &store, &audit, &mailboxes)?);
+    let number_lists = Arc::new(lists::open(&config, &store, &audit, &mailboxes)?);
+    let reputation = Arc::new(lists::open_reputations(&store, &mailboxes)?);
     let (recorder, recorder_thread) = Recorder::start(
         store.clone(),
         live.clone(),
@@ -137,6 +140,8 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         listeners: &listeners,
         policy: &policy,
         policies: &policies,
+        number_lists: &number_lists,
+        reputation: &reputation,
         lists: &lists,
         model: model.as_ref().map(|model| model.revision().to_string()),
         // Only the shards hold the recorder then: when they have ended, it writes what is left and ends too.
@@ -200,6 +205,8 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         store: store.clone(),
         live: live.clone(),
         policies,
+        lists: number_lists,
+        reputation,
         audit,
         hang_up: Box::new({
             let (mailboxes, live) = (mailboxes.clone(), live.clone());

@@ -12,9 +12,13 @@ mod events;
 mod guard;
 mod icon;
 pub mod limits;
+mod list_files;
+mod list_views;
+mod lists;
 mod policies;
 mod policy_views;
 mod redress;
+mod reputation;
 mod replays;
 mod roles;
 mod router;
@@ -31,7 +35,9 @@ use std::sync::Arc;
 
 use crate::call_id::CallId;
 use crate::identity::ContentDigest;
+use crate::runtime::lists::ListKeeper;
 use crate::runtime::policies::Policies;
+use crate::runtime::reputation::ReputationKeeper;
 use crate::store::{Audit, Live, Store};
 use crate::time::Now;
 
@@ -57,6 +63,10 @@ pub struct Gateway {
     pub live: Arc<Live>,
     /// Which policies judge, and what is done with them.
     pub policies: Arc<Policies>,
+    /// Which numbers and names stand on which list.
+    pub lists: Arc<ListKeeper>,
+    /// What people's reports make of numbers and signers.
+    pub reputation: Arc<ReputationKeeper>,
     /// What is done by whom.
     pub audit: Arc<Audit>,
     /// Ends a live call. False = no such call.

@@ -15,9 +15,11 @@ use crate::identity;
 use crate::policy::Policy;
 use crate::runtime::entropy;
 use crate::runtime::inbox::ToShard;
+use crate::runtime::lists::ListKeeper;
 use crate::runtime::media_io::MediaIo;
 use crate::runtime::mirror::Mirror;
 use crate::runtime::policies::Policies;
+use crate::runtime::reputation::ReputationKeeper;
 use crate::runtime::shard::{Doors, FIRST_MEDIA_TOKEN, Parts, Shard};
 use crate::runtime::trust::Lists;
 use crate::runtime::vital::Alarm;
@@ -28,6 +30,8 @@ pub(super) struct Shared<'a> {
     pub listeners: &'a [Listener],
     pub policy: &'a Arc<Policy>,
     pub policies: &'a Policies,
+    pub number_lists: &'a ListKeeper,
+    pub reputation: &'a ReputationKeeper,
     pub lists: &'a Lists,
     /// Revision of the model; `None` when voices are not heard.
     pub model: Option<String>,
@@ -105,6 +109,7 @@ fn engine(shared: &Shared<'_>, shard: u16, shards: u16) -> anyhow::Result<call::
         marks: config.marks.clone(),
         queue_marks: config.queue_marks.clone(),
         transfer_rules: config.transfer_rules.clone(),
+        queue_srtp: config.queue_srtp.clone(),
         outbound: config.outbound.clone(),
         public_url: config.api.public_url.clone(),
         country: config.identity.country.clone(),
@@ -116,5 +121,7 @@ fn engine(shared: &Shared<'_>, shard: u16, shards: u16) -> anyhow::Result<call::
     let engine = call::Engine::new(call_config, identity, shared.policy.clone(), entropy::seed()?);
     Ok(engine
         .with_policies(shared.policies.lineup())
+        .with_lists(shared.number_lists.lookup())
+        .with_reputations(shared.reputation.reputations())
         .with_limits(config.limits))
 }

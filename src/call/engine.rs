@@ -9,8 +9,10 @@ use slab::Slab;
 
 use crate::call_id::CallId;
 use crate::identity;
+use crate::lists::Lookup;
 use crate::policy::{Lineup, Policy};
 use crate::registration::{self, Registrations};
+use crate::reputation::Reputations;
 use crate::route::Known;
 use crate::sip::{
     ClientTxn, Endpoint, EndpointInput, EndpointOutput, Flow, Message, Method, Response, ServerTxn, SipEvent,
@@ -105,6 +107,8 @@ impl Engine {
             endpoint: Endpoint::new(random.octets(), "Ringward"),
             identity,
             lineup: Arc::new(Lineup::of(policy)),
+            lists: Arc::default(),
+            reputations: Arc::default(),
             queues: config.queues.clone().into(),
             admission: Admission::new(&config.trunks, &config.queues),
             gate: Gate::new(&config, &random.octets()),
@@ -151,6 +155,20 @@ impl Engine {
         self
     }
 
+    /// With these lists, instead of empty ones.
+    #[must_use]
+    pub fn with_lists(mut self, lists: Arc<Lookup>) -> Engine {
+        self.desk.lists = lists;
+        self
+    }
+
+    /// With these reputations, instead of none.
+    #[must_use]
+    pub fn with_reputations(mut self, reputations: Arc<Reputations>) -> Engine {
+        self.desk.reputations = reputations;
+        self
+    }
+
     /// How many calls are taken; without this [`CallLimits::default`]. Before the first input.
     pub fn with_limits(self, limits: CallLimits) -> Engine {
         Engine {
@@ -173,7 +191,9 @@ impl Engine {
             Input::MediaOpened { call, a, b } => self.tell(call, Event::MediaOpened { a, b }),
             Input::MediaRefused { call } => self.tell(call, Event::MediaRefused),
             Input::MediaSilent { call } => self.tell(call, Event::MediaSilent),
-            Input::MediaClosed { call, statistics } => self.tell(call, Event::MediaClosed(statistics)),
+            Input::MediaClosed { call, statistics } => {
+                self.tell(call, Event::MediaClosed(Box::new(statistics)))
+            }
             Input::Fetched(fetched) => self.desk.identity.fetched(fetched, now),
             Input::Known {
                 call,
@@ -184,6 +204,8 @@ impl Engine {
             Input::Scored { call, opinion } => self.tell(call, Event::Scored(opinion)),
             Input::ScoringOverloaded { call } => self.tell(call, Event::ScoringOverloaded),
             Input::SetPolicies(lineup) => self.desk.lineup = lineup,
+            Input::SetLists(lists) => self.desk.lists = lists,
+            Input::SetReputations(reputations) => self.desk.reputations = reputations,
             Input::HeardBy { call, model } => self.tell(call, Event::HeardBy(model)),
             Input::SecondShed { call } => self.tell(call, Event::SecondShed),
             Input::SetTrust(trust) => self.desk.identity.replace_trust(*trust),

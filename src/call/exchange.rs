@@ -45,11 +45,12 @@ pub(crate) enum Phase {
 }
 
 impl Exchange {
-    /// Sends the request on to `towards`, where our media port is `port`.
+    /// Sends the request of `asking` on to `towards`, where our media port is `port`.
     pub(crate) fn begin(
         from: Side,
         server: ServerTxn,
         request: &Message,
+        asking: &Leg,
         towards: &mut Leg,
         port: u16,
         desk: &mut Desk,
@@ -65,9 +66,9 @@ impl Exchange {
                 body = Some((kind, request.body().to_vec()));
             }
         } else {
-            offer = offer::read(request)?;
+            offer = offer::read_offer(request, &asking.origin)?;
             if let Some(offer) = &offer {
-                let sdp = towards.origin.anchored(offer, desk.config.media_address, port)?;
+                let sdp = towards.origin.offer(offer, desk.config.media_address, port)?;
                 body = Some(("application/sdp".to_string(), sdp));
             }
         }
@@ -127,14 +128,7 @@ impl Exchange {
         if is_invite && !is_late {
             answering.acknowledge(self.client, cseq, None, desk);
         }
-        let carried = match (offer::read(response), case.port(asking.side)) {
-            (Ok(Some(session)), Some(port)) => asking
-                .origin
-                .anchored(&session, desk.config.media_address, port)
-                .map(|body| (session, body)),
-            (Ok(_), _) => Err(Refusal::NotAcceptable("an answer without a description")),
-            (Err(refusal), _) => Err(refusal),
-        };
+        let carried = self.carry_back(response, asking, answering, case, desk);
         let (session, body) = match carried {
             Ok(carried) => carried,
             Err(refusal) => {
@@ -147,7 +141,7 @@ impl Exchange {
             }
         };
         if let Some(offer) = &self.offer {
-            case.describe(asking.side, offer, desk);
+            case.describe(asking.side, offer, asking.origin.security.keys(), desk);
         }
         answering.terms.on_agreed(response, desk);
         answering.terms.heard = response.body().to_vec();
@@ -156,7 +150,7 @@ impl Exchange {
             asking.terms.heard = self.request.body().to_vec();
             answering.terms.said = self.sent.body.clone();
         }
-        case.describe(answering.side, &session, desk);
+        case.describe(answering.side, &session, answering.origin.security.keys(), desk);
         let directions = [
             self.offer.as_ref().map(Session::direction),
             Some(session.direction()),
@@ -180,6 +174,34 @@ impl Exchange {
         let answer = asking.terms.tell(&self.request, answer, desk);
         asking.dialog.accept(&self.request);
         desk.respond(self.server, crossing::response(response, answer));
+    }
+
+    /// The description in the response, and as `asking` gets it: the answer to its offer, or an offer where it made none.
+    fn carry_back(
+        &self,
+        response: &Message,
+        asking: &mut Leg,
+        answering: &mut Leg,
+        case: &Case,
+        desk: &Desk,
+    ) -> Result<(Session, Vec<u8>), Refusal> {
+        let session = match self.offer {
+            Some(_) => offer::read(response)?,
+            None => offer::read_offer(response, &answering.origin)?,
+        };
+        let (Some(session), Some(port)) = (session, case.port(asking.side)) else {
+            return Err(Refusal::NotAcceptable("an answer without a description"));
+        };
+        // Nothing is agreed before both sides can be told.
+        let mut theirs = answering.origin.security.clone();
+        match self.offer {
+            Some(_) => theirs.take_answer(&session)?,
+            None => theirs.foresee(&session),
+        }
+        let ours = desk.config.media_address;
+        let body = asking.origin.reply(&session, self.offer.as_ref(), ours, port)?;
+        answering.origin.security = theirs;
+        Ok((session, body))
     }
 
     /// The other side said no, or nothing (408): the same word goes back, except what only concerns us and it. Who asked with

@@ -16,7 +16,6 @@ use super::ending::{By, Ending};
 use super::index::Name;
 use super::leg::{Leg, Ringing};
 use super::limits::{CROSSING_VALUE_OCTETS_MAX, RINGING_MAX};
-use super::offer;
 use super::record::{self, State};
 use super::refusal::{self, Refusal};
 use super::stage::{Event, Stage};
@@ -278,7 +277,7 @@ impl Hunting {
         }
         // An offer (the caller's INVITE had none) only where its answer can come back in time.
         let is_usable = case.offer.is_some() || leg.owed.is_some();
-        if let (Ok(Some(session)), true) = (offer::read(response), is_usable) {
+        if let (Some(session), true) = (leg.hear(response, case), is_usable) {
             let attempt = leg.attempt;
             leg.early = Some(session.clone());
             if is_only_one && self.early.as_ref().is_none_or(|early| early.attempt != attempt) {
@@ -306,13 +305,16 @@ impl Hunting {
         if self.early.is_some() {
             case.new_tag(desk);
         }
-        let Ok(sent) = case.origin.anchored(session, desk.config.media_address, port) else {
+        let ours = desk.config.media_address;
+        let Ok(sent) = case.origin.reply(session, case.offer.as_ref(), ours, port) else {
             return;
         };
         if let Some(offer) = case.offer.clone() {
-            case.describe(Side::A, &offer, desk);
+            case.describe_caller(&offer, desk);
         }
-        case.describe(Side::B, session, desk);
+        let leg = self.legs.iter().find(|leg| leg.attempt == attempt);
+        let keys = leg.and_then(|leg| leg.origin.security.keys());
+        case.describe(Side::B, session, keys, desk);
         self.early = Some(Early {
             attempt,
             body: body.to_vec(),
@@ -333,7 +335,7 @@ impl Hunting {
 
     fn on_answer(
         mut self: Box<Self>,
-        leg: Ringing,
+        mut leg: Ringing,
         response: Message,
         case: &mut Case,
         desk: &mut Desk,
@@ -344,8 +346,8 @@ impl Hunting {
             .talk
             .as_ref()
             .is_some_and(|talk| talk.attempt == attempt && talk.is_changed);
-        let described = match offer::read(&response) {
-            Ok(Some(session)) if !is_changed => Ok(session),
+        let described = match leg.heed(&response, case) {
+            Ok(Some(session)) if !is_changed => leg.agree(&session, case).map(|()| session),
             Ok(_) => leg
                 .early
                 .clone()
@@ -406,9 +408,9 @@ impl Hunting {
         }
         case.record.end_attempt(attempt.0, 200);
         if let Some(offer) = case.offer.clone() {
-            case.describe(Side::A, &offer, desk);
+            case.describe_caller(&offer, desk);
         }
-        case.describe(Side::B, &session, desk);
+        case.describe(Side::B, &session, b.origin.security.keys(), desk);
         case.tap(true, desk);
         let answer = case.dialog_response(200, (!is_answered).then_some(sent));
         let answer = a.terms.tell(&case.invite, answer, desk);
@@ -452,7 +454,8 @@ impl Hunting {
             }
             case.new_tag(desk);
         }
-        case.origin.anchored(session, desk.config.media_address, port)
+        let ours = desk.config.media_address;
+        case.origin.reply(session, case.offer.as_ref(), ours, port)
     }
 
     fn leg(&mut self, txn: ClientTxn) -> Option<&mut Ringing> {

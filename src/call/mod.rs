@@ -18,6 +18,7 @@ mod desk;
 mod dialling;
 mod early;
 mod early_talk;
+mod encryption;
 mod ending;
 mod engine;
 mod error;
@@ -64,6 +65,7 @@ mod transfer;
 mod trying;
 mod upstream;
 
+pub use crate::sdp::{Encryption, Suite};
 pub use dialling::OutboundConfig;
 pub use engine::{Engine, LiveParts};
 pub(crate) use facts::asks_privacy;
@@ -85,8 +87,10 @@ use std::time::{Duration, Instant};
 
 use crate::call_id::CallId;
 use crate::identity;
-use crate::media::{Side, Statistics};
+use crate::lists::Lookup;
+use crate::media::{Keys, Side, Statistics};
 use crate::policy::Lineup;
+use crate::reputation::Reputations;
 use crate::route::{Change, Known, Target};
 use crate::screening::HistoryFacts;
 use crate::sdp::Codec;
@@ -127,6 +131,8 @@ pub struct Config {
     pub session_expires: Option<Duration>,
     /// By queue name: where its people may send their calls; a queue that is not listed is as the default.
     pub transfer_rules: std::collections::BTreeMap<String, TransferRules>,
+    /// By queue name: whether the legs to its phones are encrypted; a queue that is not listed: they are not.
+    pub queue_srtp: std::collections::BTreeMap<String, Encryption>,
     /// Which calls may go out.
     pub outbound: OutboundConfig,
     /// For numbers written without a country code.
@@ -189,6 +195,10 @@ pub enum Input<'a> {
         call: CallId,
     },
     SetPolicies(Arc<Lineup>),
+    /// The lists as they are from now on.
+    SetLists(Arc<Lookup>),
+    /// What people's reports make of numbers and signers from now on.
+    SetReputations(Arc<Reputations>),
     /// Which model hears the caller: its revision.
     HeardBy {
         call: CallId,
@@ -245,6 +255,8 @@ pub enum Output {
         audio: std::net::SocketAddr,
         codecs: Vec<(u8, Codec)>,
         telephone_event: Option<u8>,
+        /// How the leg is encrypted; `None` = plain.
+        keys: Option<Box<Keys>>,
     },
     /// Start copying the caller's audio to the scorer (on answer, or early media).
     Tap {

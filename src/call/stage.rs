@@ -52,7 +52,7 @@ pub(crate) enum Event {
     },
     MediaRefused,
     MediaSilent,
-    MediaClosed(Statistics),
+    MediaClosed(Box<Statistics>),
     /// Where this target is, is known by now, or that nobody knows.
     Located {
         target: Target,

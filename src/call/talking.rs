@@ -249,14 +249,18 @@ impl Talking {
         desk: &mut Desk,
     ) -> Option<Vec<u8>> {
         let session = offer::read(ack).ok().flatten()?;
-        case.describe(side, &session, desk);
         let other = leg::other(side);
         let port = case.port(other)?;
-        self.leg(side).terms.heard = ack.body().to_vec();
+        let leg = self.leg(side);
+        leg.origin.security.take_answer(&session).ok()?;
+        leg.terms.heard = ack.body().to_vec();
+        case.describe(side, &session, leg.origin.security.keys(), desk);
         let leg = self.leg(other);
+        let offer = offer::session(&leg.terms.heard);
+        let offer = offer.and_then(|offer| leg.origin.security.heed(offer).ok());
         leg.terms.said = leg
             .origin
-            .anchored(&session, desk.config.media_address, port)
+            .reply(&session, offer.as_ref(), desk.config.media_address, port)
             .ok()?;
         Some(leg.terms.said.clone())
     }
@@ -326,9 +330,12 @@ impl Talking {
         if self.exchanges.len() >= EXCHANGES_MAX {
             return Err(Refusal::NotNow);
         }
-        let other = leg::other(side);
-        let port = case.port(other).ok_or(Refusal::NotNow)?;
-        let exchange = Exchange::begin(side, txn, request, self.leg(other), port, desk)?;
+        let port = case.port(leg::other(side)).ok_or(Refusal::NotNow)?;
+        let (asking, towards) = match side {
+            Side::A => (&self.a, &mut self.b),
+            Side::B => (&self.b, &mut self.a),
+        };
+        let exchange = Exchange::begin(side, txn, request, asking, towards, port, desk)?;
         self.exchanges.push(exchange);
         Ok(())
     }

@@ -11,8 +11,10 @@ use super::limits::{COMMAND_PATIENCE, INBOX_MESSAGES, INBOX_SIP_MESSAGES};
 use crate::call::{Asker, Handed, LegAsked, shard_of};
 use crate::call_id::CallId;
 use crate::identity::{Fetched, Trust};
+use crate::lists::Lookup;
 use crate::media::Hop;
 use crate::policy::Lineup;
+use crate::reputation::Reputations;
 use crate::route::{Change, Known};
 use crate::screening::HistoryFacts;
 use crate::sip::{Flow, TransportFault};
@@ -67,6 +69,8 @@ pub enum ToShard {
     /// What another shard found out of an address.
     Standing(Change),
     SetPolicies(Arc<Lineup>),
+    SetLists(Arc<Lookup>),
+    SetReputations(Arc<Reputations>),
     /// Where mirrored signalling goes, the first address first.
     Collector(Vec<SocketAddr>),
     /// New anchors and revocation lists.

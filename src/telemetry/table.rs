@@ -219,7 +219,12 @@ pub const METRICS: &[Metric] = &[
     counter(
         "ringward_media_dropped_total",
         &["side"],
-        "RTP packets refused: strangers, malformed, too fast.",
+        "RTP packets refused: strangers, malformed, too fast, unauthenticated, replayed.",
+    ),
+    counter(
+        "ringward_media_unauthenticated_total",
+        &["side"],
+        "Packets on encrypted legs that the key did not authenticate; they are among the refused.",
     ),
     counter(
         "ringward_scored_hops_total",

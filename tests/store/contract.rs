@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ringward::call::record::{Ending, PersonReport};
 use ringward::call_id::CallId;
-use ringward::store::{Filter, limits};
+use ringward::store::{Filter, Shelf, limits};
 
 use crate::records::{FORGED, KINDS, call, ended};
 use crate::{each_engine, settled};
@@ -368,6 +368,63 @@ fn a_journal_is_numbered_without_gaps_and_never_changes() {
         assert_eq!(store.journal("a", 1).unwrap(), two[1..]);
         assert_eq!(store.journal("c", 0).unwrap(), []);
         assert!(store.append("a", 3, &"x".repeat(limits::ENTRY_MAX + 1)).is_err());
+    });
+}
+
+#[test]
+fn a_shelf_changes_all_or_nothing_and_only_by_who_saw_its_last_revision() {
+    let put = |key: &str, text: &str| (key.to_string(), Some(text.to_string()));
+    each_engine(|store| {
+        assert_eq!(store.shelf("a").unwrap(), Shelf::default());
+        assert!(
+            store
+                .reshelve("a", 1, vec![put("2", "two"), put("1", "one")])
+                .unwrap()
+        );
+        assert!(
+            !store.reshelve("a", 1, vec![put("3", "three")]).unwrap(),
+            "somebody was first"
+        );
+        assert!(!store.reshelve("a", 3, vec![put("3", "three")]).unwrap(), "a gap");
+        assert!(store.reshelve("b", 1, vec![put("1", "its own")]).unwrap());
+        let changes = vec![
+            ("2".to_string(), None),
+            put("1", "changed"),
+            ("9".to_string(), None),
+        ];
+        assert!(store.reshelve("a", 2, changes).unwrap());
+        let kept = Shelf {
+            revision: 2,
+            documents: vec![("1".into(), "changed".into())],
+        };
+        assert_eq!(store.shelf("a").unwrap(), kept);
+        let long = "x".repeat(limits::DOCUMENT_MAX);
+        assert!(
+            store
+                .reshelve("a", 3, vec![put("0", "x"), put("1", &long)])
+                .is_err()
+        );
+        assert_eq!(store.shelf("a").unwrap(), kept);
+    });
+}
+
+#[test]
+fn of_many_who_change_a_shelf_at_once_one_is_first() {
+    each_engine(|store| {
+        let firsts = AtomicUsize::new(0);
+        std::thread::scope(|threads| {
+            for writer in 0..8 {
+                let firsts = &firsts;
+                threads.spawn(move || {
+                    let change = vec![("by".to_string(), Some(writer.to_string()))];
+                    if store.reshelve("a", 1, change).unwrap() {
+                        firsts.fetch_add(1, Ordering::Relaxed);
+                    }
+                });
+            }
+        });
+        assert_eq!(firsts.into_inner(), 1);
+        assert_eq!(store.shelf("a").unwrap().revision, 1);
     });
 }
 

@@ -51,7 +51,7 @@ impl Talking {
         let mut old = std::mem::replace(&mut self.b, leg);
         old.drop_refresh(desk);
         self.transfers.fading.clear();
-        case.describe(Side::B, &session, desk);
+        case.describe(Side::B, &session, self.b.origin.security.keys(), desk);
         case.hold(is_held(case), desk);
         case.record.answered_by = Some(name);
         if let Some(queue) = queue {
@@ -84,7 +84,7 @@ impl Talking {
         match answer(&mut asking, &mut self.a, desk) {
             Outcome::Pending => self.transfers.asking = Some(asking),
             Outcome::Accepted(session) => {
-                case.describe(Side::A, &session, desk);
+                case.describe(Side::A, &session, self.a.origin.security.keys(), desk);
                 case.hold(is_held(case), desk);
             }
             // The caller's side no longer knows the call (RFC 5057 §5.1).

@@ -127,13 +127,15 @@ impl Talking {
         desk: &mut Desk,
     ) -> Result<(), Refusal> {
         Terms::check(invite, desk)?;
-        let offered =
-            offer::read(invite)?.ok_or(Refusal::NotAcceptable("an offer is needed to take a call over"))?;
+        let queue = case.record.queue.as_deref().unwrap_or_default();
+        let mut origin = Origin::new(case.srtp_of(queue, desk), &mut desk.random);
+        let offered = offer::read_offer(invite, &origin)?
+            .ok_or(Refusal::NotAcceptable("an offer is needed to take a call over"))?;
         let caller = calling::asking(case).ok_or(Refusal::NotNow)?;
         let port = case.port(Side::B).ok_or(Refusal::NotNow)?;
-        let mut origin = Origin::new(desk.random.u64());
-        let answer = origin.anchored(
+        let answer = origin.answer(
             &offered.narrowed(&caller).answering(),
+            &offered,
             desk.config.media_address,
             port,
         )?;

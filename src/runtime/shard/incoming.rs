@@ -151,6 +151,8 @@ impl Shard {
                 ToShard::Resolved(known) => self.step(Input::Resolved(known), now),
                 ToShard::Standing(change) => self.step(Input::Standing(change), now),
                 ToShard::SetPolicies(lineup) => self.step(Input::SetPolicies(lineup), now),
+                ToShard::SetLists(lists) => self.step(Input::SetLists(lists), now),
+                ToShard::SetReputations(known) => self.step(Input::SetReputations(known), now),
                 ToShard::Collector(addresses) => {
                     if let Some(mirror) = &mut self.parts.mirror {
                         mirror.send_to(addresses);

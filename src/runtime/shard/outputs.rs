@@ -28,7 +28,9 @@ impl Shard {
                 audio,
                 codecs,
                 telephone_event,
+                keys,
             } => {
+                self.parts.media.secure(call, side, keys.as_deref());
                 self.parts
                     .media
                     .describe(call, side, audio, &codecs, telephone_event, now);

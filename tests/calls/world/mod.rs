@@ -33,6 +33,8 @@ pub struct MediaLog {
     pub opened: u32,
     pub closed: u32,
     pub described: Vec<(Side, SocketAddr)>,
+    /// With which keys; none where the leg is plain.
+    pub keys: Vec<(Side, Option<ringward::media::Keys>)>,
     pub is_tapped: bool,
     windows: usize,
 }

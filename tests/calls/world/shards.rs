@@ -150,9 +150,15 @@ impl World {
                 self.schedule(Duration::ZERO, Happening::Opened(call));
             }
             Output::DescribeMedia {
-                call, side, audio, ..
+                call,
+                side,
+                audio,
+                keys,
+                ..
             } => {
-                self.media.entry(call).or_default().described.push((side, audio));
+                let media = self.media.entry(call).or_default();
+                media.described.push((side, audio));
+                media.keys.push((side, keys.map(|keys| *keys)));
             }
             Output::Attend { .. } => {}
             Output::Tap { call, on } => {

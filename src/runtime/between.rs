@@ -66,7 +66,7 @@ pub fn tell(output: Output, is_behind: bool, mailboxes: &Mailboxes) -> Option<Un
         Output::AskForLeg { shard, asked } => {
             let asker = asked.asker();
             let mailbox = mailboxes.shard(shard);
-            let is_told = mailbox.is_some_and(|mailbox| mailbox.send(ToShard::LegAsked(asked)));
+            let is_told = mailbox.is_some_and(|mailbox| mailbox.send(ToShard::LegAsked(Box::new(asked))));
             (!is_told).then_some(Untold::Leg(asker, None))
         }
         Output::HandLeg { asker, handed } => {

@@ -89,7 +89,7 @@ pub enum ToShard {
         shard: u16,
         is_over: bool,
     },
-    LegAsked(LegAsked),
+    LegAsked(Box<LegAsked>),
     /// A connection is quiet: whoever has a call over it says so.
     IsNeeded {
         flow: Flow,

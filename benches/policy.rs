@@ -54,6 +54,8 @@ fn facts() -> Facts {
             ..Default::default()
         },
         signalling: SignallingFacts::default(),
+        lists: Vec::new(),
+        reputation: Vec::new(),
     }
 }
 

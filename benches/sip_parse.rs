@@ -247,15 +247,7 @@ fn read_all(octets: &[u8]) {
         message.contact(),
         message.description().is_some(),
     ));
-    for name in [
-        "Via",
-        "Contact",
-        "Route",
-        "Record-Route",
-        "Identity",
-        "Subject",
-        "X",
-    ] {
+    for name in kinds::NAMES {
         for value in message.header_values(name) {
             black_box((NameAddr::parse(&value).is_ok(), Uri::parse(&value).is_ok()));
         }

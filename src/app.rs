@@ -3,12 +3,15 @@
 mod door;
 mod hangup;
 mod listening;
+mod lists;
 mod policies;
 mod running;
+mod shards;
 mod status;
+mod voice;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::AtomicBool;
 
 use anyhow::Context as _;
 
@@ -23,24 +26,20 @@ use crate::runtime::fetch::Fetcher;
 use crate::runtime::icons::Icons;
 use crate::runtime::inbox::{Mailbox, Mailboxes, ToShard};
 use crate::runtime::lookup::Lookups;
-use crate::runtime::media_io::MediaIo;
-use crate::runtime::mirror::Mirror;
 use crate::runtime::models::Models;
 use crate::runtime::recorder::Recorder;
 use crate::runtime::registrations::Registry;
-use crate::runtime::scoring::{Room, Said, Scoring};
-use crate::runtime::shard::{Doors, FIRST_MEDIA_TOKEN, Parts, Shard, waker_token};
+use crate::runtime::shard::{Doors, waker_token};
 use crate::runtime::standings::Standings;
 use crate::runtime::stream::{Streams, Tls};
 use crate::runtime::trust::Lists;
 use crate::runtime::vital::Alarm;
-use crate::runtime::{clock, descriptors, entropy, redress};
+use crate::runtime::{clock, descriptors, redress};
 use crate::selftest::watch::Watch;
 use crate::sip::Uri;
 use crate::store::Live;
-use crate::telemetry::{self, Telemetry};
-use crate::voice::Model;
-use crate::{api, identity, store};
+use crate::telemetry::Telemetry;
+use crate::{api, store};
 
 use hangup::on_hangup;
 use listening::{Bound, bind_sip};
@@ -55,7 +54,7 @@ pub use running::Running;
 /// What could not be opened, bound or loaded, by name. Nothing is left running.
 pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Running> {
     let policy = Arc::new(load_policy(&config)?);
-    let model = load_model(&config)?;
+    let loading = voice::Loading::begin(&config)?;
     let store = store::open(&config.store)?;
     let live = Arc::new(Live::new());
     let token = api::first_token(&*store)?;
@@ -75,7 +74,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
     let shards = shard_count(config.sip.shards);
     let (polls, mailboxes, inboxes) = open_inboxes(shards)?;
     let Bound {
-        mut udp_sockets,
+        udp_sockets,
         stream_listeners,
         listeners,
     } = bind_sip(&config, shards)?;
@@ -92,6 +91,8 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
 
     let (alarm, failures) = Alarm::new();
     let policies = Arc::new(policies::open(&config, &policy, &store, &audit, &mailboxes)?);
+    let number_lists = Arc::new(lists::open(&config, &store, &audit, &mailboxes)?);
+    let reputation = Arc::new(lists::open_reputations(&store, &mailboxes)?);
     let (recorder, recorder_thread) = Recorder::start(
         store.clone(),
         live.clone(),
@@ -101,11 +102,13 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
     )?;
     let freshness = config.identity.freshness;
     let lookups = Lookups::start(store.clone(), live.clone(), mailboxes.clone(), freshness, &alarm)?;
+    let model = loading.done()?;
     let models = model.as_ref().map(|model| Arc::new(Models::new(model.clone())));
     let scoring = match &models {
         None => None,
-        Some(models) => Some(Arc::new(start_scoring(models, &config, &mailboxes)?)),
+        Some(models) => Some(Arc::new(voice::start_scoring(models, &config, &mailboxes)?)),
     };
+    let heard = scoring.as_ref().map(|scoring| scoring.counters().clone());
     let tls = match &config.sip.tls {
         None => None,
         Some(files) => {
@@ -132,67 +135,36 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
     }
 
     let registrations = Registry::default();
-    let mut threads = Vec::new();
-    let mut live_calls = Vec::new();
-    let mut live_entries = Vec::new();
-    for (index, (poll, inbox)) in polls.into_iter().zip(inboxes).enumerate() {
-        let index = index as u16;
-        let mut identity = identity::Engine::new(&config.identity, &[])?;
-        identity.replace_trust(lists.trust());
-        let call_config = call::Config {
-            listeners: listeners.clone(),
-            trunks: config.trunks.clone(),
-            queues: config.queues.clone(),
-            credentials: config.credentials.clone(),
-            digest_hashes: config.sip.digest.clone(),
-            media_address: config.media.advertise.unwrap_or(config.media.address),
-            budget: config.sip.budget,
-            session_expires: config.sip.session_expires,
-            try_for: config.sip.try_for,
-            refusal: config.refusal.clone(),
-            marks: config.marks.clone(),
-            queue_marks: config.queue_marks.clone(),
-            transfer_rules: config.transfer_rules.clone(),
-            outbound: config.outbound.clone(),
-            public_url: config.api.public_url.clone(),
-            country: config.identity.country.clone(),
-            is_voice_on: model.is_some(),
-            model: model.as_ref().map(|model| model.revision().to_string()),
-            shard: index,
-            shards,
-        };
-        let counter = Arc::new(AtomicUsize::new(0));
-        live_calls.push(counter.clone());
-        let entries = Arc::new(AtomicUsize::new(0));
-        live_entries.push(entries.clone());
-        let mirror = config.capture.as_ref().map(Mirror::open).transpose();
-        let shard = Shard::new(Parts {
-            mirror: mirror.context("[capture] hep")?,
-            index,
-            poll,
-            sockets: udp_sockets.iter_mut().filter_map(Vec::pop).collect(),
-            engine: call::Engine::new(call_config, identity, policy.clone(), entropy::seed()?)
-                .with_policies(policies.lineup())
-                .with_limits(config.limits),
-            media: MediaIo::new(config.media.clone(), index, shards, FIRST_MEDIA_TOKEN),
-            inbox,
-            doors: Doors {
-                mailboxes: mailboxes.clone(),
-                lookups: lookups.clone(),
-                recorder: recorder.clone(),
-                scoring: scoring.clone(),
-                fetcher: fetcher.clone(),
-                dns: dns.clone(),
-                standings: standings.clone(),
-                streams: connections.clone(),
-                tokio: tokio.handle().clone(),
-                live_calls: counter,
-                live_entries: entries,
-                registrations: registrations.clone(),
-            },
-        })?;
-        threads.push(alarm.spawn(format!("shard-{index}"), move || shard.run())?);
-    }
+    let shared = shards::Shared {
+        config: &config,
+        listeners: &listeners,
+        policy: &policy,
+        policies: &policies,
+        number_lists: &number_lists,
+        reputation: &reputation,
+        lists: &lists,
+        model: model.as_ref().map(|model| model.revision().to_string()),
+        // Only the shards hold the recorder then: when they have ended, it writes what is left and ends too.
+        doors: Doors {
+            mailboxes: mailboxes.clone(),
+            lookups,
+            recorder,
+            scoring,
+            fetcher: fetcher.clone(),
+            dns: dns.clone(),
+            standings: standings.clone(),
+            streams: connections.clone(),
+            tokio: tokio.handle().clone(),
+            live_calls: Arc::default(),
+            live_entries: Arc::default(),
+            registrations: registrations.clone(),
+        },
+    };
+    let shards::Shards {
+        threads,
+        live_calls,
+        live_entries,
+    } = shards::start(shared, polls, inboxes, udp_sockets, &alarm)?;
     tokio.spawn(lists.clone().keep(mailboxes.clone(), lists_asked));
     if let Some(models) = &models {
         let name = config.voice.model.clone();
@@ -208,8 +180,6 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
             mailboxes.clone(),
         ));
     }
-    // Only the shards hold the recorder now: when they have ended, it writes what is left and ends too.
-    drop(recorder);
 
     let selftest = Watch::start().context("self-test thread")?;
     let is_draining = Arc::new(AtomicBool::new(false));
@@ -231,38 +201,38 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         registrations: registrations.clone(),
         selftest: Box::new(selftest.reader()),
     };
-    let refusal = config.refusal.clone();
-    let hang_up = mailboxes.clone();
-    let known_calls = live.clone();
     let gateway = Arc::new(api::Gateway {
         store: store.clone(),
         live: live.clone(),
         policies,
+        lists: number_lists,
+        reputation,
         audit,
-        hang_up: Box::new(move |call| {
-            known_calls.call(call).is_some()
-                && hang_up
-                    .owner_of(call)
-                    .is_some_and(|mailbox| mailbox.send(ToShard::HangUp { call }))
+        hang_up: Box::new({
+            let (mailboxes, live) = (mailboxes.clone(), live.clone());
+            move |call| {
+                live.call(call).is_some()
+                    && mailboxes
+                        .owner_of(call)
+                        .is_some_and(|mailbox| mailbox.send(ToShard::HangUp { call }))
+            }
         }),
-        icon: {
-            let icons = Arc::new(Icons::new(fetcher.clone()));
-            Box::new(move |url, digest| {
-                let icons = icons.clone();
-                Box::pin(async move { icons.icon(&url, digest.as_ref()).await.ok() })
-            })
-        },
+        icon: icon_service(fetcher),
         status: Box::new(move || status.read()),
         metrics: Box::new(move || {
             standings.measure();
-            telemetry
-                .as_ref()
-                .map_or_else(String::new, telemetry::Telemetry::render)
+            if let Some(heard) = &heard {
+                heard.measure();
+            }
+            telemetry.as_ref().map_or_else(String::new, Telemetry::render)
         }),
         clock: Box::new(clock::now),
-        redress: Box::new(move |reference| {
-            let signer = refusal.card.as_ref()?;
-            redress::card(signer, &refusal.contact, reference)
+        redress: Box::new({
+            let refusal = config.refusal.clone();
+            move |reference| {
+                let signer = refusal.card.as_ref()?;
+                redress::card(signer, &refusal.contact, reference)
+            }
         }),
         public_url: config.api.public_url.clone(),
     });
@@ -302,15 +272,8 @@ fn load_policy(config: &Config) -> anyhow::Result<Policy> {
 }
 
 /// One error that lists every fault, a line each.
-pub fn faults_to_error(faults: &[Fault]) -> anyhow::Error {
+fn faults_to_error(faults: &[Fault]) -> anyhow::Error {
     anyhow::anyhow!(faults.iter().map(Fault::to_string).collect::<Vec<_>>().join("\n"))
-}
-
-fn load_model(config: &Config) -> anyhow::Result<Option<Arc<Model>>> {
-    Ok(match config.voice.model.as_str() {
-        "off" => None,
-        name => Some(Arc::new(Model::find(name, &config.voice.signers)?)),
-    })
 }
 
 fn shard_count(asked: u16) -> u16 {
@@ -359,30 +322,11 @@ fn name_service(
     Dns::new(&config.sip.resolver, ways, targets, mailboxes.clone(), handle)
 }
 
-fn start_scoring(models: &Arc<Models>, config: &Config, mailboxes: &Mailboxes) -> anyhow::Result<Scoring> {
-    let mailboxes = mailboxes.clone();
-    let room = Room {
-        workers: config.voice.workers,
-        second_cores: f64::from(config.voice.second_opinion_percent) / 100.0,
-    };
-    let scoring = Scoring::start(models, room, move |call, said| {
-        if let Some(mailbox) = mailboxes.owner_of(call) {
-            mailbox.send(match said {
-                Said::Hop { opinion, hop } => ToShard::Scored {
-                    call,
-                    opinion,
-                    hop: Some(hop),
-                },
-                Said::NotHeard(hop) => ToShard::NotScored { call, hop },
-                Said::Second(opinion) => ToShard::Scored {
-                    call,
-                    opinion,
-                    hop: None,
-                },
-                Said::SecondShed => ToShard::SecondShed { call },
-                Said::Model(model) => ToShard::HeardBy { call, model },
-            });
-        }
-    })?;
-    Ok(scoring)
+/// Fetches the icons that callers' names bring (RFC 7852), keeps the last of them.
+fn icon_service(fetcher: Arc<Fetcher>) -> api::IconService {
+    let icons = Arc::new(Icons::new(fetcher));
+    Box::new(move |url, digest| {
+        let icons = icons.clone();
+        Box::pin(async move { icons.icon(&url, digest.as_ref()).await.ok() })
+    })
 }

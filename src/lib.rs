@@ -12,6 +12,8 @@ pub mod identity;
 pub mod media;
 pub mod voice;
 pub mod screening;
+pub mod lists;
+pub mod reputation;
 pub mod policy;
 pub mod queue;
 pub mod route;

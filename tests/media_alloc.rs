@@ -1,41 +1,27 @@
 //! A packet through a leg allocates nothing, tap included. In a binary of its own, because it counts every allocation
 //! of the process.
 #![expect(clippy::disallowed_methods, reason = "any instant will do as the start")]
-#![expect(
-    unsafe_code,
-    reason = "a global allocator cannot be written without it; this one only counts"
-)]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicU64, Ordering};
+#[path = "alloc/counting.rs"]
+#[expect(dead_code, reason = "voice_alloc.rs uses more of it")]
+mod counting;
+
 use std::time::{Duration, Instant, SystemTime};
 
-use ringward::media::{Config, Session, Side, Verdict, rtp};
-use ringward::sdp::Codec;
+use ringward::media::srtp::Secured;
+use ringward::media::{Config, Keys, Session, Side, Verdict, rtp};
+use ringward::sdp::{Codec, MasterKey, Suite};
 use ringward::time::Now;
-
-struct Counting;
-
-static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
-
-// SAFETY: every call is handed to the system allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller's promises are the system allocator's.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: as above.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 #[test]
 fn ten_minutes_of_packets_allocate_nothing() {
+    plain_legs();
+    for suite in Suite::ALL {
+        encrypted_legs(suite);
+    }
+}
+
+fn plain_legs() {
     let mut now = Now {
         instant: Instant::now(),
         utc: SystemTime::UNIX_EPOCH,
@@ -53,7 +39,7 @@ fn ten_minutes_of_packets_allocate_nothing() {
     session.tap(true);
     let mut packet = [0x55u8; 172];
     let (mut hops, mut forwarded) = (0, 0);
-    let before = ALLOCATIONS.load(Ordering::Relaxed);
+    let before = counting::allocations();
     for n in 0..30_000u32 {
         now = now.after(Duration::from_millis(20));
         // Every tenth pair is swapped and every fiftieth packet lost, so reordering and concealment run too.
@@ -75,7 +61,55 @@ fn ten_minutes_of_packets_allocate_nothing() {
             session.recycle(hop);
         }
     }
-    let allocations = ALLOCATIONS.load(Ordering::Relaxed) - before;
+    let allocations = counting::allocations() - before;
     assert_eq!((allocations, hops), (0, 600), "{forwarded} packets forwarded");
     assert_eq!(forwarded, 2 * (30_000 - 600));
+}
+
+/// SRTP on both legs, with keys of their own: every packet is opened, heard and closed again. One thread, one test: the
+/// allocations of another would be counted here.
+fn encrypted_legs(suite: Suite) {
+    let mut now = Now {
+        instant: Instant::now(),
+        utc: SystemTime::UNIX_EPOCH,
+    };
+    let config = Config {
+        address: [127, 0, 0, 1].into(),
+        advertise: None,
+        ports: 20_000..=20_009,
+        silence: Duration::from_secs(60),
+    };
+    let key = |fill: u8| {
+        let octets = vec![fill; suite.key_octets() + suite.salt_octets()];
+        MasterKey::new(suite, &octets).expect("as long as the suite wants it")
+    };
+    let keys = |inbound: u8, outbound: u8| Keys {
+        inbound: key(inbound),
+        outbound: key(outbound),
+    };
+    let (caller, called) = (([192, 0, 2, 1], 4000).into(), ([192, 0, 2, 2], 5000).into());
+    let mut session = Session::new(&config, now);
+    session.secure(Side::A, Some(&keys(1, 2)));
+    session.secure(Side::B, Some(&keys(3, 4)));
+    session.described(Side::A, caller, &[(0, Codec::Pcmu)], None, now);
+    session.described(Side::B, called, &[(0, Codec::Pcmu)], None, now);
+    session.tap(true);
+    let mut far_end = Secured::new(&keys(2, 1));
+    let mut buffer = [0x55u8; 256];
+    let mut forwarded = 0;
+    let before = counting::allocations();
+    for n in 0..2_000u32 {
+        now = now.after(Duration::from_millis(20));
+        buffer[..12].copy_from_slice(&rtp::header(0, (n + 65_000) as u16, n * 160, 7, false));
+        let len = far_end.protect_rtp(&mut buffer, 172).expect("a new number");
+        let verdict = session.rtp_within(Side::A, caller, &mut buffer, len, now);
+        forwarded += u32::from(matches!(verdict, Verdict::Forward { .. }));
+        // What went out is nothing that this side sends: refused, and that costs nothing either.
+        session.rtp_within(Side::A, caller, &mut buffer, len, now);
+        if let Some(hop) = session.poll_hop() {
+            session.recycle(hop);
+        }
+    }
+    let allocations = counting::allocations() - before;
+    assert_eq!((allocations, forwarded), (0, 2_000), "{suite:?}");
 }

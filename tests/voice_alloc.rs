@@ -1,39 +1,13 @@
 //! What a call costs in memory, and that hearing it allocates nothing of our own. In a binary of its own, because it
 //! counts every allocation of the process.
-#![expect(
-    unsafe_code,
-    reason = "a global allocator cannot be written without it; this one only counts"
-)]
 
-use std::alloc::{GlobalAlloc, Layout, System};
+#[path = "alloc/counting.rs"]
+mod counting;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use ringward::voice::limits::{KEPT_BYTES_MAX, LISTENER_BYTES_MAX};
 use ringward::voice::{HOP_SAMPLES, Listener, Model};
-
-struct Counting;
-
-static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
-static LIVE: AtomicI64 = AtomicI64::new(0);
-
-// SAFETY: every call is handed to the system allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        LIVE.fetch_add(layout.size() as i64, Ordering::Relaxed);
-        // SAFETY: the caller's promises are the system allocator's.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        LIVE.fetch_sub(layout.size() as i64, Ordering::Relaxed);
-        // SAFETY: as above.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 /// A buzz with syllables: speech to the detector.
 fn speech(hop: usize) -> Vec<i16> {
@@ -61,13 +35,13 @@ fn a_call_stays_inside_its_memory_and_our_part_of_a_hop_allocates_nothing() {
 
     let mut counts = Vec::with_capacity(hops.len());
     let mut live = Vec::with_capacity(hops.len());
-    let before = LIVE.load(Ordering::Relaxed);
+    let before = counting::live();
     let mut listener = Box::new(Listener::new(&model).expect("listener"));
     for hop in &hops {
-        let allocations = ALLOCATIONS.load(Ordering::Relaxed);
+        let allocations = counting::allocations();
         listener.hear(&mut bench, hop);
-        counts.push(ALLOCATIONS.load(Ordering::Relaxed) - allocations);
-        live.push(LIVE.load(Ordering::Relaxed) - before);
+        counts.push(counting::allocations() - allocations);
+        live.push(counting::live() - before);
     }
     println!("allocations of each hop, all by the inference library: {counts:?}");
     println!("octets of a call: {live:?}");
@@ -83,12 +57,12 @@ fn a_call_stays_inside_its_memory_and_our_part_of_a_hop_allocates_nothing() {
     );
 
     listener.keep(true);
-    let more = LIVE.load(Ordering::Relaxed) - before - held;
+    let more = counting::live() - before - held;
     assert!((more as usize) < KEPT_BYTES_MAX + 1024, "{more}");
     listener.keep(false);
 
     // A hop that is not whole goes through everything of ours and not through the network.
-    let allocations = ALLOCATIONS.load(Ordering::Relaxed);
+    let allocations = counting::allocations();
     listener.hear(&mut bench, &hops[0][..HOP_SAMPLES - 1]);
-    assert_eq!(ALLOCATIONS.load(Ordering::Relaxed), allocations);
+    assert_eq!(counting::allocations(), allocations);
 }

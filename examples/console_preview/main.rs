@@ -16,8 +16,11 @@ use std::time::{Duration, Instant, SystemTime};
 use ringward::api::{self, Gateway};
 use ringward::call::record::PersonReport;
 use ringward::call_id::CallId;
+use ringward::lists::Plan;
 use ringward::policy::{Policy, SHIPPED};
+use ringward::runtime::lists::ListKeeper;
 use ringward::runtime::policies::Policies;
+use ringward::runtime::reputation::ReputationKeeper;
 use ringward::store::{self, Audit, Live, Store};
 use ringward::time::Now;
 
@@ -55,11 +58,19 @@ async fn main() -> anyhow::Result<()> {
         SHIPPED[0].text,
         Box::new(|_| ()),
     )?;
+    let lists = ListKeeper::open(
+        Arc::clone(&store),
+        Arc::clone(&audit),
+        Plan::of("US"),
+        Box::new(|_| ()),
+    )?;
     let gateway = Gateway {
         redress: Box::new(|_| None),
         store: Arc::clone(&store),
         live: Arc::clone(&live),
         policies: Arc::new(policies),
+        lists: Arc::new(lists),
+        reputation: Arc::new(ReputationKeeper::open(Arc::clone(&store), Box::new(|_| ()))?),
         audit,
         hang_up: Box::new({
             let (live, lengths) = (Arc::clone(&live), Arc::clone(&lengths));

@@ -5,8 +5,8 @@
 use std::borrow::Cow;
 
 use ringward::banner::Banner;
-use ringward::call::CallRecord;
-use ringward::call::record::{Attempt, BannerChange, Decided, Ending, Outcome, State, Timings};
+use ringward::call::record::{Attempt, BannerChange, Decided, Ending, LegSuites, Outcome, State, Timings};
+use ringward::call::{CallRecord, Suite};
 use ringward::call_id::CallId;
 use ringward::identity::{Attestation, Report, Standing};
 use ringward::media::{SideStatistics, Statistics};
@@ -273,6 +273,10 @@ pub fn call(kind: &Kind, number_in_day: u64, started_ms: u64, elapsed_ms: u64, l
         }],
         transfers: Vec::new(),
         answered_by: (is_answered && talked_ms > 0).then(|| kind.phone.into()),
+        srtp: LegSuites {
+            caller: None,
+            called: (is_answered && talked_ms > 0).then_some(Suite::AesCm128HmacSha1_80),
+        },
         timings: Timings {
             identity_ms: Some(41),
             decided_ms: Some(90),
@@ -300,14 +304,14 @@ pub fn call(kind: &Kind, number_in_day: u64, started_ms: u64, elapsed_ms: u64, l
                 octets: talked_ms * 8,
                 lost: 3,
                 jitter_ms: 2.4,
-                dropped: 0,
+                ..SideStatistics::default()
             },
             from_called: SideStatistics {
                 packets: talked_ms / 20,
                 octets: talked_ms * 8,
                 lost: 0,
                 jitter_ms: 0.8,
-                dropped: 0,
+                ..SideStatistics::default()
             },
         }),
         report: None,
@@ -428,6 +432,8 @@ fn facts(kind: &Kind, started_ms: u64, opinion: &Option<Opinion>) -> Facts {
             ..HistoryFacts::default()
         },
         signalling: SignallingFacts::default(),
+        lists: Vec::new(),
+        reputation: Vec::new(),
     }
 }
 

@@ -209,13 +209,23 @@ pub(crate) async fn report(
     // A live call gets its row now, so that what was said outlives us; its end only adds to the row.
     let live = shared.gateway.live.call(id);
     let kept = {
-        let report = report.clone();
+        let (report, reputation) = (report.clone(), shared.gateway.reputation.clone());
         shared
             .ask(move |store| {
-                if let Some(live) = live {
-                    store.save(live);
+                if let Some(live) = &live {
+                    store.save(live.clone());
                 }
-                store.report(id, report)
+                if !store.report(id, report.clone())? {
+                    return Ok(false);
+                }
+                let record = match live {
+                    Some(live) => Some(live),
+                    None => store.call(id)?.map(Arc::new),
+                };
+                if let Some(record) = record {
+                    reputation.note(&record, &report)?;
+                }
+                Ok(true)
             })
             .await?
     };

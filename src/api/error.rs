@@ -26,11 +26,21 @@ pub(crate) enum Problem {
     NoSuchPolicy,
     #[error("no such token")]
     NoSuchToken,
+    #[error("no such list")]
+    NoSuchList,
+    #[error("no such entry")]
+    NoSuchEntry,
+    #[error("say in If-Match which state of it you saw, or *")]
+    PreconditionMissing,
+    #[error("it was changed in the meantime: look at it again")]
+    PreconditionFailed,
     /// What is so already, or not yet.
     #[error("{0}")]
     Conflict(String),
     #[error("the policy has faults")]
     PolicyFaults(Vec<Fault>),
+    #[error("what is to be put on the list has faults")]
+    ListFaults(Vec<Fault>),
     #[error("no such call")]
     NoSuchCall,
     #[error("the call has ended already")]
@@ -43,6 +53,8 @@ pub(crate) enum Problem {
     TooLarge,
     #[error("the body must be application/json")]
     NotJson,
+    #[error("the body must be text/csv, application/json or application/x-ndjson")]
+    NotAListFile,
     #[error("this host name is not ours")]
     WrongHost,
     // Ours.
@@ -73,7 +85,7 @@ pub(crate) struct ProblemBody {
     /// What went wrong, in plain words.
     #[schema(example = "no such call")]
     detail: String,
-    /// All faults of a policy that does not load, with their places.
+    /// All faults of a policy that does not load, or of what is to be put on a list, with their places.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Vec<Object>)]
     faults: Vec<Fault>,
@@ -89,14 +101,20 @@ impl Problem {
             Problem::NotYours => (StatusCode::FORBIDDEN, "role-missing"),
             Problem::NoSuchPolicy => (StatusCode::NOT_FOUND, "no-such-policy"),
             Problem::NoSuchToken => (StatusCode::NOT_FOUND, "no-such-token"),
+            Problem::NoSuchList => (StatusCode::NOT_FOUND, "no-such-list"),
+            Problem::NoSuchEntry => (StatusCode::NOT_FOUND, "no-such-entry"),
+            Problem::PreconditionMissing => (StatusCode::PRECONDITION_REQUIRED, "precondition-missing"),
+            Problem::PreconditionFailed => (StatusCode::PRECONDITION_FAILED, "precondition-failed"),
             Problem::Conflict(_) => (StatusCode::CONFLICT, "conflict"),
             Problem::PolicyFaults(_) => (StatusCode::UNPROCESSABLE_ENTITY, "policy-faults"),
+            Problem::ListFaults(_) => (StatusCode::UNPROCESSABLE_ENTITY, "list-faults"),
             Problem::NoSuchCall => (StatusCode::NOT_FOUND, "no-such-call"),
             Problem::CallEnded => (StatusCode::CONFLICT, "call-ended"),
             Problem::NotFound => (StatusCode::NOT_FOUND, "not-found"),
             Problem::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed"),
             Problem::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-large"),
             Problem::NotJson => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json"),
+            Problem::NotAListFile => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-a-list-file"),
             Problem::WrongHost => (StatusCode::MISDIRECTED_REQUEST, "wrong-host"),
             Problem::Store(_) => (StatusCode::SERVICE_UNAVAILABLE, "store-away"),
             Problem::TooManyStreams => (StatusCode::SERVICE_UNAVAILABLE, "too-many-streams"),
@@ -119,7 +137,7 @@ impl IntoResponse for Problem {
             status: status.as_u16(),
             detail: self.to_string(),
             faults: match &self {
-                Problem::PolicyFaults(faults) => faults.clone(),
+                Problem::PolicyFaults(faults) | Problem::ListFaults(faults) => faults.clone(),
                 _ => Vec::new(),
             },
         };

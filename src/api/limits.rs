@@ -63,6 +63,19 @@ pub const REFUSALS_WRITTEN_MAX: u32 = 10;
 /// Octets of a body that carries a policy or calls to test it with: a policy of 1,000 rules is about 200 kB.
 pub const POLICY_BODY_MAX: usize = 512 * 1024;
 
+/// Octets of a file of list entries: 20,000 of them at 200 octets, and as much again. More is answered 413.
+pub const IMPORT_BODY_MAX: usize = 8 * 1024 * 1024;
+
+/// Entries of a list in one page: what is asked for, and the most that may be.
+pub const ENTRIES_PAGE: usize = 100;
+pub const ENTRIES_LIMIT: usize = 500;
+
+/// Reputations in one answer.
+pub const REPUTATIONS_LIMIT: usize = 500;
+
+/// Entries in one piece of an export: about 100 KiB in memory at once.
+pub const EXPORT_ENTRIES: usize = 500;
+
 /// Tokens beside the first, at most 400 octets each as they are kept: together they fit one setting of the store. More
 /// are not made.
 pub const TOKENS_MAX: usize = 150;

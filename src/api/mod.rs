@@ -12,9 +12,13 @@ mod events;
 mod guard;
 mod icon;
 pub mod limits;
+mod list_files;
+mod list_views;
+mod lists;
 mod policies;
 mod policy_views;
 mod redress;
+mod reputation;
 mod replays;
 mod roles;
 mod router;
@@ -31,7 +35,9 @@ use std::sync::Arc;
 
 use crate::call_id::CallId;
 use crate::identity::ContentDigest;
+use crate::runtime::lists::ListKeeper;
 use crate::runtime::policies::Policies;
+use crate::runtime::reputation::ReputationKeeper;
 use crate::store::{Audit, Live, Store};
 use crate::time::Now;
 
@@ -57,12 +63,16 @@ pub struct Gateway {
     pub live: Arc<Live>,
     /// Which policies judge, and what is done with them.
     pub policies: Arc<Policies>,
+    /// Which numbers and names stand on which list.
+    pub lists: Arc<ListKeeper>,
+    /// What people's reports make of numbers and signers.
+    pub reputation: Arc<ReputationKeeper>,
     /// What is done by whom.
     pub audit: Arc<Audit>,
     /// Ends a live call. False = no such call.
     pub hang_up: Box<dyn Fn(CallId) -> bool + Send + Sync>,
     /// A caller's icon as PNG, fetched and drawn again by us; `None` = there is none to be had.
-    pub icon: Box<dyn Fn(String, Option<ContentDigest>) -> IconAnswer + Send + Sync>,
+    pub icon: IconService,
     /// Facts for `/status`: versions, revisions, shards, since when, what is off or failing.
     pub status: Box<dyn Fn() -> serde_json::Value + Send + Sync>,
     /// Prometheus text.
@@ -74,6 +84,9 @@ pub struct Gateway {
     /// `[api] public_url`: its host is accepted beside loopback names, and `https` makes cookies secure.
     pub public_url: Option<String>,
 }
+
+/// Asked with the icon's URL and the digest that was signed for it.
+pub type IconService = Box<dyn Fn(String, Option<ContentDigest>) -> IconAnswer + Send + Sync>;
 
 /// Comes from a helper thread; takes a fetch at most.
 pub type IconAnswer = std::pin::Pin<Box<dyn Future<Output = Option<Arc<[u8]>>> + Send>>;

@@ -50,6 +50,22 @@ pub(crate) struct Replay {
     took_ms: Option<u64>,
 }
 
+impl Replay {
+    fn begun(number: u64, by: String, started_ms: u64) -> Replay {
+        Replay {
+            number,
+            by,
+            started_ms,
+            is_running: true,
+            calls: 0,
+            not_replayable: 0,
+            result: None,
+            problem: None,
+            took_ms: None,
+        }
+    }
+}
+
 /// One replay at a time: it takes two threads.
 #[derive(Clone, Default)]
 pub(crate) struct Replays(Arc<Desk>);
@@ -123,17 +139,7 @@ pub(crate) async fn start(
     }
     let started = shared.now();
     replays.0.looked_at.store(0, Ordering::Relaxed);
-    let replay = Replay {
-        number,
-        by: signed_in.who.to_string(),
-        started_ms: started.unix_ms(),
-        is_running: true,
-        calls: 0,
-        not_replayable: 0,
-        result: None,
-        problem: None,
-        took_ms: None,
-    };
+    let replay = Replay::begun(number, signed_in.who.to_string(), started.unix_ms());
     replays.set(|last| *last = Some(replay.clone()));
     let inner = shared.clone();
     let running = Running(replays);
@@ -186,17 +192,7 @@ mod tests {
         let replays = Replays::default();
         replays.0.is_running.store(true, Ordering::SeqCst);
         replays.set(|last| {
-            *last = Some(Replay {
-                number: 7,
-                by: "anna".into(),
-                started_ms: 1,
-                is_running: true,
-                calls: 0,
-                not_replayable: 0,
-                result: None,
-                problem: None,
-                took_ms: None,
-            });
+            *last = Some(Replay::begun(7, "anna".into(), 1));
         });
         let running = Running(replays.clone());
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {

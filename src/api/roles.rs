@@ -73,6 +73,8 @@ const AUTHORS: &[Role] = &[Role::PolicyAuthor];
 const TRIALS: &[Role] = &[Role::PolicyAuthor, Role::PolicyApprover, Role::Analyst];
 const APPROVERS: &[Role] = &[Role::PolicyApprover];
 const TAKE_BACK: &[Role] = &[Role::Supervisor, Role::PolicyAuthor, Role::PolicyApprover];
+/// Those who change lists: an entry may refuse calls, and lets nobody pass as genuine.
+const LISTS: &[Role] = &[Role::Supervisor, Role::PolicyAuthor];
 const AUDITORS: &[Role] = &[Role::Auditor];
 /// Administrators may do everything and stand in no line.
 const ADMINS: &[Role] = &[];
@@ -102,6 +104,16 @@ pub(super) const TABLE: &[(&str, &str, &[Role])] = &[
     ("POST", "/api/v1/policies/{number}/activate", AUTHORS),
     ("POST", "/api/v1/policies/{number}/approve", APPROVERS),
     ("POST", "/api/v1/policies/roll-back", TAKE_BACK),
+    ("GET", "/api/v1/lists", CALLS),
+    ("GET", "/api/v1/lists/match", CALLS),
+    ("GET", "/api/v1/lists/{list}/entries", CALLS),
+    ("POST", "/api/v1/lists/{list}/entries", LISTS),
+    ("GET", "/api/v1/lists/{list}/entries/{entry}", CALLS),
+    ("PUT", "/api/v1/lists/{list}/entries/{entry}", LISTS),
+    ("DELETE", "/api/v1/lists/{list}/entries/{entry}", LISTS),
+    ("POST", "/api/v1/lists/{list}/import", LISTS),
+    ("GET", "/api/v1/lists/{list}/export", CALLS),
+    ("GET", "/api/v1/reputation", POLICIES),
     ("GET", "/api/v1/tokens", ADMINS),
     ("POST", "/api/v1/tokens", ADMINS),
     ("DELETE", "/api/v1/tokens/{name}", ADMINS),

@@ -11,9 +11,12 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::error::Problem;
-use super::limits::{BODY_MAX, POLICY_BODY_MAX};
+use super::limits::{BODY_MAX, IMPORT_BODY_MAX, POLICY_BODY_MAX};
 use super::state::Shared;
-use super::{audit, calls, card, events, guard, icon, policies, redress, replays, session, status, tokens};
+use super::{
+    audit, calls, card, events, guard, icon, list_files, lists, policies, redress, replays, reputation,
+    session, status, tokens,
+};
 use crate::console::{self, Asset};
 
 #[derive(OpenApi)]
@@ -29,6 +32,7 @@ use crate::console::{self, Asset};
         (name = "session", description = "Signing in at the console"),
         (name = "calls", description = "Calls, live and kept"),
         (name = "policies", description = "What is done about calls: revisions, trials, roll-out and roll-back"),
+        (name = "lists", description = "Numbers and names that people here wrote down, and what they mean for calls"),
         (name = "access", description = "Who may ask"),
         (name = "audit", description = "What was done by whom"),
         (name = "live", description = "What changes, as it changes"),
@@ -112,6 +116,7 @@ fn documented() -> ((Router<Shared>, Router<Shared>), utoipa::openapi::OpenApi) 
         .routes(routes!(audit::list))
         .routes(routes!(audit::verify))
         .merge(policy_routes())
+        .merge(list_routes())
         .split_for_parts();
     let (open, more) = OpenApiRouter::new()
         .routes(routes!(session::sign_in))
@@ -137,6 +142,21 @@ fn policy_routes() -> OpenApiRouter<Shared> {
         .routes(routes!(replays::look))
         .routes(routes!(replays::start))
         .layer(DefaultBodyLimit::max(POLICY_BODY_MAX))
+}
+
+/// Files of entries may be much longer than anything else.
+fn list_routes() -> OpenApiRouter<Shared> {
+    let files = OpenApiRouter::new()
+        .routes(routes!(list_files::import))
+        .layer(DefaultBodyLimit::max(IMPORT_BODY_MAX));
+    OpenApiRouter::new()
+        .routes(routes!(lists::all))
+        .routes(routes!(lists::matching))
+        .routes(routes!(lists::page, lists::add))
+        .routes(routes!(lists::one, lists::change, lists::remove))
+        .routes(routes!(list_files::export))
+        .routes(routes!(reputation::worst))
+        .merge(files)
 }
 
 async fn document(State(shared): State<Shared>) -> Response {

@@ -8,8 +8,8 @@ use utoipa::ToSchema;
 
 use super::limits::EVIDENCE_WINDOWS;
 use crate::banner::{Banner, clean_display_name};
-use crate::call::CallRecord;
 use crate::call::record::{Direction, State, Transfer, TransferKind, TransferOutcome};
+use crate::call::{CallRecord, Suite};
 use crate::redact::Redacted;
 use crate::screening::{Label, NumberLight, VoiceLight};
 use crate::store::{ending_name, label_name};
@@ -43,6 +43,8 @@ pub(crate) struct CallView {
     pub signed_name: Option<String>,
     /// A signed icon may be asked for at `/api/v1/calls/{id}/icon` while the call lasts.
     pub has_icon: bool,
+    /// A published number to call back on, when the call shows an organisation of the directory; null otherwise.
+    pub call_back: Option<CallBack>,
     pub called: String,
     pub queue: Option<String>,
     /// What the person answering is told; null before the first decision.
@@ -53,6 +55,8 @@ pub(crate) struct CallView {
     pub evidence: Vec<Evidence>,
     /// The phone that answered, or that has the call now.
     pub answered_by: Option<String>,
+    /// How each leg's audio is encrypted.
+    pub srtp: SrtpView,
     /// Where the person answering sent the call, in order (at most 16).
     pub transfers: Vec<TransferView>,
     pub timings: TimingsView,
@@ -60,6 +64,37 @@ pub(crate) struct CallView {
     pub outcome: Option<OutcomeView>,
     /// What the person said about it.
     pub report: Option<ReportView>,
+}
+
+/// Where an organisation can be reached, whoever calls in its name.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct CallBack {
+    /// As the directory has it.
+    #[schema(example = "First National Bank")]
+    pub organisation: String,
+    #[schema(example = "+18005550100")]
+    pub number: String,
+}
+
+impl CallBack {
+    fn of(record: &CallRecord) -> Option<CallBack> {
+        record.facts.lists.iter().find_map(|listed| {
+            Some(CallBack {
+                number: listed.call_back.as_ref()?.reveal().clone(),
+                organisation: listed.what.reveal().clone(),
+            })
+        })
+    }
+}
+
+/// The crypto suite of each leg (RFC 4568), now or last; null = plain.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Srtp)]
+pub(crate) struct SrtpView {
+    #[schema(example = "AES_CM_128_HMAC_SHA1_80")]
+    pub caller: Option<&'static str>,
+    #[schema(example = "AEAD_AES_256_GCM")]
+    pub called: Option<&'static str>,
 }
 
 /// The call went, or was to go, to another phone.
@@ -229,6 +264,7 @@ impl CallView {
                 .map(|name| clean_display_name(name).0)
                 .filter(|name| !name.is_empty()),
             has_icon: super::icon::is_shown(record),
+            call_back: CallBack::of(record),
             called: record.called.reveal().clone(),
             queue: record.queue.clone(),
             banner: record.banner.as_ref().map(BannerView::of),
@@ -250,6 +286,10 @@ impl CallView {
             }),
             evidence: evidence(&record.windows[first..]),
             answered_by: record.answered_by.clone(),
+            srtp: SrtpView {
+                caller: record.srtp.caller.map(Suite::as_str),
+                called: record.srtp.called.map(Suite::as_str),
+            },
             transfers: record.transfers.iter().map(TransferView::of).collect(),
             timings: TimingsView {
                 identity_ms: record.timings.identity_ms,

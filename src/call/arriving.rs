@@ -103,15 +103,16 @@ impl Engine {
             desk.config.is_voice_on,
             &numbers,
         );
-        let offer = offer::read(&invite);
         let id = call_id(desk.random.u128(), desk.config.shard);
         let tag = desk.endpoint.token();
         let record = CallRecord::arriving(id, &facts, queue.as_deref(), desk.config.model.as_deref());
-        let (reason_style, trunk_refusal) = (trunk.identity_reasons, trunk.refusal);
+        let (reason_style, trunk_refusal, srtp) = (trunk.identity_reasons, trunk.refusal, trunk.srtp);
         let mut case = Case::new(id, invite, txn, hop, tag.clone(), facts, record, desk);
         case.reason_style = reason_style;
         case.trunk_refusal = trunk_refusal;
         case.numbers = numbers;
+        case.origin.want(srtp, &mut desk.random);
+        let offer = offer::read_offer(&case.invite, &case.origin);
 
         // What cannot become a call has a record all the same: somebody will ask why it did not ring.
         let refusal = match offer {

@@ -5,10 +5,12 @@ use std::time::Instant;
 
 use crate::call_id::CallId;
 use crate::identity::Report;
-use crate::media::{Side, Statistics};
+use crate::lists::Lookup;
+use crate::media::{Keys, Side, Statistics};
 use crate::policy::Profile;
+use crate::reputation::Reputations;
 use crate::screening::{Facts, HistoryFacts, SecondOpinion, VoiceState};
-use crate::sdp::Session;
+use crate::sdp::{Encryption, Session};
 use crate::sip::{Message, Response, ServerTxn};
 use crate::time::Now;
 use crate::voice::Opinion;
@@ -82,6 +84,8 @@ pub(crate) struct Case {
     pub(crate) extra: Vec<(&'static str, String)>,
     /// How the caller's trunk writes numbers.
     pub(crate) numbers: Arc<Numbers>,
+    /// What was last looked up in the lists: their revision, and whether the caller was renamed.
+    listed: Option<(u64, bool)>,
     /// The caller's audio is copied to the scorer, and with which place among those that want second opinions.
     is_tapped: bool,
     attended: Option<u8>,
@@ -120,7 +124,7 @@ impl Case {
             media: Media::None,
             spoken: [None, None],
             held_since: None,
-            origin: Origin::new(desk.random.u64()),
+            origin: Origin::new(Encryption::Off, &mut desk.random),
             replay_keys: Vec::new(),
             reason_style: ReasonStyle::default(),
             trunk_refusal: None,
@@ -130,6 +134,7 @@ impl Case {
             outside: None,
             extra: Vec::new(),
             numbers: desk.own_numbers.clone(),
+            listed: None,
             is_tapped: false,
             attended: None,
         }
@@ -231,7 +236,7 @@ impl Case {
     }
 
     /// Tells the store that this call has used its PASSporTs up: a person answered.
-    pub(crate) fn use_up(&self, desk: &mut Desk) {
+    fn use_up(&self, desk: &mut Desk) {
         let keys = self.replay_keys.iter().cloned().map(|key| (key, true));
         let base = replay::base_of_diverted(&self.record.identity).map(|key| (key, false));
         for (passport_digest, is_question) in keys.chain(base) {
@@ -241,6 +246,14 @@ impl Case {
                 is_question,
             });
         }
+    }
+
+    /// The caller has been told that somebody answered.
+    pub(crate) fn answered(&mut self, desk: &mut Desk) {
+        self.record.timings.answered_ms = Some(self.at_ms(desk));
+        self.record.state = State::Talking;
+        self.use_up(desk);
+        desk.count(Counter::CallAnswered);
     }
 
     /// The verification concluded.
@@ -314,6 +327,33 @@ impl Case {
         };
     }
 
+    /// Which entries of the lists the caller meets, as long as lists or caller have changed since the last look. What
+    /// had expired when the call arrived does not count.
+    pub(crate) fn look_at_lists(&mut self, lists: &Lookup) {
+        let look = Some((lists.revision(), self.is_renamed));
+        // Our own people are on no list of callers.
+        if self.listed == look || self.record.direction == Direction::Outbound {
+            return;
+        }
+        self.listed = look;
+        let facts = &mut self.facts;
+        let number = facts
+            .caller
+            .number
+            .as_ref()
+            .map(|number| number.reveal().as_str());
+        let name = facts.caller.name.as_ref().map(|name| name.reveal().as_str());
+        facts.lists = lists.find(number, name, facts.arrived_ms);
+    }
+
+    /// What people's reports make of those whom the call concerns, as far as it is proven by now.
+    pub(crate) fn look_at_reputations(&mut self, reputations: &Reputations) {
+        if !reputations.is_empty() && self.record.direction == Direction::Inbound {
+            let at_ms = self.facts.arrived_ms;
+            self.facts.reputation = reputations.of(self.id, &self.facts, &self.record.identity, at_ms);
+        }
+    }
+
     /// Two calls were answered with one PASSporT, and the other was first.
     fn take_reused(&mut self) {
         self.reuse = Some(Some(true));
@@ -360,8 +400,7 @@ impl Case {
             LateFact::Overloaded => {}
         }
         let at_ms = self.at_ms(desk);
-        let lineup = desk.lineup.clone();
-        is_news |= decide::live(self, &lineup, at_ms);
+        is_news |= decide::live(self, desk, at_ms);
         self.attend(desk);
         is_news |= voice != self.facts.voice.state;
         is_news |= desk.now().instant.saturating_duration_since(self.told) >= CHANGED_EVERY;
@@ -389,10 +428,31 @@ impl Case {
         self.spoken[side as usize].as_ref()
     }
 
-    pub(crate) fn describe(&mut self, side: Side, session: &Session, desk: &mut Desk) {
+    /// `keys`: how the leg is encrypted.
+    pub(crate) fn describe(&mut self, side: Side, session: &Session, keys: Option<&Keys>, desk: &mut Desk) {
         self.spoken[side as usize] = Some(session.clone());
-        if let Some(output) = offer::describe(self.id, side, session) {
+        self.record.srtp.set(side, keys.map(Keys::suite));
+        if let Some(output) = offer::describe(self.id, side, session, keys) {
             desk.say(output);
+        }
+    }
+
+    /// The caller's own words, with what was agreed on his leg.
+    pub(crate) fn describe_caller(&mut self, session: &Session, desk: &mut Desk) {
+        let keys = self.origin.security.keys().cloned();
+        self.describe(Side::A, session, keys.as_ref(), desk);
+    }
+
+    /// Whether the leg to a phone of this queue is to be encrypted. A phone that no queue has is as the one the call came
+    /// to, and in a call that a phone began as `[outbound]` says.
+    pub(crate) fn srtp_of(&self, queue: &str, desk: &Desk) -> Encryption {
+        let own = self.record.queue.as_deref().unwrap_or_default();
+        let of = |queue: &str| desk.config.queue_srtp.get(queue).copied();
+        let is_known = desk.queues.iter().any(|known| known.name == queue);
+        match self.record.direction {
+            _ if is_known => of(queue).unwrap_or_default(),
+            Direction::Inbound => of(own).unwrap_or_default(),
+            Direction::Outbound => desk.config.outbound.srtp,
         }
     }
 

@@ -1,24 +1,28 @@
 //! Asks policy, writes down what it said, and composes the banner that follows.
 
 use crate::banner;
-use crate::policy::{Action, Lineup};
+use crate::policy::Action;
 use crate::screening::Stage;
 
 use super::case::Case;
+use super::desk::Desk;
 
 /// What policy wants done, from the facts as they are.
-pub(crate) fn arrive(case: &mut Case, lineup: &Lineup, at_ms: u64) -> Action {
-    ask(case, lineup, Stage::Arrive, at_ms).0
+pub(crate) fn arrive(case: &mut Case, desk: &Desk, at_ms: u64) -> Action {
+    ask(case, desk, Stage::Arrive, at_ms).0
 }
 
 /// The facts moved while it rang or while they talked. Only the label and the banner follow: moving and refusing
 /// are for calls that have not begun. True when a person could see a difference.
-pub(crate) fn live(case: &mut Case, lineup: &Lineup, at_ms: u64) -> bool {
-    ask(case, lineup, Stage::Live, at_ms).1
+pub(crate) fn live(case: &mut Case, desk: &Desk, at_ms: u64) -> bool {
+    ask(case, desk, Stage::Live, at_ms).1
 }
 
-fn ask(case: &mut Case, lineup: &Lineup, stage: Stage, at_ms: u64) -> (Action, bool) {
+fn ask(case: &mut Case, desk: &Desk, stage: Stage, at_ms: u64) -> (Action, bool) {
     case.facts.stage = stage;
+    case.look_at_lists(&desk.lists);
+    case.look_at_reputations(&desk.reputations);
+    let lineup = &desk.lineup;
     let policy = lineup.judge(&case.facts);
     let decision = policy.decide(&case.facts);
     let banner = banner::compose(&case.facts, &decision, policy);

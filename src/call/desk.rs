@@ -6,8 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::identity;
+use crate::lists::Lookup;
 use crate::policy::Lineup;
 use crate::queue;
+use crate::reputation::Reputations;
 use crate::route::{Candidate, Cause, Change};
 use crate::sip::{
     ClientTxn, Endpoint, Flow, LargeWay, Message, PeerName, Request, Response, ServerTxn, Transport, Uri,
@@ -34,6 +36,8 @@ pub(crate) struct Desk {
     pub(crate) endpoint: Endpoint,
     pub(crate) identity: identity::Engine,
     pub(crate) lineup: Arc<Lineup>,
+    pub(crate) lists: Arc<Lookup>,
+    pub(crate) reputations: Arc<Reputations>,
     pub(crate) config: Config,
     pub(crate) queues: Arc<[queue::Config]>,
     /// How each trunk writes telephone numbers, by its name.

@@ -5,7 +5,7 @@
 
 use crate::queue;
 
-use super::Config;
+use super::{Config, Encryption};
 
 /// `[outbound]`
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub struct OutboundConfig {
     pub refuse: Vec<String>,
     /// As they are dialled. A phone that may call may call these, whatever else is refused.
     pub emergency: Vec<String>,
+    /// Whether the legs of phones are encrypted in calls that phones begin.
+    pub srtp: Encryption,
 }
 
 impl Default for OutboundConfig {
@@ -33,6 +35,7 @@ impl Default for OutboundConfig {
             emergency: ["112", "911", "999", "988", "110", "000"]
                 .map(str::to_string)
                 .into(),
+            srtp: Encryption::Off,
         }
     }
 }

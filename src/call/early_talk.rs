@@ -3,6 +3,8 @@
 //! Possible once the first exchange of descriptions is complete on both legs, which before an answer only reliable
 //! responses can make it (RFC 3311 §5.1): the phone's description came reliably, and the caller's PRACK has come.
 
+use std::time::Instant;
+
 use crate::media::Side;
 use crate::queue::Attempt;
 use crate::sip::{ClientTxn, Dialog, Message, Method, Response, ServerTxn};
@@ -137,7 +139,7 @@ impl EarlyTalk {
             return Err(Refusal::NotNow);
         }
         let port = case.port(to.side).ok_or(Refusal::NotNow)?;
-        self.exchange = Some(Exchange::begin(side, txn, request, to, port, desk)?);
+        self.exchange = Some(Exchange::begin(side, txn, request, from, to, port, desk)?);
         Ok(())
     }
 
@@ -175,12 +177,30 @@ impl EarlyTalk {
                 if exchange.is_about_media() {
                     self.is_changed = true;
                     case.origin = self.a.origin.clone();
-                    case.offer = offer::session(&self.a.terms.heard).or(case.offer.take());
+                    let heard = offer::session(&self.a.terms.heard);
+                    let heard = heard.and_then(|heard| self.a.origin.security.heed(heard).ok());
+                    case.offer = heard.or(case.offer.take());
                 }
             }
             None => exchange.refuse(status, response, desk),
         }
         true
+    }
+
+    /// What was carried across has had no answer for too long.
+    pub(crate) fn give_up_waiting(&mut self, desk: &mut Desk) {
+        let now = desk.now().instant;
+        if let Some(exchange) = self
+            .exchange
+            .take_if(|exchange| exchange.until.is_some_and(|until| until <= now))
+        {
+            desk.index.remove(&Name::Client(exchange.client));
+            exchange.refuse(408, None, desk);
+        }
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.exchange.as_ref()?.until
     }
 
     /// A request of ours went out again with credentials.
@@ -253,12 +273,14 @@ impl Hunting {
         let port = case.port(Side::B).ok_or(Refusal::Busy);
         let answer = offer::read(prack).and_then(|session| {
             let session = session.ok_or(Refusal::NotAcceptable("no answer in PRACK"))?;
-            let body = leg.origin.anchored(&session, desk.config.media_address, port?)?;
+            case.origin.security.take_answer(&session)?;
+            let ours = desk.config.media_address;
+            let body = leg.origin.reply(&session, leg.early.as_ref(), ours, port?)?;
             Ok((session, body))
         });
         match answer {
             Ok((session, body)) => {
-                case.describe(Side::A, &session, desk);
+                case.describe_caller(&session, desk);
                 case.offer = Some(session);
                 leg.pay(Some(body), desk);
                 if let Some(early) = &mut self.early {

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::media::Statistics;
-use crate::sip::{ClientTxn, Method, Response};
+use crate::sip::{ClientTxn, Method, Response, ServerTxn};
 
 use super::case::Case;
 use super::desk::Desk;
@@ -40,8 +40,9 @@ pub(crate) struct Ending {
     /// Their dialogs still own a BYE that crosses ours.
     legs: Vec<Leg>,
     byes: Vec<ClientTxn>,
-    /// The caller has not acknowledged our 200 yet, and must not get a BYE before (RFC 3261 §15).
-    unacknowledged: Option<Leg>,
+    /// Who has not acknowledged our 200 to his INVITE yet, and must not get a BYE before (RFC 3261 §15): the caller, a
+    /// phone that was taking the call over.
+    unacknowledged: Vec<(ServerTxn, Leg)>,
 }
 
 impl Ending {
@@ -84,7 +85,7 @@ impl Ending {
             is_recorded: false,
             legs: Vec::new(),
             byes: Vec::new(),
-            unacknowledged: None,
+            unacknowledged: Vec::new(),
         }
     }
 
@@ -96,8 +97,8 @@ impl Ending {
     }
 
     /// Sends BYE to this leg as soon as it has acknowledged our 200, or is known never to.
-    pub(crate) fn hang_up_after_ack(&mut self, leg: Leg) {
-        self.unacknowledged = Some(leg);
+    pub(crate) fn hang_up_after_ack(&mut self, invite: ServerTxn, leg: Leg) {
+        self.unacknowledged.push((invite, leg));
     }
 
     /// This leg hung up itself.
@@ -124,7 +125,7 @@ impl Ending {
 
     pub(crate) fn handle(mut self: Box<Self>, event: Event, case: &mut Case, desk: &mut Desk) -> Stage {
         match event {
-            Event::MediaClosed(statistics) => self.record(Some(statistics), case, desk),
+            Event::MediaClosed(statistics) => self.record(Some(*statistics), case, desk),
             Event::MediaRefused => self.record(None, case, desk),
             Event::Due => {
                 self.record(None, case, desk);
@@ -137,32 +138,30 @@ impl Ending {
             }
             Event::Failed { txn, .. } => self.answered(txn, desk),
             Event::Renumbered { sip_call_id, cseq } => {
-                for leg in self.legs.iter_mut().chain(&mut self.unacknowledged) {
+                let unacknowledged = self.unacknowledged.iter_mut().map(|(_, leg)| leg);
+                for leg in self.legs.iter_mut().chain(unacknowledged) {
                     leg.dialog.renumber(&sip_call_id, cseq);
                 }
             }
-            Event::Ack { txn, .. } | Event::AckMissing { txn } if txn == case.invite_txn => {
-                if let Some(leg) = self.unacknowledged.take() {
+            Event::Ack { txn, .. } | Event::AckMissing { txn } => {
+                let at = self.unacknowledged.iter().position(|(invite, _)| *invite == txn);
+                if let Some(at) = at {
+                    let (_, leg) = self.unacknowledged.swap_remove(at);
                     self.hang_up(leg, desk);
                 }
             }
-            // The 200 still waited for its turn: the caller gets another last word instead (RFC 3262 §3), and no BYE.
-            Event::PrackMissing => {
-                case.refuse(&Refusal::Status(504), desk);
-                self.unacknowledged = None;
-            }
-            Event::Cancelled { txn, .. } if txn == case.invite_txn => {
-                case.refuse(&Refusal::Cancelled, desk);
-                self.unacknowledged = None;
-            }
             Event::Pracked { txn, prack } => reliable::accept(txn, &prack, case, desk),
             Event::Request { txn, request } => {
-                let legs = self.legs.iter().chain(&self.unacknowledged);
-                let is_ours = legs.into_iter().any(|leg| leg.dialog.owns(&request));
+                let waiting = self
+                    .unacknowledged
+                    .iter()
+                    .position(|(_, leg)| leg.dialog.owns(&request));
+                let is_ours = waiting.is_some() || self.legs.iter().any(|leg| leg.dialog.owns(&request));
                 if is_ours && request.method() == Method::Bye {
                     desk.respond(txn, Response::new(&request, 200, refusal::phrase(200)));
-                    // A caller that hangs up itself needs no BYE any more.
-                    if let Some(leg) = self.unacknowledged.take_if(|leg| leg.dialog.owns(&request)) {
+                    // Who hangs up himself needs no BYE any more.
+                    if let Some(at) = waiting {
+                        let (_, leg) = self.unacknowledged.swap_remove(at);
                         self.legs.push(leg);
                     }
                 } else {
@@ -188,7 +187,7 @@ impl Ending {
 
     fn over_or_wait(stage: impl Into<Box<Ending>>) -> Stage {
         let stage: Box<Ending> = stage.into();
-        if stage.is_recorded && stage.byes.is_empty() && stage.unacknowledged.is_none() {
+        if stage.is_recorded && stage.byes.is_empty() && stage.unacknowledged.is_empty() {
             Stage::Over
         } else {
             Stage::Ending(stage)

@@ -9,8 +9,10 @@ use slab::Slab;
 
 use crate::call_id::CallId;
 use crate::identity;
+use crate::lists::Lookup;
 use crate::policy::{Lineup, Policy};
 use crate::registration::{self, Registrations};
+use crate::reputation::Reputations;
 use crate::route::Known;
 use crate::sip::{
     ClientTxn, Endpoint, EndpointInput, EndpointOutput, Flow, Message, Method, Response, ServerTxn, SipEvent,
@@ -43,6 +45,25 @@ pub(super) struct Call {
     pub(super) stage: Stage,
     /// What the agenda has for it.
     pub(super) deadline: Option<Instant>,
+}
+
+impl Call {
+    /// A request in one of its dialogs came this way.
+    fn follow(&mut self, request: &Message, came: &Flow) {
+        let invite = &self.case.invite;
+        let is_callers = request.call_id() == invite.call_id()
+            && request.from_address().tag() == invite.from_address().tag();
+        if is_callers {
+            self.case.hop.follow(came);
+        }
+        if let Stage::Talking(talking) = &mut self.stage {
+            for leg in [&mut talking.a, &mut talking.b] {
+                if leg.dialog.owns(request) {
+                    leg.hop.follow(came);
+                }
+            }
+        }
+    }
 }
 
 /// All calls of one shard.
@@ -86,6 +107,8 @@ impl Engine {
             endpoint: Endpoint::new(random.octets(), "Ringward"),
             identity,
             lineup: Arc::new(Lineup::of(policy)),
+            lists: Arc::default(),
+            reputations: Arc::default(),
             queues: config.queues.clone().into(),
             admission: Admission::new(&config.trunks, &config.queues),
             gate: Gate::new(&config, &random.octets()),
@@ -132,6 +155,20 @@ impl Engine {
         self
     }
 
+    /// With these lists, instead of empty ones.
+    #[must_use]
+    pub fn with_lists(mut self, lists: Arc<Lookup>) -> Engine {
+        self.desk.lists = lists;
+        self
+    }
+
+    /// With these reputations, instead of none.
+    #[must_use]
+    pub fn with_reputations(mut self, reputations: Arc<Reputations>) -> Engine {
+        self.desk.reputations = reputations;
+        self
+    }
+
     /// How many calls are taken; without this [`CallLimits::default`]. Before the first input.
     pub fn with_limits(self, limits: CallLimits) -> Engine {
         Engine {
@@ -146,15 +183,17 @@ impl Engine {
         self.plan_probes();
         match input {
             Input::Sip { flow, octets } => self.on_octets(flow, octets),
-            Input::TransportError { flow, fault } => {
+            Input::TransportError { flow, fault, at } => {
                 self.desk
                     .endpoint
-                    .handle(EndpointInput::TransportError { flow, fault }, now);
+                    .handle(EndpointInput::TransportError { flow, fault, at }, now);
             }
             Input::MediaOpened { call, a, b } => self.tell(call, Event::MediaOpened { a, b }),
             Input::MediaRefused { call } => self.tell(call, Event::MediaRefused),
             Input::MediaSilent { call } => self.tell(call, Event::MediaSilent),
-            Input::MediaClosed { call, statistics } => self.tell(call, Event::MediaClosed(statistics)),
+            Input::MediaClosed { call, statistics } => {
+                self.tell(call, Event::MediaClosed(Box::new(statistics)))
+            }
             Input::Fetched(fetched) => self.desk.identity.fetched(fetched, now),
             Input::Known {
                 call,
@@ -165,6 +204,8 @@ impl Engine {
             Input::Scored { call, opinion } => self.tell(call, Event::Scored(opinion)),
             Input::ScoringOverloaded { call } => self.tell(call, Event::ScoringOverloaded),
             Input::SetPolicies(lineup) => self.desk.lineup = lineup,
+            Input::SetLists(lists) => self.desk.lists = lists,
+            Input::SetReputations(reputations) => self.desk.reputations = reputations,
             Input::HeardBy { call, model } => self.tell(call, Event::HeardBy(model)),
             Input::SecondShed { call } => self.tell(call, Event::SecondShed),
             Input::SetTrust(trust) => self.desk.identity.replace_trust(*trust),
@@ -182,7 +223,7 @@ impl Engine {
                 is_over,
             } => self.on_moved(&sip_call_id, shard, is_over),
             Input::LegAsked(asked) => self.on_leg_asked(asked),
-            Input::LegHanded { call, handed } => self.on_leg_handed(call, handed),
+            Input::LegHanded { asker, handed } => self.on_leg_handed(asker, handed),
             Input::Tick => {
                 self.desk.moved.tick(now);
                 self.desk.endpoint.handle(EndpointInput::Tick, now);
@@ -311,6 +352,9 @@ impl Engine {
             }
             SipEvent::TimedOut { txn } => self.on_failed(txn, 408, None),
             SipEvent::TransportFailed { txn, fault } => self.on_failed(txn, 503, Some(fault)),
+            SipEvent::ConnectionLost { txn, fault } => {
+                self.tell_named(&Name::Client(txn), Event::Lost { txn, fault });
+            }
         }
     }
 
@@ -363,7 +407,12 @@ impl Engine {
         if let Some(tag) = request.to_address().tag() {
             let name = Name::Tag(tag.to_string());
             return match self.desk.index.call(&name) {
-                Some(call) => self.dispatch(call, Event::Request { txn, request }),
+                Some(key) => {
+                    if let Some(call) = self.calls.get_mut(key) {
+                        call.follow(&request, &flow);
+                    }
+                    self.dispatch(key, Event::Request { txn, request });
+                }
                 None => self.on_late_request(txn, &request),
             };
         }

@@ -1,5 +1,7 @@
 //! One request inside the call on its way to the other leg and its answer on the way back.
 
+use std::time::Instant;
+
 use crate::media::Side;
 use crate::sdp::{Direction, Session};
 use crate::sip::{ClientTxn, Message, Method, Request, Response, ServerTxn};
@@ -9,6 +11,7 @@ use super::crossing;
 use super::desk::Desk;
 use super::index::Name;
 use super::leg::Leg;
+use super::limits::EXCHANGE_PATIENCE;
 use super::offer;
 use super::refusal::{self, Refusal};
 
@@ -18,6 +21,8 @@ pub(crate) struct Exchange {
     pub(crate) server: ServerTxn,
     pub(crate) client: ClientTxn,
     pub(crate) phase: Phase,
+    /// By when the other side has to answer; None = it is an INVITE, which may ring for as long as its timers let it.
+    pub(crate) until: Option<Instant>,
     /// As it came.
     request: Message,
     /// As we sent it on.
@@ -40,11 +45,12 @@ pub(crate) enum Phase {
 }
 
 impl Exchange {
-    /// Sends the request on to `towards`, where our media port is `port`.
+    /// Sends the request of `asking` on to `towards`, where our media port is `port`.
     pub(crate) fn begin(
         from: Side,
         server: ServerTxn,
         request: &Message,
+        asking: &Leg,
         towards: &mut Leg,
         port: u16,
         desk: &mut Desk,
@@ -60,9 +66,9 @@ impl Exchange {
                 body = Some((kind, request.body().to_vec()));
             }
         } else {
-            offer = offer::read(request)?;
+            offer = offer::read_offer(request, &asking.origin)?;
             if let Some(offer) = &offer {
-                let sdp = towards.origin.anchored(offer, desk.config.media_address, port)?;
+                let sdp = towards.origin.offer(offer, desk.config.media_address, port)?;
                 body = Some(("application/sdp".to_string(), sdp));
             }
         }
@@ -79,14 +85,17 @@ impl Exchange {
             sent = sent.with_body(&kind, body);
         }
         let client = towards.send(sent.clone(), desk);
-        if method == Method::Invite {
+        let is_invite = method == Method::Invite;
+        if is_invite {
             desk.name(Name::Server(server));
         }
+        let until = desk.now().instant + EXCHANGE_PATIENCE;
         Ok(Exchange {
             from,
             server,
             client,
             phase: Phase::Asked,
+            until: (!is_invite).then_some(until),
             request: request.clone(),
             sent,
             offer,
@@ -119,14 +128,7 @@ impl Exchange {
         if is_invite && !is_late {
             answering.acknowledge(self.client, cseq, None, desk);
         }
-        let carried = match (offer::read(response), case.port(asking.side)) {
-            (Ok(Some(session)), Some(port)) => asking
-                .origin
-                .anchored(&session, desk.config.media_address, port)
-                .map(|body| (session, body)),
-            (Ok(_), _) => Err(Refusal::NotAcceptable("an answer without a description")),
-            (Err(refusal), _) => Err(refusal),
-        };
+        let carried = self.carry_back(response, asking, answering, case, desk);
         let (session, body) = match carried {
             Ok(carried) => carried,
             Err(refusal) => {
@@ -139,7 +141,7 @@ impl Exchange {
             }
         };
         if let Some(offer) = &self.offer {
-            case.describe(asking.side, offer, desk);
+            case.describe(asking.side, offer, asking.origin.security.keys(), desk);
         }
         answering.terms.on_agreed(response, desk);
         answering.terms.heard = response.body().to_vec();
@@ -148,7 +150,7 @@ impl Exchange {
             asking.terms.heard = self.request.body().to_vec();
             answering.terms.said = self.sent.body.clone();
         }
-        case.describe(answering.side, &session, desk);
+        case.describe(answering.side, &session, answering.origin.security.keys(), desk);
         let directions = [
             self.offer.as_ref().map(Session::direction),
             Some(session.direction()),
@@ -174,10 +176,41 @@ impl Exchange {
         desk.respond(self.server, crossing::response(response, answer));
     }
 
-    /// The other side said no (or nothing): the same word goes back, except what only concerns us and it.
+    /// The description in the response, and as `asking` gets it: the answer to its offer, or an offer where it made none.
+    fn carry_back(
+        &self,
+        response: &Message,
+        asking: &mut Leg,
+        answering: &mut Leg,
+        case: &Case,
+        desk: &Desk,
+    ) -> Result<(Session, Vec<u8>), Refusal> {
+        let session = match self.offer {
+            Some(_) => offer::read(response)?,
+            None => offer::read_offer(response, &answering.origin)?,
+        };
+        let (Some(session), Some(port)) = (session, case.port(asking.side)) else {
+            return Err(Refusal::NotAcceptable("an answer without a description"));
+        };
+        // Nothing is agreed before both sides can be told.
+        let mut theirs = answering.origin.security.clone();
+        match self.offer {
+            Some(_) => theirs.take_answer(&session)?,
+            None => theirs.foresee(&session),
+        }
+        let ours = desk.config.media_address;
+        let body = asking.origin.reply(&session, self.offer.as_ref(), ours, port)?;
+        answering.origin.security = theirs;
+        Ok((session, body))
+    }
+
+    /// The other side said no, or nothing (408): the same word goes back, except what only concerns us and it. Who asked with
+    /// anything but INVITE hears 504 instead of 408, which nobody may say there (RFC 4320 §4.2; RFC 3311 §5.2 has 504 for
+    /// what cannot be answered promptly).
     pub(crate) fn refuse(&self, status: u16, response: Option<&Message>, desk: &mut Desk) {
         let status = match status {
             300..=399 | 401 | 407 | 422 => 500,
+            408 if self.request.method() != Method::Invite => 504,
             status => status,
         };
         let answer = Response::new(&self.request, status, refusal::phrase(status));

@@ -50,6 +50,8 @@ pub(crate) fn of_invite(
         },
         history: HistoryFacts::default(),
         signalling: signalling(invite, trunk, &asserted, numbers),
+        lists: Vec::new(),
+        reputation: Vec::new(),
     }
 }
 

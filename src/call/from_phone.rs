@@ -53,7 +53,6 @@ impl Engine {
                 (queues, first, Some(way))
             }
         };
-        let offer = offer::read(invite)?;
         let hunt = Hunt::new(queues, &first).ok_or(Refusal::NoQueue)?;
         let hop = Hop::new(flow, desk.listener_of(&flow).ok_or(Refusal::NotNow)?, false);
         let phones = TrunkConfig {
@@ -75,7 +74,8 @@ impl Engine {
         let mut record = CallRecord::arriving(id, &facts, None, None);
         record.direction = Direction::Outbound;
         let mut case = Case::new(id, invite.clone(), txn, hop, tag.clone(), facts, record, desk);
-        case.offer = offer;
+        case.origin.want(desk.config.outbound.srtp, &mut desk.random);
+        case.offer = offer::read_offer(invite, &case.origin)?;
         case.outside = way;
         let caller = arriving::caller_name(invite);
         let stage = Hunting::begin(hunt, &mut case, desk);

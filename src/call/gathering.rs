@@ -68,8 +68,7 @@ impl Gathering {
 
     fn decide(case: &mut Case, desk: &mut Desk) -> Stage {
         let at_ms = case.at_ms(desk);
-        let lineup = desk.lineup.clone();
-        let action = decide::arrive(case, &lineup, at_ms);
+        let action = decide::arrive(case, desk, at_ms);
         case.record.timings.decided_ms = Some(at_ms);
         let own = case.facts.called.queue.clone();
         let queue = match action {

@@ -7,7 +7,6 @@ use crate::queue::{self, Attempt, Hunt, Step};
 use crate::sdp::Session;
 use crate::sip::{ClientTxn, Dialog, Message, Response};
 
-use super::Counter;
 use super::case::{Case, Media};
 use super::course::Course;
 use super::desk::Desk;
@@ -17,7 +16,6 @@ use super::ending::{By, Ending};
 use super::index::Name;
 use super::leg::{Leg, Ringing};
 use super::limits::{CROSSING_VALUE_OCTETS_MAX, RINGING_MAX};
-use super::offer;
 use super::record::{self, State};
 use super::refusal::{self, Refusal};
 use super::stage::{Event, Stage};
@@ -76,7 +74,8 @@ impl Hunting {
     pub(crate) fn deadline(&self) -> Instant {
         let legs = self.legs.iter().filter_map(|leg| leg.patience);
         let waiting = self.courses.iter().filter_map(|course| course.wait_until);
-        let all = legs.chain(waiting).chain(self.hunt.deadline());
+        let talk = self.talk.as_ref().and_then(|talk| talk.deadline());
+        let all = legs.chain(waiting).chain(self.hunt.deadline()).chain(talk);
         all.fold(self.deadline, Instant::min)
     }
 
@@ -100,6 +99,9 @@ impl Hunting {
             }
             Event::Due if desk.now().instant >= self.deadline => self.nobody(480, case, desk),
             Event::Due => {
+                if let Some(talk) = &mut self.talk {
+                    talk.give_up_waiting(desk);
+                }
                 self.give_up_waiting(case, desk);
                 self.hunt(queue::Input::Tick, case, desk)
             }
@@ -114,6 +116,13 @@ impl Hunting {
             Event::Failed { txn, status, fault } => match self.take(txn, desk) {
                 Some(leg) => {
                     self.on_unreachable(&leg, status, fault, case, desk);
+                    self.carry_on(case, desk)
+                }
+                None => Stage::Hunting(self),
+            },
+            Event::Lost { txn, fault } => match self.take(txn, desk) {
+                Some(leg) => {
+                    self.on_lost(leg, fault, case, desk);
                     self.carry_on(case, desk)
                 }
                 None => Stage::Hunting(self),
@@ -268,7 +277,7 @@ impl Hunting {
         }
         // An offer (the caller's INVITE had none) only where its answer can come back in time.
         let is_usable = case.offer.is_some() || leg.owed.is_some();
-        if let (Ok(Some(session)), true) = (offer::read(response), is_usable) {
+        if let (Some(session), true) = (leg.hear(response, case), is_usable) {
             let attempt = leg.attempt;
             leg.early = Some(session.clone());
             if is_only_one && self.early.as_ref().is_none_or(|early| early.attempt != attempt) {
@@ -296,13 +305,16 @@ impl Hunting {
         if self.early.is_some() {
             case.new_tag(desk);
         }
-        let Ok(sent) = case.origin.anchored(session, desk.config.media_address, port) else {
+        let ours = desk.config.media_address;
+        let Ok(sent) = case.origin.reply(session, case.offer.as_ref(), ours, port) else {
             return;
         };
         if let Some(offer) = case.offer.clone() {
-            case.describe(Side::A, &offer, desk);
+            case.describe_caller(&offer, desk);
         }
-        case.describe(Side::B, session, desk);
+        let leg = self.legs.iter().find(|leg| leg.attempt == attempt);
+        let keys = leg.and_then(|leg| leg.origin.security.keys());
+        case.describe(Side::B, session, keys, desk);
         self.early = Some(Early {
             attempt,
             body: body.to_vec(),
@@ -323,7 +335,7 @@ impl Hunting {
 
     fn on_answer(
         mut self: Box<Self>,
-        leg: Ringing,
+        mut leg: Ringing,
         response: Message,
         case: &mut Case,
         desk: &mut Desk,
@@ -334,8 +346,8 @@ impl Hunting {
             .talk
             .as_ref()
             .is_some_and(|talk| talk.attempt == attempt && talk.is_changed);
-        let described = match offer::read(&response) {
-            Ok(Some(session)) if !is_changed => Ok(session),
+        let described = match leg.heed(&response, case) {
+            Ok(Some(session)) if !is_changed => leg.agree(&session, case).map(|()| session),
             Ok(_) => leg
                 .early
                 .clone()
@@ -395,18 +407,18 @@ impl Hunting {
             b.acknowledge(txn, cseq, None, desk);
         }
         case.record.end_attempt(attempt.0, 200);
-        let at_ms = case.at_ms(desk);
-        case.record.timings.answered_ms = Some(at_ms);
-        case.record.state = State::Talking;
-        case.use_up(desk);
         if let Some(offer) = case.offer.clone() {
-            case.describe(Side::A, &offer, desk);
+            case.describe_caller(&offer, desk);
         }
-        case.describe(Side::B, &session, desk);
+        case.describe(Side::B, &session, b.origin.security.keys(), desk);
         case.tap(true, desk);
         let answer = case.dialog_response(200, (!is_answered).then_some(sent));
         let answer = a.terms.tell(&case.invite, answer, desk);
         case.respond(answer, desk);
+        let is_answered = !desk.endpoint.holds_answer(case.invite_txn);
+        if is_answered {
+            case.answered(desk);
+        }
 
         // The others are told after the caller is served.
         self.take_course(attempt);
@@ -416,8 +428,7 @@ impl Hunting {
             abandon(rest.legs, Some(refusal::ANSWERED_ELSEWHERE), case, desk);
         }
         case.changed(desk);
-        desk.count(Counter::CallAnswered);
-        let mut stage = Talking::begin(a, b, late, desk);
+        let mut stage = Talking::begin(a, b, late, is_answered, desk);
         if let Stage::Talking(talking) = &mut stage {
             talking.exchanges.extend(exchange);
         }
@@ -443,7 +454,8 @@ impl Hunting {
             }
             case.new_tag(desk);
         }
-        case.origin.anchored(session, desk.config.media_address, port)
+        let ours = desk.config.media_address;
+        case.origin.reply(session, case.offer.as_ref(), ours, port)
     }
 
     fn leg(&mut self, txn: ClientTxn) -> Option<&mut Ringing> {

@@ -16,9 +16,9 @@ use super::error::Unringable;
 use super::index::Name;
 use super::limits::INTERVAL_RETRIES_MAX;
 use super::logins::Login;
-use super::offer::Origin;
+use super::offer::{self, Origin};
 use super::redirect::Place;
-use super::refusal::{ALLOW, ALLOW_PHONE};
+use super::refusal::{ALLOW, ALLOW_PHONE, Refusal};
 use super::reliable::{self, Spoken};
 use super::terms::{self, Terms};
 use super::{Listener, crossing, options};
@@ -63,6 +63,16 @@ impl Hop {
                 let own = (self.flow.transport, self.flow.remote, self.flow.peer);
                 own == (flow.transport, flow.remote, flow.peer)
             }
+        }
+    }
+
+    /// A request in its dialog came this way: a peer that had connected to us has done so again, and is reached by the
+    /// new connection. Who it is, is known by then: by its address or certificate, and by our tag.
+    pub(crate) fn follow(&mut self, came: &Flow) {
+        let is_like_before = self.flow.connection.is_some()
+            && (came.transport, came.peer) == (self.flow.transport, self.flow.peer);
+        if is_like_before && came.connection.is_some() {
+            (self.flow.connection, self.flow.remote) = (came.connection, came.remote);
         }
     }
 
@@ -222,6 +232,38 @@ impl Ringing {
 }
 
 impl Ringing {
+    /// What a response of this phone says of its audio: the answer to our offer, or an offer when the caller made none.
+    ///
+    /// # Errors
+    ///
+    /// As [`offer::read`] and [`offer::read_offer`].
+    pub(crate) fn heed(&self, response: &Message, case: &Case) -> Result<Option<Session>, Refusal> {
+        match case.offer {
+            Some(_) => offer::read(response),
+            None => offer::read_offer(response, &self.origin),
+        }
+    }
+
+    /// Takes it as said: from now on the phone may send so.
+    ///
+    /// # Errors
+    ///
+    /// 488 where the answer is not encrypted as it should be.
+    pub(crate) fn agree(&mut self, session: &Session, case: &Case) -> Result<(), Refusal> {
+        match case.offer {
+            Some(_) => self.origin.security.take_answer(session)?,
+            None => self.origin.security.foresee(session),
+        }
+        Ok(())
+    }
+
+    /// The same for an early response; one that cannot be carried waits for a better one.
+    pub(crate) fn hear(&mut self, response: &Message, case: &Case) -> Option<Session> {
+        let session = self.heed(response, case).ok()??;
+        self.agree(&session, case).ok()?;
+        Some(session)
+    }
+
     /// What people call this phone: the target's user, else its address.
     /// A number outside stays out of it: by the trunk it was called over.
     pub(crate) fn phone_name(&self) -> String {

@@ -32,6 +32,10 @@ pub const EXCHANGES_MAX: usize = 8;
 /// second covers a proxy before it. Past it the phone counts as refusing.
 pub const INTERVAL_RETRIES_MAX: u8 = 3;
 
+/// How long the other side may take to answer an UPDATE or INFO that crosses. Past it whoever asked hears 504: his own
+/// transaction ends 64*T1 (32 s) after he asked (RFC 3261 §17.1.2.2), and a later answer would be none (RFC 4320 §4.2).
+pub const EXCHANGE_PATIENCE: Duration = Duration::from_secs(24);
+
 /// A session refresh that met something else under way, or a fault that may pass, is tried again after this. The shortest
 /// interval is 90 s and leaves time for four.
 pub const REFRESH_RETRY: Duration = Duration::from_secs(10);

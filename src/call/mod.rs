@@ -18,6 +18,7 @@ mod desk;
 mod dialling;
 mod early;
 mod early_talk;
+mod encryption;
 mod ending;
 mod engine;
 mod error;
@@ -64,11 +65,12 @@ mod transfer;
 mod trying;
 mod upstream;
 
+pub use crate::sdp::{Encryption, Suite};
 pub use dialling::OutboundConfig;
 pub use engine::{Engine, LiveParts};
 pub(crate) use facts::asks_privacy;
 pub use fuzz::fuzz_facts;
-pub use moved::LegAsked;
+pub use moved::{Asker, LegAsked};
 pub use names::tls_names;
 pub use numbers::{NumberPlan, Rules};
 pub use overload::{CallLimits, Overloaded};
@@ -85,8 +87,10 @@ use std::time::{Duration, Instant};
 
 use crate::call_id::CallId;
 use crate::identity;
-use crate::media::{Side, Statistics};
+use crate::lists::Lookup;
+use crate::media::{Keys, Side, Statistics};
 use crate::policy::Lineup;
+use crate::reputation::Reputations;
 use crate::route::{Change, Known, Target};
 use crate::screening::HistoryFacts;
 use crate::sdp::Codec;
@@ -127,6 +131,8 @@ pub struct Config {
     pub session_expires: Option<Duration>,
     /// By queue name: where its people may send their calls; a queue that is not listed is as the default.
     pub transfer_rules: std::collections::BTreeMap<String, TransferRules>,
+    /// By queue name: whether the legs to its phones are encrypted; a queue that is not listed: they are not.
+    pub queue_srtp: std::collections::BTreeMap<String, Encryption>,
     /// Which calls may go out.
     pub outbound: OutboundConfig,
     /// For numbers written without a country code.
@@ -144,10 +150,11 @@ pub enum Input<'a> {
         flow: Flow,
         octets: &'a [u8],
     },
-    /// Nothing more can be sent or heard this way.
+    /// Nothing more can be sent or heard this way; what was sent after `at` went another.
     TransportError {
         flow: Flow,
         fault: TransportFault,
+        at: Instant,
     },
     /// Answer to `OpenMedia`: the two even RTP ports (leg A's side, leg B's side).
     MediaOpened {
@@ -188,6 +195,10 @@ pub enum Input<'a> {
         call: CallId,
     },
     SetPolicies(Arc<Lineup>),
+    /// The lists as they are from now on.
+    SetLists(Arc<Lookup>),
+    /// What people's reports make of numbers and signers from now on.
+    SetReputations(Arc<Reputations>),
     /// Which model hears the caller: its revision.
     HeardBy {
         call: CallId,
@@ -224,7 +235,7 @@ pub enum Input<'a> {
     LegAsked(LegAsked),
     /// That leg, for a call of ours; None = there is none, or nobody could be asked.
     LegHanded {
-        call: CallId,
+        asker: Asker,
         handed: Option<Box<Handed>>,
     },
     Tick,
@@ -244,6 +255,8 @@ pub enum Output {
         audio: std::net::SocketAddr,
         codecs: Vec<(u8, Codec)>,
         telephone_event: Option<u8>,
+        /// How the leg is encrypted; `None` = plain.
+        keys: Option<Box<Keys>>,
     },
     /// Start copying the caller's audio to the scorer (on answer, or early media).
     Tap {
@@ -300,7 +313,7 @@ pub enum Output {
     },
     /// `LegHanded` for the shard of this call (the first octet of its id). If it cannot be told, the same comes back here.
     HandLeg {
-        call: CallId,
+        asker: Asker,
         handed: Option<Box<Handed>>,
     },
     Timeout(Option<Instant>),

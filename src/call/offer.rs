@@ -3,43 +3,93 @@
 use std::net::IpAddr;
 
 use crate::call_id::CallId;
-use crate::media::Side;
-use crate::sdp::Session;
+use crate::media::{Keys, Side};
+use crate::sdp::{Encryption, Protection, Session};
 use crate::sip::Message;
 
 use super::Output;
+use super::encryption::Security;
+use super::random::Randomness;
 use super::refusal::Refusal;
 
-/// Our `o=` line towards one leg (RFC 8866 §5.2): one id for the call, a version that counts up.
+/// Where our descriptions towards one leg come from: its `o=` line (RFC 8866 §5.2), one id for the call and a version that
+/// counts up, and the keys of the leg.
 #[derive(Clone, Debug)]
 pub(crate) struct Origin {
     session_id: u64,
     version: u64,
+    pub(crate) security: Security,
 }
 
 impl Origin {
-    /// `session_id` is shortened to 62 bits: some peers read it as a signed number.
-    pub(crate) fn new(session_id: u64) -> Origin {
+    /// The id is shortened to 62 bits: some peers read it as a signed number.
+    pub(crate) fn new(wanted: Encryption, random: &mut Randomness) -> Origin {
         Origin {
-            session_id: session_id >> 2,
+            session_id: random.u64() >> 2,
             version: 0,
+            security: Security::new(wanted, || random.octets()),
         }
     }
 
-    /// This description as the other leg gets it: our address, `port`, a version not used before.
+    /// Whether this leg is to be encrypted, where that is known only now. Before anything was said on it.
+    pub(crate) fn want(&mut self, wanted: Encryption, random: &mut Randomness) {
+        self.security = Security::new(wanted, || random.octets());
+    }
+
+    /// The other leg's words as an offer to this one: our address, `port`, a version not used before.
     ///
     /// # Errors
     ///
     /// 488 when no codec is left that we can carry.
-    pub(crate) fn anchored(
+    pub(crate) fn offer(&mut self, session: &Session, ours: IpAddr, port: u16) -> Result<Vec<u8>, Refusal> {
+        let protection = self.security.offer();
+        self.write(session, ours, port, &protection)
+    }
+
+    /// The other leg's words as our answer to what this leg offered.
+    ///
+    /// # Errors
+    ///
+    /// As [`Origin::offer`], and where the offer is not encrypted as it should be.
+    pub(crate) fn answer(
+        &mut self,
+        session: &Session,
+        offer: &Session,
+        ours: IpAddr,
+        port: u16,
+    ) -> Result<Vec<u8>, Refusal> {
+        let protection = self.security.answer(offer)?;
+        self.write(session, ours, port, &protection)
+    }
+
+    /// The other leg's words: our answer to `offer`, or an offer of ours when this leg has made none.
+    ///
+    /// # Errors
+    ///
+    /// As those two.
+    pub(crate) fn reply(
+        &mut self,
+        session: &Session,
+        offer: Option<&Session>,
+        ours: IpAddr,
+        port: u16,
+    ) -> Result<Vec<u8>, Refusal> {
+        match offer {
+            Some(offer) => self.answer(session, offer, ours, port),
+            None => self.offer(session, ours, port),
+        }
+    }
+
+    fn write(
         &mut self,
         session: &Session,
         ours: IpAddr,
         port: u16,
+        protection: &Protection,
     ) -> Result<Vec<u8>, Refusal> {
         self.version += 1;
         session
-            .anchored(ours, port, self.session_id, self.version)
+            .anchored(ours, port, self.session_id, self.version, protection)
             .map_err(|_| Refusal::NotAcceptable("no audio codec in common (PCMU, PCMA)"))
     }
 }
@@ -61,16 +111,29 @@ pub(crate) fn read(message: &Message) -> Result<Option<Session>, Refusal> {
     Ok(Some(session))
 }
 
+/// The offer in a message of the leg that `origin` is of: the line of it that suits.
+///
+/// # Errors
+///
+/// As [`read`], and 488 where it is not encrypted as it should be.
+pub(crate) fn read_offer(message: &Message, origin: &Origin) -> Result<Option<Session>, Refusal> {
+    read(message)?
+        .map(|offer| origin.security.heed(offer))
+        .transpose()
+}
+
 /// A description we have read before.
 pub(crate) fn session(octets: &[u8]) -> Option<Session> {
     Session::parse(octets).ok()
 }
 
-/// Tells the media what the party on `side` said. Nothing when it gave no address to send to.
-pub(crate) fn describe(call: CallId, side: Side, session: &Session) -> Option<Output> {
+/// Tells the media what the party on `side` said, and how the leg is encrypted. Nothing when it gave no address to send
+/// to.
+pub(crate) fn describe(call: CallId, side: Side, session: &Session, keys: Option<&Keys>) -> Option<Output> {
     Some(Output::DescribeMedia {
         call,
         side,
+        keys: keys.cloned().map(Box::new),
         audio: session.audio_address()?,
         codecs: session.codecs(),
         telephone_event: session.telephone_event(),

@@ -5,10 +5,11 @@ use serde::{Deserialize, Serialize};
 use crate::banner::Banner;
 use crate::call_id::CallId;
 use crate::identity::Report;
-use crate::media::Statistics;
+use crate::media::{Side, Statistics};
 use crate::policy::{Action, Decision};
 use crate::redact::Redacted;
 use crate::screening::{Facts, Label, Stage};
+use crate::sdp::Suite;
 use crate::sip::TransportFault;
 use crate::voice::{Opinion, Window};
 
@@ -73,6 +74,9 @@ pub struct CallRecord {
     pub attempts: Vec<Attempt>,
     /// Target URI's user or address of the phone that answered.
     pub answered_by: Option<String>,
+    /// How each leg is encrypted now, or was last.
+    #[serde(default)]
+    pub srtp: LegSuites,
     /// In order; at most 16 kept.
     #[serde(default)]
     pub transfers: Vec<Transfer>,
@@ -81,6 +85,22 @@ pub struct CallRecord {
     pub media: Option<Statistics>,
     /// What the person said about it afterwards.
     pub report: Option<PersonReport>,
+}
+
+/// The suite of each leg (RFC 4568); `None` = its audio is plain.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LegSuites {
+    pub caller: Option<Suite>,
+    pub called: Option<Suite>,
+}
+
+impl LegSuites {
+    pub(crate) fn set(&mut self, side: Side, suite: Option<Suite>) {
+        match side {
+            Side::A => self.caller = suite,
+            Side::B => self.called = suite,
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -254,6 +274,7 @@ impl CallRecord {
             attempts: Vec::new(),
             transfers: Vec::new(),
             answered_by: None,
+            srtp: LegSuites::default(),
             timings: Timings::default(),
             outcome: None,
             media: None,

@@ -144,9 +144,14 @@ impl Talking {
             return;
         };
         leg.terms.heard = response.body().to_vec();
+        let security = &mut leg.origin.security;
+        let keys = security.keys().cloned();
+        if security.take_answer(&session).is_err() {
+            return;
+        }
         let is_elsewhere = before.is_none_or(|before| before.audio_address() != session.audio_address());
-        if is_elsewhere {
-            case.describe(side, &session, desk);
+        if is_elsewhere || keys.as_ref() != security.keys() {
+            case.describe(side, &session, security.keys(), desk);
         }
     }
 

@@ -7,11 +7,11 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
-use crate::sip::{ClientTxn, EarlyDialogs, Endpoint, Message, Method, Request};
+use crate::sip::{ClientTxn, Dialog, EarlyDialogs, Message, Method, Request};
 use crate::time::Now;
 
 use super::desk::Desk;
-use super::leg::{Hop, Ringing};
+use super::leg::{self, Hop, Ringing};
 use super::limits::{FURTHER_ANSWERS, STRAYS_MAX};
 
 struct Stray {
@@ -87,14 +87,13 @@ impl Strays {
         self.entries.contains_key(&txn.0)
     }
 
-    /// Acknowledges an answer that nobody wants; the BYE that ends it, to be sent there.
+    /// The dialog that an answer nobody wants has made, where it is reached, and why it is hung up.
     fn on_response(
         &mut self,
         txn: ClientTxn,
         response: &Message,
-        endpoint: &mut Endpoint,
         now: Now,
-    ) -> Option<(Request, Hop)> {
+    ) -> Option<(Dialog, Hop, Option<String>)> {
         let stray = self.entries.get(&txn.0)?;
         match response.status() {
             Some(200..=299) => {}
@@ -111,21 +110,12 @@ impl Strays {
         {
             return None;
         }
-        let mut ended = None;
         let dialog = stray.early.confirmed(&stray.invite, response, &stray.hop.contact);
-        if let Ok(mut dialog) = dialog {
-            let hop = &stray.hop;
-            endpoint.acknowledge(txn, dialog.ack(response.cseq().0), hop.flow, &hop.sent_by, now);
-            let mut bye = dialog.request(Method::Bye);
-            if let Some(reason) = &stray.reason {
-                bye = bye.header("Reason", reason);
-            }
-            ended = Some((bye, hop.clone()));
-        }
+        let (hop, reason) = (stray.hop.clone(), stray.reason.clone());
         if stray.winner.is_none() {
             self.expiries.push_back((now.instant + FURTHER_ANSWERS, txn.0));
         }
-        ended
+        Some((dialog.ok()?, hop, reason))
     }
 
     /// The transaction ended without an answer.
@@ -162,12 +152,19 @@ impl Strays {
 }
 
 impl Desk {
-    /// A response to an INVITE that no call wants any more. What it began is ended; a challenge to that is answered as any.
+    /// A response to an INVITE that no call wants any more. What it began is acknowledged and ended, by its own route; a
+    /// challenge to that is answered as any.
     pub(crate) fn on_stray_response(&mut self, txn: ClientTxn, response: &Message) {
         let now = self.now();
-        let Desk { strays, endpoint, .. } = self;
-        if let Some((bye, hop)) = strays.on_response(txn, response, endpoint, now) {
-            self.request(bye, hop.flow, &hop);
+        let Some((mut dialog, hop, reason)) = self.strays.on_response(txn, response, now) else {
+            return;
+        };
+        let (flow, ack) = (leg::way(&dialog, &hop, self), dialog.ack(response.cseq().0));
+        self.endpoint.acknowledge(txn, ack, flow, &hop.sent_by, now);
+        let mut bye = dialog.request(Method::Bye);
+        if let Some(reason) = reason {
+            bye = bye.header("Reason", reason);
         }
+        self.request(bye, flow, &hop);
     }
 }

@@ -25,6 +25,9 @@ pub(crate) struct Talking {
     pub(super) a: Leg,
     pub(super) b: Leg,
     since: Instant,
+    /// The caller has been sent our 200; before that it waits for his PRACK (RFC 3262 §5), and he may still hear another
+    /// last word instead.
+    is_answered: bool,
     /// The caller has acknowledged our 200.
     pub(super) is_acknowledged: bool,
     /// The phone's INVITE and its CSeq, while its ACK waits for the caller's answer (late offer).
@@ -42,6 +45,8 @@ pub(super) struct Over<'a> {
     pub(super) note: Option<&'a str>,
     /// This side sent the BYE: it gets none.
     pub(super) hung_up: Option<Side>,
+    /// What a caller hears whose 200 still waits.
+    pub(super) status: u16,
 }
 
 impl<'a> Over<'a> {
@@ -51,26 +56,56 @@ impl<'a> Over<'a> {
             by: By::Us,
             note: Some(note),
             hung_up: None,
+            status: 480,
         }
     }
 
-    /// The caller never got our 200, and has another final answer.
-    fn unanswered(by: By, note: &'a str) -> Over<'a> {
+    /// This side has hung up.
+    fn hung_up(side: Side) -> Over<'a> {
+        let (by, status) = match side {
+            Side::A => (By::Caller, 487),
+            Side::B => (By::Called, 480),
+        };
         Over {
+            ending: record::Ending::Completed,
             by,
-            hung_up: Some(Side::A),
-            ..Over::failed(note)
+            note: None,
+            hung_up: Some(side),
+            status,
+        }
+    }
+
+    /// The same for a caller to whom nobody has answered.
+    fn unanswered(self) -> Over<'a> {
+        let ending = match (self.ending, self.by) {
+            (record::Ending::Completed, By::Caller) => record::Ending::Cancelled,
+            (record::Ending::Completed, By::Called) => record::Ending::NoAnswer,
+            _ => record::Ending::Failed,
+        };
+        Over {
+            ending,
+            note: self
+                .note
+                .or(Some("over before the caller could be told of the answer")),
+            ..self
         }
     }
 }
 
 impl Talking {
-    /// `late`: the phone's INVITE, when its 200 carried the offer.
-    pub(crate) fn begin(a: Leg, b: Leg, late: Option<(ClientTxn, u32)>, desk: &mut Desk) -> Stage {
+    /// `late`: the phone's INVITE, when its 200 carried the offer. `is_answered`: our 200 has gone to the caller.
+    pub(crate) fn begin(
+        a: Leg,
+        b: Leg,
+        late: Option<(ClientTxn, u32)>,
+        is_answered: bool,
+        desk: &mut Desk,
+    ) -> Stage {
         Stage::Talking(Box::new(Talking {
             a,
             b,
             since: desk.now().instant,
+            is_answered,
             is_acknowledged: false,
             late,
             exchanges: Vec::new(),
@@ -80,9 +115,11 @@ impl Talking {
 
     pub(crate) fn deadline(&self) -> Instant {
         let end = self.since + DURATION_MAX;
+        let exchanges = self.exchanges.iter().filter_map(|exchange| exchange.until);
         [self.timer_deadline(), self.transfers.deadline()]
             .into_iter()
             .flatten()
+            .chain(exchanges)
             .fold(end, Instant::min)
     }
 
@@ -107,19 +144,23 @@ impl Talking {
             Event::Failed { txn, status, .. } => return self.on_failure(txn, status, case, desk),
             // The 200 waits for a PRACK, and the caller has hung up meanwhile, or never sends it (RFC 3262 §3).
             Event::Cancelled { txn, .. } if txn == case.invite_txn => {
-                case.refuse(&Refusal::Cancelled, desk);
-                return self.end(
-                    Over::unanswered(By::Caller, "gave up as it was answered"),
-                    case,
-                    desk,
-                );
+                return self.end(Over::hung_up(Side::A), case, desk);
             }
             Event::PrackMissing => {
-                case.refuse(&Refusal::Status(504), desk);
-                let over = Over::unanswered(By::Us, "a reliable response was never acknowledged");
+                let over = Over {
+                    status: 504,
+                    ..Over::failed("a reliable response was never acknowledged")
+                };
                 return self.end(over, case, desk);
             }
-            Event::Pracked { txn, prack } => reliable::accept(txn, &prack, case, desk),
+            Event::Pracked { txn, prack } => {
+                reliable::accept(txn, &prack, case, desk);
+                if !self.is_answered && !desk.endpoint.holds_answer(case.invite_txn) {
+                    self.is_answered = true;
+                    case.answered(desk);
+                    case.changed(desk);
+                }
+            }
             Event::Cancelled { txn, .. } => self.on_cancelled(txn, desk),
             Event::Renumbered { sip_call_id, cseq } => {
                 for leg in [&mut self.a, &mut self.b] {
@@ -132,13 +173,23 @@ impl Talking {
             Event::HangUp => {
                 let over = Over {
                     ending: record::Ending::Completed,
-                    by: By::Us,
-                    note: Some("ended from the console"),
-                    hung_up: None,
+                    ..Over::failed("ended from the console")
                 };
                 return self.end(over, case, desk);
             }
-            Event::Due if desk.now().instant < self.since + DURATION_MAX => return self.on_timer(case, desk),
+            Event::Due if desk.now().instant < self.since + DURATION_MAX => {
+                let now = desk.now().instant;
+                let is_over = |exchange: &&Exchange| exchange.until.is_some_and(|until| until <= now);
+                return match self
+                    .exchanges
+                    .iter()
+                    .find(is_over)
+                    .map(|exchange| exchange.client)
+                {
+                    Some(txn) => self.on_refusal(txn, 408, None, case, desk),
+                    None => self.on_timer(case, desk),
+                };
+            }
             Event::Due => return self.end(Over::failed("longer than a call may last"), case, desk),
             _ => {}
         }
@@ -198,14 +249,18 @@ impl Talking {
         desk: &mut Desk,
     ) -> Option<Vec<u8>> {
         let session = offer::read(ack).ok().flatten()?;
-        case.describe(side, &session, desk);
         let other = leg::other(side);
         let port = case.port(other)?;
-        self.leg(side).terms.heard = ack.body().to_vec();
+        let leg = self.leg(side);
+        leg.origin.security.take_answer(&session).ok()?;
+        leg.terms.heard = ack.body().to_vec();
+        case.describe(side, &session, leg.origin.security.keys(), desk);
         let leg = self.leg(other);
+        let offer = offer::session(&leg.terms.heard);
+        let offer = offer.and_then(|offer| leg.origin.security.heed(offer).ok());
         leg.terms.said = leg
             .origin
-            .anchored(&session, desk.config.media_address, port)
+            .reply(&session, offer.as_ref(), desk.config.media_address, port)
             .ok()?;
         Some(leg.terms.said.clone())
     }
@@ -232,14 +287,7 @@ impl Talking {
         match request.method() {
             Method::Bye => {
                 desk.respond(txn, Response::new(&request, 200, refusal::phrase(200)));
-                let by = if side == Side::A { By::Caller } else { By::Called };
-                let over = Over {
-                    ending: record::Ending::Completed,
-                    by,
-                    note: None,
-                    hung_up: Some(side),
-                };
-                return self.end(over, case, desk);
+                return self.end(Over::hung_up(side), case, desk);
             }
             Method::Options => desk.respond(txn, refusal::capabilities(&request, &desk.config)),
             Method::Invite | Method::Update | Method::Info => {
@@ -282,9 +330,12 @@ impl Talking {
         if self.exchanges.len() >= EXCHANGES_MAX {
             return Err(Refusal::NotNow);
         }
-        let other = leg::other(side);
-        let port = case.port(other).ok_or(Refusal::NotNow)?;
-        let exchange = Exchange::begin(side, txn, request, self.leg(other), port, desk)?;
+        let port = case.port(leg::other(side)).ok_or(Refusal::NotNow)?;
+        let (asking, towards) = match side {
+            Side::A => (&self.a, &mut self.b),
+            Side::B => (&self.b, &mut self.a),
+        };
+        let exchange = Exchange::begin(side, txn, request, asking, towards, port, desk)?;
         self.exchanges.push(exchange);
         Ok(())
     }
@@ -409,15 +460,27 @@ impl Talking {
         let Talking {
             a,
             b,
+            is_answered,
             is_acknowledged,
             ..
         } = *self;
         case.tap(false, desk);
-        let mut ending = Ending::new(over.ending, 200, over.by, over.note, case, desk);
+        let (over, status) = match is_answered {
+            true => (over, 200),
+            false => {
+                // Caller, phone and record say the same: nobody answered him.
+                case.refuse(&Refusal::Status(over.status), desk);
+                case.record.answered_by = None;
+                let status = over.status;
+                (over.unanswered(), status)
+            }
+        };
+        let mut ending = Ending::new(over.ending, status, over.by, over.note, case, desk);
         match over.hung_up {
+            _ if !is_answered => ending.keep(a),
             Some(Side::A) => ending.keep(a),
             _ if is_acknowledged => ending.hang_up(a, desk),
-            _ => ending.hang_up_after_ack(a),
+            _ => ending.hang_up_after_ack(case.invite_txn, a),
         }
         match over.hung_up {
             Some(Side::B) => ending.keep(b),
@@ -426,6 +489,9 @@ impl Talking {
         }
         for leg in rest.hang_up {
             ending.hang_up(leg, desk);
+        }
+        for (invite, leg) in rest.hang_up_after_ack {
+            ending.hang_up_after_ack(invite, leg);
         }
         for leg in rest.keep {
             ending.keep(leg);

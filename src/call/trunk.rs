@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::{NumberPlan, ReasonStyle};
+use super::{Encryption, NumberPlan, ReasonStyle};
 use crate::digest::Credentials;
 use crate::policy::Profile;
 use crate::registration;
@@ -35,6 +35,8 @@ pub struct TrunkConfig {
     pub numbers: NumberPlan,
     /// The business's own number, E.164 with `+`: who calls, on calls of ours.
     pub number: Option<String>,
+    /// Whether the legs of this trunk are encrypted.
+    pub srtp: Encryption,
     /// Calls come in only with the credentials (digest), from the ranges of `from`, or from anywhere when there are none.
     pub is_challenged: bool,
 }

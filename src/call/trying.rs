@@ -32,12 +32,16 @@ impl Hunting {
     pub(super) fn ring(&mut self, attempt: Attempt, target: &str, case: &mut Case, desk: &mut Desk) {
         case.record.add_attempt(target, case.at_ms(desk));
         case.is_one_phone = self.hunt.ringing() == 1;
-        let mut origin = Origin::new(desk.random.u64());
+        let outside = case.outside.clone().filter(|_| target.starts_with("trunk:"));
+        let wanted = match &outside {
+            Some(outside) => outside.srtp(desk),
+            None => case.srtp_of(self.hunt.queue(), desk),
+        };
+        let mut origin = Origin::new(wanted, &mut desk.random);
         let offer = match (&case.offer, case.port(Side::B)) {
-            (Some(offer), Some(port)) => origin.anchored(offer, desk.config.media_address, port).map(Some),
+            (Some(offer), Some(port)) => origin.offer(offer, desk.config.media_address, port).map(Some),
             _ => Ok(None),
         };
-        let outside = case.outside.clone().filter(|_| target.starts_with("trunk:"));
         let (place, known) = match &outside {
             Some(outside) => outside.place(desk).ok().unzip(),
             None => (Place::of(target), None),
@@ -242,6 +246,14 @@ impl Hunting {
             Some(_) => Failure::Ours,
         };
         self.try_next(leg, status, failure, case, desk);
+    }
+
+    /// The connection that a phone was rung over is gone. It may ring all the same: it is told to stop, by another
+    /// connection, and should it be answered first it is acknowledged and hung up (RFC 3261 §13.2.2.4).
+    pub(super) fn on_lost(&mut self, leg: Ringing, fault: TransportFault, case: &mut Case, desk: &mut Desk) {
+        desk.endpoint.cancel(leg.txn, None, desk.now());
+        self.on_unreachable(&leg, 503, Some(fault), case, desk);
+        desk.strays.abandon(leg, None);
     }
 
     /// A final answer that is no 2xx.

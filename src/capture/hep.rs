@@ -64,10 +64,30 @@ pub fn encode(seen: &Seen<'_>, agent: u32, password: Option<&str>, out: &mut Vec
         out.clear();
         return false;
     }
+    let begins = out.len();
     chunk(out, 15, seen.octets);
+    mask_keys(&mut out[begins..]);
     let length = (out.len() as u16).to_be_bytes();
     out[4..6].copy_from_slice(&length);
     true
+}
+
+/// Media keys (`a=crypto`, RFC 4568) stay here: with them whoever keeps the packets can listen.
+fn mask_keys(octets: &mut [u8]) {
+    const METHOD: &[u8] = b"inline:";
+    let mut from = 0;
+    while let Some(found) = octets[from..]
+        .windows(METHOD.len())
+        .position(|window| window.eq_ignore_ascii_case(METHOD))
+    {
+        from += found + METHOD.len();
+        while let Some(octet) = octets.get_mut(from)
+            && (octet.is_ascii_alphanumeric() || b"+/=".contains(octet))
+        {
+            *octet = b'*';
+            from += 1;
+        }
+    }
 }
 
 /// Family (2 or 10, as AF_INET and AF_INET6 are on Linux) and both addresses.
@@ -180,6 +200,24 @@ mod tests {
         assert_eq!((found[&5].last(), found[&6].last()), (Some(&1), Some(&7)));
         assert_eq!(found[&7], 5060_u16.to_be_bytes());
         assert!(!found.contains_key(&3) && !found.contains_key(&14));
+    }
+
+    #[test]
+    fn media_keys_are_not_mirrored() {
+        let octets = b"SIP/2.0 200 OK\r\n\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:QUJD/+Q=|2^20\r\na=crypto:2 X INLINE:eA";
+        let mut out = Vec::new();
+        assert!(encode(
+            &seen("10.0.0.1:5060", "10.0.0.2:5060", octets),
+            1,
+            None,
+            &mut out
+        ));
+        let text = String::from_utf8_lossy(&out);
+        assert!(
+            text.contains("inline:********|2^20\r\n") && text.contains("INLINE:**"),
+            "{text}"
+        );
+        assert!(!text.contains("QUJD") && text.contains("AES_CM_128_HMAC_SHA1_80"));
     }
 
     #[test]

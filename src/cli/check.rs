@@ -397,6 +397,9 @@ fn check_sense(config: &Config, name: &str, findings: &mut Vec<Finding>) {
             "[sip] listens beyond this machine and [media] does not: calls from outside have no audio".into(),
         );
     }
+    super::check_keys::warnings(config)
+        .into_iter()
+        .for_each(&mut warn);
     if !config.api.listen.ip().is_loopback() {
         warn("[api] listens beyond this machine without TLS: put a proxy with TLS before it".into());
     }

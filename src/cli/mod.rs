@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod check;
+mod check_keys;
 mod check_trust;
 pub mod eval;
 mod eval_figures;

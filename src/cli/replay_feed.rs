@@ -85,6 +85,7 @@ impl Player {
                 audio,
                 codecs,
                 telephone_event,
+                ..
             } => {
                 if let Some(session) = self.heard(call).and_then(|heard| heard.session.as_mut()) {
                     session.described(side, audio, &codecs, telephone_event, now);

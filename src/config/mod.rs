@@ -13,6 +13,7 @@ mod read;
 mod refusal;
 mod secret;
 mod sip;
+mod srtp;
 mod target;
 mod transfer;
 mod trunk;
@@ -45,6 +46,8 @@ pub struct Config {
     pub queue_marks: std::collections::BTreeMap<String, crate::banner::Marks>,
     /// Where the people of a queue may send their calls, where a queue says so (by its name).
     pub transfer_rules: std::collections::BTreeMap<String, crate::call::TransferRules>,
+    /// Whether the legs to a queue's phones are encrypted, where a queue says so (by its name).
+    pub queue_srtp: std::collections::BTreeMap<String, crate::call::Encryption>,
     /// Which calls may go out.
     pub outbound: crate::call::OutboundConfig,
     pub identity: crate::identity::Config,
@@ -138,6 +141,7 @@ impl Config {
             marks: crate::banner::Marks::default(),
             queue_marks: std::collections::BTreeMap::new(),
             transfer_rules: std::collections::BTreeMap::new(),
+            queue_srtp: std::collections::BTreeMap::new(),
             outbound: crate::call::OutboundConfig::default(),
             identity: crate::identity::Config::default(),
             limits: crate::call::CallLimits::default(),

@@ -10,7 +10,7 @@ pub(super) fn read(root: &Section<'_, '_>, trunks: &[TrunkConfig]) -> OutboundCo
     let Some(section) = root.section("outbound") else {
         return config;
     };
-    section.only(&["from_phones", "trunk", "allow", "refuse", "emergency"]);
+    section.only(&["from_phones", "trunk", "allow", "refuse", "emergency", "srtp"]);
     if let Some(from_phones) = section.boolean("from_phones") {
         config.from_phones = from_phones;
     }
@@ -28,6 +28,7 @@ pub(super) fn read(root: &Section<'_, '_>, trunks: &[TrunkConfig]) -> OutboundCo
             section.fault(value.at, message, closest(value.get, ways_out()));
         }
     }
+    config.srtp = super::srtp::read(&section);
     config.allow = numbers(&section, "allow");
     config.refuse = numbers(&section, "refuse");
     if section.value("emergency").is_some() {

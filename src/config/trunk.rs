@@ -38,6 +38,7 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Vec<TrunkConfig> {
             "international_prefix",
             "called",
             "calling",
+            "srtp",
         ]);
         let name = read_name(section, |name| trunks.iter().any(|trunk| trunk.name == name));
         let tls_name = read_tls_name(section, &trunks);
@@ -119,6 +120,7 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Vec<TrunkConfig> {
             numbers: carrier::read_numbers(section),
             credentials,
             number: carrier::read_number(section),
+            srtp: super::srtp::read(section),
             is_challenged,
         });
     }

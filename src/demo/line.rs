@@ -138,13 +138,13 @@ impl Line {
             match self.endpoint.poll_output() {
                 EndpointOutput::Transmit { flow, octets } => {
                     if self.socket.send_to(&octets, flow.remote).is_err() {
-                        self.endpoint.handle(
-                            EndpointInput::TransportError {
-                                flow,
-                                fault: TransportFault::System,
-                            },
-                            clock::now(),
-                        );
+                        let now = clock::now();
+                        let broken = EndpointInput::TransportError {
+                            flow,
+                            fault: TransportFault::System,
+                            at: now.instant,
+                        };
+                        self.endpoint.handle(broken, now);
                     }
                 }
                 EndpointOutput::Event(event) => self.events.push_back(event),

@@ -21,8 +21,9 @@
 //! 7. Audio for a side goes to its source (unless retired), or else to the described address.
 //! 8. An unspecified address or port 0 is a hold: nothing is sent there; source and description stay as they were.
 //!
-//! "Valid" means: parses, and has a payload type that a party announced. What remains open: within the window, a
-//! stranger who guesses the port can be first where the real party is itself foreign. Only SRTP closes that.
+//! "Valid" means: parses, and has a payload type that a party announced; where the leg is encrypted, its key
+//! authenticates the packet as well. What remains open on a plain leg: within the window, a stranger who guesses the
+//! port can be first where the real party is itself foreign. Only SRTP closes that.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
@@ -99,25 +100,32 @@ impl Latch {
         self.source.is_some_and(|(latched, _)| latched == source)
     }
 
-    /// Whether a valid RTP packet from `source` is this side's. May make it the source.
-    pub(crate) fn accepts(&mut self, source: SocketAddr, now: Instant) -> bool {
+    /// Whether [`Latch::accepts`] would say yes. Changes nothing: for what is to be asked before a packet has proven itself.
+    pub(crate) fn admits(&self, source: SocketAddr, now: Instant) -> bool {
         let Some(described) = self.described else {
             return false;
         };
         let standing = standing(described, source);
-        let is_open = now < self.open_until;
-        match &mut self.source {
-            Some((latched, held)) if *latched == source => {
-                if *held == Standing::Retired && !is_open {
-                    *held = standing;
-                }
-                return true;
-            }
-            Some((_, held)) if standing <= *held => return false,
-            _ => {}
+        match self.source {
+            Some((latched, _)) if latched == source => true,
+            Some((_, held)) if standing <= held => false,
+            _ => standing != Standing::Foreign || now < self.open_until,
         }
-        if standing == Standing::Foreign && !is_open {
+    }
+
+    /// Whether a valid RTP packet from `source` is this side's. May make it the source.
+    pub(crate) fn accepts(&mut self, source: SocketAddr, now: Instant) -> bool {
+        let Some(described) = self.described.filter(|_| self.admits(source, now)) else {
             return false;
+        };
+        let standing = standing(described, source);
+        if let Some((latched, held)) = &mut self.source
+            && *latched == source
+        {
+            if *held == Standing::Retired && now >= self.open_until {
+                *held = standing;
+            }
+            return true;
         }
         let is_same_host = self
             .source
@@ -133,17 +141,24 @@ impl Latch {
     /// of the description while nothing is latched. The port is one above, or whatever NAT made of it: first come,
     /// unless the one above speaks.
     pub(crate) fn accepts_control(&mut self, source: SocketAddr) -> bool {
-        let rtp = match (self.source, self.described) {
-            (Some((rtp, _)), _) | (None, Some(rtp)) => rtp,
-            (None, None) => return false,
-        };
-        if !is_same_ip(rtp.ip(), source.ip()) {
+        let Some(rtp) = self.spoken_from().filter(|_| self.admits_control(source)) else {
             return false;
-        }
+        };
         if self.control.is_none() || rtp.port().checked_add(1) == Some(source.port()) {
             self.control = Some(source);
         }
         true
+    }
+
+    /// Whether [`Latch::accepts_control`] would say yes.
+    pub(crate) fn admits_control(&self, source: SocketAddr) -> bool {
+        self.spoken_from()
+            .is_some_and(|rtp| is_same_ip(rtp.ip(), source.ip()))
+    }
+
+    /// Where this side's audio comes from, or should.
+    fn spoken_from(&self) -> Option<SocketAddr> {
+        self.source.map(|(rtp, _)| rtp).or(self.described)
     }
 
     pub(crate) fn target(&self) -> Target {

@@ -45,3 +45,8 @@ pub const GAP_SAMPLES_MAX: u32 = 8000;
 /// Hop buffers of one tapped call, 16 kB each: one being filled, one with the scorer. With none left the audio is
 /// left out and counted: late scores are worth less than a live relay.
 pub const HOPS_PER_CALL: usize = 2;
+
+/// Sources (SSRC) one key of an encrypted leg is used with, 32 octets each, for either direction. A call has one or two;
+/// each party it is transferred to brings another. Packets of further ones are dropped and counted: to forget a source
+/// would be to forget which of its packets were sent or heard.
+pub const SOURCES_MAX: usize = 32;

@@ -1,4 +1,5 @@
-//! RTP between the two legs, and the copy for scoring (RFC 3550, G.711). Sans-IO. Imports `sdp`.
+//! RTP between the two legs, encrypted or not, and the copy for scoring (RFC 3550, RFC 3711, G.711). Sans-IO. Imports
+//! `sdp`.
 //!
 //! A [`Session`] is one call's media: it is shown every packet and says where it goes, who may speak for a side
 //! ([`latch`]), how fast, and what was lost. The caller's audio is copied into hops for the scorer ([`tap`]).
@@ -9,10 +10,15 @@
 pub mod latch;
 pub mod limits;
 mod ports;
+mod quality;
 mod rate;
+mod reports;
 pub mod rtcp;
 pub mod rtp;
+#[cfg(test)]
+mod secured_tests;
 mod session;
+pub mod srtp;
 mod statistics;
 pub mod tap;
 
@@ -22,6 +28,7 @@ use std::time::Duration;
 pub use ports::PortPool;
 pub use rtcp::ReceptionReport;
 pub use session::{Session, fuzz_media};
+pub use srtp::{Keys, fuzz_srtp};
 pub use statistics::{SideStatistics, Statistics};
 pub use tap::TapStatistics;
 
@@ -79,17 +86,27 @@ pub enum DropReason {
     TooFast,
     /// A payload type that neither party announced.
     UnknownPayload,
+    /// The leg is encrypted, and its key does not authenticate the packet.
+    Unauthenticated,
+    /// Seen before, or too old to tell: it came over an encrypted leg, or would have to go out on one, where a number is
+    /// used once.
+    Replayed,
+    /// More sources than an encrypted leg keeps count of ([`limits::SOURCES_MAX`]).
+    TooManySources,
 }
 
 impl DropReason {
     /// Every reason, in the order of the enum.
-    pub const ALL: [DropReason; 6] = [
+    pub const ALL: [DropReason; 9] = [
         DropReason::Malformed,
         DropReason::Stranger,
         DropReason::NotYetKnown,
         DropReason::OnHold,
         DropReason::TooFast,
         DropReason::UnknownPayload,
+        DropReason::Unauthenticated,
+        DropReason::Replayed,
+        DropReason::TooManySources,
     ];
 
     /// The word for metrics.
@@ -101,6 +118,9 @@ impl DropReason {
             DropReason::OnHold => "on_hold",
             DropReason::TooFast => "too_fast",
             DropReason::UnknownPayload => "unknown_payload",
+            DropReason::Unauthenticated => "unauthenticated",
+            DropReason::Replayed => "replayed",
+            DropReason::TooManySources => "too_many_sources",
         }
     }
 }

@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 use super::latch::{Latch, Target};
 use super::limits::{RTCP_BURST, RTCP_PER_SECOND, RTP_BURST, RTP_PER_SECOND};
 use super::rate::Rate;
+use super::reports::Reports;
 use super::rtcp::{Compound, ReceptionReport};
 use super::rtp::Packet;
+use super::srtp::{Keys, Refused, Secured};
 use super::statistics::{Arrival, SideStatistics, Statistics, Stream};
 use super::tap::{Tap, TapStatistics};
 use super::{Config, DropReason, Hop, Side, Verdict};
@@ -53,6 +55,8 @@ pub struct Session {
 /// What is known of one side.
 struct Party {
     latch: Latch,
+    /// Its packets are encrypted, both ways.
+    secured: Option<Box<Secured>>,
     payloads: Payloads,
     rtp_rate: Rate,
     rtcp_rate: Rate,
@@ -60,8 +64,8 @@ struct Party {
     packets: u64,
     octets: u64,
     drops: [u64; DropReason::ALL.len()],
-    /// What this party last said about the stream we send it.
-    report: Option<ReceptionReport>,
+    /// What it says about the stream we send it.
+    reports: Reports,
 }
 
 /// Announced payload types, one bit each.
@@ -98,6 +102,7 @@ impl Session {
     pub fn new(config: &Config, now: Now) -> Session {
         let party = || Party {
             latch: Latch::new(now.instant),
+            secured: None,
             payloads: Payloads::default(),
             rtp_rate: Rate::new(RTP_PER_SECOND, RTP_BURST, now.instant),
             rtcp_rate: Rate::new(RTCP_PER_SECOND, RTCP_BURST, now.instant),
@@ -105,7 +110,7 @@ impl Session {
             packets: 0,
             octets: 0,
             drops: [0; DropReason::ALL.len()],
-            report: None,
+            reports: Reports::default(),
         };
         Session {
             a: party(),
@@ -146,6 +151,18 @@ impl Session {
         self.last_heard = now.instant;
     }
 
+    /// The audio of `side` is encrypted with these keys from now on, or plain (`None`). Said together with a description,
+    /// before it.
+    ///
+    /// Keys that stay the same change nothing; see [`Secured::rekey`] for what new ones do.
+    pub fn secure(&mut self, side: Side, keys: Option<&Keys>) {
+        let this = self.parties(side).0;
+        match (&mut this.secured, keys) {
+            (Some(secured), Some(keys)) => secured.rekey(keys),
+            (secured, keys) => *secured = keys.map(|keys| Box::new(Secured::new(keys))),
+        }
+    }
+
     /// Starts (on answer) or stops the tap of side A. Starting takes the memory of its hops
     /// ([`super::limits::HOPS_PER_CALL`]), stopping gives it back with what was not yet a full hop.
     pub fn tap(&mut self, on: bool) {
@@ -157,14 +174,39 @@ impl Session {
         }
     }
 
-    /// An RTP packet arrived on the RTP socket of side `from`.
+    /// An RTP packet arrived on the RTP socket of side `from`; the same as [`Session::rtp_within`] for a buffer that is
+    /// exactly the packet, which will do where no leg is encrypted.
+    pub fn rtp(&mut self, from: Side, source: SocketAddr, packet: &mut [u8], now: Now) -> Verdict {
+        self.rtp_within(from, source, packet, packet.len(), now)
+    }
+
+    /// An RTP packet arrived on the RTP socket of side `from`: the first `len` octets of `buffer`. What is to be sent on
+    /// stands there afterwards, so there must be room for [`super::srtp::OVERHEAD_OCTETS_MAX`] more.
     ///
     /// A payload type is good when either party announced it, because each announces what it wants to *receive*
     /// (RFC 3264 §5.1), or when it is comfort noise. Where they disagree on its codec, the receiver's word counts.
-    pub fn rtp(&mut self, from: Side, source: SocketAddr, packet: &mut [u8], now: Now) -> Verdict {
-        let octets = packet.len();
+    ///
+    /// On an encrypted leg nothing is believed, latched, counted as life or heard that its key does not authenticate.
+    pub fn rtp_within(
+        &mut self,
+        from: Side,
+        source: SocketAddr,
+        buffer: &mut [u8],
+        len: usize,
+        now: Now,
+    ) -> Verdict {
+        let octets = len;
         let (this, other) = self.parties(from);
-        let Ok(packet) = Packet::parse(packet) else {
+        let len = match this.open(
+            buffer,
+            len,
+            |latch| latch.admits(source, now.instant),
+            Secured::unprotect_rtp,
+        ) {
+            Ok(len) => len,
+            Err(reason) => return this.drop(reason),
+        };
+        let Ok(packet) = Packet::parse(buffer.get(..len).unwrap_or_default()) else {
             return this.drop(DropReason::Malformed);
         };
         if !this.latch.is_described() {
@@ -197,15 +239,36 @@ impl Session {
         let target = other.latch.target();
         self.last_heard = now.instant;
         self.follow(from, arrival, &packet, codec, now);
-        self.verdict(from, target, octets)
+        self.send_on(from, target, buffer, len, Secured::protect_rtp)
     }
 
-    /// An RTCP packet arrived on the RTCP socket of side `from`. Passed on unchanged: SSRCs and sequence numbers are
-    /// the parties' own, so their reports hold from end to end.
+    /// An RTCP packet arrived on the RTCP socket of side `from`; as [`Session::rtp`].
     pub fn rtcp(&mut self, from: Side, source: SocketAddr, packet: &mut [u8], now: Now) -> Verdict {
-        let octets = packet.len();
+        self.rtcp_within(from, source, packet, packet.len(), now)
+    }
+
+    /// An RTCP packet arrived on the RTCP socket of side `from`: the first `len` octets of `buffer`, with room behind them
+    /// as in [`Session::rtp_within`]. Passed on with the same words: SSRCs and sequence numbers are the parties' own, so
+    /// their reports hold from end to end.
+    pub fn rtcp_within(
+        &mut self,
+        from: Side,
+        source: SocketAddr,
+        buffer: &mut [u8],
+        len: usize,
+        now: Now,
+    ) -> Verdict {
         let (this, other) = self.parties(from);
-        let Ok(compound) = Compound::parse(packet) else {
+        let len = match this.open(
+            buffer,
+            len,
+            |latch| latch.admits_control(source),
+            Secured::unprotect_rtcp,
+        ) {
+            Ok(len) => len,
+            Err(reason) => return this.drop(reason),
+        };
+        let Ok(compound) = Compound::parse(buffer.get(..len).unwrap_or_default()) else {
             return this.drop(DropReason::Malformed);
         };
         if !this.latch.is_described() {
@@ -217,13 +280,11 @@ impl Session {
         if !this.rtcp_rate.allows(now.instant) {
             return this.drop(DropReason::TooFast);
         }
-        let theirs = other.stream.ssrc();
-        if let Some(report) = compound.reception().find(|report| Some(report.ssrc) == theirs) {
-            this.report = Some(report);
-        }
+        this.reports
+            .handle(&compound, other.stream.ssrc(), &other.reports, now.instant);
         let target = other.latch.control_target();
         self.last_heard = now.instant;
-        self.verdict(from, target, octets)
+        self.send_on(from, target, buffer, len, Secured::protect_rtcp)
     }
 
     /// A full hop of the caller's audio, at most one per call of `rtp`.
@@ -253,8 +314,8 @@ impl Session {
 
     pub fn statistics(&self) -> Statistics {
         Statistics {
-            from_caller: self.a.statistics(),
-            from_called: self.b.statistics(),
+            from_caller: self.a.statistics(&self.b.reports),
+            from_called: self.b.statistics(&self.a.reports),
         }
     }
 
@@ -265,7 +326,7 @@ impl Session {
 
     /// What the party on `side` last reported about the audio it receives from the other party (RTCP).
     pub fn reported_by(&self, side: Side) -> Option<ReceptionReport> {
-        self.party(side).report
+        self.party(side).reports.last()
     }
 
     /// What the taps of this call did so far.
@@ -303,12 +364,27 @@ impl Session {
         }
     }
 
-    fn verdict(&mut self, from: Side, target: Target, len: usize) -> Verdict {
-        let this = self.parties(from).0;
-        match target {
-            Target::At(to) => Verdict::Forward { to, len },
-            Target::Held => this.drop(DropReason::OnHold),
-            Target::Unknown => this.drop(DropReason::NotYetKnown),
+    /// What becomes of an accepted packet; encrypted, where the other leg is.
+    fn send_on(
+        &mut self,
+        from: Side,
+        target: Target,
+        buffer: &mut [u8],
+        len: usize,
+        protect: impl Fn(&mut Secured, &mut [u8], usize) -> Result<usize, Refused>,
+    ) -> Verdict {
+        let (this, other) = self.parties(from);
+        let to = match target {
+            Target::At(to) => to,
+            Target::Held => return this.drop(DropReason::OnHold),
+            Target::Unknown => return this.drop(DropReason::NotYetKnown),
+        };
+        let Some(secured) = &mut other.secured else {
+            return Verdict::Forward { to, len };
+        };
+        match protect(secured, buffer, len) {
+            Ok(len) => Verdict::Forward { to, len },
+            Err(refused) => this.drop(refused.into()),
         }
     }
 
@@ -338,24 +414,69 @@ impl fmt::Debug for Session {
 }
 
 impl Party {
+    /// A packet of this party as it was before it was encrypted; as it is on a plain leg. What is cheap to tell comes
+    /// before what is not.
+    fn open(
+        &mut self,
+        buffer: &mut [u8],
+        len: usize,
+        is_admitted: impl Fn(&Latch) -> bool,
+        unprotect: impl Fn(&mut Secured, &mut [u8], usize) -> Result<usize, Refused>,
+    ) -> Result<usize, DropReason> {
+        let Some(secured) = &mut self.secured else {
+            return Ok(len);
+        };
+        if !self.latch.is_described() {
+            return Err(DropReason::NotYetKnown);
+        }
+        if !is_admitted(&self.latch) {
+            return Err(DropReason::Stranger);
+        }
+        unprotect(secured, buffer, len).map_err(DropReason::from)
+    }
+
     fn drop(&mut self, reason: DropReason) -> Verdict {
         self.drops[reason as usize] += 1;
         Verdict::Drop(reason)
     }
 
-    fn statistics(&self) -> SideStatistics {
+    /// `heard`: what the other party says.
+    fn statistics(&self, heard: &Reports) -> SideStatistics {
         let refused = [
             DropReason::Malformed,
             DropReason::Stranger,
             DropReason::TooFast,
             DropReason::UnknownPayload,
+            DropReason::Unauthenticated,
+            DropReason::Replayed,
+            DropReason::TooManySources,
         ];
-        SideStatistics {
+        let reported = heard.last();
+        let milliseconds = |time: Duration| time.as_secs_f32() * 1000.0;
+        let mut statistics = SideStatistics {
             packets: self.packets,
             octets: self.octets,
             lost: self.stream.lost(),
             jitter_ms: self.stream.jitter_ms(),
             dropped: refused.iter().map(|reason| self.drops[*reason as usize]).sum(),
+            unauthenticated: self.drops[DropReason::Unauthenticated as usize],
+            reported_lost: reported.map(|report| report.cumulative_lost),
+            reported_jitter_ms: reported.map(|report| report.jitter as f32 / 8.0),
+            round_trip_ms: self.reports.round_trip().map(milliseconds),
+            mos: None,
+        };
+        statistics.mos = statistics.estimate(heard.round_trip().map(milliseconds));
+        statistics
+    }
+}
+
+impl From<Refused> for DropReason {
+    fn from(refused: Refused) -> DropReason {
+        match refused {
+            Refused::Malformed => DropReason::Malformed,
+            Refused::Unauthenticated => DropReason::Unauthenticated,
+            Refused::Replayed | Refused::UsedUp => DropReason::Replayed,
+            Refused::TooManySources => DropReason::TooManySources,
         }
     }
 }

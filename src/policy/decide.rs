@@ -121,7 +121,7 @@ mod tests {
     use crate::policy::own::Claims;
     use crate::policy::schema::{Datum, FACTS, Type};
     use crate::policy::{SHIPPED, monotone};
-    use crate::screening::{Label, Stage, VoiceState, sample};
+    use crate::screening::{Label, List, Stage, VoiceState, sample};
 
     /// The shipped policies, loaded once for all cases of a property.
     static LOADED: std::sync::LazyLock<Vec<Policy>> =
@@ -240,15 +240,26 @@ mod tests {
     }
 
     #[test]
-    fn the_default_policy_labels_and_refuses_nothing() {
+    fn the_default_policy_labels_and_refuses_only_what_was_put_on_a_list() {
         let policy = Policy::embedded();
         assert!(policy.revision().starts_with("default@"));
-        assert!(
-            policy
-                .rules
-                .iter()
-                .all(|rule| matches!(rule.then, Action::Deliver | Action::Label))
-        );
+        let refusing: Vec<&str> = policy
+            .rules
+            .iter()
+            .filter(|rule| !matches!(rule.then, Action::Deliver | Action::Label))
+            .map(|rule| rule.id.as_str())
+            .collect();
+        assert_eq!(refusing, ["blocked", "do-not-originate"]);
+        for list in List::ALL {
+            let mut facts = sample::unsigned();
+            facts.lists = vec![sample::listed(*list)];
+            let is_refused = matches!(policy.decide(&facts).action, Action::Refuse { .. });
+            assert_eq!(
+                is_refused,
+                matches!(list, List::Block | List::DoNotOriginate),
+                "{list}"
+            );
+        }
         let mut facts = sample::unsigned();
         facts.identity.is_forged = true;
         facts.voice.state = VoiceState::Spoof;

@@ -45,9 +45,6 @@ pub const OWN_NUMBERS_MAX: usize = 1_000;
 /// People whose names callers may not borrow unnoticed.
 pub const OWN_PEOPLE_MAX: usize = 1_000;
 
-/// Characters of such a name; callers' names are read as far.
-pub const PERSON_NAME_CHARS_MAX: usize = 64;
-
 /// Other languages of the banner's words.
 pub const LANGUAGES_MAX: usize = 20;
 

@@ -8,7 +8,7 @@ use super::limits::{NAME_CHARS_MAX, REASON_CHARS_MAX, RULES_MAX, VARIANTS_MAX, W
 use super::load_action::read_action;
 use super::scope::Scope;
 use super::{Action, Mode, Policy, Profile, Rule, Variant, budget, check, hours, own, reach, scope, wording};
-use crate::document::{Document, Fault, Section, closest, one_of, shown};
+use crate::document::{Document, Fault, Section, Value, closest, one_of, shown};
 use crate::screening::{Stage, Tag, Weights};
 
 /// What each refusal profile lacks in the configuration, in words; `None` = nothing.
@@ -150,19 +150,24 @@ fn read_variants(
     variants
 }
 
+/// The tag that is named here; a name that none has is a fault.
+pub(super) fn read_tag(section: &Section<'_, '_>, name: &Value<'_, str>) -> Option<Tag> {
+    let tag = name.get.parse::<Tag>().ok();
+    if tag.is_none() {
+        let suggestion = closest(name.get, Tag::ALL.iter().map(|tag| tag.name()));
+        let message = format!("no tag is called {:?}", shown(name.get));
+        section.fault(name.at.clone(), message, suggestion);
+    }
+    tag
+}
+
 fn read_weights(root: &Section<'_, '_>) -> Weights {
     let mut weights = Weights::new();
     let Some(section) = root.section("weights") else {
         return weights;
     };
     for (key, value) in section.entries() {
-        let Ok(tag) = key.get.parse::<Tag>() else {
-            let suggestion = closest(key.get, Tag::ALL.iter().map(|tag| tag.name()));
-            section.fault(
-                key.at,
-                format!("no tag is called {:?}", shown(key.get)),
-                suggestion,
-            );
+        let Some(tag) = read_tag(&section, &key) else {
             continue;
         };
         if let Some(tenths) = read_tenths(&section, key.get, value) {
@@ -206,16 +211,12 @@ fn read_second_opinion(root: &Section<'_, '_>) -> Vec<Tag> {
     section.only(&["order"]);
     let mut order: Vec<Tag> = Vec::new();
     for name in section.strings("order").unwrap_or_default() {
-        match name.get.parse::<Tag>() {
-            Ok(tag) if order.contains(&tag) => {
+        match read_tag(&section, &name) {
+            Some(tag) if order.contains(&tag) => {
                 section.fault(name.at, format!("{tag} stands here twice"), None);
             }
-            Ok(tag) => order.push(tag),
-            Err(_) => {
-                let suggestion = closest(name.get, Tag::ALL.iter().map(|tag| tag.name()));
-                let message = format!("no tag is called {:?}", shown(name.get));
-                section.fault(name.at, message, suggestion);
-            }
+            Some(tag) => order.push(tag),
+            None => {}
         }
     }
     order

@@ -154,6 +154,8 @@ impl Policy {
                                 },
                                 history: history.clone(),
                                 signalling: SignallingFacts::default(),
+                                lists: Vec::new(),
+                                reputation: Vec::new(),
                             });
                         }
                     }

@@ -3,12 +3,10 @@
 //! A call from outside that shows one of our own numbers, or the name of one of our people, without a proof of it, is
 //! the commonest way into a business by telephone. So it has tags of its own and not only a condition.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use super::limits::{OWN_NUMBERS_MAX, OWN_PEOPLE_MAX, PERSON_NAME_CHARS_MAX};
+use super::limits::{OWN_NUMBERS_MAX, OWN_PEOPLE_MAX};
 use crate::document::{Section, Value, shown};
-use crate::screening::confusables::{is_combining, is_invisible, read_as};
-use crate::screening::{Facts, Tag};
+use crate::lists::{People, Range, Words};
+use crate::screening::{Facts, List, Tag};
 
 /// Which of ours a call shows, proven or not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,7 +15,7 @@ pub(super) struct Claims {
     pub(super) is_own_number: bool,
     /// The name shown is that of one of our people.
     pub(super) is_own_name: bool,
-    /// A proven number of that very person.
+    /// A proven number of that very person, or of ours.
     is_name_proven: bool,
     is_number_proven: bool,
 }
@@ -34,39 +32,9 @@ impl Claims {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Own {
     numbers: Vec<Range>,
-    people: Vec<Person>,
-    /// From a word of a name to those who have it; every person stands under one word, the longest.
-    by_word: BTreeMap<String, Vec<usize>>,
-    /// Names written as one word, in any order of their words.
-    in_one: BTreeMap<String, usize>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Range {
-    One(String),
-    /// All that begin so.
-    From(String),
-    /// Of the same length, both ends inside.
-    Between(String, String),
-}
-
-#[derive(Clone, Debug)]
-struct Person {
-    /// Each name he goes by, as plain words.
-    names: Vec<BTreeSet<String>>,
-    numbers: Vec<Range>,
-}
-
-impl Range {
-    fn has(&self, number: &str) -> bool {
-        match self {
-            Range::One(one) => one == number,
-            Range::From(start) => number.starts_with(start.as_str()),
-            Range::Between(first, last) => {
-                number.len() == first.len() && (first.as_str()..=last.as_str()).contains(&number)
-            }
-        }
-    }
+    /// The numbers of each person.
+    people: Vec<Vec<Range>>,
+    names: People,
 }
 
 impl Own {
@@ -74,9 +42,10 @@ impl Own {
         self.numbers.is_empty() && self.people.is_empty()
     }
 
-    /// What the call shows of us.
+    /// What the call shows of us: by this policy, and by the lists `own` and `executives`, which say the same of every
+    /// policy.
     pub(super) fn claims(&self, facts: &Facts) -> Claims {
-        if self.is_empty() {
+        if self.is_empty() && facts.lists.is_empty() {
             return Claims::default();
         }
         let is_number_proven = facts.is_number_proven() && !facts.caller.is_hidden;
@@ -85,94 +54,34 @@ impl Own {
             .number
             .as_ref()
             .map(|number| number.reveal().as_str());
-        let is_own_number = number.is_some_and(|number| self.has(number));
+        let is_own_number = facts.listed(List::Own).is_some()
+            || number.is_some_and(|number| self.numbers.iter().any(|range| range.has(number)));
         let person = facts
             .caller
             .name
             .as_ref()
-            .and_then(|name| self.person(name.reveal()));
-        let is_name_proven = person.is_some_and(|person| {
-            // A proven number of ours speaks for our people; any other only for its own person.
-            is_number_proven
-                && number.is_some_and(|number| {
-                    is_own_number || person.numbers.iter().any(|range| range.has(number))
-                })
-        });
+            .filter(|_| !self.names.is_empty())
+            .and_then(|name| self.names.named(&Words::of(name.reveal())).next());
+        let listed = facts.listed(List::Executives);
+        // A proven number of ours speaks for our people; any other only for its own person.
+        let is_proven_with = |is_theirs: bool| is_number_proven && (is_own_number || is_theirs);
+        let is_theirs = |person: usize| {
+            number.is_some_and(|number| self.people[person].iter().any(|range| range.has(number)))
+        };
         Claims {
             is_own_number,
-            is_own_name: person.is_some(),
-            is_name_proven,
+            is_own_name: person.is_some() || listed.is_some(),
+            is_name_proven: person.is_none_or(|person| is_proven_with(is_theirs(person)))
+                && listed.is_none_or(|listed| is_proven_with(listed.is_number)),
             is_number_proven,
         }
     }
 
-    fn has(&self, number: &str) -> bool {
-        self.numbers.iter().any(|range| range.has(number))
-    }
-
-    /// Whose name stands in what is shown: all its words, in any order, whatever else stands beside them.
-    fn person(&self, name: &str) -> Option<&Person> {
-        let words = words(name);
-        let found = words.iter().find_map(|word| {
-            let people = self.by_word.get(word)?;
-            people.iter().find(|person| {
-                let names = &self.people[**person].names;
-                names.iter().any(|name| name.is_subset(&words))
-            })
-        });
-        let found = found.or_else(|| words.iter().find_map(|word| self.in_one.get(word)));
-        found.map(|person| &self.people[*person])
-    }
-
-    fn add(&mut self, person: Person) {
-        let place = self.people.len();
-        for name in &person.names {
-            if let Some(longest) = name.iter().max_by_key(|word| word.len()) {
-                self.by_word.entry(longest.clone()).or_default().push(place);
-            }
-            for glued in glued(name) {
-                self.in_one.entry(glued).or_insert(place);
-            }
+    fn add(&mut self, names: Vec<Words>, numbers: Vec<Range>) {
+        for name in names {
+            self.names.add(self.people.len(), name);
         }
-        self.people.push(person);
-    }
-}
-
-/// The words of a name as they are read, however they are spelt: look-alikes count as the letter they look like, marks
-/// and unseen characters do not count.
-fn words(name: &str) -> BTreeSet<String> {
-    let mut words = BTreeSet::new();
-    let mut word = String::new();
-    for c in name.chars() {
-        if is_invisible(c) || is_combining(c) || c == '\'' || c == '’' {
-            continue;
-        }
-        match read_as(c) {
-            Some(plain) => word.push(plain),
-            None if c.is_alphanumeric() => word.extend(c.to_uppercase()),
-            None => {
-                if !word.is_empty() {
-                    words.insert(std::mem::take(&mut word));
-                }
-            }
-        }
-    }
-    if !word.is_empty() {
-        words.insert(word);
-    }
-    words
-}
-
-/// A name of two or three words written together, in every order.
-fn glued(words: &BTreeSet<String>) -> Vec<String> {
-    let words: Vec<&String> = words.iter().collect();
-    match words[..] {
-        [a, b] => vec![format!("{a}{b}"), format!("{b}{a}")],
-        [a, b, c] => [[a, b, c], [a, c, b], [b, a, c], [b, c, a], [c, a, b], [c, b, a]]
-            .iter()
-            .map(|order| order.iter().map(|word| word.as_str()).collect())
-            .collect(),
-        _ => Vec::new(),
+        self.people.push(numbers);
     }
 }
 
@@ -205,28 +114,17 @@ pub(super) fn read(policy: &Section<'_, '_>) -> Own {
         }
         let numbers = read_ranges(person);
         if !names.is_empty() {
-            own.add(Person { names, numbers });
+            own.add(names, numbers);
         }
     }
     own
 }
 
-/// One word alone is the name of too many: "Ann" would put every Ann under suspicion.
-fn read_name(section: &Section<'_, '_>, written: &Value<'_, str>) -> Option<BTreeSet<String>> {
-    let words = words(written.get);
-    let letters: usize = words.iter().map(|word| word.chars().count()).sum();
-    let fault = if written.get.chars().count() > PERSON_NAME_CHARS_MAX {
-        format!("a name has at most {PERSON_NAME_CHARS_MAX} characters")
-    } else if words.len() < 2 && letters < 6 {
-        format!(
-            "{:?} is too common to stand for one person; write first and last name",
-            shown(written.get)
-        )
-    } else {
-        return Some(words);
-    };
-    section.fault(written.at.clone(), fault, None);
-    None
+fn read_name(section: &Section<'_, '_>, written: &Value<'_, str>) -> Option<Words> {
+    let words = Words::of_somebody(written.get);
+    words
+        .map_err(|fault| section.fault(written.at.clone(), fault, None))
+        .ok()
 }
 
 fn read_ranges(section: &Section<'_, '_>) -> Vec<Range> {
@@ -239,7 +137,7 @@ fn read_ranges(section: &Section<'_, '_>) -> Vec<Range> {
         );
     }
     let read = |written: &Value<'_, str>| {
-        let range = range(written.get);
+        let range = Range::strict(written.get);
         if range.is_none() {
             let message = format!(
                 "{:?} is no number; expected \"+12125550100\", \"+1212555*\" or \"+12125550100-+12125550199\"",
@@ -250,27 +148,6 @@ fn read_ranges(section: &Section<'_, '_>) -> Vec<Range> {
         range
     };
     written.iter().filter_map(read).collect()
-}
-
-fn range(text: &str) -> Option<Range> {
-    let is_number = |text: &str, least: usize| {
-        text.strip_prefix('+').is_some_and(|digits| {
-            (least..=15).contains(&digits.len())
-                && digits.bytes().all(|b| b.is_ascii_digit())
-                && !digits.starts_with('0')
-        })
-    };
-    let text = text.trim();
-    if let Some(start) = text.strip_suffix('*') {
-        // A country alone would be half the world.
-        return is_number(start, 4).then(|| Range::From(start.to_string()));
-    }
-    if let Some((first, last)) = text.split_once('-') {
-        let (first, last) = (first.trim(), last.trim());
-        let fits = is_number(first, 4) && is_number(last, 4) && first.len() == last.len() && first <= last;
-        return fits.then(|| Range::Between(first.to_string(), last.to_string()));
-    }
-    is_number(text, 4).then(|| Range::One(text.to_string()))
 }
 
 #[cfg(test)]
@@ -360,6 +237,26 @@ mod tests {
         assert_eq!(claims("+14045550123"), []);
         assert_eq!(claims("+12125550177"), []);
         assert_eq!(claims("+14045550199"), [Tag::OwnNameClaimed]);
+    }
+
+    #[test]
+    fn what_stands_on_the_lists_is_claimed_like_what_stands_in_the_policy() {
+        let claims = |facts: &Facts| Own::default().claims(facts).tags().collect::<Vec<_>>();
+        let mut facts = sample::unsigned();
+        facts.lists = vec![sample::listed(List::Own), sample::listed(List::Executives)];
+        assert_eq!(claims(&facts), [Tag::OwnNumberClaimed, Tag::OwnNameClaimed]);
+        let mut facts = sample::signed();
+        facts.lists = vec![sample::listed(List::Executives)];
+        assert_eq!(claims(&facts), [Tag::OwnNameClaimed]);
+        facts.lists[0].is_number = true;
+        assert_eq!(claims(&facts), []);
+        // The policy knows another telephone of her: one proof is enough for neither of two.
+        facts.caller.name = Some(Redacted::new("Jane Doe".into()));
+        facts.caller.number = Some(Redacted::new("+14045550199".into()));
+        assert_eq!(
+            ours().claims(&facts).tags().collect::<Vec<_>>(),
+            [Tag::OwnNameClaimed]
+        );
     }
 
     #[test]

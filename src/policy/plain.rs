@@ -22,6 +22,8 @@ pub fn plain_facts() -> Facts {
             ..HistoryFacts::default()
         },
         signalling: SignallingFacts::default(),
+        lists: Vec::new(),
+        reputation: Vec::new(),
     }
 }
 
@@ -45,7 +47,7 @@ pub(super) fn facts_with_one(facts: &Facts, path: &str, value: Value) -> Result<
 }
 
 /// What records leave out when there is none of it; a given one is taken all the same.
-const LEFT_OUT: &[&str] = &["identity.upstream"];
+const LEFT_OUT: &[&str] = &["identity.upstream", "lists", "reputation"];
 
 fn fill(whole: &mut Value, given: Value, path: &str) -> Result<(), String> {
     let Value::Object(known) = whole else {

@@ -17,6 +17,7 @@
 //! store    never | after 1500ms | knows 3 scam reports
 //! says     window 1 llr -2.1, window 2 llr -2.6
 //! scorer   overloaded
+//! listed   block because spam every Monday         allow, do-not-originate, own, executives, directory: what is shown is on it
 //! fact     history.calls_last_minute 20         anything else that is known
 //! does     hold at 2s | resume at 4s | update at 2s | bye at 20s | gives up after 3s
 //! network  loses 10%
@@ -34,6 +35,7 @@ use serde_json::Value;
 
 use super::limits::{EXPECTATIONS_MAX, SCENARIOS_MAX};
 use crate::document::shown;
+use crate::screening::List;
 
 /// One call as it was written down.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,6 +60,8 @@ pub struct Scenario {
     pub scam_reports: u64,
     pub windows: Vec<f32>,
     pub is_scorer_overloaded: bool,
+    /// The list that the number or the name shown is on, and the entry's reason.
+    pub listed: Vec<(List, String)>,
     pub facts: Vec<(String, Value)>,
     pub acts: Vec<(Duration, Act)>,
     pub gives_up_after: Option<Duration>,
@@ -119,6 +123,7 @@ impl Scenario {
             scam_reports: 0,
             windows: Vec::new(),
             is_scorer_overloaded: false,
+            listed: Vec::new(),
             facts: Vec::new(),
             acts: Vec::new(),
             gives_up_after: None,
@@ -231,6 +236,13 @@ impl Scenario {
                 }
             }
             ["scorer", "overloaded"] => self.is_scorer_overloaded = true,
+            ["listed", list, "because", reason @ ..] if !reason.is_empty() => {
+                let list = list.parse().ok()?;
+                if self.listed.iter().any(|(known, _)| *known == list) {
+                    return None;
+                }
+                self.listed.push((list, reason.join(" ")));
+            }
             ["fact", path, value @ ..] if !value.is_empty() => {
                 let value = value.join(" ");
                 let value = serde_json::from_str(&value).unwrap_or(Value::String(value));

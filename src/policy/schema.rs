@@ -2,7 +2,9 @@
 
 use super::hours::{Local, WEEKDAYS};
 use super::own::Claims;
-use crate::screening::{Attestation, Facts, ForwardingReason, Standing, Tag, Upstream, Verdict};
+use crate::screening::{
+    Attestation, Facts, ForwardingReason, List, Reputable, Standing, Tag, Upstream, Verdict,
+};
 
 /// What a condition is asked about: the facts and what they add up to.
 pub(super) struct View<'a> {
@@ -150,10 +152,21 @@ facts! {
     "time.hour" Type::Int, "Hour of the day, 0 to 23, in that zone.", |v| Datum::Int(i64::from(v.local.hour));
     "time.minute" Type::Int, "Minute of that hour, 0 to 59.", |v| Datum::Int(i64::from(v.local.minute));
 
-    "own.number" Type::Bool, "The number shown is one of `[own] numbers`, proven or not; unproven it has the tag OWN_NUMBER_CLAIMED.",
+    "own.number" Type::Bool, "The number shown is one of `[own] numbers` or on the list `own`, proven or not; unproven it has the tag OWN_NUMBER_CLAIMED.",
         |v| Datum::Bool(v.claims.is_own_number);
-    "own.name" Type::Bool, "The name shown is that of somebody in `[[own.person]]`, proven or not; unproven it has the tag OWN_NAME_CLAIMED.",
+    "own.name" Type::Bool, "The name shown is that of somebody in `[[own.person]]` or on the list `executives`, proven or not; unproven it has the tag OWN_NAME_CLAIMED.",
         |v| Datum::Bool(v.claims.is_own_name);
+
+    "lists.blocked" Type::Bool, "The number shown is on the list `block`, proven or not (tag BLOCKED).",
+        |v| Datum::Bool(v.facts.listed(List::Block).is_some());
+    "lists.do_not_originate" Type::Bool, "The number shown is on the list `do-not-originate` (tag DO_NOT_ORIGINATE).",
+        |v| Datum::Bool(v.facts.listed(List::DoNotOriginate).is_some());
+    "lists.allowed" Type::Bool, "The number shown is on the list `allow`, proven or not: anybody can show it. Proven it has the tag ALLOWED.",
+        |v| Datum::Bool(v.facts.listed(List::Allow).is_some());
+    "lists.reason" Type::Text, "Reason of the entry of `block`, else of `do-not-originate`, else of `allow`; empty without one.",
+        |v| Datum::Text(reason(v.facts));
+    "lists.organisation" Type::Text, "Organisation of the directory whose published number, else whose name, is shown; empty without one. Shown, not proven.",
+        |v| Datum::Text(v.facts.listed(List::Directory).map_or("", |listed| listed.what.reveal()));
 
     "called.number" Type::Text, "Dialled number with `+` and country code.", |v| Datum::Text(v.facts.called.number.reveal());
     "called.queue" Type::Text, "Queue the dialled number belongs to.", |v| Datum::Text(&v.facts.called.queue);
@@ -200,6 +213,15 @@ facts! {
     "history.reported_good" Type::Int, "How often somebody here reported a call from this number as good.", |v| count(v.facts.history.reported_good);
     "history.reported_scam" Type::Int, "How often somebody here reported a call from this number as a scam.", |v| count(v.facts.history.reported_scam);
 
+    "reputation.number" Type::Double, "The share of bad calls that people's reports let expect of the number, 0 to 1, when it is proven; 0.2 when nobody reported it, or nothing is proven. From 0.5 on it has the tag NUMBER_ILL_REPUTED.",
+        |v| Datum::Double(v.facts.reputed(Reputable::Number).map_or(0.2, |reputed| reputed.bad));
+    "reputation.number_reports" Type::Int, "Reports on the number, when it is proven.",
+        |v| count(v.facts.reputed(Reputable::Number).map_or(0, |reputed| reputed.reports));
+    "reputation.signer" Type::Double, "The same of the worst among the signer's provider code, its certificate and its `origid`, when the signature holds; 0.05 when nobody reported any of their calls. Tag SIGNER_ILL_REPUTED.",
+        |v| Datum::Double(v.facts.worst_signer().map_or(0.05, |reputed| reputed.bad));
+    "reputation.signer_reports" Type::Int, "Reports on calls of that one.",
+        |v| count(v.facts.worst_signer().map_or(0, |reputed| reputed.reports));
+
     "signalling.diverted" Type::Bool, "The call was forwarded (Diversion or History-Info).", |v| Datum::Bool(v.facts.signalling.is_diverted);
     "signalling.diversions" Type::Int, "How often the call was forwarded, as far as it says; nobody has proven it (`identity.hops`).",
         |v| Datum::Int(i64::from(v.facts.signalling.forwarding.count));
@@ -221,6 +243,13 @@ facts! {
     "label" Type::Word(LABELS), "The label the call gets.", |v| Datum::Text(v.verdict.label.name());
     "number_light" Type::Word(NUMBER_LIGHTS), "Is the number shown the caller's own.", |v| Datum::Text(v.verdict.number.name());
     "voice_light" Type::Word(VOICE_LIGHTS), "Is it a person speaking.", |v| Datum::Text(v.verdict.voice.name());
+}
+
+/// Why the number is on a list, the worst one first.
+fn reason(facts: &Facts) -> &str {
+    let lists = [List::Block, List::DoNotOriginate, List::Allow];
+    let mut listed = lists.iter().filter_map(|list| facts.listed(*list));
+    listed.next().map_or("", |listed| &listed.reason)
 }
 
 fn standing(standing: Standing) -> &'static str {

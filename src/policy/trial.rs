@@ -8,7 +8,7 @@ use super::plain::{facts_with_one, plain_facts};
 use super::scenario::{Late, Scenario, Signs};
 use super::{Action, Policy};
 use crate::redact::Redacted;
-use crate::screening::{Attestation, Facts, Stage, Standing, Tag, VoiceState};
+use crate::screening::{Attestation, Facts, List, Listed, Stage, Standing, Tag, VoiceState};
 
 /// What came of one call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -128,10 +128,33 @@ fn facts_of(scenario: &Scenario, stage: Stage) -> Result<Facts, String> {
             _ => VoiceState::Unsure,
         };
     }
+    facts.lists = scenario
+        .listed
+        .iter()
+        .map(|(list, reason)| listed(scenario, *list, reason))
+        .collect();
     for (path, value) in &scenario.facts {
         facts = facts_with_one(&facts, path, value.clone())?;
     }
     Ok(facts)
+}
+
+/// What is shown, as if it stood on the list.
+fn listed(scenario: &Scenario, list: List, reason: &str) -> Listed {
+    let is_name = list.is_of_names() && scenario.name.is_some();
+    let what = match &scenario.name {
+        Some(name) if is_name => name,
+        _ => scenario.caller.as_deref().unwrap_or_default(),
+    };
+    Listed {
+        list,
+        entry: 1,
+        what: Redacted::new(what.to_string()),
+        reason: reason.to_string(),
+        is_number: !is_name,
+        is_name,
+        call_back: None,
+    }
 }
 
 fn sign(facts: &mut Facts, signs: Signs, has_certificate: bool) {
@@ -206,6 +229,16 @@ mod tests {
             wrong.failures[0].contains("no fact is called \"history.calls\""),
             "{wrong:?}"
         );
+    }
+
+    #[test]
+    fn lists_are_written_down_by_their_names() {
+        let fine = trial(
+            "signs A\nlisted block because spam\nexpect decision refuse\nexpect rule blocked\nexpect tags BLOCKED\nexpect label suspect",
+        );
+        assert_eq!(fine.failures, [""; 0]);
+        let text = "title t\nlisted black because x\nlisted block because\nlisted own because x\nlisted own because y\n";
+        assert_eq!(Scenario::read_all("t.call", text).unwrap_err().len(), 3);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::diff::action;
 use super::{Action, Policy};
 use crate::redact::Redacted;
-use crate::screening::{Attestation, Facts, Label, Standing, VoiceState};
+use crate::screening::{Attestation, Facts, Label, List, Standing, VoiceState};
 
 /// A change to what was known, and what it would have come to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -60,6 +60,18 @@ const CHANGES: &[Change] = &[
         f.voice.state = VoiceState::Spoof
     }),
     ("nobody had reported the number", |f| f.history.reported_scam = 0),
+    ("the number had not been blocked by somebody here", |f| {
+        f.lists.retain(|listed| listed.list != List::Block);
+    }),
+    ("the number had been one that calls come from", |f| {
+        f.lists.retain(|listed| listed.list != List::DoNotOriginate);
+    }),
+    (
+        "nobody had reported calls of this caller or of its carrier",
+        |f| {
+            f.reputation.clear();
+        },
+    ),
     ("one more person had reported the number as a scam", |f| {
         if f.caller.number.is_some() {
             f.history.reported_scam = f.history.reported_scam.saturating_add(1);
@@ -188,6 +200,18 @@ mod tests {
         facts.identity.is_forged = true;
         let found = strict().smallest_change(&facts).unwrap();
         assert_eq!(found.changes.len(), 2, "{found:?}");
+        assert_eq!(found.action, "label");
+    }
+
+    #[test]
+    fn a_blocked_call_is_told_that_it_is_the_list() {
+        let mut facts = sample::unsigned();
+        facts.lists = vec![sample::listed(List::Block)];
+        let found = Policy::embedded().smallest_change(&facts).unwrap();
+        assert_eq!(
+            found.changes,
+            ["the number had not been blocked by somebody here"]
+        );
         assert_eq!(found.action, "label");
     }
 

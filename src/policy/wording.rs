@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::limits::{LANGUAGES_MAX, PREFIX_CHARS_MAX, SAY_CHARS_MAX};
+use super::load::read_tag;
 use crate::document::{Section, closest, shown};
 use crate::screening::{Label, Tag};
 
@@ -272,13 +273,7 @@ fn read_reasons(banner: &Section<'_, '_>, reasons: &mut BTreeMap<Tag, String>) {
         return;
     };
     for (key, _) in section.entries() {
-        let Ok(tag) = key.get.parse::<Tag>() else {
-            let suggestion = closest(key.get, Tag::ALL.iter().map(|tag| tag.name()));
-            section.fault(
-                key.at,
-                format!("no tag is called {:?}", shown(key.get)),
-                suggestion,
-            );
+        let Some(tag) = read_tag(&section, &key) else {
             continue;
         };
         let mut words = String::new();

@@ -3,15 +3,18 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 
 use super::limits::{COMMAND_PATIENCE, INBOX_MESSAGES, INBOX_SIP_MESSAGES};
-use crate::call::{Handed, LegAsked, shard_of};
+use crate::call::{Asker, Handed, LegAsked, shard_of};
 use crate::call_id::CallId;
 use crate::identity::{Fetched, Trust};
+use crate::lists::Lookup;
 use crate::media::Hop;
 use crate::policy::Lineup;
+use crate::reputation::Reputations;
 use crate::route::{Change, Known};
 use crate::screening::HistoryFacts;
 use crate::sip::{Flow, TransportFault};
@@ -28,6 +31,8 @@ pub enum ToShard {
     TransportError {
         flow: Flow,
         fault: TransportFault,
+        /// When it was given up: what is sent later goes by another connection.
+        at: Instant,
     },
     Fetched(Fetched),
     Known {
@@ -64,6 +69,8 @@ pub enum ToShard {
     /// What another shard found out of an address.
     Standing(Change),
     SetPolicies(Arc<Lineup>),
+    SetLists(Arc<Lookup>),
+    SetReputations(Arc<Reputations>),
     /// Where mirrored signalling goes, the first address first.
     Collector(Vec<SocketAddr>),
     /// New anchors and revocation lists.
@@ -82,14 +89,14 @@ pub enum ToShard {
         shard: u16,
         is_over: bool,
     },
-    LegAsked(LegAsked),
+    LegAsked(Box<LegAsked>),
     /// A connection is quiet: whoever has a call over it says so.
     IsNeeded {
         flow: Flow,
         is_needed: Arc<AtomicBool>,
     },
     LegHanded {
-        call: CallId,
+        asker: Asker,
         handed: Option<Box<Handed>>,
     },
     Drain,

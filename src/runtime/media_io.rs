@@ -21,13 +21,17 @@ use slab::Slab;
 
 use super::media_sockets::Sockets;
 use crate::call_id::CallId;
+use crate::media::srtp::OVERHEAD_OCTETS_MAX;
 use crate::media::tap::HOP_SAMPLES;
-use crate::media::{Config, DropReason, Hop, Session, Side, Statistics, Verdict};
+use crate::media::{Config, DropReason, Hop, Keys, Session, Side, Statistics, Verdict};
 use crate::sdp::Codec;
 use crate::time::Now;
 
-/// Octets read at once. More than any packet the engine takes, so that a datagram cut short is still refused by length.
+/// Octets read at once. More than any packet the engine takes, so that a datagram cut short is still refused by length,
+/// and with room to encrypt the longest in place.
 const BUFFER_OCTETS: usize = 2048;
+
+const _: () = assert!(BUFFER_OCTETS > crate::media::limits::PACKET_OCTETS_MAX + OVERHEAD_OCTETS_MAX);
 
 /// Datagrams taken from one socket before the next socket's turn. The rest is announced again at the next poll.
 const BATCH: usize = 32;
@@ -123,6 +127,13 @@ impl MediaIo {
         self.index.insert(call, key);
         self.next_check.get_or_insert(now.instant + SILENCE_CHECK);
         Some((ports[0], ports[1]))
+    }
+
+    /// The keys of the party on `side`; see [`Session::secure`]. Unknown calls are ignored.
+    pub fn secure(&mut self, call: CallId, side: Side, keys: Option<&Keys>) {
+        if let Some(call) = self.call_mut(call) {
+            call.session.secure(side, keys);
+        }
     }
 
     /// What the SDP of the party on `side` says; see [`Session::described`]. Unknown calls are ignored.
@@ -223,12 +234,12 @@ impl MediaIo {
                 }
             };
             self.counters.received += 1;
-            let packet = &mut self.buffer[..len];
+            let buffer = &mut self.buffer[..];
             let verdict = match kind {
-                0 => call.session.rtp(side, source, packet, now),
-                _ => call.session.rtcp(side, source, packet, now),
+                0 => call.session.rtp_within(side, source, buffer, len, now),
+                _ => call.session.rtcp_within(side, source, buffer, len, now),
             };
-            call.carry_out(verdict, side, &other.sockets[kind], packet, &mut self.counters);
+            call.carry_out(verdict, side, &other.sockets[kind], buffer, &mut self.counters);
             while let Some(hop) = call.session.poll_hop() {
                 on_hop(call.id, hop);
             }
@@ -301,12 +312,12 @@ impl Call {
         verdict: Verdict,
         from: Side,
         socket: &UdpSocket,
-        packet: &[u8],
+        buffer: &[u8],
         counters: &mut Counters,
     ) {
         match verdict {
             Verdict::Drop(reason) => counters.dropped[reason as usize] += 1,
-            Verdict::Forward { to, len } => match socket.send_to(&packet[..len], to) {
+            Verdict::Forward { to, len } => match socket.send_to(&buffer[..len], to) {
                 Ok(_) => counters.forwarded += 1,
                 Err(_) => {
                     counters.unsent += 1;

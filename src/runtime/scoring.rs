@@ -67,13 +67,18 @@ pub struct Counters {
     pub crowded: AtomicU64,
     /// Hops whose scoring panicked; their call starts afresh.
     pub panicked: AtomicU64,
-    /// Listeners that were dropped for being idle.
-    pub expired: AtomicU64,
     /// Listeners alive now.
     pub listening: AtomicU64,
-    /// Second opinions given, and those that were shed for want of room or time.
-    pub second_given: AtomicU64,
+    /// Second opinions that were shed for want of room or time.
     pub second_shed: AtomicU64,
+}
+
+impl Counters {
+    /// Sets what no call is told of; asked for when somebody looks at the metrics.
+    pub fn measure(&self) {
+        metrics::counter!("ringward_scoring_panics_total").absolute(self.panicked.load(Ordering::Relaxed));
+        metrics::gauge!("ringward_listeners").set(self.listening.load(Ordering::Relaxed) as f64);
+    }
 }
 
 /// The pool. Dropping it ends the threads, once they are through with what is in their inboxes.

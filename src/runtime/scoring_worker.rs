@@ -400,9 +400,6 @@ impl<E: Ears> Worker<E> {
             .filter(|(_, listening)| self.ticks - listening.last_tick > patience)
             .map(|(call, _)| *call)
             .collect();
-        self.counters
-            .expired
-            .fetch_add(idle.len() as u64, Ordering::Relaxed);
         for call in idle {
             self.forget(call);
         }

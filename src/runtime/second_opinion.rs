@@ -238,7 +238,6 @@ fn work(shared: &Shared, share: f64) {
                 },
             )
         });
-        shared.counters.second_given.fetch_add(1, Ordering::Relaxed);
         shared.answer(asked.call, Note::Second(asked.call, score));
         shared.rest(clock::now().instant.saturating_duration_since(start), share);
     }

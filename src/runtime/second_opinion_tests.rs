@@ -90,7 +90,7 @@ fn threads_answer_the_worker_of_the_call_and_end_when_told() {
     second.answer_to(vec![sender]);
     let model = Arc::new(crate::voice::test_model());
     assert!(second.ask(CallId(5), 0, &model, excerpt(&model)));
-    let answer = notes.recv().expect("an answer");
+    let answer = notes.recv_timeout(Duration::from_secs(60)).expect("an answer");
     assert!(matches!(answer, Note::Second(CallId(5), Some(_))), "{answer:?}");
     second.stop();
 }

@@ -1,6 +1,8 @@
 //! The one place that adds up: findings, their sum, the two lights and the label.
 
-use super::{Facts, Finding, Label, NumberLight, Tag, Verdict, VoiceLight, VoiceState, Weights, checks};
+use super::{
+    Facts, Finding, Label, List, NumberLight, Tag, Verdict, VoiceLight, VoiceState, Weights, checks,
+};
 
 /// What the facts add up to.
 ///
@@ -75,7 +77,9 @@ fn label(facts: &Facts, number: NumberLight, voice: VoiceLight, is_over_threshol
     if voice == VoiceLight::Synthetic {
         return Label::Synthetic;
     }
-    if is_over_threshold || facts.identity.is_reused == Some(true) || history.reported_scam > 0 {
+    let is_unwanted = facts.listed(List::Block).is_some() || facts.listed(List::DoNotOriginate).is_some();
+    if is_over_threshold || facts.identity.is_reused == Some(true) || history.reported_scam > 0 || is_unwanted
+    {
         return Label::Suspect;
     }
     if number == NumberLight::Unproven {
@@ -262,6 +266,28 @@ mod tests {
         };
         check(unsigned, Unproven, Pending, Label::Unproven);
         check(|f| f.history.reported_scam = 1, Genuine, Pending, Label::Suspect);
+    }
+
+    #[test]
+    fn an_entry_of_a_list_makes_nothing_genuine_and_an_unwanted_number_is_suspect() {
+        let forged = |f: &mut Facts| {
+            f.lists = vec![sample::listed(List::Allow)];
+            f.identity.is_forged = true;
+        };
+        check(forged, Forged, Pending, Label::Forged);
+        let unsigned = |f: &mut Facts| {
+            f.lists = vec![sample::listed(List::Allow)];
+            f.identity = Default::default();
+        };
+        check(unsigned, Unproven, Pending, Label::Unproven);
+        for list in [List::Block, List::DoNotOriginate] {
+            check(
+                |f| f.lists = vec![sample::listed(list)],
+                Genuine,
+                Pending,
+                Label::Suspect,
+            );
+        }
     }
 
     #[test]

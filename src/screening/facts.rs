@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::lists::{List, Listed};
+use super::reputation::{Reputable, Reputed};
 use super::verdict::names;
 use crate::identity::{Attestation, Standing};
 use crate::redact::Redacted;
@@ -32,6 +34,13 @@ pub struct Facts {
     pub voice: VoiceFacts,
     pub history: HistoryFacts,
     pub signalling: SignallingFacts,
+    /// Entries of the lists kept here that the number or the name shown meets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lists: Vec<Listed>,
+    /// What people's reports make of the number, when it is proven, and of who signed for it; those of whom nobody has
+    /// said anything are left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reputation: Vec<Reputed>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -113,6 +122,25 @@ impl Default for IdentityFacts {
 }
 
 impl Facts {
+    /// The entry of this list that the call meets; of several the first.
+    pub fn listed(&self, list: List) -> Option<&Listed> {
+        self.lists.iter().find(|listed| listed.list == list)
+    }
+
+    /// What is known of the reputation of one of those whom the call concerns.
+    pub fn reputed(&self, of: Reputable) -> Option<&Reputed> {
+        self.reputation.iter().find(|reputed| reputed.of == of)
+    }
+
+    /// The worst reputation among those who signed for the call.
+    pub fn worst_signer(&self) -> Option<&Reputed> {
+        let signers = self
+            .reputation
+            .iter()
+            .filter(|reputed| reputed.of != Reputable::Number);
+        signers.max_by(|one, other| one.bad.total_cmp(&other.bad))
+    }
+
     /// The signature proves that the number shown is the caller's own: full attestation, nothing against it, a number
     /// that is shown, and the knowledge that the PASSporT was not used before.
     pub fn is_number_proven(&self) -> bool {

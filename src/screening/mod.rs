@@ -7,6 +7,8 @@ mod checks;
 mod conclude;
 pub(crate) mod confusables;
 mod facts;
+mod lists;
+mod reputation;
 #[cfg(test)]
 pub(crate) mod sample;
 mod tag;
@@ -21,6 +23,8 @@ pub use facts::{
     CalledFacts, CallerFacts, Facts, ForwardingFacts, ForwardingReason, HistoryFacts, IdentityFacts,
     SecondOpinion, SignallingFacts, Stage, Upstream, VoiceFacts, VoiceState,
 };
+pub use lists::{List, Listed, NotAList};
+pub use reputation::{BAD_FROM, Reputable, Reputed};
 pub use tag::{NotATag, Tag};
 pub use verdict::{Finding, Label, NumberLight, Verdict, VoiceLight, Weights};
 pub(crate) use worse::WORSE;

@@ -33,6 +33,32 @@ pub(crate) fn signed() -> Facts {
             ..Default::default()
         },
         signalling: SignallingFacts::default(),
+        lists: Vec::new(),
+        reputation: Vec::new(),
+    }
+}
+
+/// A reputation of this kind.
+pub(crate) fn reputed(of: Reputable, bad: f64) -> Reputed {
+    Reputed {
+        of,
+        reports: 5,
+        good: 1.0,
+        scam: 4.0,
+        bad,
+    }
+}
+
+/// A match of this list.
+pub(crate) fn listed(list: List) -> Listed {
+    Listed {
+        list,
+        entry: 7,
+        what: Redacted::new("+1404555*".into()),
+        reason: "threatened the reception".into(),
+        is_number: list != List::Executives,
+        is_name: list == List::Executives,
+        call_back: None,
     }
 }
 
@@ -193,6 +219,9 @@ pub(crate) fn facts() -> impl Strategy<Value = Facts> {
             ..SignallingFacts::default()
         },
     );
+    let lists = prop::collection::vec(prop::sample::select(List::ALL.to_vec()).prop_map(listed), 0..3);
+    let reputation = (prop::sample::select(Reputable::ALL.to_vec()), 0.0..1.0f64);
+    let reputation = prop::collection::vec(reputation.prop_map(|(of, bad)| reputed(of, bad)), 0..3);
     let stage = prop::sample::select(vec![Stage::Arrive, Stage::Heard, Stage::Live]);
     let called = ("\\+[1-9][0-9]{3,14}", "[a-z-]{1,12}").prop_map(|(number, queue)| CalledFacts {
         number: Redacted::new(number),
@@ -207,10 +236,10 @@ pub(crate) fn facts() -> impl Strategy<Value = Facts> {
         identity,
         voice,
         history,
-        signalling,
+        (signalling, lists, reputation),
     )
         .prop_map(
-            |(stage, trunk, arrived_ms, caller, called, identity, voice, history, signalling)| Facts {
+            |(
                 stage,
                 trunk,
                 arrived_ms,
@@ -219,7 +248,21 @@ pub(crate) fn facts() -> impl Strategy<Value = Facts> {
                 identity,
                 voice,
                 history,
-                signalling,
+                (signalling, lists, reputation),
+            )| {
+                Facts {
+                    stage,
+                    trunk,
+                    arrived_ms,
+                    caller,
+                    called,
+                    identity,
+                    voice,
+                    history,
+                    signalling,
+                    lists,
+                    reputation,
+                }
             },
         )
 }

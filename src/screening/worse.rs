@@ -1,6 +1,6 @@
 //! Ways in which a call can be worse than it is: what no policy may answer with a milder label or a milder action.
 
-use super::{Facts, IdentityFacts, Standing, VoiceState};
+use super::{Facts, IdentityFacts, List, Listed, Reputable, Reputed, Standing, VoiceState};
 
 /// A change to the facts, by name.
 type Change = (&'static str, fn(&mut Facts));
@@ -15,6 +15,12 @@ pub(crate) const WORSE: &[Change] = &[
         }
     }),
     ("reported", |f| f.history.reported_scam += 1),
+    ("blocked", |f| list(f, List::Block)),
+    ("not to originate", |f| list(f, List::DoNotOriginate)),
+    ("ill reputed", |f| ill_repute(f, Reputable::Number)),
+    ("signed by somebody ill reputed", |f| {
+        ill_repute(f, Reputable::Spc)
+    }),
     ("spoof", |f| f.voice.state = VoiceState::Spoof),
     ("hidden", |f| {
         f.caller.is_hidden = true;
@@ -40,3 +46,28 @@ pub(crate) const WORSE: &[Change] = &[
         }
     }),
 ];
+
+fn list(facts: &mut Facts, list: List) {
+    if facts.listed(list).is_none() {
+        facts.lists.push(Listed {
+            list,
+            entry: 1,
+            what: String::new().into(),
+            reason: String::new(),
+            is_number: true,
+            is_name: false,
+            call_back: None,
+        });
+    }
+}
+
+fn ill_repute(facts: &mut Facts, of: Reputable) {
+    facts.reputation.retain(|reputed| reputed.of != of);
+    facts.reputation.push(Reputed {
+        of,
+        reports: 1_000,
+        good: 0.0,
+        scam: 1_000.0,
+        bad: 1.0,
+    });
+}

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::parse::{attribute, direction, leading_payload_type, media_line};
-use super::{Audio, Line, NothingInCommon, Session};
+use super::{Audio, Line, NothingInCommon, Protection, Session};
 
 /// Attributes that describe a transport which ends at us. Names ending in `-` stand for everything that begins so.
 ///
@@ -56,6 +56,7 @@ pub(super) fn anchored(
     port: u16,
     session_id: u64,
     version: u64,
+    protection: &Protection,
 ) -> Result<Vec<u8>, NothingInCommon> {
     let audio = session
         .audio
@@ -106,7 +107,8 @@ pub(super) fn anchored(
             out.line(b'm', &refused.collect::<Vec<_>>().join(&b' '));
             continue;
         }
-        out.line(b'm', audio_line(audio, &line.formats, port).as_bytes());
+        let profile = if protection.is_savp { "RTP/SAVP" } else { "RTP/AVP" };
+        out.line(b'm', audio_line(audio, &line.formats, port, profile).as_bytes());
         let kept = session.lines[range.start + 1..range.end]
             .iter()
             .filter(|line| match line.kind {
@@ -115,6 +117,9 @@ pub(super) fn anchored(
                 _ => true,
             });
         out.lines(session, kept);
+        for crypto in &protection.crypto {
+            out.line(b'a', crypto.write().as_bytes());
+        }
         if audio.stated.is_some() || audio.address.ip().is_unspecified() {
             out.line(b'a', session.direction().as_str().as_bytes());
         }
@@ -139,8 +144,8 @@ impl Writer {
 }
 
 /// The `m=` value with only the payload types we keep, in the author's order.
-fn audio_line(audio: &Audio, formats: &[&[u8]], port: u16) -> String {
-    let mut text = format!("audio {port} RTP/AVP");
+fn audio_line(audio: &Audio, formats: &[&[u8]], port: u16, profile: &str) -> String {
+    let mut text = format!("audio {port} {profile}");
     let mut written: Vec<u8> = Vec::new();
     for format in formats {
         let Some((payload_type, _)) = leading_payload_type(format) else {
@@ -189,14 +194,14 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::super::{Direction, fuzz_sdp};
+    use super::super::{Crypto, Direction, MasterKey, Suite, fuzz_sdp};
     use super::*;
 
     const OURS: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 7));
 
     fn anchored(text: &str) -> Result<String, NothingInCommon> {
         let session = Session::parse(text.as_bytes()).expect("a description");
-        let octets = session.anchored(OURS, 20_002, 77, 3)?;
+        let octets = session.anchored(OURS, 20_002, 77, 3, &Protection::default())?;
         Ok(String::from_utf8(octets).expect("text"))
     }
 
@@ -243,7 +248,7 @@ mod tests {
         let offer = "v=0\no=- 1 1 IN IP4 10.0.0.9\nc=IN IP4 10.0.0.9\nm=audio 4000 RTP/AVP 0\n";
         let session = Session::parse(offer.as_bytes()).unwrap();
         let text = session
-            .anchored(IpAddr::V6(Ipv6Addr::LOCALHOST), 4, 1, 1)
+            .anchored(IpAddr::V6(Ipv6Addr::LOCALHOST), 4, 1, 1, &Protection::default())
             .unwrap();
         assert!(String::from_utf8(text).unwrap().contains("c=IN IP6 ::1\r\n"));
     }
@@ -285,6 +290,30 @@ mod tests {
     }
 
     #[test]
+    fn keys_of_one_leg_do_not_cross_and_those_of_the_other_are_written() {
+        let offer = "v=0\r\no=- 1 1 IN IP4 10.0.0.9\r\nc=IN IP4 10.0.0.9\r\nm=audio 4000 RTP/SAVP 0\r\n\
+            a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz|2^20\r\na=sendrecv\r\n";
+        let plain = anchored(offer).unwrap();
+        assert!(
+            plain.contains("m=audio 20002 RTP/AVP 0\r\n") && !plain.contains("crypto"),
+            "{plain}"
+        );
+        let protection = Protection {
+            is_savp: true,
+            crypto: vec![Crypto {
+                tag: 4,
+                key: MasterKey::new(Suite::AeadAes128Gcm, &[0; 28]).unwrap(),
+            }],
+        };
+        let session = Session::parse(offer.as_bytes()).unwrap();
+        let text = session.anchored(OURS, 20_002, 77, 3, &protection).unwrap();
+        let text = String::from_utf8(text).unwrap();
+        let media = "m=audio 20002 RTP/SAVP 0\r\n\
+            a=crypto:4 AEAD_AES_128_GCM inline:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==\r\na=sendrecv\r\n";
+        assert!(text.ends_with(media), "{text}");
+    }
+
+    #[test]
     fn a_debug_print_shows_no_address() {
         let session =
             Session::parse(b"v=0\no=- 1 1 IN IP4 10.0.0.9\nc=IN IP4 10.0.0.9\nm=audio 4000 RTP/AVP 0\n")
@@ -304,6 +333,16 @@ mod tests {
             Just("m=audio 4000 RTP/AVP 0 8 101".to_string()),
             Just("m=audio 4000 RTP/AVP 96 0 0".to_string()),
             Just("m=audio 0 RTP/AVP 0".to_string()),
+            Just("m=audio 4000 RTP/SAVP 0 8".to_string()),
+            Just(format!(
+                "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{}",
+                "A".repeat(40)
+            )),
+            Just(format!("a=crypto:2 AEAD_AES_256_GCM inline:{}=", "A".repeat(59))),
+            Just(format!(
+                "a=crypto:2 AEAD_AES_256_GCM inline:{}|2^31|1:1",
+                "A".repeat(60)
+            )),
             Just("m=video 4000 RTP/AVP 96".to_string()),
             (0u8..=130, 0usize..4).prop_map(|(pt, name)| {
                 let name = ["PCMU/8000", "PCMA/8000/1", "telephone-event/8000", "opus/48000/2"][name];

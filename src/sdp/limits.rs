@@ -14,3 +14,6 @@ pub const MEDIA_MAX: usize = 16;
 
 /// Formats on one `m=` line. Past it the body is refused; RTP has 128 payload types, offers name about 20.
 pub const FORMATS_MAX: usize = 64;
+
+/// `a=crypto` lines of one audio line that are looked at. Past it they are passed over; telephones offer one to four.
+pub const CRYPTO_MAX: usize = 8;

@@ -5,12 +5,15 @@
 //! itself; it removes what cannot be anchored and lets the two parties agree on the rest. It imports no other room.
 
 mod anchor;
+mod crypto;
 pub mod limits;
 mod parse;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::Range;
+
+pub use crypto::{Crypto, Encryption, MASTER_OCTETS_MAX, MasterKey, Protection, Suite};
 
 use crate::g711::Law;
 
@@ -88,11 +91,15 @@ struct Line {
     end: usize,
 }
 
-/// The audio line we anchor: plain RTP with a port that is not 0.
+/// The audio line we anchor: RTP, plain or with keys we understand, with a port that is not 0.
 #[derive(Clone)]
 struct Audio {
     /// Its place in `Session::media`.
     section: usize,
+    /// `RTP/SAVP`: nothing of it may be plain.
+    is_savp: bool,
+    /// The keys in it that can be taken, in the author's order.
+    crypto: Vec<Crypto>,
     address: SocketAddr,
     stated: Option<Direction>,
     codecs: Vec<(u8, Codec)>,
@@ -110,9 +117,9 @@ pub struct SdpError {
     pub expected: &'static str,
 }
 
-/// No audio line over plain RTP with a G.711 codec is left, so there is nothing to anchor (SIP 488).
+/// No audio line with a G.711 codec is left that we can carry, so there is nothing to anchor (SIP 488).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no audio codec in common (PCMU or PCMA over RTP/AVP)")]
+#[error("no audio codec in common (PCMU or PCMA over RTP/AVP or RTP/SAVP)")]
 pub struct NothingInCommon;
 
 impl Session {
@@ -131,7 +138,8 @@ impl Session {
 
     /// Where the audio of this party should be sent: `c=` and `m=`.
     ///
-    /// `None` when there is no usable audio line: refused (port 0), missing, or not plain `RTP/AVP`. The address may
+    /// `None` when there is no usable audio line: refused (port 0), missing, or neither `RTP/AVP` nor `RTP/SAVP` with a key
+    /// that we can take. The address may
     /// be `0.0.0.0` or `::`, the old way of putting the other party on hold: nothing may be sent there
     /// (RFC 3264 §8.4), which [`Session::direction`] says too.
     pub fn audio_address(&self) -> Option<SocketAddr> {
@@ -170,6 +178,25 @@ impl Session {
         self.audio.as_ref().and_then(|audio| audio.ptime_ms)
     }
 
+    /// Whether the audio line is `RTP/SAVP`, where nothing may be plain.
+    pub fn is_savp(&self) -> bool {
+        self.audio.as_ref().is_some_and(|audio| audio.is_savp)
+    }
+
+    /// The keys on the audio line that can be taken, in the author's order; at most [`limits::CRYPTO_MAX`].
+    pub fn crypto(&self) -> &[Crypto] {
+        self.audio.as_ref().map_or(&[], |audio| &audio.crypto)
+    }
+
+    /// The same offer with the audio line that suits `wanted` best, where it has several: the first that has keys, or the
+    /// first plain one. An offer that has no such line stays as it is.
+    pub fn preferring(mut self, wanted: Encryption) -> Session {
+        if let Some(audio) = parse::audio_preferring(&self, wanted) {
+            self.audio = Some(audio);
+        }
+        self
+    }
+
     /// How many `m=` lines there are. An answer has as many as its offer (RFC 3264 §6).
     pub fn media_lines(&self) -> usize {
         self.media.len()
@@ -177,7 +204,8 @@ impl Session {
 
     /// This description as it goes to the *other* leg.
     ///
-    /// Our address and port stand in `c=`, `m=` and `o=`; what we cannot anchor is removed: other media lines stay as
+    /// Our address and port stand in `c=`, `m=` and `o=`, and `protection` says whether the audio is encrypted on that leg:
+    /// each leg has keys of its own, or none. What we cannot anchor is removed: other media lines stay as
     /// refused lines (port 0, so the count matches, RFC 3264 §6), transport attributes (ICE, keys, fingerprints, RTCP,
     /// SSRC, bundling, capability negotiation) go, and so do payload types that are not G.711 or telephone-event.
     /// Payload type numbers, `fmtp`, `ptime` and direction pass through, so both parties talk to each other's codec
@@ -188,16 +216,16 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`NothingInCommon`] when no G.711 codec over plain RTP is left (SIP 488). Encrypted media (`RTP/SAVP` and its
-    /// relatives) is not anchored: its keys would have to be ours.
+    /// [`NothingInCommon`] when no G.711 codec is left over a transport that we carry (SIP 488).
     pub fn anchored(
         &self,
         ours: IpAddr,
         port: u16,
         session_id: u64,
         version: u64,
+        protection: &Protection,
     ) -> Result<Vec<u8>, NothingInCommon> {
-        anchor::anchored(self, ours, port, session_id, version)
+        anchor::anchored(self, ours, port, session_id, version, protection)
     }
 
     /// The same description by an author that is not held: for asking a new party into a call whose old one held it.
@@ -262,11 +290,19 @@ impl fmt::Debug for Session {
 pub fn fuzz_sdp(body: &[u8]) {
     let Ok(offer) = Session::parse(body) else { return };
     // At the very edge of the bounds our own o=, s=, c=, t= and direction may not fit any more.
-    if offer.lines.len() + 8 > limits::LINES_MAX || body.len() + 512 > limits::OCTETS_MAX {
+    if offer.lines.len() + 16 > limits::LINES_MAX || body.len() + 2048 > limits::OCTETS_MAX {
         return;
     }
-    for ours in [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)] {
-        let Ok(text) = offer.anchored(ours, 20_000, 1, 2) else {
+    let plain = Protection::default();
+    let same = Protection {
+        is_savp: offer.is_savp(),
+        crypto: offer.crypto().to_vec(),
+    };
+    for (ours, protection) in [
+        (IpAddr::V4(Ipv4Addr::LOCALHOST), &plain),
+        (IpAddr::V6(Ipv6Addr::LOCALHOST), &same),
+    ] {
+        let Ok(text) = offer.anchored(ours, 20_000, 1, 2, protection) else {
             assert!(
                 offer.codecs().is_empty(),
                 "a description with G.711 was not anchored"
@@ -275,6 +311,8 @@ pub fn fuzz_sdp(body: &[u8]) {
         };
         let again = Session::parse(&text).expect("what we write can be read");
         assert_eq!(again.audio_address(), Some(SocketAddr::new(ours, 20_000)));
+        assert_eq!(again.is_savp(), protection.is_savp);
+        assert_eq!(again.crypto(), protection.crypto);
         assert_eq!(again.direction(), offer.direction());
         assert_eq!(again.codecs(), offer.codecs());
         assert_eq!(again.telephone_event(), offer.telephone_event());

@@ -3,8 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::Range;
 
-use super::limits::{FORMATS_MAX, LINE_OCTETS_MAX, LINES_MAX, MEDIA_MAX, OCTETS_MAX};
-use super::{Audio, Codec, Direction, Line, SdpError, Session};
+use super::limits::{CRYPTO_MAX, FORMATS_MAX, LINE_OCTETS_MAX, LINES_MAX, MEDIA_MAX, OCTETS_MAX};
+use super::{Audio, Codec, Crypto, Direction, Encryption, Line, SdpError, Session};
 
 /// The parts of an `m=` line (RFC 8866 §5.14).
 pub(super) struct MediaLine<'a> {
@@ -15,11 +15,15 @@ pub(super) struct MediaLine<'a> {
 }
 
 impl MediaLine<'_> {
-    /// Audio over plain RTP that is not refused: what we can anchor.
+    /// Audio over RTP that is not refused: what we can anchor, if it is `RTP/SAVP` with a key in it.
     fn is_usable(&self) -> bool {
         self.kind.eq_ignore_ascii_case(b"audio")
-            && self.protocol.eq_ignore_ascii_case(b"RTP/AVP")
+            && (self.protocol.eq_ignore_ascii_case(b"RTP/AVP") || self.is_savp())
             && self.port != 0
+    }
+
+    fn is_savp(&self) -> bool {
+        self.protocol.eq_ignore_ascii_case(b"RTP/SAVP")
     }
 }
 
@@ -163,6 +167,30 @@ fn sections(session: &Session) -> Result<Vec<Range<usize>>, SdpError> {
     Ok(media)
 }
 
+/// The audio line that suits `wanted` best; see [`Session::preferring`].
+pub(super) fn audio_preferring(session: &Session, wanted: Encryption) -> Option<Audio> {
+    let head = session.media.first().map_or(0, |first| first.start);
+    let mut usable = (0..session.media.len()).filter_map(|section| {
+        let range = &session.media[section];
+        let line = media_line(session.value(session.lines[range.start]), range.start + 1).ok()?;
+        let audio = line
+            .is_usable()
+            .then(|| read_audio(session, head, section, &line).ok())??;
+        (audio.is_carried() && !audio.codecs.is_empty()).then_some(audio)
+    });
+    match wanted {
+        Encryption::Off => usable.find(|audio| !audio.is_savp),
+        Encryption::Preferred | Encryption::Required => usable.find(|audio| !audio.crypto.is_empty()),
+    }
+}
+
+impl Audio {
+    /// Plain, or with a key that we can take.
+    fn is_carried(&self) -> bool {
+        !self.is_savp || !self.crypto.is_empty()
+    }
+}
+
 /// The first usable audio line with G.711, or else the first usable one, so that its address is still checked.
 fn select_audio(session: &Session, head: usize) -> Result<Option<Audio>, SdpError> {
     let mut fallback = None;
@@ -172,6 +200,9 @@ fn select_audio(session: &Session, head: usize) -> Result<Option<Audio>, SdpErro
             continue;
         }
         let audio = read_audio(session, head, section, &line)?;
+        if !audio.is_carried() {
+            continue;
+        }
         if !audio.codecs.is_empty() {
             return Ok(Some(audio));
         }
@@ -201,6 +232,7 @@ fn read_audio(
     maps[8] = Some(Encoding::G711(Codec::Pcma));
     let mut stated = None;
     let mut ptime_ms = None;
+    let mut crypto = Vec::new();
     for index in (0..head).chain(range.clone()) {
         let line = session.lines[index];
         if line.kind != b'a' {
@@ -217,11 +249,15 @@ fn read_audio(
             }
         } else if name.eq_ignore_ascii_case(b"ptime") {
             ptime_ms = number_of(value.trim_ascii()).filter(|ms| *ms != 0);
+        } else if name.eq_ignore_ascii_case(b"crypto") && crypto.len() < CRYPTO_MAX {
+            crypto.extend(Crypto::parse(value));
         }
     }
     let encoding_of = |pt: u8| maps[usize::from(pt)];
     Ok(Audio {
         section,
+        is_savp: line.is_savp(),
+        crypto,
         address: SocketAddr::new(connection(session, head, &range)?, line.port),
         stated,
         codecs: payload_types
@@ -399,6 +435,47 @@ mod tests {
         ] {
             assert_eq!(parsed(&text).audio_address(), None, "{text}");
             assert_eq!(parsed(&text).direction(), Direction::Inactive);
+        }
+    }
+
+    const LINE: &str = "AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz";
+
+    #[test]
+    fn an_encrypted_line_has_its_keys() {
+        let text = with("RTP/AVP", "RTP/SAVP")
+            + &format!(
+                "a=crypto:1 F8_128_HMAC_SHA1_80 inline:x\r\na=crypto:2 {LINE}|2^20\r\na=crypto:3 {LINE}|1:1\r\n"
+            );
+        let offer = parsed(&text);
+        assert_eq!(offer.audio_address(), Some("192.0.2.1:49170".parse().unwrap()));
+        assert!(offer.is_savp());
+        let tags: Vec<u32> = offer.crypto().iter().map(|crypto| crypto.tag).collect();
+        assert_eq!(tags, [2]);
+        let many = with("RTP/AVP", "RTP/SAVP") + &format!("a=crypto:1 {LINE}\r\n").repeat(CRYPTO_MAX + 5);
+        assert_eq!(parsed(&many).crypto().len(), CRYPTO_MAX);
+    }
+
+    #[test]
+    fn a_key_for_the_session_or_for_another_line_is_not_this_lines() {
+        let text = with("t=0 0", &format!("t=0 0\r\na=crypto:1 {LINE}"))
+            + &format!("m=video 5000 RTP/SAVP 96\r\na=crypto:2 {LINE}\r\n");
+        assert!(parsed(&text).crypto().is_empty());
+    }
+
+    #[test]
+    fn of_several_lines_the_one_that_suits_is_taken() {
+        let head = "v=0\no=- 1 1 IN IP4 192.0.2.1\nc=IN IP4 192.0.2.1\n";
+        let plain = "m=audio 4000 RTP/AVP 0\n";
+        let secure = format!("m=audio 4002 RTP/SAVP 0\na=crypto:1 {LINE}\n");
+        let port = |text: &str, wanted| parsed(text).preferring(wanted).audio_address().unwrap().port();
+        for text in [format!("{head}{plain}{secure}"), format!("{head}{secure}{plain}")] {
+            assert_eq!(port(&text, Encryption::Off), 4000);
+            assert_eq!(port(&text, Encryption::Preferred), 4002);
+            assert_eq!(port(&text, Encryption::Required), 4002);
+        }
+        for wanted in [Encryption::Off, Encryption::Preferred, Encryption::Required] {
+            assert_eq!(port(&format!("{head}{plain}"), wanted), 4000);
+            assert_eq!(port(&format!("{head}{secure}"), wanted), 4002);
         }
     }
 

@@ -26,15 +26,7 @@ fn read_all(octets: &[u8]) {
         message.contact(),
         message.description(),
     );
-    for name in [
-        "Via",
-        "Contact",
-        "Route",
-        "Record-Route",
-        "Identity",
-        "Subject",
-        "X",
-    ] {
+    for name in kinds::NAMES {
         message.header_lines(name);
         for value in message.header_values(name) {
             let _ = (

@@ -4,6 +4,17 @@
 pub const HEAD: &str = "INVITE sip:b@h SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nFrom: <sip:a@h>;tag=1\r\n\
                     To: <sip:b@h>\r\nCall-ID: x\r\nCSeq: 1 INVITE\r\n";
 
+/// Headers that both read value by value.
+pub const NAMES: [&str; 7] = [
+    "Via",
+    "Contact",
+    "Route",
+    "Record-Route",
+    "Identity",
+    "Subject",
+    "X",
+];
+
 /// Every kind of message that costs some parser more than its length. `{}` marks where the pieces go.
 pub const KINDS: &[(&str, &str, &str)] = &[
     ("headers", "X: y\r\n", "{}\r\n"),

@@ -35,6 +35,8 @@ pub(crate) struct Provisionals {
     waiting: VecDeque<Response>,
     /// The 2xx.
     answer: Option<Response>,
+    /// A final response has gone: what comes now is not sent, so it has no number that a PRACK could name.
+    is_over: bool,
 }
 
 #[derive(Debug)]
@@ -52,12 +54,18 @@ impl Provisionals {
             unacknowledged: None,
             waiting: VecDeque::new(),
             answer: None,
+            is_over: false,
         }
     }
 
     /// The response with its number, when it may go now. Else it waits; past [`PROVISIONALS_WAITING_MAX`] the oldest one
     /// without a description is left out: its news is old by then.
+    ///
+    /// After a final response it comes back without one, for the transaction to refuse.
     pub(crate) fn number(&mut self, response: Response) -> Option<Response> {
+        if self.is_over {
+            return Some(response);
+        }
         if self.unacknowledged.is_some() {
             if self.waiting.len() >= PROVISIONALS_WAITING_MAX {
                 let old = self.waiting.iter().position(|waiting| waiting.body.is_empty());
@@ -93,8 +101,14 @@ impl Provisionals {
         Some(answer)
     }
 
+    /// Whether the 2xx waits.
+    pub(crate) fn holds_answer(&self) -> bool {
+        self.answer.is_some()
+    }
+
     /// A final response goes: nothing new may follow (RFC 3262 §3). A PRACK may still come for what is out.
     pub(crate) fn forget_waiting(&mut self) {
+        self.is_over = true;
         self.waiting.clear();
         self.answer = None;
     }
@@ -310,6 +324,10 @@ mod tests {
         plain.number(progress("v=0"));
         assert!(plain.hold(answer()).is_some());
         assert!(plain.released().is_empty(), "nothing new after a final response");
+        assert!(plain.on_prack(&prack("t", "6 7 INVITE"), 7));
+        let late = plain.number(progress("")).unwrap();
+        assert_eq!(late.header_value("RSeq"), None);
+        assert!(!plain.on_prack(&prack("t", "7 7 INVITE"), 7), "it never went");
 
         let mut described = Provisionals::new(10);
         described.number(progress("v=0"));

@@ -81,6 +81,12 @@ pub const ENTRY_MAX: usize = 512 * 1024;
 /// Entries of a journal in one answer.
 pub const JOURNAL_ROWS: usize = 500;
 
+/// Octets of one document of a shelf, its key included. Longer ones are refused.
+pub const DOCUMENT_MAX: usize = 16 * 1024;
+
+/// Documents put or taken away at once: one transaction of about a second. More are refused.
+pub const RESHELVE_MAX: usize = 100_000;
+
 /// Calls in one page for those who look at all of them: about 10 MiB of JSON.
 pub const PAGE_ROWS: usize = 1_000;
 

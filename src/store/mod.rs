@@ -115,6 +115,16 @@ pub trait Store: Send + Sync {
     /// Entries of a journal after this number (0 = from the first), in their order; at most
     /// [`limits::JOURNAL_ROWS`] at once.
     fn journal(&self, journal: &'static str, after: u64) -> Result<Vec<(u64, String)>, StoreError>;
+    /// Small documents that are looked at all together, as they stand on disk.
+    fn shelf(&self, shelf: &'static str) -> Result<Shelf, StoreError>;
+    /// Puts documents on a shelf and takes others away (`None`), all of it or nothing. True = it is on disk, and the
+    /// shelf's revision is now this one; false = this is not the revision after its last: somebody else was first.
+    fn reshelve(
+        &self,
+        shelf: &'static str,
+        revision: u64,
+        changes: Vec<(String, Option<String>)>,
+    ) -> Result<bool, StoreError>;
     /// Kept calls as they stand on disk, as JSON, newest first, after the one named; at most
     /// [`limits::PAGE_ROWS`] at once. For what looks at all of them: a long look blocks no writer.
     fn page(&self, after: Option<(u64, CallId)>) -> Result<Vec<KeptCall>, StoreError>;
@@ -125,6 +135,15 @@ pub trait Store: Send + Sync {
     fn health(&self) -> Health {
         Health::default()
     }
+}
+
+/// A shelf and its documents at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shelf {
+    /// Counts changes; 0 = nothing was ever put there.
+    pub revision: u64,
+    /// Key and text, in the order of the keys.
+    pub documents: Vec<(String, String)>,
 }
 
 /// A kept call, unread.

@@ -219,7 +219,12 @@ pub const METRICS: &[Metric] = &[
     counter(
         "ringward_media_dropped_total",
         &["side"],
-        "RTP packets refused: strangers, malformed, too fast.",
+        "RTP packets refused: strangers, malformed, too fast, unauthenticated, replayed.",
+    ),
+    counter(
+        "ringward_media_unauthenticated_total",
+        &["side"],
+        "Packets on encrypted legs that the key did not authenticate; they are among the refused.",
     ),
     counter(
         "ringward_scored_hops_total",
@@ -230,6 +235,16 @@ pub const METRICS: &[Metric] = &[
         "ringward_scoring_overload_total",
         &[],
         "Seconds of caller audio that no scorer had room for, or that the model failed on.",
+    ),
+    counter(
+        "ringward_scoring_panics_total",
+        &[],
+        "Seconds of caller audio that the model failed on: a defect of it, or a file that is not what it says.",
+    ),
+    gauge(
+        "ringward_listeners",
+        &[],
+        "Calls whose voice is being heard, with those that ended unseen in the last 15 minutes.",
     ),
     counter(
         "ringward_second_opinions_total",

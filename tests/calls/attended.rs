@@ -1,7 +1,6 @@
 //! Two calls of one phone become one (RFC 5589 §7), and a phone takes another one's call (RFC 3891).
 
-use std::net::SocketAddr;
-
+use ringward::call::Config;
 use ringward::call::record::{Direction, Ending, TransferKind, TransferOutcome};
 use ringward::policy::Policy;
 
@@ -41,6 +40,49 @@ fn another_phone_takes_a_call_over_with_replaces() {
         (TransferKind::TakenOver, TransferOutcome::Completed, 200)
     );
     assert_eq!(scene.world.ending(), (Ending::Completed, 200, "called"));
+}
+
+#[test]
+fn rfc_3261_15_a_phone_that_takes_over_hears_no_bye_before_its_ack_has_come() {
+    for is_acknowledged in [true, false] {
+        let mut scene = scene(PhonePlan::answers_after(1.0), PhonePlan::answers_after(1.0));
+        scene.world.run_for(3.0);
+        let (call_id, local, remote) = scene.world.line(scene.desk).dialog();
+        let replaces = format!("{call_id};to-tag={remote};from-tag={local}");
+        let plan = CallerPlan {
+            never_acknowledges: !is_acknowledged,
+            ..CallerPlan::new("sales").header("Replaces", &replaces)
+        };
+        scene.world.lose("ACK sip:ringward@", 1);
+        scene.world.calls_after(0.0, scene.sales, plan);
+        scene.world.run_for(0.1);
+        // The 200 has gone, its ACK was lost, and the caller hangs up.
+        let caller = scene.world.line(scene.caller).dialog().0;
+        scene.world.tell_to_ask(scene.caller, &caller, "BYE", &[]);
+        scene.world.run();
+        let trace = &scene.world.trace;
+        let at = |end: &str| trace.iter().position(|line| line.contains(end)).unwrap();
+        let seconds = |line: usize| {
+            trace[line]
+                .trim()
+                .split(' ')
+                .next()
+                .unwrap()
+                .parse::<f64>()
+                .unwrap()
+        };
+        let bye = at("> 10.0.0.6:5060 BYE");
+        if is_acknowledged {
+            let came = trace
+                .iter()
+                .rposition(|line| line.contains("10.0.0.6:5060 > 10.0.0.1:5060 ACK"));
+            assert!(came.unwrap() < bye, "{}", trace.join("\n"));
+        } else {
+            let answered = at("> 10.0.0.6:5060 SIP/2.0 200");
+            assert!(seconds(bye) - seconds(answered) > 31.9, "{}", trace.join("\n"));
+        }
+        assert_eq!(scene.world.asked(scene.sales), ["BYE"]);
+    }
 }
 
 #[test]
@@ -100,13 +142,21 @@ fn a_trunk_cannot_take_a_call_over() {
 
 /// The desk has the caller on hold and has called sales, who behaves like that; eight seconds have passed.
 fn consulting(sales: PhonePlan, shards: (u16, u16)) -> Scene {
+    consulting_with(sales, false, |config| (config.shard, config.shards) = shards)
+}
+
+/// The same, with the desk's phone like that.
+pub fn consulting_with(sales: PhonePlan, is_srtp: bool, change: impl FnOnce(&mut Config)) -> Scene {
     let mut world = World::with_config(three_queues(), 3, Policy::embedded(), |config| {
         config.outbound.from_phones = true;
-        (config.shard, config.shards) = shards;
+        change(config);
     });
-    let desk = world.phone("10.0.0.5:5060", PhonePlan::answers_after(1.0).act(2.0, Act::Hold));
+    let mut desk = PhonePlan::answers_after(1.0).act(2.0, Act::Hold);
+    desk.is_srtp = is_srtp;
+    let desk = world.phone("10.0.0.5:5060", desk);
     let sales = world.phone("10.0.0.6:5060", sales);
     let caller = world.call(CallerPlan::new(CALLER).act(40.0, Act::Bye));
+    world.agents.get_mut(&caller).unwrap().phone.is_srtp = is_srtp;
     let mut plan = CallerPlan::new("desk");
     plan.called = "101".into();
     world.calls_after(4.0, desk, plan);
@@ -119,33 +169,16 @@ fn consulting(sales: PhonePlan, shards: (u16, u16)) -> Scene {
     }
 }
 
-/// The desk's line that it began, or the one it answered.
-fn line(world: &World, desk: SocketAddr, is_consultation: bool) -> String {
-    let lines = &world.agents[&desk].lines;
-    let found = lines.keys().find(|id| id.starts_with("call-") == is_consultation);
-    found.expect("such a line").clone()
-}
-
-fn join(scene: &mut Scene, suffix: &str) {
-    let consultation = line(&scene.world, scene.desk, true);
+pub fn join(scene: &mut Scene, suffix: &str) {
+    let consultation = scene.world.line_of(scene.desk, true);
     let (call_id, local, remote) = scene.world.agents[&scene.desk].lines[&consultation].dialog();
     let to = format!(
         "<sip:ringward@10.0.0.1:5060?Replaces={call_id}%3Bto-tag%3D{remote}%3Bfrom-tag%3D{local}{suffix}>"
     );
-    let first = line(&scene.world, scene.desk, false);
+    let first = scene.world.line_of(scene.desk, false);
     scene
         .world
         .tell_to_ask(scene.desk, &first, "REFER", &[("Refer-To", to)]);
-}
-
-/// Methods the desk was asked on one of its lines.
-fn asked_on(scene: &Scene, is_consultation: bool) -> Vec<String> {
-    let id = line(&scene.world, scene.desk, is_consultation);
-    let received = &scene.world.agents[&scene.desk].lines[&id].received;
-    received
-        .iter()
-        .map(|request| request.method().to_string())
-        .collect()
 }
 
 #[test]
@@ -153,8 +186,11 @@ fn a_phone_that_has_asked_somebody_joins_him_with_the_caller() {
     let mut scene = consulting(PhonePlan::answers_after(1.0), (0, 1));
     join(&mut scene, "");
     scene.world.run();
-    assert_eq!(asked_on(&scene, true), ["BYE"]);
-    assert_eq!(asked_on(&scene, false), ["NOTIFY", "NOTIFY", "BYE"]);
+    assert_eq!(scene.world.asked_on(scene.desk, true), ["BYE"]);
+    assert_eq!(
+        scene.world.asked_on(scene.desk, false),
+        ["NOTIFY", "NOTIFY", "BYE"]
+    );
     // Sales is told where to send its audio now, and goes on when the caller hangs up.
     assert_eq!(scene.world.asked(scene.sales), ["INVITE", "BYE"]);
     let directions: Vec<&str> = scene
@@ -201,11 +237,15 @@ fn a_join_with_a_wrong_tag_or_only_for_an_early_dialog_leaves_both_calls_alone()
         let mut scene = consulting(PhonePlan::answers_after(1.0), (0, 1));
         join(&mut scene, suffix);
         scene.world.run_for(3.0);
-        assert!(asked_on(&scene, true).is_empty(), "{suffix}");
-        let consultation = line(&scene.world, scene.desk, true);
+        assert!(scene.world.asked_on(scene.desk, true).is_empty(), "{suffix}");
+        let consultation = scene.world.line_of(scene.desk, true);
         scene.world.tell_to_ask(scene.desk, &consultation, "BYE", &[]);
         scene.world.run();
-        assert_eq!(asked_on(&scene, false), ["NOTIFY", "NOTIFY", "BYE"], "{suffix}");
+        assert_eq!(
+            scene.world.asked_on(scene.desk, false),
+            ["NOTIFY", "NOTIFY", "BYE"],
+            "{suffix}"
+        );
     }
 }
 
@@ -213,7 +253,7 @@ fn a_join_with_a_wrong_tag_or_only_for_an_early_dialog_leaves_both_calls_alone()
 fn a_join_while_the_other_phone_still_rings_fails_and_the_call_goes_on() {
     let mut scene = consulting(PhonePlan::with(Answer::Never), (0, 1));
     // Its own tag is known from the 180.
-    let consultation = line(&scene.world, scene.desk, true);
+    let consultation = scene.world.line_of(scene.desk, true);
     let remote = scene.world.agents[&scene.desk].lines[&consultation]
         .responses
         .last()
@@ -221,7 +261,7 @@ fn a_join_while_the_other_phone_still_rings_fails_and_the_call_goes_on() {
         .tag("To")
         .unwrap()
         .to_string();
-    let first = line(&scene.world, scene.desk, false);
+    let first = scene.world.line_of(scene.desk, false);
     let to = format!(
         "<sip:ringward@10.0.0.1:5060?Replaces={consultation}%3Bto-tag%3D{remote}%3Bfrom-tag%3Dc5060>"
     );
@@ -229,7 +269,10 @@ fn a_join_while_the_other_phone_still_rings_fails_and_the_call_goes_on() {
         .world
         .tell_to_ask(scene.desk, &first, "REFER", &[("Refer-To", to)]);
     scene.world.run();
-    assert_eq!(asked_on(&scene, false), ["NOTIFY", "NOTIFY", "BYE"]);
+    assert_eq!(
+        scene.world.asked_on(scene.desk, false),
+        ["NOTIFY", "NOTIFY", "BYE"]
+    );
     let record = scene
         .world
         .records
@@ -248,16 +291,10 @@ fn a_caller_who_hangs_up_while_two_calls_are_joined_leaves_nobody_behind() {
         let mut scene = consulting(PhonePlan::answers_after(1.0), (0, 1));
         join(&mut scene, "");
         scene.world.run_for(hang_up_ms as f64 / 1000.0);
-        let caller = scene.world.agents[&scene.caller]
-            .lines
-            .keys()
-            .next()
-            .unwrap()
-            .clone();
-        scene.world.tell_to_ask(scene.caller, &caller, "BYE", &[]);
+        scene.world.tell_to_hang_up(scene.caller);
         scene.world.run_for(5.0);
-        let consultation = line(&scene.world, scene.desk, true);
-        if asked_on(&scene, true).is_empty() {
+        let consultation = scene.world.line_of(scene.desk, true);
+        if scene.world.asked_on(scene.desk, true).is_empty() {
             scene.world.tell_to_ask(scene.desk, &consultation, "BYE", &[]);
         }
         scene.world.run();

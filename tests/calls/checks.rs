@@ -109,6 +109,23 @@ impl World {
             .collect()
     }
 
+    /// The line of a phone that it began, or the one it answered.
+    pub fn line_of(&self, phone: SocketAddr, is_its_own: bool) -> String {
+        let lines = &self.agents[&phone].lines;
+        let found = lines.keys().find(|id| id.starts_with("call-") == is_its_own);
+        found.expect("such a line").clone()
+    }
+
+    /// Methods a phone was asked on that line, in order.
+    pub fn asked_on(&self, phone: SocketAddr, is_its_own: bool) -> Vec<String> {
+        let id = self.line_of(phone, is_its_own);
+        let received = &self.agents[&phone].lines[&id].received;
+        received
+            .iter()
+            .map(|request| request.method().to_string())
+            .collect()
+    }
+
     pub fn count(&self, name: &str) -> u64 {
         self.counts.get(name).copied().unwrap_or_default()
     }

@@ -1,6 +1,9 @@
 //! UPDATE (RFC 3311) and INFO before anybody has answered, with peers played by hand.
 
+use std::time::Duration;
+
 use ringward::call::record::Ending;
+use ringward::queue;
 
 use crate::hand::{CALLER, Hand, word};
 use crate::wire::{self, Message};
@@ -17,7 +20,15 @@ const CANNOT: [(&str, &str); 2] = [
 
 /// Early media heard and acknowledged on both legs.
 fn early(caller_is: &[(&'static str, &str)], phone_can: bool) -> (World, Hand, Hand) {
-    let mut world = World::new(one_desk(), 31);
+    early_with(one_desk(), caller_is, phone_can)
+}
+
+fn early_with(
+    queues: Vec<queue::Config>,
+    caller_is: &[(&'static str, &str)],
+    phone_can: bool,
+) -> (World, Hand, Hand) {
+    let mut world = World::new(queues, 31);
     let body = wire::sdp(CALLER.parse().unwrap(), 1, "sendrecv");
     let mut caller = Hand::calls(&mut world, caller_is, Some(&body));
     let phone = Hand::is_rung(&mut world);
@@ -103,6 +114,23 @@ fn an_update_of_the_phone_crosses_to_a_caller_who_takes_it() {
         "10.0.0.55:6060",
         "where the phone is now"
     );
+    ends(&mut world, &mut caller, &phone);
+}
+
+#[test]
+fn rfc_3311_5_2_an_update_that_the_phone_never_answers_is_504_in_time() {
+    let mut queues = one_desk();
+    queues[0].ring = Duration::from_secs(60);
+    let (mut world, mut caller, phone) = early_with(queues, &CAN, true);
+    let again = caller.sdp(2);
+    world.ask(&mut caller, "UPDATE", &[], Some(&again));
+    world.run_for(23.9);
+    assert_eq!(world.words(&caller), [""; 0]);
+    world.run_for(0.1);
+    assert_eq!(world.words(&caller), ["504 UPDATE"]);
+    // It rings on, and may still be answered.
+    world.words(&phone);
+    answers(&mut world, &phone, &caller);
     ends(&mut world, &mut caller, &phone);
 }
 

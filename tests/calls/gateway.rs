@@ -41,6 +41,7 @@ pub fn config(queues: Vec<queue::Config>, transport: Transport, (shard, shards):
         marks: ringward::banner::Marks::default(),
         queue_marks: BTreeMap::new(),
         transfer_rules: BTreeMap::new(),
+        queue_srtp: BTreeMap::new(),
         outbound: ringward::call::OutboundConfig::default(),
         public_url: Some("https://ringward.example".into()),
         country: "US".into(),

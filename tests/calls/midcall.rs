@@ -1,16 +1,21 @@
 //! Requests inside a call: hold and resume, UPDATE, INFO, and what is not taken.
 
+use std::net::SocketAddr;
+
 use ringward::call::record::Ending;
+use ringward::queue::Strategy;
+use ringward::sip::{Flow, Transport};
 
 use crate::agent::Agent;
+use crate::hand::{Talk, talk};
 use crate::plan::{Act, CallerPlan, PhonePlan};
 use crate::wire;
-use crate::world::{GATEWAY, World, one_desk};
+use crate::world::{GATEWAY, World, one_desk, queue};
 
 const CALLER: &str = "+14045550123";
 
 /// A caller who does this, and a phone that answers after a second.
-fn world(plan: CallerPlan) -> (World, std::net::SocketAddr, std::net::SocketAddr) {
+fn world(plan: CallerPlan) -> (World, SocketAddr, SocketAddr) {
     let mut world = World::new(one_desk(), 3);
     let phone = world.phone("10.0.0.5:5060", PhonePlan::answers_after(1.0));
     let caller = world.call(plan);
@@ -42,6 +47,66 @@ fn hold_and_resume_cross_with_their_direction() {
         .collect();
     assert_eq!(answers, ["sendrecv", "recvonly", "sendrecv"]);
     assert_eq!(world.line(phone).acks.len(), 3);
+}
+
+#[test]
+fn rfc_3311_5_2_an_update_that_is_never_answered_is_504_in_time_and_ends_the_call() {
+    let plan = CallerPlan::new(CALLER).act(2.0, Act::Update);
+    let (mut world, caller, phone) = world(plan);
+    world.lose("UPDATE sip:phone@", 100);
+    world.run();
+    assert_eq!(world.heard(caller, "UPDATE"), [504]);
+    assert_eq!(
+        (world.asked(caller), world.asked(phone)),
+        (vec!["BYE".into()], vec!["BYE".into()])
+    );
+    assert_eq!(world.ending(), (Ending::Failed, 200, "us"));
+    let ended_ms = world.record().timings.ended_ms.unwrap();
+    assert!((27_000..27_200).contains(&ended_ms), "{ended_ms}");
+}
+
+#[test]
+fn rfc_4320_4_2_an_info_that_is_never_answered_is_504_and_the_call_goes_on() {
+    let plan = CallerPlan::new(CALLER)
+        .act(2.0, Act::Info("Signal=5".into()))
+        .act(40.0, Act::Bye);
+    let (mut world, caller, phone) = world(plan);
+    world.lose("INFO sip:phone@", 100);
+    world.run();
+    assert_eq!(world.heard(caller, "INFO"), [504]);
+    assert_eq!(world.asked(phone), ["BYE"]);
+    assert_eq!(world.ending(), (Ending::Completed, 200, "caller"));
+}
+
+#[test]
+fn a_caller_that_connects_anew_is_reached_by_its_new_connection() {
+    let desk = queue(
+        "desk",
+        Strategy::RingAll,
+        &["sip:desk@10.0.0.5:5060;transport=tcp"],
+    );
+    let mut world = World::over_tcp(vec![desk], 3);
+    let Talk {
+        mut caller,
+        mut phone,
+        ..
+    } = talk(&mut world, &[], &[]);
+    let anew: SocketAddr = "203.0.113.7:6001".parse().unwrap();
+    let gateway: SocketAddr = GATEWAY.parse().unwrap();
+    let options = caller.request("OPTIONS", &[], None);
+    world.send(anew, gateway, options);
+    world.run_for(0.1);
+    let over = |connection| Flow {
+        transport: Transport::Tcp,
+        connection: Some(connection),
+        ..Flow::udp(gateway, anew)
+    };
+    // The old one may be closed when it is idle, the new one not.
+    let is_needed = [6000, 6001].map(|connection| world.engine.needs(&over(connection)));
+    assert_eq!(is_needed, [false, true]);
+    world.ask(&mut phone, "BYE", &[], None);
+    let bye = world.asked_of.iter().rfind(|(_, _, method)| method == "BYE");
+    assert_eq!(bye.unwrap().1, Some(6001));
 }
 
 #[test]

@@ -218,10 +218,16 @@ fn the_200_waits_for_the_prack_of_a_description() {
     answers(&mut world, &phone);
     assert_eq!(world.words(&phone), ["ACK"], "the phone is not kept waiting");
     assert_eq!(world.words(&caller), [""; 0]);
+    let answered_ms = |world: &World| world.record().timings.answered_ms;
+    assert_eq!((answered_ms(&world), world.count("answered")), (None, 0));
+    world.run_for(1.0);
+    world.words(&caller);
     assert_eq!(
         pracks(&mut world, &mut caller, &early),
         ["200 PRACK", "200 INVITE"]
     );
+    assert_eq!(world.count("answered"), 1);
+    assert!(answered_ms(&world).unwrap() > 2000, "when the caller was told");
     world.run_for(0.6);
     let again = world.one(&caller, "200 INVITE");
     assert_eq!(again.body, early.body, "the answer of a dialog is said once");
@@ -280,14 +286,39 @@ fn a_caller_that_gives_up_while_the_200_waits_hears_487_and_the_phone_bye() {
     rings(&mut world, &phone, 183, None, true);
     world.one(&caller, "183 INVITE");
     answers(&mut world, &phone);
-    world.words(&phone);
+    assert_eq!(world.words(&phone), ["ACK"]);
     world.ask(&mut caller, "CANCEL", &[], None);
     assert_eq!(world.words(&caller), ["200 CANCEL", "487 INVITE"]);
     let bye = world.one(&phone, "BYE");
     world.answer(&phone, &bye, 200, &[], None);
+    assert_unanswered(&mut world, (Ending::Cancelled, 487, "caller"));
+}
+
+/// The call is over, and its record says what the caller heard: nobody answered him, though a phone did answer us.
+fn assert_unanswered(world: &mut World, ending: (Ending, u16, &str)) {
     world.run_for(100.0);
     world.check();
-    assert_eq!(world.ending().2, "caller");
+    assert_eq!(world.ending(), ending);
+    let record = world.record();
+    assert_eq!((record.timings.answered_ms, &record.answered_by), (None, &None));
+    assert_eq!(record.attempts[0].status, 200);
+    assert!(record.outcome.as_ref().unwrap().note.is_some(), "and why");
+    assert_eq!(world.count("answered"), 0);
+}
+
+#[test]
+fn a_caller_that_says_bye_while_the_200_waits_hears_487_too() {
+    let (mut world, mut caller, phone) = call(&[SUPPORTED]);
+    rings(&mut world, &phone, 183, None, true);
+    let early = world.one(&caller, "183 INVITE");
+    answers(&mut world, &phone);
+    world.words(&phone);
+    caller.learn(&early);
+    world.ask(&mut caller, "BYE", &[], None);
+    assert_eq!(world.words(&caller), ["200 BYE", "487 INVITE"]);
+    let bye = world.one(&phone, "BYE");
+    world.answer(&phone, &bye, 200, &[], None);
+    assert_unanswered(&mut world, (Ending::Cancelled, 487, "caller"));
 }
 
 #[test]
@@ -303,9 +334,7 @@ fn a_200_whose_description_is_never_acknowledged_becomes_504_and_the_phone_hears
     assert_eq!(world.words(&caller), ["504 INVITE"]);
     let bye = world.one(&phone, "BYE");
     world.answer(&phone, &bye, 200, &[], None);
-    world.run_for(100.0);
-    world.check();
-    assert_eq!(world.ending().2, "us");
+    assert_unanswered(&mut world, (Ending::Failed, 504, "us"));
 }
 
 #[test]
@@ -316,10 +345,8 @@ fn a_phone_that_hangs_up_while_the_200_waits_leaves_nobody_waiting() {
     world.words(&phone);
     world.ask(&mut phone, "BYE", &[], None);
     assert_eq!(world.words(&phone), ["200 BYE"]);
-    world.run_for(40.0);
-    assert_eq!(world.words(&caller).last().unwrap(), "504 INVITE");
-    world.run_for(100.0);
-    world.check();
+    assert_eq!(world.words(&caller).last().unwrap(), "480 INVITE");
+    assert_unanswered(&mut world, (Ending::NoAnswer, 480, "called"));
 }
 
 // Towards a phone.

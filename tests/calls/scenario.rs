@@ -3,8 +3,11 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
+use ringward::call::Input;
+use ringward::lists::{Author, Book, Draft, Lookup, Plan, Written};
 use ringward::policy::scenario::{self, Late, Phone, Scenario, Signs, duration};
 use ringward::policy::{SHIPPED, shipped};
 use ringward::queue::Strategy;
@@ -167,6 +170,7 @@ fn play(scenario: &Scenario) {
     if scenario.store == Some(Late::Never) {
         world.helpers.store = None;
     }
+    world.tell(Input::SetLists(Arc::new(lists(scenario))));
     for (address, plan) in addresses.iter().zip(phones) {
         world.phone(&address.to_string(), phone(*plan));
     }
@@ -191,6 +195,32 @@ fn play(scenario: &Scenario) {
         let place = format!("{place} line {at}: expected {expectation}");
         expect(&world, caller, &addresses, expectation, &place);
     }
+}
+
+/// Lists on which the number or the name of this caller stands.
+fn lists(scenario: &Scenario) -> Lookup {
+    let mut book = Book::default();
+    for (list, reason) in &scenario.listed {
+        let written = Written {
+            numbers: scenario
+                .caller
+                .iter()
+                .filter(|_| !list.is_of_names())
+                .cloned()
+                .collect(),
+            name: scenario
+                .name
+                .clone()
+                .filter(|_| list.is_of_names())
+                .unwrap_or_default(),
+            reason: reason.clone(),
+            ..Written::default()
+        };
+        let draft = Draft::of(*list, &written, Plan::default()).unwrap();
+        let change = book.add(*list, draft, Author { by: "ann", at_ms: 0 }).unwrap();
+        book.apply(&change);
+    }
+    book.lookup()
 }
 
 fn expect(world: &World, caller: SocketAddr, phones: &[SocketAddr], expectation: &str, place: &str) {

@@ -2,6 +2,7 @@
 //! cannot tell each other.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use ringward::call::record::{Direction, TransferKind, TransferOutcome};
 use ringward::call::shard_of;
@@ -65,22 +66,6 @@ fn take_over(scene: &mut Scene, shard: u16, by: SocketAddr, from: SocketAddr, li
     scene.world.calls_after(0.0, by, plan);
 }
 
-/// The line of a phone that it began, or the one it answered.
-fn line(world: &World, phone: SocketAddr, is_its_own: bool) -> String {
-    let lines = &world.agents[&phone].lines;
-    let found = lines.keys().find(|id| id.starts_with("call-") == is_its_own);
-    found.expect("such a line").clone()
-}
-
-fn asked_on(scene: &Scene, phone: SocketAddr, is_its_own: bool) -> Vec<String> {
-    let id = line(&scene.world, phone, is_its_own);
-    let received = &scene.world.agents[&phone].lines[&id].received;
-    received
-        .iter()
-        .map(|request| request.method().to_string())
-        .collect()
-}
-
 /// A phone calls the number of another, with a Call-ID of this shard, and five seconds pass.
 fn consult(scene: &mut Scene, by: SocketAddr, number: &str, shard: u16) {
     let mut plan = CallerPlan::new("somebody");
@@ -92,10 +77,14 @@ fn consult(scene: &mut Scene, by: SocketAddr, number: &str, shard: u16) {
 
 /// The phone joins the call that it answered with the one it began.
 fn join(scene: &mut Scene, by: SocketAddr) {
-    let own = line(&scene.world, by, true);
-    let (id, local, remote) = scene.world.agents[&by].lines[&own].dialog();
+    let own = scene.world.line_of(by, true);
+    join_with(scene, by, &own);
+}
+
+fn join_with(scene: &mut Scene, by: SocketAddr, own: &str) {
+    let (id, local, remote) = scene.world.agents[&by].lines[own].dialog();
     let to = format!("<sip:ringward@10.0.0.1:5060?Replaces={id}%3Bto-tag%3D{remote}%3Bfrom-tag%3D{local}>");
-    let answered = line(&scene.world, by, false);
+    let answered = scene.world.line_of(by, false);
     scene
         .world
         .tell_to_ask(by, &answered, "REFER", &[("Refer-To", to)]);
@@ -128,7 +117,7 @@ fn a_phone_takes_over_a_call_of_whichever_shard_and_may_hold_and_hang_up() {
             PhonePlan::answers_after(1.0),
         );
         let (desk, sales) = (scene.desk, scene.sales);
-        let answered = line(&scene.world, desk, false);
+        let answered = scene.world.line_of(desk, false);
         take_over(&mut scene, of_phone, sales, desk, &answered);
         scene.world.run();
         let finals = scene.world.heard(sales, "INVITE");
@@ -154,7 +143,7 @@ fn a_take_over_from_another_shard_that_is_refused_leaves_nothing_behind() {
             PhonePlan::answers_after(1.0),
             PhonePlan::answers_after(1.0),
         );
-        let answered = line(&scene.world, scene.desk, false);
+        let answered = scene.world.line_of(scene.desk, false);
         let (id, local, remote) = scene.world.agents[&scene.desk].lines[&answered].dialog();
         let mut plan =
             CallerPlan::new("sales").header("Replaces", &format!("{id};to-tag={remote}x;from-tag={local}"));
@@ -170,7 +159,7 @@ fn a_take_over_from_another_shard_that_is_refused_leaves_nothing_behind() {
 #[test]
 fn what_a_trunk_writes_into_replaces_sends_nothing_to_another_shard() {
     let mut scene = scene(0, 3, PhonePlan::answers_after(1.0), PhonePlan::answers_after(1.0));
-    let answered = line(&scene.world, scene.desk, false);
+    let answered = scene.world.line_of(scene.desk, false);
     let (id, local, remote) = scene.world.agents[&scene.desk].lines[&answered].dialog();
     let mut plan = CallerPlan::new("+14045550199")
         .header("Replaces", &format!("{id};to-tag={remote};from-tag={local}"))
@@ -194,7 +183,7 @@ fn a_take_over_survives_a_network_that_loses_and_repeats() {
         scene.world.network.repeated = 100;
         scene.world.network.delay_ms = (1, 20);
         let (desk, sales) = (scene.desk, scene.sales);
-        let answered = line(&scene.world, desk, false);
+        let answered = scene.world.line_of(desk, false);
         take_over(&mut scene, 1, sales, desk, &answered);
         scene.world.run();
         assert_eq!(transfers(&scene.world), [TAKEN], "seed {seed}");
@@ -209,7 +198,7 @@ fn a_call_that_was_taken_over_by_an_invite_that_came_twice_can_be_hung_up_long_a
         scene.world.network.repeated = 1000;
         scene.world.network.delay_ms = (1, 20);
         let (desk, sales) = (scene.desk, scene.sales);
-        let answered = line(&scene.world, desk, false);
+        let answered = scene.world.line_of(desk, false);
         let (id, local, remote) = scene.world.agents[&desk].lines[&answered].dialog();
         let replaces = format!("{id};to-tag={remote};from-tag={local}");
         let mut plan = CallerPlan::new("somebody")
@@ -241,11 +230,11 @@ fn a_phone_joins_its_two_calls_whichever_shards_they_are_on() {
         join(&mut scene, desk);
         scene.world.run();
         assert_eq!(
-            asked_on(&scene, desk, true),
+            scene.world.asked_on(desk, true),
             ["BYE"],
             "{of_call} {of_consultation}"
         );
-        assert_eq!(asked_on(&scene, desk, false), ["NOTIFY", "NOTIFY", "BYE"]);
+        assert_eq!(scene.world.asked_on(desk, false), ["NOTIFY", "NOTIFY", "BYE"]);
         assert_eq!(scene.world.asked(scene.sales), ["INVITE", "BYE"]);
         assert_eq!(transfers(&scene.world), [JOINED]);
         assert_eq!(scene.world.passed_on > 0, of_call != of_consultation);
@@ -280,16 +269,10 @@ fn a_caller_who_hangs_up_while_shards_ask_each_other_leaves_nobody_behind() {
         let desk = scene.desk;
         join(&mut scene, desk);
         scene.world.run_for(hang_up_ms as f64 / 1000.0);
-        let caller = scene.world.agents[&scene.caller]
-            .lines
-            .keys()
-            .next()
-            .unwrap()
-            .clone();
-        scene.world.tell_to_ask(scene.caller, &caller, "BYE", &[]);
+        scene.world.tell_to_hang_up(scene.caller);
         scene.world.run_for(5.0);
-        if asked_on(&scene, desk, true).is_empty() {
-            let own = line(&scene.world, desk, true);
+        if scene.world.asked_on(desk, true).is_empty() {
+            let own = scene.world.line_of(desk, true);
             scene.world.tell_to_ask(desk, &own, "BYE", &[]);
         }
         scene.world.run();
@@ -303,11 +286,11 @@ fn a_shard_that_cannot_be_asked_fails_the_transfer_and_both_calls_go_on() {
     scene.world.deaf = Some(1);
     join(&mut scene, desk);
     scene.world.run_for(3.0);
-    assert!(asked_on(&scene, desk, true).is_empty());
-    let own = line(&scene.world, desk, true);
+    assert!(scene.world.asked_on(desk, true).is_empty());
+    let own = scene.world.line_of(desk, true);
     scene.world.tell_to_ask(desk, &own, "BYE", &[]);
     scene.world.run();
-    assert_eq!(asked_on(&scene, desk, false), ["NOTIFY", "NOTIFY", "BYE"]);
+    assert_eq!(scene.world.asked_on(desk, false), ["NOTIFY", "NOTIFY", "BYE"]);
     let failed = (TransferKind::Attended, TransferOutcome::Failed, 481);
     assert_eq!(transfers(&scene.world), [failed]);
 }
@@ -319,11 +302,30 @@ fn a_leg_that_cannot_be_handed_over_is_hung_up_and_the_call_goes_on() {
     scene.world.deaf = Some(0);
     join(&mut scene, desk);
     scene.world.run();
-    assert_eq!(asked_on(&scene, desk, true), ["BYE"]);
+    assert_eq!(scene.world.asked_on(desk, true), ["BYE"]);
     assert_eq!(scene.world.asked(scene.sales), ["BYE"]);
     let failed = (TransferKind::Attended, TransferOutcome::Failed, 408);
     assert_eq!(transfers(&scene.world), [failed]);
-    assert_eq!(asked_on(&scene, desk, false), ["NOTIFY", "NOTIFY", "BYE"]);
+    assert_eq!(scene.world.asked_on(desk, false), ["NOTIFY", "NOTIFY", "BYE"]);
+}
+
+#[test]
+fn a_leg_that_comes_late_is_not_taken_for_the_one_that_is_waited_for() {
+    let mut scene = consulting(0, 1, 3);
+    let (desk, sales, night) = (scene.desk, scene.sales, scene.night);
+    scene.world.slow_hand = Duration::from_secs(12);
+    join(&mut scene, desk);
+    // Nobody waits that long: the desk is told, asks somebody else, and wants him instead.
+    scene.world.run_for(5.5);
+    consult(&mut scene, desk, "102", 1);
+    scene.world.slow_hand = Duration::from_secs(3);
+    let other = call_id(1, 2).unwrap();
+    join_with(&mut scene, desk, &other);
+    scene.world.run();
+    let failed = (TransferKind::Attended, TransferOutcome::Failed, 408);
+    assert_eq!(transfers(&scene.world), [failed, JOINED]);
+    assert_eq!(scene.world.asked(sales), ["BYE"]);
+    assert_eq!(scene.world.asked(night), ["INVITE", "BYE"]);
 }
 
 /// The desk has joined the caller, on shard 0, with sales, whose dialog's Call-ID names shard 1.
@@ -344,7 +346,7 @@ fn a_leg_that_was_handed_over_can_be_handed_on() {
         join(&mut scene, sales);
         scene.world.run();
         assert_eq!(transfers(&scene.world), [JOINED, JOINED], "{of_consultation}");
-        assert_eq!(asked_on(&scene, sales, true), ["BYE"]);
+        assert_eq!(scene.world.asked_on(sales, true), ["BYE"]);
         assert_eq!(scene.world.asked(scene.night), ["INVITE", "BYE"]);
     }
 }
@@ -354,7 +356,7 @@ fn a_leg_that_was_handed_over_can_be_taken_over() {
     for of_phone in [0, 1] {
         let mut scene = joined();
         let (sales, night) = (scene.sales, scene.night);
-        let answered = line(&scene.world, sales, false);
+        let answered = scene.world.line_of(sales, false);
         take_over(&mut scene, of_phone, night, sales, &answered);
         scene.world.run();
         assert_eq!(transfers(&scene.world), [JOINED, TAKEN], "{of_phone}");
@@ -366,7 +368,7 @@ fn a_leg_that_was_handed_over_can_be_taken_over() {
 #[test]
 fn a_leg_that_was_handed_over_transfers_the_call_to_a_queue() {
     let mut scene = joined();
-    let answered = line(&scene.world, scene.sales, false);
+    let answered = scene.world.line_of(scene.sales, false);
     let to = "<sip:102@10.0.0.1>".to_string();
     scene
         .world

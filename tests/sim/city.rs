@@ -15,7 +15,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use ringward::call::{Engine, Handed, Input, LegAsked, Listener, Output, shard_of};
+use ringward::call::{Asker, Engine, Handed, Input, LegAsked, Listener, Output, shard_of};
 use ringward::call_id::CallId;
 use ringward::identity::{FetchFailure, Fetched, FetchedBody};
 use ringward::media::Statistics;
@@ -98,7 +98,8 @@ enum Happening {
     Fetched(u16, String),
     Scored(u16, CallId, u32),
     Silence(u16, CallId),
-    Broken(u16, Flow, TransportFault),
+    /// This shard hears that a way has been broken since then (µs).
+    Broken(u16, Flow, TransportFault, u64),
     /// Some connection breaks; its end is heard of here.
     Cut,
     Closed(u64),
@@ -112,7 +113,7 @@ enum Happening {
 enum Between {
     Moved(String, u16, bool),
     LegAsked(LegAsked),
-    LegHanded(CallId, Option<Box<Handed>>),
+    LegHanded(Asker, Option<Box<Handed>>),
 }
 
 struct Entry {
@@ -346,6 +347,10 @@ impl City {
     /// Of everything that went over the network, in order.
     pub fn trace_hash(&self) -> u64 {
         self.trace.finish()
+    }
+
+    fn instant(&self, at_us: u64) -> Instant {
+        self.base + Duration::from_micros(at_us)
     }
 
     pub fn now(&self) -> Now {

@@ -180,11 +180,8 @@ impl Ledger {
                 let Some((_, at)) = answer.filter(|(status, _)| (200..300).contains(status)) else {
                     panic!("BYE to caller {id:x}, whose call was not answered");
                 };
-                // Not so strict with a phone that took the call over: it may be told before its ACK that nobody is there
-                // any more, though RFC 3261 §15 wants the ACK first.
-                let has_taken_over = matches!(&leg.plan, Plan::Caller(plan) if plan.replaces.is_some());
                 assert!(
-                    leg.treated.is_acknowledged || has_taken_over || now >= at + PATIENCE,
+                    leg.treated.is_acknowledged || now >= at + PATIENCE,
                     "BYE to caller {id:x} before its ACK"
                 );
             }
@@ -301,11 +298,12 @@ impl Ledger {
                 "leg {id:x} is left behind, {:?}",
                 leg.state
             );
+            // Not even where its connection broke: the ACK goes by another (RFC 3261 §13.2.2.4).
             assert!(
                 leg.is_caller()
                     || leg.treated.is_acknowledged
                     || !leg.treated.has_answer_reached
-                    || is_beyond_reach,
+                    || self.unreachable.contains(&leg.address),
                 "the answer of phone {id:x} was never acknowledged"
             );
             // What a phone may not call has no record, and what it takes over has one.
@@ -328,13 +326,6 @@ fn check_call(call: &Call, ended: &Ended, caller: &Leg, legs: &[Leg], is_loose: 
         panic!("caller {id:x} has a record and no answer");
     };
     let was_answered = (200..300).contains(&status);
-    if matches!(status, 487 | 504) && ended.was_answered {
-        // The phone answered while a reliable 18x waited for its PRACK (RFC 3262 §3): the record has the answer, the
-        // caller gave up or never sent the PRACK.
-        let is_reliable = matches!(&caller.plan, Plan::Caller(plan) if plan.is_reliable);
-        assert!(is_reliable, "caller {id:x} heard {status}");
-        return;
-    }
     assert_eq!(
         (status, was_answered),
         (ended.status, ended.was_answered),

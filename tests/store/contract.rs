@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ringward::call::record::{Ending, PersonReport};
 use ringward::call_id::CallId;
-use ringward::store::{Filter, limits};
+use ringward::store::{Filter, Shelf, limits};
 
-use crate::each_engine;
 use crate::records::{FORGED, KINDS, call, ended};
+use crate::{each_engine, settled};
 
 const NOON: u64 = 1_790_000_000_000;
 
@@ -31,7 +31,7 @@ fn a_saved_record_comes_back_whole() {
                 Some(&record),
                 "before it is on disk"
             );
-            store.flush().unwrap();
+            settled(store);
             assert_eq!(store.call(record.id).unwrap(), Some(record), "after");
         }
         assert_eq!(store.call(CallId(7)).unwrap(), None);
@@ -47,7 +47,7 @@ fn the_highest_revision_of_a_call_wins() {
         for order in [[&early, &last], [&last, &early]] {
             for record in order {
                 store.save(Arc::new(record.clone()));
-                store.flush().unwrap();
+                settled(store);
             }
             assert_eq!(store.call(last.id).unwrap().as_ref(), Some(&last));
         }
@@ -72,7 +72,7 @@ fn lists_are_newest_first_and_pages_lose_nothing_inside_one_millisecond() {
                 NOON + number / 10,
             )));
             if number == 17 {
-                store.flush().unwrap();
+                settled(store);
             }
         }
         let mut seen = Vec::new();
@@ -144,7 +144,7 @@ fn filters_mean_the_same_for_queued_and_kept_records() {
                 0
             );
             if round == 0 {
-                store.flush().unwrap();
+                settled(store);
             }
         }
     });
@@ -179,7 +179,7 @@ fn history_counts_calls_answers_and_reports_of_one_number() {
         store.save(Arc::new(ended(&KINDS[0], 50, NOON)));
         for is_on_disk in [false, true] {
             if is_on_disk {
-                store.flush().unwrap();
+                settled(store);
             }
             let history = store.history(number, NOON).unwrap();
             assert!(history.is_available);
@@ -217,7 +217,7 @@ fn a_report_finds_a_call_that_is_still_queued_and_survives_later_revisions() {
             Some(report("scam")),
             "queued"
         );
-        store.flush().unwrap();
+        settled(store);
         let kept = store.call(early.id).unwrap().unwrap();
         assert_eq!(kept.report, Some(report("scam")), "kept");
         assert!(kept.outcome.is_some());
@@ -317,7 +317,7 @@ fn many_writers_lose_no_record() {
                 });
             }
         });
-        store.flush().unwrap();
+        settled(store);
         assert_eq!(
             store.history("+16175550134", NOON + 10_000).unwrap().calls_before,
             800
@@ -348,7 +348,7 @@ fn a_figure_that_is_no_number_does_not_spoil_the_record() {
         record.windows[0].llr = f32::NAN;
         record.facts.voice.llr = f64::INFINITY;
         store.save(Arc::new(record.clone()));
-        store.flush().unwrap();
+        settled(store);
         let kept = store.call(record.id).unwrap().unwrap();
         assert_eq!(kept.windows.len(), record.windows.len() - 1);
         assert_eq!(kept.facts.voice.llr, 0.0);
@@ -372,6 +372,63 @@ fn a_journal_is_numbered_without_gaps_and_never_changes() {
 }
 
 #[test]
+fn a_shelf_changes_all_or_nothing_and_only_by_who_saw_its_last_revision() {
+    let put = |key: &str, text: &str| (key.to_string(), Some(text.to_string()));
+    each_engine(|store| {
+        assert_eq!(store.shelf("a").unwrap(), Shelf::default());
+        assert!(
+            store
+                .reshelve("a", 1, vec![put("2", "two"), put("1", "one")])
+                .unwrap()
+        );
+        assert!(
+            !store.reshelve("a", 1, vec![put("3", "three")]).unwrap(),
+            "somebody was first"
+        );
+        assert!(!store.reshelve("a", 3, vec![put("3", "three")]).unwrap(), "a gap");
+        assert!(store.reshelve("b", 1, vec![put("1", "its own")]).unwrap());
+        let changes = vec![
+            ("2".to_string(), None),
+            put("1", "changed"),
+            ("9".to_string(), None),
+        ];
+        assert!(store.reshelve("a", 2, changes).unwrap());
+        let kept = Shelf {
+            revision: 2,
+            documents: vec![("1".into(), "changed".into())],
+        };
+        assert_eq!(store.shelf("a").unwrap(), kept);
+        let long = "x".repeat(limits::DOCUMENT_MAX);
+        assert!(
+            store
+                .reshelve("a", 3, vec![put("0", "x"), put("1", &long)])
+                .is_err()
+        );
+        assert_eq!(store.shelf("a").unwrap(), kept);
+    });
+}
+
+#[test]
+fn of_many_who_change_a_shelf_at_once_one_is_first() {
+    each_engine(|store| {
+        let firsts = AtomicUsize::new(0);
+        std::thread::scope(|threads| {
+            for writer in 0..8 {
+                let firsts = &firsts;
+                threads.spawn(move || {
+                    let change = vec![("by".to_string(), Some(writer.to_string()))];
+                    if store.reshelve("a", 1, change).unwrap() {
+                        firsts.fetch_add(1, Ordering::Relaxed);
+                    }
+                });
+            }
+        });
+        assert_eq!(firsts.into_inner(), 1);
+        assert_eq!(store.shelf("a").unwrap().revision, 1);
+    });
+}
+
+#[test]
 fn pages_hold_every_kept_call_once() {
     each_engine(|store| {
         let many = limits::PAGE_ROWS as u64 + 20;
@@ -379,7 +436,7 @@ fn pages_hold_every_kept_call_once() {
             // Several in one millisecond, so that a page ends inside one.
             store.save(Arc::new(ended(&KINDS[0], number, NOON + number / 7)));
         }
-        store.flush().unwrap();
+        settled(store);
         let first = store.page(None).unwrap();
         assert_eq!(first.len(), limits::PAGE_ROWS);
         let last = first.last().map(|call| (call.started_ms, call.id));

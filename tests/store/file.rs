@@ -9,7 +9,7 @@ use ringward::call_id::CallId;
 use ringward::store::{self, Config, Filter, StoreError};
 
 use crate::records::{KINDS, call, ended};
-use crate::{Folder, open};
+use crate::{Folder, open, settled};
 
 const NOON: u64 = 1_790_000_000_000;
 const CHILD: &str = "RINGWARD_TEST_STORE_CHILD";
@@ -63,7 +63,7 @@ fn child_that_is_killed() {
     for number in 0u64.. {
         store.save(Arc::new(ended(&KINDS[6], number, NOON + number)));
         if number % 50 == 49 {
-            store.flush().unwrap();
+            settled(&*store);
             println!("on disk {}", number + 1);
         }
     }
@@ -162,7 +162,7 @@ fn while_the_disk_refuses_records_are_held_and_written_when_it_is_back() {
     );
 
     other.execute_batch("ALTER TABLE taken RENAME TO call").unwrap();
-    store.flush().unwrap();
+    settled(&*store);
     assert_eq!(store.call(record.id).unwrap(), Some(record));
     let health = store.health();
     assert!(
@@ -178,7 +178,7 @@ fn a_row_that_cannot_be_read_is_skipped_in_lists_counted_and_named() {
     let (bad, good) = (ended(&KINDS[0], 1, NOON), ended(&KINDS[0], 2, NOON));
     store.save(Arc::new(bad.clone()));
     store.save(Arc::new(good.clone()));
-    store.flush().unwrap();
+    settled(&*store);
     let other = rusqlite::Connection::open(folder.0.join("calls.db")).unwrap();
     other
         .execute(

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use ringward::store::{self, Config, Store};
+use ringward::store::{self, Config, Store, StoreError};
 
 /// A folder of this test's own, removed at the end.
 pub struct Folder(pub PathBuf);
@@ -45,6 +45,18 @@ impl Drop for Folder {
 
 pub fn open(url: &str) -> Arc<dyn Store> {
     store::open(&Config { url: url.into() }).unwrap()
+}
+
+/// Waits until all that was saved is on disk. A busy machine may take longer than a gateway would wait for.
+pub fn settled(store: &dyn Store) {
+    // Each time the store waits for five seconds before it says so.
+    for _ in 0..24 {
+        match store.flush() {
+            Ok(()) => return,
+            Err(error) => assert!(matches!(error, StoreError::Busy { .. }), "{error}"),
+        }
+    }
+    panic!("not on disk after two minutes");
 }
 
 /// Runs `check` against every engine.

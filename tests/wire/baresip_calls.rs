@@ -5,12 +5,13 @@ use std::time::Duration;
 use crate::support::audio::{compare, test_speech, write_wav};
 use crate::support::baresip::Baresip;
 use crate::support::gateway::{Gateway, Setup};
-use crate::support::{folder, have, wait_for};
+use crate::support::{folder, have, one_load_at_a_time, wait_for};
 
 fn both_hear_each_other(is_tcp: bool) {
     if !have(&["baresip"]) {
         return;
     }
+    let _only = one_load_at_a_time();
     let folder = folder(if is_tcp { "baresip-tcp" } else { "baresip-udp" });
     let (from_caller, from_agent) = (test_speech(30), test_speech(33).split_off(24_000));
     write_wav(&folder.join("caller.wav"), &from_caller);

@@ -29,6 +29,7 @@ mod serve;
 mod sipp_calls;
 mod sipp_dialogs;
 mod sipp_transfers;
+mod srtp_calls;
 mod support;
 mod targets;
 mod tls_calls;

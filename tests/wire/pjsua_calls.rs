@@ -6,7 +6,7 @@ use crate::support::audio::{compare, exact_pieces, test_speech, write_wav};
 use crate::support::gateway::{Gateway, Setup};
 use crate::support::pjsua::{Pjsua, Plan};
 use crate::support::sipp::{Caller, silent_caller};
-use crate::support::{folder, have, python, wait_for};
+use crate::support::{folder, have, one_load_at_a_time, python, wait_for};
 
 const DIALLED: &str = "+12125550100";
 
@@ -14,6 +14,7 @@ fn both_hear_each_other(name: &str, is_tcp: bool) {
     let Some(python) = python::with_module("pjsua2") else {
         return;
     };
+    let _only = one_load_at_a_time();
     let folder = folder(name);
     let (from_caller, from_agent) = (test_speech(30), test_speech(33).split_off(24_000));
     write_wav(&folder.join("caller.wav"), &from_caller);

@@ -14,6 +14,7 @@ fn audio_arrives_whole(is_tcp: bool) {
     if !have(&["sipp", "baresip"]) {
         return;
     }
+    let _only = one_load_at_a_time();
     let folder = folder(if is_tcp { "sipp-tcp" } else { "sipp-udp" });
     let speech = test_speech(8);
     std::fs::write(folder.join("speech.ulaw"), mu_law(&speech)).expect("speech");

@@ -5,13 +5,14 @@ use std::time::Duration;
 use crate::support::audio::{compare, test_speech, write_wav};
 use crate::support::baresip::Baresip;
 use crate::support::gateway::{Gateway, Setup};
-use crate::support::{folder, have, wait_for};
+use crate::support::{folder, have, one_load_at_a_time, wait_for};
 
 /// The desk has a caller and sends him to sales; what the caller and sales hear of each other afterwards.
 fn transfer(name: &str, transport: &str) {
     if !have(&["baresip"]) {
         return;
     }
+    let _only = one_load_at_a_time();
     let folder = folder(name);
     let (from_caller, from_sales) = (test_speech(60), test_speech(63).split_off(24_000));
     write_wav(&folder.join("caller.wav"), &from_caller);

@@ -10,7 +10,6 @@ use crate::call::early::abandon;
 use crate::call::hunting::Hunting;
 use crate::call::index::Name;
 use crate::call::leg::{Leg, Ringing};
-use crate::call::offer;
 use crate::call::refusal;
 use crate::call::terms::Terms;
 use crate::media::Side;
@@ -104,6 +103,21 @@ impl Calling {
         self.carry_on(case, desk)
     }
 
+    /// The connection that a phone was rung over is gone.
+    pub(super) fn on_lost(
+        &mut self,
+        txn: ClientTxn,
+        fault: TransportFault,
+        case: &mut Case,
+        desk: &mut Desk,
+    ) -> Progress {
+        let Some(leg) = self.take(txn, desk) else {
+            return Progress::Nothing;
+        };
+        self.search.on_lost(leg, fault, case, desk);
+        self.carry_on(case, desk)
+    }
+
     pub(super) fn on_response(
         &mut self,
         txn: ClientTxn,
@@ -123,7 +137,7 @@ impl Calling {
             0..=100 => return Progress::Nothing,
             101..=199 => {
                 if leg.on_provisional(response, case, desk)
-                    && let Ok(Some(session)) = offer::read(response)
+                    && let Some(session) = leg.hear(response, case)
                 {
                     leg.early = Some(session);
                 }
@@ -193,11 +207,17 @@ impl Calling {
         }
     }
 
-    fn on_answer(&mut self, leg: Ringing, response: &Message, case: &mut Case, desk: &mut Desk) -> Progress {
+    fn on_answer(
+        &mut self,
+        mut leg: Ringing,
+        response: &Message,
+        case: &mut Case,
+        desk: &mut Desk,
+    ) -> Progress {
         let attempt = leg.attempt;
-        let session = match offer::read(response) {
+        let session = match leg.heed(response, case) {
             Ok(None) => leg.early.clone(),
-            Ok(session) => session,
+            Ok(Some(session)) => leg.agree(&session, case).is_ok().then_some(session),
             Err(_) => None,
         };
         let session = session.filter(|session| session.audio_address().is_some());

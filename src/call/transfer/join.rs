@@ -51,7 +51,7 @@ impl Talking {
         let mut old = std::mem::replace(&mut self.b, leg);
         old.drop_refresh(desk);
         self.transfers.fading.clear();
-        case.describe(Side::B, &session, desk);
+        case.describe(Side::B, &session, self.b.origin.security.keys(), desk);
         case.hold(is_held(case), desk);
         case.record.answered_by = Some(name);
         if let Some(queue) = queue {
@@ -84,7 +84,7 @@ impl Talking {
         match answer(&mut asking, &mut self.a, desk) {
             Outcome::Pending => self.transfers.asking = Some(asking),
             Outcome::Accepted(session) => {
-                case.describe(Side::A, &session, desk);
+                case.describe(Side::A, &session, self.a.origin.security.keys(), desk);
                 case.hold(is_held(case), desk);
             }
             // The caller's side no longer knows the call (RFC 5057 §5.1).
@@ -191,6 +191,9 @@ impl Talking {
         // It hung up before it was anybody's: nothing more to be ended there.
         if let Some(mut current) = self.transfers.current.take() {
             let phase = std::mem::replace(&mut current.phase, Phase::Fetching);
+            if let Phase::Taking(_, invite) = &phase {
+                desk.index.remove(&Name::Server(*invite));
+            }
             let mut rest = Rest::default();
             Self::drop_phase(phase, &mut rest, case, desk);
             self.transfers.current = Some(current);
@@ -219,10 +222,7 @@ impl Talking {
                 reinvite.abandon(&answered.leg, desk);
                 rest.hang_up.push(answered.leg);
             }
-            Phase::Taking(answered, txn) => {
-                desk.index.remove(&Name::Server(txn));
-                rest.hang_up.push(answered.leg);
-            }
+            Phase::Taking(answered, txn) => rest.hang_up_after_ack.push((txn, answered.leg)),
             Phase::Answered(answered) => rest.hang_up.push(answered.leg),
         }
     }

@@ -92,6 +92,8 @@ pub(crate) struct Rest {
     /// The called side has hung up itself.
     pub(crate) is_b_gone: bool,
     pub(crate) hang_up: Vec<Leg>,
+    /// Not before the ACK to our 200 (RFC 3261 §15).
+    pub(crate) hang_up_after_ack: Vec<(ServerTxn, Leg)>,
     pub(crate) keep: Vec<Leg>,
 }
 

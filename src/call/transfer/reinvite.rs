@@ -74,7 +74,9 @@ impl Reinvite {
             leg.terms.said = sent.body;
             leg.terms.heard = response.body().to_vec();
             return match offer::read(response) {
-                Ok(Some(session)) => Outcome::Accepted(session),
+                Ok(Some(session)) if leg.origin.security.take_answer(&session).is_ok() => {
+                    Outcome::Accepted(session)
+                }
                 _ => Outcome::Refused(488),
             };
         }
@@ -109,9 +111,7 @@ impl Reinvite {
     fn send(&mut self, leg: &mut Leg, case: &Case, desk: &mut Desk) {
         self.tries += 1;
         let Some(port) = case.port(leg.side) else { return };
-        let body = leg
-            .origin
-            .anchored(&self.session, desk.config.media_address, port);
+        let body = leg.origin.offer(&self.session, desk.config.media_address, port);
         let mut request = leg.dialog.request(Method::Invite).header("Allow", leg.allow());
         request = leg.terms.ask(request, desk);
         if let Ok(body) = body {

@@ -1,11 +1,12 @@
 //! Every event of a call that talks passes here first: what belongs to a transfer is taken, the rest goes on.
 
-use super::calling::Progress;
+use super::calling::{Calling, Progress};
 use super::reinvite::Outcome;
 use super::{Phase, Rest};
 use crate::call::Counter;
 use crate::call::case::Case;
 use crate::call::desk::Desk;
+use crate::call::ending::By;
 use crate::call::index::Name;
 use crate::call::record::{self, TransferOutcome};
 use crate::call::refusal::{self, Refusal};
@@ -45,7 +46,7 @@ impl Talking {
             // The phone that asked may be gone, and the caller on hold: nobody sends anything while another one rings.
             Event::MediaSilent if self.transfers.current.is_some() => Ok(Stage::Talking(self)),
             Event::Ack { txn, ack } => self.take_ack(txn, ack, case, desk),
-            Event::AckMissing { txn } => match self.is_taking(txn) {
+            Event::AckMissing { txn } => match self.give_up_taking(txn, desk) {
                 true => Ok(self.transfer_failed(408, case, desk)),
                 false => Err((self, Event::AckMissing { txn })),
             },
@@ -54,23 +55,39 @@ impl Talking {
                 self.transfers.renumber(&sip_call_id, cseq);
                 Err((self, Event::Renumbered { sip_call_id, cseq }))
             }
-            Event::Located { target } => match self.transfers.current.take() {
-                Some(mut current) => {
-                    let progress = match &mut current.phase {
-                        Phase::Calling(calling) => calling.on_located(&target, case, desk),
-                        _ => Progress::Nothing,
-                    };
-                    self.transfers.current = Some(current);
-                    Ok(self.on_progress(progress, case, desk))
-                }
-                None => Err((self, Event::Located { target })),
-            },
+            Event::Located { target } => {
+                let progress = match self.calling() {
+                    Some(calling) => calling.on_located(&target, case, desk),
+                    None => Progress::Nothing,
+                };
+                Ok(self.on_progress(progress, case, desk))
+            }
+            // A request in a dialog waits for its answer, by whichever connection.
+            Event::Lost { txn, fault } => {
+                let progress = match self.calling() {
+                    Some(calling) => calling.on_lost(txn, fault, case, desk),
+                    None => Progress::Nothing,
+                };
+                Ok(self.on_progress(progress, case, desk))
+            }
             Event::HandOver { replaces, is_far } => Ok(self.hand_over(&replaces, is_far, case, desk)),
-            Event::HandedOver(handed) => {
-                self.on_handed_over(handed, case, desk);
-                Ok(self.next_if_failed(case, desk))
+            Event::HandedOver { transfer, handed } => {
+                self.on_handed_over(transfer, handed, case, desk);
+                // Without its leg; a late answer to an earlier wish says nothing of this one.
+                match self.is_fetching(transfer) {
+                    true => Ok(self.transfer_failed(481, case, desk)),
+                    false => Ok(Stage::Talking(self)),
+                }
             }
             other => Err((self, other)),
+        }
+    }
+
+    /// The phones that ring for a transfer.
+    fn calling(&mut self) -> Option<&mut Calling> {
+        match &mut self.transfers.current.as_mut()?.phase {
+            Phase::Calling(calling) => Some(calling),
+            _ => None,
         }
     }
 
@@ -312,6 +329,7 @@ impl Talking {
             .end_transfer(current.entry, TransferOutcome::Failed, status);
         let mut rest = Rest::default();
         Self::drop_phase(current.phase, &mut rest, case, desk);
+        // A transfer may take longer than an ACK can be on its way: nobody is left in `hang_up_after_ack`.
         for leg in rest.hang_up {
             self.leave(leg, None, desk);
         }
@@ -324,26 +342,14 @@ impl Talking {
         if is_gone {
             let over = Over {
                 ending: record::Ending::Completed,
-                by: crate::call::ending::By::Called,
-                note: Some("the phone had hung up and nobody took the call it transferred"),
+                by: By::Called,
                 hung_up: Some(Side::B),
+                ..Over::failed("the phone had hung up and nobody took the call it transferred")
             };
             return self.end(over, case, desk);
         }
         case.changed(desk);
         Stage::Talking(self)
-    }
-
-    fn next_if_failed(self: Box<Self>, case: &mut Case, desk: &mut Desk) -> Stage {
-        let is_lost = self
-            .transfers
-            .current
-            .as_ref()
-            .is_some_and(|current| matches!(current.phase, Phase::Fetching));
-        match is_lost {
-            true => self.transfer_failed(481, case, desk),
-            false => Stage::Talking(self),
-        }
     }
 
     /// A NOTIFY or a BYE to a leaving phone was answered, or never will be.

@@ -127,13 +127,15 @@ impl Talking {
         desk: &mut Desk,
     ) -> Result<(), Refusal> {
         Terms::check(invite, desk)?;
-        let offered =
-            offer::read(invite)?.ok_or(Refusal::NotAcceptable("an offer is needed to take a call over"))?;
+        let queue = case.record.queue.as_deref().unwrap_or_default();
+        let mut origin = Origin::new(case.srtp_of(queue, desk), &mut desk.random);
+        let offered = offer::read_offer(invite, &origin)?
+            .ok_or(Refusal::NotAcceptable("an offer is needed to take a call over"))?;
         let caller = calling::asking(case).ok_or(Refusal::NotNow)?;
         let port = case.port(Side::B).ok_or(Refusal::NotNow)?;
-        let mut origin = Origin::new(desk.random.u64());
-        let answer = origin.anchored(
+        let answer = origin.answer(
             &offered.narrowed(&caller).answering(),
+            &offered,
             desk.config.media_address,
             port,
         )?;
@@ -185,9 +187,30 @@ impl Talking {
         Ok(())
     }
 
-    pub(super) fn is_taking(&self, txn: ServerTxn) -> bool {
+    fn is_taking(&self, txn: ServerTxn) -> bool {
         let current = self.transfers.current.as_ref();
         current.is_some_and(|current| matches!(&current.phase, Phase::Taking(_, taking) if *taking == txn))
+    }
+
+    /// The ACK of the phone that takes over never came, and its transaction is over: BYE may go (RFC 3261 §15). False: it
+    /// was not that transaction.
+    pub(super) fn give_up_taking(&mut self, txn: ServerTxn, desk: &mut Desk) -> bool {
+        let is_taking = self.is_taking(txn);
+        if is_taking {
+            self.taken(txn, desk);
+        }
+        is_taking
+    }
+
+    /// The transaction of the INVITE that takes over is through.
+    fn taken(&mut self, txn: ServerTxn, desk: &mut Desk) {
+        desk.index.remove(&Name::Server(txn));
+        if let Some(current) = &mut self.transfers.current
+            && let Phase::Taking(mut answered, _) = std::mem::replace(&mut current.phase, Phase::Fetching)
+        {
+            answered.leg.dialog.confirm();
+            current.phase = Phase::Answered(answered);
+        }
     }
 
     /// The phone that takes over has its answer: it may be part of the call now.
@@ -201,13 +224,7 @@ impl Talking {
         if !self.is_taking(txn) {
             return Err((self, Event::Ack { txn, ack }));
         }
-        desk.index.remove(&Name::Server(txn));
-        if let Some(current) = &mut self.transfers.current
-            && let Phase::Taking(mut answered, _) = std::mem::replace(&mut current.phase, Phase::Fetching)
-        {
-            answered.leg.dialog.confirm();
-            current.phase = Phase::Answered(answered);
-        }
+        self.taken(txn, desk);
         Ok(Stage::Talking(self))
     }
 }

@@ -40,6 +40,7 @@ national_prefix = "0"
 international_prefix = "00"
 called = { strip = ["9"] }
 calling = { add = "+" }
+srtp = "preferred"
 [[queue]]
 name = "front-desk"
 numbers = ["+12125550100", "+1212*"]
@@ -51,6 +52,7 @@ probe = "30s"
 follow_redirects = "off"
 decline = "queue"
 marks = { verstat = "telnyx" }
+srtp = "required"
 [[queue]]
 name = "night"
 numbers = ["*"]
@@ -186,6 +188,7 @@ public_url = "https://ringward.example.com/"
                 number: Some(
                     "+12125550100",
                 ),
+                srtp: Preferred,
                 is_challenged: false,
             },
         ],
@@ -282,6 +285,9 @@ public_url = "https://ringward.example.com/"
             },
         },
         transfer_rules: {},
+        queue_srtp: {
+            "front-desk": Required,
+        },
         outbound: OutboundConfig {
             from_phones: false,
             trunk: None,
@@ -295,6 +301,7 @@ public_url = "https://ringward.example.com/"
                 "110",
                 "000",
             ],
+            srtp: Off,
         },
         identity: Config {
             anchors: [],

@@ -3,7 +3,7 @@
 import { hangUp, report } from "./api.js";
 import { draw, makeChart } from "./chart.js";
 import { h, icon, show, text } from "./dom.js";
-import { STATES, VERDICTS, clock, detail, nameOf, number, numberLight, signed, voiceLight, worst } from "./words.js";
+import { STATES, VERDICTS, callBack, clock, detail, nameOf, number, numberLight, signed, voiceLight, worst } from "./words.js";
 
 /** An ended call stays this long, for a last look and a report. */
 const LINGER_MS = 20000;
@@ -137,8 +137,8 @@ function makeCard(first) {
         reasons.replaceChildren(...wanted.map((reason) => h("li", {}, reason)));
       }
       show(reasons, wanted.length > 0);
-      text(sayText, call.banner?.say);
-      show(say, Boolean(call.banner?.say));
+      text(sayText, [call.banner?.say, callBack(call)].filter(Boolean).join(" "));
+      show(say, Boolean(sayText.textContent));
       draw(chart, call.evidence);
       text(total, call.voice ? `${signed(call.voice.llr)} in ${Math.round(call.voice.speech_seconds)} s speech` : "nothing heard yet");
       for (const button of verdicts) button.setAttribute("aria-pressed", String(call.report?.verdict === button.dataset.verdict));

@@ -3,7 +3,7 @@
 import { ask, report } from "./api.js";
 import { draw, makeChart } from "./chart.js";
 import { h, icon, show, text } from "./dom.js";
-import { ENDINGS, LABELS, NUMBER, STATES, VERDICTS, VOICE, capitalised, detail, nameOf, number, numberLight, signed, span, talked, voiceLight, when } from "./words.js";
+import { ENDINGS, LABELS, NUMBER, STATES, VERDICTS, VOICE, callBack, capitalised, detail, nameOf, number, numberLight, signed, span, talked, voiceLight, when } from "./words.js";
 
 const dialog = document.getElementById("why");
 let onReport = () => {};
@@ -54,10 +54,12 @@ function sheet(why) {
     h("div", { class: "why-body" },
       section("What the person was told", lights(call), ...(call.banner?.reasons ?? []).length > 0 ? [h("ul", { class: "reasons" }, call.banner.reasons.map((reason) => h("li", {}, reason)))] : [],
         ...[call.banner?.name_text, call.banner?.call_reason].filter(Boolean).map((line) => h("p", {}, line)),
-        call.banner?.say ? h("p", { class: "say" }, h("span", {}, "Suggested"), call.banner.say) : null),
+        call.banner?.say ? h("p", { class: "say" }, h("span", {}, "Suggested"), call.banner.say) : null,
+        callBack(call) ? h("p", {}, callBack(call)) : null),
       said(call),
       section("What was found", latest ? findings(latest) : h("p", { class: "quiet" }, "No decision was made.")),
       section("Rules that applied", latest ? rules(latest) : null),
+      listed(why.facts?.lists ?? []),
       asked(why),
       otherwise(why),
       evidence(why),
@@ -104,6 +106,14 @@ function findings(decision) {
   const rows = decision.findings.map((finding) => h("tr", {},
     h("th", { scope: "row" }, capitalised(finding.meaning), h("span", { class: "tag" }, finding.tag)), weight(finding.tenths)));
   return h("table", {}, h("tbody", {}, rows, h("tr", { class: "sum" }, h("th", { scope: "row" }, together(decision)), weight(decision.tenths))));
+}
+
+/** Which entries of the lists the call met, and why they stand there. */
+function listed(entries) {
+  if (entries.length === 0) return null;
+  const met = (entry) => (entry.is_name ? (entry.is_number ? "name and number" : "name") : "number");
+  return section("On the lists", h("ul", { class: "reasons" }, entries.map((entry) =>
+    h("li", {}, `${entry.list}, entry ${entry.entry}: the ${met(entry)} shown is ${entry.what}. ${capitalised(entry.reason)}`))));
 }
 
 function together(decision) {
@@ -209,12 +219,28 @@ function steps(why) {
     h("ol", { class: "steps" }, list.map(([at, words]) => h("li", {}, h("time", {}, span(at)), h("span", {}, words)))),
     definitions([
       ["State", STATES[call.state]], ["Outcome", outcome ? ENDINGS[outcome.ending] : null], ["SIP status to the caller", outcome?.status || null],
-      ["Talked", talked(call)], ["Queue", call.queue], ["Note", outcome?.note], ["Call", call.id],
+      ["Talked", talked(call)], ["Queue", call.queue], ["Encrypted", encrypted(call.srtp)], ["Note", outcome?.note], ["Call", call.id],
     ]));
 }
 
+// Which legs have SRTP, and with what; nothing where both are plain.
+function encrypted(legs) {
+  const side = (name, suite) => suite && `${name} ${suite}`;
+  return [side("caller", legs?.caller), side("desk", legs?.called)].filter(Boolean).join(", ");
+}
+
+// What the other end says of it, where it said anything.
+function score(of) {
+  const parts = [
+    of.reported_lost !== undefined && `${of.reported_lost} lost at the other end`,
+    of.round_trip_ms !== undefined && `round trip ${Number(of.round_trip_ms).toFixed(0)} ms`,
+    of.mos !== undefined && `sound about ${Number(of.mos).toFixed(1)} of 4.5`,
+  ].filter(Boolean);
+  return parts.length ? `, ${parts.join(", ")}` : "";
+}
+
 function media(both) {
-  const side = (name, of) => [name, of ? `${of.packets} packets, ${of.lost} lost, ${of.dropped} refused, jitter ${Number(of.jitter_ms ?? 0).toFixed(1)} ms` : null];
+  const side = (name, of) => [name, of ? `${of.packets} packets, ${of.lost} lost, ${of.dropped} refused, jitter ${Number(of.jitter_ms ?? 0).toFixed(1)} ms${score(of)}` : null];
   return definitions([side("From the caller", both.from_caller), side("From the desk", both.from_called)]);
 }
 
@@ -224,11 +250,16 @@ function facts(all) {
     if (value !== null && typeof value === "object" && !Array.isArray(value)) {
       for (const [key, inner] of Object.entries(value)) walk(name ? `${name}.${key}` : key, inner);
     } else {
-      list.push([name, value === null ? "not known" : Array.isArray(value) ? value.join(", ") : String(value)]);
+      list.push([name, value === null ? "not known" : Array.isArray(value) ? value.map(plain).join(", ") : String(value)]);
     }
   };
   walk("", all ?? {});
   return h("details", {}, h("summary", {}, `${list.length} facts`), definitions(list));
+}
+
+/** A thing of several parts in one line. */
+function plain(value) {
+  return value !== null && typeof value === "object" ? Object.entries(value).map(([key, inner]) => `${key} ${inner}`).join(" ") : String(value);
 }
 
 function definitions(pairs) {

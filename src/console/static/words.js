@@ -62,6 +62,11 @@ export function nameOf(call) {
   return call.signed_name ?? call.caller_name;
 }
 
+/** Where to call an organisation whose name or number is shown. */
+export function callBack(call) {
+  return call.call_back ? `${call.call_back.organisation} publishes ${number(call.call_back.number)}: call back there.` : null;
+}
+
 /** North American numbers in groups; others as they are. */
 export function number(value) {
   if (!value) return "Number hidden";

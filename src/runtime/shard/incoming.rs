@@ -109,8 +109,8 @@ impl Shard {
             let now = clock::now();
             match message {
                 ToShard::Sip { flow, octets, hops } => self.take_sip(flow, &octets, hops),
-                ToShard::TransportError { flow, fault } => {
-                    self.step(Input::TransportError { flow, fault }, now);
+                ToShard::TransportError { flow, fault, at } => {
+                    self.step(Input::TransportError { flow, fault, at }, now);
                 }
                 ToShard::Fetched(fetched) => self.step(Input::Fetched(fetched), now),
                 ToShard::Known {
@@ -151,6 +151,8 @@ impl Shard {
                 ToShard::Resolved(known) => self.step(Input::Resolved(known), now),
                 ToShard::Standing(change) => self.step(Input::Standing(change), now),
                 ToShard::SetPolicies(lineup) => self.step(Input::SetPolicies(lineup), now),
+                ToShard::SetLists(lists) => self.step(Input::SetLists(lists), now),
+                ToShard::SetReputations(known) => self.step(Input::SetReputations(known), now),
                 ToShard::Collector(addresses) => {
                     if let Some(mirror) = &mut self.parts.mirror {
                         mirror.send_to(addresses);
@@ -179,8 +181,8 @@ impl Shard {
                         is_needed.store(true, Ordering::Relaxed);
                     }
                 }
-                ToShard::LegAsked(asked) => self.step(Input::LegAsked(asked), now),
-                ToShard::LegHanded { call, handed } => self.step(Input::LegHanded { call, handed }, now),
+                ToShard::LegAsked(asked) => self.step(Input::LegAsked(*asked), now),
+                ToShard::LegHanded { asker, handed } => self.step(Input::LegHanded { asker, handed }, now),
                 ToShard::HangUp { call } => self.step(Input::HangUp { call }, now),
                 ToShard::Drain => self.step(Input::Drain, now),
                 ToShard::Stop => self.is_stopping = true,

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -98,16 +99,16 @@ impl Streams {
         if let Some((number, outbox)) = open {
             if outbox.try_send(octets).is_err() {
                 // Its peer does not read: once what waits is written or timed out, it is over.
-                self.forget(number, way(&flow));
-                self.broken(flow, TransportFault::NotRead, shard);
+                let at = self.forget(number, way(&flow));
+                self.broken(flow, TransportFault::NotRead, at, shard);
             }
             return;
         }
         if flow.transport == Transport::Tls && self.tls.is_none() {
-            return self.broken(flow, TransportFault::NoTls, shard);
+            return self.broken(flow, TransportFault::NoTls, clock::now().instant, shard);
         }
         if self.open_connections() >= STREAMS {
-            return self.broken(flow, TransportFault::Full, shard);
+            return self.broken(flow, TransportFault::Full, clock::now().instant, shard);
         }
         let (number, outbox, inbox) = self.register(&flow);
         let _ = outbox.try_send(octets);
@@ -173,7 +174,7 @@ impl Streams {
             });
         };
         let end = connection::serve(stream, patience, inbox, deliver, ask).await;
-        self.forget(number, way(&flow));
+        let at = self.forget(number, way(&flow));
         count::connection_closed(end.reason);
         if !matches!(end.fault, TransportFault::Closed | TransportFault::TimedOut) {
             tracing::warn!(transport = %flow.transport, remote = %flow.remote, fault = %end.fault,
@@ -181,7 +182,7 @@ impl Streams {
         }
         let fault = end.fault;
         self.mailboxes
-            .broadcast(|| ToShard::TransportError { flow, fault });
+            .broadcast(|| ToShard::TransportError { flow, fault, at });
     }
 
     /// Opens the connection that was registered as `number`, and lives it.
@@ -203,14 +204,14 @@ impl Streams {
             .unwrap_or_default();
         tracing::warn!(transport = %flow.transport, remote = %flow.remote, name, %fault,
             "a SIP connection could not be opened");
-        self.forget(number, way(&flow));
+        let at = self.forget(number, way(&flow));
         // Other shards may have put messages into its outbox meanwhile; theirs are gone as well.
         let flow = Flow {
             connection: None,
             ..flow
         };
         self.mailboxes
-            .broadcast(|| ToShard::TransportError { flow, fault });
+            .broadcast(|| ToShard::TransportError { flow, fault, at });
     }
 
     async fn open(&self, flow: &Flow) -> Result<TcpStream, TransportFault> {
@@ -238,17 +239,20 @@ impl Streams {
         (number, sender, inbox)
     }
 
-    fn forget(&self, number: u64, way: Way) {
+    /// Nothing more goes by this connection. When: told while the table is locked, so that whatever a shard had sent before
+    /// was meant for it.
+    fn forget(&self, number: u64, way: Way) -> Instant {
         let mut connections = self.lock();
         connections.outboxes.remove(&number);
         if connections.by_way.get(&way) == Some(&number) {
             connections.by_way.remove(&way);
         }
+        clock::now().instant
     }
 
-    fn broken(&self, flow: Flow, fault: TransportFault, shard: u16) {
+    fn broken(&self, flow: Flow, fault: TransportFault, at: Instant, shard: u16) {
         if let Some(mailbox) = self.mailboxes.shard(shard) {
-            mailbox.send(ToShard::TransportError { flow, fault });
+            mailbox.send(ToShard::TransportError { flow, fault, at });
         }
     }
 

@@ -3,6 +3,8 @@
 mod caller;
 mod history;
 mod identity;
+mod lists;
+mod reputation;
 mod signalling;
 mod voice;
 
@@ -24,6 +26,8 @@ pub(super) fn findings(facts: &Facts) -> Vec<Tag> {
     history::check_reports(facts, &mut tags);
     history::check_velocity(facts, &mut tags);
     history::check_availability(facts, &mut tags);
+    lists::check_lists(facts, &mut tags);
+    reputation::check_reputation(facts, &mut tags);
     signalling::check_route(facts, &mut tags);
     signalling::check_emergency(facts, &mut tags);
     voice::check_opinion(facts, &mut tags);

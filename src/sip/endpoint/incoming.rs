@@ -251,6 +251,15 @@ impl Endpoint {
         true
     }
 
+    pub(super) fn has_waiting_answer(&self, id: u64) -> bool {
+        let waiting = self
+            .servers
+            .live
+            .get(&id)
+            .and_then(|server| server.provisionals.as_ref());
+        waiting.is_some_and(|waiting| waiting.holds_answer())
+    }
+
     pub(super) fn release_waiting(&mut self, id: u64, now: Now) {
         let server = self.servers.live.get_mut(&id);
         let waiting = server.and_then(|server| server.provisionals.as_mut());

@@ -71,8 +71,13 @@ pub enum NewCalls {
 pub enum EndpointInput<'a> {
     /// One whole message (a datagram, or one framed TCP message). The caller has already checked that the source is a known one.
     Received { flow: Flow, octets: &'a [u8] },
-    /// The transport could not send (ICMP, connection refused or closed): every client transaction on it fails.
-    TransportError { flow: Flow, fault: TransportFault },
+    /// The transport could not send (ICMP, connection refused or closed): every client transaction on it fails. Not what
+    /// went out after `at`: that went by another connection, though to the same place.
+    TransportError {
+        flow: Flow,
+        fault: TransportFault,
+        at: Instant,
+    },
     /// Time may have passed.
     Tick,
 }
@@ -116,6 +121,12 @@ pub enum SipEvent {
         txn: ClientTxn,
     },
     TransportFailed {
+        txn: ClientTxn,
+        fault: TransportFault,
+    },
+    /// The connection that an INVITE of ours went by is gone, and the peer may have it: it may ring, and answer by another
+    /// connection. The transaction goes on; whoever does not want to wait for that cancels it.
+    ConnectionLost {
         txn: ClientTxn,
         fault: TransportFault,
     },
@@ -180,7 +191,9 @@ impl Endpoint {
         self.run_timers(now);
         match input {
             EndpointInput::Received { flow, octets } => self.handle_octets(flow, octets, now),
-            EndpointInput::TransportError { flow, fault } => self.handle_transport_error(flow, fault, now),
+            EndpointInput::TransportError { flow, fault, at } => {
+                self.handle_transport_error(flow, fault, at, now);
+            }
             EndpointInput::Tick => {}
         }
     }
@@ -213,6 +226,12 @@ impl Endpoint {
     pub fn acknowledges_late(&mut self, prack: &Message, now: Now) -> bool {
         let invite = self.find_pracked(prack);
         invite.is_some_and(|id| self.on_prack(id, prack, now))
+    }
+
+    /// Whether the 2xx that was given for `txn` waits for a PRACK: nobody has been told it yet, and a final response over 299
+    /// may still take its place.
+    pub fn holds_answer(&self, txn: ServerTxn) -> bool {
+        self.has_waiting_answer(txn.0)
     }
 
     /// Sends what waited for that PRACK. To be called when the PRACK has been answered.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::key::ByNumber;
 use super::large::{self, Fallback};
@@ -15,7 +16,7 @@ use crate::sip::name_addr::tag_of;
 use crate::sip::transaction::client_invite::InviteClient;
 use crate::sip::transaction::client_other::OtherClient;
 use crate::sip::transaction::timers::Owner;
-use crate::sip::transaction::{Slot, Step, Timer};
+use crate::sip::transaction::{Failure, Slot, Step, Timer};
 use crate::sip::via::{COOKIE, Via};
 use crate::sip::{Flow, Transport, TransportFault, limits, print};
 use crate::time::Now;
@@ -40,6 +41,8 @@ pub(super) struct Clients {
 struct Client {
     machine: Machine,
     flow: Flow,
+    /// When it went out: a connection that was given up before carried nothing of it.
+    sent: Instant,
     key: Arc<str>,
     /// A CANCEL of our own making: its owner is this endpoint.
     is_shown: bool,
@@ -126,7 +129,7 @@ impl Endpoint {
             ),
             _ => Machine::Other(OtherClient::new(octets, is_reliable, &mut steps)),
         };
-        self.insert_client(id, machine, flow, key, true);
+        self.insert_client(id, machine, flow, key, true, now);
         self.carry_out_client(id, steps, now);
         txn
     }
@@ -218,8 +221,16 @@ impl Endpoint {
         self.carry_out_client(id, steps, now);
     }
 
-    /// RFC 3261 §18.4: the client transactions on that flow fail.
-    pub(super) fn handle_transport_error(&mut self, flow: Flow, fault: TransportFault, now: Now) {
+    /// RFC 3261 §18.4: the client transactions on that flow fail, but for those that went out after `at`.
+    pub(super) fn handle_transport_error(
+        &mut self,
+        flow: Flow,
+        fault: TransportFault,
+        at: Instant,
+        now: Now,
+    ) {
+        // One that could not be opened never had a number.
+        let was_up = flow.transport.is_reliable() && flow.connection.is_some();
         let (first, last) = ((flow.remote, 0), (flow.remote, u64::MAX));
         let on_connection = flow
             .connection
@@ -234,18 +245,31 @@ impl Endpoint {
             let Some(client) = self.clients.live.get_mut(&id) else {
                 continue;
             };
-            if !is_same_way(client.flow, flow) {
+            if !is_same_way(client.flow, flow) || client.sent > at {
                 continue;
             }
-            let fallback = client.fallback.take().filter(|_| large::is_unseen(fault));
+            let fallback = client
+                .fallback
+                .take()
+                .filter(|_| !was_up && large::is_unseen(fault));
             let mut steps = std::mem::take(&mut self.steps);
-            let is_waiting = match &mut client.machine {
-                Machine::Invite(machine, _) => machine.on_transport_error(&mut steps),
-                Machine::Other(machine) => machine.on_transport_error(&mut steps),
+            let failure = match &mut client.machine {
+                Machine::Invite(machine, _) => machine.on_transport_error(was_up, &mut steps),
+                Machine::Other(machine) => machine.on_transport_error(was_up, &mut steps),
             };
+            if failure == Failure::Again {
+                if let Some(gone) = client.flow.connection.take() {
+                    self.clients.by_connection.remove(&(gone, id));
+                }
+                client.sent = now.instant;
+            }
             let is_shown = client.is_shown;
             let txn = self.clients.name(id);
             self.carry_out_client(id, steps, now);
+            if failure == Failure::Lost {
+                self.tell(SipEvent::ConnectionLost { txn, fault });
+            }
+            let is_waiting = failure == Failure::Over;
             let is_sent_otherwise = is_waiting
                 && fallback.is_some_and(|fallback| self.fall_back(txn, flow.remote, *fallback, now));
             if is_waiting && is_shown && !is_sent_otherwise {
@@ -311,11 +335,19 @@ impl Endpoint {
         let cancel_id = self.next_id();
         let mut steps = Vec::new();
         let machine = OtherClient::new(octets, flow.transport.is_reliable(), &mut steps);
-        self.insert_client(cancel_id, Machine::Other(machine), flow, key, false);
+        self.insert_client(cancel_id, Machine::Other(machine), flow, key, false, now);
         self.carry_out_client(cancel_id, steps, now);
     }
 
-    fn insert_client(&mut self, id: u64, machine: Machine, flow: Flow, key: Arc<str>, is_shown: bool) {
+    fn insert_client(
+        &mut self,
+        id: u64,
+        machine: Machine,
+        flow: Flow,
+        key: Arc<str>,
+        is_shown: bool,
+        now: Now,
+    ) {
         self.clients.by_key.insert(key.clone(), id);
         self.clients.by_remote.insert((flow.remote, id));
         if let Some(connection) = flow.connection {
@@ -324,6 +356,7 @@ impl Endpoint {
         let client = Client {
             machine,
             flow,
+            sent: now.instant,
             key,
             is_shown,
             timers: TimerKeys::default(),

@@ -30,13 +30,17 @@
 
 use std::time::Duration;
 
-use super::{PATIENCE, Slot, Step, T1, TIMER_C, TIMER_C_MAX, TIMER_D, Timer};
+use super::{Failure, PATIENCE, Slot, Step, T1, TIMER_C, TIMER_C_MAX, TIMER_D, Timer};
 use crate::sip::{Flow, limits};
 
 #[derive(Debug)]
 pub(crate) struct InviteClient {
     state: State,
     is_reliable: bool,
+    /// It went out once more, after its connection was gone.
+    is_repeated: bool,
+    /// The connection it went by is gone, and its owner was told.
+    is_lost: bool,
     /// Octets for Timer A; dropped with the first response.
     request: Vec<u8>,
     cancel: Cancel,
@@ -83,6 +87,8 @@ impl InviteClient {
         InviteClient {
             state: State::Calling { interval: T1 },
             is_reliable,
+            is_repeated: false,
+            is_lost: false,
             request: kept,
             cancel: Cancel::NotAsked,
             answers: Vec::new(),
@@ -163,22 +169,38 @@ impl InviteClient {
         }
     }
 
-    /// The transport failed. True when the owner was still waiting for a final response.
+    /// The transport failed; `was_up`: a connection that had been open, so that the peer may have what was sent on it.
     ///
-    /// In Accepted the call goes on: only the repetition of an ACK was lost (RFC 6026 §7.2). So it does in Proceeding on
-    /// UDP: this INVITE was not what could not be sent (RFC 3261 figure 5 has no such arrow), and its phone rings.
-    pub(crate) fn on_transport_error(&mut self, steps: &mut Vec<Step>) -> bool {
+    /// In Accepted the call goes on: only the repetition of an ACK was lost (RFC 6026 §7.2). So it does in Proceeding: this
+    /// INVITE was not what could not be sent (RFC 3261 figure 5 has no such arrow), and its phone rings.
+    pub(crate) fn on_transport_error(&mut self, was_up: bool, steps: &mut Vec<Step>) -> Failure {
+        let may_repeat = was_up && !self.is_repeated && !self.is_lost;
+        match (self.state, &self.cancel) {
+            (State::Calling { .. }, Cancel::NotAsked) if may_repeat => {
+                self.is_repeated = true;
+                steps.push(Step::Send(self.request.clone()));
+                return Failure::Again;
+            }
+            _ => {}
+        }
         match self.state {
-            State::Proceeding if !self.is_reliable => false,
-            State::Calling { .. } | State::Proceeding => {
+            State::Calling { .. } if !was_up && !self.is_repeated && !self.is_lost => {
                 self.finish(steps);
-                true
+                Failure::Over
+            }
+            State::Calling { .. } | State::Proceeding if self.is_reliable => {
+                match std::mem::replace(&mut self.is_lost, true) {
+                    true => Failure::Nothing,
+                    false => Failure::Lost,
+                }
             }
             State::Completed => {
                 self.finish(steps);
-                false
+                Failure::Nothing
             }
-            State::Accepted | State::Terminated => false,
+            State::Calling { .. } | State::Proceeding | State::Accepted | State::Terminated => {
+                Failure::Nothing
+            }
         }
     }
 

@@ -19,16 +19,19 @@
 //!          | K fires
 //!          v
 //!      Terminated        F fires in Trying or Proceeding: TimedOut, Terminated
+//!                        its connection is gone there: send by a new one, once; the next time Terminated
 //! ```
 
 use std::time::Duration;
 
-use super::{PATIENCE, Slot, Step, T1, T2, T4, Timer};
+use super::{Failure, PATIENCE, Slot, Step, T1, T2, T4, Timer};
 
 #[derive(Debug)]
 pub(crate) struct OtherClient {
     state: State,
     is_reliable: bool,
+    /// It went out once more, after its connection was gone.
+    is_repeated: bool,
     request: Vec<u8>,
     interval: Duration,
 }
@@ -53,6 +56,7 @@ impl OtherClient {
         OtherClient {
             state: State::Trying,
             is_reliable,
+            is_repeated: false,
             request: kept,
             interval: T1,
         }
@@ -97,11 +101,19 @@ impl OtherClient {
         }
     }
 
-    /// The transport failed. True when the owner was still waiting.
-    pub(crate) fn on_transport_error(&mut self, steps: &mut Vec<Step>) -> bool {
+    /// The transport failed; `was_up`: a connection that had been open. Many a connection is found out to be dead only when
+    /// something is sent on it, and a BYE must get through.
+    pub(crate) fn on_transport_error(&mut self, was_up: bool, steps: &mut Vec<Step>) -> Failure {
         let is_waiting = matches!(self.state, State::Trying | State::Proceeding);
+        if is_waiting && self.is_reliable && was_up && !std::mem::replace(&mut self.is_repeated, true) {
+            steps.push(Step::Send(self.request.clone()));
+            return Failure::Again;
+        }
         self.finish(steps);
-        is_waiting
+        match is_waiting {
+            true => Failure::Over,
+            false => Failure::Nothing,
+        }
     }
 
     fn finish(&mut self, steps: &mut Vec<Step>) {

@@ -78,6 +78,21 @@ pub(crate) enum Slot {
     End = 1,
 }
 
+/// What a failure of the transport means to a request of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// It goes on, or was over already.
+    Nothing,
+    /// The connection it went by is gone, and nobody has said anything to it yet: it goes out once more, by a new one. To a
+    /// peer that has it, it is the same request again (RFC 3261 §17.2.3).
+    Again,
+    /// An INVITE that goes on, but the connection it went by is gone: the peer may have it, and answers by another
+    /// connection (RFC 3261 §18.2.2). Told once.
+    Lost,
+    /// It is over, and its owner was still waiting for a final response.
+    Over,
+}
+
 /// What a machine wants done, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Step {

@@ -29,6 +29,11 @@ pub(super) enum Command {
         number: u64,
         entry: String,
     },
+    Reshelve {
+        shelf: &'static str,
+        revision: u64,
+        changes: Vec<(String, Option<String>)>,
+    },
 }
 
 /// `Ok(false)` is "no such call", or "not the next number".

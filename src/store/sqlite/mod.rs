@@ -17,9 +17,11 @@ use std::thread::JoinHandle;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::limits::{ANSWER_TIMEOUT, ENTRY_MAX, LOCK_TIMEOUT, READERS, SETTING_MAX};
+use super::limits::{
+    ANSWER_TIMEOUT, DOCUMENT_MAX, ENTRY_MAX, LOCK_TIMEOUT, READERS, RESHELVE_MAX, SETTING_MAX,
+};
 use super::tokens::{Tokens, Use};
-use super::{Filter, Health, KeptCall, Store, StoreError, bounded, number_of};
+use super::{Filter, Health, KeptCall, Shelf, Store, StoreError, bounded, number_of};
 use crate::call::CallRecord;
 use crate::call::record::PersonReport;
 use crate::call_id::CallId;
@@ -292,6 +294,33 @@ impl Store for Sqlite {
 
     fn journal(&self, journal: &'static str, after: u64) -> Result<Vec<(u64, String)>, StoreError> {
         self.read("reading a journal", |on| rows::journal(on, journal, after))
+    }
+
+    fn shelf(&self, shelf: &'static str) -> Result<Shelf, StoreError> {
+        self.read("reading a shelf", |on| rows::shelf(on, shelf))
+    }
+
+    fn reshelve(
+        &self,
+        shelf: &'static str,
+        revision: u64,
+        changes: Vec<(String, Option<String>)>,
+    ) -> Result<bool, StoreError> {
+        let action = "changing a shelf";
+        let octets =
+            |(key, text): &(String, Option<String>)| key.len() + text.as_ref().map_or(0, String::len);
+        if changes.iter().any(|change| octets(change) > DOCUMENT_MAX) {
+            return Err(self.failed(action, "a document is longer than 16 KiB"));
+        }
+        if changes.len() > RESHELVE_MAX {
+            return Err(self.failed(action, "more than 100,000 documents at once"));
+        }
+        let command = Command::Reshelve {
+            shelf,
+            revision,
+            changes,
+        };
+        self.ask(action, command)
     }
 
     fn page(&self, after: Option<(u64, CallId)>) -> Result<Vec<KeptCall>, StoreError> {

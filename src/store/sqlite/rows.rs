@@ -81,6 +81,49 @@ pub(super) fn journal(on: &Connection, journal: &str, after: u64) -> rusqlite::R
     .collect()
 }
 
+pub(super) fn shelf(on: &Connection, shelf: &str) -> rusqlite::Result<store::Shelf> {
+    // One moment for both questions.
+    let moment = on.unchecked_transaction()?;
+    let revision = revision_of(&moment, shelf)?;
+    let mut question =
+        moment.prepare_cached("SELECT key, text FROM document WHERE shelf = ?1 ORDER BY key")?;
+    let documents = question
+        .query_map([shelf], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    Ok(store::Shelf { revision, documents })
+}
+
+/// False = `revision` is not the one after the last; nothing is changed then.
+pub(super) fn reshelve(
+    on: &Connection,
+    shelf: &str,
+    revision: u64,
+    changes: &[(String, Option<String>)],
+) -> rusqlite::Result<bool> {
+    if revision != revision_of(on, shelf)?.saturating_add(1) {
+        return Ok(false);
+    }
+    on.prepare_cached("INSERT OR REPLACE INTO shelf VALUES (?1, ?2)")?
+        .execute(params![shelf, whole(revision)])?;
+    let mut put = on.prepare_cached("INSERT OR REPLACE INTO document VALUES (?1, ?2, ?3)")?;
+    let mut take = on.prepare_cached("DELETE FROM document WHERE shelf = ?1 AND key = ?2")?;
+    for (key, text) in changes {
+        match text {
+            Some(text) => put.execute(params![shelf, key, text])?,
+            None => take.execute(params![shelf, key])?,
+        };
+    }
+    Ok(true)
+}
+
+fn revision_of(on: &Connection, shelf: &str) -> rusqlite::Result<u64> {
+    let known = on
+        .prepare_cached("SELECT revision FROM shelf WHERE name = ?1")?
+        .query_row([shelf], |row| ms(row, 0))
+        .optional()?;
+    Ok(known.unwrap_or(0))
+}
+
 pub(super) fn page(on: &Connection, after: Option<(u64, CallId)>) -> rusqlite::Result<Vec<store::KeptCall>> {
     let (before_ms, before_id) = match after {
         Some((ms, id)) => (whole(ms), id.to_string()),

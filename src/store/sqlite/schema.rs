@@ -60,6 +60,18 @@ const MIGRATIONS: &[&str] = &[
         PRIMARY KEY (name, number)
     ) STRICT, WITHOUT ROWID;
 ",
+    "
+    CREATE TABLE shelf (
+        name     TEXT    PRIMARY KEY,
+        revision INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE document (
+        shelf TEXT NOT NULL,
+        key   TEXT NOT NULL,
+        text  TEXT NOT NULL,
+        PRIMARY KEY (shelf, key)
+    ) STRICT, WITHOUT ROWID;
+",
 ];
 
 /// Why a file cannot be used; `Unusable` gets its words.

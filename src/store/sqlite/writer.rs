@@ -83,6 +83,11 @@ fn commit(connection: &Mutex<Connection>, batch: &Batch) -> rusqlite::Result<Vec
                 number,
                 entry,
             } => rows::append(&change, journal, *number, entry)?,
+            Command::Reshelve {
+                shelf,
+                revision,
+                changes,
+            } => rows::reshelve(&change, shelf, *revision, changes)?,
         });
     }
     change.commit()?;

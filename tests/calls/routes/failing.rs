@@ -1,14 +1,16 @@
 //! Addresses that refuse, say nothing or answer too late: the next one is tried (RFC 3263 §4.3).
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use ringward::call::record::Ending;
 use ringward::queue::Strategy;
+use ringward::sip::{Flow, Transport, TransportFault};
 
 use super::{CALLER, TWO, dead, in_order, named, refuses, talk, with_queue};
 use crate::agent::State;
 use crate::plan::{CallerPlan, PhonePlan};
-use crate::world::{World, queue};
+use crate::world::{GATEWAY, World, queue};
 
 #[test]
 fn rfc_3263_4_3_a_503_is_for_the_next_address_with_the_same_request() {
@@ -58,10 +60,8 @@ fn rfc_3263_4_3_silence_is_for_the_next_address_after_four_seconds() {
 
 #[test]
 fn rfc_3263_4_3_a_refused_connection_is_for_the_next_address_at_once() {
-    let mut world = World::over_tcp(
-        vec![queue("desk", Strategy::RingAll, &["sip:desk@pbx.example.com"])],
-        1,
-    );
+    let desk = queue("desk", Strategy::RingAll, &["sip:desk@pbx.example.com"]);
+    let mut world = World::over_tcp(vec![desk], 1);
     let servers = TWO.map(|address| format!("tcp:{address}"));
     world.zone.insert("pbx.example.com".into(), servers.to_vec());
     world.refuses_connections.push(TWO[0].parse().unwrap());
@@ -71,6 +71,85 @@ fn rfc_3263_4_3_a_refused_connection_is_for_the_next_address_at_once() {
     assert_eq!(world.ending(), (Ending::Completed, 200, "caller"));
     assert!(world.record().timings.answered_ms.unwrap() < 1300);
     assert_eq!(world.standings, ["tcp:10.0.0.5:5060 unreachable"]);
+}
+
+/// Two phones over TCP, one after the other.
+fn over_tcp() -> World {
+    let targets = TWO.map(|address| format!("sip:desk@{address};transport=tcp"));
+    let targets = targets.each_ref().map(|target| target.as_str());
+    World::over_tcp(vec![queue("desk", Strategy::InOrder, &targets)], 1)
+}
+
+/// The connection that this phone answers over has ended `ago`, and the shards hear of it now.
+fn breaks(world: &mut World, phone: &str, ago: Duration) {
+    let remote: SocketAddr = phone.parse().unwrap();
+    let flow = Flow {
+        transport: Transport::Tcp,
+        connection: Some(u64::from(remote.port())),
+        ..Flow::udp(GATEWAY.parse().unwrap(), remote)
+    };
+    let at = world.now().instant - ago;
+    world.broken(flow, TransportFault::Closed, at);
+}
+
+#[test]
+fn rfc_3261_13_2_2_4_a_phone_that_answers_after_its_connection_broke_is_acknowledged_and_hung_up() {
+    let mut world = over_tcp();
+    let stubborn = PhonePlan {
+        ignores_cancel: true,
+        ..PhonePlan::answers_after(3.0)
+    };
+    let lost = world.phone(TWO[0], stubborn);
+    world.phone(TWO[1], PhonePlan::answers_after(4.0));
+    let caller = world.call(talk(2.0));
+    world.run_for(2.0);
+    breaks(&mut world, TWO[0], Duration::ZERO);
+    world.run();
+    assert_eq!(world.heard(caller, "INVITE"), [100, 180, 200]);
+    assert_eq!(world.ending(), (Ending::Completed, 200, "caller"));
+    assert_eq!(world.asked(lost), ["CANCEL", "BYE"]);
+    assert_eq!(world.line(lost).acks.len(), 1);
+    assert_eq!(world.standings[0], "tcp:10.0.0.5:5060 unreachable");
+}
+
+#[test]
+fn a_phone_whose_connection_broke_while_it_rang_is_told_to_stop() {
+    let mut world = over_tcp();
+    let lost = world.phone(TWO[0], PhonePlan::answers_after(3.0));
+    world.phone(TWO[1], PhonePlan::answers_after(4.0));
+    world.call(talk(2.0));
+    world.run_for(2.0);
+    breaks(&mut world, TWO[0], Duration::ZERO);
+    world.run();
+    assert_eq!(world.ending(), (Ending::Completed, 200, "caller"));
+    assert_eq!(world.asked(lost), ["CANCEL"]);
+}
+
+#[test]
+fn a_bye_on_a_connection_that_was_dead_goes_out_again_by_a_new_one() {
+    let mut world = over_tcp();
+    let phone = world.phone(TWO[0], PhonePlan::answers_after(1.0));
+    world.call(talk(2.0));
+    world.lose("BYE sip:phone@", 1);
+    world.run_for(6.0);
+    assert!(world.asked(phone).is_empty());
+    breaks(&mut world, TWO[0], Duration::ZERO);
+    world.run();
+    assert_eq!(world.asked(phone), ["BYE"]);
+}
+
+#[test]
+fn the_end_of_an_old_connection_does_not_fail_a_call_that_went_out_by_a_new_one() {
+    let mut world = over_tcp();
+    let phone = world.phone(TWO[0], PhonePlan::answers_after(3.0));
+    let caller = world.call(talk(2.0));
+    world.run_for(2.0);
+    // It ended before this call began, and another shard's inbox was long.
+    breaks(&mut world, TWO[0], Duration::from_secs(2));
+    world.run();
+    assert_eq!(world.heard(caller, "INVITE"), [100, 180, 200]);
+    assert_eq!(world.asked(phone), ["BYE"]);
+    assert!(world.standings.is_empty());
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The virtual clock: what is going to happen, in order, and how it does.
 
 use std::net::SocketAddr;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use ringward::call::{Input, Output, shard_of};
 use ringward::call_id::CallId;
@@ -73,6 +73,13 @@ impl World {
                     }
                 }
             }
+        }
+    }
+
+    /// Every shard hears that nothing more can be sent this way since `at`.
+    pub fn broken(&mut self, flow: Flow, fault: TransportFault, at: Instant) {
+        for shard in 0..=self.others.len() as u16 {
+            self.tell_shard(shard, Input::TransportError { flow, fault, at });
         }
     }
 
@@ -188,10 +195,8 @@ impl World {
                 });
             }
             Happening::Broken(flow) => {
-                for shard in 0..=self.others.len() as u16 {
-                    let fault = TransportFault::Refused;
-                    self.tell_shard(shard, Input::TransportError { flow, fault });
-                }
+                let at = self.now().instant;
+                self.broken(flow, TransportFault::Refused, at);
             }
             Happening::Resolved(target) => self.resolve(target),
             Happening::Reused(call) => self.tell(Input::Reused { call }),

@@ -33,6 +33,8 @@ pub struct MediaLog {
     pub opened: u32,
     pub closed: u32,
     pub described: Vec<(Side, SocketAddr)>,
+    /// With which keys; none where the leg is plain.
+    pub keys: Vec<(Side, Option<ringward::media::Keys>)>,
     pub is_tapped: bool,
     windows: usize,
 }
@@ -44,6 +46,8 @@ pub struct World {
     pub others: Vec<Engine>,
     /// Messages that went on to the shard that has their dialog.
     pub passed_on: u32,
+    /// How long a leg takes from one shard to another.
+    pub slow_hand: Duration,
     /// The inbox of this shard has no room: what others tell it is lost.
     pub deaf: Option<u16>,
     transport: Transport,
@@ -180,6 +184,7 @@ impl World {
             engine,
             others: Vec::new(),
             passed_on: 0,
+            slow_hand: Duration::ZERO,
             deaf: None,
             transport,
             has_call_ids: std::env::var_os("CALL_IDS").is_some(),
@@ -259,6 +264,12 @@ impl World {
         let agent = self.agents.get_mut(&peer).expect("a peer");
         agent.request(line, method, headers, None);
         self.grant(peer);
+    }
+
+    /// BYE on this peer's first line, now.
+    pub fn tell_to_hang_up(&mut self, peer: SocketAddr) {
+        let line = self.agents[&peer].lines.keys().next().unwrap().clone();
+        self.tell_to_ask(peer, &line, "BYE", &[]);
     }
 
     pub fn after(&mut self, seconds: f64, action: fn(&mut World)) {

@@ -86,7 +86,7 @@ impl City {
                     return None;
                 }
                 if let Some(fault) = self.refusal(&flow) {
-                    self.connections.doomed.insert(way(&flow), at + HAND_OVER);
+                    self.connections.doomed.insert(way(&flow), at);
                     let flow = Flow {
                         connection: None,
                         ..flow
@@ -95,8 +95,8 @@ impl City {
                         self.legs[leg as usize].was_cut = true;
                     }
                     for other in 0..self.shards.len() as u16 {
-                        let delay = if other == shard { at } else { at + HAND_OVER };
-                        self.schedule(delay, Happening::Broken(other, flow, fault));
+                        let heard = if other == shard { at } else { at + HAND_OVER };
+                        self.schedule(heard, Happening::Broken(other, flow, fault, at));
                     }
                     return None;
                 }
@@ -219,7 +219,7 @@ impl City {
         self.after(delay, Happening::Closed(number));
     }
 
-    /// The gateway hears that a connection is over: every shard.
+    /// The gateway hears that a connection is over: every shard, one after the other.
     pub(super) fn closed(&mut self, number: u64) {
         let Some(connection) = self.connections.live.remove(&number) else {
             return;
@@ -229,8 +229,11 @@ impl City {
             self.connections.by_way.remove(&way(&flow));
         }
         for shard in 0..self.shards.len() as u16 {
-            let fault = TransportFault::Closed;
-            self.tell(shard, Input::TransportError { flow, fault }, None);
+            let (fault, at) = (TransportFault::Closed, self.now_us);
+            self.schedule(
+                at + u64::from(shard) * HAND_OVER,
+                Happening::Broken(shard, flow, fault, at),
+            );
         }
     }
 }

@@ -130,7 +130,11 @@ impl City {
         if self.weather.tells_of_the_dead && self.is_dead(leg) {
             let delay = self.delay();
             self.ledger.unreachable(flow.remote);
-            self.after(delay, Happening::Broken(shard, flow, TransportFault::Unreachable));
+            let at = self.now_us + delay;
+            self.schedule(
+                at,
+                Happening::Broken(shard, flow, TransportFault::Unreachable, at),
+            );
         }
     }
 

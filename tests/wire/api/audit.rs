@@ -65,6 +65,8 @@ async fn every_role_has_the_doors_of_its_line_and_no_other() {
                 let route = path.clone();
                 let path = path
                     .replace("{id}", &"0".repeat(32))
+                    .replace("{list}", "block")
+                    .replace("{entry}", "77")
                     .replace("{number}", "77")
                     .replace("{name}", "nobody");
                 let ask = desk

@@ -48,7 +48,7 @@ impl Reader {
                     return event;
                 }
             }
-            let chunk = tokio::time::timeout(Duration::from_secs(10), self.response.chunk())
+            let chunk = tokio::time::timeout(Duration::from_secs(60), self.response.chunk())
                 .await
                 .unwrap();
             self.text.push_str(std::str::from_utf8(&chunk.ok()??).unwrap());

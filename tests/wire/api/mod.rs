@@ -5,6 +5,7 @@ mod audit;
 mod calls;
 mod events;
 mod limits;
+mod lists;
 mod pages;
 mod policies;
 
@@ -16,8 +17,11 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 use reqwest::{Client, Method, RequestBuilder, Response};
 use ringward::api::{self, Gateway};
 use ringward::call_id::CallId;
+use ringward::lists::{Lookup, Plan};
 use ringward::policy::{Policy, SHIPPED};
+use ringward::runtime::lists::ListKeeper;
 use ringward::runtime::policies::Policies;
+use ringward::runtime::reputation::ReputationKeeper;
 use ringward::store::{self, Audit, Live, Store};
 use ringward::time::Now;
 use serde_json::Value;
@@ -38,6 +42,9 @@ pub struct Desk {
     pub policies: Arc<Policies>,
     /// Names of the policies that the shards were told to judge by.
     pub told: Arc<Mutex<Vec<String>>>,
+    /// What the shards were told to look at.
+    pub listed: Arc<Mutex<Option<Arc<Lookup>>>>,
+    pub reputation: Arc<ReputationKeeper>,
     pub client: Client,
     clock_ms: Arc<AtomicU64>,
     stop: Option<oneshot::Sender<()>>,
@@ -69,11 +76,26 @@ impl Desk {
             }),
         );
         let policies = Arc::new(policies.unwrap());
+        let listed: Arc<Mutex<Option<Arc<Lookup>>>> = Arc::default();
+        let tell = {
+            let listed = Arc::clone(&listed);
+            move |lists| *listed.lock().unwrap() = Some(lists)
+        };
+        let lists = ListKeeper::open(
+            Arc::clone(&store),
+            Arc::clone(&audit),
+            Plan::of("US"),
+            Box::new(tell),
+        );
+        let reputation = ReputationKeeper::open(Arc::clone(&store), Box::new(|_| ()));
+        let reputation = Arc::new(reputation.unwrap());
         let gateway = Gateway {
             redress: Box::new(|reference| (reference == "1790000000-good").then(|| "a.b.c".into())),
             store: Arc::clone(&store),
             live: Arc::clone(&live),
             policies: Arc::clone(&policies),
+            lists: Arc::new(lists.unwrap()),
+            reputation: Arc::clone(&reputation),
             audit,
             hang_up: Box::new({
                 let (live, hung_up) = (Arc::clone(&live), Arc::clone(&hung_up));
@@ -109,7 +131,7 @@ impl Desk {
         }));
         let client = Client::builder()
             .no_proxy()
-            .timeout(Duration::from_secs(20))
+            .timeout(Duration::from_secs(60))
             .build()
             .unwrap();
         Desk {
@@ -120,6 +142,8 @@ impl Desk {
             hung_up,
             policies,
             told,
+            listed,
+            reputation,
             client,
             clock_ms,
             stop: Some(stop),

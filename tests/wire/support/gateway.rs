@@ -36,12 +36,22 @@ impl Gateway {
 
     /// With so many media ports; a call takes four.
     pub fn start_with_ports(setup: &Setup<'_>, ports: u16) -> Gateway {
+        Gateway::start_all(setup, ports, "")
+    }
+
+    /// With more lines for `[[trunk]]`.
+    #[allow(dead_code, reason = "for the wire tests; benches/load.rs shares this module")]
+    pub fn start_with_trunk(setup: &Setup<'_>, trunk: &str) -> Gateway {
+        Gateway::start_all(setup, 200, trunk)
+    }
+
+    fn start_all(setup: &Setup<'_>, ports: u16, trunk: &str) -> Gateway {
         let folder = super::folder(setup.name);
         let media = super::free_ports(ports);
         let targets: Vec<_> = setup.targets.iter().map(|target| format!("{target:?}")).collect();
         let text = format!(
             "[sip]\nlisten = [\"udp:127.0.0.1:0\", \"tcp:127.0.0.1:0\"]\n\
-             [[trunk]]\nname = \"carrier\"\nfrom = [\"127.0.0.0/8\"]\n\
+             [[trunk]]\nname = \"carrier\"\nfrom = [\"127.0.0.0/8\"]\n{trunk}\n\
              [[queue]]\nname = \"front-desk\"\nnumbers = [\"*\"]\ntargets = [{}]\n{}\n\
              [media]\naddress = \"127.0.0.1\"\nports = \"{}-{}\"\n\
              [store]\nurl = \"sqlite:{}\"\n[api]\nlisten = \"127.0.0.1:0\"\n{}\n",
@@ -98,7 +108,7 @@ impl Gateway {
     /// The rest of the first line that holds `mark`.
     fn expect_line(&mut self, mark: &str) -> String {
         loop {
-            let line = self.log.recv_timeout(Duration::from_secs(20));
+            let line = self.log.recv_timeout(Duration::from_secs(90));
             let Ok(line) = line else {
                 panic!("the gateway never said {mark:?}:\n{}", self.seen.join("\n"))
             };

@@ -42,7 +42,8 @@ pub fn folder(name: &str) -> PathBuf {
     path
 }
 
-/// Whoever holds this loads the machine: the others that do wait, since it is the gateway that is to be loaded.
+/// Whoever holds this loads the machine, or compares audio that phones play in real time: the others that do wait, since it
+/// is the gateway that is to be loaded, and a phone that is not given its turn sends no audio.
 #[allow(dead_code, reason = "for the wire tests; benches/load.rs shares this module")]
 pub fn one_load_at_a_time() -> MutexGuard<'static, ()> {
     static LOAD: Mutex<()> = Mutex::new(());
@@ -69,8 +70,13 @@ fn on_path(tool: &str) -> bool {
         .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(tool).is_file()))
 }
 
-/// Looks until `found` gives something; panics with `what` after `patience`.
+/// How much longer than on a quiet machine something may take before a test gives up on it: how fast a machine is, is no
+/// test's business.
+const BUSY: u32 = 4;
+
+/// Looks until `found` gives something; panics with `what` after `patience`, which is that of a quiet machine.
 pub fn wait_for<T>(what: &str, patience: Duration, mut found: impl FnMut() -> Option<T>) -> T {
+    let patience = patience * BUSY;
     let start = Instant::now();
     loop {
         if let Some(value) = found() {
@@ -79,6 +85,22 @@ pub fn wait_for<T>(what: &str, patience: Duration, mut found: impl FnMut() -> Op
         assert!(start.elapsed() < patience, "waited {patience:?} for {what}");
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// Waits until somebody on this machine has bound the port: what is sent there then waits for him.
+pub fn wait_until_bound(port: u16) {
+    let ending = format!(":{port:04X}");
+    let is_bound = |table: &str| {
+        let rows = std::fs::read_to_string(format!("/proc/net/{table}")).unwrap_or_default();
+        let mut locals = rows.lines().filter_map(|row| row.split_whitespace().nth(1));
+        locals.any(|local| local.ends_with(&ending))
+    };
+    wait_for(&format!("port {port}"), Duration::from_secs(10), || {
+        ["udp", "udp6", "tcp", "tcp6"]
+            .iter()
+            .any(|table| is_bound(table))
+            .then_some(())
+    });
 }
 
 /// A child process that ends with the test.

@@ -114,7 +114,7 @@ pub fn echoing_phone(folder: &Path) -> (Peer, u16, u16) {
         .stdout(Stdio::null())
         .stderr(Stdio::null());
     let peer = Peer::start(&mut command);
-    std::thread::sleep(Duration::from_millis(300));
+    super::wait_until_bound(port);
     (peer, port, media)
 }
 
@@ -180,8 +180,7 @@ fn phone_at(folder: &Path, address: std::net::IpAddr, text: &str, transport: &st
         .stdout(Stdio::null())
         .stderr(Stdio::null());
     let peer = Peer::start(&mut command);
-    // SIPp binds at once; give it the moment that takes.
-    std::thread::sleep(Duration::from_millis(300));
+    super::wait_until_bound(port);
     (peer, port)
 }
 

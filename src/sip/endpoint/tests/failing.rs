@@ -15,6 +15,7 @@ fn a_transport_error_fails_what_waits_on_that_flow_in_order() {
         EndpointInput::TransportError {
             flow: flow(Transport::Udp),
             fault: TransportFault::Refused,
+            at: bench.now.instant,
         },
         bench.now,
     );
@@ -25,49 +26,44 @@ fn a_transport_error_fails_what_waits_on_that_flow_in_order() {
 }
 
 #[test]
-fn a_tcp_error_fails_requests_sent_before_the_connection_had_a_name() {
+fn a_tcp_error_is_heard_by_requests_sent_before_the_connection_had_a_name() {
     let mut bench = Bench::new();
-    let unnamed = Flow {
-        connection: None,
-        ..flow(Transport::Tcp)
-    };
-    let txn = bench.request_on(Method::Invite, unnamed);
-    bench.endpoint.handle(
-        EndpointInput::TransportError {
-            flow: flow(Transport::Tcp),
-            fault: TransportFault::Closed,
-        },
-        bench.now,
-    );
-    bench.drain();
+    let txn = bench.request_on(Method::Bye, unnamed());
+    bench.take_sent();
+    let now = bench.now.instant;
+    fail(&mut bench, connection(7), TransportFault::Closed, now);
+    assert_eq!(bench.take_events(), Vec::<String>::new());
+    assert_eq!(bench.take_messages()[0].method(), Method::Bye, "by a new one");
+    bench.wait(0.001);
+    let now = bench.now.instant;
+    fail(&mut bench, unnamed(), TransportFault::Refused, now);
     assert_eq!(bench.take_events(), [format!("transport failed {}", txn.0)]);
+    bench.assert_nothing_left();
 }
 
 #[test]
-fn a_tcp_error_fails_requests_on_that_connection_whatever_address_they_name() {
+fn a_tcp_error_is_heard_by_requests_on_that_connection_whatever_address_they_name() {
     let mut bench = Bench::new();
-    let connection = Flow {
-        connection: Some(7),
-        ..flow(Transport::Tcp)
-    };
     // The peer called from a port of its system's choice, and is asked where it listens.
     let listening = Flow {
         remote: "192.0.2.77:5060".parse().unwrap(),
-        ..connection
+        ..connection(7)
     };
-    let txn = bench.request_on(Method::Bye, listening);
+    bench.request_on(Method::Bye, listening);
     let other = Flow {
         connection: Some(8),
         ..listening
     };
     bench.request_on(Method::Bye, other);
-    let failed = EndpointInput::TransportError {
-        flow: connection,
-        fault: TransportFault::Closed,
+    bench.sent.clear();
+    let now = bench.now.instant;
+    fail(&mut bench, connection(7), TransportFault::Closed, now);
+    let again: Vec<Flow> = bench.sent.iter().map(|(_, flow, _)| *flow).collect();
+    let by_a_new_one = Flow {
+        connection: None,
+        ..listening
     };
-    bench.endpoint.handle(failed, bench.now);
-    bench.drain();
-    assert_eq!(bench.take_events(), [format!("transport failed {}", txn.0)]);
+    assert_eq!(again, [by_a_new_one]);
 }
 
 /// What RFC 3261 figures 7 and 8 call "Transport Err.": our answer is lost, and its timers end it.
@@ -75,9 +71,11 @@ fn a_tcp_error_fails_requests_on_that_connection_whatever_address_they_name() {
 fn a_transport_error_leaves_what_we_were_asked_to_its_timers() {
     let mut bench = Bench::new();
     let (txn, request) = bench.invited();
+    let at = bench.now.instant;
     let failed = || EndpointInput::TransportError {
         flow: flow(Transport::Udp),
         fault: TransportFault::Unreachable,
+        at,
     };
     bench.endpoint.handle(failed(), bench.now);
     bench.drain();
@@ -109,10 +107,7 @@ fn large_request(bench: &mut Bench, octets: usize) -> ClientTxn {
         .header("CSeq", "5 INVITE")
         .with_body("application/sdp", vec![b'x'; octets]);
     let way = LargeWay {
-        flow: Flow {
-            connection: None,
-            ..flow(Transport::Tcp)
-        },
+        flow: unnamed(),
         sent_by: "192.0.2.9:5070".into(),
     };
     let txn =
@@ -130,14 +125,94 @@ fn last_via(bench: &mut Bench) -> String {
 }
 
 fn fail_tcp(bench: &mut Bench, fault: TransportFault) {
-    let failed = Flow {
+    let now = bench.now.instant;
+    fail(bench, unnamed(), fault, now);
+}
+
+/// This way has failed at this instant, and it is heard of now.
+fn fail(bench: &mut Bench, flow: Flow, fault: TransportFault, at: Instant) {
+    let failed = EndpointInput::TransportError { flow, fault, at };
+    bench.endpoint.handle(failed, bench.now);
+    bench.drain();
+}
+
+/// One connection, opened by us, and what is sent before it has a number.
+fn connection(number: u64) -> Flow {
+    Flow {
+        connection: Some(number),
+        ..flow(Transport::Tcp)
+    }
+}
+
+fn unnamed() -> Flow {
+    Flow {
         connection: None,
         ..flow(Transport::Tcp)
-    };
-    bench
-        .endpoint
-        .handle(EndpointInput::TransportError { flow: failed, fault }, bench.now);
-    bench.drain();
+    }
+}
+
+#[test]
+fn what_went_out_after_a_connection_was_given_up_does_not_fail_with_it() {
+    let mut bench = Bench::new();
+    let old = bench.request_on(Method::Info, unnamed());
+    let now = bench.now.instant;
+    fail(&mut bench, connection(6), TransportFault::Closed, now);
+    let at = bench.now.instant;
+    bench.wait(0.001);
+    // Another shard's view: the connection is gone, its end is still to be heard of, and a new one is opened.
+    let fresh = bench.request_on(Method::Invite, unnamed());
+    bench.take_events();
+    fail(&mut bench, connection(7), TransportFault::Closed, at);
+    assert_eq!(bench.take_events(), [format!("transport failed {}", old.0)]);
+    assert_eq!(bench.endpoint.live_transactions(), 1);
+    let now = bench.now.instant;
+    fail(&mut bench, unnamed(), TransportFault::Refused, now);
+    assert_eq!(bench.take_events(), [format!("transport failed {}", fresh.0)]);
+}
+
+#[test]
+fn rfc_3261_18_2_2_an_invite_whose_connection_is_gone_may_be_answered_by_another() {
+    for status in [None, Some(100), Some(180)] {
+        let mut bench = Bench::new();
+        let txn = bench.request_on(Method::Invite, unnamed());
+        let invite = bench.take_messages().remove(0);
+        if let Some(status) = status {
+            bench.answer(&invite, status, "");
+        }
+        bench.take_events();
+        // What nobody has said anything to goes out once more first.
+        for _ in 0..3 {
+            bench.wait(0.001);
+            let now = bench.now.instant;
+            fail(&mut bench, connection(7), TransportFault::Closed, now);
+        }
+        assert_eq!(
+            bench.take_events(),
+            [format!("connection lost {}", txn.0)],
+            "once: {status:?}"
+        );
+        bench.answer(&invite, 200, ";tag=t");
+        assert_eq!(bench.take_events(), [format!("response {} 200", txn.0)]);
+        bench.take_sent();
+        bench.acknowledge(txn, "t");
+        assert_eq!(bench.take_messages()[0].method(), Method::Ack);
+    }
+}
+
+#[test]
+fn a_lost_invite_that_nobody_answers_ends_with_its_timers() {
+    let mut bench = Bench::new();
+    let txn = bench.request_on(Method::Invite, unnamed());
+    bench.endpoint.cancel(txn, None, bench.now);
+    let now = bench.now.instant;
+    fail(&mut bench, connection(7), TransportFault::Closed, now);
+    bench.wait(33.0);
+    let ends = [
+        format!("connection lost {}", txn.0),
+        format!("timed out {}", txn.0),
+    ];
+    assert_eq!(bench.take_events(), ends);
+    assert_eq!(bench.endpoint.live_transactions(), 0);
 }
 
 #[test]
@@ -165,6 +240,7 @@ fn where_nobody_takes_the_connection_it_goes_over_udp_under_the_same_name_and_th
         EndpointInput::TransportError {
             flow: flow(Transport::Udp),
             fault: TransportFault::Unreachable,
+            at: bench.now.instant,
         },
         bench.now,
     );
@@ -185,9 +261,23 @@ fn where_nobody_takes_the_connection_it_goes_over_udp_under_the_same_name_and_th
 #[test]
 fn what_the_peer_may_have_seen_or_nobody_wants_any_more_is_not_sent_again() {
     let mut bench = Bench::new();
-    let seen = large_request(&mut bench, 1300);
-    fail_tcp(&mut bench, TransportFault::Closed);
-    assert_eq!(bench.take_events(), [format!("transport failed {}", seen.0)]);
+    for fault in [TransportFault::Closed, TransportFault::TimedOut] {
+        let seen = large_request(&mut bench, 1300);
+        bench.take_sent();
+        let now = bench.now.instant;
+        fail(&mut bench, connection(7), fault, now);
+        assert!(
+            last_via(&mut bench).starts_with("SIP/2.0/TCP"),
+            "once more, as it was"
+        );
+        bench.wait(0.001);
+        let now = bench.now.instant;
+        fail(&mut bench, unnamed(), TransportFault::Refused, now);
+        assert_eq!(bench.take_events(), [format!("connection lost {}", seen.0)]);
+        assert!(bench.take_sent().is_empty(), "{fault:?}");
+        bench.wait(33.0);
+        bench.take_events();
+    }
     let cancelled = large_request(&mut bench, 1300);
     bench.endpoint.cancel(cancelled, None, bench.now);
     fail_tcp(&mut bench, TransportFault::Refused);

@@ -116,6 +116,7 @@ impl Bench {
                 }
                 SipEvent::TimedOut { txn } => format!("timed out {}", txn.0),
                 SipEvent::TransportFailed { txn, .. } => format!("transport failed {}", txn.0),
+                SipEvent::ConnectionLost { txn, .. } => format!("connection lost {}", txn.0),
                 SipEvent::AckMissing { txn } => format!("ack missing {}", txn.0),
                 SipEvent::PrackMissing { txn } => format!("prack missing {}", txn.0),
             })

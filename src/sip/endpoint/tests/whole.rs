@@ -238,6 +238,7 @@ proptest! {
                     let failed = EndpointInput::TransportError {
                         flow: flow(Transport::Udp),
                         fault: TransportFault::Refused,
+                        at: bench.now.instant,
                     };
                     bench.endpoint.handle(failed, bench.now);
                     bench.drain();

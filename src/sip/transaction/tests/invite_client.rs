@@ -242,26 +242,67 @@ fn a_held_cancel_is_forgotten_when_a_final_response_comes_first() {
     }
 }
 
+/// What a failure means to a transaction that has heard this, over a connection or not.
+fn failed(is_reliable: bool, heard: Option<u16>, was_up: bool) -> (Failure, Vec<Step>) {
+    let (mut machine, _) = started(is_reliable);
+    if let Some(status) = heard {
+        respond(&mut machine, status, "x");
+    }
+    let mut failure = Failure::Nothing;
+    let steps = steps(|steps| failure = machine.on_transport_error(was_up, steps));
+    (failure, steps)
+}
+
 #[test]
-fn a_transport_error_ends_calling_and_a_lost_connection_proceeding_and_neither_accepted() {
-    let (mut calling, _) = started(false);
-    assert_eq!(steps(|s| assert!(calling.on_transport_error(s))), [Step::Finish]);
-    let (mut on_connection, _) = started(true);
-    respond(&mut on_connection, 180, "x");
+fn a_transport_error_ends_calling_and_neither_proceeding_nor_accepted() {
+    assert_eq!(failed(false, None, false), (Failure::Over, vec![Step::Finish]));
+    assert_eq!(failed(true, None, false), (Failure::Over, vec![Step::Finish]));
+    assert_eq!(failed(false, Some(180), false), (Failure::Nothing, vec![]));
     assert_eq!(
-        steps(|s| assert!(on_connection.on_transport_error(s))),
-        [Step::Finish]
+        failed(false, Some(486), false),
+        (Failure::Nothing, vec![Step::Finish])
     );
-    let (mut ringing, _) = started(false);
-    respond(&mut ringing, 180, "x");
-    assert_eq!(steps(|s| assert!(!ringing.on_transport_error(s))), []);
-    let (mut completed, _) = started(false);
-    respond(&mut completed, 486, "x");
+    assert_eq!(failed(false, Some(200), false), (Failure::Nothing, vec![]));
+    assert_eq!(failed(true, Some(200), true), (Failure::Nothing, vec![]));
+}
+
+#[test]
+fn nobody_repeats_an_invite_that_is_to_be_cancelled() {
+    let (mut machine, _) = started(true);
+    steps(|s| machine.on_cancel(None, s));
     assert_eq!(
-        steps(|s| assert!(!completed.on_transport_error(s))),
-        [Step::Finish]
+        steps(|s| assert_eq!(machine.on_transport_error(true, s), Failure::Lost)),
+        []
     );
-    let (mut accepted, _) = started(false);
-    respond(&mut accepted, 200, "x");
-    assert_eq!(steps(|s| assert!(!accepted.on_transport_error(s))), []);
+    let (mut repeated, _) = started(true);
+    steps(|s| assert_eq!(repeated.on_transport_error(true, s), Failure::Again));
+    // The new connection could not be opened, and the peer may have heard it by the old one.
+    assert_eq!(
+        steps(|s| assert_eq!(repeated.on_transport_error(false, s), Failure::Lost)),
+        []
+    );
+}
+
+#[test]
+fn a_connection_that_was_up_is_lost_once_and_the_invite_goes_on() {
+    for heard in [100, 180] {
+        assert_eq!(
+            failed(true, Some(heard), true),
+            (Failure::Lost, vec![]),
+            "{heard}"
+        );
+    }
+    // Nobody has said anything to it: first it goes out once more.
+    assert_eq!(failed(true, None, true), (Failure::Again, vec![sent("INVITE")]));
+    let (mut machine, _) = started(true);
+    steps(|steps| {
+        assert_eq!(machine.on_transport_error(true, steps), Failure::Again);
+        assert_eq!(machine.on_transport_error(true, steps), Failure::Lost);
+        // The attempt to reach the peer again came to nothing: it may still reach us.
+        for was_up in [true, false] {
+            assert_eq!(machine.on_transport_error(was_up, steps), Failure::Nothing);
+        }
+    });
+    let (is_shown, _) = respond(&mut machine, 200, "x");
+    assert!(is_shown);
 }

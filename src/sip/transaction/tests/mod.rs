@@ -52,7 +52,7 @@ const ARROWS: &[(&str, &str, &str, &str)] = &[
         "4",
         "Calling",
         "Transport Err.",
-        "a_transport_error_ends_calling_and_a_lost_connection_proceeding_and_neither_accepted",
+        "a_transport_error_ends_calling_and_neither_proceeding_nor_accepted",
     ),
     (
         "4",
@@ -112,7 +112,7 @@ const ARROWS: &[(&str, &str, &str, &str)] = &[
         "4",
         "Completed",
         "Transport Err.",
-        "a_transport_error_ends_calling_and_a_lost_connection_proceeding_and_neither_accepted",
+        "a_transport_error_ends_calling_and_neither_proceeding_nor_accepted",
     ),
     (
         "4",

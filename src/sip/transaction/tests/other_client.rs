@@ -85,14 +85,35 @@ fn on_tcp_a_final_response_ends_it_at_once() {
 
 #[test]
 fn a_transport_error_ends_it_and_matters_only_while_waiting() {
-    let (mut machine, _) = started(false);
-    assert_eq!(steps(|s| assert!(machine.on_transport_error(s))), [Step::Finish]);
+    for (is_reliable, was_up) in [(false, false), (true, false)] {
+        let (mut machine, _) = started(is_reliable);
+        assert_eq!(fails(&mut machine, was_up), (Failure::Over, vec![Step::Finish]));
+    }
     let (mut completed, _) = started(false);
     steps(|s| assert!(completed.on_response(200, s)));
     assert_eq!(
-        steps(|s| assert!(!completed.on_transport_error(s))),
-        [Step::Finish]
+        fails(&mut completed, false),
+        (Failure::Nothing, vec![Step::Finish])
     );
+}
+
+fn fails(machine: &mut OtherClient, was_up: bool) -> (Failure, Vec<Step>) {
+    let mut failure = Failure::Nothing;
+    let steps = steps(|steps| failure = machine.on_transport_error(was_up, steps));
+    (failure, steps)
+}
+
+#[test]
+fn a_request_whose_connection_is_gone_goes_out_once_more_by_a_new_one() {
+    let (mut machine, _) = started(true);
+    let Step::Send(octets) = started(true).1.remove(0) else {
+        panic!("it is sent first");
+    };
+    assert_eq!(
+        fails(&mut machine, true),
+        (Failure::Again, vec![Step::Send(octets)])
+    );
+    assert_eq!(fails(&mut machine, true), (Failure::Over, vec![Step::Finish]));
 }
 
 #[test]
@@ -109,5 +130,5 @@ fn proceeding_to_completed_by_a_final_response_which_k_ends() {
 fn a_transport_error_ends_proceeding_too() {
     let (mut machine, _) = started(false);
     steps(|s| assert!(machine.on_response(100, s)));
-    assert_eq!(steps(|s| assert!(machine.on_transport_error(s))), [Step::Finish]);
+    assert_eq!(fails(&mut machine, false), (Failure::Over, vec![Step::Finish]));
 }

@@ -1,0 +1,44 @@
+//! Lists and reputations, between the store that keeps them and the shards that look at them.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+
+use crate::config::Config;
+use crate::lists::{Lookup, Plan};
+use crate::reputation::Reputations;
+use crate::runtime::inbox::{Mailboxes, ToShard};
+use crate::runtime::lists::ListKeeper;
+use crate::runtime::reputation::ReputationKeeper;
+use crate::store::{Audit, Store};
+
+/// The shards hear of every change; what stands there now they get with their engines.
+pub(super) fn open(
+    config: &Config,
+    store: &Arc<dyn Store>,
+    audit: &Arc<Audit>,
+    mailboxes: &Mailboxes,
+) -> anyhow::Result<ListKeeper> {
+    let mailboxes = mailboxes.clone();
+    let tell = move |lists: Arc<Lookup>| {
+        if !mailboxes.command(|| ToShard::SetLists(lists.clone())) {
+            tracing::error!("a shard takes no orders: it keeps its old lists");
+        }
+    };
+    let plan = Plan::of(&config.identity.country);
+    ListKeeper::open(store.clone(), audit.clone(), plan, Box::new(tell)).context("the lists")
+}
+
+/// The same for what people's reports make of numbers and signers.
+pub(super) fn open_reputations(
+    store: &Arc<dyn Store>,
+    mailboxes: &Mailboxes,
+) -> anyhow::Result<ReputationKeeper> {
+    let mailboxes = mailboxes.clone();
+    let tell = move |known: Arc<Reputations>| {
+        if !mailboxes.command(|| ToShard::SetReputations(known.clone())) {
+            tracing::error!("a shard takes no orders: it keeps its old reputations");
+        }
+    };
+    ReputationKeeper::open(store.clone(), Box::new(tell)).context("the reputations")
+}

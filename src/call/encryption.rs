@@ -1,0 +1,348 @@
+//! SRTP on one leg: which keys are offered and answered, and what was agreed (RFC 4568 §7, RFC 8643).
+//!
+//! Each leg agrees on its own: keys of one side mean nothing to the other. Ours stay the same for a suite as long as the
+//! leg lives, so that a description said again changes nothing; the party's are taken anew from every description.
+
+use aws_lc_rs::hmac;
+use zeroize::Zeroize as _;
+
+use crate::media::Keys;
+use crate::sdp::{Crypto, Encryption, MASTER_OCTETS_MAX, MasterKey, Protection, Session, Suite};
+
+use super::refusal::Refusal;
+
+/// What one leg has agreed with us, or may.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Security {
+    wanted: Encryption,
+    /// Our keys of this leg are made from it. `None` where nothing may be encrypted.
+    secret: Option<Secret>,
+    /// The lines of our last description: what an answer may choose from.
+    said: Vec<(u32, Suite)>,
+    agreed: Option<Agreed>,
+}
+
+#[derive(Clone, Debug)]
+struct Agreed {
+    keys: Keys,
+    is_savp: bool,
+}
+
+#[derive(Clone)]
+struct Secret([u8; 32]);
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("Secret")
+    }
+}
+
+impl Security {
+    /// `random` is drawn only where something may be encrypted.
+    pub(crate) fn new(wanted: Encryption, random: impl FnOnce() -> [u8; 32]) -> Security {
+        Security {
+            wanted,
+            secret: (wanted != Encryption::Off).then(|| Secret(random())),
+            ..Security::default()
+        }
+    }
+
+    /// The leg goes on in another call, whose counters begin anew: never twice from the start with one key.
+    pub(crate) fn renew(&mut self, random: impl FnOnce() -> [u8; 32]) {
+        if let Some(secret) = &mut self.secret {
+            *secret = Secret(random());
+        }
+    }
+
+    /// What the leg is encrypted with now.
+    pub(crate) fn keys(&self) -> Option<&Keys> {
+        self.agreed.as_ref().map(|agreed| &agreed.keys)
+    }
+
+    /// The line of an offer of this leg that we take, and whether we may.
+    ///
+    /// # Errors
+    ///
+    /// 488 where only an encrypted line is offered and nothing may be, or only a plain one and that may not.
+    pub(crate) fn heed(&self, offer: Session) -> Result<Session, Refusal> {
+        let offer = offer.preferring(self.wanted);
+        match self.wanted {
+            Encryption::Off if offer.is_savp() => {
+                Err(Refusal::NotAcceptable("encrypted audio (SRTP) is off here"))
+            }
+            Encryption::Required if offer.crypto().is_empty() => Err(PLAIN),
+            _ => Ok(offer),
+        }
+    }
+
+    /// What our next offer to this leg says.
+    ///
+    /// What is merely preferred goes out as `RTP/AVP` with keys beside it (RFC 8643): whoever does not know them answers
+    /// plainly at once. A leg that speaks `RTP/SAVP` already is asked in the same words again.
+    pub(crate) fn offer(&mut self) -> Protection {
+        let current = self.agreed.as_ref().map(|agreed| agreed.keys.suite());
+        let is_savp = match self.wanted {
+            Encryption::Off => return self.say(Protection::default()),
+            Encryption::Preferred => self.agreed.as_ref().is_some_and(|agreed| agreed.is_savp),
+            Encryption::Required => true,
+        };
+        let mut suites = Suite::ALL;
+        // The one in use first: a party that takes the first it knows changes nothing.
+        suites.sort_by_key(|suite| Some(*suite) != current);
+        let crypto = (1..).zip(suites).filter_map(|(tag, suite)| {
+            let key = self.our_key(suite)?;
+            Some(Crypto { tag, key })
+        });
+        let crypto = crypto.collect();
+        self.say(Protection { is_savp, crypto })
+    }
+
+    /// What our answer to this offer of the leg says, which is agreed with that.
+    ///
+    /// # Errors
+    ///
+    /// As [`Security::heed`].
+    pub(crate) fn answer(&mut self, offer: &Session) -> Result<Protection, Refusal> {
+        self.foresee(offer);
+        let Some(agreed) = &self.agreed else {
+            return match (offer.is_savp(), self.wanted) {
+                (_, Encryption::Required) | (true, _) => Err(PLAIN),
+                _ => Ok(self.say(Protection::default())),
+            };
+        };
+        let crypto = offer.crypto().first().map(|theirs| Crypto {
+            tag: theirs.tag,
+            key: agreed.keys.outbound.clone(),
+        });
+        let protection = Protection {
+            is_savp: agreed.is_savp,
+            crypto: crypto.into_iter().collect(),
+        };
+        Ok(self.say(protection))
+    }
+
+    /// What the answer to this offer will be: the first line that can be taken. For an offer that came late, in a
+    /// response: its author may send as soon as it is out.
+    pub(crate) fn foresee(&mut self, offer: &Session) {
+        let theirs = match self.wanted {
+            Encryption::Off => None,
+            Encryption::Preferred | Encryption::Required => offer.crypto().first(),
+        };
+        let keys = theirs.and_then(|theirs| self.pair(&theirs.key));
+        self.agreed = keys.map(|keys| Agreed {
+            keys,
+            is_savp: offer.is_savp(),
+        });
+    }
+
+    /// The leg has answered what we said last.
+    ///
+    /// # Errors
+    ///
+    /// 488 where it chose a line that was not offered, or none although one was needed.
+    pub(crate) fn take_answer(&mut self, answer: &Session) -> Result<(), Refusal> {
+        let chosen = answer
+            .crypto()
+            .iter()
+            .find(|theirs| self.said.contains(&(theirs.tag, theirs.key.suite())));
+        let keys = chosen.and_then(|theirs| self.pair(&theirs.key));
+        self.agreed = match keys {
+            Some(keys) => Some(Agreed {
+                keys,
+                is_savp: answer.is_savp(),
+            }),
+            None if answer.is_savp() || !answer.crypto().is_empty() && !self.said.is_empty() => {
+                return Err(Refusal::NotAcceptable("the answer has no key that was offered"));
+            }
+            None if self.wanted == Encryption::Required => return Err(PLAIN),
+            None => None,
+        };
+        Ok(())
+    }
+
+    fn pair(&self, theirs: &MasterKey) -> Option<Keys> {
+        Some(Keys {
+            inbound: theirs.clone(),
+            outbound: self.our_key(theirs.suite())?,
+        })
+    }
+
+    /// Two blocks of HMAC-SHA-256 over the suite's name are longer than any master key.
+    fn our_key(&self, suite: Suite) -> Option<MasterKey> {
+        let secret = hmac::Key::new(hmac::HMAC_SHA256, &self.secret.as_ref()?.0);
+        let mut octets = [0; 64];
+        for (block, octets) in (0u8..).zip(octets.chunks_exact_mut(32)) {
+            let mut context = hmac::Context::with_key(&secret);
+            context.update(suite.as_str().as_bytes());
+            context.update(&[block]);
+            octets.copy_from_slice(context.sign().as_ref());
+        }
+        let len = suite.key_octets() + suite.salt_octets();
+        let key = MasterKey::new(suite, &octets[..len.min(MASTER_OCTETS_MAX)]);
+        octets.zeroize();
+        key
+    }
+
+    fn say(&mut self, protection: Protection) -> Protection {
+        self.said = protection
+            .crypto
+            .iter()
+            .map(|crypto| (crypto.tag, crypto.key.suite()))
+            .collect();
+        protection
+    }
+}
+
+const PLAIN: Refusal = Refusal::NotAcceptable("encrypted audio (SRTP) is required here");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz";
+
+    fn security(wanted: Encryption) -> Security {
+        Security::new(wanted, || [7; 32])
+    }
+
+    fn said(profile: &str, lines: &[&str]) -> Session {
+        let mut text =
+            format!("v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\nc=IN IP4 192.0.2.1\r\nm=audio 4000 {profile} 0\r\n");
+        for line in lines {
+            text.push_str(&format!("a=crypto:{line} inline:{KEY}\r\n"));
+        }
+        Session::parse(text.as_bytes()).unwrap()
+    }
+
+    fn plain() -> Session {
+        said("RTP/AVP", &[])
+    }
+
+    const TWO: &[&str] = &["5 AES_CM_128_HMAC_SHA1_32", "9 AES_CM_128_HMAC_SHA1_80"];
+
+    #[test]
+    fn an_offer_is_taken_or_refused_as_the_policy_says() {
+        for (wanted, offer, is_taken) in [
+            (Encryption::Off, plain(), true),
+            (Encryption::Off, said("RTP/AVP", TWO), true),
+            (Encryption::Off, said("RTP/SAVP", TWO), false),
+            (Encryption::Preferred, plain(), true),
+            (Encryption::Preferred, said("RTP/AVP", TWO), true),
+            (Encryption::Preferred, said("RTP/SAVP", TWO), true),
+            (Encryption::Required, plain(), false),
+            (Encryption::Required, said("RTP/AVP", TWO), true),
+            (Encryption::Required, said("RTP/SAVP", TWO), true),
+        ] {
+            assert_eq!(security(wanted).heed(offer).is_ok(), is_taken, "{wanted:?}");
+        }
+    }
+
+    #[test]
+    fn an_answer_has_the_offers_words_and_our_key() {
+        let mut leg = security(Encryption::Preferred);
+        for (profile, is_savp) in [("RTP/SAVP", true), ("RTP/AVP", false)] {
+            let protection = leg.answer(&said(profile, TWO)).unwrap();
+            assert_eq!(protection.is_savp, is_savp);
+            let [line] = protection.crypto.as_slice() else {
+                panic!()
+            };
+            assert_eq!((line.tag, line.key.suite()), (5, Suite::AesCm128HmacSha1_32));
+            let keys = leg.keys().unwrap();
+            assert_eq!(keys.outbound, line.key);
+            assert_eq!(keys.inbound.key(), b"YS___semctl () {");
+        }
+        assert_eq!(leg.answer(&plain()).unwrap(), Protection::default());
+        assert!(leg.keys().is_none());
+        assert!(
+            security(Encryption::Off)
+                .answer(&said("RTP/AVP", TWO))
+                .unwrap()
+                .crypto
+                .is_empty()
+        );
+        assert!(security(Encryption::Required).answer(&plain()).is_err());
+    }
+
+    #[test]
+    fn an_offer_of_ours_says_what_the_policy_wants() {
+        assert_eq!(security(Encryption::Off).offer(), Protection::default());
+        for (wanted, is_savp) in [(Encryption::Preferred, false), (Encryption::Required, true)] {
+            let offer = security(wanted).offer();
+            assert_eq!(offer.is_savp, is_savp);
+            let suites: Vec<Suite> = offer.crypto.iter().map(|crypto| crypto.key.suite()).collect();
+            assert_eq!(suites, Suite::ALL);
+            let other = Security::new(wanted, || [8; 32]).offer();
+            assert!(
+                offer
+                    .crypto
+                    .iter()
+                    .zip(other.crypto)
+                    .all(|(ours, other)| ours.key != other.key)
+            );
+        }
+    }
+
+    #[test]
+    fn the_answer_chooses_one_of_our_lines_or_none() {
+        let choice = "3 AES_CM_128_HMAC_SHA1_80";
+        for (wanted, answer, is_agreed) in [
+            (Encryption::Off, plain(), Some(false)),
+            (Encryption::Off, said("RTP/AVP", &[choice]), Some(false)),
+            (Encryption::Off, said("RTP/SAVP", &[choice]), None),
+            (Encryption::Preferred, plain(), Some(false)),
+            (Encryption::Preferred, said("RTP/AVP", &[choice]), Some(true)),
+            (Encryption::Preferred, said("RTP/SAVP", &[choice]), Some(true)),
+            (
+                Encryption::Preferred,
+                said("RTP/AVP", &["1 AES_CM_128_HMAC_SHA1_80"]),
+                None,
+            ),
+            (Encryption::Required, plain(), None),
+            (Encryption::Required, said("RTP/SAVP", &[choice]), Some(true)),
+        ] {
+            let mut leg = security(wanted);
+            leg.offer();
+            let taken = leg.take_answer(&answer).is_ok().then(|| leg.keys().is_some());
+            assert_eq!(taken, is_agreed, "{wanted:?} {answer:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_agreed_is_offered_first_from_then_on() {
+        let mut leg = security(Encryption::Preferred);
+        leg.answer(&said("RTP/SAVP", TWO)).unwrap();
+        let before = leg.keys().unwrap().clone();
+        let offer = leg.offer();
+        assert!(offer.is_savp);
+        assert_eq!(offer.crypto[0].key, before.outbound);
+        // The same key of theirs under our first tag: nothing changes.
+        leg.take_answer(&said("RTP/SAVP", &["1 AES_CM_128_HMAC_SHA1_32"]))
+            .unwrap();
+        assert_eq!(leg.keys(), Some(&before));
+    }
+
+    #[test]
+    fn a_leg_that_moves_to_another_call_gets_other_keys() {
+        let mut leg = security(Encryption::Required);
+        let before = leg.offer();
+        leg.renew(|| [8; 32]);
+        assert_ne!(leg.offer().crypto[0].key, before.crypto[0].key);
+        let mut leg = security(Encryption::Off);
+        leg.renew(|| [8; 32]);
+        assert_eq!(leg.offer(), Protection::default());
+    }
+
+    #[test]
+    fn nothing_of_a_secret_is_printed() {
+        let mut leg = security(Encryption::Required);
+        leg.answer(&said("RTP/SAVP", TWO)).unwrap();
+        let text = format!("{leg:?}");
+        assert!(!text.contains("7, 7") && !text.contains("89, 83"), "{text}");
+    }
+}

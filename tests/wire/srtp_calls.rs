@@ -1,0 +1,108 @@
+//! baresip calls baresip through the gateway with SRTP on one side, on the other and on both: what is heard is what was
+//! said, and nothing on an encrypted leg can be heard without its key.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::support::audio::{compare, exact_pieces, test_speech, write_wav};
+use crate::support::baresip::Baresip;
+use crate::support::gateway::{Gateway, Setup};
+use crate::support::{folder, have, one_load_at_a_time, wait_for};
+
+/// The parameters of both accounts, what the configuration says of trunk and queue; the record as it is while they talk.
+fn both_hear_each_other(name: &str, accounts: [&str; 2], (trunk, queue): (&str, &str)) -> Option<Value> {
+    if !have(&["baresip"]) {
+        return None;
+    }
+    let _only = one_load_at_a_time();
+    let folder = folder(&format!("srtp-{name}"));
+    let (from_caller, from_agent) = (
+        test_speech(15).repeat(8),
+        test_speech(18).split_off(24_000).repeat(8),
+    );
+    write_wav(&folder.join("caller.wav"), &from_caller);
+    write_wav(&folder.join("agent.wav"), &from_agent);
+    let [of_caller, of_agent] = accounts.map(|encryption| match encryption {
+        "" => String::new(),
+        encryption => format!(";mediaenc={encryption}"),
+    });
+    let agent = Baresip::start_as(&folder, "agent", &folder.join("agent.wav"), None, &of_agent);
+    let setup = Setup {
+        name: &format!("gateway-srtp-{name}"),
+        targets: &[format!("sip:agent@127.0.0.1:{}", agent.port)],
+        queue: &format!("srtp = \"{queue}\""),
+        more: "[voice]\nmodel = \"off\"",
+    };
+    let gateway = Gateway::start_with_trunk(&setup, &format!("srtp = \"{trunk}\""));
+    let dial = format!("sip:+12125550100@{}", gateway.udp);
+    let says = folder.join("caller.wav");
+    let caller = Baresip::start_as(&folder, "+14045550123", &says, Some(&dial), &of_caller);
+    // Five seconds of talk: real time is what a real phone speaks in. What is said is longer than any wait for it.
+    wait_for("five seconds of audio both ways", Duration::from_secs(25), || {
+        (agent.heard().len() > 40_000 && caller.heard().len() > 40_000).then_some(())
+    });
+    let live = gateway.get("/api/v1/calls?state=live");
+    let id = live["calls"][0]["id"].as_str().expect("a live call").to_string();
+    let call = gateway.get(&format!("/api/v1/calls/{id}"));
+    gateway.request(
+        "POST",
+        &format!("/api/v1/calls/{id}/actions"),
+        Some("{\"do\":\"hang_up\"}"),
+    );
+    let record = &gateway.ended_calls(1)[0];
+    assert_eq!(record["outcome"]["by"], "us", "{record}");
+    for (who, sent, heard) in [
+        ("agent", &from_caller, agent.heard()),
+        ("caller", &from_agent, caller.heard()),
+    ] {
+        let found = compare(sent, &heard);
+        eprintln!(
+            "{name}: {who} heard {:.2} s, lag {}, {:.1} dB, {} slips",
+            found.seconds, found.lag, found.snr_db, found.slips
+        );
+        if found.slips == 0 && found.seconds > 3.0 && found.snr_db > 40.0 {
+            continue;
+        }
+        // A machine that is too busy for real time makes a phone slip; what it heard is still exactly what was said.
+        let exact = exact_pieces(sent, &heard, found.lag);
+        assert!(
+            exact >= 5,
+            "{who}: {:.1} dB over {:.1} s, {} slips, {exact} pieces exact",
+            found.snr_db,
+            found.seconds,
+            found.slips
+        );
+    }
+    Some(call)
+}
+
+#[test]
+fn a_plain_caller_and_an_srtp_phone_hear_each_other() {
+    let Some(call) = both_hear_each_other("phone", ["", "srtp"], ("off", "preferred")) else {
+        return;
+    };
+    assert_eq!(call["srtp"]["caller"], Value::Null, "{call}");
+    assert_eq!(call["srtp"]["called"], "AEAD_AES_256_GCM", "{call}");
+}
+
+#[test]
+fn an_srtp_caller_and_a_plain_phone_hear_each_other() {
+    let Some(call) = both_hear_each_other("caller", ["srtp-mand", ""], ("preferred", "off")) else {
+        return;
+    };
+    assert!(call["srtp"]["caller"].is_string(), "{call}");
+    assert_eq!(call["srtp"]["called"], Value::Null, "{call}");
+}
+
+#[test]
+fn srtp_on_both_sides_is_heard_on_both_sides() {
+    let Some(call) = both_hear_each_other("both", ["srtp-mand", "srtp-mand"], ("required", "required"))
+    else {
+        return;
+    };
+    assert!(
+        call["srtp"]["caller"].is_string() && call["srtp"]["called"].is_string(),
+        "{call}"
+    );
+}

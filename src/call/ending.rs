@@ -125,7 +125,7 @@ impl Ending {
 
     pub(crate) fn handle(mut self: Box<Self>, event: Event, case: &mut Case, desk: &mut Desk) -> Stage {
         match event {
-            Event::MediaClosed(statistics) => self.record(Some(statistics), case, desk),
+            Event::MediaClosed(statistics) => self.record(Some(*statistics), case, desk),
             Event::MediaRefused => self.record(None, case, desk),
             Event::Due => {
                 self.record(None, case, desk);

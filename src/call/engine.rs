@@ -191,7 +191,9 @@ impl Engine {
             Input::MediaOpened { call, a, b } => self.tell(call, Event::MediaOpened { a, b }),
             Input::MediaRefused { call } => self.tell(call, Event::MediaRefused),
             Input::MediaSilent { call } => self.tell(call, Event::MediaSilent),
-            Input::MediaClosed { call, statistics } => self.tell(call, Event::MediaClosed(statistics)),
+            Input::MediaClosed { call, statistics } => {
+                self.tell(call, Event::MediaClosed(Box::new(statistics)))
+            }
             Input::Fetched(fetched) => self.desk.identity.fetched(fetched, now),
             Input::Known {
                 call,
@@ -221,7 +223,7 @@ impl Engine {
                 is_over,
             } => self.on_moved(&sip_call_id, shard, is_over),
             Input::LegAsked(asked) => self.on_leg_asked(asked),
-            Input::LegHanded { call, handed } => self.on_leg_handed(call, handed),
+            Input::LegHanded { asker, handed } => self.on_leg_handed(asker, handed),
             Input::Tick => {
                 self.desk.moved.tick(now);
                 self.desk.endpoint.handle(EndpointInput::Tick, now);

@@ -10,7 +10,9 @@
 pub mod latch;
 pub mod limits;
 mod ports;
+mod quality;
 mod rate;
+mod reports;
 pub mod rtcp;
 pub mod rtp;
 #[cfg(test)]

@@ -39,6 +39,10 @@ pub struct ReceptionReport {
     pub highest_sequence: u32,
     /// In units of the stream's clock rate (8000 for G.711).
     pub jitter: u32,
+    /// The mark of the last sender report about the stream (LSR); 0 = none came.
+    pub last_sender_mark: u32,
+    /// How long it had been there when this was sent (DLSR), in 65536ths of a second.
+    pub since_sender_mark: u32,
 }
 
 /// A checked compound packet.
@@ -93,6 +97,11 @@ impl<'a> Compound<'a> {
         word(self.octets, 4)
     }
 
+    /// What a report block will call this compound by, when it begins with a sender report: the middle of its NTP timestamp.
+    pub fn sender_mark(&self) -> Option<u32> {
+        (self.octets[1] == SR).then(|| word(self.octets, 10))
+    }
+
     /// All report blocks of all reports in the compound, in order.
     pub fn reception(&self) -> impl Iterator<Item = ReceptionReport> + 'a {
         Packets(self.octets).flat_map(|packet| {
@@ -140,6 +149,8 @@ fn block(packet: &[u8], at: usize) -> ReceptionReport {
         cumulative_lost: ((loss << 8) as i32) >> 8,
         highest_sequence: word(packet, at + 8),
         jitter: word(packet, at + 12),
+        last_sender_mark: word(packet, at + 16),
+        since_sender_mark: word(packet, at + 20),
     }
 }
 
@@ -177,6 +188,8 @@ pub(crate) mod tests {
             cumulative_lost: -3,
             highest_sequence: 70_000,
             jitter: 24,
+            last_sender_mark: 0,
+            since_sender_mark: 0,
         };
         assert_eq!(compound.reception().collect::<Vec<_>>(), [expected]);
     }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::latch::{Latch, Target};
 use super::limits::{RTCP_BURST, RTCP_PER_SECOND, RTP_BURST, RTP_PER_SECOND};
 use super::rate::Rate;
+use super::reports::Reports;
 use super::rtcp::{Compound, ReceptionReport};
 use super::rtp::Packet;
 use super::srtp::{Keys, Refused, Secured};
@@ -63,8 +64,8 @@ struct Party {
     packets: u64,
     octets: u64,
     drops: [u64; DropReason::ALL.len()],
-    /// What this party last said about the stream we send it.
-    report: Option<ReceptionReport>,
+    /// What it says about the stream we send it.
+    reports: Reports,
 }
 
 /// Announced payload types, one bit each.
@@ -109,7 +110,7 @@ impl Session {
             packets: 0,
             octets: 0,
             drops: [0; DropReason::ALL.len()],
-            report: None,
+            reports: Reports::default(),
         };
         Session {
             a: party(),
@@ -279,10 +280,8 @@ impl Session {
         if !this.rtcp_rate.allows(now.instant) {
             return this.drop(DropReason::TooFast);
         }
-        let theirs = other.stream.ssrc();
-        if let Some(report) = compound.reception().find(|report| Some(report.ssrc) == theirs) {
-            this.report = Some(report);
-        }
+        this.reports
+            .handle(&compound, other.stream.ssrc(), &other.reports, now.instant);
         let target = other.latch.control_target();
         self.last_heard = now.instant;
         self.send_on(from, target, buffer, len, Secured::protect_rtcp)
@@ -315,8 +314,8 @@ impl Session {
 
     pub fn statistics(&self) -> Statistics {
         Statistics {
-            from_caller: self.a.statistics(),
-            from_called: self.b.statistics(),
+            from_caller: self.a.statistics(&self.b.reports),
+            from_called: self.b.statistics(&self.a.reports),
         }
     }
 
@@ -327,7 +326,7 @@ impl Session {
 
     /// What the party on `side` last reported about the audio it receives from the other party (RTCP).
     pub fn reported_by(&self, side: Side) -> Option<ReceptionReport> {
-        self.party(side).report
+        self.party(side).reports.last()
     }
 
     /// What the taps of this call did so far.
@@ -441,7 +440,8 @@ impl Party {
         Verdict::Drop(reason)
     }
 
-    fn statistics(&self) -> SideStatistics {
+    /// `heard`: what the other party says.
+    fn statistics(&self, heard: &Reports) -> SideStatistics {
         let refused = [
             DropReason::Malformed,
             DropReason::Stranger,
@@ -451,14 +451,22 @@ impl Party {
             DropReason::Replayed,
             DropReason::TooManySources,
         ];
-        SideStatistics {
+        let reported = heard.last();
+        let milliseconds = |time: Duration| time.as_secs_f32() * 1000.0;
+        let mut statistics = SideStatistics {
             packets: self.packets,
             octets: self.octets,
             lost: self.stream.lost(),
             jitter_ms: self.stream.jitter_ms(),
             dropped: refused.iter().map(|reason| self.drops[*reason as usize]).sum(),
             unauthenticated: self.drops[DropReason::Unauthenticated as usize],
-        }
+            reported_lost: reported.map(|report| report.cumulative_lost),
+            reported_jitter_ms: reported.map(|report| report.jitter as f32 / 8.0),
+            round_trip_ms: self.reports.round_trip().map(milliseconds),
+            mos: None,
+        };
+        statistics.mos = statistics.estimate(heard.round_trip().map(milliseconds));
+        statistics
     }
 }
 

@@ -402,6 +402,80 @@ fn silence_is_counted_from_the_last_sign_of_life() {
     assert!(!bench.session.is_silent(bench.now));
 }
 
+/// A sender report with this mark, and one block about `about` if there is one.
+fn sender_report(sender: u32, mark: u32, about: Option<(u32, i32, u32, u32)>) -> Vec<u8> {
+    let words = if about.is_some() { 12u8 } else { 6 };
+    let mut octets = vec![0x80 | u8::from(about.is_some()), 200, 0, words];
+    octets.extend_from_slice(&sender.to_be_bytes());
+    octets.extend_from_slice(&[0, 0]);
+    octets.extend_from_slice(&mark.to_be_bytes());
+    octets.extend_from_slice(&[0; 14]);
+    if let Some((about, lost, last, since)) = about {
+        octets.extend_from_slice(&about.to_be_bytes());
+        octets.push(0);
+        octets.extend_from_slice(&lost.to_be_bytes()[1..]);
+        for word in [0, 80, last, since] {
+            octets.extend_from_slice(&word.to_be_bytes());
+        }
+    }
+    octets
+}
+
+#[test]
+fn reports_tell_the_round_trip_and_what_the_other_end_lost() {
+    let mut bench = Bench::described();
+    for _ in 0..100 {
+        bench.rtp(Side::A, CALLER, 0);
+    }
+    assert_eq!(bench.session.statistics().from_caller.round_trip_ms, None);
+    let mut from_caller = sender_report(77, 0xabcd_1234, None);
+    bench
+        .session
+        .rtcp(Side::A, at("192.0.2.1:4001"), &mut from_caller, bench.now);
+    bench.pass(Duration::from_millis(500));
+    // The phone had it for 400 ms.
+    let about = (77, 20, 0xabcd_1234, 65_536 * 4 / 10);
+    let mut from_called = sender_report(5, 1, Some(about));
+    bench
+        .session
+        .rtcp(Side::B, at("192.0.2.2:5001"), &mut from_called, bench.now);
+    let Statistics {
+        from_caller,
+        from_called,
+    } = bench.session.statistics();
+    assert!(
+        (from_called.round_trip_ms.unwrap() - 100.0).abs() < 1.0,
+        "{from_called:?}"
+    );
+    assert_eq!(
+        (from_caller.reported_lost, from_caller.reported_jitter_ms),
+        (Some(20), Some(10.0))
+    );
+    // A fifth was lost: few would call that good. Nothing of the phone was heard, so nothing is said of it.
+    let mos = from_caller.mos.unwrap();
+    assert!((2.0..3.0).contains(&mos), "{mos}");
+    assert_eq!(from_called.mos, None);
+}
+
+#[test]
+fn a_round_trip_that_cannot_be_is_none() {
+    let mut bench = Bench::described();
+    bench.rtp(Side::A, CALLER, 0);
+    let mut from_caller = sender_report(77, 9, None);
+    bench
+        .session
+        .rtcp(Side::A, at("192.0.2.1:4001"), &mut from_caller, bench.now);
+    bench.pass(Duration::from_millis(50));
+    // Held longer than it can have been there; another mark; no mark; a day.
+    for (mark, since) in [(9, 65_536), (8, 0), (0, 0), (9, u32::MAX)] {
+        let mut from_called = sender_report(5, 1, Some((77, 0, mark, since)));
+        bench
+            .session
+            .rtcp(Side::B, at("192.0.2.2:5001"), &mut from_called, bench.now);
+        assert_eq!(bench.session.statistics().from_called.round_trip_ms, None);
+    }
+}
+
 #[test]
 fn a_debug_print_shows_neither_address_nor_audio() {
     let mut bench = Bench::described();

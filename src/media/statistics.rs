@@ -1,6 +1,7 @@
 //! What arrived, what is missing and how unevenly (RFC 3550 §6.4.1, A.1, A.3, A.8).
 
 use super::limits::{DROPOUT_MAX, MISORDER_MAX};
+use super::quality;
 
 /// Per call, kept in the record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -26,7 +27,46 @@ pub struct SideStatistics {
     /// Of those, what no key authenticates.
     #[serde(default)]
     pub unauthenticated: u64,
+    /// Packets of this party that the other one says it did not get, on the whole way (RTCP); negative when it got more
+    /// than were sent. None: it never said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reported_lost: Option<i32>,
+    /// How unevenly they came there, by its own word, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reported_jitter_ms: Option<f32>,
+    /// From us to this party and back, in milliseconds; None where its RTCP does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub round_trip_ms: Option<f32>,
+    /// How good this party sounded at the other end: the E-model's mean opinion score (ITU-T G.107), 1 to 4.5. None
+    /// before a second of audio.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mos: Option<f32>,
 }
+
+impl SideStatistics {
+    /// The score, from what is known: the other party's word on what it lost, or else our own count; half of both round
+    /// trips, where they were told, one packet, and a jitter buffer of twice the jitter.
+    ///
+    /// `far`: the round trip to the other party.
+    pub(crate) fn estimate(&self, far: Option<f32>) -> Option<f32> {
+        if self.packets < PACKETS_JUDGED_MIN {
+            return None;
+        }
+        let sent = (self.packets + self.lost) as f32;
+        let lost = self
+            .reported_lost
+            .map_or(self.lost as f32, |lost| lost.max(0) as f32);
+        let ways = (self.round_trip_ms.unwrap_or(0.0) + far.unwrap_or(0.0)) / 2.0;
+        let jitter = self.reported_jitter_ms.unwrap_or(self.jitter_ms);
+        Some(quality::mos(lost / sent, ways + PACKET_MS + 2.0 * jitter))
+    }
+}
+
+/// Fewer say nothing: a second at 20 ms.
+const PACKETS_JUDGED_MIN: u64 = 50;
+
+/// What most packets of G.711 hold.
+const PACKET_MS: f32 = 20.0;
 
 /// What a packet means for the stream it belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -167,7 +167,16 @@ impl Agent {
     // As a server.
 
     fn sdp(&self, version: u32, direction: &str) -> String {
-        wire::sdp(self.address, version, direction).replace("0 8 101", self.phone.formats)
+        self.sdp_to(version, direction, "")
+    }
+
+    /// The answer to this offer; an offer where there is none.
+    fn sdp_to(&self, version: u32, direction: &str, offer: &str) -> String {
+        let text = wire::sdp(self.address, version, direction).replace("0 8 101", self.phone.formats);
+        match self.phone.is_srtp {
+            true => crate::encryption::secured(&text, self.address, offer),
+            false => text,
+        }
     }
 
     fn branch(&mut self) -> String {

@@ -1,5 +1,6 @@
 //! Two calls of one phone become one (RFC 5589 §7), and a phone takes another one's call (RFC 3891).
 
+use ringward::call::Config;
 use ringward::call::record::{Direction, Ending, TransferKind, TransferOutcome};
 use ringward::policy::Policy;
 
@@ -141,13 +142,21 @@ fn a_trunk_cannot_take_a_call_over() {
 
 /// The desk has the caller on hold and has called sales, who behaves like that; eight seconds have passed.
 fn consulting(sales: PhonePlan, shards: (u16, u16)) -> Scene {
+    consulting_with(sales, false, |config| (config.shard, config.shards) = shards)
+}
+
+/// The same, with the desk's phone like that.
+pub fn consulting_with(sales: PhonePlan, is_srtp: bool, change: impl FnOnce(&mut Config)) -> Scene {
     let mut world = World::with_config(three_queues(), 3, Policy::embedded(), |config| {
         config.outbound.from_phones = true;
-        (config.shard, config.shards) = shards;
+        change(config);
     });
-    let desk = world.phone("10.0.0.5:5060", PhonePlan::answers_after(1.0).act(2.0, Act::Hold));
+    let mut desk = PhonePlan::answers_after(1.0).act(2.0, Act::Hold);
+    desk.is_srtp = is_srtp;
+    let desk = world.phone("10.0.0.5:5060", desk);
     let sales = world.phone("10.0.0.6:5060", sales);
     let caller = world.call(CallerPlan::new(CALLER).act(40.0, Act::Bye));
+    world.agents.get_mut(&caller).unwrap().phone.is_srtp = is_srtp;
     let mut plan = CallerPlan::new("desk");
     plan.called = "101".into();
     world.calls_after(4.0, desk, plan);
@@ -160,7 +169,7 @@ fn consulting(sales: PhonePlan, shards: (u16, u16)) -> Scene {
     }
 }
 
-fn join(scene: &mut Scene, suffix: &str) {
+pub fn join(scene: &mut Scene, suffix: &str) {
     let consultation = scene.world.line_of(scene.desk, true);
     let (call_id, local, remote) = scene.world.agents[&scene.desk].lines[&consultation].dialog();
     let to = format!(

@@ -1,11 +1,16 @@
 //! SRTP agreed leg by leg (RFC 4568, RFC 8643): every policy, whoever offers, and what the media is told.
 
+use std::net::SocketAddr;
+
 use base64::Engine;
 use ringward::call::{Encryption, Suite};
 use ringward::media::{Keys, Side};
 use ringward::policy::Policy;
 
+use crate::attended::{consulting_with, join};
 use crate::hand::{CALLER, Hand, PHONE};
+use crate::plan::{Act, CallerPlan, PhonePlan};
+use crate::transfers::{SALES, refers, three_queues};
 use crate::wire::{self, Message};
 use crate::world::{World, one_desk};
 
@@ -32,6 +37,36 @@ fn described(address: &str, profile: &str, lines: &[String]) -> String {
 
 fn line(tag: u32, suite: &str, key: &str) -> String {
     format!("{tag} {suite} inline:{key}")
+}
+
+/// What a telephone says that speaks nothing but SRTP: an offer of its own, or the answer to `offer` with its first line.
+pub fn secured(text: &str, author: SocketAddr, offer: &str) -> String {
+    let value = offer
+        .split("a=crypto:")
+        .nth(1)
+        .unwrap_or("1 AES_CM_128_HMAC_SHA1_80 ");
+    let mut words = value.split(' ');
+    let (tag, suite) = (words.next().unwrap(), words.next().unwrap());
+    let profile = offer
+        .split(' ')
+        .find(|word| word.starts_with("RTP/"))
+        .unwrap_or("RTP/SAVP");
+    let key = key_of(author, suite);
+    text.replace("RTP/AVP", profile) + &format!("a=crypto:{tag} {suite} inline:{key}\r\n")
+}
+
+/// Each of those telephones has one key for each suite.
+fn key_of(author: SocketAddr, suite: &str) -> String {
+    let octets = match suite {
+        "AEAD_AES_256_GCM" => 44,
+        "AEAD_AES_128_GCM" => 28,
+        _ => 30,
+    };
+    let last = author
+        .to_string()
+        .bytes()
+        .fold(0u8, |sum, octet| sum.wrapping_mul(31) ^ octet);
+    base64::engine::general_purpose::STANDARD.encode(vec![last; octets])
 }
 
 /// Tag, suite and key of each line in a message.
@@ -382,4 +417,107 @@ fn no_key_stands_in_the_record_or_in_what_is_told_of_it() {
     }
     let media = format!("{:?}", call.world.media.values().next().unwrap());
     assert!(!media.contains("89, 83"), "{media}");
+}
+
+/// Everybody speaks nothing but SRTP, and nothing else is taken.
+fn all_required(config: &mut ringward::call::Config) {
+    config.trunks[0].srtp = Required;
+    config.outbound.srtp = Required;
+    for queue in ["desk", "sales", "night"] {
+        config.queue_srtp.insert(queue.into(), Required);
+    }
+}
+
+/// What is agreed with the phone at this address; the media knows each leg's address and keys together.
+fn is_with(world: &World, call: usize, side: Side, address: &str) -> bool {
+    let media = world.media.values().nth(call).expect("media");
+    let told = media.keys.iter().rev().find(|(of, _)| *of == side);
+    let Some((_, Some(keys))) = told else { return false };
+    is_theirs(keys, &key_of(address.parse().unwrap(), keys.suite().as_str()))
+}
+
+#[test]
+fn a_call_goes_on_encrypted_at_the_phone_it_was_sent_on_to() {
+    let mut world = World::with_config(three_queues(), 3, Policy::embedded(), all_required);
+    world.phone("10.0.0.5:5060", refers(SALES).with_srtp());
+    world.phone("10.0.0.6:5060", PhonePlan::answers_after(1.0).with_srtp());
+    let caller = world.call(CallerPlan::new("+14045550123").act(40.0, Act::Bye));
+    world.agents.get_mut(&caller).unwrap().phone.is_srtp = true;
+    world.run_for(3.0);
+    assert!(is_with(&world, 0, Side::B, "10.0.0.5:5060"));
+    world.run_for(10.0);
+    assert!(is_with(&world, 0, Side::B, "10.0.0.6:5060"));
+    assert!(is_with(&world, 0, Side::A, &caller.to_string()));
+    world.run();
+    assert_eq!(world.record().answered_by.as_deref(), Some("sales"));
+    world.check();
+}
+
+#[test]
+fn a_phone_takes_an_encrypted_call_over() {
+    let mut world = World::with_config(three_queues(), 3, Policy::embedded(), all_required);
+    let desk = world.phone("10.0.0.5:5060", PhonePlan::answers_after(1.0).with_srtp());
+    let sales = world.phone("10.0.0.6:5060", PhonePlan::answers_after(1.0).with_srtp());
+    let caller = world.call(CallerPlan::new("+14045550123").act(40.0, Act::Bye));
+    world.agents.get_mut(&caller).unwrap().phone.is_srtp = true;
+    world.run_for(3.0);
+    let (call_id, local, remote) = world.line(desk).dialog();
+    let replaces = format!("{call_id};to-tag={remote};from-tag={local}");
+    world.calls_after(0.0, sales, CallerPlan::new("sales").header("Replaces", &replaces));
+    world.run_for(3.0);
+    assert_eq!(world.heard(sales, "INVITE"), [100, 200]);
+    assert!(is_with(&world, 0, Side::B, "10.0.0.6:5060"));
+    world.run();
+    world.check();
+}
+
+#[test]
+fn a_phone_that_is_joined_with_the_caller_has_other_keys_there() {
+    let sales = PhonePlan::answers_after(1.0).with_srtp();
+    let mut scene = consulting_with(sales, true, all_required);
+    let ours = |world: &World, call: usize| {
+        let media = world.media.values().nth(call).expect("media");
+        let told = media.keys.iter().rev().find(|(of, _)| *of == Side::B);
+        told.and_then(|(_, keys)| keys.clone()).expect("keys").outbound
+    };
+    let calls = [0, 1].map(|call| is_with(&scene.world, call, Side::B, "10.0.0.6:5060"));
+    let consultation = calls
+        .iter()
+        .position(|is_sales| *is_sales)
+        .expect("sales is asked");
+    let before = ours(&scene.world, consultation);
+    join(&mut scene, "");
+    scene.world.run_for(5.0);
+    let joined = 1 - consultation;
+    assert!(is_with(&scene.world, joined, Side::B, "10.0.0.6:5060"));
+    assert_ne!(
+        ours(&scene.world, joined),
+        before,
+        "counters begin anew in the other call"
+    );
+    scene.world.run();
+    scene.world.check();
+}
+
+#[test]
+fn a_number_outside_is_called_as_the_trunk_wants_it() {
+    let mut world = World::with_config(three_queues(), 3, Policy::embedded(), |config| {
+        config.outbound.from_phones = true;
+        config.outbound.srtp = Preferred;
+        config.trunks[0].srtp = Required;
+        config.trunks[0].to = Some(ringward::call::Peer {
+            host: "carrier.example".into(),
+            transport: ringward::sip::Transport::Udp,
+            addresses: vec!["203.0.113.9:5060".parse().unwrap()],
+        });
+    });
+    let desk = world.phone("10.0.0.5:5060", PhonePlan::answers_after(1.0));
+    let carrier = world.phone("203.0.113.9:5060", PhonePlan::answers_after(1.0).with_srtp());
+    let mut plan = CallerPlan::new("desk").act(5.0, Act::Bye);
+    plan.called = "+14045550123".into();
+    world.calls_after(0.0, desk, plan);
+    world.run();
+    assert_eq!(profile(world.rung(carrier)), "RTP/SAVP");
+    assert_eq!(suites(&world), (None, Some(Suite::AeadAes256Gcm)));
+    world.check();
 }

@@ -55,6 +55,8 @@ pub struct PhonePlan {
     pub options: u16,
     /// Takes registrations.
     pub registrar: Option<Registrar>,
+    /// Speaks nothing but SRTP: offers `RTP/SAVP`, and answers with the first key it is offered.
+    pub is_srtp: bool,
 }
 
 /// Somebody to register with.
@@ -90,7 +92,13 @@ impl PhonePlan {
             headers: Vec::new(),
             options: 200,
             registrar: None,
+            is_srtp: false,
         }
+    }
+
+    pub fn with_srtp(mut self) -> PhonePlan {
+        self.is_srtp = true;
+        self
     }
 
     pub fn behind(mut self, door: Door) -> PhonePlan {

@@ -229,8 +229,18 @@ function encrypted(legs) {
   return [side("caller", legs?.caller), side("desk", legs?.called)].filter(Boolean).join(", ");
 }
 
+// What the other end says of it, where it said anything.
+function score(of) {
+  const parts = [
+    of.reported_lost !== undefined && `${of.reported_lost} lost at the other end`,
+    of.round_trip_ms !== undefined && `round trip ${Number(of.round_trip_ms).toFixed(0)} ms`,
+    of.mos !== undefined && `sound about ${Number(of.mos).toFixed(1)} of 4.5`,
+  ].filter(Boolean);
+  return parts.length ? `, ${parts.join(", ")}` : "";
+}
+
 function media(both) {
-  const side = (name, of) => [name, of ? `${of.packets} packets, ${of.lost} lost, ${of.dropped} refused, jitter ${Number(of.jitter_ms ?? 0).toFixed(1)} ms` : null];
+  const side = (name, of) => [name, of ? `${of.packets} packets, ${of.lost} lost, ${of.dropped} refused, jitter ${Number(of.jitter_ms ?? 0).toFixed(1)} ms${score(of)}` : null];
   return definitions([side("From the caller", both.from_caller), side("From the desk", both.from_called)]);
 }
 

@@ -233,7 +233,7 @@ impl Agent {
         let ack_branch = self.branch();
         let line = &self.lines[id];
         let had_offer = Message::read(&self.sent[branch].octets).has_sdp();
-        let body = self.sdp(line.sdp_version, answer_to(response.direction()));
+        let body = self.sdp_to(line.sdp_version, answer_to(response.direction()), &response.body);
         let body = (!had_offer && response.has_sdp()).then_some(("application/sdp", body.as_str()));
         let headers = [
             (

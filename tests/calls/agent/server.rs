@@ -49,7 +49,7 @@ impl Agent {
                     "sendrecv"
                 };
                 let version = line.sdp_version;
-                let body = self.sdp(version, direction);
+                let body = self.sdp_to(version, direction, &message.body);
                 self.respond(&message, 200, Some(&body));
             }
             "INFO" | "OPTIONS" => self.respond(&message, 200, None),
@@ -130,7 +130,7 @@ impl Agent {
         if line.state == State::Ringing && !matches!(self.phone.answer, Answer::Refuse(..)) {
             let invite = line.invite.clone();
             if self.phone.has_early_media {
-                let body = self.sdp(1, "sendrecv");
+                let body = self.sdp_to(1, "sendrecv", &invite.body);
                 self.respond(&invite, 183, Some(&body));
             } else {
                 self.respond(&invite, 180, None);
@@ -151,7 +151,7 @@ impl Agent {
             }
             _ => {
                 line.state = State::Talking;
-                let body = self.sdp(1, "sendrecv");
+                let body = self.sdp_to(1, "sendrecv", &invite.body);
                 self.respond(&invite, 200, Some(&body));
                 self.schedule(id);
             }

@@ -14,7 +14,7 @@ use crate::plan::{Act, CallerPlan, PhonePlan};
 use crate::world::{World, queue};
 
 const CALLER: &str = "+14045550123";
-const SALES: &str = "sip:101@10.0.0.1:5060";
+pub const SALES: &str = "sip:101@10.0.0.1:5060";
 
 /// A desk that has the caller's number, sales, which is 101, and somebody at night, who is 102.
 pub fn three_queues() -> Vec<queue::Config> {

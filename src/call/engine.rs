@@ -223,7 +223,7 @@ impl Engine {
                 is_over,
             } => self.on_moved(&sip_call_id, shard, is_over),
             Input::LegAsked(asked) => self.on_leg_asked(asked),
-            Input::LegHanded { call, handed } => self.on_leg_handed(call, handed),
+            Input::LegHanded { asker, handed } => self.on_leg_handed(asker, handed),
             Input::Tick => {
                 self.desk.moved.tick(now);
                 self.desk.endpoint.handle(EndpointInput::Tick, now);

@@ -70,7 +70,7 @@ pub use dialling::OutboundConfig;
 pub use engine::{Engine, LiveParts};
 pub(crate) use facts::asks_privacy;
 pub use fuzz::fuzz_facts;
-pub use moved::LegAsked;
+pub use moved::{Asker, LegAsked};
 pub use names::tls_names;
 pub use numbers::{NumberPlan, Rules};
 pub use overload::{CallLimits, Overloaded};
@@ -235,7 +235,7 @@ pub enum Input<'a> {
     LegAsked(LegAsked),
     /// That leg, for a call of ours; None = there is none, or nobody could be asked.
     LegHanded {
-        call: CallId,
+        asker: Asker,
         handed: Option<Box<Handed>>,
     },
     Tick,
@@ -313,7 +313,7 @@ pub enum Output {
     },
     /// `LegHanded` for the shard of this call (the first octet of its id). If it cannot be told, the same comes back here.
     HandLeg {
-        call: CallId,
+        asker: Asker,
         handed: Option<Box<Handed>>,
     },
     Timeout(Option<Instant>),

@@ -105,19 +105,27 @@ impl Moved {
     }
 }
 
+/// The call that wants a leg of another shard, and for which of its transfers: an answer that comes when it wants another
+/// one is not for that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asker {
+    /// Its shard gets the answer.
+    pub call: CallId,
+    pub(super) transfer: usize,
+}
+
 /// One shard asks another for a leg that one of its calls has.
 #[derive(Debug)]
 pub struct LegAsked {
-    /// The call that wants it.
-    pub(super) asker: CallId,
+    pub(super) asker: Asker,
     pub(super) replaces: Replaces,
     /// How often it was passed on.
     pub(super) hops: u8,
 }
 
 impl LegAsked {
-    /// The call that wants the leg: its shard gets the answer.
-    pub fn asker(&self) -> CallId {
+    /// Who wants the leg.
+    pub fn asker(&self) -> Asker {
         self.asker
     }
 }
@@ -215,7 +223,7 @@ impl Engine {
         }
         let handed = self.desk.handed.take();
         if let Some(handed) = &handed {
-            let shard = asker_shard(asker);
+            let shard = asker_shard(asker.call);
             let now = self.desk.now().instant;
             let sip_call_id = handed.dialog().sip_call_id();
             if self.desk.is_own(sip_call_id) {
@@ -223,20 +231,24 @@ impl Engine {
             }
         }
         self.desk.say(Output::HandLeg {
-            call: asker,
+            asker,
             handed: handed.map(Box::new),
         });
     }
 
     /// The leg that a call of ours asked another shard for, or None. A call that is over, or no longer talks, has no use
     /// for it: whoever is at the other end is told.
-    pub(super) fn on_leg_handed(&mut self, call: CallId, handed: Option<Box<Handed>>) {
+    pub(super) fn on_leg_handed(&mut self, asker: Asker, handed: Option<Box<Handed>>) {
+        let Asker { call, transfer } = asker;
         let key = self.desk.index.call(&Name::Id(call)).filter(|key| {
             let call = self.calls.get(*key);
             call.is_some_and(|call| matches!(call.stage, Stage::Talking(_)))
         });
         match (key, handed) {
-            (Some(key), handed) => self.dispatch(key, Event::HandedOver(handed.map(|handed| *handed))),
+            (Some(key), handed) => {
+                let handed = handed.map(|handed| *handed);
+                self.dispatch(key, Event::HandedOver { transfer, handed });
+            }
             (None, Some(handed)) => self.desk.hang_up(*handed),
             (None, None) => {}
         }

@@ -103,8 +103,11 @@ pub(crate) enum Event {
         /// That call is on another shard.
         is_far: bool,
     },
-    /// What became of this call's wish for another's leg.
-    HandedOver(Option<Handed>),
+    /// What became of this call's wish for another's leg: of its transfer with this number, which it may have given up.
+    HandedOver {
+        transfer: usize,
+        handed: Option<Handed>,
+    },
     /// The connection that an INVITE of ours went by is gone; it may have arrived, and be answered by another.
     Lost {
         txn: ClientTxn,

@@ -8,7 +8,7 @@ use std::time::Instant;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 
 use super::limits::{COMMAND_PATIENCE, INBOX_MESSAGES, INBOX_SIP_MESSAGES};
-use crate::call::{Handed, LegAsked, shard_of};
+use crate::call::{Asker, Handed, LegAsked, shard_of};
 use crate::call_id::CallId;
 use crate::identity::{Fetched, Trust};
 use crate::lists::Lookup;
@@ -89,14 +89,14 @@ pub enum ToShard {
         shard: u16,
         is_over: bool,
     },
-    LegAsked(LegAsked),
+    LegAsked(Box<LegAsked>),
     /// A connection is quiet: whoever has a call over it says so.
     IsNeeded {
         flow: Flow,
         is_needed: Arc<AtomicBool>,
     },
     LegHanded {
-        call: CallId,
+        asker: Asker,
         handed: Option<Box<Handed>>,
     },
     Drain,

@@ -35,6 +35,13 @@ pub const INBOX_MESSAGES: usize = 16_384;
 /// SIP messages may fill the inbox only this far: the rest is kept for answers, which cost more to lose.
 pub const INBOX_SIP_MESSAGES: usize = 12_288;
 
+/// Notes to other shards of where their dialogs are that found no room and wait for it. Past it a note is lost, and the
+/// messages of its dialog are answered 481.
+pub const UNTOLD: usize = 1024;
+
+/// How long until they are tried again.
+pub const UNTOLD_AGAIN: Duration = Duration::from_millis(20);
+
 /// Datagrams taken from one SIP socket before the others get their turn.
 pub const SIP_BATCH: usize = 64;
 

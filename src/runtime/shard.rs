@@ -23,12 +23,13 @@ use crossbeam_channel::Receiver;
 use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Token};
 
+use super::between;
 use super::clock;
 use super::count::Traffic;
 use super::dns::Dns;
 use super::fetch::Fetcher;
 use super::inbox::{Mailboxes, ToShard};
-use super::limits::SIP_DATAGRAM;
+use super::limits::{SIP_DATAGRAM, UNTOLD_AGAIN};
 use super::lookup::Lookups;
 use super::media_io::MediaIo;
 use super::mirror::Mirror;
@@ -37,7 +38,7 @@ use super::registrations::Registry;
 use super::scoring::Scoring;
 use super::standings::Standings;
 use super::stream::Streams;
-use crate::call::{CallRecord, Engine, Handed, Input, Output};
+use crate::call::{Asker, CallRecord, Engine, Handed, Input, Output};
 use crate::call_id::CallId;
 use crate::capture::hep::Way;
 use crate::screening::HistoryFacts;
@@ -97,6 +98,8 @@ pub struct Shard {
     unread: Vec<usize>,
     /// Answers of this thread's own making, handed to the engine after it was drained.
     pending: VecDeque<Reply>,
+    /// What other shards had no room to hear, in order: where dialogs of theirs are.
+    untold: VecDeque<between::Moved>,
     /// Final records that found the recorder full.
     spool: VecDeque<Arc<CallRecord>>,
     deadline: Option<std::time::Instant>,
@@ -110,7 +113,7 @@ enum Reply {
     Known(CallId, HistoryFacts),
     Broken(Flow, TransportFault),
     /// A leg that its shard could not be given, or one that no shard could be asked for.
-    Handed(CallId, Option<Box<Handed>>),
+    Handed(Asker, Option<Box<Handed>>),
 }
 
 impl Shard {
@@ -131,6 +134,7 @@ impl Shard {
             parts,
             unread: Vec::new(),
             pending: VecDeque::new(),
+            untold: VecDeque::new(),
             spool: VecDeque::new(),
             deadline: None,
             datagram: vec![0; SIP_DATAGRAM].into_boxed_slice(),
@@ -175,6 +179,7 @@ impl Shard {
             self.step(Input::Tick, now);
         }
         self.flush_spool();
+        self.tell_untold();
         self.parts
             .doors
             .live_calls
@@ -194,7 +199,17 @@ impl Shard {
             .into_iter()
             .flatten()
             .map(|deadline| deadline.saturating_duration_since(now.instant))
+            .chain((!self.untold.is_empty()).then_some(UNTOLD_AGAIN))
             .fold(SLEEP_MAX, Duration::min)
+    }
+
+    /// Tells again what found no room, until it finds none once more.
+    fn tell_untold(&mut self) {
+        while let Some(moved) = self.untold.pop_front() {
+            if let Some(again) = moved.tell(&self.parts.doors.mailboxes) {
+                return self.untold.push_front(again);
+            }
+        }
     }
 
     /// One mutation, then everything that follows from it.
@@ -220,7 +235,7 @@ impl Shard {
                     fault,
                     at: now.instant,
                 },
-                Reply::Handed(call, handed) => Input::LegHanded { call, handed },
+                Reply::Handed(asker, handed) => Input::LegHanded { asker, handed },
             };
             self.parts.engine.handle(input, now);
             self.drain(now);

@@ -2,6 +2,7 @@
 //! cannot tell each other.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use ringward::call::record::{Direction, TransferKind, TransferOutcome};
 use ringward::call::shard_of;
@@ -77,7 +78,11 @@ fn consult(scene: &mut Scene, by: SocketAddr, number: &str, shard: u16) {
 /// The phone joins the call that it answered with the one it began.
 fn join(scene: &mut Scene, by: SocketAddr) {
     let own = scene.world.line_of(by, true);
-    let (id, local, remote) = scene.world.agents[&by].lines[&own].dialog();
+    join_with(scene, by, &own);
+}
+
+fn join_with(scene: &mut Scene, by: SocketAddr, own: &str) {
+    let (id, local, remote) = scene.world.agents[&by].lines[own].dialog();
     let to = format!("<sip:ringward@10.0.0.1:5060?Replaces={id}%3Bto-tag%3D{remote}%3Bfrom-tag%3D{local}>");
     let answered = scene.world.line_of(by, false);
     scene
@@ -302,6 +307,25 @@ fn a_leg_that_cannot_be_handed_over_is_hung_up_and_the_call_goes_on() {
     let failed = (TransferKind::Attended, TransferOutcome::Failed, 408);
     assert_eq!(transfers(&scene.world), [failed]);
     assert_eq!(scene.world.asked_on(desk, false), ["NOTIFY", "NOTIFY", "BYE"]);
+}
+
+#[test]
+fn a_leg_that_comes_late_is_not_taken_for_the_one_that_is_waited_for() {
+    let mut scene = consulting(0, 1, 3);
+    let (desk, sales, night) = (scene.desk, scene.sales, scene.night);
+    scene.world.slow_hand = Duration::from_secs(12);
+    join(&mut scene, desk);
+    // Nobody waits that long: the desk is told, asks somebody else, and wants him instead.
+    scene.world.run_for(5.5);
+    consult(&mut scene, desk, "102", 1);
+    scene.world.slow_hand = Duration::from_secs(3);
+    let other = call_id(1, 2).unwrap();
+    join_with(&mut scene, desk, &other);
+    scene.world.run();
+    let failed = (TransferKind::Attended, TransferOutcome::Failed, 408);
+    assert_eq!(transfers(&scene.world), [failed, JOINED]);
+    assert_eq!(scene.world.asked(sales), ["BYE"]);
+    assert_eq!(scene.world.asked(night), ["INVITE", "BYE"]);
 }
 
 /// The desk has joined the caller, on shard 0, with sales, whose dialog's Call-ID names shard 1.

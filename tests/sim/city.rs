@@ -15,7 +15,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use ringward::call::{Engine, Handed, Input, LegAsked, Listener, Output, shard_of};
+use ringward::call::{Asker, Engine, Handed, Input, LegAsked, Listener, Output, shard_of};
 use ringward::call_id::CallId;
 use ringward::identity::{FetchFailure, Fetched, FetchedBody};
 use ringward::media::Statistics;
@@ -113,7 +113,7 @@ enum Happening {
 enum Between {
     Moved(String, u16, bool),
     LegAsked(LegAsked),
-    LegHanded(CallId, Option<Box<Handed>>),
+    LegHanded(Asker, Option<Box<Handed>>),
 }
 
 struct Entry {

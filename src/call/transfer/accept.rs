@@ -103,7 +103,11 @@ impl Talking {
         let destination = match wish {
             Wish::Fetch(replaces) => {
                 let asker = desk.call;
-                desk.errands.push_back(Errand { asker, replaces });
+                desk.errands.push_back(Errand {
+                    asker,
+                    transfer: self.transfers.count,
+                    replaces,
+                });
                 if let Some(current) = &mut self.transfers.current {
                     current.deadline = desk.now().instant + FETCH_MAX;
                 }

@@ -11,7 +11,7 @@ use crate::call::engine::Engine;
 use crate::call::index::Name;
 use crate::call::leg::Leg;
 use crate::call::limits::TRANSFER_MAX;
-use crate::call::moved::LegAsked;
+use crate::call::moved::{Asker, LegAsked};
 use crate::call::record;
 use crate::call::stage::{Event, Stage};
 use crate::call::talking::Talking;
@@ -21,6 +21,8 @@ use crate::sip::{Dialog, Replaces};
 /// A question for another call.
 pub(crate) struct Errand {
     pub(crate) asker: usize,
+    /// For which of its transfers.
+    pub(crate) transfer: usize,
     pub(crate) replaces: Replaces,
 }
 
@@ -40,12 +42,20 @@ impl Handed {
 impl Engine {
     /// Carries questions between calls. Whoever asked gets an answer, whatever became of the other call.
     pub(crate) fn run_errands(&mut self) {
-        while let Some(Errand { asker, replaces }) = self.desk.errands.pop_front() {
+        while let Some(errand) = self.desk.errands.pop_front() {
+            let Errand {
+                asker,
+                transfer,
+                replaces,
+            } = errand;
             let shard = self.desk.holder_of(&replaces);
             if shard != self.desk.config.shard {
                 // The asker waits; `Input::LegHanded` is its answer.
                 if let Some(call) = self.calls.get(asker) {
-                    let asker = call.case.id;
+                    let asker = Asker {
+                        call: call.case.id,
+                        transfer,
+                    };
                     let asked = LegAsked {
                         asker,
                         replaces,
@@ -61,7 +71,7 @@ impl Engine {
                 self.dispatch(other, Event::HandOver { replaces, is_far });
             }
             let handed = self.desk.handed.take();
-            self.dispatch(asker, Event::HandedOver(handed));
+            self.dispatch(asker, Event::HandedOver { transfer, handed });
         }
     }
 }
@@ -114,24 +124,36 @@ impl Talking {
         for leg in rest.hang_up {
             ending.hang_up(leg, desk);
         }
+        for (invite, leg) in rest.hang_up_after_ack {
+            ending.hang_up_after_ack(invite, leg);
+        }
         for leg in rest.keep {
             ending.keep(leg);
         }
         ending.settle(case, desk)
     }
 
+    /// Whether the transfer with this number still waits for its leg.
+    pub(super) fn is_fetching(&self, transfer: usize) -> bool {
+        let current = self.transfers.current.as_ref();
+        transfer == self.transfers.count
+            && current.is_some_and(|current| matches!(current.phase, Phase::Fetching))
+    }
+
     /// The other call has answered. Without its leg the phase stays as it was, which the caller of this sees.
-    pub(super) fn on_handed_over(&mut self, handed: Option<Handed>, case: &mut Case, desk: &mut Desk) {
+    pub(super) fn on_handed_over(
+        &mut self,
+        transfer: usize,
+        handed: Option<Handed>,
+        case: &mut Case,
+        desk: &mut Desk,
+    ) {
         let Some(Handed(mut answered)) = handed else {
             return;
         };
         desk.name(Name::Tag(answered.leg.dialog.local_tag().to_string()));
         desk.take_in(answered.leg.dialog.sip_call_id());
-        let is_waiting = self
-            .transfers
-            .current
-            .as_ref()
-            .is_some_and(|current| matches!(current.phase, Phase::Fetching));
+        let is_waiting = self.is_fetching(transfer);
         let asking = calling::asking(case).filter(|_| is_waiting);
         match (asking, &mut self.transfers.current) {
             (Some(asking), Some(current)) => {

@@ -71,9 +71,13 @@ impl Talking {
                 Ok(self.on_progress(progress, case, desk))
             }
             Event::HandOver { replaces, is_far } => Ok(self.hand_over(&replaces, is_far, case, desk)),
-            Event::HandedOver(handed) => {
-                self.on_handed_over(handed, case, desk);
-                Ok(self.next_if_failed(case, desk))
+            Event::HandedOver { transfer, handed } => {
+                self.on_handed_over(transfer, handed, case, desk);
+                // Without its leg; a late answer to an earlier wish says nothing of this one.
+                match self.is_fetching(transfer) {
+                    true => Ok(self.transfer_failed(481, case, desk)),
+                    false => Ok(Stage::Talking(self)),
+                }
             }
             other => Err((self, other)),
         }
@@ -346,18 +350,6 @@ impl Talking {
         }
         case.changed(desk);
         Stage::Talking(self)
-    }
-
-    fn next_if_failed(self: Box<Self>, case: &mut Case, desk: &mut Desk) -> Stage {
-        let is_lost = self
-            .transfers
-            .current
-            .as_ref()
-            .is_some_and(|current| matches!(current.phase, Phase::Fetching));
-        match is_lost {
-            true => self.transfer_failed(481, case, desk),
-            false => Stage::Talking(self),
-        }
     }
 
     /// A NOTIFY or a BYE to a leaving phone was answered, or never will be.

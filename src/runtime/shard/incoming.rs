@@ -181,8 +181,8 @@ impl Shard {
                         is_needed.store(true, Ordering::Relaxed);
                     }
                 }
-                ToShard::LegAsked(asked) => self.step(Input::LegAsked(asked), now),
-                ToShard::LegHanded { call, handed } => self.step(Input::LegHanded { call, handed }, now),
+                ToShard::LegAsked(asked) => self.step(Input::LegAsked(*asked), now),
+                ToShard::LegHanded { asker, handed } => self.step(Input::LegHanded { asker, handed }, now),
                 ToShard::HangUp { call } => self.step(Input::HangUp { call }, now),
                 ToShard::Drain => self.step(Input::Drain, now),
                 ToShard::Stop => self.is_stopping = true,

@@ -5,7 +5,9 @@ use std::io;
 use super::{Reply, Shard};
 use crate::call::Output;
 use crate::capture::hep::Way;
+use crate::runtime::between::Untold;
 use crate::runtime::inbox::ToShard;
+use crate::runtime::limits::UNTOLD;
 use crate::runtime::lookup::Question;
 use crate::runtime::{between, clock, count};
 use crate::sip::{Flow, Transport, TransportFault};
@@ -113,8 +115,11 @@ impl Shard {
             }
             Output::Count(counter) => count::call(counter),
             between @ (Output::Moved { .. } | Output::AskForLeg { .. } | Output::HandLeg { .. }) => {
-                if let Some((call, handed)) = between::tell(between, &doors.mailboxes) {
-                    self.pending.push_back(Reply::Handed(call, handed));
+                match between::tell(between, !self.untold.is_empty(), &doors.mailboxes) {
+                    Some(Untold::Leg(asker, handed)) => self.pending.push_back(Reply::Handed(asker, handed)),
+                    Some(Untold::Moved(moved)) if self.untold.len() < UNTOLD => self.untold.push_back(moved),
+                    Some(Untold::Moved(_)) => count::full("untold"),
+                    None => {}
                 }
             }
             Output::Timeout(_) => {}

@@ -46,6 +46,8 @@ pub struct World {
     pub others: Vec<Engine>,
     /// Messages that went on to the shard that has their dialog.
     pub passed_on: u32,
+    /// How long a leg takes from one shard to another.
+    pub slow_hand: Duration,
     /// The inbox of this shard has no room: what others tell it is lost.
     pub deaf: Option<u16>,
     transport: Transport,
@@ -182,6 +184,7 @@ impl World {
             engine,
             others: Vec::new(),
             passed_on: 0,
+            slow_hand: Duration::ZERO,
             deaf: None,
             transport,
             has_call_ids: std::env::var_os("CALL_IDS").is_some(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringward::call::limits::PASSED_ON_MAX;
-use ringward::call::{Counter, Engine, Handed, Input, LegAsked, Output};
+use ringward::call::{Asker, Counter, Engine, Handed, Input, LegAsked, Output};
 use ringward::call_id::CallId;
 use ringward::route::State;
 use ringward::sip::{Flow, Transport};
@@ -22,7 +22,7 @@ pub(super) enum Between {
     Sip(Flow, Vec<u8>, u8),
     Moved(String, u16, bool),
     LegAsked(LegAsked),
-    LegHanded(CallId, Option<Box<Handed>>),
+    LegHanded(Asker, Option<Box<Handed>>),
 }
 
 impl World {
@@ -79,7 +79,7 @@ impl World {
                 );
             }
             Between::LegAsked(asked) => self.tell_shard(shard, Input::LegAsked(asked)),
-            Between::LegHanded(call, handed) => self.tell_shard(shard, Input::LegHanded { call, handed }),
+            Between::LegHanded(asker, handed) => self.tell_shard(shard, Input::LegHanded { asker, handed }),
         }
     }
 
@@ -254,18 +254,21 @@ impl World {
             // What cannot be told comes back to the shard that said it.
             Output::AskForLeg { shard, asked } if self.deaf == Some(shard) => {
                 let asker = asked.asker();
-                let own = self.shard_of_call(asker);
+                let own = self.shard_of_call(asker.call);
                 self.tell_between(own, Between::LegHanded(asker, None));
             }
             Output::AskForLeg { shard, asked } => self.tell_between(shard, Between::LegAsked(asked)),
-            Output::HandLeg { call, handed } => {
-                let shard = self.shard_of_call(call);
+            Output::HandLeg { asker, handed } => {
+                let shard = self.shard_of_call(asker.call);
                 let to = match self.deaf {
                     // With two shards the other one.
                     Some(deaf) if deaf == shard => 1 - shard,
                     _ => shard,
                 };
-                self.tell_between(to, Between::LegHanded(call, handed));
+                self.schedule(
+                    self.slow_hand,
+                    Happening::Told(to, Between::LegHanded(asker, handed)),
+                );
             }
             Output::Timeout(_) => {}
         }

@@ -24,8 +24,8 @@ impl City {
             Happening::Between(shard, Between::LegAsked(asked)) => {
                 self.tell(shard, Input::LegAsked(asked), None);
             }
-            Happening::Between(shard, Between::LegHanded(call, handed)) => {
-                self.tell(shard, Input::LegHanded { call, handed }, None);
+            Happening::Between(shard, Between::LegHanded(asker, handed)) => {
+                self.tell(shard, Input::LegHanded { asker, handed }, None);
             }
             Happening::Reach(leg, message, connection) => {
                 if connection.is_some_and(|number| self.connections.is_broken(number)) {
@@ -220,9 +220,9 @@ impl City {
             Output::AskForLeg { shard, asked } => {
                 self.after(HAND_OVER, Happening::Between(shard, Between::LegAsked(asked)));
             }
-            Output::HandLeg { call, handed } => {
-                let shard = (call.0 >> 120) as u16;
-                let handed = Between::LegHanded(call, handed);
+            Output::HandLeg { asker, handed } => {
+                let shard = (asker.call.0 >> 120) as u16;
+                let handed = Between::LegHanded(asker, handed);
                 self.after(HAND_OVER, Happening::Between(shard, handed));
             }
             Output::Changed(record) if self.ledger.record(&record, cause, &self.legs) => {

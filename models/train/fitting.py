@@ -27,11 +27,12 @@ def fast_half():
 
 class Run:
     """One stretch of training. `groups`: [(parameters, rate of learning)]; `batch(k)` gives (inputs, labels) as tensors;
-    `judge(model)` gives (figure to keep the least of, line to print)."""
+    `judge(model)` gives (figure to keep the least of, line to print); `loss(model, inputs, labels)`."""
 
-    def __init__(self, name, steps, groups, batch, judge, average=0.99, check_every=100, half=False, clip=1.0):
+    def __init__(self, name, steps, groups, batch, judge, average=0.99, check_every=100, half=False, clip=1.0, loss=None):
         self.name, self.steps, self.groups, self.batch, self.judge = name, steps, groups, batch, judge
         self.average, self.check_every, self.half, self.clip = average, check_every, half, clip
+        self.loss = loss or labelled
 
     def fit(self, model):
         """Trains `model` from where it stands, or goes on from the last checkpoint; gives back the averaged model that was best."""
@@ -58,8 +59,7 @@ class Run:
             torch.manual_seed(done)
             inputs, target = self.batch(done)
             with torch.autocast(place.type, torch.bfloat16, enabled=self.half):
-                raw = model(*(part.to(place) for part in inputs))
-            loss = F.binary_cross_entropy_with_logits(raw.float(), target.to(place))
+                loss = self.loss(model, [part.to(place) for part in inputs], target.to(place))
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), self.clip)
@@ -83,6 +83,10 @@ class Run:
         torch.save({}, self.name + ".end")
         average.load_state_dict(torch.load(best_file, map_location="cpu"))
         return average.to("cpu")
+
+
+def labelled(model, inputs, labels):
+    return F.binary_cross_entropy_with_logits(model(*inputs).float(), labels)
 
 
 def smooth(labels):

@@ -32,9 +32,13 @@ class SecondOpinion(nn.Module):
 
     def pooled(self, mel, weights):
         """Mean and spread over speech of the channels of the convolutions and of every layer, standardised: (N, 768 * (layers + 1))."""
+        return self.summed_up(self.encoder(mel), weights)
+
+    def summed_up(self, outputs, weights):
+        """The same of what the encoder's depths put out."""
         w = weights.unsqueeze(2)
         out = []
-        for h in self.encoder(mel):
+        for h in outputs:
             h = h.float()
             mean = (h * w).sum(dim=1)
             out += [mean, torch.sqrt(torch.relu((h * h * w).sum(dim=1) - mean * mean) + 1e-4)]

@@ -11,11 +11,13 @@ import torch
 import bank
 import calibrate
 import data
+import distil
 import evaluate
 import export
 import first
 import fitting
 import model
+import pairs
 import sampling
 import second
 
@@ -38,6 +40,9 @@ def options():
     parser.add_argument("--steps", type=int, default=2500, help="of stage 1 from nothing")
     parser.add_argument("--start", help="model folder whose trunk stage 1 goes on from, with --start-steps steps")
     parser.add_argument("--start-steps", type=int, default=300)
+    parser.add_argument("--distil-steps", type=int, default=0, help="of teaching the encoder to hear through noise, without labels (distil.py); "
+                        "stage 2's last layer then hears the noisy copies too")
+    parser.add_argument("--noisy", type=int, default=3, help="noisy copies of the training speech for --distil-steps")
     parser.add_argument("--second-steps", type=int, default=0, help="of tuning the encoder's layers; 0 leaves them as they are")
     parser.add_argument("--width", type=int, default=160)
     parser.add_argument("--threads", type=int, default=1)
@@ -58,26 +63,33 @@ def main():
     prior = np.mean([heard.mean for heard, clip in zip(copies[0], clips) if not clip.dev and heard.flags.any()], axis=0)
     streams = evaluate.streams([clip for clip in clips if clip.dev], samples)
     kept = os.path.join(chosen.work, f"{key}-{chosen.seed}-{chosen.telephones}")
-    opinion, teacher = (None, None) if chosen.encoder is None else fit_second(chosen, clips, copies, streams, kept)
+    noisy = [pairs.copy(n, clips, samples, chosen.work, key, chosen.seed) for n in range(chosen.noisy)] if chosen.distil_steps else []
+    opinion, teacher = (None, None) if chosen.encoder is None else fit_second(chosen, clips, copies, noisy, streams, kept)
     trunk = fit_first(chosen, clips, copies, streams, prior, teacher, kept)
     head, held = refit_head(trunk, clips, copies, streams, prior)
     training = {"seed": chosen.seed, "torch": torch.__version__, "licences": chosen.licences, "train_clips": sum(not clip.dev for clip in clips),
                 "steps": chosen.start_steps if chosen.start else chosen.steps, "second_steps": chosen.second_steps,
+                "distil_steps": chosen.distil_steps,
                 "telephones": chosen.telephones, "head_held_back": held, "parameters": sum(p.numel() for p in trunk.parameters())}
     figures = export.write(chosen.out, trunk, head, prior, opinion, clips, samples, training)
     shown = ("eer", "eer_95", "cllr_cross_fitted", "min_cllr", "caught_at_1_percent_false_alarms", "labels", "labels_cross_fitted")
     print(json.dumps({name: {key: part[key] for key in shown} for name, part in figures.items() if name in ("first", "both")}, indent=1))
 
 
-def fit_second(chosen, clips, copies, streams, kept):
+def fit_second(chosen, clips, copies, noisy, streams, kept):
     """The second opinion, and for each telephone and clip a score by a head that has not seen the clip's half of sources."""
     opinion = second.SecondOpinion().eval()
     opinion.encoder.load(chosen.encoder)
     x, owner, telephone = second.statistics(opinion, clips, copies, kept + "-second.npz")
+    if chosen.distil_steps:
+        second.fit_head(opinion, clips, x, owner)
+        name = f"{kept}-distil-{chosen.noisy}-{chosen.distil_steps}"
+        opinion = distil.learn(opinion, clips, copies, noisy, chosen.distil_steps, name, chosen.seed).eval()
+        x, owner, telephone = second.statistics(opinion, clips, copies + noisy, name + ".npz")
     half = np.zeros(len(clips), dtype=int)
     train = [i for i, clip in enumerate(clips) if not clip.dev]
     half[train] = calibrate.halves([clips[i] for i in train])
-    teacher = np.full((len(copies), len(clips)), np.nan, dtype=np.float32)
+    teacher = np.full((len(copies) + len(noisy), len(clips)), np.nan, dtype=np.float32)
     teacher[telephone, owner] = second.crossed_scores(clips, x, owner, half)
     second.fit_head(opinion, clips, x, owner)
     if chosen.second_steps:

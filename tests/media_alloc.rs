@@ -1,5 +1,5 @@
-//! A packet through a leg allocates nothing, tap included. In a binary of its own, because it counts every allocation
-//! of the process.
+//! A packet through a leg allocates nothing, tap and encryption included. In a binary of its own, because of its
+//! allocator.
 #![expect(clippy::disallowed_methods, reason = "any instant will do as the start")]
 
 #[path = "alloc/counting.rs"]

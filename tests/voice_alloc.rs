@@ -1,5 +1,5 @@
-//! What a call costs in memory, and that hearing it allocates nothing of our own. In a binary of its own, because it
-//! counts every allocation of the process.
+//! What a call costs in memory, and that hearing it allocates nothing of our own. In a binary of its own, because of its
+//! allocator.
 
 #[path = "alloc/counting.rs"]
 mod counting;

@@ -7,6 +7,7 @@ mod access;
 mod audit;
 mod calls;
 mod card;
+mod document;
 mod error;
 mod events;
 mod guard;

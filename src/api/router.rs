@@ -14,8 +14,8 @@ use super::error::Problem;
 use super::limits::{BODY_MAX, IMPORT_BODY_MAX, POLICY_BODY_MAX};
 use super::state::Shared;
 use super::{
-    audit, calls, card, events, guard, icon, list_files, lists, policies, redress, replays, reputation,
-    session, status, tokens,
+    audit, calls, card, document as whole, events, guard, icon, list_files, lists, policies, redress,
+    replays, reputation, session, status, tokens,
 };
 use crate::console::{self, Asset};
 
@@ -118,11 +118,13 @@ fn documented() -> ((Router<Shared>, Router<Shared>), utoipa::openapi::OpenApi) 
         .merge(policy_routes())
         .merge(list_routes())
         .split_for_parts();
-    let (open, more) = OpenApiRouter::new()
+    whole::complete(&mut document, true);
+    let (open, mut more) = OpenApiRouter::new()
         .routes(routes!(session::sign_in))
         .routes(routes!(status::alive))
         .routes(routes!(status::ready))
         .split_for_parts();
+    whole::complete(&mut more, false);
     document.merge(more);
     ((guarded, open), document)
 }

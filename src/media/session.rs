@@ -66,6 +66,7 @@ struct Party {
     drops: [u64; DropReason::ALL.len()],
     /// What it says about the stream we send it.
     reports: Reports,
+    presses: Presses,
 }
 
 /// Announced payload types, one bit each.
@@ -93,6 +94,25 @@ impl Payloads {
     }
 }
 
+/// Keys pressed during the call (RFC 4733): how many, and never which. A PIN or the number of a card is nobody's business.
+#[derive(Clone, Copy, Debug, Default)]
+struct Presses {
+    count: u64,
+    /// All packets of one press have its timestamp, those that repeat its end too.
+    last: Option<u32>,
+}
+
+impl Presses {
+    fn handle(&mut self, packet: &Packet<'_>) {
+        // Events above 15 are no keys: tones, hook flash.
+        let is_key = packet.payload().first().is_some_and(|event| *event <= 15);
+        if is_key && packet.payload().len() >= 4 && self.last != Some(packet.timestamp()) {
+            self.last = Some(packet.timestamp());
+            self.count += 1;
+        }
+    }
+}
+
 fn bit(payload_type: u8) -> u128 {
     1u128.checked_shl(u32::from(payload_type)).unwrap_or(0)
 }
@@ -111,6 +131,7 @@ impl Session {
             octets: 0,
             drops: [0; DropReason::ALL.len()],
             reports: Reports::default(),
+            presses: Presses::default(),
         };
         Session {
             a: party(),
@@ -236,6 +257,9 @@ impl Session {
             .codec(payload_type)
             .or(this.payloads.codec(payload_type));
         let arrival = this.stream.handle_arrival(packet.ssrc(), packet.sequence());
+        if (this.payloads.event | other.payloads.event) & bit(payload_type) != 0 {
+            this.presses.handle(&packet);
+        }
         let target = other.latch.target();
         self.last_heard = now.instant;
         self.follow(from, arrival, &packet, codec, now);
@@ -464,6 +488,7 @@ impl Party {
             reported_jitter_ms: reported.map(|report| report.jitter as f32 / 8.0),
             round_trip_ms: self.reports.round_trip().map(milliseconds),
             mos: None,
+            keys_pressed: self.presses.count,
         };
         statistics.mos = statistics.estimate(heard.round_trip().map(milliseconds));
         statistics

@@ -402,6 +402,44 @@ fn silence_is_counted_from_the_last_sign_of_life() {
     assert!(!bench.session.is_silent(bench.now));
 }
 
+#[test]
+fn keys_pass_once_each_and_only_their_number_is_kept() {
+    let mut bench = Bench::described();
+    bench.rtp(Side::A, CALLER, 0);
+    // 4, 2, 2, each of five packets and an end that is sent three times; then a hook flash, and what is too short.
+    let mut sent = Vec::new();
+    for (press, key) in [4u8, 2, 2, 16].into_iter().enumerate() {
+        for n in 0..8u8 {
+            let end = if n >= 5 { 0x80 } else { 0 };
+            sent.push((press as u32 * 1600, vec![key, 10 | end, 3, n.min(5) * 20]));
+        }
+    }
+    sent.push((9_999, vec![7, 10]));
+    for (n, (timestamp, payload)) in sent.iter().enumerate() {
+        bench.pass(Duration::from_millis(20));
+        let mut packet = rtp::header(101, 200 + n as u16, *timestamp, 77, false).to_vec();
+        packet.extend_from_slice(payload);
+        let before = packet.clone();
+        let verdict = bench.session.rtp(Side::A, at(CALLER), &mut packet, bench.now);
+        assert_eq!(
+            verdict,
+            Verdict::Forward {
+                to: at(CALLED),
+                len: before.len()
+            }
+        );
+        assert_eq!(packet, before);
+    }
+    let statistics = bench.session.statistics();
+    assert_eq!(
+        (
+            statistics.from_caller.keys_pressed,
+            statistics.from_called.keys_pressed
+        ),
+        (3, 0)
+    );
+}
+
 /// A sender report with this mark, and one block about `about` if there is one.
 fn sender_report(sender: u32, mark: u32, about: Option<(u32, i32, u32, u32)>) -> Vec<u8> {
     let words = if about.is_some() { 12u8 } else { 6 };

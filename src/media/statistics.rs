@@ -41,6 +41,9 @@ pub struct SideStatistics {
     /// before a second of audio.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mos: Option<f32>,
+    /// Keys it pressed (RFC 4733). Which ones is kept nowhere.
+    #[serde(default)]
+    pub keys_pressed: u64,
 }
 
 impl SideStatistics {

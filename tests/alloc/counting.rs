@@ -1,27 +1,31 @@
-//! The system's allocator, counting. For test binaries of their own: it counts every allocation of the process.
+//! The system's allocator, counting for each thread what that thread does: the harness of a test has a thread of its own,
+//! and when that allocates is no test's business.
 #![expect(
     unsafe_code,
     reason = "a global allocator cannot be written without it; this one only counts"
 )]
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::cell::Cell;
 
 struct Counting;
 
-static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
-static LIVE: AtomicI64 = AtomicI64::new(0);
+// Both are there from the start of a thread and have nothing to be dropped, so that reaching for them allocates nothing.
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+    static LIVE: Cell<i64> = const { Cell::new(0) };
+}
 
 // SAFETY: every call is handed to the system allocator unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        LIVE.fetch_add(layout.size() as i64, Ordering::Relaxed);
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        LIVE.set(LIVE.get() + layout.size() as i64);
         // SAFETY: the caller's promises are the system allocator's.
         unsafe { System.alloc(layout) }
     }
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        LIVE.fetch_sub(layout.size() as i64, Ordering::Relaxed);
+        LIVE.set(LIVE.get() - layout.size() as i64);
         // SAFETY: as above.
         unsafe { System.dealloc(pointer, layout) }
     }
@@ -30,12 +34,12 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// How many there have been so far.
+/// How many there have been so far, on this thread.
 pub fn allocations() -> u64 {
-    ALLOCATIONS.load(Ordering::Relaxed)
+    ALLOCATIONS.get()
 }
 
-/// Octets held now.
+/// Octets that this thread has taken and not given back.
 pub fn live() -> i64 {
-    LIVE.load(Ordering::Relaxed)
+    LIVE.get()
 }

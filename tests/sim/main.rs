@@ -4,7 +4,7 @@
 //! ```text
 //! cargo test --test sim                                     # the days of `tests/run`
 //! RINGWARD_SEED=17 cargo test --test sim one_day            # this day again; prints its trace when it fails
-//! cargo run --release -p ringward-sim -- --calls 1000000    # until a day fails; run.rs says which do
+//! cargo run --release -p ringward-sim -- --calls 1000000    # until a day fails
 //! ```
 //!
 //! `chance` is the dice, `plan` what each peer was told to do, `leg` a peer in one call, `city` the world around the

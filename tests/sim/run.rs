@@ -8,7 +8,7 @@
 //! and that builds half of the dependencies once more. Ends with status 1 and the seed when a day fails;
 //! `RINGWARD_SEED=... RINGWARD_SIM_DAY=... cargo test --test sim one_day` shows that day again.
 //!
-//! No million has passed yet: days from the seeds 42, 261, 2064 and 2082 found faults of the gateway that are open.
+//! What it tolerates is said where it does (`ledger.rs`): a peer whose own connection broke may not hear the last of it.
 
 #![expect(
     clippy::disallowed_methods,

@@ -26,6 +26,10 @@ mod records;
 mod secsipidx;
 mod selftest;
 mod serve;
+mod shards;
+#[path = "../calls/wire.rs"]
+#[allow(dead_code, reason = "the whole-call tests use the rest")]
+mod sip_text;
 mod sipp_calls;
 mod sipp_dialogs;
 mod sipp_transfers;

@@ -86,8 +86,9 @@ mod tests {
 
     #[test]
     fn a_share_of_the_callers_gets_the_newer_policy_and_keeps_it() {
-        let policy = |name: &str| Arc::new(shipped(name).unwrap().policy());
-        let of = |percent| Lineup::of(policy("default")).with_rollout(policy("strict"), percent);
+        // Loaded once: there are tens of thousands of questions.
+        let [live, newer] = ["default", "strict"].map(|name| Arc::new(shipped(name).unwrap().policy()));
+        let of = |percent| Lineup::of(live.clone()).with_rollout(newer.clone(), percent);
         let mut facts = sample::unsigned();
         let mut judged = [0; 4];
         for number in 0..10_000u32 {

@@ -348,12 +348,9 @@ fn check_call(call: &Call, ended: &Ended, caller: &Leg, legs: &[Leg], is_loose: 
         return; // its calls ring without anything being looked up
     }
     // Nobody hears a dead line: within the budget phones ring, or the caller knows why not.
-    let came = caller
-        .asked
-        .iter()
-        .filter_map(|asked| asked.reached)
-        .min()
-        .unwrap_or_default();
+    // Its copy by a second way may have come long before or after, and been refused by itself.
+    let copy = caller.asked.iter().find(|asked| answer_to_first(asked).is_some());
+    let came = copy.and_then(|asked| asked.reached).unwrap_or_default();
     let progress = call.rung.unwrap_or(at).min(at);
     assert!(
         progress <= came + FACTS_MAX,

@@ -4,7 +4,7 @@
 //!             | send, start A (T1; not on TCP) and B (64*T1)
 //!             v
 //!        +-----------+  A fires: send again, A doubles
-//!        |  Calling  |  B fires: TimedOut, Terminated
+//!        |  Calling  |  B fires: TimedOut, Terminated; once T4 later while a CANCEL is held (not on TCP)
 //!        +-----------+  CANCEL asked: held
 //!          |   |   | 1xx: show, send the held CANCEL
 //!          |   |   v
@@ -30,7 +30,7 @@
 
 use std::time::Duration;
 
-use super::{Failure, PATIENCE, Slot, Step, T1, TIMER_C, TIMER_C_MAX, TIMER_D, Timer};
+use super::{Failure, PATIENCE, Slot, Step, T1, T4, TIMER_C, TIMER_C_MAX, TIMER_D, Timer};
 use crate::sip::{Flow, limits};
 
 #[derive(Debug)]
@@ -62,8 +62,11 @@ pub(crate) enum State {
 #[derive(Debug)]
 enum Cancel {
     NotAsked,
-    /// Waiting for a 1xx, with the Reason.
-    Held(Option<String>),
+    /// Waiting for a 1xx, with the Reason; `is_late`: longer than B lets it.
+    Held {
+        reason: Option<String>,
+        is_late: bool,
+    },
     Sent,
 }
 
@@ -133,7 +136,10 @@ impl InviteClient {
     /// The owner wants this INVITE cancelled.
     pub(crate) fn on_cancel(&mut self, reason: Option<String>, steps: &mut Vec<Step>) {
         match (&self.cancel, self.state) {
-            (Cancel::NotAsked, State::Calling { .. }) => self.cancel = Cancel::Held(reason),
+            (Cancel::NotAsked, State::Calling { .. }) => {
+                let is_late = false;
+                self.cancel = Cancel::Held { reason, is_late };
+            }
             (Cancel::NotAsked, State::Proceeding) => self.send_cancel(reason, steps),
             _ => {}
         }
@@ -151,6 +157,17 @@ impl InviteClient {
     }
 
     pub(crate) fn on_timer(&mut self, timer: Timer, steps: &mut Vec<Step>) {
+        let may_be_late = !self.is_reliable;
+        if let (State::Calling { .. }, Timer::B, Cancel::Held { is_late, .. }) =
+            (self.state, timer, &mut self.cancel)
+            && may_be_late
+            && !std::mem::replace(is_late, true)
+        {
+            // The last copy left half a second before B. A phone that got it rings, and hears of its end only by the CANCEL,
+            // which may not go before its 1xx is here.
+            steps.push(Step::Start(Timer::B, T4));
+            return;
+        }
         match (&mut self.state, timer) {
             (State::Calling { interval }, Timer::A) => {
                 *interval *= 2;
@@ -215,7 +232,7 @@ impl InviteClient {
         if is_first || (status > 100 && !matches!(self.cancel, Cancel::Sent)) {
             steps.push(Step::Start(Timer::C, TIMER_C));
         }
-        if let Cancel::Held(reason) = &mut self.cancel {
+        if let Cancel::Held { reason, .. } = &mut self.cancel {
             let reason = reason.take();
             self.send_cancel(reason, steps);
         }

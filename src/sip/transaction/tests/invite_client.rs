@@ -233,6 +233,25 @@ fn a_cancel_after_a_final_response_does_nothing() {
 }
 
 #[test]
+fn a_held_cancel_waits_t4_longer_than_b_for_the_1xx_of_the_last_copy() {
+    let (mut machine, _) = started(false);
+    machine.on_cancel(None, &mut Vec::new());
+    assert_eq!(steps(|s| machine.on_timer(Timer::B, s)), [Step::Start(Timer::B, T4)]);
+    let (is_shown, late) = respond(&mut machine, 180, "x");
+    assert!(is_shown && late.contains(&Step::SendCancel(None)), "{late:?}");
+
+    for is_reliable in [false, true] {
+        let (mut machine, _) = started(is_reliable);
+        machine.on_cancel(None, &mut Vec::new());
+        if !is_reliable {
+            machine.on_timer(Timer::B, &mut Vec::new());
+        }
+        let wanted = [Step::TimedOut, Step::Finish];
+        assert_eq!(steps(|s| machine.on_timer(Timer::B, s)), wanted, "once only");
+    }
+}
+
+#[test]
 fn a_held_cancel_is_forgotten_when_a_final_response_comes_first() {
     for status in [200, 486] {
         let (mut machine, _) = started(false);

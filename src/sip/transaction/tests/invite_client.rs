@@ -236,7 +236,10 @@ fn a_cancel_after_a_final_response_does_nothing() {
 fn a_held_cancel_waits_t4_longer_than_b_for_the_1xx_of_the_last_copy() {
     let (mut machine, _) = started(false);
     machine.on_cancel(None, &mut Vec::new());
-    assert_eq!(steps(|s| machine.on_timer(Timer::B, s)), [Step::Start(Timer::B, T4)]);
+    assert_eq!(
+        steps(|s| machine.on_timer(Timer::B, s)),
+        [Step::Start(Timer::B, T4)]
+    );
     let (is_shown, late) = respond(&mut machine, 180, "x");
     assert!(is_shown && late.contains(&Step::SendCancel(None)), "{late:?}");
 

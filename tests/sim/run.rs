@@ -8,7 +8,6 @@
 //! and that builds half of the dependencies once more. Ends with status 1 and the seed when a day fails;
 //! `RINGWARD_SEED=... RINGWARD_SIM_DAY=... cargo test --test sim one_day` shows that day again.
 //!
-//! No million has passed yet: in the day of seed 396 a phone's 180 comes after timer B, and nobody tells it to stop.
 //! What it tolerates is said where it does (`ledger.rs`): a peer whose own connection broke may not hear the last of it.
 
 #![expect(

@@ -112,7 +112,13 @@ impl Endpoint {
             .is_some_and(|merged| self.servers.by_merged.contains_key(merged))
         {
             self.counts.merged += 1;
-            return self.refuse(flow, &request, 482, "Loop Detected");
+            if self.servers.is_full_for(request.to_tag().is_some()) {
+                return self.refuse(flow, &request, 482, "Loop Detected");
+            }
+            // With a transaction: repeated when the first copy is forgotten, it must not become a call after all.
+            let id = self.start_server(flow, &request, key, None, now);
+            self.send_response(id, Response::new(&request, 482, "Loop Detected"), now);
+            return;
         }
         let is_new_call = *request.method_ref() == Method::Invite && request.to_tag().is_none();
         let is_refused = match self.new_calls {

@@ -21,17 +21,22 @@ fn ten_minutes_of_packets_allocate_nothing() {
     }
 }
 
-fn plain_legs() {
-    let mut now = Now {
-        instant: Instant::now(),
-        utc: SystemTime::UNIX_EPOCH,
-    };
+fn start() -> (Config, Now) {
     let config = Config {
         address: [127, 0, 0, 1].into(),
         advertise: None,
         ports: 20_000..=20_009,
         silence: Duration::from_secs(60),
     };
+    let now = Now {
+        instant: Instant::now(),
+        utc: SystemTime::UNIX_EPOCH,
+    };
+    (config, now)
+}
+
+fn plain_legs() {
+    let (config, mut now) = start();
     let (caller, called) = (([192, 0, 2, 1], 4000).into(), ([192, 0, 2, 2], 5000).into());
     let mut session = Session::new(&config, now);
     session.described(Side::A, caller, &[(0, Codec::Pcmu)], Some(101), now);
@@ -66,19 +71,9 @@ fn plain_legs() {
     assert_eq!(forwarded, 2 * (30_000 - 600));
 }
 
-/// SRTP on both legs, with keys of their own: every packet is opened, heard and closed again. One thread, one test: the
-/// allocations of another would be counted here.
+/// SRTP on both legs, with keys of their own: every packet is opened, heard and closed again.
 fn encrypted_legs(suite: Suite) {
-    let mut now = Now {
-        instant: Instant::now(),
-        utc: SystemTime::UNIX_EPOCH,
-    };
-    let config = Config {
-        address: [127, 0, 0, 1].into(),
-        advertise: None,
-        ports: 20_000..=20_009,
-        silence: Duration::from_secs(60),
-    };
+    let (config, mut now) = start();
     let key = |fill: u8| {
         let octets = vec![fill; suite.key_octets() + suite.salt_octets()];
         MasterKey::new(suite, &octets).expect("as long as the suite wants it")

@@ -154,7 +154,7 @@ pub(crate) async fn one(
     post, path = "/api/v1/lists/{list}/entries", tag = "lists", request_body = EntryBody,
     params(("list" = String, Path, description = "Name of the list")),
     responses(
-        (status = 201, description = "On disk, and looked at by every call from now on", body = EntryView,
+        (status = 201, description = "On disk; calls are judged by it from a moment later on", body = EntryView,
             headers(("ETag" = String, description = "For If-Match of a change"))),
         (status = 400, description = "Not an entry", body = ProblemBody),
         (status = 401, description = "Not signed in", body = ProblemBody),
@@ -187,7 +187,7 @@ pub(crate) async fn add(
         ("If-Match" = String, Header, description = "The ETag it was seen with; `*` = whatever it says by now"),
     ),
     responses(
-        (status = 200, description = "On disk, and looked at by every call from now on", body = EntryView,
+        (status = 200, description = "On disk; calls are judged by it from a moment later on", body = EntryView,
             headers(("ETag" = String, description = "For If-Match of the next change"))),
         (status = 400, description = "Not an entry", body = ProblemBody),
         (status = 401, description = "Not signed in", body = ProblemBody),
@@ -227,7 +227,7 @@ pub(crate) async fn change(
         ("If-Match" = String, Header, description = "The ETag it was seen with; `*` = whatever it says by now"),
     ),
     responses(
-        (status = 204, description = "No call meets it any more"),
+        (status = 204, description = "Gone; no call meets it from a moment later on"),
         (status = 401, description = "Not signed in", body = ProblemBody),
         (status = 403, description = "None of your roles may", body = ProblemBody),
         (status = 404, description = "No such list or entry", body = ProblemBody),

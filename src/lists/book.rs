@@ -82,7 +82,7 @@ pub enum Refused {
 }
 
 impl Book {
-    /// As it was kept. An entry whose key another one has is left out of no list: the store had it.
+    /// As it was kept. Should two entries of a list have one key, both stay: the store had them.
     pub fn restore(revision: u64, last: u64, entries: impl Iterator<Item = Entry>) -> Book {
         let mut book = Book {
             revision,

@@ -83,7 +83,8 @@ impl ListKeeper {
         self.shown().lookup.clone()
     }
 
-    /// Adds an entry; it is on disk, and looked at by every shard, when this returns.
+    /// Adds an entry; it is on disk, and every shard has been told, when this returns. A call that comes in that moment may
+    /// still be judged without it.
     ///
     /// # Errors
     ///

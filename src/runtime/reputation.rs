@@ -55,7 +55,8 @@ impl ReputationKeeper {
         self.shown()[0].clone()
     }
 
-    /// Somebody said what a call was. It counts for every later call when this returns. A call of which nothing was
+    /// Somebody said what a call was. Every shard has been told of it when this returns; a call that comes in that
+    /// moment may still be judged without it. A call of which nothing was
     /// proven counts for nobody. Blocks.
     ///
     /// # Errors

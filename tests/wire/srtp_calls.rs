@@ -1,5 +1,5 @@
 //! baresip calls baresip through the gateway with SRTP on one side, on the other and on both: what is heard is what was
-//! said, and nothing on an encrypted leg can be heard without its key.
+//! said, and the record says which legs were encrypted.
 
 use std::time::Duration;
 

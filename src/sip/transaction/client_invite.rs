@@ -157,10 +157,9 @@ impl InviteClient {
     }
 
     pub(crate) fn on_timer(&mut self, timer: Timer, steps: &mut Vec<Step>) {
-        let may_be_late = !self.is_reliable;
         if let (State::Calling { .. }, Timer::B, Cancel::Held { is_late, .. }) =
             (self.state, timer, &mut self.cancel)
-            && may_be_late
+            && !self.is_reliable
             && !std::mem::replace(is_late, true)
         {
             // The last copy left half a second before B. A phone that got it rings, and hears of its end only by the CANCEL,

@@ -236,8 +236,8 @@ impl Endpoint {
         let Some(server) = self.servers.live.get_mut(&id) else {
             return false;
         };
-        let is_of_dialog = prack.call_id() == &*server.call_id
-            && prack.sender_tag().unwrap_or_default() == &*server.from_tag;
+        let is_of_dialog =
+            prack.call_id() == &*server.call_id && prack.sender_tag().unwrap_or_default() == *server.from_tag;
         let (Machine::Invite(machine), Some(provisionals), true) =
             (&mut server.machine, &mut server.provisionals, is_of_dialog)
         else {

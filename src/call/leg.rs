@@ -338,10 +338,10 @@ fn announce(invite: Request, case: &Case, desk: &Desk, sent_by: &str, tag: &str)
 
 /// `<sip:user@host...>` with verstat where this placement has it; From of a hidden caller is both at once.
 fn marked(user: &str, host: &str, phone: &str, verstat: Option<&str>, placement: Placement) -> String {
-    let word = verstat.map(|word| format!(";verstat={word}")).unwrap_or_default();
+    let (name, word) = verstat.map_or(("", ""), |word| (";verstat=", word));
     match placement {
-        Placement::Uri => format!("<sip:{user}@{host}{phone}{word}>"),
-        Placement::User | Placement::Both => format!("<sip:{user}{word}@{host}{phone}>"),
+        Placement::Uri => ["<sip:", user, "@", host, phone, name, word, ">"].concat(),
+        Placement::User | Placement::Both => ["<sip:", user, name, word, "@", host, phone, ">"].concat(),
     }
 }
 

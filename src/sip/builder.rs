@@ -111,7 +111,10 @@ impl Response {
             && !has_tag(to, tag)
         {
             to.push_str(";tag=");
-            to.extend(tag.chars().filter(|&c| c.is_ascii() && is_token(c as u8)));
+            match tag.bytes().all(is_token) {
+                true => to.push_str(tag),
+                false => to.extend(tag.chars().filter(|&c| c.is_ascii() && is_token(c as u8))),
+            }
         }
         self
     }

@@ -16,12 +16,15 @@ pub(crate) fn request(request: &Request, via: &str, product: &str) -> Vec<u8> {
     out.push_str(method);
     out.push(' ');
     // A URI with white space would make a different request line.
-    out.extend(
-        request
-            .uri
-            .chars()
-            .filter(|c| !c.is_whitespace() && !c.is_control()),
-    );
+    match request.uri.bytes().all(|b| b.is_ascii_graphic()) {
+        true => out.push_str(&request.uri),
+        false => out.extend(
+            request
+                .uri
+                .chars()
+                .filter(|c| !c.is_whitespace() && !c.is_control()),
+        ),
+    }
     out.push_str(" SIP/2.0\r\n");
     line(&mut out, "Via", via);
     if value_of(&request.headers, "Max-Forwards").is_none() {

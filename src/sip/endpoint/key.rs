@@ -19,7 +19,9 @@ pub(super) fn server(request: &Message, via_line: &str, via: &Via<'_>, method: &
             let mut key = String::with_capacity(branch.len() + via.host.len() + method.len() + 8);
             key.push_str(branch);
             key.push('\n');
-            key.extend(via.host.chars().map(|c| c.to_ascii_lowercase()));
+            let host = key.len();
+            key.push_str(via.host);
+            key[host..].make_ascii_lowercase();
             key.push(':');
             key.push_str(&via.port.unwrap_or(5060).to_string());
             key.push('\n');
@@ -45,7 +47,12 @@ pub(super) fn merged(request: &Message) -> Option<Arc<str>> {
     }
     let from_tag = request.sender_tag()?;
     let (number, method) = (request.cseq_number(), request.method_ref());
-    Some(format!("{}\n{from_tag}\n{number} {method}", request.call_id()).into())
+    let (call_id, number) = (request.call_id(), number.to_string());
+    Some(
+        [call_id, "\n", &from_tag, "\n", &number, " ", method.as_str()]
+            .concat()
+            .into(),
+    )
 }
 
 /// The same for an INVITE that is only spoken of.
@@ -64,7 +71,10 @@ pub(super) fn acknowledged(ack: &Message) -> Arc<str> {
 
 /// RFC 3261 §13.3.1.4: the ACK to a 2xx is known by its dialog and CSeq number.
 pub(super) fn dialog(call_id: &str, remote_tag: &str, local_tag: &str, cseq_number: u32) -> Arc<str> {
-    format!("{call_id}\n{remote_tag}\n{local_tag}\n{cseq_number}").into()
+    let number = cseq_number.to_string();
+    [call_id, "\n", remote_tag, "\n", local_tag, "\n", &number]
+        .concat()
+        .into()
 }
 
 /// Transactions by our own numbers. These count up and nobody outside chooses them: no secret is needed to spread them.

@@ -418,12 +418,10 @@ impl Endpoint {
 
     /// A Via value with a branch nobody can guess, and that branch.
     fn fresh_via(&mut self, flow: Flow, sent_by: &str) -> (String, String) {
-        let branch = format!("{COOKIE}{}", self.random.token());
+        let branch = [COOKIE, &self.random.token()].concat();
         let transport = flow.transport.via_name();
-        (
-            format!("SIP/2.0/{transport} {sent_by};branch={branch};rport"),
-            branch,
-        )
+        let via = ["SIP/2.0/", transport, " ", sent_by, ";branch=", &branch, ";rport"].concat();
+        (via, branch)
     }
 }
 
@@ -467,7 +465,7 @@ impl SentInvite {
 }
 
 fn key(branch: &str, method: &Method) -> Arc<str> {
-    format!("{branch}\n{method}").into()
+    [branch, "\n", method.as_str()].concat().into()
 }
 
 /// Whether a failure of `failed` concerns what was sent on `ours`. On a connection the local port is

@@ -50,7 +50,7 @@ struct Refusals {
 }
 
 /// Memory, but for the accounts; tokens and sessions are also written to the store, so that a restart signs nobody out.
-/// Each lock is held for moments, and none while another is.
+/// Each lock is held for moments, and none while another is but for the review (tokens, then sessions).
 pub(crate) struct Access {
     pub users: Users,
     tokens: Mutex<Tokens>,

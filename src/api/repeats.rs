@@ -71,9 +71,8 @@ pub(crate) async fn once(
     print.copy_from_slice(whole.finish().as_ref());
 
     let name = (signed_in.who.clone(), key);
-    match shared.repeats.begin(&name, print, shared.now().unix_ms())? {
-        Found::Answered(answer) => return Ok(answer.again()),
-        Found::New => {}
+    if let Found::Answered(answer) = shared.repeats.begin(&name, print, shared.now().unix_ms())? {
+        return Ok(answer.again());
     }
     // Whoever hangs up in the middle may ask again: it goes on, and its answer is kept for him.
     let request = Request::from_parts(parts, Body::from(body));

@@ -407,6 +407,8 @@ impl Users {
         plan: impl Fn(&Book) -> Result<(Option<User>, String, T), Refused>,
     ) -> Result<T, Refused> {
         let _desk = self.desk.lock().unwrap_or_else(PoisonError::into_inner);
+        // Whom another process has made a moment ago is known to this one.
+        self.refresh()?;
         for _ in 0..RETRIES {
             let book = self.book();
             let (user, note, given) = plan(&book)?;

@@ -42,7 +42,7 @@ pub(crate) enum Event {
         is_reused: Option<bool>,
     },
     Reused,
-    Scored(Opinion),
+    Scored(Box<Opinion>),
     ScoringOverloaded,
     SecondShed,
     HeardBy(String),

@@ -85,6 +85,9 @@ tags! {
     LongMonologue "LONG_MONOLOGUE" "The caller's side has talked for twenty seconds without a pause."
     CallerBeep "CALLER_BEEP" "A beep came from the caller's side."
     CallerKeyTones "CALLER_KEY_TONES" "Key tones came from the caller's side."
+    CallerLoops "CALLER_LOOPS" "The same recording came from the caller's side more than once."
+    TalksOverGreeting "TALKS_OVER_GREETING" "The caller's side talked on while our greeting was played."
+    NoReaction "NO_REACTION" "The caller's side did not react to our greeting."
     /// A policy rule failed at run time; it counts as not matched.
     RuleError "RULE_ERROR" "A rule of the policy failed and was left out."
 }

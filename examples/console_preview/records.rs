@@ -434,6 +434,7 @@ fn facts(kind: &Kind, started_ms: u64, opinion: &Option<Opinion>) -> Facts {
         signalling: SignallingFacts::default(),
         lists: Vec::new(),
         reputation: Vec::new(),
+        talk: Default::default(),
     }
 }
 

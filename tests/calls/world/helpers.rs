@@ -111,7 +111,7 @@ impl World {
     }
 
     /// The gateway says something: it takes its time, and the caller presses what he is told.
-    pub(super) fn say(&mut self, call: CallId, side: Side, words: &Words, turn: u32) {
+    pub(super) fn says(&mut self, call: CallId, side: Side, words: &Words, turn: u32) {
         let prompts = Prompts::embedded();
         let name_of = |clip: &Arc<Clip>| {
             let mut names = prompts.names();

@@ -169,7 +169,7 @@ impl World {
                 turn,
                 ..
             } => {
-                self.say(call, side, &words, turn);
+                self.says(call, side, &words, turn);
             }
             Output::Hush { call, side } => {
                 let at = self.now;

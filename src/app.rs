@@ -20,7 +20,6 @@ use crate::config::Config;
 use crate::policy::{Fault, Policy};
 use crate::route::{Target, Ways};
 use crate::runtime::clock_alarm::ClockAlarm;
-use crate::runtime::collector;
 use crate::runtime::dns::Dns;
 use crate::runtime::fetch::Fetcher;
 use crate::runtime::icons::Icons;
@@ -35,6 +34,7 @@ use crate::runtime::stream::{Streams, Tls};
 use crate::runtime::trust::Lists;
 use crate::runtime::vital::Alarm;
 use crate::runtime::{clock, descriptors, redress};
+use crate::runtime::{collector, login_hosts};
 use crate::selftest::watch::Watch;
 use crate::sip::Uri;
 use crate::store::Live;
@@ -181,6 +181,10 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
             dns.clone(),
             mailboxes.clone(),
         ));
+    }
+
+    for host in config.credentials.iter().flat_map(|known| &known.hosts) {
+        tokio.spawn(login_hosts::keep(host.clone(), dns.clone(), mailboxes.clone()));
     }
 
     let selftest = Watch::start().context("self-test thread")?;

@@ -15,6 +15,7 @@ pub mod fetch;
 pub mod icons;
 pub mod inbox;
 pub mod limits;
+pub mod login_hosts;
 pub mod lists;
 pub mod lookup;
 pub mod media_io;

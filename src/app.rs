@@ -116,6 +116,10 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
             Some(Tls::new(files.clone(), names).context("[sip.tls]")?)
         }
     };
+    let api_tls = match &config.api_tls {
+        None => None,
+        Some(files) => Some(Tls::for_api(files.clone()).context("[api.tls]")?),
+    };
     let dns = name_service(&config, &listeners, &mailboxes, &tokio);
     let standings = Standings::default();
     let connections = Streams::new(
@@ -129,7 +133,11 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         let listener = tokio::net::TcpListener::from_std(listener).context("listener")?;
         tokio.spawn(connections.clone().accept(listener, transport));
     }
-    let [tls_asked, lists_asked, model_asked, policy_asked] = on_hangup(&tokio, tls.is_some())?;
+    let keeps_tls = tls.is_some() || api_tls.is_some();
+    let [tls_asked, api_asked, lists_asked, model_asked, policy_asked] = on_hangup(&tokio, keeps_tls)?;
+    if let Some(tls) = &api_tls {
+        tokio.spawn(tls.clone().keep(api_asked));
+    }
     if let Some(tls) = &tls {
         tokio.spawn(tls.clone().keep(tls_asked));
     }
@@ -240,6 +248,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
                 redress::card(signer, &refusal.contact, reference)
             }
         }),
+        tls: api_tls,
         public_url: config.api.public_url.clone(),
     });
     let (stop_api, stopped) = tokio::sync::oneshot::channel::<()>();

@@ -52,6 +52,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "voice",
         ],
     ),
+    ("accounts", &["store", "policy"]),
     ("telemetry", &["call"]),
     ("console", &[]),
     (
@@ -76,6 +77,7 @@ const TABLE: &[(&str, &[&str])] = &[
     (
         "api",
         &[
+            "accounts",
             "store",
             "call",
             "screening",

@@ -104,14 +104,12 @@ impl Player {
                 turn,
                 words,
                 ..
-            } => {
-                if !words.is_looped {
-                    let over = std::time::Duration::ZERO;
-                    self.pending
-                        .push_back(Pending::Talk(call, Talk::Said { side, turn, over }));
-                }
+            } if !words.is_looped => {
+                let over = std::time::Duration::ZERO;
+                self.pending
+                    .push_back(Pending::Talk(call, Talk::Said { side, turn, over }));
             }
-            Output::Hush { .. } => {}
+            Output::Say { .. } | Output::Hush { .. } => {}
             Output::Listen { call, .. } => {
                 let speech = std::time::Duration::ZERO;
                 self.pending

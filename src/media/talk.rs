@@ -181,9 +181,12 @@ impl Session {
     }
 }
 
+/// Payload type and codec, and an address.
+type Listener = ((u8, Codec), SocketAddr);
+
 impl Party {
     /// With which payload type it is spoken to, and where it listens.
-    fn listener(&self) -> Option<((u8, Codec), SocketAddr)> {
+    fn listener(&self) -> Option<Listener> {
         match self.latch.target() {
             Target::At(to) => Some((self.voice?, to)),
             Target::Held | Target::Unknown => None,

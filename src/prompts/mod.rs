@@ -139,7 +139,7 @@ fn recordings(folder: &Path, problems: &mut Vec<Problem>) -> Vec<PathBuf> {
         Err(error) => {
             problems.push(Problem::Folder {
                 path: folder.into(),
-                why: error.into(),
+                why: error,
             });
             return Vec::new();
         }

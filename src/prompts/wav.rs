@@ -100,6 +100,9 @@ fn read_audio(samples: Samples, part: &[u8]) -> Result<Clip, WavError> {
     })
 }
 
+/// The name of a part, and what is in it.
+type Part<'a> = (&'a [u8], &'a [u8]);
+
 struct Reader<'a> {
     octets: &'a [u8],
     at: usize,
@@ -114,7 +117,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The next part: its name and what is in it. `None` at the end.
-    fn part(&mut self) -> Result<Option<(&'a [u8], &'a [u8])>, WavError> {
+    fn part(&mut self) -> Result<Option<Part<'a>>, WavError> {
         let at = self.at;
         let (Some(name), Some(length)) = (self.take(4), self.take(4)) else {
             return Ok(None);

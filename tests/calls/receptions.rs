@@ -212,7 +212,7 @@ fn a_caller_may_be_asked_both_and_sent_to_another_queue() {
         ringward::queue::Strategy::RingAll,
         &["sip:guard@10.0.0.9:5060"],
     ));
-    queues[1].numbers = vec!["+19"].into_iter().map(String::from).collect();
+    queues[1].numbers = vec!["+19".to_string()];
     let text = "[policy]\nname = 'p'\n[[rule]]\nid = 'a'\nwhen = \"true\"\nthen = 'screen'\nreason = 'x'\n\
                 [[rule]]\nid = 'b'\nwhen = \"true\"\nthen = 'challenge'\nreason = 'x'\n\
                 [[rule]]\nid = 'c'\nwhen = \"talk.challenge == 'passed'\"\nthen = { divert = 'security' }\nreason = 'x'\n";

@@ -147,10 +147,8 @@ fn digits(heard: &[u8]) -> Option<[u8; 2]> {
     let rest = heard.strip_prefix(question.as_slice())?;
     let said =
         |first: u8, second: u8| [clip(&format!("digit-{first}")), clip(&format!("digit-{second}"))].concat();
-    let pairs = (0..100u8).map(|pair| [pair / 10, pair % 10]);
-    pairs
-        .into_iter()
-        .find(|[first, second]| rest.starts_with(&said(*first, *second)))
+    let mut pairs = (0..100u8).map(|pair| [pair / 10, pair % 10]);
+    pairs.find(|[first, second]| rest.starts_with(&said(*first, *second)))
 }
 
 /// One call; false when the machine was too slow for the caller to press in time.

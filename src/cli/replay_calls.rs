@@ -76,6 +76,7 @@ enum Pending {
     Fetched(String),
     Known(CallId, HistoryFacts, bool),
     Reused(CallId),
+    Talk(CallId, crate::media::Talk),
 }
 
 pub(super) struct Player {

@@ -34,6 +34,7 @@ mod overload;
 mod plan;
 mod races;
 mod reasons;
+mod receptions;
 mod refusals;
 mod reliable;
 mod registration;

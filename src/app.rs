@@ -103,7 +103,9 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
     let freshness = config.identity.freshness;
     let lookups = Lookups::start(store.clone(), live.clone(), mailboxes.clone(), freshness, &alarm)?;
     let model = loading.done()?;
-    let models = model.as_ref().map(|model| Arc::new(Models::new(model.clone())));
+    let models = model
+        .as_ref()
+        .map(|model| Arc::new(Models::new(model.clone(), config.voice.trial_percent)));
     let scoring = match &models {
         None => None,
         Some(models) => Some(Arc::new(voice::start_scoring(models, &config, &mailboxes)?)),
@@ -115,6 +117,10 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
             let names = call::tls_names(&config.trunks, &config.queues);
             Some(Tls::new(files.clone(), names).context("[sip.tls]")?)
         }
+    };
+    let api_tls = match &config.api_tls {
+        None => None,
+        Some(files) => Some(Tls::for_api(files.clone()).context("[api.tls]")?),
     };
     let dns = name_service(&config, &listeners, &mailboxes, &tokio);
     let standings = Standings::default();
@@ -129,11 +135,16 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         let listener = tokio::net::TcpListener::from_std(listener).context("listener")?;
         tokio.spawn(connections.clone().accept(listener, transport));
     }
-    let [tls_asked, lists_asked, model_asked, policy_asked] = on_hangup(&tokio, tls.is_some())?;
+    let keeps_tls = tls.is_some() || api_tls.is_some();
+    let [tls_asked, api_asked, lists_asked, model_asked, policy_asked] = on_hangup(&tokio, keeps_tls)?;
+    if let Some(tls) = &api_tls {
+        tokio.spawn(tls.clone().keep(api_asked));
+    }
     if let Some(tls) = &tls {
         tokio.spawn(tls.clone().keep(tls_asked));
     }
 
+    let prompts = Arc::new(said_aloud(&config.prompts));
     let registrations = Registry::default();
     let shared = shards::Shared {
         config: &config,
@@ -143,6 +154,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         number_lists: &number_lists,
         reputation: &reputation,
         lists: &lists,
+        prompts: &prompts,
         model: model.as_ref().map(|model| model.revision().to_string()),
         // Only the shards hold the recorder then: when they have ended, it writes what is left and ends too.
         doors: Doors {
@@ -191,6 +203,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         started_ms: clock::now().unix_ms(),
         policies: policies.clone(),
         models,
+        heard: heard.clone(),
         lists,
         clock_alarm,
         sip: sip.clone(),
@@ -238,6 +251,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
                 redress::card(signer, &refusal.contact, reference)
             }
         }),
+        tls: api_tls,
         public_url: config.api.public_url.clone(),
     });
     let (stop_api, stopped) = tokio::sync::oneshot::channel::<()>();
@@ -267,6 +281,15 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
 }
 
 /// Reads and checks the policy file, or takes the embedded default.
+/// The recordings of the business, with what is wrong with them in the log: callers hear ours instead.
+fn said_aloud(config: &crate::prompts::Config) -> crate::prompts::Prompts {
+    let (prompts, problems) = crate::prompts::Prompts::load(config);
+    for problem in problems {
+        tracing::warn!(%problem, "[prompts]");
+    }
+    prompts
+}
+
 fn load_policy(config: &Config) -> anyhow::Result<Policy> {
     let policy = config.load_policy().map_err(|faults| faults_to_error(&faults))?;
     for warning in policy.warnings() {

@@ -10,6 +10,7 @@ pub mod registration;
 pub mod call;
 pub mod identity;
 pub mod media;
+pub mod prompts;
 pub mod voice;
 pub mod screening;
 pub mod lists;
@@ -21,6 +22,7 @@ pub mod banner;
 pub mod capture;
 
 pub mod store;
+pub mod accounts;
 pub mod api;
 pub mod console;
 pub mod config;

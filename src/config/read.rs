@@ -33,6 +33,7 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Config {
         "policy",
         "store",
         "capture",
+        "prompts",
         "api",
     ]);
     let mut config = Config::loopback();
@@ -51,6 +52,8 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Config {
     config.queue_marks = read_queue_marks(root, &config);
     config.transfer_rules = super::transfer::read(root, &config.queues);
     config.queue_srtp = super::srtp::read_queues(root, &config.queues);
+    config.whispers = super::prompts::read_queues(root, &config.queues);
+    super::prompts::read(root, folder, &mut config.prompts);
     config.outbound = super::outbound::read(root, &config.trunks);
     super::outbound::check(root, config.transfer_rules.iter(), &config.trunks);
     identity::read(root, folder, &mut config.identity);
@@ -58,7 +61,7 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Config {
     read_voice(root, folder, &mut config.voice);
     read_policy(root, folder, &mut config.policy);
     read_store(root, &mut config.store);
-    read_api(root, &mut config.api);
+    read_api(root, folder, &mut config);
     config.capture = super::capture::read(root);
     config.refusal = super::refusal::read(root, folder, config.api.public_url.as_deref());
     super::refusal::check(root, &config);
@@ -104,6 +107,7 @@ fn read_queues(root: &Section<'_, '_>) -> Vec<queue::Config> {
             "transfer",
             "transfer_to",
             "srtp",
+            "whisper",
         ]);
         let name =
             read_name(section, |name| queues.iter().any(|queue| queue.name == name)).unwrap_or_default();
@@ -355,6 +359,7 @@ fn read_voice(root: &Section<'_, '_>, folder: &Path, voice: &mut crate::voice::C
         "model",
         "workers",
         "second_opinion_percent",
+        "trial_percent",
         "key",
         "require_signature",
     ]);
@@ -389,6 +394,10 @@ fn read_voice(root: &Section<'_, '_>, folder: &Path, voice: &mut crate::voice::C
     }
     if let Some(percent) = section.integer("second_opinion_percent", 0..=6400) {
         voice.second_opinion_percent = percent as u32;
+    }
+    // Half at most: what the others hear is what a new model is compared with.
+    if let Some(percent) = section.integer("trial_percent", 1..=50) {
+        voice.trial_percent = percent as u32;
     }
     if let Some(key) = section.string("key") {
         match key.get.parse() {
@@ -442,11 +451,14 @@ fn read_store(root: &Section<'_, '_>, store: &mut crate::store::Config) {
     }
 }
 
-fn read_api(root: &Section<'_, '_>, api: &mut crate::api::Config) {
+fn read_api(root: &Section<'_, '_>, folder: &Path, config: &mut Config) {
     let Some(section) = root.section("api") else {
         return;
     };
-    section.only(&["listen", "public_url"]);
+    section.only(&["listen", "public_url", "tls"]);
+    let tls = section.section("tls");
+    config.api_tls = tls.and_then(|tls| super::sip::read_api_tls(&tls, folder));
+    let api = &mut config.api;
     if let Some(value) = section.string("listen") {
         match value.get.parse() {
             Ok(address) => api.listen = address,

@@ -23,6 +23,7 @@ mod media_sockets;
 pub mod mirror;
 pub mod models;
 pub mod policies;
+mod policy_take_back;
 mod policy_watch;
 pub mod recorder;
 pub mod registrations;

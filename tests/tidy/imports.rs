@@ -10,6 +10,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("registration", &["sip"]),
     ("voice", &[]),
     ("media", &["sdp"]),
+    ("prompts", &["media", "sdp"]),
     ("identity", &["sip"]),
     ("screening", &["identity", "voice"]),
     ("lists", &["screening"]),
@@ -28,6 +29,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "registration",
             "identity",
             "media",
+            "prompts",
             "voice",
             "screening",
             "lists",
@@ -50,6 +52,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "voice",
         ],
     ),
+    ("accounts", &["store", "policy"]),
     ("telemetry", &["call"]),
     ("console", &[]),
     (
@@ -63,6 +66,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "banner",
             "identity",
             "media",
+            "prompts",
             "voice",
             "policy",
             "store",
@@ -73,6 +77,7 @@ const TABLE: &[(&str, &[&str])] = &[
     (
         "api",
         &[
+            "accounts",
             "store",
             "call",
             "screening",
@@ -98,6 +103,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "call",
             "identity",
             "media",
+            "prompts",
             "voice",
             "screening",
             "lists",

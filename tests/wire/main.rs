@@ -19,6 +19,7 @@ mod kamailio_chain;
 #[path = "../../examples/verifier_matrix/matrix/mod.rs"]
 #[allow(dead_code, reason = "the example uses the rest")]
 mod matrix;
+mod model_swap;
 mod passwords;
 mod pjsua_calls;
 #[path = "../../examples/console_preview/records.rs"]

@@ -103,7 +103,9 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
     let freshness = config.identity.freshness;
     let lookups = Lookups::start(store.clone(), live.clone(), mailboxes.clone(), freshness, &alarm)?;
     let model = loading.done()?;
-    let models = model.as_ref().map(|model| Arc::new(Models::new(model.clone())));
+    let models = model
+        .as_ref()
+        .map(|model| Arc::new(Models::new(model.clone(), config.voice.trial_percent)));
     let scoring = match &models {
         None => None,
         Some(models) => Some(Arc::new(voice::start_scoring(models, &config, &mailboxes)?)),
@@ -201,6 +203,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         started_ms: clock::now().unix_ms(),
         policies: policies.clone(),
         models,
+        heard: heard.clone(),
         lists,
         clock_alarm,
         sip: sip.clone(),

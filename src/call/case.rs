@@ -390,7 +390,7 @@ impl Case {
             }
             LateFact::Known { history, is_reused } => self.take_known(history, is_reused),
             LateFact::Reused => self.take_reused(),
-            LateFact::Opinion(opinion) => self.take_opinion(opinion),
+            LateFact::Opinion(opinion) => self.take_opinion(*opinion),
             LateFact::SecondShed if self.facts.voice.second == SecondOpinion::None => {
                 self.facts.voice.second = SecondOpinion::Overloaded;
             }
@@ -535,7 +535,7 @@ pub(crate) enum LateFact {
     },
     /// Another call was answered with the same PASSporT before.
     Reused,
-    Opinion(Opinion),
+    Opinion(Box<Opinion>),
     Overloaded,
     /// A second opinion was wanted and there was no room for it.
     SecondShed,

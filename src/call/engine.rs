@@ -216,7 +216,7 @@ impl Engine {
                 is_reused,
             } => self.tell(call, Event::Known { history, is_reused }),
             Input::Reused { call } => self.tell(call, Event::Reused),
-            Input::Scored { call, opinion } => self.tell(call, Event::Scored(opinion)),
+            Input::Scored { call, opinion } => self.tell(call, Event::Scored(Box::new(opinion))),
             Input::ScoringOverloaded { call } => self.tell(call, Event::ScoringOverloaded),
             Input::SetPolicies(lineup) => self.desk.lineup = lineup,
             Input::SetLists(lists) => self.desk.lists = lists,

@@ -45,7 +45,7 @@ pub(crate) enum Event {
         is_reused: Option<bool>,
     },
     Reused,
-    Scored(Opinion),
+    Scored(Box<Opinion>),
     ScoringOverloaded,
     SecondShed,
     HeardBy(String),

@@ -163,6 +163,7 @@ impl Config {
                 model: "default".into(),
                 workers: 0,
                 second_opinion_percent: 50,
+                trial_percent: 10,
                 signers: crate::voice::Signers::default(),
             },
             policy: crate::policy::Config { file: None },

@@ -359,6 +359,7 @@ fn read_voice(root: &Section<'_, '_>, folder: &Path, voice: &mut crate::voice::C
         "model",
         "workers",
         "second_opinion_percent",
+        "trial_percent",
         "key",
         "require_signature",
     ]);
@@ -393,6 +394,10 @@ fn read_voice(root: &Section<'_, '_>, folder: &Path, voice: &mut crate::voice::C
     }
     if let Some(percent) = section.integer("second_opinion_percent", 0..=6400) {
         voice.second_opinion_percent = percent as u32;
+    }
+    // Half at most: what the others hear is what a new model is compared with.
+    if let Some(percent) = section.integer("trial_percent", 1..=50) {
+        voice.trial_percent = percent as u32;
     }
     if let Some(key) = section.string("key") {
         match key.get.parse() {

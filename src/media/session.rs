@@ -345,6 +345,12 @@ impl Session {
         self.tap.as_mut()?.poll_hop()
     }
 
+    /// Samples of the caller's audio that the tap has heard since it was opened: the clock on which a scorer is told of what
+    /// else happens in the call. `None` without a tap.
+    pub fn tapped_samples(&self) -> Option<u64> {
+        Some(self.tap.as_ref()?.samples())
+    }
+
     /// Gives a scored hop's buffer back for reuse.
     pub fn recycle(&mut self, hop: Hop) {
         if let Some(tap) = &mut self.tap {

@@ -350,6 +350,11 @@ impl MediaIo {
         }
     }
 
+    /// As [`Session::tapped_samples`]; `None` also for a call without media.
+    pub fn tapped_samples(&mut self, call: CallId) -> Option<u64> {
+        self.call_mut(call)?.session.tapped_samples()
+    }
+
     /// Calls that neither party has spoken in for `[media] silence`, oldest socket first. Each is named once, and again
     /// whenever as much silence has gone by.
     ///

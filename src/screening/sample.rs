@@ -174,7 +174,7 @@ pub(crate) fn facts() -> impl Strategy<Value = Facts> {
             speech_seconds,
             second,
             cues: crate::voice::Cues {
-                beep,
+                beep: beep.map(|at| crate::voice::Sign { at, amount: 1.0 }),
                 ..Default::default()
             },
         });

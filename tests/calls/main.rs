@@ -12,6 +12,7 @@ mod attended;
 mod carriers;
 mod checks;
 mod claims;
+mod cues;
 mod digest;
 mod diverted;
 mod early_talk;

@@ -89,6 +89,7 @@ language = "de"
 [voice]
 model = "off"
 workers = 3
+trial_percent = 25
 [store]
 url = "sqlite:${ENV:CARGO_PKG_NAME}.db"
 [api]
@@ -350,6 +351,7 @@ public_url = "https://ringward.example.com/"
             model: "off",
             workers: 3,
             second_opinion_percent: 50,
+            trial_percent: 25,
             signers: Signers {
                 key: None,
                 is_required: false,

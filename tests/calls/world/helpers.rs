@@ -26,6 +26,8 @@ pub struct Helpers {
     pub fetch: Option<(Duration, Result<Vec<u8>, FetchFailure>)>,
     /// One window a second, from the answer on.
     pub windows: Vec<f32>,
+    /// Whole opinions of a real listener, one a second from the answer on, in the place of windows.
+    pub opinions: Vec<Opinion>,
     pub is_scorer_overloaded: bool,
     /// How long the caller speaks when he is listened to; None = not at all.
     pub caller_says: Option<Duration>,
@@ -55,6 +57,7 @@ impl Default for Helpers {
                 Ok(crate::signing::signer().chain_pem.clone().into_bytes()),
             )),
             windows: Vec::new(),
+            opinions: Vec::new(),
             is_scorer_overloaded: false,
             caller_says: Some(Duration::from_secs(3)),
             presses: Presses::Right,
@@ -164,6 +167,11 @@ impl World {
         }
         if self.helpers.is_scorer_overloaded {
             return self.tell(Input::ScoringOverloaded { call });
+        }
+        if let Some(opinion) = self.helpers.opinions.get(at).cloned() {
+            self.tell(Input::Scored { call, opinion });
+            self.schedule(Duration::from_secs(1), Happening::Scored(call, at + 1));
+            return;
         }
         let Some(llr) = self.helpers.windows.get(at).copied() else {
             return;

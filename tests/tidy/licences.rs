@@ -143,7 +143,7 @@ impl<'a> Expression<'a> {
         Self { words, at: 0 }
     }
 
-    fn is_met_by(mut self, allowed: &BTreeSet<String>) -> bool {
+    fn is_met_by(&mut self, allowed: &BTreeSet<String>) -> bool {
         let is_met = self.any(allowed);
         assert_eq!(self.at, self.words.len(), "not read to its end: {:?}", self.words);
         is_met

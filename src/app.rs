@@ -20,7 +20,6 @@ use crate::config::Config;
 use crate::policy::{Fault, Policy};
 use crate::route::{Target, Ways};
 use crate::runtime::clock_alarm::ClockAlarm;
-use crate::runtime::collector;
 use crate::runtime::dns::Dns;
 use crate::runtime::fetch::Fetcher;
 use crate::runtime::icons::Icons;
@@ -35,6 +34,7 @@ use crate::runtime::stream::{Streams, Tls};
 use crate::runtime::trust::Lists;
 use crate::runtime::vital::Alarm;
 use crate::runtime::{clock, descriptors, redress};
+use crate::runtime::{collector, login_hosts};
 use crate::selftest::watch::Watch;
 use crate::sip::Uri;
 use crate::store::Live;
@@ -116,6 +116,10 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
             Some(Tls::new(files.clone(), names).context("[sip.tls]")?)
         }
     };
+    let api_tls = match &config.api_tls {
+        None => None,
+        Some(files) => Some(Tls::for_api(files.clone()).context("[api.tls]")?),
+    };
     let dns = name_service(&config, &listeners, &mailboxes, &tokio);
     let standings = Standings::default();
     let connections = Streams::new(
@@ -129,7 +133,11 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         let listener = tokio::net::TcpListener::from_std(listener).context("listener")?;
         tokio.spawn(connections.clone().accept(listener, transport));
     }
-    let [tls_asked, lists_asked, model_asked, policy_asked] = on_hangup(&tokio, tls.is_some())?;
+    let keeps_tls = tls.is_some() || api_tls.is_some();
+    let [tls_asked, api_asked, lists_asked, model_asked, policy_asked] = on_hangup(&tokio, keeps_tls)?;
+    if let Some(tls) = &api_tls {
+        tokio.spawn(tls.clone().keep(api_asked));
+    }
     if let Some(tls) = &tls {
         tokio.spawn(tls.clone().keep(tls_asked));
     }
@@ -179,6 +187,10 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
             dns.clone(),
             mailboxes.clone(),
         ));
+    }
+
+    for host in config.credentials.iter().flat_map(|known| &known.hosts) {
+        tokio.spawn(login_hosts::keep(host.clone(), dns.clone(), mailboxes.clone()));
     }
 
     let selftest = Watch::start().context("self-test thread")?;
@@ -234,6 +246,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
                 redress::card(signer, &refusal.contact, reference)
             }
         }),
+        tls: api_tls,
         public_url: config.api.public_url.clone(),
     });
     let (stop_api, stopped) = tokio::sync::oneshot::channel::<()>();

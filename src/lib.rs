@@ -21,6 +21,7 @@ pub mod banner;
 pub mod capture;
 
 pub mod store;
+pub mod accounts;
 pub mod api;
 pub mod console;
 pub mod config;

@@ -88,6 +88,7 @@ async fn main() -> anyhow::Result<()> {
         ),
         metrics: Box::new(|| "# HELP ringward_live_calls Calls going on now.\n".into()),
         clock: Box::new(now),
+        tls: None,
         public_url: None,
     };
     tokio::spawn(let_calls_come_and_go(store, live, lengths));

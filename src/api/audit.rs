@@ -13,6 +13,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::access::{RefusalKind, SignedIn};
 use super::error::{Problem, ProblemBody};
 use super::state::Shared;
+use super::whole::whole;
 use crate::store::{AuditEntry, audit_page, verify_audit};
 
 #[derive(Deserialize, IntoParams)]
@@ -20,6 +21,7 @@ use crate::store::{AuditEntry, audit_page, verify_audit};
 #[into_params(parameter_in = Query)]
 pub(crate) struct AuditQuery {
     /// Only entries after this number: `next` of the page before.
+    #[serde(default, deserialize_with = "whole")]
     after: Option<u64>,
 }
 

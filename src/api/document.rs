@@ -1,7 +1,10 @@
 //! The document of the API made whole: what every operation may answer beside what it says of itself.
 
-use utoipa::openapi::path::Operation;
-use utoipa::openapi::{Content, ContentBuilder, OpenApi, Ref, RefOr, ResponseBuilder};
+use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::{Content, ContentBuilder, OpenApi, Ref, RefOr, Required, Response, ResponseBuilder};
+
+use super::limits::KEY_MAX;
 
 const JSON: &str = "application/json";
 const PROBLEM: &str = "application/problem+json";
@@ -11,11 +14,49 @@ const BODY: &str = "ProblemBody";
 /// is sent in (RFC 9457 §3). `is_guarded`: whoever asks has to be signed in.
 pub(super) fn complete(document: &mut OpenApi, is_guarded: bool) {
     for path in document.paths.paths.values_mut() {
+        if let Some(post) = path.post.as_mut().filter(|_| is_guarded) {
+            take_keys(post);
+        }
         let operations = [&mut path.get, &mut path.put, &mut path.post, &mut path.delete];
         for operation in operations.into_iter().flatten() {
             complete_operation(operation, is_guarded);
         }
     }
+}
+
+/// What `repeats` makes of a POST.
+fn take_keys(operation: &mut Operation) {
+    let text = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .min_length(Some(1))
+        .max_length(Some(KEY_MAX));
+    let key = ParameterBuilder::new()
+        .name("Idempotency-Key")
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some(
+            "Sent again with it within an hour, the request is done once and answered as before",
+        ))
+        .schema(Some(text));
+    let parameters = operation.parameters.get_or_insert_default();
+    parameters.push(RefOr::T(key.build()));
+    for (status, description) in [
+        ("409", "The same request is being answered"),
+        ("422", "The Idempotency-Key was sent with another request"),
+    ] {
+        let responses = &mut operation.responses.responses;
+        if !responses.contains_key(status) {
+            responses.insert(status.into(), problem(description).into());
+        }
+    }
+}
+
+fn problem(description: &str) -> Response {
+    let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name(BODY)));
+    ResponseBuilder::new()
+        .description(description)
+        .content(PROBLEM, problem.build())
+        .build()
 }
 
 fn complete_operation(operation: &mut Operation, is_guarded: bool) {
@@ -33,17 +74,17 @@ fn complete_operation(operation: &mut Operation, is_guarded: bool) {
             "The body is not application/json",
         ),
         (true, "421", "The host name is not ours"),
-        (is_guarded, "429", "Too many wrong credentials from this address"),
+        (
+            is_guarded,
+            "429",
+            "Too many requests, or wrong credentials: wait as long as Retry-After says",
+        ),
         (true, "503", "Too busy to answer in time"),
     ];
     let responses = &mut operation.responses.responses;
     for (is_possible, status, description) in answers {
         if is_possible && !responses.contains_key(status) {
-            let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name(BODY)));
-            let response = ResponseBuilder::new()
-                .description(description)
-                .content(PROBLEM, problem.build());
-            responses.insert(status.into(), response.build().into());
+            responses.insert(status.into(), problem(description).into());
         }
     }
     for response in responses.values_mut() {

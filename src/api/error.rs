@@ -5,6 +5,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::accounts::Weak;
 use crate::policy::Fault;
 use crate::store::StoreError;
 
@@ -14,12 +15,34 @@ pub(crate) enum Problem {
     // The reader's.
     #[error("not signed in: send the token as a bearer token, or sign in at the console")]
     NotSignedIn,
-    #[error("too many wrong credentials from this address")]
+    #[error("too many wrong credentials: wait as long as Retry-After says")]
     TooManyFailures { retry_seconds: u64 },
+    #[error("too many requests: wait as long as Retry-After says")]
+    TooOften { retry_seconds: u64 },
+    #[error("this Idempotency-Key was sent with another request")]
+    KeyReused,
     #[error("a request that changes something by cookie must carry the header X-Ringward: 1")]
     HeaderMissing,
     #[error("{0}")]
     BadRequest(String),
+    #[error("name, password or code is wrong")]
+    WrongCredentials,
+    #[error("the password is wrong")]
+    WrongPassword,
+    #[error("the code is wrong or was used already; the telephone's clock must be right")]
+    WrongCode,
+    #[error("this invitation opens nothing: it was used, has expired, or another was made since")]
+    NotInvited,
+    #[error("your roles need a second factor: enrol one first")]
+    SecondFactorMissing,
+    #[error("signed in by a token: a token is no account")]
+    NoAccount,
+    #[error(transparent)]
+    WeakPassword(Weak),
+    #[error("no such account")]
+    NoSuchUser,
+    #[error("no such session")]
+    NoSuchSession,
     #[error("none of your roles may do this")]
     NotYours,
     #[error("no such policy revision")]
@@ -62,6 +85,8 @@ pub(crate) enum Problem {
     Store(#[from] StoreError),
     #[error("too many event streams are open")]
     TooManyStreams,
+    #[error("other passwords are being looked at; try again in a moment")]
+    PasswordsBusy,
     #[error("the gateway was too busy to answer in time")]
     TimedOut,
     #[error("the gateway is not ready: {0}")]
@@ -96,8 +121,19 @@ impl Problem {
         match self {
             Problem::NotSignedIn => (StatusCode::UNAUTHORIZED, "not-signed-in"),
             Problem::TooManyFailures { .. } => (StatusCode::TOO_MANY_REQUESTS, "too-many-failures"),
+            Problem::TooOften { .. } => (StatusCode::TOO_MANY_REQUESTS, "too-often"),
+            Problem::KeyReused => (StatusCode::UNPROCESSABLE_ENTITY, "key-reused"),
             Problem::HeaderMissing => (StatusCode::FORBIDDEN, "header-missing"),
             Problem::BadRequest(_) => (StatusCode::BAD_REQUEST, "bad-request"),
+            Problem::WrongCredentials => (StatusCode::UNAUTHORIZED, "wrong-credentials"),
+            Problem::WrongPassword => (StatusCode::FORBIDDEN, "wrong-password"),
+            Problem::WrongCode => (StatusCode::BAD_REQUEST, "wrong-code"),
+            Problem::NotInvited => (StatusCode::UNAUTHORIZED, "not-invited"),
+            Problem::SecondFactorMissing => (StatusCode::FORBIDDEN, "second-factor-missing"),
+            Problem::NoAccount => (StatusCode::CONFLICT, "no-account"),
+            Problem::WeakPassword(_) => (StatusCode::BAD_REQUEST, "weak-password"),
+            Problem::NoSuchUser => (StatusCode::NOT_FOUND, "no-such-account"),
+            Problem::NoSuchSession => (StatusCode::NOT_FOUND, "no-such-session"),
             Problem::NotYours => (StatusCode::FORBIDDEN, "role-missing"),
             Problem::NoSuchPolicy => (StatusCode::NOT_FOUND, "no-such-policy"),
             Problem::NoSuchToken => (StatusCode::NOT_FOUND, "no-such-token"),
@@ -118,6 +154,7 @@ impl Problem {
             Problem::WrongHost => (StatusCode::MISDIRECTED_REQUEST, "wrong-host"),
             Problem::Store(_) => (StatusCode::SERVICE_UNAVAILABLE, "store-away"),
             Problem::TooManyStreams => (StatusCode::SERVICE_UNAVAILABLE, "too-many-streams"),
+            Problem::PasswordsBusy => (StatusCode::SERVICE_UNAVAILABLE, "passwords-busy"),
             Problem::TimedOut => (StatusCode::SERVICE_UNAVAILABLE, "timed-out"),
             Problem::NotReady(_) => (StatusCode::SERVICE_UNAVAILABLE, "not-ready"),
             Problem::Broken => (StatusCode::INTERNAL_SERVER_ERROR, "broken"),
@@ -148,13 +185,16 @@ impl IntoResponse for Problem {
             HeaderValue::from_static("application/problem+json"),
         );
         match self {
-            Problem::NotSignedIn => {
+            Problem::NotSignedIn | Problem::WrongCredentials | Problem::NotInvited => {
                 headers.insert(
                     header::WWW_AUTHENTICATE,
                     HeaderValue::from_static("Bearer realm=\"ringward\""),
                 );
             }
-            Problem::TooManyFailures { retry_seconds } => {
+            Problem::PasswordsBusy => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            Problem::TooManyFailures { retry_seconds } | Problem::TooOften { retry_seconds } => {
                 headers.insert(header::RETRY_AFTER, retry_seconds.into());
             }
             _ => {}

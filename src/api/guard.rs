@@ -1,6 +1,6 @@
 //! What every request passes: headers of the answer, the host's name, the time limit, who is asking.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
@@ -45,6 +45,12 @@ const HEADERS: [(HeaderName, &str); 7] = [
 /// Who sent the request; put there by the server.
 #[derive(Clone, Copy)]
 pub(crate) struct Peer(pub SocketAddr);
+
+impl Peer {
+    pub fn ip(self) -> IpAddr {
+        self.0.ip()
+    }
+}
 
 /// On every answer, errors included. What says nothing about caching is not to be kept.
 pub(crate) async fn with_headers(request: Request, next: Next) -> Response {
@@ -91,12 +97,18 @@ pub(crate) async fn signed_in(
     next: Next,
 ) -> Result<Response, Problem> {
     let signed_in = who(&shared, &request)?;
+    shared
+        .pace
+        .ask(&signed_in.who, shared.now().unix_ms())
+        .map_err(|retry_seconds| Problem::TooOften { retry_seconds })?;
+    if signed_in.is_to_enrol && !roles::is_for_enrolling(request.method(), route_of(&request)) {
+        return Err(Problem::SecondFactorMissing);
+    }
     let is_reading = matches!(*request.method(), Method::GET | Method::HEAD);
     if !is_reading && signed_in.is_by_session() && !has_proof(request.headers()) {
         return Err(Problem::HeaderMissing);
     }
-    let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
-    let route = route.unwrap_or_default();
+    let route = route_of(&request);
     if !roles::may(&signed_in.roles, request.method(), route) {
         let (who, what) = (signed_in.who.to_string(), format!("{} {route}", request.method()));
         let about = request.uri().path().to_string();
@@ -105,6 +117,11 @@ pub(crate) async fn signed_in(
     }
     request.extensions_mut().insert(signed_in);
     Ok(next.run(request).await)
+}
+
+fn route_of(request: &Request) -> &str {
+    let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    route.unwrap_or_default()
 }
 
 /// Counts a wrong credential of this peer and says what to answer.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+pub use crate::accounts::limits::{FAILURE_WINDOW, FAILURES_MAX, SESSION_LASTS};
+
 /// Connections at once. Past it the kernel's backlog holds newcomers; none is accepted and forgotten.
 pub const CONNECTIONS_MAX: usize = 512;
 
@@ -41,20 +43,28 @@ pub const SNAPSHOT_CALLS: usize = 500;
 /// Seconds of evidence in a call's short form, the latest. `calls/{id}/why` has all of it.
 pub const EVIDENCE_WINDOWS: usize = 120;
 
-/// Readers signed in at the console at once. Past it the one whose session ends first is signed out.
-pub const SESSIONS_MAX: usize = 256;
+/// Passwords that wait to be looked at, one at a time: about a second's worth. More are answered 503.
+pub const PASSWORDS_WAITING: usize = 24;
 
-/// One shift.
-pub const SESSION_LASTS: Duration = Duration::from_secs(12 * 3600);
+/// How often it is looked whether accounts were changed from elsewhere, and sessions are written that are not kept as they are.
+pub const ACCOUNTS_LOOKED_AT: Duration = Duration::from_secs(5);
 
-/// Wrong credentials from one address (IPv6: one /64) in [`FAILURE_WINDOW`]; further ones get 429.
-/// A right credential is never refused: with 256 random bits guessing is hopeless, so the limit saves
-/// processor and logs, and nobody can lock the front desk out from a shared address.
-pub const FAILURES_MAX: u32 = 10;
-pub const FAILURE_WINDOW: Duration = Duration::from_secs(60);
+/// Requests of one token or account at once, and each second after that: an open console makes a few a minute, a script
+/// that walks through all calls some hundred. More are answered 429.
+pub const PACE_BURST: u64 = 1_000;
+pub const PACE_PER_SECOND: u64 = 50;
 
-/// Addresses with failures that are remembered. Past it the oldest is forgotten.
-pub const FAILURE_ADDRESSES: usize = 4_096;
+/// Tokens and accounts whose pace is remembered; there are no more of them than 1,151.
+pub const PACE_KEPT: usize = 2_000;
+
+/// Answers that are kept for requests with an `Idempotency-Key`, at most 32 MiB of them, and for how long. Past it the oldest
+/// is forgotten; a longer answer is not kept.
+pub const REPEATS_KEPT: usize = 512;
+pub const REPEATS_LAST: Duration = Duration::from_secs(3600);
+pub const REPEAT_BODY_MAX: usize = 64 * 1024;
+
+/// Characters of an `Idempotency-Key`. More is answered 400.
+pub const KEY_MAX: usize = 100;
 
 /// Refusals of one kind (wrong credential, missing role) that are written into the audit in [`FAILURE_WINDOW`]. The rest
 /// is counted in the next one that is written.
@@ -76,12 +86,7 @@ pub const REPUTATIONS_LIMIT: usize = 500;
 /// Entries in one piece of an export: about 100 KiB in memory at once.
 pub const EXPORT_ENTRIES: usize = 500;
 
-/// Tokens beside the first, at most 400 octets each as they are kept: together they fit one setting of the store. More
-/// are not made.
-pub const TOKENS_MAX: usize = 150;
-
-/// Characters of a token's name and of a reason for something that is done. More is answered 400.
-pub const NAME_MAX: usize = 60;
+/// Characters of a reason for something that is done. More is answered 400.
 pub const REASON_MAX: usize = 500;
 
 /// Longest life of a token that expires.

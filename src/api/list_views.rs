@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::whole::whole;
 use crate::lists::{Entry, Summary, Written};
 use crate::screening::Listed;
 
@@ -22,6 +23,7 @@ pub(crate) struct EntryBody {
     #[serde(default)]
     pub also: Vec<String>,
     /// From then on it counts no more, Unix ms; for good when absent.
+    #[serde(default, deserialize_with = "whole")]
     pub expires_ms: Option<u64>,
     /// Why it stands there; at most 200 characters. It goes into the record of every call that meets the entry.
     pub reason: String,
@@ -116,6 +118,7 @@ pub(crate) struct EntriesQuery {
     /// Entries in one page, 1 to 500; 100 when absent.
     pub limit: Option<usize>,
     /// Where to go on: `next` of the page before.
+    #[serde(default, deserialize_with = "whole")]
     pub cursor: Option<u64>,
     /// Only entries that hold this number (`+` as `%2B`).
     pub number: Option<String>,

@@ -4,6 +4,7 @@
 //! that person says. Knows HTTP; does not know SIP, media, or how a decision is made.
 
 mod access;
+mod account;
 mod audit;
 mod calls;
 mod card;
@@ -16,10 +17,13 @@ pub mod limits;
 mod list_files;
 mod list_views;
 mod lists;
+mod pace;
+mod passwords;
 mod policies;
 mod policy_views;
 mod redress;
 mod reputation;
+mod repeats;
 mod replays;
 mod roles;
 mod router;
@@ -28,7 +32,9 @@ mod session;
 mod state;
 mod status;
 mod tokens;
+mod users;
 mod view;
+mod whole;
 mod why;
 
 use std::net::SocketAddr;
@@ -39,11 +45,12 @@ use crate::identity::ContentDigest;
 use crate::runtime::lists::ListKeeper;
 use crate::runtime::policies::Policies;
 use crate::runtime::reputation::ReputationKeeper;
+use crate::runtime::stream::Tls;
 use crate::store::{Audit, Live, Store};
 use crate::time::Now;
 
-pub use access::first_token;
-pub use roles::{Role, is_allowed};
+pub use crate::accounts::{Role, first_token};
+pub use roles::is_allowed;
 pub use router::openapi;
 pub(crate) use view::BannerView;
 pub(crate) use why::Why;
@@ -82,6 +89,8 @@ pub struct Gateway {
     pub clock: Box<dyn Fn() -> Now + Send + Sync>,
     /// The signed card for a reference that a 608 carried (RFC 8688); None for any other text.
     pub redress: Box<Redress>,
+    /// The certificates of `[api.tls]`; None = plain HTTP.
+    pub tls: Option<Arc<Tls>>,
     /// `[api] public_url`: its host is accepted beside loopback names, and `https` makes cookies secure.
     pub public_url: Option<String>,
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::whole::whole;
 use crate::policy::book::{Proposal, Revision};
 use crate::policy::{Difference, Fault, Regression, Trial};
 use crate::runtime::policies::ShadowCounts;
@@ -52,6 +53,7 @@ pub(crate) struct ReasonBody {
 #[into_params(parameter_in = Query)]
 pub(crate) struct ChangesQuery {
     /// Number of the revision to compare with; the live one when absent.
+    #[serde(default, deserialize_with = "whole")]
     pub from: Option<u64>,
 }
 

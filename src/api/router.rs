@@ -14,8 +14,8 @@ use super::error::Problem;
 use super::limits::{BODY_MAX, IMPORT_BODY_MAX, POLICY_BODY_MAX};
 use super::state::Shared;
 use super::{
-    audit, calls, card, document as whole, events, guard, icon, list_files, lists, policies, redress,
-    replays, reputation, session, status, tokens,
+    account, audit, calls, card, document as whole, events, guard, icon, list_files, lists, policies,
+    redress, repeats, replays, reputation, session, status, tokens, users,
 };
 use crate::console::{self, Asset};
 
@@ -25,11 +25,12 @@ use crate::console::{self, Asset};
         title = "Ringward",
         description = "Calls as they are screened, kept and explained. Times are Unix milliseconds unless a field says \
                        otherwise. Errors are application/problem+json (RFC 9457). What changes something by cookie needs \
-                       the header `X-Ringward: 1`.",
+                       the header `X-Ringward: 1`. A POST with an `Idempotency-Key` that is sent again within an hour is done once and \
+                       answered as before. Who asks too often is answered 429 with `Retry-After`.",
         license(name = "MIT OR Apache-2.0")
     ),
     tags(
-        (name = "session", description = "Signing in at the console"),
+        (name = "session", description = "Signing in, and one's own account"),
         (name = "calls", description = "Calls, live and kept"),
         (name = "policies", description = "What is done about calls: revisions, trials, roll-out and roll-back"),
         (name = "lists", description = "Numbers and names that people here wrote down, and what they mean for calls"),
@@ -72,6 +73,7 @@ pub(super) fn routes(shared: Shared) -> Router {
             shared.clone(),
             audit::written_down,
         ))
+        .route_layer(middleware::from_fn_with_state(shared.clone(), repeats::once))
         .route_layer(middleware::from_fn_with_state(shared.clone(), guard::signed_in));
     let mut routes = open
         .merge(guarded)
@@ -111,6 +113,18 @@ fn documented() -> ((Router<Shared>, Router<Shared>), utoipa::openapi::OpenApi) 
         .routes(routes!(session::look, session::leave))
         .routes(routes!(status::status))
         .routes(routes!(status::metrics))
+        .routes(routes!(account::look))
+        .routes(routes!(account::change_password))
+        .routes(routes!(
+            account::begin_second_factor,
+            account::prove_second_factor
+        ))
+        .routes(routes!(account::end_session))
+        .routes(routes!(users::list, users::add))
+        .routes(routes!(users::one, users::change, users::remove))
+        .routes(routes!(users::reset))
+        .routes(routes!(users::end_sessions))
+        .routes(routes!(users::review))
         .routes(routes!(tokens::list, tokens::make))
         .routes(routes!(tokens::revoke))
         .routes(routes!(audit::list))
@@ -121,6 +135,7 @@ fn documented() -> ((Router<Shared>, Router<Shared>), utoipa::openapi::OpenApi) 
     whole::complete(&mut document, true);
     let (open, mut more) = OpenApiRouter::new()
         .routes(routes!(session::sign_in))
+        .routes(routes!(account::accept))
         .routes(routes!(status::alive))
         .routes(routes!(status::ready))
         .split_for_parts();

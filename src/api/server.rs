@@ -10,13 +10,14 @@ use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use super::access::Access;
 use super::guard::Peer;
-use super::limits::{CONNECTIONS_MAX, DRAIN_TIMEOUT, HEAD_MAX, HEAD_TIMEOUT};
+use super::limits::{ACCOUNTS_LOOKED_AT, CONNECTIONS_MAX, DRAIN_TIMEOUT, HEAD_MAX, HEAD_TIMEOUT};
 use super::state::{Hosts, Shared};
 use super::{Gateway, router, state};
 
@@ -31,13 +32,16 @@ pub(super) async fn run(
     let (stopping, stopped) = watch::channel(false);
     let hosts = Hosts::new(listener.local_addr()?, gateway.public_url.as_deref());
     let access = {
-        let store = Arc::clone(&gateway.store);
-        tokio::task::spawn_blocking(move || Access::load(store.as_ref()))
+        let (store, audit) = (Arc::clone(&gateway.store), Arc::clone(&gateway.audit));
+        tokio::task::spawn_blocking(move || Access::load(&store, &audit))
             .await
             .map_err(io::Error::other)?
             .map_err(io::Error::other)?
     };
-    let routes = router::routes(Shared::new(gateway, access, hosts, stopped.clone()));
+    let tls = gateway.tls.clone();
+    let shared = Shared::new(gateway, access, hosts, stopped.clone());
+    tokio::spawn(look_at_accounts(shared.clone()));
+    let routes = router::routes(shared);
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut connections = JoinSet::new();
     tokio::pin!(stop);
@@ -45,9 +49,22 @@ pub(super) async fn run(
         tokio::select! {
             () = &mut stop => break,
             (stream, peer, permit) = accept(&listener, &room) => {
-                let (routes, stopped) = (routes.clone(), stopped.clone());
+                let (routes, stopped, tls) = (routes.clone(), stopped.clone(), tls.clone());
                 connections.spawn(async move {
-                    converse(stream, peer, routes, stopped).await;
+                    // Events are small and wanted now.
+                    let _ = stream.set_nodelay(true);
+                    match tls {
+                        None => converse(stream, peer, routes, stopped).await,
+                        Some(tls) => {
+                            // With the certificates that are in force now: those that were, for those who came then.
+                            let shaken = tokio::time::timeout(HEAD_TIMEOUT, tls.acceptor().accept(stream));
+                            match shaken.await {
+                                Ok(Ok(stream)) => converse(stream, peer, routes, stopped).await,
+                                Ok(Err(error)) => tracing::debug!(peer = %peer.ip(), %error, "no TLS with the API"),
+                                Err(_) => tracing::debug!(peer = %peer.ip(), "no TLS with the API in time"),
+                            }
+                        }
+                    }
                     drop(permit);
                 });
             }
@@ -70,6 +87,24 @@ pub(super) async fn run(
     Ok(())
 }
 
+/// Until the service stops. A store that is away is asked again the next time.
+async fn look_at_accounts(shared: Shared) {
+    let mut stopping = shared.stopping.clone();
+    let mut due = tokio::time::interval(ACCOUNTS_LOOKED_AT);
+    due.reset();
+    loop {
+        tokio::select! {
+            () = state::stopped(&mut stopping) => return,
+            _ = due.tick() => {
+                let inner = shared.clone();
+                if let Err(error) = shared.ask(move |store| inner.access.look_again(store)).await {
+                    tracing::warn!(%error, "accounts and sessions could not be looked at");
+                }
+            }
+        }
+    }
+}
+
 async fn accept(
     listener: &TcpListener,
     room: &Arc<Semaphore>,
@@ -87,9 +122,12 @@ async fn accept(
     }
 }
 
-async fn converse(stream: TcpStream, peer: SocketAddr, routes: Router, mut stopped: watch::Receiver<bool>) {
-    // Events are small and wanted now.
-    let _ = stream.set_nodelay(true);
+async fn converse(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    peer: SocketAddr,
+    routes: Router,
+    mut stopped: watch::Receiver<bool>,
+) {
     let routes = TowerToHyperService::new(routes);
     let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
         request.extensions_mut().insert(Peer(peer));

@@ -1,4 +1,4 @@
-//! Signing in at the console: a token becomes a cookie that scripts cannot read.
+//! Signing in at the console: a password or a token becomes a cookie that scripts cannot read.
 
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
@@ -12,16 +12,25 @@ use super::access::SignedIn;
 use super::error::{Problem, ProblemBody};
 use super::guard::{COOKIE, Peer, refusal};
 use super::limits::SESSION_LASTS;
-use super::roles::Role;
+use super::passwords;
 use super::state::Shared;
+use crate::accounts::{Role, User};
 use crate::redact::Redacted;
 
+/// Either a token, or the name and password of an account, with a code where it has a second factor.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SignIn {
-    /// The API token that was printed at the first start.
-    #[schema(value_type = String)]
-    token: Redacted<String>,
+    /// An API token, such as the one that was printed at the first start.
+    #[schema(value_type = Option<String>)]
+    token: Option<Redacted<String>>,
+    #[schema(example = "ann")]
+    name: Option<String>,
+    #[schema(value_type = Option<String>)]
+    password: Option<Redacted<String>>,
+    /// What the telephone shows, or a recovery code.
+    #[schema(value_type = Option<String>, example = "287082")]
+    code: Option<Redacted<String>>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -29,22 +38,31 @@ pub(crate) struct Session {
     /// How this request is signed in.
     #[schema(example = "session")]
     by: &'static str,
-    /// The name of the token behind it.
+    /// The name of the account or the token behind it.
     #[schema(example = "first")]
     who: String,
     /// What may be done.
     roles: Vec<Role>,
-    /// When the session ends, Unix ms; absent for a bearer token.
+    /// A person's account; else a token.
+    is_account: bool,
+    /// The roles need a second factor and there is none: nothing else may be done before one is enrolled.
+    is_to_enrol: bool,
+    /// When the session ends at the latest, Unix ms; null for a bearer token. Unused, it ends after an hour.
     ends_ms: Option<u64>,
 }
 
-/// Sign in: exchange the token for a session cookie (HttpOnly, SameSite=Strict).
+/// Sign in: exchange name and password, or a token, for a session cookie (HttpOnly, SameSite=Strict).
+///
+/// After five wrong passwords for one account from one network the next has to wait 30 s, then twice as long each time, up
+/// to 15 minutes where the account has signed in from before and an hour elsewhere; after twenty for one account or from one
+/// network altogether, networks that the account is not known in wait as well.
 #[utoipa::path(
     post, path = "/api/v1/session", tag = "session", request_body = SignIn, security(()),
     responses(
         (status = 200, description = "Signed in; the cookie is set", body = Session),
-        (status = 401, description = "Not the token", body = ProblemBody),
-        (status = 429, description = "Too many wrong tries from this address", body = ProblemBody),
+        (status = 400, description = "Neither a token nor name and password", body = ProblemBody),
+        (status = 401, description = "Not the token; or name, password or code is wrong", body = ProblemBody),
+        (status = 429, description = "Too many wrong tries", body = ProblemBody),
     )
 )]
 pub(crate) async fn sign_in(
@@ -53,28 +71,75 @@ pub(crate) async fn sign_in(
     body: Result<Json<SignIn>, JsonRejection>,
 ) -> Result<Response, Problem> {
     let Json(body) = body.map_err(super::calls::bad_body)?;
+    let peer = peer.map(|Extension(peer)| peer);
+    match (body.token, body.name, body.password) {
+        (Some(token), None, None) if body.code.is_none() => by_token(&shared, peer, &token).await,
+        (None, Some(name), Some(password)) => {
+            let code = body.code.unwrap_or_else(|| Redacted::new(String::new()));
+            let name = name.trim().to_string();
+            let user = passwords::sign_in(&shared, peer, name, password, code).await?;
+            signed_in_as(&shared, &user, peer).await
+        }
+        _ => Err(Problem::BadRequest(
+            "send a token; or a name and a password, and a code where there is a second factor".into(),
+        )),
+    }
+}
+
+async fn by_token(
+    shared: &Shared,
+    peer: Option<Peer>,
+    token: &Redacted<String>,
+) -> Result<Response, Problem> {
     let now_ms = shared.now().unix_ms();
-    let Some(signed_in) = shared.access.token(body.token.reveal().trim(), now_ms) else {
-        return Err(refusal(&shared, peer.map(|Extension(peer)| peer)));
+    let Some(signed_in) = shared.access.token(token.reveal().trim(), now_ms) else {
+        return Err(refusal(shared, peer));
     };
-    let (secret, ends_ms) = shared
+    let opened = shared
         .access
-        .open_session(&signed_in, now_ms)
-        .ok_or(Problem::Broken)?;
-    keep(&shared).await;
+        .open_for_token(&signed_in, peer.map(Peer::ip), now_ms);
     let who = signed_in.who.to_string();
-    super::audit::write(&shared, who, "sign in".into(), String::new(), "200".into()).await?;
-    let cookie = set_cookie(&shared, secret.reveal(), SESSION_LASTS.as_secs())?;
-    Ok((
-        [(header::SET_COOKIE, cookie)],
-        Json(Session {
-            by: "session",
-            who: signed_in.who.to_string(),
-            roles: signed_in.roles.to_vec(),
-            ends_ms: Some(ends_ms),
-        }),
-    )
-        .into_response())
+    super::audit::write(shared, who, "sign in".into(), String::new(), "200".into()).await?;
+    let signed_in = Session {
+        by: "session",
+        who: signed_in.who.to_string(),
+        roles: signed_in.roles.to_vec(),
+        is_account: false,
+        is_to_enrol: false,
+        ends_ms: None,
+    };
+    answer(shared, opened, signed_in).await
+}
+
+/// The session of a person who has shown that it is him; the audit knows already.
+pub(super) async fn signed_in_as(
+    shared: &Shared,
+    user: &User,
+    peer: Option<Peer>,
+) -> Result<Response, Problem> {
+    let now_ms = shared.now().unix_ms();
+    let opened = shared.access.open_for(user, peer.map(Peer::ip), now_ms);
+    let signed_in = Session {
+        by: "session",
+        who: user.name.clone(),
+        roles: user.roles.clone(),
+        is_account: true,
+        is_to_enrol: user.is_to_enrol(),
+        ends_ms: None,
+    };
+    answer(shared, opened, signed_in).await
+}
+
+async fn answer(
+    shared: &Shared,
+    opened: Option<(Redacted<String>, u64)>,
+    mut signed_in: Session,
+) -> Result<Response, Problem> {
+    let (secret, ends_ms) = opened.ok_or(Problem::Broken)?;
+    keep(shared).await;
+    signed_in.ends_ms = Some(ends_ms);
+    let cookie = set_cookie(shared, secret.reveal(), SESSION_LASTS.as_secs())?;
+    Ok(([(header::SET_COOKIE, cookie)], Json(signed_in)).into_response())
 }
 
 /// Am I signed in, and how.
@@ -95,7 +160,9 @@ pub(crate) async fn look(Extension(signed_in): Extension<SignedIn>) -> Json<Sess
         by,
         who: signed_in.who.to_string(),
         roles: signed_in.roles.to_vec(),
-        ends_ms: None,
+        is_account: signed_in.is_account,
+        is_to_enrol: signed_in.is_to_enrol,
+        ends_ms: signed_in.ends_ms,
     })
 }
 
@@ -120,7 +187,7 @@ pub(crate) async fn leave(
 }
 
 /// A session that could not be written still works until the next start.
-async fn keep(shared: &Shared) {
+pub(super) async fn keep(shared: &Shared) {
     let inner = shared.clone();
     if let Err(error) = shared.ask(move |store| inner.access.keep(store)).await {
         tracing::warn!(%error, "sessions could not be kept; a restart will sign people out");
@@ -128,11 +195,8 @@ async fn keep(shared: &Shared) {
 }
 
 fn set_cookie(shared: &Shared, value: &str, seconds: u64) -> Result<HeaderValue, Problem> {
-    let is_secure = shared
-        .gateway
-        .public_url
-        .as_deref()
-        .is_some_and(|url| url.starts_with("https:"));
+    let public_url = shared.gateway.public_url.as_deref();
+    let is_secure = shared.gateway.tls.is_some() || public_url.is_some_and(|url| url.starts_with("https:"));
     let secure = if is_secure { "; Secure" } else { "" };
     HeaderValue::try_from(format!(
         "{COOKIE}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}{secure}"

@@ -9,6 +9,9 @@ use super::Gateway;
 use super::access::Access;
 use super::error::Problem;
 use super::limits::{QUESTIONS_MAX, STREAMS_MAX};
+use super::pace::Pace;
+use super::passwords::Desk;
+use super::repeats::Repeats;
 use super::replays::Replays;
 use crate::store::{Store, StoreError};
 use crate::time::Now;
@@ -26,6 +29,9 @@ pub(crate) struct Inner {
     pub stopping: watch::Receiver<bool>,
     pub openapi: String,
     pub replays: Replays,
+    pub passwords: Desk,
+    pub pace: Pace,
+    pub repeats: Repeats,
 }
 
 impl Shared {
@@ -44,6 +50,9 @@ impl Shared {
             stopping,
             openapi: super::openapi(),
             replays: Replays::default(),
+            passwords: Desk::default(),
+            pace: Pace::default(),
+            repeats: Repeats::default(),
         }))
     }
 

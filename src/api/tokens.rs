@@ -8,11 +8,12 @@ use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::access::{NoToken, SignedIn, Token};
+use super::access::SignedIn;
 use super::error::{Problem, ProblemBody};
-use super::limits::{NAME_MAX, TOKEN_DAYS_MAX};
-use super::roles::Role;
+use super::limits::TOKEN_DAYS_MAX;
 use super::state::Shared;
+use crate::accounts::limits::NAME_MAX;
+use crate::accounts::{NoToken, Role, Token, is_name};
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -63,7 +64,12 @@ pub(crate) struct TokenList {
     )
 )]
 pub(crate) async fn list(State(shared): State<Shared>) -> Json<TokenList> {
-    let tokens = shared.access.tokens().into_iter().map(TokenView::of).collect();
+    let tokens = shared
+        .access
+        .all_tokens()
+        .into_iter()
+        .map(TokenView::of)
+        .collect();
     Json(TokenList { tokens })
 }
 
@@ -85,13 +91,7 @@ pub(crate) async fn make(
     body: Result<Json<NewToken>, JsonRejection>,
 ) -> Result<Response, Problem> {
     let Json(body) = body.map_err(super::calls::bad_body)?;
-    let is_name = !body.name.is_empty()
-        && body.name.len() <= NAME_MAX
-        && body
-            .name
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || "-_.@".contains(c));
-    if !is_name {
+    if !is_name(&body.name) {
         return Err(Problem::BadRequest(format!(
             "a name has 1 to {NAME_MAX} letters, digits, -, _, . or @"
         )));

@@ -88,36 +88,71 @@ fn find_mark(chars: &[char]) -> Option<std::ops::Range<usize>> {
         .filter_map(|(at, c)| read_as(*c).map(|plain| (at, plain)))
         .collect();
 
-    for first in 0..read.len() {
-        for (marks, must_stand_alone) in [(MARKS, false), (WORD_MARKS, true)] {
-            for mark in marks.iter().filter(|mark| begins(read[first].1, mark)) {
-                let Some(last) = matches_at(&read, first, mark) else {
-                    continue;
-                };
-                let range = read[first].0..end_of(chars, read[last].0);
-                if !must_stand_alone || stands_alone(chars, &range) {
-                    return Some(range);
-                }
-            }
-        }
-        for mark in BRACKETED.iter().filter(|mark| begins(read[first].1, mark)) {
+    for (first, &(start, letter)) in read.iter().enumerate() {
+        // Few letters begin a mark at all, and each begins few.
+        let mut candidates = BEGINS.get(letter as usize).copied().unwrap_or_default();
+        while candidates != 0 {
+            let (mark, place) = mark_by_number(candidates.trailing_zeros() as usize);
+            candidates &= candidates - 1;
             let Some(last) = matches_at(&read, first, mark) else {
                 continue;
             };
-            if let Some(range) = between_brackets(chars, read[first].0, end_of(chars, read[last].0)) {
-                return Some(range);
+            let range = start..end_of(chars, read[last].0);
+            match place {
+                Place::Anywhere => return Some(range),
+                Place::Alone if stands_alone(chars, &range) => return Some(range),
+                Place::Alone => {}
+                Place::Bracketed => {
+                    if let Some(range) = between_brackets(chars, range.start, range.end) {
+                        return Some(range);
+                    }
+                }
             }
         }
     }
     None
 }
 
-/// Whether a mark may begin with what is read here: most do not, and need no closer look.
-fn begins(found: char, mark: &str) -> bool {
-    mark.bytes()
-        .next()
-        .is_some_and(|first| is_read_as(found, char::from(first)))
+/// Where a mark counts as one.
+#[derive(Clone, Copy)]
+enum Place {
+    Anywhere,
+    Alone,
+    Bracketed,
 }
+
+/// The marks in the order in which they are looked for.
+const fn mark_by_number(number: usize) -> (&'static str, Place) {
+    let (alone, bracketed) = (MARKS.len(), MARKS.len() + WORD_MARKS.len());
+    if number < alone {
+        (MARKS[number], Place::Anywhere)
+    } else if number < bracketed {
+        (WORD_MARKS[number - alone], Place::Alone)
+    } else {
+        (BRACKETED[number - bracketed], Place::Bracketed)
+    }
+}
+
+const MARK_COUNT: usize = MARKS.len() + WORD_MARKS.len() + BRACKETED.len();
+
+/// By the letter that is read: the marks that may begin with it, one bit for each.
+static BEGINS: [u64; 128] = {
+    assert!(MARK_COUNT <= 64);
+    let mut table = [0; 128];
+    let mut letter = 0;
+    while letter < table.len() {
+        let mut number = 0;
+        while number < MARK_COUNT {
+            let first = mark_by_number(number).0.as_bytes()[0] as char;
+            if is_read_as(letter as u8 as char, first) {
+                table[letter] |= 1 << number;
+            }
+            number += 1;
+        }
+        letter += 1;
+    }
+    table
+};
 
 /// The index of the last letter when `mark` is read from `first` on.
 fn matches_at(read: &[(usize, char)], first: usize, mark: &str) -> Option<usize> {
@@ -133,8 +168,8 @@ fn matches_at(read: &[(usize, char)], first: usize, mark: &str) -> Option<usize>
 }
 
 /// Digits stand in for the letters they resemble.
-fn is_read_as(found: char, wanted: char) -> bool {
-    found == wanted
+const fn is_read_as(found: char, wanted: char) -> bool {
+    found as u32 == wanted as u32
         || matches!(
             (found, wanted),
             ('0', 'O')
@@ -192,8 +227,9 @@ fn tidy(chars: &[char]) -> String {
         .split_whitespace()
         .collect::<Vec<_>>()
         .join(" ");
+    let has_brackets = text.contains(['[', '(', '{', '<']);
     for empty in ["[]", "()", "{}", "<>", "[ ]", "( )", "{ }", "< >"] {
-        if text.contains(empty) {
+        if has_brackets && text.contains(empty) {
             text = text.replace(empty, "");
         }
     }

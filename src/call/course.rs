@@ -2,13 +2,13 @@
 //! where the target said that it can be reached instead (RFC 3261 §8.1.3.4).
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::queue::{self, Attempt};
 use crate::route::{Candidate, Target};
 
 use super::dialling::Outside;
-use super::limits::REDIRECTS_MAX;
+use super::limits::{EXPIRES_MARGIN, REDIRECTS_MAX, RINGING_MAX};
 use super::offer::Origin;
 use super::redirect::Place;
 
@@ -31,6 +31,8 @@ pub(crate) struct Course {
     pub(crate) origin: Origin,
     /// Over a trunk, and to no phone of ours.
     pub(crate) outside: Option<Outside>,
+    /// How long a phone may ring for it.
+    pub(crate) ring: Duration,
     /// Who is being tried.
     pub(crate) place: Place,
     /// Until when it waits for the name service.
@@ -52,6 +54,7 @@ impl Course {
         names: Names,
         offer: Option<Vec<u8>>,
         origin: Origin,
+        ring: Duration,
     ) -> Course {
         Course {
             attempt,
@@ -60,6 +63,7 @@ impl Course {
             origin,
             to: place.uri.clone(),
             outside: None,
+            ring,
             seen: vec![place.key()],
             place,
             wait_until: None,
@@ -108,6 +112,12 @@ impl Course {
 
     pub(crate) fn failed(&mut self, status: u16) {
         self.failures.push(status);
+    }
+
+    /// Expires of its INVITEs, whole seconds: a phone that never hears our CANCEL stops by itself (RFC 3261 §13.2.1).
+    pub(crate) fn expires(&self) -> u64 {
+        let ring = self.ring.min(RINGING_MAX);
+        (ring + EXPIRES_MARGIN).as_millis().div_ceil(1000) as u64
     }
 
     /// What the attempt as a whole came to.

@@ -210,6 +210,7 @@ impl Engine {
             Input::SecondShed { call } => self.tell(call, Event::SecondShed),
             Input::SetTrust(trust) => self.desk.identity.replace_trust(*trust),
             Input::Resolved(known) => self.on_resolved(*known),
+            Input::LoginHost { host, addresses } => self.desk.logins.learn(&host, &addresses),
             Input::Standing(change) => self.desk.routes.health.take(change, now.instant),
             Input::HangUp { call } => self.tell(call, Event::HangUp),
             Input::Drain => {

@@ -144,7 +144,7 @@ impl Ringing {
             peer: desk.peer_name(&uri),
         };
         let hop = Hop::new(flow, listener, uri.is_sips())
-            .with_login(desk.logins.of_host(candidate.address.ip()))
+            .with_login(desk.logins.of_host(uri.host(), candidate.address.ip()))
             .with_large(desk.large_way(&uri, &flow));
 
         let hops = crossing::hops_left(&case.invite).unwrap_or_default();
@@ -154,6 +154,7 @@ impl Ringing {
             .header("Call-ID", &course.names.call_id)
             .header("CSeq", format!("{} INVITE", course.names.cseq))
             .header("Contact", &hop.contact)
+            .header("Expires", course.expires().to_string())
             .header("Allow", ALLOW_PHONE);
         for (name, value) in [("Route", route), ("Diversion", diversion)] {
             if let Some(value) = value {

@@ -14,6 +14,13 @@ pub const EMERGENCY_SHARE_PERCENT: u32 = 10;
 /// forgotten; if none was, further ones are counted together.
 pub const OVERLOAD_SOURCES_MAX: usize = 4_096;
 
+/// How much later than the ring time an INVITE of ours expires by itself (Expires, RFC 3261 §13.2.1), for a phone that never
+/// hears our CANCEL. A CANCEL has been said four times by then; the phone rings no shorter than it was meant to.
+pub const EXPIRES_MARGIN: Duration = Duration::from_secs(5);
+
+/// Addresses of one host of `[[credentials]]` that are kept; what the name service says beyond is ignored.
+pub const LOGIN_ADDRESSES_MAX: usize = 16;
+
 /// The whole time phones may ring for one call, over all queues (RFC 3261's timer C is three minutes).
 pub const RINGING_MAX: Duration = Duration::from_secs(180);
 

@@ -2,14 +2,15 @@
 //!
 //! A stage never sees a challenge that was answered: its transaction goes on under the same name.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use crate::digest::{Ask, Challenge, Credentials};
 use crate::sip::{ClientTxn, Endpoint, Flow, Message, Request};
 use crate::time::Now;
 
-use super::limits::CHALLENGEABLE_MAX;
+use super::limits::{CHALLENGEABLE_MAX, LOGIN_ADDRESSES_MAX};
 use super::{Config, TrunkConfig};
 
 /// Credentials, by their place in the table.
@@ -21,6 +22,8 @@ pub(crate) struct Logins {
     known: Vec<Credentials>,
     trunks: HashMap<String, Login>,
     hosts: HashMap<IpAddr, Login>,
+    /// By name, with the addresses it had last.
+    names: BTreeMap<Arc<str>, (Login, Vec<IpAddr>)>,
     /// By the name of their transaction.
     pending: HashMap<u64, Pending>,
     /// By the Call-ID of requests that are pending: the highest number among them and those after them, and how many
@@ -58,6 +61,7 @@ impl Logins {
             known: Vec::new(),
             trunks: HashMap::new(),
             hosts: HashMap::new(),
+            names: BTreeMap::new(),
             pending: HashMap::new(),
             numbers: HashMap::new(),
         };
@@ -72,6 +76,12 @@ impl Logins {
             for address in &of_host.addresses {
                 logins.hosts.entry(address.to_canonical()).or_insert(login);
             }
+            for host in &of_host.hosts {
+                logins
+                    .names
+                    .entry(host.clone())
+                    .or_insert_with(|| (login, Vec::new()));
+            }
         }
         logins
     }
@@ -81,9 +91,32 @@ impl Logins {
         self.trunks.get(&trunk.name).copied()
     }
 
-    /// Those for a phone, or what stands before it.
-    pub(crate) fn of_host(&self, address: IpAddr) -> Option<Login> {
-        self.hosts.get(&address.to_canonical()).copied()
+    /// Those for a phone, or what stands before it: by the host that its URI names, else by the address it has.
+    pub(crate) fn of_host(&self, host: Option<&str>, address: IpAddr) -> Option<Login> {
+        if self.names.is_empty() {
+            return self.hosts.get(&address.to_canonical()).copied();
+        }
+        let host = host.map(|host| host.trim_end_matches('.').to_ascii_lowercase());
+        let named = host.and_then(|host| self.names.get(host.as_str()));
+        let address = address.to_canonical();
+        let found = || {
+            let mut names = self.names.values();
+            names.find(|(_, addresses)| addresses.contains(&address))
+        };
+        let by_address = || self.hosts.get(&address).copied();
+        (named.map(|(login, _)| *login))
+            .or_else(by_address)
+            .or_else(|| found().map(|(login, _)| *login))
+    }
+
+    /// Where a host of the configuration is now. Others, and a name service that knows of no address, change nothing.
+    pub(crate) fn learn(&mut self, host: &str, addresses: &[IpAddr]) {
+        if let Some((_, known)) = self.names.get_mut(host)
+            && !addresses.is_empty()
+        {
+            let canonical = addresses.iter().map(IpAddr::to_canonical);
+            *known = canonical.take(LOGIN_ADDRESSES_MAX).collect();
+        }
     }
 
     /// Keeps a copy of a request until its final response.

@@ -212,6 +212,11 @@ pub enum Input<'a> {
     SetTrust(Box<identity::Trust>),
     /// Where a target is, asked for or not: to every shard.
     Resolved(Box<Known>),
+    /// Where a host of `[[credentials]]` is now: to every shard.
+    LoginHost {
+        host: std::sync::Arc<str>,
+        addresses: Vec<std::net::IpAddr>,
+    },
     /// What another shard found out of an address.
     Standing(Change),
     /// From the API: end this call now.

@@ -99,6 +99,7 @@ impl Ringing {
             .header("Call-ID", &course.names.call_id)
             .header("CSeq", format!("{} INVITE", course.names.cseq))
             .header("Contact", &hop.contact)
+            .header("Expires", course.expires().to_string())
             .header("P-Preferred-Identity", &us)
             .header("Allow", ALLOW);
         invite = options::offer(invite, course.offer.is_some(), &desk.config);

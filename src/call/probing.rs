@@ -171,7 +171,7 @@ impl Desk {
             peer: self.peer_name(&parsed),
         };
         let hop = Hop::new(flow, listener, parsed.is_sips())
-            .with_login(self.logins.of_host(candidate.address.ip()));
+            .with_login(self.logins.of_host(parsed.host(), candidate.address.ip()));
         let call_id = shard::leg_b_call_id(self.config.shard, &self.endpoint.token());
         let tag = self.endpoint.token();
         let options = Request::new(Method::Options, uri)

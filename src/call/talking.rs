@@ -27,7 +27,7 @@ pub(crate) struct Talking {
     since: Instant,
     /// The caller has been sent our 200; before that it waits for his PRACK (RFC 3262 §5), and he may still hear another
     /// last word instead.
-    is_answered: bool,
+    pub(super) is_answered: bool,
     /// The caller has acknowledged our 200.
     pub(super) is_acknowledged: bool,
     /// The phone's INVITE and its CSeq, while its ACK waits for the caller's answer (late offer).

@@ -1,6 +1,7 @@
 //! A trunk: who may call in on which terms, and where calls of ours go out.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use super::{Encryption, NumberPlan, ReasonStyle};
 use crate::digest::Credentials;
@@ -41,9 +42,11 @@ pub struct TrunkConfig {
     pub is_challenged: bool,
 }
 
-/// `[[credentials]]`: what we prove ourselves with at these addresses.
+/// `[[credentials]]`: what we prove ourselves with at these hosts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostCredentials {
+    /// Those with a name, in small letters: whoever is called by it, and whoever has an address of it while we run.
+    pub hosts: Vec<Arc<str>>,
     pub addresses: Vec<IpAddr>,
     pub credentials: Credentials,
 }

@@ -56,7 +56,7 @@ impl Hunting {
             call_id: shard::leg_b_call_id(desk.config.shard, &desk.endpoint.token()),
             cseq: 1,
         };
-        let mut course = Course::new(attempt, place, names, offer, origin);
+        let mut course = Course::new(attempt, place, names, offer, origin, self.hunt.config().ring);
         course.outside = outside;
         let known = known.unwrap_or_default();
         if !known.is_empty() && desk.routes.known(course.target(), |_| 0).is_empty() {

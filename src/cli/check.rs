@@ -183,7 +183,10 @@ fn check(path: Option<&Path>, now: SystemTime) -> Vec<Finding> {
     }
     super::check_trust::check(identity, now, &mut findings);
     if let Some(tls) = &config.sip.tls {
-        check_tls(tls, &name, now, &mut findings);
+        check_tls(tls, "[sip.tls]", &name, now, &mut findings);
+    }
+    if let Some(tls) = &config.api_tls {
+        check_tls(tls, "[api.tls]", &name, now, &mut findings);
     }
     for path in &config.identity.x5u_tls_anchors {
         check_anchors(path, now, &mut findings);
@@ -192,11 +195,11 @@ fn check(path: Option<&Path>, now: SystemTime) -> Vec<Finding> {
     findings
 }
 
-/// The files of `[sip.tls]`, read as the gateway reads them.
-fn check_tls(tls: &TlsConfig, name: &str, now: SystemTime, findings: &mut Vec<Finding>) {
+/// The files of such a section, read as the gateway reads them.
+fn check_tls(tls: &TlsConfig, section: &str, name: &str, now: SystemTime, findings: &mut Vec<Finding>) {
     match stream::tls::check(tls, now) {
         Ok(()) => {
-            let message = "[sip.tls] certificate, key and anchors can be used".to_string();
+            let message = format!("{section} certificate, key and anchors can be used");
             findings.push(Finding::new(Severity::Ok, name, None, message));
         }
         Err(problem) => {
@@ -204,7 +207,7 @@ fn check_tls(tls: &TlsConfig, name: &str, now: SystemTime, findings: &mut Vec<Fi
                 Severity::Fault,
                 name,
                 None,
-                format!("[sip.tls]: {problem}"),
+                format!("{section}: {problem}"),
             ));
         }
     }
@@ -400,8 +403,8 @@ fn check_sense(config: &Config, name: &str, findings: &mut Vec<Finding>) {
     super::check_keys::warnings(config)
         .into_iter()
         .for_each(&mut warn);
-    if !config.api.listen.ip().is_loopback() {
-        warn("[api] listens beyond this machine without TLS: put a proxy with TLS before it".into());
+    if !config.api.listen.ip().is_loopback() && config.api_tls.is_none() {
+        warn("[api] listens beyond this machine without [api.tls]: passwords can be read on the way".into());
     }
     for trunk in &config.trunks {
         if trunk.from.iter().any(|range| range.ends_with("/0")) {

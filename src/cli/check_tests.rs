@@ -161,7 +161,7 @@ fn everything_is_checked_in_one_go_even_beside_faults() {
     assert!(
         warnings[0].contains("not checked")
             && warnings[1].starts_with("no revocation list")
-            && warnings[2].contains("without TLS"),
+            && warnings[2].contains("without [api.tls]"),
         "{found:#?}"
     );
     let line = found[0].to_string();

@@ -1,6 +1,7 @@
 //! The command line: one file per command. Knows the rooms' doors, holds no logic of theirs.
 
 pub mod audit;
+pub mod backup;
 pub mod check;
 mod check_keys;
 mod check_trust;
@@ -17,6 +18,7 @@ mod replay_streams;
 pub mod score;
 pub mod selftest;
 pub mod serve;
+pub mod user;
 pub mod verify;
 mod verify_table;
 
@@ -67,6 +69,12 @@ enum Command {
     Policy(policy::Args),
     /// What was done by whom: verify that nothing was changed, or print it
     Audit(audit::Args),
+    /// Copy the store to a file while calls run
+    Backup(backup::BackupArgs),
+    /// Put such a copy in the place of the store
+    Restore(backup::RestoreArgs),
+    /// People's accounts: make, invite, disable, review
+    User(user::Args),
 }
 
 /// Parses the command line and runs the command.
@@ -95,5 +103,8 @@ pub fn run() -> anyhow::Result<ExitCode> {
         Command::Replay(args) => replay::run(args),
         Command::Policy(args) => policy::run(args),
         Command::Audit(args) => audit::run(args),
+        Command::Backup(args) => backup::backup(args),
+        Command::Restore(args) => backup::restore(args),
+        Command::User(args) => user::run(args),
     }
 }

@@ -90,7 +90,8 @@ fn greet(args: &Args, config: &Config, running: &app::Running) {
     for (transport, address) in &running.sip {
         eprintln!("  SIP      {transport}:{address}");
     }
-    eprintln!("  Console  http://{}/", running.api_address);
+    let scheme = if config.api_tls.is_some() { "https" } else { "http" };
+    eprintln!("  Console  {scheme}://{}/", running.api_address);
     if let Some(token) = &running.token {
         eprintln!("  Token    {token}");
         eprintln!(

@@ -1,8 +1,9 @@
 //! `to`, `register`, credentials and numbers of a `[[trunk]]`: where calls of ours go out, where we are to be found, how
 //! either side proves who it is, and how it writes telephone numbers.
 
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::IpAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use stir_shaken_verify::NumberRules;
@@ -70,11 +71,32 @@ fn peer(text: &str) -> Result<Peer, String> {
     })
 }
 
-/// The system's resolver. IPv4 first: carriers without IPv6 are still the rule.
-fn resolve(host: &str, port: u16) -> std::io::Result<Vec<SocketAddr>> {
-    let mut found: Vec<SocketAddr> = (host, port).to_socket_addrs()?.collect();
-    found.sort_by_key(|address| matches!(address.ip(), IpAddr::V6(_)));
-    Ok(found)
+/// A host by itself.
+#[derive(Debug, PartialEq, Eq)]
+enum Host {
+    Address(IpAddr),
+    /// In small letters, without the dot at its end. Looked up while we run.
+    Name(Arc<str>),
+}
+
+fn host(text: &str) -> Option<Host> {
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    if let Ok(address) = bare.unwrap_or(text).parse::<IpAddr>() {
+        return Some(Host::Address(address.to_canonical()));
+    }
+    let name = text.trim_end_matches('.').to_ascii_lowercase();
+    let is_label = |label: &str| {
+        let is_plain = |octet: u8| octet.is_ascii_alphanumeric() || b"-_".contains(&octet);
+        (1..=63).contains(&label.len()) && label.bytes().all(is_plain)
+    };
+    // What ends in a number is a mistyped address (RFC 3696 §2).
+    let is_number = name
+        .rsplit('.')
+        .next()?
+        .bytes()
+        .all(|octet| octet.is_ascii_digit());
+    let is_name = name.len() <= 253 && name.split('.').all(is_label) && !is_number;
+    is_name.then(|| Host::Name(name.into()))
 }
 
 /// `digest`: what strangers may prove themselves with.
@@ -208,31 +230,38 @@ pub(super) fn read_hosts(root: &Section<'_, '_>, folder: &Path) -> Vec<HostCrede
             );
             section.fault(section.place("hosts"), message, None);
         }
-        let mut addresses = Vec::new();
+        let (mut names, mut addresses): (Vec<Arc<str>>, Vec<IpAddr>) = (Vec::new(), Vec::new());
         for value in hosts {
-            match resolve(value.get, 0) {
-                Ok(found) => addresses.extend(found.iter().map(SocketAddr::ip)),
-                Err(error) => {
-                    let message = format!("{:?} cannot be resolved: {}", shown(value.get), error.kind());
-                    section.fault(value.at, message, None);
+            let is_taken = match host(value.get) {
+                Some(Host::Address(address)) => {
+                    addresses.push(address);
+                    all.iter().any(|other| other.addresses.contains(&address))
                 }
+                Some(Host::Name(name)) => {
+                    let is_taken = all.iter().any(|other| other.hosts.contains(&name));
+                    names.push(name);
+                    is_taken
+                }
+                None => {
+                    let message = format!(
+                        "{:?} is no host: a name or an address, without a port",
+                        shown(value.get)
+                    );
+                    section.fault(value.at.clone(), message, None);
+                    false
+                }
+            };
+            if is_taken {
+                let message = format!("{} has other credentials already", shown(value.get));
+                section.fault(value.at, message, None);
             }
-        }
-        if let Some(taken) = addresses
-            .iter()
-            .find(|address| all.iter().any(|other| other.addresses.contains(address)))
-        {
-            section.fault(
-                section.place("hosts"),
-                format!("{taken} has other credentials already"),
-                None,
-            );
         }
         if section.value("user").is_none() {
             section.fault(section.at.clone(), "credentials need a user and a password", None);
         }
         if let Some(credentials) = read_credentials(section, folder) {
             all.push(HostCredentials {
+                hosts: names,
                 addresses,
                 credentials,
             });
@@ -350,6 +379,26 @@ mod tests {
         let plain = peer("sip:203.0.113.7").unwrap();
         assert_eq!(plain.addresses, ["203.0.113.7:5060".parse().unwrap()]);
         assert_eq!(plain.uri(""), "sip:203.0.113.7");
+    }
+
+    #[test]
+    fn a_host_with_credentials_is_an_address_or_a_name_that_is_looked_up_later() {
+        let address = |text: &str| Some(Host::Address(text.parse().unwrap()));
+        let name = |text: &str| Some(Host::Name(text.into()));
+        for (text, expected) in [
+            ("10.0.0.5", address("10.0.0.5")),
+            ("::1", address("::1")),
+            ("[2001:db8::5]", address("2001:db8::5")),
+            ("PBX.example.", name("pbx.example")),
+            ("localhost", name("localhost")),
+            ("10.0.0.256", None),
+            ("pbx.example:5060", None),
+            ("sip:pbx.example", None),
+            ("pbx..example", None),
+            ("", None),
+        ] {
+            assert_eq!(host(text), expected, "{text}");
+        }
     }
 
     #[test]

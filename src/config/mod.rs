@@ -56,6 +56,8 @@ pub struct Config {
     pub policy: crate::policy::Config,
     pub store: crate::store::Config,
     pub api: crate::api::Config,
+    /// `[api.tls]`; `None` = the API speaks plain HTTP.
+    pub api_tls: Option<TlsConfig>,
     /// The mirror of signalling; `None` = off.
     pub capture: Option<crate::capture::Config>,
 }
@@ -165,6 +167,7 @@ impl Config {
                 listen: SocketAddr::new(LOOPBACK, 8080),
                 public_url: None,
             },
+            api_tls: None,
             capture: None,
         }
     }

@@ -58,7 +58,7 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Config {
     read_voice(root, folder, &mut config.voice);
     read_policy(root, folder, &mut config.policy);
     read_store(root, &mut config.store);
-    read_api(root, &mut config.api);
+    read_api(root, folder, &mut config);
     config.capture = super::capture::read(root);
     config.refusal = super::refusal::read(root, folder, config.api.public_url.as_deref());
     super::refusal::check(root, &config);
@@ -442,11 +442,14 @@ fn read_store(root: &Section<'_, '_>, store: &mut crate::store::Config) {
     }
 }
 
-fn read_api(root: &Section<'_, '_>, api: &mut crate::api::Config) {
+fn read_api(root: &Section<'_, '_>, folder: &Path, config: &mut Config) {
     let Some(section) = root.section("api") else {
         return;
     };
-    section.only(&["listen", "public_url"]);
+    section.only(&["listen", "public_url", "tls"]);
+    let tls = section.section("tls");
+    config.api_tls = tls.and_then(|tls| super::sip::read_api_tls(&tls, folder));
+    let api = &mut config.api;
     if let Some(value) = section.string("listen") {
         match value.get.parse() {
             Ok(address) => api.listen = address,

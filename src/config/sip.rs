@@ -206,19 +206,39 @@ fn read_tls(section: &Section<'_, '_>, folder: &Path) -> Option<TlsConfig> {
     let (certificate, key) = (file("certificate"), file("key"));
     let client_anchors = read_files(section, folder, "client_anchors");
     let server_anchors = read_files(section, folder, "server_anchors");
-    let minimum = section
-        .choice(
-            "minimum",
-            &[("1.2", TlsVersion::Tls12), ("1.3", TlsVersion::Tls13)],
-        )
-        .unwrap_or_default();
     Some(TlsConfig {
         certificate: certificate?,
         key: key?,
         client_anchors,
         server_anchors,
-        minimum,
+        minimum: minimum(section),
     })
+}
+
+/// `[api.tls]`: browsers and programs show no certificate of their own.
+pub(super) fn read_api_tls(section: &Section<'_, '_>, folder: &Path) -> Option<TlsConfig> {
+    section.only(&["certificate", "key", "minimum"]);
+    let file = |key: &str| -> Option<PathBuf> {
+        let value = section.required_string(key)?;
+        read_file(section, folder, value, FILE_OCTETS_MAX)
+    };
+    let (certificate, key) = (file("certificate"), file("key"));
+    Some(TlsConfig {
+        certificate: certificate?,
+        key: key?,
+        client_anchors: Vec::new(),
+        server_anchors: Vec::new(),
+        minimum: minimum(section),
+    })
+}
+
+fn minimum(section: &Section<'_, '_>) -> TlsVersion {
+    section
+        .choice(
+            "minimum",
+            &[("1.2", TlsVersion::Tls12), ("1.3", TlsVersion::Tls13)],
+        )
+        .unwrap_or_default()
 }
 
 /// What TLS needs of the rest: certificates for a listener, a listener for a phone, authorities for a trunk by name.

@@ -32,6 +32,16 @@ pub const ASSETS: &[Asset] = &[
         content: include_str!("static/docs.html"),
     },
     Asset {
+        path: "/account",
+        kind: HTML,
+        content: include_str!("static/account.html"),
+    },
+    Asset {
+        path: "/administration",
+        kind: HTML,
+        content: include_str!("static/administration.html"),
+    },
+    Asset {
         path: "/favicon.ico",
         kind: SVG,
         content: include_str!("static/mark.svg"),
@@ -55,6 +65,11 @@ pub const ASSETS: &[Asset] = &[
         path: "/console/docs.css",
         kind: CSS,
         content: include_str!("static/docs.css"),
+    },
+    Asset {
+        path: "/console/pages.css",
+        kind: CSS,
+        content: include_str!("static/pages.css"),
     },
     Asset {
         path: "/console/card.css",
@@ -110,6 +125,36 @@ pub const ASSETS: &[Asset] = &[
         path: "/console/docs.js",
         kind: SCRIPT,
         content: include_str!("static/docs.js"),
+    },
+    Asset {
+        path: "/console/page.js",
+        kind: SCRIPT,
+        content: include_str!("static/page.js"),
+    },
+    Asset {
+        path: "/console/account.js",
+        kind: SCRIPT,
+        content: include_str!("static/account.js"),
+    },
+    Asset {
+        path: "/console/administration.js",
+        kind: SCRIPT,
+        content: include_str!("static/administration.js"),
+    },
+    Asset {
+        path: "/console/lists.js",
+        kind: SCRIPT,
+        content: include_str!("static/lists.js"),
+    },
+    Asset {
+        path: "/console/policies.js",
+        kind: SCRIPT,
+        content: include_str!("static/policies.js"),
+    },
+    Asset {
+        path: "/console/users.js",
+        kind: SCRIPT,
+        content: include_str!("static/users.js"),
     },
 ];
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::dns::Dns;
 use super::inbox::{Mailboxes, ToShard};
-use super::limits::{COLLECTOR_AGAIN_MAX, COLLECTOR_AGAIN_MIN};
+use super::limits::{NAMED_AGAIN_MAX, NAMED_AGAIN_MIN};
 use crate::capture::Collector;
 
 /// Asks for ever. What was known last stays while no name server answers.
@@ -34,7 +34,7 @@ pub async fn keep(collector: Collector, dns: Arc<Dns>, mailboxes: Mailboxes) {
             }
             false => {}
         }
-        tokio::time::sleep(ttl.clamp(COLLECTOR_AGAIN_MIN, COLLECTOR_AGAIN_MAX)).await;
+        tokio::time::sleep(ttl.clamp(NAMED_AGAIN_MIN, NAMED_AGAIN_MAX)).await;
     }
 }
 
@@ -56,6 +56,6 @@ mod tests {
         assert_eq!(at("10.0.0.9"), Some(([10, 0, 0, 9], 9060).into()));
         assert!(at("::1").is_some());
         assert_eq!(at("homer.example"), None);
-        assert!(COLLECTOR_AGAIN_MIN < Duration::from_secs(60));
+        assert!(NAMED_AGAIN_MIN < Duration::from_secs(60));
     }
 }

@@ -1,6 +1,6 @@
 //! The shard's bounded inbox and how others reach it.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
@@ -73,8 +73,16 @@ pub enum ToShard {
     SetReputations(Arc<Reputations>),
     /// Where mirrored signalling goes, the first address first.
     Collector(Vec<SocketAddr>),
-    /// New anchors and revocation lists.
-    SetTrust(Box<Trust>),
+    /// New anchors and revocation lists; the shard says when they count.
+    SetTrust {
+        trust: Box<Trust>,
+        taken: Sender<()>,
+    },
+    /// Where a host of `[[credentials]]` is now.
+    LoginHost {
+        host: Arc<str>,
+        addresses: Vec<IpAddr>,
+    },
     /// Where a carrier wants calls of ours to pass, as the shard that registers heard it.
     ServiceRoute {
         trunk: String,

@@ -13,6 +13,13 @@ pub const BIND_ATTEMPTS: usize = 64;
 /// 500 calls a second give back while their ports rest. Past it they are closed, and bound again when their turn comes.
 pub const RESTING_PAIRS: usize = 2_048;
 
+/// How long sockets rest before they are closed. The oldest port at rest is the first to be lent again, so a gateway with
+/// calls keeps few for so long: what is closed is what a busy hour has left behind.
+pub const RESTING_AGE_MAX: Duration = Duration::from_secs(300);
+
+/// How often sockets at rest are looked through for those that have rested long enough.
+pub const RESTING_SWEEP: Duration = Duration::from_secs(30);
+
 /// Datagrams thrown away from one socket before a new call gets it. When there are still more the socket is closed, and
 /// the port bound anew.
 pub const LEFTOVERS: usize = 64;
@@ -146,10 +153,10 @@ pub const STREAM_PROBE: Duration = Duration::from_secs(60);
 
 /// The name of the collector of mirrored signalling is asked for again after its time to live, but not more often than
 /// this: also when nobody knew it.
-pub const COLLECTOR_AGAIN_MIN: Duration = Duration::from_secs(30);
+pub const NAMED_AGAIN_MIN: Duration = Duration::from_secs(30);
 
 /// Nor less often than this: whoever moves it has it back within the hour.
-pub const COLLECTOR_AGAIN_MAX: Duration = Duration::from_secs(3600);
+pub const NAMED_AGAIN_MAX: Duration = Duration::from_secs(3600);
 
 /// Time to open a connection. Past it the next way is tried, if there is one.
 pub const STREAM_CONNECT: Duration = Duration::from_secs(4);

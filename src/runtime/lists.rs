@@ -8,7 +8,7 @@ use crate::lists::{
     Author, Book, Change, Draft, Entry, FileKind, Lookup, Plan, Refused, Rest, Summary, Written, from_file,
 };
 use crate::screening::List;
-use crate::store::{Audit, Store, StoreError};
+use crate::store::{Act, Audit, Store, StoreError, Write};
 
 /// The shelf in the store.
 const SHELF: &str = "lists";
@@ -182,7 +182,7 @@ impl ListKeeper {
         entry.ok_or(Problem::Refused(Refused::NoSuchEntry))
     }
 
-    /// First on disk, then in the book and on the shards. The audit names no number: those stand in the lists.
+    /// First on disk, with its entry in the audit, then in the book and on the shards. The audit names no number: those stand in the lists.
     fn carry_out(
         &self,
         change: &Change,
@@ -204,19 +204,27 @@ impl ListKeeper {
         });
         let last = (LAST.to_string(), Some(book.last().to_string()));
         let changes = removes.chain(puts).chain([last]).collect();
-        if !self.store.reshelve(SHELF, revision, changes)? {
-            self.show(Shown::of(read(&*self.store)?));
-            return Err(Problem::Raced);
-        }
-        self.show(Shown::of(book));
         let note = match note {
             "" => format!("revision {revision}"),
             note => format!("revision {revision}: {note}"),
         };
-        // It is done, and the entries themselves say by whom and why.
-        if let Err(error) = self.audit.write(clock::now().unix_ms(), by, what, about, &note) {
-            tracing::error!(%error, what, about, by, "what was done to the lists is missing in the audit");
+        let act = Act {
+            at_ms: clock::now().unix_ms(),
+            by,
+            what,
+            about,
+            note: &note,
+        };
+        let write = Write::Reshelve {
+            shelf: SHELF,
+            revision,
+            changes,
+        };
+        if self.audit.write_with(&act, &[write])?.is_none() {
+            self.show(Shown::of(read(&*self.store)?));
+            return Err(Problem::Raced);
         }
+        self.show(Shown::of(book));
         Ok(())
     }
 

@@ -259,6 +259,7 @@ impl MediaIo {
     ///
     /// Looks at most once a second, so it may be called in every turn of the loop.
     pub fn silent(&mut self, now: Now) -> impl Iterator<Item = CallId> + use<> {
+        self.sockets.close_old(now);
         let mut silent = Vec::new();
         if self.next_check.is_some_and(|at| now.instant >= at) {
             self.next_check = Some(now.instant + SILENCE_CHECK);

@@ -335,6 +335,30 @@ fn the_sockets_of_a_call_that_is_over_serve_the_next_one_and_hold_nothing_of_it(
 }
 
 #[test]
+fn sockets_that_have_rested_long_enough_are_closed_and_the_others_stay() {
+    use super::super::limits::{RESTING_AGE_MAX, RESTING_SWEEP};
+    let mut bench = bench(some_ports(64));
+    bench.open(1).unwrap();
+    bench.open(2).unwrap();
+    bench.media.close(CallId(1), bench.now);
+    bench.now = bench.now.after(RESTING_SWEEP);
+    bench.media.close(CallId(2), bench.now);
+    let free = bench.media.free_ports();
+    bench.now = bench.now.after(RESTING_AGE_MAX - RESTING_SWEEP);
+    assert_eq!(bench.media.silent(bench.now).count(), 0);
+    assert_eq!(
+        bench.media.sockets.resting(),
+        2,
+        "those of the first call are closed"
+    );
+    bench.now = bench.now.after(RESTING_SWEEP);
+    assert_eq!(bench.media.silent(bench.now).count(), 0);
+    assert_eq!(bench.media.sockets.resting(), 0);
+    assert_eq!(bench.media.free_ports(), free, "their ports are free as before");
+    assert!(bench.open(3).is_some(), "and are bound again");
+}
+
+#[test]
 fn a_port_that_is_sent_to_without_end_is_closed_and_lent_only_when_there_is_no_other() {
     let mut bench = bench(some_ports(64));
     let ports = bench.open(1).unwrap();

@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! bind ──► lent ──► resting (open) ──► emptied ──► lent ──► ...
-//!                     └─► closed: too many rest, somebody still sends, or descriptors are short
+//!                     └─► closed: too many rest, or too long, somebody still sends, or descriptors are short
 //! ```
 
 use std::collections::{HashMap, HashSet};
@@ -22,7 +22,8 @@ use slab::Slab;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::limits::{
-    BIND_ATTEMPTS, LEFTOVERS, MEDIA_RECEIVE_BUFFER, QUIET_BEFORE_LENT, RESTING_PAIRS, RESTING_WAKEUPS,
+    BIND_ATTEMPTS, LEFTOVERS, MEDIA_RECEIVE_BUFFER, QUIET_BEFORE_LENT, RESTING_AGE_MAX, RESTING_PAIRS,
+    RESTING_SWEEP, RESTING_WAKEUPS,
 };
 use crate::media::{PortPool, Side};
 use crate::time::Now;
@@ -45,6 +46,8 @@ pub struct Pair {
     pub port: u16,
     pub sockets: [UdpSocket; SOCKETS],
     pub owner: Option<Owner>,
+    /// When it was given back last.
+    since: Option<Instant>,
     /// Times something arrived while nobody had it, and the last of them.
     wakeups: usize,
     woken: Option<Instant>,
@@ -63,6 +66,8 @@ pub struct Sockets {
     loud: HashSet<u16>,
     /// For announcing a socket again that has more, and for closing; cloned at the first pair.
     registry: Option<Registry>,
+    /// When those at rest are looked through next; `None` = none rests.
+    next_sweep: Option<Instant>,
     /// When the log last said that ports are short.
     shortage_told: Option<Instant>,
 }
@@ -77,6 +82,7 @@ impl Sockets {
             resting: HashMap::new(),
             loud: HashSet::new(),
             registry: None,
+            next_sweep: None,
             shortage_told: None,
         }
     }
@@ -158,15 +164,37 @@ impl Sockets {
         let Some(pair) = self.pairs.get_mut(key) else {
             return;
         };
-        pair.owner = None;
+        (pair.owner, pair.since) = (None, Some(now.instant));
         (pair.wakeups, pair.woken) = (0, None);
         let port = pair.port;
         self.ports.give_back(port, now);
         if self.resting.len() < RESTING_PAIRS {
             self.resting.insert(port, key);
+            self.next_sweep.get_or_insert(now.instant + RESTING_SWEEP);
         } else {
             self.close(key);
         }
+    }
+
+    /// Closes those that have rested for [`RESTING_AGE_MAX`]. Looks every [`RESTING_SWEEP`] at most, so it may be called
+    /// in every turn of the loop.
+    pub fn close_old(&mut self, now: Now) {
+        if self.next_sweep.is_none_or(|at| now.instant < at) {
+            return;
+        }
+        let Sockets { resting, pairs, .. } = self;
+        let is_old = |key: &usize| {
+            let since = pairs.get(*key).and_then(|pair| pair.since);
+            since.is_none_or(|since| now.instant >= since + RESTING_AGE_MAX)
+        };
+        let old: Vec<usize> = resting
+            .extract_if(|_, key| is_old(key))
+            .map(|(_, key)| key)
+            .collect();
+        for key in old {
+            self.close(key);
+        }
+        self.next_sweep = (!self.resting.is_empty()).then(|| now.instant + RESTING_SWEEP);
     }
 
     pub fn pair(&self, key: usize) -> Option<&Pair> {
@@ -242,6 +270,7 @@ impl Sockets {
             port,
             sockets,
             owner: Some(owner),
+            since: None,
             wakeups: 0,
             woken: None,
         }))

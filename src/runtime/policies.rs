@@ -4,12 +4,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::clock;
-use super::limits::{RECENT_POLICIES_MAX, TAKE_BACK_PAUSE, TAKE_BACK_TRIES};
+use super::limits::RECENT_POLICIES_MAX;
 use super::policy_watch::Watching;
-use crate::call::CallRecord;
-use crate::policy::book::{Act, BY_FILE, BY_GATEWAY, Book, Entry, Refused};
-use crate::policy::{Exceeded, Fault, Lineup, Policy};
-use crate::store::{Audit, Store, StoreError};
+use crate::policy::book::{Act, BY_FILE, Book, Entry, Refused};
+use crate::policy::{Fault, Lineup, Policy};
+use crate::store::{self, Audit, Store, StoreError, Write};
 
 pub use super::policy_watch::ShadowCounts;
 
@@ -35,16 +34,16 @@ pub struct Policies {
     recent: Mutex<VecDeque<Arc<Policy>>>,
 }
 
-struct Desk {
-    book: Book,
+pub(super) struct Desk {
+    pub(super) book: Book,
     /// By number of the revision; only those that judge or watch.
     loaded: BTreeMap<u64, Arc<Policy>>,
 }
 
-struct Shown {
+pub(super) struct Shown {
     book: Arc<Book>,
     lineup: Arc<Lineup>,
-    watching: Watching,
+    pub(super) watching: Watching,
     /// Why the configuration's file, as it was read last, changed nothing.
     file_problem: Option<String>,
 }
@@ -289,7 +288,7 @@ impl Policies {
         self.back(&mut self.desk(), by, reason)
     }
 
-    fn back(&self, desk: &mut Desk, by: &str, reason: &str) -> Result<Done, Problem> {
+    pub(super) fn back(&self, desk: &mut Desk, by: &str, reason: &str) -> Result<Done, Problem> {
         let act = desk.book.roll_back()?;
         if let Act::RollBack { number } | Act::Activate { number, .. } = act {
             // What does not fit the configuration any more is no way back.
@@ -313,66 +312,6 @@ impl Policies {
         Ok(())
     }
 
-    /// A call was decided and goes on: it counts for the budget of the newest policy.
-    pub fn decided(self: &Arc<Self>, record: &CallRecord) {
-        let exceeded = self.shown().watching.decided(record);
-        if let Some((revision, exceeded)) = exceeded {
-            self.take_back(revision, exceeded);
-        }
-    }
-
-    /// A call has ended: counts what the watching policy would have done, and holds refusals against the budget of the
-    /// newest policy. Past it the gateway goes back to what was live before, by itself.
-    pub fn note(self: &Arc<Self>, record: &CallRecord) {
-        let exceeded = self.shown().watching.ended(record);
-        if let Some((revision, exceeded)) = exceeded {
-            self.take_back(revision, exceeded);
-        }
-    }
-
-    /// On a thread of its own: the recorder must not wait for the disk.
-    fn take_back(self: &Arc<Self>, revision: String, exceeded: Exceeded) {
-        let Exceeded { calls, refused } = exceeded;
-        let reason = format!("{revision} refused {refused} of {calls} calls: more than its budget");
-        tracing::error!(reason, "the policy is taken back");
-        let policies = Arc::clone(self);
-        let thread = std::thread::Builder::new().name("policy-back".into());
-        let started = thread.spawn(move || {
-            for _ in 0..TAKE_BACK_TRIES {
-                match policies.take_back_now(&revision, &reason) {
-                    Ok(()) => return,
-                    Err(error @ Problem::Refused(_)) => {
-                        tracing::error!(%error, "the policy could not be taken back");
-                        return;
-                    }
-                    Err(error) => {
-                        tracing::error!(%error, "the policy could not be taken back; it is tried again")
-                    }
-                }
-                std::thread::sleep(TAKE_BACK_PAUSE);
-            }
-            // Held again: it is taken back when it goes on so.
-            if let Some(policy) = policies.called(&revision) {
-                policies.shown().watching.hold(&policy);
-            }
-        });
-        if let Err(error) = started {
-            tracing::error!(%error, "no thread: the policy could not be taken back");
-        }
-    }
-
-    /// Only while it is still the newest that judges: somebody may have been faster.
-    fn take_back_now(&self, revision: &str, reason: &str) -> Result<(), Problem> {
-        let mut desk = self.desk();
-        let newest = desk.book.rollout().map(|(number, _)| number).or(desk.book.live());
-        let newest = newest.and_then(|number| desk.book.revision(number).ok());
-        if newest.is_some_and(|newest| newest.revision == revision) {
-            self.back(&mut desk, BY_GATEWAY, reason)?;
-            metrics::counter!("ringward_policy_rollbacks_total").increment(1);
-        }
-        Ok(())
-    }
-
     fn carry_out(&self, desk: &mut Desk, by: &str, reason: &str, act: Act) -> Result<Done, Problem> {
         let done = if matches!(act, Act::Propose { .. }) {
             Done::Proposed
@@ -387,7 +326,7 @@ impl Policies {
         Ok(done)
     }
 
-    /// Writes an entry, first on disk and then into the book. A number that somebody else took is read, and the asker
+    /// Writes an entry, first on disk (with its line in the audit, both or neither) and then into the book. A number that somebody else took is read, and the asker
     /// asks again: what he saw has changed.
     fn write(&self, desk: &mut Desk, by: &str, reason: &str, act: Act) -> Result<u64, Problem> {
         let entry = Entry {
@@ -398,19 +337,29 @@ impl Policies {
         };
         let number = desk.book.last() + 1;
         let text = serde_json::to_string(&entry).unwrap_or_default();
-        if !self.store.append(JOURNAL, number, &text)? {
+        let mut book = desk.book.clone();
+        book.apply(number, &entry);
+        let (what, about) = told(&book, number, &entry.act);
+        let told = store::Act {
+            at_ms: entry.at_ms,
+            by,
+            what,
+            about: &about,
+            note: reason,
+        };
+        let write = Write::Append {
+            journal: JOURNAL,
+            number,
+            entry: text,
+        };
+        if self.audit.write_with(&told, &[write])?.is_none() {
             read_further(&*self.store, &mut desk.book)?;
             self.line_up(desk);
             (self.tell)(self.lineup());
             return Err(Problem::Raced);
         }
-        desk.book.apply(number, &entry);
+        desk.book = book;
         self.shown().book = Arc::new(desk.book.clone());
-        let (what, about) = told(&desk.book, number, &entry.act);
-        // It is done, and the book itself says by whom and why.
-        if let Err(error) = self.audit.write(entry.at_ms, by, what, &about, reason) {
-            tracing::error!(%error, what, about, by, "what was done to the policies is missing in the audit");
-        }
         Ok(number)
     }
 
@@ -462,12 +411,12 @@ impl Policies {
         policy.map(Arc::new).map_err(Problem::Faults)
     }
 
-    fn desk(&self) -> MutexGuard<'_, Desk> {
+    pub(super) fn desk(&self) -> MutexGuard<'_, Desk> {
         // A panic elsewhere left a whole book: entries are applied at once.
         self.desk.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn shown(&self) -> MutexGuard<'_, Shown> {
+    pub(super) fn shown(&self) -> MutexGuard<'_, Shown> {
         self.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -2,6 +2,7 @@
 //! restart.
 
 use super::*;
+use crate::call::CallRecord;
 use crate::call::record::Decided;
 use crate::call_id::CallId;
 use crate::policy::{SHIPPED, shipped};

@@ -158,8 +158,10 @@ impl Shard {
         self.empty_spool();
     }
 
-    /// One turn: sockets, leftovers, inbox, timers.
+    /// One turn: inbox, leftovers, sockets, timers. Orders first: what was told to this shard before a message was sent
+    /// counts for that message.
     fn turn(&mut self, events: &Events) {
+        self.read_inbox();
         for index in std::mem::take(&mut self.unread) {
             self.read_sip(index);
         }
@@ -170,7 +172,6 @@ impl Shard {
                 Token(token) => self.read_sip(token - FIRST_SOCKET),
             }
         }
-        self.read_inbox();
         let now = clock::now();
         for call in self.parts.media.silent(now) {
             self.step(Input::MediaSilent { call }, now);

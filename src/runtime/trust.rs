@@ -5,6 +5,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crossbeam_channel::bounded;
 use metrics::{counter, gauge};
 use stir_shaken_verify::TrustList;
 use stir_shaken_verify::limits::CRL_OCTETS_MAX;
@@ -13,7 +14,7 @@ use tokio::sync::Notify;
 use super::clock;
 use super::fetch::Fetcher;
 use super::inbox::{Mailboxes, ToShard};
-use super::limits::{ANCHORS_OCTETS_MAX, LIST_RETRY, LIST_TICK, LISTS_AT_START};
+use super::limits::{ANCHORS_OCTETS_MAX, COMMAND_PATIENCE, LIST_RETRY, LIST_TICK, LISTS_AT_START};
 use crate::given_file;
 use crate::identity::{Config, Gathered, Keeper, Kind, ListStatus, Notice, Octets, Source, Trust};
 
@@ -23,6 +24,8 @@ pub struct Lists {
     keeper: Arc<Mutex<Keeper>>,
     fetcher: Arc<Fetcher>,
     refresh: Duration,
+    /// What people are shown while the shards do not have the newest yet.
+    before: Arc<Mutex<Option<Vec<ListStatus>>>>,
 }
 
 impl Lists {
@@ -37,12 +40,13 @@ impl Lists {
             keeper: Arc::new(Mutex::new(Keeper::new(config))),
             fetcher,
             refresh: config.refresh,
+            before: Arc::default(),
         };
         let files = lists.gather(|source, _| matches!(source, Source::File(_))).await;
-        lists.take(files);
+        lists.say(&lists.take(files).1);
         let fetched = lists.gather(|source, _| matches!(source, Source::Url(_)));
         if let Ok(fetched) = tokio::time::timeout(LISTS_AT_START, fetched).await {
-            lists.take(fetched);
+            lists.say(&lists.take(fetched).1);
         }
         let is_fatal = |list: &ListStatus| {
             let is_anchor = matches!(
@@ -63,9 +67,10 @@ impl Lists {
         self.keeper().trust()
     }
 
-    /// Every list as it stands, for people and programs.
+    /// Every list as it stands, for people and programs: what is new is shown once it counts for the next call.
     pub fn status(&self) -> Vec<ListStatus> {
-        self.keeper().status(clock::now())
+        let before = self.before().clone();
+        before.unwrap_or_else(|| self.keeper().status(clock::now()))
     }
 
     /// Goes on for ever: refreshes, also when `asked` (SIGHUP) says so, tells the shards, and looks after dates in between.
@@ -77,8 +82,7 @@ impl Lists {
         loop {
             let now = clock::now();
             let notices = self.keeper().tick(now);
-            tell(&notices);
-            self.measure();
+            self.say(&notices);
             let is_everything = now.instant >= next;
             if !is_everything && now.instant < next_retry {
                 let wait = next.min(next_retry) - now.instant;
@@ -95,9 +99,13 @@ impl Lists {
                 self.gather(|_, list| list.problem.is_some() || list.is_stale)
                     .await
             };
-            if let Some(trust) = self.take(gathered) {
+            *self.before() = Some(self.status());
+            let (trust, notices) = self.take(gathered);
+            if let Some(trust) = trust {
                 put_in_force(&trust, &mailboxes).await;
             }
+            *self.before() = None;
+            self.say(&notices);
             let now = clock::now().instant;
             next_retry = now + retry;
             if is_everything {
@@ -135,7 +143,8 @@ impl Lists {
         gathered
     }
 
-    fn take(&self, gathered: Vec<Gathered>) -> Option<Trust> {
+    /// What is to be put in force, if anything is new, and what is to be said of it.
+    fn take(&self, gathered: Vec<Gathered>) -> (Option<Trust>, Vec<Notice>) {
         for one in &gathered {
             let kind = self
                 .keeper()
@@ -145,10 +154,12 @@ impl Lists {
             let result = if one.result.is_ok() { "brought" } else { "failed" };
             counter!("ringward_list_refreshes_total", "list" => kind, "result" => result).increment(1);
         }
-        let (trust, notices) = self.keeper().take(gathered, clock::now());
-        tell(&notices);
+        self.keeper().take(gathered, clock::now())
+    }
+
+    fn say(&self, notices: &[Notice]) {
+        tell(notices);
         self.measure();
-        trust
     }
 
     fn measure(&self) {
@@ -178,14 +189,23 @@ impl Lists {
         // Nothing is left half done under this lock, so a poisoned one is as good as new.
         self.keeper.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn before(&self) -> MutexGuard<'_, Option<Vec<ListStatus>>> {
+        self.before.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-/// Orders wait for room in an inbox, so they do it where waiting is allowed.
+/// Orders wait for room in an inbox and for the word that they were carried out, so they do it where waiting is allowed.
 async fn put_in_force(trust: &Trust, mailboxes: &Mailboxes) {
     let (trust, mailboxes) = (trust.clone(), mailboxes.clone());
     let order = move || {
-        let is_taken = mailboxes.command(|| ToShard::SetTrust(Box::new(trust.clone())));
-        if !is_taken {
+        let (taken, word) = bounded(mailboxes.len());
+        let is_taken = mailboxes.command(|| ToShard::SetTrust {
+            trust: Box::new(trust.clone()),
+            taken: taken.clone(),
+        });
+        let said = (0..mailboxes.len()).all(|_| word.recv_timeout(COMMAND_PATIENCE).is_ok());
+        if !is_taken || !said {
             tracing::error!("a shard takes no orders: it keeps its old trust lists");
         }
     };

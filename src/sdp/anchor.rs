@@ -360,7 +360,7 @@ mod tests {
         }
 
         #[test]
-        fn likely_descriptions_survive_anchoring(lines in proptest::collection::vec(some_line(), 0..24)) {
+        fn a_description_that_was_printed_is_read_as_it_was(lines in proptest::collection::vec(some_line(), 0..24)) {
             let text = format!("v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\n{}\r\n", lines.join("\r\n"));
             fuzz_sdp(text.as_bytes());
         }

@@ -318,5 +318,7 @@ pub fn fuzz_sdp(body: &[u8]) {
         assert_eq!(again.telephone_event(), offer.telephone_event());
         assert_eq!(again.ptime_ms(), offer.ptime_ms());
         assert_eq!(again.media_lines(), offer.media_lines());
+        // And written once more it is the same text.
+        assert_eq!(again.anchored(ours, 20_000, 1, 2, protection), Ok(text));
     }
 }

@@ -108,7 +108,7 @@ impl Response {
     /// Adds our tag to To when the request had none.
     pub fn to_tag(mut self, tag: &str) -> Response {
         if let Some((_, to)) = self.headers.iter_mut().find(|(name, _)| is_same(name, "To"))
-            && tag_of(to).is_none()
+            && !has_tag(to, tag)
         {
             to.push_str(";tag=");
             to.extend(tag.chars().filter(|&c| c.is_ascii() && is_token(c as u8)));
@@ -146,6 +146,19 @@ impl fmt::Debug for Response {
     }
 }
 
+/// Whether a To has a tag. The address is taken apart only when neither its end nor its letters say so at once.
+fn has_tag(to: &str, expected: &str) -> bool {
+    let ends_with_it = to
+        .strip_suffix(expected)
+        .is_some_and(|before| before.ends_with(";tag="));
+    let may_have_one = || {
+        to.as_bytes()
+            .windows(3)
+            .any(|three| three.eq_ignore_ascii_case(b"tag"))
+    };
+    (ends_with_it && !expected.is_empty()) || (may_have_one() && tag_of(to).is_some())
+}
+
 fn add(headers: &mut Vec<(String, String)>, name: &str, value: &str) {
     if !name.is_empty() && name.bytes().all(is_token) {
         headers.push((name.to_string(), without_line_ends(value)));
@@ -165,6 +178,7 @@ pub(crate) fn value_of<'a>(headers: &'a [(String, String)], name: &str) -> Optio
 }
 
 /// Looks at every octet, many at a time.
+#[inline]
 pub(crate) fn has_control(value: &str) -> bool {
     let octets = value.as_bytes().iter();
     octets.fold(false, |found, &b| found | (b < 0x20) | (b == 0x7f))

@@ -50,8 +50,8 @@ impl Dialog {
             .contact()
             .ok_or_else(|| ParseError::bad("Contact", 0, "one readable address"))?;
         let mut local = invite.raw_to().into_owned();
-        let local_tag = match tag_of(&local) {
-            Some(tag) => tag.to_string(),
+        let local_tag = match invite.to_tag() {
+            Some(tag) => tag.into_owned(),
             None => {
                 local.push_str(";tag=");
                 local.push_str(local_tag);
@@ -62,7 +62,7 @@ impl Dialog {
         Ok(Dialog {
             call_id: invite.call_id().to_string(),
             local_tag,
-            remote_tag: tag_of(&remote).unwrap_or_default().to_string(),
+            remote_tag: invite.sender_tag().unwrap_or_default().into_owned(),
             local,
             remote,
             local_cseq: 0,
@@ -87,9 +87,10 @@ impl Dialog {
             .header_value("From")
             .map_or_else(|| response.raw_from().into_owned(), str::to_string);
         let remote = response.raw_to().into_owned();
-        let remote_tag = tag_of(&remote)
+        let remote_tag = response
+            .to_tag()
             .ok_or_else(|| ParseError::silent("To", 0, "a tag"))?
-            .to_string();
+            .into_owned();
         let mut routes = record_routes(response)?;
         routes.reverse();
         let target = response

@@ -141,21 +141,23 @@ fn compact(letter: &u8) -> HeaderName {
 /// from every other octet but one: CR becomes a hyphen, and no name that was scanned holds a CR.
 #[inline]
 fn word(octets: &[u8], start: usize, length: usize) -> u64 {
-    let mut bytes = [0; 8];
-    match octets.get(start..start + 8) {
-        Some(eight) => bytes.copy_from_slice(eight),
-        None => {
-            for (byte, octet) in bytes.iter_mut().zip(&octets[start..]) {
-                *byte = *octet;
-            }
-        }
-    }
-    let kept = if length >= 8 {
-        u64::MAX
-    } else {
-        (1 << (length * 8)) - 1
+    let rest = octets.get(start..).unwrap_or_default();
+    let eight = match rest.first_chunk() {
+        Some(eight) => *eight,
+        None => padded(rest),
     };
-    (u64::from_le_bytes(bytes) | LOWER) & kept
+    let kept = u64::MAX >> (64 - length.clamp(1, 8) * 8);
+    (u64::from_le_bytes(eight) | LOWER) & kept
+}
+
+/// At the very end of the octets, where no message has a name.
+#[cold]
+fn padded(rest: &[u8]) -> [u8; 8] {
+    let mut eight = [0; 8];
+    for (place, octet) in eight.iter_mut().zip(rest) {
+        *place = *octet;
+    }
+    eight
 }
 
 const LOWER: u64 = 0x2020_2020_2020_2020;
@@ -217,6 +219,7 @@ const fn const_word(name: &[u8], start: usize) -> u64 {
 }
 
 /// Whether two header names mean the same header: `v` and `VIA` do.
+#[inline]
 pub(crate) fn is_same(left: &str, right: &str) -> bool {
     if left.len() == right.len() && left.eq_ignore_ascii_case(right) {
         return true;

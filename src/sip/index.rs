@@ -136,24 +136,22 @@ fn header(octets: &[u8], scanner: &mut Scanner<'_>, start: usize) -> Result<(Hea
     Ok((span, end + 2))
 }
 
-/// The first colon from `start` to `end`. Most names are shorter than 16 octets: these are looked at together.
+/// The first colon from `start` to `end`. Most names are shorter than 16 octets: they are looked at eight at a time.
 #[inline]
 fn colon(octets: &[u8], start: usize, end: usize) -> Option<usize> {
     const ONES: u64 = u64::MAX / 255;
     let mut at = start;
     if let Some(sixteen) = octets.get(start..).and_then(|rest| rest.first_chunk::<16>()) {
-        let word = u128::from_le_bytes(*sixteen);
-        // The lowest mark is right, and that is the one that counts.
-        let marks = |word: u64| {
-            let differs = word ^ (ONES * b':' as u64);
-            differs.wrapping_sub(ONES) & !differs & (ONES << 7)
-        };
-        let found = u128::from(marks(word as u64)) | u128::from(marks((word >> 64) as u64)) << 64;
-        if found != 0 {
-            let place = start + found.trailing_zeros() as usize / 8;
-            return (place < end).then_some(place);
+        for eight in sixteen.as_chunks::<8>().0 {
+            let differs = u64::from_le_bytes(*eight) ^ (ONES * b':' as u64);
+            // The lowest mark is right, and that is the one that counts.
+            let marks = differs.wrapping_sub(ONES) & !differs & (ONES << 7);
+            if marks != 0 {
+                let place = at + marks.trailing_zeros() as usize / 8;
+                return (place < end).then_some(place);
+            }
+            at += 8;
         }
-        at += 16;
     }
     let found = octets.get(at..end)?.iter().position(|&b| b == b':');
     super::work::spend(found.unwrap_or(end - at));
@@ -174,10 +172,24 @@ fn line_end(
     from: usize,
     longest: usize,
 ) -> Result<usize, ParseError> {
-    let mut search = from;
+    let at = scanner.control(from);
+    if at - from < longest && matches!(octets.get(at..at + 2), Some(b"\r\n")) {
+        return Ok(at);
+    }
+    odd_line_end(header, octets, scanner, from, longest, at)
+}
+
+/// What stands at `at`, the first control octet of a line, is not its end in the usual place.
+#[cold]
+fn odd_line_end(
+    header: &'static str,
+    octets: &[u8],
+    scanner: &mut Scanner<'_>,
+    from: usize,
+    longest: usize,
+    mut at: usize,
+) -> Result<usize, ParseError> {
     loop {
-        let found = scanner.control(search);
-        let at = found.unwrap_or(octets.len());
         if at - from >= longest {
             return Err(ParseError::bad(header, from + longest, TOO_LONG));
         }
@@ -188,7 +200,7 @@ fn line_end(
             Some(b'\r') if next.is_none() => return Err(ParseError::bad(header, at, "CRLF")),
             Some(b'\r') => return Err(ParseError::bad(header, at, "LF after CR")),
             Some(b'\n') => return Err(ParseError::bad(header, at, "CR before LF")),
-            Some(_) if at > from && octets[at - 1] == b'\\' => search = at + 1,
+            Some(_) if at > from && octets[at - 1] == b'\\' => at = scanner.control(at + 1),
             Some(_) => return Err(ParseError::bad(header, at, "no control character")),
         }
     }

@@ -378,10 +378,15 @@ fn check_call_id(octets: &[u8], span: &HeaderSpan) -> Result<(), ParseError> {
     if value.is_empty() || value.len() > limits::CALL_ID_OCTETS_MAX {
         return Err(ParseError::bad("Call-ID", at, "1 to 512 octets"));
     }
-    match value.iter().position(|b| !b.is_ascii_graphic()) {
-        Some(offset) => Err(ParseError::bad("Call-ID", at + offset, "visible ASCII")),
-        None => Ok(()),
+    // All of them without a way out in the middle: many at a time.
+    if value.iter().fold(true, |all, b| all & b.is_ascii_graphic()) {
+        return Ok(());
     }
+    let offset = value
+        .iter()
+        .position(|b| !b.is_ascii_graphic())
+        .unwrap_or_default();
+    Err(ParseError::bad("Call-ID", at + offset, "visible ASCII"))
 }
 
 /// The number and the method, which is the request's.
@@ -399,7 +404,9 @@ fn read_cseq(octets: &[u8], span: &HeaderSpan, start: &StartLine) -> Result<(u32
     if !rest.starts_with([' ', '\t']) {
         return Err(ParseError::bad("CSeq", at + digits, "white space and a method"));
     }
-    let written = rest.trim_matches([' ', '\t']);
+    // Behind it there is none: a value was trimmed when it was found.
+    let white = rest.bytes().take_while(|b| matches!(b, b' ' | b'\t')).count();
+    let written = &rest[white..];
     match start {
         StartLine::Request { method, .. } if method.as_str() == written => Ok((number, method.clone())),
         StartLine::Request { .. } => Err(ParseError::bad("CSeq", at + digits, "the method of the request")),

@@ -83,6 +83,7 @@ impl fmt::Display for Method {
 }
 
 /// RFC 3261 §25.1 `token`.
+#[inline]
 pub(crate) fn is_token(octet: u8) -> bool {
     IS_TOKEN[octet as usize]
 }

@@ -206,7 +206,8 @@ pub(crate) fn scan(text: &str) -> Result<NameAddrSpans, ParseError> {
     if octets.get(at) == Some(&b'"') {
         at += quoted_length(&octets[at..])
             .ok_or_else(|| ParseError::bad("address", start, "the end of the quoted name"))?;
-        if !text[at..].trim_start().starts_with('<') {
+        let is_uri_next = matches!(octets[at..], [b'<', ..] | [b' ', b'<', ..]);
+        if !is_uri_next && !text[at..].trim_start().starts_with('<') {
             return Err(ParseError::bad("address", at, "a URI in angle brackets"));
         }
     }

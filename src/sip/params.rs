@@ -220,6 +220,7 @@ fn next_comma(text: &str, has_open_quote: &mut bool) -> Option<usize> {
     None
 }
 
+#[inline]
 pub(crate) fn is_white(octet: u8) -> bool {
     matches!(octet, b' ' | b'\t')
 }

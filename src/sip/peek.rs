@@ -97,11 +97,12 @@ fn trimmed_value<'a>(
 fn find_crlf(octets: &[u8], scanner: &mut Scanner<'_>, from: usize) -> Option<usize> {
     let mut at = from;
     loop {
-        at = scanner.control(at)?;
-        if octets[at..].starts_with(b"\r\n") {
-            return Some(at);
+        at = scanner.control(at);
+        match octets.get(at..at + 2) {
+            Some(b"\r\n") => return Some(at),
+            Some(_) => at += 1,
+            None => return None,
         }
-        at += 1;
     }
 }
 

@@ -1,6 +1,6 @@
 //! Tags, branches and Call-IDs from the seed that was handed in.
 
-use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::digest::{Context, SHA256};
 
 /// SHA-256 over the seed and a counter: tokens seen on the wire do not betray the next one, which a
 /// stranger could use to forge a response or an in-dialog request (RFC 3261 §19.3).
@@ -34,12 +34,21 @@ impl Random {
     }
 
     fn derive(&self, purpose: &[u8; 5], input: &[u8]) -> String {
-        let hash = digest(&SHA256, &[&self.seed[..], purpose, input].concat());
-        let mut first = [0; 8];
-        first.copy_from_slice(&hash.as_ref()[..8]);
-        format!("{:016x}", u64::from_be_bytes(first))
+        let mut hash = Context::new(&SHA256);
+        for part in [&self.seed[..], purpose, input] {
+            hash.update(part);
+        }
+        let mut token = String::with_capacity(16);
+        for octet in &hash.finish().as_ref()[..8] {
+            for digit in [octet >> 4, octet & 15] {
+                token.push(char::from(HEXADECIMAL[usize::from(digit)]));
+            }
+        }
+        token
     }
 }
+
+const HEXADECIMAL: &[u8; 16] = b"0123456789abcdef";
 
 #[cfg(test)]
 mod tests {
@@ -55,6 +64,7 @@ mod tests {
         assert_ne!(draw(1), draw(2));
         let [a, b, c] = draw(1);
         assert!(a != b && b != c && a.len() == 16);
+        assert!(a.bytes().all(|b| HEXADECIMAL.contains(&b)), "{a}");
         let random = Random::new([1; 32]);
         assert_eq!(random.derived(b"x"), random.derived(b"x"));
     }

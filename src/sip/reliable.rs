@@ -166,7 +166,7 @@ impl EarlyDialogs {
         let Some(rseq) = number_of(response) else {
             return Provisional::Plain;
         };
-        let tag = tag_of(&response.raw_to()).unwrap_or_default().to_string();
+        let tag = response.to_tag().unwrap_or_default().into_owned();
         let known = self
             .dialogs
             .iter_mut()

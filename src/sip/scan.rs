@@ -13,6 +13,7 @@ pub(crate) struct Scanner<'a> {
 const BLOCK: usize = 64;
 
 impl<'a> Scanner<'a> {
+    #[inline]
     pub(crate) fn new(octets: &'a [u8]) -> Scanner<'a> {
         let mut scanner = Scanner {
             octets,
@@ -23,9 +24,9 @@ impl<'a> Scanner<'a> {
         scanner
     }
 
-    /// The first control octet other than tab at `from` or later.
+    /// The first control octet other than tab at `from` or later; the number of octets when there is none.
     #[inline]
-    pub(crate) fn control(&mut self, from: usize) -> Option<usize> {
+    pub(crate) fn control(&mut self, from: usize) -> usize {
         debug_assert!(from >= self.block, "a scanner does not go back");
         if from >= self.block + BLOCK {
             self.load(from & !(BLOCK - 1));
@@ -34,12 +35,12 @@ impl<'a> Scanner<'a> {
         while found == 0 {
             let next = self.block + BLOCK;
             if next >= self.octets.len() {
-                return None;
+                return self.octets.len();
             }
             self.load(next);
             found = self.controls;
         }
-        Some(self.block + found.trailing_zeros() as usize)
+        self.block + found.trailing_zeros() as usize
     }
 
     #[inline]
@@ -91,7 +92,11 @@ mod tests {
                 octets[place] = octet;
                 let is_control = octet != b'\t' && octet.is_ascii_control();
                 let found = Scanner::new(&octets).control(0);
-                assert_eq!(found, is_control.then_some(place), "{octet} at {place}");
+                assert_eq!(
+                    found,
+                    if is_control { place } else { octets.len() },
+                    "{octet} at {place}"
+                );
             }
         }
     }
@@ -100,10 +105,10 @@ mod tests {
     fn what_was_passed_is_not_found_again() {
         let octets = [&[b'x'; 70][..], b"\r\n", &[b'y'; 200], b"\r"].concat();
         let mut scanner = Scanner::new(&octets);
-        assert_eq!(scanner.control(0), Some(70));
-        assert_eq!(scanner.control(71), Some(71));
-        assert_eq!(scanner.control(72), Some(272));
-        assert_eq!(scanner.control(273), None);
-        assert_eq!(Scanner::new(b"").control(0), None);
+        assert_eq!(scanner.control(0), 70);
+        assert_eq!(scanner.control(71), 71);
+        assert_eq!(scanner.control(72), 272);
+        assert_eq!(scanner.control(273), 273);
+        assert_eq!(Scanner::new(b"").control(0), 0);
     }
 }

@@ -211,25 +211,26 @@ pub(crate) fn scan(text: &str) -> Result<UriSpans, ParseError> {
     if octets.len() > limits::URI_OCTETS_MAX {
         return Err(ParseError::bad("URI", limits::URI_OCTETS_MAX, "a shorter URI"));
     }
-    let scheme_end = match octets {
-        [s, i, p, b':', ..] if [s, i, p].map(|&b| b | 0x20) == *b"sip" => 3,
-        _ => text
-            .find(':')
-            .filter(|&at| is_scheme(&text[..at]))
-            .ok_or_else(|| ParseError::bad("URI", 0, "a scheme such as sip:"))?,
-    };
-    let scheme = &text[..scheme_end];
-    let start = scheme_end + 1;
     let end = octets.len() as u32;
-    let spans = UriSpans {
+    let with_scheme = |scheme_end: usize| UriSpans {
         scheme_end: scheme_end as u32,
         params: (end, end),
         ..UriSpans::default()
     };
-    if scheme_end == 3 && scheme.eq_ignore_ascii_case("tel") {
+    if let [s, i, p, b':', ..] = octets
+        && [s, i, p].map(|&b| b | 0x20) == *b"sip"
+    {
+        return scan_sip(text, 4, with_scheme(3));
+    }
+    let scheme_end = text
+        .find(':')
+        .filter(|&at| is_scheme(&text[..at]))
+        .ok_or_else(|| ParseError::bad("URI", 0, "a scheme such as sip:"))?;
+    let (scheme, start, spans) = (&text[..scheme_end], scheme_end + 1, with_scheme(scheme_end));
+    if scheme.eq_ignore_ascii_case("tel") {
         return scan_tel(octets, start, spans);
     }
-    if scheme_end == 3 && scheme.eq_ignore_ascii_case("sip") || scheme.eq_ignore_ascii_case("sips") {
+    if scheme.eq_ignore_ascii_case("sips") {
         return scan_sip(text, start, spans);
     }
     if start == octets.len() {
@@ -336,6 +337,7 @@ fn scan_sip(text: &str, start: usize, mut spans: UriSpans) -> Result<UriSpans, P
 }
 
 /// Octets of the host at the start of `text`; None when there is none or an IPv6 address is broken.
+#[inline]
 pub(crate) fn host_length(text: &str) -> Option<usize> {
     if let Some(inner) = text.strip_prefix('[') {
         let end = inner

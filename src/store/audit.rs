@@ -8,7 +8,7 @@ use aws_lc_rs::digest;
 use serde::{Deserialize, Serialize};
 
 use super::limits::{AUDIT_RETRIES, AUDIT_TEXT_MAX, JOURNAL_ROWS};
-use super::{Store, StoreError};
+use super::{Store, StoreError, Write};
 
 const JOURNAL: &str = "audit";
 /// Number and hash of the last entry, kept apart from the chain: entries taken from its end are missed.
@@ -94,36 +94,79 @@ impl Audit {
         about: &str,
         note: &str,
     ) -> Result<u64, StoreError> {
+        let act = Act {
+            at_ms,
+            by,
+            what,
+            about,
+            note,
+        };
+        // Alone an entry is only ever second to another entry, and then it is tried again.
+        self.write_with(&act, &[])?.ok_or_else(busy)
+    }
+
+    /// Does something and writes it down, both or neither. None = what is to be done came second to somebody else's
+    /// change, and is not done.
+    ///
+    /// # Errors
+    ///
+    /// As [`Audit::write`].
+    pub fn write_with(&self, act: &Act<'_>, writes: &[Write]) -> Result<Option<u64>, StoreError> {
         let mut head = self.head.lock().unwrap_or_else(PoisonError::into_inner);
         for _ in 0..AUDIT_RETRIES {
             let mut entry = AuditEntry {
                 number: head.0 + 1,
-                at_ms,
-                by: cut(by),
-                what: cut(what),
-                about: cut(about),
-                note: cut(note),
+                at_ms: act.at_ms,
+                by: cut(act.by),
+                what: cut(act.what),
+                about: cut(act.about),
+                note: cut(act.note),
                 before: head.1.clone(),
                 hash: String::new(),
             };
             entry.hash = entry.digest();
             let text = serde_json::to_string(&entry).unwrap_or_default();
-            if self.store.append(JOURNAL, entry.number, &text)? {
+            let mut all = writes.to_vec();
+            all.push(Write::Append {
+                journal: JOURNAL,
+                number: entry.number,
+                entry: text,
+            });
+            all.push(Write::Setting {
+                name: HEAD.into(),
+                value: format!("{} {}", entry.number, entry.hash),
+            });
+            if self.store.together(all)? {
                 *head = (entry.number, entry.hash);
-                // A head that is behind the chain is no fault of it; the next entry brings it up.
-                if let Err(error) = self.store.set_setting(HEAD, &format!("{} {}", head.0, head.1)) {
-                    tracing::warn!(%error, "the end of the audit could not be noted");
-                }
-                return Ok(entry.number);
+                return Ok(Some(entry.number));
             }
-            // Another process was first.
+            // Another process was first: with its entry, or with its change.
+            let known = head.0;
             read_further(&*self.store, &mut head)?;
+            if head.0 == known {
+                return Ok(None);
+            }
         }
-        Err(StoreError::Busy {
-            url: "audit".into(),
-            action: "writing the audit",
-        })
+        Err(busy())
     }
+}
+
+fn busy() -> StoreError {
+    StoreError::Busy {
+        url: "audit".into(),
+        action: "writing the audit",
+    }
+}
+
+/// Something that is done, to be written down with it.
+#[derive(Clone, Copy, Debug)]
+pub struct Act<'a> {
+    /// Unix ms.
+    pub at_ms: u64,
+    pub by: &'a str,
+    pub what: &'a str,
+    pub about: &'a str,
+    pub note: &'a str,
 }
 
 /// What is wrong with a chain.
@@ -208,7 +251,7 @@ pub fn verify(store: &dyn Store) -> Result<Result<u64, Broken>, StoreError> {
             Err(Broken::OtherHead { number: last })
         }
         None if last > 0 => Err(Broken::OtherHead { number: last }),
-        // A head behind the chain: the process died between the two writes.
+        // A head behind the chain: earlier gateways wrote the two one after the other, and might die in between.
         _ => Ok(last),
     })
 }

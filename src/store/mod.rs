@@ -20,7 +20,7 @@ use crate::call_id::CallId;
 use crate::screening::{HistoryFacts, Label};
 
 pub use audit::{
-    Audit, AuditEntry, Broken, entries as audit_entries, page as audit_page, verify as verify_audit,
+    Act, Audit, AuditEntry, Broken, entries as audit_entries, page as audit_page, verify as verify_audit,
 };
 pub use known::{history_at_once, history_with_live};
 pub use live::{Change, Changes, Live};
@@ -125,6 +125,9 @@ pub trait Store: Send + Sync {
         revision: u64,
         changes: Vec<(String, Option<String>)>,
     ) -> Result<bool, StoreError>;
+    /// Several writes, all of them or none. True = they are on disk; false = a number or a revision was not the next
+    /// one: somebody else was first, and nothing is changed.
+    fn together(&self, writes: Vec<Write>) -> Result<bool, StoreError>;
     /// Kept calls as they stand on disk, as JSON, newest first, after the one named; at most
     /// [`limits::PAGE_ROWS`] at once. For what looks at all of them: a long look blocks no writer.
     fn page(&self, after: Option<(u64, CallId)>) -> Result<Vec<KeptCall>, StoreError>;
@@ -135,6 +138,27 @@ pub trait Store: Send + Sync {
     fn health(&self) -> Health {
         Health::default()
     }
+}
+
+/// One of several writes that are made together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Write {
+    Setting {
+        name: String,
+        value: String,
+    },
+    /// As [`Store::append`].
+    Append {
+        journal: &'static str,
+        number: u64,
+        entry: String,
+    },
+    /// As [`Store::reshelve`].
+    Reshelve {
+        shelf: &'static str,
+        revision: u64,
+        changes: Vec<(String, Option<String>)>,
+    },
 }
 
 /// A shelf and its documents at one moment.
@@ -270,6 +294,56 @@ pub fn open_to_read(config: &Config) -> Result<Arc<dyn Store>, StoreError> {
         });
     };
     Ok(Arc::new(sqlite::Sqlite::open_to_read(&config.url, place)?))
+}
+
+/// Opens the engine to read and write beside a gateway that has it open: what looks interrupted is left alone. Where there
+/// is no store yet, it is made.
+///
+/// # Errors
+///
+/// As [`open`]; also when the schema is not the one this binary knows, because another may be using it.
+pub fn open_beside(config: &Config) -> Result<Arc<dyn Store>, StoreError> {
+    let place = config.url.strip_prefix("sqlite:");
+    match place {
+        Some(place) if std::path::Path::new(place).is_file() => {
+            Ok(Arc::new(sqlite::Sqlite::open_beside(&config.url, place)?))
+        }
+        _ => open(config),
+    }
+}
+
+/// Writes a copy of the store to a file that does not exist yet, as the store is at one moment, while a gateway uses it.
+///
+/// # Errors
+///
+/// [`StoreError::Unusable`] says why there is none: no such store, no room, damage.
+pub fn backup(config: &Config, target: &std::path::Path) -> Result<(), StoreError> {
+    let place = file_of(config)?;
+    sqlite::copy(place, target).map_err(|problem| unusable(config, &problem))
+}
+
+/// Puts such a copy in the place of the store, which nobody may have open. What was there stays beside it: gives where.
+///
+/// # Errors
+///
+/// [`StoreError::Unusable`] says why it was not done; what was there is there still.
+pub fn restore(config: &Config, from: &std::path::Path) -> Result<Option<std::path::PathBuf>, StoreError> {
+    let place = file_of(config)?;
+    sqlite::restore(from, place).map_err(|problem| unusable(config, &problem))
+}
+
+fn file_of(config: &Config) -> Result<&str, StoreError> {
+    let place = config.url.strip_prefix("sqlite:");
+    place
+        .filter(|place| *place != ":memory:" && !place.is_empty())
+        .ok_or_else(|| unusable(config, "only sqlite:PATH has a file"))
+}
+
+fn unusable(config: &Config, problem: &str) -> StoreError {
+    StoreError::Unusable {
+        url: bounded(&config.url),
+        problem: bounded(problem),
+    }
 }
 
 /// The label the person was shown last, by its name in records.

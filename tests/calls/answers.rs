@@ -425,3 +425,17 @@ fn emergency_marks_cross_from_a_trusted_trunk_only() {
         assert!(world.tags().contains(tag), "{:?}", world.tags());
     }
 }
+
+/// RFC 3261 §13.2.1: nobody rings for ever because a CANCEL was lost on the way.
+#[test]
+fn an_invite_expires_a_little_after_the_phone_has_rung_long_enough() {
+    for (ring_ms, expires) in [(20_000, "25"), (500, "6"), (600_000, "185")] {
+        let mut desk = one_desk();
+        desk[0].ring = Duration::from_millis(ring_ms);
+        let mut world = World::new(desk, 1);
+        let phone = world.phone("10.0.0.5:5060", PhonePlan::answers_after(0.2));
+        world.call(talk(1.0));
+        world.run();
+        assert_eq!(world.rung(phone).header("Expires"), Some(expires), "{ring_ms} ms");
+    }
+}

@@ -147,6 +147,13 @@ fn consulting(sales: PhonePlan, shards: (u16, u16)) -> Scene {
 
 /// The same, with the desk's phone like that.
 pub fn consulting_with(sales: PhonePlan, is_srtp: bool, change: impl FnOnce(&mut Config)) -> Scene {
+    let mut scene = calling(sales, is_srtp, change);
+    scene.world.run_for(3.5);
+    scene
+}
+
+/// Half a second after the desk has called sales.
+fn calling(sales: PhonePlan, is_srtp: bool, change: impl FnOnce(&mut Config)) -> Scene {
     let mut world = World::with_config(three_queues(), 3, Policy::embedded(), |config| {
         config.outbound.from_phones = true;
         change(config);
@@ -160,7 +167,7 @@ pub fn consulting_with(sales: PhonePlan, is_srtp: bool, change: impl FnOnce(&mut
     let mut plan = CallerPlan::new("desk");
     plan.called = "101".into();
     world.calls_after(4.0, desk, plan);
-    world.run_for(8.0);
+    world.run_for(4.5);
     Scene {
         world,
         caller,
@@ -229,6 +236,33 @@ fn a_phone_that_has_asked_somebody_joins_him_with_the_caller() {
             .unwrap()
             .contains("joined")
     );
+}
+
+/// The 200 was sent, so the dialog is there (RFC 3261 §12.1), whichever way its ACK takes. Only the BYE has to wait for it.
+#[test]
+fn a_join_that_overtakes_the_ack_of_the_consultation_joins_them_all_the_same() {
+    for lost in [1, 3, 100] {
+        let mut scene = calling(PhonePlan::answers_after(1.0), false, |_| {});
+        scene.world.lose("ACK sip:ringward@", lost);
+        scene.world.run_for(0.7);
+        join(&mut scene, "");
+        scene.world.run_for(0.2);
+        assert!(
+            scene.world.asked_on(scene.desk, true).is_empty(),
+            "no BYE before the ACK ({lost})"
+        );
+        scene.world.run();
+        assert_eq!(scene.world.asked_on(scene.desk, true), ["BYE"], "{lost}");
+        let transfers: Vec<_> = (scene.world.records.values())
+            .flat_map(|records| &records.last().unwrap().transfers)
+            .map(|transfer| (transfer.kind, transfer.outcome, transfer.status))
+            .collect();
+        assert_eq!(
+            transfers,
+            [(TransferKind::Attended, TransferOutcome::Completed, 200)],
+            "{lost}"
+        );
+    }
 }
 
 #[test]

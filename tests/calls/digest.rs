@@ -3,14 +3,15 @@
 use std::net::SocketAddr;
 
 use ringward::call::record::Ending;
-use ringward::call::{HostCredentials, TrunkConfig};
+use ringward::call::{HostCredentials, Input, TrunkConfig};
 use ringward::digest::{Credentials, Secret};
 use ringward::policy::Policy;
+use ringward::queue::Strategy;
 
 use crate::door::Door;
 use crate::plan::{Act, Answer, CallerPlan, PhonePlan};
 use crate::wire;
-use crate::world::{World, one_desk};
+use crate::world::{World, one_desk, queue};
 
 fn credentials(user: &str, password: &str, realm: Option<&str>) -> Credentials {
     Credentials {
@@ -37,6 +38,7 @@ fn world_with_pbx(seed: u64, from: &[&str]) -> World {
 fn world_with_door(seed: u64, user: &str, realm: Option<&str>) -> World {
     World::with_config(one_desk(), seed, Policy::embedded(), |config| {
         config.credentials.push(HostCredentials {
+            hosts: Vec::new(),
             addresses: vec!["10.0.0.5".parse().unwrap()],
             credentials: credentials(user, "battery staple", realm),
         });
@@ -385,12 +387,66 @@ fn a_caller_that_gives_up_while_we_prove_ourselves_rings_nobody() {
     );
 }
 
+/// Whether a phone that asks is proven to: the target is that URI, and the credentials are for the host of this name, which
+/// was there and then there.
+fn is_proven_by_name(target: &str, host: &str, seen: &[&str]) -> bool {
+    let queues = vec![queue("desk", Strategy::RingAll, &[target])];
+    let mut world = World::with_config(queues, 19, Policy::embedded(), |config| {
+        config.credentials.push(HostCredentials {
+            hosts: vec![host.into()],
+            addresses: Vec::new(),
+            credentials: credentials("desk", "battery staple", None),
+        });
+    });
+    let at = vec!["udp:10.0.0.5:5060".to_string()];
+    world.zone.insert("pbx.example".into(), at);
+    let phone = world.phone(
+        "10.0.0.5:5060",
+        answering().behind(Door::new(401, "desk", "battery staple")),
+    );
+    for address in seen {
+        let addresses = (address.split(' ').filter(|one| !one.is_empty()))
+            .map(|one| one.parse().unwrap())
+            .collect();
+        let host = host.into();
+        world.tell(Input::LoginHost { host, addresses });
+    }
+    world.call(talk(2.0));
+    world.run();
+    let log = &world.agents[&phone].phone.door.as_ref().unwrap().log;
+    assert_eq!(log[0], "INVITE asked");
+    log.iter().any(|line| line == "INVITE let in")
+}
+
+#[test]
+fn a_host_with_a_name_is_proven_to_by_that_name_and_wherever_it_is_now() {
+    let (named, literal) = ("sip:desk@PBX.example", "sip:desk@10.0.0.5:5060");
+    for (target, host, seen, expected) in [
+        (named, "pbx.example", &[][..], true),
+        (named, "other.example", &[], false),
+        (literal, "pbx.example", &[], false),
+        (literal, "pbx.example", &["10.0.0.5"], true),
+        (literal, "pbx.example", &["10.0.0.9", "10.0.0.9 10.0.0.5"], true),
+        // It has moved away: whoever is there now gets no proof of ours.
+        (literal, "pbx.example", &["10.0.0.5", "10.0.0.9"], false),
+        // A name service that says nothing says nothing new.
+        (literal, "pbx.example", &["10.0.0.5", ""], true),
+    ] {
+        assert_eq!(
+            is_proven_by_name(target, host, seen),
+            expected,
+            "{target} {host} {seen:?}"
+        );
+    }
+}
+
 #[test]
 fn a_probe_is_proven_too() {
     let mut desk = one_desk();
     desk[0].reach.probe = Some(std::time::Duration::from_secs(30));
     let mut world = World::with_config(desk, 15, Policy::embedded(), |config| {
         config.credentials.push(HostCredentials {
+            hosts: Vec::new(),
             addresses: vec!["10.0.0.5".parse().unwrap()],
             credentials: credentials("desk", "battery staple", None),
         });
@@ -428,6 +484,7 @@ fn notifies_of_a_transfer_are_proven_too() {
         Policy::embedded(),
         |config| {
             config.credentials.push(HostCredentials {
+                hosts: Vec::new(),
                 addresses: vec!["10.0.0.5".parse().unwrap()],
                 credentials: credentials("desk", "battery staple", None),
             });

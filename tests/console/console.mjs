@@ -45,8 +45,9 @@ try {
   await desk.goto(origin);
   await desk.waitForSelector("#signin:not([hidden])");
   await shot(desk, "sign-in");
+  await desk.click("#token-door summary");
   await desk.fill("#token", "rw_wrong");
-  await desk.click("#signin button");
+  await desk.click("#token-form button");
   await desk.waitForSelector("#signin-problem:not([hidden])");
   check((await desk.textContent("#signin-problem")) === "This is not the token.", "a wrong token is refused in words");
   await desk.goto("about:blank");

@@ -79,15 +79,11 @@ impl Ledger {
     /// A message of a leg came to the shard that owns it.
     pub fn reached(&mut self, leg: &mut Leg, mark: Mark, now: u64) {
         match mark {
-            Mark::Nothing => {}
+            Mark::Nothing | Mark::Provisional => {}
             Mark::Asked(at) => {
                 leg.asked[at].reached.get_or_insert(now);
             }
-            Mark::Provisional => leg.treated.has_spoken = true,
-            Mark::Answer => {
-                leg.treated.has_spoken = true;
-                leg.treated.has_answer_reached = true;
-            }
+            Mark::Answer => leg.treated.has_answer_reached = true,
             Mark::Ack => leg.treated.is_acknowledged = true,
         }
     }
@@ -284,17 +280,18 @@ impl Ledger {
                     asked.method
                 );
             }
-            // A phone that was never heard cannot be told to stop.
-            let is_out_of_sight =
-                !leg.is_caller() && (!leg.treated.has_spoken || self.unreachable.contains(&leg.address));
-            // Nor anybody whose connection broke with the message under way.
+            // Its host said that nobody is there: what was under way to it is over for us.
+            let is_out_of_sight = !leg.is_caller() && self.unreachable.contains(&leg.address);
+            // Its connection broke, or could not be opened, with the message under way: in life its own system tells it so.
             let is_beyond_reach = is_out_of_sight || leg.was_cut;
             assert!(
                 is_beyond_reach || leg.is_crashed || !leg.was_forgotten,
                 "the session of leg {id:x} was not refreshed, and it is still there"
             );
+            // Whoever rings stops by himself when the INVITE expires (RFC 3261 §13.3.1), whatever became of its CANCEL.
+            let must_have_stopped = !leg.is_caller() && leg.state == State::Ringing;
             assert!(
-                leg.state == State::Over || leg.is_crashed || is_beyond_reach,
+                leg.state == State::Over || leg.is_crashed || is_beyond_reach && !must_have_stopped,
                 "leg {id:x} is left behind, {:?}",
                 leg.state
             );

@@ -55,6 +55,8 @@ pub enum Wake {
     Repeat(usize),
     Ring,
     RingLate,
+    /// The INVITE that rang it is not meant any more (Expires, RFC 3261 §13.3.1).
+    InviteExpires,
     Answer,
     Fork,
     Reanswer(u32),
@@ -117,8 +119,6 @@ pub struct Treated {
     /// A phone was sent our ACK; a caller's reached the shard.
     pub is_acknowledged: bool,
     pub is_cancelled: bool,
-    /// A phone's 18x or answer reached the shard: only then can it be told to stop.
-    pub has_spoken: bool,
     /// A 2xx of this leg reached the shard.
     pub has_answer_reached: bool,
 }
@@ -336,6 +336,7 @@ impl Leg {
             Wake::Repeat(at) => self.repeat(at),
             Wake::Ring => self.ring(),
             Wake::RingLate => self.provisional(180, false),
+            Wake::InviteExpires => self.stop_ringing(),
             Wake::Answer => self.answer_or_refuse(),
             Wake::Fork => self.wishes.push(Wish::Fork),
             Wake::Reanswer(cseq) => self.reanswer(cseq),

@@ -1,6 +1,6 @@
 //! The chain of what was done: every way to tamper with it is found.
 
-use ringward::store::{self, Audit, Broken, audit_entries, audit_page, verify_audit};
+use ringward::store::{self, Act, Audit, Broken, Write, audit_entries, audit_page, verify_audit};
 
 use crate::{Folder, open};
 
@@ -63,6 +63,42 @@ fn an_edit_a_gap_a_reorder_and_a_cut_end_are_found() {
         "DELETE FROM setting WHERE name = 'audit_head'",
         Err(Broken::OtherHead { number: 10 }),
     );
+}
+
+#[test]
+fn what_is_done_and_its_entry_are_there_together_or_not_at_all() {
+    let folder = Folder::temporary();
+    let store = open(&folder.url());
+    let (one, other) = (
+        Audit::open(store.clone()).unwrap(),
+        Audit::open(store.clone()).unwrap(),
+    );
+    let put = |audit: &Audit, revision| {
+        let act = Act {
+            at_ms: 1,
+            by: "ann",
+            what: "list add",
+            about: "block",
+            note: "",
+        };
+        let write = Write::Reshelve {
+            shelf: "test",
+            revision,
+            changes: vec![("a".into(), Some(format!("{revision}")))],
+        };
+        audit.write_with(&act, &[write]).unwrap()
+    };
+    assert_eq!(put(&one, 1), Some(1));
+    assert_eq!(
+        put(&other, 1),
+        None,
+        "second to the change, whoever wrote the last entry"
+    );
+    assert_eq!(put(&one, 1), None);
+    assert_eq!(put(&other, 2), Some(2));
+    assert_eq!(put(&one, 3), Some(3), "second to an entry only: tried again");
+    assert_eq!(store.shelf("test").unwrap().revision, 3);
+    assert_eq!(verify_audit(&*store).unwrap(), Ok(3));
 }
 
 #[test]

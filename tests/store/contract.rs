@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ringward::call::record::{Ending, PersonReport};
 use ringward::call_id::CallId;
-use ringward::store::{Filter, Shelf, limits};
+use ringward::store::{Filter, Shelf, Write, limits};
 
 use crate::records::{FORGED, KINDS, call, ended};
 use crate::{each_engine, settled};
@@ -405,6 +405,40 @@ fn a_shelf_changes_all_or_nothing_and_only_by_who_saw_its_last_revision() {
                 .is_err()
         );
         assert_eq!(store.shelf("a").unwrap(), kept);
+    });
+}
+
+#[test]
+fn writes_together_are_all_made_or_none() {
+    each_engine(|store| {
+        let writes = |number, revision| {
+            vec![
+                Write::Setting {
+                    name: "said".into(),
+                    value: format!("{number}"),
+                },
+                Write::Append {
+                    journal: "test",
+                    number,
+                    entry: "x".into(),
+                },
+                Write::Reshelve {
+                    shelf: "test",
+                    revision,
+                    changes: vec![("a".into(), Some(format!("{revision}")))],
+                },
+            ]
+        };
+        assert!(store.together(writes(1, 1)).unwrap());
+        for (number, revision) in [(1, 2), (3, 2), (2, 1), (2, 3)] {
+            assert!(!store.together(writes(number, revision)).unwrap());
+        }
+        assert_eq!(store.setting("said").unwrap().as_deref(), Some("1"));
+        assert_eq!(store.journal("test", 0).unwrap().len(), 1);
+        let shelf = store.shelf("test").unwrap();
+        assert_eq!((shelf.revision, shelf.documents[0].1.as_str()), (1, "1"));
+        assert!(store.together(writes(2, 2)).unwrap());
+        assert!(store.together(Vec::new()).unwrap(), "nothing is always done");
     });
 }
 

@@ -103,6 +103,24 @@ fn a_call_that_was_live_when_the_gateway_died_is_ended_in_words_that_say_so() {
     assert!(outcome.note.unwrap().contains("stopped during this call"));
 }
 
+#[test]
+fn whoever_writes_beside_a_gateway_leaves_its_live_calls_alone() {
+    let folder = Folder::temporary();
+    let config = store::Config { url: folder.url() };
+    let gateway = open(&folder.url());
+    let record = call(&KINDS[0], 1, 1_790_000_000_000, 6_000, 60_000);
+    let id = record.id;
+    gateway.save(Arc::new(record));
+    settled(gateway.as_ref());
+    let beside = store::open_beside(&config).unwrap();
+    beside.set_setting("said", "beside").unwrap();
+    assert_eq!(gateway.setting("said").unwrap().as_deref(), Some("beside"));
+    assert!(gateway.call(id).unwrap().unwrap().outcome.is_none());
+    let elsewhere = Folder::temporary();
+    let made = store::open_beside(&store::Config { url: elsewhere.url() }).unwrap();
+    made.set_setting("said", "first").unwrap();
+}
+
 fn check_refused(url: &str, expected: &str) {
     let Err(error) = store::open(&Config { url: url.into() }) else {
         panic!("{url} was opened");
@@ -217,4 +235,62 @@ fn a_damaged_file_gives_an_error_not_a_panic() {
         assert!(store.flush().is_err());
         assert!(!store.health().is_writing);
     }
+}
+
+#[test]
+fn a_copy_is_one_moment_of_a_store_that_is_being_written_and_can_be_put_back() {
+    let folder = Folder::temporary();
+    let config = Config { url: folder.url() };
+    let gateway = open(&folder.url());
+    let audit = store::Audit::open(gateway.clone()).unwrap();
+    for number in 0..20u64 {
+        gateway.save(Arc::new(ended(&KINDS[0], number, NOON + number)));
+        audit.write(number, "ann", "list add", "block", "").unwrap();
+    }
+    settled(gateway.as_ref());
+    let (copy, other) = (folder.0.join("copy.db"), folder.0.join("other.db"));
+    store::backup(&config, &copy).unwrap();
+    audit.write(99, "ann", "list remove", "block", "").unwrap();
+    let again = store::backup(&config, &copy).unwrap_err().to_string();
+    assert!(again.contains("nothing is overwritten"), "{again}");
+    let open_still = store::restore(&config, &copy).unwrap_err().to_string();
+    assert!(open_still.contains("stop it first"), "{open_still}");
+    assert_eq!(
+        store::verify_audit(&*gateway).unwrap(),
+        Ok(21),
+        "nothing was touched"
+    );
+    drop((audit, gateway));
+
+    let kept = store::restore(&config, &copy).unwrap().unwrap();
+    let restored = open(&folder.url());
+    assert_eq!(store::verify_audit(&*restored).unwrap(), Ok(20), "as it was then");
+    assert_eq!(restored.calls(&Filter::default()).unwrap().len(), 20);
+    let before = open(&format!("sqlite:{}", kept.display()));
+    assert_eq!(store::verify_audit(&*before).unwrap(), Ok(21));
+    drop(restored);
+    let twice = store::restore(&config, &copy).unwrap_err().to_string();
+    assert!(twice.contains("earlier restore"), "{twice}");
+
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = std::fs::metadata(&copy).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "only ours");
+    let mut octets = std::fs::read(&copy).unwrap();
+    let middle = octets.len() / 2;
+    octets[middle..middle + 4096].fill(0x5a);
+    std::fs::write(&other, octets).unwrap();
+    let elsewhere = Folder::temporary();
+    let damaged = store::restore(&Config { url: elsewhere.url() }, &other).unwrap_err();
+    assert!(!elsewhere.0.join("calls.db").exists(), "{damaged}");
+    std::fs::write(&other, "no store").unwrap();
+    assert!(store::restore(&Config { url: elsewhere.url() }, &other).is_err());
+    assert!(
+        store::backup(
+            &Config {
+                url: "sqlite::memory:".into()
+            },
+            &other
+        )
+        .is_err()
+    );
 }

@@ -50,6 +50,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "voice",
         ],
     ),
+    ("accounts", &["store", "policy"]),
     ("telemetry", &["call"]),
     ("console", &[]),
     (
@@ -73,6 +74,7 @@ const TABLE: &[(&str, &[&str])] = &[
     (
         "api",
         &[
+            "accounts",
             "store",
             "call",
             "screening",

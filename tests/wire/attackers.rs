@@ -1,5 +1,7 @@
 //! SIPVicious scans, enumerates and guesses, others flood and send nonsense, while SIPp makes genuine calls: those lose
 //! nothing, memory stays where it is, and whoever attacks learns nothing.
+//!
+//! SIPPTS, the other suite of this kind, does not run from its package on PyPI: the module its programs import is not in it.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::Path;

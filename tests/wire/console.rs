@@ -1,7 +1,9 @@
 //! The console in a real browser: a live banner appears and changes while a real call goes on.
 
-use std::time::Duration;
+use std::process::Command;
+use std::time::{Duration, UNIX_EPOCH};
 
+use crate::api::users::totp;
 use crate::support::browser::Browser;
 use crate::support::gateway::{Gateway, Setup};
 use crate::support::sipp::{self, Caller, talking_caller};
@@ -67,4 +69,112 @@ fn a_live_banner_appears_and_changes_in_chromium() {
     browser.wait_for_text("ended", Duration::from_secs(8));
     browser.wait_for_text("answered", Duration::from_secs(8));
     assert_eq!(browser.console_errors(), Vec::<String>::new());
+}
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn type_into(browser: &Browser, id: &str, text: &str) {
+    browser.eval(&format!(
+        "document.getElementById('{id}').value = {text:?}; return true"
+    ));
+}
+
+fn submit(browser: &Browser, id: &str) {
+    browser.eval(&format!(
+        "document.getElementById('{id}').requestSubmit(); return true"
+    ));
+}
+
+fn press(browser: &Browser, words: &str) {
+    let script = format!(
+        "const it = [...document.querySelectorAll('button, a')].find((one) => one.checkVisibility() && one.textContent === {words:?}); it?.click(); return Boolean(it)"
+    );
+    wait_for(&format!("the button {words:?}"), PATIENCE, || {
+        browser.eval(&script).as_bool().filter(|is_there| *is_there)
+    });
+}
+
+#[test]
+fn an_administrator_is_invited_enrols_a_telephone_and_administers_in_chromium() {
+    if !have(&["chromium", "chromedriver"]) {
+        return;
+    }
+    let folder = folder("console-accounts");
+    let gateway = Gateway::start(&Setup {
+        name: "gateway-accounts",
+        targets: &["sip:desk@127.0.0.1:9".to_string()],
+        queue: "",
+        more: "",
+    });
+    // At the machine itself, beside the gateway that runs.
+    let config = gateway.folder.join("ringward.toml");
+    let made = Command::new(env!("CARGO_BIN_EXE_ringward"))
+        .args(["user", "add", "ann", "--person", "Ann Example", "--role", "admin"])
+        .arg("--config")
+        .arg(&config)
+        .output()
+        .expect("ringward user add");
+    assert!(made.status.success(), "{made:?}");
+    let link = String::from_utf8(made.stdout).expect("a link");
+    let code = link.trim().split_once("#invitation=").expect("an invitation").1;
+
+    let browser = Browser::start(&folder, 1280, 900);
+    browser.open(&format!("http://{}/#invitation={code}", gateway.api));
+    browser.wait_for_text("set your password", PATIENCE);
+    browser.screenshot(&folder.join("1-invitation.png"));
+    let password = "twelve small owls";
+    type_into(&browser, "new-password", password);
+    type_into(&browser, "new-again", password);
+    submit(&browser, "invitation-form");
+    browser.wait_for_text("your roles need a second factor", PATIENCE);
+    type_into(&browser, "begin-password", password);
+    submit(&browser, "begin");
+    browser.wait_for_text("the six digits it shows now", PATIENCE);
+    browser.screenshot(&folder.join("2-enrolling.png"));
+    let secret = browser.eval("return document.getElementById('secret').textContent");
+    let secret = secret.as_str().expect("a secret").replace(' ', "");
+    let now_ms = UNIX_EPOCH.elapsed().expect("after 1970").as_millis() as u64;
+    type_into(&browser, "prove-code", &totp(&secret, now_ms));
+    submit(&browser, "prove");
+    browser.wait_for_text("write these codes down", PATIENCE);
+    browser.screenshot(&folder.join("3-recovery.png"));
+    press(&browser, "I have written them down");
+    browser.wait_for_text("where you are signed in", PATIENCE);
+    browser.screenshot(&folder.join("4-account.png"));
+
+    browser.open(&format!("http://{}/administration#users", gateway.api));
+    browser.wait_for_text("Ann Example", PATIENCE);
+    type_into(&browser, "user-name", "bob");
+    type_into(&browser, "user-person", "Bob Example");
+    submit(&browser, "user-add");
+    browser.wait_for_text("bob sets a password", PATIENCE);
+    browser.wait_for_text("invited", PATIENCE);
+    browser.screenshot(&folder.join("5-accounts.png"));
+    press(&browser, "Lists");
+    browser.wait_for_text("nothing on this list", PATIENCE);
+    type_into(&browser, "add-numbers", "+1 404 555 0123");
+    type_into(&browser, "add-reason", "threats");
+    submit(&browser, "list-add");
+    browser.wait_for_text("+1 404 555 0123", PATIENCE);
+    browser.screenshot(&folder.join("6-lists.png"));
+    // Once, and once more because it is sure: between the two a slow machine could make it calm again.
+    browser.eval(
+        "const it = [...document.querySelectorAll('#entries button')].find((one) => one.textContent === 'Remove'); it.click(); it.click(); return it.textContent",
+    );
+    browser.wait_for_text("nothing on this list", PATIENCE);
+    press(&browser, "Policies");
+    browser.wait_for_text("the configuration names it", PATIENCE);
+    press(&browser, "Read");
+    browser.wait_for_text("[thresholds]", PATIENCE);
+    browser.screenshot(&folder.join("7-policies.png"));
+    assert_eq!(browser.console_errors(), Vec::<String>::new());
+    let audit = gateway.get("/api/v1/audit").to_string();
+    for done in [
+        "command-line",
+        "account second factor",
+        "list remove",
+        "account add",
+    ] {
+        assert!(audit.contains(done), "{done}: {audit}");
+    }
 }

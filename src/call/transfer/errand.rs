@@ -90,7 +90,9 @@ impl Talking {
         let is_meant = dialog.sip_call_id() == replaces.call_id
             && dialog.local_tag() == replaces.to_tag
             && dialog.remote_tag() == replaces.from_tag;
-        let is_quiet = self.is_acknowledged
+        // The ACK may still be on its way, by another shard or another connection than the REFER: the 200 was sent, and
+        // the dialog is there (RFC 3261 §12.1). Only the BYE to that phone waits for it.
+        let is_quiet = self.is_answered
             && self.late.is_none()
             && self.exchanges.is_empty()
             && self.transfers.current.is_none()
@@ -107,7 +109,12 @@ impl Talking {
         };
         let mut talking = self;
         let rest = talking.end_transfers(case, desk);
-        let Talking { a, b, .. } = *talking;
+        let Talking {
+            a,
+            b,
+            is_acknowledged,
+            ..
+        } = *talking;
         desk.index.remove(&Name::Tag(b.dialog.local_tag().to_string()));
         desk.index
             .remove(&Name::Guest(b.dialog.sip_call_id().to_string()));
@@ -120,7 +127,10 @@ impl Talking {
         case.tap(false, desk);
         let note = Some("joined with another call of the same phone");
         let mut ending = Ending::new(record::Ending::Completed, 200, By::Caller, note, case, desk);
-        ending.hang_up(a, desk);
+        match is_acknowledged {
+            true => ending.hang_up(a, desk),
+            false => ending.hang_up_after_ack(case.invite_txn, a),
+        }
         for leg in rest.hang_up {
             ending.hang_up(leg, desk);
         }

@@ -357,6 +357,7 @@ public_url = "https://ringward.example.com/"
                 "https://ringward.example.com",
             ),
         },
+        api_tls: None,
         capture: None,
     }
     "#);

@@ -8,8 +8,9 @@ export class Refused extends Error {
 }
 
 /** Gives the parsed answer, null for an empty one; throws Refused with words for people. */
-export async function ask(path, { method = "GET", body } = {}) {
+export async function ask(path, { method = "GET", body, match } = {}) {
   const headers = { "X-Ringward": "1", Accept: "application/json" };
+  if (match !== undefined) headers["If-Match"] = match;
   if (body !== undefined) headers["Content-Type"] = "application/json";
   let answer;
   try {
@@ -20,10 +21,17 @@ export async function ask(path, { method = "GET", body } = {}) {
   const type = answer.headers.get("Content-Type") ?? "";
   const content = type.includes("json") ? await answer.json().catch(() => null) : null;
   if (!answer.ok) {
-    if (answer.status === 401 && path !== "/api/v1/session") document.dispatchEvent(new Event("signed-out"));
-    throw new Refused(answer.status, content?.detail ?? `The gateway answered ${answer.status}.`);
+    if (answer.status === 401 && !["/api/v1/session", "/api/v1/invitation"].includes(path)) document.dispatchEvent(new Event("signed-out"));
+    throw new Refused(answer.status, words(answer, content));
   }
   return content;
+}
+
+/** What went wrong, for people: with all faults, and with how long to wait. */
+function words(answer, content) {
+  const wait = answer.status === 429 ? ` Try again in ${answer.headers.get("Retry-After")} s.` : "";
+  const faults = (content?.faults ?? []).map((fault) => ` ${fault.line > 1 ? `Line ${fault.line}: ` : ""}${fault.message}.`);
+  return `${content?.detail ?? `The gateway answered ${answer.status}`}.${faults.join("")}${wait}`.replace(/\.\.+/g, ".");
 }
 
 export const report = (id, verdict, note) =>

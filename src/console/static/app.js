@@ -10,6 +10,8 @@ import { when } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 let events = null;
+/** The code of a link that invites somebody to set a password. */
+let invitation = null;
 
 live.start({ openWhy: why.open, onEnded: () => history.soon() });
 history.start({ openWhy: why.open });
@@ -27,7 +29,18 @@ $("leave").addEventListener("click", async () => {
 });
 $("signin-form").addEventListener("submit", (event) => {
   event.preventDefault();
-  signIn($("token").value);
+  const [name, password, code] = ["name", "password", "code"].map((id) => $(id).value);
+  signIn("/api/v1/session", code.trim() ? { name, password, code } : { name, password });
+});
+$("token-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  signIn("/api/v1/session", { token: $("token").value.trim() });
+});
+$("invitation-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const password = $("new-password").value;
+  if (password === $("new-again").value) signIn("/api/v1/invitation", { code: invitation, password });
+  else toSignIn("The two passwords differ.");
 });
 
 // The same link pasted into a tab that is open already changes only the fragment.
@@ -35,29 +48,49 @@ window.addEventListener("hashchange", begin);
 begin();
 
 async function begin() {
-  // A link with the token in its fragment (never sent to any server): taken, and wiped from the address at once.
-  const token = new URLSearchParams(location.hash.slice(1)).get("token");
+  // A link with a token or an invitation in its fragment (never sent to any server): taken, and wiped from the address at once.
+  const link = new URLSearchParams(location.hash.slice(1));
+  const token = link.get("token");
   if (token) {
     window.history.replaceState(null, "", location.pathname);
-    await signIn(token);
+    await signIn("/api/v1/session", { token: token.trim() });
+    return;
+  }
+  if (link.get("invitation")) {
+    window.history.replaceState(null, "", location.pathname);
+    invitation = link.get("invitation");
+    toSignIn("");
     return;
   }
   try {
-    await ask("/api/v1/session");
-    toDesk();
+    enter(await ask("/api/v1/session"));
   } catch (error) {
     toSignIn(error.status === 401 ? "" : error.message);
   }
 }
 
-async function signIn(token) {
+async function signIn(path, body) {
   try {
-    await ask("/api/v1/session", { method: "POST", body: { token: token.trim() } });
-    $("token").value = "";
-    toDesk();
+    const session = await ask(path, { method: "POST", body });
+    for (const id of ["token", "password", "code", "new-password", "new-again"]) $(id).value = "";
+    invitation = null;
+    enter(session);
   } catch (error) {
-    toSignIn(error.status === 401 ? "This is not the token." : error.message);
+    // An old code is of no use for the next try.
+    $("code").value = "";
+    toSignIn(error.status === 401 && body.token ? "This is not the token." : error.message);
   }
+}
+
+/** Whoever has to enrol a second factor first is brought to where that is done. */
+function enter(session) {
+  if (session.is_to_enrol) {
+    location.assign("/account");
+    return;
+  }
+  show($("to-account"), session.is_account);
+  show($("to-administration"), session.roles.some((role) => role !== "receptionist"));
+  toDesk();
 }
 
 function toSignIn(problem) {
@@ -70,7 +103,9 @@ function toSignIn(problem) {
   show($("signin"), true);
   text($("signin-problem"), problem);
   show($("signin-problem"), problem !== "");
-  $("token").focus();
+  show($("invitation-form"), invitation !== null);
+  for (const id of ["signin-form", "token-door"]) show($(id), invitation === null);
+  $(invitation === null ? "name" : "new-password").focus();
 }
 
 function toDesk() {

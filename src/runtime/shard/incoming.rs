@@ -158,7 +158,14 @@ impl Shard {
                         mirror.send_to(addresses);
                     }
                 }
-                ToShard::SetTrust(trust) => self.step(Input::SetTrust(trust), now),
+                ToShard::SetTrust { trust, taken } => {
+                    self.step(Input::SetTrust(trust), now);
+                    // There is room for the word of every shard; whoever waited for it may have given up.
+                    let _ = taken.try_send(());
+                }
+                ToShard::LoginHost { host, addresses } => {
+                    self.step(Input::LoginHost { host, addresses }, now);
+                }
                 ToShard::ServiceRoute { trunk, route } => {
                     self.step(Input::ServiceRoute { trunk, route }, now)
                 }

@@ -1,4 +1,4 @@
-//! TLS for SIP: handshakes both ways with the certificates in force, and the files they come from.
+//! TLS, for SIP and for the API: handshakes both ways with the certificates in force, and the files they come from.
 //!
 //! New files come into force for new connections only; those that are open, and the calls on them, go on. Files that
 //! cannot be used leave the old ones in force and say so once.
@@ -30,6 +30,8 @@ pub struct Tls {
     current: RwLock<Arc<Material>>,
     /// What [`PeerName`] counts in.
     names: Vec<String>,
+    /// Its expiry is the one that is measured.
+    is_measured: bool,
 }
 
 impl Tls {
@@ -39,11 +41,25 @@ impl Tls {
     ///
     /// What cannot be read or does not belong together.
     pub fn new(config: TlsConfig, names: Vec<String>) -> Result<Arc<Tls>, Unusable> {
+        Tls::open(config, names, true)
+    }
+
+    /// The same for the API, where nobody is known by a certificate. Its expiry is told, not measured.
+    ///
+    /// # Errors
+    ///
+    /// As [`Tls::new`].
+    pub fn for_api(config: TlsConfig) -> Result<Arc<Tls>, Unusable> {
+        Tls::open(config, Vec::new(), false)
+    }
+
+    fn open(config: TlsConfig, names: Vec<String>, is_measured: bool) -> Result<Arc<Tls>, Unusable> {
         let material = certificates::load(&config)?;
         let tls = Tls {
             config,
             current: RwLock::new(Arc::new(material)),
             names,
+            is_measured,
         };
         tls.tell_expiry(clock::now().utc);
         Ok(Arc::new(tls))
@@ -103,7 +119,7 @@ impl Tls {
     }
 
     /// For one handshake with somebody who connected to us.
-    pub(super) fn acceptor(&self) -> TlsAcceptor {
+    pub fn acceptor(&self) -> TlsAcceptor {
         TlsAcceptor::from(self.current().server.clone())
     }
 
@@ -174,7 +190,9 @@ impl Tls {
 
     fn measure_expiry(&self, now: SystemTime) -> i64 {
         let left = self.expires_in(now);
-        count::tls_expires_in(left);
+        if self.is_measured {
+            count::tls_expires_in(left);
+        }
         left
     }
 

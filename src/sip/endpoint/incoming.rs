@@ -158,9 +158,7 @@ impl Endpoint {
         };
         match method {
             Method::Ack => {
-                let (from, to) = (request.raw_from(), request.raw_to());
-                let tags = (tag_of(&from).unwrap_or_default(), tag_of(&to).unwrap_or_default());
-                let dialog = key::dialog(request.call_id(), tags.0, tags.1, request.cseq_number());
+                let dialog = key::acknowledged(request);
                 has(&Method::Invite) || self.servers.by_dialog.contains_key(&dialog)
             }
             Method::Cancel => has(&Method::Cancel) || has(&Method::Invite),
@@ -182,9 +180,8 @@ impl Endpoint {
                 None => self.random.token(),
             };
             response = response.to_tag(&tag);
-            let local_tag = response.header_value("To").and_then(tag_of);
             if server.local_tag.is_none() {
-                server.local_tag = local_tag.map(str::to_string);
+                server.local_tag = response.header_value("To").and_then(tag_of).map(str::to_string);
             }
         }
         let status = response.status;
@@ -230,8 +227,7 @@ impl Endpoint {
     /// The INVITE outside a dialog that a PRACK speaks of.
     pub(super) fn find_pracked(&self, prack: &Message) -> Option<u64> {
         let cseq = rack(prack)?.1;
-        let from = prack.raw_from();
-        let key = key::new_invite(prack.call_id(), tag_of(&from)?, cseq);
+        let key = key::new_invite(prack.call_id(), &prack.sender_tag()?, cseq);
         self.servers.by_merged.get(&key).copied()
     }
 
@@ -240,9 +236,8 @@ impl Endpoint {
         let Some(server) = self.servers.live.get_mut(&id) else {
             return false;
         };
-        let from = prack.raw_from();
         let is_of_dialog =
-            prack.call_id() == &*server.call_id && tag_of(&from).unwrap_or_default() == &*server.from_tag;
+            prack.call_id() == &*server.call_id && prack.sender_tag().unwrap_or_default() == *server.from_tag;
         let (Machine::Invite(machine), Some(provisionals), true) =
             (&mut server.machine, &mut server.provisionals, is_of_dialog)
         else {
@@ -384,12 +379,7 @@ impl Endpoint {
             machine.on_ack(&mut steps);
             return self.carry_out_server(id, steps, now);
         }
-        let dialog = key::dialog(
-            ack.call_id(),
-            &ack.sender_tag().unwrap_or_default(),
-            &ack.to_tag().unwrap_or_default(),
-            ack.cseq_number(),
-        );
+        let dialog = key::acknowledged(&ack);
         let Some(&id) = self.servers.by_dialog.get(&dialog) else {
             self.counts.unmatched += 1;
             return;

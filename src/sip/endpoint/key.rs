@@ -53,6 +53,15 @@ pub(super) fn new_invite(call_id: &str, from_tag: &str, cseq_number: u32) -> Arc
     format!("{call_id}\n{from_tag}\n{cseq_number} INVITE").into()
 }
 
+/// What an ACK to a 2xx acknowledges.
+pub(super) fn acknowledged(ack: &Message) -> Arc<str> {
+    let (remote, local) = (
+        ack.sender_tag().unwrap_or_default(),
+        ack.to_tag().unwrap_or_default(),
+    );
+    dialog(ack.call_id(), &remote, &local, ack.cseq_number())
+}
+
 /// RFC 3261 §13.3.1.4: the ACK to a 2xx is known by its dialog and CSeq number.
 pub(super) fn dialog(call_id: &str, remote_tag: &str, local_tag: &str, cseq_number: u32) -> Arc<str> {
     format!("{call_id}\n{remote_tag}\n{local_tag}\n{cseq_number}").into()

@@ -209,7 +209,8 @@ impl Endpoint {
             Machine::Invite(machine, sent) => {
                 let to = response.raw_to();
                 let make_ack = || print::request(&sent.ack(&to), &sent.via, &self.product);
-                machine.on_response(status, tag_of(&to).unwrap_or_default(), make_ack, &mut steps)
+                let to_tag = response.to_tag().unwrap_or_default();
+                machine.on_response(status, &to_tag, make_ack, &mut steps)
             }
         };
         // Show first: what the steps cause (a held CANCEL) comes after the response that caused it.

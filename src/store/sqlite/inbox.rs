@@ -11,7 +11,7 @@ use crate::call::record::PersonReport;
 use crate::call_id::CallId;
 use crate::store::limits::{BATCH_RECORDS, COMMANDS_MAX, COMMIT_EVERY, INBOX_RECORDS_MAX, TOKENS_MAX};
 use crate::store::tokens::Token;
-use crate::store::{Health, bounded};
+use crate::store::{Health, Write, bounded};
 
 /// A question whose asker waits for its answer: a failed write is told, not retried.
 pub(super) enum Command {
@@ -20,23 +20,11 @@ pub(super) enum Command {
         id: CallId,
         report: PersonReport,
     },
-    SetSetting {
-        name: String,
-        value: String,
-    },
-    Append {
-        journal: &'static str,
-        number: u64,
-        entry: String,
-    },
-    Reshelve {
-        shelf: &'static str,
-        revision: u64,
-        changes: Vec<(String, Option<String>)>,
-    },
+    /// All of them or none.
+    Write(Vec<Write>),
 }
 
-/// `Ok(false)` is "no such call", or "not the next number".
+/// `Ok(false)` is "no such call", or "not the next number or revision".
 pub(super) type Answer = Result<bool, String>;
 
 /// One transaction's worth. Records and tokens stay in the inbox until they are on disk.

@@ -4,6 +4,7 @@
 //! evidence: after a commit it survives a power cut. Group commit keeps that at 5 fsyncs a second
 //! at most whatever the call rate, and no call ever waits for one.
 
+mod copy;
 mod histories;
 mod inbox;
 mod rows;
@@ -21,11 +22,12 @@ use super::limits::{
     ANSWER_TIMEOUT, DOCUMENT_MAX, ENTRY_MAX, LOCK_TIMEOUT, READERS, RESHELVE_MAX, SETTING_MAX,
 };
 use super::tokens::{Tokens, Use};
-use super::{Filter, Health, KeptCall, Shelf, Store, StoreError, bounded, number_of};
+use super::{Filter, Health, KeptCall, Shelf, Store, StoreError, Write, bounded, number_of};
 use crate::call::CallRecord;
 use crate::call::record::PersonReport;
 use crate::call_id::CallId;
 use crate::screening::HistoryFacts;
+pub(super) use copy::{copy, restore};
 use histories::{Histories, Kept};
 use inbox::{Command, Inbox};
 use schema::Refused;
@@ -44,6 +46,21 @@ pub(super) struct Sqlite {
 impl Sqlite {
     /// `place` is a path, or `:memory:`.
     pub fn open(url: &str, place: &str) -> Result<Sqlite, StoreError> {
+        Sqlite::open_as(url, place, Whose::Ours)
+    }
+
+    /// A file that a gateway may have open.
+    pub fn open_beside(url: &str, place: &str) -> Result<Sqlite, StoreError> {
+        let unusable = |problem: String| StoreError::Unusable {
+            url: bounded(url),
+            problem: bounded(&problem),
+        };
+        check_schema(&connect(place, false, false).map_err(|e| unusable(e.to_string()))?)
+            .map_err(unusable)?;
+        Sqlite::open_as(url, place, Whose::Another)
+    }
+
+    fn open_as(url: &str, place: &str, whose: Whose) -> Result<Sqlite, StoreError> {
         let unusable = |problem: String| StoreError::Unusable {
             url: bounded(url),
             problem: bounded(&problem),
@@ -53,7 +70,7 @@ impl Sqlite {
             check_path(place).map_err(unusable)?;
         }
         let first = connect(place, is_memory, true).map_err(|e| unusable(e.to_string()))?;
-        let (first, interrupted) = prepare(first, is_memory).map_err(unusable)?;
+        let (first, interrupted) = prepare(first, is_memory, whose).map_err(unusable)?;
         if interrupted > 0 {
             tracing::warn!(
                 store = url,
@@ -62,7 +79,11 @@ impl Sqlite {
             );
         }
         let mut tokens = Tokens::new();
-        for (digest, token) in rows::tokens(&first).map_err(|e| unusable(e.to_string()))? {
+        let known = match whose {
+            Whose::Ours => rows::tokens(&first),
+            Whose::Another => Ok(Vec::new()),
+        };
+        for (digest, token) in known.map_err(|e| unusable(e.to_string()))? {
             tokens.restore(digest, token);
         }
         let first = Arc::new(Mutex::new(first));
@@ -103,15 +124,7 @@ impl Sqlite {
             return Err(unusable("there is no such file".into()));
         }
         let reader = connect(place, false, false).map_err(|e| unusable(e.to_string()))?;
-        let version: i64 = reader
-            .pragma_query_value(None, "user_version", |row| row.get(0))
-            .map_err(|e| unusable(e.to_string()))?;
-        if version != schema::version() {
-            return Err(unusable(format!(
-                "the file has schema {version} and not {}: start the gateway with it once",
-                schema::version()
-            )));
-        }
+        check_schema(&reader).map_err(unusable)?;
         let inbox = Arc::new(Inbox::default());
         inbox.close();
         Ok(Sqlite {
@@ -152,6 +165,13 @@ impl Sqlite {
             Ok(answer) => answer.map_err(|problem| self.failed(action, &problem)),
             Err(_) => Err(busy()),
         }
+    }
+
+    fn write(&self, action: &'static str, writes: Vec<Write>) -> Result<bool, StoreError> {
+        if let Some(problem) = writes.iter().find_map(too_much) {
+            return Err(self.failed(action, problem));
+        }
+        self.ask(action, Command::Write(writes))
     }
 
     fn used(&self, how: Use, digest: &str, call: CallId, now_ms: u64, window_ms: u64) -> bool {
@@ -281,15 +301,14 @@ impl Store for Sqlite {
     }
 
     fn append(&self, journal: &'static str, number: u64, entry: &str) -> Result<bool, StoreError> {
-        if entry.len() > ENTRY_MAX {
-            return Err(self.failed("adding to a journal", "the entry is longer than 512 KiB"));
-        }
-        let command = Command::Append {
-            journal,
-            number,
-            entry: entry.into(),
-        };
-        self.ask("adding to a journal", command)
+        self.write(
+            "adding to a journal",
+            vec![Write::Append {
+                journal,
+                number,
+                entry: entry.into(),
+            }],
+        )
     }
 
     fn journal(&self, journal: &'static str, after: u64) -> Result<Vec<(u64, String)>, StoreError> {
@@ -306,21 +325,18 @@ impl Store for Sqlite {
         revision: u64,
         changes: Vec<(String, Option<String>)>,
     ) -> Result<bool, StoreError> {
-        let action = "changing a shelf";
-        let octets =
-            |(key, text): &(String, Option<String>)| key.len() + text.as_ref().map_or(0, String::len);
-        if changes.iter().any(|change| octets(change) > DOCUMENT_MAX) {
-            return Err(self.failed(action, "a document is longer than 16 KiB"));
-        }
-        if changes.len() > RESHELVE_MAX {
-            return Err(self.failed(action, "more than 100,000 documents at once"));
-        }
-        let command = Command::Reshelve {
-            shelf,
-            revision,
-            changes,
-        };
-        self.ask(action, command)
+        self.write(
+            "changing a shelf",
+            vec![Write::Reshelve {
+                shelf,
+                revision,
+                changes,
+            }],
+        )
+    }
+
+    fn together(&self, writes: Vec<Write>) -> Result<bool, StoreError> {
+        self.write("writing several things", writes)
     }
 
     fn page(&self, after: Option<(u64, CallId)>) -> Result<Vec<KeptCall>, StoreError> {
@@ -332,14 +348,11 @@ impl Store for Sqlite {
     }
 
     fn set_setting(&self, name: &str, value: &str) -> Result<(), StoreError> {
-        if value.len() > SETTING_MAX {
-            return Err(self.failed("keeping a setting", "the value is longer than 64 KiB"));
-        }
-        let command = Command::SetSetting {
+        let write = Write::Setting {
             name: name.into(),
             value: value.into(),
         };
-        self.ask("keeping a setting", command).map(|_| ())
+        self.write("keeping a setting", vec![write]).map(|_| ())
     }
 
     fn health(&self) -> Health {
@@ -358,6 +371,22 @@ impl Drop for Sqlite {
             // A writer that panicked has said so on its own thread.
             let _ = writer.join();
         }
+    }
+}
+
+/// What of a write is more than is kept.
+fn too_much(write: &Write) -> Option<&'static str> {
+    let octets = |(key, text): &(String, Option<String>)| key.len() + text.as_ref().map_or(0, String::len);
+    match write {
+        Write::Setting { value, .. } if value.len() > SETTING_MAX => Some("the value is longer than 64 KiB"),
+        Write::Append { entry, .. } if entry.len() > ENTRY_MAX => Some("the entry is longer than 512 KiB"),
+        Write::Reshelve { changes, .. } if changes.iter().any(|change| octets(change) > DOCUMENT_MAX) => {
+            Some("a document is longer than 16 KiB")
+        }
+        Write::Reshelve { changes, .. } if changes.len() > RESHELVE_MAX => {
+            Some("more than 100,000 documents at once")
+        }
+        _ => None,
     }
 }
 
@@ -409,7 +438,27 @@ fn connect(place: &str, is_memory: bool, is_writer: bool) -> rusqlite::Result<Co
     Ok(connection)
 }
 
-fn prepare(mut connection: Connection, is_memory: bool) -> Result<(Connection, usize), String> {
+/// Whose calls are in the file: a gateway that starts ends what the one before it left open.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    Ours,
+    Another,
+}
+
+fn check_schema(reader: &Connection) -> Result<(), String> {
+    let version: i64 = reader
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .map_err(|error| error.to_string())?;
+    if version != schema::version() {
+        return Err(format!(
+            "the file has schema {version} and not {}: start the gateway with it once",
+            schema::version()
+        ));
+    }
+    Ok(())
+}
+
+fn prepare(mut connection: Connection, is_memory: bool, whose: Whose) -> Result<(Connection, usize), String> {
     let refused = |refused| match refused {
         Refused::Foreign => "the file is a database of something else".to_string(),
         Refused::Newer { found } => format!(
@@ -424,7 +473,10 @@ fn prepare(mut connection: Connection, is_memory: bool) -> Result<(Connection, u
             connection.pragma_update(None, "journal_mode", "WAL")?;
         }
         connection.pragma_update(None, "synchronous", "FULL")?;
-        rows::end_interrupted(connection)
+        match whose {
+            Whose::Ours => rows::end_interrupted(connection),
+            Whose::Another => Ok(0),
+        }
     };
     let interrupted = settle(&connection).map_err(|error| error.to_string())?;
     Ok((connection, interrupted))

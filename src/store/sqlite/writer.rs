@@ -3,10 +3,11 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::inbox::{Answer, Batch, Command, Inbox};
 use super::rows;
+use crate::store::Write;
 use crate::store::limits::{RETRY_FIRST, RETRY_LONGEST};
 
 /// Runs until the inbox is closed and empty (or closed and the disk refuses).
@@ -59,7 +60,7 @@ pub(super) fn run(url: &str, inbox: &Inbox, connection: &Arc<Mutex<Connection>>)
 /// All of the batch or nothing.
 fn commit(connection: &Mutex<Connection>, batch: &Batch) -> rusqlite::Result<Vec<bool>> {
     let mut connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
-    let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let mut change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for record in &batch.records {
         rows::put_call(&change, record)?;
     }
@@ -74,24 +75,37 @@ fn commit(connection: &Mutex<Connection>, batch: &Batch) -> rusqlite::Result<Vec
         answers.push(match command {
             Command::Flush => true,
             Command::Report { id, report } => rows::put_report(&change, *id, report)?,
-            Command::SetSetting { name, value } => {
-                rows::put_setting(&change, name, value)?;
-                true
-            }
-            Command::Append {
-                journal,
-                number,
-                entry,
-            } => rows::append(&change, journal, *number, entry)?,
-            Command::Reshelve {
-                shelf,
-                revision,
-                changes,
-            } => rows::reshelve(&change, shelf, *revision, changes)?,
+            Command::Write(writes) => write_all(&mut change, writes)?,
         });
     }
     change.commit()?;
     Ok(answers)
+}
+
+/// False = one of them was not the next one; none of them is made then.
+fn write_all(change: &mut Transaction<'_>, writes: &[Write]) -> rusqlite::Result<bool> {
+    let point = change.savepoint()?;
+    for write in writes {
+        let is_made = match write {
+            Write::Setting { name, value } => rows::put_setting(&point, name, value).map(|()| true)?,
+            Write::Append {
+                journal,
+                number,
+                entry,
+            } => rows::append(&point, journal, *number, entry)?,
+            Write::Reshelve {
+                shelf,
+                revision,
+                changes,
+            } => rows::reshelve(&point, shelf, *revision, changes)?,
+        };
+        if !is_made {
+            // Dropped uncommitted, the savepoint takes back what was made before.
+            return Ok(false);
+        }
+    }
+    point.commit()?;
+    Ok(true)
 }
 
 /// An asker that gave up waiting has closed its channel: nothing to tell.

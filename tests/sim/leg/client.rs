@@ -155,8 +155,13 @@ impl Leg {
             && plan.never_acknowledges
             && asked.cseq == 1
         {
-            // It heard the answer and hangs there: what it is sent decides how this ends.
-            if self.state != State::Over {
+            // It heard the answer and hangs there: what it is sent decides how this ends. Unless it had hung up before it
+            // heard the answer, in the early dialog (RFC 3261 §15), and was told so: then nothing more is sent to it.
+            let is_hung_up =
+                (self.asked.iter()).any(|asked| asked.method == "BYE" && !asked.finals.is_empty());
+            if is_hung_up {
+                self.state = State::Over;
+            } else if self.state != State::Over {
                 self.state = State::Talking;
                 self.remote = message.must("To").to_string();
             }

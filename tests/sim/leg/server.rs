@@ -18,6 +18,23 @@ impl Leg {
         if let Answer::At(after) | Answer::Refuses(_, after) = answer {
             self.wishes.push(Wish::Wake(after, Wake::Answer));
         }
+        let expires = (self.invite.as_ref()).and_then(|invite| invite.header("Expires")?.parse::<u64>().ok());
+        if let Some(seconds) = expires {
+            self.wishes
+                .push(Wish::Wake(seconds * SECOND, Wake::InviteExpires));
+        }
+    }
+
+    /// Nobody has answered, and no CANCEL was heard: 487 all the same (RFC 3261 §13.3.1).
+    pub(super) fn stop_ringing(&mut self) {
+        let is_there = matches!(&self.plan, Plan::Phone(plan) if !matches!(plan.answer, Answer::Dead(_)));
+        if self.state != State::Ringing {
+            return;
+        }
+        self.state = State::Over;
+        if let Some(invite) = self.invite.clone().filter(|_| is_there) {
+            self.respond(&invite, 487, None);
+        }
     }
 
     pub(super) fn on_request(&mut self, message: &Rc<Message>) {

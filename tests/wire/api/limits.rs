@@ -6,7 +6,7 @@ use reqwest::Method;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::{Desk, check_problem};
+use super::{Desk, check_problem, json, with_json};
 
 /// Sends octets and gives the first line of the answer, empty when the connection was closed.
 async fn first_line(desk: &Desk, octets: &[u8]) -> String {
@@ -86,4 +86,58 @@ async fn many_readers_at_once_are_all_answered() {
     for answer in asked {
         assert_eq!(answer.await.unwrap().unwrap().status(), 200);
     }
+}
+
+#[tokio::test]
+async fn what_is_sent_again_with_its_key_is_done_once() {
+    let desk = Desk::open().await;
+    let ask = async |key: &str, body: &str| {
+        with_json(desk.signed(Method::POST, "/api/v1/tokens"), body)
+            .header("idempotency-key", key)
+            .send()
+            .await
+            .unwrap()
+    };
+    let body = "{\"name\":\"siem\",\"roles\":[\"auditor\"]}";
+    let first = ask("a", body).await;
+    assert_eq!(first.status(), 201);
+    assert!(!first.headers().contains_key("idempotency-replayed"));
+    let first = json(first).await;
+    let again = ask("a", body).await;
+    assert_eq!(
+        (again.status().as_u16(), &again.headers()["idempotency-replayed"]),
+        (201, &"true".parse().unwrap())
+    );
+    assert_eq!(again.headers()["content-type"], "application/json");
+    assert_eq!(json(again).await, first, "the same secret");
+    let other = body.replace("siem", "other");
+    check_problem(ask("a", &other).await, 422, "key-reused").await;
+    // What was refused is looked at again.
+    check_problem(ask("b", body).await, 409, "conflict").await;
+    let gone = desk
+        .signed(Method::DELETE, "/api/v1/tokens/siem")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(gone.status(), 204);
+    assert_eq!(ask("b", body).await.status(), 201);
+    check_problem(ask(&"x".repeat(101), body).await, 400, "bad-request").await;
+    desk.move_clock(std::time::Duration::from_secs(3_600));
+    check_problem(ask("a", body).await, 409, "conflict").await;
+}
+
+#[tokio::test]
+async fn who_asks_too_often_waits_and_nobody_else_does() {
+    let desk = Desk::open().await;
+    let ann = desk.token_for("ann", &["analyst"]).await;
+    let ask = || desk.ask(Method::GET, "/api/v1/session").bearer_auth(&ann).send();
+    for _ in 0..ringward::api::limits::PACE_BURST {
+        assert_eq!(ask().await.unwrap().status(), 200);
+    }
+    let refused = ask().await.unwrap();
+    assert_eq!(refused.headers()["retry-after"], "1");
+    check_problem(refused, 429, "too-often").await;
+    desk.read("/api/v1/session").await;
+    desk.move_clock(std::time::Duration::from_secs(1));
+    assert_eq!(ask().await.unwrap().status(), 200);
 }

@@ -369,3 +369,21 @@ async fn what_people_report_of_proven_numbers_becomes_a_reputation() {
         .await;
     }
 }
+
+#[tokio::test]
+async fn a_number_that_could_not_be_kept_is_refused() {
+    let desk = Desk::open().await;
+    let body = "{\"numbers\":[\"+14045550123\"],\"reason\":\"x\",\"expires_ms\":9223372036854775808}";
+    let added = desk.post("/api/v1/lists/block/entries", body).await;
+    check_problem(added, 400, "bad-request").await;
+    for path in [
+        "/api/v1/lists/block/entries?cursor=9223372036854775808",
+        "/api/v1/audit?after=9223372036854775808",
+        "/api/v1/policies/1/changes?from=9223372036854775808",
+    ] {
+        let answer = desk.signed(Method::GET, path).send().await.unwrap();
+        check_problem(answer, 400, "bad-request").await;
+    }
+    desk.read("/api/v1/lists/block/entries?cursor=9223372036854775807")
+        .await;
+}

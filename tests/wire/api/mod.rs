@@ -8,6 +8,8 @@ mod limits;
 mod lists;
 mod pages;
 mod policies;
+mod tls;
+pub mod users;
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,6 +24,7 @@ use ringward::policy::{Policy, SHIPPED};
 use ringward::runtime::lists::ListKeeper;
 use ringward::runtime::policies::Policies;
 use ringward::runtime::reputation::ReputationKeeper;
+use ringward::runtime::stream::Tls;
 use ringward::store::{self, Audit, Live, Store};
 use ringward::time::Now;
 use serde_json::Value;
@@ -57,6 +60,10 @@ impl Desk {
     }
 
     pub async fn with(store: Arc<dyn Store>, public_url: Option<&str>) -> Desk {
+        Desk::with_tls(store, public_url, None).await
+    }
+
+    pub async fn with_tls(store: Arc<dyn Store>, public_url: Option<&str>, tls: Option<Arc<Tls>>) -> Desk {
         let live = Arc::new(Live::new());
         let clock_ms = Arc::new(AtomicU64::new(NOON));
         let hung_up: Arc<Mutex<Vec<CallId>>> = Arc::default();
@@ -121,6 +128,7 @@ impl Desk {
                     utc: UNIX_EPOCH + Duration::from_millis(clock_ms.load(Ordering::Relaxed)),
                 }
             }),
+            tls,
             public_url: public_url.map(Into::into),
         };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -1,0 +1,250 @@
+//! Who has to wait before another password of his is looked at.
+//!
+//! The rule: wrong passwords are counted for each account from each network, for each network, and for each account, and
+//! past a bound the next has to wait, twice as long every time. Whoever asks from a network that his account is known to
+//! sign in from is only held back by what was tried for his account from that very network, and for a quarter of an hour
+//! at most: so nobody elsewhere can lock him out. A try that has to wait is not looked at and does not count, so no wait
+//! grows by asking. Nothing here depends on whether there is such an account. An invitation (made by another administrator, or
+//! at the machine itself by `ringward user reset`) and API tokens are not held back at all.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::limits::{
+    WAIT_FIRST, WAIT_KNOWN, WAIT_LONGEST, WRONG_ALL, WRONG_LINES, WRONG_PAIR, WRONG_REMEMBERED,
+};
+
+/// What is counted for one of those.
+#[derive(Clone, Copy, Debug, Default)]
+struct Wrong {
+    count: u32,
+    last_ms: u64,
+    /// Nobody is listened to before.
+    until_ms: u64,
+}
+
+impl Wrong {
+    fn is_forgotten(&self, now_ms: u64) -> bool {
+        now_ms.saturating_sub(self.last_ms) >= WRONG_REMEMBERED.as_millis() as u64
+    }
+
+    fn wait_ms(&self, now_ms: u64) -> u64 {
+        self.until_ms.saturating_sub(now_ms)
+    }
+}
+
+/// One of the three tables.
+#[derive(Debug)]
+struct Table<K> {
+    lines: BTreeMap<K, Wrong>,
+    /// Wrong passwords that cost nothing yet.
+    free: u32,
+}
+
+impl<K: Ord + Clone> Table<K> {
+    fn new(free: u32) -> Table<K> {
+        Table {
+            lines: BTreeMap::new(),
+            free,
+        }
+    }
+
+    fn wait_ms(&self, key: &K, now_ms: u64) -> u64 {
+        self.lines.get(key).map_or(0, |wrong| wrong.wait_ms(now_ms))
+    }
+
+    fn count(&mut self, key: K, now_ms: u64, longest: Duration) {
+        if self.lines.len() >= WRONG_LINES && !self.lines.contains_key(&key) {
+            self.lines.retain(|_, wrong| !wrong.is_forgotten(now_ms));
+            // Whoever was tried most is remembered longest: a flood of made-up names does not wash it out.
+            if self.lines.len() >= WRONG_LINES
+                && let Some(least) = self
+                    .lines
+                    .iter()
+                    .min_by_key(|(_, wrong)| (wrong.count, wrong.last_ms))
+                    .map(|(key, _)| key.clone())
+            {
+                self.lines.remove(&least);
+            }
+        }
+        let wrong = self.lines.entry(key).or_default();
+        if wrong.is_forgotten(now_ms) {
+            *wrong = Wrong::default();
+        }
+        wrong.count = wrong.count.saturating_add(1);
+        wrong.last_ms = now_ms;
+        if wrong.count >= self.free {
+            let doubled = WAIT_FIRST.saturating_mul(1 << (wrong.count - self.free).min(16));
+            wrong.until_ms = now_ms + doubled.min(longest).as_millis() as u64;
+        }
+    }
+}
+
+/// See the rule at the head of this file. In memory: a restart forgets it.
+#[derive(Debug)]
+pub struct Lockout {
+    pairs: Table<(String, IpAddr)>,
+    networks: Table<IpAddr>,
+    accounts: Table<String>,
+}
+
+impl Default for Lockout {
+    fn default() -> Self {
+        Lockout {
+            pairs: Table::new(WRONG_PAIR),
+            networks: Table::new(WRONG_ALL),
+            accounts: Table::new(WRONG_ALL),
+        }
+    }
+}
+
+impl Lockout {
+    /// Whether a password for this name may be looked at. `Err` is the seconds to wait. `is_known`: the account is known to
+    /// sign in from there.
+    pub fn may_try(&self, name: &str, from: IpAddr, is_known: bool, now_ms: u64) -> Result<(), u64> {
+        let (name, from) = (bounded(name), network(from));
+        let mut wait_ms = self.pairs.wait_ms(&(name.clone(), from), now_ms);
+        if !is_known {
+            wait_ms = wait_ms
+                .max(self.networks.wait_ms(&from, now_ms))
+                .max(self.accounts.wait_ms(&name, now_ms));
+        }
+        match wait_ms {
+            0 => Ok(()),
+            wait_ms => Err(wait_ms.div_ceil(1_000)),
+        }
+    }
+
+    /// Counts a wrong password or code.
+    pub fn wrong(&mut self, name: &str, from: IpAddr, is_known: bool, now_ms: u64) {
+        let (name, from) = (bounded(name), network(from));
+        let longest = if is_known { WAIT_KNOWN } else { WAIT_LONGEST };
+        self.pairs.count((name.clone(), from), now_ms, longest);
+        self.networks.count(from, now_ms, WAIT_LONGEST);
+        self.accounts.count(name, now_ms, WAIT_LONGEST);
+    }
+
+    /// Somebody signed in: what was tried for him from there is forgotten. What was tried from elsewhere is not.
+    pub fn right(&mut self, name: &str, from: IpAddr) {
+        self.pairs.lines.remove(&(bounded(name), network(from)));
+    }
+}
+
+/// One IPv6 customer has a whole /64 of addresses.
+pub fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V6(six) => match six.to_ipv4_mapped() {
+            Some(four) => IpAddr::V4(four),
+            None => IpAddr::V6((u128::from(six) & !u128::from(u64::MAX)).into()),
+        },
+        four => four,
+    }
+}
+
+/// A longer text names nobody: it need not be remembered whole.
+fn bounded(name: &str) -> String {
+    name.chars().take(super::limits::NAME_MAX + 1).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOME: &str = "192.0.2.1";
+    const AWAY: &str = "198.51.100.9";
+
+    fn address(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    /// Tries for `name` until it has to wait, at moments when it need not; the seconds of each wait.
+    fn waits(lockout: &mut Lockout, name: &str, from: &str, is_known: bool, tries: u32) -> Vec<u64> {
+        let (mut now_ms, mut waits) = (0, Vec::new());
+        for _ in 0..tries {
+            if let Err(seconds) = lockout.may_try(name, address(from), is_known, now_ms) {
+                waits.push(seconds);
+                now_ms += seconds * 1_000;
+            }
+            assert_eq!(lockout.may_try(name, address(from), is_known, now_ms), Ok(()));
+            lockout.wrong(name, address(from), is_known, now_ms);
+        }
+        waits
+    }
+
+    #[test]
+    fn waits_double_up_to_an_hour_and_where_one_is_known_to_a_quarter_of_it() {
+        let mut lockout = Lockout::default();
+        assert_eq!(
+            waits(&mut lockout, "ann", AWAY, false, 14),
+            [30, 60, 120, 240, 480, 960, 1_920, 3_600, 3_600]
+        );
+        assert_eq!(
+            waits(&mut lockout, "bob", HOME, true, 13),
+            [30, 60, 120, 240, 480, 900, 900, 900]
+        );
+    }
+
+    #[test]
+    fn nobody_elsewhere_locks_somebody_out_of_where_he_is_known() {
+        let mut lockout = Lockout::default();
+        for number in 0..1_000u32 {
+            let from = IpAddr::V4((0x0a00_0000 + number).into());
+            lockout.wrong("ann", from, false, 1_000);
+        }
+        assert_eq!(lockout.may_try("ann", address(HOME), true, 1_000), Ok(()));
+        assert_eq!(lockout.may_try("ann", address(AWAY), false, 1_000), Err(3_600));
+        assert_eq!(lockout.may_try("bob", address(AWAY), false, 1_000), Ok(()));
+        // Nobody asks for a day: forgotten.
+        lockout.wrong("ann", address(AWAY), false, 1_000 + 24 * 3_600_000);
+        assert_eq!(
+            lockout.may_try("ann", address(AWAY), false, 1_000 + 24 * 3_600_000),
+            Ok(())
+        );
+    }
+
+    #[test]
+    fn one_network_that_tries_many_names_waits_for_all_of_them() {
+        let mut lockout = Lockout::default();
+        for number in 0..WRONG_ALL {
+            lockout.wrong(&format!("user{number}"), address(AWAY), false, 0);
+        }
+        assert_eq!(lockout.may_try("another", address(AWAY), false, 0), Err(30));
+        assert_eq!(lockout.may_try("another", address(AWAY), true, 0), Ok(()));
+        assert_eq!(lockout.may_try("another", address(HOME), false, 0), Ok(()));
+    }
+
+    #[test]
+    fn whoever_signed_in_starts_again_and_asking_makes_no_wait_longer() {
+        let mut lockout = Lockout::default();
+        for _ in 0..WRONG_PAIR {
+            lockout.wrong("ann", address(HOME), true, 0);
+        }
+        for _ in 0..100 {
+            assert_eq!(lockout.may_try("ann", address(HOME), true, 10_000), Err(20));
+        }
+        lockout.right("ann", address(HOME));
+        assert_eq!(lockout.may_try("ann", address(HOME), true, 10_000), Ok(()));
+    }
+
+    #[test]
+    fn tables_are_bounded_and_a_flood_of_names_does_not_wash_out_whoever_is_tried_most() {
+        let mut lockout = Lockout::default();
+        for _ in 0..WRONG_ALL {
+            lockout.wrong("ann", address(AWAY), false, 0);
+        }
+        for number in 0..WRONG_LINES + 100 {
+            let from = IpAddr::V4((0x0a00_0000 + number as u32).into());
+            lockout.wrong(&format!("name{number}"), from, false, 1);
+        }
+        let lines = [
+            lockout.pairs.lines.len(),
+            lockout.networks.lines.len(),
+            lockout.accounts.lines.len(),
+        ];
+        assert_eq!(lines, [WRONG_LINES; 3]);
+        assert!(lockout.may_try("ann", address(HOME), false, 1).is_err());
+        lockout.wrong(&"x".repeat(10_000), address(HOME), false, 2);
+        assert!(lockout.accounts.lines.keys().all(|name| name.len() <= 61));
+    }
+}

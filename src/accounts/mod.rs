@@ -1,0 +1,50 @@
+//! Who may sign in: people with a password and a second factor, programs with tokens, and the sessions of both.
+//!
+//! One account names one person. Passwords are kept as argon2id, everything else that opens something as SHA-256 of at
+//! least 80 random bits; only the secret of a second factor has to be kept as it is. Knows the store's contract and the
+//! audit; does not know HTTP, and never reads a clock (times come in). What says that it blocks is for threads that may wait.
+
+mod failures;
+pub mod limits;
+mod lockout;
+mod password;
+mod review;
+mod role;
+mod second_factor;
+mod secret;
+mod sessions;
+mod tokens;
+mod user;
+mod users;
+#[cfg(test)]
+mod users_tests;
+
+pub use failures::Failures;
+pub use lockout::{Lockout, network};
+pub use password::{Kept, Weak, hash, is_right};
+pub use review::{Reviewed, review, to_csv};
+pub use role::Role;
+pub use second_factor::{enrolment_uri, step_of};
+pub use secret::{Fingerprint, fingerprint, secret};
+pub use sessions::{Holder, Open, Sessions};
+pub use tokens::{FIRST, NoToken, Token, Tokens, first_token};
+pub use user::User;
+pub use users::{By, Change, Invitation, NewUser, Refused, Users};
+
+use crate::policy::book::{BY_FILE, BY_GATEWAY};
+
+/// Who does what is done at a terminal of the machine itself, in the audit.
+pub const BY_COMMAND: &str = "command-line";
+
+/// Names that stand for something else in the audit and in the book of policies.
+const RESERVED: [&str; 4] = [FIRST, BY_FILE, BY_GATEWAY, BY_COMMAND];
+
+/// Whether this may name an account or a token: it stands in the audit, in paths and in the book of policies.
+pub fn is_name(name: &str) -> bool {
+    !name.is_empty()
+        && name.len() <= limits::NAME_MAX
+        && name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "-_.@".contains(c))
+        && !name.chars().all(|c| c == '.')
+}

@@ -1,0 +1,246 @@
+//! API tokens: for programs, and for the first person at a new gateway.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use aws_lc_rs::constant_time;
+use serde::{Deserialize, Serialize};
+
+use super::limits::{TOKENS_MAX, USE_WRITTEN};
+use super::secret::{Fingerprint, fingerprint, from_hexadecimal, hexadecimal, secret};
+use super::{RESERVED, Role};
+use crate::redact::Redacted;
+use crate::store::{Store, StoreError};
+
+const TOKEN_SETTING: &str = "api_token_sha256";
+const TOKENS_SETTING: &str = "api_tokens";
+const USED_SETTING: &str = "api_tokens_used";
+
+/// The name of the token that was made at the first start. It is an administrator's and does not expire.
+pub const FIRST: &str = "first";
+
+/// Makes the first API token if the store has none: Some(token) is shown to the operator once.
+///
+/// The token is 256 random bits behind `rw_`; only its SHA-256 is kept.
+///
+/// # Errors
+///
+/// Those of the store, and `Unusable` when the system has no randomness to give.
+pub fn first_token(store: &dyn Store) -> Result<Option<String>, StoreError> {
+    if store.setting(TOKEN_SETTING)?.is_some() {
+        return Ok(None);
+    }
+    let token = secret("rw_").ok_or_else(|| StoreError::Unusable {
+        url: "api token".into(),
+        problem: "the system gave no random octets".into(),
+    })?;
+    store.set_setting(TOKEN_SETTING, &hexadecimal(&fingerprint(&token)))?;
+    Ok(Some(token))
+}
+
+/// A token beside the first one. Its secret is known to whom it was given; kept is its fingerprint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Token {
+    pub name: String,
+    sha256: String,
+    pub roles: Vec<Role>,
+    /// Unix ms.
+    pub made_ms: u64,
+    pub made_by: String,
+    /// Unix ms; None = never.
+    pub expires_ms: Option<u64>,
+}
+
+/// Why a token was not made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoToken {
+    NameTaken,
+    Full,
+    NoRandomness,
+}
+
+/// All tokens. What is asked of them is memory; [`Tokens::keep`] writes them.
+#[derive(Debug, Default)]
+pub struct Tokens {
+    first: Option<Fingerprint>,
+    others: Vec<Token>,
+    /// When each was used last, Unix ms, and what of that is kept.
+    used: BTreeMap<String, u64>,
+    kept: BTreeMap<String, u64>,
+}
+
+impl Tokens {
+    /// Reads their fingerprints. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store.
+    pub fn load(store: &dyn Store) -> Result<Tokens, StoreError> {
+        let first = store.setting(TOKEN_SETTING)?;
+        let others = store.setting(TOKENS_SETTING)?.and_then(|text| {
+            let tokens = serde_json::from_str(&text);
+            // Whoever holds one of them is locked out, which is the safe side; the first token still opens.
+            tokens
+                .inspect_err(|error| tracing::error!(%error, "the API tokens in the store cannot be read; make them again"))
+                .ok()
+        });
+        let used: BTreeMap<String, u64> = store
+            .setting(USED_SETTING)?
+            .and_then(|text| serde_json::from_str(&text).ok())
+            .unwrap_or_default();
+        Ok(Tokens {
+            first: first.and_then(|text| from_hexadecimal(&text)),
+            others: others.unwrap_or_default(),
+            kept: used.clone(),
+            used,
+        })
+    }
+
+    /// Name and roles of the token that this is; it is used now. Compares in constant time.
+    pub fn find(&mut self, presented: &str, now_ms: u64) -> Option<(String, Arc<[Role]>)> {
+        let presented = fingerprint(presented);
+        let is_it = |token: &Fingerprint| constant_time::verify_slices_are_equal(token, &presented).is_ok();
+        let name = match self.first.filter(is_it) {
+            Some(_) => FIRST,
+            None => {
+                let known = self
+                    .others
+                    .iter()
+                    .find(|token| from_hexadecimal(&token.sha256).is_some_and(|known| is_it(&known)));
+                &known?.name
+            }
+        };
+        let (name, roles) = (name.to_string(), self.roles(name, now_ms)?);
+        match self.used.get_mut(&name) {
+            Some(used) => *used = now_ms,
+            None => drop(self.used.insert(name.clone(), now_ms)),
+        }
+        Some((name, roles))
+    }
+
+    pub fn last_used_ms(&self, name: &str) -> Option<u64> {
+        self.used.get(name).copied()
+    }
+
+    /// What is to be kept of when tokens were used; None = what is kept is good enough.
+    pub fn uses_to_keep(&mut self) -> Option<String> {
+        let is_old = |(name, used): (&String, &u64)| {
+            let kept = self.kept.get(name).copied().unwrap_or(0);
+            used.saturating_sub(kept) >= USE_WRITTEN.as_millis() as u64
+        };
+        if !self.used.iter().any(is_old) {
+            return None;
+        }
+        self.kept = self.used.clone();
+        serde_json::to_string(&self.kept).ok()
+    }
+
+    /// Writes what [`Tokens::uses_to_keep`] gave. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store.
+    pub fn keep_uses(uses: &str, store: &dyn Store) -> Result<(), StoreError> {
+        store.set_setting(USED_SETTING, uses)
+    }
+
+    /// What the token of this name may; None = there is none, or it has expired.
+    pub fn roles(&self, name: &str, now_ms: u64) -> Option<Arc<[Role]>> {
+        if name == FIRST {
+            return self.first.map(|_| Arc::from([Role::Admin]));
+        }
+        let token = self.others.iter().find(|token| token.name == name)?;
+        let is_fresh = token.expires_ms.is_none_or(|expires| now_ms < expires);
+        is_fresh.then(|| token.roles.clone().into())
+    }
+
+    /// All tokens but the first, in the order they were made.
+    pub fn all(&self) -> Vec<Token> {
+        self.others.clone()
+    }
+
+    pub fn has(&self, name: &str) -> bool {
+        RESERVED.contains(&name) || self.others.iter().any(|token| token.name == name)
+    }
+
+    /// Makes a token; its secret is given once.
+    ///
+    /// # Errors
+    ///
+    /// [`NoToken`].
+    pub fn make(
+        &mut self,
+        name: &str,
+        roles: Vec<Role>,
+        expires_ms: Option<u64>,
+        by: &str,
+        now_ms: u64,
+    ) -> Result<Redacted<String>, NoToken> {
+        let secret = secret("rw_").ok_or(NoToken::NoRandomness)?;
+        if self.has(name) {
+            return Err(NoToken::NameTaken);
+        }
+        if self.others.len() >= TOKENS_MAX {
+            return Err(NoToken::Full);
+        }
+        self.others.push(Token {
+            name: name.into(),
+            sha256: hexadecimal(&fingerprint(&secret)),
+            roles,
+            made_ms: now_ms,
+            made_by: by.into(),
+            expires_ms,
+        });
+        Ok(Redacted::new(secret))
+    }
+
+    /// Takes a token back. False = there is none of this name.
+    pub fn revoke(&mut self, name: &str) -> bool {
+        let before = self.others.len();
+        self.others.retain(|token| token.name != name);
+        self.used.remove(name);
+        self.others.len() < before
+    }
+
+    /// Writes tokens (fingerprints only). Blocks.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store.
+    pub fn keep(tokens: &[Token], store: &dyn Store) -> Result<(), StoreError> {
+        let text = serde_json::to_string(tokens).unwrap_or_default();
+        store.set_setting(TOKENS_SETTING, &text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_token_no_text_is_the_token() {
+        assert!(Tokens::default().find("", 0).is_none());
+    }
+
+    #[test]
+    fn a_token_has_its_name_its_roles_and_its_end() {
+        let mut tokens = Tokens::default();
+        let roles = vec![Role::PolicyAuthor];
+        let secret = tokens
+            .make("bob", roles.clone(), Some(5_000), FIRST, 1_000)
+            .unwrap();
+        let (name, found) = tokens.find(secret.reveal(), 4_999).unwrap();
+        assert_eq!((name.as_str(), &*found), ("bob", &roles[..]));
+        assert!(tokens.find(secret.reveal(), 5_000).is_none());
+        assert_eq!(tokens.last_used_ms("bob"), Some(4_999));
+        assert!(tokens.uses_to_keep().is_none(), "five seconds after 1970");
+        for taken in ["bob"].into_iter().chain(RESERVED) {
+            let made = tokens.make(taken, Vec::new(), None, FIRST, 0);
+            assert_eq!(made.unwrap_err(), NoToken::NameTaken, "{taken}");
+        }
+        let kept = serde_json::to_string(&tokens.all()).unwrap();
+        assert!(!kept.contains(&secret.reveal()[3..]));
+        assert!(tokens.revoke("bob") && !tokens.revoke("bob"));
+        assert!(tokens.find(secret.reveal(), 1_000).is_none());
+    }
+}

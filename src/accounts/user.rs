@@ -1,0 +1,132 @@
+//! One account: who it is, what he may, and what he proves himself with.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::Role;
+use super::limits::{NETWORK_LASTS, NETWORKS_MAX};
+use super::lockout::network;
+use super::password::Kept;
+use super::second_factor::SecondFactor;
+use super::secret::{fingerprint, hexadecimal};
+
+/// A person's account, as it is kept.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct User {
+    /// What he signs in with, and what stands in the audit. Never changes.
+    pub name: String,
+    /// His own name: an account is one person's.
+    pub person: String,
+    /// Sorted, each once.
+    pub roles: Vec<Role>,
+    pub is_disabled: bool,
+    /// Counts what ends his sessions: a new password, other roles, a second factor, being disabled.
+    pub epoch: u64,
+    /// Unix ms.
+    pub made_ms: u64,
+    pub made_by: String,
+    /// When he signed in last, Unix ms; None = never.
+    pub last_in_ms: Option<u64>,
+    pub password_ms: Option<u64>,
+    pub(super) password: Option<Kept>,
+    pub(super) invitation: Option<Invited>,
+    pub(super) second_factor: Option<SecondFactor>,
+    /// The secret of a telephone that has not proven itself yet.
+    pub(super) enrolling: Option<String>,
+    pub(super) networks: Vec<Known>,
+}
+
+/// Opens once: sets a password.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Invited {
+    pub sha256: String,
+    pub expires_ms: u64,
+}
+
+/// A network that he signed in from.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Known {
+    network: IpAddr,
+    last_ms: u64,
+}
+
+impl User {
+    /// What is kept of his password; None = it opens nothing: he has none yet, or is disabled.
+    pub fn password(&self) -> Option<&Kept> {
+        self.password.as_ref().filter(|_| !self.is_disabled)
+    }
+
+    pub fn has_second_factor(&self) -> bool {
+        self.second_factor.is_some()
+    }
+
+    /// His roles are not opened by a password alone.
+    pub fn needs_second_factor(&self) -> bool {
+        self.roles.iter().any(|role| role.needs_second_factor())
+    }
+
+    /// Until he has a second factor he may do nothing but enrol one.
+    pub fn is_to_enrol(&self) -> bool {
+        self.needs_second_factor() && !self.has_second_factor()
+    }
+
+    /// `open`, `disabled`, `invited` or `shut`.
+    pub fn state(&self, now_ms: u64) -> &'static str {
+        match (&self.password, self.invited_until_ms()) {
+            _ if self.is_disabled => "disabled",
+            (Some(_), _) => "open",
+            (None, Some(until)) if now_ms < until => "invited",
+            (None, _) => "shut",
+        }
+    }
+
+    pub fn recovery_left(&self) -> usize {
+        self.second_factor.as_ref().map_or(0, SecondFactor::recovery_left)
+    }
+
+    /// Until when his invitation opens, Unix ms; None = there is none.
+    pub fn invited_until_ms(&self) -> Option<u64> {
+        self.invitation.as_ref().map(|invited| invited.expires_ms)
+    }
+
+    /// Whether he has signed in from there lately.
+    pub fn is_known_at(&self, from: IpAddr, now_ms: u64) -> bool {
+        let from = network(from);
+        self.networks
+            .iter()
+            .any(|known| known.network == from && known.is_fresh(now_ms))
+    }
+
+    /// Whether this opens his invitation.
+    pub(super) fn is_invited_by(&self, code: &str, now_ms: u64) -> bool {
+        self.invitation.as_ref().is_some_and(|invited| {
+            now_ms < invited.expires_ms && invited.sha256 == hexadecimal(&fingerprint(code))
+        })
+    }
+
+    pub(super) fn is_acting_admin(&self) -> bool {
+        !self.is_disabled && self.password.is_some() && self.roles.contains(&Role::Admin)
+    }
+
+    pub(super) fn signed_in(&mut self, from: Option<IpAddr>, now_ms: u64) {
+        self.last_in_ms = Some(now_ms);
+        let Some(from) = from.map(network) else { return };
+        self.networks
+            .retain(|known| known.network != from && known.is_fresh(now_ms));
+        self.networks.insert(
+            0,
+            Known {
+                network: from,
+                last_ms: now_ms,
+            },
+        );
+        self.networks.truncate(NETWORKS_MAX);
+    }
+}
+
+impl Known {
+    fn is_fresh(&self, now_ms: u64) -> bool {
+        now_ms.saturating_sub(self.last_ms) < NETWORK_LASTS.as_millis() as u64
+    }
+}

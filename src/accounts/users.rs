@@ -1,0 +1,518 @@
+//! All accounts, as the store keeps them. Whatever is changed is on disk together with its entry in the audit.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::limits::{INVITATION_LASTS, PERSON_MAX, RETRIES, USERS_MAX};
+use super::password::{self, Kept, Weak};
+use super::second_factor::{SecondFactor, new_secret};
+use super::secret::{fingerprint, hexadecimal, secret};
+use super::user::{Invited, User};
+use super::{RESERVED, Role, is_name};
+use crate::redact::Redacted;
+use crate::store::{Act, Audit, Store, StoreError, Write};
+
+const SHELF: &str = "users";
+
+/// Who does something, and when (Unix ms).
+#[derive(Clone, Copy, Debug)]
+pub struct By<'a> {
+    pub who: &'a str,
+    pub at_ms: u64,
+}
+
+pub struct NewUser {
+    pub name: String,
+    pub person: String,
+    pub roles: Vec<Role>,
+}
+
+/// What is to be another about an account; None = as it is.
+#[derive(Clone, Debug, Default)]
+pub struct Change {
+    pub person: Option<String>,
+    pub roles: Option<Vec<Role>>,
+    pub is_disabled: Option<bool>,
+}
+
+/// Lets one person set a password, once. Only its hash is kept.
+pub struct Invitation {
+    pub code: Redacted<String>,
+    /// Unix ms.
+    pub expires_ms: u64,
+}
+
+/// Why something was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    #[error("no such account")]
+    NoSuchUser,
+    #[error("the name is taken")]
+    NameTaken,
+    #[error("a name has 1 to {} letters, digits, -, _, . or @", super::limits::NAME_MAX)]
+    NotAName,
+    #[error("say whose account it is: a person's name of 1 to {PERSON_MAX} characters")]
+    NotAPerson,
+    #[error("an account has at least one role")]
+    NoRoles,
+    #[error("there are too many accounts; remove one first")]
+    Full,
+    #[error("it is the last administrator's account that opens: give another the role first")]
+    LastAdmin,
+    #[error("this invitation opens nothing: it was used, has expired, or another was made since")]
+    NotInvited,
+    #[error(transparent)]
+    Weak(#[from] Weak),
+    #[error("name, password or code is wrong")]
+    Wrong,
+    #[error("the code is wrong or was used already; the telephone's clock must be right")]
+    WrongCode,
+    #[error("nothing is being enrolled: begin again")]
+    NotEnrolling,
+    #[error("the accounts were changed from elsewhere; try again")]
+    Raced,
+    #[error("the system gave no random octets")]
+    NoRandomness,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+#[derive(Debug, Default)]
+struct Book {
+    revision: u64,
+    users: BTreeMap<String, Arc<User>>,
+}
+
+/// Shared by whoever signs people in. Several processes on one store may change accounts: who was second looks again.
+pub struct Users {
+    store: Arc<dyn Store>,
+    audit: Arc<Audit>,
+    /// Held while the disk is written.
+    desk: Mutex<()>,
+    /// Replaced as a whole; held for moments.
+    book: Mutex<Arc<Book>>,
+}
+
+impl Users {
+    /// Reads all accounts. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store. An account that cannot be read opens nothing, and the log says so.
+    pub fn open(store: Arc<dyn Store>, audit: Arc<Audit>) -> Result<Users, StoreError> {
+        let book = read(&*store)?;
+        Ok(Users {
+            store,
+            audit,
+            desk: Mutex::new(()),
+            book: Mutex::new(Arc::new(book)),
+        })
+    }
+
+    /// Looks at what another process may have changed. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store.
+    pub fn refresh(&self) -> Result<(), StoreError> {
+        let book = read(&*self.store)?;
+        let mut known = self.lock();
+        if book.revision > known.revision {
+            *known = Arc::new(book);
+        }
+        Ok(())
+    }
+
+    /// In the order of their names.
+    pub fn all(&self) -> Vec<Arc<User>> {
+        self.book().users.values().cloned().collect()
+    }
+
+    pub fn one(&self, name: &str) -> Option<Arc<User>> {
+        self.book().users.get(name).cloned()
+    }
+
+    /// Makes an account; its person is invited to set a password. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`]; nothing is changed then.
+    pub fn add(&self, new: &NewUser, by: By<'_>) -> Result<Invitation, Refused> {
+        if !is_name(&new.name) {
+            return Err(Refused::NotAName);
+        }
+        let person = sound_person(&new.person)?;
+        let roles = sound_roles(&new.roles)?;
+        let (invitation, invited) = invite(by.at_ms)?;
+        let note = format!("{person}, {}", names(&roles));
+        self.carry_out(by, "account add", &new.name, |book| {
+            if book.users.contains_key(&new.name) || RESERVED.contains(&new.name.as_str()) {
+                return Err(Refused::NameTaken);
+            }
+            if book.users.len() >= USERS_MAX {
+                return Err(Refused::Full);
+            }
+            let user = User {
+                name: new.name.clone(),
+                person: person.clone(),
+                roles: roles.clone(),
+                is_disabled: false,
+                // Never one that an account of this name had before.
+                epoch: book.revision + 1,
+                made_ms: by.at_ms,
+                made_by: by.who.into(),
+                last_in_ms: None,
+                password_ms: None,
+                password: None,
+                invitation: Some(invited.clone()),
+                second_factor: None,
+                enrolling: None,
+                networks: Vec::new(),
+            };
+            Ok((Some(user), note.clone(), ()))
+        })?;
+        Ok(invitation)
+    }
+
+    /// Takes password and second factor away and invites the person to set new ones; his sessions end. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// As [`Users::add`].
+    pub fn reset(&self, name: &str, by: By<'_>) -> Result<Invitation, Refused> {
+        let (invitation, invited) = invite(by.at_ms)?;
+        self.alter(by, "account reset", name, |user| {
+            user.password = None;
+            user.second_factor = None;
+            user.enrolling = None;
+            user.invitation = Some(invited.clone());
+            user.epoch += 1;
+            Ok((String::new(), ()))
+        })?;
+        Ok(invitation)
+    }
+
+    /// Other roles, another person's name, disabled or not. Other roles and being disabled end his sessions. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// As [`Users::add`].
+    pub fn change(&self, name: &str, change: &Change, by: By<'_>) -> Result<Arc<User>, Refused> {
+        let person = change.person.as_deref().map(sound_person).transpose()?;
+        let roles = change.roles.as_deref().map(sound_roles).transpose()?;
+        self.carry_out(by, "account change", name, |book| {
+            let before = book.users.get(name).ok_or(Refused::NoSuchUser)?;
+            let mut user = User::clone(before);
+            let mut notes = Vec::new();
+            if let Some(person) = person.as_ref().filter(|person| **person != user.person) {
+                notes.push(format!("now {person}"));
+                user.person.clone_from(person);
+            }
+            if let Some(roles) = roles.as_ref().filter(|roles| **roles != user.roles) {
+                notes.push(format!("{} instead of {}", names(roles), names(&user.roles)));
+                user.roles.clone_from(roles);
+                user.epoch += 1;
+            }
+            if let Some(is_disabled) = change.is_disabled.filter(|wanted| *wanted != user.is_disabled) {
+                notes.push(if is_disabled { "disabled" } else { "enabled" }.into());
+                user.is_disabled = is_disabled;
+                user.epoch += 1;
+            }
+            book.keeps_an_admin(before, Some(&user))?;
+            Ok((Some(user), notes.join("; "), ()))
+        })?;
+        self.one(name).ok_or(Refused::NoSuchUser)
+    }
+
+    /// Takes an account away. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// As [`Users::add`].
+    pub fn remove(&self, name: &str, by: By<'_>) -> Result<(), Refused> {
+        self.carry_out(by, "account remove", name, |book| {
+            let before = book.users.get(name).ok_or(Refused::NoSuchUser)?;
+            book.keeps_an_admin(before, None)?;
+            Ok((None, before.person.clone(), ()))
+        })
+    }
+
+    /// Ends all sessions of an account. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// As [`Users::add`].
+    pub fn end_sessions(&self, name: &str, by: By<'_>) -> Result<(), Refused> {
+        self.alter(by, "account sessions end", name, |user| {
+            user.epoch += 1;
+            Ok((String::new(), ()))
+        })
+    }
+
+    /// Whom this code invites.
+    pub fn invited(&self, code: &str, now_ms: u64) -> Option<Arc<User>> {
+        let book = self.book();
+        let mut users = book.users.values();
+        users
+            .find(|user| !user.is_disabled && user.is_invited_by(code, now_ms))
+            .cloned()
+    }
+
+    /// Whether this person may take this password.
+    ///
+    /// # Errors
+    ///
+    /// [`Weak`].
+    pub fn check_password(name: &str, password: &str) -> Result<(), Weak> {
+        password::check(password, name)
+    }
+
+    /// The invited person takes a password. The code opens nothing any more. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// As [`Users::add`].
+    pub fn accept(
+        &self,
+        name: &str,
+        code: &str,
+        taken: &Kept,
+        from: Option<IpAddr>,
+        at_ms: u64,
+    ) -> Result<Arc<User>, Refused> {
+        let by = By { who: name, at_ms };
+        self.alter(by, "account accept invitation", name, |user| {
+            if user.is_disabled || !user.is_invited_by(code, at_ms) {
+                return Err(Refused::NotInvited);
+            }
+            user.invitation = None;
+            user.password = Some(taken.clone());
+            user.password_ms = Some(at_ms);
+            user.epoch += 1;
+            user.signed_in(from, at_ms);
+            Ok((String::new(), ()))
+        })?;
+        self.one(name).ok_or(Refused::NoSuchUser)
+    }
+
+    /// Whoever had this password right signs in, with a code of his second factor if he has one. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused::Wrong`] for whatever is wrong; else as [`Users::add`].
+    pub fn sign_in(
+        &self,
+        name: &str,
+        right: &Kept,
+        code: &str,
+        from: Option<IpAddr>,
+        at_ms: u64,
+    ) -> Result<Arc<User>, Refused> {
+        let by = By { who: name, at_ms };
+        self.alter(by, "sign in", name, |user| {
+            if user.password() != Some(right) {
+                return Err(Refused::Wrong);
+            }
+            if let Some(factor) = &mut user.second_factor
+                && !factor.take(code, at_ms)
+            {
+                return Err(Refused::Wrong);
+            }
+            user.signed_in(from, at_ms);
+            let from = from.map_or_else(String::new, |from| format!("from {from}"));
+            Ok((from, ()))
+        })?;
+        self.one(name).ok_or(Refused::NoSuchUser)
+    }
+
+    /// Another password instead of the one that was right; all his sessions end. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// As [`Users::sign_in`].
+    pub fn set_password(&self, name: &str, right: &Kept, taken: &Kept, at_ms: u64) -> Result<u64, Refused> {
+        let by = By { who: name, at_ms };
+        self.alter(by, "account password", name, |user| {
+            if user.password() != Some(right) {
+                return Err(Refused::Wrong);
+            }
+            user.password = Some(taken.clone());
+            user.password_ms = Some(at_ms);
+            user.epoch += 1;
+            Ok((String::new(), user.epoch))
+        })
+    }
+
+    /// A secret for a telephone, shown once. The second factor he has stays until the new one has proven itself. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// As [`Users::add`].
+    pub fn begin_second_factor(&self, name: &str, at_ms: u64) -> Result<Redacted<String>, Refused> {
+        let secret = new_secret().ok_or(Refused::NoRandomness)?;
+        let by = By { who: name, at_ms };
+        self.alter(by, "account second factor begin", name, |user| {
+            user.enrolling = Some(secret.clone());
+            Ok((String::new(), ()))
+        })?;
+        Ok(Redacted::new(secret))
+    }
+
+    /// The telephone has shown this code: it is the second factor now, and his other sessions end. Gives the recovery codes,
+    /// once, and how many times the account has changed. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused::WrongCode`], [`Refused::NotEnrolling`]; else as [`Users::add`].
+    pub fn prove_second_factor(
+        &self,
+        name: &str,
+        code: &str,
+        at_ms: u64,
+    ) -> Result<(Vec<String>, u64), Refused> {
+        let by = By { who: name, at_ms };
+        self.alter(by, "account second factor", name, |user| {
+            let secret = user.enrolling.take().ok_or(Refused::NotEnrolling)?;
+            let enrolled = SecondFactor::enrol(&secret, code, at_ms).map_err(|()| Refused::NoRandomness)?;
+            let (factor, codes) = enrolled.ok_or(Refused::WrongCode)?;
+            user.second_factor = Some(factor);
+            user.epoch += 1;
+            Ok((String::new(), (codes, user.epoch)))
+        })
+    }
+
+    fn alter<T>(
+        &self,
+        by: By<'_>,
+        what: &str,
+        name: &str,
+        alter: impl Fn(&mut User) -> Result<(String, T), Refused>,
+    ) -> Result<T, Refused> {
+        self.carry_out(by, what, name, |book| {
+            let before = book.users.get(name).ok_or(Refused::NoSuchUser)?;
+            let mut user = User::clone(before);
+            let (note, given) = alter(&mut user)?;
+            Ok((Some(user), note, given))
+        })
+    }
+
+    /// `plan` says what becomes of the account (None = it goes), with a note for the audit. It is asked again when another
+    /// process was first.
+    fn carry_out<T>(
+        &self,
+        by: By<'_>,
+        what: &str,
+        name: &str,
+        plan: impl Fn(&Book) -> Result<(Option<User>, String, T), Refused>,
+    ) -> Result<T, Refused> {
+        let _desk = self.desk.lock().unwrap_or_else(PoisonError::into_inner);
+        // Whom another process has made a moment ago is known to this one.
+        self.refresh()?;
+        for _ in 0..RETRIES {
+            let book = self.book();
+            let (user, note, given) = plan(&book)?;
+            let act = Act {
+                at_ms: by.at_ms,
+                by: by.who,
+                what,
+                about: name,
+                note: &note,
+            };
+            // Our own plain data always has a JSON form.
+            let text = user
+                .as_ref()
+                .map(|user| serde_json::to_string(user).unwrap_or_default());
+            let write = Write::Reshelve {
+                shelf: SHELF,
+                revision: book.revision + 1,
+                changes: vec![(name.into(), text)],
+            };
+            if self.audit.write_with(&act, &[write])?.is_some() {
+                let mut users = book.users.clone();
+                match user {
+                    Some(user) => users.insert(name.into(), Arc::new(user)),
+                    None => users.remove(name),
+                };
+                *self.lock() = Arc::new(Book {
+                    revision: book.revision + 1,
+                    users,
+                });
+                return Ok(given);
+            }
+            self.refresh()?;
+        }
+        Err(Refused::Raced)
+    }
+
+    fn book(&self) -> Arc<Book> {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Arc<Book>> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Book {
+    /// Of the administrators who can sign in one is left, if there was one.
+    fn keeps_an_admin(&self, before: &User, after: Option<&User>) -> Result<(), Refused> {
+        let is_left = after.is_some_and(User::is_acting_admin);
+        let mut others = self.users.values().filter(|other| other.name != before.name);
+        if before.is_acting_admin() && !is_left && !others.any(|other| other.is_acting_admin()) {
+            return Err(Refused::LastAdmin);
+        }
+        Ok(())
+    }
+}
+
+fn invite(at_ms: u64) -> Result<(Invitation, Invited), Refused> {
+    let code = secret("").ok_or(Refused::NoRandomness)?;
+    let expires_ms = at_ms + INVITATION_LASTS.as_millis() as u64;
+    let invited = Invited {
+        sha256: hexadecimal(&fingerprint(&code)),
+        expires_ms,
+    };
+    let code = Redacted::new(code);
+    Ok((Invitation { code, expires_ms }, invited))
+}
+
+fn sound_person(person: &str) -> Result<String, Refused> {
+    let person = person.trim();
+    let is_sound =
+        !person.is_empty() && person.chars().count() <= PERSON_MAX && !person.chars().any(char::is_control);
+    is_sound.then(|| person.into()).ok_or(Refused::NotAPerson)
+}
+
+fn sound_roles(roles: &[Role]) -> Result<Vec<Role>, Refused> {
+    let mut roles = roles.to_vec();
+    roles.sort_unstable();
+    roles.dedup();
+    if roles.is_empty() {
+        return Err(Refused::NoRoles);
+    }
+    Ok(roles)
+}
+
+fn names(roles: &[Role]) -> String {
+    let names: Vec<&str> = roles.iter().map(|role| role.name()).collect();
+    names.join(", ")
+}
+
+fn read(store: &dyn Store) -> Result<Book, StoreError> {
+    let shelf = store.shelf(SHELF)?;
+    let mut users = BTreeMap::new();
+    for (name, text) in shelf.documents {
+        match serde_json::from_str::<User>(&text) {
+            Ok(user) if user.name == name => {
+                users.insert(name, Arc::new(user));
+            }
+            Ok(_) => tracing::error!(name, "an account stands under another's name; it opens nothing"),
+            Err(error) => tracing::error!(name, %error, "an account cannot be read; it opens nothing"),
+        }
+    }
+    Ok(Book {
+        revision: shelf.revision,
+        users,
+    })
+}

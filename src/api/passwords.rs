@@ -1,0 +1,188 @@
+//! Passwords are looked at one after the other, on a thread that may think, whoever asks and however many there are:
+//! guessing takes one core a share of its time and 19 MiB, and never more.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
+use super::access::{RefusalKind, SignedIn};
+use super::audit;
+use super::error::Problem;
+use super::guard::Peer;
+use super::limits::PASSWORDS_WAITING;
+use super::state::Shared;
+use crate::accounts::{Kept, Refused, User, hash, is_right};
+use crate::redact::Redacted;
+
+/// The one place where passwords are looked at.
+pub(crate) struct Desk {
+    turn: Arc<Semaphore>,
+    room: Arc<Semaphore>,
+}
+
+impl Default for Desk {
+    fn default() -> Self {
+        Desk {
+            turn: Arc::new(Semaphore::new(1)),
+            room: Arc::new(Semaphore::new(PASSWORDS_WAITING)),
+        }
+    }
+}
+
+impl Desk {
+    /// Does something that hashes, when it is its turn. It is done even when whoever asked has gone.
+    async fn work<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let place = Arc::clone(&self.room)
+            .try_acquire_owned()
+            .map_err(|_| Problem::PasswordsBusy)?;
+        let turn = Arc::clone(&self.turn)
+            .acquire_owned()
+            .await
+            .map_err(|_| Problem::Broken)?;
+        let answer = tokio::task::spawn_blocking(move || {
+            let answer = work();
+            drop((turn, place));
+            answer
+        });
+        answer.await.map_err(|_| Problem::Broken)?
+    }
+}
+
+/// Signs a person in by name, password and, where he has a second factor, a code of it.
+pub(crate) async fn sign_in(
+    shared: &Shared,
+    peer: Option<Peer>,
+    name: String,
+    password: Redacted<String>,
+    code: Redacted<String>,
+) -> Result<Arc<User>, Problem> {
+    let from = peer.map(Peer::ip);
+    right(shared, from, name.clone(), password, move |shared, kept| {
+        let now_ms = shared.now().unix_ms();
+        let users = &shared.access.users;
+        users.sign_in(&name, kept, code.reveal().trim(), from, now_ms)
+    })
+    .await
+}
+
+/// Another password for whoever knows the one he has.
+pub(crate) async fn change(
+    shared: &Shared,
+    peer: Option<Peer>,
+    signed_in: SignedIn,
+    old: Redacted<String>,
+    new: Redacted<String>,
+) -> Result<(), Problem> {
+    let name = signed_in.who.to_string();
+    crate::accounts::Users::check_password(&name, new.reveal()).map_err(Refused::from)?;
+    let account = name.clone();
+    let changed = right(shared, peer.map(Peer::ip), name, old, move |shared, kept| {
+        let new = hash(new.reveal()).ok_or(Refused::NoRandomness)?;
+        let now_ms = shared.now().unix_ms();
+        let users = &shared.access.users;
+        let epoch = users.set_password(&account, kept, &new, now_ms)?;
+        shared.access.go_on(&signed_in, epoch);
+        Ok(())
+    });
+    changed.await.map_err(own)
+}
+
+/// Whether whoever is signed in knows his password: before what would let somebody else in for good.
+pub(crate) async fn confirm(
+    shared: &Shared,
+    peer: Option<Peer>,
+    name: String,
+    password: Redacted<String>,
+) -> Result<(), Problem> {
+    let confirmed = right(shared, peer.map(Peer::ip), name, password, |_, _| Ok(()));
+    confirmed.await.map_err(own)
+}
+
+/// An invited person takes a password.
+pub(crate) async fn accept(
+    shared: &Shared,
+    peer: Option<Peer>,
+    name: String,
+    code: Redacted<String>,
+    password: Redacted<String>,
+) -> Result<Arc<User>, Problem> {
+    crate::accounts::Users::check_password(&name, password.reveal()).map_err(Refused::from)?;
+    let inner = shared.clone();
+    let work = move || {
+        let kept = hash(password.reveal()).ok_or(Problem::Broken)?;
+        let now_ms = inner.now().unix_ms();
+        let from = peer.map(Peer::ip);
+        let users = &inner.access.users;
+        Ok(users.accept(&name, code.reveal(), &kept, from, now_ms)?)
+    };
+    shared.passwords.work(work).await
+}
+
+/// Looks at a password, if this name from this address need not wait, and then does what is for whoever has it right.
+/// What is wrong is counted. Unknown names, disabled accounts and wrong passwords are one answer and as much work.
+async fn right<T: Send + 'static>(
+    shared: &Shared,
+    from: Option<IpAddr>,
+    name: String,
+    password: Redacted<String>,
+    then: impl FnOnce(&Shared, &Kept) -> Result<T, Refused> + Send + 'static,
+) -> Result<T, Problem> {
+    let inner = shared.clone();
+    let work = move || {
+        let shared = inner;
+        let (access, now_ms) = (&shared.access, shared.now().unix_ms());
+        let from = from.unwrap_or(IpAddr::from([0, 0, 0, 0]));
+        let user = access.users.one(&name);
+        let is_known = user.as_ref().is_some_and(|user| user.is_known_at(from, now_ms));
+        access
+            .lockout()
+            .may_try(&name, from, is_known, now_ms)
+            .map_err(|retry_seconds| Problem::TooManyFailures { retry_seconds })?;
+        let kept = user.as_ref().and_then(|user| user.password()).cloned();
+        let is_right = is_right(kept.as_ref(), password.reveal());
+        let done = match kept.filter(|_| is_right) {
+            Some(kept) => then(&shared, &kept),
+            None => Err(Refused::Wrong),
+        };
+        match done {
+            Ok(done) => {
+                access.lockout().right(&name, from);
+                Ok(done)
+            }
+            Err(Refused::Wrong) => {
+                access.lockout().wrong(&name, from, is_known, now_ms);
+                // What stands where the name should may be anything: only names of accounts are written down.
+                let about = user.map_or_else(String::new, |user| user.name.clone());
+                Err(Wrong { from, about }.told(&shared))
+            }
+            Err(refused) => Err(refused.into()),
+        }
+    };
+    shared.passwords.work(work).await
+}
+
+struct Wrong {
+    from: IpAddr,
+    about: String,
+}
+
+impl Wrong {
+    fn told(self, shared: &Shared) -> Problem {
+        tracing::warn!(peer = %self.from, account = self.about, "wrong password or code");
+        let (who, what) = (self.from.to_string(), "sign in".to_string());
+        audit::write_refusal(shared, RefusalKind::Credential, who, what, self.about, "401");
+        Problem::WrongCredentials
+    }
+}
+
+/// Whoever is signed in already has no wrong name, and does not sign in by this.
+fn own(problem: Problem) -> Problem {
+    match problem {
+        Problem::WrongCredentials => Problem::WrongPassword,
+        other => other,
+    }
+}

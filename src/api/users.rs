@@ -1,0 +1,425 @@
+//! `/api/v1/users`: people's accounts, for administrators; `/api/v1/access-review`: who may sign in, for auditors.
+
+use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::access::SignedIn;
+use super::error::{Problem, ProblemBody};
+use super::state::Shared;
+use crate::accounts::{By, Change, Invitation, NewUser, Open, Refused, Reviewed, Role, User, to_csv};
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewAccount {
+    /// What the person signs in with: 1 to 60 letters, digits, `-`, `_`, `.` or `@`. It stands in the audit and never changes.
+    #[schema(example = "ann")]
+    name: String,
+    /// The person's own name: an account is one person's.
+    #[schema(example = "Ann Example")]
+    person: String,
+    #[schema(min_items = 1)]
+    roles: Vec<Role>,
+}
+
+/// What is to be another; what is absent stays as it is.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AccountChange {
+    person: Option<String>,
+    /// Other roles end all sessions of the account.
+    roles: Option<Vec<Role>>,
+    /// Being disabled ends all sessions of the account.
+    is_disabled: Option<bool>,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ReviewQuery {
+    /// `json` (when absent) or `csv`.
+    format: Option<String>,
+}
+
+/// A person's account, without what opens it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = User)]
+pub(crate) struct UserView {
+    name: String,
+    person: String,
+    roles: Vec<Role>,
+    /// `open`, `disabled`, `invited` (no password yet) or `shut` (neither password nor invitation).
+    #[schema(example = "open")]
+    state: &'static str,
+    has_second_factor: bool,
+    /// Its roles may be used with a second factor only.
+    needs_second_factor: bool,
+    /// Recovery codes that are left.
+    recovery_codes: usize,
+    made_ms: u64,
+    made_by: String,
+    /// When it was used last, Unix ms; null = never.
+    last_used_ms: Option<u64>,
+    /// Since when the password is the same, Unix ms.
+    password_ms: Option<u64>,
+    /// Until when an invitation opens, Unix ms; null = there is none.
+    invited_until_ms: Option<u64>,
+    /// Sessions that are open.
+    sessions: usize,
+}
+
+/// A session, without what opens it.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct SessionView {
+    #[schema(example = "8c7e3f0a51d2b946")]
+    id: String,
+    /// Whether it is the one that asks.
+    is_this: bool,
+    /// Where it was opened from.
+    address: String,
+    opened_ms: u64,
+    /// When it was used last, give or take five minutes.
+    used_ms: u64,
+    /// When it ends at the latest; unused, it ends an hour after its last use.
+    ends_ms: u64,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(crate) struct UserList {
+    /// In the order of their names.
+    users: Vec<UserView>,
+}
+
+/// An account and its open sessions.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct UserWhole {
+    user: UserView,
+    /// The one opened last first.
+    sessions: Vec<SessionView>,
+}
+
+/// Lets the person set a password, once. Give it to nobody else.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Invited {
+    name: String,
+    /// Shown this once; only its hash is kept.
+    code: String,
+    /// The console's page for it.
+    link: String,
+    /// Unix ms.
+    expires_ms: u64,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Review {
+    /// When it was made, Unix ms.
+    at_ms: u64,
+    /// Accounts by their names, then tokens.
+    lines: Vec<Reviewed>,
+}
+
+/// All accounts.
+#[utoipa::path(
+    get, path = "/api/v1/users", tag = "access",
+    responses((status = 200, description = "Without what opens them", body = UserList))
+)]
+pub(crate) async fn list(
+    State(shared): State<Shared>,
+    Extension(signed_in): Extension<SignedIn>,
+) -> Json<UserList> {
+    let now_ms = shared.now().unix_ms();
+    let users = shared.access.users.all();
+    let users = users.iter().map(|user| {
+        let sessions = shared.access.sessions_of(user, &signed_in, now_ms);
+        UserView::of(user, &sessions, now_ms)
+    });
+    Json(UserList {
+        users: users.collect(),
+    })
+}
+
+/// Make an account; its person is invited to set a password.
+#[utoipa::path(
+    post, path = "/api/v1/users", tag = "access", request_body = NewAccount,
+    responses(
+        (status = 201, description = "Made; the invitation is shown this once", body = Invited),
+        (status = 400, description = "Not a name, a person and roles", body = ProblemBody),
+        (status = 409, description = "The name is taken, or there are too many accounts", body = ProblemBody),
+    )
+)]
+pub(crate) async fn add(
+    State(shared): State<Shared>,
+    Extension(signed_in): Extension<SignedIn>,
+    body: Result<Json<NewAccount>, JsonRejection>,
+) -> Result<Response, Problem> {
+    let Json(body) = body.map_err(super::calls::bad_body)?;
+    if shared.access.has_token(&body.name) {
+        return Err(Refused::NameTaken.into());
+    }
+    let name = body.name.clone();
+    let new = NewUser {
+        name: body.name,
+        person: body.person,
+        roles: body.roles,
+    };
+    let invitation = act(&shared, signed_in, move |shared, by| {
+        shared.access.users.add(&new, by)
+    })
+    .await?;
+    Ok((StatusCode::CREATED, Json(Invited::of(&shared, name, invitation))).into_response())
+}
+
+/// One account and its sessions.
+#[utoipa::path(
+    get, path = "/api/v1/users/{name}", tag = "access",
+    params(("name" = String, Path, description = "The account's name")),
+    responses(
+        (status = 200, description = "Without what opens them", body = UserWhole),
+        (status = 404, description = "No such account", body = ProblemBody),
+    )
+)]
+pub(crate) async fn one(
+    State(shared): State<Shared>,
+    Extension(signed_in): Extension<SignedIn>,
+    name: Result<Path<String>, PathRejection>,
+) -> Result<Json<UserWhole>, Problem> {
+    let user = shared
+        .access
+        .users
+        .one(&named(name)?)
+        .ok_or(Problem::NoSuchUser)?;
+    let now_ms = shared.now().unix_ms();
+    let sessions = shared.access.sessions_of(&user, &signed_in, now_ms);
+    Ok(Json(UserWhole {
+        user: UserView::of(&user, &sessions, now_ms),
+        sessions: sessions.into_iter().map(SessionView::of).collect(),
+    }))
+}
+
+/// Change roles or the person's name, disable or enable.
+#[utoipa::path(
+    put, path = "/api/v1/users/{name}", tag = "access", request_body = AccountChange,
+    params(("name" = String, Path, description = "The account's name")),
+    responses(
+        (status = 200, description = "As it is now", body = UserView),
+        (status = 400, description = "Not a person or roles", body = ProblemBody),
+        (status = 404, description = "No such account", body = ProblemBody),
+        (status = 409, description = "It is the last administrator's", body = ProblemBody),
+    )
+)]
+pub(crate) async fn change(
+    State(shared): State<Shared>,
+    Extension(signed_in): Extension<SignedIn>,
+    name: Result<Path<String>, PathRejection>,
+    body: Result<Json<AccountChange>, JsonRejection>,
+) -> Result<Json<UserView>, Problem> {
+    let name = named(name)?;
+    let Json(body) = body.map_err(super::calls::bad_body)?;
+    let change = Change {
+        person: body.person,
+        roles: body.roles,
+        is_disabled: body.is_disabled,
+    };
+    let asking = signed_in.clone();
+    let changed = act(&shared, signed_in, move |shared, by| {
+        shared.access.users.change(&name, &change, by)
+    });
+    let user = changed.await?;
+    let now_ms = shared.now().unix_ms();
+    let sessions = shared.access.sessions_of(&user, &asking, now_ms);
+    Ok(Json(UserView::of(&user, &sessions, now_ms)))
+}
+
+/// Take an account away. Its sessions end.
+#[utoipa::path(
+    delete, path = "/api/v1/users/{name}", tag = "access",
+    params(("name" = String, Path, description = "The account's name")),
+    responses(
+        (status = 204, description = "Gone; what it did stays in the audit"),
+        (status = 404, description = "No such account", body = ProblemBody),
+        (status = 409, description = "It is the last administrator's", body = ProblemBody),
+    )
+)]
+pub(crate) async fn remove(
+    State(shared): State<Shared>,
+    Extension(signed_in): Extension<SignedIn>,
+    name: Result<Path<String>, PathRejection>,
+) -> Result<StatusCode, Problem> {
+    let name = named(name)?;
+    act(&shared, signed_in, move |shared, by| {
+        shared.access.users.remove(&name, by)
+    })
+    .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Invite again: password and second factor are taken away, sessions end, and the person sets new ones.
+#[utoipa::path(
+    post, path = "/api/v1/users/{name}/reset", tag = "access",
+    params(("name" = String, Path, description = "The account's name")),
+    responses(
+        (status = 200, description = "The invitation, shown this once", body = Invited),
+        (status = 404, description = "No such account", body = ProblemBody),
+    )
+)]
+pub(crate) async fn reset(
+    State(shared): State<Shared>,
+    Extension(signed_in): Extension<SignedIn>,
+    name: Result<Path<String>, PathRejection>,
+) -> Result<Json<Invited>, Problem> {
+    let name = named(name)?;
+    let account = name.clone();
+    let invited = act(&shared, signed_in, move |shared, by| {
+        shared.access.users.reset(&account, by)
+    });
+    Ok(Json(Invited::of(&shared, name, invited.await?)))
+}
+
+/// End all sessions of an account.
+#[utoipa::path(
+    delete, path = "/api/v1/users/{name}/sessions", tag = "access",
+    params(("name" = String, Path, description = "The account's name")),
+    responses(
+        (status = 204, description = "Signed out everywhere; event streams end within seconds"),
+        (status = 404, description = "No such account", body = ProblemBody),
+    )
+)]
+pub(crate) async fn end_sessions(
+    State(shared): State<Shared>,
+    Extension(signed_in): Extension<SignedIn>,
+    name: Result<Path<String>, PathRejection>,
+) -> Result<StatusCode, Problem> {
+    let name = named(name)?;
+    act(&shared, signed_in, move |shared, by| {
+        shared.access.users.end_sessions(&name, by)
+    })
+    .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Everybody and everything that may sign in, with what it may and when it was used last.
+#[utoipa::path(
+    get, path = "/api/v1/access-review", tag = "audit", params(ReviewQuery),
+    responses(
+        (status = 200, description = "Accounts and tokens",
+            content((Review = "application/json"), (String = "text/csv"))),
+        (status = 400, description = "Not a format", body = ProblemBody),
+    )
+)]
+pub(crate) async fn review(
+    State(shared): State<Shared>,
+    query: Result<Query<ReviewQuery>, QueryRejection>,
+) -> Result<Response, Problem> {
+    let Query(query) = query.map_err(|rejection| Problem::BadRequest(rejection.body_text()))?;
+    let at_ms = shared.now().unix_ms();
+    let lines = shared.access.review(at_ms);
+    match query.format.as_deref() {
+        None | Some("json") => Ok(Json(Review { at_ms, lines }).into_response()),
+        Some("csv") => {
+            let headers = [
+                (header::CONTENT_TYPE, "text/csv; charset=utf-8"),
+                (
+                    header::CONTENT_DISPOSITION,
+                    "attachment; filename=\"access-review.csv\"",
+                ),
+            ];
+            Ok((headers, to_csv(&lines)).into_response())
+        }
+        Some(_) => Err(Problem::BadRequest("format is json or csv".into())),
+    }
+}
+
+/// Does something to accounts on a thread that may wait.
+async fn act<T: Send + 'static>(
+    shared: &Shared,
+    signed_in: SignedIn,
+    act: impl FnOnce(&Shared, By<'_>) -> Result<T, Refused> + Send + 'static,
+) -> Result<T, Problem> {
+    let inner = shared.clone();
+    let work = move || {
+        let by = By {
+            who: &signed_in.who,
+            at_ms: inner.now().unix_ms(),
+        };
+        Ok(act(&inner, by)?)
+    };
+    shared.work(work).await
+}
+
+fn named(name: Result<Path<String>, PathRejection>) -> Result<String, Problem> {
+    // A name that cannot be is a name nobody has.
+    name.map(|Path(name)| name).map_err(|_| Problem::NoSuchUser)
+}
+
+impl UserView {
+    pub(super) fn of(user: &User, sessions: &[(Open, bool)], now_ms: u64) -> UserView {
+        let used = sessions.iter().map(|(open, _)| open.used_ms);
+        UserView {
+            name: user.name.clone(),
+            person: user.person.clone(),
+            roles: user.roles.clone(),
+            state: user.state(now_ms),
+            has_second_factor: user.has_second_factor(),
+            needs_second_factor: user.needs_second_factor(),
+            recovery_codes: user.recovery_left(),
+            made_ms: user.made_ms,
+            made_by: user.made_by.clone(),
+            last_used_ms: used.chain(user.last_in_ms).max(),
+            password_ms: user.password_ms,
+            invited_until_ms: user.invited_until_ms(),
+            sessions: sessions.len(),
+        }
+    }
+}
+
+impl SessionView {
+    pub(super) fn of((open, is_this): (Open, bool)) -> SessionView {
+        SessionView {
+            id: open.id,
+            is_this,
+            address: open.address,
+            opened_ms: open.opened_ms,
+            used_ms: open.used_ms,
+            ends_ms: open.ends_ms,
+        }
+    }
+}
+
+impl Invited {
+    fn of(shared: &Shared, name: String, invitation: Invitation) -> Invited {
+        let code = invitation.code.into_inner();
+        let base = shared.gateway.public_url.as_deref().unwrap_or_default();
+        Invited {
+            name,
+            // In the fragment, which no browser sends to any server.
+            link: format!("{}/#invitation={code}", base.trim_end_matches('/')),
+            code,
+            expires_ms: invitation.expires_ms,
+        }
+    }
+}
+
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Problem {
+        let words = refused.to_string();
+        match refused {
+            Refused::NoSuchUser => Problem::NoSuchUser,
+            Refused::NotAName | Refused::NotAPerson | Refused::NoRoles => Problem::BadRequest(words),
+            Refused::Weak(weak) => Problem::WeakPassword(weak),
+            Refused::NameTaken
+            | Refused::Full
+            | Refused::LastAdmin
+            | Refused::NotEnrolling
+            | Refused::Raced => Problem::Conflict(words),
+            Refused::NotInvited => Problem::NotInvited,
+            Refused::Wrong => Problem::WrongCredentials,
+            Refused::WrongCode => Problem::WrongCode,
+            Refused::NoRandomness => Problem::Broken,
+            Refused::Store(error) => Problem::Store(error),
+        }
+    }
+}

@@ -142,6 +142,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         tokio.spawn(tls.clone().keep(tls_asked));
     }
 
+    let prompts = Arc::new(said_aloud(&config.prompts));
     let registrations = Registry::default();
     let shared = shards::Shared {
         config: &config,
@@ -151,6 +152,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         number_lists: &number_lists,
         reputation: &reputation,
         lists: &lists,
+        prompts: &prompts,
         model: model.as_ref().map(|model| model.revision().to_string()),
         // Only the shards hold the recorder then: when they have ended, it writes what is left and ends too.
         doors: Doors {
@@ -276,6 +278,15 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
 }
 
 /// Reads and checks the policy file, or takes the embedded default.
+/// The recordings of the business, with what is wrong with them in the log: callers hear ours instead.
+fn said_aloud(config: &crate::prompts::Config) -> crate::prompts::Prompts {
+    let (prompts, problems) = crate::prompts::Prompts::load(config);
+    for problem in problems {
+        tracing::warn!(%problem, "[prompts]");
+    }
+    prompts
+}
+
 fn load_policy(config: &Config) -> anyhow::Result<Policy> {
     let policy = config.load_policy().map_err(|faults| faults_to_error(&faults))?;
     for warning in policy.warnings() {

@@ -86,6 +86,8 @@ pub(crate) struct Case {
     pub(crate) numbers: Arc<Numbers>,
     /// What was last looked up in the lists: their revision, and whether the caller was renamed.
     listed: Option<(u64, bool)>,
+    /// Of the words we said last.
+    pub(super) turn: u32,
     /// The caller's audio is copied to the scorer, and with which place among those that want second opinions.
     is_tapped: bool,
     attended: Option<u8>,
@@ -135,6 +137,7 @@ impl Case {
             extra: Vec::new(),
             numbers: desk.own_numbers.clone(),
             listed: None,
+            turn: 0,
             is_tapped: false,
             attended: None,
         }

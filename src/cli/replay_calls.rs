@@ -74,6 +74,7 @@ enum Pending {
     Fetched(String),
     Known(CallId, HistoryFacts, bool),
     Reused(CallId),
+    Talk(CallId, crate::media::Talk),
 }
 
 pub(super) struct Player {

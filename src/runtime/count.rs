@@ -218,6 +218,8 @@ fn action(action: &Action) -> &'static str {
     match action {
         Action::Deliver => "deliver",
         Action::Label => "label",
+        Action::Screen => "screen",
+        Action::Challenge => "challenge",
         Action::Divert { .. } => "divert",
         Action::Refuse { .. } => "refuse",
     }

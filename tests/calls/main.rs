@@ -33,6 +33,7 @@ mod overload;
 mod plan;
 mod races;
 mod reasons;
+mod receptions;
 mod refusals;
 mod reliable;
 mod registration;

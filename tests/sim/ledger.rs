@@ -282,8 +282,8 @@ impl Ledger {
             }
             // Its host said that nobody is there: what was under way to it is over for us.
             let is_out_of_sight = !leg.is_caller() && self.unreachable.contains(&leg.address);
-            // Its connection broke, or could not be opened, with the message under way: in life its own system tells it so.
-            let is_beyond_reach = is_out_of_sight || leg.was_cut;
+            // Nobody could open a connection to it.
+            let is_beyond_reach = is_out_of_sight || leg.was_refused;
             assert!(
                 is_beyond_reach || leg.is_crashed || !leg.was_forgotten,
                 "the session of leg {id:x} was not refreshed, and it is still there"

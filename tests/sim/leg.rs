@@ -17,7 +17,7 @@ use crate::wire::{self, Message};
 
 const T1: u64 = 500 * MILLI;
 const T2: u64 = 4 * SECOND;
-const PATIENCE: u64 = 32 * SECOND;
+pub const PATIENCE: u64 = 32 * SECOND;
 /// Glare is tried again this often (RFC 3261 §14.1).
 const RETRIES: u8 = 3;
 
@@ -57,6 +57,8 @@ pub enum Wake {
     RingLate,
     /// The INVITE that rang it is not meant any more (Expires, RFC 3261 §13.3.1).
     InviteExpires,
+    /// Its connection broke, which its own system told it, and nothing came by another for as long as a request is waited for.
+    LostConnection,
     Answer,
     Fork,
     Reanswer(u32),
@@ -145,8 +147,8 @@ pub struct Leg {
     pub has_said_bye: bool,
     pub has_given_up: bool,
     pub transport: Transport,
-    /// A connection of its broke: what was under way on it is lost, and nobody says so.
-    pub was_cut: bool,
+    /// The gateway could open no connection to it.
+    pub was_refused: bool,
     /// The gateway was to refresh the session and did not.
     pub was_forgotten: bool,
     /// The connection that its last message went over.
@@ -250,7 +252,7 @@ impl Leg {
             has_said_bye: false,
             has_given_up: false,
             transport: Transport::Udp,
-            was_cut: false,
+            was_refused: false,
             was_forgotten: false,
             connection: None,
             consultation: None,
@@ -284,7 +286,7 @@ impl Leg {
         plan.crashes = None;
         let mut leg = Leg::phone(id, self.address, self.gateway, self.transport, invite, plan);
         leg.caller = self.caller;
-        (leg.connection, leg.was_cut) = (self.connection, self.was_cut);
+        (leg.connection, leg.was_refused) = (self.connection, self.was_refused);
         leg.answer();
         leg
     }
@@ -337,6 +339,7 @@ impl Leg {
             Wake::Ring => self.ring(),
             Wake::RingLate => self.provisional(180, false),
             Wake::InviteExpires => self.stop_ringing(),
+            Wake::LostConnection => self.stop_calling(),
             Wake::Answer => self.answer_or_refuse(),
             Wake::Fork => self.wishes.push(Wish::Fork),
             Wake::Reanswer(cseq) => self.reanswer(cseq),

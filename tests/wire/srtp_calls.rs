@@ -39,7 +39,7 @@ fn both_hear_each_other(name: &str, accounts: [&str; 2], (trunk, queue): (&str, 
     let says = folder.join("caller.wav");
     let caller = Baresip::start_as(&folder, "+14045550123", &says, Some(&dial), &of_caller);
     // Five seconds of talk: real time is what a real phone speaks in. What is said is longer than any wait for it.
-    wait_for("five seconds of audio both ways", Duration::from_secs(25), || {
+    wait_for("five seconds of audio both ways", Duration::from_secs(60), || {
         (agent.heard().len() > 40_000 && caller.heard().len() > 40_000).then_some(())
     });
     let live = gateway.get("/api/v1/calls?state=live");

@@ -53,6 +53,7 @@ follow_redirects = "off"
 decline = "queue"
 marks = { verstat = "telnyx" }
 srtp = "required"
+whisper = "warnings"
 [[queue]]
 name = "night"
 numbers = ["*"]
@@ -83,6 +84,8 @@ address = "0.0.0.0"
 advertise = "198.51.100.1"
 ports = "30001-30100"
 silence = "2m"
+[prompts]
+language = "de"
 [voice]
 model = "off"
 workers = 3
@@ -288,6 +291,9 @@ public_url = "https://ringward.example.com/"
         queue_srtp: {
             "front-desk": Required,
         },
+        whispers: {
+            "front-desk": Warnings,
+        },
         outbound: OutboundConfig {
             from_phones: false,
             trunk: None,
@@ -302,6 +308,10 @@ public_url = "https://ringward.example.com/"
                 "000",
             ],
             srtp: Off,
+        },
+        prompts: Config {
+            directory: None,
+            language: "de",
         },
         identity: Config {
             anchors: [],

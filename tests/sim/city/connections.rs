@@ -81,7 +81,7 @@ impl City {
                     .is_some_and(|until| self.now_us <= *until);
                 if is_doomed {
                     if let Some(leg) = leg {
-                        self.legs[leg as usize].was_cut = true;
+                        self.legs[leg as usize].was_refused = true;
                     }
                     return None;
                 }
@@ -92,7 +92,7 @@ impl City {
                         ..flow
                     };
                     if let Some(leg) = leg {
-                        self.legs[leg as usize].was_cut = true;
+                        self.legs[leg as usize].was_refused = true;
                     }
                     for other in 0..self.shards.len() as u16 {
                         let heard = if other == shard { at } else { at + HAND_OVER };
@@ -107,7 +107,6 @@ impl City {
         let at = self.connections.arrival(number, 1, at);
         if let Some(leg) = leg {
             let leg = &mut self.legs[leg as usize];
-            leg.was_cut |= self.connections.is_broken(number);
             leg.connection = Some(number);
         }
         let flow = Flow {
@@ -212,10 +211,13 @@ impl City {
         }
         let number = self.chance.pick(&up);
         self.connections.broken.insert(number);
-        for leg in &mut self.legs {
-            leg.was_cut |= leg.connection == Some(number) && leg.state != crate::leg::State::Over;
-        }
         let delay = self.delay();
+        for leg in 0..self.legs.len() {
+            if self.legs[leg].connection == Some(number) {
+                let patience = delay + crate::leg::PATIENCE;
+                self.after(patience, Happening::Wake(leg as u32, Wake::LostConnection));
+            }
+        }
         self.after(delay, Happening::Closed(number));
     }
 

@@ -19,9 +19,6 @@ impl City {
             .connection
             .is_some_and(|number| self.connections.is_broken(number))
         {
-            if let Some((leg, _)) = cause {
-                self.legs[leg as usize].was_cut = true;
-            }
             return;
         }
         let from = flow.remote;

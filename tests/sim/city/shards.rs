@@ -29,7 +29,6 @@ impl City {
             }
             Happening::Reach(leg, message, connection) => {
                 if connection.is_some_and(|number| self.connections.is_broken(number)) {
-                    self.legs[leg as usize].was_cut = true;
                     return;
                 }
                 self.legs[leg as usize].receive(&message);

@@ -80,6 +80,18 @@ impl Leg {
         self.send(at);
     }
 
+    /// The answer to its INVITE was on the connection that broke, and a refusal is not said twice over one: 503 to itself
+    /// (RFC 3261 §8.1.3.1).
+    pub(super) fn stop_calling(&mut self) {
+        if !self.is_caller() || !matches!(self.state, State::Calling | State::Ringing) {
+            return;
+        }
+        self.state = State::Over;
+        for asked in &mut self.asked {
+            (asked.is_done, asked.age) = (true, PATIENCE);
+        }
+    }
+
     /// A first INVITE of ours still has no final answer.
     pub(super) fn is_asking(&self) -> bool {
         self.asked

@@ -85,6 +85,7 @@ impl Bench {
             marks: ringward::banner::Marks::default(),
             queue_marks: std::collections::BTreeMap::new(),
             queue_srtp: std::collections::BTreeMap::new(),
+            whispers: std::collections::BTreeMap::new(),
             transfer_rules: std::collections::BTreeMap::new(),
             outbound: ringward::call::OutboundConfig::default(),
             media_address: "10.0.0.1".parse().unwrap(),

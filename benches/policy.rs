@@ -56,6 +56,7 @@ fn facts() -> Facts {
         signalling: SignallingFacts::default(),
         lists: Vec::new(),
         reputation: Vec::new(),
+        talk: Default::default(),
     }
 }
 

@@ -103,7 +103,9 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
     let freshness = config.identity.freshness;
     let lookups = Lookups::start(store.clone(), live.clone(), mailboxes.clone(), freshness, &alarm)?;
     let model = loading.done()?;
-    let models = model.as_ref().map(|model| Arc::new(Models::new(model.clone())));
+    let models = model
+        .as_ref()
+        .map(|model| Arc::new(Models::new(model.clone(), config.voice.trial_percent)));
     let scoring = match &models {
         None => None,
         Some(models) => Some(Arc::new(voice::start_scoring(models, &config, &mailboxes)?)),
@@ -142,6 +144,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         tokio.spawn(tls.clone().keep(tls_asked));
     }
 
+    let prompts = Arc::new(said_aloud(&config.prompts));
     let registrations = Registry::default();
     let shared = shards::Shared {
         config: &config,
@@ -151,6 +154,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         number_lists: &number_lists,
         reputation: &reputation,
         lists: &lists,
+        prompts: &prompts,
         model: model.as_ref().map(|model| model.revision().to_string()),
         // Only the shards hold the recorder then: when they have ended, it writes what is left and ends too.
         doors: Doors {
@@ -199,6 +203,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         started_ms: clock::now().unix_ms(),
         policies: policies.clone(),
         models,
+        heard: heard.clone(),
         lists,
         clock_alarm,
         sip: sip.clone(),
@@ -276,6 +281,15 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
 }
 
 /// Reads and checks the policy file, or takes the embedded default.
+/// The recordings of the business, with what is wrong with them in the log: callers hear ours instead.
+fn said_aloud(config: &crate::prompts::Config) -> crate::prompts::Prompts {
+    let (prompts, problems) = crate::prompts::Prompts::load(config);
+    for problem in problems {
+        tracing::warn!(%problem, "[prompts]");
+    }
+    prompts
+}
+
 fn load_policy(config: &Config) -> anyhow::Result<Policy> {
     let policy = config.load_policy().map_err(|faults| faults_to_error(&faults))?;
     for warning in policy.warnings() {

@@ -10,6 +10,7 @@ pub mod registration;
 pub mod call;
 pub mod identity;
 pub mod media;
+pub mod prompts;
 pub mod voice;
 pub mod screening;
 pub mod lists;

@@ -6,10 +6,11 @@
 #[expect(dead_code, reason = "voice_alloc.rs uses more of it")]
 mod counting;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use ringward::media::srtp::Secured;
-use ringward::media::{Config, Keys, Session, Side, Verdict, rtp};
+use ringward::media::{Clip, Config, Keys, Listening, Session, Side, Verdict, Words, rtp};
 use ringward::sdp::{Codec, MasterKey, Suite};
 use ringward::time::Now;
 
@@ -18,6 +19,7 @@ fn ten_minutes_of_packets_allocate_nothing() {
     plain_legs();
     for suite in Suite::ALL {
         encrypted_legs(suite);
+        our_own_voice(suite);
     }
 }
 
@@ -107,4 +109,49 @@ fn encrypted_legs(suite: Suite) {
     }
     let allocations = counting::allocations() - before;
     assert_eq!((allocations, forwarded), (0, 2_000), "{suite:?}");
+}
+
+/// A minute of music to a caller on an encrypted leg who speaks and presses keys meanwhile.
+fn our_own_voice(suite: Suite) {
+    let (config, mut now) = start();
+    let key = |fill: u8| {
+        let octets = vec![fill; suite.key_octets() + suite.salt_octets()];
+        MasterKey::new(suite, &octets).expect("as long as the suite wants it")
+    };
+    let keys = |inbound: u8, outbound: u8| Keys {
+        inbound: key(inbound),
+        outbound: key(outbound),
+    };
+    let caller = ([192, 0, 2, 1], 4000).into();
+    let mut session = Session::new(&config, now);
+    session.secure(Side::A, Some(&keys(1, 2)));
+    session.described(Side::A, caller, &[(0, Codec::Pcmu)], Some(101), now);
+    let music = Arc::new(Clip::of_samples(&[1000; 12_345]));
+    session.say(Side::A, Words::looped(music), 1, 7, now.instant);
+    let listening = Listening {
+        patience: Duration::from_secs(2),
+        pause: Duration::from_secs(1),
+        at_most: Duration::from_secs(30),
+    };
+    session.listen(listening, now);
+    let mut far_end = Secured::new(&keys(2, 1));
+    let mut buffer = [0x55u8; 256];
+    let (mut sent, mut events) = (0, 0);
+    let before = counting::allocations();
+    for n in 0..3_000u32 {
+        now = now.after(Duration::from_millis(20));
+        while session.speak(Side::A, &mut buffer, now).is_some() {
+            sent += 1;
+        }
+        let payload_type = if n % 100 == 99 { 101 } else { 0 };
+        buffer[..12].copy_from_slice(&rtp::header(payload_type, n as u16, n * 160, 7, false));
+        buffer[12..172].fill(0x03);
+        let len = far_end.protect_rtp(&mut buffer, 172).expect("a new number");
+        session.rtp_within(Side::A, caller, &mut buffer, len, now);
+        while session.poll_talk(now).is_some() {
+            events += 1;
+        }
+    }
+    let allocations = counting::allocations() - before;
+    assert_eq!((allocations, sent, events), (0, 3_001, 31), "{suite:?}");
 }

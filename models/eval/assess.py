@@ -16,7 +16,9 @@ import conditions  # noqa: E402
 import data  # noqa: E402
 import evaluate  # noqa: E402
 import export  # noqa: E402
+import g711  # noqa: E402
 import plots  # noqa: E402
+import trivial  # noqa: E402
 from limits import RATE  # noqa: E402
 from stream import Stream  # noqa: E402
 
@@ -176,11 +178,28 @@ def draw(folder, llr, real, weights, decided):
                 series, [(s / 30, str(s)) for s in range(0, 31, 5)], [(v / 5, f"{v / 5:.0%}") for v in range(6)])
 
 
-def beside(path, llr, clips):
-    """Another system's scores and the paired comparison."""
-    with open(path, encoding="utf-8", newline="") as file:
-        rows = list(csv.reader(file))
-    theirs = {row[0]: float(row[1]) for row in rows[1:]}
+def beside_scores(path, clips, recordings):
+    """Another system's scores by clip (higher = real): from a CSV (path, score), or by running its network.
+
+    A network (ONNX) is fed as AASIST is: one recording at 16 kHz, through mu-law, repeated or cut to its input's length (64,600
+    samples), batch 1; the last number of its output counts.
+    """
+    if not path.endswith(".onnx"):
+        with open(path, encoding="utf-8", newline="") as file:
+            return {row[0]: float(row[1]) for row in list(csv.reader(file))[1:]}
+    from scipy.signal import resample_poly
+    session = export.Session(path)
+    length = session.session.get_inputs()[0].shape[-1]
+    length = length if isinstance(length, int) else 64600
+    theirs = {}
+    for clip, x in zip(clips, recordings):
+        wide = resample_poly(g711.through(x) / 32768.0, 2, 1).astype(np.float32)
+        theirs[clip.path] = float(np.ravel(session(np.resize(wide, (1, length))))[-1])
+    return theirs
+
+
+def beside(theirs, llr, clips):
+    """The paired comparison with another system's scores."""
     picked = [i for i, c in enumerate(clips) if c.path in theirs]
     part = [clips[i] for i in picked]
     real, weights = np.array([c.real for c in part]), evaluate.macro_weights(part)
@@ -196,14 +215,14 @@ def main():
     options.add_argument("--model", default=os.path.join(MODELS, "default"))
     options.add_argument("--out", help="folder of evaluation.json and the drawings; default: the model's")
     options.add_argument("--work", default=os.path.join(os.path.dirname(MODELS), ".cache", "train"))
-    options.add_argument("--beside", help="CSV of another system's scores")
+    options.add_argument("--beside", help="another system: a CSV of its scores (path, score), or its ONNX network (AASIST)")
     options.add_argument("--conditions", help="only these, by comma (mu-law is always measured)")
     options.add_argument("--most", type=int, default=0, help="at most so many clips of each source and engine in conditions other than mu-law")
     chosen = options.parse_args()
     out = chosen.out or chosen.model
     os.makedirs(chosen.work, exist_ok=True)
-    clips, samples, _ = data.load(chosen.data, chosen.work)
-    clips = [clip for clip in clips if clip.dev]
+    everything, samples, _ = data.load(chosen.data, chosen.work)
+    clips = [clip for clip in everything if clip.dev]
     recordings = [np.asarray(samples[clip.start:clip.start + clip.length]) for clip in clips]
     real, weights = np.array([c.real for c in clips]), evaluate.macro_weights(clips)
     model = Model(chosen.model)
@@ -237,8 +256,15 @@ def main():
         "median_net_seconds_to_decision": round(float(np.nanmedian(when)), 2) if np.isfinite(when).any() else None,
         **{name: {"calls": int(which.sum()), **{label or "unsure": round(float((said[which] == label).mean()), 4) for label in ("spoof", "bona_fide", "")}}
            for name, which in (("real", is_real), ("synthetic", ~is_real))}}
+    # Nothing to learn from where a folder has no train clips.
+    if {clip.real for clip in everything if not clip.dev} == {True, False}:
+        scores = trivial.measure(everything, samples)
+        report["trivial_features"] = {"eer": round(evaluate.eer(scores, real, weights), 4), "min_cllr": round(evaluate.min_cllr(scores, real, weights), 4),
+                                      "caught_at_1_percent": round(evaluate.caught_at(scores, real, weights), 4)}
+        if report["trivial_features"]["eer"] < trivial.ALARM_EER:
+            print("LEAK ALARM: level, pauses and spectrum alone tell the classes apart; no other figure here means much", file=sys.stderr)
     if chosen.beside:
-        report["beside"] = beside(chosen.beside, mine, clips)
+        report["beside"] = beside(beside_scores(chosen.beside, clips, recordings), mine, clips)
     draw(out, llr, real, weights, list(zip(decided, is_real)))
     export.save(os.path.join(out, "evaluation.json"), report)
     print(json.dumps({key: report[key] for key in report if key not in ("language",)}, indent=1))

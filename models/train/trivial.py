@@ -1,7 +1,7 @@
 """The leak alarm: what recording conditions alone give away. A detector worth its name must beat this on dev by far.
 
 Level, noise floor, dynamic range, share of pauses, crest and a coarse mean spectrum, through mu-law, into a logistic regression.
-Run by hand: `.cache/venv/bin/python models/train/trivial.py --data DIR`.
+`models/eval/run` measures it beside the model; by itself: `.cache/venv/bin/python models/train/trivial.py --data DIR`.
 """
 
 import argparse
@@ -31,6 +31,20 @@ def features(heard):
     return [level[flags].mean(), low, high - low, 1 - flags.mean(), crest, *bands]
 
 
+ALARM_EER = 0.3  # below this, recording conditions give the class away: the split leaks, or the corpus does
+
+
+def measure(clips, samples):
+    """Scores (higher = real) of the dev clips, in their order, by what the train clips' recording conditions tell."""
+    train, dev = ([clip for clip in clips if clip.dev == is_dev] for is_dev in (False, True))
+    x, y = (np.array([features(g711.through(np.asarray(samples[clip.start:clip.start + clip.length]))) for clip in part])
+            for part in (train, dev))
+    mean, spread = x.mean(axis=0), x.std(axis=0) + 1e-9
+    label = np.array([clip.real for clip in train])
+    fitted = refit.logistic((x - mean) / spread, label, refit.weigh(train, np.arange(len(train))), 1e-3, np.zeros(x.shape[1] + 1))
+    return (y - mean) / spread @ fitted[:-1]
+
+
 def main():
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--data", required=True)
@@ -38,13 +52,8 @@ def main():
     chosen = options.parse_args()
     os.makedirs(chosen.work, exist_ok=True)
     clips, samples, _ = data.load([chosen.data], chosen.work)
-    train, dev = ([clip for clip in clips if clip.dev == is_dev] for is_dev in (False, True))
-    x, y = (np.array([features(g711.through(np.asarray(samples[clip.start:clip.start + clip.length]))) for clip in part])
-            for part in (train, dev))
-    mean, spread = x.mean(axis=0), x.std(axis=0) + 1e-9
-    label = np.array([clip.real for clip in train])
-    fitted = refit.logistic((x - mean) / spread, label, refit.weigh(train, np.arange(len(train))), 1e-3, np.zeros(x.shape[1] + 1))
-    scores = (y - mean) / spread @ fitted[:-1]
+    scores = measure(clips, samples)
+    dev = [clip for clip in clips if clip.dev]
     real, weights = np.array([clip.real for clip in dev]), evaluate.macro_weights(dev)
     print(f"trivial features on dev: EER {evaluate.eer(scores, real, weights):.4f} minCllr {evaluate.min_cllr(scores, real, weights):.4f} "
           f"caught at 1 % false alarms {evaluate.caught_at(scores, real, weights):.4f}")

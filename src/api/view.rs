@@ -189,11 +189,16 @@ pub(crate) struct VoiceView {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Cue)]
 pub(crate) struct CueView {
-    /// `speech_at_once`, `monologue`, `beep` or `key_tones`.
+    /// `speech_at_once`, `monologue`, `beep`, `key_tones`, `loop`, `over_greeting` or `no_reaction`.
     #[schema(example = "speech_at_once")]
     pub cue: &'static str,
     /// Seconds from the start of the audio, when it was first heard.
     pub at: f32,
+    /// How strong it has been, at most.
+    pub amount: f32,
+    /// What the amount counts: words that follow the number.
+    #[schema(example = "s of speech in the first two")]
+    pub amount_of: &'static str,
 }
 
 /// One scored second.
@@ -279,8 +284,13 @@ impl CallView {
                 cues: Cue::ALL
                     .into_iter()
                     .filter_map(|cue| {
-                        let at = opinion.cues.at(cue)?;
-                        Some(CueView { cue: cue.name(), at })
+                        let sign = opinion.cues.sign(cue)?;
+                        Some(CueView {
+                            cue: cue.name(),
+                            at: sign.at,
+                            amount: sign.amount,
+                            amount_of: cue.amount_of(),
+                        })
                     })
                     .collect(),
             }),

@@ -33,6 +33,10 @@ pub(crate) struct Why {
     pub facts: Value,
     /// Phones that were rung.
     pub attempts: Vec<AttemptView>,
+    /// What we said ourselves: to whom (`caller`, `called`), which recording, from when and until when.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<Object>)]
+    pub spoken: Vec<crate::call::record::Spoken>,
     /// Packets, losses and jitter per side; null when no media flowed.
     #[schema(value_type = Option<Object>)]
     pub media: Value,
@@ -171,6 +175,7 @@ impl Why {
                     tries: attempt.tries.clone(),
                 })
                 .collect(),
+            spoken: record.spoken.clone(),
             media: json(&record.media),
             model: record.model.clone(),
             smallest_change,

@@ -13,6 +13,7 @@ use crate::call::{self, Listener};
 use crate::config::Config;
 use crate::identity;
 use crate::policy::Policy;
+use crate::prompts::Prompts;
 use crate::runtime::entropy;
 use crate::runtime::inbox::ToShard;
 use crate::runtime::lists::ListKeeper;
@@ -33,6 +34,7 @@ pub(super) struct Shared<'a> {
     pub number_lists: &'a ListKeeper,
     pub reputation: &'a ReputationKeeper,
     pub lists: &'a Lists,
+    pub prompts: &'a Arc<Prompts>,
     /// Revision of the model; `None` when voices are not heard.
     pub model: Option<String>,
     /// Each shard gets counters of its own in place of these.
@@ -110,6 +112,7 @@ fn engine(shared: &Shared<'_>, shard: u16, shards: u16) -> anyhow::Result<call::
         queue_marks: config.queue_marks.clone(),
         transfer_rules: config.transfer_rules.clone(),
         queue_srtp: config.queue_srtp.clone(),
+        whispers: config.whispers.clone(),
         outbound: config.outbound.clone(),
         public_url: config.api.public_url.clone(),
         country: config.identity.country.clone(),
@@ -121,6 +124,7 @@ fn engine(shared: &Shared<'_>, shard: u16, shards: u16) -> anyhow::Result<call::
     let engine = call::Engine::new(call_config, identity, shared.policy.clone(), entropy::seed()?);
     Ok(engine
         .with_policies(shared.policies.lineup())
+        .with_prompts(shared.prompts.clone())
         .with_lists(shared.number_lists.lookup())
         .with_reputations(shared.reputation.reputations())
         .with_limits(config.limits))

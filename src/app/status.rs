@@ -13,6 +13,7 @@ use crate::runtime::inbox::Mailboxes;
 use crate::runtime::models::Models;
 use crate::runtime::policies::Policies;
 use crate::runtime::registrations::Registry;
+use crate::runtime::scoring::Counters;
 use crate::runtime::standings::Standings;
 use crate::runtime::stream::{Streams, Tls};
 use crate::runtime::trust::Lists;
@@ -23,6 +24,7 @@ pub(super) struct Status {
     pub(super) started_ms: u64,
     pub(super) policies: Arc<Policies>,
     pub(super) models: Option<Arc<Models>>,
+    pub(super) heard: Option<Arc<Counters>>,
     pub(super) lists: Lists,
     pub(super) clock_alarm: ClockAlarm,
     pub(super) sip: Vec<(Transport, SocketAddr)>,
@@ -47,6 +49,7 @@ impl Status {
             "policy_file_problem": self.policies.file_problem(),
             "model": self.models.as_ref().map(|models| models.standing().current),
             "model_trial": self.models.as_ref().map(|models| models.standing()),
+            "scoring": self.heard.as_ref().map(|heard| heard.read()),
             "lists": self.lists.status(),
             "clock_shift_seconds": self.clock_alarm.shift(),
             "sip": self.sip.iter().map(|(transport, address)| format!("{transport}:{address}")).collect::<Vec<_>>(),

@@ -63,13 +63,13 @@ pub(super) fn start_scoring(
             mailbox.send(match said {
                 Said::Hop { opinion, hop } => ToShard::Scored {
                     call,
-                    opinion,
+                    opinion: Box::new(opinion),
                     hop: Some(hop),
                 },
                 Said::NotHeard(hop) => ToShard::NotScored { call, hop },
                 Said::Second(opinion) => ToShard::Scored {
                     call,
-                    opinion,
+                    opinion: Box::new(opinion),
                     hop: None,
                 },
                 Said::SecondShed => ToShard::SecondShed { call },

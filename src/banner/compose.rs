@@ -24,7 +24,9 @@ pub fn compose(facts: &Facts, decision: &Decision, policy: &Policy) -> Banner {
         reasons: reasons(verdict, wording),
         say: say(verdict, wording).into(),
         prefix: match decision.action {
-            Action::Label | Action::Divert { .. } => prefix(verdict, wording).into(),
+            Action::Label | Action::Screen | Action::Challenge | Action::Divert { .. } => {
+                prefix(verdict, wording).into()
+            }
             // Delivered as it came; or refused, and no phone rings.
             Action::Deliver | Action::Refuse { .. } => String::new(),
         },

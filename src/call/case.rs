@@ -86,6 +86,8 @@ pub(crate) struct Case {
     pub(crate) numbers: Arc<Numbers>,
     /// What was last looked up in the lists: their revision, and whether the caller was renamed.
     listed: Option<(u64, bool)>,
+    /// Of the words we said last.
+    pub(super) turn: u32,
     /// The caller's audio is copied to the scorer, and with which place among those that want second opinions.
     is_tapped: bool,
     attended: Option<u8>,
@@ -135,6 +137,7 @@ impl Case {
             extra: Vec::new(),
             numbers: desk.own_numbers.clone(),
             listed: None,
+            turn: 0,
             is_tapped: false,
             attended: None,
         }
@@ -387,7 +390,7 @@ impl Case {
             }
             LateFact::Known { history, is_reused } => self.take_known(history, is_reused),
             LateFact::Reused => self.take_reused(),
-            LateFact::Opinion(opinion) => self.take_opinion(opinion),
+            LateFact::Opinion(opinion) => self.take_opinion(*opinion),
             LateFact::SecondShed if self.facts.voice.second == SecondOpinion::None => {
                 self.facts.voice.second = SecondOpinion::Overloaded;
             }
@@ -532,7 +535,7 @@ pub(crate) enum LateFact {
     },
     /// Another call was answered with the same PASSporT before.
     Reused,
-    Opinion(Opinion),
+    Opinion(Box<Opinion>),
     Overloaded,
     /// A second opinion was wanted and there was no room for it.
     SecondShed,

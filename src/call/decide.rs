@@ -12,6 +12,11 @@ pub(crate) fn arrive(case: &mut Case, desk: &Desk, at_ms: u64) -> Action {
     ask(case, desk, Stage::Arrive, at_ms).0
 }
 
+/// What policy wants done now that the caller has been asked something.
+pub(crate) fn heard(case: &mut Case, desk: &Desk, at_ms: u64) -> Action {
+    ask(case, desk, Stage::Heard, at_ms).0
+}
+
 /// The facts moved while it rang or while they talked. Only the label and the banner follow: moving and refusing
 /// are for calls that have not begun. True when a person could see a difference.
 pub(crate) fn live(case: &mut Case, desk: &Desk, at_ms: u64) -> bool {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::identity;
 use crate::lists::Lookup;
 use crate::policy::Lineup;
+use crate::prompts::Prompts;
 use crate::queue;
 use crate::reputation::Reputations;
 use crate::route::{Candidate, Cause, Change};
@@ -38,6 +39,7 @@ pub(crate) struct Desk {
     pub(crate) lineup: Arc<Lineup>,
     pub(crate) lists: Arc<Lookup>,
     pub(crate) reputations: Arc<Reputations>,
+    pub(crate) prompts: Arc<Prompts>,
     pub(crate) config: Config,
     pub(crate) queues: Arc<[queue::Config]>,
     /// How each trunk writes telephone numbers, by its name.

@@ -11,6 +11,7 @@ use crate::call_id::CallId;
 use crate::identity;
 use crate::lists::Lookup;
 use crate::policy::{Lineup, Policy};
+use crate::prompts::Prompts;
 use crate::registration::{self, Registrations};
 use crate::reputation::Reputations;
 use crate::route::Known;
@@ -25,6 +26,7 @@ use super::case::Case;
 use super::desk::Desk;
 use super::gate::Gate;
 use super::index::{Index, Name};
+use super::leg::Leg;
 use super::logins::{Logins, Repeated};
 use super::moved::Moved;
 use super::numbers::Numbers;
@@ -56,11 +58,14 @@ impl Call {
         if is_callers {
             self.case.hop.follow(came);
         }
-        if let Stage::Talking(talking) = &mut self.stage {
-            for leg in [&mut talking.a, &mut talking.b] {
-                if leg.dialog.owns(request) {
-                    leg.hop.follow(came);
-                }
+        let legs: [Option<&mut Leg>; 2] = match &mut self.stage {
+            Stage::Talking(talking) => [Some(&mut talking.a), Some(&mut talking.b)],
+            Stage::Reception(reception) => [reception.a.as_mut(), None],
+            _ => [None, None],
+        };
+        for leg in legs.into_iter().flatten() {
+            if leg.dialog.owns(request) {
+                leg.hop.follow(came);
             }
         }
     }
@@ -109,6 +114,7 @@ impl Engine {
             lineup: Arc::new(Lineup::of(policy)),
             lists: Arc::default(),
             reputations: Arc::default(),
+            prompts: Arc::new(Prompts::embedded()),
             queues: config.queues.clone().into(),
             admission: Admission::new(&config.trunks, &config.queues),
             gate: Gate::new(&config, &random.octets()),
@@ -155,6 +161,13 @@ impl Engine {
         self
     }
 
+    /// With these recordings, instead of the English ones in the binary.
+    #[must_use]
+    pub fn with_prompts(mut self, prompts: Arc<Prompts>) -> Engine {
+        self.desk.prompts = prompts;
+        self
+    }
+
     /// With these lists, instead of empty ones.
     #[must_use]
     pub fn with_lists(mut self, lists: Arc<Lookup>) -> Engine {
@@ -190,6 +203,8 @@ impl Engine {
             }
             Input::MediaOpened { call, a, b } => self.tell(call, Event::MediaOpened { a, b }),
             Input::MediaRefused { call } => self.tell(call, Event::MediaRefused),
+            Input::Talk { call, talk } => self.tell(call, Event::Talk(talk)),
+            Input::SetPrompts(prompts) => self.desk.prompts = prompts,
             Input::MediaSilent { call } => self.tell(call, Event::MediaSilent),
             Input::MediaClosed { call, statistics } => {
                 self.tell(call, Event::MediaClosed(Box::new(statistics)))
@@ -201,7 +216,7 @@ impl Engine {
                 is_reused,
             } => self.tell(call, Event::Known { history, is_reused }),
             Input::Reused { call } => self.tell(call, Event::Reused),
-            Input::Scored { call, opinion } => self.tell(call, Event::Scored(opinion)),
+            Input::Scored { call, opinion } => self.tell(call, Event::Scored(Box::new(opinion))),
             Input::ScoringOverloaded { call } => self.tell(call, Event::ScoringOverloaded),
             Input::SetPolicies(lineup) => self.desk.lineup = lineup,
             Input::SetLists(lists) => self.desk.lists = lists,

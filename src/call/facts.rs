@@ -52,6 +52,7 @@ pub(crate) fn of_invite(
         signalling: signalling(invite, trunk, &asserted, numbers),
         lists: Vec::new(),
         reputation: Vec::new(),
+        talk: Default::default(),
     }
 }
 

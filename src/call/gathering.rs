@@ -12,6 +12,7 @@ use super::desk::Desk;
 use super::early;
 use super::ending::{By, Ending};
 use super::hunting::Hunting;
+use super::reception::Reception;
 use super::record;
 use super::refusal::Refusal;
 use super::stage::{Event, Stage};
@@ -71,14 +72,23 @@ impl Gathering {
         let action = decide::arrive(case, desk, at_ms);
         case.record.timings.decided_ms = Some(at_ms);
         let own = case.facts.called.queue.clone();
+        if let Action::Refuse { .. } = action {
+            desk.count(Counter::CallRefused);
+        }
+        if let Some(stage) = Reception::begin(&action, case, desk) {
+            return stage;
+        }
+        if case.facts.talk.is_prompt_missing {
+            // Written down as a finding; the call is refused without a word.
+            decide::arrive(case, desk, at_ms);
+        }
         let queue = match action {
-            Action::Deliver | Action::Label => own.clone(),
+            Action::Deliver | Action::Label | Action::Screen | Action::Challenge => own.clone(),
             Action::Divert { queue } => queue,
-            Action::Refuse { status, profile } => {
+            Action::Refuse { status, profile, .. } => {
                 let answer = case.answer_of_policy(status, profile, desk);
                 let status = answer.status;
                 case.refuse(&Refusal::Policy(Box::new(answer)), desk);
-                desk.count(Counter::CallRefused);
                 return Ending::begin(record::Ending::Refused, status, By::Us, None, case, desk);
             }
         };

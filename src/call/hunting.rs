@@ -71,6 +71,11 @@ impl Hunting {
         }
     }
 
+    /// Phones have rung for as long as they may for one call.
+    pub(super) fn is_over(&self, now: Instant) -> bool {
+        now >= self.deadline
+    }
+
     pub(crate) fn deadline(&self) -> Instant {
         let legs = self.legs.iter().filter_map(|leg| leg.patience);
         let waiting = self.courses.iter().filter_map(|course| course.wait_until);
@@ -431,6 +436,7 @@ impl Hunting {
         let mut stage = Talking::begin(a, b, late, is_answered, desk);
         if let Stage::Talking(talking) = &mut stage {
             talking.exchanges.extend(exchange);
+            talking.whisper(case, desk);
         }
         stage
     }

@@ -176,3 +176,30 @@ pub const PROBED_MAX: usize = 2048;
 
 /// How long a probe may be without an answer until it counts as failed. An answer that comes later does not count.
 pub const PROBE_PATIENCE: Duration = Duration::from_secs(4);
+
+/// How long we listen to a caller who says nothing before we ask again, and then go on: no silence of ours is longer.
+pub const LISTEN_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long a caller who has spoken must be quiet until we take it that he has done.
+pub const LISTEN_PAUSE: Duration = Duration::from_millis(1200);
+
+/// The longest that a caller is listened to before phones ring, however much he says.
+pub const LISTEN_MAX: Duration = Duration::from_secs(12);
+
+/// How long after our words, or after a key, the next key may take. Past it the digits are said again.
+pub const KEY_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How often a caller may be told digits to press.
+pub const CHALLENGE_TRIES: u8 = 3;
+
+/// The longest that questions of ours may take, whatever is said meanwhile. Past it the call goes on with what is known.
+pub const QUESTIONS_MAX: Duration = Duration::from_secs(90);
+
+/// The longest that our last words may take. Past it the call ends without them.
+pub const PARTING_MAX: Duration = Duration::from_secs(30);
+
+/// The longest that a person who has answered is told something before he hears the caller.
+pub const WHISPER_MAX: Duration = Duration::from_secs(5);
+
+/// What we said, in a record; later words are said but not listed.
+pub const SPOKEN_KEPT: usize = 64;

@@ -8,6 +8,7 @@
 
 mod admission;
 mod arriving;
+mod aside;
 mod asked;
 mod case;
 mod correlation;
@@ -45,6 +46,7 @@ mod overload;
 mod profile;
 mod random;
 mod reasons;
+mod reception;
 pub mod record;
 mod redirect;
 mod redress;
@@ -64,8 +66,10 @@ mod trunk;
 mod transfer;
 mod trying;
 mod upstream;
+mod voice;
 
 pub use crate::sdp::{Encryption, Suite};
+pub use aside::Whisper;
 pub use dialling::OutboundConfig;
 pub use engine::{Engine, LiveParts};
 pub(crate) use facts::asks_privacy;
@@ -88,8 +92,9 @@ use std::time::{Duration, Instant};
 use crate::call_id::CallId;
 use crate::identity;
 use crate::lists::Lookup;
-use crate::media::{Keys, Side, Statistics};
+use crate::media::{Keys, Listening, Side, Statistics, Talk, Words};
 use crate::policy::Lineup;
+use crate::prompts::Prompts;
 use crate::reputation::Reputations;
 use crate::route::{Change, Known, Target};
 use crate::screening::HistoryFacts;
@@ -133,6 +138,8 @@ pub struct Config {
     pub transfer_rules: std::collections::BTreeMap<String, TransferRules>,
     /// By queue name: whether the legs to its phones are encrypted; a queue that is not listed: they are not.
     pub queue_srtp: std::collections::BTreeMap<String, Encryption>,
+    /// By queue name: what its people are told before they are connected; a queue that is not listed: nothing.
+    pub whispers: std::collections::BTreeMap<String, Whisper>,
     /// Which calls may go out.
     pub outbound: OutboundConfig,
     /// For numbers written without a country code.
@@ -166,6 +173,11 @@ pub enum Input<'a> {
     MediaRefused {
         call: CallId,
     },
+    /// What came of our own words, or of listening.
+    Talk {
+        call: CallId,
+        talk: Talk,
+    },
     /// Neither party sent audio for `[media] silence`.
     MediaSilent {
         call: CallId,
@@ -195,6 +207,8 @@ pub enum Input<'a> {
         call: CallId,
     },
     SetPolicies(Arc<Lineup>),
+    /// The recordings as they are from now on.
+    SetPrompts(Arc<Prompts>),
     /// The lists as they are from now on.
     SetLists(Arc<Lookup>),
     /// What people's reports make of numbers and signers from now on.
@@ -267,6 +281,25 @@ pub enum Output {
     Tap {
         call: CallId,
         on: bool,
+    },
+    /// Say this to the party on `side`, instead of what is being said there; the other party is not heard there until
+    /// `Hush`. `Talk::Said` comes back when it is over, and silence follows.
+    Say {
+        call: CallId,
+        side: Side,
+        words: Words,
+        turn: u32,
+        /// For the SSRC and the first numbers of a stream that begins.
+        seed: u64,
+    },
+    Hush {
+        call: CallId,
+        side: Side,
+    },
+    /// Listen until the caller has spoken, or will not: `Talk::Heard`.
+    Listen {
+        call: CallId,
+        listening: Listening,
     },
     /// Which place this call has among those that want a second opinion on the voice, 0 first; `None`: it wants none.
     Attend {

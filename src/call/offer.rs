@@ -122,6 +122,16 @@ pub(crate) fn read_offer(message: &Message, origin: &Origin) -> Result<Option<Se
         .transpose()
 }
 
+/// What we offer of ourselves to a caller who left that to us, before any phone has been asked.
+pub(crate) fn own() -> Option<Session> {
+    Session::parse(OWN).ok()
+}
+
+const OWN: &[u8] =
+    b"v=0\r\no=- 0 0 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 9 RTP/AVP 0 8 101\r\n\
+    a=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\n\
+    a=ptime:20\r\na=sendrecv\r\n";
+
 /// A description we have read before.
 pub(crate) fn session(octets: &[u8]) -> Option<Session> {
     Session::parse(octets).ok()

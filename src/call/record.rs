@@ -14,8 +14,8 @@ use crate::sip::TransportFault;
 use crate::voice::{Opinion, Window};
 
 use super::limits::{
-    ATTEMPTS_KEPT, BANNERS_KEPT, DECISIONS_KEPT, SECOND_WINDOWS_KEPT, TRANSFERS_KEPT, TRIES_KEPT,
-    WINDOWS_KEPT,
+    ATTEMPTS_KEPT, BANNERS_KEPT, DECISIONS_KEPT, SECOND_WINDOWS_KEPT, SPOKEN_KEPT, TRANSFERS_KEPT,
+    TRIES_KEPT, WINDOWS_KEPT,
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,8 +80,14 @@ pub struct CallRecord {
     /// In order; at most 16 kept.
     #[serde(default)]
     pub transfers: Vec<Transfer>,
+    /// What we said ourselves, in order; at most 64 kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub spoken: Vec<Spoken>,
     pub timings: Timings,
     pub outcome: Option<Outcome>,
+    /// The status that policy wanted for a caller whom we had answered already: he was hung up instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused_with: Option<u16>,
     pub media: Option<Statistics>,
     /// What the person said about it afterwards.
     pub report: Option<PersonReport>,
@@ -199,6 +205,19 @@ pub enum TransferOutcome {
     Abandoned,
 }
 
+/// Something that we said to a party. Never what he answered: digits are his.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spoken {
+    /// Milliseconds since INVITE arrival: from when.
+    pub at_ms: u64,
+    /// Until when; None = until the end of the call, or not over yet.
+    pub until_ms: Option<u64>,
+    /// `caller` or `called`.
+    pub to: String,
+    /// The recording; the digits of a challenge are left out.
+    pub prompt: String,
+}
+
 /// Milliseconds since INVITE arrival.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timings {
@@ -242,6 +261,13 @@ pub struct PersonReport {
     pub at_ms: u64,
 }
 
+fn word(side: Side) -> &'static str {
+    match side {
+        Side::A => "caller",
+        Side::B => "called",
+    }
+}
+
 impl CallRecord {
     /// A call that just arrived.
     pub(crate) fn arriving(
@@ -273,12 +299,35 @@ impl CallRecord {
             model: model.map(str::to_string),
             attempts: Vec::new(),
             transfers: Vec::new(),
+            spoken: Vec::new(),
             answered_by: None,
             srtp: LegSuites::default(),
             timings: Timings::default(),
             outcome: None,
+            refused_with: None,
             media: None,
             report: None,
+        }
+    }
+
+    /// We begin to say something to this side, instead of what was being said there.
+    pub(crate) fn begin_spoken(&mut self, side: Side, prompt: &str, at_ms: u64) {
+        self.end_spoken(side, at_ms);
+        if self.spoken.len() < SPOKEN_KEPT {
+            self.spoken.push(Spoken {
+                at_ms,
+                until_ms: None,
+                to: word(side).to_string(),
+                prompt: prompt.to_string(),
+            });
+        }
+    }
+
+    /// What we were saying to this side is over.
+    pub(crate) fn end_spoken(&mut self, side: Side, at_ms: u64) {
+        let mut last = self.spoken.iter_mut().rev();
+        if let Some(last) = last.find(|spoken| spoken.to == word(side)) {
+            last.until_ms.get_or_insert(at_ms);
         }
     }
 

@@ -18,6 +18,15 @@ use super::stage::Stage;
 use super::talking::{Over, Talking};
 use super::terms::Refresh;
 
+/// What came of a refresh.
+pub(crate) enum Refreshed {
+    Agreed,
+    /// The other side knows no such call any more.
+    Gone,
+    /// It is tried again.
+    Later,
+}
+
 impl Talking {
     /// The earlier of both legs' timers.
     pub(super) fn timer_deadline(&self) -> Option<Instant> {
@@ -58,19 +67,7 @@ impl Talking {
         if is_busy || leg.terms.refresh.is_some() {
             return leg.retry_refresh(REFRESH_RETRY, desk);
         }
-        let is_invite = !leg.terms.takes_update;
-        let method = if is_invite { Method::Invite } else { Method::Update };
-        let mut request = leg.dialog.request(method).header("Allow", leg.allow());
-        request = leg.terms.ask(request, desk);
-        if is_invite {
-            request = request.with_body("application/sdp", leg.terms.said.clone());
-        }
-        let txn = leg.send(request.clone(), desk);
-        leg.terms.refresh = Some(Refresh {
-            txn,
-            sent: request,
-            is_invite,
-        });
+        leg.send_refresh(desk);
     }
 
     /// A final answer to a refresh of ours (`response` is None when there was none). `Err`: not a refresh.
@@ -82,53 +79,22 @@ impl Talking {
         case: &mut Case,
         desk: &mut Desk,
     ) -> Result<Stage, Box<Self>> {
-        let is_of = |leg: &leg::Leg| {
-            leg.terms
-                .refresh
-                .as_ref()
-                .is_some_and(|refresh| refresh.txn == txn)
-        };
-        let side = match (is_of(&self.a), is_of(&self.b)) {
+        let side = match (self.a.is_refresh(txn), self.b.is_refresh(txn)) {
             (true, _) => Side::A,
             (_, true) => Side::B,
             _ => return Err(self),
         };
-        desk.index.remove(&Name::Client(txn));
-        let leg = self.leg(side);
-        let Some(refresh) = leg.terms.refresh.take() else {
-            return Err(self);
-        };
-        match (status, response) {
-            (200..300, Some(response)) => {
-                leg.dialog.on_response(response);
-                if refresh.is_invite {
-                    leg.acknowledge(txn, response.cseq().0, None, desk);
+        match self.leg(side).on_refreshed(txn, status, response, desk) {
+            Refreshed::Agreed => {
+                if let Some(response) = response {
+                    self.take_answer(side, response, case, desk);
                 }
-                leg.terms.on_agreed(response, desk);
-                self.take_answer(side, response, case, desk);
             }
-            // The other side has no such dialog any more, or is gone (RFC 4028 §10, RFC 5057 §5.1).
-            (408 | 481 | 503, _) => {
+            Refreshed::Gone => {
                 let over = Over::failed("the other side no longer knows the call");
                 return Ok(self.end(over, case, desk));
             }
-            (405 | 501, _) if !refresh.is_invite => {
-                leg.terms.takes_update = false;
-                leg.retry_refresh(Duration::ZERO, desk);
-            }
-            (422, Some(response)) if leg.terms.lengthen(response) => {
-                leg.retry_refresh(Duration::ZERO, desk);
-            }
-            // RFC 3261 §14.1: who chose the Call-ID waits longer, so that the two do not meet again.
-            (491, _) => {
-                let random = desk.random.u64();
-                let wait = match side {
-                    Side::A => random % 201 * 10,
-                    Side::B => 2100 + random % 191 * 10,
-                };
-                leg.retry_refresh(Duration::from_millis(wait), desk);
-            }
-            _ => leg.retry_refresh(REFRESH_RETRY, desk),
+            Refreshed::Later => {}
         }
         Ok(Stage::Talking(self))
     }
@@ -154,33 +120,28 @@ impl Talking {
             case.describe(side, &session, security.keys(), desk);
         }
     }
+}
 
-    /// A request of `side` that only refreshes: an UPDATE without a description, or the description it sent last. True:
+impl leg::Leg {
+    /// A request of this side that only refreshes: an UPDATE without a description, or the description it sent last. True:
     /// answered here.
-    pub(super) fn answer_refresh(
-        &mut self,
-        side: Side,
-        txn: ServerTxn,
-        request: &Message,
-        desk: &mut Desk,
-    ) -> bool {
+    pub(crate) fn answer_refresh(&mut self, txn: ServerTxn, request: &Message, desk: &mut Desk) -> bool {
         let is_invite = request.method() == Method::Invite;
         let is_refresh = match request.method() {
             Method::Update if request.body().is_empty() => true,
-            Method::Invite | Method::Update => self.leg(side).terms.is_repetition(request),
+            Method::Invite | Method::Update => self.terms.is_repetition(request),
             _ => false,
         };
         if !is_refresh {
             return false;
         }
-        let leg = self.leg(side);
         let mut answer = Response::new(request, 200, refusal::phrase(200))
-            .header("Contact", &leg.hop.contact)
-            .header("Allow", leg.allow());
-        answer = leg.terms.tell(request, answer, desk);
-        leg.dialog.accept(request);
+            .header("Contact", &self.hop.contact)
+            .header("Allow", self.allow());
+        answer = self.terms.tell(request, answer, desk);
+        self.dialog.accept(request);
         if !request.body().is_empty() {
-            answer = answer.with_body("application/sdp", leg.terms.said.clone());
+            answer = answer.with_body("application/sdp", self.terms.said.clone());
         }
         if is_invite {
             // So that a missing ACK is heard of.
@@ -189,10 +150,77 @@ impl Talking {
         desk.respond(txn, answer);
         true
     }
-}
 
-impl leg::Leg {
-    fn retry_refresh(&mut self, after: Duration, desk: &Desk) {
+    /// Whether this transaction is a refresh of ours towards this side.
+    pub(crate) fn is_refresh(&self, txn: ClientTxn) -> bool {
+        self.terms
+            .refresh
+            .as_ref()
+            .is_some_and(|refresh| refresh.txn == txn)
+    }
+
+    /// Asks whether this side is still there: by UPDATE, or by an INVITE that says again what we said last.
+    pub(crate) fn send_refresh(&mut self, desk: &mut Desk) {
+        let is_invite = !self.terms.takes_update;
+        let method = if is_invite { Method::Invite } else { Method::Update };
+        let mut request = self.dialog.request(method).header("Allow", self.allow());
+        request = self.terms.ask(request, desk);
+        if is_invite {
+            request = request.with_body("application/sdp", self.terms.said.clone());
+        }
+        let txn = self.send(request.clone(), desk);
+        self.terms.refresh = Some(Refresh {
+            txn,
+            sent: request,
+            is_invite,
+        });
+    }
+
+    /// A final answer to it (`response` is None when there was none).
+    pub(crate) fn on_refreshed(
+        &mut self,
+        txn: ClientTxn,
+        status: u16,
+        response: Option<&Message>,
+        desk: &mut Desk,
+    ) -> Refreshed {
+        desk.index.remove(&Name::Client(txn));
+        let Some(refresh) = self.terms.refresh.take() else {
+            return Refreshed::Later;
+        };
+        match (status, response) {
+            (200..300, Some(response)) => {
+                self.dialog.on_response(response);
+                if refresh.is_invite {
+                    self.acknowledge(txn, response.cseq().0, None, desk);
+                }
+                self.terms.on_agreed(response, desk);
+                return Refreshed::Agreed;
+            }
+            // The other side has no such dialog any more, or is gone (RFC 4028 §10, RFC 5057 §5.1).
+            (408 | 481 | 503, _) => return Refreshed::Gone,
+            (405 | 501, _) if !refresh.is_invite => {
+                self.terms.takes_update = false;
+                self.retry_refresh(Duration::ZERO, desk);
+            }
+            (422, Some(response)) if self.terms.lengthen(response) => {
+                self.retry_refresh(Duration::ZERO, desk);
+            }
+            // RFC 3261 §14.1: who chose the Call-ID waits longer, so that the two do not meet again.
+            (491, _) => {
+                let random = desk.random.u64();
+                let wait = match self.side {
+                    Side::A => random % 201 * 10,
+                    Side::B => 2100 + random % 191 * 10,
+                };
+                self.retry_refresh(Duration::from_millis(wait), desk);
+            }
+            _ => self.retry_refresh(REFRESH_RETRY, desk),
+        }
+        Refreshed::Later
+    }
+
+    pub(crate) fn retry_refresh(&mut self, after: Duration, desk: &Desk) {
         let at = desk.now().instant + after;
         if let Some(timer) = &mut self.terms.timer {
             timer.retry(at);

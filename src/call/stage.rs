@@ -3,6 +3,8 @@
 //! ```text
 //!             facts in, or budget (800 ms)          first 2xx of a phone
 //!  INVITE ─▶ Gathering ───────────────▶ Hunting ───────────────────▶ Talking
+//!               │      └─▶ Reception ──────── first 2xx ────────────▶    │
+//!               │          we answer, ask and listen; then phones ring   │
 //!               │ refused, CANCEL          │ nobody, CANCEL, 3 min      │ BYE, silence, no ACK, 12 h
 //!               ▼                          ▼                            ▼
 //!             Ending ◀─────────────────────┴────────────────────────────┘
@@ -14,7 +16,7 @@
 use std::time::Instant;
 
 use crate::identity::Report;
-use crate::media::Statistics;
+use crate::media::{Statistics, Talk};
 use crate::route::Target;
 use crate::screening::HistoryFacts;
 use crate::sip::{ClientTxn, Flow, Message, Method, Replaces, ServerTxn, TransportFault};
@@ -27,6 +29,7 @@ use super::gathering::Gathering;
 use super::hunting::Hunting;
 use super::index::Name;
 use super::leg::Hop;
+use super::reception::Reception;
 use super::refusal::Refusal;
 use super::reliable;
 use super::talking::Talking;
@@ -42,7 +45,7 @@ pub(crate) enum Event {
         is_reused: Option<bool>,
     },
     Reused,
-    Scored(Opinion),
+    Scored(Box<Opinion>),
     ScoringOverloaded,
     SecondShed,
     HeardBy(String),
@@ -52,6 +55,7 @@ pub(crate) enum Event {
     },
     MediaRefused,
     MediaSilent,
+    Talk(Talk),
     MediaClosed(Box<Statistics>),
     /// Where this target is, is known by now, or that nobody knows.
     Located {
@@ -140,6 +144,7 @@ impl Event {
 
 pub(crate) enum Stage {
     Gathering(Gathering),
+    Reception(Box<Reception>),
     Hunting(Box<Hunting>),
     Talking(Box<Talking>),
     Ending(Box<Ending>),
@@ -171,6 +176,7 @@ impl Stage {
         };
         match self {
             Stage::Gathering(stage) => stage.handle(event, case, desk),
+            Stage::Reception(stage) => stage.handle(event, case, desk),
             Stage::Hunting(stage) => stage.handle(event, case, desk),
             Stage::Talking(stage) => stage.step(event, case, desk),
             Stage::Ending(stage) => stage.handle(event, case, desk),
@@ -183,6 +189,7 @@ impl Stage {
         match self {
             Stage::Hunting(stage) => Box::new(stage.legs.iter().map(|leg| &leg.hop)),
             Stage::Talking(stage) => Box::new([&stage.a.hop, &stage.b.hop].into_iter()),
+            Stage::Reception(stage) => Box::new(stage.hops()),
             Stage::Gathering(_) | Stage::Ending(_) | Stage::Over => Box::new(std::iter::empty()),
         }
     }
@@ -191,6 +198,7 @@ impl Stage {
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match self {
             Stage::Gathering(stage) => Some(stage.deadline),
+            Stage::Reception(stage) => stage.deadline(),
             Stage::Hunting(stage) => Some(stage.deadline()),
             Stage::Talking(stage) => Some(stage.deadline()),
             Stage::Ending(stage) => Some(stage.deadline()),

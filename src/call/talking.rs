@@ -5,6 +5,7 @@ use std::time::Instant;
 use crate::media::Side;
 use crate::sip::{ClientTxn, Message, Method, Response, ServerTxn};
 
+use super::aside::Aside;
 use super::case::Case;
 use super::desk::Desk;
 use super::ending::{By, Ending};
@@ -36,6 +37,8 @@ pub(crate) struct Talking {
     pub(super) exchanges: Vec<Exchange>,
     /// The phone sends the call on, or another one takes it over.
     pub(super) transfers: Transfers,
+    /// Words of ours beside the call.
+    pub(super) aside: Option<Aside>,
 }
 
 /// Why a call that talked ends.
@@ -110,13 +113,15 @@ impl Talking {
             late,
             exchanges: Vec::new(),
             transfers: Transfers::default(),
+            aside: None,
         }))
     }
 
     pub(crate) fn deadline(&self) -> Instant {
         let end = self.since + DURATION_MAX;
         let exchanges = self.exchanges.iter().filter_map(|exchange| exchange.until);
-        [self.timer_deadline(), self.transfers.deadline()]
+        let aside = self.aside.as_ref().map(|aside| aside.until);
+        [self.timer_deadline(), self.transfers.deadline(), aside]
             .into_iter()
             .flatten()
             .chain(exchanges)
@@ -131,7 +136,11 @@ impl Talking {
             }
             Err(event) => event,
         };
+        if matches!(event, Event::Due) {
+            self.hurry_aside(case, desk);
+        }
         match event {
+            Event::Talk(talk) => self.on_talk(talk, case, desk),
             Event::Ack { txn, ack } if txn == case.invite_txn => return self.on_first_ack(&ack, case, desk),
             Event::Ack { txn, ack } => return self.on_later_ack(txn, &ack, case, desk),
             Event::AckMissing { txn } => {
@@ -323,7 +332,7 @@ impl Talking {
             if !is_target_only {
                 self.check_glare(side)?;
             }
-            if self.answer_refresh(side, txn, request, desk) {
+            if self.leg(side).answer_refresh(txn, request, desk) {
                 return Ok(());
             }
         }

@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::config::limits::FILE_OCTETS_MAX;
 use crate::document::Fault;
 use crate::given_file;
+use crate::prompts::Prompts;
 use crate::runtime::stream;
 use crate::sip::TlsConfig;
 use crate::voice::Model;
@@ -173,6 +174,19 @@ fn check(path: Option<&Path>, now: SystemTime) -> Vec<Finding> {
         }
     }
     check_model(&config, &mut findings);
+    let (prompts, problems) = Prompts::load(&config.prompts);
+    if config.prompts.directory.is_some() {
+        let message = format!("[prompts] {} recordings", prompts.names().count());
+        findings.push(Finding::new(Severity::Ok, &name, None, message));
+    }
+    for problem in problems {
+        findings.push(Finding::new(
+            Severity::Warning,
+            "[prompts]",
+            None,
+            problem.to_string(),
+        ));
+    }
     let identity = &config.identity;
     for path in identity.anchors.iter().chain(&identity.private_anchors) {
         check_anchors(path, now, &mut findings);

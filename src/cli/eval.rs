@@ -16,7 +16,7 @@ use super::eval_figures::{Figures, Group, Outcome, figures};
 use super::eval_manifest::{self, Listed};
 use super::score::{NotHeard, on_the_line};
 use crate::runtime::clock;
-use crate::voice::{HOP_SAMPLES, Hearing, Label, Listener, Model, Signers};
+use crate::voice::{Cues, HOP_SAMPLES, Hearing, Label, Listener, Model, Signers};
 
 /// Measure a model on recordings whose truth is known
 #[derive(Args, Debug)]
@@ -160,12 +160,14 @@ fn hear(
         was_spoof: false,
         was_bona_fide: false,
         decided: None,
+        cues: Cues::default(),
     };
     let mut is_scored = false;
     for hop in samples.chunks(HOP_SAMPLES) {
         let opinion = hearing.hear(&mut listener, hop);
         is_scored |= opinion.window.is_some();
         outcome.llr = is_scored.then_some(f64::from(opinion.llr));
+        outcome.cues = opinion.cues;
         outcome.was_spoof |= opinion.label == Label::Spoof;
         outcome.was_bona_fide |= opinion.label == Label::BonaFide;
         if opinion.label != Label::Unsure {
@@ -273,6 +275,14 @@ fn print(report: &Report, out: &mut impl Write) -> std::io::Result<()> {
         plain(found.decision.median_net_speech),
         plain(found.decision.median_audio)
     )?;
+    if !found.cues.is_empty() {
+        writeln!(out, "{:<20}{:>12}{:>12}", "CUE", "real", "synthetic")?;
+        for (cue, share) in &found.cues {
+            let [real, synthetic] = [share.real, share.synthetic].map(|share| percent(Some(share)));
+            writeln!(out, "{cue:<20}{real:>12}{synthetic:>12}")?;
+        }
+        writeln!(out)?;
+    }
     for (title, groups) in [("SOURCE", &found.sources), ("ENGINE", &found.engines)] {
         writeln!(
             out,

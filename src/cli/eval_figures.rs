@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::voice::{Cue, Cues};
+
 /// What was heard in one recording.
 #[derive(Clone, Debug)]
 pub struct Outcome {
@@ -16,6 +18,8 @@ pub struct Outcome {
     pub was_bona_fide: bool,
     /// Seconds of net speech, and of audio, when the first label was given.
     pub decided: Option<(f64, f64)>,
+    /// Habits of machines.
+    pub cues: Cues,
 }
 
 /// Everything that is told of an evaluation.
@@ -32,6 +36,8 @@ pub struct Figures {
     pub caught_at_1_percent_false_alarms: Option<f64>,
     pub labels: Labels,
     pub decision: Decision,
+    /// By the cue's name; those that no recording gave are left out.
+    pub cues: BTreeMap<&'static str, CueShare>,
     pub sources: BTreeMap<String, Group>,
     pub engines: BTreeMap<String, Group>,
 }
@@ -45,6 +51,13 @@ pub struct Labels {
     pub synthetic_said_spoof: f64,
     pub synthetic_said_bona_fide: f64,
     pub synthetic_unsure: f64,
+}
+
+/// Shares of recordings that a cue was heard in.
+#[derive(Debug, Serialize)]
+pub struct CueShare {
+    pub real: f64,
+    pub synthetic: f64,
 }
 
 /// How soon the first label came, of those recordings that got one.
@@ -97,6 +110,7 @@ pub fn figures(outcomes: &[Outcome]) -> Figures {
         caught_at_1_percent_false_alarms: caught(&real, &synthetic, 0.01),
         labels: labels(outcomes),
         decision: decision(outcomes),
+        cues: cues(outcomes),
         sources: groups(true, &synthetic),
         engines: groups(false, &real),
     }
@@ -136,6 +150,16 @@ fn labels(outcomes: &[Outcome]) -> Labels {
         synthetic_said_bona_fide: share(outcomes, false, |one| one.was_bona_fide),
         synthetic_unsure: share(outcomes, false, unsure),
     }
+}
+
+fn cues(outcomes: &[Outcome]) -> BTreeMap<&'static str, CueShare> {
+    let share_of = |cue| CueShare {
+        real: share(outcomes, true, |one| one.cues.sign(cue).is_some()),
+        synthetic: share(outcomes, false, |one| one.cues.sign(cue).is_some()),
+    };
+    let all = Cue::ALL.into_iter().map(|cue| (cue.name(), share_of(cue)));
+    all.filter(|(_, share)| share.real + share.synthetic > 0.0)
+        .collect()
 }
 
 fn decision(outcomes: &[Outcome]) -> Decision {
@@ -284,6 +308,7 @@ fn min_cllr(real: &[Weighed], synthetic: &[Weighed]) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::voice::Sign;
 
     fn even(scores: &[f64]) -> Vec<Weighed> {
         scores
@@ -331,6 +356,10 @@ mod tests {
             was_spoof: llr < -2.0,
             was_bona_fide: llr > 2.0,
             decided: (llr.abs() > 2.0).then_some((llr.abs(), 10.0)),
+            cues: Cues {
+                beep: (llr > 2.0).then_some(Sign { at: 1.0, amount: 0.5 }),
+                ..Cues::default()
+            },
         }
     }
 
@@ -343,6 +372,20 @@ mod tests {
         assert!((found.labels.real_said_bona_fide - 0.5).abs() < 1e-12);
         assert_eq!(found.sources["small"].recordings, 1);
         assert_eq!(found.engines["vits"].said_spoof, 1.0);
+        let cues: Vec<_> = found.cues.into_iter().collect();
+        assert!(
+            matches!(
+                cues[..],
+                [(
+                    "beep",
+                    CueShare {
+                        real: 0.5,
+                        synthetic: 0.0
+                    }
+                )]
+            ),
+            "{cues:?}"
+        );
         assert_eq!(found.decision.decided, 101);
         assert!((found.decision.median_net_speech.expect("decided") - 3.0).abs() < 1e-12);
     }

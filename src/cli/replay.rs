@@ -32,7 +32,8 @@ const FAULTS_TOLD: u64 = 100;
     after_help = "Reads pcap and pcapng: Ethernet with VLAN tags, Linux cooked, raw IP, loopback; SIP over UDP and TCP (not TLS),\n\
     G.711. Each INVITE is verified as of the moment it was captured, the caller's audio is scored, and the policy\n\
     decides as it would have done; the called side says what it said in the capture. Nothing is fetched: give\n\
-    certificates with --certificate. History is what the capture itself holds.\n\n\
+    certificates with --certificate. History is what the capture itself holds. Encrypted audio (SRTP) is not opened:\n\
+    the voice of callers who offer keys is not heard, and a call that offers nothing else is answered 488.\n\n\
     Exit status: 0 all was read, 1 something could not be, 2 a file or an argument is wrong.\n\n\
     Examples:\n  \
     tcpdump -i any -w calls.pcap 'udp or tcp port 5060'\n  \
@@ -167,6 +168,7 @@ impl Desk {
             session_expires: None,
             transfer_rules: std::collections::BTreeMap::new(),
             queue_srtp: std::collections::BTreeMap::new(),
+            whispers: std::collections::BTreeMap::new(),
             outbound: crate::call::OutboundConfig::default(),
             try_for: std::time::Duration::from_secs(32),
             country: self.country.clone(),

@@ -62,6 +62,8 @@ struct Heard {
     answer: Option<Message>,
     has_acknowledged: bool,
     session: Option<Session>,
+    /// The caller offered keys: his audio may be encrypted, and is not heard.
+    has_keys: bool,
     listener: Option<Listener>,
     /// Where the caller's audio comes from, and where it goes.
     audio: Vec<SocketAddr>,
@@ -74,6 +76,7 @@ enum Pending {
     Fetched(String),
     Known(CallId, HistoryFacts, bool),
     Reused(CallId),
+    Talk(CallId, crate::media::Talk),
 }
 
 pub(super) struct Player {
@@ -224,6 +227,7 @@ impl Player {
         let heard = Heard {
             source: from,
             cseq: invite.cseq().0,
+            has_keys: messages::offers_keys(&invite),
             invite,
             id: None,
             is_cut_short: false,
@@ -345,7 +349,7 @@ impl Player {
             return;
         };
         let now = self.now();
-        let Some(heard) = self.calls.get_mut(&key) else {
+        let Some(heard) = self.calls.get_mut(&key).filter(|heard| !heard.has_keys) else {
             return;
         };
         let Some(session) = heard.session.as_mut() else {

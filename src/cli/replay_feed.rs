@@ -7,7 +7,7 @@ use super::super::replay_messages as messages;
 use super::{Pending, Player, TOKEN_WINDOW_MS, Told, no_sockets, phone};
 use crate::call::{CallRecord, Input, Output};
 use crate::identity::{FetchFailure, Fetched, FetchedBody};
-use crate::media::Session;
+use crate::media::{Session, Talk};
 use crate::screening::HistoryFacts;
 use crate::sip::{Message, Method};
 
@@ -40,6 +40,7 @@ impl Player {
                     is_reused: Some(is_reused),
                 },
                 Pending::Reused(call) => Input::Reused { call },
+                Pending::Talk(call, talk) => Input::Talk { call, talk },
                 Pending::Fetched(url) => {
                     let pem = self.certificates.get(&url).cloned();
                     let result = pem
@@ -95,6 +96,24 @@ impl Player {
                 if let Some(session) = self.heard(call).and_then(|heard| heard.session.as_mut()) {
                     session.tap(on);
                 }
+            }
+            // Nobody is there to hear it: it is over at once, and the caller has said what he says in the capture.
+            Output::Say {
+                call,
+                side,
+                turn,
+                words,
+                ..
+            } if !words.is_looped => {
+                let over = std::time::Duration::ZERO;
+                self.pending
+                    .push_back(Pending::Talk(call, Talk::Said { side, turn, over }));
+            }
+            Output::Say { .. } | Output::Hush { .. } => {}
+            Output::Listen { call, .. } => {
+                let speech = std::time::Duration::ZERO;
+                self.pending
+                    .push_back(Pending::Talk(call, Talk::Heard { speech }));
             }
             Output::Attend { call, rank } => {
                 if let Some(listener) = self.heard(call).and_then(|heard| heard.listener.as_mut()) {

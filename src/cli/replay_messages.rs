@@ -19,6 +19,12 @@ pub(super) fn audio_of(message: &Message) -> Option<SocketAddr> {
     session.audio_address().filter(|address| address.port() != 0)
 }
 
+/// The sender offers keys for its audio (SRTP).
+pub(super) fn offers_keys(message: &Message) -> bool {
+    let session = description(message).and_then(|description| Session::parse(&description).ok());
+    session.is_some_and(|session| !session.crypto().is_empty())
+}
+
 /// The description comes in the ACK.
 pub(super) fn is_offer_late(invite: &Message) -> bool {
     description(invite).is_none()

@@ -168,8 +168,15 @@ fn message(start: &str, id: &str, cseq: &str, tag: &str, more: &str, body: &str)
     .into_bytes()
 }
 
-/// The messages of a call that is answered after 2 s and ended by the caller after 10 s: when, from, to, octets.
-fn words<'a>(id: &str, from: &'a str, to: &'a str, more: &str) -> Vec<(u64, &'a str, &'a str, Vec<u8>)> {
+/// The messages of a call that is answered after 2 s and ended by the caller after 10 s: when, from, to, octets. Lines of
+/// `offer_more` end the caller's description.
+fn words<'a>(
+    id: &str,
+    from: &'a str,
+    to: &'a str,
+    more: &str,
+    offer_more: &str,
+) -> Vec<(u64, &'a str, &'a str, Vec<u8>)> {
     let uri = "sip:+12125550100@198.51.100.2;user=phone SIP/2.0";
     let invite = message(
         &format!("INVITE {uri}"),
@@ -177,7 +184,7 @@ fn words<'a>(id: &str, from: &'a str, to: &'a str, more: &str) -> Vec<(u64, &'a 
         "1 INVITE",
         "",
         more,
-        &sdp(&host(from), 4000),
+        &(sdp(&host(from), 4000) + offer_more),
     );
     let ok = message(
         "SIP/2.0 200 OK",
@@ -224,7 +231,7 @@ fn words<'a>(id: &str, from: &'a str, to: &'a str, more: &str) -> Vec<(u64, &'a 
 }
 
 fn call(id: &str, more: &str) -> Vec<Sent> {
-    let words = words(id, CALLER, CALLED, more);
+    let words = words(id, CALLER, CALLED, more, "");
     words
         .into_iter()
         .map(|(at, from, to, octets)| udp(at, from, to, &octets))
@@ -233,6 +240,15 @@ fn call(id: &str, more: &str) -> Vec<Sent> {
 
 /// What is told of this file, line by line; the summary last.
 fn told(name: &str, file: &[u8], signer: Option<&Signer>) -> (bool, Vec<Value>) {
+    told_by(name, file, signer, None)
+}
+
+fn told_by(
+    name: &str,
+    file: &[u8],
+    signer: Option<&Signer>,
+    model: Option<Arc<Model>>,
+) -> (bool, Vec<Value>) {
     let folder = std::env::temp_dir().join(format!("ringward-replay-{name}-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let path = folder.join("calls.pcap");
@@ -248,7 +264,7 @@ fn told(name: &str, file: &[u8], signer: Option<&Signer>) -> (bool, Vec<Value>) 
             .collect(),
         identity: identity::Config::default(),
         policy: Arc::new(Policy::embedded()),
-        model: None,
+        model,
         country: "US".into(),
     };
     let mut out = Vec::new();
@@ -292,7 +308,7 @@ fn every_link_layer_both_formats_and_both_families_tell_the_same() {
     }
     assert_eq!(told("ng", &pcapng(&call("one", "")), None).1[0], expected);
 
-    let words = words("one", "[2001:db8::7]:5060", "[2001:db8::2]:5060", "");
+    let words = words("one", "[2001:db8::7]:5060", "[2001:db8::2]:5060", "", "");
     let sent: Vec<Sent> = words
         .into_iter()
         .map(|(at, from, to, octets)| udp(at, from, to, &octets))
@@ -333,7 +349,7 @@ fn sip_over_tcp_is_put_together_from_segments_in_any_order() {
     let mut next = std::collections::BTreeMap::from([(CALLER, 100_u32), (CALLED, 9000)]);
     sent.push(tcp(0, CALLER, CALLED, 99, 2, b""));
     sent.push(tcp(0, CALLED, CALLER, 8999, 0x12, b""));
-    for (at, from, to, octets) in words("one", CALLER, CALLED, "") {
+    for (at, from, to, octets) in words("one", CALLER, CALLED, "", "") {
         let sequence = next.get_mut(from).unwrap();
         let (first, rest) = octets.split_at(octets.len() / 3);
         let (second, third) = rest.split_at(rest.len() / 2);
@@ -468,4 +484,56 @@ fn whatever_octets_a_capture_holds_nothing_panics() {
         let (_, lines) = told(&format!("fuzz-{round}"), &damaged, None);
         assert!(!lines.is_empty());
     }
+}
+
+/// A call whose caller says this (mu-law), 20 ms a packet, from the answer on.
+fn speaking(offer_more: &str, octets: &[u8]) -> Vec<Sent> {
+    let words = words("one", CALLER, CALLED, "", offer_more);
+    let mut sent: Vec<(u64, Sent)> = words
+        .into_iter()
+        .map(|(at, from, to, octets)| (at, udp(at, from, to, &octets)))
+        .collect();
+    for (n, octets) in octets.chunks_exact(160).enumerate() {
+        let mut packet = vec![0x80, 0];
+        packet.extend((n as u16).to_be_bytes());
+        packet.extend((n as u32 * 160).to_be_bytes());
+        packet.extend(7_u32.to_be_bytes());
+        packet.extend(octets);
+        let at = 2020 + n as u64 * 20;
+        sent.push((at, udp(at, "203.0.113.7:4000", "198.51.100.2:5000", &packet)));
+    }
+    sent.sort_by_key(|(at, _)| *at);
+    sent.into_iter().map(|(_, sent)| sent).collect()
+}
+
+#[test]
+fn a_voice_in_a_capture_is_scored_as_the_recording_is_and_an_encrypted_one_is_not() {
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("models/demo/human-allison.wav");
+    let wav = std::fs::read(&file).unwrap();
+    let at = wav.windows(4).position(|four| four == b"data").unwrap() + 8;
+    let model = Arc::new(Model::embedded().unwrap());
+    let heard = |offer_more: &str| {
+        let capture = pcap(Link::Ethernet, &speaking(offer_more, &wav[at..]));
+        told_by("voice", &capture, None, Some(Arc::clone(&model))).1[0].clone()
+    };
+
+    let mut scored = Vec::new();
+    assert!(crate::cli::score::report(&model, &[file], true, &mut scored).unwrap());
+    let scored: Value = serde_json::from_slice(&scored).unwrap();
+    let call = heard("");
+    let windows = scored["windows"].as_array().unwrap();
+    assert!(windows.len() >= 5, "{scored}");
+    for window in windows {
+        let found = call["evidence"].as_array().unwrap().iter().any(|one| {
+            let is_near =
+                |what: &str| (one[what].as_f64().unwrap() - window[what].as_f64().unwrap()).abs() < 1e-3;
+            is_near("at") && is_near("llr")
+        });
+        assert!(found, "{window} is not in {}", call["evidence"]);
+    }
+
+    let keys = "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz\r\n";
+    let call = heard(keys);
+    assert_eq!(call["call"]["outcome"]["ending"], "completed", "{call}");
+    assert_eq!(call["evidence"].as_array().map(Vec::len), Some(0), "{call}");
 }

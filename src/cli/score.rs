@@ -19,7 +19,7 @@ use symphonia::core::io::{MediaSource, MediaSourceStream, ReadOnlySource};
 use symphonia::core::meta::MetadataOptions;
 
 use crate::g711::Law;
-use crate::voice::{HOP_SAMPLES, Hearing, Label, Listener, Model, Opinion, Signers, Stages, Window};
+use crate::voice::{Cues, HOP_SAMPLES, Hearing, Label, Listener, Model, Opinion, Signers, Stages, Window};
 
 /// Seconds of one recording that are read; a longer one is refused. At 16 kHz this is 77 MB while it is resampled.
 pub const RECORDING_SECONDS_MAX: usize = 20 * 60;
@@ -58,7 +58,12 @@ pub fn run(args: ScoreArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// Writes one line for each file, in order. False when one of them could not be scored.
-fn report(model: &Arc<Model>, files: &[PathBuf], json: bool, out: &mut impl Write) -> std::io::Result<bool> {
+pub(super) fn report(
+    model: &Arc<Model>,
+    files: &[PathBuf],
+    json: bool,
+    out: &mut impl Write,
+) -> std::io::Result<bool> {
     let mut is_complete = true;
     if !json {
         writeln!(
@@ -95,6 +100,8 @@ enum Report {
         stages: Stages,
         windows: Vec<WindowReport>,
         second_opinions: Vec<WindowReport>,
+        /// Habits of machines: when each was first heard, and how strong.
+        cues: Cues,
         model: String,
         sample_rate: u32,
         channels: usize,
@@ -204,6 +211,7 @@ fn score(model: &Arc<Model>, file: &Path) -> Result<Report, NotHeard> {
         seconds,
         speech_seconds,
         stages,
+        cues,
         ..
     } = last.ok_or(NotHeard::Empty)?;
     Ok(Report::Heard {
@@ -215,6 +223,7 @@ fn score(model: &Arc<Model>, file: &Path) -> Result<Report, NotHeard> {
         stages,
         windows,
         second_opinions,
+        cues,
         model: model.revision().to_owned(),
         sample_rate: recording.rate,
         channels: recording.channels,

@@ -9,6 +9,7 @@ mod identity;
 pub mod limits;
 mod marks;
 mod outbound;
+mod prompts;
 mod read;
 mod refusal;
 mod secret;
@@ -48,8 +49,11 @@ pub struct Config {
     pub transfer_rules: std::collections::BTreeMap<String, crate::call::TransferRules>,
     /// Whether the legs to a queue's phones are encrypted, where a queue says so (by its name).
     pub queue_srtp: std::collections::BTreeMap<String, crate::call::Encryption>,
+    /// What the people of a queue are told before they are connected, where a queue says so (by its name).
+    pub whispers: std::collections::BTreeMap<String, crate::call::Whisper>,
     /// Which calls may go out.
     pub outbound: crate::call::OutboundConfig,
+    pub prompts: crate::prompts::Config,
     pub identity: crate::identity::Config,
     pub media: crate::media::Config,
     pub voice: crate::voice::Config,
@@ -144,7 +148,9 @@ impl Config {
             queue_marks: std::collections::BTreeMap::new(),
             transfer_rules: std::collections::BTreeMap::new(),
             queue_srtp: std::collections::BTreeMap::new(),
+            whispers: std::collections::BTreeMap::new(),
             outbound: crate::call::OutboundConfig::default(),
+            prompts: crate::prompts::Config::default(),
             identity: crate::identity::Config::default(),
             limits: crate::call::CallLimits::default(),
             media: crate::media::Config {
@@ -157,6 +163,7 @@ impl Config {
                 model: "default".into(),
                 workers: 0,
                 second_opinion_percent: 50,
+                trial_percent: 10,
                 signers: crate::voice::Signers::default(),
             },
             policy: crate::policy::Config { file: None },
@@ -228,6 +235,7 @@ impl Config {
             trunks: Some(&trunks),
             refusals: Some(&|profile| self.refusal.lacks(profile)),
             is_voice_on: Some(self.voice.model != "off"),
+            prompts: Some(&crate::prompts::names(&self.prompts)),
         };
         Policy::load_beside(file, text, &beside)
     }

@@ -33,6 +33,7 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Config {
         "policy",
         "store",
         "capture",
+        "prompts",
         "api",
     ]);
     let mut config = Config::loopback();
@@ -51,6 +52,8 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Config {
     config.queue_marks = read_queue_marks(root, &config);
     config.transfer_rules = super::transfer::read(root, &config.queues);
     config.queue_srtp = super::srtp::read_queues(root, &config.queues);
+    config.whispers = super::prompts::read_queues(root, &config.queues);
+    super::prompts::read(root, folder, &mut config.prompts);
     config.outbound = super::outbound::read(root, &config.trunks);
     super::outbound::check(root, config.transfer_rules.iter(), &config.trunks);
     identity::read(root, folder, &mut config.identity);
@@ -104,6 +107,7 @@ fn read_queues(root: &Section<'_, '_>) -> Vec<queue::Config> {
             "transfer",
             "transfer_to",
             "srtp",
+            "whisper",
         ]);
         let name =
             read_name(section, |name| queues.iter().any(|queue| queue.name == name)).unwrap_or_default();
@@ -355,6 +359,7 @@ fn read_voice(root: &Section<'_, '_>, folder: &Path, voice: &mut crate::voice::C
         "model",
         "workers",
         "second_opinion_percent",
+        "trial_percent",
         "key",
         "require_signature",
     ]);
@@ -389,6 +394,10 @@ fn read_voice(root: &Section<'_, '_>, folder: &Path, voice: &mut crate::voice::C
     }
     if let Some(percent) = section.integer("second_opinion_percent", 0..=6400) {
         voice.second_opinion_percent = percent as u32;
+    }
+    // Half at most: what the others hear is what a new model is compared with.
+    if let Some(percent) = section.integer("trial_percent", 1..=50) {
+        voice.trial_percent = percent as u32;
     }
     if let Some(key) = section.string("key") {
         match key.get.parse() {

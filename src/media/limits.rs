@@ -50,3 +50,16 @@ pub const HOPS_PER_CALL: usize = 2;
 /// each party it is transferred to brings another. Packets of further ones are dropped and counted: to forget a source
 /// would be to forget which of its packets were sent or heard.
 pub const SOURCES_MAX: usize = 32;
+
+/// Clips said one after the other without a pause. Further ones are not said.
+pub const CLIPS_MAX: usize = 16;
+
+/// Packets of ours that are sent at once when the thread was held up: 100 ms, what any telephone's buffer evens out. After
+/// a longer delay the stream goes on from now.
+pub const CATCH_UP_FRAMES: u32 = 5;
+
+/// Events of a talk with a party that nobody fetched yet. They are fetched every 20 ms; past it the newest is dropped.
+pub const TALK_EVENTS_MAX: usize = 32;
+
+/// Less speech than this is a click or a cough, and no word.
+pub const SPEECH_MIN: Duration = Duration::from_millis(300);

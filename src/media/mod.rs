@@ -2,13 +2,18 @@
 //! `sdp`.
 //!
 //! A [`Session`] is one call's media: it is shown every packet and says where it goes, who may speak for a side
-//! ([`latch`]), how fast, and what was lost. The caller's audio is copied into hops for the scorer ([`tap`]).
+//! ([`latch`]), how fast, and what was lost. The caller's audio is copied into hops for the scorer ([`tap`]). It also has
+//! a voice of its own: what it is told to say to a party it says ([`Words`]), listens for the caller's answer and hears
+//! which keys he presses ([`Talk`]).
 //!
 //! The room knows no socket, no SIP and no model: the runtime moves the octets, the call says when to listen, and
 //! what a hop means is somebody else's question.
 
+mod clip;
+mod ear;
 pub mod latch;
 pub mod limits;
+mod player;
 mod ports;
 mod quality;
 mod rate;
@@ -20,16 +25,21 @@ mod secured_tests;
 mod session;
 pub mod srtp;
 mod statistics;
+mod talk;
 pub mod tap;
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+pub use clip::{Clip, Words};
+pub use ear::Listening;
+pub use player::{FRAME, FRAME_SAMPLES};
 pub use ports::PortPool;
 pub use rtcp::ReceptionReport;
 pub use session::{Session, fuzz_media};
 pub use srtp::{Keys, fuzz_srtp};
 pub use statistics::{SideStatistics, Statistics};
+pub use talk::{Digit, Talk};
 pub use tap::TapStatistics;
 
 /// `[media]`
@@ -93,11 +103,13 @@ pub enum DropReason {
     Replayed,
     /// More sources than an encrypted leg keeps count of ([`limits::SOURCES_MAX`]).
     TooManySources,
+    /// We are speaking to the other party ourselves. The packet is accepted: it counts, and the tap hears it.
+    OurTurn,
 }
 
 impl DropReason {
     /// Every reason, in the order of the enum.
-    pub const ALL: [DropReason; 9] = [
+    pub const ALL: [DropReason; 10] = [
         DropReason::Malformed,
         DropReason::Stranger,
         DropReason::NotYetKnown,
@@ -107,6 +119,7 @@ impl DropReason {
         DropReason::Unauthenticated,
         DropReason::Replayed,
         DropReason::TooManySources,
+        DropReason::OurTurn,
     ];
 
     /// The word for metrics.
@@ -121,6 +134,7 @@ impl DropReason {
             DropReason::Unauthenticated => "unauthenticated",
             DropReason::Replayed => "replayed",
             DropReason::TooManySources => "too_many_sources",
+            DropReason::OurTurn => "our_turn",
         }
     }
 }

@@ -6,12 +6,14 @@ use std::time::{Duration, Instant};
 
 use super::latch::{Latch, Target};
 use super::limits::{RTCP_BURST, RTCP_PER_SECOND, RTP_BURST, RTP_PER_SECOND};
+use super::player::Player;
 use super::rate::Rate;
 use super::reports::Reports;
 use super::rtcp::{Compound, ReceptionReport};
 use super::rtp::Packet;
 use super::srtp::{Keys, Refused, Secured};
 use super::statistics::{Arrival, SideStatistics, Statistics, Stream};
+use super::talk::Talking;
 use super::tap::{Tap, TapStatistics};
 use super::{Config, DropReason, Hop, Side, Verdict};
 use crate::sdp::Codec;
@@ -42,8 +44,10 @@ const COMFORT_NOISE: u8 = 13;
 /// # Ok::<(), std::net::AddrParseError>(())
 /// ```
 pub struct Session {
-    a: Party,
-    b: Party,
+    pub(super) a: Party,
+    pub(super) b: Party,
+    /// We say something to a party, or listen for the caller.
+    pub(super) talking: Option<Box<Talking>>,
     tap: Option<Box<Tap>>,
     /// What taps before this one did.
     tapped: TapStatistics,
@@ -53,10 +57,16 @@ pub struct Session {
 }
 
 /// What is known of one side.
-struct Party {
-    latch: Latch,
+pub(super) struct Party {
+    pub(super) latch: Latch,
     /// Its packets are encrypted, both ways.
-    secured: Option<Box<Secured>>,
+    pub(super) secured: Option<Box<Secured>>,
+    /// What it likes best to hear: payload type and codec.
+    pub(super) voice: Option<(u8, Codec)>,
+    /// Our own voice towards it; while there is one the other party is not heard.
+    pub(super) player: Option<Box<Player>>,
+    /// The next audio sent to it is the first of another source.
+    pub(super) marks_next: bool,
     payloads: Payloads,
     rtp_rate: Rate,
     rtcp_rate: Rate,
@@ -103,13 +113,16 @@ struct Presses {
 }
 
 impl Presses {
-    fn handle(&mut self, packet: &Packet<'_>) {
+    /// The event of a key that has not been counted before.
+    fn handle(&mut self, packet: &Packet<'_>) -> Option<u8> {
         // Events above 15 are no keys: tones, hook flash.
-        let is_key = packet.payload().first().is_some_and(|event| *event <= 15);
-        if is_key && packet.payload().len() >= 4 && self.last != Some(packet.timestamp()) {
-            self.last = Some(packet.timestamp());
-            self.count += 1;
+        let event = packet.payload().first().copied().filter(|event| *event <= 15)?;
+        if packet.payload().len() < 4 || self.last == Some(packet.timestamp()) {
+            return None;
         }
+        self.last = Some(packet.timestamp());
+        self.count += 1;
+        Some(event)
     }
 }
 
@@ -123,6 +136,9 @@ impl Session {
         let party = || Party {
             latch: Latch::new(now.instant),
             secured: None,
+            voice: None,
+            player: None,
+            marks_next: false,
             payloads: Payloads::default(),
             rtp_rate: Rate::new(RTP_PER_SECOND, RTP_BURST, now.instant),
             rtcp_rate: Rate::new(RTCP_PER_SECOND, RTCP_BURST, now.instant),
@@ -136,6 +152,7 @@ impl Session {
         Session {
             a: party(),
             b: party(),
+            talking: None,
             tap: None,
             tapped: TapStatistics::default(),
             started: now.instant,
@@ -167,6 +184,7 @@ impl Session {
         payloads.event = telephone_event.map_or(0, bit);
         let (this, other) = self.parties(side);
         this.payloads = payloads;
+        this.voice = codecs.first().copied();
         this.latch.describe(audio, now.instant);
         other.latch.reopen(now.instant);
         self.last_heard = now.instant;
@@ -257,12 +275,23 @@ impl Session {
             .codec(payload_type)
             .or(this.payloads.codec(payload_type));
         let arrival = this.stream.handle_arrival(packet.ssrc(), packet.sequence());
-        if (this.payloads.event | other.payloads.event) & bit(payload_type) != 0 {
-            this.presses.handle(&packet);
-        }
+        let is_event = (this.payloads.event | other.payloads.event) & bit(payload_type) != 0;
+        let pressed = if is_event {
+            this.presses.handle(&packet)
+        } else {
+            None
+        };
         let target = other.latch.target();
+        let is_first = codec.is_some() && std::mem::take(&mut other.marks_next);
         self.last_heard = now.instant;
         self.follow(from, arrival, &packet, codec, now);
+        if let (Some(event), Side::A) = (pressed, from) {
+            self.press(event);
+        }
+        if let (true, Some(second)) = (is_first, buffer.get_mut(1)) {
+            // The first of another source than the one before: what a marked packet says (RFC 3551 §4.1).
+            *second |= 0x80;
+        }
         self.send_on(from, target, buffer, len, Secured::protect_rtp)
     }
 
@@ -314,6 +343,12 @@ impl Session {
     /// A full hop of the caller's audio, at most one per call of `rtp`.
     pub fn poll_hop(&mut self) -> Option<Hop> {
         self.tap.as_mut()?.poll_hop()
+    }
+
+    /// Samples of the caller's audio that the tap has heard since it was opened: the clock on which a scorer is told of what
+    /// else happens in the call. `None` without a tap.
+    pub fn tapped_samples(&self) -> Option<u64> {
+        Some(self.tap.as_ref()?.samples())
     }
 
     /// Gives a scored hop's buffer back for reuse.
@@ -376,6 +411,9 @@ impl Session {
                 .stream
                 .handle_transit(arrived, packet.timestamp());
         }
+        if is_new && from == Side::A && self.talking.is_some() {
+            self.overhear(codec, packet.payload(), now);
+        }
         let Some(tap) = self.tap.as_mut().filter(|_| from == Side::A) else {
             return;
         };
@@ -398,6 +436,9 @@ impl Session {
         protect: impl Fn(&mut Secured, &mut [u8], usize) -> Result<usize, Refused>,
     ) -> Verdict {
         let (this, other) = self.parties(from);
+        if other.player.is_some() {
+            return this.drop(DropReason::OurTurn);
+        }
         let to = match target {
             Target::At(to) => to,
             Target::Held => return this.drop(DropReason::OnHold),
@@ -412,14 +453,14 @@ impl Session {
         }
     }
 
-    fn parties(&mut self, side: Side) -> (&mut Party, &mut Party) {
+    pub(super) fn parties(&mut self, side: Side) -> (&mut Party, &mut Party) {
         match side {
             Side::A => (&mut self.a, &mut self.b),
             Side::B => (&mut self.b, &mut self.a),
         }
     }
 
-    fn party(&self, side: Side) -> &Party {
+    pub(super) fn party(&self, side: Side) -> &Party {
         match side {
             Side::A => &self.a,
             Side::B => &self.b,

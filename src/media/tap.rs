@@ -120,6 +120,11 @@ impl Tap {
         self.ready.take()
     }
 
+    /// Samples heard so far, those of the hop under way included.
+    pub(crate) fn samples(&self) -> u64 {
+        self.statistics.hops * HOP_SAMPLES as u64 + self.current.as_ref().map_or(0, |_| self.filled as u64)
+    }
+
     pub(crate) fn recycle(&mut self, hop: Hop) {
         if hop.len() == HOP_SAMPLES && self.spare.len() < HOPS_PER_CALL {
             self.spare.push(hop);
@@ -324,6 +329,16 @@ mod tests {
                 ..TapStatistics::default()
             }
         );
+    }
+
+    #[test]
+    fn what_was_heard_is_counted_to_the_sample() {
+        let mut tap = Tap::new();
+        for n in 0..120 {
+            assert_eq!(tap.samples(), (n * PACKET) as u64);
+            feed(&mut tap, 0, n);
+            tap.poll_hop().into_iter().for_each(|hop| tap.recycle(hop));
+        }
     }
 
     #[test]

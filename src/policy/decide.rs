@@ -3,7 +3,7 @@
 use super::hours::Local;
 use super::schema::View;
 use super::{Action, Decision, Fired, Mode, Policy, Rule, RuleResult};
-use crate::screening::{Facts, Tag, Weights, conclude};
+use crate::screening::{Challenge, Facts, Tag, Weights, conclude};
 
 impl Policy {
     /// `on_rule` is told of every rule: how it came out, and whether it decided.
@@ -105,8 +105,16 @@ fn may_act(facts: &Facts, action: &Action) -> bool {
     match action {
         Action::Deliver | Action::Label => true,
         Action::Divert { .. } => !facts.bypasses_every_gate(),
+        // Each once: what came of it is a fact by then, and the rules below decide.
+        Action::Screen => may_wait(facts) && !facts.talk.is_screened,
+        Action::Challenge => may_wait(facts) && facts.talk.challenge == Challenge::None,
         Action::Refuse { .. } => !facts.bypasses_every_gate() && !facts.signalling.claims_emergency,
     }
+}
+
+/// Nobody who may be calling for help is asked for anything first.
+fn may_wait(facts: &Facts) -> bool {
+    !facts.bypasses_every_gate() && !facts.signalling.claims_emergency
 }
 
 #[cfg(test)]

@@ -238,6 +238,8 @@ pub(super) fn action(action: &Action) -> String {
     match action {
         Action::Deliver => "deliver".into(),
         Action::Label => "label".into(),
+        Action::Screen => "screen".into(),
+        Action::Challenge => "challenge".into(),
         Action::Divert { queue } => format!("divert to {queue}"),
         Action::Refuse {
             profile: Some(Profile::Configured),

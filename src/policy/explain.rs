@@ -133,10 +133,13 @@ impl fmt::Display for Explanation {
         match &self.decision.action {
             Action::Deliver => write!(out, "deliver"),
             Action::Label => write!(out, "deliver with the label"),
+            Action::Screen => write!(out, "answer, ask for name and reason, and listen"),
+            Action::Challenge => write!(out, "answer, and have the caller press two digits"),
             Action::Divert { queue } => write!(out, "divert to queue {queue}"),
             Action::Refuse {
                 status,
                 profile: None,
+                ..
             } => write!(out, "refuse with {status}"),
             Action::Refuse {
                 profile: Some(profile),

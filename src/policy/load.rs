@@ -25,6 +25,8 @@ pub struct Beside<'r> {
     pub refusals: Refusals<'r>,
     /// A voice model is configured.
     pub is_voice_on: Option<bool>,
+    /// Names of the recordings, for `announce`.
+    pub prompts: Option<&'r [String]>,
 }
 
 /// From which sum a call is suspect when the policy does not say.
@@ -382,7 +384,7 @@ fn read_name(section: &Section<'_, '_>, key: &str) -> Option<String> {
 
 fn read_stages(section: &Section<'_, '_>, then: Option<&Action>) -> Option<Vec<Stage>> {
     // A call that people are already talking on can be labelled, not sent away.
-    let is_gate = matches!(then, Some(Action::Divert { .. } | Action::Refuse { .. }));
+    let is_gate = !matches!(then, Some(Action::Deliver | Action::Label) | None);
     let Some(value) = section.value("stage") else {
         let all = Stage::ALL.iter().copied();
         return Some(all.filter(|stage| !is_gate || *stage != Stage::Live).collect());
@@ -397,7 +399,7 @@ fn read_stages(section: &Section<'_, '_>, then: Option<&Action>) -> Option<Vec<S
             Some(Stage::Live) if is_gate => {
                 section.fault(
                     word.at,
-                    "a call that is already talking cannot be diverted or refused",
+                    "a call that is already talking cannot be screened, challenged, diverted or refused by a policy",
                     None,
                 );
             }

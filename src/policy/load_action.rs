@@ -1,10 +1,10 @@
 //! What a rule does: `then`, with the queue, the status or the profile it names.
 
 use toml::Spanned;
-use toml::de::DeValue;
+use toml::de::{DeTable, DeValue};
 
 use super::load::{Beside, Refusals};
-use super::{Action, Profile};
+use super::{Action, Announcement, Profile};
 use crate::document::{Section, closest, one_of, shown};
 
 pub(super) fn read_action(section: &Section<'_, '_>, beside: &Beside<'_>) -> Option<Action> {
@@ -16,6 +16,8 @@ pub(super) fn read_action(section: &Section<'_, '_>, beside: &Beside<'_>) -> Opt
         DeValue::String(word) => match word.as_ref() {
             "deliver" => Some(Action::Deliver),
             "label" => Some(Action::Label),
+            "screen" => Some(Action::Screen),
+            "challenge" => Some(Action::Challenge),
             "refuse" => Some(as_profile(Profile::Configured)),
             "divert" => {
                 section.fault(
@@ -31,15 +33,21 @@ pub(super) fn read_action(section: &Section<'_, '_>, beside: &Beside<'_>) -> Opt
             }
         },
         DeValue::Table(table) => {
-            let mut entries = table.iter();
+            let beside_refuse = ["announce", "answer"];
+            let is_beside = |key: &str| table.contains_key("refuse") && beside_refuse.contains(&key);
+            let mut entries = table.iter().filter(|(key, _)| !is_beside(key.get_ref()));
             let (Some((key, argument)), None) = (entries.next(), entries.next()) else {
                 section.fault(value.span(), "then names exactly one action", None);
                 return None;
             };
             match key.get_ref().as_ref() {
                 "divert" => read_divert(section, argument, beside.queues),
-                "refuse" => read_refuse(section, argument, beside.refusals),
-                word @ ("deliver" | "label") => {
+                "refuse" => {
+                    let announce = read_announcement(section, table, beside)?;
+                    let action = read_refuse(section, argument, beside.refusals)?;
+                    Some(action.announcing(announce))
+                }
+                word @ ("deliver" | "label" | "screen" | "challenge") => {
                     section.fault(
                         key.span(),
                         format!("{word} takes no argument: then = {word:?}"),
@@ -65,16 +73,82 @@ pub(super) fn read_action(section: &Section<'_, '_>, beside: &Beside<'_>) -> Opt
 }
 
 fn unknown_action(section: &Section<'_, '_>, at: std::ops::Range<usize>, word: &str) {
-    if NEEDS_PROMPTS.contains(&word) {
-        let message = format!("{word} needs the prompts component, which this build does not have");
-        section.fault(at, message, None);
+    let message = if word == "whisper" {
+        "whisper is no action of a policy: write whisper = \"all\" or \"warnings\" at the [[queue]]"
+            .to_string()
     } else {
-        let message = format!(
+        format!(
             "no action is called {:?}; expected {}",
             shown(word),
             one_of(ACTIONS.iter().copied())
+        )
+    };
+    section.fault(at, message, closest(word, ACTIONS.iter().copied()));
+}
+
+/// `announce` and `answer` beside `refuse`. `None`: something is wrong with them, and was said.
+fn read_announcement(
+    section: &Section<'_, '_>,
+    table: &DeTable<'_>,
+    beside: &Beside<'_>,
+) -> Option<Option<Announcement>> {
+    let is_answered = match table.get("answer").map(|value| (value.get_ref(), value.span())) {
+        None => false,
+        Some((DeValue::Boolean(is_answered), at)) => {
+            if !table.contains_key("announce") {
+                section.fault(
+                    at,
+                    "answer says how something is announced: it needs announce = \"PROMPT\"",
+                    None,
+                );
+                return None;
+            }
+            *is_answered
+        }
+        Some((_, at)) => {
+            section.fault(at, "answer is true or false", None);
+            return None;
+        }
+    };
+    let Some(named) = table.get("announce") else {
+        return Some(None);
+    };
+    let DeValue::String(prompt) = named.get_ref() else {
+        section.fault(
+            named.span(),
+            "announce needs the name of a recording, such as \"refused\"",
+            None,
         );
-        section.fault(at, message, closest(word, ACTIONS.iter().copied()));
+        return None;
+    };
+    if let Some(prompts) = beside
+        .prompts
+        .filter(|prompts| !prompts.iter().any(|known| known == prompt.as_ref()))
+    {
+        let message = format!("no recording is called {:?}", shown(prompt));
+        section.fault(
+            named.span(),
+            message,
+            closest(prompt, prompts.iter().map(String::as_str)),
+        );
+        return None;
+    }
+    Some(Some(Announcement {
+        prompt: prompt.to_string(),
+        is_answered,
+    }))
+}
+
+impl Action {
+    fn announcing(self, announcement: Option<Announcement>) -> Action {
+        match self {
+            Action::Refuse { status, profile, .. } => Action::Refuse {
+                status,
+                profile,
+                announce: announcement,
+            },
+            other => other,
+        }
     }
 }
 
@@ -105,6 +179,7 @@ fn as_profile(profile: Profile) -> Action {
     Action::Refuse {
         status: profile.status(),
         profile: Some(profile),
+        announce: None,
     }
 }
 
@@ -138,6 +213,7 @@ fn read_refuse(
     status.map(|status| Action::Refuse {
         status,
         profile: None,
+        announce: None,
     })
 }
 
@@ -168,8 +244,4 @@ fn read_profile(
     Some(as_profile(profile))
 }
 
-const ACTIONS: &[&str] = &["deliver", "label", "divert", "refuse"];
-
-/// Actions that speak to the caller; they are known by name so that a policy written for a later build says why it
-/// does not load.
-const NEEDS_PROMPTS: &[&str] = &["screen", "challenge", "whisper"];
+const ACTIONS: &[&str] = &["deliver", "label", "screen", "challenge", "divert", "refuse"];

@@ -11,6 +11,7 @@ fn faults(text: &str) -> Vec<String> {
         trunks: Some(&["carrier".to_string()]),
         refusals: Some(&lacks),
         is_voice_on: Some(false),
+        prompts: None,
     };
     match load("p.toml", text, &beside) {
         Ok(_) => Vec::new(),
@@ -160,10 +161,81 @@ fn actions_are_checked_with_their_arguments() {
     then("'lable'", "(did you mean label?)");
     then("3", "then must be an action");
     then("{ divert = 'security', refuse = 608 }", "exactly one action");
-    for action in ["screen", "challenge", "whisper"] {
-        let expected = format!("{action} needs the prompts component, which this build does not have");
-        then(&format!("'{action}'"), &expected);
-        then(&format!("{{ {action} = 'x' }}"), &expected);
+    then("'whisper'", "whisper is no action of a policy: write whisper =");
+    then("{ screen = 'x' }", "screen takes no argument");
+    then(
+        "{ refuse = 603, announce = 3 }",
+        "announce needs the name of a recording",
+    );
+    then("{ refuse = 603, answer = true }", "it needs announce");
+    then(
+        "{ refuse = 603, announce = 'refused', answer = 1 }",
+        "answer is true or false",
+    );
+    then(
+        "{ divert = 'security', announce = 'refused' }",
+        "exactly one action",
+    );
+}
+
+#[test]
+fn a_refusal_may_be_announced_by_a_recording_that_is_there() {
+    let load = |prompt: &str| {
+        let prompts = ["refused".to_string()];
+        let beside = Beside {
+            prompts: Some(&prompts),
+            ..Beside::default()
+        };
+        let then = format!("{{ refuse = 603, announce = '{prompt}', answer = true }}");
+        let text =
+            format!("[policy]\nname = 'p'\n[[rule]]\nid = 'r'\nreason = 'x'\nwhen = 'true'\nthen = {then}\n");
+        super::load("p.toml", &text, &beside).map(|policy| policy.rules[0].then.clone())
+    };
+    let announce = Some(crate::policy::Announcement {
+        prompt: "refused".into(),
+        is_answered: true,
+    });
+    assert_eq!(
+        load("refused"),
+        Ok(Action::Refuse {
+            status: 603,
+            profile: None,
+            announce
+        })
+    );
+    let faults = load("refusd").unwrap_err();
+    assert!(
+        faults[0]
+            .to_string()
+            .contains("no recording is called \"refusd\" (did you mean refused?)"),
+        "{}",
+        faults[0]
+    );
+}
+
+#[test]
+fn whoever_may_be_calling_for_help_is_asked_for_nothing_and_nobody_is_asked_twice() {
+    for action in ["screen", "challenge"] {
+        let text = format!(
+            "[policy]\nname = 'p'\n[[rule]]\nid = 'r'\nreason = 'x'\nwhen = 'true'\nthen = '{action}'\n"
+        );
+        let policy = load("p.toml", &text, &Beside::default()).unwrap();
+        let mut facts = crate::policy::plain_facts();
+        let first = policy.decide(&facts).action;
+        assert!(matches!(first, Action::Screen | Action::Challenge));
+        facts.talk.is_screened = true;
+        facts.talk.challenge = crate::screening::Challenge::Failed;
+        assert_eq!(policy.decide(&facts).action, Action::Deliver);
+        facts.talk = Default::default();
+        facts.signalling.claims_emergency = true;
+        assert_eq!(policy.decide(&facts).action, Action::Label);
+        facts.stage = crate::screening::Stage::Live;
+        facts.signalling.claims_emergency = false;
+        assert_eq!(
+            policy.decide(&facts).action,
+            Action::Deliver,
+            "not while they talk"
+        );
     }
 }
 
@@ -213,7 +285,7 @@ suspect = 0
 [[rule]]
 id = 'a b'
 when = 'scor > 1 && caller.hidden == 3'
-then = 'screen'
+then = 'scren'
 mode = 'shadw'
 [[rule]]
 id = 'b'
@@ -234,7 +306,7 @@ knwn = 'x'
         "7:6: id is \"a b\"",
         "8:9: no fact is called \"scor\" (did you mean score?)",
         "8:21: \"==\" does not compare a bool with a int",
-        "9:8: screen needs the prompts component",
+        "9:8: no action is called \"scren\"; expected \"deliver\", \"label\", \"screen\", \"challenge\", \"divert\" or \"refuse\" (did you mean screen?)",
         "10:8: mode is \"shadw\"",
         "11:1: [[rule]] needs \"when\"",
         "11:1: [[rule]] needs \"reason\"",

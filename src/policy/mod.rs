@@ -61,14 +61,17 @@ pub struct Config {
     pub file: Option<std::path::PathBuf>,
 }
 
-/// What to do with the call. (Screen, challenge and whisper come with the talking-to-the-caller component; a policy that
-/// names them today fails to load and says so.)
+/// What to do with the call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case")]
 pub enum Action {
     Deliver,
     /// Deliver with the label on the phone's display.
     Label,
+    /// Answer it, ask for name and reason, listen; then ask policy again, at the stage `heard`.
+    Screen,
+    /// Answer it and have the caller press two digits that he hears; then ask policy again, at the stage `heard`.
+    Challenge,
     /// To another queue (security desk).
     Divert {
         queue: String,
@@ -78,7 +81,21 @@ pub enum Action {
         status: u16,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         profile: Option<Profile>,
+        /// What the caller is told first.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        announce: Option<Announcement>,
     },
+}
+
+/// What a caller is told before he is refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Announcement {
+    /// The name of a recording.
+    pub prompt: String,
+    /// The call is answered for it, and hung up afterwards: whoever calls pays for it, and hears it everywhere. Otherwise
+    /// it is early media (183), which some networks cut off, and the refusal follows.
+    #[serde(default)]
+    pub is_answered: bool,
 }
 
 /// A rule whose condition was true, or that failed.

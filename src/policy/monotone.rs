@@ -25,8 +25,10 @@ pub(super) fn severity(action: &Action) -> u8 {
     match action {
         Action::Deliver => 0,
         Action::Label => 1,
-        Action::Divert { .. } => 2,
-        Action::Refuse { .. } => 3,
+        Action::Screen => 2,
+        Action::Challenge => 3,
+        Action::Divert { .. } => 4,
+        Action::Refuse { .. } => 5,
     }
 }
 
@@ -156,6 +158,7 @@ impl Policy {
                                 signalling: SignallingFacts::default(),
                                 lists: Vec::new(),
                                 reputation: Vec::new(),
+                                talk: Default::default(),
                             });
                         }
                     }
@@ -230,6 +233,8 @@ fn word(action: &Action) -> &'static str {
     match action {
         Action::Deliver => "delivered as it came",
         Action::Label => "labelled",
+        Action::Screen => "asked for name and reason",
+        Action::Challenge => "asked to press two digits",
         Action::Divert { .. } => "diverted",
         Action::Refuse { .. } => "refused",
     }

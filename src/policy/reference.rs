@@ -60,6 +60,14 @@ const ACTIONS: &[(&str, &str)] = &[
         "The call rings with the banner's prefix on the phone's display.",
     ),
     (
+        "\"screen\"",
+        "We answer, ask the caller for name and reason, and listen until he has done; the voice is scored meanwhile. Then policy is asked again, at the stage `heard`; where no rule decides there, the queue rings and he hears music. Once for each call; not in stage `live`, and never for an emergency, proven or claimed.",
+    ),
+    (
+        "\"challenge\"",
+        "We answer and have the caller press two digits that he hears (RFC 4733), three times at most. Then policy is asked again, at the stage `heard`, with `talk.challenge`. Once for each call, as `screen`.",
+    ),
+    (
         "{ divert = \"QUEUE\" }",
         "The call goes to another queue. Not in stage `live`; a proven priority and a trusted emergency line are not diverted.",
     ),
@@ -74,6 +82,10 @@ const ACTIONS: &[(&str, &str)] = &[
     (
         "{ refuse = \"PROFILE\" }",
         "The same in one of the ways below. One that lacks something in `[refusal]` does not load.",
+    ),
+    (
+        "{ refuse = ..., announce = \"PROMPT\" }",
+        "A recording is said first (`prompts/README.md`): as early media (183) before the refusal, or with `answer = true` in an answered call that is hung up afterwards. Whoever has been answered already (`screen`, `challenge`) hears it, or `refused`, and is hung up.",
     ),
 ];
 

@@ -3,7 +3,7 @@
 use super::hours::{Local, WEEKDAYS};
 use super::own::Claims;
 use crate::screening::{
-    Attestation, Facts, ForwardingReason, List, Reputable, Standing, Tag, Upstream, Verdict,
+    Attestation, Challenge, Facts, ForwardingReason, List, Reputable, Standing, Tag, Upstream, Verdict,
 };
 
 /// What a condition is asked about: the facts and what they add up to.
@@ -13,7 +13,7 @@ pub(super) struct View<'a> {
     local: Local,
     claims: Claims,
     /// Bit n = the n-th of [`Tag::ALL`] was found.
-    tags: u64,
+    tags: u128,
 }
 
 impl<'a> View<'a> {
@@ -104,6 +104,7 @@ const STANDINGS: &[&str] = &["verified", "failed", "diverted_unverified", "unche
 const ATTESTATIONS: &[&str] = &["A", "B", "C", ""];
 const VOICES: &[&str] = &["off", "pending", "bona_fide", "spoof", "unsure", "overloaded"];
 const SECOND_OPINIONS: &[&str] = &["none", "given", "overloaded"];
+const CHALLENGES: &[&str] = &["none", "passed", "failed", "unable"];
 const NUMBER_LIGHTS: &[&str] = &["genuine", "unproven", "forged"];
 const VOICE_LIGHTS: &[&str] = &["person", "unsure", "synthetic", "pending"];
 const LABELS: &[&str] = &[
@@ -204,6 +205,13 @@ facts! {
     "voice.speech_seconds" Type::Double, "Seconds of speech the evidence rests on.", |v| Datum::Double(v.facts.voice.speech_seconds);
     "voice.second" Type::Word(SECOND_OPINIONS), "Whether a second, larger model heard the voice too, or had no room.",
         |v| Datum::Text(v.facts.voice.second.name());
+
+    "talk.screened" Type::Bool, "He was asked for name and reason before anybody was rung.", |v| Datum::Bool(v.facts.talk.is_screened);
+    "talk.speech_seconds" Type::Double, "Seconds of speech he answered with; 0 when he was not asked, or said nothing.",
+        |v| Datum::Double(v.facts.talk.speech_seconds);
+    "talk.over_seconds" Type::Double, "Seconds in which he spoke over our own words.", |v| Datum::Double(v.facts.talk.over_seconds);
+    "talk.challenge" Type::Word(CHALLENGES), "Whether he pressed the two digits he was told; `unable`: he could not be asked.",
+        |v| Datum::Text(Challenge::name(v.facts.talk.challenge));
 
     "history.available" Type::Bool, "The store answered in time; without it every count is 0.", |v| Datum::Bool(v.facts.history.is_available);
     "history.calls_before" Type::Int, "Earlier calls from this number.", |v| count(v.facts.history.calls_before);
@@ -311,7 +319,7 @@ mod tests {
 
     #[test]
     fn every_tag_has_a_bit() {
-        assert!(Tag::ALL.len() <= 64);
+        assert!(Tag::ALL.len() <= 128);
         assert_eq!(Tag::ALL.last().map(|tag| *tag as usize), Some(Tag::ALL.len() - 1));
     }
 

@@ -88,6 +88,8 @@ fn word(action: &Action) -> &'static str {
     match action {
         Action::Deliver => "deliver",
         Action::Label => "label",
+        Action::Screen => "screen",
+        Action::Challenge => "challenge",
         Action::Divert { .. } => "divert",
         Action::Refuse { .. } => "refuse",
     }

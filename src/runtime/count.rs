@@ -147,21 +147,6 @@ pub fn full(inbox: &'static str) {
     counter!("ringward_inbox_full_total", "inbox" => inbox).increment(1);
 }
 
-/// One second of caller audio was scored.
-pub fn scored() {
-    counter!("ringward_scored_hops_total").increment(1);
-}
-
-/// No scorer had room for one second of caller audio.
-pub fn scoring_overloaded() {
-    counter!("ringward_scoring_overload_total").increment(1);
-}
-
-/// A second opinion was given, or shed.
-pub fn second_opinion(result: &'static str) {
-    counter!("ringward_second_opinions_total", "result" => result).increment(1);
-}
-
 /// A call that has ended, from its record.
 pub fn ended(record: &CallRecord) {
     let seconds = |ms: u64| ms as f64 / 1000.0;
@@ -218,6 +203,8 @@ fn action(action: &Action) -> &'static str {
     match action {
         Action::Deliver => "deliver",
         Action::Label => "label",
+        Action::Screen => "screen",
+        Action::Challenge => "challenge",
         Action::Divert { .. } => "divert",
         Action::Refuse { .. } => "refuse",
     }

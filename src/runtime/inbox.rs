@@ -47,7 +47,7 @@ pub enum ToShard {
     /// An opinion, and the hop's buffer back when a hop led to it.
     Scored {
         call: CallId,
-        opinion: Opinion,
+        opinion: Box<Opinion>,
         hop: Option<Hop>,
     },
     /// A hop that no scorer heard, though one took it; its buffer comes back.

@@ -7,6 +7,7 @@
 //! ```text
 //! open ──► describe A, B ──► readable ... readable ──► close
 //!                  tap on ──►  hops out, recycle in
+//!                  say    ──►  speak ... speak (every 20 ms, for all calls at once) ──► hush
 //! ```
 
 use std::collections::HashMap;
@@ -23,7 +24,9 @@ use super::media_sockets::Sockets;
 use crate::call_id::CallId;
 use crate::media::srtp::OVERHEAD_OCTETS_MAX;
 use crate::media::tap::HOP_SAMPLES;
-use crate::media::{Config, DropReason, Hop, Keys, Session, Side, Statistics, Verdict};
+use crate::media::{
+    Config, DropReason, FRAME, Hop, Keys, Listening, Session, Side, Statistics, Talk, Verdict, Words,
+};
 use crate::sdp::Codec;
 use crate::time::Now;
 
@@ -47,6 +50,8 @@ const _: () = assert!(HOP_SAMPLES == crate::voice::HOP_SAMPLES);
 pub struct Counters {
     pub received: u64,
     pub forwarded: u64,
+    /// Of our own voice.
+    pub spoken: u64,
     /// The kernel did not take the packet (buffer full, no route).
     pub unsent: u64,
     /// Errors a socket reported on reading.
@@ -65,6 +70,9 @@ pub struct MediaIo {
     index: HashMap<CallId, usize>,
     buffer: Box<[u8; BUFFER_OCTETS]>,
     next_check: Option<Instant>,
+    /// Calls that we say something in, and when the next packet of all of them is due.
+    speaking: Vec<usize>,
+    next_frame: Option<Instant>,
     counters: Counters,
 }
 
@@ -97,6 +105,8 @@ impl MediaIo {
             index: HashMap::new(),
             buffer: Box::new([0; BUFFER_OCTETS]),
             next_check: None,
+            speaking: Vec::new(),
+            next_frame: None,
             counters: Counters::default(),
         }
     }
@@ -172,6 +182,91 @@ impl MediaIo {
         }
     }
 
+    /// Says something to a party; see [`Session::say`]. Unknown calls are ignored.
+    ///
+    /// All calls of a shard are spoken to in one beat, so that a thousand that wait wake it fifty times a second.
+    pub fn say(&mut self, call: CallId, side: Side, words: Words, turn: u32, seed: u64, now: Now) {
+        let Some(key) = self.index.get(&call).copied() else {
+            return;
+        };
+        let due = *self.next_frame.get_or_insert(now.instant);
+        if let Some(call) = self.calls.get_mut(key) {
+            call.session.say(side, words, turn, seed, due);
+            if !self.speaking.contains(&key) {
+                self.speaking.push(key);
+            }
+        }
+    }
+
+    /// The other party is heard again; see [`Session::hush`].
+    pub fn hush(&mut self, call: CallId, side: Side) {
+        let Some(key) = self.index.get(&call).copied() else {
+            return;
+        };
+        if let Some(call) = self.calls.get_mut(key) {
+            if let Some((to, len)) = call.session.hush(side, &mut self.buffer[..]) {
+                let pair = self.sockets.pair(call.pairs[side as usize]);
+                send(
+                    pair.map(|pair| &pair.sockets[0]),
+                    &self.buffer[..len],
+                    to,
+                    &mut self.counters,
+                );
+            }
+            if !call.session.is_speaking() {
+                self.silence(key);
+            }
+        }
+    }
+
+    /// Listens for the caller; see [`Session::listen`].
+    pub fn listen(&mut self, call: CallId, listening: Listening, now: Now) {
+        if let Some(call) = self.call_mut(call) {
+            call.session.listen(listening, now);
+        }
+    }
+
+    /// Sends the packets of ours that are due, and tells what came of it. Nothing is allocated while nothing is to be
+    /// told.
+    pub fn speak(&mut self, now: Now) -> Vec<(CallId, Talk)> {
+        let mut talk = Vec::new();
+        if self.next_frame.is_none_or(|at| now.instant < at) {
+            return talk;
+        }
+        let mut next = now.instant + FRAME;
+        for key in &self.speaking {
+            let Some(call) = self.calls.get_mut(*key) else {
+                continue;
+            };
+            for side in [Side::A, Side::B] {
+                let pair = self.sockets.pair(call.pairs[side as usize]);
+                while let Some((to, len)) = call.session.speak(side, &mut self.buffer[..], now) {
+                    send(
+                        pair.map(|pair| &pair.sockets[0]),
+                        &self.buffer[..len],
+                        to,
+                        &mut self.counters,
+                    );
+                }
+            }
+            while let Some(event) = call.session.poll_talk(now) {
+                talk.push((call.id, event));
+            }
+            if let Some(due) = call.session.next_frame() {
+                next = next.min(due);
+            }
+        }
+        self.next_frame = (!self.speaking.is_empty()).then_some(next);
+        talk
+    }
+
+    fn silence(&mut self, key: usize) {
+        self.speaking.retain(|speaking| *speaking != key);
+        if self.speaking.is_empty() {
+            self.next_frame = None;
+        }
+    }
+
     /// Lets the ports of a call rest and gives what was counted; zeros for an unknown call.
     pub fn close(&mut self, call: CallId, now: Now) -> Statistics {
         let Some(key) = self.index.remove(&call) else {
@@ -183,6 +278,7 @@ impl MediaIo {
         for pair in call.pairs {
             self.sockets.give_back(pair, now);
         }
+        self.silence(key);
         if self.calls.is_empty() {
             self.next_check = None;
         }
@@ -254,6 +350,11 @@ impl MediaIo {
         }
     }
 
+    /// As [`Session::tapped_samples`]; `None` also for a call without media.
+    pub fn tapped_samples(&mut self, call: CallId) -> Option<u64> {
+        self.call_mut(call)?.session.tapped_samples()
+    }
+
     /// Calls that neither party has spoken in for `[media] silence`, oldest socket first. Each is named once, and again
     /// whenever as much silence has gone by.
     ///
@@ -278,9 +379,9 @@ impl MediaIo {
         silent.into_iter()
     }
 
-    /// When [`MediaIo::silent`] has to be asked next; `None` without calls.
+    /// When [`MediaIo::silent`] or [`MediaIo::speak`] has to be asked next; `None` without calls.
     pub fn deadline(&self) -> Option<Instant> {
-        self.next_check
+        [self.next_check, self.next_frame].into_iter().flatten().min()
     }
 
     pub fn live_calls(&self) -> usize {
@@ -303,6 +404,14 @@ impl MediaIo {
     fn call_mut(&mut self, call: CallId) -> Option<&mut Call> {
         let key = self.index.get(&call)?;
         self.calls.get_mut(*key)
+    }
+}
+
+/// A packet of our own voice.
+fn send(socket: Option<&UdpSocket>, octets: &[u8], to: SocketAddr, counters: &mut Counters) {
+    match socket.map(|socket| socket.send_to(octets, to)) {
+        Some(Ok(_)) => counters.spoken += 1,
+        _ => counters.unsent += 1,
     }
 }
 

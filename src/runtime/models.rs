@@ -17,9 +17,6 @@ use tokio::sync::Notify;
 use crate::call_id::CallId;
 use crate::voice::{Model, Signers};
 
-/// Calls in a thousand that a model on trial hears at first.
-pub const TRIAL_PER_MILLE: u128 = 100;
-
 /// Windows of the trial before it is judged at all, and before it hears every call (each about a second of speech).
 pub const WINDOWS_BEFORE_JUDGED: u32 = 600;
 pub const WINDOWS_BEFORE_ALL: u32 = 6_000;
@@ -38,7 +35,11 @@ const WINDOWS_PER_OBSERVATION: f64 = 8.0;
 const JUDGED_EVERY: u32 = 64;
 
 /// The models of this process.
-pub struct Models(Mutex<State>);
+pub struct Models {
+    /// Calls in a hundred that a model on trial hears at first.
+    trial_percent: u32,
+    state: Mutex<State>,
+}
 
 struct State {
     current: Arc<Model>,
@@ -93,19 +94,23 @@ pub enum News {
 }
 
 impl Models {
-    pub fn new(model: Arc<Model>) -> Models {
-        Models(Mutex::new(State {
-            current: model,
-            trial: None,
-            last: None,
-        }))
+    /// `trial_percent`: calls in a hundred that a model on trial hears at first.
+    pub fn new(model: Arc<Model>, trial_percent: u32) -> Models {
+        Models {
+            trial_percent,
+            state: Mutex::new(State {
+                current: model,
+                trial: None,
+                last: None,
+            }),
+        }
     }
 
     /// The model for a call that begins.
     pub fn pick(&self, call: CallId) -> Arc<Model> {
         let state = self.lock();
         match &state.trial {
-            Some(trial) if trial.hears_all || is_of_trial(call) => Arc::clone(&trial.model),
+            Some(trial) if trial.hears_all || self.is_of_trial(call) => Arc::clone(&trial.model),
             _ => Arc::clone(&state.current),
         }
     }
@@ -175,7 +180,12 @@ impl Models {
                 Ok(Ok(model)) => {
                     let revision = model.revision().to_owned();
                     if self.offer(Arc::new(model)) {
-                        tracing::info!(model = revision, "a new model is on trial on one call in ten");
+                        let percent = self.trial_percent;
+                        tracing::info!(
+                            model = revision,
+                            percent,
+                            "a new model is on trial on a share of the calls"
+                        );
                     }
                 }
                 Ok(Err(error)) => {
@@ -192,11 +202,7 @@ impl Models {
             current: state.current.revision().to_owned(),
             trial: state.trial.as_ref().map(|trial| TrialStanding {
                 model: trial.model.revision().to_owned(),
-                percent: if trial.hears_all {
-                    100
-                } else {
-                    TRIAL_PER_MILLE as u32 / 10
-                },
+                percent: if trial.hears_all { 100 } else { self.trial_percent },
                 windows_before: trial.old.count,
                 windows: trial.new.count,
                 distance: trial.is_comparable().then(|| trial.old.distance(&trial.new).0),
@@ -205,9 +211,14 @@ impl Models {
         }
     }
 
+    /// Ids are random bits. Not the lowest ones alone: those choose the worker.
+    fn is_of_trial(&self, call: CallId) -> bool {
+        (call.0 >> 20) % 100 < u128::from(self.trial_percent)
+    }
+
     /// Nobody panics while holding it; if somebody did, the state is still one.
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -229,11 +240,6 @@ impl Trial {
     fn is_comparable(&self) -> bool {
         self.old.count.min(self.new.count) >= WINDOWS_BEFORE_JUDGED
     }
-}
-
-/// Ids are random bits. Not the lowest ones alone: those choose the worker.
-fn is_of_trial(call: CallId) -> bool {
-    (call.0 >> 20) % 1000 < TRIAL_PER_MILLE
 }
 
 /// How the evidence of many windows is spread.
@@ -283,7 +289,7 @@ mod tests {
     fn two() -> (Models, Arc<Model>, Arc<Model>) {
         let old = Arc::new(Model::find("default", &Signers::default()).expect("embedded"));
         let new = Arc::new(test_model());
-        (Models::new(Arc::clone(&old)), old, new)
+        (Models::new(Arc::clone(&old), 10), old, new)
     }
 
     /// Evidence around `middle`, from -2 to 2 of it.

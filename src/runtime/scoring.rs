@@ -16,13 +16,15 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbeam_channel::{Sender, TrySendError, bounded};
+use metrics::{counter, gauge};
+use serde::Serialize;
 
 use super::models::Models;
 use super::scoring_worker::{Ears, ModelEars, Note, Worker};
 use super::second_opinion::SecondOpinions;
 use crate::call_id::CallId;
 use crate::media::Hop;
-use crate::voice::Opinion;
+use crate::voice::{Opinion, Prompt};
 
 /// Hops waiting for one worker (16 kB each, 2 MB in all): at 0.5 ms a hop the last waits 64 ms. The newest is refused.
 pub const INBOX_HOPS: usize = 128;
@@ -33,6 +35,10 @@ pub const LISTENERS_PER_WORKER: usize = 2048;
 /// Calls of one worker whose audio is kept for a second opinion (32 KB each, 8 MiB in all). A further one takes the place
 /// of one that the policy puts after it, or goes without and is told so.
 pub const KEEPING_PER_WORKER: usize = 256;
+
+/// Beginnings and ends of prompts that wait for the next hop of their call (16 octets each). Further ones are forgotten:
+/// nobody plays four prompts in a second.
+pub const PROMPTS_PER_CALL: usize = 8;
 
 /// Ends of calls, orders and second opinions waiting for one worker. Past it an end is forgotten: the listener goes when
 /// it has been idle. A second opinion that is forgotten is asked for again two seconds later.
@@ -69,16 +75,52 @@ pub struct Counters {
     pub panicked: AtomicU64,
     /// Listeners alive now.
     pub listening: AtomicU64,
+    /// Second opinions that reached their call's listener.
+    pub second_given: AtomicU64,
     /// Second opinions that were shed for want of room or time.
     pub second_shed: AtomicU64,
 }
 
 impl Counters {
-    /// Sets what no call is told of; asked for when somebody looks at the metrics.
+    /// Sets the metrics; asked for when somebody looks at them.
     pub fn measure(&self) {
-        metrics::counter!("ringward_scoring_panics_total").absolute(self.panicked.load(Ordering::Relaxed));
-        metrics::gauge!("ringward_listeners").set(self.listening.load(Ordering::Relaxed) as f64);
+        let now = self.read();
+        counter!("ringward_scored_hops_total").absolute(now.scored);
+        for (reason, hops) in [("inbox", now.overloaded), ("calls", now.crowded)] {
+            counter!("ringward_scoring_overload_total", "reason" => reason).absolute(hops);
+        }
+        counter!("ringward_scoring_panics_total").absolute(now.panicked);
+        gauge!("ringward_listeners").set(now.listening as f64);
+        for (result, opinions) in [("given", now.second_given), ("shed", now.second_shed)] {
+            counter!("ringward_second_opinions_total", "result" => result).absolute(opinions);
+        }
     }
+
+    /// As they are now; what stands in `/api/v1/status`.
+    pub fn read(&self) -> Counted {
+        let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Counted {
+            scored: of(&self.scored),
+            overloaded: of(&self.overloaded),
+            crowded: of(&self.crowded),
+            panicked: of(&self.panicked),
+            listening: of(&self.listening),
+            second_given: of(&self.second_given),
+            second_shed: of(&self.second_shed),
+        }
+    }
+}
+
+/// [`Counters`] at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Counted {
+    pub scored: u64,
+    pub overloaded: u64,
+    pub crowded: u64,
+    pub panicked: u64,
+    pub listening: u64,
+    pub second_given: u64,
+    pub second_shed: u64,
 }
 
 /// The pool. Dropping it ends the threads, once they are through with what is in their inboxes.
@@ -155,6 +197,16 @@ impl Scoring {
     pub fn attend(&self, call: CallId, rank: Option<u8>) {
         // Forgotten when full: the next change of the call's tags says it again.
         let _forgotten = self.inbox(call).notes.try_send(Note::Attend(call, rank));
+    }
+
+    /// A prompt of ours (a greeting, a question) began or ended when so many samples of the caller's audio had been heard
+    /// ([`super::media_io::MediaIo::tapped_samples`]): what is found of how he takes it comes with the opinions. Never waits.
+    pub fn prompt(&self, call: CallId, prompt: Prompt, at_sample: u64) {
+        // Forgotten when full: a cue less.
+        let _forgotten = self
+            .inbox(call)
+            .notes
+            .try_send(Note::Prompt(call, prompt, at_sample));
     }
 
     /// The call is over: its listener goes once the hops before this are scored. Never waits.

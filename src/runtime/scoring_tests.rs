@@ -29,6 +29,7 @@ struct Counting {
 #[derive(Default)]
 struct Ear {
     hops: f32,
+    prompts: Vec<(Prompt, u64)>,
     is_kept: bool,
 }
 
@@ -51,6 +52,10 @@ impl Ears for Counting {
             again.try_send((CallId(2), hop.into())).expect("room");
         }
         Some(opinion(ear.hops))
+    }
+
+    fn prompt(&mut self, ear: &mut Ear, prompt: Prompt, at_sample: u64) {
+        ear.prompts.push((prompt, at_sample));
     }
 
     fn keep(&mut self, ear: &mut Ear, is_kept: bool) {
@@ -282,8 +287,23 @@ fn audio_is_kept_of_so_many_calls_the_first_in_the_order_of_policy() {
 }
 
 #[test]
+fn an_ear_is_told_of_prompts_before_the_hop_that_they_fall_in_also_before_the_first() {
+    let (mut worker, _said) = worker();
+    let told = |worker: &Worker<Counting>| worker.ear(CallId(1)).map(|ear| ear.prompts.clone());
+    worker.note(Note::Prompt(CallId(1), Prompt::Began, 4_000));
+    assert_eq!(told(&worker), None);
+    worker.hear(CallId(1), hop(1));
+    assert_eq!(told(&worker), Some(vec![(Prompt::Began, 4_000)]));
+    for _ in 0..2 * PROMPTS_PER_CALL {
+        worker.note(Note::Prompt(CallId(1), Prompt::Ended, 20_000));
+    }
+    worker.hear(CallId(1), hop(1));
+    assert_eq!(told(&worker).map(|told| told.len()), Some(1 + PROMPTS_PER_CALL));
+}
+
+#[test]
 fn a_call_that_wants_second_opinions_gets_them_beside_its_hops() {
-    let models = Arc::new(Models::new(Arc::new(crate::voice::test_model())));
+    let models = Arc::new(Models::new(Arc::new(crate::voice::test_model()), 10));
     let (out, results) = bounded(1000);
     let room = Room {
         workers: 2,

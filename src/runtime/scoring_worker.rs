@@ -10,12 +10,13 @@ use crossbeam_channel::{Receiver, select, tick};
 
 use super::models::{Models, News};
 use super::scoring::{
-    Counters, Heard, IDLE_EXPIRES, INBOX_HOPS, KEEPING_PER_WORKER, LISTENERS_PER_WORKER, Said,
+    Counters, Heard, IDLE_EXPIRES, INBOX_HOPS, KEEPING_PER_WORKER, LISTENERS_PER_WORKER, PROMPTS_PER_CALL,
+    Said,
 };
 use super::second_opinion::SecondOpinions;
 use crate::call_id::CallId;
 use crate::media::Hop;
-use crate::voice::{Bench, Excerpt, Listener, Model, Opinion, SecondScore};
+use crate::voice::{Bench, Excerpt, Listener, Model, Opinion, Prompt, SecondScore};
 
 /// How often idle listeners are looked for.
 pub(super) const TICK: Duration = Duration::from_secs(15);
@@ -26,6 +27,8 @@ pub(super) enum Note {
     End(CallId),
     /// Second opinions are wanted, in this order among the calls; `None`: no longer.
     Attend(CallId, Option<u8>),
+    /// A prompt of ours began or ended with this sample of the caller's audio.
+    Prompt(CallId, Prompt, u64),
     /// A second opinion; `None` when the excerpt held nothing to judge.
     Second(CallId, Option<SecondScore>),
     /// There was no room for one.
@@ -40,6 +43,7 @@ pub(super) trait Ears: Send {
     fn open(&mut self, call: CallId) -> Option<Self::Ear>;
     /// `None` when it cannot be heard.
     fn hear(&mut self, ear: &mut Self::Ear, hop: &[i16]) -> Option<Opinion>;
+    fn prompt(&mut self, ear: &mut Self::Ear, prompt: Prompt, at_sample: u64);
     fn keep(&mut self, ear: &mut Self::Ear, is_kept: bool);
     fn is_keeping(&self, ear: &Self::Ear) -> bool;
     fn excerpt(&mut self, ear: &mut Self::Ear) -> Option<Excerpt>;
@@ -103,6 +107,10 @@ impl Ears for ModelEars {
             tell(&news);
         }
         Some(opinion)
+    }
+
+    fn prompt(&mut self, ear: &mut Listener, prompt: Prompt, at_sample: u64) {
+        ear.prompt(prompt, at_sample);
     }
 
     fn keep(&mut self, ear: &mut Listener, is_kept: bool) {
@@ -171,6 +179,8 @@ pub(super) struct Listening<T> {
     rank: Option<u8>,
     /// It was told that there is no room to keep its audio.
     is_shed: bool,
+    /// Beginnings and ends of prompts that the ear is told of with the next hop.
+    prompts: Vec<(Prompt, u64)>,
     last_tick: u64,
 }
 
@@ -189,6 +199,11 @@ impl<E: Ears> Worker<E> {
     #[cfg(test)]
     pub(super) fn counters(&self) -> &Arc<Counters> {
         &self.counters
+    }
+
+    #[cfg(test)]
+    pub(super) fn ear(&self, call: CallId) -> Option<&E::Ear> {
+        self.listening.get(&call)?.ear.as_ref()
     }
 
     #[cfg(test)]
@@ -254,6 +269,9 @@ impl<E: Ears> Worker<E> {
                 listening.ear = Some(ear);
             }
             let ear = listening.ear.as_mut()?;
+            for (prompt, at_sample) in listening.prompts.drain(..) {
+                ears.prompt(ear, prompt, at_sample);
+            }
             if listening.rank.is_some() && !ears.is_keeping(ear) && self.keeping < KEEPING_PER_WORKER {
                 ears.keep(ear, true);
                 self.keeping += usize::from(ears.is_keeping(ear));
@@ -333,11 +351,13 @@ impl<E: Ears> Worker<E> {
         match note {
             Note::End(call) => self.forget(call),
             Note::Attend(call, rank) => self.attend(call, rank),
+            Note::Prompt(call, prompt, at_sample) => self.prompt(call, prompt, at_sample),
             Note::Second(call, Some(score)) => {
                 let Some(ear) = self.listening.get_mut(&call).and_then(|l| l.ear.as_mut()) else {
                     return;
                 };
                 let opinion = self.ears.take_second(ear, score);
+                self.counters.second_given.fetch_add(1, Ordering::Relaxed);
                 (self.heard)(call, Said::Second(opinion));
             }
             Note::Second(_, None) => {}
@@ -363,6 +383,18 @@ impl<E: Ears> Worker<E> {
         }
     }
 
+    fn prompt(&mut self, call: CallId, prompt: Prompt, at_sample: u64) {
+        // A greeting may begin before the first hop is full.
+        if !self.open(call) {
+            return;
+        }
+        if let Some(listening) = self.listening.get_mut(&call)
+            && listening.prompts.len() < PROMPTS_PER_CALL
+        {
+            listening.prompts.push((prompt, at_sample));
+        }
+    }
+
     /// False when there is no room for another call.
     fn open(&mut self, call: CallId) -> bool {
         if self.listening.contains_key(&call) {
@@ -378,6 +410,7 @@ impl<E: Ears> Worker<E> {
                 ear: None,
                 rank: None,
                 is_shed: false,
+                prompts: Vec::new(),
                 last_tick: self.ticks,
             },
         );

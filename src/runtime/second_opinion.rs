@@ -6,7 +6,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -218,27 +218,26 @@ impl Queue {
 }
 
 fn work(shared: &Shared, share: f64) {
-    let mut own: Option<(Arc<Model>, SecondBench)> = None;
+    // Weak: a model that was replaced must not stay until the next excerpt because this thread has a bench for it.
+    let mut own: Option<(Weak<Model>, SecondBench)> = None;
     while let Some(asked) = shared.next() {
         let start = clock::now().instant;
-        if own
-            .as_ref()
-            .is_none_or(|(model, _)| !Arc::ptr_eq(model, &asked.model))
-        {
-            own = asked
-                .model
-                .second_bench()
-                .map(|bench| (Arc::clone(&asked.model), bench));
+        let Asked {
+            call, model, excerpt, ..
+        } = asked;
+        let is_own = |of: &Weak<Model>| std::ptr::eq(of.as_ptr(), Arc::as_ptr(&model));
+        if own.as_ref().is_none_or(|(of, _)| !is_own(of)) {
+            let bench = model.second_bench();
+            own = bench.map(|bench| (Arc::downgrade(&model), bench));
         }
-        let score = own.as_mut().and_then(|(model, bench)| {
-            catch_unwind(AssertUnwindSafe(|| model.second_opinion(&asked.excerpt, bench))).unwrap_or_else(
-                |_| {
-                    shared.counters.panicked.fetch_add(1, Ordering::Relaxed);
-                    None
-                },
-            )
+        let score = own.as_mut().and_then(|(_, bench)| {
+            catch_unwind(AssertUnwindSafe(|| model.second_opinion(&excerpt, bench))).unwrap_or_else(|_| {
+                shared.counters.panicked.fetch_add(1, Ordering::Relaxed);
+                None
+            })
         });
-        shared.answer(asked.call, Note::Second(asked.call, score));
+        drop(model);
+        shared.answer(call, Note::Second(call, score));
         shared.rest(clock::now().instant.saturating_duration_since(start), share);
     }
 }

@@ -92,5 +92,10 @@ fn threads_answer_the_worker_of_the_call_and_end_when_told() {
     assert!(second.ask(CallId(5), 0, &model, excerpt(&model)));
     let answer = notes.recv_timeout(Duration::from_secs(60)).expect("an answer");
     assert!(matches!(answer, Note::Second(CallId(5), Some(_))), "{answer:?}");
+    assert_eq!(
+        Arc::strong_count(&model),
+        1,
+        "a thread without work holds no model"
+    );
     second.stop();
 }

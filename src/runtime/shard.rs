@@ -173,6 +173,9 @@ impl Shard {
             }
         }
         let now = clock::now();
+        for (call, talk) in self.parts.media.speak(now) {
+            self.step(Input::Talk { call, talk }, now);
+        }
         for call in self.parts.media.silent(now) {
             self.step(Input::MediaSilent { call }, now);
         }

@@ -41,6 +41,9 @@ pub struct Facts {
     /// said anything are left out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reputation: Vec<Reputed>,
+    /// What came of our own words with the caller.
+    #[serde(default, skip_serializing_if = "TalkFacts::is_nothing")]
+    pub talk: TalkFacts,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -219,6 +222,46 @@ pub struct VoiceFacts {
     pub cues: Cues,
 }
 
+/// What came of our own words with the caller, before or while a person has the call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TalkFacts {
+    /// He was asked for name and reason before anybody was rung.
+    #[serde(default)]
+    pub is_screened: bool,
+    /// Seconds of speech he answered with.
+    #[serde(default)]
+    pub speech_seconds: f64,
+    /// Seconds in which he spoke over our words.
+    #[serde(default)]
+    pub over_seconds: f64,
+    #[serde(default)]
+    pub challenge: Challenge,
+    /// Something that was to be said could not be: there is no recording of it.
+    #[serde(default)]
+    pub is_prompt_missing: bool,
+}
+
+impl TalkFacts {
+    /// Nothing was said.
+    pub fn is_nothing(&self) -> bool {
+        *self == TalkFacts::default()
+    }
+}
+
+/// What became of the digits the caller was asked to press.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Challenge {
+    /// He was not asked.
+    #[default]
+    None,
+    Passed,
+    /// Three times wrong, or not at all.
+    Failed,
+    /// He could not be asked: his telephone sends no keys (RFC 4733), or a recording is missing.
+    Unable,
+}
+
 /// What became of the second opinion on a voice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -292,6 +335,7 @@ names!(ForwardingReason {
     Other "other"
 });
 names!(Upstream { Passed "passed" Failed "failed" Unverified "unverified" });
+names!(Challenge { None "none" Passed "passed" Failed "failed" Unable "unable" });
 names!(SecondOpinion { None "none" Given "given" Overloaded "overloaded" });
 names!(VoiceState {
     Off "off" Pending "pending" BonaFide "bona_fide" Spoof "spoof" Unsure "unsure" Overloaded "overloaded"
@@ -308,6 +352,9 @@ mod tests {
         }
         for upstream in Upstream::ALL {
             assert_eq!(serde_json::to_value(upstream).unwrap(), upstream.name());
+        }
+        for challenge in Challenge::ALL {
+            assert_eq!(serde_json::to_value(challenge).unwrap(), challenge.name());
         }
         for second in SecondOpinion::ALL {
             assert_eq!(serde_json::to_value(second).unwrap(), second.name());

@@ -20,8 +20,8 @@ pub use crate::identity::{Attestation, Standing};
 pub use checks::{VELOCITY_HOUR, VELOCITY_MINUTE};
 pub use conclude::conclude;
 pub use facts::{
-    CalledFacts, CallerFacts, Facts, ForwardingFacts, ForwardingReason, HistoryFacts, IdentityFacts,
-    SecondOpinion, SignallingFacts, Stage, Upstream, VoiceFacts, VoiceState,
+    CalledFacts, CallerFacts, Challenge, Facts, ForwardingFacts, ForwardingReason, HistoryFacts,
+    IdentityFacts, SecondOpinion, SignallingFacts, Stage, TalkFacts, Upstream, VoiceFacts, VoiceState,
 };
 pub use lists::{List, Listed, NotAList};
 pub use reputation::{BAD_FROM, Reputable, Reputed};

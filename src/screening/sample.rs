@@ -35,6 +35,7 @@ pub(crate) fn signed() -> Facts {
         signalling: SignallingFacts::default(),
         lists: Vec::new(),
         reputation: Vec::new(),
+        talk: Default::default(),
     }
 }
 
@@ -173,7 +174,7 @@ pub(crate) fn facts() -> impl Strategy<Value = Facts> {
             speech_seconds,
             second,
             cues: crate::voice::Cues {
-                beep,
+                beep: beep.map(|at| crate::voice::Sign { at, amount: 1.0 }),
                 ..Default::default()
             },
         });
@@ -222,6 +223,16 @@ pub(crate) fn facts() -> impl Strategy<Value = Facts> {
     let lists = prop::collection::vec(prop::sample::select(List::ALL.to_vec()).prop_map(listed), 0..3);
     let reputation = (prop::sample::select(Reputable::ALL.to_vec()), 0.0..1.0f64);
     let reputation = prop::collection::vec(reputation.prop_map(|(of, bad)| reputed(of, bad)), 0..3);
+    let challenge = prop::sample::select(Challenge::ALL);
+    let talk =
+        (any::<bool>(), 0.0..60.0f64, challenge).prop_map(|(is_screened, speech_seconds, challenge)| {
+            TalkFacts {
+                is_screened,
+                speech_seconds,
+                challenge,
+                ..TalkFacts::default()
+            }
+        });
     let stage = prop::sample::select(vec![Stage::Arrive, Stage::Heard, Stage::Live]);
     let called = ("\\+[1-9][0-9]{3,14}", "[a-z-]{1,12}").prop_map(|(number, queue)| CalledFacts {
         number: Redacted::new(number),
@@ -236,7 +247,7 @@ pub(crate) fn facts() -> impl Strategy<Value = Facts> {
         identity,
         voice,
         history,
-        (signalling, lists, reputation),
+        (signalling, lists, reputation, talk),
     )
         .prop_map(
             |(
@@ -248,7 +259,7 @@ pub(crate) fn facts() -> impl Strategy<Value = Facts> {
                 identity,
                 voice,
                 history,
-                (signalling, lists, reputation),
+                (signalling, lists, reputation, talk),
             )| {
                 Facts {
                     stage,
@@ -262,6 +273,7 @@ pub(crate) fn facts() -> impl Strategy<Value = Facts> {
                     signalling,
                     lists,
                     reputation,
+                    talk,
                 }
             },
         )

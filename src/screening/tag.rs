@@ -85,6 +85,15 @@ tags! {
     LongMonologue "LONG_MONOLOGUE" "The caller's side has talked for twenty seconds without a pause."
     CallerBeep "CALLER_BEEP" "A beep came from the caller's side."
     CallerKeyTones "CALLER_KEY_TONES" "Key tones came from the caller's side."
+    CallerLoops "CALLER_LOOPS" "The same recording came from the caller's side more than once."
+    TalksOverGreeting "TALKS_OVER_GREETING" "The caller's side talked on while our greeting was played."
+    NoReaction "NO_REACTION" "The caller's side did not react to our greeting."
+    CallerScreened "CALLER_SCREENED" "The caller was asked for name and reason before anybody was rung."
+    CallerSilent "CALLER_SILENT" "The caller was asked for name and reason and said nothing."
+    ChallengePassed "CHALLENGE_PASSED" "The caller pressed the two digits he was told."
+    ChallengeFailed "CHALLENGE_FAILED" "The caller did not press the two digits he was told."
+    ChallengeUnable "CHALLENGE_UNABLE" "The caller could not be asked to press digits."
+    PromptMissing "PROMPT_MISSING" "Something could not be said to the caller: a recording is missing."
     /// A policy rule failed at run time; it counts as not matched.
     RuleError "RULE_ERROR" "A rule of the policy failed and was left out."
 }

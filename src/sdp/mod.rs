@@ -251,6 +251,18 @@ impl Session {
         session
     }
 
+    /// The same description with one codec only, `wanted` where it is offered, else the first: for whoever has to speak to
+    /// its author before a second party has chosen.
+    pub fn with_one_codec(&self, wanted: Option<(u8, Codec)>) -> Session {
+        let mut session = self.clone();
+        if let Some(audio) = &mut session.audio {
+            let kept = wanted.filter(|wanted| audio.codecs.contains(wanted));
+            let kept = kept.or(audio.codecs.first().copied());
+            audio.codecs.retain(|codec| Some(*codec) == kept);
+        }
+        session
+    }
+
     /// The same description said back as an answer: what it sends is received, what it receives is sent (RFC 3264 §6.1).
     pub fn answering(&self) -> Session {
         let direction = match self.direction() {

@@ -233,8 +233,8 @@ pub const METRICS: &[Metric] = &[
     ),
     counter(
         "ringward_scoring_overload_total",
-        &[],
-        "Seconds of caller audio that no scorer had room for, or that the model failed on.",
+        &["reason"],
+        "Seconds of caller audio that no scorer had room for: in its inbox, or among its calls.",
     ),
     counter(
         "ringward_scoring_panics_total",

@@ -1,18 +1,13 @@
-//! What recordings and machines do that people seldom do: speak at once, never pause, beep, send key tones. Cues, none of
+//! What recordings and machines do that people seldom do, as it is told: which habit, when, and how strongly. Cues, none of
 //! them a verdict: a hurried person speaks at once too, and a wanted reminder call beeps.
-//!
-//! Heard on the same frames as the voice, in a few hundred octets a call.
 
 use serde::{Deserialize, Serialize};
-
-use super::front::HANN_POWER;
-use super::limits::{BINS, FRAME_SAMPLES, FRAME_STEP, LOW_BIN, SAMPLE_RATE};
 
 /// A habit of machines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cue {
-    /// Speech within 300 ms of the start of the caller's audio.
+    /// Speech within 300 ms of the start of the caller's audio, which is heard from the answer on.
     SpeechAtOnce,
     /// Twenty seconds of speech without a pause of one second.
     Monologue,
@@ -20,10 +15,24 @@ pub enum Cue {
     Beep,
     /// Two or more key tones (ITU-T Q.23) in the audio itself.
     KeyTones,
+    /// The same audio again, one loop later.
+    Loop,
+    /// Speech that goes on while a greeting of ours is played.
+    OverGreeting,
+    /// Nothing begins to be said after a greeting of ours.
+    NoReaction,
 }
 
 impl Cue {
-    pub const ALL: [Cue; 4] = [Cue::SpeechAtOnce, Cue::Monologue, Cue::Beep, Cue::KeyTones];
+    pub const ALL: [Cue; 7] = [
+        Cue::SpeechAtOnce,
+        Cue::Monologue,
+        Cue::Beep,
+        Cue::KeyTones,
+        Cue::Loop,
+        Cue::OverGreeting,
+        Cue::NoReaction,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -31,246 +40,131 @@ impl Cue {
             Cue::Monologue => "monologue",
             Cue::Beep => "beep",
             Cue::KeyTones => "key_tones",
+            Cue::Loop => "loop",
+            Cue::OverGreeting => "over_greeting",
+            Cue::NoReaction => "no_reaction",
+        }
+    }
+
+    /// What its [`Sign::amount`] counts, in words that follow a number.
+    pub fn amount_of(self) -> &'static str {
+        match self {
+            Cue::SpeechAtOnce => "s of speech in the first two",
+            Cue::Monologue => "s of speech without a pause",
+            Cue::Beep => "s of one tone",
+            Cue::KeyTones => "keys",
+            Cue::Loop => "s that were heard before",
+            Cue::OverGreeting => "s of speech over the greeting",
+            Cue::NoReaction => "s without a reaction",
         }
     }
 }
 
-/// When each cue was first heard: seconds from the start of the audio.
+/// When a cue was first heard, and how strong it has been.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Written")]
+pub struct Sign {
+    /// Seconds from the start of the audio.
+    pub at: f32,
+    /// The most so far: seconds, or a number of keys ([`Cue::amount_of`]). 0 in records of before it was kept.
+    pub amount: f32,
+}
+
+/// A sign as records have it: since it has an amount, and before.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Written {
+    At(f32),
+    Whole { at: f32, amount: f32 },
+}
+
+impl From<Written> for Sign {
+    fn from(written: Written) -> Sign {
+        match written {
+            Written::At(at) => Sign { at, amount: 0.0 },
+            Written::Whole { at, amount } => Sign { at, amount },
+        }
+    }
+}
+
+/// The cues heard so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Cues {
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub speech_at_once: Option<f32>,
+    pub speech_at_once: Option<Sign>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub monologue: Option<f32>,
+    pub monologue: Option<Sign>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub beep: Option<f32>,
+    pub beep: Option<Sign>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub key_tones: Option<f32>,
+    pub key_tones: Option<Sign>,
+    #[serde(rename = "loop", skip_serializing_if = "Option::is_none")]
+    pub looped: Option<Sign>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub over_greeting: Option<Sign>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub no_reaction: Option<Sign>,
 }
 
 impl Cues {
-    /// The seconds at which this cue was first heard.
-    pub fn at(&self, cue: Cue) -> Option<f32> {
+    /// When this cue was first heard and how strong it has been; `None`: not heard.
+    pub fn sign(&self, cue: Cue) -> Option<Sign> {
         match cue {
             Cue::SpeechAtOnce => self.speech_at_once,
             Cue::Monologue => self.monologue,
             Cue::Beep => self.beep,
             Cue::KeyTones => self.key_tones,
+            Cue::Loop => self.looped,
+            Cue::OverGreeting => self.over_greeting,
+            Cue::NoReaction => self.no_reaction,
         }
     }
 
     pub fn is_empty(&self) -> bool {
-        Cue::ALL.iter().all(|cue| self.at(*cue).is_none())
+        Cue::ALL.iter().all(|cue| self.sign(*cue).is_none())
+    }
+
+    /// Heard at `at` seconds, so strongly.
+    pub(super) fn note(&mut self, cue: Cue, at: f32, amount: f32) {
+        let sign = match cue {
+            Cue::SpeechAtOnce => &mut self.speech_at_once,
+            Cue::Monologue => &mut self.monologue,
+            Cue::Beep => &mut self.beep,
+            Cue::KeyTones => &mut self.key_tones,
+            Cue::Loop => &mut self.looped,
+            Cue::OverGreeting => &mut self.over_greeting,
+            Cue::NoReaction => &mut self.no_reaction,
+        };
+        let sign = sign.get_or_insert(Sign { at, amount });
+        sign.amount = sign.amount.max(amount);
     }
 }
-
-/// One call's ear for cues.
-pub(crate) struct CueEar {
-    pub(crate) heard: Cues,
-    frames: u32,
-    /// The frame that speech began with, and speech frames since, while it is not known whether that was more than a click.
-    began: Option<u32>,
-    spoken: u32,
-    /// How long it has been quiet.
-    quiet: u32,
-    /// Speech frames since the last pause.
-    monologue: u32,
-    tone: Tone,
-    /// Frames that the tone has lasted.
-    lasting: u32,
-    /// It was counted already.
-    is_told: bool,
-    keys: u32,
-}
-
-/// What a frame holds when it holds nothing but a tone or two.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Tone {
-    None,
-    /// Of so many hertz.
-    Single(f32),
-    /// Row and column of Q.23.
-    Key(u8, u8),
-}
-
-impl Tone {
-    fn is_same(self, other: Tone) -> bool {
-        match (self, other) {
-            (Tone::Single(one), Tone::Single(other)) => (one - other).abs() < STEADY_HERTZ,
-            (Tone::Key(..), Tone::Key(..)) => self == other,
-            _ => false,
-        }
-    }
-}
-
-impl CueEar {
-    pub(crate) fn new() -> CueEar {
-        CueEar {
-            heard: Cues::default(),
-            frames: 0,
-            began: None,
-            spoken: 0,
-            quiet: 0,
-            monologue: 0,
-            tone: Tone::None,
-            lasting: 0,
-            is_told: false,
-            keys: 0,
-        }
-    }
-
-    pub(crate) fn hear(&mut self, power: &[f64; BINS], is_speech: bool) {
-        self.frames = self.frames.saturating_add(1);
-        self.hear_speech(is_speech);
-        self.hear_tone(tone(power));
-    }
-
-    fn hear_speech(&mut self, is_speech: bool) {
-        if is_speech {
-            self.quiet = 0;
-            self.monologue = self.monologue.saturating_add(1);
-            self.began.get_or_insert(self.frames);
-            self.spoken = self.spoken.saturating_add(1);
-        } else {
-            self.quiet = self.quiet.saturating_add(1);
-            if self.quiet >= frames_of(PAUSE_SECONDS) {
-                self.monologue = 0;
-            }
-        }
-        if let Some(began) = self.began
-            && began <= frames_of(AT_ONCE_SECONDS)
-            && self.frames - began <= AT_ONCE_WITHIN
-            && self.spoken >= AT_ONCE_FRAMES
-        {
-            self.heard.speech_at_once.get_or_insert(seconds(began));
-        }
-        if self.monologue >= frames_of(MONOLOGUE_SECONDS) {
-            self.heard.monologue.get_or_insert(seconds(self.frames));
-        }
-    }
-
-    fn hear_tone(&mut self, tone: Tone) {
-        if self.tone.is_same(tone) {
-            self.lasting = self.lasting.saturating_add(1);
-            if let Tone::Key(..) = tone
-                && self.lasting >= KEY_FRAMES
-                && !self.is_told
-            {
-                self.is_told = true;
-                self.keys += 1;
-                if self.keys >= 2 {
-                    self.heard.key_tones.get_or_insert(seconds(self.frames));
-                }
-            }
-            return;
-        }
-        // A beep is known by its end: what lasts is a dial tone, or somebody on hold.
-        if let Tone::Single(_) = self.tone
-            && (frames_of(BEEP_SHORTEST)..=frames_of(BEEP_LONGEST)).contains(&self.lasting)
-        {
-            self.heard.beep.get_or_insert(seconds(self.frames));
-        }
-        self.tone = tone;
-        self.lasting = 1;
-        self.is_told = false;
-    }
-}
-
-/// What the frame holds, if hardly anything else is in it.
-fn tone(power: &[f64; BINS]) -> Tone {
-    let total: f64 = power.iter().sum();
-    let level = 10.0 * (total / BINS as f64 / HANN_POWER + 1e-12).log10();
-    if level < TONE_QUIETEST_DB {
-        return Tone::None;
-    }
-    let mut left = *power;
-    let first = take_peak(&mut left);
-    let after_one: f64 = left.iter().sum();
-    if after_one < total * REST {
-        return Tone::Single(first.0);
-    }
-    let second = take_peak(&mut left);
-    let after_two: f64 = left.iter().sum();
-    let is_twisted = first.1 > second.1 * TWIST;
-    if after_two >= total * REST || is_twisted {
-        return Tone::None;
-    }
-    let (low, high) = if first.0 < second.0 {
-        (first.0, second.0)
-    } else {
-        (second.0, first.0)
-    };
-    let nearest = |hertz: f32, of: [f32; 4]| {
-        of.iter()
-            .position(|key| (hertz - key).abs() < key * KEY_TOLERANCE)
-            .map(|place| place as u8)
-    };
-    match (nearest(low, ROWS), nearest(high, COLUMNS)) {
-        (Some(row), Some(column)) => Tone::Key(row, column),
-        _ => Tone::None,
-    }
-}
-
-/// Frequency and power of the strongest peak, which is taken out with two bins to either side.
-fn take_peak(power: &mut [f64; BINS]) -> (f32, f64) {
-    let mut peak = 0;
-    for (bin, value) in power.iter().enumerate() {
-        if *value > power[peak] {
-            peak = bin;
-        }
-    }
-    let at = |bin: Option<usize>| {
-        bin.and_then(|bin| power.get(bin))
-            .map_or(1e-12, |p| p + 1e-12)
-            .ln()
-    };
-    // A parabola through the logarithms around the peak: exact enough for a Hann window.
-    let (left, middle, right) = (at(peak.checked_sub(1)), at(Some(peak)), at(Some(peak + 1)));
-    let bend = left - 2.0 * middle + right;
-    let aside = if bend < 0.0 {
-        (0.5 * (left - right) / bend).clamp(-0.5, 0.5)
-    } else {
-        0.0
-    };
-    let hertz = ((LOW_BIN + peak) as f64 + aside) * SAMPLE_RATE as f64 / FRAME_SAMPLES as f64;
-    let around = peak.saturating_sub(2)..(peak + 3).min(BINS);
-    let strength = power[around.clone()].iter().sum();
-    power[around].fill(0.0);
-    (hertz as f32, strength)
-}
-
-fn frames_of(seconds: f32) -> u32 {
-    (seconds * SAMPLE_RATE as f32 / FRAME_STEP as f32).round() as u32
-}
-
-fn seconds(frames: u32) -> f32 {
-    frames as f32 * FRAME_STEP as f32 / SAMPLE_RATE as f32
-}
-
-const AT_ONCE_SECONDS: f32 = 0.3;
-/// So many speech frames within so many from the first are more than a click.
-const AT_ONCE_FRAMES: u32 = 12;
-const AT_ONCE_WITHIN: u32 = 40;
-const MONOLOGUE_SECONDS: f32 = 20.0;
-const PAUSE_SECONDS: f32 = 1.0;
-const BEEP_SHORTEST: f32 = 0.2;
-const BEEP_LONGEST: f32 = 3.0;
-/// Nothing below this is a tone.
-const TONE_QUIETEST_DB: f64 = -45.0;
-/// Share of the power outside its peaks, at most.
-const REST: f64 = 0.02;
-/// A steady tone moves by no more than this from frame to frame.
-const STEADY_HERTZ: f32 = 12.0;
-/// Q.23: rows and columns of the keypad; Q.24 lets them be off by 1.5 to 1.8 %.
-const ROWS: [f32; 4] = [697.0, 770.0, 852.0, 941.0];
-const COLUMNS: [f32; 4] = [1209.0, 1336.0, 1477.0, 1633.0];
-const KEY_TOLERANCE: f32 = 0.018;
-/// One tone of a key may be this much stronger than the other (8 dB).
-const TWIST: f64 = 6.3;
-/// 48 ms: keys last at least 40.
-const KEY_FRAMES: u32 = 3;
 
 #[cfg(test)]
-#[path = "cues_tests.rs"]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_noted_is_read_back_and_records_of_before_still_are() {
+        let mut cues = Cues::default();
+        for (n, cue) in Cue::ALL.into_iter().enumerate() {
+            cues.note(cue, n as f32, 2.0);
+            cues.note(cue, 99.0, 1.0);
+            let expected = Sign {
+                at: n as f32,
+                amount: 2.0,
+            };
+            assert_eq!(cues.sign(cue), Some(expected));
+            assert_eq!(serde_json::to_value(cue).expect("JSON"), cue.name());
+        }
+        let text = serde_json::to_string(&cues).expect("JSON");
+        assert_eq!(serde_json::from_str::<Cues>(&text).expect("JSON"), cues);
+        for cue in Cue::ALL {
+            assert!(text.contains(&format!("\"{}\":{{\"at\":", cue.name())), "{text}");
+        }
+        let before: Cues = serde_json::from_str(r#"{"beep":1.5,"key_tones":3}"#).expect("JSON");
+        assert_eq!(before.beep, Some(Sign { at: 1.5, amount: 0.0 }));
+        assert_eq!(before.key_tones, Some(Sign { at: 3.0, amount: 0.0 }));
+    }
+}

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use super::activity::Activity;
 use super::bench::Bench;
-use super::cues::CueEar;
+use super::cue_ear::CueEar;
 use super::error::ModelError;
 use super::evidence::Evidence;
 use super::front::Front;
+use super::greeting::Prompt;
 use super::limits::{HOP_SAMPLES, SAMPLE_RATE, SECOND_EVERY_HOPS};
 use super::model::Model;
 use super::second::{Excerpt, Kept, SecondScore};
@@ -100,6 +101,12 @@ impl Listener {
             let hops = self.samples / HOP_SAMPLES as u64;
             self.kept = Some(Box::new(Kept::new(hops)));
         }
+    }
+
+    /// A prompt of ours that the caller hears began or ended with this sample of his audio, counted from its start; heard
+    /// already, or (as a rule, since a hop is a second) still to come. Cues about how he takes it follow; nothing else.
+    pub fn prompt(&mut self, prompt: Prompt, at_sample: u64) {
+        self.cues.prompt(prompt, at_sample);
     }
 
     pub fn is_keeping(&self) -> bool {

@@ -10,10 +10,12 @@
 
 mod activity;
 mod bench;
+mod cue_ear;
 mod cues;
 mod error;
 mod evidence;
 mod front;
+mod greeting;
 mod hearing;
 pub mod limits;
 mod listener;
@@ -22,6 +24,7 @@ mod mel;
 mod model;
 mod operators;
 mod past;
+mod repetition;
 mod second;
 mod signature;
 mod streaming;
@@ -35,8 +38,9 @@ mod golden;
 use serde::{Deserialize, Serialize};
 
 pub use bench::Bench;
-pub use cues::{Cue, Cues};
+pub use cues::{Cue, Cues, Sign};
 pub use error::ModelError;
+pub use greeting::Prompt;
 pub use hearing::Hearing;
 pub use limits::HOP_SAMPLES;
 pub use listener::Listener;
@@ -59,6 +63,8 @@ pub struct Config {
     pub workers: usize,
     /// Hundredths of a core that second opinions may take together; 0 = none are given.
     pub second_opinion_percent: u32,
+    /// Calls in a hundred that a new model hears at first.
+    pub trial_percent: u32,
     /// Whose models are taken.
     pub signers: Signers,
 }

@@ -3,5 +3,6 @@
 
 mod imports;
 mod limits;
+mod metrics;
 mod sources;
 mod tree;

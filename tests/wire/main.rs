@@ -33,6 +33,7 @@ mod sip_text;
 mod sipp_calls;
 mod sipp_dialogs;
 mod sipp_transfers;
+mod spoken;
 mod srtp_calls;
 mod support;
 mod targets;

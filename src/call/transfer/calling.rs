@@ -9,7 +9,7 @@ use crate::call::dialling::Outside;
 use crate::call::early::abandon;
 use crate::call::hunting::Hunting;
 use crate::call::index::Name;
-use crate::call::leg::{Leg, Ringing};
+use crate::call::leg::{Hop, Leg, Ringing};
 use crate::call::refusal;
 use crate::call::terms::Terms;
 use crate::media::Side;
@@ -19,23 +19,23 @@ use crate::sdp::{Direction, Session};
 use crate::sip::{ClientTxn, Message, TransportFault};
 
 /// Phones that ring for a call that two people already talk in.
-pub(super) struct Calling {
+pub(in crate::call) struct Calling {
     search: Box<Hunting>,
     /// Place of the first attempt in the record.
     first: usize,
 }
 
 /// A leg that answered and is not yet part of the call.
-pub(super) struct Answered {
-    pub(super) leg: Leg,
-    pub(super) session: Session,
-    pub(super) name: String,
+pub(in crate::call) struct Answered {
+    pub(in crate::call) leg: Leg,
+    pub(in crate::call) session: Session,
+    pub(in crate::call) name: String,
     /// The queue that was rung, when it was one.
-    pub(super) queue: Option<String>,
+    pub(in crate::call) queue: Option<String>,
 }
 
 /// What became of an input.
-pub(super) enum Progress {
+pub(in crate::call) enum Progress {
     Nothing,
     /// A phone said so: 180 or 183.
     Ringing(u16),
@@ -45,7 +45,7 @@ pub(super) enum Progress {
 
 impl Calling {
     /// Rings. The progress may be a failure at once; `None` when there is no such queue any more.
-    pub(super) fn begin(
+    pub(in crate::call) fn begin(
         (queues, queue): (Arc<[queue::Config]>, String),
         extra: Vec<(&'static str, String)>,
         outside: Option<Outside>,
@@ -67,28 +67,48 @@ impl Calling {
         Some((calling, progress))
     }
 
-    pub(super) fn deadline(&self) -> Option<Instant> {
+    pub(in crate::call) fn deadline(&self) -> Option<Instant> {
         Some(self.search.deadline())
     }
 
-    pub(super) fn owns(&self, txn: ClientTxn) -> bool {
+    /// It has rung as long as phones may ring for one call.
+    pub(in crate::call) fn is_over(&self, now: Instant) -> bool {
+        self.search.is_over(now)
+    }
+
+    /// Where the phones that ring are reached.
+    pub(in crate::call) fn hops(&self) -> impl Iterator<Item = &Hop> {
+        self.search.legs.iter().map(|leg| &leg.hop)
+    }
+
+    /// The queue that rings now.
+    pub(in crate::call) fn queue(&self) -> &str {
+        self.search.hunt.queue()
+    }
+
+    pub(in crate::call) fn owns(&self, txn: ClientTxn) -> bool {
         self.search.legs.iter().any(|leg| leg.txn == txn)
     }
 
-    pub(super) fn on_due(&mut self, case: &mut Case, desk: &mut Desk) -> Progress {
+    pub(in crate::call) fn on_due(&mut self, case: &mut Case, desk: &mut Desk) -> Progress {
         self.search.give_up_waiting(case, desk);
         self.search.tell(queue::Input::Tick, desk);
         self.carry_on(case, desk)
     }
 
     /// The name service has answered.
-    pub(super) fn on_located(&mut self, target: &Target, case: &mut Case, desk: &mut Desk) -> Progress {
+    pub(in crate::call) fn on_located(
+        &mut self,
+        target: &Target,
+        case: &mut Case,
+        desk: &mut Desk,
+    ) -> Progress {
         self.search.on_located(target, case, desk);
         self.carry_on(case, desk)
     }
 
     /// No answer at all: 408 or 503.
-    pub(super) fn on_failed(
+    pub(in crate::call) fn on_failed(
         &mut self,
         txn: ClientTxn,
         status: u16,
@@ -104,7 +124,7 @@ impl Calling {
     }
 
     /// The connection that a phone was rung over is gone.
-    pub(super) fn on_lost(
+    pub(in crate::call) fn on_lost(
         &mut self,
         txn: ClientTxn,
         fault: TransportFault,
@@ -118,7 +138,7 @@ impl Calling {
         self.carry_on(case, desk)
     }
 
-    pub(super) fn on_response(
+    pub(in crate::call) fn on_response(
         &mut self,
         txn: ClientTxn,
         response: &Message,
@@ -160,14 +180,14 @@ impl Calling {
     }
 
     /// A request of ours went out again with credentials.
-    pub(super) fn renumber(&mut self, sip_call_id: &str, cseq: u32) {
+    pub(in crate::call) fn renumber(&mut self, sip_call_id: &str, cseq: u32) {
         for leg in &mut self.search.legs {
             leg.early_dialogs.renumber(sip_call_id, cseq);
         }
     }
 
     /// Nobody is to answer any more.
-    pub(super) fn abandon(mut self, reason: Option<&str>, case: &mut Case, desk: &mut Desk) {
+    pub(in crate::call) fn abandon(mut self, reason: Option<&str>, case: &mut Case, desk: &mut Desk) {
         self.search.stop_waiting(case, desk);
         abandon(self.search.legs, reason, case, desk);
     }
@@ -271,7 +291,7 @@ impl Calling {
 }
 
 /// The caller's description as a new party is asked into the call with it: without the hold that the old one put him on.
-pub(super) fn asking(case: &Case) -> Option<Session> {
+pub(in crate::call) fn asking(case: &Case) -> Option<Session> {
     let caller = case.spoken(Side::A)?;
     Some(if is_held_by_phone(case) {
         caller.resumed()
@@ -281,7 +301,7 @@ pub(super) fn asking(case: &Case) -> Option<Session> {
 }
 
 /// The phone wants nothing from the caller, or sends him nothing.
-pub(super) fn is_held_by_phone(case: &Case) -> bool {
+pub(in crate::call) fn is_held_by_phone(case: &Case) -> bool {
     case.spoken(Side::B)
         .is_some_and(|phone| phone.direction() != Direction::SendRecv)
 }

@@ -34,6 +34,21 @@ impl Talking {
         Stage::Talking(self)
     }
 
+    /// The phone of `session` has just been brought together with a caller who was told `told` before: he is asked anew
+    /// where the two do not suit.
+    pub(in crate::call) fn suit_caller(
+        &mut self,
+        told: Option<&Session>,
+        session: Session,
+        case: &mut Case,
+        desk: &mut Desk,
+    ) {
+        case.hold(is_held(case), desk);
+        if !suits(told, &session) {
+            self.transfers.asking = Some(Reinvite::begin(session, &mut self.a, case, desk));
+        }
+    }
+
     fn join(&mut self, case: &mut Case, desk: &mut Desk) {
         let Some(current) = self.transfers.current.take() else {
             return;

@@ -28,7 +28,7 @@ use std::time::Instant;
 use crate::call::leg::Leg;
 use crate::sip::{ClientTxn, ServerTxn};
 
-use calling::{Answered, Calling};
+pub(in crate::call) use calling::{Answered, Calling, Progress};
 use reinvite::Reinvite;
 use subscription::Subscription;
 

@@ -53,6 +53,7 @@ follow_redirects = "off"
 decline = "queue"
 marks = { verstat = "telnyx" }
 srtp = "required"
+whisper = "warnings"
 [[queue]]
 name = "night"
 numbers = ["*"]
@@ -83,9 +84,12 @@ address = "0.0.0.0"
 advertise = "198.51.100.1"
 ports = "30001-30100"
 silence = "2m"
+[prompts]
+language = "de"
 [voice]
 model = "off"
 workers = 3
+trial_percent = 25
 [store]
 url = "sqlite:${ENV:CARGO_PKG_NAME}.db"
 [api]
@@ -288,6 +292,9 @@ public_url = "https://ringward.example.com/"
         queue_srtp: {
             "front-desk": Required,
         },
+        whispers: {
+            "front-desk": Warnings,
+        },
         outbound: OutboundConfig {
             from_phones: false,
             trunk: None,
@@ -302,6 +309,10 @@ public_url = "https://ringward.example.com/"
                 "000",
             ],
             srtp: Off,
+        },
+        prompts: Config {
+            directory: None,
+            language: "de",
         },
         identity: Config {
             anchors: [],
@@ -340,6 +351,7 @@ public_url = "https://ringward.example.com/"
             model: "off",
             workers: 3,
             second_opinion_percent: 50,
+            trial_percent: 25,
             signers: Signers {
                 key: None,
                 is_required: false,

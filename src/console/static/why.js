@@ -176,7 +176,7 @@ function evidence(why) {
     ["Evidence in all", voice ? `${signed(voice.llr, 2)} (natural log; positive = person)` : "–"],
     ["Heard", voice ? `${voice.seconds.toFixed(0)} s, of that ${voice.speech_seconds.toFixed(0)} s speech` : "–"],
     ["Second opinions", why.second_opinions.length === 0 ? "none" : `${why.second_opinions.length}, the latest ${signed(why.second_opinions.at(-1).llr, 2)}`],
-    ["Habits of machines", voice && voice.cues.length > 0 ? voice.cues.map((cue) => `${cue.cue.replaceAll("_", " ")} (${cue.at.toFixed(1)} s)`).join(", ") : "none heard"],
+    ["Habits of machines", voice && voice.cues.length > 0 ? voice.cues.map((cue) => `${cue.cue.replaceAll("_", " ")} (at ${cue.at.toFixed(1)} s: ${cue.amount.toFixed(1)} ${cue.amount_of})`).join(", ") : "none heard"],
     ["Model", why.model ?? "off"],
   ]));
 }

@@ -95,7 +95,6 @@ impl Shard {
         for (call, hop) in refused {
             self.parts.media.recycle(call, hop);
             if scoring.is_some() {
-                count::scoring_overloaded();
                 self.step(Input::ScoringOverloaded { call }, now);
             }
         }
@@ -129,25 +128,18 @@ impl Shard {
                 }
                 ToShard::Reused { call } => self.step(Input::Reused { call }, now),
                 ToShard::Scored { call, opinion, hop } => {
-                    match hop {
-                        Some(hop) => {
-                            count::scored();
-                            self.parts.media.recycle(call, hop);
-                        }
-                        None => count::second_opinion("given"),
+                    if let Some(hop) = hop {
+                        self.parts.media.recycle(call, hop);
                     }
+                    let opinion = *opinion;
                     self.step(Input::Scored { call, opinion }, now);
                 }
                 ToShard::NotScored { call, hop } => {
                     self.parts.media.recycle(call, hop);
-                    count::scoring_overloaded();
                     self.step(Input::ScoringOverloaded { call }, now);
                 }
                 ToShard::HeardBy { call, model } => self.step(Input::HeardBy { call, model }, now),
-                ToShard::SecondShed { call } => {
-                    count::second_opinion("shed");
-                    self.step(Input::SecondShed { call }, now);
-                }
+                ToShard::SecondShed { call } => self.step(Input::SecondShed { call }, now),
                 ToShard::Resolved(known) => self.step(Input::Resolved(known), now),
                 ToShard::Standing(change) => self.step(Input::Standing(change), now),
                 ToShard::SetPolicies(lineup) => self.step(Input::SetPolicies(lineup), now),

@@ -41,6 +41,15 @@ impl Shard {
                     scoring.end(call);
                 }
             }
+            Output::Say {
+                call,
+                side,
+                words,
+                turn,
+                seed,
+            } => self.parts.media.say(call, side, words, turn, seed, now),
+            Output::Hush { call, side } => self.parts.media.hush(call, side),
+            Output::Listen { call, listening } => self.parts.media.listen(call, listening, now),
             Output::Attend { call, rank } => {
                 if let Some(scoring) = &doors.scoring {
                     scoring.attend(call, rank);

@@ -6,6 +6,7 @@ mod identity;
 mod lists;
 mod reputation;
 mod signalling;
+mod talk;
 mod voice;
 
 pub use history::{VELOCITY_HOUR, VELOCITY_MINUTE};
@@ -33,6 +34,9 @@ pub(super) fn findings(facts: &Facts) -> Vec<Tag> {
     voice::check_opinion(facts, &mut tags);
     voice::check_second_opinion(facts, &mut tags);
     voice::check_cues(facts, &mut tags);
+    talk::check_screening(facts, &mut tags);
+    talk::check_challenge(facts, &mut tags);
+    talk::check_prompts(facts, &mut tags);
     tags.sort_unstable();
     tags.dedup();
     tags

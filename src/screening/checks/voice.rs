@@ -27,12 +27,15 @@ pub(super) fn check_second_opinion(facts: &Facts, tags: &mut Vec<Tag>) {
 /// Does the caller's side do what machines do? A tag for each habit; none of them says that it is one.
 pub(super) fn check_cues(facts: &Facts, tags: &mut Vec<Tag>) {
     for cue in Cue::ALL {
-        if facts.voice.cues.at(cue).is_some() {
+        if facts.voice.cues.sign(cue).is_some() {
             tags.push(match cue {
                 Cue::SpeechAtOnce => Tag::SpeechAtOnce,
                 Cue::Monologue => Tag::LongMonologue,
                 Cue::Beep => Tag::CallerBeep,
                 Cue::KeyTones => Tag::CallerKeyTones,
+                Cue::Loop => Tag::CallerLoops,
+                Cue::OverGreeting => Tag::TalksOverGreeting,
+                Cue::NoReaction => Tag::NoReaction,
             });
         }
     }

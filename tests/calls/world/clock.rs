@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 use ringward::call::{Input, Output, shard_of};
 use ringward::call_id::CallId;
 use ringward::identity::Fetched;
-use ringward::media::Statistics;
+use ringward::media::{Statistics, Talk};
 use ringward::route::Target;
 use ringward::sip::{Flow, Transport, TransportFault, peek_call_id};
 use ringward::time::Now;
@@ -33,6 +33,7 @@ pub(super) enum Happening {
     Known(CallId, bool),
     Reused(CallId),
     Scored(CallId, usize),
+    Talk(CallId, Talk),
     Resolved(Target),
     Broken(Flow),
     Call(SocketAddr, CallerPlan),
@@ -201,6 +202,7 @@ impl World {
             Happening::Resolved(target) => self.resolve(target),
             Happening::Reused(call) => self.tell(Input::Reused { call }),
             Happening::Scored(call, at) => self.score(call, at),
+            Happening::Talk(call, talk) => self.tell(Input::Talk { call, talk }),
             Happening::Do(action) => action(self),
         }
     }

@@ -7,13 +7,15 @@ use std::time::Duration;
 use ringward::call::Input;
 use ringward::call_id::CallId;
 use ringward::identity::FetchFailure;
+use ringward::media::{Clip, Digit, Side, Talk, Words};
+use ringward::prompts::Prompts;
 use ringward::route::{Known, Located, Server, Service, Target};
 use ringward::screening::HistoryFacts;
 use ringward::sip::Transport;
 use ringward::voice::{Label, Opinion, Window};
 
-use super::World;
 use super::clock::Happening;
+use super::{Said, World};
 
 /// How the helpers behave.
 #[derive(Clone, Debug)]
@@ -24,8 +26,22 @@ pub struct Helpers {
     pub fetch: Option<(Duration, Result<Vec<u8>, FetchFailure>)>,
     /// One window a second, from the answer on.
     pub windows: Vec<f32>,
+    /// Whole opinions of a real listener, one a second from the answer on, in the place of windows.
+    pub opinions: Vec<Opinion>,
     pub is_scorer_overloaded: bool,
+    /// How long the caller speaks when he is listened to; None = not at all.
+    pub caller_says: Option<Duration>,
+    /// What he presses when he is told digits.
+    pub presses: Presses,
     pub has_ports: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Presses {
+    Right,
+    /// Wrong so often, then right.
+    Wrong(u32),
+    Nothing,
 }
 
 impl Default for Helpers {
@@ -41,7 +57,10 @@ impl Default for Helpers {
                 Ok(crate::signing::signer().chain_pem.clone().into_bytes()),
             )),
             windows: Vec::new(),
+            opinions: Vec::new(),
             is_scorer_overloaded: false,
+            caller_says: Some(Duration::from_secs(3)),
+            presses: Presses::Right,
             has_ports: true,
         }
     }
@@ -94,6 +113,53 @@ impl World {
         self.resolve(Target::of(&uri).unwrap());
     }
 
+    /// The gateway says something: it takes its time, and the caller presses what he is told.
+    pub(super) fn says(&mut self, call: CallId, side: Side, words: &Words, turn: u32) {
+        let prompts = Prompts::embedded();
+        let name_of = |clip: &Arc<Clip>| {
+            let mut names = prompts.names();
+            let found = names.find(|name| prompts.clip(name).is_some_and(|known| Arc::ptr_eq(&known, clip)));
+            found.expect("a recording of ours").to_string()
+        };
+        let names: Vec<String> = words.clips.iter().map(name_of).collect();
+        self.note(format!("says {names:?} to {side:?}"));
+        let digits = names
+            .iter()
+            .filter_map(|name| name.strip_prefix("digit-")?.parse::<u8>().ok());
+        let digits: Vec<u8> = digits.collect();
+        let said = Said {
+            at: self.now,
+            side,
+            names,
+            is_looped: words.is_looped,
+        };
+        self.media.entry(call).or_default().said.push(said);
+        if self.is_mute {
+            return;
+        }
+        if !words.is_looped {
+            let over = Duration::ZERO;
+            self.schedule(
+                words.duration(),
+                Happening::Talk(call, Talk::Said { side, turn, over }),
+            );
+        }
+        let wrong = match &mut self.helpers.presses {
+            Presses::Nothing => return,
+            Presses::Right | Presses::Wrong(0) => 0,
+            Presses::Wrong(left) if digits.is_empty() => u8::from(*left == 0),
+            Presses::Wrong(left) => {
+                *left -= 1;
+                1
+            }
+        };
+        for (place, digit) in (1u32..).zip(digits) {
+            let digit = Digit::of_event((digit + wrong) % 10).unwrap();
+            let after = words.duration() + Duration::from_millis(400) * place;
+            self.schedule(after, Happening::Talk(call, Talk::Pressed { digit }));
+        }
+    }
+
     pub(super) fn score(&mut self, call: CallId, at: usize) {
         let is_tapped = self.media.get(&call).is_some_and(|media| media.is_tapped);
         if !is_tapped {
@@ -101,6 +167,11 @@ impl World {
         }
         if self.helpers.is_scorer_overloaded {
             return self.tell(Input::ScoringOverloaded { call });
+        }
+        if let Some(opinion) = self.helpers.opinions.get(at).cloned() {
+            self.tell(Input::Scored { call, opinion });
+            self.schedule(Duration::from_secs(1), Happening::Scored(call, at + 1));
+            return;
         }
         let Some(llr) = self.helpers.windows.get(at).copied() else {
             return;

@@ -21,6 +21,7 @@ use ringward::store::Store;
 
 use self::clock::Happening;
 use self::helpers::Helpers;
+pub use self::helpers::Presses;
 use self::network::Network;
 use crate::agent::Agent;
 use crate::gateway;
@@ -36,7 +37,19 @@ pub struct MediaLog {
     /// With which keys; none where the leg is plain.
     pub keys: Vec<(Side, Option<ringward::media::Keys>)>,
     pub is_tapped: bool,
+    pub said: Vec<Said>,
+    pub hushed: Vec<(Duration, Side)>,
     windows: usize,
+}
+
+/// Something the gateway said by itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Said {
+    pub at: Duration,
+    pub side: Side,
+    /// Of the recordings.
+    pub names: Vec<String>,
+    pub is_looped: bool,
 }
 
 pub struct World {
@@ -72,6 +85,8 @@ pub struct World {
     /// What the name service says, by host: where it is (`udp:10.0.0.5:5060`), the first preferred. A host that is not in
     /// it does not exist.
     pub zone: BTreeMap<String, Vec<String>>,
+    /// Nothing comes of what the gateway says and listens for.
+    pub is_mute: bool,
     pub zone_delay: Duration,
     /// Nobody listens there.
     pub refuses_connections: Vec<SocketAddr>,
@@ -202,6 +217,7 @@ impl World {
             sent: Vec::new(),
             trace: Vec::new(),
             zone: BTreeMap::new(),
+            is_mute: false,
             zone_delay: Duration::from_millis(20),
             refuses_connections: Vec::new(),
             asked_where: Vec::new(),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use ringward::call::limits::PASSED_ON_MAX;
 use ringward::call::{Asker, Counter, Engine, Handed, Input, LegAsked, Output};
 use ringward::call_id::CallId;
+use ringward::media::Talk;
 use ringward::route::State;
 use ringward::sip::{Flow, Transport};
 
@@ -90,6 +91,7 @@ impl World {
             | Input::MediaRefused { call }
             | Input::MediaClosed { call, .. }
             | Input::MediaSilent { call }
+            | Input::Talk { call, .. }
             | Input::Known { call, .. }
             | Input::Reused { call }
             | Input::Scored { call, .. }
@@ -159,6 +161,30 @@ impl World {
                 let media = self.media.entry(call).or_default();
                 media.described.push((side, audio));
                 media.keys.push((side, keys.map(|keys| *keys)));
+            }
+            Output::Say {
+                call,
+                side,
+                words,
+                turn,
+                ..
+            } => {
+                self.says(call, side, &words, turn);
+            }
+            Output::Hush { call, side } => {
+                let at = self.now;
+                self.media.entry(call).or_default().hushed.push((at, side));
+            }
+            Output::Listen { .. } if self.is_mute => {}
+            Output::Listen { call, listening } => {
+                let (after, speech) = match self.helpers.caller_says {
+                    Some(speech) => (speech + listening.pause, speech),
+                    None => (listening.patience, Duration::ZERO),
+                };
+                self.schedule(
+                    after.min(listening.at_most),
+                    Happening::Talk(call, Talk::Heard { speech }),
+                );
             }
             Output::Attend { .. } => {}
             Output::Tap { call, on } => {

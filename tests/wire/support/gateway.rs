@@ -105,8 +105,8 @@ impl Gateway {
         gateway
     }
 
-    /// The rest of the first line that holds `mark`.
-    fn expect_line(&mut self, mark: &str) -> String {
+    /// The rest of the first line that holds `mark`, of those nobody waited for yet.
+    pub fn expect_line(&mut self, mark: &str) -> String {
         loop {
             let line = self.log.recv_timeout(Duration::from_secs(90));
             let Ok(line) = line else {

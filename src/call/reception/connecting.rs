@@ -1,0 +1,122 @@
+//! Phones ring for a caller whom we have answered, and one of them takes him.
+
+use crate::media::Side;
+
+use super::{Parting, Reception, Step};
+use crate::call::case::Case;
+use crate::call::desk::Desk;
+use crate::call::ending::By;
+use crate::call::leg::Leg;
+use crate::call::record::{self, State};
+use crate::call::stage::Stage;
+use crate::call::talking::Talking;
+use crate::call::transfer::{Answered, Calling, Progress};
+
+impl Reception {
+    /// Phones ring, and he hears music.
+    pub(super) fn ring(mut self: Box<Self>, queue: &str, case: &mut Case, desk: &mut Desk) -> Stage {
+        case.record.state = State::Ringing;
+        case.record.queue = Some(queue.to_string());
+        self.turn = case.say(Side::A, &["wait"], desk);
+        if self.turn.is_none() {
+            case.play(Side::A, "hold", desk);
+        }
+        case.changed(desk);
+        let own = case.facts.called.queue.clone();
+        let queues = desk.queues.clone();
+        let mut begun = Calling::begin((queues.clone(), queue.to_string()), Vec::new(), None, case, desk);
+        if begun.is_none() {
+            // A policy is checked against the queues when it is loaded; a queue that went since must not cost the call.
+            begun = Calling::begin((queues, own), Vec::new(), None, case, desk);
+        }
+        match begun {
+            Some((calling, progress)) => {
+                self.step = Step::Calling(Box::new(calling));
+                self.on_progress(progress, case, desk)
+            }
+            None => self.nobody(case, desk),
+        }
+    }
+
+    pub(super) fn call_on(
+        mut self: Box<Self>,
+        case: &mut Case,
+        desk: &mut Desk,
+        go_on: impl FnOnce(&mut Calling, &mut Case, &mut Desk) -> Progress,
+    ) -> Stage {
+        let progress = match &mut self.step {
+            Step::Calling(calling) => go_on(calling, case, desk),
+            _ => Progress::Nothing,
+        };
+        self.on_progress(progress, case, desk)
+    }
+
+    fn on_progress(mut self: Box<Self>, progress: Progress, case: &mut Case, desk: &mut Desk) -> Stage {
+        if let Step::Calling(calling) = &self.step
+            && case.record.queue.as_deref() != Some(calling.queue())
+        {
+            case.record.queue = Some(calling.queue().to_string());
+            case.changed(desk);
+        }
+        match progress {
+            Progress::Nothing => {}
+            Progress::Ringing(_) => {
+                if case.record.timings.ringing_ms.is_none() {
+                    case.record.timings.ringing_ms = Some(case.at_ms(desk));
+                    case.changed(desk);
+                }
+            }
+            Progress::Failed(_) => return self.nobody(case, desk),
+            Progress::Answered(answered) => match self.a.take() {
+                Some(a) => return self.connect(a, *answered, case, desk),
+                None => return Stage::Reception(self),
+            },
+        }
+        Stage::Reception(self)
+    }
+
+    /// A person has answered: from now on the two hear each other.
+    fn connect(self: Box<Self>, a: Leg, answered: Answered, case: &mut Case, desk: &mut Desk) -> Stage {
+        let Answered {
+            leg: b,
+            session,
+            name,
+            queue,
+        } = answered;
+        case.record.answered_by = Some(name);
+        if let Some(queue) = queue {
+            case.record.queue = Some(queue);
+        }
+        case.describe(Side::B, &session, b.origin.security.keys(), desk);
+        case.answered(desk);
+        let mut stage = Talking::begin(a, b, None, true, desk);
+        if let Stage::Talking(talking) = &mut stage {
+            talking.is_acknowledged = true;
+            talking.suit_caller(self.told.as_ref(), session, case, desk);
+            if !talking.whisper(case, desk) {
+                case.hush(Side::A, desk);
+            }
+        }
+        case.changed(desk);
+        stage
+    }
+
+    /// Nobody took the call.
+    pub(super) fn nobody(mut self: Box<Self>, case: &mut Case, desk: &mut Desk) -> Stage {
+        self.stop_calling(case, desk);
+        let parting = Parting {
+            ending: record::Ending::NoAnswer,
+            by: By::Called,
+            note: Some("nobody took the call that we had answered"),
+            refusal: None,
+        };
+        self.part(&["nobody"], parting, case, desk)
+    }
+
+    /// Nobody is to answer any more.
+    pub(super) fn stop_calling(&mut self, case: &mut Case, desk: &mut Desk) {
+        if let Step::Calling(calling) = std::mem::replace(&mut self.step, Step::Answering) {
+            calling.abandon(None, case, desk);
+        }
+    }
+}

@@ -15,13 +15,10 @@ pub(crate) fn request(request: &Request, via: &str, product: &str) -> Vec<u8> {
     };
     out.push_str(method);
     out.push(' ');
-    // A URI with white space would make a different request line.
-    out.extend(
-        request
-            .uri
-            .chars()
-            .filter(|c| !c.is_whitespace() && !c.is_control()),
-    );
+    // A URI with white space would make a different request line. What is none in ASCII stays: a URI that was read is
+    // written as it was, or it might be none any more.
+    let is_sound = |c: &char| !c.is_ascii_whitespace() && !c.is_ascii_control();
+    out.extend(request.uri.chars().filter(is_sound));
     out.push_str(" SIP/2.0\r\n");
     line(&mut out, "Via", via);
     if value_of(&request.headers, "Max-Forwards").is_none() {

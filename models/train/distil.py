@@ -76,20 +76,28 @@ class Lesson:
         return apart
 
 
-def learn(model, clips, copies, pairs, steps, name, seed):
-    """The model with an encoder that was taught so for `steps` batches. It comes standardised as the frozen encoder's statistics
-    are, and goes without standardisation: its last layer is to be fitted again."""
+def learn(model, clips, copies, pairs, steps, cycles, kept, name, seed):
+    """The model with an encoder that was taught so for `cycles` times `steps` batches; its weights are then averaged with those it came
+    with, which weigh `kept` (0 to 1): what was learnt about noise stays, and less of what was known before is lost (Wortsman et al. 2022,
+    "Robust fine-tuning of zero-shot models"). It comes standardised as the frozen encoder's statistics are, and goes without
+    standardisation: its last layer is to be fitted again."""
     place = fitting.device()
-    lessons, lesson = Lessons(clips, copies, pairs, seed), Lesson(model, place)
-    held_out = [Lessons(clips, copies, pairs, seed + 1).batch(k) for k in range(HELD_OUT)]
+    lesson = Lesson(model, place)
+    for cycle in range(cycles):
+        lessons = Lessons(clips, copies, pairs, seed + cycle)
+        held_out = [Lessons(clips, copies, pairs, seed + cycle + 1).batch(k) for k in range(HELD_OUT)]
 
-    def judge(average):
-        with torch.no_grad(), torch.autocast(place.type, torch.bfloat16, enabled=fitting.fast_half()):
-            far = np.mean([float(lesson(average.eval(), [part.to(place) for part in inputs], labels)) for inputs, labels in held_out])
-        return far, f"not asked; loss of fresh windows {far:.4f}"
+        def judge(average):
+            with torch.no_grad(), torch.autocast(place.type, torch.bfloat16, enabled=fitting.fast_half()):
+                far = np.mean([float(lesson(average.eval(), [part.to(place) for part in inputs], labels)) for inputs, labels in held_out])
+            return far, f"not asked; loss of fresh windows {far:.4f}"
 
-    run = fitting.Run(name, steps, [(list(model.encoder.parameters()), LEARN)], lessons.batch, judge, half=fitting.fast_half(), loss=lesson)
-    taught = run.fit(model)
-    taught.mean.zero_()
-    taught.spread.fill_(1.0)
-    return taught
+        run = fitting.Run(f"{name}-{cycle}", steps, [(list(model.encoder.parameters()), LEARN)], lessons.batch, judge,
+                          half=fitting.fast_half(), loss=lesson)
+        model = run.fit(model)
+    with torch.no_grad():
+        for mine, frozen in zip(model.encoder.parameters(), lesson.teacher.encoder.parameters()):
+            mine.lerp_(frozen.to(mine.device), kept)
+    model.mean.zero_()
+    model.spread.fill_(1.0)
+    return model

@@ -1,6 +1,7 @@
 """Writes what the gateway loads: trunk.onnx, second.onnx, manifest.json, and beside them figures.json and golden.json."""
 
 import hashlib
+import inspect
 import json
 import os
 
@@ -25,6 +26,7 @@ from stream import Stream, normalise, pairs_at
 DEMO = os.path.join(os.path.dirname(data.HERE), "demo")
 GOLDEN_FRAMES = 6
 SECOND_ABOUT = {"name": "Whisper tiny.en encoder, first 2 layers", "licence": "MIT, OpenAI"}
+TAUGHT = ", taught through noise"
 HALF_FROM = 4096     # weights of at least so many numbers are stored in float16
 
 
@@ -75,8 +77,10 @@ def graphs(trunk, second, folder):
     if second is not None:
         path = os.path.join(folder, "second.onnx")
         weights = torch.full((1, MEL_POSITIONS), 1.0 / MEL_POSITIONS)
+        # Newer versions of PyTorch have another way of export by default, which needs a package more.
+        traced = {"dynamo": False} if "dynamo" in inspect.signature(torch.onnx.export).parameters else {}
         torch.onnx.export(Deployed(second).eval(), (torch.zeros(1, MEL_BANDS, MEL_FRAMES), weights), path,
-                          input_names=["mel", "weights"], output_names=["raw"], opset_version=13)
+                          input_names=["mel", "weights"], output_names=["raw"], opset_version=13, **traced)
         _tidy(path, halve=True)
         sessions[1] = Session(path)
     return sessions
@@ -187,6 +191,7 @@ def _h(trunk, stream, prior):
 def write(folder, trunk, head, prior, second, clips, samples, training, heard=None):
     """All files of a model. `head`: (weight, bias) of stage 1; `heard`: the courses of the dev clips, where they are known already."""
     sessions = graphs(trunk, second, folder)
+    about = SECOND_ABOUT | {"name": SECOND_ABOUT["name"] + TAUGHT * bool(training.get("distil_steps"))}
     dev = [clip for clip in clips if clip.dev]
     heard = heard or courses(sessions, head, prior, evaluate.streams(dev, samples))
     fitted, figures = {}, {"what": "dev split, every clip through mu-law at 8 kHz; sources and engines weigh the same unless said; "
@@ -197,7 +202,7 @@ def write(folder, trunk, head, prior, second, clips, samples, training, heard=No
         "format": 2,
         "name": os.path.basename(os.path.normpath(folder)),
         "trunk": {"file": "trunk.onnx", "sha256": _sha256(folder, "trunk.onnx"), "hidden": len(head[0]) // 2},
-        "second": {"file": "second.onnx", "sha256": _sha256(folder, "second.onnx"), **SECOND_ABOUT} if second is not None else None,
+        "second": {"file": "second.onnx", "sha256": _sha256(folder, "second.onnx"), **about} if second is not None else None,
         "input": {"sample_rate": RATE, "frame": FRAME, "step": HOP, "low_bin": LOW_BIN, "high_bin": HIGH_BIN, "floor": FLOOR,
                   "window_hops": WINDOW_HOPS, "min_window_speech_frames": MIN_WINDOW_SPEECH, "score_clip": SCORE_CLIP,
                   "memory_windows": MEMORY_WINDOWS, "prior": [round(float(v), 5) for v in prior], "k0": K0,

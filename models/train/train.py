@@ -42,6 +42,8 @@ def options():
     parser.add_argument("--start-steps", type=int, default=300)
     parser.add_argument("--distil-steps", type=int, default=0, help="of teaching the encoder to hear through noise, without labels (distil.py); "
                         "stage 2's last layer then hears the noisy copies too")
+    parser.add_argument("--distil-cycles", type=int, default=1, help="how often: each goes on where the one before ended")
+    parser.add_argument("--distil-kept", type=float, default=0.5, help="what the encoder's weights before weigh in the average with those after")
     parser.add_argument("--noisy", type=int, default=3, help="noisy copies of the training speech for --distil-steps")
     parser.add_argument("--second-steps", type=int, default=0, help="of tuning the encoder's layers; 0 leaves them as they are")
     parser.add_argument("--width", type=int, default=160)
@@ -69,7 +71,8 @@ def main():
     head, held = refit_head(trunk, clips, copies, streams, prior)
     training = {"seed": chosen.seed, "torch": torch.__version__, "licences": chosen.licences, "train_clips": sum(not clip.dev for clip in clips),
                 "steps": chosen.start_steps if chosen.start else chosen.steps, "second_steps": chosen.second_steps,
-                "distil_steps": chosen.distil_steps,
+                "distil_steps": chosen.distil_steps, "distil_cycles": chosen.distil_cycles,
+                "distil_kept": chosen.distil_kept, "noisy_telephones": len(noisy),
                 "telephones": chosen.telephones, "head_held_back": held, "parameters": sum(p.numel() for p in trunk.parameters())}
     figures = export.write(chosen.out, trunk, head, prior, opinion, clips, samples, training)
     shown = ("eer", "eer_95", "cllr_cross_fitted", "min_cllr", "caught_at_1_percent_false_alarms", "labels", "labels_cross_fitted")
@@ -84,8 +87,9 @@ def fit_second(chosen, clips, copies, noisy, streams, kept):
     if chosen.distil_steps:
         second.fit_head(opinion, clips, x, owner)
         name = f"{kept}-distil-{chosen.noisy}-{chosen.distil_steps}"
-        opinion = distil.learn(opinion, clips, copies, noisy, chosen.distil_steps, name, chosen.seed).eval()
-        x, owner, telephone = second.statistics(opinion, clips, copies + noisy, name + ".npz")
+        opinion = distil.learn(opinion, clips, copies, noisy, chosen.distil_steps, chosen.distil_cycles, chosen.distil_kept, name,
+                                chosen.seed).eval()
+        x, owner, telephone = second.statistics(opinion, clips, copies + noisy, f"{name}-{chosen.distil_cycles}-{chosen.distil_kept}.npz")
     half = np.zeros(len(clips), dtype=int)
     train = [i for i, clip in enumerate(clips) if not clip.dev]
     half[train] = calibrate.halves([clips[i] for i in train])

@@ -15,14 +15,15 @@ pub(crate) fn request(request: &Request, via: &str, product: &str) -> Vec<u8> {
     };
     out.push_str(method);
     out.push(' ');
-    // A URI with white space would make a different request line.
+    // A URI with white space would make a different request line. What is none in ASCII stays: a URI that was read is
+    // written as it was, or it might be none any more.
     match request.uri.bytes().all(|b| b.is_ascii_graphic()) {
         true => out.push_str(&request.uri),
         false => out.extend(
             request
                 .uri
                 .chars()
-                .filter(|c| !c.is_whitespace() && !c.is_control()),
+                .filter(|c| !c.is_ascii_whitespace() && !c.is_ascii_control()),
         ),
     }
     out.push_str(" SIP/2.0\r\n");

@@ -1,6 +1,7 @@
 //! What the SQLite file survives: a kill, a restart, a disk that goes away, a wrong path.
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
@@ -53,7 +54,20 @@ fn what_was_flushed_survives_a_kill() {
     );
 }
 
-/// Run by the test above in a process of its own: writes until it is killed.
+#[test]
+fn a_new_file_and_its_log_are_only_their_owners() {
+    let folder = Folder::temporary();
+    let store = open(&folder.url());
+    store.save(Arc::new(ended(&KINDS[6], 1, NOON)));
+    settled(&*store);
+    let file = folder.url().trim_start_matches("sqlite:").to_owned();
+    for place in [file.clone(), format!("{file}-wal")] {
+        let mode = std::fs::metadata(&place).expect(&place).permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{place}");
+    }
+}
+
+/// Run by `what_was_flushed_survives_a_kill` in a process of its own: writes until it is killed.
 #[test]
 #[ignore = "writes until it is killed"]
 fn child_that_is_killed() {

@@ -2,6 +2,7 @@
 //! the tree. Each failure names file and line.
 
 mod imports;
+mod licences;
 mod limits;
 mod metrics;
 mod sources;

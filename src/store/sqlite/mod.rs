@@ -11,6 +11,9 @@ mod rows;
 mod schema;
 mod writer;
 
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -68,6 +71,9 @@ impl Sqlite {
         let is_memory = place == ":memory:";
         if !is_memory {
             check_path(place).map_err(unusable)?;
+        }
+        if !is_memory {
+            keep_private(url, Path::new(place)).map_err(|e| unusable(e.to_string()))?;
         }
         let first = connect(place, is_memory, true).map_err(|e| unusable(e.to_string()))?;
         let (first, interrupted) = prepare(first, is_memory, whose).map_err(unusable)?;
@@ -418,6 +424,28 @@ fn check_path(place: &str) -> Result<(), String> {
             Err(format!("the folder {} does not exist", folder.display()))
         }
         _ => Ok(()),
+    }
+}
+
+/// A new file is only its owner's (SQLite gives its log beside it the same mode): it holds numbers, and secrets of second factors.
+/// One that is there stays as somebody made it, and others being able to read it is told.
+fn keep_private(url: &str, path: &Path) -> std::io::Result<()> {
+    let made = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path);
+    match made {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            if std::fs::metadata(path)?.permissions().mode() & 0o007 != 0 {
+                tracing::warn!(
+                    store = url,
+                    "everybody on this machine may open the store: chmod o= would end that"
+                );
+            }
+            Ok(())
+        }
+        made => made.map(drop),
     }
 }
 

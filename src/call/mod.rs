@@ -289,6 +289,8 @@ pub enum Output {
         side: Side,
         words: Words,
         turn: u32,
+        /// The caller is expected to speak when it is over (`Listen` follows): how he takes it tells of machines.
+        is_greeting: bool,
         /// For the SSRC and the first numbers of a stream that begins.
         seed: u64,
     },

@@ -8,6 +8,9 @@ use super::Output;
 use super::case::Case;
 use super::desk::Desk;
 
+/// Recordings after which the caller is to speak.
+const GREETINGS: [&str; 2] = ["screen", "screen-again"];
+
 impl Case {
     /// Says these recordings to a side, one after the other, instead of what is being said there; the other party is not
     /// heard there until [`Case::hush`]. The turn, for [`crate::media::Talk::Said`].
@@ -47,6 +50,7 @@ impl Case {
             side,
             words,
             turn: self.turn,
+            is_greeting: side == Side::A && names.iter().any(|name| GREETINGS.contains(name)),
             seed,
         });
         self.turn

@@ -61,6 +61,9 @@ fn a_screened_caller_is_asked_listened_to_and_connected_without_a_word_of_signal
     let caller = world.call(talks(30.0));
     world.run();
     assert_eq!(said(&world, Side::A), ["screen", "wait", "hold~"]);
+    let media = world.media.values().next().unwrap();
+    let greetings: Vec<bool> = media.said.iter().map(|said| said.is_greeting).collect();
+    assert_eq!(greetings, [true, false, false], "after the first he is to speak");
     assert_eq!(hushed(&world), [Side::A]);
     assert_eq!(world.heard(caller, "INVITE"), [100, 200]);
     assert!(

@@ -4,6 +4,7 @@ use std::io;
 
 use super::{Reply, Shard};
 use crate::call::Output;
+use crate::call_id::CallId;
 use crate::capture::hep::Way;
 use crate::runtime::between::Untold;
 use crate::runtime::inbox::ToShard;
@@ -12,8 +13,17 @@ use crate::runtime::lookup::Question;
 use crate::runtime::{between, clock, count};
 use crate::sip::{Flow, Transport, TransportFault};
 use crate::time::Now;
+use crate::voice::Prompt;
 
 impl Shard {
+    /// A greeting of ours begins or is over, on the clock of the caller's audio. Nobody listens: nobody is told.
+    fn tell_of_prompt(&mut self, call: CallId, prompt: Prompt) {
+        let at_sample = self.parts.media.tapped_samples(call);
+        if let (Some(scoring), Some(at_sample)) = (&self.parts.doors.scoring, at_sample) {
+            scoring.prompt(call, prompt, at_sample);
+        }
+    }
+
     pub(super) fn carry_out(&mut self, output: Output, now: Now) {
         let doors = &self.parts.doors;
         match output {
@@ -46,10 +56,19 @@ impl Shard {
                 side,
                 words,
                 turn,
+                is_greeting,
                 seed,
-            } => self.parts.media.say(call, side, words, turn, seed, now),
+            } => {
+                self.parts.media.say(call, side, words, turn, seed, now);
+                if is_greeting {
+                    self.tell_of_prompt(call, Prompt::Began);
+                }
+            }
             Output::Hush { call, side } => self.parts.media.hush(call, side),
-            Output::Listen { call, listening } => self.parts.media.listen(call, listening, now),
+            Output::Listen { call, listening } => {
+                self.parts.media.listen(call, listening, now);
+                self.tell_of_prompt(call, Prompt::Ended);
+            }
             Output::Attend { call, rank } => {
                 if let Some(scoring) = &doors.scoring {
                     scoring.attend(call, rank);

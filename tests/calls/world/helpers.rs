@@ -114,7 +114,7 @@ impl World {
     }
 
     /// The gateway says something: it takes its time, and the caller presses what he is told.
-    pub(super) fn says(&mut self, call: CallId, side: Side, words: &Words, turn: u32) {
+    pub(super) fn says(&mut self, call: CallId, side: Side, words: &Words, turn: u32, is_greeting: bool) {
         let prompts = Prompts::embedded();
         let name_of = |clip: &Arc<Clip>| {
             let mut names = prompts.names();
@@ -132,6 +132,7 @@ impl World {
             side,
             names,
             is_looped: words.is_looped,
+            is_greeting,
         };
         self.media.entry(call).or_default().said.push(said);
         if self.is_mute {

@@ -50,6 +50,8 @@ pub struct Said {
     /// Of the recordings.
     pub names: Vec<String>,
     pub is_looped: bool,
+    /// He is to speak when it is over.
+    pub is_greeting: bool,
 }
 
 pub struct World {

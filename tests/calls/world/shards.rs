@@ -167,9 +167,10 @@ impl World {
                 side,
                 words,
                 turn,
+                is_greeting,
                 ..
             } => {
-                self.says(call, side, &words, turn);
+                self.says(call, side, &words, turn, is_greeting);
             }
             Output::Hush { call, side } => {
                 let at = self.now;

@@ -52,6 +52,9 @@ pub const SESSIONS_MAX: usize = 256;
 /// Sessions of one person at once. Past it the one whose session ends first goes, so that nobody signs out the others.
 pub const SESSIONS_EACH: usize = 10;
 
+/// Sessions that one token has open at once: browsers of people who share it. With another the first of them ends.
+pub const SESSIONS_OF_A_TOKEN: usize = 64;
+
 /// One shift.
 pub const SESSION_LASTS: Duration = Duration::from_secs(12 * 3600);
 

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::limits::{SESSION_IDLE, SESSION_LASTS, SESSIONS_EACH, SESSIONS_MAX, USE_WRITTEN};
+use super::limits::{
+    SESSION_IDLE, SESSION_LASTS, SESSIONS_EACH, SESSIONS_MAX, SESSIONS_OF_A_TOKEN, USE_WRITTEN,
+};
 use super::secret::{Fingerprint, fingerprint, from_hexadecimal, hexadecimal, random, secret};
 use super::user::User;
 use crate::redact::Redacted;
@@ -21,6 +23,17 @@ pub enum Holder {
     /// The account of this name, as it was when it had changed so many times: a new password or other roles end its
     /// sessions.
     Account(String, u64),
+}
+
+impl Holder {
+    /// The same token, or the same account, whatever has changed about it since.
+    fn is_same(&self, other: &Holder) -> bool {
+        match (self, other) {
+            (Holder::Token(one), Holder::Token(other)) => one == other,
+            (Holder::Account(one, _), Holder::Account(other, _)) => one == other,
+            _ => false,
+        }
+    }
 }
 
 /// An open session.
@@ -40,10 +53,6 @@ pub struct Open {
 impl Open {
     fn holds(&self, now_ms: u64) -> bool {
         now_ms < self.ends_ms && now_ms.saturating_sub(self.used_ms) < SESSION_IDLE.as_millis() as u64
-    }
-
-    fn is_of(&self, account: &str) -> bool {
-        matches!(&self.holder, Holder::Account(name, _) if name == account)
     }
 }
 
@@ -66,10 +75,13 @@ impl Sessions {
     pub fn open(&mut self, holder: Holder, address: &str, now_ms: u64) -> Option<(Redacted<String>, u64)> {
         let (secret, id) = (secret("")?, hexadecimal(&random::<8>()?));
         self.open.retain(|_, open| open.holds(now_ms));
-        if let Holder::Account(name, _) = &holder {
-            while self.open.values().filter(|open| open.is_of(name)).count() >= SESSIONS_EACH {
-                self.end_first(|open| open.is_of(name));
-            }
+        let most = match &holder {
+            Holder::Token(_) => SESSIONS_OF_A_TOKEN,
+            Holder::Account(..) => SESSIONS_EACH,
+        };
+        let is_his = |open: &Open| open.holder.is_same(&holder);
+        while self.open.values().filter(|open| is_his(open)).count() >= most {
+            self.end_first(is_his);
         }
         while self.open.len() >= SESSIONS_MAX {
             self.end_first(|_| true);
@@ -245,8 +257,14 @@ mod tests {
         for at in 1..=SESSIONS_EACH as u64 {
             sessions.open(account("bob"), "", at).unwrap();
         }
-        let bobs = sessions.open.values().filter(|open| open.is_of("bob"));
-        assert_eq!(bobs.count(), SESSIONS_EACH);
+        let count = |sessions: &Sessions, of: Holder| {
+            sessions
+                .open
+                .values()
+                .filter(|open| open.holder.is_same(&of))
+                .count()
+        };
+        assert_eq!(count(&sessions, account("bob")), SESSIONS_EACH);
         assert!(sessions.find(&fingerprint(first.reveal()), 50).is_none());
         assert!(
             sessions.find(&fingerprint(ann.reveal()), 50).is_some(),
@@ -255,8 +273,17 @@ mod tests {
         for at in 1..=SESSIONS_MAX as u64 {
             sessions.open(token(), "", 100 + at).unwrap();
         }
+        assert_eq!(count(&sessions, token()), SESSIONS_OF_A_TOKEN);
+        assert!(
+            sessions.find(&fingerprint(ann.reveal()), 500).is_some(),
+            "one token signs nobody else out"
+        );
+        for at in 1..=SESSIONS_MAX as u64 {
+            let another = Holder::Token(format!("token {at}"));
+            sessions.open(another, "", 500 + at).unwrap();
+        }
         assert_eq!(sessions.open.len(), SESSIONS_MAX);
-        assert!(sessions.find(&fingerprint(ann.reveal()), 500).is_none());
+        assert!(sessions.find(&fingerprint(ann.reveal()), 900).is_none());
     }
 
     #[test]
@@ -281,6 +308,6 @@ mod tests {
         assert!(!shelf.documents[0].0.contains(stays.reveal()));
         let again = Sessions::load(&*store).unwrap();
         assert_eq!(again.all(), sessions.all());
-        assert_eq!(sessions.end(|open| open.is_of("ann")), 1);
+        assert_eq!(sessions.end(|open| open.holder.is_same(&account("ann"))), 1);
     }
 }

@@ -19,7 +19,9 @@ impl Pace {
             // What is full again is as good as never seen.
             full.retain(|_, at| *at > now);
         }
-        let at = full.get(who).copied().unwrap_or(0).max(now);
+        // A clock that was set back must not make anybody wait longer than an empty bucket does.
+        let at = full.get(who).copied().unwrap_or(0);
+        let at = at.clamp(now, now + PACE_BURST * EACH);
         let ahead = at - now;
         if ahead + EACH > PACE_BURST * EACH {
             return Err((ahead + EACH - PACE_BURST * EACH).div_ceil(1_000_000));
@@ -46,6 +48,12 @@ mod tests {
             assert_eq!(pace.ask(&ann, 11_000), Ok(()));
         }
         assert_eq!(pace.ask(&ann, 11_000), Err(1));
+        assert_eq!(
+            pace.ask(&ann, 1),
+            Err(1),
+            "the clock was set back by eleven seconds"
+        );
+        assert_eq!(pace.ask(&ann, 1 + PACE_BURST * 1_000 / PACE_PER_SECOND), Ok(()));
         for number in 0..PACE_KEPT + 10 {
             let _ = pace.ask(&format!("{number}").into(), 3_600_000 + number as u64 * 1_000);
         }

@@ -131,17 +131,14 @@ async fn right<T: Send + 'static>(
     password: Redacted<String>,
     then: impl FnOnce(&Shared, &Kept) -> Result<T, Refused> + Send + 'static,
 ) -> Result<T, Problem> {
+    let from = from.unwrap_or(IpAddr::from([0, 0, 0, 0]));
+    // Who has to wait takes nobody's place. Asked again when it is his turn: others may have been wrong meanwhile.
+    may_try(shared, &name, from)?;
     let inner = shared.clone();
     let work = move || {
         let shared = inner;
         let (access, now_ms) = (&shared.access, shared.now().unix_ms());
-        let from = from.unwrap_or(IpAddr::from([0, 0, 0, 0]));
-        let user = access.users.one(&name);
-        let is_known = user.as_ref().is_some_and(|user| user.is_known_at(from, now_ms));
-        access
-            .lockout()
-            .may_try(&name, from, is_known, now_ms)
-            .map_err(|retry_seconds| Problem::TooManyFailures { retry_seconds })?;
+        let (user, is_known) = may_try(&shared, &name, from)?;
         let kept = user.as_ref().and_then(|user| user.password()).cloned();
         let is_right = is_right(kept.as_ref(), password.reveal());
         let done = match kept.filter(|_| is_right) {
@@ -163,6 +160,18 @@ async fn right<T: Send + 'static>(
         }
     };
     shared.passwords.work(work).await
+}
+
+/// The account of this name, if there is one, and whether it is known to sign in from there; unless one has to wait.
+fn may_try(shared: &Shared, name: &str, from: IpAddr) -> Result<(Option<Arc<User>>, bool), Problem> {
+    let (access, now_ms) = (&shared.access, shared.now().unix_ms());
+    let user = access.users.one(name);
+    let is_known = user.as_ref().is_some_and(|user| user.is_known_at(from, now_ms));
+    access
+        .lockout()
+        .may_try(name, from, is_known, now_ms)
+        .map_err(|retry_seconds| Problem::TooManyFailures { retry_seconds })?;
+    Ok((user, is_known))
 }
 
 struct Wrong {

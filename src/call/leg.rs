@@ -130,9 +130,9 @@ impl Ringing {
         }
         let Place {
             uri: target,
+            target: way,
             route,
             diversion,
-            ..
         } = &course.place;
         let uri = Uri::parse(target).map_err(|_| Unringable::NotAnAddress)?;
         let listener = desk.listener_towards(candidate.transport, candidate.address)?;
@@ -144,7 +144,8 @@ impl Ringing {
             peer: desk.peer_name(&uri),
         };
         let hop = Hop::new(flow, listener, uri.is_sips())
-            .with_login(desk.logins.of_host(uri.host(), candidate.address.ip()))
+            // By where it goes: a phone may name any host in its Contact, and another in `maddr`.
+            .with_login(desk.logins.of_host(Some(way.host()), candidate.address.ip()))
             .with_large(desk.large_way(&uri, &flow));
 
         let hops = crossing::hops_left(&case.invite).unwrap_or_default();

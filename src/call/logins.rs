@@ -91,7 +91,8 @@ impl Logins {
         self.trunks.get(&trunk.name).copied()
     }
 
-    /// Those for a phone, or what stands before it: by the host that its URI names, else by the address it has.
+    /// Those for a phone, or what stands before it: by the host that a request to it goes to (`maddr` before the
+    /// host of the URI), else by the address it has.
     pub(crate) fn of_host(&self, host: Option<&str>, address: IpAddr) -> Option<Login> {
         if self.names.is_empty() {
             return self.hosts.get(&address.to_canonical()).copied();

@@ -170,8 +170,11 @@ impl Desk {
             connection: None,
             peer: self.peer_name(&parsed),
         };
-        let hop = Hop::new(flow, listener, parsed.is_sips())
-            .with_login(self.logins.of_host(parsed.host(), candidate.address.ip()));
+        let way = Target::of(&parsed);
+        let login = self
+            .logins
+            .of_host(way.as_ref().map(Target::host), candidate.address.ip());
+        let hop = Hop::new(flow, listener, parsed.is_sips()).with_login(login);
         let call_id = shard::leg_b_call_id(self.config.shard, &self.endpoint.token());
         let tag = self.endpoint.token();
         let options = Request::new(Method::Options, uri)

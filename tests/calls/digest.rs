@@ -424,6 +424,8 @@ fn a_host_with_a_name_is_proven_to_by_that_name_and_wherever_it_is_now() {
     for (target, host, seen, expected) in [
         (named, "pbx.example", &[][..], true),
         (named, "other.example", &[], false),
+        // The name stands there, and the request goes elsewhere.
+        ("sip:desk@pbx.example;maddr=10.0.0.5", "pbx.example", &[], false),
         (literal, "pbx.example", &[], false),
         (literal, "pbx.example", &["10.0.0.5"], true),
         (literal, "pbx.example", &["10.0.0.9", "10.0.0.9 10.0.0.5"], true),

@@ -192,7 +192,8 @@ pub const KEY_PATIENCE: Duration = Duration::from_secs(2);
 /// How often a caller may be told digits to press.
 pub const CHALLENGE_TRIES: u8 = 3;
 
-/// The longest that questions of ours may take, whatever is said meanwhile. Past it the call goes on with what is known.
+/// The longest that questions of ours of one kind (screening, challenge) may take, whatever is said meanwhile. Past it the
+/// call goes on with what is known.
 pub const QUESTIONS_MAX: Duration = Duration::from_secs(90);
 
 /// The longest that our last words may take. Past it the call ends without them.

@@ -1,12 +1,11 @@
 //! `ringward audit`: whether what was done stands as it was written, and printing it.
 
 use std::io::Write;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
 
-use crate::config::Config;
+use super::store_place::Where;
 use crate::store::{self, audit_entries, audit_page, verify_audit};
 
 #[derive(clap::Args, Debug)]
@@ -24,16 +23,6 @@ enum Command {
     Verify(Where),
     /// Print every entry, one JSON object per line
     Export(Where),
-}
-
-#[derive(clap::Args, Debug)]
-struct Where {
-    /// Configuration file whose store is meant; without one, that of `serve` without a file
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// The store itself
-    #[arg(long, value_name = "URL", conflicts_with = "config")]
-    store: Option<String>,
 }
 
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
@@ -71,16 +60,5 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 /// The store, which a gateway may have open at the same time.
 fn open(place: &Where) -> anyhow::Result<std::sync::Arc<dyn store::Store>> {
-    let url = match (&place.store, &place.config) {
-        (Some(url), _) => url.clone(),
-        (None, Some(path)) => {
-            let (config, faults) = Config::inspect(path);
-            if let Some(fault) = faults.first() {
-                anyhow::bail!("{fault}");
-            }
-            config.store.url
-        }
-        (None, None) => Config::loopback().store.url,
-    };
-    store::open_to_read(&store::Config { url }).context("the store")
+    store::open_to_read(&place.store()?).context("the store")
 }

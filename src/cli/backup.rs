@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
-use crate::config::Config;
+use super::store_place::Where;
 use crate::store::{self, verify_audit};
 
 #[derive(clap::Args, Debug)]
@@ -30,19 +30,8 @@ pub struct RestoreArgs {
     place: Where,
 }
 
-#[derive(clap::Args, Debug)]
-struct Where {
-    /// Configuration file whose store is meant; without one, that of `serve` without a file
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// The store itself
-    #[arg(long, value_name = "URL", conflicts_with = "config")]
-    store: Option<String>,
-}
-
 pub fn backup(args: BackupArgs) -> anyhow::Result<ExitCode> {
-    let url = args.place.url()?;
-    store::backup(&store::Config { url }, &args.file)?;
+    store::backup(&args.place.store()?, &args.file)?;
     let copy = store::Config {
         url: format!("sqlite:{}", args.file.display()),
     };
@@ -63,7 +52,7 @@ pub fn backup(args: BackupArgs) -> anyhow::Result<ExitCode> {
 }
 
 pub fn restore(args: RestoreArgs) -> anyhow::Result<ExitCode> {
-    let url = args.place.url()?;
+    let config = args.place.store()?;
     let copy = store::Config {
         url: format!("sqlite:{}", args.file.display()),
     };
@@ -71,7 +60,6 @@ pub fn restore(args: RestoreArgs) -> anyhow::Result<ExitCode> {
         let copy = store::open_to_read(&copy).context("the copy")?;
         verify_audit(&*copy)?.context("the audit in the copy is broken; nothing was restored")?
     };
-    let config = store::Config { url };
     let kept = store::restore(&config, &args.file)?;
     let restored = store::open_beside(&config).context("the store")?;
     let audit = store::Audit::open(restored)?;
@@ -87,20 +75,4 @@ pub fn restore(args: RestoreArgs) -> anyhow::Result<ExitCode> {
         println!("what was there before: {}", kept.display());
     }
     Ok(ExitCode::SUCCESS)
-}
-
-impl Where {
-    fn url(&self) -> anyhow::Result<String> {
-        match (&self.store, &self.config) {
-            (Some(url), _) => Ok(url.clone()),
-            (None, Some(path)) => {
-                let (config, faults) = Config::inspect(path);
-                match faults.first() {
-                    Some(fault) => anyhow::bail!("{fault}"),
-                    None => Ok(config.store.url),
-                }
-            }
-            (None, None) => Ok(Config::loopback().store.url),
-        }
-    }
 }

@@ -18,6 +18,7 @@ mod replay_streams;
 pub mod score;
 pub mod selftest;
 pub mod serve;
+mod store_place;
 pub mod user;
 pub mod verify;
 mod verify_table;

@@ -1,16 +1,15 @@
 //! `ringward user`: people's accounts, at the machine itself, beside a gateway that runs or before it ever did.
 
 use std::io::Write;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
 
+use super::store_place::Where;
 use crate::accounts::{
     BY_COMMAND, By, Change, Invitation, NewUser, Role, Sessions, Tokens, User, Users, review, to_csv,
 };
-use crate::config::Config;
 use crate::runtime::clock;
 use crate::store::{self, Audit, Store};
 
@@ -87,16 +86,6 @@ enum Command {
         #[command(flatten)]
         place: Where,
     },
-}
-
-#[derive(clap::Args, Debug)]
-struct Where {
-    /// Configuration file whose store is meant; without one, that of `serve` without a file
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// The store itself
-    #[arg(long, value_name = "URL", conflicts_with = "config")]
-    store: Option<String>,
 }
 
 /// The store that is meant, and where the console of its gateway is.
@@ -226,17 +215,8 @@ impl Place {
         place: &Where,
         open: impl Fn(&store::Config) -> Result<Arc<dyn Store>, store::StoreError>,
     ) -> anyhow::Result<Place> {
-        let config = match &place.config {
-            Some(path) => {
-                let (config, faults) = Config::inspect(path);
-                if let Some(fault) = faults.first() {
-                    anyhow::bail!("{fault}");
-                }
-                config
-            }
-            None => Config::loopback(),
-        };
-        let url = place.store.clone().unwrap_or(config.store.url);
+        let config = place.config()?;
+        let url = config.store.url;
         let store = open(&store::Config { url }).context("the store")?;
         let audit = Arc::new(Audit::open(store.clone()).context("the audit")?);
         let users = Users::open(store.clone(), audit).context("the accounts")?;

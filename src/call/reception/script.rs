@@ -35,7 +35,7 @@ pub(crate) enum Outcome {
 
 pub(crate) struct Script {
     kind: Kind,
-    /// Over all questions.
+    /// Over all questions of this script.
     end: Instant,
     /// When a key that has not come counts as missing.
     patience: Option<Instant>,

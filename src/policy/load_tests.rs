@@ -315,7 +315,7 @@ knwn = 'x'
         "7:6: id is \"a b\"",
         "8:9: no fact is called \"scor\" (did you mean score?)",
         "8:21: \"==\" does not compare a bool with a int",
-        "9:8: no action is called \"scren\"; expected \"deliver\", \"label\", \"screen\", \"challenge\", \"divert\" or \"refuse\" (did you mean screen?)",
+        "9:8: no action is called \"scren\"; expected \"deliver\", \"label\", \"screen\", \"challenge\", \"divert\", \"refuse\", \"whisper\" or \"end\" (did you mean screen?)",
         "10:8: mode is \"shadw\"",
         "11:1: [[rule]] needs \"when\"",
         "11:1: [[rule]] needs \"reason\"",

@@ -1,7 +1,7 @@
 //! A real Redis of a test's own, on a port of its own, for as long as somebody uses it.
 
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -106,7 +106,7 @@ fn is_here() -> bool {
         .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join("redis-server").is_file()))
 }
 
-fn run(folder: &PathBuf, port: u16) -> Child {
+fn run(folder: &Path, port: u16) -> Child {
     Command::new("redis-server")
         .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "yes"])
         .args(["--databases", &DATABASES.to_string(), "--port", &port.to_string()])

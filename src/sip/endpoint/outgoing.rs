@@ -18,7 +18,7 @@ use crate::sip::transaction::client_other::OtherClient;
 use crate::sip::transaction::timers::Owner;
 use crate::sip::transaction::{Failure, Slot, Step, Timer};
 use crate::sip::via::{COOKIE, Via};
-use crate::sip::{Flow, Transport, TransportFault, limits, print};
+use crate::sip::{Flow, TransportFault, limits, print};
 use crate::time::Now;
 
 /// The client transactions and what finds them.

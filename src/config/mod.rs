@@ -10,6 +10,7 @@ pub mod limits;
 mod marks;
 mod outbound;
 mod prompts;
+mod queues;
 mod read;
 mod refusal;
 mod secret;

@@ -134,7 +134,6 @@ mod tests {
             "http://siem.example/in?key=abc",
             "ftp://siem.example",
             "siem.example",
-            "",
             "https://",
         ] {
             let problem = parse(url, SECRET, events).unwrap_err();

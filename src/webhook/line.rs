@@ -131,7 +131,7 @@ impl Line {
         let first = self
             .waiting
             .iter()
-            .min_by_key(|(number, letter)| (left(letter.due_ms), **number));
+            .min_by_key(|(number, letter)| (left(letter.due_ms), letter.tries, **number));
         let Some((number, letter)) = first else {
             return Next::Idle;
         };
@@ -344,23 +344,21 @@ mod tests {
         let mut line = line();
         line.put(&Event::test(1, "ann", 0), 0);
         line.put(&Event::test(2, "ann", 0), 0);
-        let first = tried(&line, 0);
-        line.failed(first, "answered 400", 0);
+        assert_eq!(tried(&line, 0), 1);
+        line.failed(1, "answered 400", 0);
         assert_eq!(
             line.next(0),
             Next::Wait(5_000),
             "whoever failed is left alone for a moment"
         );
-        let second = tried(&line, 5_000);
-        assert_eq!(second, first, "its turn comes first, it is due as well");
-        line.failed(first, "answered 400", 5_000);
-        let other = tried(&line, 15_000);
-        line.failed(other, "answered 400", 15_000);
-        assert_ne!(tried(&line, 35_000), other, "and then the other");
-        let other = tried(&line, 35_000);
-        line.taken(other, 35_000);
-        assert_eq!(line.standing().failures, 0);
-        assert!(matches!(line.next(35_000), Next::Wait(_) | Next::Try(..)));
+        assert_eq!(tried(&line, 5_000), 2, "those that were tried less go first");
+        line.taken(2, 5_000);
+        assert_eq!((line.standing().failures, tried(&line, 5_000)), (0, 1));
+        line.failed(1, "answered 400", 5_000);
+        line.put(&Event::test(3, "ann", 0), 5_000);
+        assert_eq!(tried(&line, 60_000), 3, "however late it is");
+        line.taken(3, 60_000);
+        assert_eq!(tried(&line, 60_000), 1);
     }
 
     #[test]

@@ -140,10 +140,10 @@ async fn shown(desk: &Desk, is_so: impl Fn(&Value) -> bool) -> Value {
 #[tokio::test]
 async fn what_was_done_is_told_signed_and_again_until_it_is_taken() {
     let store = memory();
-    Desk::with(store.clone(), None)
-        .await
-        .token_for("before", &["analyst"])
-        .await;
+    let before = Desk::with(store.clone(), None).await;
+    before.token_for("before", &["analyst"]).await;
+    let token = before.token.clone();
+    before.close().await.unwrap();
     let receiver = Receiver::default();
     receiver
         .acts
@@ -152,7 +152,8 @@ async fn what_was_done_is_told_signed_and_again_until_it_is_taken() {
         .extend([Act::Answer(500), Act::Redirect, Act::Stall, Act::Babble]);
     let host = receiver.open().await;
     let day = Duration::from_secs(24 * 3_600);
-    let desk = Desk::set_up(store, setting(hook(&host, &[Kind::Account]), day)).await;
+    let mut desk = Desk::set_up(store, setting(hook(&host, &[Kind::Account]), day)).await;
+    desk.token = token;
     desk.person("ann", &["analyst"]).await;
     // The first is tried until it is taken; what is none of its business is not told, nor what was before.
     shown(&desk, |seen| seen["waiting"] == 0 && !seen["taken_ms"].is_null()).await;
@@ -192,11 +193,13 @@ async fn what_is_never_taken_is_put_aside_told_once_more_or_forgotten() {
     desk.person("ann", &["analyst"]).await;
     let seen = shown(&desk, |seen| seen["dead"] == 2).await;
     assert_eq!(seen["problem"], "answered 410");
+    let token = desk.token.clone();
     desk.close().await.unwrap();
 
     // Dead letters stay through a restart.
     let at_once = setting(hook(&host, &[Kind::Account]), Duration::ZERO);
-    let desk = Desk::set_up(store, at_once).await;
+    let mut desk = Desk::set_up(store, at_once).await;
+    desk.token = token;
     let path = "/api/v1/webhooks/siem/dead";
     let dead = desk.read(path).await["messages"].clone();
     assert_eq!(dead[0]["data"]["what"], "account add");

@@ -237,7 +237,7 @@ fn two_processes_see_what_the_other_did_and_all_of_it_is_in_the_audit() {
         lines,
         [
             "first account add ann ann Example, analyst",
-            "ann account accept invitation ann ",
+            "ann account accept invitation ann from 192.0.2.1",
             "first account reset ann ",
         ]
     );

@@ -16,6 +16,7 @@ use crate::given_file;
 use crate::prompts::Prompts;
 use crate::runtime::stream;
 use crate::sip::TlsConfig;
+use crate::store;
 use crate::voice::Model;
 
 #[derive(clap::Args, Debug)]
@@ -205,8 +206,27 @@ fn check(path: Option<&Path>, now: SystemTime) -> Vec<Finding> {
     for path in &config.identity.x5u_tls_anchors {
         check_anchors(path, now, &mut findings);
     }
+    check_store(&config, &name, &mut findings);
     check_sense(&config, &name, &mut findings);
     findings
+}
+
+/// Whether a Redis that is named is there. It may come later: only a gateway that starts needs it.
+fn check_store(config: &Config, name: &str, findings: &mut Vec<Finding>) {
+    let mut say = |severity, message| findings.push(Finding::new(severity, name, None, message));
+    match store::look_at(&config.store) {
+        None => {}
+        Some(Ok((version, worries))) => {
+            say(Severity::Ok, format!("[store] Redis {version} answers"));
+            for worry in worries {
+                say(Severity::Warning, format!("[store] {worry}"));
+            }
+        }
+        Some(Err(problem)) => {
+            let message = format!("[store] Redis cannot be used now, and serve would not start: {problem}");
+            say(Severity::Warning, message);
+        }
+    }
 }
 
 /// The files of such a section, read as the gateway reads them.

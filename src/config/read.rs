@@ -440,16 +440,9 @@ fn read_store(root: &Section<'_, '_>, store: &mut crate::store::Config) {
     let Some(url) = super::secret::expand(&section, &value) else {
         return;
     };
-    match url.split_once(':') {
-        Some(("sqlite", path)) if !path.is_empty() => store.url = url,
-        Some(("redis" | "rediss", _)) => {
-            section.fault(
-                value.at,
-                "the redis store is not in this build; use sqlite:PATH",
-                None,
-            );
-        }
-        _ => section.fault(value.at, "url must be sqlite:PATH or sqlite::memory:", None),
+    match crate::store::check_url(&url) {
+        Ok(()) => store.url = url,
+        Err(problem) => section.fault(value.at, format!("url: {problem}"), None),
     }
 }
 

@@ -39,6 +39,8 @@ pub enum WebhooksError {
 /// All receivers; shared with the API and the recorder.
 pub struct Webhooks {
     store: Arc<dyn Store>,
+    /// Which of several gateways on one store this is; empty = the only one.
+    node: String,
     hooks: Vec<Hook>,
     book: Mutex<Book>,
     ended: (Sender<Event>, Receiver<Event>),
@@ -109,8 +111,13 @@ impl Webhooks {
             tests: 0,
             unwritten: BTreeMap::from([(POSITION.to_string(), Some(position.to_string()))]),
         };
+        let neighbours = store.neighbours();
+        let node = neighbours
+            .as_ref()
+            .map_or_else(String::new, |ours| ours.node().to_string());
         Ok(Arc::new(Webhooks {
             store,
+            node,
             hooks,
             book: Mutex::new(book),
             ended: bounded(CALLS_WAITING),
@@ -258,7 +265,8 @@ impl Webhooks {
             let position = self.book().position;
             let (entries, next) = audit_page(&*self.store, position)?;
             let last = entries.last().map(|entry| entry.number);
-            let mut events: Vec<Event> = entries.iter().map(Event::of_entry).collect();
+            let told = entries.iter().map(|entry| Event::of_entry(entry, &self.node));
+            let mut events: Vec<Event> = told.collect();
             events.extend(self.ended.1.try_iter().take(CALLS_WAITING));
             if let Some(last) = last.max(next) {
                 let mut book = self.book();
@@ -318,7 +326,7 @@ impl Webhooks {
                 *revision += 1;
                 return Ok(());
             }
-            // Another gateway on this store: its messages are its own, and its receivers know them by their ids.
+            // Another process has looked after them, one that is ending: receivers know what is told twice by its id.
             *revision = self.store.shelf(SHELF)?.revision;
         }
         Err(StoreError::Busy {

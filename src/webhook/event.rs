@@ -134,10 +134,12 @@ struct Call<'a> {
 }
 
 impl Event {
-    pub fn of_entry(entry: &AuditEntry) -> Event {
+    /// `node`: which of several gateways on one store, each with an audit of its own; empty = the only one.
+    pub fn of_entry(entry: &AuditEntry, node: &str) -> Event {
+        let before = if node.is_empty() { "" } else { "-" };
         Event {
             kind: Kind::of(entry),
-            id: format!("audit-{}", entry.number),
+            id: format!("audit{before}{node}-{}", entry.number),
             at_ms: entry.at_ms,
             data: bounded(serde_json::to_value(entry).unwrap_or_default()),
         }
@@ -248,8 +250,10 @@ mod tests {
 
     #[test]
     fn what_is_too_long_is_left_out() {
-        let long = Event::of_entry(&entry("list add", &"x".repeat(DATA_MAX)));
+        let long = Event::of_entry(&entry("list add", &"x".repeat(DATA_MAX)), "");
         assert_eq!(long.data["is_left_out"], true);
         assert_eq!(long.id, "audit-7");
+        let of_one = Event::of_entry(&entry("list add", ""), "east");
+        assert_eq!(of_one.id, "audit-east-7");
     }
 }

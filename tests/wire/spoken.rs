@@ -16,23 +16,32 @@ use crate::support::{folder, have, sipp};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What the caller's own audio carries: comes back from the phone once the two are connected.
-const OWN_SSRC: u32 = 99;
+pub(crate) const OWN_SSRC: u32 = 99;
 
 const POLICY: &str = "[policy]\nname = 'asks'\n\
     [[rule]]\nid = 'failed'\nwhen = \"talk.challenge == 'failed'\"\nthen = { refuse = 603 }\nreason = 'x'\n\
     [[rule]]\nid = 'ask'\nwhen = \"true\"\nthen = 'challenge'\nreason = 'x'\n\
     [budget]\nrefusals_percent = 50\nwindow = '10m'\ncalls_min = 50\n";
 
-struct Caller {
+/// A caller played by hand.
+pub(crate) struct Caller {
     sip: UdpSocket,
-    rtp: UdpSocket,
+    pub(crate) rtp: UdpSocket,
     gateway: SocketAddr,
     call_id: String,
-    heard: Receiver<Vec<u8>>,
+    number: &'static str,
+    pub(crate) heard: Receiver<Vec<u8>>,
+}
+
+/// Two who talk: what the caller writes to, and where his audio goes.
+pub(crate) struct Connected {
+    to: String,
+    contact: String,
+    pub(crate) audio: SocketAddr,
 }
 
 impl Caller {
-    fn new(gateway: SocketAddr, attempt: u32) -> Caller {
+    pub(crate) fn new(gateway: SocketAddr, call_id: String, number: &'static str) -> Caller {
         let bind = || UdpSocket::bind("127.0.0.1:0").expect("a socket");
         let (sip, rtp) = (bind(), bind());
         sip.set_read_timeout(Some(Duration::from_millis(200)))
@@ -54,7 +63,8 @@ impl Caller {
             sip,
             rtp,
             gateway,
-            call_id: format!("spoken-{attempt}"),
+            call_id,
+            number,
             heard,
         }
     }
@@ -70,7 +80,7 @@ impl Caller {
                 ),
             ),
             ("Max-Forwards", "70".to_string()),
-            ("From", format!("<sip:+14045550123@{address}>;tag=spoken")),
+            ("From", format!("<sip:{}@{address}>;tag=spoken", self.number)),
             ("To", to.to_string()),
             ("Call-ID", self.call_id.clone()),
             ("CSeq", format!("{cseq} {method}")),
@@ -97,6 +107,35 @@ impl Caller {
         panic!("no final answer to {method}");
     }
 
+    /// Calls, and is answered.
+    pub(crate) fn connect(&self) -> Connected {
+        let port = self.rtp.local_addr().expect("an address").port();
+        let sdp = format!(
+            "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio {port} RTP/AVP 0 101\r\n\
+             a=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\na=ptime:20\r\n"
+        );
+        let target = format!("sip:+12125550100@{}", self.gateway);
+        self.send("INVITE", &format!("<{target}>"), &target, 1, Some(&sdp));
+        let answer = self.told("INVITE");
+        assert_eq!(answer.status(), Some(200), "{}", answer.start);
+        let (to, contact) = (
+            answer.must("To").to_string(),
+            answer.contact().expect("a Contact").to_string(),
+        );
+        self.send("ACK", &to, &contact, 1, None);
+        let audio = answer.audio().expect("an address for audio");
+        Connected {
+            to,
+            contact,
+            audio: audio.parse().expect("an address"),
+        }
+    }
+
+    pub(crate) fn hang_up(&self, connected: &Connected) {
+        self.send("BYE", &connected.to, &connected.contact, 2, None);
+        assert_eq!(self.told("BYE").status(), Some(200));
+    }
+
     /// `None`: nobody speaks any more.
     fn next(&self) -> Option<Packet> {
         let octets = self.heard.recv_timeout(PATIENCE).ok()?;
@@ -104,17 +143,17 @@ impl Caller {
     }
 }
 
-struct Packet {
+pub(crate) struct Packet {
     is_marked: bool,
     payload_type: u8,
     sequence: u16,
     timestamp: u32,
-    ssrc: u32,
-    payload: Vec<u8>,
+    pub(crate) ssrc: u32,
+    pub(crate) payload: Vec<u8>,
 }
 
 impl Packet {
-    fn read(octets: &[u8]) -> Packet {
+    pub(crate) fn read(octets: &[u8]) -> Packet {
         let word = |at: usize| u32::from_be_bytes(octets[at..at + 4].try_into().expect("four octets"));
         Packet {
             is_marked: octets[1] & 0x80 != 0,
@@ -127,7 +166,7 @@ impl Packet {
     }
 }
 
-fn packet(payload_type: u8, sequence: u16, timestamp: u32, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn packet(payload_type: u8, sequence: u16, timestamp: u32, payload: &[u8]) -> Vec<u8> {
     let mut octets = vec![0x80, payload_type];
     octets.extend_from_slice(&sequence.to_be_bytes());
     octets.extend_from_slice(&timestamp.to_be_bytes());
@@ -136,7 +175,7 @@ fn packet(payload_type: u8, sequence: u16, timestamp: u32, payload: &[u8]) -> Ve
     octets
 }
 
-fn clip(name: &str) -> Vec<u8> {
+pub(crate) fn clip(name: &str) -> Vec<u8> {
     let clip = Prompts::embedded().clip(name).expect("a recording of ours");
     clip.octets(Codec::Pcmu).to_vec()
 }
@@ -153,26 +192,9 @@ fn digits(heard: &[u8]) -> Option<[u8; 2]> {
 
 /// One call; false when the machine was too slow for the caller to press in time.
 fn is_let_through(gateway: &Gateway, attempt: u32) -> bool {
-    let caller = Caller::new(gateway.udp, attempt);
-    let port = caller.rtp.local_addr().expect("an address").port();
-    let sdp = format!(
-        "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio {port} RTP/AVP 0 101\r\n\
-         a=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\na=ptime:20\r\n"
-    );
-    let target = format!("sip:+12125550100@{}", gateway.udp);
-    caller.send("INVITE", &format!("<{target}>"), &target, 1, Some(&sdp));
-    let answer = caller.told("INVITE");
-    assert_eq!(answer.status(), Some(200), "{}", answer.start);
-    let (to, contact) = (
-        answer.must("To").to_string(),
-        answer.contact().expect("a Contact").to_string(),
-    );
-    caller.send("ACK", &to, &contact, 1, None);
-    let ours: SocketAddr = answer
-        .audio()
-        .expect("an address for audio")
-        .parse()
-        .expect("an address");
+    let caller = Caller::new(gateway.udp, format!("spoken-{attempt}"), "+14045550123");
+    let connected = caller.connect();
+    let ours = connected.audio;
 
     // Every packet of our voice: one stream, one after the other, and what it says is what is in the files.
     let mut stream: Vec<u8> = Vec::new();
@@ -243,8 +265,7 @@ fn is_let_through(gateway: &Gateway, attempt: u32) -> bool {
         let heard = caller.next().expect("the phone goes on");
         assert_eq!((heard.ssrc, heard.is_marked), (OWN_SSRC, false));
     }
-    caller.send("BYE", &to, &contact, 2, None);
-    assert_eq!(caller.told("BYE").status(), Some(200));
+    caller.hang_up(&connected);
     true
 }
 

@@ -5,6 +5,7 @@ mod hangup;
 mod listening;
 mod lists;
 mod policies;
+mod prompts;
 mod running;
 mod shards;
 mod status;
@@ -140,7 +141,14 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         tokio.spawn(connections.clone().accept(listener, transport));
     }
     let keeps_tls = tls.is_some() || api_tls.is_some();
-    let [tls_asked, api_asked, lists_asked, model_asked, policy_asked] = on_hangup(&tokio, keeps_tls)?;
+    let [
+        tls_asked,
+        api_asked,
+        lists_asked,
+        model_asked,
+        policy_asked,
+        prompts_asked,
+    ] = on_hangup(&tokio, keeps_tls)?;
     if let Some(tls) = &api_tls {
         tokio.spawn(tls.clone().keep(api_asked));
     }
@@ -148,7 +156,8 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         tokio.spawn(tls.clone().keep(tls_asked));
     }
 
-    let prompts = Arc::new(said_aloud(&config.prompts));
+    let said = Arc::new(prompts::load(&config.prompts));
+    let said_standing = prompts::Standing::default();
     let registrations = Registry::default();
     let shared = shards::Shared {
         config: &config,
@@ -158,7 +167,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         number_lists: &number_lists,
         reputation: &reputation,
         lists: &lists,
-        prompts: &prompts,
+        prompts: &said,
         model: model.as_ref().map(|model| model.revision().to_string()),
         // Only the shards hold the recorder then: when they have ended, it writes what is left and ends too.
         doors: Doors {
@@ -188,6 +197,12 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         tokio.spawn(models.clone().keep(name, signers, model_asked));
     }
     tokio.spawn(policies::keep(config.clone(), policies.clone(), policy_asked));
+    tokio.spawn(prompts::keep(
+        config.prompts.clone(),
+        mailboxes.clone(),
+        said_standing.clone(),
+        prompts_asked,
+    ));
     tokio.spawn(dns.clone().keep());
     if let Some(capture) = &config.capture {
         tokio.spawn(collector::keep(
@@ -211,11 +226,13 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
     let status = Status {
         started_ms: clock::now().unix_ms(),
         policies: policies.clone(),
+        prompts: said_standing,
         models,
         heard: heard.clone(),
         lists,
         clock_alarm,
         sip: sip.clone(),
+        queues: config.queues.iter().map(|queue| queue.name.clone()).collect(),
         live_calls: live_calls.clone(),
         live_entries,
         mailboxes: mailboxes.clone(),
@@ -236,13 +253,13 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         reputation,
         audit,
         webhooks,
-        hang_up: Box::new({
+        order: Box::new({
             let (mailboxes, live) = (mailboxes.clone(), live.clone());
-            move |call| {
+            move |call, order| {
                 live.call(call).is_some()
                     && mailboxes
                         .owner_of(call)
-                        .is_some_and(|mailbox| mailbox.send(ToShard::HangUp { call }))
+                        .is_some_and(|mailbox| mailbox.send(ToShard::Order { call, order }))
             }
         }),
         icon: icon_service(fetcher),
@@ -293,15 +310,6 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
 }
 
 /// Reads and checks the policy file, or takes the embedded default.
-/// The recordings of the business, with what is wrong with them in the log: callers hear ours instead.
-fn said_aloud(config: &crate::prompts::Config) -> crate::prompts::Prompts {
-    let (prompts, problems) = crate::prompts::Prompts::load(config);
-    for problem in problems {
-        tracing::warn!(%problem, "[prompts]");
-    }
-    prompts
-}
-
 fn load_policy(config: &Config) -> anyhow::Result<Policy> {
     let policy = config.load_policy().map_err(|faults| faults_to_error(&faults))?;
     for warning in policy.warnings() {

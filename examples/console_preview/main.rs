@@ -72,9 +72,9 @@ async fn main() -> anyhow::Result<()> {
         lists: Arc::new(lists),
         reputation: Arc::new(ReputationKeeper::open(Arc::clone(&store), Box::new(|_| ()))?),
         audit,
-        hang_up: Box::new({
+        order: Box::new({
             let (live, lengths) = (Arc::clone(&live), Arc::clone(&lengths));
-            move |id| {
+            move |id, _order| {
                 let Some(record) = live.call(id) else { return false };
                 let elapsed = now().unix_ms().saturating_sub(record.started_ms);
                 lengths

@@ -41,6 +41,7 @@ mod why;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use crate::call::Order;
 use crate::call_id::CallId;
 use crate::identity::ContentDigest;
 use crate::runtime::lists::ListKeeper;
@@ -81,8 +82,8 @@ pub struct Gateway {
     pub audit: Arc<Audit>,
     /// Who is told what is done.
     pub webhooks: Arc<Webhooks>,
-    /// Ends a live call. False = no such call.
-    pub hang_up: Box<dyn Fn(CallId) -> bool + Send + Sync>,
+    /// Tells a live call what a person wants done with it. False = no such call.
+    pub order: Box<dyn Fn(CallId, Order) -> bool + Send + Sync>,
     /// A caller's icon as PNG, fetched and drawn again by us; `None` = there is none to be had.
     pub icon: IconService,
     /// Facts for `/status`: versions, revisions, shards, since when, what is off or failing.

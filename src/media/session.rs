@@ -276,13 +276,15 @@ impl Session {
             .or(this.payloads.codec(payload_type));
         let arrival = this.stream.handle_arrival(packet.ssrc(), packet.sequence());
         let is_event = (this.payloads.event | other.payloads.event) & bit(payload_type) != 0;
-        let pressed = if is_event {
-            this.presses.handle(&packet)
-        } else {
-            None
+        // A late packet of a key before this one is no key of its own.
+        let is_new = matches!(arrival, Arrival::Ahead | Arrival::Started);
+        let pressed = match is_event && is_new {
+            true => this.presses.handle(&packet),
+            false => None,
         };
         let target = other.latch.target();
-        let is_first = codec.is_some() && std::mem::take(&mut other.marks_next);
+        let goes_out = other.player.is_none() && matches!(target, Target::At(_));
+        let is_first = codec.is_some() && goes_out && std::mem::take(&mut other.marks_next);
         self.last_heard = now.instant;
         self.follow(from, arrival, &packet, codec, now);
         if let (Some(event), Side::A) = (pressed, from) {

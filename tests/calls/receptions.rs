@@ -406,6 +406,58 @@ fn a_caller_who_holds_and_resumes_while_we_speak_is_answered_by_us() {
 }
 
 #[test]
+fn who_holds_before_it_rings_and_resumes_while_it_does_is_heard_and_hears() {
+    for resumes_at in [8.0, 30.0] {
+        let mut world = world(&[("true", "'screen'")]);
+        let phone = world.phone(PHONE, PhonePlan::answers_after(8.0));
+        let plan = talks(50.0).act(1.0, Act::Hold).act(resumes_at, Act::Resume);
+        let caller = world.call(plan);
+        world.run();
+        // The phone is asked for both ways whatever the caller does meanwhile.
+        let offered = world.rung(phone).body.clone();
+        assert!(
+            !offered.contains("a=recvonly") && !offered.contains("a=sendonly"),
+            "{offered}"
+        );
+        let media = world.media.values().next().unwrap();
+        let last = media.described.iter().rfind(|(side, _)| *side == Side::B);
+        assert!(last.is_some(), "{resumes_at}");
+        let answers = world.line(caller).responses.iter();
+        let mut answers = answers.filter(|said| said.method() == "INVITE" && said.status() == Some(200));
+        assert_eq!(
+            answers.next_back().unwrap().direction(),
+            "sendrecv",
+            "{resumes_at}"
+        );
+        assert_eq!(world.ending(), (Ending::Completed, 200, "caller"));
+    }
+}
+
+#[test]
+fn whom_policy_refuses_hears_its_refusal_even_when_nothing_can_be_announced() {
+    let mut world = world(&[("true", "{ refuse = 603, announce = 'refused' }")]);
+    world.helpers.has_ports = false;
+    let caller = world.call(CallerPlan::new(NUMBER));
+    world.run();
+    assert_eq!(world.heard(caller, "INVITE").last(), Some(&603));
+    assert_eq!(world.ending(), (Ending::Refused, 603, "us"));
+    let mut world = self::world(&[("true", "{ refuse = 603, announce = 'refused' }")]);
+    let body = wire::sdp(CALLER.parse().unwrap(), 1, "sendrecv");
+    Hand::calls(&mut world, &[("Supported", "100rel")], Some(&body));
+    world.run();
+    assert_eq!(
+        world.ending(),
+        (Ending::Refused, 603, "us"),
+        "he never sent a PRACK"
+    );
+    let mut world = self::world(&[("true", "'screen'")]);
+    world.helpers.has_ports = false;
+    let caller = world.call(CallerPlan::new(NUMBER));
+    world.run();
+    assert_eq!(world.heard(caller, "INVITE").last(), Some(&503));
+}
+
+#[test]
 fn a_caller_without_an_offer_is_offered_ours() {
     let mut world = world(&[("true", "'screen'")]);
     let phone = world.phone(PHONE, PhonePlan::answers_after(2.0));

@@ -19,6 +19,7 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use reqwest::{Client, Method, RequestBuilder, Response};
 use ringward::api::{self, Gateway};
+use ringward::call::{Order, What};
 use ringward::call_id::CallId;
 use ringward::lists::{Lookup, Plan};
 use ringward::policy::{Policy, SHIPPED};
@@ -45,6 +46,8 @@ pub struct Desk {
     pub live: Arc<Live>,
     pub store: Arc<dyn Store>,
     pub hung_up: Arc<Mutex<Vec<CallId>>>,
+    /// What else was ordered.
+    pub ordered: Arc<Mutex<Vec<Order>>>,
     pub policies: Arc<Policies>,
     /// Names of the policies that the shards were told to judge by.
     pub told: Arc<Mutex<Vec<String>>>,
@@ -113,6 +116,7 @@ impl Desk {
         let live = Arc::new(Live::new());
         let clock_ms = Arc::new(AtomicU64::new(NOON));
         let hung_up: Arc<Mutex<Vec<CallId>>> = Arc::default();
+        let ordered: Arc<Mutex<Vec<Order>>> = Arc::default();
         let token = api::first_token(store.as_ref()).unwrap().unwrap_or_default();
         let audit = Arc::new(Audit::open(Arc::clone(&store)).unwrap());
         let shipped = &SHIPPED[0];
@@ -154,12 +158,15 @@ impl Desk {
             reputation: Arc::clone(&reputation),
             audit,
             webhooks: Arc::clone(&webhooks),
-            hang_up: Box::new({
-                let (live, hung_up) = (Arc::clone(&live), Arc::clone(&hung_up));
-                move |id| {
+            order: Box::new({
+                let (live, hung_up, ordered) =
+                    (Arc::clone(&live), Arc::clone(&hung_up), Arc::clone(&ordered));
+                move |id, order: Order| {
                     let is_live = live.call(id).is_some();
-                    if is_live {
+                    if is_live && order.what == What::End {
                         hung_up.lock().unwrap().push(id);
+                    } else if is_live {
+                        ordered.lock().unwrap().push(order);
                     }
                     is_live
                 }
@@ -198,6 +205,7 @@ impl Desk {
             live,
             store,
             hung_up,
+            ordered,
             policies,
             told,
             listed,

@@ -247,9 +247,8 @@ async fn a_call_that_ended_is_told_without_its_whole_number() {
     let host = receiver.open().await;
     let day = Duration::from_secs(24 * 3_600);
     let desk = Desk::set_up(memory(), setting(hook(&host, &[Kind::CallAlert]), day)).await;
-    for kind in 0..KINDS.len() {
-        desk.webhooks
-            .ended(&ended(&KINDS[kind], kind as u64, super::NOON));
+    for (number, kind) in KINDS.iter().enumerate() {
+        desk.webhooks.ended(&ended(kind, number as u64, super::NOON));
     }
     let forged = ended(&KINDS[FORGED], FORGED as u64, super::NOON);
     receiver.came(1).await;

@@ -1,6 +1,7 @@
 //! Asks policy, writes down what it said, and composes the banner that follows.
 
 use crate::banner;
+use crate::media::Side;
 use crate::policy::Action;
 use crate::screening::Stage;
 
@@ -32,6 +33,9 @@ pub(crate) fn live(case: &mut Case, desk: &Desk, at_ms: u64) -> bool {
 
 fn ask(case: &mut Case, desk: &Desk, stage: Stage, at_ms: u64) -> (Action, bool) {
     case.facts.stage = stage;
+    let said = case.spoken(Side::A).or(case.offer.as_ref());
+    let codec = said.and_then(|said| said.codecs().first().copied());
+    case.facts.signalling.codec = codec.map_or(String::new(), |(_, codec)| codec.as_str().into());
     case.look_at_lists(&desk.lists);
     case.look_at_reputations(&desk.reputations);
     let lineup = &desk.lineup;

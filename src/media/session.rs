@@ -84,6 +84,7 @@ pub(super) struct Party {
 struct Payloads {
     pcmu: u128,
     pcma: u128,
+    g722: u128,
     event: u128,
 }
 
@@ -94,13 +95,15 @@ impl Payloads {
             Some(Codec::Pcmu)
         } else if self.pcma & bit != 0 {
             Some(Codec::Pcma)
+        } else if self.g722 & bit != 0 {
+            Some(Codec::G722)
         } else {
             None
         }
     }
 
     fn has(self, payload_type: u8) -> bool {
-        (self.pcmu | self.pcma | self.event) & bit(payload_type) != 0
+        (self.pcmu | self.pcma | self.g722 | self.event) & bit(payload_type) != 0
     }
 }
 
@@ -179,6 +182,7 @@ impl Session {
             match codec {
                 Codec::Pcmu => payloads.pcmu |= bit(*payload_type),
                 Codec::Pcma => payloads.pcma |= bit(*payload_type),
+                Codec::G722 => payloads.g722 |= bit(*payload_type),
             }
         }
         payloads.event = telephone_event.map_or(0, bit);

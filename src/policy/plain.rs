@@ -49,7 +49,14 @@ pub(super) fn facts_with_one(facts: &Facts, path: &str, value: Value) -> Result<
 }
 
 /// What records leave out when there is none of it; a given one is taken all the same.
-const LEFT_OUT: &[&str] = &["identity.upstream", "lists", "reputation", "talk", "relabelled"];
+const LEFT_OUT: &[&str] = &[
+    "identity.upstream",
+    "signalling.codec",
+    "lists",
+    "reputation",
+    "talk",
+    "relabelled",
+];
 
 fn fill(whole: &mut Value, given: Value, path: &str) -> Result<(), String> {
     let Value::Object(known) = whole else {

@@ -458,6 +458,42 @@ fn whom_policy_refuses_hears_its_refusal_even_when_nothing_can_be_announced() {
 }
 
 #[test]
+fn a_caller_who_likes_g722_best_has_it_with_a_phone_and_g711_with_us() {
+    let wide = |rules: &[(&str, &str)]| {
+        let mut world = world(rules);
+        let mut plan = PhonePlan::answers_after(2.0);
+        plan.formats = if rules.is_empty() { "9 101" } else { "0 101" };
+        let phone = world.phone(PHONE, plan);
+        let mut plan = talks(30.0);
+        let body = wire::sdp(CALLER.parse().unwrap(), 1, "sendrecv").replace("0 8 101", "9 0 101");
+        plan.body = Some(("application/sdp", body));
+        let caller = world.call(plan);
+        world.run();
+        assert_eq!(world.ending(), (Ending::Completed, 200, "caller"));
+        assert_eq!(
+            world.record().facts.signalling.codec,
+            if rules.is_empty() { "G722" } else { "PCMU" }
+        );
+        let answers = world.line(caller).responses.iter();
+        let mut answers = answers.filter(|said| said.method() == "INVITE" && said.status() == Some(200));
+        (
+            world.rung(phone).body.clone(),
+            answers.next().unwrap().body.clone(),
+        )
+    };
+    let (offer, answer) = wide(&[]);
+    assert!(
+        offer.contains("RTP/AVP 9 0 101") && answer.contains("RTP/AVP 9 101"),
+        "{offer}{answer}"
+    );
+    let (offer, answer) = wide(&[("true", "'screen'")]);
+    assert!(
+        offer.contains("RTP/AVP 0 101") && answer.contains("RTP/AVP 0 101"),
+        "{offer}{answer}"
+    );
+}
+
+#[test]
 fn a_caller_without_an_offer_is_offered_ours() {
     let mut world = world(&[("true", "'screen'")]);
     let phone = world.phone(PHONE, PhonePlan::answers_after(2.0));

@@ -16,6 +16,7 @@ use crate::given_file;
 use crate::prompts::Prompts;
 use crate::runtime::stream;
 use crate::sip::TlsConfig;
+use crate::store;
 use crate::voice::Model;
 
 #[derive(clap::Args, Debug)]
@@ -205,8 +206,27 @@ fn check(path: Option<&Path>, now: SystemTime) -> Vec<Finding> {
     for path in &config.identity.x5u_tls_anchors {
         check_anchors(path, now, &mut findings);
     }
+    check_store(&config, &name, &mut findings);
     check_sense(&config, &name, &mut findings);
     findings
+}
+
+/// Whether a Redis that is named is there. It may come later: only a gateway that starts needs it.
+fn check_store(config: &Config, name: &str, findings: &mut Vec<Finding>) {
+    let mut say = |severity, message| findings.push(Finding::new(severity, name, None, message));
+    match store::look_at(&config.store) {
+        None => {}
+        Some(Ok((version, worries))) => {
+            say(Severity::Ok, format!("[store] Redis {version} answers"));
+            for worry in worries {
+                say(Severity::Warning, format!("[store] {worry}"));
+            }
+        }
+        Some(Err(problem)) => {
+            let message = format!("[store] Redis cannot be used now, and serve would not start: {problem}");
+            say(Severity::Warning, message);
+        }
+    }
 }
 
 /// The files of such a section, read as the gateway reads them.
@@ -417,17 +437,7 @@ fn check_sense(config: &Config, name: &str, findings: &mut Vec<Finding>) {
     super::check_keys::warnings(config)
         .into_iter()
         .for_each(&mut warn);
-    if !config.api.listen.ip().is_loopback() && config.api_tls.is_none() {
-        warn("[api] listens beyond this machine without [api.tls]: passwords can be read on the way".into());
-    }
-    for trunk in &config.trunks {
-        if trunk.from.iter().any(|range| range.ends_with("/0")) {
-            warn(format!(
-                "trunk {:?} takes calls from everybody; name the carrier's addresses",
-                trunk.name
-            ));
-        }
-    }
+    super::check_risks::warnings(config).into_iter().for_each(warn);
 }
 
 #[cfg(test)]

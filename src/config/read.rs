@@ -35,6 +35,7 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Config {
         "capture",
         "prompts",
         "api",
+        "webhook",
     ]);
     let mut config = Config::loopback();
     super::sip::read(root, folder, &mut config.sip);
@@ -63,6 +64,7 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Config {
     read_store(root, &mut config.store);
     read_api(root, folder, &mut config);
     config.capture = super::capture::read(root);
+    config.webhooks = super::webhook::read(root, folder);
     config.refusal = super::refusal::read(root, folder, config.api.public_url.as_deref());
     super::refusal::check(root, &config);
     super::sip::check_ports(root, &config);
@@ -438,16 +440,9 @@ fn read_store(root: &Section<'_, '_>, store: &mut crate::store::Config) {
     let Some(url) = super::secret::expand(&section, &value) else {
         return;
     };
-    match url.split_once(':') {
-        Some(("sqlite", path)) if !path.is_empty() => store.url = url,
-        Some(("redis" | "rediss", _)) => {
-            section.fault(
-                value.at,
-                "the redis store is not in this build; use sqlite:PATH",
-                None,
-            );
-        }
-        _ => section.fault(value.at, "url must be sqlite:PATH or sqlite::memory:", None),
+    match crate::store::check_url(&url) {
+        Ok(()) => store.url = url,
+        Err(problem) => section.fault(value.at, format!("url: {problem}"), None),
     }
 }
 

@@ -1,7 +1,9 @@
 //! What was done by whom, in a chain: every entry holds the hash of the one before, so that none can be changed, taken
 //! out or moved alone without it being seen. Whoever can write the file can write a whole other chain: number and hash
-//! of the last entry, kept somewhere else now and then, show that too.
+//! of the last entry, kept somewhere else now and then, show that too. Of several gateways on one store each has its chain,
+//! and writes down now and then where the others' chains are: one that was made anew does not fit what others say of it.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_lc_rs::digest;
@@ -13,6 +15,8 @@ use super::{Store, StoreError, Write};
 const JOURNAL: &str = "audit";
 /// Number and hash of the last entry, kept apart from the chain: entries taken from its end are missed.
 const HEAD: &str = "audit_head";
+/// An entry that says where the chain of another gateway is: `about` its name, `note` number and hash.
+const ANCHOR: &str = "audit anchor";
 
 /// One thing that was done. It names no caller and no number: those stand in records, which may be erased.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +64,8 @@ pub struct Audit {
     store: Arc<dyn Store>,
     /// Number and hash of the last entry, as far as this process knows.
     head: Mutex<(u64, String)>,
+    /// Up to which entry the chains of other gateways are anchored here.
+    anchored: Mutex<BTreeMap<String, u64>>,
 }
 
 impl Audit {
@@ -71,14 +77,40 @@ impl Audit {
     pub fn open(store: Arc<dyn Store>) -> Result<Audit, StoreError> {
         let mut head = (0, origin());
         // The head is a hint where to begin; what counts is the chain.
-        if let Some(known) = kept_head(&*store)? {
+        if let Some(known) = head_of(store.setting(HEAD)?) {
             head = known;
         }
         read_further(&*store, &mut head)?;
         Ok(Audit {
             store,
             head: Mutex::new(head),
+            anchored: Mutex::default(),
         })
+    }
+
+    /// Writes down where the chains of other gateways on the same store are, as far as more than such entries has come to them. Gives how
+    /// many entries that took. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store.
+    pub fn anchor(&self, at_ms: u64) -> Result<usize, StoreError> {
+        let ours = self.store.neighbours();
+        let ours = ours.as_ref().map_or("", |ours| ours.node());
+        let mut written = 0;
+        for node in self.store.writers()? {
+            let Some((number, hash)) = kept_head(&*self.store, &node)?.filter(|_| node != ours) else {
+                continue;
+            };
+            let mut anchored = self.anchored.lock().unwrap_or_else(PoisonError::into_inner);
+            let known = anchored.get(&node).copied().unwrap_or(0);
+            if number > known && has_news(&*self.store, &node, known)? {
+                self.write(at_ms, "gateway", ANCHOR, &node, &format!("{number} {hash}"))?;
+                written += 1;
+            }
+            anchored.insert(node, number);
+        }
+        Ok(written)
     }
 
     /// Writes an entry; it is on disk when this returns. Long texts are cut. Blocks.
@@ -184,6 +216,11 @@ pub enum Broken {
     Cut { found: u64, expected: u64 },
     #[error("the last entry, {number}, is not the one that was written last")]
     OtherHead { number: u64 },
+    #[error("entry {number} is not the one that {node} wrote down at its entry {at}")]
+    NotAsAnchored { number: u64, node: String, at: u64 },
+    /// Of several gateways' chains it is that of this one.
+    #[error("the chain of {node}: {broken}")]
+    At { node: String, broken: Box<Broken> },
 }
 
 /// Entries after this number, oldest first; at most [`super::limits::JOURNAL_ROWS`].
@@ -211,15 +248,75 @@ pub fn page(store: &dyn Store, after: u64) -> Result<(Vec<AuditEntry>, Option<u6
     Ok((entries.collect(), next))
 }
 
-/// Goes through the whole chain. Ok = as many entries as it holds, none changed, missing or moved.
+/// Goes through the whole chain, or those of all gateways on this store. Ok = as many entries as there are, none changed,
+/// missing or moved, and each chain as the others wrote it down.
 ///
 /// # Errors
 ///
 /// The inner one is the first thing found wrong; the outer those of the store.
 pub fn verify(store: &dyn Store) -> Result<Result<u64, Broken>, StoreError> {
+    let nodes = store.writers()?;
+    if nodes.is_empty() {
+        return verify_one(store, "", &mut Vec::new());
+    }
+    let (mut entries, mut anchors) = (0, Vec::new());
+    for node in &nodes {
+        match verify_one(store, node, &mut anchors)? {
+            Ok(more) => entries += more,
+            Err(broken) => return Ok(Err(at(node, broken))),
+        }
+    }
+    for anchor in anchors {
+        if !holds(store, &anchor)? {
+            let broken = Broken::NotAsAnchored {
+                number: anchor.number,
+                node: anchor.by,
+                at: anchor.at,
+            };
+            return Ok(Err(at(&anchor.node, broken)));
+        }
+    }
+    Ok(Ok(entries))
+}
+
+fn at(node: &str, broken: Broken) -> Broken {
+    Broken::At {
+        node: node.into(),
+        broken: Box::new(broken),
+    }
+}
+
+/// What one gateway wrote down of the chain of another.
+struct Anchor {
+    by: String,
+    /// At which entry of its own.
+    at: u64,
+    node: String,
+    number: u64,
+    hash: String,
+}
+
+fn holds(store: &dyn Store, anchor: &Anchor) -> Result<bool, StoreError> {
+    let before = anchor.number.saturating_sub(1);
+    let entry = store
+        .journal_of(&anchor.node, JOURNAL, before)?
+        .into_iter()
+        .next();
+    Ok(entry.is_some_and(|(number, text)| {
+        let entry = serde_json::from_str::<AuditEntry>(&text);
+        number == anchor.number && entry.is_ok_and(|entry| entry.hash == anchor.hash)
+    }))
+}
+
+/// One chain; adds what it says of others.
+fn verify_one(
+    store: &dyn Store,
+    node: &str,
+    anchors: &mut Vec<Anchor>,
+) -> Result<Result<u64, Broken>, StoreError> {
     let (mut last, mut hash) = (0, origin());
     loop {
-        let rows = store.journal(JOURNAL, last)?;
+        let rows = store.journal_of(node, JOURNAL, last)?;
         if rows.is_empty() {
             break;
         }
@@ -232,6 +329,7 @@ pub fn verify(store: &dyn Store) -> Result<Result<u64, Broken>, StoreError> {
                 }
                 Ok(entry) if entry.digest() != entry.hash => Some(Broken::Changed { number }),
                 Ok(entry) => {
+                    anchors.extend(anchor_in(node, &entry));
                     hash = entry.hash;
                     last = number;
                     None
@@ -242,7 +340,7 @@ pub fn verify(store: &dyn Store) -> Result<Result<u64, Broken>, StoreError> {
             }
         }
     }
-    Ok(match kept_head(store)? {
+    Ok(match kept_head(store, node)? {
         Some((expected, _)) if expected > last => Err(Broken::Cut {
             found: last,
             expected,
@@ -256,12 +354,42 @@ pub fn verify(store: &dyn Store) -> Result<Result<u64, Broken>, StoreError> {
     })
 }
 
-fn kept_head(store: &dyn Store) -> Result<Option<(u64, String)>, StoreError> {
-    let text = store.setting(HEAD)?;
-    Ok(text.and_then(|text| {
-        let (number, hash) = text.split_once(' ')?;
-        Some((number.parse().ok()?, hash.to_string()))
-    }))
+fn anchor_in(by: &str, entry: &AuditEntry) -> Option<Anchor> {
+    let (number, hash) = entry.note.split_once(' ').filter(|_| entry.what == ANCHOR)?;
+    Some(Anchor {
+        by: by.into(),
+        at: entry.number,
+        node: entry.about.clone(),
+        number: number.parse().ok()?,
+        hash: hash.into(),
+    })
+}
+
+/// Whether more than anchors came to a chain after this entry.
+fn has_news(store: &dyn Store, node: &str, mut after: u64) -> Result<bool, StoreError> {
+    loop {
+        let rows = store.journal_of(node, JOURNAL, after)?;
+        let Some((last, _)) = rows.last() else {
+            return Ok(false);
+        };
+        after = *last;
+        let is_news = |(_, text): &(u64, String)| {
+            serde_json::from_str::<AuditEntry>(text).map_or(true, |entry| entry.what != ANCHOR)
+        };
+        if rows.iter().any(is_news) {
+            return Ok(true);
+        }
+    }
+}
+
+fn kept_head(store: &dyn Store, node: &str) -> Result<Option<(u64, String)>, StoreError> {
+    Ok(head_of(store.setting_of(node, HEAD)?))
+}
+
+fn head_of(text: Option<String>) -> Option<(u64, String)> {
+    let text = text?;
+    let (number, hash) = text.split_once(' ')?;
+    Some((number.parse().ok()?, hash.to_string()))
 }
 
 fn read_further(store: &dyn Store, head: &mut (u64, String)) -> Result<(), StoreError> {

@@ -29,6 +29,45 @@ pub const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 /// Connections for reading. Each holds about 2 MiB of page cache; a fifth reader waits its turn.
 pub const READERS: usize = 4;
 
+/// How long Redis may take to be connected to, and to answer. On the local network both are milliseconds; past it Redis is away.
+pub const REDIS_CONNECT: Duration = Duration::from_secs(2);
+pub const REDIS_ANSWER: Duration = Duration::from_secs(3);
+
+/// The highest number of a database in Redis that a URL may name.
+pub const DATABASE_MAX: u32 = 9_999;
+
+/// Characters of a gateway's name.
+pub const NODE_CHARS_MAX: usize = 64;
+
+/// Octets of a line, of a text, values in an answer, and answers inside answers: more than Redis has reason to send. Past it the
+/// connection is given up.
+pub const REPLY_LINE_MAX: u64 = 64 * 1024;
+pub const REPLY_TEXT_MAX: usize = 64 * 1024 * 1024;
+pub const REPLY_VALUES_MAX: usize = 4_000_000;
+pub const REPLY_DEPTH_MAX: usize = 8;
+
+/// Calls that Redis looks up in one go, about 2 MiB: it does nothing else meanwhile.
+pub const FETCH_ROWS: usize = 200;
+
+/// Octets of the spool: 100,000 records or more, which is a night at 3 calls a second. Past it records stay in the inbox, and past that they are lost and counted.
+pub const SPOOL_OCTETS_MAX: u64 = 1024 * 1024 * 1024;
+
+/// Octets of a line in the spool; a longer one is no record of ours.
+pub const SPOOL_LINE_MAX: u64 = 16 * 1024 * 1024;
+
+/// Spooled records that readers are shown while Redis is away (10 KiB each).
+pub const SPOOL_SHOWN_MAX: usize = 2_000;
+
+/// Batches of the spool that go before what waits: about a second, so that askers get their answers.
+pub const SPOOL_PIECES: usize = 8;
+
+/// A gateway that has not been heard of for so long is gone, and so are its live calls.
+pub const NODE_LEASE: Duration = Duration::from_secs(6);
+
+/// Page cache of the connection that writes, KiB: what a batch changes in the indexes is at hand, and is not read from the file
+/// again for every record.
+pub const WRITER_CACHE_KIB: i64 = 16_384;
+
 /// Calls in one answer of `calls`. The rest is asked for with the cursor.
 pub const CALLS_LIMIT: usize = 200;
 

@@ -1,13 +1,17 @@
-//! What is kept: one narrow contract; SQLite is the default engine. Also the registry of live calls.
+//! What is kept: one narrow contract and two engines, SQLite for one gateway and Redis for several. Also the registry of live calls.
 //!
 //! Knows records and how to find them again. Does not know SIP, policy, HTTP, or why a call was
 //! decided as it was; it never reads a clock (times come in with the records and questions).
 
 mod audit;
+mod histories;
+mod inbox;
 mod known;
 pub mod limits;
 mod live;
+mod redis;
 mod sqlite;
+mod text;
 mod tokens;
 
 use std::sync::Arc;
@@ -24,11 +28,12 @@ pub use audit::{
 };
 pub use known::{history_at_once, history_with_live};
 pub use live::{Change, Changes, Live};
+pub use redis::{Ear, Mouth, Neighbours, News, Other};
 
 /// `[store]`
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// `sqlite:PATH` or `sqlite::memory:`
+    /// `sqlite:PATH`, `sqlite::memory:` or `redis://HOST:PORT/DB` (see [`check_url`])
     pub url: String,
 }
 
@@ -134,6 +139,30 @@ pub trait Store: Send + Sync {
     /// A small named value (token hash, schema facts).
     fn setting(&self, name: &str) -> Result<Option<String>, StoreError>;
     fn set_setting(&self, name: &str, value: &str) -> Result<(), StoreError>;
+    /// A journal as another gateway on the same store has it. What belongs to one gateway (the audit, who is signed in) is
+    /// another journal, shelf or setting at each; where there is one gateway, names make no difference.
+    fn journal_of(
+        &self,
+        _node: &str,
+        journal: &'static str,
+        after: u64,
+    ) -> Result<Vec<(u64, String)>, StoreError> {
+        self.journal(journal, after)
+    }
+    /// The same for a setting.
+    fn setting_of(&self, _node: &str, name: &str) -> Result<Option<String>, StoreError> {
+        self.setting(name)
+    }
+    /// The names of all gateways that have written an audit here; none where there can be only one.
+    fn writers(&self) -> Result<Vec<String>, StoreError> {
+        Ok(Vec::new())
+    }
+    /// The way to other gateways on the same store; None = there are none.
+    fn neighbours(&self) -> Option<Neighbours> {
+        None
+    }
+    /// Takes note of what another gateway said, as far as it changes what is remembered of the store.
+    fn heard(&self, _news: &News) {}
     /// How writing goes: for `/readyz`, `/status` and metrics.
     fn health(&self) -> Health {
         Health::default()
@@ -186,6 +215,8 @@ pub struct Health {
     pub is_writing: bool,
     /// Records waiting for the writer.
     pub queued: usize,
+    /// Records on this machine's own disk, to be kept when the store is back.
+    pub spooled: u64,
     /// Records that will never be kept: the inbox was full, or the store was closed while it could not write.
     pub lost: u64,
     /// Writes that failed (each is tried again).
@@ -203,6 +234,7 @@ impl Default for Health {
         Health {
             is_writing: true,
             queued: 0,
+            spooled: 0,
             lost: 0,
             failures: 0,
             tokens_forgotten: 0,
@@ -264,20 +296,39 @@ impl Filter {
     }
 }
 
+/// Whether a URL names an engine, and what is wrong with it if not.
+///
+/// # Errors
+///
+/// In words, for people; without a password that is in it.
+pub fn check_url(url: &str) -> Result<(), String> {
+    match url.split_once(':') {
+        Some(("sqlite", path)) if !path.is_empty() => Ok(()),
+        Some(("redis" | "rediss", _)) => redis::check(url),
+        _ => Err("expected sqlite:PATH, sqlite::memory: or redis://HOST:PORT/DB".into()),
+    }
+}
+
+/// Asks a Redis who it is: its version, and what about it may lose what it is given. None = the URL names none.
+///
+/// # Errors
+///
+/// Why it cannot be used. Blocks for seconds at most.
+pub fn look_at(config: &Config) -> Option<Result<(String, Vec<&'static str>), String>> {
+    is_redis(config).then(|| redis::look(&config.url))
+}
+
 /// Opens the engine named by the URL and migrates its schema.
 ///
 /// # Errors
 ///
 /// [`StoreError::Unusable`] names the URL and what is wrong: scheme, missing folder, permission, a
-/// file that is no database or belongs to something else, or a newer schema than this binary knows.
+/// file that is no database or belongs to something else, a newer schema than this binary knows, a Redis that is not there.
 pub fn open(config: &Config) -> Result<Arc<dyn Store>, StoreError> {
-    let Some(place) = config.url.strip_prefix("sqlite:") else {
-        return Err(StoreError::Unusable {
-            url: bounded(&config.url),
-            problem: "this build knows sqlite:PATH and sqlite::memory: only".into(),
-        });
-    };
-    Ok(Arc::new(sqlite::Sqlite::open(&config.url, place)?))
+    if is_redis(config) {
+        return Ok(Arc::new(redis::Redis::open(&config.url, redis::As::Gateway)?));
+    }
+    Ok(Arc::new(sqlite::Sqlite::open(&config.url, file(config)?)?))
 }
 
 /// Opens the engine to look only: a gateway may have it open at the same time, and notices nothing. What would write
@@ -287,13 +338,13 @@ pub fn open(config: &Config) -> Result<Arc<dyn Store>, StoreError> {
 ///
 /// As [`open`]; also when there is no such store.
 pub fn open_to_read(config: &Config) -> Result<Arc<dyn Store>, StoreError> {
-    let Some(place) = config.url.strip_prefix("sqlite:") else {
-        return Err(StoreError::Unusable {
-            url: bounded(&config.url),
-            problem: "this build knows sqlite:PATH only".into(),
-        });
-    };
-    Ok(Arc::new(sqlite::Sqlite::open_to_read(&config.url, place)?))
+    if is_redis(config) {
+        return Ok(Arc::new(redis::Redis::open(&config.url, redis::As::Reader)?));
+    }
+    Ok(Arc::new(sqlite::Sqlite::open_to_read(
+        &config.url,
+        file(config)?,
+    )?))
 }
 
 /// Opens the engine to read and write beside a gateway that has it open: what looks interrupted is left alone. Where there
@@ -303,13 +354,28 @@ pub fn open_to_read(config: &Config) -> Result<Arc<dyn Store>, StoreError> {
 ///
 /// As [`open`]; also when the schema is not the one this binary knows, because another may be using it.
 pub fn open_beside(config: &Config) -> Result<Arc<dyn Store>, StoreError> {
-    let place = config.url.strip_prefix("sqlite:");
-    match place {
-        Some(place) if std::path::Path::new(place).is_file() => {
-            Ok(Arc::new(sqlite::Sqlite::open_beside(&config.url, place)?))
-        }
-        _ => open(config),
+    if is_redis(config) {
+        return Ok(Arc::new(redis::Redis::open(&config.url, redis::As::Helper)?));
     }
+    let place = file(config)?;
+    if std::path::Path::new(place).is_file() {
+        return Ok(Arc::new(sqlite::Sqlite::open_beside(&config.url, place)?));
+    }
+    open(config)
+}
+
+fn is_redis(config: &Config) -> bool {
+    matches!(config.url.split_once(':'), Some(("redis" | "rediss", _)))
+}
+
+fn file(config: &Config) -> Result<&str, StoreError> {
+    config
+        .url
+        .strip_prefix("sqlite:")
+        .ok_or_else(|| StoreError::Unusable {
+            url: bounded(&config.url),
+            problem: "there are sqlite:PATH, sqlite::memory: and redis://HOST:PORT/DB".into(),
+        })
 }
 
 /// Writes a copy of the store to a file that does not exist yet, as the store is at one moment, while a gateway uses it.
@@ -333,6 +399,12 @@ pub fn restore(config: &Config, from: &std::path::Path) -> Result<Option<std::pa
 }
 
 fn file_of(config: &Config) -> Result<&str, StoreError> {
+    if is_redis(config) {
+        return Err(StoreError::Unusable {
+            url: "redis".into(),
+            problem: "only sqlite:PATH has a file; Redis is copied and put back with its own tools".into(),
+        });
+    }
     let place = config.url.strip_prefix("sqlite:");
     place
         .filter(|place| *place != ":memory:" && !place.is_empty())

@@ -147,7 +147,8 @@ impl Tokens {
     }
 }
 
-fn cut(text: &str) -> String {
+/// As much of a digest as is kept.
+pub(super) fn cut(text: &str) -> String {
     let mut end = text.len().min(TOKEN_TEXT_MAX);
     while !text.is_char_boundary(end) {
         end -= 1;

@@ -148,7 +148,7 @@ fn check_refused(url: &str, expected: &str) {
 fn a_wrong_place_is_named_with_what_is_wrong_about_it() {
     let folder = Folder::temporary();
     let at = |name: &str| format!("sqlite:{}", folder.0.join(name).display());
-    check_refused("redis://127.0.0.1/0", "knows sqlite:PATH");
+    check_refused("postgres://127.0.0.1/0", "there are sqlite:PATH");
     check_refused("sqlite:", "no path given");
     check_refused(&at("missing/calls.db"), "does not exist");
     check_refused(&at(""), "is a folder");

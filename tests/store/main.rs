@@ -1,6 +1,10 @@
 //! One contract, each engine: what any store must do, and what the file survives.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a test that waits for another process gives up at some time"
+)]
 
 #[path = "../../examples/console_preview/records.rs"]
 mod records;
@@ -9,6 +13,8 @@ mod audit;
 mod contract;
 mod file;
 mod live;
+mod redis;
+mod redis_server;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -64,4 +70,7 @@ pub fn each_engine(check: impl Fn(&dyn Store)) {
     let folder = Folder::temporary();
     check(open(&folder.url()).as_ref());
     check(open("sqlite::memory:").as_ref());
+    if let Some(server) = redis_server::RedisServer::shared() {
+        check(open(&server.url("one")).as_ref());
+    }
 }

@@ -70,7 +70,18 @@ fn values_out_of_place_say_what_was_expected() {
     check("[identity]\nx5u_allow = ['10.0.0.1/8']", "10.0.0.0/8");
     check("[voice]\nmodel = 'defualt'", "(did you mean default?)");
     check("[voice]\nmodel = './nowhere'", "no model in");
-    check("[store]\nurl = 'redis://127.0.0.1/0'", "not in this build");
+    check(
+        "[store]\nurl = 'redis://127.0.0.1/zero'",
+        "the database is a number",
+    );
+    check(
+        "[store]\nurl = 'redis://127.0.0.1/0?nodes=a'",
+        "there are node, spool and anchors",
+    );
+    check(
+        "[store]\nurl = 'redis://:secret@127.0.0.1/0?node=a/b'",
+        "letters, digits",
+    );
     check("[store]\nurl = 'postgres://x'", "sqlite:PATH");
     check(
         "[store]\nurl = 'sqlite:${ENV:RINGWARD_NO_SUCH_NAME}'",

@@ -5,8 +5,6 @@
 //! at most whatever the call rate, and no call ever waits for one.
 
 mod copy;
-mod histories;
-mod inbox;
 mod rows;
 mod schema;
 mod writer;
@@ -21,9 +19,9 @@ use std::thread::JoinHandle;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::limits::{
-    ANSWER_TIMEOUT, DOCUMENT_MAX, ENTRY_MAX, LOCK_TIMEOUT, READERS, RESHELVE_MAX, SETTING_MAX,
-};
+use super::histories::{Histories, Kept};
+use super::inbox::{Command, Inbox, newest, too_much};
+use super::limits::{LOCK_TIMEOUT, READERS, WRITER_CACHE_KIB};
 use super::tokens::{Tokens, Use};
 use super::{Filter, Health, KeptCall, Shelf, Store, StoreError, Write, bounded, number_of};
 use crate::call::CallRecord;
@@ -31,8 +29,6 @@ use crate::call::record::PersonReport;
 use crate::call_id::CallId;
 use crate::screening::HistoryFacts;
 pub(super) use copy::{copy, restore};
-use histories::{Histories, Kept};
-use inbox::{Command, Inbox};
 use schema::Refused;
 
 pub(super) struct Sqlite {
@@ -159,18 +155,7 @@ impl Sqlite {
     }
 
     fn ask(&self, action: &'static str, command: Command) -> Result<bool, StoreError> {
-        let busy = || StoreError::Busy {
-            url: self.url.clone(),
-            action,
-        };
-        let (asker, answer) = crossbeam_channel::bounded(1);
-        if !self.inbox.ask(command, asker) {
-            return Err(busy());
-        }
-        match answer.recv_timeout(ANSWER_TIMEOUT) {
-            Ok(answer) => answer.map_err(|problem| self.failed(action, &problem)),
-            Err(_) => Err(busy()),
-        }
+        self.inbox.answer(&self.url, action, command)
     }
 
     fn write(&self, action: &'static str, writes: Vec<Write>) -> Result<bool, StoreError> {
@@ -380,36 +365,6 @@ impl Drop for Sqlite {
     }
 }
 
-/// What of a write is more than is kept.
-fn too_much(write: &Write) -> Option<&'static str> {
-    let octets = |(key, text): &(String, Option<String>)| key.len() + text.as_ref().map_or(0, String::len);
-    match write {
-        Write::Setting { value, .. } if value.len() > SETTING_MAX => Some("the value is longer than 64 KiB"),
-        Write::Append { entry, .. } if entry.len() > ENTRY_MAX => Some("the entry is longer than 512 KiB"),
-        Write::Reshelve { changes, .. } if changes.iter().any(|change| octets(change) > DOCUMENT_MAX) => {
-            Some("a document is longer than 16 KiB")
-        }
-        Write::Reshelve { changes, .. } if changes.len() > RESHELVE_MAX => {
-            Some("more than 100,000 documents at once")
-        }
-        _ => None,
-    }
-}
-
-/// A report lives in the row, so a queued record borrows it from there.
-fn newest(queued: &CallRecord, kept: Option<CallRecord>) -> CallRecord {
-    match kept {
-        Some(kept) if kept.revision > queued.revision => kept,
-        Some(CallRecord {
-            report: Some(report), ..
-        }) => CallRecord {
-            report: Some(report),
-            ..queued.clone()
-        },
-        _ => queued.clone(),
-    }
-}
-
 /// SQLite says "unable to open database file" for everything: say what it is.
 fn check_path(place: &str) -> Result<(), String> {
     if place.is_empty() {
@@ -501,6 +456,7 @@ fn prepare(mut connection: Connection, is_memory: bool, whose: Whose) -> Result<
             connection.pragma_update(None, "journal_mode", "WAL")?;
         }
         connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
         match whose {
             Whose::Ours => rows::end_interrupted(connection),
             Whose::Another => Ok(0),

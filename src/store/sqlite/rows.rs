@@ -4,13 +4,12 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
 use crate::call::CallRecord;
-use crate::call::record::{Ending, Outcome, PersonReport, State};
+use crate::call::record::PersonReport;
 use crate::call_id::CallId;
+use crate::store::histories::{Calls, Kept as KeptCall, Verdict};
 use crate::store::limits::{HISTORY_ROWS_MAX, JOURNAL_ROWS, PAGE_ROWS, TOKEN_CALLS_MAX, TOKENS_MAX};
 use crate::store::tokens::Token;
-use crate::store::{self, Filter, ending_name, label_of, number_of, was_answered};
-
-use super::histories::{Calls, Kept as KeptCall, Verdict};
+use crate::store::{self, Filter, ending_name, label_of, number_of, text, was_answered};
 
 /// Inserts or replaces a call unless a newer revision is kept already. A report stays.
 pub(super) fn put_call(on: &Connection, record: &CallRecord) -> rusqlite::Result<()> {
@@ -36,7 +35,7 @@ pub(super) fn put_call(on: &Connection, record: &CallRecord) -> rusqlite::Result
         was_answered(record),
         report.map(|report| &report.verdict),
         report.map(json).transpose()?,
-        json(&with_finite_figures(record))?,
+        text::of_record(record),
     ])
     .map(|_| ())
 }
@@ -276,16 +275,8 @@ pub(super) fn end_interrupted(on: &Connection) -> rusqlite::Result<usize> {
         .query_map([], kept)?
         .collect::<Result<_, _>>()?;
     let mut ended = 0;
-    for mut record in open.into_iter().flatten() {
-        record.state = State::Ended;
-        record.revision = record.revision.saturating_add(1);
-        record.outcome.get_or_insert(Outcome {
-            ending: Ending::Failed,
-            status: 0,
-            by: "us".into(),
-            note: Some("the gateway stopped during this call; how it ended is not known".into()),
-        });
-        put_call(on, &record)?;
+    for record in open.into_iter().flatten() {
+        put_call(on, &text::interrupted(record))?;
         ended += 1;
     }
     Ok(ended)
@@ -294,65 +285,7 @@ pub(super) fn end_interrupted(on: &Connection) -> rusqlite::Result<usize> {
 fn kept(row: &Row<'_>) -> rusqlite::Result<Kept> {
     let record: String = row.get(0)?;
     let report: Option<String> = row.get(1)?;
-    Ok(read(&record, report.as_deref()))
-}
-
-fn read(record: &str, report: Option<&str>) -> Kept {
-    let mut record: CallRecord = serde_json::from_str(record)?;
-    if let Some(report) = report {
-        record.report = Some(serde_json::from_str(report)?);
-    }
-    Ok(record)
-}
-
-/// JSON has no infinity: a figure that is none would be written as null and could not be read back.
-fn with_finite_figures(record: &CallRecord) -> std::borrow::Cow<'_, CallRecord> {
-    let is_finite = record
-        .windows
-        .iter()
-        .chain(&record.second_windows)
-        .all(|window| window.llr.is_finite() && window.at.is_finite())
-        && record.facts.voice.llr.is_finite()
-        && record.facts.voice.speech_seconds.is_finite()
-        && record.opinion.as_ref().is_none_or(|opinion| {
-            opinion.llr.is_finite()
-                && opinion.seconds.is_finite()
-                && opinion.speech_seconds.is_finite()
-                && [opinion.window, opinion.second]
-                    .iter()
-                    .flatten()
-                    .all(|window| window.llr.is_finite() && window.at.is_finite())
-        })
-        && record.media.is_none_or(|media| {
-            media.from_caller.jitter_ms.is_finite() && media.from_called.jitter_ms.is_finite()
-        });
-    if is_finite {
-        return std::borrow::Cow::Borrowed(record);
-    }
-    let mut record = record.clone();
-    record
-        .windows
-        .retain(|window| window.llr.is_finite() && window.at.is_finite());
-    record
-        .second_windows
-        .retain(|window| window.llr.is_finite() && window.at.is_finite());
-    record.opinion = None;
-    for figure in [
-        &mut record.facts.voice.llr,
-        &mut record.facts.voice.speech_seconds,
-    ] {
-        if !figure.is_finite() {
-            *figure = 0.0;
-        }
-    }
-    if let Some(media) = &mut record.media {
-        for side in [&mut media.from_caller, &mut media.from_called] {
-            if !side.jitter_ms.is_finite() {
-                side.jitter_ms = 0.0;
-            }
-        }
-    }
-    std::borrow::Cow::Owned(record)
+    Ok(text::record(&record, report.as_deref()))
 }
 
 fn json<T: serde::Serialize>(value: &T) -> rusqlite::Result<String> {

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use super::inbox::{Answer, Batch, Command, Inbox};
 use super::rows;
 use crate::store::Write;
+use crate::store::inbox::{Answer, Batch, Command, Inbox};
 use crate::store::limits::{RETRY_FIRST, RETRY_LONGEST};
 
 /// Runs until the inbox is closed and empty (or closed and the disk refuses).

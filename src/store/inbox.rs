@@ -6,12 +6,15 @@ use std::time::Duration;
 
 use crossbeam_channel::Sender;
 
+use super::limits::{
+    ANSWER_TIMEOUT, BATCH_RECORDS, COMMANDS_MAX, COMMIT_EVERY, DOCUMENT_MAX, ENTRY_MAX, INBOX_RECORDS_MAX,
+    RESHELVE_MAX, SETTING_MAX, TOKENS_MAX,
+};
+use super::tokens::Token;
+use super::{Health, StoreError, Write, bounded};
 use crate::call::CallRecord;
 use crate::call::record::PersonReport;
 use crate::call_id::CallId;
-use crate::store::limits::{BATCH_RECORDS, COMMANDS_MAX, COMMIT_EVERY, INBOX_RECORDS_MAX, TOKENS_MAX};
-use crate::store::tokens::Token;
-use crate::store::{Health, Write, bounded};
 
 /// A question whose asker waits for its answer: a failed write is told, not retried.
 pub(super) enum Command {
@@ -62,6 +65,11 @@ impl Waiting {
     fn is_urgent(&self) -> bool {
         self.is_closing || !self.commands.is_empty()
     }
+
+    /// There is something to do beside what waits here: to find out whether the store is back, or to give it what was spooled.
+    fn is_restless(&self) -> bool {
+        !self.health.is_writing || self.health.spooled > 0
+    }
 }
 
 #[derive(Default)]
@@ -100,8 +108,28 @@ impl Inbox {
         }
     }
 
+    /// Hands the writer a question and waits for its answer, [`ANSWER_TIMEOUT`] at most.
+    pub fn answer(&self, url: &str, action: &'static str, command: Command) -> Result<bool, StoreError> {
+        let busy = || StoreError::Busy {
+            url: url.into(),
+            action,
+        };
+        let (asker, answer) = crossbeam_channel::bounded(1);
+        if !self.ask(command, asker) {
+            return Err(busy());
+        }
+        match answer.recv_timeout(ANSWER_TIMEOUT) {
+            Ok(answer) => answer.map_err(|problem| StoreError::Failed {
+                url: url.into(),
+                action,
+                problem: bounded(&problem),
+            }),
+            Err(_) => Err(busy()),
+        }
+    }
+
     /// False = too many wait already.
-    pub fn ask(&self, command: Command, answer: Sender<Answer>) -> bool {
+    fn ask(&self, command: Command, answer: Sender<Answer>) -> bool {
         let mut waiting = self.lock();
         if waiting.commands.len() >= COMMANDS_MAX || waiting.is_closing {
             return false;
@@ -133,6 +161,16 @@ impl Inbox {
         }
     }
 
+    /// Whether the last attempt to write, or to ask, went well.
+    pub fn is_writing(&self) -> bool {
+        self.lock().health.is_writing
+    }
+
+    /// Records that lie on this machine's disk until the store takes them.
+    pub fn spooled(&self, records: u64) {
+        self.lock().health.spooled = records;
+    }
+
     pub fn count_unreadable(&self) {
         self.lock().health.unreadable += 1;
     }
@@ -149,7 +187,8 @@ impl Inbox {
         if !pause.is_zero() {
             waiting = self.wait(waiting, pause, |waiting| !waiting.is_urgent());
         }
-        while waiting.is_idle() && !waiting.is_closing {
+        // While it cannot be written it is tried now and then, though nobody asks.
+        while waiting.is_idle() && !waiting.is_closing && !waiting.is_restless() {
             waiting = self.arrived.wait(waiting).unwrap_or_else(PoisonError::into_inner);
         }
         waiting.is_gathering = true;
@@ -178,6 +217,14 @@ impl Inbox {
 
     /// The batch is on disk: forgets what has not changed since.
     pub fn written(&self, records: &[Arc<CallRecord>], tokens: &[(String, Token)]) {
+        self.put_away(records, tokens);
+        let mut waiting = self.lock();
+        waiting.health.is_writing = true;
+        waiting.health.problem = None;
+    }
+
+    /// The batch is somewhere else than where it belongs, and safe there: forgets what has not changed since.
+    pub fn put_away(&self, records: &[Arc<CallRecord>], tokens: &[(String, Token)]) {
         let mut waiting = self.lock();
         for record in records {
             if waiting
@@ -193,8 +240,6 @@ impl Inbox {
                 waiting.tokens.remove(digest);
             }
         }
-        waiting.health.is_writing = true;
-        waiting.health.problem = None;
     }
 
     /// The batch is not on disk: everything stays queued. Says whether this is news.
@@ -202,7 +247,10 @@ impl Inbox {
         let mut waiting = self.lock();
         waiting.health.failures += 1;
         waiting.health.problem = Some(bounded(problem));
-        std::mem::replace(&mut waiting.health.is_writing, false)
+        let is_news = std::mem::replace(&mut waiting.health.is_writing, false);
+        // The writer finds out when it is back, also when a reader was first to see that it is not there.
+        self.arrived.notify_one();
+        is_news
     }
 
     /// The store closes and what is left cannot be written. Gives how many records that are.
@@ -235,5 +283,35 @@ impl Inbox {
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         // A panic elsewhere left whole values only: every change below the lock is complete or not begun.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What of a write is more than is kept.
+pub(super) fn too_much(write: &Write) -> Option<&'static str> {
+    let octets = |(key, text): &(String, Option<String>)| key.len() + text.as_ref().map_or(0, String::len);
+    match write {
+        Write::Setting { value, .. } if value.len() > SETTING_MAX => Some("the value is longer than 64 KiB"),
+        Write::Append { entry, .. } if entry.len() > ENTRY_MAX => Some("the entry is longer than 512 KiB"),
+        Write::Reshelve { changes, .. } if changes.iter().any(|change| octets(change) > DOCUMENT_MAX) => {
+            Some("a document is longer than 16 KiB")
+        }
+        Write::Reshelve { changes, .. } if changes.len() > RESHELVE_MAX => {
+            Some("more than 100,000 documents at once")
+        }
+        _ => None,
+    }
+}
+
+/// A report lives in the row, so a queued record borrows it from there.
+pub(super) fn newest(queued: &CallRecord, kept: Option<CallRecord>) -> CallRecord {
+    match kept {
+        Some(kept) if kept.revision > queued.revision => kept,
+        Some(CallRecord {
+            report: Some(report), ..
+        }) => CallRecord {
+            report: Some(report),
+            ..queued.clone()
+        },
+        _ => queued.clone(),
     }
 }

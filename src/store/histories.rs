@@ -7,11 +7,11 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::limits::{HISTORIES_KEPT, HISTORY_ROWS_KEPT, HISTORY_ROWS_MAX, HISTORY_TRUSTED_MS};
+use super::{known, number_of, was_answered};
 use crate::call::CallRecord;
 use crate::call_id::CallId;
 use crate::screening::HistoryFacts;
-use crate::store::limits::{HISTORIES_KEPT, HISTORY_ROWS_KEPT, HISTORY_ROWS_MAX, HISTORY_TRUSTED_MS};
-use crate::store::{known, number_of, was_answered};
 
 /// One kept call, as far as history counts it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -171,6 +171,13 @@ impl Histories {
     /// What is known of `number`, if it is known and nobody holds the lock.
     pub fn facts_at_once(&self, number: &str, now_ms: u64, live: &[Arc<CallRecord>]) -> Option<HistoryFacts> {
         self.inner.try_lock().ok()?.known(number, now_ms, live)
+    }
+
+    /// What was known of `number` when it was read last, however long ago, and what was saved here since.
+    pub fn facts_of_old(&self, number: &str, now_ms: u64, live: &[Arc<CallRecord>]) -> Option<HistoryFacts> {
+        let inner = self.lock();
+        let known = inner.numbers.get(number).filter(|known| known.is_read)?;
+        Some(known.calls.facts(now_ms, live))
     }
 
     /// What is known of `number`; `Err` = nothing, and its rows are to be read.

@@ -1,0 +1,467 @@
+//! The engine for several gateways: one Redis, one writer thread, a few readers, and a spool on this machine's own disk.
+//!
+//! While Redis is away nothing waits for it: records go to the spool and come into Redis in their order when it is back;
+//! look-ups answer from what this gateway knows; what asks to be written and cannot be is told so.
+
+mod address;
+mod client;
+mod neighbours;
+mod reply;
+mod rows;
+mod spool;
+mod writer;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use super::histories::{Histories, Kept};
+use super::inbox::{Command, Inbox, newest, too_much};
+use super::limits::READERS;
+use super::tokens::{Tokens, Use};
+use super::{Filter, Health, KeptCall, Shelf, Store, StoreError, Write, bounded, number_of};
+use crate::call::CallRecord;
+use crate::call::record::PersonReport;
+use crate::call_id::CallId;
+use crate::screening::HistoryFacts;
+use address::Address;
+use client::Client;
+pub use neighbours::{Ear, Mouth, Neighbours, News, Other};
+use spool::Spool;
+use writer::{Shown, Writer};
+
+pub(super) struct Redis {
+    address: Arc<Address>,
+    inbox: Arc<Inbox>,
+    /// What this gateway's own calls brought: what it goes by while Redis is away.
+    tokens: Mutex<Tokens>,
+    histories: Histories,
+    shown: Shown,
+    readers: Vec<Mutex<Option<Client>>>,
+    next_reader: AtomicUsize,
+    writer: Option<JoinHandle<()>>,
+}
+
+/// As which of the processes that may share a gateway's name this one comes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum As {
+    Gateway,
+    Helper,
+    Reader,
+}
+
+/// Whether this is a URL of ours.
+///
+/// # Errors
+///
+/// What is wrong with it.
+pub(super) fn check(url: &str) -> Result<(), String> {
+    Address::parse(url).map(|_| ())
+}
+
+/// Asks the Redis there who it is: its version, and what about it may lose something.
+///
+/// # Errors
+///
+/// Why it cannot be used.
+pub(super) fn look(url: &str) -> Result<(String, Vec<&'static str>), String> {
+    rows::worries(&mut Client::connect(&Address::parse(url)?)?)
+}
+
+impl Redis {
+    pub fn open(url: &str, as_what: As) -> Result<Redis, StoreError> {
+        let address = Address::parse(url).map_err(|problem| StoreError::Unusable {
+            // Whatever it is, it may hold a password.
+            url: url.split(':').next().unwrap_or_default().into(),
+            problem: bounded(&problem),
+        })?;
+        let unusable = |problem: String| StoreError::Unusable {
+            url: address.shown.clone(),
+            problem: bounded(&problem),
+        };
+        let mut client = Client::connect(&address).map_err(unusable)?;
+        rows::check_schema(&mut client).map_err(unusable)?;
+        let mut spool = None;
+        if as_what == As::Gateway {
+            let (_, worries) = rows::worries(&mut client).map_err(unusable)?;
+            for worry in worries {
+                tracing::warn!(store = address.shown, worry, "Redis may lose what it is given");
+            }
+            spool = Some(Spool::open(&address.spool).map_err(unusable)?);
+            let interrupted = rows::end_interrupted(&mut client, &address.node).map_err(unusable)?;
+            if interrupted > 0 {
+                tracing::warn!(
+                    store = address.shown,
+                    calls = interrupted,
+                    "calls were cut off when the gateway last stopped"
+                );
+            }
+        }
+        let inbox = Arc::new(Inbox::default());
+        inbox.spooled(spool.as_ref().map_or(0, Spool::records));
+        let (address, shown) = (Arc::new(address), Shown::default());
+        let writer = Writer {
+            address: address.clone(),
+            channel: neighbours::channel(&address),
+            voice: match as_what {
+                As::Gateway => address.node.clone(),
+                _ => format!("{}/command", address.node),
+            },
+            inbox: inbox.clone(),
+            spool,
+            shown: shown.clone(),
+            client: Some(client),
+        };
+        let writer = match as_what {
+            As::Reader => {
+                inbox.close();
+                None
+            }
+            _ => {
+                let thread = std::thread::Builder::new().name("store-writer".into());
+                let thread = thread.spawn(move || writer.run());
+                Some(thread.map_err(|error| StoreError::Unusable {
+                    url: address.shown.clone(),
+                    problem: format!("no writer thread: {error}"),
+                })?)
+            }
+        };
+        Ok(Redis {
+            address,
+            inbox,
+            tokens: Mutex::new(Tokens::new()),
+            histories: Histories::default(),
+            shown,
+            readers: (0..READERS).map(|_| Mutex::default()).collect(),
+            next_reader: AtomicUsize::new(0),
+            writer,
+        })
+    }
+
+    /// Asks with a free connection; when all are busy, waits for the next in turn. One that broke since it was used last is
+    /// made anew, once.
+    fn read<T>(
+        &self,
+        action: &'static str,
+        question: impl Fn(&mut Client) -> Result<T, String>,
+    ) -> Result<T, StoreError> {
+        let turn = self.next_reader.fetch_add(1, Ordering::Relaxed) % self.readers.len();
+        let free = (0..self.readers.len())
+            .find_map(|step| self.readers[(turn + step) % self.readers.len()].try_lock().ok());
+        let mut reader =
+            free.unwrap_or_else(|| self.readers[turn].lock().unwrap_or_else(PoisonError::into_inner));
+        if let Some(client) = &mut *reader {
+            match question(client) {
+                Ok(answer) => return Ok(answer),
+                Err(_) => *reader = None,
+            }
+        }
+        let mut ask_anew = || {
+            let mut client = Client::connect(&self.address)?;
+            let answer = question(&mut client)?;
+            *reader = Some(client);
+            Ok(answer)
+        };
+        ask_anew().map_err(|problem: String| {
+            // The writer finds out when it is back.
+            if self.writer.is_some() {
+                self.inbox.failed(&problem);
+            }
+            self.failed(action, &problem)
+        })
+    }
+
+    /// The same for a call that waits: Redis is not asked while it is known to be away.
+    fn read_soon<T>(
+        &self,
+        action: &'static str,
+        question: impl Fn(&mut Client) -> Result<T, String>,
+    ) -> Result<T, StoreError> {
+        if self.inbox.is_writing() {
+            self.read(action, question)
+        } else {
+            Err(self.failed(action, "it is away"))
+        }
+    }
+
+    fn write(&self, action: &'static str, writes: Vec<Write>) -> Result<bool, StoreError> {
+        if let Some(problem) = writes.iter().find_map(too_much) {
+            return Err(self.failed(action, problem));
+        }
+        self.ask(action, Command::Write(writes))
+    }
+
+    fn ask(&self, action: &'static str, command: Command) -> Result<bool, StoreError> {
+        self.inbox.answer(&self.address.shown, action, command)
+    }
+
+    /// What is on its way, and what was spooled last: the former is newer.
+    fn unkept(&self, wanted: impl Fn(&CallRecord) -> bool) -> Vec<Arc<CallRecord>> {
+        // In the order in which records move, so that none is missed: from the inbox to the spool.
+        let mut found: BTreeMap<CallId, Arc<CallRecord>> = BTreeMap::new();
+        for record in self.inbox.records(&wanted) {
+            found.insert(record.id, record);
+        }
+        for record in self.spooled().values().filter(|record| wanted(record)) {
+            let newer = found
+                .get(&record.id)
+                .is_some_and(|known| known.revision >= record.revision);
+            if !newer {
+                found.insert(record.id, record.clone());
+            }
+        }
+        found.into_values().collect()
+    }
+
+    fn spooled(&self) -> std::sync::MutexGuard<'_, BTreeMap<CallId, Arc<CallRecord>>> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn used(&self, how: Use, digest: &str, call: CallId, now_ms: u64, window_ms: u64) -> bool {
+        let is_reused_here = {
+            let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+            tokens.used(how, digest, call, now_ms, window_ms).0
+        };
+        let question = |on: &mut Client| rows::token(on, how, digest, call, (now_ms, window_ms));
+        // What happened here is known here, whatever Redis has forgotten.
+        is_reused_here || self.read_soon("asking about a token", question).unwrap_or(false)
+    }
+
+    fn failed(&self, action: &'static str, problem: &str) -> StoreError {
+        StoreError::Failed {
+            url: self.address.shown.clone(),
+            action,
+            problem: bounded(problem),
+        }
+    }
+}
+
+impl Store for Redis {
+    fn save(&self, record: Arc<CallRecord>) -> bool {
+        let is_taken = self.inbox.save(Arc::clone(&record));
+        // After the inbox: whoever reads a number's rows meanwhile finds the record in one of the two.
+        if is_taken {
+            self.histories.add(&record);
+        }
+        is_taken
+    }
+
+    fn flush(&self) -> Result<(), StoreError> {
+        self.ask("flush", Command::Flush).map(|_| ())
+    }
+
+    fn call(&self, id: CallId) -> Result<Option<CallRecord>, StoreError> {
+        let unkept = self.inbox.record(id);
+        let unkept = unkept.or_else(|| self.spooled().get(&id).cloned());
+        let kept = match (self.read("reading a call", |on| rows::call(on, id)), &unkept) {
+            (Ok(None), _) => None,
+            (Ok(Some(Ok(record))), _) => Some(record),
+            (Ok(Some(Err(error))), _) => {
+                self.inbox.count_unreadable();
+                return Err(self.failed("reading a call", &error.to_string()));
+            }
+            (Err(_), Some(_)) => None,
+            (Err(error), None) => return Err(error),
+        };
+        Ok(match (unkept, kept) {
+            (Some(unkept), kept) => Some(newest(&unkept, kept)),
+            (None, kept) => kept,
+        })
+    }
+
+    fn calls(&self, filter: &Filter) -> Result<Vec<CallRecord>, StoreError> {
+        // These first: a record on its way is then in one of the two answers, or in both.
+        let unkept = self.unkept(|record| filter.admits(record));
+        let mut calls = Vec::new();
+        let found = match self.read("listing calls", |on| rows::calls(on, filter)) {
+            Ok(found) => found,
+            // What this gateway knows is better than nothing; the status says that it is not all.
+            Err(_) if !unkept.is_empty() => Vec::new(),
+            Err(error) => return Err(error),
+        };
+        for kept in found {
+            match kept {
+                Ok(record) => calls.push(record),
+                Err(error) => {
+                    self.inbox.count_unreadable();
+                    let store = &self.address.shown;
+                    tracing::warn!(store, %error, "a kept call cannot be read back; skipped");
+                }
+            }
+        }
+        for record in unkept {
+            let place = calls.iter().position(|kept| kept.id == record.id);
+            let kept = place.map(|place| calls.swap_remove(place));
+            calls.push(newest(&record, kept));
+        }
+        calls.sort_by_key(|record| std::cmp::Reverse((record.started_ms, record.id)));
+        calls.truncate(filter.rows());
+        Ok(calls)
+    }
+
+    fn history(&self, number: &str, now_ms: u64) -> Result<HistoryFacts, StoreError> {
+        self.history_beside(number, now_ms, &[])
+    }
+
+    fn history_beside(
+        &self,
+        number: &str,
+        now_ms: u64,
+        live: &[Arc<CallRecord>],
+    ) -> Result<HistoryFacts, StoreError> {
+        if !self.inbox.is_writing()
+            && let Some(facts) = self.histories.facts_of_old(number, now_ms, live)
+        {
+            return Ok(facts);
+        }
+        let reading = match self.histories.facts(number, now_ms, live) {
+            Ok(facts) => return Ok(facts),
+            Err(reading) => reading,
+        };
+        let unkept = self.unkept(|record| number_of(record) == Some(number));
+        let mut calls = self.read_soon("looking up a caller", |on| rows::calls_of(on, number))?;
+        for record in &unkept {
+            calls.add(Kept::of(record));
+        }
+        Ok(self.histories.read(number, &reading, calls, now_ms, live))
+    }
+
+    fn history_at_once(&self, number: &str, now_ms: u64, live: &[Arc<CallRecord>]) -> Option<HistoryFacts> {
+        self.histories.facts_at_once(number, now_ms, live)
+    }
+
+    fn token_seen(
+        &self,
+        digest: &str,
+        call: CallId,
+        now_ms: u64,
+        window_ms: u64,
+    ) -> Result<bool, StoreError> {
+        Ok(self.used(Use::Brought, digest, call, now_ms, window_ms))
+    }
+
+    fn token_answered(
+        &self,
+        digest: &str,
+        call: CallId,
+        now_ms: u64,
+        window_ms: u64,
+    ) -> Result<bool, StoreError> {
+        Ok(self.used(Use::Answered, digest, call, now_ms, window_ms))
+    }
+
+    fn report(&self, id: CallId, report: PersonReport) -> Result<bool, StoreError> {
+        // The record may still be queued: the writer puts it down before it looks for the call.
+        let kept = self.ask("keeping a report", Command::Report { id, report });
+        if !matches!(kept, Ok(false)) {
+            // Also when the answer did not come in time: it may have been kept.
+            self.histories.clear();
+        }
+        kept
+    }
+
+    fn append(&self, journal: &'static str, number: u64, entry: &str) -> Result<bool, StoreError> {
+        self.write(
+            "adding to a journal",
+            vec![Write::Append {
+                journal,
+                number,
+                entry: entry.into(),
+            }],
+        )
+    }
+
+    fn journal(&self, journal: &'static str, after: u64) -> Result<Vec<(u64, String)>, StoreError> {
+        self.journal_of(&self.address.node, journal, after)
+    }
+
+    fn journal_of(
+        &self,
+        node: &str,
+        journal: &'static str,
+        after: u64,
+    ) -> Result<Vec<(u64, String)>, StoreError> {
+        self.read("reading a journal", |on| rows::journal(on, node, journal, after))
+    }
+
+    fn setting_of(&self, node: &str, name: &str) -> Result<Option<String>, StoreError> {
+        self.read("reading a setting", |on| rows::setting(on, node, name))
+    }
+
+    fn writers(&self) -> Result<Vec<String>, StoreError> {
+        self.read("looking who writes", rows::writers)
+    }
+
+    fn shelf(&self, shelf: &'static str) -> Result<Shelf, StoreError> {
+        self.read("reading a shelf", |on| rows::shelf(on, &self.address.node, shelf))
+    }
+
+    fn reshelve(
+        &self,
+        shelf: &'static str,
+        revision: u64,
+        changes: Vec<(String, Option<String>)>,
+    ) -> Result<bool, StoreError> {
+        self.write(
+            "changing a shelf",
+            vec![Write::Reshelve {
+                shelf,
+                revision,
+                changes,
+            }],
+        )
+    }
+
+    fn together(&self, writes: Vec<Write>) -> Result<bool, StoreError> {
+        self.write("writing several things", writes)
+    }
+
+    fn page(&self, after: Option<(u64, CallId)>) -> Result<Vec<KeptCall>, StoreError> {
+        self.read("reading kept calls", |on| rows::page(on, after))
+    }
+
+    fn setting(&self, name: &str) -> Result<Option<String>, StoreError> {
+        self.setting_of(&self.address.node, name)
+    }
+
+    fn set_setting(&self, name: &str, value: &str) -> Result<(), StoreError> {
+        let write = Write::Setting {
+            name: name.into(),
+            value: value.into(),
+        };
+        self.write("keeping a setting", vec![write]).map(|_| ())
+    }
+
+    fn health(&self) -> Health {
+        let tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        Health {
+            tokens_forgotten: tokens.forgotten(),
+            ..self.inbox.health()
+        }
+    }
+
+    fn neighbours(&self) -> Option<Neighbours> {
+        Some(Neighbours::of(self.address.clone()))
+    }
+
+    fn heard(&self, news: &News) {
+        match news {
+            News::Call(_, record) if record.timings.ended_ms.is_some() => self.histories.add(record),
+            News::Changed(what) if what == "reports" => self.histories.clear(),
+            // Whatever was said meanwhile was not heard.
+            News::Missed => self.histories.clear(),
+            _ => {}
+        }
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        self.inbox.close();
+        if let Some(writer) = self.writer.take() {
+            // A writer that panicked has said so on its own thread.
+            let _ = writer.join();
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! The other gateways on the same Redis: what they say of their calls, and of what they have changed.
+//!
+//! Said over pub/sub, which forgets whom it does not reach; so every gateway also has its live calls in a hash, and whoever begins to listen reads
+//! those first. A gateway that is not heard of any more has its calls taken off everybody's list.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::address::Address;
+use super::client::Client;
+use super::reply::Commands;
+use super::rows::PREFIX;
+use crate::call::CallRecord;
+use crate::call_id::CallId;
+use crate::store::limits::NODE_LEASE;
+use crate::store::text;
+
+/// The way to the other gateways.
+#[derive(Clone)]
+pub struct Neighbours {
+    address: Arc<Address>,
+}
+
+/// What is heard of another gateway.
+#[derive(Clone, Debug)]
+pub enum News {
+    /// A call of the gateway of this name is new, has changed or has ended.
+    Call(String, Arc<CallRecord>),
+    /// The gateway of this name begins anew, or ends: none of its calls lasts.
+    Gone(String),
+    /// Somebody wants a call ended that may be ours.
+    HangUp(CallId),
+    /// A journal, a shelf or a setting of this name is another than it was.
+    Changed(String),
+    /// Nobody listened for a while: everything may be another than it was.
+    Missed,
+}
+
+/// Another gateway that is there.
+#[derive(Clone, Debug)]
+pub struct Other {
+    pub node: String,
+    /// Its live calls.
+    pub calls: Vec<Arc<CallRecord>>,
+}
+
+/// Says what this gateway does. After an error it is of no use any more.
+pub struct Mouth {
+    client: Client,
+    address: Arc<Address>,
+    /// This process, among those that may have had the same name.
+    instance: String,
+}
+
+/// Hears what others do. After an error it is of no use any more.
+pub struct Ear {
+    listening: Client,
+    asking: Client,
+    node: String,
+}
+
+/// Channels are not bound to a database: its number is in the name.
+pub(super) fn channel(address: &Address) -> String {
+    format!("{PREFIX}{}:news", address.database)
+}
+
+impl Neighbours {
+    pub(super) fn of(address: Arc<Address>) -> Neighbours {
+        Neighbours { address }
+    }
+
+    /// This gateway's name.
+    pub fn node(&self) -> &str {
+        &self.address.node
+    }
+
+    /// Begins to speak: what is shown of our calls from now on is `calls`. `instance` is another for each process.
+    ///
+    /// # Errors
+    ///
+    /// Why not, in words. Blocks for seconds at most, like everything here.
+    pub fn mouth(&self, instance: &str, calls: &[Arc<CallRecord>]) -> Result<Mouth, String> {
+        let mut mouth = Mouth {
+            client: Client::connect(&self.address)?,
+            address: self.address.clone(),
+            instance: instance.into(),
+        };
+        let node = &self.address.node;
+        let mut commands = Commands::default();
+        commands.add(&["DEL", &live_key(node)]);
+        commands.add(&["SADD", &format!("{PREFIX}nodes"), node]);
+        commands.add(&["SET", &lease_key(node), instance, "PX", &lease()]);
+        commands.add(&["PUBLISH", &channel(&self.address), &format!("gone {node}")]);
+        mouth.client.all(&commands)?;
+        mouth.tell(calls)?;
+        Ok(mouth)
+    }
+
+    /// Begins to listen.
+    ///
+    /// # Errors
+    ///
+    /// As [`Neighbours::mouth`].
+    pub fn ear(&self) -> Result<Ear, String> {
+        let mut listening = Client::connect(&self.address)?;
+        listening.ask(&["SUBSCRIBE", &channel(&self.address)])?;
+        Ok(Ear {
+            listening,
+            asking: Client::connect(&self.address)?,
+            node: self.address.node.clone(),
+        })
+    }
+}
+
+impl Mouth {
+    /// Tells of calls that are new, have changed or have ended.
+    ///
+    /// # Errors
+    ///
+    /// As [`Neighbours::mouth`].
+    pub fn tell(&mut self, calls: &[Arc<CallRecord>]) -> Result<(), String> {
+        let node = &self.address.node;
+        let (live, channel) = (live_key(node), channel(&self.address));
+        for some in calls.chunks(100) {
+            let mut commands = Commands::default();
+            for record in some {
+                let (id, text) = (record.id.to_string(), text::of_record(record));
+                match record.timings.ended_ms {
+                    Some(_) => commands.add(&["HDEL", &live, &id]),
+                    None => commands.add(&["HSET", &live, &id, &text]),
+                }
+                commands.add(&["PUBLISH", &channel, &format!("call {node} {text}")]);
+            }
+            self.client.all(&commands)?;
+        }
+        Ok(())
+    }
+
+    /// Asks whoever has this call to end it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Neighbours::mouth`].
+    pub fn hang_up(&mut self, call: CallId) -> Result<(), String> {
+        let channel = channel(&self.address);
+        let words = [
+            "PUBLISH",
+            &channel,
+            &format!("hangup {} {call}", self.address.node),
+        ];
+        self.client.ask(&words).map(|_| ())
+    }
+
+    /// Says that this gateway is there; to be said every [`NODE_LEASE`] / 3. False = another process says so under the same name.
+    ///
+    /// # Errors
+    ///
+    /// As [`Neighbours::mouth`].
+    pub fn beat(&mut self) -> Result<bool, String> {
+        let key = lease_key(&self.address.node);
+        let mut commands = Commands::one(&["GET", &key]);
+        commands.add(&["SET", &key, &self.instance, "PX", &lease()]);
+        let before = self.client.all(&commands)?.swap_remove(0).text();
+        Ok(before.is_none_or(|before| before == self.instance))
+    }
+
+    /// This gateway ends.
+    ///
+    /// # Errors
+    ///
+    /// As [`Neighbours::mouth`].
+    pub fn part(mut self) -> Result<(), String> {
+        let node = &self.address.node;
+        let mut commands = Commands::one(&["DEL", &live_key(node), &lease_key(node)]);
+        commands.add(&["SREM", &format!("{PREFIX}nodes"), node]);
+        commands.add(&["PUBLISH", &channel(&self.address), &format!("gone {node}")]);
+        self.client.all(&commands).map(|_| ())
+    }
+}
+
+impl Ear {
+    /// The other gateways that are there, with their live calls.
+    ///
+    /// # Errors
+    ///
+    /// As [`Neighbours::mouth`].
+    pub fn others(&mut self) -> Result<Vec<Other>, String> {
+        let mut others = Vec::new();
+        for node in self.there()? {
+            let texts = self.asking.ask(&["HVALS", &live_key(&node)])?.texts();
+            let calls = texts
+                .iter()
+                .filter_map(|text| serde_json::from_str(text).ok().map(Arc::new));
+            others.push(Other {
+                node,
+                calls: calls.collect(),
+            });
+        }
+        Ok(others)
+    }
+
+    /// The names of the other gateways that are there.
+    ///
+    /// # Errors
+    ///
+    /// As [`Neighbours::mouth`].
+    pub fn there(&mut self) -> Result<Vec<String>, String> {
+        let mut nodes = self.asking.ask(&["SMEMBERS", &format!("{PREFIX}nodes")])?.texts();
+        nodes.retain(|node| *node != self.node);
+        nodes.sort();
+        let mut commands = Commands::default();
+        nodes
+            .iter()
+            .for_each(|node| commands.add(&["EXISTS", &lease_key(node)]));
+        let there = self.asking.all(&commands)?;
+        let there = nodes.into_iter().zip(there);
+        Ok(there
+            .filter(|(_, there)| there.number() == Some(1))
+            .map(|(node, _)| node)
+            .collect())
+    }
+
+    /// The next thing that another gateway says; None = nothing in `patience`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Neighbours::mouth`].
+    pub fn next(&mut self, patience: Duration) -> Result<Option<News>, String> {
+        let Some(message) = self.listening.next(patience)? else {
+            return Ok(None);
+        };
+        let text = message.texts().pop().unwrap_or_default();
+        Ok(read(&text, &self.node))
+    }
+}
+
+/// What a message says; None = it is our own, or none that we know.
+fn read(text: &str, ours: &str) -> Option<News> {
+    let (kind, rest) = text.split_once(' ')?;
+    let (node, rest) = rest.split_once(' ').unwrap_or((rest, ""));
+    if node == ours {
+        return None;
+    }
+    match kind {
+        "call" => Some(News::Call(
+            node.into(),
+            Arc::new(serde_json::from_str(rest).ok()?),
+        )),
+        "gone" => Some(News::Gone(node.into())),
+        "hangup" => rest.parse().ok().map(News::HangUp),
+        "changed" => Some(News::Changed(rest.into())),
+        _ => None,
+    }
+}
+
+fn live_key(node: &str) -> String {
+    format!("{PREFIX}live:{node}")
+}
+
+fn lease_key(node: &str) -> String {
+    format!("{PREFIX}node:{node}")
+}
+
+fn lease() -> String {
+    NODE_LEASE.as_millis().to_string()
+}

@@ -1,0 +1,419 @@
+//! What stands where in Redis, and what is asked of it.
+//!
+//! Everything begins with `ringward:`. Records lie in the stream `records`; the hash `call:ID` says which entry is the call's
+//! newest, and holds what the indexes are made of. An index is a sorted set of `START:ID`, all with the same score: their order
+//! is that of their text, which is that of their start. That of a number also says what its history counts. Journals are
+//! streams whose entries have their numbers; shelves are hashes with a revision beside them.
+
+use super::client::{Client, Script};
+use super::reply::{Commands, Reply};
+use crate::call::CallRecord;
+use crate::call::record::PersonReport;
+use crate::call_id::CallId;
+use crate::store::histories::{Calls, Kept, Verdict};
+use crate::store::limits::{FETCH_ROWS, HISTORY_ROWS_MAX, JOURNAL_ROWS, PAGE_ROWS, TOKEN_CALLS_MAX};
+use crate::store::tokens::{self, Use};
+use crate::store::{
+    self, Filter, KeptCall, Shelf, Write, ending_name, label_of, number_of, text, was_answered,
+};
+
+pub(super) const PREFIX: &str = "ringward:";
+
+/// The layout above; one that this binary does not know is left alone.
+pub(super) const SCHEMA: &str = "1";
+
+/// What each gateway has for itself: its chain of audit entries, and who is signed in at it.
+const OWN: [&str; 4] = ["audit", "audit_head", "sessions", "webhooks"];
+
+/// In Redis, `ringward:` and this.
+pub(super) fn name_at(node: &str, name: &str) -> String {
+    if OWN.contains(&name) {
+        format!("{name}@{node}")
+    } else {
+        name.into()
+    }
+}
+
+fn key(rest: &str) -> String {
+    format!("{PREFIX}{rest}")
+}
+
+/// Orders calls as their text is ordered.
+fn place(started_ms: u64, id: CallId) -> String {
+    format!("{started_ms:020}:{id}")
+}
+
+fn place_of(text: &str) -> Option<(u64, CallId)> {
+    let mut parts = text.split(':');
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}
+
+/// Makes sure that what is there is ours, and of a layout we know.
+pub(super) fn check_schema(on: &mut Client) -> Result<(), String> {
+    let name = key("schema");
+    on.ask(&["SETNX", &name, SCHEMA])?;
+    match on.ask(&["GET", &name])?.text() {
+        Some(found) if found == SCHEMA => Ok(()),
+        found => Err(format!(
+            "the database has layout {:?} and this ringward knows {SCHEMA}: use the one that wrote it",
+            found.unwrap_or_default()
+        )),
+    }
+}
+
+/// Adds what keeps a record.
+pub(super) fn put_call(commands: &mut Commands, script: &str, node: &str, record: &CallRecord) {
+    let report = record.report.as_ref();
+    let ending = record.outcome.as_ref().map(|outcome| ending_name(outcome.ending));
+    commands.add(&[
+        "EVALSHA",
+        script,
+        "0",
+        PREFIX,
+        node,
+        &record.id.to_string(),
+        &format!("{:020}", record.started_ms),
+        &record.revision.to_string(),
+        number_of(record).unwrap_or_default(),
+        label_of(record).unwrap_or_default(),
+        record.queue.as_deref().unwrap_or_default(),
+        ending.unwrap_or_default(),
+        if was_answered(record) { "a" } else { "" },
+        report.map_or("", |report| report.verdict.as_str()),
+        &report.map_or_else(String::new, json),
+        &text::of_record(record),
+    ]);
+}
+
+/// Keeps records, in their order.
+pub(super) fn put_calls<'a>(
+    on: &mut Client,
+    node: &str,
+    records: impl Iterator<Item = &'a CallRecord>,
+) -> Result<(), String> {
+    let script = on.name(Script::PutCall).to_string();
+    let mut commands = Commands::default();
+    records.for_each(|record| put_call(&mut commands, &script, node, record));
+    on.all(&commands).map(|_| ())
+}
+
+/// False = no such call.
+pub(super) fn put_report(
+    on: &mut Client,
+    (channel, voice): (&str, &str),
+    id: CallId,
+    report: &PersonReport,
+) -> Result<bool, String> {
+    let reply = on.run(
+        Script::Report,
+        &[
+            PREFIX,
+            channel,
+            voice,
+            &id.to_string(),
+            &report.verdict,
+            &json(report),
+        ],
+    )?;
+    Ok(reply.number() == Some(1))
+}
+
+/// False = one of them was not the next one; none is made then.
+pub(super) fn write_all(
+    on: &mut Client,
+    (channel, voice): (&str, &str),
+    node: &str,
+    writes: &[Write],
+) -> Result<bool, String> {
+    let mut words: Vec<String> = [PREFIX, channel, voice].map(String::from).into();
+    for write in writes {
+        match write {
+            Write::Setting { name, value } => {
+                words.extend(["S".into(), name_at(node, name), value.clone()]);
+            }
+            Write::Append {
+                journal,
+                number,
+                entry,
+            } => words.extend([
+                "A".into(),
+                name_at(node, journal),
+                number.to_string(),
+                entry.clone(),
+            ]),
+            Write::Reshelve {
+                shelf,
+                revision,
+                changes,
+            } => {
+                let shelf = name_at(node, shelf);
+                words.extend(["R".into(), shelf, revision.to_string(), changes.len().to_string()]);
+                for (key, text) in changes {
+                    let is_put = if text.is_some() { "1" } else { "0" };
+                    words.extend([key.clone(), is_put.into(), text.clone().unwrap_or_default()]);
+                }
+            }
+        }
+    }
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    Ok(on.run(Script::Together, &words)?.number() == Some(1))
+}
+
+pub(super) fn setting(on: &mut Client, node: &str, name: &str) -> Result<Option<String>, String> {
+    let reply = on.ask(&["HGET", &key("settings"), &name_at(node, name)])?;
+    Ok(reply.text())
+}
+
+pub(super) fn journal(
+    on: &mut Client,
+    node: &str,
+    journal: &str,
+    after: u64,
+) -> Result<Vec<(u64, String)>, String> {
+    let name = key(&format!("journal:{}", name_at(node, journal)));
+    let first = format!("{}-0", after.saturating_add(1));
+    let reply = on.ask(&["XRANGE", &name, &first, "+", "COUNT", &JOURNAL_ROWS.to_string()])?;
+    let entry = |reply: Reply| {
+        let mut parts = reply.many().into_iter();
+        let number = parts.next()?.text()?;
+        let number = number.split('-').next()?.parse().ok()?;
+        Some((number, parts.next()?.texts().pop()?))
+    };
+    Ok(reply.many().into_iter().filter_map(entry).collect())
+}
+
+/// Gateways that have written audit entries, in the order of their names.
+pub(super) fn writers(on: &mut Client) -> Result<Vec<String>, String> {
+    let names = on.ask(&["HKEYS", &key("settings")])?.texts();
+    let heads = names.iter().filter_map(|name| name.strip_prefix("audit_head@"));
+    let mut nodes: Vec<String> = heads.map(String::from).collect();
+    nodes.sort();
+    Ok(nodes)
+}
+
+pub(super) fn shelf(on: &mut Client, node: &str, shelf: &str) -> Result<Shelf, String> {
+    let shelf = name_at(node, shelf);
+    let mut commands = Commands::one(&["MULTI"]);
+    commands.add(&["GET", &key(&format!("revision:{shelf}"))]);
+    commands.add(&["HGETALL", &key(&format!("shelf:{shelf}"))]);
+    commands.add(&["EXEC"]);
+    let done = on.all(&commands)?.pop().map(Reply::many).unwrap_or_default();
+    let mut done = done.into_iter();
+    let revision = done
+        .next()
+        .and_then(Reply::text)
+        .and_then(|text| text.parse().ok());
+    let mut texts = done.next().map(Reply::texts).unwrap_or_default().into_iter();
+    let mut documents = Vec::new();
+    while let (Some(key), Some(text)) = (texts.next(), texts.next()) {
+        documents.push((key, text));
+    }
+    documents.sort();
+    Ok(Shelf {
+        revision: revision.unwrap_or(0),
+        documents,
+    })
+}
+
+/// True = a reuse.
+pub(super) fn token(
+    on: &mut Client,
+    how: Use,
+    digest: &str,
+    call: CallId,
+    (now_ms, window_ms): (u64, u64),
+) -> Result<bool, String> {
+    let how = match how {
+        Use::Brought => "b",
+        Use::Answered => "a",
+    };
+    let reply = on.run(
+        Script::Token,
+        &[
+            PREFIX,
+            &tokens::cut(digest),
+            &call.to_string(),
+            how,
+            &now_ms.to_string(),
+            &window_ms.max(1).to_string(),
+            &TOKEN_CALLS_MAX.to_string(),
+        ],
+    )?;
+    Ok(reply.number() == Some(1))
+}
+
+/// A kept call. The inner result is `Err` when it is there but cannot be read back.
+pub(super) type Read = Result<CallRecord, serde_json::Error>;
+
+/// Text and report of each of these that is kept.
+fn fetch(on: &mut Client, ids: &[CallId]) -> Result<Vec<(String, String)>, String> {
+    let mut found = Vec::new();
+    for some in ids.chunks(FETCH_ROWS) {
+        let ids: Vec<String> = some.iter().map(CallId::to_string).collect();
+        let words: Vec<&str> = [PREFIX]
+            .into_iter()
+            .chain(ids.iter().map(String::as_str))
+            .collect();
+        let mut texts = on.run(Script::Fetch, &words)?.texts().into_iter();
+        while let (Some(record), Some(report)) = (texts.next(), texts.next()) {
+            found.push((record, report));
+        }
+    }
+    Ok(found)
+}
+
+pub(super) fn call(on: &mut Client, id: CallId) -> Result<Option<Read>, String> {
+    let found = fetch(on, &[id])?.pop();
+    Ok(found.map(|(record, report)| read(&record, &report)))
+}
+
+fn read(record: &str, report: &str) -> Read {
+    text::record(record, Some(report).filter(|report| !report.is_empty()))
+}
+
+/// Newest first; at most `filter.rows()`.
+pub(super) fn calls(on: &mut Client, filter: &Filter) -> Result<Vec<Read>, String> {
+    let index = narrowest(on, filter)?;
+    let mut before = match (filter.before_ms, filter.before_id) {
+        (None, _) => "+".to_string(),
+        (Some(ms), None) => format!("({ms:020}"),
+        (Some(ms), Some(id)) => format!("({}", place(ms, id)),
+    };
+    let mut calls = Vec::new();
+    loop {
+        let places = older(on, &index, &before, FETCH_ROWS)?;
+        let Some(last) = places.last() else {
+            return Ok(calls);
+        };
+        before = format!("({last}");
+        let ids: Vec<CallId> = places
+            .iter()
+            .filter_map(|place| Some(place_of(place)?.1))
+            .collect();
+        for (record, report) in fetch(on, &ids)? {
+            let record = read(&record, &report);
+            if record.as_ref().map_or(true, |record| filter.admits(record)) {
+                calls.push(record);
+            }
+            if calls.len() >= filter.rows() {
+                return Ok(calls);
+            }
+        }
+    }
+}
+
+/// The shortest index that holds all that is asked for.
+fn narrowest(on: &mut Client, filter: &Filter) -> Result<String, String> {
+    let ending = filter.ending.map(|ending| ending_name(ending).to_string());
+    let wanted = [
+        ("number", &filter.number),
+        ("label", &filter.label),
+        ("queue", &filter.queue),
+        ("ending", &ending),
+    ];
+    let named = wanted
+        .into_iter()
+        .filter_map(|(kind, value)| Some(key(&format!("calls:{kind}:{}", value.as_ref()?))));
+    let mut indexes: Vec<String> = named.collect();
+    if indexes.len() < 2 {
+        return Ok(indexes.pop().unwrap_or_else(|| key("calls")));
+    }
+    let mut commands = Commands::default();
+    indexes.iter().for_each(|index| commands.add(&["ZCARD", index]));
+    let sizes = on.all(&commands)?;
+    let sized = sizes.iter().map(Reply::number).zip(indexes);
+    Ok(sized
+        .min_by_key(|(size, _)| *size)
+        .map_or_else(|| key("calls"), |(_, index)| index))
+}
+
+/// Entries of an index before this one, the newest first.
+fn older(on: &mut Client, index: &str, before: &str, most: usize) -> Result<Vec<String>, String> {
+    let most = most.to_string();
+    let reply = on.ask(&["ZREVRANGEBYLEX", index, before, "-", "LIMIT", "0", &most])?;
+    Ok(reply.texts())
+}
+
+pub(super) fn page(on: &mut Client, after: Option<(u64, CallId)>) -> Result<Vec<KeptCall>, String> {
+    let before = after.map_or_else(|| "+".into(), |(ms, id)| format!("({}", place(ms, id)));
+    let places = older(on, &key("calls"), &before, PAGE_ROWS)?;
+    let mut page = Vec::new();
+    for some in places.chunks(FETCH_ROWS) {
+        let known: Vec<(u64, CallId)> = some.iter().filter_map(|place| place_of(place)).collect();
+        let ids: Vec<CallId> = known.iter().map(|(_, id)| *id).collect();
+        let found = fetch(on, &ids)?;
+        if found.len() != known.len() {
+            return Err("calls are missing that their index has".into());
+        }
+        let calls = known.into_iter().zip(found);
+        page.extend(calls.map(|((started_ms, id), (record, _))| KeptCall {
+            started_ms,
+            id,
+            record,
+        }));
+    }
+    Ok(page)
+}
+
+/// The newest calls of a number, at most [`HISTORY_ROWS_MAX`]; all of it stands in its index.
+pub(super) fn calls_of(on: &mut Client, number: &str) -> Result<Calls, String> {
+    let index = key(&format!("calls:number:{number}"));
+    let rows = older(on, &index, "+", HISTORY_ROWS_MAX)?;
+    let mut calls = Calls::default();
+    for row in rows.into_iter().rev() {
+        let Some((started_ms, id)) = place_of(&row) else {
+            continue;
+        };
+        let mut said = row.split(':').skip(2);
+        calls.add(Kept {
+            started_ms,
+            id,
+            // Not in the index; what is saved from now on is newer.
+            revision: 0,
+            was_answered: said.next() == Some("a"),
+            verdict: said.next().and_then(Verdict::of),
+        });
+    }
+    Ok(calls)
+}
+
+/// Ends, in words that say so, the calls an earlier process of this name had saved while they lasted.
+pub(super) fn end_interrupted(on: &mut Client, node: &str) -> Result<usize, String> {
+    let open = on.ask(&["SMEMBERS", &key(&format!("open:{node}"))])?.texts();
+    let ids: Vec<CallId> = open.iter().filter_map(|id| id.parse().ok()).collect();
+    let found = fetch(on, &ids)?;
+    let records = found
+        .iter()
+        .filter_map(|(record, report)| read(record, report).ok());
+    let ended: Vec<CallRecord> = records.map(text::interrupted).collect();
+    put_calls(on, node, ended.iter())?;
+    Ok(ended.len())
+}
+
+fn json(report: &PersonReport) -> String {
+    // Our own plain data always has a JSON form.
+    serde_json::to_string(report).unwrap_or_default()
+}
+
+/// Whether Redis keeps on disk what it was told, and throws nothing away: what is not so, in words.
+pub(super) fn worries(on: &mut Client) -> Result<(String, Vec<&'static str>), String> {
+    let told = on.ask(&["INFO"])?.text().unwrap_or_default();
+    let fact = |name: &str| {
+        let mut lines = told.lines();
+        lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(':').map(str::trim))
+    };
+    let mut worries = Vec::new();
+    if fact("aof_enabled") != Some("1") {
+        worries.push("appendonly is off: what was kept since its last snapshot is gone when Redis stops");
+    }
+    if fact("maxmemory").is_some_and(|most| most != "0") && fact("maxmemory_policy") != Some("noeviction") {
+        worries.push("maxmemory-policy is not noeviction: calls and accounts may be thrown away");
+    }
+    if fact("role") == Some("slave") {
+        worries.push("it is a replica: it takes no writes");
+    }
+    Ok((
+        fact("redis_version").map_or_else(String::new, store::bounded),
+        worries,
+    ))
+}

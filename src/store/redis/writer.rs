@@ -1,0 +1,185 @@
+//! The one thread that writes: everything that waits in one go, the spool before it, and answers.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::address::Address;
+use super::client::Client;
+use super::rows;
+use super::spool::Spool;
+use crate::call::CallRecord;
+use crate::call_id::CallId;
+use crate::store::inbox::{Answer, Batch, Command, Inbox};
+use crate::store::limits::{BATCH_RECORDS, RETRY_FIRST, RETRY_LONGEST, SPOOL_PIECES, SPOOL_SHOWN_MAX};
+
+/// Records that were spooled last, for readers to lay over what they find.
+pub(super) type Shown = Arc<Mutex<BTreeMap<CallId, Arc<CallRecord>>>>;
+
+pub(super) struct Writer {
+    pub address: Arc<Address>,
+    /// Where changes are told, and as whom: a process beside a gateway has a name that the gateway listens to.
+    pub channel: String,
+    pub voice: String,
+    pub inbox: Arc<Inbox>,
+    /// None = this process only helps beside a gateway, which has the file.
+    pub spool: Option<Spool>,
+    pub shown: Shown,
+    pub client: Option<Client>,
+}
+
+impl Writer {
+    /// Runs until the inbox is closed and empty; what Redis does not take then lies in the spool.
+    pub fn run(mut self) {
+        let mut pause = Duration::ZERO;
+        loop {
+            let mut batch = self.inbox.gather(pause);
+            let is_last = batch.is_last;
+            let commands = std::mem::take(&mut batch.commands);
+            pause = match self.commit(&batch) {
+                Ok(()) => {
+                    let was_away = !self.inbox.is_writing();
+                    self.inbox.written(&batch.records, &batch.tokens);
+                    let problem = self.answer(commands);
+                    if let Some(problem) = problem {
+                        self.failed(&problem);
+                        RETRY_FIRST
+                    } else {
+                        if was_away {
+                            tracing::info!(store = self.address.shown, "the store can be written again");
+                        }
+                        Duration::ZERO
+                    }
+                }
+                Err(problem) => {
+                    self.failed(&problem);
+                    let is_kept = self.keep(&batch);
+                    for (command, asker) in commands {
+                        // What was saved before the flush is on a disk.
+                        let is_done = is_kept && matches!(command, Command::Flush);
+                        let _ = asker.send(if is_done { Ok(true) } else { Err(problem.clone()) });
+                    }
+                    (pause * 2).clamp(RETRY_FIRST, RETRY_LONGEST)
+                }
+            };
+            if is_last && !pause.is_zero() {
+                self.abandon();
+                return;
+            }
+            if self.inbox.is_done() {
+                return;
+            }
+        }
+    }
+
+    /// What was spooled, some of it, and then the records of the batch.
+    fn commit(&mut self, batch: &Batch) -> Result<(), String> {
+        // A connection that broke while nobody used it shows that now, before anything depends on it.
+        if self
+            .client
+            .as_mut()
+            .is_none_or(|client| client.ask(&["PING"]).is_err())
+        {
+            self.client = None;
+            self.client = Some(Client::connect(&self.address)?);
+        }
+        let node = self.address.node.clone();
+        let Some(client) = &mut self.client else {
+            return Err("no connection".into());
+        };
+        if let Some(spool) = &mut self.spool {
+            for _ in 0..SPOOL_PIECES {
+                if spool.records() == 0 {
+                    break;
+                }
+                let piece = spool.first(BATCH_RECORDS).map_err(|error| error.to_string())?;
+                rows::put_calls(client, &node, piece.records.iter())?;
+                for _ in 0..piece.unreadable {
+                    self.inbox.count_unreadable();
+                }
+                spool.forget(&piece).map_err(|error| error.to_string())?;
+                self.inbox.spooled(spool.records());
+                let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+                piece
+                    .records
+                    .iter()
+                    .for_each(|record| drop(shown.remove(&record.id)));
+            }
+        }
+        for some in batch.records.chunks(BATCH_RECORDS) {
+            rows::put_calls(client, &node, some.iter().map(|record| &**record))?;
+        }
+        Ok(())
+    }
+
+    /// Answers every question; gives what went wrong with the connection, if anything did.
+    fn answer(&mut self, commands: Vec<(Command, crossbeam_channel::Sender<Answer>)>) -> Option<String> {
+        let told = (self.channel.as_str(), self.voice.as_str());
+        let node = self.address.node.as_str();
+        let mut broken: Option<String> = None;
+        for (command, asker) in commands {
+            let answer = match (&broken, &mut self.client) {
+                (Some(problem), _) => Err(problem.clone()),
+                (None, None) => Err("no connection".into()),
+                (None, Some(client)) => match &command {
+                    Command::Flush => Ok(true),
+                    Command::Report { id, report } => rows::put_report(client, told, *id, report),
+                    Command::Write(writes) => rows::write_all(client, told, node, writes),
+                },
+            };
+            if let Err(problem) = &answer {
+                broken.get_or_insert_with(|| problem.clone());
+            }
+            // An asker that gave up waiting has closed its channel: nothing to tell.
+            let _ = asker.send(answer);
+        }
+        broken
+    }
+
+    fn failed(&mut self, problem: &str) {
+        self.client = None;
+        if self.inbox.failed(problem) {
+            tracing::error!(
+                store = self.address.shown,
+                problem,
+                "the store is away: calls go on with what this gateway knows, records go to its own disk"
+            );
+        }
+    }
+
+    /// Puts the batch's records into the spool. False = not all of them are on a disk; those stay in the inbox.
+    fn keep(&mut self, batch: &Batch) -> bool {
+        let Some(spool) = &mut self.spool else {
+            return batch.records.is_empty();
+        };
+        let taken = match spool.put(&batch.records) {
+            Ok(taken) => taken,
+            Err(error) => {
+                tracing::error!(%error, "the spool cannot be written; records are held in memory");
+                0
+            }
+        };
+        self.inbox.spooled(spool.records());
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        for record in &batch.records[..taken] {
+            shown.insert(record.id, record.clone());
+        }
+        while shown.len() > SPOOL_SHOWN_MAX {
+            shown.pop_first();
+        }
+        drop(shown);
+        self.inbox.put_away(&batch.records[..taken], &batch.tokens);
+        taken == batch.records.len()
+    }
+
+    fn abandon(&self) {
+        let lost = self.inbox.abandon();
+        if lost > 0 {
+            tracing::error!(
+                store = self.address.shown,
+                lost,
+                "the store was closed with records that found no place on any disk"
+            );
+        }
+    }
+}

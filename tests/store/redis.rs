@@ -1,0 +1,302 @@
+//! What Redis adds to the contract: several gateways on one store, and a store that goes away and comes back.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ringward::call_id::CallId;
+use ringward::store::{self, Audit, Config, Filter, News, StoreError, Write, verify_audit};
+
+use crate::records::{KINDS, call, ended};
+use crate::redis_server::RedisServer;
+use crate::{open, settled};
+
+const NOON: u64 = 1_790_000_000_000;
+
+/// Looks until it is so. A slow machine is given its time.
+fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < Duration::from_secs(60), "never: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn two_gateways_see_one_store_and_share_its_counts() {
+    let Some(server) = RedisServer::shared() else {
+        return;
+    };
+    let url = server.url("left");
+    let (left, right) = (open(&url), open(&url.replace("left", "right")));
+    let number = "+16175550134";
+    left.save(Arc::new(ended(&KINDS[6], 1, NOON)));
+    right.save(Arc::new(ended(&KINDS[6], 2, NOON + 1)));
+    settled(&*left);
+    settled(&*right);
+    for store in [&left, &right] {
+        assert_eq!(store.calls(&Filter::default()).unwrap().len(), 2);
+        assert_eq!(store.history(number, NOON + 2).unwrap().calls_before, 2);
+    }
+    assert!(!left.token_answered("digest", CallId(1), NOON, 60_000).unwrap());
+    assert!(
+        right.token_seen("digest", CallId(2), NOON, 60_000).unwrap(),
+        "a replay at the other gateway"
+    );
+    // What is remembered of a number follows what the others say.
+    let third = Arc::new(ended(&KINDS[6], 3, NOON + 5));
+    right.heard(&News::Call("left".into(), third));
+    assert_eq!(right.history(number, NOON + 9).unwrap().calls_before, 3);
+}
+
+#[test]
+fn each_gateway_has_its_chain_and_what_is_done_is_done_with_its_entry() {
+    let Some(server) = RedisServer::shared() else {
+        return;
+    };
+    let url = server.url("left");
+    let (left, right) = (open(&url), open(&url.replace("left", "right")));
+    let chains = [&left, &right].map(|store| Audit::open(store.clone()).unwrap());
+    let list = |revision| Write::Reshelve {
+        shelf: "lists",
+        revision,
+        changes: vec![("1".into(), Some("x".into()))],
+    };
+    let act = |about| store::Act {
+        at_ms: NOON,
+        by: "ann",
+        what: "list add",
+        about,
+        note: "",
+    };
+    assert_eq!(chains[0].write_with(&act("first"), &[list(1)]).unwrap(), Some(1));
+    assert_eq!(
+        chains[1].write_with(&act("second"), &[list(1)]).unwrap(),
+        None,
+        "second to the other"
+    );
+    assert_eq!(
+        right.journal("audit", 0).unwrap().len(),
+        0,
+        "and no entry without its change"
+    );
+    assert_eq!(chains[1].write_with(&act("second"), &[list(2)]).unwrap(), Some(1));
+    assert_eq!(left.shelf("lists").unwrap().revision, 2);
+    assert_eq!(left.writers().unwrap(), ["left", "right"]);
+    assert_eq!(verify_audit(&*left).unwrap(), Ok(2), "both chains");
+}
+
+#[test]
+fn chains_are_anchored_in_each_other_and_one_that_was_made_anew_is_found() {
+    let Some(server) = RedisServer::shared() else {
+        return;
+    };
+    let url = server.url("left");
+    let (left, right) = (open(&url), open(&url.replace("left", "right")));
+    let (one, other) = (
+        Audit::open(left.clone()).unwrap(),
+        Audit::open(right.clone()).unwrap(),
+    );
+    one.write(NOON, "ann", "sign in", "ann", "").unwrap();
+    assert_eq!(other.anchor(NOON + 1).unwrap(), 1, "the other chain as it is now");
+    assert_eq!(other.anchor(NOON + 2).unwrap(), 0, "nothing new");
+    assert_eq!(one.anchor(NOON + 3).unwrap(), 0, "an anchor is nothing new");
+    assert_eq!(verify_audit(&*right).unwrap(), Ok(2));
+    // Whoever can write the store makes the first chain anew, whole as it stands there.
+    drop((one, left));
+    let mut hack = Redis::at(&url);
+    hack.ask(&["DEL", "ringward:journal:audit@left"]);
+    hack.ask(&["HDEL", "ringward:settings", "audit_head@left"]);
+    let left = open(&url);
+    Audit::open(left.clone())
+        .unwrap()
+        .write(NOON, "bob", "sign in", "bob", "")
+        .unwrap();
+    let broken = verify_audit(&*right).unwrap().unwrap_err().to_string();
+    assert!(broken.contains("left") && broken.contains("right"), "{broken}");
+}
+
+#[test]
+fn records_are_spooled_while_redis_is_away_and_come_back_in_their_order() {
+    let Some(server) = RedisServer::start() else {
+        return;
+    };
+    let url = server.url("one");
+    let store = open(&url);
+    let number = "+16175550134";
+    store.save(Arc::new(ended(&KINDS[6], 1, NOON)));
+    settled(&*store);
+    assert_eq!(store.history(number, NOON + 1).unwrap().calls_before, 1);
+    server.kill();
+    let early = call(&KINDS[6], 2, NOON + 1, 6_000, 50_000);
+    let late = ended(&KINDS[6], 2, NOON + 1);
+    store.save(Arc::new(early));
+    settled(&*store);
+    store.save(Arc::new(late.clone()));
+    settled(&*store);
+    let health = store.health();
+    assert!(!health.is_writing && health.problem.is_some(), "{health:?}");
+    assert_eq!((health.spooled, health.lost), (2, 0));
+    assert_eq!(
+        store.call(late.id).unwrap().as_ref(),
+        Some(&late),
+        "what is known here is shown"
+    );
+    assert_eq!(store.calls(&Filter::default()).unwrap().len(), 1);
+    assert_eq!(
+        store.history(number, NOON + 999_000).unwrap().calls_before,
+        2,
+        "and counted"
+    );
+    assert!(
+        store.set_setting("a", "b").is_err(),
+        "what cannot be kept is said"
+    );
+    // The gateway may end meanwhile, also badly.
+    drop(store);
+    server.start_again();
+    let store = open(&url);
+    eventually("the spool is empty", || store.health().spooled == 0);
+    settled(&*store);
+    assert_eq!(store.call(late.id).unwrap(), Some(late));
+    assert_eq!(store.calls(&Filter::default()).unwrap().len(), 2);
+    assert!(store.health().is_writing);
+}
+
+#[test]
+fn a_gateway_goes_on_by_itself_when_redis_comes_back() {
+    let Some(server) = RedisServer::start() else {
+        return;
+    };
+    let store = open(&server.url("one"));
+    server.kill();
+    for number in 0..700 {
+        assert!(store.save(Arc::new(ended(&KINDS[6], number, NOON + number))));
+    }
+    settled(&*store);
+    assert!(!store.token_answered("digest", CallId(1), NOON, 60_000).unwrap());
+    assert!(
+        store.token_seen("digest", CallId(2), NOON, 60_000).unwrap(),
+        "known here"
+    );
+    server.start_again();
+    eventually("it writes again", || {
+        let health = store.health();
+        health.is_writing && health.spooled == 0
+    });
+    let history = store.history("+16175550134", NOON + 1_000).unwrap();
+    assert_eq!((history.calls_before, store.health().lost), (700, 0));
+    store.set_setting("a", "b").unwrap();
+}
+
+#[test]
+fn what_cannot_be_used_is_said_without_its_password() {
+    let Some(server) = RedisServer::shared() else {
+        return;
+    };
+    let refused = |url: &str| match store::open(&Config { url: url.into() }) {
+        Err(StoreError::Unusable { url, problem }) => format!("{url}: {problem}"),
+        other => panic!("{url}: {:?}", other.map(|_| ())),
+    };
+    let url = server.url("one");
+    let first = open(&url);
+    let second = refused(&url);
+    assert!(second.contains("belongs to another gateway"), "{second}");
+    drop(first);
+    for (url, expected) in [
+        (url.replace("redis://", "redis://:secret@"), "AUTH"),
+        (
+            url.replace(&format!("/{}?", database(&url)), "/9999?"),
+            "DB index",
+        ),
+        ("redis://:secret@127.0.0.1:1/0".into(), "refused"),
+        (url.replace("redis://", "rediss://"), "Redis"),
+    ] {
+        let problem = refused(&url);
+        assert!(!problem.contains("secret"), "{problem}");
+        let is_tls = url.starts_with("rediss");
+        assert!(is_tls || problem.contains(expected), "{problem}");
+    }
+    let mut hack = Redis::at(&url);
+    hack.ask(&["SET", "ringward:schema", "99"]);
+    assert!(refused(&url).contains("layout \"99\""));
+}
+
+#[test]
+fn neighbours_hear_of_calls_of_changes_and_of_an_end() {
+    let Some(server) = RedisServer::shared() else {
+        return;
+    };
+    let url = server.url("left");
+    let (left, right) = (open(&url), open(&url.replace("left", "right")));
+    let (left_ways, right_ways) = (left.neighbours().unwrap(), right.neighbours().unwrap());
+    let live = Arc::new(call(&KINDS[0], 1, NOON, 6_000, 60_000));
+    let mut mouth = left_ways.mouth("process 1", std::slice::from_ref(&live)).unwrap();
+    let mut ear = right_ways.ear().unwrap();
+    let others = ear.others().unwrap();
+    assert_eq!(
+        (others[0].node.as_str(), &others[0].calls),
+        ("left", &vec![live.clone()])
+    );
+
+    let mut hear = || {
+        let start = Instant::now();
+        loop {
+            if let Some(news) = ear.next(Duration::from_millis(50)).unwrap() {
+                return news;
+            }
+            assert!(start.elapsed() < Duration::from_secs(60), "nothing was heard");
+        }
+    };
+    let end = Arc::new(ended(&KINDS[0], 1, NOON));
+    mouth.tell(std::slice::from_ref(&end)).unwrap();
+    let News::Call(node, heard) = hear() else {
+        panic!("no call")
+    };
+    assert_eq!((node.as_str(), &*heard), ("left", &*end));
+    left.reshelve("lists", 1, vec![("1".into(), Some("x".into()))])
+        .unwrap();
+    assert!(matches!(hear(), News::Changed(what) if what == "lists"));
+    mouth.hang_up(CallId(7)).unwrap();
+    assert!(matches!(hear(), News::HangUp(CallId(7))));
+    assert!(mouth.beat().unwrap());
+    let same_name = left_ways.mouth("process 2", &[]).unwrap();
+    assert!(matches!(hear(), News::Gone(node) if node == "left"));
+    assert!(!mouth.beat().unwrap(), "another process has the name");
+    same_name.part().unwrap();
+    assert!(matches!(hear(), News::Gone(node) if node == "left"));
+    assert_eq!(ear.others().unwrap().len(), 0);
+}
+
+fn database(url: &str) -> u32 {
+    let place = url.split('?').next().unwrap();
+    place.rsplit('/').next().unwrap().parse().unwrap()
+}
+
+/// A client that knows nothing of ours.
+struct Redis {
+    stream: std::net::TcpStream,
+}
+
+impl Redis {
+    fn at(url: &str) -> Redis {
+        let address = url.strip_prefix("redis://").unwrap().split('/').next().unwrap();
+        let stream = std::net::TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        let mut redis = Redis { stream };
+        redis.ask(&["SELECT", &database(url).to_string()]);
+        redis
+    }
+
+    fn ask(&mut self, words: &[&str]) -> String {
+        use std::io::{Read, Write};
+        let mut text = format!("*{}\r\n", words.len());
+        for word in words {
+            text.push_str(&format!("${}\r\n{word}\r\n", word.len()));
+        }
+        self.stream.write_all(text.as_bytes()).unwrap();
+        let mut answer = [0; 1024];
+        let read = self.stream.read(&mut answer).unwrap();
+        assert_ne!(answer[0], b'-', "{}", String::from_utf8_lossy(&answer[..read]));
+        String::from_utf8_lossy(&answer[..read]).into_owned()
+    }
+}

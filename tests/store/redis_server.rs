@@ -1,0 +1,154 @@
+//! A real Redis of a test's own, on a port of its own, for as long as somebody uses it.
+
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+/// How long a server may take to be there: machines are slow at times.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// More than all tests of a binary ask for.
+const DATABASES: u32 = 9_999;
+
+pub struct RedisServer {
+    child: Mutex<Child>,
+    port: u16,
+    folder: PathBuf,
+    next: AtomicU32,
+}
+
+impl RedisServer {
+    /// One that all tests that run at the moment share; each asks for a database of its own. None = there is no Redis on this
+    /// machine, and none is required.
+    pub fn shared() -> Option<Arc<RedisServer>> {
+        static SERVER: Mutex<Weak<RedisServer>> = Mutex::new(Weak::new());
+        let mut server = SERVER.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(server) = server.upgrade() {
+            return Some(server);
+        }
+        let started = Arc::new(RedisServer::start()?);
+        *server = Arc::downgrade(&started);
+        Some(started)
+    }
+
+    /// One that nobody else uses.
+    pub fn start() -> Option<RedisServer> {
+        if !is_here() {
+            let is_required = std::env::var("RINGWARD_PEERS").is_ok_and(|value| value == "required");
+            assert!(!is_required, "missing peer: redis-server (tests/run installs it)");
+            eprintln!("skipped: redis-server is not installed (tests/run installs it)");
+            return None;
+        }
+        static FOLDERS: AtomicU32 = AtomicU32::new(0);
+        let number = FOLDERS.fetch_add(1, Ordering::Relaxed);
+        let folder = std::env::temp_dir().join(format!("ringward-redis-{}-{number}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a folder");
+        // Somebody else may take the port between the moment it is found free and the moment it is taken.
+        for _ in 0..20 {
+            let free = TcpListener::bind("127.0.0.1:0").expect("a port");
+            let port = free.local_addr().expect("its number").port();
+            drop(free);
+            let mut child = run(&folder, port);
+            if is_up(&mut child, port) {
+                return Some(RedisServer {
+                    child: Mutex::new(child),
+                    port,
+                    folder,
+                    next: AtomicU32::new(0),
+                });
+            }
+        }
+        panic!("no Redis came up");
+    }
+
+    /// A database that nobody has used, seen by the gateway of this name.
+    pub fn url(&self, node: &str) -> String {
+        self.url_of(self.next.fetch_add(1, Ordering::Relaxed), node)
+    }
+
+    pub fn url_of(&self, database: u32, node: &str) -> String {
+        assert!(database < DATABASES);
+        let spool = self.folder.join(format!("spool-{database}-{node}.jsonl"));
+        format!(
+            "redis://127.0.0.1:{}/{database}?node={node}&spool={}",
+            self.port,
+            spool.display()
+        )
+    }
+
+    /// As a machine that loses power does it: at once.
+    pub fn kill(&self) {
+        let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+
+    /// After [`RedisServer::kill`]: again, with what it had written down.
+    pub fn start_again(&self) {
+        let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
+        *child = run(&self.folder, self.port);
+        assert!(is_up(&mut child, self.port), "Redis did not come up again");
+    }
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        self.kill();
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn is_here() -> bool {
+    std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join("redis-server").is_file()))
+}
+
+fn run(folder: &Path, port: u16) -> Child {
+    Command::new("redis-server")
+        .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "yes"])
+        .args(["--databases", &DATABASES.to_string(), "--port", &port.to_string()])
+        .args(["--dir", &folder.display().to_string()])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("redis-server starts")
+}
+
+/// False = it ended: somebody else has the port.
+fn is_up(child: &mut Child, port: u16) -> bool {
+    use std::io::{Read, Write};
+    let ours = format!("process_id:{}\r", child.id());
+    let start = Instant::now();
+    while start.elapsed() < PATIENCE {
+        if child.try_wait().expect("a child of ours").is_some() {
+            return false;
+        }
+        let answers = || -> std::io::Result<bool> {
+            let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+            stream.set_read_timeout(Some(PATIENCE))?;
+            stream.write_all(b"INFO server\r\n")?;
+            let (mut told, mut some) = (String::new(), [0; 4096]);
+            // While it loads what it had written it says so instead.
+            while !told.contains("tcp_port") && !told.starts_with('-') {
+                match stream.read(&mut some)? {
+                    0 => break,
+                    read => told.push_str(&String::from_utf8_lossy(&some[..read])),
+                }
+            }
+            stream.write_all(b"DBSIZE\r\n")?;
+            let read = stream.read(&mut some)?;
+            Ok(told.contains(&ours) && some[..read].starts_with(b":"))
+        };
+        if answers().unwrap_or(false) {
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let _ = child.kill();
+    let _ = child.wait();
+    false
+}

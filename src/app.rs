@@ -34,12 +34,14 @@ use crate::runtime::standings::Standings;
 use crate::runtime::stream::{Streams, Tls};
 use crate::runtime::trust::Lists;
 use crate::runtime::vital::Alarm;
+use crate::runtime::webhooks::Webhooks;
 use crate::runtime::{clock, descriptors, redress};
 use crate::runtime::{collector, login_hosts};
 use crate::selftest::watch::Watch;
 use crate::sip::Uri;
 use crate::store::Live;
 use crate::telemetry::Telemetry;
+use crate::webhook::Patience;
 use crate::{api, store};
 
 use hangup::on_hangup;
@@ -94,11 +96,13 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
     let policies = Arc::new(policies::open(&config, &policy, &store, &audit, &mailboxes)?);
     let number_lists = Arc::new(lists::open(&config, &store, &audit, &mailboxes)?);
     let reputation = Arc::new(lists::open_reputations(&store, &mailboxes)?);
+    let webhooks = Webhooks::open(config.webhooks.clone(), Patience::default(), store.clone())?;
     let (recorder, recorder_thread) = Recorder::start(
         store.clone(),
         live.clone(),
         clock_alarm.clone(),
         policies.clone(),
+        webhooks.clone(),
         &alarm,
     )?;
     let freshness = config.identity.freshness;
@@ -212,6 +216,11 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         tokio.spawn(login_hosts::keep(host.clone(), dns.clone(), mailboxes.clone()));
     }
 
+    let (stop_webhooks, stopping) = tokio::sync::watch::channel(false);
+    {
+        let _inside = tokio.enter();
+        webhooks.start(&stopping);
+    }
     let selftest = Watch::start().context("self-test thread")?;
     let is_draining = Arc::new(AtomicBool::new(false));
     let status = Status {
@@ -233,6 +242,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         tls,
         is_draining: is_draining.clone(),
         registrations: registrations.clone(),
+        webhooks: webhooks.clone(),
         selftest: Box::new(selftest.reader()),
     };
     let gateway = Arc::new(api::Gateway {
@@ -242,6 +252,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         lists: number_lists,
         reputation,
         audit,
+        webhooks,
         order: Box::new({
             let (mailboxes, live) = (mailboxes.clone(), live.clone());
             move |call, order| {
@@ -291,6 +302,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         failures,
         selftest,
         stop_api,
+        stop_webhooks,
         is_draining,
         registrations,
         tokio,

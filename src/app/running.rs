@@ -33,6 +33,7 @@ pub struct Running {
     pub(super) failures: crossbeam_channel::Receiver<String>,
     pub(super) selftest: Watch,
     pub(super) stop_api: tokio::sync::oneshot::Sender<()>,
+    pub(super) stop_webhooks: tokio::sync::watch::Sender<bool>,
     pub(super) is_draining: Arc<AtomicBool>,
     pub(super) registrations: Registry,
     pub(super) tokio: tokio::runtime::Runtime,
@@ -98,6 +99,7 @@ impl Running {
             tracing::error!("the recorder did not end: the last records may not be on disk");
         }
         let _ = self.stop_api.send(());
+        let _ = self.stop_webhooks.send(true);
         if !self.selftest.stop(STOP_PATIENCE) {
             tracing::error!("the self-test did not end");
         }

@@ -259,3 +259,7 @@ pub const TAKE_BACK_TRIES: usize = 30;
 
 /// Between two of those tries: one minute in all, which a restart of the store's disk or server takes.
 pub const TAKE_BACK_PAUSE: Duration = Duration::from_secs(2);
+
+/// Addresses of one name that are looked at before a host is asked. One among them that is not allowed refuses the host; the
+/// rest is not tried.
+pub const ADDRESSES_ASKED_MAX: usize = 16;

@@ -27,8 +27,10 @@ pub enum What {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Phone {
     rung: Option<Instant>,
-    answered: Option<Instant>,
     freed: Option<Instant>,
+    /// A call of ours goes on there, as was last heard at this time.
+    is_busy: bool,
+    heard: Option<Instant>,
     /// Answered so far.
     calls: u32,
 }
@@ -38,21 +40,19 @@ pub(super) type Rank = (bool, bool, u32, Option<Instant>);
 
 impl Phone {
     pub fn take(&mut self, what: What, at: Instant) {
-        let last = match what {
-            What::Rung => &mut self.rung,
-            What::Answered => {
-                self.calls = self.calls.saturating_add(1);
-                &mut self.answered
+        let at = Some(at);
+        match what {
+            What::Rung => {
+                self.rung = self.rung.max(at);
+                return;
             }
-            What::Freed => &mut self.freed,
-        };
+            What::Answered => self.calls = self.calls.saturating_add(1),
+            What::Freed => self.freed = self.freed.max(at),
+        }
         // News of other shards may come late.
-        *last = (*last).max(Some(at));
-    }
-
-    /// A call of ours goes on there.
-    pub fn is_busy(&self) -> bool {
-        self.answered > self.freed
+        if at >= self.heard {
+            (self.is_busy, self.heard) = (what == What::Answered, at);
+        }
     }
 
     /// Equal ranks are rung in the order of the file. Who is down comes last, and who is talking before him, whatever the
@@ -60,9 +60,9 @@ impl Phone {
     pub(super) fn rank(&self, strategy: Strategy, is_down: bool) -> Rank {
         match strategy {
             Strategy::RingAll | Strategy::InOrder => (is_down, false, 0, None),
-            Strategy::RoundRobin => (is_down, self.is_busy(), 0, self.rung),
-            Strategy::LongestIdle => (is_down, self.is_busy(), 0, self.freed),
-            Strategy::FewestCalls => (is_down, self.is_busy(), self.calls, self.freed),
+            Strategy::RoundRobin => (is_down, self.is_busy, 0, self.rung),
+            Strategy::LongestIdle => (is_down, self.is_busy, 0, self.freed),
+            Strategy::FewestCalls => (is_down, self.is_busy, self.calls, self.freed),
         }
     }
 }

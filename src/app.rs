@@ -4,6 +4,7 @@ mod door;
 mod hangup;
 mod listening;
 mod lists;
+mod neighbours;
 mod policies;
 mod running;
 mod shards;
@@ -197,6 +198,16 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         tokio.spawn(login_hosts::keep(host.clone(), dns.clone(), mailboxes.clone()));
     }
 
+    let neighbours = neighbours::start(neighbours::Shared {
+        store: store.clone(),
+        live: live.clone(),
+        audit: audit.clone(),
+        policies: policies.clone(),
+        lists: number_lists.clone(),
+        reputation: reputation.clone(),
+        mailboxes: mailboxes.clone(),
+    })?;
+    let (neighbours, elsewhere) = neighbours.unzip();
     let selftest = Watch::start().context("self-test thread")?;
     let is_draining = Arc::new(AtomicBool::new(false));
     let status = Status {
@@ -227,11 +238,12 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         audit,
         hang_up: Box::new({
             let (mailboxes, live) = (mailboxes.clone(), live.clone());
-            move |call| {
-                live.call(call).is_some()
-                    && mailboxes
-                        .owner_of(call)
-                        .is_some_and(|mailbox| mailbox.send(ToShard::HangUp { call }))
+            move |call| match live.call(call) {
+                None => false,
+                Some(_) if live.is_here(call) => mailboxes
+                    .owner_of(call)
+                    .is_some_and(|mailbox| mailbox.send(ToShard::HangUp { call })),
+                Some(_) => elsewhere.as_ref().is_some_and(|others| others.hang_up(call)),
             }
         }),
         icon: icon_service(fetcher),
@@ -273,6 +285,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         recorder: recorder_thread,
         failures,
         selftest,
+        neighbours,
         stop_api,
         is_draining,
         registrations,

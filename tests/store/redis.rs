@@ -216,6 +216,11 @@ fn what_cannot_be_used_is_said_without_its_password() {
         let is_tls = url.starts_with("rediss");
         assert!(is_tls || problem.contains(expected), "{problem}");
     }
+    let reader = store::open_to_read(&Config {
+        url: server.url("reader"),
+    });
+    let nothing = reader.map(|_| ()).unwrap_err().to_string();
+    assert!(nothing.contains("no store of ringward"), "{nothing}");
     let mut hack = Redis::at(&url);
     hack.ask(&["SET", "ringward:schema", "99"]);
     assert!(refused(&url).contains("layout \"99\""));

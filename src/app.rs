@@ -6,6 +6,7 @@ mod listening;
 mod lists;
 mod neighbours;
 mod policies;
+mod prompts;
 mod running;
 mod shards;
 mod status;
@@ -34,12 +35,14 @@ use crate::runtime::standings::Standings;
 use crate::runtime::stream::{Streams, Tls};
 use crate::runtime::trust::Lists;
 use crate::runtime::vital::Alarm;
+use crate::runtime::webhooks::Webhooks;
 use crate::runtime::{clock, descriptors, redress};
 use crate::runtime::{collector, login_hosts};
 use crate::selftest::watch::Watch;
 use crate::sip::Uri;
 use crate::store::Live;
 use crate::telemetry::Telemetry;
+use crate::webhook::Patience;
 use crate::{api, store};
 
 use hangup::on_hangup;
@@ -94,11 +97,13 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
     let policies = Arc::new(policies::open(&config, &policy, &store, &audit, &mailboxes)?);
     let number_lists = Arc::new(lists::open(&config, &store, &audit, &mailboxes)?);
     let reputation = Arc::new(lists::open_reputations(&store, &mailboxes)?);
+    let webhooks = Webhooks::open(config.webhooks.clone(), Patience::default(), store.clone())?;
     let (recorder, recorder_thread) = Recorder::start(
         store.clone(),
         live.clone(),
         clock_alarm.clone(),
         policies.clone(),
+        webhooks.clone(),
         &alarm,
     )?;
     let freshness = config.identity.freshness;
@@ -137,7 +142,14 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         tokio.spawn(connections.clone().accept(listener, transport));
     }
     let keeps_tls = tls.is_some() || api_tls.is_some();
-    let [tls_asked, api_asked, lists_asked, model_asked, policy_asked] = on_hangup(&tokio, keeps_tls)?;
+    let [
+        tls_asked,
+        api_asked,
+        lists_asked,
+        model_asked,
+        policy_asked,
+        prompts_asked,
+    ] = on_hangup(&tokio, keeps_tls)?;
     if let Some(tls) = &api_tls {
         tokio.spawn(tls.clone().keep(api_asked));
     }
@@ -145,7 +157,8 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         tokio.spawn(tls.clone().keep(tls_asked));
     }
 
-    let prompts = Arc::new(said_aloud(&config.prompts));
+    let said = Arc::new(prompts::load(&config.prompts));
+    let said_standing = prompts::Standing::default();
     let registrations = Registry::default();
     let shared = shards::Shared {
         config: &config,
@@ -155,7 +168,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         number_lists: &number_lists,
         reputation: &reputation,
         lists: &lists,
-        prompts: &prompts,
+        prompts: &said,
         model: model.as_ref().map(|model| model.revision().to_string()),
         // Only the shards hold the recorder then: when they have ended, it writes what is left and ends too.
         doors: Doors {
@@ -185,6 +198,12 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         tokio.spawn(models.clone().keep(name, signers, model_asked));
     }
     tokio.spawn(policies::keep(config.clone(), policies.clone(), policy_asked));
+    tokio.spawn(prompts::keep(
+        config.prompts.clone(),
+        mailboxes.clone(),
+        said_standing.clone(),
+        prompts_asked,
+    ));
     tokio.spawn(dns.clone().keep());
     if let Some(capture) = &config.capture {
         tokio.spawn(collector::keep(
@@ -208,16 +227,23 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         mailboxes: mailboxes.clone(),
     })?;
     let (neighbours, elsewhere) = neighbours.unzip();
+    let (stop_webhooks, stopping) = tokio::sync::watch::channel(false);
+    {
+        let _inside = tokio.enter();
+        webhooks.start(&stopping);
+    }
     let selftest = Watch::start().context("self-test thread")?;
     let is_draining = Arc::new(AtomicBool::new(false));
     let status = Status {
         started_ms: clock::now().unix_ms(),
         policies: policies.clone(),
+        prompts: said_standing,
         models,
         heard: heard.clone(),
         lists,
         clock_alarm,
         sip: sip.clone(),
+        queues: config.queues.iter().map(|queue| queue.name.clone()).collect(),
         live_calls: live_calls.clone(),
         live_entries,
         mailboxes: mailboxes.clone(),
@@ -227,6 +253,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         tls,
         is_draining: is_draining.clone(),
         registrations: registrations.clone(),
+        webhooks: webhooks.clone(),
         selftest: Box::new(selftest.reader()),
     };
     let gateway = Arc::new(api::Gateway {
@@ -236,14 +263,15 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         lists: number_lists,
         reputation,
         audit,
-        hang_up: Box::new({
+        webhooks,
+        order: Box::new({
             let (mailboxes, live) = (mailboxes.clone(), live.clone());
-            move |call| match live.call(call) {
+            move |call, order| match live.call(call) {
                 None => false,
                 Some(_) if live.is_here(call) => mailboxes
                     .owner_of(call)
-                    .is_some_and(|mailbox| mailbox.send(ToShard::HangUp { call })),
-                Some(_) => elsewhere.as_ref().is_some_and(|others| others.hang_up(call)),
+                    .is_some_and(|mailbox| mailbox.send(ToShard::Order { call, order })),
+                Some(_) => elsewhere.as_ref().is_some_and(|others| others.give(call, order)),
             }
         }),
         icon: icon_service(fetcher),
@@ -287,6 +315,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         selftest,
         neighbours,
         stop_api,
+        stop_webhooks,
         is_draining,
         registrations,
         tokio,
@@ -294,15 +323,6 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
 }
 
 /// Reads and checks the policy file, or takes the embedded default.
-/// The recordings of the business, with what is wrong with them in the log: callers hear ours instead.
-fn said_aloud(config: &crate::prompts::Config) -> crate::prompts::Prompts {
-    let (prompts, problems) = crate::prompts::Prompts::load(config);
-    for problem in problems {
-        tracing::warn!(%problem, "[prompts]");
-    }
-    prompts
-}
-
 fn load_policy(config: &Config) -> anyhow::Result<Policy> {
     let policy = config.load_policy().map_err(|faults| faults_to_error(&faults))?;
     for warning in policy.warnings() {

@@ -51,6 +51,24 @@ impl Cidr {
         self.prefix
     }
 
+    /// The whole range lies in addresses that are not routed on the Internet (RFC 1918, RFC 6598, RFC 4193, loopback, link).
+    pub fn is_private(&self) -> bool {
+        const PRIVATE: [(IpAddr, u8); 8] = [
+            (IpAddr::V4(Ipv4Addr::new(10, 0, 0, 0)), 8),
+            (IpAddr::V4(Ipv4Addr::new(172, 16, 0, 0)), 12),
+            (IpAddr::V4(Ipv4Addr::new(192, 168, 0, 0)), 16),
+            (IpAddr::V4(Ipv4Addr::new(100, 64, 0, 0)), 10),
+            (IpAddr::V4(Ipv4Addr::new(127, 0, 0, 0)), 8),
+            (IpAddr::V6(Ipv6Addr::new(0xfc00, 0, 0, 0, 0, 0, 0, 0)), 7),
+            (IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0)), 10),
+            (IpAddr::V6(Ipv6Addr::LOCALHOST), 128),
+        ];
+        PRIVATE.iter().any(|(network, prefix)| {
+            let private = Cidr::masked(*network, *prefix);
+            private.contains(self.network) && self.prefix >= *prefix
+        })
+    }
+
     fn masked(address: IpAddr, prefix: u8) -> Cidr {
         let network = match address {
             IpAddr::V4(address) => Ipv4Addr::from(u32::from(address) & mask4(prefix)).into(),

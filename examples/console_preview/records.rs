@@ -273,6 +273,7 @@ pub fn call(kind: &Kind, number_in_day: u64, started_ms: u64, elapsed_ms: u64, l
         }],
         transfers: Vec::new(),
         spoken: Vec::new(),
+        orders: Vec::new(),
         refused_with: None,
         answered_by: (is_answered && talked_ms > 0).then(|| kind.phone.into()),
         srtp: LegSuites {
@@ -437,6 +438,7 @@ fn facts(kind: &Kind, started_ms: u64, opinion: &Option<Opinion>) -> Facts {
         lists: Vec::new(),
         reputation: Vec::new(),
         talk: Default::default(),
+        relabelled: None,
     }
 }
 

@@ -2,21 +2,23 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::access::SignedIn;
 use super::error::{Problem, ProblemBody};
 use super::limits::NOTE_MAX;
 use super::state::Shared;
 use super::view::{CallView, ReportView, label_of};
 use super::why::Why;
-use crate::call::CallRecord;
 use crate::call::record::{Ending, PersonReport};
+use crate::call::{CallRecord, Order, What};
 use crate::call_id::CallId;
+use crate::screening::Label;
 use crate::store::{Filter, limits::CALLS_LIMIT};
 
 #[derive(Deserialize, IntoParams)]
@@ -71,6 +73,12 @@ pub(crate) enum ReportVerdict {
 pub(crate) struct ActionBody {
     #[serde(rename = "do")]
     action: CallAction,
+    /// For `relabel`.
+    label: Option<Warning>,
+    /// For `move`: the name of a queue.
+    queue: Option<String>,
+    /// In your own words, for the record; at most 200 characters.
+    why: Option<String>,
 }
 
 #[derive(Clone, Copy, Deserialize, ToSchema)]
@@ -78,7 +86,66 @@ pub(crate) struct ActionBody {
 pub(crate) enum CallAction {
     /// Ends the call for both parties.
     HangUp,
+    /// The banner says `label`, if that is worse than what was found.
+    Relabel,
+    /// Tells the person who has the call what it is.
+    Whisper,
+    /// Has the caller press two digits that he hears.
+    Challenge,
+    /// Rings `queue`; the call goes to the first who answers there.
+    Move,
 }
+
+/// What a person may say that a call is: a warning. Nobody can vouch against what was found.
+#[derive(Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Warning {
+    Suspect,
+    Forged,
+    Synthetic,
+    Campaign,
+}
+
+impl ActionBody {
+    fn order(self, who: &str) -> Result<Order, Problem> {
+        let bad = |text: &str| Problem::BadRequest(text.into());
+        if self
+            .why
+            .as_ref()
+            .is_some_and(|why| why.chars().count() > WHY_CHARS_MAX)
+        {
+            return Err(bad("why is longer than 200 characters"));
+        }
+        let is_relabel = matches!(self.action, CallAction::Relabel);
+        let is_move = matches!(self.action, CallAction::Move);
+        if self.label.is_some() != is_relabel {
+            return Err(bad("label goes with relabel, and relabel needs it"));
+        }
+        if self.queue.is_some() != is_move {
+            return Err(bad("queue goes with move, and move needs it"));
+        }
+        let what = match (self.action, self.label, self.queue) {
+            (CallAction::Relabel, Some(warning), _) => What::Relabel(match warning {
+                Warning::Suspect => Label::Suspect,
+                Warning::Forged => Label::Forged,
+                Warning::Synthetic => Label::Synthetic,
+                Warning::Campaign => Label::Campaign,
+            }),
+            (CallAction::Move, _, Some(queue)) => What::Move(queue.chars().take(WHY_CHARS_MAX).collect()),
+            (CallAction::Whisper, ..) => What::Whisper,
+            (CallAction::Challenge, ..) => What::Challenge,
+            (CallAction::HangUp | CallAction::Relabel | CallAction::Move, ..) => What::End,
+        };
+        Ok(Order {
+            by: who.to_string(),
+            what,
+            why: self.why,
+        })
+    }
+}
+
+/// Characters of the reason that somebody gives for an order.
+const WHY_CHARS_MAX: usize = 200;
 
 /// List calls.
 #[utoipa::path(
@@ -246,7 +313,7 @@ pub(crate) async fn report(
     post, path = "/api/v1/calls/{id}/actions", tag = "calls", request_body = ActionBody,
     params(("id" = String, Path, description = "The call's id")),
     responses(
-        (status = 202, description = "Ordered; the events show when it has happened"),
+        (status = 202, description = "Ordered; the events, and the `orders` of the call, show what came of it"),
         (status = 400, description = "Not an action", body = ProblemBody),
         (status = 401, description = "Not signed in", body = ProblemBody),
         (status = 403, description = "By cookie without X-Ringward", body = ProblemBody),
@@ -257,13 +324,14 @@ pub(crate) async fn report(
 )]
 pub(crate) async fn act(
     State(shared): State<Shared>,
+    Extension(signed_in): Extension<SignedIn>,
     id: Result<Path<String>, PathRejection>,
     body: Result<Json<ActionBody>, JsonRejection>,
 ) -> Result<StatusCode, Problem> {
     let id = call_id(id)?;
     let Json(body) = body.map_err(bad_body)?;
-    let CallAction::HangUp = body.action;
-    if (shared.gateway.hang_up)(id) {
+    let order = body.order(&signed_in.who)?;
+    if (shared.gateway.order)(id, order) {
         return Ok(StatusCode::ACCEPTED);
     }
     if shared.gateway.live.call(id).is_some() {

@@ -34,18 +34,21 @@ mod status;
 mod tokens;
 mod users;
 mod view;
+mod webhooks;
 mod whole;
 mod why;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use crate::call::Order;
 use crate::call_id::CallId;
 use crate::identity::ContentDigest;
 use crate::runtime::lists::ListKeeper;
 use crate::runtime::policies::Policies;
 use crate::runtime::reputation::ReputationKeeper;
 use crate::runtime::stream::Tls;
+use crate::runtime::webhooks::Webhooks;
 use crate::store::{Audit, Live, Store};
 use crate::time::Now;
 
@@ -77,8 +80,10 @@ pub struct Gateway {
     pub reputation: Arc<ReputationKeeper>,
     /// What is done by whom.
     pub audit: Arc<Audit>,
-    /// Ends a live call. False = no such call.
-    pub hang_up: Box<dyn Fn(CallId) -> bool + Send + Sync>,
+    /// Who is told what is done.
+    pub webhooks: Arc<Webhooks>,
+    /// Tells a live call what a person wants done with it. False = no such call.
+    pub order: Box<dyn Fn(CallId, Order) -> bool + Send + Sync>,
     /// A caller's icon as PNG, fetched and drawn again by us; `None` = there is none to be had.
     pub icon: IconService,
     /// Facts for `/status`: versions, revisions, shards, since when, what is off or failing.

@@ -112,10 +112,12 @@ pub(crate) async fn make(
     look(&shared).await?;
     let now_ms = shared.now().unix_ms();
     let expires_ms = body.days.map(|days| now_ms + u64::from(days) * 24 * 3_600_000);
-    let made = shared
-        .access
-        .make_token(&body.name, roles.clone(), expires_ms, &signed_in.who, now_ms);
-    let secret = made.map_err(|why| match why {
+    let (inner, name, wanted) = (shared.clone(), body.name.clone(), roles.clone());
+    let made = shared.work(move || {
+        let access = &inner.access;
+        Ok(access.make_token(&name, wanted, expires_ms, &signed_in.who, now_ms))
+    });
+    let secret = made.await?.map_err(|why| match why {
         NoToken::NameTaken => Problem::Conflict("the name is taken".into()),
         NoToken::Full => Problem::Conflict("there are too many tokens; take one back first".into()),
         NoToken::NoRandomness => Problem::Broken,

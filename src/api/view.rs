@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use super::limits::EVIDENCE_WINDOWS;
 use crate::banner::{Banner, clean_display_name};
-use crate::call::record::{Direction, State, Transfer, TransferKind, TransferOutcome};
+use crate::call::record::{Direction, OrderOutcome, Ordered, State, Transfer, TransferKind, TransferOutcome};
 use crate::call::{CallRecord, Suite};
 use crate::redact::Redacted;
 use crate::screening::{Label, NumberLight, VoiceLight};
@@ -59,6 +59,8 @@ pub(crate) struct CallView {
     pub srtp: SrtpView,
     /// Where the person answering sent the call, in order (at most 16).
     pub transfers: Vec<TransferView>,
+    /// What people and policy ordered while it lasted, in order (at most 32).
+    pub orders: Vec<OrderView>,
     pub timings: TimingsView,
     /// How it ended; null while it lasts.
     pub outcome: Option<OutcomeView>,
@@ -109,7 +111,7 @@ pub(crate) struct TransferView {
     /// The number or name it was to go to; of a take-over, who took it.
     #[schema(example = "+12125550147")]
     pub to: String,
-    /// `blind`, `attended` or `taken_over`.
+    /// `blind`, `attended`, `taken_over` or `ordered`.
     #[schema(example = "blind")]
     pub kind: &'static str,
     /// `pending`, `completed`, `refused` (not allowed), `failed` (nobody answered there) or `abandoned`.
@@ -129,6 +131,7 @@ impl TransferView {
                 TransferKind::Blind => "blind",
                 TransferKind::Attended => "attended",
                 TransferKind::TakenOver => "taken_over",
+                TransferKind::Ordered => "ordered",
             },
             outcome: match transfer.outcome {
                 TransferOutcome::Pending => "pending",
@@ -138,6 +141,47 @@ impl TransferView {
                 TransferOutcome::Abandoned => "abandoned",
             },
             status: transfer.status,
+        }
+    }
+}
+
+/// Something that was wanted of the call while it lasted.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Order)]
+pub(crate) struct OrderView {
+    /// Milliseconds since the INVITE arrived.
+    pub at_ms: u64,
+    /// The user, or `policy NAME@HASH`.
+    #[schema(example = "ann")]
+    pub by: String,
+    /// `relabel`, `whisper`, `challenge`, `move` or `end`.
+    #[schema(example = "move")]
+    pub what: String,
+    /// The label, or the queue; null where there is neither.
+    #[schema(example = "security")]
+    pub to: Option<String>,
+    /// In the words of who ordered it; of policy: the rule and its reason.
+    pub why: Option<String>,
+    /// `begun`, `done`, `failed` (nobody answered there, he pressed something else, a recording is missing, the call ended
+    /// first) or `not_now` (not at this moment of the call, or no such queue).
+    #[schema(example = "done")]
+    pub outcome: &'static str,
+}
+
+impl OrderView {
+    fn of(ordered: &Ordered) -> OrderView {
+        OrderView {
+            at_ms: ordered.at_ms,
+            by: ordered.by.clone(),
+            what: ordered.what.clone(),
+            to: ordered.to.clone(),
+            why: ordered.why.clone(),
+            outcome: match ordered.outcome {
+                OrderOutcome::Begun => "begun",
+                OrderOutcome::Done => "done",
+                OrderOutcome::Failed => "failed",
+                OrderOutcome::NotNow => "not_now",
+            },
         }
     }
 }
@@ -301,6 +345,7 @@ impl CallView {
                 called: record.srtp.called.map(Suite::as_str),
             },
             transfers: record.transfers.iter().map(TransferView::of).collect(),
+            orders: record.orders.iter().map(OrderView::of).collect(),
             timings: TimingsView {
                 identity_ms: record.timings.identity_ms,
                 decided_ms: record.timings.decided_ms,

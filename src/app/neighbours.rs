@@ -50,9 +50,9 @@ pub(super) fn start(shared: Shared) -> anyhow::Result<Option<(Neighbourhood, Ord
             told("reputation", reputation.refresh());
         }
     };
-    let hang_up = move |call| {
+    let order = move |call, order| {
         if let Some(mailbox) = mailboxes.owner_of(call) {
-            mailbox.send(ToShard::HangUp { call });
+            mailbox.send(ToShard::Order { call, order });
         }
     };
     let here = Here {
@@ -60,7 +60,7 @@ pub(super) fn start(shared: Shared) -> anyhow::Result<Option<(Neighbourhood, Ord
         live,
         audit,
         changed: Box::new(changed),
-        hang_up: Box::new(hang_up),
+        order: Box::new(order),
     };
     Neighbourhood::start(here).context("threads for other gateways")
 }

@@ -36,6 +36,7 @@ pub struct Running {
     /// None = the store is this gateway's alone.
     pub(super) neighbours: Option<Neighbourhood>,
     pub(super) stop_api: tokio::sync::oneshot::Sender<()>,
+    pub(super) stop_webhooks: tokio::sync::watch::Sender<bool>,
     pub(super) is_draining: Arc<AtomicBool>,
     pub(super) registrations: Registry,
     pub(super) tokio: tokio::runtime::Runtime,
@@ -107,6 +108,7 @@ impl Running {
             tracing::error!("the threads for other gateways did not end");
         }
         let _ = self.stop_api.send(());
+        let _ = self.stop_webhooks.send(true);
         if !self.selftest.stop(STOP_PATIENCE) {
             tracing::error!("the self-test did not end");
         }

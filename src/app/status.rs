@@ -17,17 +17,20 @@ use crate::runtime::scoring::Counters;
 use crate::runtime::standings::Standings;
 use crate::runtime::stream::{Streams, Tls};
 use crate::runtime::trust::Lists;
+use crate::runtime::webhooks::Webhooks;
 use crate::selftest::watch::LastRun;
 use crate::sip::Transport;
 
 pub(super) struct Status {
     pub(super) started_ms: u64,
     pub(super) policies: Arc<Policies>,
+    pub(super) prompts: super::prompts::Standing,
     pub(super) models: Option<Arc<Models>>,
     pub(super) heard: Option<Arc<Counters>>,
     pub(super) lists: Lists,
     pub(super) clock_alarm: ClockAlarm,
     pub(super) sip: Vec<(Transport, SocketAddr)>,
+    pub(super) queues: Vec<String>,
     pub(super) live_calls: Vec<Arc<AtomicUsize>>,
     pub(super) live_entries: Vec<Arc<AtomicUsize>>,
     pub(super) mailboxes: Mailboxes,
@@ -37,6 +40,7 @@ pub(super) struct Status {
     pub(super) tls: Option<Arc<Tls>>,
     pub(super) is_draining: Arc<AtomicBool>,
     pub(super) registrations: Registry,
+    pub(super) webhooks: Arc<Webhooks>,
     pub(super) selftest: Box<dyn Fn() -> Option<LastRun> + Send + Sync>,
 }
 
@@ -47,12 +51,14 @@ impl Status {
             "started_ms": self.started_ms,
             "policy": self.policies.lineup().live().revision(),
             "policy_file_problem": self.policies.file_problem(),
+            "prompts_problem": self.prompts.read(),
             "model": self.models.as_ref().map(|models| models.standing().current),
             "model_trial": self.models.as_ref().map(|models| models.standing()),
             "scoring": self.heard.as_ref().map(|heard| heard.read()),
             "lists": self.lists.status(),
             "clock_shift_seconds": self.clock_alarm.shift(),
             "sip": self.sip.iter().map(|(transport, address)| format!("{transport}:{address}")).collect::<Vec<_>>(),
+            "queues": self.queues,
             "shards": self.live_calls.len(),
             "live_calls": self.live_calls.iter().map(|calls| calls.load(Ordering::Relaxed)).sum::<usize>(),
             "live_entries": self.live_entries.iter().map(|entries| entries.load(Ordering::Relaxed)).sum::<usize>(),
@@ -61,8 +67,23 @@ impl Status {
             "inbox_messages_lost": self.mailboxes.lost(),
             "targets": { "names": self.dns.status(), "down": self.standings.status() },
             "registrations": self.registrations.states(),
+            "webhooks": self.webhooks(),
             "selftest": (self.selftest)(),
             "is_draining": self.is_draining.load(Ordering::Relaxed),
         })
+    }
+    /// Only how they are doing: who may see where they are asks `/api/v1/webhooks`.
+    fn webhooks(&self) -> Vec<serde_json::Value> {
+        let standings = self.webhooks.standings().into_iter();
+        standings
+            .map(|(hook, standing)| {
+                json!({
+                    "name": hook.name,
+                    "waiting": standing.waiting,
+                    "dead": standing.dead,
+                    "problem": standing.problem,
+                })
+            })
+            .collect()
     }
 }

@@ -24,11 +24,11 @@ pub fn compose(facts: &Facts, decision: &Decision, policy: &Policy) -> Banner {
         reasons: reasons(verdict, wording),
         say: say(verdict, wording).into(),
         prefix: match decision.action {
-            Action::Label | Action::Screen | Action::Challenge | Action::Divert { .. } => {
+            Action::Label | Action::Screen | Action::Challenge | Action::Whisper | Action::Divert { .. } => {
                 prefix(verdict, wording).into()
             }
             // Delivered as it came; or refused, and no phone rings.
-            Action::Deliver | Action::Refuse { .. } => String::new(),
+            Action::Deliver | Action::Refuse { .. } | Action::End => String::new(),
         },
     }
 }

@@ -1,4 +1,5 @@
-//! While two people have each other: a word to the person who answers before he hears the caller.
+//! While two people have each other: a word to the person who answers before he hears the caller, or whenever somebody
+//! orders it; and the two digits that a caller is asked to press in the middle of a call.
 //!
 //! ```text
 //!  a phone answers ─▶ it hears the whisper, the caller the ringing tone (or the music he heard before) ─▶ they hear each other
@@ -7,12 +8,14 @@
 use std::time::Instant;
 
 use crate::media::{Side, Talk};
-use crate::screening::Label;
+use crate::screening::{Challenge, Label};
 
 use super::case::Case;
+use super::decide;
 use super::desk::Desk;
-use super::limits::WHISPER_MAX;
-use super::record::Direction;
+use super::limits::{QUESTIONS_MAX, WHISPER_MAX};
+use super::reception::{Act, Cue, Outcome, Script};
+use super::record::{Direction, OrderOutcome};
 use super::talking::Talking;
 
 /// What the people of a queue are told before they are connected (`whisper`).
@@ -39,11 +42,27 @@ impl Whisper {
     }
 }
 
-/// Words that are being said beside the call.
+/// Something that is being said beside the call.
 pub(super) struct Aside {
     turn: u32,
-    /// By then they are over, whatever the media says.
+    /// By then it is over, whatever the media says.
     pub(super) until: Instant,
+    /// Questions to the caller; `None`: words to the person.
+    script: Option<Script>,
+    /// Who ordered it, as the place of the order in the record.
+    order: Option<usize>,
+}
+
+impl Aside {
+    /// Words to the person who has the call.
+    pub(super) fn words(turn: u32, order: Option<usize>, desk: &Desk) -> Aside {
+        Aside {
+            turn,
+            until: desk.now().instant + WHISPER_MAX,
+            script: None,
+            order,
+        }
+    }
 }
 
 impl Talking {
@@ -65,33 +84,115 @@ impl Talking {
             case.hush(Side::A, desk);
             return false;
         };
-        self.aside = Some(Aside {
-            turn,
-            until: desk.now().instant + WHISPER_MAX,
-        });
+        self.aside = Some(Aside::words(turn, None, desk));
         true
     }
 
-    /// Words of ours are over.
-    pub(super) fn on_talk(&mut self, talk: Talk, case: &mut Case, desk: &mut Desk) {
-        if let Talk::Said { turn, over, side } = talk
-            && self.aside.as_ref().is_some_and(|aside| aside.turn == turn)
+    /// Asks the caller to press two digits; the person who has the call is not heard meanwhile. False: there is no
+    /// recording of it.
+    pub(super) fn ask(&mut self, order: usize, case: &mut Case, desk: &mut Desk) -> bool {
+        let now = desk.now().instant;
+        let (script, act) = Script::challenge(desk.random.u64(), now + QUESTIONS_MAX);
+        self.aside = Some(Aside {
+            turn: 0,
+            until: script.deadline(),
+            script: Some(script),
+            order: Some(order),
+        });
+        self.act(act, case, desk);
+        self.aside.is_some()
+    }
+
+    fn act(&mut self, act: Act, case: &mut Case, desk: &mut Desk) {
+        let Some(aside) = &mut self.aside else { return };
+        match act {
+            Act::Say(names) => {
+                let names: Vec<&str> = names.iter().map(String::as_str).collect();
+                match case.say(Side::A, &names, desk) {
+                    Some(turn) => aside.turn = turn,
+                    None => {
+                        self.aside = None;
+                        case.hush(Side::A, desk);
+                    }
+                }
+            }
+            Act::Done(Outcome::Challenged(challenge)) => self.judged(challenge, case, desk),
+            Act::Nothing | Act::Listen(_) | Act::Done(_) => {}
+        }
+        if let Some(Aside {
+            until,
+            script: Some(script),
+            ..
+        }) = &mut self.aside
         {
-            case.has_said(side, over, desk);
-            self.end_aside(case, desk);
+            *until = script.deadline();
+        }
+    }
+
+    /// The caller has pressed what he was told, or not: he is told, and connected again.
+    fn judged(&mut self, challenge: Challenge, case: &mut Case, desk: &mut Desk) {
+        case.facts.talk.challenge = challenge;
+        let at_ms = case.at_ms(desk);
+        decide::again(case, desk, at_ms);
+        let has_passed = challenge == Challenge::Passed;
+        let (words, outcome) = match has_passed {
+            true => ("challenge-passed", OrderOutcome::Done),
+            false => ("challenge-failed", OrderOutcome::Failed),
+        };
+        let Some(aside) = &mut self.aside else { return };
+        if let Some(entry) = aside.order.take() {
+            case.record.end_order(entry, outcome);
+        }
+        aside.script = None;
+        aside.until = desk.now().instant + WHISPER_MAX;
+        match case.say(Side::A, &[words], desk) {
+            Some(turn) => aside.turn = turn,
+            None => self.end_aside(case, desk),
+        }
+        case.changed(desk);
+    }
+
+    /// Words of ours are over, or a key was pressed.
+    pub(super) fn on_talk(&mut self, talk: Talk, case: &mut Case, desk: &mut Desk) {
+        let Some(aside) = &mut self.aside else { return };
+        let cue = match talk {
+            Talk::Said { turn, over, side } if turn == aside.turn => {
+                case.has_said(side, over, desk);
+                Cue::Said
+            }
+            Talk::Said { .. } | Talk::Heard { .. } => return,
+            Talk::Pressed { digit } => Cue::Pressed(digit),
+        };
+        match (&mut aside.script, cue) {
+            (Some(script), cue) => {
+                let act = script.handle(cue, desk.random.u64(), desk.now().instant);
+                self.act(act, case, desk);
+            }
+            (None, Cue::Said) => self.end_aside(case, desk),
+            (None, _) => {}
         }
     }
 
     /// They should have been.
     pub(super) fn hurry_aside(&mut self, case: &mut Case, desk: &mut Desk) {
         let now = desk.now().instant;
-        if self.aside.as_ref().is_some_and(|aside| aside.until <= now) {
-            self.end_aside(case, desk);
+        let Some(aside) = self.aside.as_mut().filter(|aside| aside.until <= now) else {
+            return;
+        };
+        match &mut aside.script {
+            Some(script) => {
+                let act = script.handle(Cue::Due, desk.random.u64(), now);
+                self.act(act, case, desk);
+            }
+            None => self.end_aside(case, desk),
         }
     }
 
     fn end_aside(&mut self, case: &mut Case, desk: &mut Desk) {
-        self.aside = None;
+        let Some(aside) = self.aside.take() else { return };
+        if let Some(entry) = aside.order {
+            case.record.end_order(entry, OrderOutcome::Done);
+        }
         for side in [Side::B, Side::A] {
             case.hush(side, desk);
         }

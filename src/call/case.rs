@@ -7,9 +7,9 @@ use crate::call_id::CallId;
 use crate::identity::Report;
 use crate::lists::Lookup;
 use crate::media::{Keys, Side, Statistics};
-use crate::policy::Profile;
+use crate::policy::{Action, Profile};
 use crate::reputation::Reputations;
-use crate::screening::{Facts, HistoryFacts, SecondOpinion, VoiceState};
+use crate::screening::{Facts, HistoryFacts, Label, SecondOpinion, VoiceState};
 use crate::sdp::{Encryption, Session};
 use crate::sip::{Message, Response, ServerTxn};
 use crate::time::Now;
@@ -22,6 +22,7 @@ use super::leg::Hop;
 use super::limits::{CHANGED_EVERY, HOLD_MAX};
 use super::numbers::Numbers;
 use super::offer::{self, Origin};
+use super::orders::What;
 use super::profile::{Answer, Circumstances};
 use super::reasons::{self, ReasonStyle};
 use super::record::{CallRecord, Direction, State};
@@ -91,6 +92,11 @@ pub(crate) struct Case {
     /// The caller's audio is copied to the scorer, and with which place among those that want second opinions.
     is_tapped: bool,
     attended: Option<u8>,
+    /// What policy wants of it now that they talk, and what was done for it so far; at most [`super::limits::ORDERS_KEPT`].
+    pub(super) wish: Option<Action>,
+    /// It has been asked what it wants once they talked.
+    pub(super) is_asked_live: bool,
+    pub(super) done: Vec<(What, Option<Label>)>,
 }
 
 impl Case {
@@ -140,6 +146,9 @@ impl Case {
             turn: 0,
             is_tapped: false,
             attended: None,
+            wish: None,
+            is_asked_live: false,
+            done: Vec::new(),
         }
     }
 
@@ -516,6 +525,7 @@ impl Case {
         self.media = Media::Closed;
         self.record.state = State::Ended;
         self.record.media = media;
+        self.record.give_up_orders();
         self.record.timings.ended_ms = Some(ended_ms);
         self.changed(desk);
         desk.count(Counter::CallEnded);

@@ -1,6 +1,7 @@
 //! Asks policy, writes down what it said, and composes the banner that follows.
 
 use crate::banner;
+use crate::media::Side;
 use crate::policy::Action;
 use crate::screening::Stage;
 
@@ -12,19 +13,29 @@ pub(crate) fn arrive(case: &mut Case, desk: &Desk, at_ms: u64) -> Action {
     ask(case, desk, Stage::Arrive, at_ms).0
 }
 
+/// Something was learned by an order: at the stage the call is in, whatever that is.
+pub(crate) fn again(case: &mut Case, desk: &Desk, at_ms: u64) {
+    live(case, desk, at_ms);
+}
+
 /// What policy wants done now that the caller has been asked something.
 pub(crate) fn heard(case: &mut Case, desk: &Desk, at_ms: u64) -> Action {
     ask(case, desk, Stage::Heard, at_ms).0
 }
 
-/// The facts moved while it rang or while they talked. Only the label and the banner follow: moving and refusing
-/// are for calls that have not begun. True when a person could see a difference.
+/// The facts moved while it rang or while they talked. The label and the banner follow; what else policy wants is carried
+/// out once they talk (`orders.rs`). True when a person could see a difference.
 pub(crate) fn live(case: &mut Case, desk: &Desk, at_ms: u64) -> bool {
-    ask(case, desk, Stage::Live, at_ms).1
+    let (action, is_news) = ask(case, desk, Stage::Live, at_ms);
+    case.wish = Some(action);
+    is_news
 }
 
 fn ask(case: &mut Case, desk: &Desk, stage: Stage, at_ms: u64) -> (Action, bool) {
     case.facts.stage = stage;
+    let said = case.spoken(Side::A).or(case.offer.as_ref());
+    let codec = said.and_then(|said| said.codecs().first().copied());
+    case.facts.signalling.codec = codec.map_or(String::new(), |(_, codec)| codec.as_str().into());
     case.look_at_lists(&desk.lists);
     case.look_at_reputations(&desk.reputations);
     let lineup = &desk.lineup;

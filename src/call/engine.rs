@@ -227,6 +227,7 @@ impl Engine {
             Input::Resolved(known) => self.on_resolved(*known),
             Input::LoginHost { host, addresses } => self.desk.logins.learn(&host, &addresses),
             Input::Standing(change) => self.desk.routes.health.take(change, now.instant),
+            Input::Order { call, order } => self.tell(call, Event::Order(Box::new(order))),
             Input::HangUp { call } => self.tell(call, Event::HangUp),
             Input::Drain => {
                 self.is_draining = true;

@@ -53,6 +53,7 @@ pub(crate) fn of_invite(
         lists: Vec::new(),
         reputation: Vec::new(),
         talk: Default::default(),
+        relabelled: None,
     }
 }
 
@@ -229,6 +230,7 @@ fn signalling(
         claims_emergency: crossing::is_callback(invite) || invite.header("Resource-Priority").is_some(),
         is_emergency_trunk: trunk.is_emergency_trusted,
         from_differs_from_asserted: matches!((from, other), (Some(from), Some(other)) if from != other),
+        codec: String::new(),
     }
 }
 

@@ -83,7 +83,12 @@ impl Gathering {
             decide::arrive(case, desk, at_ms);
         }
         let queue = match action {
-            Action::Deliver | Action::Label | Action::Screen | Action::Challenge => own.clone(),
+            Action::Deliver
+            | Action::Label
+            | Action::Screen
+            | Action::Challenge
+            | Action::Whisper
+            | Action::End => own.clone(),
             Action::Divert { queue } => queue,
             Action::Refuse { status, profile, .. } => {
                 let answer = case.answer_of_policy(status, profile, desk);

@@ -192,8 +192,8 @@ pub const KEY_PATIENCE: Duration = Duration::from_secs(2);
 /// How often a caller may be told digits to press.
 pub const CHALLENGE_TRIES: u8 = 3;
 
-/// The longest that questions of ours of one kind (screening, challenge) may take, whatever is said meanwhile. Past it the
-/// call goes on with what is known.
+/// The longest that all questions of ours before a call (screening and challenge together), or one challenge in the middle of
+/// it, may take, whatever is said meanwhile. Past it the call goes on with what is known.
 pub const QUESTIONS_MAX: Duration = Duration::from_secs(90);
 
 /// The longest that our last words may take. Past it the call ends without them.
@@ -204,3 +204,10 @@ pub const WHISPER_MAX: Duration = Duration::from_secs(5);
 
 /// What we said, in a record; later words are said but not listed.
 pub const SPOKEN_KEPT: usize = 64;
+
+/// Orders of people and of policy kept in a record; later ones are carried out, by policy not any more, and not listed.
+pub const ORDERS_KEPT: usize = 32;
+
+/// How soon it is looked again whether a refresh of ours is over that a re-INVITE of ours has to wait for. A refresh that
+/// nobody answers is over with its transaction, after 32 s.
+pub const REFRESH_WAIT: Duration = Duration::from_millis(500);

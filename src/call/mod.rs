@@ -40,6 +40,7 @@ mod names;
 mod numbers;
 mod offer;
 mod options;
+mod orders;
 mod outbound;
 mod probing;
 mod overload;
@@ -77,6 +78,7 @@ pub use fuzz::fuzz_facts;
 pub use moved::{Asker, LegAsked};
 pub use names::tls_names;
 pub use numbers::{NumberPlan, Rules};
+pub use orders::{Order, What};
 pub use overload::{CallLimits, Overloaded};
 pub use reasons::ReasonStyle;
 pub(crate) use reasons::of_report as identity_reasons;
@@ -236,6 +238,11 @@ pub enum Input<'a> {
     /// From the API: end this call now.
     HangUp {
         call: CallId,
+    },
+    /// From the API: what a person wants done with this call.
+    Order {
+        call: CallId,
+        order: Order,
     },
     /// Where a carrier wants calls of ours to pass, as another shard heard it.
     ServiceRoute {

@@ -90,7 +90,7 @@ impl Origin {
         self.version += 1;
         session
             .anchored(ours, port, self.session_id, self.version, protection)
-            .map_err(|_| Refusal::NotAcceptable("no audio codec in common (PCMU, PCMA)"))
+            .map_err(|_| Refusal::NotAcceptable("no audio codec in common (PCMU, PCMA, G722)"))
     }
 }
 
@@ -106,7 +106,9 @@ pub(crate) fn read(message: &Message) -> Result<Option<Session>, Refusal> {
     let body = message.description().ok_or(Refusal::NotSdp)?;
     let session = Session::parse(body).map_err(|fault| Refusal::NotAcceptable(fault.expected))?;
     if session.codecs().is_empty() {
-        return Err(Refusal::NotAcceptable("no audio codec in common (PCMU, PCMA)"));
+        return Err(Refusal::NotAcceptable(
+            "no audio codec in common (PCMU, PCMA, G722)",
+        ));
     }
     Ok(Some(session))
 }

@@ -14,9 +14,10 @@ use crate::sip::TransportFault;
 use crate::voice::{Opinion, Window};
 
 use super::limits::{
-    ATTEMPTS_KEPT, BANNERS_KEPT, DECISIONS_KEPT, SECOND_WINDOWS_KEPT, SPOKEN_KEPT, TRANSFERS_KEPT,
-    TRIES_KEPT, WINDOWS_KEPT,
+    ATTEMPTS_KEPT, BANNERS_KEPT, DECISIONS_KEPT, ORDERS_KEPT, SECOND_WINDOWS_KEPT, SPOKEN_KEPT,
+    TRANSFERS_KEPT, TRIES_KEPT, WINDOWS_KEPT,
 };
+use super::orders::{Order, What};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -83,6 +84,9 @@ pub struct CallRecord {
     /// What we said ourselves, in order; at most 64 kept.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub spoken: Vec<Spoken>,
+    /// What people and policy ordered while it lasted, in order; at most 32 kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub orders: Vec<Ordered>,
     pub timings: Timings,
     pub outcome: Option<Outcome>,
     /// The status that policy wanted for a caller whom we had answered already: he was hung up instead.
@@ -190,6 +194,8 @@ pub enum TransferKind {
     Attended,
     /// INVITE with Replaces from another phone.
     TakenOver,
+    /// To another queue, by order of somebody who watches the call, or of policy.
+    Ordered,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -203,6 +209,36 @@ pub enum TransferOutcome {
     Failed,
     /// The call ended first.
     Abandoned,
+}
+
+/// Something that a person, or policy, ordered for a call while it lasted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ordered {
+    /// Milliseconds since INVITE arrival.
+    pub at_ms: u64,
+    /// Who: the user's name, or `policy NAME@HASH`.
+    pub by: String,
+    /// `end`, `relabel`, `whisper`, `challenge` or `move`.
+    pub what: String,
+    /// The label, or the queue.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// In his own words, or the rule and its reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    pub outcome: OrderOutcome,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OrderOutcome {
+    /// Under way.
+    Begun,
+    Done,
+    /// It came to nothing: nobody answered there, the caller pressed something else, or the call ended first.
+    Failed,
+    /// Not at this moment of a call, or something else is under way.
+    NotNow,
 }
 
 /// Something that we said to a party. Never what he answered: digits are his.
@@ -300,6 +336,7 @@ impl CallRecord {
             attempts: Vec::new(),
             transfers: Vec::new(),
             spoken: Vec::new(),
+            orders: Vec::new(),
             answered_by: None,
             srtp: LegSuites::default(),
             timings: Timings::default(),
@@ -307,6 +344,44 @@ impl CallRecord {
             refused_with: None,
             media: None,
             report: None,
+        }
+    }
+
+    /// An order came; its place in the list, for its outcome.
+    pub(crate) fn add_order(&mut self, at_ms: u64, order: &Order) -> usize {
+        let (what, to) = match &order.what {
+            What::End => ("end", None),
+            What::Relabel(label) => ("relabel", Some(label.name().to_string())),
+            What::Whisper => ("whisper", None),
+            What::Challenge => ("challenge", None),
+            What::Move(queue) => ("move", Some(queue.clone())),
+        };
+        if self.orders.len() < ORDERS_KEPT {
+            self.orders.push(Ordered {
+                at_ms,
+                by: order.by.clone(),
+                what: what.to_string(),
+                to,
+                why: order.why.clone(),
+                outcome: OrderOutcome::NotNow,
+            });
+            return self.orders.len() - 1;
+        }
+        usize::MAX
+    }
+
+    pub(crate) fn end_order(&mut self, entry: usize, outcome: OrderOutcome) {
+        if let Some(ordered) = self.orders.get_mut(entry) {
+            ordered.outcome = outcome;
+        }
+    }
+
+    /// The call is over before what was under way.
+    pub(crate) fn give_up_orders(&mut self) {
+        for ordered in &mut self.orders {
+            if ordered.outcome == OrderOutcome::Begun {
+                ordered.outcome = OrderOutcome::Failed;
+            }
         }
     }
 
@@ -462,6 +537,17 @@ impl CallRecord {
         if let Some(transfer) = self.transfers.get_mut(place) {
             transfer.outcome = outcome;
             transfer.status = status;
+            if transfer.kind == TransferKind::Ordered {
+                let mut orders = self.orders.iter_mut().rev();
+                let ordered =
+                    orders.find(|order| order.what == "move" && order.outcome == OrderOutcome::Begun);
+                if let Some(ordered) = ordered {
+                    ordered.outcome = match outcome {
+                        TransferOutcome::Completed => OrderOutcome::Done,
+                        _ => OrderOutcome::Failed,
+                    };
+                }
+            }
         }
     }
 

@@ -29,6 +29,7 @@ use super::gathering::Gathering;
 use super::hunting::Hunting;
 use super::index::Name;
 use super::leg::Hop;
+use super::orders::{self, Order};
 use super::reception::Reception;
 use super::refusal::Refusal;
 use super::reliable;
@@ -64,6 +65,7 @@ pub(crate) enum Event {
     /// The stage's own deadline has passed.
     Due,
     HangUp,
+    Order(Box<Order>),
     Request {
         txn: ServerTxn,
         request: Message,
@@ -160,6 +162,7 @@ impl Stage {
                     None => return self,
                 }
             }
+            Event::Order(order) => return orders::carry_out(self, *order, case, desk),
             // Only a call that talks can be taken over; the phone must hear something all the same.
             Event::Replace { txn, request, .. } if !matches!(self, Stage::Talking(_)) => {
                 desk.refuse(txn, &request, &Refusal::NoDialog);
@@ -178,7 +181,7 @@ impl Stage {
             Stage::Gathering(stage) => stage.handle(event, case, desk),
             Stage::Reception(stage) => stage.handle(event, case, desk),
             Stage::Hunting(stage) => stage.handle(event, case, desk),
-            Stage::Talking(stage) => stage.step(event, case, desk),
+            Stage::Talking(stage) => orders::by_policy(stage.step(event, case, desk), case, desk),
             Stage::Ending(stage) => stage.handle(event, case, desk),
             Stage::Over => Stage::Over,
         }

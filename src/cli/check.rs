@@ -437,17 +437,7 @@ fn check_sense(config: &Config, name: &str, findings: &mut Vec<Finding>) {
     super::check_keys::warnings(config)
         .into_iter()
         .for_each(&mut warn);
-    if !config.api.listen.ip().is_loopback() && config.api_tls.is_none() {
-        warn("[api] listens beyond this machine without [api.tls]: passwords can be read on the way".into());
-    }
-    for trunk in &config.trunks {
-        if trunk.from.iter().any(|range| range.ends_with("/0")) {
-            warn(format!(
-                "trunk {:?} takes calls from everybody; name the carrier's addresses",
-                trunk.name
-            ));
-        }
-    }
+    super::check_risks::warnings(config).into_iter().for_each(warn);
 }
 
 #[cfg(test)]

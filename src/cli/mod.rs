@@ -4,6 +4,7 @@ pub mod audit;
 pub mod backup;
 pub mod check;
 mod check_keys;
+mod check_risks;
 mod check_trust;
 pub mod eval;
 mod eval_figures;

@@ -35,6 +35,7 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Config {
         "capture",
         "prompts",
         "api",
+        "webhook",
     ]);
     let mut config = Config::loopback();
     super::sip::read(root, folder, &mut config.sip);
@@ -63,6 +64,7 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Config {
     read_store(root, &mut config.store);
     read_api(root, folder, &mut config);
     config.capture = super::capture::read(root);
+    config.webhooks = super::webhook::read(root, folder);
     config.refusal = super::refusal::read(root, folder, config.api.public_url.as_deref());
     super::refusal::check(root, &config);
     super::sip::check_ports(root, &config);

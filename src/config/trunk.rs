@@ -189,7 +189,9 @@ fn read_verifier(section: &Section<'_, '_>, ranges: &[String], is_named: bool) -
         );
         return false;
     }
-    let public = ranges.iter().find(|range| !is_private_range(range));
+    let public = ranges
+        .iter()
+        .find(|range| !range.parse::<Cidr>().is_ok_and(|range| range.is_private()));
     if let Some(range) = public {
         let message = format!(
             "{range} is no private network (10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 100.64.0.0/10, 127.0.0.0/8, fc00::/7, fe80::/10, ::1)"
@@ -197,25 +199,4 @@ fn read_verifier(section: &Section<'_, '_>, ranges: &[String], is_named: bool) -
         section.fault(section.place("private_network"), message, None);
     }
     public.is_none()
-}
-
-/// The whole range lies in addresses that are not routed on the Internet (RFC 1918, RFC 6598, RFC 4193, loopback, link).
-fn is_private_range(range: &str) -> bool {
-    const PRIVATE: [&str; 8] = [
-        "10.0.0.0/8",
-        "172.16.0.0/12",
-        "192.168.0.0/16",
-        "100.64.0.0/10",
-        "127.0.0.0/8",
-        "fc00::/7",
-        "fe80::/10",
-        "::1/128",
-    ];
-    let Ok(range) = range.parse::<Cidr>() else {
-        return false;
-    };
-    PRIVATE
-        .iter()
-        .filter_map(|private| private.parse::<Cidr>().ok())
-        .any(|private| private.contains(range.network()) && range.prefix() >= private.prefix())
 }

@@ -102,6 +102,11 @@ pub const ASSETS: &[Asset] = &[
         content: include_str!("static/words.js"),
     },
     Asset {
+        path: "/console/orders.js",
+        kind: SCRIPT,
+        content: include_str!("static/orders.js"),
+    },
+    Asset {
         path: "/console/live.js",
         kind: SCRIPT,
         content: include_str!("static/live.js"),

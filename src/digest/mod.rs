@@ -26,7 +26,7 @@ mod vectors_tests;
 pub use algorithm::{Algorithm, Hash, Qop};
 pub use authorization::Authorization;
 pub use challenge::{Ask, Challenge};
-pub use credentials::{Credentials, Secret};
+pub use credentials::{Credentials, PASSWORD_LEAST, Secret, Weakness};
 pub use error::HeaderFault;
 pub use fuzz::fuzz_digest;
 pub use guard::{Guard, Question, Verdict, Why};

@@ -46,10 +46,11 @@ impl Clip {
         }
     }
 
-    /// What goes out on a leg that speaks `codec`.
+    /// What goes out on a leg that speaks `codec`. G.722 hangs on what was said before: whoever speaks it makes it of the
+    /// mu-law octets.
     pub fn octets(&self, codec: Codec) -> &[u8] {
         match codec {
-            Codec::Pcmu => &self.mu,
+            Codec::Pcmu | Codec::G722 => &self.mu,
             Codec::Pcma => &self.a,
         }
     }
@@ -115,7 +116,7 @@ mod tests {
             for (own, translated) in octets.iter().zip(clip.octets(other)) {
                 let (own, heard) = (
                     i32::from(law.decode(*own)),
-                    i32::from(other.law().decode(*translated)),
+                    i32::from(other.law().unwrap().decode(*translated)),
                 );
                 assert!((own - heard).abs() <= 16 + own.abs() / 16, "{own} {heard}");
             }

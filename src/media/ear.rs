@@ -5,6 +5,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::g722::NarrowDecoder;
 use super::limits::SPEECH_MIN;
 use crate::sdp::Codec;
 
@@ -30,6 +31,7 @@ pub(crate) struct Ear {
     last_speech: Option<Instant>,
     /// Speech while we were speaking.
     over: Duration,
+    g722: NarrowDecoder,
 }
 
 impl Ear {
@@ -40,6 +42,7 @@ impl Ear {
             speech: Duration::ZERO,
             last_speech: None,
             over: Duration::ZERO,
+            g722: NarrowDecoder::default(),
         }
     }
 
@@ -55,11 +58,11 @@ impl Ear {
         let Some(count) = u32::try_from(audio.len()).ok().filter(|count| *count > 0) else {
             return;
         };
-        let table = codec.law().table();
-        let sum: u32 = audio
-            .iter()
-            .map(|octet| u32::from(table[usize::from(*octet)].unsigned_abs()))
-            .sum();
+        let size = |level: i16| u32::from(level.unsigned_abs());
+        let sum: u32 = match codec.law() {
+            Some(law) => audio.iter().map(|octet| size(law.decode(*octet))).sum(),
+            None => audio.iter().map(|octet| size(self.g722.decode(*octet))).sum(),
+        };
         let level = sum / count;
         // Down at once, up slowly: about one second of noise raises it by half.
         self.floor = level
@@ -110,6 +113,7 @@ const SPEECH_LEVEL_MIN: u32 = 160;
 #[expect(clippy::disallowed_methods, reason = "any instant will do as the start")]
 mod tests {
     use super::*;
+    use crate::g711::Law;
 
     const LISTENING: Listening = Listening {
         patience: Duration::from_secs(2),
@@ -137,7 +141,7 @@ mod tests {
 
         /// So many milliseconds at this level; when we would have gone on, and with how much speech, in ms.
         fn hears(&mut self, level: i16, ms: u64) -> Option<(u64, u64)> {
-            let octet = Codec::Pcmu.law().encode(level);
+            let octet = Law::Mu.encode(level);
             for _ in 0..ms / 20 {
                 self.ear.handle(Codec::Pcmu, &[octet; 160], false, self.now);
                 self.now += Duration::from_millis(20);
@@ -212,7 +216,7 @@ mod tests {
     #[test]
     fn speech_over_our_words_is_counted_apart() {
         let mut bench = Bench::new();
-        let octet = Codec::Pcma.law().encode(2500);
+        let octet = Law::A.encode(2500);
         for _ in 0..25 {
             bench.ear.handle(Codec::Pcma, &[octet; 160], true, bench.now);
         }

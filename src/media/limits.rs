@@ -61,5 +61,9 @@ pub const CATCH_UP_FRAMES: u32 = 5;
 /// Events of a talk with a party that nobody fetched yet. They are fetched every 20 ms; past it the newest is dropped.
 pub const TALK_EVENTS_MAX: usize = 32;
 
+/// Of these, room that keys leave for the end of words and of listening: one for each side, and one that was heard, before
+/// and after a new saying.
+pub const TALK_ENDS_MAX: usize = 6;
+
 /// Less speech than this is a click or a cough, and no word.
 pub const SPEECH_MIN: Duration = Duration::from_millis(300);

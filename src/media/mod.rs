@@ -11,6 +11,7 @@
 
 mod clip;
 mod ear;
+pub mod g722;
 pub mod latch;
 pub mod limits;
 mod player;

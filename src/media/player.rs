@@ -12,8 +12,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::clip::{Clip, Words};
+use super::g722::NarrowEncoder;
 use super::limits::{CATCH_UP_FRAMES, CLIPS_MAX};
 use super::rtp::{self, HEADER_OCTETS};
+use crate::g711::Law;
 use crate::sdp::Codec;
 
 /// Audio of one packet.
@@ -35,6 +37,8 @@ pub(crate) struct Player {
     sequence: u16,
     timestamp: u32,
     is_marked: bool,
+    /// For a leg that speaks G.722.
+    g722: NarrowEncoder,
 }
 
 /// What one look at the player gives.
@@ -62,6 +66,7 @@ impl Player {
             sequence: (seed >> 16) as u16 & 0x7fff,
             timestamp: seed as u32,
             is_marked: true,
+            g722: NarrowEncoder::default(),
         }
     }
 
@@ -93,6 +98,16 @@ impl Player {
     /// The next packet, if it is due, at the start of `buffer`. Without a `voice` (payload type and codec) the time goes by
     /// all the same.
     pub(crate) fn frame(&mut self, now: Instant, voice: Option<(u8, Codec)>, buffer: &mut [u8]) -> Frame {
+        self.frame_fading(now, voice, false, buffer)
+    }
+
+    fn frame_fading(
+        &mut self,
+        now: Instant,
+        voice: Option<(u8, Codec)>,
+        is_fading: bool,
+        buffer: &mut [u8],
+    ) -> Frame {
         if now < self.due {
             return Frame::NotYet;
         }
@@ -109,8 +124,10 @@ impl Player {
         self.due += FRAME;
         let room = buffer.get_mut(..HEADER_OCTETS + FRAME_SAMPLES);
         let (Some((payload_type, codec)), Some(packet)) = (voice, room) else {
-            self.step(Codec::Pcmu, &mut [0; FRAME_SAMPLES]);
-            self.count();
+            self.step(Codec::Pcmu, Law::Mu, &mut [0; FRAME_SAMPLES]);
+            // What was not sent has no number: it would be counted as lost. The time goes by all the same.
+            self.timestamp = self.timestamp.wrapping_add(FRAME_SAMPLES as u32);
+            self.is_marked = true;
             return Frame::Passed;
         };
         let (header, audio) = packet.split_at_mut(HEADER_OCTETS);
@@ -122,7 +139,19 @@ impl Player {
             self.is_marked,
         ));
         self.is_marked = false;
-        self.step(codec, audio);
+        let law = codec.law().unwrap_or(Law::Mu);
+        self.step(codec, law, audio);
+        if is_fading {
+            for (left, octet) in (0..FRAME_SAMPLES as i32).rev().zip(audio.iter_mut()) {
+                let level = i32::from(law.decode(*octet)) * left / FRAME_SAMPLES as i32;
+                *octet = law.encode(level as i16);
+            }
+        }
+        if codec.law().is_none() {
+            for octet in audio.iter_mut() {
+                *octet = self.g722.encode(law.decode(*octet));
+            }
+        }
         self.count();
         Frame::Packet(packet.len())
     }
@@ -131,21 +160,13 @@ impl Player {
     /// is cut off does not click. `None` when nothing is being said.
     pub(crate) fn last_frame(&mut self, voice: Option<(u8, Codec)>, buffer: &mut [u8]) -> Option<usize> {
         self.turn?;
-        let (_, codec) = voice?;
+        voice?;
         let due = self.due.checked_sub(FRAME)?;
         self.due = due;
-        let Frame::Packet(len) = self.frame(due, voice, buffer) else {
-            return None;
-        };
-        let law = codec.law();
-        for (left, octet) in (0..FRAME_SAMPLES as i32)
-            .rev()
-            .zip(buffer.iter_mut().skip(HEADER_OCTETS))
-        {
-            let level = i32::from(law.decode(*octet)) * left / FRAME_SAMPLES as i32;
-            *octet = law.encode(level as i16);
+        match self.frame_fading(due, voice, true, buffer) {
+            Frame::Packet(len) => Some(len),
+            Frame::Passed | Frame::NotYet => None,
         }
-        Some(len)
     }
 
     fn count(&mut self) {
@@ -153,8 +174,8 @@ impl Player {
         self.timestamp = self.timestamp.wrapping_add(FRAME_SAMPLES as u32);
     }
 
-    /// Fills one frame from the clips; what they leave open is silence.
-    fn step(&mut self, codec: Codec, audio: &mut [u8]) {
+    /// Fills one frame from the clips, in this law; what they leave open is silence.
+    fn step(&mut self, codec: Codec, law: Law, audio: &mut [u8]) {
         let mut filled = 0;
         while filled < audio.len() {
             let Some(clip) = self.clips.get(self.clip) else {
@@ -174,7 +195,7 @@ impl Player {
                 self.octet = 0;
             }
         }
-        audio[filled..].fill(codec.law().encode(0));
+        audio[filled..].fill(law.encode(0));
     }
 }
 
@@ -318,12 +339,46 @@ mod tests {
         let levels: Vec<i16> = packet
             .payload()
             .iter()
-            .map(|octet| Codec::Pcmu.law().decode(*octet))
+            .map(|octet| Law::Mu.decode(*octet))
             .collect();
         assert!(levels.windows(2).all(|pair| pair[1] <= pair[0]), "{levels:?}");
         assert!(levels[0] > 7000 && levels[159] == 0);
         let mut silent = Player::new(SEED, bench.now);
         assert_eq!(silent.last_frame(VOICE, &mut buffer), None);
+    }
+
+    #[test]
+    fn a_leg_of_g722_hears_the_same_words() {
+        let said: Vec<i16> = (0..8000)
+            .map(|n| ((n as f32 * 0.2).sin() * 6000.0) as i16)
+            .collect();
+        let mut player = Player::new(SEED, Instant::now());
+        let mut now = player.due();
+        player.say(Words::once(vec![Arc::new(Clip::of_samples(&said))]), 1);
+        let mut decoder = crate::media::g722::NarrowDecoder::default();
+        let (mut heard, mut buffer) = (Vec::new(), [0; 256]);
+        let mut hear = |packet: &[u8]| {
+            let packet = Packet::parse(packet).unwrap();
+            assert_eq!((packet.payload_type(), packet.payload().len()), (9, 160));
+            heard.extend(packet.payload().iter().map(|octet| decoder.decode(*octet)));
+        };
+        for _ in 0..40 {
+            let Frame::Packet(len) = player.frame(now, Some((9, Codec::G722)), &mut buffer) else {
+                panic!("it is due")
+            };
+            hear(&buffer[..len]);
+            now += FRAME;
+        }
+        let len = player.last_frame(Some((9, Codec::G722)), &mut buffer).unwrap();
+        hear(&buffer[..len]);
+        let off = |from: usize, to: usize| {
+            let pairs = said[from..to].iter().zip(&heard[from..to]);
+            pairs
+                .map(|(one, other)| (i32::from(*one) - i32::from(*other)).abs())
+                .max()
+        };
+        assert!(off(800, 6400) < Some(400), "{:?}", off(800, 6400));
+        assert!(heard[6540..].iter().all(|level| level.abs() < 1200), "it fades");
     }
 
     #[test]
@@ -336,5 +391,14 @@ mod tests {
         bench.now += FRAME;
         assert_eq!(bench.player.frame(bench.now, None, &mut buffer), Frame::Passed);
         assert_eq!(bench.player.take_ended(), Some(5));
+        bench.now += FRAME;
+        bench.take();
+        let (sequence, timestamp, _, is_marked) = bench.headers[0];
+        assert_eq!(
+            (sequence, is_marked),
+            (0x7fff, true),
+            "nothing was lost on the way"
+        );
+        assert_eq!(timestamp, 0x7fff_ff00 + 320);
     }
 }

@@ -84,6 +84,7 @@ pub(super) struct Party {
 struct Payloads {
     pcmu: u128,
     pcma: u128,
+    g722: u128,
     event: u128,
 }
 
@@ -94,13 +95,15 @@ impl Payloads {
             Some(Codec::Pcmu)
         } else if self.pcma & bit != 0 {
             Some(Codec::Pcma)
+        } else if self.g722 & bit != 0 {
+            Some(Codec::G722)
         } else {
             None
         }
     }
 
     fn has(self, payload_type: u8) -> bool {
-        (self.pcmu | self.pcma | self.event) & bit(payload_type) != 0
+        (self.pcmu | self.pcma | self.g722 | self.event) & bit(payload_type) != 0
     }
 }
 
@@ -179,6 +182,7 @@ impl Session {
             match codec {
                 Codec::Pcmu => payloads.pcmu |= bit(*payload_type),
                 Codec::Pcma => payloads.pcma |= bit(*payload_type),
+                Codec::G722 => payloads.g722 |= bit(*payload_type),
             }
         }
         payloads.event = telephone_event.map_or(0, bit);
@@ -276,13 +280,15 @@ impl Session {
             .or(this.payloads.codec(payload_type));
         let arrival = this.stream.handle_arrival(packet.ssrc(), packet.sequence());
         let is_event = (this.payloads.event | other.payloads.event) & bit(payload_type) != 0;
-        let pressed = if is_event {
-            this.presses.handle(&packet)
-        } else {
-            None
+        // A late packet of a key before this one is no key of its own.
+        let is_new = matches!(arrival, Arrival::Ahead | Arrival::Started);
+        let pressed = match is_event && is_new {
+            true => this.presses.handle(&packet),
+            false => None,
         };
         let target = other.latch.target();
-        let is_first = codec.is_some() && std::mem::take(&mut other.marks_next);
+        let goes_out = other.player.is_none() && matches!(target, Target::At(_));
+        let is_first = codec.is_some() && goes_out && std::mem::take(&mut other.marks_next);
         self.last_heard = now.instant;
         self.follow(from, arrival, &packet, codec, now);
         if let (Some(event), Side::A) = (pressed, from) {

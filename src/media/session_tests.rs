@@ -133,7 +133,7 @@ fn the_caller_is_heard_before_anyone_answers() {
             Verdict::Drop(DropReason::NotYetKnown)
         );
     }
-    let level = Codec::Pcmu.law().decode(0x31);
+    let level = crate::g711::Law::Mu.decode(0x31);
     assert!(
         bench
             .session
@@ -227,7 +227,7 @@ fn the_payload_types_of_the_receiver_are_good_and_its_codec_counts() {
     for _ in 0..50 {
         assert_eq!(bench.rtp(Side::A, CALLER, 97), to(CALLED));
     }
-    let level = Codec::Pcma.law().decode(0x31);
+    let level = crate::g711::Law::A.decode(0x31);
     assert!(
         bench
             .session
@@ -325,7 +325,10 @@ fn a_new_source_of_the_caller_is_heard_from_its_second_packet_on() {
         );
     }
     let hop = bench.session.poll_hop().unwrap();
-    let (old, new) = (Codec::Pcmu.law().decode(0x31), Codec::Pcmu.law().decode(0x99));
+    let (old, new) = (
+        crate::g711::Law::Mu.decode(0x31),
+        crate::g711::Law::Mu.decode(0x99),
+    );
     assert!(
         hop[..4000].iter().all(|sample| *sample == old) && hop[4000..].iter().all(|sample| *sample == new)
     );
@@ -341,7 +344,7 @@ fn one_forged_packet_does_not_disturb_the_tap() {
         forged.extend_from_slice(&[0x01; 160]);
         bench.session.rtp(Side::A, at(CALLER), &mut forged, bench.now);
     }
-    let level = Codec::Pcmu.law().decode(0x31);
+    let level = crate::g711::Law::Mu.decode(0x31);
     assert!(
         bench
             .session

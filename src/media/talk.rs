@@ -14,7 +14,7 @@ use super::Side;
 use super::clip::Words;
 use super::ear::{Ear, Listening};
 use super::latch::Target;
-use super::limits::TALK_EVENTS_MAX;
+use super::limits::{TALK_ENDS_MAX, TALK_EVENTS_MAX};
 use super::player::{Frame, Player};
 use super::session::{Party, Session};
 use super::srtp::Secured;
@@ -75,8 +75,13 @@ impl Talking {
         }
     }
 
+    /// Keys leave room for what ends our words and our listening: nothing goes on without those.
     fn note(&mut self, event: Talk) {
-        if self.events.len() < TALK_EVENTS_MAX {
+        let most = match event {
+            Talk::Pressed { .. } => TALK_EVENTS_MAX - TALK_ENDS_MAX,
+            Talk::Said { .. } | Talk::Heard { .. } => TALK_EVENTS_MAX,
+        };
+        if self.events.len() < most {
             self.events.push_back(event);
         }
     }

@@ -287,3 +287,52 @@ fn on_an_encrypted_leg_our_words_and_the_other_party_are_opened_by_one_key() {
         assert!(Packet::parse(&buffer[..opened]).unwrap().is_marked(), "{suite:?}");
     }
 }
+
+#[test]
+fn the_mark_waits_for_a_packet_that_goes_out() {
+    let mut bench = Bench::new();
+    bench.describe(Side::B, &[(8, Codec::Pcma)]);
+    bench.say(Side::A, Words::looped(clip(300)), 1);
+    bench.run(Side::A, Duration::from_millis(100));
+    bench.session.hush(Side::A, &mut bench.buffer);
+    let there = std::mem::replace(&mut bench.caller, ([0, 0, 0, 0], 4000).into());
+    bench.describe(Side::A, &[(8, Codec::Pcma)]);
+    let (verdict, _) = bench.speaks(Side::B, 8, &[0; 160], 0);
+    assert_eq!(verdict, Verdict::Drop(DropReason::OnHold));
+    bench.caller = there;
+    bench.describe(Side::A, &[(8, Codec::Pcma)]);
+    let (verdict, packet) = bench.speaks(Side::B, 8, &[0; 160], 160);
+    assert!(matches!(verdict, Verdict::Forward { .. }));
+    assert!(Packet::parse(&packet).unwrap().is_marked());
+}
+
+#[test]
+fn a_late_packet_of_an_old_key_is_no_new_key() {
+    let mut bench = Bench::new();
+    bench.say(Side::A, Words::once(vec![clip(100)]), 1);
+    let key = |event: u8| [event, 10, 0, 160];
+    for (sequence, event, timestamp) in [
+        (1, 5, 1000),
+        (2, 5, 1000),
+        (4, 6, 3000),
+        (3, 5, 1000),
+        (5, 6, 3000),
+    ] {
+        bench.sequence = sequence - 1;
+        bench.speaks(Side::A, 101, &key(event), timestamp);
+    }
+    assert_eq!(bench.talk().len(), 2);
+    assert_eq!(bench.session.statistics().from_caller.keys_pressed, 2);
+}
+
+#[test]
+fn however_many_keys_are_pressed_the_end_of_our_words_is_told() {
+    let mut bench = Bench::new();
+    bench.say(Side::A, Words::once(vec![clip(100)]), 9);
+    for n in 0..60u32 {
+        bench.speaks(Side::A, 101, &[1, 10, 0, 160], n * 1600);
+    }
+    bench.run(Side::A, Duration::from_millis(200));
+    let told = bench.talk();
+    assert!(told.len() <= TALK_EVENTS_MAX && matches!(told.last(), Some(Talk::Said { turn: 9, .. })));
+}

@@ -1,9 +1,11 @@
-//! The copy of the caller's audio for scoring: G.711 octets in arrival order into hops of linear samples in time order.
+//! The copy of the caller's audio for scoring: octets in arrival order into hops of linear samples at 8 kHz in time order.
+//! Of G.722 the telephone band is heard.
 //!
 //! The tap waits for a late packet only by count of packets, never by clock, allocates nothing per packet, and gives
 //! up audio rather than wait for a scorer.
 
 use super::Hop;
+use super::g722::NarrowDecoder;
 use super::limits::{
     CONCEALED_SAMPLES_MAX, GAP_SAMPLES_MAX, HOPS_PER_CALL, REORDER_OCTETS_MAX, REORDER_PACKETS,
 };
@@ -39,9 +41,10 @@ pub(crate) struct Tap {
     expected: Option<u32>,
     /// Packets ahead of `next`, each at its sequence number modulo the count.
     waiting: [Waiting; REORDER_PACKETS],
-    /// The last octets heard, for concealment.
-    tail: [u8; TAIL_SAMPLES],
-    tail_codec: Codec,
+    /// The last samples heard, for concealment.
+    tail: [i16; TAIL_SAMPLES],
+    /// Of a stream of G.722, from its first octet on.
+    g722: NarrowDecoder,
     current: Option<Hop>,
     filled: usize,
     ready: Option<Hop>,
@@ -75,8 +78,8 @@ impl Tap {
                 len: 0,
                 octets: [0; REORDER_OCTETS_MAX],
             }),
-            tail: [Codec::Pcmu.law().encode(0); TAIL_SAMPLES],
-            tail_codec: Codec::Pcmu,
+            tail: [0; TAIL_SAMPLES],
+            g722: NarrowDecoder::default(),
             current: None,
             filled: 0,
             ready: None,
@@ -88,6 +91,7 @@ impl Tap {
     /// A new stream begins: what waited belongs to the old one. The hop being filled goes on.
     pub(crate) fn restart(&mut self) {
         self.next = None;
+        self.g722 = NarrowDecoder::default();
         for waiting in &mut self.waiting {
             waiting.is_taken = false;
         }
@@ -211,37 +215,41 @@ impl Tap {
             self.conceal((gap as usize).min(CONCEALED_SAMPLES_MAX));
         }
         self.expected = Some(timestamp.wrapping_add(octets.len() as u32));
-        let table = codec.law().table();
-        self.write(octets.iter().map(|octet| table[usize::from(*octet)]));
-        self.remember(codec, octets);
+        for part in octets.chunks(TAIL_SAMPLES) {
+            let mut levels = [0; TAIL_SAMPLES];
+            let levels = &mut levels[..part.len()];
+            match codec.law() {
+                Some(law) => {
+                    let table = law.table();
+                    for (level, octet) in levels.iter_mut().zip(part) {
+                        *level = table[usize::from(*octet)];
+                    }
+                }
+                None => {
+                    for (level, octet) in levels.iter_mut().zip(part) {
+                        *level = self.g722.decode(*octet);
+                    }
+                }
+            }
+            self.write(levels.iter().copied());
+            self.tail.copy_within(levels.len().., 0);
+            self.tail[TAIL_SAMPLES - levels.len()..].copy_from_slice(levels);
+        }
     }
 
     /// Repeats the tail, fading to silence over the longest gap that is concealed.
     fn conceal(&mut self, samples: usize) {
-        let (table, tail) = (self.tail_codec.law().table(), self.tail);
+        let tail = self.tail;
         self.statistics.concealed += samples as u64;
         self.write((0..samples).map(|index| {
-            let level = i32::from(table[usize::from(tail[index % TAIL_SAMPLES])]);
+            let level = i32::from(tail[index % TAIL_SAMPLES]);
             let left = (CONCEALED_SAMPLES_MAX - index) as i32;
             (level * left / CONCEALED_SAMPLES_MAX as i32) as i16
         }));
         // A second gap right behind this one must not bring the voice back at full level.
         if samples == CONCEALED_SAMPLES_MAX {
-            self.tail.fill(self.tail_codec.law().encode(0));
+            self.tail = [0; TAIL_SAMPLES];
         }
-    }
-
-    fn remember(&mut self, codec: Codec, octets: &[u8]) {
-        if let Some(start) = octets.len().checked_sub(TAIL_SAMPLES) {
-            self.tail.copy_from_slice(&octets[start..]);
-        } else {
-            if self.tail_codec != codec {
-                self.tail.fill(codec.law().encode(0));
-            }
-            self.tail.rotate_left(octets.len());
-            self.tail[TAIL_SAMPLES - octets.len()..].copy_from_slice(octets);
-        }
-        self.tail_codec = codec;
     }
 
     fn write(&mut self, mut levels: impl ExactSizeIterator<Item = i16>) {
@@ -279,6 +287,8 @@ impl Tap {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::g711::Law;
+    use crate::media::g722::NarrowEncoder;
 
     const PACKET: usize = 160;
 
@@ -288,7 +298,7 @@ mod tests {
     }
 
     fn linear(n: usize) -> impl Iterator<Item = i16> {
-        octets(n).into_iter().map(|octet| Codec::Pcmu.law().decode(octet))
+        octets(n).into_iter().map(|octet| Law::Mu.decode(octet))
     }
 
     fn feed(tap: &mut Tap, base: u16, n: usize) {
@@ -435,6 +445,29 @@ mod tests {
     }
 
     #[test]
+    fn of_g722_the_telephone_band_is_heard_in_the_order_of_time() {
+        let said: Vec<i16> = (0..PACKET * 60)
+            .map(|n| ((n as f32 * 0.3).sin() * 8000.0) as i16)
+            .collect();
+        let mut encoder = NarrowEncoder::default();
+        let octets: Vec<u8> = said.iter().map(|sample| encoder.encode(*sample)).collect();
+        let mut tap = Tap::new();
+        let mut order: Vec<usize> = (0..60).collect();
+        order.swap(20, 21);
+        for n in order {
+            let packet = &octets[n * PACKET..(n + 1) * PACKET];
+            tap.handle_packet(n as u16, (n * PACKET) as u32, Some((Codec::G722, packet)));
+        }
+        let hop = tap.poll_hop().unwrap();
+        let off = said.iter().zip(&*hop).skip(800);
+        let worst = off
+            .map(|(said, heard)| (i32::from(*said) - i32::from(*heard)).abs())
+            .max();
+        assert!(worst < Some(300), "{worst:?}");
+        assert_eq!(tap.statistics().concealed, 0);
+    }
+
+    #[test]
     fn both_laws_may_alternate() {
         let mut tap = Tap::new();
         let mut expected = Vec::new();
@@ -442,7 +475,7 @@ mod tests {
             let codec = if n % 2 == 0 { Codec::Pcma } else { Codec::Pcmu };
             let audio = octets(usize::from(n));
             tap.handle_packet(n, u32::from(n) * 160, Some((codec, &audio)));
-            expected.extend(audio.map(|octet| codec.law().decode(octet)));
+            expected.extend(audio.map(|octet| codec.law().unwrap().decode(octet)));
         }
         assert_eq!(&*tap.poll_hop().unwrap(), expected);
     }
@@ -494,7 +527,7 @@ mod tests {
             let audio: Vec<u8> = (0..len).map(|i| (i * 3 + usize::from(n)) as u8).collect();
             tap.handle_packet(n, timestamp, Some((Codec::Pcma, &audio)));
             timestamp += len as u32;
-            expected.extend(audio.iter().map(|octet| Codec::Pcma.law().decode(*octet)));
+            expected.extend(audio.iter().map(|octet| Law::A.decode(*octet)));
             if let Some(hop) = tap.poll_hop() {
                 got.extend_from_slice(&hop);
                 tap.recycle(hop);

@@ -108,7 +108,10 @@ fn may_act(facts: &Facts, action: &Action) -> bool {
         // Each once: what came of it is a fact by then, and the rules below decide.
         Action::Screen => may_wait(facts) && !facts.talk.is_screened,
         Action::Challenge => may_wait(facts) && facts.talk.challenge == Challenge::None,
-        Action::Refuse { .. } => !facts.bypasses_every_gate() && !facts.signalling.claims_emergency,
+        Action::Whisper => true,
+        Action::Refuse { .. } | Action::End => {
+            !facts.bypasses_every_gate() && !facts.signalling.claims_emergency
+        }
     }
 }
 

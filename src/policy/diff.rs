@@ -139,7 +139,7 @@ fn is_enforced(rule: &Rule) -> bool {
 }
 
 fn refuses(rule: &Rule) -> bool {
-    matches!(rule.then, Action::Refuse { .. })
+    rule.then.sends_away()
 }
 
 fn is_same(one: &Rule, other: &Rule) -> bool {
@@ -240,6 +240,8 @@ pub(super) fn action(action: &Action) -> String {
         Action::Label => "label".into(),
         Action::Screen => "screen".into(),
         Action::Challenge => "challenge".into(),
+        Action::Whisper => "whisper".into(),
+        Action::End => "end".into(),
         Action::Divert { queue } => format!("divert to {queue}"),
         Action::Refuse {
             profile: Some(Profile::Configured),

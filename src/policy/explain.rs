@@ -135,6 +135,8 @@ impl fmt::Display for Explanation {
             Action::Label => write!(out, "deliver with the label"),
             Action::Screen => write!(out, "answer, ask for name and reason, and listen"),
             Action::Challenge => write!(out, "answer, and have the caller press two digits"),
+            Action::Whisper => write!(out, "tell the person who has the call what it is"),
+            Action::End => write!(out, "end the call"),
             Action::Divert { queue } => write!(out, "divert to queue {queue}"),
             Action::Refuse {
                 status,

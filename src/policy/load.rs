@@ -90,7 +90,7 @@ fn read(root: &Section<'_, '_>, text: &str, beside: &Beside<'_>) -> Policy {
     };
     let budget = budget::read(root);
     let rules = read_rules(root, beside, sources);
-    let refuses = |rule: &Rule| rule.mode == Mode::Enforce && matches!(rule.then, Action::Refuse { .. });
+    let refuses = |rule: &Rule| rule.mode == Mode::Enforce && rule.then.sends_away();
     if budget.is_none() && root.value("budget").is_none() && rules.iter().any(refuses) {
         let message =
             "this policy refuses calls and states no [budget]: it is not taken back when it refuses too many";
@@ -383,11 +383,18 @@ fn read_name(section: &Section<'_, '_>, key: &str) -> Option<String> {
 }
 
 fn read_stages(section: &Section<'_, '_>, then: Option<&Action>) -> Option<Vec<Stage>> {
-    // A call that people are already talking on can be labelled, not sent away.
-    let is_gate = !matches!(then, Some(Action::Deliver | Action::Label) | None);
     let Some(value) = section.value("stage") else {
-        let all = Stage::ALL.iter().copied();
-        return Some(all.filter(|stage| !is_gate || *stage != Stage::Live).collect());
+        // What a rule does in the middle of a call is asked for in so many words.
+        let is_gate = matches!(
+            then,
+            Some(Action::Challenge | Action::Divert { .. } | Action::Screen | Action::Refuse { .. })
+        );
+        let possible = then.map_or(Stage::ALL, Action::stages).iter().copied();
+        return Some(
+            possible
+                .filter(|stage| !is_gate || *stage != Stage::Live)
+                .collect(),
+        );
     };
     let written = match value.get_ref() {
         DeValue::String(_) => section.string("stage").into_iter().collect(),
@@ -396,12 +403,16 @@ fn read_stages(section: &Section<'_, '_>, then: Option<&Action>) -> Option<Vec<S
     let mut stages = Vec::new();
     for word in written {
         match Stage::ALL.iter().find(|stage| stage.name() == word.get) {
-            Some(Stage::Live) if is_gate => {
-                section.fault(
-                    word.at,
-                    "a call that is already talking cannot be screened, challenged, diverted or refused by a policy",
-                    None,
-                );
+            Some(stage) if then.is_some_and(|then| !then.stages().contains(stage)) => {
+                let message = match stage {
+                    Stage::Live => {
+                        "a call that is already talking cannot be screened or refused; it can be challenged, diverted, whispered about, or ended (then = \"end\")"
+                    }
+                    _ => {
+                        "only a call that is already talking can be whispered about or ended: stage = \"live\""
+                    }
+                };
+                section.fault(word.at, message, None);
             }
             Some(stage) => stages.push(*stage),
             None => {

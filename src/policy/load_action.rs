@@ -18,6 +18,8 @@ pub(super) fn read_action(section: &Section<'_, '_>, beside: &Beside<'_>) -> Opt
             "label" => Some(Action::Label),
             "screen" => Some(Action::Screen),
             "challenge" => Some(Action::Challenge),
+            "whisper" => Some(Action::Whisper),
+            "end" => Some(Action::End),
             "refuse" => Some(as_profile(Profile::Configured)),
             "divert" => {
                 section.fault(
@@ -47,7 +49,7 @@ pub(super) fn read_action(section: &Section<'_, '_>, beside: &Beside<'_>) -> Opt
                     let action = read_refuse(section, argument, beside.refusals)?;
                     Some(action.announcing(announce))
                 }
-                word @ ("deliver" | "label" | "screen" | "challenge") => {
+                word @ ("deliver" | "label" | "screen" | "challenge" | "whisper" | "end") => {
                     section.fault(
                         key.span(),
                         format!("{word} takes no argument: then = {word:?}"),
@@ -73,16 +75,11 @@ pub(super) fn read_action(section: &Section<'_, '_>, beside: &Beside<'_>) -> Opt
 }
 
 fn unknown_action(section: &Section<'_, '_>, at: std::ops::Range<usize>, word: &str) {
-    let message = if word == "whisper" {
-        "whisper is no action of a policy: write whisper = \"all\" or \"warnings\" at the [[queue]]"
-            .to_string()
-    } else {
-        format!(
-            "no action is called {:?}; expected {}",
-            shown(word),
-            one_of(ACTIONS.iter().copied())
-        )
-    };
+    let message = format!(
+        "no action is called {:?}; expected {}",
+        shown(word),
+        one_of(ACTIONS.iter().copied())
+    );
     section.fault(at, message, closest(word, ACTIONS.iter().copied()));
 }
 
@@ -244,4 +241,13 @@ fn read_profile(
     Some(as_profile(profile))
 }
 
-const ACTIONS: &[&str] = &["deliver", "label", "screen", "challenge", "divert", "refuse"];
+const ACTIONS: &[&str] = &[
+    "deliver",
+    "label",
+    "screen",
+    "challenge",
+    "divert",
+    "refuse",
+    "whisper",
+    "end",
+];

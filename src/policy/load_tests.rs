@@ -161,7 +161,7 @@ fn actions_are_checked_with_their_arguments() {
     then("'lable'", "(did you mean label?)");
     then("3", "then must be an action");
     then("{ divert = 'security', refuse = 608 }", "exactly one action");
-    then("'whisper'", "whisper is no action of a policy: write whisper =");
+    then("{ whisper = 'x' }", "whisper takes no argument");
     then("{ screen = 'x' }", "screen takes no argument");
     then(
         "{ refuse = 603, announce = 3 }",
@@ -246,6 +246,15 @@ fn a_talking_call_cannot_be_sent_away() {
         "already talking",
     );
     check("when = 'true'\nthen = 'label'\nstage = 'live'", "");
+    for then in ["'challenge'", "{ divert = 'security' }", "'whisper'", "'end'"] {
+        check(&format!("when = 'true'\nthen = {then}\nstage = 'live'"), "");
+    }
+    for then in ["'whisper'", "'end'"] {
+        check(
+            &format!("when = 'true'\nthen = {then}\nstage = ['arrive', 'live']"),
+            "only a call that is already talking",
+        );
+    }
     check(
         "when = 'true'\nthen = 'label'\nstage = ['arive']",
         "(did you mean arrive?)",
@@ -306,7 +315,7 @@ knwn = 'x'
         "7:6: id is \"a b\"",
         "8:9: no fact is called \"scor\" (did you mean score?)",
         "8:21: \"==\" does not compare a bool with a int",
-        "9:8: no action is called \"scren\"; expected \"deliver\", \"label\", \"screen\", \"challenge\", \"divert\" or \"refuse\" (did you mean screen?)",
+        "9:8: no action is called \"scren\"; expected \"deliver\", \"label\", \"screen\", \"challenge\", \"divert\", \"refuse\", \"whisper\" or \"end\" (did you mean screen?)",
         "10:8: mode is \"shadw\"",
         "11:1: [[rule]] needs \"when\"",
         "11:1: [[rule]] needs \"reason\"",

@@ -70,12 +70,17 @@ pub enum Action {
     Label,
     /// Answer it, ask for name and reason, listen; then ask policy again, at the stage `heard`.
     Screen,
-    /// Answer it and have the caller press two digits that he hears; then ask policy again, at the stage `heard`.
+    /// Answer it and have the caller press two digits that he hears; then ask policy again, at the stage `heard`. While they
+    /// talk, the same in the middle of the call.
     Challenge,
-    /// To another queue (security desk).
+    /// To another queue (security desk); while they talk, as soon as a phone there answers.
     Divert {
         queue: String,
     },
+    /// While they talk: tells the person who has the call what it is.
+    Whisper,
+    /// While they talk: ends the call for both.
+    End,
     /// With this status (400-699), or as the profile says.
     Refuse {
         status: u16,
@@ -85,6 +90,22 @@ pub enum Action {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         announce: Option<Announcement>,
     },
+}
+
+impl Action {
+    /// The caller does not get, or no longer has, whom he called.
+    pub fn sends_away(&self) -> bool {
+        matches!(self, Action::Refuse { .. } | Action::End)
+    }
+
+    /// When it is possible at all: a call that talks is not refused, and nobody is told of one that does not.
+    pub(crate) fn stages(&self) -> &'static [Stage] {
+        match self {
+            Action::Deliver | Action::Label | Action::Challenge | Action::Divert { .. } => Stage::ALL,
+            Action::Screen | Action::Refuse { .. } => &[Stage::Arrive, Stage::Heard],
+            Action::Whisper | Action::End => &[Stage::Live],
+        }
+    }
 }
 
 /// What a caller is told before he is refused.
@@ -232,8 +253,29 @@ impl Policy {
 
     /// Whether a rule that is in force can refuse a call.
     pub fn can_refuse(&self) -> bool {
-        let refuses = |rule: &Rule| rule.mode == Mode::Enforce && matches!(rule.then, Action::Refuse { .. });
+        let refuses = |rule: &Rule| rule.mode == Mode::Enforce && rule.then.sends_away();
         self.rules.iter().any(refuses)
+    }
+
+    /// Whether a rule that is in force does something with calls that talk, beyond naming them.
+    pub fn acts_live(&self) -> bool {
+        let acts = |rule: &Rule| {
+            rule.mode == Mode::Enforce
+                && rule.stages.contains(&Stage::Live)
+                && !matches!(rule.then, Action::Deliver | Action::Label)
+        };
+        self.rules.iter().any(acts)
+    }
+
+    /// The rule that decides with these facts, and its reason, for the record; `None`: none does.
+    pub fn decided_by(&self, facts: &Facts) -> Option<String> {
+        let mut found = None;
+        self.run(facts, |rule, _, decides| {
+            if decides {
+                found = Some(format!("{}: {}", rule.id, rule.reason));
+            }
+        });
+        found
     }
 
     /// Which place a call with this verdict has among those that want a second opinion on the voice: that of its most

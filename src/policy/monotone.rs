@@ -25,10 +25,11 @@ pub(super) fn severity(action: &Action) -> u8 {
     match action {
         Action::Deliver => 0,
         Action::Label => 1,
-        Action::Screen => 2,
-        Action::Challenge => 3,
-        Action::Divert { .. } => 4,
-        Action::Refuse { .. } => 5,
+        Action::Whisper => 2,
+        Action::Screen => 3,
+        Action::Challenge => 4,
+        Action::Divert { .. } => 5,
+        Action::Refuse { .. } | Action::End => 6,
     }
 }
 
@@ -159,6 +160,7 @@ impl Policy {
                                 lists: Vec::new(),
                                 reputation: Vec::new(),
                                 talk: Default::default(),
+                                relabelled: None,
                             });
                         }
                     }
@@ -235,6 +237,8 @@ fn word(action: &Action) -> &'static str {
         Action::Label => "labelled",
         Action::Screen => "asked for name and reason",
         Action::Challenge => "asked to press two digits",
+        Action::Whisper => "whispered about",
+        Action::End => "ended",
         Action::Divert { .. } => "diverted",
         Action::Refuse { .. } => "refused",
     }

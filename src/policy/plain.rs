@@ -25,6 +25,7 @@ pub fn plain_facts() -> Facts {
         lists: Vec::new(),
         reputation: Vec::new(),
         talk: Default::default(),
+        relabelled: None,
     }
 }
 
@@ -48,7 +49,14 @@ pub(super) fn facts_with_one(facts: &Facts, path: &str, value: Value) -> Result<
 }
 
 /// What records leave out when there is none of it; a given one is taken all the same.
-const LEFT_OUT: &[&str] = &["identity.upstream", "lists", "reputation", "talk"];
+const LEFT_OUT: &[&str] = &[
+    "identity.upstream",
+    "signalling.codec",
+    "lists",
+    "reputation",
+    "talk",
+    "relabelled",
+];
 
 fn fill(whole: &mut Value, given: Value, path: &str) -> Result<(), String> {
     let Value::Object(known) = whole else {

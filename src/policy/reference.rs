@@ -65,11 +65,11 @@ const ACTIONS: &[(&str, &str)] = &[
     ),
     (
         "\"challenge\"",
-        "We answer and have the caller press two digits that he hears (RFC 4733), three times at most. Then policy is asked again, at the stage `heard`, with `talk.challenge`. Once for each call, as `screen`.",
+        "We answer and have the caller press two digits that he hears (RFC 4733), three times at most. Then policy is asked again, at the stage `heard`, with `talk.challenge`. Once for each call, as `screen`. In stage `live`, which has to be named, the caller is asked in the middle of the call, and the person who has it is not heard by him meanwhile.",
     ),
     (
         "{ divert = \"QUEUE\" }",
-        "The call goes to another queue. Not in stage `live`; a proven priority and a trusted emergency line are not diverted.",
+        "The call goes to another queue. In stage `live`, which has to be named, its phones ring and the call goes to the first that answers; a proven priority and a trusted emergency line are not diverted.",
     ),
     (
         "\"refuse\"",
@@ -86,6 +86,14 @@ const ACTIONS: &[(&str, &str)] = &[
     (
         "{ refuse = ..., announce = \"PROMPT\" }",
         "A recording is said first (`prompts/README.md`): as early media (183) before the refusal, or with `answer = true` in an answered call that is hung up afterwards. Whoever has been answered already (`screen`, `challenge`) hears it, or `refused`, and is hung up.",
+    ),
+    (
+        "\"whisper\"",
+        "In stage `live` only: the person who has the call is told what it is, and again when that has changed. The caller does not hear it.",
+    ),
+    (
+        "\"end\"",
+        "In stage `live` only: the call ends for both. An emergency, proven or claimed, does not. It counts as a refusal: for `[budget]`, and for what somebody else has to approve.",
     ),
 ];
 

@@ -104,6 +104,7 @@ const STANDINGS: &[&str] = &["verified", "failed", "diverted_unverified", "unche
 const ATTESTATIONS: &[&str] = &["A", "B", "C", ""];
 const VOICES: &[&str] = &["off", "pending", "bona_fide", "spoof", "unsure", "overloaded"];
 const SECOND_OPINIONS: &[&str] = &["none", "given", "overloaded"];
+const CODECS: &[&str] = &["PCMU", "PCMA", "G722", ""];
 const CHALLENGES: &[&str] = &["none", "passed", "failed", "unable"];
 const NUMBER_LIGHTS: &[&str] = &["genuine", "unproven", "forged"];
 const VOICE_LIGHTS: &[&str] = &["person", "unsure", "synthetic", "pending"];
@@ -239,6 +240,8 @@ facts! {
         |v| Datum::Text(v.facts.signalling.forwarding.dialled.as_ref().map_or("", |number| number.reveal()));
     "signalling.diversion_reason" Type::Word(FORWARDING_REASONS), "Why it was forwarded last; empty when it was not.",
         |v| Datum::Text(v.facts.signalling.forwarding.reason.map_or("", ForwardingReason::name));
+    "signalling.codec" Type::Word(CODECS), "What the caller's audio is coded with, or what he likes best; empty while he has not said it.",
+        |v| Datum::Text(&v.facts.signalling.codec);
     "signalling.claims_emergency" Type::Bool, "It claims to be an emergency call; `identity.emergency` says whether that is proven. Never refused.",
         |v| Datum::Bool(v.facts.signalling.claims_emergency);
     "signalling.emergency_trunk" Type::Bool, "It comes from a trunk with `emergency = \"trusted\"`. Bypasses every gate.",

@@ -23,6 +23,13 @@ pub enum Problem {
     InEnglish { path: PathBuf },
 }
 
+impl Problem {
+    /// Something of the business's own is not said because of it; else it is only worth a word.
+    pub fn is_fault(&self) -> bool {
+        !matches!(self, Problem::InEnglish { .. })
+    }
+}
+
 /// Why octets are no recording that can be said on a telephone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WavError {

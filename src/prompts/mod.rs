@@ -205,7 +205,7 @@ mod tests {
                 clip.duration()
             );
             assert!(is_name(name) && purpose.ends_with('.'), "{name}");
-            let table = Codec::Pcmu.law().table();
+            let table = crate::g711::Law::Mu.table();
             let peak = clip
                 .octets(Codec::Pcmu)
                 .iter()

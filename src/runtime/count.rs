@@ -205,6 +205,8 @@ fn action(action: &Action) -> &'static str {
         Action::Label => "label",
         Action::Screen => "screen",
         Action::Challenge => "challenge",
+        Action::Whisper => "whisper",
+        Action::End => "end",
         Action::Divert { .. } => "divert",
         Action::Refuse { .. } => "refuse",
     }

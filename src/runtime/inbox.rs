@@ -8,12 +8,13 @@ use std::time::Instant;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 
 use super::limits::{COMMAND_PATIENCE, INBOX_MESSAGES, INBOX_SIP_MESSAGES};
-use crate::call::{Asker, Handed, LegAsked, shard_of};
+use crate::call::{Asker, Handed, LegAsked, Order, shard_of};
 use crate::call_id::CallId;
 use crate::identity::{Fetched, Trust};
 use crate::lists::Lookup;
 use crate::media::Hop;
 use crate::policy::Lineup;
+use crate::prompts::Prompts;
 use crate::reputation::Reputations;
 use crate::route::{Change, Known};
 use crate::screening::HistoryFacts;
@@ -69,6 +70,7 @@ pub enum ToShard {
     /// What another shard found out of an address.
     Standing(Change),
     SetPolicies(Arc<Lineup>),
+    SetPrompts(Arc<Prompts>),
     SetLists(Arc<Lookup>),
     SetReputations(Arc<Reputations>),
     /// Where mirrored signalling goes, the first address first.
@@ -90,6 +92,11 @@ pub enum ToShard {
     },
     HangUp {
         call: CallId,
+    },
+    /// What a person wants done with a call.
+    Order {
+        call: CallId,
+        order: Order,
     },
     /// This shard's Call-ID, another shard's dialog.
     Moved {

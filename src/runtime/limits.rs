@@ -266,7 +266,7 @@ pub const NEIGHBOURS_RETRY: Duration = Duration::from_secs(1);
 /// How often it is looked whether the other gateways are there.
 pub const NEIGHBOURS_LOOKED_AT: Duration = Duration::from_secs(2);
 
-/// Calls of other gateways that somebody here wants ended and that wait to be told. Past it the order is not taken.
+/// Orders about calls of other gateways that wait to be told. Past it the order is not taken.
 pub const ORDERS: usize = 64;
 
 /// How often the audit says where the chains of other gateways are.
@@ -277,3 +277,7 @@ pub const TAKE_BACK_TRIES: usize = 30;
 
 /// Between two of those tries: one minute in all, which a restart of the store's disk or server takes.
 pub const TAKE_BACK_PAUSE: Duration = Duration::from_secs(2);
+
+/// Addresses of one name that are looked at before a host is asked. One among them that is not allowed refuses the host; the
+/// rest is not tried.
+pub const ADDRESSES_ASKED_MAX: usize = 16;

@@ -14,6 +14,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use super::clock;
 use super::limits::{ANCHOR_EVERY, NEIGHBOURS_LOOKED_AT, NEIGHBOURS_RETRY, NEWS_AT_ONCE, NEWS_REST, ORDERS};
 use super::vital::join_within;
+use crate::call::Order;
 use crate::call_id::CallId;
 use crate::store::limits::NODE_LEASE;
 use crate::store::{Audit, Change, Changes, Ear, Live, Mouth, Neighbours, News, Store};
@@ -28,8 +29,8 @@ pub struct Here {
     pub audit: Arc<Audit>,
     /// A journal, a shelf or a setting of this name was changed elsewhere; None = any may have been. May block.
     pub changed: Box<Changed>,
-    /// Somebody at another gateway wants this call of ours to end.
-    pub hang_up: Box<dyn Fn(CallId) + Send + Sync>,
+    /// Somebody at another gateway orders something about this call of ours.
+    pub order: Box<dyn Fn(CallId, Order) + Send + Sync>,
 }
 
 /// The two threads.
@@ -38,14 +39,14 @@ pub struct Neighbourhood {
     threads: Vec<JoinHandle<()>>,
 }
 
-/// Has calls of other gateways ended.
+/// Orders about calls of other gateways.
 #[derive(Clone)]
-pub struct Orders(Sender<CallId>);
+pub struct Orders(Sender<(CallId, Order)>);
 
 impl Orders {
-    /// Never waits; false = too many wait already. The others are asked, and whoever has the call ends it.
-    pub fn hang_up(&self, call: CallId) -> bool {
-        self.0.try_send(call).is_ok()
+    /// Never waits; false = too many wait already. The others are told, and whoever has the call carries it out.
+    pub fn give(&self, call: CallId, order: Order) -> bool {
+        self.0.try_send((call, order)).is_ok()
     }
 }
 
@@ -103,7 +104,7 @@ impl Neighbourhood {
 struct Teller {
     here: Arc<Here>,
     ways: Neighbours,
-    asked: Receiver<CallId>,
+    asked: Receiver<(CallId, Order)>,
     is_stopping: Arc<AtomicBool>,
 }
 
@@ -149,8 +150,8 @@ impl Teller {
             let is_quiet = told.is_empty();
             let told: Vec<_> = told.into_values().collect();
             mouth.tell(&told)?;
-            for call in self.asked.try_iter() {
-                mouth.hang_up(call)?;
+            for (call, order) in self.asked.try_iter() {
+                mouth.order(call, &order)?;
             }
             if is_so(&self.is_stopping) {
                 return mouth.part();
@@ -253,9 +254,9 @@ impl Hearer {
                 known.insert(node);
             }
             News::Gone(node) => live.forget(&node),
-            News::HangUp(call) => {
+            News::Order(call, order) => {
                 if live.is_here(call) {
-                    (self.here.hang_up)(call);
+                    (self.here.order)(call, order);
                 }
             }
             News::Changed(what) => changed(Some(&what)),

@@ -61,7 +61,8 @@ impl Watching {
     /// A call has ended. The same.
     pub fn ended(&mut self, record: &CallRecord) -> Option<(String, Exceeded)> {
         self.compare(record);
-        if self.counted.remove(&record.id) {
+        // One that was let through and then ended by policy counts once more, as sent away.
+        if self.counted.remove(&record.id) && !is_ended(record) {
             return None;
         }
         self.count(record)
@@ -73,7 +74,10 @@ impl Watching {
         if *revision != decision.policy {
             return None;
         }
-        let exceeded = watch.note(is_refused(&decision.action), record.started_ms)?;
+        let exceeded = watch.note(
+            is_refused(&decision.action) || is_ended(record),
+            record.started_ms,
+        )?;
         let (revision, _) = self.held.take()?;
         Some((revision, exceeded))
     }
@@ -95,6 +99,12 @@ impl Watching {
         counts.newly_allowed += u64::from(!would_refuse && was_refused);
         counts.relabelled += u64::from(last.decision.verdict.label != shadow.label);
     }
+}
+
+/// By policy, while they talked.
+fn is_ended(record: &CallRecord) -> bool {
+    let last = record.decisions.last();
+    last.is_some_and(|last| last.decision.action == Action::End)
 }
 
 fn is_refused(action: &Action) -> bool {

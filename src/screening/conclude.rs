@@ -29,7 +29,12 @@ pub fn conclude(facts: &Facts, weights: &Weights, suspect_at: i32, extra: &[Tag]
         .fold(0i32, |sum, finding| sum.saturating_add(finding.tenths));
     let number = number_light(facts);
     let voice = voice_light(facts.voice.state);
-    let label = label(facts, number, voice, tenths >= suspect_at);
+    let found = label(facts, number, voice, tenths >= suspect_at);
+    // A person can warn; nobody can vouch against what was found.
+    let label = facts
+        .relabelled
+        .filter(|said| said.severity() > found.severity())
+        .unwrap_or(found);
     Verdict {
         findings,
         tenths,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::lists::{List, Listed};
 use super::reputation::{Reputable, Reputed};
-use super::verdict::names;
+use super::verdict::{Label, names};
 use crate::identity::{Attestation, Standing};
 use crate::redact::Redacted;
 use crate::voice::Cues;
@@ -44,6 +44,9 @@ pub struct Facts {
     /// What came of our own words with the caller.
     #[serde(default, skip_serializing_if = "TalkFacts::is_nothing")]
     pub talk: TalkFacts,
+    /// What a person here said this very call is, while it lasted. It can make a label worse, never milder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relabelled: Option<Label>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -301,6 +304,9 @@ pub struct SignallingFacts {
     /// How it was forwarded, as far as Diversion and History-Info say. Nobody has proven it.
     #[serde(default)]
     pub forwarding: ForwardingFacts,
+    /// What the caller speaks, or likes best to: `PCMU`, `PCMA` or `G722`; empty while he has not said it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub codec: String,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -36,6 +36,7 @@ pub(crate) fn signed() -> Facts {
         lists: Vec::new(),
         reputation: Vec::new(),
         talk: Default::default(),
+        relabelled: None,
     }
 }
 
@@ -274,6 +275,7 @@ pub(crate) fn facts() -> impl Strategy<Value = Facts> {
                     lists,
                     reputation,
                     talk,
+                    relabelled: None,
                 }
             },
         )

@@ -216,7 +216,7 @@ mod tests {
             a=ssrc:1 cname:x\r\na=mid:0\r\na=ptime:20\r\na=silenceSupp:off - - - -\r\na=sendonly\r\n\
             m=video 4002 RTP/AVP 96 97\r\nc=IN IP4 10.0.0.9\r\na=rtpmap:96 VP8/90000\r\n";
         let expected = "v=0\r\no=- 77 3 IN IP4 198.51.100.7\r\ns=-\r\nc=IN IP4 198.51.100.7\r\nt=0 0\r\n\
-            a=tool:phone 1\r\nm=audio 20002 RTP/AVP 0 8 101\r\nb=AS:80\r\na=rtpmap:0 PCMU/8000\r\n\
+            a=tool:phone 1\r\nm=audio 20002 RTP/AVP 0 9 8 101\r\nb=AS:80\r\na=rtpmap:0 PCMU/8000\r\n\
             a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-16\r\na=ptime:20\r\na=silenceSupp:off - - - -\r\n\
             a=sendonly\r\nm=video 0 RTP/AVP 96 97\r\n";
         assert_eq!(anchored(offer).as_deref(), Ok(expected));
@@ -258,7 +258,7 @@ mod tests {
         let head = "v=0\no=- 1 1 IN IP4 10.0.0.9\nc=IN IP4 10.0.0.9\n";
         for media in [
             "",
-            "m=audio 4000 RTP/AVP 9 18\n",
+            "m=audio 4000 RTP/AVP 3 18\n",
             "m=audio 4000 RTP/AVP 101\na=rtpmap:101 telephone-event/8000\n",
             "m=audio 0 RTP/AVP 0\n",
             "m=audio 4000 RTP/SAVP 0\n",

@@ -17,21 +17,33 @@ pub use crypto::{Crypto, Encryption, MASTER_OCTETS_MAX, MasterKey, Protection, S
 
 use crate::g711::Law;
 
-/// The two laws of G.711, both 8 kHz mono with one octet per sample.
+/// What audio is coded with: the two laws of G.711, and G.722. One octet is 125 us in each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub enum Codec {
     /// mu-law, static payload type 0.
     Pcmu,
     /// A-law, static payload type 8.
     Pcma,
+    /// 16 kHz, static payload type 9; its RTP clock says 8000 all the same (RFC 3551 §4.5.2).
+    G722,
 }
 
 impl Codec {
-    /// How its samples are written.
-    pub fn law(self) -> Law {
+    /// How its samples are written; `None` where an octet is no sample.
+    pub fn law(self) -> Option<Law> {
         match self {
-            Codec::Pcmu => Law::Mu,
-            Codec::Pcma => Law::A,
+            Codec::Pcmu => Some(Law::Mu),
+            Codec::Pcma => Some(Law::A),
+            Codec::G722 => None,
+        }
+    }
+
+    /// The name in `rtpmap`, in facts and in records.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Codec::Pcmu => "PCMU",
+            Codec::Pcma => "PCMA",
+            Codec::G722 => "G722",
         }
     }
 }
@@ -117,9 +129,9 @@ pub struct SdpError {
     pub expected: &'static str,
 }
 
-/// No audio line with a G.711 codec is left that we can carry, so there is nothing to anchor (SIP 488).
+/// No audio line with a codec of ours is left that we can carry, so there is nothing to anchor (SIP 488).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no audio codec in common (PCMU or PCMA over RTP/AVP or RTP/SAVP)")]
+#[error("no audio codec in common (PCMU, PCMA or G722 over RTP/AVP or RTP/SAVP)")]
 pub struct NothingInCommon;
 
 impl Session {
@@ -161,7 +173,7 @@ impl Session {
         }
     }
 
-    /// G.711 codecs in the order of preference of the `m=` line, with payload types.
+    /// Codecs that we know, in the order of preference of the `m=` line, with payload types.
     pub fn codecs(&self) -> Vec<(u8, Codec)> {
         self.audio
             .as_ref()
@@ -207,7 +219,7 @@ impl Session {
     /// Our address and port stand in `c=`, `m=` and `o=`, and `protection` says whether the audio is encrypted on that leg:
     /// each leg has keys of its own, or none. What we cannot anchor is removed: other media lines stay as
     /// refused lines (port 0, so the count matches, RFC 3264 §6), transport attributes (ICE, keys, fingerprints, RTCP,
-    /// SSRC, bundling, capability negotiation) go, and so do payload types that are not G.711 or telephone-event.
+    /// SSRC, bundling, capability negotiation) go, and so do payload types that are not a [`Codec`] or telephone-event.
     /// Payload type numbers, `fmtp`, `ptime` and direction pass through, so both parties talk to each other's codec
     /// choice directly. A hold by unspecified address becomes one by direction, since our own address is real.
     ///
@@ -216,7 +228,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`NothingInCommon`] when no G.711 codec is left over a transport that we carry (SIP 488).
+    /// [`NothingInCommon`] when no codec is left over a transport that we carry (SIP 488).
     pub fn anchored(
         &self,
         ours: IpAddr,
@@ -251,13 +263,14 @@ impl Session {
         session
     }
 
-    /// The same description with one codec only, `wanted` where it is offered, else the first: for whoever has to speak to
-    /// its author before a second party has chosen.
+    /// The same description with one codec only, `wanted` where it is offered, else the first of G.711, which every phone
+    /// speaks, else the first: for whoever has to speak to its author before a second party has chosen.
     pub fn with_one_codec(&self, wanted: Option<(u8, Codec)>) -> Session {
         let mut session = self.clone();
         if let Some(audio) = &mut session.audio {
             let kept = wanted.filter(|wanted| audio.codecs.contains(wanted));
-            let kept = kept.or(audio.codecs.first().copied());
+            let everywhere = audio.codecs.iter().find(|(_, codec)| codec.law().is_some());
+            let kept = kept.or(everywhere.or(audio.codecs.first()).copied());
             audio.codecs.retain(|codec| Some(*codec) == kept);
         }
         session
@@ -317,7 +330,7 @@ pub fn fuzz_sdp(body: &[u8]) {
         let Ok(text) = offer.anchored(ours, 20_000, 1, 2, protection) else {
             assert!(
                 offer.codecs().is_empty(),
-                "a description with G.711 was not anchored"
+                "a description with a codec of ours was not anchored"
             );
             continue;
         };

@@ -191,7 +191,7 @@ impl Audio {
     }
 }
 
-/// The first usable audio line with G.711, or else the first usable one, so that its address is still checked.
+/// The first usable audio line with a codec of ours, or else the first usable one, so that its address is still checked.
 fn select_audio(session: &Session, head: usize) -> Result<Option<Audio>, SdpError> {
     let mut fallback = None;
     for (section, range) in session.media.iter().enumerate() {
@@ -228,8 +228,9 @@ fn read_audio(
         }
     }
     let mut maps: [Option<Encoding>; 128] = [None; 128];
-    maps[0] = Some(Encoding::G711(Codec::Pcmu));
-    maps[8] = Some(Encoding::G711(Codec::Pcma));
+    maps[0] = Some(Encoding::Voice(Codec::Pcmu));
+    maps[8] = Some(Encoding::Voice(Codec::Pcma));
+    maps[9] = Some(Encoding::Voice(Codec::G722));
     let mut stated = None;
     let mut ptime_ms = None;
     let mut crypto = Vec::new();
@@ -263,7 +264,7 @@ fn read_audio(
         codecs: payload_types
             .iter()
             .filter_map(|pt| match encoding_of(*pt) {
-                Some(Encoding::G711(codec)) => Some((*pt, codec)),
+                Some(Encoding::Voice(codec)) => Some((*pt, codec)),
                 _ => None,
             })
             .collect(),
@@ -277,7 +278,7 @@ fn read_audio(
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Encoding {
-    G711(Codec),
+    Voice(Codec),
     TelephoneEvent,
     Other,
 }
@@ -291,9 +292,11 @@ impl Encoding {
         if !is_8k_mono {
             Encoding::Other
         } else if name.eq_ignore_ascii_case(b"PCMU") {
-            Encoding::G711(Codec::Pcmu)
+            Encoding::Voice(Codec::Pcmu)
         } else if name.eq_ignore_ascii_case(b"PCMA") {
-            Encoding::G711(Codec::Pcma)
+            Encoding::Voice(Codec::Pcma)
+        } else if name.eq_ignore_ascii_case(b"G722") {
+            Encoding::Voice(Codec::G722)
         } else if name.eq_ignore_ascii_case(b"telephone-event") {
             Encoding::TelephoneEvent
         } else {
@@ -480,9 +483,22 @@ mod tests {
     }
 
     #[test]
+    fn g722_is_known_by_its_number_and_by_its_name() {
+        let head = "v=0\no=- 1 1 IN IP4 192.0.2.1\nc=IN IP4 192.0.2.1\n";
+        let offer = parsed(&format!(
+            "{head}m=audio 4000 RTP/AVP 9 97 0 98\na=rtpmap:97 g722/8000\na=rtpmap:98 G722/16000\n"
+        ));
+        let both = [(9, Codec::G722), (97, Codec::G722), (0, Codec::Pcmu)];
+        assert_eq!(offer.codecs(), both);
+        // Whoever speaks before a phone has chosen takes what every phone has.
+        assert_eq!(offer.with_one_codec(None).codecs(), [(0, Codec::Pcmu)]);
+        assert_eq!(offer.with_one_codec(Some(both[1])).codecs(), [both[1]]);
+    }
+
+    #[test]
     fn the_first_plain_audio_line_with_g711_is_taken() {
         let text = "v=0\no=- 1 1 IN IP4 192.0.2.1\nc=IN IP4 192.0.2.1\nm=audio 4000 RTP/SAVP 0\n\
-            m=audio 4002 RTP/AVP 9\nm=audio 4004/2 RTP/AVP 0\nm=video 4006 RTP/AVP 96\n";
+            m=audio 4002 RTP/AVP 3\nm=audio 4004/2 RTP/AVP 0\nm=video 4006 RTP/AVP 96\n";
         let offer = parsed(text);
         assert_eq!(offer.audio_address(), Some("192.0.2.1:4004".parse().unwrap()));
         assert_eq!(offer.media_lines(), 4);

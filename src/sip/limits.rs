@@ -48,6 +48,10 @@ pub const SERVER_TRANSACTIONS_RESERVED: usize = 8_192;
 /// `TransportFailed`.
 pub const CLIENT_TRANSACTIONS_MAX: usize = 65_536;
 
+/// Connections that are remembered as over, per shard. What still names an older one is given up when its timers say so, and not
+/// at once when the connection that carried it breaks.
+pub const GONE_CONNECTIONS_KEPT: usize = 4_096;
+
 /// Different To tags in 2xx responses to one INVITE (forks). Past this further forks are not
 /// shown; their peers end them when no ACK comes.
 pub const FORKS_MAX: usize = 8;

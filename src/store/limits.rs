@@ -64,6 +64,10 @@ pub const SPOOL_PIECES: usize = 8;
 /// A gateway that has not been heard of for so long is gone, and so are its live calls.
 pub const NODE_LEASE: Duration = Duration::from_secs(6);
 
+/// Page cache of the connection that writes, KiB: what a batch changes in the indexes is at hand, and is not read from the file
+/// again for every record.
+pub const WRITER_CACHE_KIB: i64 = 16_384;
+
 /// Calls in one answer of `calls`. The rest is asked for with the cursor.
 pub const CALLS_LIMIT: usize = 200;
 

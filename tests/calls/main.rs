@@ -28,6 +28,7 @@ mod loops;
 mod marks;
 mod midcall;
 mod numbers;
+mod orders;
 mod others_bugs;
 mod outbound;
 mod overload;

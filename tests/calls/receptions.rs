@@ -406,6 +406,94 @@ fn a_caller_who_holds_and_resumes_while_we_speak_is_answered_by_us() {
 }
 
 #[test]
+fn who_holds_before_it_rings_and_resumes_while_it_does_is_heard_and_hears() {
+    for resumes_at in [8.0, 30.0] {
+        let mut world = world(&[("true", "'screen'")]);
+        let phone = world.phone(PHONE, PhonePlan::answers_after(8.0));
+        let plan = talks(50.0).act(1.0, Act::Hold).act(resumes_at, Act::Resume);
+        let caller = world.call(plan);
+        world.run();
+        // The phone is asked for both ways whatever the caller does meanwhile.
+        let offered = world.rung(phone).body.clone();
+        assert!(
+            !offered.contains("a=recvonly") && !offered.contains("a=sendonly"),
+            "{offered}"
+        );
+        let media = world.media.values().next().unwrap();
+        let last = media.described.iter().rfind(|(side, _)| *side == Side::B);
+        assert!(last.is_some(), "{resumes_at}");
+        let answers = world.line(caller).responses.iter();
+        let mut answers = answers.filter(|said| said.method() == "INVITE" && said.status() == Some(200));
+        assert_eq!(
+            answers.next_back().unwrap().direction(),
+            "sendrecv",
+            "{resumes_at}"
+        );
+        assert_eq!(world.ending(), (Ending::Completed, 200, "caller"));
+    }
+}
+
+#[test]
+fn whom_policy_refuses_hears_its_refusal_even_when_nothing_can_be_announced() {
+    let mut world = world(&[("true", "{ refuse = 603, announce = 'refused' }")]);
+    world.helpers.has_ports = false;
+    let caller = world.call(CallerPlan::new(NUMBER));
+    world.run();
+    assert_eq!(world.heard(caller, "INVITE").last(), Some(&603));
+    assert_eq!(world.ending(), (Ending::Refused, 603, "us"));
+    let mut world = self::world(&[("true", "{ refuse = 603, announce = 'refused' }")]);
+    let body = wire::sdp(CALLER.parse().unwrap(), 1, "sendrecv");
+    Hand::calls(&mut world, &[("Supported", "100rel")], Some(&body));
+    world.run();
+    assert_eq!(
+        world.ending(),
+        (Ending::Refused, 603, "us"),
+        "he never sent a PRACK"
+    );
+    let mut world = self::world(&[("true", "'screen'")]);
+    world.helpers.has_ports = false;
+    let caller = world.call(CallerPlan::new(NUMBER));
+    world.run();
+    assert_eq!(world.heard(caller, "INVITE").last(), Some(&503));
+}
+
+#[test]
+fn a_caller_who_likes_g722_best_has_it_with_a_phone_and_g711_with_us() {
+    let wide = |rules: &[(&str, &str)]| {
+        let mut world = world(rules);
+        let mut plan = PhonePlan::answers_after(2.0);
+        plan.formats = if rules.is_empty() { "9 101" } else { "0 101" };
+        let phone = world.phone(PHONE, plan);
+        let mut plan = talks(30.0);
+        let body = wire::sdp(CALLER.parse().unwrap(), 1, "sendrecv").replace("0 8 101", "9 0 101");
+        plan.body = Some(("application/sdp", body));
+        let caller = world.call(plan);
+        world.run();
+        assert_eq!(world.ending(), (Ending::Completed, 200, "caller"));
+        assert_eq!(
+            world.record().facts.signalling.codec,
+            if rules.is_empty() { "G722" } else { "PCMU" }
+        );
+        let answers = world.line(caller).responses.iter();
+        let mut answers = answers.filter(|said| said.method() == "INVITE" && said.status() == Some(200));
+        (
+            world.rung(phone).body.clone(),
+            answers.next().unwrap().body.clone(),
+        )
+    };
+    let (offer, answer) = wide(&[]);
+    assert!(
+        offer.contains("RTP/AVP 9 0 101") && answer.contains("RTP/AVP 9 101"),
+        "{offer}{answer}"
+    );
+    let (offer, answer) = wide(&[("true", "'screen'")]);
+    assert!(
+        offer.contains("RTP/AVP 0 101") && answer.contains("RTP/AVP 0 101"),
+        "{offer}{answer}"
+    );
+}
+
+#[test]
 fn a_caller_without_an_offer_is_offered_ours() {
     let mut world = world(&[("true", "'screen'")]);
     let phone = world.phone(PHONE, PhonePlan::answers_after(2.0));

@@ -129,8 +129,11 @@ fn words_of(panic: &(dyn std::any::Any + Send)) -> String {
         .to_string()
 }
 
-/// The lines about the leg that a fault names, else the last ones.
+/// The lines about the leg that a fault names, else the last ones; all of them where `RINGWARD_SIM_TRACE` says `all`.
 fn about<'l>(lines: &'l [String], words: &str) -> Vec<&'l str> {
+    if std::env::var("RINGWARD_SIM_TRACE").is_ok_and(|which| which == "all") {
+        return lines.iter().map(String::as_str).collect();
+    }
     let leg = ["leg ", "caller ", "phone "]
         .iter()
         .find_map(|before| words.split_once(before))

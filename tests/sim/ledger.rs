@@ -172,8 +172,9 @@ impl Ledger {
                 leg.treated.is_acknowledged |= leg.treated.has_answer_reached;
             }
             "BYE" if leg.is_caller() => {
-                let answer = leg.asked.iter().find_map(answer_to_first);
-                let Some((_, at)) = answer.filter(|(status, _)| (200..300).contains(status)) else {
+                // Of a copy that came when the first was over, and is a call of its own, too.
+                let mut answers = leg.asked.iter().filter_map(answer_to_first);
+                let Some((_, at)) = answers.find(|answer| is_success(*answer)) else {
                     panic!("BYE to caller {id:x}, whose call was not answered");
                 };
                 assert!(

@@ -53,6 +53,7 @@ const TABLE: &[(&str, &[&str])] = &[
         ],
     ),
     ("accounts", &["store", "policy"]),
+    ("webhook", &["store", "call", "policy", "screening"]),
     ("telemetry", &["call"]),
     ("console", &[]),
     (
@@ -72,12 +73,15 @@ const TABLE: &[(&str, &[&str])] = &[
             "store",
             "api",
             "capture",
+            "accounts",
+            "webhook",
         ],
     ),
     (
         "api",
         &[
             "accounts",
+            "webhook",
             "store",
             "call",
             "screening",
@@ -114,6 +118,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "banner",
             "store",
             "telemetry",
+            "webhook",
         ],
     ),
 ];

@@ -4,7 +4,7 @@ use crate::media::Side;
 use crate::sdp::Direction;
 use crate::sip::{ClientTxn, Due, Message, Method, Response, ServerTxn};
 
-use super::Reception;
+use super::{Reception, Step};
 use crate::call::case::Case;
 use crate::call::desk::Desk;
 use crate::call::ending::By;
@@ -15,7 +15,7 @@ use crate::call::refreshing::Refreshed;
 use crate::call::refusal::{self, Refusal};
 use crate::call::stage::Stage;
 use crate::call::terms::Terms;
-use crate::call::{offer, options};
+use crate::call::{early, offer, options};
 
 impl Reception {
     pub(super) fn on_request(
@@ -25,6 +25,11 @@ impl Reception {
         case: &mut Case,
         desk: &mut Desk,
     ) -> Stage {
+        if matches!(self.step, Step::Calling(_)) && request.call_id() != case.invite.call_id() {
+            // A phone that rings: its early dialog is one, and there is nobody yet to take it across to.
+            early::refuse(txn, request, desk);
+            return Stage::Reception(self);
+        }
         let Some(a) = self.a.as_mut().filter(|a| a.dialog.owns(request)) else {
             desk.refuse(txn, request, &Refusal::NoDialog);
             return Stage::Reception(self);

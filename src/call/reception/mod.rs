@@ -12,22 +12,24 @@
 
 mod caller;
 mod connecting;
+mod parting;
 mod script;
 
 use std::time::Instant;
 
 use crate::media::{Side, Talk};
-use crate::policy::{Action, Announcement, Profile};
+use crate::policy::{Action, Announcement};
 use crate::screening::Challenge;
 use crate::sdp::{Codec, Session};
 use crate::sip::{Dialog, Response, ServerTxn};
 
 use super::case::{Case, Media};
+use super::decide;
 use super::desk::Desk;
 use super::early;
 use super::ending::{By, Ending};
 use super::leg::{Hop, Leg};
-use super::limits::PARTING_MAX;
+use super::limits::QUESTIONS_MAX;
 use super::offer;
 use super::profile::Answer;
 use super::record;
@@ -37,7 +39,7 @@ use super::stage::{Event, Stage};
 use super::terms::Terms;
 use super::transfer::Calling;
 use super::voice::seconds;
-use super::{Counter, decide};
+use parting::Parting;
 pub(crate) use script::{Act, Cue, Outcome, Script};
 
 pub(crate) struct Reception {
@@ -51,6 +53,8 @@ pub(crate) struct Reception {
     told: Option<Session>,
     /// The words that are being said.
     turn: Option<u32>,
+    /// Over all questions to him.
+    questions_end: Option<Instant>,
 }
 
 enum Step {
@@ -69,15 +73,6 @@ enum Wish {
     Screen,
     Challenge,
     Refuse(Box<Answer>, Announcement),
-}
-
-/// How the call ends after our last words.
-struct Parting {
-    ending: record::Ending,
-    by: By,
-    note: Option<&'static str>,
-    /// The caller was not answered: he hears this.
-    refusal: Option<Box<Answer>>,
 }
 
 impl Reception {
@@ -100,7 +95,12 @@ impl Reception {
                 let answer = case.answer_of_policy(*status, *profile, desk);
                 Wish::Refuse(Box::new(answer), announcement.clone())
             }
-            Action::Refuse { .. } | Action::Deliver | Action::Label | Action::Divert { .. } => return None,
+            Action::Refuse { .. }
+            | Action::Deliver
+            | Action::Label
+            | Action::Divert { .. }
+            | Action::Whisper
+            | Action::End => return None,
         };
         case.open_media(desk);
         case.changed(desk);
@@ -111,6 +111,7 @@ impl Reception {
             is_acknowledged: false,
             told: None,
             turn: None,
+            questions_end: None,
         })))
     }
 
@@ -152,8 +153,7 @@ impl Reception {
             }
             Event::MediaRefused => {
                 case.media = Media::Closed;
-                case.refuse(&Refusal::Busy, desk);
-                Ending::failed(503, By::Us, "no media port left", case, desk)
+                self.cannot_begin(Refusal::Busy, By::Us, "no media port left", case, desk)
             }
             Event::Talk(talk) => self.on_talk(talk, case, desk),
             Event::Due => self.on_due(case, desk),
@@ -166,14 +166,8 @@ impl Reception {
             }
             Event::Cancelled { .. } if self.a.is_none() => early::gave_up(Vec::new(), None, case, desk),
             Event::PrackMissing if self.a.is_none() => {
-                case.refuse(&Refusal::Status(504), desk);
-                Ending::failed(
-                    504,
-                    By::Us,
-                    "a reliable response was never acknowledged",
-                    case,
-                    desk,
-                )
+                let note = "a reliable response was never acknowledged";
+                self.cannot_begin(Refusal::Status(504), By::Us, note, case, desk)
             }
             Event::HangUp if self.a.is_none() => {
                 case.refuse(&Refusal::Unavailable, desk);
@@ -264,14 +258,7 @@ impl Reception {
         let said = match said {
             Ok(said) => said,
             Err(refusal) => {
-                case.refuse(&refusal, desk);
-                return Ending::failed(
-                    refusal.status(),
-                    By::Us,
-                    "the offer cannot be carried",
-                    case,
-                    desk,
-                );
+                return self.cannot_begin(refusal, By::Us, "the offer cannot be carried", case, desk);
             }
         };
         if is_early {
@@ -284,8 +271,8 @@ impl Reception {
             };
         }
         let Ok(dialog) = Dialog::as_server(&case.invite, &case.tag, &case.hop.contact) else {
-            case.refuse(&Refusal::BadRequest, desk);
-            return Ending::failed(400, By::Us, "no dialog can be made of this INVITE", case, desk);
+            let note = "no dialog can be made of this INVITE";
+            return self.cannot_begin(Refusal::BadRequest, By::Us, note, case, desk);
         };
         let mut a = Leg {
             side: Side::A,
@@ -308,17 +295,19 @@ impl Reception {
     /// Says, or asks, what policy wants first.
     fn ask(mut self: Box<Self>, case: &mut Case, desk: &mut Desk) -> Stage {
         let now = desk.now().instant;
+        let end = *self.questions_end.get_or_insert(now + QUESTIONS_MAX);
         let (script, act) = match &self.wish {
-            Wish::Screen => Script::screen(now),
+            Wish::Screen => Script::screen(end),
             Wish::Challenge
-                if case
-                    .offer
-                    .as_ref()
-                    .is_none_or(|offer| offer.telephone_event().is_none()) =>
+                if now >= end
+                    || case
+                        .offer
+                        .as_ref()
+                        .is_none_or(|offer| offer.telephone_event().is_none()) =>
             {
                 return self.concluded(Outcome::Challenged(Challenge::Unable), case, desk);
             }
-            Wish::Challenge => Script::challenge(desk.random.u64(), now),
+            Wish::Challenge => Script::challenge(desk.random.u64(), end),
             Wish::Refuse(answer, announcement) => {
                 let parting = Parting {
                     ending: record::Ending::Refused,
@@ -429,7 +418,7 @@ impl Reception {
                 };
                 return self.ask(case, desk);
             }
-            Action::Deliver | Action::Label => own,
+            Action::Deliver | Action::Label | Action::Whisper | Action::End => own,
             Action::Divert { queue } => queue,
             Action::Refuse {
                 status,
@@ -438,84 +427,6 @@ impl Reception {
             } => return self.refuse(status, profile, announce, case, desk),
         };
         self.ring(&queue, case, desk)
-    }
-
-    /// Policy does not want him after all. He has been answered: he is told, and hung up.
-    fn refuse(
-        self: Box<Self>,
-        status: u16,
-        profile: Option<Profile>,
-        announce: Option<Announcement>,
-        case: &mut Case,
-        desk: &mut Desk,
-    ) -> Stage {
-        desk.count(Counter::CallRefused);
-        case.record.refused_with = Some(case.answer_of_policy(status, profile, desk).status);
-        let parting = Parting {
-            ending: record::Ending::Refused,
-            by: By::Us,
-            note: Some("refused by policy after the caller was heard"),
-            refusal: None,
-        };
-        let prompt = announce.map_or("refused".to_string(), |announce| announce.prompt);
-        self.part(&[&prompt], parting, case, desk)
-    }
-
-    /// Our last words; without a recording it ends at once.
-    fn part(
-        mut self: Box<Self>,
-        names: &[&str],
-        parting: Parting,
-        case: &mut Case,
-        desk: &mut Desk,
-    ) -> Stage {
-        self.step = Step::Parting(desk.now().instant + PARTING_MAX, parting);
-        self.turn = case.say(Side::A, names, desk);
-        match self.turn {
-            Some(_) => {
-                case.changed(desk);
-                Stage::Reception(self)
-            }
-            None => self.over(case, desk),
-        }
-    }
-
-    /// They have been said.
-    fn over(mut self: Box<Self>, case: &mut Case, desk: &mut Desk) -> Stage {
-        let Step::Parting(_, parting) = std::mem::replace(&mut self.step, Step::Answering) else {
-            return Stage::Reception(self);
-        };
-        match parting.refusal {
-            Some(answer) if self.a.is_none() => {
-                let status = answer.status;
-                case.refuse(&Refusal::Policy(answer), desk);
-                Ending::begin(parting.ending, status, parting.by, parting.note, case, desk)
-            }
-            _ => self.end(parting.ending, parting.by, parting.note, case, desk),
-        }
-    }
-
-    /// The call ends after we have answered it: BYE, unless the caller has hung up himself.
-    fn end(
-        mut self: Box<Self>,
-        ending: record::Ending,
-        by: By,
-        note: Option<&str>,
-        case: &mut Case,
-        desk: &mut Desk,
-    ) -> Stage {
-        self.stop_calling(case, desk);
-        case.tap(false, desk);
-        let mut stage = Ending::new(ending, 200, by, note, case, desk);
-        if let Some(mut a) = self.a.take() {
-            a.drop_refresh(desk);
-            match by {
-                By::Caller => stage.keep(a),
-                _ if self.is_acknowledged => stage.hang_up(a, desk),
-                _ => stage.hang_up_after_ack(case.invite_txn, a),
-            }
-        }
-        stage.settle(case, desk)
     }
 
     /// The first ACK: we may speak.

@@ -11,9 +11,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::call::limits::{
-    CHALLENGE_TRIES, KEY_PATIENCE, LISTEN_MAX, LISTEN_PATIENCE, LISTEN_PAUSE, QUESTIONS_MAX,
-};
+use crate::call::limits::{CHALLENGE_TRIES, KEY_PATIENCE, LISTEN_MAX, LISTEN_PATIENCE, LISTEN_PAUSE};
 use crate::media::{Digit, Listening};
 use crate::screening::Challenge;
 
@@ -35,7 +33,7 @@ pub(crate) enum Outcome {
 
 pub(crate) struct Script {
     kind: Kind,
-    /// Over all questions of this script.
+    /// Over all questions.
     end: Instant,
     /// When a key that has not come counts as missing.
     patience: Option<Instant>,
@@ -63,26 +61,27 @@ pub(crate) enum Cue {
 }
 
 impl Script {
-    pub(crate) fn screen(now: Instant) -> (Script, Act) {
-        let script = Script::new(Kind::Screen { is_second: false }, now);
+    /// `end`: until when all our questions may take.
+    pub(crate) fn screen(end: Instant) -> (Script, Act) {
+        let script = Script::new(Kind::Screen { is_second: false }, end);
         (script, Act::Say(vec!["screen".into()]))
     }
 
-    /// `dice` chooses the digits.
-    pub(crate) fn challenge(dice: u64, now: Instant) -> (Script, Act) {
+    /// `dice` chooses the digits; `end` as above.
+    pub(crate) fn challenge(dice: u64, end: Instant) -> (Script, Act) {
         let digits = Digits {
             wanted: two_digits(dice),
             first: None,
             tries: 0,
         };
         let act = digits.say("challenge");
-        (Script::new(Kind::Challenge(digits), now), act)
+        (Script::new(Kind::Challenge(digits), end), act)
     }
 
-    fn new(kind: Kind, now: Instant) -> Script {
+    fn new(kind: Kind, end: Instant) -> Script {
         Script {
             kind,
-            end: now + QUESTIONS_MAX,
+            end,
             patience: None,
         }
     }
@@ -185,6 +184,7 @@ fn two_digits(dice: u64) -> [u8; 2] {
 #[expect(clippy::disallowed_methods, reason = "any instant will do as the start")]
 mod tests {
     use super::*;
+    use crate::call::limits::QUESTIONS_MAX;
 
     fn say(names: &[&str]) -> Act {
         Act::Say(names.iter().map(|name| name.to_string()).collect())
@@ -199,7 +199,7 @@ mod tests {
     #[test]
     fn who_answers_is_asked_once() {
         let now = Instant::now();
-        let (mut script, act) = Script::screen(now);
+        let (mut script, act) = Script::screen(now + QUESTIONS_MAX);
         assert_eq!(act, say(&["screen"]));
         assert!(matches!(script.handle(Cue::Said, 0, now), Act::Listen(_)));
         let speech = Duration::from_secs(3);
@@ -210,7 +210,7 @@ mod tests {
     #[test]
     fn who_says_nothing_is_asked_twice() {
         let now = Instant::now();
-        let (mut script, _) = Script::screen(now);
+        let (mut script, _) = Script::screen(now + QUESTIONS_MAX);
         script.handle(Cue::Said, 0, now);
         assert_eq!(
             script.handle(Cue::Heard(Duration::ZERO), 0, now),
@@ -225,7 +225,7 @@ mod tests {
     #[test]
     fn the_right_keys_pass_even_while_we_speak_and_other_keys_do_not_count() {
         let now = Instant::now();
-        let (mut script, act) = Script::challenge(74, now);
+        let (mut script, act) = Script::challenge(74, now + QUESTIONS_MAX);
         assert_eq!(act, say(&["challenge", "digit-4", "digit-7"]));
         for cue in [key(4), key(11), key(10)] {
             assert_eq!(script.handle(cue, 0, now), Act::Nothing);
@@ -237,7 +237,7 @@ mod tests {
     #[test]
     fn wrong_keys_get_other_digits_and_three_times_is_enough() {
         let now = Instant::now();
-        let (mut script, _) = Script::challenge(74, now);
+        let (mut script, _) = Script::challenge(74, now + QUESTIONS_MAX);
         for dice in [11, 22] {
             script.handle(Cue::Said, 0, now);
             script.handle(key(4), 0, now);
@@ -254,7 +254,7 @@ mod tests {
     #[test]
     fn who_presses_nothing_hears_the_same_digits_again() {
         let mut now = Instant::now();
-        let (mut script, _) = Script::challenge(74, now);
+        let (mut script, _) = Script::challenge(74, now + QUESTIONS_MAX);
         for _ in 0..2 {
             assert_eq!(
                 script.handle(Cue::Due, 0, now),
@@ -284,12 +284,12 @@ mod tests {
     #[test]
     fn nothing_goes_on_for_ever() {
         let now = Instant::now();
-        let (mut script, _) = Script::screen(now);
+        let (mut script, _) = Script::screen(now + QUESTIONS_MAX);
         assert_eq!(script.deadline(), now + QUESTIONS_MAX);
         let done = script.handle(Cue::Due, 0, now + QUESTIONS_MAX);
         let speech = Duration::ZERO;
         assert_eq!(done, Act::Done(Outcome::Screened { speech }));
-        let (mut script, _) = Script::challenge(1, now);
+        let (mut script, _) = Script::challenge(1, now + QUESTIONS_MAX);
         assert_eq!(script.handle(Cue::Said, 0, now + QUESTIONS_MAX), TRIED);
     }
 }

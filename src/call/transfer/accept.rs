@@ -92,6 +92,54 @@ impl Talking {
         self.set_out(wish, replaces, case, desk)
     }
 
+    /// Other phones ring already, or are being joined.
+    pub(crate) fn is_moving(&self) -> bool {
+        self.transfers.current.is_some() || self.transfers.asking.is_some()
+    }
+
+    /// Whether [`Talking::move_to`] would do anything.
+    pub(crate) fn is_able_to_move(&self, queue: &str, desk: &Desk) -> bool {
+        !self.is_moving()
+            && self.is_acknowledged
+            && self.late.is_none()
+            && self.transfers.count < TRANSFERS_MAX
+            && desk.queues.iter().any(|known| known.name == queue)
+    }
+
+    /// A person who watches the call, or policy, ordered it to another queue: its phones ring, and the phone that has the call is let go
+    /// when one of them answers. False: not now, or no such queue.
+    pub(crate) fn move_to(
+        mut self: Box<Self>,
+        queue: &str,
+        case: &mut Case,
+        desk: &mut Desk,
+    ) -> (Stage, bool) {
+        if !self.is_able_to_move(queue, desk) {
+            return (Stage::Talking(self), false);
+        }
+        let queues = desk.queues.clone();
+        self.transfers.count += 1;
+        let at_ms = case.at_ms(desk);
+        let entry = case
+            .record
+            .add_transfer(at_ms, queue.to_string(), TransferKind::Ordered);
+        self.transfers.current = Some(Box::new(Transfer {
+            phase: Phase::Fetching,
+            subscription: None,
+            is_transferor_gone: false,
+            deadline: desk.now().instant + TRANSFER_MAX,
+            entry,
+        }));
+        let begun = Calling::begin((queues, queue.to_string()), Vec::new(), None, case, desk);
+        let Some((calling, progress)) = begun else {
+            return (self.transfer_failed(404, case, desk), true);
+        };
+        if let Some(current) = &mut self.transfers.current {
+            current.phase = Phase::Calling(calling);
+        }
+        (self.on_progress(progress, case, desk), true)
+    }
+
     fn set_out(
         mut self: Box<Self>,
         wish: Wish,

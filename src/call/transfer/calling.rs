@@ -291,9 +291,13 @@ impl Calling {
 }
 
 /// The caller's description as a new party is asked into the call with it: without the hold that the old one put him on.
+///
+/// The first phone is asked for both ways even while the caller holds us: by the time it answers he may have resumed, and
+/// it would go on saying nothing.
 pub(in crate::call) fn asking(case: &Case) -> Option<Session> {
     let caller = case.spoken(Side::A)?;
-    Some(if is_held_by_phone(case) {
+    let is_first = case.spoken(Side::B).is_none();
+    Some(if is_first || is_held_by_phone(case) {
         caller.resumed()
     } else {
         caller.clone()

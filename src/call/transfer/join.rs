@@ -44,7 +44,7 @@ impl Talking {
         desk: &mut Desk,
     ) {
         case.hold(is_held(case), desk);
-        if !suits(told, &session) {
+        if !suits(told, &session) || calling::is_held_by_phone(case) {
             self.transfers.asking = Some(Reinvite::begin(session, &mut self.a, case, desk));
         }
     }

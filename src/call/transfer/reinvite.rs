@@ -6,7 +6,7 @@ use crate::call::case::Case;
 use crate::call::desk::Desk;
 use crate::call::index::Name;
 use crate::call::leg::Leg;
-use crate::call::limits::REINVITE_TRIES_MAX;
+use crate::call::limits::{REFRESH_WAIT, REINVITE_TRIES_MAX};
 use crate::call::offer;
 use crate::media::Side;
 use crate::sdp::Session;
@@ -38,7 +38,7 @@ impl Reinvite {
             again: None,
             tries: 0,
         };
-        reinvite.send(leg, case, desk);
+        reinvite.send_when_free(leg, case, desk);
         reinvite
     }
 
@@ -54,7 +54,15 @@ impl Reinvite {
     pub(super) fn on_due(&mut self, leg: &mut Leg, case: &Case, desk: &mut Desk) {
         if self.again.is_some_and(|again| again <= desk.now().instant) {
             self.again = None;
-            self.send(leg, case, desk);
+            self.send_when_free(leg, case, desk);
+        }
+    }
+
+    /// One exchange at a time: a session refresh of ours that is on its way comes first.
+    fn send_when_free(&mut self, leg: &mut Leg, case: &Case, desk: &mut Desk) {
+        match leg.terms.refresh {
+            Some(_) => self.again = Some(desk.now().instant + REFRESH_WAIT),
+            None => self.send(leg, case, desk),
         }
     }
 

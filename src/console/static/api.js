@@ -37,8 +37,10 @@ function words(answer, content) {
 export const report = (id, verdict, note) =>
   ask(`/api/v1/calls/${encodeURIComponent(id)}/report`, { method: "POST", body: note ? { verdict, note } : { verdict } });
 
-export const hangUp = (id) =>
-  ask(`/api/v1/calls/${encodeURIComponent(id)}/actions`, { method: "POST", body: { do: "hang_up" } });
+/** What is wanted of a live call: `{ do: "move", queue: "security" }`. */
+export const order = (id, body) => ask(`/api/v1/calls/${encodeURIComponent(id)}/actions`, { method: "POST", body });
+
+export const hangUp = (id) => order(id, { do: "hang_up" });
 
 /** Three signs of life missed: a connection can die without anybody being told. */
 const SILENCE_MS = 40000;

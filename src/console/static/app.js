@@ -5,6 +5,7 @@ import { ask, follow } from "./api.js";
 import { show, text } from "./dom.js";
 import * as history from "./history.js";
 import * as live from "./live.js";
+import * as orders from "./orders.js";
 import * as why from "./why.js";
 import { when } from "./words.js";
 
@@ -90,7 +91,8 @@ function enter(session) {
   }
   show($("to-account"), session.is_account);
   show($("to-administration"), session.roles.some((role) => role !== "receptionist"));
-  toDesk();
+  // The cards need to know what may be ordered, and where a call may go.
+  orders.enter(session.roles).then(toDesk);
 }
 
 function toSignIn(problem) {

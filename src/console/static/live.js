@@ -3,6 +3,7 @@
 import { hangUp, report } from "./api.js";
 import { draw, makeChart } from "./chart.js";
 import { h, icon, show, text } from "./dom.js";
+import { makeOrders } from "./orders.js";
 import { STATES, VERDICTS, callBack, clock, detail, nameOf, number, numberLight, signed, voiceLight, worst } from "./words.js";
 
 /** An ended call stays this long, for a last look and a report. */
@@ -94,18 +95,18 @@ function makeCard(first) {
     h("button", { type: "button", "aria-pressed": "false", "data-verdict": verdict, onclick: () => card.report(verdict) }, word));
   const hang = h("button", { type: "button", class: "hang-up", onclick: () => card.hangUp() }, "Hang up");
   const why = h("button", { type: "button", class: "open", onclick: () => openWhy(first.id) }, "Why");
-  const node = h("article", { class: "card sheet", tabindex: "0", "data-id": first.id, onfocusin: () => select(first.id), onclick: () => select(first.id) },
-    h("header", { class: "card-head" }, h("div", {}, logo, caller, claim, purpose), stateBox, where),
-    h("div", { class: "lights" }, numberTile.node, voiceTile.node),
-    reasons, h("div", { class: "middle" }), evidence,
-    h("footer", {}, problem, h("div", { class: "doing" }, verdicts, why, hang)));
-  node.replaceChild(say, node.querySelector(".middle"));
-
   let sureUntil = 0;
   const tell = (error) => {
     text(problem, error?.message);
     show(problem, Boolean(error));
   };
+  const orders = makeOrders(first.id, tell);
+  const node = h("article", { class: "card sheet", tabindex: "0", "data-id": first.id, onfocusin: () => select(first.id), onclick: () => select(first.id) },
+    h("header", { class: "card-head" }, h("div", {}, logo, caller, claim, purpose), stateBox, where),
+    h("div", { class: "lights" }, numberTile.node, voiceTile.node),
+    reasons, h("div", { class: "middle" }), evidence,
+    h("footer", {}, problem, orders.node, h("div", { class: "doing" }, verdicts, why, hang)));
+  node.replaceChild(say, node.querySelector(".middle"));
 
   const card = {
     node, call: first, endedAt: 0,
@@ -143,6 +144,7 @@ function makeCard(first) {
       text(total, call.voice ? `${signed(call.voice.llr)} in ${Math.round(call.voice.speech_seconds)} s speech` : "nothing heard yet");
       for (const button of verdicts) button.setAttribute("aria-pressed", String(call.report?.verdict === button.dataset.verdict));
       hang.disabled = call.state === "ended";
+      orders.update(call);
       card.tick();
     },
     tick() {

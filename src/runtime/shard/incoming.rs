@@ -143,6 +143,7 @@ impl Shard {
                 ToShard::Resolved(known) => self.step(Input::Resolved(known), now),
                 ToShard::Standing(change) => self.step(Input::Standing(change), now),
                 ToShard::SetPolicies(lineup) => self.step(Input::SetPolicies(lineup), now),
+                ToShard::SetPrompts(prompts) => self.step(Input::SetPrompts(prompts), now),
                 ToShard::SetLists(lists) => self.step(Input::SetLists(lists), now),
                 ToShard::SetReputations(known) => self.step(Input::SetReputations(known), now),
                 ToShard::Collector(addresses) => {
@@ -182,6 +183,7 @@ impl Shard {
                 }
                 ToShard::LegAsked(asked) => self.step(Input::LegAsked(*asked), now),
                 ToShard::LegHanded { asker, handed } => self.step(Input::LegHanded { asker, handed }, now),
+                ToShard::Order { call, order } => self.step(Input::Order { call, order }, now),
                 ToShard::HangUp { call } => self.step(Input::HangUp { call }, now),
                 ToShard::Drain => self.step(Input::Drain, now),
                 ToShard::Stop => self.is_stopping = true,

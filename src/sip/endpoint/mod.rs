@@ -4,6 +4,7 @@
 //! timers, and answers by itself what needs no owner: 100 to INVITE, CANCEL, repeated and merged
 //! requests, what cannot be parsed. `incoming` is the server side, `outgoing` the client side.
 
+mod gone;
 mod incoming;
 mod key;
 mod large;
@@ -48,6 +49,7 @@ pub struct Endpoint {
     last_id: u64,
     servers: incoming::Servers,
     clients: outgoing::Clients,
+    gone: gone::Gone,
     timers: TimerQueue,
     outputs: VecDeque<EndpointOutput>,
     /// Kept between calls to save the allocation.
@@ -172,6 +174,7 @@ impl Endpoint {
                 limits::SERVER_TRANSACTIONS_RESERVED,
             ),
             clients: outgoing::Clients::default(),
+            gone: gone::Gone::default(),
             timers: TimerQueue::default(),
             outputs: VecDeque::new(),
             steps: Vec::new(),

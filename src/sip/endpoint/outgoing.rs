@@ -18,7 +18,7 @@ use crate::sip::transaction::client_other::OtherClient;
 use crate::sip::transaction::timers::Owner;
 use crate::sip::transaction::{Failure, Slot, Step, Timer};
 use crate::sip::via::{COOKIE, Via};
-use crate::sip::{Flow, Transport, TransportFault, limits, print};
+use crate::sip::{Flow, TransportFault, limits, print};
 use crate::time::Now;
 
 /// The client transactions and what finds them.
@@ -232,6 +232,9 @@ impl Endpoint {
     ) {
         // One that could not be opened never had a number.
         let was_up = flow.transport.is_reliable() && flow.connection.is_some();
+        if let (true, Some(connection)) = (was_up, flow.connection) {
+            self.gone.add(connection);
+        }
         let (first, last) = ((flow.remote, 0), (flow.remote, u64::MAX));
         let on_connection = flow
             .connection
@@ -246,7 +249,7 @@ impl Endpoint {
             let Some(client) = self.clients.live.get_mut(&id) else {
                 continue;
             };
-            if !is_same_way(client.flow, flow) || client.sent > at {
+            if !self.gone.is_same_way(client.flow, flow) || client.sent > at {
                 continue;
             }
             let fallback = client
@@ -466,17 +469,4 @@ impl SentInvite {
 
 fn key(branch: &str, method: &Method) -> Arc<str> {
     [branch, "\n", method.as_str()].concat().into()
-}
-
-/// Whether a failure of `failed` concerns what was sent on `ours`. On a connection the local port is
-/// whatever the system chose, and a request may have gone out before its connection had a number.
-fn is_same_way(ours: Flow, failed: Flow) -> bool {
-    if ours.transport != failed.transport {
-        return false;
-    }
-    match (ours.transport, ours.connection, failed.connection) {
-        (Transport::Udp, ..) => ours.remote == failed.remote && ours.local == failed.local,
-        (_, Some(ours), Some(failed)) => ours == failed,
-        _ => ours.remote == failed.remote && ours.peer == failed.peer,
-    }
 }

@@ -23,7 +23,7 @@ pub(super) const PREFIX: &str = "ringward:";
 pub(super) const SCHEMA: &str = "1";
 
 /// What each gateway has for itself: its chain of audit entries, and who is signed in at it.
-const OWN: [&str; 3] = ["audit", "audit_head", "sessions"];
+const OWN: [&str; 4] = ["audit", "audit_head", "sessions", "webhooks"];
 
 /// In Redis, `ringward:` and this.
 pub(super) fn name_at(node: &str, name: &str) -> String {

@@ -21,7 +21,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::histories::{Histories, Kept};
 use super::inbox::{Command, Inbox, newest, too_much};
-use super::limits::{LOCK_TIMEOUT, READERS};
+use super::limits::{LOCK_TIMEOUT, READERS, WRITER_CACHE_KIB};
 use super::tokens::{Tokens, Use};
 use super::{Filter, Health, KeptCall, Shelf, Store, StoreError, Write, bounded, number_of};
 use crate::call::CallRecord;
@@ -456,6 +456,7 @@ fn prepare(mut connection: Connection, is_memory: bool, whose: Whose) -> Result<
             connection.pragma_update(None, "journal_mode", "WAL")?;
         }
         connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
         match whose {
             Whose::Ours => rows::end_interrupted(connection),
             Whose::Another => Ok(0),

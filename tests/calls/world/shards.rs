@@ -96,6 +96,7 @@ impl World {
             | Input::Reused { call }
             | Input::Scored { call, .. }
             | Input::ScoringOverloaded { call }
+            | Input::Order { call, .. }
             | Input::HangUp { call } => self.shard_of_call(*call),
             _ => 0,
         };

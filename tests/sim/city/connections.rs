@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use ringward::sip::PeerName;
 
 use super::*;
+use crate::trace;
 
 /// Where a connection leads, as `runtime::stream` keeps it.
 type Way = (Transport, SocketAddr, Option<PeerName>);
@@ -211,6 +212,8 @@ impl City {
         }
         let number = self.chance.pick(&up);
         self.connections.broken.insert(number);
+        let remote = self.connections.live[&number].flow.remote;
+        trace::note(self.now_us, || format!("connection {number}, {remote}, breaks"));
         let delay = self.delay();
         for leg in 0..self.legs.len() {
             if self.legs[leg].connection == Some(number) {
@@ -227,6 +230,9 @@ impl City {
             return;
         };
         let flow = connection.flow;
+        trace::note(self.now_us, || {
+            format!("shards hear that connection {number} broke")
+        });
         if self.connections.by_way.get(&way(&flow)) == Some(&number) {
             self.connections.by_way.remove(&way(&flow));
         }

@@ -216,6 +216,45 @@ async fn a_live_call_is_hung_up_and_an_ended_one_is_not() {
 }
 
 #[tokio::test]
+async fn an_order_says_all_that_it_needs_and_nothing_else() {
+    let desk = Desk::open().await;
+    let live = desk.live_call(3, 1);
+    let path = format!("/api/v1/calls/{live}/actions");
+    let long = format!("{{\"do\":\"whisper\",\"why\":\"{}\"}}", "x".repeat(201));
+    for (body, expected) in [
+        ("{\"do\":\"whisper\"}", 202),
+        ("{\"do\":\"challenge\",\"why\":\"he stutters\"}", 202),
+        ("{\"do\":\"relabel\",\"label\":\"suspect\"}", 202),
+        ("{\"do\":\"move\",\"queue\":\"security\"}", 202),
+        ("{\"do\":\"relabel\"}", 400),
+        ("{\"do\":\"relabel\",\"label\":\"genuine\"}", 400),
+        ("{\"do\":\"move\"}", 400),
+        (
+            "{\"do\":\"move\",\"queue\":\"security\",\"label\":\"suspect\"}",
+            400,
+        ),
+        ("{\"do\":\"whisper\",\"queue\":\"security\"}", 400),
+        (long.as_str(), 400),
+    ] {
+        assert_eq!(desk.post(&path, body).await.status(), expected, "{body}");
+    }
+    let ordered = desk.ordered.lock().unwrap();
+    let whats: Vec<_> = ordered.iter().map(|order| order.what.clone()).collect();
+    use ringward::call::What;
+    assert_eq!(
+        whats,
+        [
+            What::Whisper,
+            What::Challenge,
+            What::Relabel(ringward::screening::Label::Suspect),
+            What::Move("security".into())
+        ]
+    );
+    assert!(ordered.iter().all(|order| order.by == "first"));
+    assert_eq!(ordered[1].why.as_deref(), Some("he stutters"));
+}
+
+#[tokio::test]
 async fn endings_have_the_same_names_everywhere() {
     let desk = Desk::open().await;
     for ending in [

@@ -66,6 +66,23 @@ fn a_tcp_error_is_heard_by_requests_on_that_connection_whatever_address_they_nam
     assert_eq!(again, [by_a_new_one]);
 }
 
+/// A call names the connection it came by. That one is over, so its BYE went by another to the same place, and is lost with it.
+#[test]
+fn a_request_that_names_a_connection_long_gone_goes_again_when_the_one_that_carried_it_breaks() {
+    let mut bench = Bench::new();
+    let now = bench.now.instant;
+    fail(&mut bench, connection(7), TransportFault::Closed, now);
+    bench.wait(1.0);
+    bench.request_on(Method::Bye, connection(7));
+    // Connection 8 is up: what names it was carried by it.
+    bench.request_on(Method::Bye, connection(8));
+    bench.sent.clear();
+    let now = bench.now.instant;
+    fail(&mut bench, connection(9), TransportFault::Closed, now);
+    let again: Vec<Flow> = bench.sent.iter().map(|(_, flow, _)| *flow).collect();
+    assert_eq!(again, [unnamed()]);
+}
+
 /// What RFC 3261 figures 7 and 8 call "Transport Err.": our answer is lost, and its timers end it.
 #[test]
 fn a_transport_error_leaves_what_we_were_asked_to_its_timers() {

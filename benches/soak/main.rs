@@ -5,6 +5,7 @@
 //! cargo bench --bench soak -- 20000 300         # another number, another rate
 //! cargo bench --bench soak -- kamailio 20000    # CPU per call: Kamailio's stateful relay and Ringward, side by side
 //! cargo bench --bench soak -- secsipid 10000    # the same with signed calls, both verifying
+//! RINGWARD_BINARY=$PWD/target/dist/ringward cargo bench --bench soak -- kamailio 20000     # of what `--profile dist` has built
 //! ```
 //!
 //! The soak prints the resident memory over the first and over the last tenth of its calls, and fails when it grew by
@@ -24,24 +25,29 @@
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads clocks")]
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on says where")]
 
-#[path = "../tests/wire/support/mod.rs"]
+#[path = "../../tests/wire/support/mod.rs"]
 #[allow(dead_code, reason = "shared with the wire tests")]
 mod support;
 
-#[path = "../examples/verifier_matrix/matrix/mod.rs"]
+#[path = "../../examples/verifier_matrix/matrix/mod.rs"]
 #[allow(dead_code, reason = "shared with the example, which uses the rest")]
 mod matrix;
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+mod kamailio;
+mod signed;
 
-use matrix::authority::{Lists, World};
-use matrix::host::Hosts;
-use matrix::{Stage, list_file, write_files};
+use std::path::Path;
+use std::process::{Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+use kamailio::Kamailio;
+use signed::Signed;
 use support::Peer;
 use support::gateway::Gateway;
 
+/// One call, and the phone that takes it, for SIPp.
+const CALLER: &str = include_str!("caller.xml");
+const PHONE: &str = include_str!("phone.xml");
 const CALLS: u64 = 200_000;
 /// Three quarters of what two cores carry with both SIPps beside it: calls that pile up while one stalls are memory too.
 const RATE: u64 = 300;
@@ -174,7 +180,7 @@ fn compare(calls: u64, rate: u64, is_signed: bool) -> ExitCode {
 
 /// Milliseconds of CPU per call.
 fn through_kamailio(folder: &Path, phone: u16, calls: u64, rate: u64, signed: Option<&Signed>) -> f64 {
-    let kamailio = kamailio(folder, phone, signed);
+    let kamailio = Kamailio::start(folder, phone, signed);
     let before = kamailio.cpu_seconds();
     let status = calling(folder, kamailio.port, calls, rate, signed)
         .0
@@ -210,70 +216,6 @@ fn through_us(folder: &Path, phone: u16, calls: u64, rate: u64, signed: Option<&
     };
     (ms, calls.saturating_sub(done))
 }
-
-/// Calls that are signed: a token for each, their certificate on a host of ours, and who trusts it.
-struct Signed {
-    folder: PathBuf,
-    /// For SIPp, a line for each call.
-    tokens: PathBuf,
-    /// `[identity]` of the gateway.
-    lines: String,
-    _hosts: Hosts,
-}
-
-impl Signed {
-    fn new(folder: &Path, calls: u64) -> Signed {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as i64;
-        let (world, hosts) = (World::new(now), Hosts::start(now).unwrap());
-        write_files(folder, &world, &hosts).unwrap();
-        let stage = Stage {
-            world: &world,
-            hosts: &hosts,
-            now,
-        };
-        let token = stage.token();
-        let mut tokens = String::from("SEQUENTIAL\n");
-        for _ in 0..calls {
-            tokens.push_str(&stage.sign(&token));
-            tokens.push('\n');
-        }
-        let file = folder.join("tokens.csv");
-        std::fs::write(&file, tokens).unwrap();
-        let path = |name: &str| folder.join(name).display().to_string();
-        Signed {
-            folder: folder.to_path_buf(),
-            tokens: file,
-            lines: format!(
-                "[identity]\nanchors = [{:?}]\ncrls = [{:?}]\nx5u_allow = {:?}\nx5u_tls_anchors = [{:?}]\nfreshness = \"10m\"\n",
-                path("anchors.pem"),
-                path(list_file(Lists::Current)),
-                hosts.allowed(),
-                path("web.pem"),
-            ),
-            _hosts: hosts,
-        }
-    }
-
-    /// What Kamailio needs to verify: as strict as its module goes, the certificate from its cache.
-    fn module(&self) -> String {
-        let path = |name: &str| self.folder.join(name).display().to_string();
-        std::fs::create_dir_all(self.folder.join("cache")).unwrap();
-        format!(
-            "loadmodule \"secsipid.so\"\nmodparam(\"secsipid\", \"expire\", 600)\nmodparam(\"secsipid\", \"timeout\", 2)\n\
-             modparam(\"secsipid\", \"cache_expire\", 3600)\nmodparam(\"secsipid\", \"cache_dir\", \"{}\")\n\
-             modparam(\"secsipid\", \"libopt\", \"CertVerify={}\")\nmodparam(\"secsipid\", \"libopt\", \"CertCAFile={}\")\n\
-             modparam(\"secsipid\", \"libopt\", \"CertCRLFile={}\")\n",
-            path("cache"),
-            matrix::peers::secsipidx::CERT_VERIFY,
-            path("anchors.pem"),
-            path(list_file(Lists::Current)),
-        )
-    }
-}
-
-const VERIFY: &str = r#"
-  if (is_method("INVITE") && !secsipid_check_identity("")) { sl_send_reply("438", "Invalid Identity"); exit; }
-"#;
 
 fn gateway(folder: &Path, phone: u16, shards: u16, more: &str) -> Gateway {
     // Its records begin anew: the second of two runs must not find those of the first.
@@ -384,195 +326,3 @@ fn sipp(folder: &Path) -> Command {
         .stderr(Stdio::null());
     command
 }
-
-struct Kamailio {
-    peer: Peer,
-    port: u16,
-}
-
-impl Kamailio {
-    /// Of the main process and all its workers.
-    fn cpu_seconds(&self) -> f64 {
-        let main = self.peer.0.id();
-        let children =
-            std::fs::read_to_string(format!("/proc/{main}/task/{main}/children")).unwrap_or_default();
-        let ticks: u64 = children
-            .split_whitespace()
-            .filter_map(|child| child.parse::<u32>().ok())
-            .chain([main])
-            .map(ticks_of)
-            .sum();
-        ticks as f64 / 100.0
-    }
-}
-
-fn ticks_of(process: u32) -> u64 {
-    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-    let after_name = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
-    after_name
-        .split(' ')
-        .skip(11)
-        .take(2)
-        .filter_map(|ticks| ticks.parse::<u64>().ok())
-        .sum()
-}
-
-fn kamailio(folder: &Path, phone: u16, signed: Option<&Signed>) -> Kamailio {
-    let port = support::free_port();
-    let file: PathBuf = folder.join("relay.cfg");
-    let text = RELAY
-        .replace("PORT", &port.to_string())
-        .replace("PHONE", &phone.to_string())
-        .replace("MODULES\n", &signed.map(Signed::module).unwrap_or_default())
-        .replace("VERIFY\n", if signed.is_some() { VERIFY } else { "" });
-    std::fs::write(&file, text).unwrap();
-    let log = std::fs::File::create(folder.join("kamailio.log")).unwrap();
-    let mut command = matrix::peers::command("kamailio", &folder.join("web.pem"));
-    command
-        .args(["-DD", "-E", "-m", "512", "-M", "32", "-Y"])
-        .arg(folder)
-        .arg("-f")
-        .arg(&file)
-        .current_dir(folder)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(log);
-    let peer = Peer::start(&mut command);
-    std::thread::sleep(Duration::from_secs(2));
-    Kamailio { peer, port }
-}
-
-const RELAY: &str = r#"#!KAMAILIO
-debug=0
-log_stderror=yes
-children=1
-disable_tcp=yes
-auto_aliases=no
-listen=udp:127.0.0.1:PORT
-loadmodule "sl.so"
-loadmodule "tm.so"
-loadmodule "rr.so"
-loadmodule "pv.so"
-loadmodule "maxfwd.so"
-loadmodule "textops.so"
-loadmodule "siputils.so"
-MODULES
-request_route {
-  if (!mf_process_maxfwd_header("10")) { sl_send_reply("483", "Too Many Hops"); exit; }
-  if (has_totag()) {
-    if (loose_route()) { t_relay(); exit; }
-    if (is_method("ACK")) { if (t_check_trans()) { t_relay(); } exit; }
-    sl_send_reply("404", "Not here");
-    exit;
-  }
-  if (is_method("CANCEL")) { if (t_check_trans()) { t_relay(); } exit; }
-  t_check_trans();
-VERIFY
-  record_route();
-  $du = "sip:127.0.0.1:PHONE";
-  t_relay();
-}
-"#;
-
-const CALLER: &str = r#"<?xml version="1.0" encoding="UTF-8" ?>
-<scenario name="short call">
-  <send retrans="500"><![CDATA[
-INVITE sip:[service]@[remote_ip]:[remote_port] SIP/2.0
-Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
-From: "Test Caller" <sip:+14045550123@[local_ip]:[local_port]>;tag=[pid]a[call_number]
-To: <sip:[service]@[remote_ip]:[remote_port]>
-Call-ID: [call_id]
-CSeq: 1 INVITE
-IDENTITY
-Contact: <sip:sipp@[local_ip]:[local_port]>
-Max-Forwards: 70
-Content-Type: application/sdp
-Content-Length: [len]
-
-v=0
-o=user1 53655765 2353687637 IN IP[local_ip_type] [local_ip]
-s=-
-c=IN IP[media_ip_type] [media_ip]
-t=0 0
-m=audio [media_port] RTP/AVP 0
-]]></send>
-  <recv response="100" optional="true"/>
-  <recv response="180" optional="true"/>
-  <recv response="200" rrs="true"/>
-  <send><![CDATA[
-ACK [next_url] SIP/2.0
-Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
-From: "Test Caller" <sip:+14045550123@[local_ip]:[local_port]>;tag=[pid]a[call_number]
-To: <sip:[service]@[remote_ip]:[remote_port]>[peer_tag_param]
-[routes]
-Call-ID: [call_id]
-CSeq: 1 ACK
-Max-Forwards: 70
-Content-Length: 0
-
-]]></send>
-  <pause milliseconds="50"/>
-  <send retrans="500"><![CDATA[
-BYE [next_url] SIP/2.0
-Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
-From: "Test Caller" <sip:+14045550123@[local_ip]:[local_port]>;tag=[pid]a[call_number]
-To: <sip:[service]@[remote_ip]:[remote_port]>[peer_tag_param]
-[routes]
-Call-ID: [call_id]
-CSeq: 2 BYE
-Max-Forwards: 70
-Content-Length: 0
-
-]]></send>
-  <recv response="200"/>
-</scenario>
-"#;
-
-const PHONE: &str = r#"<?xml version="1.0" encoding="UTF-8" ?>
-<scenario name="phone">
-  <recv request="INVITE"/>
-  <send><![CDATA[
-SIP/2.0 180 Ringing
-[last_Via:]
-[last_From:]
-[last_To:];tag=[pid]p[call_number]
-[last_Call-ID:]
-[last_CSeq:]
-[last_Record-Route:]
-Contact: <sip:[local_ip]:[local_port]>
-Content-Length: 0
-
-]]></send>
-  <send retrans="500"><![CDATA[
-SIP/2.0 200 OK
-[last_Via:]
-[last_From:]
-[last_To:];tag=[pid]p[call_number]
-[last_Call-ID:]
-[last_CSeq:]
-[last_Record-Route:]
-Contact: <sip:[local_ip]:[local_port]>
-Content-Type: application/sdp
-Content-Length: [len]
-
-v=0
-o=phone 1 1 IN IP[local_ip_type] [local_ip]
-s=-
-c=IN IP[media_ip_type] [media_ip]
-t=0 0
-m=audio [media_port] RTP/AVP 0
-]]></send>
-  <recv request="ACK"/>
-  <recv request="BYE"/>
-  <send><![CDATA[
-SIP/2.0 200 OK
-[last_Via:]
-[last_From:]
-[last_To:]
-[last_Call-ID:]
-[last_CSeq:]
-Content-Length: 0
-
-]]></send>
-</scenario>
-"#;

@@ -1,0 +1,69 @@
+// What a person may want of a call while it lasts, on its card: each order and what came of it.
+
+import { ask, order } from "./api.js";
+import { h, show, text } from "./dom.js";
+import { LABELS, capitalised } from "./words.js";
+
+/** What people may say that a call is: a warning. Nobody can vouch against what was found. */
+const WARNINGS = ["suspect", "forged", "synthetic", "campaign"];
+const DONE = { begun: "under way", done: "done", failed: "came to nothing", not_now: "not possible at that moment" };
+const WHATS = { relabel: "warn", whisper: "tell the person", challenge: "ask for digits", move: "move", end: "hang up" };
+
+let queues = [];
+let mayOrder = false;
+
+/** Whoever has signed in: may he order anything, and which queues are there? */
+export async function enter(roles) {
+  mayOrder = roles.some((role) => ["admin", "receptionist", "supervisor"].includes(role));
+  const status = mayOrder ? await ask("/api/v1/status").catch(() => null) : null;
+  queues = status?.gateway?.queues ?? [];
+}
+
+/** The row of a card. `tell` is told of a problem, or of none. */
+export function makeOrders(id, tell) {
+  const give = async (body) => {
+    try {
+      await order(id, body);
+      tell(null);
+    } catch (error) {
+      tell(error);
+    }
+  };
+  const button = (word, title, body) => h("button", { type: "button", title, onclick: () => give(body) }, word);
+  /** A list whose first entry only says what it is. */
+  const list = (word, chosen) => {
+    const node = h("select", { "aria-label": word, onchange: () => {
+      if (node.value) give(chosen(node.value));
+      node.value = "";
+    } }, h("option", { value: "" }, word));
+    return node;
+  };
+  const warn = list("Warn…", (label) => ({ do: "relabel", label }));
+  warn.append(...WARNINGS.map((label) => h("option", { value: label }, LABELS[label][0])));
+  const move = list("Move to…", (queue) => ({ do: "move", queue }));
+  const last = h("p", { class: "last-order", hidden: true });
+  const doing = h("div", { class: "orders", hidden: true },
+    button("Tell person", "Whispers to whoever has the call what it is", { do: "whisper" }),
+    button("Ask for digits", "The caller is told two digits and asked to press them", { do: "challenge" }),
+    warn, move);
+  return {
+    node: h("div", {}, doing, last),
+    update(call) {
+      show(doing, mayOrder && call.state === "talking");
+      const others = queues.filter((queue) => queue !== call.queue);
+      if (others.join("\n") !== [...move.options].slice(1).map((option) => option.value).join("\n")) {
+        move.replaceChildren(move.options[0], ...others.map((queue) => h("option", { value: queue }, queue)));
+      }
+      show(move, others.length > 0);
+      const latest = (call.orders ?? []).at(-1);
+      text(last, latest ? said(latest) : "");
+      show(last, Boolean(latest));
+    },
+  };
+}
+
+/** "ann: move to security, done" */
+export function said(latest) {
+  const to = latest.to ? ` to ${LABELS[latest.to]?.[0] ?? latest.to}` : "";
+  return `${latest.by}: ${WHATS[latest.what] ?? capitalised(latest.what)}${to}, ${DONE[latest.outcome] ?? latest.outcome}`;
+}

@@ -4,6 +4,7 @@ mod door;
 mod hangup;
 mod listening;
 mod lists;
+mod neighbours;
 mod policies;
 mod prompts;
 mod running;
@@ -34,12 +35,14 @@ use crate::runtime::standings::Standings;
 use crate::runtime::stream::{Streams, Tls};
 use crate::runtime::trust::Lists;
 use crate::runtime::vital::Alarm;
+use crate::runtime::webhooks::Webhooks;
 use crate::runtime::{clock, descriptors, redress};
 use crate::runtime::{collector, login_hosts};
 use crate::selftest::watch::Watch;
 use crate::sip::Uri;
 use crate::store::Live;
 use crate::telemetry::Telemetry;
+use crate::webhook::Patience;
 use crate::{api, store};
 
 use hangup::on_hangup;
@@ -94,11 +97,13 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
     let policies = Arc::new(policies::open(&config, &policy, &store, &audit, &mailboxes)?);
     let number_lists = Arc::new(lists::open(&config, &store, &audit, &mailboxes)?);
     let reputation = Arc::new(lists::open_reputations(&store, &mailboxes)?);
+    let webhooks = Webhooks::open(config.webhooks.clone(), Patience::default(), store.clone())?;
     let (recorder, recorder_thread) = Recorder::start(
         store.clone(),
         live.clone(),
         clock_alarm.clone(),
         policies.clone(),
+        webhooks.clone(),
         &alarm,
     )?;
     let freshness = config.identity.freshness;
@@ -216,6 +221,21 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         tokio.spawn(login_hosts::keep(host.clone(), dns.clone(), mailboxes.clone()));
     }
 
+    let neighbours = neighbours::start(neighbours::Shared {
+        store: store.clone(),
+        live: live.clone(),
+        audit: audit.clone(),
+        policies: policies.clone(),
+        lists: number_lists.clone(),
+        reputation: reputation.clone(),
+        mailboxes: mailboxes.clone(),
+    })?;
+    let (neighbours, elsewhere) = neighbours.unzip();
+    let (stop_webhooks, stopping) = tokio::sync::watch::channel(false);
+    {
+        let _inside = tokio.enter();
+        webhooks.start(&stopping);
+    }
     let selftest = Watch::start().context("self-test thread")?;
     let is_draining = Arc::new(AtomicBool::new(false));
     let status = Status {
@@ -238,6 +258,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         tls,
         is_draining: is_draining.clone(),
         registrations: registrations.clone(),
+        webhooks: webhooks.clone(),
         selftest: Box::new(selftest.reader()),
     };
     let gateway = Arc::new(api::Gateway {
@@ -247,13 +268,15 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         lists: number_lists,
         reputation,
         audit,
+        webhooks,
         order: Box::new({
             let (mailboxes, live) = (mailboxes.clone(), live.clone());
-            move |call, order| {
-                live.call(call).is_some()
-                    && mailboxes
-                        .owner_of(call)
-                        .is_some_and(|mailbox| mailbox.send(ToShard::Order { call, order }))
+            move |call, order| match live.call(call) {
+                None => false,
+                Some(_) if live.is_here(call) => mailboxes
+                    .owner_of(call)
+                    .is_some_and(|mailbox| mailbox.send(ToShard::Order { call, order })),
+                Some(_) => elsewhere.as_ref().is_some_and(|others| others.give(call, order)),
             }
         }),
         icon: icon_service(fetcher),
@@ -295,7 +318,9 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         recorder: recorder_thread,
         failures,
         selftest,
+        neighbours,
         stop_api,
+        stop_webhooks,
         is_draining,
         registrations,
         tokio,

@@ -24,6 +24,7 @@ pub mod capture;
 
 pub mod store;
 pub mod accounts;
+pub mod webhook;
 pub mod api;
 pub mod console;
 pub mod config;

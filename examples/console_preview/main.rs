@@ -21,8 +21,10 @@ use ringward::policy::{Policy, SHIPPED};
 use ringward::runtime::lists::ListKeeper;
 use ringward::runtime::policies::Policies;
 use ringward::runtime::reputation::ReputationKeeper;
+use ringward::runtime::webhooks::Webhooks;
 use ringward::store::{self, Audit, Live, Store};
 use ringward::time::Now;
+use ringward::webhook::Patience;
 
 const TICK: Duration = Duration::from_millis(500);
 
@@ -72,6 +74,7 @@ async fn main() -> anyhow::Result<()> {
         lists: Arc::new(lists),
         reputation: Arc::new(ReputationKeeper::open(Arc::clone(&store), Box::new(|_| ()))?),
         audit,
+        webhooks: Webhooks::open(Vec::new(), Patience::default(), Arc::clone(&store))?,
         order: Box::new({
             let (live, lengths) = (Arc::clone(&live), Arc::clone(&lengths));
             move |id, _order| {

@@ -11,6 +11,17 @@ use super::lockout::network;
 pub struct Failures(BTreeMap<IpAddr, (u64, u32)>);
 
 impl Failures {
+    /// Whether this address is listened to. `Err` is the seconds until it is again.
+    pub fn may_try(&self, from: IpAddr, now_ms: u64) -> Result<(), u64> {
+        let window_ms = FAILURE_WINDOW.as_millis() as u64;
+        match self.0.get(&network(from)) {
+            Some((since, count)) if *count >= FAILURES_MAX && now_ms.saturating_sub(*since) < window_ms => {
+                Err((window_ms - now_ms.saturating_sub(*since)).div_ceil(1_000))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Counts a wrong credential. `Err` is the seconds until this address is listened to again.
     pub fn fail(&mut self, from: IpAddr, now_ms: u64) -> Result<(), u64> {
         let from = network(from);
@@ -49,8 +60,11 @@ mod tests {
         let mut failures = Failures::default();
         let one: IpAddr = "192.0.2.1".parse().unwrap();
         for _ in 0..FAILURES_MAX {
+            assert_eq!(failures.may_try(one, 5_000), Ok(()));
             assert_eq!(failures.fail(one, 5_000), Ok(()));
         }
+        assert_eq!(failures.may_try(one, 15_000), Err(50));
+        assert_eq!(failures.may_try(one, 65_000), Ok(()));
         assert_eq!(failures.fail(one, 15_000), Err(50));
         assert_eq!(failures.fail("192.0.2.2".parse().unwrap(), 15_000), Ok(()));
         assert_eq!(failures.fail(one, 65_000), Ok(()));

@@ -33,6 +33,13 @@ pub const HASH: usize = 32;
 /// How long an invitation opens the door for its person. Then another one is made.
 pub const INVITATION_LASTS: Duration = Duration::from_secs(72 * 3600);
 
+/// How long a telephone has to show its first code. Then the enrolment is begun again.
+pub const ENROLMENT_LASTS: Duration = Duration::from_secs(15 * 60);
+
+/// How often a code that invites nobody has all accounts read again, to see whether it was made at the command line a moment
+/// ago. In between it invites nobody; what is read every few seconds anyhow makes it up.
+pub const INVITATIONS_READ: Duration = Duration::from_secs(1);
+
 /// Codes for whoever has lost his second factor. Each opens once.
 pub const RECOVERY_CODES: usize = 10;
 

@@ -22,6 +22,8 @@ struct Wrong {
     last_ms: u64,
     /// Nobody is listened to before.
     until_ms: u64,
+    /// How long that was when it began: a clock that is set back makes nobody wait longer.
+    wait_ms: u64,
 }
 
 impl Wrong {
@@ -30,7 +32,7 @@ impl Wrong {
     }
 
     fn wait_ms(&self, now_ms: u64) -> u64 {
-        self.until_ms.saturating_sub(now_ms)
+        self.until_ms.saturating_sub(now_ms).min(self.wait_ms)
     }
 }
 
@@ -76,7 +78,8 @@ impl<K: Ord + Clone> Table<K> {
         wrong.last_ms = now_ms;
         if wrong.count >= self.free {
             let doubled = WAIT_FIRST.saturating_mul(1 << (wrong.count - self.free).min(16));
-            wrong.until_ms = now_ms + doubled.min(longest).as_millis() as u64;
+            wrong.wait_ms = doubled.min(longest).as_millis() as u64;
+            wrong.until_ms = now_ms + wrong.wait_ms;
         }
     }
 }
@@ -201,6 +204,17 @@ mod tests {
             lockout.may_try("ann", address(AWAY), false, 1_000 + 24 * 3_600_000),
             Ok(())
         );
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_makes_nobody_wait_longer() {
+        let mut lockout = Lockout::default();
+        let year = 365 * 24 * 3_600_000;
+        for _ in 0..WRONG_PAIR {
+            lockout.wrong("ann", address(AWAY), false, year);
+        }
+        assert_eq!(lockout.may_try("ann", address(AWAY), false, year), Err(30));
+        assert_eq!(lockout.may_try("ann", address(AWAY), false, 0), Err(30));
     }
 
     #[test]

@@ -117,9 +117,11 @@ impl Sessions {
         is_old
     }
 
-    /// The account has changed and this session of its goes on; its others do not.
-    pub fn go_on(&mut self, session: &Fingerprint, account: &str, epoch: u64) {
-        if let Some(open) = self.open.get_mut(session) {
+    /// The account has changed, and this session of its goes on; its others do not, and this one does not either where it
+    /// was of another time.
+    pub fn go_on(&mut self, session: &Fingerprint, account: &str, before: u64, epoch: u64) {
+        let was = Holder::Account(account.into(), before);
+        if let Some(open) = self.open.get_mut(session).filter(|open| open.holder == was) {
             open.holder = Holder::Account(account.into(), epoch);
         }
     }

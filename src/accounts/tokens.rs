@@ -47,6 +47,9 @@ pub struct Token {
     /// Unix ms.
     pub made_ms: u64,
     pub made_by: String,
+    /// The person behind it, as it was known when it was made: tokens in between may be gone. None = made by an older gateway.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    person: Option<String>,
     /// Unix ms; None = never.
     pub expires_ms: Option<u64>,
 }
@@ -144,6 +147,22 @@ impl Tokens {
         store.set_setting(USED_SETTING, uses)
     }
 
+    /// The person behind a token: whoever made it, or made the token that made it. The first token is nobody's but its own.
+    pub fn person(&self, name: &str) -> String {
+        let mut person = name;
+        // Nobody makes a token before it is there, so this ends; a changed file ends it too.
+        for _ in 0..=self.others.len() {
+            match self.others.iter().find(|token| token.name == person) {
+                Some(token) => match &token.person {
+                    Some(known) => return known.clone(),
+                    None => person = &token.made_by,
+                },
+                None => break,
+            }
+        }
+        person.to_string()
+    }
+
     /// What the token of this name may; None = there is none, or it has expired.
     pub fn roles(&self, name: &str, now_ms: u64) -> Option<Arc<[Role]>> {
         if name == FIRST {
@@ -183,8 +202,10 @@ impl Tokens {
         if self.others.len() >= TOKENS_MAX {
             return Err(NoToken::Full);
         }
+        let person = Some(self.person(by));
         self.others.push(Token {
             name: name.into(),
+            person,
             sha256: hexadecimal(&fingerprint(&secret)),
             roles,
             made_ms: now_ms,
@@ -200,6 +221,23 @@ impl Tokens {
         self.others.retain(|token| token.name != name);
         self.used.remove(name);
         self.others.len() < before
+    }
+
+    /// The tokens beside the first one as they are kept, for [`Tokens::take`]; None = they cannot be read. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store.
+    pub fn kept(store: &dyn Store) -> Result<Option<Vec<Token>>, StoreError> {
+        match store.setting(TOKENS_SETTING)? {
+            None => Ok(Some(Vec::new())),
+            Some(text) => Ok(serde_json::from_str(&text).ok()),
+        }
+    }
+
+    /// Goes by what another gateway on the same store has made, or taken back.
+    pub fn take(&mut self, others: Vec<Token>) {
+        self.others = others;
     }
 
     /// Writes tokens (fingerprints only). Blocks.
@@ -238,6 +276,16 @@ mod tests {
             let made = tokens.make(taken, Vec::new(), None, FIRST, 0);
             assert_eq!(made.unwrap_err(), NoToken::NameTaken, "{taken}");
         }
+        tokens.make("carl", Vec::new(), None, "bob", 0).unwrap();
+        tokens.make("dora", Vec::new(), None, "ann", 0).unwrap();
+        assert_eq!(
+            (tokens.person("carl"), tokens.person("dora")),
+            (FIRST.into(), "ann".into())
+        );
+        assert_eq!(tokens.person(FIRST), FIRST);
+        tokens.make("erik", Vec::new(), None, "carl", 0).unwrap();
+        assert!(tokens.revoke("carl"));
+        assert_eq!(tokens.person("erik"), FIRST, "what stood in between is gone");
         let kept = serde_json::to_string(&tokens.all()).unwrap();
         assert!(!kept.contains(&secret.reveal()[3..]));
         assert!(tokens.revoke("bob") && !tokens.revoke("bob"));

@@ -34,6 +34,9 @@ pub struct User {
     pub(super) second_factor: Option<SecondFactor>,
     /// The secret of a telephone that has not proven itself yet.
     pub(super) enrolling: Option<String>,
+    /// When that began, Unix ms; None = by an older gateway, and it is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) enrolling_ms: Option<u64>,
     pub(super) networks: Vec<Known>,
 }
 

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::limits::{INVITATION_LASTS, PERSON_MAX, RETRIES, USERS_MAX};
+use super::limits::{ENROLMENT_LASTS, INVITATION_LASTS, INVITATIONS_READ, PERSON_MAX, RETRIES, USERS_MAX};
 use super::password::{self, Kept, Weak};
 use super::second_factor::{SecondFactor, new_secret};
 use super::secret::{fingerprint, hexadecimal, secret};
@@ -70,6 +71,8 @@ pub enum Refused {
     WrongCode,
     #[error("nothing is being enrolled: begin again")]
     NotEnrolling,
+    #[error("the session has ended meanwhile")]
+    Ended,
     #[error("the accounts were changed from elsewhere; try again")]
     Raced,
     #[error("the system gave no random octets")]
@@ -92,6 +95,8 @@ pub struct Users {
     desk: Mutex<()>,
     /// Replaced as a whole; held for moments.
     book: Mutex<Arc<Book>>,
+    /// When a code that invites nobody had it read again, Unix ms.
+    looked_ms: AtomicU64,
 }
 
 impl Users {
@@ -107,6 +112,7 @@ impl Users {
             audit,
             desk: Mutex::new(()),
             book: Mutex::new(Arc::new(book)),
+            looked_ms: AtomicU64::new(0),
         })
     }
 
@@ -168,6 +174,7 @@ impl Users {
                 invitation: Some(invited.clone()),
                 second_factor: None,
                 enrolling: None,
+                enrolling_ms: None,
                 networks: Vec::new(),
             };
             Ok((Some(user), note.clone(), ()))
@@ -259,6 +266,19 @@ impl Users {
             .cloned()
     }
 
+    /// Whether it is time to look for invitations that another process has made. Says so once in [`INVITATIONS_READ`],
+    /// whoever asks.
+    pub fn may_look_for_invitations(&self, now_ms: u64) -> bool {
+        let looked_ms = self.looked_ms.load(Ordering::Relaxed);
+        let is_due = now_ms.abs_diff(looked_ms) >= INVITATIONS_READ.as_millis() as u64;
+        let mine = (Ordering::Relaxed, Ordering::Relaxed);
+        is_due
+            && self
+                .looked_ms
+                .compare_exchange(looked_ms, now_ms, mine.0, mine.1)
+                .is_ok()
+    }
+
     /// Whether this person may take this password.
     ///
     /// # Errors
@@ -282,6 +302,7 @@ impl Users {
         at_ms: u64,
     ) -> Result<Arc<User>, Refused> {
         let by = By { who: name, at_ms };
+        let note = from.map_or_else(String::new, |from| format!("from {from}"));
         self.alter(by, "account accept invitation", name, |user| {
             if user.is_disabled || !user.is_invited_by(code, at_ms) {
                 return Err(Refused::NotInvited);
@@ -291,12 +312,14 @@ impl Users {
             user.password_ms = Some(at_ms);
             user.epoch += 1;
             user.signed_in(from, at_ms);
-            Ok((String::new(), ()))
+            Ok((note.clone(), ()))
         })?;
         self.one(name).ok_or(Refused::NoSuchUser)
     }
 
-    /// Whoever had this password right signs in, with a code of his second factor if he has one. Blocks.
+    /// Whoever had this password right signs in, with a code of his second factor if he has one. What is wrong is found
+    /// without the store, so that it takes as long as a wrong password: accounts are to be read again before that is looked at.
+    /// Blocks.
     ///
     /// # Errors
     ///
@@ -310,15 +333,20 @@ impl Users {
         at_ms: u64,
     ) -> Result<Arc<User>, Refused> {
         let by = By { who: name, at_ms };
-        self.alter(by, "sign in", name, |user| {
+        let take = |user: &mut User| {
             if user.password() != Some(right) {
                 return Err(Refused::Wrong);
             }
-            if let Some(factor) = &mut user.second_factor
-                && !factor.take(code, at_ms)
-            {
-                return Err(Refused::Wrong);
+            let factor = user.second_factor.as_mut();
+            match factor.is_none_or(|factor| factor.take(code, at_ms)) {
+                true => Ok(()),
+                false => Err(Refused::Wrong),
             }
+        };
+        let known = self.one(name).ok_or(Refused::Wrong)?;
+        take(&mut User::clone(&known))?;
+        self.alter(by, "sign in", name, |user| {
+            take(user)?;
             user.signed_in(from, at_ms);
             let from = from.map_or_else(String::new, |from| format!("from {from}"));
             Ok((from, ()))
@@ -326,14 +354,25 @@ impl Users {
         self.one(name).ok_or(Refused::NoSuchUser)
     }
 
-    /// Another password instead of the one that was right; all his sessions end. Blocks.
+    /// Another password instead of the one that was right; all his sessions end. `epoch`: how many times the account had
+    /// changed when the session that asks was looked at. Blocks.
     ///
     /// # Errors
     ///
-    /// As [`Users::sign_in`].
-    pub fn set_password(&self, name: &str, right: &Kept, taken: &Kept, at_ms: u64) -> Result<u64, Refused> {
+    /// [`Refused::Ended`] when it has changed since: whoever ended that session meant it. Else as [`Users::sign_in`].
+    pub fn set_password(
+        &self,
+        name: &str,
+        epoch: u64,
+        right: &Kept,
+        taken: &Kept,
+        at_ms: u64,
+    ) -> Result<u64, Refused> {
         let by = By { who: name, at_ms };
         self.alter(by, "account password", name, |user| {
+            if user.epoch != epoch {
+                return Err(Refused::Ended);
+            }
             if user.password() != Some(right) {
                 return Err(Refused::Wrong);
             }
@@ -354,6 +393,7 @@ impl Users {
         let by = By { who: name, at_ms };
         self.alter(by, "account second factor begin", name, |user| {
             user.enrolling = Some(secret.clone());
+            user.enrolling_ms = Some(at_ms);
             Ok((String::new(), ()))
         })?;
         Ok(Redacted::new(secret))
@@ -364,16 +404,26 @@ impl Users {
     ///
     /// # Errors
     ///
-    /// [`Refused::WrongCode`], [`Refused::NotEnrolling`]; else as [`Users::add`].
+    /// [`Refused::WrongCode`]; [`Refused::NotEnrolling`], also when it began more than [`ENROLMENT_LASTS`] ago;
+    /// [`Refused::Ended`] as with [`Users::set_password`]; else as [`Users::add`].
     pub fn prove_second_factor(
         &self,
         name: &str,
+        epoch: u64,
         code: &str,
         at_ms: u64,
     ) -> Result<(Vec<String>, u64), Refused> {
         let by = By { who: name, at_ms };
         self.alter(by, "account second factor", name, |user| {
+            if user.epoch != epoch {
+                return Err(Refused::Ended);
+            }
             let secret = user.enrolling.take().ok_or(Refused::NotEnrolling)?;
+            let lasts_ms = ENROLMENT_LASTS.as_millis() as u64;
+            let began_ms = user.enrolling_ms.take();
+            if began_ms.is_none_or(|began_ms| at_ms.abs_diff(began_ms) >= lasts_ms) {
+                return Err(Refused::NotEnrolling);
+            }
             let enrolled = SecondFactor::enrol(&secret, code, at_ms).map_err(|()| Refused::NoRandomness)?;
             let (factor, codes) = enrolled.ok_or(Refused::WrongCode)?;
             user.second_factor = Some(factor);

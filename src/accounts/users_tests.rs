@@ -113,12 +113,14 @@ fn a_password_that_was_changed_meanwhile_or_a_disabled_account_signs_nobody_in()
     assert_eq!(sign_in(&kept).unwrap().last_in_ms, Some(NOW + 5));
     let other = hash("thirteen small owls").unwrap();
     let before = users.one("ann").unwrap().epoch;
-    assert_eq!(users.set_password("ann", &kept, &other, NOW).unwrap(), before + 1);
+    let set = |epoch, right| users.set_password("ann", epoch, right, &other, NOW);
+    assert!(
+        matches!(set(before - 1, &kept), Err(Refused::Ended)),
+        "by a session that has ended"
+    );
+    assert_eq!(set(before, &kept).unwrap(), before + 1);
     assert!(matches!(sign_in(&kept), Err(Refused::Wrong)));
-    assert!(matches!(
-        users.set_password("ann", &kept, &other, NOW),
-        Err(Refused::Wrong)
-    ));
+    assert!(matches!(set(before + 1, &kept), Err(Refused::Wrong)));
     let disable = |is_disabled| {
         let change = Change {
             is_disabled: Some(is_disabled),
@@ -140,17 +142,27 @@ fn an_administrator_enrols_a_second_factor_and_needs_it_from_then_on() {
     let users = open(&memory());
     let kept = ready(&users, "ann", &[Role::Admin]);
     assert!(users.one("ann").unwrap().is_to_enrol());
+    let epoch = users.one("ann").unwrap().epoch;
     assert!(matches!(
-        users.prove_second_factor("ann", "000000", NOW),
+        users.prove_second_factor("ann", epoch, "000000", NOW),
         Err(Refused::NotEnrolling)
     ));
     let secret = users.begin_second_factor("ann", NOW).unwrap();
     let code = |at| code_at(secret.reveal(), at).unwrap();
     assert!(matches!(
-        users.prove_second_factor("ann", &code(NOW + 3_600_000), NOW),
+        users.prove_second_factor("ann", epoch, &code(NOW + 3_600_000), NOW),
         Err(Refused::WrongCode)
     ));
-    let (recovery, _) = users.prove_second_factor("ann", &code(NOW), NOW).unwrap();
+    let late = NOW + 15 * 60_000;
+    assert!(matches!(
+        users.prove_second_factor("ann", epoch, &code(late), late),
+        Err(Refused::NotEnrolling)
+    ));
+    assert!(matches!(
+        users.prove_second_factor("ann", epoch - 1, &code(NOW), NOW),
+        Err(Refused::Ended)
+    ));
+    let (recovery, _) = users.prove_second_factor("ann", epoch, &code(NOW), NOW).unwrap();
     assert!(!users.one("ann").unwrap().is_to_enrol());
     let sign_in = |code: &str, at| users.sign_in("ann", &kept, code, home(), at);
     for wrong in ["", "123", &code(NOW)] {
@@ -225,7 +237,7 @@ fn two_processes_see_what_the_other_did_and_all_of_it_is_in_the_audit() {
         lines,
         [
             "first account add ann ann Example, analyst",
-            "ann account accept invitation ann ",
+            "ann account accept invitation ann from 192.0.2.1",
             "first account reset ann ",
         ]
     );

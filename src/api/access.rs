@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::limits::{FAILURE_WINDOW, REFUSALS_WRITTEN_MAX};
 use crate::accounts::{
-    Failures, Fingerprint, Holder, Lockout, NoToken, Open, Role, Sessions, Token, Tokens, User, Users,
-    fingerprint,
+    By, Failures, Fingerprint, Holder, Invitation, Lockout, NewUser, NoToken, Open, Refused, Role, Sessions,
+    Token, Tokens, User, Users, fingerprint,
 };
+use crate::policy::book::Hand;
 use crate::redact::Redacted;
 use crate::store::{Audit, Store, StoreError};
 
@@ -24,11 +25,23 @@ pub(crate) struct SignedIn {
     pub is_to_enrol: bool,
     /// When the session ends at the latest, Unix ms; None = by the token itself.
     pub ends_ms: Option<u64>,
+    /// The person behind it: of a token whoever made it.
+    pub person: Arc<str>,
+    /// How many times the account had changed; 0 = a token.
+    pub epoch: u64,
     /// By the cookie of this session; None = by the token itself.
     session: Option<Fingerprint>,
 }
 
 impl SignedIn {
+    /// Who does what he does, for what takes two people.
+    pub fn hand(&self) -> Hand<'_> {
+        Hand {
+            by: &self.who,
+            person: &self.person,
+        }
+    }
+
     pub fn is_by_session(&self) -> bool {
         self.session.is_some()
     }
@@ -39,6 +52,8 @@ impl SignedIn {
 pub(crate) enum RefusalKind {
     Credential = 0,
     Role = 1,
+    /// Who asks too often, or has to wait.
+    Slowed = 2,
 }
 
 /// Refusals that were written into the audit lately.
@@ -57,12 +72,16 @@ pub(crate) struct Access {
     sessions: Mutex<Sessions>,
     /// Sessions are not kept as they are.
     is_unkept: AtomicBool,
+    /// Nor are tokens.
+    are_tokens_unkept: AtomicBool,
     failures: Mutex<Failures>,
     lockout: Mutex<Lockout>,
     /// By [`RefusalKind`].
-    refusals: Mutex<[Refusals; 2]>,
+    refusals: Mutex<[Refusals; 3]>,
     /// Held while sessions and tokens are written: of two writers the later one writes what is so.
     keeping: Mutex<()>,
+    /// Held while a name is given to an account or a token.
+    naming: Mutex<()>,
 }
 
 impl Access {
@@ -73,22 +92,27 @@ impl Access {
             tokens: Mutex::new(Tokens::load(store.as_ref())?),
             sessions: Mutex::new(Sessions::load(store.as_ref())?),
             is_unkept: AtomicBool::new(false),
+            are_tokens_unkept: AtomicBool::new(false),
             failures: Mutex::default(),
             lockout: Mutex::default(),
             refusals: Mutex::default(),
             keeping: Mutex::new(()),
+            naming: Mutex::new(()),
         })
     }
 
     /// Whose token this is.
     pub fn token(&self, presented: &str, now_ms: u64) -> Option<SignedIn> {
-        let (name, roles) = self.tokens().find(presented, now_ms)?;
+        let mut tokens = self.tokens();
+        let (name, roles) = tokens.find(presented, now_ms)?;
         Some(SignedIn {
+            person: tokens.person(&name).into(),
             who: name.into(),
             roles,
             is_account: false,
             is_to_enrol: false,
             ends_ms: None,
+            epoch: 0,
             session: None,
         })
     }
@@ -98,7 +122,7 @@ impl Access {
         self.tokens().all()
     }
 
-    /// Makes a token; its secret is given once. No account has its name: the audit tells them apart.
+    /// Makes a token; its secret is given once. No account has its name: the audit tells them apart. Blocks.
     pub fn make_token(
         &self,
         name: &str,
@@ -107,19 +131,35 @@ impl Access {
         by: &str,
         now_ms: u64,
     ) -> Result<Redacted<String>, NoToken> {
+        let _turn = lock(&self.naming);
         if self.users.one(name).is_some() {
             return Err(NoToken::NameTaken);
         }
-        self.tokens().make(name, roles, expires_ms, by, now_ms)
+        let mut tokens = self.tokens();
+        let made = tokens.make(name, roles, expires_ms, by, now_ms)?;
+        self.are_tokens_unkept.store(true, Ordering::Relaxed);
+        Ok(made)
     }
 
-    pub fn has_token(&self, name: &str) -> bool {
-        self.tokens().has(name)
+    /// Makes an account. No token has its name. Blocks.
+    pub fn add_user(&self, new: &NewUser, by: By<'_>) -> Result<Invitation, Refused> {
+        let _turn = lock(&self.naming);
+        if self.tokens().has(&new.name) {
+            return Err(Refused::NameTaken);
+        }
+        self.users.add(new, by)
     }
 
     /// Takes a token back, and with it every session it opened. False = there is none of this name.
     pub fn revoke_token(&self, name: &str) -> bool {
-        let is_gone = self.tokens().revoke(name);
+        let is_gone = {
+            let mut tokens = self.tokens();
+            let is_gone = tokens.revoke(name);
+            if is_gone {
+                self.are_tokens_unkept.store(true, Ordering::Relaxed);
+            }
+            is_gone
+        };
         if is_gone {
             self.end_sessions(|open| open.holder == Holder::Token(name.into()));
         }
@@ -174,10 +214,11 @@ impl Access {
         }
     }
 
-    /// The account has changed; of its sessions this one goes on.
+    /// The account has changed; of its sessions this one goes on, if it had not ended by itself.
     pub fn go_on(&self, signed_in: &SignedIn, epoch: u64) {
         if let Some(session) = &signed_in.session {
-            self.sessions().go_on(session, &signed_in.who, epoch);
+            self.sessions()
+                .go_on(session, &signed_in.who, signed_in.epoch, epoch);
             self.is_unkept.store(true, Ordering::Relaxed);
         }
     }
@@ -222,12 +263,36 @@ impl Access {
     /// Writes the tokens (fingerprints only). Blocks.
     pub fn keep_tokens(&self, store: &dyn Store) -> Result<(), StoreError> {
         let _turn = self.keeping.lock().unwrap_or_else(PoisonError::into_inner);
+        self.are_tokens_unkept.store(false, Ordering::Relaxed);
         Tokens::keep(&self.all_tokens(), store)
+            .inspect_err(|_| self.are_tokens_unkept.store(true, Ordering::Relaxed))
+    }
+
+    /// Goes by the tokens that other gateways on the same store have made and taken back, unless there is something of ours to be
+    /// written. Blocks.
+    pub fn look_at_tokens(&self, store: &dyn Store) -> Result<(), StoreError> {
+        let _turn = self.keeping.lock().unwrap_or_else(PoisonError::into_inner);
+        if store.neighbours().is_none() {
+            return Ok(());
+        }
+        let Some(kept) = Tokens::kept(store)? else {
+            return Ok(());
+        };
+        let mut tokens = self.tokens();
+        // Looked at under the lock under which one is made.
+        if !self.are_tokens_unkept.load(Ordering::Relaxed) {
+            tokens.take(kept);
+        }
+        Ok(())
     }
 
     /// Now and then: looks at what was done to accounts from elsewhere, and writes when sessions and tokens were used. Blocks.
     pub fn look_again(&self, store: &dyn Store) -> Result<(), StoreError> {
         self.users.refresh()?;
+        if self.are_tokens_unkept.load(Ordering::Relaxed) {
+            self.keep_tokens(store)?;
+        }
+        self.look_at_tokens(store)?;
         let uses = self.tokens().uses_to_keep();
         if let Some(uses) = uses {
             Tokens::keep_uses(&uses, store)?;
@@ -241,6 +306,11 @@ impl Access {
     /// Counts a wrong credential. `Err` is the seconds until this address is listened to again.
     pub fn fail(&self, from: IpAddr, now_ms: u64) -> Result<(), u64> {
         lock(&self.failures).fail(from, now_ms)
+    }
+
+    /// Whether this address is listened to. `Err` is the seconds until it is again.
+    pub fn may_ask(&self, from: IpAddr, now_ms: u64) -> Result<(), u64> {
+        lock(&self.failures).may_try(from, now_ms)
     }
 
     pub fn lockout(&self) -> MutexGuard<'_, Lockout> {
@@ -262,25 +332,30 @@ impl Access {
             }
             found
         };
-        let (who, roles, is_account, is_to_enrol) = match holder {
+        let mut person = None;
+        let (who, roles, is_account, is_to_enrol, epoch) = match holder {
             Holder::Token(name) => {
-                let roles = self.tokens().roles(&name, now_ms)?;
-                (name, roles, false, false)
+                let tokens = self.tokens();
+                let roles = tokens.roles(&name, now_ms)?;
+                person = Some(tokens.person(&name));
+                (name, roles, false, false, 0)
             }
             Holder::Account(name, epoch) => {
                 let user = self.users.one(&name)?;
                 if user.is_disabled || user.epoch != epoch {
                     return None;
                 }
-                (name, user.roles.clone().into(), true, user.is_to_enrol())
+                (name, user.roles.clone().into(), true, user.is_to_enrol(), epoch)
             }
         };
         Some(SignedIn {
+            person: person.unwrap_or_else(|| who.clone()).into(),
             who: who.into(),
             roles,
             is_account,
             is_to_enrol,
             ends_ms: Some(ends_ms),
+            epoch,
             session: Some(session),
         })
     }

@@ -1,5 +1,7 @@
 //! `/api/v1/account`: what a person does about his own account; `/api/v1/invitation`: how he comes to it.
 
+use std::sync::Arc;
+
 use axum::extract::rejection::{JsonRejection, PathRejection};
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -16,7 +18,7 @@ use super::passwords;
 use super::session::{Session, signed_in_as};
 use super::state::Shared;
 use super::users::{SessionView, UserView};
-use crate::accounts::enrolment_uri;
+use crate::accounts::{User, enrolment_uri};
 use crate::redact::Redacted;
 
 #[derive(Deserialize, ToSchema)]
@@ -108,10 +110,7 @@ pub(crate) async fn accept(
     let Json(body) = body.map_err(super::calls::bad_body)?;
     let peer = peer.map(|Extension(peer)| peer);
     let code = Redacted::new(body.code.reveal().trim().to_string());
-    let inner = shared.clone();
-    // It may have been made at the command line a moment ago.
-    shared.ask(move |_| inner.access.users.refresh()).await?;
-    let Some(user) = shared.access.users.invited(code.reveal(), shared.now().unix_ms()) else {
+    let Some(user) = invited(&shared, peer, code.reveal()).await? else {
         return Err(match refusal(&shared, peer) {
             Problem::NotSignedIn => Problem::NotInvited,
             slower => slower,
@@ -119,6 +118,21 @@ pub(crate) async fn accept(
     };
     let user = passwords::accept(&shared, peer, user.name.clone(), code, body.password).await?;
     signed_in_as(&shared, &user, peer).await
+}
+
+/// Whom a code invites. An address that has guessed too often costs nothing more than a look at what is known.
+async fn invited(shared: &Shared, peer: Option<Peer>, code: &str) -> Result<Option<Arc<User>>, Problem> {
+    let now_ms = shared.now().unix_ms();
+    let (access, users) = (&shared.access, &shared.access.users);
+    let known = users.invited(code, now_ms);
+    let may_ask = peer.is_none_or(|peer| access.may_ask(peer.ip(), now_ms).is_ok());
+    if known.is_some() || !may_ask || !users.may_look_for_invitations(now_ms) {
+        return Ok(known);
+    }
+    // It may have been made at the command line a moment ago.
+    let inner = shared.clone();
+    shared.ask(move |_| inner.access.users.refresh()).await?;
+    Ok(users.invited(code, now_ms))
 }
 
 /// Look at your own account.
@@ -223,7 +237,8 @@ pub(crate) async fn prove_second_factor(
     let proven = shared.work(move || {
         let now_ms = inner.now().unix_ms();
         let users = &inner.access.users;
-        let (recovery_codes, epoch) = users.prove_second_factor(&name, body.code.reveal().trim(), now_ms)?;
+        let code = body.code.reveal().trim();
+        let (recovery_codes, epoch) = users.prove_second_factor(&name, signed_in.epoch, code, now_ms)?;
         inner.access.go_on(&signed_in, epoch);
         Ok(Enrolled { recovery_codes })
     });

@@ -5,13 +5,14 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{MatchedPath, Query, Request, State};
 use axum::http::Method;
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::access::{RefusalKind, SignedIn};
 use super::error::{Problem, ProblemBody};
+use super::repeats::DoneAllTheSame;
 use super::state::Shared;
 use super::whole::whole;
 use crate::store::{AuditEntry, audit_page, verify_audit};
@@ -129,10 +130,18 @@ pub(crate) async fn written_down(
     let done = tokio::spawn(async move {
         let response = next.run(request).await;
         let note = response.status().as_u16().to_string();
-        write(&shared, signed_in.who.to_string(), what, about, note).await?;
-        Ok(response)
+        let Err(problem) = write(&shared, signed_in.who.to_string(), what, about, note).await else {
+            return response;
+        };
+        let is_done = response.status().is_success();
+        let mut told = problem.into_response();
+        // It is done, and could not be written down: whoever asks again by the same key is told so, and it is not done twice.
+        if is_done && let Some(done) = DoneAllTheSame::of(response).await {
+            told.extensions_mut().insert(done);
+        }
+        told
     });
-    done.await.map_err(|_| Problem::Broken)?
+    done.await.map_err(|_| Problem::Broken)
 }
 
 /// Writes down that somebody was refused, behind the answer. So many a minute only: nobody fills the disk by asking.

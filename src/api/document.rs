@@ -13,7 +13,18 @@ const BODY: &str = "ProblemBody";
 /// Adds the answers of the guards to every operation that does not speak of them, and has every problem in the form it
 /// is sent in (RFC 9457 §3). `is_guarded`: whoever asks has to be signed in.
 pub(super) fn complete(document: &mut OpenApi, is_guarded: bool) {
-    for path in document.paths.paths.values_mut() {
+    for (route, path) in &mut document.paths.paths {
+        let operations = [
+            ("get", &mut path.get),
+            ("put", &mut path.put),
+            ("post", &mut path.post),
+            ("delete", &mut path.delete),
+        ];
+        for (method, operation) in operations {
+            if let Some(operation) = operation {
+                operation.operation_id = Some(operation_id(method, route));
+            }
+        }
         if let Some(post) = path.post.as_mut().filter(|_| is_guarded) {
             take_keys(post);
         }
@@ -22,6 +33,15 @@ pub(super) fn complete(document: &mut OpenApi, is_guarded: bool) {
             complete_operation(operation, is_guarded);
         }
     }
+}
+
+/// `post_policies_number_activate`: one name for each, which programs that are generated from the document call them by.
+fn operation_id(method: &str, route: &str) -> String {
+    let route = route.strip_prefix("/api/v1").unwrap_or(route);
+    let words = route
+        .split(|c: char| !c.is_ascii_alphanumeric())
+        .filter(|word| !word.is_empty());
+    words.fold(method.to_string(), |name, word| format!("{name}_{word}"))
 }
 
 /// What `repeats` makes of a POST.
@@ -104,6 +124,19 @@ fn is_problem(content: &RefOr<Content>) -> bool {
 #[cfg(test)]
 mod tests {
     use serde_json::Value;
+
+    #[test]
+    fn every_operation_has_a_name_of_its_own() {
+        let document: Value = serde_json::from_str(&crate::api::openapi()).unwrap();
+        let mut names = std::collections::BTreeSet::new();
+        for (path, operations) in document["paths"].as_object().unwrap() {
+            for (method, operation) in operations.as_object().unwrap() {
+                let name = operation["operationId"].as_str().unwrap();
+                assert!(names.insert(name.to_string()), "{method} {path}: {name}");
+            }
+        }
+        assert!(names.contains("post_policies_number_activate") && names.contains("get_healthz"));
+    }
 
     #[test]
     fn every_problem_is_said_in_the_form_it_is_sent_in() {

@@ -49,6 +49,10 @@ pub(crate) enum Problem {
     NoSuchPolicy,
     #[error("no such token")]
     NoSuchToken,
+    #[error("no such webhook")]
+    NoSuchWebhook,
+    #[error("no such dead message")]
+    NoSuchMessage,
     #[error("no such list")]
     NoSuchList,
     #[error("no such entry")]
@@ -137,6 +141,8 @@ impl Problem {
             Problem::NotYours => (StatusCode::FORBIDDEN, "role-missing"),
             Problem::NoSuchPolicy => (StatusCode::NOT_FOUND, "no-such-policy"),
             Problem::NoSuchToken => (StatusCode::NOT_FOUND, "no-such-token"),
+            Problem::NoSuchWebhook => (StatusCode::NOT_FOUND, "no-such-webhook"),
+            Problem::NoSuchMessage => (StatusCode::NOT_FOUND, "no-such-message"),
             Problem::NoSuchList => (StatusCode::NOT_FOUND, "no-such-list"),
             Problem::NoSuchEntry => (StatusCode::NOT_FOUND, "no-such-entry"),
             Problem::PreconditionMissing => (StatusCode::PRECONDITION_REQUIRED, "precondition-missing"),

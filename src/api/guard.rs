@@ -100,7 +100,11 @@ pub(crate) async fn signed_in(
     shared
         .pace
         .ask(&signed_in.who, shared.now().unix_ms())
-        .map_err(|retry_seconds| Problem::TooOften { retry_seconds })?;
+        .map_err(|retry_seconds| {
+            let what = format!("{} {}", request.method(), route_of(&request));
+            slowed(&shared, signed_in.who.to_string(), &what, String::new());
+            Problem::TooOften { retry_seconds }
+        })?;
     if signed_in.is_to_enrol && !roles::is_for_enrolling(request.method(), route_of(&request)) {
         return Err(Problem::SecondFactorMissing);
     }
@@ -136,8 +140,16 @@ pub(crate) fn refusal(shared: &Shared, peer: Option<Peer>) -> Problem {
             audit::write_refusal(shared, RefusalKind::Credential, who, what, String::new(), "401");
             Problem::NotSignedIn
         }
-        Err(retry_seconds) => Problem::TooManyFailures { retry_seconds },
+        Err(retry_seconds) => {
+            slowed(shared, address.ip().to_string(), "sign in", String::new());
+            Problem::TooManyFailures { retry_seconds }
+        }
     }
+}
+
+/// Writes down that somebody has to wait.
+pub(super) fn slowed(shared: &Shared, who: String, what: &str, about: String) {
+    audit::write_refusal(shared, RefusalKind::Slowed, who, what.to_string(), about, "429");
 }
 
 pub(crate) fn has_proof(headers: &HeaderMap) -> bool {

@@ -43,8 +43,11 @@ pub const SNAPSHOT_CALLS: usize = 500;
 /// Seconds of evidence in a call's short form, the latest. `calls/{id}/why` has all of it.
 pub const EVIDENCE_WINDOWS: usize = 120;
 
-/// Passwords that wait to be looked at, one at a time: about a second's worth. More are answered 503.
-pub const PASSWORDS_WAITING: usize = 24;
+/// Passwords that wait to be looked at, one at a time: of those whose account is known where they ask from, and of strangers, of
+/// whom so many may wait from one network. Together about a second's worth. More are answered 503.
+pub const KNOWN_WAITING: usize = 12;
+pub const STRANGERS_WAITING: usize = 12;
+pub const STRANGERS_EACH: usize = 2;
 
 /// How often it is looked whether accounts were changed from elsewhere, and sessions are written that are not kept as they are.
 pub const ACCOUNTS_LOOKED_AT: Duration = Duration::from_secs(5);
@@ -62,6 +65,12 @@ pub const PACE_KEPT: usize = 2_000;
 pub const REPEATS_KEPT: usize = 512;
 pub const REPEATS_LAST: Duration = Duration::from_secs(3600);
 pub const REPEAT_BODY_MAX: usize = 64 * 1024;
+
+/// How long an answer is kept that holds a secret (a token, an invitation). Then it is only known that it was given.
+pub const SECRET_REPEATS_LAST: Duration = Duration::from_secs(60);
+
+/// Requests with an `Idempotency-Key` and a body that may be long, held in memory at once. More wait their turn.
+pub const LARGE_REPEATS_MAX: usize = 4;
 
 /// Characters of an `Idempotency-Key`. More is answered 400.
 pub const KEY_MAX: usize = 100;

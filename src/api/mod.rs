@@ -34,6 +34,7 @@ mod status;
 mod tokens;
 mod users;
 mod view;
+mod webhooks;
 mod whole;
 mod why;
 
@@ -47,6 +48,7 @@ use crate::runtime::lists::ListKeeper;
 use crate::runtime::policies::Policies;
 use crate::runtime::reputation::ReputationKeeper;
 use crate::runtime::stream::Tls;
+use crate::runtime::webhooks::Webhooks;
 use crate::store::{Audit, Live, Store};
 use crate::time::Now;
 
@@ -78,6 +80,8 @@ pub struct Gateway {
     pub reputation: Arc<ReputationKeeper>,
     /// What is done by whom.
     pub audit: Arc<Audit>,
+    /// Who is told what is done.
+    pub webhooks: Arc<Webhooks>,
     /// Tells a live call what a person wants done with it. False = no such call.
     pub order: Box<dyn Fn(CallId, Order) -> bool + Send + Sync>,
     /// A caller's icon as PNG, fetched and drawn again by us; `None` = there is none to be had.

@@ -208,7 +208,7 @@ pub(crate) async fn test(
 }
 
 /// Make a revision live, for all callers or a share of them. One that refuses calls which the live policy lets through
-/// is proposed first: it is live once somebody else approves.
+/// is proposed first: it is live once somebody else approves. A token is whoever made it, so it is no second person beside him.
 #[utoipa::path(
     post, path = "/api/v1/policies/{number}/activate", tag = "policies", request_body = ActivateBody,
     params(("number" = u64, Path, description = "Number of the revision")),
@@ -241,13 +241,13 @@ pub(crate) async fn activate(
     );
     let done = shared.work(move || {
         policies
-            .activate(number, percent, &signed_in.who, may_agree, &reason)
+            .activate(number, percent, signed_in.hand(), may_agree, &reason)
             .map_err(problem)
     });
     Ok(standing(done.await?))
 }
 
-/// Agree with a revision that somebody else proposed.
+/// Agree with a revision that somebody else proposed. A token is whoever made it.
 #[utoipa::path(
     post, path = "/api/v1/policies/{number}/approve", tag = "policies", request_body = ReasonBody,
     params(("number" = u64, Path, description = "Number of the revision")),
@@ -271,7 +271,11 @@ pub(crate) async fn approve(
     let Json(body) = body.map_err(super::calls::bad_body)?;
     let (number, reason) = (numbered(number)?, reason(&body.reason)?);
     let policies = shared.gateway.policies.clone();
-    let done = shared.work(move || policies.approve(number, &signed_in.who, &reason).map_err(problem));
+    let done = shared.work(move || {
+        policies
+            .approve(number, signed_in.hand(), &reason)
+            .map_err(problem)
+    });
     Ok(standing(done.await?))
 }
 

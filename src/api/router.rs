@@ -15,7 +15,7 @@ use super::limits::{BODY_MAX, IMPORT_BODY_MAX, POLICY_BODY_MAX};
 use super::state::Shared;
 use super::{
     account, audit, calls, card, document as whole, events, guard, icon, list_files, lists, policies,
-    redress, repeats, replays, reputation, session, status, tokens, users,
+    redress, repeats, replays, reputation, session, status, tokens, users, webhooks,
 };
 use crate::console::{self, Asset};
 
@@ -36,6 +36,7 @@ use crate::console::{self, Asset};
         (name = "lists", description = "Numbers and names that people here wrote down, and what they mean for calls"),
         (name = "access", description = "Who may ask"),
         (name = "audit", description = "What was done by whom"),
+        (name = "webhooks", description = "Who is told what is done here, and what they never took"),
         (name = "live", description = "What changes, as it changes"),
         (name = "gateway", description = "How the gateway is doing"),
     ),
@@ -129,6 +130,12 @@ fn documented() -> ((Router<Shared>, Router<Shared>), utoipa::openapi::OpenApi) 
         .routes(routes!(tokens::revoke))
         .routes(routes!(audit::list))
         .routes(routes!(audit::verify))
+        .routes(routes!(webhooks::list))
+        .routes(routes!(webhooks::test))
+        .routes(routes!(webhooks::dead, webhooks::forget_all))
+        .routes(routes!(webhooks::all_again))
+        .routes(routes!(webhooks::again))
+        .routes(routes!(webhooks::forget))
         .merge(policy_routes())
         .merge(list_routes())
         .split_for_parts();

@@ -96,6 +96,7 @@ async fn look_at_accounts(shared: Shared) {
         tokio::select! {
             () = state::stopped(&mut stopping) => return,
             _ = due.tick() => {
+                shared.repeats.forget_secrets(shared.now().unix_ms());
                 let inner = shared.clone();
                 if let Err(error) = shared.ask(move |store| inner.access.look_again(store)).await {
                     tracing::warn!(%error, "accounts and sessions could not be looked at");

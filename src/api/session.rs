@@ -99,7 +99,8 @@ async fn by_token(
         .access
         .open_for_token(&signed_in, peer.map(Peer::ip), now_ms);
     let who = signed_in.who.to_string();
-    super::audit::write(shared, who, "sign in".into(), String::new(), "200".into()).await?;
+    let from = peer.map_or_else(String::new, |peer| format!("from {}", peer.ip()));
+    super::audit::write(shared, who, "sign in".into(), String::new(), from).await?;
     let signed_in = Session {
         by: "session",
         who: signed_in.who.to_string(),

@@ -157,9 +157,6 @@ pub(crate) async fn add(
     body: Result<Json<NewAccount>, JsonRejection>,
 ) -> Result<Response, Problem> {
     let Json(body) = body.map_err(super::calls::bad_body)?;
-    if shared.access.has_token(&body.name) {
-        return Err(Refused::NameTaken.into());
-    }
     let name = body.name.clone();
     let new = NewUser {
         name: body.name,
@@ -167,7 +164,7 @@ pub(crate) async fn add(
         roles: body.roles,
     };
     let invitation = act(&shared, signed_in, move |shared, by| {
-        shared.access.users.add(&new, by)
+        shared.access.add_user(&new, by)
     })
     .await?;
     Ok((StatusCode::CREATED, Json(Invited::of(&shared, name, invitation))).into_response())
@@ -417,6 +414,7 @@ impl From<Refused> for Problem {
             | Refused::Raced => Problem::Conflict(words),
             Refused::NotInvited => Problem::NotInvited,
             Refused::Wrong => Problem::WrongCredentials,
+            Refused::Ended => Problem::NotSignedIn,
             Refused::WrongCode => Problem::WrongCode,
             Refused::NoRandomness => Problem::Broken,
             Refused::Store(error) => Problem::Store(error),

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::runtime::inbox::{Mailboxes, ToShard};
 use crate::runtime::limits::{STOP_PATIENCE, UNREGISTER_PATIENCE};
+use crate::runtime::neighbours::Neighbourhood;
 use crate::runtime::registrations::Registry;
 use crate::runtime::vital::join_within;
 use crate::selftest::watch::Watch;
@@ -32,7 +33,10 @@ pub struct Running {
     pub(super) recorder: JoinHandle<()>,
     pub(super) failures: crossbeam_channel::Receiver<String>,
     pub(super) selftest: Watch,
+    /// None = the store is this gateway's alone.
+    pub(super) neighbours: Option<Neighbourhood>,
     pub(super) stop_api: tokio::sync::oneshot::Sender<()>,
+    pub(super) stop_webhooks: tokio::sync::watch::Sender<bool>,
     pub(super) is_draining: Arc<AtomicBool>,
     pub(super) registrations: Registry,
     pub(super) tokio: tokio::runtime::Runtime,
@@ -60,7 +64,7 @@ impl Running {
             waited += DRAIN_STEP;
         }
         let left = self.live_calls();
-        for record in self.live.snapshot() {
+        for record in self.live.subscribe_here().0 {
             if let Some(mailbox) = self.mailboxes.owner_of(record.id) {
                 mailbox.command(ToShard::HangUp { call: record.id });
             }
@@ -97,7 +101,14 @@ impl Running {
         if !join_within(self.recorder, STOP_PATIENCE) {
             tracing::error!("the recorder did not end: the last records may not be on disk");
         }
+        if !self
+            .neighbours
+            .is_none_or(|neighbours| neighbours.stop(STOP_PATIENCE))
+        {
+            tracing::error!("the threads for other gateways did not end");
+        }
         let _ = self.stop_api.send(());
+        let _ = self.stop_webhooks.send(true);
         if !self.selftest.stop(STOP_PATIENCE) {
             tracing::error!("the self-test did not end");
         }

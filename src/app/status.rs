@@ -18,6 +18,7 @@ use crate::runtime::scoring::Counters;
 use crate::runtime::standings::Standings;
 use crate::runtime::stream::{Streams, Tls};
 use crate::runtime::trust::Lists;
+use crate::runtime::webhooks::Webhooks;
 use crate::selftest::watch::LastRun;
 use crate::sip::Transport;
 
@@ -41,6 +42,7 @@ pub(super) struct Status {
     pub(super) tls: Option<Arc<Tls>>,
     pub(super) is_draining: Arc<AtomicBool>,
     pub(super) registrations: Registry,
+    pub(super) webhooks: Arc<Webhooks>,
     pub(super) selftest: Box<dyn Fn() -> Option<LastRun> + Send + Sync>,
 }
 
@@ -71,8 +73,23 @@ impl Status {
             "inbox_messages_lost": self.mailboxes.lost(),
             "targets": { "names": self.dns.status(), "down": self.standings.status() },
             "registrations": self.registrations.states(),
+            "webhooks": self.webhooks(),
             "selftest": (self.selftest)(),
             "is_draining": self.is_draining.load(Ordering::Relaxed),
         })
+    }
+    /// Only how they are doing: who may see where they are asks `/api/v1/webhooks`.
+    fn webhooks(&self) -> Vec<serde_json::Value> {
+        let standings = self.webhooks.standings().into_iter();
+        standings
+            .map(|(hook, standing)| {
+                json!({
+                    "name": hook.name,
+                    "waiting": standing.waiting,
+                    "dead": standing.dead,
+                    "problem": standing.problem,
+                })
+            })
+            .collect()
     }
 }

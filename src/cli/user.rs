@@ -217,7 +217,16 @@ impl Place {
     ) -> anyhow::Result<Place> {
         let config = place.config()?;
         let url = config.store.url;
+        let file = url.strip_prefix("sqlite:").map(std::path::PathBuf::from);
+        let is_new = file.as_ref().is_some_and(|file| !file.exists());
         let store = open(&store::Config { url }).context("the store")?;
+        if let Some(file) = file.filter(|_| is_new) {
+            let file = std::path::absolute(&file).unwrap_or(file);
+            eprintln!(
+                "ringward: there was no store at {}: it is made now (another is meant by --config or --store)",
+                file.display()
+            );
+        }
         let audit = Arc::new(Audit::open(store.clone()).context("the audit")?);
         let users = Users::open(store.clone(), audit).context("the accounts")?;
         let scheme = if config.api_tls.is_some() { "https" } else { "http" };

@@ -145,7 +145,7 @@ fn read_source(
     None
 }
 
-fn read_ranges(section: &Section<'_, '_>, key: &str) -> Vec<String> {
+pub(super) fn read_ranges(section: &Section<'_, '_>, key: &str) -> Vec<String> {
     let mut ranges = Vec::new();
     for value in bounded(section, key) {
         match value.get.parse::<Cidr>() {

@@ -10,6 +10,7 @@ pub mod limits;
 mod marks;
 mod outbound;
 mod prompts;
+mod queues;
 mod read;
 mod refusal;
 mod secret;
@@ -18,6 +19,7 @@ mod srtp;
 mod target;
 mod transfer;
 mod trunk;
+mod webhook;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -64,6 +66,8 @@ pub struct Config {
     pub api_tls: Option<TlsConfig>,
     /// The mirror of signalling; `None` = off.
     pub capture: Option<crate::capture::Config>,
+    /// Who is told what was done.
+    pub webhooks: Vec<crate::webhook::Config>,
 }
 
 /// `[sip]`
@@ -178,6 +182,7 @@ impl Config {
             },
             api_tls: None,
             capture: None,
+            webhooks: Vec::new(),
         }
     }
 

@@ -70,6 +70,17 @@ fn the_whole_configuration_of_its_page_loads_with_every_key_it_shows() {
     assert!(unknown.is_empty(), "{unknown:?}");
 }
 
+#[test]
+fn the_webhook_of_its_page_loads() {
+    let [example] = examples(include_str!("../../docs/webhooks.md"))
+        .try_into()
+        .expect("one");
+    let written = example.replace("${FILE:siem.secret}", "0123456789012345678901234567");
+    let config = load(&written.replace("# allow", "allow"));
+    assert_eq!(config.webhooks[0].kinds.len(), 8);
+    assert_eq!(config.webhooks[0].allow, ["10.20.0.0/16"]);
+}
+
 fn faults(text: &str) -> Vec<String> {
     let (_, faults) = Config::inspect_text("ringward.toml", text);
     faults.iter().map(|fault| fault.to_string()).collect()

@@ -21,10 +21,35 @@ pub struct Entry {
     pub at_ms: u64,
     /// Who did it: a name of a token or user, `file` for the configuration's own file, `gateway` for what it does itself.
     pub by: String,
+    /// The person behind a token: whoever made it, or made what made it. None = `by` is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<String>,
     /// Why, in the words of whoever did it.
     pub reason: String,
     #[serde(flatten)]
     pub act: Act,
+}
+
+/// Who does something: by this name, and the person behind it. Two names of one person are not two people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hand<'a> {
+    pub by: &'a str,
+    pub person: &'a str,
+}
+
+impl<'a> From<&'a str> for Hand<'a> {
+    fn from(by: &'a str) -> Hand<'a> {
+        Hand { by, person: by }
+    }
+}
+
+impl Entry {
+    pub fn hand(&self) -> Hand<'_> {
+        Hand {
+            by: &self.by,
+            person: self.person.as_deref().unwrap_or(&self.by),
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,6 +89,8 @@ pub struct Proposal {
     pub number: u64,
     pub percent: u8,
     pub by: String,
+    /// Who that is: another name of his is not a second person.
+    pub person: String,
     pub reason: String,
     pub at_ms: u64,
 }
@@ -88,7 +115,9 @@ pub enum Refused {
     NoSuchRevision,
     #[error("nothing is proposed for this revision")]
     NothingProposed,
-    #[error("this revision refuses calls: somebody else than its proposer has to agree")]
+    #[error(
+        "this revision refuses calls: somebody else than its proposer has to agree, and a token is whoever made it"
+    )]
     SecondPerson,
     #[error("no earlier policy was live")]
     NothingBefore,
@@ -122,6 +151,7 @@ impl Book {
                     number: *number,
                     percent: *percent,
                     by: entry.by.clone(),
+                    person: entry.hand().person.to_string(),
                     reason: entry.reason.clone(),
                     at_ms: entry.at_ms,
                 });
@@ -168,7 +198,7 @@ impl Book {
         &self,
         number: u64,
         percent: u8,
-        by: &str,
+        by: Hand<'_>,
         needs_two: bool,
         may_agree: bool,
     ) -> Result<Act, Refused> {
@@ -184,7 +214,7 @@ impl Book {
             Some(proposal)
                 if may_agree
                     && (proposal.number, proposal.percent) == (number, percent)
-                    && proposal.by != by =>
+                    && proposal.person != by.person =>
             {
                 Ok(Act::Activate { number, percent })
             }
@@ -193,14 +223,14 @@ impl Book {
     }
 
     /// What to do when somebody agrees with the proposal for this revision.
-    pub fn approve(&self, number: u64, by: &str) -> Result<Act, Refused> {
+    pub fn approve(&self, number: u64, by: Hand<'_>) -> Result<Act, Refused> {
         self.revision(number)?;
         let proposal = self
             .proposal
             .as_ref()
             .filter(|proposal| proposal.number == number);
         let proposal = proposal.ok_or(Refused::NothingProposed)?;
-        if proposal.by == by {
+        if proposal.person == by.person {
             return Err(Refused::SecondPerson);
         }
         Ok(Act::Activate {
@@ -306,6 +336,7 @@ mod tests {
             let entry = Entry {
                 at_ms: 0,
                 by: by.into(),
+                person: None,
                 reason: "because".into(),
                 act,
             };
@@ -315,7 +346,10 @@ mod tests {
         }
 
         fn activate(&mut self, number: u64, percent: u8, by: &str, needs_two: bool) -> Act {
-            let act = self.book.activate(number, percent, by, needs_two, true).unwrap();
+            let act = self
+                .book
+                .activate(number, percent, by.into(), needs_two, true)
+                .unwrap();
             self.write(by, act.clone());
             act
         }
@@ -346,8 +380,8 @@ mod tests {
                 percent: 100
             }
         );
-        assert_eq!(desk.book.approve(2, "ann"), Err(Refused::SecondPerson));
-        assert_eq!(desk.book.approve(3, "bob"), Err(Refused::NothingProposed));
+        assert_eq!(desk.book.approve(2, "ann".into()), Err(Refused::SecondPerson));
+        assert_eq!(desk.book.approve(3, "bob".into()), Err(Refused::NothingProposed));
         assert_eq!(
             desk.activate(2, 100, "ann", true),
             Act::Propose {
@@ -355,7 +389,18 @@ mod tests {
                 percent: 100
             }
         );
-        let agreed = desk.book.approve(2, "bob").unwrap();
+        // Whoever makes himself a token is not a second person with it.
+        let token = Hand {
+            by: "bobs-token",
+            person: "ann",
+        };
+        assert_eq!(desk.book.approve(2, token), Err(Refused::SecondPerson));
+        let wish = Act::Propose {
+            number: 2,
+            percent: 100,
+        };
+        assert_eq!(desk.book.activate(2, 100, token, true, true), Ok(wish));
+        let agreed = desk.book.approve(2, "bob".into()).unwrap();
         desk.write("bob", agreed);
         assert_eq!((desk.book.live(), desk.book.proposal()), (Some(2), None));
         // Somebody who may not agree only wants the same.
@@ -364,7 +409,7 @@ mod tests {
             number: 3,
             percent: 100,
         };
-        assert_eq!(desk.book.activate(3, 100, "carl", true, false), Ok(wish));
+        assert_eq!(desk.book.activate(3, 100, "carl".into(), true, false), Ok(wish));
         // Another share is another wish.
         desk.activate(3, 10, "ann", true);
         assert_eq!(
@@ -395,9 +440,12 @@ mod tests {
         desk.activate(2, 10, "ann", false);
         desk.activate(2, 100, "ann", false);
         assert_eq!((desk.book.live(), desk.book.rollout()), (Some(2), None));
-        assert_eq!(desk.book.activate(2, 0, "ann", false, true), Err(Refused::Share));
         assert_eq!(
-            desk.book.activate(9, 100, "ann", false, true),
+            desk.book.activate(2, 0, "ann".into(), false, true),
+            Err(Refused::Share)
+        );
+        assert_eq!(
+            desk.book.activate(9, 100, "ann".into(), false, true),
             Err(Refused::NoSuchRevision)
         );
     }

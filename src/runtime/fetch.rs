@@ -342,7 +342,7 @@ fn failure_of(error: &reqwest::Error) -> FetchFailure {
 
 /// Looks for rustls in the chain of causes. An `io::Error` shows what it wraps only when asked for
 /// it; its `source` is already one further.
-fn is_tls(error: &(dyn std::error::Error + 'static)) -> bool {
+pub(super) fn is_tls(error: &(dyn std::error::Error + 'static)) -> bool {
     if error.is::<rustls::Error>() {
         return true;
     }

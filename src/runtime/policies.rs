@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::clock;
 use super::limits::RECENT_POLICIES_MAX;
 use super::policy_watch::Watching;
-use crate::policy::book::{Act, BY_FILE, Book, Entry, Refused};
+use crate::policy::book::{Act, BY_FILE, Book, Entry, Hand, Refused};
 use crate::policy::{Fault, Lineup, Policy};
 use crate::store::{self, Audit, Store, StoreError, Write};
 
@@ -147,6 +147,22 @@ impl Policies {
         self.shown().file_problem = outcome.err();
     }
 
+    /// Another gateway on the same store has written into the book: every shard has been told when this returns. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store; what was known stays.
+    pub fn refresh(&self) -> Result<(), StoreError> {
+        let mut desk = self.desk();
+        let known = desk.book.last();
+        read_further(&*self.store, &mut desk.book)?;
+        if desk.book.last() > known {
+            self.line_up(&mut desk);
+            (self.tell)(self.lineup());
+        }
+        Ok(())
+    }
+
     /// Makes what the configuration's file says live, if that is new. False = it is not.
     fn take_file(&self, desk: &mut Desk, policy: &Policy, text: &str) -> Result<bool, Problem> {
         let said = desk.book.by_file();
@@ -252,14 +268,15 @@ impl Policies {
     /// # Errors
     ///
     /// [`Problem`]; what was live stays live.
-    pub fn activate(
+    pub fn activate<'a>(
         &self,
         number: u64,
         percent: u8,
-        by: &str,
+        by: impl Into<Hand<'a>>,
         may_agree: bool,
         reason: &str,
     ) -> Result<Done, Problem> {
+        let by = by.into();
         let policy = self.numbered(number)?;
         let mut desk = self.desk();
         let needs_two = !self.lineup().live().new_refusals(&policy).is_empty();
@@ -272,7 +289,8 @@ impl Policies {
     /// # Errors
     ///
     /// As [`Policies::activate`].
-    pub fn approve(&self, number: u64, by: &str, reason: &str) -> Result<Done, Problem> {
+    pub fn approve<'a>(&self, number: u64, by: impl Into<Hand<'a>>, reason: &str) -> Result<Done, Problem> {
+        let by = by.into();
         self.numbered(number)?;
         let mut desk = self.desk();
         let act = desk.book.approve(number, by)?;
@@ -312,7 +330,14 @@ impl Policies {
         Ok(())
     }
 
-    fn carry_out(&self, desk: &mut Desk, by: &str, reason: &str, act: Act) -> Result<Done, Problem> {
+    fn carry_out<'a>(
+        &self,
+        desk: &mut Desk,
+        by: impl Into<Hand<'a>>,
+        reason: &str,
+        act: Act,
+    ) -> Result<Done, Problem> {
+        let by = by.into();
         let done = if matches!(act, Act::Propose { .. }) {
             Done::Proposed
         } else {
@@ -328,10 +353,18 @@ impl Policies {
 
     /// Writes an entry, first on disk (with its line in the audit, both or neither) and then into the book. A number that somebody else took is read, and the asker
     /// asks again: what he saw has changed.
-    fn write(&self, desk: &mut Desk, by: &str, reason: &str, act: Act) -> Result<u64, Problem> {
+    fn write<'a>(
+        &self,
+        desk: &mut Desk,
+        by: impl Into<Hand<'a>>,
+        reason: &str,
+        act: Act,
+    ) -> Result<u64, Problem> {
+        let Hand { by, person } = by.into();
         let entry = Entry {
             at_ms: clock::now().unix_ms(),
             by: by.into(),
+            person: Some(person).filter(|person| *person != by).map(str::to_string),
             reason: reason.into(),
             act,
         };

@@ -312,6 +312,7 @@ fn a_revision_that_does_not_load_is_left_out_and_keeps_no_other_from_judging() {
         let entry = Entry {
             at_ms: 1,
             by: "ann".into(),
+            person: None,
             reason: "x".into(),
             act,
         };
@@ -345,6 +346,7 @@ fn what_nobody_judges_by_any_more_is_not_taken_back_and_the_way_back_must_load()
     let entry = Entry {
         at_ms: 1,
         by: "ann".into(),
+        person: None,
         reason: "x".into(),
         act: Act::Activate {
             number: observe,

@@ -10,6 +10,7 @@ use super::count;
 use super::limits::{RECORDER_REST, RECORDS};
 use super::policies::Policies;
 use super::vital::Alarm;
+use super::webhooks::Webhooks;
 use crate::call::CallRecord;
 use crate::store::{Live, Store};
 
@@ -28,6 +29,7 @@ impl Recorder {
         live: Arc<Live>,
         clock: ClockAlarm,
         policies: Arc<Policies>,
+        webhooks: Arc<Webhooks>,
         alarm: &Alarm,
     ) -> std::io::Result<(Recorder, JoinHandle<()>)> {
         let (sender, inbox) = bounded::<Arc<CallRecord>>(RECORDS);
@@ -37,6 +39,7 @@ impl Recorder {
                     keep(&*store, &record);
                     clock.note(&record.identity);
                     policies.note(&record);
+                    webhooks.ended(&record);
                 } else {
                     policies.decided(&record);
                 }

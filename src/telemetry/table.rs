@@ -297,6 +297,26 @@ pub const METRICS: &[Metric] = &[
         &[],
         "Self-tests of the verifier made since the start.",
     ),
+    counter(
+        "ringward_webhook_tries_total",
+        &["result"],
+        "Messages that a webhook was told, by whether it took them.",
+    ),
+    counter(
+        "ringward_webhook_calls_untold_total",
+        &[],
+        "Calls that webhooks were not told because too many waited.",
+    ),
+    gauge(
+        "ringward_webhook_waiting",
+        &[],
+        "Messages that wait for a webhook to take them.",
+    ),
+    gauge(
+        "ringward_webhook_dead",
+        &[],
+        "Messages that no webhook took, put aside.",
+    ),
     gauge(
         "ringward_event_streams",
         &[],

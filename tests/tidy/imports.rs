@@ -54,6 +54,7 @@ const TABLE: &[(&str, &[&str])] = &[
         ],
     ),
     ("accounts", &["store", "policy"]),
+    ("webhook", &["store", "call", "policy", "screening"]),
     ("telemetry", &["call"]),
     ("console", &[]),
     (
@@ -74,12 +75,15 @@ const TABLE: &[(&str, &[&str])] = &[
             "store",
             "api",
             "capture",
+            "accounts",
+            "webhook",
         ],
     ),
     (
         "api",
         &[
             "accounts",
+            "webhook",
             "store",
             "call",
             "screening",
@@ -117,6 +121,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "banner",
             "store",
             "telemetry",
+            "webhook",
         ],
     ),
 ];

@@ -10,6 +10,7 @@ mod pages;
 mod policies;
 mod tls;
 pub mod users;
+mod webhooks;
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,10 +27,12 @@ use ringward::runtime::lists::ListKeeper;
 use ringward::runtime::policies::Policies;
 use ringward::runtime::reputation::ReputationKeeper;
 use ringward::runtime::stream::Tls;
+use ringward::runtime::webhooks::Webhooks;
 use ringward::store::{self, Audit, Live, Store};
 use ringward::time::Now;
+use ringward::webhook::{self, Patience};
 use serde_json::Value;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::records::{FORGED, KINDS, call, ended};
@@ -51,10 +54,44 @@ pub struct Desk {
     /// What the shards were told to look at.
     pub listed: Arc<Mutex<Option<Arc<Lookup>>>>,
     pub reputation: Arc<ReputationKeeper>,
+    pub webhooks: Arc<Webhooks>,
     pub client: Client,
     clock_ms: Arc<AtomicU64>,
     stop: Option<oneshot::Sender<()>>,
+    stop_webhooks: watch::Sender<bool>,
     served: JoinHandle<std::io::Result<()>>,
+}
+
+/// What of a desk can be another.
+pub struct Setting {
+    pub public_url: Option<String>,
+    pub tls: Option<Arc<Tls>>,
+    pub webhooks: Vec<webhook::Config>,
+    pub patience: Patience,
+}
+
+impl Default for Setting {
+    /// One webhook, that leads where it may not: what it is told is dead at once.
+    fn default() -> Self {
+        let nowhere = webhook::Config {
+            name: "nowhere".into(),
+            url: "https://127.0.0.1:1/".into(),
+            secret: "twenty-four octets, at least".to_string().into(),
+            kinds: Vec::new(),
+            allow: Vec::new(),
+            anchors: Vec::new(),
+        };
+        Setting {
+            public_url: None,
+            tls: None,
+            webhooks: vec![nowhere],
+            patience: Patience {
+                first: Duration::from_millis(1),
+                give_up: Duration::ZERO,
+                ..Patience::default()
+            },
+        }
+    }
 }
 
 impl Desk {
@@ -67,6 +104,15 @@ impl Desk {
     }
 
     pub async fn with_tls(store: Arc<dyn Store>, public_url: Option<&str>, tls: Option<Arc<Tls>>) -> Desk {
+        let plan = Setting {
+            public_url: public_url.map(Into::into),
+            tls,
+            ..Setting::default()
+        };
+        Desk::set_up(store, plan).await
+    }
+
+    pub async fn set_up(store: Arc<dyn Store>, plan: Setting) -> Desk {
         let live = Arc::new(Live::new());
         let clock_ms = Arc::new(AtomicU64::new(NOON));
         let hung_up: Arc<Mutex<Vec<CallId>>> = Arc::default();
@@ -100,6 +146,9 @@ impl Desk {
         );
         let reputation = ReputationKeeper::open(Arc::clone(&store), Box::new(|_| ()));
         let reputation = Arc::new(reputation.unwrap());
+        let webhooks = Webhooks::open(plan.webhooks, plan.patience, Arc::clone(&store)).unwrap();
+        let (stop_webhooks, stopping) = watch::channel(false);
+        webhooks.start(&stopping);
         let gateway = Gateway {
             redress: Box::new(|reference| (reference == "1790000000-good").then(|| "a.b.c".into())),
             store: Arc::clone(&store),
@@ -108,6 +157,7 @@ impl Desk {
             lists: Arc::new(lists.unwrap()),
             reputation: Arc::clone(&reputation),
             audit,
+            webhooks: Arc::clone(&webhooks),
             order: Box::new({
                 let (live, hung_up, ordered) =
                     (Arc::clone(&live), Arc::clone(&hung_up), Arc::clone(&ordered));
@@ -135,8 +185,8 @@ impl Desk {
                     utc: UNIX_EPOCH + Duration::from_millis(clock_ms.load(Ordering::Relaxed)),
                 }
             }),
-            tls,
-            public_url: public_url.map(Into::into),
+            tls: plan.tls,
+            public_url: plan.public_url,
         };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -163,6 +213,8 @@ impl Desk {
             client,
             clock_ms,
             stop: Some(stop),
+            stop_webhooks,
+            webhooks,
             served,
         }
     }
@@ -269,8 +321,23 @@ impl Desk {
         json(response).await["token"].as_str().unwrap().to_string()
     }
 
+    /// A message that the webhook of every desk did not take: its id.
+    pub async fn dead_message(&self) -> String {
+        let sent = json(self.post("/api/v1/webhooks/nowhere/test", "").await).await;
+        for _ in 0..6_000 {
+            let dead = self.read("/api/v1/webhooks/nowhere/dead").await;
+            let mut messages = dead["messages"].as_array().unwrap().iter();
+            if messages.any(|message| message["id"] == sent["id"]) {
+                return sent["id"].as_str().unwrap().to_string();
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("it is not dead");
+    }
+
     pub async fn close(mut self) -> std::io::Result<()> {
         let _ = self.stop.take().unwrap().send(());
+        let _ = self.stop_webhooks.send(true);
         self.served.await.unwrap()
     }
 }

@@ -32,6 +32,11 @@ async fn every_operation_in_the_document_answers_as_it_says() {
             } else {
                 ("ann".to_string(), String::new())
             };
+            let path = path.replace("/webhooks/{name}", "/webhooks/nowhere");
+            let path = match path.contains("/dead/{id}") {
+                true => path.replace("{id}", &desk.dead_message().await),
+                false => path,
+            };
             let path = match path.strip_suffix("/account/sessions/{id}") {
                 Some(before) => format!("{before}/account/sessions/{}", desk.own_session(&cookie).await),
                 None => path.replace("{id}", &id).replace("{name}", &person),
@@ -115,7 +120,7 @@ async fn every_operation_in_the_document_answers_as_it_says() {
             seen += 1;
         }
     }
-    assert_eq!(seen, 55);
+    assert_eq!(seen, 62);
 }
 
 /// Every field of an answer is in its schema, and every required one is there.

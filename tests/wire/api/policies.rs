@@ -6,8 +6,13 @@ use serde_json::{Value, json};
 
 use super::{Desk, check_problem, json as body_of};
 
+/// By a token, or by the cookie of somebody who is signed in.
 async fn as_who(desk: &Desk, secret: &str, path: &str, body: Value) -> reqwest::Response {
-    let ask = desk.ask(Method::POST, path).bearer_auth(secret);
+    let ask = desk.ask(Method::POST, path);
+    let ask = match secret.starts_with("rw_") {
+        true => ask.bearer_auth(secret),
+        false => ask.header("cookie", secret).header("x-ringward", "1"),
+    };
     ask.header("content-type", "application/json")
         .body(body.to_string())
         .send()
@@ -18,7 +23,7 @@ async fn as_who(desk: &Desk, secret: &str, path: &str, body: Value) -> reqwest::
 #[tokio::test]
 async fn from_the_first_check_to_the_roll_back() {
     let desk = Desk::open().await;
-    let ann = desk.token_for("ann", &["policy-author"]).await;
+    let ann = desk.person("ann", &["policy-author"]).await;
     let bob = desk.token_for("bob", &["policy-approver"]).await;
     let strict = shipped("strict").unwrap().text;
 
@@ -72,7 +77,7 @@ async fn from_the_first_check_to_the_roll_back() {
         "role-missing",
     )
     .await;
-    // The administrator may approve; but not what he proposed himself.
+    // The administrator may approve what he did not propose himself.
     assert_eq!(
         desk.post(&path("activate"), "{\"reason\":\"mine\"}")
             .await
@@ -219,7 +224,7 @@ async fn why_shows_every_rule_and_what_would_have_changed_it() {
 async fn authors_do_not_agree_with_each_other_where_an_approver_is_needed() {
     let desk = Desk::open().await;
     let number = desk.propose();
-    let carl = desk.token_for("carl", &["policy-author"]).await;
+    let carl = desk.person("carl", &["policy-author"]).await;
     let path = format!("/api/v1/policies/{number}/activate");
     let asked = as_who(&desk, &carl, &path, json!({ "reason": "me too" })).await;
     assert_eq!(asked.status(), 202);
@@ -227,6 +232,56 @@ async fn authors_do_not_agree_with_each_other_where_an_approver_is_needed() {
     let dora = desk.token_for("dora", &["policy-approver"]).await;
     let path = format!("/api/v1/policies/{number}/approve");
     let agreed = as_who(&desk, &dora, &path, json!({ "reason": "seen" })).await;
+    assert_eq!(agreed.status(), 200);
+    assert_eq!(desk.told.lock().unwrap().as_slice(), ["strict"]);
+}
+
+#[tokio::test]
+async fn a_second_token_of_the_same_hand_is_no_second_person() {
+    let desk = Desk::open().await;
+    let strict = shipped("strict").unwrap().text;
+    let saved = desk
+        .post(
+            "/api/v1/policies",
+            &json!({ "text": strict, "reason": "x" }).to_string(),
+        )
+        .await;
+    let number = body_of(saved).await["number"].as_u64().unwrap();
+    let activate = format!("/api/v1/policies/{number}/activate");
+    let approve = format!("/api/v1/policies/{number}/approve");
+    assert_eq!(desk.post(&activate, "{\"reason\":\"x\"}").await.status(), 202);
+    let second = desk.token_for("second", &["admin"]).await;
+    let third = {
+        let made = as_who(
+            &desk,
+            &second,
+            "/api/v1/tokens",
+            json!({ "name": "third", "roles": ["policy-approver"] }),
+        );
+        body_of(made.await).await["token"].as_str().unwrap().to_string()
+    };
+    for token in [&second, &third] {
+        let agreed = as_who(&desk, token, &approve, json!({ "reason": "x" })).await;
+        check_problem(agreed, 409, "conflict").await;
+    }
+    assert_eq!(
+        as_who(&desk, &second, &activate, json!({ "reason": "x" }))
+            .await
+            .status(),
+        202
+    );
+    // What is proposed by a token that is gone is still proposed by whoever made it.
+    let gone = desk
+        .signed(Method::DELETE, "/api/v1/tokens/second")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(gone.status(), 204);
+    check_problem(desk.post(&approve, "{\"reason\":\"x\"}").await, 409, "conflict").await;
+    assert!(desk.told.lock().unwrap().is_empty());
+    let ann = desk.person("ann", &["policy-approver"]).await;
+    desk.enrol(&ann, super::NOON).await;
+    let agreed = as_who(&desk, &ann, &approve, json!({ "reason": "seen" })).await;
     assert_eq!(agreed.status(), 200);
     assert_eq!(desk.told.lock().unwrap().as_slice(), ["strict"]);
 }

@@ -1,0 +1,269 @@
+//! Webhooks: told over real HTTPS, told again, given up and told once more; signed each time.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aws_lc_rs::hmac;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use base64::Engine as _;
+use reqwest::Method;
+use ringward::webhook::{Config, Kind, Patience};
+use serde_json::Value;
+
+use super::{Desk, Setting, check_problem, json, memory};
+use crate::records::{FORGED, KINDS, ended};
+use crate::support::https::Https;
+
+const SECRET: &str = "twenty-four octets, at least";
+
+/// What a receiver does with a message.
+#[derive(Clone, Copy)]
+enum Act {
+    Answer(u16),
+    /// Sends it to another address of its own.
+    Redirect,
+    Stall,
+    /// Answers more than anybody wants to read.
+    Babble,
+}
+
+/// Somebody who is told: does what he was given to do, then takes everything.
+#[derive(Clone, Default)]
+struct Receiver {
+    acts: Arc<Mutex<Vec<Act>>>,
+    /// Id and body of what came, whatever was answered.
+    came: Arc<Mutex<Vec<(String, String)>>>,
+    /// What came where redirections lead.
+    elsewhere: Arc<Mutex<usize>>,
+}
+
+async fn receive(State(receiver): State<Receiver>, headers: HeaderMap, body: Bytes) -> Response {
+    let header = |name: &str| headers[name].to_str().unwrap().to_string();
+    let body = String::from_utf8(body.to_vec()).unwrap();
+    let signed = format!("{}.{}.{body}", header("webhook-id"), header("webhook-timestamp"));
+    let tag = base64::engine::general_purpose::STANDARD
+        .decode(header("webhook-signature").strip_prefix("v1,").unwrap())
+        .unwrap();
+    let key = hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes());
+    hmac::verify(&key, signed.as_bytes(), &tag).expect("signed with our secret");
+    receiver.came.lock().unwrap().push((header("webhook-id"), body));
+    let act = {
+        let mut acts = receiver.acts.lock().unwrap();
+        if acts.is_empty() {
+            Act::Answer(204)
+        } else {
+            acts.remove(0)
+        }
+    };
+    match act {
+        Act::Answer(status) => StatusCode::from_u16(status).unwrap().into_response(),
+        Act::Redirect => (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, "/elsewhere")]).into_response(),
+        Act::Stall => std::future::pending().await,
+        Act::Babble => "x".repeat(1024 * 1024).into_response(),
+    }
+}
+
+impl Receiver {
+    async fn open(&self) -> Https {
+        let (receiver, elsewhere) = (self.clone(), self.elsewhere.clone());
+        Https::open(move |_| {
+            axum::Router::new()
+                .route("/in", post(receive))
+                .route("/elsewhere", post(async move || *elsewhere.lock().unwrap() += 1))
+                .with_state(receiver)
+        })
+        .await
+    }
+
+    /// Waits until so many came; a minute at most.
+    async fn came(&self, count: usize) -> Vec<(String, Value)> {
+        for _ in 0..6_000 {
+            let came = self.came.lock().unwrap().clone();
+            if came.len() >= count {
+                let parsed = came
+                    .into_iter()
+                    .map(|(id, body)| (id, serde_json::from_str(&body).unwrap()));
+                return parsed.collect();
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("only {:?} came", self.came.lock().unwrap());
+    }
+}
+
+fn hook(host: &Https, kinds: &[Kind]) -> Config {
+    Config {
+        name: "siem".into(),
+        url: format!("https://{}/in?key=hidden", host.address),
+        secret: SECRET.to_string().into(),
+        kinds: kinds.to_vec(),
+        allow: vec!["127.0.0.0/8".into()],
+        anchors: vec![host.anchor.clone()],
+    }
+}
+
+fn patience(give_up: Duration) -> Patience {
+    Patience {
+        first: Duration::from_millis(20),
+        longest: Duration::from_millis(40),
+        give_up,
+        pause_longest: Duration::from_millis(40),
+        answer: Duration::from_secs(2),
+    }
+}
+
+fn setting(hook: Config, give_up: Duration) -> Setting {
+    Setting {
+        webhooks: vec![hook],
+        patience: patience(give_up),
+        ..Setting::default()
+    }
+}
+
+/// The only webhook, as it is shown once `is_so` holds of it.
+async fn shown(desk: &Desk, is_so: impl Fn(&Value) -> bool) -> Value {
+    let mut seen = Value::Null;
+    for _ in 0..6_000 {
+        seen = desk.read("/api/v1/webhooks").await["webhooks"][0].clone();
+        if is_so(&seen) {
+            return seen;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("{seen}");
+}
+
+#[tokio::test]
+async fn what_was_done_is_told_signed_and_again_until_it_is_taken() {
+    let store = memory();
+    let before = Desk::with(store.clone(), None).await;
+    before.token_for("before", &["analyst"]).await;
+    let token = before.token.clone();
+    before.close().await.unwrap();
+    let receiver = Receiver::default();
+    receiver
+        .acts
+        .lock()
+        .unwrap()
+        .extend([Act::Answer(500), Act::Redirect, Act::Stall, Act::Babble]);
+    let host = receiver.open().await;
+    let day = Duration::from_secs(24 * 3_600);
+    let mut desk = Desk::set_up(store, setting(hook(&host, &[Kind::Account]), day)).await;
+    desk.token = token;
+    desk.person("ann", &["analyst"]).await;
+    // The first is tried until it is taken; what is none of its business is not told, nor what was before.
+    shown(&desk, |seen| seen["waiting"] == 0 && !seen["taken_ms"].is_null()).await;
+    let came = receiver.came(6).await;
+    let of = |what: &str| {
+        came.iter()
+            .filter(|(_, body)| body["data"]["what"] == what)
+            .count()
+    };
+    assert_eq!(of("account add") + of("account accept invitation"), came.len());
+    assert!(
+        of("account accept invitation") >= 1 && of("account add") >= 1,
+        "{came:?}"
+    );
+    let (id, body) = &came[0];
+    assert_eq!(body["type"], "audit.account");
+    assert_eq!(*id, format!("audit-{}", body["data"]["number"]));
+    assert_eq!(
+        *receiver.elsewhere.lock().unwrap(),
+        0,
+        "no redirection is followed"
+    );
+    let seen = shown(&desk, |seen| seen["failures"] == 0).await;
+    assert_eq!((&seen["host"], &seen["dead"]), (&"127.0.0.1".into(), &0.into()));
+    assert!(!seen.to_string().contains("hidden"));
+    desk.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_never_taken_is_put_aside_told_once_more_or_forgotten() {
+    let receiver = Receiver::default();
+    receiver.acts.lock().unwrap().extend([Act::Answer(410); 3]);
+    let host = receiver.open().await;
+    let store = memory();
+    let at_once = setting(hook(&host, &[Kind::Account]), Duration::ZERO);
+    let desk = Desk::set_up(store.clone(), at_once).await;
+    desk.person("ann", &["analyst"]).await;
+    let seen = shown(&desk, |seen| seen["dead"] == 2).await;
+    assert_eq!(seen["problem"], "answered 410");
+    let token = desk.token.clone();
+    desk.close().await.unwrap();
+
+    // Dead letters stay through a restart.
+    let at_once = setting(hook(&host, &[Kind::Account]), Duration::ZERO);
+    let mut desk = Desk::set_up(store, at_once).await;
+    desk.token = token;
+    let path = "/api/v1/webhooks/siem/dead";
+    let dead = desk.read(path).await["messages"].clone();
+    assert_eq!(dead[0]["data"]["what"], "account add");
+    assert_eq!(
+        (&dead[1]["type"], &dead[1]["tries"]),
+        (&"audit.account".into(), &1.into())
+    );
+    let one = format!("{path}/{}", dead[0]["id"].as_str().unwrap());
+    let again = desk.post(&format!("{one}/again"), "").await;
+    assert_eq!(again.status(), 202);
+    shown(&desk, |seen| seen["dead"] == 2 && seen["failures"] == 1).await;
+    let again = desk.post(&format!("{path}/again"), "").await;
+    assert_eq!(json(again).await["messages"], 2);
+    shown(&desk, |seen| seen["dead"] == 0 && seen["waiting"] == 0).await;
+    assert_eq!(receiver.came(5).await.len(), 5);
+
+    check_problem(
+        desk.post(&format!("{one}/again"), "").await,
+        404,
+        "no-such-message",
+    )
+    .await;
+    for (method, path) in [
+        (Method::GET, "/api/v1/webhooks/nobody/dead"),
+        (Method::DELETE, "/api/v1/webhooks/nobody/dead"),
+        (Method::POST, "/api/v1/webhooks/nobody/test"),
+        (Method::POST, "/api/v1/webhooks/nobody/dead/again"),
+    ] {
+        let nobody = desk.signed(method, path).send().await.unwrap();
+        check_problem(nobody, 404, "no-such-webhook").await;
+    }
+    receiver.acts.lock().unwrap().push(Act::Answer(500));
+    let sent = json(desk.post("/api/v1/webhooks/siem/test", "").await).await["id"].clone();
+    shown(&desk, |seen| seen["dead"] == 1).await;
+    let one = format!("{path}/{}", sent.as_str().unwrap());
+    let forgotten = desk.signed(Method::DELETE, &one).send().await.unwrap();
+    assert_eq!(forgotten.status(), 204);
+    assert!(desk.read(path).await["messages"].as_array().unwrap().is_empty());
+    desk.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_call_that_ended_is_told_without_its_whole_number() {
+    let receiver = Receiver::default();
+    let host = receiver.open().await;
+    let day = Duration::from_secs(24 * 3_600);
+    let desk = Desk::set_up(memory(), setting(hook(&host, &[Kind::CallAlert]), day)).await;
+    for (number, kind) in KINDS.iter().enumerate() {
+        desk.webhooks.ended(&ended(kind, number as u64, super::NOON));
+    }
+    let forged = ended(&KINDS[FORGED], FORGED as u64, super::NOON);
+    receiver.came(1).await;
+    shown(&desk, |seen| seen["waiting"] == 0).await;
+    let came = receiver.came(1).await;
+    assert!(
+        came.iter().all(|(_, body)| body["type"] == "call.alert"),
+        "{came:?}"
+    );
+    let (_, body) = came
+        .iter()
+        .find(|(id, _)| *id == format!("call-{}", forged.id))
+        .unwrap();
+    assert_eq!(body["data"]["label"], "forged");
+    let number = forged.caller.as_ref().unwrap().reveal();
+    assert!(!body.to_string().contains(number.as_str()), "{body}");
+    desk.close().await.unwrap();
+}

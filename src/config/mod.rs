@@ -10,6 +10,7 @@ pub mod limits;
 mod marks;
 mod outbound;
 mod prompts;
+mod queues;
 mod read;
 mod refusal;
 mod secret;
@@ -167,6 +168,8 @@ impl Config {
                 workers: 0,
                 second_opinion_percent: 50,
                 trial_percent: 10,
+                recordings: crate::recordings::limits::RECORDINGS,
+                known_recordings: None,
                 signers: crate::voice::Signers::default(),
             },
             policy: crate::policy::Config { file: None },

@@ -31,6 +31,7 @@ pub mod recorder;
 pub mod registrations;
 pub mod reputation;
 pub mod redress;
+pub mod repeats;
 pub mod replays;
 pub mod scoring;
 mod scoring_worker;

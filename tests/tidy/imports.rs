@@ -119,6 +119,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "store",
             "telemetry",
             "webhook",
+            "accounts",
         ],
     ),
 ];

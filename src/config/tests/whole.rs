@@ -371,6 +371,7 @@ public_url = "https://ringward.example.com/"
         },
         api_tls: None,
         capture: None,
+        oidc: None,
         webhooks: [],
     }
     "#);

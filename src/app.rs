@@ -4,6 +4,7 @@ mod door;
 mod hangup;
 mod listening;
 mod lists;
+mod neighbours;
 mod policies;
 mod prompts;
 mod running;
@@ -223,6 +224,16 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         tokio.spawn(login_hosts::keep(host.clone(), dns.clone(), mailboxes.clone()));
     }
 
+    let neighbours = neighbours::start(neighbours::Shared {
+        store: store.clone(),
+        live: live.clone(),
+        audit: audit.clone(),
+        policies: policies.clone(),
+        lists: number_lists.clone(),
+        reputation: reputation.clone(),
+        mailboxes: mailboxes.clone(),
+    })?;
+    let (neighbours, elsewhere) = neighbours.unzip();
     let (stop_webhooks, stopping) = tokio::sync::watch::channel(false);
     {
         let _inside = tokio.enter();
@@ -262,11 +273,12 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         webhooks,
         order: Box::new({
             let (mailboxes, live) = (mailboxes.clone(), live.clone());
-            move |call, order| {
-                live.call(call).is_some()
-                    && mailboxes
-                        .owner_of(call)
-                        .is_some_and(|mailbox| mailbox.send(ToShard::Order { call, order }))
+            move |call, order| match live.call(call) {
+                None => false,
+                Some(_) if live.is_here(call) => mailboxes
+                    .owner_of(call)
+                    .is_some_and(|mailbox| mailbox.send(ToShard::Order { call, order })),
+                Some(_) => elsewhere.as_ref().is_some_and(|others| others.give(call, order)),
             }
         }),
         icon: icon_service(fetcher),
@@ -309,6 +321,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         recorder: recorder_thread,
         failures,
         selftest,
+        neighbours,
         stop_api,
         stop_webhooks,
         is_draining,

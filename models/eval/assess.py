@@ -12,6 +12,7 @@ import numpy as np
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "train"))
 
 import calibrate  # noqa: E402
+import card  # noqa: E402
 import conditions  # noqa: E402
 import data  # noqa: E402
 import evaluate  # noqa: E402
@@ -26,6 +27,7 @@ MODELS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TELEPHONE = ("callytics-calls", "pyannote-sample", "watson-stt-demo")  # dev sources recorded from telephone calls
 NET_SECONDS = (1, 2, 4, 8, 16)
 CALL_SECONDS = 30
+UNDECIDED_SECONDS = (2, 3, 4, 6, 8, 12, 16)
 PROBITS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6)
 
 
@@ -142,6 +144,18 @@ def decisions(courses, fit):
     return out
 
 
+def undecided(decided, courses, is_real):
+    """Of the calls that came to so much net speech, the share that had no label by then: how long one is left without an answer."""
+    when = np.array([w for w, _ in decided])
+    had = np.array([course.net[-1] if len(course.net) else 0.0 for course in courses])
+    out = {}
+    for seconds in UNDECIDED_SECONDS:
+        by_then = ~(when <= seconds)
+        out[f"{seconds} s"] = {name: {"calls": int(mine.sum()), "undecided": round(float(by_then[mine].mean()), 4)}
+                               for name, mine in (("real", is_real & (had >= seconds)), ("synthetic", ~is_real & (had >= seconds))) if mine.any()}
+    return out
+
+
 def draw(folder, llr, real, weights, decided):
     """DET, calibration and time to decision."""
     from scipy.stats import norm
@@ -253,6 +267,8 @@ def main():
     said = np.array([label for _, label in decided])
     report["long_calls"] = {
         "what": "15 to 30 s joined from the clips of one speaker; the first label given", "calls": len(calls),
+        "undecided": undecided(decided, heard, is_real),
+        "net_speech": {key: by_net_speech(heard, [clip for clip, _ in calls], fit) for key, fit in model.fits.items()},
         "median_net_seconds_to_decision": round(float(np.nanmedian(when)), 2) if np.isfinite(when).any() else None,
         **{name: {"calls": int(which.sum()), **{label or "unsure": round(float((said[which] == label).mean()), 4) for label in ("spoof", "bona_fide", "")}}
            for name, which in (("real", is_real), ("synthetic", ~is_real))}}
@@ -267,6 +283,8 @@ def main():
         report["beside"] = beside(beside_scores(chosen.beside, clips, recordings), mine, clips)
     draw(out, llr, real, weights, list(zip(decided, is_real)))
     export.save(os.path.join(out, "evaluation.json"), report)
+    if os.path.exists(os.path.join(out, "figures.json")):
+        card.write(out)
     print(json.dumps({key: report[key] for key in report if key not in ("language",)}, indent=1))
 
 

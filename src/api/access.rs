@@ -77,6 +77,8 @@ pub(crate) struct Access {
     sessions: Mutex<Sessions>,
     /// Sessions are not kept as they are.
     is_unkept: AtomicBool,
+    /// Nor are tokens.
+    are_tokens_unkept: AtomicBool,
     failures: Mutex<Failures>,
     lockout: Mutex<Lockout>,
     /// By [`RefusalKind`].
@@ -95,6 +97,7 @@ impl Access {
             tokens: Mutex::new(Tokens::load(store.as_ref())?),
             sessions: Mutex::new(Sessions::load(store.as_ref())?),
             is_unkept: AtomicBool::new(false),
+            are_tokens_unkept: AtomicBool::new(false),
             failures: Mutex::default(),
             lockout: Mutex::default(),
             refusals: Mutex::default(),
@@ -139,7 +142,10 @@ impl Access {
         if self.users.one(name).is_some() {
             return Err(NoToken::NameTaken);
         }
-        self.tokens().make(name, roles, expires_ms, by, now_ms)
+        let mut tokens = self.tokens();
+        let made = tokens.make(name, roles, expires_ms, by, now_ms)?;
+        self.are_tokens_unkept.store(true, Ordering::Relaxed);
+        Ok(made)
     }
 
     /// The same for somebody who signs in elsewhere. Blocks.
@@ -176,7 +182,14 @@ impl Access {
 
     /// Takes a token back, and with it every session it opened. False = there is none of this name.
     pub fn revoke_token(&self, name: &str) -> bool {
-        let is_gone = self.tokens().revoke(name);
+        let is_gone = {
+            let mut tokens = self.tokens();
+            let is_gone = tokens.revoke(name);
+            if is_gone {
+                self.are_tokens_unkept.store(true, Ordering::Relaxed);
+            }
+            is_gone
+        };
         if is_gone {
             self.end_sessions(|open| open.holder == Holder::Token(name.into()));
         }
@@ -315,12 +328,36 @@ impl Access {
     /// Writes the tokens (fingerprints only). Blocks.
     pub fn keep_tokens(&self, store: &dyn Store) -> Result<(), StoreError> {
         let _turn = self.keeping.lock().unwrap_or_else(PoisonError::into_inner);
+        self.are_tokens_unkept.store(false, Ordering::Relaxed);
         Tokens::keep(&self.all_tokens(), store)
+            .inspect_err(|_| self.are_tokens_unkept.store(true, Ordering::Relaxed))
+    }
+
+    /// Goes by the tokens that other gateways on the same store have made and taken back, unless there is something of ours to be
+    /// written. Blocks.
+    pub fn look_at_tokens(&self, store: &dyn Store) -> Result<(), StoreError> {
+        let _turn = self.keeping.lock().unwrap_or_else(PoisonError::into_inner);
+        if store.neighbours().is_none() {
+            return Ok(());
+        }
+        let Some(kept) = Tokens::kept(store)? else {
+            return Ok(());
+        };
+        let mut tokens = self.tokens();
+        // Looked at under the lock under which one is made.
+        if !self.are_tokens_unkept.load(Ordering::Relaxed) {
+            tokens.take(kept);
+        }
+        Ok(())
     }
 
     /// Now and then: looks at what was done to accounts from elsewhere, and writes when sessions and tokens were used. Blocks.
     pub fn look_again(&self, store: &dyn Store) -> Result<(), StoreError> {
         self.users.refresh()?;
+        if self.are_tokens_unkept.load(Ordering::Relaxed) {
+            self.keep_tokens(store)?;
+        }
+        self.look_at_tokens(store)?;
         let uses = self.tokens().uses_to_keep();
         if let Some(uses) = uses {
             Tokens::keep_uses(&uses, store)?;

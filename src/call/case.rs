@@ -77,6 +77,8 @@ pub(crate) struct Case {
     pub(crate) reasons: Vec<String>,
     /// When watchers were last told.
     pub(crate) told: Instant,
+    /// The target that talks with the caller, where it is one of the configuration.
+    pub(crate) phone: Option<String>,
     /// One phone rings, and no other beside it.
     pub(crate) is_one_phone: bool,
     /// A phone's call to a number outside.
@@ -138,6 +140,7 @@ impl Case {
             trunk_refusal: None,
             reasons: Vec::new(),
             told: desk.now().instant,
+            phone: None,
             is_one_phone: false,
             outside: None,
             extra: Vec::new(),

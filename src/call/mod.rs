@@ -42,6 +42,7 @@ mod offer;
 mod options;
 mod orders;
 mod outbound;
+mod phones;
 mod probing;
 mod overload;
 mod profile;
@@ -233,6 +234,8 @@ pub enum Input<'a> {
         host: std::sync::Arc<str>,
         addresses: Vec<std::net::IpAddr>,
     },
+    /// What a phone did in a call of another shard.
+    Used(crate::queue::Used),
     /// What another shard found out of an address.
     Standing(Change),
     /// From the API: end this call now.
@@ -325,6 +328,8 @@ pub enum Output {
     Resolve {
         target: Target,
     },
+    /// What a phone did: for the other shards.
+    Used(crate::queue::Used),
     /// An address of a target went down or came up: for the other shards and for people.
     Standing(Change),
     /// Ask the store about the caller and whether this PASSporT was used by another call.

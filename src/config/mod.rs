@@ -11,6 +11,7 @@ mod marks;
 mod oidc;
 mod outbound;
 mod prompts;
+mod queues;
 mod read;
 mod refusal;
 mod secret;

@@ -69,6 +69,8 @@ pub enum ToShard {
     Resolved(Box<Known>),
     /// What another shard found out of an address.
     Standing(Change),
+    /// What a phone did in a call of another shard.
+    Used(crate::queue::Used),
     SetPolicies(Arc<Lineup>),
     SetPrompts(Arc<Prompts>),
     SetLists(Arc<Lookup>),
@@ -208,6 +210,15 @@ impl Mailboxes {
     /// The shard that owns one of our calls (its number is the first octet of the id).
     pub fn owner_of(&self, call: CallId) -> Option<&Mailbox> {
         self.0.get((call.0 >> 120) as usize)
+    }
+
+    /// To every shard but `from`.
+    pub fn tell_others(&self, from: u16, message: impl Fn() -> ToShard) {
+        for (index, mailbox) in self.0.iter().enumerate() {
+            if index != usize::from(from) {
+                mailbox.send(message());
+            }
+        }
     }
 
     /// To every shard; the message is made anew for each.

@@ -22,6 +22,7 @@ pub mod media_io;
 mod media_sockets;
 pub mod mirror;
 pub mod models;
+pub mod neighbours;
 pub mod outgoing;
 pub mod policies;
 mod policy_take_back;

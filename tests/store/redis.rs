@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ringward::call::{Order, What};
 use ringward::call_id::CallId;
 use ringward::store::{self, Audit, Config, Filter, News, StoreError, Write, verify_audit};
 
@@ -216,6 +217,11 @@ fn what_cannot_be_used_is_said_without_its_password() {
         let is_tls = url.starts_with("rediss");
         assert!(is_tls || problem.contains(expected), "{problem}");
     }
+    let reader = store::open_to_read(&Config {
+        url: server.url("reader"),
+    });
+    let nothing = reader.map(|_| ()).unwrap_err().to_string();
+    assert!(nothing.contains("no store of ringward"), "{nothing}");
     let mut hack = Redis::at(&url);
     hack.ask(&["SET", "ringward:schema", "99"]);
     assert!(refused(&url).contains("layout \"99\""));
@@ -256,8 +262,13 @@ fn neighbours_hear_of_calls_of_changes_and_of_an_end() {
     left.reshelve("lists", 1, vec![("1".into(), Some("x".into()))])
         .unwrap();
     assert!(matches!(hear(), News::Changed(what) if what == "lists"));
-    mouth.hang_up(CallId(7)).unwrap();
-    assert!(matches!(hear(), News::HangUp(CallId(7))));
+    let order = Order {
+        by: "ann".into(),
+        what: What::Move("security".into()),
+        why: Some("asks for money".into()),
+    };
+    mouth.order(CallId(7), &order).unwrap();
+    assert!(matches!(hear(), News::Order(CallId(7), heard) if heard == order));
     assert!(mouth.beat().unwrap());
     let same_name = left_ways.mouth("process 2", &[]).unwrap();
     assert!(matches!(hear(), News::Gone(node) if node == "left"));

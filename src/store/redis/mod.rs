@@ -81,7 +81,7 @@ impl Redis {
             problem: bounded(&problem),
         };
         let mut client = Client::connect(&address).map_err(unusable)?;
-        rows::check_schema(&mut client).map_err(unusable)?;
+        rows::check_schema(&mut client, as_what != As::Reader).map_err(unusable)?;
         let mut spool = None;
         if as_what == As::Gateway {
             let (_, worries) = rows::worries(&mut client).map_err(unusable)?;

@@ -49,15 +49,17 @@ fn place_of(text: &str) -> Option<(u64, CallId)> {
 }
 
 /// Makes sure that what is there is ours, and of a layout we know.
-pub(super) fn check_schema(on: &mut Client) -> Result<(), String> {
+pub(super) fn check_schema(on: &mut Client, may_write: bool) -> Result<(), String> {
     let name = key("schema");
-    on.ask(&["SETNX", &name, SCHEMA])?;
+    if may_write {
+        on.ask(&["SETNX", &name, SCHEMA])?;
+    }
     match on.ask(&["GET", &name])?.text() {
         Some(found) if found == SCHEMA => Ok(()),
-        found => Err(format!(
-            "the database has layout {:?} and this ringward knows {SCHEMA}: use the one that wrote it",
-            found.unwrap_or_default()
+        Some(found) => Err(format!(
+            "the database has layout {found:?} and this ringward knows {SCHEMA}: use the one that wrote it"
         )),
+        None => Err("there is no store of ringward in this database".into()),
     }
 }
 

@@ -69,8 +69,7 @@ pub(crate) async fn calls(
     let (pieces, body) = mpsc::channel::<Result<Bytes, Problem>>(EXPORT_PIECES);
     tokio::spawn(async move {
         let mut head = format.head(&CALL_COLUMNS);
-        loop {
-            let Some(last) = page.last() else { break };
+        while let Some(last) = page.last() {
             (filter.before_ms, filter.before_id) = (Some(last.started_ms), Some(last.id));
             let is_over = last.started_ms < since_ms;
             let wanted = page.iter().filter(|record| record.started_ms >= since_ms);

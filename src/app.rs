@@ -119,9 +119,13 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
     let models = model
         .as_ref()
         .map(|model| Arc::new(Models::new(model.clone(), config.voice.trial_percent)));
+    let repeats = models.as_ref().and_then(|_| voice::remember(&config, &live));
     let scoring = match &models {
         None => None,
-        Some(models) => Some(Arc::new(voice::start_scoring(models, &config, &mailboxes)?)),
+        Some(models) => {
+            let scoring = voice::start_scoring(models, &config, &mailboxes, repeats.clone())?;
+            Some(Arc::new(scoring))
+        }
     };
     let heard = scoring.as_ref().map(|scoring| scoring.counters().clone());
     let tls = match &config.sip.tls {
@@ -245,6 +249,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         started_ms: clock::now().unix_ms(),
         policies: policies.clone(),
         prompts: said_standing,
+        repeats,
         models,
         heard: heard.clone(),
         lists,

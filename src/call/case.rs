@@ -9,7 +9,7 @@ use crate::lists::Lookup;
 use crate::media::{Keys, Side, Statistics};
 use crate::policy::{Action, Profile};
 use crate::reputation::Reputations;
-use crate::screening::{Facts, HistoryFacts, Label, SecondOpinion, VoiceState};
+use crate::screening::{Facts, HistoryFacts, Label, RecordingFacts, SecondOpinion, VoiceState};
 use crate::sdp::{Encryption, Session};
 use crate::sip::{Message, Response, ServerTxn};
 use crate::time::Now;
@@ -407,6 +407,7 @@ impl Case {
                 self.facts.voice.second = SecondOpinion::Overloaded;
             }
             LateFact::SecondShed => {}
+            LateFact::Repeated(recording) => self.facts.recording = *recording,
             LateFact::HeardBy(model) => self.record.model = Some(model),
             // What was already heard stays heard.
             LateFact::Overloaded if matches!(voice, VoiceState::Pending | VoiceState::Unsure) => {
@@ -552,6 +553,8 @@ pub(crate) enum LateFact {
     Overloaded,
     /// A second opinion was wanted and there was no room for it.
     SecondShed,
+    /// The same recording was heard in other calls.
+    Repeated(Box<RecordingFacts>),
     /// Which model hears the caller.
     HeardBy(String),
 }

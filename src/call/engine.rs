@@ -223,6 +223,7 @@ impl Engine {
             Input::SetLists(lists) => self.desk.lists = lists,
             Input::SetReputations(reputations) => self.desk.reputations = reputations,
             Input::HeardBy { call, model } => self.tell(call, Event::HeardBy(model)),
+            Input::Repeated { call, recording } => self.tell(call, Event::Repeated(Box::new(recording))),
             Input::SecondShed { call } => self.tell(call, Event::SecondShed),
             Input::SetTrust(trust) => self.desk.identity.replace_trust(*trust),
             Input::Resolved(known) => self.on_resolved(*known),

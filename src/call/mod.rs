@@ -100,7 +100,7 @@ use crate::policy::Lineup;
 use crate::prompts::Prompts;
 use crate::reputation::Reputations;
 use crate::route::{Change, Known, Target};
-use crate::screening::HistoryFacts;
+use crate::screening::{HistoryFacts, RecordingFacts};
 use crate::sdp::Codec;
 use crate::sip::{Flow, Transport, TransportFault};
 use crate::voice::Opinion;
@@ -220,6 +220,11 @@ pub enum Input<'a> {
     HeardBy {
         call: CallId,
         model: String,
+    },
+    /// The same recording was heard in other calls.
+    Repeated {
+        call: CallId,
+        recording: RecordingFacts,
     },
     /// A second opinion on the voice was wanted and there was no room for it.
     SecondShed {

@@ -171,6 +171,8 @@ impl Config {
                 workers: 0,
                 second_opinion_percent: 50,
                 trial_percent: 10,
+                recordings: crate::recordings::limits::RECORDINGS,
+                known_recordings: None,
                 signers: crate::voice::Signers::default(),
             },
             policy: crate::policy::Config { file: None },

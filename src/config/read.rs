@@ -190,6 +190,8 @@ fn read_voice(root: &Section<'_, '_>, folder: &Path, voice: &mut crate::voice::C
         "workers",
         "second_opinion_percent",
         "trial_percent",
+        "recordings",
+        "known_recordings",
         "key",
         "require_signature",
     ]);
@@ -228,6 +230,19 @@ fn read_voice(root: &Section<'_, '_>, folder: &Path, voice: &mut crate::voice::C
     // Half at most: what the others hear is what a new model is compared with.
     if let Some(percent) = section.integer("trial_percent", 1..=50) {
         voice.trial_percent = percent as u32;
+    }
+    if let Some(recordings) =
+        section.integer("recordings", 0..=crate::recordings::limits::RECORDINGS_MAX as i64)
+    {
+        voice.recordings = recordings as usize;
+    }
+    if let Some(known) = section.required_string_if_present("known_recordings") {
+        let found = folder.join(known.get);
+        if !found.is_dir() {
+            let message = format!("there is no folder {}", found.display());
+            section.fault(known.at, message, None);
+        }
+        voice.known_recordings = Some(found);
     }
     if let Some(key) = section.string("key") {
         match key.get.parse() {

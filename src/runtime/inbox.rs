@@ -17,7 +17,7 @@ use crate::policy::Lineup;
 use crate::prompts::Prompts;
 use crate::reputation::Reputations;
 use crate::route::{Change, Known};
-use crate::screening::HistoryFacts;
+use crate::screening::{HistoryFacts, RecordingFacts};
 use crate::sip::{Flow, TransportFault};
 use crate::voice::Opinion;
 
@@ -60,6 +60,11 @@ pub enum ToShard {
     HeardBy {
         call: CallId,
         model: String,
+    },
+    /// The same recording was heard in other calls.
+    Repeated {
+        call: CallId,
+        recording: Box<RecordingFacts>,
     },
     /// A second opinion on the voice was wanted and there was no room for it.
     SecondShed {

@@ -32,6 +32,7 @@ pub mod recorder;
 pub mod registrations;
 pub mod reputation;
 pub mod redress;
+pub mod repeats;
 pub mod replays;
 pub mod scoring;
 mod scoring_worker;

@@ -99,6 +99,7 @@ impl World {
             | Input::Scored { call, .. }
             | Input::ScoringOverloaded { call }
             | Input::Order { call, .. }
+            | Input::Repeated { call, .. }
             | Input::HangUp { call } => self.shard_of_call(*call),
             _ => 0,
         };

@@ -414,6 +414,12 @@ pub(super) fn worries(on: &mut Client) -> Result<(String, Vec<&'static str>), St
     if fact("role") == Some("slave") {
         worries.push("it is a replica: it takes no writes");
     }
+    // Who may not look at settings is not told.
+    let asked = on.each(&Commands::one(&["CONFIG", "GET", "appendfsync"]))?.pop();
+    let fsync = asked.and_then(|reply| reply.texts().pop());
+    if worries.is_empty() && fsync.is_some_and(|when| when != "always") {
+        worries.push("appendfsync is not always: when Redis is killed its last two seconds may be gone");
+    }
     Ok((
         fact("redis_version").map_or_else(String::new, store::bounded),
         worries,

@@ -28,6 +28,7 @@ use crate::runtime::icons::Icons;
 use crate::runtime::inbox::{Mailbox, Mailboxes, ToShard};
 use crate::runtime::lookup::Lookups;
 use crate::runtime::models::Models;
+use crate::runtime::provider::Provider;
 use crate::runtime::recorder::Recorder;
 use crate::runtime::registrations::Registry;
 use crate::runtime::shard::{Doors, waker_token};
@@ -97,6 +98,12 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
     let policies = Arc::new(policies::open(&config, &policy, &store, &audit, &mailboxes)?);
     let number_lists = Arc::new(lists::open(&config, &store, &audit, &mailboxes)?);
     let reputation = Arc::new(lists::open_reputations(&store, &mailboxes)?);
+    let provider = match (&config.oidc, &config.api.public_url) {
+        (Some(oidc), Some(public_url)) => Some(Arc::new(
+            Provider::new(oidc.clone(), public_url).context("[oidc]")?,
+        )),
+        _ => None,
+    };
     let webhooks = Webhooks::open(config.webhooks.clone(), Patience::default(), store.clone())?;
     let (recorder, recorder_thread) = Recorder::start(
         store.clone(),
@@ -112,9 +119,13 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
     let models = model
         .as_ref()
         .map(|model| Arc::new(Models::new(model.clone(), config.voice.trial_percent)));
+    let repeats = models.as_ref().and_then(|_| voice::remember(&config, &live));
     let scoring = match &models {
         None => None,
-        Some(models) => Some(Arc::new(voice::start_scoring(models, &config, &mailboxes)?)),
+        Some(models) => {
+            let scoring = voice::start_scoring(models, &config, &mailboxes, repeats.clone())?;
+            Some(Arc::new(scoring))
+        }
     };
     let heard = scoring.as_ref().map(|scoring| scoring.counters().clone());
     let tls = match &config.sip.tls {
@@ -238,6 +249,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         started_ms: clock::now().unix_ms(),
         policies: policies.clone(),
         prompts: said_standing,
+        repeats,
         models,
         heard: heard.clone(),
         lists,
@@ -291,6 +303,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
                 redress::card(signer, &refusal.contact, reference)
             }
         }),
+        provider,
         tls: api_tls,
         public_url: config.api.public_url.clone(),
     });

@@ -28,6 +28,7 @@ use crate::runtime::icons::Icons;
 use crate::runtime::inbox::{Mailbox, Mailboxes, ToShard};
 use crate::runtime::lookup::Lookups;
 use crate::runtime::models::Models;
+use crate::runtime::provider::Provider;
 use crate::runtime::recorder::Recorder;
 use crate::runtime::registrations::Registry;
 use crate::runtime::shard::{Doors, waker_token};
@@ -97,6 +98,12 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
     let policies = Arc::new(policies::open(&config, &policy, &store, &audit, &mailboxes)?);
     let number_lists = Arc::new(lists::open(&config, &store, &audit, &mailboxes)?);
     let reputation = Arc::new(lists::open_reputations(&store, &mailboxes)?);
+    let provider = match (&config.oidc, &config.api.public_url) {
+        (Some(oidc), Some(public_url)) => Some(Arc::new(
+            Provider::new(oidc.clone(), public_url).context("[oidc]")?,
+        )),
+        _ => None,
+    };
     let webhooks = Webhooks::open(config.webhooks.clone(), Patience::default(), store.clone())?;
     let (recorder, recorder_thread) = Recorder::start(
         store.clone(),
@@ -296,6 +303,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
                 redress::card(signer, &refusal.contact, reference)
             }
         }),
+        provider,
         tls: api_tls,
         public_url: config.api.public_url.clone(),
     });

@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::limits::{FAILURE_WINDOW, REFUSALS_WRITTEN_MAX};
+use crate::accounts::oidc::Vouched;
 use crate::accounts::{
-    By, Failures, Fingerprint, Holder, Invitation, Lockout, NewUser, NoToken, Open, Refused, Role, Sessions,
-    Token, Tokens, User, Users, fingerprint,
+    By, Failures, Fingerprint, Holder, Invitation, Lockout, NewUser, NoToken, Open, Proof, Refused, Role,
+    Sessions, Token, Tokens, User, Users, fingerprint,
 };
 use crate::policy::book::Hand;
 use crate::redact::Redacted;
@@ -23,6 +24,10 @@ pub(crate) struct SignedIn {
     pub is_account: bool,
     /// His roles need a second factor and he has none: he may do nothing but enrol one.
     pub is_to_enrol: bool,
+    /// He has to show a code of his second factor before he may do anything.
+    pub is_to_prove: bool,
+    /// When the session was opened, Unix ms; 0 = by the token itself.
+    pub opened_ms: u64,
     /// When the session ends at the latest, Unix ms; None = by the token itself.
     pub ends_ms: Option<u64>,
     /// The person behind it: of a token whoever made it.
@@ -111,6 +116,8 @@ impl Access {
             roles,
             is_account: false,
             is_to_enrol: false,
+            is_to_prove: false,
+            opened_ms: 0,
             ends_ms: None,
             epoch: 0,
             session: None,
@@ -139,6 +146,29 @@ impl Access {
         let made = tokens.make(name, roles, expires_ms, by, now_ms)?;
         self.are_tokens_unkept.store(true, Ordering::Relaxed);
         Ok(made)
+    }
+
+    /// The same for somebody who signs in elsewhere. Blocks.
+    pub fn add_outside(&self, new: &NewUser, issuer: &str, by: By<'_>) -> Result<(), Refused> {
+        let _turn = lock(&self.naming);
+        if self.tokens().has(&new.name) {
+            return Err(Refused::NameTaken);
+        }
+        self.users.add_outside(new, issuer, by)
+    }
+
+    /// Signs in whom a provider vouches for. No new account gets the name of a token. Blocks.
+    pub fn sign_in_vouched(
+        &self,
+        vouched: &Vouched,
+        from: Option<IpAddr>,
+        now_ms: u64,
+    ) -> Result<Arc<User>, Refused> {
+        let _turn = lock(&self.naming);
+        let name = vouched.name.as_deref().unwrap_or_default();
+        let mut vouched = vouched.clone();
+        vouched.makes_accounts &= !self.tokens().has(name);
+        self.users.sign_in_vouched(&vouched, from, now_ms)
     }
 
     /// Makes an account. No token has its name. Blocks.
@@ -187,7 +217,12 @@ impl Access {
         from: Option<IpAddr>,
         now_ms: u64,
     ) -> Option<(Redacted<String>, u64)> {
-        self.open(Holder::Token(signed_in.who.to_string()), from, now_ms)
+        self.open(
+            Holder::Token(signed_in.who.to_string()),
+            from,
+            Proof::Whole,
+            now_ms,
+        )
     }
 
     /// The same for a person.
@@ -197,13 +232,43 @@ impl Access {
         from: Option<IpAddr>,
         now_ms: u64,
     ) -> Option<(Redacted<String>, u64)> {
-        self.open(Holder::Account(user.name.clone(), user.epoch), from, now_ms)
+        self.open_with(user, from, Proof::Whole, now_ms)
     }
 
-    fn open(&self, holder: Holder, from: Option<IpAddr>, now_ms: u64) -> Option<(Redacted<String>, u64)> {
+    /// The same for a person who has proven himself elsewhere.
+    pub fn open_with(
+        &self,
+        user: &User,
+        from: Option<IpAddr>,
+        proof: Proof,
+        now_ms: u64,
+    ) -> Option<(Redacted<String>, u64)> {
+        self.open(
+            Holder::Account(user.name.clone(), user.epoch),
+            from,
+            proof,
+            now_ms,
+        )
+    }
+
+    /// The code was shown that a session awaited.
+    pub fn prove(&self, signed_in: &SignedIn) {
+        if let Some(session) = &signed_in.session {
+            self.sessions().prove(session);
+            self.is_unkept.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn open(
+        &self,
+        holder: Holder,
+        from: Option<IpAddr>,
+        proof: Proof,
+        now_ms: u64,
+    ) -> Option<(Redacted<String>, u64)> {
         let address = from.map_or_else(String::new, |from| from.to_string());
         self.is_unkept.store(true, Ordering::Relaxed);
-        self.sessions().open(holder, &address, now_ms)
+        self.sessions().open(holder, &address, proof, now_ms)
     }
 
     /// Ends the session that somebody is signed in by; nothing where it was by the token itself.
@@ -323,10 +388,10 @@ impl Access {
     }
 
     fn signed_in(&self, session: Fingerprint, now_ms: u64) -> Option<SignedIn> {
-        let (holder, ends_ms) = {
+        let (holder, ends_ms, opened_ms, proof) = {
             let mut sessions = self.sessions();
             let open = sessions.find(&session, now_ms)?;
-            let found = (open.holder.clone(), open.ends_ms);
+            let found = (open.holder.clone(), open.ends_ms, open.opened_ms, open.proof);
             if sessions.used(&session, now_ms) {
                 self.is_unkept.store(true, Ordering::Relaxed);
             }
@@ -345,7 +410,8 @@ impl Access {
                 if user.is_disabled || user.epoch != epoch {
                     return None;
                 }
-                (name, user.roles.clone().into(), true, user.is_to_enrol(), epoch)
+                let is_to_enrol = user.is_to_enrol() && proof != Proof::Strong;
+                (name, user.roles.clone().into(), true, is_to_enrol, epoch)
             }
         };
         Some(SignedIn {
@@ -354,6 +420,8 @@ impl Access {
             roles,
             is_account,
             is_to_enrol,
+            is_to_prove: proof == Proof::AwaitsCode,
+            opened_ms,
             ends_ms: Some(ends_ms),
             epoch,
             session: Some(session),

@@ -8,6 +8,7 @@ mod carrier;
 mod identity;
 pub mod limits;
 mod marks;
+mod oidc;
 mod outbound;
 mod prompts;
 mod queues;
@@ -66,6 +67,8 @@ pub struct Config {
     pub api_tls: Option<TlsConfig>,
     /// The mirror of signalling; `None` = off.
     pub capture: Option<crate::capture::Config>,
+    /// Whom people sign in with; None = with nobody.
+    pub oidc: Option<crate::accounts::oidc::Config>,
     /// Who is told what was done.
     pub webhooks: Vec<crate::webhook::Config>,
 }
@@ -182,6 +185,7 @@ impl Config {
             },
             api_tls: None,
             capture: None,
+            oidc: None,
             webhooks: Vec::new(),
         }
     }

@@ -30,6 +30,7 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Config {
         "prompts",
         "api",
         "webhook",
+        "oidc",
     ]);
     let mut config = Config::loopback();
     super::sip::read(root, folder, &mut config.sip);
@@ -59,6 +60,7 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Config {
     read_api(root, folder, &mut config);
     config.capture = super::capture::read(root);
     config.webhooks = super::webhook::read(root, folder);
+    config.oidc = super::oidc::read(root, folder, config.api.public_url.as_deref());
     config.refusal = super::refusal::read(root, folder, config.api.public_url.as_deref());
     super::refusal::check(root, &config);
     super::sip::check_ports(root, &config);

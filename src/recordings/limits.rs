@@ -20,7 +20,7 @@ pub const POPULAR: usize = 400;
 /// Recordings in one index at most, in four parts: a full part makes room by taking the oldest part's place.
 pub const RECORDINGS_MAX: usize = 131_072;
 
-/// The same where nothing is configured: about 130 MB when it is full.
+/// The same where nothing is configured: about 150 MB when it is full.
 pub const RECORDINGS: usize = 20_000;
 
 /// How long a recording is remembered at most; at least three quarters of it. Hashes of speech are close to personal data.

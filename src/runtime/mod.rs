@@ -27,6 +27,7 @@ pub mod outgoing;
 pub mod policies;
 mod policy_take_back;
 mod policy_watch;
+pub mod provider;
 pub mod recorder;
 pub mod registrations;
 pub mod reputation;

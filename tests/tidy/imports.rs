@@ -122,6 +122,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "store",
             "telemetry",
             "webhook",
+            "accounts",
         ],
     ),
 ];

@@ -373,6 +373,7 @@ public_url = "https://ringward.example.com/"
         },
         api_tls: None,
         capture: None,
+        oidc: None,
         webhooks: [],
     }
     "#);

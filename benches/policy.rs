@@ -57,6 +57,7 @@ fn facts() -> Facts {
         lists: Vec::new(),
         reputation: Vec::new(),
         talk: Default::default(),
+        recording: Default::default(),
         relabelled: None,
     }
 }

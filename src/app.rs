@@ -4,6 +4,7 @@ mod door;
 mod hangup;
 mod listening;
 mod lists;
+mod neighbours;
 mod policies;
 mod prompts;
 mod running;
@@ -27,6 +28,7 @@ use crate::runtime::icons::Icons;
 use crate::runtime::inbox::{Mailbox, Mailboxes, ToShard};
 use crate::runtime::lookup::Lookups;
 use crate::runtime::models::Models;
+use crate::runtime::provider::Provider;
 use crate::runtime::recorder::Recorder;
 use crate::runtime::registrations::Registry;
 use crate::runtime::shard::{Doors, waker_token};
@@ -96,6 +98,12 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
     let policies = Arc::new(policies::open(&config, &policy, &store, &audit, &mailboxes)?);
     let number_lists = Arc::new(lists::open(&config, &store, &audit, &mailboxes)?);
     let reputation = Arc::new(lists::open_reputations(&store, &mailboxes)?);
+    let provider = match (&config.oidc, &config.api.public_url) {
+        (Some(oidc), Some(public_url)) => Some(Arc::new(
+            Provider::new(oidc.clone(), public_url).context("[oidc]")?,
+        )),
+        _ => None,
+    };
     let webhooks = Webhooks::open(config.webhooks.clone(), Patience::default(), store.clone())?;
     let (recorder, recorder_thread) = Recorder::start(
         store.clone(),
@@ -111,9 +119,13 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
     let models = model
         .as_ref()
         .map(|model| Arc::new(Models::new(model.clone(), config.voice.trial_percent)));
+    let repeats = models.as_ref().and_then(|_| voice::remember(&config, &live));
     let scoring = match &models {
         None => None,
-        Some(models) => Some(Arc::new(voice::start_scoring(models, &config, &mailboxes)?)),
+        Some(models) => {
+            let scoring = voice::start_scoring(models, &config, &mailboxes, repeats.clone())?;
+            Some(Arc::new(scoring))
+        }
     };
     let heard = scoring.as_ref().map(|scoring| scoring.counters().clone());
     let tls = match &config.sip.tls {
@@ -216,6 +228,16 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         tokio.spawn(login_hosts::keep(host.clone(), dns.clone(), mailboxes.clone()));
     }
 
+    let neighbours = neighbours::start(neighbours::Shared {
+        store: store.clone(),
+        live: live.clone(),
+        audit: audit.clone(),
+        policies: policies.clone(),
+        lists: number_lists.clone(),
+        reputation: reputation.clone(),
+        mailboxes: mailboxes.clone(),
+    })?;
+    let (neighbours, elsewhere) = neighbours.unzip();
     let (stop_webhooks, stopping) = tokio::sync::watch::channel(false);
     {
         let _inside = tokio.enter();
@@ -227,6 +249,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         started_ms: clock::now().unix_ms(),
         policies: policies.clone(),
         prompts: said_standing,
+        repeats,
         models,
         heard: heard.clone(),
         lists,
@@ -255,11 +278,12 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         webhooks,
         order: Box::new({
             let (mailboxes, live) = (mailboxes.clone(), live.clone());
-            move |call, order| {
-                live.call(call).is_some()
-                    && mailboxes
-                        .owner_of(call)
-                        .is_some_and(|mailbox| mailbox.send(ToShard::Order { call, order }))
+            move |call, order| match live.call(call) {
+                None => false,
+                Some(_) if live.is_here(call) => mailboxes
+                    .owner_of(call)
+                    .is_some_and(|mailbox| mailbox.send(ToShard::Order { call, order })),
+                Some(_) => elsewhere.as_ref().is_some_and(|others| others.give(call, order)),
             }
         }),
         icon: icon_service(fetcher),
@@ -279,6 +303,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
                 redress::card(signer, &refusal.contact, reference)
             }
         }),
+        provider,
         tls: api_tls,
         public_url: config.api.public_url.clone(),
     });
@@ -301,6 +326,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         recorder: recorder_thread,
         failures,
         selftest,
+        neighbours,
         stop_api,
         stop_webhooks,
         is_draining,

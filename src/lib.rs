@@ -11,6 +11,7 @@ pub mod call;
 pub mod identity;
 pub mod media;
 pub mod prompts;
+pub mod recordings;
 pub mod voice;
 pub mod screening;
 pub mod lists;

@@ -74,6 +74,7 @@ async fn main() -> anyhow::Result<()> {
         lists: Arc::new(lists),
         reputation: Arc::new(ReputationKeeper::open(Arc::clone(&store), Box::new(|_| ()))?),
         audit,
+        provider: None,
         webhooks: Webhooks::open(Vec::new(), Patience::default(), Arc::clone(&store))?,
         order: Box::new({
             let (live, lengths) = (Arc::clone(&live), Arc::clone(&lengths));

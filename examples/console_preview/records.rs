@@ -438,6 +438,7 @@ fn facts(kind: &Kind, started_ms: u64, opinion: &Option<Opinion>) -> Facts {
         lists: Vec::new(),
         reputation: Vec::new(),
         talk: Default::default(),
+        recording: Default::default(),
         relabelled: None,
     }
 }

@@ -12,6 +12,7 @@ import numpy as np
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "train"))
 
 import calibrate  # noqa: E402
+import card  # noqa: E402
 import conditions  # noqa: E402
 import data  # noqa: E402
 import evaluate  # noqa: E402
@@ -282,6 +283,8 @@ def main():
         report["beside"] = beside(beside_scores(chosen.beside, clips, recordings), mine, clips)
     draw(out, llr, real, weights, list(zip(decided, is_real)))
     export.save(os.path.join(out, "evaluation.json"), report)
+    if os.path.exists(os.path.join(out, "figures.json")):
+        card.write(out)
     print(json.dumps({key: report[key] for key in report if key not in ("language",)}, indent=1))
 
 

@@ -1,4 +1,4 @@
-"""Writes what the gateway loads: trunk.onnx, second.onnx, manifest.json, and beside them figures.json and golden.json."""
+"""Writes what the gateway loads: trunk.onnx, second.onnx, manifest.json, and beside them figures.json, golden.json and card.md."""
 
 import hashlib
 import inspect
@@ -14,6 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 import calibrate
+import card
 import data
 import evaluate
 import first
@@ -217,9 +218,10 @@ def write(folder, trunk, head, prior, second, clips, samples, training, heard=No
     if second is None:
         del manifest["second"]
     save(os.path.join(folder, "manifest.json"), manifest)
-    save(os.path.join(folder, "figures.json"), figures)
+    save(os.path.join(folder, "figures.json"), figures | {"trained_on": card.trained_on(clips)})
     save(os.path.join(folder, "golden.json"), [golden(file, sessions, head, prior, fitted) for file in sorted(os.listdir(DEMO))
                                               if file.endswith(".wav")], indent=None)
+    card.write(folder)
     return figures
 
 

@@ -7,6 +7,8 @@
 mod failures;
 pub mod limits;
 mod lockout;
+pub mod oidc;
+mod outside;
 mod password;
 mod review;
 mod role;
@@ -21,12 +23,13 @@ mod users_tests;
 
 pub use failures::Failures;
 pub use lockout::{Lockout, network};
+pub use outside::Outside;
 pub use password::{Kept, Weak, hash, is_right};
-pub use review::{Reviewed, review, to_csv};
+pub use review::{Reviewed, review, to_csv, to_line};
 pub use role::Role;
 pub use second_factor::{enrolment_uri, step_of};
 pub use secret::{Fingerprint, fingerprint, secret};
-pub use sessions::{Holder, Open, Sessions};
+pub use sessions::{Holder, Open, Proof, Sessions};
 pub use tokens::{FIRST, NoToken, Token, Tokens, first_token};
 pub use user::User;
 pub use users::{By, Change, Invitation, NewUser, Refused, Users};

@@ -133,6 +133,12 @@ pub fn to_csv(lines: &[Reviewed]) -> String {
     text
 }
 
+/// One row of such a file.
+pub fn to_line(cells: impl IntoIterator<Item = String>) -> String {
+    let cells: Vec<String> = cells.into_iter().map(|text| cell(&text)).collect();
+    format!("{}\r\n", cells.join(","))
+}
+
 /// What somebody wrote, as text for every spreadsheet: what would be a formula there has a quote before it.
 fn cell(text: &str) -> String {
     let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);

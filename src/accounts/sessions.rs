@@ -48,6 +48,28 @@ pub struct Open {
     pub ends_ms: u64,
     /// Where it was opened from; empty = not known.
     pub address: String,
+    /// How it was proven whose it is.
+    #[serde(default, skip_serializing_if = "Proof::is_whole")]
+    pub proof: Proof,
+}
+
+/// How far somebody has proven who he is, beside what his account says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Proof {
+    /// By everything that his account has.
+    #[default]
+    Whole,
+    /// Elsewhere, with a second factor there.
+    Strong,
+    /// Elsewhere, and his second factor here is still to be shown.
+    AwaitsCode,
+}
+
+impl Proof {
+    fn is_whole(&self) -> bool {
+        *self == Proof::Whole
+    }
 }
 
 impl Open {
@@ -72,7 +94,13 @@ impl Sessions {
     }
 
     /// Opens one: its secret for the cookie, and when it ends at the latest (Unix ms). None = no randomness.
-    pub fn open(&mut self, holder: Holder, address: &str, now_ms: u64) -> Option<(Redacted<String>, u64)> {
+    pub fn open(
+        &mut self,
+        holder: Holder,
+        address: &str,
+        proof: Proof,
+        now_ms: u64,
+    ) -> Option<(Redacted<String>, u64)> {
         let (secret, id) = (secret("")?, hexadecimal(&random::<8>()?));
         self.open.retain(|_, open| open.holds(now_ms));
         let most = match &holder {
@@ -94,6 +122,7 @@ impl Sessions {
             used_ms: now_ms,
             ends_ms,
             address: address.into(),
+            proof,
         };
         self.open.insert(fingerprint(&secret), open);
         Some((Redacted::new(secret), ends_ms))
@@ -123,6 +152,13 @@ impl Sessions {
         let was = Holder::Account(account.into(), before);
         if let Some(open) = self.open.get_mut(session).filter(|open| open.holder == was) {
             open.holder = Holder::Account(account.into(), epoch);
+        }
+    }
+
+    /// The code was shown that it awaited.
+    pub fn prove(&mut self, session: &Fingerprint) {
+        if let Some(open) = self.open.get_mut(session) {
+            open.proof = Proof::Whole;
         }
     }
 
@@ -233,7 +269,7 @@ mod tests {
     #[test]
     fn a_session_ends_after_its_shift_or_unused_or_when_it_is_left() {
         let mut sessions = Sessions::default();
-        let (secret, ends) = sessions.open(token(), "192.0.2.1", 1_000).unwrap();
+        let (secret, ends) = sessions.open(token(), "192.0.2.1", Proof::Whole, 1_000).unwrap();
         let session = fingerprint(secret.reveal());
         assert_eq!(ends, 1_000 + 12 * HOUR);
         assert!(sessions.find(&session, 1_000 + HOUR - 1).is_some());
@@ -254,10 +290,10 @@ mod tests {
     #[test]
     fn sessions_are_bounded_for_all_and_for_each_account() {
         let mut sessions = Sessions::default();
-        let (ann, _) = sessions.open(account("ann"), "", 0).unwrap();
-        let (first, _) = sessions.open(account("bob"), "", 0).unwrap();
+        let (ann, _) = sessions.open(account("ann"), "", Proof::Whole, 0).unwrap();
+        let (first, _) = sessions.open(account("bob"), "", Proof::Whole, 0).unwrap();
         for at in 1..=SESSIONS_EACH as u64 {
-            sessions.open(account("bob"), "", at).unwrap();
+            sessions.open(account("bob"), "", Proof::Whole, at).unwrap();
         }
         let count = |sessions: &Sessions, of: Holder| {
             sessions
@@ -273,7 +309,7 @@ mod tests {
             "another's go on"
         );
         for at in 1..=SESSIONS_MAX as u64 {
-            sessions.open(token(), "", 100 + at).unwrap();
+            sessions.open(token(), "", Proof::Whole, 100 + at).unwrap();
         }
         assert_eq!(count(&sessions, token()), SESSIONS_OF_A_TOKEN);
         assert!(
@@ -282,7 +318,7 @@ mod tests {
         );
         for at in 1..=SESSIONS_MAX as u64 {
             let another = Holder::Token(format!("token {at}"));
-            sessions.open(another, "", 500 + at).unwrap();
+            sessions.open(another, "", Proof::Whole, 500 + at).unwrap();
         }
         assert_eq!(sessions.open.len(), SESSIONS_MAX);
         assert!(sessions.find(&fingerprint(ann.reveal()), 900).is_none());
@@ -295,8 +331,10 @@ mod tests {
         })
         .unwrap();
         let mut sessions = Sessions::default();
-        let (left, _) = sessions.open(token(), "", 0).unwrap();
-        let (stays, _) = sessions.open(account("ann"), "192.0.2.1", 0).unwrap();
+        let (left, _) = sessions.open(token(), "", Proof::Whole, 0).unwrap();
+        let (stays, _) = sessions
+            .open(account("ann"), "192.0.2.1", Proof::Whole, 0)
+            .unwrap();
         Sessions::keep(&sessions.all(), &*store).unwrap();
         sessions.close(&fingerprint(left.reveal()));
         Sessions::keep(&sessions.all(), &*store).unwrap();

@@ -223,6 +223,23 @@ impl Tokens {
         self.others.len() < before
     }
 
+    /// The tokens beside the first one as they are kept, for [`Tokens::take`]; None = they cannot be read. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store.
+    pub fn kept(store: &dyn Store) -> Result<Option<Vec<Token>>, StoreError> {
+        match store.setting(TOKENS_SETTING)? {
+            None => Ok(Some(Vec::new())),
+            Some(text) => Ok(serde_json::from_str(&text).ok()),
+        }
+    }
+
+    /// Goes by what another gateway on the same store has made, or taken back.
+    pub fn take(&mut self, others: Vec<Token>) {
+        self.others = others;
+    }
+
     /// Writes tokens (fingerprints only). Blocks.
     ///
     /// # Errors

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Role;
 use super::limits::{NETWORK_LASTS, NETWORKS_MAX};
 use super::lockout::network;
+use super::outside::Outside;
 use super::password::Kept;
 use super::second_factor::SecondFactor;
 use super::secret::{fingerprint, hexadecimal};
@@ -38,6 +39,9 @@ pub struct User {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) enrolling_ms: Option<u64>,
     pub(super) networks: Vec<Known>,
+    /// Who vouches for him instead of a password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outside: Option<Outside>,
 }
 
 /// Opens once: sets a password.
@@ -76,8 +80,11 @@ impl User {
 
     /// `open`, `disabled`, `invited` or `shut`.
     pub fn state(&self, now_ms: u64) -> &'static str {
+        let subject = self.outside.as_ref().map(|outside| &outside.subject);
         match (&self.password, self.invited_until_ms()) {
             _ if self.is_disabled => "disabled",
+            _ if subject.is_some_and(Option::is_some) => "open",
+            _ if subject.is_some() => "invited",
             (Some(_), _) => "open",
             (None, Some(until)) if now_ms < until => "invited",
             (None, _) => "shut",
@@ -109,7 +116,12 @@ impl User {
     }
 
     pub(super) fn is_acting_admin(&self) -> bool {
-        !self.is_disabled && self.password.is_some() && self.roles.contains(&Role::Admin)
+        let opens = self.password.is_some()
+            || self
+                .outside
+                .as_ref()
+                .is_some_and(|outside| outside.subject.is_some());
+        !self.is_disabled && opens && self.roles.contains(&Role::Admin)
     }
 
     pub(super) fn signed_in(&mut self, from: Option<IpAddr>, now_ms: u64) {

@@ -71,6 +71,10 @@ pub enum Refused {
     WrongCode,
     #[error("nothing is being enrolled: begin again")]
     NotEnrolling,
+    #[error("nobody here is signed in to by this, or he has no role here")]
+    NotVouched,
+    #[error("this account is signed in to elsewhere; remove it and make it anew")]
+    Outside,
     #[error("the session has ended meanwhile")]
     Ended,
     #[error("the accounts were changed from elsewhere; try again")]
@@ -82,9 +86,9 @@ pub enum Refused {
 }
 
 #[derive(Debug, Default)]
-struct Book {
-    revision: u64,
-    users: BTreeMap<String, Arc<User>>,
+pub(super) struct Book {
+    pub(super) revision: u64,
+    pub(super) users: BTreeMap<String, Arc<User>>,
 }
 
 /// Shared by whoever signs people in. Several processes on one store may change accounts: who was second looks again.
@@ -176,6 +180,7 @@ impl Users {
                 enrolling: None,
                 enrolling_ms: None,
                 networks: Vec::new(),
+                outside: None,
             };
             Ok((Some(user), note.clone(), ()))
         })?;
@@ -190,6 +195,9 @@ impl Users {
     pub fn reset(&self, name: &str, by: By<'_>) -> Result<Invitation, Refused> {
         let (invitation, invited) = invite(by.at_ms)?;
         self.alter(by, "account reset", name, |user| {
+            if user.outside.is_some() {
+                return Err(Refused::Outside);
+            }
             user.password = None;
             user.second_factor = None;
             user.enrolling = None;
@@ -449,7 +457,7 @@ impl Users {
 
     /// `plan` says what becomes of the account (None = it goes), with a note for the audit. It is asked again when another
     /// process was first.
-    fn carry_out<T>(
+    pub(super) fn carry_out<T>(
         &self,
         by: By<'_>,
         what: &str,
@@ -527,14 +535,14 @@ fn invite(at_ms: u64) -> Result<(Invitation, Invited), Refused> {
     Ok((Invitation { code, expires_ms }, invited))
 }
 
-fn sound_person(person: &str) -> Result<String, Refused> {
+pub(super) fn sound_person(person: &str) -> Result<String, Refused> {
     let person = person.trim();
     let is_sound =
         !person.is_empty() && person.chars().count() <= PERSON_MAX && !person.chars().any(char::is_control);
     is_sound.then(|| person.into()).ok_or(Refused::NotAPerson)
 }
 
-fn sound_roles(roles: &[Role]) -> Result<Vec<Role>, Refused> {
+pub(super) fn sound_roles(roles: &[Role]) -> Result<Vec<Role>, Refused> {
     let mut roles = roles.to_vec();
     roles.sort_unstable();
     roles.dedup();
@@ -544,7 +552,7 @@ fn sound_roles(roles: &[Role]) -> Result<Vec<Role>, Refused> {
     Ok(roles)
 }
 
-fn names(roles: &[Role]) -> String {
+pub(super) fn names(roles: &[Role]) -> String {
     let names: Vec<&str> = roles.iter().map(|role| role.name()).collect();
     names.join(", ")
 }

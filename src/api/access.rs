@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::limits::{FAILURE_WINDOW, REFUSALS_WRITTEN_MAX};
+use crate::accounts::oidc::Vouched;
 use crate::accounts::{
-    By, Failures, Fingerprint, Holder, Invitation, Lockout, NewUser, NoToken, Open, Refused, Role, Sessions,
-    Token, Tokens, User, Users, fingerprint,
+    By, Failures, Fingerprint, Holder, Invitation, Lockout, NewUser, NoToken, Open, Proof, Refused, Role,
+    Sessions, Token, Tokens, User, Users, fingerprint,
 };
 use crate::policy::book::Hand;
 use crate::redact::Redacted;
@@ -23,6 +24,10 @@ pub(crate) struct SignedIn {
     pub is_account: bool,
     /// His roles need a second factor and he has none: he may do nothing but enrol one.
     pub is_to_enrol: bool,
+    /// He has to show a code of his second factor before he may do anything.
+    pub is_to_prove: bool,
+    /// When the session was opened, Unix ms; 0 = by the token itself.
+    pub opened_ms: u64,
     /// When the session ends at the latest, Unix ms; None = by the token itself.
     pub ends_ms: Option<u64>,
     /// The person behind it: of a token whoever made it.
@@ -72,6 +77,8 @@ pub(crate) struct Access {
     sessions: Mutex<Sessions>,
     /// Sessions are not kept as they are.
     is_unkept: AtomicBool,
+    /// Nor are tokens.
+    are_tokens_unkept: AtomicBool,
     failures: Mutex<Failures>,
     lockout: Mutex<Lockout>,
     /// By [`RefusalKind`].
@@ -90,6 +97,7 @@ impl Access {
             tokens: Mutex::new(Tokens::load(store.as_ref())?),
             sessions: Mutex::new(Sessions::load(store.as_ref())?),
             is_unkept: AtomicBool::new(false),
+            are_tokens_unkept: AtomicBool::new(false),
             failures: Mutex::default(),
             lockout: Mutex::default(),
             refusals: Mutex::default(),
@@ -108,6 +116,8 @@ impl Access {
             roles,
             is_account: false,
             is_to_enrol: false,
+            is_to_prove: false,
+            opened_ms: 0,
             ends_ms: None,
             epoch: 0,
             session: None,
@@ -132,7 +142,33 @@ impl Access {
         if self.users.one(name).is_some() {
             return Err(NoToken::NameTaken);
         }
-        self.tokens().make(name, roles, expires_ms, by, now_ms)
+        let mut tokens = self.tokens();
+        let made = tokens.make(name, roles, expires_ms, by, now_ms)?;
+        self.are_tokens_unkept.store(true, Ordering::Relaxed);
+        Ok(made)
+    }
+
+    /// The same for somebody who signs in elsewhere. Blocks.
+    pub fn add_outside(&self, new: &NewUser, issuer: &str, by: By<'_>) -> Result<(), Refused> {
+        let _turn = lock(&self.naming);
+        if self.tokens().has(&new.name) {
+            return Err(Refused::NameTaken);
+        }
+        self.users.add_outside(new, issuer, by)
+    }
+
+    /// Signs in whom a provider vouches for. No new account gets the name of a token. Blocks.
+    pub fn sign_in_vouched(
+        &self,
+        vouched: &Vouched,
+        from: Option<IpAddr>,
+        now_ms: u64,
+    ) -> Result<Arc<User>, Refused> {
+        let _turn = lock(&self.naming);
+        let name = vouched.name.as_deref().unwrap_or_default();
+        let mut vouched = vouched.clone();
+        vouched.makes_accounts &= !self.tokens().has(name);
+        self.users.sign_in_vouched(&vouched, from, now_ms)
     }
 
     /// Makes an account. No token has its name. Blocks.
@@ -146,7 +182,14 @@ impl Access {
 
     /// Takes a token back, and with it every session it opened. False = there is none of this name.
     pub fn revoke_token(&self, name: &str) -> bool {
-        let is_gone = self.tokens().revoke(name);
+        let is_gone = {
+            let mut tokens = self.tokens();
+            let is_gone = tokens.revoke(name);
+            if is_gone {
+                self.are_tokens_unkept.store(true, Ordering::Relaxed);
+            }
+            is_gone
+        };
         if is_gone {
             self.end_sessions(|open| open.holder == Holder::Token(name.into()));
         }
@@ -174,7 +217,12 @@ impl Access {
         from: Option<IpAddr>,
         now_ms: u64,
     ) -> Option<(Redacted<String>, u64)> {
-        self.open(Holder::Token(signed_in.who.to_string()), from, now_ms)
+        self.open(
+            Holder::Token(signed_in.who.to_string()),
+            from,
+            Proof::Whole,
+            now_ms,
+        )
     }
 
     /// The same for a person.
@@ -184,13 +232,43 @@ impl Access {
         from: Option<IpAddr>,
         now_ms: u64,
     ) -> Option<(Redacted<String>, u64)> {
-        self.open(Holder::Account(user.name.clone(), user.epoch), from, now_ms)
+        self.open_with(user, from, Proof::Whole, now_ms)
     }
 
-    fn open(&self, holder: Holder, from: Option<IpAddr>, now_ms: u64) -> Option<(Redacted<String>, u64)> {
+    /// The same for a person who has proven himself elsewhere.
+    pub fn open_with(
+        &self,
+        user: &User,
+        from: Option<IpAddr>,
+        proof: Proof,
+        now_ms: u64,
+    ) -> Option<(Redacted<String>, u64)> {
+        self.open(
+            Holder::Account(user.name.clone(), user.epoch),
+            from,
+            proof,
+            now_ms,
+        )
+    }
+
+    /// The code was shown that a session awaited.
+    pub fn prove(&self, signed_in: &SignedIn) {
+        if let Some(session) = &signed_in.session {
+            self.sessions().prove(session);
+            self.is_unkept.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn open(
+        &self,
+        holder: Holder,
+        from: Option<IpAddr>,
+        proof: Proof,
+        now_ms: u64,
+    ) -> Option<(Redacted<String>, u64)> {
         let address = from.map_or_else(String::new, |from| from.to_string());
         self.is_unkept.store(true, Ordering::Relaxed);
-        self.sessions().open(holder, &address, now_ms)
+        self.sessions().open(holder, &address, proof, now_ms)
     }
 
     /// Ends the session that somebody is signed in by; nothing where it was by the token itself.
@@ -250,12 +328,36 @@ impl Access {
     /// Writes the tokens (fingerprints only). Blocks.
     pub fn keep_tokens(&self, store: &dyn Store) -> Result<(), StoreError> {
         let _turn = self.keeping.lock().unwrap_or_else(PoisonError::into_inner);
+        self.are_tokens_unkept.store(false, Ordering::Relaxed);
         Tokens::keep(&self.all_tokens(), store)
+            .inspect_err(|_| self.are_tokens_unkept.store(true, Ordering::Relaxed))
+    }
+
+    /// Goes by the tokens that other gateways on the same store have made and taken back, unless there is something of ours to be
+    /// written. Blocks.
+    pub fn look_at_tokens(&self, store: &dyn Store) -> Result<(), StoreError> {
+        let _turn = self.keeping.lock().unwrap_or_else(PoisonError::into_inner);
+        if store.neighbours().is_none() {
+            return Ok(());
+        }
+        let Some(kept) = Tokens::kept(store)? else {
+            return Ok(());
+        };
+        let mut tokens = self.tokens();
+        // Looked at under the lock under which one is made.
+        if !self.are_tokens_unkept.load(Ordering::Relaxed) {
+            tokens.take(kept);
+        }
+        Ok(())
     }
 
     /// Now and then: looks at what was done to accounts from elsewhere, and writes when sessions and tokens were used. Blocks.
     pub fn look_again(&self, store: &dyn Store) -> Result<(), StoreError> {
         self.users.refresh()?;
+        if self.are_tokens_unkept.load(Ordering::Relaxed) {
+            self.keep_tokens(store)?;
+        }
+        self.look_at_tokens(store)?;
         let uses = self.tokens().uses_to_keep();
         if let Some(uses) = uses {
             Tokens::keep_uses(&uses, store)?;
@@ -286,10 +388,10 @@ impl Access {
     }
 
     fn signed_in(&self, session: Fingerprint, now_ms: u64) -> Option<SignedIn> {
-        let (holder, ends_ms) = {
+        let (holder, ends_ms, opened_ms, proof) = {
             let mut sessions = self.sessions();
             let open = sessions.find(&session, now_ms)?;
-            let found = (open.holder.clone(), open.ends_ms);
+            let found = (open.holder.clone(), open.ends_ms, open.opened_ms, open.proof);
             if sessions.used(&session, now_ms) {
                 self.is_unkept.store(true, Ordering::Relaxed);
             }
@@ -308,7 +410,8 @@ impl Access {
                 if user.is_disabled || user.epoch != epoch {
                     return None;
                 }
-                (name, user.roles.clone().into(), true, user.is_to_enrol(), epoch)
+                let is_to_enrol = user.is_to_enrol() && proof != Proof::Strong;
+                (name, user.roles.clone().into(), true, is_to_enrol, epoch)
             }
         };
         Some(SignedIn {
@@ -317,6 +420,8 @@ impl Access {
             roles,
             is_account,
             is_to_enrol,
+            is_to_prove: proof == Proof::AwaitsCode,
+            opened_ms,
             ends_ms: Some(ends_ms),
             epoch,
             session: Some(session),

@@ -1,6 +1,7 @@
 //! `/api/v1/account`: what a person does about his own account; `/api/v1/invitation`: how he comes to it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::rejection::{JsonRejection, PathRejection};
 use axum::extract::{Path, State};
@@ -91,6 +92,9 @@ pub(crate) struct Enrolled {
     /// Each signs in once instead of a code. Shown this once; only their hashes are kept.
     recovery_codes: Vec<String>,
 }
+
+/// How long after signing in elsewhere a telephone may be enrolled.
+const FRESH: Duration = Duration::from_secs(600);
 
 /// Accept an invitation: set a password and be signed in.
 #[utoipa::path(
@@ -188,7 +192,7 @@ pub(crate) async fn change_password(
     responses(
         (status = 200, description = "What the telephone needs, shown this once", body = Enrolment),
         (status = 400, description = "Not a password", body = ProblemBody),
-        (status = 403, description = "The password is wrong", body = ProblemBody),
+        (status = 403, description = "The password is wrong; or signed in elsewhere, and not just now", body = ProblemBody),
         (status = 409, description = "Signed in by a token: a token is no account", body = ProblemBody),
         (status = 429, description = "Too many wrong tries", body = ProblemBody),
     )
@@ -202,7 +206,13 @@ pub(crate) async fn begin_second_factor(
     let Json(body) = body.map_err(super::calls::bad_body)?;
     let name = name(&signed_in)?;
     let peer = peer.map(|Extension(peer)| peer);
-    passwords::confirm(&shared, peer, name.clone(), body.password).await?;
+    let user = shared.access.users.one(&name).ok_or(Problem::NotSignedIn)?;
+    if user.outside.is_none() {
+        passwords::confirm(&shared, peer, name.clone(), body.password).await?;
+    } else if shared.now().unix_ms().abs_diff(signed_in.opened_ms) >= FRESH.as_millis() as u64 {
+        // He has no password here: what shows that it is him is that he has just signed in.
+        return Err(Problem::NotFresh);
+    }
     let (inner, account) = (shared.clone(), name.clone());
     let secret = shared.work(move || {
         let now_ms = inner.now().unix_ms();

@@ -61,6 +61,7 @@ fn take_keys(operation: &mut Operation) {
     let parameters = operation.parameters.get_or_insert_default();
     parameters.push(RefOr::T(key.build()));
     for (status, description) in [
+        ("400", "Not an Idempotency-Key"),
         ("409", "The same request is being answered"),
         ("422", "The Idempotency-Key was sent with another request"),
     ] {

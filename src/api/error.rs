@@ -35,6 +35,14 @@ pub(crate) enum Problem {
     NotInvited,
     #[error("your roles need a second factor: enrol one first")]
     SecondFactorMissing,
+    #[error("show a code of your second factor first")]
+    CodeMissing,
+    #[error("sign in once more: for this it has to be a moment ago")]
+    NotFresh,
+    #[error("nobody signs in elsewhere here: [oidc] is not configured")]
+    NoProvider,
+    #[error("no code is awaited")]
+    NoCodeAwaited,
     #[error("signed in by a token: a token is no account")]
     NoAccount,
     #[error(transparent)]
@@ -134,6 +142,10 @@ impl Problem {
             Problem::WrongCode => (StatusCode::BAD_REQUEST, "wrong-code"),
             Problem::NotInvited => (StatusCode::UNAUTHORIZED, "not-invited"),
             Problem::SecondFactorMissing => (StatusCode::FORBIDDEN, "second-factor-missing"),
+            Problem::CodeMissing => (StatusCode::FORBIDDEN, "code-missing"),
+            Problem::NotFresh => (StatusCode::FORBIDDEN, "not-fresh"),
+            Problem::NoProvider => (StatusCode::CONFLICT, "no-provider"),
+            Problem::NoCodeAwaited => (StatusCode::CONFLICT, "no-code-awaited"),
             Problem::NoAccount => (StatusCode::CONFLICT, "no-account"),
             Problem::WeakPassword(_) => (StatusCode::BAD_REQUEST, "weak-password"),
             Problem::NoSuchUser => (StatusCode::NOT_FOUND, "no-such-account"),

@@ -108,6 +108,9 @@ pub(crate) async fn signed_in(
     if signed_in.is_to_enrol && !roles::is_for_enrolling(request.method(), route_of(&request)) {
         return Err(Problem::SecondFactorMissing);
     }
+    if signed_in.is_to_prove && !roles::is_for_proving(route_of(&request)) {
+        return Err(Problem::CodeMissing);
+    }
     let is_reading = matches!(*request.method(), Method::GET | Method::HEAD);
     if !is_reading && signed_in.is_by_session() && !has_proof(request.headers()) {
         return Err(Problem::HeaderMissing);
@@ -168,7 +171,7 @@ fn who(shared: &Shared, request: &Request) -> Result<SignedIn, Problem> {
         };
     }
     // An old cookie is no attack: a console left open overnight has one. It is not counted.
-    cookie(request.headers())
+    cookie_named(request.headers(), COOKIE)
         .and_then(|secret| shared.access.session(secret, shared.now().unix_ms()))
         .ok_or(Problem::NotSignedIn)
 }
@@ -178,13 +181,13 @@ fn bearer(credential: &HeaderValue) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
 }
 
-fn cookie(headers: &HeaderMap) -> Option<&str> {
+pub(super) fn cookie_named<'a>(headers: &'a HeaderMap, wanted: &str) -> Option<&'a str> {
     headers
         .get_all(header::COOKIE)
         .iter()
         .filter_map(|line| line.to_str().ok())
         .flat_map(|line| line.split(';'))
         .filter_map(|pair| pair.trim().split_once('='))
-        .find(|(name, _)| *name == COOKIE)
+        .find(|(name, _)| *name == wanted)
         .map(|(_, value)| value)
 }

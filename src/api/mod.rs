@@ -11,12 +11,14 @@ mod card;
 mod document;
 mod error;
 mod events;
+mod exports;
 mod guard;
 mod icon;
 pub mod limits;
 mod list_files;
 mod list_views;
 mod lists;
+mod oidc;
 mod pace;
 mod passwords;
 mod policies;
@@ -46,6 +48,7 @@ use crate::call_id::CallId;
 use crate::identity::ContentDigest;
 use crate::runtime::lists::ListKeeper;
 use crate::runtime::policies::Policies;
+use crate::runtime::provider::Provider;
 use crate::runtime::reputation::ReputationKeeper;
 use crate::runtime::stream::Tls;
 use crate::runtime::webhooks::Webhooks;
@@ -94,6 +97,8 @@ pub struct Gateway {
     pub clock: Box<dyn Fn() -> Now + Send + Sync>,
     /// The signed card for a reference that a 608 carried (RFC 8688); None for any other text.
     pub redress: Box<Redress>,
+    /// Whom people sign in with instead of a password here; None = with nobody.
+    pub provider: Option<Arc<Provider>>,
     /// The certificates of `[api.tls]`; None = plain HTTP.
     pub tls: Option<Arc<Tls>>,
     /// `[api] public_url`: its host is accepted beside loopback names, and `https` makes cookies secure.

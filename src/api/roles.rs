@@ -15,6 +15,8 @@ const CALLS: &[Role] = &[
 ];
 const DESK: &[Role] = &[Role::Receptionist, Role::Supervisor];
 const REPORTS: &[Role] = &[Role::Receptionist, Role::Supervisor, Role::Analyst];
+/// Those who take whole months of calls away.
+const EXPORTS: &[Role] = &[Role::Supervisor, Role::Analyst, Role::Auditor];
 const MEASURES: &[Role] = &[Role::Supervisor, Role::Analyst, Role::Auditor];
 /// Those who read policies and what became of them.
 const POLICIES: &[Role] = &[
@@ -37,6 +39,7 @@ const ADMINS: &[Role] = &[];
 /// Method, route, and who may beside the administrators.
 pub(super) const TABLE: &[(&str, &str, &[Role])] = &[
     ("GET", "/api/v1/calls", CALLS),
+    ("GET", "/api/v1/calls/export", EXPORTS),
     ("GET", "/api/v1/calls/{id}", CALLS),
     ("GET", "/api/v1/calls/{id}/why", CALLS),
     ("GET", "/api/v1/calls/{id}/icon", CALLS),
@@ -45,6 +48,7 @@ pub(super) const TABLE: &[(&str, &str, &[Role])] = &[
     ("GET", "/api/v1/events", CALLS),
     ("GET", "/api/v1/session", CALLS),
     ("DELETE", "/api/v1/session", CALLS),
+    ("POST", "/api/v1/session/code", CALLS),
     ("GET", "/api/v1/account", CALLS),
     ("PUT", "/api/v1/account/password", CALLS),
     ("POST", "/api/v1/account/second-factor", CALLS),
@@ -94,13 +98,19 @@ pub(super) const TABLE: &[(&str, &str, &[Role])] = &[
     ("GET", "/api/v1/access-review", AUDITORS),
     ("GET", "/api/v1/audit", AUDITORS),
     ("GET", "/api/v1/audit/verify", AUDITORS),
+    ("GET", "/api/v1/audit/export", AUDITORS),
 ];
 
 /// What whoever still has to enrol a second factor may do.
 pub(super) fn is_for_enrolling(method: &Method, route: &str) -> bool {
-    route == "/api/v1/session"
+    is_for_proving(route)
         || route == "/api/v1/account/second-factor"
         || (route == "/api/v1/account" && *method == Method::GET)
+}
+
+/// What whoever still has to show a code of his second factor may do.
+pub(super) fn is_for_proving(route: &str) -> bool {
+    route == "/api/v1/session" || route == "/api/v1/session/code"
 }
 
 /// Whether somebody with these roles may do this. A route that is not in the table is nobody's.

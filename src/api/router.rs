@@ -14,8 +14,8 @@ use super::error::Problem;
 use super::limits::{BODY_MAX, IMPORT_BODY_MAX, POLICY_BODY_MAX};
 use super::state::Shared;
 use super::{
-    account, audit, calls, card, document as whole, events, guard, icon, list_files, lists, policies,
-    redress, repeats, replays, reputation, session, status, tokens, users, webhooks,
+    account, audit, calls, card, document as whole, events, exports, guard, icon, list_files, lists, oidc,
+    policies, redress, repeats, replays, reputation, session, status, tokens, users, webhooks,
 };
 use crate::console::{self, Asset};
 
@@ -80,7 +80,9 @@ pub(super) fn routes(shared: Shared) -> Router {
         .merge(guarded)
         .route("/openapi.json", get(document))
         .route("/card/{id}", get(card::show))
-        .route("/redress/{reference}", get(redress::card));
+        .route("/redress/{reference}", get(redress::card))
+        .route("/sign-in/oidc", get(oidc::begin))
+        .route("/sign-in/oidc/callback", get(oidc::come_back));
     for asset in console::ASSETS {
         routes = routes.route(
             asset.path,
@@ -105,6 +107,7 @@ pub(super) fn routes(shared: Shared) -> Router {
 fn documented() -> ((Router<Shared>, Router<Shared>), utoipa::openapi::OpenApi) {
     let (guarded, mut document) = OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(calls::list))
+        .routes(routes!(exports::calls))
         .routes(routes!(calls::one))
         .routes(routes!(calls::why))
         .routes(routes!(calls::report))
@@ -112,6 +115,7 @@ fn documented() -> ((Router<Shared>, Router<Shared>), utoipa::openapi::OpenApi) 
         .routes(routes!(icon::of_call))
         .routes(routes!(events::stream))
         .routes(routes!(session::look, session::leave))
+        .routes(routes!(oidc::show_code))
         .routes(routes!(status::status))
         .routes(routes!(status::metrics))
         .routes(routes!(account::look))
@@ -130,6 +134,7 @@ fn documented() -> ((Router<Shared>, Router<Shared>), utoipa::openapi::OpenApi) 
         .routes(routes!(tokens::revoke))
         .routes(routes!(audit::list))
         .routes(routes!(audit::verify))
+        .routes(routes!(exports::audit))
         .routes(routes!(webhooks::list))
         .routes(routes!(webhooks::test))
         .routes(routes!(webhooks::dead, webhooks::forget_all))
@@ -142,6 +147,7 @@ fn documented() -> ((Router<Shared>, Router<Shared>), utoipa::openapi::OpenApi) 
     whole::complete(&mut document, true);
     let (open, mut more) = OpenApiRouter::new()
         .routes(routes!(session::sign_in))
+        .routes(routes!(oidc::ways))
         .routes(routes!(account::accept))
         .routes(routes!(status::alive))
         .routes(routes!(status::ready))

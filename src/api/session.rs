@@ -47,6 +47,8 @@ pub(crate) struct Session {
     is_account: bool,
     /// The roles need a second factor and there is none: nothing else may be done before one is enrolled.
     is_to_enrol: bool,
+    /// A code of the second factor has to be shown (`POST /api/v1/session/code`) before anything else may be done.
+    is_to_prove: bool,
     /// When the session ends at the latest, Unix ms; null for a bearer token. Unused, it ends after an hour.
     ends_ms: Option<u64>,
 }
@@ -107,6 +109,7 @@ async fn by_token(
         roles: signed_in.roles.to_vec(),
         is_account: false,
         is_to_enrol: false,
+        is_to_prove: false,
         ends_ms: None,
     };
     answer(shared, opened, signed_in).await
@@ -126,6 +129,7 @@ pub(super) async fn signed_in_as(
         roles: user.roles.clone(),
         is_account: true,
         is_to_enrol: user.is_to_enrol(),
+        is_to_prove: false,
         ends_ms: None,
     };
     answer(shared, opened, signed_in).await
@@ -163,6 +167,7 @@ pub(crate) async fn look(Extension(signed_in): Extension<SignedIn>) -> Json<Sess
         roles: signed_in.roles.to_vec(),
         is_account: signed_in.is_account,
         is_to_enrol: signed_in.is_to_enrol,
+        is_to_prove: signed_in.is_to_prove,
         ends_ms: signed_in.ends_ms,
     })
 }
@@ -195,7 +200,7 @@ pub(super) async fn keep(shared: &Shared) {
     }
 }
 
-fn set_cookie(shared: &Shared, value: &str, seconds: u64) -> Result<HeaderValue, Problem> {
+pub(super) fn set_cookie(shared: &Shared, value: &str, seconds: u64) -> Result<HeaderValue, Problem> {
     let public_url = shared.gateway.public_url.as_deref();
     let is_secure = shared.gateway.tls.is_some() || public_url.is_some_and(|url| url.starts_with("https:"));
     let secure = if is_secure { "; Secure" } else { "" };

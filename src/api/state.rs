@@ -1,6 +1,6 @@
 //! What the handlers share.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use axum::http::uri::Authority;
 use tokio::sync::{Semaphore, watch};
@@ -13,6 +13,7 @@ use super::pace::Pace;
 use super::passwords::Desk;
 use super::repeats::Repeats;
 use super::replays::Replays;
+use crate::accounts::oidc::Attempts;
 use crate::store::{Store, StoreError};
 use crate::time::Now;
 
@@ -32,6 +33,8 @@ pub(crate) struct Inner {
     pub passwords: Desk,
     pub pace: Pace,
     pub repeats: Repeats,
+    /// Sign-ins that are under way elsewhere.
+    pub attempts: Mutex<Option<Attempts>>,
 }
 
 impl Shared {
@@ -53,6 +56,7 @@ impl Shared {
             passwords: Desk::default(),
             pace: Pace::default(),
             repeats: Repeats::default(),
+            attempts: Mutex::new(Attempts::new()),
         }))
     }
 

@@ -65,7 +65,7 @@ pub(crate) async fn metrics(State(shared): State<Shared>) -> impl IntoResponse {
 /// What is known here is measured when somebody looks.
 fn measure(shared: &Shared) {
     let store = shared.gateway.store.health();
-    metrics::gauge!("ringward_live_calls").set(shared.gateway.live.len() as f64);
+    metrics::gauge!("ringward_live_calls").set(shared.gateway.live.len_here() as f64);
     metrics::gauge!("ringward_event_streams").set((STREAMS_MAX - shared.streams.available_permits()) as f64);
     metrics::gauge!("ringward_store_queued").set(store.queued as f64);
     metrics::gauge!("ringward_store_is_writing").set(f64::from(u8::from(store.is_writing)));

@@ -108,6 +108,8 @@ pub(crate) async fn make(
     {
         return Err(Problem::BadRequest(format!("days are 1 to {TOKEN_DAYS_MAX}")));
     }
+    // A name may have been taken at another gateway a moment ago.
+    look(&shared).await?;
     let now_ms = shared.now().unix_ms();
     let expires_ms = body.days.map(|days| now_ms + u64::from(days) * 24 * 3_600_000);
     let (inner, name, wanted) = (shared.clone(), body.name.clone(), roles.clone());
@@ -151,11 +153,19 @@ pub(crate) async fn revoke(
     name: Result<Path<String>, PathRejection>,
 ) -> Result<StatusCode, Problem> {
     let Path(name) = name.map_err(|_| Problem::NoSuchToken)?;
+    // With the store away it opens nothing here all the same.
+    let _ = look(&shared).await;
     if !shared.access.revoke_token(&name) {
         return Err(Problem::NoSuchToken);
     }
     keep(&shared).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// At what other gateways did to tokens.
+async fn look(shared: &Shared) -> Result<(), Problem> {
+    let inner = shared.clone();
+    shared.ask(move |store| inner.access.look_at_tokens(store)).await
 }
 
 async fn keep(shared: &Shared) -> Result<(), Problem> {

@@ -24,6 +24,9 @@ pub(crate) struct NewAccount {
     person: String,
     #[schema(min_items = 1)]
     roles: Vec<Role>,
+    /// True: the person signs in with the provider of `[oidc]`, who knows him by this name; nobody is invited.
+    #[serde(default)]
+    signs_in_elsewhere: bool,
 }
 
 /// What is to be another; what is absent stays as it is.
@@ -58,6 +61,8 @@ pub(crate) struct UserView {
     has_second_factor: bool,
     /// Its roles may be used with a second factor only.
     needs_second_factor: bool,
+    /// Who vouches for the person instead of a password; null = nobody.
+    signs_in_at: Option<String>,
     /// Recovery codes that are left.
     recovery_codes: usize,
     made_ms: u64,
@@ -106,12 +111,12 @@ pub(crate) struct UserWhole {
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Invited {
     name: String,
-    /// Shown this once; only its hash is kept.
-    code: String,
-    /// The console's page for it.
+    /// Shown this once; only its hash is kept. Null for whoever signs in elsewhere.
+    code: Option<String>,
+    /// The console's page for it, or for signing in.
     link: String,
-    /// Unix ms.
-    expires_ms: u64,
+    /// Unix ms; null for whoever signs in elsewhere.
+    expires_ms: Option<u64>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -148,7 +153,7 @@ pub(crate) async fn list(
     responses(
         (status = 201, description = "Made; the invitation is shown this once", body = Invited),
         (status = 400, description = "Not a name, a person and roles", body = ProblemBody),
-        (status = 409, description = "The name is taken, or there are too many accounts", body = ProblemBody),
+        (status = 409, description = "The name is taken, there are too many accounts, or no [oidc]", body = ProblemBody),
     )
 )]
 pub(crate) async fn add(
@@ -163,6 +168,22 @@ pub(crate) async fn add(
         person: body.person,
         roles: body.roles,
     };
+    if body.signs_in_elsewhere {
+        let provider = shared.gateway.provider.clone().ok_or(Problem::NoProvider)?;
+        let issuer = provider.config().issuer.clone();
+        act(&shared, signed_in, move |shared, by| {
+            shared.access.add_outside(&new, &issuer, by)
+        })
+        .await?;
+        let base = shared.gateway.public_url.as_deref().unwrap_or_default();
+        let made = Invited {
+            name,
+            code: None,
+            link: format!("{}/", base.trim_end_matches('/')),
+            expires_ms: None,
+        };
+        return Ok((StatusCode::CREATED, Json(made)).into_response());
+    }
     let invitation = act(&shared, signed_in, move |shared, by| {
         shared.access.add_user(&new, by)
     })
@@ -362,6 +383,7 @@ impl UserView {
             state: user.state(now_ms),
             has_second_factor: user.has_second_factor(),
             needs_second_factor: user.needs_second_factor(),
+            signs_in_at: user.outside.as_ref().map(|outside| outside.issuer.clone()),
             recovery_codes: user.recovery_left(),
             made_ms: user.made_ms,
             made_by: user.made_by.clone(),
@@ -394,8 +416,8 @@ impl Invited {
             name,
             // In the fragment, which no browser sends to any server.
             link: format!("{}/#invitation={code}", base.trim_end_matches('/')),
-            code,
-            expires_ms: invitation.expires_ms,
+            code: Some(code),
+            expires_ms: Some(invitation.expires_ms),
         }
     }
 }
@@ -411,10 +433,11 @@ impl From<Refused> for Problem {
             | Refused::Full
             | Refused::LastAdmin
             | Refused::NotEnrolling
+            | Refused::Outside
             | Refused::Raced => Problem::Conflict(words),
             Refused::NotInvited => Problem::NotInvited,
             Refused::Wrong => Problem::WrongCredentials,
-            Refused::Ended => Problem::NotSignedIn,
+            Refused::Ended | Refused::NotVouched => Problem::NotSignedIn,
             Refused::WrongCode => Problem::WrongCode,
             Refused::NoRandomness => Problem::Broken,
             Refused::Store(error) => Problem::Store(error),

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::runtime::inbox::{Mailboxes, ToShard};
 use crate::runtime::limits::{STOP_PATIENCE, UNREGISTER_PATIENCE};
+use crate::runtime::neighbours::Neighbourhood;
 use crate::runtime::registrations::Registry;
 use crate::runtime::vital::join_within;
 use crate::selftest::watch::Watch;
@@ -32,6 +33,8 @@ pub struct Running {
     pub(super) recorder: JoinHandle<()>,
     pub(super) failures: crossbeam_channel::Receiver<String>,
     pub(super) selftest: Watch,
+    /// None = the store is this gateway's alone.
+    pub(super) neighbours: Option<Neighbourhood>,
     pub(super) stop_api: tokio::sync::oneshot::Sender<()>,
     pub(super) stop_webhooks: tokio::sync::watch::Sender<bool>,
     pub(super) is_draining: Arc<AtomicBool>,
@@ -61,7 +64,7 @@ impl Running {
             waited += DRAIN_STEP;
         }
         let left = self.live_calls();
-        for record in self.live.snapshot() {
+        for record in self.live.subscribe_here().0 {
             if let Some(mailbox) = self.mailboxes.owner_of(record.id) {
                 mailbox.command(ToShard::HangUp { call: record.id });
             }
@@ -97,6 +100,12 @@ impl Running {
         // The API holds no sender, so the recorder ends once the shards are gone.
         if !join_within(self.recorder, STOP_PATIENCE) {
             tracing::error!("the recorder did not end: the last records may not be on disk");
+        }
+        if !self
+            .neighbours
+            .is_none_or(|neighbours| neighbours.stop(STOP_PATIENCE))
+        {
+            tracing::error!("the threads for other gateways did not end");
         }
         let _ = self.stop_api.send(());
         let _ = self.stop_webhooks.send(true);

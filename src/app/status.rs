@@ -13,6 +13,7 @@ use crate::runtime::inbox::Mailboxes;
 use crate::runtime::models::Models;
 use crate::runtime::policies::Policies;
 use crate::runtime::registrations::Registry;
+use crate::runtime::repeats::Repeats;
 use crate::runtime::scoring::Counters;
 use crate::runtime::standings::Standings;
 use crate::runtime::stream::{Streams, Tls};
@@ -25,6 +26,7 @@ pub(super) struct Status {
     pub(super) started_ms: u64,
     pub(super) policies: Arc<Policies>,
     pub(super) prompts: super::prompts::Standing,
+    pub(super) repeats: Option<Arc<Repeats>>,
     pub(super) models: Option<Arc<Models>>,
     pub(super) heard: Option<Arc<Counters>>,
     pub(super) lists: Lists,
@@ -55,6 +57,10 @@ impl Status {
             "model": self.models.as_ref().map(|models| models.standing().current),
             "model_trial": self.models.as_ref().map(|models| models.standing()),
             "scoring": self.heard.as_ref().map(|heard| heard.read()),
+            "recordings": self.repeats.as_ref().map(|repeats| {
+                let (known, octets) = repeats.size();
+                json!({ "known": known, "octets": octets })
+            }),
             "lists": self.lists.status(),
             "clock_shift_seconds": self.clock_alarm.shift(),
             "sip": self.sip.iter().map(|(transport, address)| format!("{transport}:{address}")).collect::<Vec<_>>(),

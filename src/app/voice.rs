@@ -6,9 +6,13 @@ use std::thread::JoinHandle;
 use anyhow::Context as _;
 
 use crate::config::Config;
+use crate::runtime::clock;
 use crate::runtime::inbox::{Mailboxes, ToShard};
 use crate::runtime::models::Models;
+use crate::runtime::repeats::Repeats;
 use crate::runtime::scoring::{Room, Said, Scoring};
+use crate::screening::RecordingFacts;
+use crate::store::Live;
 use crate::voice::Model;
 
 /// A model that is being loaded on a thread of its own; most of the time of a start is this.
@@ -48,10 +52,27 @@ impl Loading {
     }
 }
 
+/// Remembers the recordings of earlier calls, unless the configuration wants none remembered.
+pub(super) fn remember(config: &Config, live: &Arc<Live>) -> Option<Arc<Repeats>> {
+    if config.voice.recordings == 0 {
+        return None;
+    }
+    let repeats = Repeats::new(config.voice.recordings, live.clone());
+    if let Some(folder) = &config.voice.known_recordings {
+        let (count, problems) = repeats.want(folder);
+        tracing::info!(count, "recordings are known as wanted");
+        for problem in problems {
+            tracing::warn!(%problem, "[voice] known_recordings");
+        }
+    }
+    Some(Arc::new(repeats))
+}
+
 pub(super) fn start_scoring(
     models: &Arc<Models>,
     config: &Config,
     mailboxes: &Mailboxes,
+    repeats: Option<Arc<Repeats>>,
 ) -> anyhow::Result<Scoring> {
     let mailboxes = mailboxes.clone();
     let room = Room {
@@ -60,6 +81,20 @@ pub(super) fn start_scoring(
     };
     let scoring = Scoring::start(models, room, move |call, said| {
         if let Some(mailbox) = mailboxes.owner_of(call) {
+            if let (Some(repeats), Said::Hop { hop, .. }) = (&repeats, &said)
+                && let Some(repeat) = repeats.hear(call, hop, clock::now().unix_ms())
+            {
+                mailbox.send(ToShard::Repeated {
+                    call,
+                    recording: Box::new(RecordingFacts {
+                        name: repeat.name,
+                        callers: repeat.callers,
+                        calls: repeat.calls,
+                        first_seen_ms: repeat.first_seen_ms,
+                        last_seen_ms: repeat.last_seen_ms,
+                    }),
+                });
+            }
             mailbox.send(match said {
                 Said::Hop { opinion, hop } => ToShard::Scored {
                     call,

@@ -9,7 +9,7 @@ use crate::lists::Lookup;
 use crate::media::{Keys, Side, Statistics};
 use crate::policy::Profile;
 use crate::reputation::Reputations;
-use crate::screening::{Facts, HistoryFacts, Label, SecondOpinion, VoiceState};
+use crate::screening::{Facts, HistoryFacts, Label, RecordingFacts, SecondOpinion, VoiceState};
 use crate::sdp::{Encryption, Session};
 use crate::sip::{Message, Response, ServerTxn};
 use crate::time::Now;
@@ -77,6 +77,8 @@ pub(crate) struct Case {
     pub(crate) reasons: Vec<String>,
     /// When watchers were last told.
     pub(crate) told: Instant,
+    /// The target that talks with the caller, where it is one of the configuration.
+    pub(crate) phone: Option<String>,
     /// One phone rings, and no other beside it.
     pub(crate) is_one_phone: bool,
     /// A phone's call to a number outside.
@@ -138,6 +140,7 @@ impl Case {
             trunk_refusal: None,
             reasons: Vec::new(),
             told: desk.now().instant,
+            phone: None,
             is_one_phone: false,
             outside: None,
             extra: Vec::new(),
@@ -404,6 +407,7 @@ impl Case {
                 self.facts.voice.second = SecondOpinion::Overloaded;
             }
             LateFact::SecondShed => {}
+            LateFact::Repeated(recording) => self.facts.recording = *recording,
             LateFact::HeardBy(model) => self.record.model = Some(model),
             // What was already heard stays heard.
             LateFact::Overloaded if matches!(voice, VoiceState::Pending | VoiceState::Unsure) => {
@@ -549,6 +553,8 @@ pub(crate) enum LateFact {
     Overloaded,
     /// A second opinion was wanted and there was no room for it.
     SecondShed,
+    /// The same recording was heard in other calls.
+    Repeated(Box<RecordingFacts>),
     /// Which model hears the caller.
     HeardBy(String),
 }

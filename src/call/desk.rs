@@ -56,6 +56,8 @@ pub(crate) struct Desk {
     pub(crate) index: Index,
     pub(crate) strays: Strays,
     pub(crate) routes: Routes,
+    /// What the phones have been doing, on all shards.
+    pub(crate) usage: queue::Usage,
     pub(crate) probes: Probes,
     pub(crate) random: Randomness,
     pub(crate) outputs: VecDeque<Output>,
@@ -164,6 +166,14 @@ impl Desk {
         let now = self.now().instant;
         let change = self.routes.health.probed(candidate, is_answered, now);
         self.tell_standing(change);
+    }
+
+    /// Something happened to a phone: this shard and the others share calls out by it.
+    pub(crate) fn used(&mut self, target: &str, what: queue::What) {
+        let at = self.now().instant;
+        if let Some(used) = self.usage.used(target, what, at) {
+            self.say(Output::Used(used));
+        }
     }
 
     fn tell_standing(&mut self, change: Option<Change>) {

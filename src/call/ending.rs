@@ -72,6 +72,7 @@ impl Ending {
         desk: &mut Desk,
     ) -> Ending {
         desk.identity.forget(case.id);
+        case.talks_no_more(desk);
         case.record.state = State::Ended;
         case.record.outcome = Some(Outcome {
             ending,

@@ -127,6 +127,7 @@ impl Engine {
                 .iter()
                 .map(|trunk| (trunk.name.clone(), Arc::new(Numbers::of(trunk, &config.country))))
                 .collect(),
+            usage: crate::queue::Usage::new(&config.queues),
             config,
             index: Index::default(),
             strays: Strays::default(),
@@ -222,10 +223,12 @@ impl Engine {
             Input::SetLists(lists) => self.desk.lists = lists,
             Input::SetReputations(reputations) => self.desk.reputations = reputations,
             Input::HeardBy { call, model } => self.tell(call, Event::HeardBy(model)),
+            Input::Repeated { call, recording } => self.tell(call, Event::Repeated(Box::new(recording))),
             Input::SecondShed { call } => self.tell(call, Event::SecondShed),
             Input::SetTrust(trust) => self.desk.identity.replace_trust(*trust),
             Input::Resolved(known) => self.on_resolved(*known),
             Input::LoginHost { host, addresses } => self.desk.logins.learn(&host, &addresses),
+            Input::Used(used) => self.desk.usage.take(&used),
             Input::Standing(change) => self.desk.routes.health.take(change, now.instant),
             Input::Order { call, order } => self.tell(call, Event::Order(Box::new(order))),
             Input::HangUp { call } => self.tell(call, Event::HangUp),

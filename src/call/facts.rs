@@ -53,6 +53,7 @@ pub(crate) fn of_invite(
         lists: Vec::new(),
         reputation: Vec::new(),
         talk: Default::default(),
+        recording: Default::default(),
         relabelled: None,
     }
 }

@@ -194,8 +194,11 @@ impl Hunting {
 
     pub(super) fn tell(&mut self, input: queue::Input, desk: &Desk) {
         let now = desk.now().instant;
-        let is_down = |target: &str| desk.routes.is_down(target, now);
-        self.hunt.handle(input, now, &is_down);
+        let seen = |target: &str| queue::Seen {
+            is_down: desk.routes.is_down(target, now),
+            phone: desk.usage.of(target),
+        };
+        self.hunt.handle(input, now, &seen);
     }
 
     /// Does what the hunt says.
@@ -381,6 +384,7 @@ impl Hunting {
         };
 
         case.record.answered_by = Some(leg.phone_name());
+        case.talks_with(attempt, desk);
         let is_answered = self
             .early
             .as_ref()

@@ -42,6 +42,7 @@ mod offer;
 mod options;
 mod orders;
 mod outbound;
+mod phones;
 mod probing;
 mod overload;
 mod profile;
@@ -99,7 +100,7 @@ use crate::policy::Lineup;
 use crate::prompts::Prompts;
 use crate::reputation::Reputations;
 use crate::route::{Change, Known, Target};
-use crate::screening::HistoryFacts;
+use crate::screening::{HistoryFacts, RecordingFacts};
 use crate::sdp::Codec;
 use crate::sip::{Flow, Transport, TransportFault};
 use crate::voice::Opinion;
@@ -220,6 +221,11 @@ pub enum Input<'a> {
         call: CallId,
         model: String,
     },
+    /// The same recording was heard in other calls.
+    Repeated {
+        call: CallId,
+        recording: RecordingFacts,
+    },
     /// A second opinion on the voice was wanted and there was no room for it.
     SecondShed {
         call: CallId,
@@ -233,6 +239,8 @@ pub enum Input<'a> {
         host: std::sync::Arc<str>,
         addresses: Vec<std::net::IpAddr>,
     },
+    /// What a phone did in a call of another shard.
+    Used(crate::queue::Used),
     /// What another shard found out of an address.
     Standing(Change),
     /// From the API: end this call now.
@@ -325,6 +333,8 @@ pub enum Output {
     Resolve {
         target: Target,
     },
+    /// What a phone did: for the other shards.
+    Used(crate::queue::Used),
     /// An address of a target went down or came up: for the other shards and for people.
     Standing(Change),
     /// Ask the store about the caller and whether this PASSporT was used by another call.

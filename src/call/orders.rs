@@ -1,6 +1,8 @@
 //! What is wanted of a call while it lasts: by a person who watches it, or by policy now that they talk. Each order stands
 //! in the record: when, who, what, why, and what came of it.
 
+use serde::{Deserialize, Serialize};
+
 use crate::media::Side;
 use crate::policy::Action;
 use crate::screening::{Challenge, Label};
@@ -15,7 +17,7 @@ use super::stage::{Event, Stage};
 use super::talking::Talking;
 
 /// An order of a person, or of policy.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
     /// The user's name; `policy NAME@HASH` where nobody ordered it.
     pub by: String,
@@ -24,7 +26,8 @@ pub struct Order {
     pub why: Option<String>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum What {
     /// The call ends for both parties.
     End,

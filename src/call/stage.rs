@@ -18,7 +18,7 @@ use std::time::Instant;
 use crate::identity::Report;
 use crate::media::{Statistics, Talk};
 use crate::route::Target;
-use crate::screening::HistoryFacts;
+use crate::screening::{HistoryFacts, RecordingFacts};
 use crate::sip::{ClientTxn, Flow, Message, Method, Replaces, ServerTxn, TransportFault};
 use crate::voice::Opinion;
 
@@ -49,6 +49,7 @@ pub(crate) enum Event {
     Scored(Box<Opinion>),
     ScoringOverloaded,
     SecondShed,
+    Repeated(Box<RecordingFacts>),
     HeardBy(String),
     MediaOpened {
         a: u16,
@@ -138,6 +139,7 @@ impl Event {
             Event::Scored(opinion) => Ok(LateFact::Opinion(opinion)),
             Event::ScoringOverloaded => Ok(LateFact::Overloaded),
             Event::SecondShed => Ok(LateFact::SecondShed),
+            Event::Repeated(recording) => Ok(LateFact::Repeated(recording)),
             Event::HeardBy(model) => Ok(LateFact::HeardBy(model)),
             other => Err(other),
         }

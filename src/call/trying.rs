@@ -31,6 +31,7 @@ use super::{Counter, Output, shard};
 impl Hunting {
     pub(super) fn ring(&mut self, attempt: Attempt, target: &str, case: &mut Case, desk: &mut Desk) {
         case.record.add_attempt(target, case.at_ms(desk));
+        desk.used(target, queue::What::Rung);
         case.is_one_phone = self.hunt.ringing() == 1;
         let outside = case.outside.clone().filter(|_| target.starts_with("trunk:"));
         let wanted = match &outside {

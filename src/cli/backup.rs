@@ -1,11 +1,13 @@
 //! `ringward backup` and `ringward restore`: the store to a file while calls run, and back while none do.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
 
 use super::store_place::Where;
+use crate::accounts::Sessions;
 use crate::store::{self, verify_audit};
 
 #[derive(clap::Args, Debug)]
@@ -21,7 +23,7 @@ pub struct BackupArgs {
 
 #[derive(clap::Args, Debug)]
 #[command(
-    after_help = "Examples:\n  ringward restore /var/backups/ringward-2026-11-29.db --config ringward.toml\n\nRefused while a gateway has the store open, and when the copy is damaged or the chain of its audit is broken. The store that was there stays beside the new one as FILE.before-restore. The audit notes the restore."
+    after_help = "Examples:\n  ringward restore /var/backups/ringward-2026-11-29.db --config ringward.toml\n\nRefused while a gateway has the store open, and when the copy is damaged or the chain of its audit is broken. The store that was there stays beside the new one as FILE.before-restore, also when it is damaged. Nobody is signed in afterwards. The audit notes the restore."
 )]
 pub struct RestoreArgs {
     /// What `ringward backup` wrote
@@ -62,6 +64,8 @@ pub fn restore(args: RestoreArgs) -> anyhow::Result<ExitCode> {
     };
     let kept = store::restore(&config, &args.file)?;
     let restored = store::open_beside(&config).context("the store")?;
+    // Whoever had signed out since the copy was made stays signed out.
+    Sessions::keep(&BTreeMap::new(), &*restored)?;
     let audit = store::Audit::open(restored)?;
     audit.write(
         crate::runtime::clock::now().unix_ms(),

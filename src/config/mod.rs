@@ -8,8 +8,10 @@ mod carrier;
 mod identity;
 pub mod limits;
 mod marks;
+mod oidc;
 mod outbound;
 mod prompts;
+mod queues;
 mod read;
 mod refusal;
 mod secret;
@@ -65,6 +67,8 @@ pub struct Config {
     pub api_tls: Option<TlsConfig>,
     /// The mirror of signalling; `None` = off.
     pub capture: Option<crate::capture::Config>,
+    /// Whom people sign in with; None = with nobody.
+    pub oidc: Option<crate::accounts::oidc::Config>,
     /// Who is told what was done.
     pub webhooks: Vec<crate::webhook::Config>,
 }
@@ -167,6 +171,8 @@ impl Config {
                 workers: 0,
                 second_opinion_percent: 50,
                 trial_percent: 10,
+                recordings: crate::recordings::limits::RECORDINGS,
+                known_recordings: None,
                 signers: crate::voice::Signers::default(),
             },
             policy: crate::policy::Config { file: None },
@@ -179,6 +185,7 @@ impl Config {
             },
             api_tls: None,
             capture: None,
+            oidc: None,
             webhooks: Vec::new(),
         }
     }

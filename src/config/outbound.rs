@@ -1,7 +1,7 @@
 //! `[outbound]`: which calls may go out, and over which trunk.
 
 use super::limits::NUMBERS_MAX;
-use super::read::is_dialled_number;
+use super::queues::is_dialled_number;
 use crate::call::{OutboundConfig, Reach, TransferRules, TrunkConfig};
 use crate::document::{Section, closest, shown};
 

@@ -71,6 +71,18 @@ fn the_whole_configuration_of_its_page_loads_with_every_key_it_shows() {
 }
 
 #[test]
+fn the_provider_of_its_page_loads() {
+    let [example] = examples(include_str!("../../docs/accounts.md"))
+        .try_into()
+        .expect("one");
+    let oidc = load(&example.replace("${FILE:oidc.secret}", "x"))
+        .oidc
+        .expect("a provider");
+    assert_eq!(oidc.roles["security"].len(), 2);
+    assert!(!oidc.makes_accounts && oidc.strong_amr.len() == 3);
+}
+
+#[test]
 fn the_webhook_of_its_page_loads() {
     let [example] = examples(include_str!("../../docs/webhooks.md"))
         .try_into()

@@ -1,20 +1,14 @@
 //! The sections of `ringward.toml`, one function each. What a section does not give stays as in
 //! [`Config::loopback`].
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::limits::{
-    FILE_OCTETS_MAX, NAME_CHARS_MAX, NUMBERS_MAX, PORTS_PER_CALL, PROBE_MAX, PROBE_MIN, QUEUES_MAX,
-    TARGETS_MAX,
-};
-use super::{Config, identity, target};
-use crate::banner::Marks;
+use super::limits::{FILE_OCTETS_MAX, NAME_CHARS_MAX, PORTS_PER_CALL};
+use super::{Config, identity, queues};
 use crate::call::CallLimits;
 use crate::document::{Section, Value, closest, shown, shown_path};
-use crate::queue::{self, Decline, Overflow, Reach, Redirects, Strategy};
 
 /// `folder`: where files named in the configuration are looked for (unless their path is absolute).
 pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Config {
@@ -36,6 +30,7 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Config {
         "prompts",
         "api",
         "webhook",
+        "oidc",
     ]);
     let mut config = Config::loopback();
     super::sip::read(root, folder, &mut config.sip);
@@ -43,14 +38,14 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Config {
         config.trunks = super::trunk::read(root, folder);
     }
     if root.value("queue").is_some() {
-        config.queues = read_queues(root);
+        config.queues = queues::read(root);
     }
     read_limits(root, &mut config.limits);
     config.credentials = super::carrier::read_hosts(root, folder);
     if let Some(section) = root.section("marks") {
         config.marks = super::marks::read(&section, &config.marks);
     }
-    config.queue_marks = read_queue_marks(root, &config);
+    config.queue_marks = queues::marks(root, &config);
     config.transfer_rules = super::transfer::read(root, &config.queues);
     config.queue_srtp = super::srtp::read_queues(root, &config.queues);
     config.whispers = super::prompts::read_queues(root, &config.queues);
@@ -65,6 +60,7 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Config {
     read_api(root, folder, &mut config);
     config.capture = super::capture::read(root);
     config.webhooks = super::webhook::read(root, folder);
+    config.oidc = super::oidc::read(root, folder, config.api.public_url.as_deref());
     config.refusal = super::refusal::read(root, folder, config.api.public_url.as_deref());
     super::refusal::check(root, &config);
     super::sip::check_ports(root, &config);
@@ -88,174 +84,6 @@ fn read_limits(root: &Section<'_, '_>, limits: &mut CallLimits) {
             *limit = written as u32;
         }
     }
-}
-
-fn read_queues(root: &Section<'_, '_>) -> Vec<queue::Config> {
-    let sections = root.sections("queue");
-    check_count(root, "queue", &sections, QUEUES_MAX);
-    let mut queues: Vec<queue::Config> = Vec::new();
-    for section in sections.iter().take(QUEUES_MAX) {
-        section.only(&[
-            "name",
-            "numbers",
-            "strategy",
-            "targets",
-            "ring",
-            "overflow",
-            "marks",
-            "probe",
-            "follow_redirects",
-            "decline",
-            "transfer",
-            "transfer_to",
-            "srtp",
-            "whisper",
-        ]);
-        let name =
-            read_name(section, |name| queues.iter().any(|queue| queue.name == name)).unwrap_or_default();
-        let numbers = read_numbers(section, &queues);
-        let strategy = section.choice(
-            "strategy",
-            &[("ring-all", Strategy::RingAll), ("in-order", Strategy::InOrder)],
-        );
-        let ring = section.duration("ring", Duration::from_secs(1)..=Duration::from_secs(600));
-        let overflow = match section.string("overflow") {
-            None => Overflow::Reject,
-            Some(value) if value.get == "reject" => Overflow::Reject,
-            Some(value) => Overflow::Queue(value.get.to_string()),
-        };
-        queues.push(queue::Config {
-            name,
-            numbers,
-            strategy: strategy.unwrap_or(Strategy::RingAll),
-            targets: read_targets(section),
-            ring: ring.unwrap_or(super::RING),
-            overflow,
-            reach: read_reach(section),
-        });
-    }
-    // Only now all names are known.
-    for (section, config) in sections.iter().zip(&queues) {
-        let Overflow::Queue(name) = &config.overflow else {
-            continue;
-        };
-        let place = section.place("overflow");
-        if *name == config.name {
-            section.fault(place, "a queue cannot overflow into itself", None);
-        } else if !queues.iter().any(|queue| queue.name == *name) {
-            let names = queues.iter().map(|queue| queue.name.as_str()).chain(["reject"]);
-            section.fault(
-                place,
-                format!("no queue is called {:?}", shown(name)),
-                closest(name, names),
-            );
-        }
-    }
-    queues
-}
-
-/// How a queue's phones are reached.
-fn read_reach(section: &Section<'_, '_>) -> Reach {
-    let redirects = [
-        ("targets", Redirects::Targets),
-        ("any", Redirects::Any),
-        ("off", Redirects::Off),
-    ];
-    let decline = [("phone", Decline::Phone), ("queue", Decline::Queue)];
-    let is_off = section
-        .value("probe")
-        .is_some_and(|value| value.get_ref().as_str() == Some("off"));
-    let probe = match is_off {
-        true => None,
-        false => section.duration("probe", PROBE_MIN..=PROBE_MAX),
-    };
-    Reach {
-        probe,
-        redirects: section.choice("follow_redirects", &redirects).unwrap_or_default(),
-        decline: section.choice("decline", &decline).unwrap_or_default(),
-    }
-}
-
-/// What a queue does not say is as in `[marks]`.
-fn read_queue_marks(root: &Section<'_, '_>, config: &Config) -> BTreeMap<String, Marks> {
-    let sections = root.sections("queue");
-    let own = sections
-        .iter()
-        .zip(&config.queues)
-        .filter_map(|(section, queue)| {
-            let marks = super::marks::read(&section.section("marks")?, &config.marks);
-            Some((queue.name.clone(), marks))
-        });
-    own.collect()
-}
-
-fn read_numbers(section: &Section<'_, '_>, others: &[queue::Config]) -> Vec<String> {
-    let Some(written) = section.strings("numbers") else {
-        return vec!["*".into()];
-    };
-    if written.is_empty() || written.len() > NUMBERS_MAX {
-        let message = format!("numbers needs one to {NUMBERS_MAX} dialled numbers; \"*\" takes everything");
-        section.fault(section.place("numbers"), message, None);
-    }
-    let mut numbers: Vec<String> = Vec::new();
-    for value in written {
-        let number = value.get;
-        if !is_dialled_number(number) {
-            let message = format!(
-                "{:?} is no dialled number; expected +12125550100, a beginning such as +1212* or \"*\"",
-                shown(number)
-            );
-            section.fault(value.at, message, None);
-            continue;
-        }
-        let other = others
-            .iter()
-            .find(|other| other.numbers.iter().any(|known| known == number));
-        if let Some(other) = other {
-            section.fault(
-                value.at,
-                format!("{number:?} already belongs to queue {:?}", other.name),
-                None,
-            );
-        } else if numbers.iter().any(|known| known == number) {
-            section.fault(value.at, format!("{number:?} is listed twice"), None);
-        } else {
-            numbers.push(number.to_string());
-        }
-    }
-    numbers
-}
-
-/// A number, its beginning with a `*` after it, or `*`.
-pub(super) fn is_dialled_number(number: &str) -> bool {
-    let digits = number.strip_suffix('*').unwrap_or(number);
-    digits.len() <= 32
-        && !number.is_empty()
-        && digits
-            .strip_prefix('+')
-            .unwrap_or(digits)
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
-}
-
-fn read_targets(section: &Section<'_, '_>) -> Vec<String> {
-    let written = section.strings("targets").unwrap_or_default();
-    if written.is_empty() || written.len() > TARGETS_MAX {
-        let message =
-            format!("targets needs one to {TARGETS_MAX} phones, such as \"sip:desk@10.0.0.5:5060\"");
-        section.fault(section.place("targets"), message, None);
-    }
-    let mut targets: Vec<String> = Vec::new();
-    for value in written.into_iter().take(TARGETS_MAX) {
-        match target::parse(value.get) {
-            Ok(uri) if targets.contains(&uri) => {
-                section.fault(value.at, format!("{:?} is listed twice", shown(value.get)), None);
-            }
-            Ok(uri) => targets.push(uri),
-            Err(problem) => section.fault(value.at, format!("{:?}: {problem}", shown(value.get)), None),
-        }
-    }
-    targets
 }
 
 pub(super) fn read_files(section: &Section<'_, '_>, folder: &Path, key: &str) -> Vec<PathBuf> {
@@ -362,6 +190,8 @@ fn read_voice(root: &Section<'_, '_>, folder: &Path, voice: &mut crate::voice::C
         "workers",
         "second_opinion_percent",
         "trial_percent",
+        "recordings",
+        "known_recordings",
         "key",
         "require_signature",
     ]);
@@ -400,6 +230,19 @@ fn read_voice(root: &Section<'_, '_>, folder: &Path, voice: &mut crate::voice::C
     // Half at most: what the others hear is what a new model is compared with.
     if let Some(percent) = section.integer("trial_percent", 1..=50) {
         voice.trial_percent = percent as u32;
+    }
+    if let Some(recordings) =
+        section.integer("recordings", 0..=crate::recordings::limits::RECORDINGS_MAX as i64)
+    {
+        voice.recordings = recordings as usize;
+    }
+    if let Some(known) = section.required_string_if_present("known_recordings") {
+        let found = folder.join(known.get);
+        if !found.is_dir() {
+            let message = format!("there is no folder {}", found.display());
+            section.fault(known.at, message, None);
+        }
+        voice.known_recordings = Some(found);
     }
     if let Some(key) = section.string("key") {
         match key.get.parse() {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::limits::NUMBERS_MAX;
-use super::read::is_dialled_number;
+use super::queues::is_dialled_number;
 use crate::call::{Reach, TransferRules};
 use crate::document::{Section, shown};
 use crate::queue;

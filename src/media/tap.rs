@@ -1,5 +1,5 @@
 //! The copy of the caller's audio for scoring: octets in arrival order into hops of linear samples at 8 kHz in time order.
-//! Of G.722 the telephone band is heard.
+//! Of G.722 the telephone band is heard, rounded to the levels of G.711: scorers know no other line.
 //!
 //! The tap waits for a late packet only by count of packets, never by clock, allocates nothing per packet, and gives
 //! up audio rather than wait for a scorer.
@@ -9,6 +9,7 @@ use super::g722::NarrowDecoder;
 use super::limits::{
     CONCEALED_SAMPLES_MAX, GAP_SAMPLES_MAX, HOPS_PER_CALL, REORDER_OCTETS_MAX, REORDER_PACKETS,
 };
+use crate::g711::Law;
 use crate::sdp::Codec;
 
 /// Samples of one hop at 8 kHz. Equal to `voice::HOP_SAMPLES`, which this room does not import; the runtime,
@@ -227,7 +228,7 @@ impl Tap {
                 }
                 None => {
                     for (level, octet) in levels.iter_mut().zip(part) {
-                        *level = self.g722.decode(*octet);
+                        *level = Law::Mu.decode(Law::Mu.encode(self.g722.decode(*octet)));
                     }
                 }
             }
@@ -287,7 +288,6 @@ impl Tap {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::g711::Law;
     use crate::media::g722::NarrowEncoder;
 
     const PACKET: usize = 160;
@@ -463,7 +463,11 @@ mod tests {
         let worst = off
             .map(|(said, heard)| (i32::from(*said) - i32::from(*heard)).abs())
             .max();
-        assert!(worst < Some(300), "{worst:?}");
+        assert!(worst < Some(450), "{worst:?}");
+        assert!(
+            hop.iter().all(|level| Law::Mu.table().contains(level)),
+            "levels of G.711"
+        );
         assert_eq!(tap.statistics().concealed, 0);
     }
 

@@ -160,6 +160,7 @@ impl Policy {
                                 lists: Vec::new(),
                                 reputation: Vec::new(),
                                 talk: Default::default(),
+                                recording: Default::default(),
                                 relabelled: None,
                             });
                         }

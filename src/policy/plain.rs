@@ -25,6 +25,7 @@ pub fn plain_facts() -> Facts {
         lists: Vec::new(),
         reputation: Vec::new(),
         talk: Default::default(),
+        recording: Default::default(),
         relabelled: None,
     }
 }
@@ -55,6 +56,7 @@ const LEFT_OUT: &[&str] = &[
     "lists",
     "reputation",
     "talk",
+    "recording",
     "relabelled",
 ];
 

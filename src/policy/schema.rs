@@ -214,6 +214,12 @@ facts! {
     "talk.challenge" Type::Word(CHALLENGES), "Whether he pressed the two digits he was told; `unable`: he could not be asked.",
         |v| Datum::Text(Challenge::name(v.facts.talk.challenge));
 
+    "recording.name" Type::Text, "The recording that the caller's audio begins with, when it was heard in another call before; empty otherwise.",
+        |v| Datum::Text(&v.facts.recording.name);
+    "recording.callers" Type::Int, "From how many different numbers it came, this one included; 0 without one. From 3 on it has the tag REPEATED_RECORDING.",
+        |v| Datum::Int(i64::from(v.facts.recording.callers));
+    "recording.calls" Type::Int, "In how many calls it came, this one included; 0 without one.",
+        |v| Datum::Int(i64::from(v.facts.recording.calls));
     "history.available" Type::Bool, "The store answered in time; without it every count is 0.", |v| Datum::Bool(v.facts.history.is_available);
     "history.calls_before" Type::Int, "Earlier calls from this number.", |v| count(v.facts.history.calls_before);
     "history.answered_before" Type::Int, "Earlier calls from this number that somebody answered.", |v| count(v.facts.history.answered_before);

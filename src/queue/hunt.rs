@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use super::limits::{QUEUES_VISITED_MAX, TARGETS_MAX};
 use super::verdict::verdict;
-use super::{Config, Decline, Overflow, Strategy};
+use super::{Config, Decline, Overflow, Phone, Strategy};
 
 /// One ringing of one phone. Counts up over the whole hunt, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -56,15 +56,23 @@ pub enum Step {
     },
 }
 
+/// What is known of a target when its queue is entered.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Seen {
+    /// It is known not to be reachable.
+    pub is_down: bool,
+    pub phone: Phone,
+}
+
 /// One call's search for a person. Does nothing by itself: `handle`, then `poll_step` until `None`.
 #[derive(Debug)]
 pub struct Hunt {
     queues: Arc<[Config]>,
     current: usize,
     visited: Vec<usize>,
-    /// The phones of this queue in the order they are rung: those that are down come last.
+    /// The phones of this queue in the order they are rung.
     order: Vec<usize>,
-    /// The next one of an in-order queue, by its place in `order`.
+    /// The next one where they ring one after the other, by its place in `order`.
     next_target: usize,
     next_attempt: usize,
     ringing: Vec<Attempt>,
@@ -100,23 +108,23 @@ impl Hunt {
         self
     }
 
-    /// One mutation. Inputs about attempts that no longer ring are ignored. `is_down` says of a target whether it is
-    /// known not to be reachable: in a queue that is entered now it is rung last.
-    pub fn handle(&mut self, input: Input, now: Instant, is_down: &dyn Fn(&str) -> bool) {
+    /// One mutation. Inputs about attempts that no longer ring are ignored. `seen` says what is known of a target: in a
+    /// queue that is entered now it decides the order.
+    pub fn handle(&mut self, input: Input, now: Instant, seen: &dyn Fn(&str) -> Seen) {
         if self.is_over {
             return;
         }
         match input {
-            Input::Start if self.visited.is_empty() => self.enter(self.current, now, is_down),
+            Input::Start if self.visited.is_empty() => self.enter(self.current, now, seen),
             Input::Start => {}
             Input::Failed { attempt, status } => {
                 if self.take(attempt) {
                     self.failures.push(status);
                     if status >= 600 && self.config().reach.decline == Decline::Queue {
                         self.cancel_all(false);
-                        self.overflow(now, is_down);
+                        self.overflow(now, seen);
                     } else if self.ringing.is_empty() {
-                        self.next(now, is_down);
+                        self.next(now, seen);
                     }
                 }
             }
@@ -130,7 +138,7 @@ impl Hunt {
                 if self.deadline.is_some_and(|deadline| deadline <= now) {
                     self.failures.extend(self.ringing.iter().map(|_| 408));
                     self.cancel_all(false);
-                    self.next(now, is_down);
+                    self.next(now, seen);
                 }
             }
         }
@@ -160,27 +168,32 @@ impl Hunt {
         &self.queues[self.current]
     }
 
-    fn enter(&mut self, queue: usize, now: Instant, is_down: &dyn Fn(&str) -> bool) {
+    fn enter(&mut self, queue: usize, now: Instant, seen: &dyn Fn(&str) -> Seen) {
         self.current = queue;
         self.visited.push(queue);
         self.next_target = 0;
         let targets = &self.queues[queue].targets;
         self.order = (0..targets.len().min(TARGETS_MAX)).collect();
-        self.order.sort_by_key(|target| is_down(&targets[*target]));
-        self.next(now, is_down);
+        let strategy = self.queues[queue].strategy;
+        // Stable: between equals the order of the file.
+        self.order.sort_by_cached_key(|target| {
+            let seen = seen(&targets[*target]);
+            seen.phone.rank(strategy, seen.is_down)
+        });
+        self.next(now, seen);
     }
 
     /// Rings what comes next in this queue, or leaves it.
-    fn next(&mut self, now: Instant, is_down: &dyn Fn(&str) -> bool) {
+    fn next(&mut self, now: Instant, seen: &dyn Fn(&str) -> Seen) {
         let config = &self.queues[self.current];
         let targets = self.order.len();
         let from = self.next_target;
         let to = match config.strategy {
             Strategy::RingAll => targets,
-            Strategy::InOrder => targets.min(from + 1),
+            _ => targets.min(from + 1),
         };
         if from >= to {
-            return self.overflow(now, is_down);
+            return self.overflow(now, seen);
         }
         self.next_target = to;
         self.deadline = Some(now + config.ring);
@@ -195,14 +208,14 @@ impl Hunt {
         }
     }
 
-    fn overflow(&mut self, now: Instant, is_down: &dyn Fn(&str) -> bool) {
+    fn overflow(&mut self, now: Instant, seen: &dyn Fn(&str) -> Seen) {
         if let Overflow::Queue(name) = &self.queues[self.current].overflow
             && self.visited.len() < QUEUES_VISITED_MAX
             && let Some(queue) = self.queues.iter().position(|queue| &queue.name == name)
             && !self.visited.contains(&queue)
         {
             self.steps.push_back(Step::Moved { queue: name.clone() });
-            return self.enter(queue, now, is_down);
+            return self.enter(queue, now, seen);
         }
         let status = verdict(&self.failures, self.config().reach.decline);
         self.finish();
@@ -285,8 +298,9 @@ mod tests {
         let start = Instant::now();
         let mut hunt = hunt(queues);
         for (input, seconds, expected) in script {
-            hunt.handle(*input, start + Duration::from_secs(*seconds), &|target| {
-                target.contains("down")
+            hunt.handle(*input, start + Duration::from_secs(*seconds), &|target| Seen {
+                is_down: target.contains("down"),
+                ..Seen::default()
             });
             assert_eq!(steps(&mut hunt), *expected, "{input:?} at {seconds}");
         }
@@ -396,11 +410,17 @@ mod tests {
             let mut hunt = hunt(vec![desk]);
             let mut rung = Vec::new();
             let now = Instant::now();
-            hunt.handle(Input::Start, now, &|target| target.contains("down"));
+            hunt.handle(Input::Start, now, &|target| Seen {
+                is_down: target.contains("down"),
+                ..Seen::default()
+            });
             while let Some(step) = hunt.poll_step() {
                 if let Step::Ring { attempt, target } = step {
                     rung.push(target);
-                    hunt.handle(failed(attempt.0, 503), now, &|_| true);
+                    hunt.handle(failed(attempt.0, 503), now, &|_| Seen {
+                        is_down: true,
+                        ..Seen::default()
+                    });
                 }
             }
             rung.join(" ")

@@ -6,11 +6,13 @@
 
 mod hunt;
 pub mod limits;
+mod usage;
 mod verdict;
 
 use std::time::Duration;
 
-pub use hunt::{Attempt, Hunt, Input, Step};
+pub use hunt::{Attempt, Hunt, Input, Seen, Step};
+pub use usage::{Phone, Usage, Used, What};
 pub use verdict::best;
 
 /// How the phones of a queue are rung.
@@ -21,6 +23,22 @@ pub enum Strategy {
     RingAll,
     /// One after the other, each for `ring`.
     InOrder,
+    /// One after the other, beginning with whom it rang longest ago.
+    RoundRobin,
+    /// One after the other, beginning with who has been free for longest.
+    LongestIdle,
+    /// One after the other, beginning with who has answered the fewest calls since the gateway started.
+    FewestCalls,
+}
+
+impl Strategy {
+    /// Whether what the phones did before decides who is rung.
+    pub fn is_shared_out(self) -> bool {
+        matches!(
+            self,
+            Strategy::RoundRobin | Strategy::LongestIdle | Strategy::FewestCalls
+        )
+    }
 }
 
 /// Where a call goes that nobody of a queue answered.

@@ -17,7 +17,7 @@ use crate::policy::Lineup;
 use crate::prompts::Prompts;
 use crate::reputation::Reputations;
 use crate::route::{Change, Known};
-use crate::screening::HistoryFacts;
+use crate::screening::{HistoryFacts, RecordingFacts};
 use crate::sip::{Flow, TransportFault};
 use crate::voice::Opinion;
 
@@ -61,6 +61,11 @@ pub enum ToShard {
         call: CallId,
         model: String,
     },
+    /// The same recording was heard in other calls.
+    Repeated {
+        call: CallId,
+        recording: Box<RecordingFacts>,
+    },
     /// A second opinion on the voice was wanted and there was no room for it.
     SecondShed {
         call: CallId,
@@ -69,6 +74,8 @@ pub enum ToShard {
     Resolved(Box<Known>),
     /// What another shard found out of an address.
     Standing(Change),
+    /// What a phone did in a call of another shard.
+    Used(crate::queue::Used),
     SetPolicies(Arc<Lineup>),
     SetPrompts(Arc<Prompts>),
     SetLists(Arc<Lookup>),
@@ -208,6 +215,15 @@ impl Mailboxes {
     /// The shard that owns one of our calls (its number is the first octet of the id).
     pub fn owner_of(&self, call: CallId) -> Option<&Mailbox> {
         self.0.get((call.0 >> 120) as usize)
+    }
+
+    /// To every shard but `from`.
+    pub fn tell_others(&self, from: u16, message: impl Fn() -> ToShard) {
+        for (index, mailbox) in self.0.iter().enumerate() {
+            if index != usize::from(from) {
+                mailbox.send(message());
+            }
+        }
     }
 
     /// To every shard; the message is made anew for each.

@@ -254,6 +254,24 @@ pub const COUNTED_CALLS_MAX: usize = 100_000;
 /// Policies kept in memory to make old decisions again; past it the one loaded longest ago is loaded anew.
 pub const RECENT_POLICIES_MAX: usize = 16;
 
+/// Rest of the thread that tells other gateways of calls, while there is nothing to tell: what changes here is shown there well within a second.
+pub const NEWS_REST: Duration = Duration::from_millis(20);
+
+/// Calls whose changes are told at once, 10 KiB each.
+pub const NEWS_AT_ONCE: usize = 256;
+
+/// Between two tries to tell other gateways something, or to hear them.
+pub const NEIGHBOURS_RETRY: Duration = Duration::from_secs(1);
+
+/// How often it is looked whether the other gateways are there.
+pub const NEIGHBOURS_LOOKED_AT: Duration = Duration::from_secs(2);
+
+/// Orders about calls of other gateways that wait to be told. Past it the order is not taken.
+pub const ORDERS: usize = 64;
+
+/// How often the audit says where the chains of other gateways are.
+pub const ANCHOR_EVERY: Duration = Duration::from_secs(3600);
+
 /// How often a policy past its budget is taken back while the store does not take it. Then its refusals are counted anew.
 pub const TAKE_BACK_TRIES: usize = 30;
 

@@ -159,6 +159,20 @@ impl ListKeeper {
         Ok((summary, self.book().revision()))
     }
 
+    /// Another gateway on the same store has changed them: every shard has been told when this returns. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store; what was known stays.
+    pub fn refresh(&self) -> Result<(), StoreError> {
+        let _desk = self.desk();
+        let book = read(&*self.store)?;
+        if book.revision() > self.book().revision() {
+            self.show(Shown::of(book));
+        }
+        Ok(())
+    }
+
     /// A number as people write it, as calls show it.
     pub fn canonical(&self, number: &str) -> Option<String> {
         self.plan.canonical(number)
@@ -403,5 +417,14 @@ mod tests {
             .lists
             .add(List::Block, &written("+14045550199"), "bob")
             .unwrap();
+        assert_eq!(found(&first.lists, "+14045550199"), []);
+        first.lists.refresh().unwrap();
+        assert_eq!(found(&first.lists, "+14045550199"), [List::Block]);
+        first.lists.refresh().unwrap();
+        assert_eq!(
+            first.told.lock().unwrap().as_slice(),
+            [1, 2],
+            "nothing new, nobody is told"
+        );
     }
 }

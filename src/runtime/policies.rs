@@ -147,6 +147,22 @@ impl Policies {
         self.shown().file_problem = outcome.err();
     }
 
+    /// Another gateway on the same store has written into the book: every shard has been told when this returns. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store; what was known stays.
+    pub fn refresh(&self) -> Result<(), StoreError> {
+        let mut desk = self.desk();
+        let known = desk.book.last();
+        read_further(&*self.store, &mut desk.book)?;
+        if desk.book.last() > known {
+            self.line_up(&mut desk);
+            (self.tell)(self.lineup());
+        }
+        Ok(())
+    }
+
     /// Makes what the configuration's file says live, if that is new. False = it is not.
     fn take_file(&self, desk: &mut Desk, policy: &Policy, text: &str) -> Result<bool, Problem> {
         let said = desk.book.by_file();

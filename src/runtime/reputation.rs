@@ -89,11 +89,7 @@ impl ReputationKeeper {
             let changes = std::iter::once(put).chain(changes).collect();
             if self.store.reshelve(SHELF, after.revision, changes)? {
                 *desk = after;
-                let reputations = Arc::new(desk.ledger.reputations());
-                let next = [reputations.clone(), self.reputations()];
-                let before = std::mem::replace(&mut *self.shown(), next);
-                (self.tell)(reputations);
-                drop(before);
+                self.show(&desk);
                 return Ok(());
             }
             *desk = read(&*self.store)?;
@@ -102,6 +98,29 @@ impl ReputationKeeper {
             url: "reputation".into(),
             action: "keeping a report",
         })
+    }
+
+    /// Another gateway on the same store has kept a report: every shard has been told when this returns. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store; what was known stays.
+    pub fn refresh(&self) -> Result<(), StoreError> {
+        let mut desk = self.desk();
+        let now = read(&*self.store)?;
+        if now.revision > desk.revision {
+            *desk = now;
+            self.show(&desk);
+        }
+        Ok(())
+    }
+
+    fn show(&self, desk: &Desk) {
+        let reputations = Arc::new(desk.ledger.reputations());
+        let next = [reputations.clone(), self.reputations()];
+        let before = std::mem::replace(&mut *self.shown(), next);
+        (self.tell)(reputations);
+        drop(before);
     }
 
     fn desk(&self) -> MutexGuard<'_, Desk> {
@@ -209,5 +228,8 @@ mod tests {
             .unwrap();
         assert_eq!(bad(&second), bad(&open()));
         assert_eq!(bad(&second), Some(0.428571));
+        assert_ne!(bad(&first), bad(&second));
+        first.refresh().unwrap();
+        assert_eq!(bad(&first), bad(&second));
     }
 }

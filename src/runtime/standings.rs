@@ -45,11 +45,7 @@ impl Standings {
                 State::Down { .. } => {}
             }
         }
-        for shard in 0..mailboxes.len() as u16 {
-            if let Some(mailbox) = mailboxes.shard(shard).filter(|_| shard != from) {
-                mailbox.send(ToShard::Standing(change));
-            }
-        }
+        mailboxes.tell_others(from, || ToShard::Standing(change));
     }
 
     /// For `/api/v1/status`: what is down now, and for how many seconds more (null: until a probe is answered).

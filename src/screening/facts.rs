@@ -44,9 +44,37 @@ pub struct Facts {
     /// What came of our own words with the caller.
     #[serde(default, skip_serializing_if = "TalkFacts::is_nothing")]
     pub talk: TalkFacts,
+    /// The same recording in other calls.
+    #[serde(default, skip_serializing_if = "RecordingFacts::is_nothing")]
+    pub recording: RecordingFacts,
     /// What a person here said this very call is, while it lasted. It can make a label worse, never milder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub relabelled: Option<Label>,
+}
+
+/// The start of the caller's audio was heard before, sound for sound: a recording. It says nothing of whether a machine or a
+/// person speaks in it, nor whether it is wanted.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RecordingFacts {
+    /// `recording-12`; empty without one.
+    pub name: String,
+    /// Different numbers it came from, and calls it came in, this one included.
+    pub callers: u32,
+    pub calls: u32,
+    /// Whole milliseconds since the Unix epoch.
+    pub first_seen_ms: u64,
+    pub last_seen_ms: u64,
+}
+
+impl RecordingFacts {
+    fn is_nothing(&self) -> bool {
+        self.name.is_empty()
+    }
+
+    /// From so many callers that it is nobody's own.
+    pub fn is_campaign(&self) -> bool {
+        self.callers >= 3
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

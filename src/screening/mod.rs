@@ -21,7 +21,8 @@ pub use checks::{VELOCITY_HOUR, VELOCITY_MINUTE};
 pub use conclude::conclude;
 pub use facts::{
     CalledFacts, CallerFacts, Challenge, Facts, ForwardingFacts, ForwardingReason, HistoryFacts,
-    IdentityFacts, SecondOpinion, SignallingFacts, Stage, TalkFacts, Upstream, VoiceFacts, VoiceState,
+    IdentityFacts, RecordingFacts, SecondOpinion, SignallingFacts, Stage, TalkFacts, Upstream, VoiceFacts,
+    VoiceState,
 };
 pub use lists::{List, Listed, NotAList};
 pub use reputation::{BAD_FROM, Reputable, Reputed};

@@ -36,6 +36,7 @@ pub(crate) fn signed() -> Facts {
         lists: Vec::new(),
         reputation: Vec::new(),
         talk: Default::default(),
+        recording: Default::default(),
         relabelled: None,
     }
 }
@@ -275,6 +276,7 @@ pub(crate) fn facts() -> impl Strategy<Value = Facts> {
                     lists,
                     reputation,
                     talk,
+                    recording: Default::default(),
                     relabelled: None,
                 }
             },

@@ -93,6 +93,7 @@ tags! {
     ChallengePassed "CHALLENGE_PASSED" "The caller pressed the two digits he was told."
     ChallengeFailed "CHALLENGE_FAILED" "The caller did not press the two digits he was told."
     ChallengeUnable "CHALLENGE_UNABLE" "The caller could not be asked to press digits."
+    RepeatedRecording "REPEATED_RECORDING" "The same recording came in calls from several numbers."
     PromptMissing "PROMPT_MISSING" "Something could not be said to the caller: a recording is missing."
     /// A policy rule failed at run time; it counts as not matched.
     RuleError "RULE_ERROR" "A rule of the policy failed and was left out."

@@ -15,6 +15,8 @@ use super::{Store, StoreError, Write};
 const JOURNAL: &str = "audit";
 /// Number and hash of the last entry, kept apart from the chain: entries taken from its end are missed.
 const HEAD: &str = "audit_head";
+/// An entry that says which entries the store had taken and has no more.
+const LOST: &str = "audit lost";
 /// An entry that says where the chain of another gateway is: `about` its name, `note` number and hash.
 const ANCHOR: &str = "audit anchor";
 
@@ -146,40 +148,65 @@ impl Audit {
     pub fn write_with(&self, act: &Act<'_>, writes: &[Write]) -> Result<Option<u64>, StoreError> {
         let mut head = self.head.lock().unwrap_or_else(PoisonError::into_inner);
         for _ in 0..AUDIT_RETRIES {
-            let mut entry = AuditEntry {
-                number: head.0 + 1,
-                at_ms: act.at_ms,
-                by: cut(act.by),
-                what: cut(act.what),
-                about: cut(act.about),
-                note: cut(act.note),
-                before: head.1.clone(),
-                hash: String::new(),
-            };
-            entry.hash = entry.digest();
-            let text = serde_json::to_string(&entry).unwrap_or_default();
-            let mut all = writes.to_vec();
-            all.push(Write::Append {
-                journal: JOURNAL,
-                number: entry.number,
-                entry: text,
-            });
-            all.push(Write::Setting {
-                name: HEAD.into(),
-                value: format!("{} {}", entry.number, entry.hash),
-            });
-            if self.store.together(all)? {
-                *head = (entry.number, entry.hash);
-                return Ok(Some(entry.number));
+            if let Some(number) = self.append(&mut head, act, writes)? {
+                return Ok(Some(number));
             }
             // Another process was first: with its entry, or with its change.
             let known = head.0;
             read_further(&*self.store, &mut head)?;
-            if head.0 == known {
+            if head.0 != known {
+                continue;
+            }
+            if !go_back(&*self.store, &mut head)? {
                 return Ok(None);
             }
+            let note = format!("{} to {known}", head.0 + 1);
+            let lost = Act {
+                by: "gateway",
+                what: LOST,
+                about: "",
+                note: &note,
+                ..*act
+            };
+            self.append(&mut head, &lost, &[])?;
         }
         Err(busy())
+    }
+
+    /// One more entry, and what it is about. None = the chain does not end where it was thought to, or the change came second.
+    fn append(
+        &self,
+        head: &mut (u64, String),
+        act: &Act<'_>,
+        writes: &[Write],
+    ) -> Result<Option<u64>, StoreError> {
+        let mut entry = AuditEntry {
+            number: head.0 + 1,
+            at_ms: act.at_ms,
+            by: cut(act.by),
+            what: cut(act.what),
+            about: cut(act.about),
+            note: cut(act.note),
+            before: head.1.clone(),
+            hash: String::new(),
+        };
+        entry.hash = entry.digest();
+        let text = serde_json::to_string(&entry).unwrap_or_default();
+        let mut all = writes.to_vec();
+        all.push(Write::Append {
+            journal: JOURNAL,
+            number: entry.number,
+            entry: text,
+        });
+        all.push(Write::Setting {
+            name: HEAD.into(),
+            value: format!("{} {}", entry.number, entry.hash),
+        });
+        if !self.store.together(all)? {
+            return Ok(None);
+        }
+        *head = (entry.number, entry.hash);
+        Ok(Some(head.0))
     }
 }
 
@@ -314,7 +341,10 @@ fn verify_one(
     node: &str,
     anchors: &mut Vec<Anchor>,
 ) -> Result<Result<u64, Broken>, StoreError> {
+    // Before the chain: what is written meanwhile is more than the head promises, and never less.
+    let head = kept_head(store, node)?;
     let (mut last, mut hash) = (0, origin());
+    let mut hash_at_head = None;
     loop {
         let rows = store.journal_of(node, JOURNAL, last)?;
         if rows.is_empty() {
@@ -332,6 +362,9 @@ fn verify_one(
                     anchors.extend(anchor_in(node, &entry));
                     hash = entry.hash;
                     last = number;
+                    if head.as_ref().is_some_and(|(at_head, _)| *at_head == number) {
+                        hash_at_head = Some(hash.clone());
+                    }
                     None
                 }
             };
@@ -340,13 +373,13 @@ fn verify_one(
             }
         }
     }
-    Ok(match kept_head(store, node)? {
+    Ok(match head {
         Some((expected, _)) if expected > last => Err(Broken::Cut {
             found: last,
             expected,
         }),
-        Some((expected, written)) if expected == last && written != hash => {
-            Err(Broken::OtherHead { number: last })
+        Some((expected, written)) if hash_at_head.is_some_and(|hash| hash != written) => {
+            Err(Broken::OtherHead { number: expected })
         }
         None if last > 0 => Err(Broken::OtherHead { number: last }),
         // A head behind the chain: earlier gateways wrote the two one after the other, and might die in between.
@@ -404,6 +437,24 @@ fn read_further(store: &dyn Store, head: &mut (u64, String)) -> Result<(), Store
             *head = (number, entry.map_or_else(|_| origin(), |entry| entry.hash));
         }
     }
+}
+
+/// A store that lost its last writes (a replica that took over, a disk without power) ends before what was written: the chain goes on
+/// from what is there. True = it did.
+fn go_back(store: &dyn Store, head: &mut (u64, String)) -> Result<bool, StoreError> {
+    let kept = head_of(store.setting(HEAD)?).unwrap_or_else(|| (0, origin()));
+    if kept.0 >= head.0 {
+        return Ok(false);
+    }
+    tracing::error!(
+        written = head.0,
+        found = kept.0,
+        "the store has lost audit entries that it had taken; the audit goes on after what is left"
+    );
+    *head = kept;
+    // The head may be behind its chain.
+    read_further(store, head)?;
+    Ok(true)
 }
 
 fn cut(text: &str) -> String {

@@ -1,6 +1,7 @@
 //! What waits for the writer: at once the queue, the spool while the disk is away, and what readers lay over the file.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -30,13 +31,31 @@ pub(super) enum Command {
 /// `Ok(false)` is "no such call", or "not the next number or revision".
 pub(super) type Answer = Result<bool, String>;
 
+/// Who waits for the answer to a question.
+pub(super) struct Asker {
+    answer: Sender<Answer>,
+    has_given_up: Arc<AtomicBool>,
+}
+
+impl Asker {
+    /// He has been told that it was not done: it must not be done after that.
+    pub fn has_given_up(&self) -> bool {
+        self.has_given_up.load(Ordering::Acquire)
+    }
+
+    /// Lost on one who has given up in this very moment: he was told that nobody knows.
+    pub fn tell(self, answer: Answer) {
+        let _ = self.answer.send(answer);
+    }
+}
+
 /// One transaction's worth. Records and tokens stay in the inbox until they are on disk.
 pub(super) struct Batch {
     pub records: Vec<Arc<CallRecord>>,
     pub tokens: Vec<(String, Token)>,
     /// The latest time any question about a token came with, Unix ms.
     pub now_ms: u64,
-    pub commands: Vec<(Command, Sender<Answer>)>,
+    pub commands: Vec<(Command, Asker)>,
     pub is_last: bool,
 }
 
@@ -45,7 +64,7 @@ struct Waiting {
     records: BTreeMap<CallId, Arc<CallRecord>>,
     tokens: BTreeMap<String, Token>,
     now_ms: u64,
-    commands: VecDeque<(Command, Sender<Answer>)>,
+    commands: VecDeque<(Command, Asker)>,
     /// The writer is awake and waits for company: what only keeps it company need not wake it.
     is_gathering: bool,
     is_closing: bool,
@@ -115,6 +134,11 @@ impl Inbox {
             action,
         };
         let (asker, answer) = crossbeam_channel::bounded(1);
+        let has_given_up = Arc::new(AtomicBool::new(false));
+        let asker = Asker {
+            answer: asker,
+            has_given_up: Arc::clone(&has_given_up),
+        };
         if !self.ask(command, asker) {
             return Err(busy());
         }
@@ -124,12 +148,19 @@ impl Inbox {
                 action,
                 problem: bounded(&problem),
             }),
-            Err(_) => Err(busy()),
+            Err(_) => {
+                has_given_up.store(true, Ordering::Release);
+                // It may just have been done.
+                match answer.try_recv() {
+                    Ok(Ok(answer)) => Ok(answer),
+                    _ => Err(busy()),
+                }
+            }
         }
     }
 
     /// False = too many wait already.
-    fn ask(&self, command: Command, answer: Sender<Answer>) -> bool {
+    fn ask(&self, command: Command, answer: Asker) -> bool {
         let mut waiting = self.lock();
         if waiting.commands.len() >= COMMANDS_MAX || waiting.is_closing {
             return false;
@@ -210,7 +241,11 @@ impl Inbox {
                 .map(|(digest, token)| (digest.clone(), token.clone()))
                 .collect(),
             now_ms: waiting.now_ms,
-            commands: waiting.commands.drain(..).collect(),
+            commands: waiting
+                .commands
+                .drain(..)
+                .filter(|(_, asker)| !asker.has_given_up())
+                .collect(),
             is_last: waiting.is_closing,
         }
     }

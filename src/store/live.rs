@@ -17,7 +17,15 @@ use crate::call_id::CallId;
 /// Holds at most [`LIVE_CALLS_MAX`] calls. A call leaves when its ended record was published.
 pub struct Live {
     calls: Mutex<Calls>,
-    changes: broadcast::Sender<Arc<CallRecord>>,
+    changes: broadcast::Sender<Told>,
+}
+
+/// What is sent to subscribers.
+#[derive(Clone, Debug)]
+enum Told {
+    Here(Arc<CallRecord>),
+    Elsewhere(Arc<CallRecord>),
+    Resync,
 }
 
 #[derive(Default)]
@@ -28,6 +36,8 @@ struct Calls {
     /// The last to end, oldest first, and the same to look them up.
     ended: VecDeque<CallId>,
     has_ended: BTreeSet<CallId>,
+    /// Calls of other gateways, with their names.
+    elsewhere: BTreeMap<CallId, Arc<str>>,
     unshown: u64,
 }
 
@@ -47,11 +57,19 @@ impl Calls {
     }
 
     fn remove(&mut self, id: CallId) {
+        self.elsewhere.remove(&id);
         let Some(record) = self.by_id.remove(&id) else {
             return;
         };
         if let Some(number) = number_of(&record) {
             self.by_number.remove(&(number.to_string(), id));
+        }
+    }
+
+    fn told(&self, record: Arc<CallRecord>) -> Told {
+        match self.elsewhere.contains_key(&record.id) {
+            true => Told::Elsewhere(record),
+            false => Told::Here(record),
         }
     }
 
@@ -78,6 +96,26 @@ impl Live {
     /// An older revision than the one shown, and anything after the end, changes nothing. A report the
     /// person made meanwhile stays: the shard that publishes does not know of it.
     pub fn publish(&self, record: Arc<CallRecord>) {
+        self.show(record, None);
+    }
+
+    /// The same for a call of another gateway, by its name.
+    pub fn publish_elsewhere(&self, node: &Arc<str>, record: Arc<CallRecord>) {
+        self.show(record, Some(node));
+    }
+
+    /// The gateway of this name is gone, or begins anew: its calls are not shown any more, and subscribers start over.
+    pub fn forget(&self, node: &str) {
+        let mut calls = self.lock();
+        let of_node = calls.elsewhere.iter().filter(|(_, of)| &***of == node);
+        let gone: Vec<CallId> = of_node.map(|(id, _)| *id).collect();
+        gone.iter().for_each(|id| calls.remove(*id));
+        if !gone.is_empty() {
+            let _ = self.changes.send(Told::Resync);
+        }
+    }
+
+    fn show(&self, record: Arc<CallRecord>, node: Option<&Arc<str>>) {
         let mut calls = self.lock();
         if calls.has_ended.contains(&record.id) {
             return;
@@ -92,6 +130,10 @@ impl Live {
                 Arc::make_mut(&mut record).report = report;
             }
         }
+        let told = match node {
+            Some(_) => Told::Elsewhere(record.clone()),
+            None => Told::Here(record.clone()),
+        };
         if has_ended(&record) {
             calls.remove(record.id);
             if calls.ended.len() == ENDED_REMEMBERED
@@ -102,14 +144,17 @@ impl Live {
             calls.ended.push_back(record.id);
             calls.has_ended.insert(record.id);
         } else if calls.by_id.len() < LIVE_CALLS_MAX || calls.by_id.contains_key(&record.id) {
-            calls.insert(Arc::clone(&record));
+            if let Some(node) = node {
+                calls.elsewhere.insert(record.id, node.clone());
+            }
+            calls.insert(record);
         } else {
             calls.unshown += 1;
             return;
         }
         // Sent under the lock, so that `subscribe` gives a snapshot and exactly what came after it.
         // No subscriber is no fault.
-        let _ = self.changes.send(record);
+        let _ = self.changes.send(told);
     }
 
     /// Every live call, oldest first.
@@ -131,7 +176,30 @@ impl Live {
         self.calls.try_lock().ok().map(|calls| calls.from(number))
     }
 
-    /// How many calls are live.
+    /// Whether this is a live call of this gateway.
+    pub fn is_here(&self, id: CallId) -> bool {
+        let calls = self.lock();
+        calls.by_id.contains_key(&id) && !calls.elsewhere.contains_key(&id)
+    }
+
+    /// How many calls are live at this gateway.
+    pub fn len_here(&self) -> usize {
+        let calls = self.lock();
+        calls.by_id.len() - calls.elsewhere.len()
+    }
+
+    /// This gateway's calls as they are, and everything that changes from here on.
+    pub fn subscribe_here(&self) -> (Vec<Arc<CallRecord>>, Changes) {
+        let calls = self.lock();
+        let changes = Changes {
+            receiver: self.changes.subscribe(),
+        };
+        let mut here = in_order(&calls);
+        here.retain(|record| !calls.elsewhere.contains_key(&record.id));
+        (here, changes)
+    }
+
+    /// How many calls are live, those of other gateways with them.
     pub fn len(&self) -> usize {
         self.lock().by_id.len()
     }
@@ -161,7 +229,8 @@ impl Live {
             return false;
         };
         Arc::make_mut(record).report = Some(report);
-        let _ = self.changes.send(Arc::clone(record));
+        let record = Arc::clone(record);
+        let _ = self.changes.send(calls.told(record));
         true
     }
 
@@ -188,25 +257,46 @@ pub enum Change {
 
 /// The stream of changes, at most [`CHANGES_BEHIND_MAX`] behind.
 pub struct Changes {
-    receiver: broadcast::Receiver<Arc<CallRecord>>,
+    receiver: broadcast::Receiver<Told>,
 }
 
 impl Changes {
     /// Waits for the next change; None = the registry is gone.
     pub async fn next(&mut self) -> Option<Change> {
         match self.receiver.recv().await {
-            Ok(record) => Some(Change::Call(record)),
+            Ok(told) => Some(told.into()),
             Err(RecvError::Lagged(_)) => Some(Change::Resync),
             Err(RecvError::Closed) => None,
+        }
+    }
+
+    /// The next change of a call of this gateway, if there is one already.
+    pub fn try_next_here(&mut self) -> Option<Change> {
+        loop {
+            match self.receiver.try_recv() {
+                Ok(Told::Here(record)) => return Some(Change::Call(record)),
+                Ok(Told::Elsewhere(_) | Told::Resync) => {}
+                Err(TryRecvError::Lagged(_)) => return Some(Change::Resync),
+                Err(TryRecvError::Empty | TryRecvError::Closed) => return None,
+            }
         }
     }
 
     /// The next change if there is one already.
     pub fn try_next(&mut self) -> Option<Change> {
         match self.receiver.try_recv() {
-            Ok(record) => Some(Change::Call(record)),
+            Ok(told) => Some(told.into()),
             Err(TryRecvError::Lagged(_)) => Some(Change::Resync),
             Err(TryRecvError::Empty | TryRecvError::Closed) => None,
+        }
+    }
+}
+
+impl From<Told> for Change {
+    fn from(told: Told) -> Change {
+        match told {
+            Told::Here(record) | Told::Elsewhere(record) => Change::Call(record),
+            Told::Resync => Change::Resync,
         }
     }
 }

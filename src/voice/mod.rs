@@ -65,6 +65,10 @@ pub struct Config {
     pub second_opinion_percent: u32,
     /// Calls in a hundred that a new model hears at first.
     pub trial_percent: u32,
+    /// Recordings of earlier calls that are remembered, to find the same again; 0 = none.
+    pub recordings: usize,
+    /// A folder of recordings that are wanted, whoever they come from.
+    pub known_recordings: Option<std::path::PathBuf>,
     /// Whose models are taken.
     pub signers: Signers,
 }

@@ -46,6 +46,7 @@ mod scenario;
 mod screening;
 mod session_timers;
 mod shards;
+mod sharing;
 mod signing;
 mod transfers;
 mod torture;

@@ -286,6 +286,36 @@ fn a_copy_is_one_moment_of_a_store_that_is_being_written_and_can_be_put_back() {
     let twice = store::restore(&config, &copy).unwrap_err().to_string();
     assert!(twice.contains("earlier restore"), "{twice}");
 
+    // Over a store that is damaged, and one that is gone but for its log.
+    let other_place = Folder::temporary();
+    let (place, log) = (other_place.0.join("calls.db"), other_place.0.join("calls.db-wal"));
+    for damage in ["no database", ""] {
+        std::fs::write(&log, "what another store's log says").unwrap();
+        match damage {
+            "" => std::fs::remove_file(&place).unwrap(),
+            damage => std::fs::write(&place, damage).unwrap(),
+        }
+        let config = Config {
+            url: other_place.url(),
+        };
+        let kept = store::restore(&config, &copy).unwrap();
+        assert_eq!(kept.is_some(), !damage.is_empty());
+        let restored = open(&config.url);
+        assert_eq!(store::verify_audit(&*restored).unwrap(), Ok(20));
+        drop(restored);
+        let moved = other_place.0.join("calls.db.before-restore-wal");
+        // Of a file that is there SQLite has made an end of the log itself.
+        if damage.is_empty() {
+            assert!(
+                std::fs::read_to_string(&moved)
+                    .unwrap()
+                    .starts_with("what another")
+            );
+        }
+        let _ = std::fs::remove_file(&moved);
+        let _ = std::fs::remove_file(other_place.0.join("calls.db.before-restore"));
+    }
+
     use std::os::unix::fs::PermissionsExt as _;
     let mode = std::fs::metadata(&copy).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600, "only ours");

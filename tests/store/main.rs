@@ -11,6 +11,7 @@ mod records;
 
 mod audit;
 mod contract;
+mod crash;
 mod file;
 mod live;
 mod redis;

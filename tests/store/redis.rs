@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ringward::call::{Order, What};
 use ringward::call_id::CallId;
 use ringward::store::{self, Audit, Config, Filter, News, StoreError, Write, verify_audit};
 
@@ -116,6 +117,40 @@ fn chains_are_anchored_in_each_other_and_one_that_was_made_anew_is_found() {
 }
 
 #[test]
+fn a_store_that_lost_its_last_writes_is_gone_on_with_and_the_audit_says_what_is_missing() {
+    let Some(server) = RedisServer::shared() else {
+        return;
+    };
+    let url = server.url("left");
+    let left = open(&url);
+    let chain = Audit::open(left.clone()).unwrap();
+    let sign_in = |name: &str| chain.write(NOON, name, "sign in", name, "").unwrap();
+    assert_eq!([sign_in("ann"), sign_in("bob")], [1, 2]);
+    // What a replica has that takes over before it heard of the last entry.
+    let (mut hack, journal) = (Redis::at(&url), "ringward:journal:audit@left");
+    hack.ask(&["COPY", journal, "replica"]);
+    let head = hack.ask(&["HGET", "ringward:settings", "audit_head@left"]);
+    let head = head.trim().lines().last().unwrap_or_default().to_string();
+    assert!(head.starts_with("2 "), "{head}");
+    assert_eq!(sign_in("carol"), 3);
+    hack.ask(&["COPY", "replica", journal, "REPLACE"]);
+    hack.ask(&["HSET", "ringward:settings", "audit_head@left", &head]);
+
+    assert_eq!(sign_in("dan"), 4, "after the entry that says what is missing");
+    assert_eq!(sign_in("eve"), 5);
+    let entries = left.journal("audit", 2).unwrap();
+    assert!(
+        entries[0].1.contains("audit lost") && entries[0].1.contains("3 to 3"),
+        "{entries:?}"
+    );
+    assert_eq!(verify_audit(&*left).unwrap(), Ok(5));
+    // A chain whose head was taken away is not overlooked.
+    hack.ask(&["HDEL", "ringward:settings", "audit_head@left"]);
+    let broken = verify_audit(&*left).unwrap().unwrap_err().to_string();
+    assert!(broken.contains("left"), "{broken}");
+}
+
+#[test]
 fn records_are_spooled_while_redis_is_away_and_come_back_in_their_order() {
     let Some(server) = RedisServer::start() else {
         return;
@@ -173,7 +208,8 @@ fn a_gateway_goes_on_by_itself_when_redis_comes_back() {
         assert!(store.save(Arc::new(ended(&KINDS[6], number, NOON + number))));
     }
     settled(&*store);
-    assert!(!store.token_answered("digest", CallId(1), NOON, 60_000).unwrap());
+    // Whether it was used elsewhere nobody knows now; that it was used here is known from then on.
+    assert!(store.token_answered("digest", CallId(1), NOON, 60_000).is_err());
     assert!(
         store.token_seen("digest", CallId(2), NOON, 60_000).unwrap(),
         "known here"
@@ -216,6 +252,11 @@ fn what_cannot_be_used_is_said_without_its_password() {
         let is_tls = url.starts_with("rediss");
         assert!(is_tls || problem.contains(expected), "{problem}");
     }
+    let reader = store::open_to_read(&Config {
+        url: server.url("reader"),
+    });
+    let nothing = reader.map(|_| ()).unwrap_err().to_string();
+    assert!(nothing.contains("no store of ringward"), "{nothing}");
     let mut hack = Redis::at(&url);
     hack.ask(&["SET", "ringward:schema", "99"]);
     assert!(refused(&url).contains("layout \"99\""));
@@ -256,8 +297,13 @@ fn neighbours_hear_of_calls_of_changes_and_of_an_end() {
     left.reshelve("lists", 1, vec![("1".into(), Some("x".into()))])
         .unwrap();
     assert!(matches!(hear(), News::Changed(what) if what == "lists"));
-    mouth.hang_up(CallId(7)).unwrap();
-    assert!(matches!(hear(), News::HangUp(CallId(7))));
+    let order = Order {
+        by: "ann".into(),
+        what: What::Move("security".into()),
+        why: Some("asks for money".into()),
+    };
+    mouth.order(CallId(7), &order).unwrap();
+    assert!(matches!(hear(), News::Order(CallId(7), heard) if heard == order));
     assert!(mouth.beat().unwrap());
     let same_name = left_ways.mouth("process 2", &[]).unwrap();
     assert!(matches!(hear(), News::Gone(node) if node == "left"));

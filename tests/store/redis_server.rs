@@ -14,6 +14,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const DATABASES: u32 = 9_999;
 
 pub struct RedisServer {
+    /// When it writes to the disk: what it answers for in between is gone when it is killed.
+    fsync: &'static str,
     child: Mutex<Child>,
     port: u16,
     folder: PathBuf,
@@ -29,13 +31,17 @@ impl RedisServer {
         if let Some(server) = server.upgrade() {
             return Some(server);
         }
-        let started = Arc::new(RedisServer::start()?);
+        let started = Arc::new(RedisServer::start_as("everysec")?);
         *server = Arc::downgrade(&started);
         Some(started)
     }
 
-    /// One that nobody else uses.
+    /// One that nobody else uses, and that answers only for what is on its disk: it can be killed.
     pub fn start() -> Option<RedisServer> {
+        RedisServer::start_as("always")
+    }
+
+    fn start_as(fsync: &'static str) -> Option<RedisServer> {
         if !is_here() {
             let is_required = std::env::var("RINGWARD_PEERS").is_ok_and(|value| value == "required");
             assert!(!is_required, "missing peer: redis-server (tests/run installs it)");
@@ -51,9 +57,10 @@ impl RedisServer {
             let free = TcpListener::bind("127.0.0.1:0").expect("a port");
             let port = free.local_addr().expect("its number").port();
             drop(free);
-            let mut child = run(&folder, port);
+            let mut child = run(&folder, port, fsync);
             if is_up(&mut child, port) {
                 return Some(RedisServer {
+                    fsync,
                     child: Mutex::new(child),
                     port,
                     folder,
@@ -89,7 +96,7 @@ impl RedisServer {
     /// After [`RedisServer::kill`]: again, with what it had written down.
     pub fn start_again(&self) {
         let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
-        *child = run(&self.folder, self.port);
+        *child = run(&self.folder, self.port, self.fsync);
         assert!(is_up(&mut child, self.port), "Redis did not come up again");
     }
 }
@@ -106,9 +113,18 @@ fn is_here() -> bool {
         .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join("redis-server").is_file()))
 }
 
-fn run(folder: &Path, port: u16) -> Child {
+fn run(folder: &Path, port: u16, fsync: &str) -> Child {
     Command::new("redis-server")
-        .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "yes"])
+        .args([
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--appendonly",
+            "yes",
+            "--appendfsync",
+            fsync,
+        ])
         .args(["--databases", &DATABASES.to_string(), "--port", &port.to_string()])
         .args(["--dir", &folder.display().to_string()])
         .stdin(Stdio::null())

@@ -178,3 +178,105 @@ fn an_administrator_is_invited_enrols_a_telephone_and_administers_in_chromium() 
         assert!(audit.contains(done), "{done}: {audit}");
     }
 }
+
+/// Asks the API as the page would, and gives what it says.
+fn fetch(browser: &Browser, method: &str, path: &str, body: &serde_json::Value) -> serde_json::Value {
+    let said = browser.eval(&format!(
+        "return fetch({path:?}, {{ method: {method:?}, headers: {{ 'X-Ringward': '1', 'Content-Type': 'application/json' }}, body: JSON.stringify({body}) }}).then(async (answer) => ({{ status: answer.status, body: answer.status === 204 ? null : await answer.json() }}))"
+    ));
+    assert!(
+        said["status"].as_u64().is_some_and(|status| status < 300),
+        "{method} {path}: {said}"
+    );
+    said["body"].clone()
+}
+
+/// Says why in the dialog that is open.
+fn give_a_reason(browser: &Browser, reason: &str) {
+    wait_for("the dialog", PATIENCE, || {
+        let is_open = browser.eval("return Boolean(document.querySelector('dialog[open] #reason'))");
+        is_open.as_bool().filter(|is_open| *is_open)
+    });
+    type_into(browser, "reason", reason);
+    browser.eval("document.querySelector('dialog[open] form').requestSubmit(); return true");
+}
+
+#[test]
+fn a_policy_that_refuses_is_wanted_by_one_agreed_with_by_another_and_taken_back_in_chromium() {
+    if !have(&["chromium", "chromedriver"]) {
+        return;
+    }
+    let folder = folder("console-policies");
+    let gateway = Gateway::start(&Setup {
+        name: "gateway-policies",
+        targets: &["sip:desk@127.0.0.1:9".to_string()],
+        queue: "",
+        more: "",
+    });
+    let browser = Browser::start(&folder, 1280, 900);
+    browser.open(&format!("http://{}/#token={}", gateway.api, gateway.token));
+    browser.wait_for_text("no call right now", PATIENCE);
+    let strict = ringward::policy::shipped("strict").expect("it is shipped").text;
+    let draft = serde_json::json!({ "text": strict, "reason": "forgers" });
+    fetch(&browser, "POST", "/api/v1/policies", &draft);
+    let new = serde_json::json!({ "name": "ann", "person": "Ann Example", "roles": ["policy-approver"] });
+    let code = fetch(&browser, "POST", "/api/v1/users", &new)["code"].clone();
+
+    browser.open(&format!("http://{}/administration#policies", gateway.api));
+    browser.wait_for_text("forgers", PATIENCE);
+    press(&browser, "Activate…");
+    give_a_reason(&browser, "we are called by forgers");
+    browser.wait_for_text("wants revision", PATIENCE);
+    browser.screenshot(&folder.join("1-proposed.png"));
+    press(&browser, "Agree…");
+    give_a_reason(&browser, "me too");
+    browser.wait_for_text("somebody else than its proposer has to agree", PATIENCE);
+
+    // The second person: another account, in the same browser.
+    fetch(&browser, "DELETE", "/api/v1/session", &serde_json::Value::Null);
+    let password = "twelve small owls";
+    let accept = serde_json::json!({ "code": code, "password": password });
+    fetch(&browser, "POST", "/api/v1/invitation", &accept);
+    let factor = "/api/v1/account/second-factor";
+    let begun = fetch(
+        &browser,
+        "POST",
+        factor,
+        &serde_json::json!({ "password": password }),
+    );
+    let now_ms = UNIX_EPOCH.elapsed().expect("after 1970").as_millis() as u64;
+    let shown = totp(begun["secret"].as_str().expect("a secret"), now_ms);
+    fetch(&browser, "PUT", factor, &serde_json::json!({ "code": shown }));
+    // Another page first: an address that differs in nothing loads nothing anew.
+    browser.open(&format!("http://{}/docs", gateway.api));
+    browser.open(&format!("http://{}/administration#policies", gateway.api));
+    browser.wait_for_text("first wants revision", PATIENCE);
+    press(&browser, "Agree…");
+    give_a_reason(&browser, "seen, and agreed");
+    let live = browser.wait_for_text("strict@", PATIENCE);
+    assert!(live.contains("default@"), "both are revisions: {live}");
+    wait_for("the strict policy to judge", PATIENCE, || {
+        let words = browser.eval("return document.getElementById('policy-live').textContent");
+        words
+            .as_str()
+            .is_some_and(|words| words.starts_with("strict@"))
+            .then_some(())
+    });
+    browser.screenshot(&folder.join("2-live.png"));
+    press(&browser, "Roll back…");
+    give_a_reason(&browser, "too many refusals");
+    wait_for("the default policy to judge", PATIENCE, || {
+        let words = browser.eval("return document.getElementById('policy-live').textContent");
+        words
+            .as_str()
+            .is_some_and(|words| words.starts_with("default@"))
+            .then_some(())
+    });
+    let errors = browser.console_errors();
+    // The one refusal that was provoked is logged by the browser itself.
+    assert!(errors.iter().all(|error| error.contains("409")), "{errors:?}");
+    let audit = gateway.get("/api/v1/audit").to_string();
+    for done in ["policy propose", "policy activate", "policy roll back"] {
+        assert!(audit.contains(done), "{done}: {audit}");
+    }
+}

@@ -1,5 +1,5 @@
 //! Real sockets on loopback, and real peers: SIPp, baresip, pjsua2, secsipidx, Kamailio, SIPVicious, PyJWT,
-//! Chromium, none of them ours.
+//! openapi-python-client, Chromium, none of them ours.
 //!
 //! A missing peer skips its tests with a word about it, unless RINGWARD_PEERS=required (what `tests/run` sets).
 
@@ -25,6 +25,9 @@ mod passwords;
 mod pjsua_calls;
 #[path = "../../examples/console_preview/records.rs"]
 mod records;
+#[path = "../store/redis_server.rs"]
+#[allow(dead_code, reason = "the store's tests use the rest")]
+mod redis_server;
 mod secsipidx;
 mod selftest;
 mod serve;
@@ -42,4 +45,5 @@ mod targets;
 mod tls_calls;
 mod transfers;
 mod trust_lists;
+mod two_gateways;
 mod verifier_matrix;

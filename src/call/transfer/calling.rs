@@ -265,6 +265,7 @@ impl Calling {
         answered.acknowledge(leg.txn, response.cseq().0, None, desk);
         desk.strays.watch(leg, answered.dialog.remote_tag(), now);
         case.record.end_attempt(attempt.0, 200);
+        case.talks_with(attempt, desk);
         let queue = desk
             .queues
             .iter()

@@ -180,6 +180,8 @@ impl Talking {
             name,
             queue: None,
         };
+        // The phone that takes over is none that the queues ring, as far as is known.
+        case.talks_no_more(desk);
         self.transfers.count += 1;
         self.transfers.current = Some(Box::new(Transfer {
             phase: Phase::Taking(Box::new(answered), txn),

@@ -352,6 +352,8 @@ public_url = "https://ringward.example.com/"
             workers: 3,
             second_opinion_percent: 50,
             trial_percent: 25,
+            recordings: 20000,
+            known_recordings: None,
             signers: Signers {
                 key: None,
                 is_required: false,
@@ -371,6 +373,7 @@ public_url = "https://ringward.example.com/"
         },
         api_tls: None,
         capture: None,
+        oidc: None,
         webhooks: [],
     }
     "#);

@@ -13,6 +13,17 @@ const $ = (id) => document.getElementById(id);
 let events = null;
 /** The code of a link that invites somebody to set a password. */
 let invitation = null;
+/** Signed in elsewhere, and a code of the second factor is still to be shown. */
+let awaitsCode = false;
+
+/** What a sign-in elsewhere came back with. */
+const ELSEWHERE = {
+  "not-this-sign-in": "That was not an answer to a sign-in of this browser, or it took too long. Try again.",
+  "refused-elsewhere": "The sign-in was refused where you went.",
+  "not-believed": "What came back could not be believed. Try again; if it stays so, tell whoever runs the gateway.",
+  "no-account": "You have no account here, or no role. Ask whoever runs the gateway.",
+  "provider-away": "The place to sign in cannot be reached. Try again in a moment.",
+};
 
 live.start({ openWhy: why.open, onEnded: () => history.soon() });
 history.start({ openWhy: why.open });
@@ -23,9 +34,13 @@ why.start({
   },
 });
 
-document.addEventListener("signed-out", () => toSignIn("Your session has ended. Sign in again."));
+document.addEventListener("signed-out", () => {
+  awaitsCode = false;
+  toSignIn("Your session has ended. Sign in again.");
+});
 $("leave").addEventListener("click", async () => {
   await ask("/api/v1/session", { method: "DELETE" }).catch(() => null);
+  awaitsCode = false;
   toSignIn("");
 });
 $("signin-form").addEventListener("submit", (event) => {
@@ -36,6 +51,17 @@ $("signin-form").addEventListener("submit", (event) => {
 $("token-form").addEventListener("submit", (event) => {
   event.preventDefault();
   signIn("/api/v1/session", { token: $("token").value.trim() });
+});
+$("code-form").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const code = $("shown-code").value;
+  $("shown-code").value = "";
+  try {
+    await ask("/api/v1/session/code", { method: "POST", body: { code } });
+    enter(await ask("/api/v1/session"));
+  } catch (error) {
+    toSignIn(error.message);
+  }
 });
 $("invitation-form").addEventListener("submit", (event) => {
   event.preventDefault();
@@ -63,11 +89,26 @@ async function begin() {
     toSignIn("");
     return;
   }
+  const problem = link.get("sign-in");
+  if (problem) {
+    window.history.replaceState(null, "", location.pathname);
+    toSignIn(ELSEWHERE[problem] ?? "The sign-in did not succeed.");
+    return;
+  }
   try {
     enter(await ask("/api/v1/session"));
   } catch (error) {
     toSignIn(error.status === 401 ? "" : error.message);
   }
+}
+
+/** Shows where else one can sign in, if anywhere. */
+async function offerElsewhere() {
+  const ways = await ask("/api/v1/session/ways").catch(() => null);
+  if (!ways?.oidc) return;
+  text($("elsewhere-link"), `Sign in with ${ways.oidc.label}`);
+  $("elsewhere-link").setAttribute("href", ways.oidc.path);
+  show($("elsewhere"), invitation === null && !awaitsCode);
 }
 
 async function signIn(path, body) {
@@ -85,6 +126,11 @@ async function signIn(path, body) {
 
 /** Whoever has to enrol a second factor first is brought to where that is done. */
 function enter(session) {
+  awaitsCode = session.is_to_prove;
+  if (awaitsCode) {
+    toSignIn("");
+    return;
+  }
   if (session.is_to_enrol) {
     location.assign("/account");
     return;
@@ -107,8 +153,11 @@ function toSignIn(problem) {
   text($("signin-problem"), problem);
   show($("signin-problem"), problem !== "");
   show($("invitation-form"), invitation !== null);
-  for (const id of ["signin-form", "token-door"]) show($(id), invitation === null);
-  $(invitation === null ? "name" : "new-password").focus();
+  show($("code-form"), awaitsCode);
+  for (const id of ["signin-form", "token-door"]) show($(id), invitation === null && !awaitsCode);
+  show($("elsewhere"), false);
+  offerElsewhere();
+  $(awaitsCode ? "shown-code" : invitation === null ? "name" : "new-password").focus();
 }
 
 function toDesk() {

@@ -139,8 +139,13 @@ impl Shard {
                     self.step(Input::ScoringOverloaded { call }, now);
                 }
                 ToShard::HeardBy { call, model } => self.step(Input::HeardBy { call, model }, now),
+                ToShard::Repeated { call, recording } => {
+                    let recording = *recording;
+                    self.step(Input::Repeated { call, recording }, now);
+                }
                 ToShard::SecondShed { call } => self.step(Input::SecondShed { call }, now),
                 ToShard::Resolved(known) => self.step(Input::Resolved(known), now),
+                ToShard::Used(used) => self.step(Input::Used(used), now),
                 ToShard::Standing(change) => self.step(Input::Standing(change), now),
                 ToShard::SetPolicies(lineup) => self.step(Input::SetPolicies(lineup), now),
                 ToShard::SetPrompts(prompts) => self.step(Input::SetPrompts(prompts), now),

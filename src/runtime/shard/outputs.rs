@@ -94,6 +94,9 @@ impl Shard {
                 });
             }
             Output::Resolve { target } => doors.dns.resolve(target, self.parts.index),
+            Output::Used(used) => doors
+                .mailboxes
+                .tell_others(self.parts.index, || ToShard::Used(used.clone())),
             Output::Standing(change) => {
                 doors
                     .standings

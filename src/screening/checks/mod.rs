@@ -36,6 +36,7 @@ pub(super) fn findings(facts: &Facts) -> Vec<Tag> {
     voice::check_cues(facts, &mut tags);
     talk::check_screening(facts, &mut tags);
     talk::check_challenge(facts, &mut tags);
+    talk::check_recording(facts, &mut tags);
     talk::check_prompts(facts, &mut tags);
     tags.sort_unstable();
     tags.dedup();

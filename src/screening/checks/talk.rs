@@ -22,6 +22,13 @@ pub(super) fn check_challenge(facts: &Facts, tags: &mut Vec<Tag>) {
     }
 }
 
+/// Did the same recording come from several callers?
+pub(super) fn check_recording(facts: &Facts, tags: &mut Vec<Tag>) {
+    if facts.recording.is_campaign() {
+        tags.push(Tag::RepeatedRecording);
+    }
+}
+
 /// Was everything said that was to be?
 pub(super) fn check_prompts(facts: &Facts, tags: &mut Vec<Tag>) {
     if facts.talk.is_prompt_missing {

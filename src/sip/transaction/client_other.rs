@@ -19,19 +19,23 @@
 //!          | K fires
 //!          v
 //!      Terminated        F fires in Trying or Proceeding: TimedOut, Terminated
-//!                        its connection is gone there: send by a new one, once; the next time Terminated
+//!                        its connection is gone there: send by a new one, three times; then Terminated
 //! ```
 
 use std::time::Duration;
 
 use super::{Failure, PATIENCE, Slot, Step, T1, T2, T4, Timer};
 
+/// By how many more connections a request goes when one after the other breaks. A BYE that is lost leaves a call open at the other
+/// side; a peer that takes connections and drops them must not be written to for ever.
+const REPEATS_MAX: u8 = 3;
+
 #[derive(Debug)]
 pub(crate) struct OtherClient {
     state: State,
     is_reliable: bool,
-    /// It went out once more, after its connection was gone.
-    is_repeated: bool,
+    /// How often it went out once more, after its connection was gone.
+    repeats: u8,
     request: Vec<u8>,
     interval: Duration,
 }
@@ -56,7 +60,7 @@ impl OtherClient {
         OtherClient {
             state: State::Trying,
             is_reliable,
-            is_repeated: false,
+            repeats: 0,
             request: kept,
             interval: T1,
         }
@@ -105,7 +109,8 @@ impl OtherClient {
     /// something is sent on it, and a BYE must get through.
     pub(crate) fn on_transport_error(&mut self, was_up: bool, steps: &mut Vec<Step>) -> Failure {
         let is_waiting = matches!(self.state, State::Trying | State::Proceeding);
-        if is_waiting && self.is_reliable && was_up && !std::mem::replace(&mut self.is_repeated, true) {
+        if is_waiting && self.is_reliable && was_up && self.repeats < REPEATS_MAX {
+            self.repeats += 1;
             steps.push(Step::Send(self.request.clone()));
             return Failure::Again;
         }

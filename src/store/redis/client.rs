@@ -70,7 +70,21 @@ impl Client {
         for script in SCRIPTS {
             commands.add(&["SCRIPT", "LOAD", script]);
         }
-        let mut replies = client.all(&commands)?;
+        let mut replies = client.each(&commands)?;
+        if address.password.is_some()
+            && let Some(Reply::Refused(problem)) = replies.first()
+        {
+            // What is no Redis may say the password back.
+            let kind = problem.split(' ').next().unwrap_or_default();
+            return Err(match kind {
+                "WRONGPASS" | "NOAUTH" | "NOPERM" => "Redis does not take the user or password".into(),
+                _ => "Redis did not understand AUTH".into(),
+            });
+        }
+        let mut replies = replies
+            .drain(..)
+            .map(Reply::sound)
+            .collect::<Result<Vec<_>, _>>()?;
         client.scripts = replies
             .split_off(replies.len() - SCRIPTS.len())
             .into_iter()

@@ -81,7 +81,7 @@ impl Redis {
             problem: bounded(&problem),
         };
         let mut client = Client::connect(&address).map_err(unusable)?;
-        rows::check_schema(&mut client).map_err(unusable)?;
+        rows::check_schema(&mut client, as_what != As::Reader).map_err(unusable)?;
         let mut spool = None;
         if as_what == As::Gateway {
             let (_, worries) = rows::worries(&mut client).map_err(unusable)?;
@@ -218,14 +218,24 @@ impl Redis {
         self.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn used(&self, how: Use, digest: &str, call: CallId, now_ms: u64, window_ms: u64) -> bool {
+    fn used(
+        &self,
+        how: Use,
+        digest: &str,
+        call: CallId,
+        now_ms: u64,
+        window_ms: u64,
+    ) -> Result<bool, StoreError> {
         let is_reused_here = {
             let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
             tokens.used(how, digest, call, now_ms, window_ms).0
         };
         let question = |on: &mut Client| rows::token(on, how, digest, call, (now_ms, window_ms));
-        // What happened here is known here, whatever Redis has forgotten.
-        is_reused_here || self.read_soon("asking about a token", question).unwrap_or(false)
+        // What happened here is known here, whatever Redis has forgotten; while it is away nobody knows of the others.
+        match is_reused_here {
+            true => Ok(true),
+            false => self.read_soon("asking about a token", question),
+        }
     }
 
     fn failed(&self, action: &'static str, problem: &str) -> StoreError {
@@ -338,7 +348,7 @@ impl Store for Redis {
         now_ms: u64,
         window_ms: u64,
     ) -> Result<bool, StoreError> {
-        Ok(self.used(Use::Brought, digest, call, now_ms, window_ms))
+        self.used(Use::Brought, digest, call, now_ms, window_ms)
     }
 
     fn token_answered(
@@ -348,7 +358,7 @@ impl Store for Redis {
         now_ms: u64,
         window_ms: u64,
     ) -> Result<bool, StoreError> {
-        Ok(self.used(Use::Answered, digest, call, now_ms, window_ms))
+        self.used(Use::Answered, digest, call, now_ms, window_ms)
     }
 
     fn report(&self, id: CallId, report: PersonReport) -> Result<bool, StoreError> {

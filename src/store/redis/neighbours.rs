@@ -10,7 +10,7 @@ use super::address::Address;
 use super::client::Client;
 use super::reply::Commands;
 use super::rows::PREFIX;
-use crate::call::CallRecord;
+use crate::call::{CallRecord, Order};
 use crate::call_id::CallId;
 use crate::store::limits::NODE_LEASE;
 use crate::store::text;
@@ -28,8 +28,8 @@ pub enum News {
     Call(String, Arc<CallRecord>),
     /// The gateway of this name begins anew, or ends: none of its calls lasts.
     Gone(String),
-    /// Somebody wants a call ended that may be ours.
-    HangUp(CallId),
+    /// Somebody orders something about a call that may be ours.
+    Order(CallId, Order),
     /// A journal, a shelf or a setting of this name is another than it was.
     Changed(String),
     /// Nobody listened for a while: everything may be another than it was.
@@ -136,19 +136,18 @@ impl Mouth {
         Ok(())
     }
 
-    /// Asks whoever has this call to end it.
+    /// Asks whoever has this call to do something about it.
     ///
     /// # Errors
     ///
     /// As [`Neighbours::mouth`].
-    pub fn hang_up(&mut self, call: CallId) -> Result<(), String> {
-        let channel = channel(&self.address);
-        let words = [
-            "PUBLISH",
-            &channel,
-            &format!("hangup {} {call}", self.address.node),
-        ];
-        self.client.ask(&words).map(|_| ())
+    pub fn order(&mut self, call: CallId, order: &Order) -> Result<(), String> {
+        // Our own plain data always has a JSON form.
+        let text = serde_json::to_string(order).unwrap_or_default();
+        let message = format!("order {} {call} {text}", self.address.node);
+        self.client
+            .ask(&["PUBLISH", &channel(&self.address), &message])
+            .map(|_| ())
     }
 
     /// Says that this gateway is there; to be said every [`NODE_LEASE`] / 3. False = another process says so under the same name.
@@ -247,7 +246,10 @@ fn read(text: &str, ours: &str) -> Option<News> {
             Arc::new(serde_json::from_str(rest).ok()?),
         )),
         "gone" => Some(News::Gone(node.into())),
-        "hangup" => rest.parse().ok().map(News::HangUp),
+        "order" => {
+            let (call, order) = rest.split_once(' ')?;
+            Some(News::Order(call.parse().ok()?, serde_json::from_str(order).ok()?))
+        }
         "changed" => Some(News::Changed(rest.into())),
         _ => None,
     }

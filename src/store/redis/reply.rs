@@ -33,6 +33,18 @@ impl Reply {
         }
     }
 
+    /// The answers of a transaction, every one of them sound.
+    ///
+    /// # Errors
+    ///
+    /// Redis's words why one of them, or the whole, was not done.
+    pub fn done(self) -> Result<Vec<Reply>, String> {
+        match self.sound()? {
+            Reply::Many(replies) => replies.into_iter().map(Reply::sound).collect(),
+            _ => Err("Redis did not carry the transaction out".into()),
+        }
+    }
+
     pub fn text(self) -> Option<String> {
         match self {
             Reply::Text(text) => Some(text),

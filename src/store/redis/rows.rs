@@ -5,6 +5,8 @@
 //! is that of their text, which is that of their start. That of a number also says what its history counts. Journals are
 //! streams whose entries have their numbers; shelves are hashes with a revision beside them.
 
+use std::collections::BTreeSet;
+
 use super::client::{Client, Script};
 use super::reply::{Commands, Reply};
 use crate::call::CallRecord;
@@ -49,15 +51,17 @@ fn place_of(text: &str) -> Option<(u64, CallId)> {
 }
 
 /// Makes sure that what is there is ours, and of a layout we know.
-pub(super) fn check_schema(on: &mut Client) -> Result<(), String> {
+pub(super) fn check_schema(on: &mut Client, may_write: bool) -> Result<(), String> {
     let name = key("schema");
-    on.ask(&["SETNX", &name, SCHEMA])?;
+    if may_write {
+        on.ask(&["SETNX", &name, SCHEMA])?;
+    }
     match on.ask(&["GET", &name])?.text() {
         Some(found) if found == SCHEMA => Ok(()),
-        found => Err(format!(
-            "the database has layout {:?} and this ringward knows {SCHEMA}: use the one that wrote it",
-            found.unwrap_or_default()
+        Some(found) => Err(format!(
+            "the database has layout {found:?} and this ringward knows {SCHEMA}: use the one that wrote it"
         )),
+        None => Err("there is no store of ringward in this database".into()),
     }
 }
 
@@ -186,9 +190,27 @@ pub(super) fn journal(
 pub(super) fn writers(on: &mut Client) -> Result<Vec<String>, String> {
     let names = on.ask(&["HKEYS", &key("settings")])?.texts();
     let heads = names.iter().filter_map(|name| name.strip_prefix("audit_head@"));
-    let mut nodes: Vec<String> = heads.map(String::from).collect();
-    nodes.sort();
-    Ok(nodes)
+    let mut nodes: BTreeSet<String> = heads.map(String::from).collect();
+    // A chain whose head was taken away is still a chain.
+    let prefix = key("journal:audit@");
+    let pattern = format!("{prefix}*");
+    let mut cursor = "0".to_string();
+    loop {
+        let mut page = on
+            .ask(&["SCAN", &cursor, "MATCH", &pattern, "COUNT", "1000"])?
+            .many()
+            .into_iter();
+        cursor = page.next().and_then(Reply::text).ok_or("SCAN without a cursor")?;
+        let keys = page.next().map(Reply::texts).unwrap_or_default();
+        nodes.extend(
+            keys.iter()
+                .filter_map(|key| key.strip_prefix(&prefix))
+                .map(String::from),
+        );
+        if cursor == "0" {
+            return Ok(nodes.into_iter().collect());
+        }
+    }
 }
 
 pub(super) fn shelf(on: &mut Client, node: &str, shelf: &str) -> Result<Shelf, String> {
@@ -197,7 +219,7 @@ pub(super) fn shelf(on: &mut Client, node: &str, shelf: &str) -> Result<Shelf, S
     commands.add(&["GET", &key(&format!("revision:{shelf}"))]);
     commands.add(&["HGETALL", &key(&format!("shelf:{shelf}"))]);
     commands.add(&["EXEC"]);
-    let done = on.all(&commands)?.pop().map(Reply::many).unwrap_or_default();
+    let done = on.all(&commands)?.pop().ok_or("no answer")?.done()?;
     let mut done = done.into_iter();
     let revision = done
         .next()
@@ -411,6 +433,12 @@ pub(super) fn worries(on: &mut Client) -> Result<(String, Vec<&'static str>), St
     }
     if fact("role") == Some("slave") {
         worries.push("it is a replica: it takes no writes");
+    }
+    // Who may not look at settings is not told.
+    let asked = on.each(&Commands::one(&["CONFIG", "GET", "appendfsync"]))?.pop();
+    let fsync = asked.and_then(|reply| reply.texts().pop());
+    if worries.is_empty() && fsync.is_some_and(|when| when != "always") {
+        worries.push("appendfsync is not always: when Redis is killed its last two seconds may be gone");
     }
     Ok((
         fact("redis_version").map_or_else(String::new, store::bounded),

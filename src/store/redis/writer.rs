@@ -10,7 +10,7 @@ use super::rows;
 use super::spool::Spool;
 use crate::call::CallRecord;
 use crate::call_id::CallId;
-use crate::store::inbox::{Answer, Batch, Command, Inbox};
+use crate::store::inbox::{Asker, Batch, Command, Inbox};
 use crate::store::limits::{BATCH_RECORDS, RETRY_FIRST, RETRY_LONGEST, SPOOL_PIECES, SPOOL_SHOWN_MAX};
 
 /// Records that were spooled last, for readers to lay over what they find.
@@ -57,7 +57,7 @@ impl Writer {
                     for (command, asker) in commands {
                         // What was saved before the flush is on a disk.
                         let is_done = is_kept && matches!(command, Command::Flush);
-                        let _ = asker.send(if is_done { Ok(true) } else { Err(problem.clone()) });
+                        asker.tell(if is_done { Ok(true) } else { Err(problem.clone()) });
                     }
                     (pause * 2).clamp(RETRY_FIRST, RETRY_LONGEST)
                 }
@@ -113,11 +113,15 @@ impl Writer {
     }
 
     /// Answers every question; gives what went wrong with the connection, if anything did.
-    fn answer(&mut self, commands: Vec<(Command, crossbeam_channel::Sender<Answer>)>) -> Option<String> {
+    fn answer(&mut self, commands: Vec<(Command, Asker)>) -> Option<String> {
         let told = (self.channel.as_str(), self.voice.as_str());
         let node = self.address.node.as_str();
         let mut broken: Option<String> = None;
         for (command, asker) in commands {
+            // The spool goes first, and may take longer than he waits.
+            if asker.has_given_up() {
+                continue;
+            }
             let answer = match (&broken, &mut self.client) {
                 (Some(problem), _) => Err(problem.clone()),
                 (None, None) => Err("no connection".into()),
@@ -130,8 +134,7 @@ impl Writer {
             if let Err(problem) = &answer {
                 broken.get_or_insert_with(|| problem.clone());
             }
-            // An asker that gave up waiting has closed its channel: nothing to tell.
-            let _ = asker.send(answer);
+            asker.tell(answer);
         }
         broken
     }

@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::{check_schema, connect, schema};
 
@@ -42,20 +42,20 @@ pub(in crate::store) fn copy(place: &str, target: &Path) -> Result<(), String> {
 pub(in crate::store) fn restore(from: &Path, place: &str) -> Result<Option<PathBuf>, String> {
     check(from)?;
     let place = Path::new(place);
-    let kept = match place.exists() {
-        false => None,
-        true => {
-            let kept = beside(place, "before-restore");
-            if kept.exists() {
-                return Err(format!(
-                    "{} is there from an earlier restore; move it away first",
-                    kept.display()
-                ));
-            }
-            close(place)?;
-            Some(kept)
-        }
-    };
+    let kept = beside(place, "before-restore");
+    if let Some(earlier) = PARTS
+        .iter()
+        .map(|part| with(&kept, part))
+        .find(|path| path.exists())
+    {
+        return Err(format!(
+            "{} is there from an earlier restore; move it away first",
+            earlier.display()
+        ));
+    }
+    let was_there = place.exists();
+    // Until the copy is in its place.
+    let _held = if was_there { hold(place)? } else { None };
     let partial = beside(place, "partial");
     let written = OpenOptions::new()
         .write(true)
@@ -65,18 +65,34 @@ pub(in crate::store) fn restore(from: &Path, place: &str) -> Result<Option<PathB
         .and_then(|mut to| std::io::copy(&mut File::open(from)?, &mut to).map(|_| ()));
     let moved = written
         .map_err(|error| format!("{}: {error}", partial.display()))
-        .and_then(|()| match &kept {
-            Some(kept) => fs::rename(place, kept).map_err(|error| format!("{}: {error}", kept.display())),
-            None => Ok(()),
-        })
+        .and_then(|()| move_parts(place, &kept))
         .and_then(|()| settle(&partial, place));
     if moved.is_err() {
         let _ = fs::remove_file(&partial);
-        if let Some(kept) = kept.as_ref().filter(|kept| kept.exists() && !place.exists()) {
-            let _ = fs::rename(kept, place);
+        if !place.exists() {
+            let _ = move_parts(&kept, place);
         }
     }
-    moved.map(|()| kept)
+    moved.map(|()| was_there.then_some(kept))
+}
+
+/// What SQLite keeps beside a file goes with it: a log that stays would be taken for that of the copy.
+const PARTS: [&str; 4] = ["", "-wal", "-shm", "-journal"];
+
+fn move_parts(from: &Path, to: &Path) -> Result<(), String> {
+    for part in PARTS {
+        let (from, to) = (with(from, part), with(to, part));
+        if from.exists() {
+            fs::rename(&from, &to).map_err(|error| format!("{}: {error}", to.display()))?;
+        }
+    }
+    Ok(())
+}
+
+fn with(path: &Path, part: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(part);
+    name.into()
 }
 
 fn fill(place: &str, partial: &Path) -> Result<(), String> {
@@ -109,18 +125,28 @@ fn check(copy: &Path) -> Result<(), String> {
     }
 }
 
-/// Writes what is in the log into the file, and proves that nobody else has it open: only then may it leave the log.
-fn close(place: &Path) -> Result<(), String> {
+/// Writes what is in the log into the file, proves that nobody else has it open (only then may it leave the log), and keeps it so for as
+/// long as this is held. None = it is damaged: no gateway can open it.
+fn hold(place: &Path) -> Result<Option<Connection>, String> {
+    let in_use = || "a gateway has the store open: stop it first".to_string();
+    let is_damaged = |error: &rusqlite::Error| {
+        let code = error.sqlite_error_code();
+        matches!(code, Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt))
+    };
     let open = Connection::open_with_flags(place, OpenFlags::SQLITE_OPEN_READ_WRITE);
     let file = open.map_err(|error| error.to_string())?;
     let mode = file.pragma_update_and_check(None, "journal_mode", "DELETE", |row| row.get::<_, String>(0));
     match mode {
-        Ok(mode) if mode == "delete" => Ok(()),
-        Ok(_) => Err("a gateway has the store open: stop it first".into()),
-        Err(error) if error.to_string().contains("locked") => {
-            Err("a gateway has the store open: stop it first".into())
-        }
-        Err(error) => Err(error.to_string()),
+        Ok(mode) if mode == "delete" => {}
+        Ok(_) => return Err(in_use()),
+        Err(error) if error.to_string().contains("locked") => return Err(in_use()),
+        Err(error) if is_damaged(&error) => return Ok(None),
+        Err(error) => return Err(error.to_string()),
+    }
+    match file.execute_batch("BEGIN EXCLUSIVE") {
+        Ok(()) => Ok(Some(file)),
+        Err(error) if is_damaged(&error) => Ok(None),
+        Err(_) => Err(in_use()),
     }
 }
 
@@ -139,7 +165,29 @@ fn settle(partial: &Path, target: &Path) -> Result<(), String> {
 }
 
 fn beside(path: &Path, what: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(".{what}"));
-    name.into()
+    with(path, &format!(".{what}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_starts_while_a_store_is_put_back_is_told_to_wait() {
+        let place = std::env::temp_dir().join(format!("ringward-held-{}.db", std::process::id()));
+        let url = format!("sqlite:{}", place.display());
+        let open = || crate::store::open(&crate::store::Config { url: url.clone() });
+        let gateway = open().unwrap();
+        assert!(hold(&place).unwrap_err().contains("stop it first"));
+        drop(gateway);
+        let held = hold(&place).unwrap();
+        assert!(held.is_some());
+        let told = open().map(|_| ()).unwrap_err().to_string();
+        assert!(told.contains("locked"), "{told}");
+        drop(held);
+        open().unwrap();
+        PARTS
+            .iter()
+            .for_each(|part| drop(fs::remove_file(with(&place, part))));
+    }
 }

@@ -111,12 +111,12 @@ fn write_all(change: &mut Transaction<'_>, writes: &[Write]) -> rusqlite::Result
 /// An asker that gave up waiting has closed its channel: nothing to tell.
 fn answer(batch: Batch, answers: Vec<bool>) {
     for ((_, asker), answer) in batch.commands.into_iter().zip(answers) {
-        let _ = asker.send(Answer::Ok(answer));
+        asker.tell(Answer::Ok(answer));
     }
 }
 
 fn answer_all(batch: Batch, problem: &str) {
     for (_, asker) in batch.commands {
-        let _ = asker.send(Answer::Err(problem.to_string()));
+        asker.tell(Answer::Err(problem.to_string()));
     }
 }

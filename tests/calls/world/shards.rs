@@ -23,6 +23,7 @@ pub(super) enum Between {
     Sip(Flow, Vec<u8>, u8),
     Moved(String, u16, bool),
     LegAsked(LegAsked),
+    Used(ringward::queue::Used),
     LegHanded(Asker, Option<Box<Handed>>),
 }
 
@@ -79,6 +80,7 @@ impl World {
                     },
                 );
             }
+            Between::Used(used) => self.tell_shard(shard, Input::Used(used)),
             Between::LegAsked(asked) => self.tell_shard(shard, Input::LegAsked(asked)),
             Between::LegHanded(asker, handed) => self.tell_shard(shard, Input::LegHanded { asker, handed }),
         }
@@ -97,6 +99,7 @@ impl World {
             | Input::Scored { call, .. }
             | Input::ScoringOverloaded { call }
             | Input::Order { call, .. }
+            | Input::Repeated { call, .. }
             | Input::HangUp { call } => self.shard_of_call(*call),
             _ => 0,
         };
@@ -109,6 +112,12 @@ impl World {
         loop {
             match self.shard(shard).poll_output() {
                 Output::Timeout(_) => return,
+                Output::Used(used) => {
+                    let shards = self.others.len() as u16 + 1;
+                    for other in (0..shards).filter(|other| *other != shard) {
+                        self.tell_between(other, Between::Used(used.clone()));
+                    }
+                }
                 output => self.carry_out(output),
             }
         }
@@ -298,7 +307,7 @@ impl World {
                     Happening::Told(to, Between::LegHanded(asker, handed)),
                 );
             }
-            Output::Timeout(_) => {}
+            Output::Timeout(_) | Output::Used(_) => {}
         }
     }
 }

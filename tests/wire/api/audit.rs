@@ -191,3 +191,56 @@ async fn who_was_refused_is_written_down() {
     lines.sort();
     assert_eq!(lines, ["127.0.0.1 sign in 401", "ann GET /api/v1/tokens 403"]);
 }
+
+#[tokio::test]
+async fn all_calls_and_the_whole_audit_are_written_out_as_files() {
+    let desk = Desk::open().await;
+    for number in 0..450 {
+        desk.kept_call((number % 8) as usize, number);
+    }
+    let get = async |path: &str| {
+        let answer = desk.signed(Method::GET, path).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        let kind = answer.headers()["content-type"].to_str().unwrap().to_string();
+        (kind, answer.text().await.unwrap())
+    };
+    let (kind, csv) = get("/api/v1/calls/export").await;
+    assert_eq!(kind, "text/csv; charset=utf-8");
+    assert!(csv.starts_with("id,started_ms,direction,"), "{}", &csv[..200]);
+    assert_eq!(csv.lines().count(), 451, "a row each, over several pages");
+    let range = format!(
+        "/api/v1/calls/export?format=jsonl&since_ms={}&before_ms={}",
+        NOON + 100,
+        NOON + 110
+    );
+    let (kind, lines) = get(&range).await;
+    assert_eq!(
+        (kind.as_str(), lines.lines().count()),
+        ("application/x-ndjson", 10)
+    );
+    let first: serde_json::Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
+    assert_eq!(first["started_ms"], NOON + 109);
+    let (_, none) = get("/api/v1/calls/export?before_ms=1").await;
+    assert_eq!(none.lines().count(), 1, "the names of the columns");
+
+    for number in 0..3 {
+        desk.token_for(&format!("token{number}"), &["analyst"]).await;
+    }
+    let (_, lines) = get("/api/v1/audit/export?format=jsonl").await;
+    let entries: Vec<serde_json::Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(
+        (entries.len(), &entries[2]["before"]),
+        (3 + 2, &entries[1]["hash"])
+    );
+    let (_, csv) = get("/api/v1/audit/export?after=4").await;
+    assert_eq!(csv.lines().count(), 2);
+    let wrong = desk
+        .signed(Method::GET, "/api/v1/calls/export?format=xml")
+        .send()
+        .await
+        .unwrap();
+    check_problem(wrong, 400, "bad-request").await;
+}

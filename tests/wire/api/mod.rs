@@ -4,8 +4,10 @@ mod access;
 mod audit;
 mod calls;
 mod events;
+mod generated;
 mod limits;
 mod lists;
+mod oidc;
 mod pages;
 mod policies;
 mod tls;
@@ -25,6 +27,7 @@ use ringward::lists::{Lookup, Plan};
 use ringward::policy::{Policy, SHIPPED};
 use ringward::runtime::lists::ListKeeper;
 use ringward::runtime::policies::Policies;
+use ringward::runtime::provider::Provider;
 use ringward::runtime::reputation::ReputationKeeper;
 use ringward::runtime::stream::Tls;
 use ringward::runtime::webhooks::Webhooks;
@@ -68,6 +71,7 @@ pub struct Setting {
     pub tls: Option<Arc<Tls>>,
     pub webhooks: Vec<webhook::Config>,
     pub patience: Patience,
+    pub oidc: Option<ringward::accounts::oidc::Config>,
 }
 
 impl Default for Setting {
@@ -84,6 +88,7 @@ impl Default for Setting {
         Setting {
             public_url: None,
             tls: None,
+            oidc: None,
             webhooks: vec![nowhere],
             patience: Patience {
                 first: Duration::from_millis(1),
@@ -184,6 +189,10 @@ impl Desk {
                     instant: Instant::now(),
                     utc: UNIX_EPOCH + Duration::from_millis(clock_ms.load(Ordering::Relaxed)),
                 }
+            }),
+            provider: plan.oidc.map(|oidc| {
+                let public_url = plan.public_url.as_deref().unwrap();
+                Arc::new(Provider::new(oidc, public_url).unwrap())
             }),
             tls: plan.tls,
             public_url: plan.public_url,

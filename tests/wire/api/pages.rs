@@ -24,6 +24,10 @@ async fn every_operation_in_the_document_answers_as_it_says() {
     let mut seen = 0;
     for (path, operations) in document["paths"].as_object().unwrap() {
         for (method, operation) in operations.as_object().unwrap() {
+            // Only a session that was begun elsewhere awaits a code: tests/wire/api/oidc.rs.
+            if path.ends_with("/session/code") {
+                continue;
+            }
             let is_own = path.contains("/account");
             let (person, cookie) = if is_own || path.contains("/users/") {
                 let name = format!("person{seen}");
@@ -120,7 +124,7 @@ async fn every_operation_in_the_document_answers_as_it_says() {
             seen += 1;
         }
     }
-    assert_eq!(seen, 62);
+    assert_eq!(seen, 65);
 }
 
 /// Every field of an answer is in its schema, and every required one is there.

@@ -112,7 +112,7 @@ fn patience(give_up: Duration) -> Patience {
         longest: Duration::from_millis(40),
         give_up,
         pause_longest: Duration::from_millis(40),
-        answer: Duration::from_secs(2),
+        answer: Duration::from_secs(5),
     }
 }
 

@@ -68,6 +68,11 @@ impl Gateway {
     }
 
     pub fn run(folder: PathBuf, arguments: &[&str]) -> Gateway {
+        Gateway::run_as(folder, arguments, None)
+    }
+
+    /// With a token that its store has already: none is made and shown then.
+    pub fn run_as(folder: PathBuf, arguments: &[&str], token: Option<&str>) -> Gateway {
         // Another build's program can be looked at with the same eyes.
         let program = std::env::var_os("RINGWARD_BINARY");
         let mut child = Command::new(program.unwrap_or_else(|| env!("CARGO_BIN_EXE_ringward").into()))
@@ -103,7 +108,10 @@ impl Gateway {
         gateway.tcp = gateway.expect_line("SIP      tcp:").parse().expect("TCP address");
         let api = gateway.expect_line("Console  http://");
         gateway.api = api.trim_end_matches('/').parse().expect("API address");
-        gateway.token = gateway.expect_line("Token    ").trim().to_string();
+        gateway.token = match token {
+            Some(token) => token.into(),
+            None => gateway.expect_line("Token    ").trim().to_string(),
+        };
         gateway
     }
 

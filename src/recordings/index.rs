@@ -1,0 +1,362 @@
+//! Which recordings were heard before: from the landmarks of a call to the calls that had the same.
+//!
+//! Four parts, each with a list of places for every hash, in chunks of one arena. Recordings go into the newest part; when
+//! it is full, or a quarter of the retention old, the oldest one is emptied and becomes the newest. So nothing is searched
+//! for what is to be forgotten, and the memory is bounded.
+
+use std::time::Duration;
+
+use super::landmarks::{HASH_BITS, Landmark};
+use super::limits::{HITS_MIN, PLACES_MAX, POPULAR, RETENTION, SPAN_MIN};
+
+const PARTS: usize = 4;
+/// Places in a chunk; the last word says where the next chunk is.
+const CHUNK: usize = 8;
+/// Frames that two landmarks of one recording may be off against each other: a pair of bins of 32 ms.
+const OFF_MAX: u64 = 3;
+/// A place is the recording's number in its part above the frame.
+const FRAME_BITS: u32 = 10;
+const FRAMES: u32 = 1 << FRAME_BITS;
+
+/// What is known of a recording that was heard before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Match<T> {
+    /// What was kept with it.
+    pub of: T,
+    /// Landmarks in line.
+    pub hits: usize,
+}
+
+/// The index. `T` is what is kept with each recording.
+pub struct Index<T> {
+    parts: Vec<Part<T>>,
+    /// Recordings of one part.
+    capacity: usize,
+    /// The part that takes new ones.
+    newest: usize,
+    /// Room for the places that a question looks at.
+    places: Vec<u64>,
+}
+
+struct Part<T> {
+    /// When its first recording was kept, in ms since the Unix epoch; `None` = it has none.
+    since_ms: Option<u64>,
+    kept: Vec<T>,
+    /// By hash: the first chunk, and how many places there are. Chunk 0 is none.
+    heads: Vec<u32>,
+    counts: Vec<u16>,
+    chunks: Vec<[u32; CHUNK]>,
+}
+
+impl<T: Copy> Index<T> {
+    /// For at most this many recordings, at least four; half a kilobyte and 5 kB more for each once they are there, and 48 MB
+    /// of heads from the first one on.
+    pub fn new(recordings: usize) -> Index<T> {
+        Index {
+            parts: (0..PARTS).map(|_| Part::new()).collect(),
+            capacity: (recordings / PARTS).clamp(1, 1 << (32 - FRAME_BITS)),
+            newest: 0,
+            places: Vec::new(),
+        }
+    }
+
+    /// Recordings in it.
+    pub fn len(&self) -> usize {
+        self.parts.iter().map(|part| part.kept.len()).sum()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Octets of its lists, as they are now.
+    pub fn octets(&self) -> usize {
+        let of = |part: &Part<T>| {
+            part.heads.capacity() * 4
+                + part.counts.capacity() * 2
+                + part.chunks.capacity() * CHUNK * 4
+                + part.kept.capacity() * size_of::<T>()
+        };
+        self.parts.iter().map(of).sum::<usize>() + self.places.capacity() * 8
+    }
+
+    /// Forgets parts that are older than the retention allows; `now_ms` is the time since the Unix epoch.
+    pub fn forget(&mut self, now_ms: u64) {
+        let most = RETENTION.as_millis() as u64;
+        for part in &mut self.parts {
+            if part
+                .since_ms
+                .is_some_and(|since| now_ms.saturating_sub(since) > most)
+            {
+                part.clear();
+            }
+        }
+    }
+
+    /// Keeps a recording. One without landmarks is not kept.
+    pub fn keep(&mut self, landmarks: &[Landmark], of: T, now_ms: u64) {
+        if landmarks.is_empty() {
+            return;
+        }
+        self.forget(now_ms);
+        let quarter = RETENTION.as_millis() as u64 / PARTS as u64;
+        let newest = &self.parts[self.newest];
+        let is_old = newest
+            .since_ms
+            .is_some_and(|since| now_ms.saturating_sub(since) > quarter);
+        if newest.kept.len() >= self.capacity || is_old {
+            self.newest = (self.newest + 1) % PARTS;
+            self.parts[self.newest].clear();
+        }
+        self.parts[self.newest].keep(landmarks, of, now_ms);
+    }
+
+    /// The recording that has most in common with these landmarks, if it is the same: at least [`HITS_MIN`] of them in
+    /// line, over at least [`SPAN_MIN`].
+    pub fn find(&mut self, landmarks: &[Landmark]) -> Option<Match<T>> {
+        let mut best: Option<Match<T>> = None;
+        let mut places = std::mem::take(&mut self.places);
+        for part in &self.parts {
+            places.clear();
+            part.places(landmarks, &mut places);
+            // By recording, then by how far it is off, then by when in the question.
+            places.sort_unstable();
+            if let Some((recording, hits)) = in_line(&places)
+                && best.is_none_or(|best| hits > best.hits)
+                && let Some(of) = part.kept.get(recording as usize)
+            {
+                best = Some(Match { of: *of, hits });
+            }
+        }
+        self.places = places;
+        best
+    }
+}
+
+impl<T: Copy> Part<T> {
+    fn new() -> Part<T> {
+        Part {
+            since_ms: None,
+            kept: Vec::new(),
+            heads: Vec::new(),
+            counts: Vec::new(),
+            chunks: Vec::new(),
+        }
+    }
+
+    /// Forgets everything, and gives its memory back.
+    fn clear(&mut self) {
+        *self = Part::new();
+    }
+
+    fn keep(&mut self, landmarks: &[Landmark], of: T, now_ms: u64) {
+        if self.since_ms.is_none() {
+            self.since_ms = Some(now_ms);
+            self.heads = vec![0; 1 << HASH_BITS];
+            self.counts = vec![0; 1 << HASH_BITS];
+            self.chunks = vec![[0; CHUNK]];
+        }
+        let recording = (self.kept.len() as u32) << FRAME_BITS;
+        self.kept.push(of);
+        for landmark in landmarks {
+            let hash = (landmark.hash & ((1 << HASH_BITS) - 1)) as usize;
+            let count = usize::from(self.counts[hash]);
+            if count >= usize::from(u16::MAX) {
+                continue;
+            }
+            let within = count % (CHUNK - 1);
+            if within == 0 {
+                let mut chunk = [0; CHUNK];
+                chunk[CHUNK - 1] = self.heads[hash];
+                self.heads[hash] = self.chunks.len() as u32;
+                self.chunks.push(chunk);
+            }
+            let head = self.heads[hash] as usize;
+            self.chunks[head][within] = recording | (u32::from(landmark.at) & (FRAMES - 1));
+            self.counts[hash] += 1;
+        }
+    }
+
+    /// Where each landmark of a question stands: recording, offset and the question's own frame in one number.
+    fn places(&self, landmarks: &[Landmark], into: &mut Vec<u64>) {
+        if self.since_ms.is_none() {
+            return;
+        }
+        for landmark in landmarks {
+            let hash = (landmark.hash & ((1 << HASH_BITS) - 1)) as usize;
+            let count = usize::from(self.counts[hash]);
+            if count == 0 || count > POPULAR {
+                continue;
+            }
+            if into.len() + count > PLACES_MAX {
+                return;
+            }
+            let (mut chunk, mut left) = (self.heads[hash] as usize, count);
+            while left > 0 {
+                let here = (left - 1) % (CHUNK - 1) + 1;
+                for place in &self.chunks[chunk][..here] {
+                    let (recording, at) = (place >> FRAME_BITS, place & (FRAMES - 1));
+                    // Never below zero: both frames are less than this.
+                    let off = at + FRAMES - (u32::from(landmark.at) & (FRAMES - 1));
+                    into.push(u64::from(recording) << 32 | u64::from(off) << 16 | u64::from(landmark.at));
+                }
+                chunk = self.chunks[chunk][CHUNK - 1] as usize;
+                left -= here;
+            }
+        }
+    }
+}
+
+/// The recording with the most places in line, and how many.
+fn in_line(places: &[u64]) -> Option<(u32, usize)> {
+    let span_min = (SPAN_MIN.as_millis() / Duration::from_micros(16_000).as_millis()) as u64;
+    let mut best: Option<(u32, usize)> = None;
+    let mut first = 0;
+    for last in 0..places.len() {
+        // Recording and offset together grow: what is too far from the last is behind it.
+        while (places[last] >> 16) - (places[first] >> 16) > OFF_MAX {
+            first += 1;
+        }
+        let hits = last - first + 1;
+        let least = best.map_or(HITS_MIN, |(_, hits)| hits + 1);
+        if hits < least {
+            continue;
+        }
+        let frames = places[first..=last].iter().map(|place| place & 0xffff);
+        let (mut from, mut to) = (u64::MAX, 0);
+        for frame in frames {
+            (from, to) = (from.min(frame), to.max(frame));
+        }
+        if to - from >= span_min {
+            best = Some(((places[last] >> 32) as u32, hits));
+        }
+    }
+    best
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::landmarks::tests::{babble, landmarks};
+    use super::*;
+
+    const DAY_MS: u64 = 24 * 3600 * 1000;
+
+    /// Landmarks of this many recordings with nothing in common, and the first few seconds of each again.
+    fn filled(recordings: u64) -> Index<u64> {
+        let mut index = Index::new(1000);
+        for seed in 0..recordings {
+            index.keep(&landmarks(&babble(seed, 15)), seed, 1);
+        }
+        index
+    }
+
+    /// Landmarks of a recording that never was.
+    fn made(seed: u64) -> Vec<Landmark> {
+        let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+        let hashes = (0..200u16).map(|at| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            Landmark {
+                hash: (state >> 40) as u32 & ((1 << HASH_BITS) - 1),
+                at: at * 4,
+            }
+        });
+        hashes.collect()
+    }
+
+    #[test]
+    fn five_seconds_from_anywhere_in_a_recording_find_it_and_no_other() {
+        let mut index = filled(5);
+        for seed in 0..5 {
+            let whole = babble(seed, 15);
+            for start in [0, 30_123] {
+                let found = index.find(&landmarks(&whole[start..start + 40_000]));
+                assert_eq!(found.map(|found| found.of), Some(seed), "{seed} from {start}");
+            }
+        }
+        for seed in 100..104 {
+            assert_eq!(index.find(&landmarks(&babble(seed, 15))), None, "{seed}");
+        }
+    }
+
+    #[test]
+    fn noise_level_and_a_slow_clock_do_not_hide_it() {
+        let mut index = filled(5);
+        let whole = babble(4, 15);
+        let mut state = 7u32;
+        let noisy: Vec<i16> = whole[16_000..56_000]
+            .iter()
+            .map(|sample| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                let noise = (state >> 23) as i16 - 256;
+                sample / 3 + noise
+            })
+            .collect();
+        assert_eq!(index.find(&landmarks(&noisy)).map(|found| found.of), Some(4));
+        // 200 ppm fast: every five thousandth sample is missing.
+        let fast: Vec<i16> = whole[..40_000]
+            .iter()
+            .enumerate()
+            .filter(|(n, _)| n % 5000 != 4999)
+            .map(|(_, sample)| *sample)
+            .collect();
+        assert_eq!(index.find(&landmarks(&fast)).map(|found| found.of), Some(4));
+    }
+
+    #[test]
+    fn a_moment_in_common_is_not_enough() {
+        let mut index = filled(3);
+        let mut other = babble(50, 10);
+        other[20_000..32_000].copy_from_slice(&babble(1, 5)[20_000..32_000]);
+        assert_eq!(index.find(&landmarks(&other)), None);
+    }
+
+    #[test]
+    fn the_oldest_are_forgotten_when_it_is_full_and_when_their_time_is_over() {
+        let mut index = Index::new(8);
+        for seed in 0..20u64 {
+            index.keep(&made(seed), seed, seed);
+            assert!(index.len() <= 8, "{}", index.len());
+        }
+        assert_eq!(index.find(&made(3)), None);
+        let last = index.find(&made(19));
+        assert_eq!(last.map(|last| last.of), Some(19));
+        index.forget(29 * DAY_MS);
+        assert!(!index.is_empty());
+        index.forget(31 * DAY_MS);
+        assert!(index.is_empty());
+        assert_eq!(index.find(&made(19)), None);
+        let mut young = Index::new(1000);
+        for day in 0..60u64 {
+            young.keep(&made(day), day, day * DAY_MS);
+        }
+        assert!((22..=31).contains(&young.len()), "{}", young.len());
+    }
+
+    #[test]
+    fn what_everybody_has_tells_nothing_and_any_landmark_is_taken() {
+        let mut index = Index::new(4000);
+        let same: Vec<Landmark> = (0..40)
+            .map(|at| Landmark {
+                hash: at,
+                at: at as u16 * 8,
+            })
+            .collect();
+        for number in 0..500u32 {
+            index.keep(&same, number, 1);
+        }
+        assert_eq!(index.find(&same), None);
+        let odd = [
+            Landmark {
+                hash: u32::MAX,
+                at: u16::MAX,
+            },
+            Landmark { hash: 0, at: 0 },
+        ];
+        index.keep(&odd, 1, 1);
+        assert_eq!(index.find(&odd), None);
+        index.keep(&[], 2, 1);
+        assert_eq!(index.find(&[]), None);
+    }
+}

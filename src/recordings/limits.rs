@@ -1,0 +1,50 @@
+//! Bounds of this room: each with its unit, its reason, and what happens past it.
+
+use std::time::Duration;
+
+/// Samples of one recording that leave landmarks: the first 15 s at 8 kHz. What follows is not looked at.
+pub const SAMPLES_MAX: usize = 15 * 8000;
+
+/// Peaks kept of one second, the strongest ones: a telephone line carries no more that survive a codec.
+pub const PEAKS_PER_SECOND: usize = 25;
+
+/// Later peaks that one peak is joined with.
+pub const FAN_OUT: usize = 3;
+
+/// Landmarks of one recording: 15 s of peaks, each joined with three. Later ones are not made.
+pub const LANDMARKS_MAX: usize = 15 * PEAKS_PER_SECOND * FAN_OUT;
+
+/// Places of one hash in one part of the index that are looked at. A hash that stands in more of them tells nothing.
+pub const POPULAR: usize = 400;
+
+/// Recordings in one index at most, in four parts: a full part makes room by taking the oldest part's place.
+pub const RECORDINGS_MAX: usize = 131_072;
+
+/// The same where nothing is configured: about 150 MB when it is full.
+pub const RECORDINGS: usize = 20_000;
+
+/// How long a recording is remembered at most; at least three quarters of it. Hashes of speech are close to personal data.
+pub const RETENTION: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// Landmarks in line that make one recording the same as another, and how far apart the first and the last have to be.
+pub const HITS_MIN: usize = 8;
+pub const SPAN_MIN: Duration = Duration::from_secs(2);
+
+/// Places that one question looks at altogether, 8 octets each. Past it the rest of its landmarks is not looked up.
+pub const PLACES_MAX: usize = 262_144;
+
+/// Callers of one recording that are told apart, 8 octets each. It takes three to be worth a word; more say no more.
+pub const CALLERS_MAX: usize = 64;
+
+/// Calls that are listened to at the same time, 30 kB each. A further one is not looked up.
+pub const HEARING_MAX: usize = 4096;
+
+/// Seconds of audio after which a call is looked up, and after the last of which it is kept.
+pub const ASKED_AT: [usize; 3] = [5, 10, 15];
+
+/// A call that said nothing more for so long is over: it is kept as far as it was heard, if that is at least the first of
+/// [`ASKED_AT`].
+pub const OVER_AFTER: Duration = Duration::from_secs(30);
+
+/// Pieces of 15 s of recordings that are wanted. Further ones are not kept.
+pub const WANTED_MAX: usize = 4000;

@@ -207,13 +207,7 @@ impl Hearer {
 
     /// `known`: the gateways whose calls are shown here.
     fn listen(&self, mut ear: Ear, known: &mut BTreeSet<String>) -> Result<(), String> {
-        for other in ear.others()? {
-            let node = other.node.as_str().into();
-            for record in other.calls {
-                self.here.live.publish_elsewhere(&node, record);
-            }
-            known.insert(other.node);
-        }
+        self.meet(&mut ear, known)?;
         self.here.store.heard(&News::Missed);
         (self.here.changed)(None);
         let start = clock::now().instant;
@@ -237,7 +231,23 @@ impl Hearer {
                     }
                     is_there
                 });
+                // One that was slow to say that it is there, or begins anew.
+                if there.iter().any(|node| !known.contains(node)) {
+                    self.meet(&mut ear, known)?;
+                }
             }
+        }
+        Ok(())
+    }
+
+    /// Shows the calls of those who are there.
+    fn meet(&self, ear: &mut Ear, known: &mut BTreeSet<String>) -> Result<(), String> {
+        for other in ear.others()? {
+            let node = other.node.as_str().into();
+            for record in other.calls {
+                self.here.live.publish_elsewhere(&node, record);
+            }
+            known.insert(other.node);
         }
         Ok(())
     }
@@ -253,7 +263,10 @@ impl Hearer {
                 live.publish_elsewhere(&node.as_str().into(), record);
                 known.insert(node);
             }
-            News::Gone(node) => live.forget(&node),
+            News::Gone(node) => {
+                live.forget(&node);
+                known.remove(&node);
+            }
             News::Order(call, order) => {
                 if live.is_here(call) {
                     (self.here.order)(call, order);

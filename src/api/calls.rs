@@ -131,10 +131,13 @@ impl ActionBody {
                 Warning::Synthetic => Label::Synthetic,
                 Warning::Campaign => Label::Campaign,
             }),
-            (CallAction::Move, _, Some(queue)) => What::Move(queue.chars().take(WHY_CHARS_MAX).collect()),
+            (CallAction::Move, _, Some(queue)) => What::Move(queue),
             (CallAction::Whisper, ..) => What::Whisper,
             (CallAction::Challenge, ..) => What::Challenge,
-            (CallAction::HangUp | CallAction::Relabel | CallAction::Move, ..) => What::End,
+            (CallAction::HangUp, ..) => What::End,
+            (CallAction::Relabel | CallAction::Move, ..) => {
+                return Err(bad("this action needs to be told more"));
+            }
         };
         Ok(Order {
             by: who.to_string(),
@@ -331,6 +334,11 @@ pub(crate) async fn act(
     let id = call_id(id)?;
     let Json(body) = body.map_err(bad_body)?;
     let order = body.order(&signed_in.who)?;
+    if let What::Move(queue) = &order.what
+        && !has_queue(&shared, queue)
+    {
+        return Err(Problem::BadRequest("there is no such queue".into()));
+    }
     if (shared.gateway.order)(id, order) {
         return Ok(StatusCode::ACCEPTED);
     }
@@ -339,6 +347,13 @@ pub(crate) async fn act(
     }
     find(&shared, id).await?;
     Err(Problem::CallEnded)
+}
+
+/// Among the queues that `/status` names.
+fn has_queue(shared: &Shared, queue: &str) -> bool {
+    let status = (shared.gateway.status)();
+    let queues = status.get("queues").and_then(serde_json::Value::as_array);
+    queues.is_none_or(|queues| queues.iter().any(|known| known.as_str() == Some(queue)))
 }
 
 /// Says what is wrong with a body without repeating it.

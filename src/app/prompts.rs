@@ -28,6 +28,9 @@ pub(super) fn load(config: &Config) -> Prompts {
     prompts
 }
 
+/// How often shards are told of new recordings before one that takes nothing is given up.
+const TELL_TRIES: usize = 3;
+
 /// Reads the folder again whenever somebody says that it has changed. A folder with a fault changes nothing: what was said
 /// goes on being said.
 pub(super) async fn keep(config: Config, mailboxes: Mailboxes, standing: Standing, asked: Arc<Notify>) {
@@ -49,7 +52,13 @@ pub(super) async fn keep(config: Config, mailboxes: Mailboxes, standing: Standin
             Ok(prompts) => {
                 let count = prompts.names().count();
                 let prompts = Arc::new(prompts);
-                if mailboxes.command(|| ToShard::SetPrompts(prompts.clone())) {
+                // An order waits for room in an inbox, so it does where waiting is allowed.
+                let mailboxes = mailboxes.clone();
+                let tell = move || {
+                    let told = |_| mailboxes.command(|| ToShard::SetPrompts(prompts.clone()));
+                    (0..TELL_TRIES).any(told)
+                };
+                if tokio::task::spawn_blocking(tell).await.unwrap_or(false) {
                     tracing::info!(recordings = count, "[prompts] were read again and are in force");
                     standing.set(None);
                 } else {

@@ -110,10 +110,8 @@ impl Talking {
                 let names: Vec<&str> = names.iter().map(String::as_str).collect();
                 match case.say(Side::A, &names, desk) {
                     Some(turn) => aside.turn = turn,
-                    None => {
-                        self.aside = None;
-                        case.hush(Side::A, desk);
-                    }
+                    // That is no fault of the caller's.
+                    None => self.judged(Challenge::Unable, case, desk),
                 }
             }
             Act::Done(Outcome::Challenged(challenge)) => self.judged(challenge, case, desk),
@@ -129,15 +127,14 @@ impl Talking {
         }
     }
 
-    /// The caller has pressed what he was told, or not: he is told, and connected again.
+    /// The caller has pressed what he was told, or not: he is told, and connected again. One who could not be asked hears
+    /// no verdict.
     fn judged(&mut self, challenge: Challenge, case: &mut Case, desk: &mut Desk) {
-        case.facts.talk.challenge = challenge;
-        let at_ms = case.at_ms(desk);
-        decide::again(case, desk, at_ms);
-        let has_passed = challenge == Challenge::Passed;
-        let (words, outcome) = match has_passed {
-            true => ("challenge-passed", OrderOutcome::Done),
-            false => ("challenge-failed", OrderOutcome::Failed),
+        learn(challenge, case, desk);
+        let (words, outcome) = match challenge {
+            Challenge::Passed => (Some("challenge-passed"), OrderOutcome::Done),
+            Challenge::Failed => (Some("challenge-failed"), OrderOutcome::Failed),
+            Challenge::Unable | Challenge::None => (None, OrderOutcome::Failed),
         };
         let Some(aside) = &mut self.aside else { return };
         if let Some(entry) = aside.order.take() {
@@ -145,11 +142,40 @@ impl Talking {
         }
         aside.script = None;
         aside.until = desk.now().instant + WHISPER_MAX;
+        let Some(words) = words else {
+            return self.end_aside(case, desk);
+        };
         match case.say(Side::A, &[words], desk) {
             Some(turn) => aside.turn = turn,
             None => self.end_aside(case, desk),
         }
         case.changed(desk);
+    }
+
+    /// Somebody was put on hold while the caller was being asked: he hears nothing of it, or cannot press.
+    pub(super) fn excuse_held(&mut self, case: &mut Case, desk: &mut Desk) {
+        let is_asked = self.aside.as_ref().is_some_and(|aside| aside.script.is_some());
+        if is_asked && case.held_since.is_some() {
+            self.judged(Challenge::Unable, case, desk);
+        }
+    }
+
+    /// The person to whom something was being said is gone. The caller's questions go on, if there are any.
+    pub(super) fn drop_words(&mut self, case: &mut Case, desk: &mut Desk) {
+        if self.aside.as_ref().is_some_and(|aside| aside.script.is_none()) {
+            self.drop_aside(case, desk);
+        }
+    }
+
+    /// Whatever was being said or asked comes to nothing.
+    pub(super) fn drop_aside(&mut self, case: &mut Case, desk: &mut Desk) {
+        let Some(aside) = self.aside.take() else { return };
+        if let Some(entry) = aside.order {
+            case.record.end_order(entry, OrderOutcome::Failed);
+        }
+        for side in [Side::B, Side::A] {
+            case.hush(side, desk);
+        }
     }
 
     /// Words of ours are over, or a key was pressed.
@@ -196,6 +222,24 @@ impl Talking {
         for side in [Side::B, Side::A] {
             case.hush(side, desk);
         }
+        if self.is_caller_alone() {
+            case.play(Side::A, "hold", desk);
+        }
         case.changed(desk);
     }
+}
+
+/// What came of the digits. What speaks against him is not undone by asking him again.
+pub(super) fn learn(challenge: Challenge, case: &mut Case, desk: &Desk) {
+    let weight = |challenge: Challenge| match challenge {
+        Challenge::None => 0,
+        Challenge::Unable => 1,
+        Challenge::Passed => 2,
+        Challenge::Failed => 3,
+    };
+    if weight(challenge) > weight(case.facts.talk.challenge) {
+        case.facts.talk.challenge = challenge;
+    }
+    let at_ms = case.at_ms(desk);
+    decide::again(case, desk, at_ms);
 }

@@ -7,7 +7,7 @@ use crate::call_id::CallId;
 use crate::identity::Report;
 use crate::lists::Lookup;
 use crate::media::{Keys, Side, Statistics};
-use crate::policy::{Action, Profile};
+use crate::policy::Profile;
 use crate::reputation::Reputations;
 use crate::screening::{Facts, HistoryFacts, Label, RecordingFacts, SecondOpinion, VoiceState};
 use crate::sdp::{Encryption, Session};
@@ -95,7 +95,7 @@ pub(crate) struct Case {
     is_tapped: bool,
     attended: Option<u8>,
     /// What policy wants of it now that they talk, and what was done for it so far; at most [`super::limits::ORDERS_KEPT`].
-    pub(super) wish: Option<Action>,
+    pub(super) wish: Option<decide::Wish>,
     /// It has been asked what it wants once they talked.
     pub(super) is_asked_live: bool,
     pub(super) done: Vec<(What, Option<Label>)>,

@@ -8,6 +8,15 @@ use crate::screening::Stage;
 use super::case::Case;
 use super::desk::Desk;
 
+/// What policy wants of a call while it lasts.
+pub(crate) struct Wish {
+    pub(crate) action: Action,
+    /// Name and hash of the policy that wants it.
+    pub(crate) revision: String,
+    /// The rule, and its reason.
+    pub(crate) why: Option<String>,
+}
+
 /// What policy wants done, from the facts as they are.
 pub(crate) fn arrive(case: &mut Case, desk: &Desk, at_ms: u64) -> Action {
     ask(case, desk, Stage::Arrive, at_ms).0
@@ -27,7 +36,17 @@ pub(crate) fn heard(case: &mut Case, desk: &Desk, at_ms: u64) -> Action {
 /// out once they talk (`orders.rs`). True when a person could see a difference.
 pub(crate) fn live(case: &mut Case, desk: &Desk, at_ms: u64) -> bool {
     let (action, is_news) = ask(case, desk, Stage::Live, at_ms);
-    case.wish = Some(action);
+    case.wish = match action {
+        Action::Deliver | Action::Label => None,
+        action => {
+            let policy = desk.lineup.judge(&case.facts);
+            Some(Wish {
+                action,
+                revision: policy.revision().to_string(),
+                why: policy.decided_by(&case.facts),
+            })
+        }
+    };
     is_news
 }
 

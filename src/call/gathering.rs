@@ -12,6 +12,7 @@ use super::desk::Desk;
 use super::early;
 use super::ending::{By, Ending};
 use super::hunting::Hunting;
+use super::orders;
 use super::reception::Reception;
 use super::record;
 use super::refusal::Refusal;
@@ -51,7 +52,8 @@ impl Gathering {
             Event::Cancelled { .. } => return early::gave_up(Vec::new(), None, case, desk),
             Event::HangUp => {
                 case.refuse(&Refusal::Unavailable, desk);
-                return Ending::failed(480, By::Us, "ended from the console", case, desk);
+                let note = orders::note_of_end(case);
+                return Ending::failed(480, By::Us, &note, case, desk);
             }
             Event::Request { txn, request } => return early::request(txn, request, self, case, desk),
             _ => {}

@@ -16,6 +16,7 @@ use super::ending::{By, Ending};
 use super::index::Name;
 use super::leg::{Leg, Ringing};
 use super::limits::{CROSSING_VALUE_OCTETS_MAX, RINGING_MAX};
+use super::orders;
 use super::record::{self, State};
 use super::refusal::{self, Refusal};
 use super::stage::{Event, Stage};
@@ -166,7 +167,8 @@ impl Hunting {
                 self.stop_waiting(case, desk);
                 abandon(self.legs, None, case, desk);
                 case.refuse(&Refusal::Unavailable, desk);
-                Ending::failed(480, By::Us, "ended from the console", case, desk)
+                let note = orders::note_of_end(case);
+                Ending::failed(480, By::Us, &note, case, desk)
             }
             Event::Request { txn, request } => {
                 if early::is_callers_bye(&request, case) {

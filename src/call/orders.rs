@@ -7,8 +7,8 @@ use crate::media::Side;
 use crate::policy::Action;
 use crate::screening::{Challenge, Label};
 
-use super::aside::Aside;
-use super::case::Case;
+use super::aside::{self, Aside};
+use super::case::{Case, Media};
 use super::decide;
 use super::desk::Desk;
 use super::limits::ORDERS_KEPT;
@@ -41,25 +41,39 @@ pub enum What {
     Move(String),
 }
 
+impl Order {
+    /// Who ordered it, where that was the policy of this revision (`NAME@HASH`).
+    pub fn name_of_policy(revision: &str) -> String {
+        format!("{BY_POLICY}{revision}")
+    }
+}
+
+/// Before the revision of the policy whose order it is.
+const BY_POLICY: &str = "policy ";
+
 /// Carries an order out as far as the stage of the call allows it.
 pub(super) fn carry_out(stage: Stage, order: Order, case: &mut Case, desk: &mut Desk) -> Stage {
+    let at_ms = case.at_ms(desk);
     if case.record.state == State::Ended {
+        // It came too late, and stands in the record as long as that is open.
+        if case.media != Media::Closed {
+            case.record.add_order(at_ms, &order);
+        }
         return stage;
     }
-    let at_ms = case.at_ms(desk);
-    let entry = case.record.add_order(at_ms, &order);
+    let Some(entry) = case.record.add_order(at_ms, &order) else {
+        return stage;
+    };
     let (stage, outcome) = match (stage, order.what) {
         (stage, What::End) => {
             case.record.end_order(entry, OrderOutcome::Done);
             return stage.handle(Event::HangUp, case, desk);
         }
+        // Its sides are the other way round: side A, whom we would warn of and ask, is a person of this business.
+        (stage, _) if case.record.direction == Direction::Outbound => (stage, OrderOutcome::NotNow),
         (stage, What::Relabel(label)) => {
-            case.facts.relabelled = Some(label);
-            // Before policy was asked at all it will hear of it in time.
-            if !matches!(stage, Stage::Gathering(_)) {
-                decide::again(case, desk, at_ms);
-            }
-            (stage, OrderOutcome::Done)
+            let outcome = relabel(&stage, label, case, desk);
+            (stage, outcome)
         }
         (Stage::Talking(mut talking), What::Whisper) => {
             let outcome = talking.whisper_now(entry, case, desk);
@@ -71,7 +85,7 @@ pub(super) fn carry_out(stage: Stage, order: Order, case: &mut Case, desk: &mut 
         }
         (Stage::Talking(talking), What::Move(queue)) => {
             case.record.end_order(entry, OrderOutcome::Begun);
-            let (stage, is_begun) = talking.move_to(&queue, case, desk);
+            let (stage, is_begun) = talking.move_to(&queue, entry, case, desk);
             if !is_begun {
                 case.record.end_order(entry, OrderOutcome::NotNow);
             }
@@ -85,22 +99,68 @@ pub(super) fn carry_out(stage: Stage, order: Order, case: &mut Case, desk: &mut 
     stage
 }
 
-/// What policy wants of a call that talks, since it was last asked: each thing once. What cannot be done at this moment is
-/// looked at again with the next event.
+/// A person warns. What somebody said before is never made milder.
+fn relabel(stage: &Stage, label: Label, case: &mut Case, desk: &Desk) -> OrderOutcome {
+    if case
+        .facts
+        .relabelled
+        .is_some_and(|said| label.severity() <= said.severity())
+    {
+        return OrderOutcome::Failed;
+    }
+    case.facts.relabelled = Some(label);
+    // Before policy was asked at all it will hear of it in time.
+    if matches!(stage, Stage::Gathering(_)) {
+        return OrderOutcome::Done;
+    }
+    let shown = |case: &Case| case.record.banner.as_ref().map(|banner| banner.label);
+    let before = shown(case);
+    let at_ms = case.at_ms(desk);
+    decide::again(case, desk, at_ms);
+    match shown(case) == before {
+        // What was found is as bad, or worse.
+        true => OrderOutcome::Failed,
+        false => OrderOutcome::Done,
+    }
+}
+
+/// The note of a call that an order has ended.
+pub(super) fn note_of_end(case: &Case) -> String {
+    let mut orders = case.record.orders.iter().rev();
+    let by = orders.find(|order| order.what == "end").map(|order| &order.by);
+    match by.filter(|by| by.starts_with(BY_POLICY)) {
+        Some(by) => format!("ended by {by}"),
+        None => "ended from the console".to_string(),
+    }
+}
+
+/// What policy wants of a call that rings or talks, since it was last asked: each thing once. What cannot be done at this
+/// moment is looked at again with the next event.
 pub(super) fn by_policy(stage: Stage, case: &mut Case, desk: &mut Desk) -> Stage {
-    let Stage::Talking(talking) = &stage else {
-        return stage;
+    let is_acknowledged = match &stage {
+        Stage::Talking(talking) => talking.is_acknowledged,
+        Stage::Hunting(_) | Stage::Reception(_) if case.record.state == State::Ringing => false,
+        _ => return stage,
     };
-    if !case.is_asked_live && talking.is_acknowledged {
-        case.is_asked_live = true;
-        if desk.lineup.judge(&case.facts).acts_live() {
-            let at_ms = case.at_ms(desk);
-            if decide::live(case, desk, at_ms) {
-                case.changed(desk);
-            }
+    // Our own people are not screened.
+    if case.record.direction == Direction::Outbound {
+        return stage;
+    }
+    let judge = desk.lineup.judge(&case.facts);
+    let is_first = is_acknowledged && !case.is_asked_live;
+    // What wished it judges no more, as when it was taken back: whoever judges now is asked.
+    let is_stale = case
+        .wish
+        .as_ref()
+        .is_some_and(|wish| wish.revision != judge.revision());
+    case.is_asked_live |= is_acknowledged;
+    if is_stale || (is_first && judge.acts_live()) {
+        let at_ms = case.at_ms(desk);
+        if decide::live(case, desk, at_ms) {
+            case.changed(desk);
         }
     }
-    let what = match &case.wish {
+    let what = match case.wish.as_ref().map(|wish| &wish.action) {
         Some(Action::Challenge) => What::Challenge,
         Some(Action::Whisper) => What::Whisper,
         Some(Action::End) => What::End,
@@ -115,35 +175,44 @@ pub(super) fn by_policy(stage: Stage, case: &mut Case, desk: &mut Desk) -> Stage
         _ => None,
     };
     let deed = (what, label);
-    let is_known = case.record.direction == Direction::Outbound || case.done.contains(&deed);
-    if is_known || case.done.len() >= ORDERS_KEPT || !talking.is_able_to(&deed.0, desk) {
+    let is_able = match &stage {
+        Stage::Talking(talking) => talking.is_able_to(&deed.0, case, desk),
+        // Nobody is to answer a call that would be ended at once.
+        _ => deed.0 == What::End,
+    };
+    if case.done.contains(&deed) || case.done.len() >= ORDERS_KEPT || !is_able {
         return stage;
     }
-    let policy = desk.lineup.judge(&case.facts);
+    let Some(wish) = case.wish.take() else {
+        return stage;
+    };
     let order = Order {
-        by: format!("policy {}", policy.revision()),
+        by: Order::name_of_policy(&wish.revision),
         what: deed.0.clone(),
-        why: policy.decided_by(&case.facts),
+        why: wish.why,
     };
     case.done.push(deed);
-    case.wish = None;
     carry_out(stage, order, case, desk)
 }
 
 impl Talking {
-    /// Nothing is under way that it would disturb.
-    fn is_able_to(&self, what: &What, desk: &Desk) -> bool {
+    /// Nothing is under way that it would disturb. (A person's `end` waits for nothing.)
+    fn is_able_to(&self, what: &What, case: &Case, desk: &Desk) -> bool {
+        let is_quiet = self.is_acknowledged && self.aside.is_none() && !self.is_moving();
         match what {
-            What::End | What::Relabel(_) => true,
-            What::Whisper => self.is_acknowledged && self.aside.is_none(),
-            What::Challenge => self.is_acknowledged && self.aside.is_none() && !self.is_moving(),
-            What::Move(queue) => self.aside.is_none() && self.is_able_to_move(queue, desk),
+            What::Relabel(_) => true,
+            // What we say ourselves is said first.
+            What::End => self.aside.is_none(),
+            // The phone may be gone, or somebody on hold, who hears nothing and presses nothing.
+            What::Whisper => is_quiet && case.held_since.is_none(),
+            What::Challenge => is_quiet && case.held_since.is_none() && !case.facts.bypasses_every_gate(),
+            What::Move(queue) => self.aside.is_none() && self.is_able_to_move(queue, case, desk),
         }
     }
 
     fn whisper_now(&mut self, entry: usize, case: &mut Case, desk: &mut Desk) -> OrderOutcome {
         let label = case.record.banner.as_ref().map(|banner| banner.label.name());
-        let (true, Some(label)) = (self.is_able_to(&What::Whisper, desk), label) else {
+        let (true, Some(label)) = (self.is_able_to(&What::Whisper, case, desk), label) else {
             return OrderOutcome::NotNow;
         };
         let name = format!("whisper-{label}");
@@ -157,18 +226,19 @@ impl Talking {
     }
 
     fn challenge_now(&mut self, entry: usize, case: &mut Case, desk: &mut Desk) -> OrderOutcome {
-        if !self.is_able_to(&What::Challenge, desk) {
+        if !self.is_able_to(&What::Challenge, case, desk) {
             return OrderOutcome::NotNow;
         }
         let has_keys = case
             .spoken(Side::A)
             .is_some_and(|caller| caller.telephone_event().is_some());
-        if !has_keys || !self.ask(entry, case, desk) {
-            case.facts.talk.challenge = Challenge::Unable;
-            let at_ms = case.at_ms(desk);
-            decide::again(case, desk, at_ms);
+        if !has_keys {
+            aside::learn(Challenge::Unable, case, desk);
             return OrderOutcome::Failed;
         }
-        OrderOutcome::Begun
+        match self.ask(entry, case, desk) {
+            true => OrderOutcome::Begun,
+            false => OrderOutcome::Failed,
+        }
     }
 }

@@ -84,7 +84,7 @@ pub struct CallRecord {
     /// What we said ourselves, in order; at most 64 kept.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub spoken: Vec<Spoken>,
-    /// What people and policy ordered while it lasted, in order; at most 32 kept.
+    /// What people and policy ordered while it lasted, in order; at most 32, the last of them an `end`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub orders: Vec<Ordered>,
     pub timings: Timings,
@@ -347,8 +347,16 @@ impl CallRecord {
         }
     }
 
-    /// An order came; its place in the list, for its outcome.
-    pub(crate) fn add_order(&mut self, at_ms: u64, order: &Order) -> usize {
+    /// An order came; its place in the list, for its outcome. `None`: the list is full, and what cannot be written down is
+    /// not done. For an `end` there is always room.
+    pub(crate) fn add_order(&mut self, at_ms: u64, order: &Order) -> Option<usize> {
+        let kept = match order.what {
+            What::End => ORDERS_KEPT,
+            _ => ORDERS_KEPT - 1,
+        };
+        if self.orders.len() >= kept {
+            return None;
+        }
         let (what, to) = match &order.what {
             What::End => ("end", None),
             What::Relabel(label) => ("relabel", Some(label.name().to_string())),
@@ -356,18 +364,15 @@ impl CallRecord {
             What::Challenge => ("challenge", None),
             What::Move(queue) => ("move", Some(queue.clone())),
         };
-        if self.orders.len() < ORDERS_KEPT {
-            self.orders.push(Ordered {
-                at_ms,
-                by: order.by.clone(),
-                what: what.to_string(),
-                to,
-                why: order.why.clone(),
-                outcome: OrderOutcome::NotNow,
-            });
-            return self.orders.len() - 1;
-        }
-        usize::MAX
+        self.orders.push(Ordered {
+            at_ms,
+            by: order.by.clone(),
+            what: what.to_string(),
+            to,
+            why: order.why.clone(),
+            outcome: OrderOutcome::NotNow,
+        });
+        Some(self.orders.len() - 1)
     }
 
     pub(crate) fn end_order(&mut self, entry: usize, outcome: OrderOutcome) {
@@ -532,22 +537,13 @@ impl CallRecord {
         self.transfers.len() - 1
     }
 
-    /// How that transfer ended.
+    /// How that transfer ended; the first word stays.
     pub(crate) fn end_transfer(&mut self, place: usize, outcome: TransferOutcome, status: u16) {
-        if let Some(transfer) = self.transfers.get_mut(place) {
+        if let Some(transfer) = self.transfers.get_mut(place)
+            && transfer.outcome == TransferOutcome::Pending
+        {
             transfer.outcome = outcome;
             transfer.status = status;
-            if transfer.kind == TransferKind::Ordered {
-                let mut orders = self.orders.iter_mut().rev();
-                let ordered =
-                    orders.find(|order| order.what == "move" && order.outcome == OrderOutcome::Begun);
-                if let Some(ordered) = ordered {
-                    ordered.outcome = match outcome {
-                        TransferOutcome::Completed => OrderOutcome::Done,
-                        _ => OrderOutcome::Failed,
-                    };
-                }
-            }
         }
     }
 

@@ -164,7 +164,10 @@ impl Stage {
                     None => return self,
                 }
             }
-            Event::Order(order) => return orders::carry_out(self, *order, case, desk),
+            Event::Order(order) => {
+                let stage = orders::carry_out(self, *order, case, desk);
+                return orders::by_policy(stage, case, desk);
+            }
             // Only a call that talks can be taken over; the phone must hear something all the same.
             Event::Replace { txn, request, .. } if !matches!(self, Stage::Talking(_)) => {
                 desk.refuse(txn, &request, &Refusal::NoDialog);
@@ -179,14 +182,15 @@ impl Stage {
             }
             event => event,
         };
-        match self {
+        let stage = match self {
             Stage::Gathering(stage) => stage.handle(event, case, desk),
             Stage::Reception(stage) => stage.handle(event, case, desk),
             Stage::Hunting(stage) => stage.handle(event, case, desk),
-            Stage::Talking(stage) => orders::by_policy(stage.step(event, case, desk), case, desk),
+            Stage::Talking(stage) => stage.step(event, case, desk),
             Stage::Ending(stage) => stage.handle(event, case, desk),
             Stage::Over => Stage::Over,
-        }
+        };
+        orders::by_policy(stage, case, desk)
     }
 
     /// Where its legs are reached.

@@ -15,6 +15,7 @@ use super::leg::{self, Leg};
 use super::limits::{DURATION_MAX, EXCHANGES_MAX, INFO_BODY_OCTETS_MAX};
 use super::offer;
 use super::options;
+use super::orders;
 use super::record;
 use super::refusal::{self, Refusal};
 use super::reliable;
@@ -180,9 +181,10 @@ impl Talking {
                 return self.end(Over::failed("no audio from either party"), case, desk);
             }
             Event::HangUp => {
+                let note = orders::note_of_end(case);
                 let over = Over {
                     ending: record::Ending::Completed,
-                    ..Over::failed("ended from the console")
+                    ..Over::failed(&note)
                 };
                 return self.end(over, case, desk);
             }

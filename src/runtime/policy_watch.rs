@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use serde::Serialize;
 
 use super::limits::COUNTED_CALLS_MAX;
-use crate::call::CallRecord;
+use crate::call::record::{OrderOutcome, Ordered};
+use crate::call::{CallRecord, Order};
 use crate::call_id::CallId;
 use crate::policy::{Action, Exceeded, Policy, Watch};
 
@@ -61,25 +62,39 @@ impl Watching {
     /// A call has ended. The same.
     pub fn ended(&mut self, record: &CallRecord) -> Option<(String, Exceeded)> {
         self.compare(record);
-        // One that was let through and then ended by policy counts once more, as sent away.
-        if self.counted.remove(&record.id) && !is_ended(record) {
-            return None;
+        let is_counted = self.counted.remove(&record.id);
+        // One that the held policy ended while it lasted counts (once more) as sent away at that moment, by whichever
+        // policy it was let through.
+        if let Some(at_ms) = self.ended_at(record) {
+            return self.note(true, record.started_ms.saturating_add(at_ms));
         }
-        self.count(record)
+        if is_counted { None } else { self.count(record) }
     }
 
     fn count(&mut self, record: &CallRecord) -> Option<(String, Exceeded)> {
         let decision = &record.decisions.first()?.decision;
-        let (revision, watch) = self.held.as_mut()?;
+        let (revision, _) = self.held.as_ref()?;
         if *revision != decision.policy {
             return None;
         }
-        let exceeded = watch.note(
-            is_refused(&decision.action) || is_ended(record),
-            record.started_ms,
-        )?;
+        self.note(is_refused(&decision.action), record.started_ms)
+    }
+
+    fn note(&mut self, is_refused: bool, at_ms: u64) -> Option<(String, Exceeded)> {
+        let (_, watch) = self.held.as_mut()?;
+        let exceeded = watch.note(is_refused, at_ms)?;
         let (revision, _) = self.held.take()?;
         Some((revision, exceeded))
+    }
+
+    /// When the held policy ended this call, in ms since its arrival. A wish that the caller forestalled by hanging up
+    /// ended nothing.
+    fn ended_at(&self, record: &CallRecord) -> Option<u64> {
+        let (revision, _) = self.held.as_ref()?;
+        let by = Order::name_of_policy(revision);
+        let is_end =
+            |order: &&Ordered| order.what == "end" && order.outcome == OrderOutcome::Done && order.by == by;
+        record.orders.iter().find(is_end).map(|order| order.at_ms)
     }
 
     fn compare(&mut self, record: &CallRecord) {
@@ -99,12 +114,6 @@ impl Watching {
         counts.newly_allowed += u64::from(!would_refuse && was_refused);
         counts.relabelled += u64::from(last.decision.verdict.label != shadow.label);
     }
-}
-
-/// By policy, while they talked.
-fn is_ended(record: &CallRecord) -> bool {
-    let last = record.decisions.last();
-    last.is_some_and(|last| last.decision.action == Action::End)
 }
 
 fn is_refused(action: &Action) -> bool {
@@ -132,6 +141,47 @@ mod tests {
             facts: None,
         });
         record
+    }
+
+    fn ends(policy: &Policy, outcome: OrderOutcome) -> Ordered {
+        Ordered {
+            at_ms: 60_000,
+            by: Order::name_of_policy(policy.revision()),
+            what: "end".into(),
+            to: None,
+            why: None,
+            outcome,
+        }
+    }
+
+    #[test]
+    fn calls_that_a_policy_ends_count_for_it_whoever_let_them_through() {
+        let text = POLICY.replace("then = 'refuse'", "then = 'end'\nstage = 'live'");
+        let [before, policy] = [POLICY, &text].map(|text| Policy::load("b", text, &[]).unwrap());
+        let mut watching = Watching::default();
+        watching.look_at(&before, None);
+        let mut calls: Vec<CallRecord> = (0..40).map(|number| call(&before, number, false)).collect();
+        for lasting in &calls {
+            assert_eq!(watching.decided(lasting), None);
+        }
+        watching.look_at(&policy, None);
+        let (forestalled, ended) = calls.split_at_mut(20);
+        // It wished them ended, and the callers hung up first: nothing was ended.
+        for record in forestalled {
+            let mut decided = record.decisions[0].clone();
+            decided.decision.action = Action::End;
+            record.decisions.push(decided);
+            assert_eq!(watching.ended(record), None);
+        }
+        let mut exceeded = None;
+        for (number, record) in ended.iter_mut().enumerate() {
+            record.orders.push(ends(&policy, OrderOutcome::Done));
+            exceeded = watching.ended(record);
+            assert_eq!(exceeded.is_some(), number == 19, "{number}");
+        }
+        let (revision, exceeded) = exceeded.unwrap();
+        assert_eq!(revision, policy.revision());
+        assert_eq!((exceeded.calls, exceeded.refused), (20, 20));
     }
 
     #[test]

@@ -29,6 +29,7 @@ mod marks;
 mod midcall;
 mod numbers;
 mod orders;
+mod orders_amiss;
 mod others_bugs;
 mod outbound;
 mod overload;

@@ -4,7 +4,7 @@ use ringward::call::record::{Ending, OrderOutcome, State, TransferKind, Transfer
 use ringward::call::{Input, Order, What};
 use ringward::media::Side;
 use ringward::policy::Policy;
-use ringward::queue::Strategy;
+use ringward::queue::{self, Strategy};
 use ringward::screening::Label;
 
 use crate::hand::PHONE;
@@ -12,10 +12,16 @@ use crate::plan::{Act, Answer, CallerPlan, PhonePlan};
 use crate::world::{Presses, World, one_desk, queue};
 
 const NUMBER: &str = "+14045550123";
-const GUARD: &str = "10.0.0.9:5060";
+pub const GUARD: &str = "10.0.0.9:5060";
 
 /// A desk, a guard, and these rules.
-fn world(rules: &[(&str, &str, &str)]) -> World {
+pub fn world(rules: &[(&str, &str, &str)]) -> World {
+    let mut world = World::with_policy(two_queues(), 81, policy(rules));
+    world.phone(PHONE, PhonePlan::answers_after(1.0));
+    world
+}
+
+pub fn two_queues() -> Vec<queue::Config> {
     let mut queues = one_desk();
     queues.push(queue(
         "security",
@@ -23,6 +29,10 @@ fn world(rules: &[(&str, &str, &str)]) -> World {
         &[&format!("sip:guard@{GUARD}")],
     ));
     queues[1].numbers = vec!["+19".to_string()];
+    queues
+}
+
+pub fn policy(rules: &[(&str, &str, &str)]) -> Policy {
     let mut text = "[policy]\nname = 'p'\n".to_string();
     for (at, (when, then, stage)) in rules.iter().enumerate() {
         text += &format!(
@@ -30,17 +40,14 @@ fn world(rules: &[(&str, &str, &str)]) -> World {
         );
     }
     let names = ["desk".to_string(), "security".to_string()];
-    let policy = Policy::load("p.toml", &text, &names).unwrap_or_else(|faults| panic!("{faults:?}"));
-    let mut world = World::with_policy(queues, 81, policy);
-    world.phone(PHONE, PhonePlan::answers_after(1.0));
-    world
+    Policy::load("p.toml", &text, &names).unwrap_or_else(|faults| panic!("{faults:?}"))
 }
 
-fn talks(seconds: f64) -> CallerPlan {
+pub fn talks(seconds: f64) -> CallerPlan {
     CallerPlan::new(NUMBER).act(seconds, Act::Bye)
 }
 
-fn order(world: &mut World, what: What) {
+pub fn order(world: &mut World, what: What) {
     let call = *world.records.keys().next().unwrap();
     let order = Order {
         by: "ann".into(),
@@ -51,7 +58,7 @@ fn order(world: &mut World, what: What) {
 }
 
 /// A call that talks for a while, then the order, then the rest of it.
-fn ordered(mut world: World, what: What) -> World {
+pub fn ordered(mut world: World, what: What) -> World {
     world.call(talks(60.0));
     world.run_for(4.0);
     assert_eq!(world.record().state, State::Talking);
@@ -60,7 +67,7 @@ fn ordered(mut world: World, what: What) -> World {
     world
 }
 
-fn said(world: &World, side: Side) -> Vec<String> {
+pub fn said(world: &World, side: Side) -> Vec<String> {
     let media = world.media.values().next();
     let said = media.into_iter().flat_map(|media| &media.said);
     let to = said.filter(|said| said.side == side);
@@ -75,14 +82,14 @@ fn said(world: &World, side: Side) -> Vec<String> {
 }
 
 /// What was ordered, of whom, and what came of it.
-fn orders(world: &World) -> Vec<(String, String, OrderOutcome)> {
+pub fn orders(world: &World) -> Vec<(String, String, OrderOutcome)> {
     let orders = world.record().orders.iter();
     orders
         .map(|order| (order.what.clone(), order.by.clone(), order.outcome))
         .collect()
 }
 
-fn by_ann(what: &str, outcome: OrderOutcome) -> Vec<(String, String, OrderOutcome)> {
+pub fn by_ann(what: &str, outcome: OrderOutcome) -> Vec<(String, String, OrderOutcome)> {
     vec![(what.to_string(), "ann".to_string(), outcome)]
 }
 
@@ -230,6 +237,16 @@ fn policy_asks_a_caller_in_the_middle_of_a_call_once_and_ends_it_when_he_fails()
         );
         for order in &record.orders {
             assert!(order.by.starts_with("policy p@"), "{}", order.by);
+        }
+        if let Some(end) = record.orders.get(1) {
+            let last = record.spoken.last().unwrap();
+            assert_eq!(last.prompt, "challenge-failed");
+            assert!(
+                last.until_ms <= Some(end.at_ms),
+                "he hears it out: {last:?} {end:?}"
+            );
+            let note = record.outcome.as_ref().unwrap().note.clone().unwrap();
+            assert_eq!(note, format!("ended by {}", end.by));
         }
         assert_eq!(record.orders[0].why.as_deref(), Some("r1: x"));
     }

@@ -31,6 +31,7 @@ use super::ending::{By, Ending};
 use super::leg::{Hop, Leg};
 use super::limits::QUESTIONS_MAX;
 use super::offer;
+use super::orders;
 use super::profile::Answer;
 use super::record;
 use super::refusal::Refusal;
@@ -171,15 +172,13 @@ impl Reception {
             }
             Event::HangUp if self.a.is_none() => {
                 case.refuse(&Refusal::Unavailable, desk);
-                Ending::failed(480, By::Us, "ended from the console", case, desk)
+                let note = orders::note_of_end(case);
+                Ending::failed(480, By::Us, &note, case, desk)
             }
-            Event::HangUp => self.end(
-                record::Ending::Failed,
-                By::Us,
-                Some("ended from the console"),
-                case,
-                desk,
-            ),
+            Event::HangUp => {
+                let note = orders::note_of_end(case);
+                self.end(record::Ending::Failed, By::Us, Some(&note), case, desk)
+            }
             Event::Request { txn, request } if self.a.is_none() => {
                 if early::is_callers_bye(&request, case) {
                     desk.respond(txn, Response::new(&request, 200, super::refusal::phrase(200)));

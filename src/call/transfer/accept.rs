@@ -1,10 +1,12 @@
 //! A REFER of the person answering: may it be, and what follows (RFC 3515 §2.4.2, RFC 4488, RFC 7647).
 
+use std::sync::Arc;
+
 use super::calling::Calling;
 use super::destination::{Destination, TransferRules};
 use super::errand::Errand;
 use super::subscription::Subscription;
-use super::{Phase, Transfer};
+use super::{Entry, Phase, Transfer};
 use crate::call::Counter;
 use crate::call::case::Case;
 use crate::call::desk::Desk;
@@ -14,6 +16,7 @@ use crate::call::record::{TransferKind, TransferOutcome};
 use crate::call::refusal::{self, Refusal};
 use crate::call::stage::Stage;
 use crate::call::talking::Talking;
+use crate::queue::{self, Overflow};
 use crate::sip::{Message, ReferFault, ReferTo, Replaces, Response, ServerTxn, Uri};
 
 /// Extensions a REFER may insist on: no subscription (RFC 4488), and naming a dialog in a REFER outside it (RFC 4538),
@@ -80,7 +83,10 @@ impl Talking {
             subscription.tell(100, &mut self.b, desk);
         }
         let at_ms = case.at_ms(desk);
-        let entry = case.record.add_transfer(at_ms, to, kind);
+        let entry = Entry {
+            transfer: case.record.add_transfer(at_ms, to, kind),
+            order: None,
+        };
         case.changed(desk);
         self.transfers.current = Some(Box::new(Transfer {
             phase: Phase::Fetching,
@@ -98,31 +104,42 @@ impl Talking {
     }
 
     /// Whether [`Talking::move_to`] would do anything.
-    pub(crate) fn is_able_to_move(&self, queue: &str, desk: &Desk) -> bool {
+    pub(crate) fn is_able_to_move(&self, queue: &str, case: &Case, desk: &Desk) -> bool {
         !self.is_moving()
             && self.is_acknowledged
             && self.late.is_none()
             && self.transfers.count < TRANSFERS_MAX
-            && desk.queues.iter().any(|known| known.name == queue)
+            && rung(queue, case, desk).is_some()
+    }
+
+    /// Nobody has the call: whoever had it has hung up, and the next one has not answered.
+    pub(crate) fn is_caller_alone(&self) -> bool {
+        let current = self.transfers.current.as_ref();
+        current.is_some_and(|current| current.is_transferor_gone)
     }
 
     /// A person who watches the call, or policy, ordered it to another queue: its phones ring, and the phone that has the call is let go
-    /// when one of them answers. False: not now, or no such queue.
+    /// when one of them answers. `order`: its place in the record. False: not now, or no such queue.
     pub(crate) fn move_to(
         mut self: Box<Self>,
         queue: &str,
+        order: usize,
         case: &mut Case,
         desk: &mut Desk,
     ) -> (Stage, bool) {
-        if !self.is_able_to_move(queue, desk) {
+        let rung = rung(queue, case, desk);
+        let (true, Some(rung)) = (self.is_able_to_move(queue, case, desk), rung) else {
             return (Stage::Talking(self), false);
-        }
-        let queues = desk.queues.clone();
+        };
         self.transfers.count += 1;
         let at_ms = case.at_ms(desk);
-        let entry = case
+        let transfer = case
             .record
             .add_transfer(at_ms, queue.to_string(), TransferKind::Ordered);
+        let entry = Entry {
+            transfer,
+            order: Some(order),
+        };
         self.transfers.current = Some(Box::new(Transfer {
             phase: Phase::Fetching,
             subscription: None,
@@ -130,7 +147,7 @@ impl Talking {
             deadline: desk.now().instant + TRANSFER_MAX,
             entry,
         }));
-        let begun = Calling::begin((queues, queue.to_string()), Vec::new(), None, case, desk);
+        let begun = Calling::begin((rung, queue.to_string()), Vec::new(), None, case, desk);
         let Some((calling, progress)) = begun else {
             return (self.transfer_failed(404, case, desk), true);
         };
@@ -245,6 +262,24 @@ impl Talking {
             }
         }
     }
+}
+
+/// A queue as an order rings it: without the phone that has the call, and without another queue after it, because whoever
+/// ordered it wants it there or not at all. `None`: there is no such queue, it has the call already, or nobody else is in it.
+fn rung(queue: &str, case: &Case, desk: &Desk) -> Option<Arc<[queue::Config]>> {
+    if case.record.queue.as_deref() == Some(queue) {
+        return None;
+    }
+    let mut rung = desk.queues.iter().find(|known| known.name == queue)?.clone();
+    rung.overflow = Overflow::Reject;
+    let mut attempts = case.record.attempts.iter().rev();
+    let answered = attempts.find(|attempt| attempt.status == 200);
+    let name = case.record.answered_by.as_deref();
+    // Not another phone's, which has taken the call over since.
+    let has_call = answered.filter(|answered| name.is_some_and(|name| answered.target.contains(name)));
+    rung.targets
+        .retain(|target| has_call.is_none_or(|phone| phone.target != *target));
+    (!rung.targets.is_empty()).then(|| Arc::from([rung]))
 }
 
 /// The rules of the queue whose phone has the call.

@@ -69,11 +69,19 @@ impl Talking {
         case.describe(Side::B, &session, self.b.origin.security.keys(), desk);
         case.hold(is_held(case), desk);
         case.record.answered_by = Some(name);
+        let is_rung_in_queue = queue.is_some();
         if let Some(queue) = queue {
             case.record.queue = Some(queue);
         }
-        case.record
-            .end_transfer(current.entry, TransferOutcome::Completed, 200);
+        current.entry.end(TransferOutcome::Completed, 200, case);
+        // What was being said to the old phone, no longer.
+        self.drop_words(case, desk);
+        if self.aside.is_none() {
+            let is_told = is_rung_in_queue && self.whisper(case, desk);
+            if current.is_transferor_gone && !is_told {
+                case.hush(Side::A, desk);
+            }
+        }
         if needs_question {
             self.transfers.asking = Some(Reinvite::begin(session, &mut self.a, case, desk));
         }
@@ -187,7 +195,7 @@ impl Talking {
             Phase::Moving(answered, _) | Phase::Taking(answered, _) | Phase::Answered(answered) => {
                 Some(answered)
             }
-            Phase::Calling(_) | Phase::Fetching => None,
+            Phase::Calling(_) | Phase::Fetching | Phase::Parting(_) => None,
         }
     }
 
@@ -232,7 +240,7 @@ impl Talking {
     pub(super) fn drop_phase(phase: Phase, rest: &mut Rest, case: &mut Case, desk: &mut Desk) {
         match phase {
             Phase::Calling(calling) => calling.abandon(None, case, desk),
-            Phase::Fetching => {}
+            Phase::Fetching | Phase::Parting(_) => {}
             Phase::Moving(answered, reinvite) => {
                 reinvite.abandon(&answered.leg, desk);
                 rest.hang_up.push(answered.leg);
@@ -262,8 +270,7 @@ impl Talking {
         }
         if let Some(current) = current {
             rest.is_b_gone = current.is_transferor_gone;
-            case.record
-                .end_transfer(current.entry, TransferOutcome::Abandoned, 487);
+            current.entry.end(TransferOutcome::Abandoned, 487, case);
             if let Some(mut subscription) = current.subscription {
                 subscription.tell(487, &mut self.b, desk);
             }
@@ -302,7 +309,7 @@ impl Transfers {
                 Phase::Moving(answered, _) | Phase::Taking(answered, _) | Phase::Answered(answered) => {
                     Some(&mut answered.leg)
                 }
-                Phase::Calling(_) | Phase::Fetching => None,
+                Phase::Calling(_) | Phase::Fetching | Phase::Parting(_) => None,
             });
         let leaving = self.leaving.iter_mut().map(|leaving| &mut leaving.leg);
         for leg in newcomer.chain(leaving) {

@@ -10,7 +10,8 @@
 //!            INVITE with Replaces from a phone:         Taking (until its ACK) ─▶ Answered
 //! ```
 //!
-//! The caller's side notices nothing of it but, when the codecs or a hold demand it, one re-INVITE: media is anchored,
+//! Whoever asked may hang up meanwhile: the caller hears music until somebody answers, or that nobody does.
+//! Else the caller's side notices nothing of it but, when the codecs or a hold demand it, one re-INVITE: media is anchored,
 //! so the new phone speaks through the same two ports. Whoever comes in over a trunk cannot refer (405).
 
 mod accept;
@@ -25,7 +26,9 @@ mod takeover;
 
 use std::time::Instant;
 
+use crate::call::case::Case;
 use crate::call::leg::Leg;
+use crate::call::record::{OrderOutcome, TransferOutcome};
 use crate::sip::{ClientTxn, ServerTxn};
 
 pub(in crate::call) use calling::{Answered, Calling, Progress};
@@ -58,8 +61,30 @@ struct Transfer {
     /// Whoever asked has hung up already.
     is_transferor_gone: bool,
     deadline: Instant,
-    /// Its place in the record.
-    entry: usize,
+    entry: Entry,
+}
+
+/// Where a transfer stands in the record, and the order that it carries out.
+#[derive(Clone, Copy)]
+struct Entry {
+    transfer: usize,
+    order: Option<usize>,
+}
+
+impl Entry {
+    /// How it ended; the first word stays.
+    fn end(self, outcome: TransferOutcome, status: u16, case: &mut Case) {
+        case.record.end_transfer(self.transfer, outcome, status);
+        if let Some(order) = self.order {
+            let is_done = outcome == TransferOutcome::Completed;
+            let outcome = if is_done {
+                OrderOutcome::Done
+            } else {
+                OrderOutcome::Failed
+            };
+            case.record.end_order(order, outcome);
+        }
+    }
 }
 
 #[expect(
@@ -75,6 +100,8 @@ enum Phase {
     /// A phone took the call over by INVITE; its ACK is on the way.
     Taking(Box<Answered>, ServerTxn),
     Answered(Box<Answered>),
+    /// Nobody came, and the phone that asked is gone: the caller is told so (in this turn), then the call is over.
+    Parting(u32),
 }
 
 /// A leg on its way out.

@@ -2,17 +2,18 @@
 
 use super::calling::{Calling, Progress};
 use super::reinvite::Outcome;
-use super::{Phase, Rest};
+use super::{Phase, Rest, Transfer};
 use crate::call::Counter;
 use crate::call::case::Case;
 use crate::call::desk::Desk;
 use crate::call::ending::By;
 use crate::call::index::Name;
+use crate::call::limits::PARTING_MAX;
 use crate::call::record::{self, TransferOutcome};
 use crate::call::refusal::{self, Refusal};
 use crate::call::stage::{Event, Stage};
 use crate::call::talking::{Over, Talking};
-use crate::media::Side;
+use crate::media::{Side, Talk};
 use crate::sip::{ClientTxn, Message, Method, Response, ServerTxn, TransportFault};
 
 /// The next stage, or the event that is none of a transfer's.
@@ -26,7 +27,10 @@ impl Talking {
             Err((talking, event)) => talking.handle(event, case, desk),
         };
         match stage {
-            Stage::Talking(talking) => talking.join_when_free(case, desk),
+            Stage::Talking(mut talking) => {
+                talking.excuse_held(case, desk);
+                talking.join_when_free(case, desk)
+            }
             stage => stage,
         }
     }
@@ -45,6 +49,10 @@ impl Talking {
             }
             // The phone that asked may be gone, and the caller on hold: nobody sends anything while another one rings.
             Event::MediaSilent if self.transfers.current.is_some() => Ok(Stage::Talking(self)),
+            Event::Talk(Talk::Said { turn, side, over }) if self.is_last_word(turn) => {
+                case.has_said(side, over, desk);
+                Ok(self.transfer_failed(480, case, desk))
+            }
             Event::Ack { txn, ack } => self.take_ack(txn, ack, case, desk),
             Event::AckMissing { txn } => match self.give_up_taking(txn, desk) {
                 true => Ok(self.transfer_failed(408, case, desk)),
@@ -81,6 +89,11 @@ impl Talking {
             }
             other => Err((self, other)),
         }
+    }
+
+    fn is_last_word(&self, turn: u32) -> bool {
+        let current = self.transfers.current.as_ref();
+        current.is_some_and(|current| matches!(current.phase, Phase::Parting(last) if last == turn))
     }
 
     /// The phones that ring for a transfer.
@@ -130,7 +143,7 @@ impl Talking {
                 Err((self, Event::Request { txn, request }))
             }
             Method::Bye if is_phones && self.transfers.current.is_some() => {
-                self.on_transferor_bye(txn, &request, desk);
+                self.on_transferor_bye(txn, &request, case, desk);
                 Ok(Stage::Talking(self))
             }
             Method::Invite | Method::Update | Method::Info if is_gone => {
@@ -148,8 +161,9 @@ impl Talking {
         }
     }
 
-    /// The phone that asked hangs up without waiting for the end of it (RFC 5589 §6.1): the caller stays.
-    fn on_transferor_bye(&mut self, txn: ServerTxn, request: &Message, desk: &mut Desk) {
+    /// The phone that asked, or had the call when it was ordered away, hangs up without waiting for the end of it (RFC 5589
+    /// §6.1): the caller stays, and hears music.
+    fn on_transferor_bye(&mut self, txn: ServerTxn, request: &Message, case: &mut Case, desk: &mut Desk) {
         if let Err(status) = self.b.dialog.on_request(request) {
             return desk.refuse(txn, request, &Refusal::Status(status));
         }
@@ -161,6 +175,11 @@ impl Talking {
         self.b.drop_refresh(desk);
         self.b.terms.timer = None;
         self.abandon_exchanges(desk);
+        self.drop_words(case, desk);
+        // Whoever is being asked something hears it after that.
+        if self.aside.is_none() {
+            case.play(Side::A, "hold", desk);
+        }
     }
 
     fn take_response(
@@ -314,7 +333,7 @@ impl Talking {
         self.transfer_failed(status, case, desk)
     }
 
-    /// Nobody came: whoever asked is told, and the call goes on as it was. Without him it is over.
+    /// Nobody came: whoever asked is told, and the call goes on as it was. Without him it is over, once the caller was told.
     pub(super) fn transfer_failed(
         mut self: Box<Self>,
         status: u16,
@@ -325,8 +344,9 @@ impl Talking {
             return Stage::Talking(self);
         };
         let is_gone = current.is_transferor_gone;
-        case.record
-            .end_transfer(current.entry, TransferOutcome::Failed, status);
+        let is_said = matches!(current.phase, Phase::Parting(_));
+        let entry = current.entry;
+        entry.end(TransferOutcome::Failed, status, case);
         let mut rest = Rest::default();
         Self::drop_phase(current.phase, &mut rest, case, desk);
         // A transfer may take longer than an ACK can be on its way: nobody is left in `hang_up_after_ack`.
@@ -337,6 +357,20 @@ impl Talking {
             subscription.tell(status, &mut self.b, desk);
             if !subscription.is_done() {
                 self.transfers.fading.push(subscription);
+            }
+        }
+        if is_gone && !is_said {
+            self.drop_aside(case, desk);
+            if let Some(turn) = case.say(Side::A, &["nobody"], desk) {
+                self.transfers.current = Some(Box::new(Transfer {
+                    phase: Phase::Parting(turn),
+                    subscription: None,
+                    is_transferor_gone: true,
+                    deadline: desk.now().instant + PARTING_MAX,
+                    entry,
+                }));
+                case.changed(desk);
+                return Stage::Talking(self);
             }
         }
         if is_gone {

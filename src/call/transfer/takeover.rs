@@ -1,7 +1,7 @@
 //! INVITE with Replaces from a phone: it takes over the call that another phone has (RFC 3891 §3).
 
 use super::calling::{self, Answered};
-use super::{Phase, Transfer};
+use super::{Entry, Phase, Transfer};
 use crate::call::case::Case;
 use crate::call::desk::Desk;
 use crate::call::engine::Engine;
@@ -159,9 +159,13 @@ impl Talking {
         let response = terms.tell(invite, response, desk);
         desk.respond(txn, response);
         let at_ms = case.at_ms(desk);
-        let entry = case
+        let transfer = case
             .record
             .add_transfer(at_ms, name.clone(), TransferKind::TakenOver);
+        let entry = Entry {
+            transfer,
+            order: None,
+        };
         case.changed(desk);
         let answered = Answered {
             leg: Leg {

@@ -137,8 +137,9 @@ function enter(session) {
   }
   show($("to-account"), session.is_account);
   show($("to-administration"), session.roles.some((role) => role !== "receptionist"));
-  // The cards need to know what may be ordered, and where a call may go.
-  orders.enter(session.roles).then(toDesk);
+  // The desk waits for nothing; where a call may go the cards learn later.
+  orders.enter(session.roles).then(live.refresh);
+  toDesk();
 }
 
 function toSignIn(problem) {

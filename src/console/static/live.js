@@ -3,7 +3,7 @@
 import { hangUp, report } from "./api.js";
 import { draw, makeChart } from "./chart.js";
 import { h, icon, show, text } from "./dom.js";
-import { makeOrders } from "./orders.js";
+import { makeOrders, may } from "./orders.js";
 import { STATES, VERDICTS, callBack, clock, detail, nameOf, number, numberLight, signed, voiceLight, worst } from "./words.js";
 
 /** An ended call stays this long, for a last look and a report. */
@@ -63,6 +63,11 @@ export function onCall(call) {
     onEnded();
   }
   tidy();
+}
+
+/** What may be ordered has become known. */
+export function refresh() {
+  for (const card of cards.values()) card.update(card.call);
 }
 
 /** A report made elsewhere on this page. */
@@ -143,6 +148,8 @@ function makeCard(first) {
       draw(chart, call.evidence);
       text(total, call.voice ? `${signed(call.voice.llr)} in ${Math.round(call.voice.speech_seconds)} s speech` : "nothing heard yet");
       for (const button of verdicts) button.setAttribute("aria-pressed", String(call.report?.verdict === button.dataset.verdict));
+      for (const button of verdicts) show(button, may().report);
+      show(hang, may().order);
       hang.disabled = call.state === "ended";
       orders.update(call);
       card.tick();
@@ -160,6 +167,7 @@ function makeCard(first) {
       }
     },
     async report(verdict) {
+      if (!may().report) return;
       try {
         card.update({ ...card.call, report: await report(first.id, verdict) });
         tell(null);
@@ -168,7 +176,7 @@ function makeCard(first) {
       }
     },
     async hangUp() {
-      if (card.call.state === "ended") return;
+      if (card.call.state === "ended" || !may().order) return;
       if (!sureUntil) {
         sureUntil = Date.now() + SURE_MS;
         hang.dataset.sure = "";

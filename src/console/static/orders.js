@@ -11,13 +11,18 @@ const WHATS = { relabel: "warn", whisper: "tell the person", challenge: "ask for
 
 let queues = [];
 let mayOrder = false;
+let mayReport = false;
 
 /** Whoever has signed in: may he order anything, and which queues are there? */
 export async function enter(roles) {
   mayOrder = roles.some((role) => ["admin", "receptionist", "supervisor"].includes(role));
+  mayReport = roles.some((role) => ["admin", "receptionist", "supervisor", "analyst"].includes(role));
   const status = mayOrder ? await ask("/api/v1/status").catch(() => null) : null;
   queues = status?.gateway?.queues ?? [];
 }
+
+/** Whether this person may end calls, and say what they were: the others are shown no buttons for it. */
+export const may = () => ({ order: mayOrder, report: mayReport });
 
 /** The row of a card. `tell` is told of a problem, or of none. */
 export function makeOrders(id, tell) {
@@ -30,31 +35,36 @@ export function makeOrders(id, tell) {
     }
   };
   const button = (word, title, body) => h("button", { type: "button", title, onclick: () => give(body) }, word);
-  /** A list whose first entry only says what it is. */
-  const list = (word, chosen) => {
-    const node = h("select", { "aria-label": word, onchange: () => {
-      if (node.value) give(chosen(node.value));
+  /** A list whose first entry only says what it is, and the button that does it: who walks a list with the keys has chosen nothing yet. */
+  const list = (word, does, chosen) => {
+    const go = h("button", { type: "button", disabled: true, onclick: () => {
+      const body = chosen(node.value);
       node.value = "";
-    } }, h("option", { value: "" }, word));
-    return node;
+      go.disabled = true;
+      give(body);
+    } }, does);
+    const node = h("select", { "aria-label": word, onchange: () => { go.disabled = node.value === ""; } }, h("option", { value: "" }, word));
+    return { node, go };
   };
-  const warn = list("Warn…", (label) => ({ do: "relabel", label }));
+  const { node: warn, go: warnNow } = list("Warn…", "Warn", (label) => ({ do: "relabel", label }));
   warn.append(...WARNINGS.map((label) => h("option", { value: label }, LABELS[label][0])));
-  const move = list("Move to…", (queue) => ({ do: "move", queue }));
+  const { node: move, go: moveNow } = list("Move to…", "Move", (queue) => ({ do: "move", queue }));
   const last = h("p", { class: "last-order", hidden: true });
   const doing = h("div", { class: "orders", hidden: true },
     button("Tell person", "Whispers to whoever has the call what it is", { do: "whisper" }),
     button("Ask for digits", "The caller is told two digits and asked to press them", { do: "challenge" }),
-    warn, move);
+    warn, warnNow, move, moveNow);
   return {
     node: h("div", {}, doing, last),
     update(call) {
-      show(doing, mayOrder && call.state === "talking");
+      // A call that one of our phones made can only be ended.
+      show(doing, mayOrder && call.state === "talking" && call.direction !== "outbound");
       const others = queues.filter((queue) => queue !== call.queue);
       if (others.join("\n") !== [...move.options].slice(1).map((option) => option.value).join("\n")) {
         move.replaceChildren(move.options[0], ...others.map((queue) => h("option", { value: queue }, queue)));
+        moveNow.disabled = true;
       }
-      show(move, others.length > 0);
+      for (const part of [move, moveNow]) show(part, others.length > 0);
       const latest = (call.orders ?? []).at(-1);
       text(last, latest ? said(latest) : "");
       show(last, Boolean(latest));

@@ -85,5 +85,7 @@ fn write(store: &dyn Store, calls: u64) {
         }
     }
     // The writer is asked again until it has come to the end of what waits.
-    while store.flush().is_err() {}
+    // Each waits for seconds; a store that takes none of it in minutes is broken.
+    let is_written = (0..100).any(|_| store.flush().is_ok());
+    assert!(is_written, "the calls were not written");
 }

@@ -17,6 +17,9 @@ pub struct Outside {
     pub issuer: String,
     /// Names him there, for ever; None = he has not signed in yet, and his account is known by its name.
     pub subject: Option<String>,
+    /// He has shown a second factor there: from then on nobody who has shown none enrols one here in his name.
+    #[serde(default)]
+    pub has_shown_second: bool,
 }
 
 impl Users {
@@ -34,6 +37,7 @@ impl Users {
         let outside = Outside {
             issuer: issuer.into(),
             subject: None,
+            has_shown_second: false,
         };
         self.carry_out(by, "account add", &new.name, |book| {
             let user = made(book, &new.name, &person, &roles, &outside, by)?;
@@ -80,6 +84,7 @@ impl Users {
                     let outside = Outside {
                         issuer: vouched.issuer.clone(),
                         subject: None,
+                        has_shown_second: false,
                     };
                     notes.push(format!("a new account: {}", names(roles)));
                     made(book, &name, &person, &sound_roles(roles)?, &outside, by)?
@@ -97,13 +102,16 @@ impl Users {
             }
             if let Some(outside) = &mut user.outside {
                 outside.subject = Some(vouched.subject.clone());
+                outside.has_shown_second |= vouched.is_strong;
             }
             if let Some(roles) = vouched.roles.as_ref().filter(|roles| **roles != user.roles) {
                 notes.push(format!("{} instead of {}", names(roles), names(&user.roles)));
                 user.roles.clone_from(roles);
                 user.epoch += 1;
             }
-            user.signed_in(from, at_ms);
+            // Where a code is still to be shown, the network is his only then: waits are shorter for networks that are known.
+            let is_whole = vouched.is_strong || user.second_factor.is_none();
+            user.signed_in(from.filter(|_| is_whole), at_ms);
             Ok((Some(user), notes.join("; "), ()))
         })?;
         self.one(&name).ok_or(Refused::NoSuchUser)

@@ -26,6 +26,8 @@ pub(crate) struct SignedIn {
     pub is_to_enrol: bool,
     /// He has to show a code of his second factor before he may do anything.
     pub is_to_prove: bool,
+    /// He has shown a second factor to whoever vouches for him.
+    pub is_strong: bool,
     /// When the session was opened, Unix ms; 0 = by the token itself.
     pub opened_ms: u64,
     /// When the session ends at the latest, Unix ms; None = by the token itself.
@@ -117,6 +119,7 @@ impl Access {
             is_account: false,
             is_to_enrol: false,
             is_to_prove: false,
+            is_strong: false,
             opened_ms: 0,
             ends_ms: None,
             epoch: 0,
@@ -421,6 +424,7 @@ impl Access {
             is_account,
             is_to_enrol,
             is_to_prove: proof == Proof::AwaitsCode,
+            is_strong: proof == Proof::Strong,
             opened_ms,
             ends_ms: Some(ends_ms),
             epoch,

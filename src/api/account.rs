@@ -207,6 +207,14 @@ pub(crate) async fn begin_second_factor(
     let name = name(&signed_in)?;
     let peer = peer.map(|Extension(peer)| peer);
     let user = shared.access.users.one(&name).ok_or(Problem::NotSignedIn)?;
+    let has_shown_second = user
+        .outside
+        .as_ref()
+        .is_some_and(|outside| outside.has_shown_second);
+    if has_shown_second && !signed_in.is_strong {
+        // Whoever has only his password there must not bring a telephone of his own.
+        return Err(Problem::SecondFactorElsewhere);
+    }
     if user.outside.is_none() {
         passwords::confirm(&shared, peer, name.clone(), body.password).await?;
     } else if shared.now().unix_ms().abs_diff(signed_in.opened_ms) >= FRESH.as_millis() as u64 {

@@ -39,6 +39,8 @@ pub(crate) enum Problem {
     CodeMissing,
     #[error("sign in once more: for this it has to be a moment ago")]
     NotFresh,
+    #[error("this account has shown its second factor where it signs in: sign in there with it first")]
+    SecondFactorElsewhere,
     #[error("nobody signs in elsewhere here: [oidc] is not configured")]
     NoProvider,
     #[error("no code is awaited")]
@@ -144,6 +146,7 @@ impl Problem {
             Problem::SecondFactorMissing => (StatusCode::FORBIDDEN, "second-factor-missing"),
             Problem::CodeMissing => (StatusCode::FORBIDDEN, "code-missing"),
             Problem::NotFresh => (StatusCode::FORBIDDEN, "not-fresh"),
+            Problem::SecondFactorElsewhere => (StatusCode::FORBIDDEN, "second-factor-elsewhere"),
             Problem::NoProvider => (StatusCode::CONFLICT, "no-provider"),
             Problem::NoCodeAwaited => (StatusCode::CONFLICT, "no-code-awaited"),
             Problem::NoAccount => (StatusCode::CONFLICT, "no-account"),

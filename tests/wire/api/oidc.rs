@@ -480,7 +480,26 @@ async fn an_administrator_shows_a_second_factor_there_or_here() {
     assert_eq!(world.asks(&there, "/api/v1/tokens").await, 200);
     world.book(|book| book.person["amr"] = json!(["pwd"]));
     let here = world.signed_in("two").await;
-    assert_eq!(world.asks(&here, "/api/v1/tokens").await, 403, "he is to enrol");
+    assert_eq!(
+        world.asks(&here, "/api/v1/tokens").await,
+        403,
+        "no second factor there"
+    );
+    // With only his password there nobody brings a telephone of his own.
+    let path = "/api/v1/account/second-factor";
+    let refused = world
+        .desk
+        .by_cookie(Method::POST, path, &here, r#"{"password":""}"#)
+        .await;
+    check_problem(refused, 403, "second-factor-elsewhere").await;
+
+    // Somebody else, who never showed one there.
+    world.book(|book| {
+        book.person["sub"] = "another".into();
+        book.person["preferred_username"] = "zoe".into();
+    });
+    let here = world.signed_in("zoe").await;
+    assert_eq!(world.asks(&here, "/api/v1/tokens").await, 403, "she is to enrol");
     let (secret, _) = world.desk.enrol(&here, NOON).await;
     assert_eq!(world.asks(&here, "/api/v1/tokens").await, 200);
 

@@ -320,7 +320,14 @@ impl Ledger {
 /// The record against what both parties saw.
 fn check_call(call: &Call, ended: &Ended, caller: &Leg, legs: &[Leg], is_loose: bool) {
     let id = caller.id;
-    let Some((status, at)) = caller.asked.iter().find_map(answer_to_first) else {
+    // The record is that of the copy that came first. Another may have been refused by itself, or have come when all was
+    // over, and be a call of its own.
+    let copies = caller
+        .asked
+        .iter()
+        .filter(|asked| answer_to_first(asked).is_some());
+    let first = copies.min_by_key(|asked| asked.reached);
+    let Some((first, (status, at))) = first.and_then(|first| Some((first, answer_to_first(first)?))) else {
         panic!("caller {id:x} has a record and no answer");
     };
     let was_answered = (200..300).contains(&status);
@@ -346,9 +353,7 @@ fn check_call(call: &Call, ended: &Ended, caller: &Leg, legs: &[Leg], is_loose: 
         return; // its calls ring without anything being looked up
     }
     // Nobody hears a dead line: within the budget phones ring, or the caller knows why not.
-    // Its copy by a second way may have come long before or after, and been refused by itself.
-    let copy = caller.asked.iter().find(|asked| answer_to_first(asked).is_some());
-    let came = copy.and_then(|asked| asked.reached).unwrap_or_default();
+    let came = first.reached.unwrap_or_default();
     let progress = call.rung.unwrap_or(at).min(at);
     assert!(
         progress <= came + FACTS_MAX,

@@ -46,6 +46,8 @@ export function makeOrders(id, tell) {
     const node = h("select", { "aria-label": word, onchange: () => { go.disabled = node.value === ""; } }, h("option", { value: "" }, word));
     return { node, go };
   };
+  /** The button stays beside its list where the row is broken. */
+  const pair = (...parts) => h("span", { class: "pair" }, ...parts);
   const { node: warn, go: warnNow } = list("Warn…", "Warn", (label) => ({ do: "relabel", label }));
   warn.append(...WARNINGS.map((label) => h("option", { value: label }, LABELS[label][0])));
   const { node: move, go: moveNow } = list("Move to…", "Move", (queue) => ({ do: "move", queue }));
@@ -53,7 +55,7 @@ export function makeOrders(id, tell) {
   const doing = h("div", { class: "orders", hidden: true },
     button("Tell person", "Whispers to whoever has the call what it is", { do: "whisper" }),
     button("Ask for digits", "The caller is told two digits and asked to press them", { do: "challenge" }),
-    warn, warnNow, move, moveNow);
+    pair(warn, warnNow), pair(move, moveNow));
   return {
     node: h("div", {}, doing, last),
     update(call) {

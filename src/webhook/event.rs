@@ -79,19 +79,20 @@ impl Kind {
     /// The kind of an entry of the audit. What is changed over the API is written twice, as the request and as what it did;
     /// both are told.
     pub fn of(entry: &AuditEntry) -> Kind {
+        // Of requests and sign-ins the note is an answer; what is done to policies, lists and accounts has a person's words there.
         let is_no = ["401", "403", "429"].iter().any(|no| entry.note.starts_with(no));
         let what = entry.what.as_str();
         let is_of = |area: &str| what.strip_prefix(area).is_some_and(|rest| rest.starts_with(' '));
-        if is_no {
-            Kind::Refused
-        } else if what == "sign in" {
-            Kind::SignIn
-        } else if is_of("policy") {
+        if is_of("policy") {
             Kind::Policy
         } else if is_of("list") {
             Kind::List
         } else if is_of("account") {
             Kind::Account
+        } else if is_no {
+            Kind::Refused
+        } else if what == "sign in" {
+            Kind::SignIn
         } else if what.contains(" /api/v1/tokens") {
             Kind::Token
         } else if what == "POST /api/v1/calls/{id}/report" {
@@ -225,6 +226,7 @@ mod tests {
             ),
             ("POST /api/v1/users", "403", "audit.refused"),
             ("policy activate", "better", "audit.policy"),
+            ("policy activate", "403 cleanup", "audit.policy"),
             ("list import", "", "audit.list"),
             ("account second factor", "", "audit.account"),
             ("POST /api/v1/tokens", "201", "audit.token"),

@@ -1,7 +1,7 @@
 //! Kamailio beside us: a stateful relay with one worker.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use crate::matrix;
@@ -63,14 +63,7 @@ impl Kamailio {
 
 impl Drop for Kamailio {
     fn drop(&mut self) {
-        // SIGTERM lets the main process end its workers; a killed one would leave them behind.
-        let _ = Command::new("kill").arg(self.peer.0.id().to_string()).status();
-        for _ in 0..50 {
-            if matches!(self.peer.0.try_wait(), Ok(Some(_))) {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(100));
-        }
+        self.peer.end();
     }
 }
 

@@ -12,12 +12,9 @@
 //! authority from them and adds a company's own. Built-in roots would age with the binary.
 
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use stir_shaken_verify::limits::CERTIFICATE_OCTETS_MAX;
 use stir_shaken_verify::{
     AddressRules, NotACidr, Shelf, ShelfConfig, ShelfOutput, X5u, X5uFault, parse_sip_date,
@@ -25,8 +22,8 @@ use stir_shaken_verify::{
 use tokio::sync::{Semaphore, oneshot};
 
 use super::clock;
-use super::limits::{ANCHORS_OCTETS_MAX, FETCHES, ICON_OCTETS_MAX, LIST_TIMEOUT, NAME_LOOKUPS};
-use crate::given_file::{self, Unreadable};
+use super::limits::{FETCHES, ICON_OCTETS_MAX, LIST_TIMEOUT, NAME_LOOKUPS};
+use super::web_anchors::{self, AnchorsError};
 use crate::identity::{Config, FetchFailure, Fetched, FetchedBody};
 
 /// Fetches certificates over HTTPS under the rules of ATIS-1000074 and our address guard.
@@ -55,10 +52,8 @@ struct Desk {
 pub enum FetcherError {
     #[error("[identity] x5u_allow: {0}")]
     Allow(#[from] NotACidr),
-    #[error("[identity] x5u_tls_anchors: {file}: {source}")]
-    Read { file: PathBuf, source: Unreadable },
-    #[error("[identity] x5u_tls_anchors: {file}: no usable PEM certificate in it")]
-    Anchors { file: PathBuf },
+    #[error("[identity] x5u_tls_anchors: {0}")]
+    Anchors(#[from] AnchorsError),
     #[error("TLS: {0}")]
     Tls(#[from] rustls::Error),
 }
@@ -82,28 +77,8 @@ impl Fetcher {
 
     /// With these web anchors instead of the system's; those of `config.x5u_tls_anchors` are added.
     pub fn with_roots(config: &Config, mut roots: rustls::RootCertStore) -> Result<Arc<Self>, FetcherError> {
-        for file in &config.x5u_tls_anchors {
-            let pem = given_file::read(file, ANCHORS_OCTETS_MAX).map_err(|source| FetcherError::Read {
-                file: file.clone(),
-                source,
-            })?;
-            let unusable = || FetcherError::Anchors { file: file.clone() };
-            let mut count = 0;
-            for certificate in CertificateDer::pem_slice_iter(&pem) {
-                roots
-                    .add(certificate.map_err(|_| unusable())?)
-                    .map_err(|_| unusable())?;
-                count += 1;
-            }
-            if count == 0 {
-                return Err(unusable());
-            }
-        }
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let tls = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+        web_anchors::add(&mut roots, &config.x5u_tls_anchors)?;
+        let tls = web_anchors::tls(roots)?;
         // The shards keep what they use for as long as it is good. This shelf is for asking once
         // at the same time, and for not asking again at once after a failure.
         let shelf = ShelfConfig {

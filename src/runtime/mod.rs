@@ -43,4 +43,5 @@ pub mod standings;
 pub mod trust;
 pub mod udp;
 pub mod vital;
+mod web_anchors;
 pub mod webhooks;

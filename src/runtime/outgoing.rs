@@ -5,16 +5,13 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use stir_shaken_verify::{AddressRules, NotACidr};
 
-use super::limits::{ADDRESSES_ASKED_MAX, ANCHORS_OCTETS_MAX};
-use crate::given_file::{self, Unreadable};
+use super::limits::ADDRESSES_ASKED_MAX;
+use super::web_anchors::{self, AnchorsError};
 
 /// Asks hosts that the configuration names.
 pub struct Outgoing {
@@ -37,10 +34,8 @@ pub struct Answer {
 pub enum OutgoingError {
     #[error("allow: {0}")]
     Allow(#[from] NotACidr),
-    #[error("anchors: {file}: {source}")]
-    Read { file: PathBuf, source: Unreadable },
-    #[error("anchors: {file}: no usable PEM certificate in it")]
-    Anchors { file: PathBuf },
+    #[error("anchors: {0}")]
+    Anchors(#[from] AnchorsError),
     #[error("TLS: {0}")]
     Tls(#[from] rustls::Error),
 }
@@ -86,27 +81,8 @@ impl Outgoing {
     ) -> Result<Outgoing, OutgoingError> {
         let mut roots = rustls::RootCertStore::empty();
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        for file in anchors {
-            let pem = given_file::read(file, ANCHORS_OCTETS_MAX).map_err(|source| OutgoingError::Read {
-                file: file.clone(),
-                source,
-            })?;
-            let unusable = || OutgoingError::Anchors { file: file.clone() };
-            let mut count = 0;
-            for certificate in CertificateDer::pem_slice_iter(&pem) {
-                let certificate = certificate.map_err(|_| unusable())?;
-                roots.add(certificate).map_err(|_| unusable())?;
-                count += 1;
-            }
-            if count == 0 {
-                return Err(unusable());
-            }
-        }
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let tls = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+        web_anchors::add(&mut roots, anchors)?;
+        let tls = web_anchors::tls(roots)?;
         Ok(Outgoing {
             addresses: AddressRules::new(allow)?,
             tls,

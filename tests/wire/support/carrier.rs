@@ -61,14 +61,7 @@ impl Kamailio {
 
 impl Drop for Kamailio {
     fn drop(&mut self) {
-        // SIGTERM lets the main process end its workers; a killed one would leave them behind.
-        let _ = Command::new("kill").arg(self.peer.0.id().to_string()).status();
-        for _ in 0..50 {
-            if self.peer.0.try_wait().map_or(true, |status| status.is_some()) {
-                break;
-            }
-            std::thread::sleep(Duration::from_millis(100));
-        }
+        self.peer.end();
         if std::thread::panicking() {
             eprintln!("--- Kamailio\n{}", self.log());
         }

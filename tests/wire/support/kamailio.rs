@@ -86,13 +86,8 @@ impl Kamailio {
 
 impl Drop for Kamailio {
     fn drop(&mut self) {
-        // SIGTERM lets the main process end its workers; a killed one would leave them behind.
-        let _ = Command::new("kill").arg(self.peer.0.id().to_string()).status();
-        for _ in 0..50 {
-            if matches!(self.peer.0.try_wait(), Ok(Some(_))) {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(100));
+        if self.peer.end() {
+            return;
         }
         if std::thread::panicking() {
             eprintln!("--- Kamailio\n{}", self.log());

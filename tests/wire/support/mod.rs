@@ -115,6 +115,21 @@ impl Peer {
     }
 }
 
+impl Peer {
+    /// SIGTERM, which lets a main process end its workers: a killed one would leave them behind. False = it goes on after five
+    /// seconds (and is killed when it is dropped).
+    pub fn end(&mut self) -> bool {
+        let _ = Command::new("kill").arg(self.0.id().to_string()).status();
+        for _ in 0..50 {
+            if matches!(self.0.try_wait(), Ok(Some(_))) {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        false
+    }
+}
+
 impl Drop for Peer {
     fn drop(&mut self) {
         let _ = self.0.kill();

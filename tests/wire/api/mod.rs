@@ -10,6 +10,7 @@ mod lists;
 mod oidc;
 mod pages;
 mod policies;
+mod reports;
 mod tls;
 pub mod users;
 mod webhooks;

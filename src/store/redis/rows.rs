@@ -1,19 +1,28 @@
 //! What stands where in Redis, and what is asked of it.
 //!
-//! Everything begins with `ringward:`. Records lie in the stream `records`; the hash `call:ID` says which entry is the call's
-//! newest, and holds what the indexes are made of. An index is a sorted set of `START:ID`, all with the same score: their order
-//! is that of their text, which is that of their start. That of a number also says what its history counts. Journals are
+//! Everything begins with `ringward:`. Records lie sealed in the stream `sealed`, and the keys to them in the hash `keys`; the
+//! hash `call:ID` says which entry is the call's newest, and holds what the indexes are made of; `named` are the calls that are
+//! not erased. An index is a sorted set of `START:ID`, all with the same score: their order
+//! is that of their text, which is that of their start. That of a number (by its digest) also says what its history counts. Journals are
 //! streams whose entries have their numbers; shelves are hashes with a revision beside them.
 
 use std::collections::BTreeSet;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 
 use super::client::{Client, Script};
 use super::reply::{Commands, Reply};
 use crate::call::CallRecord;
 use crate::call::record::PersonReport;
 use crate::call_id::CallId;
+use crate::store::erasing::{Erase, Erasing};
 use crate::store::histories::{Calls, Kept, Verdict};
-use crate::store::limits::{FETCH_ROWS, HISTORY_ROWS_MAX, JOURNAL_ROWS, PAGE_ROWS, TOKEN_CALLS_MAX};
+use crate::store::limits::{
+    ERASE_ROWS, FETCH_ROWS, HISTORY_ROWS_MAX, JOURNAL_ROWS, PAGE_ROWS, TOKEN_CALLS_MAX,
+};
+use crate::store::seal::{self, Index, Part};
+use crate::store::text::Unreadable;
 use crate::store::tokens::{self, Use};
 use crate::store::{
     self, Filter, KeptCall, Shelf, Write, ending_name, label_of, number_of, text, was_answered,
@@ -22,7 +31,13 @@ use crate::store::{
 pub(super) const PREFIX: &str = "ringward:";
 
 /// The layout above; one that this binary does not know is left alone.
-pub(super) const SCHEMA: &str = "1";
+pub(super) const SCHEMA: &str = "2";
+
+/// The layout before, in which records lay in clear in the stream `records`.
+const CLEAR: &str = "1";
+
+/// Under which name the secret stands by which numbers are known.
+const INDEX: &str = "number_index_key";
 
 /// What each gateway has for itself: its chain of audit entries, and who is signed in at it.
 const OWN: [&str; 4] = ["audit", "audit_head", "sessions", "webhooks"];
@@ -51,13 +66,28 @@ fn place_of(text: &str) -> Option<(u64, CallId)> {
 }
 
 /// Makes sure that what is there is ours, and of a layout we know.
-pub(super) fn check_schema(on: &mut Client, may_write: bool) -> Result<(), String> {
+///
+/// A gateway carries the layout before over; the others are told to start one. Gives by what numbers are known.
+pub(super) fn check_schema(on: &mut Client, as_what: super::As, node: &str) -> Result<Index, String> {
     let name = key("schema");
-    if may_write {
+    if as_what != super::As::Reader {
         on.ask(&["SETNX", &name, SCHEMA])?;
+        let secret = Index::secret().ok_or("the system has no randomness to give")?;
+        on.ask(&["HSETNX", &key("settings"), INDEX, &secret])?;
     }
+    let secret = on.ask(&["HGET", &key("settings"), INDEX])?.text();
+    let index = secret.as_deref().map(Index::new);
     match on.ask(&["GET", &name])?.text() {
-        Some(found) if found == SCHEMA => Ok(()),
+        Some(found) if found == SCHEMA => index.ok_or_else(|| "the secret of its numbers is gone".into()),
+        Some(found) if found == CLEAR && as_what == super::As::Gateway => {
+            let index = index.ok_or("the secret of its numbers is gone")?;
+            carry_over(on, node, &index)?;
+            on.ask(&["SET", &name, SCHEMA])?;
+            Ok(index)
+        }
+        Some(found) if found == CLEAR => {
+            Err("the database has the layout before this one: start the gateway with it once".into())
+        }
         Some(found) => Err(format!(
             "the database has layout {found:?} and this ringward knows {SCHEMA}: use the one that wrote it"
         )),
@@ -65,9 +95,134 @@ pub(super) fn check_schema(on: &mut Client, may_write: bool) -> Result<(), Strin
     }
 }
 
+/// Seals what an older gateway kept in clear, a few calls at a time; where it was interrupted it goes on.
+fn carry_over(on: &mut Client, node: &str, index: &Index) -> Result<(), String> {
+    let mut before = "+".to_string();
+    let (mut carried, mut unreadable) = (0u64, 0u64);
+    loop {
+        let places = older(on, &key("calls"), &before, FETCH_ROWS)?;
+        let Some(last) = places.last() else { break };
+        before = format!("({last}");
+        let ids: Vec<CallId> = places
+            .iter()
+            .filter_map(|place| Some(place_of(place)?.1))
+            .collect();
+        let found = fetch(on, &ids)?;
+        let clear = found
+            .iter()
+            .filter(|found| is_clear(&found.record) && found.key.is_empty());
+        let records: Vec<Result<CallRecord, _>> =
+            clear.map(|found| text::record(&found.record, None)).collect();
+        unreadable += records.iter().filter(|record| record.is_err()).count() as u64;
+        carried += records.len() as u64;
+        let records: Vec<CallRecord> = records
+            .into_iter()
+            .flatten()
+            .filter(|record| record.erased_ms.is_none())
+            .collect();
+        put_calls(on, node, index, records.iter())?;
+        for found in found.iter().filter(|found| is_clear(&found.report)) {
+            if let (Ok(id), Ok(report)) = (found.id.parse(), serde_json::from_str(&found.report)) {
+                put_report(on, ("", ""), id, &report)?;
+            }
+        }
+    }
+    if unreadable == 0 {
+        on.ask(&["DEL", &key("records")])?;
+    }
+    if carried > 0 {
+        tracing::info!(calls = carried, unreadable, "kept calls are sealed now");
+        scrub(on)?;
+    }
+    Ok(())
+}
+
+/// A sealed text is base64, and a clear one JSON.
+fn is_clear(text: &str) -> bool {
+    text.starts_with('{')
+}
+
+/// Has Redis write its files anew, behind what it does: then what was erased is in neither. False = it would not.
+pub(super) fn scrub(on: &mut Client) -> Result<bool, String> {
+    let mut commands = Commands::default();
+    let told = on.ask(&["INFO", "persistence"])?.text().unwrap_or_default();
+    if told.lines().any(|line| line.trim() == "aof_enabled:1") {
+        commands.add(&["BGREWRITEAOF"]);
+    }
+    // Who may not look at settings is not told.
+    let asked = on.each(&Commands::one(&["CONFIG", "GET", "save"]))?.pop();
+    let saves = asked.and_then(|reply| reply.texts().pop());
+    if saves.is_none_or(|saves| !saves.is_empty()) {
+        commands.add(&["BGSAVE", "SCHEDULE"]);
+    }
+    let replies = on.each(&commands)?;
+    // One that is under way already began before: Redis says so, and it is asked again.
+    Ok(replies.iter().all(|reply| !matches!(reply, Reply::Refused(_))))
+}
+
+/// Erases the next page of calls; true = there may be more.
+pub(super) fn erase(
+    on: &mut Client,
+    (channel, voice): (&str, &str),
+    index: &Index,
+    erasing: &Erasing,
+) -> Result<bool, String> {
+    let name = match &erasing.whom {
+        Erase::Number(number) => key(&format!("calls:number:{}", index.of(number))),
+        Erase::Before(_) => key("named"),
+    };
+    let before = erasing
+        .cursor()
+        .map_or_else(|| "+".into(), |(ms, id)| format!("({}", place(ms, id)));
+    let places = older(on, &name, &before, ERASE_ROWS)?;
+    let known: Vec<(u64, CallId)> = places.iter().filter_map(|place| place_of(place)).collect();
+    let ids: Vec<CallId> = known.iter().map(|(_, id)| *id).collect();
+    let found = fetch(on, &ids)?;
+    let at_ms = erasing.at_ms.to_string();
+    let mut words: Vec<String> = [PREFIX, channel, voice, &at_ms].map(String::from).into();
+    for found in &found {
+        // Of what nobody can read there is nothing to keep.
+        let (revision, bare) = match found.read() {
+            Ok(record) => {
+                let bare = record.erased(erasing.at_ms);
+                (bare.revision, text::of_record(&bare))
+            }
+            Err(_) => (u32::MAX, "{}".into()),
+        };
+        words.extend([found.id.clone(), revision.to_string(), bare]);
+    }
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let left = match found.is_empty() {
+        true => 0,
+        false => on
+            .run(Script::Erase, &words)?
+            .number()
+            .unwrap_or(0)
+            .unsigned_abs(),
+    };
+    erasing.add(
+        (found.len() as u64).saturating_sub(left),
+        left,
+        known.last().copied(),
+    );
+    Ok(places.len() == ERASE_ROWS)
+}
+
 /// Adds what keeps a record.
-pub(super) fn put_call(commands: &mut Commands, script: &str, node: &str, record: &CallRecord) {
+fn put_call(
+    commands: &mut Commands,
+    script: &str,
+    node: &str,
+    index: &Index,
+    record: &CallRecord,
+) -> Result<(), String> {
+    let id = record.id.to_string();
+    let (sealed, record_key) = seal(Part::Record, &id, text::of_record(record))?;
     let report = record.report.as_ref();
+    let (said, report_key) = match report {
+        Some(report) => seal(Part::Report, &id, json(report))?,
+        None => Default::default(),
+    };
     let ending = record.outcome.as_ref().map(|outcome| ending_name(outcome.ending));
     commands.add(&[
         "EVALSHA",
@@ -75,49 +230,56 @@ pub(super) fn put_call(commands: &mut Commands, script: &str, node: &str, record
         "0",
         PREFIX,
         node,
-        &record.id.to_string(),
+        &id,
         &format!("{:020}", record.started_ms),
         &record.revision.to_string(),
-        number_of(record).unwrap_or_default(),
+        &number_of(record).map_or_else(String::new, |number| index.of(number)),
         label_of(record).unwrap_or_default(),
         record.queue.as_deref().unwrap_or_default(),
         ending.unwrap_or_default(),
         if was_answered(record) { "a" } else { "" },
         report.map_or("", |report| report.verdict.as_str()),
-        &report.map_or_else(String::new, json),
-        &text::of_record(record),
+        &said,
+        &sealed,
+        &record_key,
+        &report_key,
     ]);
+    Ok(())
+}
+
+/// A sealed text and its key, as Redis keeps them.
+fn seal(part: Part, call: &str, text: String) -> Result<(String, String), String> {
+    let sealed = seal::seal(part, call, text).map_err(|error| error.to_string())?;
+    Ok((STANDARD.encode(sealed.octets), STANDARD.encode(sealed.key)))
 }
 
 /// Keeps records, in their order.
 pub(super) fn put_calls<'a>(
     on: &mut Client,
     node: &str,
+    index: &Index,
     records: impl Iterator<Item = &'a CallRecord>,
 ) -> Result<(), String> {
     let script = on.name(Script::PutCall).to_string();
     let mut commands = Commands::default();
-    records.for_each(|record| put_call(&mut commands, &script, node, record));
+    for record in records {
+        put_call(&mut commands, &script, node, index, record)?;
+    }
     on.all(&commands).map(|_| ())
 }
 
-/// False = no such call.
+/// False = no such call, or it was erased.
 pub(super) fn put_report(
     on: &mut Client,
     (channel, voice): (&str, &str),
     id: CallId,
     report: &PersonReport,
 ) -> Result<bool, String> {
+    let id = id.to_string();
+    let (said, key) = seal(Part::Report, &id, json(report))?;
     let reply = on.run(
         Script::Report,
-        &[
-            PREFIX,
-            channel,
-            voice,
-            &id.to_string(),
-            &report.verdict,
-            &json(report),
-        ],
+        &[PREFIX, channel, voice, &id, &report.verdict, &said, &key],
     )?;
     Ok(reply.number() == Some(1))
 }
@@ -265,10 +427,43 @@ pub(super) fn token(
 }
 
 /// A kept call. The inner result is `Err` when it is there but cannot be read back.
-pub(super) type Read = Result<CallRecord, serde_json::Error>;
+pub(super) type Read = Result<CallRecord, Unreadable>;
 
-/// Text and report of each of these that is kept.
-fn fetch(on: &mut Client, ids: &[CallId]) -> Result<Vec<(String, String)>, String> {
+/// A kept call as it lies there.
+struct Found {
+    id: String,
+    record: String,
+    report: String,
+    key: String,
+    report_key: String,
+}
+
+impl Found {
+    /// The record as JSON.
+    fn text(&self) -> Result<String, Unreadable> {
+        self.opened(Part::Record, &self.record, &self.key)
+    }
+
+    fn read(&self) -> Read {
+        let report = match self.report.as_str() {
+            "" => None,
+            report => Some(self.opened(Part::Report, report, &self.report_key)?),
+        };
+        text::record(&self.text()?, report.as_deref())
+    }
+
+    fn opened(&self, part: Part, sealed: &str, key: &str) -> Result<String, Unreadable> {
+        // What stays of an erased call needs no key.
+        if is_clear(sealed) {
+            return Ok(sealed.into());
+        }
+        let decoded = |text: &str| STANDARD.decode(text).map_err(|_| Unreadable::Shut);
+        text::opened(part, &self.id, &decoded(key)?, decoded(sealed)?)
+    }
+}
+
+/// Each of these that is kept.
+fn fetch(on: &mut Client, ids: &[CallId]) -> Result<Vec<Found>, String> {
     let mut found = Vec::new();
     for some in ids.chunks(FETCH_ROWS) {
         let ids: Vec<String> = some.iter().map(CallId::to_string).collect();
@@ -277,8 +472,20 @@ fn fetch(on: &mut Client, ids: &[CallId]) -> Result<Vec<(String, String)>, Strin
             .chain(ids.iter().map(String::as_str))
             .collect();
         let mut texts = on.run(Script::Fetch, &words)?.texts().into_iter();
-        while let (Some(record), Some(report)) = (texts.next(), texts.next()) {
-            found.push((record, report));
+        while let (Some(id), Some(record), Some(report), Some(key), Some(report_key)) = (
+            texts.next(),
+            texts.next(),
+            texts.next(),
+            texts.next(),
+            texts.next(),
+        ) {
+            found.push(Found {
+                id,
+                record,
+                report,
+                key,
+                report_key,
+            });
         }
     }
     Ok(found)
@@ -286,16 +493,12 @@ fn fetch(on: &mut Client, ids: &[CallId]) -> Result<Vec<(String, String)>, Strin
 
 pub(super) fn call(on: &mut Client, id: CallId) -> Result<Option<Read>, String> {
     let found = fetch(on, &[id])?.pop();
-    Ok(found.map(|(record, report)| read(&record, &report)))
-}
-
-fn read(record: &str, report: &str) -> Read {
-    text::record(record, Some(report).filter(|report| !report.is_empty()))
+    Ok(found.map(|found| found.read()))
 }
 
 /// Newest first; at most `filter.rows()`.
-pub(super) fn calls(on: &mut Client, filter: &Filter) -> Result<Vec<Read>, String> {
-    let index = narrowest(on, filter)?;
+pub(super) fn calls(on: &mut Client, numbers: &Index, filter: &Filter) -> Result<Vec<Read>, String> {
+    let index = narrowest(on, numbers, filter)?;
     let mut before = match (filter.before_ms, filter.before_id) {
         (None, _) => "+".to_string(),
         (Some(ms), None) => format!("({ms:020}"),
@@ -312,8 +515,8 @@ pub(super) fn calls(on: &mut Client, filter: &Filter) -> Result<Vec<Read>, Strin
             .iter()
             .filter_map(|place| Some(place_of(place)?.1))
             .collect();
-        for (record, report) in fetch(on, &ids)? {
-            let record = read(&record, &report);
+        for found in fetch(on, &ids)? {
+            let record = found.read();
             if record.as_ref().map_or(true, |record| filter.admits(record)) {
                 calls.push(record);
             }
@@ -325,10 +528,11 @@ pub(super) fn calls(on: &mut Client, filter: &Filter) -> Result<Vec<Read>, Strin
 }
 
 /// The shortest index that holds all that is asked for.
-fn narrowest(on: &mut Client, filter: &Filter) -> Result<String, String> {
+fn narrowest(on: &mut Client, numbers: &Index, filter: &Filter) -> Result<String, String> {
+    let number = filter.number.as_ref().map(|number| numbers.of(number));
     let ending = filter.ending.map(|ending| ending_name(ending).to_string());
     let wanted = [
-        ("number", &filter.number),
+        ("number", &number),
         ("label", &filter.label),
         ("queue", &filter.queue),
         ("ending", &ending),
@@ -368,18 +572,19 @@ pub(super) fn page(on: &mut Client, after: Option<(u64, CallId)>) -> Result<Vec<
             return Err("calls are missing that their index has".into());
         }
         let calls = known.into_iter().zip(found);
-        page.extend(calls.map(|((started_ms, id), (record, _))| KeptCall {
+        page.extend(calls.map(|((started_ms, id), found)| KeptCall {
             started_ms,
             id,
-            record,
+            // One that does not open is none.
+            record: found.text().unwrap_or_default(),
         }));
     }
     Ok(page)
 }
 
 /// The newest calls of a number, at most [`HISTORY_ROWS_MAX`]; all of it stands in its index.
-pub(super) fn calls_of(on: &mut Client, number: &str) -> Result<Calls, String> {
-    let index = key(&format!("calls:number:{number}"));
+pub(super) fn calls_of(on: &mut Client, numbers: &Index, number: &str) -> Result<Calls, String> {
+    let index = key(&format!("calls:number:{}", numbers.of(number)));
     let rows = older(on, &index, "+", HISTORY_ROWS_MAX)?;
     let mut calls = Calls::default();
     for row in rows.into_iter().rev() {
@@ -400,15 +605,13 @@ pub(super) fn calls_of(on: &mut Client, number: &str) -> Result<Calls, String> {
 }
 
 /// Ends, in words that say so, the calls an earlier process of this name had saved while they lasted.
-pub(super) fn end_interrupted(on: &mut Client, node: &str) -> Result<usize, String> {
+pub(super) fn end_interrupted(on: &mut Client, node: &str, index: &Index) -> Result<usize, String> {
     let open = on.ask(&["SMEMBERS", &key(&format!("open:{node}"))])?.texts();
     let ids: Vec<CallId> = open.iter().filter_map(|id| id.parse().ok()).collect();
     let found = fetch(on, &ids)?;
-    let records = found
-        .iter()
-        .filter_map(|(record, report)| read(record, report).ok());
+    let records = found.iter().filter_map(|found| found.read().ok());
     let ended: Vec<CallRecord> = records.map(text::interrupted).collect();
-    put_calls(on, node, ended.iter())?;
+    put_calls(on, node, index, ended.iter())?;
     Ok(ended.len())
 }
 

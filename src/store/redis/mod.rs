@@ -5,9 +5,11 @@
 
 mod address;
 mod client;
+mod erasing;
 mod neighbours;
 mod reply;
 mod rows;
+mod schema;
 mod spool;
 mod writer;
 
@@ -16,7 +18,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use super::erasing;
 use super::histories::{Histories, Kept};
 use super::inbox::{Command, Inbox, newest, too_much};
 use super::limits::READERS;
@@ -85,7 +86,7 @@ impl Redis {
             problem: bounded(&problem),
         };
         let mut client = Client::connect(&address).map_err(unusable)?;
-        let index = rows::check_schema(&mut client, as_what, &address.node).map_err(unusable)?;
+        let index = schema::check(&mut client, as_what, &address.node).map_err(unusable)?;
         let mut spool = None;
         if as_what == As::Gateway {
             let (_, worries) = rows::worries(&mut client).map_err(unusable)?;
@@ -380,7 +381,7 @@ impl Store for Redis {
     }
 
     fn erase(&self, whom: &Erase, at_ms: u64) -> Result<Erased, StoreError> {
-        let erased = erasing::erase(&self.inbox, &self.address.shown, whom, at_ms);
+        let erased = super::erasing::erase(&self.inbox, &self.address.shown, whom, at_ms);
         // Also when it was interrupted: some of it may be done.
         self.histories.clear();
         erased

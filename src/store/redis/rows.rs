@@ -16,11 +16,8 @@ use super::reply::{Commands, Reply};
 use crate::call::CallRecord;
 use crate::call::record::PersonReport;
 use crate::call_id::CallId;
-use crate::store::erasing::{Erase, Erasing};
 use crate::store::histories::{Calls, Kept, Verdict};
-use crate::store::limits::{
-    ERASE_ROWS, FETCH_ROWS, HISTORY_ROWS_MAX, JOURNAL_ROWS, PAGE_ROWS, TOKEN_CALLS_MAX,
-};
+use crate::store::limits::{FETCH_ROWS, HISTORY_ROWS_MAX, JOURNAL_ROWS, PAGE_ROWS, TOKEN_CALLS_MAX};
 use crate::store::seal::{self, Index, Part};
 use crate::store::text::Unreadable;
 use crate::store::tokens::{self, Use};
@@ -29,15 +26,6 @@ use crate::store::{
 };
 
 pub(super) const PREFIX: &str = "ringward:";
-
-/// The layout above; one that this binary does not know is left alone.
-pub(super) const SCHEMA: &str = "2";
-
-/// The layout before, in which records lay in clear in the stream `records`.
-const CLEAR: &str = "1";
-
-/// Under which name the secret stands by which numbers are known.
-const INDEX: &str = "number_index_key";
 
 /// What each gateway has for itself: its chain of audit entries, and who is signed in at it.
 const OWN: [&str; 4] = ["audit", "audit_head", "sessions", "webhooks"];
@@ -51,161 +39,23 @@ pub(super) fn name_at(node: &str, name: &str) -> String {
     }
 }
 
-fn key(rest: &str) -> String {
+pub(super) fn key(rest: &str) -> String {
     format!("{PREFIX}{rest}")
 }
 
 /// Orders calls as their text is ordered.
-fn place(started_ms: u64, id: CallId) -> String {
+pub(super) fn place(started_ms: u64, id: CallId) -> String {
     format!("{started_ms:020}:{id}")
 }
 
-fn place_of(text: &str) -> Option<(u64, CallId)> {
+pub(super) fn place_of(text: &str) -> Option<(u64, CallId)> {
     let mut parts = text.split(':');
     Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
 
-/// Makes sure that what is there is ours, and of a layout we know.
-///
-/// A gateway carries the layout before over; the others are told to start one. Gives by what numbers are known.
-pub(super) fn check_schema(on: &mut Client, as_what: super::As, node: &str) -> Result<Index, String> {
-    let name = key("schema");
-    if as_what != super::As::Reader {
-        on.ask(&["SETNX", &name, SCHEMA])?;
-        let secret = Index::secret().ok_or("the system has no randomness to give")?;
-        on.ask(&["HSETNX", &key("settings"), INDEX, &secret])?;
-    }
-    let secret = on.ask(&["HGET", &key("settings"), INDEX])?.text();
-    let index = secret.as_deref().map(Index::new);
-    match on.ask(&["GET", &name])?.text() {
-        Some(found) if found == SCHEMA => index.ok_or_else(|| "the secret of its numbers is gone".into()),
-        Some(found) if found == CLEAR && as_what == super::As::Gateway => {
-            let index = index.ok_or("the secret of its numbers is gone")?;
-            carry_over(on, node, &index)?;
-            on.ask(&["SET", &name, SCHEMA])?;
-            Ok(index)
-        }
-        Some(found) if found == CLEAR => {
-            Err("the database has the layout before this one: start the gateway with it once".into())
-        }
-        Some(found) => Err(format!(
-            "the database has layout {found:?} and this ringward knows {SCHEMA}: use the one that wrote it"
-        )),
-        None => Err("there is no store of ringward in this database".into()),
-    }
-}
-
-/// Seals what an older gateway kept in clear, a few calls at a time; where it was interrupted it goes on.
-fn carry_over(on: &mut Client, node: &str, index: &Index) -> Result<(), String> {
-    let mut before = "+".to_string();
-    let (mut carried, mut unreadable) = (0u64, 0u64);
-    loop {
-        let places = older(on, &key("calls"), &before, FETCH_ROWS)?;
-        let Some(last) = places.last() else { break };
-        before = format!("({last}");
-        let ids: Vec<CallId> = places
-            .iter()
-            .filter_map(|place| Some(place_of(place)?.1))
-            .collect();
-        let found = fetch(on, &ids)?;
-        let clear = found
-            .iter()
-            .filter(|found| is_clear(&found.record) && found.key.is_empty());
-        let records: Vec<Result<CallRecord, _>> =
-            clear.map(|found| text::record(&found.record, None)).collect();
-        unreadable += records.iter().filter(|record| record.is_err()).count() as u64;
-        carried += records.len() as u64;
-        let records: Vec<CallRecord> = records
-            .into_iter()
-            .flatten()
-            .filter(|record| record.erased_ms.is_none())
-            .collect();
-        put_calls(on, node, index, records.iter())?;
-        for found in found.iter().filter(|found| is_clear(&found.report)) {
-            if let (Ok(id), Ok(report)) = (found.id.parse(), serde_json::from_str(&found.report)) {
-                put_report(on, ("", ""), id, &report)?;
-            }
-        }
-    }
-    if unreadable == 0 {
-        on.ask(&["DEL", &key("records")])?;
-    }
-    if carried > 0 {
-        tracing::info!(calls = carried, unreadable, "kept calls are sealed now");
-        scrub(on)?;
-    }
-    Ok(())
-}
-
 /// A sealed text is base64, and a clear one JSON.
-fn is_clear(text: &str) -> bool {
+pub(super) fn is_clear(text: &str) -> bool {
     text.starts_with('{')
-}
-
-/// Has Redis write its files anew, behind what it does: then what was erased is in neither. False = it would not.
-pub(super) fn scrub(on: &mut Client) -> Result<bool, String> {
-    let mut commands = Commands::default();
-    let told = on.ask(&["INFO", "persistence"])?.text().unwrap_or_default();
-    if told.lines().any(|line| line.trim() == "aof_enabled:1") {
-        commands.add(&["BGREWRITEAOF"]);
-    }
-    // Who may not look at settings is not told.
-    let asked = on.each(&Commands::one(&["CONFIG", "GET", "save"]))?.pop();
-    let saves = asked.and_then(|reply| reply.texts().pop());
-    if saves.is_none_or(|saves| !saves.is_empty()) {
-        commands.add(&["BGSAVE", "SCHEDULE"]);
-    }
-    let replies = on.each(&commands)?;
-    // One that is under way already began before: Redis says so, and it is asked again.
-    Ok(replies.iter().all(|reply| !matches!(reply, Reply::Refused(_))))
-}
-
-/// Erases the next page of calls; true = there may be more.
-pub(super) fn erase(
-    on: &mut Client,
-    (channel, voice): (&str, &str),
-    index: &Index,
-    erasing: &Erasing,
-) -> Result<bool, String> {
-    let name = match &erasing.whom {
-        Erase::Number(number) => key(&format!("calls:number:{}", index.of(number))),
-        Erase::Before(_) => key("named"),
-    };
-    let before = erasing
-        .cursor()
-        .map_or_else(|| "+".into(), |(ms, id)| format!("({}", place(ms, id)));
-    let places = older(on, &name, &before, ERASE_ROWS)?;
-    let known: Vec<(u64, CallId)> = places.iter().filter_map(|place| place_of(place)).collect();
-    let ids: Vec<CallId> = known.iter().map(|(_, id)| *id).collect();
-    let found = fetch(on, &ids)?;
-    let at_ms = erasing.at_ms.to_string();
-    let mut words: Vec<String> = [PREFIX, channel, voice, &at_ms].map(String::from).into();
-    for found in &found {
-        // Of what nobody can read there is nothing to keep.
-        let (revision, bare) = match found.read() {
-            Ok(record) => {
-                let bare = record.erased(erasing.at_ms);
-                (bare.revision, text::of_record(&bare))
-            }
-            Err(_) => (u32::MAX, "{}".into()),
-        };
-        words.extend([found.id.clone(), revision.to_string(), bare]);
-    }
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let left = match found.is_empty() {
-        true => 0,
-        false => on
-            .run(Script::Erase, &words)?
-            .number()
-            .unwrap_or(0)
-            .unsigned_abs(),
-    };
-    erasing.add(
-        (found.len() as u64).saturating_sub(left),
-        left,
-        known.last().copied(),
-    );
-    Ok(places.len() == ERASE_ROWS)
 }
 
 /// Adds what keeps a record.
@@ -430,11 +280,11 @@ pub(super) fn token(
 pub(super) type Read = Result<CallRecord, Unreadable>;
 
 /// A kept call as it lies there.
-struct Found {
-    id: String,
-    record: String,
-    report: String,
-    key: String,
+pub(super) struct Found {
+    pub id: String,
+    pub record: String,
+    pub report: String,
+    pub key: String,
     report_key: String,
 }
 
@@ -444,7 +294,7 @@ impl Found {
         self.opened(Part::Record, &self.record, &self.key)
     }
 
-    fn read(&self) -> Read {
+    pub fn read(&self) -> Read {
         let report = match self.report.as_str() {
             "" => None,
             report => Some(self.opened(Part::Report, report, &self.report_key)?),
@@ -463,7 +313,7 @@ impl Found {
 }
 
 /// Each of these that is kept.
-fn fetch(on: &mut Client, ids: &[CallId]) -> Result<Vec<Found>, String> {
+pub(super) fn fetch(on: &mut Client, ids: &[CallId]) -> Result<Vec<Found>, String> {
     let mut found = Vec::new();
     for some in ids.chunks(FETCH_ROWS) {
         let ids: Vec<String> = some.iter().map(CallId::to_string).collect();
@@ -554,7 +404,7 @@ fn narrowest(on: &mut Client, numbers: &Index, filter: &Filter) -> Result<String
 }
 
 /// Entries of an index before this one, the newest first.
-fn older(on: &mut Client, index: &str, before: &str, most: usize) -> Result<Vec<String>, String> {
+pub(super) fn older(on: &mut Client, index: &str, before: &str, most: usize) -> Result<Vec<String>, String> {
     let most = most.to_string();
     let reply = on.ask(&["ZREVRANGEBYLEX", index, before, "-", "LIMIT", "0", &most])?;
     Ok(reply.texts())

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::address::Address;
 use super::client::Client;
-use super::rows;
 use super::spool::Spool;
+use super::{erasing, rows};
 use crate::call::CallRecord;
 use crate::call_id::CallId;
 use crate::store::inbox::{Asker, Batch, Command, Inbox};
@@ -140,8 +140,8 @@ impl Writer {
                         ));
                         continue;
                     }
-                    Command::Erase(erasing) => rows::erase(client, told, &self.index, erasing),
-                    Command::Scrub => rows::scrub(client),
+                    Command::Erase(erasing) => erasing::erase(client, told, &self.index, erasing),
+                    Command::Scrub => erasing::scrub(client),
                 },
             };
             if let Err(problem) = &answer {

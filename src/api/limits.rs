@@ -112,3 +112,6 @@ pub const REPORT_CALLS: usize = 20_000;
 
 /// What one report may count along at once. More is answered 400.
 pub const REPORT_TABLES_MAX: usize = 8;
+
+/// Calls shown at once of what is held about one number: about 2 MiB.
+pub const HELD_CALLS_MAX: usize = 200;

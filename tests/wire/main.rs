@@ -13,6 +13,7 @@ mod baresip_calls;
 mod capture;
 mod console;
 mod demo;
+mod erased_calls;
 mod greeted;
 mod independent_signers;
 mod ipv6_calls;

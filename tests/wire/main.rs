@@ -14,6 +14,7 @@ mod capture;
 mod console;
 mod console_for_all;
 mod demo;
+mod erased_calls;
 mod greeted;
 mod independent_signers;
 mod ipv6_calls;

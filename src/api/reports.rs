@@ -176,7 +176,7 @@ mod tests {
         };
         Wanted {
             calls_max: 300,
-            ..Wanted::of(query).ok().expect("a question")
+            ..Wanted::of(query).expect("a question")
         }
     }
 

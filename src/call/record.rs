@@ -78,7 +78,7 @@ pub struct CallRecord {
     /// How each leg is encrypted now, or was last.
     #[serde(default)]
     pub srtp: LegSuites,
-    /// In order; at most 16 kept.
+    /// In order; at most 16 kept, and those that were ordered.
     #[serde(default)]
     pub transfers: Vec<Transfer>,
     /// What we said ourselves, in order; at most 64 kept.
@@ -525,9 +525,10 @@ impl CallRecord {
         }
     }
 
-    /// A transfer begins; its place, for [`CallRecord::end_transfer`].
+    /// A transfer begins; its place, for [`CallRecord::end_transfer`]. One that was ordered always has a place, however
+    /// many a phone tried before: there are no more of them than orders.
     pub(crate) fn add_transfer(&mut self, at_ms: u64, to: String, kind: TransferKind) -> usize {
-        if self.transfers.len() >= TRANSFERS_KEPT {
+        if self.transfers.len() >= TRANSFERS_KEPT && kind != TransferKind::Ordered {
             return usize::MAX;
         }
         self.transfers.push(Transfer {

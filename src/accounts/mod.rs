@@ -5,6 +5,7 @@
 //! audit; does not know HTTP, and never reads a clock (times come in). What says that it blocks is for threads that may wait.
 
 mod failures;
+mod left;
 pub mod limits;
 mod lockout;
 pub mod oidc;
@@ -22,7 +23,7 @@ mod users;
 mod users_tests;
 
 pub use failures::Failures;
-pub use lockout::{Lockout, network};
+pub use lockout::{Lockout, Reserved, network};
 pub use outside::Outside;
 pub use password::{Kept, Weak, hash, is_right};
 pub use review::{Reviewed, review, to_csv, to_line};

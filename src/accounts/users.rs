@@ -73,6 +73,17 @@ pub enum Refused {
     NotEnrolling,
     #[error("nobody here is signed in to by this, or he has no role here")]
     NotVouched,
+    #[error("nobody waits by this name any more: take the account away and make it anew")]
+    WaitedTooLong,
+    #[error("the account of this person was taken away here: make one for him to let him in again")]
+    Left,
+    #[error(
+        "a subject has 1 to {} characters, as the provider writes it",
+        super::oidc::limits::SUBJECT_MAX
+    )]
+    NotASubject,
+    #[error("another account is signed in to by this subject")]
+    SubjectTaken,
     #[error("this account is signed in to elsewhere; remove it and make it anew")]
     Outside,
     #[error("the session has ended meanwhile")]
@@ -246,10 +257,14 @@ impl Users {
     ///
     /// As [`Users::add`].
     pub fn remove(&self, name: &str, by: By<'_>) -> Result<(), Refused> {
-        self.carry_out(by, "account remove", name, |book| {
+        let plan = |book: &Book| {
             let before = book.users.get(name).ok_or(Refused::NoSuchUser)?;
             book.keeps_an_admin(before, None)?;
             Ok((None, before.person.clone(), ()))
+        };
+        self.carry_out_with(by, "account remove", name, plan, |book| {
+            let before = book.users.get(name).ok_or(Refused::NoSuchUser)?;
+            Ok(super::left::note(&*self.store, before)?.into_iter().collect())
         })
     }
 
@@ -464,6 +479,18 @@ impl Users {
         name: &str,
         plan: impl Fn(&Book) -> Result<(Option<User>, String, T), Refused>,
     ) -> Result<T, Refused> {
+        self.carry_out_with(by, what, name, plan, |_| Ok(Vec::new()))
+    }
+
+    /// The same with something else that is written with it, or not at all.
+    fn carry_out_with<T>(
+        &self,
+        by: By<'_>,
+        what: &str,
+        name: &str,
+        plan: impl Fn(&Book) -> Result<(Option<User>, String, T), Refused>,
+        beside: impl Fn(&Book) -> Result<Vec<Write>, Refused>,
+    ) -> Result<T, Refused> {
         let _desk = self.desk.lock().unwrap_or_else(PoisonError::into_inner);
         // Whom another process has made a moment ago is known to this one.
         self.refresh()?;
@@ -486,7 +513,9 @@ impl Users {
                 revision: book.revision + 1,
                 changes: vec![(name.into(), text)],
             };
-            if self.audit.write_with(&act, &[write])?.is_some() {
+            let mut writes = beside(&book)?;
+            writes.push(write);
+            if self.audit.write_with(&act, &writes)?.is_some() {
                 let mut users = book.users.clone();
                 match user {
                     Some(user) => users.insert(name.into(), Arc::new(user)),
@@ -507,6 +536,10 @@ impl Users {
         self.lock().clone()
     }
 
+    pub(super) fn store(&self) -> &dyn Store {
+        &*self.store
+    }
+
     fn lock(&self) -> MutexGuard<'_, Arc<Book>> {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -514,7 +547,7 @@ impl Users {
 
 impl Book {
     /// Of the administrators who can sign in one is left, if there was one.
-    fn keeps_an_admin(&self, before: &User, after: Option<&User>) -> Result<(), Refused> {
+    pub(super) fn keeps_an_admin(&self, before: &User, after: Option<&User>) -> Result<(), Refused> {
         let is_left = after.is_some_and(User::is_acting_admin);
         let mut others = self.users.values().filter(|other| other.name != before.name);
         if before.is_acting_admin() && !is_left && !others.any(|other| other.is_acting_admin()) {

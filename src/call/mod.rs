@@ -22,6 +22,7 @@ mod early_talk;
 mod encryption;
 mod ending;
 mod engine;
+mod erased;
 mod error;
 mod exchange;
 mod facts;

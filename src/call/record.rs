@@ -95,6 +95,10 @@ pub struct CallRecord {
     pub media: Option<Statistics>,
     /// What the person said about it afterwards.
     pub report: Option<PersonReport>,
+    /// When everything it said of people was erased, Unix ms: what is left says when, through what and what it was taken
+    /// for, and cannot be decided again. None = it was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub erased_ms: Option<u64>,
 }
 
 /// The suite of each leg (RFC 4568); `None` = its audio is plain.
@@ -344,6 +348,7 @@ impl CallRecord {
             refused_with: None,
             media: None,
             report: None,
+            erased_ms: None,
         }
     }
 

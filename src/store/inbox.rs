@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crossbeam_channel::Sender;
 
+use super::erasing::Erasing;
 use super::limits::{
     ANSWER_TIMEOUT, BATCH_RECORDS, COMMANDS_MAX, COMMIT_EVERY, DOCUMENT_MAX, ENTRY_MAX, INBOX_RECORDS_MAX,
     RESHELVE_MAX, SETTING_MAX, TOKENS_MAX,
@@ -26,6 +27,10 @@ pub(super) enum Command {
     },
     /// All of them or none.
     Write(Vec<Write>),
+    /// The next page of an erasure; true = there may be more.
+    Erase(Arc<Erasing>),
+    /// What was erased leaves the files; false = not yet, somebody reads them.
+    Scrub,
 }
 
 /// `Ok(false)` is "no such call", or "not the next number or revision".
@@ -340,7 +345,7 @@ pub(super) fn too_much(write: &Write) -> Option<&'static str> {
 /// A report lives in the row, so a queued record borrows it from there.
 pub(super) fn newest(queued: &CallRecord, kept: Option<CallRecord>) -> CallRecord {
     match kept {
-        Some(kept) if kept.revision > queued.revision => kept,
+        Some(kept) if kept.revision > queued.revision || kept.erased_ms.is_some() => kept,
         Some(CallRecord {
             report: Some(report), ..
         }) => CallRecord {

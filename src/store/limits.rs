@@ -133,6 +133,15 @@ pub const RESHELVE_MAX: usize = 100_000;
 /// Calls in one page for those who look at all of them: about 10 MiB of JSON.
 pub const PAGE_ROWS: usize = 1_000;
 
+/// Calls that are erased in one transaction: about 50 ms of the writer, records come in between.
+pub const ERASE_ROWS: usize = 200;
+
+/// How often the log of the file is tried to be emptied after an erasure while others read; each waits [`LOCK_TIMEOUT`] at most.
+pub const SCRUB_TRIES: usize = 3;
+
+/// Calls that are sealed at once when an older store is carried over, about 5 MiB.
+pub const SEAL_ROWS: usize = 500;
+
 /// Characters of each text of an audit entry; longer ones are cut.
 pub const AUDIT_TEXT_MAX: usize = 600;
 

@@ -4,12 +4,14 @@
 //! decided as it was; it never reads a clock (times come in with the records and questions).
 
 mod audit;
+mod erasing;
 mod histories;
 mod inbox;
 mod known;
 pub mod limits;
 mod live;
 mod redis;
+mod seal;
 mod sqlite;
 mod text;
 mod tokens;
@@ -27,6 +29,7 @@ pub use audit::{
     Act, Audit, AuditEntry, Broken, entries as audit_entries, page as audit_page, place as audit_place,
     verify as verify_audit,
 };
+pub use erasing::{Erase, Erased};
 pub use known::{history_at_once, history_with_live};
 pub use live::{Change, Changes, Live};
 pub use redis::{Ear, Mouth, Neighbours, News, Other};
@@ -115,6 +118,9 @@ pub trait Store: Send + Sync {
     ) -> Result<bool, StoreError>;
     /// What the person said about a call. False = no such call. The newest report replaces the one before.
     fn report(&self, id: CallId, report: PersonReport) -> Result<bool, StoreError>;
+    /// Erases what these calls say of people, by destroying the keys to it; what stays is [`CallRecord::erased`]. Calls
+    /// that are not over are left. May take as long as there are calls; asked again, it goes on where it ended.
+    fn erase(&self, whom: &Erase, at_ms: u64) -> Result<Erased, StoreError>;
     /// Adds an entry to a journal, whose entries are numbered from 1 and never change. True = it is on disk under this
     /// number; false = the journal's next number is another one: somebody else was first.
     fn append(&self, journal: &'static str, number: u64, entry: &str) -> Result<bool, StoreError>;

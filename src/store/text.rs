@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::seal::{self, Part};
 use crate::call::CallRecord;
 use crate::call::record::{Ending, Outcome, State};
 
@@ -11,13 +12,27 @@ pub(super) fn of_record(record: &CallRecord) -> String {
     serde_json::to_string(&*with_finite_figures(record)).unwrap_or_default()
 }
 
+/// Why a kept call cannot be read back.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unreadable {
+    #[error("its key does not open it")]
+    Shut,
+    #[error(transparent)]
+    NoRecord(#[from] serde_json::Error),
+}
+
 /// A record and what the person said about it, which is kept beside it.
-pub(super) fn record(record: &str, report: Option<&str>) -> Result<CallRecord, serde_json::Error> {
+pub(super) fn record(record: &str, report: Option<&str>) -> Result<CallRecord, Unreadable> {
     let mut record: CallRecord = serde_json::from_str(record)?;
     if let Some(report) = report {
         record.report = Some(serde_json::from_str(report)?);
     }
     Ok(record)
+}
+
+/// A sealed text opened again.
+pub(super) fn opened(part: Part, call: &str, key: &[u8], octets: Vec<u8>) -> Result<String, Unreadable> {
+    seal::unseal(part, call, key, octets).ok_or(Unreadable::Shut)
 }
 
 /// A call that an earlier process had saved while it lasted, ended in words that say so.

@@ -12,6 +12,7 @@ mod records;
 mod audit;
 mod contract;
 mod crash;
+mod erasure;
 mod file;
 mod live;
 mod redis;

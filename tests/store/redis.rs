@@ -14,7 +14,7 @@ use crate::{open, settled};
 const NOON: u64 = 1_790_000_000_000;
 
 /// Looks until it is so. A slow machine is given its time.
-fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+pub fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
     let start = Instant::now();
     while !is_so() {
         assert!(start.elapsed() < Duration::from_secs(60), "never: {what}");
@@ -322,12 +322,12 @@ fn database(url: &str) -> u32 {
 }
 
 /// A client that knows nothing of ours.
-struct Redis {
+pub struct Redis {
     stream: std::net::TcpStream,
 }
 
 impl Redis {
-    fn at(url: &str) -> Redis {
+    pub fn at(url: &str) -> Redis {
         let address = url.strip_prefix("redis://").unwrap().split('/').next().unwrap();
         let stream = std::net::TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
@@ -336,7 +336,7 @@ impl Redis {
         redis
     }
 
-    fn ask(&mut self, words: &[&str]) -> String {
+    pub fn ask(&mut self, words: &[&str]) -> String {
         use std::io::{Read, Write};
         let mut text = format!("*{}\r\n", words.len());
         for word in words {

@@ -86,6 +86,11 @@ impl RedisServer {
         )
     }
 
+    /// Where it keeps its files.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// As a machine that loses power does it: at once.
     pub fn kill(&self) {
         let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);

@@ -21,14 +21,16 @@ pub(super) enum Script {
     Fetch,
     Together,
     Token,
+    Erase,
 }
 
-const SCRIPTS: [&str; 5] = [
+const SCRIPTS: [&str; 6] = [
     include_str!("scripts/put_call.lua"),
     include_str!("scripts/report.lua"),
     include_str!("scripts/fetch.lua"),
     include_str!("scripts/together.lua"),
     include_str!("scripts/token.lua"),
+    include_str!("scripts/erase.lua"),
 ];
 
 /// A connection. After an error it is of no use any more: what was asked may have been done or not.

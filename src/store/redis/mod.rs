@@ -5,9 +5,11 @@
 
 mod address;
 mod client;
+mod erasing;
 mod neighbours;
 mod reply;
 mod rows;
+mod schema;
 mod spool;
 mod writer;
 
@@ -19,8 +21,9 @@ use std::thread::JoinHandle;
 use super::histories::{Histories, Kept};
 use super::inbox::{Command, Inbox, newest, too_much};
 use super::limits::READERS;
+use super::seal::Index;
 use super::tokens::{Tokens, Use};
-use super::{Filter, Health, KeptCall, Shelf, Store, StoreError, Write, bounded, number_of};
+use super::{Erase, Erased, Filter, Health, KeptCall, Shelf, Store, StoreError, Write, bounded, number_of};
 use crate::call::CallRecord;
 use crate::call::record::PersonReport;
 use crate::call_id::CallId;
@@ -33,6 +36,8 @@ use writer::{Shown, Writer};
 
 pub(super) struct Redis {
     address: Arc<Address>,
+    /// By what numbers are known in Redis.
+    index: Index,
     inbox: Arc<Inbox>,
     /// What this gateway's own calls brought: what it goes by while Redis is away.
     tokens: Mutex<Tokens>,
@@ -81,7 +86,7 @@ impl Redis {
             problem: bounded(&problem),
         };
         let mut client = Client::connect(&address).map_err(unusable)?;
-        rows::check_schema(&mut client, as_what != As::Reader).map_err(unusable)?;
+        let index = schema::check(&mut client, as_what, &address.node).map_err(unusable)?;
         let mut spool = None;
         if as_what == As::Gateway {
             let (_, worries) = rows::worries(&mut client).map_err(unusable)?;
@@ -89,7 +94,7 @@ impl Redis {
                 tracing::warn!(store = address.shown, worry, "Redis may lose what it is given");
             }
             spool = Some(Spool::open(&address.spool).map_err(unusable)?);
-            let interrupted = rows::end_interrupted(&mut client, &address.node).map_err(unusable)?;
+            let interrupted = rows::end_interrupted(&mut client, &address.node, &index).map_err(unusable)?;
             if interrupted > 0 {
                 tracing::warn!(
                     store = address.shown,
@@ -109,6 +114,7 @@ impl Redis {
                 _ => format!("{}/command", address.node),
             },
             inbox: inbox.clone(),
+            index: index.clone(),
             spool,
             shown: shown.clone(),
             client: Some(client),
@@ -129,6 +135,7 @@ impl Redis {
         };
         Ok(Redis {
             address,
+            index,
             inbox,
             tokens: Mutex::new(Tokens::new()),
             histories: Histories::default(),
@@ -284,7 +291,7 @@ impl Store for Redis {
         // These first: a record on its way is then in one of the two answers, or in both.
         let unkept = self.unkept(|record| filter.admits(record));
         let mut calls = Vec::new();
-        let found = match self.read("listing calls", |on| rows::calls(on, filter)) {
+        let found = match self.read("listing calls", |on| rows::calls(on, &self.index, filter)) {
             Ok(found) => found,
             // What this gateway knows is better than nothing; the status says that it is not all.
             Err(_) if !unkept.is_empty() => Vec::new(),
@@ -330,7 +337,9 @@ impl Store for Redis {
             Err(reading) => reading,
         };
         let unkept = self.unkept(|record| number_of(record) == Some(number));
-        let mut calls = self.read_soon("looking up a caller", |on| rows::calls_of(on, number))?;
+        let mut calls = self.read_soon("looking up a caller", |on| {
+            rows::calls_of(on, &self.index, number)
+        })?;
         for record in &unkept {
             calls.add(Kept::of(record));
         }
@@ -369,6 +378,13 @@ impl Store for Redis {
             self.histories.clear();
         }
         kept
+    }
+
+    fn erase(&self, whom: &Erase, at_ms: u64) -> Result<Erased, StoreError> {
+        let erased = super::erasing::erase(&self.inbox, &self.address.shown, whom, at_ms);
+        // Also when it was interrupted: some of it may be done.
+        self.histories.clear();
+        erased
     }
 
     fn append(&self, journal: &'static str, number: u64, entry: &str) -> Result<bool, StoreError> {

@@ -1,11 +1,15 @@
 //! What stands where in Redis, and what is asked of it.
 //!
-//! Everything begins with `ringward:`. Records lie in the stream `records`; the hash `call:ID` says which entry is the call's
-//! newest, and holds what the indexes are made of. An index is a sorted set of `START:ID`, all with the same score: their order
-//! is that of their text, which is that of their start. That of a number also says what its history counts. Journals are
+//! Everything begins with `ringward:`. Records lie sealed in the stream `sealed`, and the keys to them in the hash `keys`; the
+//! hash `call:ID` says which entry is the call's newest, and holds what the indexes are made of; `named` are the calls that are
+//! not erased. An index is a sorted set of `START:ID`, all with the same score: their order
+//! is that of their text, which is that of their start. That of a number (by its digest) also says what its history counts. Journals are
 //! streams whose entries have their numbers; shelves are hashes with a revision beside them.
 
 use std::collections::BTreeSet;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 
 use super::client::{Client, Script};
 use super::reply::{Commands, Reply};
@@ -14,15 +18,14 @@ use crate::call::record::PersonReport;
 use crate::call_id::CallId;
 use crate::store::histories::{Calls, Kept, Verdict};
 use crate::store::limits::{FETCH_ROWS, HISTORY_ROWS_MAX, JOURNAL_ROWS, PAGE_ROWS, TOKEN_CALLS_MAX};
+use crate::store::seal::{self, Index, Part};
+use crate::store::text::Unreadable;
 use crate::store::tokens::{self, Use};
 use crate::store::{
     self, Filter, KeptCall, Shelf, Write, ending_name, label_of, number_of, text, was_answered,
 };
 
 pub(super) const PREFIX: &str = "ringward:";
-
-/// The layout above; one that this binary does not know is left alone.
-pub(super) const SCHEMA: &str = "1";
 
 /// What each gateway has for itself: its chain of audit entries, and who is signed in at it.
 const OWN: [&str; 4] = ["audit", "audit_head", "sessions", "webhooks"];
@@ -36,38 +39,40 @@ pub(super) fn name_at(node: &str, name: &str) -> String {
     }
 }
 
-fn key(rest: &str) -> String {
+pub(super) fn key(rest: &str) -> String {
     format!("{PREFIX}{rest}")
 }
 
 /// Orders calls as their text is ordered.
-fn place(started_ms: u64, id: CallId) -> String {
+pub(super) fn place(started_ms: u64, id: CallId) -> String {
     format!("{started_ms:020}:{id}")
 }
 
-fn place_of(text: &str) -> Option<(u64, CallId)> {
+pub(super) fn place_of(text: &str) -> Option<(u64, CallId)> {
     let mut parts = text.split(':');
     Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
 
-/// Makes sure that what is there is ours, and of a layout we know.
-pub(super) fn check_schema(on: &mut Client, may_write: bool) -> Result<(), String> {
-    let name = key("schema");
-    if may_write {
-        on.ask(&["SETNX", &name, SCHEMA])?;
-    }
-    match on.ask(&["GET", &name])?.text() {
-        Some(found) if found == SCHEMA => Ok(()),
-        Some(found) => Err(format!(
-            "the database has layout {found:?} and this ringward knows {SCHEMA}: use the one that wrote it"
-        )),
-        None => Err("there is no store of ringward in this database".into()),
-    }
+/// A sealed text is base64, and a clear one JSON.
+pub(super) fn is_clear(text: &str) -> bool {
+    text.starts_with('{')
 }
 
 /// Adds what keeps a record.
-pub(super) fn put_call(commands: &mut Commands, script: &str, node: &str, record: &CallRecord) {
+fn put_call(
+    commands: &mut Commands,
+    script: &str,
+    node: &str,
+    index: &Index,
+    record: &CallRecord,
+) -> Result<(), String> {
+    let id = record.id.to_string();
+    let (sealed, record_key) = seal(Part::Record, &id, text::of_record(record))?;
     let report = record.report.as_ref();
+    let (said, report_key) = match report {
+        Some(report) => seal(Part::Report, &id, json(report))?,
+        None => Default::default(),
+    };
     let ending = record.outcome.as_ref().map(|outcome| ending_name(outcome.ending));
     commands.add(&[
         "EVALSHA",
@@ -75,49 +80,56 @@ pub(super) fn put_call(commands: &mut Commands, script: &str, node: &str, record
         "0",
         PREFIX,
         node,
-        &record.id.to_string(),
+        &id,
         &format!("{:020}", record.started_ms),
         &record.revision.to_string(),
-        number_of(record).unwrap_or_default(),
+        &number_of(record).map_or_else(String::new, |number| index.of(number)),
         label_of(record).unwrap_or_default(),
         record.queue.as_deref().unwrap_or_default(),
         ending.unwrap_or_default(),
         if was_answered(record) { "a" } else { "" },
         report.map_or("", |report| report.verdict.as_str()),
-        &report.map_or_else(String::new, json),
-        &text::of_record(record),
+        &said,
+        &sealed,
+        &record_key,
+        &report_key,
     ]);
+    Ok(())
+}
+
+/// A sealed text and its key, as Redis keeps them.
+fn seal(part: Part, call: &str, text: String) -> Result<(String, String), String> {
+    let sealed = seal::seal(part, call, text).map_err(|error| error.to_string())?;
+    Ok((STANDARD.encode(sealed.octets), STANDARD.encode(sealed.key)))
 }
 
 /// Keeps records, in their order.
 pub(super) fn put_calls<'a>(
     on: &mut Client,
     node: &str,
+    index: &Index,
     records: impl Iterator<Item = &'a CallRecord>,
 ) -> Result<(), String> {
     let script = on.name(Script::PutCall).to_string();
     let mut commands = Commands::default();
-    records.for_each(|record| put_call(&mut commands, &script, node, record));
+    for record in records {
+        put_call(&mut commands, &script, node, index, record)?;
+    }
     on.all(&commands).map(|_| ())
 }
 
-/// False = no such call.
+/// False = no such call, or it was erased.
 pub(super) fn put_report(
     on: &mut Client,
     (channel, voice): (&str, &str),
     id: CallId,
     report: &PersonReport,
 ) -> Result<bool, String> {
+    let id = id.to_string();
+    let (said, key) = seal(Part::Report, &id, json(report))?;
     let reply = on.run(
         Script::Report,
-        &[
-            PREFIX,
-            channel,
-            voice,
-            &id.to_string(),
-            &report.verdict,
-            &json(report),
-        ],
+        &[PREFIX, channel, voice, &id, &report.verdict, &said, &key],
     )?;
     Ok(reply.number() == Some(1))
 }
@@ -265,10 +277,43 @@ pub(super) fn token(
 }
 
 /// A kept call. The inner result is `Err` when it is there but cannot be read back.
-pub(super) type Read = Result<CallRecord, serde_json::Error>;
+pub(super) type Read = Result<CallRecord, Unreadable>;
 
-/// Text and report of each of these that is kept.
-fn fetch(on: &mut Client, ids: &[CallId]) -> Result<Vec<(String, String)>, String> {
+/// A kept call as it lies there.
+pub(super) struct Found {
+    pub id: String,
+    pub record: String,
+    pub report: String,
+    pub key: String,
+    report_key: String,
+}
+
+impl Found {
+    /// The record as JSON.
+    fn text(&self) -> Result<String, Unreadable> {
+        self.opened(Part::Record, &self.record, &self.key)
+    }
+
+    pub fn read(&self) -> Read {
+        let report = match self.report.as_str() {
+            "" => None,
+            report => Some(self.opened(Part::Report, report, &self.report_key)?),
+        };
+        text::record(&self.text()?, report.as_deref())
+    }
+
+    fn opened(&self, part: Part, sealed: &str, key: &str) -> Result<String, Unreadable> {
+        // What stays of an erased call needs no key.
+        if is_clear(sealed) {
+            return Ok(sealed.into());
+        }
+        let decoded = |text: &str| STANDARD.decode(text).map_err(|_| Unreadable::Shut);
+        text::opened(part, &self.id, &decoded(key)?, decoded(sealed)?)
+    }
+}
+
+/// Each of these that is kept.
+pub(super) fn fetch(on: &mut Client, ids: &[CallId]) -> Result<Vec<Found>, String> {
     let mut found = Vec::new();
     for some in ids.chunks(FETCH_ROWS) {
         let ids: Vec<String> = some.iter().map(CallId::to_string).collect();
@@ -277,8 +322,20 @@ fn fetch(on: &mut Client, ids: &[CallId]) -> Result<Vec<(String, String)>, Strin
             .chain(ids.iter().map(String::as_str))
             .collect();
         let mut texts = on.run(Script::Fetch, &words)?.texts().into_iter();
-        while let (Some(record), Some(report)) = (texts.next(), texts.next()) {
-            found.push((record, report));
+        while let (Some(id), Some(record), Some(report), Some(key), Some(report_key)) = (
+            texts.next(),
+            texts.next(),
+            texts.next(),
+            texts.next(),
+            texts.next(),
+        ) {
+            found.push(Found {
+                id,
+                record,
+                report,
+                key,
+                report_key,
+            });
         }
     }
     Ok(found)
@@ -286,16 +343,12 @@ fn fetch(on: &mut Client, ids: &[CallId]) -> Result<Vec<(String, String)>, Strin
 
 pub(super) fn call(on: &mut Client, id: CallId) -> Result<Option<Read>, String> {
     let found = fetch(on, &[id])?.pop();
-    Ok(found.map(|(record, report)| read(&record, &report)))
-}
-
-fn read(record: &str, report: &str) -> Read {
-    text::record(record, Some(report).filter(|report| !report.is_empty()))
+    Ok(found.map(|found| found.read()))
 }
 
 /// Newest first; at most `filter.rows()`.
-pub(super) fn calls(on: &mut Client, filter: &Filter) -> Result<Vec<Read>, String> {
-    let index = narrowest(on, filter)?;
+pub(super) fn calls(on: &mut Client, numbers: &Index, filter: &Filter) -> Result<Vec<Read>, String> {
+    let index = narrowest(on, numbers, filter)?;
     let mut before = match (filter.before_ms, filter.before_id) {
         (None, _) => "+".to_string(),
         (Some(ms), None) => format!("({ms:020}"),
@@ -312,8 +365,8 @@ pub(super) fn calls(on: &mut Client, filter: &Filter) -> Result<Vec<Read>, Strin
             .iter()
             .filter_map(|place| Some(place_of(place)?.1))
             .collect();
-        for (record, report) in fetch(on, &ids)? {
-            let record = read(&record, &report);
+        for found in fetch(on, &ids)? {
+            let record = found.read();
             if record.as_ref().map_or(true, |record| filter.admits(record)) {
                 calls.push(record);
             }
@@ -325,10 +378,11 @@ pub(super) fn calls(on: &mut Client, filter: &Filter) -> Result<Vec<Read>, Strin
 }
 
 /// The shortest index that holds all that is asked for.
-fn narrowest(on: &mut Client, filter: &Filter) -> Result<String, String> {
+fn narrowest(on: &mut Client, numbers: &Index, filter: &Filter) -> Result<String, String> {
+    let number = filter.number.as_ref().map(|number| numbers.of(number));
     let ending = filter.ending.map(|ending| ending_name(ending).to_string());
     let wanted = [
-        ("number", &filter.number),
+        ("number", &number),
         ("label", &filter.label),
         ("queue", &filter.queue),
         ("ending", &ending),
@@ -350,7 +404,7 @@ fn narrowest(on: &mut Client, filter: &Filter) -> Result<String, String> {
 }
 
 /// Entries of an index before this one, the newest first.
-fn older(on: &mut Client, index: &str, before: &str, most: usize) -> Result<Vec<String>, String> {
+pub(super) fn older(on: &mut Client, index: &str, before: &str, most: usize) -> Result<Vec<String>, String> {
     let most = most.to_string();
     let reply = on.ask(&["ZREVRANGEBYLEX", index, before, "-", "LIMIT", "0", &most])?;
     Ok(reply.texts())
@@ -368,18 +422,19 @@ pub(super) fn page(on: &mut Client, after: Option<(u64, CallId)>) -> Result<Vec<
             return Err("calls are missing that their index has".into());
         }
         let calls = known.into_iter().zip(found);
-        page.extend(calls.map(|((started_ms, id), (record, _))| KeptCall {
+        page.extend(calls.map(|((started_ms, id), found)| KeptCall {
             started_ms,
             id,
-            record,
+            // One that does not open is none.
+            record: found.text().unwrap_or_default(),
         }));
     }
     Ok(page)
 }
 
 /// The newest calls of a number, at most [`HISTORY_ROWS_MAX`]; all of it stands in its index.
-pub(super) fn calls_of(on: &mut Client, number: &str) -> Result<Calls, String> {
-    let index = key(&format!("calls:number:{number}"));
+pub(super) fn calls_of(on: &mut Client, numbers: &Index, number: &str) -> Result<Calls, String> {
+    let index = key(&format!("calls:number:{}", numbers.of(number)));
     let rows = older(on, &index, "+", HISTORY_ROWS_MAX)?;
     let mut calls = Calls::default();
     for row in rows.into_iter().rev() {
@@ -400,15 +455,13 @@ pub(super) fn calls_of(on: &mut Client, number: &str) -> Result<Calls, String> {
 }
 
 /// Ends, in words that say so, the calls an earlier process of this name had saved while they lasted.
-pub(super) fn end_interrupted(on: &mut Client, node: &str) -> Result<usize, String> {
+pub(super) fn end_interrupted(on: &mut Client, node: &str, index: &Index) -> Result<usize, String> {
     let open = on.ask(&["SMEMBERS", &key(&format!("open:{node}"))])?.texts();
     let ids: Vec<CallId> = open.iter().filter_map(|id| id.parse().ok()).collect();
     let found = fetch(on, &ids)?;
-    let records = found
-        .iter()
-        .filter_map(|(record, report)| read(record, report).ok());
+    let records = found.iter().filter_map(|found| found.read().ok());
     let ended: Vec<CallRecord> = records.map(text::interrupted).collect();
-    put_calls(on, node, ended.iter())?;
+    put_calls(on, node, index, ended.iter())?;
     Ok(ended.len())
 }
 

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use super::address::Address;
 use super::client::Client;
-use super::rows;
 use super::spool::Spool;
+use super::{erasing, rows};
 use crate::call::CallRecord;
 use crate::call_id::CallId;
 use crate::store::inbox::{Asker, Batch, Command, Inbox};
 use crate::store::limits::{BATCH_RECORDS, RETRY_FIRST, RETRY_LONGEST, SPOOL_PIECES, SPOOL_SHOWN_MAX};
+use crate::store::seal::Index;
 
 /// Records that were spooled last, for readers to lay over what they find.
 pub(super) type Shown = Arc<Mutex<BTreeMap<CallId, Arc<CallRecord>>>>;
@@ -22,6 +23,8 @@ pub(super) struct Writer {
     pub channel: String,
     pub voice: String,
     pub inbox: Arc<Inbox>,
+    /// By what numbers are known in Redis.
+    pub index: Index,
     /// None = this process only helps beside a gateway, which has the file.
     pub spool: Option<Spool>,
     pub shown: Shown,
@@ -93,7 +96,7 @@ impl Writer {
                     break;
                 }
                 let piece = spool.first(BATCH_RECORDS).map_err(|error| error.to_string())?;
-                rows::put_calls(client, &node, piece.records.iter())?;
+                rows::put_calls(client, &node, &self.index, piece.records.iter())?;
                 for _ in 0..piece.unreadable {
                     self.inbox.count_unreadable();
                 }
@@ -107,7 +110,7 @@ impl Writer {
             }
         }
         for some in batch.records.chunks(BATCH_RECORDS) {
-            rows::put_calls(client, &node, some.iter().map(|record| &**record))?;
+            rows::put_calls(client, &node, &self.index, some.iter().map(|record| &**record))?;
         }
         Ok(())
     }
@@ -116,6 +119,7 @@ impl Writer {
     fn answer(&mut self, commands: Vec<(Command, Asker)>) -> Option<String> {
         let told = (self.channel.as_str(), self.voice.as_str());
         let node = self.address.node.as_str();
+        let spooled = self.spool.as_ref().map_or(0, Spool::records);
         let mut broken: Option<String> = None;
         for (command, asker) in commands {
             // The spool goes first, and may take longer than he waits.
@@ -129,6 +133,15 @@ impl Writer {
                     Command::Flush => Ok(true),
                     Command::Report { id, report } => rows::put_report(client, told, *id, report),
                     Command::Write(writes) => rows::write_all(client, told, node, writes),
+                    // What lies there may be a call of whom is to be erased.
+                    Command::Erase(_) if spooled > 0 => {
+                        asker.tell(Err(
+                            "records still wait in the spool; try again when it is empty".into()
+                        ));
+                        continue;
+                    }
+                    Command::Erase(erasing) => erasing::erase(client, told, &self.index, erasing),
+                    Command::Scrub => erasing::scrub(client),
                 },
             };
             if let Err(problem) = &answer {

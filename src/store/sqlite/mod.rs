@@ -19,11 +19,13 @@ use std::thread::JoinHandle;
 
 use rusqlite::{Connection, OpenFlags};
 
+use super::erasing;
 use super::histories::{Histories, Kept};
 use super::inbox::{Command, Inbox, newest, too_much};
 use super::limits::{LOCK_TIMEOUT, READERS, WRITER_CACHE_KIB};
+use super::seal::Index;
 use super::tokens::{Tokens, Use};
-use super::{Filter, Health, KeptCall, Shelf, Store, StoreError, Write, bounded, number_of};
+use super::{Erase, Erased, Filter, Health, KeptCall, Shelf, Store, StoreError, Write, bounded, number_of};
 use crate::call::CallRecord;
 use crate::call::record::PersonReport;
 use crate::call_id::CallId;
@@ -33,6 +35,8 @@ use schema::Refused;
 
 pub(super) struct Sqlite {
     url: String,
+    /// By what numbers are known in the file.
+    index: Index,
     inbox: Arc<Inbox>,
     tokens: Mutex<Tokens>,
     histories: Histories,
@@ -72,7 +76,7 @@ impl Sqlite {
             keep_private(url, Path::new(place)).map_err(|e| unusable(e.to_string()))?;
         }
         let first = connect(place, is_memory, true).map_err(|e| unusable(e.to_string()))?;
-        let (first, interrupted) = prepare(first, is_memory, whose).map_err(unusable)?;
+        let (first, index, interrupted) = prepare(first, is_memory, whose).map_err(unusable)?;
         if interrupted > 0 {
             tracing::warn!(
                 store = url,
@@ -101,12 +105,13 @@ impl Sqlite {
         let writer = std::thread::Builder::new()
             .name("store-writer".into())
             .spawn({
-                let (url, inbox) = (bounded(url), Arc::clone(&inbox));
-                move || writer::run(&url, &inbox, &first)
+                let (url, inbox, index) = (bounded(url), Arc::clone(&inbox), index.clone());
+                move || writer::run(&url, &inbox, &index, &first)
             })
             .map_err(|e| unusable(format!("no writer thread: {e}")))?;
         Ok(Sqlite {
             url: bounded(url),
+            index,
             inbox,
             tokens: Mutex::new(tokens),
             histories: Histories::default(),
@@ -127,10 +132,12 @@ impl Sqlite {
         }
         let reader = connect(place, false, false).map_err(|e| unusable(e.to_string()))?;
         check_schema(&reader).map_err(unusable)?;
+        let index = schema::index(&reader).map_err(|e| unusable(e.to_string()))?;
         let inbox = Arc::new(Inbox::default());
         inbox.close();
         Ok(Sqlite {
             url: bounded(url),
+            index,
             inbox,
             tokens: Mutex::new(Tokens::new()),
             histories: Histories::default(),
@@ -216,7 +223,7 @@ impl Store for Sqlite {
         // The inbox first: a record on its way to disk is then in one of the two answers, or in both.
         let queued = self.inbox.records(|record| filter.admits(record));
         let mut calls = Vec::new();
-        for kept in self.read("listing calls", |on| rows::calls(on, filter))? {
+        for kept in self.read("listing calls", |on| rows::calls(on, &self.index, filter))? {
             match kept {
                 Ok(record) => calls.push(record),
                 Err(error) => {
@@ -250,7 +257,9 @@ impl Store for Sqlite {
             Err(reading) => reading,
         };
         let queued = self.inbox.records(|record| number_of(record) == Some(number));
-        let mut calls = self.read("looking up a caller", |on| rows::calls_of(on, number))?;
+        let mut calls = self.read("looking up a caller", |on| {
+            rows::calls_of(on, &self.index, number)
+        })?;
         for record in &queued {
             calls.add(Kept::of(record));
         }
@@ -289,6 +298,13 @@ impl Store for Sqlite {
             self.histories.clear();
         }
         kept
+    }
+
+    fn erase(&self, whom: &Erase, at_ms: u64) -> Result<Erased, StoreError> {
+        let erased = erasing::erase(&self.inbox, &self.url, whom, at_ms);
+        // Also when it was interrupted: some of it may be done.
+        self.histories.clear();
+        erased
     }
 
     fn append(&self, journal: &'static str, number: u64, entry: &str) -> Result<bool, StoreError> {
@@ -415,6 +431,10 @@ fn connect(place: &str, is_memory: bool, is_writer: bool) -> rusqlite::Result<Co
     }
     let connection = Connection::open_with_flags(place, flags)?;
     connection.busy_timeout(LOCK_TIMEOUT)?;
+    if is_writer {
+        // What is taken away is overwritten, and not only unlinked.
+        connection.pragma_update(None, "secure_delete", true)?;
+    }
     if !is_writer {
         connection.pragma_update(None, "query_only", true)?;
     }
@@ -441,7 +461,11 @@ fn check_schema(reader: &Connection) -> Result<(), String> {
     Ok(())
 }
 
-fn prepare(mut connection: Connection, is_memory: bool, whose: Whose) -> Result<(Connection, usize), String> {
+fn prepare(
+    mut connection: Connection,
+    is_memory: bool,
+    whose: Whose,
+) -> Result<(Connection, Index, usize), String> {
     let refused = |refused| match refused {
         Refused::Foreign => "the file is a database of something else".to_string(),
         Refused::Newer { found } => format!(
@@ -451,17 +475,22 @@ fn prepare(mut connection: Connection, is_memory: bool, whose: Whose) -> Result<
         Refused::Engine(error) => error.to_string(),
     };
     schema::migrate(&mut connection).map_err(refused)?;
-    let settle = |connection: &Connection| -> rusqlite::Result<usize> {
+    let settle = |connection: &Connection| -> rusqlite::Result<(Index, usize)> {
         if !is_memory {
             connection.pragma_update(None, "journal_mode", "WAL")?;
         }
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
-        match whose {
-            Whose::Ours => rows::end_interrupted(connection),
-            Whose::Another => Ok(0),
-        }
+        let index = schema::index(connection)?;
+        let interrupted = match whose {
+            Whose::Ours => {
+                schema::leave_nothing_in_clear(connection)?;
+                rows::end_interrupted(connection, &index)?
+            }
+            Whose::Another => 0,
+        };
+        Ok((index, interrupted))
     };
-    let interrupted = settle(&connection).map_err(|error| error.to_string())?;
-    Ok((connection, interrupted))
+    let (index, interrupted) = settle(&connection).map_err(|error| error.to_string())?;
+    Ok((connection, index, interrupted))
 }

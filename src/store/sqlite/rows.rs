@@ -6,44 +6,164 @@ use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use crate::call::CallRecord;
 use crate::call::record::PersonReport;
 use crate::call_id::CallId;
+use crate::store::erasing::{Erase, Erasing};
 use crate::store::histories::{Calls, Kept as KeptCall, Verdict};
-use crate::store::limits::{HISTORY_ROWS_MAX, JOURNAL_ROWS, PAGE_ROWS, TOKEN_CALLS_MAX, TOKENS_MAX};
+use crate::store::limits::{
+    ERASE_ROWS, HISTORY_ROWS_MAX, JOURNAL_ROWS, PAGE_ROWS, TOKEN_CALLS_MAX, TOKENS_MAX,
+};
+use crate::store::seal::{self, DESTROYED, Index, Part, Sealed};
+use crate::store::text::Unreadable;
 use crate::store::tokens::Token;
 use crate::store::{self, Filter, ending_name, label_of, number_of, text, was_answered};
 
-/// Inserts or replaces a call unless a newer revision is kept already. A report stays.
-pub(super) fn put_call(on: &Connection, record: &CallRecord) -> rusqlite::Result<()> {
-    let report = record.report.as_ref();
+/// Inserts or replaces a call unless a newer revision is kept already, or it was erased. A report stays.
+pub(super) fn put_call(on: &Connection, index: &Index, record: &CallRecord) -> rusqlite::Result<()> {
+    let id = record.id.to_string();
+    let known = on
+        .prepare_cached(
+            "SELECT revision, slot, report IS NOT NULL, erased_ms IS NOT NULL FROM call WHERE id = ?1",
+        )?
+        .query_row([&id], |row| {
+            let known: (u32, i64, bool, bool) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
+            Ok(known)
+        })
+        .optional()?;
+    if known.is_some_and(|(revision, _, _, is_erased)| is_erased || revision > record.revision) {
+        return Ok(());
+    }
+    let has_report = known.is_some_and(|(_, _, has_report, _)| has_report);
+    let report = record.report.as_ref().filter(|_| !has_report);
+    let text = seal(Part::Record, &id, text::of_record(record))?;
+    let said = match report {
+        Some(report) => Some(seal(Part::Report, &id, json(report)?)?),
+        None => None,
+    };
+    let slot = match known {
+        Some((_, slot, ..)) => {
+            on.prepare_cached("UPDATE seal SET record = ?2, report = coalesce(?3, report) WHERE slot = ?1")?
+                .execute(params![slot, text.key, said.as_ref().map(|said| said.key)])?;
+            slot
+        }
+        None => put_keys(on, &text, said.as_ref())?,
+    };
     on.prepare_cached(
-        "INSERT INTO call (id, started_ms, revision, caller, label, queue, ending, answered, verdict, report, record)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+        "INSERT INTO call (id, started_ms, revision, caller, label, queue, ending, answered, verdict, report, record, slot)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
          ON CONFLICT (id) DO UPDATE SET
              started_ms = excluded.started_ms, revision = excluded.revision, caller = excluded.caller,
              label = excluded.label, queue = excluded.queue, ending = excluded.ending,
              answered = excluded.answered, record = excluded.record,
-             verdict = coalesce(call.verdict, excluded.verdict), report = coalesce(call.report, excluded.report)
-         WHERE excluded.revision >= call.revision",
+             verdict = coalesce(call.verdict, excluded.verdict), report = coalesce(call.report, excluded.report)",
     )?
     .execute(params![
-        record.id.to_string(),
+        id,
         whole(record.started_ms),
         record.revision,
-        number_of(record),
+        number_of(record).map(|number| index.of(number)),
         label_of(record),
         record.queue,
         record.outcome.as_ref().map(|outcome| ending_name(outcome.ending)),
         was_answered(record),
         report.map(|report| &report.verdict),
-        report.map(json).transpose()?,
-        text::of_record(record),
+        said.map(|said| said.octets),
+        text.octets,
+        slot,
     ])
     .map(|_| ())
 }
 
+/// Keeps the keys of a new call; gives where.
+pub(super) fn put_keys(on: &Connection, record: &Sealed, report: Option<&Sealed>) -> rusqlite::Result<i64> {
+    on.prepare_cached("INSERT INTO seal (record, report) VALUES (?1, ?2)")?
+        .execute(params![record.key, report.map_or(DESTROYED, |report| report.key)])?;
+    Ok(on.last_insert_rowid())
+}
+
+/// False = no such call, or it was erased.
 pub(super) fn put_report(on: &Connection, id: CallId, report: &PersonReport) -> rusqlite::Result<bool> {
+    let id = id.to_string();
+    let slot: Option<i64> = on
+        .prepare_cached("SELECT slot FROM call WHERE id = ?1 AND erased_ms IS NULL")?
+        .query_row([&id], |row| row.get(0))
+        .optional()?;
+    let Some(slot) = slot else { return Ok(false) };
+    let said = seal(Part::Report, &id, json(report)?)?;
+    on.prepare_cached("UPDATE seal SET report = ?2 WHERE slot = ?1")?
+        .execute(params![slot, said.key])?;
     on.prepare_cached("UPDATE call SET verdict = ?2, report = ?3 WHERE id = ?1")?
-        .execute(params![id.to_string(), report.verdict, json(report)?])
+        .execute(params![id, report.verdict, said.octets])
         .map(|rows| rows > 0)
+}
+
+pub(super) fn seal(part: Part, call: &str, text: String) -> rusqlite::Result<Sealed> {
+    seal::seal(part, call, text).map_err(|_| not_sealed())
+}
+
+pub(super) fn not_sealed() -> rusqlite::Error {
+    rusqlite::Error::ToSqlConversionFailure(seal::NotSealed.into())
+}
+
+/// Erases the next page of calls; true = there may be more.
+pub(super) fn erase(on: &Connection, index: &Index, erasing: &Erasing) -> rusqlite::Result<bool> {
+    let (before_ms, before_id) = match erasing.cursor() {
+        Some((ms, id)) => (whole(ms), id.to_string()),
+        None => (i64::MAX, String::new()),
+    };
+    let (column, value) = match &erasing.whom {
+        Erase::Number(number) => (" AND caller = ?4", Some(index.of(number))),
+        Erase::Before(_) => ("", None),
+    };
+    let mut question = on.prepare_cached(&format!(
+        "SELECT started_ms, id, slot, ending IS NOT NULL FROM call
+         WHERE erased_ms IS NULL AND (started_ms, id) < (?1, ?2){column}
+         ORDER BY started_ms DESC, id DESC LIMIT ?3"
+    ))?;
+    let mut values: Vec<Value> = vec![before_ms.into(), before_id.into(), (ERASE_ROWS as i64).into()];
+    values.extend(value.map(Value::from));
+    let page: Vec<(u64, String, i64, bool)> = question
+        .query_map(params_from_iter(values), |row| {
+            Ok((ms(row, 0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut left = 0;
+    for (_, id, slot, is_over) in &page {
+        if !is_over {
+            left += 1;
+            continue;
+        }
+        let kept = on
+            .prepare_cached(&format!("{KEPT} WHERE call.id = ?1"))?
+            .query_row([id], kept)?;
+        let (revision, bare) = match kept {
+            Ok(record) => {
+                let bare = record.erased(erasing.at_ms);
+                (Some(bare.revision), text::of_record(&bare))
+            }
+            // Nobody can read it, and there is nothing to keep of it.
+            Err(_) => (None, "{}".into()),
+        };
+        on.prepare_cached(
+            "UPDATE call SET caller = NULL, report = NULL, record = ?2, revision = coalesce(?3, revision), erased_ms = ?4
+             WHERE id = ?1",
+        )?
+        .execute(params![id, bare.into_bytes(), revision, whole(erasing.at_ms)])?;
+        on.prepare_cached("UPDATE seal SET record = ?2, report = ?2 WHERE slot = ?1")?
+            .execute(params![slot, DESTROYED])?;
+    }
+    let last = page.last();
+    erasing.add(
+        page.len() as u64 - left,
+        left,
+        last.and_then(|(ms, id, ..)| Some((*ms, id.parse().ok()?))),
+    );
+    Ok(page.len() == ERASE_ROWS)
+}
+
+/// Writes the log into the file and empties it: what was overwritten is in neither. False = somebody reads what was
+/// before.
+pub(super) fn scrub(on: &Connection) -> rusqlite::Result<bool> {
+    let busy: i64 = on.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+    Ok(busy == 0)
 }
 
 pub(super) fn put_setting(on: &Connection, name: &str, value: &str) -> rusqlite::Result<()> {
@@ -128,17 +248,16 @@ pub(super) fn page(on: &Connection, after: Option<(u64, CallId)>) -> rusqlite::R
         Some((ms, id)) => (whole(ms), id.to_string()),
         None => (i64::MAX, String::new()),
     };
-    let mut question = on.prepare_cached(
-        "SELECT started_ms, id, record FROM call WHERE (started_ms, id) < (?1, ?2)
-         ORDER BY started_ms DESC, id DESC LIMIT ?3",
-    )?;
+    let mut question = on.prepare_cached(&format!(
+        "{KEPT} WHERE (started_ms, id) < (?1, ?2) ORDER BY started_ms DESC, id DESC LIMIT ?3"
+    ))?;
     let rows = question.query_map(params![before_ms, before_id, PAGE_ROWS as i64], |row| {
-        let id: String = row.get(1)?;
-        // An id that is none of ours is passed over by its neighbours' page.
+        let id: String = row.get(0)?;
+        // An id that is none of ours is passed over by its neighbours' page; a record that does not open is none.
         Ok(store::KeptCall {
-            started_ms: ms(row, 0)?,
+            started_ms: ms(row, 6)?,
             id: id.parse().unwrap_or(CallId(0)),
-            record: row.get(2)?,
+            record: record_text(row, &id)?.unwrap_or_default(),
         })
     })?;
     rows.collect()
@@ -192,17 +311,22 @@ pub(super) fn tokens(on: &Connection) -> rusqlite::Result<Vec<(String, Token)>> 
 }
 
 /// A kept call. The inner result is `Err` when the row is there but cannot be read back.
-pub(super) type Kept = Result<CallRecord, serde_json::Error>;
+pub(super) type Kept = Result<CallRecord, Unreadable>;
+
+/// What [`kept`] reads, with the keys to it.
+const KEPT: &str =
+    "SELECT call.id, call.record, call.report, seal.record, seal.report, call.erased_ms, call.started_ms
+     FROM call LEFT JOIN seal ON seal.slot = call.slot";
 
 pub(super) fn call(on: &Connection, id: CallId) -> rusqlite::Result<Option<Kept>> {
-    on.prepare_cached("SELECT record, report FROM call WHERE id = ?1")?
+    on.prepare_cached(&format!("{KEPT} WHERE call.id = ?1"))?
         .query_row([id.to_string()], kept)
         .optional()
 }
 
 /// Newest first; at most `filter.rows()`.
-pub(super) fn calls(on: &Connection, filter: &Filter) -> rusqlite::Result<Vec<Kept>> {
-    let mut sql = String::from("SELECT record, report FROM call WHERE 1");
+pub(super) fn calls(on: &Connection, index: &Index, filter: &Filter) -> rusqlite::Result<Vec<Kept>> {
+    let mut sql = format!("{KEPT} WHERE 1");
     let mut values: Vec<Value> = Vec::new();
     match (filter.before_ms, filter.before_id) {
         (Some(before), None) => {
@@ -216,7 +340,7 @@ pub(super) fn calls(on: &Connection, filter: &Filter) -> rusqlite::Result<Vec<Ke
         (None, _) => {}
     }
     let equal = [
-        ("caller", filter.number.clone()),
+        ("caller", filter.number.as_ref().map(|number| index.of(number))),
         ("label", filter.label.clone()),
         ("queue", filter.queue.clone()),
         (
@@ -240,11 +364,11 @@ pub(super) fn calls(on: &Connection, filter: &Filter) -> rusqlite::Result<Vec<Ke
 }
 
 /// The newest calls of a number, at most [`HISTORY_ROWS_MAX`]; all of it stands in one index.
-pub(super) fn calls_of(on: &Connection, number: &str) -> rusqlite::Result<Calls> {
+pub(super) fn calls_of(on: &Connection, index: &Index, number: &str) -> rusqlite::Result<Calls> {
     let mut question = on.prepare_cached(
         "SELECT id, started_ms, answered, verdict FROM call WHERE caller = ?1 ORDER BY started_ms DESC LIMIT ?2",
     )?;
-    let mut rows = question.query(params![number, HISTORY_ROWS_MAX as i64])?;
+    let mut rows = question.query(params![index.of(number), HISTORY_ROWS_MAX as i64])?;
     let mut newest_first = Vec::new();
     while let Some(row) = rows.next()? {
         // An id that is none was not written by us.
@@ -269,23 +393,43 @@ pub(super) fn calls_of(on: &Connection, number: &str) -> rusqlite::Result<Calls>
 
 /// Ends, in words that say so, the calls an earlier process had saved while they lasted.
 /// Gives how many there were.
-pub(super) fn end_interrupted(on: &Connection) -> rusqlite::Result<usize> {
+pub(super) fn end_interrupted(on: &Connection, index: &Index) -> rusqlite::Result<usize> {
     let open: Vec<Kept> = on
-        .prepare("SELECT record, report FROM call WHERE ending IS NULL")?
+        .prepare(&format!("{KEPT} WHERE ending IS NULL AND erased_ms IS NULL"))?
         .query_map([], kept)?
         .collect::<Result<_, _>>()?;
     let mut ended = 0;
     for record in open.into_iter().flatten() {
-        put_call(on, &text::interrupted(record))?;
+        put_call(on, index, &text::interrupted(record))?;
         ended += 1;
     }
     Ok(ended)
 }
 
 fn kept(row: &Row<'_>) -> rusqlite::Result<Kept> {
-    let record: String = row.get(0)?;
-    let report: Option<String> = row.get(1)?;
-    Ok(text::record(&record, report.as_deref()))
+    let id: String = row.get(0)?;
+    let record = record_text(row, &id)?;
+    let report = match row.get::<_, Option<Vec<u8>>>(2)? {
+        Some(octets) => text::opened(Part::Report, &id, &key(row, 4)?, octets).map(Some),
+        None => Ok(None),
+    };
+    Ok(record.and_then(|record| text::record(&record, report?.as_deref())))
+}
+
+/// What stays of an erased call needs no key.
+fn record_text(row: &Row<'_>, id: &str) -> rusqlite::Result<Result<String, Unreadable>> {
+    let octets: Vec<u8> = row.get(1)?;
+    let is_erased = row.get::<_, Option<i64>>(5)?.is_some();
+    Ok(if is_erased {
+        String::from_utf8(octets).map_err(|_| Unreadable::Shut)
+    } else {
+        text::opened(Part::Record, id, &key(row, 3)?, octets)
+    })
+}
+
+/// A key that is gone opens nothing.
+fn key(row: &Row<'_>, column: usize) -> rusqlite::Result<Vec<u8>> {
+    Ok(row.get::<_, Option<Vec<u8>>>(column)?.unwrap_or_default())
 }
 
 fn json<T: serde::Serialize>(value: &T) -> rusqlite::Result<String> {

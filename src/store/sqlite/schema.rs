@@ -1,14 +1,25 @@
 //! The tables, and how an older file becomes a newer one.
 
-use rusqlite::{Connection, Transaction};
+use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
+
+use super::rows;
+use crate::store::limits::SEAL_ROWS;
+use crate::store::seal::{Index, Part};
 
 /// "RING" in ASCII: marks a file as ours, so that a path given by mistake cannot fill a stranger's database.
 pub(super) const APPLICATION_ID: i64 = 0x5249_4e47;
 
+/// Under which name the secret stands by which numbers are known.
+const INDEX: &str = "number_index_key";
+
+/// There is this setting while what older gateways wrote in clear may still lie in unused parts of the file.
+const CLEAR: &str = "clear_remains";
+
 /// Each entry takes the schema one version up; `user_version` counts how many were applied.
 /// Entries are never edited after a release: a change is a new entry.
-const MIGRATIONS: &[&str] = &[
-    "
+const MIGRATIONS: &[Step] = &[
+    Step::Sql(
+        "
     CREATE TABLE call (
         id         TEXT    PRIMARY KEY,
         started_ms INTEGER NOT NULL,
@@ -40,8 +51,10 @@ const MIGRATIONS: &[&str] = &[
         value TEXT NOT NULL
     ) STRICT, WITHOUT ROWID;
 ",
+    ),
     // What an older gateway knew of tokens ends with the minutes they are fresh.
-    "
+    Step::Sql(
+        "
     DROP TABLE token;
     CREATE TABLE token (
         digest        TEXT    PRIMARY KEY,
@@ -52,7 +65,9 @@ const MIGRATIONS: &[&str] = &[
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX token_expiry ON token (keep_until_ms);
 ",
-    "
+    ),
+    Step::Sql(
+        "
     CREATE TABLE journal (
         name   TEXT    NOT NULL,
         number INTEGER NOT NULL,
@@ -60,7 +75,9 @@ const MIGRATIONS: &[&str] = &[
         PRIMARY KEY (name, number)
     ) STRICT, WITHOUT ROWID;
 ",
-    "
+    ),
+    Step::Sql(
+        "
     CREATE TABLE shelf (
         name     TEXT    PRIMARY KEY,
         revision INTEGER NOT NULL
@@ -72,7 +89,57 @@ const MIGRATIONS: &[&str] = &[
         PRIMARY KEY (shelf, key)
     ) STRICT, WITHOUT ROWID;
 ",
+    ),
+    // Keys lie in rows that are all of one size, never move and are overwritten where they are: SQLite may leave copies of
+    // what it moves from page to page.
+    Step::Sql(
+        "
+    DROP INDEX call_started;
+    DROP INDEX call_caller;
+    DROP INDEX call_label;
+    DROP INDEX call_queue;
+    DROP INDEX call_ending;
+    ALTER TABLE call RENAME TO call_in_clear;
+    CREATE TABLE seal (
+        slot   INTEGER PRIMARY KEY,
+        record BLOB NOT NULL,
+        report BLOB NOT NULL
+    ) STRICT;
+    CREATE TABLE call (
+        id         TEXT    PRIMARY KEY,
+        started_ms INTEGER NOT NULL,
+        revision   INTEGER NOT NULL,
+        caller     TEXT,
+        label      TEXT,
+        queue      TEXT,
+        ending     TEXT,
+        answered   INTEGER NOT NULL,
+        verdict    TEXT,
+        report     BLOB,
+        record     BLOB    NOT NULL,
+        slot       INTEGER NOT NULL,
+        erased_ms  INTEGER
+    ) STRICT, WITHOUT ROWID;
+",
+    ),
+    Step::Code(seal_calls),
+    Step::Sql(
+        "
+    DROP TABLE call_in_clear;
+    CREATE INDEX call_started ON call (started_ms DESC, id DESC);
+    CREATE INDEX call_caller  ON call (caller, started_ms DESC, answered, verdict);
+    CREATE INDEX call_label   ON call (label, started_ms DESC);
+    CREATE INDEX call_queue   ON call (queue, started_ms DESC);
+    CREATE INDEX call_ending  ON call (ending, started_ms DESC);
+    CREATE INDEX call_named   ON call (started_ms DESC, id DESC) WHERE erased_ms IS NULL;
+",
+    ),
 ];
+
+enum Step {
+    Sql(&'static str),
+    Code(fn(&Transaction<'_>) -> rusqlite::Result<()>),
+}
 
 /// Why a file cannot be used; `Unusable` gets its words.
 pub(super) enum Refused {
@@ -101,12 +168,97 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), Refused> {
         return Err(Refused::Newer { found: version });
     }
     for step in &MIGRATIONS[version as usize..] {
-        change.execute_batch(step)?;
+        match step {
+            Step::Sql(sql) => change.execute_batch(sql)?,
+            Step::Code(work) => work(&change)?,
+        }
     }
     change.pragma_update(None, "application_id", APPLICATION_ID)?;
     change.pragma_update(None, "user_version", known)?;
     change.commit()?;
     Ok(())
+}
+
+/// What an older gateway wrote in clear is sealed, a few calls at a time.
+fn seal_calls(on: &Transaction<'_>) -> rusqlite::Result<()> {
+    let secret = Index::secret().ok_or_else(rows::not_sealed)?;
+    rows::put_setting(on, INDEX, &secret)?;
+    let index = Index::new(&secret);
+    let mut last = String::new();
+    let mut carried = 0u64;
+    loop {
+        let mut question = on.prepare_cached(
+            "SELECT id, caller, report, record FROM call_in_clear WHERE id > ?1 ORDER BY id LIMIT ?2",
+        )?;
+        let page: Vec<(String, Option<String>, Option<String>, String)> = question
+            .query_map(params![last, SEAL_ROWS as i64], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+            })?
+            .collect::<rusqlite::Result<_>>()?;
+        let Some((id, ..)) = page.last() else { break };
+        last = id.clone();
+        carried += page.len() as u64;
+        for (id, caller, report, record) in page {
+            let record = rows::seal(Part::Record, &id, record)?;
+            let report = report
+                .map(|report| rows::seal(Part::Report, &id, report))
+                .transpose()?;
+            let slot = rows::put_keys(on, &record, report.as_ref())?;
+            on.prepare_cached(
+                "INSERT INTO call SELECT id, started_ms, revision, ?2, label, queue, ending, answered, verdict, ?3, ?4, ?5, NULL
+                 FROM call_in_clear WHERE id = ?1",
+            )?
+            .execute(params![
+                id,
+                caller.map(|number| index.of(&number)),
+                report.map(|report| report.octets),
+                record.octets,
+                slot,
+            ])?;
+        }
+    }
+    if carried > 0 {
+        rows::put_setting(on, CLEAR, "1")?;
+        tracing::info!(calls = carried, "kept calls are sealed now");
+    }
+    // A statement that is kept holds its table.
+    on.flush_prepared_statement_cache();
+    Ok(())
+}
+
+/// Writes the file anew when parts of it that are not used any more may hold what was kept in clear. Again, when it was
+/// interrupted.
+pub(super) fn leave_nothing_in_clear(on: &Connection) -> rusqlite::Result<()> {
+    if rows::setting(on, CLEAR)?.is_none() {
+        return Ok(());
+    }
+    tracing::info!("the store is written anew, once: it had kept calls in clear");
+    match on.execute_batch("VACUUM").and_then(|()| rows::scrub(on)) {
+        Ok(true) => on
+            .execute("DELETE FROM setting WHERE name = ?1", [CLEAR])
+            .map(|_| ()),
+        Ok(false) => {
+            tracing::warn!("somebody reads the store: it is written anew at the next start");
+            Ok(())
+        }
+        // Calls do not wait for it.
+        Err(problem) => {
+            tracing::warn!(%problem, "the store could not be written anew; it is tried at the next start");
+            Ok(())
+        }
+    }
+}
+
+/// By what numbers are known here.
+pub(super) fn index(on: &Connection) -> rusqlite::Result<Index> {
+    let secret: Option<String> = on
+        .query_row("SELECT value FROM setting WHERE name = ?1", [INDEX], |row| {
+            row.get(0)
+        })
+        .optional()?;
+    secret
+        .map(|secret| Index::new(&secret))
+        .ok_or(rusqlite::Error::QueryReturnedNoRows)
 }
 
 /// The schema version this binary writes.

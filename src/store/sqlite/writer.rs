@@ -9,14 +9,15 @@ use super::rows;
 use crate::store::Write;
 use crate::store::inbox::{Answer, Batch, Command, Inbox};
 use crate::store::limits::{RETRY_FIRST, RETRY_LONGEST};
+use crate::store::seal::Index;
 
 /// Runs until the inbox is closed and empty (or closed and the disk refuses).
-pub(super) fn run(url: &str, inbox: &Inbox, connection: &Arc<Mutex<Connection>>) {
+pub(super) fn run(url: &str, inbox: &Inbox, index: &Index, connection: &Arc<Mutex<Connection>>) {
     let mut pause = Duration::ZERO;
     loop {
         let batch = inbox.gather(pause);
         let is_last = batch.is_last;
-        pause = match commit(connection, &batch) {
+        pause = match commit(connection, index, &batch) {
             Ok(answers) => {
                 if !inbox.health().is_writing {
                     tracing::info!(
@@ -58,11 +59,11 @@ pub(super) fn run(url: &str, inbox: &Inbox, connection: &Arc<Mutex<Connection>>)
 }
 
 /// All of the batch or nothing.
-fn commit(connection: &Mutex<Connection>, batch: &Batch) -> rusqlite::Result<Vec<bool>> {
+fn commit(connection: &Mutex<Connection>, index: &Index, batch: &Batch) -> rusqlite::Result<Vec<bool>> {
     let mut connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
     let mut change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for record in &batch.records {
-        rows::put_call(&change, record)?;
+        rows::put_call(&change, index, record)?;
     }
     if !batch.tokens.is_empty() {
         rows::forget_tokens(&change, batch.now_ms)?;
@@ -73,12 +74,22 @@ fn commit(connection: &Mutex<Connection>, batch: &Batch) -> rusqlite::Result<Vec
     let mut answers = Vec::with_capacity(batch.commands.len());
     for (command, _) in &batch.commands {
         answers.push(match command {
-            Command::Flush => true,
+            Command::Flush | Command::Scrub => true,
             Command::Report { id, report } => rows::put_report(&change, *id, report)?,
             Command::Write(writes) => write_all(&mut change, writes)?,
+            Command::Erase(erasing) => rows::erase(&change, index, erasing)?,
         });
     }
     change.commit()?;
+    let asked = batch.commands.iter().map(|(command, _)| command);
+    for (answer, _) in answers
+        .iter_mut()
+        .zip(asked)
+        .filter(|(_, command)| matches!(command, Command::Scrub))
+    {
+        // What was asked is on disk, whatever comes of this.
+        *answer = rows::scrub(&connection).unwrap_or(false);
+    }
     Ok(answers)
 }
 

@@ -9,6 +9,8 @@ const FIRST: u16 = 10_000;
 const LAST: u16 = 31_999;
 /// What a test process takes at once.
 const SLOT: u16 = 1_000;
+/// What can be had in a row: half of what there is.
+const MOST: u16 = 11_000;
 
 /// The ports of this process that no test has yet, and the locks that keep other test processes off them.
 struct Ports {
@@ -28,14 +30,14 @@ pub fn free_port() -> u16 {
     free_ports(4)
 }
 
-/// The first, an even one, of `count` ports in a row (at most 1000) that are free for UDP and for TCP on loopback and
+/// The first, an even one, of `count` ports in a row (at most [`MOST`]) that are free for UDP and for TCP on loopback and
 /// that no other test gets.
 pub fn free_ports(count: u16) -> u16 {
-    assert!(count <= SLOT, "{count} ports in a row");
+    assert!(count <= MOST, "{count} ports in a row");
     let count = count.next_multiple_of(2);
     let mut ports = PORTS.lock().unwrap_or_else(PoisonError::into_inner);
     loop {
-        if ports.end - ports.next < count {
+        while ports.end - ports.next < count {
             ports.take_slot();
         }
         let first = ports.next;
@@ -54,7 +56,7 @@ fn is_free(port: u16) -> bool {
 }
 
 impl Ports {
-    /// The next thousand that no other test process on this machine holds.
+    /// The next thousand that no other test process on this machine holds; beside the one before it, both are one row.
     fn take_slot(&mut self) {
         let folder = std::env::temp_dir().join("ringward-test-ports");
         std::fs::create_dir_all(&folder).expect("a folder for the locks");
@@ -62,7 +64,10 @@ impl Ports {
         for first in (after..LAST).step_by(usize::from(SLOT)) {
             let lock = File::create(folder.join(first.to_string())).expect("a lock file");
             if lock.try_lock().is_ok() {
-                (self.next, self.end) = (first, first + SLOT);
+                if first != self.end {
+                    self.next = first;
+                }
+                self.end = first + SLOT;
                 self._locks.push(lock);
                 return;
             }

@@ -1,0 +1,76 @@
+//! What calls say of people is erased in Redis, and Redis writes its files without it.
+
+use super::client::{Client, Script};
+use super::reply::{Commands, Reply};
+use super::rows::{PREFIX, fetch, key, older, place, place_of};
+use crate::call_id::CallId;
+use crate::store::erasing::{Erase, Erasing};
+use crate::store::limits::ERASE_ROWS;
+use crate::store::seal::Index;
+use crate::store::text;
+
+/// Has Redis write its files anew, behind what it does: then what was erased is in neither. False = it would not.
+pub(super) fn scrub(on: &mut Client) -> Result<bool, String> {
+    let mut commands = Commands::default();
+    let told = on.ask(&["INFO", "persistence"])?.text().unwrap_or_default();
+    if told.lines().any(|line| line.trim() == "aof_enabled:1") {
+        commands.add(&["BGREWRITEAOF"]);
+    }
+    // Who may not look at settings is not told.
+    let asked = on.each(&Commands::one(&["CONFIG", "GET", "save"]))?.pop();
+    let saves = asked.and_then(|reply| reply.texts().pop());
+    if saves.is_none_or(|saves| !saves.is_empty()) {
+        commands.add(&["BGSAVE", "SCHEDULE"]);
+    }
+    let replies = on.each(&commands)?;
+    // One that is under way already began before: Redis says so, and it is asked again.
+    Ok(replies.iter().all(|reply| !matches!(reply, Reply::Refused(_))))
+}
+
+/// Erases the next page of calls; true = there may be more.
+pub(super) fn erase(
+    on: &mut Client,
+    (channel, voice): (&str, &str),
+    index: &Index,
+    erasing: &Erasing,
+) -> Result<bool, String> {
+    let name = match &erasing.whom {
+        Erase::Number(number) => key(&format!("calls:number:{}", index.of(number))),
+        Erase::Before(_) => key("named"),
+    };
+    let before = erasing
+        .cursor()
+        .map_or_else(|| "+".into(), |(ms, id)| format!("({}", place(ms, id)));
+    let places = older(on, &name, &before, ERASE_ROWS)?;
+    let known: Vec<(u64, CallId)> = places.iter().filter_map(|place| place_of(place)).collect();
+    let ids: Vec<CallId> = known.iter().map(|(_, id)| *id).collect();
+    let found = fetch(on, &ids)?;
+    let at_ms = erasing.at_ms.to_string();
+    let mut words: Vec<String> = [PREFIX, channel, voice, &at_ms].map(String::from).into();
+    for found in &found {
+        // Of what nobody can read there is nothing to keep.
+        let (revision, bare) = match found.read() {
+            Ok(record) => {
+                let bare = record.erased(erasing.at_ms);
+                (bare.revision, text::of_record(&bare))
+            }
+            Err(_) => (u32::MAX, "{}".into()),
+        };
+        words.extend([found.id.clone(), revision.to_string(), bare]);
+    }
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let left = match found.is_empty() {
+        true => 0,
+        false => on
+            .run(Script::Erase, &words)?
+            .number()
+            .unwrap_or(0)
+            .unsigned_abs(),
+    };
+    erasing.add(
+        (found.len() as u64).saturating_sub(left),
+        left,
+        known.last().copied(),
+    );
+    Ok(places.len() == ERASE_ROWS)
+}

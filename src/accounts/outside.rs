@@ -9,8 +9,9 @@ use super::left;
 use super::limits::USERS_MAX;
 use super::oidc::Vouched;
 use super::oidc::limits::SUBJECT_MAX;
+use super::refused::Refused;
 use super::user::User;
-use super::users::{Book, By, NewUser, Refused, Users, names, sound_person, sound_roles};
+use super::users::{Book, By, NewUser, Users, names, sound_person, sound_roles};
 use super::{RESERVED, Role, is_name};
 
 /// Who vouches for somebody.

@@ -246,7 +246,7 @@ pub(crate) async fn why(
         (status = 400, description = "Not a report", body = ProblemBody),
         (status = 401, description = "Not signed in", body = ProblemBody),
         (status = 403, description = "By cookie without X-Ringward", body = ProblemBody),
-        (status = 404, description = "No such call", body = ProblemBody),
+        (status = 404, description = "No such call, or it was erased", body = ProblemBody),
         (status = 503, description = "The store is away", body = ProblemBody),
     )
 )]

@@ -109,3 +109,6 @@ pub const TOKEN_DAYS_MAX: u32 = 3_650;
 
 /// Characters of the note a person adds to a report. More is answered 400.
 pub const NOTE_MAX: usize = 2_000;
+
+/// Calls shown at once of what is held about one number: about 2 MiB.
+pub const HELD_CALLS_MAX: usize = 200;

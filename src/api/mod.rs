@@ -9,6 +9,7 @@ mod audit;
 mod calls;
 mod card;
 mod document;
+mod erasures;
 mod error;
 mod events;
 mod exports;

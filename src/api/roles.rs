@@ -99,6 +99,9 @@ pub(super) const TABLE: &[(&str, &str, &[Role])] = &[
     ("GET", "/api/v1/audit", AUDITORS),
     ("GET", "/api/v1/audit/verify", AUDITORS),
     ("GET", "/api/v1/audit/export", AUDITORS),
+    ("GET", "/api/v1/erasures", AUDITORS),
+    ("POST", "/api/v1/erasures", ADMINS),
+    ("POST", "/api/v1/erasures/held", ADMINS),
 ];
 
 /// What whoever still has to enrol a second factor may do.

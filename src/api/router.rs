@@ -14,8 +14,8 @@ use super::error::Problem;
 use super::limits::{BODY_MAX, IMPORT_BODY_MAX, POLICY_BODY_MAX};
 use super::state::Shared;
 use super::{
-    account, audit, calls, card, document as whole, events, exports, guard, icon, list_files, lists, oidc,
-    policies, redress, repeats, replays, reputation, session, status, tokens, users, webhooks,
+    account, audit, calls, card, document as whole, erasures, events, exports, guard, icon, list_files,
+    lists, oidc, policies, redress, repeats, replays, reputation, session, status, tokens, users, webhooks,
 };
 use crate::console::{self, Asset};
 
@@ -135,6 +135,8 @@ fn documented() -> ((Router<Shared>, Router<Shared>), utoipa::openapi::OpenApi) 
         .routes(routes!(audit::list))
         .routes(routes!(audit::verify))
         .routes(routes!(exports::audit))
+        .routes(routes!(erasures::list, erasures::erase))
+        .routes(routes!(erasures::held))
         .routes(routes!(webhooks::list))
         .routes(routes!(webhooks::test))
         .routes(routes!(webhooks::dead, webhooks::forget_all))

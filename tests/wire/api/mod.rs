@@ -3,6 +3,7 @@
 mod access;
 mod audit;
 mod calls;
+mod erasures;
 mod events;
 mod generated;
 mod limits;

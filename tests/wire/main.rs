@@ -12,6 +12,7 @@ mod bad_input;
 mod baresip_calls;
 mod capture;
 mod console;
+mod console_for_all;
 mod demo;
 mod erased_calls;
 mod greeted;

@@ -11,6 +11,7 @@ mod lists;
 mod oidc;
 mod pages;
 mod policies;
+mod reports;
 mod tls;
 pub mod users;
 mod webhooks;

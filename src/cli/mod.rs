@@ -6,6 +6,7 @@ pub mod check;
 mod check_keys;
 mod check_risks;
 mod check_trust;
+pub mod device;
 pub mod eval;
 mod eval_figures;
 mod eval_manifest;
@@ -77,6 +78,8 @@ enum Command {
     Restore(backup::RestoreArgs),
     /// People's accounts: make, invite, disable, review
     User(user::Args),
+    /// Phones that may register: make, list, give another secret, remove
+    Device(device::Args),
 }
 
 /// Parses the command line and runs the command.
@@ -108,5 +111,6 @@ pub fn run() -> anyhow::Result<ExitCode> {
         Command::Backup(args) => backup::backup(args),
         Command::Restore(args) => backup::restore(args),
         Command::User(args) => user::run(args),
+        Command::Device(args) => device::run(args),
     }
 }

@@ -32,6 +32,7 @@ use crate::runtime::phones::Phones;
 use crate::runtime::provider::Provider;
 use crate::runtime::recorder::Recorder;
 use crate::runtime::registrations::Registry;
+use crate::runtime::retention::Retention;
 use crate::runtime::shard::{Doors, waker_token};
 use crate::runtime::standings::Standings;
 use crate::runtime::stream::{Streams, Tls};
@@ -249,6 +250,10 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         let _inside = tokio.enter();
         webhooks.start(&stopping);
     }
+    let retention = config
+        .calls_kept
+        .map(|term| Retention::start(store.clone(), term));
+    let retention = retention.transpose().context("retention thread")?;
     let selftest = Watch::start().context("self-test thread")?;
     let is_draining = Arc::new(AtomicBool::new(false));
     let status = Status {
@@ -334,6 +339,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         failures,
         selftest,
         neighbours,
+        retention,
         stop_api,
         stop_webhooks,
         is_draining,

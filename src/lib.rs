@@ -29,6 +29,7 @@ pub mod webhook;
 pub mod api;
 pub mod console;
 pub mod config;
+pub mod tally;
 pub mod telemetry;
 pub mod runtime;
 

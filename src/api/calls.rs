@@ -192,10 +192,7 @@ pub(crate) async fn list(
     let is_more = records.len() > wanted || (wanted == CALLS_LIMIT && records.len() == CALLS_LIMIT);
     Ok(Json(CallPage {
         calls: shown.iter().map(|record| CallView::of(record)).collect(),
-        next: shown
-            .last()
-            .filter(|_| is_more)
-            .map(|last| format!("{}-{}", last.started_ms, last.id)),
+        next: shown.last().filter(|_| is_more).map(|last| cursor_of(last)),
     }))
 }
 
@@ -246,7 +243,7 @@ pub(crate) async fn why(
         (status = 400, description = "Not a report", body = ProblemBody),
         (status = 401, description = "Not signed in", body = ProblemBody),
         (status = 403, description = "By cookie without X-Ringward", body = ProblemBody),
-        (status = 404, description = "No such call", body = ProblemBody),
+        (status = 404, description = "No such call, or it was erased", body = ProblemBody),
         (status = 503, description = "The store is away", body = ProblemBody),
     )
 )]
@@ -398,16 +395,7 @@ fn filter(query: ListQuery) -> Result<Filter, Problem> {
             Some(serde_json::from_value::<Ending>(name.into()).map_err(|_| bad("there is no such ending"))?)
         }
     };
-    let (before_ms, before_id) = match query.cursor {
-        None => (query.before_ms, None),
-        Some(cursor) => {
-            let place = cursor
-                .split_once('-')
-                .and_then(|(ms, id)| Some((ms.parse().ok()?, id.parse().ok()?)));
-            let (ms, id) = place.ok_or_else(|| bad("the cursor is not one of ours"))?;
-            (Some(ms), Some(id))
-        }
-    };
+    let (before_ms, before_id) = place_of(query.cursor.as_deref(), query.before_ms)?;
     Ok(Filter {
         before_ms,
         before_id,
@@ -417,4 +405,24 @@ fn filter(query: ListQuery) -> Result<Filter, Problem> {
         queue: query.queue,
         ending,
     })
+}
+
+/// Where the page after this call goes on.
+pub(super) fn cursor_of(last: &CallRecord) -> String {
+    format!("{}-{}", last.started_ms, last.id)
+}
+
+/// Where to go on: the cursor of the page before, or else the time.
+pub(super) fn place_of(
+    cursor: Option<&str>,
+    before_ms: Option<u64>,
+) -> Result<(Option<u64>, Option<CallId>), Problem> {
+    let Some(cursor) = cursor else {
+        return Ok((before_ms, None));
+    };
+    let place = cursor
+        .split_once('-')
+        .and_then(|(ms, id)| Some((ms.parse().ok()?, id.parse().ok()?)));
+    let (ms, id) = place.ok_or_else(|| Problem::BadRequest("the cursor is not one of ours".into()))?;
+    Ok((Some(ms), Some(id)))
 }

@@ -41,6 +41,8 @@ pub(crate) struct Replay {
     calls: u64,
     /// Of them, calls that cannot be decided again: kept by an older gateway, outbound, or never decided.
     not_replayable: u64,
+    /// Of those, calls that were erased: nobody can decide them again.
+    erased: u64,
     /// What came out, once it has ended: newly refused, newly allowed, relabelled, by queue.
     #[schema(value_type = Option<Object>)]
     result: Option<Comparison>,
@@ -59,6 +61,7 @@ impl Replay {
             is_running: true,
             calls: 0,
             not_replayable: 0,
+            erased: 0,
             result: None,
             problem: None,
             took_ms: None,
@@ -160,6 +163,7 @@ pub(crate) async fn start(
                     Ok(outcome) => {
                         replay.calls = outcome.calls;
                         replay.not_replayable = outcome.not_replayable;
+                        replay.erased = outcome.erased;
                         replay.result = Some(outcome.comparison);
                     }
                     Err(error) => replay.problem = Some(error.to_string()),

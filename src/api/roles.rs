@@ -40,6 +40,7 @@ const ADMINS: &[Role] = &[];
 pub(super) const TABLE: &[(&str, &str, &[Role])] = &[
     ("GET", "/api/v1/calls", CALLS),
     ("GET", "/api/v1/calls/export", EXPORTS),
+    ("GET", "/api/v1/reports", EXPORTS),
     ("GET", "/api/v1/calls/{id}", CALLS),
     ("GET", "/api/v1/calls/{id}/why", CALLS),
     ("GET", "/api/v1/calls/{id}/icon", CALLS),
@@ -99,6 +100,9 @@ pub(super) const TABLE: &[(&str, &str, &[Role])] = &[
     ("GET", "/api/v1/audit", AUDITORS),
     ("GET", "/api/v1/audit/verify", AUDITORS),
     ("GET", "/api/v1/audit/export", AUDITORS),
+    ("GET", "/api/v1/erasures", AUDITORS),
+    ("POST", "/api/v1/erasures", ADMINS),
+    ("POST", "/api/v1/erasures/held", ADMINS),
 ];
 
 /// What whoever still has to enrol a second factor may do.

@@ -14,8 +14,9 @@ use super::error::Problem;
 use super::limits::{BODY_MAX, IMPORT_BODY_MAX, POLICY_BODY_MAX};
 use super::state::Shared;
 use super::{
-    account, audit, calls, card, document as whole, events, exports, guard, icon, list_files, lists, oidc,
-    policies, redress, repeats, replays, reputation, session, status, tokens, users, webhooks,
+    account, audit, calls, card, document as whole, erasures, events, exports, guard, icon, list_files,
+    lists, oidc, policies, redress, repeats, replays, reports, reputation, session, status, tokens, users,
+    webhooks,
 };
 use crate::console::{self, Asset};
 
@@ -108,6 +109,7 @@ fn documented() -> ((Router<Shared>, Router<Shared>), utoipa::openapi::OpenApi) 
     let (guarded, mut document) = OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(calls::list))
         .routes(routes!(exports::calls))
+        .routes(routes!(reports::counted))
         .routes(routes!(calls::one))
         .routes(routes!(calls::why))
         .routes(routes!(calls::report))
@@ -135,6 +137,8 @@ fn documented() -> ((Router<Shared>, Router<Shared>), utoipa::openapi::OpenApi) 
         .routes(routes!(audit::list))
         .routes(routes!(audit::verify))
         .routes(routes!(exports::audit))
+        .routes(routes!(erasures::list, erasures::erase))
+        .routes(routes!(erasures::held))
         .routes(routes!(webhooks::list))
         .routes(routes!(webhooks::test))
         .routes(routes!(webhooks::dead, webhooks::forget_all))

@@ -66,6 +66,8 @@ pub(crate) struct CallView {
     pub outcome: Option<OutcomeView>,
     /// What the person said about it.
     pub report: Option<ReportView>,
+    /// When everything it said of people was erased, Unix ms; null = it was not. Nothing can be decided again then.
+    pub erased_ms: Option<u64>,
 }
 
 /// Where an organisation can be reached, whoever calls in its name.
@@ -359,6 +361,7 @@ impl CallView {
                 by: outcome.by.clone(),
                 note: outcome.note.clone(),
             }),
+            erased_ms: record.erased_ms,
             report: record.report.as_ref().map(|report| ReportView {
                 verdict: report.verdict.clone(),
                 note: report.note.clone(),

@@ -10,6 +10,7 @@ use crate::runtime::inbox::{Mailboxes, ToShard};
 use crate::runtime::limits::{STOP_PATIENCE, UNREGISTER_PATIENCE};
 use crate::runtime::neighbours::Neighbourhood;
 use crate::runtime::registrations::Registry;
+use crate::runtime::retention::Retention;
 use crate::runtime::vital::join_within;
 use crate::selftest::watch::Watch;
 use crate::sip::Transport;
@@ -36,6 +37,7 @@ pub struct Running {
     /// None = the store is this gateway's alone.
     pub(super) neighbours: Option<Neighbourhood>,
     pub(super) stop_api: tokio::sync::oneshot::Sender<()>,
+    pub(super) retention: Option<Retention>,
     pub(super) stop_webhooks: tokio::sync::watch::Sender<bool>,
     pub(super) is_draining: Arc<AtomicBool>,
     pub(super) registrations: Registry,
@@ -106,6 +108,12 @@ impl Running {
             .is_none_or(|neighbours| neighbours.stop(STOP_PATIENCE))
         {
             tracing::error!("the threads for other gateways did not end");
+        }
+        if !self
+            .retention
+            .is_none_or(|retention| join_within(retention.stop(), STOP_PATIENCE))
+        {
+            tracing::error!("the erasing of old calls did not end");
         }
         let _ = self.stop_api.send(());
         let _ = self.stop_webhooks.send(true);

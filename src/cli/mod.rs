@@ -7,6 +7,7 @@ mod check_keys;
 mod check_risks;
 mod check_trust;
 pub mod device;
+pub mod erase;
 pub mod eval;
 mod eval_figures;
 mod eval_manifest;
@@ -76,6 +77,10 @@ enum Command {
     Backup(backup::BackupArgs),
     /// Put such a copy in the place of the store
     Restore(backup::RestoreArgs),
+    /// Take away for good what is known of one number; says what it would do
+    Erase(erase::EraseArgs),
+    /// Print what is held about one number
+    ExportPerson(erase::ExportArgs),
     /// People's accounts: make, invite, disable, review
     User(user::Args),
     /// Phones that may register: make, list, give another secret, remove
@@ -110,6 +115,8 @@ pub fn run() -> anyhow::Result<ExitCode> {
         Command::Audit(args) => audit::run(args),
         Command::Backup(args) => backup::backup(args),
         Command::Restore(args) => backup::restore(args),
+        Command::Erase(args) => erase::erase(args),
+        Command::ExportPerson(args) => erase::export(args),
         Command::User(args) => user::run(args),
         Command::Device(args) => device::run(args),
     }

@@ -50,3 +50,6 @@ pub const SECRET_OCTETS_MAX: u64 = 4096;
 /// Beginnings of numbers that a trunk has taken off, and characters of one of them, or of a prefix.
 pub const PREFIXES_MAX: usize = 16;
 pub const PREFIX_CHARS_MAX: usize = 16;
+
+/// Days for which calls may be kept at most: ten years.
+pub const KEPT_DAYS_MAX: i64 = 3_650;

@@ -65,6 +65,8 @@ pub struct Config {
     pub voice: crate::voice::Config,
     pub policy: crate::policy::Config,
     pub store: crate::store::Config,
+    /// How long kept calls say whom they concern; None = for good.
+    pub calls_kept: Option<Duration>,
     pub api: crate::api::Config,
     /// `[api.tls]`; `None` = the API speaks plain HTTP.
     pub api_tls: Option<TlsConfig>,
@@ -183,6 +185,7 @@ impl Config {
             store: crate::store::Config {
                 url: "sqlite:ringward.db".into(),
             },
+            calls_kept: None,
             api: crate::api::Config {
                 listen: SocketAddr::new(LOOPBACK, 8080),
                 public_url: None,

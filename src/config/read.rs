@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::limits::{FILE_OCTETS_MAX, NAME_CHARS_MAX, PORTS_PER_CALL};
+use super::limits::{FILE_OCTETS_MAX, KEPT_DAYS_MAX, NAME_CHARS_MAX, PORTS_PER_CALL};
 use super::{Config, identity, queues};
 use crate::call::CallLimits;
 use crate::document::{Section, Value, closest, shown, shown_path};
@@ -59,7 +59,7 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Config {
     read_media(root, &mut config.media);
     read_voice(root, folder, &mut config.voice);
     read_policy(root, folder, &mut config.policy);
-    read_store(root, &mut config.store);
+    read_store(root, &mut config);
     read_api(root, folder, &mut config);
     config.capture = super::capture::read(root);
     config.webhooks = super::webhook::read(root, folder);
@@ -275,11 +275,14 @@ fn read_policy(root: &Section<'_, '_>, folder: &Path, policy: &mut crate::policy
     }
 }
 
-fn read_store(root: &Section<'_, '_>, store: &mut crate::store::Config) {
+fn read_store(root: &Section<'_, '_>, config: &mut Config) {
     let Some(section) = root.section("store") else {
         return;
     };
-    section.only(&["url"]);
+    section.only(&["url", "calls_days"]);
+    if let Some(days) = section.integer("calls_days", 1..=KEPT_DAYS_MAX) {
+        config.calls_kept = Some(Duration::from_secs(days.unsigned_abs() * 24 * 3600));
+    }
     let Some(value) = section.required_string_if_present("url") else {
         return;
     };
@@ -287,7 +290,7 @@ fn read_store(root: &Section<'_, '_>, store: &mut crate::store::Config) {
         return;
     };
     match crate::store::check_url(&url) {
-        Ok(()) => store.url = url,
+        Ok(()) => config.store.url = url,
         Err(problem) => section.fault(value.at, format!("url: {problem}"), None),
     }
 }

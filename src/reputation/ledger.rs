@@ -37,6 +37,14 @@ pub struct Reported {
     pub subjects: Vec<Subject>,
 }
 
+impl Reported {
+    fn concerns(&self, number: &str) -> bool {
+        self.subjects
+            .iter()
+            .any(|subject| subject.of == Reputable::Number && subject.name == number)
+    }
+}
+
 /// Whom a report on this call concerns: the number when it is proven to be the caller's, the signer when the signature
 /// holds. Of a token that was copied from another call the signer knows nothing.
 pub fn subjects(facts: &Facts, report: &Report) -> Vec<Subject> {
@@ -100,6 +108,35 @@ impl Ledger {
             gone.push(call);
         }
         gone
+    }
+
+    /// How many reports count for this number.
+    pub fn reports_on(&self, number: &str) -> u64 {
+        self.calls
+            .values()
+            .filter(|reported| reported.concerns(number))
+            .count() as u64
+    }
+
+    /// Takes a number out of every report, and the signers' own names for whoever has it (`origid`). Gives what becomes of
+    /// each: None = it concerned nobody else, and is gone.
+    pub fn forget(&mut self, number: &str) -> Vec<(CallId, Option<Reported>)> {
+        let mut changed = Vec::new();
+        for (call, reported) in &mut self.calls {
+            if reported.concerns(number) {
+                let mut left = Reported::clone(reported);
+                left.subjects
+                    .retain(|subject| !matches!(subject.of, Reputable::Number | Reputable::Origid));
+                changed.push((*call, Some(left.clone()).filter(|left| !left.subjects.is_empty())));
+                *reported = Arc::new(left);
+            }
+        }
+        for (call, _) in changed.iter().filter(|(_, left)| left.is_none()) {
+            if let Some(gone) = self.calls.remove(call) {
+                self.order.remove(&(gone.at_ms, *call));
+            }
+        }
+        changed
     }
 
     pub fn reputations(&self) -> Reputations {
@@ -358,5 +395,41 @@ mod tests {
                 prop_assert!(!before.is_bad());
             }
         }
+    }
+
+    #[test]
+    fn a_number_that_is_forgotten_leaves_what_was_said_of_signers() {
+        let subject = |of, name: &str| Subject {
+            of,
+            name: name.into(),
+        };
+        let number = "+14045550123";
+        let reported = |subjects| Reported {
+            at_ms: NOON,
+            said: Said::Scam,
+            subjects,
+        };
+        let signed = vec![
+            subject(Reputable::Number, number),
+            subject(Reputable::Spc, "1234"),
+            subject(Reputable::Origid, "1234 x"),
+        ];
+        let mut ledger = Ledger::default();
+        ledger.note(CallId(1), reported(signed));
+        ledger.note(CallId(2), reported(vec![subject(Reputable::Number, number)]));
+        ledger.note(
+            CallId(3),
+            reported(vec![subject(Reputable::Number, "+14045550199")]),
+        );
+        assert_eq!(ledger.reports_on(number), 2);
+        let changed = ledger.forget(number);
+        let left = reported(vec![subject(Reputable::Spc, "1234")]);
+        assert_eq!(changed, [(CallId(1), Some(left)), (CallId(2), None)]);
+        assert_eq!(
+            (ledger.reports_on(number), ledger.reports_on("+14045550199")),
+            (0, 1)
+        );
+        assert_eq!(ledger.reputations().worst(NOON, 9, |_| true).len(), 2);
+        assert_eq!(ledger.forget(number), []);
     }
 }

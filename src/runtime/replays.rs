@@ -29,6 +29,8 @@ pub struct Outcome {
     pub calls: u64,
     /// Of them: without the facts of their decisions, or without a decision.
     pub not_replayable: u64,
+    /// Of those: erased, so that nobody can decide them again.
+    pub erased: u64,
     pub comparison: Comparison,
 }
 
@@ -40,6 +42,7 @@ struct Slim {
     queue: Option<String>,
     facts: Facts,
     decisions: Vec<SlimDecided>,
+    erased_ms: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -90,6 +93,7 @@ pub fn run(
             if let Ok(part) = worker.join() {
                 all.calls += part.calls;
                 all.not_replayable += part.not_replayable;
+                all.erased += part.erased;
                 all.comparison.merge(part.comparison);
             }
         }
@@ -125,6 +129,7 @@ fn read(
 fn decide(outcome: &mut Outcome, policy: &Policy, record: &str) {
     outcome.calls += 1;
     let slim = serde_json::from_str::<Slim>(record).ok();
+    outcome.erased += u64::from(slim.as_ref().is_some_and(|slim| slim.erased_ms.is_some()));
     let slim = slim.filter(|slim| slim.direction == Direction::Inbound);
     let ends = slim.as_ref().and_then(|slim| {
         let (first, last) = (slim.decisions.first()?, slim.decisions.last()?);

@@ -100,6 +100,45 @@ impl ReputationKeeper {
         })
     }
 
+    /// How many reports count for this number. Blocks.
+    pub fn reports_on(&self, number: &str) -> u64 {
+        self.desk().ledger.reports_on(number)
+    }
+
+    /// Takes a number out of every report; every shard has been told when this returns. Gives how many reports that were.
+    /// Blocks.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store; nothing is changed then.
+    pub fn forget(&self, number: &str) -> Result<u64, StoreError> {
+        let mut desk = self.desk();
+        for _ in 0..TRIES {
+            let mut after = desk.clone();
+            after.revision += 1;
+            let changed = after.ledger.forget(number);
+            if changed.is_empty() {
+                return Ok(0);
+            }
+            let count = changed.len() as u64;
+            let changes = changed.into_iter().map(|(call, left)| {
+                // Our own plain data always has a JSON form.
+                let text = left.map(|left| serde_json::to_string(&left).unwrap_or_default());
+                (call.to_string(), text)
+            });
+            if self.store.reshelve(SHELF, after.revision, changes.collect())? {
+                *desk = after;
+                self.show(&desk);
+                return Ok(count);
+            }
+            *desk = read(&*self.store)?;
+        }
+        Err(StoreError::Busy {
+            url: "reputation".into(),
+            action: "forgetting a number",
+        })
+    }
+
     /// Another gateway on the same store has kept a report: every shard has been told when this returns. Blocks.
     ///
     /// # Errors

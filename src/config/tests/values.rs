@@ -82,6 +82,7 @@ fn values_out_of_place_say_what_was_expected() {
         "[store]\nurl = 'redis://:secret@127.0.0.1/0?node=a/b'",
         "letters, digits",
     );
+    check("[store]\ncalls_days = 0", "calls_days");
     check("[store]\nurl = 'postgres://x'", "sqlite:PATH");
     check(
         "[store]\nurl = 'sqlite:${ENV:RINGWARD_NO_SUCH_NAME}'",

@@ -96,6 +96,7 @@ workers = 3
 trial_percent = 25
 [store]
 url = "sqlite:${ENV:CARGO_PKG_NAME}.db"
+calls_days = 90
 [api]
 listen = "127.0.0.1:0"
 public_url = "https://ringward.example.com/"
@@ -384,6 +385,9 @@ public_url = "https://ringward.example.com/"
         store: Config {
             url: "sqlite:ringward.db",
         },
+        calls_kept: Some(
+            7776000s,
+        ),
         api: Config {
             listen: 127.0.0.1:0,
             public_url: Some(

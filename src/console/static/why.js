@@ -3,7 +3,7 @@
 import { ask, report } from "./api.js";
 import { draw, makeChart } from "./chart.js";
 import { h, icon, show, text } from "./dom.js";
-import { ENDINGS, LABELS, NUMBER, STATES, VERDICTS, VOICE, callBack, capitalised, detail, nameOf, number, numberLight, signed, span, talked, voiceLight, when } from "./words.js";
+import { ENDINGS, LABELS, NUMBER, STATES, VERDICTS, VOICE, callBack, capitalised, detail, nameOf, number, numberLight, signed, span, talked, voiceLight, when, whose } from "./words.js";
 
 const dialog = document.getElementById("why");
 let onReport = () => {};
@@ -41,22 +41,23 @@ export function close() {
 }
 
 function head(title, line) {
-  return h("header", { class: "why-head" }, h("h2", { id: "why-title" }, title), h("p", {}, line),
+  return h("div", { class: "why-head" }, h("h2", { id: "why-title" }, title), h("p", {}, line),
     h("button", { type: "button", onclick: () => dialog.close(), autofocus: true }, "Close"));
 }
 
 function sheet(why) {
   const { call } = why;
   const latest = why.decisions[why.decisions.length - 1];
-  const line = [nameOf(call) ? number(call.caller) : null, `${when(call.started_ms)}`, `for ${number(call.called)}`].filter(Boolean).join(" · ");
+  const line = [nameOf(call) ? number(call.caller) : null, `${when(call.started_ms)}`, call.erased_ms ? null : `for ${number(call.called)}`].filter(Boolean).join(" · ");
   return [
-    head(nameOf(call) ?? number(call.caller), line),
+    head(nameOf(call) ?? whose(call), line),
     h("div", { class: "why-body" },
+      call.erased_ms ? h("p", { class: "quiet" }, "What this call said of people was erased for good. It cannot be decided again.") : null,
       section("What the person was told", lights(call), ...(call.banner?.reasons ?? []).length > 0 ? [h("ul", { class: "reasons" }, call.banner.reasons.map((reason) => h("li", {}, reason)))] : [],
         ...[call.banner?.name_text, call.banner?.call_reason].filter(Boolean).map((line) => h("p", {}, line)),
         call.banner?.say ? h("p", { class: "say" }, h("span", {}, "Suggested"), call.banner.say) : null,
         callBack(call) ? h("p", {}, callBack(call)) : null),
-      said(call),
+      call.erased_ms ? null : said(call),
       section("What was found", latest ? findings(latest) : h("p", { class: "quiet" }, "No decision was made.")),
       section("Rules that applied", latest ? rules(latest) : null),
       listed(why.facts?.lists ?? []),

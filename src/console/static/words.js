@@ -67,6 +67,11 @@ export function callBack(call) {
   return call.call_back ? `${call.call_back.organisation} publishes ${number(call.call_back.number)}: call back there.` : null;
 }
 
+/** Whose call it is: his number, or when all that was known of him was erased. */
+export function whose(call) {
+  return call.erased_ms ? `Erased on ${new Date(call.erased_ms).toLocaleDateString()}` : number(call.caller);
+}
+
 /** North American numbers in groups; others as they are. */
 export function number(value) {
   if (!value) return "Number hidden";

@@ -3,6 +3,7 @@
 mod access;
 mod audit;
 mod calls;
+mod erasures;
 mod events;
 mod generated;
 mod limits;
@@ -10,6 +11,7 @@ mod lists;
 mod oidc;
 mod pages;
 mod policies;
+mod reports;
 mod tls;
 pub mod users;
 mod webhooks;

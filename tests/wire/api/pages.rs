@@ -91,6 +91,8 @@ async fn every_operation_in_the_document_answers_as_it_says() {
                     "validate" => serde_json::json!({"text": observe}).to_string(),
                     "test" => "{\"calls\":\"title x\"}".into(),
                     "replay" => "{}".into(),
+                    "held" => "{\"number\":\"+14045550000\"}".into(),
+                    "erasures" => "{\"number\":\"+14045550000\",\"why\":\"x\"}".into(),
                     "entries" => entry,
                     _ if path.contains("/entries/") => entry,
                     "activate" | "approve" | "shadow" | "roll-back" => "{\"reason\":\"x\"}".into(),
@@ -124,7 +126,7 @@ async fn every_operation_in_the_document_answers_as_it_says() {
             seen += 1;
         }
     }
-    assert_eq!(seen, 65);
+    assert_eq!(seen, 69);
 }
 
 /// Every field of an answer is in its schema, and every required one is there.

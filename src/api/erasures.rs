@@ -1,0 +1,234 @@
+//! `/api/v1/erasures`: what is held about one number, and taking it away for good.
+
+use std::sync::Arc;
+
+use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::{Query, State};
+use axum::{Extension, Json};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
+
+use super::access::SignedIn;
+use super::calls::bad_body;
+use super::error::{Problem, ProblemBody};
+use super::limits::HELD_CALLS_MAX;
+use super::state::Shared;
+use super::whole::whole;
+use crate::runtime::erasures::{Eraser, Erasure};
+use crate::store::limits::JOURNAL_ROWS;
+
+/// Characters of the reason.
+const WHY_CHARS_MAX: usize = 200;
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct HeldBody {
+    /// A telephone number, as people write it.
+    #[schema(example = "+14045550123")]
+    number: String,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ErasureBody {
+    /// A telephone number, as people write it.
+    #[schema(example = "+14045550123")]
+    number: String,
+    /// Why, for the audit; not the number nor a name. 1 to 200 characters.
+    #[schema(example = "request 2026-17")]
+    why: String,
+}
+
+/// What is held about one number.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Held)]
+pub(crate) struct HeldView {
+    /// Canonical.
+    number: String,
+    /// Kept calls that an erasure would erase.
+    calls: u64,
+    /// Kept calls that are not over: an erasure leaves them.
+    live: u64,
+    /// Reports that count for its reputation; an erasure takes the number out of them.
+    reports: u64,
+    /// Entries of lists that it meets; an erasure leaves them.
+    #[schema(value_type = Vec<Object>)]
+    lists: Value,
+    /// Everything that is kept of these calls, newest first; 200 at most (`ringward export-person` writes out all).
+    #[schema(value_type = Vec<Object>)]
+    records: Vec<Value>,
+}
+
+/// What was erased, by whom and why. Names no number.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Erasure)]
+pub(crate) struct ErasureView {
+    /// From 1.
+    number: u64,
+    at_ms: u64,
+    by: String,
+    why: String,
+    /// HMAC-SHA256 of the number under the receipt, hexadecimal; the same stands in the audit.
+    about: String,
+    /// Kept calls that say nothing of people any more.
+    calls: u64,
+    /// Calls that were not over, and are as they were: erase again when they are.
+    live: u64,
+    /// Reports that say nothing of the number any more.
+    reports: u64,
+    /// The keys that were destroyed have left the files too; false = the next erasure, or the end of the gateway, does it.
+    is_scrubbed: bool,
+    /// Given once and kept nowhere: whoever has it and the number can show that this was about it. Null in lists.
+    receipt: Option<String>,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ErasuresQuery {
+    /// Only erasures after this number: `next` of the page before.
+    #[serde(default, deserialize_with = "whole")]
+    after: Option<u64>,
+}
+
+/// Erasures in their order.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ErasurePage {
+    erasures: Vec<ErasureView>,
+    /// `after` of the next page; null = this was the last.
+    next: Option<u64>,
+}
+
+/// What is held about one number. Asking stands in the audit, without the number.
+#[utoipa::path(
+    post, path = "/api/v1/erasures/held", tag = "audit", request_body = HeldBody,
+    responses(
+        (status = 200, description = "As it is now", body = HeldView),
+        (status = 400, description = "Not a telephone number", body = ProblemBody),
+        (status = 401, description = "Not signed in", body = ProblemBody),
+        (status = 403, description = "None of your roles may", body = ProblemBody),
+        (status = 503, description = "The store is away", body = ProblemBody),
+    )
+)]
+pub(crate) async fn held(
+    State(shared): State<Shared>,
+    body: Result<Json<HeldBody>, JsonRejection>,
+) -> Result<Json<HeldView>, Problem> {
+    let Json(body) = body.map_err(bad_body)?;
+    let number = canonical(&shared, &body.number)?;
+    let (eraser, now_ms) = (eraser(&shared), shared.now().unix_ms());
+    let found = shared.work(move || {
+        let mut records = Vec::new();
+        let held = eraser.held(&number, now_ms, |record| {
+            records.extend(serde_json::to_value(record));
+            records.len() < HELD_CALLS_MAX
+        })?;
+        Ok(HeldView {
+            number,
+            calls: held.calls,
+            live: held.live,
+            reports: held.reports,
+            // Our own plain data always has a JSON form.
+            lists: serde_json::to_value(&held.lists).unwrap_or_default(),
+            records,
+        })
+    });
+    Ok(Json(found.await?))
+}
+
+/// Erase what kept calls and reports say of one number, for good. Entries of lists stay, and so do calls that are not over.
+#[utoipa::path(
+    post, path = "/api/v1/erasures", tag = "audit", request_body = ErasureBody,
+    responses(
+        (status = 200, description = "Erased; nothing of it, when there was nothing", body = ErasureView),
+        (status = 400, description = "Not a telephone number, or no reason", body = ProblemBody),
+        (status = 401, description = "Not signed in", body = ProblemBody),
+        (status = 403, description = "None of your roles may", body = ProblemBody),
+        (status = 503, description = "The store is away: some of it may be erased; ask again", body = ProblemBody),
+    )
+)]
+pub(crate) async fn erase(
+    State(shared): State<Shared>,
+    Extension(signed_in): Extension<SignedIn>,
+    body: Result<Json<ErasureBody>, JsonRejection>,
+) -> Result<Json<ErasureView>, Problem> {
+    let Json(body) = body.map_err(bad_body)?;
+    let number = canonical(&shared, &body.number)?;
+    let why = body.why.trim().to_string();
+    if why.is_empty() || why.chars().count() > WHY_CHARS_MAX {
+        return Err(Problem::BadRequest("why has 1 to 200 characters".into()));
+    }
+    // The audit is for good: what is erased must not stand there.
+    let digits = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
+    if digits(&why).contains(&digits(&number)) {
+        return Err(Problem::BadRequest(
+            "why must not name the number: it stays in the audit".into(),
+        ));
+    }
+    let (eraser, now_ms) = (eraser(&shared), shared.now().unix_ms());
+    let by = signed_in.who.to_string();
+    let done = shared.work(move || Ok(eraser.erase(&number, &by, &why, now_ms)?));
+    let (erasure, receipt) = done.await?;
+    Ok(Json(ErasureView::of(erasure, Some(receipt))))
+}
+
+/// What was erased, oldest first.
+#[utoipa::path(
+    get, path = "/api/v1/erasures", tag = "audit", params(ErasuresQuery),
+    responses(
+        (status = 200, description = "At most 500", body = ErasurePage),
+        (status = 400, description = "Not a number", body = ProblemBody),
+        (status = 401, description = "Not signed in", body = ProblemBody),
+        (status = 403, description = "None of your roles may", body = ProblemBody),
+        (status = 503, description = "The store is away", body = ProblemBody),
+    )
+)]
+pub(crate) async fn list(
+    State(shared): State<Shared>,
+    query: Result<Query<ErasuresQuery>, QueryRejection>,
+) -> Result<Json<ErasurePage>, Problem> {
+    let Query(query) = query.map_err(|rejection| Problem::BadRequest(rejection.body_text()))?;
+    let after = query.after.unwrap_or(0);
+    let erasures = shared.ask(move |store| Eraser::all(store, after)).await?;
+    let is_more = erasures.len() >= JOURNAL_ROWS;
+    Ok(Json(ErasurePage {
+        next: erasures.last().map(|last| last.number).filter(|_| is_more),
+        erasures: erasures
+            .into_iter()
+            .map(|erasure| ErasureView::of(erasure, None))
+            .collect(),
+    }))
+}
+
+fn canonical(shared: &Shared, number: &str) -> Result<String, Problem> {
+    let canonical = shared.gateway.lists.canonical(number);
+    canonical.ok_or_else(|| Problem::BadRequest("number is no telephone number".into()))
+}
+
+fn eraser(shared: &Shared) -> Eraser {
+    let gateway = &shared.gateway;
+    Eraser {
+        store: Arc::clone(&gateway.store),
+        audit: Arc::clone(&gateway.audit),
+        reputation: Arc::clone(&gateway.reputation),
+        lists: Arc::clone(&gateway.lists),
+    }
+}
+
+impl ErasureView {
+    fn of(erasure: Erasure, receipt: Option<String>) -> ErasureView {
+        ErasureView {
+            number: erasure.number,
+            at_ms: erasure.at_ms,
+            by: erasure.by,
+            why: erasure.why,
+            about: erasure.about,
+            calls: erasure.calls,
+            live: erasure.live,
+            reports: erasure.reports,
+            is_scrubbed: erasure.is_scrubbed,
+            receipt,
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! Erases what is known of one number, wherever this gateway keeps it, and writes down that it did: who, why and how much,
+//! and never which number.
+
+use std::sync::Arc;
+
+use aws_lc_rs::{hmac, rand};
+use serde::{Deserialize, Serialize};
+
+use super::lists::ListKeeper;
+use super::reputation::ReputationKeeper;
+use crate::call::CallRecord;
+use crate::screening::Listed;
+use crate::store::{Act, Audit, Erase, Filter, Store, StoreError, Write};
+
+/// In the store; an entry for each erasure.
+const JOURNAL: &str = "erasures";
+
+/// A store of its own file is written anew at its next start when this setting is there.
+const REWRITE: &str = "clear_remains";
+
+/// How often it is tried to write an erasure down when other processes were first.
+const TRIES: usize = 20;
+
+/// What is kept of one number.
+#[derive(Clone, Debug, Default)]
+pub struct Held {
+    /// Kept calls that can be erased, and those that are not over.
+    pub calls: u64,
+    pub live: u64,
+    /// Reports that count for its reputation.
+    pub reports: u64,
+    /// Entries of lists that it meets. They are policy: no erasure takes them away.
+    pub lists: Vec<Listed>,
+}
+
+/// What was erased, and why. Names no number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Erasure {
+    /// From 1.
+    pub number: u64,
+    /// Unix ms.
+    pub at_ms: u64,
+    pub by: String,
+    pub why: String,
+    /// HMAC-SHA256 of the number under the receipt, hexadecimal: whoever has both can show that this was about it.
+    pub about: String,
+    pub calls: u64,
+    /// Calls that were not over, and are as they were.
+    pub live: u64,
+    /// Reports that say nothing of the number any more.
+    pub reports: u64,
+    /// The keys that were destroyed have left the files too; false = the next erasure, or the end of the gateway, does it.
+    pub is_scrubbed: bool,
+}
+
+/// The parts of the gateway that know numbers.
+pub struct Eraser {
+    pub store: Arc<dyn Store>,
+    pub audit: Arc<Audit>,
+    pub reputation: Arc<ReputationKeeper>,
+    pub lists: Arc<ListKeeper>,
+}
+
+impl Eraser {
+    /// Counts what there is of a canonical number, and shows every kept call, newest first, until it is told to stop (false).
+    /// Blocks.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store.
+    pub fn held(
+        &self,
+        number: &str,
+        at_ms: u64,
+        mut show: impl FnMut(&CallRecord) -> bool,
+    ) -> Result<Held, StoreError> {
+        let mut held = Held {
+            reports: self.reputation.reports_on(number),
+            lists: self.lists.lookup().find(Some(number), None, at_ms),
+            ..Held::default()
+        };
+        let mut is_wanted = true;
+        let mut filter = Filter {
+            number: Some(number.into()),
+            ..Filter::default()
+        };
+        loop {
+            let page = self.store.calls(&filter)?;
+            let Some(last) = page.last() else {
+                return Ok(held);
+            };
+            (filter.before_ms, filter.before_id) = (Some(last.started_ms), Some(last.id));
+            for record in &page {
+                match record.outcome {
+                    Some(_) => held.calls += 1,
+                    None => held.live += 1,
+                }
+                is_wanted = is_wanted && show(record);
+            }
+        }
+    }
+
+    /// Erases it. Gives what was done, and the receipt, which is kept nowhere. Blocks, as long as there are calls.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store: some of it may be erased then, and asking again goes on. The audit says that it was begun.
+    pub fn erase(
+        &self,
+        number: &str,
+        by: &str,
+        why: &str,
+        at_ms: u64,
+    ) -> Result<(Erasure, String), StoreError> {
+        let mut secret = [0; 32];
+        rand::fill(&mut secret).map_err(|_| StoreError::Busy {
+            url: "erasure".into(),
+            action: "taking a random receipt",
+        })?;
+        let about = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &secret), number.as_bytes());
+        let about = hexadecimal(about.as_ref());
+        // Nothing is erased without being written down.
+        self.audit.write(at_ms, by, "erasure begin", &about, why)?;
+        let reports = self.reputation.forget(number)?;
+        let erased = self.store.erase(&Erase::Number(number.into()), at_ms)?;
+        if reports > 0 && self.store.neighbours().is_none() {
+            // SQLite may have left copies of documents where it moved them.
+            self.store.set_setting(REWRITE, "1")?;
+        }
+        let mut erasure = Erasure {
+            number: 0,
+            at_ms,
+            by: by.into(),
+            why: why.into(),
+            about,
+            calls: erased.calls,
+            live: erased.live,
+            reports,
+            is_scrubbed: erased.is_scrubbed,
+        };
+        self.write_down(&mut erasure)?;
+        Ok((erasure, hexadecimal(&secret)))
+    }
+
+    /// Erasures after this number, oldest first; at most [`crate::store::limits::JOURNAL_ROWS`].
+    ///
+    /// # Errors
+    ///
+    /// Those of the store. One that cannot be read is left out.
+    pub fn all(store: &dyn Store, after: u64) -> Result<Vec<Erasure>, StoreError> {
+        let rows = store.journal(JOURNAL, after)?;
+        let erasures = rows.iter().filter_map(|(number, text)| {
+            let erasure: Erasure = serde_json::from_str(text).ok()?;
+            Some(Erasure {
+                number: *number,
+                ..erasure
+            })
+        });
+        Ok(erasures.collect())
+    }
+
+    fn write_down(&self, erasure: &mut Erasure) -> Result<(), StoreError> {
+        let note = format!(
+            "{} calls, {} reports; {} calls are not over",
+            erasure.calls, erasure.reports, erasure.live
+        );
+        let mut last = 0;
+        for _ in 0..TRIES {
+            // The journal is short: an erasure is a person's doing.
+            loop {
+                let rows = self.store.journal(JOURNAL, last)?;
+                let Some((number, _)) = rows.last() else { break };
+                last = *number;
+            }
+            erasure.number = last + 1;
+            let act = Act {
+                at_ms: erasure.at_ms,
+                by: &erasure.by,
+                what: "erasure",
+                about: &erasure.about,
+                note: &note,
+            };
+            let write = Write::Append {
+                journal: JOURNAL,
+                number: erasure.number,
+                // Our own plain data always has a JSON form.
+                entry: serde_json::to_string(&erasure).unwrap_or_default(),
+            };
+            if self.audit.write_with(&act, &[write])?.is_some() {
+                return Ok(());
+            }
+        }
+        Err(StoreError::Busy {
+            url: "erasures".into(),
+            action: "writing an erasure down",
+        })
+    }
+}
+
+fn hexadecimal(octets: &[u8]) -> String {
+    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+}

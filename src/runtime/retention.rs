@@ -1,0 +1,115 @@
+//! Erases what kept calls say of people once its term is over, now and then, beside the calls.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
+
+use super::clock;
+use super::limits::RETENTION_EVERY;
+use crate::store::{Erase, Erased, Store, StoreError};
+
+/// The thread that does it.
+pub struct Retention {
+    stop: Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl Retention {
+    /// At once, and then every [`RETENTION_EVERY`].
+    ///
+    /// # Errors
+    ///
+    /// That of a machine with no thread to give.
+    pub fn start(store: Arc<dyn Store>, term: Duration) -> std::io::Result<Retention> {
+        let (stop, stopped) = bounded(0);
+        let thread = std::thread::Builder::new()
+            .name("retention".into())
+            .spawn(move || {
+                loop {
+                    match erase_old(&*store, term, clock::now().unix_ms()) {
+                        Ok(Erased { calls: 0, .. }) => {}
+                        Ok(Erased { calls, .. }) => tracing::info!(calls, "calls past their term are erased"),
+                        Err(error) => tracing::warn!(%error, "calls past their term are not erased yet"),
+                    }
+                    if stopped.recv_timeout(RETENTION_EVERY) != Err(RecvTimeoutError::Timeout) {
+                        return;
+                    }
+                }
+            })?;
+        Ok(Retention { stop, thread })
+    }
+
+    /// What is under way is finished. Gives the thread, to be waited for.
+    pub fn stop(self) -> JoinHandle<()> {
+        drop(self.stop);
+        self.thread
+    }
+}
+
+/// Erases what is older than `term` at `now_ms`. Blocks.
+///
+/// # Errors
+///
+/// Those of the store; the next time goes on.
+pub fn erase_old(store: &dyn Store, term: Duration, now_ms: u64) -> Result<Erased, StoreError> {
+    let term_ms = u64::try_from(term.as_millis()).unwrap_or(u64::MAX);
+    store.erase(&Erase::Before(now_ms.saturating_sub(term_ms)), now_ms)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::call::CallRecord;
+    use crate::call::record::{Ending, Outcome};
+    use crate::call_id::CallId;
+    use crate::screening::sample;
+    use crate::store::{self, Config};
+
+    const NOON: u64 = 1_790_000_000_000;
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+
+    #[test]
+    fn what_is_past_its_term_names_nobody_and_what_is_not_does() {
+        let store = store::open(&Config {
+            url: "sqlite::memory:".into(),
+        })
+        .unwrap();
+        for days in 0..10 {
+            let mut facts = sample::signed();
+            facts.arrived_ms = NOON - days * DAY.as_millis() as u64;
+            let mut record = CallRecord::arriving(CallId(u128::from(days) + 1), &facts, None, None);
+            record.outcome = Some(Outcome {
+                ending: Ending::Completed,
+                status: 200,
+                by: "caller".into(),
+                note: None,
+            });
+            assert!(store.save(Arc::new(record)));
+        }
+        let number = sample::signed().caller.number.unwrap().into_inner();
+        assert_eq!(erase_old(&*store, 4 * DAY, NOON).unwrap().calls, 5);
+        let page = store.page(None).unwrap();
+        assert_eq!(page.len(), 10);
+        for kept in page {
+            let is_due = kept.started_ms < NOON - 4 * DAY.as_millis() as u64;
+            assert_eq!(kept.record.contains(&number), !is_due);
+        }
+        assert_eq!(erase_old(&*store, 4 * DAY, NOON).unwrap().calls, 0);
+        let too_long = Duration::from_secs(u64::MAX);
+        assert_eq!(erase_old(&*store, too_long, NOON).unwrap().calls, 0);
+    }
+
+    #[test]
+    fn it_is_done_at_the_start_and_the_thread_ends_when_it_is_told_to() {
+        let url = "sqlite::memory:".into();
+        let store = store::open(&Config { url }).unwrap();
+        let retention = Retention::start(store.clone(), DAY).unwrap();
+        assert!(super::super::vital::join_within(
+            retention.stop(),
+            Duration::from_secs(60)
+        ));
+        assert_eq!(Arc::strong_count(&store), 1);
+    }
+}

@@ -1,0 +1,239 @@
+//! What is known of one number is shown to who may see it, and taken away for good.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use aws_lc_rs::hmac;
+use reqwest::Method;
+use serde_json::json;
+
+use super::{Desk, NOON, check_problem, json as body_of};
+use crate::records::{FORGED, KINDS};
+use ringward::store;
+
+/// Proven in the made-up calls: what is said of them counts for its reputation.
+const PROVEN: usize = 0;
+const NOTE: &str = "says she is Wilhelmina of the laboratory";
+
+/// A store in a file of its own, gone at the end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Folder {
+        let path = std::env::temp_dir().join(format!("ringward-erasure-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Folder(path)
+    }
+
+    fn url(&self) -> String {
+        format!("sqlite:{}", self.0.join("calls.db").display())
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Whether this stands anywhere in a file of the folder.
+fn holds(folder: &Path, what: &str) -> bool {
+    std::fs::read_dir(folder)
+        .unwrap()
+        .map_while(Result::ok)
+        .any(|entry| {
+            let text = String::from_utf8_lossy(&std::fs::read(entry.path()).unwrap()).into_owned();
+            text.contains(what)
+        })
+}
+
+fn number(kind: usize) -> &'static str {
+    KINDS[kind].number.unwrap()
+}
+
+#[tokio::test]
+async fn what_is_known_of_a_number_is_shown_and_erased_and_the_audit_holds() {
+    let folder = Folder::new("desk");
+    let desk = Desk::with(store::open(&store::Config { url: folder.url() }).unwrap(), None).await;
+    let calls = [0, 8, 16].map(|at| desk.kept_call(PROVEN, at));
+    let other = desk.kept_call(FORGED, 3);
+    let said = json!({ "verdict": "scam", "note": NOTE }).to_string();
+    let reported = desk
+        .post(&format!("/api/v1/calls/{}/report", calls[0]), &said)
+        .await;
+    assert_eq!(reported.status(), 200);
+
+    let ask = json!({ "number": number(PROVEN) }).to_string();
+    let held = body_of(desk.post("/api/v1/erasures/held", &ask).await).await;
+    assert_eq!(
+        (&held["calls"], &held["live"], &held["reports"]),
+        (&json!(3), &json!(0), &json!(1)),
+        "{held}"
+    );
+    assert_eq!(held["records"].as_array().unwrap().len(), 3);
+    assert!(held["records"].to_string().contains(NOTE), "everything is shown");
+    assert!(holds(&folder.0, number(PROVEN)), "the report on its reputation");
+
+    for (body, problem) in [
+        (json!({ "number": "ann", "why": "x" }), "bad-request"),
+        (json!({ "number": number(PROVEN), "why": " " }), "bad-request"),
+        (
+            json!({ "number": number(PROVEN), "why": "erase 1-212-555-0147" }),
+            "bad-request",
+        ),
+    ] {
+        check_problem(
+            desk.post("/api/v1/erasures", &body.to_string()).await,
+            400,
+            problem,
+        )
+        .await;
+    }
+    let analyst = desk.token_for("ann", &["analyst"]).await;
+    let refused = desk
+        .ask(Method::POST, "/api/v1/erasures")
+        .bearer_auth(&analyst)
+        .header("content-type", "application/json")
+        .body(ask)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(refused.status(), 403);
+
+    let ask = json!({ "number": number(PROVEN), "why": "request 17" }).to_string();
+    let done = body_of(desk.post("/api/v1/erasures", &ask).await).await;
+    assert_eq!(
+        (&done["number"], &done["calls"], &done["reports"]),
+        (&json!(1), &json!(3), &json!(1)),
+        "{done}"
+    );
+    assert_eq!(done["is_scrubbed"], true);
+    // With the receipt it can be shown that it was about this number.
+    let receipt = done["receipt"].as_str().unwrap();
+    let secret: Vec<u8> = (0..32)
+        .map(|at| u8::from_str_radix(&receipt[at * 2..at * 2 + 2], 16).unwrap())
+        .collect();
+    let about = hmac::sign(
+        &hmac::Key::new(hmac::HMAC_SHA256, &secret),
+        number(PROVEN).as_bytes(),
+    );
+    let about: String = about
+        .as_ref()
+        .iter()
+        .map(|octet| format!("{octet:02x}"))
+        .collect();
+    assert_eq!(done["about"], about);
+
+    for what in [number(PROVEN), KINDS[PROVEN].name.unwrap(), NOTE] {
+        assert!(!holds(&folder.0, what), "{what}");
+    }
+    let why = desk.read(&format!("/api/v1/calls/{}/why", calls[0])).await;
+    assert_eq!(why["call"]["erased_ms"], NOON);
+    assert_eq!(
+        (
+            &why["call"]["caller"],
+            &why["decisions"],
+            &why["call"]["report"]["note"]
+        ),
+        (&json!(null), &json!([]), &json!(null))
+    );
+    assert_eq!(
+        why["call"]["banner"]["label"], "genuine",
+        "what it was taken for stays"
+    );
+    let again = desk
+        .post(&format!("/api/v1/calls/{}/report", calls[1]), &said)
+        .await;
+    check_problem(again, 404, "no-such-call").await;
+    let path = format!("/api/v1/calls?number=%2B{}", &number(PROVEN)[1..]);
+    assert_eq!(desk.read(&path).await["calls"], json!([]));
+    let untouched = desk.read(&format!("/api/v1/calls/{other}")).await;
+    assert_eq!(untouched["caller"], number(FORGED));
+
+    let kept = desk.read("/api/v1/erasures").await;
+    assert_eq!(kept["erasures"][0]["about"], done["about"]);
+    assert_eq!(kept["erasures"][0]["receipt"], json!(null), "kept nowhere");
+    let audit = desk.read("/api/v1/audit").await;
+    let whats: Vec<_> = audit["entries"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|entry| entry["about"] == done["about"])
+        .map(|entry| entry["what"].as_str().unwrap())
+        .collect();
+    assert_eq!(whats, ["erasure begin", "erasure"]);
+    assert!(!audit.to_string().contains(&number(PROVEN)[1..]));
+    assert_eq!(desk.read("/api/v1/audit/verify").await["is_whole"], true);
+}
+
+#[tokio::test]
+async fn a_policy_tried_on_kept_calls_counts_the_erased_ones_apart() {
+    let desk = Desk::open().await;
+    for at in 0..4 {
+        desk.kept_call(if at == 0 { FORGED } else { 1 }, at);
+    }
+    let ask = json!({ "number": number(FORGED), "why": "request 18" }).to_string();
+    assert_eq!(desk.post("/api/v1/erasures", &ask).await.status(), 200);
+    let text = ringward::policy::shipped("strict").unwrap().text;
+    let policy = json!({ "text": text, "reason": "x" }).to_string();
+    let saved = body_of(desk.post("/api/v1/policies", &policy).await).await["number"].clone();
+    desk.post(&format!("/api/v1/policies/{saved}/replay"), "{}").await;
+    let mut found = json!(null);
+    for _ in 0..6_000 {
+        found = desk.read("/api/v1/policies/replay").await;
+        if found["is_running"] == false {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(
+        (&found["calls"], &found["not_replayable"], &found["erased"]),
+        (&json!(4), &json!(1), &json!(1)),
+        "{found}"
+    );
+}
+
+fn ringward(folder: &Folder, words: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_ringward"))
+        .args(words)
+        .args(["--store", &folder.url()])
+        .output()
+        .unwrap()
+}
+
+#[tokio::test]
+async fn the_command_line_says_first_what_it_would_erase() {
+    let folder = Folder::new("command");
+    let open = || store::open(&store::Config { url: folder.url() }).unwrap();
+    let desk = Desk::with(open(), None).await;
+    desk.kept_call(FORGED, 1);
+    desk.kept_call(FORGED, 2);
+    desk.store.flush().unwrap();
+    let said = |output: &Output| String::from_utf8_lossy(&output.stdout).into_owned();
+    let look = ringward(&folder, &["erase", "--number", number(FORGED)]);
+    assert!(
+        look.status.success() && said(&look).contains("would erase: 2 calls, 0 reports"),
+        "{look:?}"
+    );
+    let person = ringward(&folder, &["export-person", "--number", number(FORGED)]);
+    assert_eq!(said(&person).lines().count(), 3, "{person:?}");
+    assert!(said(&person).contains(KINDS[FORGED].name.unwrap()));
+    let silent = ringward(&folder, &["erase", "--number", number(FORGED), "--yes"]);
+    assert!(!silent.status.success(), "without a reason");
+    let words = [
+        "erase",
+        "--number",
+        number(FORGED),
+        "--why",
+        "request 19",
+        "--yes",
+    ];
+    let done = ringward(&folder, &words);
+    assert!(
+        done.status.success() && said(&done).contains("erased: 2 calls"),
+        "{done:?}"
+    );
+    assert!(!holds(&folder.0, number(FORGED)) && !holds(&folder.0, KINDS[FORGED].name.unwrap()));
+    let verified = ringward(&folder, &["audit", "verify"]);
+    assert!(verified.status.success(), "{verified:?}");
+}

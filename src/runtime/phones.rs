@@ -107,10 +107,10 @@ impl Phones {
             match read {
                 Ok(Ok(Some((revision, devices)))) => {
                     let devices: Arc<[Device]> = devices.into();
-                    self.lock().devices = devices.len();
-                    let first = mailboxes.shard(0);
+                    let (count, first) = (devices.len(), mailboxes.shard(0));
                     if first.is_some_and(|shard| shard.send(ToShard::SetDevices(devices))) {
                         known = Some(revision);
+                        self.lock().devices = count;
                     }
                 }
                 Ok(Ok(None)) => {}

@@ -74,6 +74,8 @@ pub struct Setting {
     pub webhooks: Vec<webhook::Config>,
     pub patience: Patience,
     pub oidc: Option<ringward::accounts::oidc::Config>,
+    /// How long all may take that is asked of the provider for one sign-in; None = machines are slow.
+    pub oidc_asked_in: Option<Duration>,
 }
 
 impl Default for Setting {
@@ -91,6 +93,7 @@ impl Default for Setting {
             public_url: None,
             tls: None,
             oidc: None,
+            oidc_asked_in: None,
             webhooks: vec![nowhere],
             patience: Patience {
                 first: Duration::from_millis(1),
@@ -194,7 +197,8 @@ impl Desk {
             }),
             provider: plan.oidc.map(|oidc| {
                 let public_url = plan.public_url.as_deref().unwrap();
-                Arc::new(Provider::new(oidc, public_url).unwrap())
+                let asked_in = plan.oidc_asked_in.unwrap_or(Duration::from_secs(60));
+                Arc::new(Provider::with_patience(oidc, public_url, asked_in).unwrap())
             }),
             tls: plan.tls,
             public_url: plan.public_url,

@@ -8,6 +8,7 @@ use aws_lc_rs::hmac;
 use reqwest::Method;
 use serde_json::json;
 
+use super::policies::replayed;
 use super::{Desk, NOON, check_problem, json as body_of};
 use crate::records::{FORGED, KINDS, ended};
 use ringward::call::record::{Transfer, TransferKind, TransferOutcome};
@@ -181,14 +182,7 @@ async fn a_policy_tried_on_kept_calls_counts_the_erased_ones_apart() {
     let policy = json!({ "text": text, "reason": "x" }).to_string();
     let saved = body_of(desk.post("/api/v1/policies", &policy).await).await["number"].clone();
     desk.post(&format!("/api/v1/policies/{saved}/replay"), "{}").await;
-    let mut found = json!(null);
-    for _ in 0..6_000 {
-        found = desk.read("/api/v1/policies/replay").await;
-        if found["is_running"] == false {
-            break;
-        }
-        tokio::task::yield_now().await;
-    }
+    let found = replayed(&desk).await;
     assert_eq!(
         (&found["calls"], &found["not_replayable"], &found["erased"]),
         (&json!(4), &json!(1), &json!(1)),

@@ -5,11 +5,13 @@
 //! audit; does not know HTTP, and never reads a clock (times come in). What says that it blocks is for threads that may wait.
 
 mod failures;
+mod left;
 pub mod limits;
 mod lockout;
 pub mod oidc;
 mod outside;
 mod password;
+mod refused;
 mod review;
 mod role;
 mod second_factor;
@@ -22,9 +24,10 @@ mod users;
 mod users_tests;
 
 pub use failures::Failures;
-pub use lockout::{Lockout, network};
+pub use lockout::{Lockout, Reserved, network};
 pub use outside::Outside;
 pub use password::{Kept, Weak, hash, is_right};
+pub use refused::Refused;
 pub use review::{Reviewed, review, to_csv, to_line};
 pub use role::Role;
 pub use second_factor::{enrolment_uri, step_of};
@@ -32,7 +35,7 @@ pub use secret::{Fingerprint, fingerprint, secret};
 pub use sessions::{Holder, Open, Proof, Sessions};
 pub use tokens::{FIRST, NoToken, Token, Tokens, first_token};
 pub use user::User;
-pub use users::{By, Change, Invitation, NewUser, Refused, Users};
+pub use users::{By, Change, Invitation, NewUser, Users};
 
 use crate::policy::book::{BY_FILE, BY_GATEWAY};
 

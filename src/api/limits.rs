@@ -95,6 +95,9 @@ pub const REPUTATIONS_LIMIT: usize = 500;
 /// Entries in one piece of an export: about 100 KiB in memory at once.
 pub const EXPORT_ENTRIES: usize = 500;
 
+/// Exports at once: each keeps asking the store for pages. More are answered 503.
+pub const EXPORTS_MAX: usize = 4;
+
 /// Pieces of an export that wait for a slow reader, each 200 calls or 500 entries of the audit: about 2 MiB.
 pub const EXPORT_PIECES: usize = 1;
 

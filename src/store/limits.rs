@@ -117,6 +117,10 @@ pub const PROBLEM_CHARS: usize = 200;
 /// Octets of one entry of a journal. A policy of 1,000 rules is about 200 kB; longer ones are refused.
 pub const ENTRY_MAX: usize = 512 * 1024;
 
+/// Pages of the audit that are looked through for where the store has gone back. Past it whoever reads on misses what was written in the
+/// place of what he had read.
+pub const GONE_BACK_PAGES: usize = 20;
+
 /// Entries of a journal in one answer.
 pub const JOURNAL_ROWS: usize = 500;
 

@@ -26,7 +26,8 @@ use crate::call_id::CallId;
 use crate::screening::{HistoryFacts, Label};
 
 pub use audit::{
-    Act, Audit, AuditEntry, Broken, entries as audit_entries, page as audit_page, verify as verify_audit,
+    Act, Audit, AuditEntry, Broken, entries as audit_entries, page as audit_page, place as audit_place,
+    verify as verify_audit,
 };
 pub use erasing::{Erase, Erased};
 pub use known::{history_at_once, history_with_live};

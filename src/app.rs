@@ -215,6 +215,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
     tokio.spawn(policies::keep(config.clone(), policies.clone(), policy_asked));
     tokio.spawn(prompts::keep(
         config.prompts.clone(),
+        policies.clone(),
         mailboxes.clone(),
         said_standing.clone(),
         prompts_asked,

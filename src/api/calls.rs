@@ -5,11 +5,13 @@ use std::sync::Arc;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::access::SignedIn;
+use super::audit::Noted;
 use super::error::{Problem, ProblemBody};
 use super::limits::NOTE_MAX;
 use super::state::Shared;
@@ -318,7 +320,7 @@ pub(crate) async fn report(
         (status = 401, description = "Not signed in", body = ProblemBody),
         (status = 403, description = "By cookie without X-Ringward", body = ProblemBody),
         (status = 404, description = "No such call", body = ProblemBody),
-        (status = 409, description = "The call has ended", body = ProblemBody),
+        (status = 409, description = "The call has ended, or as many orders as it can have were given", body = ProblemBody),
         (status = 503, description = "The order could not be given; try again", body = ProblemBody),
     )
 )]
@@ -327,7 +329,7 @@ pub(crate) async fn act(
     Extension(signed_in): Extension<SignedIn>,
     id: Result<Path<String>, PathRejection>,
     body: Result<Json<ActionBody>, JsonRejection>,
-) -> Result<StatusCode, Problem> {
+) -> Result<Response, Problem> {
     let id = call_id(id)?;
     let Json(body) = body.map_err(bad_body)?;
     let order = body.order(&signed_in.who)?;
@@ -336,8 +338,21 @@ pub(crate) async fn act(
     {
         return Err(Problem::BadRequest("there is no such queue".into()));
     }
+    let live = shared.gateway.live.call(id);
+    if live.is_some_and(|record| !record.has_room_for(&order.what)) {
+        return Err(Problem::Conflict(
+            "as many orders as a call can have were given; it can still be ended".into(),
+        ));
+    }
+    // His reason stands in the call's record, and is erased with it.
+    let noted = match order.what.words() {
+        (what, Some(to)) => format!("{what} {to}"),
+        (what, None) => what.to_string(),
+    };
     if (shared.gateway.order)(id, order) {
-        return Ok(StatusCode::ACCEPTED);
+        let mut response = StatusCode::ACCEPTED.into_response();
+        response.extensions_mut().insert(Noted(noted));
+        return Ok(response);
     }
     if shared.gateway.live.call(id).is_some() {
         return Err(Problem::TimedOut);

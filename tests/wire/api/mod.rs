@@ -23,6 +23,7 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use reqwest::{Client, Method, RequestBuilder, Response};
 use ringward::api::{self, Gateway};
+use ringward::call::record::{OrderOutcome, Ordered};
 use ringward::call::{Order, What};
 use ringward::call_id::CallId;
 use ringward::lists::{Lookup, Plan};
@@ -276,6 +277,24 @@ impl Desk {
     /// A call going on, answered two seconds ago.
     pub fn live_call(&self, kind: usize, number: u64) -> CallId {
         let record = call(&KINDS[kind], number, NOON, 6_000, 60_000);
+        let id = record.id;
+        self.live.publish(Arc::new(record));
+        id
+    }
+
+    /// The same, with so many orders given already.
+    pub fn live_call_with_orders(&self, number: u64, orders: usize) -> CallId {
+        let mut record = call(&KINDS[3], number, NOON, 6_000, 60_000);
+        record.orders = (0..orders)
+            .map(|_| Ordered {
+                at_ms: 5_000,
+                by: "ann".into(),
+                what: "whisper".into(),
+                to: None,
+                why: None,
+                outcome: OrderOutcome::Done,
+            })
+            .collect();
         let id = record.id;
         self.live.publish(Arc::new(record));
         id

@@ -7,6 +7,7 @@ pub mod sip;
 pub mod sdp;
 pub mod digest;
 pub mod registration;
+pub mod registrar;
 pub mod call;
 pub mod identity;
 pub mod media;

@@ -4,6 +4,7 @@
 //! least 80 random bits; only the secret of a second factor has to be kept as it is. Knows the store's contract and the
 //! audit; does not know HTTP, and never reads a clock (times come in). What says that it blocks is for threads that may wait.
 
+mod devices;
 mod failures;
 mod left;
 pub mod limits;
@@ -23,6 +24,7 @@ mod users;
 #[cfg(test)]
 mod users_tests;
 
+pub use devices::{Devices, NoDevice};
 pub use failures::Failures;
 pub use lockout::{Lockout, Reserved, network};
 pub use outside::Outside;

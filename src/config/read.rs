@@ -16,6 +16,7 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Config {
         "sip",
         "trunk",
         "queue",
+        "registrar",
         "outbound",
         "credentials",
         "limits",
@@ -40,6 +41,8 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Config {
     if root.value("queue").is_some() {
         config.queues = queues::read(root);
     }
+    config.registrar = super::registrar::read(root, &config.trunks);
+    queues::check_devices(root, &config);
     read_limits(root, &mut config.limits);
     config.credentials = super::carrier::read_hosts(root, folder);
     if let Some(section) = root.section("marks") {

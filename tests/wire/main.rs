@@ -30,6 +30,7 @@ mod records;
 #[path = "../store/redis_server.rs"]
 #[allow(dead_code, reason = "the store's tests use the rest")]
 mod redis_server;
+mod registered_phones;
 mod secsipidx;
 mod selftest;
 mod serve;

@@ -14,6 +14,7 @@ mod ear;
 pub mod g722;
 pub mod latch;
 pub mod limits;
+mod party;
 mod player;
 mod ports;
 mod quality;

@@ -58,6 +58,7 @@ mod refusal;
 mod reliable;
 mod registering;
 mod replay;
+mod ring_again;
 mod routes;
 mod shard;
 mod stage;
@@ -148,6 +149,8 @@ pub struct Config {
     pub outbound: OutboundConfig,
     /// For numbers written without a country code.
     pub country: String,
+    /// A phone that refuses the caller's codecs (488) is asked again with all that we can translate into.
+    pub transcodes: bool,
     pub is_voice_on: bool,
     /// Model revision for the records.
     pub model: Option<String>,

@@ -29,6 +29,9 @@ pub mod srtp;
 mod statistics;
 mod talk;
 pub mod tap;
+mod transcode;
+#[cfg(test)]
+mod transcode_tests;
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;

@@ -10,6 +10,7 @@ use super::reports::Reports;
 use super::rtp::Packet;
 use super::srtp::{Refused, Secured};
 use super::statistics::{SideStatistics, Stream};
+use super::transcode::Transcoder;
 use super::{DropReason, Verdict};
 use crate::sdp::Codec;
 
@@ -34,6 +35,8 @@ pub(super) struct Party {
     /// What it says about the stream we send it.
     pub(super) reports: Reports,
     pub(super) presses: Presses,
+    /// For what it says to a party that does not know its codec.
+    pub(super) transcoder: Transcoder,
 }
 
 /// Announced payload types, one bit each.
@@ -108,6 +111,7 @@ impl Party {
             drops: [0; DropReason::ALL.len()],
             reports: Reports::default(),
             presses: Presses::default(),
+            transcoder: Transcoder::default(),
         }
     }
 

@@ -12,6 +12,7 @@ use super::srtp::{Keys, Refused, Secured};
 use super::statistics::{Arrival, Statistics};
 use super::talk::Talking;
 use super::tap::{Tap, TapStatistics};
+use super::transcode::Transcoder;
 use super::{Config, DropReason, Hop, Side, Verdict};
 use crate::sdp::Codec;
 use crate::time::Now;
@@ -131,7 +132,8 @@ impl Session {
     /// stands there afterwards, so there must be room for [`super::srtp::OVERHEAD_OCTETS_MAX`] more.
     ///
     /// A payload type is good when either party announced it, because each announces what it wants to *receive*
-    /// (RFC 3264 §5.1), or when it is comfort noise. Where they disagree on its codec, the receiver's word counts.
+    /// (RFC 3264 §5.1), or when it is comfort noise. Where they disagree on its codec, the receiver's word counts. Audio
+    /// in a codec that the receiver did not announce goes on in the one it likes best, in packets of the same length.
     ///
     /// On an encrypted leg nothing is believed, latched, counted as life or heard that its key does not authenticate.
     pub fn rtp_within(
@@ -198,6 +200,7 @@ impl Session {
         if let (Some(event), Side::A) = (pressed, from) {
             self.press(event);
         }
+        self.translate(from, arrival, codec, buffer, len);
         if let (true, Some(second)) = (is_first, buffer.get_mut(1)) {
             // The first of another source than the one before: what a marked packet says (RFC 3551 §4.1).
             *second |= 0x80;
@@ -333,6 +336,41 @@ impl Session {
         if is_new || arrival == Arrival::Behind {
             let audio = codec.map(|codec| (codec, packet.payload()));
             tap.handle_packet(packet.sequence(), packet.timestamp(), audio);
+        }
+    }
+
+    /// Audio that the other party did not announce becomes what it did.
+    fn translate(
+        &mut self,
+        from: Side,
+        arrival: Arrival,
+        codec: Option<Codec>,
+        buffer: &mut [u8],
+        len: usize,
+    ) {
+        let (this, other) = self.parties(from);
+        let (Some(codec), Some((payload_type, wanted)), None) = (codec, other.voice, &other.player) else {
+            return;
+        };
+        if codec == wanted {
+            return;
+        }
+        let Ok(packet) = Packet::parse(buffer.get(..len).unwrap_or_default()) else {
+            return;
+        };
+        if other.payloads.has(packet.payload_type()) {
+            return;
+        }
+        let (audio, is_marked) = (packet.payload_range(), packet.is_marked());
+        if arrival == Arrival::Started {
+            this.transcoder = Transcoder::default();
+        }
+        let is_new = matches!(arrival, Arrival::Ahead | Arrival::Started);
+        if let Some(second) = buffer.get_mut(1) {
+            *second = payload_type | if is_marked { 0x80 } else { 0 };
+        }
+        if let Some(audio) = buffer.get_mut(audio) {
+            this.transcoder.transcode(codec, wanted, audio, is_new);
         }
     }
 

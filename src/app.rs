@@ -28,6 +28,7 @@ use crate::runtime::icons::Icons;
 use crate::runtime::inbox::{Mailbox, Mailboxes, ToShard};
 use crate::runtime::lookup::Lookups;
 use crate::runtime::models::Models;
+use crate::runtime::phones::Phones;
 use crate::runtime::provider::Provider;
 use crate::runtime::recorder::Recorder;
 use crate::runtime::registrations::Registry;
@@ -61,6 +62,12 @@ pub use running::Running;
 pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Running> {
     let policy = Arc::new(load_policy(&config)?);
     let loading = voice::Loading::begin(&config)?;
+    store::await_redis(&config.store, |left| {
+        tracing::warn!(
+            left,
+            "Redis is away, or not ready yet; a gateway needs it to begin, and tries again every second"
+        );
+    });
     let store = store::open(&config.store)?;
     let live = Arc::new(Live::new());
     let token = api::first_token(&*store)?;
@@ -172,6 +179,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
     let said = Arc::new(prompts::load(&config.prompts));
     let said_standing = prompts::Standing::default();
     let registrations = Registry::default();
+    let phones = Phones::new(audit.clone());
     let shared = shards::Shared {
         config: &config,
         listeners: &listeners,
@@ -196,6 +204,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
             live_calls: Arc::default(),
             live_entries: Arc::default(),
             registrations: registrations.clone(),
+            phones: phones.clone(),
         },
     };
     let shards::Shards {
@@ -212,11 +221,15 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
     tokio.spawn(policies::keep(config.clone(), policies.clone(), policy_asked));
     tokio.spawn(prompts::keep(
         config.prompts.clone(),
+        policies.clone(),
         mailboxes.clone(),
         said_standing.clone(),
         prompts_asked,
     ));
     tokio.spawn(dns.clone().keep());
+    if config.registrar.is_some() {
+        tokio.spawn(phones.clone().keep(store.clone(), mailboxes.clone()));
+    }
     if let Some(capture) = &config.capture {
         tokio.spawn(collector::keep(
             capture.hep.clone(),
@@ -270,6 +283,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         tls,
         is_draining: is_draining.clone(),
         registrations: registrations.clone(),
+        phones: config.registrar.is_some().then_some(phones),
         webhooks: webhooks.clone(),
         selftest: Box::new(selftest.reader()),
     };

@@ -7,6 +7,7 @@ pub mod sip;
 pub mod sdp;
 pub mod digest;
 pub mod registration;
+pub mod registrar;
 pub mod call;
 pub mod identity;
 pub mod media;
@@ -28,6 +29,7 @@ pub mod webhook;
 pub mod api;
 pub mod console;
 pub mod config;
+pub mod tally;
 pub mod telemetry;
 pub mod runtime;
 

@@ -33,6 +33,14 @@ pub const HASH: usize = 32;
 /// How long an invitation opens the door for its person. Then another one is made.
 pub const INVITATION_LASTS: Duration = Duration::from_secs(72 * 3600);
 
+/// How long an account that somebody is to sign in to from elsewhere waits for him by its name. Then whoever comes by that name is
+/// nobody: it is taken away and made anew.
+pub const OUTSIDE_WAITS: Duration = INVITATION_LASTS;
+
+/// People who were signed in to from elsewhere and whose accounts were taken away, 44 octets each. Past it the first is forgotten, and
+/// with `make_accounts` he gets an account again.
+pub const LEFT_MAX: usize = 1_000;
+
 /// How long a telephone has to show its first code. Then the enrolment is begun again.
 pub const ENROLMENT_LASTS: Duration = Duration::from_secs(15 * 60);
 
@@ -84,6 +92,10 @@ pub const FAILURE_ADDRESSES: usize = 4_096;
 /// altogether.
 pub const WRONG_PAIR: u32 = 5;
 pub const WRONG_ALL: u32 = 20;
+
+/// Wrong codes of a second factor for one account, from everywhere together, before the next has to wait: whoever shows one has got
+/// past the first factor already.
+pub const WRONG_CODES: u32 = 10;
 
 /// The first wait; it doubles with every further wrong password.
 pub const WAIT_FIRST: Duration = Duration::from_secs(30);

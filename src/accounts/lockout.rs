@@ -3,7 +3,10 @@
 //! The rule: wrong passwords are counted for each account from each network, for each network, and for each account, and
 //! past a bound the next has to wait, twice as long every time. Whoever asks from a network that his account is known to
 //! sign in from is only held back by what was tried for his account from that very network, and for a quarter of an hour
-//! at most: so nobody elsewhere can lock him out. A try that has to wait is not looked at and does not count, so no wait
+//! at most: so nobody elsewhere can lock him out. A code of a second factor is shown by whoever has got past the first already:
+//! wrong ones are also counted for each account from everywhere together, and hold for networks that are known too (a quarter of an
+//! hour at most). A code is counted before it is looked at, and no more if it was right, so that many at once are not
+//! more guesses. A try that has to wait is not looked at and does not count, so no wait
 //! grows by asking. Nothing here depends on whether there is such an account. An invitation (made by another administrator, or
 //! at the machine itself by `ringward user reset`) and API tokens are not held back at all.
 
@@ -12,11 +15,11 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::limits::{
-    WAIT_FIRST, WAIT_KNOWN, WAIT_LONGEST, WRONG_ALL, WRONG_LINES, WRONG_PAIR, WRONG_REMEMBERED,
+    WAIT_FIRST, WAIT_KNOWN, WAIT_LONGEST, WRONG_ALL, WRONG_CODES, WRONG_LINES, WRONG_PAIR, WRONG_REMEMBERED,
 };
 
 /// What is counted for one of those.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Wrong {
     count: u32,
     last_ms: u64,
@@ -56,6 +59,24 @@ impl<K: Ord + Clone> Table<K> {
         self.lines.get(key).map_or(0, |wrong| wrong.wait_ms(now_ms))
     }
 
+    /// What stands there; None = nothing.
+    fn line(&self, key: &K) -> Option<Wrong> {
+        self.lines.get(key).copied()
+    }
+
+    /// One that was counted was not wrong after all: it is as it was before, or, where others were counted since, one fewer.
+    fn take_back(&mut self, key: &K, before: Option<Wrong>) {
+        let Some(wrong) = self.lines.get_mut(key) else {
+            return;
+        };
+        wrong.count = wrong.count.saturating_sub(1);
+        match before {
+            None if wrong.count == 0 => drop(self.lines.remove(key)),
+            Some(before) if before.count == wrong.count => *wrong = before,
+            _ => {}
+        }
+    }
+
     fn count(&mut self, key: K, now_ms: u64, longest: Duration) {
         if self.lines.len() >= WRONG_LINES && !self.lines.contains_key(&key) {
             self.lines.retain(|_, wrong| !wrong.is_forgotten(now_ms));
@@ -90,6 +111,19 @@ pub struct Lockout {
     pairs: Table<(String, IpAddr)>,
     networks: Table<IpAddr>,
     accounts: Table<String>,
+    codes: Table<String>,
+}
+
+/// A code that is looked at, and counted as wrong until it is known to be right.
+#[derive(Debug)]
+#[must_use = "what is right is to be taken back"]
+pub struct Reserved {
+    name: String,
+    from: IpAddr,
+    pair: Option<Wrong>,
+    network: Option<Wrong>,
+    account: Option<Wrong>,
+    code: Option<Wrong>,
 }
 
 impl Default for Lockout {
@@ -98,6 +132,7 @@ impl Default for Lockout {
             pairs: Table::new(WRONG_PAIR),
             networks: Table::new(WRONG_ALL),
             accounts: Table::new(WRONG_ALL),
+            codes: Table::new(WRONG_CODES),
         }
     }
 }
@@ -126,6 +161,50 @@ impl Lockout {
         self.pairs.count((name.clone(), from), now_ms, longest);
         self.networks.count(from, now_ms, WAIT_LONGEST);
         self.accounts.count(name, now_ms, WAIT_LONGEST);
+    }
+
+    /// Whether a code for this name may be looked at, and then it is counted as wrong at once. `Err` is the seconds to wait.
+    ///
+    /// # Errors
+    ///
+    /// Nothing is counted then.
+    pub fn reserve(
+        &mut self,
+        name: &str,
+        from: IpAddr,
+        is_known: bool,
+        now_ms: u64,
+    ) -> Result<Reserved, u64> {
+        self.may_try(name, from, is_known, now_ms)?;
+        let (name, from) = (bounded(name), network(from));
+        let mut wait_ms = self.codes.wait_ms(&name, now_ms);
+        if is_known && let Some(wrong) = self.codes.line(&name) {
+            let until_ms = wrong.last_ms.saturating_add(WAIT_KNOWN.as_millis() as u64);
+            wait_ms = wait_ms.min(until_ms.saturating_sub(now_ms));
+        }
+        if wait_ms > 0 {
+            return Err(wait_ms.div_ceil(1_000));
+        }
+        let reserved = Reserved {
+            pair: self.pairs.line(&(name.clone(), from)),
+            network: self.networks.line(&from),
+            account: self.accounts.line(&name),
+            code: self.codes.line(&name),
+            name: name.clone(),
+            from,
+        };
+        self.wrong(&name, from, is_known, now_ms);
+        self.codes.count(name, now_ms, WAIT_LONGEST);
+        Ok(reserved)
+    }
+
+    /// The code was right, or was not looked at after all.
+    pub fn take_back(&mut self, reserved: &Reserved) {
+        let Reserved { name, from, .. } = reserved;
+        self.pairs.take_back(&(name.clone(), *from), reserved.pair);
+        self.networks.take_back(from, reserved.network);
+        self.accounts.take_back(name, reserved.account);
+        self.codes.take_back(name, reserved.code);
     }
 
     /// Somebody signed in: what was tried for him from there is forgotten. What was tried from elsewhere is not.
@@ -226,6 +305,57 @@ mod tests {
         assert_eq!(lockout.may_try("another", address(AWAY), false, 0), Err(30));
         assert_eq!(lockout.may_try("another", address(AWAY), true, 0), Ok(()));
         assert_eq!(lockout.may_try("another", address(HOME), false, 0), Ok(()));
+    }
+
+    #[test]
+    fn codes_that_are_shown_at_once_are_no_more_guesses_than_one_after_the_other() {
+        let mut lockout = Lockout::default();
+        let mut looked_at = 0;
+        for _ in 0..16 {
+            looked_at += u32::from(lockout.reserve("ann", address(HOME), true, 0).is_ok());
+        }
+        assert_eq!(looked_at, WRONG_PAIR);
+        // From many networks that are known, each is held to its own, and all of them together.
+        let mut lockout = Lockout::default();
+        let from = |number: u32| IpAddr::V4((0x0a00_0000 + number).into());
+        let all = (0..100).filter(|number| lockout.reserve("ann", from(number % 8), true, 0).is_ok());
+        assert_eq!(all.count(), WRONG_CODES as usize);
+        assert_eq!(lockout.reserve("ann", from(9), true, 0).unwrap_err(), 30);
+        for _ in 0..20 {
+            let late = 24 * 3_600_000 - 1;
+            let _ = lockout.reserve("ann", from(9), true, late);
+        }
+        // Whoever knows the password there keeps him out for a quarter of an hour at most.
+        let quarter = WAIT_KNOWN.as_secs();
+        let waited = lockout
+            .reserve("ann", from(10), true, 24 * 3_600_000 - 1)
+            .unwrap_err();
+        assert!(waited <= quarter, "{waited}");
+    }
+
+    #[test]
+    fn a_right_code_leaves_no_trace_and_takes_no_wrong_one_with_it() {
+        let mut lockout = Lockout::default();
+        for number in 0..WRONG_ALL - 1 {
+            lockout.wrong(&format!("user{number}"), address(AWAY), false, 0);
+        }
+        let right = lockout.reserve("ann", address(AWAY), false, 0).unwrap();
+        assert!(
+            lockout.may_try("bob", address(AWAY), false, 0).is_err(),
+            "counted"
+        );
+        lockout.take_back(&right);
+        assert_eq!(lockout.may_try("bob", address(AWAY), false, 0), Ok(()));
+        assert!(
+            lockout.codes.lines.is_empty() && lockout.pairs.line(&("ann".into(), address(AWAY))).is_none()
+        );
+        // Another was wrong meanwhile.
+        let right = lockout.reserve("ann", address(HOME), true, 5).unwrap();
+        let wrong = lockout.reserve("ann", address(HOME), true, 6).unwrap();
+        lockout.take_back(&right);
+        assert_eq!(lockout.codes.line(&"ann".to_string()).unwrap().count, 1);
+        lockout.take_back(&wrong);
+        assert!(lockout.codes.lines.is_empty() || lockout.codes.line(&"ann".to_string()).unwrap().count == 0);
     }
 
     #[test]

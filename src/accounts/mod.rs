@@ -4,12 +4,15 @@
 //! least 80 random bits; only the secret of a second factor has to be kept as it is. Knows the store's contract and the
 //! audit; does not know HTTP, and never reads a clock (times come in). What says that it blocks is for threads that may wait.
 
+mod devices;
 mod failures;
+mod left;
 pub mod limits;
 mod lockout;
 pub mod oidc;
 mod outside;
 mod password;
+mod refused;
 mod review;
 mod role;
 mod second_factor;
@@ -21,10 +24,12 @@ mod users;
 #[cfg(test)]
 mod users_tests;
 
+pub use devices::{Devices, NoDevice};
 pub use failures::Failures;
-pub use lockout::{Lockout, network};
+pub use lockout::{Lockout, Reserved, network};
 pub use outside::Outside;
 pub use password::{Kept, Weak, hash, is_right};
+pub use refused::Refused;
 pub use review::{Reviewed, review, to_csv, to_line};
 pub use role::Role;
 pub use second_factor::{enrolment_uri, step_of};
@@ -32,7 +37,7 @@ pub use secret::{Fingerprint, fingerprint, secret};
 pub use sessions::{Holder, Open, Proof, Sessions};
 pub use tokens::{FIRST, NoToken, Token, Tokens, first_token};
 pub use user::User;
-pub use users::{By, Change, Invitation, NewUser, Refused, Users};
+pub use users::{By, Change, Invitation, NewUser, Users};
 
 use crate::policy::book::{BY_FILE, BY_GATEWAY};
 

@@ -139,11 +139,24 @@ pub fn to_line(cells: impl IntoIterator<Item = String>) -> String {
     format!("{}\r\n", cells.join(","))
 }
 
-/// What somebody wrote, as text for every spreadsheet: what would be a formula there has a quote before it.
+/// What somebody wrote, as text for every spreadsheet: what would be a formula there has a quote before it, blanks before it or
+/// not, in whichever width, and also where another sign than the comma parts cells.
 fn cell(text: &str) -> String {
-    let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    let begins_formula = |text: &str| {
+        text.starts_with(['\t', '\r', '\n'])
+            || text
+                .trim_start()
+                .starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠'])
+    };
+    let is_formula = begins_formula(text);
+    let is_formula_inside = text.split([';', '\t', '|']).skip(1).any(begins_formula);
+    // A semicolon parts cells where the comma is that of decimals, quoted or not unless the row begins with the quote.
+    let text = match is_formula_inside {
+        true => text.replace([';', '\t', '|'], " "),
+        false => text.to_string(),
+    };
     let text = format!("{}{text}", if is_formula { "'" } else { "" });
-    if text.contains([',', '"', '\n', '\r']) {
+    if text.contains([',', ';', '"', '\t', '\n', '\r']) {
         format!("\"{}\"", text.replace('"', "\"\""))
     } else {
         text
@@ -162,6 +175,12 @@ mod tests {
             ("Ann \"A\"", "\"Ann \"\"A\"\"\""),
             ("=1+1", "'=1+1"),
             ("@x", "'@x"),
+            ("  =1+1", "'  =1+1"),
+            ("＝1+1", "'＝1+1"),
+            ("\n=1", "\"'\n=1\""),
+            ("x;=1+1", "x =1+1"),
+            ("x\t@y", "x @y"),
+            ("a; b", "\"a; b\""),
         ] {
             assert_eq!(cell(text), expected);
         }

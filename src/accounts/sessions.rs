@@ -207,17 +207,22 @@ impl Sessions {
     /// Those of the store.
     pub fn keep(open: &BTreeMap<Fingerprint, Open>, store: &dyn Store) -> Result<(), StoreError> {
         let (revision, kept) = kept(store)?;
+        // Whoever has a code to show signs in again after a restart: an older gateway would not know that it is missing.
+        let open: BTreeMap<_, _> = open
+            .iter()
+            .filter(|(_, open)| open.proof != Proof::AwaitsCode)
+            .collect();
         let gone = kept.keys().filter(|session| !open.contains_key(*session));
         let changed = open
             .iter()
-            .filter(|(session, open)| kept.get(*session) != Some(open));
+            .filter(|(session, open)| kept.get(**session) != Some(**open));
         let changes: Vec<_> = gone
             .map(|session| (hexadecimal(session), None))
             .chain(changed.map(|(session, open)| {
                 // Our own plain data always has a JSON form.
                 (
-                    hexadecimal(session),
-                    Some(serde_json::to_string(open).unwrap_or_default()),
+                    hexadecimal(*session),
+                    Some(serde_json::to_string(*open).unwrap_or_default()),
                 )
             }))
             .collect();
@@ -322,6 +327,20 @@ mod tests {
         }
         assert_eq!(sessions.open.len(), SESSIONS_MAX);
         assert!(sessions.find(&fingerprint(ann.reveal()), 900).is_none());
+    }
+
+    /// An older gateway reads no `proof`: what it must not open is not there for it.
+    #[test]
+    fn a_session_that_awaits_a_code_is_not_kept() {
+        let url = "sqlite::memory:".into();
+        let store = crate::store::open(&crate::store::Config { url }).unwrap();
+        let mut sessions = Sessions::default();
+        let (secret, _) = sessions.open(account("ann"), "", Proof::AwaitsCode, 0).unwrap();
+        Sessions::keep(&sessions.all(), &*store).unwrap();
+        assert!(store.shelf(SHELF).unwrap().documents.is_empty());
+        sessions.prove(&fingerprint(secret.reveal()));
+        Sessions::keep(&sessions.all(), &*store).unwrap();
+        assert_eq!(Sessions::load(&*store).unwrap().all(), sessions.all());
     }
 
     #[test]

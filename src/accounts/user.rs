@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use super::Role;
-use super::limits::{NETWORK_LASTS, NETWORKS_MAX};
+use super::limits::{NETWORK_LASTS, NETWORKS_MAX, OUTSIDE_WAITS};
 use super::lockout::network;
 use super::outside::Outside;
 use super::password::Kept;
@@ -80,11 +80,10 @@ impl User {
 
     /// `open`, `disabled`, `invited` or `shut`.
     pub fn state(&self, now_ms: u64) -> &'static str {
-        let subject = self.outside.as_ref().map(|outside| &outside.subject);
         match (&self.password, self.invited_until_ms()) {
             _ if self.is_disabled => "disabled",
-            _ if subject.is_some_and(Option::is_some) => "open",
-            _ if subject.is_some() => "invited",
+            _ if self.has_come_from_outside() => "open",
+            _ if self.is_bound() => "invited",
             (Some(_), _) => "open",
             (None, Some(until)) if now_ms < until => "invited",
             (None, _) => "shut",
@@ -95,9 +94,31 @@ impl User {
         self.second_factor.as_ref().map_or(0, SecondFactor::recovery_left)
     }
 
-    /// Until when his invitation opens, Unix ms; None = there is none.
+    /// Until when his invitation opens, or somebody from elsewhere is waited for by the account's name, Unix ms; None = there is
+    /// none.
     pub fn invited_until_ms(&self) -> Option<u64> {
+        if self.outside.is_some() && !self.is_bound() {
+            return Some(self.made_ms.saturating_add(OUTSIDE_WAITS.as_millis() as u64));
+        }
         self.invitation.as_ref().map(|invited| invited.expires_ms)
+    }
+
+    /// Whether whoever comes from elsewhere by the account's name is its person.
+    pub(super) fn awaits_name(&self, now_ms: u64) -> bool {
+        self.outside.is_some()
+            && !self.is_bound()
+            && self.invited_until_ms().is_some_and(|until| now_ms < until)
+    }
+
+    /// It is known who signs in from elsewhere, by what names him there for ever.
+    fn is_bound(&self) -> bool {
+        self.outside
+            .as_ref()
+            .is_some_and(|outside| outside.subject.is_some())
+    }
+
+    fn has_come_from_outside(&self) -> bool {
+        self.is_bound() && self.last_in_ms.is_some()
     }
 
     /// Whether he has signed in from there lately.
@@ -116,11 +137,7 @@ impl User {
     }
 
     pub(super) fn is_acting_admin(&self) -> bool {
-        let opens = self.password.is_some()
-            || self
-                .outside
-                .as_ref()
-                .is_some_and(|outside| outside.subject.is_some());
+        let opens = self.password.is_some() || self.has_come_from_outside();
         !self.is_disabled && opens && self.roles.contains(&Role::Admin)
     }
 

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::limits::{ENROLMENT_LASTS, INVITATION_LASTS, INVITATIONS_READ, PERSON_MAX, RETRIES, USERS_MAX};
 use super::password::{self, Kept, Weak};
+use super::refused::Refused;
 use super::second_factor::{SecondFactor, new_secret};
 use super::secret::{fingerprint, hexadecimal, secret};
 use super::user::{Invited, User};
@@ -42,47 +43,6 @@ pub struct Invitation {
     pub code: Redacted<String>,
     /// Unix ms.
     pub expires_ms: u64,
-}
-
-/// Why something was not done.
-#[derive(Debug, thiserror::Error)]
-pub enum Refused {
-    #[error("no such account")]
-    NoSuchUser,
-    #[error("the name is taken")]
-    NameTaken,
-    #[error("a name has 1 to {} letters, digits, -, _, . or @", super::limits::NAME_MAX)]
-    NotAName,
-    #[error("say whose account it is: a person's name of 1 to {PERSON_MAX} characters")]
-    NotAPerson,
-    #[error("an account has at least one role")]
-    NoRoles,
-    #[error("there are too many accounts; remove one first")]
-    Full,
-    #[error("it is the last administrator's account that opens: give another the role first")]
-    LastAdmin,
-    #[error("this invitation opens nothing: it was used, has expired, or another was made since")]
-    NotInvited,
-    #[error(transparent)]
-    Weak(#[from] Weak),
-    #[error("name, password or code is wrong")]
-    Wrong,
-    #[error("the code is wrong or was used already; the telephone's clock must be right")]
-    WrongCode,
-    #[error("nothing is being enrolled: begin again")]
-    NotEnrolling,
-    #[error("nobody here is signed in to by this, or he has no role here")]
-    NotVouched,
-    #[error("this account is signed in to elsewhere; remove it and make it anew")]
-    Outside,
-    #[error("the session has ended meanwhile")]
-    Ended,
-    #[error("the accounts were changed from elsewhere; try again")]
-    Raced,
-    #[error("the system gave no random octets")]
-    NoRandomness,
-    #[error(transparent)]
-    Store(#[from] StoreError),
 }
 
 #[derive(Debug, Default)]
@@ -126,9 +86,12 @@ impl Users {
     ///
     /// Those of the store.
     pub fn refresh(&self) -> Result<(), StoreError> {
+        let before = self.book().revision;
         let book = read(&*self.store)?;
         let mut known = self.lock();
-        if book.revision > known.revision {
+        // What is older than what was known before it was read is what a store has that lost its last writes: whoever was shut out by
+        // what is there now is shut out. Older than what was written here meanwhile is only late.
+        if book.revision > known.revision || book.revision < before {
             *known = Arc::new(book);
         }
         Ok(())
@@ -246,10 +209,14 @@ impl Users {
     ///
     /// As [`Users::add`].
     pub fn remove(&self, name: &str, by: By<'_>) -> Result<(), Refused> {
-        self.carry_out(by, "account remove", name, |book| {
+        let plan = |book: &Book| {
             let before = book.users.get(name).ok_or(Refused::NoSuchUser)?;
             book.keeps_an_admin(before, None)?;
             Ok((None, before.person.clone(), ()))
+        };
+        self.carry_out_with(by, "account remove", name, plan, |book| {
+            let before = book.users.get(name).ok_or(Refused::NoSuchUser)?;
+            Ok(super::left::note(&*self.store, before)?.into_iter().collect())
         })
     }
 
@@ -464,6 +431,18 @@ impl Users {
         name: &str,
         plan: impl Fn(&Book) -> Result<(Option<User>, String, T), Refused>,
     ) -> Result<T, Refused> {
+        self.carry_out_with(by, what, name, plan, |_| Ok(Vec::new()))
+    }
+
+    /// The same with something else that is written with it, or not at all.
+    fn carry_out_with<T>(
+        &self,
+        by: By<'_>,
+        what: &str,
+        name: &str,
+        plan: impl Fn(&Book) -> Result<(Option<User>, String, T), Refused>,
+        beside: impl Fn(&Book) -> Result<Vec<Write>, Refused>,
+    ) -> Result<T, Refused> {
         let _desk = self.desk.lock().unwrap_or_else(PoisonError::into_inner);
         // Whom another process has made a moment ago is known to this one.
         self.refresh()?;
@@ -486,7 +465,9 @@ impl Users {
                 revision: book.revision + 1,
                 changes: vec![(name.into(), text)],
             };
-            if self.audit.write_with(&act, &[write])?.is_some() {
+            let mut writes = beside(&book)?;
+            writes.push(write);
+            if self.audit.write_with(&act, &writes)?.is_some() {
                 let mut users = book.users.clone();
                 match user {
                     Some(user) => users.insert(name.into(), Arc::new(user)),
@@ -507,6 +488,10 @@ impl Users {
         self.lock().clone()
     }
 
+    pub(super) fn store(&self) -> &dyn Store {
+        &*self.store
+    }
+
     fn lock(&self) -> MutexGuard<'_, Arc<Book>> {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -514,7 +499,7 @@ impl Users {
 
 impl Book {
     /// Of the administrators who can sign in one is left, if there was one.
-    fn keeps_an_admin(&self, before: &User, after: Option<&User>) -> Result<(), Refused> {
+    pub(super) fn keeps_an_admin(&self, before: &User, after: Option<&User>) -> Result<(), Refused> {
         let is_left = after.is_some_and(User::is_acting_admin);
         let mut others = self.users.values().filter(|other| other.name != before.name);
         if before.is_acting_admin() && !is_left && !others.any(|other| other.is_acting_admin()) {

@@ -4,8 +4,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::password::{Kept, hash, is_right};
+use super::refused::Refused;
 use super::second_factor::code_at;
-use super::users::{By, Change, NewUser, Refused, Users};
+use super::users::{By, Change, NewUser, Users};
 use super::{RESERVED, Role};
 use crate::store::{self, Audit, Store, audit_entries, verify_audit};
 

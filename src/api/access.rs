@@ -82,6 +82,8 @@ pub(crate) struct Access {
     /// Nor are tokens.
     are_tokens_unkept: AtomicBool,
     failures: Mutex<Failures>,
+    /// Answers of a provider that were not to be believed.
+    unbelieved: Mutex<Failures>,
     lockout: Mutex<Lockout>,
     /// By [`RefusalKind`].
     refusals: Mutex<[Refusals; 3]>,
@@ -101,6 +103,7 @@ impl Access {
             is_unkept: AtomicBool::new(false),
             are_tokens_unkept: AtomicBool::new(false),
             failures: Mutex::default(),
+            unbelieved: Mutex::default(),
             lockout: Mutex::default(),
             refusals: Mutex::default(),
             keeping: Mutex::new(()),
@@ -152,12 +155,18 @@ impl Access {
     }
 
     /// The same for somebody who signs in elsewhere. Blocks.
-    pub fn add_outside(&self, new: &NewUser, issuer: &str, by: By<'_>) -> Result<(), Refused> {
+    pub fn add_outside(
+        &self,
+        new: &NewUser,
+        issuer: &str,
+        subject: Option<&str>,
+        by: By<'_>,
+    ) -> Result<(), Refused> {
         let _turn = lock(&self.naming);
         if self.tokens().has(&new.name) {
             return Err(Refused::NameTaken);
         }
-        self.users.add_outside(new, issuer, by)
+        self.users.add_outside(new, issuer, subject, by)
     }
 
     /// Signs in whom a provider vouches for. No new account gets the name of a token. Blocks.
@@ -379,6 +388,17 @@ impl Access {
     /// Whether this address is listened to. `Err` is the seconds until it is again.
     pub fn may_ask(&self, from: IpAddr, now_ms: u64) -> Result<(), u64> {
         lock(&self.failures).may_try(from, now_ms)
+    }
+
+    /// Counts an answer of a provider that was not to be believed, apart from wrong credentials. `Err` is the seconds until this
+    /// address may come back from there again.
+    pub fn disbelieve(&self, from: IpAddr, now_ms: u64) -> Result<(), u64> {
+        lock(&self.unbelieved).fail(from, now_ms)
+    }
+
+    /// Whether this address may come back from a provider. `Err` is the seconds until it may.
+    pub fn may_come_back(&self, from: IpAddr, now_ms: u64) -> Result<(), u64> {
+        lock(&self.unbelieved).may_try(from, now_ms)
     }
 
     pub fn lockout(&self) -> MutexGuard<'_, Lockout> {

@@ -129,7 +129,11 @@ pub(crate) async fn written_down(
     // Whoever hangs up in the middle, or is told that it takes too long, is written down all the same.
     let done = tokio::spawn(async move {
         let response = next.run(request).await;
-        let note = response.status().as_u16().to_string();
+        let status = response.status().as_u16();
+        let note = match response.extensions().get::<Noted>() {
+            Some(Noted(more)) => format!("{status} {more}"),
+            None => status.to_string(),
+        };
         let Err(problem) = write(&shared, signed_in.who.to_string(), what, about, note).await else {
             return response;
         };
@@ -143,6 +147,11 @@ pub(crate) async fn written_down(
     });
     done.await.map_err(|_| Problem::Broken)
 }
+
+/// What an entry says beside the status, where method and path do not tell what was done. Nothing about a caller: entries
+/// are never erased.
+#[derive(Clone)]
+pub(super) struct Noted(pub String);
 
 /// Writes down that somebody was refused, behind the answer. So many a minute only: nobody fills the disk by asking.
 pub(super) fn write_refusal(

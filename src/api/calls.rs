@@ -5,11 +5,13 @@ use std::sync::Arc;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::access::SignedIn;
+use super::audit::Noted;
 use super::error::{Problem, ProblemBody};
 use super::limits::NOTE_MAX;
 use super::state::Shared;
@@ -192,10 +194,7 @@ pub(crate) async fn list(
     let is_more = records.len() > wanted || (wanted == CALLS_LIMIT && records.len() == CALLS_LIMIT);
     Ok(Json(CallPage {
         calls: shown.iter().map(|record| CallView::of(record)).collect(),
-        next: shown
-            .last()
-            .filter(|_| is_more)
-            .map(|last| format!("{}-{}", last.started_ms, last.id)),
+        next: shown.last().filter(|_| is_more).map(|last| cursor_of(last)),
     }))
 }
 
@@ -321,7 +320,7 @@ pub(crate) async fn report(
         (status = 401, description = "Not signed in", body = ProblemBody),
         (status = 403, description = "By cookie without X-Ringward", body = ProblemBody),
         (status = 404, description = "No such call", body = ProblemBody),
-        (status = 409, description = "The call has ended", body = ProblemBody),
+        (status = 409, description = "The call has ended, or as many orders as it can have were given", body = ProblemBody),
         (status = 503, description = "The order could not be given; try again", body = ProblemBody),
     )
 )]
@@ -330,7 +329,7 @@ pub(crate) async fn act(
     Extension(signed_in): Extension<SignedIn>,
     id: Result<Path<String>, PathRejection>,
     body: Result<Json<ActionBody>, JsonRejection>,
-) -> Result<StatusCode, Problem> {
+) -> Result<Response, Problem> {
     let id = call_id(id)?;
     let Json(body) = body.map_err(bad_body)?;
     let order = body.order(&signed_in.who)?;
@@ -339,8 +338,21 @@ pub(crate) async fn act(
     {
         return Err(Problem::BadRequest("there is no such queue".into()));
     }
+    let live = shared.gateway.live.call(id);
+    if live.is_some_and(|record| !record.has_room_for(&order.what)) {
+        return Err(Problem::Conflict(
+            "as many orders as a call can have were given; it can still be ended".into(),
+        ));
+    }
+    // His reason stands in the call's record, and is erased with it.
+    let noted = match order.what.words() {
+        (what, Some(to)) => format!("{what} {to}"),
+        (what, None) => what.to_string(),
+    };
     if (shared.gateway.order)(id, order) {
-        return Ok(StatusCode::ACCEPTED);
+        let mut response = StatusCode::ACCEPTED.into_response();
+        response.extensions_mut().insert(Noted(noted));
+        return Ok(response);
     }
     if shared.gateway.live.call(id).is_some() {
         return Err(Problem::TimedOut);
@@ -398,16 +410,7 @@ fn filter(query: ListQuery) -> Result<Filter, Problem> {
             Some(serde_json::from_value::<Ending>(name.into()).map_err(|_| bad("there is no such ending"))?)
         }
     };
-    let (before_ms, before_id) = match query.cursor {
-        None => (query.before_ms, None),
-        Some(cursor) => {
-            let place = cursor
-                .split_once('-')
-                .and_then(|(ms, id)| Some((ms.parse().ok()?, id.parse().ok()?)));
-            let (ms, id) = place.ok_or_else(|| bad("the cursor is not one of ours"))?;
-            (Some(ms), Some(id))
-        }
-    };
+    let (before_ms, before_id) = place_of(query.cursor.as_deref(), query.before_ms)?;
     Ok(Filter {
         before_ms,
         before_id,
@@ -417,4 +420,24 @@ fn filter(query: ListQuery) -> Result<Filter, Problem> {
         queue: query.queue,
         ending,
     })
+}
+
+/// Where the page after this call goes on.
+pub(super) fn cursor_of(last: &CallRecord) -> String {
+    format!("{}-{}", last.started_ms, last.id)
+}
+
+/// Where to go on: the cursor of the page before, or else the time.
+pub(super) fn place_of(
+    cursor: Option<&str>,
+    before_ms: Option<u64>,
+) -> Result<(Option<u64>, Option<CallId>), Problem> {
+    let Some(cursor) = cursor else {
+        return Ok((before_ms, None));
+    };
+    let place = cursor
+        .split_once('-')
+        .and_then(|(ms, id)| Some((ms.parse().ok()?, id.parse().ok()?)));
+    let (ms, id) = place.ok_or_else(|| Problem::BadRequest("the cursor is not one of ours".into()))?;
+    Ok((Some(ms), Some(id)))
 }

@@ -99,6 +99,8 @@ pub(crate) enum Problem {
     Store(#[from] StoreError),
     #[error("too many event streams are open")]
     TooManyStreams,
+    #[error("as many exports as there may be at once are being written; try again when one has ended")]
+    TooManyExports,
     #[error("other passwords are being looked at; try again in a moment")]
     PasswordsBusy,
     #[error("the gateway was too busy to answer in time")]
@@ -175,6 +177,7 @@ impl Problem {
             Problem::WrongHost => (StatusCode::MISDIRECTED_REQUEST, "wrong-host"),
             Problem::Store(_) => (StatusCode::SERVICE_UNAVAILABLE, "store-away"),
             Problem::TooManyStreams => (StatusCode::SERVICE_UNAVAILABLE, "too-many-streams"),
+            Problem::TooManyExports => (StatusCode::SERVICE_UNAVAILABLE, "too-many-exports"),
             Problem::PasswordsBusy => (StatusCode::SERVICE_UNAVAILABLE, "passwords-busy"),
             Problem::TimedOut => (StatusCode::SERVICE_UNAVAILABLE, "timed-out"),
             Problem::NotReady(_) => (StatusCode::SERVICE_UNAVAILABLE, "not-ready"),
@@ -211,6 +214,9 @@ impl IntoResponse for Problem {
                     header::WWW_AUTHENTICATE,
                     HeaderValue::from_static("Bearer realm=\"ringward\""),
                 );
+            }
+            Problem::TooManyExports => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("30"));
             }
             Problem::PasswordsBusy => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));

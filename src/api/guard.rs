@@ -16,6 +16,8 @@ use super::roles;
 use super::state::Shared;
 
 pub(crate) const COOKIE: &str = "ringward_session";
+/// Where it goes over TLS only. With this prefix no neighbouring host sets it, nor a page without TLS (RFC 6265bis §4.1.3.2).
+const SECURE_COOKIE: &str = "__Host-ringward_session";
 /// A page from elsewhere cannot send it without being allowed to, and nobody is allowed to (no CORS).
 const PROOF: HeaderName = HeaderName::from_static("x-ringward");
 
@@ -171,7 +173,7 @@ fn who(shared: &Shared, request: &Request) -> Result<SignedIn, Problem> {
         };
     }
     // An old cookie is no attack: a console left open overnight has one. It is not counted.
-    cookie_named(request.headers(), COOKIE)
+    cookie_named(request.headers(), session_cookie(shared))
         .and_then(|secret| shared.access.session(secret, shared.now().unix_ms()))
         .ok_or(Problem::NotSignedIn)
 }
@@ -179,6 +181,21 @@ fn who(shared: &Shared, request: &Request) -> Result<SignedIn, Problem> {
 fn bearer(credential: &HeaderValue) -> Option<&str> {
     let (scheme, token) = credential.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+}
+
+/// Whether people reach us over TLS only.
+pub(super) fn is_over_tls(shared: &Shared) -> bool {
+    let public_url = shared.gateway.public_url.as_deref();
+    shared.gateway.tls.is_some() || public_url.is_some_and(|url| url.starts_with("https:"))
+}
+
+/// The name of the session's cookie.
+pub(super) fn session_cookie(shared: &Shared) -> &'static str {
+    if is_over_tls(shared) {
+        SECURE_COOKIE
+    } else {
+        COOKIE
+    }
 }
 
 pub(super) fn cookie_named<'a>(headers: &'a HeaderMap, wanted: &str) -> Option<&'a str> {

@@ -95,6 +95,9 @@ pub const REPUTATIONS_LIMIT: usize = 500;
 /// Entries in one piece of an export: about 100 KiB in memory at once.
 pub const EXPORT_ENTRIES: usize = 500;
 
+/// Exports at once: each keeps asking the store for pages. More are answered 503.
+pub const EXPORTS_MAX: usize = 4;
+
 /// Pieces of an export that wait for a slow reader, each 200 calls or 500 entries of the audit: about 2 MiB.
 pub const EXPORT_PIECES: usize = 1;
 
@@ -106,6 +109,12 @@ pub const TOKEN_DAYS_MAX: u32 = 3_650;
 
 /// Characters of the note a person adds to a report. More is answered 400.
 pub const NOTE_MAX: usize = 2_000;
+
+/// Calls that one page of a report looks at: about a second's work. The next page goes on behind them.
+pub const REPORT_CALLS: usize = 20_000;
+
+/// What one report may count along at once. More is answered 400.
+pub const REPORT_TABLES_MAX: usize = 8;
 
 /// Calls shown at once of what is held about one number: about 2 MiB.
 pub const HELD_CALLS_MAX: usize = 200;

@@ -28,6 +28,7 @@ mod redress;
 mod reputation;
 mod repeats;
 mod replays;
+mod reports;
 mod roles;
 mod router;
 mod server;

@@ -24,7 +24,8 @@ use crate::accounts::{Proof, Refused};
 use crate::redact::Redacted;
 use crate::runtime::provider::NoWord;
 
-const COOKIE: &str = "ringward_sign_in";
+/// The prefix keeps a neighbouring host from setting it (RFC 6265bis §4.1.3.2): it needs `Secure` and the whole path.
+const COOKIE: &str = "__Host-ringward_sign_in";
 const PATH: &str = "/sign-in/oidc";
 
 /// Ways to sign in beside name and password.
@@ -93,17 +94,16 @@ pub(crate) async fn show_code(
         let name = signed_in.who.to_string();
         let user = access.users.one(&name).ok_or(Problem::NotSignedIn)?;
         let is_known = user.is_known_at(from, now_ms);
-        access
-            .lockout()
-            .may_try(&name, from, is_known, now_ms)
-            .map_err(|retry_seconds| {
-                slowed(&inner, from.to_string(), "sign in", name.clone());
-                Problem::TooManyFailures { retry_seconds }
-            })?;
+        let reserved = access.lockout().reserve(&name, from, is_known, now_ms);
+        let reserved = reserved.map_err(|retry_seconds| {
+            slowed(&inner, from.to_string(), "sign in", name.clone());
+            Problem::TooManyFailures { retry_seconds }
+        })?;
         let code = body.code.reveal().trim();
         let taken = access.users.take_code(&name, signed_in.epoch, code, now_ms);
-        if matches!(taken, Err(Refused::WrongCode)) {
-            access.lockout().wrong(&name, from, is_known, now_ms);
+        if !matches!(taken, Err(Refused::WrongCode)) {
+            access.lockout().take_back(&reserved);
+        } else {
             let (who, what) = (from.to_string(), "sign in".to_string());
             audit::write_refusal(&inner, RefusalKind::Credential, who, what, name, "401");
         }
@@ -152,7 +152,7 @@ pub(crate) async fn come_back(
     let provider = shared.gateway.provider.clone().ok_or(Problem::NotFound)?;
     let (peer, now_ms) = (peer.map(|Extension(peer)| peer), shared.now().unix_ms());
     if let Some(peer) = peer
-        && let Err(retry_seconds) = shared.access.may_ask(peer.ip(), now_ms)
+        && let Err(retry_seconds) = shared.access.may_come_back(peer.ip(), now_ms)
     {
         slowed(&shared, peer.ip().to_string(), "sign in", String::new());
         return Err(Problem::TooManyFailures { retry_seconds });
@@ -173,8 +173,9 @@ pub(crate) async fn come_back(
             .and_then(|attempts| attempts.take(cookie, &state, now_ms))
     };
     let clear = Some(own_cookie("", 0)?);
+    // Any page can send a browser here. It is no try of anything, so it is not counted.
     let Some(attempt) = attempt else {
-        refused(&shared, peer, "not an answer to a sign-in of this browser");
+        tracing::info!("an answer from a provider was not for a sign-in of this browser");
         return back("not-this-sign-in", clear);
     };
     let Some(code) = part("code").filter(|_| part("error").is_none()) else {
@@ -183,7 +184,9 @@ pub(crate) async fn come_back(
     let vouched = match provider.vouched(&code, part("iss").as_deref(), &attempt).await {
         Ok(vouched) => vouched,
         Err(problem) => {
-            refused(&shared, peer, &problem.to_string());
+            // A provider that is away, or is not set up as it should be, is nobody's fault who comes from there.
+            let is_unbelieved = problem_name(&problem) == "not-believed";
+            refused(&shared, peer.filter(|_| is_unbelieved), &problem.to_string());
             return back(&problem_name(&problem), clear);
         }
     };
@@ -195,7 +198,10 @@ pub(crate) async fn come_back(
         Err(Refused::Store(error)) => return Err(Problem::Store(error)),
         Err(problem) => {
             tracing::warn!(subject, %problem, "somebody signed in elsewhere who is nobody here");
-            refused(&shared, peer, &problem.to_string());
+            // Written down, not counted: any page can have a browser sign in there whose person has no account here.
+            if let Some(peer) = peer {
+                write_down(&shared, peer, &problem.to_string());
+            }
             return back("no-account", clear);
         }
     };
@@ -213,15 +219,19 @@ pub(crate) async fn come_back(
     Ok(response)
 }
 
-/// Counted and written down like a wrong password.
+/// Counted and written down: what a provider said in answer to a sign-in of this browser is not to be believed.
 fn refused(shared: &Shared, peer: Option<Peer>, why: &str) {
     let Some(peer) = peer else { return };
     let from = peer.ip();
     tracing::warn!(peer = %from, why, "a sign-in from elsewhere was refused");
-    if shared.access.fail(from, shared.now().unix_ms()).is_ok() {
-        let (who, what) = (from.to_string(), "sign in".to_string());
-        audit::write_refusal(shared, RefusalKind::Credential, who, what, why.to_string(), "401");
+    if shared.access.disbelieve(from, shared.now().unix_ms()).is_ok() {
+        write_down(shared, peer, why);
     }
+}
+
+fn write_down(shared: &Shared, peer: Peer, why: &str) {
+    let (who, what) = (peer.ip().to_string(), "sign in".to_string());
+    audit::write_refusal(shared, RefusalKind::Credential, who, what, why.to_string(), "401");
 }
 
 /// To the console; in the fragment what it has to say.
@@ -249,7 +259,7 @@ fn problem_name(problem: &NoWord) -> String {
 /// Lax: it has to come along when the provider sends the browser back.
 fn own_cookie(value: &str, seconds: u64) -> Result<HeaderValue, Problem> {
     HeaderValue::try_from(format!(
-        "{COOKIE}={value}; Path={PATH}; HttpOnly; SameSite=Lax; Max-Age={seconds}; Secure"
+        "{COOKIE}={value}; Path=/; HttpOnly; SameSite=Lax; Max-Age={seconds}; Secure"
     ))
     .map_err(|_| Problem::Broken)
 }

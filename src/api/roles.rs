@@ -40,6 +40,7 @@ const ADMINS: &[Role] = &[];
 pub(super) const TABLE: &[(&str, &str, &[Role])] = &[
     ("GET", "/api/v1/calls", CALLS),
     ("GET", "/api/v1/calls/export", EXPORTS),
+    ("GET", "/api/v1/reports", EXPORTS),
     ("GET", "/api/v1/calls/{id}", CALLS),
     ("GET", "/api/v1/calls/{id}/why", CALLS),
     ("GET", "/api/v1/calls/{id}/icon", CALLS),

@@ -15,7 +15,8 @@ use super::limits::{BODY_MAX, IMPORT_BODY_MAX, POLICY_BODY_MAX};
 use super::state::Shared;
 use super::{
     account, audit, calls, card, document as whole, erasures, events, exports, guard, icon, list_files,
-    lists, oidc, policies, redress, repeats, replays, reputation, session, status, tokens, users, webhooks,
+    lists, oidc, policies, redress, repeats, replays, reports, reputation, session, status, tokens, users,
+    webhooks,
 };
 use crate::console::{self, Asset};
 
@@ -108,6 +109,7 @@ fn documented() -> ((Router<Shared>, Router<Shared>), utoipa::openapi::OpenApi) 
     let (guarded, mut document) = OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(calls::list))
         .routes(routes!(exports::calls))
+        .routes(routes!(reports::counted))
         .routes(routes!(calls::one))
         .routes(routes!(calls::why))
         .routes(routes!(calls::report))

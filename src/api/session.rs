@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::access::SignedIn;
 use super::error::{Problem, ProblemBody};
-use super::guard::{COOKIE, Peer, refusal};
+use super::guard::{Peer, is_over_tls, refusal, session_cookie};
 use super::limits::SESSION_LASTS;
 use super::passwords;
 use super::state::Shared;
@@ -201,11 +201,10 @@ pub(super) async fn keep(shared: &Shared) {
 }
 
 pub(super) fn set_cookie(shared: &Shared, value: &str, seconds: u64) -> Result<HeaderValue, Problem> {
-    let public_url = shared.gateway.public_url.as_deref();
-    let is_secure = shared.gateway.tls.is_some() || public_url.is_some_and(|url| url.starts_with("https:"));
-    let secure = if is_secure { "; Secure" } else { "" };
+    let secure = if is_over_tls(shared) { "; Secure" } else { "" };
+    let name = session_cookie(shared);
     HeaderValue::try_from(format!(
-        "{COOKIE}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}{secure}"
+        "{name}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}{secure}"
     ))
     .map_err(|_| Problem::Broken)
 }

@@ -8,7 +8,7 @@ use tokio::sync::{Semaphore, watch};
 use super::Gateway;
 use super::access::Access;
 use super::error::Problem;
-use super::limits::{QUESTIONS_MAX, STREAMS_MAX};
+use super::limits::{EXPORTS_MAX, QUESTIONS_MAX, STREAMS_MAX};
 use super::pace::Pace;
 use super::passwords::Desk;
 use super::repeats::Repeats;
@@ -25,6 +25,7 @@ pub(crate) struct Inner {
     pub access: Access,
     pub hosts: Hosts,
     pub streams: Arc<Semaphore>,
+    pub exports: Arc<Semaphore>,
     questions: Arc<Semaphore>,
     /// True once the service is to stop: streams end.
     pub stopping: watch::Receiver<bool>,
@@ -49,6 +50,7 @@ impl Shared {
             access,
             hosts,
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+            exports: Arc::new(Semaphore::new(EXPORTS_MAX)),
             questions: Arc::new(Semaphore::new(QUESTIONS_MAX)),
             stopping,
             openapi: super::openapi(),

@@ -27,6 +27,10 @@ pub(crate) struct NewAccount {
     /// True: the person signs in with the provider of `[oidc]`, who knows him by this name; nobody is invited.
     #[serde(default)]
     signs_in_elsewhere: bool,
+    /// With `signs_in_elsewhere`: what names the person there for ever (`sub`), and then nobody is let in by the name. Without it the
+    /// first who comes by the name within 72 hours is the person.
+    #[schema(example = "9b1c7f52-6f0e-4f1c-9d0e-2f6f6f1f3f10")]
+    subject: Option<String>,
 }
 
 /// What is to be another; what is absent stays as it is.
@@ -71,7 +75,8 @@ pub(crate) struct UserView {
     last_used_ms: Option<u64>,
     /// Since when the password is the same, Unix ms.
     password_ms: Option<u64>,
-    /// Until when an invitation opens, Unix ms; null = there is none.
+    /// Until when an invitation opens, or somebody who signs in elsewhere is waited for by the account's name, Unix ms; null = there
+    /// is none.
     invited_until_ms: Option<u64>,
     /// Sessions that are open.
     sessions: usize,
@@ -115,7 +120,8 @@ pub(crate) struct Invited {
     code: Option<String>,
     /// The console's page for it, or for signing in.
     link: String,
-    /// Unix ms; null for whoever signs in elsewhere.
+    /// Unix ms: until when the code opens, or somebody is waited for by the name. Null for whoever signs in elsewhere by his
+    /// subject.
     expires_ms: Option<u64>,
 }
 
@@ -168,19 +174,27 @@ pub(crate) async fn add(
         person: body.person,
         roles: body.roles,
     };
+    if body.subject.is_some() && !body.signs_in_elsewhere {
+        return Err(Problem::BadRequest(
+            "subject is for whoever signs_in_elsewhere".into(),
+        ));
+    }
     if body.signs_in_elsewhere {
         let provider = shared.gateway.provider.clone().ok_or(Problem::NoProvider)?;
         let issuer = provider.config().issuer.clone();
-        act(&shared, signed_in, move |shared, by| {
-            shared.access.add_outside(&new, &issuer, by)
-        })
-        .await?;
+        let subject = body.subject;
+        let account = name.clone();
+        let added = act(&shared, signed_in, move |shared, by| {
+            shared.access.add_outside(&new, &issuer, subject.as_deref(), by)?;
+            Ok(shared.access.users.one(&account))
+        });
+        let added = added.await?;
         let base = shared.gateway.public_url.as_deref().unwrap_or_default();
         let made = Invited {
             name,
             code: None,
             link: format!("{}/", base.trim_end_matches('/')),
-            expires_ms: None,
+            expires_ms: added.and_then(|user| user.invited_until_ms()),
         };
         return Ok((StatusCode::CREATED, Json(made)).into_response());
     }
@@ -427,17 +441,22 @@ impl From<Refused> for Problem {
         let words = refused.to_string();
         match refused {
             Refused::NoSuchUser => Problem::NoSuchUser,
-            Refused::NotAName | Refused::NotAPerson | Refused::NoRoles => Problem::BadRequest(words),
+            Refused::NotAName | Refused::NotAPerson | Refused::NoRoles | Refused::NotASubject => {
+                Problem::BadRequest(words)
+            }
             Refused::Weak(weak) => Problem::WeakPassword(weak),
             Refused::NameTaken
             | Refused::Full
+            | Refused::SubjectTaken
             | Refused::LastAdmin
             | Refused::NotEnrolling
             | Refused::Outside
             | Refused::Raced => Problem::Conflict(words),
             Refused::NotInvited => Problem::NotInvited,
             Refused::Wrong => Problem::WrongCredentials,
-            Refused::Ended | Refused::NotVouched => Problem::NotSignedIn,
+            Refused::Ended | Refused::NotVouched | Refused::WaitedTooLong | Refused::Left => {
+                Problem::NotSignedIn
+            }
             Refused::WrongCode => Problem::WrongCode,
             Refused::NoRandomness => Problem::Broken,
             Refused::Store(error) => Problem::Store(error),

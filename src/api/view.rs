@@ -57,7 +57,7 @@ pub(crate) struct CallView {
     pub answered_by: Option<String>,
     /// How each leg's audio is encrypted.
     pub srtp: SrtpView,
-    /// Where the person answering sent the call, in order (at most 16).
+    /// Where the person answering sent the call, in order (at most 16, and those that were ordered).
     pub transfers: Vec<TransferView>,
     /// What people and policy ordered while it lasted, in order (at most 32).
     pub orders: Vec<OrderView>,

@@ -26,6 +26,7 @@ pub(super) fn of(config: &Config, dns: Arc<Dns>) -> Door {
         .filter(|trunk| trunk.is_challenged)
         .map(|trunk| trunk.from.iter().filter_map(|range| range.parse().ok()).collect())
         .collect();
+    let phones = config.registrar.clone();
     Door {
         is_known: Box::new(move |source| {
             known.iter().any(|range| range.contains(source)) || dns.is_address_of_target(source)
@@ -36,9 +37,11 @@ pub(super) fn of(config: &Config, dns: Arc<Dns>) -> Door {
                 .any(|from| from.is_empty() || from.iter().any(|range| range.contains(source)))
         }),
         may_prove: Box::new(move |source| {
-            challenged
-                .iter()
-                .any(|from| from.is_empty() || from.iter().any(|range| range.contains(source)))
+            let may_register = phones.as_ref().is_some_and(|phones| phones.is_from(source));
+            may_register
+                || challenged
+                    .iter()
+                    .any(|from| from.is_empty() || from.iter().any(|range| range.contains(source)))
         }),
     }
 }

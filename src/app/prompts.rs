@@ -4,8 +4,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
 
+use crate::policy::Lineup;
 use crate::prompts::{Config, Problem, Prompts};
 use crate::runtime::inbox::{Mailboxes, ToShard};
+use crate::runtime::policies::Policies;
 
 /// Why the folder that was read last is not in force; `None` = it is.
 #[derive(Clone, Default)]
@@ -33,14 +35,20 @@ const TELL_TRIES: usize = 3;
 
 /// Reads the folder again whenever somebody says that it has changed. A folder with a fault changes nothing: what was said
 /// goes on being said.
-pub(super) async fn keep(config: Config, mailboxes: Mailboxes, standing: Standing, asked: Arc<Notify>) {
+pub(super) async fn keep(
+    config: Config,
+    policies: Arc<Policies>,
+    mailboxes: Mailboxes,
+    standing: Standing,
+    asked: Arc<Notify>,
+) {
     if config.directory.is_none() {
         return;
     }
     loop {
         asked.notified().await;
-        let again = config.clone();
-        let Ok(read) = tokio::task::spawn_blocking(move || read_again(&again)).await else {
+        let (again, lineup) = (config.clone(), policies.lineup());
+        let Ok(read) = tokio::task::spawn_blocking(move || read_again(&again, &lineup)).await else {
             standing.set(Some("the recordings were not read again".into()));
             continue;
         };
@@ -72,15 +80,22 @@ pub(super) async fn keep(config: Config, mailboxes: Mailboxes, standing: Standin
 
 /// # Errors
 ///
-/// Everything that is wrong with the folder, in words.
-fn read_again(config: &Config) -> Result<Prompts, String> {
+/// Everything that is wrong with the folder, in words; also a recording that a policy in force announces and that is gone.
+fn read_again(config: &Config, lineup: &Lineup) -> Result<Prompts, String> {
     let (prompts, problems) = Prompts::load(config);
     let (faults, rest): (Vec<Problem>, Vec<Problem>) = problems.into_iter().partition(Problem::is_fault);
+    let mut faults: Vec<String> = faults.iter().map(Problem::to_string).collect();
+    for policy in lineup.all() {
+        let announced = policy.announced().filter(|name| prompts.clip(name).is_none());
+        faults.extend(
+            announced.map(|name| format!("policy {} announces {name}, which is not there", policy.name())),
+        );
+    }
+    faults.dedup();
     if faults.is_empty() {
         warn_of(&rest);
         return Ok(prompts);
     }
-    let faults: Vec<String> = faults.iter().map(Problem::to_string).collect();
     Err(faults.join("; "))
 }
 
@@ -93,6 +108,7 @@ fn warn_of(problems: &[Problem]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::Policy;
 
     #[test]
     fn a_good_folder_is_taken_and_one_with_a_fault_is_not() {
@@ -103,17 +119,27 @@ mod tests {
             directory: Some(folder.clone()),
             language: "en".into(),
         };
-        let error = read_again(&config).unwrap_err();
+        let lineup = Lineup::of(Arc::new(Policy::embedded()));
+        let error = read_again(&config, &lineup).unwrap_err();
         assert!(error.contains("en: "), "{error}");
         let own = folder.join("en");
         std::fs::create_dir(&own).unwrap();
         let ours = concat!(env!("CARGO_MANIFEST_DIR"), "/prompts/en/refused.wav");
         std::fs::copy(ours, own.join("sorry.wav")).unwrap();
-        let prompts = read_again(&config).unwrap();
+        let prompts = read_again(&config, &lineup).unwrap();
         assert!(prompts.clip("sorry").is_some() && prompts.clip("screen").is_some());
+        let text = "[policy]\nname = 'a'\n[[rule]]\nid = 'f'\nwhen = 'identity.forged'\n\
+            then = { refuse = 603, announce = 'sorry' }\nreason = 'x'\n";
+        let announcing = Arc::new(Policy::load("a", text, &[]).unwrap());
+        let with_it = lineup.clone().with_rollout(announcing, 10);
+        assert!(read_again(&config, &with_it).is_ok());
+        std::fs::remove_file(own.join("sorry.wav")).unwrap();
+        let error = read_again(&config, &with_it).unwrap_err();
+        assert_eq!(error, "policy a announces sorry, which is not there");
+        assert!(read_again(&config, &lineup).is_ok(), "nobody needs it there");
         std::fs::write(own.join("screen.wav"), "no recording").unwrap();
         std::fs::write(own.join("Wrong Name.wav"), "").unwrap();
-        let error = read_again(&config).unwrap_err();
+        let error = read_again(&config, &lineup).unwrap_err();
         assert!(
             error.contains("screen.wav") && error.contains("Wrong Name.wav"),
             "{error}"

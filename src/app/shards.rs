@@ -123,6 +123,10 @@ fn engine(shared: &Shared<'_>, shard: u16, shards: u16) -> anyhow::Result<call::
         shards,
     };
     let engine = call::Engine::new(call_config, identity, shared.policy.clone(), entropy::seed()?);
+    let engine = match &config.registrar {
+        Some(registrar) => engine.with_registrar(registrar.clone()),
+        None => engine,
+    };
     Ok(engine
         .with_policies(shared.policies.lineup())
         .with_prompts(shared.prompts.clone())

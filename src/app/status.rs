@@ -11,6 +11,7 @@ use crate::runtime::clock_alarm::ClockAlarm;
 use crate::runtime::dns::Dns;
 use crate::runtime::inbox::Mailboxes;
 use crate::runtime::models::Models;
+use crate::runtime::phones::Phones;
 use crate::runtime::policies::Policies;
 use crate::runtime::registrations::Registry;
 use crate::runtime::repeats::Repeats;
@@ -42,6 +43,8 @@ pub(super) struct Status {
     pub(super) tls: Option<Arc<Tls>>,
     pub(super) is_draining: Arc<AtomicBool>,
     pub(super) registrations: Registry,
+    /// None = phones do not register here.
+    pub(super) phones: Option<Phones>,
     pub(super) webhooks: Arc<Webhooks>,
     pub(super) selftest: Box<dyn Fn() -> Option<LastRun> + Send + Sync>,
 }
@@ -72,6 +75,7 @@ impl Status {
             "tls_certificate_expires_seconds": self.tls.as_ref().map(|tls| tls.expires_in(clock::now().utc)),
             "inbox_messages_lost": self.mailboxes.lost(),
             "targets": { "names": self.dns.status(), "down": self.standings.status() },
+            "devices": self.phones.as_ref().map(Phones::status),
             "registrations": self.registrations.states(),
             "webhooks": self.webhooks(),
             "selftest": (self.selftest)(),

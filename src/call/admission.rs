@@ -5,10 +5,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::cidr::Cidr;
 use crate::queue;
+use crate::registrar::Bound;
 use crate::route::Target;
 use crate::sip::{Flow, PeerName, Transport, Uri};
 
@@ -24,6 +26,8 @@ pub(crate) enum Source<'a> {
     Phone,
     /// Nobody known; but a trunk may call from there that proves itself with its password.
     Stranger,
+    /// Nobody known; but a phone may register from there (`[registrar] from`).
+    Registrant,
     /// Gets no answer.
     Unknown,
 }
@@ -43,6 +47,10 @@ pub(crate) struct Admission {
     /// Addresses of targets that were looked up.
     learned: BTreeMap<IpAddr, Lesson>,
     lessons: u64,
+    /// `[registrar] from`
+    welcome: Vec<Cidr>,
+    /// The phones that have registered.
+    bound: Arc<Bound>,
 }
 
 /// What is known of an address that the name service said.
@@ -106,7 +114,40 @@ impl Admission {
             carriers: carriers(trunks),
             learned: BTreeMap::new(),
             lessons: 0,
+            welcome: Vec::new(),
+            bound: Arc::default(),
         }
+    }
+
+    /// Phones may register from here.
+    pub(crate) fn welcome(&mut self, from: Vec<Cidr>) {
+        self.welcome = from;
+    }
+
+    /// These have.
+    pub(crate) fn know(&mut self, bound: Arc<Bound>) {
+        self.bound = bound;
+    }
+
+    /// Whether a REGISTER that came this way may be one of a phone: never from where a trunk calls from or is called.
+    pub(crate) fn may_register(&self, flow: &Flow) -> bool {
+        let ip = flow.remote.ip().to_canonical();
+        let is_range = || self.ranges.iter().any(|(range, _)| range.contains(ip));
+        self.is_welcome(ip)
+            && !is_range()
+            && !self.is_peer(ip)
+            && !matches!(self.source_of(flow), Source::Trunk(_))
+    }
+
+    fn is_welcome(&self, ip: IpAddr) -> bool {
+        self.welcome.iter().any(|range| range.contains(ip))
+    }
+
+    /// A carrier's address that calls of ours go to.
+    fn is_peer(&self, ip: IpAddr) -> bool {
+        let mut peers = self.trunks.iter().filter_map(|trunk| trunk.to.as_ref());
+        peers.any(|peer| peer.addresses.iter().any(|peer| peer.ip().to_canonical() == ip))
+            || self.learned.get(&ip).is_some_and(|lesson| lesson.is_peer)
     }
 
     /// A target has this address. It stays known after the target has moved: a call may still be up there.
@@ -166,12 +207,20 @@ impl Admission {
             {
                 Source::Trunk(&self.trunks[*trunk])
             }
+            _ if self.bound.has(flow) && self.may_be_phone(flow.remote.ip()) => Source::Phone,
             _ => self.source(flow.remote),
         }
     }
 
+    /// No trunk's address.
+    fn may_be_phone(&self, ip: IpAddr) -> bool {
+        let ip = ip.to_canonical();
+        !self.ranges.iter().any(|(range, _)| range.contains(ip))
+    }
+
     /// A trunk's range counts before a phone's address: on a loopback demo both are 127.0.0.1.
     pub(crate) fn source(&self, address: SocketAddr) -> Source<'_> {
+        let is_registered = self.bound.has_address(address);
         let address = address.ip().to_canonical();
         let learned = self.learned.get(&address);
         let of_range = self.ranges.iter().find(|(range, _)| range.contains(address));
@@ -183,10 +232,12 @@ impl Admission {
                 false => Source::Trunk(trunk),
             };
         }
-        if self.phones.contains(&address) || learned.is_some() {
+        if self.phones.contains(&address) || learned.is_some() || is_registered {
             Source::Phone
         } else if self.has_strangers {
             Source::Stranger
+        } else if self.is_welcome(address) {
+            Source::Registrant
         } else {
             Source::Unknown
         }
@@ -195,10 +246,7 @@ impl Admission {
     /// A phone's address, and no trunk's: a carrier that calls of ours go to is asked for nothing more.
     pub(crate) fn is_phone(&self, address: SocketAddr) -> bool {
         let ip = address.ip().to_canonical();
-        let mut peers = self.trunks.iter().filter_map(|trunk| trunk.to.as_ref());
-        let is_peer = peers.any(|peer| peer.addresses.iter().any(|peer| peer.ip().to_canonical() == ip))
-            || self.learned.get(&ip).is_some_and(|lesson| lesson.is_peer);
-        !is_peer && self.source(address) == Source::Phone
+        !self.is_peer(ip) && self.source(address) == Source::Phone
     }
 
     /// Whether requests of ours may go there because the peer says so: to those we know by their address.

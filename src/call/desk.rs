@@ -28,6 +28,7 @@ use super::numbers::Numbers;
 use super::probing::Probes;
 use super::random::Randomness;
 use super::refusal::Refusal;
+use super::registrants::Registrants;
 use super::routes::Routes;
 use super::stray::Strays;
 use super::transfer::{Errand, Handed};
@@ -48,6 +49,7 @@ pub(crate) struct Desk {
     pub(crate) own_numbers: Arc<Numbers>,
     pub(crate) admission: Admission,
     pub(crate) gate: Gate,
+    pub(crate) registrants: Registrants,
     pub(crate) logins: Logins,
     /// What [`PeerName`] counts in.
     pub(crate) tls_names: Vec<String>,

@@ -35,6 +35,7 @@ use super::probing::Probes;
 use super::random::Randomness;
 use super::refusal::{self, Refusal};
 use super::registering::Registering;
+use super::registrants::Registrants;
 use super::routes::Routes;
 use super::stage::{Event, Stage};
 use super::stray::Strays;
@@ -118,6 +119,7 @@ impl Engine {
             queues: config.queues.clone().into(),
             admission: Admission::new(&config.trunks, &config.queues),
             gate: Gate::new(&config, &random.octets()),
+            registrants: Registrants::default(),
             logins: Logins::new(&config),
             tls_names: tls_names(&config.trunks, &config.queues),
             service_routes: BTreeMap::new(),
@@ -201,6 +203,7 @@ impl Engine {
                 self.desk
                     .endpoint
                     .handle(EndpointInput::TransportError { flow, fault, at }, now);
+                self.on_registrant_lost(&flow);
             }
             Input::MediaOpened { call, a, b } => self.tell(call, Event::MediaOpened { a, b }),
             Input::MediaRefused { call } => self.tell(call, Event::MediaRefused),
@@ -221,6 +224,8 @@ impl Engine {
             Input::ScoringOverloaded { call } => self.tell(call, Event::ScoringOverloaded),
             Input::SetPolicies(lineup) => self.desk.lineup = lineup,
             Input::SetLists(lists) => self.desk.lists = lists,
+            Input::SetDevices(devices) => self.set_devices(devices),
+            Input::SetBound(bound) => self.set_bound(bound),
             Input::SetReputations(reputations) => self.desk.reputations = reputations,
             Input::HeardBy { call, model } => self.tell(call, Event::HeardBy(model)),
             Input::Repeated { call, recording } => self.tell(call, Event::Repeated(Box::new(recording))),
@@ -250,6 +255,7 @@ impl Engine {
                 self.desk.identity.tick(now);
                 self.registering.lines.handle(registration::Input::Tick, now);
                 self.desk.strays.tick(now);
+                self.tick_registrations();
             }
         }
         self.desk.tick_probes();
@@ -259,6 +265,7 @@ impl Engine {
         }
         self.pump();
         self.desk.gate.close();
+        self.desk.registrants.close();
     }
 
     /// What is to be done, in order; `Timeout` when there is nothing more, with the instant of the next `Tick`.
@@ -269,6 +276,7 @@ impl Engine {
         let calls = earlier(self.agenda.first(), self.desk.strays.deadline());
         let calls = earlier(calls, self.desk.probes.deadline());
         let calls = earlier(calls, self.desk.moved.deadline());
+        let calls = earlier(calls, self.desk.registrants.deadline());
         Output::Timeout(earlier(self.deadline, calls))
     }
 
@@ -277,7 +285,7 @@ impl Engine {
     pub fn may_cross(&mut self, source: SocketAddr, now: Now) -> bool {
         match self.desk.admission.source(source) {
             Source::Trunk(_) | Source::Phone => true,
-            Source::Stranger => self.desk.gate.may_cross(source.ip(), now),
+            Source::Stranger | Source::Registrant => self.desk.gate.may_cross(source.ip(), now),
             Source::Unknown => false,
         }
     }
@@ -285,7 +293,10 @@ impl Engine {
     /// Whether a call goes on over this connection: it is to be kept though nothing is said.
     pub fn needs(&self, flow: &Flow) -> bool {
         let mut calls = self.calls.iter();
-        calls.any(|(_, call)| call.case.hop.is_over(flow) || call.stage.hops().any(|hop| hop.is_over(flow)))
+        self.desk.registrants.bound.has(flow)
+            || calls.any(|(_, call)| {
+                call.case.hop.is_over(flow) || call.stage.hops().any(|hop| hop.is_over(flow))
+            })
     }
 
     /// Calls that are not over, down to the last answer they are owed.
@@ -450,6 +461,7 @@ impl Engine {
                 let answer = refusal::capabilities(&request, &self.desk.config).to_tag(&tag);
                 self.desk.respond(txn, answer);
             }
+            Method::Register if self.on_register(txn, &request, flow) => {}
             Method::Bye | Method::Update | Method::Info | Method::Prack => {
                 self.desk.refuse(txn, &request, &Refusal::NoDialog);
             }

@@ -6,6 +6,7 @@
 //!                                          ├─ INVITE, OPTIONS: right ───► in, as that trunk
 //!                                          │                  not so ───► 401, without state
 //!                                          └─ anything else, too many ──► no answer
+//!   a phone may register from there ─── REGISTER only ──────────────────► the registrar
 //!   any other address ──────────────────────────────────────────────────► no answer
 //! ```
 
@@ -71,7 +72,7 @@ impl Gate {
                 })?;
                 admission.trunk(proven.trunk)
             }
-            Source::Phone | Source::Unknown => None,
+            Source::Phone | Source::Registrant | Source::Unknown => None,
         }
     }
 
@@ -90,7 +91,7 @@ impl Gate {
 fn new_call<'a>(admission: &'a Admission, flow: &Flow, invite: Option<&Message>) -> NewCall<'a> {
     let trunk = match admission.source(flow.remote) {
         Source::Trunk(trunk) => Some(trunk),
-        Source::Phone | Source::Stranger | Source::Unknown => None,
+        Source::Phone | Source::Stranger | Source::Registrant | Source::Unknown => None,
     };
     NewCall {
         trunk: trunk.map_or("", |trunk| trunk.name.as_str()),
@@ -102,8 +103,11 @@ fn new_call<'a>(admission: &'a Admission, flow: &Flow, invite: Option<&Message>)
 
 impl Engine {
     pub(super) fn on_octets(&mut self, flow: Flow, octets: &[u8]) {
+        if self.on_register_octets(flow, octets) {
+            return;
+        }
         match self.desk.admission.source_of(&flow) {
-            Source::Unknown => return self.desk.count(Counter::UnknownSource),
+            Source::Registrant | Source::Unknown => return self.desk.count(Counter::UnknownSource),
             Source::Stranger => {
                 if !self.lets_in(flow, octets) {
                     return;

@@ -195,7 +195,7 @@ impl Hunting {
     pub(super) fn tell(&mut self, input: queue::Input, desk: &Desk) {
         let now = desk.now().instant;
         let seen = |target: &str| queue::Seen {
-            is_down: desk.routes.is_down(target, now),
+            is_down: desk.registrants.is_away(target) || desk.routes.is_down(target, now),
             phone: desk.usage.of(target),
         };
         self.hunt.handle(input, now, &seen);

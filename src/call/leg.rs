@@ -132,6 +132,7 @@ impl Ringing {
             target: way,
             route,
             diversion,
+            flow: registered,
         } = &course.place;
         let uri = Uri::parse(target).map_err(|_| Unringable::NotAnAddress)?;
         let listener = desk.listener_towards(candidate.transport, candidate.address)?;
@@ -142,6 +143,8 @@ impl Ringing {
             connection: None,
             peer: desk.peer_name(&uri),
         };
+        // A registered phone is reached the way it came, and only that way.
+        let flow = registered.unwrap_or(flow);
         let hop = Hop::new(flow, listener, uri.is_sips())
             // By where it goes: a phone may name any host in its Contact, and another in `maddr`.
             .with_login(desk.logins.of_host(Some(way.host()), candidate.address.ip()))

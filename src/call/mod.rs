@@ -57,6 +57,7 @@ mod refreshing;
 mod refusal;
 mod reliable;
 mod registering;
+mod registrants;
 mod replay;
 mod ring_again;
 mod routes;
@@ -87,6 +88,7 @@ pub use reasons::ReasonStyle;
 pub(crate) use reasons::of_report as identity_reasons;
 pub use record::CallRecord;
 pub use redress::{CardSigner, Contact, NotAKey, RefusalConfig, SigningKey};
+pub use registrants::DEVICE;
 pub use shard::shard_of;
 pub use transfer::{Handed, Reach, TransferRules};
 pub use trunk::{HostCredentials, Peer, Role, TrunkConfig, carriers};
@@ -218,6 +220,10 @@ pub enum Input<'a> {
     SetPrompts(Arc<Prompts>),
     /// The lists as they are from now on.
     SetLists(Arc<Lookup>),
+    /// Which devices may register, from now on: for the shard that has the registrar.
+    SetDevices(Arc<[crate::registrar::Device]>),
+    /// Where devices are registered, as the shard with the registrar says.
+    SetBound(Arc<crate::registrar::Bound>),
     /// What people's reports make of numbers and signers from now on.
     SetReputations(Arc<Reputations>),
     /// Which model hears the caller: its revision.
@@ -359,6 +365,8 @@ pub enum Output {
     Changed(Arc<CallRecord>),
     /// How a registration stands now.
     Registration(Box<crate::registration::State>),
+    /// Where devices are registered now, for the other shards (`SetBound`), and what people should know.
+    Registrar(crate::registrar::News),
     Count(Counter),
     /// `Moved` for the shard `owner`: where the messages of this dialog are to be sent on to.
     Moved {

@@ -41,6 +41,19 @@ pub enum What {
     Move(String),
 }
 
+impl What {
+    /// As the record names it, and the label or the queue it is about.
+    pub fn words(&self) -> (&'static str, Option<&str>) {
+        match self {
+            What::End => ("end", None),
+            What::Relabel(label) => ("relabel", Some(label.name())),
+            What::Whisper => ("whisper", None),
+            What::Challenge => ("challenge", None),
+            What::Move(queue) => ("move", Some(queue)),
+        }
+    }
+}
+
 impl Order {
     /// Who ordered it, where that was the policy of this revision (`NAME@HASH`).
     pub fn name_of_policy(revision: &str) -> String {

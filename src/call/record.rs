@@ -78,7 +78,7 @@ pub struct CallRecord {
     /// How each leg is encrypted now, or was last.
     #[serde(default)]
     pub srtp: LegSuites,
-    /// In order; at most 16 kept.
+    /// In order; at most 16 kept, and those that were ordered.
     #[serde(default)]
     pub transfers: Vec<Transfer>,
     /// What we said ourselves, in order; at most 64 kept.
@@ -353,31 +353,30 @@ impl CallRecord {
     }
 
     /// An order came; its place in the list, for its outcome. `None`: the list is full, and what cannot be written down is
-    /// not done. For an `end` there is always room.
+    /// not done ([`CallRecord::has_room_for`]).
     pub(crate) fn add_order(&mut self, at_ms: u64, order: &Order) -> Option<usize> {
-        let kept = match order.what {
-            What::End => ORDERS_KEPT,
-            _ => ORDERS_KEPT - 1,
-        };
-        if self.orders.len() >= kept {
+        if !self.has_room_for(&order.what) {
             return None;
         }
-        let (what, to) = match &order.what {
-            What::End => ("end", None),
-            What::Relabel(label) => ("relabel", Some(label.name().to_string())),
-            What::Whisper => ("whisper", None),
-            What::Challenge => ("challenge", None),
-            What::Move(queue) => ("move", Some(queue.clone())),
-        };
+        let (what, to) = order.what.words();
         self.orders.push(Ordered {
             at_ms,
             by: order.by.clone(),
             what: what.to_string(),
-            to,
+            to: to.map(str::to_string),
             why: order.why.clone(),
             outcome: OrderOutcome::NotNow,
         });
         Some(self.orders.len() - 1)
+    }
+
+    /// Whether a further order can be written down; for an `end` there is always room.
+    pub(crate) fn has_room_for(&self, what: &What) -> bool {
+        let kept = match what {
+            What::End => ORDERS_KEPT,
+            _ => ORDERS_KEPT - 1,
+        };
+        self.orders.len() < kept
     }
 
     pub(crate) fn end_order(&mut self, entry: usize, outcome: OrderOutcome) {
@@ -526,9 +525,10 @@ impl CallRecord {
         }
     }
 
-    /// A transfer begins; its place, for [`CallRecord::end_transfer`].
+    /// A transfer begins; its place, for [`CallRecord::end_transfer`]. One that was ordered always has a place, however
+    /// many a phone tried before: there are no more of them than orders.
     pub(crate) fn add_transfer(&mut self, at_ms: u64, to: String, kind: TransferKind) -> usize {
-        if self.transfers.len() >= TRANSFERS_KEPT {
+        if self.transfers.len() >= TRANSFERS_KEPT && kind != TransferKind::Ordered {
             return usize::MAX;
         }
         self.transfers.push(Transfer {

@@ -5,8 +5,9 @@
 //! anyhow, and to names (never numbers) at its hosts. Headers that a Contact carries are dropped.
 
 use crate::queue::{self, Redirects};
+use crate::registrar;
 use crate::route::Target;
-use crate::sip::{Message, NameAddr, Uri};
+use crate::sip::{Flow, Message, NameAddr, Uri};
 
 use super::limits::{CONTACTS_MAX, TARGET_OCTETS_MAX};
 use super::routes::Routes;
@@ -22,6 +23,8 @@ pub(crate) struct Place {
     pub(crate) route: Option<String>,
     /// Who sent the call here, as a Diversion value (RFC 5806).
     pub(crate) diversion: Option<String>,
+    /// The way by which a registered phone is reached, whatever its URI says.
+    pub(crate) flow: Option<Flow>,
 }
 
 impl Place {
@@ -32,6 +35,15 @@ impl Place {
             target: Target::of(&Uri::parse(uri).ok()?)?,
             route: None,
             diversion: None,
+            flow: None,
+        })
+    }
+
+    /// Where a device has registered.
+    pub(crate) fn of_device(place: &registrar::Place) -> Option<Place> {
+        Some(Place {
+            flow: Some(place.flow),
+            ..Place::of(&place.uri)?
         })
     }
 
@@ -111,6 +123,7 @@ fn place(status: u16, uri: &Uri, from: &Place, config: &queue::Config, routes: &
             target,
             route: Some(format!("<{text};lr>").replace(";lr;lr>", ";lr>")),
             diversion: from.diversion.clone(),
+            flow: None,
         });
     }
     let reason = match status {
@@ -123,6 +136,7 @@ fn place(status: u16, uri: &Uri, from: &Place, config: &queue::Config, routes: &
         target,
         route: None,
         diversion: Some(format!("<{}>;reason={reason};counter=1", from.uri)),
+        flow: None,
     })
 }
 

@@ -161,6 +161,7 @@ pub(crate) fn phrase(status: u16) -> &'static str {
         416 => "Unsupported URI Scheme",
         420 => "Bad Extension",
         422 => "Session Interval Too Small",
+        423 => "Interval Too Brief",
         428 => "Use Identity Header",
         433 => "Anonymity Disallowed",
         436 => "Bad Identity Info",

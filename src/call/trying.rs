@@ -9,11 +9,12 @@
 //!
 //! One of these runs for each phone that rings; [`Hunting`] hears only how the attempt as a whole ended.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::media::Side;
 use crate::queue::{self, Attempt};
-use crate::route::{Cause, Target};
+use crate::route::{Candidate, Cause, Target};
 use crate::sip::{Message, TransportFault};
 
 use super::case::Case;
@@ -47,9 +48,14 @@ impl Hunting {
             Some(outside) => outside.place(desk).ok().unzip(),
             None => (Place::of(target), None),
         };
+        let mut devices = desk.registrants.places(target).unwrap_or_default().into_iter();
+        let place = place.or_else(|| devices.next());
         let (offer, place) = match (offer, place) {
             (Ok(offer), Some(place)) => (offer, place),
             (Err(refusal), _) => return self.end_attempt(attempt, refusal.status(), case, desk),
+            (_, None) if desk.registrants.is_away(target) => {
+                return self.end_attempt(attempt, 480, case, desk);
+            }
             (_, None) => return self.end_attempt(attempt, 503, case, desk),
         };
         let names = Names {
@@ -59,6 +65,7 @@ impl Hunting {
         };
         let mut course = Course::new(attempt, place, names, offer, origin, self.hunt.config().ring);
         course.outside = outside;
+        course.redirect(devices.collect());
         let known = known.unwrap_or_default();
         if !known.is_empty() && desk.routes.known(course.target(), |_| 0).is_empty() {
             course.candidates = known.into();
@@ -69,6 +76,13 @@ impl Hunting {
 
     /// Asks where the place that this course is at can be found, and goes on as far as it can.
     fn locate(&mut self, mut course: Course, case: &mut Case, desk: &mut Desk) {
+        if let Some(flow) = course.place.flow {
+            course.candidates = VecDeque::from([Candidate {
+                transport: flow.transport,
+                address: flow.remote,
+            }]);
+            return self.advance(course, case, desk);
+        }
         let now = desk.now().instant;
         let Desk { routes, random, .. } = &mut *desk;
         let found = routes.find(&course.place.target, case.id, now, |below| random.u64() % below);

@@ -8,6 +8,7 @@ use anyhow::Context;
 
 use super::store_place::Where;
 use crate::accounts::BY_COMMAND;
+use crate::call::CallRecord;
 use crate::lists::Plan;
 use crate::runtime::clock;
 use crate::runtime::erasures::Eraser;
@@ -35,12 +36,15 @@ pub struct EraseArgs {
 
 #[derive(clap::Args, Debug)]
 #[command(
-    after_help = "Example:\n  ringward export-person --number +14045550123 --config ringward.toml > person.jsonl\n\nOne JSON object per line: how much there is and which list entries the number meets, then every kept call, newest first, as it is kept. Calls of others in which the number is only mentioned (a transfer to it) are not found."
+    after_help = "Example:\n  ringward export-person --number +14045550123 --config ringward.toml > person.jsonl\n\nOne JSON object per line: how much there is and which list entries the number meets, then every kept call, newest first, as it is kept. With --everywhere also calls of others in which the number stands (sent on to it, forwarded by it): every kept call is opened for that, which takes minutes for millions. An erasure does not take these away: they go with their own caller's number, or with their term."
 )]
 pub struct ExportArgs {
     /// The telephone number
     #[arg(long)]
     number: String,
+    /// Also calls of others in which the number stands
+    #[arg(long)]
+    everywhere: bool,
     #[command(flatten)]
     place: Where,
 }
@@ -102,12 +106,16 @@ pub fn export(args: ExportArgs) -> anyhow::Result<ExitCode> {
     });
     writeln!(out, "{head}")?;
     let mut failed = Ok(());
-    eraser.held(&number, at_ms, |record| {
+    let mut print = |record: &CallRecord| {
         failed = serde_json::to_string(record)
             .map_err(std::io::Error::from)
             .and_then(|line| writeln!(out, "{line}"));
         failed.is_ok()
-    })?;
+    };
+    eraser.held(&number, at_ms, &mut print)?;
+    if args.everywhere {
+        eraser.mentions(&number, &mut print)?;
+    }
     failed?;
     Ok(ExitCode::SUCCESS)
 }

@@ -6,6 +6,7 @@ pub mod check;
 mod check_keys;
 mod check_risks;
 mod check_trust;
+pub mod device;
 pub mod erase;
 pub mod eval;
 mod eval_figures;
@@ -82,6 +83,8 @@ enum Command {
     ExportPerson(erase::ExportArgs),
     /// People's accounts: make, invite, disable, review
     User(user::Args),
+    /// Phones that may register: make, list, give another secret, remove
+    Device(device::Args),
 }
 
 /// Parses the command line and runs the command.
@@ -115,5 +118,6 @@ pub fn run() -> anyhow::Result<ExitCode> {
         Command::Erase(args) => erase::erase(args),
         Command::ExportPerson(args) => erase::export(args),
         Command::User(args) => user::run(args),
+        Command::Device(args) => device::run(args),
     }
 }

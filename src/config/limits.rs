@@ -32,6 +32,9 @@ pub const NAME_CHARS_MAX: usize = 48;
 /// Octets of a trust anchor or policy file.
 pub const FILE_OCTETS_MAX: u64 = 4 * 1024 * 1024;
 
+/// Networks that phones may register from.
+pub const REGISTRAR_RANGES_MAX: usize = 64;
+
 /// Media ports one call needs: RTP and RTCP for each of two legs.
 pub const PORTS_PER_CALL: u16 = 4;
 

@@ -14,6 +14,7 @@ mod prompts;
 mod queues;
 mod read;
 mod refusal;
+mod registrar;
 mod secret;
 mod sip;
 mod srtp;
@@ -39,6 +40,8 @@ pub struct Config {
     pub sip: SipConfig,
     pub trunks: Vec<crate::call::TrunkConfig>,
     pub queues: Vec<crate::queue::Config>,
+    /// Phones that register here; None = none may.
+    pub registrar: Option<crate::registrar::Config>,
     /// What we prove ourselves with where phones, or what stands before them, ask for it.
     pub credentials: Vec<crate::call::HostCredentials>,
     /// How many calls are taken.
@@ -153,6 +156,7 @@ impl Config {
                 overflow: Overflow::Reject,
                 reach: crate::queue::Reach::default(),
             }],
+            registrar: None,
             credentials: Vec::new(),
             refusal: crate::call::RefusalConfig::default(),
             marks: crate::banner::Marks::default(),

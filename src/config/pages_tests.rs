@@ -71,6 +71,40 @@ fn the_whole_configuration_of_its_page_loads_with_every_key_it_shows() {
 }
 
 #[test]
+fn the_registrar_of_its_page_loads_and_its_faults_say_where_and_why() {
+    let [example] = examples(include_str!("../../docs/phones.md"))
+        .try_into()
+        .expect("one");
+    let config = load(example);
+    let registrar = config.registrar.expect("a registrar");
+    assert!(registrar.is_from("10.0.0.7".parse().unwrap()) && !registrar.has_md5());
+    assert_eq!(config.queues[0].targets[1], "device:desk-2");
+
+    let from = "[registrar]\nfrom = [\"10.0.0.0/24\"]\n";
+    check("[registrar]\nexpires_max = \"2m\"\n", 1, "from needs one");
+    check("[registrar]\nfrom = [\"desk\"]\n", 2, "desk");
+    check(
+        &format!("{from}expires_min = \"10m\"\nexpires_max = \"5m\"\n"),
+        3,
+        "longer than",
+    );
+    check(
+        &format!("{from}digest = [\"SHA-512-256\"]\n"),
+        3,
+        "phones prove themselves",
+    );
+    check(
+        &format!("{from}{TRUNK}").replace("203.0.113.0/24", "10.0.0.0/8"),
+        2,
+        "nobody can register",
+    );
+    let device = QUEUE.replace("sip:1@10.0.0.5", "device:desk-1");
+    check(&device, 1, "without [registrar]");
+    let device = device.replace("desk-1", "Desk 1");
+    check(&format!("{from}{device}"), 6, "a device is device:NAME");
+}
+
+#[test]
 fn the_provider_of_its_page_loads() {
     let [example] = examples(include_str!("../../docs/accounts.md"))
         .try_into()

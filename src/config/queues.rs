@@ -7,8 +7,10 @@ use super::limits::{NUMBERS_MAX, PROBE_MAX, PROBE_MIN, QUEUES_MAX, TARGETS_MAX};
 use super::read::{check_count, read_name};
 use super::{Config, target};
 use crate::banner::Marks;
+use crate::call::DEVICE;
 use crate::document::{Section, closest, shown};
 use crate::queue::{self, Decline, Overflow, Reach, Redirects, Strategy};
+use crate::registrar::is_device_name;
 
 pub(super) fn read(root: &Section<'_, '_>) -> Vec<queue::Config> {
     let sections = root.sections("queue");
@@ -164,6 +166,21 @@ pub(super) fn is_dialled_number(number: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
 }
 
+/// A device can only be rung where it can register.
+pub(super) fn check_devices(root: &Section<'_, '_>, config: &Config) {
+    if config.registrar.is_some() {
+        return;
+    }
+    let of_device = |queue: &&queue::Config| queue.targets.iter().any(|target| target.starts_with(DEVICE));
+    if let Some(queue) = config.queues.iter().find(of_device) {
+        let message = format!(
+            "queue {:?} rings a device, and without [registrar] none can register",
+            queue.name
+        );
+        root.fault(root.place("queue"), message, None);
+    }
+}
+
 fn read_targets(section: &Section<'_, '_>) -> Vec<String> {
     let written = section.strings("targets").unwrap_or_default();
     if written.is_empty() || written.len() > TARGETS_MAX {
@@ -173,7 +190,12 @@ fn read_targets(section: &Section<'_, '_>) -> Vec<String> {
     }
     let mut targets: Vec<String> = Vec::new();
     for value in written.into_iter().take(TARGETS_MAX) {
-        match target::parse(value.get) {
+        let parsed = match value.get.strip_prefix(DEVICE) {
+            Some(name) if is_device_name(name) => Ok(value.get.to_string()),
+            Some(_) => Err(target::TargetFault::Device),
+            None => target::parse(value.get),
+        };
+        match parsed {
             Ok(uri) if targets.contains(&uri) => {
                 section.fault(value.at, format!("{:?} is listed twice", shown(value.get)), None);
             }

@@ -16,6 +16,7 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Config {
         "sip",
         "trunk",
         "queue",
+        "registrar",
         "outbound",
         "credentials",
         "limits",
@@ -40,6 +41,8 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Config {
     if root.value("queue").is_some() {
         config.queues = queues::read(root);
     }
+    config.registrar = super::registrar::read(root, &config.trunks);
+    queues::check_devices(root, &config);
     read_limits(root, &mut config.limits);
     config.credentials = super::carrier::read_hosts(root, folder);
     if let Some(section) = root.section("marks") {
@@ -339,12 +342,18 @@ fn read_api(root: &Section<'_, '_>, folder: &Path, config: &mut Config) {
                 .bytes()
                 .all(|b| b.is_ascii_graphic() && !b"<>\"".contains(&b))
         {
+            let has_path = url::Url::parse(value.get).is_ok_and(|url| url.path() != "/");
+            if has_path {
+                let message = format!(
+                    "public_url is {:?}: it has a path, and the console, its cookies and signing in are at the root of a host; give Ringward a host name of its own",
+                    shown(value.get)
+                );
+                section.fault(value.at, message, None);
+                return;
+            }
             api.public_url = Some(value.get.trim_end_matches('/').to_string());
         } else {
-            let message = format!(
-                "public_url is {:?}; expected https://HOST or https://HOST/PATH",
-                shown(value.get)
-            );
+            let message = format!("public_url is {:?}; expected https://HOST", shown(value.get));
             section.fault(value.at, message, None);
         }
     }

@@ -7,6 +7,10 @@ use std::net::IpAddr;
 pub(super) enum TargetFault {
     #[error("a target is a SIP URI such as sip:desk@10.0.0.5:5060")]
     Scheme,
+    #[error(
+        "a device is device:NAME; the name begins with a small letter and has up to 48 of a-z, 0-9, -, _ and ."
+    )]
+    Device,
     #[error("transport is udp, tcp or tls")]
     Transport,
     #[error("sips: goes over TLS, not over UDP")]

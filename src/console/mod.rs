@@ -42,6 +42,11 @@ pub const ASSETS: &[Asset] = &[
         content: include_str!("static/administration.html"),
     },
     Asset {
+        path: "/overview",
+        kind: HTML,
+        content: include_str!("static/overview.html"),
+    },
+    Asset {
         path: "/favicon.ico",
         kind: SVG,
         content: include_str!("static/mark.svg"),
@@ -75,6 +80,26 @@ pub const ASSETS: &[Asset] = &[
         path: "/console/card.css",
         kind: CSS,
         content: include_str!("static/card.css"),
+    },
+    Asset {
+        path: "/console/overview.css",
+        kind: CSS,
+        content: include_str!("static/overview.css"),
+    },
+    Asset {
+        path: "/console/overview.js",
+        kind: SCRIPT,
+        content: include_str!("static/overview.js"),
+    },
+    Asset {
+        path: "/console/counts.js",
+        kind: SCRIPT,
+        content: include_str!("static/counts.js"),
+    },
+    Asset {
+        path: "/console/plot.js",
+        kind: SCRIPT,
+        content: include_str!("static/plot.js"),
     },
     Asset {
         path: "/console/app.js",

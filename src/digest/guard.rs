@@ -9,6 +9,7 @@ use super::authorization::Authorization;
 use super::challenge::Challenge;
 use super::credentials::Credentials;
 use super::error::HeaderFault;
+use super::kept::Kept;
 use super::nonce::Nonces;
 use super::proof::{Base, Proof};
 use super::source::Sources;
@@ -69,6 +70,13 @@ pub enum Why {
     Unusable(HeaderFault),
 }
 
+impl Why {
+    /// Something was said of who it is, and it was not right: a guess, or an answer of a form that was not asked for.
+    pub fn is_wrong(self) -> bool {
+        matches!(self, Why::Wrong | Why::Unusable(_))
+    }
+}
+
 impl Guard {
     /// `seed` keys the nonces and must not be used for anything else, here or elsewhere. `hashes` are what is offered, in
     /// any order.
@@ -96,6 +104,20 @@ impl Guard {
             sources: Sources::default(),
             passed_on: Sources::default(),
         }
+    }
+
+    /// Whom it lets in from now on, by what is kept of their passwords. [`Verdict::Passed`] counts in their order.
+    pub fn set_kept(&mut self, kept: &[Kept]) {
+        let nobody = &self.nobody;
+        let login = |known: &Kept| Login {
+            user: known.user.clone(),
+            bases: Hash::ALL.map(|hash| match known.of(hash) {
+                Some(digest) => Base::kept(digest),
+                None => nobody.bases[hash as usize].clone(),
+            }),
+        };
+        let logins: Vec<Login> = kept.iter().map(login).collect();
+        self.logins = logins;
     }
 
     /// Whether an address has failed so often that nothing of it is looked at for a while.

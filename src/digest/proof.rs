@@ -12,6 +12,15 @@ impl Base {
         Base(hash.hex(&[user.as_bytes(), realm.as_bytes(), password.octets()]))
     }
 
+    /// From what was kept instead of the password.
+    pub(super) fn kept(digest: &str) -> Base {
+        Base(digest.to_ascii_lowercase())
+    }
+
+    pub(super) fn into_text(self) -> String {
+        self.0
+    }
+
     /// Of nobody: an answer computed with it is never right.
     pub(super) fn of_nobody(hash: Hash, secret: &[u8]) -> Base {
         Base(hash.hex(&[secret]))

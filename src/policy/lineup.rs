@@ -45,6 +45,14 @@ impl Lineup {
         &self.live
     }
 
+    /// Every policy that judges or watches a call.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<Policy>> {
+        let rollout = self.rollout.as_ref().map(|(policy, _)| policy);
+        [Some(&self.live), rollout, self.shadow.as_ref()]
+            .into_iter()
+            .flatten()
+    }
+
     pub fn shadow(&self) -> Option<&Arc<Policy>> {
         self.shadow.as_ref()
     }

@@ -226,6 +226,17 @@ impl Policy {
         &self.name
     }
 
+    /// The recordings that callers hear by its rules.
+    pub fn announced(&self) -> impl Iterator<Item = &str> {
+        self.rules.iter().filter_map(|rule| match &rule.then {
+            Action::Refuse {
+                announce: Some(announcement),
+                ..
+            } if rule.mode != Mode::Off => Some(announcement.prompt.as_str()),
+            _ => None,
+        })
+    }
+
     /// Name and the first 8 hexadecimal digits of the file's SHA-256: `default@9c1e02d4`.
     pub fn revision(&self) -> &str {
         &self.revision

@@ -10,7 +10,7 @@ use super::lists::ListKeeper;
 use super::reputation::ReputationKeeper;
 use crate::call::CallRecord;
 use crate::screening::Listed;
-use crate::store::{Act, Audit, Erase, Filter, Store, StoreError, Write};
+use crate::store::{Act, Audit, Erase, Filter, Store, StoreError, Write, number_of};
 
 /// In the store; an entry for each erasure.
 const JOURNAL: &str = "erasures";
@@ -96,6 +96,34 @@ impl Eraser {
                     None => held.live += 1,
                 }
                 is_wanted = is_wanted && show(record);
+            }
+        }
+    }
+
+    /// Shows every kept call of somebody else in which the number stands (it was sent there, or came by there), newest first,
+    /// until it is told to stop (false). Opens every kept call: minutes for millions. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store.
+    pub fn mentions(
+        &self,
+        number: &str,
+        mut show: impl FnMut(&CallRecord) -> bool,
+    ) -> Result<(), StoreError> {
+        let mut after = None;
+        loop {
+            let page = self.store.page(after)?;
+            let Some(last) = page.last() else {
+                return Ok(());
+            };
+            after = Some((last.started_ms, last.id));
+            let found = page.iter().filter(|kept| kept.record.contains(number));
+            let records = found.filter_map(|kept| serde_json::from_str::<CallRecord>(&kept.record).ok());
+            for record in records.filter(|record| number_of(record) != Some(number)) {
+                if !show(&record) {
+                    return Ok(());
+                }
             }
         }
     }

@@ -80,6 +80,10 @@ pub enum ToShard {
     SetPrompts(Arc<Prompts>),
     SetLists(Arc<Lookup>),
     SetReputations(Arc<Reputations>),
+    /// For the shard with the registrar: which devices may register.
+    SetDevices(Arc<[crate::registrar::Device]>),
+    /// Where devices are registered.
+    SetBound(Arc<crate::registrar::Bound>),
     /// Where mirrored signalling goes, the first address first.
     Collector(Vec<SocketAddr>),
     /// New anchors and revocation lists; the shard says when they count.
@@ -210,6 +214,14 @@ impl Mailboxes {
     /// The shard that owns a SIP message, by its Call-ID header.
     pub fn owner_of_sip(&self, sip_call_id: &[u8]) -> u16 {
         shard_of(sip_call_id, self.0.len() as u16)
+    }
+
+    /// The shard that a SIP message is for: phones register with the first one, everything else goes by its Call-ID.
+    pub fn owner_of_message(&self, octets: &[u8], sip_call_id: &[u8]) -> u16 {
+        match octets.trim_ascii_start().starts_with(b"REGISTER ") {
+            true => 0,
+            false => self.owner_of_sip(sip_call_id),
+        }
     }
 
     /// The shard that owns one of our calls (its number is the first octet of the id).

@@ -284,3 +284,6 @@ pub const TAKE_BACK_PAUSE: Duration = Duration::from_secs(2);
 /// Addresses of one name that are looked at before a host is asked. One among them that is not allowed refuses the host; the
 /// rest is not tried.
 pub const ADDRESSES_ASKED_MAX: usize = 16;
+
+/// Alerts of devices shown in the status. Past it the oldest is not shown; it stands in the audit.
+pub const PHONE_ALERTS_KEPT: usize = 50;

@@ -25,6 +25,7 @@ pub mod mirror;
 pub mod models;
 pub mod neighbours;
 pub mod outgoing;
+pub mod phones;
 pub mod policies;
 mod policy_take_back;
 mod policy_watch;

@@ -2,7 +2,7 @@
 //! stands for.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -13,7 +13,9 @@ use url::form_urlencoded::{Serializer, byte_serialize};
 
 use super::clock;
 use super::outgoing::{Ask, Failure, Outgoing, OutgoingError};
-use crate::accounts::oidc::limits::{ANSWER_OCTETS_MAX, ANSWER_TIMEOUT, ASKED_AGAIN, ASKING_MAX, KNOWN_FOR};
+use crate::accounts::oidc::limits::{
+    ANSWER_OCTETS_MAX, ANSWER_TIMEOUT, ASKED_AGAIN, ASKED_IN, ASKING_MAX, KNOWN_FOR,
+};
 use crate::accounts::oidc::{Attempt, BadClaims, BadToken, Config, Keys, Vouched};
 
 /// Why nobody is vouched for.
@@ -63,6 +65,8 @@ pub struct Provider {
     outgoing: Outgoing,
     known: Mutex<Known>,
     places: Semaphore,
+    /// How long all that is asked for one sign-in may take.
+    asked_in: Duration,
 }
 
 #[derive(Default)]
@@ -80,6 +84,19 @@ impl Provider {
     ///
     /// What of the configuration cannot be used.
     pub fn new(config: Config, public_url: &str) -> Result<Provider, OutgoingError> {
+        Provider::with_patience(config, public_url, ASKED_IN)
+    }
+
+    /// The same with another bound on how long all that is asked for one sign-in may take.
+    ///
+    /// # Errors
+    ///
+    /// As [`Provider::new`].
+    pub fn with_patience(
+        config: Config,
+        public_url: &str,
+        asked_in: Duration,
+    ) -> Result<Provider, OutgoingError> {
         let outgoing = Outgoing::new(&config.allow, &config.anchors, ANSWER_TIMEOUT, ANSWER_OCTETS_MAX)?;
         Ok(Provider {
             redirect: format!("{}/sign-in/oidc/callback", public_url.trim_end_matches('/')),
@@ -87,6 +104,7 @@ impl Provider {
             outgoing,
             known: Mutex::default(),
             places: Semaphore::new(ASKING_MAX),
+            asked_in,
         })
     }
 
@@ -101,7 +119,7 @@ impl Provider {
     /// [`NoWord`] while nothing is known of the provider.
     pub async fn address(&self, attempt: &Attempt) -> Result<String, NoWord> {
         let _place = self.places.try_acquire().map_err(|_| NoWord::Busy)?;
-        let document = self.document().await?;
+        let document = self.in_time(self.document()).await?;
         let mut url = url::Url::parse(&document.authorization_endpoint)
             .map_err(|_| NoWord::Document("authorization_endpoint"))?;
         url.query_pairs_mut()
@@ -128,6 +146,16 @@ impl Provider {
         attempt: &Attempt,
     ) -> Result<Vouched, NoWord> {
         let _place = self.places.try_acquire().map_err(|_| NoWord::Busy)?;
+        self.in_time(self.asked(code, issuer, attempt)).await
+    }
+
+    /// All of it, whatever it is made of.
+    async fn in_time<T>(&self, asked: impl Future<Output = Result<T, NoWord>>) -> Result<T, NoWord> {
+        let asked = tokio::time::timeout(self.asked_in, asked);
+        asked.await.unwrap_or(Err(NoWord::Away(Failure::Timeout)))
+    }
+
+    async fn asked(&self, code: &str, issuer: Option<&str>, attempt: &Attempt) -> Result<Vouched, NoWord> {
         let document = self.document().await?;
         let is_from_it = match issuer {
             Some(issuer) => issuer == self.config.issuer,

@@ -33,6 +33,7 @@ use super::limits::{SIP_DATAGRAM, UNTOLD_AGAIN};
 use super::lookup::Lookups;
 use super::media_io::MediaIo;
 use super::mirror::Mirror;
+use super::phones::Phones;
 use super::recorder::Recorder;
 use super::registrations::Registry;
 use super::scoring::Scoring;
@@ -82,6 +83,7 @@ pub struct Doors {
     /// What is alive below the calls: transactions, names, strays.
     pub live_entries: Arc<AtomicUsize>,
     pub registrations: Registry,
+    pub phones: Phones,
 }
 
 /// The waker token `app` registers before the shard starts.

@@ -17,13 +17,17 @@ use tokio::sync::{Notify, watch};
 use super::clock;
 use super::outgoing::{Ask, Outgoing, OutgoingError};
 use crate::call::CallRecord;
-use crate::store::{Store, StoreError, audit_page};
-use crate::webhook::limits::{ANSWER_OCTETS_MAX, CALLS_WAITING, LOOK_EVERY, UNWRITTEN_MAX};
+use crate::store::{Store, StoreError, audit_page, audit_place};
+use crate::webhook::limits::{
+    ANSWER_OCTETS_MAX, CALLS_WAITING, LOOK_EVERY, UNWRITTEN_MAX, UNWRITTEN_OCTETS_MAX,
+};
 use crate::webhook::{Change, Config, Event, Kind, Letter, Line, Next, Patience, Standing, signature};
 
 const SHELF: &str = "webhooks";
 /// The last entry of the audit that was looked at.
 const POSITION: &str = "position";
+/// The same with its hash: a store that has gone back has another entry there, or none.
+const POSITION_HASH: &str = "position_hash";
 /// How often what changed is written again when another process was first.
 const WRITES_MAX: usize = 5;
 
@@ -61,6 +65,8 @@ struct Hook {
 struct Book {
     lines: Vec<Line>,
     position: u64,
+    /// Of that entry; empty = not known.
+    position_hash: String,
     tests: u64,
     /// Changes that are not on the shelf yet.
     unwritten: BTreeMap<String, Option<String>>,
@@ -69,6 +75,20 @@ struct Book {
 impl Book {
     fn note(&mut self, changes: Vec<Change>) {
         self.unwritten.extend(changes);
+    }
+
+    fn stand_at(&mut self, position: u64, hash: &str) {
+        (self.position, self.position_hash) = (position, hash.into());
+        self.note(vec![
+            (POSITION.into(), Some(position.to_string())),
+            (POSITION_HASH.into(), Some(format!("{position} {hash}"))),
+        ]);
+    }
+
+    /// The store has been away for so long that no more is held.
+    fn is_full(&self) -> bool {
+        let octets = self.unwritten.values().flatten().map(String::len).sum::<usize>();
+        self.unwritten.len() > UNWRITTEN_MAX || octets > UNWRITTEN_OCTETS_MAX
     }
 }
 
@@ -84,12 +104,26 @@ impl Webhooks {
         store: Arc<dyn Store>,
     ) -> Result<Arc<Webhooks>, WebhooksError> {
         let shelf = store.shelf(SHELF)?;
-        let known = shelf.documents.iter().find(|(key, _)| key == POSITION);
-        let position = match known.and_then(|(_, text)| text.parse().ok()) {
-            Some(position) if !configs.is_empty() => position,
-            // Nobody is told what was before he was there.
-            _ => end_of_audit(&*store)?,
+        let known = |wanted: &str| {
+            let mut documents = shelf.documents.iter();
+            documents
+                .find(|(key, _)| key == wanted)
+                .map(|(_, text)| text.as_str())
         };
+        let kept = known(POSITION).and_then(|text| text.parse().ok());
+        let position = match kept {
+            // Nobody is told anything, and whoever is told something later is told what is done from then on.
+            _ if configs.is_empty() => 0,
+            Some(position) => position,
+            // Nobody is told what was before he was there.
+            None => end_of_audit(&*store)?,
+        };
+        if configs.is_empty() && known(POSITION).is_some() {
+            let gone = [POSITION, POSITION_HASH].map(|key| (key.to_string(), None));
+            store.reshelve(SHELF, shelf.revision + 1, gone.into())?;
+        }
+        let hash = known(POSITION_HASH).and_then(|text| text.split_once(' '));
+        let hash = hash.filter(|(number, _)| *number == position.to_string());
         let mut hooks = Vec::new();
         let mut lines = Vec::new();
         for config in configs {
@@ -105,12 +139,16 @@ impl Webhooks {
                 wake: Notify::new(),
             });
         }
-        let book = Book {
+        let mut book = Book {
             lines,
             position,
+            position_hash: String::new(),
             tests: 0,
-            unwritten: BTreeMap::from([(POSITION.to_string(), Some(position.to_string()))]),
+            unwritten: BTreeMap::new(),
         };
+        if !hooks.is_empty() {
+            book.stand_at(position, hash.map_or("", |(_, hash)| hash));
+        }
         let neighbours = store.neighbours();
         let node = neighbours
             .as_ref()
@@ -258,20 +296,21 @@ impl Webhooks {
 
     /// Everything that is new becomes messages, and what has changed is written.
     fn look_once(&self) -> Result<(), StoreError> {
+        self.look_back()?;
         loop {
-            if self.book().unwritten.len() > UNWRITTEN_MAX {
+            if self.book().is_full() {
                 break;
             }
             let position = self.book().position;
             let (entries, next) = audit_page(&*self.store, position)?;
-            let last = entries.last().map(|entry| entry.number);
+            let last = entries.last().map(|entry| (entry.number, entry.hash.clone()));
             let told = entries.iter().map(|entry| Event::of_entry(entry, &self.node));
             let mut events: Vec<Event> = told.collect();
             events.extend(self.ended.1.try_iter().take(CALLS_WAITING));
-            if let Some(last) = last.max(next) {
-                let mut book = self.book();
-                book.position = last;
-                book.note(vec![(POSITION.into(), Some(last.to_string()))]);
+            // The last of a page may be one that cannot be read.
+            let unread = next.filter(|next| last.as_ref().is_none_or(|(number, _)| number < next));
+            if let Some((number, hash)) = unread.map(|next| (next, String::new())).or(last) {
+                self.book().stand_at(number, &hash);
             }
             self.put(&events);
             if next.is_none() {
@@ -280,6 +319,24 @@ impl Webhooks {
         }
         self.measure();
         self.write()
+    }
+
+    /// A store that lost what it had taken last ends before what was told: what is written in its place since is told too.
+    fn look_back(&self) -> Result<(), StoreError> {
+        let (position, hash) = {
+            let book = self.book();
+            (book.position, book.position_hash.clone())
+        };
+        let place = audit_place(&*self.store, position, &hash)?;
+        if place != position {
+            tracing::warn!(
+                told = position,
+                from = place,
+                "the store has lost audit entries that webhooks had told; what came in their place is told"
+            );
+            self.book().stand_at(place, "");
+        }
+        Ok(())
     }
 
     fn put(&self, events: &[Event]) {

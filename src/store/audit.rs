@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use aws_lc_rs::digest;
 use serde::{Deserialize, Serialize};
 
-use super::limits::{AUDIT_RETRIES, AUDIT_TEXT_MAX, JOURNAL_ROWS};
+use super::limits::{AUDIT_RETRIES, AUDIT_TEXT_MAX, GONE_BACK_PAGES, JOURNAL_ROWS};
 use super::{Store, StoreError, Write};
 
 const JOURNAL: &str = "audit";
@@ -273,6 +273,67 @@ pub fn page(store: &dyn Store, after: u64) -> Result<(Vec<AuditEntry>, Option<u6
         .iter()
         .filter_map(|(_, text)| serde_json::from_str(text).ok());
     Ok((entries.collect(), next))
+}
+
+/// Where to read on for whoever has read up to entry `number`, whose hash was `hash` (empty = not known): there; where the store has gone
+/// back behind it since, after the last entry that is still the one he read.
+///
+/// # Errors
+///
+/// Those of the store.
+pub fn place(store: &dyn Store, number: u64, hash: &str) -> Result<u64, StoreError> {
+    if number == 0 {
+        return Ok(0);
+    }
+    let rows = store.journal(JOURNAL, number - 1)?;
+    let Some((_, text)) = rows.first().filter(|(at, _)| *at == number) else {
+        // Nothing there: the chain ends before it, unless only this one is missing.
+        let end = kept_end(store)?;
+        return Ok(if rows.is_empty() { end.min(number) } else { number });
+    };
+    let entry = serde_json::from_str::<AuditEntry>(text);
+    if hash.is_empty() || entry.map_or(true, |entry| entry.hash == hash) {
+        return Ok(number);
+    }
+    // Another stands in its place: whoever wrote it said before from where on entries were lost.
+    let mut from = number;
+    for _ in 0..GONE_BACK_PAGES {
+        from = from.saturating_sub(JOURNAL_ROWS as u64);
+        let rows = store.journal(JOURNAL, from)?;
+        let lost = rows.iter().rev().find(|(at, text)| {
+            *at <= number && serde_json::from_str::<AuditEntry>(text).is_ok_and(|entry| entry.what == LOST)
+        });
+        if let Some((at, _)) = lost {
+            return Ok(at - 1);
+        }
+        if from == 0 {
+            break;
+        }
+    }
+    Ok(number)
+}
+
+fn kept_end(store: &dyn Store) -> Result<u64, StoreError> {
+    Ok(head_of(store.setting(HEAD)?).map_or(0, |(number, _)| number))
+}
+
+/// Of each gateway's chain its name, and number and hash of its last entry; where there is one gateway its name is empty.
+///
+/// # Errors
+///
+/// Those of the store.
+pub fn heads(store: &dyn Store) -> Result<Vec<(String, u64, String)>, StoreError> {
+    let mut nodes = store.writers()?;
+    if nodes.is_empty() {
+        nodes.push(String::new());
+    }
+    let mut heads = Vec::new();
+    for node in nodes {
+        if let Some((number, hash)) = kept_head(store, &node)? {
+            heads.push((node, number, hash));
+        }
+    }
+    Ok(heads)
 }
 
 /// Goes through the whole chain, or those of all gateways on this store. Ok = as many entries as there are, none changed,

@@ -85,6 +85,16 @@ pub const METRICS: &[Metric] = &[
         "Carriers that send calls here because we registered.",
     ),
     gauge(
+        "ringward_devices_registered",
+        &[],
+        "Devices (phones) that are registered here.",
+    ),
+    counter(
+        "ringward_device_alerts_total",
+        &["kind"],
+        "What was told of devices: locked after wrong answers, or in two places at once.",
+    ),
+    gauge(
         "ringward_registrations_failing",
         &[],
         "Carriers whose last answer to our registration was no good.",

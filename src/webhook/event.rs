@@ -140,7 +140,12 @@ impl Event {
         let before = if node.is_empty() { "" } else { "-" };
         Event {
             kind: Kind::of(entry),
-            id: format!("audit{before}{node}-{}", entry.number),
+            // Of two entries with one number, where the store went back in between, each is told.
+            id: format!(
+                "audit{before}{node}-{}-{}",
+                entry.number,
+                entry.hash.get(..8).unwrap_or_default()
+            ),
             at_ms: entry.at_ms,
             data: bounded(serde_json::to_value(entry).unwrap_or_default()),
         }
@@ -250,12 +255,28 @@ mod tests {
         }
     }
 
+    fn hashed(octet: &str) -> Event {
+        let hash = octet.repeat(32);
+        Event::of_entry(
+            &AuditEntry {
+                hash,
+                ..entry("list add", "")
+            },
+            "",
+        )
+    }
+
     #[test]
     fn what_is_too_long_is_left_out() {
         let long = Event::of_entry(&entry("list add", &"x".repeat(DATA_MAX)), "");
         assert_eq!(long.data["is_left_out"], true);
-        assert_eq!(long.id, "audit-7");
+        assert_eq!(long.id, "audit-7-11111111");
         let of_one = Event::of_entry(&entry("list add", ""), "east");
-        assert_eq!(of_one.id, "audit-east-7");
+        assert_eq!(of_one.id, "audit-east-7-11111111");
+        let (one, other) = (hashed("a5"), hashed("b6"));
+        assert_eq!(
+            (one.id.as_str(), other.id.as_str()),
+            ("audit-7-a5a5a5a5", "audit-7-b6b6b6b6")
+        );
     }
 }

@@ -18,6 +18,12 @@ pub const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Messages waiting for one receiver, about 1 KiB each. Past it the oldest is put aside as dead.
 pub const WAITING_MAX: usize = 5_000;
 
+/// Octets of them, as they are kept. Past it the same happens.
+pub const WAITING_OCTETS_MAX: usize = 8 * 1024 * 1024;
+
+/// Octets of dead messages of one receiver. Past it the oldest is forgotten.
+pub const DEAD_OCTETS_MAX: usize = 4 * 1024 * 1024;
+
 /// Dead messages of one receiver that are kept. Past it the oldest is forgotten; what was done stands in the audit all the same.
 pub const DEAD_MAX: usize = 1_000;
 
@@ -30,6 +36,9 @@ pub const DATA_MAX: usize = 12 * 1024;
 /// Changes that could not be written yet because the store is away. Past it no new message is made: what was done waits in the
 /// audit, calls wait as [`CALLS_WAITING`] says.
 pub const UNWRITTEN_MAX: usize = 20_000;
+
+/// Octets of them. Past it the same happens.
+pub const UNWRITTEN_OCTETS_MAX: usize = 32 * 1024 * 1024;
 
 /// How long a receiver may take to answer. Then the message is tried again.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);

@@ -6,7 +6,8 @@ use std::time::Duration;
 use super::event::Event;
 use super::letter::Letter;
 use super::limits::{
-    ANSWER_TIMEOUT, DEAD_MAX, GIVE_UP, PAUSE_LONGEST, PROBLEM_MAX, TRY_FIRST, TRY_LONGEST, WAITING_MAX,
+    ANSWER_TIMEOUT, DEAD_MAX, DEAD_OCTETS_MAX, GIVE_UP, PAUSE_LONGEST, PROBLEM_MAX, TRY_FIRST, TRY_LONGEST,
+    WAITING_MAX, WAITING_OCTETS_MAX,
 };
 
 /// A document to be put on the shelf under this key, or taken from it.
@@ -76,6 +77,10 @@ pub struct Line {
     /// By the number of their coming.
     waiting: BTreeMap<u64, Letter>,
     dead: BTreeMap<u64, Letter>,
+    /// Octets of each of both, as it was put down, and of all of each.
+    sizes: BTreeMap<u64, usize>,
+    waiting_octets: usize,
+    dead_octets: usize,
     next_number: u64,
     /// Nobody is told anything before, Unix ms.
     pause_until_ms: u64,
@@ -92,6 +97,9 @@ impl Line {
             patience,
             waiting: BTreeMap::new(),
             dead: BTreeMap::new(),
+            sizes: BTreeMap::new(),
+            waiting_octets: 0,
+            dead_octets: 0,
             next_number: 1,
             pause_until_ms: 0,
             taken_ms: None,
@@ -107,8 +115,16 @@ impl Line {
                 continue;
             };
             match (kind, serde_json::from_str::<Letter>(text)) {
-                (WAITING, Ok(letter)) => drop(line.waiting.insert(number, letter)),
-                (DEAD, Ok(letter)) => drop(line.dead.insert(number, letter)),
+                (WAITING, Ok(letter)) => {
+                    line.waiting.insert(number, letter);
+                    line.sizes.insert(number, text.len());
+                    line.waiting_octets += text.len();
+                }
+                (DEAD, Ok(letter)) => {
+                    line.dead.insert(number, letter);
+                    line.sizes.insert(number, text.len());
+                    line.dead_octets += text.len();
+                }
                 (_, Err(error)) => tracing::error!(webhook = name, %error, "a kept message cannot be read"),
                 _ => {}
             }
@@ -146,6 +162,9 @@ impl Line {
         (self.taken_ms, self.failures, self.problem) = (Some(now_ms), 0, None);
         self.pause_until_ms = 0;
         let gone = self.waiting.remove(&number);
+        if gone.is_some() {
+            self.waiting_octets -= self.size_gone(number);
+        }
         gone.map(|_| (self.key(WAITING, number), None))
             .into_iter()
             .collect()
@@ -185,6 +204,7 @@ impl Line {
             let Some(mut letter) = self.dead.remove(number) else {
                 continue;
             };
+            self.dead_octets -= self.size_gone(*number);
             changes.push((self.key(DEAD, *number), None));
             (letter.since_ms, letter.due_ms, letter.tries) = (now_ms, now_ms, 0);
             changes.extend(self.wait(letter, now_ms));
@@ -196,7 +216,10 @@ impl Line {
     /// Forgets dead messages: this one, or all (None). None = there is no such dead one.
     pub fn forget(&mut self, id: Option<&str>) -> Option<(usize, Vec<Change>)> {
         let numbers = self.dead_numbers(id)?;
-        self.dead.retain(|number, _| !numbers.contains(number));
+        for number in &numbers {
+            self.dead.remove(number);
+            self.dead_octets -= self.size_gone(*number);
+        }
         let changes = numbers.iter().map(|number| (self.key(DEAD, *number), None));
         Some((numbers.len(), changes.collect()))
     }
@@ -221,18 +244,25 @@ impl Line {
 
     fn wait(&mut self, letter: Letter, now_ms: u64) -> Vec<Change> {
         let mut changes = Vec::new();
-        if self.waiting.len() >= WAITING_MAX
+        let text = text_of(&letter);
+        while (self.waiting.len() >= WAITING_MAX || self.waiting_octets + text.len() > WAITING_OCTETS_MAX)
             && let Some((oldest, letter)) = self.waiting.iter_mut().next()
         {
             letter.problem = Some("too many messages waited".into());
             let oldest = *oldest;
-            changes = self.bury(oldest, now_ms);
+            changes.extend(self.bury(oldest, now_ms));
         }
         let number = self.next_number;
         self.next_number += 1;
-        changes.push((self.key(WAITING, number), Some(text_of(&letter))));
+        self.sizes.insert(number, text.len());
+        self.waiting_octets += text.len();
+        changes.push((self.key(WAITING, number), Some(text)));
         self.waiting.insert(number, letter);
         changes
+    }
+
+    fn size_gone(&mut self, number: u64) -> usize {
+        self.sizes.remove(&number).unwrap_or(0)
     }
 
     fn bury(&mut self, number: u64, now_ms: u64) -> Vec<Change> {
@@ -240,14 +270,19 @@ impl Line {
             return Vec::new();
         };
         letter.due_ms = now_ms;
+        self.waiting_octets -= self.size_gone(number);
+        let text = text_of(&letter);
+        self.sizes.insert(number, text.len());
+        self.dead_octets += text.len();
         let mut changes = vec![
             (self.key(WAITING, number), None),
-            (self.key(DEAD, number), Some(text_of(&letter))),
+            (self.key(DEAD, number), Some(text)),
         ];
         self.dead.insert(number, letter);
-        if self.dead.len() > DEAD_MAX
+        while (self.dead.len() > DEAD_MAX || self.dead_octets > DEAD_OCTETS_MAX)
             && let Some((oldest, _)) = self.dead.pop_first()
         {
+            self.dead_octets -= self.size_gone(oldest);
             changes.push((self.key(DEAD, oldest), None));
         }
         changes
@@ -402,6 +437,44 @@ mod tests {
         );
         shelve(&mut shelf, again.forget(None).unwrap().1);
         assert!(shelf.keys().all(|key| key.starts_with("waiting/siem/")));
+    }
+
+    #[test]
+    fn both_lines_are_bounded_in_octets_too_and_every_way_out_is_counted() {
+        let (mut line, mut shelf) = (line(), BTreeMap::new());
+        let long = |number: u64| Event {
+            data: serde_json::json!({ "text": "x".repeat(12_000) }),
+            ..Event::test(number, "ann", 0)
+        };
+        for number in 0..1_500 {
+            shelve(&mut shelf, line.put(&long(number), number));
+        }
+        let octets = |shelf: &BTreeMap<String, String>, kind: &str| -> usize {
+            let of = shelf.iter().filter(|(key, _)| key.starts_with(kind));
+            of.map(|(_, text)| text.len()).sum()
+        };
+        let (waiting, dead) = (octets(&shelf, WAITING), octets(&shelf, DEAD));
+        assert!(
+            (WAITING_OCTETS_MAX - 13_000..=WAITING_OCTETS_MAX).contains(&waiting),
+            "{waiting}"
+        );
+        assert!(
+            (DEAD_OCTETS_MAX - 13_000..=DEAD_OCTETS_MAX).contains(&dead),
+            "{dead}"
+        );
+        assert_eq!((line.waiting_octets, line.dead_octets), (waiting, dead));
+        let documents: Vec<_> = shelf.clone().into_iter().collect();
+        let mut again = Line::new("siem", Patience::default(), &documents);
+        assert_eq!((again.waiting_octets, again.dead_octets), (waiting, dead));
+        again.again(None, 0).unwrap();
+        again.forget(None).unwrap();
+        while let Next::Try(number, _) = again.next(u64::MAX) {
+            again.taken(number, 0);
+        }
+        assert_eq!(
+            (again.waiting_octets, again.dead_octets, again.sizes.len()),
+            (0, 0, 0)
+        );
     }
 
     #[test]

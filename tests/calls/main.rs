@@ -13,6 +13,7 @@ mod carriers;
 mod checks;
 mod claims;
 mod cues;
+mod devices;
 mod digest;
 mod diverted;
 mod early_talk;

@@ -1,6 +1,8 @@
 //! The chain of what was done: every way to tamper with it is found.
 
-use ringward::store::{self, Act, Audit, Broken, Write, audit_entries, audit_page, verify_audit};
+use ringward::store::{
+    self, Act, Audit, Broken, Write, audit_entries, audit_page, audit_place, verify_audit,
+};
 
 use crate::{Folder, open};
 
@@ -183,4 +185,33 @@ fn entries_that_cannot_be_read_hide_none_behind_them() {
         verify_audit(&*store).unwrap(),
         Err(Broken::Unreadable { number: 1 })
     );
+}
+
+/// A store that went back behind what somebody had read: what came in its place is to be read too.
+#[test]
+fn whoever_reads_on_begins_where_the_store_went_back_to() {
+    let folder = Folder::temporary();
+    let store = open(&folder.url());
+    let audit = Audit::open(store.clone()).unwrap();
+    let write = |what: &str| audit.write(1, "ann", what, "", "").unwrap();
+    for what in ["one", "two"] {
+        write(what);
+    }
+    let read = audit_entries(&*store, 0).unwrap();
+    let place = |number, hash: &str| audit_place(&*store, number, hash).unwrap();
+    assert_eq!(place(0, ""), 0);
+    assert_eq!((place(2, &read[1].hash), place(2, "")), (2, 2));
+    assert_eq!(
+        place(5, "hash of what was lost"),
+        2,
+        "nothing came in its place yet"
+    );
+    audit.write(1, "gateway", "audit lost", "", "3 to 5").unwrap();
+    for what in ["four", "five", "six"] {
+        write(what);
+    }
+    assert_eq!(place(5, "hash of what was lost"), 2);
+    assert_eq!(place(4, "hash of what was lost"), 2);
+    let last = audit_entries(&*store, 5).unwrap();
+    assert_eq!(place(6, &last[0].hash), 6);
 }

@@ -12,7 +12,9 @@ mod bad_input;
 mod baresip_calls;
 mod capture;
 mod console;
+mod console_for_all;
 mod demo;
+mod erased_calls;
 mod greeted;
 mod independent_signers;
 mod ipv6_calls;
@@ -28,6 +30,7 @@ mod records;
 #[path = "../store/redis_server.rs"]
 #[allow(dead_code, reason = "the store's tests use the rest")]
 mod redis_server;
+mod registered_phones;
 mod secsipidx;
 mod selftest;
 mod serve;

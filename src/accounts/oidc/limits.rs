@@ -34,6 +34,9 @@ pub const ROLES_MAX: usize = 100;
 pub const ANSWER_OCTETS_MAX: usize = 256 * 1024;
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(6);
 
+/// How long everything may take that is asked of a provider for one sign-in: less than a request may, so that whoever signs in is told.
+pub const ASKED_IN: Duration = Duration::from_secs(8);
+
 /// How long what the provider says of itself is good, and how soon it is asked again after a failure or for an unknown key.
 pub const KNOWN_FOR: Duration = Duration::from_secs(3600);
 pub const ASKED_AGAIN: Duration = Duration::from_secs(10);

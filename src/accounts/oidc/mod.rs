@@ -30,7 +30,7 @@ pub struct Config {
     pub label: String,
     /// What is asked for, `openid` among it.
     pub scopes: Vec<String>,
-    /// The claim that an account is named by when it is first signed in to.
+    /// The claim that an account is named by when it is first signed in to. It has to be one that people cannot edit themselves.
     pub name_claim: String,
     /// The claim that roles follow from, dots between its parts; None = roles are given here.
     pub roles_claim: Option<String>,
@@ -107,7 +107,7 @@ impl Config {
         Ok(Vouched {
             issuer: self.issuer.clone(),
             subject: subject.ok_or(BadClaims::Subject)?.to_string(),
-            name: text(&self.name_claim).map(str::to_string),
+            name: self.name_of(claims),
             person: text("name").map(str::to_string),
             roles: self
                 .roles_claim
@@ -116,6 +116,20 @@ impl Config {
             is_strong: self.is_strong(claims),
             makes_accounts: self.makes_accounts,
         })
+    }
+
+    /// What an account is found by the first time. An address of mail is one that somebody typed until the provider has seen that
+    /// it is his (OpenID Connect Core §5.1).
+    fn name_of(&self, claims: &Claims) -> Option<String> {
+        let is_his = self.name_claim != EMAIL
+            || match claims.get("email_verified") {
+                Some(Value::Bool(is_verified)) => *is_verified,
+                // Some providers write it so.
+                Some(Value::String(text)) => text == "true",
+                _ => false,
+            };
+        let name = claims.get(&self.name_claim).and_then(Value::as_str);
+        name.filter(|_| is_his).map(str::to_string)
     }
 
     fn is_for_us(&self, claims: &Claims) -> bool {
@@ -157,6 +171,8 @@ impl Config {
             || is_among(&self.strong_acr, values(claims.get("acr")))
     }
 }
+
+const EMAIL: &str = "email";
 
 /// A text, or several.
 fn values(claim: Option<&Value>) -> Vec<&str> {
@@ -235,6 +251,24 @@ mod tests {
             Some(vec![Role::Receptionist])
         );
         assert!(of(json!({ "aud": ["ringward", "other"], "azp": "ringward" })).subject == "007");
+    }
+
+    #[test]
+    fn an_address_of_mail_names_an_account_only_once_the_provider_has_seen_that_it_is_his() {
+        let mut config = config();
+        config.name_claim = "email".into();
+        let named = |verified: Value| {
+            let claims = claims(json!({ "email": "ann@example.com", "email_verified": verified }));
+            config.vouched(&claims, "n", NOW).unwrap().name
+        };
+        for verified in [json!(true), json!("true")] {
+            assert_eq!(named(verified).as_deref(), Some("ann@example.com"));
+        }
+        for not in [json!(false), json!("false"), json!(null), json!(1), json!([true])] {
+            assert_eq!(named(not), None);
+        }
+        let silent = claims(json!({ "email": "ann@example.com" }));
+        assert_eq!(config.vouched(&silent, "n", NOW).unwrap().name, None);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::call::DEVICE;
 use crate::call::desk::Desk;
 use crate::call::dialling::{self, Outside};
 use crate::call::facts;
@@ -61,6 +62,9 @@ impl Destination {
         if written.is_empty() {
             return Err("nobody is named in Refer-To");
         }
+        if let Some(device) = device(&written, desk) {
+            return Ok(Destination::Phone(device));
+        }
         if let Some(phone) = phone(uri, &number, &written, &desk.queues) {
             return Ok(Destination::Phone(phone));
         }
@@ -113,6 +117,14 @@ fn one(target: String, ring: Duration) -> (Arc<[queue::Config]>, String) {
         reach: queue::Reach::default(),
     };
     (vec![one].into(), String::new())
+}
+
+/// The device of that name, if a queue rings it or it is registered.
+fn device(written: &str, desk: &Desk) -> Option<String> {
+    let target = format!("{DEVICE}{written}");
+    let mut targets = desk.queues.iter().flat_map(|queue| &queue.targets);
+    let is_known = targets.any(|known| *known == target) || !desk.registrants.is_away(&target);
+    is_known.then_some(target)
 }
 
 /// The phone of that name: the one at the address in the URI before one elsewhere.

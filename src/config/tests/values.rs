@@ -99,6 +99,10 @@ fn values_out_of_place_say_what_was_expected() {
         "expected https://HOST",
     );
     check(
+        "[api]\npublic_url = 'https://example.com/ringward'",
+        "it has a path, and the console, its cookies and signing in are at the root of a host",
+    );
+    check(
         "[identity]\nanchors = ['no-such.pem']",
         "\"no-such.pem\" cannot be read: there is no such file",
     );
@@ -165,7 +169,7 @@ proptest::proptest! {
     fn a_damaged_file_is_refused_or_read_without_panic(at in 0..400usize, with in "[ -~\n]{0,12}", cut in 0..20usize) {
         let text = "[sip]\nlisten = ['udp:127.0.0.1:5060']\nbudget = '1s'\n[[trunk]]\nname = 'a'\nfrom = ['10.0.0.0/8']\n\
             [[queue]]\nname = 'q'\nnumbers = ['+1*']\ntargets = ['sip:d@10.0.0.1:5060;transport=tcp']\nring = '9s'\n\
-            [media]\nports = '2000-3000'\naddress = '127.0.0.1'\n[api]\npublic_url = 'https://x/y'\n[store]\nurl = 'sqlite:x'\n";
+            [media]\nports = '2000-3000'\naddress = '127.0.0.1'\n[api]\npublic_url = 'https://x'\n[store]\nurl = 'sqlite:x'\n";
         let at = at.min(text.len());
         let end = (at + cut).min(text.len());
         let damaged = format!("{}{with}{}", &text[..at], &text[end..]);

@@ -21,6 +21,10 @@ session_expires = "10m"
 try = "3s"
 resolver = ["192.0.2.53", "[::1]:5353"]
 digest = ["MD5", "SHA-256"]
+[registrar]
+from = ["192.0.2.0/24"]
+expires_max = "2m"
+digest = ["SHA-256", "MD5"]
 [limits]
 calls = 500
 trunk_calls_per_second = 20
@@ -240,6 +244,21 @@ public_url = "https://ringward.example.com/"
                 },
             },
         ],
+        registrar: Some(
+            Config {
+                from: [
+                    Cidr {
+                        network: 192.0.2.0,
+                        prefix: 24,
+                    },
+                ],
+                expires: 60s..=120s,
+                hashes: [
+                    Sha256,
+                    Md5,
+                ],
+            },
+        ),
         credentials: [],
         limits: CallLimits {
             calls: 500,

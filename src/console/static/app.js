@@ -136,6 +136,7 @@ function enter(session) {
     return;
   }
   show($("to-account"), session.is_account);
+  show($("to-overview"), session.roles.some((role) => ["supervisor", "analyst", "auditor", "admin"].includes(role)));
   show($("to-administration"), session.roles.some((role) => role !== "receptionist"));
   // The desk waits for nothing; where a call may go the cards learn later.
   orders.enter(session.roles).then(live.refresh);

@@ -41,7 +41,7 @@ export function close() {
 }
 
 function head(title, line) {
-  return h("header", { class: "why-head" }, h("h2", { id: "why-title" }, title), h("p", {}, line),
+  return h("div", { class: "why-head" }, h("h2", { id: "why-title" }, title), h("p", {}, line),
     h("button", { type: "button", onclick: () => dialog.close(), autofocus: true }, "Close"));
 }
 

@@ -43,7 +43,7 @@ impl Shard {
             count::malformed();
             return;
         };
-        let owner = self.parts.doors.mailboxes.owner_of_sip(sip_call_id);
+        let owner = self.parts.doors.mailboxes.owner_of_message(octets, sip_call_id);
         if owner == self.parts.index {
             self.take_sip(flow, octets, 0);
         } else if !self.parts.engine.may_cross(flow.remote, clock::now()) {
@@ -150,6 +150,8 @@ impl Shard {
                 ToShard::SetPolicies(lineup) => self.step(Input::SetPolicies(lineup), now),
                 ToShard::SetPrompts(prompts) => self.step(Input::SetPrompts(prompts), now),
                 ToShard::SetLists(lists) => self.step(Input::SetLists(lists), now),
+                ToShard::SetDevices(devices) => self.step(Input::SetDevices(devices), now),
+                ToShard::SetBound(bound) => self.step(Input::SetBound(bound), now),
                 ToShard::SetReputations(known) => self.step(Input::SetReputations(known), now),
                 ToShard::Collector(addresses) => {
                     if let Some(mirror) = &mut self.parts.mirror {

@@ -144,6 +144,11 @@ impl Shard {
                     route: route.clone(),
                 });
             }
+            Output::Registrar(news) => {
+                doors
+                    .phones
+                    .note(news, self.parts.index, &doors.mailboxes, &doors.tokio);
+            }
             Output::Count(counter) => count::call(counter),
             between @ (Output::Moved { .. } | Output::AskForLeg { .. } | Output::HandLeg { .. }) => {
                 match between::tell(between, !self.untold.is_empty(), &doors.mailboxes) {

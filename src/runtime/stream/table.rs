@@ -261,7 +261,7 @@ impl Streams {
             count::malformed();
             return;
         };
-        let owner = self.mailboxes.owner_of_sip(sip_call_id);
+        let owner = self.mailboxes.owner_of_message(&octets, sip_call_id);
         if let Some(mailbox) = self.mailboxes.shard(owner) {
             mailbox.send(ToShard::Sip {
                 flow,

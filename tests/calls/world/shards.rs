@@ -307,7 +307,7 @@ impl World {
                     Happening::Told(to, Between::LegHanded(asker, handed)),
                 );
             }
-            Output::Timeout(_) | Output::Used(_) => {}
+            Output::Timeout(_) | Output::Used(_) | Output::Registrar(_) => {}
         }
     }
 }

@@ -121,12 +121,24 @@ async fn behind_https_the_cookie_is_secure_and_the_public_name_is_ours() {
     let body = format!("{{\"token\":\"{}\"}}", desk.token);
     let ask = with_json(desk.ask(Method::POST, "/api/v1/session"), &body).header("host", "calls.example");
     let response = ask.send().await.unwrap();
+    let cookie = response.headers()["set-cookie"].to_str().unwrap();
     assert!(
-        response.headers()["set-cookie"]
-            .to_str()
-            .unwrap()
-            .ends_with("; Secure")
+        cookie.ends_with("; Secure") && cookie.starts_with("__Host-ringward_session="),
+        "{cookie}"
     );
+    assert!(
+        cookie.contains("; Path=/;") && !cookie.contains("Domain"),
+        "{cookie}"
+    );
+    // Without the prefix a neighbouring host may have set it: it opens nothing.
+    let own = cookie.split(';').next().unwrap();
+    let asks = async |cookie: &str| {
+        desk.by_cookie(Method::GET, "/api/v1/session", cookie, "")
+            .await
+            .status()
+    };
+    assert_eq!(asks(own).await, 200);
+    assert_eq!(asks(own.trim_start_matches("__Host-")).await, 401);
 }
 
 #[tokio::test]

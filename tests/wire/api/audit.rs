@@ -233,14 +233,76 @@ async fn all_calls_and_the_whole_audit_are_written_out_as_files() {
         .collect();
     assert_eq!(
         (entries.len(), &entries[2]["before"]),
-        (3 + 2, &entries[1]["hash"])
+        (3 + 2 + 3 + 1, &entries[1]["hash"]),
+        "what was exported stands there, this export too"
     );
-    let (_, csv) = get("/api/v1/audit/export?after=4").await;
-    assert_eq!(csv.lines().count(), 2);
+    let said = |what: &str| {
+        let found = entries.iter().find(|entry| entry["what"] == what).unwrap();
+        (found["by"].clone(), found["note"].clone())
+    };
+    assert_eq!(said("calls export"), ("first".into(), "csv, 0 to now".into()));
+    assert_eq!(said("audit export"), ("first".into(), "jsonl, after 0".into()));
+    let (_, csv) = get("/api/v1/audit/export?after=8").await;
+    assert_eq!(csv.lines().count(), 3, "the columns, that export and this");
     let wrong = desk
         .signed(Method::GET, "/api/v1/calls/export?format=xml")
         .send()
         .await
         .unwrap();
     check_problem(wrong, 400, "bad-request").await;
+}
+
+/// A browser that reads nothing further leaves its export waiting.
+#[tokio::test]
+async fn exports_are_so_many_at_once_and_end_with_their_session() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let desk = Desk::open().await;
+    // More than what the sockets between us hold: 4 MiB at the other end, and little here.
+    for number in 0..4_000 {
+        desk.kept_call((number % 8) as usize, number);
+        if number % 250 == 249 {
+            // A slow machine takes longer than a store waits for it.
+            let is_kept = (0..24).any(|_| desk.store.flush().is_ok());
+            assert!(is_kept);
+        }
+    }
+    let cookie = desk.sign_in().await;
+    let path = "/api/v1/calls/export?format=jsonl";
+    let mut open = Vec::new();
+    for _ in 0..4 {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(8 * 1024).unwrap();
+        let mut stream = socket.connect(desk.address).await.unwrap();
+        let ask = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\ncookie: {cookie}\r\n\r\n");
+        stream.write_all(ask.as_bytes()).await.unwrap();
+        let mut begin = [0; 12];
+        stream.read_exact(&mut begin).await.unwrap();
+        assert_eq!(&begin, b"HTTP/1.1 200");
+        open.push(stream);
+    }
+    let fifth = desk.signed(Method::GET, path).send().await.unwrap();
+    check_problem(fifth, 503, "too-many-exports").await;
+    let left = desk
+        .by_cookie(Method::DELETE, "/api/v1/session", &cookie, "")
+        .await;
+    assert_eq!(left.status(), 204);
+    for mut stream in open {
+        let mut rest = Vec::new();
+        // However it ends, it is not with the end of a whole answer.
+        let _ = stream.read_to_end(&mut rest).await;
+        assert!(!rest.ends_with(b"\r\n0\r\n\r\n"), "it breaks off");
+    }
+    // Their places are free again: each gives it back once it has noticed.
+    let mut whole = None;
+    for _ in 0..600 {
+        let answer = desk.signed(Method::GET, path).send().await.unwrap();
+        if answer.status() == 200 {
+            whole = Some(answer.text().await.unwrap());
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    let whole = whole.unwrap();
+    assert_eq!(whole.lines().count(), 4_000);
+    assert!(whole.len() > 9_000_000, "sockets might hold all {}", whole.len());
 }

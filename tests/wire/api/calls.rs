@@ -255,6 +255,42 @@ async fn an_order_says_all_that_it_needs_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn the_audit_says_what_was_ordered_and_not_why() {
+    let desk = Desk::open().await;
+    let live = desk.live_call(3, 1);
+    let path = format!("/api/v1/calls/{live}/actions");
+    for body in [
+        "{\"do\":\"move\",\"queue\":\"security\",\"why\":\"Bob Smith asks for money\"}",
+        "{\"do\":\"hang_up\"}",
+    ] {
+        assert_eq!(desk.post(&path, body).await.status(), 202);
+    }
+    let audit = json(desk.signed(Method::GET, "/api/v1/audit").send().await.unwrap()).await;
+    let notes: Vec<_> = audit["entries"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| (entry["about"].as_str().unwrap(), entry["note"].as_str().unwrap()))
+        .filter(|(about, _)| *about == path)
+        .collect();
+    assert_eq!(
+        notes,
+        [(path.as_str(), "202 move security"), (path.as_str(), "202 end")]
+    );
+    assert!(!audit.to_string().contains("Bob Smith"));
+}
+
+#[tokio::test]
+async fn a_call_with_as_many_orders_as_it_can_have_can_still_be_ended() {
+    let desk = Desk::open().await;
+    let live = desk.live_call_with_orders(1, 31);
+    let path = format!("/api/v1/calls/{live}/actions");
+    check_problem(desk.post(&path, "{\"do\":\"whisper\"}").await, 409, "conflict").await;
+    assert_eq!(desk.post(&path, "{\"do\":\"hang_up\"}").await.status(), 202);
+    assert_eq!(*desk.hung_up.lock().unwrap(), [live]);
+}
+
+#[tokio::test]
 async fn endings_have_the_same_names_everywhere() {
     let desk = Desk::open().await;
     for ending in [

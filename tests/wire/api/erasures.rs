@@ -2,13 +2,17 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::Arc;
 
 use aws_lc_rs::hmac;
 use reqwest::Method;
 use serde_json::json;
 
+use super::policies::replayed;
 use super::{Desk, NOON, check_problem, json as body_of};
-use crate::records::{FORGED, KINDS};
+use crate::records::{FORGED, KINDS, ended};
+use ringward::call::record::{Transfer, TransferKind, TransferOutcome};
+use ringward::redact::Redacted;
 use ringward::store;
 
 /// Proven in the made-up calls: what is said of them counts for its reputation.
@@ -178,14 +182,7 @@ async fn a_policy_tried_on_kept_calls_counts_the_erased_ones_apart() {
     let policy = json!({ "text": text, "reason": "x" }).to_string();
     let saved = body_of(desk.post("/api/v1/policies", &policy).await).await["number"].clone();
     desk.post(&format!("/api/v1/policies/{saved}/replay"), "{}").await;
-    let mut found = json!(null);
-    for _ in 0..6_000 {
-        found = desk.read("/api/v1/policies/replay").await;
-        if found["is_running"] == false {
-            break;
-        }
-        tokio::task::yield_now().await;
-    }
+    let found = replayed(&desk).await;
     assert_eq!(
         (&found["calls"], &found["not_replayable"], &found["erased"]),
         (&json!(4), &json!(1), &json!(1)),
@@ -208,6 +205,18 @@ async fn the_command_line_says_first_what_it_would_erase() {
     let desk = Desk::with(open(), None).await;
     desk.kept_call(FORGED, 1);
     desk.kept_call(FORGED, 2);
+    // Somebody else's call went there.
+    let mut other = ended(&KINDS[1], 3, NOON + 3);
+    other.transfers.push(Transfer {
+        at_ms: 9_000,
+        by: "desk-1".into(),
+        to: Redacted::new(number(FORGED).into()),
+        kind: TransferKind::Blind,
+        outcome: TransferOutcome::Completed,
+        status: 200,
+    });
+    desk.store.save(Arc::new(other));
+    desk.kept_call(1, 4);
     desk.store.flush().unwrap();
     let said = |output: &Output| String::from_utf8_lossy(&output.stdout).into_owned();
     let look = ringward(&folder, &["erase", "--number", number(FORGED)]);
@@ -218,6 +227,8 @@ async fn the_command_line_says_first_what_it_would_erase() {
     let person = ringward(&folder, &["export-person", "--number", number(FORGED)]);
     assert_eq!(said(&person).lines().count(), 3, "{person:?}");
     assert!(said(&person).contains(KINDS[FORGED].name.unwrap()));
+    let words = ["export-person", "--everywhere", "--number", number(FORGED)];
+    assert_eq!(said(&ringward(&folder, &words)).lines().count(), 4);
     let silent = ringward(&folder, &["erase", "--number", number(FORGED), "--yes"]);
     assert!(!silent.status.success(), "without a reason");
     let words = [

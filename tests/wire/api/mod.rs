@@ -11,6 +11,7 @@ mod lists;
 mod oidc;
 mod pages;
 mod policies;
+mod reports;
 mod tls;
 pub mod users;
 mod webhooks;
@@ -22,6 +23,7 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use reqwest::{Client, Method, RequestBuilder, Response};
 use ringward::api::{self, Gateway};
+use ringward::call::record::{OrderOutcome, Ordered};
 use ringward::call::{Order, What};
 use ringward::call_id::CallId;
 use ringward::lists::{Lookup, Plan};
@@ -73,6 +75,8 @@ pub struct Setting {
     pub webhooks: Vec<webhook::Config>,
     pub patience: Patience,
     pub oidc: Option<ringward::accounts::oidc::Config>,
+    /// How long all may take that is asked of the provider for one sign-in; None = machines are slow.
+    pub oidc_asked_in: Option<Duration>,
 }
 
 impl Default for Setting {
@@ -90,6 +94,7 @@ impl Default for Setting {
             public_url: None,
             tls: None,
             oidc: None,
+            oidc_asked_in: None,
             webhooks: vec![nowhere],
             patience: Patience {
                 first: Duration::from_millis(1),
@@ -193,7 +198,8 @@ impl Desk {
             }),
             provider: plan.oidc.map(|oidc| {
                 let public_url = plan.public_url.as_deref().unwrap();
-                Arc::new(Provider::new(oidc, public_url).unwrap())
+                let asked_in = plan.oidc_asked_in.unwrap_or(Duration::from_secs(60));
+                Arc::new(Provider::with_patience(oidc, public_url, asked_in).unwrap())
             }),
             tls: plan.tls,
             public_url: plan.public_url,
@@ -271,6 +277,24 @@ impl Desk {
     /// A call going on, answered two seconds ago.
     pub fn live_call(&self, kind: usize, number: u64) -> CallId {
         let record = call(&KINDS[kind], number, NOON, 6_000, 60_000);
+        let id = record.id;
+        self.live.publish(Arc::new(record));
+        id
+    }
+
+    /// The same, with so many orders given already.
+    pub fn live_call_with_orders(&self, number: u64, orders: usize) -> CallId {
+        let mut record = call(&KINDS[3], number, NOON, 6_000, 60_000);
+        record.orders = (0..orders)
+            .map(|_| Ordered {
+                at_ms: 5_000,
+                by: "ann".into(),
+                what: "whisper".into(),
+                to: None,
+                why: None,
+                outcome: OrderOutcome::Done,
+            })
+            .collect();
         let id = record.id;
         self.live.publish(Arc::new(record));
         id

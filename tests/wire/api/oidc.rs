@@ -17,6 +17,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use reqwest::{Client, Method};
 use ringward::accounts::Role;
 use ringward::accounts::oidc::Config;
+use ringward::accounts::oidc::limits::ASKED_IN;
 use serde_json::{Value, json};
 
 use super::users::totp;
@@ -36,6 +37,8 @@ enum Trick {
     OtherAudience,
     OtherIssuer,
     NoToken,
+    /// It answers nothing when it is asked for a token.
+    Silent,
 }
 
 const REFUSED: [Trick; 9] = [
@@ -89,6 +92,9 @@ async fn keys(State(Idp(book)): State<Idp>) -> Json<Value> {
 }
 
 async fn token(State(Idp(book)): State<Idp>, headers: HeaderMap, form: String) -> Response {
+    if book.lock().unwrap().trick == Trick::Silent {
+        std::future::pending::<()>().await;
+    }
     let mut book = book.lock().unwrap();
     book.asked += 1;
     let part = |wanted: &str| {
@@ -142,7 +148,7 @@ impl Book {
             Trick::OtherAudience => claims["aud"] = "another".into(),
             Trick::OtherIssuer => claims["iss"] = "https://idp.example".into(),
             Trick::NoToken => return None,
-            Trick::Nothing | Trick::ForeignKey => {}
+            Trick::Nothing | Trick::ForeignKey | Trick::Silent => {}
         }
         let signed = format!(
             "{}.{}",
@@ -185,6 +191,10 @@ struct Begun {
 
 impl World {
     async fn open(change: impl FnOnce(&mut Config)) -> World {
+        World::open_with(change, None).await
+    }
+
+    async fn open_with(change: impl FnOnce(&mut Config), asked_in: Option<Duration>) -> World {
         let book = Book {
             issuer: String::new(),
             key: Arc::new(new_key()),
@@ -227,6 +237,7 @@ impl World {
         let setting = Setting {
             public_url: Some("https://calls.example".into()),
             oidc: Some(oidc),
+            oidc_asked_in: asked_in,
             ..Setting::default()
         };
         let browser = Client::builder()
@@ -262,9 +273,11 @@ impl World {
         let sent = self.get("/sign-in/oidc", "").await;
         assert_eq!(sent.status(), 303);
         let cookie = sent.headers()["set-cookie"].to_str().unwrap();
-        for part in ["HttpOnly", "SameSite=Lax", "Secure", "Path=/sign-in/oidc"] {
+        assert!(cookie.starts_with("__Host-ringward_sign_in="), "{cookie}");
+        for part in ["HttpOnly", "SameSite=Lax", "; Secure", "Path=/;"] {
             assert!(cookie.contains(part), "{cookie}");
         }
+        assert!(!cookie.contains("Domain"));
         let cookie = cookie.split(';').next().unwrap().to_string();
         let address = url::Url::parse(sent.headers()["location"].to_str().unwrap()).unwrap();
         assert_eq!(address.path(), "/authorize");
@@ -296,7 +309,7 @@ impl World {
         assert_eq!(answer.status(), 303);
         let cookies = answer.headers().get_all("set-cookie").iter();
         let mut cookies = cookies.map(|cookie| cookie.to_str().unwrap().to_string());
-        let session = cookies.find(|cookie| cookie.starts_with("ringward_session="));
+        let session = cookies.find(|cookie| cookie.starts_with("__Host-ringward_session="));
         let session = session.map(|cookie| cookie.split(';').next().unwrap().to_string());
         (
             answer.headers()["location"].to_str().unwrap().to_string(),
@@ -320,7 +333,11 @@ impl World {
         let body = json!({ "name": name, "person": "P", "roles": ["analyst"], "signs_in_elsewhere": true });
         let made = self.desk.post("/api/v1/users", &body.to_string()).await;
         assert_eq!(made.status(), 201);
-        assert!(body_of(made).await["code"].is_null());
+        let made = body_of(made).await;
+        assert_eq!(
+            (&made["code"], &made["expires_ms"]),
+            (&Value::Null, &(NOON + 72 * 3_600_000).into())
+        );
     }
 
     async fn asks(&self, cookie: &str, path: &str) -> u16 {
@@ -527,6 +544,133 @@ async fn an_administrator_shows_a_second_factor_there_or_here() {
         "{\"password\":\"\"}",
     );
     check_problem(begin.await, 403, "not-fresh").await;
+}
+
+/// Any page can send a browser there, as often as it likes, and with whatever it likes behind the question mark.
+#[tokio::test]
+async fn what_a_page_makes_browsers_do_locks_nobody_out() {
+    let world = World::open(|_| ()).await;
+    world.add("ann").await;
+    let begun = world.begin("one").await;
+    for number in 0..30 {
+        let none = Begun {
+            cookie: String::new(),
+            parts: begun.parts.clone(),
+        };
+        let (to, _) = world.come_back(&none, &number.to_string(), "").await;
+        assert_eq!(to, "/#sign-in=not-this-sign-in");
+    }
+    // Signed in at the provider, and nobody here: a page can have that done too.
+    world.book(|book| {
+        book.person["preferred_username"] = "zoe".into();
+        book.person["sub"] = "zoe".into();
+    });
+    for number in 0..15 {
+        assert_eq!(
+            world.sign_in(&format!("zoe{number}")).await.0,
+            "/#sign-in=no-account"
+        );
+    }
+    // Nor does what is counted elsewhere: wrong tokens.
+    for _ in 0..15 {
+        let wrong = world
+            .desk
+            .ask(Method::GET, "/api/v1/calls")
+            .bearer_auth("rw_wrong");
+        let _ = wrong.send().await.unwrap();
+    }
+    let (to, session) = world.come_back(&begun, "one", "").await;
+    assert_eq!(to, "/#sign-in=no-account", "zoe again");
+    assert!(session.is_none());
+    world.book(|book| {
+        book.person["preferred_username"] = "ann".into();
+        book.person["sub"] = "007".into();
+    });
+    world.signed_in("two").await;
+    // Codes that the provider does not know are tries, and bounded.
+    let mut waits = 0;
+    for number in 0..15 {
+        let begun = world.begin(&format!("unknown{number}")).await;
+        let path = format!(
+            "/sign-in/oidc/callback?code=another&state={}",
+            begun.parts["state"]
+        );
+        waits += u32::from(world.get(&path, &begun.cookie).await.status() == 429);
+    }
+    assert_eq!(waits, 5);
+}
+
+#[tokio::test]
+async fn everything_that_is_asked_of_a_provider_has_one_end_before_the_requests() {
+    const { assert!(ASKED_IN.as_secs() < 10) }
+    let world = World::open_with(|_| (), Some(Duration::from_millis(300))).await;
+    world.add("ann").await;
+    world.book(|book| book.trick = Trick::Silent);
+    // Each single answer may take 6 s; all of them together may not.
+    assert_eq!(world.sign_in("one").await.0, "/#sign-in=provider-away");
+}
+
+#[tokio::test]
+async fn an_account_that_was_given_a_subject_is_nobody_elses() {
+    let world = World::open(|_| ()).await;
+    let add = async |body: Value| world.desk.post("/api/v1/users", &body.to_string()).await;
+    let ann = json!({ "name": "ann", "person": "P", "roles": ["analyst"], "signs_in_elsewhere": true, "subject": "008" });
+    let made = add(ann.clone()).await;
+    assert_eq!(made.status(), 201);
+    assert!(body_of(made).await["expires_ms"].is_null());
+    assert_eq!(
+        world.sign_in("one").await.0,
+        "/#sign-in=no-account",
+        "that is 007"
+    );
+    world.book(|book| book.person["sub"] = "008".into());
+    world.book(|book| book.person["preferred_username"] = "renamed".into());
+    world.signed_in("two").await;
+    let mut bob = ann;
+    bob["name"] = "bob".into();
+    check_problem(add(bob.clone()).await, 409, "conflict").await;
+    bob["subject"] = "".into();
+    check_problem(add(bob.clone()).await, 400, "bad-request").await;
+    bob["signs_in_elsewhere"] = false.into();
+    check_problem(add(bob).await, 400, "bad-request").await;
+}
+
+#[tokio::test]
+async fn many_codes_at_once_are_no_more_guesses_than_one_after_the_other() {
+    let world = World::open(|oidc| oidc.makes_accounts = true).await;
+    world.book(|book| book.person["groups"] = json!(["admins"]));
+    let first = world.signed_in("one").await;
+    world.desk.enrol(&first, NOON).await;
+    let next = world.signed_in("two").await;
+    let body = json!({ "code": "000000" }).to_string();
+    let shown = (0..16).map(|_| {
+        let path = "/api/v1/session/code";
+        world.desk.by_cookie(Method::POST, path, &next, &body)
+    });
+    let answers = futures_of(shown).await;
+    let looked_at = answers.iter().filter(|status| **status == 400).count();
+    assert_eq!((looked_at, answers.len()), (5, 16), "{answers:?}");
+}
+
+/// All of them at once; their statuses.
+async fn futures_of(asked: impl Iterator<Item = impl Future<Output = reqwest::Response>>) -> Vec<u16> {
+    let mut asked: Vec<_> = asked.map(Box::pin).collect();
+    let mut statuses = Vec::new();
+    std::future::poll_fn(|context| {
+        asked.retain_mut(|one| match one.as_mut().poll(context) {
+            std::task::Poll::Ready(answer) => {
+                statuses.push(answer.status().as_u16());
+                false
+            }
+            std::task::Poll::Pending => true,
+        });
+        match asked.is_empty() {
+            true => std::task::Poll::Ready(()),
+            false => std::task::Poll::Pending,
+        }
+    })
+    .await;
+    statuses
 }
 
 #[tokio::test]

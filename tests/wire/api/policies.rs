@@ -1,5 +1,7 @@
 //! A policy's whole life over HTTP.
 
+use std::time::Duration;
+
 use reqwest::Method;
 use ringward::policy::shipped;
 use serde_json::{Value, json};
@@ -155,6 +157,18 @@ async fn a_policy_with_faults_is_refused_with_all_of_them() {
     .await;
 }
 
+/// What came out of the replay, once it is over. A slow machine is given a minute, and not more questions than one may ask.
+pub async fn replayed(desk: &Desk) -> Value {
+    for _ in 0..600 {
+        let found = desk.read("/api/v1/policies/replay").await;
+        if found["is_running"] == false {
+            return found;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("the replay never ended");
+}
+
 #[tokio::test]
 async fn a_revision_is_tried_on_kept_calls() {
     let desk = Desk::open().await;
@@ -168,14 +182,7 @@ async fn a_revision_is_tried_on_kept_calls() {
         .post(&format!("/api/v1/policies/{number}/replay"), "{}")
         .await;
     assert_eq!(started.status(), 202);
-    let mut found = Value::Null;
-    for _ in 0..200 {
-        found = desk.read("/api/v1/policies/replay").await;
-        if found["is_running"] == false {
-            break;
-        }
-        tokio::task::yield_now().await;
-    }
+    let found = replayed(&desk).await;
     assert_eq!(
         (found["calls"].as_u64(), found["not_replayable"].as_u64()),
         (Some(30), Some(0)),

@@ -189,7 +189,8 @@ async fn what_was_done_is_told_signed_and_again_until_it_is_taken() {
     );
     let (id, body) = &came[0];
     assert_eq!(body["type"], "audit.account");
-    assert_eq!(*id, format!("audit-{}", body["data"]["number"]));
+    let hash = body["data"]["hash"].as_str().unwrap();
+    assert_eq!(*id, format!("audit-{}-{}", body["data"]["number"], &hash[..8]));
     assert_eq!(
         *receiver.elsewhere.lock().unwrap(),
         0,

@@ -25,7 +25,20 @@ impl Baresip {
     /// With more parameters of its account, such as `;auth_user=x;auth_pass=y`.
     #[allow(dead_code, reason = "for the wire tests; benches/load.rs shares this module")]
     pub fn start_as(folder: &Path, name: &str, says: &Path, dial: Option<&str>, more: &str) -> Baresip {
-        Baresip::start_account(folder, name, says, dial, None, ("", more))
+        Baresip::start_account(folder, name, says, dial, None, ("", more, None))
+    }
+
+    /// A phone that registers at `registrar` (address, and parameters such as `;transport=tcp`) as `name`.
+    #[allow(dead_code, reason = "for the wire tests; benches/load.rs shares this module")]
+    pub fn start_registered(
+        folder: &Path,
+        name: &str,
+        says: &Path,
+        registrar: impl std::fmt::Display,
+        secret: &str,
+    ) -> Baresip {
+        let account = format!("<sip:{name}@{registrar}>;regint=60;auth_user={name};auth_pass={secret}");
+        Baresip::start_account(folder, name, says, None, None, ("", "", Some(&account)))
     }
 
     /// The same, and it takes commands.
@@ -60,7 +73,7 @@ impl Baresip {
         control: Option<u16>,
         lines: &str,
     ) -> Baresip {
-        Baresip::start_account(folder, name, says, dial, control, (lines, ""))
+        Baresip::start_account(folder, name, says, dial, control, (lines, "", None))
     }
 
     /// With more lines of its configuration and more of its account.
@@ -70,7 +83,7 @@ impl Baresip {
         says: &Path,
         dial: Option<&str>,
         control: Option<u16>,
-        (lines, more): (&str, &str),
+        (lines, more, account): (&str, &str, Option<&str>),
     ) -> Baresip {
         let port = super::free_port();
         let folder = folder.join(name);
@@ -88,8 +101,9 @@ impl Baresip {
             recordings.display(),
             media + 40,
         );
-        let account =
-            format!("<sip:{name}@127.0.0.1:{port}>;regint=0;answermode=auto;audio_codecs=pcmu,pcma{more}\n");
+        let alone = format!("<sip:{name}@127.0.0.1:{port}>;regint=0");
+        let account = account.unwrap_or(&alone);
+        let account = format!("{account};answermode=auto;audio_codecs=pcmu,pcma{more}\n");
         std::fs::write(folder.join("config"), config).expect("config");
         std::fs::write(folder.join("accounts"), account).expect("accounts");
         std::fs::write(folder.join("contacts"), "").expect("contacts");

@@ -10,6 +10,12 @@ use serde_json::{Value, json};
 use super::Peer;
 use super::gateway::block_on;
 
+/// Keys as WebDriver writes them.
+pub const TAB: &str = "\u{e004}";
+pub const ENTER: &str = "\u{e007}";
+pub const ESCAPE: &str = "\u{e00c}";
+pub const DOWN: &str = "\u{e015}";
+
 pub struct Browser {
     _driver: Peer,
     base: String,
@@ -66,6 +72,37 @@ impl Browser {
     /// Runs a script that returns a value.
     pub fn eval(&self, script: &str) -> Value {
         self.post("execute/sync", json!({"script": script, "args": []}))
+    }
+
+    /// A screen of so many CSS pixels, each so many of the device's: 320 at 4 is a screen of 1280 at 400 %.
+    pub fn zoom(&self, width: u32, height: u32, scale: f32) {
+        let metrics = json!({"width": width, "height": height, "deviceScaleFactor": scale, "mobile": false});
+        self.post(
+            "goog/cdp/execute",
+            json!({"cmd": "Emulation.setDeviceMetricsOverride", "params": metrics}),
+        );
+    }
+
+    /// `light` or `dark`.
+    pub fn prefer(&self, scheme: &str) {
+        let features = json!([{"name": "prefers-color-scheme", "value": scheme}]);
+        self.post(
+            "goog/cdp/execute",
+            json!({"cmd": "Emulation.setEmulatedMedia", "params": {"features": features}}),
+        );
+    }
+
+    /// Presses and lets go of each key in turn, wherever the keyboard is; special keys as WebDriver writes them (WebDriver
+    /// §17.4.2), such as [`TAB`].
+    pub fn press_keys(&self, keys: &str) {
+        let strokes: Vec<Value> = keys
+            .chars()
+            .flat_map(|key| ["keyDown", "keyUp"].map(|kind| json!({"type": kind, "value": key.to_string()})))
+            .collect();
+        self.post(
+            "actions",
+            json!({"actions": [{"type": "key", "id": "keyboard", "actions": strokes}]}),
+        );
     }
 
     /// The words a person sees.

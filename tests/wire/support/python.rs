@@ -25,6 +25,17 @@ pub fn with_module(module: &str) -> Option<PathBuf> {
     super::have(&[&format!("python with {module}")]).then_some(python)
 }
 
+/// The text of axe-core, which looks for what shuts people out of a page (WCAG). Missing: as [`super::have`].
+pub fn axe() -> Option<String> {
+    let python = with_module("axe_core_python")?;
+    let output = Command::new(python)
+        .args(["-c", "import axe_core_python as it; print(it.__path__[0])"])
+        .output()
+        .ok()?;
+    let folder = String::from_utf8(output.stdout).ok()?;
+    std::fs::read_to_string(Path::new(folder.trim()).join("axe.min.js")).ok()
+}
+
 fn environment() -> PathBuf {
     let tmp = Path::new(env!("CARGO_TARGET_TMPDIR"));
     tmp.parent().expect("the build output").join("peers")

@@ -1,0 +1,71 @@
+//! Where devices can be reached, as all shards see it: replaced as a whole, never changed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+
+use crate::sip::{Flow, Transport};
+
+/// Where one phone of a device is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Its Contact: the Request-URI of what is sent there.
+    pub uri: String,
+    /// The way it came: for UDP the address it was heard from (which is what a NAT lets back in), for TCP and TLS the
+    /// connection.
+    pub flow: Flow,
+}
+
+/// By device, each with at least one place: the highest q first, and of equals the one that was refreshed last.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Bound {
+    devices: BTreeMap<String, Vec<Place>>,
+    /// How and from where they are reached: who speaks from there is the phone that registered.
+    remotes: BTreeSet<(Transport, SocketAddr)>,
+    connections: BTreeSet<u64>,
+}
+
+impl Bound {
+    pub fn new(devices: BTreeMap<String, Vec<Place>>) -> Bound {
+        let flows = || devices.values().flatten().map(|place| place.flow);
+        Bound {
+            remotes: flows().map(|flow| way(&flow)).collect(),
+            connections: flows().filter_map(|flow| flow.connection).collect(),
+            devices,
+        }
+    }
+
+    /// Where to ring this device; empty = it is not registered.
+    pub fn places(&self, device: &str) -> &[Place] {
+        self.devices.get(device).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether a phone that registered speaks this way.
+    pub fn has(&self, flow: &Flow) -> bool {
+        match flow.connection {
+            Some(number) if self.connections.contains(&number) => true,
+            _ => self.remotes.contains(&way(flow)),
+        }
+    }
+
+    /// The same where only the address is known.
+    pub fn has_address(&self, address: SocketAddr) -> bool {
+        [Transport::Udp, Transport::Tcp, Transport::Tls]
+            .iter()
+            .any(|transport| self.remotes.contains(&(*transport, canonical(address))))
+    }
+
+    /// Every device and its places, in the order of the names.
+    pub fn all(&self) -> impl Iterator<Item = (&str, &[Place])> {
+        self.devices
+            .iter()
+            .map(|(name, places)| (name.as_str(), places.as_slice()))
+    }
+}
+
+fn way(flow: &Flow) -> (Transport, SocketAddr) {
+    (flow.transport, canonical(flow.remote))
+}
+
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}

@@ -1,0 +1,187 @@
+//! The console for whoever cannot see it well, or has no mouse: axe-core on every page, light and dark, 400 % zoom, keys alone.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::support::browser::{Browser, DOWN, ENTER, ESCAPE, TAB};
+use crate::support::gateway::{Gateway, Setup};
+use crate::support::python::axe;
+use crate::support::sipp::{self, Caller, Running, silent_caller};
+use crate::support::{folder, have, wait_for};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn gateway(name: &'static str, phone: u16) -> Gateway {
+    Gateway::start(&Setup {
+        name,
+        targets: &[format!("sip:desk@127.0.0.1:{phone}")],
+        queue: "",
+        more: "",
+    })
+}
+
+/// A call that lasts for long enough to look at it.
+fn long_call(gateway: &Gateway, folder: &Path) -> Running {
+    let scenario = silent_caller(120_000);
+    let caller = Caller {
+        gateway: gateway.udp,
+        is_tcp: false,
+        scenario: &scenario,
+        number: "+12125550100",
+        calls: 1,
+        rate: 1,
+    };
+    caller.start(folder)
+}
+
+fn wait_until(browser: &Browser, what: &str, script: &str) {
+    wait_for(what, PATIENCE, || {
+        browser.eval(script).as_bool().filter(|is_so| *is_so)
+    });
+}
+
+/// What axe-core finds wrong on the page as it is.
+fn violations(browser: &Browser, axe: &str) -> Vec<String> {
+    browser.eval(&format!(
+        "if (!window.axe) {{ {axe} }}\n\
+         window.found = null;\n\
+         axe.run(document, {{ resultTypes: ['violations'] }}).then(\n\
+           (all) => {{ window.found = all.violations.map((one) => `${{one.id}}: ${{one.nodes.map((node) => node.target.join(' ')).join(', ')}}`); }},\n\
+           (error) => {{ window.found = [`axe-core: ${{error}}`]; }});\n\
+         return true"
+    ));
+    let found = wait_for("axe-core", PATIENCE, || {
+        Some(browser.eval("return window.found")).filter(|found| !found.is_null())
+    });
+    let lines = found.as_array().expect("a list").iter();
+    lines
+        .map(|line| line.as_str().unwrap_or_default().to_string())
+        .collect()
+}
+
+/// Waits for the page to come to rest, and looks at it in both schemes and at 400 %.
+fn look_at(browser: &Browser, axe: &str, folder: &Path, name: &str) {
+    for scheme in ["light", "dark"] {
+        browser.prefer(scheme);
+        assert_eq!(violations(browser, axe), Vec::<String>::new(), "{name}, {scheme}");
+        browser.screenshot(&folder.join(format!("{name}-{scheme}.png")));
+    }
+    browser.prefer("light");
+    // WCAG 1.4.10: a screen of 1280 by 1024 at 400 %. What must be wide, such as a table, moves within itself.
+    browser.zoom(320, 256, 4.0);
+    let widths = browser.eval(
+        "const wide = [...document.body.querySelectorAll('*')].filter((node) => node.getBoundingClientRect().right > innerWidth + 1\n\
+           && !node.closest('.scroller, .spoken')).slice(0, 5).map((node) => node.outerHTML.slice(0, 120));\n\
+         return [document.documentElement.scrollWidth <= innerWidth, wide.join('\\n')]",
+    );
+    browser.screenshot(&folder.join(format!("{name}-400-percent.png")));
+    browser.zoom(1280, 900, 1.0);
+    assert_eq!(widths[0], Value::Bool(true), "{name} at 400 %: {}", widths[1]);
+}
+
+#[test]
+fn every_page_is_open_to_all_light_dark_and_at_400_percent() {
+    let Some(axe) = axe() else { return };
+    if !have(&["sipp", "chromium", "chromedriver"]) {
+        return;
+    }
+    let folder = folder("console-for-all");
+    let (_phone, port) = sipp::phone(&folder, 500);
+    let gateway = gateway("gateway-for-all", port);
+    let browser = Browser::start(&folder, 1280, 900);
+    let base = format!("http://{}", gateway.api);
+
+    browser.open(&base);
+    browser.wait_for_text("sign in with a token", PATIENCE);
+    look_at(&browser, &axe, &folder, "sign-in");
+    browser.open("about:blank");
+    browser.open(&format!("{base}/#token={}", gateway.token));
+    browser.wait_for_text("no call right now", PATIENCE);
+    let _running = long_call(&gateway, &folder);
+    browser.wait_for_text("talking", PATIENCE);
+    look_at(&browser, &axe, &folder, "calls");
+    browser.eval("document.querySelector('.card').focus(); return true");
+    browser.press_keys("w");
+    browser.wait_for_text("how it went", PATIENCE);
+    look_at(&browser, &axe, &folder, "why");
+    for (path, name, words) in [
+        ("/overview", "overview", "what the banner said"),
+        ("/administration#lists", "lists", "reason"),
+        ("/administration#policies", "policies", "revision"),
+        ("/administration#users", "accounts", "no account yet"),
+        ("/docs", "docs", "/api/v1/calls"),
+    ] {
+        browser.open("about:blank");
+        browser.open(&format!("{base}{path}"));
+        browser.wait_for_text(words, PATIENCE);
+        look_at(&browser, &axe, &folder, name);
+    }
+    let refused: Vec<String> = browser
+        .console_errors()
+        .into_iter()
+        .filter(|line| line.contains("Content Security Policy"))
+        .collect();
+    assert_eq!(refused, Vec::<String>::new());
+}
+
+#[test]
+fn a_call_is_taken_care_of_by_keys_alone() {
+    if !have(&["sipp", "chromium", "chromedriver"]) {
+        return;
+    }
+    let folder = folder("console-keys");
+    let (_phone, port) = sipp::phone(&folder, 500);
+    let gateway = gateway("gateway-keys", port);
+    let browser = Browser::start(&folder, 1280, 900);
+    browser.open(&format!("http://{}", gateway.api));
+    browser.wait_for_text("sign in with a token", PATIENCE);
+    // The keyboard stands in the name: on past password, code and button to the token's door.
+    wait_until(
+        &browser,
+        "the first field has the keyboard",
+        "return document.activeElement.id === 'name'",
+    );
+    browser.press_keys(&TAB.repeat(4));
+    browser.press_keys(ENTER);
+    browser.press_keys(TAB);
+    wait_until(
+        &browser,
+        "the token's field has the keyboard",
+        "return document.activeElement.id === 'token'",
+    );
+    browser.press_keys(&gateway.token);
+    browser.press_keys(ENTER);
+    browser.wait_for_text("no call right now", PATIENCE);
+
+    let _running = long_call(&gateway, &folder);
+    browser.wait_for_text("talking", PATIENCE);
+    browser.press_keys(DOWN);
+    wait_until(
+        &browser,
+        "the call is selected",
+        "return document.querySelector('.card').hasAttribute('data-selected')",
+    );
+    browser.press_keys("s");
+    wait_until(
+        &browser,
+        "the call is reported",
+        "return document.querySelector('.card [data-verdict=scam]').getAttribute('aria-pressed') === 'true'",
+    );
+    browser.press_keys("w");
+    browser.wait_for_text("how it went", PATIENCE);
+    browser.press_keys(ESCAPE);
+    wait_until(
+        &browser,
+        "the page closes",
+        "return document.querySelector('dialog[open]') === null",
+    );
+    browser.press_keys("h");
+    browser.wait_for_text("press again", PATIENCE);
+    browser.press_keys("h");
+    let call = gateway.ended_calls(1).remove(0);
+    assert_eq!(call["report"]["verdict"], "scam");
+    assert_eq!(call["orders"][0]["what"], "end");
+    assert_eq!(call["outcome"]["by"], "us");
+}

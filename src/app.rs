@@ -257,9 +257,10 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         let _inside = tokio.enter();
         webhooks.start(&stopping);
     }
-    let retention = config
-        .calls_kept
-        .map(|term| Retention::start(store.clone(), term));
+    let retention = config.calls_kept.map(|term| {
+        let alarm = clock_alarm.clone();
+        Retention::start(store.clone(), term, move || alarm.shift().is_some())
+    });
     let retention = retention.transpose().context("retention thread")?;
     let selftest = Watch::start().context("self-test thread")?;
     let is_draining = Arc::new(AtomicBool::new(false));

@@ -21,7 +21,7 @@ use crate::call::record::{Ending, PersonReport};
 use crate::call::{CallRecord, Order, What};
 use crate::call_id::CallId;
 use crate::screening::Label;
-use crate::store::{Filter, limits::CALLS_LIMIT};
+use crate::store::{Filter, limits::CALLS_LIMIT, number_of};
 
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -293,6 +293,13 @@ pub(crate) async fn report(
                 };
                 if let Some(record) = record {
                     reputation.note(&record, &report)?;
+                    // Erased meanwhile: what was just noted of it goes as well.
+                    let now = store.call(id)?;
+                    if now.is_some_and(|now| now.erased_ms.is_some())
+                        && let Some(number) = number_of(&record)
+                    {
+                        reputation.forget(number)?;
+                    }
                 }
                 Ok(true)
             })

@@ -15,7 +15,7 @@ use super::error::{Problem, ProblemBody};
 use super::limits::HELD_CALLS_MAX;
 use super::state::Shared;
 use super::whole::whole;
-use crate::runtime::erasures::{Eraser, Erasure};
+use crate::runtime::erasures::{Eraser, Erasure, names_number};
 use crate::store::limits::JOURNAL_ROWS;
 
 /// Characters of the reason.
@@ -160,8 +160,7 @@ pub(crate) async fn erase(
         return Err(Problem::BadRequest("why has 1 to 200 characters".into()));
     }
     // The audit is for good: what is erased must not stand there.
-    let digits = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
-    if digits(&why).contains(&digits(&number)) {
+    if names_number(&why, &number) {
         return Err(Problem::BadRequest(
             "why must not name the number: it stays in the audit".into(),
         ));
@@ -213,6 +212,7 @@ fn eraser(shared: &Shared) -> Eraser {
         audit: Arc::clone(&gateway.audit),
         reputation: Arc::clone(&gateway.reputation),
         lists: Arc::clone(&gateway.lists),
+        live: Some(Arc::clone(&gateway.live)),
     }
 }
 

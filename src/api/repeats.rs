@@ -85,11 +85,13 @@ impl DoneAllTheSame {
 }
 
 /// Routes whose answers hold a token, an invitation, or the secret of a second factor.
-const SECRETS: [&str; 4] = [
+const SECRETS: [&str; 6] = [
     "/api/v1/tokens",
     "/api/v1/users",
     "/api/v1/users/{name}/reset",
     "/api/v1/account/second-factor",
+    "/api/v1/erasures",
+    "/api/v1/erasures/held",
 ];
 
 /// How long a body may be there, as the router says.

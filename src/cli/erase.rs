@@ -11,7 +11,7 @@ use crate::accounts::BY_COMMAND;
 use crate::call::CallRecord;
 use crate::lists::Plan;
 use crate::runtime::clock;
-use crate::runtime::erasures::Eraser;
+use crate::runtime::erasures::{Eraser, names_number};
 use crate::runtime::lists::ListKeeper;
 use crate::runtime::reputation::ReputationKeeper;
 use crate::store::{self, Audit, Store};
@@ -69,9 +69,8 @@ pub fn erase(args: EraseArgs) -> anyhow::Result<ExitCode> {
         !args.why.trim().is_empty(),
         "--why is missing: the audit wants a reason"
     );
-    let digits = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
     anyhow::ensure!(
-        !digits(&args.why).contains(&digits(&number)),
+        !names_number(&args.why, &number),
         "--why must not name the number: it stays in the audit"
     );
     let (erasure, receipt) = eraser.erase(&number, BY_COMMAND, args.why.trim(), at_ms)?;
@@ -82,7 +81,7 @@ pub fn erase(args: EraseArgs) -> anyhow::Result<ExitCode> {
     )?;
     writeln!(
         out,
-        "stayed: {} calls that are not over, {} entries of lists",
+        "stayed: {} calls that are not over (those that a gateway has and nobody reported on are not known here), {} entries of lists",
         erasure.live,
         held.lists.len()
     )?;
@@ -140,6 +139,7 @@ fn open(place: &Where, number: &str, may_write: bool) -> anyhow::Result<(Eraser,
         audit,
         reputation: Arc::new(reputation),
         lists: Arc::new(lists),
+        live: None,
     };
     Ok((eraser, number))
 }

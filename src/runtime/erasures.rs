@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::lists::ListKeeper;
 use super::reputation::ReputationKeeper;
 use crate::call::CallRecord;
+use crate::call::record::State;
 use crate::screening::Listed;
-use crate::store::{Act, Audit, Erase, Filter, Store, StoreError, Write, number_of};
+use crate::store::{Act, Audit, Erase, Filter, Live, Store, StoreError, Write, number_of};
 
 /// In the store; an entry for each erasure.
 const JOURNAL: &str = "erasures";
@@ -59,6 +60,17 @@ pub struct Eraser {
     pub audit: Arc<Audit>,
     pub reputation: Arc<ReputationKeeper>,
     pub lists: Arc<ListKeeper>,
+    /// Calls that go on; None = they are not known here, because another process has them.
+    pub live: Option<Arc<Live>>,
+}
+
+/// Whether what somebody writes into the audit, where it stays for good, would give the number away: whole, or its last seven
+/// digits, which is how people write it without its country.
+pub fn names_number(text: &str, number: &str) -> bool {
+    let digits = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
+    let number = digits(number);
+    let end = number.len().saturating_sub(7);
+    !number.is_empty() && digits(text).contains(&number[end..])
 }
 
 impl Eraser {
@@ -87,6 +99,7 @@ impl Eraser {
         loop {
             let page = self.store.calls(&filter)?;
             let Some(last) = page.last() else {
+                held.live += self.live_unkept(number)?;
                 return Ok(held);
             };
             (filter.before_ms, filter.before_id) = (Some(last.started_ms), Some(last.id));
@@ -151,6 +164,8 @@ impl Eraser {
         self.audit.write(at_ms, by, "erasure begin", &about, why)?;
         let reports = self.reputation.forget(number)?;
         let erased = self.store.erase(&Erase::Number(number.into()), at_ms)?;
+        // What was said of a call while it was erased.
+        let reports = reports + self.reputation.forget(number)?;
         if reports > 0 && self.store.neighbours().is_none() {
             // SQLite may have left copies of documents where it moved them.
             self.store.set_setting(REWRITE, "1")?;
@@ -162,12 +177,22 @@ impl Eraser {
             why: why.into(),
             about,
             calls: erased.calls,
-            live: erased.live,
+            live: erased.live + self.live_unkept(number)?,
             reports,
             is_scrubbed: erased.is_scrubbed,
         };
         self.write_down(&mut erasure)?;
         Ok((erasure, hexadecimal(&secret)))
+    }
+
+    /// Calls of the number that go on and of which nothing is kept yet.
+    fn live_unkept(&self, number: &str) -> Result<u64, StoreError> {
+        let live = self.live.iter().flat_map(|live| live.calls_from(number));
+        let mut unkept = 0;
+        for record in live.filter(|record| record.state != State::Ended) {
+            unkept += u64::from(self.store.call(record.id)?.is_none());
+        }
+        Ok(unkept)
     }
 
     /// Erasures after this number, oldest first; at most [`crate::store::limits::JOURNAL_ROWS`].
@@ -227,4 +252,24 @@ impl Eraser {
 
 fn hexadecimal(octets: &[u8]) -> String {
     octets.iter().map(|octet| format!("{octet:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_names_a_number_however_people_write_it() {
+        for why in [
+            "+14045550123 asked",
+            "of (404) 555-0123",
+            "call 555.0123 again",
+            "14045550123",
+        ] {
+            assert!(names_number(why, "+14045550123"), "{why}");
+        }
+        for why in ["request 2026-17", "555 and 0124", "", "12"] {
+            assert!(!names_number(why, "+14045550123"), "{why}");
+        }
+    }
 }

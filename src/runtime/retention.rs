@@ -8,7 +8,7 @@ use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 
 use super::clock;
 use super::limits::RETENTION_EVERY;
-use crate::store::{Erase, Erased, Store, StoreError};
+use crate::store::{Erase, Erased, Filter, Store, StoreError};
 
 /// The thread that does it.
 pub struct Retention {
@@ -17,22 +17,30 @@ pub struct Retention {
 }
 
 impl Retention {
-    /// At once, and then every [`RETENTION_EVERY`].
+    /// At once, and then every [`RETENTION_EVERY`]; not while `is_clock_doubtful`, and not at the start when by this clock
+    /// even the newest call is past its term: nothing brings back what a wrong clock has erased.
     ///
     /// # Errors
     ///
     /// That of a machine with no thread to give.
-    pub fn start(store: Arc<dyn Store>, term: Duration) -> std::io::Result<Retention> {
+    pub fn start(
+        store: Arc<dyn Store>,
+        term: Duration,
+        is_clock_doubtful: impl Fn() -> bool + Send + 'static,
+    ) -> std::io::Result<Retention> {
         let (stop, stopped) = bounded(0);
         let thread = std::thread::Builder::new()
             .name("retention".into())
             .spawn(move || {
+                let mut is_start = true;
                 loop {
-                    match erase_old(&*store, term, clock::now().unix_ms()) {
-                        Ok(Erased { calls: 0, .. }) => {}
-                        Ok(Erased { calls, .. }) => tracing::info!(calls, "calls past their term are erased"),
-                        Err(error) => tracing::warn!(%error, "calls past their term are not erased yet"),
+                    let now_ms = clock::now().unix_ms();
+                    if is_clock_doubtful() || (is_start && would_erase_all(&*store, term, now_ms)) {
+                        tracing::warn!("no call is erased by its term: this machine's clock may be wrong");
+                    } else {
+                        tell(erase_old(&*store, term, now_ms));
                     }
+                    is_start = false;
                     if stopped.recv_timeout(RETENTION_EVERY) != Err(RecvTimeoutError::Timeout) {
                         return;
                     }
@@ -48,14 +56,43 @@ impl Retention {
     }
 }
 
+fn tell(erased: Result<Erased, StoreError>) {
+    match erased {
+        Ok(Erased {
+            calls: 0,
+            is_scrubbed: true,
+            ..
+        }) => {}
+        Ok(Erased {
+            calls, is_scrubbed, ..
+        }) => tracing::info!(calls, is_scrubbed, "calls past their term are erased"),
+        Err(error) => tracing::warn!(%error, "calls past their term are not erased yet"),
+    }
+}
+
+/// Whether by this clock even the newest kept call that names somebody is past its term. A store that does not answer says no.
+fn would_erase_all(store: &dyn Store, term: Duration, now_ms: u64) -> bool {
+    let newest = store.calls(&Filter {
+        limit: 1,
+        ..Filter::default()
+    });
+    let Ok(newest) = newest else { return false };
+    let newest = newest.first().filter(|record| record.erased_ms.is_none());
+    newest.is_some_and(|record| record.started_ms < past(term, now_ms))
+}
+
+/// Calls that began before this are past their term.
+fn past(term: Duration, now_ms: u64) -> u64 {
+    now_ms.saturating_sub(u64::try_from(term.as_millis()).unwrap_or(u64::MAX))
+}
+
 /// Erases what is older than `term` at `now_ms`. Blocks.
 ///
 /// # Errors
 ///
 /// Those of the store; the next time goes on.
 pub fn erase_old(store: &dyn Store, term: Duration, now_ms: u64) -> Result<Erased, StoreError> {
-    let term_ms = u64::try_from(term.as_millis()).unwrap_or(u64::MAX);
-    store.erase(&Erase::Before(now_ms.saturating_sub(term_ms)), now_ms)
+    store.erase(&Erase::Before(past(term, now_ms)), now_ms)
 }
 
 #[cfg(test)]
@@ -89,6 +126,11 @@ mod tests {
             assert!(store.save(Arc::new(record)));
         }
         let number = sample::signed().caller.number.unwrap().into_inner();
+        assert!(!would_erase_all(&*store, 4 * DAY, NOON));
+        assert!(
+            would_erase_all(&*store, 4 * DAY, NOON + 400 * DAY.as_millis() as u64),
+            "a clock that is a year ahead"
+        );
         assert_eq!(erase_old(&*store, 4 * DAY, NOON).unwrap().calls, 5);
         let page = store.page(None).unwrap();
         assert_eq!(page.len(), 10);
@@ -105,7 +147,7 @@ mod tests {
     fn it_is_done_at_the_start_and_the_thread_ends_when_it_is_told_to() {
         let url = "sqlite::memory:".into();
         let store = store::open(&Config { url }).unwrap();
-        let retention = Retention::start(store.clone(), DAY).unwrap();
+        let retention = Retention::start(store.clone(), DAY, || false).unwrap();
         assert!(super::super::vital::join_within(
             retention.stop(),
             Duration::from_secs(60)

@@ -76,14 +76,17 @@ pub(super) fn erase(inbox: &Inbox, url: &str, whom: &Erase, at_ms: u64) -> Resul
     let erasing = std::sync::Arc::new(Erasing::new(whom, at_ms));
     while inbox.answer(url, "erasing calls", Command::Erase(erasing.clone()))? {}
     let calls = erasing.calls.load(Ordering::Relaxed);
-    // What goes by its term goes again in an hour; whoever asks for a number again wants the files cleared.
-    let mut is_scrubbed = calls == 0 && matches!(whom, Erase::Before(_));
+    // Where nothing went by its term the files need nothing, unless they were not cleared the last time; whoever asks for a
+    // number again wants them cleared.
+    let is_idle = calls == 0 && matches!(whom, Erase::Before(_));
+    let mut is_scrubbed = is_idle && !inbox.owes_scrub.load(Ordering::SeqCst);
     for _ in 0..SCRUB_TRIES {
         if is_scrubbed {
             break;
         }
         is_scrubbed = inbox.answer(url, "clearing what is erased from the files", Command::Scrub)?;
     }
+    inbox.owes_scrub.store(!is_scrubbed, Ordering::SeqCst);
     Ok(Erased {
         calls,
         live: erasing.live.load(Ordering::Relaxed),

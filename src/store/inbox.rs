@@ -100,6 +100,8 @@ impl Waiting {
 pub(super) struct Inbox {
     waiting: Mutex<Waiting>,
     arrived: Condvar,
+    /// Something was erased, and has not left the files yet.
+    pub owes_scrub: AtomicBool,
 }
 
 impl Inbox {

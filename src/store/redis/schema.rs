@@ -16,6 +16,9 @@ const SCHEMA: &str = "2";
 /// The layout before, in which records lay in clear in the stream `records`.
 const CLEAR: &str = "1";
 
+/// Under which name it stands that Redis' files may hold what was kept in clear.
+const CLEAR_REMAINS: &str = "clear_remains";
+
 /// Under which name the secret stands by which numbers are known.
 const INDEX: &str = "number_index_key";
 
@@ -32,11 +35,18 @@ pub(super) fn check(on: &mut Client, as_what: As, node: &str) -> Result<Index, S
     let secret = on.ask(&["HGET", &key("settings"), INDEX])?.text();
     let index = secret.as_deref().map(Index::new);
     match on.ask(&["GET", &name])?.text() {
-        Some(found) if found == SCHEMA => index.ok_or_else(|| "the secret of its numbers is gone".into()),
+        Some(found) if found == SCHEMA => {
+            if as_what == As::Gateway {
+                clear_files(on)?;
+            }
+            index.ok_or_else(|| "the secret of its numbers is gone".into())
+        }
         Some(found) if found == CLEAR && as_what == As::Gateway => {
             let index = index.ok_or("the secret of its numbers is gone")?;
+            on.ask(&["HSET", &key("settings"), CLEAR_REMAINS, "1"])?;
             carry_over(on, node, &index)?;
             on.ask(&["SET", &name, SCHEMA])?;
+            clear_files(on)?;
             Ok(index)
         }
         Some(found) if found == CLEAR => {
@@ -85,8 +95,23 @@ fn carry_over(on: &mut Client, node: &str, index: &Index) -> Result<(), String> 
         on.ask(&["DEL", &key("records")])?;
     }
     if carried > 0 {
-        tracing::info!(calls = carried, unreadable, "kept calls are sealed now");
-        scrub(on)?;
+        tracing::info!(calls = carried - unreadable, "kept calls are sealed now");
+    }
+    if unreadable > 0 {
+        tracing::warn!(
+            calls = unreadable,
+            "kept calls could not be read: they stay in clear in {} and are found no more; DEL takes them away",
+            key("records")
+        );
+    }
+    Ok(())
+}
+
+/// Where what was kept in clear may still be in Redis' files, has it write them anew; until it does, every start asks again.
+fn clear_files(on: &mut Client) -> Result<(), String> {
+    let settings = key("settings");
+    if on.ask(&["HGET", &settings, CLEAR_REMAINS])?.text().is_some() && scrub(on)? {
+        on.ask(&["HDEL", &settings, CLEAR_REMAINS])?;
     }
     Ok(())
 }

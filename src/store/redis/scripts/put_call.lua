@@ -26,6 +26,8 @@ if old[1] then
   end
   redis.call('SREM', p .. 'open:' .. old[11], id)
   redis.call('XDEL', p .. 'sealed', old[10])
+  -- Kept in clear by an older gateway.
+  redis.call('XDEL', p .. 'records', old[10])
 end
 local entry = redis.call('XADD', p .. 'sealed', '*', 'call', id, 'revision', revision, 'record', ARGV[13])
 redis.call('HSET', call, 'revision', revision, 'place', place, 'number', ARGV[6], 'label', ARGV[7], 'queue', ARGV[8],

@@ -369,6 +369,30 @@ fn a_redis_of_older_gateways_is_carried_over() {
         redis.ask(&["ZADD", "ringward:calls", "0", &place]);
         redis.ask(&["ZADD", &by_number, "0", &format!("{place}:a:{verdict}")]);
     }
+    // One that cannot be read stays as it is; it keeps no other in clear.
+    let (broken, place) = ("0".repeat(31) + "7", format!("{:020}:{}7", NOON, "0".repeat(31)));
+    let entry = ["call", &broken, "revision", "1", "record", "{"];
+    redis.ask(&[["XADD", "ringward:records", "900-1"].as_slice(), &entry].concat());
+    let call = format!("ringward:call:{broken}");
+    let mut fields: Vec<&str> = vec![
+        "HSET",
+        call.as_str(),
+        "revision",
+        "1",
+        "place",
+        place.as_str(),
+        "entry",
+        "900-1",
+        "node",
+        "one",
+    ];
+    for empty in [
+        "number", "label", "queue", "ending", "answered", "verdict", "report",
+    ] {
+        fields.extend([empty, ""]);
+    }
+    redis.ask(&fields);
+    redis.ask(&["ZADD", "ringward:calls", "0", &place]);
     assert!(
         store::open_beside(&store::Config { url: url.clone() }).is_err(),
         "a gateway does it"
@@ -378,12 +402,9 @@ fn a_redis_of_older_gateways_is_carried_over() {
     let first = store.call(records[0].id).unwrap().unwrap();
     assert_eq!((first.report, &first.caller), (Some(said()), &records[0].caller));
     assert_eq!(store.history(&number(FORGED), LATER).unwrap().reported_scam, 1);
-    for gone in [
-        "ringward:records",
-        &format!("ringward:calls:number:{}", number(FORGED)),
-    ] {
-        assert_eq!(redis.ask(&["EXISTS", gone]).trim(), ":0", "{gone}");
-    }
+    let by_number = format!("ringward:calls:number:{}", number(FORGED));
+    assert_eq!(redis.ask(&["EXISTS", &by_number]).trim(), ":0");
+    assert_eq!(redis.ask(&["XLEN", "ringward:records"]).trim(), ":1");
     let done = store.erase(&Erase::Number(number(FORGED)), LATER).unwrap();
     assert_eq!(done.calls, 450);
     drop(store);

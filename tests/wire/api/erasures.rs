@@ -248,3 +248,30 @@ async fn the_command_line_says_first_what_it_would_erase() {
     let verified = ringward(&folder, &["audit", "verify"]);
     assert!(verified.status.success(), "{verified:?}");
 }
+
+#[tokio::test]
+async fn a_call_that_goes_on_is_counted_and_left_and_a_reason_names_no_number() {
+    let desk = Desk::open().await;
+    desk.live_call(PROVEN, 77);
+    let erase = async |why: &str| {
+        let body = json!({ "number": number(PROVEN), "why": why }).to_string();
+        desk.post("/api/v1/erasures", &body).await
+    };
+    let held = desk
+        .post(
+            "/api/v1/erasures/held",
+            &json!({ "number": number(PROVEN) }).to_string(),
+        )
+        .await;
+    assert_eq!(body_of(held).await["live"], 1);
+    let erasure = body_of(erase("request 2026-17").await).await;
+    assert_eq!((&erasure["calls"], &erasure["live"]), (&0.into(), &1.into()));
+    let national = &number(PROVEN)[2..];
+    for why in [
+        format!("of {}", number(PROVEN)),
+        format!("{}-{}", &national[..3], &national[3..]),
+        national[3..].to_string(),
+    ] {
+        check_problem(erase(&why).await, 400, "bad-request").await;
+    }
+}

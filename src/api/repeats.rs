@@ -84,11 +84,13 @@ impl DoneAllTheSame {
     }
 }
 
-/// Routes whose answers hold a token, an invitation, or the secret of a second factor.
-const SECRETS: [&str; 4] = [
+/// Routes whose answers hold a token, an invitation, the secret of a phone, or the secret of a second factor.
+const SECRETS: [&str; 6] = [
     "/api/v1/tokens",
     "/api/v1/users",
     "/api/v1/users/{name}/reset",
+    "/api/v1/devices",
+    "/api/v1/devices/{name}/rotate",
     "/api/v1/account/second-factor",
 ];
 

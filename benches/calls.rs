@@ -94,6 +94,7 @@ impl Bench {
             try_for: Duration::from_secs(4),
             public_url: None,
             country: "US".into(),
+            transcodes: true,
             is_voice_on: true,
             model: None,
             shard: 0,

@@ -62,6 +62,12 @@ pub use running::Running;
 pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Running> {
     let policy = Arc::new(load_policy(&config)?);
     let loading = voice::Loading::begin(&config)?;
+    store::await_redis(&config.store, |left| {
+        tracing::warn!(
+            left,
+            "Redis is away, or not ready yet; a gateway needs it to begin, and tries again every second"
+        );
+    });
     let store = store::open(&config.store)?;
     let live = Arc::new(Live::new());
     let token = api::first_token(&*store)?;

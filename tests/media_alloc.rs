@@ -17,6 +17,7 @@ use ringward::time::Now;
 #[test]
 fn ten_minutes_of_packets_allocate_nothing() {
     plain_legs();
+    legs_without_a_codec_in_common();
     for suite in Suite::ALL {
         encrypted_legs(suite);
         our_own_voice(suite);
@@ -71,6 +72,41 @@ fn plain_legs() {
     let allocations = counting::allocations() - before;
     assert_eq!((allocations, hops), (0, 600), "{forwarded} packets forwarded");
     assert_eq!(forwarded, 2 * (30_000 - 600));
+}
+
+/// Every packet of both sides is translated.
+fn legs_without_a_codec_in_common() {
+    for (one, other) in [
+        ((0, Codec::Pcmu), (8, Codec::Pcma)),
+        ((0, Codec::Pcmu), (9, Codec::G722)),
+    ] {
+        let (config, mut now) = start();
+        let (caller, called) = (([192, 0, 2, 1], 4000).into(), ([192, 0, 2, 2], 5000).into());
+        let mut session = Session::new(&config, now);
+        session.described(Side::A, caller, &[one], Some(101), now);
+        session.described(Side::B, called, &[other], Some(101), now);
+        session.tap(true);
+        let mut packet = [0x55u8; 172];
+        let mut forwarded = 0;
+        let before = counting::allocations();
+        for n in 0..2_000u32 {
+            now = now.after(Duration::from_millis(20));
+            for (side, source, said, heard) in [
+                (Side::A, caller, one.0, other.0),
+                (Side::B, called, other.0, one.0),
+            ] {
+                packet[..12].copy_from_slice(&rtp::header(said, n as u16, n * 160, 7, false));
+                let verdict = session.rtp(side, source, &mut packet, now);
+                forwarded +=
+                    u32::from(matches!(verdict, Verdict::Forward { .. }) && packet[1] & 0x7f == heard);
+            }
+            if let Some(hop) = session.poll_hop() {
+                session.recycle(hop);
+            }
+        }
+        let allocations = counting::allocations() - before;
+        assert_eq!((allocations, forwarded), (0, 4_000), "{one:?} {other:?}");
+    }
 }
 
 /// SRTP on both legs, with keys of their own: every packet is opened, heard and closed again.

@@ -10,9 +10,11 @@ use super::limits::{TOKENS_MAX, USE_WRITTEN};
 use super::secret::{Fingerprint, fingerprint, from_hexadecimal, hexadecimal, secret};
 use super::{RESERVED, Role};
 use crate::redact::Redacted;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, Write};
 
 const TOKEN_SETTING: &str = "api_token_sha256";
+/// A shelf without documents whose revision says that the first token was made.
+const FIRST_SHELF: &str = "first_token";
 const TOKENS_SETTING: &str = "api_tokens";
 const USED_SETTING: &str = "api_tokens_used";
 
@@ -34,8 +36,19 @@ pub fn first_token(store: &dyn Store) -> Result<Option<String>, StoreError> {
         url: "api token".into(),
         problem: "the system gave no random octets".into(),
     })?;
-    store.set_setting(TOKEN_SETTING, &hexadecimal(&fingerprint(&token)))?;
-    Ok(Some(token))
+    // Of two gateways that start at once on one store one is first; the other has no token to show.
+    let is_first = store.together(vec![
+        Write::Reshelve {
+            shelf: FIRST_SHELF,
+            revision: 1,
+            changes: Vec::new(),
+        },
+        Write::Setting {
+            name: TOKEN_SETTING.into(),
+            value: hexadecimal(&fingerprint(&token)),
+        },
+    ])?;
+    Ok(is_first.then_some(token))
 }
 
 /// A token beside the first one. Its secret is known to whom it was given; kept is its fingerprint.

@@ -86,9 +86,12 @@ impl Users {
     ///
     /// Those of the store.
     pub fn refresh(&self) -> Result<(), StoreError> {
+        let before = self.book().revision;
         let book = read(&*self.store)?;
         let mut known = self.lock();
-        if book.revision > known.revision {
+        // What is older than what was known before it was read is what a store has that lost its last writes: whoever was shut out by
+        // what is there now is shut out. Older than what was written here meanwhile is only late.
+        if book.revision > known.revision || book.revision < before {
             *known = Arc::new(book);
         }
         Ok(())

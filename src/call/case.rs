@@ -134,7 +134,7 @@ impl Case {
             media: Media::None,
             spoken: [None, None],
             held_since: None,
-            origin: Origin::new(Encryption::Off, &mut desk.random),
+            origin: Origin::new(Encryption::Off, desk.config.transcodes, &mut desk.random),
             replay_keys: Vec::new(),
             reason_style: ReasonStyle::default(),
             trunk_refusal: None,

@@ -258,7 +258,9 @@ impl Hunting {
                 Some(leg) => self.on_answer(leg, response, case, desk),
                 None => Stage::Hunting(self),
             },
-            422 if self.leg(txn).is_some_and(|leg| leg.ring_longer(&response, desk)) => Stage::Hunting(self),
+            422 | 488 if self.leg(txn).is_some_and(|leg| leg.ring_again(&response, desk)) => {
+                Stage::Hunting(self)
+            }
             _ => {
                 let Some(leg) = self.take(txn, desk) else {
                     return Stage::Hunting(self);

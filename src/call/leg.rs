@@ -14,7 +14,6 @@ use super::course::Course;
 use super::desk::Desk;
 use super::error::Unringable;
 use super::index::Name;
-use super::limits::INTERVAL_RETRIES_MAX;
 use super::logins::Login;
 use super::offer::{self, Origin};
 use super::redirect::Place;
@@ -110,7 +109,7 @@ pub(crate) struct Ringing {
     /// A PRACK that waits for the caller's answer, with the tag of its dialog.
     pub(crate) owed: Option<(String, Request)>,
     /// How often it was asked again after a 422.
-    retries: u8,
+    pub(super) retries: u8,
     /// The address it rings at.
     pub(crate) candidate: Candidate,
     /// By when that address has to say something, were it only 100; `None` = it has.
@@ -218,21 +217,6 @@ impl Ringing {
             owed: None,
             retries: 0,
         }
-    }
-
-    /// A 422 came (RFC 4028 §7.3): asks again for the longer interval. False: it counts as any refusal.
-    pub(crate) fn ring_longer(&mut self, response: &Message, desk: &mut Desk) -> bool {
-        if self.retries >= INTERVAL_RETRIES_MAX || !terms::offer_longer(&mut self.invite, response) {
-            return false;
-        }
-        self.retries += 1;
-        let cseq = response.cseq().0 + 1;
-        self.invite.headers.retain(|(name, _)| name != "CSeq");
-        self.invite = self.invite.clone().header("CSeq", format!("{cseq} INVITE"));
-        desk.index.remove(&Name::Client(self.txn));
-        self.txn = desk.request(self.invite.clone(), self.hop.flow, &self.hop);
-        desk.name(Name::Client(self.txn));
-        true
     }
 }
 

@@ -59,6 +59,7 @@ mod reliable;
 mod registering;
 mod registrants;
 mod replay;
+mod ring_again;
 mod routes;
 mod shard;
 mod stage;
@@ -150,6 +151,8 @@ pub struct Config {
     pub outbound: OutboundConfig,
     /// For numbers written without a country code.
     pub country: String,
+    /// A phone that refuses the caller's codecs (488) is asked again with all that we can translate into.
+    pub transcodes: bool,
     pub is_voice_on: bool,
     /// Model revision for the records.
     pub model: Option<String>,

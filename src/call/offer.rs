@@ -18,15 +18,21 @@ use super::refusal::Refusal;
 pub(crate) struct Origin {
     session_id: u64,
     version: u64,
+    /// What the other leg says may be said here in other codecs.
+    transcodes: bool,
+    /// The leg shares no codec with the other one: it is offered all that we can translate into.
+    is_wide: bool,
     pub(crate) security: Security,
 }
 
 impl Origin {
     /// The id is shortened to 62 bits: some peers read it as a signed number.
-    pub(crate) fn new(wanted: Encryption, random: &mut Randomness) -> Origin {
+    pub(crate) fn new(wanted: Encryption, transcodes: bool, random: &mut Randomness) -> Origin {
         Origin {
             session_id: random.u64() >> 2,
             version: 0,
+            transcodes,
+            is_wide: false,
             security: Security::new(wanted, || random.octets()),
         }
     }
@@ -36,6 +42,18 @@ impl Origin {
         self.security = Security::new(wanted, || random.octets());
     }
 
+    /// From now on more is offered to this leg than the other one said. False where that is the case already, or nothing is
+    /// to be translated.
+    pub(crate) fn widen(&mut self) -> bool {
+        let is_change = self.transcodes && !self.is_wide;
+        self.is_wide |= self.transcodes;
+        is_change
+    }
+
+    pub(crate) fn is_wide(&self) -> bool {
+        self.is_wide
+    }
+
     /// The other leg's words as an offer to this one: our address, `port`, a version not used before.
     ///
     /// # Errors
@@ -43,6 +61,9 @@ impl Origin {
     /// 488 when no codec is left that we can carry.
     pub(crate) fn offer(&mut self, session: &Session, ours: IpAddr, port: u16) -> Result<Vec<u8>, Refusal> {
         let protection = self.security.offer();
+        if self.is_wide {
+            return self.write(&session.widened(), ours, port, &protection);
+        }
         self.write(session, ours, port, &protection)
     }
 
@@ -59,7 +80,9 @@ impl Origin {
         port: u16,
     ) -> Result<Vec<u8>, Refusal> {
         let protection = self.security.answer(offer)?;
-        self.write(session, ours, port, &protection)
+        let translated = self.transcodes.then(|| session.translated(offer)).flatten();
+        self.is_wide |= translated.is_some();
+        self.write(translated.as_ref().unwrap_or(session), ours, port, &protection)
     }
 
     /// The other leg's words: our answer to `offer`, or an offer of ours when this leg has made none.

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 
 use super::store_place::Where;
-use crate::store::{self, audit_entries, audit_page, verify_audit};
+use crate::store::{self, audit_heads, audit_page, verify_audit};
 
 #[derive(clap::Args, Debug)]
 #[command(
@@ -32,9 +32,19 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             let store = open(&place)?;
             match verify_audit(&*store)? {
                 Ok(entries) => {
-                    let last = audit_entries(&*store, entries.saturating_sub(1))?;
-                    let hash = last.first().map_or("none", |last| &last.hash);
-                    writeln!(out, "whole: {entries} entries, hash of the last: {hash}")?;
+                    let heads = audit_heads(&*store)?;
+                    match &heads[..] {
+                        [] => writeln!(out, "whole: {entries} entries, hash of the last: none")?,
+                        [(_, _, hash)] => {
+                            writeln!(out, "whole: {entries} entries, hash of the last: {hash}")?
+                        }
+                        several => {
+                            writeln!(out, "whole: {entries} entries in {} chains", several.len())?;
+                            for (node, number, hash) in several {
+                                writeln!(out, "  {node}: {number} entries, hash of the last: {hash}")?;
+                            }
+                        }
+                    }
                     Ok(ExitCode::SUCCESS)
                 }
                 Err(broken) => {

@@ -172,6 +172,7 @@ impl Desk {
             outbound: crate::call::OutboundConfig::default(),
             try_for: std::time::Duration::from_secs(32),
             country: self.country.clone(),
+            transcodes: true,
             is_voice_on: self.model.is_some(),
             model: self.model.as_ref().map(|model| model.revision().to_owned()),
             shard: 0,

@@ -62,6 +62,8 @@ pub struct Config {
     pub prompts: crate::prompts::Config,
     pub identity: crate::identity::Config,
     pub media: crate::media::Config,
+    /// Two parties that share no codec are connected all the same.
+    pub transcodes: bool,
     pub voice: crate::voice::Config,
     pub policy: crate::policy::Config,
     pub store: crate::store::Config,
@@ -172,6 +174,7 @@ impl Config {
                 ports: 20_000..=29_999,
                 silence: Duration::from_secs(60),
             },
+            transcodes: true,
             voice: crate::voice::Config {
                 model: "default".into(),
                 workers: 0,

@@ -56,7 +56,7 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Config {
     config.outbound = super::outbound::read(root, &config.trunks);
     super::outbound::check(root, config.transfer_rules.iter(), &config.trunks);
     identity::read(root, folder, &mut config.identity);
-    read_media(root, &mut config.media);
+    read_media(root, &mut config);
     read_voice(root, folder, &mut config.voice);
     read_policy(root, folder, &mut config.policy);
     read_store(root, &mut config);
@@ -122,11 +122,25 @@ pub(super) fn read_file(
     None
 }
 
-fn read_media(root: &Section<'_, '_>, media: &mut crate::media::Config) {
+fn read_media(root: &Section<'_, '_>, config: &mut Config) {
     let Some(section) = root.section("media") else {
         return;
     };
-    section.only(&["address", "advertise", "ports", "silence"]);
+    section.only(&["address", "advertise", "ports", "silence", "transcode"]);
+    if let Some(word) = section.string("transcode") {
+        match word.get {
+            "needed" => config.transcodes = true,
+            "never" => config.transcodes = false,
+            _ => {
+                let message = format!(
+                    "transcode is {:?}; expected \"needed\" or \"never\"",
+                    shown(word.get)
+                );
+                section.fault(word.at, message, None);
+            }
+        }
+    }
+    let media = &mut config.media;
     if let Some(address) = read_address(&section, "address") {
         media.address = address;
     }

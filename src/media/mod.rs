@@ -14,6 +14,7 @@ mod ear;
 pub mod g722;
 pub mod latch;
 pub mod limits;
+mod party;
 mod player;
 mod ports;
 mod quality;
@@ -28,6 +29,9 @@ pub mod srtp;
 mod statistics;
 mod talk;
 pub mod tap;
+mod transcode;
+#[cfg(test)]
+mod transcode_tests;
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;

@@ -110,6 +110,11 @@ impl<'a> Packet<'a> {
         &self.octets[self.payload.0..self.payload.1]
     }
 
+    /// Where the payload stands in the packet.
+    pub fn payload_range(&self) -> std::ops::Range<usize> {
+        self.payload.0..self.payload.1
+    }
+
     fn word(&self, at: usize) -> u32 {
         u32::from_be_bytes([
             self.octets[at],

@@ -4,17 +4,15 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::latch::{Latch, Target};
-use super::limits::{RTCP_BURST, RTCP_PER_SECOND, RTP_BURST, RTP_PER_SECOND};
-use super::player::Player;
-use super::rate::Rate;
-use super::reports::Reports;
+use super::latch::Target;
+use super::party::{Party, Payloads, bit};
 use super::rtcp::{Compound, ReceptionReport};
 use super::rtp::Packet;
 use super::srtp::{Keys, Refused, Secured};
-use super::statistics::{Arrival, SideStatistics, Statistics, Stream};
+use super::statistics::{Arrival, Statistics};
 use super::talk::Talking;
 use super::tap::{Tap, TapStatistics};
+use super::transcode::Transcoder;
 use super::{Config, DropReason, Hop, Side, Verdict};
 use crate::sdp::Codec;
 use crate::time::Now;
@@ -56,105 +54,12 @@ pub struct Session {
     silence: Duration,
 }
 
-/// What is known of one side.
-pub(super) struct Party {
-    pub(super) latch: Latch,
-    /// Its packets are encrypted, both ways.
-    pub(super) secured: Option<Box<Secured>>,
-    /// What it likes best to hear: payload type and codec.
-    pub(super) voice: Option<(u8, Codec)>,
-    /// Our own voice towards it; while there is one the other party is not heard.
-    pub(super) player: Option<Box<Player>>,
-    /// The next audio sent to it is the first of another source.
-    pub(super) marks_next: bool,
-    payloads: Payloads,
-    rtp_rate: Rate,
-    rtcp_rate: Rate,
-    stream: Stream,
-    packets: u64,
-    octets: u64,
-    drops: [u64; DropReason::ALL.len()],
-    /// What it says about the stream we send it.
-    reports: Reports,
-    presses: Presses,
-}
-
-/// Announced payload types, one bit each.
-#[derive(Clone, Copy, Debug, Default)]
-struct Payloads {
-    pcmu: u128,
-    pcma: u128,
-    g722: u128,
-    event: u128,
-}
-
-impl Payloads {
-    fn codec(self, payload_type: u8) -> Option<Codec> {
-        let bit = bit(payload_type);
-        if self.pcmu & bit != 0 {
-            Some(Codec::Pcmu)
-        } else if self.pcma & bit != 0 {
-            Some(Codec::Pcma)
-        } else if self.g722 & bit != 0 {
-            Some(Codec::G722)
-        } else {
-            None
-        }
-    }
-
-    fn has(self, payload_type: u8) -> bool {
-        (self.pcmu | self.pcma | self.g722 | self.event) & bit(payload_type) != 0
-    }
-}
-
-/// Keys pressed during the call (RFC 4733): how many, and never which. A PIN or the number of a card is nobody's business.
-#[derive(Clone, Copy, Debug, Default)]
-struct Presses {
-    count: u64,
-    /// All packets of one press have its timestamp, those that repeat its end too.
-    last: Option<u32>,
-}
-
-impl Presses {
-    /// The event of a key that has not been counted before.
-    fn handle(&mut self, packet: &Packet<'_>) -> Option<u8> {
-        // Events above 15 are no keys: tones, hook flash.
-        let event = packet.payload().first().copied().filter(|event| *event <= 15)?;
-        if packet.payload().len() < 4 || self.last == Some(packet.timestamp()) {
-            return None;
-        }
-        self.last = Some(packet.timestamp());
-        self.count += 1;
-        Some(event)
-    }
-}
-
-fn bit(payload_type: u8) -> u128 {
-    1u128.checked_shl(u32::from(payload_type)).unwrap_or(0)
-}
-
 impl Session {
     /// A call that nobody has described yet. Its silence begins now.
     pub fn new(config: &Config, now: Now) -> Session {
-        let party = || Party {
-            latch: Latch::new(now.instant),
-            secured: None,
-            voice: None,
-            player: None,
-            marks_next: false,
-            payloads: Payloads::default(),
-            rtp_rate: Rate::new(RTP_PER_SECOND, RTP_BURST, now.instant),
-            rtcp_rate: Rate::new(RTCP_PER_SECOND, RTCP_BURST, now.instant),
-            stream: Stream::default(),
-            packets: 0,
-            octets: 0,
-            drops: [0; DropReason::ALL.len()],
-            reports: Reports::default(),
-            presses: Presses::default(),
-        };
         Session {
-            a: party(),
-            b: party(),
+            a: Party::new(now.instant),
+            b: Party::new(now.instant),
             talking: None,
             tap: None,
             tapped: TapStatistics::default(),
@@ -227,7 +132,8 @@ impl Session {
     /// stands there afterwards, so there must be room for [`super::srtp::OVERHEAD_OCTETS_MAX`] more.
     ///
     /// A payload type is good when either party announced it, because each announces what it wants to *receive*
-    /// (RFC 3264 §5.1), or when it is comfort noise. Where they disagree on its codec, the receiver's word counts.
+    /// (RFC 3264 §5.1), or when it is comfort noise. Where they disagree on its codec, the receiver's word counts. Audio
+    /// in a codec that the receiver did not announce goes on in the one it likes best, in packets of the same length.
     ///
     /// On an encrypted leg nothing is believed, latched, counted as life or heard that its key does not authenticate.
     pub fn rtp_within(
@@ -294,6 +200,7 @@ impl Session {
         if let (Some(event), Side::A) = (pressed, from) {
             self.press(event);
         }
+        self.translate(from, arrival, codec, buffer, len);
         if let (true, Some(second)) = (is_first, buffer.get_mut(1)) {
             // The first of another source than the one before: what a marked packet says (RFC 3551 §4.1).
             *second |= 0x80;
@@ -432,6 +339,41 @@ impl Session {
         }
     }
 
+    /// Audio that the other party did not announce becomes what it did.
+    fn translate(
+        &mut self,
+        from: Side,
+        arrival: Arrival,
+        codec: Option<Codec>,
+        buffer: &mut [u8],
+        len: usize,
+    ) {
+        let (this, other) = self.parties(from);
+        let (Some(codec), Some((payload_type, wanted)), None) = (codec, other.voice, &other.player) else {
+            return;
+        };
+        if codec == wanted {
+            return;
+        }
+        let Ok(packet) = Packet::parse(buffer.get(..len).unwrap_or_default()) else {
+            return;
+        };
+        if other.payloads.has(packet.payload_type()) {
+            return;
+        }
+        let (audio, is_marked) = (packet.payload_range(), packet.is_marked());
+        if arrival == Arrival::Started {
+            this.transcoder = Transcoder::default();
+        }
+        let is_new = matches!(arrival, Arrival::Ahead | Arrival::Started);
+        if let Some(second) = buffer.get_mut(1) {
+            *second = payload_type | if is_marked { 0x80 } else { 0 };
+        }
+        if let Some(audio) = buffer.get_mut(audio) {
+            this.transcoder.transcode(codec, wanted, audio, is_new);
+        }
+    }
+
     /// What becomes of an accepted packet; encrypted, where the other leg is.
     fn send_on(
         &mut self,
@@ -481,75 +423,6 @@ impl fmt::Debug for Session {
             .field("is_tapped", &self.tap.is_some())
             .field("statistics", &self.statistics())
             .finish_non_exhaustive()
-    }
-}
-
-impl Party {
-    /// A packet of this party as it was before it was encrypted; as it is on a plain leg. What is cheap to tell comes
-    /// before what is not.
-    fn open(
-        &mut self,
-        buffer: &mut [u8],
-        len: usize,
-        is_admitted: impl Fn(&Latch) -> bool,
-        unprotect: impl Fn(&mut Secured, &mut [u8], usize) -> Result<usize, Refused>,
-    ) -> Result<usize, DropReason> {
-        let Some(secured) = &mut self.secured else {
-            return Ok(len);
-        };
-        if !self.latch.is_described() {
-            return Err(DropReason::NotYetKnown);
-        }
-        if !is_admitted(&self.latch) {
-            return Err(DropReason::Stranger);
-        }
-        unprotect(secured, buffer, len).map_err(DropReason::from)
-    }
-
-    fn drop(&mut self, reason: DropReason) -> Verdict {
-        self.drops[reason as usize] += 1;
-        Verdict::Drop(reason)
-    }
-
-    /// `heard`: what the other party says.
-    fn statistics(&self, heard: &Reports) -> SideStatistics {
-        let refused = [
-            DropReason::Malformed,
-            DropReason::Stranger,
-            DropReason::TooFast,
-            DropReason::UnknownPayload,
-            DropReason::Unauthenticated,
-            DropReason::Replayed,
-            DropReason::TooManySources,
-        ];
-        let reported = heard.last();
-        let milliseconds = |time: Duration| time.as_secs_f32() * 1000.0;
-        let mut statistics = SideStatistics {
-            packets: self.packets,
-            octets: self.octets,
-            lost: self.stream.lost(),
-            jitter_ms: self.stream.jitter_ms(),
-            dropped: refused.iter().map(|reason| self.drops[*reason as usize]).sum(),
-            unauthenticated: self.drops[DropReason::Unauthenticated as usize],
-            reported_lost: reported.map(|report| report.cumulative_lost),
-            reported_jitter_ms: reported.map(|report| report.jitter as f32 / 8.0),
-            round_trip_ms: self.reports.round_trip().map(milliseconds),
-            mos: None,
-            keys_pressed: self.presses.count,
-        };
-        statistics.mos = statistics.estimate(heard.round_trip().map(milliseconds));
-        statistics
-    }
-}
-
-impl From<Refused> for DropReason {
-    fn from(refused: Refused) -> DropReason {
-        match refused {
-            Refused::Malformed => DropReason::Malformed,
-            Refused::Unauthenticated => DropReason::Unauthenticated,
-            Refused::Replayed | Refused::UsedUp => DropReason::Replayed,
-            Refused::TooManySources => DropReason::TooManySources,
-        }
     }
 }
 

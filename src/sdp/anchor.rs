@@ -117,6 +117,18 @@ pub(super) fn anchored(
                 _ => true,
             });
         out.lines(session, kept);
+        for (payload_type, codec) in &audio.codecs {
+            let is_own = line
+                .formats
+                .iter()
+                .any(|format| leading_payload_type(format).is_some_and(|(own, _)| own == *payload_type));
+            if !is_own {
+                out.line(
+                    b'a',
+                    format!("rtpmap:{payload_type} {}/8000", codec.as_str()).as_bytes(),
+                );
+            }
+        }
         for crypto in &protection.crypto {
             out.line(b'a', crypto.write().as_bytes());
         }
@@ -153,6 +165,12 @@ fn audio_line(audio: &Audio, formats: &[&[u8]], port: u16, profile: &str) -> Str
         };
         if is_anchored(audio, payload_type) && !written.contains(&payload_type) {
             written.push(payload_type);
+            text.push_str(&format!(" {payload_type}"));
+        }
+    }
+    // What the author did not say itself.
+    for (payload_type, _) in &audio.codecs {
+        if !written.contains(payload_type) {
             text.push_str(&format!(" {payload_type}"));
         }
     }

@@ -8,6 +8,7 @@ mod anchor;
 mod crypto;
 pub mod limits;
 mod parse;
+mod widen;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -343,6 +344,12 @@ pub fn fuzz_sdp(body: &[u8]) {
         assert_eq!(again.telephone_event(), offer.telephone_event());
         assert_eq!(again.ptime_ms(), offer.ptime_ms());
         assert_eq!(again.media_lines(), offer.media_lines());
+        let wide = offer.widened();
+        let text_of_wide = wide
+            .anchored(ours, 20_000, 1, 2, protection)
+            .expect("it has a codec");
+        let again_wide = Session::parse(&text_of_wide).expect("what we write can be read");
+        assert_eq!(again_wide.codecs(), wide.codecs());
         // And written once more it is the same text.
         assert_eq!(again.anchored(ours, 20_000, 1, 2, protection), Ok(text));
     }

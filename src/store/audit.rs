@@ -317,6 +317,25 @@ fn kept_end(store: &dyn Store) -> Result<u64, StoreError> {
     Ok(head_of(store.setting(HEAD)?).map_or(0, |(number, _)| number))
 }
 
+/// Of each gateway's chain its name, and number and hash of its last entry; where there is one gateway its name is empty.
+///
+/// # Errors
+///
+/// Those of the store.
+pub fn heads(store: &dyn Store) -> Result<Vec<(String, u64, String)>, StoreError> {
+    let mut nodes = store.writers()?;
+    if nodes.is_empty() {
+        nodes.push(String::new());
+    }
+    let mut heads = Vec::new();
+    for node in nodes {
+        if let Some((number, hash)) = kept_head(store, &node)? {
+            heads.push((node, number, hash));
+        }
+    }
+    Ok(heads)
+}
+
 /// Goes through the whole chain, or those of all gateways on this store. Ok = as many entries as there are, none changed,
 /// missing or moved, and each chain as the others wrote it down.
 ///

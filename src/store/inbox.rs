@@ -207,6 +207,14 @@ impl Inbox {
         self.lock().health.spooled = records;
     }
 
+    /// How it went with this machine's own disk. Says whether a fault is news.
+    pub fn spool_went(&self, problem: Option<&str>) -> bool {
+        let mut waiting = self.lock();
+        let is_news = problem.is_some() && waiting.health.spool_problem.is_none();
+        waiting.health.spool_problem = problem.map(bounded);
+        is_news
+    }
+
     pub fn count_unreadable(&self) {
         self.lock().health.unreadable += 1;
     }

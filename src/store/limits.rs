@@ -33,6 +33,25 @@ pub const READERS: usize = 4;
 pub const REDIS_CONNECT: Duration = Duration::from_secs(2);
 pub const REDIS_ANSWER: Duration = Duration::from_secs(3);
 
+/// How long one exchange with Redis may take in all, give or take [`REDIS_ANSWER`], however its octets trickle in. A shelf of 100,000
+/// documents takes seconds. Past it the connection is given up.
+pub const REDIS_EXCHANGE: Duration = Duration::from_secs(20);
+
+/// Silence after which whoever listens asks Redis whether it is there still, and how long it may then take to say so.
+pub const REDIS_PING_EVERY: Duration = Duration::from_secs(2);
+pub const REDIS_PING_ANSWER: Duration = Duration::from_secs(6);
+
+/// How often it is tried to reach a Redis that is away when the gateway starts, a second after each try.
+pub const REDIS_AWAITED_TRIES: u32 = 20;
+pub const REDIS_AWAITED_REST: Duration = Duration::from_secs(1);
+
+/// How often it is looked whether another gateway renews its claim to the name that this one has, every 200 ms: longer than
+/// [`NODE_LEASE`].
+pub const NAME_LOOKS: u32 = 35;
+
+/// Octets of a file of anchors. More is refused.
+pub const ANCHORS_OCTETS_MAX: u64 = 4 * 1024 * 1024;
+
 /// The highest number of a database in Redis that a URL may name.
 pub const DATABASE_MAX: u32 = 9_999;
 
@@ -45,6 +64,9 @@ pub const REPLY_LINE_MAX: u64 = 64 * 1024;
 pub const REPLY_TEXT_MAX: usize = 64 * 1024 * 1024;
 pub const REPLY_VALUES_MAX: usize = 4_000_000;
 pub const REPLY_DEPTH_MAX: usize = 8;
+
+/// Octets of one answer with everything in it. Past it the connection is given up.
+pub const REPLY_OCTETS_MAX: usize = 256 * 1024 * 1024;
 
 /// Calls that Redis looks up in one go, about 2 MiB: it does nothing else meanwhile.
 pub const FETCH_ROWS: usize = 200;

@@ -26,8 +26,8 @@ use crate::call_id::CallId;
 use crate::screening::{HistoryFacts, Label};
 
 pub use audit::{
-    Act, Audit, AuditEntry, Broken, entries as audit_entries, page as audit_page, place as audit_place,
-    verify as verify_audit,
+    Act, Audit, AuditEntry, Broken, entries as audit_entries, heads as audit_heads, page as audit_page,
+    place as audit_place, verify as verify_audit,
 };
 pub use erasing::{Erase, Erased};
 pub use known::{history_at_once, history_with_live};
@@ -234,6 +234,8 @@ pub struct Health {
     pub unreadable: u64,
     /// The last failure, in the engine's words; None = none since the last success.
     pub problem: Option<String>,
+    /// What is wrong with this machine's own disk, where records lie while the store is away; None = nothing.
+    pub spool_problem: Option<String>,
 }
 
 impl Default for Health {
@@ -247,6 +249,7 @@ impl Default for Health {
             tokens_forgotten: 0,
             unreadable: 0,
             problem: None,
+            spool_problem: None,
         }
     }
 }
@@ -323,6 +326,22 @@ pub fn check_url(url: &str) -> Result<(), String> {
 /// Why it cannot be used. Blocks for seconds at most.
 pub fn look_at(config: &Config) -> Option<Result<(String, Vec<&'static str>), String>> {
     is_redis(config).then(|| redis::look(&config.url))
+}
+
+/// Waits for a Redis that is away, or still loads what it had written; a gateway needs it to begin: what it refuses and who may sign in is
+/// there. Gives up after [`limits::REDIS_AWAITED_TRIES`], and then [`open`] says what is wrong. `told` hears of each try that failed, with
+/// how many are left.
+pub fn await_redis(config: &Config, told: impl Fn(u32)) {
+    if !is_redis(config) {
+        return;
+    }
+    for left in (0..limits::REDIS_AWAITED_TRIES).rev() {
+        if redis::is_there(&config.url) {
+            return;
+        }
+        told(left);
+        std::thread::sleep(limits::REDIS_AWAITED_REST);
+    }
 }
 
 /// Opens the engine named by the URL and migrates its schema.

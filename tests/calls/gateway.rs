@@ -46,6 +46,7 @@ pub fn config(queues: Vec<queue::Config>, transport: Transport, (shard, shards):
         outbound: ringward::call::OutboundConfig::default(),
         public_url: Some("https://ringward.example".into()),
         country: "US".into(),
+        transcodes: true,
         is_voice_on: true,
         model: Some("default@test".into()),
         shard,

@@ -51,5 +51,6 @@ mod sharing;
 mod signing;
 mod transfers;
 mod torture;
+mod translated;
 mod wire;
 mod world;

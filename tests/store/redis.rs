@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use ringward::call::{Order, What};
 use ringward::call_id::CallId;
-use ringward::store::{self, Audit, Config, Filter, News, StoreError, Write, verify_audit};
+use ringward::store::{self, Audit, Config, Filter, News, StoreError, Write, audit_heads, verify_audit};
 
 use crate::records::{KINDS, call, ended};
 use crate::redis_server::RedisServer;
@@ -84,6 +84,12 @@ fn each_gateway_has_its_chain_and_what_is_done_is_done_with_its_entry() {
     assert_eq!(left.shelf("lists").unwrap().revision, 2);
     assert_eq!(left.writers().unwrap(), ["left", "right"]);
     assert_eq!(verify_audit(&*left).unwrap(), Ok(2), "both chains");
+    let heads = audit_heads(&*left).unwrap();
+    let names: Vec<_> = heads
+        .iter()
+        .map(|(node, number, hash)| (node.as_str(), *number, hash.len()))
+        .collect();
+    assert_eq!(names, [("left", 1, 64), ("right", 1, 64)]);
 }
 
 #[test]
@@ -314,6 +320,157 @@ fn neighbours_hear_of_calls_of_changes_and_of_an_end() {
     same_name.part().unwrap();
     assert!(matches!(hear(), News::Gone(node) if node == "left"));
     assert_eq!(ear.others().unwrap().len(), 0);
+}
+
+/// A Redis that hangs answers nothing, and hangs up on nobody.
+#[test]
+fn a_redis_that_hangs_is_away_and_nothing_is_lost_when_it_goes_on() {
+    let Some(server) = RedisServer::start() else {
+        return;
+    };
+    let store = open(&server.url("one"));
+    store.save(Arc::new(ended(&KINDS[6], 1, NOON)));
+    settled(&*store);
+    let mut ear = store.neighbours().unwrap().ear().unwrap();
+    server.signal("STOP");
+    for number in 2..50 {
+        assert!(store.save(Arc::new(ended(&KINDS[6], number, NOON + number))));
+    }
+    eventually("records lie in the spool", || store.health().spooled > 0);
+    let health = store.health();
+    assert!(!health.is_writing, "{health:?}");
+    assert!(health.problem.unwrap().contains("does not answer"));
+    assert!(store.token_answered("digest", CallId(1), NOON, 60_000).is_err());
+    // Nor does whoever listens take its silence for nothing new.
+    eventually("whoever listens notices", || {
+        ear.next(Duration::from_millis(500)).is_err()
+    });
+    server.signal("CONT");
+    eventually("it writes again", || {
+        let health = store.health();
+        health.is_writing && health.spooled == 0 && health.queued == 0
+    });
+    assert_eq!(store.calls(&Filter::default()).unwrap().len(), 49);
+    assert_eq!(store.health().lost, 0);
+}
+
+#[test]
+fn what_redis_refuses_to_read_does_not_say_that_it_is_away() {
+    let Some(server) = RedisServer::shared() else {
+        return;
+    };
+    let url = server.url("one");
+    let store = open(&url);
+    Redis::at(&url).ask(&["SET", "ringward:shelf:lists", "no hash"]);
+    assert!(store.shelf("lists").is_err());
+    let health = store.health();
+    assert_eq!((health.is_writing, health.failures), (true, 0), "{health:?}");
+}
+
+#[test]
+fn a_name_that_another_gateway_has_is_refused_and_one_whose_gateway_was_killed_is_not() {
+    let Some(server) = RedisServer::shared() else {
+        return;
+    };
+    let url = server.url("left");
+    let first = open(&url);
+    let mut mouth = first.neighbours().unwrap().mouth("process 1", &[]).unwrap();
+    let (stop, stopped) = std::sync::mpsc::channel::<()>();
+    let beating = std::thread::spawn(move || {
+        while stopped.recv_timeout(Duration::from_millis(100))
+            == Err(std::sync::mpsc::RecvTimeoutError::Timeout)
+        {
+            mouth.beat().unwrap();
+        }
+    });
+    // From another folder: its spool is another.
+    let elsewhere = url.replace("spool-", "elsewhere-");
+    let refused = store::open(&Config {
+        url: elsewhere.clone(),
+    });
+    let problem = refused.map(|_| ()).unwrap_err().to_string();
+    assert!(
+        problem.contains("another gateway runs as left") && problem.contains("node=NAME"),
+        "{problem}"
+    );
+    stop.send(()).unwrap();
+    beating.join().unwrap();
+    drop(first);
+    // Its claim runs out.
+    open(&elsewhere);
+}
+
+#[test]
+fn of_two_gateways_that_start_at_once_one_has_the_first_token() {
+    let Some(server) = RedisServer::shared() else {
+        return;
+    };
+    let url = server.url("left");
+    let stores: Vec<_> = (0..4)
+        .map(|number| open(&url.replace("left", &format!("left{number}"))))
+        .collect();
+    let made = std::thread::scope(|scope| {
+        let threads: Vec<_> = stores
+            .iter()
+            .map(|store| scope.spawn(|| ringward::api::first_token(&**store).unwrap()))
+            .collect();
+        let made = threads.into_iter().filter_map(|thread| thread.join().unwrap());
+        made.count()
+    });
+    assert_eq!(made, 1);
+}
+
+/// Over TLS, with an authority that nobody knows but who is told.
+#[test]
+fn redis_over_tls_is_used_when_its_certificate_is_of_who_is_named() {
+    let folder = crate::Folder::temporary();
+    let files = certificate(&folder.0);
+    let Some(server) = RedisServer::start_over_tls(&files.0, &files.1) else {
+        return;
+    };
+    let url = server.url("one").replace("redis://", "rediss://");
+    let named = format!("{url}&anchors={}", files.2.display());
+    let store = open(&named);
+    let record = ended(&KINDS[6], 1, NOON);
+    store.save(Arc::new(record.clone()));
+    settled(&*store);
+    assert_eq!(store.call(record.id).unwrap(), Some(record));
+    drop(store);
+    let other = crate::Folder::temporary();
+    let stranger = certificate(&other.0).2;
+    for wrong in [url.clone(), format!("{url}&anchors={}", stranger.display())] {
+        let problem = store::open(&Config { url: wrong })
+            .map(|_| ())
+            .unwrap_err()
+            .to_string();
+        assert!(
+            problem.contains("certificate") || problem.contains("signer") || problem.contains("Issuer"),
+            "{problem}"
+        );
+    }
+    // Nor is any file read to its end, however long it is.
+    let endless = store::open(&Config {
+        url: format!("{url}&anchors=/dev/zero"),
+    });
+    let problem = endless.map(|_| ()).unwrap_err().to_string();
+    assert!(problem.contains("larger than"), "{problem}");
+}
+
+/// Chain, key, and who signed it.
+fn certificate(folder: &std::path::Path) -> (std::path::PathBuf, std::path::PathBuf, std::path::PathBuf) {
+    use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+    let mut authority = CertificateParams::new(Vec::<String>::new()).unwrap();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let host = CertificateParams::new(vec!["127.0.0.1".to_string()]).unwrap();
+    let host = host.signed_by(&key, &authority).unwrap();
+    let files = ["host.pem", "host.key", "authority.pem"].map(|name| folder.join(name));
+    std::fs::write(&files[0], host.pem()).unwrap();
+    std::fs::write(&files[1], key.serialize_pem()).unwrap();
+    std::fs::write(&files[2], authority.pem()).unwrap();
+    let [chain, key, anchor] = files;
+    (chain, key, anchor)
 }
 
 fn database(url: &str) -> u32 {

@@ -14,6 +14,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const DATABASES: u32 = 9_999;
 
 pub struct RedisServer {
+    /// Chain and key, where it speaks TLS only.
+    tls: Option<(PathBuf, PathBuf)>,
     /// When it writes to the disk: what it answers for in between is gone when it is killed.
     fsync: &'static str,
     child: Mutex<Child>,
@@ -41,7 +43,16 @@ impl RedisServer {
         RedisServer::start_as("always")
     }
 
+    /// One that speaks TLS only.
+    pub fn start_over_tls(chain: &Path, key: &Path) -> Option<RedisServer> {
+        RedisServer::start_with("always", Some((chain.into(), key.into())))
+    }
+
     fn start_as(fsync: &'static str) -> Option<RedisServer> {
+        RedisServer::start_with(fsync, None)
+    }
+
+    fn start_with(fsync: &'static str, tls: Option<(PathBuf, PathBuf)>) -> Option<RedisServer> {
         if !is_here() {
             let is_required = std::env::var("RINGWARD_PEERS").is_ok_and(|value| value == "required");
             assert!(!is_required, "missing peer: redis-server (tests/run installs it)");
@@ -57,9 +68,10 @@ impl RedisServer {
             let free = TcpListener::bind("127.0.0.1:0").expect("a port");
             let port = free.local_addr().expect("its number").port();
             drop(free);
-            let mut child = run(&folder, port, fsync);
-            if is_up(&mut child, port) {
+            let mut child = run(&folder, port, fsync, tls.as_ref());
+            if is_up(&mut child, port, tls.is_some()) {
                 return Some(RedisServer {
+                    tls,
                     fsync,
                     child: Mutex::new(child),
                     port,
@@ -98,11 +110,23 @@ impl RedisServer {
         let _ = child.wait();
     }
 
+    /// `STOP`: it hangs; `CONT`: it goes on.
+    pub fn signal(&self, signal: &str) {
+        let child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
+        let sent = Command::new("kill")
+            .args([format!("-{signal}"), child.id().to_string()])
+            .status();
+        assert!(sent.is_ok_and(|status| status.success()), "kill -{signal}");
+    }
+
     /// After [`RedisServer::kill`]: again, with what it had written down.
     pub fn start_again(&self) {
         let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
-        *child = run(&self.folder, self.port, self.fsync);
-        assert!(is_up(&mut child, self.port), "Redis did not come up again");
+        *child = run(&self.folder, self.port, self.fsync, self.tls.as_ref());
+        assert!(
+            is_up(&mut child, self.port, self.tls.is_some()),
+            "Redis did not come up again"
+        );
     }
 }
 
@@ -118,8 +142,25 @@ fn is_here() -> bool {
         .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join("redis-server").is_file()))
 }
 
-fn run(folder: &Path, port: u16, fsync: &str) -> Child {
-    Command::new("redis-server")
+fn run(folder: &Path, port: u16, fsync: &str, tls: Option<&(PathBuf, PathBuf)>) -> Child {
+    let mut command = Command::new("redis-server");
+    match tls {
+        Some((chain, key)) => command
+            .args([
+                "--port",
+                "0",
+                "--tls-port",
+                &port.to_string(),
+                "--tls-auth-clients",
+                "no",
+            ])
+            .arg("--tls-cert-file")
+            .arg(chain)
+            .arg("--tls-key-file")
+            .arg(key),
+        None => command.args(["--port", &port.to_string()]),
+    };
+    command
         .args([
             "--bind",
             "127.0.0.1",
@@ -130,7 +171,7 @@ fn run(folder: &Path, port: u16, fsync: &str) -> Child {
             "--appendfsync",
             fsync,
         ])
-        .args(["--databases", &DATABASES.to_string(), "--port", &port.to_string()])
+        .args(["--databases", &DATABASES.to_string()])
         .args(["--dir", &folder.display().to_string()])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -140,7 +181,7 @@ fn run(folder: &Path, port: u16, fsync: &str) -> Child {
 }
 
 /// False = it ended: somebody else has the port.
-fn is_up(child: &mut Child, port: u16) -> bool {
+fn is_up(child: &mut Child, port: u16, is_tls: bool) -> bool {
     use std::io::{Read, Write};
     let ours = format!("process_id:{}\r", child.id());
     let start = Instant::now();
@@ -148,8 +189,13 @@ fn is_up(child: &mut Child, port: u16) -> bool {
         if child.try_wait().expect("a child of ours").is_some() {
             return false;
         }
-        let answers = || -> std::io::Result<bool> {
+        let mut answers = || -> std::io::Result<bool> {
             let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+            if is_tls {
+                // It had the port before it could be looked at: whoever has another's ends above.
+                std::thread::sleep(Duration::from_millis(200));
+                return Ok(child.try_wait()?.is_none());
+            }
             stream.set_read_timeout(Some(PATIENCE))?;
             stream.write_all(b"INFO server\r\n")?;
             let (mut told, mut some) = (String::new(), [0; 4096]);

@@ -1,13 +1,11 @@
-//! A call comes in over SIP, is kept, and is erased: afterwards no file of the store holds its number or name, whoever keeps it.
+//! A call comes in over SIP, is kept, and is erased: afterwards neither the file of the store nor its log holds its number or name.
 
-use std::io::{Read, Write};
-use std::net::{TcpStream, UdpSocket};
+use std::net::UdpSocket;
 use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::redis_server::RedisServer;
 use crate::sip_text::{self, Message};
 use crate::support::gateway::Gateway;
 use crate::support::{folder, free_ports, wait_for};
@@ -16,10 +14,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const NUMBER: &str = "+14045550187";
 const NAME: &str = "Wilhelmina Quartz";
 
-fn gateway(name: &str, store: Option<&str>) -> Gateway {
-    let folder = folder(&format!("erased-{name}"));
+fn gateway() -> Gateway {
+    let folder = folder("erased-call");
     let media = free_ports(40);
-    let here = format!("sqlite:{}", folder.join("ringward.db").display());
     let text = format!(
         "[sip]\nlisten = [\"udp:127.0.0.1:0\", \"tcp:127.0.0.1:0\"]\n\
          [[trunk]]\nname = \"carrier\"\nfrom = [\"127.0.0.0/8\"]\n\
@@ -27,7 +24,7 @@ fn gateway(name: &str, store: Option<&str>) -> Gateway {
          [voice]\nmodel = \"off\"\n[media]\naddress = \"127.0.0.1\"\nports = \"{media}-{}\"\n\
          [store]\nurl = {:?}\ncalls_days = 30\n[api]\nlisten = \"127.0.0.1:0\"\n",
         media + 39,
-        store.unwrap_or(&here),
+        format!("sqlite:{}", folder.join("ringward.db").display()),
     );
     let file = folder.join("ringward.toml");
     std::fs::write(&file, text).expect("the configuration is written");
@@ -118,37 +115,11 @@ fn check_erased(why: &Value) {
 
 #[test]
 fn an_erased_call_is_nowhere_in_the_file_of_the_store_nor_in_the_log() {
-    let mut gateway = gateway("sqlite", None);
+    let mut gateway = gateway();
     check_erased(&keep_and_erase(&gateway));
     assert_eq!(holding(&gateway.folder, &[&NUMBER[1..], NAME]), [""; 0]);
     assert!(!gateway.log().contains(&NUMBER[1..]));
     gateway.signal("TERM");
     assert_eq!(gateway.wait_for_exit(PATIENCE), 0);
     assert_eq!(holding(&gateway.folder, &[&NUMBER[1..], NAME]), [""; 0]);
-}
-
-#[test]
-fn an_erased_call_is_in_none_of_the_files_of_redis() {
-    let Some(server) = RedisServer::start() else {
-        return;
-    };
-    let url = server.url("one");
-    let port = url.split(['/', ':']).nth(4).expect("a port");
-    let mut plain = TcpStream::connect(format!("127.0.0.1:{port}")).expect("Redis");
-    plain.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-    // What is compressed could hide from who reads the files.
-    plain
-        .write_all(b"CONFIG SET rdbcompression no\r\n")
-        .expect("asked");
-    let mut told = [0; 5];
-    plain.read_exact(&mut told).expect("an answer");
-    assert_eq!(&told, b"+OK\r\n");
-    let gateway = gateway("redis", Some(&url));
-    check_erased(&keep_and_erase(&gateway));
-    // The live call lay there in clear: Redis writes its file anew behind what it does.
-    wait_for("files without the number", PATIENCE, || {
-        holding(server.folder(), &[&NUMBER[1..], NAME])
-            .is_empty()
-            .then_some(())
-    });
 }

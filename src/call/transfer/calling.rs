@@ -166,7 +166,7 @@ impl Calling {
                     _ => Progress::Nothing,
                 };
             }
-            422 if leg.ring_longer(response, desk) => return Progress::Nothing,
+            422 | 488 if leg.ring_again(response, desk) => return Progress::Nothing,
             _ => {}
         }
         let Some(leg) = self.take(txn, desk) else {

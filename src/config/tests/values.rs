@@ -58,6 +58,10 @@ fn values_out_of_place_say_what_was_expected() {
     );
     check("[sip]\nshards = 1000", "shards must be from 0 to 64");
     check("[media]\naddress = '0.0.0.0'", "needs \"advertise\"");
+    check(
+        "[media]\ntranscode = 'always'",
+        "expected \"needed\" or \"never\"",
+    );
     check("[media]\nports = '20000'", "expected FIRST-LAST");
     check("[media]\nports = '20000-20002'", "at least 4 ports");
     check("[media]\nports = '80-90'", "from 1024 on");

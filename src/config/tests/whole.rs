@@ -88,6 +88,7 @@ address = "0.0.0.0"
 advertise = "198.51.100.1"
 ports = "30001-30100"
 silence = "2m"
+transcode = "never"
 [prompts]
 language = "de"
 [voice]
@@ -367,6 +368,7 @@ public_url = "https://ringward.example.com/"
             ports: 30002..=30099,
             silence: 120s,
         },
+        transcodes: false,
         voice: Config {
             model: "off",
             workers: 3,

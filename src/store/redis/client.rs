@@ -3,15 +3,17 @@
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use crossbeam_channel::{Receiver, after};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 use super::address::Address;
 use super::reply::{Commands, Reply};
-use crate::store::limits::{REDIS_ANSWER, REDIS_CONNECT};
+use crate::given_file;
+use crate::store::limits::{ANCHORS_OCTETS_MAX, REDIS_ANSWER, REDIS_CONNECT, REDIS_EXCHANGE};
 
 /// What runs inside Redis, whole or not at all.
 #[derive(Clone, Copy, Debug)]
@@ -40,25 +42,35 @@ pub(super) struct Client {
     scripts: Vec<String>,
 }
 
-enum Stream {
+/// Octets to and from Redis. Each read and write takes [`REDIS_ANSWER`] at most; none begins after the end of an exchange.
+struct Stream {
+    ways: Ways,
+    /// Has something to give when the exchange has taken too long.
+    end: Receiver<Instant>,
+}
+
+enum Ways {
     Plain(TcpStream),
     Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
 }
 
 impl Client {
-    /// Blocks for [`REDIS_CONNECT`] an address, and [`REDIS_ANSWER`] an answer, at most.
+    /// Blocks for [`REDIS_CONNECT`] an address, and [`REDIS_EXCHANGE`] for the answers, at most.
     ///
     /// # Errors
     ///
     /// In words: nobody there, not let in, no such database.
     pub fn connect(address: &Address) -> Result<Client, String> {
         let stream = dial(address).map_err(|error| error.to_string())?;
-        let stream = match address.is_tls {
-            false => Stream::Plain(stream),
-            true => Stream::Tls(Box::new(secured(address, stream)?)),
+        let ways = match address.is_tls {
+            false => Ways::Plain(stream),
+            true => Ways::Tls(Box::new(secured(address, stream)?)),
         };
         let mut client = Client {
-            stream: BufReader::new(stream),
+            stream: BufReader::new(Stream {
+                ways,
+                end: after(REDIS_EXCHANGE),
+            }),
             scripts: Vec::new(),
         };
         let mut commands = Commands::default();
@@ -136,6 +148,7 @@ impl Client {
     ///
     /// The connection's.
     pub fn each(&mut self, commands: &Commands) -> Result<Vec<Reply>, String> {
+        self.stream.get_mut().end = after(REDIS_EXCHANGE);
         let mut exchange = || -> io::Result<Vec<Reply>> {
             self.stream.get_mut().write_all(commands.octets())?;
             self.stream.get_mut().flush()?;
@@ -146,6 +159,19 @@ impl Client {
         exchange().map_err(|error| in_words(&error))
     }
 
+    /// Asks a connection that subscribed to say something: its answer is the next message, or one after it.
+    ///
+    /// # Errors
+    ///
+    /// The connection's.
+    pub fn poke(&mut self) -> Result<(), String> {
+        let stream = self.stream.get_mut();
+        stream.end = after(REDIS_EXCHANGE);
+        let said = stream.write_all(Commands::one(&["PING"]).octets());
+        said.and_then(|()| stream.flush())
+            .map_err(|error| in_words(&error))
+    }
+
     /// The next message to a connection that subscribed; None = none in `patience`.
     ///
     /// # Errors
@@ -153,6 +179,7 @@ impl Client {
     /// The connection's.
     pub fn next(&mut self, patience: Duration) -> Result<Option<Reply>, String> {
         let mut wait = || -> io::Result<Option<Reply>> {
+            self.stream.get_mut().end = after(patience + REDIS_EXCHANGE);
             self.stream.get_ref().socket().set_read_timeout(Some(patience))?;
             match self.stream.fill_buf() {
                 Ok(_) => {}
@@ -173,35 +200,54 @@ impl Client {
 
 impl Stream {
     fn socket(&self) -> &TcpStream {
-        match self {
-            Stream::Plain(socket) => socket,
-            Stream::Tls(stream) => &stream.sock,
+        match &self.ways {
+            Ways::Plain(socket) => socket,
+            Ways::Tls(stream) => &stream.sock,
+        }
+    }
+
+    fn in_time(&self) -> io::Result<()> {
+        // Looked at, not taken: it stays over.
+        match self.end.is_empty() {
+            true => Ok(()),
+            false => Err(ErrorKind::TimedOut.into()),
         }
     }
 }
 
 impl Read for Stream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Stream::Plain(stream) => stream.read(buffer),
-            Stream::Tls(stream) => stream.read(buffer),
+        self.in_time()?;
+        match &mut self.ways {
+            Ways::Plain(stream) => stream.read(buffer),
+            Ways::Tls(stream) => stream.read(buffer),
         }
     }
 }
 
 impl Write for Stream {
     fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        match self {
-            Stream::Plain(stream) => stream.write(octets),
-            Stream::Tls(stream) => stream.write(octets),
+        self.in_time()?;
+        match &mut self.ways {
+            Ways::Plain(stream) => stream.write(octets),
+            Ways::Tls(stream) => stream.write(octets),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        match self {
-            Stream::Plain(stream) => stream.flush(),
-            Stream::Tls(stream) => stream.flush(),
+        match &mut self.ways {
+            Ways::Plain(stream) => stream.flush(),
+            Ways::Tls(stream) => stream.flush(),
         }
+    }
+}
+
+/// Whether there is somebody at the address who says that he is Redis and ready: not one that still loads what it had written.
+pub(super) fn is_there(address: &Address) -> bool {
+    match Client::connect(address) {
+        Ok(_) => true,
+        // Whatever else it says, it is there, and will not be otherwise by waiting.
+        Err(problem) => dial(address).is_ok() && !problem.contains("LOADING") && problem != SILENT,
     }
 }
 
@@ -226,7 +272,8 @@ fn secured(address: &Address, stream: TcpStream) -> Result<StreamOwned<ClientCon
     match &address.anchors {
         Some(file) => {
             let named = |error: &dyn std::fmt::Display| format!("{}: {error}", file.display());
-            for certificate in CertificateDer::pem_file_iter(file).map_err(|error| named(&error))? {
+            let pem = given_file::read(file, ANCHORS_OCTETS_MAX).map_err(|error| named(&error))?;
+            for certificate in CertificateDer::pem_slice_iter(&pem) {
                 let certificate = certificate.map_err(|error| named(&error))?;
                 roots.add(certificate).map_err(|error| named(&error))?;
             }
@@ -249,9 +296,35 @@ fn secured(address: &Address, stream: TcpStream) -> Result<StreamOwned<ClientCon
     Ok(StreamOwned::new(session, stream))
 }
 
+const SILENT: &str = "Redis does not answer";
+
 fn in_words(error: &io::Error) -> String {
     match error.kind() {
-        ErrorKind::WouldBlock | ErrorKind::TimedOut => "Redis does not answer".into(),
+        ErrorKind::WouldBlock | ErrorKind::TimedOut => SILENT.into(),
         _ => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One octet now and then is no answer, however long it goes on.
+    #[test]
+    fn an_exchange_ends_though_octets_trickle_in() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let place = listener.local_addr().unwrap();
+        let stream = TcpStream::connect(place).unwrap();
+        let (mut peer, _) = listener.accept().unwrap();
+        peer.write_all(b"+O").unwrap();
+        let mut stream = Stream {
+            ways: Ways::Plain(stream),
+            end: after(Duration::from_secs(60)),
+        };
+        let mut one = [0; 1];
+        assert_eq!(stream.read(&mut one).unwrap(), 1);
+        stream.end = after(Duration::ZERO);
+        assert_eq!(stream.read(&mut one).unwrap_err().kind(), ErrorKind::TimedOut);
+        assert_eq!(stream.write(b"x").unwrap_err().kind(), ErrorKind::TimedOut);
     }
 }

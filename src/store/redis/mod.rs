@@ -65,6 +65,11 @@ pub(super) fn check(url: &str) -> Result<(), String> {
     Address::parse(url).map(|_| ())
 }
 
+/// Whether it is there and ready, or it is of no use to wait for it.
+pub(super) fn is_there(url: &str) -> bool {
+    Address::parse(url).map_or(true, |address| client::is_there(&address))
+}
+
 /// Asks the Redis there who it is: its version, and what about it may lose something.
 ///
 /// # Errors
@@ -94,6 +99,12 @@ impl Redis {
                 tracing::warn!(store = address.shown, worry, "Redis may lose what it is given");
             }
             spool = Some(Spool::open(&address.spool).map_err(unusable)?);
+            if neighbours::is_taken(&mut client, &address.node).map_err(unusable)? {
+                return Err(unusable(format!(
+                    "another gateway runs as {} on this Redis: give this one a name of its own, ...?node=NAME (without it the machine's)",
+                    address.node
+                )));
+            }
             let interrupted = rows::end_interrupted(&mut client, &address.node, &index).map_err(unusable)?;
             if interrupted > 0 {
                 tracing::warn!(
@@ -164,15 +175,25 @@ impl Redis {
                 Err(_) => *reader = None,
             }
         }
+        let mut is_away = false;
         let mut ask_anew = || {
-            let mut client = Client::connect(&self.address)?;
-            let answer = question(&mut client)?;
-            *reader = Some(client);
-            Ok(answer)
+            let mut client = Client::connect(&self.address).inspect_err(|_| is_away = true)?;
+            match question(&mut client) {
+                Ok(answer) => {
+                    *reader = Some(client);
+                    Ok(answer)
+                }
+                Err(problem) => {
+                    // What Redis refused, or answered wrong, does not say that it is away.
+                    is_away = client.ask(&["PING"]).is_err() && Client::connect(&self.address).is_err();
+                    Err(problem)
+                }
+            }
         };
-        ask_anew().map_err(|problem: String| {
+        let asked = ask_anew();
+        asked.map_err(|problem: String| {
             // The writer finds out when it is back.
-            if self.writer.is_some() {
+            if is_away && self.writer.is_some() {
                 self.inbox.failed(&problem);
             }
             self.failed(action, &problem)

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use super::address::Address;
 use super::client::Client;
-use super::reply::Commands;
+use super::reply::{Commands, Reply};
 use super::rows::PREFIX;
 use crate::call::{CallRecord, Order};
 use crate::call_id::CallId;
-use crate::store::limits::NODE_LEASE;
+use crate::store::limits::{NAME_LOOKS, NODE_LEASE, REDIS_PING_ANSWER, REDIS_PING_EVERY};
 use crate::store::text;
 
 /// The way to the other gateways.
@@ -57,6 +57,9 @@ pub struct Ear {
     listening: Client,
     asking: Client,
     node: String,
+    /// How long nothing was heard, and since it was asked whether Redis is there still; None = it was not asked since.
+    silent: Duration,
+    unanswered: Option<Duration>,
 }
 
 /// Channels are not bound to a database: its number is in the name.
@@ -108,8 +111,38 @@ impl Neighbours {
             listening,
             asking: Client::connect(&self.address)?,
             node: self.address.node.clone(),
+            silent: Duration::ZERO,
+            unanswered: None,
         })
     }
+}
+
+/// Whether a gateway of this name is there and is not the one that was killed a moment ago. Blocks until a claim to the name was
+/// renewed, or ran out.
+pub(super) fn is_taken(on: &mut Client, node: &str) -> Result<bool, String> {
+    let key = lease_key(node);
+    let claim = |on: &mut Client| -> Result<Option<(String, i64)>, String> {
+        let mut commands = Commands::one(&["GET", &key]);
+        commands.add(&["PTTL", &key]);
+        let mut replies = on.all(&commands)?.into_iter();
+        let instance = replies.next().and_then(Reply::text);
+        let left = replies.next().and_then(|left| left.number());
+        Ok(instance.zip(left))
+    };
+    let Some(mut before) = claim(on)? else {
+        return Ok(false);
+    };
+    for _ in 0..NAME_LOOKS {
+        std::thread::sleep(NAME_LOOKED_AT);
+        let Some(now) = claim(on)? else {
+            return Ok(false);
+        };
+        if now.0 != before.0 || now.1 > before.1 {
+            return Ok(true);
+        }
+        before = now;
+    }
+    Ok(false)
 }
 
 impl Mouth {
@@ -226,10 +259,32 @@ impl Ear {
     /// As [`Neighbours::mouth`].
     pub fn next(&mut self, patience: Duration) -> Result<Option<News>, String> {
         let Some(message) = self.listening.next(patience)? else {
-            return Ok(None);
+            return self.ask_whether_there(patience).map(|()| None);
         };
+        (self.silent, self.unanswered) = (Duration::ZERO, None);
         let text = message.texts().pop().unwrap_or_default();
         Ok(read(&text, &self.node))
+    }
+}
+
+impl Ear {
+    /// A connection that is half open says nothing for ever: what would have been said is not heard until somebody begins anew.
+    fn ask_whether_there(&mut self, waited: Duration) -> Result<(), String> {
+        self.silent += waited;
+        match &mut self.unanswered {
+            Some(since) => {
+                *since += waited;
+                if *since >= REDIS_PING_ANSWER {
+                    return Err("Redis does not answer whoever listens".into());
+                }
+            }
+            None if self.silent >= REDIS_PING_EVERY => {
+                self.listening.poke()?;
+                self.unanswered = Some(Duration::ZERO);
+            }
+            None => {}
+        }
+        Ok(())
     }
 }
 
@@ -262,6 +317,8 @@ fn live_key(node: &str) -> String {
 fn lease_key(node: &str) -> String {
     format!("{PREFIX}node:{node}")
 }
+
+const NAME_LOOKED_AT: Duration = Duration::from_millis(200);
 
 fn lease() -> String {
     NODE_LEASE.as_millis().to_string()

@@ -2,7 +2,9 @@
 
 use std::io::{self, BufRead, ErrorKind, Read};
 
-use crate::store::limits::{REPLY_DEPTH_MAX, REPLY_LINE_MAX, REPLY_TEXT_MAX, REPLY_VALUES_MAX};
+use crate::store::limits::{
+    REPLY_DEPTH_MAX, REPLY_LINE_MAX, REPLY_OCTETS_MAX, REPLY_TEXT_MAX, REPLY_VALUES_MAX,
+};
 
 /// One answer. Everything that is kept is text; octets that are none are an error.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +24,7 @@ impl Reply {
     ///
     /// The connection's, and `InvalidData` for what is no RESP2 or more than is taken.
     pub fn read(from: &mut impl BufRead) -> io::Result<Reply> {
-        read(from, 0)
+        read(from, 0, &mut REPLY_OCTETS_MAX.clone())
     }
 
     /// What was asked for, or Redis's words why not.
@@ -110,8 +112,11 @@ impl Commands {
     }
 }
 
-fn read(from: &mut impl BufRead, depth: usize) -> io::Result<Reply> {
+/// `left`: octets that the whole answer may still have.
+fn read(from: &mut impl BufRead, depth: usize, left: &mut usize) -> io::Result<Reply> {
     let line = line(from)?;
+    // What is kept of it takes more than what was sent of small ones.
+    take(left, line.len().max(size_of::<Reply>()))?;
     let (kind, rest) = line.split_at_checked(1).ok_or_else(|| wrong("an empty line"))?;
     match kind {
         "+" => Ok(Reply::Text(rest.into())),
@@ -119,18 +124,28 @@ fn read(from: &mut impl BufRead, depth: usize) -> io::Result<Reply> {
         ":" => rest.parse().map(Reply::Number).map_err(|_| wrong("no number")),
         "$" => match length(rest, REPLY_TEXT_MAX)? {
             None => Ok(Reply::Nothing),
-            Some(length) => text(from, length),
+            Some(length) => {
+                take(left, length)?;
+                text(from, length)
+            }
         },
         "*" => match length(rest, REPLY_VALUES_MAX)? {
             None => Ok(Reply::Nothing),
             Some(_) if depth >= REPLY_DEPTH_MAX => Err(wrong("an answer that is too deep")),
             Some(count) => {
-                let replies = (0..count).map(|_| read(from, depth + 1));
+                let replies = (0..count).map(|_| read(from, depth + 1, left));
                 replies.collect::<io::Result<_>>().map(Reply::Many)
             }
         },
         _ => Err(wrong("an answer of an unknown kind: is this Redis?")),
     }
+}
+
+fn take(left: &mut usize, octets: usize) -> io::Result<()> {
+    *left = left
+        .checked_sub(octets)
+        .ok_or_else(|| wrong("an answer that is too large"))?;
+    Ok(())
 }
 
 fn line(from: &mut impl BufRead) -> io::Result<String> {
@@ -222,6 +237,16 @@ mod tests {
         check(&"*1\r\n".repeat(1_000), Err("too deep"));
         check(&format!("+{}\r\n", "x".repeat(100_000)), Err("without an end"));
         assert!(Reply::read(&mut &b"$2\r\n\xff\xfe\r\n"[..]).is_err());
+    }
+
+    #[test]
+    fn an_answer_is_bounded_with_everything_in_it() {
+        let many = format!("*3\r\n{}", "$10\r\n0123456789\r\n".repeat(3));
+        let bounded = |most: usize| read(&mut many.as_bytes(), 0, &mut most.clone());
+        let each = size_of::<Reply>();
+        assert!(bounded(4 * each + 30).is_ok());
+        let error = bounded(4 * each + 29).unwrap_err().to_string();
+        assert!(error.contains("too large"), "{error}");
     }
 
     #[test]

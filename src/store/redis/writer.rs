@@ -95,12 +95,23 @@ impl Writer {
                 if spool.records() == 0 {
                     break;
                 }
-                let piece = spool.first(BATCH_RECORDS).map_err(|error| error.to_string())?;
+                // A fault of our own disk says nothing of Redis: what comes now goes there all the same.
+                let piece = match spool.first(BATCH_RECORDS) {
+                    Ok(piece) => piece,
+                    Err(error) => {
+                        spool_failed(&self.inbox, "read", &error);
+                        break;
+                    }
+                };
                 rows::put_calls(client, &node, &self.index, piece.records.iter())?;
                 for _ in 0..piece.unreadable {
                     self.inbox.count_unreadable();
                 }
-                spool.forget(&piece).map_err(|error| error.to_string())?;
+                // They are in Redis: what is not forgotten is put there once more, and changes nothing.
+                match spool.forget(&piece) {
+                    Ok(()) => drop(self.inbox.spool_went(None)),
+                    Err(error) => spool_failed(&self.inbox, "written", &error),
+                }
                 self.inbox.spooled(spool.records());
                 let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
                 piece
@@ -169,9 +180,12 @@ impl Writer {
             return batch.records.is_empty();
         };
         let taken = match spool.put(&batch.records) {
-            Ok(taken) => taken,
+            Ok(taken) => {
+                self.inbox.spool_went(None);
+                taken
+            }
             Err(error) => {
-                tracing::error!(%error, "the spool cannot be written; records are held in memory");
+                spool_failed(&self.inbox, "written", &error);
                 0
             }
         };
@@ -197,5 +211,15 @@ impl Writer {
                 "the store was closed with records that found no place on any disk"
             );
         }
+    }
+}
+
+fn spool_failed(inbox: &Inbox, what: &str, error: &std::io::Error) {
+    let problem = format!("the spool on this machine's disk cannot be {what}: {error}");
+    if inbox.spool_went(Some(&problem)) {
+        tracing::error!(
+            problem,
+            "records that find no room there are held in memory, and lost by a crash"
+        );
     }
 }

@@ -1,0 +1,65 @@
+//! A phone that refuses our words, and not the call, is asked once more in others: for a longer session interval (422), or
+//! with more codecs (488).
+
+use crate::sip::{EarlyDialogs, Message};
+
+use super::desk::Desk;
+use super::index::Name;
+use super::leg::Ringing;
+use super::limits::INTERVAL_RETRIES_MAX;
+use super::{offer, terms};
+
+impl Ringing {
+    /// False: the response counts as any refusal.
+    pub(crate) fn ring_again(&mut self, response: &Message, desk: &mut Desk) -> bool {
+        let is_changed = match response.status() {
+            Some(422) => self.is_longer(response),
+            Some(488) => self.is_wider(),
+            _ => false,
+        };
+        if !is_changed {
+            return false;
+        }
+        let cseq = response.cseq().0 + 1;
+        self.invite.headers.retain(|(name, _)| name != "CSeq");
+        self.invite = self.invite.clone().header("CSeq", format!("{cseq} INVITE"));
+        desk.index.remove(&Name::Client(self.txn));
+        self.txn = desk.request(self.invite.clone(), self.hop.flow, &self.hop);
+        desk.name(Name::Client(self.txn));
+        true
+    }
+
+    /// RFC 4028 §7.3.
+    fn is_longer(&mut self, response: &Message) -> bool {
+        if self.retries >= INTERVAL_RETRIES_MAX || !terms::offer_longer(&mut self.invite, response) {
+            return false;
+        }
+        self.retries += 1;
+        true
+    }
+
+    /// The caller's codecs were offered and are not understood (RFC 3261 §21.4.26): the same again, with what we can
+    /// translate into behind them.
+    fn is_wider(&mut self) -> bool {
+        // A phone that has spoken before had understood them.
+        if self.early.is_some() || self.owed.is_some() {
+            return false;
+        }
+        let Some(said) = offer::session(&self.invite.body) else {
+            return false;
+        };
+        let Some(at) = said.audio_address() else {
+            return false;
+        };
+        if said.widened().codecs() == said.codecs() || !self.origin.widen() {
+            return false;
+        }
+        let Ok(body) = self.origin.offer(&said, at.ip(), at.port()) else {
+            return false;
+        };
+        self.invite.body = body;
+        self.early_dialogs = EarlyDialogs::default();
+        self.spoken = None;
+        true
+    }
+}

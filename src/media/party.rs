@@ -1,0 +1,184 @@
+//! One party of a call: who speaks for it, what it announced, what it sent and what became of that.
+
+use std::time::{Duration, Instant};
+
+use super::latch::Latch;
+use super::limits::{RTCP_BURST, RTCP_PER_SECOND, RTP_BURST, RTP_PER_SECOND};
+use super::player::Player;
+use super::rate::Rate;
+use super::reports::Reports;
+use super::rtp::Packet;
+use super::srtp::{Refused, Secured};
+use super::statistics::{SideStatistics, Stream};
+use super::transcode::Transcoder;
+use super::{DropReason, Verdict};
+use crate::sdp::Codec;
+
+/// What is known of one side.
+pub(super) struct Party {
+    pub(super) latch: Latch,
+    /// Its packets are encrypted, both ways.
+    pub(super) secured: Option<Box<Secured>>,
+    /// What it likes best to hear: payload type and codec.
+    pub(super) voice: Option<(u8, Codec)>,
+    /// Our own voice towards it; while there is one the other party is not heard.
+    pub(super) player: Option<Box<Player>>,
+    /// The next audio sent to it is the first of another source.
+    pub(super) marks_next: bool,
+    pub(super) payloads: Payloads,
+    pub(super) rtp_rate: Rate,
+    pub(super) rtcp_rate: Rate,
+    pub(super) stream: Stream,
+    pub(super) packets: u64,
+    pub(super) octets: u64,
+    pub(super) drops: [u64; DropReason::ALL.len()],
+    /// What it says about the stream we send it.
+    pub(super) reports: Reports,
+    pub(super) presses: Presses,
+    /// For what it says to a party that does not know its codec.
+    pub(super) transcoder: Transcoder,
+}
+
+/// Announced payload types, one bit each.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Payloads {
+    pub(super) pcmu: u128,
+    pub(super) pcma: u128,
+    pub(super) g722: u128,
+    pub(super) event: u128,
+}
+
+impl Payloads {
+    pub(super) fn codec(self, payload_type: u8) -> Option<Codec> {
+        let bit = bit(payload_type);
+        if self.pcmu & bit != 0 {
+            Some(Codec::Pcmu)
+        } else if self.pcma & bit != 0 {
+            Some(Codec::Pcma)
+        } else if self.g722 & bit != 0 {
+            Some(Codec::G722)
+        } else {
+            None
+        }
+    }
+
+    pub(super) fn has(self, payload_type: u8) -> bool {
+        (self.pcmu | self.pcma | self.g722 | self.event) & bit(payload_type) != 0
+    }
+}
+
+/// Keys pressed during the call (RFC 4733): how many, and never which. A PIN or the number of a card is nobody's business.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Presses {
+    count: u64,
+    /// All packets of one press have its timestamp, those that repeat its end too.
+    last: Option<u32>,
+}
+
+impl Presses {
+    /// The event of a key that has not been counted before.
+    pub(super) fn handle(&mut self, packet: &Packet<'_>) -> Option<u8> {
+        // Events above 15 are no keys: tones, hook flash.
+        let event = packet.payload().first().copied().filter(|event| *event <= 15)?;
+        if packet.payload().len() < 4 || self.last == Some(packet.timestamp()) {
+            return None;
+        }
+        self.last = Some(packet.timestamp());
+        self.count += 1;
+        Some(event)
+    }
+}
+
+pub(super) fn bit(payload_type: u8) -> u128 {
+    1u128.checked_shl(u32::from(payload_type)).unwrap_or(0)
+}
+
+impl Party {
+    /// Not described yet.
+    pub(super) fn new(now: Instant) -> Party {
+        Party {
+            latch: Latch::new(now),
+            secured: None,
+            voice: None,
+            player: None,
+            marks_next: false,
+            payloads: Payloads::default(),
+            rtp_rate: Rate::new(RTP_PER_SECOND, RTP_BURST, now),
+            rtcp_rate: Rate::new(RTCP_PER_SECOND, RTCP_BURST, now),
+            stream: Stream::default(),
+            packets: 0,
+            octets: 0,
+            drops: [0; DropReason::ALL.len()],
+            reports: Reports::default(),
+            presses: Presses::default(),
+            transcoder: Transcoder::default(),
+        }
+    }
+
+    /// A packet of this party as it was before it was encrypted; as it is on a plain leg. What is cheap to tell comes
+    /// before what is not.
+    pub(super) fn open(
+        &mut self,
+        buffer: &mut [u8],
+        len: usize,
+        is_admitted: impl Fn(&Latch) -> bool,
+        unprotect: impl Fn(&mut Secured, &mut [u8], usize) -> Result<usize, Refused>,
+    ) -> Result<usize, DropReason> {
+        let Some(secured) = &mut self.secured else {
+            return Ok(len);
+        };
+        if !self.latch.is_described() {
+            return Err(DropReason::NotYetKnown);
+        }
+        if !is_admitted(&self.latch) {
+            return Err(DropReason::Stranger);
+        }
+        unprotect(secured, buffer, len).map_err(DropReason::from)
+    }
+
+    pub(super) fn drop(&mut self, reason: DropReason) -> Verdict {
+        self.drops[reason as usize] += 1;
+        Verdict::Drop(reason)
+    }
+
+    /// `heard`: what the other party says.
+    pub(super) fn statistics(&self, heard: &Reports) -> SideStatistics {
+        let refused = [
+            DropReason::Malformed,
+            DropReason::Stranger,
+            DropReason::TooFast,
+            DropReason::UnknownPayload,
+            DropReason::Unauthenticated,
+            DropReason::Replayed,
+            DropReason::TooManySources,
+        ];
+        let reported = heard.last();
+        let milliseconds = |time: Duration| time.as_secs_f32() * 1000.0;
+        let mut statistics = SideStatistics {
+            packets: self.packets,
+            octets: self.octets,
+            lost: self.stream.lost(),
+            jitter_ms: self.stream.jitter_ms(),
+            dropped: refused.iter().map(|reason| self.drops[*reason as usize]).sum(),
+            unauthenticated: self.drops[DropReason::Unauthenticated as usize],
+            reported_lost: reported.map(|report| report.cumulative_lost),
+            reported_jitter_ms: reported.map(|report| report.jitter as f32 / 8.0),
+            round_trip_ms: self.reports.round_trip().map(milliseconds),
+            mos: None,
+            keys_pressed: self.presses.count,
+        };
+        statistics.mos = statistics.estimate(heard.round_trip().map(milliseconds));
+        statistics
+    }
+}
+
+impl From<Refused> for DropReason {
+    fn from(refused: Refused) -> DropReason {
+        match refused {
+            Refused::Malformed => DropReason::Malformed,
+            Refused::Unauthenticated => DropReason::Unauthenticated,
+            Refused::Replayed | Refused::UsedUp => DropReason::Replayed,
+            Refused::TooManySources => DropReason::TooManySources,
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Two parties that share no codec: what is offered to one beyond the other's words, and how the other hears the answer.
+
+use super::limits::FORMATS_MAX;
+use super::parse::{attribute, leading_payload_type, media_line};
+use super::{Audio, Codec, Session};
+
+/// What is added, by its static payload type (RFC 3551 §6), in this order.
+const KNOWN: [(u8, Codec); 3] = [(0, Codec::Pcmu), (8, Codec::Pcma), (9, Codec::G722)];
+
+impl Session {
+    /// The same description with the codecs of ours that it lacks behind its own, by their static payload types: an offer
+    /// whose answer may need translating. A number that stands for something else already is left alone.
+    pub fn widened(&self) -> Session {
+        let mut session = self.clone();
+        let Some(audio) = &mut session.audio else {
+            return session;
+        };
+        if audio.codecs.len() + KNOWN.len() >= FORMATS_MAX {
+            return session;
+        }
+        for (payload_type, codec) in KNOWN {
+            let is_there = audio.codecs.iter().any(|(_, other)| *other == codec);
+            if !is_there && self.is_free(audio, payload_type) {
+                audio.codecs.push((payload_type, codec));
+            }
+        }
+        session
+    }
+
+    /// This answer as the author of `offer` may hear it (RFC 3264 §6.1: nothing but what was offered), where it chose codecs
+    /// that were not in that offer. `None`: it can be said as it is.
+    ///
+    /// Where both have none in common it is the offer's own first one, with the answer's direction.
+    pub fn translated(&self, offer: &Session) -> Option<Session> {
+        let (answered, offered) = (self.audio.as_ref()?, offer.audio.as_ref()?);
+        let is_offered = |codec: Codec| offered.codecs.iter().any(|(_, other)| *other == codec);
+        if answered.codecs.iter().all(|(_, codec)| is_offered(*codec)) {
+            return None;
+        }
+        if answered.codecs.iter().any(|(_, codec)| is_offered(*codec)) {
+            let mut session = self.clone();
+            if let Some(audio) = &mut session.audio {
+                audio.codecs.retain(|(_, codec)| is_offered(*codec));
+            }
+            return Some(session);
+        }
+        let mut session = offer.clone();
+        if let Some(audio) = &mut session.audio {
+            audio.codecs.truncate(1);
+            audio.telephone_event = audio
+                .telephone_event
+                .filter(|_| answered.telephone_event.is_some());
+            audio.stated = Some(self.direction());
+            audio.address = answered.address;
+        }
+        Some(session)
+    }
+
+    /// Whether nothing in the audio section speaks of this payload type.
+    fn is_free(&self, audio: &Audio, payload_type: u8) -> bool {
+        let range = self.media[audio.section].clone();
+        let Ok(line) = media_line(self.value(self.lines[range.start]), range.start + 1) else {
+            return false;
+        };
+        let is_it = |text: &[u8]| leading_payload_type(text).is_some_and(|(other, _)| other == payload_type);
+        let mut attributes = self.lines[range].iter().filter(|line| line.kind == b'a');
+        let is_named = attributes.any(|line| {
+            let (name, rest) = attribute(self.value(*line));
+            let is_about = name.eq_ignore_ascii_case(b"rtpmap") || name.eq_ignore_ascii_case(b"fmtp");
+            is_about && is_it(rest)
+        });
+        !is_named && !line.formats.iter().any(|format| is_it(format))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Protection;
+    use super::*;
+
+    fn said(formats: &str, rest: &str) -> Session {
+        let text = format!(
+            "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\nc=IN IP4 192.0.2.1\r\nm=audio 4000 RTP/AVP {formats}\r\n{rest}"
+        );
+        Session::parse(text.as_bytes()).unwrap()
+    }
+
+    fn written(session: &Session) -> String {
+        let ours = [198, 51, 100, 7].into();
+        let octets = session
+            .anchored(ours, 20_002, 77, 3, &Protection::default())
+            .unwrap();
+        assert_eq!(Session::parse(&octets).unwrap().codecs(), session.codecs());
+        String::from_utf8(octets).unwrap()
+    }
+
+    const EVENT: &str = "a=rtpmap:101 telephone-event/8000\r\n";
+
+    #[test]
+    fn what_we_know_stands_behind_what_was_offered() {
+        for (formats, rest, expected) in [
+            ("0 101", EVENT, "0 101 8 9"),
+            ("9 0", "", "9 0 8"),
+            ("8 0 9", "", "8 0 9"),
+            // 8 and 9 are something else here, or are spoken of.
+            ("0 8", "a=rtpmap:8 opus/48000/2\r\n", "0 9"),
+            ("0", "a=rtpmap:9 opus/48000/2\r\n", "0 8"),
+            ("97", "a=rtpmap:97 PCMU/8000\r\n", "97 8 9"),
+        ] {
+            let text = written(&said(formats, rest).widened());
+            let line = format!("m=audio 20002 RTP/AVP {expected}\r\n");
+            assert!(text.contains(&line), "{formats}: {text}");
+        }
+    }
+
+    #[test]
+    fn an_answer_in_other_codecs_is_heard_in_the_offers_own() {
+        let offer = said("9 0 101", &format!("{EVENT}a=sendrecv\r\n"));
+        let answer = said("8 101", &format!("{EVENT}a=recvonly\r\n"));
+        let text = written(&answer.translated(&offer).unwrap());
+        assert!(
+            text.contains("RTP/AVP 9 101\r\n") && text.ends_with("a=recvonly\r\n"),
+            "{text}"
+        );
+        // Keys of the telephone only where both sides have them.
+        let text = written(&said("8", "").translated(&offer).unwrap());
+        assert!(
+            text.contains("RTP/AVP 9\r\n") && !text.contains("telephone-event"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn an_answer_that_has_something_in_common_keeps_that() {
+        let offer = said("0 101", EVENT);
+        assert!(said("0 101", EVENT).translated(&offer).is_none());
+        let partly = said("8 0", "").translated(&offer).unwrap();
+        assert_eq!(partly.codecs(), [(0, Codec::Pcmu)]);
+    }
+}

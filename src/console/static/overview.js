@@ -12,7 +12,7 @@ const HOUR = 3600000;
 /** Whom the counts are for; everybody else has the calls. */
 const THOSE = ["supervisor", "analyst", "auditor", "admin"];
 const ATTESTATIONS = {
-  A: "A: the carrier knows caller and number", B: "B: the carrier knows the caller", C: "C: only passed on", verified: "Signed, without a letter",
+  A: "Signed (A)", B: "Signed (B)", C: "Signed (C)", verified: "Signed",
   failed: "Signature failed", diverted: "Diverted, not proven", unchecked: "Could not be checked", none: "Not signed",
 };
 const SHARES = [
@@ -23,7 +23,7 @@ const SHARES = [
 ];
 const TABLES = [
   ["queue", "Queues", "Queue", "No queue"],
-  ["answered_by", "Phones that answered", "Phone", "Nobody"],
+  ["answered_by", "Phones that answered", "Phone", "Nobody, or erased"],
   ["signer", "Signers", "Provider code", "Not signed, or without a code"],
 ];
 const COLUMNS = [

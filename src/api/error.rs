@@ -59,6 +59,8 @@ pub(crate) enum Problem {
     NoSuchPolicy,
     #[error("no such token")]
     NoSuchToken,
+    #[error("no such device")]
+    NoSuchDevice,
     #[error("no such webhook")]
     NoSuchWebhook,
     #[error("no such dead message")]
@@ -158,6 +160,7 @@ impl Problem {
             Problem::NotYours => (StatusCode::FORBIDDEN, "role-missing"),
             Problem::NoSuchPolicy => (StatusCode::NOT_FOUND, "no-such-policy"),
             Problem::NoSuchToken => (StatusCode::NOT_FOUND, "no-such-token"),
+            Problem::NoSuchDevice => (StatusCode::NOT_FOUND, "no-such-device"),
             Problem::NoSuchWebhook => (StatusCode::NOT_FOUND, "no-such-webhook"),
             Problem::NoSuchMessage => (StatusCode::NOT_FOUND, "no-such-message"),
             Problem::NoSuchList => (StatusCode::NOT_FOUND, "no-such-list"),

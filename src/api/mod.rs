@@ -8,6 +8,7 @@ mod account;
 mod audit;
 mod calls;
 mod card;
+mod devices;
 mod document;
 mod erasures;
 mod error;

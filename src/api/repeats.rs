@@ -84,11 +84,14 @@ impl DoneAllTheSame {
     }
 }
 
-/// Routes whose answers hold a token, an invitation, or the secret of a second factor.
-const SECRETS: [&str; 6] = [
+/// Routes whose answers hold a token, an invitation, the secret of a phone or of a second factor, an erasure's receipt, or what is known of
+/// one number.
+const SECRETS: [&str; 8] = [
     "/api/v1/tokens",
     "/api/v1/users",
     "/api/v1/users/{name}/reset",
+    "/api/v1/devices",
+    "/api/v1/devices/{name}/rotate",
     "/api/v1/account/second-factor",
     "/api/v1/erasures",
     "/api/v1/erasures/held",

@@ -89,6 +89,10 @@ pub(super) const TABLE: &[(&str, &str, &[Role])] = &[
     ("GET", "/api/v1/tokens", ADMINS),
     ("POST", "/api/v1/tokens", ADMINS),
     ("DELETE", "/api/v1/tokens/{name}", ADMINS),
+    ("GET", "/api/v1/devices", AUDITORS),
+    ("POST", "/api/v1/devices", ADMINS),
+    ("POST", "/api/v1/devices/{name}/rotate", ADMINS),
+    ("DELETE", "/api/v1/devices/{name}", ADMINS),
     ("GET", "/api/v1/webhooks", AUDITORS),
     ("POST", "/api/v1/webhooks/{name}/test", ADMINS),
     ("GET", "/api/v1/webhooks/{name}/dead", AUDITORS),
@@ -186,7 +190,7 @@ mod tests {
             "/api/v1/policies/{number}/activate"
         ));
         for (method, route, _) in TABLE {
-            let is_administration = ["users", "tokens", "audit", "access-review", "policies"]
+            let is_administration = ["users", "tokens", "devices", "audit", "access-review", "policies"]
                 .iter()
                 .any(|part| route.starts_with(&format!("/api/v1/{part}")));
             let method = method.parse().unwrap();

@@ -14,9 +14,9 @@ use super::error::Problem;
 use super::limits::{BODY_MAX, IMPORT_BODY_MAX, POLICY_BODY_MAX};
 use super::state::Shared;
 use super::{
-    account, audit, calls, card, document as whole, erasures, events, exports, guard, icon, list_files,
-    lists, oidc, policies, redress, repeats, replays, reports, reputation, session, status, tokens, users,
-    webhooks,
+    account, audit, calls, card, devices, document as whole, erasures, events, exports, guard, icon,
+    list_files, lists, oidc, policies, redress, repeats, replays, reports, reputation, session, status,
+    tokens, users, webhooks,
 };
 use crate::console::{self, Asset};
 
@@ -134,6 +134,9 @@ fn documented() -> ((Router<Shared>, Router<Shared>), utoipa::openapi::OpenApi) 
         .routes(routes!(users::review))
         .routes(routes!(tokens::list, tokens::make))
         .routes(routes!(tokens::revoke))
+        .routes(routes!(devices::list, devices::make))
+        .routes(routes!(devices::rotate))
+        .routes(routes!(devices::remove))
         .routes(routes!(audit::list))
         .routes(routes!(audit::verify))
         .routes(routes!(exports::audit))

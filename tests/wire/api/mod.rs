@@ -4,6 +4,7 @@ mod access;
 mod audit;
 mod calls;
 mod erasures;
+mod devices;
 mod events;
 mod generated;
 mod limits;

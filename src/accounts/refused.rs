@@ -9,6 +9,8 @@ use crate::store::StoreError;
 pub enum Refused {
     #[error("no such account")]
     NoSuchUser,
+    #[error("somebody changed the account since it was looked at")]
+    ChangedSince,
     #[error("the name is taken")]
     NameTaken,
     #[error("a name has 1 to {} letters, digits, -, _, . or @", super::limits::NAME_MAX)]

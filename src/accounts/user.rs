@@ -78,6 +78,19 @@ impl User {
         self.needs_second_factor() && !self.has_second_factor()
     }
 
+    /// A short name for how what an administrator may change looks now: it differs when that differs.
+    pub fn look(&self) -> String {
+        let roles: Vec<&str> = self.roles.iter().map(|role| role.name()).collect();
+        let text = format!(
+            "{}\n{}\n{}\n{}",
+            self.name,
+            self.person,
+            roles.join(","),
+            self.is_disabled
+        );
+        hexadecimal(&fingerprint(&text)[..8])
+    }
+
     /// `open`, `disabled`, `invited` or `shut`.
     pub fn state(&self, now_ms: u64) -> &'static str {
         match (&self.password, self.invited_until_ms()) {

@@ -36,6 +36,8 @@ pub struct Change {
     pub person: Option<String>,
     pub roles: Option<Vec<Role>>,
     pub is_disabled: Option<bool>,
+    /// Only if it still looks so ([`User::look`]); None = however it looks by now.
+    pub only_if: Option<String>,
 }
 
 /// Lets one person set a password, once. Only its hash is kept.
@@ -181,6 +183,9 @@ impl Users {
         let roles = change.roles.as_deref().map(sound_roles).transpose()?;
         self.carry_out(by, "account change", name, |book| {
             let before = book.users.get(name).ok_or(Refused::NoSuchUser)?;
+            if change.only_if.as_ref().is_some_and(|seen| *seen != before.look()) {
+                return Err(Refused::ChangedSince);
+            }
             let mut user = User::clone(before);
             let mut notes = Vec::new();
             if let Some(person) = person.as_ref().filter(|person| **person != user.person) {

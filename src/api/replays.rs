@@ -43,7 +43,7 @@ pub(crate) struct Replay {
     not_replayable: u64,
     /// Of those, calls that were erased: nobody can decide them again.
     erased: u64,
-    /// What came out, once it has ended: newly refused, newly allowed, relabelled, by queue.
+    /// What came out, once it has ended: newly refused, newly allowed, relabelled, by queue and by list.
     #[schema(value_type = Option<Object>)]
     result: Option<Comparison>,
     /// Why it ended without a result.

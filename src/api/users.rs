@@ -2,7 +2,7 @@
 
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
@@ -210,7 +210,8 @@ pub(crate) async fn add(
     get, path = "/api/v1/users/{name}", tag = "access",
     params(("name" = String, Path, description = "The account's name")),
     responses(
-        (status = 200, description = "Without what opens them", body = UserWhole),
+        (status = 200, description = "Without what opens them", body = UserWhole,
+            headers(("ETag" = String, description = "For If-Match of a change"))),
         (status = 404, description = "No such account", body = ProblemBody),
     )
 )]
@@ -218,7 +219,7 @@ pub(crate) async fn one(
     State(shared): State<Shared>,
     Extension(signed_in): Extension<SignedIn>,
     name: Result<Path<String>, PathRejection>,
-) -> Result<Json<UserWhole>, Problem> {
+) -> Result<Response, Problem> {
     let user = shared
         .access
         .users
@@ -226,35 +227,63 @@ pub(crate) async fn one(
         .ok_or(Problem::NoSuchUser)?;
     let now_ms = shared.now().unix_ms();
     let sessions = shared.access.sessions_of(&user, &signed_in, now_ms);
-    Ok(Json(UserWhole {
+    let whole = UserWhole {
         user: UserView::of(&user, &sessions, now_ms),
         sessions: sessions.into_iter().map(SessionView::of).collect(),
-    }))
+    };
+    Ok(tagged(&user, Json(whole)))
+}
+
+/// With the tag that a change may be held to.
+fn tagged(user: &User, answer: impl IntoResponse) -> Response {
+    let mut response = answer.into_response();
+    if let Ok(tag) = HeaderValue::from_str(&format!("\"{}\"", user.look())) {
+        response.headers_mut().insert(header::ETAG, tag);
+    }
+    response
+}
+
+/// What the asker saw; None = he wants it however it looks by now, which is also what no If-Match says here (RFC 9110 §13.1.1).
+fn seen(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let Some(given) = headers.get(header::IF_MATCH) else {
+        return Ok(None);
+    };
+    let given = given.to_str().map_err(|_| Problem::PreconditionFailed)?.trim();
+    // A tag that is none of ours is that of another state.
+    Ok((given != "*").then(|| given.trim_matches('"').to_string()))
 }
 
 /// Change roles or the person's name, disable or enable.
 #[utoipa::path(
     put, path = "/api/v1/users/{name}", tag = "access", request_body = AccountChange,
-    params(("name" = String, Path, description = "The account's name")),
+    params(
+        ("name" = String, Path, description = "The account's name"),
+        ("If-Match" = Option<String>, Header, description = "The ETag it was seen with: only if it still looks so"),
+    ),
     responses(
-        (status = 200, description = "As it is now", body = UserView),
+        (status = 200, description = "As it is now", body = UserView,
+            headers(("ETag" = String, description = "For If-Match of the next change"))),
         (status = 400, description = "Not a person or roles", body = ProblemBody),
         (status = 404, description = "No such account", body = ProblemBody),
         (status = 409, description = "It is the last administrator's", body = ProblemBody),
+        (status = 412, description = "Somebody changed it in the meantime", body = ProblemBody),
     )
 )]
 pub(crate) async fn change(
     State(shared): State<Shared>,
     Extension(signed_in): Extension<SignedIn>,
     name: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
     body: Result<Json<AccountChange>, JsonRejection>,
-) -> Result<Json<UserView>, Problem> {
+) -> Result<Response, Problem> {
     let name = named(name)?;
     let Json(body) = body.map_err(super::calls::bad_body)?;
+    let only_if = seen(&headers)?;
     let change = Change {
         person: body.person,
         roles: body.roles,
         is_disabled: body.is_disabled,
+        only_if,
     };
     let asking = signed_in.clone();
     let changed = act(&shared, signed_in, move |shared, by| {
@@ -263,7 +292,7 @@ pub(crate) async fn change(
     let user = changed.await?;
     let now_ms = shared.now().unix_ms();
     let sessions = shared.access.sessions_of(&user, &asking, now_ms);
-    Ok(Json(UserView::of(&user, &sessions, now_ms)))
+    Ok(tagged(&user, Json(UserView::of(&user, &sessions, now_ms))))
 }
 
 /// Take an account away. Its sessions end.
@@ -441,6 +470,7 @@ impl From<Refused> for Problem {
         let words = refused.to_string();
         match refused {
             Refused::NoSuchUser => Problem::NoSuchUser,
+            Refused::ChangedSince => Problem::PreconditionFailed,
             Refused::NotAName | Refused::NotAPerson | Refused::NoRoles | Refused::NotASubject => {
                 Problem::BadRequest(words)
             }

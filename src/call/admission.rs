@@ -208,7 +208,7 @@ impl Admission {
                 Source::Trunk(&self.trunks[*trunk])
             }
             _ if self.bound.has(flow) && self.may_be_phone(flow.remote.ip()) => Source::Phone,
-            _ => self.source(flow.remote),
+            _ => self.source_where(flow.remote, false),
         }
     }
 
@@ -218,9 +218,13 @@ impl Admission {
         !self.ranges.iter().any(|(range, _)| range.contains(ip))
     }
 
-    /// A trunk's range counts before a phone's address: on a loopback demo both are 127.0.0.1.
+    /// As far as the address says, whichever way it is: who speaks from it is asked of [`Admission::source_of`].
     pub(crate) fn source(&self, address: SocketAddr) -> Source<'_> {
-        let is_registered = self.bound.has_address(address);
+        self.source_where(address, self.bound.has_address(address))
+    }
+
+    /// A trunk's range counts before a phone's address: on a loopback demo both are 127.0.0.1.
+    fn source_where(&self, address: SocketAddr, is_registered: bool) -> Source<'_> {
         let address = address.ip().to_canonical();
         let learned = self.learned.get(&address);
         let of_range = self.ranges.iter().find(|(range, _)| range.contains(address));

@@ -107,6 +107,7 @@ impl Engine {
             return;
         }
         match self.desk.admission.source_of(&flow) {
+            Source::Registrant if self.is_of_a_call(octets) => {}
             Source::Registrant | Source::Unknown => return self.desk.count(Counter::UnknownSource),
             Source::Stranger => {
                 if !self.lets_in(flow, octets) {
@@ -161,6 +162,16 @@ impl Engine {
         let now = self.desk.now().instant;
         let new = new_call(&self.desk.admission, flow, Some(invite));
         self.overload.take(&new, self.calls.len(), now);
+    }
+
+    /// Part of what goes on already: a phone whose registration ended in the middle of a call still hangs up.
+    fn is_of_a_call(&self, octets: &[u8]) -> bool {
+        let Ok(message) = Message::parse(octets) else {
+            return false;
+        };
+        let to = message.to_address();
+        let is_live = |tag: &str| self.desk.index.call(&Name::Tag(tag.to_string())).is_some();
+        self.desk.endpoint.has(&message) || to.tag().is_some_and(is_live)
     }
 
     fn lets_in(&mut self, flow: Flow, octets: &[u8]) -> bool {

@@ -147,8 +147,15 @@ impl Ringing {
         let flow = registered.unwrap_or(flow);
         let hop = Hop::new(flow, listener, uri.is_sips())
             // By where it goes: a phone may name any host in its Contact, and another in `maddr`.
-            .with_login(desk.logins.of_host(Some(way.host()), candidate.address.ip()))
-            .with_large(desk.large_way(&uri, &flow));
+            // What a registered phone wrote there is no place that we send to, and proves nothing of who it is.
+            .with_login(match registered {
+                Some(_) => None,
+                None => desk.logins.of_host(Some(way.host()), candidate.address.ip()),
+            })
+            .with_large(match registered {
+                Some(_) => None,
+                None => desk.large_way(&uri, &flow),
+            });
 
         let hops = crossing::hops_left(&case.invite).unwrap_or_default();
         let mut invite = Request::new(Method::Invite, target)

@@ -81,7 +81,12 @@ impl Origin {
     ) -> Result<Vec<u8>, Refusal> {
         let protection = self.security.answer(offer)?;
         let translated = self.transcodes.then(|| session.translated(offer)).flatten();
-        self.is_wide |= translated.is_some();
+        // A phone that only names more than it was offered shares something: nothing wider is ever asked for.
+        self.is_wide |= translated.is_some()
+            && !session
+                .codecs()
+                .iter()
+                .any(|codec| offer.codecs().contains(codec));
         self.write(translated.as_ref().unwrap_or(session), ours, port, &protection)
     }
 

@@ -67,3 +67,7 @@ pub const TALK_ENDS_MAX: usize = 6;
 
 /// Less speech than this is a click or a cough, and no word.
 pub const SPEECH_MIN: Duration = Duration::from_millis(300);
+
+/// Octets of audio that one packet may have to be translated: 100 ms, more than any phone sends at once. A longer one crosses
+/// as it is: what it costs to translate grows with it.
+pub const TRANSLATED_OCTETS_MAX: usize = 800;

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::latch::Target;
+use super::limits::TRANSLATED_OCTETS_MAX;
 use super::party::{Party, Payloads, bit};
 use super::rtcp::{Compound, ReceptionReport};
 use super::rtp::Packet;
@@ -362,6 +363,9 @@ impl Session {
             return;
         }
         let (audio, is_marked) = (packet.payload_range(), packet.is_marked());
+        if audio.len() > TRANSLATED_OCTETS_MAX {
+            return;
+        }
         if arrival == Arrival::Started {
             this.transcoder = Transcoder::default();
         }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::limits::COMPARED_QUEUES_MAX;
 use super::{Action, Decision, Policy};
-use crate::screening::{Facts, Label};
+use crate::screening::{Facts, Label, List};
 
 /// One recorded call: what was known when it arrived and what was done then, and the same at last.
 pub struct Recorded<'r> {
@@ -21,6 +21,8 @@ pub struct Comparison {
     pub calls: u64,
     pub total: Counts,
     pub by_queue: BTreeMap<String, Counts>,
+    /// Calls that met an entry of a list, under each list that they met.
+    pub by_list: BTreeMap<String, Counts>,
     /// `unproven -> suspect`, and how often.
     pub labels: BTreeMap<String, u64>,
     /// The rule that would refuse, and how many calls that were not refused.
@@ -74,6 +76,15 @@ impl Comparison {
                 .or_default()
                 .add(counts);
         }
+        for list in List::ALL {
+            let mut listed = first_facts.lists.iter().chain(&last_facts.lists);
+            if listed.any(|listed| listed.list == *list) {
+                self.by_list
+                    .entry(list.name().to_string())
+                    .or_default()
+                    .add(counts);
+            }
+        }
         if counts.relabelled > 0 {
             let change = format!("{} -> {label}", last_before.verdict.label);
             *self.labels.entry(change).or_default() += 1;
@@ -92,6 +103,9 @@ impl Comparison {
         self.total.add(other.total);
         for (queue, counts) in other.by_queue {
             self.by_queue.entry(queue).or_default().add(counts);
+        }
+        for (list, counts) in other.by_list {
+            self.by_list.entry(list).or_default().add(counts);
         }
         for (mine, theirs) in [
             (&mut self.labels, other.labels),
@@ -125,7 +139,8 @@ fn counts(before: &Action, after: &Action, label: Label, label_after: Label) -> 
 mod tests {
     use super::*;
     use crate::policy::shipped;
-    use crate::screening::sample;
+    use crate::redact::Redacted;
+    use crate::screening::{Listed, sample};
 
     #[test]
     fn what_would_have_changed_is_counted_by_queue_and_rule() {
@@ -133,6 +148,18 @@ mod tests {
         let strict = shipped("strict").unwrap().policy();
         let mut forged = sample::unsigned();
         forged.identity.is_forged = true;
+        // Twice on one list counts once.
+        forged.lists = [1, 2]
+            .map(|entry| Listed {
+                list: List::Own,
+                entry,
+                what: Redacted::new("+1404*".into()),
+                reason: String::new(),
+                is_number: true,
+                is_name: false,
+                call_back: None,
+            })
+            .into();
         let plain = sample::unsigned();
         let mut hidden = sample::unsigned();
         hidden.caller.is_hidden = true;
@@ -158,6 +185,8 @@ mod tests {
             (3, 1, 1)
         );
         assert_eq!(comparison.by_queue["a"].newly_refused, 1);
+        assert_eq!(comparison.by_list.len(), 1);
+        assert_eq!(comparison.by_list["own"].newly_refused, 1);
         assert_eq!(
             comparison.refused_by,
             BTreeMap::from([("forged-number".to_string(), 1)])
@@ -169,6 +198,7 @@ mod tests {
         let mut twice = comparison.clone();
         twice.merge(comparison.clone());
         assert_eq!((twice.calls, twice.total.newly_refused), (6, 2));
+        assert_eq!(twice.by_list["own"].newly_refused, 2);
         // The other way about: what strict refused, the default lets through.
         let refused = strict.decide(&forged);
         let mut back = Comparison::default();

@@ -39,11 +39,11 @@ impl Bound {
         self.devices.get(device).map_or(&[], Vec::as_slice)
     }
 
-    /// Whether a phone that registered speaks this way.
+    /// Whether a phone that registered speaks this way: by its connection, and where there is none by its address.
     pub fn has(&self, flow: &Flow) -> bool {
         match flow.connection {
-            Some(number) if self.connections.contains(&number) => true,
-            _ => self.remotes.contains(&way(flow)),
+            Some(number) => self.connections.contains(&number),
+            None => self.remotes.contains(&way(flow)),
         }
     }
 
@@ -68,4 +68,29 @@ fn way(flow: &Flow) -> (Transport, SocketAddr) {
 
 fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_phone_on_a_connection_is_that_connection_and_no_datagram_from_its_address() {
+        let address: SocketAddr = "192.0.2.5:50000".parse().unwrap();
+        let datagram = Flow::udp("192.0.2.1:5060".parse().unwrap(), address);
+        let connection = |number| Flow {
+            transport: Transport::Tls,
+            connection: Some(number),
+            ..datagram
+        };
+        let places = |flow| {
+            let uri = "sip:desk-1@192.0.2.5".to_string();
+            BTreeMap::from([("desk-1".to_string(), vec![Place { uri, flow }])])
+        };
+        let bound = Bound::new(places(connection(7)));
+        assert!(bound.has(&connection(7)));
+        assert!(!bound.has(&connection(8)) && !bound.has(&datagram));
+        let bound = Bound::new(places(datagram));
+        assert!(bound.has(&datagram) && !bound.has(&connection(7)));
+    }
 }

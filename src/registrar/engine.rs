@@ -124,7 +124,9 @@ impl Registrar {
             known.is_some() && known == of(&self.devices)
         };
         self.bindings.retain(|name, _| is_as_before(name));
-        self.homes.retain(|name, _| is_as_before(name));
+        // Another secret does not move the phone: what goes wrong there until it has it is still its own.
+        self.homes
+            .retain(|name, _| devices.iter().any(|device| device.name == *name));
         let kept: Vec<_> = devices.iter().map(Device::kept).collect();
         self.guard.set_kept(&kept);
         self.devices = devices;
@@ -143,7 +145,8 @@ impl Registrar {
             address,
             is_at_home: self.is_at_home(name, address),
         };
-        if self.locks.is_locked(attempt, now.instant) {
+        // Who names nobody guesses nobody's secret: he is asked, as everybody is at first.
+        if !name.is_empty() && self.locks.is_locked(attempt, now.instant) {
             return Judged::Ignored;
         }
         let question = Question {
@@ -163,7 +166,10 @@ impl Registrar {
             }
             Verdict::Asked { challenges, why } => {
                 let was_wrong = why.is_wrong();
-                if was_wrong && let Some(lasts) = self.locks.failed(attempt, now.instant) {
+                // Only what answers a question that was put to this very address counts: the rest anybody may send in
+                // anybody's name.
+                let is_guess = why == crate::digest::Why::Wrong && !name.is_empty();
+                if is_guess && let Some(lasts) = self.locks.failed(attempt, now.instant) {
                     let is_known = self.devices.iter().any(|device| device.name == name);
                     self.alert(
                         Alert::Locked {

@@ -341,6 +341,47 @@ fn a_phone_at_its_desk_goes_on_registering_while_others_guess_its_secret() {
 }
 
 #[test]
+fn what_anybody_may_send_in_anybodys_name_locks_nobody() {
+    let mut scene = Scene::new(false);
+    scene.register("desk-1", "one", "192.0.2.5:5060", DESK);
+    // No answer to a question of ours: whoever writes the address of the desk into his datagrams can send it.
+    for made_up in [
+        "Digest username=\"desk-1\", realm=\"ringward-phones\", nonce=\"x\", uri=\"sip:pbx\", response=\"y\"",
+        "Basic ZGVzay0xOm9uZQ==",
+    ] {
+        for _ in 0..FAILURES_FREE + 1 {
+            let message = scene.message("desk-1", "c9", &format!("Authorization: {made_up}\r\n"));
+            let judged = scene
+                .registrar
+                .judge(&message, &flow("192.0.2.5:5060"), scene.now);
+            assert!(matches!(judged, Judged::Asked { .. } | Judged::Ignored));
+        }
+        scene.wait(61);
+    }
+    assert_eq!(scene.alerts(), []);
+    let home = scene.register("desk-1", "one", "192.0.2.5:5060", DESK);
+    assert_eq!(home, contacts(&[("sip:desk-1@192.168.7.7:5060", 600)]));
+    assert!(
+        scene.challenges(&flow("192.0.2.77:5060")).is_some(),
+        "a phone that comes for the first time is asked"
+    );
+}
+
+#[test]
+fn a_phone_with_an_old_secret_locks_out_nobody_else_at_its_address() {
+    let mut scene = Scene::new(false);
+    scene.register("desk-1", "one", "192.0.2.5:5060", DESK);
+    scene
+        .registrar
+        .set_devices(devices(&[("desk-1", "changed"), ("desk-2", "two")]));
+    for _ in 0..FAILURES_FREE + 1 {
+        scene.register("desk-1", "one", "192.0.2.5:5060", DESK);
+    }
+    let other = scene.register("desk-2", "two", "192.0.2.5:5062", "Contact: <sip:a@b>\r\n");
+    assert_eq!(other, contacts(&[("sip:a@b", 600)]));
+}
+
+#[test]
 fn the_same_credentials_at_two_places_are_told_once_while_it_lasts() {
     let mut scene = Scene::new(false);
     scene.register("desk-1", "one", "192.0.2.5:5060", DESK);

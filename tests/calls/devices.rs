@@ -10,7 +10,7 @@ use ringward::call::record::Ending;
 use ringward::policy::Policy;
 use ringward::queue::Strategy;
 use ringward::registrar::{Bound, Place};
-use ringward::sip::Flow;
+use ringward::sip::{Flow, Transport};
 
 use crate::gateway::{GATEWAY, queue};
 use crate::plan::{Act, Answer, CallerPlan, PhonePlan};
@@ -123,4 +123,29 @@ fn a_registered_phone_calls_another_by_its_name_and_one_that_is_not_registered_i
     world.run();
     assert_eq!(world.ending(), (Ending::Completed, 200, "caller"));
     assert_eq!(world.rung(other).request_uri(), "sip:desk-2@10.0.0.78");
+}
+
+#[test]
+fn a_datagram_from_the_address_of_a_phone_on_a_connection_is_nobodys() {
+    let mut world = world(5, true);
+    let address: SocketAddr = "10.0.0.77:50000".parse().unwrap();
+    let datagram = Flow::udp(GATEWAY.parse().unwrap(), address);
+    let place = Place {
+        uri: "sip:desk-1@10.0.0.77".into(),
+        flow: Flow {
+            transport: Transport::Tls,
+            connection: Some(7),
+            ..datagram
+        },
+    };
+    let devices = BTreeMap::from([("desk-1".to_string(), vec![place])]);
+    world.tell(Input::SetBound(Arc::new(Bound::new(devices))));
+    let octets = b"INVITE sip:+19005550100@10.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.77:50000;branch=z9hG4bKx\r\n\
+        From: <sip:desk-1@10.0.0.1>;tag=x\r\nTo: <sip:+19005550100@10.0.0.1>\r\nCall-ID: x\r\nCSeq: 1 INVITE\r\n\
+        Max-Forwards: 70\r\nContact: <sip:desk-1@10.0.0.77>\r\nContent-Length: 0\r\n\r\n";
+    world.tell(Input::Sip {
+        flow: datagram,
+        octets,
+    });
+    assert_eq!(world.count("unknown source"), 1);
 }

@@ -44,19 +44,17 @@ impl Talking {
         desk: &mut Desk,
     ) {
         case.hold(is_held(case), desk);
-        let suits = suits(told, &session) || self.is_translated();
-        if !suits || calling::is_held_by_phone(case) {
+        self.widen_caller();
+        if !suits(told, &session) || calling::is_held_by_phone(case) {
             self.transfers.asking = Some(Reinvite::begin(session, &mut self.a, case, desk));
         }
     }
 
-    /// The phone shares no codec with the caller: he is asked for nothing new, and if it is for another reason, then for
-    /// whatever can be translated.
-    fn is_translated(&mut self) -> bool {
+    /// The phone was offered more than the caller had: he is asked for whatever can be translated.
+    fn widen_caller(&mut self) {
         if self.b.origin.is_wide() {
             self.a.origin.widen();
         }
-        self.b.origin.is_wide()
     }
 
     fn join(&mut self, case: &mut Case, desk: &mut Desk) {
@@ -72,11 +70,11 @@ impl Talking {
             name,
             queue,
         } = *answered;
-        let suits = suits(case.spoken(Side::B), &session) || leg.origin.is_wide();
+        let suits = suits(case.spoken(Side::B), &session);
         let needs_question = !suits || calling::is_held_by_phone(case);
         let mut old = std::mem::replace(&mut self.b, leg);
         old.drop_refresh(desk);
-        self.is_translated();
+        self.widen_caller();
         self.transfers.fading.clear();
         case.describe(Side::B, &session, self.b.origin.security.keys(), desk);
         case.hold(is_held(case), desk);

@@ -320,6 +320,42 @@ async fn a_new_password_other_roles_or_being_disabled_end_the_sessions() {
 }
 
 #[tokio::test]
+async fn a_change_of_an_account_may_be_held_to_how_it_looked() {
+    let desk = Desk::open().await;
+    desk.person("ann", &["receptionist"]).await;
+    let change = async |tag: Option<&str>, body: &str| {
+        let ask = with_json(desk.signed(Method::PUT, "/api/v1/users/ann"), body);
+        let ask = match tag {
+            Some(tag) => ask.header("If-Match", tag),
+            None => ask,
+        };
+        ask.send().await.unwrap()
+    };
+    let tag = |answer: &Response| answer.headers()["etag"].to_str().unwrap().to_string();
+    let seen = tag(&desk
+        .signed(Method::GET, "/api/v1/users/ann")
+        .send()
+        .await
+        .unwrap());
+    let changed = change(Some(&seen), "{\"person\":\"Ann Other\"}").await;
+    assert_eq!(changed.status(), 200);
+    let now = tag(&changed);
+    assert_ne!(now, seen);
+    let late = change(Some(&seen), "{\"roles\":[\"admin\"]}").await;
+    check_problem(late, 412, "precondition-failed").await;
+    let whole = desk
+        .signed(Method::GET, "/api/v1/users/ann")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(tag(&whole), now, "nothing was changed");
+    for tag in [Some(now.as_str()), Some("*"), None] {
+        let answer = change(tag, "{\"person\":\"Ann Other\"}").await;
+        assert_eq!(answer.status(), 200, "{tag:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_session_that_nobody_uses_ends_and_one_that_is_used_survives_a_restart() {
     let store = super::memory();
     let desk = Desk::with(store.clone(), None).await;

@@ -27,6 +27,15 @@ pub enum NotACidr {
     HostBits(Cidr),
 }
 
+/// Whom an address stands for: an IPv6 network of 64 bits is one house, since whoever has one has all its addresses. An
+/// IPv4-mapped address is the IPv4 one.
+pub fn neighbourhood(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(six) => IpAddr::V6((u128::from(six) & !u128::from(u64::MAX)).into()),
+        four => four,
+    }
+}
+
 impl Cidr {
     /// Whether `address` lies in the range. An IPv4 range never holds a (genuine) IPv6 address, nor the other way.
     pub fn contains(&self, address: IpAddr) -> bool {

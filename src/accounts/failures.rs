@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::limits::{FAILURE_ADDRESSES, FAILURE_WINDOW, FAILURES_MAX};
-use super::lockout::network;
+use crate::cidr::neighbourhood;
 
 /// Address to its first failure (Unix ms) in the window, and how many since.
 #[derive(Debug, Default)]
@@ -14,7 +14,7 @@ impl Failures {
     /// Whether this address is listened to. `Err` is the seconds until it is again.
     pub fn may_try(&self, from: IpAddr, now_ms: u64) -> Result<(), u64> {
         let window_ms = FAILURE_WINDOW.as_millis() as u64;
-        match self.0.get(&network(from)) {
+        match self.0.get(&neighbourhood(from)) {
             Some((since, count)) if *count >= FAILURES_MAX && now_ms.saturating_sub(*since) < window_ms => {
                 Err((window_ms - now_ms.saturating_sub(*since)).div_ceil(1_000))
             }
@@ -24,7 +24,7 @@ impl Failures {
 
     /// Counts a wrong credential. `Err` is the seconds until this address is listened to again.
     pub fn fail(&mut self, from: IpAddr, now_ms: u64) -> Result<(), u64> {
-        let from = network(from);
+        let from = neighbourhood(from);
         let window_ms = FAILURE_WINDOW.as_millis() as u64;
         let failures = &mut self.0;
         let is_over = |since: u64| now_ms.saturating_sub(since) >= window_ms;

@@ -17,6 +17,7 @@ use std::time::Duration;
 use super::limits::{
     WAIT_FIRST, WAIT_KNOWN, WAIT_LONGEST, WRONG_ALL, WRONG_CODES, WRONG_LINES, WRONG_PAIR, WRONG_REMEMBERED,
 };
+use crate::cidr::neighbourhood;
 
 /// What is counted for one of those.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -141,7 +142,7 @@ impl Lockout {
     /// Whether a password for this name may be looked at. `Err` is the seconds to wait. `is_known`: the account is known to
     /// sign in from there.
     pub fn may_try(&self, name: &str, from: IpAddr, is_known: bool, now_ms: u64) -> Result<(), u64> {
-        let (name, from) = (bounded(name), network(from));
+        let (name, from) = (bounded(name), neighbourhood(from));
         let mut wait_ms = self.pairs.wait_ms(&(name.clone(), from), now_ms);
         if !is_known {
             wait_ms = wait_ms
@@ -156,7 +157,7 @@ impl Lockout {
 
     /// Counts a wrong password or code.
     pub fn wrong(&mut self, name: &str, from: IpAddr, is_known: bool, now_ms: u64) {
-        let (name, from) = (bounded(name), network(from));
+        let (name, from) = (bounded(name), neighbourhood(from));
         let longest = if is_known { WAIT_KNOWN } else { WAIT_LONGEST };
         self.pairs.count((name.clone(), from), now_ms, longest);
         self.networks.count(from, now_ms, WAIT_LONGEST);
@@ -176,7 +177,7 @@ impl Lockout {
         now_ms: u64,
     ) -> Result<Reserved, u64> {
         self.may_try(name, from, is_known, now_ms)?;
-        let (name, from) = (bounded(name), network(from));
+        let (name, from) = (bounded(name), neighbourhood(from));
         let mut wait_ms = self.codes.wait_ms(&name, now_ms);
         if is_known && let Some(wrong) = self.codes.line(&name) {
             let until_ms = wrong.last_ms.saturating_add(WAIT_KNOWN.as_millis() as u64);
@@ -209,18 +210,7 @@ impl Lockout {
 
     /// Somebody signed in: what was tried for him from there is forgotten. What was tried from elsewhere is not.
     pub fn right(&mut self, name: &str, from: IpAddr) {
-        self.pairs.lines.remove(&(bounded(name), network(from)));
-    }
-}
-
-/// One IPv6 customer has a whole /64 of addresses.
-pub fn network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V6(six) => match six.to_ipv4_mapped() {
-            Some(four) => IpAddr::V4(four),
-            None => IpAddr::V6((u128::from(six) & !u128::from(u64::MAX)).into()),
-        },
-        four => four,
+        self.pairs.lines.remove(&(bounded(name), neighbourhood(from)));
     }
 }
 

@@ -26,7 +26,7 @@ mod users_tests;
 
 pub use devices::{Devices, NoDevice};
 pub use failures::Failures;
-pub use lockout::{Lockout, Reserved, network};
+pub use lockout::{Lockout, Reserved};
 pub use outside::Outside;
 pub use password::{Kept, Weak, hash, is_right};
 pub use refused::Refused;

@@ -25,9 +25,7 @@ pub fn fingerprint(secret: &str) -> Fingerprint {
     octets
 }
 
-pub(super) fn hexadecimal(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
-}
+pub(super) use crate::store::hexadecimal;
 
 pub(super) fn from_hexadecimal(text: &str) -> Option<Fingerprint> {
     if text.len() != 64 || !text.is_ascii() {

@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use super::Role;
 use super::limits::{NETWORK_LASTS, NETWORKS_MAX, OUTSIDE_WAITS};
-use super::lockout::network;
 use super::outside::Outside;
 use super::password::Kept;
 use super::second_factor::SecondFactor;
 use super::secret::{fingerprint, hexadecimal};
+use crate::cidr::neighbourhood;
 
 /// A person's account, as it is kept.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -136,7 +136,7 @@ impl User {
 
     /// Whether he has signed in from there lately.
     pub fn is_known_at(&self, from: IpAddr, now_ms: u64) -> bool {
-        let from = network(from);
+        let from = neighbourhood(from);
         self.networks
             .iter()
             .any(|known| known.network == from && known.is_fresh(now_ms))
@@ -156,7 +156,9 @@ impl User {
 
     pub(super) fn signed_in(&mut self, from: Option<IpAddr>, now_ms: u64) {
         self.last_in_ms = Some(now_ms);
-        let Some(from) = from.map(network) else { return };
+        let Some(from) = from.map(neighbourhood) else {
+            return;
+        };
         self.networks
             .retain(|known| known.network != from && known.is_fresh(now_ms));
         self.networks.insert(

@@ -48,7 +48,7 @@ pub(crate) struct HeldView {
     number: String,
     /// Kept calls that an erasure would erase.
     calls: u64,
-    /// Kept calls that are not over: an erasure leaves them.
+    /// Calls that are not over: an erasure leaves them.
     live: u64,
     /// Reports that count for its reputation; an erasure takes the number out of them.
     reports: u64,
@@ -77,9 +77,10 @@ pub(crate) struct ErasureView {
     live: u64,
     /// Reports that say nothing of the number any more.
     reports: u64,
-    /// The keys that were destroyed have left the files too; false = the next erasure, or the end of the gateway, does it.
+    /// The keys that were destroyed have left the files too (Redis: it was asked to write them anew, which takes it a while); false = the
+    /// next erasure, or the end of the gateway, does it.
     is_scrubbed: bool,
-    /// Given once and kept nowhere: whoever has it and the number can show that this was about it. Null in lists.
+    /// Given once and kept nowhere, but for a minute where the request had an `Idempotency-Key`: whoever has it and the number can show that this was about it. Null in lists.
     receipt: Option<String>,
 }
 

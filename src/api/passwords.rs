@@ -14,7 +14,8 @@ use super::error::Problem;
 use super::guard::{Peer, slowed};
 use super::limits::{KNOWN_WAITING, STRANGERS_EACH, STRANGERS_WAITING};
 use super::state::Shared;
-use crate::accounts::{Kept, Refused, User, hash, is_right, network};
+use crate::accounts::{Kept, Refused, User, hash, is_right};
+use crate::cidr::neighbourhood;
 use crate::redact::Redacted;
 
 /// The one place where passwords are looked at, and the two rooms where one waits for it.
@@ -82,7 +83,7 @@ impl Desk {
                     of: None,
                 });
             }
-            From::Stranger(address) => network(address),
+            From::Stranger(address) => neighbourhood(address),
         };
         let place = Arc::clone(&self.strangers.room).try_acquire_owned().ok()?;
         let mut networks = self

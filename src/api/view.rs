@@ -12,7 +12,7 @@ use crate::call::record::{Direction, OrderOutcome, Ordered, State, Transfer, Tra
 use crate::call::{CallRecord, Suite};
 use crate::redact::Redacted;
 use crate::screening::{Label, NumberLight, VoiceLight};
-use crate::store::{ending_name, label_name};
+use crate::store::ending_name;
 use crate::voice::{Cue, Stages};
 
 /// One call, in short.
@@ -376,7 +376,7 @@ impl BannerView {
         BannerView {
             number: number_name(banner.number),
             voice: voice_name(banner.voice),
-            label: label_name(banner.label),
+            label: banner.label.name(),
             number_text: banner.number_text.clone(),
             voice_text: banner.voice_text.clone(),
             name_text: banner.name_text.clone(),

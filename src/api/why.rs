@@ -11,7 +11,6 @@ use crate::call::CallRecord;
 use crate::call::record::{Decided, Shadow};
 use crate::policy::{Policy, RuleLine, WhatIf};
 use crate::screening::{Facts, Stage, Tag};
-use crate::store::label_name;
 
 /// Everything behind one call's banner and fate.
 #[derive(Serialize, ToSchema)]
@@ -212,7 +211,7 @@ impl DecisionView {
             action: json(&decision.action),
             number: number_name(decision.verdict.number),
             voice: voice_name(decision.verdict.voice),
-            label: label_name(decision.verdict.label),
+            label: decision.verdict.label.name(),
             findings: decision
                 .verdict
                 .findings

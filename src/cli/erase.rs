@@ -58,7 +58,7 @@ pub fn erase(args: EraseArgs) -> anyhow::Result<ExitCode> {
         writeln!(out, "would erase: {} calls, {} reports", held.calls, held.reports)?;
         writeln!(
             out,
-            "would stay: {} calls that are not over, {} entries of lists",
+            "would stay: {} calls that are not over (those that a gateway has and nobody reported on are not known here), {} entries of lists",
             held.live,
             held.lists.len()
         )?;

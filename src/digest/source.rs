@@ -1,13 +1,14 @@
 //! How often strangers ask, and how often they are wrong, by address.
 
 use std::collections::{HashMap, VecDeque};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::time::Instant;
 
 use super::limits::{
     CHALLENGES_PER_WINDOW, FAILURE_WINDOW, FAILURES_PER_SOURCE, REQUESTS_PER_SOURCE, SOURCE_WINDOW,
     SOURCES_MAX,
 };
+use crate::cidr::neighbourhood;
 
 #[derive(Default)]
 pub(super) struct Sources {
@@ -85,18 +86,6 @@ impl Sources {
             requests: Window::new(now),
             failures: Window::new(now),
         })
-    }
-}
-
-/// An IPv6 network of 64 bits is one house: whoever has one has all its addresses.
-fn neighbourhood(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
-            let mut octets = address.octets();
-            octets[8..].fill(0);
-            IpAddr::V6(Ipv6Addr::from(octets))
-        }
-        v4 => v4,
     }
 }
 

@@ -7,7 +7,7 @@ use super::bound::Place;
 use super::contacts::Wish;
 use super::engine::{Registered, Why};
 use super::limits::CONTACTS_MAX;
-use super::locks::neighbourhood;
+use crate::cidr::neighbourhood;
 use crate::sip::Flow;
 
 #[derive(Clone, Default)]

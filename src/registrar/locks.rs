@@ -9,10 +9,11 @@
 //! address alone: nobody can lock a phone out of its desk from elsewhere, nor one phone of an office all the others.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use super::limits::{FAILURES_FREE, LOCK_FIRST, LOCK_FORGOTTEN, LOCK_MOST, LOCKS_MAX};
+use crate::cidr::neighbourhood;
 
 #[derive(Default)]
 pub(super) struct Locks {
@@ -114,18 +115,6 @@ impl<K: Ord + Clone> Table<K> {
         let lasts = LOCK_FIRST.saturating_mul(1 << over.min(16)).min(LOCK_MOST);
         known.until = Some(now + lasts);
         Some(lasts)
-    }
-}
-
-/// An IPv6 network of 64 bits is one house.
-pub(super) fn neighbourhood(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
-            let mut octets = address.octets();
-            octets[8..].fill(0);
-            IpAddr::V6(Ipv6Addr::from(octets))
-        }
-        v4 => v4,
     }
 }
 

@@ -11,13 +11,12 @@ use super::reputation::ReputationKeeper;
 use crate::call::CallRecord;
 use crate::call::record::State;
 use crate::screening::Listed;
-use crate::store::{Act, Audit, Erase, Filter, Live, Store, StoreError, Write, number_of};
+use crate::store::{
+    Act, Audit, CLEAR_REMAINS, Erase, Filter, Live, Store, StoreError, Write, hexadecimal, number_of,
+};
 
 /// In the store; an entry for each erasure.
 const JOURNAL: &str = "erasures";
-
-/// A store of its own file is written anew at its next start when this setting is there.
-const REWRITE: &str = "clear_remains";
 
 /// How often it is tried to write an erasure down when other processes were first.
 const TRIES: usize = 20;
@@ -168,7 +167,7 @@ impl Eraser {
         let reports = reports + self.reputation.forget(number)?;
         if reports > 0 && self.store.neighbours().is_none() {
             // SQLite may have left copies of documents where it moved them.
-            self.store.set_setting(REWRITE, "1")?;
+            self.store.set_setting(CLEAR_REMAINS, "1")?;
         }
         let mut erasure = Erasure {
             number: 0,
@@ -248,10 +247,6 @@ impl Eraser {
             action: "writing an erasure down",
         })
     }
-}
-
-fn hexadecimal(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }
 
 #[cfg(test)]

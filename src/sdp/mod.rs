@@ -1,8 +1,8 @@
 //! Offers and answers (RFC 8866, RFC 3264): what a party says about its audio, and the same words with our address
 //! in them for the other party.
 //!
-//! The room does not know SIP, calls or ports: it is handed a body and gives back a body. It negotiates nothing by
-//! itself; it removes what cannot be anchored and lets the two parties agree on the rest. It imports no other room.
+//! The room does not know SIP, calls or ports: it is handed a body and gives back a body. It removes what
+//! cannot be anchored and lets the two parties agree on the rest; where they share no codec it says what else can be offered. It imports no other room.
 
 mod anchor;
 mod crypto;

@@ -23,7 +23,7 @@ use serde::Serialize;
 use crate::call::CallRecord;
 use crate::call::record::{Direction, Ending, PersonReport};
 use crate::call_id::CallId;
-use crate::screening::{HistoryFacts, Label};
+use crate::screening::HistoryFacts;
 
 pub use audit::{
     Act, Audit, AuditEntry, Broken, entries as audit_entries, heads as audit_heads, page as audit_page,
@@ -33,6 +33,11 @@ pub use erasing::{Erase, Erased};
 pub use known::{history_at_once, history_with_live};
 pub use live::{Change, Changes, Live};
 pub use redis::{Ear, Mouth, Neighbours, News, Other};
+pub(crate) use seal::hexadecimal;
+
+/// There is this setting while what was kept in clear, or was taken away, may still lie in the store's files; the next start has
+/// them written anew.
+pub(crate) const CLEAR_REMAINS: &str = "clear_remains";
 
 /// `[store]`
 #[derive(Clone, Debug)]
@@ -446,20 +451,7 @@ fn unusable(config: &Config, problem: &str) -> StoreError {
 
 /// The label the person was shown last, by its name in records.
 pub(crate) fn label_of(record: &CallRecord) -> Option<&'static str> {
-    record.banner.as_ref().map(|banner| label_name(banner.label))
-}
-
-pub(crate) fn label_name(label: Label) -> &'static str {
-    match label {
-        Label::Genuine => "genuine",
-        Label::Known => "known",
-        Label::Unproven => "unproven",
-        Label::Suspect => "suspect",
-        Label::Forged => "forged",
-        Label::Synthetic => "synthetic",
-        Label::Campaign => "campaign",
-        Label::Emergency => "emergency",
-    }
+    record.banner.as_ref().map(|banner| banner.label.name())
 }
 
 pub(crate) fn ending_name(ending: Ending) -> &'static str {

@@ -89,7 +89,8 @@ impl Index {
     }
 }
 
-fn hexadecimal(octets: &[u8]) -> String {
+/// Octets as text, two small digits each.
+pub(crate) fn hexadecimal(octets: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let digit = |value: u8| char::from(DIGITS[usize::from(value & 15)]);
     octets

@@ -11,15 +11,15 @@ use crate::screening::Label;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Counts {
     pub calls: u64,
-    /// A person took the call, or it was answered to be screened.
+    /// A person took the call. Every call that is over is one of answered, missed, refused and failed.
     pub answered: u64,
-    /// The caller gave up, or nobody answered.
+    /// The caller gave up, or nobody answered; also where we had asked him for his name first.
     pub missed: u64,
-    /// By policy.
+    /// By policy, before or after we had asked him something.
     pub refused: u64,
-    /// Something went wrong: no queue, no port, no codec, no media.
+    /// Nobody was reached because something went wrong: no queue, no port, no codec, no media.
     pub failed: u64,
-    /// Milliseconds that the answered ones waited for the answer.
+    /// Milliseconds that the answered ones waited until they were answered, by a person or by us.
     pub wait_ms: u64,
     /// Milliseconds that the answered ones lasted after it.
     pub talk_ms: u64,
@@ -47,12 +47,13 @@ impl Counts {
         let one = |is_so: bool| u64::from(is_so);
         let ending = record.outcome.as_ref().map(|outcome| outcome.ending);
         let answered_ms = record.timings.answered_ms;
-        counts.answered = one(answered_ms.is_some());
-        let is_unanswered = answered_ms.is_none();
-        counts.missed = one(is_unanswered && matches!(ending, Some(Ending::Cancelled | Ending::NoAnswer)));
+        // We may have answered him ourselves, to ask who he is: then nobody took the call all the same.
+        counts.missed = one(matches!(ending, Some(Ending::Cancelled | Ending::NoAnswer)));
         counts.refused = one(ending == Some(Ending::Refused));
-        counts.failed = one(is_unanswered && ending == Some(Ending::Failed));
-        if let Some(answered_ms) = answered_ms {
+        let is_taken = counts.missed + counts.refused == 0 && answered_ms.is_some();
+        counts.answered = one(is_taken);
+        counts.failed = one(counts.missed + counts.refused == 0 && !is_taken);
+        if let Some(answered_ms) = answered_ms.filter(|_| is_taken) {
             counts.wait_ms = answered_ms;
             counts.talk_ms = record
                 .timings
@@ -162,6 +163,29 @@ pub(super) mod tests {
             let counts = Counts::of(&record);
             assert_eq!([counts.missed, counts.refused, counts.failed], expected);
             assert_eq!((counts.answered, counts.wait_ms, counts.talk_ms), (0, 0, 0));
+        }
+    }
+
+    #[test]
+    fn a_call_that_we_answered_to_ask_and_nobody_took_is_not_answered() {
+        let mut record = ended_call(1);
+        for (ending, expected) in [
+            (Ending::Cancelled, [0, 1, 0, 0]),
+            (Ending::NoAnswer, [0, 1, 0, 0]),
+            (Ending::Refused, [0, 0, 1, 0]),
+            // It broke off while they talked.
+            (Ending::Failed, [1, 0, 0, 0]),
+        ] {
+            end(&mut record, ending);
+            let counts = Counts::of(&record);
+            assert_eq!(
+                [counts.answered, counts.missed, counts.refused, counts.failed],
+                expected
+            );
+            assert_eq!(
+                (counts.wait_ms > 0, counts.talk_ms > 0),
+                (expected[0] == 1, expected[0] == 1)
+            );
         }
     }
 

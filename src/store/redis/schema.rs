@@ -6,6 +6,7 @@ use super::erasing::scrub;
 use super::rows::{fetch, is_clear, key, older, place_of, put_calls, put_report};
 use crate::call::CallRecord;
 use crate::call_id::CallId;
+use crate::store::CLEAR_REMAINS;
 use crate::store::limits::FETCH_ROWS;
 use crate::store::seal::Index;
 use crate::store::text;
@@ -15,9 +16,6 @@ const SCHEMA: &str = "2";
 
 /// The layout before, in which records lay in clear in the stream `records`.
 const CLEAR: &str = "1";
-
-/// Under which name it stands that Redis' files may hold what was kept in clear.
-const CLEAR_REMAINS: &str = "clear_remains";
 
 /// Under which name the secret stands by which numbers are known.
 const INDEX: &str = "number_index_key";

@@ -3,6 +3,7 @@
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
 use super::rows;
+use crate::store::CLEAR_REMAINS;
 use crate::store::limits::SEAL_ROWS;
 use crate::store::seal::{Index, Part};
 
@@ -11,9 +12,6 @@ pub(super) const APPLICATION_ID: i64 = 0x5249_4e47;
 
 /// Under which name the secret stands by which numbers are known.
 const INDEX: &str = "number_index_key";
-
-/// There is this setting while what older gateways wrote in clear may still lie in unused parts of the file.
-const CLEAR: &str = "clear_remains";
 
 /// Each entry takes the schema one version up; `user_version` counts how many were applied.
 /// Entries are never edited after a release: a change is a new entry.
@@ -218,7 +216,7 @@ fn seal_calls(on: &Transaction<'_>) -> rusqlite::Result<()> {
         }
     }
     if carried > 0 {
-        rows::put_setting(on, CLEAR, "1")?;
+        rows::put_setting(on, CLEAR_REMAINS, "1")?;
         tracing::info!(calls = carried, "kept calls are sealed now");
     }
     // A statement that is kept holds its table.
@@ -229,13 +227,13 @@ fn seal_calls(on: &Transaction<'_>) -> rusqlite::Result<()> {
 /// Writes the file anew when parts of it that are not used any more may hold what was kept in clear. Again, when it was
 /// interrupted.
 pub(super) fn leave_nothing_in_clear(on: &Connection) -> rusqlite::Result<()> {
-    if rows::setting(on, CLEAR)?.is_none() {
+    if rows::setting(on, CLEAR_REMAINS)?.is_none() {
         return Ok(());
     }
     tracing::info!("the store is written anew, once: it had kept calls in clear");
     match on.execute_batch("VACUUM").and_then(|()| rows::scrub(on)) {
         Ok(true) => on
-            .execute("DELETE FROM setting WHERE name = ?1", [CLEAR])
+            .execute("DELETE FROM setting WHERE name = ?1", [CLEAR_REMAINS])
             .map(|_| ()),
         Ok(false) => {
             tracing::warn!("somebody reads the store: it is written anew at the next start");

@@ -51,6 +51,7 @@ impl CallRecord {
             attempts: Vec::new(),
             answered_by: None,
             srtp: self.srtp,
+            codecs: self.codecs,
             transfers: Vec::new(),
             spoken: Vec::new(),
             orders: Vec::new(),

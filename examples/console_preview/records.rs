@@ -5,7 +5,9 @@
 use std::borrow::Cow;
 
 use ringward::banner::Banner;
-use ringward::call::record::{Attempt, BannerChange, Decided, Ending, LegSuites, Outcome, State, Timings};
+use ringward::call::record::{
+    Attempt, BannerChange, Decided, Ending, LegCodecs, LegSuites, Outcome, State, Timings,
+};
 use ringward::call::{CallRecord, Suite};
 use ringward::call_id::CallId;
 use ringward::identity::{Attestation, Report, Standing};
@@ -282,6 +284,7 @@ pub fn call(kind: &Kind, number_in_day: u64, started_ms: u64, elapsed_ms: u64, l
             caller: None,
             called: (is_answered && talked_ms > 0).then_some(Suite::AesCm128HmacSha1_80),
         },
+        codecs: LegCodecs::default(),
         timings: Timings {
             identity_ms: Some(41),
             decided_ms: Some(90),

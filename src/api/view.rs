@@ -60,6 +60,8 @@ pub(crate) struct CallView {
     pub person: Option<String>,
     /// How each leg's audio is encrypted.
     pub srtp: SrtpView,
+    /// What each leg's audio is coded with; two of them = it is translated.
+    pub codecs: CodecsView,
     /// Where the person answering sent the call, in order (at most 16, and those that were ordered).
     pub transfers: Vec<TransferView>,
     /// What people and policy ordered while it lasted, in order (at most 32).
@@ -101,6 +103,16 @@ pub(crate) struct SrtpView {
     #[schema(example = "AES_CM_128_HMAC_SHA1_80")]
     pub caller: Option<&'static str>,
     #[schema(example = "AEAD_AES_256_GCM")]
+    pub called: Option<&'static str>,
+}
+
+/// The codec of each leg as agreed, now or last; null = nothing was said there.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Codecs)]
+pub(crate) struct CodecsView {
+    #[schema(example = "PCMU")]
+    pub caller: Option<&'static str>,
+    #[schema(example = "G722")]
     pub called: Option<&'static str>,
 }
 
@@ -349,6 +361,10 @@ impl CallView {
             srtp: SrtpView {
                 caller: record.srtp.caller.map(Suite::as_str),
                 called: record.srtp.called.map(Suite::as_str),
+            },
+            codecs: CodecsView {
+                caller: record.codecs.caller.map(|codec| codec.as_str()),
+                called: record.codecs.called.map(|codec| codec.as_str()),
             },
             transfers: record.transfers.iter().map(TransferView::of).collect(),
             orders: record.orders.iter().map(OrderView::of).collect(),

@@ -15,6 +15,7 @@ use crate::sip::{Message, Response, ServerTxn};
 use crate::time::Now;
 use crate::voice::Opinion;
 
+use super::codecs::LegCodecs;
 use super::desk::Desk;
 use super::dialling::Outside;
 use super::index::Name;
@@ -448,6 +449,8 @@ impl Case {
     pub(crate) fn describe(&mut self, side: Side, session: &Session, keys: Option<&Keys>, desk: &mut Desk) {
         self.spoken[side as usize] = Some(session.clone());
         self.record.srtp.set(side, keys.map(Keys::suite));
+        let said = |side: Side| self.spoken(side).map_or_else(Vec::new, Session::codecs);
+        self.record.codecs = LegCodecs::of(&said(Side::A), &said(Side::B));
         if let Some(output) = offer::describe(self.id, side, session, keys) {
             desk.say(output);
         }

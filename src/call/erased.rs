@@ -52,6 +52,7 @@ impl CallRecord {
             answered_by: None,
             person: None,
             srtp: self.srtp,
+            codecs: self.codecs,
             transfers: Vec::new(),
             spoken: Vec::new(),
             orders: Vec::new(),

@@ -11,6 +11,7 @@ mod arriving;
 mod aside;
 mod asked;
 mod case;
+mod codecs;
 mod correlation;
 mod course;
 mod crossing;

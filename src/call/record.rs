@@ -13,6 +13,7 @@ use crate::sdp::Suite;
 use crate::sip::TransportFault;
 use crate::voice::{Opinion, Window};
 
+pub use super::codecs::LegCodecs;
 use super::limits::{
     ATTEMPTS_KEPT, BANNERS_KEPT, DECISIONS_KEPT, ORDERS_KEPT, SECOND_WINDOWS_KEPT, SPOKEN_KEPT,
     TRANSFERS_KEPT, TRIES_KEPT, WINDOWS_KEPT,
@@ -81,6 +82,9 @@ pub struct CallRecord {
     /// How each leg is encrypted now, or was last.
     #[serde(default)]
     pub srtp: LegSuites,
+    /// What each leg's audio is coded with now, or was last.
+    #[serde(default)]
+    pub codecs: LegCodecs,
     /// In order; at most 16 kept, and those that were ordered.
     #[serde(default)]
     pub transfers: Vec<Transfer>,
@@ -350,6 +354,7 @@ impl CallRecord {
             answered_by: None,
             person: None,
             srtp: LegSuites::default(),
+            codecs: LegCodecs::default(),
             timings: Timings::default(),
             outcome: None,
             refused_with: None,

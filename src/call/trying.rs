@@ -136,6 +136,7 @@ impl Hunting {
             return self.end_attempt(leg.attempt, status, case, desk);
         };
         course.failed(status);
+        course.lost(leg.cseq());
         let address = leg.candidate.to_string();
         case.record.add_try(course.attempt.0, address, status, None);
         if matches!(failure, Failure::Person) {

@@ -120,6 +120,7 @@ impl Talking {
             Outcome::Accepted(session) => {
                 case.describe(Side::A, &session, self.a.origin.security.keys(), desk);
                 case.hold(is_held(case), desk);
+                case.changed(desk);
             }
             // The caller's side no longer knows the call (RFC 5057 §5.1).
             Outcome::Refused(408 | 481 | 503) => {

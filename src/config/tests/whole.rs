@@ -369,8 +369,8 @@ public_url = "https://ringward.example.com/"
             ),
             ports: 30002..=30099,
             silence: 120s,
+            transcodes: false,
         },
-        transcodes: false,
         voice: Config {
             model: "off",
             workers: 3,

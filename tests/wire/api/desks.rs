@@ -162,7 +162,7 @@ async fn calls_are_counted_for_whoever_took_them_and_a_receptionist_sees_himself
     let mine = desk.seen_by(&ann, "/api/v1/calls?person=ann").await;
     assert_eq!(mine["calls"].as_array().unwrap().len(), 2, "{mine}");
     assert_eq!(mine["calls"][0]["person"], "ann");
-    assert_eq!(mine["next"].is_null(), true, "{mine}");
+    assert!(mine["next"].is_null(), "{mine}");
     let first = desk.seen_by(&ann, "/api/v1/calls?person=ann&limit=1").await;
     let next = first["next"].as_str().unwrap();
     let second = desk

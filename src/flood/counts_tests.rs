@@ -23,6 +23,9 @@ const MANY: Allowance = Allowance {
     ringing: 1_000_000,
 };
 
+/// The part of the limits that is for one scope.
+type Of = fn(&mut CallLimits) -> &mut Allowance;
+
 /// Nothing is limited but what a test says.
 fn limits() -> CallLimits {
     CallLimits {
@@ -72,12 +75,7 @@ fn fill(shared: &Shared, new: NewCall<'_>, now: Instant) -> (Vec<Ticket>, Option
 #[test]
 fn each_limit_holds_at_its_number_says_its_name_and_touches_nobody_else() {
     let now = Instant::now();
-    let edges: [(
-        Scope,
-        fn(&mut CallLimits) -> &mut Allowance,
-        NewCall<'_>,
-        NewCall<'_>,
-    ); 3] = [
+    let edges: [(Scope, Of, NewCall<'_>, NewCall<'_>); 3] = [
         (
             Scope::Trunk,
             |l| &mut l.trunk,

@@ -263,6 +263,7 @@ pub fn call(kind: &Kind, number_in_day: u64, started_ms: u64, elapsed_ms: u64, l
         model: Some("default@1f3a9c02".into()),
         attempts: vec![Attempt {
             target: format!("sip:{}@10.0.0.5", kind.phone),
+            person: None,
             at_ms: 110,
             why: None,
             tries: Vec::new(),
@@ -278,6 +279,7 @@ pub fn call(kind: &Kind, number_in_day: u64, started_ms: u64, elapsed_ms: u64, l
         orders: Vec::new(),
         refused_with: None,
         answered_by: (is_answered && talked_ms > 0).then(|| kind.phone.into()),
+        person: None,
         srtp: LegSuites {
             caller: None,
             called: (is_answered && talked_ms > 0).then_some(Suite::AesCm128HmacSha1_80),

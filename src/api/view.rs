@@ -55,6 +55,9 @@ pub(crate) struct CallView {
     pub evidence: Vec<Evidence>,
     /// The phone that answered, or that has the call now.
     pub answered_by: Option<String>,
+    /// The account of who was signed in there when it answered; null = nobody was.
+    #[schema(example = "ann")]
+    pub person: Option<String>,
     /// How each leg's audio is encrypted.
     pub srtp: SrtpView,
     /// What each leg's audio is coded with; two of them = it is translated.
@@ -354,6 +357,7 @@ impl CallView {
             }),
             evidence: evidence(&record.windows[first..]),
             answered_by: record.answered_by.clone(),
+            person: record.person.clone(),
             srtp: SrtpView {
                 caller: record.srtp.caller.map(Suite::as_str),
                 called: record.srtp.called.map(Suite::as_str),

@@ -79,7 +79,7 @@ pub(crate) struct Case {
     /// When watchers were last told.
     pub(crate) told: Instant,
     /// The target that talks with the caller, where it is one of the configuration.
-    pub(crate) phone: Option<String>,
+    pub(crate) phone: Option<Taker>,
     /// One phone rings, and no other beside it.
     pub(crate) is_one_phone: bool,
     /// A phone's call to a number outside.
@@ -537,6 +537,12 @@ impl Case {
         self.changed(desk);
         desk.count(Counter::CallEnded);
     }
+}
+
+/// The phone that a person answered, and who sat there at that moment.
+pub(crate) struct Taker {
+    pub(crate) target: String,
+    pub(crate) person: Option<String>,
 }
 
 /// The protocol of a Reason value of ours.

@@ -50,6 +50,7 @@ impl CallRecord {
             model: self.model.clone(),
             attempts: Vec::new(),
             answered_by: None,
+            person: None,
             srtp: self.srtp,
             codecs: self.codecs,
             transfers: Vec::new(),

@@ -76,6 +76,9 @@ pub struct CallRecord {
     pub attempts: Vec<Attempt>,
     /// Target URI's user or address of the phone that answered.
     pub answered_by: Option<String>,
+    /// The account of the person who was signed in at that phone when it answered; None = nobody was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<String>,
     /// How each leg is encrypted now, or was last.
     #[serde(default)]
     pub srtp: LegSuites,
@@ -155,6 +158,9 @@ pub struct BannerChange {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Attempt {
     pub target: String,
+    /// The account of the person who is signed in there; None = nobody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<String>,
     pub at_ms: u64,
     /// Final SIP status, 0 while ringing, 408 for no answer, 487 for cancelled by us.
     pub status: u16,
@@ -346,6 +352,7 @@ impl CallRecord {
             spoken: Vec::new(),
             orders: Vec::new(),
             answered_by: None,
+            person: None,
             srtp: LegSuites::default(),
             codecs: LegCodecs::default(),
             timings: Timings::default(),
@@ -497,15 +504,23 @@ impl CallRecord {
         self.opinion = Some(opinion);
     }
 
-    pub(crate) fn add_attempt(&mut self, target: &str, at_ms: u64) {
+    pub(crate) fn add_attempt(&mut self, target: &str, person: Option<String>, at_ms: u64) {
         if self.attempts.len() < ATTEMPTS_KEPT {
             self.attempts.push(Attempt {
                 target: target.to_string(),
+                person,
                 at_ms,
                 status: 0,
                 why: None,
                 tries: Vec::new(),
             });
+        }
+    }
+
+    /// This phone has answered: who sits there now is who took the call.
+    pub(crate) fn attempt_taken(&mut self, number: usize, person: Option<&str>) {
+        if let Some(attempt) = self.attempts.get_mut(number) {
+            attempt.person = person.map(Into::into);
         }
     }
 

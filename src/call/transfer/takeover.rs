@@ -178,6 +178,7 @@ impl Talking {
             },
             session: offered,
             name,
+            person: desk.registrants.person_speaking(&flow),
             queue: None,
         };
         // The phone that takes over is none that the queues ring, as far as is known.

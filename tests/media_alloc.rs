@@ -87,7 +87,7 @@ fn plain_legs() {
     assert_eq!(forwarded, 2 * (30_000 - 600));
 }
 
-/// Every packet of both sides is translated.
+/// Every packet of both sides is translated, of 10 to 60 ms.
 fn legs_without_a_codec_in_common() {
     for (one, other) in [
         ((0, Codec::Pcmu), (8, Codec::Pcma)),
@@ -99,20 +99,23 @@ fn legs_without_a_codec_in_common() {
         session.described(Side::A, caller, &[one], Some(101), now);
         session.described(Side::B, called, &[other], Some(101), now);
         session.tap(true);
-        let mut packet = [0x55u8; 172];
-        let mut forwarded = 0;
+        let mut packet = [0x55u8; 492];
+        let (mut forwarded, mut at) = (0, 0u32);
         let before = counting::allocations();
         for n in 0..2_000u32 {
-            now = now.after(Duration::from_millis(20));
+            let octets = [80, 160, 240, 320, 480][(n / 400) as usize];
+            now = now.after(Duration::from_micros(u64::from(octets) * 125));
             for (side, source, said, heard) in [
                 (Side::A, caller, one.0, other.0),
                 (Side::B, called, other.0, one.0),
             ] {
-                packet[..12].copy_from_slice(&rtp::header(said, n as u16, n * 160, 7, false));
-                let verdict = session.rtp(side, source, &mut packet, now);
+                packet[..12].copy_from_slice(&rtp::header(said, n as u16, at, 7, false));
+                let len = 12 + octets as usize;
+                let verdict = session.rtp(side, source, &mut packet[..len], now);
                 forwarded +=
                     u32::from(matches!(verdict, Verdict::Forward { .. }) && packet[1] & 0x7f == heard);
             }
+            at += octets;
             if let Some(hop) = session.poll_hop() {
                 session.recycle(hop);
             }

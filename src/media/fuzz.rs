@@ -14,7 +14,7 @@ pub fn fuzz_rtcp(octets: &[u8]) {
     let Ok(compound) = Compound::parse(octets) else {
         return;
     };
-    assert!(octets.len() >= 8 && octets.len() % 4 == 0);
+    assert!(octets.len() >= 8 && octets.len().is_multiple_of(4));
     assert_eq!(compound.sender().to_be_bytes(), octets[4..8]);
     assert_eq!(compound.sender_mark().is_some(), octets[1] == 200);
     let most = octets.len() / 24;

@@ -41,8 +41,8 @@ use crate::runtime::stream::{Streams, Tls};
 use crate::runtime::trust::Lists;
 use crate::runtime::vital::Alarm;
 use crate::runtime::webhooks::Webhooks;
+use crate::runtime::{blocked_file, collector, login_hosts};
 use crate::runtime::{clock, descriptors, redress};
-use crate::runtime::{collector, login_hosts};
 use crate::selftest::watch::Watch;
 use crate::sip::Uri;
 use crate::store::Live;
@@ -151,10 +151,11 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
     };
     let dns = name_service(&config, &listeners, &mailboxes, &tokio);
     let standings = Standings::default();
+    let blocks = Arc::new(door::blocks(&config));
     let connections = Streams::new(
         mailboxes.clone(),
         tokio.handle().clone(),
-        door::of(&config, dns.clone()),
+        door::of(&config, dns.clone(), &blocks),
         tls.clone(),
     );
     for (transport, listener) in stream_listeners {
@@ -198,6 +199,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
     let shared = shards::Shared {
         config: &config,
         flood: &flood,
+        blocks: &blocks,
         listeners: &listeners,
         policy: &policy,
         policies: &policies,
@@ -243,6 +245,9 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         prompts_asked,
     ));
     tokio.spawn(dns.clone().keep());
+    if let Some(file) = &config.scans.nftables {
+        tokio.spawn(blocked_file::keep(file.clone(), blocks.clone()));
+    }
     if config.registrar.is_some() {
         tokio.spawn(phones.clone().keep(store.clone(), mailboxes.clone()));
         tokio.spawn(floor.clone().keep());
@@ -291,6 +296,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         lists,
         clock_alarm,
         flood: flood.clone(),
+        blocks: blocks.clone(),
         sip: sip.clone(),
         queues: config.queues.iter().map(|queue| queue.name.clone()).collect(),
         live_calls: live_calls.clone(),
@@ -329,6 +335,9 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         status: Box::new(move || status.read()),
         metrics: Box::new(move || {
             standings.measure();
+            let standing = flood.standing(clock::now().instant);
+            metrics::gauge!("ringward_calls_ringing").set(f64::from(standing.ringing));
+            metrics::gauge!("ringward_tdos").set(f64::from(u8::from(standing.surge.is_on)));
             if let Some(heard) = &heard {
                 heard.measure();
             }

@@ -37,6 +37,7 @@ pub(super) struct Shared<'a> {
     pub lists: &'a Lists,
     pub prompts: &'a Arc<Prompts>,
     pub flood: &'a flood::Shared,
+    pub blocks: &'a Arc<flood::Blocks>,
     /// Revision of the model; `None` when voices are not heard.
     pub model: Option<String>,
     /// Each shard gets counters of its own in place of these.
@@ -134,5 +135,6 @@ fn engine(shared: &Shared<'_>, shard: u16, shards: u16) -> anyhow::Result<call::
         .with_prompts(shared.prompts.clone())
         .with_lists(shared.number_lists.lookup())
         .with_reputations(shared.reputation.reputations())
-        .with_flood(shared.flood.clone()))
+        .with_flood(shared.flood.clone())
+        .with_blocks(shared.blocks.clone()))
 }

@@ -33,6 +33,7 @@ pub(super) struct Status {
     pub(super) heard: Option<Arc<Counters>>,
     pub(super) lists: Lists,
     pub(super) flood: flood::Shared,
+    pub(super) blocks: Arc<flood::Blocks>,
     pub(super) clock_alarm: ClockAlarm,
     pub(super) sip: Vec<(Transport, SocketAddr)>,
     pub(super) queues: Vec<String>,
@@ -73,6 +74,7 @@ impl Status {
             "shards": self.live_calls.len(),
             "ringing": self.flood.standing(clock::now().instant).ringing,
             "tdos": self.tdos(),
+            "blocked": self.blocked(),
             "live_calls": self.live_calls.iter().map(|calls| calls.load(Ordering::Relaxed)).sum::<usize>(),
             "live_entries": self.live_entries.iter().map(|entries| entries.load(Ordering::Relaxed)).sum::<usize>(),
             "tcp_connections": self.streams.open_connections(),
@@ -85,6 +87,20 @@ impl Status {
             "selftest": (self.selftest)(),
             "is_draining": self.is_draining.load(Ordering::Relaxed),
         })
+    }
+
+    /// Which addresses are not heard, and how much longer.
+    fn blocked(&self) -> Vec<serde_json::Value> {
+        let blocks = self.blocks.list(clock::now().instant).into_iter();
+        blocks
+            .map(|block| {
+                json!({
+                    "address": block.address.to_string(),
+                    "seconds": block.left.as_secs(),
+                    "times": block.times,
+                })
+            })
+            .collect()
     }
 
     /// Whether there are so many calls that it is an attack, and from how many on.

@@ -71,6 +71,8 @@ pub(crate) struct Desk {
     pub(crate) moved: Moved,
     /// How much is taken from whom, over all shards.
     pub(crate) flood: flood::Shared,
+    /// Who is not heard for a while.
+    pub(crate) blocks: Arc<flood::Blocks>,
     /// Of the INVITE that is being handled, until a call has it.
     pub(crate) ticket: Option<flood::Ticket>,
     /// Set by every input before anything asks.

@@ -140,6 +140,7 @@ impl Engine {
             handed: None,
             moved: Moved::default(),
             flood: flood::Shared::new(flood::CallLimits::default(), flood::SurgeConfig::off()),
+            blocks: Arc::new(flood::Blocks::new(Vec::new(), false)),
             ticket: None,
             clock: None,
             call: usize::MAX,
@@ -189,6 +190,13 @@ impl Engine {
     #[must_use]
     pub fn with_flood(mut self, flood: flood::Shared) -> Engine {
         self.desk.flood = flood;
+        self
+    }
+
+    /// With this table of who is not heard, instead of one that blocks nobody.
+    #[must_use]
+    pub fn with_blocks(mut self, blocks: Arc<flood::Blocks>) -> Engine {
+        self.desk.blocks = blocks;
         self
     }
 

@@ -10,19 +10,23 @@
 //!   everything else ───────────────────────────────────────────► as ever
 //! ```
 
-use crate::flood::{Limit, NewCall, Rest, Scope};
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use crate::flood::{Limit, NewCall, Rest, Scope, Strike, is_scanner};
 use crate::identity::Standing;
 use crate::policy::Action;
 use crate::screening::{Challenge, Facts, List, Upstream};
-use crate::sip::{Flow, Message};
+use crate::sip::{Flow, Message, Transport};
 
+use super::admission::Source;
 use super::case::Case;
 use super::desk::Desk;
 use super::engine::Engine;
 use super::profile::Answer;
 use super::record::Direction;
 use super::refusal::Refusal;
-use super::{Config, crossing, facts, refusal};
+use super::{Config, Counter, crossing, facts, refusal};
 
 /// Why a call was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -86,6 +90,48 @@ impl Engine {
         };
         endpoint.receive(flow, octets, &mut new_calls, now);
         kept_out
+    }
+}
+
+impl Engine {
+    /// Whether nothing of this address is looked at now. Never of a trunk's or a phone's.
+    pub fn is_blocked(&self, remote: SocketAddr, now: Instant) -> bool {
+        self.desk.blocks.is_blocked(remote.ip(), now)
+            && !matches!(
+                self.desk.admission.source(remote),
+                Source::Trunk(_) | Source::Phone
+            )
+    }
+
+    /// A stranger who calls himself a scanner: he hears nothing.
+    pub(super) fn is_scan(&mut self, flow: &Flow, octets: &[u8]) -> bool {
+        let desk = &mut self.desk;
+        if !is_scanner(octets) || desk.blocks.is_exempt(flow.remote.ip()) {
+            return false;
+        }
+        desk.count(Counter::Scanned);
+        desk.strike(flow, Strike::Scanner);
+        true
+    }
+}
+
+impl Desk {
+    /// A stranger did something that is held against his address, as far as it is known to be his.
+    pub(crate) fn strike(&mut self, flow: &Flow, strike: Strike) {
+        // Whose address a datagram bears is its writer's choice, but for an answer to what was sent to that address.
+        if flow.transport == Transport::Udp && strike != Strike::WrongPassword {
+            return;
+        }
+        let now = self.now().instant;
+        if self.blocks.strike(flow.remote.ip(), strike, now).is_some() {
+            self.count(Counter::Blocked);
+        }
+    }
+
+    /// A stranger has proven who he is.
+    pub(crate) fn proved(&mut self, flow: &Flow) {
+        let now = self.now().instant;
+        self.blocks.proved(flow.remote.ip(), now);
     }
 }
 

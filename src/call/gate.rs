@@ -13,6 +13,7 @@
 use std::net::IpAddr;
 
 use crate::digest::{Guard, Question, Verdict, Why};
+use crate::flood::Strike;
 use crate::sip::{Flow, Message, Method, Response};
 use crate::time::Now;
 
@@ -132,6 +133,9 @@ impl Engine {
     }
 
     fn lets_in(&mut self, flow: Flow, octets: &[u8]) -> bool {
+        if self.is_scan(&flow, octets) {
+            return false;
+        }
         let desk = &mut self.desk;
         let (now, source) = (desk.now(), flow.remote.ip());
         // Who cannot write SIP gets no answer here, and neither does who has been wrong too often.
@@ -176,6 +180,11 @@ impl Engine {
                     Why::Stale => Counter::ProofStale,
                     Why::Wrong | Why::Unusable(_) => Counter::ProofWrong,
                 });
+                match why {
+                    Why::Stale => {}
+                    Why::Wrong => desk.strike(&flow, Strike::WrongPassword),
+                    Why::Unproven | Why::Unusable(_) => desk.strike(&flow, Strike::Unproven),
+                }
                 let mut response = Response::new(&message, 401, refusal::phrase(401));
                 for challenge in challenges {
                     response = response.header("WWW-Authenticate", challenge);
@@ -201,6 +210,7 @@ impl Engine {
             return false;
         };
         desk.count(Counter::Proven);
+        desk.proved(&flow);
         desk.gate.proven = Some(Proven {
             trunk,
             sip_call_id: message.call_id().to_string(),

@@ -408,6 +408,12 @@ pub enum Counter {
     ProofWrong,
     /// A stranger proved to be a trunk.
     Proven,
+    /// A stranger who calls himself a scanner: no answer.
+    Scanned,
+    /// An address is not heard from now on, for a while.
+    Blocked,
+    /// A message from such an address.
+    Unheard,
     /// A stranger got no answer: too many requests, or too many wrong proofs.
     StrangerIgnored,
     /// The next address of a target was tried.

@@ -5,10 +5,12 @@
 
 use std::sync::Arc;
 
+use crate::flood::Strike;
 use crate::queue::{DEVICE, PERSON, Roster};
 use crate::registrar::{self, Bound, Device, Judged, News, Registrar, Why};
 use crate::sip::{EndpointInput, Flow, Message, Response, ServerTxn};
 
+use super::admission::Source;
 use super::engine::Engine;
 use super::redirect::Place;
 use super::{Counter, Output, refusal};
@@ -76,13 +78,18 @@ impl Engine {
 
     /// True = this is a REGISTER that the registrar has taken, or dropped.
     pub(super) fn on_register_octets(&mut self, flow: Flow, octets: &[u8]) -> bool {
-        let desk = &mut self.desk;
+        let desk = &self.desk;
         let is_for_us = octets.trim_ascii_start().starts_with(b"REGISTER ")
             && desk.registrants.registrar.is_some()
             && desk.admission.may_register(&flow);
         if !is_for_us {
             return false;
         }
+        let is_phone = matches!(self.desk.admission.source_of(&flow), Source::Phone);
+        if !is_phone && self.is_scan(&flow, octets) {
+            return true;
+        }
+        let desk = &mut self.desk;
         let Ok(message) = Message::parse(octets) else {
             desk.count(Counter::Malformed);
             return true;
@@ -95,13 +102,20 @@ impl Engine {
             match registrar.judge(&message, &flow, now) {
                 Judged::Passed(device) => {
                     desk.count(Counter::Proven);
+                    desk.proved(&flow);
                     let named = (device, message.call_id().to_string(), message.cseq().0);
                     desk.registrants.proven = Some(named);
                 }
                 Judged::Asked {
                     challenges,
                     was_wrong,
+                    is_guess,
                 } => {
+                    match (is_guess, was_wrong) {
+                        (true, _) => desk.strike(&flow, Strike::WrongPassword),
+                        (false, true) => desk.strike(&flow, Strike::Unproven),
+                        (false, false) => {}
+                    }
                     desk.count(match was_wrong {
                         true => Counter::ProofWrong,
                         false => Counter::Challenged,

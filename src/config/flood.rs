@@ -1,5 +1,9 @@
-//! `[limits]` and `[tdos]`: how many calls are taken, and when there are so many that it is an attack.
+//! `[limits]`, `[tdos]` and `[scans]`: how many calls are taken, when there are so many that it is an attack, and who is not heard.
 
+use std::path::Path;
+
+use super::ScanConfig;
+use crate::cidr::Cidr;
 use crate::document::{Section, shown};
 use crate::flood::{Allowance, CallLimits, Hand, Rest, SurgeConfig};
 
@@ -69,6 +73,29 @@ pub(super) fn read_tdos(root: &Section<'_, '_>, tdos: &mut SurgeConfig) {
     }
     if let Some(factor) = section.integer("factor", 2..=1_000) {
         tdos.factor = factor as f64;
+    }
+}
+
+/// Whether addresses are blocked for guessing and scanning, and which never are.
+pub(super) fn read_scans(root: &Section<'_, '_>, folder: &Path, scans: &mut ScanConfig) {
+    let Some(section) = root.section("scans") else {
+        return;
+    };
+    section.only(&["block", "never", "nftables"]);
+    if let Some(file) = section.string("nftables") {
+        scans.nftables = Some(folder.join(file.get));
+    }
+    if let Some(is_on) = section.boolean("block") {
+        scans.blocks = is_on;
+    }
+    for written in section.strings("never").unwrap_or_default() {
+        match written.get.parse::<Cidr>() {
+            Ok(range) => scans.never.push(range),
+            Err(problem) => {
+                let message = format!("{:?} is {problem}", shown(written.get));
+                section.fault(written.at, message, None);
+            }
+        }
     }
 }
 

@@ -35,6 +35,17 @@ use crate::policy::{Beside, Fault, Policy};
 use crate::queue::{self, Overflow, Strategy};
 use crate::sip::{TlsConfig, Transport};
 
+/// `[scans]`
+#[derive(Clone, Debug)]
+pub struct ScanConfig {
+    /// Addresses are blocked for a while for guessing and scanning.
+    pub blocks: bool,
+    /// But never these.
+    pub never: Vec<crate::cidr::Cidr>,
+    /// Where they are written down for a packet filter.
+    pub nftables: Option<std::path::PathBuf>,
+}
+
 /// Everything the gateway needs, checked.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -49,6 +60,8 @@ pub struct Config {
     pub limits: crate::flood::CallLimits,
     /// When there are so many that it is an attack.
     pub tdos: crate::flood::SurgeConfig,
+    /// Who is not heard for a while.
+    pub scans: ScanConfig,
     /// How refused callers are answered.
     pub refusal: crate::call::RefusalConfig,
     /// What phones are told of the verification, and where a queue has marks of its own (by its name).
@@ -170,6 +183,11 @@ impl Config {
             identity: crate::identity::Config::default(),
             limits: crate::flood::CallLimits::default(),
             tdos: crate::flood::SurgeConfig::default(),
+            scans: ScanConfig {
+                blocks: true,
+                never: Vec::new(),
+                nftables: None,
+            },
             media: crate::media::Config {
                 address: LOOPBACK,
                 advertise: None,

@@ -20,6 +20,7 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Config {
         "credentials",
         "limits",
         "tdos",
+        "scans",
         "refusal",
         "marks",
         "identity",
@@ -45,6 +46,7 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Config {
     queues::check_devices(root, &config);
     super::flood::read_limits(root, &mut config.limits);
     super::flood::read_tdos(root, &mut config.tdos);
+    super::flood::read_scans(root, folder, &mut config.scans);
     config.credentials = super::carrier::read_hosts(root, folder);
     if let Some(section) = root.section("marks") {
         config.marks = super::marks::read(&section, &config.marks);

@@ -21,3 +21,24 @@ pub const SURGE_MEMORY_MINUTES: u32 = 60;
 
 /// How long it must have been calm (below half of what begins a flood) until a flood is over.
 pub const SURGE_CALM: Duration = Duration::from_secs(60);
+
+/// Strikes within [`STRIKES_WINDOW`] for which an address is blocked: eight wrong passwords.
+pub const STRIKES_MAX: u32 = 32;
+
+/// How long strikes are added up: who mistypes a password is slower.
+pub const STRIKES_WINDOW: Duration = Duration::from_secs(60);
+
+/// How long the first block lasts; each further one twice as long.
+pub const BLOCK_FIRST: Duration = Duration::from_secs(5 * 60);
+
+/// How long a block lasts at most: addresses change hands.
+pub const BLOCK_MOST: Duration = Duration::from_secs(24 * 3600);
+
+/// How long after its last strike, and its last block, an address is as good as new.
+pub const BLOCK_FORGOTTEN: Duration = Duration::from_secs(24 * 3600);
+
+/// How long an address from which somebody proved himself is not blocked for what others there do.
+pub const PROVEN_KEPT: Duration = Duration::from_secs(24 * 3600);
+
+/// Addresses with strikes, blocks or proofs that are known. Past it the one heard of longest ago is forgotten.
+pub const BLOCKS_KNOWN_MAX: usize = 16_384;

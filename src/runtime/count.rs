@@ -18,6 +18,9 @@ pub fn call(counter: call::Counter) {
         call::Counter::ProofStale => digest("stale"),
         call::Counter::ProofWrong => digest("wrong"),
         call::Counter::Proven => digest("right"),
+        call::Counter::Scanned => counter!("ringward_scans_total").increment(1),
+        call::Counter::Blocked => counter!("ringward_blocked_sources_total").increment(1),
+        call::Counter::Unheard => counter!("ringward_sip_unheard_total").increment(1),
         call::Counter::StrangerIgnored => digest("ignored"),
         call::Counter::FailedOver => counter!("ringward_failovers_total").increment(1),
         call::Counter::Redirected => {

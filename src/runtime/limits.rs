@@ -287,3 +287,6 @@ pub const ADDRESSES_ASKED_MAX: usize = 16;
 
 /// Alerts of devices shown in the status. Past it the oldest is not shown; it stands in the audit.
 pub const PHONE_ALERTS_KEPT: usize = 50;
+
+/// How often it is looked whether the file of blocked addresses has to be written again: a block lasts minutes.
+pub const BLOCKED_FILE_EVERY: Duration = Duration::from_secs(5);

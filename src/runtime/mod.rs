@@ -4,6 +4,7 @@
 //! the store, scoring) lives on other threads and answers through the shard's bounded inbox.
 
 pub mod between;
+pub mod blocked_file;
 pub mod clock;
 pub mod clock_alarm;
 pub mod collector;

@@ -9,6 +9,7 @@
 mod agent;
 mod answers;
 mod attended;
+mod blocks;
 mod carriers;
 mod checks;
 mod claims;

@@ -115,6 +115,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "sdp",
             "registrar",
             "registration",
+            "flood",
             "call",
             "identity",
             "media",

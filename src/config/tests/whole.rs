@@ -304,6 +304,11 @@ public_url = "https://ringward.example.com/"
             ringing: 100,
             factor: 4.0,
         },
+        scans: ScanConfig {
+            blocks: true,
+            never: [],
+            nftables: None,
+        },
         refusal: RefusalConfig {
             profile: Some(
                 Stir,

@@ -116,7 +116,7 @@ fn engine(shared: &Shared<'_>, shard: u16, shards: u16) -> anyhow::Result<call::
         outbound: config.outbound.clone(),
         public_url: config.api.public_url.clone(),
         country: config.identity.country.clone(),
-        transcodes: config.transcodes,
+        transcodes: config.media.transcodes,
         is_voice_on: shared.model.is_some(),
         model: shared.model.clone(),
         shard,

@@ -15,6 +15,7 @@ use crate::sip::{Message, Response, ServerTxn};
 use crate::time::Now;
 use crate::voice::Opinion;
 
+use super::codecs::LegCodecs;
 use super::desk::Desk;
 use super::dialling::Outside;
 use super::index::Name;
@@ -78,7 +79,7 @@ pub(crate) struct Case {
     /// When watchers were last told.
     pub(crate) told: Instant,
     /// The target that talks with the caller, where it is one of the configuration.
-    pub(crate) phone: Option<String>,
+    pub(crate) phone: Option<Taker>,
     /// One phone rings, and no other beside it.
     pub(crate) is_one_phone: bool,
     /// A phone's call to a number outside.
@@ -448,6 +449,8 @@ impl Case {
     pub(crate) fn describe(&mut self, side: Side, session: &Session, keys: Option<&Keys>, desk: &mut Desk) {
         self.spoken[side as usize] = Some(session.clone());
         self.record.srtp.set(side, keys.map(Keys::suite));
+        let said = |side: Side| self.spoken(side).map_or_else(Vec::new, Session::codecs);
+        self.record.codecs = LegCodecs::of(&said(Side::A), &said(Side::B));
         if let Some(output) = offer::describe(self.id, side, session, keys) {
             desk.say(output);
         }
@@ -534,6 +537,12 @@ impl Case {
         self.changed(desk);
         desk.count(Counter::CallEnded);
     }
+}
+
+/// The phone that a person answered, and who sat there at that moment.
+pub(crate) struct Taker {
+    pub(crate) target: String,
+    pub(crate) person: Option<String>,
 }
 
 /// The protocol of a Reason value of ours.

@@ -226,6 +226,7 @@ impl Engine {
             Input::SetLists(lists) => self.desk.lists = lists,
             Input::SetDevices(devices) => self.set_devices(devices),
             Input::SetBound(bound) => self.set_bound(bound),
+            Input::SetRoster(roster) => self.desk.registrants.roster = roster,
             Input::SetReputations(reputations) => self.desk.reputations = reputations,
             Input::HeardBy { call, model } => self.tell(call, Event::HeardBy(model)),
             Input::Repeated { call, recording } => self.tell(call, Event::Repeated(Box::new(recording))),

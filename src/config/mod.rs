@@ -62,8 +62,6 @@ pub struct Config {
     pub prompts: crate::prompts::Config,
     pub identity: crate::identity::Config,
     pub media: crate::media::Config,
-    /// Two parties that share no codec are connected all the same.
-    pub transcodes: bool,
     pub voice: crate::voice::Config,
     pub policy: crate::policy::Config,
     pub store: crate::store::Config,
@@ -173,8 +171,8 @@ impl Config {
                 advertise: None,
                 ports: 20_000..=29_999,
                 silence: Duration::from_secs(60),
+                transcodes: true,
             },
-            transcodes: true,
             voice: crate::voice::Config {
                 model: "default".into(),
                 workers: 0,

@@ -129,8 +129,8 @@ fn read_media(root: &Section<'_, '_>, config: &mut Config) {
     section.only(&["address", "advertise", "ports", "silence", "transcode"]);
     if let Some(word) = section.string("transcode") {
         match word.get {
-            "needed" => config.transcodes = true,
-            "never" => config.transcodes = false,
+            "needed" => config.media.transcodes = true,
+            "never" => config.media.transcodes = false,
             _ => {
                 let message = format!(
                     "transcode is {:?}; expected \"needed\" or \"never\"",

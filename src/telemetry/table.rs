@@ -232,6 +232,11 @@ pub const METRICS: &[Metric] = &[
         "RTP packets refused: strangers, malformed, too fast, unauthenticated, replayed.",
     ),
     counter(
+        "ringward_media_translated_total",
+        &["side"],
+        "RTP packets sent on in another codec, because the other party does not know theirs.",
+    ),
+    counter(
         "ringward_media_unauthenticated_total",
         &["side"],
         "Packets on encrypted legs that the key did not authenticate; they are among the refused.",

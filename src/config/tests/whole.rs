@@ -25,6 +25,7 @@ digest = ["MD5", "SHA-256"]
 from = ["192.0.2.0/24"]
 expires_max = "2m"
 digest = ["SHA-256", "MD5"]
+shift = "8h"
 [limits]
 calls = 500
 trunk_calls_per_second = 20
@@ -257,6 +258,7 @@ public_url = "https://ringward.example.com/"
                     Sha256,
                     Md5,
                 ],
+                shift: 28800s,
             },
         ),
         credentials: [],
@@ -367,8 +369,8 @@ public_url = "https://ringward.example.com/"
             ),
             ports: 30002..=30099,
             silence: 120s,
+            transcodes: false,
         },
-        transcodes: false,
         voice: Config {
             model: "off",
             workers: 3,

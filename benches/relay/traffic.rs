@@ -145,7 +145,7 @@ fn listen(ends: &Ends, lines: &mut [Line], outcome: &mut Outcome) {
                 Err(_) => continue,
             };
             // Reports of the relay's own are no packets of ours.
-            if len < PACKET_OCTETS || !(packet[1] & 0x7f == 0) {
+            if len < PACKET_OCTETS || packet[1] & 0x7f != 0 {
                 continue;
             }
             let sequence = u16::from_be_bytes([packet[2], packet[3]]);

@@ -171,6 +171,7 @@ fn config() -> Config {
         advertise: None,
         ports: 0..=0,
         silence: Duration::from_secs(60),
+        transcodes: false,
     }
 }
 

@@ -4,7 +4,7 @@
 //! cargo bench --bench relay                    # 200 calls for 10 s, plain and SRTP to RTP, both relays twice
 //! cargo bench --bench relay -- 400 20          # another number of calls, another number of seconds
 //! cargo bench --bench relay -- ringward 1000   # one of them alone
-//! cargo bench --bench relay -- forms           # the same work by other ways of asking the system (docs/adr/0009)
+//! cargo bench --bench relay -- forms           # the same work by other ways of asking the system (docs/adr/0010)
 //! RINGWARD_BINARY=$PWD/target/dist/ringward cargo bench --bench relay     # of what `--profile dist` has built
 //! ```
 //!

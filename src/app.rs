@@ -106,6 +106,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
     let policies = Arc::new(policies::open(&config, &policy, &store, &audit, &mailboxes)?);
     let number_lists = Arc::new(lists::open(&config, &store, &audit, &mailboxes)?);
     let reputation = Arc::new(lists::open_reputations(&store, &mailboxes)?);
+    let lockdown = Arc::new(lists::open_lockdown(&store, &audit, &mailboxes)?);
     let provider = match (&config.oidc, &config.api.public_url) {
         (Some(oidc), Some(public_url)) => Some(Arc::new(
             Provider::new(oidc.clone(), public_url).context("[oidc]")?,
@@ -187,6 +188,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         policies: &policies,
         number_lists: &number_lists,
         reputation: &reputation,
+        lockdown: &lockdown,
         lists: &lists,
         prompts: &said,
         model: model.as_ref().map(|model| model.revision().to_string()),
@@ -218,6 +220,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         let signers = config.voice.signers.clone();
         tokio.spawn(models.clone().keep(name, signers, model_asked));
     }
+    tokio.spawn(lockdown.clone().keep());
     tokio.spawn(policies::keep(config.clone(), policies.clone(), policy_asked));
     tokio.spawn(prompts::keep(
         config.prompts.clone(),
@@ -249,6 +252,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         policies: policies.clone(),
         lists: number_lists.clone(),
         reputation: reputation.clone(),
+        lockdown: lockdown.clone(),
         mailboxes: mailboxes.clone(),
     })?;
     let (neighbours, elsewhere) = neighbours.unzip();
@@ -267,6 +271,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
     let status = Status {
         started_ms: clock::now().unix_ms(),
         policies: policies.clone(),
+        lockdown: lockdown.clone(),
         prompts: said_standing,
         repeats,
         models,
@@ -295,6 +300,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         lists: number_lists,
         reputation,
         audit,
+        lockdown,
         webhooks,
         order: Box::new({
             let (mailboxes, live) = (mailboxes.clone(), live.clone());

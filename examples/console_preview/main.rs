@@ -19,6 +19,7 @@ use ringward::call_id::CallId;
 use ringward::lists::Plan;
 use ringward::policy::{Policy, SHIPPED};
 use ringward::runtime::lists::ListKeeper;
+use ringward::runtime::lockdown::LockdownKeeper;
 use ringward::runtime::policies::Policies;
 use ringward::runtime::reputation::ReputationKeeper;
 use ringward::runtime::webhooks::Webhooks;
@@ -74,6 +75,11 @@ async fn main() -> anyhow::Result<()> {
         policies: Arc::new(policies),
         lists: Arc::new(lists),
         reputation: Arc::new(ReputationKeeper::open(Arc::clone(&store), Box::new(|_| ()))?),
+        lockdown: Arc::new(LockdownKeeper::open(
+            Arc::clone(&store),
+            Arc::clone(&audit),
+            Box::new(|_| true),
+        )?),
         audit,
         provider: None,
         webhooks: Webhooks::open(Vec::new(), Patience::default(), Arc::clone(&store))?,

@@ -116,3 +116,6 @@ pub const TOKENS_MAX: usize = 150;
 
 /// How often a change of an account is tried again when another process was first.
 pub const RETRIES: usize = 5;
+
+/// Characters of why a lockdown was ordered: they stand in the audit. More are refused.
+pub const LOCKDOWN_WHY_MAX: usize = 200;

@@ -20,6 +20,7 @@ pub mod limits;
 mod list_files;
 mod list_views;
 mod lists;
+mod lockdown;
 mod oidc;
 mod pace;
 mod passwords;
@@ -50,6 +51,7 @@ use crate::call::Order;
 use crate::call_id::CallId;
 use crate::identity::ContentDigest;
 use crate::runtime::lists::ListKeeper;
+use crate::runtime::lockdown::LockdownKeeper;
 use crate::runtime::policies::Policies;
 use crate::runtime::provider::Provider;
 use crate::runtime::reputation::ReputationKeeper;
@@ -86,6 +88,8 @@ pub struct Gateway {
     pub reputation: Arc<ReputationKeeper>,
     /// What is done by whom.
     pub audit: Arc<Audit>,
+    /// Whether there is a lockdown.
+    pub lockdown: Arc<LockdownKeeper>,
     /// Who is told what is done.
     pub webhooks: Arc<Webhooks>,
     /// Tells a live call what a person wants done with it. False = no such call.

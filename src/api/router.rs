@@ -15,8 +15,8 @@ use super::limits::{BODY_MAX, IMPORT_BODY_MAX, POLICY_BODY_MAX};
 use super::state::Shared;
 use super::{
     account, audit, calls, card, devices, document as whole, erasures, events, exports, guard, icon,
-    list_files, lists, oidc, policies, redress, repeats, replays, reports, reputation, session, status,
-    tokens, users, webhooks,
+    list_files, lists, lockdown, oidc, policies, redress, repeats, replays, reports, reputation, session,
+    status, tokens, users, webhooks,
 };
 use crate::console::{self, Asset};
 
@@ -137,6 +137,9 @@ fn documented() -> ((Router<Shared>, Router<Shared>), utoipa::openapi::OpenApi) 
         .routes(routes!(devices::list, devices::make))
         .routes(routes!(devices::rotate))
         .routes(routes!(devices::remove))
+        .routes(routes!(lockdown::look, lockdown::order))
+        .routes(routes!(lockdown::undo))
+        .routes(routes!(lockdown::confirm))
         .routes(routes!(audit::list))
         .routes(routes!(audit::verify))
         .routes(routes!(exports::audit))

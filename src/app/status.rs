@@ -6,10 +6,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use serde_json::json;
 
+use crate::accounts::Lockdown;
 use crate::runtime::clock;
 use crate::runtime::clock_alarm::ClockAlarm;
 use crate::runtime::dns::Dns;
 use crate::runtime::inbox::Mailboxes;
+use crate::runtime::lockdown::LockdownKeeper;
 use crate::runtime::models::Models;
 use crate::runtime::phones::Phones;
 use crate::runtime::policies::Policies;
@@ -26,6 +28,7 @@ use crate::sip::Transport;
 pub(super) struct Status {
     pub(super) started_ms: u64,
     pub(super) policies: Arc<Policies>,
+    pub(super) lockdown: Arc<LockdownKeeper>,
     pub(super) prompts: super::prompts::Standing,
     pub(super) repeats: Option<Arc<Repeats>>,
     pub(super) models: Option<Arc<Models>>,
@@ -54,6 +57,7 @@ impl Status {
         json!({
             "version": env!("CARGO_PKG_VERSION"),
             "started_ms": self.started_ms,
+            "lockdown": self.lockdown(),
             "policy": self.policies.lineup().live().revision(),
             "policy_file_problem": self.policies.file_problem(),
             "prompts_problem": self.prompts.read(),
@@ -82,6 +86,20 @@ impl Status {
             "is_draining": self.is_draining.load(Ordering::Relaxed),
         })
     }
+
+    /// Null = there is none.
+    fn lockdown(&self) -> serde_json::Value {
+        let lasting = self.lockdown.last().filter(Lockdown::lasts);
+        json!(lasting.map(|lockdown| {
+            json!({
+                "since_ms": lockdown.since_ms,
+                "by": lockdown.by,
+                "why": lockdown.why,
+                "undo_asked_by": lockdown.undo.map(|undo| undo.by),
+            })
+        }))
+    }
+
     /// Only how they are doing: who may see where they are asks `/api/v1/webhooks`.
     fn webhooks(&self) -> Vec<serde_json::Value> {
         let standings = self.webhooks.standings().into_iter();

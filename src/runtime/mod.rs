@@ -16,6 +16,7 @@ pub mod fetch;
 pub mod icons;
 pub mod inbox;
 pub mod limits;
+pub mod lockdown;
 pub mod login_hosts;
 pub mod lists;
 pub mod lookup;

@@ -9,6 +9,7 @@ mod events;
 mod generated;
 mod limits;
 mod lists;
+mod lockdown;
 mod oidc;
 mod pages;
 mod policies;
@@ -30,6 +31,7 @@ use ringward::call_id::CallId;
 use ringward::lists::{Lookup, Plan};
 use ringward::policy::{Policy, SHIPPED};
 use ringward::runtime::lists::ListKeeper;
+use ringward::runtime::lockdown::LockdownKeeper;
 use ringward::runtime::policies::Policies;
 use ringward::runtime::provider::Provider;
 use ringward::runtime::reputation::ReputationKeeper;
@@ -168,6 +170,9 @@ impl Desk {
             policies: Arc::clone(&policies),
             lists: Arc::new(lists.unwrap()),
             reputation: Arc::clone(&reputation),
+            lockdown: Arc::new(
+                LockdownKeeper::open(Arc::clone(&store), Arc::clone(&audit), Box::new(|_| true)).unwrap(),
+            ),
             audit,
             webhooks: Arc::clone(&webhooks),
             order: Box::new({

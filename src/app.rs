@@ -192,6 +192,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         phones.clone(),
         mailboxes.clone(),
         shift,
+        &config.queues,
     )
     .context("who sits at which phone")?;
     let shared = shards::Shared {
@@ -219,6 +220,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
             live_entries: Arc::default(),
             registrations: registrations.clone(),
             phones: phones.clone(),
+            floor: floor.clone(),
         },
     };
     let shards::Shards {

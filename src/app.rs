@@ -182,6 +182,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
     let said_standing = prompts::Standing::default();
     let registrations = Registry::default();
     let phones = Phones::new(audit.clone());
+    let flood = crate::flood::Shared::new(config.limits, config.tdos);
     let shift = config
         .registrar
         .as_ref()
@@ -197,6 +198,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
     .context("who sits at which phone")?;
     let shared = shards::Shared {
         config: &config,
+        flood: &flood,
         listeners: &listeners,
         policy: &policy,
         policies: &policies,
@@ -290,6 +292,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         heard: heard.clone(),
         lists,
         clock_alarm,
+        flood: flood.clone(),
         sip: sip.clone(),
         queues: config.queues.iter().map(|queue| queue.name.clone()).collect(),
         live_calls: live_calls.clone(),

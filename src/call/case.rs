@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::call_id::CallId;
+use crate::flood::Ticket;
 use crate::identity::Report;
 use crate::lists::Lookup;
 use crate::media::{Keys, Side, Statistics};
@@ -91,6 +92,8 @@ pub(crate) struct Case {
     pub(crate) outside: Option<Outside>,
     /// Headers for the phones that a transfer rings: who asked for it, which dialog it replaces.
     pub(crate) extra: Vec<(&'static str, String)>,
+    /// Counts the call where it is limited, for as long as it lives.
+    pub(crate) ticket: Option<Ticket>,
     /// How the caller's trunk writes numbers.
     pub(crate) numbers: Arc<Numbers>,
     /// What was last looked up in the lists: their revision, and whether the caller was renamed.
@@ -152,6 +155,7 @@ impl Case {
             is_one_phone: false,
             outside: None,
             extra: Vec::new(),
+            ticket: desk.ticket.take(),
             numbers: desk.own_numbers.clone(),
             listed: None,
             turn: 0,
@@ -275,6 +279,7 @@ impl Case {
     pub(crate) fn answered(&mut self, desk: &mut Desk) {
         self.record.timings.answered_ms = Some(self.at_ms(desk));
         self.record.state = State::Talking;
+        self.rings_no_more();
         self.use_up(desk);
         desk.count(Counter::CallAnswered);
     }

@@ -27,6 +27,7 @@ mod erased;
 mod error;
 mod exchange;
 mod facts;
+mod flood;
 mod forwarded;
 mod from_phone;
 mod fuzz;
@@ -46,7 +47,6 @@ mod orders;
 mod outbound;
 mod phones;
 mod probing;
-mod overload;
 mod profile;
 mod random;
 mod reasons;
@@ -79,12 +79,12 @@ pub use aside::Whisper;
 pub use dialling::OutboundConfig;
 pub use engine::{Engine, LiveParts};
 pub(crate) use facts::asks_privacy;
+pub use flood::Overloaded;
 pub use fuzz::fuzz_facts;
 pub use moved::{Asker, LegAsked};
 pub use names::tls_names;
 pub use numbers::{NumberPlan, Rules};
 pub use orders::{Order, What};
-pub use overload::{CallLimits, Overloaded};
 pub use reasons::ReasonStyle;
 pub(crate) use reasons::of_report as identity_reasons;
 pub use record::CallRecord;
@@ -402,7 +402,7 @@ pub enum Counter {
     CallAnswered,
     CallRefused,
     CallEnded,
-    /// A new call was refused with 503, and why.
+    /// A new call was kept out, and why.
     Overloaded(Overloaded),
     /// A stranger was asked to prove itself.
     Challenged,

@@ -132,7 +132,7 @@ pub const METRICS: &[Metric] = &[
     counter(
         "ringward_calls_overload_total",
         &["limit"],
-        "New calls refused with 503, by the limit they would have passed.",
+        "New calls kept out, by the limit they would have passed.",
     ),
     counter(
         "ringward_inbox_full_total",

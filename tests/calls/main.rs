@@ -18,6 +18,7 @@ mod digest;
 mod diverted;
 mod early_talk;
 mod encryption;
+mod floods;
 mod gateway;
 mod door;
 mod hand;

@@ -92,6 +92,12 @@ impl Calling {
         self.search.may_wait(desk);
     }
 
+    /// Whether a request comes from a phone that rings. Each is rung with a Call-ID of its own.
+    pub(in crate::call) fn is_rung_in(&self, request: &Message) -> bool {
+        let mut legs = self.search.legs.iter();
+        legs.any(|leg| leg.invite.header_value("Call-ID") == Some(request.call_id()))
+    }
+
     /// The queue that rings now.
     pub(in crate::call) fn queue(&self) -> &str {
         self.search.hunt.queue()

@@ -42,6 +42,8 @@ pub(crate) struct Desk {
     pub(crate) lists: Arc<Lookup>,
     pub(crate) reputations: Arc<Reputations>,
     pub(crate) prompts: Arc<Prompts>,
+    /// Phones send no call on, and nothing leaves over a trunk but calls for help.
+    pub(crate) is_locked_down: bool,
     pub(crate) config: Config,
     pub(crate) queues: Arc<[queue::Config]>,
     /// How each trunk writes telephone numbers, by its name.

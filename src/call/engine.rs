@@ -116,6 +116,7 @@ impl Engine {
             lists: Arc::default(),
             reputations: Arc::default(),
             prompts: Arc::new(Prompts::embedded()),
+            is_locked_down: false,
             queues: config.queues.clone().into(),
             admission: Admission::new(&config.trunks, &config.queues),
             gate: Gate::new(&config, &random.octets()),
@@ -187,6 +188,13 @@ impl Engine {
         self
     }
 
+    /// In a lockdown since then (Unix ms). After [`Engine::with_registrar`].
+    #[must_use]
+    pub fn with_lockdown(mut self, since: Option<u64>) -> Engine {
+        self.set_lockdown(since);
+        self
+    }
+
     /// With these counters of the whole process, instead of some of its own: those have the limits that are the default, and
     /// tell no flood. Before the first input.
     #[must_use]
@@ -226,6 +234,7 @@ impl Engine {
             Input::ScoringOverloaded { call } => self.tell(call, Event::ScoringOverloaded),
             Input::SetPolicies(lineup) => self.desk.lineup = lineup,
             Input::SetLists(lists) => self.desk.lists = lists,
+            Input::SetLockdown(since) => self.set_lockdown(since),
             Input::SetDevices(devices) => self.set_devices(devices),
             Input::SetBound(bound) => self.set_bound(bound),
             Input::SetRoster(roster) => self.set_roster(roster),

@@ -206,3 +206,6 @@ pub const ORDERS_KEPT: usize = 32;
 /// How soon it is looked again whether a refresh of ours is over that a re-INVITE of ours has to wait for. A refresh that
 /// nobody answers is over with its transaction, after 32 s.
 pub const REFRESH_WAIT: Duration = Duration::from_millis(500);
+
+/// When a phone whose REGISTER was refused in a lockdown may ask again.
+pub(crate) const LOCKDOWN_RETRY: Duration = Duration::from_secs(60);

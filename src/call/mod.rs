@@ -220,6 +220,9 @@ pub enum Input<'a> {
     SetPrompts(Arc<Prompts>),
     /// The lists as they are from now on.
     SetLists(Arc<Lookup>),
+    /// Since when there is a lockdown, Unix ms: phones whose secret was made before register only where they are, none sends a call on, and
+    /// nothing leaves over a trunk but calls for help. None = there is none.
+    SetLockdown(Option<u64>),
     /// Which devices may register, from now on: for the shard that has the registrar.
     SetDevices(Arc<[crate::registrar::Device]>),
     /// Where devices are registered, as the shard with the registrar says.

@@ -11,6 +11,7 @@ use crate::registrar::{self, Bound, Device, Judged, News, Registrar, Why};
 use crate::sip::{EndpointInput, Flow, Message, Response, ServerTxn};
 
 use super::engine::{Call, Engine};
+use super::limits::LOCKDOWN_RETRY;
 use super::redirect::Place;
 use super::stage::Event;
 use super::{Counter, Output, refusal};
@@ -153,6 +154,7 @@ impl Engine {
             Err(Why::NotItsOwn) => (403, Vec::new()),
             Err(Why::TooBrief(least)) => (423, vec![("Min-Expires", least.as_secs().to_string())]),
             Err(Why::Overtaken) => (500, Vec::new()),
+            Err(Why::LockedDown) => (503, vec![("Retry-After", LOCKDOWN_RETRY.as_secs().to_string())]),
         };
         let mut response = Response::new(request, status, refusal::phrase(status));
         for (name, value) in header {
@@ -162,6 +164,13 @@ impl Engine {
         desk.respond(txn, response.to_tag(&tag));
         self.tell_registrations();
         true
+    }
+
+    pub(super) fn set_lockdown(&mut self, since: Option<u64>) {
+        self.desk.is_locked_down = since.is_some();
+        if let Some(registrar) = &mut self.desk.registrants.registrar {
+            registrar.set_lockdown(since);
+        }
     }
 
     pub(super) fn set_devices(&mut self, devices: Arc<[Device]>) {

@@ -81,6 +81,8 @@ pub enum ToShard {
     SetPolicies(Arc<Lineup>),
     SetPrompts(Arc<Prompts>),
     SetLists(Arc<Lookup>),
+    /// Since when there is a lockdown, Unix ms.
+    SetLockdown(Option<u64>),
     SetReputations(Arc<Reputations>),
     /// For the shard with the registrar: which devices may register.
     SetDevices(Arc<[crate::registrar::Device]>),

@@ -152,6 +152,7 @@ impl Shard {
                 ToShard::SetPolicies(lineup) => self.step(Input::SetPolicies(lineup), now),
                 ToShard::SetPrompts(prompts) => self.step(Input::SetPrompts(prompts), now),
                 ToShard::SetLists(lists) => self.step(Input::SetLists(lists), now),
+                ToShard::SetLockdown(since) => self.step(Input::SetLockdown(since), now),
                 ToShard::SetDevices(devices) => self.step(Input::SetDevices(devices), now),
                 ToShard::SetBound(bound) => self.step(Input::SetBound(bound), now),
                 ToShard::SetReputations(known) => self.step(Input::SetReputations(known), now),

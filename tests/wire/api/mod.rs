@@ -10,6 +10,7 @@ mod events;
 mod generated;
 mod limits;
 mod lists;
+mod lockdown;
 mod oidc;
 mod pages;
 mod policies;
@@ -33,6 +34,7 @@ use ringward::policy::{Policy, SHIPPED};
 use ringward::runtime::floor::Floor;
 use ringward::runtime::inbox::Mailboxes;
 use ringward::runtime::lists::ListKeeper;
+use ringward::runtime::lockdown::LockdownKeeper;
 use ringward::runtime::phones::Phones;
 use ringward::runtime::policies::Policies;
 use ringward::runtime::provider::Provider;
@@ -184,6 +186,9 @@ impl Desk {
             policies: Arc::clone(&policies),
             lists: Arc::new(lists.unwrap()),
             reputation: Arc::clone(&reputation),
+            lockdown: Arc::new(
+                LockdownKeeper::open(Arc::clone(&store), Arc::clone(&audit), Box::new(|_| true)).unwrap(),
+            ),
             audit,
             webhooks: Arc::clone(&webhooks),
             order: Box::new({

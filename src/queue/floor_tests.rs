@@ -257,10 +257,12 @@ impl Day {
                         self.callers[call].is_over = true;
                     }
                     Habit::Declines if rang >= Duration::from_secs(2) => {
-                        if self.callers[call].rings.remove(&attempt).is_some() {
-                            self.usage.used(&Day::target(n), What::Unrung, self.now);
-                            self.tell(call, Input::Failed { attempt, status: 486 })?;
+                        let rung = self.callers[call].rings.remove(&attempt);
+                        if rung.is_none() {
+                            continue;
                         }
+                        self.usage.used(&Day::target(n), What::Unrung, self.now);
+                        self.tell(call, Input::Failed { attempt, status: 486 })?;
                     }
                     _ => {}
                 }

@@ -194,6 +194,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         phones.clone(),
         mailboxes.clone(),
         shift,
+        &config.queues,
     )
     .context("who sits at which phone")?;
     let shared = shards::Shared {
@@ -223,6 +224,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
             live_entries: Arc::default(),
             registrations: registrations.clone(),
             phones: phones.clone(),
+            floor: floor.clone(),
         },
     };
     let shards::Shards {

@@ -16,6 +16,9 @@ pub const LOGIN_ADDRESSES_MAX: usize = 16;
 /// The whole time phones may ring for one call, over all queues (RFC 3261's timer C is three minutes).
 pub const RINGING_MAX: Duration = Duration::from_secs(180);
 
+/// The whole time a caller whom we have answered may wait for somebody, over all queues. Past it he hears that nobody comes.
+pub const WAITING_MAX: Duration = Duration::from_secs(2 * 3_600);
+
 /// A call that lasts longer is ended with BYE on both legs: a forgotten handset, or a peer that died
 /// without a word while its media source kept sending.
 pub const DURATION_MAX: Duration = Duration::from_secs(12 * 3600);

@@ -258,6 +258,8 @@ pub enum Input<'a> {
     Used(crate::queue::Used),
     /// What another shard found out of an address.
     Standing(Change),
+    /// Where a call of another shard stands in line.
+    Stands(crate::queue::Standing),
     /// From the API: end this call now.
     HangUp {
         call: CallId,
@@ -350,6 +352,8 @@ pub enum Output {
     },
     /// What a phone did: for the other shards.
     Used(crate::queue::Used),
+    /// Where a call stands in line: for the other shards.
+    Stands(crate::queue::Standing),
     /// An address of a target went down or came up: for the other shards and for people.
     Standing(Change),
     /// Ask the store about the caller and whether this PASSporT was used by another call.

@@ -170,7 +170,14 @@ impl Desk {
         let mailboxes = Mailboxes::new(Vec::new());
         let phones = Phones::new(Arc::clone(&audit));
         let shift = Duration::from_secs(12 * 3600);
-        let floor = Floor::open(Arc::clone(&store), Arc::clone(&audit), phones, mailboxes, shift);
+        let floor = Floor::open(
+            Arc::clone(&store),
+            Arc::clone(&audit),
+            phones,
+            mailboxes,
+            shift,
+            &[],
+        );
         let gateway = Gateway {
             floor: floor.unwrap(),
             redress: Box::new(|reference| (reference == "1790000000-good").then(|| "a.b.c".into())),

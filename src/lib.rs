@@ -8,6 +8,7 @@ pub mod sdp;
 pub mod digest;
 pub mod registration;
 pub mod registrar;
+pub mod flood;
 pub mod call;
 pub mod identity;
 pub mod media;
@@ -25,6 +26,7 @@ pub mod capture;
 
 pub mod store;
 pub mod accounts;
+pub mod breach;
 pub mod webhook;
 pub mod api;
 pub mod console;

@@ -11,12 +11,14 @@ use mio::net::UdpSocket;
 
 use crate::call::{self, Listener};
 use crate::config::Config;
+use crate::flood;
 use crate::identity;
 use crate::policy::Policy;
 use crate::prompts::Prompts;
 use crate::runtime::entropy;
 use crate::runtime::inbox::ToShard;
 use crate::runtime::lists::ListKeeper;
+use crate::runtime::lockdown::LockdownKeeper;
 use crate::runtime::media_io::MediaIo;
 use crate::runtime::mirror::Mirror;
 use crate::runtime::policies::Policies;
@@ -33,8 +35,10 @@ pub(super) struct Shared<'a> {
     pub policies: &'a Policies,
     pub number_lists: &'a ListKeeper,
     pub reputation: &'a ReputationKeeper,
+    pub lockdown: &'a LockdownKeeper,
     pub lists: &'a Lists,
     pub prompts: &'a Arc<Prompts>,
+    pub flood: &'a flood::Shared,
     /// Revision of the model; `None` when voices are not heard.
     pub model: Option<String>,
     /// Each shard gets counters of its own in place of these.
@@ -128,9 +132,10 @@ fn engine(shared: &Shared<'_>, shard: u16, shards: u16) -> anyhow::Result<call::
         None => engine,
     };
     Ok(engine
+        .with_lockdown(shared.lockdown.since())
         .with_policies(shared.policies.lineup())
         .with_prompts(shared.prompts.clone())
         .with_lists(shared.number_lists.lookup())
         .with_reputations(shared.reputation.reputations())
-        .with_limits(config.limits))
+        .with_flood(shared.flood.clone()))
 }

@@ -27,6 +27,7 @@ mod erased;
 mod error;
 mod exchange;
 mod facts;
+mod flood;
 mod forwarded;
 mod from_phone;
 mod fuzz;
@@ -46,7 +47,6 @@ mod orders;
 mod outbound;
 mod phones;
 mod probing;
-mod overload;
 mod profile;
 mod random;
 mod reasons;
@@ -79,12 +79,12 @@ pub use aside::Whisper;
 pub use dialling::OutboundConfig;
 pub use engine::{Engine, LiveParts};
 pub(crate) use facts::asks_privacy;
+pub use flood::Overloaded;
 pub use fuzz::fuzz_facts;
 pub use moved::{Asker, LegAsked};
 pub use names::tls_names;
 pub use numbers::{NumberPlan, Rules};
 pub use orders::{Order, What};
-pub use overload::{CallLimits, Overloaded};
 pub use reasons::ReasonStyle;
 pub(crate) use reasons::of_report as identity_reasons;
 pub use record::CallRecord;
@@ -220,6 +220,9 @@ pub enum Input<'a> {
     SetPrompts(Arc<Prompts>),
     /// The lists as they are from now on.
     SetLists(Arc<Lookup>),
+    /// Since when there is a lockdown, Unix ms: phones whose secret was made before register only where they are, none sends a call on, and
+    /// nothing leaves over a trunk but calls for help. None = there is none.
+    SetLockdown(Option<u64>),
     /// Which devices may register, from now on: for the shard that has the registrar.
     SetDevices(Arc<[crate::registrar::Device]>),
     /// Where devices are registered, as the shard with the registrar says.
@@ -255,6 +258,8 @@ pub enum Input<'a> {
     Used(crate::queue::Used),
     /// What another shard found out of an address.
     Standing(Change),
+    /// Where a call of another shard stands in line.
+    Stands(crate::queue::Standing),
     /// From the API: end this call now.
     HangUp {
         call: CallId,
@@ -347,6 +352,8 @@ pub enum Output {
     },
     /// What a phone did: for the other shards.
     Used(crate::queue::Used),
+    /// Where a call stands in line: for the other shards.
+    Stands(crate::queue::Standing),
     /// An address of a target went down or came up: for the other shards and for people.
     Standing(Change),
     /// Ask the store about the caller and whether this PASSporT was used by another call.
@@ -398,7 +405,7 @@ pub enum Counter {
     CallAnswered,
     CallRefused,
     CallEnded,
-    /// A new call was refused with 503, and why.
+    /// A new call was kept out, and why.
     Overloaded(Overloaded),
     /// A stranger was asked to prove itself.
     Challenged,

@@ -5,6 +5,7 @@
 
 mod capture;
 mod carrier;
+mod flood;
 mod identity;
 pub mod limits;
 mod marks;
@@ -15,6 +16,7 @@ mod queues;
 mod read;
 mod refusal;
 mod registrar;
+mod service;
 mod secret;
 mod sip;
 mod srtp;
@@ -45,7 +47,9 @@ pub struct Config {
     /// What we prove ourselves with where phones, or what stands before them, ask for it.
     pub credentials: Vec<crate::call::HostCredentials>,
     /// How many calls are taken.
-    pub limits: crate::call::CallLimits,
+    pub limits: crate::flood::CallLimits,
+    /// When there are so many that it is an attack.
+    pub tdos: crate::flood::SurgeConfig,
     /// How refused callers are answered.
     pub refusal: crate::call::RefusalConfig,
     /// What phones are told of the verification, and where a queue has marks of its own (by its name).
@@ -153,6 +157,7 @@ impl Config {
                 ring: RING,
                 overflow: Overflow::Reject,
                 reach: crate::queue::Reach::default(),
+                service: crate::queue::Service::default(),
             }],
             registrar: None,
             credentials: Vec::new(),
@@ -165,7 +170,8 @@ impl Config {
             outbound: crate::call::OutboundConfig::default(),
             prompts: crate::prompts::Config::default(),
             identity: crate::identity::Config::default(),
-            limits: crate::call::CallLimits::default(),
+            limits: crate::flood::CallLimits::default(),
+            tdos: crate::flood::SurgeConfig::default(),
             media: crate::media::Config {
                 address: LOOPBACK,
                 advertise: None,

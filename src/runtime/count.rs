@@ -55,10 +55,7 @@ fn digest(result: &'static str) {
 
 fn overloaded(limit: Overloaded) -> &'static str {
     match limit {
-        Overloaded::Calls => "calls",
-        Overloaded::Rate => "calls_per_second",
-        Overloaded::TrunkRate => "trunk_calls_per_second",
-        Overloaded::SourceRate => "source_calls_per_second",
+        Overloaded::Limit(limit) => limit.name(),
         Overloaded::Transactions => "transactions",
     }
 }

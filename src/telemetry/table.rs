@@ -52,6 +52,11 @@ pub const METRICS: &[Metric] = &[
         "Calls that went to another phone, and requests for it that were refused.",
     ),
     gauge("ringward_live_calls", &[], "Calls going on now."),
+    gauge(
+        "ringward_lockdown",
+        &[],
+        "1 while there is a lockdown: phones register only where they are and send no call on.",
+    ),
     histogram(
         "ringward_ringing_seconds",
         RINGING,
@@ -132,7 +137,7 @@ pub const METRICS: &[Metric] = &[
     counter(
         "ringward_calls_overload_total",
         &["limit"],
-        "New calls refused with 503, by the limit they would have passed.",
+        "New calls kept out, by the limit they would have passed.",
     ),
     counter(
         "ringward_inbox_full_total",

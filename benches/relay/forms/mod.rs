@@ -1,4 +1,4 @@
-//! The same calls, the same engine ([`Session`] with its tap), moved by other ways of asking the system: what docs/adr/0009
+//! The same calls, the same engine ([`Session`] with its tap), moved by other ways of asking the system: what docs/adr/0010
 //! compares. Each form is a process of its own (this program again), one thread, without signalling or scoring.
 
 mod level;

@@ -55,5 +55,6 @@ mod signing;
 mod transfers;
 mod torture;
 mod translated;
+mod waiting;
 mod wire;
 mod world;

@@ -10,6 +10,7 @@ mod calls;
 mod card;
 mod devices;
 mod document;
+mod erasing;
 mod erasures;
 mod error;
 mod events;

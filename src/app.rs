@@ -14,6 +14,7 @@ mod voice;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use anyhow::Context as _;
 
@@ -24,6 +25,7 @@ use crate::route::{Target, Ways};
 use crate::runtime::clock_alarm::ClockAlarm;
 use crate::runtime::dns::Dns;
 use crate::runtime::fetch::Fetcher;
+use crate::runtime::floor::Floor;
 use crate::runtime::icons::Icons;
 use crate::runtime::inbox::{Mailbox, Mailboxes, ToShard};
 use crate::runtime::lookup::Lookups;
@@ -180,8 +182,22 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
     let said_standing = prompts::Standing::default();
     let registrations = Registry::default();
     let phones = Phones::new(audit.clone());
+    let flood = crate::flood::Shared::new(config.limits, config.tdos);
+    let shift = config
+        .registrar
+        .as_ref()
+        .map_or(Duration::ZERO, |registrar| registrar.shift);
+    let floor = Floor::open(
+        store.clone(),
+        audit.clone(),
+        phones.clone(),
+        mailboxes.clone(),
+        shift,
+    )
+    .context("who sits at which phone")?;
     let shared = shards::Shared {
         config: &config,
+        flood: &flood,
         listeners: &listeners,
         policy: &policy,
         policies: &policies,
@@ -229,6 +245,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
     tokio.spawn(dns.clone().keep());
     if config.registrar.is_some() {
         tokio.spawn(phones.clone().keep(store.clone(), mailboxes.clone()));
+        tokio.spawn(floor.clone().keep());
     }
     if let Some(capture) = &config.capture {
         tokio.spawn(collector::keep(
@@ -279,6 +296,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         heard: heard.clone(),
         lists,
         clock_alarm,
+        flood: flood.clone(),
         sip: sip.clone(),
         queues: config.queues.iter().map(|queue| queue.name.clone()).collect(),
         live_calls: live_calls.clone(),
@@ -302,6 +320,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         reputation,
         audit,
         webhooks,
+        floor,
         order: Box::new({
             let (mailboxes, live) = (mailboxes.clone(), live.clone());
             move |call, order| match live.call(call) {

@@ -116,3 +116,9 @@ pub const TOKENS_MAX: usize = 150;
 
 /// How often a change of an account is tried again when another process was first.
 pub const RETRIES: usize = 5;
+
+/// Devices that one person may be signed in to at once: each rings for him. More are refused.
+pub const DESKS_MAX: usize = 8;
+
+/// Characters of the reason for a pause. A longer one is refused.
+pub const PAUSE_CHARS_MAX: usize = 60;

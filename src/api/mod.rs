@@ -8,6 +8,7 @@ mod account;
 mod audit;
 mod calls;
 mod card;
+mod desks;
 mod devices;
 mod document;
 mod erasing;
@@ -24,6 +25,7 @@ mod lists;
 mod oidc;
 mod pace;
 mod passwords;
+mod people;
 mod policies;
 mod policy_views;
 mod redress;
@@ -50,6 +52,7 @@ use std::sync::Arc;
 use crate::call::Order;
 use crate::call_id::CallId;
 use crate::identity::ContentDigest;
+use crate::runtime::floor::Floor;
 use crate::runtime::lists::ListKeeper;
 use crate::runtime::policies::Policies;
 use crate::runtime::provider::Provider;
@@ -89,6 +92,8 @@ pub struct Gateway {
     pub audit: Arc<Audit>,
     /// Who is told what is done.
     pub webhooks: Arc<Webhooks>,
+    /// Who sits at which phone.
+    pub floor: Floor,
     /// Tells a live call what a person wants done with it. False = no such call.
     pub order: Box<dyn Fn(CallId, Order) -> bool + Send + Sync>,
     /// A caller's icon as PNG, fetched and drawn again by us; `None` = there is none to be had.

@@ -15,6 +15,8 @@ const CALLS: &[Role] = &[
 ];
 const DESK: &[Role] = &[Role::Receptionist, Role::Supervisor];
 const REPORTS: &[Role] = &[Role::Receptionist, Role::Supervisor, Role::Analyst];
+/// Those who look at who sits where, and at what people did: everybody at the phones, and those who watch over them.
+const FLOOR: &[Role] = &[Role::Receptionist, Role::Supervisor, Role::Analyst, Role::Auditor];
 /// Those who take whole months of calls away.
 const EXPORTS: &[Role] = &[Role::Supervisor, Role::Analyst, Role::Auditor];
 const MEASURES: &[Role] = &[Role::Supervisor, Role::Analyst, Role::Auditor];
@@ -41,6 +43,12 @@ pub(super) const TABLE: &[(&str, &str, &[Role])] = &[
     ("GET", "/api/v1/calls", CALLS),
     ("GET", "/api/v1/calls/export", EXPORTS),
     ("GET", "/api/v1/reports", EXPORTS),
+    ("GET", "/api/v1/reports/people", FLOOR),
+    ("GET", "/api/v1/desks", FLOOR),
+    ("PUT", "/api/v1/desks/{device}", DESK),
+    ("DELETE", "/api/v1/desks/{device}", DESK),
+    ("PUT", "/api/v1/pause", DESK),
+    ("DELETE", "/api/v1/pause", DESK),
     ("GET", "/api/v1/calls/{id}", CALLS),
     ("GET", "/api/v1/calls/{id}/why", CALLS),
     ("GET", "/api/v1/calls/{id}/icon", CALLS),

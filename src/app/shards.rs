@@ -11,6 +11,7 @@ use mio::net::UdpSocket;
 
 use crate::call::{self, Listener};
 use crate::config::Config;
+use crate::flood;
 use crate::identity;
 use crate::policy::Policy;
 use crate::prompts::Prompts;
@@ -35,6 +36,7 @@ pub(super) struct Shared<'a> {
     pub reputation: &'a ReputationKeeper,
     pub lists: &'a Lists,
     pub prompts: &'a Arc<Prompts>,
+    pub flood: &'a flood::Shared,
     /// Revision of the model; `None` when voices are not heard.
     pub model: Option<String>,
     /// Each shard gets counters of its own in place of these.
@@ -116,7 +118,7 @@ fn engine(shared: &Shared<'_>, shard: u16, shards: u16) -> anyhow::Result<call::
         outbound: config.outbound.clone(),
         public_url: config.api.public_url.clone(),
         country: config.identity.country.clone(),
-        transcodes: config.transcodes,
+        transcodes: config.media.transcodes,
         is_voice_on: shared.model.is_some(),
         model: shared.model.clone(),
         shard,
@@ -132,5 +134,5 @@ fn engine(shared: &Shared<'_>, shard: u16, shards: u16) -> anyhow::Result<call::
         .with_prompts(shared.prompts.clone())
         .with_lists(shared.number_lists.lookup())
         .with_reputations(shared.reputation.reputations())
-        .with_limits(config.limits))
+        .with_flood(shared.flood.clone()))
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::call_id::CallId;
+use crate::flood::Ticket;
 use crate::identity::Report;
 use crate::lists::Lookup;
 use crate::media::{Keys, Side, Statistics};
@@ -15,6 +16,7 @@ use crate::sip::{Message, Response, ServerTxn};
 use crate::time::Now;
 use crate::voice::Opinion;
 
+use super::codecs::LegCodecs;
 use super::desk::Desk;
 use super::dialling::Outside;
 use super::index::Name;
@@ -78,13 +80,15 @@ pub(crate) struct Case {
     /// When watchers were last told.
     pub(crate) told: Instant,
     /// The target that talks with the caller, where it is one of the configuration.
-    pub(crate) phone: Option<String>,
+    pub(crate) phone: Option<Taker>,
     /// One phone rings, and no other beside it.
     pub(crate) is_one_phone: bool,
     /// A phone's call to a number outside.
     pub(crate) outside: Option<Outside>,
     /// Headers for the phones that a transfer rings: who asked for it, which dialog it replaces.
     pub(crate) extra: Vec<(&'static str, String)>,
+    /// Counts the call where it is limited, for as long as it lives.
+    pub(crate) ticket: Option<Ticket>,
     /// How the caller's trunk writes numbers.
     pub(crate) numbers: Arc<Numbers>,
     /// What was last looked up in the lists: their revision, and whether the caller was renamed.
@@ -144,6 +148,7 @@ impl Case {
             is_one_phone: false,
             outside: None,
             extra: Vec::new(),
+            ticket: desk.ticket.take(),
             numbers: desk.own_numbers.clone(),
             listed: None,
             turn: 0,
@@ -267,6 +272,7 @@ impl Case {
     pub(crate) fn answered(&mut self, desk: &mut Desk) {
         self.record.timings.answered_ms = Some(self.at_ms(desk));
         self.record.state = State::Talking;
+        self.rings_no_more();
         self.use_up(desk);
         desk.count(Counter::CallAnswered);
     }
@@ -448,6 +454,8 @@ impl Case {
     pub(crate) fn describe(&mut self, side: Side, session: &Session, keys: Option<&Keys>, desk: &mut Desk) {
         self.spoken[side as usize] = Some(session.clone());
         self.record.srtp.set(side, keys.map(Keys::suite));
+        let said = |side: Side| self.spoken(side).map_or_else(Vec::new, Session::codecs);
+        self.record.codecs = LegCodecs::of(&said(Side::A), &said(Side::B));
         if let Some(output) = offer::describe(self.id, side, session, keys) {
             desk.say(output);
         }
@@ -534,6 +542,12 @@ impl Case {
         self.changed(desk);
         desk.count(Counter::CallEnded);
     }
+}
+
+/// The phone that a person answered, and who sat there at that moment.
+pub(crate) struct Taker {
+    pub(crate) target: String,
+    pub(crate) person: Option<String>,
 }
 
 /// The protocol of a Reason value of ours.

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::flood;
 use crate::identity;
 use crate::lists::Lookup;
 use crate::policy::Lineup;
@@ -68,6 +69,10 @@ pub(crate) struct Desk {
     pub(crate) handed: Option<Handed>,
     /// Dialogs that other shards have.
     pub(crate) moved: Moved,
+    /// How much is taken from whom, over all shards.
+    pub(crate) flood: flood::Shared,
+    /// Of the INVITE that is being handled, until a call has it.
+    pub(crate) ticket: Option<flood::Ticket>,
     /// Set by every input before anything asks.
     pub(crate) clock: Option<Now>,
     /// The call that is being handled.

@@ -8,6 +8,7 @@ use std::time::Instant;
 use slab::Slab;
 
 use crate::call_id::CallId;
+use crate::flood;
 use crate::identity;
 use crate::lists::Lookup;
 use crate::policy::{Lineup, Policy};
@@ -30,7 +31,6 @@ use super::leg::Leg;
 use super::logins::{Logins, Repeated};
 use super::moved::Moved;
 use super::numbers::Numbers;
-use super::overload::Overload;
 use super::probing::Probes;
 use super::random::Randomness;
 use super::refusal::{self, Refusal};
@@ -40,7 +40,7 @@ use super::routes::Routes;
 use super::stage::{Event, Stage};
 use super::stray::Strays;
 use super::timers::{Agenda, earlier};
-use super::{CallLimits, Config, Input, Output, TrunkConfig, asked, options, shard, tls_names};
+use super::{Config, Input, Output, TrunkConfig, asked, options, shard, tls_names};
 
 /// One call: what it keeps, and where it is.
 pub(super) struct Call {
@@ -81,7 +81,6 @@ pub struct Engine {
     pub(super) is_draining: bool,
     /// Where the probed targets are is news: looked at with the next input.
     has_probes_to_plan: bool,
-    pub(super) overload: Overload,
     /// Next looks of the transaction layer and of verification.
     deadline: Option<Instant>,
 }
@@ -140,13 +139,13 @@ impl Engine {
             errands: VecDeque::new(),
             handed: None,
             moved: Moved::default(),
+            flood: flood::Shared::new(flood::CallLimits::default(), flood::SurgeConfig::off()),
+            ticket: None,
             clock: None,
             call: usize::MAX,
         };
         let has_probes_to_plan = desk.probes.is_wanted();
-        let overload = Overload::new(CallLimits::default(), desk.config.shards);
         Engine {
-            overload,
             calls: Slab::new(),
             agenda: Agenda::default(),
             desk,
@@ -185,12 +184,12 @@ impl Engine {
         self
     }
 
-    /// How many calls are taken; without this [`CallLimits::default`]. Before the first input.
-    pub fn with_limits(self, limits: CallLimits) -> Engine {
-        Engine {
-            overload: Overload::new(limits, self.desk.config.shards),
-            ..self
-        }
+    /// With these counters of the whole process, instead of some of its own: those have the limits that are the default, and
+    /// tell no flood. Before the first input.
+    #[must_use]
+    pub fn with_flood(mut self, flood: flood::Shared) -> Engine {
+        self.desk.flood = flood;
+        self
     }
 
     /// One mutation. Afterwards drain [`Engine::poll_output`] until it says `Timeout`.
@@ -226,6 +225,7 @@ impl Engine {
             Input::SetLists(lists) => self.desk.lists = lists,
             Input::SetDevices(devices) => self.set_devices(devices),
             Input::SetBound(bound) => self.set_bound(bound),
+            Input::SetRoster(roster) => self.desk.registrants.roster = roster,
             Input::SetReputations(reputations) => self.desk.reputations = reputations,
             Input::HeardBy { call, model } => self.tell(call, Event::HeardBy(model)),
             Input::Repeated { call, recording } => self.tell(call, Event::Repeated(Box::new(recording))),
@@ -266,6 +266,8 @@ impl Engine {
         self.pump();
         self.desk.gate.close();
         self.desk.registrants.close();
+        // What was taken and came to nothing is counted no more.
+        self.desk.ticket = None;
     }
 
     /// What is to be done, in order; `Timeout` when there is nothing more, with the instant of the next `Tick`.

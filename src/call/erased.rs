@@ -50,7 +50,9 @@ impl CallRecord {
             model: self.model.clone(),
             attempts: Vec::new(),
             answered_by: None,
+            person: None,
             srtp: self.srtp,
+            codecs: self.codecs,
             transfers: Vec::new(),
             spoken: Vec::new(),
             orders: Vec::new(),
@@ -85,6 +87,7 @@ impl CallRecord {
             reputation: Vec::new(),
             talk: TalkFacts::default(),
             recording: RecordingFacts::default(),
+            flood: Default::default(),
             relabelled: None,
         }
     }

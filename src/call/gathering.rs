@@ -11,6 +11,7 @@ use super::decide;
 use super::desk::Desk;
 use super::early;
 use super::ending::{By, Ending};
+use super::flood::{self, Overloaded};
 use super::hunting::Hunting;
 use super::orders;
 use super::reception::Reception;
@@ -71,8 +72,18 @@ impl Gathering {
 
     fn decide(case: &mut Case, desk: &mut Desk) -> Stage {
         let at_ms = case.at_ms(desk);
+        let past = case.count_parties(desk);
         let action = decide::arrive(case, desk, at_ms);
         case.record.timings.decided_ms = Some(at_ms);
+        if let Some(limit) = past {
+            desk.count(Counter::Overloaded(Overloaded::Limit(limit)));
+            desk.count(Counter::CallRefused);
+            let answer = flood::answer(limit, desk.flood.refuse_with(), &desk.config);
+            case.refuse(&answer, desk);
+            let note = format!("more calls than {} allows", limit.name());
+            let ending = record::Ending::Refused;
+            return Ending::begin(ending, answer.status(), By::Us, Some(&note), case, desk);
+        }
         let own = case.facts.called.queue.clone();
         if let Action::Refuse { .. } = action {
             desk.count(Counter::CallRefused);

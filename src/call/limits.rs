@@ -6,14 +6,6 @@ use std::time::Duration;
 /// at 100 KiB a call this is two gigabytes, and a shard is one core.
 pub const LIVE_CALLS_MAX: usize = 20_000;
 
-/// Per cent of `[limits]` that only calls which call themselves an emergency may use, when the others have used theirs up.
-/// Past it they hear 503 too.
-pub const EMERGENCY_SHARE_PERCENT: u32 = 10;
-
-/// Source addresses whose calls are counted one by one, in one shard. Past it those that were quiet for a second are
-/// forgotten; if none was, further ones are counted together.
-pub const OVERLOAD_SOURCES_MAX: usize = 4_096;
-
 /// How much later than the ring time an INVITE of ours expires by itself (Expires, RFC 3261 §13.2.1), for a phone that never
 /// hears our CANCEL. A CANCEL has been said four times by then; the phone rings no shorter than it was meant to.
 pub const EXPIRES_MARGIN: Duration = Duration::from_secs(5);

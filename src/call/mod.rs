@@ -11,6 +11,7 @@ mod arriving;
 mod aside;
 mod asked;
 mod case;
+mod codecs;
 mod correlation;
 mod course;
 mod crossing;
@@ -26,6 +27,7 @@ mod erased;
 mod error;
 mod exchange;
 mod facts;
+mod flood;
 mod forwarded;
 mod from_phone;
 mod fuzz;
@@ -45,7 +47,6 @@ mod orders;
 mod outbound;
 mod phones;
 mod probing;
-mod overload;
 mod profile;
 mod random;
 mod reasons;
@@ -78,17 +79,16 @@ pub use aside::Whisper;
 pub use dialling::OutboundConfig;
 pub use engine::{Engine, LiveParts};
 pub(crate) use facts::asks_privacy;
+pub use flood::Overloaded;
 pub use fuzz::fuzz_facts;
 pub use moved::{Asker, LegAsked};
 pub use names::tls_names;
 pub use numbers::{NumberPlan, Rules};
 pub use orders::{Order, What};
-pub use overload::{CallLimits, Overloaded};
 pub use reasons::ReasonStyle;
 pub(crate) use reasons::of_report as identity_reasons;
 pub use record::CallRecord;
 pub use redress::{CardSigner, Contact, NotAKey, RefusalConfig, SigningKey};
-pub use registrants::DEVICE;
 pub use shard::shard_of;
 pub use transfer::{Handed, Reach, TransferRules};
 pub use trunk::{HostCredentials, Peer, Role, TrunkConfig, carriers};
@@ -224,6 +224,8 @@ pub enum Input<'a> {
     SetDevices(Arc<[crate::registrar::Device]>),
     /// Where devices are registered, as the shard with the registrar says.
     SetBound(Arc<crate::registrar::Bound>),
+    /// Who is signed in to which device from now on.
+    SetRoster(Arc<crate::queue::Roster>),
     /// What people's reports make of numbers and signers from now on.
     SetReputations(Arc<Reputations>),
     /// Which model hears the caller: its revision.
@@ -396,7 +398,7 @@ pub enum Counter {
     CallAnswered,
     CallRefused,
     CallEnded,
-    /// A new call was refused with 503, and why.
+    /// A new call was kept out, and why.
     Overloaded(Overloaded),
     /// A stranger was asked to prove itself.
     Challenged,

@@ -5,6 +5,7 @@
 
 mod capture;
 mod carrier;
+mod flood;
 mod identity;
 pub mod limits;
 mod marks;
@@ -45,7 +46,9 @@ pub struct Config {
     /// What we prove ourselves with where phones, or what stands before them, ask for it.
     pub credentials: Vec<crate::call::HostCredentials>,
     /// How many calls are taken.
-    pub limits: crate::call::CallLimits,
+    pub limits: crate::flood::CallLimits,
+    /// When there are so many that it is an attack.
+    pub tdos: crate::flood::SurgeConfig,
     /// How refused callers are answered.
     pub refusal: crate::call::RefusalConfig,
     /// What phones are told of the verification, and where a queue has marks of its own (by its name).
@@ -62,8 +65,6 @@ pub struct Config {
     pub prompts: crate::prompts::Config,
     pub identity: crate::identity::Config,
     pub media: crate::media::Config,
-    /// Two parties that share no codec are connected all the same.
-    pub transcodes: bool,
     pub voice: crate::voice::Config,
     pub policy: crate::policy::Config,
     pub store: crate::store::Config,
@@ -169,14 +170,15 @@ impl Config {
             outbound: crate::call::OutboundConfig::default(),
             prompts: crate::prompts::Config::default(),
             identity: crate::identity::Config::default(),
-            limits: crate::call::CallLimits::default(),
+            limits: crate::flood::CallLimits::default(),
+            tdos: crate::flood::SurgeConfig::default(),
             media: crate::media::Config {
                 address: LOOPBACK,
                 advertise: None,
                 ports: 20_000..=29_999,
                 silence: Duration::from_secs(60),
+                transcodes: true,
             },
-            transcodes: true,
             voice: crate::voice::Config {
                 model: "default".into(),
                 workers: 0,

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use super::limits::{FILE_OCTETS_MAX, KEPT_DAYS_MAX, NAME_CHARS_MAX, PORTS_PER_CALL};
 use super::{Config, identity, queues};
-use crate::call::CallLimits;
 use crate::document::{Section, Value, closest, shown, shown_path};
 
 /// `folder`: where files named in the configuration are looked for (unless their path is absolute).
@@ -20,6 +19,7 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Config {
         "outbound",
         "credentials",
         "limits",
+        "tdos",
         "refusal",
         "marks",
         "identity",
@@ -43,7 +43,8 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Config {
     }
     config.registrar = super::registrar::read(root, &config.trunks);
     queues::check_devices(root, &config);
-    read_limits(root, &mut config.limits);
+    super::flood::read_limits(root, &mut config.limits);
+    super::flood::read_tdos(root, &mut config.tdos);
     config.credentials = super::carrier::read_hosts(root, folder);
     if let Some(section) = root.section("marks") {
         config.marks = super::marks::read(&section, &config.marks);
@@ -69,24 +70,6 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Config {
     super::sip::check_ports(root, &config);
     super::sip::check_tls(root, &config);
     config
-}
-
-fn read_limits(root: &Section<'_, '_>, limits: &mut CallLimits) {
-    let Some(section) = root.section("limits") else {
-        return;
-    };
-    let keys = [
-        ("calls", &mut limits.calls),
-        ("calls_per_second", &mut limits.calls_per_second),
-        ("trunk_calls_per_second", &mut limits.trunk_calls_per_second),
-        ("source_calls_per_second", &mut limits.source_calls_per_second),
-    ];
-    section.only(&keys.each_ref().map(|(key, _)| *key));
-    for (key, limit) in keys {
-        if let Some(written) = section.integer(key, 1..=1_000_000) {
-            *limit = written as u32;
-        }
-    }
 }
 
 pub(super) fn read_files(section: &Section<'_, '_>, folder: &Path, key: &str) -> Vec<PathBuf> {
@@ -129,8 +112,8 @@ fn read_media(root: &Section<'_, '_>, config: &mut Config) {
     section.only(&["address", "advertise", "ports", "silence", "transcode"]);
     if let Some(word) = section.string("transcode") {
         match word.get {
-            "needed" => config.transcodes = true,
-            "never" => config.transcodes = false,
+            "needed" => config.media.transcodes = true,
+            "never" => config.media.transcodes = false,
             _ => {
                 let message = format!(
                     "transcode is {:?}; expected \"needed\" or \"never\"",

@@ -127,6 +127,11 @@ pub const ASSETS: &[Asset] = &[
         content: include_str!("static/words.js"),
     },
     Asset {
+        path: "/console/desks.js",
+        kind: SCRIPT,
+        content: include_str!("static/desks.js"),
+    },
+    Asset {
         path: "/console/orders.js",
         kind: SCRIPT,
         content: include_str!("static/orders.js"),

@@ -11,6 +11,7 @@
 
 mod clip;
 mod ear;
+mod fuzz;
 pub mod g722;
 pub mod latch;
 pub mod limits;
@@ -38,6 +39,7 @@ use std::time::Duration;
 
 pub use clip::{Clip, Words};
 pub use ear::Listening;
+pub use fuzz::{fuzz_events, fuzz_rtcp, fuzz_rtp};
 pub use player::{FRAME, FRAME_SAMPLES};
 pub use ports::PortPool;
 pub use rtcp::ReceptionReport;
@@ -57,6 +59,8 @@ pub struct Config {
     pub ports: std::ops::RangeInclusive<u16>,
     /// No packet from either party for this long = `Silent`; default 60 s.
     pub silence: Duration,
+    /// Audio that a party did not announce goes on in a codec that it did; default true. False: as it came.
+    pub transcodes: bool,
 }
 
 /// Leg A (caller) or leg B (called). Caller's audio is what is scored.

@@ -55,10 +55,7 @@ fn digest(result: &'static str) {
 
 fn overloaded(limit: Overloaded) -> &'static str {
     match limit {
-        Overloaded::Calls => "calls",
-        Overloaded::Rate => "calls_per_second",
-        Overloaded::TrunkRate => "trunk_calls_per_second",
-        Overloaded::SourceRate => "source_calls_per_second",
+        Overloaded::Limit(limit) => limit.name(),
         Overloaded::Transactions => "transactions",
     }
 }
@@ -184,6 +181,7 @@ pub fn ended(record: &CallRecord) {
             counter!("ringward_media_packets_total", "side" => side).increment(sums.packets);
             counter!("ringward_media_lost_total", "side" => side).increment(sums.lost);
             counter!("ringward_media_dropped_total", "side" => side).increment(sums.dropped);
+            counter!("ringward_media_translated_total", "side" => side).increment(sums.translated);
             counter!("ringward_media_unauthenticated_total", "side" => side).increment(sums.unauthenticated);
         }
     }

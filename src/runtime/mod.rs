@@ -13,6 +13,7 @@ pub mod dns;
 pub mod entropy;
 pub mod erasures;
 pub mod fetch;
+pub mod floor;
 pub mod icons;
 pub mod inbox;
 pub mod limits;

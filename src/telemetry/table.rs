@@ -132,7 +132,7 @@ pub const METRICS: &[Metric] = &[
     counter(
         "ringward_calls_overload_total",
         &["limit"],
-        "New calls refused with 503, by the limit they would have passed.",
+        "New calls kept out, by the limit they would have passed.",
     ),
     counter(
         "ringward_inbox_full_total",
@@ -230,6 +230,11 @@ pub const METRICS: &[Metric] = &[
         "ringward_media_dropped_total",
         &["side"],
         "RTP packets refused: strangers, malformed, too fast, unauthenticated, replayed.",
+    ),
+    counter(
+        "ringward_media_translated_total",
+        &["side"],
+        "RTP packets sent on in another codec, because the other party does not know theirs.",
     ),
     counter(
         "ringward_media_unauthenticated_total",

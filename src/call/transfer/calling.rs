@@ -30,6 +30,8 @@ pub(in crate::call) struct Answered {
     pub(in crate::call) leg: Leg,
     pub(in crate::call) session: Session,
     pub(in crate::call) name: String,
+    /// Who was signed in there.
+    pub(in crate::call) person: Option<String>,
     /// The queue that was rung, when it was one.
     pub(in crate::call) queue: Option<String>,
 }
@@ -79,6 +81,12 @@ impl Calling {
     /// Where the phones that ring are reached.
     pub(in crate::call) fn hops(&self) -> impl Iterator<Item = &Hop> {
         self.search.legs.iter().map(|leg| &leg.hop)
+    }
+
+    /// Whether a request comes from a phone that rings. Each is rung with a Call-ID of its own.
+    pub(in crate::call) fn is_rung_in(&self, request: &Message) -> bool {
+        let mut legs = self.search.legs.iter();
+        legs.any(|leg| leg.invite.header_value("Call-ID") == Some(request.call_id()))
     }
 
     /// The queue that rings now.
@@ -265,7 +273,7 @@ impl Calling {
         answered.acknowledge(leg.txn, response.cseq().0, None, desk);
         desk.strays.watch(leg, answered.dialog.remote_tag(), now);
         case.record.end_attempt(attempt.0, 200);
-        case.talks_with(attempt, desk);
+        let person = case.talks_with(attempt, &self.search.hunt, desk);
         let queue = desk
             .queues
             .iter()
@@ -280,6 +288,7 @@ impl Calling {
             leg: answered,
             session,
             name,
+            person,
             queue,
         }))
     }

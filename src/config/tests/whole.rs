@@ -25,9 +25,12 @@ digest = ["MD5", "SHA-256"]
 from = ["192.0.2.0/24"]
 expires_max = "2m"
 digest = ["SHA-256", "MD5"]
+shift = "8h"
 [limits]
 calls = 500
 trunk_calls_per_second = 20
+[tdos]
+rest = "refuse"
 [[trunk]]
 name = "carrier"
 from = ["203.0.113.0/24", "2001:db8::/32", "198.51.100.7"]
@@ -258,14 +261,49 @@ public_url = "https://ringward.example.com/"
                     Sha256,
                     Md5,
                 ],
+                shift: 28800s,
             },
         ),
         credentials: [],
         limits: CallLimits {
-            calls: 500,
-            calls_per_second: 2000,
-            trunk_calls_per_second: 20,
-            source_calls_per_second: 2000,
+            all: Allowance {
+                per_second: 2000,
+                calls: 500,
+                ringing: 20000,
+            },
+            trunk: Allowance {
+                per_second: 20,
+                calls: 20000,
+                ringing: 20000,
+            },
+            source: Allowance {
+                per_second: 2000,
+                calls: 20000,
+                ringing: 20000,
+            },
+            queue: Allowance {
+                per_second: 2000,
+                calls: 20000,
+                ringing: 20000,
+            },
+            number: Allowance {
+                per_second: 100,
+                calls: 1000,
+                ringing: 1000,
+            },
+            signer: Allowance {
+                per_second: 2000,
+                calls: 20000,
+                ringing: 20000,
+            },
+            refuse_with: 480,
+        },
+        tdos: SurgeConfig {
+            hand: Auto,
+            rest: Refuse,
+            calls: 100,
+            ringing: 100,
+            factor: 4.0,
         },
         refusal: RefusalConfig {
             profile: Some(
@@ -368,8 +406,8 @@ public_url = "https://ringward.example.com/"
             ),
             ports: 30002..=30099,
             silence: 120s,
+            transcodes: false,
         },
-        transcodes: false,
         voice: Config {
             model: "off",
             workers: 3,

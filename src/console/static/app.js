@@ -2,6 +2,7 @@
 
 import * as alarms from "./alarms.js";
 import { ask, follow } from "./api.js";
+import * as desks from "./desks.js";
 import { show, text } from "./dom.js";
 import * as history from "./history.js";
 import * as live from "./live.js";
@@ -140,6 +141,7 @@ function enter(session) {
   show($("to-administration"), session.roles.some((role) => role !== "receptionist"));
   // The desk waits for nothing; where a call may go the cards learn later.
   orders.enter(session.roles).then(live.refresh);
+  desks.start(session);
   toDesk();
 }
 
@@ -147,6 +149,7 @@ function toSignIn(problem) {
   events?.close();
   events = null;
   alarms.stop();
+  desks.stop();
   live.stop();
   why.close();
   for (const id of ["desk", "nav", "connection"]) show($(id), false);

@@ -4,6 +4,7 @@ mod access;
 mod audit;
 mod calls;
 mod erasures;
+mod desks;
 mod devices;
 mod events;
 mod generated;
@@ -29,7 +30,10 @@ use ringward::call::{Order, What};
 use ringward::call_id::CallId;
 use ringward::lists::{Lookup, Plan};
 use ringward::policy::{Policy, SHIPPED};
+use ringward::runtime::floor::Floor;
+use ringward::runtime::inbox::Mailboxes;
 use ringward::runtime::lists::ListKeeper;
+use ringward::runtime::phones::Phones;
 use ringward::runtime::policies::Policies;
 use ringward::runtime::provider::Provider;
 use ringward::runtime::reputation::ReputationKeeper;
@@ -161,7 +165,12 @@ impl Desk {
         let webhooks = Webhooks::open(plan.webhooks, plan.patience, Arc::clone(&store)).unwrap();
         let (stop_webhooks, stopping) = watch::channel(false);
         webhooks.start(&stopping);
+        let mailboxes = Mailboxes::new(Vec::new());
+        let phones = Phones::new(Arc::clone(&audit));
+        let shift = Duration::from_secs(12 * 3600);
+        let floor = Floor::open(Arc::clone(&store), Arc::clone(&audit), phones, mailboxes, shift);
         let gateway = Gateway {
+            floor: floor.unwrap(),
             redress: Box::new(|reference| (reference == "1790000000-good").then(|| "a.b.c".into())),
             store: Arc::clone(&store),
             live: Arc::clone(&live),

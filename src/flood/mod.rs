@@ -1,0 +1,25 @@
+//! Too many calls: how many are taken, from whom and for whom, and when it is a flood.
+//!
+//! ```text
+//!   a new call ─► [`Shared::admit`] ─┬─ within every limit ──────────► a [`Ticket`]: counted until it is dropped
+//!                                    └─ one limit would be passed ───► that [`Limit`]; nothing was remembered of the call
+//!   its caller proven ─► [`Ticket::also`] ──► the limits of a number, and of whoever signed for it
+//!   every new call ────► [`Surge`] ─────────► a flood begins, lasts, is over
+//! ```
+//!
+//! One for the process: all shards ask the same counters, so a limit is what it says whichever shard a call comes to.
+//! Knows no SIP, no clock and no configuration file; numbers and names are kept as hashes of 64 bits, never as they are.
+
+mod bucket;
+mod counts;
+#[cfg(test)]
+mod counts_tests;
+mod limit;
+pub mod limits;
+mod shared;
+mod surge;
+
+pub use counts::NewCall;
+pub use limit::{Allowance, CallLimits, Kind, Limit, Scope};
+pub use shared::{Shared, Standing, Ticket};
+pub use surge::{Hand, Rest, Surge, SurgeConfig, SurgeStanding};

@@ -108,6 +108,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
     let policies = Arc::new(policies::open(&config, &policy, &store, &audit, &mailboxes)?);
     let number_lists = Arc::new(lists::open(&config, &store, &audit, &mailboxes)?);
     let reputation = Arc::new(lists::open_reputations(&store, &mailboxes)?);
+    let lockdown = Arc::new(lists::open_lockdown(&store, &audit, &mailboxes)?);
     let provider = match (&config.oidc, &config.api.public_url) {
         (Some(oidc), Some(public_url)) => Some(Arc::new(
             Provider::new(oidc.clone(), public_url).context("[oidc]")?,
@@ -193,6 +194,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         phones.clone(),
         mailboxes.clone(),
         shift,
+        &config.queues,
     )
     .context("who sits at which phone")?;
     let shared = shards::Shared {
@@ -203,6 +205,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         policies: &policies,
         number_lists: &number_lists,
         reputation: &reputation,
+        lockdown: &lockdown,
         lists: &lists,
         prompts: &said,
         model: model.as_ref().map(|model| model.revision().to_string()),
@@ -221,6 +224,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
             live_entries: Arc::default(),
             registrations: registrations.clone(),
             phones: phones.clone(),
+            floor: floor.clone(),
         },
     };
     let shards::Shards {
@@ -234,6 +238,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         let signers = config.voice.signers.clone();
         tokio.spawn(models.clone().keep(name, signers, model_asked));
     }
+    tokio.spawn(lockdown.clone().keep());
     tokio.spawn(policies::keep(config.clone(), policies.clone(), policy_asked));
     tokio.spawn(prompts::keep(
         config.prompts.clone(),
@@ -266,6 +271,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         policies: policies.clone(),
         lists: number_lists.clone(),
         reputation: reputation.clone(),
+        lockdown: lockdown.clone(),
         mailboxes: mailboxes.clone(),
     })?;
     let (neighbours, elsewhere) = neighbours.unzip();
@@ -290,6 +296,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
     let status = Status {
         started_ms: clock::now().unix_ms(),
         policies: policies.clone(),
+        lockdown: lockdown.clone(),
         prompts: said_standing,
         repeats,
         models,
@@ -319,6 +326,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         lists: number_lists,
         reputation,
         audit,
+        lockdown,
         webhooks,
         floor,
         order: Box::new({

@@ -26,6 +26,7 @@ pub mod capture;
 
 pub mod store;
 pub mod accounts;
+pub mod breach;
 pub mod webhook;
 pub mod api;
 pub mod console;

@@ -21,6 +21,7 @@ use ringward::policy::{Policy, SHIPPED};
 use ringward::runtime::floor::Floor;
 use ringward::runtime::inbox::Mailboxes;
 use ringward::runtime::lists::ListKeeper;
+use ringward::runtime::lockdown::LockdownKeeper;
 use ringward::runtime::phones::Phones;
 use ringward::runtime::policies::Policies;
 use ringward::runtime::reputation::ReputationKeeper;
@@ -77,12 +78,18 @@ async fn main() -> anyhow::Result<()> {
         policies: Arc::new(policies),
         lists: Arc::new(lists),
         reputation: Arc::new(ReputationKeeper::open(Arc::clone(&store), Box::new(|_| ()))?),
+        lockdown: Arc::new(LockdownKeeper::open(
+            Arc::clone(&store),
+            Arc::clone(&audit),
+            Box::new(|_| true),
+        )?),
         floor: Floor::open(
             Arc::clone(&store),
             Arc::clone(&audit),
             Phones::new(Arc::clone(&audit)),
             Mailboxes::new(Vec::new()),
             Duration::from_secs(12 * 3600),
+            &[],
         )?,
         audit,
         provider: None,

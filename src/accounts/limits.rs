@@ -117,6 +117,9 @@ pub const TOKENS_MAX: usize = 150;
 /// How often a change of an account is tried again when another process was first.
 pub const RETRIES: usize = 5;
 
+/// Characters of why a lockdown was ordered: they stand in the audit. More are refused.
+pub const LOCKDOWN_WHY_MAX: usize = 200;
+
 /// Devices that one person may be signed in to at once: each rings for him. More are refused.
 pub const DESKS_MAX: usize = 8;
 

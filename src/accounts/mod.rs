@@ -8,6 +8,7 @@ mod devices;
 mod failures;
 mod left;
 pub mod limits;
+mod lockdown;
 mod lockout;
 pub mod oidc;
 mod outside;
@@ -27,6 +28,7 @@ mod users_tests;
 
 pub use devices::{Devices, NoDevice};
 pub use failures::Failures;
+pub use lockdown::{Lockdown, Lockdowns, NoLockdown, Undo};
 pub use lockout::{Lockout, Reserved};
 pub use outside::Outside;
 pub use password::{Kept, Weak, hash, is_right};

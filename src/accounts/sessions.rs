@@ -173,6 +173,13 @@ impl Sessions {
         before - self.open.len()
     }
 
+    /// Ends all but this one; how many that were.
+    pub fn end_all_but(&mut self, session: Option<Fingerprint>) -> usize {
+        let before = self.open.len();
+        self.open.retain(|open, _| Some(*open) == session);
+        before - self.open.len()
+    }
+
     /// Sessions of an account that hold, the one that was opened last first; the others of it have ended.
     pub fn of(&self, user: &User, now_ms: u64) -> Vec<(Fingerprint, Open)> {
         let holder = Holder::Account(user.name.clone(), user.epoch);

@@ -236,6 +236,30 @@ impl Tokens {
         self.others.len() < before
     }
 
+    /// Takes all of them back but the one of this name, the first one too. How many that were.
+    pub fn revoke_all_but(&mut self, name: Option<&str>) -> usize {
+        let before = self.others.len();
+        self.others.retain(|token| Some(token.name.as_str()) == name);
+        let first = match name {
+            Some(FIRST) => None,
+            _ => self.first.take(),
+        };
+        before - self.others.len() + usize::from(first.is_some())
+    }
+
+    pub fn has_first(&self) -> bool {
+        self.first.is_some()
+    }
+
+    /// The first token opens nothing any more, and no start makes another. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store.
+    pub fn forget_first(store: &dyn Store) -> Result<(), StoreError> {
+        store.set_setting(TOKEN_SETTING, "")
+    }
+
     /// The tokens beside the first one as they are kept, for [`Tokens::take`]; None = they cannot be read. Blocks.
     ///
     /// # Errors

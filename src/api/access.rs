@@ -4,11 +4,12 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::error::Problem;
 use super::limits::{FAILURE_WINDOW, REFUSALS_WRITTEN_MAX};
 use crate::accounts::oidc::Vouched;
 use crate::accounts::{
-    By, Failures, Fingerprint, Holder, Invitation, Lockout, NewUser, NoToken, Open, Proof, Refused, Role,
-    Sessions, Token, Tokens, User, Users, fingerprint,
+    By, Failures, Fingerprint, Holder, Invitation, Lockdown, Lockdowns, Lockout, NewUser, NoToken, Open,
+    Proof, Refused, Role, Sessions, Token, Tokens, User, Users, fingerprint,
 };
 use crate::policy::book::Hand;
 use crate::redact::Redacted;
@@ -91,12 +92,18 @@ pub(crate) struct Access {
     keeping: Mutex<()>,
     /// Held while a name is given to an account or a token.
     naming: Mutex<()>,
+    /// The last lockdown by which sessions and tokens were ended here.
+    locked_down: Mutex<u64>,
 }
+
+/// Under this name a gateway keeps for which lockdown it has ended sessions and tokens.
+const LOCKED_DOWN: &str = "lockdown_applied";
 
 impl Access {
     /// Reads accounts, tokens and open sessions. Blocks.
     pub fn load(store: &Arc<dyn Store>, audit: &Arc<Audit>) -> Result<Access, StoreError> {
-        Ok(Access {
+        let locked_down = store.setting(LOCKED_DOWN)?;
+        let access = Access {
             users: Users::open(store.clone(), audit.clone())?,
             tokens: Mutex::new(Tokens::load(store.as_ref())?),
             sessions: Mutex::new(Sessions::load(store.as_ref())?),
@@ -108,7 +115,64 @@ impl Access {
             refusals: Mutex::default(),
             keeping: Mutex::new(()),
             naming: Mutex::new(()),
-        })
+            locked_down: Mutex::new(locked_down.and_then(|number| number.parse().ok()).unwrap_or(0)),
+        };
+        access.look_at_lockdown(store.as_ref())?;
+        Ok(access)
+    }
+
+    /// Orders a lockdown, and ends every session and every token but the one that somebody is signed in by. `order` writes it. Blocks.
+    pub fn lock_down(
+        &self,
+        store: &dyn Store,
+        signed_in: &SignedIn,
+        order: impl FnOnce() -> Result<Lockdown, Problem>,
+    ) -> Result<Lockdown, Problem> {
+        // Held throughout: whoever looks for lockdowns meanwhile must not end the session that this one is ordered by.
+        let mut applied = lock(&self.locked_down);
+        let lockdown = order()?;
+        self.end_all(&mut applied, &lockdown, signed_in.session, store)?;
+        Ok(lockdown)
+    }
+
+    /// A lockdown that was ordered elsewhere, or before this start, ends sessions and tokens here too. Blocks.
+    fn look_at_lockdown(&self, store: &dyn Store) -> Result<(), StoreError> {
+        let mut applied = lock(&self.locked_down);
+        match Lockdowns::read(store)?.1 {
+            Some(lockdown) if lockdown.number > *applied => {
+                self.end_all(&mut applied, &lockdown, None, store)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Should the store fail in the middle, it is done once more.
+    fn end_all(
+        &self,
+        applied: &mut u64,
+        lockdown: &Lockdown,
+        but: Option<Fingerprint>,
+        store: &dyn Store,
+    ) -> Result<(), StoreError> {
+        let tokens = {
+            let mut tokens = self.tokens();
+            self.are_tokens_unkept.store(true, Ordering::Relaxed);
+            tokens.revoke_all_but(lockdown.token.as_deref())
+        };
+        let sessions = {
+            let mut sessions = self.sessions();
+            self.is_unkept.store(true, Ordering::Relaxed);
+            sessions.end_all_but(but)
+        };
+        tracing::warn!(tokens, sessions, "lockdown: tokens and sessions have ended");
+        if !self.tokens().has_first() {
+            Tokens::forget_first(store)?;
+        }
+        self.keep_tokens(store)?;
+        self.keep(store)?;
+        store.set_setting(LOCKED_DOWN, &lockdown.number.to_string())?;
+        *applied = lockdown.number;
+        Ok(())
     }
 
     /// Whose token this is.
@@ -365,6 +429,7 @@ impl Access {
 
     /// Now and then: looks at what was done to accounts from elsewhere, and writes when sessions and tokens were used. Blocks.
     pub fn look_again(&self, store: &dyn Store) -> Result<(), StoreError> {
+        self.look_at_lockdown(store)?;
         self.users.refresh()?;
         if self.are_tokens_unkept.load(Ordering::Relaxed) {
             self.keep_tokens(store)?;

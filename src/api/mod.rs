@@ -22,6 +22,7 @@ pub mod limits;
 mod list_files;
 mod list_views;
 mod lists;
+mod lockdown;
 mod oidc;
 mod pace;
 mod passwords;
@@ -54,6 +55,7 @@ use crate::call_id::CallId;
 use crate::identity::ContentDigest;
 use crate::runtime::floor::Floor;
 use crate::runtime::lists::ListKeeper;
+use crate::runtime::lockdown::LockdownKeeper;
 use crate::runtime::policies::Policies;
 use crate::runtime::provider::Provider;
 use crate::runtime::reputation::ReputationKeeper;
@@ -90,6 +92,8 @@ pub struct Gateway {
     pub reputation: Arc<ReputationKeeper>,
     /// What is done by whom.
     pub audit: Arc<Audit>,
+    /// Whether there is a lockdown.
+    pub lockdown: Arc<LockdownKeeper>,
     /// Who is told what is done.
     pub webhooks: Arc<Webhooks>,
     /// Who sits at which phone.

@@ -15,8 +15,8 @@ use super::limits::{BODY_MAX, IMPORT_BODY_MAX, POLICY_BODY_MAX};
 use super::state::Shared;
 use super::{
     account, audit, calls, card, desks, devices, document as whole, erasures, events, exports, guard, icon,
-    list_files, lists, oidc, people, policies, redress, repeats, replays, reports, reputation, session,
-    status, tokens, users, webhooks,
+    list_files, lists, lockdown, oidc, people, policies, redress, repeats, replays, reports, reputation,
+    session, status, tokens, users, webhooks,
 };
 use crate::console::{self, Asset};
 
@@ -139,6 +139,9 @@ fn documented() -> ((Router<Shared>, Router<Shared>), utoipa::openapi::OpenApi) 
         .routes(routes!(devices::list, devices::make))
         .routes(routes!(devices::rotate))
         .routes(routes!(devices::remove))
+        .routes(routes!(lockdown::look, lockdown::order))
+        .routes(routes!(lockdown::undo))
+        .routes(routes!(lockdown::confirm))
         .routes(routes!(desks::list))
         .routes(routes!(desks::sign_in, desks::sign_out))
         .routes(routes!(desks::pause, desks::resume))

@@ -167,6 +167,7 @@ pub(crate) async fn add(
     Extension(signed_in): Extension<SignedIn>,
     body: Result<Json<NewAccount>, JsonRejection>,
 ) -> Result<Response, Problem> {
+    super::lockdown::must_be_open(&shared)?;
     let Json(body) = body.map_err(super::calls::bad_body)?;
     let name = body.name.clone();
     let new = NewUser {
@@ -332,6 +333,7 @@ pub(crate) async fn reset(
     Extension(signed_in): Extension<SignedIn>,
     name: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Invited>, Problem> {
+    super::lockdown::must_be_open(&shared)?;
     let name = named(name)?;
     let account = name.clone();
     let invited = act(&shared, signed_in, move |shared, by| {

@@ -1,4 +1,4 @@
-//! Lists and reputations, between the store that keeps them and the shards that look at them.
+//! Lists, reputations and the lockdown, between the store that keeps them and the shards that look at them.
 
 use std::sync::Arc;
 
@@ -9,6 +9,7 @@ use crate::lists::{Lookup, Plan};
 use crate::reputation::Reputations;
 use crate::runtime::inbox::{Mailboxes, ToShard};
 use crate::runtime::lists::ListKeeper;
+use crate::runtime::lockdown::LockdownKeeper;
 use crate::runtime::reputation::ReputationKeeper;
 use crate::store::{Audit, Store};
 
@@ -41,4 +42,15 @@ pub(super) fn open_reputations(
         }
     };
     ReputationKeeper::open(store.clone(), Box::new(tell)).context("the reputations")
+}
+
+/// The same for the lockdown.
+pub(super) fn open_lockdown(
+    store: &Arc<dyn Store>,
+    audit: &Arc<Audit>,
+    mailboxes: &Mailboxes,
+) -> anyhow::Result<LockdownKeeper> {
+    let mailboxes = mailboxes.clone();
+    let tell = move |since| mailboxes.command(|| ToShard::SetLockdown(since));
+    LockdownKeeper::open(store.clone(), audit.clone(), Box::new(tell)).context("the lockdown")
 }

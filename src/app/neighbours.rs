@@ -6,6 +6,7 @@ use anyhow::Context as _;
 
 use crate::runtime::inbox::{Mailboxes, ToShard};
 use crate::runtime::lists::ListKeeper;
+use crate::runtime::lockdown::LockdownKeeper;
 use crate::runtime::neighbours::{Here, Neighbourhood, Orders};
 use crate::runtime::policies::Policies;
 use crate::runtime::reputation::ReputationKeeper;
@@ -19,6 +20,7 @@ pub(super) struct Shared {
     pub policies: Arc<Policies>,
     pub lists: Arc<ListKeeper>,
     pub reputation: Arc<ReputationKeeper>,
+    pub lockdown: Arc<LockdownKeeper>,
     pub mailboxes: Mailboxes,
 }
 
@@ -31,6 +33,7 @@ pub(super) fn start(shared: Shared) -> anyhow::Result<Option<(Neighbourhood, Ord
         policies,
         lists,
         reputation,
+        lockdown,
         mailboxes,
     } = shared;
     let changed = move |what: Option<&str>| {
@@ -48,6 +51,9 @@ pub(super) fn start(shared: Shared) -> anyhow::Result<Option<(Neighbourhood, Ord
         }
         if is_meant("reputation") {
             told("reputation", reputation.refresh());
+        }
+        if is_meant("lockdown") {
+            told("lockdown", lockdown.refresh());
         }
     };
     let order = move |call, order| {

@@ -18,6 +18,7 @@ use crate::prompts::Prompts;
 use crate::runtime::entropy;
 use crate::runtime::inbox::ToShard;
 use crate::runtime::lists::ListKeeper;
+use crate::runtime::lockdown::LockdownKeeper;
 use crate::runtime::media_io::MediaIo;
 use crate::runtime::mirror::Mirror;
 use crate::runtime::policies::Policies;
@@ -34,6 +35,7 @@ pub(super) struct Shared<'a> {
     pub policies: &'a Policies,
     pub number_lists: &'a ListKeeper,
     pub reputation: &'a ReputationKeeper,
+    pub lockdown: &'a LockdownKeeper,
     pub lists: &'a Lists,
     pub prompts: &'a Arc<Prompts>,
     pub flood: &'a flood::Shared,
@@ -130,6 +132,7 @@ fn engine(shared: &Shared<'_>, shard: u16, shards: u16) -> anyhow::Result<call::
         None => engine,
     };
     Ok(engine
+        .with_lockdown(shared.lockdown.since())
         .with_policies(shared.policies.lineup())
         .with_prompts(shared.prompts.clone())
         .with_lists(shared.number_lists.lookup())

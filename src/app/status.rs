@@ -6,11 +6,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use serde_json::json;
 
+use crate::accounts::Lockdown;
 use crate::flood::{self, Hand, Rest};
 use crate::runtime::clock;
 use crate::runtime::clock_alarm::ClockAlarm;
 use crate::runtime::dns::Dns;
 use crate::runtime::inbox::Mailboxes;
+use crate::runtime::lockdown::LockdownKeeper;
 use crate::runtime::models::Models;
 use crate::runtime::phones::Phones;
 use crate::runtime::policies::Policies;
@@ -27,6 +29,7 @@ use crate::sip::Transport;
 pub(super) struct Status {
     pub(super) started_ms: u64,
     pub(super) policies: Arc<Policies>,
+    pub(super) lockdown: Arc<LockdownKeeper>,
     pub(super) prompts: super::prompts::Standing,
     pub(super) repeats: Option<Arc<Repeats>>,
     pub(super) models: Option<Arc<Models>>,
@@ -56,6 +59,7 @@ impl Status {
         json!({
             "version": env!("CARGO_PKG_VERSION"),
             "started_ms": self.started_ms,
+            "lockdown": self.lockdown(),
             "policy": self.policies.lineup().live().revision(),
             "policy_file_problem": self.policies.file_problem(),
             "prompts_problem": self.prompts.read(),
@@ -85,6 +89,19 @@ impl Status {
             "selftest": (self.selftest)(),
             "is_draining": self.is_draining.load(Ordering::Relaxed),
         })
+    }
+
+    /// Null = there is none.
+    fn lockdown(&self) -> serde_json::Value {
+        let lasting = self.lockdown.last().filter(Lockdown::lasts);
+        json!(lasting.map(|lockdown| {
+            json!({
+                "since_ms": lockdown.since_ms,
+                "by": lockdown.by,
+                "why": lockdown.why,
+                "undo_asked_by": lockdown.undo.map(|undo| undo.by),
+            })
+        }))
     }
 
     /// Whether there are so many calls that it is an attack, and from how many on.

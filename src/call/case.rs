@@ -9,6 +9,7 @@ use crate::identity::Report;
 use crate::lists::Lookup;
 use crate::media::{Keys, Side, Statistics};
 use crate::policy::Profile;
+use crate::queue::{Attempt, Stand};
 use crate::reputation::Reputations;
 use crate::screening::{Facts, HistoryFacts, Label, RecordingFacts, SecondOpinion, VoiceState};
 use crate::sdp::{Encryption, Session};
@@ -81,6 +82,10 @@ pub(crate) struct Case {
     pub(crate) told: Instant,
     /// The target that talks with the caller, where it is one of the configuration.
     pub(crate) phone: Option<Taker>,
+    /// The phones that ring for it.
+    pub(crate) rings: Vec<(Attempt, Taker)>,
+    /// Where it stands in a line, and when the other shards were told so last.
+    pub(crate) stand: Option<(Stand, Instant)>,
     /// One phone rings, and no other beside it.
     pub(crate) is_one_phone: bool,
     /// A phone's call to a number outside.
@@ -145,6 +150,8 @@ impl Case {
             reasons: Vec::new(),
             told: desk.now().instant,
             phone: None,
+            rings: Vec::new(),
+            stand: None,
             is_one_phone: false,
             outside: None,
             extra: Vec::new(),

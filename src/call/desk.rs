@@ -42,6 +42,8 @@ pub(crate) struct Desk {
     pub(crate) lists: Arc<Lookup>,
     pub(crate) reputations: Arc<Reputations>,
     pub(crate) prompts: Arc<Prompts>,
+    /// Phones send no call on, and nothing leaves over a trunk but calls for help.
+    pub(crate) is_locked_down: bool,
     pub(crate) config: Config,
     pub(crate) queues: Arc<[queue::Config]>,
     /// How each trunk writes telephone numbers, by its name.
@@ -61,6 +63,10 @@ pub(crate) struct Desk {
     pub(crate) routes: Routes,
     /// What the phones have been doing, on all shards.
     pub(crate) usage: queue::Usage,
+    /// Who waits in which queue, on all shards.
+    pub(crate) line: queue::Line,
+    /// A phone may be free for somebody who waits.
+    pub(crate) is_floor_news: bool,
     pub(crate) probes: Probes,
     pub(crate) random: Randomness,
     pub(crate) outputs: VecDeque<Output>,
@@ -178,6 +184,7 @@ impl Desk {
     /// Something happened to a phone: this shard and the others share calls out by it.
     pub(crate) fn used(&mut self, target: &str, what: queue::What) {
         let at = self.now().instant;
+        self.is_floor_news |= frees(what);
         if let Some(used) = self.usage.used(target, what, at) {
             self.say(Output::Used(used));
         }
@@ -247,4 +254,9 @@ impl Desk {
             .or_else(|| fitting().next())
             .ok_or(Unringable::NoListener)
     }
+}
+
+/// Whether somebody who waits may find a phone after this.
+pub(super) fn frees(what: queue::What) -> bool {
+    matches!(what, queue::What::Freed { .. } | queue::What::Unrung)
 }

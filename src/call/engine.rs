@@ -13,6 +13,7 @@ use crate::identity;
 use crate::lists::Lookup;
 use crate::policy::{Lineup, Policy};
 use crate::prompts::Prompts;
+use crate::queue::Standing;
 use crate::registration::{self, Registrations};
 use crate::reputation::Reputations;
 use crate::route::Known;
@@ -24,7 +25,7 @@ use crate::time::Now;
 
 use super::admission::{Admission, Source};
 use super::case::Case;
-use super::desk::Desk;
+use super::desk::{Desk, frees};
 use super::gate::Gate;
 use super::index::{Index, Name};
 use super::leg::Leg;
@@ -115,6 +116,7 @@ impl Engine {
             lists: Arc::default(),
             reputations: Arc::default(),
             prompts: Arc::new(Prompts::embedded()),
+            is_locked_down: false,
             queues: config.queues.clone().into(),
             admission: Admission::new(&config.trunks, &config.queues),
             gate: Gate::new(&config, &random.octets()),
@@ -129,6 +131,8 @@ impl Engine {
                 .map(|trunk| (trunk.name.clone(), Arc::new(Numbers::of(trunk, &config.country))))
                 .collect(),
             usage: crate::queue::Usage::new(&config.queues),
+            line: crate::queue::Line::default(),
+            is_floor_news: false,
             config,
             index: Index::default(),
             strays: Strays::default(),
@@ -184,6 +188,13 @@ impl Engine {
         self
     }
 
+    /// In a lockdown since then (Unix ms). After [`Engine::with_registrar`].
+    #[must_use]
+    pub fn with_lockdown(mut self, since: Option<u64>) -> Engine {
+        self.set_lockdown(since);
+        self
+    }
+
     /// With these counters of the whole process, instead of some of its own: those have the limits that are the default, and
     /// tell no flood. Before the first input.
     #[must_use]
@@ -223,9 +234,10 @@ impl Engine {
             Input::ScoringOverloaded { call } => self.tell(call, Event::ScoringOverloaded),
             Input::SetPolicies(lineup) => self.desk.lineup = lineup,
             Input::SetLists(lists) => self.desk.lists = lists,
+            Input::SetLockdown(since) => self.set_lockdown(since),
             Input::SetDevices(devices) => self.set_devices(devices),
             Input::SetBound(bound) => self.set_bound(bound),
-            Input::SetRoster(roster) => self.desk.registrants.roster = roster,
+            Input::SetRoster(roster) => self.set_roster(roster),
             Input::SetReputations(reputations) => self.desk.reputations = reputations,
             Input::HeardBy { call, model } => self.tell(call, Event::HeardBy(model)),
             Input::Repeated { call, recording } => self.tell(call, Event::Repeated(Box::new(recording))),
@@ -233,7 +245,14 @@ impl Engine {
             Input::SetTrust(trust) => self.desk.identity.replace_trust(*trust),
             Input::Resolved(known) => self.on_resolved(*known),
             Input::LoginHost { host, addresses } => self.desk.logins.learn(&host, &addresses),
-            Input::Used(used) => self.desk.usage.take(&used),
+            Input::Used(used) => {
+                self.desk.usage.take(&used);
+                self.desk.is_floor_news |= frees(used.what);
+            }
+            Input::Stands(standing) => {
+                self.desk.line.take(&standing);
+                self.desk.is_floor_news |= matches!(standing, Standing::Gone { .. });
+            }
             Input::Standing(change) => self.desk.routes.health.take(change, now.instant),
             Input::Order { call, order } => self.tell(call, Event::Order(Box::new(order))),
             Input::HangUp { call } => self.tell(call, Event::HangUp),
@@ -255,6 +274,7 @@ impl Engine {
                 self.desk.identity.tick(now);
                 self.registering.lines.handle(registration::Input::Tick, now);
                 self.desk.strays.tick(now);
+                self.desk.line.tick(now.instant);
                 self.tick_registrations();
             }
         }
@@ -264,6 +284,7 @@ impl Engine {
             self.dispatch(call, Event::Due);
         }
         self.pump();
+        self.wake_the_waiting();
         self.desk.gate.close();
         self.desk.registrants.close();
         // What was taken and came to nothing is counted no more.
@@ -321,7 +342,7 @@ impl Engine {
     }
 
     /// Empties the engines below. What they say may make them say more.
-    fn pump(&mut self) {
+    pub(super) fn pump(&mut self) {
         loop {
             let transactions = loop {
                 match self.desk.endpoint.poll_output() {
@@ -482,7 +503,7 @@ impl Engine {
         self.desk.refuse(txn, request, &Refusal::NoDialog);
     }
 
-    fn tell(&mut self, id: CallId, event: Event) {
+    pub(super) fn tell(&mut self, id: CallId, event: Event) {
         self.tell_named(&Name::Id(id), event);
     }
 
@@ -500,6 +521,7 @@ impl Engine {
         self.desk.call = key;
         let stage = std::mem::replace(&mut call.stage, Stage::Over);
         call.stage = stage.handle(event, &mut call.case, &mut self.desk);
+        call.case.settle(&call.stage, &mut self.desk);
         let deadline = call.stage.deadline();
         self.agenda.set(key, call.deadline, deadline);
         call.deadline = deadline;

@@ -14,7 +14,7 @@ use super::index::Name;
 use super::leg::Hop;
 use super::offer;
 use super::record::Direction;
-use super::refusal::Refusal;
+use super::refusal::{LOCKED_DOWN, Refusal};
 use super::stage::Event;
 use super::transfer::{Destination, TransferRules};
 use super::{CallRecord, Counter, TrunkConfig, arriving, facts, limits};
@@ -46,6 +46,10 @@ impl Engine {
                 (queues, first, None)
             }
             Err(_) => {
+                let is_for_help = desk.config.outbound.emergency.contains(&written);
+                if desk.is_locked_down && !is_for_help {
+                    return Err(Refusal::Transfer(LOCKED_DOWN));
+                }
                 let home = desk.own_numbers.calling_code();
                 let way = dialling::outside(&number, &written, home, &desk.config, true);
                 let way = way.map_err(Refusal::Transfer)?;

@@ -14,7 +14,7 @@ use super::ending::{By, Ending};
 use super::flood::{self, Overloaded};
 use super::hunting::Hunting;
 use super::orders;
-use super::reception::Reception;
+use super::reception::{CLOSED, Reception};
 use super::record;
 use super::refusal::Refusal;
 use super::stage::{Event, Stage};
@@ -112,6 +112,22 @@ impl Gathering {
         };
         // A policy is checked against the queues when it is loaded; a queue that went since must not cost the call.
         let queues = desk.queues.clone();
+        let queue = match case.open_queue(&queue, desk) {
+            Ok(queue) => queue,
+            Err(words) => {
+                if let Some(stage) = words.and_then(|words| Reception::closed(words, case, desk)) {
+                    return stage;
+                }
+                case.refuse(&Refusal::Unavailable, desk);
+                return Ending::begin(record::Ending::NoAnswer, 480, By::Us, Some(CLOSED), case, desk);
+            }
+        };
+        if queues
+            .iter()
+            .any(|known| known.name == queue && known.service.has_music)
+        {
+            return Reception::wait(&queue, case, desk);
+        }
         match Hunt::new(queues.clone(), &queue).or_else(|| Hunt::new(queues, &own)) {
             Some(hunt) => Hunting::begin(hunt, case, desk),
             None => {

@@ -16,6 +16,9 @@ pub const LOGIN_ADDRESSES_MAX: usize = 16;
 /// The whole time phones may ring for one call, over all queues (RFC 3261's timer C is three minutes).
 pub const RINGING_MAX: Duration = Duration::from_secs(180);
 
+/// The whole time a caller whom we have answered may wait for somebody, over all queues. Past it he hears that nobody comes.
+pub const WAITING_MAX: Duration = Duration::from_secs(2 * 3_600);
+
 /// A call that lasts longer is ended with BYE on both legs: a forgotten handset, or a peer that died
 /// without a word while its media source kept sending.
 pub const DURATION_MAX: Duration = Duration::from_secs(12 * 3600);
@@ -203,3 +206,6 @@ pub const ORDERS_KEPT: usize = 32;
 /// How soon it is looked again whether a refresh of ours is over that a re-INVITE of ours has to wait for. A refresh that
 /// nobody answers is over with its transaction, after 32 s.
 pub const REFRESH_WAIT: Duration = Duration::from_millis(500);
+
+/// When a phone whose REGISTER was refused in a lockdown may ask again.
+pub(crate) const LOCKDOWN_RETRY: Duration = Duration::from_secs(60);

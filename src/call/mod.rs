@@ -220,6 +220,9 @@ pub enum Input<'a> {
     SetPrompts(Arc<Prompts>),
     /// The lists as they are from now on.
     SetLists(Arc<Lookup>),
+    /// Since when there is a lockdown, Unix ms: phones whose secret was made before register only where they are, none sends a call on, and
+    /// nothing leaves over a trunk but calls for help. None = there is none.
+    SetLockdown(Option<u64>),
     /// Which devices may register, from now on: for the shard that has the registrar.
     SetDevices(Arc<[crate::registrar::Device]>),
     /// Where devices are registered, as the shard with the registrar says.
@@ -255,6 +258,8 @@ pub enum Input<'a> {
     Used(crate::queue::Used),
     /// What another shard found out of an address.
     Standing(Change),
+    /// Where a call of another shard stands in line.
+    Stands(crate::queue::Standing),
     /// From the API: end this call now.
     HangUp {
         call: CallId,
@@ -347,6 +352,8 @@ pub enum Output {
     },
     /// What a phone did: for the other shards.
     Used(crate::queue::Used),
+    /// Where a call stands in line: for the other shards.
+    Stands(crate::queue::Standing),
     /// An address of a target went down or came up: for the other shards and for people.
     Standing(Change),
     /// Ask the store about the caller and whether this PASSporT was used by another call.

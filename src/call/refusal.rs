@@ -14,6 +14,9 @@ pub(crate) const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE, INFO,
 /// The same for a phone, which may also send its call on (RFC 3515).
 pub(crate) const ALLOW_PHONE: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE, INFO, PRACK, REFER";
 
+/// What a phone is told that wants to send a call on, or to call somebody outside, in a lockdown.
+pub(crate) const LOCKED_DOWN: &str = "there is a lockdown: calls come in, and none is sent on or goes out";
+
 /// Why a request is answered with something else than its wish.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {

@@ -5,13 +5,19 @@
 
 use std::sync::Arc;
 
+use crate::call_id::CallId;
 use crate::queue::{DEVICE, PERSON, Roster};
 use crate::registrar::{self, Bound, Device, Judged, News, Registrar, Why};
 use crate::sip::{EndpointInput, Flow, Message, Response, ServerTxn};
 
-use super::engine::Engine;
+use super::engine::{Call, Engine};
+use super::limits::LOCKDOWN_RETRY;
 use super::redirect::Place;
+use super::stage::Event;
 use super::{Counter, Output, refusal};
+
+/// How often the line is gone through for one input.
+const WAKES_MAX: usize = 3;
 
 /// What a shard has of registered phones.
 #[derive(Default)]
@@ -148,6 +154,7 @@ impl Engine {
             Err(Why::NotItsOwn) => (403, Vec::new()),
             Err(Why::TooBrief(least)) => (423, vec![("Min-Expires", least.as_secs().to_string())]),
             Err(Why::Overtaken) => (500, Vec::new()),
+            Err(Why::LockedDown) => (503, vec![("Retry-After", LOCKDOWN_RETRY.as_secs().to_string())]),
         };
         let mut response = Response::new(request, status, refusal::phrase(status));
         for (name, value) in header {
@@ -157,6 +164,13 @@ impl Engine {
         desk.respond(txn, response.to_tag(&tag));
         self.tell_registrations();
         true
+    }
+
+    pub(super) fn set_lockdown(&mut self, since: Option<u64>) {
+        self.desk.is_locked_down = since.is_some();
+        if let Some(registrar) = &mut self.desk.registrants.registrar {
+            registrar.set_lockdown(since);
+        }
     }
 
     pub(super) fn set_devices(&mut self, devices: Arc<[Device]>) {
@@ -169,6 +183,33 @@ impl Engine {
     pub(super) fn set_bound(&mut self, bound: Arc<Bound>) {
         self.desk.admission.know(bound.clone());
         self.desk.registrants.bound = bound;
+        self.desk.is_floor_news = true;
+    }
+
+    /// Other people sit elsewhere, or take no calls: it counts at once, also for what rings.
+    pub(super) fn set_roster(&mut self, roster: Arc<Roster>) {
+        self.desk.usage.know(&roster);
+        self.desk.registrants.roster = roster;
+        self.desk.is_floor_news = true;
+        let rings = |(key, call): (usize, &Call)| (!call.case.rings.is_empty()).then_some(key);
+        let ringing: Vec<usize> = self.calls.iter().filter_map(rings).collect();
+        for call in ringing {
+            self.dispatch(call, Event::Due);
+        }
+    }
+
+    /// A phone may be free: whoever waits looks for one, in the order of the line.
+    pub(super) fn wake_the_waiting(&mut self) {
+        // What one finds may free another for the next; whatever is left is looked at again soon.
+        for _ in 0..WAKES_MAX {
+            if !std::mem::take(&mut self.desk.is_floor_news) || self.desk.line.is_empty() {
+                return;
+            }
+            for call in self.desk.line.next() {
+                self.tell(CallId(call), Event::Due);
+            }
+            self.pump();
+        }
     }
 
     pub(super) fn on_registrant_lost(&mut self, flow: &Flow) {

@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod backup;
+pub mod breach_pack;
 pub mod check;
 mod check_keys;
 mod check_risks;
@@ -11,6 +12,7 @@ pub mod erase;
 pub mod eval;
 mod eval_figures;
 mod eval_manifest;
+pub mod lockdown;
 pub mod policy;
 mod policy_work;
 pub mod replay;
@@ -83,6 +85,10 @@ enum Command {
     ExportPerson(erase::ExportArgs),
     /// People's accounts: make, invite, disable, review
     User(user::Args),
+    /// The first minutes of an incident: phones and accounts frozen, calls going on; undone by two people
+    Lockdown(lockdown::Args),
+    /// After an incident: what there is to look at and to tell a regulator, sealed for one recipient
+    BreachPack(breach_pack::Args),
     /// Phones that may register: make, list, give another secret, remove
     Device(device::Args),
 }
@@ -118,6 +124,8 @@ pub fn run() -> anyhow::Result<ExitCode> {
         Command::Erase(args) => erase::erase(args),
         Command::ExportPerson(args) => erase::export(args),
         Command::User(args) => user::run(args),
+        Command::Lockdown(args) => lockdown::run(args),
+        Command::BreachPack(args) => breach_pack::run(args),
         Command::Device(args) => device::run(args),
     }
 }

@@ -34,6 +34,11 @@ impl Where {
         Ok(config)
     }
 
+    /// The configuration file that was named.
+    pub(super) fn file(&self) -> Option<&std::path::Path> {
+        self.config.as_deref()
+    }
+
     pub(super) fn store(&self) -> anyhow::Result<store::Config> {
         let url = self.config()?.store.url;
         Ok(store::Config { url })

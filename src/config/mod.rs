@@ -16,6 +16,7 @@ mod queues;
 mod read;
 mod refusal;
 mod registrar;
+mod service;
 mod secret;
 mod sip;
 mod srtp;
@@ -158,6 +159,7 @@ impl Config {
                 ring: RING,
                 overflow: Overflow::Reject,
                 reach: crate::queue::Reach::default(),
+                service: crate::queue::Service::default(),
             }],
             registrar: None,
             credentials: Vec::new(),

@@ -54,6 +54,9 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Config {
     config.queue_srtp = super::srtp::read_queues(root, &config.queues);
     config.whispers = super::prompts::read_queues(root, &config.queues);
     super::prompts::read(root, folder, &mut config.prompts);
+    if root.value("queue").is_some() {
+        super::service::check(root, &config);
+    }
     config.outbound = super::outbound::read(root, &config.trunks);
     super::outbound::check(root, config.transfer_rules.iter(), &config.trunks);
     identity::read(root, folder, &mut config.identity);

@@ -38,6 +38,8 @@ pub struct Registrar {
     homes: BTreeMap<String, IpAddr>,
     bound: Arc<Bound>,
     news: VecDeque<News>,
+    /// Since when there is a lockdown, Unix ms.
+    locked_since_ms: Option<u64>,
     /// Since when alerts are counted, and how many there were.
     alerts: Option<(Instant, u32)>,
 }
@@ -71,6 +73,8 @@ pub enum Why {
     NotItsOwn,
     /// 423, with the shortest registration there is.
     TooBrief(Duration),
+    /// 503: there is a lockdown, its secret was made before, and it was somewhere else.
+    LockedDown,
     /// 500 (RFC 3261 §10.3 step 7): a later request of the same Call-ID was carried out before.
     Overtaken,
 }
@@ -113,6 +117,7 @@ impl Registrar {
             homes: BTreeMap::new(),
             bound: Arc::default(),
             news: VecDeque::new(),
+            locked_since_ms: None,
             alerts: None,
         }
     }
@@ -132,6 +137,12 @@ impl Registrar {
         self.guard.set_kept(&kept);
         self.devices = devices;
         self.publish();
+    }
+
+    /// There is a lockdown since then (Unix ms), or none any more. While there is one a device registers only from the address it registered
+    /// from last, so that calls go on to ring where the phones are, unless its secret was made since.
+    pub fn set_lockdown(&mut self, since_ms: Option<u64>) {
+        self.locked_since_ms = since_ms;
     }
 
     /// A REGISTER that nobody has looked at yet. `flow` is how it came.
@@ -205,8 +216,11 @@ impl Registrar {
         if register.to_address().user().as_deref() != Some(device) {
             return Err(Why::NotItsOwn);
         }
-        let wish = Wish::of(register, &self.config)?;
         let address = flow.remote.ip().to_canonical();
+        if self.is_locked(device) && self.homes.get(device) != Some(&address) {
+            return Err(Why::LockedDown);
+        }
+        let wish = Wish::of(register, &self.config)?;
         let mut bindings = self.bindings.get(device).cloned().unwrap_or_default();
         bindings.expire(now.instant);
         // Told once, when a second place comes; not with every refresh.
@@ -272,6 +286,15 @@ impl Registrar {
 
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// There is a lockdown, and this device's secret was made before it.
+    fn is_locked(&self, device: &str) -> bool {
+        let Some(since_ms) = self.locked_since_ms else {
+            return false;
+        };
+        let device = self.devices.iter().find(|known| known.name == device);
+        device.is_none_or(|device| device.made_ms < since_ms)
     }
 
     fn is_at_home(&self, device: &str, address: IpAddr) -> bool {

@@ -456,3 +456,54 @@ fn a_connection_that_ends_takes_its_phone_with_it_and_a_new_secret_takes_all() {
         End::Wrong
     );
 }
+
+#[test]
+fn in_a_lockdown_a_phone_registers_only_where_it_is_unless_it_was_given_another_secret_since() {
+    let mut scene = Scene::new(false);
+    let contact = "Contact: <sip:desk-1@192.0.2.1>\r\n";
+    let there = |end: End| matches!(end, End::Registered(contacts) if contacts.len() == 1);
+    assert!(there(scene.register("desk-1", "one", "192.0.2.1:5060", contact)));
+    scene.registrar.set_lockdown(Some(1_000));
+    assert!(there(scene.register("desk-1", "one", "192.0.2.1:5060", contact)));
+    assert!(
+        there(scene.register("desk-1", "one", "192.0.2.1:6000", contact)),
+        "its port is another"
+    );
+    let refused = End::Refused(Why::LockedDown);
+    assert_eq!(
+        scene.register("desk-1", "one", "192.0.2.2:5060", contact),
+        refused
+    );
+    let other = "Contact: <sip:desk-2@192.0.2.3>\r\n";
+    assert_eq!(
+        scene.register("desk-2", "two", "192.0.2.3:5060", other),
+        refused,
+        "it was nowhere"
+    );
+    assert_eq!(
+        scene.register("desk-2", "two", "192.0.2.3:5060", ""),
+        refused,
+        "nor is it told anything"
+    );
+
+    let another = |made_ms| Arc::from([Device::new("desk-1", "three", false, made_ms)]);
+    scene.registrar.set_devices(another(999));
+    assert_eq!(
+        scene.register("desk-1", "three", "192.0.2.2:5060", contact),
+        refused
+    );
+    scene.registrar.set_devices(another(1_000));
+    assert!(there(scene.register(
+        "desk-1",
+        "three",
+        "192.0.2.2:5060",
+        contact
+    )));
+    scene.registrar.set_lockdown(None);
+    assert!(there(scene.register(
+        "desk-1",
+        "three",
+        "192.0.2.4:5060",
+        "Contact: <sip:desk-1@192.0.2.1>\r\n"
+    )));
+}

@@ -74,11 +74,15 @@ pub enum ToShard {
     Resolved(Box<Known>),
     /// What another shard found out of an address.
     Standing(Change),
+    /// Where a call of another shard stands in line.
+    Stands(crate::queue::Standing),
     /// What a phone did in a call of another shard.
     Used(crate::queue::Used),
     SetPolicies(Arc<Lineup>),
     SetPrompts(Arc<Prompts>),
     SetLists(Arc<Lookup>),
+    /// Since when there is a lockdown, Unix ms.
+    SetLockdown(Option<u64>),
     SetReputations(Arc<Reputations>),
     /// For the shard with the registrar: which devices may register.
     SetDevices(Arc<[crate::registrar::Device]>),

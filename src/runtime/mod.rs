@@ -17,6 +17,7 @@ pub mod floor;
 pub mod icons;
 pub mod inbox;
 pub mod limits;
+pub mod lockdown;
 pub mod login_hosts;
 pub mod lists;
 pub mod lookup;

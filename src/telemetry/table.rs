@@ -52,6 +52,11 @@ pub const METRICS: &[Metric] = &[
         "Calls that went to another phone, and requests for it that were refused.",
     ),
     gauge("ringward_live_calls", &[], "Calls going on now."),
+    gauge(
+        "ringward_lockdown",
+        &[],
+        "1 while there is a lockdown: phones register only where they are and send no call on.",
+    ),
     histogram(
         "ringward_ringing_seconds",
         RINGING,

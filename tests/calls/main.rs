@@ -54,5 +54,6 @@ mod signing;
 mod transfers;
 mod torture;
 mod translated;
+mod waiting;
 mod wire;
 mod world;

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use ringward::call::record::{Direction, Ending};
-use ringward::call::{Config, Peer, Reach, TransferRules};
+use ringward::call::{Config, Input, Peer, Reach, TransferRules};
 use ringward::policy::Policy;
 use ringward::sip::Transport;
 
@@ -205,5 +205,16 @@ fn transfers_outside_keep_to_the_rules() {
         let (world, desk, carrier) = transfer_outside(to, rules);
         assert_eq!(world.heard(desk, "REFER"), [403], "{to}");
         assert!(world.agents[&carrier].lines.is_empty());
+    }
+}
+
+#[test]
+fn in_a_lockdown_phones_call_each_other_and_for_help_and_nobody_else_outside() {
+    for (number, expected) in [(FRIEND, 403), ("112", 200), ("101", 200)] {
+        let (mut world, desk, _, _) = world(PhonePlan::answers_after(1.0), |_| {});
+        world.tell(Input::SetLockdown(Some(1)));
+        world.calls_after(0.0, desk, dials(number));
+        world.run();
+        assert_eq!(world.heard(desk, "INVITE").last(), Some(&expected), "{number}");
     }
 }

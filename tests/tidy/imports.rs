@@ -58,6 +58,7 @@ const TABLE: &[(&str, &[&str])] = &[
         ],
     ),
     ("accounts", &["store", "policy", "registrar"]),
+    ("breach", &["store", "call", "accounts"]),
     ("tally", &["store", "call", "screening", "identity", "banner"]),
     ("webhook", &["store", "call", "policy", "screening"]),
     ("telemetry", &["call"]),

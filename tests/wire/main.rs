@@ -10,6 +10,7 @@ mod api;
 mod attackers;
 mod bad_input;
 mod baresip_calls;
+mod breach_pack;
 mod capture;
 mod console;
 mod console_for_all;
@@ -19,6 +20,7 @@ mod greeted;
 mod independent_signers;
 mod ipv6_calls;
 mod kamailio_chain;
+mod lockdown;
 #[path = "../../examples/verifier_matrix/matrix/mod.rs"]
 #[allow(dead_code, reason = "the example uses the rest")]
 mod matrix;

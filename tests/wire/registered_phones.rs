@@ -21,7 +21,12 @@ const GUESSER: &str = "127.0.0.9";
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A gateway on two shards, and its configuration, for which devices have been made: their secrets.
-fn gateway(folder: &Path, targets: &str, digest: &str, devices: &[&str]) -> (Gateway, String, Vec<String>) {
+pub fn gateway(
+    folder: &Path,
+    targets: &str,
+    digest: &str,
+    devices: &[&str],
+) -> (Gateway, String, Vec<String>) {
     let media = free_ports(80);
     let text = format!(
         "[sip]\nlisten = [\"udp:127.0.0.1:0\", \"tcp:127.0.0.1:0\"]\nshards = 2\n\
@@ -48,7 +53,7 @@ fn gateway(folder: &Path, targets: &str, digest: &str, devices: &[&str]) -> (Gat
 }
 
 /// A command of the same binary; what it printed.
-fn ringward(arguments: &[&str]) -> String {
+pub fn ringward(arguments: &[&str]) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_ringward"))
         .args(arguments)
         .output();
@@ -70,7 +75,7 @@ fn registered(gateway: &Gateway) -> Vec<String> {
         .collect()
 }
 
-fn wait_for_registered(gateway: &Gateway, expected: &[&str]) {
+pub fn wait_for_registered(gateway: &Gateway, expected: &[&str]) {
     wait_for(&format!("{expected:?} to be registered"), PATIENCE, || {
         (registered(gateway) == expected).then_some(())
     });
@@ -149,7 +154,7 @@ fn two_phones_register_over_udp_and_tcp_and_the_queue_rings_who_is_there() {
 }
 
 /// One REGISTER and its answer; None = there was none within the patience of its socket.
-fn register(socket: &UdpSocket, gateway: SocketAddr, cseq: u32, more: &str) -> Option<String> {
+pub fn register(socket: &UdpSocket, gateway: SocketAddr, cseq: u32, more: &str) -> Option<String> {
     let own = socket.local_addr().expect("an address");
     let text = format!(
         "REGISTER sip:{gateway} SIP/2.0\r\nVia: SIP/2.0/UDP {own};branch=z9hG4bKguess{cseq}\r\n\
@@ -164,7 +169,7 @@ fn register(socket: &UdpSocket, gateway: SocketAddr, cseq: u32, more: &str) -> O
 }
 
 /// The Authorization line that answers this 401.
-fn answer(response: &str, gateway: SocketAddr, password: &str) -> String {
+pub fn answer(response: &str, gateway: SocketAddr, password: &str) -> String {
     let lines = response
         .lines()
         .filter_map(|line| line.strip_prefix("WWW-Authenticate: "));

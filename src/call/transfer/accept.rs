@@ -13,7 +13,7 @@ use crate::call::desk::Desk;
 use crate::call::facts;
 use crate::call::limits::{FETCH_MAX, TRANSFER_MAX, TRANSFERS_MAX};
 use crate::call::record::{TransferKind, TransferOutcome};
-use crate::call::refusal::{self, Refusal};
+use crate::call::refusal::{self, LOCKED_DOWN, Refusal};
 use crate::call::stage::Stage;
 use crate::call::talking::Talking;
 use crate::queue::{self, Overflow};
@@ -223,6 +223,9 @@ impl Talking {
         unknown.retain(|option| !KNOWN.iter().any(|known| option.eq_ignore_ascii_case(known)));
         if !unknown.is_empty() {
             return Err(Refusal::UnknownOptions(unknown));
+        }
+        if desk.is_locked_down {
+            return Err(Refusal::Transfer(LOCKED_DOWN));
         }
         let is_first_exchange_open = !self.is_acknowledged || self.late.is_some();
         if self.transfers.current.is_some() || self.transfers.asking.is_some() || is_first_exchange_open {

@@ -10,7 +10,7 @@ use crate::call::leg::{Hop, Leg};
 use crate::call::limits::TRANSFER_MAX;
 use crate::call::offer::{self, Origin};
 use crate::call::record::TransferKind;
-use crate::call::refusal::{self, Refusal};
+use crate::call::refusal::{self, LOCKED_DOWN, Refusal};
 use crate::call::stage::{Event, Stage};
 use crate::call::talking::Talking;
 use crate::call::terms::Terms;
@@ -95,6 +95,9 @@ impl Talking {
         }
         if replaces.is_early_only {
             return Err(Refusal::Status(486));
+        }
+        if desk.is_locked_down {
+            return Err(Refusal::Transfer(LOCKED_DOWN));
         }
         let rules = desk
             .config

@@ -61,6 +61,13 @@ decline = "queue"
 marks = { verstat = "telnyx" }
 srtp = "required"
 whisper = "warnings"
+wrap_up = "15s"
+no_answer = 2
+no_answer_pause = "3m"
+wait = "10m"
+music = true
+announce = "30s"
+order = "trust"
 [[queue]]
 name = "night"
 numbers = ["*"]
@@ -229,6 +236,22 @@ public_url = "https://ringward.example.com/"
                     redirects: Off,
                     decline: Queue,
                 },
+                service: Service {
+                    wrap_up: 15s,
+                    patience: Patience {
+                        times: 2,
+                        pause: 180s,
+                    },
+                    wait: Some(
+                        600s,
+                    ),
+                    has_music: true,
+                    announce: Some(
+                        30s,
+                    ),
+                    closed: None,
+                    is_by_trust: true,
+                },
             },
             Config {
                 name: "night",
@@ -245,6 +268,18 @@ public_url = "https://ringward.example.com/"
                     probe: None,
                     redirects: Targets,
                     decline: Phone,
+                },
+                service: Service {
+                    wrap_up: 0ns,
+                    patience: Patience {
+                        times: 0,
+                        pause: 120s,
+                    },
+                    wait: None,
+                    has_music: false,
+                    announce: None,
+                    closed: None,
+                    is_by_trust: false,
                 },
             },
         ],

@@ -1,6 +1,7 @@
 // Lists, policies and accounts: what of it is shown is what the roles of whoever is signed in may see.
 
 import { show } from "./dom.js";
+import * as incident from "./incident.js";
 import * as lists from "./lists.js";
 import { $, start } from "./page.js";
 import * as policies from "./policies.js";
@@ -11,6 +12,7 @@ const SECTIONS = [
   { id: "lists", page: lists, for: POLICIES },
   { id: "policies", page: policies, for: POLICIES },
   { id: "users", page: users, for: [] },
+  { id: "incident", page: incident, for: [] },
 ];
 let mine = [];
 let roles = [];

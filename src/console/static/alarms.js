@@ -2,6 +2,7 @@
 
 import { ask } from "./api.js";
 import { h, show } from "./dom.js";
+import { when } from "./words.js";
 
 const EVERY_MS = 30000;
 const LISTS = {
@@ -37,11 +38,19 @@ async function look() {
 
 /** One line for each thing that is wrong; none when nothing is. */
 export function words(gateway) {
-  const lines = (gateway.lists ?? []).filter((list) => list.is_stale || list.problem).map(list);
+  const lines = [];
+  if (gateway.lockdown) lines.push(lockdown(gateway.lockdown));
+  lines.push(...(gateway.lists ?? []).filter((list) => list.is_stale || list.problem).map(list));
   const shift = gateway.clock_shift_seconds;
   if (shift) lines.push(`This machine's clock is probably wrong: it seems to be ${Math.abs(shift)} seconds ${shift > 0 ? "ahead" : "behind"}.`);
   if (gateway.selftest && gateway.selftest.passed === false) lines.push("The self-test of the verifier has failed: see the log.");
   return lines;
+}
+
+/** In one line: what a lockdown is, who ordered it and why. */
+export function lockdown({ by, why, since_ms, undo_asked_by }) {
+  const asked = undo_asked_by ? ` ${undo_asked_by} has asked for its end; another administrator has to confirm that.` : "";
+  return `Lockdown since ${when(since_ms)}, by ${by}: ${why}. Calls come in; phones register only where they are and send no call on.${asked}`;
 }
 
 function list(of) {

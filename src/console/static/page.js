@@ -1,5 +1,6 @@
 // What the pages beside the desk share: who is signed in, and one line for what went well or wrong.
 
+import { lockdown as words } from "./alarms.js";
 import { ask } from "./api.js";
 import { h, show, text } from "./dom.js";
 
@@ -13,11 +14,20 @@ export async function start(begin) {
     toTheDoor();
   });
   try {
-    await begin(await ask("/api/v1/session"));
+    const session = await ask("/api/v1/session");
+    if (!session.is_to_enrol) locked();
+    await begin(session);
   } catch (error) {
     if (error.status === 401) toTheDoor();
     else said("problem", error.message);
   }
+}
+
+/** A lockdown is said on every page. */
+async function locked() {
+  const lockdown = await ask("/api/v1/lockdown").catch(() => null);
+  if (!lockdown?.is_locked) return;
+  document.querySelector("main")?.prepend(h("p", { class: "notice", role: "status" }, words(lockdown.last)));
 }
 
 function toTheDoor() {

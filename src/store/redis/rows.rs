@@ -28,8 +28,15 @@ use crate::store::{
 
 pub(super) const PREFIX: &str = "ringward:";
 
-/// What each gateway has for itself: its chain of audit entries, and who is signed in at it.
-const OWN: [&str; 5] = ["audit", "audit_head", "audit_term", "sessions", "webhooks"];
+/// What each gateway has for itself: its chain of audit entries, who is signed in at it, and whom a lockdown has signed out there.
+const OWN: [&str; 6] = [
+    "audit",
+    "audit_head",
+    "audit_term",
+    "sessions",
+    "webhooks",
+    "lockdown_applied",
+];
 
 /// In Redis, `ringward:` and this.
 pub(super) fn name_at(node: &str, name: &str) -> String {

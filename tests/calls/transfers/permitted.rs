@@ -1,7 +1,7 @@
 //! Who may send a call on, where to, and what a REFER may ask for.
 
 use ringward::call::record::{TransferKind, TransferOutcome};
-use ringward::call::{Reach, TransferRules};
+use ringward::call::{Input, Reach, TransferRules};
 use ringward::policy::Policy;
 
 use super::{CALLER, SALES, Scene, refers, scene, scene_with, three_queues};
@@ -177,4 +177,15 @@ fn a_refer_that_insists_on_what_we_do_not_know_says_so() {
     let mut scene = scene(desk, PhonePlan::answers_after(2.0));
     scene.world.run();
     assert_eq!(scene.world.heard(scene.desk, "REFER"), [420]);
+}
+
+#[test]
+fn in_a_lockdown_calls_come_in_and_none_is_sent_on() {
+    let mut scene = scene(refers(SALES), PhonePlan::answers_after(1.0));
+    scene.world.tell(Input::SetLockdown(Some(1)));
+    scene.world.run();
+    assert_eq!(scene.world.heard(scene.desk, "REFER"), [403]);
+    assert_eq!(scene.world.heard(scene.caller, "INVITE").last(), Some(&200));
+    assert!(scene.world.agents[&scene.sales].lines.is_empty());
+    assert_eq!(scene.world.count("transfer refused"), 1);
 }

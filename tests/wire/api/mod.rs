@@ -10,6 +10,7 @@ mod events;
 mod generated;
 mod limits;
 mod lists;
+mod lockdown;
 mod oidc;
 mod pages;
 mod policies;
@@ -33,6 +34,7 @@ use ringward::policy::{Policy, SHIPPED};
 use ringward::runtime::floor::Floor;
 use ringward::runtime::inbox::Mailboxes;
 use ringward::runtime::lists::ListKeeper;
+use ringward::runtime::lockdown::LockdownKeeper;
 use ringward::runtime::phones::Phones;
 use ringward::runtime::policies::Policies;
 use ringward::runtime::provider::Provider;
@@ -168,7 +170,14 @@ impl Desk {
         let mailboxes = Mailboxes::new(Vec::new());
         let phones = Phones::new(Arc::clone(&audit));
         let shift = Duration::from_secs(12 * 3600);
-        let floor = Floor::open(Arc::clone(&store), Arc::clone(&audit), phones, mailboxes, shift);
+        let floor = Floor::open(
+            Arc::clone(&store),
+            Arc::clone(&audit),
+            phones,
+            mailboxes,
+            shift,
+            &[],
+        );
         let gateway = Gateway {
             floor: floor.unwrap(),
             redress: Box::new(|reference| (reference == "1790000000-good").then(|| "a.b.c".into())),
@@ -177,6 +186,9 @@ impl Desk {
             policies: Arc::clone(&policies),
             lists: Arc::new(lists.unwrap()),
             reputation: Arc::clone(&reputation),
+            lockdown: Arc::new(
+                LockdownKeeper::open(Arc::clone(&store), Arc::clone(&audit), Box::new(|_| true)).unwrap(),
+            ),
             audit,
             webhooks: Arc::clone(&webhooks),
             order: Box::new({

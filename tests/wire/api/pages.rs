@@ -28,6 +28,10 @@ async fn every_operation_in_the_document_answers_as_it_says() {
             if path.ends_with("/session/code") {
                 continue;
             }
+            // What it ends would end this test: tests/wire/api/lockdown.rs.
+            if path.contains("/lockdown") && method != "get" {
+                continue;
+            }
             let is_seat = path.contains("/desks/") || path.ends_with("/pause");
             let is_own = path.contains("/account") || is_seat;
             let (person, cookie) = if is_own || path.contains("/users/") {
@@ -143,7 +147,7 @@ async fn every_operation_in_the_document_answers_as_it_says() {
             seen += 1;
         }
     }
-    assert_eq!(seen, 79);
+    assert_eq!(seen, 80);
 }
 
 /// Every field of an answer is in its schema, and every required one is there.

@@ -65,6 +65,11 @@ impl Desk {
             .unwrap()
     }
 
+    /// The cookie of somebody who signs in with a code of his second factor.
+    pub async fn sign_in_by_code(&self, name: &str, code: &str) -> String {
+        cookie(&self.sign_in_as(name, PASSWORD, code).await)
+    }
+
     /// Id of the session that asks.
     pub async fn own_session(&self, cookie: &str) -> String {
         let own = self.by_cookie(Method::GET, "/api/v1/account", cookie, "").await;

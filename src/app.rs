@@ -34,7 +34,7 @@ use crate::runtime::phones::Phones;
 use crate::runtime::provider::Provider;
 use crate::runtime::recorder::Recorder;
 use crate::runtime::registrations::Registry;
-use crate::runtime::retention::Retention;
+use crate::runtime::retention::{Retention, Terms};
 use crate::runtime::shard::{Doors, waker_token};
 use crate::runtime::standings::Standings;
 use crate::runtime::stream::{Streams, Tls};
@@ -285,9 +285,15 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         let _inside = tokio.enter();
         webhooks.start(&stopping);
     }
-    let retention = config.calls_kept.map(|term| {
+    let terms = Terms {
+        calls: config.calls_kept,
+        audit: config.audit_kept,
+    };
+    let retention = (!terms.are_none()).then(|| {
         let alarm = clock_alarm.clone();
-        Retention::start(store.clone(), term, move || alarm.shift().is_some())
+        Retention::start(store.clone(), audit.clone(), terms, move || {
+            alarm.shift().is_some()
+        })
     });
     let retention = retention.transpose().context("retention thread")?;
     let selftest = Watch::start().context("self-test thread")?;

@@ -84,6 +84,8 @@ pub struct Config {
     pub store: crate::store::Config,
     /// How long kept calls say whom they concern; None = for good.
     pub calls_kept: Option<Duration>,
+    /// How long the audit says what it says of people; None = for good.
+    pub audit_kept: Option<Duration>,
     pub api: crate::api::Config,
     /// `[api.tls]`; `None` = the API speaks plain HTTP.
     pub api_tls: Option<TlsConfig>,
@@ -211,6 +213,7 @@ impl Config {
                 url: "sqlite:ringward.db".into(),
             },
             calls_kept: None,
+            audit_kept: None,
             api: crate::api::Config {
                 listen: SocketAddr::new(LOOPBACK, 8080),
                 public_url: None,

@@ -281,10 +281,13 @@ fn read_store(root: &Section<'_, '_>, config: &mut Config) {
     let Some(section) = root.section("store") else {
         return;
     };
-    section.only(&["url", "calls_days"]);
-    if let Some(days) = section.integer("calls_days", 1..=KEPT_DAYS_MAX) {
-        config.calls_kept = Some(Duration::from_secs(days.unsigned_abs() * 24 * 3600));
-    }
+    section.only(&["url", "calls_days", "audit_days"]);
+    let term = |name| {
+        let days = section.integer(name, 1..=KEPT_DAYS_MAX)?;
+        Some(Duration::from_secs(days.unsigned_abs() * 24 * 3600))
+    };
+    config.calls_kept = term("calls_days").or(config.calls_kept);
+    config.audit_kept = term("audit_days").or(config.audit_kept);
     let Some(value) = section.required_string_if_present("url") else {
         return;
     };

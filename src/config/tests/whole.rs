@@ -108,6 +108,7 @@ trial_percent = 25
 [store]
 url = "sqlite:${ENV:CARGO_PKG_NAME}.db"
 calls_days = 90
+audit_days = 400
 [api]
 listen = "127.0.0.1:0"
 public_url = "https://ringward.example.com/"
@@ -467,6 +468,9 @@ public_url = "https://ringward.example.com/"
         },
         calls_kept: Some(
             7776000s,
+        ),
+        audit_kept: Some(
+            34560000s,
         ),
         api: Config {
             listen: 127.0.0.1:0,

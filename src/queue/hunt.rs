@@ -309,7 +309,10 @@ impl Hunt {
     /// Looks whether a phone is free for a call that waits.
     fn look(&mut self, now: Instant, seen: &dyn Fn(&str) -> Seen) {
         let Some(waiting) = &mut self.waiting else { return };
-        waiting.look_at = now + LOOK_AGAIN;
+        waiting.look_at = match waiting.until > now {
+            true => (now + LOOK_AGAIN).min(waiting.until),
+            false => now + LOOK_AGAIN,
+        };
         waiting.left_alone.retain(|_, until| now < *until);
         if waiting.until <= now {
             // What rings may ring to its end.

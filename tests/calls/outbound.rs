@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use ringward::call::record::{Direction, Ending};
 use ringward::call::{Config, Input, Peer, Reach, TransferRules};
+use ringward::flood::{Allowance, CallLimits, Shared, SurgeConfig};
 use ringward::policy::Policy;
 use ringward::sip::Transport;
 
@@ -214,6 +215,30 @@ fn in_a_lockdown_phones_call_each_other_and_for_help_and_nobody_else_outside() {
         let (mut world, desk, _, _) = world(PhonePlan::answers_after(1.0), |_| {});
         world.tell(Input::SetLockdown(Some(1)));
         world.calls_after(0.0, desk, dials(number));
+        world.run();
+        assert_eq!(world.heard(desk, "INVITE").last(), Some(&expected), "{number}");
+    }
+}
+
+#[test]
+fn a_call_for_help_from_a_phone_goes_out_of_a_full_house() {
+    for (number, expected) in [(FRIEND, 503), ("112", 200)] {
+        let (mut world, desk, _, _) = world(PhonePlan::answers_after(2.0), |_| {});
+        let limits = CallLimits {
+            all: Allowance {
+                calls: 10,
+                ..CallLimits::default().all
+            },
+            ..CallLimits::default()
+        };
+        world.engine = world
+            .engine
+            .with_flood(Shared::new(limits, SurgeConfig::default()));
+        for n in 0..10 {
+            let caller = CallerPlan::new(&format!("+1404555{n:04}")).act(30.0, Act::Bye);
+            world.call_after(0.0, caller);
+        }
+        world.calls_after(3.0, desk, dials(number));
         world.run();
         assert_eq!(world.heard(desk, "INVITE").last(), Some(&expected), "{number}");
     }

@@ -226,7 +226,7 @@ fn a_call_for_help_from_a_phone_goes_out_of_a_full_house() {
         let (mut world, desk, _, _) = world(PhonePlan::answers_after(2.0), |_| {});
         let limits = CallLimits {
             all: Allowance {
-                calls: 10,
+                calls: 1,
                 ..CallLimits::default().all
             },
             ..CallLimits::default()
@@ -234,10 +234,10 @@ fn a_call_for_help_from_a_phone_goes_out_of_a_full_house() {
         world.engine = world
             .engine
             .with_flood(Shared::new(limits, SurgeConfig::default()));
-        for n in 0..10 {
-            let caller = CallerPlan::new(&format!("+1404555{n:04}")).act(30.0, Act::Bye);
-            world.call_after(0.0, caller);
-        }
+        // Somebody talks at another phone, and nobody else fits in.
+        let mut caller = CallerPlan::new(FRIEND).act(30.0, Act::Bye);
+        caller.called = "+12125550101".into();
+        world.call_after(0.0, caller);
         world.calls_after(3.0, desk, dials(number));
         world.run();
         assert_eq!(world.heard(desk, "INVITE").last(), Some(&expected), "{number}");

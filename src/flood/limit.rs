@@ -37,7 +37,7 @@ pub enum Kind {
     Rate,
     /// At once.
     Calls,
-    /// At once, and not answered by anybody yet.
+    /// At once, and answered neither by a person nor by us (a question, music) yet.
     Ringing,
 }
 
@@ -86,7 +86,7 @@ pub struct Allowance {
     pub per_second: u32,
     /// At once.
     pub calls: u32,
-    /// At once, and not answered by anybody yet.
+    /// At once, and answered neither by a person nor by us (a question, music) yet.
     pub ringing: u32,
 }
 

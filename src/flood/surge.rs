@@ -12,7 +12,8 @@
 //!
 //! What happens during a flood is no part of the normal: an attack cannot teach us that it is ordinary. Only one that has
 //! lasted an hour is learned from, by [`SURGE_GROWTH`] a minute: a business that has more calls than it used to have must
-//! not be under attack for ever. Until ten minutes are learned nothing is a flood: whoever starts in a busy hour, or always has many calls, is not under attack.
+//! not be under attack for ever. Until ten minutes are learned nothing is a flood: whoever starts in a busy hour, or always
+//! has many calls, is not under attack.
 
 use std::time::{Duration, Instant};
 
@@ -169,21 +170,6 @@ impl Surge {
         self.judge(ringing, now);
     }
 
-    pub fn set_hand(&mut self, hand: Hand, now: Instant) {
-        self.advance(now);
-        self.config.hand = hand;
-        if hand != Hand::Auto {
-            // Left to us again, it begins as ordinary: a flood that still lasts is told within the next call.
-            self.state = match hand {
-                Hand::On => State::Flood {
-                    since: now,
-                    calm_since: None,
-                },
-                _ => State::Ordinary,
-            };
-        }
-    }
-
     pub fn is_on(&self) -> bool {
         match self.config.hand {
             Hand::On => true,
@@ -199,12 +185,17 @@ impl Surge {
 
     pub fn standing(&self, ringing: u32) -> SurgeStanding {
         let (arrivals_at, ringing_at) = self.thresholds();
+        let since = match (self.config.hand, self.state) {
+            (Hand::On, _) => self.start,
+            (Hand::Auto, State::Flood { since, .. }) => Some(since),
+            _ => None,
+        };
         SurgeStanding {
             is_on: self.is_on(),
             hand: self.config.hand,
             rest: self.config.rest,
-            lasts: match (self.state, self.last) {
-                (State::Flood { since, .. }, Some(last)) => last.saturating_duration_since(since),
+            lasts: match (since, self.last) {
+                (Some(since), Some(last)) => last.saturating_duration_since(since),
                 _ => Duration::ZERO,
             },
             begun: self.begun,
@@ -413,17 +404,21 @@ mod tests {
 
     #[test]
     fn a_hand_is_stronger_than_the_rule() {
-        let mut day = Day::new(SurgeConfig::default());
-        day.surge.set_hand(Hand::On, day.now);
+        let by_hand = |hand| {
+            Day::new(SurgeConfig {
+                hand,
+                ..SurgeConfig::default()
+            })
+        };
+        let mut day = by_hand(Hand::On);
         day.calls(1, 600);
         assert!(day.is_on() && day.surge.rest() == Some(Rest::Challenge));
-        day.surge.set_hand(Hand::Off, day.now);
+        assert!(day.surge.standing(0).lasts >= Duration::from_secs(590));
+        let mut day = by_hand(Hand::Off);
         day.calls(1, 11 * 60);
         day.calls(200, 60);
         assert!(!day.is_on() && day.surge.rest().is_none());
-        day.surge.set_hand(Hand::Auto, day.now);
-        day.calls(200, 2);
-        assert!(day.is_on());
+        assert_eq!(day.surge.standing(0).lasts, Duration::ZERO);
     }
 
     #[test]

@@ -138,7 +138,8 @@ impl Session {
     /// A payload type is good when either party announced it, because each announces what it wants to *receive*
     /// (RFC 3264 §5.1), or when it is comfort noise. Where they disagree on its codec, the receiver's word counts. What the
     /// receiver has under another number goes on under that one. Audio in a codec that it did not announce goes on in the
-    /// one it likes best, in packets of the same length ([`Config::transcodes`]).
+    /// one it likes best, in packets of the same length ([`Config::transcodes`]); a packet of more than 100 ms
+    /// ([`TRANSLATED_OCTETS_MAX`]) crosses as it is.
     ///
     /// On an encrypted leg nothing is believed, latched, counted as life or heard that its key does not authenticate.
     pub fn rtp_within(

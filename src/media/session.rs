@@ -193,8 +193,7 @@ impl Session {
         let arrival = this.stream.handle_arrival(packet.ssrc(), packet.sequence());
         let is_event = (this.payloads.event | other.payloads.event) & bit(payload_type) != 0;
         // A late packet of a key before this one is no key of its own.
-        let is_new = matches!(arrival, Arrival::Ahead | Arrival::Started);
-        let pressed = match is_event && is_new {
+        let pressed = match is_event && arrival.is_new() {
             true => this.presses.handle(&packet),
             false => None,
         };
@@ -324,7 +323,7 @@ impl Session {
     /// Jitter and tap, for an accepted packet.
     fn follow(&mut self, from: Side, arrival: Arrival, packet: &Packet<'_>, codec: Option<Codec>, now: Now) {
         let elapsed = now.instant.saturating_duration_since(self.started);
-        let is_new = matches!(arrival, Arrival::Ahead | Arrival::Started);
+        let is_new = arrival.is_new();
         if is_new && codec.is_some() {
             // All packets of one telephone-event share a timestamp, so only audio tells of jitter. 8 units a ms.
             let arrived = (elapsed.as_micros() * 8 / 1000) as u32;
@@ -378,10 +377,9 @@ impl Session {
         if arrival == Arrival::Started {
             this.transcoder = Transcoder::default();
         }
-        let is_new = matches!(arrival, Arrival::Ahead | Arrival::Started);
         renumber(buffer, number);
         if let Some(audio) = buffer.get_mut(audio) {
-            this.transcoder.transcode(codec, wanted, audio, is_new);
+            this.transcoder.transcode(codec, wanted, audio, arrival.is_new());
             this.translated += 1;
         }
     }

@@ -89,6 +89,13 @@ pub(crate) enum Arrival {
     Started,
 }
 
+impl Arrival {
+    /// Whether it moves its stream on: neither late, nor seen before, nor of a stream that is none yet.
+    pub(crate) fn is_new(self) -> bool {
+        matches!(self, Arrival::Ahead | Arrival::Started)
+    }
+}
+
 /// One source's stream of sequence numbers.
 ///
 /// A change of SSRC or a large jump counts only when two packets in sequence say so (RFC 3550 A.1): a single forged

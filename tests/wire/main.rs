@@ -14,6 +14,7 @@ mod breach_pack;
 mod capture;
 mod console;
 mod console_for_all;
+mod console_markup;
 mod demo;
 mod erased_calls;
 mod greeted;

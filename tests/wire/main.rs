@@ -15,6 +15,7 @@ mod capture;
 mod console;
 mod console_for_all;
 mod console_markup;
+mod console_policies;
 mod demo;
 mod erased_calls;
 mod greeted;

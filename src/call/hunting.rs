@@ -362,8 +362,8 @@ impl Hunting {
             case.describe_caller(&offer, desk);
         }
         let leg = self.legs.iter().find(|leg| leg.attempt == attempt);
-        let keys = leg.and_then(|leg| leg.origin.security.keys());
-        case.describe(Side::B, session, keys, desk);
+        let agreed = leg.map(|leg| leg.origin.travel.agreed()).unwrap_or_default();
+        case.describe(Side::B, session, agreed, desk);
         self.early = Some(Early {
             attempt,
             body: body.to_vec(),
@@ -460,7 +460,7 @@ impl Hunting {
         if let Some(offer) = case.offer.clone() {
             case.describe_caller(&offer, desk);
         }
-        case.describe(Side::B, &session, b.origin.security.keys(), desk);
+        case.describe(Side::B, &session, b.origin.travel.agreed(), desk);
         case.tap(true, desk);
         let answer = case.dialog_response(200, (!is_answered).then_some(sent));
         let answer = a.terms.tell(&case.invite, answer, desk);

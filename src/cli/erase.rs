@@ -124,7 +124,7 @@ fn erase_account(args: &EraseArgs, eraser: &Eraser, name: &str, at_ms: u64) -> a
         writeln!(out, "nothing was changed: --yes does it")?;
         return Ok(ExitCode::SUCCESS);
     }
-    check_why(&args.why, args.why.contains(name))?;
+    check_why(&args.why, store::has_word(&args.why, name))?;
     let whom = Whom::Account(name.into());
     let (erasure, receipt) = eraser.erase(whom, BY_COMMAND, args.why.trim(), at_ms)?;
     writeln!(

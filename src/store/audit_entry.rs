@@ -83,10 +83,25 @@ impl Parts {
 
     /// Whether somebody of this name stands there, as a word.
     pub fn name(&self, name: &str) -> bool {
-        let is_sign = |sign: char| !(sign.is_alphanumeric() || "-_.@".contains(sign));
-        let names = |text: &&String| text.split(is_sign).any(|word| word == name);
-        !name.is_empty() && [&self.by, &self.about, &self.note].iter().any(names)
+        [&self.by, &self.about, &self.note]
+            .iter()
+            .any(|text| has_word(text, name))
     }
+}
+
+/// Whether the name of an account or token stands there as a word. A `.` or `-` at either end of a word may be the sentence's.
+pub fn has_word(text: &str, name: &str) -> bool {
+    let is_sign = |sign: char| !(sign.is_alphanumeric() || "-_.@".contains(sign));
+    let is_name = |word: &str| {
+        let around = word.split_once(name);
+        around.is_some_and(|(before, after)| {
+            before
+                .chars()
+                .chain(after.chars())
+                .all(|sign| ".-".contains(sign))
+        })
+    };
+    !name.is_empty() && text.split(is_sign).any(is_name)
 }
 
 /// An entry as it lies in the chain.
@@ -348,6 +363,27 @@ mod tests {
         }
         assert!(kept.clone().shown(None).is_erased);
         assert_eq!(kept.shown(Some(parts)).by, "ann");
+    }
+
+    #[test]
+    fn a_name_is_a_word_wherever_in_a_sentence_it_stands() {
+        for text in [
+            "ann",
+            "asked by ann.",
+            "ann: gone",
+            "- ann -",
+            "(ann)",
+            "ann's",
+            "users/ann...",
+            "-ann",
+        ] {
+            assert!(has_word(text, "ann"), "{text}");
+        }
+        for text in ["", "anna.", "j.ann", "ann.b", "ann-b", "ann@example.com", "ann_"] {
+            assert!(!has_word(text, "ann"), "{text}");
+        }
+        assert!(has_word("asked by a.b-.", "a.b-") && !has_word("asked by a.b.", "a.b-"));
+        assert!(!has_word("anything", ""));
     }
 
     #[test]

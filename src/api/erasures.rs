@@ -20,6 +20,7 @@ use super::state::Shared;
 use super::whole::whole;
 use crate::accounts::{RESERVED, is_name};
 use crate::runtime::erasures::{Eraser, Erasure, Whom, names_number};
+use crate::store::has_word;
 use crate::store::limits::JOURNAL_ROWS;
 
 /// Characters of the reason.
@@ -182,25 +183,24 @@ pub(crate) async fn erase(
     // The audit is for good: what is erased must not stand there.
     let is_named = match &whom {
         Whom::Number(number) => names_number(&why, number),
-        Whom::Account(name) => why.contains(name.as_str()),
+        Whom::Account(name) => has_word(&why, name),
     };
     if is_named {
         return Err(Problem::BadRequest(
             "why must not name whom it is about: it stays in the audit".into(),
         ));
     }
-    if !shared.erasures.has_room() {
-        return Err(Problem::Conflict(
-            "too many erasures go on; ask again when one is done".into(),
-        ));
-    }
+    let place = shared
+        .erasures
+        .reserve()
+        .ok_or_else(|| Problem::Conflict("too many erasures go on; ask again when one is done".into()))?;
     let (eraser, now_ms) = (Arc::new(eraser(&shared)), shared.now().unix_ms());
     let (by, first) = (signed_in.who.to_string(), eraser.clone());
     let begun = shared.work(move || Ok(first.begin(whom, &by, &why, now_ms)?));
     let begun = begun.await?;
     let (erasure, receipt) = (begun.erasure.clone(), begun.receipt.clone());
     let work = move || eraser.finish(begun);
-    let done = shared.erasures.run(&erasure, ERASURE_AWAITED, work).await?;
+    let done = place.run(&erasure, ERASURE_AWAITED, work).await?;
     Ok(match done {
         Some(done) => Json(ErasureView::of(done, Some(receipt))).into_response(),
         None => {

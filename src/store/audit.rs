@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::audit_entry::{ANCHOR, AuditEntry, ERASED, Kept, LOST, Parts, Said, Shape};
+use super::audit_entry::{ANCHOR, AuditEntry, ERASED, Kept, LOST, Parts, Shape};
 use super::audit_numbers::{Numbers, text};
 use super::limits::{AUDIT_RETRIES, AUDIT_TEXT_MAX, ERASED_AT_ONCE, GONE_BACK_PAGES, JOURNAL_ROWS};
 use super::{Store, StoreError, Write};
@@ -141,15 +141,7 @@ impl Audit {
         act: &Act<'_>,
         writes: &[Write],
     ) -> Result<Option<u64>, StoreError> {
-        let said = Said {
-            number: head.0 + 1,
-            at_ms: act.at_ms,
-            by: cut(act.by),
-            what: cut(act.what),
-            about: cut(act.about),
-            note: cut(act.note),
-        };
-        let (entry, parts) = Kept::after(&head.1, said).ok_or_else(busy)?;
+        let (entry, parts) = Kept::after(&head.1, head.0 + 1, act).ok_or_else(busy)?;
         let mut all = writes.to_vec();
         all.push(Write::Append {
             journal: JOURNAL,
@@ -456,8 +448,4 @@ fn go_back(store: &dyn Store, head: &mut (u64, String)) -> Result<bool, StoreErr
 pub(super) fn carried_over(text: &str) -> Option<(String, String)> {
     let (kept, parts) = Kept::read(text)?.carried_over()?;
     Some((kept.text(), parts.text()))
-}
-
-fn cut(text: &str) -> String {
-    text.chars().take(AUDIT_TEXT_MAX).collect()
 }

@@ -18,7 +18,7 @@ use super::error::{Problem, ProblemBody};
 use super::limits::{ERASURE_AWAITED, HELD_CALLS_MAX};
 use super::state::Shared;
 use super::whole::whole;
-use crate::accounts::{RESERVED, is_name};
+use crate::accounts::{NotGone, must_be_gone};
 use crate::runtime::erasures::{Eraser, Erasure, Whom, names_number};
 use crate::store::has_word;
 use crate::store::limits::JOURNAL_ROWS;
@@ -217,18 +217,12 @@ pub(crate) async fn erase(
 /// The name of an account or token, if nobody has it any more: whoever acts is answerable for it.
 fn of_nobody(shared: &Shared, name: &str) -> Result<String, Problem> {
     let name = name.trim();
-    if !is_name(name) || RESERVED.contains(&name) {
-        return Err(Problem::BadRequest(
-            "account is no name of an account or token".into(),
-        ));
-    }
     let is_token = shared.access.all_tokens().iter().any(|token| token.name == name);
-    if is_token || shared.access.users.one(name).is_some() {
-        return Err(Problem::Conflict(
-            "there still is such an account or token: take it away first".into(),
-        ));
+    match must_be_gone(name, &shared.access.users, is_token) {
+        Ok(()) => Ok(name.to_string()),
+        Err(why @ NotGone::NotAName) => Err(Problem::BadRequest(why.to_string())),
+        Err(why @ NotGone::StillThere) => Err(Problem::Conflict(why.to_string())),
     }
-    Ok(name.to_string())
 }
 
 /// What was erased, oldest first.

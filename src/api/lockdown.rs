@@ -128,7 +128,7 @@ pub(crate) async fn order(
         (status = 200, description = "Asked for; nothing is undone yet", body = LockdownView),
         (status = 401, description = "Not signed in", body = ProblemBody),
         (status = 403, description = "None of your roles may", body = ProblemBody),
-        (status = 409, description = "There is none, or its end has been asked for already", body = ProblemBody),
+        (status = 409, description = "There is none, its end has been asked for already, or you are no person of before it", body = ProblemBody),
         (status = 503, description = "The store is away: it may be done all the same; look", body = ProblemBody),
     )
 )]
@@ -191,16 +191,16 @@ fn rotate(shared: &Shared, who: &str, at_ms: u64) -> Result<(Vec<RotatedDevice>,
     let gateway = &shared.gateway;
     let devices = Devices::new(gateway.store.clone(), gateway.audit.clone());
     let (mut rotated, mut left) = (Vec::new(), Vec::new());
-    for device in devices.all()? {
-        match devices.rotate(&device.name, device.has_md5(), By { who, at_ms }) {
+    for (name, secret) in devices.rotate_all(By { who, at_ms })? {
+        match secret {
             Ok(secret) => rotated.push(RotatedDevice {
-                name: device.name,
+                name,
                 secret: secret.reveal().clone(),
             }),
             // The lockdown stands, and so do the secrets that were made: they are shown now or never.
             Err(error) => {
-                tracing::error!(device = device.name, %error, "a device has its old secret still");
-                left.push(device.name);
+                tracing::error!(device = name, %error, "a device has its old secret still");
+                left.push(name);
             }
         }
     }

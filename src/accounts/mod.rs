@@ -39,7 +39,7 @@ pub use seats::{NoSeat, Pause, Seat, Seats, Sitting};
 pub use second_factor::{enrolment_uri, step_of};
 pub use secret::{Fingerprint, fingerprint, secret};
 pub use sessions::{Holder, Open, Proof, Sessions};
-pub use tokens::{FIRST, NoToken, Token, Tokens, first_token};
+pub use tokens::{Changes as TokenChanges, FIRST, NoToken, Token, Tokens, first_token};
 pub use user::User;
 pub use users::{By, Change, Invitation, NewUser, Users};
 

@@ -138,7 +138,8 @@ impl Session {
     /// A payload type is good when either party announced it, because each announces what it wants to *receive*
     /// (RFC 3264 §5.1), or when it is comfort noise. Where they disagree on its codec, the receiver's word counts. What the
     /// receiver has under another number goes on under that one. Audio in a codec that it did not announce goes on in the
-    /// one it likes best, in packets of the same length ([`Config::transcodes`]).
+    /// one it likes best, in packets of the same length ([`Config::transcodes`]); a packet of more than 100 ms
+    /// ([`TRANSLATED_OCTETS_MAX`]) crosses as it is.
     ///
     /// On an encrypted leg nothing is believed, latched, counted as life or heard that its key does not authenticate.
     pub fn rtp_within(
@@ -192,8 +193,7 @@ impl Session {
         let arrival = this.stream.handle_arrival(packet.ssrc(), packet.sequence());
         let is_event = (this.payloads.event | other.payloads.event) & bit(payload_type) != 0;
         // A late packet of a key before this one is no key of its own.
-        let is_new = matches!(arrival, Arrival::Ahead | Arrival::Started);
-        let pressed = match is_event && is_new {
+        let pressed = match is_event && arrival.is_new() {
             true => this.presses.handle(&packet),
             false => None,
         };
@@ -323,7 +323,7 @@ impl Session {
     /// Jitter and tap, for an accepted packet.
     fn follow(&mut self, from: Side, arrival: Arrival, packet: &Packet<'_>, codec: Option<Codec>, now: Now) {
         let elapsed = now.instant.saturating_duration_since(self.started);
-        let is_new = matches!(arrival, Arrival::Ahead | Arrival::Started);
+        let is_new = arrival.is_new();
         if is_new && codec.is_some() {
             // All packets of one telephone-event share a timestamp, so only audio tells of jitter. 8 units a ms.
             let arrived = (elapsed.as_micros() * 8 / 1000) as u32;
@@ -377,10 +377,9 @@ impl Session {
         if arrival == Arrival::Started {
             this.transcoder = Transcoder::default();
         }
-        let is_new = matches!(arrival, Arrival::Ahead | Arrival::Started);
         renumber(buffer, number);
         if let Some(audio) = buffer.get_mut(audio) {
-            this.transcoder.transcode(codec, wanted, audio, is_new);
+            this.transcoder.transcode(codec, wanted, audio, arrival.is_new());
             this.translated += 1;
         }
     }

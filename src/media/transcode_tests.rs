@@ -175,6 +175,24 @@ fn nothing_is_translated_where_that_is_not_wanted() {
 }
 
 #[test]
+fn a_packet_of_more_than_a_hundred_milliseconds_crosses_as_it_came() {
+    let mut legs = Legs::new(&[(0, Codec::Pcmu)], &[(8, Codec::Pcma)]);
+    let longest = packet(0, 1, &[Law::Mu.encode(1000); 800]);
+    let got = legs.carry(Side::A, longest.clone());
+    assert_eq!(got.len(), longest.len());
+    assert_eq!((got[1] & 0x7f, &got[2..12]), (8, &longest[2..12]));
+    let distance = |octet: &u8| (i32::from(Law::A.decode(*octet)) - 1000).abs();
+    assert!(
+        got[12..].iter().all(|octet| distance(octet) <= 64),
+        "{:?}",
+        &got[12..14]
+    );
+    let longer = packet(0, 2, &[Law::Mu.encode(1000); 801]);
+    assert_eq!(legs.carry(Side::A, longer.clone()), longer);
+    assert_eq!(legs.session.statistics().from_caller.translated, 1);
+}
+
+#[test]
 fn packets_of_ten_to_sixty_milliseconds_keep_their_length_and_are_counted() {
     let mut legs = Legs::new(&[(0, Codec::Pcmu)], &[(9, Codec::G722)]);
     let mut decoder = NarrowDecoder::default();

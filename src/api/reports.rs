@@ -159,7 +159,7 @@ pub(super) fn walk(
         (filter.before_ms, filter.before_id) = (Some(last.started_ms), Some(last.id));
         page.iter()
             .filter(|record| record.started_ms >= since_ms)
-            .for_each(|record| show(record));
+            .for_each(&mut show);
         looked_at += page.len();
         if last.started_ms < since_ms {
             return Ok(None);

@@ -105,7 +105,7 @@ function rest(desk) {
 
 function row(desk, people) {
   const pause = people.find((worker) => worker.person === desk.person)?.pause;
-  const state = !desk.is_registered ? "Not registered" : pause ? `Paused: ${pause.reason}` : rest(desk) ?? (desk.is_taken ? "Has a call" : "Can be rung");
+  const state = !desk.is_registered ? "Not registered" : pause ? `Paused: ${pause.reason}` : rest(desk) ?? (desk.is_taken ? "Has a call" : "Registered");
   const out = desk.person === null ? null
     : h("button", { type: "button", "aria-label": `Sign ${desk.person} out of ${desk.device}`, onclick: () => leave(desk.device, desk.person) }, "Sign out");
   return h("tr", {},

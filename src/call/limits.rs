@@ -209,3 +209,6 @@ pub const REFRESH_WAIT: Duration = Duration::from_millis(500);
 
 /// When a phone whose REGISTER was refused in a lockdown may ask again.
 pub(crate) const LOCKDOWN_RETRY: Duration = Duration::from_secs(60);
+
+/// How often the line of those who wait is gone through for one input; what is left is looked at again soon.
+pub const WAKES_MAX: usize = 3;

@@ -54,6 +54,24 @@ impl Limit {
         self.scope == Scope::All
     }
 
+    /// What a record says of a call that was kept out by it.
+    pub fn words(self) -> String {
+        let whose = match self.scope {
+            Scope::All => "all together have",
+            Scope::Trunk => "this trunk has",
+            Scope::Source => "this address has",
+            Scope::Queue => "this queue has",
+            Scope::Number | Scope::ShownNumber => "this number has",
+            Scope::Signer => "the carrier that signed has",
+        };
+        let what = match self.kind {
+            Kind::Rate => "new calls a second",
+            Kind::Calls => "calls at once",
+            Kind::Ringing => "calls ringing at once",
+        };
+        format!("{whose} more {what} than [limits] {} allows", self.name())
+    }
+
     /// As `[limits]` calls it, and metrics.
     pub fn name(self) -> &'static str {
         match (self.scope, self.kind) {

@@ -230,7 +230,14 @@ impl Surge {
     /// Empties the seconds, and closes the minutes, that are over.
     fn advance(&mut self, now: Instant) {
         let start = *self.start.get_or_insert(now);
-        self.last = Some(now);
+        let last = self.last.replace(now).unwrap_or(now);
+        // Nobody looked meanwhile: it has been calm since the last call left the window.
+        let empty_at = last + Duration::from_secs(SURGE_WINDOW_SECONDS);
+        if let State::Flood { calm_since, .. } = &mut self.state
+            && empty_at < now
+        {
+            calm_since.get_or_insert(empty_at);
+        }
         let second = now.saturating_duration_since(start).as_secs().max(self.second);
         let passed = second - self.second;
         for step in 1..=passed.min(SURGE_WINDOW_SECONDS) {
@@ -428,10 +435,15 @@ mod tests {
         day.calls(100, 20);
         assert!(day.is_on());
         day.now += Duration::from_secs(400 * 24 * 3600);
-        day.surge.look(0, day.now);
-        day.now += SURGE_CALM;
-        day.surge.look(0, day.now);
-        assert!(!day.is_on() && day.surge.standing(0).arrivals == 0);
+        // The first call of the morning finds none, though nobody looked all night.
+        day.surge.arrived(1, day.now);
+        assert!(!day.is_on() && day.surge.standing(0).arrivals == 1);
+        // Calls that still ring are no calm.
+        day.calls(100, 20);
+        assert!(day.is_on());
+        day.now += Duration::from_secs(120);
+        day.surge.look(100, day.now);
+        assert!(day.is_on());
     }
 
     proptest! {

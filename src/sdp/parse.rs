@@ -234,6 +234,7 @@ fn read_audio(
     let mut stated = None;
     let mut ptime_ms = None;
     let mut crypto = Vec::new();
+    let mut rtcp_mux = false;
     for index in (0..head).chain(range.clone()) {
         let line = session.lines[index];
         if line.kind != b'a' {
@@ -250,6 +251,8 @@ fn read_audio(
             }
         } else if name.eq_ignore_ascii_case(b"ptime") {
             ptime_ms = number_of(value.trim_ascii()).filter(|ms| *ms != 0);
+        } else if name.eq_ignore_ascii_case(b"rtcp-mux") {
+            rtcp_mux = true;
         } else if name.eq_ignore_ascii_case(b"crypto") && crypto.len() < CRYPTO_MAX {
             crypto.extend(Crypto::parse(value));
         }
@@ -259,6 +262,7 @@ fn read_audio(
         section,
         is_savp: line.is_savp(),
         crypto,
+        rtcp_mux,
         address: SocketAddr::new(connection(session, head, &range)?, line.port),
         stated,
         codecs: payload_types

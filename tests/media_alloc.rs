@@ -43,6 +43,7 @@ fn start() -> (Config, Now) {
         ports: 20_000..=20_009,
         silence: Duration::from_secs(60),
         transcodes: true,
+        rtcp_mux: true,
     };
     let now = Now {
         instant: Instant::now(),

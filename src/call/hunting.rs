@@ -355,7 +355,7 @@ impl Hunting {
         if let Some(offer) = case.offer.clone() {
             case.describe_caller(&offer, desk);
         }
-        case.describe(Side::B, &session, b.origin.security.keys(), desk);
+        case.describe(Side::B, &session, b.origin.travel.agreed(), desk);
         case.tap(true, desk);
         let answer = case.dialog_response(200, (!is_answered).then_some(sent));
         let answer = a.terms.tell(&case.invite, answer, desk);

@@ -72,6 +72,7 @@ mod terms;
 mod timers;
 mod trunk;
 mod transfer;
+mod transport;
 mod trying;
 mod upstream;
 mod voice;
@@ -155,6 +156,8 @@ pub struct Config {
     pub country: String,
     /// A phone that refuses the caller's codecs (488) is asked again with all that we can translate into.
     pub transcodes: bool,
+    /// One port for RTP and RTCP is offered and accepted on either leg (RFC 5761).
+    pub rtcp_mux: bool,
     pub is_voice_on: bool,
     /// Model revision for the records.
     pub model: Option<String>,
@@ -308,8 +311,11 @@ pub enum Output {
         audio: std::net::SocketAddr,
         codecs: Vec<(u8, Codec)>,
         telephone_event: Option<u8>,
+        comfort_noise: Option<u8>,
         /// How the leg is encrypted; `None` = plain.
         keys: Option<Box<Keys>>,
+        /// RTCP comes and goes on the port of RTP (RFC 5761).
+        rtcp_mux: bool,
     },
     /// Start copying the caller's audio to the scorer (on answer, or early media).
     Tap {

@@ -76,8 +76,8 @@ impl Hunting {
             case.describe_caller(&offer, desk);
         }
         let leg = self.legs.iter().find(|leg| leg.attempt == attempt);
-        let keys = leg.and_then(|leg| leg.origin.security.keys());
-        case.describe(Side::B, session, keys, desk);
+        let agreed = leg.map(|leg| leg.origin.travel.agreed()).unwrap_or_default();
+        case.describe(Side::B, session, agreed, desk);
         self.early = Some(Early {
             attempt,
             body: body.to_vec(),

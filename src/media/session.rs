@@ -7,19 +7,17 @@ use std::time::{Duration, Instant};
 use super::latch::Target;
 use super::limits::TRANSLATED_OCTETS_MAX;
 use super::party::{Party, Payloads, bit};
-use super::rtcp::{Compound, ReceptionReport};
+use super::player::FRAME_SAMPLES;
+use super::rtcp::{self, Compound, ReceptionReport};
 use super::rtp::Packet;
 use super::srtp::{Keys, Refused, Secured};
 use super::statistics::{Arrival, Statistics};
 use super::talk::Talking;
 use super::tap::{Tap, TapStatistics};
 use super::transcode::Transcoder;
-use super::{Config, DropReason, Hop, Side, Verdict};
+use super::{Component, Config, DropReason, Hop, Side, Verdict};
 use crate::sdp::Codec;
 use crate::time::Now;
-
-/// Comfort noise (RFC 3389): sent by some telephones without announcing it.
-const COMFORT_NOISE: u8 = 13;
 
 /// One call's media. No lock, no allocation per packet.
 ///
@@ -27,20 +25,22 @@ const COMFORT_NOISE: u8 = 13;
 ///
 /// ```
 /// use std::time::{Duration, Instant, SystemTime};
-/// use ringward::media::{Config, Session, Side, Verdict, rtp};
+/// use ringward::media::{Component, Config, Session, Side, Verdict, rtp};
 /// use ringward::{sdp::Codec, time::Now};
 ///
 /// let now = Now { instant: Instant::now(), utc: SystemTime::UNIX_EPOCH };
 /// let config = Config {
 ///     address: "127.0.0.1".parse()?, advertise: None, ports: 20_000..=20_009, silence: Duration::from_secs(60),
 ///     transcodes: true,
+///     rtcp_mux: true,
 /// };
 /// let (caller, called) = ("192.0.2.1:4000".parse()?, "192.0.2.2:5000".parse()?);
 /// let mut session = Session::new(&config, now);
 /// session.described(Side::A, caller, &[(0, Codec::Pcmu)], None, now);
 /// session.described(Side::B, called, &[(0, Codec::Pcmu)], None, now);
 /// let mut packet = rtp::header(0, 1, 160, 7, true);
-/// assert_eq!(session.rtp(Side::A, caller, &mut packet, now), Verdict::Forward { to: called, len: 12 });
+/// let verdict = session.rtp(Side::A, caller, &mut packet, now);
+/// assert_eq!(verdict, Verdict::Forward { to: called, len: 12, component: Component::Rtp });
 /// # Ok::<(), std::net::AddrParseError>(())
 /// ```
 pub struct Session {
@@ -103,6 +103,11 @@ impl Session {
         self.last_heard = now.instant;
     }
 
+    /// By which payload type the party on `side` takes comfort noise (RFC 3389); `None`: it does not. Said after a description.
+    pub fn hears_noise(&mut self, side: Side, payload_type: Option<u8>) {
+        self.parties(side).0.payloads.noise = payload_type.map_or(0, bit);
+    }
+
     /// The audio of `side` is encrypted with these keys from now on, or plain (`None`). Said together with a description,
     /// before it.
     ///
@@ -112,6 +117,15 @@ impl Session {
         match (&mut this.secured, keys) {
             (Some(secured), Some(keys)) => secured.rekey(keys),
             (secured, keys) => *secured = keys.map(|keys| Box::new(Secured::new(keys))),
+        }
+    }
+
+    /// RTP and RTCP of `side` share one port from now on (RFC 5761), or have two. Said together with a description, before it.
+    pub fn mux(&mut self, side: Side, on: bool) {
+        let this = self.parties(side).0;
+        if this.is_muxed != on {
+            this.is_muxed = on;
+            this.latch.forget_control();
         }
     }
 
@@ -136,12 +150,14 @@ impl Session {
     /// stands there afterwards, so there must be room for [`super::srtp::OVERHEAD_OCTETS_MAX`] more.
     ///
     /// A payload type is good when either party announced it, because each announces what it wants to *receive*
-    /// (RFC 3264 §5.1), or when it is comfort noise. Where they disagree on its codec, the receiver's word counts. What the
+    /// (RFC 3264 §5.1), or when it is comfort noise. That goes on to a party that takes it, and to any other as 20 ms of
+    /// silence in its codec, so that no number is missing from the stream. Where they disagree on its codec, the receiver's word counts. What the
     /// receiver has under another number goes on under that one. Audio in a codec that it did not announce goes on in the
     /// one it likes best, in packets of the same length ([`Config::transcodes`]); a packet of more than 100 ms
     /// ([`TRANSLATED_OCTETS_MAX`]) crosses as it is.
     ///
-    /// On an encrypted leg nothing is believed, latched, counted as life or heard that its key does not authenticate.
+    /// On an encrypted leg nothing is believed, latched, counted as life or heard that its key does not authenticate. Where
+    /// the leg has one port for both, RTCP is told by its second octet (RFC 5761 §4) and goes as in [`Session::rtcp_within`].
     pub fn rtp_within(
         &mut self,
         from: Side,
@@ -150,6 +166,9 @@ impl Session {
         len: usize,
         now: Now,
     ) -> Verdict {
+        if self.party(from).is_muxed && rtcp::is_control(buffer.get(..len).unwrap_or_default()) {
+            return self.control(from, source, Component::Rtp, buffer, len, now);
+        }
         let octets = len;
         let (this, other) = self.parties(from);
         let len = match this.open(
@@ -169,7 +188,7 @@ impl Session {
         }
         let payload_type = packet.payload_type();
         let is_announced = other.payloads.has(payload_type) || this.payloads.has(payload_type);
-        if !is_announced && payload_type != COMFORT_NOISE {
+        if !is_announced && !this.payloads.is_noise(payload_type) {
             // Judged before latching: a source is latched only by a packet that makes sense in this call.
             let is_known = this.latch.is_source(source);
             return this.drop(if is_known {
@@ -206,14 +225,15 @@ impl Session {
         if let (Some(event), Side::A) = (pressed, from) {
             self.press(event);
         }
-        if !is_same {
-            self.translate(from, arrival, (payload_type, codec), buffer, len);
-        }
+        let len = match is_same {
+            true => len,
+            false => self.translate(from, arrival, (payload_type, codec), buffer, len),
+        };
         if let (true, Some(second)) = (is_first, buffer.get_mut(1)) {
             // The first of another source than the one before: what a marked packet says (RFC 3551 §4.1).
             *second |= 0x80;
         }
-        self.send_on(from, target, buffer, len, Secured::protect_rtp)
+        self.send_on(from, (target, Component::Rtp), buffer, len, Secured::protect_rtp)
     }
 
     /// An RTCP packet arrived on the RTCP socket of side `from`; as [`Session::rtp`].
@@ -232,11 +252,24 @@ impl Session {
         len: usize,
         now: Now,
     ) -> Verdict {
+        self.control(from, source, Component::Rtcp, buffer, len, now)
+    }
+
+    /// RTCP that came on this port of side `from`.
+    fn control(
+        &mut self,
+        from: Side,
+        source: SocketAddr,
+        component: Component,
+        buffer: &mut [u8],
+        len: usize,
+        now: Now,
+    ) -> Verdict {
         let (this, other) = self.parties(from);
         let len = match this.open(
             buffer,
             len,
-            |latch| latch.admits_control(source),
+            |latch| latch.admits_control(source, component),
             Secured::unprotect_rtcp,
         ) {
             Ok(len) => len,
@@ -248,7 +281,7 @@ impl Session {
         if !this.latch.is_described() {
             return this.drop(DropReason::NotYetKnown);
         }
-        if !this.latch.accepts_control(source) {
+        if !this.latch.accepts_control(source, component) {
             return this.drop(DropReason::Stranger);
         }
         if !this.rtcp_rate.allows(now.instant) {
@@ -256,7 +289,10 @@ impl Session {
         }
         this.reports
             .handle(&compound, other.stream.ssrc(), &other.reports, now.instant);
-        let target = other.latch.control_target();
+        let target = match other.is_muxed {
+            true => (other.latch.target(), Component::Rtp),
+            false => (other.latch.control_target(), Component::Rtcp),
+        };
         self.last_heard = now.instant;
         self.send_on(from, target, buffer, len, Secured::protect_rtcp)
     }
@@ -347,7 +383,8 @@ impl Session {
         }
     }
 
-    /// What the other party did not announce, by a number that it did: the same under its own number, or other audio.
+    /// What the other party did not announce, by a number that it did: the same under its own number, or other audio. Gives the
+    /// packet's new length.
     fn translate(
         &mut self,
         from: Side,
@@ -355,24 +392,37 @@ impl Session {
         (payload_type, codec): (u8, Option<Codec>),
         buffer: &mut [u8],
         len: usize,
-    ) {
+    ) -> usize {
         let transcodes = self.transcodes;
         let (this, other) = self.parties(from);
         if other.player.is_some() {
-            return;
+            return len;
         }
         if let Some(number) = other.payloads.number(payload_type, this.payloads) {
-            return renumber(buffer, number);
+            renumber(buffer, number);
+            return len;
         }
-        let (Some(codec), Some((number, wanted)), true) = (codec, other.voice, transcodes) else {
-            return;
-        };
-        let Ok(packet) = Packet::parse(buffer.get(..len).unwrap_or_default()) else {
-            return;
+        let (Some((number, wanted)), Ok(packet)) =
+            (other.voice, Packet::parse(buffer.get(..len).unwrap_or_default()))
+        else {
+            return len;
         };
         let audio = packet.payload_range();
+        if codec.is_none() && this.payloads.is_noise(payload_type) {
+            let start = audio.start;
+            let Some(frame) = buffer.get_mut(start..start + FRAME_SAMPLES) else {
+                return len;
+            };
+            this.transcoder.hush(wanted, frame, arrival.is_new());
+            renumber(buffer, number);
+            buffer[0] &= !PADDING;
+            return start + FRAME_SAMPLES;
+        }
+        let (Some(codec), true) = (codec, transcodes) else {
+            return len;
+        };
         if audio.len() > TRANSLATED_OCTETS_MAX {
-            return;
+            return len;
         }
         if arrival == Arrival::Started {
             this.transcoder = Transcoder::default();
@@ -382,13 +432,14 @@ impl Session {
             this.transcoder.transcode(codec, wanted, audio, arrival.is_new());
             this.translated += 1;
         }
+        len
     }
 
     /// What becomes of an accepted packet; encrypted, where the other leg is.
     fn send_on(
         &mut self,
         from: Side,
-        target: Target,
+        (target, component): (Target, Component),
         buffer: &mut [u8],
         len: usize,
         protect: impl Fn(&mut Secured, &mut [u8], usize) -> Result<usize, Refused>,
@@ -403,10 +454,10 @@ impl Session {
             Target::Unknown => return this.drop(DropReason::NotYetKnown),
         };
         let Some(secured) = &mut other.secured else {
-            return Verdict::Forward { to, len };
+            return Verdict::Forward { to, len, component };
         };
         match protect(secured, buffer, len) {
-            Ok(len) => Verdict::Forward { to, len },
+            Ok(len) => Verdict::Forward { to, len, component },
             Err(refused) => this.drop(refused.into()),
         }
     }
@@ -425,6 +476,9 @@ impl Session {
         }
     }
 }
+
+/// In the first octet: the last one counts octets that are nothing (RFC 3550 §5.1).
+const PADDING: u8 = 0x20;
 
 /// Another payload type; the mark stays.
 fn renumber(packet: &mut [u8], payload_type: u8) {

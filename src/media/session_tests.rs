@@ -10,6 +10,10 @@ use super::*;
 
 #[path = "session_figures_tests.rs"]
 mod figures;
+#[path = "muxed_tests.rs"]
+mod muxed;
+#[path = "noise_tests.rs"]
+mod noise;
 
 const CALLER: &str = "192.0.2.1:4000";
 const CALLED: &str = "192.0.2.2:5000";
@@ -27,6 +31,7 @@ fn config() -> Config {
         ports: 20_000..=20_009,
         silence: Duration::from_secs(60),
         transcodes: true,
+        rtcp_mux: true,
     }
 }
 
@@ -93,6 +98,7 @@ fn to(address: &str) -> Verdict {
     Verdict::Forward {
         to: at(address),
         len: 172,
+        component: Component::Rtp,
     }
 }
 
@@ -192,7 +198,8 @@ fn a_party_behind_nat_gets_its_audio_where_it_sends_from() {
         bench.rtcp(Side::A, "192.0.2.1:4001"),
         Verdict::Forward {
             to: at("198.51.100.9:61001"),
-            len: 40
+            len: 40,
+            component: Component::Rtcp
         }
     );
 }
@@ -396,7 +403,8 @@ fn keys_pass_once_each_and_only_their_number_is_kept() {
             verdict,
             Verdict::Forward {
                 to: at(CALLED),
-                len: before.len()
+                len: before.len(),
+                component: Component::Rtp
             }
         );
         assert_eq!(packet, before);

@@ -40,6 +40,7 @@ impl Legs {
             ports: 20_000..=20_009,
             silence: Duration::from_secs(60),
             transcodes,
+            rtcp_mux: true,
         };
         let mut session = Session::new(&config, now);
         session.described(Side::A, CALLER.into(), caller, of_caller, now);
@@ -56,7 +57,14 @@ impl Legs {
         };
         let len = packet.len();
         let verdict = self.session.rtp(from, source, &mut packet, self.now);
-        assert_eq!(verdict, Verdict::Forward { to, len });
+        assert_eq!(
+            verdict,
+            Verdict::Forward {
+                to,
+                len,
+                component: super::Component::Rtp
+            }
+        );
         packet
     }
 }
@@ -112,6 +120,7 @@ fn a_phone_of_g722_hears_a_caller_of_g711_without_a_gap() {
 #[test]
 fn keys_comfort_noise_and_padding_cross_untouched() {
     let mut legs = Legs::new(&[(0, Codec::Pcmu)], &[(9, Codec::G722)]);
+    legs.session.hears_noise(Side::B, Some(13));
     for (sequence, payload_type) in [(1, 101), (2, 13)] {
         let sent = packet(payload_type, sequence, &[5, 0x80, 0, 160]);
         assert_eq!(legs.carry(Side::A, sent.clone()), sent);
@@ -245,7 +254,7 @@ fn legs_with_keys_of_their_own_are_translated_between_them() {
                 let verdict = legs
                     .session
                     .rtp_within(Side::A, CALLER.into(), &mut buffer, len, legs.now);
-                let Verdict::Forward { to, len } = verdict else {
+                let Verdict::Forward { to, len, .. } = verdict else {
                     panic!("{suite:?}: {verdict:?}")
                 };
                 assert_eq!(to, SocketAddr::from(CALLED));

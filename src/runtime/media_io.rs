@@ -20,7 +20,7 @@ use mio::net::UdpSocket;
 use mio::{Registry, Token};
 use slab::Slab;
 
-use super::media_sockets::Sockets;
+use super::media_sockets::{SOCKETS, Sockets};
 use crate::call_id::CallId;
 use crate::media::srtp::OVERHEAD_OCTETS_MAX;
 use crate::media::tap::HOP_SAMPLES;
@@ -146,6 +146,13 @@ impl MediaIo {
         }
     }
 
+    /// Whether the leg has one port for RTP and RTCP; see [`Session::mux`]. Unknown calls are ignored.
+    pub fn mux(&mut self, call: CallId, side: Side, on: bool) {
+        if let Some(call) = self.call_mut(call) {
+            call.session.mux(side, on);
+        }
+    }
+
     /// What the SDP of the party on `side` says; see [`Session::described`]. Unknown calls are ignored.
     ///
     /// A party that names the call's own ports as its own gets nothing sent, as if it held: packets would go round
@@ -173,6 +180,13 @@ impl MediaIo {
             audio
         };
         call.session.described(side, audio, codecs, telephone_event, now);
+    }
+
+    /// By which payload type the party on `side` takes comfort noise; see [`Session::hears_noise`]. Unknown calls are ignored.
+    pub fn hears_noise(&mut self, call: CallId, side: Side, payload_type: Option<u8>) {
+        if let Some(call) = self.call_mut(call) {
+            call.session.hears_noise(side, payload_type);
+        }
     }
 
     /// Starts or stops copying the caller's audio.
@@ -335,7 +349,7 @@ impl MediaIo {
                 0 => call.session.rtp_within(side, source, buffer, len, now),
                 _ => call.session.rtcp_within(side, source, buffer, len, now),
             };
-            call.carry_out(verdict, side, &other.sockets[kind], buffer, &mut self.counters);
+            call.carry_out(verdict, side, &other.sockets, buffer, &mut self.counters);
             while let Some(hop) = call.session.poll_hop() {
                 on_hop(call.id, hop);
             }
@@ -416,24 +430,26 @@ fn send(socket: Option<&UdpSocket>, octets: &[u8], to: SocketAddr, counters: &mu
 }
 
 impl Call {
-    /// `socket` is the same kind of socket on the other side.
+    /// `sockets` are those of the other side.
     fn carry_out(
         &mut self,
         verdict: Verdict,
         from: Side,
-        socket: &UdpSocket,
+        sockets: &[UdpSocket; SOCKETS],
         buffer: &[u8],
         counters: &mut Counters,
     ) {
         match verdict {
             Verdict::Drop(reason) => counters.dropped[reason as usize] += 1,
-            Verdict::Forward { to, len } => match socket.send_to(&buffer[..len], to) {
-                Ok(_) => counters.forwarded += 1,
-                Err(_) => {
-                    counters.unsent += 1;
-                    self.unsent[from as usize] += 1;
+            Verdict::Forward { to, len, component } => {
+                match sockets[component as usize].send_to(&buffer[..len], to) {
+                    Ok(_) => counters.forwarded += 1,
+                    Err(_) => {
+                        counters.unsent += 1;
+                        self.unsent[from as usize] += 1;
+                    }
                 }
-            },
+            }
         }
     }
 

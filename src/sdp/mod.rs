@@ -8,6 +8,7 @@ mod anchor;
 mod crypto;
 pub mod limits;
 mod parse;
+mod transport;
 mod widen;
 
 use std::fmt;
@@ -15,6 +16,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::Range;
 
 pub use crypto::{Crypto, Encryption, MASTER_OCTETS_MAX, MasterKey, Protection, Suite};
+pub use transport::Transport;
 
 use crate::g711::Law;
 
@@ -113,10 +115,13 @@ struct Audio {
     is_savp: bool,
     /// The keys in it that can be taken, in the author's order.
     crypto: Vec<Crypto>,
+    /// `a=rtcp-mux`.
+    rtcp_mux: bool,
     address: SocketAddr,
     stated: Option<Direction>,
     codecs: Vec<(u8, Codec)>,
     telephone_event: Option<u8>,
+    comfort_noise: Option<u8>,
     ptime_ms: Option<u16>,
 }
 
@@ -186,6 +191,11 @@ impl Session {
         self.audio.as_ref().and_then(|audio| audio.telephone_event)
     }
 
+    /// Comfort noise payload type at 8000 Hz, when it is taken (RFC 3389): 13, or one of the author's.
+    pub fn comfort_noise(&self) -> Option<u8> {
+        self.audio.as_ref().and_then(|audio| audio.comfort_noise)
+    }
+
     /// The packet length the author would like to receive, in milliseconds.
     pub fn ptime_ms(&self) -> Option<u16> {
         self.audio.as_ref().and_then(|audio| audio.ptime_ms)
@@ -217,10 +227,11 @@ impl Session {
 
     /// This description as it goes to the *other* leg.
     ///
-    /// Our address and port stand in `c=`, `m=` and `o=`, and `protection` says whether the audio is encrypted on that leg:
-    /// each leg has keys of its own, or none. What we cannot anchor is removed: other media lines stay as
+    /// Our address and port stand in `c=`, `m=` and `o=`, and `transport` says whether the audio is encrypted on that leg, and
+    /// on how many ports: each leg has keys of its own, or none. What we cannot anchor is removed: other media lines stay as
     /// refused lines (port 0, so the count matches, RFC 3264 §6), transport attributes (ICE, keys, fingerprints, RTCP,
-    /// SSRC, bundling, capability negotiation) go, and so do payload types that are not a [`Codec`] or telephone-event.
+    /// SSRC, bundling, capability negotiation) go, and so do payload types that are not a [`Codec`], telephone-event or comfort
+    /// noise.
     /// Payload type numbers, `fmtp`, `ptime` and direction pass through, so both parties talk to each other's codec
     /// choice directly. A hold by unspecified address becomes one by direction, since our own address is real.
     ///
@@ -236,9 +247,9 @@ impl Session {
         port: u16,
         session_id: u64,
         version: u64,
-        protection: &Protection,
+        transport: &Transport,
     ) -> Result<Vec<u8>, NothingInCommon> {
-        anchor::anchored(self, ours, port, session_id, version, protection)
+        anchor::anchored(self, ours, port, session_id, version, transport)
     }
 
     /// The same description by an author that is not held: for asking a new party into a call whose old one held it.
@@ -260,12 +271,16 @@ impl Session {
             audio.telephone_event = audio
                 .telephone_event
                 .filter(|event| other.telephone_event() == Some(*event));
+            audio.comfort_noise = audio
+                .comfort_noise
+                .filter(|noise| other.comfort_noise() == Some(*noise));
         }
         session
     }
 
     /// The same description with one codec only, `wanted` where it is offered, else the first of G.711, which every phone
-    /// speaks, else the first: for whoever has to speak to its author before a second party has chosen.
+    /// speaks, else the first: for whoever has to speak to its author before a second party has chosen. Without comfort noise:
+    /// whoever listens whether somebody speaks would rather hear the line.
     pub fn with_one_codec(&self, wanted: Option<(u8, Codec)>) -> Session {
         let mut session = self.clone();
         if let Some(audio) = &mut session.audio {
@@ -273,6 +288,18 @@ impl Session {
             let everywhere = audio.codecs.iter().find(|(_, codec)| codec.law().is_some());
             let kept = kept.or(everywhere.or(audio.codecs.first()).copied());
             audio.codecs.retain(|codec| Some(*codec) == kept);
+            audio.comfort_noise = None;
+        }
+        session
+    }
+
+    /// The same description as an answer to `offer`, with comfort noise only as that has it (RFC 3264 §6.1).
+    pub fn with_noise_of(&self, offer: &Session) -> Session {
+        let mut session = self.clone();
+        if let Some(audio) = &mut session.audio {
+            audio.comfort_noise = audio
+                .comfort_noise
+                .filter(|noise| offer.comfort_noise() == Some(*noise));
         }
         session
     }
@@ -319,16 +346,19 @@ pub fn fuzz_sdp(body: &[u8]) {
     if offer.lines.len() + 16 > limits::LINES_MAX || body.len() + 2048 > limits::OCTETS_MAX {
         return;
     }
-    let plain = Protection::default();
-    let same = Protection {
-        is_savp: offer.is_savp(),
-        crypto: offer.crypto().to_vec(),
+    let plain = Transport::default();
+    let same = Transport {
+        protection: Protection {
+            is_savp: offer.is_savp(),
+            crypto: offer.crypto().to_vec(),
+        },
+        rtcp_mux: offer.rtcp_mux(),
     };
-    for (ours, protection) in [
+    for (ours, transport) in [
         (IpAddr::V4(Ipv4Addr::LOCALHOST), &plain),
         (IpAddr::V6(Ipv6Addr::LOCALHOST), &same),
     ] {
-        let Ok(text) = offer.anchored(ours, 20_000, 1, 2, protection) else {
+        let Ok(text) = offer.anchored(ours, 20_000, 1, 2, transport) else {
             assert!(
                 offer.codecs().is_empty(),
                 "a description with a codec of ours was not anchored"
@@ -337,20 +367,22 @@ pub fn fuzz_sdp(body: &[u8]) {
         };
         let again = Session::parse(&text).expect("what we write can be read");
         assert_eq!(again.audio_address(), Some(SocketAddr::new(ours, 20_000)));
-        assert_eq!(again.is_savp(), protection.is_savp);
-        assert_eq!(again.crypto(), protection.crypto);
+        assert_eq!(again.is_savp(), transport.protection.is_savp);
+        assert_eq!(again.crypto(), transport.protection.crypto);
+        assert_eq!(again.rtcp_mux(), transport.rtcp_mux);
         assert_eq!(again.direction(), offer.direction());
         assert_eq!(again.codecs(), offer.codecs());
         assert_eq!(again.telephone_event(), offer.telephone_event());
+        assert_eq!(again.comfort_noise(), offer.comfort_noise());
         assert_eq!(again.ptime_ms(), offer.ptime_ms());
         assert_eq!(again.media_lines(), offer.media_lines());
         let wide = offer.widened();
         let text_of_wide = wide
-            .anchored(ours, 20_000, 1, 2, protection)
+            .anchored(ours, 20_000, 1, 2, transport)
             .expect("it has a codec");
         let again_wide = Session::parse(&text_of_wide).expect("what we write can be read");
         assert_eq!(again_wide.codecs(), wide.codecs());
         // And written once more it is the same text.
-        assert_eq!(again.anchored(ours, 20_000, 1, 2, protection), Ok(text));
+        assert_eq!(again.anchored(ours, 20_000, 1, 2, transport), Ok(text));
     }
 }

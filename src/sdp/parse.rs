@@ -231,9 +231,11 @@ fn read_audio(
     maps[0] = Some(Encoding::Voice(Codec::Pcmu));
     maps[8] = Some(Encoding::Voice(Codec::Pcma));
     maps[9] = Some(Encoding::Voice(Codec::G722));
+    maps[13] = Some(Encoding::ComfortNoise);
     let mut stated = None;
     let mut ptime_ms = None;
     let mut crypto = Vec::new();
+    let mut rtcp_mux = false;
     for index in (0..head).chain(range.clone()) {
         let line = session.lines[index];
         if line.kind != b'a' {
@@ -250,6 +252,8 @@ fn read_audio(
             }
         } else if name.eq_ignore_ascii_case(b"ptime") {
             ptime_ms = number_of(value.trim_ascii()).filter(|ms| *ms != 0);
+        } else if name.eq_ignore_ascii_case(b"rtcp-mux") {
+            rtcp_mux = true;
         } else if name.eq_ignore_ascii_case(b"crypto") && crypto.len() < CRYPTO_MAX {
             crypto.extend(Crypto::parse(value));
         }
@@ -259,6 +263,7 @@ fn read_audio(
         section,
         is_savp: line.is_savp(),
         crypto,
+        rtcp_mux,
         address: SocketAddr::new(connection(session, head, &range)?, line.port),
         stated,
         codecs: payload_types
@@ -272,6 +277,10 @@ fn read_audio(
             .iter()
             .copied()
             .find(|pt| encoding_of(*pt) == Some(Encoding::TelephoneEvent)),
+        comfort_noise: payload_types
+            .iter()
+            .copied()
+            .find(|pt| encoding_of(*pt) == Some(Encoding::ComfortNoise)),
         ptime_ms,
     })
 }
@@ -280,6 +289,7 @@ fn read_audio(
 enum Encoding {
     Voice(Codec),
     TelephoneEvent,
+    ComfortNoise,
     Other,
 }
 
@@ -299,6 +309,8 @@ impl Encoding {
             Encoding::Voice(Codec::G722)
         } else if name.eq_ignore_ascii_case(b"telephone-event") {
             Encoding::TelephoneEvent
+        } else if name.eq_ignore_ascii_case(b"CN") {
+            Encoding::ComfortNoise
         } else {
             Encoding::Other
         }

@@ -141,7 +141,7 @@ impl Call {
             self.session.recycle(hop);
         }
         match verdict {
-            Verdict::Forward { to, len } => Some((to, len)),
+            Verdict::Forward { to, len, .. } => Some((to, len)),
             Verdict::Drop(_) => None,
         }
     }
@@ -159,6 +159,7 @@ fn config() -> Config {
         ports: 0..=0,
         silence: Duration::from_secs(60),
         transcodes: false,
+        rtcp_mux: true,
     }
 }
 

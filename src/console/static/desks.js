@@ -85,7 +85,7 @@ function draw({ desks, people, waiting }) {
     if (free.includes(chosen)) $("free-desks").value = chosen;
   }
   const isPaused = Boolean(own?.pause);
-  text($("seat-state"), !own ? "You are signed in at no phone: calls that are answered are nobody's." : isPaused
+  text($("seat-state"), !own ? "You are signed in at no phone: calls you answer are not counted for you." : isPaused
     ? `Paused: ${own.pause.reason}. No phone of yours is rung.`
     : [`You take calls at ${own.devices.join(", ")}.`, ...desks.filter((desk) => desk.person === me).map(rest).filter(Boolean).slice(0, 1)].join(" "));
   $("own-desks").replaceChildren(...(own?.devices ?? []).map((device) =>

@@ -38,12 +38,16 @@ impl Shard {
                 audio,
                 codecs,
                 telephone_event,
+                comfort_noise,
                 keys,
+                rtcp_mux,
             } => {
                 self.parts.media.secure(call, side, keys.as_deref());
+                self.parts.media.mux(call, side, rtcp_mux);
                 self.parts
                     .media
                     .describe(call, side, audio, &codecs, telephone_event, now);
+                self.parts.media.hears_noise(call, side, comfort_noise);
             }
             Output::Tap { call, on } => {
                 self.parts.media.tap(call, on);

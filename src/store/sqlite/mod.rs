@@ -5,6 +5,7 @@
 //! at most whatever the call rate, and no call ever waits for one.
 
 mod copy;
+mod room;
 mod rows;
 mod schema;
 mod writer;
@@ -338,6 +339,10 @@ impl Store for Sqlite {
         erasing::scrub(&self.inbox, &self.url)
     }
 
+    fn owes_scrub(&self) -> bool {
+        self.inbox.owes_scrub.load(Ordering::SeqCst)
+    }
+
     fn shelf(&self, shelf: &'static str) -> Result<Shelf, StoreError> {
         self.read("reading a shelf", |on| rows::shelf(on, shelf))
     }
@@ -507,7 +512,7 @@ fn prepare(
         let index = schema::index(connection)?;
         let interrupted = match whose {
             Whose::Ours => {
-                schema::leave_nothing_in_clear(connection)?;
+                schema::leave_nothing_in_clear(connection, room::disk)?;
                 rows::end_interrupted(connection, &index)?
             }
             Whose::Another => 0,

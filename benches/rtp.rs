@@ -24,6 +24,7 @@ fn start() -> (Config, Now) {
         advertise: None,
         ports: 40_000..=40_999,
         silence: Duration::from_secs(60),
+        transcodes: true,
     };
     let now = Now {
         instant: Instant::now(),

@@ -14,6 +14,7 @@ mod voice;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use anyhow::Context as _;
 
@@ -24,6 +25,7 @@ use crate::route::{Target, Ways};
 use crate::runtime::clock_alarm::ClockAlarm;
 use crate::runtime::dns::Dns;
 use crate::runtime::fetch::Fetcher;
+use crate::runtime::floor::Floor;
 use crate::runtime::icons::Icons;
 use crate::runtime::inbox::{Mailbox, Mailboxes, ToShard};
 use crate::runtime::lookup::Lookups;
@@ -114,12 +116,14 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         _ => None,
     };
     let webhooks = Webhooks::open(config.webhooks.clone(), Patience::default(), store.clone())?;
+    let alarms = Arc::new(lists::open_alarms(&config, &store, &webhooks)?);
     let (recorder, recorder_thread) = Recorder::start(
         store.clone(),
         live.clone(),
         clock_alarm.clone(),
         policies.clone(),
         webhooks.clone(),
+        alarms.clone(),
         &alarm,
     )?;
     let freshness = config.identity.freshness;
@@ -181,6 +185,18 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
     let said_standing = prompts::Standing::default();
     let registrations = Registry::default();
     let phones = Phones::new(audit.clone());
+    let shift = config
+        .registrar
+        .as_ref()
+        .map_or(Duration::ZERO, |registrar| registrar.shift);
+    let floor = Floor::open(
+        store.clone(),
+        audit.clone(),
+        phones.clone(),
+        mailboxes.clone(),
+        shift,
+    )
+    .context("who sits at which phone")?;
     let shared = shards::Shared {
         config: &config,
         listeners: &listeners,
@@ -189,6 +205,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         number_lists: &number_lists,
         reputation: &reputation,
         lockdown: &lockdown,
+        ledger: call::Ledger::default(),
         lists: &lists,
         prompts: &said,
         model: model.as_ref().map(|model| model.revision().to_string()),
@@ -221,6 +238,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         tokio.spawn(models.clone().keep(name, signers, model_asked));
     }
     tokio.spawn(lockdown.clone().keep());
+    tokio.spawn(alarms.clone().keep());
     tokio.spawn(policies::keep(config.clone(), policies.clone(), policy_asked));
     tokio.spawn(prompts::keep(
         config.prompts.clone(),
@@ -232,6 +250,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
     tokio.spawn(dns.clone().keep());
     if config.registrar.is_some() {
         tokio.spawn(phones.clone().keep(store.clone(), mailboxes.clone()));
+        tokio.spawn(floor.clone().keep());
     }
     if let Some(capture) = &config.capture {
         tokio.spawn(collector::keep(
@@ -272,6 +291,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         started_ms: clock::now().unix_ms(),
         policies: policies.clone(),
         lockdown: lockdown.clone(),
+        alarms: alarms.clone(),
         prompts: said_standing,
         repeats,
         models,
@@ -300,8 +320,10 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         lists: number_lists,
         reputation,
         audit,
+        alarms,
         lockdown,
         webhooks,
+        floor,
         order: Box::new({
             let (mailboxes, live) = (mailboxes.clone(), live.clone());
             move |call, order| match live.call(call) {

@@ -25,6 +25,7 @@ pub mod capture;
 
 pub mod store;
 pub mod accounts;
+pub mod alarm;
 pub mod breach;
 pub mod webhook;
 pub mod api;
@@ -43,6 +44,7 @@ pub mod signing;
 pub mod call_id;
 pub mod cidr;
 pub mod document;
+pub mod e164;
 pub mod g711;
 pub mod given_file;
 pub mod redact;

@@ -30,6 +30,7 @@ fn start() -> (Config, Now) {
         advertise: None,
         ports: 20_000..=20_009,
         silence: Duration::from_secs(60),
+        transcodes: true,
     };
     let now = Now {
         instant: Instant::now(),

@@ -18,8 +18,12 @@ use ringward::call::record::PersonReport;
 use ringward::call_id::CallId;
 use ringward::lists::Plan;
 use ringward::policy::{Policy, SHIPPED};
+use ringward::runtime::alarms::Alarms;
+use ringward::runtime::floor::Floor;
+use ringward::runtime::inbox::Mailboxes;
 use ringward::runtime::lists::ListKeeper;
 use ringward::runtime::lockdown::LockdownKeeper;
+use ringward::runtime::phones::Phones;
 use ringward::runtime::policies::Policies;
 use ringward::runtime::reputation::ReputationKeeper;
 use ringward::runtime::webhooks::Webhooks;
@@ -75,11 +79,25 @@ async fn main() -> anyhow::Result<()> {
         policies: Arc::new(policies),
         lists: Arc::new(lists),
         reputation: Arc::new(ReputationKeeper::open(Arc::clone(&store), Box::new(|_| ()))?),
+        alarms: Arc::new(Alarms::open(
+            Arc::clone(&store),
+            ringward::alarm::Rules::shipped(),
+            Some("1"),
+            None,
+            Box::new(|_| ()),
+        )?),
         lockdown: Arc::new(LockdownKeeper::open(
             Arc::clone(&store),
             Arc::clone(&audit),
             Box::new(|_| true),
         )?),
+        floor: Floor::open(
+            Arc::clone(&store),
+            Arc::clone(&audit),
+            Phones::new(Arc::clone(&audit)),
+            Mailboxes::new(Vec::new()),
+            Duration::from_secs(12 * 3600),
+        )?,
         audit,
         provider: None,
         webhooks: Webhooks::open(Vec::new(), Patience::default(), Arc::clone(&store))?,

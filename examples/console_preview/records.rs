@@ -5,7 +5,9 @@
 use std::borrow::Cow;
 
 use ringward::banner::Banner;
-use ringward::call::record::{Attempt, BannerChange, Decided, Ending, LegSuites, Outcome, State, Timings};
+use ringward::call::record::{
+    Attempt, BannerChange, Decided, Ending, LegCodecs, LegSuites, Outcome, State, Timings,
+};
 use ringward::call::{CallRecord, Suite};
 use ringward::call_id::CallId;
 use ringward::identity::{Attestation, Report, Standing};
@@ -261,6 +263,7 @@ pub fn call(kind: &Kind, number_in_day: u64, started_ms: u64, elapsed_ms: u64, l
         model: Some("default@1f3a9c02".into()),
         attempts: vec![Attempt {
             target: format!("sip:{}@10.0.0.5", kind.phone),
+            person: None,
             at_ms: 110,
             why: None,
             tries: Vec::new(),
@@ -276,10 +279,12 @@ pub fn call(kind: &Kind, number_in_day: u64, started_ms: u64, elapsed_ms: u64, l
         orders: Vec::new(),
         refused_with: None,
         answered_by: (is_answered && talked_ms > 0).then(|| kind.phone.into()),
+        person: None,
         srtp: LegSuites {
             caller: None,
             called: (is_answered && talked_ms > 0).then_some(Suite::AesCm128HmacSha1_80),
         },
+        codecs: LegCodecs::default(),
         timings: Timings {
             identity_ms: Some(41),
             decided_ms: Some(90),

@@ -119,3 +119,9 @@ pub const RETRIES: usize = 5;
 
 /// Characters of why a lockdown was ordered: they stand in the audit. More are refused.
 pub const LOCKDOWN_WHY_MAX: usize = 200;
+
+/// Devices that one person may be signed in to at once: each rings for him. More are refused.
+pub const DESKS_MAX: usize = 8;
+
+/// Characters of the reason for a pause. A longer one is refused.
+pub const PAUSE_CHARS_MAX: usize = 60;

@@ -52,6 +52,11 @@ impl Role {
         Role::ALL.iter().copied().find(|role| role.name() == name)
     }
 
+    /// Whoever takes calls at a phone of his, and may sign in to one.
+    pub fn takes_calls(self) -> bool {
+        matches!(self, Role::Receptionist | Role::Supervisor | Role::Admin)
+    }
+
     /// Whoever may let something refuse calls, or says who may: a password alone does not open this.
     pub fn needs_second_factor(self) -> bool {
         matches!(self, Role::PolicyApprover | Role::Admin)

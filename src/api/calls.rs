@@ -13,7 +13,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::access::SignedIn;
 use super::audit::Noted;
 use super::error::{Problem, ProblemBody};
-use super::limits::NOTE_MAX;
+use super::limits::{NOTE_MAX, PERSON_CALLS};
 use super::state::Shared;
 use super::view::{CallView, ReportView, label_of};
 use super::why::Why;
@@ -41,6 +41,9 @@ pub(crate) struct ListQuery {
     number: Option<String>,
     /// Only calls to this queue.
     queue: Option<String>,
+    /// Only calls that this account took. Such a page may be short, or empty, and have a `next` all the same: so many calls
+    /// are looked at for it.
+    person: Option<String>,
     /// Only calls that ended so: `completed`, `cancelled`, `no_answer`, `refused` or `failed`.
     ending: Option<String>,
 }
@@ -172,8 +175,13 @@ pub(crate) async fn list(
         Some("live") => true,
         Some(_) => return Err(Problem::BadRequest("state is live or kept".into())),
     };
+    let person = query.person.clone();
     let mut filter = filter(query)?;
     let wanted = filter.limit;
+    if let (Some(person), false) = (&person, is_live) {
+        return of_person(&shared, filter, person.clone()).await;
+    }
+    let is_his = |record: &CallRecord| person.is_none() || record.person == person;
     // One more than is shown tells whether there is a next page.
     filter.limit = (wanted + 1).min(CALLS_LIMIT);
     let records: Vec<Arc<CallRecord>> = if is_live {
@@ -183,7 +191,7 @@ pub(crate) async fn list(
             .snapshot()
             .into_iter()
             .rev()
-            .filter(|record| filter.admits(record));
+            .filter(|record| filter.admits(record) && is_his(record));
         admitted.take(filter.limit).collect()
     } else {
         let asked = filter.clone();
@@ -195,6 +203,38 @@ pub(crate) async fn list(
     Ok(Json(CallPage {
         calls: shown.iter().map(|record| CallView::of(record)).collect(),
         next: shown.last().filter(|_| is_more).map(|last| cursor_of(last)),
+    }))
+}
+
+/// The calls that one person took, newest first: the store has no index of them, so a page looks at so many and no more.
+async fn of_person(shared: &Shared, mut filter: Filter, person: String) -> Result<Json<CallPage>, Problem> {
+    let wanted = filter.limit;
+    filter.limit = CALLS_LIMIT;
+    let page = shared.ask(move |store| {
+        let (mut found, mut looked_at) = (Vec::new(), 0);
+        loop {
+            let page = store.calls(&filter)?;
+            let mut next = None;
+            for record in page {
+                looked_at += 1;
+                next = Some(cursor_of(&record));
+                (filter.before_ms, filter.before_id) = (Some(record.started_ms), Some(record.id));
+                if record.person.as_ref() == Some(&person) {
+                    found.push(record);
+                }
+                if found.len() == wanted {
+                    return Ok((found, next));
+                }
+            }
+            if next.is_none() || looked_at >= PERSON_CALLS {
+                return Ok((found, next));
+            }
+        }
+    });
+    let (found, next) = page.await?;
+    Ok(Json(CallPage {
+        calls: found.iter().map(CallView::of).collect(),
+        next,
     }))
 }
 

@@ -222,7 +222,7 @@ impl Reader {
     }
 }
 
-const CALL_COLUMNS: [&str; 14] = [
+const CALL_COLUMNS: [&str; 15] = [
     "id",
     "started_ms",
     "direction",
@@ -236,6 +236,7 @@ const CALL_COLUMNS: [&str; 14] = [
     "answered_ms",
     "ended_ms",
     "answered_by",
+    "person",
     "report",
 ];
 const AUDIT_COLUMNS: [&str; 8] = ["number", "at_ms", "by", "what", "about", "note", "before", "hash"];
@@ -294,6 +295,7 @@ impl Format {
             "/timings/answered_ms",
             "/timings/ended_ms",
             "/answered_by",
+            "/person",
             "/report/verdict",
         ];
         to_line(places.map(text))

@@ -118,3 +118,6 @@ pub const REPORT_TABLES_MAX: usize = 8;
 
 /// Calls shown at once of what is held about one number: about 2 MiB.
 pub const HELD_CALLS_MAX: usize = 200;
+
+/// Calls that one page of somebody's own calls looks at: a fraction of a second's work. The next page goes on behind them.
+pub const PERSON_CALLS: usize = 5_000;

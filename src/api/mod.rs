@@ -5,9 +5,11 @@
 
 mod access;
 mod account;
+mod alarms;
 mod audit;
 mod calls;
 mod card;
+mod desks;
 mod devices;
 mod document;
 mod erasures;
@@ -24,6 +26,7 @@ mod lockdown;
 mod oidc;
 mod pace;
 mod passwords;
+mod people;
 mod policies;
 mod policy_views;
 mod redress;
@@ -50,6 +53,8 @@ use std::sync::Arc;
 use crate::call::Order;
 use crate::call_id::CallId;
 use crate::identity::ContentDigest;
+use crate::runtime::alarms::Alarms;
+use crate::runtime::floor::Floor;
 use crate::runtime::lists::ListKeeper;
 use crate::runtime::lockdown::LockdownKeeper;
 use crate::runtime::policies::Policies;
@@ -88,10 +93,14 @@ pub struct Gateway {
     pub reputation: Arc<ReputationKeeper>,
     /// What is done by whom.
     pub audit: Arc<Audit>,
+    /// What is unusual.
+    pub alarms: Arc<Alarms>,
     /// Whether there is a lockdown.
     pub lockdown: Arc<LockdownKeeper>,
     /// Who is told what is done.
     pub webhooks: Arc<Webhooks>,
+    /// Who sits at which phone.
+    pub floor: Floor,
     /// Tells a live call what a person wants done with it. False = no such call.
     pub order: Box<dyn Fn(CallId, Order) -> bool + Send + Sync>,
     /// A caller's icon as PNG, fetched and drawn again by us; `None` = there is none to be had.

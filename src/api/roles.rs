@@ -15,6 +15,8 @@ const CALLS: &[Role] = &[
 ];
 const DESK: &[Role] = &[Role::Receptionist, Role::Supervisor];
 const REPORTS: &[Role] = &[Role::Receptionist, Role::Supervisor, Role::Analyst];
+/// Those who look at who sits where, and at what people did: everybody at the phones, and those who watch over them.
+const FLOOR: &[Role] = &[Role::Receptionist, Role::Supervisor, Role::Analyst, Role::Auditor];
 /// Those who take whole months of calls away.
 const EXPORTS: &[Role] = &[Role::Supervisor, Role::Analyst, Role::Auditor];
 const MEASURES: &[Role] = &[Role::Supervisor, Role::Analyst, Role::Auditor];
@@ -32,6 +34,8 @@ const APPROVERS: &[Role] = &[Role::PolicyApprover];
 const TAKE_BACK: &[Role] = &[Role::Supervisor, Role::PolicyAuthor, Role::PolicyApprover];
 /// Those who change lists: an entry may refuse calls, and lets nobody pass as genuine.
 const LISTS: &[Role] = &[Role::Supervisor, Role::PolicyAuthor];
+/// Those who take alarms.
+const ALARMS: &[Role] = &[Role::Supervisor, Role::Analyst];
 const AUDITORS: &[Role] = &[Role::Auditor];
 /// Administrators may do everything and stand in no line.
 const ADMINS: &[Role] = &[];
@@ -41,6 +45,12 @@ pub(super) const TABLE: &[(&str, &str, &[Role])] = &[
     ("GET", "/api/v1/calls", CALLS),
     ("GET", "/api/v1/calls/export", EXPORTS),
     ("GET", "/api/v1/reports", EXPORTS),
+    ("GET", "/api/v1/reports/people", FLOOR),
+    ("GET", "/api/v1/desks", FLOOR),
+    ("PUT", "/api/v1/desks/{device}", DESK),
+    ("DELETE", "/api/v1/desks/{device}", DESK),
+    ("PUT", "/api/v1/pause", DESK),
+    ("DELETE", "/api/v1/pause", DESK),
     ("GET", "/api/v1/calls/{id}", CALLS),
     ("GET", "/api/v1/calls/{id}/why", CALLS),
     ("GET", "/api/v1/calls/{id}/icon", CALLS),
@@ -89,6 +99,8 @@ pub(super) const TABLE: &[(&str, &str, &[Role])] = &[
     ("GET", "/api/v1/tokens", ADMINS),
     ("POST", "/api/v1/tokens", ADMINS),
     ("DELETE", "/api/v1/tokens/{name}", ADMINS),
+    ("GET", "/api/v1/alarms", MEASURES),
+    ("POST", "/api/v1/alarms/{number}/acknowledge", ALARMS),
     ("GET", "/api/v1/lockdown", CALLS),
     ("POST", "/api/v1/lockdown", ADMINS),
     ("POST", "/api/v1/lockdown/undo", ADMINS),

@@ -14,9 +14,9 @@ use super::error::Problem;
 use super::limits::{BODY_MAX, IMPORT_BODY_MAX, POLICY_BODY_MAX};
 use super::state::Shared;
 use super::{
-    account, audit, calls, card, devices, document as whole, erasures, events, exports, guard, icon,
-    list_files, lists, lockdown, oidc, policies, redress, repeats, replays, reports, reputation, session,
-    status, tokens, users, webhooks,
+    account, alarms, audit, calls, card, desks, devices, document as whole, erasures, events, exports, guard,
+    icon, list_files, lists, lockdown, oidc, people, policies, redress, repeats, replays, reports,
+    reputation, session, status, tokens, users, webhooks,
 };
 use crate::console::{self, Asset};
 
@@ -33,6 +33,7 @@ use crate::console::{self, Asset};
     tags(
         (name = "session", description = "Signing in, and one's own account"),
         (name = "calls", description = "Calls, live and kept"),
+        (name = "desks", description = "Who sits at which phone, and who takes no calls for now"),
         (name = "policies", description = "What is done about calls: revisions, trials, roll-out and roll-back"),
         (name = "lists", description = "Numbers and names that people here wrote down, and what they mean for calls"),
         (name = "access", description = "Who may ask"),
@@ -110,6 +111,7 @@ fn documented() -> ((Router<Shared>, Router<Shared>), utoipa::openapi::OpenApi) 
         .routes(routes!(calls::list))
         .routes(routes!(exports::calls))
         .routes(routes!(reports::counted))
+        .routes(routes!(people::counted))
         .routes(routes!(calls::one))
         .routes(routes!(calls::why))
         .routes(routes!(calls::report))
@@ -137,9 +139,14 @@ fn documented() -> ((Router<Shared>, Router<Shared>), utoipa::openapi::OpenApi) 
         .routes(routes!(devices::list, devices::make))
         .routes(routes!(devices::rotate))
         .routes(routes!(devices::remove))
+        .routes(routes!(alarms::list))
+        .routes(routes!(alarms::take))
         .routes(routes!(lockdown::look, lockdown::order))
         .routes(routes!(lockdown::undo))
         .routes(routes!(lockdown::confirm))
+        .routes(routes!(desks::list))
+        .routes(routes!(desks::sign_in, desks::sign_out))
+        .routes(routes!(desks::pause, desks::resume))
         .routes(routes!(audit::list))
         .routes(routes!(audit::verify))
         .routes(routes!(exports::audit))

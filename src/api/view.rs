@@ -55,8 +55,13 @@ pub(crate) struct CallView {
     pub evidence: Vec<Evidence>,
     /// The phone that answered, or that has the call now.
     pub answered_by: Option<String>,
+    /// The account of who was signed in there when it answered; null = nobody was.
+    #[schema(example = "ann")]
+    pub person: Option<String>,
     /// How each leg's audio is encrypted.
     pub srtp: SrtpView,
+    /// What each leg's audio is coded with; two of them = it is translated.
+    pub codecs: CodecsView,
     /// Where the person answering sent the call, in order (at most 16, and those that were ordered).
     pub transfers: Vec<TransferView>,
     /// What people and policy ordered while it lasted, in order (at most 32).
@@ -98,6 +103,16 @@ pub(crate) struct SrtpView {
     #[schema(example = "AES_CM_128_HMAC_SHA1_80")]
     pub caller: Option<&'static str>,
     #[schema(example = "AEAD_AES_256_GCM")]
+    pub called: Option<&'static str>,
+}
+
+/// The codec of each leg as agreed, now or last; null = nothing was said there.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Codecs)]
+pub(crate) struct CodecsView {
+    #[schema(example = "PCMU")]
+    pub caller: Option<&'static str>,
+    #[schema(example = "G722")]
     pub called: Option<&'static str>,
 }
 
@@ -342,9 +357,14 @@ impl CallView {
             }),
             evidence: evidence(&record.windows[first..]),
             answered_by: record.answered_by.clone(),
+            person: record.person.clone(),
             srtp: SrtpView {
                 caller: record.srtp.caller.map(Suite::as_str),
                 called: record.srtp.called.map(Suite::as_str),
+            },
+            codecs: CodecsView {
+                caller: record.codecs.caller.map(|codec| codec.as_str()),
+                called: record.codecs.called.map(|codec| codec.as_str()),
             },
             transfers: record.transfers.iter().map(TransferView::of).collect(),
             orders: record.orders.iter().map(OrderView::of).collect(),

@@ -35,6 +35,7 @@ pub(super) struct Shared<'a> {
     pub number_lists: &'a ListKeeper,
     pub reputation: &'a ReputationKeeper,
     pub lockdown: &'a LockdownKeeper,
+    pub ledger: call::Ledger,
     pub lists: &'a Lists,
     pub prompts: &'a Arc<Prompts>,
     /// Revision of the model; `None` when voices are not heard.
@@ -118,7 +119,7 @@ fn engine(shared: &Shared<'_>, shard: u16, shards: u16) -> anyhow::Result<call::
         outbound: config.outbound.clone(),
         public_url: config.api.public_url.clone(),
         country: config.identity.country.clone(),
-        transcodes: config.transcodes,
+        transcodes: config.media.transcodes,
         is_voice_on: shared.model.is_some(),
         model: shared.model.clone(),
         shard,
@@ -130,6 +131,7 @@ fn engine(shared: &Shared<'_>, shard: u16, shards: u16) -> anyhow::Result<call::
         None => engine,
     };
     Ok(engine
+        .with_ledger(shared.ledger.clone())
         .with_lockdown(shared.lockdown.since())
         .with_policies(shared.policies.lineup())
         .with_prompts(shared.prompts.clone())

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use serde_json::json;
 
 use crate::accounts::Lockdown;
+use crate::runtime::alarms::Alarms;
 use crate::runtime::clock;
 use crate::runtime::clock_alarm::ClockAlarm;
 use crate::runtime::dns::Dns;
@@ -29,6 +30,7 @@ pub(super) struct Status {
     pub(super) started_ms: u64,
     pub(super) policies: Arc<Policies>,
     pub(super) lockdown: Arc<LockdownKeeper>,
+    pub(super) alarms: Arc<Alarms>,
     pub(super) prompts: super::prompts::Standing,
     pub(super) repeats: Option<Arc<Repeats>>,
     pub(super) models: Option<Arc<Models>>,
@@ -58,6 +60,7 @@ impl Status {
             "version": env!("CARGO_PKG_VERSION"),
             "started_ms": self.started_ms,
             "lockdown": self.lockdown(),
+            "alarms": self.alarms.status(),
             "policy": self.policies.lineup().live().revision(),
             "policy_file_problem": self.policies.file_problem(),
             "prompts_problem": self.prompts.read(),

@@ -15,6 +15,7 @@ use crate::sip::{Message, Response, ServerTxn};
 use crate::time::Now;
 use crate::voice::Opinion;
 
+use super::codecs::LegCodecs;
 use super::desk::Desk;
 use super::dialling::Outside;
 use super::index::Name;
@@ -27,6 +28,7 @@ use super::profile::{Answer, Circumstances};
 use super::reasons::{self, ReasonStyle};
 use super::record::{CallRecord, Direction, State};
 use super::refusal::{self, Refusal};
+use super::tolls::Toll;
 use super::{Counter, Output, decide, facts, reliable, replay};
 
 /// Where the call's two ports stand.
@@ -78,11 +80,13 @@ pub(crate) struct Case {
     /// When watchers were last told.
     pub(crate) told: Instant,
     /// The target that talks with the caller, where it is one of the configuration.
-    pub(crate) phone: Option<String>,
+    pub(crate) phone: Option<Taker>,
     /// One phone rings, and no other beside it.
     pub(crate) is_one_phone: bool,
     /// A phone's call to a number outside.
     pub(crate) outside: Option<Outside>,
+    /// Calls to the outside that it pays for, at most one for each transfer.
+    pub(crate) tolls: Vec<Toll>,
     /// Headers for the phones that a transfer rings: who asked for it, which dialog it replaces.
     pub(crate) extra: Vec<(&'static str, String)>,
     /// How the caller's trunk writes numbers.
@@ -142,6 +146,7 @@ impl Case {
             told: desk.now().instant,
             phone: None,
             is_one_phone: false,
+            tolls: Vec::new(),
             outside: None,
             extra: Vec::new(),
             numbers: desk.own_numbers.clone(),
@@ -448,6 +453,8 @@ impl Case {
     pub(crate) fn describe(&mut self, side: Side, session: &Session, keys: Option<&Keys>, desk: &mut Desk) {
         self.spoken[side as usize] = Some(session.clone());
         self.record.srtp.set(side, keys.map(Keys::suite));
+        let said = |side: Side| self.spoken(side).map_or_else(Vec::new, Session::codecs);
+        self.record.codecs = LegCodecs::of(&said(Side::A), &said(Side::B));
         if let Some(output) = offer::describe(self.id, side, session, keys) {
             desk.say(output);
         }
@@ -531,9 +538,17 @@ impl Case {
         self.record.media = media;
         self.record.give_up_orders();
         self.record.timings.ended_ms = Some(ended_ms);
+        let now = desk.now().instant;
+        self.tolls.drain(..).for_each(|toll| toll.end(now));
         self.changed(desk);
         desk.count(Counter::CallEnded);
     }
+}
+
+/// The phone that a person answered, and who sat there at that moment.
+pub(crate) struct Taker {
+    pub(crate) target: String,
+    pub(crate) person: Option<String>,
 }
 
 /// The protocol of a Reason value of ours.

@@ -110,6 +110,14 @@ impl Course {
         self.names.cseq = self.names.cseq.max(cseq);
     }
 
+    /// A request of this course with this CSeq number was never answered, and the next one may be another: a number that was
+    /// counted up while it rang (422, 488) is not gone back behind.
+    pub(crate) fn lost(&mut self, cseq: u32) {
+        if cseq > self.names.cseq {
+            self.names.cseq = cseq + 1;
+        }
+    }
+
     pub(crate) fn failed(&mut self, status: u16) {
         self.failures.push(status);
     }

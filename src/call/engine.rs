@@ -40,6 +40,7 @@ use super::routes::Routes;
 use super::stage::{Event, Stage};
 use super::stray::Strays;
 use super::timers::{Agenda, earlier};
+use super::tolls::Ledger;
 use super::{CallLimits, Config, Input, Output, TrunkConfig, asked, options, shard, tls_names};
 
 /// One call: what it keeps, and where it is.
@@ -117,6 +118,7 @@ impl Engine {
             reputations: Arc::default(),
             prompts: Arc::new(Prompts::embedded()),
             is_locked_down: false,
+            ledger: Ledger::default(),
             queues: config.queues.clone().into(),
             admission: Admission::new(&config.trunks, &config.queues),
             gate: Gate::new(&config, &random.octets()),
@@ -186,6 +188,13 @@ impl Engine {
         self
     }
 
+    /// With the ledger of calls to the outside that all shards share, instead of its own.
+    #[must_use]
+    pub fn with_ledger(mut self, ledger: Ledger) -> Engine {
+        self.desk.ledger = ledger;
+        self
+    }
+
     /// In a lockdown since then (Unix ms). After [`Engine::with_registrar`].
     #[must_use]
     pub fn with_lockdown(mut self, since: Option<u64>) -> Engine {
@@ -235,6 +244,7 @@ impl Engine {
             Input::SetLockdown(since) => self.set_lockdown(since),
             Input::SetDevices(devices) => self.set_devices(devices),
             Input::SetBound(bound) => self.set_bound(bound),
+            Input::SetRoster(roster) => self.desk.registrants.roster = roster,
             Input::SetReputations(reputations) => self.desk.reputations = reputations,
             Input::HeardBy { call, model } => self.tell(call, Event::HeardBy(model)),
             Input::Repeated { call, recording } => self.tell(call, Event::Repeated(Box::new(recording))),

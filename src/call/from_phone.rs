@@ -7,6 +7,7 @@ use crate::queue::Hunt;
 use crate::sip::{Flow, Message, ServerTxn};
 
 use super::case::Case;
+use super::desk::Desk;
 use super::dialling;
 use super::engine::{Call, Engine};
 use super::hunting::Hunting;
@@ -16,6 +17,7 @@ use super::offer;
 use super::record::Direction;
 use super::refusal::{LOCKED_DOWN, Refusal};
 use super::stage::Event;
+use super::tolls::Payer;
 use super::transfer::{Destination, TransferRules};
 use super::{CallRecord, Counter, TrunkConfig, arriving, facts, limits};
 
@@ -57,6 +59,16 @@ impl Engine {
                 (queues, first, Some(way))
             }
         };
+        let person = payer_of(&flow, desk);
+        let payer = Payer {
+            person: &person,
+            queue: None,
+        };
+        let toll = way
+            .as_ref()
+            .map(|way| dialling::toll(way, &payer, desk))
+            .transpose();
+        let toll = toll.map_err(Refusal::Transfer)?.flatten();
         let hunt = Hunt::new(queues, &first).ok_or(Refusal::NoQueue)?;
         let hop = Hop::new(flow, desk.listener_of(&flow).ok_or(Refusal::NotNow)?, false);
         let phones = TrunkConfig {
@@ -81,6 +93,7 @@ impl Engine {
         case.origin.want(desk.config.outbound.srtp, &mut desk.random);
         case.offer = offer::read_offer(invite, &case.origin)?;
         case.outside = way;
+        case.tolls.extend(toll);
         let caller = arriving::caller_name(invite);
         let stage = Hunting::begin(hunt, &mut case, desk);
         if case.record.queue.as_deref() == Some("") {
@@ -98,4 +111,11 @@ impl Engine {
         self.dispatch(key, Event::Begun);
         Ok(())
     }
+}
+
+/// Who calls: the device that is registered there, or else the address, which of a PBX is all its phones.
+fn payer_of(flow: &Flow, desk: &Desk) -> String {
+    let mut devices = desk.registrants.bound.all();
+    let device = devices.find(|(_, places)| places.iter().any(|place| place.flow == *flow));
+    device.map_or_else(|| flow.remote.ip().to_string(), |(name, _)| name.to_string())
 }

@@ -197,6 +197,7 @@ impl Hunting {
         let seen = |target: &str| queue::Seen {
             is_down: desk.registrants.is_away(target) || desk.routes.is_down(target, now),
             phone: desk.usage.of(target),
+            devices: desk.registrants.roster.devices_of(target),
         };
         self.hunt.handle(input, now, &seen);
     }
@@ -385,8 +386,8 @@ impl Hunting {
             }
         };
 
-        case.record.answered_by = Some(leg.phone_name());
-        case.talks_with(attempt, desk);
+        let person = case.talks_with(attempt, &self.hunt, desk);
+        case.is_taken_by(leg.phone_name(), person);
         let is_answered = self
             .early
             .as_ref()

@@ -260,6 +260,15 @@ impl Ringing {
         Some(session)
     }
 
+    /// The CSeq number of its INVITE, as we built it.
+    pub(crate) fn cseq(&self) -> u32 {
+        let number = self
+            .invite
+            .header_value("CSeq")
+            .and_then(|value| value.split(' ').next());
+        number.and_then(|number| number.parse().ok()).unwrap_or_default()
+    }
+
     /// What people call this phone: the target's user, else its address.
     /// A number outside stays out of it: by the trunk it was called over.
     pub(crate) fn phone_name(&self) -> String {

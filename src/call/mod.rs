@@ -11,6 +11,7 @@ mod arriving;
 mod aside;
 mod asked;
 mod case;
+mod codecs;
 mod correlation;
 mod course;
 mod crossing;
@@ -68,6 +69,7 @@ mod talking;
 mod terms;
 mod timers;
 mod trunk;
+mod tolls;
 mod transfer;
 mod trying;
 mod upstream;
@@ -88,8 +90,8 @@ pub use reasons::ReasonStyle;
 pub(crate) use reasons::of_report as identity_reasons;
 pub use record::CallRecord;
 pub use redress::{CardSigner, Contact, NotAKey, RefusalConfig, SigningKey};
-pub use registrants::DEVICE;
 pub use shard::shard_of;
+pub use tolls::{Allowance, Ledger, Ranges, TollConfig};
 pub use transfer::{Handed, Reach, TransferRules};
 pub use trunk::{HostCredentials, Peer, Role, TrunkConfig, carriers};
 
@@ -227,6 +229,8 @@ pub enum Input<'a> {
     SetDevices(Arc<[crate::registrar::Device]>),
     /// Where devices are registered, as the shard with the registrar says.
     SetBound(Arc<crate::registrar::Bound>),
+    /// Who is signed in to which device from now on.
+    SetRoster(Arc<crate::queue::Roster>),
     /// What people's reports make of numbers and signers from now on.
     SetReputations(Arc<Reputations>),
     /// Which model hears the caller: its revision.

@@ -90,6 +90,17 @@ impl Origin {
         self.write(translated.as_ref().unwrap_or(session), ours, port, &protection)
     }
 
+    /// What this leg, which made an offer, shares with a party that is described already, as its answer. Where they share
+    /// nothing it is a codec of the leg's own, to be translated.
+    pub(crate) fn meet(&mut self, offer: &Session, other: &Session) -> Session {
+        let shared = offer.narrowed(other);
+        if !self.transcodes || !shared.codecs().is_empty() {
+            return shared.answering();
+        }
+        self.is_wide = true;
+        offer.translating(other).answering()
+    }
+
     /// The other leg's words: our answer to `offer`, or an offer of ours when this leg has made none.
     ///
     /// # Errors
@@ -104,7 +115,13 @@ impl Origin {
     ) -> Result<Vec<u8>, Refusal> {
         match offer {
             Some(offer) => self.answer(session, offer, ours, port),
-            None => self.offer(session, ours, port),
+            None => {
+                // Whoever answers it cannot be asked again, and every trunk has G.711.
+                if session.codecs().iter().all(|(_, codec)| codec.law().is_none()) {
+                    self.widen();
+                }
+                self.offer(session, ours, port)
+            }
         }
     }
 

@@ -13,6 +13,7 @@ use crate::sdp::Suite;
 use crate::sip::TransportFault;
 use crate::voice::{Opinion, Window};
 
+pub use super::codecs::LegCodecs;
 use super::limits::{
     ATTEMPTS_KEPT, BANNERS_KEPT, DECISIONS_KEPT, ORDERS_KEPT, SECOND_WINDOWS_KEPT, SPOKEN_KEPT,
     TRANSFERS_KEPT, TRIES_KEPT, WINDOWS_KEPT,
@@ -75,9 +76,15 @@ pub struct CallRecord {
     pub attempts: Vec<Attempt>,
     /// Target URI's user or address of the phone that answered.
     pub answered_by: Option<String>,
+    /// The account of the person who was signed in at that phone when it answered; None = nobody was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<String>,
     /// How each leg is encrypted now, or was last.
     #[serde(default)]
     pub srtp: LegSuites,
+    /// What each leg's audio is coded with now, or was last.
+    #[serde(default)]
+    pub codecs: LegCodecs,
     /// In order; at most 16 kept, and those that were ordered.
     #[serde(default)]
     pub transfers: Vec<Transfer>,
@@ -151,6 +158,9 @@ pub struct BannerChange {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Attempt {
     pub target: String,
+    /// The account of the person who is signed in there; None = nobody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<String>,
     pub at_ms: u64,
     /// Final SIP status, 0 while ringing, 408 for no answer, 487 for cancelled by us.
     pub status: u16,
@@ -342,7 +352,9 @@ impl CallRecord {
             spoken: Vec::new(),
             orders: Vec::new(),
             answered_by: None,
+            person: None,
             srtp: LegSuites::default(),
+            codecs: LegCodecs::default(),
             timings: Timings::default(),
             outcome: None,
             refused_with: None,
@@ -492,15 +504,23 @@ impl CallRecord {
         self.opinion = Some(opinion);
     }
 
-    pub(crate) fn add_attempt(&mut self, target: &str, at_ms: u64) {
+    pub(crate) fn add_attempt(&mut self, target: &str, person: Option<String>, at_ms: u64) {
         if self.attempts.len() < ATTEMPTS_KEPT {
             self.attempts.push(Attempt {
                 target: target.to_string(),
+                person,
                 at_ms,
                 status: 0,
                 why: None,
                 tries: Vec::new(),
             });
+        }
+    }
+
+    /// This phone has answered: who sits there now is who took the call.
+    pub(crate) fn attempt_taken(&mut self, number: usize, person: Option<&str>) {
+        if let Some(attempt) = self.attempts.get_mut(number) {
+            attempt.person = person.map(Into::into);
         }
     }
 

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use crate::queue::{DEVICE, PERSON, Roster};
 use crate::registrar::{self, Bound, Device, Judged, News, Registrar, Why};
 use crate::sip::{EndpointInput, Flow, Message, Response, ServerTxn};
 
@@ -13,15 +14,14 @@ use super::limits::LOCKDOWN_RETRY;
 use super::redirect::Place;
 use super::{Counter, Output, refusal};
 
-/// What stands before the name of a device in the targets of a queue.
-pub const DEVICE: &str = "device:";
-
 /// What a shard has of registered phones.
 #[derive(Default)]
 pub(crate) struct Registrants {
     /// Shard 0 alone, and only with `[registrar]`.
     registrar: Option<Registrar>,
     pub(crate) bound: Arc<Bound>,
+    /// Who sits at which device.
+    pub(crate) roster: Arc<Roster>,
     /// The REGISTER that is being handled: its device, Call-ID and CSeq.
     proven: Option<(String, String, u32)>,
 }
@@ -33,10 +33,25 @@ impl Registrants {
         Some(places.filter_map(Place::of_device).collect())
     }
 
-    /// Whether this target is a device that is not registered.
+    /// Whether this target is a device that is not registered, or a person who is at none that is.
     pub(crate) fn is_away(&self, target: &str) -> bool {
+        if target.starts_with(PERSON) {
+            let devices = self.roster.devices_of(target).unwrap_or_default();
+            return devices.iter().all(|device| self.is_away(device));
+        }
         let device = target.strip_prefix(DEVICE);
         device.is_some_and(|device| self.bound.places(device).is_empty())
+    }
+
+    /// Who sits at this phone now.
+    pub(crate) fn person_at(&self, target: &str) -> Option<String> {
+        self.roster.person_at(target).map(|name| name.to_string())
+    }
+
+    /// Who sits at the registered phone that speaks this way.
+    pub(crate) fn person_speaking(&self, flow: &Flow) -> Option<String> {
+        let device = self.bound.device_at(flow)?;
+        self.person_at(&format!("{DEVICE}{device}"))
     }
 
     pub(crate) fn deadline(&self) -> Option<std::time::Instant> {

@@ -14,7 +14,7 @@ impl Ringing {
     pub(crate) fn ring_again(&mut self, response: &Message, desk: &mut Desk) -> bool {
         let is_changed = match response.status() {
             Some(422) => self.is_longer(response),
-            Some(488) => self.is_wider(),
+            Some(488) if may_be_codecs(response) => self.is_wider(),
             _ => false,
         };
         if !is_changed {
@@ -26,6 +26,7 @@ impl Ringing {
         desk.index.remove(&Name::Client(self.txn));
         self.txn = desk.request(self.invite.clone(), self.hop.flow, &self.hop);
         desk.name(Name::Client(self.txn));
+        self.patience = Some(desk.now().instant + desk.config.try_for);
         true
     }
 
@@ -63,3 +64,17 @@ impl Ringing {
         true
     }
 }
+
+/// Whether a 488 may be about codecs: it says nothing more (RFC 3261 §20.43), or not only that something else is amiss.
+pub(super) fn may_be_codecs(response: &Message) -> bool {
+    let lines = response.header_lines("Warning");
+    let mut codes = lines
+        .iter()
+        .filter_map(|line| line.split_whitespace().next())
+        .filter_map(|code| code.parse::<u16>().ok())
+        .peekable();
+    codes.peek().is_none() || codes.any(|code| !NOT_CODECS.contains(&code))
+}
+
+/// Network and transport, addresses, bandwidth, multicast: no codec more helps.
+const NOT_CODECS: [u16; 7] = [300, 301, 302, 303, 330, 331, 370];

@@ -482,6 +482,7 @@ impl Talking {
                 // Caller, phone and record say the same: nobody answered him.
                 case.refuse(&Refusal::Status(over.status), desk);
                 case.record.answered_by = None;
+                case.record.person = None;
                 let status = over.status;
                 (over.unanswered(), status)
             }

@@ -17,7 +17,7 @@ use crate::queue::{self, Attempt};
 use crate::route::{Candidate, Cause, Target};
 use crate::sip::{Message, TransportFault};
 
-use super::case::Case;
+use super::case::{Case, Taker};
 use super::course::{Course, Names};
 use super::desk::Desk;
 use super::hunting::Hunting;
@@ -31,8 +31,13 @@ use super::{Counter, Output, shard};
 
 impl Hunting {
     pub(super) fn ring(&mut self, attempt: Attempt, target: &str, case: &mut Case, desk: &mut Desk) {
-        case.record.add_attempt(target, case.at_ms(desk));
-        desk.used(target, queue::What::Rung);
+        let person = desk.registrants.person_at(target);
+        case.record.add_attempt(target, person.clone(), case.at_ms(desk));
+        let target_is = Taker {
+            target: target.to_string(),
+            person,
+        };
+        target_is.used(queue::What::Rung, desk);
         case.is_one_phone = self.hunt.ringing() == 1;
         let outside = case.outside.clone().filter(|_| target.starts_with("trunk:"));
         let wanted = match &outside {
@@ -131,6 +136,7 @@ impl Hunting {
             return self.end_attempt(leg.attempt, status, case, desk);
         };
         course.failed(status);
+        course.lost(leg.cseq());
         let address = leg.candidate.to_string();
         case.record.add_try(course.attempt.0, address, status, None);
         if matches!(failure, Failure::Person) {

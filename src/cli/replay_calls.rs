@@ -439,5 +439,6 @@ fn no_sockets() -> media::Config {
         advertise: None,
         ports: 20_000..=20_003,
         silence: Duration::from_secs(3600),
+        transcodes: true,
     }
 }

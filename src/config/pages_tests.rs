@@ -78,7 +78,8 @@ fn the_registrar_of_its_page_loads_and_its_faults_say_where_and_why() {
     let config = load(example);
     let registrar = config.registrar.expect("a registrar");
     assert!(registrar.is_from("10.0.0.7".parse().unwrap()) && !registrar.has_md5());
-    assert_eq!(config.queues[0].targets[1], "device:desk-2");
+    assert_eq!(config.queues[0].targets[1], "person:ann");
+    assert_eq!(registrar.shift, std::time::Duration::from_secs(12 * 3600));
 
     let from = "[registrar]\nfrom = [\"10.0.0.0/24\"]\n";
     check("[registrar]\nexpires_max = \"2m\"\n", 1, "from needs one");
@@ -102,6 +103,12 @@ fn the_registrar_of_its_page_loads_and_its_faults_say_where_and_why() {
     check(&device, 1, "without [registrar]");
     let device = device.replace("desk-1", "Desk 1");
     check(&format!("{from}{device}"), 6, "a device is device:NAME");
+    let person = QUEUE.replace("sip:1@10.0.0.5", "person:ann");
+    check(&person, 1, "without [registrar]");
+    load(&format!("{from}{person}"));
+    let person = person.replace("ann", "an n");
+    check(&format!("{from}{person}"), 6, "a person is person:NAME");
+    check(&format!("{from}shift = \"1m\"\n"), 3, "shift");
 }
 
 #[test]

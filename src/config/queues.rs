@@ -6,10 +6,10 @@ use std::time::Duration;
 use super::limits::{NUMBERS_MAX, PROBE_MAX, PROBE_MIN, QUEUES_MAX, TARGETS_MAX};
 use super::read::{check_count, read_name};
 use super::{Config, target};
+use crate::accounts;
 use crate::banner::Marks;
-use crate::call::DEVICE;
 use crate::document::{Section, closest, shown};
-use crate::queue::{self, Decline, Overflow, Reach, Redirects, Strategy};
+use crate::queue::{self, DEVICE, Decline, Overflow, PERSON, Reach, Redirects, Strategy};
 use crate::registrar::is_device_name;
 
 pub(super) fn read(root: &Section<'_, '_>) -> Vec<queue::Config> {
@@ -171,10 +171,11 @@ pub(super) fn check_devices(root: &Section<'_, '_>, config: &Config) {
     if config.registrar.is_some() {
         return;
     }
-    let of_device = |queue: &&queue::Config| queue.targets.iter().any(|target| target.starts_with(DEVICE));
+    let is_one = |target: &String| target.starts_with(DEVICE) || target.starts_with(PERSON);
+    let of_device = |queue: &&queue::Config| queue.targets.iter().any(is_one);
     if let Some(queue) = config.queues.iter().find(of_device) {
         let message = format!(
-            "queue {:?} rings a device, and without [registrar] none can register",
+            "queue {:?} rings a device or a person, and without [registrar] none can register",
             queue.name
         );
         root.fault(root.place("queue"), message, None);
@@ -193,7 +194,11 @@ fn read_targets(section: &Section<'_, '_>) -> Vec<String> {
         let parsed = match value.get.strip_prefix(DEVICE) {
             Some(name) if is_device_name(name) => Ok(value.get.to_string()),
             Some(_) => Err(target::TargetFault::Device),
-            None => target::parse(value.get),
+            None => match value.get.strip_prefix(PERSON) {
+                Some(name) if accounts::is_name(name) => Ok(value.get.to_string()),
+                Some(_) => Err(target::TargetFault::Person),
+                None => target::parse(value.get),
+            },
         };
         match parsed {
             Ok(uri) if targets.contains(&uri) => {

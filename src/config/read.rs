@@ -30,6 +30,7 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Config {
         "capture",
         "prompts",
         "api",
+        "alarms",
         "webhook",
         "oidc",
     ]);
@@ -53,7 +54,7 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Config {
     config.queue_srtp = super::srtp::read_queues(root, &config.queues);
     config.whispers = super::prompts::read_queues(root, &config.queues);
     super::prompts::read(root, folder, &mut config.prompts);
-    config.outbound = super::outbound::read(root, &config.trunks);
+    config.outbound = super::outbound::read(root, folder, &config.trunks);
     super::outbound::check(root, config.transfer_rules.iter(), &config.trunks);
     identity::read(root, folder, &mut config.identity);
     read_media(root, &mut config);
@@ -62,6 +63,7 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Config {
     read_store(root, &mut config);
     read_api(root, folder, &mut config);
     config.capture = super::capture::read(root);
+    config.alarms = super::alarms::read(root, folder);
     config.webhooks = super::webhook::read(root, folder);
     config.oidc = super::oidc::read(root, folder, config.api.public_url.as_deref());
     config.refusal = super::refusal::read(root, folder, config.api.public_url.as_deref());
@@ -129,8 +131,8 @@ fn read_media(root: &Section<'_, '_>, config: &mut Config) {
     section.only(&["address", "advertise", "ports", "silence", "transcode"]);
     if let Some(word) = section.string("transcode") {
         match word.get {
-            "needed" => config.transcodes = true,
-            "never" => config.transcodes = false,
+            "needed" => config.media.transcodes = true,
+            "never" => config.media.transcodes = false,
             _ => {
                 let message = format!(
                     "transcode is {:?}; expected \"needed\" or \"never\"",

@@ -11,12 +11,16 @@ use crate::registrar::Config;
 use crate::registrar::limits::{EXPIRES_LEAST, EXPIRES_MOST};
 
 const EXPIRES_MIN: Duration = Duration::from_secs(60);
+/// A working day and the way there.
+const SHIFT: Duration = Duration::from_secs(12 * 3600);
+const SHIFTS: std::ops::RangeInclusive<Duration> =
+    Duration::from_secs(600)..=Duration::from_secs(7 * 24 * 3600);
 const EXPIRES_MAX: Duration = Duration::from_secs(600);
 
 /// None = no section: nobody can register.
 pub(super) fn read(root: &Section<'_, '_>, trunks: &[TrunkConfig]) -> Option<Config> {
     let section = root.section("registrar")?;
-    section.only(&["from", "expires_min", "expires_max", "digest"]);
+    section.only(&["from", "expires_min", "expires_max", "digest", "shift"]);
     let written = section.strings("from").unwrap_or_default();
     if written.is_empty() || written.len() > REGISTRAR_RANGES_MAX {
         let message = format!(
@@ -58,6 +62,7 @@ pub(super) fn read(root: &Section<'_, '_>, trunks: &[TrunkConfig]) -> Option<Con
         from,
         expires: least..=most.max(least),
         hashes: read_hashes(&section),
+        shift: section.duration("shift", SHIFTS).unwrap_or(SHIFT),
     })
 }
 

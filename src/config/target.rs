@@ -11,6 +11,8 @@ pub(super) enum TargetFault {
         "a device is device:NAME; the name begins with a small letter and has up to 48 of a-z, 0-9, -, _ and ."
     )]
     Device,
+    #[error("a person is person:NAME, with the name of an account")]
+    Person,
     #[error("transport is udp, tcp or tls")]
     Transport,
     #[error("sips: goes over TLS, not over UDP")]

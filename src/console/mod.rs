@@ -112,6 +112,11 @@ pub const ASSETS: &[Asset] = &[
         content: include_str!("static/alarms.js"),
     },
     Asset {
+        path: "/console/watch.js",
+        kind: SCRIPT,
+        content: include_str!("static/watch.js"),
+    },
+    Asset {
         path: "/console/incident.js",
         kind: SCRIPT,
         content: include_str!("static/incident.js"),
@@ -130,6 +135,11 @@ pub const ASSETS: &[Asset] = &[
         path: "/console/words.js",
         kind: SCRIPT,
         content: include_str!("static/words.js"),
+    },
+    Asset {
+        path: "/console/desks.js",
+        kind: SCRIPT,
+        content: include_str!("static/desks.js"),
     },
     Asset {
         path: "/console/orders.js",

@@ -57,6 +57,8 @@ pub struct Config {
     pub ports: std::ops::RangeInclusive<u16>,
     /// No packet from either party for this long = `Silent`; default 60 s.
     pub silence: Duration,
+    /// Audio that a party did not announce goes on in a codec that it did; default true. False: as it came.
+    pub transcodes: bool,
 }
 
 /// Leg A (caller) or leg B (called). Caller's audio is what is scored.

@@ -37,6 +37,8 @@ pub(super) struct Party {
     pub(super) presses: Presses,
     /// For what it says to a party that does not know its codec.
     pub(super) transcoder: Transcoder,
+    /// Packets that went through it.
+    pub(super) translated: u64,
 }
 
 /// Announced payload types, one bit each.
@@ -64,6 +66,18 @@ impl Payloads {
 
     pub(super) fn has(self, payload_type: u8) -> bool {
         (self.pcmu | self.pcma | self.g722 | self.event) & bit(payload_type) != 0
+    }
+
+    /// The number under which these have what `payload_type` means in `theirs`: the lowest, where there are several.
+    pub(super) fn number(self, payload_type: u8, theirs: Payloads) -> Option<u8> {
+        let ours = match theirs.codec(payload_type) {
+            Some(Codec::Pcmu) => self.pcmu,
+            Some(Codec::Pcma) => self.pcma,
+            Some(Codec::G722) => self.g722,
+            None if theirs.event & bit(payload_type) != 0 => self.event,
+            None => 0,
+        };
+        (ours != 0).then(|| ours.trailing_zeros() as u8)
     }
 }
 
@@ -112,6 +126,7 @@ impl Party {
             reports: Reports::default(),
             presses: Presses::default(),
             transcoder: Transcoder::default(),
+            translated: 0,
         }
     }
 
@@ -166,6 +181,7 @@ impl Party {
             round_trip_ms: self.reports.round_trip().map(milliseconds),
             mos: None,
             keys_pressed: self.presses.count,
+            translated: self.translated,
         };
         statistics.mos = statistics.estimate(heard.round_trip().map(milliseconds));
         statistics

@@ -93,6 +93,7 @@ impl Bench {
             advertise: None,
             ports: 20_000..=20_009,
             silence: Duration::from_secs(60),
+            transcodes: true,
         };
         let mut session = Session::new(&config, now);
         let mut party = |side, address: &'static str, suite: Option<Suite>, fill: u8| {

@@ -33,6 +33,7 @@ const COMFORT_NOISE: u8 = 13;
 /// let now = Now { instant: Instant::now(), utc: SystemTime::UNIX_EPOCH };
 /// let config = Config {
 ///     address: "127.0.0.1".parse()?, advertise: None, ports: 20_000..=20_009, silence: Duration::from_secs(60),
+///     transcodes: true,
 /// };
 /// let (caller, called) = ("192.0.2.1:4000".parse()?, "192.0.2.2:5000".parse()?);
 /// let mut session = Session::new(&config, now);
@@ -53,6 +54,7 @@ pub struct Session {
     started: Instant,
     last_heard: Instant,
     silence: Duration,
+    transcodes: bool,
 }
 
 impl Session {
@@ -67,6 +69,7 @@ impl Session {
             started: now.instant,
             last_heard: now.instant,
             silence: config.silence,
+            transcodes: config.transcodes,
         }
     }
 
@@ -133,8 +136,9 @@ impl Session {
     /// stands there afterwards, so there must be room for [`super::srtp::OVERHEAD_OCTETS_MAX`] more.
     ///
     /// A payload type is good when either party announced it, because each announces what it wants to *receive*
-    /// (RFC 3264 §5.1), or when it is comfort noise. Where they disagree on its codec, the receiver's word counts. Audio
-    /// in a codec that the receiver did not announce goes on in the one it likes best, in packets of the same length.
+    /// (RFC 3264 §5.1), or when it is comfort noise. Where they disagree on its codec, the receiver's word counts. What the
+    /// receiver has under another number goes on under that one. Audio in a codec that it did not announce goes on in the
+    /// one it likes best, in packets of the same length ([`Config::transcodes`]).
     ///
     /// On an encrypted leg nothing is believed, latched, counted as life or heard that its key does not authenticate.
     pub fn rtp_within(
@@ -193,6 +197,7 @@ impl Session {
             true => this.presses.handle(&packet),
             false => None,
         };
+        let is_same = other.payloads.has(payload_type);
         let target = other.latch.target();
         let goes_out = other.player.is_none() && matches!(target, Target::At(_));
         let is_first = codec.is_some() && goes_out && std::mem::take(&mut other.marks_next);
@@ -201,7 +206,9 @@ impl Session {
         if let (Some(event), Side::A) = (pressed, from) {
             self.press(event);
         }
-        self.translate(from, arrival, codec, buffer, len);
+        if !is_same {
+            self.translate(from, arrival, (payload_type, codec), buffer, len);
+        }
         if let (true, Some(second)) = (is_first, buffer.get_mut(1)) {
             // The first of another source than the one before: what a marked packet says (RFC 3551 §4.1).
             *second |= 0x80;
@@ -340,29 +347,30 @@ impl Session {
         }
     }
 
-    /// Audio that the other party did not announce becomes what it did.
+    /// What the other party did not announce, by a number that it did: the same under its own number, or other audio.
     fn translate(
         &mut self,
         from: Side,
         arrival: Arrival,
-        codec: Option<Codec>,
+        (payload_type, codec): (u8, Option<Codec>),
         buffer: &mut [u8],
         len: usize,
     ) {
+        let transcodes = self.transcodes;
         let (this, other) = self.parties(from);
-        let (Some(codec), Some((payload_type, wanted)), None) = (codec, other.voice, &other.player) else {
-            return;
-        };
-        if codec == wanted {
+        if other.player.is_some() {
             return;
         }
+        if let Some(number) = other.payloads.number(payload_type, this.payloads) {
+            return renumber(buffer, number);
+        }
+        let (Some(codec), Some((number, wanted)), true) = (codec, other.voice, transcodes) else {
+            return;
+        };
         let Ok(packet) = Packet::parse(buffer.get(..len).unwrap_or_default()) else {
             return;
         };
-        if other.payloads.has(packet.payload_type()) {
-            return;
-        }
-        let (audio, is_marked) = (packet.payload_range(), packet.is_marked());
+        let audio = packet.payload_range();
         if audio.len() > TRANSLATED_OCTETS_MAX {
             return;
         }
@@ -370,11 +378,10 @@ impl Session {
             this.transcoder = Transcoder::default();
         }
         let is_new = matches!(arrival, Arrival::Ahead | Arrival::Started);
-        if let Some(second) = buffer.get_mut(1) {
-            *second = payload_type | if is_marked { 0x80 } else { 0 };
-        }
+        renumber(buffer, number);
         if let Some(audio) = buffer.get_mut(audio) {
             this.transcoder.transcode(codec, wanted, audio, is_new);
+            this.translated += 1;
         }
     }
 
@@ -417,6 +424,13 @@ impl Session {
             Side::A => &self.a,
             Side::B => &self.b,
         }
+    }
+}
+
+/// Another payload type; the mark stays.
+fn renumber(packet: &mut [u8], payload_type: u8) {
+    if let Some(second) = packet.get_mut(1) {
+        *second = *second & 0x80 | payload_type;
     }
 }
 

@@ -44,6 +44,9 @@ pub struct SideStatistics {
     /// Keys it pressed (RFC 4733). Which ones is kept nowhere.
     #[serde(default)]
     pub keys_pressed: u64,
+    /// Of its packets, those that went on in another codec, because the other party does not know theirs.
+    #[serde(default)]
+    pub translated: u64,
 }
 
 impl SideStatistics {

@@ -38,6 +38,7 @@ impl Bench {
             advertise: None,
             ports: 20_000..=20_009,
             silence: Duration::from_secs(60),
+            transcodes: true,
         };
         let mut bench = Bench {
             session: Session::new(&config, now),

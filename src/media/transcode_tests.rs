@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::g722::NarrowDecoder;
-use super::{Config, Session, Side, Verdict, rtp};
+use super::srtp::Secured;
+use super::{Config, Keys, Session, Side, Verdict, rtp};
 use crate::g711::Law;
-use crate::sdp::Codec;
+use crate::sdp::{Codec, MasterKey, Suite};
 use crate::time::Now;
 
 const CALLER: ([u8; 4], u16) = ([192, 0, 2, 1], 4000);
@@ -20,6 +21,15 @@ struct Legs {
 
 impl Legs {
     fn new(caller: &[(u8, Codec)], called: &[(u8, Codec)]) -> Legs {
+        Legs::with(caller, called, [Some(101), Some(101)], true)
+    }
+
+    fn with(
+        caller: &[(u8, Codec)],
+        called: &[(u8, Codec)],
+        [of_caller, of_called]: [Option<u8>; 2],
+        transcodes: bool,
+    ) -> Legs {
         let now = Now {
             instant: Instant::now(),
             utc: SystemTime::UNIX_EPOCH,
@@ -29,10 +39,11 @@ impl Legs {
             advertise: None,
             ports: 20_000..=20_009,
             silence: Duration::from_secs(60),
+            transcodes,
         };
         let mut session = Session::new(&config, now);
-        session.described(Side::A, CALLER.into(), caller, Some(101), now);
-        session.described(Side::B, CALLED.into(), called, Some(101), now);
+        session.described(Side::A, CALLER.into(), caller, of_caller, now);
+        session.described(Side::B, CALLED.into(), called, of_called, now);
         Legs { session, now }
     }
 
@@ -120,5 +131,113 @@ fn what_the_other_announced_passes_as_it_is() {
     for (sequence, payload_type) in [(1, 0), (2, 8), (3, 9)] {
         let sent = packet(payload_type, sequence, &[0x31; 160]);
         assert_eq!(legs.carry(Side::B, sent.clone()), sent);
+    }
+}
+
+#[test]
+fn what_both_have_goes_by_the_number_that_the_receiver_gave_it() {
+    let (caller, called) = (
+        [(0, Codec::Pcmu), (98, Codec::Pcma)],
+        [(8, Codec::Pcma), (97, Codec::G722)],
+    );
+    let mut legs = Legs::with(&caller, &called, [Some(101), Some(96)], true);
+    for (sequence, (from, payload_type, expected)) in (1..).zip([
+        (Side::A, 98, 8),
+        (Side::A, 101, 96),
+        (Side::B, 8, 98),
+        (Side::B, 96, 101),
+        // Already the receiver's own.
+        (Side::A, 96, 96),
+        (Side::B, 98, 98),
+    ]) {
+        let sent = packet(payload_type, sequence, &[3, 0x80, 1, 64]);
+        let got = legs.carry(from, sent.clone());
+        assert_eq!(got[1], expected | sent[1] & 0x80, "{from:?} {payload_type}");
+        assert_eq!(got[2..], sent[2..], "nothing else changes");
+    }
+    let statistics = legs.session.statistics();
+    assert_eq!(statistics.from_caller.translated, 0, "these are no translations");
+}
+
+#[test]
+fn nothing_is_translated_where_that_is_not_wanted() {
+    let mut legs = Legs::with(
+        &[(0, Codec::Pcmu)],
+        &[(9, Codec::G722)],
+        [Some(101), Some(96)],
+        false,
+    );
+    let sent = packet(0, 1, &[0x31; 160]);
+    assert_eq!(legs.carry(Side::A, sent.clone()), sent);
+    let sent = packet(101, 2, &[3, 0x80, 1, 64]);
+    assert_eq!(legs.carry(Side::A, sent)[1], 96, "a number is no codec");
+    assert_eq!(legs.session.statistics().from_caller.translated, 0);
+}
+
+#[test]
+fn packets_of_ten_to_sixty_milliseconds_keep_their_length_and_are_counted() {
+    let mut legs = Legs::new(&[(0, Codec::Pcmu)], &[(9, Codec::G722)]);
+    let mut decoder = NarrowDecoder::default();
+    let (mut at, mut sequence) = (0usize, 1u16);
+    for milliseconds in [10, 20, 30, 40, 60] {
+        for _ in 0..10 {
+            let len = milliseconds * 8;
+            let audio: Vec<u8> = (at..at + len).map(|n| Law::Mu.encode(tone(n))).collect();
+            let mut sent = rtp::header(0, sequence, at as u32, 77, false).to_vec();
+            sent.extend_from_slice(&audio);
+            let got = legs.carry(Side::A, sent.clone());
+            assert_eq!((got.len(), &got[2..12]), (sent.len(), &sent[2..12]));
+            for (n, octet) in (at..).zip(&got[12..]) {
+                let distance = i32::from(decoder.decode(*octet)) - i32::from(tone(n));
+                assert!(n < 800 || distance.abs() <= 1200, "sample {n}: {distance} off");
+            }
+            (at, sequence) = (at + len, sequence + 1);
+        }
+    }
+    assert_eq!(legs.session.statistics().from_caller.translated, 50);
+}
+
+#[test]
+fn legs_with_keys_of_their_own_are_translated_between_them() {
+    for suite in Suite::ALL {
+        for is_caller_plain in [true, false] {
+            let key = |fill: u8| {
+                let octets = vec![fill; suite.key_octets() + suite.salt_octets()];
+                MasterKey::new(suite, &octets).unwrap()
+            };
+            let keys = |inbound: u8, outbound: u8| Keys {
+                inbound: key(inbound),
+                outbound: key(outbound),
+            };
+            let mut legs = Legs::new(&[(0, Codec::Pcmu)], &[(8, Codec::Pcma)]);
+            if !is_caller_plain {
+                legs.session.secure(Side::A, Some(&keys(1, 2)));
+            }
+            legs.session.secure(Side::B, Some(&keys(3, 4)));
+            let (mut caller, mut called) = (Secured::new(&keys(2, 1)), Secured::new(&keys(4, 3)));
+            for sequence in 1..30u16 {
+                let audio: Vec<u8> = (0..160).map(|n| Law::Mu.encode(tone(n))).collect();
+                let mut buffer = [0; 256];
+                let sent = packet(0, sequence, &audio);
+                buffer[..172].copy_from_slice(&sent);
+                let len = match is_caller_plain {
+                    true => 172,
+                    false => caller.protect_rtp(&mut buffer, 172).unwrap(),
+                };
+                let verdict = legs
+                    .session
+                    .rtp_within(Side::A, CALLER.into(), &mut buffer, len, legs.now);
+                let Verdict::Forward { to, len } = verdict else {
+                    panic!("{suite:?}: {verdict:?}")
+                };
+                assert_eq!(to, SocketAddr::from(CALLED));
+                assert_eq!(called.unprotect_rtp(&mut buffer, len), Ok(172), "{suite:?}");
+                assert_eq!((buffer[1] & 0x7f, &buffer[2..12]), (8, &sent[2..12]));
+                for (n, octet) in buffer[12..172].iter().enumerate() {
+                    let distance = i32::from(Law::A.decode(*octet)) - i32::from(tone(n));
+                    assert!(distance.abs() <= 600, "{suite:?} sample {n}: {distance} off");
+                }
+            }
+        }
     }
 }

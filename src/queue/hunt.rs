@@ -8,7 +8,7 @@
 //!                 Cancel the others, over
 //! ```
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -56,12 +56,14 @@ pub enum Step {
     },
 }
 
-/// What is known of a target when its queue is entered.
-#[derive(Clone, Copy, Debug, Default)]
+/// What is known of a target.
+#[derive(Clone, Debug, Default)]
 pub struct Seen {
     /// It is known not to be reachable.
     pub is_down: bool,
     pub phone: Phone,
+    /// Of a person: the devices he is signed in to. None = the target is one phone itself.
+    pub devices: Option<Vec<String>>,
 }
 
 /// One call's search for a person. Does nothing by itself: `handle`, then `poll_step` until `None`.
@@ -75,7 +77,8 @@ pub struct Hunt {
     /// The next one where they ring one after the other, by its place in `order`.
     next_target: usize,
     next_attempt: usize,
-    ringing: Vec<Attempt>,
+    /// Each with the phone that rings: never a person, but the devices he is at.
+    ringing: Vec<(Attempt, String)>,
     deadline: Option<Instant>,
     /// How the attempts that are over ended; 408 for a phone that rang in vain.
     failures: Vec<u16>,
@@ -163,6 +166,13 @@ impl Hunt {
         self.ringing.len()
     }
 
+    /// The phone of an attempt that rings.
+    pub fn phone_of(&self, attempt: Attempt) -> Option<&str> {
+        let mut ringing = self.ringing.iter();
+        let (_, phone) = ringing.find(|(ringing, _)| *ringing == attempt)?;
+        Some(phone)
+    }
+
     /// The configuration of the queue the call waits in.
     pub fn config(&self) -> &Config {
         &self.queues[self.current]
@@ -197,13 +207,28 @@ impl Hunt {
         }
         self.next_target = to;
         self.deadline = Some(now + config.ring);
+        let mut phones = Vec::new();
+        let mut known: BTreeSet<&str> = BTreeSet::new();
         for target in &self.order[from..to] {
+            let target = &config.targets[*target];
+            match seen(target).devices.filter(|devices| !devices.is_empty()) {
+                Some(devices) => phones.extend(devices),
+                // A person who is signed in nowhere comes to nothing as a device does that is not registered.
+                None => phones.push(target.clone()),
+            }
+        }
+        // A person and his device may both be named: it rings once.
+        let mut twice = vec![false; phones.len()];
+        for (place, phone) in phones.iter().enumerate() {
+            twice[place] = !known.insert(phone);
+        }
+        for (phone, _) in phones.iter().zip(twice).filter(|(_, is_twice)| !is_twice) {
             let attempt = Attempt(self.next_attempt);
             self.next_attempt += 1;
-            self.ringing.push(attempt);
+            self.ringing.push((attempt, phone.clone()));
             self.steps.push_back(Step::Ring {
                 attempt,
-                target: config.targets[*target].clone(),
+                target: phone.clone(),
             });
         }
     }
@@ -224,12 +249,12 @@ impl Hunt {
 
     fn take(&mut self, attempt: Attempt) -> bool {
         let before = self.ringing.len();
-        self.ringing.retain(|ringing| *ringing != attempt);
+        self.ringing.retain(|(ringing, _)| *ringing != attempt);
         before != self.ringing.len()
     }
 
     fn cancel_all(&mut self, was_answered_elsewhere: bool) {
-        for attempt in std::mem::take(&mut self.ringing) {
+        for (attempt, _) in std::mem::take(&mut self.ringing) {
             self.steps.push_back(Step::Cancel {
                 attempt,
                 was_answered_elsewhere,
@@ -331,6 +356,42 @@ mod tests {
                 (Input::Tick, 40, ""),
                 (Input::Tick, 41, "-2 !480"),
             ],
+        );
+    }
+
+    #[test]
+    fn a_person_rings_at_all_his_devices_at_once_and_a_device_that_is_named_as_well_rings_once() {
+        let rung = |strategy| {
+            let mut desk = queue("desk", strategy, 0, Overflow::Reject);
+            desk.targets = ["device:d1", "person:ann", "person:bob"].map(Into::into).to_vec();
+            let mut hunt = hunt(vec![desk]);
+            let seen = |target: &str| Seen {
+                devices: match target {
+                    "person:ann" => Some(vec!["device:d1".into(), "device:d2".into()]),
+                    "person:bob" => Some(Vec::new()),
+                    _ => None,
+                },
+                ..Seen::default()
+            };
+            let (mut rung, start) = (Vec::new(), Instant::now());
+            hunt.handle(Input::Start, start, &seen);
+            for round in 1..5 {
+                let mut together = Vec::new();
+                while let Some(step) = hunt.poll_step() {
+                    if let Step::Ring { target, attempt } = step {
+                        assert_eq!(hunt.phone_of(attempt), Some(target.as_str()));
+                        together.push(target);
+                    }
+                }
+                rung.push(together.join("+"));
+                hunt.handle(Input::Tick, start + RING * round, &seen);
+            }
+            rung.join(" ").trim_end().to_string()
+        };
+        assert_eq!(rung(Strategy::RingAll), "device:d1+device:d2+person:bob");
+        assert_eq!(
+            rung(Strategy::InOrder),
+            "device:d1 device:d1+device:d2 person:bob"
         );
     }
 

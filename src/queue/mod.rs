@@ -6,12 +6,14 @@
 
 mod hunt;
 pub mod limits;
+mod roster;
 mod usage;
 mod verdict;
 
 use std::time::Duration;
 
 pub use hunt::{Attempt, Hunt, Input, Seen, Step};
+pub use roster::{AtWork, DEVICE, PERSON, Roster};
 pub use usage::{Phone, Usage, Used, What};
 pub use verdict::best;
 
@@ -89,7 +91,7 @@ pub struct Config {
     /// Dialled numbers (E.164 after normalisation), patterns with a trailing `*`, or `*`.
     pub numbers: Vec<String>,
     pub strategy: Strategy,
-    /// SIP URIs. A host name is looked up while the gateway runs (RFC 3263).
+    /// SIP URIs, `device:NAME` and `person:NAME`. A host name is looked up while the gateway runs (RFC 3263).
     pub targets: Vec<String>,
     pub ring: Duration,
     pub overflow: Overflow,

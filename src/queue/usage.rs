@@ -130,6 +130,7 @@ mod tests {
         let seen = |target: &str| Seen {
             is_down: false,
             phone: usage.of(target),
+            devices: None,
         };
         let mut order = Vec::new();
         hunt.handle(Input::Start, now, &seen);

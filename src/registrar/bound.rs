@@ -22,6 +22,8 @@ pub struct Bound {
     /// How and from where they are reached: who speaks from there is the phone that registered.
     remotes: BTreeSet<(Transport, SocketAddr)>,
     connections: BTreeSet<u64>,
+    /// Which device each way belongs to.
+    ways: BTreeMap<(Transport, SocketAddr, Option<u64>), String>,
 }
 
 impl Bound {
@@ -30,6 +32,14 @@ impl Bound {
         Bound {
             remotes: flows().map(|flow| way(&flow)).collect(),
             connections: flows().filter_map(|flow| flow.connection).collect(),
+            ways: devices
+                .iter()
+                .flat_map(|(name, places)| {
+                    places
+                        .iter()
+                        .map(move |place| (whole_way(&place.flow), name.clone()))
+                })
+                .collect(),
             devices,
         }
     }
@@ -47,6 +57,11 @@ impl Bound {
         }
     }
 
+    /// The device whose phone speaks this way; None = none does.
+    pub fn device_at(&self, flow: &Flow) -> Option<&str> {
+        self.ways.get(&whole_way(flow)).map(String::as_str)
+    }
+
     /// The same where only the address is known.
     pub fn has_address(&self, address: SocketAddr) -> bool {
         [Transport::Udp, Transport::Tcp, Transport::Tls]
@@ -60,6 +75,11 @@ impl Bound {
             .iter()
             .map(|(name, places)| (name.as_str(), places.as_slice()))
     }
+}
+
+fn whole_way(flow: &Flow) -> (Transport, SocketAddr, Option<u64>) {
+    let (transport, address) = way(flow);
+    (transport, address, flow.connection)
 }
 
 fn way(flow: &Flow) -> (Transport, SocketAddr) {
@@ -90,6 +110,11 @@ mod tests {
         let bound = Bound::new(places(connection(7)));
         assert!(bound.has(&connection(7)));
         assert!(!bound.has(&connection(8)) && !bound.has(&datagram));
+        assert_eq!(bound.device_at(&connection(7)), Some("desk-1"));
+        assert_eq!(
+            (bound.device_at(&connection(8)), bound.device_at(&datagram)),
+            (None, None)
+        );
         let bound = Bound::new(places(datagram));
         assert!(bound.has(&datagram) && !bound.has(&connection(7)));
     }

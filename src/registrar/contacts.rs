@@ -104,6 +104,7 @@ mod tests {
             from: Vec::new(),
             expires: Duration::from_secs(60)..=Duration::from_secs(600),
             hashes: vec![crate::digest::Hash::Sha256],
+            shift: Duration::from_secs(600),
         };
         let text = format!(
             "REGISTER sip:pbx SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK1\r\nFrom: <sip:a@pbx>;tag=1\r\n\

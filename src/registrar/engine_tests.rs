@@ -31,6 +31,7 @@ impl Scene {
         let config = Config {
             from: vec!["192.0.2.0/24".parse().unwrap()],
             expires: Duration::from_secs(60)..=Duration::from_secs(600),
+            shift: Duration::from_secs(600),
             hashes: match is_md5_offered {
                 true => vec![Hash::Sha256, Hash::Md5],
                 false => vec![Hash::Sha256],

@@ -39,6 +39,8 @@ pub struct Config {
     /// What is offered, and taken: SHA-256, or MD5 for phones that know nothing else. Of a device that was made without MD5
     /// being here, nothing is kept that MD5 could prove.
     pub hashes: Vec<Hash>,
+    /// Who signs in to a phone and does not sign out is signed out after so long.
+    pub shift: Duration,
 }
 
 impl Config {

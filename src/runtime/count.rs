@@ -184,6 +184,7 @@ pub fn ended(record: &CallRecord) {
             counter!("ringward_media_packets_total", "side" => side).increment(sums.packets);
             counter!("ringward_media_lost_total", "side" => side).increment(sums.lost);
             counter!("ringward_media_dropped_total", "side" => side).increment(sums.dropped);
+            counter!("ringward_media_translated_total", "side" => side).increment(sums.translated);
             counter!("ringward_media_unauthenticated_total", "side" => side).increment(sums.unauthenticated);
         }
     }

@@ -86,6 +86,8 @@ pub enum ToShard {
     SetDevices(Arc<[crate::registrar::Device]>),
     /// Where devices are registered.
     SetBound(Arc<crate::registrar::Bound>),
+    /// Who is signed in to which device.
+    SetRoster(Arc<crate::queue::Roster>),
     /// Where mirrored signalling goes, the first address first.
     Collector(Vec<SocketAddr>),
     /// New anchors and revocation lists; the shard says when they count.

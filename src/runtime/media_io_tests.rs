@@ -38,6 +38,7 @@ fn bench(ports: RangeInclusive<u16>) -> Bench {
         advertise: None,
         ports,
         silence: Duration::from_secs(60),
+        transcodes: true,
     };
     Bench {
         poll: Poll::new().unwrap(),

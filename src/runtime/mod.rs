@@ -4,6 +4,7 @@
 //! the store, scoring) lives on other threads and answers through the shard's bounded inbox.
 
 pub mod between;
+pub mod alarms;
 pub mod clock;
 pub mod clock_alarm;
 pub mod collector;
@@ -13,6 +14,7 @@ pub mod dns;
 pub mod entropy;
 pub mod erasures;
 pub mod fetch;
+pub mod floor;
 pub mod icons;
 pub mod inbox;
 pub mod limits;

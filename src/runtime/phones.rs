@@ -75,6 +75,10 @@ impl Phones {
         }
     }
 
+    pub fn is_registered(&self, device: &str) -> bool {
+        !self.lock().bound.places(device).is_empty()
+    }
+
     /// For `/api/v1/status`: the devices, who is registered from where, and the last alerts.
     pub fn status(&self) -> serde_json::Value {
         let state = self.lock();

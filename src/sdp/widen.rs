@@ -2,7 +2,7 @@
 
 use super::limits::FORMATS_MAX;
 use super::parse::{attribute, leading_payload_type, media_line};
-use super::{Audio, Codec, Session};
+use super::{Audio, Codec, Line, Session};
 
 /// What is added, by its static payload type (RFC 3551 §6), in this order.
 const KNOWN: [(u8, Codec); 3] = [(0, Codec::Pcmu), (8, Codec::Pcma), (9, Codec::G722)];
@@ -30,7 +30,8 @@ impl Session {
     /// This answer as the author of `offer` may hear it (RFC 3264 §6.1: nothing but what was offered), where it chose codecs
     /// that were not in that offer. `None`: it can be said as it is.
     ///
-    /// Where both have none in common it is the offer's own first one, with the answer's direction.
+    /// Where both have none in common it is the offer's own first one, with the answer's direction and packet times: a packet
+    /// keeps its length on its way.
     pub fn translated(&self, offer: &Session) -> Option<Session> {
         let (answered, offered) = (self.audio.as_ref()?, offer.audio.as_ref()?);
         let is_offered = |codec: Codec| offered.codecs.iter().any(|(_, other)| *other == codec);
@@ -44,16 +45,57 @@ impl Session {
             }
             return Some(session);
         }
-        let mut session = offer.clone();
+        let mut session = offer.translating(self);
+        session.take_packet_times(self);
         if let Some(audio) = &mut session.audio {
-            audio.codecs.truncate(1);
-            audio.telephone_event = audio
-                .telephone_event
-                .filter(|_| answered.telephone_event.is_some());
             audio.stated = Some(self.direction());
             audio.address = answered.address;
         }
         Some(session)
+    }
+
+    /// The same description with its first codec only, for an author who shares none with `other`, and keys of the telephone
+    /// where `other` has them too.
+    pub fn translating(&self, other: &Session) -> Session {
+        let mut session = self.clone();
+        if let Some(audio) = &mut session.audio {
+            audio.codecs.truncate(1);
+            audio.telephone_event = audio
+                .telephone_event
+                .filter(|_| other.telephone_event().is_some());
+        }
+        session
+    }
+
+    /// How long packets should be and may be, as `other` says it, and not at all where it does not.
+    fn take_packet_times(&mut self, other: &Session) {
+        let (Some(audio), Some(theirs)) = (&mut self.audio, &other.audio) else {
+            return;
+        };
+        audio.ptime_ms = theirs.ptime_ms;
+        let section = audio.section;
+        let range = self.media[section].clone();
+        let own = self.lines[range.clone()].iter();
+        let mut lines: Vec<Line> = own.filter(|line| !self.is_packet_time(**line)).copied().collect();
+        let theirs = other.lines[other.media[theirs.section].clone()].iter();
+        for line in theirs.filter(|line| other.is_packet_time(**line)) {
+            let start = self.text.len();
+            self.text.extend_from_slice(other.value(*line));
+            let end = self.text.len();
+            lines.push(Line { start, end, ..*line });
+        }
+        let end = range.start + lines.len();
+        self.lines.splice(range.clone(), lines);
+        self.media[section] = range.start..end;
+        for later in &mut self.media[section + 1..] {
+            *later = later.start - range.end + end..later.end - range.end + end;
+        }
+    }
+
+    fn is_packet_time(&self, line: Line) -> bool {
+        let name = attribute(self.value(line)).0;
+        let is_it = |known: &[u8]| name.eq_ignore_ascii_case(known);
+        line.kind == b'a' && (is_it(b"ptime") || is_it(b"maxptime"))
     }
 
     /// Whether nothing in the audio section speaks of this payload type.
@@ -128,6 +170,32 @@ mod tests {
             text.contains("RTP/AVP 9\r\n") && !text.contains("telephone-event"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn packets_are_as_long_as_the_answer_wants_them_whatever_the_offer_said() {
+        let video = "m=video 6000 RTP/AVP 96\r\na=ptime:7\r\n";
+        let offer = said(
+            "0 101",
+            &format!("a=ptime:20\r\n{EVENT}a=maxptime:40\r\n{video}{video}"),
+        );
+        for (of_answer, expected) in [
+            ("a=ptime:30\r\na=maxptime:60\r\n", Some(30)),
+            ("a=ptime:10\r\n", Some(10)),
+            ("", None),
+        ] {
+            let answer = said("9 101", &format!("{EVENT}{of_answer}{video}"));
+            let heard = answer.translated(&offer).unwrap();
+            assert_eq!(heard.ptime_ms(), expected);
+            let text = written(&heard);
+            assert_eq!(Session::parse(text.as_bytes()).unwrap().ptime_ms(), expected);
+            assert_eq!(
+                text.contains("maxptime"),
+                of_answer.contains("maxptime"),
+                "{text}"
+            );
+            assert_eq!(text.matches("m=video 0 RTP/AVP 96").count(), 2, "{text}");
+        }
     }
 
     #[test]

@@ -6,11 +6,13 @@
 mod counts;
 pub mod limits;
 mod names;
+mod people;
 
 use std::collections::BTreeMap;
 
 pub use counts::Counts;
 pub use names::By;
+pub use people::{COLUMNS as PEOPLE_COLUMNS, People, Work};
 
 use crate::call::CallRecord;
 use limits::{LINES_MAX, OTHERS, ZONE_MINUTES_MAX};

@@ -25,10 +25,20 @@ pub struct Hand {
 impl Hand {
     /// Calls in, with these header lines and this body.
     pub fn calls(world: &mut World, headers: &[(&'static str, &str)], body: Option<&str>) -> Hand {
-        let address: SocketAddr = CALLER.parse().unwrap();
+        Hand::calls_from(world, CALLER, headers, body)
+    }
+
+    /// The same from another address.
+    pub fn calls_from(
+        world: &mut World,
+        address: &str,
+        headers: &[(&'static str, &str)],
+        body: Option<&str>,
+    ) -> Hand {
+        let address: SocketAddr = address.parse().unwrap();
         let mut hand = Hand {
             address,
-            call_id: "by-hand".into(),
+            call_id: format!("by-hand-{}", address.port()),
             local: format!("<sip:+14045550123@{}>;tag=mine", address.ip()),
             remote: format!("<sip:+12125550100@{GATEWAY}>"),
             target: format!("sip:+12125550100@{GATEWAY}"),

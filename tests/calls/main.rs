@@ -34,6 +34,7 @@ mod orders_amiss;
 mod others_bugs;
 mod outbound;
 mod overload;
+mod people;
 mod plan;
 mod races;
 mod reasons;

@@ -218,3 +218,46 @@ fn in_a_lockdown_phones_call_each_other_and_for_help_and_nobody_else_outside() {
         assert_eq!(world.heard(desk, "INVITE").last(), Some(&expected), "{number}");
     }
 }
+
+#[test]
+fn a_phone_calls_outside_as_often_and_when_it_may() {
+    use ringward::call::{Allowance, Ranges};
+    check(FRIEND, 403, |config| config.outbound.tolls.all.at_once = Some(0));
+    check(FRIEND, 403, |config| {
+        config.outbound.tolls.person.per_hour = Some(0)
+    });
+    check("112", 200, |config| config.outbound.tolls.all.at_once = Some(0));
+    check(FRIEND, 403, |config| {
+        config.outbound.ranges = Ranges::read("1404555", 10).unwrap()
+    });
+    check(FRIEND, 200, |config| {
+        config.outbound.ranges = Ranges::read("1404555", 10).unwrap();
+        config.outbound.allow = vec!["+14045550*".into()];
+    });
+    // No hour is open, but for what is allowed by name.
+    let never = vec![(0, 0, 1)];
+    check(FRIEND, 403, |config| config.outbound.tolls.hours = never.clone());
+    check(FRIEND, 200, |config| {
+        config.outbound.tolls.hours = never.clone();
+        config.outbound.allow = vec!["+14045550*".into()];
+    });
+    for satellite in ["+870773123456", "+881612345678", "+88213000000", "+97912345678"] {
+        check(satellite, 403, |_| {});
+    }
+    // Two calls one after the other, of which one may go out in an hour; the first was over before the second began.
+    let (mut world, desk, _, _) = world(PhonePlan::answers_after(1.0), |config| {
+        config.outbound.tolls.person = Allowance {
+            per_hour: Some(1),
+            ..Allowance::default()
+        };
+    });
+    world.calls_after(0.0, desk, dials(FRIEND));
+    world.calls_after(30.0, desk, dials(FRIEND));
+    world.run();
+    let finals: Vec<u16> = world
+        .heard(desk, "INVITE")
+        .into_iter()
+        .filter(|status| *status >= 200)
+        .collect();
+    assert_eq!(finals, [200, 403]);
+}

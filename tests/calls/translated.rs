@@ -1,10 +1,13 @@
 //! A phone and a caller that share no codec: who is offered what, who is told what, and what stays refused.
 
 use ringward::policy::Policy;
+use ringward::queue::Strategy;
+use ringward::sdp::Codec;
 
-use crate::hand::{Hand, word};
+use crate::hand::{CALLER, Hand, PHONE, word};
+use crate::transfers::three_queues;
 use crate::wire::Message;
-use crate::world::{World, one_desk};
+use crate::world::{World, one_desk, queue};
 
 fn world(transcodes: bool) -> World {
     World::with_config(one_desk(), 61, Policy::embedded(), |config| {
@@ -14,8 +17,15 @@ fn world(transcodes: bool) -> World {
 
 /// A telephone's description with these formats only.
 fn described(address: &str, formats: &str) -> String {
-    crate::wire::sdp(address.parse().unwrap(), 1, "sendrecv")
-        .replace("RTP/AVP 0 8 101", &format!("RTP/AVP {formats}"))
+    let text = crate::wire::sdp(address.parse().unwrap(), 1, "sendrecv")
+        .replace("RTP/AVP 0 8 101", &format!("RTP/AVP {formats}"));
+    let is_said = |line: &&str| {
+        let named = line
+            .strip_prefix("a=rtpmap:")
+            .and_then(|rest| rest.split_once(' '));
+        named.is_none_or(|(number, _)| formats.split(' ').any(|format| format == number))
+    };
+    text.split_inclusive("\r\n").filter(is_said).collect()
 }
 
 fn formats(message: &Message) -> &str {
@@ -27,7 +37,16 @@ fn formats(message: &Message) -> &str {
 
 /// The phone refuses what it was offered; what it is asked then.
 fn refused(world: &mut World, phone: &Hand, invite: &Message) -> Option<Message> {
-    world.answer(phone, invite, 488, &[], None);
+    refused_because(world, phone, invite, &[])
+}
+
+fn refused_because(
+    world: &mut World,
+    phone: &Hand,
+    invite: &Message,
+    warnings: &[(&str, &str)],
+) -> Option<Message> {
+    world.answer(phone, invite, 488, warnings, None);
     let came = world.came(phone);
     let words: Vec<String> = came.iter().map(word).collect();
     assert_eq!(words[0], "ACK", "{words:?}");
@@ -37,7 +56,7 @@ fn refused(world: &mut World, phone: &Hand, invite: &Message) -> Option<Message>
 #[test]
 fn a_phone_of_g722_is_connected_to_a_caller_of_pcmu() {
     let mut world = world(true);
-    let offer = described(crate::hand::CALLER, "0 101");
+    let offer = described(CALLER, "0 101");
     let caller = Hand::calls(&mut world, &[], Some(&offer));
     let phone = Hand::is_rung(&mut world);
     assert_eq!(
@@ -50,13 +69,7 @@ fn a_phone_of_g722_is_connected_to_a_caller_of_pcmu() {
     assert_eq!(formats(&again), "0 101 8 9");
     assert_eq!(again.must("CSeq"), "2 INVITE");
     assert_eq!(again.must("Call-ID"), first.must("Call-ID"));
-    world.answer(
-        &phone,
-        &again,
-        200,
-        &[],
-        Some(&described(crate::hand::PHONE, "9 101")),
-    );
+    world.answer(&phone, &again, 200, &[], Some(&described(PHONE, "9 101")));
     let answer = world.one(&caller, "200 INVITE");
     assert_eq!(
         formats(&answer),
@@ -64,12 +77,18 @@ fn a_phone_of_g722_is_connected_to_a_caller_of_pcmu() {
         "he hears of nothing that he did not offer"
     );
     assert_eq!(answer.direction(), "sendrecv");
+    let codecs = world.record().codecs;
+    assert_eq!(
+        (codecs.caller, codecs.called),
+        (Some(Codec::Pcmu), Some(Codec::G722)),
+        "the record says that they are two"
+    );
 }
 
 #[test]
 fn who_refuses_that_too_has_refused() {
     let mut world = world(true);
-    let caller = Hand::calls(&mut world, &[], Some(&described(crate::hand::CALLER, "0 101")));
+    let caller = Hand::calls(&mut world, &[], Some(&described(CALLER, "0 101")));
     let phone = Hand::is_rung(&mut world);
     let first = phone.invite.clone();
     let again = refused(&mut world, &phone, &first).expect("another offer");
@@ -86,9 +105,139 @@ fn who_refuses_that_too_has_refused() {
 fn nobody_is_asked_again_where_nothing_is_to_be_translated_or_could_be() {
     for (transcodes, formats) in [(false, "0 101"), (true, "9 8 0 101")] {
         let mut world = world(transcodes);
-        Hand::calls(&mut world, &[], Some(&described(crate::hand::CALLER, formats)));
+        Hand::calls(&mut world, &[], Some(&described(CALLER, formats)));
         let phone = Hand::is_rung(&mut world);
         let first = phone.invite.clone();
         assert!(refused(&mut world, &phone, &first).is_none(), "{formats}");
     }
+}
+
+#[test]
+fn a_phone_that_says_what_else_is_amiss_is_not_asked_again_for_its_codecs() {
+    for (warnings, is_asked) in [
+        (&["370 192.0.2.5 \"Insufficient bandwidth\""][..], false),
+        (
+            &["300 x \"network\", 331 x \"unicast\"", "330 x \"multicast\""],
+            false,
+        ),
+        (&["305 192.0.2.5 \"Incompatible media format\""], true),
+        (&["370 x \"bandwidth\"", "305 x \"format\""], true),
+        (&["none of the kind"], true),
+    ] {
+        let mut world = world(true);
+        Hand::calls(&mut world, &[], Some(&described(CALLER, "0 101")));
+        let phone = Hand::is_rung(&mut world);
+        let first = phone.invite.clone();
+        let headers: Vec<(&str, &str)> = warnings.iter().map(|warning| ("Warning", *warning)).collect();
+        let again = refused_because(&mut world, &phone, &first, &headers);
+        assert_eq!(again.is_some(), is_asked, "{warnings:?}");
+    }
+}
+
+#[test]
+fn a_second_invite_that_is_lost_is_followed_by_a_third_and_not_by_the_first() {
+    let desk = queue("desk", Strategy::RingAll, &["sip:desk@pbx.example.com"]);
+    let mut world = World::new(vec![desk], 61);
+    let addresses = [PHONE, "10.0.0.6:5060"];
+    let servers = addresses.iter().map(|address| format!("udp:{address}")).collect();
+    world.zone.insert("pbx.example.com".into(), servers);
+    Hand::calls(&mut world, &[], Some(&described(CALLER, "0 101")));
+    let phone = Hand::is_rung(&mut world);
+    let first = phone.invite.clone();
+    let again = refused(&mut world, &phone, &first).expect("another offer");
+    assert_eq!(again.must("CSeq"), "2 INVITE");
+    // It says nothing more, and the next address is tried.
+    world.run_for(5.0);
+    let other = Hand::is_rung_at(&mut world, addresses[1]);
+    assert_eq!(other.invite.must("CSeq"), "3 INVITE");
+    assert_eq!(other.invite.must("Call-ID"), first.must("Call-ID"));
+    let again = refused(&mut world, &other, &other.invite.clone()).expect("another offer");
+    assert_eq!((again.must("CSeq"), formats(&again)), ("4 INVITE", "0 101 8 9"));
+}
+
+#[test]
+fn a_phone_of_g722_may_take_a_call_of_pcmu_over() {
+    let mut world = world(true);
+    let mut caller = Hand::calls(&mut world, &[], Some(&described(CALLER, "0 101")));
+    let phone = Hand::is_rung(&mut world);
+    let rung = phone.invite.clone();
+    world.answer(&phone, &rung, 200, &[], Some(&described(PHONE, "0 101")));
+    let answer = world.one(&caller, "200 INVITE");
+    caller.learn(&answer);
+    world.ask(&mut caller, "ACK", &[], None);
+    assert_eq!(world.words(&phone), ["ACK"]);
+    // The same desk, by another line: its to-tag is ours.
+    let ours = rung.tag("From").expect("our tag").to_string();
+    let replaces = format!("{};to-tag={ours};from-tag=phone", rung.must("Call-ID"));
+    let offer = described(PHONE, "9 101");
+    let mut newcomer = Hand::calls_from(&mut world, PHONE, &[("Replaces", &replaces)], Some(&offer));
+    world.run_for(0.05);
+    let came = world.came(&newcomer);
+    let taken = came
+        .iter()
+        .find(|message| word(message) == "200 INVITE")
+        .expect("it may");
+    assert_eq!(formats(taken), "9 101", "its own words");
+    newcomer.learn(taken);
+    world.ask(&mut newcomer, "ACK", &[], None);
+    // The caller is asked for what can be translated as well.
+    let asked = world.one(&caller, "INVITE");
+    assert_eq!(formats(&asked), "9 101 0 8");
+    world.answer(&caller, &asked, 200, &[], Some(&described(CALLER, "0 101")));
+    let codecs = world.record().codecs;
+    assert_eq!(
+        (codecs.caller, codecs.called),
+        (Some(Codec::Pcmu), Some(Codec::G722))
+    );
+}
+
+#[test]
+fn a_caller_who_leaves_the_offer_to_a_phone_of_g722_may_answer_in_pcmu() {
+    let mut world = world(true);
+    let mut caller = Hand::calls(&mut world, &[], None);
+    let phone = Hand::is_rung(&mut world);
+    let rung = phone.invite.clone();
+    world.answer(&phone, &rung, 200, &[], Some(&described(PHONE, "9 101")));
+    let offered = world.one(&caller, "200 INVITE");
+    assert_eq!(formats(&offered), "9 101 0 8", "every trunk has G.711");
+    caller.learn(&offered);
+    world.ask(&mut caller, "ACK", &[], Some(&described(CALLER, "0 101")));
+    let ack = world.one(&phone, "ACK");
+    assert_eq!(
+        formats(&ack),
+        "9 101",
+        "it hears of nothing that it did not offer"
+    );
+}
+
+#[test]
+fn a_caller_who_refuses_what_the_next_phone_has_is_asked_once_more() {
+    let mut world = World::new(three_queues(), 61);
+    let mut caller = Hand::calls(&mut world, &[], Some(&described(CALLER, "0 8 101")));
+    let mut phone = Hand::is_rung(&mut world);
+    let rung = phone.invite.clone();
+    world.answer(&phone, &rung, 200, &[], Some(&described(PHONE, "0 101")));
+    let answer = world.one(&caller, "200 INVITE");
+    caller.learn(&answer);
+    world.ask(&mut caller, "ACK", &[], None);
+    world.ask(&mut phone, "REFER", &[("Refer-To", "<sip:101@10.0.0.1>")], None);
+    let sales = Hand::is_rung_at(&mut world, "10.0.0.6:5060");
+    let rung = sales.invite.clone();
+    world.answer(
+        &sales,
+        &rung,
+        200,
+        &[],
+        Some(&described("10.0.0.6:5060", "8 101")),
+    );
+    let asked = world.one(&caller, "INVITE");
+    assert_eq!(formats(&asked), "8 101");
+    let again = refused(&mut world, &caller, &asked).expect("another offer");
+    assert_eq!(formats(&again), "8 101 0 9");
+    world.answer(&caller, &again, 200, &[], Some(&described(CALLER, "0 101")));
+    let codecs = world.record().codecs;
+    assert_eq!(
+        (codecs.caller, codecs.called),
+        (Some(Codec::Pcmu), Some(Codec::Pcma))
+    );
 }

@@ -2,7 +2,7 @@
 
 use crate::sources::{Source, code_lines, files};
 
-/// room, rooms it may import. The leaf files (`time`, `redact`, `call_id`, `cidr`, `g711`, `document`, `given_file`) may be imported by everyone.
+/// room, rooms it may import. The leaf files (`time`, `redact`, `call_id`, `cidr`, `g711`, `document`, `e164`, `given_file`) may be imported by everyone.
 const TABLE: &[(&str, &[&str])] = &[
     ("sip", &[]),
     ("sdp", &[]),
@@ -56,6 +56,7 @@ const TABLE: &[(&str, &[&str])] = &[
         ],
     ),
     ("accounts", &["store", "policy", "registrar"]),
+    ("alarm", &["call", "identity", "screening"]),
     ("breach", &["store", "call", "accounts"]),
     ("tally", &["store", "call", "screening", "identity", "banner"]),
     ("webhook", &["store", "call", "policy", "screening"]),
@@ -64,6 +65,7 @@ const TABLE: &[(&str, &[&str])] = &[
     (
         "config",
         &[
+            "alarm",
             "sip",
             "digest",
             "registrar",
@@ -87,6 +89,7 @@ const TABLE: &[(&str, &[&str])] = &[
     (
         "api",
         &[
+            "alarm",
             "accounts",
             "webhook",
             "store",
@@ -108,6 +111,7 @@ const TABLE: &[(&str, &[&str])] = &[
     (
         "runtime",
         &[
+            "alarm",
             "sip",
             "capture",
             "sdp",
@@ -143,6 +147,7 @@ const LEAVES: &[&str] = &[
     "cidr",
     "g711",
     "document",
+    "e164",
     "given_file",
 ];
 

@@ -281,9 +281,7 @@ fn in_a_lockdown_calls_pass_and_no_register_refer_or_old_token_does_and_one_pers
         assert_eq!(gateway.wait_for_exit(PATIENCE), 0);
         gateway.folder.clone()
     };
-    let start = |folder| {
-        Gateway::run_as(folder, &["serve", "--config", &file], Some(&token))
-    };
+    let start = |folder| Gateway::run_as(folder, &["serve", "--config", &file], Some(&token));
     drop(phone);
     let gateway = start(stop(gateway));
     assert!(is_locked(&gateway));

@@ -81,9 +81,10 @@ impl Reception {
             leg: b,
             session,
             name,
+            person,
             queue,
         } = answered;
-        case.record.answered_by = Some(name);
+        case.is_taken_by(name, person);
         if let Some(queue) = queue {
             case.record.queue = Some(queue);
         }

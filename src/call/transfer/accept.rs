@@ -7,7 +7,6 @@ use super::destination::{Destination, TransferRules};
 use super::errand::Errand;
 use super::subscription::Subscription;
 use super::{Entry, Phase, Transfer};
-use crate::call::Counter;
 use crate::call::case::Case;
 use crate::call::desk::Desk;
 use crate::call::facts;
@@ -16,7 +15,9 @@ use crate::call::record::{TransferKind, TransferOutcome};
 use crate::call::refusal::{self, LOCKED_DOWN, Refusal};
 use crate::call::stage::Stage;
 use crate::call::talking::Talking;
-use crate::queue::{self, Overflow};
+use crate::call::tolls::Payer;
+use crate::call::{Counter, dialling};
+use crate::queue::{self, DEVICE, Overflow};
 use crate::sip::{Message, ReferFault, ReferTo, Replaces, Response, ServerTxn, Uri};
 
 /// Extensions a REFER may insist on: no subscription (RFC 4488), and naming a dialog in a REFER outside it (RFC 4538),
@@ -51,7 +52,9 @@ impl Talking {
             _ => TransferKind::Blind,
         };
         let to = asked.as_ref().map(|to| shown(&to.uri, desk)).unwrap_or_default();
-        let (wish, replaces) = match self.check_refer(request, asked, case, desk) {
+        let checked = self.check_refer(request, asked, case, desk);
+        let checked = checked.and_then(|wish| pay(&wish.0, case, desk).map(|()| wish));
+        let (wish, replaces) = match checked {
             Ok(wish) => wish,
             Err(refusal) => {
                 desk.count(Counter::TransferRefused);
@@ -265,6 +268,23 @@ impl Talking {
             }
         }
     }
+}
+
+/// What goes outside is paid for by the phone that sends it there, and by its queue.
+fn pay(wish: &Wish, case: &mut Case, desk: &Desk) -> Result<(), Refusal> {
+    let Wish::Ring(Destination::Outside(outside)) = wish else {
+        return Ok(());
+    };
+    let person = case.phone.as_ref().map(|taker| taker.target.as_str());
+    let person = person.or(case.record.answered_by.as_deref());
+    let person = person.unwrap_or_default();
+    let payer = Payer {
+        person: person.strip_prefix(DEVICE).unwrap_or(person),
+        queue: case.record.queue.as_deref(),
+    };
+    let toll = dialling::toll(outside, &payer, desk).map_err(Refusal::Transfer)?;
+    case.tolls.extend(toll);
+    Ok(())
 }
 
 /// A queue as an order rings it: without the phone that has the call, and without another queue after it, because whoever

@@ -30,6 +30,8 @@ pub(in crate::call) struct Answered {
     pub(in crate::call) leg: Leg,
     pub(in crate::call) session: Session,
     pub(in crate::call) name: String,
+    /// Who was signed in there.
+    pub(in crate::call) person: Option<String>,
     /// The queue that was rung, when it was one.
     pub(in crate::call) queue: Option<String>,
 }
@@ -265,7 +267,7 @@ impl Calling {
         answered.acknowledge(leg.txn, response.cseq().0, None, desk);
         desk.strays.watch(leg, answered.dialog.remote_tag(), now);
         case.record.end_attempt(attempt.0, 200);
-        case.talks_with(attempt, desk);
+        let person = case.talks_with(attempt, &self.search.hunt, desk);
         let queue = desk
             .queues
             .iter()
@@ -280,6 +282,7 @@ impl Calling {
             leg: answered,
             session,
             name,
+            person,
             queue,
         }))
     }

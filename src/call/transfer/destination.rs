@@ -6,11 +6,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::call::DEVICE;
 use crate::call::desk::Desk;
 use crate::call::dialling::{self, Outside};
 use crate::call::facts;
 use crate::call::limits::OUTSIDE_RING;
+use crate::queue::DEVICE;
 use crate::queue::{self, Overflow, Strategy};
 use crate::sip::{Flow, Transport, Uri};
 

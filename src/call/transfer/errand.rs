@@ -122,6 +122,7 @@ impl Talking {
             leg: b,
             session,
             name: case.record.answered_by.clone().unwrap_or_default(),
+            person: case.record.person.clone(),
             queue: None,
         })));
         case.tap(false, desk);

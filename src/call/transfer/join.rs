@@ -68,6 +68,7 @@ impl Talking {
             leg,
             session,
             name,
+            person,
             queue,
         } = *answered;
         let suits = suits(case.spoken(Side::B), &session);
@@ -78,7 +79,7 @@ impl Talking {
         self.transfers.fading.clear();
         case.describe(Side::B, &session, self.b.origin.security.keys(), desk);
         case.hold(is_held(case), desk);
-        case.record.answered_by = Some(name);
+        case.is_taken_by(name, person);
         let is_rung_in_queue = queue.is_some();
         if let Some(queue) = queue {
             case.record.queue = Some(queue);
@@ -119,6 +120,7 @@ impl Talking {
             Outcome::Accepted(session) => {
                 case.describe(Side::A, &session, self.a.origin.security.keys(), desk);
                 case.hold(is_held(case), desk);
+                case.changed(desk);
             }
             // The caller's side no longer knows the call (RFC 5057 §5.1).
             Outcome::Refused(408 | 481 | 503) => {

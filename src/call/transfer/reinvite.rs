@@ -8,6 +8,7 @@ use crate::call::index::Name;
 use crate::call::leg::Leg;
 use crate::call::limits::{REFRESH_WAIT, REINVITE_TRIES_MAX};
 use crate::call::offer;
+use crate::call::ring_again;
 use crate::media::Side;
 use crate::sdp::Session;
 use crate::sip::{ClientTxn, Message, Method, Request};
@@ -93,6 +94,10 @@ impl Reinvite {
             return Outcome::Pending;
         }
         if status == 422 && self.tries < REINVITE_TRIES_MAX && leg.terms.lengthen(response) {
+            self.again = Some(desk.now().instant);
+            return Outcome::Pending;
+        }
+        if status == 488 && ring_again::may_be_codecs(response) && leg.origin.widen() {
             self.again = Some(desk.now().instant);
             return Outcome::Pending;
         }

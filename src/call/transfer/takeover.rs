@@ -140,12 +140,8 @@ impl Talking {
             .ok_or(Refusal::NotAcceptable("an offer is needed to take a call over"))?;
         let caller = calling::asking(case).ok_or(Refusal::NotNow)?;
         let port = case.port(Side::B).ok_or(Refusal::NotNow)?;
-        let answer = origin.answer(
-            &offered.narrowed(&caller).answering(),
-            &offered,
-            desk.config.media_address,
-            port,
-        )?;
+        let met = origin.meet(&offered, &caller);
+        let answer = origin.answer(&met, &offered, desk.config.media_address, port)?;
         let listener = desk.listener_of(&flow).ok_or(Refusal::NotNow)?;
         let hop = Hop::new(flow, listener, false);
         let tag = desk.endpoint.token();
@@ -185,6 +181,7 @@ impl Talking {
             },
             session: offered,
             name,
+            person: desk.registrants.person_speaking(&flow),
             queue: None,
         };
         // The phone that takes over is none that the queues ring, as far as is known.

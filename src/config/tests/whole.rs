@@ -25,6 +25,7 @@ digest = ["MD5", "SHA-256"]
 from = ["192.0.2.0/24"]
 expires_max = "2m"
 digest = ["SHA-256", "MD5"]
+shift = "8h"
 [limits]
 calls = 500
 trunk_calls_per_second = 20
@@ -257,6 +258,7 @@ public_url = "https://ringward.example.com/"
                     Sha256,
                     Md5,
                 ],
+                shift: 28800s,
             },
         ),
         credentials: [],
@@ -330,6 +332,28 @@ public_url = "https://ringward.example.com/"
                 "000",
             ],
             srtp: Off,
+            tolls: TollConfig {
+                all: Allowance {
+                    at_once: None,
+                    per_hour: None,
+                    minutes_per_hour: None,
+                },
+                person: Allowance {
+                    at_once: None,
+                    per_hour: None,
+                    minutes_per_hour: None,
+                },
+                queue: Allowance {
+                    at_once: None,
+                    per_hour: None,
+                    minutes_per_hour: None,
+                },
+                hours: [],
+                ..
+            },
+            ranges: Ranges(
+                0,
+            ),
         },
         prompts: Config {
             directory: None,
@@ -367,8 +391,8 @@ public_url = "https://ringward.example.com/"
             ),
             ports: 30002..=30099,
             silence: 120s,
+            transcodes: false,
         },
-        transcodes: false,
         voice: Config {
             model: "off",
             workers: 3,
@@ -399,6 +423,13 @@ public_url = "https://ringward.example.com/"
         api_tls: None,
         capture: None,
         oidc: None,
+        alarms: Alarms {
+            rules: Rules(
+                7,
+            ),
+            syslog: None,
+            is_ocsf: false,
+        },
         webhooks: [],
     }
     "#);

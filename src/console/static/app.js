@@ -2,6 +2,7 @@
 
 import * as alarms from "./alarms.js";
 import { ask, follow } from "./api.js";
+import * as desks from "./desks.js";
 import { show, text } from "./dom.js";
 import * as history from "./history.js";
 import * as live from "./live.js";
@@ -15,6 +16,8 @@ let events = null;
 let invitation = null;
 /** Signed in elsewhere, and a code of the second factor is still to be shown. */
 let awaitsCode = false;
+/** The call that a link on another page leads to. */
+let linked = null;
 
 /** What a sign-in elsewhere came back with. */
 const ELSEWHERE = {
@@ -89,6 +92,10 @@ async function begin() {
     toSignIn("");
     return;
   }
+  if (link.get("call")) {
+    window.history.replaceState(null, "", location.pathname);
+    linked = link.get("call");
+  }
   const problem = link.get("sign-in");
   if (problem) {
     window.history.replaceState(null, "", location.pathname);
@@ -140,6 +147,7 @@ function enter(session) {
   show($("to-administration"), session.roles.some((role) => role !== "receptionist"));
   // The desk waits for nothing; where a call may go the cards learn later.
   orders.enter(session.roles).then(live.refresh);
+  desks.start(session);
   toDesk();
 }
 
@@ -147,6 +155,7 @@ function toSignIn(problem) {
   events?.close();
   events = null;
   alarms.stop();
+  desks.stop();
   live.stop();
   why.close();
   for (const id of ["desk", "nav", "connection"]) show($(id), false);
@@ -166,6 +175,8 @@ function toDesk() {
   for (const id of ["desk", "nav", "connection"]) show($(id), true);
   alarms.start($("alarms"));
   history.soon(0);
+  if (linked) why.open(linked);
+  linked = null;
   events?.close();
   events = follow({
     onSnapshot: (snapshot) => {

@@ -33,7 +33,8 @@ async function load(cursor) {
   const mine = ++turn;
   const query = new URLSearchParams({ limit: String(PAGE) });
   for (const [name, value] of new FormData(filters)) {
-    const wanted = String(value).replace(/[\s()-]/g, "");
+    // Numbers are written in many ways; a name in one.
+    const wanted = name === "number" ? String(value).replace(/[\s()-]/g, "") : String(value);
     if (wanted) query.set(name, wanted);
   }
   if (cursor) query.set("cursor", cursor);
@@ -71,7 +72,7 @@ function row(call) {
     h("td", {}, light(voiceLight(call))),
     h("td", { class: "label" }, h("span", { class: `chip tone-${tone}` }, label)),
     h("td", {}, ending, status ? h("span", { class: "dim" }, status) : null),
-    h("td", { class: call.answered_by ? "by" : "by dim" }, call.answered_by ?? "–"),
+    h("td", { class: call.answered_by ? "by" : "by dim" }, call.answered_by ?? "–", call.person ? h("small", {}, call.person) : null),
     h("td", { class: "right" }, talked(call)),
     h("td", { class: verdict ? "said" : "said none dim" }, verdict ? h("span", { class: `chip tone-${{ good: "ok", scam: "bad" }[verdict] ?? "warn"}` }, VERDICTS[verdict] ?? verdict) : "–"));
 }

@@ -134,7 +134,7 @@ function makeCard(first) {
       node.className = `card sheet tone-${worst(call)}`;
       stateBox.dataset.state = call.state;
       text(state, STATES[call.state] ?? call.state);
-      text(where, [call.queue, call.answered_by && `answered by ${call.answered_by}`, `for ${number(call.called)}`].filter(Boolean).join(" · "));
+      text(where, [call.queue, call.answered_by && `answered by ${call.person ? `${call.person} at ` : ""}${call.answered_by}`, `for ${number(call.called)}`].filter(Boolean).join(" · "));
       numberTile.set(numberLight(call), call.banner?.number_text);
       voiceTile.set(voiceLight(call), call.banner?.voice_text);
       node.setAttribute("aria-label", `Call from ${caller.textContent}. Number: ${numberLight(call).is}. Voice: ${voiceLight(call).is}.`);

@@ -31,6 +31,11 @@ const COLUMNS = [
   ["Wait, average", (line) => span(mean(line.wait_ms, line.answered))], ["Talk, average", (line) => length(mean(line.talk_ms, line.answered))],
   ["Warned", (line) => line.warned], ["Scams reported", (line) => line.said_scam], ["False alarms", (line) => line.false_alarms],
 ];
+const PEOPLE = [
+  ["Rung", (line) => line.rung], ["Answered", (line) => line.answered], ["Missed", (line) => line.missed], ["Declined", (line) => line.declined],
+  ["Wait, average", (line) => span(mean(line.wait_ms, line.answered))], ["Talk, average", (line) => length(mean(line.talk_ms, line.answered))],
+  ["Scams reported", (line) => line.said_scam], ["False alarms", (line) => line.false_alarms],
+];
 const EMPTY = {
   calls: 0, answered: 0, missed: 0, refused: 0, failed: 0, wait_ms: 0, talk_ms: 0, warned: 0, said_good: 0, said_unsure: 0, said_scam: 0,
   false_alarms: 0, unwarned_scams: 0,
@@ -75,6 +80,8 @@ async function load() {
       draw(part, by, since, until);
     }, mine.signal);
     if (mine !== running) return;
+    await people(scope, mine);
+    if (mine !== running) return;
     text($("progress"), whole.isWhole ? "" : "Stopped: only the newest calls of the period are counted.");
   } catch (error) {
     if (mine !== running) return;
@@ -82,6 +89,26 @@ async function load() {
     if (error.status !== 401) said("problem", error.message);
   }
   show($("stop"), false);
+}
+
+/** What each person did, page after page. */
+async function people(scope, mine) {
+  const all = {};
+  let cursor = null;
+  do {
+    const query = new URLSearchParams({ since_ms: scope.since_ms });
+    if (scope.queue) query.set("queue", scope.queue);
+    if (cursor) query.set("cursor", cursor);
+    const page = await ask(`/api/v1/reports/people?${query}`);
+    if (mine !== running || mine.signal.aborted) return;
+    for (const [person, line] of Object.entries(page.people)) {
+      const sum = (all[person] ??= {});
+      for (const [field, value] of Object.entries(line)) sum[field] = (sum[field] ?? 0) + value;
+    }
+    cursor = page.next;
+  } while (cursor);
+  const rows = Object.entries(all).sort(([a, x], [b, y]) => y.rung - x.rung || a.localeCompare(b));
+  $("people").replaceChildren(part("People", table("People", "Person", rows, PEOPLE), () => save("people", "person", rows, Object.keys(rows[0]?.[1] ?? {}))));
 }
 
 function startOf(by, ms) {
@@ -161,20 +188,19 @@ function part(title, content, onSave = null) {
   return h("section", { class: "part" }, h("div", { class: "bar" }, h("h2", {}, title), save), wide);
 }
 
-function table(title, head, rows) {
+function table(title, head, rows, columns = COLUMNS) {
   if (rows.length === 0) return nothing();
   return h("table", { class: "table" }, h("caption", {}, title),
-    h("thead", {}, h("tr", {}, h("th", { scope: "col" }, head), ...COLUMNS.map(([name]) => h("th", { scope: "col", class: "right" }, name)))),
+    h("thead", {}, h("tr", {}, h("th", { scope: "col" }, head), ...columns.map(([name]) => h("th", { scope: "col", class: "right" }, name)))),
     h("tbody", {}, ...rows.map(([name, line]) => h("tr", {}, h("th", { scope: "row" }, name),
-      ...COLUMNS.map(([, value]) => h("td", { class: "right" }, shown(value(line))))))));
+      ...columns.map(([, value]) => h("td", { class: "right" }, shown(value(line))))))));
 }
 
 const shown = (value) => (typeof value === "number" ? value.toLocaleString() : value);
 const length = (ms) => (ms === null ? "–" : clock(ms));
 
 /** A table as a file, with sums in place of averages so that it can be reckoned with. */
-function save(name, head, rows) {
-  const fields = Object.keys(EMPTY);
+function save(name, head, rows, fields = Object.keys(EMPTY)) {
   const file = new Blob([csv([[head, ...fields], ...rows.map(([key, line]) => [key, ...fields.map((field) => line[field] ?? 0)])])], { type: "text/csv" });
   const link = h("a", { href: URL.createObjectURL(file), download: `ringward-${name}.csv` });
   link.click();

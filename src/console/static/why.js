@@ -235,6 +235,7 @@ function score(of) {
   const parts = [
     of.reported_lost !== undefined && `${of.reported_lost} lost at the other end`,
     of.round_trip_ms !== undefined && `round trip ${Number(of.round_trip_ms).toFixed(0)} ms`,
+    of.translated > 0 && `${of.translated} translated`,
     of.keys_pressed > 0 && `${of.keys_pressed} keys pressed`,
     of.mos !== undefined && `sound about ${Number(of.mos).toFixed(1)} of 4.5`,
   ].filter(Boolean);

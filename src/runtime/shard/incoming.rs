@@ -145,6 +145,7 @@ impl Shard {
                 }
                 ToShard::SecondShed { call } => self.step(Input::SecondShed { call }, now),
                 ToShard::Resolved(known) => self.step(Input::Resolved(known), now),
+                ToShard::SetRoster(roster) => self.step(Input::SetRoster(roster), now),
                 ToShard::Used(used) => self.step(Input::Used(used), now),
                 ToShard::Standing(change) => self.step(Input::Standing(change), now),
                 ToShard::SetPolicies(lineup) => self.step(Input::SetPolicies(lineup), now),

@@ -1,9 +1,11 @@
 //! The API over real HTTP.
 
 mod access;
+mod alarms;
 mod audit;
 mod calls;
 mod erasures;
+mod desks;
 mod devices;
 mod events;
 mod generated;
@@ -30,8 +32,12 @@ use ringward::call::{Order, What};
 use ringward::call_id::CallId;
 use ringward::lists::{Lookup, Plan};
 use ringward::policy::{Policy, SHIPPED};
+use ringward::runtime::alarms::Alarms;
+use ringward::runtime::floor::Floor;
+use ringward::runtime::inbox::Mailboxes;
 use ringward::runtime::lists::ListKeeper;
 use ringward::runtime::lockdown::LockdownKeeper;
+use ringward::runtime::phones::Phones;
 use ringward::runtime::policies::Policies;
 use ringward::runtime::provider::Provider;
 use ringward::runtime::reputation::ReputationKeeper;
@@ -64,6 +70,8 @@ pub struct Desk {
     pub listed: Arc<Mutex<Option<Arc<Lookup>>>>,
     pub reputation: Arc<ReputationKeeper>,
     pub webhooks: Arc<Webhooks>,
+    /// Looked at when a test does.
+    pub alarms: Arc<Alarms>,
     pub client: Client,
     clock_ms: Arc<AtomicU64>,
     stop: Option<oneshot::Sender<()>>,
@@ -163,13 +171,22 @@ impl Desk {
         let webhooks = Webhooks::open(plan.webhooks, plan.patience, Arc::clone(&store)).unwrap();
         let (stop_webhooks, stopping) = watch::channel(false);
         webhooks.start(&stopping);
+        let mailboxes = Mailboxes::new(Vec::new());
+        let phones = Phones::new(Arc::clone(&audit));
+        let shift = Duration::from_secs(12 * 3600);
+        let floor = Floor::open(Arc::clone(&store), Arc::clone(&audit), phones, mailboxes, shift);
+        let rules = ringward::alarm::Rules::shipped();
+        let alarms = Alarms::open(Arc::clone(&store), rules, Some("1"), None, Box::new(|_| ()));
+        let alarms = Arc::new(alarms.unwrap());
         let gateway = Gateway {
+            floor: floor.unwrap(),
             redress: Box::new(|reference| (reference == "1790000000-good").then(|| "a.b.c".into())),
             store: Arc::clone(&store),
             live: Arc::clone(&live),
             policies: Arc::clone(&policies),
             lists: Arc::new(lists.unwrap()),
             reputation: Arc::clone(&reputation),
+            alarms: Arc::clone(&alarms),
             lockdown: Arc::new(
                 LockdownKeeper::open(Arc::clone(&store), Arc::clone(&audit), Box::new(|_| true)).unwrap(),
             ),
@@ -237,6 +254,7 @@ impl Desk {
             stop: Some(stop),
             stop_webhooks,
             webhooks,
+            alarms,
             served,
         }
     }

@@ -28,14 +28,20 @@ async fn every_operation_in_the_document_answers_as_it_says() {
             if path.ends_with("/session/code") {
                 continue;
             }
+            // Only an alarm that is open is taken: tests/wire/api/alarms.rs.
+            if path.ends_with("/acknowledge") {
+                continue;
+            }
             // What it ends would end this test: tests/wire/api/lockdown.rs.
             if path.contains("/lockdown") && method != "get" {
                 continue;
             }
-            let is_own = path.contains("/account");
+            let is_seat = path.contains("/desks/") || path.ends_with("/pause");
+            let is_own = path.contains("/account") || is_seat;
             let (person, cookie) = if is_own || path.contains("/users/") {
                 let name = format!("person{seen}");
-                let cookie = desk.person(&name, &["analyst"]).await;
+                let role = if is_seat { "receptionist" } else { "analyst" };
+                let cookie = desk.person(&name, &[role]).await;
                 (name, cookie)
             } else {
                 ("ann".to_string(), String::new())
@@ -49,6 +55,10 @@ async fn every_operation_in_the_document_answers_as_it_says() {
                 path.replace("{name}", &device)
             } else {
                 path
+            };
+            let path = match is_seat {
+                true => path.replace("{device}", &desk.seat(&cookie, &format!("seat-{seen}")).await),
+                false => path,
             };
             let path = match path.contains("/dead/{id}") {
                 true => path.replace("{id}", &desk.dead_message().await),
@@ -100,6 +110,7 @@ async fn every_operation_in_the_document_answers_as_it_says() {
                     "password" => desk.new_password_body(),
                     "second-factor" => desk.second_factor_body(&method, &cookie).await,
                     "devices" => "{\"name\":\"desk\"}".into(),
+                    "pause" => "{\"reason\":\"lunch\"}".into(),
                     "tokens" => "{\"name\":\"ann\",\"roles\":[\"admin\"]}".into(),
                     "policies" => serde_json::json!({"text": observe, "reason": "x"}).to_string(),
                     "validate" => serde_json::json!({"text": observe}).to_string(),
@@ -140,7 +151,7 @@ async fn every_operation_in_the_document_answers_as_it_says() {
             seen += 1;
         }
     }
-    assert_eq!(seen, 74);
+    assert_eq!(seen, 81);
 }
 
 /// Every field of an answer is in its schema, and every required one is there.

@@ -1,0 +1,107 @@
+// Who sits at which phone: one's own desks and pause, and everybody's for whoever watches over them.
+
+import { ask } from "./api.js";
+import { h, show, text } from "./dom.js";
+import { clock } from "./words.js";
+
+const EVERY_MS = 10000;
+const $ = (id) => document.getElementById(id);
+
+let me = null;
+let watches = false;
+let timer = null;
+let turn = 0;
+
+/** Begins for whoever has signed in; tokens sit nowhere. */
+export function start(session) {
+  stop();
+  const takes = session.is_account && session.roles.some((role) => ["receptionist", "supervisor", "admin"].includes(role));
+  watches = session.is_account && session.roles.some((role) => ["supervisor", "admin"].includes(role));
+  me = takes ? session.who : null;
+  $("mine").checked = false;
+  show($("mine-label"), Boolean(me));
+  $("mine").value = me ?? "";
+  if (me) look();
+}
+
+export function stop() {
+  clearTimeout(timer);
+  timer = null;
+  turn += 1;
+  show($("desks"), false);
+}
+
+$("sit").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const device = $("free-desks").value;
+  if (device) act(() => ask(at(device), { method: "PUT" }), `You are signed in at ${device}.`);
+});
+$("rest").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const reason = $("rest-reason").value.trim();
+  act(() => ask("/api/v1/pause", { method: "PUT", body: { reason } }), "You are not rung until you take calls again.");
+});
+$("resume").addEventListener("click", () => act(() => ask("/api/v1/pause", { method: "DELETE" }), "You take calls again."));
+
+const at = (device) => `/api/v1/desks/${encodeURIComponent(device)}`;
+const leave = (device, person) =>
+  act(() => ask(at(device), { method: "DELETE" }), person === me ? `You are signed out of ${device}.` : `${person} is signed out of ${device}.`);
+
+async function act(what, done) {
+  try {
+    await what();
+    tell(done, false);
+  } catch (error) {
+    if (error.status !== 401) tell(error.message, true);
+  }
+  await look();
+}
+
+function tell(words, isProblem) {
+  text($("desks-told"), words);
+  $("desks-told").className = isProblem ? "notice problem" : "notice done";
+  show($("desks-told"), words !== "");
+}
+
+async function look() {
+  clearTimeout(timer);
+  const mine = ++turn;
+  const all = await ask("/api/v1/desks").catch(() => null);
+  if (mine !== turn || !me) return;
+  timer = setTimeout(look, EVERY_MS);
+  if (all === null) return;
+  // Without a phone that may register there is nowhere to sit.
+  show($("desks"), all.desks.length > 0);
+  draw(all);
+}
+
+function draw({ desks, people }) {
+  const own = people.find((worker) => worker.person === me);
+  const free = desks.filter((desk) => desk.person === null).map((desk) => desk.device);
+  const chosen = $("free-desks").value;
+  if (free.join() !== [...$("free-desks").options].slice(1).map((option) => option.value).join()) {
+    $("free-desks").replaceChildren(h("option", { value: "" }, free.length > 0 ? "A free phone…" : "No phone is free"), ...free.map((device) => h("option", { value: device }, device)));
+    if (free.includes(chosen)) $("free-desks").value = chosen;
+  }
+  const isPaused = Boolean(own?.pause);
+  text($("seat-state"), !own ? "You are signed in at no phone: calls that are answered are nobody's." : isPaused
+    ? `Paused: ${own.pause.reason}. No phone of yours is rung.`
+    : `You take calls at ${own.devices.join(", ")}.`);
+  $("own-desks").replaceChildren(...(own?.devices ?? []).map((device) =>
+    h("button", { type: "button", onclick: () => leave(device, me) }, `Sign out of ${device}`)));
+  show($("rest"), Boolean(own) && !isPaused);
+  show($("resume"), isPaused);
+  show($("everybody"), watches);
+  if (watches) $("desk-rows").replaceChildren(...desks.map((desk) => row(desk, people)));
+}
+
+function row(desk, people) {
+  const pause = people.find((worker) => worker.person === desk.person)?.pause;
+  const state = !desk.is_registered ? "Not registered" : pause ? `Paused: ${pause.reason}` : "Can be rung";
+  const out = desk.person === null ? null
+    : h("button", { type: "button", "aria-label": `Sign ${desk.person} out of ${desk.device}`, onclick: () => leave(desk.device, desk.person) }, "Sign out");
+  return h("tr", {},
+    h("td", {}, desk.device), h("td", {}, desk.person ?? "–"), h("td", {}, state),
+    h("td", { class: "right" }, desk.since_ms === null ? "–" : clock(Date.now() - desk.since_ms)),
+    h("td", { class: "right" }, out));
+}

@@ -1,0 +1,203 @@
+//! Who sits at which phone: read from the store, told to all shards, shown to people. A change that is made here counts at
+//! once; one that another gateway or the command line made, within seconds.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::clock;
+use super::inbox::{Mailboxes, ToShard};
+use super::phones::Phones;
+use crate::accounts::{By, Devices, NoSeat, Seats, Sitting, Users};
+use crate::queue::{AtWork, Roster};
+use crate::store::{Audit, Store, StoreError};
+
+/// How often the store is looked at: what others did, accounts that were shut, and shifts that are over.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// Clone freely.
+#[derive(Clone)]
+pub struct Floor(Arc<Shared>);
+
+struct Shared {
+    store: Arc<dyn Store>,
+    seats: Seats,
+    users: Users,
+    phones: Phones,
+    mailboxes: Mailboxes,
+    /// Held from reading to telling: the shards hear everything in its order.
+    turn: Mutex<()>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    sittings: Vec<Sitting>,
+    roster: Arc<Roster>,
+    /// A shard had no room for the last news.
+    is_untold: bool,
+}
+
+/// A phone that may register, and who sits there.
+pub struct Desk {
+    pub device: String,
+    pub is_registered: bool,
+    pub person: Option<String>,
+}
+
+impl Floor {
+    /// Blocks. `shift`: who does not sign out is signed out after so long.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store.
+    pub fn open(
+        store: Arc<dyn Store>,
+        audit: Arc<Audit>,
+        phones: Phones,
+        mailboxes: Mailboxes,
+        shift: Duration,
+    ) -> Result<Floor, StoreError> {
+        let floor = Floor(Arc::new(Shared {
+            seats: Seats::new(store.clone(), audit.clone(), shift),
+            users: Users::open(store.clone(), audit)?,
+            store,
+            phones,
+            mailboxes,
+            turn: Mutex::default(),
+            state: Mutex::default(),
+        }));
+        floor.look(clock::now().unix_ms())?;
+        Ok(floor)
+    }
+
+    /// See [`Seats::sign_in`]. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// [`NoSeat`]; nothing is changed then.
+    pub fn sign_in(&self, device: &str, by: By<'_>) -> Result<(), NoSeat> {
+        // Whoever is not at work any more holds no desk.
+        self.look(by.at_ms)?;
+        if let Some(person) = self.ghost_at(device, by.at_ms)? {
+            self.0.seats.sign_out(device, true, By { who: "gateway", ..by })?;
+            tracing::info!(%device, %person, "the desk of an account that takes no calls any more was freed");
+        }
+        self.0.seats.sign_in(device, by)?;
+        Ok(self.look(by.at_ms)?)
+    }
+
+    /// See [`Seats::sign_out`]. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// [`NoSeat`]; nothing is changed then.
+    pub fn sign_out(&self, device: &str, may_others: bool, by: By<'_>) -> Result<(), NoSeat> {
+        self.0.seats.sign_out(device, may_others, by)?;
+        Ok(self.look(by.at_ms)?)
+    }
+
+    /// See [`Seats::pause`]. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// [`NoSeat`]; nothing is changed then.
+    pub fn pause(&self, reason: Option<&str>, by: By<'_>) -> Result<(), NoSeat> {
+        self.0.seats.pause(reason, by)?;
+        Ok(self.look(by.at_ms)?)
+    }
+
+    /// Everybody at work, in the order of the names.
+    pub fn sittings(&self) -> Vec<Sitting> {
+        self.lock().sittings.clone()
+    }
+
+    /// Every phone that may register, in the order of the names. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store.
+    pub fn desks(&self) -> Result<Vec<Desk>, StoreError> {
+        let devices = Devices::read(&*self.0.store, None)?.map_or_else(Vec::new, |(_, devices)| devices);
+        let roster = self.lock().roster.clone();
+        let desks = devices.into_iter().map(|device| Desk {
+            is_registered: self.0.phones.is_registered(&device.name),
+            person: roster
+                .person_at(&format!("{}{}", crate::queue::DEVICE, device.name))
+                .map(|name| name.to_string()),
+            device: device.name,
+        });
+        Ok(desks.collect())
+    }
+
+    /// Reads who sits where, and tells the shards if that is another than before. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store; what was known before counts then.
+    pub fn look(&self, now_ms: u64) -> Result<(), StoreError> {
+        let _turn = self.0.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let (_, mut sittings) = Seats::read(&*self.0.store, now_ms)?;
+        if !sittings.is_empty() {
+            self.0.users.refresh()?;
+            sittings.retain(|sitting| self.takes_calls(&sitting.person));
+        }
+        let people = sittings.iter().map(|sitting| {
+            let at_work = AtWork {
+                devices: sitting.desks.keys().cloned().collect(),
+                pause: sitting.pause.as_ref().map(|pause| pause.reason.clone()),
+            };
+            (sitting.person.clone(), at_work)
+        });
+        let roster = Roster::new(people);
+        let roster = {
+            let mut state = self.lock();
+            state.sittings = sittings;
+            if *state.roster == roster && !state.is_untold {
+                return Ok(());
+            }
+            state.roster = Arc::new(roster);
+            state.roster.clone()
+        };
+        let mailboxes = &self.0.mailboxes;
+        let all = (0..mailboxes.len() as u16).filter_map(|index| mailboxes.shard(index));
+        let untold = all.filter(|shard| !shard.send(ToShard::SetRoster(roster.clone())));
+        self.lock().is_untold = untold.count() > 0;
+        Ok(())
+    }
+
+    /// For ever.
+    pub async fn keep(self) {
+        loop {
+            tokio::time::sleep(LOOK).await;
+            let floor = self.clone();
+            match tokio::task::spawn_blocking(move || floor.look(clock::now().unix_ms())).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    tracing::warn!(%error, "who sits where could not be read; what was known before counts")
+                }
+                Err(error) => tracing::error!(%error, "reading who sits where ended"),
+            }
+        }
+    }
+
+    /// Who holds this desk in the store and is not at work: his account was shut since.
+    fn ghost_at(&self, device: &str, now_ms: u64) -> Result<Option<String>, StoreError> {
+        let (_, kept) = Seats::read(&*self.0.store, now_ms)?;
+        let holder = kept
+            .into_iter()
+            .find(|sitting| sitting.desks.contains_key(device));
+        Ok(holder
+            .map(|sitting| sitting.person)
+            .filter(|person| !self.takes_calls(person)))
+    }
+
+    fn takes_calls(&self, person: &str) -> bool {
+        let user = self.0.users.one(person).filter(|user| !user.is_disabled);
+        user.is_some_and(|user| user.roles.iter().any(|role| role.takes_calls()))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Every change is one assignment: a panic cannot leave it half-changed.
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -80,6 +80,7 @@ impl Bench {
                 ring: Duration::from_secs(20),
                 overflow: Overflow::Reject,
                 reach: queue::Reach::default(),
+                service: ringward::queue::Service::default(),
             }],
             refusal: ringward::call::RefusalConfig::default(),
             marks: ringward::banner::Marks::default(),

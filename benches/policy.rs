@@ -58,6 +58,7 @@ fn facts() -> Facts {
         reputation: Vec::new(),
         talk: Default::default(),
         recording: Default::default(),
+        flood: Default::default(),
         relabelled: None,
     }
 }

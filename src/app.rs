@@ -34,15 +34,15 @@ use crate::runtime::phones::Phones;
 use crate::runtime::provider::Provider;
 use crate::runtime::recorder::Recorder;
 use crate::runtime::registrations::Registry;
-use crate::runtime::retention::Retention;
+use crate::runtime::retention::{Retention, Terms};
 use crate::runtime::shard::{Doors, waker_token};
 use crate::runtime::standings::Standings;
 use crate::runtime::stream::{Streams, Tls};
 use crate::runtime::trust::Lists;
 use crate::runtime::vital::Alarm;
 use crate::runtime::webhooks::Webhooks;
+use crate::runtime::{blocked_file, collector, login_hosts};
 use crate::runtime::{clock, descriptors, redress};
-use crate::runtime::{collector, login_hosts};
 use crate::selftest::watch::Watch;
 use crate::sip::Uri;
 use crate::store::Live;
@@ -154,10 +154,11 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
     };
     let dns = name_service(&config, &listeners, &mailboxes, &tokio);
     let standings = Standings::default();
+    let blocks = Arc::new(door::blocks(&config));
     let connections = Streams::new(
         mailboxes.clone(),
         tokio.handle().clone(),
-        door::of(&config, dns.clone()),
+        door::of(&config, dns.clone(), &blocks),
         tls.clone(),
     );
     for (transport, listener) in stream_listeners {
@@ -185,6 +186,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
     let said_standing = prompts::Standing::default();
     let registrations = Registry::default();
     let phones = Phones::new(audit.clone());
+    let flood = crate::flood::Shared::new(config.limits, config.tdos);
     let shift = config
         .registrar
         .as_ref()
@@ -195,10 +197,13 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         phones.clone(),
         mailboxes.clone(),
         shift,
+        &config.queues,
     )
     .context("who sits at which phone")?;
     let shared = shards::Shared {
         config: &config,
+        flood: &flood,
+        blocks: &blocks,
         listeners: &listeners,
         policy: &policy,
         policies: &policies,
@@ -224,6 +229,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
             live_entries: Arc::default(),
             registrations: registrations.clone(),
             phones: phones.clone(),
+            floor: floor.clone(),
         },
     };
     let shards::Shards {
@@ -248,6 +254,9 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         prompts_asked,
     ));
     tokio.spawn(dns.clone().keep());
+    if let Some(file) = &config.scans.nftables {
+        tokio.spawn(blocked_file::keep(file.clone(), blocks.clone()));
+    }
     if config.registrar.is_some() {
         tokio.spawn(phones.clone().keep(store.clone(), mailboxes.clone()));
         tokio.spawn(floor.clone().keep());
@@ -280,9 +289,15 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         let _inside = tokio.enter();
         webhooks.start(&stopping);
     }
-    let retention = config.calls_kept.map(|term| {
+    let terms = Terms {
+        calls: config.calls_kept,
+        audit: config.audit_kept,
+    };
+    let retention = (!terms.are_none()).then(|| {
         let alarm = clock_alarm.clone();
-        Retention::start(store.clone(), term, move || alarm.shift().is_some())
+        Retention::start(store.clone(), audit.clone(), terms, move || {
+            alarm.shift().is_some()
+        })
     });
     let retention = retention.transpose().context("retention thread")?;
     let selftest = Watch::start().context("self-test thread")?;
@@ -298,6 +313,8 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         heard: heard.clone(),
         lists,
         clock_alarm,
+        flood: flood.clone(),
+        blocks: blocks.clone(),
         sip: sip.clone(),
         queues: config.queues.iter().map(|queue| queue.name.clone()).collect(),
         live_calls: live_calls.clone(),
@@ -338,6 +355,9 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         status: Box::new(move || status.read()),
         metrics: Box::new(move || {
             standings.measure();
+            let standing = flood.standing(clock::now().instant);
+            metrics::gauge!("ringward_calls_ringing").set(f64::from(standing.ringing));
+            metrics::gauge!("ringward_tdos").set(f64::from(u8::from(standing.surge.is_on)));
             if let Some(heard) = &heard {
                 heard.measure();
             }

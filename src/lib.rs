@@ -8,6 +8,7 @@ pub mod sdp;
 pub mod digest;
 pub mod registration;
 pub mod registrar;
+pub mod flood;
 pub mod call;
 pub mod identity;
 pub mod media;

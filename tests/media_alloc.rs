@@ -24,6 +24,18 @@ fn ten_minutes_of_packets_allocate_nothing() {
     }
 }
 
+#[test]
+fn packets_of_any_kind_from_anybody_do_no_harm_and_leave_nothing_behind() {
+    hostile(60_000, 0x9e37_79b9_7f4a_7c15);
+}
+
+/// Some minutes in a debug build.
+#[test]
+#[ignore = "long: ten million packets; `cargo test --test media_alloc -- --ignored`"]
+fn ten_million_packets_of_any_kind_do_no_harm_and_leave_nothing_behind() {
+    hostile(10_000_000, 0x2545_f491_4f6c_dd1d);
+}
+
 fn start() -> (Config, Now) {
     let config = Config {
         address: [127, 0, 0, 1].into(),
@@ -75,7 +87,7 @@ fn plain_legs() {
     assert_eq!(forwarded, 2 * (30_000 - 600));
 }
 
-/// Every packet of both sides is translated.
+/// Every packet of both sides is translated, of 10 to 60 ms.
 fn legs_without_a_codec_in_common() {
     for (one, other) in [
         ((0, Codec::Pcmu), (8, Codec::Pcma)),
@@ -87,20 +99,23 @@ fn legs_without_a_codec_in_common() {
         session.described(Side::A, caller, &[one], Some(101), now);
         session.described(Side::B, called, &[other], Some(101), now);
         session.tap(true);
-        let mut packet = [0x55u8; 172];
-        let mut forwarded = 0;
+        let mut packet = [0x55u8; 492];
+        let (mut forwarded, mut at) = (0, 0u32);
         let before = counting::allocations();
         for n in 0..2_000u32 {
-            now = now.after(Duration::from_millis(20));
+            let octets = [80, 160, 240, 320, 480][(n / 400) as usize];
+            now = now.after(Duration::from_micros(u64::from(octets) * 125));
             for (side, source, said, heard) in [
                 (Side::A, caller, one.0, other.0),
                 (Side::B, called, other.0, one.0),
             ] {
-                packet[..12].copy_from_slice(&rtp::header(said, n as u16, n * 160, 7, false));
-                let verdict = session.rtp(side, source, &mut packet, now);
+                packet[..12].copy_from_slice(&rtp::header(said, n as u16, at, 7, false));
+                let len = 12 + octets as usize;
+                let verdict = session.rtp(side, source, &mut packet[..len], now);
                 forwarded +=
                     u32::from(matches!(verdict, Verdict::Forward { .. }) && packet[1] & 0x7f == heard);
             }
+            at += octets;
             if let Some(hop) = session.poll_hop() {
                 session.recycle(hop);
             }
@@ -191,4 +206,138 @@ fn our_own_voice(suite: Suite) {
     }
     let allocations = counting::allocations() - before;
     assert_eq!((allocations, sent, events), (0, 3_001, 31), "{suite:?}");
+}
+
+/// Plain, translated, encrypted and spoken-to calls get packets of any kind, as RTP and as RTCP, from their parties and from
+/// strangers: some begin like the call's own, and on encrypted legs some are truly closed. Nothing is allocated, so nothing
+/// grows; and afterwards each call carries its parties' audio as before.
+fn hostile(packets: u32, seed: u64) {
+    let (config, mut now) = start();
+    let (caller, called) = (([192, 0, 2, 1], 4000).into(), ([192, 0, 2, 2], 5000).into());
+    let suites = [Suite::AeadAes256Gcm, Suite::AesCm128HmacSha1_80];
+    let key = |suite: Suite, fill: u8| {
+        let octets = vec![fill; suite.key_octets() + suite.salt_octets()];
+        MasterKey::new(suite, &octets).expect("as long as the suite wants it")
+    };
+    let keys = |suite: Suite, inbound: u8, outbound: u8| Keys {
+        inbound: key(suite, inbound),
+        outbound: key(suite, outbound),
+    };
+    let mut sessions: Vec<Session> = (0..4)
+        .map(|kind| {
+            let mut session = Session::new(&config, now);
+            if kind == 2 {
+                session.secure(Side::A, Some(&keys(suites[0], 1, 2)));
+                session.secure(Side::B, Some(&keys(suites[1], 3, 4)));
+            }
+            let other = if kind == 1 {
+                (9, Codec::G722)
+            } else {
+                (0, Codec::Pcmu)
+            };
+            session.described(Side::A, caller, &[(0, Codec::Pcmu)], Some(101), now);
+            session.described(Side::B, called, &[other], Some(96), now);
+            session.tap(true);
+            if kind == 3 {
+                let music = Arc::new(Clip::of_samples(&[1000; 12_345]));
+                session.say(Side::A, Words::looped(music), 1, 7, now.instant);
+            }
+            session
+        })
+        .collect();
+    let mut far_ends = [
+        Secured::new(&keys(suites[0], 2, 1)),
+        Secured::new(&keys(suites[1], 4, 3)),
+    ];
+    let mut state = seed;
+    let mut dice = move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    };
+    let (mut buffer, mut forwarded) = ([0u8; 1700], 0u32);
+    let before = counting::allocations();
+    for n in 0..packets {
+        now = now.after(Duration::from_millis(2));
+        let len = match dice() % 8 {
+            0 => (dice() % 1601) as usize,
+            _ => (dice() % 96) as usize,
+        };
+        for octets in buffer[..len].chunks_mut(8) {
+            octets.copy_from_slice(&dice().to_le_bytes()[..octets.len()]);
+        }
+        // What begins like a packet of the call reaches further in.
+        let shape = dice();
+        let number = (n / 7) as u16;
+        if len >= 28 && !shape.is_multiple_of(4) {
+            match shape % 3 {
+                0 => {
+                    let payload_type = [0, 8, 9, 13, 96, 101][(shape >> 8) as usize % 6];
+                    let ssrc = (shape >> 16) as u32 % 40;
+                    let header = rtp::header(payload_type, number, u32::from(number) * 160, ssrc, false);
+                    buffer[..12].copy_from_slice(&header);
+                }
+                1 => buffer[0] = 0x80 | buffer[0] & 0x3f,
+                _ => {
+                    let words = (len / 4 - 1) as u16;
+                    buffer[0] = 0x80 | buffer[0] & 1;
+                    buffer[1] = 200 + (shape >> 8) as u8 % 3;
+                    buffer[2..4].copy_from_slice(&words.to_be_bytes());
+                }
+            }
+        }
+        let kind = (shape >> 40) as usize % sessions.len();
+        let (side, own) = match shape >> 43 & 1 {
+            0 => (Side::A, caller),
+            _ => (Side::B, called),
+        };
+        let is_rtcp = shape >> 44 & 3 == 0;
+        let source = match shape >> 46 & 7 {
+            0 => ([203, 0, 113, 9], 9).into(),
+            1 => called,
+            _ if is_rtcp => std::net::SocketAddr::new(own.ip(), own.port() + 1),
+            _ => own,
+        };
+        let mut len = len;
+        if kind == 2 && shape >> 50 & 1 == 0 && len < 1400 {
+            let far_end = &mut far_ends[usize::from(side == Side::B)];
+            let closed = match is_rtcp {
+                true => far_end.protect_rtcp(&mut buffer, len),
+                false => far_end.protect_rtp(&mut buffer, len),
+            };
+            len = closed.unwrap_or(len);
+        }
+        let session = &mut sessions[kind];
+        let verdict = match is_rtcp {
+            true => session.rtcp_within(side, source, &mut buffer, len, now),
+            false => session.rtp_within(side, source, &mut buffer, len, now),
+        };
+        forwarded += u32::from(matches!(verdict, Verdict::Forward { .. }));
+        while session.speak(Side::A, &mut buffer, now).is_some() {}
+        while session.poll_talk(now).is_some() {}
+        if let Some(hop) = session.poll_hop() {
+            session.recycle(hop);
+        }
+    }
+    let allocations = counting::allocations() - before;
+    assert_eq!(allocations, 0, "nothing grows");
+    assert!(forwarded > packets / 20, "{forwarded} of {packets} went on");
+    now = now.after(Duration::from_secs(2));
+    for (kind, session) in sessions.iter_mut().enumerate() {
+        session.hush(Side::A, &mut buffer);
+        let last = session.statistics().from_called;
+        assert!(last.packets > 0 && last.jitter_ms.is_finite());
+        // A source that has not been there yet: two packets make it the stream. On an encrypted leg there may be no room
+        // for one more, and the plain legs say enough.
+        for number in [1, 2] {
+            buffer[..12].copy_from_slice(&rtp::header(0, number, u32::from(number) * 160, 0x7777, false));
+            buffer[12..172].fill(0x55);
+            let verdict = session.rtp_within(Side::A, caller, &mut buffer, 172, now);
+            assert!(
+                kind == 2 || matches!(verdict, Verdict::Forward { .. }),
+                "{kind}: {verdict:?}"
+            );
+        }
+    }
 }

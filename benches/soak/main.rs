@@ -225,7 +225,7 @@ fn gateway(folder: &Path, phone: u16, shards: u16, more: &str) -> Gateway {
     let text = format!(
         "[sip]\nlisten = [\"udp:127.0.0.1:0\", \"tcp:127.0.0.1:0\"]\nshards = {shards}\n\
          [[trunk]]\nname = \"carrier\"\nfrom = [\"127.0.0.0/8\"]\n\
-         [[queue]]\nname = \"desk\"\nnumbers = [\"*\"]\ntargets = [\"sip:desk@127.0.0.1:{phone}\"]\n\
+         [tdos]\nmode = \"off\"\n[[queue]]\nname = \"desk\"\nnumbers = [\"*\"]\ntargets = [\"sip:desk@127.0.0.1:{phone}\"]\n\
          [media]\naddress = \"127.0.0.1\"\nports = \"61000-65499\"\n[voice]\nmodel = \"off\"\n\
          [store]\nurl = \"sqlite:{}\"\n[api]\nlisten = \"127.0.0.1:0\"\n{more}",
         folder.join("ringward.db").display(),

@@ -97,6 +97,7 @@ async fn main() -> anyhow::Result<()> {
             Phones::new(Arc::clone(&audit)),
             Mailboxes::new(Vec::new()),
             Duration::from_secs(12 * 3600),
+            &[],
         )?,
         audit,
         provider: None,

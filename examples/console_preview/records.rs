@@ -445,6 +445,7 @@ fn facts(kind: &Kind, started_ms: u64, opinion: &Option<Opinion>) -> Facts {
         reputation: Vec::new(),
         talk: Default::default(),
         recording: Default::default(),
+        flood: Default::default(),
         relabelled: None,
     }
 }

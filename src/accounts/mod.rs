@@ -49,7 +49,7 @@ use crate::policy::book::{BY_FILE, BY_GATEWAY};
 pub const BY_COMMAND: &str = "command-line";
 
 /// Names that stand for something else in the audit and in the book of policies.
-const RESERVED: [&str; 4] = [FIRST, BY_FILE, BY_GATEWAY, BY_COMMAND];
+pub(crate) const RESERVED: [&str; 4] = [FIRST, BY_FILE, BY_GATEWAY, BY_COMMAND];
 
 /// Whether this may name an account or a token: it stands in the audit, in paths and in the book of policies.
 pub fn is_name(name: &str) -> bool {

@@ -40,14 +40,20 @@ pub(crate) struct AuditPage {
 pub(crate) struct AuditLine {
     number: u64,
     at_ms: u64,
-    /// Name of a token; `gateway` for what it does by itself.
+    /// Name of an account or token; `gateway` for what it does by itself. Empty, like `about` and `note`, when it was erased.
     by: String,
     what: String,
     about: String,
     note: String,
+    /// What the entry said of people was erased.
+    is_erased: bool,
+    /// SHA-256 over `salt`, `by`, `about` and `note`: what the chain holds of them. Null = it holds them itself.
+    people: Option<String>,
+    /// Erased with them.
+    salt: Option<String>,
     /// Hash of the entry before.
     before: String,
-    /// SHA-256 over all of the above.
+    /// SHA-256 over number, time, `what`, `people` and `before`; without `people` over `by`, `about` and `note` in its place.
     hash: String,
 }
 
@@ -148,8 +154,8 @@ pub(crate) async fn written_down(
     done.await.map_err(|_| Problem::Broken)
 }
 
-/// What an entry says beside the status, where method and path do not tell what was done. Nothing about a caller: entries
-/// are never erased.
+/// What an entry says beside the status, where method and path do not tell what was done. Nothing about a caller: who erases one does not
+/// find it here.
 #[derive(Clone)]
 pub(super) struct Noted(pub String);
 
@@ -207,6 +213,9 @@ impl AuditLine {
             what: entry.what,
             about: entry.about,
             note: entry.note,
+            is_erased: entry.is_erased,
+            people: entry.people,
+            salt: entry.salt,
             before: entry.before,
             hash: entry.hash,
         }

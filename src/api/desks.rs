@@ -28,6 +28,31 @@ pub(crate) struct DeskView {
     since_ms: Option<u64>,
     /// When that ends by itself, Unix ms.
     until_ms: Option<u64>,
+    /// A call rings or goes on there, of a queue that lets people rest or wait.
+    is_taken: bool,
+    /// Why it is left alone for now; null = it is not, or its person has paused.
+    rest: Option<RestView>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = Rest)]
+pub(crate) struct RestView {
+    /// `wrap_up` (after a call) or `skipped` (it rang in vain too often).
+    #[schema(example = "wrap_up")]
+    why: &'static str,
+    /// Unix ms.
+    until_ms: u64,
+}
+
+/// A queue in which callers wait.
+#[derive(Serialize, ToSchema)]
+#[schema(as = WaitingQueue)]
+pub(crate) struct WaitsView {
+    #[schema(example = "front-desk")]
+    name: String,
+    callers: usize,
+    /// How long the one who came first has waited.
+    longest_ms: u64,
 }
 
 /// Somebody at work.
@@ -53,6 +78,8 @@ pub(crate) struct DeskList {
     desks: Vec<DeskView>,
     /// In the order of their names.
     people: Vec<Worker>,
+    /// Queues in which somebody waits, in the order of their names.
+    waiting: Vec<WaitsView>,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -88,12 +115,23 @@ pub(crate) async fn list(State(shared): State<Shared>) -> Result<Json<DeskList>,
             until_ms: seat.map(|seat| seat.until_ms),
             device: desk.device,
             is_registered: desk.is_registered,
+            is_taken: desk.is_taken,
+            rest: desk.rest.map(|(why, until_ms)| RestView { why, until_ms }),
             person: desk.person,
         }
     };
     Ok(Json(DeskList {
         desks: desks.into_iter().map(view).collect(),
         people: sittings.iter().map(worker).collect(),
+        waiting: floor
+            .waits()
+            .into_iter()
+            .map(|waits| WaitsView {
+                name: waits.queue,
+                callers: waits.callers,
+                longest_ms: waits.longest.as_millis() as u64,
+            })
+            .collect(),
     }))
 }
 

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -11,11 +13,13 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::access::SignedIn;
 use super::calls::bad_body;
+use super::erasing::RunningErasure;
 use super::error::{Problem, ProblemBody};
-use super::limits::HELD_CALLS_MAX;
+use super::limits::{ERASURE_AWAITED, HELD_CALLS_MAX};
 use super::state::Shared;
 use super::whole::whole;
-use crate::runtime::erasures::{Eraser, Erasure, names_number};
+use crate::accounts::{RESERVED, is_name};
+use crate::runtime::erasures::{Eraser, Erasure, Whom, names_number};
 use crate::store::limits::JOURNAL_ROWS;
 
 /// Characters of the reason.
@@ -32,9 +36,11 @@ pub(crate) struct HeldBody {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ErasureBody {
-    /// A telephone number, as people write it.
+    /// A telephone number, as people write it: what kept calls and reports say of it.
     #[schema(example = "+14045550123")]
-    number: String,
+    number: Option<String>,
+    /// Or the name of an account or a token that is gone: what the audit says of people wherever it stands.
+    account: Option<String>,
     /// Why, for the audit; not the number nor a name. 1 to 200 characters.
     #[schema(example = "request 2026-17")]
     why: String,
@@ -64,12 +70,15 @@ pub(crate) struct HeldView {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Erasure)]
 pub(crate) struct ErasureView {
-    /// From 1.
-    number: u64,
+    /// From 1; null while it goes on.
+    number: Option<u64>,
+    /// `done`, or `running`: then it is to be found by `about` until it is done.
+    #[schema(example = "done")]
+    state: &'static str,
     at_ms: u64,
     by: String,
     why: String,
-    /// HMAC-SHA256 of the number under the receipt, hexadecimal; the same stands in the audit.
+    /// HMAC-SHA256 of the number (or the account's name) under the receipt, hexadecimal; the same stands in the audit.
     about: String,
     /// Kept calls that say nothing of people any more.
     calls: u64,
@@ -77,8 +86,9 @@ pub(crate) struct ErasureView {
     live: u64,
     /// Reports that say nothing of the number any more.
     reports: u64,
-    /// The keys that were destroyed have left the files too (Redis: it was asked to write them anew, which takes it a while); false = the
-    /// next erasure, or the end of the gateway, does it.
+    /// Entries of the audit that say nothing of people any more.
+    entries: u64,
+    /// The keys that were destroyed have left the files too; false = the next erasure does it.
     is_scrubbed: bool,
     /// Given once and kept nowhere, but for a minute where the request had an `Idempotency-Key`: whoever has it and the number can show that this was about it. Null in lists.
     receipt: Option<String>,
@@ -97,6 +107,8 @@ pub(crate) struct ErasuresQuery {
 #[derive(Serialize, ToSchema)]
 pub(crate) struct ErasurePage {
     erasures: Vec<ErasureView>,
+    /// Those of this gateway that go on, or came to no end since it started.
+    running: Vec<RunningErasure>,
     /// `after` of the next page; null = this was the last.
     next: Option<u64>,
 }
@@ -138,14 +150,17 @@ pub(crate) async fn held(
     Ok(Json(found.await?))
 }
 
-/// Erase what kept calls and reports say of one number, for good. Entries of lists stay, and so do calls that are not over.
+/// Erase what kept calls and reports say of one number, for good; or what the audit says of people wherever the name of an account that
+/// is gone stands. Entries of lists stay, and so do calls that are not over. What takes longer than seconds goes on behind the answer.
 #[utoipa::path(
     post, path = "/api/v1/erasures", tag = "audit", request_body = ErasureBody,
     responses(
         (status = 200, description = "Erased; nothing of it, when there was nothing", body = ErasureView),
-        (status = 400, description = "Not a telephone number, or no reason", body = ProblemBody),
+        (status = 202, description = "It goes on to its end; `GET /api/v1/erasures` shows it by its `about`", body = ErasureView),
+        (status = 400, description = "Neither a telephone number nor a name, or no reason", body = ProblemBody),
         (status = 401, description = "Not signed in", body = ProblemBody),
         (status = 403, description = "None of your roles may", body = ProblemBody),
+        (status = 409, description = "There still is such an account or token, or too many erasures go on", body = ProblemBody),
         (status = 503, description = "The store is away: some of it may be erased; ask again", body = ProblemBody),
     )
 )]
@@ -153,24 +168,67 @@ pub(crate) async fn erase(
     State(shared): State<Shared>,
     Extension(signed_in): Extension<SignedIn>,
     body: Result<Json<ErasureBody>, JsonRejection>,
-) -> Result<Json<ErasureView>, Problem> {
+) -> Result<Response, Problem> {
     let Json(body) = body.map_err(bad_body)?;
-    let number = canonical(&shared, &body.number)?;
+    let whom = match (&body.number, &body.account) {
+        (Some(number), None) => Whom::Number(canonical(&shared, number)?),
+        (None, Some(name)) => Whom::Account(of_nobody(&shared, name)?),
+        _ => return Err(Problem::BadRequest("give a number, or an account".into())),
+    };
     let why = body.why.trim().to_string();
     if why.is_empty() || why.chars().count() > WHY_CHARS_MAX {
         return Err(Problem::BadRequest("why has 1 to 200 characters".into()));
     }
     // The audit is for good: what is erased must not stand there.
-    if names_number(&why, &number) {
+    let is_named = match &whom {
+        Whom::Number(number) => names_number(&why, number),
+        Whom::Account(name) => why.contains(name.as_str()),
+    };
+    if is_named {
         return Err(Problem::BadRequest(
-            "why must not name the number: it stays in the audit".into(),
+            "why must not name whom it is about: it stays in the audit".into(),
         ));
     }
-    let (eraser, now_ms) = (eraser(&shared), shared.now().unix_ms());
-    let by = signed_in.who.to_string();
-    let done = shared.work(move || Ok(eraser.erase(&number, &by, &why, now_ms)?));
-    let (erasure, receipt) = done.await?;
-    Ok(Json(ErasureView::of(erasure, Some(receipt))))
+    if !shared.erasures.has_room() {
+        return Err(Problem::Conflict(
+            "too many erasures go on; ask again when one is done".into(),
+        ));
+    }
+    let (eraser, now_ms) = (Arc::new(eraser(&shared)), shared.now().unix_ms());
+    let (by, first) = (signed_in.who.to_string(), eraser.clone());
+    let begun = shared.work(move || Ok(first.begin(whom, &by, &why, now_ms)?));
+    let begun = begun.await?;
+    let (erasure, receipt) = (begun.erasure.clone(), begun.receipt.clone());
+    let work = move || eraser.finish(begun);
+    let done = shared.erasures.run(&erasure, ERASURE_AWAITED, work).await?;
+    Ok(match done {
+        Some(done) => Json(ErasureView::of(done, Some(receipt))).into_response(),
+        None => {
+            let view = ErasureView {
+                number: None,
+                state: "running",
+                ..ErasureView::of(erasure, Some(receipt))
+            };
+            (StatusCode::ACCEPTED, Json(view)).into_response()
+        }
+    })
+}
+
+/// The name of an account or token, if nobody has it any more: whoever acts is answerable for it.
+fn of_nobody(shared: &Shared, name: &str) -> Result<String, Problem> {
+    let name = name.trim();
+    if !is_name(name) || RESERVED.contains(&name) {
+        return Err(Problem::BadRequest(
+            "account is no name of an account or token".into(),
+        ));
+    }
+    let is_token = shared.access.all_tokens().iter().any(|token| token.name == name);
+    if is_token || shared.access.users.one(name).is_some() {
+        return Err(Problem::Conflict(
+            "there still is such an account or token: take it away first".into(),
+        ));
+    }
+    Ok(name.to_string())
 }
 
 /// What was erased, oldest first.
@@ -193,6 +251,7 @@ pub(crate) async fn list(
     let erasures = shared.ask(move |store| Eraser::all(store, after)).await?;
     let is_more = erasures.len() >= JOURNAL_ROWS;
     Ok(Json(ErasurePage {
+        running: shared.erasures.all(),
         next: erasures.last().map(|last| last.number).filter(|_| is_more),
         erasures: erasures
             .into_iter()
@@ -220,7 +279,8 @@ fn eraser(shared: &Shared) -> Eraser {
 impl ErasureView {
     fn of(erasure: Erasure, receipt: Option<String>) -> ErasureView {
         ErasureView {
-            number: erasure.number,
+            number: Some(erasure.number),
+            state: "done",
             at_ms: erasure.at_ms,
             by: erasure.by,
             why: erasure.why,
@@ -228,6 +288,7 @@ impl ErasureView {
             calls: erasure.calls,
             live: erasure.live,
             reports: erasure.reports,
+            entries: erasure.entries,
             is_scrubbed: erasure.is_scrubbed,
             receipt,
         }

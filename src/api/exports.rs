@@ -239,7 +239,19 @@ const CALL_COLUMNS: [&str; 15] = [
     "person",
     "report",
 ];
-const AUDIT_COLUMNS: [&str; 8] = ["number", "at_ms", "by", "what", "about", "note", "before", "hash"];
+const AUDIT_COLUMNS: [&str; 11] = [
+    "number",
+    "at_ms",
+    "by",
+    "what",
+    "about",
+    "note",
+    "is_erased",
+    "people",
+    "salt",
+    "before",
+    "hash",
+];
 
 #[derive(Clone, Copy)]
 enum Format {
@@ -311,6 +323,9 @@ impl Format {
                 entry.what.clone(),
                 entry.about.clone(),
                 entry.note.clone(),
+                entry.is_erased.to_string(),
+                entry.people.clone().unwrap_or_default(),
+                entry.salt.clone().unwrap_or_default(),
                 entry.before.clone(),
                 entry.hash.clone(),
             ]),

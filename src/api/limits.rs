@@ -116,6 +116,15 @@ pub const REPORT_CALLS: usize = 20_000;
 /// What one report may count along at once. More is answered 400.
 pub const REPORT_TABLES_MAX: usize = 8;
 
+/// Erasures that go on at once; more are answered 409. Each is one thread that waits for the store.
+pub const ERASURES_MAX: usize = 4;
+
+/// Erasures that came to no end and are shown with why. Past it the oldest is forgotten; the audit has them all.
+pub const ERASURES_FAILED_KEPT: usize = 16;
+
+/// How long an answer waits for the end of an erasure: with what comes before it less than [`REQUEST_TIMEOUT`]. Then 202, and it goes on.
+pub const ERASURE_AWAITED: Duration = Duration::from_secs(4);
+
 /// Calls shown at once of what is held about one number: about 2 MiB.
 pub const HELD_CALLS_MAX: usize = 200;
 

@@ -12,6 +12,7 @@ mod card;
 mod desks;
 mod devices;
 mod document;
+mod erasing;
 mod erasures;
 mod error;
 mod events;

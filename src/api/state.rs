@@ -7,6 +7,7 @@ use tokio::sync::{Semaphore, watch};
 
 use super::Gateway;
 use super::access::Access;
+use super::erasing::Erasures;
 use super::error::Problem;
 use super::limits::{EXPORTS_MAX, QUESTIONS_MAX, STREAMS_MAX};
 use super::pace::Pace;
@@ -34,6 +35,7 @@ pub(crate) struct Inner {
     pub passwords: Desk,
     pub pace: Pace,
     pub repeats: Repeats,
+    pub erasures: Arc<Erasures>,
     /// Sign-ins that are under way elsewhere.
     pub attempts: Mutex<Option<Attempts>>,
 }
@@ -58,6 +60,7 @@ impl Shared {
             passwords: Desk::default(),
             pace: Pace::default(),
             repeats: Repeats::default(),
+            erasures: Arc::default(),
             attempts: Mutex::new(Attempts::new()),
         }))
     }

@@ -6,13 +6,20 @@ use std::sync::Arc;
 
 use crate::cidr::Cidr;
 use crate::config::Config;
+use crate::flood::Blocks;
+use crate::runtime::clock;
 use crate::runtime::dns::Dns;
 use crate::runtime::stream::Door;
 use crate::sip::Uri;
 
 /// Who may open a connection: trunk ranges and the addresses of the phones; and over TLS from where somebody may come
 /// whom we know by name.
-pub(super) fn of(config: &Config, dns: Arc<Dns>) -> Door {
+pub(super) fn of(config: &Config, dns: Arc<Dns>, blocks: &Arc<Blocks>) -> Door {
+    let is_heard = |blocks: &Arc<Blocks>| {
+        let blocks = blocks.clone();
+        move |source| !blocks.is_blocked(source, clock::now().instant)
+    };
+    let (may_show, may_ask) = (is_heard(blocks), is_heard(blocks));
     let known = known_sources(config);
     let named: Vec<Vec<Cidr>> = config
         .trunks
@@ -32,18 +39,31 @@ pub(super) fn of(config: &Config, dns: Arc<Dns>) -> Door {
             known.iter().any(|range| range.contains(source)) || dns.is_address_of_target(source)
         }),
         may_be_named: Box::new(move |source| {
-            named
-                .iter()
-                .any(|from| from.is_empty() || from.iter().any(|range| range.contains(source)))
-        }),
-        may_prove: Box::new(move |source| {
-            let may_register = phones.as_ref().is_some_and(|phones| phones.is_from(source));
-            may_register
-                || challenged
+            may_show(source)
+                && named
                     .iter()
                     .any(|from| from.is_empty() || from.iter().any(|range| range.contains(source)))
         }),
+        may_prove: Box::new(move |source| {
+            let may_register = phones.as_ref().is_some_and(|phones| phones.is_from(source));
+            let may_prove = may_register
+                || challenged
+                    .iter()
+                    .any(|from| from.is_empty() || from.iter().any(|range| range.contains(source)));
+            may_prove && may_ask(source)
+        }),
     }
+}
+
+/// Who is blocked: never the ranges of trunks, whichever way they prove themselves, nor phones, carriers and what the
+/// configuration names.
+pub(super) fn blocks(config: &Config) -> Blocks {
+    let trunks = config.trunks.iter().flat_map(|trunk| &trunk.from);
+    let never = known_sources(config)
+        .into_iter()
+        .chain(trunks.filter_map(|range| range.parse().ok()))
+        .chain(config.scans.never.iter().copied());
+    Blocks::new(never.collect(), config.scans.blocks)
 }
 
 /// Trunk ranges, and the addresses of phones and carriers we call. A trunk that is known by its certificate

@@ -11,6 +11,7 @@ use mio::net::UdpSocket;
 
 use crate::call::{self, Listener};
 use crate::config::Config;
+use crate::flood;
 use crate::identity;
 use crate::policy::Policy;
 use crate::prompts::Prompts;
@@ -38,6 +39,8 @@ pub(super) struct Shared<'a> {
     pub ledger: call::Ledger,
     pub lists: &'a Lists,
     pub prompts: &'a Arc<Prompts>,
+    pub flood: &'a flood::Shared,
+    pub blocks: &'a Arc<flood::Blocks>,
     /// Revision of the model; `None` when voices are not heard.
     pub model: Option<String>,
     /// Each shard gets counters of its own in place of these.
@@ -137,5 +140,6 @@ fn engine(shared: &Shared<'_>, shard: u16, shards: u16) -> anyhow::Result<call::
         .with_prompts(shared.prompts.clone())
         .with_lists(shared.number_lists.lookup())
         .with_reputations(shared.reputation.reputations())
-        .with_limits(config.limits))
+        .with_flood(shared.flood.clone())
+        .with_blocks(shared.blocks.clone()))
 }

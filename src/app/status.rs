@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use serde_json::json;
 
 use crate::accounts::Lockdown;
+use crate::flood::{self, Hand, Rest};
 use crate::runtime::alarms::Alarms;
 use crate::runtime::clock;
 use crate::runtime::clock_alarm::ClockAlarm;
@@ -36,6 +37,8 @@ pub(super) struct Status {
     pub(super) models: Option<Arc<Models>>,
     pub(super) heard: Option<Arc<Counters>>,
     pub(super) lists: Lists,
+    pub(super) flood: flood::Shared,
+    pub(super) blocks: Arc<flood::Blocks>,
     pub(super) clock_alarm: ClockAlarm,
     pub(super) sip: Vec<(Transport, SocketAddr)>,
     pub(super) queues: Vec<String>,
@@ -76,6 +79,9 @@ impl Status {
             "sip": self.sip.iter().map(|(transport, address)| format!("{transport}:{address}")).collect::<Vec<_>>(),
             "queues": self.queues,
             "shards": self.live_calls.len(),
+            "ringing": self.flood.standing(clock::now().instant).ringing,
+            "tdos": self.tdos(),
+            "blocked": self.blocked(),
             "live_calls": self.live_calls.iter().map(|calls| calls.load(Ordering::Relaxed)).sum::<usize>(),
             "live_entries": self.live_entries.iter().map(|entries| entries.load(Ordering::Relaxed)).sum::<usize>(),
             "tcp_connections": self.streams.open_connections(),
@@ -90,6 +96,20 @@ impl Status {
         })
     }
 
+    /// Which addresses are not heard, and how much longer.
+    fn blocked(&self) -> Vec<serde_json::Value> {
+        let blocks = self.blocks.list(clock::now().instant).into_iter();
+        blocks
+            .map(|block| {
+                json!({
+                    "address": block.address.to_string(),
+                    "seconds": block.left.as_secs(),
+                    "times": block.times,
+                })
+            })
+            .collect()
+    }
+
     /// Null = there is none.
     fn lockdown(&self) -> serde_json::Value {
         let lasting = self.lockdown.last().filter(Lockdown::lasts);
@@ -101,6 +121,32 @@ impl Status {
                 "undo_asked_by": lockdown.undo.map(|undo| undo.by),
             })
         }))
+    }
+
+    /// Whether there are so many calls that it is an attack, and from how many on.
+    fn tdos(&self) -> serde_json::Value {
+        let standing = self.flood.standing(clock::now().instant).surge;
+        json!({
+            "is_on": standing.is_on,
+            "mode": match standing.hand {
+                Hand::Auto => "auto",
+                Hand::On => "on",
+                Hand::Off => "off",
+            },
+            "rest": match standing.rest {
+                Rest::Label => "label",
+                Rest::Challenge => "challenge",
+                Rest::Refuse => "refuse",
+            },
+            "lasts_seconds": standing.lasts.as_secs(),
+            "begun": standing.begun,
+            "arrivals": standing.arrivals,
+            "arrivals_at": standing.arrivals_at,
+            "ringing": standing.ringing,
+            "ringing_at": standing.ringing_at,
+            "normal": (standing.normal * 10.0).round() / 10.0,
+            "learned_minutes": standing.learned_minutes,
+        })
     }
 
     /// Only how they are doing: who may see where they are asks `/api/v1/webhooks`.

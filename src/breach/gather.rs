@@ -192,9 +192,25 @@ fn put_audit<W: Write>(pack: &mut Packer<W>, store: &dyn Store) -> Result<(), Fa
         let head = store.setting_of(node, AUDIT_HEAD)?;
         pack.file(&format!("audit-chain-{at}.jsonl"))?;
         pack.line(&(node, head))?;
-        put_journal(pack, store, node, JOURNAL)?;
+        put_chain(pack, store, node)?;
     }
     Ok(())
+}
+
+/// Number and text of every entry of an audit, and what it says of people, which lies apart; null = it says nothing apart, or that was erased.
+fn put_chain<W: Write>(pack: &mut Packer<W>, store: &dyn Store, node: &str) -> Result<(), Fault> {
+    let mut after = 0;
+    loop {
+        let rows = store.journal_of(node, JOURNAL, after)?;
+        let Some((last, _)) = rows.last() else {
+            return Ok(());
+        };
+        let mut people = store.sealed_of(node, JOURNAL, after, *last)?;
+        after = *last;
+        for (number, text) in &rows {
+            pack.line(&(number, text, people.remove(number)))?;
+        }
+    }
 }
 
 /// Number and text of every entry.
@@ -268,7 +284,7 @@ records.jsonl         every kept call of the period, newest first, with what peo
 people.jsonl          every number outside that was in one of them, and when
 accounts.jsonl        who may sign in now: accounts and tokens, without anything that opens them
 audit.jsonl           what was done by whom, all of it: an entry proves itself only together with those around it
-audit-chain-N.jsonl   the same of each gateway, as it is kept: first its name and the head of its chain, then number and text of each entry
+audit-chain-N.jsonl   the same of each gateway, as it is kept: first its name and the head of its chain, then number and text of each entry, and what it says of people (null: nothing, or it was erased)
 policies.jsonl        the book of policies: every revision, and which was live when
 configuration.toml    the configuration without its secrets and comments
 manifest.json         SHA-256 of each file

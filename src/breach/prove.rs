@@ -116,7 +116,13 @@ fn read_line(line: &str, node: &mut Option<String>, waiting: &mut Vec<Write>) ->
         }));
         return Ok(());
     }
-    let (number, entry) = serde_json::from_str(line).map_err(|_| "a line cannot be read")?;
+    let line = serde_json::from_str::<(u64, String, Option<String>)>(line);
+    let (number, entry, people) = line.map_err(|_| "a line cannot be read")?;
+    waiting.extend(people.map(|text| Write::Seal {
+        journal: JOURNAL,
+        number,
+        text,
+    }));
     waiting.push(Write::Append {
         journal: JOURNAL,
         number,
@@ -190,8 +196,9 @@ pub(super) mod tests {
         let mut text = serde_json::to_string(&("", head)).unwrap() + "\n";
         let mut after = 0;
         while let Some((last, _)) = store.journal(JOURNAL, after).unwrap().last() {
-            for row in store.journal(JOURNAL, after).unwrap() {
-                text += &serde_json::to_string(&row).unwrap();
+            let mut people = store.sealed(JOURNAL, after, *last).unwrap();
+            for (number, entry) in store.journal(JOURNAL, after).unwrap() {
+                text += &serde_json::to_string(&(number, entry, people.remove(&number))).unwrap();
                 text += "\n";
             }
             after = *last;

@@ -26,7 +26,6 @@ impl Engine {
         if is_phone && invite.header("Replaces").is_some() && !self.is_draining {
             return self.on_replacing(txn, invite, flow);
         }
-        self.count_new_call(&invite, &flow);
         if is_phone && self.desk.config.outbound.from_phones {
             return self.on_phone_invite(txn, invite, flow);
         }

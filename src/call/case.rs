@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::call_id::CallId;
+use crate::flood::Ticket;
 use crate::identity::Report;
 use crate::lists::Lookup;
 use crate::media::{Keys, Side, Statistics};
 use crate::policy::Profile;
+use crate::queue::{Attempt, Stand};
 use crate::reputation::Reputations;
 use crate::screening::{Facts, HistoryFacts, Label, RecordingFacts, SecondOpinion, VoiceState};
 use crate::sdp::{Encryption, Session};
@@ -81,6 +83,10 @@ pub(crate) struct Case {
     pub(crate) told: Instant,
     /// The target that talks with the caller, where it is one of the configuration.
     pub(crate) phone: Option<Taker>,
+    /// The phones that ring for it.
+    pub(crate) rings: Vec<(Attempt, Taker)>,
+    /// Where it stands in a line, and when the other shards were told so last.
+    pub(crate) stand: Option<(Stand, Instant)>,
     /// One phone rings, and no other beside it.
     pub(crate) is_one_phone: bool,
     /// A phone's call to a number outside.
@@ -89,6 +95,8 @@ pub(crate) struct Case {
     pub(crate) tolls: Vec<Toll>,
     /// Headers for the phones that a transfer rings: who asked for it, which dialog it replaces.
     pub(crate) extra: Vec<(&'static str, String)>,
+    /// Counts the call where it is limited, for as long as it lives.
+    pub(crate) ticket: Option<Ticket>,
     /// How the caller's trunk writes numbers.
     pub(crate) numbers: Arc<Numbers>,
     /// What was last looked up in the lists: their revision, and whether the caller was renamed.
@@ -145,10 +153,13 @@ impl Case {
             reasons: Vec::new(),
             told: desk.now().instant,
             phone: None,
+            rings: Vec::new(),
+            stand: None,
             is_one_phone: false,
             tolls: Vec::new(),
             outside: None,
             extra: Vec::new(),
+            ticket: desk.ticket.take(),
             numbers: desk.own_numbers.clone(),
             listed: None,
             turn: 0,
@@ -272,6 +283,7 @@ impl Case {
     pub(crate) fn answered(&mut self, desk: &mut Desk) {
         self.record.timings.answered_ms = Some(self.at_ms(desk));
         self.record.state = State::Talking;
+        self.rings_no_more();
         self.use_up(desk);
         desk.count(Counter::CallAnswered);
     }

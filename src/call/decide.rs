@@ -19,7 +19,8 @@ pub(crate) struct Wish {
 
 /// What policy wants done, from the facts as they are.
 pub(crate) fn arrive(case: &mut Case, desk: &Desk, at_ms: u64) -> Action {
-    ask(case, desk, Stage::Arrive, at_ms).0
+    let action = ask(case, desk, Stage::Arrive, at_ms).0;
+    case.in_flood(action, desk)
 }
 
 /// Something was learned by an order: at the stage the call is in, whatever that is.
@@ -29,7 +30,8 @@ pub(crate) fn again(case: &mut Case, desk: &Desk, at_ms: u64) {
 
 /// What policy wants done now that the caller has been asked something.
 pub(crate) fn heard(case: &mut Case, desk: &Desk, at_ms: u64) -> Action {
-    ask(case, desk, Stage::Heard, at_ms).0
+    let action = ask(case, desk, Stage::Heard, at_ms).0;
+    case.in_flood(action, desk)
 }
 
 /// The facts moved while it rang or while they talked. The label and the banner follow; what else policy wants is carried

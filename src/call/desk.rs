@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::flood;
 use crate::identity;
 use crate::lists::Lookup;
 use crate::policy::Lineup;
@@ -65,6 +66,10 @@ pub(crate) struct Desk {
     pub(crate) routes: Routes,
     /// What the phones have been doing, on all shards.
     pub(crate) usage: queue::Usage,
+    /// Who waits in which queue, on all shards.
+    pub(crate) line: queue::Line,
+    /// A phone may be free for somebody who waits.
+    pub(crate) is_floor_news: bool,
     pub(crate) probes: Probes,
     pub(crate) random: Randomness,
     pub(crate) outputs: VecDeque<Output>,
@@ -73,6 +78,12 @@ pub(crate) struct Desk {
     pub(crate) handed: Option<Handed>,
     /// Dialogs that other shards have.
     pub(crate) moved: Moved,
+    /// How much is taken from whom, over all shards.
+    pub(crate) flood: flood::Shared,
+    /// Who is not heard for a while.
+    pub(crate) blocks: Arc<flood::Blocks>,
+    /// Of the INVITE that is being handled, until a call has it.
+    pub(crate) ticket: Option<flood::Ticket>,
     /// Set by every input before anything asks.
     pub(crate) clock: Option<Now>,
     /// The call that is being handled.
@@ -178,6 +189,7 @@ impl Desk {
     /// Something happened to a phone: this shard and the others share calls out by it.
     pub(crate) fn used(&mut self, target: &str, what: queue::What) {
         let at = self.now().instant;
+        self.is_floor_news |= frees(what);
         if let Some(used) = self.usage.used(target, what, at) {
             self.say(Output::Used(used));
         }
@@ -247,4 +259,9 @@ impl Desk {
             .or_else(|| fitting().next())
             .ok_or(Unringable::NoListener)
     }
+}
+
+/// Whether somebody who waits may find a phone after this.
+pub(super) fn frees(what: queue::What) -> bool {
+    matches!(what, queue::What::Freed { .. } | queue::What::Unrung)
 }

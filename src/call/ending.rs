@@ -73,6 +73,7 @@ impl Ending {
     ) -> Ending {
         desk.identity.forget(case.id);
         case.talks_no_more(desk);
+        case.rings_no_more();
         case.record.state = State::Ended;
         case.record.outcome = Some(Outcome {
             ending,

@@ -8,10 +8,12 @@ use std::time::Instant;
 use slab::Slab;
 
 use crate::call_id::CallId;
+use crate::flood;
 use crate::identity;
 use crate::lists::Lookup;
 use crate::policy::{Lineup, Policy};
 use crate::prompts::Prompts;
+use crate::queue::Standing;
 use crate::registration::{self, Registrations};
 use crate::reputation::Reputations;
 use crate::route::Known;
@@ -23,14 +25,13 @@ use crate::time::Now;
 
 use super::admission::{Admission, Source};
 use super::case::Case;
-use super::desk::Desk;
+use super::desk::{Desk, frees};
 use super::gate::Gate;
 use super::index::{Index, Name};
 use super::leg::Leg;
 use super::logins::{Logins, Repeated};
 use super::moved::Moved;
 use super::numbers::Numbers;
-use super::overload::Overload;
 use super::probing::Probes;
 use super::random::Randomness;
 use super::refusal::{self, Refusal};
@@ -41,7 +42,7 @@ use super::stage::{Event, Stage};
 use super::stray::Strays;
 use super::timers::{Agenda, earlier};
 use super::tolls::Ledger;
-use super::{CallLimits, Config, Input, Output, TrunkConfig, asked, options, shard, tls_names};
+use super::{Config, Input, Output, TrunkConfig, asked, options, shard, tls_names};
 
 /// One call: what it keeps, and where it is.
 pub(super) struct Call {
@@ -82,7 +83,6 @@ pub struct Engine {
     pub(super) is_draining: bool,
     /// Where the probed targets are is news: looked at with the next input.
     has_probes_to_plan: bool,
-    pub(super) overload: Overload,
     /// Next looks of the transaction layer and of verification.
     deadline: Option<Instant>,
 }
@@ -133,6 +133,8 @@ impl Engine {
                 .map(|trunk| (trunk.name.clone(), Arc::new(Numbers::of(trunk, &config.country))))
                 .collect(),
             usage: crate::queue::Usage::new(&config.queues),
+            line: crate::queue::Line::default(),
+            is_floor_news: false,
             config,
             index: Index::default(),
             strays: Strays::default(),
@@ -143,13 +145,14 @@ impl Engine {
             errands: VecDeque::new(),
             handed: None,
             moved: Moved::default(),
+            flood: flood::Shared::new(flood::CallLimits::default(), flood::SurgeConfig::off()),
+            blocks: Arc::new(flood::Blocks::new(Vec::new(), false)),
+            ticket: None,
             clock: None,
             call: usize::MAX,
         };
         let has_probes_to_plan = desk.probes.is_wanted();
-        let overload = Overload::new(CallLimits::default(), desk.config.shards);
         Engine {
-            overload,
             calls: Slab::new(),
             agenda: Agenda::default(),
             desk,
@@ -202,12 +205,19 @@ impl Engine {
         self
     }
 
-    /// How many calls are taken; without this [`CallLimits::default`]. Before the first input.
-    pub fn with_limits(self, limits: CallLimits) -> Engine {
-        Engine {
-            overload: Overload::new(limits, self.desk.config.shards),
-            ..self
-        }
+    /// With these counters of the whole process, instead of some of its own: those have the limits that are the default, and
+    /// tell no flood. Before the first input.
+    #[must_use]
+    pub fn with_flood(mut self, flood: flood::Shared) -> Engine {
+        self.desk.flood = flood;
+        self
+    }
+
+    /// With this table of who is not heard, instead of one that blocks nobody.
+    #[must_use]
+    pub fn with_blocks(mut self, blocks: Arc<flood::Blocks>) -> Engine {
+        self.desk.blocks = blocks;
+        self
     }
 
     /// One mutation. Afterwards drain [`Engine::poll_output`] until it says `Timeout`.
@@ -244,7 +254,7 @@ impl Engine {
             Input::SetLockdown(since) => self.set_lockdown(since),
             Input::SetDevices(devices) => self.set_devices(devices),
             Input::SetBound(bound) => self.set_bound(bound),
-            Input::SetRoster(roster) => self.desk.registrants.roster = roster,
+            Input::SetRoster(roster) => self.set_roster(roster),
             Input::SetReputations(reputations) => self.desk.reputations = reputations,
             Input::HeardBy { call, model } => self.tell(call, Event::HeardBy(model)),
             Input::Repeated { call, recording } => self.tell(call, Event::Repeated(Box::new(recording))),
@@ -252,7 +262,14 @@ impl Engine {
             Input::SetTrust(trust) => self.desk.identity.replace_trust(*trust),
             Input::Resolved(known) => self.on_resolved(*known),
             Input::LoginHost { host, addresses } => self.desk.logins.learn(&host, &addresses),
-            Input::Used(used) => self.desk.usage.take(&used),
+            Input::Used(used) => {
+                self.desk.usage.take(&used);
+                self.desk.is_floor_news |= frees(used.what);
+            }
+            Input::Stands(standing) => {
+                self.desk.line.take(&standing);
+                self.desk.is_floor_news |= matches!(standing, Standing::Gone { .. });
+            }
             Input::Standing(change) => self.desk.routes.health.take(change, now.instant),
             Input::Order { call, order } => self.tell(call, Event::Order(Box::new(order))),
             Input::HangUp { call } => self.tell(call, Event::HangUp),
@@ -274,6 +291,7 @@ impl Engine {
                 self.desk.identity.tick(now);
                 self.registering.lines.handle(registration::Input::Tick, now);
                 self.desk.strays.tick(now);
+                self.desk.line.tick(now.instant);
                 self.tick_registrations();
             }
         }
@@ -283,8 +301,11 @@ impl Engine {
             self.dispatch(call, Event::Due);
         }
         self.pump();
+        self.wake_the_waiting();
         self.desk.gate.close();
         self.desk.registrants.close();
+        // What was taken and came to nothing is counted no more.
+        self.desk.ticket = None;
     }
 
     /// What is to be done, in order; `Timeout` when there is nothing more, with the instant of the next `Tick`.
@@ -338,7 +359,7 @@ impl Engine {
     }
 
     /// Empties the engines below. What they say may make them say more.
-    fn pump(&mut self) {
+    pub(super) fn pump(&mut self) {
         loop {
             let transactions = loop {
                 match self.desk.endpoint.poll_output() {
@@ -499,7 +520,7 @@ impl Engine {
         self.desk.refuse(txn, request, &Refusal::NoDialog);
     }
 
-    fn tell(&mut self, id: CallId, event: Event) {
+    pub(super) fn tell(&mut self, id: CallId, event: Event) {
         self.tell_named(&Name::Id(id), event);
     }
 
@@ -517,6 +538,7 @@ impl Engine {
         self.desk.call = key;
         let stage = std::mem::replace(&mut call.stage, Stage::Over);
         call.stage = stage.handle(event, &mut call.case, &mut self.desk);
+        call.case.settle(&call.stage, &mut self.desk);
         let deadline = call.stage.deadline();
         self.agenda.set(key, call.deadline, deadline);
         call.deadline = deadline;

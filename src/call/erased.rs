@@ -87,6 +87,7 @@ impl CallRecord {
             reputation: Vec::new(),
             talk: TalkFacts::default(),
             recording: RecordingFacts::default(),
+            flood: Default::default(),
             relabelled: None,
         }
     }

@@ -54,6 +54,7 @@ pub(crate) fn of_invite(
         reputation: Vec::new(),
         talk: Default::default(),
         recording: Default::default(),
+        flood: Default::default(),
         relabelled: None,
     }
 }

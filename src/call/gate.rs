@@ -13,14 +13,14 @@
 use std::net::IpAddr;
 
 use crate::digest::{Guard, Question, Verdict, Why};
-use crate::sip::{EndpointInput, Flow, Message, Method, NewCalls, Response};
+use crate::flood::Strike;
+use crate::sip::{Flow, Message, Method, Response};
 use crate::time::Now;
 
 use super::admission::{Admission, Source};
 use super::engine::Engine;
 use super::index::Name;
-use super::overload::NewCall;
-use super::{Config, Counter, Overloaded, TrunkConfig, crossing, refusal};
+use super::{Config, Counter, Overloaded, TrunkConfig, refusal};
 
 /// The protection space of every trunk that proves itself with a password (RFC 7616 §3.3): before the user is known, there
 /// can be only one.
@@ -87,20 +87,6 @@ impl Gate {
     }
 }
 
-/// Who asks for a call, as far as its address and, once it was read, its INVITE say.
-fn new_call<'a>(admission: &'a Admission, flow: &Flow, invite: Option<&Message>) -> NewCall<'a> {
-    let trunk = match admission.source(flow.remote) {
-        Source::Trunk(trunk) => Some(trunk),
-        Source::Phone | Source::Stranger | Source::Registrant | Source::Unknown => None,
-    };
-    NewCall {
-        trunk: trunk.map_or("", |trunk| trunk.name.as_str()),
-        source: flow.remote.ip().to_canonical(),
-        is_emergency: trunk.is_some_and(|trunk| trunk.is_emergency_trusted)
-            || invite.is_some_and(crossing::claims_emergency),
-    }
-}
-
 impl Engine {
     pub(super) fn on_octets(&mut self, flow: Flow, octets: &[u8]) {
         if self.on_register_octets(flow, octets) {
@@ -116,11 +102,14 @@ impl Engine {
             }
             Source::Trunk(_) | Source::Phone => {}
         }
-        let limit = self.limit_new_calls(flow, octets);
+        self.take_octets(flow, octets);
+    }
+
+    /// A message of somebody who may speak.
+    fn take_octets(&mut self, flow: Flow, octets: &[u8]) {
+        let before = self.desk.endpoint.counts();
+        let kept_out = self.receive(flow, octets);
         let desk = &mut self.desk;
-        let (now, before) = (desk.now(), desk.endpoint.counts());
-        desk.endpoint
-            .handle(EndpointInput::Received { flow, octets }, now);
         let after = desk.endpoint.counts();
         if after.malformed > before.malformed {
             desk.count(Counter::Malformed);
@@ -128,40 +117,9 @@ impl Engine {
         if after.overloaded > before.overloaded {
             desk.count(Counter::Overloaded(Overloaded::Transactions));
         }
-        if let Some(limit) = limit.filter(|_| after.refused > before.refused) {
-            desk.count(Counter::Overloaded(limit));
+        if let Some(limit) = kept_out {
+            desk.count(Counter::Overloaded(Overloaded::Limit(limit)));
         }
-    }
-
-    /// Tells the transaction layer whether it may take a new call from there; the limit that says no.
-    fn limit_new_calls(&mut self, flow: Flow, octets: &[u8]) -> Option<Overloaded> {
-        if !octets.trim_ascii_start().starts_with(b"INVITE ") {
-            return None;
-        }
-        if self.is_take_over(&flow, octets) {
-            // One more leg for a call that is there: the room and the token are that call's.
-            self.desk.endpoint.set_new_calls(NewCalls::Taken);
-            return None;
-        }
-        let now = self.desk.now().instant;
-        let mut new = new_call(&self.desk.admission, &flow, None);
-        let (is_rescue, live) = (new.is_emergency, self.calls.len());
-        let plain = self.overload.check(&new, live, now).err();
-        new.is_emergency = true;
-        let new_calls = match plain {
-            None => NewCalls::Taken,
-            Some(_) if is_rescue || self.overload.check(&new, live, now).is_err() => NewCalls::Refused,
-            Some(_) => NewCalls::RefusedBut(crossing::claims_emergency),
-        };
-        self.desk.endpoint.set_new_calls(new_calls);
-        plain
-    }
-
-    /// A new call was taken.
-    pub(super) fn count_new_call(&mut self, invite: &Message, flow: &Flow) {
-        let now = self.desk.now().instant;
-        let new = new_call(&self.desk.admission, flow, Some(invite));
-        self.overload.take(&new, self.calls.len(), now);
     }
 
     /// Part of what goes on already: a phone whose registration ended in the middle of a call still hangs up.
@@ -175,6 +133,9 @@ impl Engine {
     }
 
     fn lets_in(&mut self, flow: Flow, octets: &[u8]) -> bool {
+        if self.is_scan(&flow, octets) {
+            return false;
+        }
         let desk = &mut self.desk;
         let (now, source) = (desk.now(), flow.remote.ip());
         // Who cannot write SIP gets no answer here, and neither does who has been wrong too often.
@@ -219,6 +180,11 @@ impl Engine {
                     Why::Stale => Counter::ProofStale,
                     Why::Wrong | Why::Unusable(_) => Counter::ProofWrong,
                 });
+                match why {
+                    Why::Stale => {}
+                    Why::Wrong => desk.strike(&flow, Strike::WrongPassword),
+                    Why::Unproven | Why::Unusable(_) => desk.strike(&flow, Strike::Unproven),
+                }
                 let mut response = Response::new(&message, 401, refusal::phrase(401));
                 for challenge in challenges {
                     response = response.header("WWW-Authenticate", challenge);
@@ -244,6 +210,7 @@ impl Engine {
             return false;
         };
         desk.count(Counter::Proven);
+        desk.proved(&flow);
         desk.gate.proven = Some(Proven {
             trunk,
             sip_call_id: message.call_id().to_string(),

@@ -11,9 +11,10 @@ use super::decide;
 use super::desk::Desk;
 use super::early;
 use super::ending::{By, Ending};
+use super::flood::{self, Overloaded};
 use super::hunting::Hunting;
 use super::orders;
-use super::reception::Reception;
+use super::reception::{CLOSED, Reception};
 use super::record;
 use super::refusal::Refusal;
 use super::stage::{Event, Stage};
@@ -71,8 +72,18 @@ impl Gathering {
 
     fn decide(case: &mut Case, desk: &mut Desk) -> Stage {
         let at_ms = case.at_ms(desk);
+        let past = case.count_parties(desk);
         let action = decide::arrive(case, desk, at_ms);
         case.record.timings.decided_ms = Some(at_ms);
+        if let Some(limit) = past {
+            desk.count(Counter::Overloaded(Overloaded::Limit(limit)));
+            desk.count(Counter::CallRefused);
+            let answer = flood::answer(limit, desk.flood.refuse_with(), &desk.config);
+            case.refuse(&answer, desk);
+            let note = format!("more calls than {} allows", limit.name());
+            let ending = record::Ending::Refused;
+            return Ending::begin(ending, answer.status(), By::Us, Some(&note), case, desk);
+        }
         let own = case.facts.called.queue.clone();
         if let Action::Refuse { .. } = action {
             desk.count(Counter::CallRefused);
@@ -101,6 +112,22 @@ impl Gathering {
         };
         // A policy is checked against the queues when it is loaded; a queue that went since must not cost the call.
         let queues = desk.queues.clone();
+        let queue = match case.open_queue(&queue, desk) {
+            Ok(queue) => queue,
+            Err(words) => {
+                if let Some(stage) = words.and_then(|words| Reception::closed(words, case, desk)) {
+                    return stage;
+                }
+                case.refuse(&Refusal::Unavailable, desk);
+                return Ending::begin(record::Ending::NoAnswer, 480, By::Us, Some(CLOSED), case, desk);
+            }
+        };
+        if queues
+            .iter()
+            .any(|known| known.name == queue && known.service.has_music)
+        {
+            return Reception::wait(&queue, case, desk);
+        }
         match Hunt::new(queues.clone(), &queue).or_else(|| Hunt::new(queues, &own)) {
             Some(hunt) => Hunting::begin(hunt, case, desk),
             None => {

@@ -3,7 +3,8 @@
 use std::time::Instant;
 
 use crate::media::Side;
-use crate::queue::{self, Attempt, Hunt, Step};
+use crate::queue::{self, Attempt, Hunt, PERSON, Place, Rest, Stand, Step};
+use crate::screening::Label;
 use crate::sdp::Session;
 use crate::sip::{ClientTxn, Dialog, Message, Response};
 
@@ -15,7 +16,7 @@ use super::early_talk::EarlyTalk;
 use super::ending::{By, Ending};
 use super::index::Name;
 use super::leg::{Leg, Ringing};
-use super::limits::{CROSSING_VALUE_OCTETS_MAX, RINGING_MAX};
+use super::limits::{CROSSING_VALUE_OCTETS_MAX, RINGING_MAX, WAITING_MAX};
 use super::orders;
 use super::record::{self, State};
 use super::refusal::{self, Refusal};
@@ -24,6 +25,10 @@ use super::talking::Talking;
 use super::terms::Terms;
 
 pub(crate) struct Hunting {
+    /// The call it is for.
+    call: u128,
+    /// How the call stands in a line that is by trust.
+    class: u8,
     pub(super) hunt: Hunt,
     pub(super) legs: Vec<Ringing>,
     /// What is still to be tried for each attempt under way.
@@ -56,12 +61,14 @@ impl Hunting {
         case.record.state = State::Ringing;
         case.record.queue = Some(hunt.queue().to_string());
         case.changed(desk);
-        Stage::Hunting(Box::new(Hunting::search(hunt, desk)))
+        Stage::Hunting(Box::new(Hunting::search(hunt, case, desk)))
     }
 
     /// The search alone: for a call that has its ports, and somebody to talk to meanwhile.
-    pub(super) fn search(hunt: Hunt, desk: &Desk) -> Hunting {
+    pub(super) fn search(hunt: Hunt, case: &Case, desk: &Desk) -> Hunting {
         Hunting {
+            call: case.id.0,
+            class: class(case),
             hunt,
             legs: Vec::new(),
             courses: Vec::new(),
@@ -70,6 +77,31 @@ impl Hunting {
             early: None,
             talk: None,
         }
+    }
+
+    /// Where the call stands in line; None = it does not wait.
+    pub(super) fn stand(&self) -> Option<Stand> {
+        let (since, is_choosing) = self.hunt.stands()?;
+        let class = match (self.class, self.hunt.config().service.is_by_trust) {
+            (class, true) => class,
+            // An emergency waits behind nobody.
+            (EMERGENCY, false) => EMERGENCY,
+            (_, false) => EMERGENCY + 1,
+        };
+        Some(Stand {
+            queue: self.hunt.queue().into(),
+            place: Place {
+                class,
+                since,
+                call: self.call,
+            },
+            is_choosing,
+        })
+    }
+
+    /// The caller has been answered: he may wait for longer than an INVITE may.
+    pub(super) fn may_wait(&mut self, desk: &Desk) {
+        self.deadline = desk.now().instant + WAITING_MAX;
     }
 
     /// Phones have rung for as long as they may for one call.
@@ -194,12 +226,15 @@ impl Hunting {
 
     pub(super) fn tell(&mut self, input: queue::Input, desk: &Desk) {
         let now = desk.now().instant;
-        let seen = |target: &str| queue::Seen {
-            is_down: desk.registrants.is_away(target) || desk.routes.is_down(target, now),
-            phone: desk.usage.of(target),
-            devices: desk.registrants.roster.devices_of(target),
-        };
-        self.hunt.handle(input, now, &seen);
+        let at_ms = desk.now().unix_ms();
+        self.hunt.close(|queue| {
+            let closed = queue.service.closed.as_ref();
+            closed.is_none_or(|closed| closed.hours.is_open(at_ms))
+        });
+        if let Some(stand) = self.stand() {
+            self.hunt.stand_behind(desk.line.ahead(&stand.queue, stand.place));
+        }
+        self.hunt.handle(input, now, &|target| seen(target, now, desk));
     }
 
     /// Does what the hunt says.
@@ -221,6 +256,7 @@ impl Hunting {
                         abandon(vec![leg], reason, case, desk);
                     }
                 }
+                Step::Ignored { attempt } => case.is_ignored(attempt, &self.hunt, desk),
                 Step::Moved { queue } => {
                     case.record.queue = Some(queue);
                     case.changed(desk);
@@ -500,5 +536,45 @@ impl Hunting {
         let at = self.legs.iter().position(|leg| leg.txn == txn)?;
         desk.index.remove(&Name::Client(txn));
         Some(self.legs.swap_remove(at))
+    }
+}
+
+/// What is known of a target of a queue at this moment. What its person does counts wherever he sits.
+fn seen(target: &str, now: Instant, desk: &Desk) -> queue::Seen {
+    let registrants = &desk.registrants;
+    let phone = desk.usage.of(target);
+    let person = match target.starts_with(PERSON) {
+        true => None,
+        false => registrants.roster.person_at(target),
+    };
+    let person = person.map(|name| desk.usage.of(&format!("{PERSON}{name}")));
+    let rest = match registrants.roster.pause_at(target) {
+        Some(_) => Some(Rest::Paused),
+        None => person
+            .and_then(|person| person.rest(now))
+            .or_else(|| phone.rest(now)),
+    };
+    let is_away = registrants.is_away(target);
+    queue::Seen {
+        is_down: is_away || desk.routes.is_down(target, now),
+        is_away,
+        is_taken: phone.is_taken(now) || person.is_some_and(|person| person.is_taken(now)),
+        rest,
+        devices: registrants.roster.devices_of(target),
+        phone,
+    }
+}
+
+/// The class of those who wait behind nobody.
+const EMERGENCY: u8 = 0;
+
+/// How a call stands where the line is by trust: proven callers first, those the banner warns of last.
+fn class(case: &Case) -> u8 {
+    let label = case.record.banner.as_ref().map(|banner| banner.label);
+    match label {
+        Some(Label::Emergency) => EMERGENCY,
+        Some(Label::Genuine | Label::Known) => 1,
+        Some(Label::Unproven) | None => 2,
+        Some(Label::Suspect | Label::Forged | Label::Synthetic | Label::Campaign) => 3,
     }
 }

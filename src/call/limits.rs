@@ -6,14 +6,6 @@ use std::time::Duration;
 /// at 100 KiB a call this is two gigabytes, and a shard is one core.
 pub const LIVE_CALLS_MAX: usize = 20_000;
 
-/// Per cent of `[limits]` that only calls which call themselves an emergency may use, when the others have used theirs up.
-/// Past it they hear 503 too.
-pub const EMERGENCY_SHARE_PERCENT: u32 = 10;
-
-/// Source addresses whose calls are counted one by one, in one shard. Past it those that were quiet for a second are
-/// forgotten; if none was, further ones are counted together.
-pub const OVERLOAD_SOURCES_MAX: usize = 4_096;
-
 /// How much later than the ring time an INVITE of ours expires by itself (Expires, RFC 3261 §13.2.1), for a phone that never
 /// hears our CANCEL. A CANCEL has been said four times by then; the phone rings no shorter than it was meant to.
 pub const EXPIRES_MARGIN: Duration = Duration::from_secs(5);
@@ -23,6 +15,9 @@ pub const LOGIN_ADDRESSES_MAX: usize = 16;
 
 /// The whole time phones may ring for one call, over all queues (RFC 3261's timer C is three minutes).
 pub const RINGING_MAX: Duration = Duration::from_secs(180);
+
+/// The whole time a caller whom we have answered may wait for somebody, over all queues. Past it he hears that nobody comes.
+pub const WAITING_MAX: Duration = Duration::from_secs(2 * 3_600);
 
 /// A call that lasts longer is ended with BYE on both legs: a forgotten handset, or a peer that died
 /// without a word while its media source kept sending.

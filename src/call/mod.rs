@@ -27,6 +27,7 @@ mod erased;
 mod error;
 mod exchange;
 mod facts;
+mod flood;
 mod forwarded;
 mod from_phone;
 mod fuzz;
@@ -46,7 +47,6 @@ mod orders;
 mod outbound;
 mod phones;
 mod probing;
-mod overload;
 mod profile;
 mod random;
 mod reasons;
@@ -68,9 +68,9 @@ mod stray;
 mod talking;
 mod terms;
 mod timers;
-mod trunk;
 mod tolls;
 mod transfer;
+mod trunk;
 mod trying;
 mod upstream;
 mod voice;
@@ -80,12 +80,12 @@ pub use aside::Whisper;
 pub use dialling::OutboundConfig;
 pub use engine::{Engine, LiveParts};
 pub(crate) use facts::asks_privacy;
+pub use flood::Overloaded;
 pub use fuzz::fuzz_facts;
 pub use moved::{Asker, LegAsked};
 pub use names::tls_names;
 pub use numbers::{NumberPlan, Rules};
 pub use orders::{Order, What};
-pub use overload::{CallLimits, Overloaded};
 pub use reasons::ReasonStyle;
 pub(crate) use reasons::of_report as identity_reasons;
 pub use record::CallRecord;
@@ -260,6 +260,8 @@ pub enum Input<'a> {
     Used(crate::queue::Used),
     /// What another shard found out of an address.
     Standing(Change),
+    /// Where a call of another shard stands in line.
+    Stands(crate::queue::Standing),
     /// From the API: end this call now.
     HangUp {
         call: CallId,
@@ -352,6 +354,8 @@ pub enum Output {
     },
     /// What a phone did: for the other shards.
     Used(crate::queue::Used),
+    /// Where a call stands in line: for the other shards.
+    Stands(crate::queue::Standing),
     /// An address of a target went down or came up: for the other shards and for people.
     Standing(Change),
     /// Ask the store about the caller and whether this PASSporT was used by another call.
@@ -403,7 +407,7 @@ pub enum Counter {
     CallAnswered,
     CallRefused,
     CallEnded,
-    /// A new call was refused with 503, and why.
+    /// A new call was kept out, and why.
     Overloaded(Overloaded),
     /// A stranger was asked to prove itself.
     Challenged,
@@ -413,6 +417,12 @@ pub enum Counter {
     ProofWrong,
     /// A stranger proved to be a trunk.
     Proven,
+    /// A stranger who calls himself a scanner: no answer.
+    Scanned,
+    /// An address is not heard from now on, for a while.
+    Blocked,
+    /// A message from such an address.
+    Unheard,
     /// A stranger got no answer: too many requests, or too many wrong proofs.
     StrangerIgnored,
     /// The next address of a target was tried.

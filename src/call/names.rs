@@ -70,6 +70,7 @@ mod tests {
             ring: std::time::Duration::from_secs(20),
             overflow: queue::Overflow::Reject,
             reach: queue::Reach::default(),
+            service: crate::queue::Service::default(),
         };
         let names = tls_names(&[trunk("sbc.carrier.example"), TrunkConfig::default()], &[queue]);
         assert_eq!(names, ["sbc.carrier.example", "phones.example"]);

@@ -1,12 +1,34 @@
-//! Which phone talks with the caller, and who sits there: the queues share calls out by it, and records say it.
+//! Which phones ring and which one talks with the caller, who sits there, and where the call stands in line: what queues share
+//! calls out by, and records say.
 
-use crate::queue::{Hunt, PERSON, What};
+use std::time::{Duration, Instant};
 
+use crate::queue;
+use crate::queue::limits::STAND_BELIEVED;
+use crate::queue::{Attempt, Hunt, PERSON, Standing, What};
+
+use crate::screening::Label;
+
+use super::Output;
 use super::case::{Case, Taker};
 use super::desk::Desk;
-use crate::queue::Attempt;
+use super::stage::Stage;
 
 impl Case {
+    /// The phone of this attempt rings.
+    pub(crate) fn rings_at(&mut self, attempt: Attempt, taker: Taker, until: Instant, desk: &mut Desk) {
+        taker.used(What::Rung { until }, desk);
+        self.rings.push((attempt, taker));
+    }
+
+    /// It rang for all its time, and nobody answered.
+    pub(crate) fn is_ignored(&mut self, attempt: Attempt, hunt: &Hunt, desk: &mut Desk) {
+        let patience = hunt.config().service.patience;
+        if let Some((_, taker)) = self.rings.iter().find(|(rings, _)| *rings == attempt) {
+            desk.used(&taker.whoever(), What::Ignored(patience));
+        }
+    }
+
     /// The phone of this attempt has answered; whoever talked before is free. The call is that person's who is signed in
     /// there at this moment; gives his name.
     pub(crate) fn talks_with(&mut self, attempt: Attempt, hunt: &Hunt, desk: &mut Desk) -> Option<String> {
@@ -25,9 +47,18 @@ impl Case {
 
     /// The phone that answered has put down, or the call goes on without it.
     pub(crate) fn talks_no_more(&mut self, desk: &mut Desk) {
-        if let Some(taker) = self.phone.take() {
-            taker.used(What::Freed, desk);
+        let Some(taker) = self.phone.take() else { return };
+        let queue = self.record.queue.as_deref();
+        let config = desk
+            .queues
+            .iter()
+            .find(|config| Some(config.name.as_str()) == queue);
+        let rest = config.map_or(Duration::ZERO, |config| config.service.wrap_up);
+        if taker.person.is_some() {
+            // Whoever sits down there next has not had this call.
+            desk.used(&taker.target, What::Freed { rest: Duration::ZERO });
         }
+        desk.used(&taker.whoever(), What::Freed { rest });
     }
 
     /// This phone has the call from now on, and so has its person.
@@ -35,14 +66,83 @@ impl Case {
         self.record.answered_by = Some(name);
         self.record.person = person;
     }
+
+    /// The queue that takes the call at this moment, past those that are closed; Err: none does, and what he is to hear. An
+    /// emergency is taken at any hour.
+    pub(crate) fn open_queue(&self, queue: &str, desk: &Desk) -> Result<String, Option<String>> {
+        let label = self.record.banner.as_ref().map(|banner| banner.label);
+        if label == Some(Label::Emergency) {
+            return Ok(queue.to_string());
+        }
+        match queue::open_at(&desk.queues, queue, desk.now().unix_ms()) {
+            Ok(open) => Ok(open.to_string()),
+            Err(words) => Err(words.map(str::to_string)),
+        }
+    }
+
+    /// After every event: what rings no more is told of, and where the call stands.
+    pub(crate) fn settle(&mut self, stage: &Stage, desk: &mut Desk) {
+        let search = stage.search();
+        if !self.rings.is_empty() {
+            let is_on = |attempt: Attempt| {
+                search.is_some_and(|search| search.hunt.attempts().any(|rings| rings == attempt))
+            };
+            let (on, over) = std::mem::take(&mut self.rings)
+                .into_iter()
+                .partition(|(attempt, _)| is_on(*attempt));
+            self.rings = on;
+            for (_, taker) in over {
+                taker.used(What::Unrung, desk);
+            }
+        }
+        let now = desk.now().instant;
+        let stand = search.and_then(|search| search.stand());
+        let is_told = match (&self.stand, &stand) {
+            (None, None) => return,
+            (Some((known, told)), Some(stand)) => {
+                known == stand && now.saturating_duration_since(*told) < STAND_BELIEVED / 2
+            }
+            _ => false,
+        };
+        if is_told {
+            return;
+        }
+        if let Some((known, _)) = self.stand.take()
+            && stand
+                .as_ref()
+                .is_none_or(|stand| stand.place != known.place || stand.queue != known.queue)
+        {
+            let is_answered = stand.is_none() && self.phone.is_some();
+            let took = is_answered.then(|| now.saturating_duration_since(known.place.since));
+            desk.line.leave(&known, took);
+            desk.is_floor_news = true;
+            desk.say(Output::Stands(Standing::Gone { stand: known, took }));
+        }
+        if let Some(stand) = stand {
+            desk.line.put(&stand);
+            desk.say(Output::Stands(Standing::Here {
+                stand: stand.clone(),
+                at: now,
+            }));
+            self.stand = Some((stand, now));
+        }
+    }
 }
 
 impl Taker {
     /// The phone and whoever sits there: a queue may name either.
     pub(crate) fn used(&self, what: What, desk: &mut Desk) {
         desk.used(&self.target, what);
-        if let Some(person) = &self.person {
-            desk.used(&format!("{PERSON}{person}"), what);
+        if self.person.is_some() {
+            desk.used(&self.whoever(), what);
+        }
+    }
+
+    /// Whom a rest is for: the person, or the phone where nobody is signed in.
+    fn whoever(&self) -> String {
+        match &self.person {
+            Some(person) => format!("{PERSON}{person}"),
+            None => self.target.clone(),
         }
     }
 }

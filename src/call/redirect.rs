@@ -202,6 +202,7 @@ mod tests {
                 .to_vec(),
             ring: Duration::from_secs(20),
             overflow: Overflow::Reject,
+            service: queue::Service::default(),
             reach: Reach {
                 redirects,
                 ..Reach::default()

@@ -5,14 +5,21 @@
 
 use std::sync::Arc;
 
+use crate::call_id::CallId;
+use crate::flood::Strike;
 use crate::queue::{DEVICE, PERSON, Roster};
 use crate::registrar::{self, Bound, Device, Judged, News, Registrar, Why};
 use crate::sip::{EndpointInput, Flow, Message, Response, ServerTxn};
 
-use super::engine::Engine;
+use super::admission::Source;
+use super::engine::{Call, Engine};
 use super::limits::LOCKDOWN_RETRY;
 use super::redirect::Place;
+use super::stage::Event;
 use super::{Counter, Output, refusal};
+
+/// How often the line is gone through for one input.
+const WAKES_MAX: usize = 3;
 
 /// What a shard has of registered phones.
 #[derive(Default)]
@@ -77,13 +84,18 @@ impl Engine {
 
     /// True = this is a REGISTER that the registrar has taken, or dropped.
     pub(super) fn on_register_octets(&mut self, flow: Flow, octets: &[u8]) -> bool {
-        let desk = &mut self.desk;
+        let desk = &self.desk;
         let is_for_us = octets.trim_ascii_start().starts_with(b"REGISTER ")
             && desk.registrants.registrar.is_some()
             && desk.admission.may_register(&flow);
         if !is_for_us {
             return false;
         }
+        let is_phone = matches!(self.desk.admission.source_of(&flow), Source::Phone);
+        if !is_phone && self.is_scan(&flow, octets) {
+            return true;
+        }
+        let desk = &mut self.desk;
         let Ok(message) = Message::parse(octets) else {
             desk.count(Counter::Malformed);
             return true;
@@ -96,13 +108,20 @@ impl Engine {
             match registrar.judge(&message, &flow, now) {
                 Judged::Passed(device) => {
                     desk.count(Counter::Proven);
+                    desk.proved(&flow);
                     let named = (device, message.call_id().to_string(), message.cseq().0);
                     desk.registrants.proven = Some(named);
                 }
                 Judged::Asked {
                     challenges,
                     was_wrong,
+                    is_guess,
                 } => {
+                    match (is_guess, was_wrong) {
+                        (true, _) => desk.strike(&flow, Strike::WrongPassword),
+                        (false, true) => desk.strike(&flow, Strike::Unproven),
+                        (false, false) => {}
+                    }
                     desk.count(match was_wrong {
                         true => Counter::ProofWrong,
                         false => Counter::Challenged,
@@ -178,6 +197,33 @@ impl Engine {
     pub(super) fn set_bound(&mut self, bound: Arc<Bound>) {
         self.desk.admission.know(bound.clone());
         self.desk.registrants.bound = bound;
+        self.desk.is_floor_news = true;
+    }
+
+    /// Other people sit elsewhere, or take no calls: it counts at once, also for what rings.
+    pub(super) fn set_roster(&mut self, roster: Arc<Roster>) {
+        self.desk.usage.know(&roster);
+        self.desk.registrants.roster = roster;
+        self.desk.is_floor_news = true;
+        let rings = |(key, call): (usize, &Call)| (!call.case.rings.is_empty()).then_some(key);
+        let ringing: Vec<usize> = self.calls.iter().filter_map(rings).collect();
+        for call in ringing {
+            self.dispatch(call, Event::Due);
+        }
+    }
+
+    /// A phone may be free: whoever waits looks for one, in the order of the line.
+    pub(super) fn wake_the_waiting(&mut self) {
+        // What one finds may free another for the next; whatever is left is looked at again soon.
+        for _ in 0..WAKES_MAX {
+            if !std::mem::take(&mut self.desk.is_floor_news) || self.desk.line.is_empty() {
+                return;
+            }
+            for call in self.desk.line.next() {
+                self.tell(CallId(call), Event::Due);
+            }
+            self.pump();
+        }
     }
 
     pub(super) fn on_registrant_lost(&mut self, flow: &Flow) {

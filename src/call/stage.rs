@@ -193,6 +193,16 @@ impl Stage {
         orders::by_policy(stage, case, desk)
     }
 
+    /// The search for a person that is under way.
+    pub(crate) fn search(&self) -> Option<&Hunting> {
+        match self {
+            Stage::Hunting(stage) => Some(stage),
+            Stage::Reception(stage) => stage.search(),
+            Stage::Talking(stage) => stage.transfers.search(),
+            Stage::Gathering(_) | Stage::Ending(_) | Stage::Over => None,
+        }
+    }
+
     /// Where its legs are reached.
     pub(crate) fn hops(&self) -> Box<dyn Iterator<Item = &Hop> + '_> {
         match self {

@@ -37,7 +37,8 @@ impl Hunting {
             target: target.to_string(),
             person,
         };
-        target_is.used(queue::What::Rung, desk);
+        let until = desk.now().instant + self.hunt.config().ring;
+        case.rings_at(attempt, target_is, until, desk);
         case.is_one_phone = self.hunt.ringing() == 1;
         let outside = case.outside.clone().filter(|_| target.starts_with("trunk:"));
         let wanted = match &outside {

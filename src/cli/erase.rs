@@ -7,23 +7,26 @@ use std::sync::Arc;
 use anyhow::Context;
 
 use super::store_place::Where;
-use crate::accounts::BY_COMMAND;
+use crate::accounts::{BY_COMMAND, RESERVED, Tokens, Users, is_name};
 use crate::call::CallRecord;
 use crate::lists::Plan;
 use crate::runtime::clock;
-use crate::runtime::erasures::{Eraser, names_number};
+use crate::runtime::erasures::{Eraser, Erasure, Whom, names_number};
 use crate::runtime::lists::ListKeeper;
 use crate::runtime::reputation::ReputationKeeper;
 use crate::store::{self, Audit, Store};
 
 #[derive(clap::Args, Debug)]
 #[command(
-    after_help = "Examples:\n  ringward erase --number +14045550123 --config ringward.toml                          what would be erased\n  ringward erase --number +14045550123 --why \"request 2026-17\" --yes --config ringward.toml\n\nErases what kept calls say of people, and takes the number out of the reports on its reputation. What stays of a call is when it was, its queue, label and ending. Entries of lists stay (they are policy: take them away as such), and so do calls that are not over, and backups. The audit says who erased how much and why, and not which number: the receipt that is printed once shows that. A gateway that runs remembers for a minute how often the number called, and its reputation until the next report or start: ask its API instead (POST /api/v1/erasures)."
+    after_help = "Examples:\n  ringward erase --number +14045550123 --config ringward.toml                          what would be erased\n  ringward erase --number +14045550123 --why \"request 2026-17\" --yes --config ringward.toml\n  ringward erase --account ann --why \"request 2026-18\" --yes --config ringward.toml\n\nErases what kept calls say of people, and takes the number out of the reports on its reputation. What stays of a call is when it was, its queue, label and ending. With --account NAME of an account or token that is gone it erases who did it, about whom and in which words in the entries of this gateway's audit where that name stands; the chain stays whole. Entries of lists stay (they are policy: take them away as such), and so do calls that are not over, and backups. The audit says who erased how much and why, and not which number: the receipt that is printed once shows that. A gateway that runs remembers for a minute how often the number called, and its reputation until the next report or start: ask its API instead (POST /api/v1/erasures)."
 )]
 pub struct EraseArgs {
     /// The telephone number
+    #[arg(long, required_unless_present = "account", conflicts_with = "account")]
+    number: Option<String>,
+    /// Or the name of an account or token that is gone: what the audit says of people wherever it stands
     #[arg(long)]
-    number: String,
+    account: Option<String>,
     /// Why, for the audit; neither the number nor a name
     #[arg(long, default_value = "")]
     why: String,
@@ -50,9 +53,13 @@ pub struct ExportArgs {
 }
 
 pub fn erase(args: EraseArgs) -> anyhow::Result<ExitCode> {
-    let (eraser, number) = open(&args.place, &args.number, args.yes)?;
+    let eraser = open(&args.place, args.yes)?;
     let at_ms = clock::now().unix_ms();
     let mut out = std::io::stdout().lock();
+    let number = match (&args.account, &args.number) {
+        (Some(name), _) => return erase_account(&args, &eraser, name, at_ms),
+        (None, number) => canonical(&eraser, number.as_deref().unwrap_or_default())?,
+    };
     let held = eraser.held(&number, at_ms, |_| false)?;
     if !args.yes {
         writeln!(out, "would erase: {} calls, {} reports", held.calls, held.reports)?;
@@ -65,15 +72,9 @@ pub fn erase(args: EraseArgs) -> anyhow::Result<ExitCode> {
         writeln!(out, "nothing was changed: --yes does it")?;
         return Ok(ExitCode::SUCCESS);
     }
-    anyhow::ensure!(
-        !args.why.trim().is_empty(),
-        "--why is missing: the audit wants a reason"
-    );
-    anyhow::ensure!(
-        !names_number(&args.why, &number),
-        "--why must not name the number: it stays in the audit"
-    );
-    let (erasure, receipt) = eraser.erase(&number, BY_COMMAND, args.why.trim(), at_ms)?;
+    check_why(&args.why, names_number(&args.why, &number))?;
+    let whom = Whom::Number(number);
+    let (erasure, receipt) = eraser.erase(whom, BY_COMMAND, args.why.trim(), at_ms)?;
     writeln!(
         out,
         "erased: {} calls, {} reports; erasure {}",
@@ -85,18 +86,70 @@ pub fn erase(args: EraseArgs) -> anyhow::Result<ExitCode> {
         erasure.live,
         held.lists.len()
     )?;
-    if !erasure.is_scrubbed {
-        writeln!(
-            out,
-            "the store's files are not cleared yet: somebody reads or writes them; erase again"
-        )?;
-    }
+    tell_unscrubbed(&mut out, &erasure)?;
     writeln!(out, "receipt (kept nowhere): {receipt}")?;
     Ok(ExitCode::SUCCESS)
 }
 
+fn check_why(why: &str, is_named: bool) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        !why.trim().is_empty(),
+        "--why is missing: the audit wants a reason"
+    );
+    anyhow::ensure!(
+        !is_named,
+        "--why must not name whom it is about: it stays in the audit"
+    );
+    Ok(())
+}
+
+fn erase_account(args: &EraseArgs, eraser: &Eraser, name: &str, at_ms: u64) -> anyhow::Result<ExitCode> {
+    let mut out = std::io::stdout().lock();
+    anyhow::ensure!(
+        is_name(name) && !RESERVED.contains(&name),
+        "--account is no name of an account or token"
+    );
+    let users = Users::open(eraser.store.clone(), eraser.audit.clone())?;
+    let is_token = Tokens::load(&*eraser.store)?.has(name);
+    anyhow::ensure!(
+        users.one(name).is_none() && !is_token,
+        "there still is such an account or token: take it away first"
+    );
+    if !args.yes {
+        let entries = eraser.audit.erase_name(name, at_ms, true)?;
+        writeln!(
+            out,
+            "would erase: who did it, about whom and in which words, in {entries} entries of the audit"
+        )?;
+        writeln!(out, "nothing was changed: --yes does it")?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    check_why(&args.why, args.why.contains(name))?;
+    let whom = Whom::Account(name.into());
+    let (erasure, receipt) = eraser.erase(whom, BY_COMMAND, args.why.trim(), at_ms)?;
+    writeln!(
+        out,
+        "erased: what {} entries of the audit said of people; erasure {}",
+        erasure.entries, erasure.number
+    )?;
+    tell_unscrubbed(&mut out, &erasure)?;
+    writeln!(out, "receipt (kept nowhere): {receipt}")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn tell_unscrubbed(out: &mut impl Write, erasure: &Erasure) -> std::io::Result<()> {
+    match erasure.is_scrubbed {
+        true => Ok(()),
+        false => writeln!(
+            out,
+            "the store's files are not cleared yet: somebody reads or writes them; erase again"
+        ),
+    }
+}
+
 pub fn export(args: ExportArgs) -> anyhow::Result<ExitCode> {
-    let (eraser, number) = open(&args.place, &args.number, false)?;
+    let eraser = open(&args.place, false)?;
+    let number = canonical(&eraser, &args.number)?;
     let mut out = std::io::stdout().lock();
     let at_ms = clock::now().unix_ms();
     let held = eraser.held(&number, at_ms, |_| false)?;
@@ -119,8 +172,14 @@ pub fn export(args: ExportArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The store, which a gateway may have open at the same time, and the number as calls show it.
-fn open(place: &Where, number: &str, may_write: bool) -> anyhow::Result<(Eraser, String)> {
+/// The number as calls show it.
+fn canonical(eraser: &Eraser, number: &str) -> anyhow::Result<String> {
+    let canonical = eraser.lists.canonical(number);
+    canonical.context("--number is no telephone number")
+}
+
+/// The store, which a gateway may have open at the same time.
+fn open(place: &Where, may_write: bool) -> anyhow::Result<Eraser> {
     let config = place.config()?;
     let store: Arc<dyn Store> = match may_write {
         true => store::open_beside(&place.store()?),
@@ -131,15 +190,11 @@ fn open(place: &Where, number: &str, may_write: bool) -> anyhow::Result<(Eraser,
     let plan = Plan::of(&config.identity.country);
     let lists = ListKeeper::open(store.clone(), audit.clone(), plan, Box::new(|_| ()))?;
     let reputation = ReputationKeeper::open(store.clone(), Box::new(|_| ()))?;
-    let number = lists
-        .canonical(number)
-        .context("--number is no telephone number")?;
-    let eraser = Eraser {
+    Ok(Eraser {
         store,
         audit,
         reputation: Arc::new(reputation),
         lists: Arc::new(lists),
         live: None,
-    };
-    Ok((eraser, number))
+    })
 }

@@ -156,6 +156,7 @@ impl Desk {
                 ring: std::time::Duration::from_secs(300),
                 overflow: Overflow::Reject,
                 reach: queue::Reach::default(),
+                service: crate::queue::Service::default(),
             }],
             credentials: Vec::new(),
             digest_hashes: Vec::new(),

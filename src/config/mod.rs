@@ -6,6 +6,7 @@
 mod alarms;
 mod capture;
 mod carrier;
+mod flood;
 mod identity;
 pub mod limits;
 mod marks;
@@ -16,6 +17,7 @@ mod queues;
 mod read;
 mod refusal;
 mod registrar;
+mod service;
 mod secret;
 mod sip;
 mod srtp;
@@ -35,6 +37,17 @@ use crate::policy::{Beside, Fault, Policy};
 use crate::queue::{self, Overflow, Strategy};
 use crate::sip::{TlsConfig, Transport};
 
+/// `[scans]`
+#[derive(Clone, Debug)]
+pub struct ScanConfig {
+    /// Addresses are blocked for a while for guessing and scanning.
+    pub blocks: bool,
+    /// But never these.
+    pub never: Vec<crate::cidr::Cidr>,
+    /// Where they are written down for a packet filter.
+    pub nftables: Option<std::path::PathBuf>,
+}
+
 /// Everything the gateway needs, checked.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -46,7 +59,11 @@ pub struct Config {
     /// What we prove ourselves with where phones, or what stands before them, ask for it.
     pub credentials: Vec<crate::call::HostCredentials>,
     /// How many calls are taken.
-    pub limits: crate::call::CallLimits,
+    pub limits: crate::flood::CallLimits,
+    /// When there are so many that it is an attack.
+    pub tdos: crate::flood::SurgeConfig,
+    /// Who is not heard for a while.
+    pub scans: ScanConfig,
     /// How refused callers are answered.
     pub refusal: crate::call::RefusalConfig,
     /// What phones are told of the verification, and where a queue has marks of its own (by its name).
@@ -68,6 +85,8 @@ pub struct Config {
     pub store: crate::store::Config,
     /// How long kept calls say whom they concern; None = for good.
     pub calls_kept: Option<Duration>,
+    /// How long the audit says what it says of people; None = for good.
+    pub audit_kept: Option<Duration>,
     pub api: crate::api::Config,
     /// `[api.tls]`; `None` = the API speaks plain HTTP.
     pub api_tls: Option<TlsConfig>,
@@ -176,6 +195,7 @@ impl Config {
                 ring: RING,
                 overflow: Overflow::Reject,
                 reach: crate::queue::Reach::default(),
+                service: crate::queue::Service::default(),
             }],
             registrar: None,
             credentials: Vec::new(),
@@ -188,7 +208,13 @@ impl Config {
             outbound: crate::call::OutboundConfig::default(),
             prompts: crate::prompts::Config::default(),
             identity: crate::identity::Config::default(),
-            limits: crate::call::CallLimits::default(),
+            limits: crate::flood::CallLimits::default(),
+            tdos: crate::flood::SurgeConfig::default(),
+            scans: ScanConfig {
+                blocks: true,
+                never: Vec::new(),
+                nftables: None,
+            },
             media: crate::media::Config {
                 address: LOOPBACK,
                 advertise: None,
@@ -210,6 +236,7 @@ impl Config {
                 url: "sqlite:ringward.db".into(),
             },
             calls_kept: None,
+            audit_kept: None,
             api: crate::api::Config {
                 listen: SocketAddr::new(LOOPBACK, 8080),
                 public_url: None,

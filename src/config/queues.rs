@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use super::limits::{NUMBERS_MAX, PROBE_MAX, PROBE_MIN, QUEUES_MAX, TARGETS_MAX};
 use super::read::{check_count, read_name};
-use super::{Config, target};
+use super::{Config, service, target};
 use crate::accounts;
 use crate::banner::Marks;
-use crate::document::{Section, closest, shown};
+use crate::document::{Section, shown};
 use crate::queue::{self, DEVICE, Decline, Overflow, PERSON, Reach, Redirects, Strategy};
 use crate::registrar::is_device_name;
 
@@ -17,7 +17,7 @@ pub(super) fn read(root: &Section<'_, '_>) -> Vec<queue::Config> {
     check_count(root, "queue", &sections, QUEUES_MAX);
     let mut queues: Vec<queue::Config> = Vec::new();
     for section in sections.iter().take(QUEUES_MAX) {
-        section.only(&[
+        let keys = [
             "name",
             "numbers",
             "strategy",
@@ -32,7 +32,8 @@ pub(super) fn read(root: &Section<'_, '_>) -> Vec<queue::Config> {
             "transfer_to",
             "srtp",
             "whisper",
-        ]);
+        ];
+        section.only(&[&keys, service::KEYS].concat());
         let name =
             read_name(section, |name| queues.iter().any(|queue| queue.name == name)).unwrap_or_default();
         let numbers = read_numbers(section, &queues);
@@ -47,37 +48,16 @@ pub(super) fn read(root: &Section<'_, '_>) -> Vec<queue::Config> {
             ],
         );
         let ring = section.duration("ring", Duration::from_secs(1)..=Duration::from_secs(600));
-        let overflow = match section.string("overflow") {
-            None => Overflow::Reject,
-            Some(value) if value.get == "reject" => Overflow::Reject,
-            Some(value) => Overflow::Queue(value.get.to_string()),
-        };
         queues.push(queue::Config {
             name,
             numbers,
             strategy: strategy.unwrap_or(Strategy::RingAll),
             targets: read_targets(section),
             ring: ring.unwrap_or(super::RING),
-            overflow,
+            overflow: service::goes(section, "overflow").unwrap_or(Overflow::Reject),
             reach: read_reach(section),
+            service: service::read(section),
         });
-    }
-    // Only now all names are known.
-    for (section, config) in sections.iter().zip(&queues) {
-        let Overflow::Queue(name) = &config.overflow else {
-            continue;
-        };
-        let place = section.place("overflow");
-        if *name == config.name {
-            section.fault(place, "a queue cannot overflow into itself", None);
-        } else if !queues.iter().any(|queue| queue.name == *name) {
-            let names = queues.iter().map(|queue| queue.name.as_str()).chain(["reject"]);
-            section.fault(
-                place,
-                format!("no queue is called {:?}", shown(name)),
-                closest(name, names),
-            );
-        }
     }
     queues
 }

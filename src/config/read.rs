@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use super::limits::{FILE_OCTETS_MAX, KEPT_DAYS_MAX, NAME_CHARS_MAX, PORTS_PER_CALL};
 use super::{Config, identity, queues};
-use crate::call::CallLimits;
 use crate::document::{Section, Value, closest, shown, shown_path};
 
 /// `folder`: where files named in the configuration are looked for (unless their path is absolute).
@@ -20,6 +19,8 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Config {
         "outbound",
         "credentials",
         "limits",
+        "tdos",
+        "scans",
         "refusal",
         "marks",
         "identity",
@@ -44,7 +45,9 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Config {
     }
     config.registrar = super::registrar::read(root, &config.trunks);
     queues::check_devices(root, &config);
-    read_limits(root, &mut config.limits);
+    super::flood::read_limits(root, &mut config.limits);
+    super::flood::read_tdos(root, &mut config.tdos);
+    super::flood::read_scans(root, folder, &mut config.scans);
     config.credentials = super::carrier::read_hosts(root, folder);
     if let Some(section) = root.section("marks") {
         config.marks = super::marks::read(&section, &config.marks);
@@ -54,6 +57,9 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Config {
     config.queue_srtp = super::srtp::read_queues(root, &config.queues);
     config.whispers = super::prompts::read_queues(root, &config.queues);
     super::prompts::read(root, folder, &mut config.prompts);
+    if root.value("queue").is_some() {
+        super::service::check(root, &config);
+    }
     config.outbound = super::outbound::read(root, folder, &config.trunks);
     super::outbound::check(root, config.transfer_rules.iter(), &config.trunks);
     identity::read(root, folder, &mut config.identity);
@@ -71,24 +77,6 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Config {
     super::sip::check_ports(root, &config);
     super::sip::check_tls(root, &config);
     config
-}
-
-fn read_limits(root: &Section<'_, '_>, limits: &mut CallLimits) {
-    let Some(section) = root.section("limits") else {
-        return;
-    };
-    let keys = [
-        ("calls", &mut limits.calls),
-        ("calls_per_second", &mut limits.calls_per_second),
-        ("trunk_calls_per_second", &mut limits.trunk_calls_per_second),
-        ("source_calls_per_second", &mut limits.source_calls_per_second),
-    ];
-    section.only(&keys.each_ref().map(|(key, _)| *key));
-    for (key, limit) in keys {
-        if let Some(written) = section.integer(key, 1..=1_000_000) {
-            *limit = written as u32;
-        }
-    }
 }
 
 pub(super) fn read_files(section: &Section<'_, '_>, folder: &Path, key: &str) -> Vec<PathBuf> {
@@ -295,10 +283,13 @@ fn read_store(root: &Section<'_, '_>, config: &mut Config) {
     let Some(section) = root.section("store") else {
         return;
     };
-    section.only(&["url", "calls_days"]);
-    if let Some(days) = section.integer("calls_days", 1..=KEPT_DAYS_MAX) {
-        config.calls_kept = Some(Duration::from_secs(days.unsigned_abs() * 24 * 3600));
-    }
+    section.only(&["url", "calls_days", "audit_days"]);
+    let term = |name| {
+        let days = section.integer(name, 1..=KEPT_DAYS_MAX)?;
+        Some(Duration::from_secs(days.unsigned_abs() * 24 * 3600))
+    };
+    config.calls_kept = term("calls_days").or(config.calls_kept);
+    config.audit_kept = term("audit_days").or(config.audit_kept);
     let Some(value) = section.required_string_if_present("url") else {
         return;
     };

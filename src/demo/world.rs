@@ -233,6 +233,7 @@ fn config(phones: &[Phone], sti_anchors: PathBuf, web_anchors: PathBuf) -> anyho
         ring,
         overflow: Overflow::Reject,
         reach: crate::queue::Reach::default(),
+        service: crate::queue::Service::default(),
     };
     config.queues = vec![
         queue("front-desk", "+121255501*", front, FRONT_RING),

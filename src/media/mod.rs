@@ -11,6 +11,7 @@
 
 mod clip;
 mod ear;
+mod fuzz;
 pub mod g722;
 pub mod latch;
 pub mod limits;
@@ -38,6 +39,7 @@ use std::time::Duration;
 
 pub use clip::{Clip, Words};
 pub use ear::Listening;
+pub use fuzz::{fuzz_events, fuzz_rtcp, fuzz_rtp};
 pub use player::{FRAME, FRAME_SAMPLES};
 pub use ports::PortPool;
 pub use rtcp::ReceptionReport;

@@ -232,7 +232,7 @@ impl Tap {
                     }
                 }
             }
-            self.write(levels.iter().copied());
+            self.write(levels);
             self.tail.copy_within(levels.len().., 0);
             self.tail[TAIL_SAMPLES - levels.len()..].copy_from_slice(levels);
         }
@@ -240,21 +240,23 @@ impl Tap {
 
     /// Repeats the tail, fading to silence over the longest gap that is concealed.
     fn conceal(&mut self, samples: usize) {
-        let tail = self.tail;
         self.statistics.concealed += samples as u64;
-        self.write((0..samples).map(|index| {
-            let level = i32::from(tail[index % TAIL_SAMPLES]);
+        let mut levels = [0; CONCEALED_SAMPLES_MAX];
+        let levels = &mut levels[..samples];
+        for (index, level) in levels.iter_mut().enumerate() {
             let left = (CONCEALED_SAMPLES_MAX - index) as i32;
-            (level * left / CONCEALED_SAMPLES_MAX as i32) as i16
-        }));
+            *level =
+                (i32::from(self.tail[index % TAIL_SAMPLES]) * left / CONCEALED_SAMPLES_MAX as i32) as i16;
+        }
+        self.write(levels);
         // A second gap right behind this one must not bring the voice back at full level.
         if samples == CONCEALED_SAMPLES_MAX {
             self.tail = [0; TAIL_SAMPLES];
         }
     }
 
-    fn write(&mut self, mut levels: impl ExactSizeIterator<Item = i16>) {
-        while levels.len() != 0 {
+    fn write(&mut self, mut levels: &[i16]) {
+        while !levels.is_empty() {
             if self.current.is_none() {
                 self.current = self.spare.pop();
                 self.filled = 0;
@@ -263,12 +265,11 @@ impl Tap {
                 self.statistics.left_out += levels.len() as u64;
                 return;
             };
-            let before = levels.len();
-            // The hop stands first: zip asks it first, and a level is taken only when there is room for it.
-            for (slot, level) in hop[self.filled..].iter_mut().zip(levels.by_ref()) {
-                *slot = level;
-            }
-            self.filled += before - levels.len();
+            let room = &mut hop[self.filled..];
+            let (fitting, rest) = levels.split_at(levels.len().min(room.len()));
+            room[..fitting.len()].copy_from_slice(fitting);
+            self.filled += fitting.len();
+            levels = rest;
             if self.filled == HOP_SAMPLES {
                 self.finish_hop();
             }

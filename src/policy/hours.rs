@@ -8,7 +8,7 @@ use jiff::civil::{Date, DateTime, Weekday};
 use jiff::tz::TimeZone;
 
 use super::limits::{HOLIDAYS_MAX, OPEN_SPANS_MAX};
-use crate::document::{Section, Value, closest, one_of, shown};
+use crate::document::{Document, Fault, Section, Value, closest, one_of, shown};
 
 pub(super) const WEEKDAYS: &[&str] = &["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
@@ -37,8 +37,9 @@ impl Default for Local {
     }
 }
 
-#[derive(Clone, Debug)]
-pub(super) struct Hours {
+/// When a business is open, by the clock on its wall.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hours {
     zone: TimeZone,
     /// Empty = always open.
     open: Vec<Span>,
@@ -63,6 +64,27 @@ struct Holiday {
 }
 
 impl Hours {
+    /// Reads `[hours]` alone.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it; nothing where there is no such section.
+    pub fn parse(text: &str) -> Result<Hours, Vec<Fault>> {
+        let document = Document::new("hours", text);
+        let table = document.table();
+        let hours = read(&Section::root(&document, &table));
+        drop(table);
+        match hours.filter(|_| !document.has_faults()) {
+            Some(hours) => Ok(hours),
+            None => Err(document.into_faults()),
+        }
+    }
+
+    /// Whether it is open at this moment, in milliseconds since the Unix epoch.
+    pub fn is_open(&self, unix_ms: u64) -> bool {
+        self.at(unix_ms).is_open
+    }
+
     /// The moment in milliseconds since the Unix epoch, seen from here. A moment past the calendar's end counts as its
     /// last one.
     pub(super) fn at(&self, unix_ms: u64) -> Local {
@@ -111,8 +133,8 @@ fn weekday(day: Weekday) -> usize {
     usize::from(day.to_monday_zero_offset().unsigned_abs()) % 7
 }
 
-/// `[hours]`; `None` without one, or where its zone is not known.
-pub(super) fn read(policy: &Section<'_, '_>) -> Option<Hours> {
+/// `[hours]`, of a policy or a queue; `None` without one, or where its zone is not known.
+pub(crate) fn read(policy: &Section<'_, '_>) -> Option<Hours> {
     let section = policy.section("hours")?;
     section.only(&["zone", "open", "holidays"]);
     let zone = section.required_string("zone").and_then(|written| {
@@ -271,17 +293,9 @@ fn read_holiday(section: &Section<'_, '_>, written: &Value<'_, str>) -> Option<H
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::document::Document;
 
     fn hours(text: &str) -> Result<Hours, Vec<String>> {
-        let document = Document::new("h.toml", text);
-        let table = document.table();
-        let hours = read(&Section::root(&document, &table));
-        drop(table);
-        match hours.filter(|_| !document.has_faults()) {
-            Some(hours) => Ok(hours),
-            None => Err(document.into_faults().iter().map(ToString::to_string).collect()),
-        }
+        Hours::parse(text).map_err(|faults| faults.iter().map(ToString::to_string).collect())
     }
 
     fn berlin() -> Hours {

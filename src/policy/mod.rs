@@ -40,6 +40,8 @@ pub use compare::{Comparison, Counts, Recorded};
 pub use diff::{Difference, Kind as DifferenceKind};
 pub use explain::{Explanation, RuleLine, RuleResult};
 pub use format::format;
+pub use hours::Hours;
+pub(crate) use hours::read as read_hours;
 pub use lineup::Lineup;
 pub use load::Beside;
 pub use monotone::Regression;

@@ -161,6 +161,7 @@ impl Policy {
                                 reputation: Vec::new(),
                                 talk: Default::default(),
                                 recording: Default::default(),
+                                flood: Default::default(),
                                 relabelled: None,
                             });
                         }

@@ -26,6 +26,7 @@ pub fn plain_facts() -> Facts {
         reputation: Vec::new(),
         talk: Default::default(),
         recording: Default::default(),
+        flood: Default::default(),
         relabelled: None,
     }
 }

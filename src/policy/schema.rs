@@ -237,6 +237,10 @@ facts! {
     "reputation.signer_reports" Type::Int, "Reports on calls of that one.",
         |v| count(v.facts.worst_signer().map_or(0, |reputed| reputed.reports));
 
+    "flood.on" Type::Bool, "It came while far more calls came, or rang, than usually do (`[tdos]`).", |v| Datum::Bool(v.facts.flood.is_on);
+    "flood.over_limit" Type::Bool, "More calls show its number, unproven, than one number may bring (`[limits] number_...`); tag OVER_LIMIT.",
+        |v| Datum::Bool(v.facts.flood.is_over_limit);
+
     "signalling.diverted" Type::Bool, "The call was forwarded (Diversion or History-Info).", |v| Datum::Bool(v.facts.signalling.is_diverted);
     "signalling.diversions" Type::Int, "How often the call was forwarded, as far as it says; nobody has proven it (`identity.hops`).",
         |v| Datum::Int(i64::from(v.facts.signalling.forwarding.count));

@@ -7,14 +7,17 @@
 //!                       ▼
 //!                 Cancel the others, over
 //! ```
+//!
+//! In a queue with `wait` a call does not go round once: it stands in line, and each time it is looked at (a phone may be
+//! free, see [`Hunt::stand_behind`]) it rings what it may, until somebody answers or `wait` is over.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::limits::{QUEUES_VISITED_MAX, TARGETS_MAX};
+use super::limits::{LOOK_AGAIN, QUEUES_VISITED_MAX, RING_AGAIN, TARGETS_MAX};
 use super::verdict::verdict;
-use super::{Config, Decline, Overflow, Phone, Strategy};
+use super::{Config, Decline, Overflow, Phone, Rest, Strategy};
 
 /// One ringing of one phone. Counts up over the whole hunt, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -46,6 +49,10 @@ pub enum Step {
         attempt: Attempt,
         was_answered_elsewhere: bool,
     },
+    /// This phone rang for all its time and nobody answered.
+    Ignored {
+        attempt: Attempt,
+    },
     /// The call now waits in this queue.
     Moved {
         queue: String,
@@ -62,8 +69,37 @@ pub struct Seen {
     /// It is known not to be reachable.
     pub is_down: bool,
     pub phone: Phone,
+    /// It cannot ring: a device that is not registered, a person who sits nowhere.
+    pub is_away: bool,
+    /// Another call rings or goes on there.
+    pub is_taken: bool,
+    /// It is left alone for now: nobody rings it.
+    pub rest: Option<Rest>,
     /// Of a person: the devices he is signed in to. None = the target is one phone itself.
     pub devices: Option<Vec<String>>,
+}
+
+/// A phone that rings: never a person, but a device he is at.
+#[derive(Debug)]
+struct Ringing {
+    attempt: Attempt,
+    phone: String,
+    until: Instant,
+}
+
+/// A call in a queue where one waits.
+#[derive(Debug)]
+struct Waiting {
+    since: Instant,
+    /// When it has waited long enough.
+    until: Instant,
+    look_at: Instant,
+    /// Phones that did not take it, and when they may ring for it again.
+    left_alone: BTreeMap<String, Instant>,
+    /// It would take a phone that becomes free.
+    is_choosing: bool,
+    /// Calls that choose before it.
+    ahead: usize,
 }
 
 /// One call's search for a person. Does nothing by itself: `handle`, then `poll_step` until `None`.
@@ -72,14 +108,16 @@ pub struct Hunt {
     queues: Arc<[Config]>,
     current: usize,
     visited: Vec<usize>,
+    closed: Vec<usize>,
+    last_words: Option<String>,
     /// The phones of this queue in the order they are rung.
     order: Vec<usize>,
     /// The next one where they ring one after the other, by its place in `order`.
     next_target: usize,
     next_attempt: usize,
-    /// Each with the phone that rings: never a person, but the devices he is at.
-    ringing: Vec<(Attempt, String)>,
-    deadline: Option<Instant>,
+    ringing: Vec<Ringing>,
+    /// Of a queue where one waits.
+    waiting: Option<Waiting>,
     /// How the attempts that are over ended; 408 for a phone that rang in vain.
     failures: Vec<u16>,
     is_over: bool,
@@ -94,11 +132,13 @@ impl Hunt {
             queues,
             current,
             visited: Vec::new(),
+            closed: Vec::new(),
+            last_words: None,
             order: Vec::new(),
             next_target: 0,
             next_attempt: 0,
             ringing: Vec::new(),
-            deadline: None,
+            waiting: None,
             failures: Vec::new(),
             is_over: false,
             steps: VecDeque::new(),
@@ -121,8 +161,9 @@ impl Hunt {
             Input::Start if self.visited.is_empty() => self.enter(self.current, now, seen),
             Input::Start => {}
             Input::Failed { attempt, status } => {
-                if self.take(attempt) {
+                if let Some(over) = self.take(attempt) {
                     self.failures.push(status);
+                    self.leave_alone(&over.phone, now);
                     if status >= 600 && self.config().reach.decline == Decline::Queue {
                         self.cancel_all(false);
                         self.overflow(now, seen);
@@ -132,28 +173,48 @@ impl Hunt {
                 }
             }
             Input::Answered { attempt } => {
-                if self.take(attempt) {
+                if self.take(attempt).is_some() {
                     self.cancel_all(true);
                     self.finish();
                 }
             }
             Input::Tick => {
-                if self.deadline.is_some_and(|deadline| deadline <= now) {
-                    self.failures.extend(self.ringing.iter().map(|_| 408));
-                    self.cancel_all(false);
+                let rang = self.ringing.len();
+                self.stop_the_overdue(now);
+                self.stop_the_paused(now, seen);
+                let is_to_wait = self.waiting.is_some();
+                if is_to_wait || (rang > 0 && self.ringing.is_empty()) {
                     self.next(now, seen);
                 }
             }
         }
     }
 
+    /// So many calls choose before this one, in the queue it waits in.
+    pub fn stand_behind(&mut self, ahead: usize) {
+        if let Some(waiting) = &mut self.waiting {
+            waiting.ahead = ahead;
+        }
+    }
+
+    /// Since when the call stands in line, and whether it would take a phone that becomes free; None = it does not wait.
+    pub fn stands(&self) -> Option<(Instant, bool)> {
+        let waiting = self.waiting.as_ref().filter(|_| !self.is_over)?;
+        Some((waiting.since, waiting.is_choosing && self.ringing.is_empty()))
+    }
+
     pub fn poll_step(&mut self) -> Option<Step> {
         self.steps.pop_front()
     }
 
-    /// When the phones that ring now have rung long enough; `None` before the start and when it is over.
+    /// When it wants to be looked at: phones have rung long enough, or one waits; `None` before the start and when it is over.
     pub fn deadline(&self) -> Option<Instant> {
-        self.deadline
+        if self.is_over {
+            return None;
+        }
+        let ringing = self.ringing.iter().map(|ringing| ringing.until);
+        let waiting = self.waiting.iter().map(|waiting| waiting.look_at);
+        ringing.chain(waiting).min()
     }
 
     /// The queue the call waits in.
@@ -169,8 +230,13 @@ impl Hunt {
     /// The phone of an attempt that rings.
     pub fn phone_of(&self, attempt: Attempt) -> Option<&str> {
         let mut ringing = self.ringing.iter();
-        let (_, phone) = ringing.find(|(ringing, _)| *ringing == attempt)?;
-        Some(phone)
+        let ringing = ringing.find(|ringing| ringing.attempt == attempt)?;
+        Some(&ringing.phone)
+    }
+
+    /// Every attempt that rings.
+    pub fn attempts(&self) -> impl Iterator<Item = Attempt> {
+        self.ringing.iter().map(|ringing| ringing.attempt)
     }
 
     /// The configuration of the queue the call waits in.
@@ -182,9 +248,22 @@ impl Hunt {
         self.current = queue;
         self.visited.push(queue);
         self.next_target = 0;
-        let targets = &self.queues[queue].targets;
+        let config = &self.queues[queue];
+        // Whoever came before chooses first: who they are is asked once this call stands in line.
+        self.waiting = config.service.wait.map(|wait| Waiting {
+            since: now,
+            until: now + wait,
+            look_at: now,
+            left_alone: BTreeMap::new(),
+            is_choosing: true,
+            ahead: 0,
+        });
+        if self.waiting.is_some() {
+            return;
+        }
+        let targets = &config.targets;
         self.order = (0..targets.len().min(TARGETS_MAX)).collect();
-        let strategy = self.queues[queue].strategy;
+        let strategy = config.strategy;
         // Stable: between equals the order of the file.
         self.order.sort_by_cached_key(|target| {
             let seen = seen(&targets[*target]);
@@ -195,76 +274,213 @@ impl Hunt {
 
     /// Rings what comes next in this queue, or leaves it.
     fn next(&mut self, now: Instant, seen: &dyn Fn(&str) -> Seen) {
-        let config = &self.queues[self.current];
-        let targets = self.order.len();
-        let from = self.next_target;
-        let to = match config.strategy {
-            Strategy::RingAll => targets,
-            _ => targets.min(from + 1),
-        };
-        if from >= to {
-            return self.overflow(now, seen);
+        if self.waiting.is_some() {
+            return self.look(now, seen);
         }
-        self.next_target = to;
-        self.deadline = Some(now + config.ring);
-        let mut phones = Vec::new();
-        let mut known: BTreeSet<&str> = BTreeSet::new();
-        for target in &self.order[from..to] {
-            let target = &config.targets[*target];
-            match seen(target).devices.filter(|devices| !devices.is_empty()) {
-                Some(devices) => phones.extend(devices),
-                // A person who is signed in nowhere comes to nothing as a device does that is not registered.
-                None => phones.push(target.clone()),
+        let is_for_all = self.queues[self.current].strategy == Strategy::RingAll;
+        while self.ringing.is_empty() {
+            let from = self.next_target;
+            let to = match is_for_all {
+                true => self.order.len(),
+                false => self.order.len().min(from + 1),
+            };
+            if from >= to {
+                return self.overflow(now, seen);
+            }
+            self.next_target = to;
+            let mut phones = Vec::new();
+            for target in &self.order[from..to] {
+                let target = &self.queues[self.current].targets[*target];
+                let seen = seen(target);
+                // Who takes no calls now is not rung, whatever the others do.
+                if seen.rest.is_some() {
+                    continue;
+                }
+                match seen.devices.filter(|devices| !devices.is_empty()) {
+                    Some(devices) => phones.extend(devices),
+                    // A person who is signed in nowhere comes to nothing as a device does that is not registered.
+                    None => phones.push(target.clone()),
+                }
+            }
+            self.ring(phones, now);
+        }
+    }
+
+    /// Looks whether a phone is free for a call that waits.
+    fn look(&mut self, now: Instant, seen: &dyn Fn(&str) -> Seen) {
+        let Some(waiting) = &mut self.waiting else { return };
+        waiting.look_at = now + LOOK_AGAIN;
+        waiting.left_alone.retain(|_, until| now < *until);
+        if waiting.until <= now {
+            // What rings may ring to its end.
+            waiting.is_choosing = false;
+            if self.ringing.is_empty() {
+                self.overflow(now, seen);
+            }
+            return;
+        }
+        let config = &self.queues[self.current];
+        let is_for_all = config.strategy == Strategy::RingAll;
+        if !is_for_all && !self.ringing.is_empty() {
+            return;
+        }
+        let ringing: BTreeSet<&str> = self
+            .ringing
+            .iter()
+            .map(|ringing| ringing.phone.as_str())
+            .collect();
+        let mut free = Vec::new();
+        let mut has_any = false;
+        for (place, target) in config.targets.iter().take(TARGETS_MAX).enumerate() {
+            let known = seen(target);
+            if known.is_away {
+                continue;
+            }
+            let is_his = known.devices.is_some();
+            let mut phones = known.devices.unwrap_or_else(|| vec![target.clone()]);
+            phones.retain(|phone| !ringing.contains(phone.as_str()));
+            has_any |= phones.iter().any(|phone| !waiting.left_alone.contains_key(phone));
+            if known.is_taken || known.rest.is_some() {
+                continue;
+            }
+            phones.retain(|phone| {
+                let is_free = || {
+                    let known = seen(phone);
+                    !known.is_away && !known.is_taken && known.rest.is_none()
+                };
+                !waiting.left_alone.contains_key(phone) && (!is_his || is_free())
+            });
+            if !phones.is_empty() {
+                free.push((known.phone.rank(config.strategy, known.is_down), place, phones));
             }
         }
-        // A person and his device may both be named: it rings once.
-        let mut twice = vec![false; phones.len()];
-        for (place, phone) in phones.iter().enumerate() {
-            twice[place] = !known.insert(phone);
+        free.sort();
+        waiting.is_choosing = has_any;
+        // Of one who is named twice, as a person and by his phone, there is one.
+        let mut known = BTreeSet::new();
+        for (_, _, phones) in &mut free {
+            phones.retain(|phone| known.insert(phone.clone()));
         }
-        for (phone, _) in phones.iter().zip(twice).filter(|(_, is_twice)| !is_twice) {
+        free.retain(|(_, _, phones)| !phones.is_empty());
+        let mine = free.into_iter().skip(waiting.ahead);
+        let mine: Vec<String> = mine
+            .take(if is_for_all { usize::MAX } else { 1 })
+            .flat_map(|(_, _, phones)| phones)
+            .collect();
+        self.ring(mine, now);
+    }
+
+    fn ring(&mut self, phones: Vec<String>, now: Instant) {
+        let until = now + self.queues[self.current].ring;
+        // A person and his device may both be named: it rings once.
+        let mut known = BTreeSet::new();
+        for phone in phones.into_iter().filter(|phone| known.insert(phone.clone())) {
             let attempt = Attempt(self.next_attempt);
             self.next_attempt += 1;
-            self.ringing.push((attempt, phone.clone()));
+            self.ringing.push(Ringing {
+                attempt,
+                phone: phone.clone(),
+                until,
+            });
             self.steps.push_back(Step::Ring {
                 attempt,
-                target: phone.clone(),
+                target: phone,
             });
         }
     }
 
+    /// Phones that have rung long enough.
+    fn stop_the_overdue(&mut self, now: Instant) {
+        let (over, on) = std::mem::take(&mut self.ringing)
+            .into_iter()
+            .partition(|ringing| ringing.until <= now);
+        self.ringing = on;
+        for Ringing { attempt, phone, .. } in over {
+            self.failures.push(408);
+            self.leave_alone(&phone, now);
+            self.steps.push_back(Step::Ignored { attempt });
+            self.cancel(attempt, false);
+        }
+    }
+
+    /// Whoever takes no calls from this moment on rings no more.
+    fn stop_the_paused(&mut self, now: Instant, seen: &dyn Fn(&str) -> Seen) {
+        let is_paused = |phone: &str| seen(phone).rest == Some(Rest::Paused);
+        let (paused, on) = std::mem::take(&mut self.ringing)
+            .into_iter()
+            .partition(|ringing| ringing.until > now && is_paused(&ringing.phone));
+        self.ringing = on;
+        for Ringing { attempt, .. } in paused {
+            self.cancel(attempt, false);
+        }
+    }
+
+    fn leave_alone(&mut self, phone: &str, now: Instant) {
+        if let Some(waiting) = &mut self.waiting {
+            waiting.left_alone.insert(phone.to_string(), now + RING_AGAIN);
+        }
+    }
+
+    /// Nobody here took the call: to the next queue that is open, or to its end.
     fn overflow(&mut self, now: Instant, seen: &dyn Fn(&str) -> Seen) {
-        if let Overflow::Queue(name) = &self.queues[self.current].overflow
+        let mut next = self.config().overflow.clone();
+        while let Overflow::Queue(name) = &next
             && self.visited.len() < QUEUES_VISITED_MAX
             && let Some(queue) = self.queues.iter().position(|queue| &queue.name == name)
             && !self.visited.contains(&queue)
         {
+            if self.closed.contains(&queue) {
+                self.visited.push(queue);
+                let closed = self.queues[queue].service.closed.as_ref();
+                next = closed.map_or(Overflow::Reject, |closed| closed.to.clone());
+                continue;
+            }
             self.steps.push_back(Step::Moved { queue: name.clone() });
             return self.enter(queue, now, seen);
+        }
+        if let Overflow::Say(prompt) = next {
+            self.last_words = Some(prompt);
         }
         let status = verdict(&self.failures, self.config().reach.decline);
         self.finish();
         self.steps.push_back(Step::GiveUp { status });
     }
 
-    fn take(&mut self, attempt: Attempt) -> bool {
-        let before = self.ringing.len();
-        self.ringing.retain(|(ringing, _)| *ringing != attempt);
-        before != self.ringing.len()
+    /// These queues are closed at this moment: no call overflows into them.
+    pub fn close(&mut self, is_open: impl Fn(&Config) -> bool) {
+        let queues = self.queues.iter().enumerate();
+        let closed = queues
+            .filter(|(_, queue)| !is_open(queue))
+            .map(|(place, _)| place);
+        self.closed = closed.collect();
+    }
+
+    /// What a caller whom we have answered hears when nobody took his call; None = what everybody hears.
+    pub fn last_words(&self) -> Option<&str> {
+        self.last_words.as_deref()
+    }
+
+    fn take(&mut self, attempt: Attempt) -> Option<Ringing> {
+        let mut ringing = self.ringing.iter();
+        let at = ringing.position(|ringing| ringing.attempt == attempt)?;
+        Some(self.ringing.remove(at))
+    }
+
+    fn cancel(&mut self, attempt: Attempt, was_answered_elsewhere: bool) {
+        self.steps.push_back(Step::Cancel {
+            attempt,
+            was_answered_elsewhere,
+        });
     }
 
     fn cancel_all(&mut self, was_answered_elsewhere: bool) {
-        for (attempt, _) in std::mem::take(&mut self.ringing) {
-            self.steps.push_back(Step::Cancel {
-                attempt,
-                was_answered_elsewhere,
-            });
+        for ringing in std::mem::take(&mut self.ringing) {
+            self.cancel(ringing.attempt, was_answered_elsewhere);
         }
     }
 
     fn finish(&mut self) {
         self.is_over = true;
-        self.deadline = None;
     }
 }
 
@@ -274,7 +490,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::queue::Reach;
+    use crate::queue::{Reach, Service};
 
     const RING: Duration = Duration::from_secs(20);
 
@@ -287,6 +503,7 @@ mod tests {
             ring: RING,
             overflow,
             reach: Reach::default(),
+            service: Service::default(),
         }
     }
 
@@ -305,6 +522,8 @@ mod tests {
                     was_answered_elsewhere: true,
                 } => format!("x{}", attempt.0),
                 Step::Cancel { attempt, .. } => format!("-{}", attempt.0),
+                // Told beside the `-` that follows it.
+                Step::Ignored { .. } => continue,
                 Step::Moved { queue } => format!(">{queue}"),
                 Step::GiveUp { status } => format!("!{status}"),
             });

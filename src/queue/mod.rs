@@ -4,7 +4,10 @@
 //! message, no media and no clock: it says *ring this target* and *stop ringing it*, and is told how
 //! each attempt ended.
 
+#[cfg(test)]
+mod floor_tests;
 mod hunt;
+mod line;
 pub mod limits;
 mod roster;
 mod usage;
@@ -12,9 +15,12 @@ mod verdict;
 
 use std::time::Duration;
 
+use crate::policy::Hours;
+
 pub use hunt::{Attempt, Hunt, Input, Seen, Step};
+pub use line::{Line, Place, Stand, Standing};
 pub use roster::{AtWork, DEVICE, PERSON, Roster};
-pub use usage::{Phone, Usage, Used, What};
+pub use usage::{Phone, Rest, Usage, Used, What};
 pub use verdict::best;
 
 /// How the phones of a queue are rung.
@@ -50,6 +56,8 @@ pub enum Overflow {
     Reject,
     /// To the queue of this name. Each queue is visited once per call.
     Queue(String),
+    /// As [`Overflow::Reject`], with this recording for a caller whom we have answered.
+    Say(String),
 }
 
 /// Whether a phone may send a call elsewhere by answering 3xx (`follow_redirects`).
@@ -84,6 +92,46 @@ pub struct Reach {
     pub decline: Decline,
 }
 
+/// How often in a row a phone may ring in vain before it is passed over for a time (`no_answer`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Patience {
+    /// 0 = as often as one likes.
+    pub times: u32,
+    pub pause: Duration,
+}
+
+/// When a queue is open, and where calls go when it is not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Closed {
+    pub hours: Hours,
+    pub to: Overflow,
+}
+
+/// How callers wait in a queue, and how its people rest.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Service {
+    /// How long whoever had a call of this queue is left alone after it.
+    pub wrap_up: Duration,
+    pub patience: Patience,
+    /// How long a call waits for somebody at most; None = every phone is rung once, and nobody waits.
+    pub wait: Option<Duration>,
+    /// Callers are answered by us and hear music while they wait.
+    pub has_music: bool,
+    /// How often a caller who hears music is told where he stands; None = never.
+    pub announce: Option<Duration>,
+    /// When nobody works here, and where calls go then; None = somebody always does.
+    pub closed: Option<Closed>,
+    /// Who is proven waits before who is not, and whom the banner warns of comes last; else who came first.
+    pub is_by_trust: bool,
+}
+
+impl Service {
+    /// Whether phones are left alone, or calls wait for them.
+    pub fn has_rests(&self) -> bool {
+        !self.wrap_up.is_zero() || self.patience.times > 0 || self.wait.is_some()
+    }
+}
+
 /// `[[queue]]`
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -96,6 +144,7 @@ pub struct Config {
     pub ring: Duration,
     pub overflow: Overflow,
     pub reach: Reach,
+    pub service: Service,
 }
 
 /// The queue a dialled number belongs to: an exact number before a pattern, a longer pattern before
@@ -132,6 +181,29 @@ fn find_from<'a>(least: usize, queues: &'a [Config], dialled: &str, as_written: 
     best.map(|(queue, _)| queue)
 }
 
+/// Which queue a call for `name` goes to at this moment (Unix ms): past those that are closed, each visited once. Err: where it ends,
+/// and which recording is said; `name` itself where there is no such queue.
+pub fn open_at<'a>(queues: &'a [Config], name: &'a str, unix_ms: u64) -> Result<&'a str, Option<&'a str>> {
+    let mut name = name;
+    for _ in 0..limits::QUEUES_VISITED_MAX {
+        let queue = queues.iter().find(|queue| queue.name == name);
+        let closed = queue.and_then(|queue| queue.service.closed.as_ref());
+        match closed.filter(|closed| !closed.hours.is_open(unix_ms)) {
+            None => return Ok(name),
+            Some(Closed {
+                to: Overflow::Queue(other),
+                ..
+            }) => name = other,
+            Some(Closed {
+                to: Overflow::Say(prompt),
+                ..
+            }) => return Err(Some(prompt)),
+            Some(_) => return Err(None),
+        }
+    }
+    Err(None)
+}
+
 /// How closely a pattern fits: `None` = not at all, higher = closer.
 fn closeness(pattern: &str, number: &str) -> Option<usize> {
     match pattern.strip_suffix('*') {
@@ -155,6 +227,7 @@ mod tests {
             ring: Duration::from_secs(20),
             overflow: Overflow::Reject,
             reach: Reach::default(),
+            service: Service::default(),
         }
     }
 

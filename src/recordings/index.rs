@@ -14,6 +14,8 @@ const PARTS: usize = 4;
 const CHUNK: usize = 8;
 /// Frames that two landmarks of one recording may be off against each other: a pair of bins of 32 ms.
 const OFF_MAX: u64 = 3;
+/// Counters of places that may be in line; 256 kB, which stay near the processor.
+const COUNTERS: usize = 1 << 18;
 /// A place is the recording's number in its part above the frame.
 const FRAME_BITS: u32 = 10;
 const FRAMES: u32 = 1 << FRAME_BITS;
@@ -34,8 +36,23 @@ pub struct Index<T> {
     capacity: usize,
     /// The part that takes new ones.
     newest: usize,
-    /// Room for the places that a question looks at.
+    /// Room for what a question looks at.
+    room: Room,
+}
+
+#[derive(Default)]
+struct Room {
+    chains: Vec<Chain>,
+    /// Recording, offset and the question's own frame in one number each.
     places: Vec<u64>,
+    counters: Vec<u8>,
+}
+
+/// The places of one landmark's hash that are still to be looked at, last ones first.
+struct Chain {
+    chunk: u32,
+    left: u16,
+    at: u16,
 }
 
 struct Part<T> {
@@ -56,7 +73,7 @@ impl<T: Copy> Index<T> {
             parts: (0..PARTS).map(|_| Part::new()).collect(),
             capacity: (recordings / PARTS).clamp(1, 1 << (32 - FRAME_BITS)),
             newest: 0,
-            places: Vec::new(),
+            room: Room::default(),
         }
     }
 
@@ -77,7 +94,9 @@ impl<T: Copy> Index<T> {
                 + part.chunks.capacity() * CHUNK * 4
                 + part.kept.capacity() * size_of::<T>()
         };
-        self.parts.iter().map(of).sum::<usize>() + self.places.capacity() * 8
+        self.parts.iter().map(of).sum::<usize>()
+            + self.room.places.capacity() * 8
+            + self.room.counters.capacity()
     }
 
     /// Forgets parts that are older than the retention allows; `now_ms` is the time since the Unix epoch.
@@ -115,22 +134,48 @@ impl<T: Copy> Index<T> {
     /// line, over at least [`SPAN_MIN`].
     pub fn find(&mut self, landmarks: &[Landmark]) -> Option<Match<T>> {
         let mut best: Option<Match<T>> = None;
-        let mut places = std::mem::take(&mut self.places);
         for part in &self.parts {
-            places.clear();
-            part.places(landmarks, &mut places);
+            part.look_up(landmarks, &mut self.room);
+            self.room.thin();
             // By recording, then by how far it is off, then by when in the question.
-            places.sort_unstable();
-            if let Some((recording, hits)) = in_line(&places)
+            self.room.places.sort_unstable();
+            if let Some((recording, hits)) = in_line(&self.room.places)
                 && best.is_none_or(|best| hits > best.hits)
                 && let Some(of) = part.kept.get(recording as usize)
             {
                 best = Some(Match { of: *of, hits });
             }
         }
-        self.places = places;
         best
     }
+}
+
+impl Room {
+    /// Leaves out the places that cannot have [`HITS_MIN`] in line with them: nearly all, so that few have to be sorted.
+    ///
+    /// Counted are places of a recording whose offsets lie in the same four frames; those in line with a place lie in its own
+    /// four and in the ones before or behind. Recordings may share a counter: then some more are left in, never out.
+    fn thin(&mut self) {
+        const _: () = assert!(OFF_MAX < 4);
+        self.counters.clear();
+        self.counters.resize(COUNTERS, 0);
+        for place in &self.places {
+            let counter = &mut self.counters[counter_of(*place)];
+            *counter = counter.saturating_add(1);
+        }
+        let counters = &self.counters;
+        self.places.retain(|place| {
+            let here = counter_of(*place);
+            let of = |counter: usize| usize::from(counters[counter % COUNTERS]);
+            of(here) + of(here + COUNTERS - 1).max(of(here + 1)) >= HITS_MIN
+        });
+    }
+}
+
+/// Neighbouring offsets of a recording have neighbouring counters.
+fn counter_of(place: u64) -> usize {
+    let (recording, off) = ((place >> 32) as usize, (place >> 16 & 0xffff) as usize);
+    (recording.wrapping_mul(0x9e5) + (off >> 2)) % COUNTERS
 }
 
 impl<T: Copy> Part<T> {
@@ -177,32 +222,44 @@ impl<T: Copy> Part<T> {
         }
     }
 
-    /// Where each landmark of a question stands: recording, offset and the question's own frame in one number.
-    fn places(&self, landmarks: &[Landmark], into: &mut Vec<u64>) {
+    /// Where each landmark of a question stands. The rarest hashes first, as long as there is room: they tell most.
+    fn look_up(&self, landmarks: &[Landmark], room: &mut Room) {
+        room.places.clear();
+        room.chains.clear();
         if self.since_ms.is_none() {
             return;
         }
-        for landmark in landmarks {
+        room.chains.extend(landmarks.iter().filter_map(|landmark| {
             let hash = (landmark.hash & ((1 << HASH_BITS) - 1)) as usize;
-            let count = usize::from(self.counts[hash]);
-            if count == 0 || count > POPULAR {
-                continue;
-            }
-            if into.len() + count > PLACES_MAX {
-                return;
-            }
-            let (mut chunk, mut left) = (self.heads[hash] as usize, count);
-            while left > 0 {
-                let here = (left - 1) % (CHUNK - 1) + 1;
-                for place in &self.chunks[chunk][..here] {
+            let left = self.counts[hash];
+            (1..=POPULAR).contains(&usize::from(left)).then(|| Chain {
+                chunk: self.heads[hash],
+                left,
+                at: landmark.at,
+            })
+        }));
+        room.chains.sort_unstable_by_key(|chain| chain.left);
+        let mut whole = 0;
+        room.chains.retain(|chain| {
+            whole += usize::from(chain.left);
+            whole <= PLACES_MAX
+        });
+        // A chunk of each chain in turn: the next ones are fetched from memory while this one is read.
+        while !room.chains.is_empty() {
+            let places = &mut room.places;
+            room.chains.retain_mut(|chain| {
+                let chunk = &self.chunks[chain.chunk as usize];
+                let here = (usize::from(chain.left) - 1) % (CHUNK - 1) + 1;
+                for place in &chunk[..here] {
                     let (recording, at) = (place >> FRAME_BITS, place & (FRAMES - 1));
                     // Never below zero: both frames are less than this.
-                    let off = at + FRAMES - (u32::from(landmark.at) & (FRAMES - 1));
-                    into.push(u64::from(recording) << 32 | u64::from(off) << 16 | u64::from(landmark.at));
+                    let off = at + FRAMES - (u32::from(chain.at) & (FRAMES - 1));
+                    places.push(u64::from(recording) << 32 | u64::from(off) << 16 | u64::from(chain.at));
                 }
-                chunk = self.chunks[chunk][CHUNK - 1] as usize;
-                left -= here;
-            }
+                chain.chunk = chunk[CHUNK - 1];
+                chain.left -= here as u16;
+                chain.left > 0
+            });
         }
     }
 }

@@ -27,11 +27,12 @@ pub const RECORDINGS: usize = 20_000;
 pub const RETENTION: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// Landmarks in line that make one recording the same as another, and how far apart the first and the last have to be.
-pub const HITS_MIN: usize = 8;
+pub const HITS_MIN: usize = 7;
 pub const SPAN_MIN: Duration = Duration::from_secs(2);
 
-/// Places that one question looks at altogether, 8 octets each. Past it the rest of its landmarks is not looked up.
-pub const PLACES_MAX: usize = 262_144;
+/// Places that one question looks at in one part of the index, 8 octets each: the rarest landmarks first. What is past it is
+/// not looked up.
+pub const PLACES_MAX: usize = 65_536;
 
 /// Callers of one recording that are told apart, 8 octets each. It takes three to be worth a word; more say no more.
 pub const CALLERS_MAX: usize = 64;

@@ -53,6 +53,8 @@ pub enum Judged {
     Asked {
         challenges: Vec<String>,
         was_wrong: bool,
+        /// It was a wrong password, over a nonce that was given to this very address.
+        is_guess: bool,
     },
     /// No answer: too much, or locked.
     Ignored,
@@ -195,6 +197,7 @@ impl Registrar {
                 Judged::Asked {
                     challenges,
                     was_wrong,
+                    is_guess,
                 }
             }
             Verdict::Ignored => Judged::Ignored,

@@ -18,6 +18,9 @@ pub fn call(counter: call::Counter) {
         call::Counter::ProofStale => digest("stale"),
         call::Counter::ProofWrong => digest("wrong"),
         call::Counter::Proven => digest("right"),
+        call::Counter::Scanned => counter!("ringward_scans_total").increment(1),
+        call::Counter::Blocked => counter!("ringward_blocked_sources_total").increment(1),
+        call::Counter::Unheard => counter!("ringward_sip_unheard_total").increment(1),
         call::Counter::StrangerIgnored => digest("ignored"),
         call::Counter::FailedOver => counter!("ringward_failovers_total").increment(1),
         call::Counter::Redirected => {
@@ -55,10 +58,7 @@ fn digest(result: &'static str) {
 
 fn overloaded(limit: Overloaded) -> &'static str {
     match limit {
-        Overloaded::Calls => "calls",
-        Overloaded::Rate => "calls_per_second",
-        Overloaded::TrunkRate => "trunk_calls_per_second",
-        Overloaded::SourceRate => "source_calls_per_second",
+        Overloaded::Limit(limit) => limit.name(),
         Overloaded::Transactions => "transactions",
     }
 }

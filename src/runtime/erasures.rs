@@ -33,8 +33,34 @@ pub struct Held {
     pub lists: Vec<Listed>,
 }
 
+/// Of whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Whom {
+    /// Canonical. What kept calls and reports say of it.
+    Number(String),
+    /// Of an account or a token that is gone: what this gateway's audit says of people wherever the name stands.
+    Account(String),
+}
+
+impl Whom {
+    fn name(&self) -> &str {
+        match self {
+            Whom::Number(name) | Whom::Account(name) => name,
+        }
+    }
+}
+
+/// One that is written down as begun.
+#[derive(Debug)]
+pub struct Begun {
+    whom: Whom,
+    pub erasure: Erasure,
+    /// Kept nowhere.
+    pub receipt: String,
+}
+
 /// What was erased, and why. Names no number.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Erasure {
     /// From 1.
     pub number: u64,
@@ -49,7 +75,10 @@ pub struct Erasure {
     pub live: u64,
     /// Reports that say nothing of the number any more.
     pub reports: u64,
-    /// The keys that were destroyed have left the files too; false = the next erasure, or the end of the gateway, does it.
+    /// Entries of the audit that say nothing of people any more.
+    #[serde(default)]
+    pub entries: u64,
+    /// The keys that were destroyed have left the files too; false = the next erasure does it.
     pub is_scrubbed: bool,
 }
 
@@ -147,41 +176,80 @@ impl Eraser {
     /// Those of the store: some of it may be erased then, and asking again goes on. The audit says that it was begun.
     pub fn erase(
         &self,
-        number: &str,
+        whom: Whom,
         by: &str,
         why: &str,
         at_ms: u64,
     ) -> Result<(Erasure, String), StoreError> {
+        let begun = self.begin(whom, by, why, at_ms)?;
+        let receipt = begun.receipt.clone();
+        Ok((self.finish(begun)?, receipt))
+    }
+
+    /// Writes down that it is begun. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store; nothing is erased then.
+    pub fn begin(&self, whom: Whom, by: &str, why: &str, at_ms: u64) -> Result<Begun, StoreError> {
         let mut secret = [0; 32];
         rand::fill(&mut secret).map_err(|_| StoreError::Busy {
             url: "erasure".into(),
             action: "taking a random receipt",
         })?;
-        let about = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &secret), number.as_bytes());
+        let about = hmac::sign(
+            &hmac::Key::new(hmac::HMAC_SHA256, &secret),
+            whom.name().as_bytes(),
+        );
         let about = hexadecimal(about.as_ref());
         // Nothing is erased without being written down.
         self.audit.write(at_ms, by, "erasure begin", &about, why)?;
+        let erasure = Erasure {
+            at_ms,
+            by: by.into(),
+            why: why.into(),
+            about,
+            ..Erasure::default()
+        };
+        Ok(Begun {
+            whom,
+            erasure,
+            receipt: hexadecimal(&secret),
+        })
+    }
+
+    /// Erases it, and writes down how much that was. Blocks, as long as there are calls or entries.
+    ///
+    /// # Errors
+    ///
+    /// As [`Eraser::erase`].
+    pub fn finish(&self, begun: Begun) -> Result<Erasure, StoreError> {
+        let (whom, mut erasure) = (begun.whom, begun.erasure);
+        match &whom {
+            Whom::Number(number) => self.erase_number(number, &mut erasure)?,
+            Whom::Account(name) => {
+                erasure.entries = self.audit.erase_name(name, erasure.at_ms, false)?;
+                erasure.is_scrubbed = self.store.scrub()?;
+            }
+        }
+        self.write_down(&mut erasure)?;
+        Ok(erasure)
+    }
+
+    fn erase_number(&self, number: &str, erasure: &mut Erasure) -> Result<(), StoreError> {
         let reports = self.reputation.forget(number)?;
-        let erased = self.store.erase(&Erase::Number(number.into()), at_ms)?;
+        let erased = self.store.erase(&Erase::Number(number.into()), erasure.at_ms)?;
         // What was said of a call while it was erased.
         let reports = reports + self.reputation.forget(number)?;
         if reports > 0 && self.store.neighbours().is_none() {
             // SQLite may have left copies of documents where it moved them.
             self.store.set_setting(CLEAR_REMAINS, "1")?;
         }
-        let mut erasure = Erasure {
-            number: 0,
-            at_ms,
-            by: by.into(),
-            why: why.into(),
-            about,
-            calls: erased.calls,
-            live: erased.live + self.live_unkept(number)?,
-            reports,
-            is_scrubbed: erased.is_scrubbed,
-        };
-        self.write_down(&mut erasure)?;
-        Ok((erasure, hexadecimal(&secret)))
+        erasure.calls = erased.calls;
+        erasure.live = erased.live + self.live_unkept(number)?;
+        erasure.reports = reports;
+        erasure.is_scrubbed = erased.is_scrubbed;
+        Ok(())
     }
 
     /// Calls of the number that go on and of which nothing is kept yet.
@@ -213,8 +281,8 @@ impl Eraser {
 
     fn write_down(&self, erasure: &mut Erasure) -> Result<(), StoreError> {
         let note = format!(
-            "{} calls, {} reports; {} calls are not over",
-            erasure.calls, erasure.reports, erasure.live
+            "{} calls, {} reports, {} entries of the audit; {} calls are not over",
+            erasure.calls, erasure.reports, erasure.entries, erasure.live
         );
         let mut last = 0;
         for _ in 0..TRIES {

@@ -8,7 +8,7 @@ use super::clock;
 use super::inbox::{Mailboxes, ToShard};
 use super::phones::Phones;
 use crate::accounts::{By, Devices, NoSeat, Seats, Sitting, Users};
-use crate::queue::{AtWork, Roster};
+use crate::queue::{self, AtWork, DEVICE, Line, PERSON, Rest, Roster, Standing, Usage, Used};
 use crate::store::{Audit, Store, StoreError};
 
 /// How often the store is looked at: what others did, accounts that were shut, and shifts that are over.
@@ -33,6 +33,9 @@ struct Shared {
 struct State {
     sittings: Vec<Sitting>,
     roster: Arc<Roster>,
+    /// What phones and people do, and who waits, as the shards say.
+    usage: Usage,
+    line: Line,
     /// A shard had no room for the last news.
     is_untold: bool,
 }
@@ -42,6 +45,18 @@ pub struct Desk {
     pub device: String,
     pub is_registered: bool,
     pub person: Option<String>,
+    /// A call of ours rings or goes on there.
+    pub is_taken: bool,
+    /// Why it is left alone, `wrap_up` or `skipped`, and until when (Unix ms).
+    pub rest: Option<(&'static str, u64)>,
+}
+
+/// Callers who wait in a queue.
+pub struct Waits {
+    pub queue: String,
+    pub callers: usize,
+    /// How long the first of them has waited.
+    pub longest: Duration,
 }
 
 impl Floor {
@@ -56,6 +71,7 @@ impl Floor {
         phones: Phones,
         mailboxes: Mailboxes,
         shift: Duration,
+        queues: &[queue::Config],
     ) -> Result<Floor, StoreError> {
         let floor = Floor(Arc::new(Shared {
             seats: Seats::new(store.clone(), audit.clone(), shift),
@@ -64,7 +80,10 @@ impl Floor {
             phones,
             mailboxes,
             turn: Mutex::default(),
-            state: Mutex::default(),
+            state: Mutex::new(State {
+                usage: Usage::new(queues),
+                ..State::default()
+            }),
         }));
         floor.look(clock::now().unix_ms())?;
         Ok(floor)
@@ -118,15 +137,73 @@ impl Floor {
     /// Those of the store.
     pub fn desks(&self) -> Result<Vec<Desk>, StoreError> {
         let devices = Devices::read(&*self.0.store, None)?.map_or_else(Vec::new, |(_, devices)| devices);
-        let roster = self.lock().roster.clone();
-        let desks = devices.into_iter().map(|device| Desk {
-            is_registered: self.0.phones.is_registered(&device.name),
-            person: roster
-                .person_at(&format!("{}{}", crate::queue::DEVICE, device.name))
-                .map(|name| name.to_string()),
-            device: device.name,
-        });
+        let now = clock::now();
+        let (roster, usage) = {
+            let state = self.lock();
+            let of = |target: &str| state.usage.of(target);
+            let rest = |device: &str| {
+                let target = format!("{DEVICE}{device}");
+                let person = state
+                    .roster
+                    .person_at(&target)
+                    .map(|name| of(&format!("{PERSON}{name}")));
+                let phone = of(&target);
+                let rest = person.and_then(|person| person.rest(now.instant));
+                let is_taken =
+                    phone.is_taken(now.instant) || person.is_some_and(|person| person.is_taken(now.instant));
+                (is_taken, rest.or_else(|| phone.rest(now.instant)))
+            };
+            let usage: Vec<_> = devices.iter().map(|device| rest(&device.name)).collect();
+            (state.roster.clone(), usage)
+        };
+        let until = |at: std::time::Instant| {
+            let left = at.saturating_duration_since(now.instant);
+            now.unix_ms() + left.as_millis() as u64
+        };
+        let desks = devices
+            .into_iter()
+            .zip(usage)
+            .map(|(device, (is_taken, rest))| Desk {
+                is_taken,
+                rest: match rest {
+                    Some(Rest::WrapUp(at)) => Some(("wrap_up", until(at))),
+                    Some(Rest::Skipped(at)) => Some(("skipped", until(at))),
+                    Some(Rest::Paused) | None => None,
+                },
+                is_registered: self.0.phones.is_registered(&device.name),
+                person: roster
+                    .person_at(&format!("{DEVICE}{}", device.name))
+                    .map(|name| name.to_string()),
+                device: device.name,
+            });
         Ok(desks.collect())
+    }
+
+    /// The queues in which somebody waits.
+    pub fn waits(&self) -> Vec<Waits> {
+        let now = clock::now().instant;
+        let mut state = self.lock();
+        state.line.tick(now);
+        let all = state.line.all().map(|(queue, places)| Waits {
+            queue: queue.to_string(),
+            callers: places.len(),
+            longest: places
+                .iter()
+                .map(|place| now.saturating_duration_since(place.since))
+                .max()
+                .unwrap_or_default(),
+        });
+        all.collect()
+    }
+
+    /// What a phone did, as a shard says.
+    pub fn note_used(&self, used: &Used) {
+        self.lock().usage.take(used);
+    }
+
+    /// Where a call waits, as its shard says.
+    pub fn note_standing(&self, standing: &Standing) {
+        self.lock().line.take(standing);
     }
 
     /// Reads who sits where, and tells the shards if that is another than before. Blocks.
@@ -155,6 +232,7 @@ impl Floor {
             if *state.roster == roster && !state.is_untold {
                 return Ok(());
             }
+            state.usage.know(&roster);
             state.roster = Arc::new(roster);
             state.roster.clone()
         };

@@ -74,6 +74,8 @@ pub enum ToShard {
     Resolved(Box<Known>),
     /// What another shard found out of an address.
     Standing(Change),
+    /// Where a call of another shard stands in line.
+    Stands(crate::queue::Standing),
     /// What a phone did in a call of another shard.
     Used(crate::queue::Used),
     SetPolicies(Arc<Lineup>),

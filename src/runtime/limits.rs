@@ -293,3 +293,6 @@ pub const ALARMS_WAITING: usize = 8_192;
 
 /// How often they are looked at.
 pub const ALARMS_LOOKED_AT: Duration = Duration::from_secs(1);
+
+/// How often it is looked whether the file of blocked addresses has to be written again: a block lasts minutes.
+pub const BLOCKED_FILE_EVERY: Duration = Duration::from_secs(5);

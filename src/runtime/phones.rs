@@ -47,8 +47,9 @@ impl Phones {
     pub fn note(&self, news: News, from: u16, mailboxes: &Mailboxes, tokio: &tokio::runtime::Handle) {
         match news {
             News::Bound(bound) => {
-                let is_told = tell(&bound, from, mailboxes);
+                // Held while it is told: whoever tells it again has no older one to tell after it.
                 let mut state = self.lock();
+                let is_told = tell(&bound, from, mailboxes);
                 metrics::gauge!("ringward_devices_registered").set(bound.all().count() as f64);
                 state.bound = bound;
                 state.is_untold |= !is_told;
@@ -129,12 +130,9 @@ impl Phones {
     }
 
     fn tell_again(&self, mailboxes: &Mailboxes) {
-        let (bound, is_untold) = {
-            let mut state = self.lock();
-            (state.bound.clone(), std::mem::take(&mut state.is_untold))
-        };
-        if is_untold && !tell(&bound, 0, mailboxes) {
-            self.lock().is_untold = true;
+        let mut state = self.lock();
+        if state.is_untold {
+            state.is_untold = !tell(&state.bound, 0, mailboxes);
         }
     }
 

@@ -1,4 +1,4 @@
-//! Erases what kept calls say of people once its term is over, now and then, beside the calls.
+//! Erases what kept calls and the audit say of people once its term is over, now and then, beside the calls.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -8,7 +8,20 @@ use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 
 use super::clock;
 use super::limits::RETENTION_EVERY;
-use crate::store::{Erase, Erased, Filter, Store, StoreError};
+use crate::store::{Audit, Erase, Erased, Filter, Store, StoreError};
+
+/// How long what is said of people is kept; None = for good.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Terms {
+    pub calls: Option<Duration>,
+    pub audit: Option<Duration>,
+}
+
+impl Terms {
+    pub fn are_none(self) -> bool {
+        self.calls.is_none() && self.audit.is_none()
+    }
+}
 
 /// The thread that does it.
 pub struct Retention {
@@ -25,7 +38,8 @@ impl Retention {
     /// That of a machine with no thread to give.
     pub fn start(
         store: Arc<dyn Store>,
-        term: Duration,
+        audit: Arc<Audit>,
+        terms: Terms,
         is_clock_doubtful: impl Fn() -> bool + Send + 'static,
     ) -> std::io::Result<Retention> {
         let (stop, stopped) = bounded(0);
@@ -35,10 +49,17 @@ impl Retention {
                 let mut is_start = true;
                 loop {
                     let now_ms = clock::now().unix_ms();
-                    if is_clock_doubtful() || (is_start && would_erase_all(&*store, term, now_ms)) {
-                        tracing::warn!("no call is erased by its term: this machine's clock may be wrong");
+                    let is_ahead = |term| is_start && would_erase_all(&*store, term, now_ms);
+                    let shortest = terms.calls.into_iter().chain(terms.audit).min();
+                    if is_clock_doubtful() || shortest.is_some_and(is_ahead) {
+                        tracing::warn!("nothing is erased by its term: this machine's clock may be wrong");
                     } else {
-                        tell(erase_old(&*store, term, now_ms));
+                        if let Some(term) = terms.calls {
+                            tell(erase_old(&*store, term, now_ms));
+                        }
+                        if let Some(term) = terms.audit {
+                            tell_audit(erase_old_entries(&audit, &*store, term, now_ms));
+                        }
                     }
                     is_start = false;
                     if stopped.recv_timeout(RETENTION_EVERY) != Err(RecvTimeoutError::Timeout) {
@@ -70,6 +91,19 @@ fn tell(erased: Result<Erased, StoreError>) {
     }
 }
 
+fn tell_audit(erased: Result<u64, StoreError>) {
+    match erased {
+        Ok(0) => {}
+        Ok(entries) => {
+            tracing::info!(
+                entries,
+                "what entries of the audit past their term say of people is erased"
+            )
+        }
+        Err(error) => tracing::warn!(%error, "entries of the audit past their term are not erased yet"),
+    }
+}
+
 /// Whether by this clock even the newest kept call that names somebody is past its term. A store that does not answer says no.
 fn would_erase_all(store: &dyn Store, term: Duration, now_ms: u64) -> bool {
     let newest = store.calls(&Filter {
@@ -93,6 +127,24 @@ fn past(term: Duration, now_ms: u64) -> u64 {
 /// Those of the store; the next time goes on.
 pub fn erase_old(store: &dyn Store, term: Duration, now_ms: u64) -> Result<Erased, StoreError> {
     store.erase(&Erase::Before(past(term, now_ms)), now_ms)
+}
+
+/// Erases what entries of the audit older than `term` at `now_ms` say of people; gives of how many. Blocks.
+///
+/// # Errors
+///
+/// Those of the store; the next time goes on.
+pub fn erase_old_entries(
+    audit: &Audit,
+    store: &dyn Store,
+    term: Duration,
+    now_ms: u64,
+) -> Result<u64, StoreError> {
+    let entries = audit.erase_before(past(term, now_ms), now_ms)?;
+    if entries > 0 {
+        store.scrub()?;
+    }
+    Ok(entries)
 }
 
 #[cfg(test)]
@@ -147,7 +199,12 @@ mod tests {
     fn it_is_done_at_the_start_and_the_thread_ends_when_it_is_told_to() {
         let url = "sqlite::memory:".into();
         let store = store::open(&Config { url }).unwrap();
-        let retention = Retention::start(store.clone(), DAY, || false).unwrap();
+        let audit = Arc::new(Audit::open(store.clone()).unwrap());
+        let terms = Terms {
+            calls: Some(DAY),
+            audit: Some(DAY),
+        };
+        let retention = Retention::start(store.clone(), audit, terms, || false).unwrap();
         assert!(super::super::vital::join_within(
             retention.stop(),
             Duration::from_secs(60)

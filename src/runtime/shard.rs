@@ -28,6 +28,7 @@ use super::clock;
 use super::count::Traffic;
 use super::dns::Dns;
 use super::fetch::Fetcher;
+use super::floor::Floor;
 use super::inbox::{Mailboxes, ToShard};
 use super::limits::{SIP_DATAGRAM, UNTOLD_AGAIN};
 use super::lookup::Lookups;
@@ -84,6 +85,7 @@ pub struct Doors {
     pub live_entries: Arc<AtomicUsize>,
     pub registrations: Registry,
     pub phones: Phones,
+    pub floor: Floor,
 }
 
 /// The waker token `app` registers before the shard starts.

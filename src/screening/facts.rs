@@ -47,9 +47,29 @@ pub struct Facts {
     /// The same recording in other calls.
     #[serde(default, skip_serializing_if = "RecordingFacts::is_nothing")]
     pub recording: RecordingFacts,
+    /// Whether it came in a flood, and with too many of its own.
+    #[serde(default, skip_serializing_if = "FloodFacts::is_nothing")]
+    pub flood: FloodFacts,
     /// What a person here said this very call is, while it lasted. It can make a label worse, never milder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub relabelled: Option<Label>,
+}
+
+/// How many calls there were when it came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct FloodFacts {
+    /// Far more calls came, or rang, than usually do.
+    #[serde(default)]
+    pub is_on: bool,
+    /// More calls show this number, unproven, than one number is allowed (`[limits] number_...`).
+    #[serde(default)]
+    pub is_over_limit: bool,
+}
+
+impl FloodFacts {
+    fn is_nothing(&self) -> bool {
+        *self == FloodFacts::default()
+    }
 }
 
 /// The start of the caller's audio was heard before, sound for sound: a recording. It says nothing of whether a machine or a

@@ -20,7 +20,7 @@ pub use crate::identity::{Attestation, Standing};
 pub use checks::{VELOCITY_HOUR, VELOCITY_MINUTE};
 pub use conclude::conclude;
 pub use facts::{
-    CalledFacts, CallerFacts, Challenge, Facts, ForwardingFacts, ForwardingReason, HistoryFacts,
+    CalledFacts, CallerFacts, Challenge, Facts, FloodFacts, ForwardingFacts, ForwardingReason, HistoryFacts,
     IdentityFacts, RecordingFacts, SecondOpinion, SignallingFacts, Stage, TalkFacts, Upstream, VoiceFacts,
     VoiceState,
 };

@@ -37,6 +37,7 @@ pub(crate) fn signed() -> Facts {
         reputation: Vec::new(),
         talk: Default::default(),
         recording: Default::default(),
+        flood: Default::default(),
         relabelled: None,
     }
 }
@@ -277,6 +278,7 @@ pub(crate) fn facts() -> impl Strategy<Value = Facts> {
                     reputation,
                     talk,
                     recording: Default::default(),
+                    flood: Default::default(),
                     relabelled: None,
                 }
             },

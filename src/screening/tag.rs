@@ -67,6 +67,7 @@ tags! {
     NumberIllReputed "NUMBER_ILL_REPUTED" "People here reported several calls of this very caller as scams."
     SignerIllReputed "SIGNER_ILL_REPUTED" "People here reported many calls that this carrier signed as scams."
     HighVelocity "HIGH_VELOCITY" "This number calls unusually often."
+    OverLimit "OVER_LIMIT" "More calls show this number at this moment than one number may bring."
     HistoryUnavailable "HISTORY_UNAVAILABLE" "Earlier calls could not be looked up."
     Diverted "DIVERTED" "The call was forwarded from another number."
     EmergencyClaimed "EMERGENCY_CLAIMED" "The call claims to be an emergency; nothing proves it."

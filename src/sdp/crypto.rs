@@ -1,6 +1,6 @@
 //! Media keys in a description: `a=crypto` (RFC 4568), read and written.
 //!
-//! What is not understood is not taken: a line with more than one key, with a master key identifier, with a key
+//! What is not understood is not taken: a line with more than one key, with a long master key identifier, with a key
 //! derivation rate, or with a session parameter that would leave packets unencrypted or unauthenticated counts as if it
 //! were not there.
 
@@ -82,11 +82,17 @@ impl Suite {
 /// Octets of the longest master key with its salt.
 pub const MASTER_OCTETS_MAX: usize = 32 + 14;
 
+/// Octets of the longest master key identifier that is taken. RFC 4568 allows 128; phones that have one use one to four.
+pub const IDENTIFIER_OCTETS_MAX: usize = 8;
+
 /// A master key and its master salt, for one direction of one leg. Prints only its suite; wiped when it is dropped.
 #[derive(Clone, PartialEq, Eq)]
 pub struct MasterKey {
     suite: Suite,
     octets: [u8; MASTER_OCTETS_MAX],
+    /// As in packets, behind zeros; none = its sender names no key there.
+    identifier: [u8; IDENTIFIER_OCTETS_MAX],
+    identifier_octets: usize,
 }
 
 impl MasterKey {
@@ -98,6 +104,8 @@ impl MasterKey {
         let mut key = MasterKey {
             suite,
             octets: [0; MASTER_OCTETS_MAX],
+            identifier: [0; IDENTIFIER_OCTETS_MAX],
+            identifier_octets: 0,
         };
         key.octets[..octets.len()].copy_from_slice(octets);
         Some(key)
@@ -113,6 +121,26 @@ impl MasterKey {
 
     pub fn salt(&self) -> &[u8] {
         &self.octets[self.suite.key_octets()..][..self.suite.salt_octets()]
+    }
+
+    /// The master key identifier that stands in each packet of its sender (RFC 3711 §3.1); mostly empty.
+    pub fn identifier(&self) -> &[u8] {
+        &self.identifier[IDENTIFIER_OCTETS_MAX - self.identifier_octets..]
+    }
+
+    /// The same with an identifier, written as its value and its octets, `1:4`. `None` for one that does not fit, or is longer
+    /// than [`IDENTIFIER_OCTETS_MAX`].
+    fn identified(mut self, text: &[u8]) -> Option<MasterKey> {
+        let colon = text.iter().position(|o| *o == b':')?;
+        let value: u64 = super::parse::number_of(&text[..colon])?;
+        let octets: usize = super::parse::number_of(&text[colon + 1..])?;
+        self.identifier = value.to_be_bytes();
+        self.identifier_octets = octets;
+        let is_whole = (1..=IDENTIFIER_OCTETS_MAX).contains(&octets)
+            && self.identifier[..IDENTIFIER_OCTETS_MAX - octets]
+                .iter()
+                .all(|octet| *octet == 0);
+        is_whole.then_some(self)
     }
 
     fn whole(&self) -> &[u8] {
@@ -159,7 +187,11 @@ impl Crypto {
     /// What stands behind `a=`.
     pub(super) fn write(&self) -> String {
         let mut encoded = BASE64.encode(self.key.whole());
-        let text = format!("crypto:{} {} inline:{encoded}", self.tag, self.key.suite.as_str());
+        let mut text = format!("crypto:{} {} inline:{encoded}", self.tag, self.key.suite.as_str());
+        if self.key.identifier_octets > 0 {
+            let value = u64::from_be_bytes(self.key.identifier);
+            text.push_str(&format!("|{value}:{}", self.key.identifier_octets));
+        }
         encoded.zeroize();
         text
     }
@@ -181,23 +213,22 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// `inline:` key and salt, with a lifetime behind it or not (RFC 4568 §6.1).
+/// `inline:` key and salt, with a lifetime and an identifier behind it or not (RFC 4568 §6.1).
 fn master_key(suite: Suite, parameters: &[u8]) -> Option<MasterKey> {
     let (method, info) = parameters.split_at_checked(b"inline:".len())?;
-    // A second key would have to be told from the first by an identifier in every packet.
+    // A second key would be one to change to in the middle of a stream.
     if !method.eq_ignore_ascii_case(b"inline:") || info.contains(&b';') {
         return None;
     }
     let mut parts = info.split(|o| *o == b'|');
     let encoded = parts.next().unwrap_or_default();
-    // "value:length" would be a master key identifier: its octets would stand in every packet.
-    let is_sound = match (parts.next(), parts.next()) {
-        (None, _) => true,
-        (Some(lifetime), None) => is_lifetime(lifetime),
-        (Some(_), Some(_)) => false,
-    };
+    let mut next = parts.next();
+    if next.is_some_and(is_lifetime) {
+        next = parts.next();
+    }
+    let identifier = next;
     // 46 octets are 62 characters and padding.
-    if !is_sound || encoded.len() > 64 {
+    if parts.next().is_some() || encoded.len() > 64 {
         return None;
     }
     let mut octets = [0; 48];
@@ -206,7 +237,10 @@ fn master_key(suite: Suite, parameters: &[u8]) -> Option<MasterKey> {
         .ok()
         .and_then(|len| MasterKey::new(suite, &octets[..len]));
     octets.zeroize();
-    key
+    match identifier {
+        Some(identifier) => key?.identified(identifier),
+        None => key,
+    }
 }
 
 /// Packets that may be sent with a key, as a number or as a power of two (RFC 4568 §6.1).
@@ -271,8 +305,16 @@ mod tests {
     #[test]
     fn what_we_do_not_do_is_not_taken() {
         for rest in [
-            "|2^20|1:4",
-            "|1:4",
+            "|2^20|1:4|",
+            "|1:4|2^20",
+            "|2^20|2^20",
+            "|1:0",
+            "|1:9",
+            "|256:1",
+            "|:4",
+            "|1:",
+            "|-1:4",
+            "|18446744073709551616:8",
             "|2^49",
             "|0",
             "|",
@@ -312,6 +354,22 @@ mod tests {
             &format!("1 AES_CM_128_HMAC_SHA1_80 inline:{}", "A".repeat(2000)),
         ] {
             assert_eq!(parsed(line), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_key_may_be_named_in_packets() {
+        for (rest, expected) in [
+            ("|2^20|1:4", &[0, 0, 0, 1][..]),
+            ("|1:1", &[1]),
+            ("|258:2", &[1, 2]),
+            ("|18446744073709551615:8", &[0xff; 8]),
+            ("|2^31", &[]),
+        ] {
+            let crypto = parsed(&format!("1 AES_CM_128_HMAC_SHA1_80 inline:{KEY}{rest}")).unwrap();
+            assert_eq!(crypto.key.identifier(), expected, "{rest}");
+            let text = crypto.write();
+            assert_eq!(parsed(text.trim_start_matches("crypto:")), Some(crypto), "{text}");
         }
     }
 

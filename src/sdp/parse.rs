@@ -447,7 +447,7 @@ mod tests {
     fn an_encrypted_line_has_its_keys() {
         let text = with("RTP/AVP", "RTP/SAVP")
             + &format!(
-                "a=crypto:1 F8_128_HMAC_SHA1_80 inline:x\r\na=crypto:2 {LINE}|2^20\r\na=crypto:3 {LINE}|1:1\r\n"
+                "a=crypto:1 F8_128_HMAC_SHA1_80 inline:x\r\na=crypto:2 {LINE}|2^20\r\na=crypto:3 {LINE}|1:9\r\n"
             );
         let offer = parsed(&text);
         assert_eq!(offer.audio_address(), Some("192.0.2.1:49170".parse().unwrap()));

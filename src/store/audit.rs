@@ -6,58 +6,18 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use aws_lc_rs::digest;
-use serde::{Deserialize, Serialize};
-
-use super::limits::{AUDIT_RETRIES, AUDIT_TEXT_MAX, GONE_BACK_PAGES, JOURNAL_ROWS};
+use super::audit_entry::{ANCHOR, AuditEntry, ERASED, Kept, LOST, Numbers, Parts, Said, text};
+use super::limits::{AUDIT_RETRIES, AUDIT_TEXT_MAX, ERASED_AT_ONCE, GONE_BACK_PAGES, JOURNAL_ROWS};
 use super::{Store, StoreError, Write};
 
-const JOURNAL: &str = "audit";
+pub(super) const JOURNAL: &str = "audit";
 /// Number and hash of the last entry, kept apart from the chain: entries taken from its end are missed.
 const HEAD: &str = "audit_head";
-/// An entry that says which entries the store had taken and has no more.
-const LOST: &str = "audit lost";
-/// An entry that says where the chain of another gateway is: `about` its name, `note` number and hash.
-const ANCHOR: &str = "audit anchor";
-
-/// One thing that was done. It names no caller and no number: those stand in records, which may be erased.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AuditEntry {
-    /// From 1, without gaps.
-    pub number: u64,
-    /// Unix ms.
-    pub at_ms: u64,
-    /// The name of a token, `gateway` for what it does by itself, the address of who could not sign in.
-    pub by: String,
-    /// `POST /api/v1/tokens`, `policy activate`, `sign in`, ...
-    pub what: String,
-    /// To what it was done.
-    pub about: String,
-    /// How it ended, or why it was done.
-    pub note: String,
-    /// Hash of the entry before, hexadecimal; of the first, 64 zeros.
-    pub before: String,
-    /// SHA-256 over all of the above.
-    pub hash: String,
-}
-
-impl AuditEntry {
-    /// Every field with its length before it, so that no text can pass for the end of another.
-    fn digest(&self) -> String {
-        let mut context = digest::Context::new(&digest::SHA256);
-        context.update(&self.number.to_be_bytes());
-        context.update(&self.at_ms.to_be_bytes());
-        for text in [&self.by, &self.what, &self.about, &self.note, &self.before] {
-            context.update(&(text.len() as u64).to_be_bytes());
-            context.update(text.as_bytes());
-        }
-        let hash = context.finish();
-        hash.as_ref().iter().map(|octet| format!("{octet:02x}")).collect()
-    }
-}
+/// Up to which entry what is said of people was erased by its term.
+const TERM: &str = "audit_term";
 
 /// The hash before the first entry.
-fn origin() -> String {
+pub(super) fn origin() -> String {
     "0".repeat(64)
 }
 
@@ -180,24 +140,26 @@ impl Audit {
         act: &Act<'_>,
         writes: &[Write],
     ) -> Result<Option<u64>, StoreError> {
-        let mut entry = AuditEntry {
+        let said = Said {
             number: head.0 + 1,
             at_ms: act.at_ms,
             by: cut(act.by),
             what: cut(act.what),
             about: cut(act.about),
             note: cut(act.note),
-            before: head.1.clone(),
-            hash: String::new(),
         };
-        entry.hash = entry.digest();
-        let text = serde_json::to_string(&entry).unwrap_or_default();
+        let (entry, parts) = Kept::after(&head.1, said).ok_or_else(busy)?;
         let mut all = writes.to_vec();
         all.push(Write::Append {
             journal: JOURNAL,
             number: entry.number,
-            entry: text,
+            entry: entry.text(),
         });
+        all.extend(parts.map(|parts| Write::Seal {
+            journal: JOURNAL,
+            number: entry.number,
+            text: parts.text(),
+        }));
         all.push(Write::Setting {
             name: HEAD.into(),
             value: format!("{} {}", entry.number, entry.hash),
@@ -208,6 +170,107 @@ impl Audit {
         *head = (entry.number, entry.hash);
         Ok(Some(head.0))
     }
+
+    /// Erases what entries before this time (Unix ms) say of people, by destroying the keys to it; what stays is number, time, kind and
+    /// a digest, and the chain. Gives how many entries that were. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store: asked again, it goes on where it ended.
+    pub fn erase_before(&self, before_ms: u64, at_ms: u64) -> Result<u64, StoreError> {
+        let known = self.store.setting(TERM)?.and_then(|text| text.parse().ok());
+        let mut done: u64 = known.unwrap_or(0);
+        let first = done;
+        // What is written meanwhile says what is done here.
+        let end = kept_end(&*self.store)?;
+        loop {
+            let rows = self.store.journal(JOURNAL, done)?;
+            let is_due = |(number, text): &&(u64, String)| {
+                *number <= end && Kept::read(text).is_none_or(|entry| entry.at_ms < before_ms)
+            };
+            let due = rows.iter().take_while(is_due);
+            let Some((last, _)) = due.last() else {
+                return Ok(done - first);
+            };
+            let mut numbers = Numbers::default();
+            numbers.add_span(done + 1, *last);
+            let term = Write::Setting {
+                name: TERM.into(),
+                value: last.to_string(),
+            };
+            self.erase(&numbers, at_ms, &[term])?;
+            done = *last;
+        }
+    }
+
+    /// Erases what entries of this gateway say of people wherever somebody of this name stands in one. Gives how many entries that were; with
+    /// `is_dry` only that. Looks at all of them, and blocks as long.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store: some of it may be erased then, and asking again goes on.
+    pub fn erase_name(&self, name: &str, at_ms: u64, is_dry: bool) -> Result<u64, StoreError> {
+        let (mut numbers, mut found, mut after) = (Numbers::default(), 0, 0);
+        loop {
+            let rows = self.store.journal(JOURNAL, after)?;
+            let Some((last, _)) = rows.last() else { break };
+            let parts = self.store.sealed(JOURNAL, after, *last)?;
+            after = *last;
+            for (number, text) in parts {
+                if Parts::read(&text).is_some_and(|parts| parts.name(name)) {
+                    numbers.add(number);
+                    found += 1;
+                }
+            }
+        }
+        if !is_dry {
+            self.erase(&numbers, at_ms, &[])?;
+        }
+        Ok(found)
+    }
+
+    /// Destroys the keys, with an entry that says to which entries; as many at once as such an entry holds.
+    fn erase(&self, numbers: &Numbers, at_ms: u64, also: &[Write]) -> Result<(), StoreError> {
+        let (mut note, mut writes) = (String::new(), also.to_vec());
+        let write = |note: &str, writes: &[Write]| {
+            let act = Act {
+                at_ms,
+                by: "gateway",
+                what: ERASED,
+                about: "",
+                note,
+            };
+            self.write_with(&act, writes)?.ok_or_else(busy)
+        };
+        for (first, last) in numbers.spans().flat_map(pieces) {
+            let span = text((first, last));
+            if note.len() + span.len() + 2 > AUDIT_TEXT_MAX {
+                write(&note, &writes)?;
+                note.clear();
+                writes.clear();
+            }
+            note = if note.is_empty() {
+                span
+            } else {
+                format!("{note}, {span}")
+            };
+            writes.push(Write::Destroy {
+                journal: JOURNAL,
+                first,
+                last,
+            });
+        }
+        if !note.is_empty() {
+            write(&note, &writes)?;
+        }
+        Ok(())
+    }
+}
+
+/// A span in pieces that are destroyed at once.
+fn pieces((first, last): (u64, u64)) -> impl Iterator<Item = (u64, u64)> {
+    let starts = (first..=last).step_by(ERASED_AT_ONCE as usize);
+    starts.map(move |start| (start, last.min(start + ERASED_AT_ONCE - 1)))
 }
 
 fn busy() -> StoreError {
@@ -226,28 +289,6 @@ pub struct Act<'a> {
     pub what: &'a str,
     pub about: &'a str,
     pub note: &'a str,
-}
-
-/// What is wrong with a chain.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Broken {
-    #[error("entry {number} is missing")]
-    Missing { number: u64 },
-    #[error("entry {number} cannot be read")]
-    Unreadable { number: u64 },
-    #[error("entry {number} was changed")]
-    Changed { number: u64 },
-    #[error("entry {number} does not follow the one before it")]
-    Unchained { number: u64 },
-    #[error("the chain ends at {found}; {expected} entries were written")]
-    Cut { found: u64, expected: u64 },
-    #[error("the last entry, {number}, is not the one that was written last")]
-    OtherHead { number: u64 },
-    #[error("entry {number} is not the one that {node} wrote down at its entry {at}")]
-    NotAsAnchored { number: u64, node: String, at: u64 },
-    /// Of several gateways' chains it is that of this one.
-    #[error("the chain of {node}: {broken}")]
-    At { node: String, broken: Box<Broken> },
 }
 
 /// Entries after this number, oldest first; at most [`super::limits::JOURNAL_ROWS`].
@@ -269,9 +310,12 @@ pub fn page(store: &dyn Store, after: u64) -> Result<(Vec<AuditEntry>, Option<u6
     // By what stands there, not by what of it can be read: an entry that cannot hides none behind it.
     let next = rows.last().filter(|_| rows.len() >= JOURNAL_ROWS);
     let next = next.map(|(number, _)| *number);
-    let entries = rows
-        .iter()
-        .filter_map(|(_, text)| serde_json::from_str(text).ok());
+    let last = rows.last().map_or(after, |(number, _)| *number);
+    let mut parts = store.sealed(JOURNAL, after, last)?;
+    let entries = rows.iter().filter_map(|(number, text)| {
+        let parts = parts.remove(number).and_then(|text| Parts::read(&text));
+        Some(Kept::read(text)?.shown(parts))
+    });
     Ok((entries.collect(), next))
 }
 
@@ -291,8 +335,8 @@ pub fn place(store: &dyn Store, number: u64, hash: &str) -> Result<u64, StoreErr
         let end = kept_end(store)?;
         return Ok(if rows.is_empty() { end.min(number) } else { number });
     };
-    let entry = serde_json::from_str::<AuditEntry>(text);
-    if hash.is_empty() || entry.map_or(true, |entry| entry.hash == hash) {
+    let entry = Kept::read(text);
+    if hash.is_empty() || entry.is_none_or(|entry| entry.hash == hash) {
         return Ok(number);
     }
     // Another stands in its place: whoever wrote it said before from where on entries were lost.
@@ -300,9 +344,10 @@ pub fn place(store: &dyn Store, number: u64, hash: &str) -> Result<u64, StoreErr
     for _ in 0..GONE_BACK_PAGES {
         from = from.saturating_sub(JOURNAL_ROWS as u64);
         let rows = store.journal(JOURNAL, from)?;
-        let lost = rows.iter().rev().find(|(at, text)| {
-            *at <= number && serde_json::from_str::<AuditEntry>(text).is_ok_and(|entry| entry.what == LOST)
-        });
+        let lost = rows
+            .iter()
+            .rev()
+            .find(|(at, text)| *at <= number && Kept::read(text).is_some_and(|entry| entry.what == LOST));
         if let Some((at, _)) = lost {
             return Ok(at - 1);
         }
@@ -336,129 +381,6 @@ pub fn heads(store: &dyn Store) -> Result<Vec<(String, u64, String)>, StoreError
     Ok(heads)
 }
 
-/// Goes through the whole chain, or those of all gateways on this store. Ok = as many entries as there are, none changed,
-/// missing or moved, and each chain as the others wrote it down.
-///
-/// # Errors
-///
-/// The inner one is the first thing found wrong; the outer those of the store.
-pub fn verify(store: &dyn Store) -> Result<Result<u64, Broken>, StoreError> {
-    let nodes = store.writers()?;
-    if nodes.is_empty() {
-        return verify_one(store, "", &mut Vec::new());
-    }
-    let (mut entries, mut anchors) = (0, Vec::new());
-    for node in &nodes {
-        match verify_one(store, node, &mut anchors)? {
-            Ok(more) => entries += more,
-            Err(broken) => return Ok(Err(at(node, broken))),
-        }
-    }
-    for anchor in anchors {
-        if !holds(store, &anchor)? {
-            let broken = Broken::NotAsAnchored {
-                number: anchor.number,
-                node: anchor.by,
-                at: anchor.at,
-            };
-            return Ok(Err(at(&anchor.node, broken)));
-        }
-    }
-    Ok(Ok(entries))
-}
-
-fn at(node: &str, broken: Broken) -> Broken {
-    Broken::At {
-        node: node.into(),
-        broken: Box::new(broken),
-    }
-}
-
-/// What one gateway wrote down of the chain of another.
-struct Anchor {
-    by: String,
-    /// At which entry of its own.
-    at: u64,
-    node: String,
-    number: u64,
-    hash: String,
-}
-
-fn holds(store: &dyn Store, anchor: &Anchor) -> Result<bool, StoreError> {
-    let before = anchor.number.saturating_sub(1);
-    let entry = store
-        .journal_of(&anchor.node, JOURNAL, before)?
-        .into_iter()
-        .next();
-    Ok(entry.is_some_and(|(number, text)| {
-        let entry = serde_json::from_str::<AuditEntry>(&text);
-        number == anchor.number && entry.is_ok_and(|entry| entry.hash == anchor.hash)
-    }))
-}
-
-/// One chain; adds what it says of others.
-fn verify_one(
-    store: &dyn Store,
-    node: &str,
-    anchors: &mut Vec<Anchor>,
-) -> Result<Result<u64, Broken>, StoreError> {
-    // Before the chain: what is written meanwhile is more than the head promises, and never less.
-    let head = kept_head(store, node)?;
-    let (mut last, mut hash) = (0, origin());
-    let mut hash_at_head = None;
-    loop {
-        let rows = store.journal_of(node, JOURNAL, last)?;
-        if rows.is_empty() {
-            break;
-        }
-        for (number, text) in rows {
-            let broken = match serde_json::from_str::<AuditEntry>(&text) {
-                _ if number != last + 1 => Some(Broken::Missing { number: last + 1 }),
-                Err(_) => Some(Broken::Unreadable { number }),
-                Ok(entry) if entry.number != number || entry.before != hash => {
-                    Some(Broken::Unchained { number })
-                }
-                Ok(entry) if entry.digest() != entry.hash => Some(Broken::Changed { number }),
-                Ok(entry) => {
-                    anchors.extend(anchor_in(node, &entry));
-                    hash = entry.hash;
-                    last = number;
-                    if head.as_ref().is_some_and(|(at_head, _)| *at_head == number) {
-                        hash_at_head = Some(hash.clone());
-                    }
-                    None
-                }
-            };
-            if let Some(broken) = broken {
-                return Ok(Err(broken));
-            }
-        }
-    }
-    Ok(match head {
-        Some((expected, _)) if expected > last => Err(Broken::Cut {
-            found: last,
-            expected,
-        }),
-        Some((expected, written)) if hash_at_head.is_some_and(|hash| hash != written) => {
-            Err(Broken::OtherHead { number: expected })
-        }
-        None if last > 0 => Err(Broken::OtherHead { number: last }),
-        // A head behind the chain: earlier gateways wrote the two one after the other, and might die in between.
-        _ => Ok(last),
-    })
-}
-
-fn anchor_in(by: &str, entry: &AuditEntry) -> Option<Anchor> {
-    let (number, hash) = entry.note.split_once(' ').filter(|_| entry.what == ANCHOR)?;
-    Some(Anchor {
-        by: by.into(),
-        at: entry.number,
-        node: entry.about.clone(),
-        number: number.parse().ok()?,
-        hash: hash.into(),
-    })
-}
-
 /// Whether more than anchors came to a chain after this entry.
 fn has_news(store: &dyn Store, node: &str, mut after: u64) -> Result<bool, StoreError> {
     loop {
@@ -467,16 +389,14 @@ fn has_news(store: &dyn Store, node: &str, mut after: u64) -> Result<bool, Store
             return Ok(false);
         };
         after = *last;
-        let is_news = |(_, text): &(u64, String)| {
-            serde_json::from_str::<AuditEntry>(text).map_or(true, |entry| entry.what != ANCHOR)
-        };
+        let is_news = |(_, text): &(u64, String)| Kept::read(text).is_none_or(|entry| entry.what != ANCHOR);
         if rows.iter().any(is_news) {
             return Ok(true);
         }
     }
 }
 
-fn kept_head(store: &dyn Store, node: &str) -> Result<Option<(u64, String)>, StoreError> {
+pub(super) fn kept_head(store: &dyn Store, node: &str) -> Result<Option<(u64, String)>, StoreError> {
     Ok(head_of(store.setting_of(node, HEAD)?))
 }
 
@@ -493,9 +413,8 @@ fn read_further(store: &dyn Store, head: &mut (u64, String)) -> Result<(), Store
             return Ok(());
         }
         for (number, text) in rows {
-            let entry = serde_json::from_str::<AuditEntry>(&text);
             // What cannot be read breaks the chain here, for everybody to see; writing goes on.
-            *head = (number, entry.map_or_else(|_| origin(), |entry| entry.hash));
+            *head = (number, Kept::read(&text).map_or_else(origin, |entry| entry.hash));
         }
     }
 }
@@ -516,6 +435,12 @@ fn go_back(store: &dyn Store, head: &mut (u64, String)) -> Result<bool, StoreErr
     // The head may be behind its chain.
     read_further(store, head)?;
     Ok(true)
+}
+
+/// An entry that an older gateway wrote in clear, without what it says of people, and that. None = there is nothing to take out of it.
+pub(super) fn carried_over(text: &str) -> Option<(String, String)> {
+    let (kept, parts) = Kept::read(text)?.carried_over()?;
+    Some((kept.text(), parts.text()))
 }
 
 fn cut(text: &str) -> String {

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::StoreError;
 use super::inbox::{Command, Inbox};
-use super::limits::SCRUB_TRIES;
+use super::limits::{ERASE_TRIES, SCRUB_TRIES};
 use crate::call_id::CallId;
 
 /// Which calls.
@@ -27,8 +27,8 @@ pub struct Erased {
     pub calls: u64,
     /// Calls that are not over, and were left as they are.
     pub live: u64,
-    /// The destroyed keys have left the store's files as well (Redis: it was asked to write them anew). False = somebody
-    /// was reading all the while: the next erasure does it.
+    /// The destroyed keys have left the store's files as well. False = somebody was reading all the while, or Redis did not write them
+    /// anew: the next erasure does it.
     pub is_scrubbed: bool,
 }
 
@@ -72,14 +72,40 @@ impl Erasing {
 }
 
 /// Has the writer do it, page after page, so that records come in between.
-pub(super) fn erase(inbox: &Inbox, url: &str, whom: &Erase, at_ms: u64) -> Result<Erased, StoreError> {
+pub(super) fn erase(
+    inbox: &Inbox,
+    url: &str,
+    whom: &Erase,
+    at_ms: u64,
+    scrub: impl FnOnce() -> Result<bool, StoreError>,
+) -> Result<Erased, StoreError> {
     let erasing = std::sync::Arc::new(Erasing::new(whom, at_ms));
-    while inbox.answer(url, "erasing calls", Command::Erase(erasing.clone()))? {}
+    let mut tries = ERASE_TRIES;
+    loop {
+        match inbox.answer(url, "erasing calls", Command::Erase(erasing.clone())) {
+            Ok(true) => tries = ERASE_TRIES,
+            Ok(false) => break,
+            // A writer that is behind: a page that was done all the same is not found again.
+            Err(StoreError::Busy { .. }) if tries > 0 => tries -= 1,
+            Err(error) => return Err(error),
+        }
+    }
     let calls = erasing.calls.load(Ordering::Relaxed);
     // Where nothing went by its term the files need nothing, unless they were not cleared the last time; whoever asks for a
     // number again wants them cleared.
     let is_idle = calls == 0 && matches!(whom, Erase::Before(_));
-    let mut is_scrubbed = is_idle && !inbox.owes_scrub.load(Ordering::SeqCst);
+    let is_scrubbed = (is_idle && !inbox.owes_scrub.load(Ordering::SeqCst)) || scrub()?;
+    Ok(Erased {
+        calls,
+        live: erasing.live.load(Ordering::Relaxed),
+        is_scrubbed,
+    })
+}
+
+/// What was destroyed leaves the files as well; false = not yet, and the next time does it.
+pub(super) fn scrub(inbox: &Inbox, url: &str) -> Result<bool, StoreError> {
+    inbox.owes_scrub.store(true, Ordering::SeqCst);
+    let mut is_scrubbed = false;
     for _ in 0..SCRUB_TRIES {
         if is_scrubbed {
             break;
@@ -87,9 +113,5 @@ pub(super) fn erase(inbox: &Inbox, url: &str, whom: &Erase, at_ms: u64) -> Resul
         is_scrubbed = inbox.answer(url, "clearing what is erased from the files", Command::Scrub)?;
     }
     inbox.owes_scrub.store(!is_scrubbed, Ordering::SeqCst);
-    Ok(Erased {
-        calls,
-        live: erasing.live.load(Ordering::Relaxed),
-        is_scrubbed,
-    })
+    Ok(is_scrubbed)
 }

@@ -9,8 +9,8 @@ use crossbeam_channel::Sender;
 
 use super::erasing::Erasing;
 use super::limits::{
-    ANSWER_TIMEOUT, BATCH_RECORDS, COMMANDS_MAX, COMMIT_EVERY, DOCUMENT_MAX, ENTRY_MAX, INBOX_RECORDS_MAX,
-    RESHELVE_MAX, SETTING_MAX, TOKENS_MAX,
+    ANSWER_TIMEOUT, BATCH_RECORDS, COMMANDS_MAX, COMMIT_EVERY, DOCUMENT_MAX, ENTRY_MAX, ERASED_AT_ONCE,
+    INBOX_RECORDS_MAX, RESHELVE_MAX, SETTING_MAX, TOKENS_MAX,
 };
 use super::tokens::Token;
 use super::{Health, StoreError, Write, bounded};
@@ -342,6 +342,10 @@ pub(super) fn too_much(write: &Write) -> Option<&'static str> {
     match write {
         Write::Setting { value, .. } if value.len() > SETTING_MAX => Some("the value is longer than 64 KiB"),
         Write::Append { entry, .. } if entry.len() > ENTRY_MAX => Some("the entry is longer than 512 KiB"),
+        Write::Seal { text, .. } if text.len() > ENTRY_MAX => Some("the text is longer than 512 KiB"),
+        Write::Destroy { first, last, .. } if last.saturating_sub(*first) >= ERASED_AT_ONCE => {
+            Some("more than 5,000 keys at once")
+        }
         Write::Reshelve { changes, .. } if changes.iter().any(|change| octets(change) > DOCUMENT_MAX) => {
             Some("a document is longer than 16 KiB")
         }

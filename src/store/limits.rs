@@ -158,11 +158,22 @@ pub const PAGE_ROWS: usize = 1_000;
 /// Calls that are erased in one transaction: about 50 ms of the writer, records come in between.
 pub const ERASE_ROWS: usize = 200;
 
+/// How often a page of an erasure is tried again while the writer is behind, each after [`ANSWER_TIMEOUT`]: a minute.
+pub const ERASE_TRIES: u32 = 12;
+
+/// How often it is looked whether Redis has written a file anew, and the rest between two looks: ten minutes, which is some ten GiB. Past it
+/// the files count as not cleared.
+pub const FILE_LOOKS: u32 = 6_000;
+pub const FILE_LOOKED_AT: Duration = Duration::from_millis(100);
+
 /// How often the log of the file is tried to be emptied after an erasure while others read; each waits [`LOCK_TIMEOUT`] at most.
 pub const SCRUB_TRIES: usize = 3;
 
 /// Calls that are sealed at once when an older store is carried over, about 5 MiB.
 pub const SEAL_ROWS: usize = 500;
+
+/// Entries of a journal whose keys are destroyed in one transaction: tens of milliseconds.
+pub const ERASED_AT_ONCE: u64 = 5_000;
 
 /// Characters of each text of an audit entry; longer ones are cut.
 pub const AUDIT_TEXT_MAX: usize = 600;

@@ -4,6 +4,8 @@
 //! decided as it was; it never reads a clock (times come in with the records and questions).
 
 mod audit;
+mod audit_entry;
+mod audit_verify;
 mod erasing;
 mod histories;
 mod inbox;
@@ -16,6 +18,7 @@ mod sqlite;
 mod text;
 mod tokens;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -26,9 +29,10 @@ use crate::call_id::CallId;
 use crate::screening::HistoryFacts;
 
 pub use audit::{
-    Act, Audit, AuditEntry, Broken, entries as audit_entries, heads as audit_heads, page as audit_page,
-    place as audit_place, verify as verify_audit,
+    Act, Audit, entries as audit_entries, heads as audit_heads, page as audit_page, place as audit_place,
 };
+pub use audit_entry::AuditEntry;
+pub use audit_verify::{Broken, verify as verify_audit};
 pub use erasing::{Erase, Erased};
 pub use known::{history_at_once, history_with_live};
 pub use live::{Change, Changes, Live};
@@ -132,6 +136,16 @@ pub trait Store: Send + Sync {
     /// Entries of a journal after this number (0 = from the first), in their order; at most
     /// [`limits::JOURNAL_ROWS`] at once.
     fn journal(&self, journal: &'static str, after: u64) -> Result<Vec<(u64, String)>, StoreError>;
+    /// What was sealed beside entries of a journal after this number up to that one, by their numbers. What is left out was never
+    /// sealed, or its key is destroyed. At most [`limits::JOURNAL_ROWS`] entries at once.
+    fn sealed(
+        &self,
+        journal: &'static str,
+        after: u64,
+        last: u64,
+    ) -> Result<BTreeMap<u64, String>, StoreError>;
+    /// Has what was destroyed leave the store's files as well. False = not yet: somebody reads them, or Redis still writes its own.
+    fn scrub(&self) -> Result<bool, StoreError>;
     /// Small documents that are looked at all together, as they stand on disk.
     fn shelf(&self, shelf: &'static str) -> Result<Shelf, StoreError>;
     /// Puts documents on a shelf and takes others away (`None`), all of it or nothing. True = it is on disk, and the
@@ -160,6 +174,16 @@ pub trait Store: Send + Sync {
         after: u64,
     ) -> Result<Vec<(u64, String)>, StoreError> {
         self.journal(journal, after)
+    }
+    /// The same for what is sealed beside it.
+    fn sealed_of(
+        &self,
+        _node: &str,
+        journal: &'static str,
+        after: u64,
+        last: u64,
+    ) -> Result<BTreeMap<u64, String>, StoreError> {
+        self.sealed(journal, after, last)
     }
     /// The same for a setting.
     fn setting_of(&self, _node: &str, name: &str) -> Result<Option<String>, StoreError> {
@@ -193,6 +217,18 @@ pub enum Write {
         journal: &'static str,
         number: u64,
         entry: String,
+    },
+    /// Keeps a text beside an entry of a journal, sealed under a key of its own.
+    Seal {
+        journal: &'static str,
+        number: u64,
+        text: String,
+    },
+    /// Destroys the keys to what is sealed beside these entries, the last one with them; at most [`limits::ERASED_AT_ONCE`].
+    Destroy {
+        journal: &'static str,
+        first: u64,
+        last: u64,
     },
     /// As [`Store::reshelve`].
     Reshelve {

@@ -9,11 +9,19 @@ pub(super) type Key = [u8; 32];
 
 pub(super) const DESTROYED: Key = [0; 32];
 
-/// Which of a call's two texts is sealed: one cannot be put in the place of the other, nor in that of another call.
+/// Which of a call's two texts is sealed, or that it is one beside an entry of a journal: one cannot be put in the place of another, nor in
+/// that of another call or entry.
 #[derive(Clone, Copy)]
 pub(super) enum Part {
     Record,
     Report,
+    /// In the place of the call stand journal and number, as [`beside`] writes them.
+    Beside,
+}
+
+/// What is sealed beside an entry, in the place of a call.
+pub(super) fn beside(journal: &str, number: u64) -> String {
+    format!("{journal} {number}")
 }
 
 /// A text and the key to it, to be kept apart.
@@ -63,6 +71,7 @@ fn about(part: Part, call: &str) -> Vec<u8> {
     let part = match part {
         Part::Record => "record ",
         Part::Report => "report ",
+        Part::Beside => "beside ",
     };
     [part.as_bytes(), call.as_bytes()].concat()
 }

@@ -146,9 +146,30 @@ pub const METRICS: &[Metric] = &[
         "Messages that could not be read.",
     ),
     counter(
+        "ringward_scans_total",
+        &[],
+        "Messages of strangers that name a scanner; they get no answer.",
+    ),
+    counter(
+        "ringward_blocked_sources_total",
+        &[],
+        "How often an address was blocked for a while: passwords guessed, scans on connections.",
+    ),
+    counter(
+        "ringward_sip_unheard_total",
+        &[],
+        "Messages from blocked addresses, dropped unread.",
+    ),
+    gauge(
+        "ringward_calls_ringing",
+        &[],
+        "Calls that nobody has answered yet.",
+    ),
+    gauge("ringward_tdos", &[], "1 during a flood of calls."),
+    counter(
         "ringward_calls_overload_total",
         &["limit"],
-        "New calls refused with 503, by the limit they would have passed.",
+        "New calls kept out, by the limit they would have passed.",
     ),
     counter(
         "ringward_inbox_full_total",

@@ -232,6 +232,7 @@ mod tests {
             note: note.into(),
             before: "0".repeat(64),
             hash: "1".repeat(64),
+            ..AuditEntry::default()
         }
     }
 

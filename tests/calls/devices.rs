@@ -5,13 +5,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringward::call::Input;
 use ringward::call::record::Ending;
+use ringward::call::{HostCredentials, Input};
+use ringward::digest::{Credentials, Secret};
 use ringward::policy::Policy;
 use ringward::queue::Strategy;
 use ringward::registrar::{Bound, Place};
 use ringward::sip::{Flow, Transport};
 
+use crate::door::Door;
 use crate::gateway::{GATEWAY, queue};
 use crate::plan::{Act, Answer, CallerPlan, PhonePlan};
 use crate::world::World;
@@ -148,4 +150,45 @@ fn a_datagram_from_the_address_of_a_phone_on_a_connection_is_nobodys() {
         octets,
     });
     assert_eq!(world.count("unknown source"), 1);
+}
+
+#[test]
+fn a_registered_phone_is_never_answered_with_a_password_of_ours() {
+    let mut world = World::with_config(
+        vec![queue(
+            "desk",
+            Strategy::InOrder,
+            &["device:desk-1", "device:desk-2"],
+        )],
+        7,
+        Policy::embedded(),
+        |config| {
+            config.credentials.push(HostCredentials {
+                hosts: Vec::new(),
+                addresses: vec!["10.0.0.77".parse().unwrap()],
+                credentials: Credentials {
+                    user: "desk".into(),
+                    password: Secret::new("battery staple"),
+                    realm: None,
+                },
+            });
+        },
+    );
+    let asks = PhonePlan::answers_after(1.0).behind(Door::new(401, "desk", "battery staple"));
+    let phone = world.phone("10.0.0.77:5060", asks);
+    world.phone("10.0.0.78:5060", PhonePlan::answers_after(1.0));
+    world.tell(bound(&[
+        ("desk-1", &[("sip:desk-1@10.0.0.77", "10.0.0.77:5060")]),
+        ("desk-2", &[("sip:desk-2@10.0.0.78", "10.0.0.78:5060")]),
+    ]));
+    world.call(talks());
+    world.run();
+    assert_eq!(world.ending(), (Ending::Completed, 200, "caller"));
+    let expected = [
+        ("device:desk-1".to_string(), 401),
+        ("device:desk-2".to_string(), 200),
+    ];
+    assert_eq!(attempts(&world), expected);
+    let door = &world.agents[&phone].phone.door.as_ref().unwrap().log;
+    assert_eq!(*door, ["INVITE asked"]);
 }

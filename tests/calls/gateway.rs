@@ -64,5 +64,6 @@ pub fn queue(name: &str, strategy: queue::Strategy, targets: &[&str]) -> queue::
         ring: Duration::from_secs(20),
         overflow: queue::Overflow::Reject,
         reach: queue::Reach::default(),
+        service: ringward::queue::Service::default(),
     }
 }

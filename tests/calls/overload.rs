@@ -1,6 +1,6 @@
-//! More calls than can be taken: 503 for new ones, nothing for those that go on.
+//! More calls than can be taken: 503 when the whole gateway is full, 480 for whoever has too many; nothing for those that go on.
 
-use ringward::call::CallLimits;
+use ringward::flood::{Allowance, CallLimits, Shared, SurgeConfig};
 
 use crate::plan::{Act, CallerPlan, PhonePlan};
 use crate::world::{World, one_desk};
@@ -9,9 +9,25 @@ const PHONE: &str = "10.0.0.5:5060";
 
 fn world(limits: CallLimits) -> World {
     let mut world = World::new(one_desk(), 503);
-    world.engine = world.engine.with_limits(limits);
+    world.engine = world
+        .engine
+        .with_flood(Shared::new(limits, SurgeConfig::default()));
     world.phone(PHONE, PhonePlan::answers_after(1.0));
     world
+}
+
+fn at_once(calls: u32) -> Allowance {
+    Allowance {
+        calls,
+        ..CallLimits::default().all
+    }
+}
+
+fn per_second(per_second: u32) -> Allowance {
+    Allowance {
+        per_second,
+        ..CallLimits::default().all
+    }
 }
 
 fn plan(number: u32, seconds: f64) -> CallerPlan {
@@ -34,7 +50,7 @@ fn finals(world: &World, callers: &[std::net::SocketAddr]) -> Vec<u16> {
 #[test]
 fn past_the_number_of_calls_new_ones_hear_503_and_live_ones_go_on() {
     let mut world = world(CallLimits {
-        calls: 3,
+        all: at_once(3),
         ..CallLimits::default()
     });
     let live: Vec<_> = (0..3)
@@ -63,7 +79,7 @@ fn past_the_number_of_calls_new_ones_hear_503_and_live_ones_go_on() {
 #[test]
 fn one_source_that_calls_too_fast_is_held_back_and_another_is_not() {
     let mut world = world(CallLimits {
-        source_calls_per_second: 5,
+        source: per_second(5),
         ..CallLimits::default()
     });
     let fast: Vec<_> = (0..9).map(|n| world.call_after(0.0, plan(n, 1.0))).collect();
@@ -73,7 +89,7 @@ fn one_source_that_calls_too_fast_is_held_back_and_another_is_not() {
     world.run();
     let mut answers = finals(&world, &fast);
     answers.sort_unstable();
-    assert_eq!(answers, [200, 200, 200, 200, 200, 503, 503, 503, 503]);
+    assert_eq!(answers, [200, 200, 200, 200, 200, 480, 480, 480, 480]);
     assert_eq!(finals(&world, &[other]), [200]);
     assert_eq!(finals(&world, &later), [200; 5]);
 }
@@ -81,7 +97,7 @@ fn one_source_that_calls_too_fast_is_held_back_and_another_is_not() {
 #[test]
 fn what_calls_itself_an_emergency_gets_through_up_to_its_share() {
     let mut world = world(CallLimits {
-        calls: 10,
+        all: at_once(10),
         ..CallLimits::default()
     });
     let plain: Vec<_> = (0..10).map(|n| world.call_after(0.0, plan(n, 30.0))).collect();
@@ -100,8 +116,10 @@ fn what_calls_itself_an_emergency_gets_through_up_to_its_share() {
 #[test]
 fn a_flood_leaves_nothing_behind() {
     let mut world = world(CallLimits {
-        calls: 20,
-        calls_per_second: 10,
+        all: Allowance {
+            per_second: 10,
+            ..at_once(20)
+        },
         ..CallLimits::default()
     });
     for number in 0..2_000 {
@@ -126,7 +144,9 @@ fn world_of_phones(limits: CallLimits) -> (World, std::net::SocketAddr) {
     let mut world = World::with_config(queues, 503, ringward::policy::Policy::embedded(), |config| {
         config.outbound.from_phones = true;
     });
-    world.engine = world.engine.with_limits(limits);
+    world.engine = world
+        .engine
+        .with_flood(Shared::new(limits, SurgeConfig::default()));
     world.phone(PHONE, PhonePlan::answers_after(1.0));
     let sales = world.phone("10.0.0.6:5060", PhonePlan::answers_after(1.0));
     (world, sales)
@@ -135,8 +155,10 @@ fn world_of_phones(limits: CallLimits) -> (World, std::net::SocketAddr) {
 #[test]
 fn a_phone_that_takes_a_call_over_is_no_new_call() {
     let (mut world, sales) = world_of_phones(CallLimits {
-        calls: 1,
-        calls_per_second: 1,
+        all: Allowance {
+            per_second: 1,
+            ..at_once(1)
+        },
         ..CallLimits::default()
     });
     world.call(plan(1, 40.0));
@@ -167,7 +189,7 @@ fn a_phone_that_takes_a_call_over_is_no_new_call() {
 #[test]
 fn calls_of_phones_take_tokens_as_those_of_trunks_do() {
     let (mut world, sales) = world_of_phones(CallLimits {
-        source_calls_per_second: 3,
+        source: per_second(3),
         ..CallLimits::default()
     });
     let calls = |world: &mut World, seconds: f64, name: &str, urgent: bool| {
@@ -196,7 +218,7 @@ fn calls_of_phones_take_tokens_as_those_of_trunks_do() {
     };
     let mut all = ["a", "b", "c", "d", "e"].map(last);
     all.sort_unstable();
-    assert_eq!(all, [200, 200, 200, 503, 503].map(Some));
+    assert_eq!(all, [200, 200, 200, 480, 480].map(Some));
     assert_eq!(
         last("urgent"),
         Some(200),

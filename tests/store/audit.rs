@@ -4,6 +4,7 @@ use ringward::store::{
     self, Act, Audit, Broken, Write, audit_entries, audit_page, audit_place, verify_audit,
 };
 
+use crate::redis_server::RedisServer;
 use crate::{Folder, open};
 
 fn execute(folder: &Folder, sql: &str) {
@@ -35,9 +36,19 @@ fn check(sql: &str, expected: Result<u64, Broken>) {
 fn an_edit_a_gap_a_reorder_and_a_cut_end_are_found() {
     check("SELECT 1", Ok(10));
     check(
-        "UPDATE journal SET entry = replace(entry, '\"ann\"', '\"bob\"') WHERE number = 4",
+        "UPDATE journal SET entry = replace(entry, 'policy save', 'policy skip') WHERE number = 4",
         Err(Broken::Changed { number: 4 }),
     );
+    // What is said of people lies apart: it cannot be put elsewhere, taken away or made unreadable without being seen.
+    for sql in [
+        "UPDATE beside SET octets = x'00' WHERE number = 4",
+        "DELETE FROM beside WHERE number = 4",
+        "UPDATE beside SET octets = (SELECT octets FROM beside WHERE number = 5), slot = (SELECT slot FROM beside WHERE number = 5)
+         WHERE number = 4",
+        "UPDATE seal SET record = zeroblob(32) WHERE slot = (SELECT slot FROM beside WHERE number = 4)",
+    ] {
+        check(sql, Err(Broken::Taken { number: 4 }));
+    }
     check(
         "DELETE FROM journal WHERE number = 4",
         Err(Broken::Missing { number: 4 }),
@@ -130,24 +141,6 @@ fn the_chain_goes_on_after_a_restart_and_two_writers_take_turns() {
 }
 
 #[test]
-fn a_text_cannot_pass_for_the_end_of_another() {
-    let folder = Folder::temporary();
-    let store = open(&folder.url());
-    let audit = Audit::open(store.clone()).unwrap();
-    audit.write(1, "ann", "sign in", "x", "y").unwrap();
-    drop((audit, store));
-    // The same octets one field further.
-    execute(
-        &folder,
-        "UPDATE journal SET entry = replace(replace(entry, '\"about\":\"x\"', '\"about\":\"xy\"'), '\"note\":\"y\"', '\"note\":\"\"')",
-    );
-    assert_eq!(
-        verify_audit(&*open(&folder.url())).unwrap(),
-        Err(Broken::Changed { number: 1 })
-    );
-}
-
-#[test]
 fn a_store_that_is_opened_to_read_changes_nothing() {
     let folder = Folder::temporary();
     let store = open(&folder.url());
@@ -214,4 +207,93 @@ fn whoever_reads_on_begins_where_the_store_went_back_to() {
     assert_eq!(place(4, "hash of what was lost"), 2);
     let last = audit_entries(&*store, 5).unwrap();
     assert_eq!(place(6, &last[0].hash), 6);
+}
+
+/// What the store's own journal holds of an entry, and what is shown of it.
+fn shown(store: &dyn store::Store, number: u64) -> (String, store::AuditEntry) {
+    let kept = store.journal("audit", number - 1).unwrap().swap_remove(0).1;
+    (kept, audit_entries(store, number - 1).unwrap().swap_remove(0))
+}
+
+#[test]
+fn what_entries_say_of_people_is_erased_by_name_or_by_term_and_the_chain_is_whole() {
+    let (folder, server) = (Folder::temporary(), RedisServer::shared());
+    let urls = [
+        Some(folder.url()),
+        server.as_ref().map(|server| server.url("one")),
+    ];
+    for store in urls.iter().flatten().map(|url| open(url)) {
+        let audit = Audit::open(store.clone()).unwrap();
+        let write = |at, by, about| {
+            audit
+                .write(at, by, "account change", about, "moved desks")
+                .unwrap()
+        };
+        for at in 1..=6 {
+            write(at, "ann", "/api/v1/users/bob");
+            write(at, "carol", "/api/v1/users/anna");
+        }
+        let (kept, entry) = shown(&*store, 1);
+        assert!(!kept.contains("ann") && !kept.contains("moved"), "{kept}");
+        assert_eq!((entry.by.as_str(), entry.is_erased), ("ann", false));
+        assert_eq!(audit.erase_name("ann", 20, true).unwrap(), 6, "only counted");
+        assert_eq!(verify_audit(&*store).unwrap(), Ok(12));
+
+        assert_eq!(audit.erase_name("ann", 20, false).unwrap(), 6);
+        store.scrub().unwrap();
+        let (_, bare) = shown(&*store, 1);
+        assert!(bare.is_erased && bare.by.is_empty() && bare.about.is_empty() && bare.note.is_empty());
+        assert_eq!(
+            (bare.what.as_str(), bare.at_ms, &bare.hash),
+            ("account change", 1, &entry.hash)
+        );
+        assert_eq!(shown(&*store, 2).1.by, "carol", "a longer name is another");
+        assert_eq!(
+            verify_audit(&*store).unwrap(),
+            Ok(13),
+            "with the entry that says so"
+        );
+        let said = shown(&*store, 13).1;
+        assert_eq!(
+            (said.what.as_str(), said.note.as_str()),
+            ("audit erased", "1, 3, 5, 7, 9, 11")
+        );
+        assert_eq!(audit.erase_name("ann", 21, false).unwrap(), 0);
+
+        assert_eq!(audit.erase_before(4, 22).unwrap(), 6, "those of three moments");
+        assert_eq!(audit.erase_before(4, 23).unwrap(), 0);
+        assert!(shown(&*store, 6).1.is_erased && !shown(&*store, 8).1.is_erased);
+        assert_eq!(write(9, "dan", ""), 15);
+        assert_eq!(verify_audit(&*store).unwrap(), Ok(15));
+    }
+}
+
+#[test]
+fn many_entries_are_erased_with_as_many_entries_as_say_which() {
+    let folder = Folder::temporary();
+    let store = open(&folder.url());
+    let audit = Audit::open(store.clone()).unwrap();
+    for at in 0..300 {
+        audit
+            .write(at, if at % 2 == 0 { "ann" } else { "bob" }, "a", "", "")
+            .unwrap();
+    }
+    assert_eq!(audit.erase_name("ann", 400, false).unwrap(), 150);
+    let entries = verify_audit(&*store).unwrap().unwrap();
+    assert!((302..310).contains(&entries), "{entries}");
+    assert_eq!(
+        audit.erase_before(u64::MAX, 401).unwrap(),
+        entries,
+        "also what is bare already"
+    );
+    assert_eq!(
+        verify_audit(&*store).unwrap().map(|more| more > entries),
+        Ok(true)
+    );
+    let names = audit_entries(&*store, 0).unwrap();
+    assert!(
+        names
+            .iter()
+            .all(|entry| entry.by.is_empty() || entry.by == "gateway")
+    );
 }

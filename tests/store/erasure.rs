@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ringward::call::CallRecord;
 use ringward::call::record::PersonReport;
-use ringward::store::{self, Audit, Erase, Filter, Store, verify_audit};
+use ringward::store::{self, Audit, Erase, Filter, Store, audit_entries, verify_audit};
 
 use crate::records::{FORGED, KINDS, call, ended};
 use crate::redis::{Redis, eventually};
@@ -15,6 +15,34 @@ use crate::{Folder, each_engine, open, settled};
 const NOON: u64 = 1_790_000_000_000;
 const LATER: u64 = NOON + 86_400_000;
 const NOTE: &str = "she said her name is Wilhelmina";
+
+/// A chain as gateways wrote it that kept in clear what it says of people.
+const OLD_AUDIT: [&str; 3] = [
+    r#"{"number":1,"at_ms":10,"by":"Wilhelmine","what":"sign in","about":"Wilhelmine","note":"from 192.0.2.7","before":"0000000000000000000000000000000000000000000000000000000000000000","hash":"5f8df38d09f3035cce43f17f0660795db5e559ab94968c4892259be1a343215d"}"#,
+    r#"{"number":2,"at_ms":20,"by":"gateway","what":"audit lost","about":"","note":"2 to 2","before":"5f8df38d09f3035cce43f17f0660795db5e559ab94968c4892259be1a343215d","hash":"ec3fa6b36fd7f4fab6182b8fb8157348ca7716331887c87dd1e87ec756ed2226"}"#,
+    r#"{"number":3,"at_ms":30,"by":"Wilhelmine","what":"policy save","about":"revision 3","note":"because","before":"ec3fa6b36fd7f4fab6182b8fb8157348ca7716331887c87dd1e87ec756ed2226","hash":"138208466bb814ff7ac005e33e99617fd633f81cd88fa97ab13550a8e2593c83"}"#,
+];
+const OLD_HEAD: &str = "3 138208466bb814ff7ac005e33e99617fd633f81cd88fa97ab13550a8e2593c83";
+
+/// It is carried over: nothing of it changed but where the names are.
+fn check_old_audit(store: &Arc<dyn Store>) {
+    assert!(
+        store
+            .journal("audit", 0)
+            .unwrap()
+            .iter()
+            .all(|(_, text)| !text.contains("Wilhelmine"))
+    );
+    let entries = audit_entries(&**store, 0).unwrap();
+    let by: Vec<&str> = entries.iter().map(|entry| entry.by.as_str()).collect();
+    assert_eq!(by, ["Wilhelmine", "gateway", "Wilhelmine"]);
+    assert_eq!(verify_audit(&**store).unwrap(), Ok(3));
+    let audit = Audit::open(store.clone()).unwrap();
+    assert_eq!(audit.write(40, "ann", "sign in", "ann", "").unwrap(), 4);
+    assert_eq!(audit.erase_name("Wilhelmine", 50, false).unwrap(), 2);
+    assert_eq!(verify_audit(&**store).unwrap(), Ok(5));
+    store.scrub().unwrap();
+}
 
 fn said() -> PersonReport {
     PersonReport {
@@ -252,6 +280,15 @@ fn a_file_of_an_older_gateway_is_carried_over_and_nothing_in_clear_stays_in_it()
                 )
                 .unwrap();
         }
+        for (number, text) in OLD_AUDIT.iter().enumerate() {
+            let entry = rusqlite::params![number as i64 + 1, text];
+            whole
+                .execute("INSERT INTO journal VALUES ('audit', ?1, ?2)", entry)
+                .unwrap();
+        }
+        whole
+            .execute("INSERT INTO setting VALUES ('audit_head', ?1)", [OLD_HEAD])
+            .unwrap();
         // What was taken away lies in the file still.
         whole
             .execute("DELETE FROM call WHERE started_ms >= ?1", [NOON as i64 + 600])
@@ -261,6 +298,8 @@ fn a_file_of_an_older_gateway_is_carried_over_and_nothing_in_clear_stays_in_it()
     assert!(Files::of(&folder.0).hold(number(0).as_bytes()));
     let store = open(&folder.url());
     check_nothing_in_clear(&folder.0);
+    check_old_audit(&store);
+    assert!(!Files::of(&folder.0).hold(b"Wilhelmine"), "whom the audit named");
     let first = store.call(records[0].id).unwrap().unwrap();
     assert_eq!(first.report, Some(said()));
     assert_eq!(first.caller, records[0].caller);
@@ -317,6 +356,11 @@ fn a_redis_of_older_gateways_is_carried_over() {
     let url = server.url("one");
     let mut redis = Redis::at(&url);
     redis.ask(&["SET", "ringward:schema", "1"]);
+    for (number, text) in OLD_AUDIT.iter().enumerate() {
+        let number = format!("{}-0", number + 1);
+        redis.ask(&["XADD", "ringward:journal:audit@one", &number, "entry", text]);
+    }
+    redis.ask(&["HSET", "ringward:settings", "audit_head@one", OLD_HEAD]);
     let records: Vec<_> = (0..450).map(|at| ended(&KINDS[FORGED], at, NOON + at)).collect();
     for (at, record) in records.iter().enumerate() {
         let (id, entry) = (record.id.to_string(), format!("{}-1", at + 1));
@@ -398,6 +442,7 @@ fn a_redis_of_older_gateways_is_carried_over() {
         "a gateway does it"
     );
     let store = open(&url);
+    check_old_audit(&store);
     assert_eq!(calls_of(&*store, &number(FORGED)).len(), 200, "one page");
     let first = store.call(records[0].id).unwrap().unwrap();
     assert_eq!((first.report, &first.caller), (Some(said()), &records[0].caller));

@@ -2,7 +2,15 @@
 
 use crate::sources::files;
 
-const ROOMS_WITH_BOUNDS: &[&str] = &["sip", "digest", "registration", "media", "call", "runtime"];
+const ROOMS_WITH_BOUNDS: &[&str] = &[
+    "sip",
+    "digest",
+    "registration",
+    "flood",
+    "media",
+    "call",
+    "runtime",
+];
 
 #[test]
 fn rooms_that_buffer_have_a_limits_file_with_reasons() {

@@ -1,11 +1,14 @@
-//! A call comes in over SIP, is kept, and is erased: afterwards neither the file of the store nor its log holds its number or name.
+//! A call comes in over SIP, is kept, and is erased: afterwards neither the files of the store (of SQLite, or of Redis and whatever it answers)
+//! nor the log hold its number or name.
 
-use std::net::UdpSocket;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpStream, UdpSocket};
 use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::redis_server::RedisServer;
 use crate::sip_text::{self, Message};
 use crate::support::gateway::Gateway;
 use crate::support::{folder, free_ports, wait_for};
@@ -14,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const NUMBER: &str = "+14045550187";
 const NAME: &str = "Wilhelmina Quartz";
 
-fn gateway() -> Gateway {
+fn gateway(store: Option<String>) -> Gateway {
     let folder = folder("erased-call");
     let media = free_ports(40);
     let text = format!(
@@ -24,7 +27,7 @@ fn gateway() -> Gateway {
          [voice]\nmodel = \"off\"\n[media]\naddress = \"127.0.0.1\"\nports = \"{media}-{}\"\n\
          [store]\nurl = {:?}\ncalls_days = 30\n[api]\nlisten = \"127.0.0.1:0\"\n",
         media + 39,
-        format!("sqlite:{}", folder.join("ringward.db").display()),
+        store.unwrap_or_else(|| format!("sqlite:{}", folder.join("ringward.db").display())),
     );
     let file = folder.join("ringward.toml");
     std::fs::write(&file, text).expect("the configuration is written");
@@ -115,11 +118,76 @@ fn check_erased(why: &Value) {
 
 #[test]
 fn an_erased_call_is_nowhere_in_the_file_of_the_store_nor_in_the_log() {
-    let mut gateway = gateway();
+    let mut gateway = gateway(None);
     check_erased(&keep_and_erase(&gateway));
     assert_eq!(holding(&gateway.folder, &[&NUMBER[1..], NAME]), [""; 0]);
     assert!(!gateway.log().contains(&NUMBER[1..]));
     gateway.signal("TERM");
     assert_eq!(gateway.wait_for_exit(PATIENCE), 0);
     assert_eq!(holding(&gateway.folder, &[&NUMBER[1..], NAME]), [""; 0]);
+}
+
+/// Everything a Redis answers for every key of a database, as it came.
+fn everything(url: &str) -> String {
+    let (place, rest) = url
+        .trim_start_matches("redis://")
+        .split_once('/')
+        .expect("a database");
+    let database = rest.split('?').next().expect("its number").to_string();
+    let mut stream = TcpStream::connect(place).expect("Redis");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    let mut ask = |command: &str| {
+        // What comes before this word is the answer.
+        stream
+            .write_all(format!("{command}\r\nECHO end-of-answer\r\n").as_bytes())
+            .expect("asked");
+        let (mut answer, mut some) = (Vec::new(), [0; 65_536]);
+        while !answer.ends_with(b"end-of-answer\r\n") {
+            let read = stream.read(&mut some).expect("an answer");
+            assert!(read > 0, "Redis hung up");
+            answer.extend_from_slice(&some[..read]);
+        }
+        String::from_utf8_lossy(&answer).into_owned()
+    };
+    ask(&format!("SELECT {database}"));
+    let keys = ask("KEYS *");
+    let mut all = keys.clone();
+    for key in keys.lines().filter(|line| line.starts_with("ringward:")) {
+        for question in [
+            "GET {}",
+            "HGETALL {}",
+            "SMEMBERS {}",
+            "ZRANGE {} 0 -1",
+            "XRANGE {} - +",
+        ] {
+            all += &ask(&question.replace("{}", key));
+        }
+    }
+    all
+}
+
+#[test]
+fn an_erased_call_is_nowhere_in_redis_and_in_none_of_its_files() {
+    let Some(server) = RedisServer::start() else {
+        return;
+    };
+    let url = server.url("one");
+    let mut gateway = gateway(Some(url.clone()));
+    check_erased(&keep_and_erase(&gateway));
+    let what = [&NUMBER[1..], NAME];
+    let told = everything(&url);
+    assert!(
+        told.contains("ringward:sealed") && told.contains("front-desk"),
+        "{told}"
+    );
+    assert!(!what.iter().any(|what| told.contains(what)), "{told}");
+    // Redis takes its old files away behind what it does.
+    wait_for("files without the number", PATIENCE, || {
+        holding(server.folder(), &what).is_empty().then_some(())
+    });
+    assert_eq!(holding(&gateway.folder, &what), [""; 0]);
+    assert!(!gateway.log().contains(&NUMBER[1..]));
+    gateway.signal("TERM");
+    assert_eq!(gateway.wait_for_exit(PATIENCE), 0);
+    assert_eq!(holding(server.folder(), &what), [""; 0]);
 }

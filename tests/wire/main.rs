@@ -49,6 +49,7 @@ mod support;
 mod targets;
 mod tls_calls;
 mod transfers;
+mod translated_calls;
 mod trust_lists;
 mod two_gateways;
 mod verifier_matrix;

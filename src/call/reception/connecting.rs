@@ -2,7 +2,7 @@
 
 use crate::media::Side;
 
-use super::{Parting, Reception, Step};
+use super::{CLOSED, Parting, Reception, Step};
 use crate::call::case::Case;
 use crate::call::desk::Desk;
 use crate::call::ending::By;
@@ -30,8 +30,10 @@ impl Reception {
             begun = Calling::begin((queues, own), Vec::new(), None, case, desk);
         }
         match begun {
-            Some((calling, progress)) => {
+            Some((mut calling, progress)) => {
+                calling.may_wait(desk);
                 self.step = Step::Calling(Box::new(calling));
+                self.plan_announcement(desk);
                 self.on_progress(progress, case, desk)
             }
             None => self.nobody(case, desk),
@@ -57,6 +59,7 @@ impl Reception {
         {
             case.record.queue = Some(calling.queue().to_string());
             case.changed(desk);
+            self.plan_announcement(desk);
         }
         match progress {
             Progress::Nothing => {}
@@ -104,6 +107,8 @@ impl Reception {
 
     /// Nobody took the call.
     pub(super) fn nobody(mut self: Box<Self>, case: &mut Case, desk: &mut Desk) -> Stage {
+        let words = self.search().and_then(|search| search.hunt.last_words());
+        let words = words.unwrap_or("nobody").to_string();
         self.stop_calling(case, desk);
         let parting = Parting {
             ending: record::Ending::NoAnswer,
@@ -111,7 +116,18 @@ impl Reception {
             note: Some("nobody took the call that we had answered"),
             refusal: None,
         };
-        self.part(&["nobody"], parting, case, desk)
+        self.part(&[&words], parting, case, desk)
+    }
+
+    /// Nobody works at this hour.
+    pub(super) fn part_closed(self: Box<Self>, words: &str, case: &mut Case, desk: &mut Desk) -> Stage {
+        let parting = Parting {
+            ending: record::Ending::NoAnswer,
+            by: By::Us,
+            note: Some(CLOSED),
+            refusal: None,
+        };
+        self.part(&[words], parting, case, desk)
     }
 
     /// Nobody is to answer any more.

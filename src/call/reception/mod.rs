@@ -10,6 +10,7 @@
 //! He hears our words, then music while the phones ring; when one answers he is connected by media alone, without a word
 //! of signalling unless the phone chose other codecs. His requests are answered here: there is nobody to take them across to.
 
+mod announcing;
 mod caller;
 mod connecting;
 mod parting;
@@ -28,6 +29,7 @@ use super::decide;
 use super::desk::Desk;
 use super::early;
 use super::ending::{By, Ending};
+use super::hunting::Hunting;
 use super::leg::{Hop, Leg};
 use super::limits::QUESTIONS_MAX;
 use super::offer;
@@ -56,6 +58,8 @@ pub(crate) struct Reception {
     turn: Option<u32>,
     /// Over all questions to him.
     questions_end: Option<Instant>,
+    /// When he is told next where he stands.
+    announce_at: Option<Instant>,
 }
 
 enum Step {
@@ -74,7 +78,14 @@ enum Wish {
     Screen,
     Challenge,
     Refuse(Box<Answer>, Announcement),
+    /// Nothing: he waits in this queue.
+    Wait(String),
+    /// That nobody works at this hour.
+    Closed(String),
 }
+
+/// What the record says of a call that nobody takes at this hour.
+pub(crate) const CLOSED: &str = "the queue was closed";
 
 impl Reception {
     /// Asks for ports; the caller is answered when they are there. `None`: policy wants nothing said.
@@ -103,9 +114,27 @@ impl Reception {
             | Action::Whisper
             | Action::End => return None,
         };
+        Some(Reception::open(wish, case, desk))
+    }
+
+    /// The caller is answered at once, and waits in this queue with music.
+    pub(crate) fn wait(queue: &str, case: &mut Case, desk: &mut Desk) -> Stage {
+        Reception::open(Wish::Wait(queue.to_string()), case, desk)
+    }
+
+    /// The caller is answered and told that nobody works at this hour; None: there is no such recording.
+    pub(crate) fn closed(words: String, case: &mut Case, desk: &mut Desk) -> Option<Stage> {
+        if desk.prompts.clip(&words).is_none() {
+            case.facts.talk.is_prompt_missing = true;
+            return None;
+        }
+        Some(Reception::open(Wish::Closed(words), case, desk))
+    }
+
+    fn open(wish: Wish, case: &mut Case, desk: &mut Desk) -> Stage {
         case.open_media(desk);
         case.changed(desk);
-        Some(Stage::Reception(Box::new(Reception {
+        Stage::Reception(Box::new(Reception {
             a: None,
             step: Step::Opening,
             wish,
@@ -113,7 +142,15 @@ impl Reception {
             told: None,
             turn: None,
             questions_end: None,
-        })))
+            announce_at: None,
+        }))
+    }
+
+    pub(crate) fn search(&self) -> Option<&Hunting> {
+        match &self.step {
+            Step::Calling(calling) => Some(calling.search()),
+            _ => None,
+        }
     }
 
     /// `None`: what it waits for is told (ports, ACK or its absence).
@@ -128,7 +165,8 @@ impl Reception {
             .a
             .as_ref()
             .and_then(|a| Some(a.terms.timer.as_ref()?.deadline()));
-        [step, timer].into_iter().flatten().min()
+        let announce = self.announce_at.filter(|_| self.search().is_some());
+        [step, timer, announce].into_iter().flatten().min()
     }
 
     pub(crate) fn hops(&self) -> impl Iterator<Item = &Hop> {
@@ -306,6 +344,14 @@ impl Reception {
             {
                 return self.concluded(Outcome::Challenged(Challenge::Unable), case, desk);
             }
+            Wish::Closed(words) => {
+                let words = words.clone();
+                return self.part_closed(&words, case, desk);
+            }
+            Wish::Wait(queue) => {
+                let queue = queue.clone();
+                return self.ring(&queue, case, desk);
+            }
             Wish::Challenge => Script::challenge(desk.random.u64(), end),
             Wish::Refuse(answer, announcement) => {
                 let parting = Parting {
@@ -378,6 +424,7 @@ impl Reception {
         if let Some(ended) = self.look_at_timer(desk) {
             return self.end(record::Ending::Failed, By::Us, Some(ended), case, desk);
         }
+        self.announce(case, desk);
         let dice = desk.random.u64();
         match &mut self.step {
             Step::Asking(script) => {
@@ -425,7 +472,10 @@ impl Reception {
                 announce,
             } => return self.refuse(status, profile, announce, case, desk),
         };
-        self.ring(&queue, case, desk)
+        match case.open_queue(&queue, desk) {
+            Ok(queue) => self.ring(&queue, case, desk),
+            Err(words) => self.part_closed(words.as_deref().unwrap_or("nobody"), case, desk),
+        }
     }
 
     /// The first ACK: we may speak.

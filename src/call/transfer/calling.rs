@@ -61,7 +61,7 @@ impl Calling {
         case.extra = extra;
         case.outside = outside;
         let mut calling = Calling {
-            search: Box::new(Hunting::search(hunt, desk)),
+            search: Box::new(Hunting::search(hunt, case, desk)),
             first,
         };
         calling.search.tell(queue::Input::Start, desk);
@@ -81,6 +81,21 @@ impl Calling {
     /// Where the phones that ring are reached.
     pub(in crate::call) fn hops(&self) -> impl Iterator<Item = &Hop> {
         self.search.legs.iter().map(|leg| &leg.hop)
+    }
+
+    pub(in crate::call) fn search(&self) -> &Hunting {
+        &self.search
+    }
+
+    /// The caller has been answered: he may wait for longer than an INVITE may.
+    pub(in crate::call) fn may_wait(&mut self, desk: &Desk) {
+        self.search.may_wait(desk);
+    }
+
+    /// Whether a request comes from a phone that rings. Each is rung with a Call-ID of its own.
+    pub(in crate::call) fn is_rung_in(&self, request: &Message) -> bool {
+        let mut legs = self.search.legs.iter();
+        legs.any(|leg| leg.invite.header_value("Call-ID") == Some(request.call_id()))
     }
 
     /// The queue that rings now.
@@ -213,6 +228,7 @@ impl Calling {
                         abandon(vec![leg], reason, case, desk);
                     }
                 }
+                Step::Ignored { attempt } => case.is_ignored(attempt, &self.search.hunt, desk),
                 Step::Moved { .. } => {}
                 Step::GiveUp { status } => return Progress::Failed(self.only_word(case).unwrap_or(status)),
             }

@@ -115,6 +115,7 @@ fn one(target: String, ring: Duration) -> (Arc<[queue::Config]>, String) {
         ring,
         overflow: Overflow::Reject,
         reach: queue::Reach::default(),
+        service: crate::queue::Service::default(),
     };
     (vec![one].into(), String::new())
 }

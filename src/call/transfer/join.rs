@@ -196,6 +196,14 @@ impl Talking {
         self.transfers.leaving.retain(|leaving| !leaving.is_through());
     }
 
+    /// Whether a request is of a phone that rings for a transfer.
+    pub(super) fn is_of_ringing(&self, request: &Message) -> bool {
+        let current = self.transfers.current.as_ref();
+        current.is_some_and(
+            |current| matches!(&current.phase, Phase::Calling(calling) if calling.is_rung_in(request)),
+        )
+    }
+
     /// Whether a message is of a leg that has answered but is not yet part of the call.
     pub(super) fn is_of_newcomer(&self, request: &Message) -> bool {
         self.newcomer()

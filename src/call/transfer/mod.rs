@@ -27,6 +27,7 @@ mod takeover;
 use std::time::Instant;
 
 use crate::call::case::Case;
+use crate::call::hunting::Hunting;
 use crate::call::leg::Leg;
 use crate::call::record::{OrderOutcome, TransferOutcome};
 use crate::sip::{ClientTxn, ServerTxn};
@@ -125,6 +126,14 @@ pub(crate) struct Rest {
 }
 
 impl Transfers {
+    /// The search for whom a call is being transferred to.
+    pub(crate) fn search(&self) -> Option<&Hunting> {
+        match &self.current.as_ref()?.phase {
+            Phase::Calling(calling) => Some(calling.search()),
+            _ => None,
+        }
+    }
+
     /// When something here wants to be looked at.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let current = self.current.iter().flat_map(|transfer| {

@@ -6,6 +6,7 @@ use super::{Phase, Rest, Transfer};
 use crate::call::Counter;
 use crate::call::case::Case;
 use crate::call::desk::Desk;
+use crate::call::early;
 use crate::call::ending::By;
 use crate::call::index::Name;
 use crate::call::limits::PARTING_MAX;
@@ -119,6 +120,11 @@ impl Talking {
             .position(|leaving| leaving.leg.dialog.owns(&request));
         if let Some(at) = leaving {
             self.on_request_of_leaving(at, txn, &request, desk);
+            return Ok(Stage::Talking(self));
+        }
+        if self.is_of_ringing(&request) {
+            // What a phone wants while it rings can wait until it has answered; a 481 would tell it to stop.
+            early::refuse(txn, &request, desk);
             return Ok(Stage::Talking(self));
         }
         if self.is_of_newcomer(&request) {

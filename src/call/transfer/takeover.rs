@@ -28,10 +28,6 @@ impl Engine {
                 call.ok_or(Refusal::NoDialog)
             }
         };
-        if call.is_err() {
-            // What names no dialog of ours costs as much as any other INVITE.
-            self.count_new_call(&invite, &flow);
-        }
         match call {
             Ok(call) => self.dispatch(
                 call,

@@ -87,6 +87,7 @@ fn values_out_of_place_say_what_was_expected() {
         "letters, digits",
     );
     check("[store]\ncalls_days = 0", "calls_days");
+    check("[store]\naudit_days = 0", "audit_days");
     check("[store]\nurl = 'postgres://x'", "sqlite:PATH");
     check(
         "[store]\nurl = 'sqlite:${ENV:RINGWARD_NO_SUCH_NAME}'",
@@ -182,4 +183,33 @@ fn algorithms_are_named_as_rfc_7616_names_them() {
     check("[sip]\ndigest = ['SHA-512']", "is no algorithm");
     check("[sip]\ndigest = ['MD5-sess']", "is no algorithm");
     check("[sip]\ndigest = []", "at least one algorithm");
+}
+
+#[test]
+fn a_queue_says_how_one_waits_and_when_it_is_open_and_what_does_not_go_together() {
+    let queue = |more: &str| format!("[[queue]]\nname = \"desk\"\ntargets = [\"sip:1@10.0.0.5\"]\n{more}");
+    for fine in [
+        "wait = \"2m\"\n",
+        "wait = \"1h\"\nmusic = true\nannounce = \"45s\"\norder = \"trust\"\n",
+        "wrap_up = \"15s\"\nno_answer = 3\nno_answer_pause = \"5m\"\n",
+        "overflow = \"say:nobody\"\n",
+        "hours = { zone = \"Europe/Berlin\", open = [\"mon-fri 08:00-18:00\"] }\nclosed = \"reject\"\n",
+    ] {
+        assert_eq!(faults(&queue(fine)), Vec::<String>::new(), "{fine}");
+    }
+    check(&queue("wait = \"5m\"\n"), "170s at most");
+    check(&queue("music = true\n"), "music is for callers who wait");
+    check(
+        &queue("wait = \"1m\"\nannounce = \"45s\"\n"),
+        "announce needs music",
+    );
+    check(&queue("no_answer_pause = \"5m\"\n"), "goes with no_answer");
+    check(&queue("closed = \"reject\"\n"), "there are none");
+    check(&queue("overflow = \"say:moon\"\n"), "no recording is called");
+    check(&queue("overflow = \"desk\"\n"), "into itself");
+    check(
+        &queue("hours = { zone = \"UTC\" }\nclosed = \"moon\"\n"),
+        "no queue is called",
+    );
+    check(&queue("hours = { zone = \"Moon/Sea\" }\n"), "no time zone");
 }

@@ -29,6 +29,8 @@ shift = "8h"
 [limits]
 calls = 500
 trunk_calls_per_second = 20
+[tdos]
+rest = "refuse"
 [[trunk]]
 name = "carrier"
 from = ["203.0.113.0/24", "2001:db8::/32", "198.51.100.7"]
@@ -59,6 +61,13 @@ decline = "queue"
 marks = { verstat = "telnyx" }
 srtp = "required"
 whisper = "warnings"
+wrap_up = "15s"
+no_answer = 2
+no_answer_pause = "3m"
+wait = "10m"
+music = true
+announce = "30s"
+order = "trust"
 [[queue]]
 name = "night"
 numbers = ["*"]
@@ -99,6 +108,7 @@ trial_percent = 25
 [store]
 url = "sqlite:${ENV:CARGO_PKG_NAME}.db"
 calls_days = 90
+audit_days = 400
 [api]
 listen = "127.0.0.1:0"
 public_url = "https://ringward.example.com/"
@@ -226,6 +236,22 @@ public_url = "https://ringward.example.com/"
                     redirects: Off,
                     decline: Queue,
                 },
+                service: Service {
+                    wrap_up: 15s,
+                    patience: Patience {
+                        times: 2,
+                        pause: 180s,
+                    },
+                    wait: Some(
+                        600s,
+                    ),
+                    has_music: true,
+                    announce: Some(
+                        30s,
+                    ),
+                    closed: None,
+                    is_by_trust: true,
+                },
             },
             Config {
                 name: "night",
@@ -242,6 +268,18 @@ public_url = "https://ringward.example.com/"
                     probe: None,
                     redirects: Targets,
                     decline: Phone,
+                },
+                service: Service {
+                    wrap_up: 0ns,
+                    patience: Patience {
+                        times: 0,
+                        pause: 120s,
+                    },
+                    wait: None,
+                    has_music: false,
+                    announce: None,
+                    closed: None,
+                    is_by_trust: false,
                 },
             },
         ],
@@ -263,10 +301,49 @@ public_url = "https://ringward.example.com/"
         ),
         credentials: [],
         limits: CallLimits {
-            calls: 500,
-            calls_per_second: 2000,
-            trunk_calls_per_second: 20,
-            source_calls_per_second: 2000,
+            all: Allowance {
+                per_second: 2000,
+                calls: 500,
+                ringing: 20000,
+            },
+            trunk: Allowance {
+                per_second: 20,
+                calls: 20000,
+                ringing: 20000,
+            },
+            source: Allowance {
+                per_second: 2000,
+                calls: 20000,
+                ringing: 20000,
+            },
+            queue: Allowance {
+                per_second: 2000,
+                calls: 20000,
+                ringing: 20000,
+            },
+            number: Allowance {
+                per_second: 100,
+                calls: 1000,
+                ringing: 1000,
+            },
+            signer: Allowance {
+                per_second: 2000,
+                calls: 20000,
+                ringing: 20000,
+            },
+            refuse_with: 480,
+        },
+        tdos: SurgeConfig {
+            hand: Auto,
+            rest: Refuse,
+            calls: 100,
+            ringing: 100,
+            factor: 4.0,
+        },
+        scans: ScanConfig {
+            blocks: true,
+            never: [],
+            nftables: None,
         },
         refusal: RefusalConfig {
             profile: Some(
@@ -413,6 +490,9 @@ public_url = "https://ringward.example.com/"
         },
         calls_kept: Some(
             7776000s,
+        ),
+        audit_kept: Some(
+            34560000s,
         ),
         api: Config {
             listen: 127.0.0.1:0,

@@ -75,7 +75,8 @@ async function look() {
   draw(all);
 }
 
-function draw({ desks, people }) {
+function draw({ desks, people, waiting }) {
+  text($("waiting"), waiting.map((queue) => `${queue.callers} waiting in ${queue.name}, the first for ${clock(queue.longest_ms)}`).join(" · "));
   const own = people.find((worker) => worker.person === me);
   const free = desks.filter((desk) => desk.person === null).map((desk) => desk.device);
   const chosen = $("free-desks").value;
@@ -86,7 +87,7 @@ function draw({ desks, people }) {
   const isPaused = Boolean(own?.pause);
   text($("seat-state"), !own ? "You are signed in at no phone: calls that are answered are nobody's." : isPaused
     ? `Paused: ${own.pause.reason}. No phone of yours is rung.`
-    : `You take calls at ${own.devices.join(", ")}.`);
+    : [`You take calls at ${own.devices.join(", ")}.`, ...desks.filter((desk) => desk.person === me).map(rest).filter(Boolean).slice(0, 1)].join(" "));
   $("own-desks").replaceChildren(...(own?.devices ?? []).map((device) =>
     h("button", { type: "button", onclick: () => leave(device, me) }, `Sign out of ${device}`)));
   show($("rest"), Boolean(own) && !isPaused);
@@ -95,9 +96,16 @@ function draw({ desks, people }) {
   if (watches) $("desk-rows").replaceChildren(...desks.map((desk) => row(desk, people)));
 }
 
+/** Why a phone is left alone, in words; null = it is not. */
+function rest(desk) {
+  if (!desk.rest) return null;
+  const left = clock(desk.rest.until_ms - Date.now());
+  return desk.rest.why === "skipped" ? `Not answered too often: passed over for ${left}` : `After a call: left alone for ${left}`;
+}
+
 function row(desk, people) {
   const pause = people.find((worker) => worker.person === desk.person)?.pause;
-  const state = !desk.is_registered ? "Not registered" : pause ? `Paused: ${pause.reason}` : "Can be rung";
+  const state = !desk.is_registered ? "Not registered" : pause ? `Paused: ${pause.reason}` : rest(desk) ?? (desk.is_taken ? "Has a call" : "Can be rung");
   const out = desk.person === null ? null
     : h("button", { type: "button", "aria-label": `Sign ${desk.person} out of ${desk.device}`, onclick: () => leave(desk.device, desk.person) }, "Sign out");
   return h("tr", {},

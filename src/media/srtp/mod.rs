@@ -8,7 +8,8 @@
 //! anything else learns of it. Nothing is allocated for a packet; the sources a key is used with are bounded
 //! ([`SOURCES_MAX`]).
 //!
-//! Keys come from signalling. The derivation rate is zero, and there are no master key identifiers.
+//! Keys come from signalling. The derivation rate is zero. A party may name its key in each packet (a master key
+//! identifier); we have one key at a time and name none.
 
 mod cipher;
 mod derive;
@@ -205,8 +206,31 @@ impl Inbound {
         }
     }
 
+    /// The packet without the identifier of its key: it is not authenticated, so it only has to be the right one. It stands
+    /// before the tag (RFC 3711 §3.1), and behind everything where the tag is part of the cipher text (RFC 7714 §8.1, §9.1).
+    fn unnamed<'a>(&self, packet: &'a mut [u8], kind: Kind) -> Result<&'a mut [u8], Refused> {
+        let name = self.key.identifier();
+        if name.is_empty() {
+            return Ok(packet);
+        }
+        let tag = match (self.key.suite(), kind) {
+            (Suite::AeadAes256Gcm | Suite::AeadAes128Gcm, _) => 0,
+            (Suite::AesCm128HmacSha1_32, Kind::Rtp) => 4,
+            (Suite::AesCm128HmacSha1_32 | Suite::AesCm128HmacSha1_80, _) => 10,
+        };
+        let end = packet.len().checked_sub(tag).ok_or(Refused::Malformed)?;
+        let start = end.checked_sub(name.len()).ok_or(Refused::Malformed)?;
+        if packet[start..end] != *name {
+            return Err(Refused::Unauthenticated);
+        }
+        packet.copy_within(end.., start);
+        let len = packet.len() - name.len();
+        Ok(&mut packet[..len])
+    }
+
     /// `counted`: what the turn is counted on from, instead of our own.
     fn rtp(&mut self, packet: &mut [u8], counted: Option<&Sources>) -> Result<usize, Refused> {
+        let packet = self.unnamed(packet, Kind::Rtp)?;
         let header = Header::parse(packet)?;
         let index = counted
             .unwrap_or(&self.streams)
@@ -218,6 +242,7 @@ impl Inbound {
     }
 
     fn rtcp(&mut self, packet: &mut [u8]) -> Result<usize, Refused> {
+        let packet = self.unnamed(packet, Kind::Rtcp)?;
         let ssrc = rtcp_sender(packet)?;
         let trailer = self.rtcp.index_of(packet)?;
         if trailer & ENCRYPTED == 0 {

@@ -1,10 +1,13 @@
 //! The vectors of the RFCs, of libsrtp, and what must hold of every packet.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD as BASE64;
 use proptest::prelude::*;
 
 use super::*;
 use crate::media::rtcp::tests::receiver_report;
 use crate::media::rtp;
+use crate::sdp::Crypto;
 use derive::SessionKeys;
 
 pub(super) fn hex(text: &str) -> Vec<u8> {
@@ -343,6 +346,69 @@ fn a_party_may_count_on_with_a_new_key() {
     new.outbound.streams.insert(7, 65_536 + 1);
     for sequence in [2, 3] {
         assert!(opened(&mut leg, &closed(&mut new, &packet(sequence, 7))).is_ok());
+    }
+}
+
+#[test]
+fn a_key_that_is_named_in_each_packet_opens_those_that_name_it() {
+    for suite in Suite::ALL {
+        let octets: Vec<u8> = (0..suite.key_octets() + suite.salt_octets())
+            .map(|n| n as u8)
+            .collect();
+        let plain = MasterKey::new(suite, &octets).unwrap();
+        let text = BASE64.encode(&octets);
+        let line = format!("1 {} inline:{text}|2^31|258:4", suite.as_str());
+        let named = Crypto::parse(line.as_bytes()).unwrap().key;
+        let keys = |inbound: &MasterKey| Keys {
+            inbound: inbound.clone(),
+            outbound: plain.clone(),
+        };
+        let (mut leg, mut party) = (Secured::new(&keys(&named)), Secured::new(&keys(&plain)));
+        let is_gcm = matches!(suite, Suite::AeadAes256Gcm | Suite::AeadAes128Gcm);
+        for (kind, said, tag) in [
+            (
+                Kind::Rtp,
+                packet(5, 7),
+                if suite == Suite::AesCm128HmacSha1_32 {
+                    4
+                } else {
+                    10
+                },
+            ),
+            (Kind::Rtcp, receiver_report(7, 9, 0), 10),
+        ] {
+            let mut buffer = said.clone();
+            buffer.resize(said.len() + OVERHEAD_OCTETS_MAX, 0);
+            let len = match kind {
+                Kind::Rtp => party.protect_rtp(&mut buffer, said.len()),
+                Kind::Rtcp => party.protect_rtcp(&mut buffer, said.len()),
+            };
+            buffer.truncate(len.unwrap());
+            let at = buffer.len() - if is_gcm { 0 } else { tag };
+            let mut open = |name: &[u8]| {
+                let mut octets = buffer.clone();
+                octets.splice(at..at, name.iter().copied());
+                let len = octets.len();
+                let len = match kind {
+                    Kind::Rtp => leg.unprotect_rtp(&mut octets, len),
+                    Kind::Rtcp => leg.unprotect_rtcp(&mut octets, len),
+                }?;
+                Ok(octets[..len].to_vec())
+            };
+            assert_eq!(open(&[]), Err(Refused::Unauthenticated), "{suite:?} {kind:?}");
+            assert_eq!(
+                open(&[0, 0, 1, 3]),
+                Err(Refused::Unauthenticated),
+                "{suite:?} {kind:?}"
+            );
+            assert_eq!(open(&[0, 0, 1, 2]), Ok(said), "{suite:?} {kind:?}");
+            assert_eq!(open(&[0, 0, 1, 2]), Err(Refused::Replayed), "{suite:?} {kind:?}");
+        }
+        for len in 0..40 {
+            let mut short = [0x80; 40];
+            assert!(leg.unprotect_rtp(&mut short, len).is_err());
+            assert!(leg.unprotect_rtcp(&mut short, len).is_err());
+        }
     }
 }
 

@@ -39,6 +39,9 @@ impl Shard {
 
     /// To our own engine, or to the shard that owns the Call-ID.
     fn deliver(&mut self, flow: Flow, octets: &[u8]) {
+        if self.parts.engine.is_blocked(flow.remote, clock::now().instant) {
+            return count::call(Counter::Unheard);
+        }
         let Some(sip_call_id) = peek_call_id(octets) else {
             count::malformed();
             return;
@@ -107,6 +110,9 @@ impl Shard {
             };
             let now = clock::now();
             match message {
+                ToShard::Sip { flow, .. } if self.parts.engine.is_blocked(flow.remote, now.instant) => {
+                    count::call(Counter::Unheard);
+                }
                 ToShard::Sip { flow, octets, hops } => self.take_sip(flow, &octets, hops),
                 ToShard::TransportError { flow, fault, at } => {
                     self.step(Input::TransportError { flow, fault, at }, now);
@@ -146,6 +152,7 @@ impl Shard {
                 ToShard::SecondShed { call } => self.step(Input::SecondShed { call }, now),
                 ToShard::Resolved(known) => self.step(Input::Resolved(known), now),
                 ToShard::SetRoster(roster) => self.step(Input::SetRoster(roster), now),
+                ToShard::Stands(standing) => self.step(Input::Stands(standing), now),
                 ToShard::Used(used) => self.step(Input::Used(used), now),
                 ToShard::Standing(change) => self.step(Input::Standing(change), now),
                 ToShard::SetPolicies(lineup) => self.step(Input::SetPolicies(lineup), now),

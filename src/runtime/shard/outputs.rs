@@ -94,9 +94,18 @@ impl Shard {
                 });
             }
             Output::Resolve { target } => doors.dns.resolve(target, self.parts.index),
-            Output::Used(used) => doors
-                .mailboxes
-                .tell_others(self.parts.index, || ToShard::Used(used.clone())),
+            Output::Used(used) => {
+                doors.floor.note_used(&used);
+                doors
+                    .mailboxes
+                    .tell_others(self.parts.index, || ToShard::Used(used.clone()));
+            }
+            Output::Stands(standing) => {
+                doors.floor.note_standing(&standing);
+                doors
+                    .mailboxes
+                    .tell_others(self.parts.index, || ToShard::Stands(standing.clone()));
+            }
             Output::Standing(change) => {
                 doors
                     .standings

@@ -31,6 +31,7 @@ pub(super) fn findings(facts: &Facts) -> Vec<Tag> {
     reputation::check_reputation(facts, &mut tags);
     signalling::check_route(facts, &mut tags);
     signalling::check_emergency(facts, &mut tags);
+    signalling::check_limits(facts, &mut tags);
     voice::check_opinion(facts, &mut tags);
     voice::check_second_opinion(facts, &mut tags);
     voice::check_cues(facts, &mut tags);

@@ -13,6 +13,13 @@ pub(super) fn check_route(facts: &Facts, tags: &mut Vec<Tag>) {
     }
 }
 
+/// Do more calls show its number, unproven, than one number may bring?
+pub(super) fn check_limits(facts: &Facts, tags: &mut Vec<Tag>) {
+    if facts.flood.is_over_limit {
+        tags.push(Tag::OverLimit);
+    }
+}
+
 /// Is it an emergency call? A claim that nobody signed, or that is signed with a token of another call, is only a claim.
 pub(super) fn check_emergency(facts: &Facts, tags: &mut Vec<Tag>) {
     if facts.signalling.is_emergency_trunk {

@@ -88,7 +88,7 @@ impl Servers {
 }
 
 impl Endpoint {
-    pub(super) fn handle_request(&mut self, flow: Flow, request: Message, now: Now) {
+    pub(super) fn handle_request(&mut self, flow: Flow, request: Message, new_calls: NewCalls<'_>, now: Now) {
         let via_line = request.via_line().into_owned();
         let Ok(via) = Via::parse(&via_line) else {
             return;
@@ -120,19 +120,14 @@ impl Endpoint {
             self.send_response(id, Response::new(&request, 482, "Loop Detected"), now);
             return;
         }
-        let is_new_call = *request.method_ref() == Method::Invite && request.to_tag().is_none();
-        let is_refused = match self.new_calls {
-            NewCalls::Taken => false,
-            NewCalls::Refused => is_new_call,
-            NewCalls::RefusedBut(is_taken) => is_new_call && !is_taken(&request),
-        };
-        if is_refused {
-            self.counts.refused += 1;
-            return self.refuse(flow, &request, 503, "Service Unavailable");
-        }
         if self.servers.is_full_for(request.to_tag().is_some()) {
             self.counts.overloaded += 1;
             return self.refuse(flow, &request, 503, "Service Unavailable");
+        }
+        let is_new_call = *request.method_ref() == Method::Invite && request.to_tag().is_none();
+        if let Some(response) = is_new_call.then(|| new_calls(&request)).flatten() {
+            self.counts.refused += 1;
+            return self.refuse_with(flow, &request, response);
         }
         let id = self.start_server(flow, &request, key, merged, now);
         if *request.method_ref() == Method::Invite {

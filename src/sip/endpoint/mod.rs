@@ -55,20 +55,12 @@ pub struct Endpoint {
     /// Kept between calls to save the allocation.
     steps: Vec<Step>,
     counts: Counts,
-    new_calls: NewCalls,
     refusing: large::Refusing,
 }
 
-/// What becomes of an INVITE that belongs to no dialog and to no transaction.
-#[derive(Clone, Copy, Debug, Default)]
-pub enum NewCalls {
-    #[default]
-    Taken,
-    /// Answered 503 without state.
-    Refused,
-    /// The same, but for those of which this is true.
-    RefusedBut(fn(&Message) -> bool),
-}
+/// Says of an INVITE that belongs to no dialog and to no transaction what it is answered instead of becoming a call, or
+/// that it may.
+pub type NewCalls<'a> = &'a mut dyn FnMut(&Message) -> Option<Response>;
 
 pub enum EndpointInput<'a> {
     /// One whole message (a datagram, or one framed TCP message). The caller has already checked that the source is a known one.
@@ -149,7 +141,7 @@ pub struct Counts {
     pub malformed: u64,
     /// Requests refused with 503 because a table was full.
     pub overloaded: u64,
-    /// INVITEs refused with 503 because the owner takes no new calls.
+    /// INVITEs that the owner did not let become calls.
     pub refused: u64,
     /// Requests refused with 482 because they came by two ways (RFC 3261 §8.2.2.2).
     pub merged: u64,
@@ -179,21 +171,23 @@ impl Endpoint {
             outputs: VecDeque::new(),
             steps: Vec::new(),
             counts: Counts::default(),
-            new_calls: NewCalls::Taken,
             refusing: large::Refusing::default(),
         }
     }
 
-    /// From now on. Requests inside dialogs, repeated ones and CANCEL are handled as ever.
-    pub fn set_new_calls(&mut self, new_calls: NewCalls) {
-        self.new_calls = new_calls;
+    /// As [`EndpointInput::Received`], but `new_calls` is asked about an INVITE that begins something: what it answers goes
+    /// out without state, and nothing is remembered of the INVITE. Requests inside dialogs, repeated ones and CANCEL are
+    /// handled as ever.
+    pub fn receive(&mut self, flow: Flow, octets: &[u8], new_calls: NewCalls<'_>, now: Now) {
+        self.run_timers(now);
+        self.handle_octets(flow, octets, new_calls, now);
     }
 
     pub fn handle(&mut self, input: EndpointInput<'_>, now: Now) {
         // What was due before this input happened before it.
         self.run_timers(now);
         match input {
-            EndpointInput::Received { flow, octets } => self.handle_octets(flow, octets, now),
+            EndpointInput::Received { flow, octets } => self.handle_octets(flow, octets, &mut |_| None, now),
             EndpointInput::TransportError { flow, fault, at } => {
                 self.handle_transport_error(flow, fault, at, now);
             }
@@ -322,13 +316,13 @@ impl Endpoint {
         self.counts
     }
 
-    fn handle_octets(&mut self, flow: Flow, octets: &[u8], now: Now) {
+    fn handle_octets(&mut self, flow: Flow, octets: &[u8], new_calls: NewCalls<'_>, now: Now) {
         // A keep-alive in a datagram of its own (RFC 5626 §3.5.1 calls for STUN there, many send this).
         if leading_crlf(octets) == octets.len() {
             return;
         }
         match Message::parse(octets) {
-            Ok(message) if message.is_request() => self.handle_request(flow, message, now),
+            Ok(message) if message.is_request() => self.handle_request(flow, message, new_calls, now),
             Ok(message) => self.handle_response(message, now),
             Err(error) => {
                 self.counts.malformed += 1;

@@ -24,15 +24,17 @@ pub(super) enum Script {
     Together,
     Token,
     Erase,
+    Tell,
 }
 
-const SCRIPTS: [&str; 6] = [
+const SCRIPTS: [&str; 7] = [
     include_str!("scripts/put_call.lua"),
     include_str!("scripts/report.lua"),
     include_str!("scripts/fetch.lua"),
     include_str!("scripts/together.lua"),
     include_str!("scripts/token.lua"),
     include_str!("scripts/erase.lua"),
+    include_str!("scripts/tell.lua"),
 ];
 
 /// A connection. After an error it is of no use any more: what was asked may have been done or not.

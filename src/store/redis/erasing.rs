@@ -27,6 +27,57 @@ pub(super) fn scrub(on: &mut Client) -> Result<bool, String> {
     Ok(replies.iter().all(|reply| !matches!(reply, Reply::Refused(_))))
 }
 
+/// One of the two files in which Redis keeps what it was told.
+#[derive(Clone, Copy)]
+pub(super) enum File {
+    AppendOnly,
+    Snapshot,
+}
+
+/// Begins to write a file anew, where it is kept at all. False = Redis would not.
+pub(super) fn begin_anew(on: &mut Client, file: File) -> Result<bool, String> {
+    let commands = match file {
+        File::AppendOnly => {
+            let told = on.ask(&["INFO", "persistence"])?.text().unwrap_or_default();
+            if !told.lines().any(|line| line.trim() == "aof_enabled:1") {
+                return Ok(true);
+            }
+            Commands::one(&["BGREWRITEAOF"])
+        }
+        File::Snapshot => {
+            // Who may not look at settings is not told.
+            let asked = on.each(&Commands::one(&["CONFIG", "GET", "save"]))?.pop();
+            if asked
+                .and_then(|reply| reply.texts().pop())
+                .is_some_and(|saves| saves.is_empty())
+            {
+                return Ok(true);
+            }
+            Commands::one(&["BGSAVE"])
+        }
+    };
+    let reply = on.each(&commands)?.pop();
+    Ok(reply.is_some_and(|reply| !matches!(reply, Reply::Refused(_))))
+}
+
+/// Whether the file that was written last is whole; None = one is being written still.
+pub(super) fn is_written(on: &mut Client, file: File) -> Result<Option<bool>, String> {
+    let told = on.ask(&["INFO", "persistence"])?.text().unwrap_or_default();
+    let is_so = |fact: &str| told.lines().any(|line| line.trim() == fact);
+    let is_writing = [
+        "aof_rewrite_in_progress:1",
+        "aof_rewrite_scheduled:1",
+        "rdb_bgsave_in_progress:1",
+    ];
+    if is_writing.into_iter().any(is_so) {
+        return Ok(None);
+    }
+    Ok(Some(is_so(match file {
+        File::AppendOnly => "aof_last_bgrewrite_status:ok",
+        File::Snapshot => "rdb_last_bgsave_status:ok",
+    })))
+}
+
 /// Erases the next page of calls; true = there may be more.
 pub(super) fn erase(
     on: &mut Client,

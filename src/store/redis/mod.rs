@@ -20,7 +20,7 @@ use std::thread::JoinHandle;
 
 use super::histories::{Histories, Kept};
 use super::inbox::{Command, Inbox, newest, too_much};
-use super::limits::READERS;
+use super::limits::{FILE_LOOKED_AT, FILE_LOOKS, READERS, SCRUB_TRIES};
 use super::seal::Index;
 use super::tokens::{Tokens, Use};
 use super::{Erase, Erased, Filter, Health, KeptCall, Shelf, Store, StoreError, Write, bounded, number_of};
@@ -30,6 +30,7 @@ use crate::call_id::CallId;
 use crate::screening::HistoryFacts;
 use address::Address;
 use client::Client;
+use erasing::File;
 pub use neighbours::{Ear, Mouth, Neighbours, News, Other};
 use spool::Spool;
 use writer::{Shown, Writer};
@@ -266,6 +267,18 @@ impl Redis {
         }
     }
 
+    /// Waits until Redis writes no file any more; gives whether this one is whole. None = it takes longer.
+    fn await_file(&self, file: File) -> Result<Option<bool>, StoreError> {
+        for _ in 0..FILE_LOOKS {
+            let look = |on: &mut Client| erasing::is_written(on, file);
+            if let Some(is_whole) = self.read("looking at Redis' files", look)? {
+                return Ok(Some(is_whole));
+            }
+            std::thread::sleep(FILE_LOOKED_AT);
+        }
+        Ok(None)
+    }
+
     fn failed(&self, action: &'static str, problem: &str) -> StoreError {
         StoreError::Failed {
             url: self.address.shown.clone(),
@@ -402,7 +415,7 @@ impl Store for Redis {
     }
 
     fn erase(&self, whom: &Erase, at_ms: u64) -> Result<Erased, StoreError> {
-        let erased = super::erasing::erase(&self.inbox, &self.address.shown, whom, at_ms);
+        let erased = super::erasing::erase(&self.inbox, &self.address.shown, whom, at_ms, || self.scrub());
         // Also when it was interrupted: some of it may be done.
         self.histories.clear();
         erased
@@ -430,6 +443,48 @@ impl Store for Redis {
         after: u64,
     ) -> Result<Vec<(u64, String)>, StoreError> {
         self.read("reading a journal", |on| rows::journal(on, node, journal, after))
+    }
+
+    fn sealed(
+        &self,
+        journal: &'static str,
+        after: u64,
+        last: u64,
+    ) -> Result<BTreeMap<u64, String>, StoreError> {
+        self.sealed_of(&self.address.node, journal, after, last)
+    }
+
+    fn sealed_of(
+        &self,
+        node: &str,
+        journal: &'static str,
+        after: u64,
+        last: u64,
+    ) -> Result<BTreeMap<u64, String>, StoreError> {
+        self.read("reading what is sealed", |on| {
+            rows::beside(on, node, journal, after, last)
+        })
+    }
+
+    fn scrub(&self) -> Result<bool, StoreError> {
+        self.inbox.owes_scrub.store(true, Ordering::SeqCst);
+        for file in [File::AppendOnly, File::Snapshot] {
+            let begin = |on: &mut Client| erasing::begin_anew(on, file);
+            let mut is_begun = false;
+            // One that is under way began before what was erased, and another gateway may begin one in between.
+            for _ in 0..SCRUB_TRIES {
+                is_begun = self.await_file(file)?.is_some()
+                    && self.read("clearing what is erased from the files", begin)?;
+                if is_begun {
+                    break;
+                }
+            }
+            if !is_begun || self.await_file(file)? != Some(true) {
+                return Ok(false);
+            }
+        }
+        self.inbox.owes_scrub.store(false, Ordering::SeqCst);
+        Ok(true)
     }
 
     fn setting_of(&self, node: &str, name: &str) -> Result<Option<String>, StoreError> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::address::Address;
-use super::client::Client;
+use super::client::{Client, Script};
 use super::reply::{Commands, Reply};
 use super::rows::PREFIX;
 use crate::call::{CallRecord, Order};
@@ -152,17 +152,20 @@ impl Mouth {
     ///
     /// As [`Neighbours::mouth`].
     pub fn tell(&mut self, calls: &[Arc<CallRecord>]) -> Result<(), String> {
-        let node = &self.address.node;
-        let (live, channel) = (live_key(node), channel(&self.address));
+        let (node, channel) = (&self.address.node, channel(&self.address));
+        let script = self.client.name(Script::Tell).to_string();
         for some in calls.chunks(100) {
             let mut commands = Commands::default();
             for record in some {
                 let (id, text) = (record.id.to_string(), text::of_record(record));
-                match record.timings.ended_ms {
-                    Some(_) => commands.add(&["HDEL", &live, &id]),
-                    None => commands.add(&["HSET", &live, &id, &text]),
-                }
-                commands.add(&["PUBLISH", &channel, &format!("call {node} {text}")]);
+                let is_over = if record.timings.ended_ms.is_some() {
+                    "1"
+                } else {
+                    "0"
+                };
+                commands.add(&[
+                    "EVALSHA", &script, "0", PREFIX, node, &channel, &id, &text, is_over,
+                ]);
             }
             self.client.all(&commands)?;
         }

@@ -4,9 +4,10 @@
 //! hash `call:ID` says which entry is the call's newest, and holds what the indexes are made of; `named` are the calls that are
 //! not erased. An index is a sorted set of `START:ID`, all with the same score: their order
 //! is that of their text, which is that of their start. That of a number (by its digest) also says what its history counts. Journals are
-//! streams whose entries have their numbers; shelves are hashes with a revision beside them.
+//! streams whose entries have their numbers; what is sealed beside them lies in the hash `beside:JOURNAL`, and its keys in
+//! `beside_keys:JOURNAL`. Shelves are hashes with a revision beside them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -28,9 +29,10 @@ use crate::store::{
 pub(super) const PREFIX: &str = "ringward:";
 
 /// What each gateway has for itself: its chain of audit entries, who is signed in at it, whom a lockdown has signed out there, and its alarms.
-const OWN: [&str; 6] = [
+const OWN: [&str; 7] = [
     "audit",
     "audit_head",
+    "audit_term",
     "sessions",
     "webhooks",
     "lockdown_applied",
@@ -105,7 +107,7 @@ fn put_call(
 }
 
 /// A sealed text and its key, as Redis keeps them.
-fn seal(part: Part, call: &str, text: String) -> Result<(String, String), String> {
+pub(super) fn seal(part: Part, call: &str, text: String) -> Result<(String, String), String> {
     let sealed = seal::seal(part, call, text).map_err(|error| error.to_string())?;
     Ok((STANDARD.encode(sealed.octets), STANDARD.encode(sealed.key)))
 }
@@ -164,6 +166,21 @@ pub(super) fn write_all(
                 number.to_string(),
                 entry.clone(),
             ]),
+            Write::Seal {
+                journal,
+                number,
+                text,
+            } => {
+                let journal = name_at(node, journal);
+                let (text, key) = seal(Part::Beside, &seal::beside(&journal, *number), text.clone())?;
+                words.extend(["K".into(), journal, number.to_string(), text, key]);
+            }
+            Write::Destroy { journal, first, last } => words.extend([
+                "D".into(),
+                name_at(node, journal),
+                first.to_string(),
+                last.to_string(),
+            ]),
             Write::Reshelve {
                 shelf,
                 revision,
@@ -203,6 +220,51 @@ pub(super) fn journal(
         Some((number, parts.next()?.texts().pop()?))
     };
     Ok(reply.many().into_iter().filter_map(entry).collect())
+}
+
+/// What is sealed beside these entries, and opens, by their numbers.
+pub(super) fn beside(
+    on: &mut Client,
+    node: &str,
+    journal: &str,
+    after: u64,
+    last: u64,
+) -> Result<BTreeMap<u64, String>, String> {
+    let journal = name_at(node, journal);
+    let most = after.saturating_add(JOURNAL_ROWS as u64);
+    let numbers: Vec<String> = (after..last.min(most))
+        .map(|number| (number + 1).to_string())
+        .collect();
+    if numbers.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let (texts, keys) = (
+        key(&format!("beside:{journal}")),
+        key(&format!("beside_keys:{journal}")),
+    );
+    let mut commands = Commands::default();
+    for hash in [&texts, &keys] {
+        let words = ["HMGET", hash]
+            .into_iter()
+            .chain(numbers.iter().map(String::as_str));
+        commands.add(&words.collect::<Vec<_>>());
+    }
+    let mut replies = on.all(&commands)?.into_iter().map(Reply::many);
+    let (texts, keys) = (
+        replies.next().unwrap_or_default(),
+        replies.next().unwrap_or_default(),
+    );
+    let pairs = texts
+        .into_iter()
+        .zip(keys)
+        .map(|(text, key)| text.text().zip(key.text()));
+    let opened = numbers.iter().zip(pairs).filter_map(|(number, pair)| {
+        let ((text, key), number) = (pair?, number.parse().ok()?);
+        let (text, key) = (STANDARD.decode(text).ok()?, STANDARD.decode(key).ok()?);
+        let text = seal::unseal(Part::Beside, &seal::beside(&journal, number), &key, text)?;
+        Some((number, text))
+    });
+    Ok(opened.collect())
 }
 
 /// Gateways that have written audit entries, in the order of their names.

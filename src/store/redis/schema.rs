@@ -3,18 +3,22 @@
 use super::As;
 use super::client::Client;
 use super::erasing::scrub;
-use super::rows::{fetch, is_clear, key, older, place_of, put_calls, put_report};
+use super::reply::{Commands, Reply};
+use super::rows::{fetch, is_clear, key, name_at, older, place_of, put_calls, put_report, seal, writers};
 use crate::call::CallRecord;
 use crate::call_id::CallId;
 use crate::store::CLEAR_REMAINS;
-use crate::store::limits::FETCH_ROWS;
-use crate::store::seal::Index;
+use crate::store::audit::{JOURNAL as AUDIT, carried_over};
+use crate::store::limits::{FETCH_ROWS, JOURNAL_ROWS};
+use crate::store::seal::{self, Index, Part};
 use crate::store::text;
 
 /// The layout that `rows` describes; one that this binary does not know is left alone.
-const SCHEMA: &str = "2";
+const SCHEMA: &str = "3";
 
-/// The layout before, in which records lay in clear in the stream `records`.
+/// The layout before, in which the audit said in clear what it says of people; and the one before that, in which records too lay in clear, in
+/// the stream `records`.
+const CLEAR_AUDIT: &str = "2";
 const CLEAR: &str = "1";
 
 /// Under which name the secret stands by which numbers are known.
@@ -39,15 +43,20 @@ pub(super) fn check(on: &mut Client, as_what: As, node: &str) -> Result<Index, S
             }
             index.ok_or_else(|| "the secret of its numbers is gone".into())
         }
-        Some(found) if found == CLEAR && as_what == As::Gateway => {
+        Some(found) if [CLEAR, CLEAR_AUDIT].contains(&found.as_str()) && as_what == As::Gateway => {
             let index = index.ok_or("the secret of its numbers is gone")?;
             on.ask(&["HSET", &key("settings"), CLEAR_REMAINS, "1"])?;
-            carry_over(on, node, &index)?;
+            if found == CLEAR {
+                carry_over(on, node, &index)?;
+            }
+            for node in writers(on)? {
+                carry_audit_over(on, &name_at(&node, AUDIT))?;
+            }
             on.ask(&["SET", &name, SCHEMA])?;
             clear_files(on)?;
             Ok(index)
         }
-        Some(found) if found == CLEAR => {
+        Some(found) if [CLEAR, CLEAR_AUDIT].contains(&found.as_str()) => {
             Err("the database has the layout before this one: start the gateway with it once".into())
         }
         Some(found) => Err(format!(
@@ -103,6 +112,69 @@ fn carry_over(on: &mut Client, node: &str, index: &Index) -> Result<(), String> 
         );
     }
     Ok(())
+}
+
+/// Seals what the entries of an audit say of people beside it. Their stream takes no other text in the place of one: another one takes its
+/// place when it has all of them, so that an interrupted one is begun anew.
+fn carry_audit_over(on: &mut Client, journal: &str) -> Result<(), String> {
+    let (name, anew) = (
+        key(&format!("journal:{journal}")),
+        key(&format!("carried:{journal}")),
+    );
+    let (texts, keys) = (
+        key(&format!("beside:{journal}")),
+        key(&format!("beside_keys:{journal}")),
+    );
+    on.ask(&["DEL", &anew])?;
+    let (mut first, mut carried) = ("-".to_string(), 0u64);
+    loop {
+        let count = JOURNAL_ROWS.to_string();
+        let page = on.ask(&["XRANGE", &name, &first, "+", "COUNT", &count])?.many();
+        let mut commands = Commands::default();
+        let rows = page.len();
+        for entry in page {
+            let mut entry = entry.many().into_iter();
+            let id = entry
+                .next()
+                .and_then(Reply::text)
+                .ok_or("an entry without a number")?;
+            let text = entry
+                .next()
+                .and_then(|fields| fields.texts().pop())
+                .unwrap_or_default();
+            let number: u64 = id
+                .split('-')
+                .next()
+                .and_then(|number| number.parse().ok())
+                .unwrap_or(0);
+            let text = match carried_over(&text) {
+                Some((text, people)) => {
+                    let (sealed, its_key) = seal(Part::Beside, &seal::beside(journal, number), people)?;
+                    let number = number.to_string();
+                    commands.add(&["HSET", &texts, &number, &sealed]);
+                    commands.add(&["HSET", &keys, &number, &its_key]);
+                    carried += 1;
+                    text
+                }
+                None => text,
+            };
+            commands.add(&["XADD", &anew, &id, "entry", &text]);
+            first = format!("({id}");
+        }
+        if rows == 0 {
+            break;
+        }
+        on.all(&commands)?;
+    }
+    if carried > 0 {
+        on.ask(&["RENAME", &anew, &name])?;
+        tracing::info!(
+            journal,
+            entries = carried,
+            "what the audit says of people is sealed now"
+        );
+    }
+    on.ask(&["DEL", &anew]).map(|_| ())
 }
 
 /// Where what was kept in clear may still be in Redis' files, has it write them anew; until it does, every start asks again.

@@ -9,6 +9,7 @@ mod rows;
 mod schema;
 mod writer;
 
+use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::ErrorKind;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
@@ -301,7 +302,7 @@ impl Store for Sqlite {
     }
 
     fn erase(&self, whom: &Erase, at_ms: u64) -> Result<Erased, StoreError> {
-        let erased = erasing::erase(&self.inbox, &self.url, whom, at_ms);
+        let erased = erasing::erase(&self.inbox, &self.url, whom, at_ms, || self.scrub());
         // Also when it was interrupted: some of it may be done.
         self.histories.clear();
         erased
@@ -320,6 +321,21 @@ impl Store for Sqlite {
 
     fn journal(&self, journal: &'static str, after: u64) -> Result<Vec<(u64, String)>, StoreError> {
         self.read("reading a journal", |on| rows::journal(on, journal, after))
+    }
+
+    fn sealed(
+        &self,
+        journal: &'static str,
+        after: u64,
+        last: u64,
+    ) -> Result<BTreeMap<u64, String>, StoreError> {
+        self.read("reading what is sealed", |on| {
+            rows::beside(on, journal, after, last)
+        })
+    }
+
+    fn scrub(&self) -> Result<bool, StoreError> {
+        erasing::scrub(&self.inbox, &self.url)
     }
 
     fn shelf(&self, shelf: &'static str) -> Result<Shelf, StoreError> {
@@ -452,6 +468,9 @@ fn check_schema(reader: &Connection) -> Result<(), String> {
     let version: i64 = reader
         .pragma_query_value(None, "user_version", |row| row.get(0))
         .map_err(|error| error.to_string())?;
+    if version > schema::version() {
+        return Err(newer(version));
+    }
     if version != schema::version() {
         return Err(format!(
             "the file has schema {version} and not {}: start the gateway with it once",
@@ -461,6 +480,13 @@ fn check_schema(reader: &Connection) -> Result<(), String> {
     Ok(())
 }
 
+fn newer(found: i64) -> String {
+    format!(
+        "the file has schema {found}, this ringward knows {} at most: use the newer one",
+        schema::version()
+    )
+}
+
 fn prepare(
     mut connection: Connection,
     is_memory: bool,
@@ -468,10 +494,7 @@ fn prepare(
 ) -> Result<(Connection, Index, usize), String> {
     let refused = |refused| match refused {
         Refused::Foreign => "the file is a database of something else".to_string(),
-        Refused::Newer { found } => format!(
-            "the file has schema {found}, this ringward knows {} at most: use the newer one",
-            schema::version()
-        ),
+        Refused::Newer { found } => newer(found),
         Refused::Engine(error) => error.to_string(),
     };
     schema::migrate(&mut connection).map_err(refused)?;

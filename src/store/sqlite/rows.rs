@@ -1,5 +1,7 @@
 //! Records as rows and back; the SQL of every question.
 
+use std::collections::BTreeMap;
+
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
@@ -198,6 +200,52 @@ pub(super) fn journal(on: &Connection, journal: &str, after: u64) -> rusqlite::R
         Ok((ms(row, 0)?, row.get(1)?))
     })?
     .collect()
+}
+
+/// Seals a text beside an entry of a journal.
+pub(super) fn put_beside(on: &Connection, journal: &str, number: u64, text: String) -> rusqlite::Result<()> {
+    let sealed = seal(Part::Beside, &seal::beside(journal, number), text)?;
+    let slot = put_keys(on, &sealed, None)?;
+    on.prepare_cached("INSERT INTO beside VALUES (?1, ?2, ?3, ?4)")?
+        .execute(params![journal, whole(number), slot, sealed.octets])
+        .map(|_| ())
+}
+
+/// What of it opens, by the numbers of the entries.
+pub(super) fn beside(
+    on: &Connection,
+    journal: &str,
+    after: u64,
+    last: u64,
+) -> rusqlite::Result<BTreeMap<u64, String>> {
+    let mut question = on.prepare_cached(
+        "SELECT number, octets, seal.record FROM beside JOIN seal USING (slot)
+         WHERE name = ?1 AND number > ?2 AND number <= ?3 ORDER BY number LIMIT ?4",
+    )?;
+    let rows = question.query_map(
+        params![journal, whole(after), whole(last), JOURNAL_ROWS as i64],
+        |row| {
+            let number = ms(row, 0)?;
+            let text = seal::unseal(
+                Part::Beside,
+                &seal::beside(journal, number),
+                &key(row, 2)?,
+                row.get(1)?,
+            );
+            Ok(text.map(|text| (number, text)))
+        },
+    )?;
+    rows.filter_map(Result::transpose).collect()
+}
+
+/// Overwrites the keys where they lie.
+pub(super) fn destroy(on: &Connection, journal: &str, first: u64, last: u64) -> rusqlite::Result<()> {
+    on.prepare_cached(
+        "UPDATE seal SET record = ?4 WHERE slot IN
+         (SELECT slot FROM beside WHERE name = ?1 AND number BETWEEN ?2 AND ?3)",
+    )?
+    .execute(params![journal, whole(first), whole(last), DESTROYED])
+    .map(|_| ())
 }
 
 pub(super) fn shelf(on: &Connection, shelf: &str) -> rusqlite::Result<store::Shelf> {

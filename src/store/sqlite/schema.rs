@@ -4,6 +4,7 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
 use super::rows;
 use crate::store::CLEAR_REMAINS;
+use crate::store::audit::{JOURNAL as AUDIT, carried_over};
 use crate::store::limits::SEAL_ROWS;
 use crate::store::seal::{Index, Part};
 
@@ -132,6 +133,18 @@ const MIGRATIONS: &[Step] = &[
     CREATE INDEX call_named   ON call (started_ms DESC, id DESC) WHERE erased_ms IS NULL;
 ",
     ),
+    Step::Sql(
+        "
+    CREATE TABLE beside (
+        name   TEXT    NOT NULL,
+        number INTEGER NOT NULL,
+        slot   INTEGER NOT NULL,
+        octets BLOB    NOT NULL,
+        PRIMARY KEY (name, number)
+    ) STRICT, WITHOUT ROWID;
+",
+    ),
+    Step::Code(seal_audit),
 ];
 
 enum Step {
@@ -220,6 +233,31 @@ fn seal_calls(on: &Transaction<'_>) -> rusqlite::Result<()> {
         tracing::info!(calls = carried, "kept calls are sealed now");
     }
     // A statement that is kept holds its table.
+    on.flush_prepared_statement_cache();
+    Ok(())
+}
+
+/// What the audit says of people in clear is sealed beside it; its chain stays as it is.
+fn seal_audit(on: &Transaction<'_>) -> rusqlite::Result<()> {
+    let (mut last, mut carried) = (0, 0u64);
+    loop {
+        let page = rows::journal(on, AUDIT, last)?;
+        let Some((end, _)) = page.last() else { break };
+        last = *end;
+        for (number, text) in page {
+            let Some((entry, people)) = carried_over(&text) else {
+                continue;
+            };
+            rows::put_beside(on, AUDIT, number, people)?;
+            on.prepare_cached("UPDATE journal SET entry = ?3 WHERE name = ?1 AND number = ?2")?
+                .execute(params![AUDIT, number as i64, entry])?;
+            carried += 1;
+        }
+    }
+    if carried > 0 {
+        rows::put_setting(on, CLEAR_REMAINS, "1")?;
+        tracing::info!(entries = carried, "what the audit says of people is sealed now");
+    }
     on.flush_prepared_statement_cache();
     Ok(())
 }

@@ -104,6 +104,14 @@ fn write_all(change: &mut Transaction<'_>, writes: &[Write]) -> rusqlite::Result
                 number,
                 entry,
             } => rows::append(&point, journal, *number, entry)?,
+            Write::Seal {
+                journal,
+                number,
+                text,
+            } => rows::put_beside(&point, journal, *number, text.clone()).map(|()| true)?,
+            Write::Destroy { journal, first, last } => {
+                rows::destroy(&point, journal, *first, *last).map(|()| true)?
+            }
             Write::Reshelve {
                 shelf,
                 revision,

@@ -2,8 +2,10 @@
 
 use ringward::call::record::{Ending, TransferKind, TransferOutcome};
 
-use super::{CALLER, SALES, refers, scene, scene_with};
+use super::{CALLER, SALES, refers, scene, scene_with, three_queues};
+use crate::hand::{Hand, Talk, talk};
 use crate::plan::{Act, Answer, CallerPlan, PhonePlan};
+use crate::world::World;
 
 #[test]
 fn whoever_transfers_may_hang_up_before_the_new_phone_answers() {
@@ -160,4 +162,24 @@ fn after_a_failure_the_phone_may_try_again() {
     scene.world.run();
     assert_eq!(scene.world.heard(scene.desk, "REFER"), [403, 202]);
     assert_eq!(scene.world.record().answered_by.as_deref(), Some("sales"));
+}
+
+#[test]
+fn a_phone_that_rings_for_a_transfer_and_asks_for_something_goes_on_ringing() {
+    let mut world = World::new(three_queues(), 3);
+    let Talk { mut phone, .. } = talk(&mut world, &[], &[]);
+    world.ask(&mut phone, "REFER", &[("Refer-To", "<sip:101@10.0.0.1>")], None);
+    let mut sales = Hand::is_rung_at(&mut world, "10.0.0.6:5060");
+    let rung = sales.invite.clone();
+    world.answer(&sales, &rung, 180, &[], None);
+    let sdp = sales.sdp(1);
+    for (method, body) in [("UPDATE", Some(sdp.as_str())), ("INFO", None)] {
+        world.ask(&mut sales, method, &[], body);
+        let heard = world.words(&sales);
+        assert_eq!(heard, [format!("500 {method}")], "not now, which ends nothing");
+    }
+    world.answer(&sales, &rung, 200, &[], Some(&sdp));
+    assert_eq!(world.words(&sales), ["ACK"]);
+    assert!(world.words(&phone).iter().any(|word| word == "NOTIFY"));
+    assert_eq!(world.record().answered_by.as_deref(), Some("sales"));
 }

@@ -24,6 +24,7 @@ pub(super) enum Between {
     Moved(String, u16, bool),
     LegAsked(LegAsked),
     Used(ringward::queue::Used),
+    Stands(ringward::queue::Standing),
     LegHanded(Asker, Option<Box<Handed>>),
 }
 
@@ -81,6 +82,7 @@ impl World {
                 );
             }
             Between::Used(used) => self.tell_shard(shard, Input::Used(used)),
+            Between::Stands(standing) => self.tell_shard(shard, Input::Stands(standing)),
             Between::LegAsked(asked) => self.tell_shard(shard, Input::LegAsked(asked)),
             Between::LegHanded(asker, handed) => self.tell_shard(shard, Input::LegHanded { asker, handed }),
         }
@@ -116,6 +118,12 @@ impl World {
                     let shards = self.others.len() as u16 + 1;
                     for other in (0..shards).filter(|other| *other != shard) {
                         self.tell_between(other, Between::Used(used.clone()));
+                    }
+                }
+                Output::Stands(standing) => {
+                    let shards = self.others.len() as u16 + 1;
+                    for other in (0..shards).filter(|other| *other != shard) {
+                        self.tell_between(other, Between::Stands(standing.clone()));
                     }
                 }
                 output => self.carry_out(output),
@@ -272,6 +280,9 @@ impl World {
                     Counter::ProofWrong => "proof wrong",
                     Counter::Proven => "proven",
                     Counter::StrangerIgnored => "stranger ignored",
+                    Counter::Scanned => "scanned",
+                    Counter::Blocked => "blocked",
+                    Counter::Unheard => "unheard",
                     Counter::FailedOver => "failed over",
                     Counter::Redirected => "redirected",
                     Counter::RedirectRefused => "redirect refused",
@@ -307,7 +318,7 @@ impl World {
                     Happening::Told(to, Between::LegHanded(asker, handed)),
                 );
             }
-            Output::Timeout(_) | Output::Used(_) | Output::Registrar(_) => {}
+            Output::Timeout(_) | Output::Used(_) | Output::Stands(_) | Output::Registrar(_) => {}
         }
     }
 }

@@ -275,3 +275,57 @@ async fn a_call_that_goes_on_is_counted_and_left_and_a_reason_names_no_number() 
         check_problem(erase(&why).await, 400, "bad-request").await;
     }
 }
+
+#[tokio::test]
+async fn who_is_gone_is_erased_from_the_audit_and_its_chain_is_whole() {
+    let folder = Folder::new("account");
+    let desk = Desk::with(store::open(&store::Config { url: folder.url() }).unwrap(), None).await;
+    let name = "wilhelmina.quartz";
+    let token = desk.token_for(name, &["supervisor"]).await;
+    let report = json!({ "verdict": "good" }).to_string();
+    let path = format!("/api/v1/calls/{}/report", desk.kept_call(PROVEN, 1));
+    let said = super::with_json(desk.ask(Method::POST, &path).bearer_auth(&token), &report).send();
+    assert_eq!(said.await.unwrap().status(), 200);
+    let named = async |desk: &Desk| {
+        let audit = desk.read("/api/v1/audit").await;
+        let entries = audit["entries"].as_array().unwrap();
+        entries
+            .iter()
+            .filter(|entry| entry.to_string().contains(name))
+            .count()
+    };
+    assert_eq!(named(&desk).await, 1);
+    assert_eq!(
+        desk.signed(Method::DELETE, "/api/v1/users/x")
+            .send()
+            .await
+            .unwrap()
+            .status(),
+        404
+    );
+    let erase = async |body: serde_json::Value| desk.post("/api/v1/erasures", &body.to_string()).await;
+    let ask = json!({ "account": name, "why": "left" });
+    check_problem(erase(ask.clone()).await, 409, "conflict").await;
+    let gone = desk
+        .signed(Method::DELETE, &format!("/api/v1/tokens/{name}"))
+        .send();
+    assert_eq!(gone.await.unwrap().status(), 204);
+    for wrong in [
+        json!({ "account": name, "number": number(PROVEN), "why": "left" }),
+        json!({ "account": "first", "why": "left" }),
+        json!({ "account": name, "why": format!("{name} left") }),
+        json!({ "why": "left" }),
+    ] {
+        check_problem(erase(wrong).await, 400, "bad-request").await;
+    }
+    let done = body_of(erase(ask).await).await;
+    assert_eq!(
+        (&done["state"], &done["entries"], &done["calls"]),
+        (&json!("done"), &json!(2), &json!(0)),
+        "{done}"
+    );
+    assert_eq!(named(&desk).await, 0);
+    assert!(!holds(&folder.0, name));
+    assert_eq!(desk.read("/api/v1/audit/verify").await["is_whole"], true);
+    assert_eq!(desk.read("/api/v1/erasures").await["running"], json!([]));
+}

@@ -174,7 +174,14 @@ impl Desk {
         let mailboxes = Mailboxes::new(Vec::new());
         let phones = Phones::new(Arc::clone(&audit));
         let shift = Duration::from_secs(12 * 3600);
-        let floor = Floor::open(Arc::clone(&store), Arc::clone(&audit), phones, mailboxes, shift);
+        let floor = Floor::open(
+            Arc::clone(&store),
+            Arc::clone(&audit),
+            phones,
+            mailboxes,
+            shift,
+            &[],
+        );
         let rules = ringward::alarm::Rules::shipped();
         let alarms = Alarms::open(Arc::clone(&store), rules, Some("1"), None, Box::new(|_| ()));
         let alarms = Arc::new(alarms.unwrap());

@@ -38,7 +38,123 @@ pub fn through_mu_law(samples: &[i16]) -> Vec<i16> {
         .collect()
 }
 
+/// Speech-like audio as a function of time: harmonics below 2.4 kHz that glide fast (no period is like the next) under a syllable-like envelope, and no noise, so
+/// that it can be said at one rate and looked for at another, and between its samples.
+fn voice_at(t: f64) -> f64 {
+    let envelope = 0.35 + 0.65 * (t * 4.3 + (t * 0.37).sin() * 2.0).sin().abs();
+    let pitch = 120.0 * t - 49.0 * (t * 0.61).cos() - 6.5 * (t * 1.7).cos() - 4.0 * (t * 9.1).cos();
+    let voiced: f64 = (1..=12)
+        .map(|k| (std::f64::consts::TAU * pitch * f64::from(k)).sin() / f64::from(k))
+        .sum();
+    voiced * envelope * 4000.0
+}
+
+/// From this second on, at so many samples a second.
+#[allow(dead_code, reason = "for the wire tests; benches/load.rs shares this module")]
+pub fn test_voice(from: f64, seconds: u32, rate: u32) -> Vec<i16> {
+    (0..seconds * rate)
+        .map(|n| voice_at(from + f64::from(n) / f64::from(rate)) as i16)
+        .collect()
+}
+
+/// How [`test_voice`] from this second on was heard at `rate`, level matched and to an eighth of a sample. `slips` are
+/// half-second pieces that are more than a sample from the first one's lag, or nowhere near it.
+#[allow(dead_code, reason = "for the wire tests; benches/load.rs shares this module")]
+pub fn compare_voice(from: f64, heard: &[i16], rate: u32) -> Comparison {
+    let piece = rate as usize / 2;
+    let begun = heard.iter().position(|sample| sample.unsigned_abs() > 200);
+    let first = begun.unwrap_or(0) + rate as usize;
+    assert!(
+        heard.len() > first + 4 * piece,
+        "only {} samples were heard",
+        heard.len()
+    );
+    let sent = test_voice(from, 5, rate);
+    let place = best_place(&heard[first..first + piece], &sent, 0..sent.len() - piece);
+    let whole = first as isize - place as isize;
+    let ear = Ear { from, heard, rate };
+    let (_, lag) = ear.finest(first, whole);
+    let (mut signal, mut noise, mut slips, mut pieces) = (0.0, 1e-9, 0, 0);
+    for at in (first..heard.len() - piece).step_by(piece) {
+        let (likeness, own) = ear.finest(at, whole);
+        slips += usize::from((own - lag).abs() > 1.0 || likeness < 0.9);
+        let (of_piece, off) = ear.signal_and_noise(at, lag);
+        signal += of_piece;
+        noise += off;
+        pieces += 1;
+    }
+    Comparison {
+        lag: whole,
+        snr_db: 10.0 * (signal / noise).log10(),
+        seconds: f64::from(pieces) / 2.0,
+        slips,
+    }
+}
+
+/// Half-second pieces that were heard with no more noise than this, each with a lag of its own: for phones whose jitter buffer
+/// stretches and shortens. `lag` is about where to look.
+#[allow(dead_code, reason = "for the wire tests; benches/load.rs shares this module")]
+pub fn clear_pieces(from: f64, heard: &[i16], rate: u32, lag: isize, decibels: f64) -> usize {
+    let (piece, around) = (rate as usize / 2, rate as isize / 4);
+    let (sent, ear) = (test_voice(from, 30, rate), Ear { from, heard, rate });
+    let is_clear = |at: &usize| {
+        let centre = *at as isize - lag;
+        let range = (centre - around).max(0) as usize..(centre + around).max(0) as usize;
+        let place = best_place(&heard[*at..at + piece], &sent, range);
+        let (_, own) = ear.finest(*at, *at as isize - place as isize);
+        let (signal, noise) = ear.signal_and_noise(*at, own);
+        signal > 1e6 && 10.0 * (signal / noise).log10() > decibels
+    };
+    (0..heard.len().saturating_sub(piece))
+        .step_by(piece)
+        .filter(is_clear)
+        .count()
+}
+
+/// What was heard of a [`test_voice`], half a second at a time.
+struct Ear<'a> {
+    from: f64,
+    heard: &'a [i16],
+    rate: u32,
+}
+
+impl Ear<'_> {
+    /// Sums over every so many samples from `at` on, of what was said `lag` samples before: product and both energies.
+    fn sums(&self, at: usize, lag: f64, step: usize) -> (f64, f64, f64) {
+        let until = (at + self.rate as usize / 2).min(self.heard.len());
+        let pairs = (at..until).step_by(step).map(|n| {
+            let said = voice_at(self.from + (n as f64 - lag) / f64::from(self.rate));
+            (said, f64::from(self.heard[n]))
+        });
+        pairs.fold((0.0, 1e-9, 1e-9), |(product, said, got), (a, b)| {
+            (product + a * b, said + a * a, got + b * b)
+        })
+    }
+
+    /// How alike they are at best, 1 at most, and at which lag, at most three samples from `whole`.
+    fn finest(&self, at: usize, whole: isize) -> (f64, f64) {
+        let likeness = |eighths: i32| {
+            let lag = whole as f64 + f64::from(eighths) / 8.0;
+            let (product, said, got) = self.sums(at, lag, 7);
+            (product / (said * got).sqrt(), lag)
+        };
+        let best = (-24..=24).map(likeness).max_by(|a, b| a.0.total_cmp(&b.0));
+        best.expect("there are some")
+    }
+
+    /// Energies of what is the voice in it, at whatever level, and of the rest.
+    fn signal_and_noise(&self, at: usize, lag: f64) -> (f64, f64) {
+        let (product, said, got) = self.sums(at, lag, 1);
+        let signal = product * product / said;
+        (signal, (got - signal).max(1e-9))
+    }
+}
+
 pub fn write_wav(path: &Path, samples: &[i16]) {
+    write_wav_at(path, samples, 8000);
+}
+
+pub fn write_wav_at(path: &Path, samples: &[i16], rate: u32) {
     let mut octets = Vec::with_capacity(44 + samples.len() * 2);
     let size = (samples.len() * 2) as u32;
     octets.extend_from_slice(b"RIFF");
@@ -48,8 +164,8 @@ pub fn write_wav(path: &Path, samples: &[i16]) {
     for field in [1u16, 1] {
         octets.extend_from_slice(&field.to_le_bytes());
     }
-    octets.extend_from_slice(&8000u32.to_le_bytes());
-    octets.extend_from_slice(&16000u32.to_le_bytes());
+    octets.extend_from_slice(&rate.to_le_bytes());
+    octets.extend_from_slice(&(2 * rate).to_le_bytes());
     for field in [2u16, 16] {
         octets.extend_from_slice(&field.to_le_bytes());
     }
@@ -176,6 +292,22 @@ fn best_place(piece: &[i16], whole: &[i16], range: std::ops::Range<usize>) -> us
         }
     }
     best.1
+}
+
+#[test]
+fn a_voice_is_found_between_the_samples_of_another_rate() {
+    let heard: Vec<i16> = std::iter::repeat_n(0, 800)
+        .chain((0..32_000).map(|n| (voice_at(3.0 + (f64::from(n) - 0.375) / 8000.0) * 0.9) as i16))
+        .collect();
+    let clean = compare_voice(3.0, &heard, 8000);
+    assert!(clean.slips == 0 && clean.snr_db > 50.0, "{:.1} dB", clean.snr_db);
+    let mut gapped = heard;
+    gapped.drain(22_000..22_160);
+    let found = compare_voice(3.0, &gapped, 8000);
+    assert!(found.slips > 0);
+    // All but the silent one, the one that has the gap, and what is left at the end.
+    assert_eq!(clear_pieces(3.0, &gapped, 8000, found.lag, 50.0), 6);
+    assert_eq!(clear_pieces(9.0, &gapped, 8000, found.lag, 10.0), 0);
 }
 
 #[test]

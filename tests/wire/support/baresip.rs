@@ -22,7 +22,8 @@ impl Baresip {
         Baresip::start_with(folder, name, says, dial, None, "")
     }
 
-    /// With more parameters of its account, such as `;auth_user=x;auth_pass=y`.
+    /// With more parameters of its account, such as `;auth_user=x;auth_pass=y`. With `;audio_codecs=g722` what it says and
+    /// hears has 16 kHz.
     #[allow(dead_code, reason = "for the wire tests; benches/load.rs shares this module")]
     pub fn start_as(folder: &Path, name: &str, says: &Path, dial: Option<&str>, more: &str) -> Baresip {
         Baresip::start_account(folder, name, says, dial, None, ("", more, None))
@@ -95,7 +96,7 @@ impl Baresip {
             "poll_method epoll\nsip_listen 127.0.0.1:{port}\nnet_interface 127.0.0.1\n\
              audio_source aufile,{}\naudio_player aubridge,{name}\naudio_alert aubridge,{name}-alert\n\
              snd_path {}\nmodule_path /usr/lib/baresip/modules\nrtp_ports {media}-{}\n\
-             module g711.so\nmodule srtp.so\nmodule aufile.so\nmodule aubridge.so\nmodule sndfile.so\nmodule uuid.so\n\
+             module g711.so\nmodule g722.so\nmodule srtp.so\nmodule aufile.so\nmodule aubridge.so\nmodule sndfile.so\nmodule uuid.so\n\
              module account.so\nmodule menu.so\nmodule ctrl_tcp.so\nctrl_tcp_listen 127.0.0.1:{control}\n{lines}",
             says.display(),
             recordings.display(),
@@ -103,7 +104,11 @@ impl Baresip {
         );
         let alone = format!("<sip:{name}@127.0.0.1:{port}>;regint=0");
         let account = account.unwrap_or(&alone);
-        let account = format!("{account};answermode=auto;audio_codecs=pcmu,pcma{more}\n");
+        let codecs = match more.contains("audio_codecs") {
+            true => "",
+            false => ";audio_codecs=pcmu,pcma",
+        };
+        let account = format!("{account};answermode=auto{codecs}{more}\n");
         std::fs::write(folder.join("config"), config).expect("config");
         std::fs::write(folder.join("accounts"), account).expect("accounts");
         std::fs::write(folder.join("contacts"), "").expect("contacts");

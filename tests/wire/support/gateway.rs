@@ -182,6 +182,11 @@ impl Gateway {
         ))
     }
 
+    #[allow(dead_code, reason = "for benches/relay, which shares this module")]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// User and system time the process has used, in seconds.
     #[allow(dead_code, reason = "for benches/load.rs, which shares this module")]
     pub fn cpu_seconds(&self) -> f64 {

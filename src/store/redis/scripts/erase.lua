@@ -1,6 +1,7 @@
 -- Erases what calls say of people: their keys go, and what is said of them by number. Gives how many are not over, and stay.
 -- ARGV: prefix, channel, who says so, when, then of each call id, revision, what stays of it
 local p, left = ARGV[1], 0
+local nodes = redis.call('SMEMBERS', p .. 'nodes')
 for at = 5, #ARGV, 3 do
   local id = ARGV[at]
   local call = p .. 'call:' .. id
@@ -9,6 +10,10 @@ for at = 5, #ARGV, 3 do
     left = left + 1
   elseif old[1] and not old[7] then
     redis.call('HDEL', p .. 'keys', id, id .. ':report')
+    -- It is over, and whoever had it may be slow to say so.
+    for _, node in ipairs(nodes) do
+      redis.call('HDEL', p .. 'live:' .. node, id)
+    end
     if old[2] ~= '' then
       redis.call('ZREM', p .. 'calls:number:' .. old[2], old[1] .. ':' .. old[4] .. ':' .. old[5])
     end

@@ -1,0 +1,374 @@
+//! Addresses that are not heard for a while, because somebody there guesses or scans.
+//!
+//! ```text
+//!   strikes in a minute  ── 32 ──► blocked 5 min ── again ──► 10 min ── again ──► 20 min … one day
+//!   a wrong password     4           a day without a strike, and the next block is the first again
+//!   a question unproven  1 (connections alone)
+//!   a scanner's name    32 (connections alone)
+//! ```
+//!
+//! **Only what an address cannot have been lent counts**: a password answered over a nonce that was given to that very
+//! address, or octets on a connection that it opened. A datagram's sender is whatever its writer wrote, so no datagram
+//! by itself ever leads here: nobody can have somebody else's address blocked. Addresses from which somebody proved
+//! himself within a day are never blocked, nor those that the configuration names.
+
+use std::collections::HashMap;
+use std::fmt::Write;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::limits::{
+    BLOCK_FIRST, BLOCK_FORGOTTEN, BLOCK_MOST, BLOCKS_KNOWN_MAX, PROVEN_KEPT, STRIKES_MAX, STRIKES_WINDOW,
+};
+use crate::cidr::{Cidr, neighbourhood};
+
+/// What somebody at an address did, with as much certainty that it was from there as [the module](self) asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strike {
+    /// A wrong password, over a nonce that was given to this address.
+    WrongPassword,
+    /// A request on a connection of its own that proves nothing.
+    Unproven,
+    /// On such a connection, the name of a scanner.
+    Scanner,
+}
+
+/// The table of the process. Asking it costs one load while nobody is blocked.
+pub struct Blocks {
+    /// Never blocked: trunks, phones and carriers of the configuration, and what `[scans] never` names.
+    never: Vec<Cidr>,
+    is_on: bool,
+    blocked: AtomicUsize,
+    known: Mutex<HashMap<IpAddr, Known>>,
+}
+
+/// An address, or an IPv6 network of 64 bits, that is blocked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Block {
+    pub address: IpAddr,
+    /// How much longer.
+    pub left: Duration,
+    /// How often it was blocked.
+    pub times: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    strikes: u32,
+    since: Instant,
+    last: Instant,
+    until: Option<Instant>,
+    times: u32,
+    proven: Option<Instant>,
+}
+
+impl Blocks {
+    /// `is_on` false: nobody is ever blocked.
+    pub fn new(never: Vec<Cidr>, is_on: bool) -> Blocks {
+        Blocks {
+            never,
+            is_on,
+            blocked: AtomicUsize::new(0),
+            known: Mutex::default(),
+        }
+    }
+
+    /// Named by the configuration: never blocked, whatever is done there.
+    pub fn is_exempt(&self, address: IpAddr) -> bool {
+        self.never.iter().any(|range| range.contains(address))
+    }
+
+    pub fn is_blocked(&self, address: IpAddr, now: Instant) -> bool {
+        if self.blocked.load(Ordering::Relaxed) == 0 {
+            return false;
+        }
+        let known = self.known();
+        let until = known.get(&neighbourhood(address)).and_then(|known| known.until);
+        until.is_some_and(|until| now < until)
+    }
+
+    /// For how long this strike has the address blocked; None = it does not, or it is blocked already.
+    pub fn strike(&self, address: IpAddr, strike: Strike, now: Instant) -> Option<Duration> {
+        if !self.is_on || self.is_exempt(address) {
+            return None;
+        }
+        let mut table = self.known();
+        let known = place(&mut table, neighbourhood(address), now);
+        if known.is_proven(now) || known.until.is_some_and(|until| now < until) {
+            return None;
+        }
+        let last_seen = known.until.unwrap_or(known.last).max(known.last);
+        if now.saturating_duration_since(last_seen) >= BLOCK_FORGOTTEN {
+            known.times = 0;
+        }
+        if now.saturating_duration_since(known.since) >= STRIKES_WINDOW {
+            known.strikes = 0;
+            known.since = now;
+        }
+        known.last = now;
+        known.strikes += strike.weight();
+        if known.strikes < STRIKES_MAX {
+            return None;
+        }
+        let lasts = BLOCK_FIRST
+            .saturating_mul(1 << known.times.min(16))
+            .min(BLOCK_MOST);
+        known.strikes = 0;
+        known.times += 1;
+        known.until = Some(now + lasts);
+        self.count(&table, now);
+        Some(lasts)
+    }
+
+    /// Somebody there has proven who he is: the address is not blocked for what others behind it do, for a day.
+    pub fn proved(&self, address: IpAddr, now: Instant) {
+        let mut table = self.known();
+        let known = place(&mut table, neighbourhood(address), now);
+        known.proven = Some(now);
+        if known.until.take().is_some() {
+            self.count(&table, now);
+        }
+    }
+
+    /// Somebody here says that it was a mistake. False: it was not blocked.
+    pub fn lift(&self, address: IpAddr, now: Instant) -> bool {
+        let mut table = self.known();
+        let removed = table.remove(&neighbourhood(address));
+        self.count(&table, now);
+        removed.is_some_and(|known| known.until.is_some_and(|until| now < until))
+    }
+
+    /// Who is blocked now, by address.
+    pub fn list(&self, now: Instant) -> Vec<Block> {
+        let table = self.known();
+        self.count(&table, now);
+        let mut blocks: Vec<Block> = table
+            .iter()
+            .filter_map(|(address, known)| {
+                let left = known.until?.checked_duration_since(now)?;
+                (!left.is_zero()).then_some(Block {
+                    address: *address,
+                    left,
+                    times: known.times,
+                })
+            })
+            .collect();
+        blocks.sort_by_key(|block| block.address);
+        blocks
+    }
+
+    /// The same as a file for `nft -f`: two sets whose elements leave by themselves, emptied and filled in one step.
+    pub fn nftables(&self, now: Instant) -> String {
+        let mut text = String::from(
+            "# Addresses that Ringward does not hear now. Load with: nft -f FILE\n\
+             # and drop them where you like: ip saddr @blocked4 drop; ip6 saddr @blocked6 drop\n\
+             table inet ringward {\n\
+             \tset blocked4 { type ipv4_addr; flags timeout; }\n\
+             \tset blocked6 { type ipv6_addr; flags interval, timeout; }\n\
+             }\n\
+             flush set inet ringward blocked4\n\
+             flush set inet ringward blocked6\n",
+        );
+        for block in self.list(now) {
+            let (set, prefix) = match block.address {
+                IpAddr::V4(_) => ("blocked4", ""),
+                IpAddr::V6(_) => ("blocked6", "/64"),
+            };
+            let seconds = block.left.as_secs().max(1);
+            // Writing into a String cannot fail.
+            let _ = writeln!(
+                text,
+                "add element inet ringward {set} {{ {}{prefix} timeout {seconds}s }}",
+                block.address
+            );
+        }
+        text
+    }
+
+    fn count(&self, table: &HashMap<IpAddr, Known>, now: Instant) {
+        let blocked = table
+            .values()
+            .filter(|known| known.until.is_some_and(|until| now < until));
+        self.blocked.store(blocked.count(), Ordering::Relaxed);
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<IpAddr, Known>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Strike {
+    fn weight(self) -> u32 {
+        match self {
+            Strike::WrongPassword => 4,
+            Strike::Unproven => 1,
+            Strike::Scanner => STRIKES_MAX,
+        }
+    }
+}
+
+impl Known {
+    fn is_proven(&self, now: Instant) -> bool {
+        self.proven
+            .is_some_and(|proven| now.saturating_duration_since(proven) < PROVEN_KEPT)
+    }
+}
+
+/// What is known of an address; when the table is full, whoever was heard of longest ago makes room.
+fn place(table: &mut HashMap<IpAddr, Known>, address: IpAddr, now: Instant) -> &mut Known {
+    if table.len() >= BLOCKS_KNOWN_MAX && !table.contains_key(&address) {
+        let oldest = table.iter().min_by_key(|(_, known)| known.last);
+        if let Some(oldest) = oldest.map(|(address, _)| *address) {
+            table.remove(&oldest);
+        }
+    }
+    table.entry(address).or_insert(Known {
+        strikes: 0,
+        since: now,
+        last: now,
+        until: None,
+        times: 0,
+        proven: None,
+    })
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "any instant will do as the start")]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn blocks() -> Blocks {
+        Blocks::new(vec!["203.0.113.0/24".parse().unwrap()], true)
+    }
+
+    fn address(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn eight_wrong_passwords_in_a_minute_block_and_each_block_is_twice_as_long_up_to_a_day() {
+        let (blocks, mut now, guesser) = (blocks(), Instant::now(), address("192.0.2.1"));
+        let mut seconds = Vec::new();
+        for _ in 0..11 {
+            let mut lasts = None;
+            for n in 0..8 {
+                assert!(!blocks.is_blocked(guesser, now), "{n}");
+                lasts = blocks.strike(guesser, Strike::WrongPassword, now);
+                assert_eq!(lasts.is_some(), n == 7);
+            }
+            let lasts = lasts.unwrap();
+            seconds.push(lasts.as_secs());
+            assert!(blocks.is_blocked(guesser, now + lasts - Duration::from_millis(1)));
+            assert!(!blocks.is_blocked(guesser, now + lasts));
+            assert!(!blocks.is_blocked(address("192.0.2.2"), now));
+            now += lasts;
+        }
+        assert_eq!(
+            seconds,
+            [
+                300, 600, 1200, 2400, 4800, 9600, 19200, 38400, 76800, 86400, 86400
+            ]
+        );
+        now += BLOCK_FORGOTTEN;
+        assert_eq!(blocks.strike(guesser, Strike::Scanner, now), Some(BLOCK_FIRST));
+    }
+
+    #[test]
+    fn strikes_count_within_a_minute_only() {
+        let (blocks, mut now, slow) = (blocks(), Instant::now(), address("192.0.2.1"));
+        for _ in 0..100 {
+            assert_eq!(blocks.strike(slow, Strike::WrongPassword, now), None);
+            now += Duration::from_secs(16);
+        }
+        for _ in 0..31 {
+            assert_eq!(blocks.strike(slow, Strike::Unproven, now + STRIKES_WINDOW), None);
+        }
+        assert!(
+            blocks
+                .strike(slow, Strike::Unproven, now + STRIKES_WINDOW)
+                .is_some()
+        );
+    }
+
+    #[test]
+    fn whom_the_configuration_names_and_who_proved_himself_is_never_blocked() {
+        let (blocks, now) = (blocks(), Instant::now());
+        let (carrier, office) = (address("203.0.113.9"), address("192.0.2.7"));
+        blocks.proved(office, now);
+        for _ in 0..100 {
+            assert_eq!(blocks.strike(carrier, Strike::Scanner, now), None);
+            assert_eq!(blocks.strike(office, Strike::Scanner, now), None);
+        }
+        assert!(!blocks.is_blocked(carrier, now) && !blocks.is_blocked(office, now));
+        assert!(
+            blocks
+                .strike(office, Strike::Scanner, now + PROVEN_KEPT)
+                .is_some()
+        );
+        // The right password ends a block.
+        blocks.proved(office, now + PROVEN_KEPT);
+        assert!(!blocks.is_blocked(office, now + PROVEN_KEPT));
+        let off = Blocks::new(Vec::new(), false);
+        assert_eq!(off.strike(office, Strike::Scanner, now), None);
+    }
+
+    #[test]
+    fn the_list_is_a_file_for_nftables() {
+        let (blocks, now) = (blocks(), Instant::now());
+        blocks.strike(address("192.0.2.1"), Strike::Scanner, now);
+        blocks.strike(address("2001:db8::77"), Strike::Scanner, now);
+        let later = now + Duration::from_secs(100);
+        let text = blocks.nftables(later);
+        let elements: Vec<_> = text.lines().filter(|line| line.starts_with("add")).collect();
+        assert_eq!(
+            elements,
+            [
+                "add element inet ringward blocked4 { 192.0.2.1 timeout 200s }",
+                "add element inet ringward blocked6 { 2001:db8::/64 timeout 200s }",
+            ]
+        );
+        assert!(blocks.lift(address("192.0.2.1"), later) && !blocks.lift(address("192.0.2.1"), later));
+        assert_eq!(blocks.list(later).len(), 1);
+        assert!(
+            blocks.is_blocked(address("2001:db8::1"), later),
+            "an IPv6 house is one address"
+        );
+        assert!(blocks.list(now + BLOCK_FIRST).is_empty());
+    }
+
+    #[test]
+    fn the_table_is_bounded() {
+        let (blocks, now) = (blocks(), Instant::now());
+        for number in 0..BLOCKS_KNOWN_MAX as u32 + 100 {
+            let at = now + Duration::from_millis(u64::from(number) / 100);
+            blocks.strike(IpAddr::V4((0x0a00_0000 + number).into()), Strike::Unproven, at);
+        }
+        assert_eq!(blocks.known().len(), BLOCKS_KNOWN_MAX);
+    }
+
+    proptest! {
+        /// A block has an end, and nobody is blocked for less than his strikes.
+        #[test]
+        fn a_block_ends(steps in prop::collection::vec((0..90u64, 0..3usize), 1..200)) {
+            let (blocks, mut now, who) = (blocks(), Instant::now(), address("192.0.2.1"));
+            let kinds = [Strike::WrongPassword, Strike::Unproven, Strike::Scanner];
+            let mut given = 0;
+            for (seconds, kind) in steps {
+                now += Duration::from_secs(seconds);
+                let was_blocked = blocks.is_blocked(who, now);
+                given += kinds[kind].weight();
+                let lasts = blocks.strike(who, kinds[kind], now);
+                prop_assert!(!(was_blocked && lasts.is_some()));
+                if let Some(lasts) = lasts {
+                    prop_assert!(given >= STRIKES_MAX && lasts >= BLOCK_FIRST && lasts <= BLOCK_MOST);
+                    prop_assert!(blocks.is_blocked(who, now) && !blocks.is_blocked(who, now + lasts));
+                    given = 0;
+                }
+            }
+        }
+    }
+}

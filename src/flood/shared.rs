@@ -1,0 +1,148 @@
+//! The counters of the process, as every shard has them.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use super::counts::{Counts, NewCall, Place};
+use super::limit::{CallLimits, Limit, Scope};
+use super::surge::{Hand, Rest, Surge, SurgeConfig, SurgeStanding};
+
+/// All shards ask the same: cloning gives the same counters. Held for well under a microsecond, once for each new call.
+#[derive(Clone)]
+pub struct Shared(Arc<Mutex<Inner>>);
+
+struct Inner {
+    counts: Counts,
+    surge: Surge,
+}
+
+/// What the counters say now.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Standing {
+    pub calls: u32,
+    /// Of these, nobody has answered yet.
+    pub ringing: u32,
+    /// Trunks, addresses, queues, numbers and signers that are counted one by one.
+    pub counted: usize,
+    pub surge: SurgeStanding,
+}
+
+/// A call that was taken. Dropping it is the end of the call, so that no way out of one can forget to say so.
+pub struct Ticket {
+    shared: Shared,
+    places: Vec<Place>,
+    is_ringing: bool,
+}
+
+impl Shared {
+    pub fn new(limits: CallLimits, surge: SurgeConfig) -> Shared {
+        Shared(Arc::new(Mutex::new(Inner {
+            counts: Counts::new(limits),
+            surge: Surge::new(surge),
+        })))
+    }
+
+    /// From now on; calls that are there stay counted.
+    pub fn set_limits(&self, limits: CallLimits) {
+        self.inner().counts.set_limits(limits);
+    }
+
+    /// Whether a new call may be taken; if so it is, until its ticket is dropped.
+    ///
+    /// # Errors
+    ///
+    /// The first limit that it would pass: those of all, of its trunk, of its address, of its queue. Nothing is remembered of
+    /// it then but that one more came.
+    pub fn admit(&self, new: &NewCall<'_>, now: Instant) -> Result<Ticket, Limit> {
+        let mut inner = self.inner();
+        let taken = inner.counts.admit(new, now);
+        let (_, ringing) = inner.counts.of_all();
+        inner.surge.arrived(ringing, now);
+        Ok(Ticket {
+            shared: self.clone(),
+            places: taken?,
+            is_ringing: true,
+        })
+    }
+
+    /// What a call hears that is kept out by a limit that is not one of all.
+    pub fn refuse_with(&self) -> u16 {
+        self.inner().counts.limits().refuse_with
+    }
+
+    /// During a flood: what is to be done with callers for whom nothing speaks.
+    pub fn rest(&self, now: Instant) -> Option<Rest> {
+        let mut inner = self.inner();
+        let (_, ringing) = inner.counts.of_all();
+        inner.surge.look(ringing, now);
+        inner.surge.rest()
+    }
+
+    /// Somebody says whether there is a flood, or leaves it to us again.
+    pub fn set_hand(&self, hand: Hand, now: Instant) {
+        self.inner().surge.set_hand(hand, now);
+    }
+
+    pub fn standing(&self, now: Instant) -> Standing {
+        let mut inner = self.inner();
+        let (calls, ringing) = inner.counts.of_all();
+        inner.surge.look(ringing, now);
+        Standing {
+            calls,
+            ringing,
+            counted: inner.counts.counted(),
+            surge: inner.surge.standing(ringing),
+        }
+    }
+
+    /// Whoever panicked while counting left numbers behind, not half a structure.
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Ticket {
+    /// Counts the call for one more party of it: a number, or a signer.
+    ///
+    /// # Errors
+    ///
+    /// The limit that it would pass. The call is not counted there, and the party has lost no token by it.
+    pub fn also(&mut self, scope: Scope, who: &str, now: Instant) -> Result<(), Limit> {
+        let place = self
+            .shared
+            .inner()
+            .counts
+            .also(scope, who, self.is_ringing, now)?;
+        self.places.push(place);
+        Ok(())
+    }
+
+    /// A person has answered, or nobody will: it rings no more.
+    pub fn rings_no_more(&mut self) {
+        if !std::mem::take(&mut self.is_ringing) {
+            return;
+        }
+        let mut inner = self.shared.inner();
+        for place in &self.places {
+            inner.counts.answered(*place);
+        }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let mut inner = self.shared.inner();
+        for place in &self.places {
+            inner.counts.over(*place, self.is_ringing);
+        }
+    }
+}
+
+impl std::fmt::Debug for Ticket {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Ticket")
+            .field("places", &self.places.len())
+            .field("is_ringing", &self.is_ringing)
+            .finish()
+    }
+}

@@ -1,0 +1,448 @@
+//! A flood of calls (telephony denial of service, TDoS): when it begins, and when it is over.
+//!
+//! ```text
+//!               10 s of arrivals, or the calls that ring, reach the threshold
+//!   ordinary ───────────────────────────────────────────────────────────────► flood
+//!      ▲                                                                        │
+//!      └────────────── both below half of it for a whole minute ◄───────────────┘
+//!
+//!   threshold = the greater of a floor and FACTOR × the normal
+//!   normal    = mean of the minutes without a flood, the last hour for about two thirds of it
+//! ```
+//!
+//! What happens during a flood is never part of the normal: an attack cannot teach us that it is ordinary. Until ten
+//! minutes are learned nothing is a flood: whoever starts in a busy hour, or always has many calls, is not under attack.
+
+use std::time::{Duration, Instant};
+
+use super::limits::{SURGE_CALM, SURGE_LEARNED_MINUTES, SURGE_MEMORY_MINUTES, SURGE_WINDOW_SECONDS};
+
+/// `[tdos]`
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SurgeConfig {
+    /// Whether there is a flood: by the rule, or as somebody says.
+    pub hand: Hand,
+    /// What happens to callers for whom nothing speaks.
+    pub rest: Rest,
+    /// New calls in ten seconds that are no flood, however quiet it usually is.
+    pub calls: u32,
+    /// Calls ringing at once that are none.
+    pub ringing: u32,
+    /// How many times the normal is a flood.
+    pub factor: f64,
+}
+
+impl Default for SurgeConfig {
+    fn default() -> SurgeConfig {
+        SurgeConfig {
+            hand: Hand::Auto,
+            rest: Rest::Challenge,
+            calls: 100,
+            ringing: 100,
+            factor: 4.0,
+        }
+    }
+}
+
+impl SurgeConfig {
+    /// Nothing is ever a flood.
+    pub fn off() -> SurgeConfig {
+        SurgeConfig {
+            hand: Hand::Off,
+            ..SurgeConfig::default()
+        }
+    }
+}
+
+/// Who says whether there is a flood.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Hand {
+    #[default]
+    Auto,
+    On,
+    Off,
+}
+
+/// What happens during a flood to callers for whom nothing speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rest {
+    /// What policy says, as ever.
+    #[default]
+    Label,
+    /// They press two digits, or say who they are, before anything rings.
+    Challenge,
+    /// They hear 480.
+    Refuse,
+}
+
+/// What is known of it, for people.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SurgeStanding {
+    pub is_on: bool,
+    pub hand: Hand,
+    pub rest: Rest,
+    /// How long it has been on.
+    pub lasts: Duration,
+    /// How often one has begun by the rule, since the start.
+    pub begun: u64,
+    /// New calls in the last ten seconds, and from how many on they are a flood.
+    pub arrivals: u32,
+    pub arrivals_at: u32,
+    /// Calls that ring, and from how many on they are a flood.
+    pub ringing: u32,
+    pub ringing_at: u32,
+    /// New calls in ten seconds as it usually is.
+    pub normal: f64,
+    /// Minutes that the normal is made of; up to [`SURGE_MEMORY_MINUTES`].
+    pub learned_minutes: u32,
+}
+
+/// See the [module](self). One for the process.
+pub struct Surge {
+    config: SurgeConfig,
+    start: Option<Instant>,
+    /// When it was last looked at.
+    last: Option<Instant>,
+    /// Arrivals by the second, and the second (from `start`) that is being filled.
+    seconds: [u32; SURGE_WINDOW_SECONDS as usize],
+    second: u64,
+    minute: Minute,
+    /// Arrivals in a minute, and most calls that rang in it, as it usually is.
+    normal: (f64, f64),
+    learned: u32,
+    state: State,
+    begun: u64,
+}
+
+/// What is added up of the minute that is under way.
+#[derive(Clone, Copy, Debug, Default)]
+struct Minute {
+    arrivals: u32,
+    ringing: u32,
+    had_flood: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    Ordinary,
+    Flood {
+        since: Instant,
+        calm_since: Option<Instant>,
+    },
+}
+
+impl Surge {
+    pub fn new(config: SurgeConfig) -> Surge {
+        Surge {
+            config,
+            start: None,
+            last: None,
+            seconds: [0; SURGE_WINDOW_SECONDS as usize],
+            second: 0,
+            minute: Minute::default(),
+            normal: (0.0, 0.0),
+            learned: 0,
+            state: State::Ordinary,
+            begun: 0,
+        }
+    }
+
+    /// One more call came, taken or not. `ringing`: calls that nobody has answered yet.
+    pub fn arrived(&mut self, ringing: u32, now: Instant) {
+        self.advance(now);
+        let place = (self.second % SURGE_WINDOW_SECONDS) as usize;
+        self.seconds[place] = self.seconds[place].saturating_add(1);
+        self.minute.arrivals = self.minute.arrivals.saturating_add(1);
+        self.judge(ringing, now);
+    }
+
+    /// Time may have passed.
+    pub fn look(&mut self, ringing: u32, now: Instant) {
+        self.advance(now);
+        self.judge(ringing, now);
+    }
+
+    pub fn set_hand(&mut self, hand: Hand, now: Instant) {
+        self.advance(now);
+        self.config.hand = hand;
+        if hand != Hand::Auto {
+            // Left to us again, it begins as ordinary: a flood that still lasts is told within the next call.
+            self.state = match hand {
+                Hand::On => State::Flood {
+                    since: now,
+                    calm_since: None,
+                },
+                _ => State::Ordinary,
+            };
+        }
+    }
+
+    pub fn is_on(&self) -> bool {
+        match self.config.hand {
+            Hand::On => true,
+            Hand::Off => false,
+            Hand::Auto => matches!(self.state, State::Flood { .. }),
+        }
+    }
+
+    /// During a flood: what is to be done with callers for whom nothing speaks.
+    pub fn rest(&self) -> Option<Rest> {
+        self.is_on().then_some(self.config.rest)
+    }
+
+    pub fn standing(&self, ringing: u32) -> SurgeStanding {
+        let (arrivals_at, ringing_at) = self.thresholds();
+        SurgeStanding {
+            is_on: self.is_on(),
+            hand: self.config.hand,
+            rest: self.config.rest,
+            lasts: match (self.state, self.last) {
+                (State::Flood { since, .. }, Some(last)) => last.saturating_duration_since(since),
+                _ => Duration::ZERO,
+            },
+            begun: self.begun,
+            arrivals: self.arrivals(),
+            arrivals_at,
+            ringing,
+            ringing_at,
+            normal: self.normal.0 * SURGE_WINDOW_SECONDS as f64 / 60.0,
+            learned_minutes: self.learned,
+        }
+    }
+
+    fn arrivals(&self) -> u32 {
+        self.seconds
+            .iter()
+            .fold(0, |sum, second| sum.saturating_add(*second))
+    }
+
+    /// From how many arrivals in the window, and from how many ringing calls, it is a flood.
+    fn thresholds(&self) -> (u32, u32) {
+        let of = |floor: u32, normal: f64| {
+            let usual = (normal * self.config.factor).ceil().min(f64::from(u32::MAX)) as u32;
+            floor.max(usual).max(2)
+        };
+        let in_window = self.normal.0 * SURGE_WINDOW_SECONDS as f64 / 60.0;
+        (
+            of(self.config.calls, in_window),
+            of(self.config.ringing, self.normal.1),
+        )
+    }
+
+    /// Empties the seconds, and closes the minutes, that are over.
+    fn advance(&mut self, now: Instant) {
+        let start = *self.start.get_or_insert(now);
+        self.last = Some(now);
+        let second = now.saturating_duration_since(start).as_secs().max(self.second);
+        let passed = second - self.second;
+        for step in 1..=passed.min(SURGE_WINDOW_SECONDS) {
+            let place = ((self.second + step) % SURGE_WINDOW_SECONDS) as usize;
+            self.seconds[place] = 0;
+        }
+        let minutes = second / 60 - self.second / 60;
+        // Quiet minutes beyond what is remembered make no difference any more.
+        for _ in 0..minutes.min(u64::from(SURGE_MEMORY_MINUTES) * 2) {
+            self.learn();
+        }
+        self.second = second;
+    }
+
+    fn learn(&mut self) {
+        let minute = std::mem::take(&mut self.minute);
+        if minute.had_flood || self.is_on() {
+            return;
+        }
+        self.learned = (self.learned + 1).min(SURGE_MEMORY_MINUTES);
+        let weight = 1.0 / f64::from(self.learned);
+        self.normal.0 += (f64::from(minute.arrivals) - self.normal.0) * weight;
+        self.normal.1 += (f64::from(minute.ringing) - self.normal.1) * weight;
+    }
+
+    fn judge(&mut self, ringing: u32, now: Instant) {
+        self.minute.ringing = self.minute.ringing.max(ringing);
+        let (arrivals, (arrivals_at, ringing_at)) = (self.arrivals(), self.thresholds());
+        if self.config.hand == Hand::Auto {
+            match &mut self.state {
+                State::Ordinary => {
+                    let is_known = self.learned >= SURGE_LEARNED_MINUTES;
+                    if is_known && (arrivals >= arrivals_at || ringing >= ringing_at) {
+                        self.begun += 1;
+                        self.state = State::Flood {
+                            since: now,
+                            calm_since: None,
+                        };
+                    }
+                }
+                State::Flood { calm_since, .. } => {
+                    let is_calm = arrivals < arrivals_at.div_ceil(2) && ringing < ringing_at.div_ceil(2);
+                    if !is_calm {
+                        *calm_since = None;
+                    } else if now.saturating_duration_since(*calm_since.get_or_insert(now)) >= SURGE_CALM {
+                        self.state = State::Ordinary;
+                    }
+                }
+            }
+        }
+        self.minute.had_flood |= self.is_on();
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "any instant will do as the start")]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    struct Day {
+        surge: Surge,
+        now: Instant,
+    }
+
+    impl Day {
+        fn new(config: SurgeConfig) -> Day {
+            Day {
+                surge: Surge::new(config),
+                now: Instant::now(),
+            }
+        }
+
+        /// `per_second` calls in each of so many seconds, evenly.
+        fn calls(&mut self, per_second: u32, seconds: u32) {
+            for _ in 0..seconds {
+                for _ in 0..per_second {
+                    self.now += Duration::from_secs(1) / (per_second + 1);
+                    self.surge.arrived(0, self.now);
+                }
+                self.now += Duration::from_secs(1) / (per_second + 1);
+                self.surge.look(0, self.now);
+            }
+        }
+
+        fn is_on(&self) -> bool {
+            self.surge.is_on()
+        }
+    }
+
+    #[test]
+    fn ten_seconds_of_many_calls_are_a_flood_and_a_calm_minute_ends_it() {
+        let mut day = Day::new(SurgeConfig::default());
+        day.calls(1, 11 * 60);
+        assert!(!day.is_on());
+        let standing = day.surge.standing(0);
+        assert_eq!(
+            (standing.arrivals_at, standing.learned_minutes >= 10),
+            (100, true)
+        );
+        day.calls(9, 30);
+        assert!(
+            !day.is_on(),
+            "ninety in ten seconds are below the floor of a hundred"
+        );
+        day.calls(12, 10);
+        assert!(day.is_on());
+        day.calls(6, 200);
+        assert!(
+            day.is_on(),
+            "sixty in ten seconds are not below half of a hundred"
+        );
+        day.calls(1, 59);
+        assert!(day.is_on(), "not calm for a whole minute yet");
+        day.calls(1, 12);
+        assert!(!day.is_on());
+        assert_eq!(day.surge.standing(0).begun, 1);
+    }
+
+    #[test]
+    fn what_is_ordinary_for_a_busy_house_is_no_flood_there() {
+        let mut day = Day::new(SurgeConfig::default());
+        // From its first minute on, and far above the floor.
+        day.calls(30, 30 * 60);
+        assert!(!day.is_on());
+        let standing = day.surge.standing(0);
+        assert!((standing.normal - 300.0).abs() < 15.0, "{standing:?}");
+        day.calls(100, 30);
+        assert!(!day.is_on(), "a busy half-minute is three times the normal");
+        day.calls(150, 15);
+        assert!(day.is_on(), "five times is a flood");
+    }
+
+    #[test]
+    fn a_flood_is_never_learned() {
+        let mut day = Day::new(SurgeConfig::default());
+        day.calls(2, 15 * 60);
+        let before = day.surge.standing(0).normal;
+        day.calls(40, 60 * 60);
+        assert!(day.is_on());
+        let after = day.surge.standing(0).normal;
+        // The seconds before the rule spoke fall into a minute that had a flood, which is left out whole.
+        assert!((after - before).abs() < 0.5, "{before} became {after}");
+    }
+
+    #[test]
+    fn calls_that_ring_and_are_never_answered_are_a_flood_too() {
+        let mut day = Day::new(SurgeConfig::default());
+        day.calls(1, 11 * 60);
+        day.surge.look(99, day.now);
+        assert!(!day.is_on());
+        day.surge.look(100, day.now);
+        assert!(day.is_on());
+    }
+
+    #[test]
+    fn a_hand_is_stronger_than_the_rule() {
+        let mut day = Day::new(SurgeConfig::default());
+        day.surge.set_hand(Hand::On, day.now);
+        day.calls(1, 600);
+        assert!(day.is_on() && day.surge.rest() == Some(Rest::Challenge));
+        day.surge.set_hand(Hand::Off, day.now);
+        day.calls(1, 11 * 60);
+        day.calls(200, 60);
+        assert!(!day.is_on() && day.surge.rest().is_none());
+        day.surge.set_hand(Hand::Auto, day.now);
+        day.calls(200, 2);
+        assert!(day.is_on());
+    }
+
+    #[test]
+    fn a_long_silence_costs_nothing_and_leaves_no_flood() {
+        let mut day = Day::new(SurgeConfig::default());
+        day.calls(2, 20 * 60);
+        day.calls(100, 20);
+        assert!(day.is_on());
+        day.now += Duration::from_secs(400 * 24 * 3600);
+        day.surge.look(0, day.now);
+        day.now += SURGE_CALM;
+        day.surge.look(0, day.now);
+        assert!(!day.is_on() && day.surge.standing(0).arrivals == 0);
+    }
+
+    proptest! {
+        /// Below the floor it never begins, whatever the day was like.
+        #[test]
+        fn below_the_floor_there_is_no_flood(steps in prop::collection::vec((0..2_000u64, 0..100u32), 1..300)) {
+            let mut day = Day::new(SurgeConfig { calls: 400, ..SurgeConfig::default() });
+            for (millis, ringing) in steps {
+                day.now += Duration::from_millis(millis + 2_000);
+                day.surge.arrived(ringing, day.now);
+                prop_assert!(!day.is_on());
+            }
+        }
+
+        /// Whatever happens, thresholds stay at or above the floor, and the window never holds more than came.
+        #[test]
+        fn the_window_holds_what_came(steps in prop::collection::vec(0..3_000u64, 1..300)) {
+            let mut day = Day::new(SurgeConfig::default());
+            let mut came = std::collections::VecDeque::new();
+            for millis in steps {
+                day.now += Duration::from_millis(millis);
+                day.surge.arrived(0, day.now);
+                came.push_back(day.now);
+                came.retain(|at| day.now.duration_since(*at) <= Duration::from_secs(SURGE_WINDOW_SECONDS + 1));
+                let standing = day.surge.standing(0);
+                prop_assert!(standing.arrivals as usize <= came.len() && standing.arrivals >= 1);
+                prop_assert!(standing.arrivals_at >= 100);
+            }
+        }
+    }
+}

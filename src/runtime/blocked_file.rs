@@ -1,0 +1,35 @@
+//! The addresses that are not heard, as a file for a packet filter: `[scans] nftables`.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::clock;
+use super::limits::BLOCKED_FILE_EVERY;
+use crate::flood::Blocks;
+
+/// Writes the file whenever who stands in it has changed, for ever. It is there from the start, and never half written.
+pub async fn keep(file: PathBuf, blocks: Arc<Blocks>) {
+    let mut written = None;
+    loop {
+        let now = clock::now().instant;
+        let listed: Vec<_> = blocks
+            .list(now)
+            .iter()
+            .map(|block| (block.address, block.times))
+            .collect();
+        if written.as_ref() != Some(&listed) {
+            match replace(&file, blocks.nftables(now)).await {
+                Ok(()) => written = Some(listed),
+                Err(error) => tracing::warn!(%error, "the file of [scans] nftables could not be written"),
+            }
+        }
+        tokio::time::sleep(BLOCKED_FILE_EVERY).await;
+    }
+}
+
+async fn replace(file: &Path, text: String) -> std::io::Result<()> {
+    let mut beside = file.as_os_str().to_owned();
+    beside.push(".new");
+    tokio::fs::write(&beside, text).await?;
+    tokio::fs::rename(&beside, file).await
+}

@@ -1,0 +1,411 @@
+//! One entry of the audit as it is kept: what stays for good, and apart from it what it says of people.
+//!
+//! The chain holds number, time, kind and a salted digest of the rest. The rest (who, about whom, in which words) lies sealed
+//! beside it under a key of its own; who destroys the key has erased it, and the chain is whole all the same.
+
+use std::collections::BTreeMap;
+
+use aws_lc_rs::{digest, rand};
+use serde::{Deserialize, Serialize};
+
+use super::hexadecimal;
+
+/// An entry that says which entries the store had taken and has no more.
+pub(super) const LOST: &str = "audit lost";
+/// An entry that says where the chain of another gateway is: `about` its name, `note` number and hash.
+pub(super) const ANCHOR: &str = "audit anchor";
+/// An entry that says of which entries what they said of people was erased: `note` their numbers.
+pub(super) const ERASED: &str = "audit erased";
+
+/// What the gateway says of the chain itself. It is about nobody, and has to be read for good.
+fn is_of_the_chain(what: &str) -> bool {
+    [LOST, ANCHOR, ERASED].contains(&what)
+}
+
+/// One thing that was done. It names no caller and no number: those stand in records, which may be erased.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditEntry {
+    /// From 1, without gaps.
+    pub number: u64,
+    /// Unix ms.
+    pub at_ms: u64,
+    /// The name of a token, `gateway` for what it does by itself, the address of who could not sign in. Empty = erased.
+    pub by: String,
+    /// `POST /api/v1/tokens`, `policy activate`, `sign in`, ...
+    pub what: String,
+    /// To what it was done. Empty when erased.
+    pub about: String,
+    /// How it ended, or why it was done. Empty when erased.
+    pub note: String,
+    /// What it said of people was erased.
+    #[serde(default)]
+    pub is_erased: bool,
+    /// SHA-256 over `salt` and the three texts about people, hexadecimal; None = the entry holds them itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub people: Option<String>,
+    /// 64 hexadecimal digits; erased with the texts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub salt: Option<String>,
+    /// Hash of the entry before, hexadecimal; of the first, 64 zeros.
+    pub before: String,
+    /// SHA-256 over number, time, kind, `people` and `before`; without `people` over the three texts in its place.
+    pub hash: String,
+}
+
+/// What an entry says of people.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Parts {
+    /// None = written by an older gateway, whose hash is over the texts themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    salt: Option<String>,
+    by: String,
+    about: String,
+    note: String,
+}
+
+impl Parts {
+    pub fn read(text: &str) -> Option<Parts> {
+        serde_json::from_str(text).ok()
+    }
+
+    pub fn text(&self) -> String {
+        // Our own plain data always has a JSON form.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// What the chain holds of it.
+    fn commitment(&self) -> String {
+        let salt = self.salt.as_deref().unwrap_or_default();
+        hashed(
+            b"ringward audit people",
+            &[],
+            &[salt, &self.by, &self.about, &self.note],
+        )
+    }
+
+    /// Whether somebody of this name stands there, as a word.
+    pub fn name(&self, name: &str) -> bool {
+        let is_sign = |sign: char| !(sign.is_alphanumeric() || "-_.@".contains(sign));
+        let names = |text: &&String| text.split(is_sign).any(|word| word == name);
+        !name.is_empty() && [&self.by, &self.about, &self.note].iter().any(names)
+    }
+}
+
+/// An entry as it lies in the chain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Kept {
+    pub number: u64,
+    pub at_ms: u64,
+    pub what: String,
+    /// What the entry says in clear; all three or none of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub about: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub people: Option<String>,
+    pub before: String,
+    pub hash: String,
+}
+
+/// What of an entry is to be said.
+pub(super) struct Said {
+    pub number: u64,
+    pub at_ms: u64,
+    pub by: String,
+    pub what: String,
+    pub about: String,
+    pub note: String,
+}
+
+impl Kept {
+    /// The next entry after the one with this hash, and what of it is to be sealed. None = the system has no randomness to give.
+    pub fn after(before: &str, said: Said) -> Option<(Kept, Option<Parts>)> {
+        let Said {
+            number,
+            at_ms,
+            by,
+            what,
+            about,
+            note,
+        } = said;
+        let mut kept = Kept {
+            number,
+            at_ms,
+            what,
+            by: None,
+            about: None,
+            note: None,
+            people: None,
+            before: before.into(),
+            hash: String::new(),
+        };
+        let mut parts = Parts {
+            salt: None,
+            by,
+            about,
+            note,
+        };
+        if is_of_the_chain(&kept.what) {
+            kept.hash = kept.hash_over(&parts);
+            (kept.by, kept.about, kept.note) = (Some(parts.by), Some(parts.about), Some(parts.note));
+            return Some((kept, None));
+        }
+        let mut salt = [0; 32];
+        rand::fill(&mut salt).ok()?;
+        parts.salt = Some(hexadecimal(&salt));
+        kept.people = Some(parts.commitment());
+        kept.hash = kept.hash_over_people();
+        Some((kept, Some(parts)))
+    }
+
+    pub fn read(text: &str) -> Option<Kept> {
+        serde_json::from_str(text).ok()
+    }
+
+    pub fn text(&self) -> String {
+        // Our own plain data always has a JSON form.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// What it says in clear, if it does.
+    fn in_clear(&self) -> Option<Parts> {
+        Some(Parts {
+            salt: None,
+            by: self.by.clone()?,
+            about: self.about.clone()?,
+            note: self.note.clone()?,
+        })
+    }
+
+    /// An entry of an older gateway, which holds in clear what it says of people, without that; and that. None = there is nothing to take out.
+    pub fn carried_over(mut self) -> Option<(Kept, Parts)> {
+        if is_of_the_chain(&self.what) {
+            return None;
+        }
+        let parts = self.in_clear()?;
+        (self.by, self.about, self.note) = (None, None, None);
+        Some((self, parts))
+    }
+
+    /// Whether it stands as it was written, with the parts that were found. Of an entry of an older gateway whose parts are erased
+    /// only the chain says something: what follows it holds its hash.
+    pub fn is_as_written(&self, parts: Option<&Parts>) -> bool {
+        if let Some(clear) = self.in_clear() {
+            return self.hash_over(&clear) == self.hash;
+        }
+        match (&self.people, parts) {
+            (Some(people), parts) => {
+                self.hash_over_people() == self.hash
+                    && parts.is_none_or(|parts| parts.commitment() == *people)
+            }
+            (None, Some(parts)) => self.hash_over(parts) == self.hash,
+            (None, None) => true,
+        }
+    }
+
+    /// Whether its parts lie apart from it.
+    pub fn is_sealed(&self) -> bool {
+        self.by.is_none()
+    }
+
+    /// As it is shown.
+    pub fn shown(self, parts: Option<Parts>) -> AuditEntry {
+        let parts = self.in_clear().or(parts);
+        let is_erased = parts.is_none();
+        let parts = parts.unwrap_or_default();
+        AuditEntry {
+            number: self.number,
+            at_ms: self.at_ms,
+            by: parts.by,
+            what: self.what,
+            about: parts.about,
+            note: parts.note,
+            is_erased,
+            people: self.people,
+            salt: parts.salt,
+            before: self.before,
+            hash: self.hash,
+        }
+    }
+
+    /// Every field with its length before it, so that no text can pass for the end of another.
+    fn hash_over(&self, parts: &Parts) -> String {
+        let texts = [&parts.by, &self.what, &parts.about, &parts.note, &self.before];
+        hashed(b"", &[self.number, self.at_ms], &texts.map(String::as_str))
+    }
+
+    fn hash_over_people(&self) -> String {
+        let people = self.people.as_deref().unwrap_or_default();
+        hashed(
+            b"ringward audit entry",
+            &[self.number, self.at_ms],
+            &[&self.what, people, &self.before],
+        )
+    }
+}
+
+fn hashed(kind: &[u8], numbers: &[u64], texts: &[&str]) -> String {
+    let mut context = digest::Context::new(&digest::SHA256);
+    context.update(kind);
+    for number in numbers {
+        context.update(&number.to_be_bytes());
+    }
+    for text in texts {
+        context.update(&(text.len() as u64).to_be_bytes());
+        context.update(text.as_bytes());
+    }
+    hexadecimal(context.finish().as_ref())
+}
+
+/// Numbers of entries, as [`ERASED`] entries write them: `3 to 17, 20`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Numbers(BTreeMap<u64, u64>);
+
+impl Numbers {
+    /// Numbers come in their order.
+    pub fn add(&mut self, number: u64) {
+        self.add_span(number, number);
+    }
+
+    pub fn add_span(&mut self, first: u64, last: u64) {
+        if let Some(mut before) = self.0.last_entry()
+            && before.get().checked_add(1) == Some(first)
+        {
+            before.insert(last);
+            return;
+        }
+        let end = self.0.entry(first).or_insert(last);
+        *end = last.max(*end);
+    }
+
+    pub fn spans(&self) -> impl Iterator<Item = (u64, u64)> {
+        self.0.iter().map(|(first, last)| (*first, *last))
+    }
+
+    /// Reads what [`text`] wrote; what is none is passed over.
+    pub fn read(text: &str) -> impl Iterator<Item = (u64, u64)> {
+        text.split(", ").filter_map(|span| {
+            let (first, last) = span.split_once(" to ").unwrap_or((span, span));
+            Some((first.parse().ok()?, last.parse().ok()?))
+        })
+    }
+}
+
+/// A span of numbers in words.
+pub(super) fn text((first, last): (u64, u64)) -> String {
+    match first == last {
+        true => first.to_string(),
+        false => format!("{first} to {last}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(what: &str) -> Said {
+        Said {
+            number: 7,
+            at_ms: 9,
+            by: "ann".into(),
+            what: what.into(),
+            about: "/api/v1/users/bob".into(),
+            note: "left".into(),
+        }
+    }
+
+    #[test]
+    fn an_entry_names_nobody_and_holds_what_is_said_apart_from_it() {
+        let (kept, parts) = Kept::after("0", said("account remove")).unwrap();
+        let parts = parts.unwrap();
+        assert!(!kept.text().contains("ann") && !kept.text().contains("bob"));
+        assert_eq!(Kept::read(&kept.text()), Some(kept.clone()));
+        assert_eq!(Parts::read(&parts.text()), Some(parts.clone()));
+        assert!(kept.is_as_written(Some(&parts)) && kept.is_as_written(None));
+        let other = Parts {
+            by: "eve".into(),
+            ..parts.clone()
+        };
+        assert!(!kept.is_as_written(Some(&other)));
+        for changed in [
+            Kept {
+                at_ms: 8,
+                ..kept.clone()
+            },
+            Kept {
+                what: "account add".into(),
+                ..kept.clone()
+            },
+            Kept {
+                people: Some(other.commitment()),
+                ..kept.clone()
+            },
+        ] {
+            assert!(!changed.is_as_written(None), "{changed:?}");
+        }
+        // The same octets one field further.
+        let further = Parts {
+            about: parts.about.clone() + "l",
+            note: "eft".into(),
+            ..parts.clone()
+        };
+        assert!(!kept.is_as_written(Some(&further)));
+        let (same, again) = Kept::after("0", said("account remove")).unwrap();
+        assert!(
+            same.people != kept.people && again.unwrap().salt != parts.salt,
+            "salted"
+        );
+        for (name, expected) in [
+            ("ann", true),
+            ("bob", true),
+            ("an", false),
+            ("users", true),
+            ("", false),
+        ] {
+            assert_eq!(parts.name(name), expected, "{name}");
+        }
+        assert!(kept.clone().shown(None).is_erased);
+        assert_eq!(kept.shown(Some(parts)).by, "ann");
+    }
+
+    #[test]
+    fn what_is_said_of_the_chain_itself_stays_in_clear() {
+        let (kept, parts) = Kept::after("0", said(ANCHOR)).unwrap();
+        assert!(parts.is_none() && kept.is_as_written(None));
+        assert!(kept.clone().carried_over().is_none());
+        assert_eq!(kept.shown(None).by, "ann");
+    }
+
+    #[test]
+    fn an_entry_of_an_older_gateway_keeps_its_hash() {
+        // As gateways before wrote it.
+        let text = "{\"number\":1,\"at_ms\":5,\"by\":\"ann\",\"what\":\"sign in\",\"about\":\"ann\",\"note\":\"from 192.0.2.1\",\"before\":\"0\",\"hash\":\"\"}";
+        let mut old = Kept::read(text).unwrap();
+        old.hash = old.hash_over(&old.in_clear().unwrap());
+        let (kept, parts) = old.clone().carried_over().unwrap();
+        assert!(kept.hash == old.hash && !kept.text().contains("ann"));
+        assert!(kept.is_as_written(Some(&parts)) && kept.is_as_written(None));
+        let other = Parts {
+            note: "from 192.0.2.2".into(),
+            ..parts
+        };
+        assert!(!kept.is_as_written(Some(&other)));
+        assert!(kept.carried_over().is_none(), "once");
+    }
+
+    #[test]
+    fn numbers_are_written_as_spans_and_read_again() {
+        let mut numbers = Numbers::default();
+        [3, 4, 5, 9, 11, 12]
+            .into_iter()
+            .for_each(|number| numbers.add(number));
+        let written: Vec<String> = numbers.spans().map(text).collect();
+        assert_eq!(written.join(", "), "3 to 5, 9, 11 to 12");
+        let mut again = Numbers::default();
+        Numbers::read("3 to 5, 9, x, 11 to 12").for_each(|(first, last)| again.add_span(first, last));
+        assert_eq!(again, numbers);
+    }
+}

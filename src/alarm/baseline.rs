@@ -75,7 +75,7 @@ impl Usual {
         (times * self.mean).max(self.mean + 4.0 * spread)
     }
 
-    /// The same of a part of something whose own count is known.
+    /// The same of a part of something whose own count is known. The mean of a part grows as its whole does, its spread as the root of that.
     pub(super) fn of_share(part: Usual, whole: Usual, count: f64) -> Usual {
         if whole.mean <= 0.0 {
             return part;
@@ -83,7 +83,7 @@ impl Usual {
         let scale = count / whole.mean;
         Usual {
             mean: part.mean * scale,
-            spread: part.spread * scale,
+            spread: part.spread * scale.sqrt(),
         }
     }
 }
@@ -166,9 +166,9 @@ mod tests {
 
     #[test]
     fn a_share_grows_with_its_whole() {
-        let usual = |mean| Usual { mean, spread: 0.0 };
-        let share = Usual::of_share(usual(10.0), usual(100.0), 300.0);
-        assert_eq!(share.mean, 30.0);
-        assert_eq!(Usual::of_share(usual(10.0), usual(0.0), 300.0), usual(10.0));
+        let usual = |mean| Usual { mean, spread: 3.0 };
+        let share = Usual::of_share(usual(10.0), usual(100.0), 400.0);
+        assert_eq!((share.mean, share.spread), (40.0, 6.0));
+        assert_eq!(Usual::of_share(usual(10.0), usual(0.0), 400.0), usual(10.0));
     }
 }

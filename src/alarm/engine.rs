@@ -76,10 +76,32 @@ pub struct Alarm {
     pub state: State,
 }
 
-/// What is kept over a restart beside the alarms.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// What is kept over a restart beside the alarms: what is usual of each thing that is counted.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Kept {
     baselines: BTreeMap<String, Baseline>,
+}
+
+impl Kept {
+    /// Each thing's name and what is usual of it, as text of a few KiB.
+    pub fn texts(&self) -> impl Iterator<Item = (&str, Option<String>)> {
+        // Our own plain data always has a JSON form.
+        let text = |baseline: &Baseline| serde_json::to_string(baseline).ok();
+        self.baselines
+            .iter()
+            .map(move |(thing, baseline)| (thing.as_str(), text(baseline)))
+    }
+
+    /// What [`Kept::texts`] said of one thing.
+    ///
+    /// # Errors
+    ///
+    /// That it did not say this.
+    pub fn read(&mut self, thing: &str, text: &str) -> Result<(), serde_json::Error> {
+        let baseline = serde_json::from_str(text)?;
+        self.baselines.insert(thing.to_string(), baseline);
+        Ok(())
+    }
 }
 
 /// What was counted in one hour.

@@ -45,7 +45,7 @@ pub const RULES_MAX: usize = 64;
 /// Hours in which only grave alarms are told at once.
 pub const QUIET_MAX: usize = 16;
 
-/// Characters of a rule's name, of its owner, and of a note.
+/// Characters of a rule's name, of its owner, of what calls have in common, and of a note.
 pub const NAME_MAX: usize = 40;
 pub const NOTE_MAX: usize = 200;
 

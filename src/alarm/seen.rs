@@ -2,6 +2,7 @@
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
+use super::limits::NAME_MAX;
 use crate::call::CallRecord;
 use crate::call::record::{Direction, Ending};
 use crate::call_id::CallId;
@@ -58,8 +59,8 @@ impl Seen {
             is_refused: outcome.ending == Ending::Refused,
             is_synthetic: voice == Some(VoiceLight::Synthetic),
             is_bad,
-            recording: Some(facts.recording.name.clone()).filter(|name| !name.is_empty()),
-            signer: facts.identity.spc.clone(),
+            recording: Some(short(&facts.recording.name)).filter(|name| !name.is_empty()),
+            signer: facts.identity.spc.as_deref().map(short),
             script: script(record),
         })
     }
@@ -96,6 +97,11 @@ fn script(record: &CallRecord) -> Option<String> {
     }
     words.sort();
     (words.len() >= 2).then(|| words.join("+"))
+}
+
+/// A certificate may name a signer as it likes.
+fn short(name: &str) -> String {
+    name.chars().take(NAME_MAX).collect()
 }
 
 fn digest(number: &str) -> u64 {

@@ -17,8 +17,8 @@ use crate::call::CallRecord;
 use crate::store::{Store, StoreError};
 
 const SHELF: &str = "alarms";
-/// What is usual.
-const USUAL: &str = "usual";
+/// Before the name of each thing of which it is known what is usual.
+const USUAL: &str = "usual ";
 /// How often what has changed is written again when another process was first.
 const WRITES_MAX: usize = 5;
 
@@ -61,9 +61,9 @@ impl Alarms {
         let shelf = store.shelf(SHELF)?;
         let (mut kept, mut alarms) = (Kept::default(), Vec::new());
         for (key, text) in &shelf.documents {
-            let read = match key.as_str() {
-                USUAL => serde_json::from_str(text).map(|read| kept = read),
-                _ => serde_json::from_str::<Alarm>(text).map(|alarm| alarms.push(alarm)),
+            let read = match key.strip_prefix(USUAL) {
+                Some(thing) => kept.read(thing, text),
+                None => serde_json::from_str::<Alarm>(text).map(|alarm| alarms.push(alarm)),
             };
             if let Err(error) = read {
                 tracing::warn!(%error, key, "what is kept of alarms cannot be read, and is begun anew");
@@ -192,7 +192,10 @@ impl Alarms {
                 Output::Tell(alarm) => self.tell(&alarm),
                 Output::Changed(alarm) => note(key(alarm.number), serde_json::to_string(&alarm).ok()),
                 Output::Forgotten(number) => note(key(number), None),
-                Output::Learned => note(USUAL.into(), serde_json::to_string(engine.kept()).ok()),
+                Output::Learned => {
+                    let texts = engine.kept().texts();
+                    texts.for_each(|(thing, text)| note(format!("{USUAL}{thing}"), text));
+                }
                 Output::Nothing => return,
             }
         }
@@ -322,5 +325,29 @@ mod tests {
         again.look().unwrap();
         assert_eq!(*told.lock().unwrap(), [1], "once");
         assert_eq!(open().all(), again.all());
+    }
+
+    #[test]
+    fn what_is_usual_of_many_weeks_is_kept_over_a_restart() {
+        let url = "sqlite::memory:".into();
+        let store = crate::store::open(&crate::store::Config { url }).unwrap();
+        let open = || Alarms::open(store.clone(), Rules::shipped(), Some("1"), None, Box::new(|_| ())).unwrap();
+        let alarms = open();
+        for five_minutes in 0..5 * 168 * 12u64 {
+            let mut engine = alarms.engine();
+            engine.handle(Input::Tick, 1_767_571_200_000 + five_minutes * 300_000);
+            for _ in 0..five_minutes % 13 % 3 {
+                engine.handle(Input::SignInFailed, 1_767_571_200_000 + five_minutes * 300_000);
+            }
+            alarms.carry_out(&mut engine);
+        }
+        alarms.write().unwrap();
+        let texts = |alarms: &Alarms| -> Vec<_> {
+            let engine = alarms.engine();
+            let texts = engine.kept().texts();
+            texts.map(|(thing, text)| (thing.to_string(), text)).collect()
+        };
+        assert!(texts(&alarms).len() >= 5);
+        assert_eq!(texts(&open()), texts(&alarms));
     }
 }

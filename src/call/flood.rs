@@ -10,7 +10,6 @@
 //!   everything else ───────────────────────────────────────────► as ever
 //! ```
 
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use crate::flood::{Limit, NewCall, Rest, Scope, Strike, is_scanner};
@@ -56,6 +55,7 @@ impl Engine {
             config,
             flood,
             ticket,
+            own_numbers,
             ..
         } = &mut self.desk;
         let mut kept_out = None;
@@ -71,11 +71,16 @@ impl Engine {
                     let (called, written) = facts::dialled(&numbers.dialled(invite), numbers);
                     crate::queue::find(queues, &called, &written)
                 });
+            // A phone's own call for help bears no mark but the number.
+            let is_for_help = || {
+                let (_, written) = facts::dialled(invite.request_uri().unwrap_or_default(), own_numbers);
+                trunk.is_none() && config.outbound.emergency.contains(&written)
+            };
             let new = NewCall {
                 trunk: trunk.map_or("", |trunk| trunk.name.as_str()),
                 source: flow.remote.ip(),
                 queue: queue.map_or("", |queue| queue.name.as_str()),
-                is_emergency: is_trusted || crossing::claims_emergency(invite),
+                is_emergency: is_trusted || crossing::claims_emergency(invite) || is_for_help(),
             };
             match flood.admit(&new, now.instant) {
                 Ok(taken) => {
@@ -95,10 +100,10 @@ impl Engine {
 
 impl Engine {
     /// Whether nothing of this address is looked at now. Never of a trunk's or a phone's.
-    pub fn is_blocked(&self, remote: SocketAddr, now: Instant) -> bool {
-        self.desk.blocks.is_blocked(remote.ip(), now)
+    pub fn is_blocked(&self, flow: &Flow, now: Instant) -> bool {
+        self.desk.blocks.is_blocked(flow.remote.ip(), now)
             && !matches!(
-                self.desk.admission.source(remote),
+                self.desk.admission.source_of(flow),
                 Source::Trunk(_) | Source::Phone
             )
     }
@@ -106,7 +111,11 @@ impl Engine {
     /// A stranger who calls himself a scanner: he hears nothing.
     pub(super) fn is_scan(&mut self, flow: &Flow, octets: &[u8]) -> bool {
         let desk = &mut self.desk;
-        if !is_scanner(octets) || desk.blocks.is_exempt(flow.remote.ip()) {
+        let source = flow.remote.ip();
+        if !is_scanner(octets)
+            || desk.blocks.is_exempt(source)
+            || desk.blocks.is_proven(source, desk.now().instant)
+        {
             return false;
         }
         desk.count(Counter::Scanned);

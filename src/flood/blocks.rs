@@ -1,10 +1,10 @@
 //! Addresses that are not heard for a while, because somebody there guesses or scans.
 //!
 //! ```text
-//!   strikes in a minute  ── 32 ──► blocked 5 min ── again ──► 10 min ── again ──► 20 min … one day
+//!   strikes in a minute  ── 32 ──► blocked 5 min ── again ──► 10 min ── again ──► 20 min … one hour
 //!   a wrong password     4           a day without a strike, and the next block is the first again
 //!   a question unproven  1 (connections alone)
-//!   a scanner's name    32 (connections alone)
+//!   a scanner's name     8 (connections alone)
 //! ```
 //!
 //! **Only what an address cannot have been lent counts**: a password answered over a nonce that was given to that very
@@ -80,6 +80,14 @@ impl Blocks {
         self.never.iter().any(|range| range.contains(address))
     }
 
+    /// Somebody there has proven who he is within a day.
+    pub fn is_proven(&self, address: IpAddr, now: Instant) -> bool {
+        let known = self.known();
+        known
+            .get(&neighbourhood(address))
+            .is_some_and(|known| known.is_proven(now))
+    }
+
     pub fn is_blocked(&self, address: IpAddr, now: Instant) -> bool {
         if self.blocked.load(Ordering::Relaxed) == 0 {
             return false;
@@ -126,7 +134,7 @@ impl Blocks {
     pub fn proved(&self, address: IpAddr, now: Instant) {
         let mut table = self.known();
         let known = place(&mut table, neighbourhood(address), now);
-        known.proven = Some(now);
+        (known.proven, known.last) = (Some(now), now);
         if known.until.take().is_some() {
             self.count(&table, now);
         }
@@ -204,7 +212,7 @@ impl Strike {
         match self {
             Strike::WrongPassword => 4,
             Strike::Unproven => 1,
-            Strike::Scanner => STRIKES_MAX,
+            Strike::Scanner => STRIKES_MAX / 4,
         }
     }
 }
@@ -249,8 +257,16 @@ mod tests {
         text.parse().unwrap()
     }
 
+    /// As many scans as block whom they may; what the last of them said.
+    fn scanned(blocks: &Blocks, who: IpAddr, now: Instant) -> Option<Duration> {
+        (0..4)
+            .map(|_| blocks.strike(who, Strike::Scanner, now))
+            .last()
+            .flatten()
+    }
+
     #[test]
-    fn eight_wrong_passwords_in_a_minute_block_and_each_block_is_twice_as_long_up_to_a_day() {
+    fn eight_wrong_passwords_in_a_minute_block_and_each_block_is_twice_as_long_up_to_an_hour() {
         let (blocks, mut now, guesser) = (blocks(), Instant::now(), address("192.0.2.1"));
         let mut seconds = Vec::new();
         for _ in 0..11 {
@@ -269,12 +285,13 @@ mod tests {
         }
         assert_eq!(
             seconds,
-            [
-                300, 600, 1200, 2400, 4800, 9600, 19200, 38400, 76800, 86400, 86400
-            ]
+            [300, 600, 1200, 2400, 3600, 3600, 3600, 3600, 3600, 3600, 3600]
         );
         now += BLOCK_FORGOTTEN;
-        assert_eq!(blocks.strike(guesser, Strike::Scanner, now), Some(BLOCK_FIRST));
+        for n in 0..4 {
+            let lasts = blocks.strike(guesser, Strike::Scanner, now);
+            assert_eq!(lasts, (n == 3).then_some(BLOCK_FIRST));
+        }
     }
 
     #[test]
@@ -304,23 +321,19 @@ mod tests {
             assert_eq!(blocks.strike(office, Strike::Scanner, now), None);
         }
         assert!(!blocks.is_blocked(carrier, now) && !blocks.is_blocked(office, now));
-        assert!(
-            blocks
-                .strike(office, Strike::Scanner, now + PROVEN_KEPT)
-                .is_some()
-        );
+        assert!(scanned(&blocks, office, now + PROVEN_KEPT).is_some());
         // The right password ends a block.
         blocks.proved(office, now + PROVEN_KEPT);
         assert!(!blocks.is_blocked(office, now + PROVEN_KEPT));
         let off = Blocks::new(Vec::new(), false);
-        assert_eq!(off.strike(office, Strike::Scanner, now), None);
+        assert_eq!(scanned(&off, office, now), None);
     }
 
     #[test]
     fn the_list_is_a_file_for_nftables() {
         let (blocks, now) = (blocks(), Instant::now());
-        blocks.strike(address("192.0.2.1"), Strike::Scanner, now);
-        blocks.strike(address("2001:db8::77"), Strike::Scanner, now);
+        scanned(&blocks, address("192.0.2.1"), now);
+        scanned(&blocks, address("2001:db8::77"), now);
         let later = now + Duration::from_secs(100);
         let text = blocks.nftables(later);
         let elements: Vec<_> = text.lines().filter(|line| line.starts_with("add")).collect();

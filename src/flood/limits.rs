@@ -19,6 +19,12 @@ pub const SURGE_LEARNED_MINUTES: u32 = 10;
 /// Minutes that the normal remembers: the last hour counts for about two thirds of it.
 pub const SURGE_MEMORY_MINUTES: u32 = 60;
 
+/// Minutes of flood in a row from which on it is learned from after all.
+pub const SURGE_LONG_MINUTES: u32 = 60;
+
+/// By how much the normal grows in a minute of such a flood at most: fourfold in about seventy minutes.
+pub const SURGE_GROWTH: f64 = 1.02;
+
 /// How long it must have been calm (below half of what begins a flood) until a flood is over.
 pub const SURGE_CALM: Duration = Duration::from_secs(60);
 
@@ -31,8 +37,8 @@ pub const STRIKES_WINDOW: Duration = Duration::from_secs(60);
 /// How long the first block lasts; each further one twice as long.
 pub const BLOCK_FIRST: Duration = Duration::from_secs(5 * 60);
 
-/// How long a block lasts at most: addresses change hands.
-pub const BLOCK_MOST: Duration = Duration::from_secs(24 * 3600);
+/// How long a block lasts at most: addresses change hands, and an office whose old password is put right must be heard again.
+pub const BLOCK_MOST: Duration = Duration::from_secs(3600);
 
 /// How long after its last strike, and its last block, an address is as good as new.
 pub const BLOCK_FORGOTTEN: Duration = Duration::from_secs(24 * 3600);

@@ -10,12 +10,16 @@
 //!   normal    = mean of the minutes without a flood, the last hour for about two thirds of it
 //! ```
 //!
-//! What happens during a flood is never part of the normal: an attack cannot teach us that it is ordinary. Until ten
-//! minutes are learned nothing is a flood: whoever starts in a busy hour, or always has many calls, is not under attack.
+//! What happens during a flood is no part of the normal: an attack cannot teach us that it is ordinary. Only one that has
+//! lasted an hour is learned from, by [`SURGE_GROWTH`] a minute: a business that has more calls than it used to have must
+//! not be under attack for ever. Until ten minutes are learned nothing is a flood: whoever starts in a busy hour, or always has many calls, is not under attack.
 
 use std::time::{Duration, Instant};
 
-use super::limits::{SURGE_CALM, SURGE_LEARNED_MINUTES, SURGE_MEMORY_MINUTES, SURGE_WINDOW_SECONDS};
+use super::limits::{
+    SURGE_CALM, SURGE_GROWTH, SURGE_LEARNED_MINUTES, SURGE_LONG_MINUTES, SURGE_MEMORY_MINUTES,
+    SURGE_WINDOW_SECONDS,
+};
 
 /// `[tdos]`
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -110,6 +114,8 @@ pub struct Surge {
     /// Arrivals in a minute, and most calls that rang in it, as it usually is.
     normal: (f64, f64),
     learned: u32,
+    /// Minutes in a row that had a flood.
+    flood_minutes: u32,
     state: State,
     begun: u64,
 }
@@ -142,6 +148,7 @@ impl Surge {
             minute: Minute::default(),
             normal: (0.0, 0.0),
             learned: 0,
+            flood_minutes: 0,
             state: State::Ordinary,
             begun: 0,
         }
@@ -250,8 +257,16 @@ impl Surge {
     fn learn(&mut self) {
         let minute = std::mem::take(&mut self.minute);
         if minute.had_flood || self.is_on() {
+            self.flood_minutes = self.flood_minutes.saturating_add(1);
+            if self.flood_minutes > SURGE_LONG_MINUTES {
+                let grown =
+                    |normal: f64, now: u32| (normal.max(1.0) * SURGE_GROWTH).min(f64::from(now).max(normal));
+                self.normal.0 = grown(self.normal.0, minute.arrivals);
+                self.normal.1 = grown(self.normal.1, minute.ringing);
+            }
             return;
         }
+        self.flood_minutes = 0;
         self.learned = (self.learned + 1).min(SURGE_MEMORY_MINUTES);
         let weight = 1.0 / f64::from(self.learned);
         self.normal.0 += (f64::from(minute.arrivals) - self.normal.0) * weight;
@@ -368,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_is_never_learned() {
+    fn a_flood_of_an_hour_is_not_learned_and_one_that_stays_slowly_becomes_the_normal() {
         let mut day = Day::new(SurgeConfig::default());
         day.calls(2, 15 * 60);
         let before = day.surge.standing(0).normal;
@@ -377,6 +392,13 @@ mod tests {
         let after = day.surge.standing(0).normal;
         // The seconds before the rule spoke fall into a minute that had a flood, which is left out whole.
         assert!((after - before).abs() < 0.5, "{before} became {after}");
+        // Another half hour moves it a little, half a day makes it what is usual.
+        day.calls(40, 30 * 60);
+        assert!(day.is_on());
+        for _ in 0..12 {
+            day.calls(40, 60 * 60);
+        }
+        assert!(!day.is_on(), "{:?}", day.surge.standing(0));
     }
 
     #[test]

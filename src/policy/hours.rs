@@ -98,26 +98,44 @@ impl Hours {
     fn on(&self, wall: DateTime) -> Local {
         let day = weekday(wall.weekday());
         let minute = u16::from(wall.hour().unsigned_abs()) * 60 + u16::from(wall.minute().unsigned_abs());
-        let is_holiday = self.holidays.iter().any(|holiday| holiday.is_on(wall.date()));
-        let is_inside = self.open.is_empty() || self.open.iter().any(|span| span.has(day, minute));
+        let is_free = |date: Date| self.holidays.iter().any(|holiday| holiday.is_on(date));
+        let is_holiday = is_free(wall.date());
+        // A span that began yesterday is as open as yesterday was.
+        let is_open = match self.open.is_empty() {
+            true => !is_holiday,
+            false => self.open.iter().any(|span| match span.begun(day, minute) {
+                Some(Begun::Today) => !is_holiday,
+                Some(Begun::Yesterday) => !wall.date().yesterday().is_ok_and(is_free),
+                None => false,
+            }),
+        };
         Local {
             weekday: WEEKDAYS[day],
             hour: wall.hour().unsigned_abs(),
             minute: wall.minute().unsigned_abs(),
-            is_open: is_inside && !is_holiday,
+            is_open,
             is_holiday,
         }
     }
 }
 
+/// When a span began that lasts.
+enum Begun {
+    Today,
+    Yesterday,
+}
+
 impl Span {
-    /// A span past midnight belongs to the day it begins on.
-    fn has(self, day: usize, minute: u16) -> bool {
+    /// A span past midnight belongs to the day it begins on. None = this minute is in no such span.
+    fn begun(self, day: usize, minute: u16) -> Option<Begun> {
         let is_on = |day: usize| self.days & (1 << (day % 7)) != 0;
-        if self.from < self.to {
-            is_on(day) && (self.from..self.to).contains(&minute)
-        } else {
-            (is_on(day) && minute >= self.from) || (is_on(day + 6) && minute < self.to)
+        let is_past_midnight = self.from >= self.to;
+        let is_todays = is_on(day) && minute >= self.from && (is_past_midnight || minute < self.to);
+        let is_yesterdays = is_past_midnight && is_on(day + 6) && minute < self.to;
+        match (is_todays, is_yesterdays) {
+            (true, _) => Some(Begun::Today),
+            (_, true) => Some(Begun::Yesterday),
+            _ => None,
         }
     }
 }
@@ -338,6 +356,17 @@ mod tests {
         check("2027-12-25T22:00:00Z", "sat", 23, false, true);
         check("2026-10-28T09:00:00Z", "wed", 10, false, true);
         check("2027-10-28T09:00:00Z", "thu", 11, true, false);
+    }
+
+    #[test]
+    fn a_night_that_began_on_a_holiday_is_closed_to_its_end_and_one_before_it_open() {
+        check("2027-12-26T00:30:00Z", "sun", 1, false, false);
+        let hours =
+            hours("[hours]\nzone = 'UTC'\nopen = ['sat 22:00-02:00']\nholidays = ['2026-07-12']\n").unwrap();
+        let at = |text: &str| hours.at(text.parse::<Timestamp>().unwrap().as_millisecond() as u64);
+        let late = at("2026-07-12T01:00:00Z");
+        assert!(late.is_open && late.is_holiday, "Saturday's shift ends as ever");
+        assert!(!at("2026-07-12T03:00:00Z").is_open);
     }
 
     #[test]

@@ -288,12 +288,20 @@ impl Hunt {
                 return self.overflow(now, seen);
             }
             self.next_target = to;
+            // Where everybody was skipped because nobody answered, and nothing follows, a caller is not turned away for it.
+            let config = &self.queues[self.current];
+            let rests = |target: &usize| seen(&config.targets[*target]).rest;
+            let is_last_hope = config.overflow == Overflow::Reject
+                && self
+                    .order
+                    .iter()
+                    .all(|target| matches!(rests(target), Some(Rest::Skipped(_))));
             let mut phones = Vec::new();
             for target in &self.order[from..to] {
                 let target = &self.queues[self.current].targets[*target];
                 let seen = seen(target);
                 // Who takes no calls now is not rung, whatever the others do.
-                if seen.rest.is_some() {
+                if seen.rest.is_some() && !is_last_hope {
                     continue;
                 }
                 match seen.devices.filter(|devices| !devices.is_empty()) {
@@ -309,7 +317,10 @@ impl Hunt {
     /// Looks whether a phone is free for a call that waits.
     fn look(&mut self, now: Instant, seen: &dyn Fn(&str) -> Seen) {
         let Some(waiting) = &mut self.waiting else { return };
-        waiting.look_at = now + LOOK_AGAIN;
+        waiting.look_at = match waiting.until > now {
+            true => (now + LOOK_AGAIN).min(waiting.until),
+            false => now + LOOK_AGAIN,
+        };
         waiting.left_alone.retain(|_, until| now < *until);
         if waiting.until <= now {
             // What rings may ring to its end.
@@ -713,6 +724,27 @@ mod tests {
             with(["down1", "down2", "down3"]),
             "sip:down1@10.0.0.5 sip:down2@10.0.0.5 sip:down3@10.0.0.5"
         );
+    }
+
+    #[test]
+    fn nobody_is_turned_away_because_all_were_passed_over() {
+        let rung = |rest: Rest, overflow: Overflow| {
+            let desk = queue("desk", Strategy::RingAll, 2, overflow);
+            let mut hunt = hunt(vec![desk]);
+            hunt.handle(Input::Start, Instant::now(), &|_| Seen {
+                rest: Some(rest),
+                ..Seen::default()
+            });
+            let mut rung = 0;
+            while let Some(step) = hunt.poll_step() {
+                rung += usize::from(matches!(step, Step::Ring { .. }));
+            }
+            rung
+        };
+        let skipped = Rest::Skipped(Instant::now());
+        assert_eq!(rung(skipped, Overflow::Reject), 2);
+        assert_eq!(rung(skipped, Overflow::Queue("night".into())), 0);
+        assert_eq!(rung(Rest::Paused, Overflow::Reject), 0);
     }
 
     #[test]

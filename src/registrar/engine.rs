@@ -220,12 +220,14 @@ impl Registrar {
             return Err(Why::NotItsOwn);
         }
         let address = flow.remote.ip().to_canonical();
-        if self.is_locked(device) && self.homes.get(device) != Some(&address) {
+        let mut bindings = self.bindings.get(device).cloned().unwrap_or_default();
+        bindings.expire(now.instant);
+        // Whoever is registered goes on, wherever the device registered last.
+        let is_here = bindings.has(address) || self.is_at_home(device, address);
+        if self.is_locked(device) && !is_here {
             return Err(Why::LockedDown);
         }
         let wish = Wish::of(register, &self.config)?;
-        let mut bindings = self.bindings.get(device).cloned().unwrap_or_default();
-        bindings.expire(now.instant);
         // Told once, when a second place comes; not with every refresh.
         let was_here = bindings.has(address);
         let before = bindings.places();

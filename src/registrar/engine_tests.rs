@@ -507,3 +507,27 @@ fn in_a_lockdown_a_phone_registers_only_where_it_is_unless_it_was_given_another_
         "Contact: <sip:desk-1@192.0.2.1>\r\n"
     )));
 }
+
+#[test]
+fn in_a_lockdown_a_device_at_two_places_goes_on_at_both() {
+    let mut scene = Scene::new(false);
+    let places = [("192.0.2.1:5060", "192.0.2.1"), ("192.0.2.2:5060", "192.0.2.2")];
+    let register = |scene: &mut Scene, (from, host): (&str, &str)| {
+        let contact = format!("Contact: <sip:desk-1@{host}>\r\n");
+        scene.register("desk-1", "one", from, &contact)
+    };
+    for place in places {
+        register(&mut scene, place);
+    }
+    scene.registrar.set_lockdown(Some(1_000));
+    // Also the one that was not the last to come.
+    for place in places {
+        let end = register(&mut scene, place);
+        assert!(
+            matches!(end, End::Registered(contacts) if contacts.len() == 2),
+            "{place:?}"
+        );
+    }
+    let third = register(&mut scene, ("192.0.2.3:5060", "192.0.2.3"));
+    assert_eq!(third, End::Refused(Why::LockedDown));
+}

@@ -7,7 +7,9 @@ use ringward::call::TrunkConfig;
 use ringward::digest::{Credentials, Secret};
 use ringward::flood::Blocks;
 use ringward::policy::Policy;
+use ringward::sip::Flow;
 
+use crate::gateway::GATEWAY;
 use crate::plan::{Act, CallerPlan, PhonePlan};
 use crate::world::{World, one_desk};
 
@@ -40,7 +42,8 @@ fn talk() -> CallerPlan {
 }
 
 fn is_blocked(world: &World) -> bool {
-    world.engine.is_blocked(stranger(1), world.now().instant)
+    let flow = Flow::udp(GATEWAY.parse().expect("an address"), stranger(1));
+    world.engine.is_blocked(&flow, world.now().instant)
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use ringward::call::record::{Direction, Ending};
 use ringward::call::{Config, Input, Peer, Reach, TransferRules};
+use ringward::flood::{Allowance, CallLimits, Shared, SurgeConfig};
 use ringward::policy::Policy;
 use ringward::sip::Transport;
 
@@ -260,4 +261,28 @@ fn a_phone_calls_outside_as_often_and_when_it_may() {
         .filter(|status| *status >= 200)
         .collect();
     assert_eq!(finals, [200, 403]);
+}
+
+#[test]
+fn a_call_for_help_from_a_phone_goes_out_of_a_full_house() {
+    for (number, expected) in [(FRIEND, 503), ("112", 200)] {
+        let (mut world, desk, _, _) = world(PhonePlan::answers_after(2.0), |_| {});
+        let limits = CallLimits {
+            all: Allowance {
+                calls: 1,
+                ..CallLimits::default().all
+            },
+            ..CallLimits::default()
+        };
+        world.engine = world
+            .engine
+            .with_flood(Shared::new(limits, SurgeConfig::default()));
+        // Somebody talks at another phone, and nobody else fits in.
+        let mut caller = CallerPlan::new(FRIEND).act(30.0, Act::Bye);
+        caller.called = "+12125550101".into();
+        world.call_after(0.0, caller);
+        world.calls_after(3.0, desk, dials(number));
+        world.run();
+        assert_eq!(world.heard(desk, "INVITE").last(), Some(&expected), "{number}");
+    }
 }

@@ -31,6 +31,7 @@ pub fn gateway(
     let text = format!(
         "[sip]\nlisten = [\"udp:127.0.0.1:0\", \"tcp:127.0.0.1:0\"]\nshards = 2\n\
          [[trunk]]\nname = \"carrier\"\nfrom = [\"{TRUNK}\"]\n\
+         [scans]\nnever = [\"{GUESSER}\", \"127.0.0.1\"]\n\
          [registrar]\nfrom = [\"127.0.0.1\", \"{GUESSER}\"]\ndigest = [\"{digest}\"]\n\
          [[queue]]\nname = \"front-desk\"\ntargets = [{targets}]\n\
          [media]\naddress = \"127.0.0.1\"\nports = \"{media}-{}\"\n[voice]\nmodel = \"off\"\n\

@@ -320,6 +320,8 @@ impl Reception {
             is_outside: false,
         };
         case.tap(true, desk);
+        // Whoever is asked something or waits with music is in a conversation with us: no phone rings unanswered.
+        case.rings_no_more();
         let answer = a
             .terms
             .tell(&case.invite, case.dialog_response(200, Some(said)), desk);

@@ -39,7 +39,7 @@ impl Shard {
 
     /// To our own engine, or to the shard that owns the Call-ID.
     fn deliver(&mut self, flow: Flow, octets: &[u8]) {
-        if self.parts.engine.is_blocked(flow.remote, clock::now().instant) {
+        if self.parts.engine.is_blocked(&flow, clock::now().instant) {
             return count::call(Counter::Unheard);
         }
         let Some(sip_call_id) = peek_call_id(octets) else {
@@ -110,7 +110,7 @@ impl Shard {
             };
             let now = clock::now();
             match message {
-                ToShard::Sip { flow, .. } if self.parts.engine.is_blocked(flow.remote, now.instant) => {
+                ToShard::Sip { flow, .. } if self.parts.engine.is_blocked(&flow, now.instant) => {
                     count::call(Counter::Unheard);
                 }
                 ToShard::Sip { flow, octets, hops } => self.take_sip(flow, &octets, hops),

@@ -21,6 +21,10 @@ const SCHEMA: &str = "3";
 const CLEAR_AUDIT: &str = "2";
 const CLEAR: &str = "1";
 
+/// Who carries an older layout over holds this, and holds on to it as long as he goes on.
+const CARRYING: &str = "carrying";
+const CARRYING_MS: &str = "60000";
+
 /// Under which name the secret stands by which numbers are known.
 const INDEX: &str = "number_index_key";
 
@@ -45,14 +49,16 @@ pub(super) fn check(on: &mut Client, as_what: As, node: &str) -> Result<Index, S
         }
         Some(found) if [CLEAR, CLEAR_AUDIT].contains(&found.as_str()) && as_what == As::Gateway => {
             let index = index.ok_or("the secret of its numbers is gone")?;
-            on.ask(&["HSET", &key("settings"), CLEAR_REMAINS, "1"])?;
-            if found == CLEAR {
-                carry_over(on, node, &index)?;
-            }
-            for node in writers(on)? {
-                carry_audit_over(on, &name_at(&node, AUDIT))?;
-            }
-            on.ask(&["SET", &name, SCHEMA])?;
+            alone(on, |on| {
+                on.ask(&["HSET", &key("settings"), CLEAR_REMAINS, "1"])?;
+                if found == CLEAR {
+                    carry_over(on, node, &index)?;
+                }
+                for node in writers(on)? {
+                    carry_audit_over(on, &name_at(&node, AUDIT))?;
+                }
+                on.ask(&["SET", &name, SCHEMA]).map(|_| ())
+            })?;
             clear_files(on)?;
             Ok(index)
         }
@@ -64,6 +70,23 @@ pub(super) fn check(on: &mut Client, as_what: As, node: &str) -> Result<Index, S
         )),
         None => Err("there is no store of ringward in this database".into()),
     }
+}
+
+/// Carries something over that two gateways at once would spoil for each other: who comes second is told so.
+fn alone(on: &mut Client, carry: impl FnOnce(&mut Client) -> Result<(), String>) -> Result<(), String> {
+    let lock = key(CARRYING);
+    if on
+        .ask(&["SET", &lock, "1", "NX", "PX", CARRYING_MS])?
+        .text()
+        .is_none()
+    {
+        return Err(
+            "another gateway carries this database over to a newer layout: start again in a minute".into(),
+        );
+    }
+    let carried = carry(on);
+    on.ask(&["DEL", &lock])?;
+    carried
 }
 
 /// Seals what an older gateway kept in clear, a few calls at a time; where it was interrupted it goes on.
@@ -92,6 +115,7 @@ fn carry_over(on: &mut Client, node: &str, index: &Index) -> Result<(), String> 
             .filter(|record| record.erased_ms.is_none())
             .collect();
         put_calls(on, node, index, records.iter())?;
+        on.ask(&["PEXPIRE", &key(CARRYING), CARRYING_MS])?;
         for found in found.iter().filter(|found| is_clear(&found.report)) {
             if let (Ok(id), Ok(report)) = (found.id.parse(), serde_json::from_str(&found.report)) {
                 put_report(on, ("", ""), id, &report)?;
@@ -164,6 +188,7 @@ fn carry_audit_over(on: &mut Client, journal: &str) -> Result<(), String> {
         if rows == 0 {
             break;
         }
+        commands.add(&["PEXPIRE", &key(CARRYING), CARRYING_MS]);
         on.all(&commands)?;
     }
     if carried > 0 {

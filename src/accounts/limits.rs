@@ -117,6 +117,13 @@ pub const TOKENS_MAX: usize = 150;
 /// How often a change of an account is tried again when another process was first.
 pub const RETRIES: usize = 5;
 
+/// How long another person may confirm that a lockdown is to end. Then it is asked for again.
+pub const UNDO_LASTS: Duration = Duration::from_secs(3600);
+
+/// Gateways' clocks may differ by this much, and it is longer than they take to hear of a lockdown: what was made within it after its
+/// beginning ends too.
+pub const LOCKDOWN_HEARD: Duration = Duration::from_secs(15);
+
 /// Characters of why a lockdown was ordered: they stand in the audit. More are refused.
 pub const LOCKDOWN_WHY_MAX: usize = 200;
 

@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::limits::{LOCKDOWN_WHY_MAX, RETRIES};
+use super::limits::{LOCKDOWN_WHY_MAX, RETRIES, UNDO_LASTS};
+use super::users;
 use crate::policy::book::Hand;
 use crate::store::{Act, Audit, Store, StoreError, Write};
 
@@ -49,6 +50,13 @@ impl Lockdown {
     pub fn lasts(&self) -> bool {
         self.ended_ms.is_none()
     }
+
+    /// Who has asked for its end, while another may confirm that.
+    pub fn asked(&self, at_ms: u64) -> Option<&Undo> {
+        let lasts_ms = UNDO_LASTS.as_millis() as u64;
+        let undo = self.undo.as_ref();
+        undo.filter(|undo| at_ms.abs_diff(undo.at_ms) < lasts_ms)
+    }
 }
 
 /// Why a lockdown was not ordered, or not undone.
@@ -66,6 +74,10 @@ pub enum NoLockdown {
     AskedAlready,
     #[error("whoever asked for the end of a lockdown does not confirm it: another person has to")]
     SecondPerson,
+    #[error(
+        "this account is of after the beginning of the lockdown, or somebody has come to it since: a person of before has to, and there is one"
+    )]
+    NewSince,
     #[error("the lockdown was changed from elsewhere; look at it again")]
     Raced,
     #[error(transparent)]
@@ -137,9 +149,10 @@ impl Lockdowns {
     pub fn ask_to_undo(&self, by: Hand<'_>, at_ms: u64) -> Result<Lockdown, NoLockdown> {
         self.carry_out("lockdown undo asked", by, at_ms, |last| {
             let mut lockdown = lasting(last)?;
-            if lockdown.undo.is_some() {
+            if lockdown.asked(at_ms).is_some() {
                 return Err(NoLockdown::AskedAlready);
             }
+            self.must_be_of_before(&lockdown, by, by.person)?;
             lockdown.undo = Some(Undo {
                 by: by.by.to_string(),
                 person: by.person.to_string(),
@@ -157,13 +170,31 @@ impl Lockdowns {
     pub fn confirm_undo(&self, by: Hand<'_>, at_ms: u64) -> Result<Lockdown, NoLockdown> {
         self.carry_out("lockdown undo confirmed", by, at_ms, |last| {
             let mut lockdown = lasting(last)?;
-            let asked = lockdown.undo.as_ref().ok_or(NoLockdown::NotAsked)?;
+            let asked = lockdown.asked(at_ms).ok_or(NoLockdown::NotAsked)?;
             if asked.person == by.person || asked.by == by.by {
                 return Err(NoLockdown::SecondPerson);
             }
+            self.must_be_of_before(&lockdown, by, &asked.person)?;
             lockdown.ended_ms = Some(at_ms);
             Ok(lockdown)
         })
+    }
+
+    /// Nobody makes himself another person while it lasts. Where no other administrator of before is there who could (`asked` cannot, it was
+    /// him), a new one may: a lockdown that nobody can end helps nobody.
+    fn must_be_of_before(&self, lockdown: &Lockdown, by: Hand<'_>, asked: &str) -> Result<(), NoLockdown> {
+        let book = users::read(&*self.store)?;
+        let is_new = |name: &str| {
+            let user = book.users.get(name);
+            user.is_some_and(|user| user.is_new_since(lockdown.since_ms))
+        };
+        let is_another = |name: &str| name != by.person && name != asked;
+        let mut others = book.users.values().filter(|user| is_another(&user.name));
+        let could = others.any(|user| user.is_acting_admin() && !is_new(&user.name));
+        match is_new(by.person) && could {
+            true => Err(NoLockdown::NewSince),
+            false => Ok(()),
+        }
     }
 
     fn carry_out(
@@ -252,6 +283,12 @@ mod tests {
                 Err(NoLockdown::SecondPerson)
             ));
         }
+        // What was asked for an hour ago is asked for again.
+        let hour = 7 + 3_600_000;
+        assert!(matches!(
+            lockdowns.confirm_undo(bob, hour),
+            Err(NoLockdown::NotAsked)
+        ));
         let ended = lockdowns.confirm_undo(bob, 9).unwrap();
         assert_eq!((ended.lasts(), ended.ended_ms), (false, Some(9)));
         assert!(matches!(lockdowns.confirm_undo(bob, 9), Err(NoLockdown::None)));
@@ -270,5 +307,62 @@ mod tests {
                 ("lockdown order", "bob", "2"),
             ]
         );
+    }
+
+    #[test]
+    fn an_account_of_after_its_beginning_is_no_second_person_where_there_is_another() {
+        use crate::accounts::{By, Change, NewUser, Role, Users, hash};
+        let url = "sqlite::memory:".into();
+        let store = store::open(&store::Config { url }).unwrap();
+        let audit = Arc::new(Audit::open(store.clone()).unwrap());
+        let users = Users::open(store.clone(), audit.clone()).unwrap();
+        let kept = hash("a long password of hers").unwrap();
+        let add = |name: &str, at_ms, taken_ms| {
+            let new = NewUser {
+                name: name.into(),
+                person: "A Person".into(),
+                roles: vec![Role::Admin],
+            };
+            let who = "command-line";
+            let invitation = users.add(&new, By { who, at_ms }).unwrap();
+            let code = invitation.code.reveal();
+            users.accept(name, code, &kept, None, taken_ms).unwrap();
+        };
+        add("ann", 1, 2);
+        add("bob", 1, 2);
+        add("dan", 1, 20);
+        let lockdowns = Lockdowns::new(store, audit);
+        lockdowns.order(hand("ann", "ann"), None, "drill", 10).unwrap();
+        add("eve", 15, 16);
+        // Neither as the first nor as the second, neither himself nor by a token; new and invited before alike.
+        for new in [hand("eve", "eve"), hand("a token", "eve"), hand("dan", "dan")] {
+            let refused = lockdowns.ask_to_undo(new, 30);
+            assert!(matches!(refused, Err(NoLockdown::NewSince)), "{refused:?}");
+        }
+        lockdowns.ask_to_undo(hand("ann", "ann"), 30).unwrap();
+        let refused = lockdowns.confirm_undo(hand("eve", "eve"), 31);
+        assert!(matches!(refused, Err(NoLockdown::NewSince)), "{refused:?}");
+        // Nobody of before is left but whoever asked.
+        let change = Change {
+            is_disabled: Some(true),
+            ..Change::default()
+        };
+        let who = "command-line";
+        users.change("bob", &change, By { who, at_ms: 32 }).unwrap();
+        assert!(lockdowns.confirm_undo(hand("eve", "eve"), 33).is_ok());
+    }
+
+    #[test]
+    fn what_was_asked_an_hour_ago_may_be_asked_again() {
+        let url = "sqlite::memory:".into();
+        let store = store::open(&store::Config { url }).unwrap();
+        let audit = Arc::new(Audit::open(store.clone()).unwrap());
+        let lockdowns = Lockdowns::new(store, audit);
+        let (ann, bob) = (hand("ann", "ann"), hand("bob", "bob"));
+        lockdowns.order(ann, None, "drill", 1).unwrap();
+        lockdowns.ask_to_undo(ann, 2).unwrap();
+        let again = lockdowns.ask_to_undo(bob, 2 + 3_600_000).unwrap();
+        assert!(again.asked(2 + 3_600_000).is_some_and(|undo| undo.by == "bob"));
+        assert!(again.asked(2 + 2 * 3_600_000).is_none());
     }
 }

@@ -124,11 +124,27 @@ impl Users {
             if !is_his || user.is_disabled {
                 return Err(Refused::NotVouched);
             }
+            let is_first = user
+                .outside
+                .as_ref()
+                .is_some_and(|outside| outside.subject.is_none());
+            if is_first {
+                if vouched.is_narrowing {
+                    return Err(Refused::Locked);
+                }
+                user.taken_ms = Some(at_ms);
+            }
             if let Some(outside) = &mut user.outside {
                 outside.subject = Some(vouched.subject.clone());
                 outside.has_shown_second |= vouched.is_strong;
             }
             if let Some(mut roles) = vouched.roles.clone() {
+                if vouched.is_narrowing {
+                    roles.retain(|role| user.roles.contains(role));
+                    if roles.is_empty() {
+                        return Err(Refused::NotVouched);
+                    }
+                }
                 let after = User {
                     roles: roles.clone(),
                     ..user.clone()
@@ -243,6 +259,7 @@ fn made(
         made_by: by.who.into(),
         last_in_ms: None,
         password_ms: None,
+        taken_ms: None,
         password: None,
         invitation: None,
         second_factor: None,
@@ -291,6 +308,7 @@ mod tests {
             roles: None,
             is_strong: false,
             makes_accounts: false,
+            is_narrowing: false,
         }
     }
 
@@ -326,6 +344,28 @@ mod tests {
         );
         check_refused(&users, &vouched("2", "ann"));
         assert!(users.one("ann").unwrap().password().is_none());
+    }
+
+    #[test]
+    fn in_a_lockdown_a_provider_makes_nobody_more_than_he_was() {
+        let users = users();
+        let mut ann = vouched("1", "ann");
+        (ann.makes_accounts, ann.roles) = (true, Some(vec![Role::Analyst, Role::Auditor]));
+        users.sign_in_vouched(&ann, None, NOW).unwrap();
+        users.add_outside(&new("bob"), ISSUER, None, BY).unwrap();
+        ann.is_narrowing = true;
+        ann.roles = Some(vec![Role::Admin, Role::Auditor]);
+        let narrowed = users.sign_in_vouched(&ann, None, NOW).unwrap();
+        assert_eq!(narrowed.roles, [Role::Auditor]);
+        ann.roles = Some(vec![Role::Admin]);
+        check_refused(&users, &ann);
+        let bob = Vouched {
+            is_narrowing: true,
+            ..vouched("2", "bob")
+        };
+        let refused = users.sign_in_vouched(&bob, None, NOW);
+        assert!(matches!(refused, Err(Refused::Locked)), "{refused:?}");
+        assert!(users.one("ann").unwrap().is_new_since(NOW - 1));
     }
 
     #[test]

@@ -48,6 +48,10 @@ pub enum Refused {
     SubjectTaken,
     #[error("this account is signed in to elsewhere; remove it and make it anew")]
     Outside,
+    #[error(
+        "there is a lockdown: until it has ended nobody is given more than he had, and no invitation of before opens"
+    )]
+    Locked,
     #[error("the session has ended meanwhile")]
     Ended,
     #[error("the accounts were changed from elsewhere; try again")]

@@ -173,10 +173,11 @@ impl Sessions {
         before - self.open.len()
     }
 
-    /// Ends all but this one; how many that were.
-    pub fn end_all_but(&mut self, session: Option<Fingerprint>) -> usize {
+    /// Ends those that were opened until then but this one; how many that were.
+    pub fn end_until(&mut self, until_ms: u64, session: Option<Fingerprint>) -> usize {
         let before = self.open.len();
-        self.open.retain(|open, _| Some(*open) == session);
+        self.open
+            .retain(|key, open| open.opened_ms > until_ms || Some(*key) == session);
         before - self.open.len()
     }
 

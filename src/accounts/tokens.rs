@@ -236,15 +236,26 @@ impl Tokens {
         self.others.len() < before
     }
 
-    /// Takes all of them back but the one of this name, the first one too. How many that were.
-    pub fn revoke_all_but(&mut self, name: Option<&str>) -> usize {
+    /// Takes back those that were made until then but the one of this name, and not the first one. How many that were.
+    pub fn revoke_until(&mut self, until_ms: u64, but: Option<&str>) -> usize {
         let before = self.others.len();
-        self.others.retain(|token| Some(token.name.as_str()) == name);
-        let first = match name {
-            Some(FIRST) => None,
-            _ => self.first.take(),
-        };
-        before - self.others.len() + usize::from(first.is_some())
+        self.others
+            .retain(|token| token.made_ms > until_ms || Some(token.name.as_str()) == but);
+        before - self.others.len()
+    }
+
+    /// Takes the first one back unless that is the one of this name. True = it was there.
+    pub fn end_first(&mut self, but: Option<&str>) -> bool {
+        but != Some(FIRST) && self.first.take().is_some()
+    }
+
+    pub fn first(&self) -> Option<Fingerprint> {
+        self.first
+    }
+
+    /// Goes by what another gateway on the same store did to it.
+    pub fn set_first(&mut self, first: Option<Fingerprint>) {
+        self.first = first;
     }
 
     pub fn has_first(&self) -> bool {

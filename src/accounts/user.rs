@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use super::Role;
-use super::limits::{NETWORK_LASTS, NETWORKS_MAX, OUTSIDE_WAITS};
+use super::limits::{INVITATION_LASTS, NETWORK_LASTS, NETWORKS_MAX, OUTSIDE_WAITS};
 use super::outside::Outside;
 use super::password::Kept;
 use super::second_factor::SecondFactor;
@@ -30,6 +30,9 @@ pub struct User {
     /// When he signed in last, Unix ms; None = never.
     pub last_in_ms: Option<u64>,
     pub password_ms: Option<u64>,
+    /// When whoever has it came to it last, by an invitation or by its name from elsewhere, Unix ms; None = not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) taken_ms: Option<u64>,
     pub(super) password: Option<Kept>,
     pub(super) invitation: Option<Invited>,
     pub(super) second_factor: Option<SecondFactor>,
@@ -114,6 +117,24 @@ impl User {
             return Some(self.made_ms.saturating_add(OUTSIDE_WAITS.as_millis() as u64));
         }
         self.invitation.as_ref().map(|invited| invited.expires_ms)
+    }
+
+    /// When his invitation was made, Unix ms; None = there is none.
+    pub fn invitation_ms(&self) -> Option<u64> {
+        let lasts_ms = INVITATION_LASTS.as_millis() as u64;
+        let invited = self.invitation.as_ref();
+        invited.map(|invited| invited.expires_ms.saturating_sub(lasts_ms))
+    }
+
+    /// Whether the account was made after that, or somebody came to it after that, as far as is known.
+    pub(super) fn is_new_since(&self, since_ms: u64) -> bool {
+        self.made_ms > since_ms || self.taken_ms.is_some_and(|taken_ms| taken_ms > since_ms)
+    }
+
+    /// Whether a change gives him what he may not now: a role, or a way in.
+    pub(super) fn is_widened_to(&self, after: &User) -> bool {
+        let is_more = |role: &Role| !self.roles.contains(role);
+        (self.is_disabled && !after.is_disabled) || after.roles.iter().any(is_more)
     }
 
     /// Whether whoever comes from elsewhere by the account's name is its person.

@@ -38,6 +38,8 @@ pub struct Change {
     pub is_disabled: Option<bool>,
     /// Only if it still looks so ([`User::look`]); None = however it looks by now.
     pub only_if: Option<String>,
+    /// Only if he may no more than before: in a lockdown.
+    pub is_narrowing: bool,
 }
 
 /// Lets one person set a password, once. Only its hash is kept.
@@ -139,6 +141,7 @@ impl Users {
                 made_by: by.who.into(),
                 last_in_ms: None,
                 password_ms: None,
+                taken_ms: None,
                 password: None,
                 invitation: Some(invited.clone()),
                 second_factor: None,
@@ -201,6 +204,9 @@ impl Users {
                 notes.push(if is_disabled { "disabled" } else { "enabled" }.into());
                 user.is_disabled = is_disabled;
                 user.epoch += 1;
+            }
+            if change.is_narrowing && before.is_widened_to(&user) {
+                return Err(Refused::Locked);
             }
             book.keeps_an_admin(before, Some(&user))?;
             Ok((Some(user), notes.join("; "), ()))
@@ -290,6 +296,7 @@ impl Users {
             user.invitation = None;
             user.password = Some(taken.clone());
             user.password_ms = Some(at_ms);
+            user.taken_ms = Some(at_ms);
             user.epoch += 1;
             user.signed_in(from, at_ms);
             Ok((note.clone(), ()))
@@ -547,7 +554,7 @@ pub(super) fn names(roles: &[Role]) -> String {
     names.join(", ")
 }
 
-fn read(store: &dyn Store) -> Result<Book, StoreError> {
+pub(super) fn read(store: &dyn Store) -> Result<Book, StoreError> {
     let shelf = store.shelf(SHELF)?;
     let mut users = BTreeMap::new();
     for (name, text) in shelf.documents {

@@ -1,15 +1,16 @@
 //! Who asks: by a token, or by a session that a token or an account opened.
 
+mod ending;
+
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::error::Problem;
 use super::limits::{FAILURE_WINDOW, REFUSALS_WRITTEN_MAX};
 use crate::accounts::oidc::Vouched;
 use crate::accounts::{
-    By, Failures, Fingerprint, Holder, Invitation, Lockdown, Lockdowns, Lockout, NewUser, NoToken, Open,
-    Proof, Refused, Role, Sessions, Token, Tokens, User, Users, fingerprint,
+    By, Failures, Fingerprint, Holder, Invitation, Lockout, NewUser, NoToken, Open, Proof, Refused, Role,
+    Sessions, Token, Tokens, User, Users, fingerprint,
 };
 use crate::policy::book::Hand;
 use crate::redact::Redacted;
@@ -96,13 +97,9 @@ pub(crate) struct Access {
     locked_down: Mutex<u64>,
 }
 
-/// Under this name a gateway keeps for which lockdown it has ended sessions and tokens.
-const LOCKED_DOWN: &str = "lockdown_applied";
-
 impl Access {
     /// Reads accounts, tokens and open sessions. Blocks.
     pub fn load(store: &Arc<dyn Store>, audit: &Arc<Audit>) -> Result<Access, StoreError> {
-        let locked_down = store.setting(LOCKED_DOWN)?;
         let access = Access {
             users: Users::open(store.clone(), audit.clone())?,
             tokens: Mutex::new(Tokens::load(store.as_ref())?),
@@ -115,64 +112,10 @@ impl Access {
             refusals: Mutex::default(),
             keeping: Mutex::new(()),
             naming: Mutex::new(()),
-            locked_down: Mutex::new(locked_down.and_then(|number| number.parse().ok()).unwrap_or(0)),
+            locked_down: Mutex::new(ending::applied(store.as_ref())?),
         };
         access.look_at_lockdown(store.as_ref())?;
         Ok(access)
-    }
-
-    /// Orders a lockdown, and ends every session and every token but the one that somebody is signed in by. `order` writes it. Blocks.
-    pub fn lock_down(
-        &self,
-        store: &dyn Store,
-        signed_in: &SignedIn,
-        order: impl FnOnce() -> Result<Lockdown, Problem>,
-    ) -> Result<Lockdown, Problem> {
-        // Held throughout: whoever looks for lockdowns meanwhile must not end the session that this one is ordered by.
-        let mut applied = lock(&self.locked_down);
-        let lockdown = order()?;
-        self.end_all(&mut applied, &lockdown, signed_in.session, store)?;
-        Ok(lockdown)
-    }
-
-    /// A lockdown that was ordered elsewhere, or before this start, ends sessions and tokens here too. Blocks.
-    fn look_at_lockdown(&self, store: &dyn Store) -> Result<(), StoreError> {
-        let mut applied = lock(&self.locked_down);
-        match Lockdowns::read(store)?.1 {
-            Some(lockdown) if lockdown.number > *applied => {
-                self.end_all(&mut applied, &lockdown, None, store)
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Should the store fail in the middle, it is done once more.
-    fn end_all(
-        &self,
-        applied: &mut u64,
-        lockdown: &Lockdown,
-        but: Option<Fingerprint>,
-        store: &dyn Store,
-    ) -> Result<(), StoreError> {
-        let tokens = {
-            let mut tokens = self.tokens();
-            self.are_tokens_unkept.store(true, Ordering::Relaxed);
-            tokens.revoke_all_but(lockdown.token.as_deref())
-        };
-        let sessions = {
-            let mut sessions = self.sessions();
-            self.is_unkept.store(true, Ordering::Relaxed);
-            sessions.end_all_but(but)
-        };
-        tracing::warn!(tokens, sessions, "lockdown: tokens and sessions have ended");
-        if !self.tokens().has_first() {
-            Tokens::forget_first(store)?;
-        }
-        self.keep_tokens(store)?;
-        self.keep(store)?;
-        store.set_setting(LOCKED_DOWN, &lockdown.number.to_string())?;
-        *applied = lockdown.number;
-        Ok(())
     }
 
     /// Whose token this is.
@@ -233,17 +176,20 @@ impl Access {
         self.users.add_outside(new, issuer, subject, by)
     }
 
-    /// Signs in whom a provider vouches for. No new account gets the name of a token. Blocks.
+    /// Signs in whom a provider vouches for. No new account gets the name of a token; in a lockdown there is none, and nobody may more than
+    /// before. Blocks.
     pub fn sign_in_vouched(
         &self,
         vouched: &Vouched,
         from: Option<IpAddr>,
         now_ms: u64,
+        is_locked: bool,
     ) -> Result<Arc<User>, Refused> {
         let _turn = lock(&self.naming);
         let name = vouched.name.as_deref().unwrap_or_default();
         let mut vouched = vouched.clone();
-        vouched.makes_accounts &= !self.tokens().has(name);
+        vouched.makes_accounts &= !is_locked && !self.tokens().has(name);
+        vouched.is_narrowing |= is_locked;
         self.users.sign_in_vouched(&vouched, from, now_ms)
     }
 
@@ -551,17 +497,21 @@ mod tests {
     use crate::accounts::{FIRST, first_token};
 
     /// Nobody yet, and the token of the first start.
-    fn access() -> (Access, String) {
+    pub(super) fn access() -> (Access, String, Arc<dyn Store>) {
         let url = "sqlite::memory:".into();
         let store = crate::store::open(&crate::store::Config { url }).unwrap();
-        let audit = Arc::new(Audit::open(store.clone()).unwrap());
         let first = first_token(&*store).unwrap().unwrap();
-        (Access::load(&store, &audit).unwrap(), first)
+        (access_of(&store), first, store)
+    }
+
+    pub(super) fn access_of(store: &Arc<dyn Store>) -> Access {
+        let audit = Arc::new(Audit::open(store.clone()).unwrap());
+        Access::load(store, &audit).unwrap()
     }
 
     #[test]
     fn refusals_are_written_down_so_often_and_each_kind_by_itself() {
-        let (access, _) = access();
+        let (access, ..) = access();
         let note = |kind, now_ms| access.note_refusal(kind, now_ms);
         for _ in 0..REFUSALS_WRITTEN_MAX {
             assert_eq!(note(RefusalKind::Credential, 100_000), Some(0));
@@ -575,7 +525,7 @@ mod tests {
 
     #[test]
     fn a_session_is_worth_no_more_than_its_token_and_ends_with_it() {
-        let (access, first) = access();
+        let (access, first, _) = access();
         assert_eq!(&*access.token(&first, 0).unwrap().who, FIRST);
         let secret = access
             .make_token("bob", vec![Role::Analyst], Some(5_000), FIRST, 1_000)
@@ -592,7 +542,7 @@ mod tests {
 
     #[test]
     fn a_session_that_is_left_opens_nothing() {
-        let (access, first) = access();
+        let (access, first, _) = access();
         let first = access.token(&first, 0).unwrap();
         let (session, _) = access.open_for_token(&first, None, 0).unwrap();
         let signed_in = access.session(session.reveal(), 1).unwrap();

@@ -103,6 +103,7 @@ const FRESH: Duration = Duration::from_secs(600);
         (status = 200, description = "Signed in; the cookie is set, the invitation opens nothing any more", body = Session),
         (status = 400, description = "Not a code and a password, or one that is not taken", body = ProblemBody),
         (status = 401, description = "The code invites nobody", body = ProblemBody),
+        (status = 409, description = "There is a lockdown, and the invitation is of before it", body = ProblemBody),
         (status = 429, description = "Too many wrong tries from this address", body = ProblemBody),
     )
 )]

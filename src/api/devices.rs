@@ -96,9 +96,8 @@ pub(crate) async fn make(
 ) -> Result<Response, Problem> {
     let Json(body) = body.map_err(super::calls::bad_body)?;
     let (name, at_ms) = (body.name.clone(), shared.now().unix_ms());
-    let made = act(&shared, move |devices| {
-        let who = &signed_in.who;
-        devices.add(&name, body.md5, By { who, at_ms })
+    let made = act_while(&shared, signed_in, at_ms, move |devices, by| {
+        devices.add(&name, body.md5, by)
     });
     let secret = made.await?.reveal().clone();
     let made = MadeDevice {
@@ -130,9 +129,8 @@ pub(crate) async fn rotate(
     let Path(name) = name.map_err(|_| Problem::NoSuchDevice)?;
     let Json(body) = body.map_err(super::calls::bad_body)?;
     let (of, at_ms) = (name.clone(), shared.now().unix_ms());
-    let made = act(&shared, move |devices| {
-        let who = &signed_in.who;
-        devices.rotate(&of, body.md5, By { who, at_ms })
+    let made = act_while(&shared, signed_in, at_ms, move |devices, by| {
+        devices.rotate(&of, body.md5, by)
     });
     let secret = made.await?.reveal().clone();
     Ok(Json(MadeDevice { name, secret }))
@@ -165,6 +163,27 @@ pub(crate) async fn remove(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// The same if whoever asks is still signed in: a secret that is made after a lockdown began lets a phone register.
+async fn act_while<T: Send + 'static>(
+    shared: &Shared,
+    signed_in: SignedIn,
+    at_ms: u64,
+    work: impl FnOnce(&Devices, By<'_>) -> Result<T, NoDevice> + Send + 'static,
+) -> Result<T, Problem> {
+    let inner = shared.clone();
+    let done = shared.work(move || {
+        let gateway = &inner.gateway;
+        let devices = Devices::new(gateway.store.clone(), gateway.audit.clone());
+        let by = By {
+            who: &signed_in.who,
+            at_ms,
+        };
+        let access = &inner.access;
+        access.while_it_holds(gateway.store.as_ref(), &signed_in, at_ms, || work(&devices, by))
+    });
+    done.await?.map_err(refused)
+}
+
 /// On a thread that may wait.
 async fn act<T: Send + 'static>(
     shared: &Shared,
@@ -176,14 +195,16 @@ async fn act<T: Send + 'static>(
         let devices = Devices::new(gateway.store.clone(), gateway.audit.clone());
         Ok(work(&devices))
     });
-    done.await?.map_err(|why| {
-        let words = why.to_string();
-        match why {
-            NoDevice::NotAName => Problem::BadRequest(words),
-            NoDevice::NoSuchDevice => Problem::NoSuchDevice,
-            NoDevice::NameTaken | NoDevice::Full | NoDevice::Raced => Problem::Conflict(words),
-            NoDevice::NoRandomness => Problem::Broken,
-            NoDevice::Store(error) => Problem::from(error),
-        }
-    })
+    done.await?.map_err(refused)
+}
+
+fn refused(why: NoDevice) -> Problem {
+    let words = why.to_string();
+    match why {
+        NoDevice::NotAName => Problem::BadRequest(words),
+        NoDevice::NoSuchDevice => Problem::NoSuchDevice,
+        NoDevice::NameTaken | NoDevice::Full | NoDevice::Raced => Problem::Conflict(words),
+        NoDevice::NoRandomness => Problem::Broken,
+        NoDevice::Store(error) => Problem::from(error),
+    }
 }

@@ -41,7 +41,7 @@ pub(crate) struct LockdownDetail {
     since_ms: u64,
     by: String,
     why: String,
-    /// Who has asked for its end; somebody else has to confirm that. Null = nobody yet.
+    /// Who has asked for its end within the last hour; somebody else has to confirm that. Null = nobody.
     undo_asked_by: Option<String>,
     /// Unix ms.
     undo_asked_ms: Option<u64>,
@@ -73,7 +73,8 @@ pub(crate) struct RotatedDevice {
     )
 )]
 pub(crate) async fn look(State(shared): State<Shared>) -> Json<LockdownView> {
-    Json(LockdownView::of(shared.gateway.lockdown.last()))
+    let at_ms = shared.now().unix_ms();
+    Json(LockdownView::of(shared.gateway.lockdown.last(), at_ms))
 }
 
 /// Order a lockdown: phones register only where they are and send no call on, nothing leaves over a trunk but calls for help, every session
@@ -112,7 +113,7 @@ pub(crate) async fn order(
             false => (Vec::new(), Vec::new()),
         };
         Ok(Ordered {
-            lockdown: LockdownView::of(Some(lockdown)),
+            lockdown: LockdownView::of(Some(lockdown), at_ms),
             devices,
             devices_left,
         })
@@ -148,7 +149,7 @@ pub(crate) async fn undo(
         (status = 200, description = "It has ended", body = LockdownView),
         (status = 401, description = "Not signed in", body = ProblemBody),
         (status = 403, description = "None of your roles may", body = ProblemBody),
-        (status = 409, description = "There is none, nobody has asked for its end, or it was you who did", body = ProblemBody),
+        (status = 409, description = "There is none, nobody has asked for its end within the last hour, it was you who did, or you are no person of before it", body = ProblemBody),
         (status = 503, description = "The store is away: nothing is changed", body = ProblemBody),
     )
 )]
@@ -187,7 +188,7 @@ async fn act(
         let at_ms = inner.now().unix_ms();
         Ok(act(&inner, signed_in.hand(), at_ms)?)
     });
-    Ok(Json(LockdownView::of(Some(done.await?))))
+    Ok(Json(LockdownView::of(Some(done.await?), shared.now().unix_ms())))
 }
 
 /// Another secret for every device: those that have one, and the names of those that do not.
@@ -212,7 +213,8 @@ fn rotate(shared: &Shared, who: &str, at_ms: u64) -> Result<(Vec<RotatedDevice>,
 }
 
 impl LockdownView {
-    fn of(last: Option<Lockdown>) -> LockdownView {
+    fn of(last: Option<Lockdown>, at_ms: u64) -> LockdownView {
+        let asked = last.as_ref().and_then(|last| last.asked(at_ms)).cloned();
         LockdownView {
             is_locked: last.as_ref().is_some_and(Lockdown::lasts),
             last: last.map(|last| LockdownDetail {
@@ -220,8 +222,8 @@ impl LockdownView {
                 since_ms: last.since_ms,
                 by: last.by,
                 why: last.why,
-                undo_asked_by: last.undo.as_ref().map(|undo| undo.by.clone()),
-                undo_asked_ms: last.undo.as_ref().map(|undo| undo.at_ms),
+                undo_asked_by: asked.as_ref().map(|undo| undo.by.clone()),
+                undo_asked_ms: asked.as_ref().map(|undo| undo.at_ms),
                 ended_ms: last.ended_ms,
             }),
         }

@@ -192,7 +192,10 @@ pub(crate) async fn come_back(
     };
     let (inner, from) = (shared.clone(), peer.map(Peer::ip));
     let (is_strong, subject) = (vouched.is_strong, vouched.subject.clone());
-    let user = shared.work(move || Ok(inner.access.sign_in_vouched(&vouched, from, now_ms)));
+    let user = shared.work(move || {
+        let is_locked = inner.gateway.lockdown.since().is_some();
+        Ok(inner.access.sign_in_vouched(&vouched, from, now_ms, is_locked))
+    });
     let user = match user.await? {
         Ok(user) => user,
         Err(Refused::Store(error)) => return Err(Problem::Store(error)),

@@ -204,6 +204,12 @@ pub(crate) async fn accept(
         let now_ms = inner.now().unix_ms();
         let from = peer.map(Peer::ip);
         let users = &inner.access.users;
+        // In a lockdown only those open that were made since, at the machine itself.
+        let invited_ms = users.one(&name).and_then(|user| user.invitation_ms());
+        let since_ms = inner.gateway.lockdown.since();
+        if since_ms.is_some_and(|since_ms| invited_ms.is_none_or(|invited_ms| invited_ms <= since_ms)) {
+            return Err(Refused::Locked.into());
+        }
         Ok(users.accept(&name, code.reveal(), &kept, from, now_ms)?)
     };
     // The invitation was looked at: it opens.

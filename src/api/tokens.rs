@@ -115,7 +115,10 @@ pub(crate) async fn make(
     let (inner, name, wanted) = (shared.clone(), body.name.clone(), roles.clone());
     let made = shared.work(move || {
         let access = &inner.access;
-        Ok(access.make_token(&name, wanted, expires_ms, &signed_in.who, now_ms))
+        // A lockdown that came meanwhile has ended whoever asks.
+        access.while_it_holds(inner.gateway.store.as_ref(), &signed_in, now_ms, || {
+            access.make_token(&name, wanted, expires_ms, &signed_in.who, now_ms)
+        })
     });
     let secret = made.await?.map_err(|why| match why {
         NoToken::NameTaken => Problem::Conflict("the name is taken".into()),

@@ -266,7 +266,7 @@ fn seen(headers: &HeaderMap) -> Result<Option<String>, Problem> {
             headers(("ETag" = String, description = "For If-Match of the next change"))),
         (status = 400, description = "Not a person or roles", body = ProblemBody),
         (status = 404, description = "No such account", body = ProblemBody),
-        (status = 409, description = "It is the last administrator's", body = ProblemBody),
+        (status = 409, description = "It is the last administrator's, or it gives more in a lockdown", body = ProblemBody),
         (status = 412, description = "Somebody changed it in the meantime", body = ProblemBody),
     )
 )]
@@ -285,6 +285,7 @@ pub(crate) async fn change(
         roles: body.roles,
         is_disabled: body.is_disabled,
         only_if,
+        is_narrowing: shared.gateway.lockdown.since().is_some(),
     };
     let asking = signed_in.clone();
     let changed = act(&shared, signed_in, move |shared, by| {
@@ -483,6 +484,7 @@ impl From<Refused> for Problem {
             | Refused::LastAdmin
             | Refused::NotEnrolling
             | Refused::Outside
+            | Refused::Locked
             | Refused::Raced => Problem::Conflict(words),
             Refused::NotInvited => Problem::NotInvited,
             Refused::Wrong => Problem::WrongCredentials,

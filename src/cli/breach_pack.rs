@@ -149,17 +149,13 @@ fn left(clock: Clock) -> String {
 fn open(pack: &Path, key: &Path, out: &Path) -> anyhow::Result<ExitCode> {
     let key_of = Key::from_pem(&pem(key)?).map_err(|why| anyhow::anyhow!("{}: {why}", key.display()))?;
     let from = File::open(pack).with_context(|| pack.display().to_string())?;
-    std::fs::create_dir(out).with_context(|| out.display().to_string())?;
+    made_folder(out)?;
     let (mut prover, mut files) = (Prover::default(), BTreeMap::new());
     let count = unpack(BufReader::new(from), &key_of, |name, piece| {
         if !files.contains_key(name) {
             // Of what was written before nothing is left to be written.
             files.clear();
-            let file = OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .open(out.join(name))?;
-            files.insert(name.to_string(), file);
+            files.insert(name.to_string(), made_file(&out.join(name))?);
         }
         prover.take(name, piece);
         match files.get_mut(name) {
@@ -200,12 +196,24 @@ fn pem(path: &Path) -> anyhow::Result<String> {
     read_text(path, KEY_OCTETS_MAX).map_err(|why| anyhow::anyhow!("{}: {why}", path.display()))
 }
 
-/// A new file that only its owner reads.
 fn made(path: &Path) -> anyhow::Result<File> {
+    made_file(path).with_context(|| path.display().to_string())
+}
+
+/// A new file that only its owner reads.
+fn made_file(path: &Path) -> std::io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let mut options = OpenOptions::new();
     options.write(true).create_new(true).mode(0o600);
-    options.open(path).with_context(|| path.display().to_string())
+    options.open(path)
+}
+
+/// A new folder that only its owner looks into.
+fn made_folder(path: &Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let mut folder = std::fs::DirBuilder::new();
+    folder.mode(0o700);
+    folder.create(path).with_context(|| path.display().to_string())
 }
 
 /// Unix ms of a date or a moment.
@@ -232,6 +240,22 @@ mod tests {
         for wrong in ["", "yesterday", "1970-01-01T00:00:01", "1969-12-31", "2026-13-01"] {
             assert!(moment(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn what_is_opened_is_its_owners_alone() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = std::env::temp_dir().join(format!("ringward-breach-pack-{}", std::process::id()));
+        made_folder(&folder).unwrap();
+        let file = folder.join("records.jsonl");
+        made_file(&file).unwrap();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&folder), mode(&file)), (0o700, 0o600));
+        assert!(
+            made_folder(&folder).is_err() && made_file(&file).is_err(),
+            "new ones only"
+        );
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 
     #[test]

@@ -66,7 +66,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
         Some(Command::Status { place }) => {
             let (store, _) = open(&place, store::open_to_read)?;
-            print(&mut out, Lockdowns::read(&*store)?.1.as_ref())?;
+            print(&mut out, Lockdowns::read(&*store)?.1.as_ref(), at_ms)?;
         }
         Some(Command::Undo { place }) => {
             let (store, audit) = open(&place, store::open_beside)?;
@@ -98,7 +98,7 @@ fn rotate(out: &mut impl Write, devices: &Devices, at_ms: u64) -> anyhow::Result
     Ok(())
 }
 
-fn print(out: &mut impl Write, last: Option<&Lockdown>) -> anyhow::Result<()> {
+fn print(out: &mut impl Write, last: Option<&Lockdown>, at_ms: u64) -> anyhow::Result<()> {
     let Some(lockdown) = last.filter(|last| last.lasts()) else {
         writeln!(out, "there is no lockdown")?;
         return Ok(());
@@ -108,7 +108,7 @@ fn print(out: &mut impl Write, last: Option<&Lockdown>) -> anyhow::Result<()> {
         "lockdown {} by {}: {}",
         lockdown.number, lockdown.by, lockdown.why
     )?;
-    if let Some(undo) = &lockdown.undo {
+    if let Some(undo) = lockdown.asked(at_ms) {
         writeln!(
             out,
             "{} has asked for its end; another person has to confirm that",

@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::audit_entry::{ANCHOR, AuditEntry, ERASED, Kept, LOST, Numbers, Parts, Said, text};
+use super::audit_entry::{ANCHOR, AuditEntry, ERASED, Kept, LOST, Parts, Said};
+use super::audit_numbers::{Numbers, text};
 use super::limits::{AUDIT_RETRIES, AUDIT_TEXT_MAX, ERASED_AT_ONCE, GONE_BACK_PAGES, JOURNAL_ROWS};
 use super::{Store, StoreError, Write};
 

@@ -3,8 +3,6 @@
 //! The chain holds number, time, kind and a salted digest of the rest. The rest (who, about whom, in which words) lies sealed
 //! beside it under a key of its own; who destroys the key has erased it, and the chain is whole all the same.
 
-use std::collections::BTreeMap;
-
 use aws_lc_rs::{digest, rand};
 use serde::{Deserialize, Serialize};
 
@@ -110,6 +108,18 @@ pub(super) struct Kept {
     pub hash: String,
 }
 
+/// In which of its forms an entry stands. What stands in none of them was not written by any gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// What it says stands in it: an entry about the chain itself, or one of an older gateway that has not been carried over.
+    Clear,
+    /// What it says of people lies beside it, and the chain holds a digest of that.
+    Sealed,
+    /// An entry of an older gateway that was carried over: what it says of people lies beside it, and its hash is over that. Once that
+    /// is erased its hash cannot be counted anew.
+    Legacy,
+}
+
 /// What of an entry is to be said.
 pub(super) struct Said {
     pub number: u64,
@@ -170,8 +180,24 @@ impl Kept {
         serde_json::to_string(self).unwrap_or_default()
     }
 
+    /// None = it stands in none.
+    pub fn shape(&self) -> Option<Shape> {
+        let said = [&self.by, &self.about, &self.note].map(|text| text.is_some());
+        let shape = match (said, &self.people) {
+            ([true, true, true], None) => Shape::Clear,
+            ([false, false, false], Some(_)) => Shape::Sealed,
+            ([false, false, false], None) => Shape::Legacy,
+            _ => return None,
+        };
+        // What is said of the chain is read for good: never sealed, never erased.
+        (shape == Shape::Clear || !is_of_the_chain(&self.what)).then_some(shape)
+    }
+
     /// What it says in clear, if it does.
     fn in_clear(&self) -> Option<Parts> {
+        if self.shape() != Some(Shape::Clear) {
+            return None;
+        }
         Some(Parts {
             salt: None,
             by: self.by.clone()?,
@@ -191,24 +217,19 @@ impl Kept {
     }
 
     /// Whether it stands as it was written, with the parts that were found. Of an entry of an older gateway whose parts are erased
-    /// only the chain says something: what follows it holds its hash.
+    /// only the chain says something: what follows it holds its hash. Whoever asks looks whether such a one may be there.
     pub fn is_as_written(&self, parts: Option<&Parts>) -> bool {
-        if let Some(clear) = self.in_clear() {
-            return self.hash_over(&clear) == self.hash;
-        }
-        match (&self.people, parts) {
-            (Some(people), parts) => {
-                self.hash_over_people() == self.hash
-                    && parts.is_none_or(|parts| parts.commitment() == *people)
+        match self.shape() {
+            None => false,
+            Some(Shape::Clear) => self
+                .in_clear()
+                .is_some_and(|clear| self.hash_over(&clear) == self.hash),
+            Some(Shape::Sealed) => {
+                let fits = |parts: &Parts| self.people.as_ref() == Some(&parts.commitment());
+                self.hash_over_people() == self.hash && parts.is_none_or(fits)
             }
-            (None, Some(parts)) => self.hash_over(parts) == self.hash,
-            (None, None) => true,
+            Some(Shape::Legacy) => parts.is_none_or(|parts| self.hash_over(parts) == self.hash),
         }
-    }
-
-    /// Whether its parts lie apart from it.
-    pub fn is_sealed(&self) -> bool {
-        self.by.is_none()
     }
 
     /// As it is shown.
@@ -258,48 +279,6 @@ fn hashed(kind: &[u8], numbers: &[u64], texts: &[&str]) -> String {
         context.update(text.as_bytes());
     }
     hexadecimal(context.finish().as_ref())
-}
-
-/// Numbers of entries, as [`ERASED`] entries write them: `3 to 17, 20`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Numbers(BTreeMap<u64, u64>);
-
-impl Numbers {
-    /// Numbers come in their order.
-    pub fn add(&mut self, number: u64) {
-        self.add_span(number, number);
-    }
-
-    pub fn add_span(&mut self, first: u64, last: u64) {
-        if let Some(mut before) = self.0.last_entry()
-            && before.get().checked_add(1) == Some(first)
-        {
-            before.insert(last);
-            return;
-        }
-        let end = self.0.entry(first).or_insert(last);
-        *end = last.max(*end);
-    }
-
-    pub fn spans(&self) -> impl Iterator<Item = (u64, u64)> {
-        self.0.iter().map(|(first, last)| (*first, *last))
-    }
-
-    /// Reads what [`text`] wrote; what is none is passed over.
-    pub fn read(text: &str) -> impl Iterator<Item = (u64, u64)> {
-        text.split(", ").filter_map(|span| {
-            let (first, last) = span.split_once(" to ").unwrap_or((span, span));
-            Some((first.parse().ok()?, last.parse().ok()?))
-        })
-    }
-}
-
-/// A span of numbers in words.
-pub(super) fn text((first, last): (u64, u64)) -> String {
-    match first == last {
-        true => first.to_string(),
-        false => format!("{first} to {last}"),
-    }
 }
 
 #[cfg(test)]
@@ -397,15 +376,46 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_written_as_spans_and_read_again() {
-        let mut numbers = Numbers::default();
-        [3, 4, 5, 9, 11, 12]
-            .into_iter()
-            .for_each(|number| numbers.add(number));
-        let written: Vec<String> = numbers.spans().map(text).collect();
-        assert_eq!(written.join(", "), "3 to 5, 9, 11 to 12");
-        let mut again = Numbers::default();
-        Numbers::read("3 to 5, 9, x, 11 to 12").for_each(|(first, last)| again.add_span(first, last));
-        assert_eq!(again, numbers);
+    fn an_entry_stands_in_one_of_three_forms_or_was_changed() {
+        let (sealed, _) = Kept::after("0", said("sign in")).unwrap();
+        let (clear, _) = Kept::after("0", said(ERASED)).unwrap();
+        assert_eq!(
+            (sealed.shape(), clear.shape()),
+            (Some(Shape::Sealed), Some(Shape::Clear))
+        );
+        let bare = Kept {
+            people: None,
+            ..sealed.clone()
+        };
+        assert_eq!(bare.shape(), Some(Shape::Legacy));
+        let text = || Some(String::new());
+        let mut wrong = vec![
+            Kept {
+                by: text(),
+                ..sealed.clone()
+            },
+            Kept {
+                note: text(),
+                ..bare.clone()
+            },
+            Kept {
+                about: None,
+                ..clear.clone()
+            },
+            Kept {
+                people: text(),
+                ..clear.clone()
+            },
+        ];
+        for what in [LOST, ANCHOR, ERASED] {
+            let what = || what.to_string();
+            wrong.extend([&sealed, &bare].map(|of| Kept {
+                what: what(),
+                ..of.clone()
+            }));
+        }
+        for wrong in wrong {
+            assert!(wrong.shape().is_none() && !wrong.is_as_written(None), "{wrong:?}");
+        }
     }
 }

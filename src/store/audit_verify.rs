@@ -1,7 +1,8 @@
 //! Goes through the chains of the audit: every entry as it was written, none missing or moved, and each chain as the others wrote it down.
 
 use super::audit::{JOURNAL, kept_head, origin};
-use super::audit_entry::{ANCHOR, ERASED, Kept, Numbers, Parts};
+use super::audit_entry::{ANCHOR, ERASED, Kept, Parts, Shape};
+use super::audit_numbers::Numbers;
 use super::{Store, StoreError};
 
 /// What is wrong with a chain.
@@ -100,6 +101,8 @@ fn verify_one(
     let mut hash_at_head = None;
     // Of which entries nothing is said of people any more, and of which that was said.
     let (mut gone, mut erased) = (Numbers::default(), Vec::new());
+    // Entries of older gateways come before the first one of another form that tells of people.
+    let mut has_sealed = false;
     loop {
         let rows = store.journal_of(node, JOURNAL, last)?;
         let Some((end, _)) = rows.last() else { break };
@@ -113,12 +116,19 @@ fn verify_one(
                     Some(Broken::Unchained { number })
                 }
                 Some(entry) if !entry.is_as_written(parts.as_ref()) => Some(Broken::Changed { number }),
+                Some(entry) if has_sealed && entry.shape() == Some(Shape::Legacy) => {
+                    Some(Broken::Changed { number })
+                }
                 Some(entry) => {
-                    if entry.is_sealed() && parts.is_none() {
+                    let shape = entry.shape();
+                    has_sealed |= shape == Some(Shape::Sealed);
+                    if shape != Some(Shape::Clear) && parts.is_none() {
                         gone.add(number);
                     }
-                    if entry.what == ERASED {
-                        erased.extend(Numbers::read(entry.note.as_deref().unwrap_or_default()));
+                    // Only of what stands in clear the hash was counted over what it says, and nothing is erased before it is written.
+                    if entry.what == ERASED && shape == Some(Shape::Clear) {
+                        let said = Numbers::read(entry.note.as_deref().unwrap_or_default());
+                        erased.extend(said.map(|(first, last)| (first, last.min(number.saturating_sub(1)))));
                     }
                     anchors.extend(anchor_in(node, &entry));
                     hash = entry.hash;
@@ -174,4 +184,161 @@ fn anchor_in(by: &str, entry: &Kept) -> Option<Anchor> {
         number: number.parse().ok()?,
         hash: hash.into(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::store::{self, Audit, Write};
+
+    type Rows = BTreeMap<u64, (Value, Option<String>)>;
+
+    fn memory() -> Arc<dyn Store> {
+        let url = "sqlite::memory:".into();
+        store::open(&store::Config { url }).unwrap()
+    }
+
+    /// A chain of eight entries, of which one was erased, and its head.
+    fn written() -> (Rows, String) {
+        let store = memory();
+        let audit = Audit::open(store.clone()).unwrap();
+        for at in 1..=6 {
+            let by = if at == 2 { "bob" } else { "ann" };
+            audit.write(at, by, "sign in", by, "from 192.0.2.1").unwrap();
+        }
+        assert_eq!(audit.erase_name("bob", 7, false).unwrap(), 1);
+        audit.write(8, "ann", "sign in", "ann", "").unwrap();
+        assert_eq!(verify(&*store).unwrap(), Ok(8));
+        let mut parts = store.sealed(JOURNAL, 0, 8).unwrap();
+        let rows = store.journal(JOURNAL, 0).unwrap().into_iter();
+        let rows = rows.map(|(number, text)| {
+            let entry = serde_json::from_str(&text).unwrap();
+            (number, (entry, parts.remove(&number)))
+        });
+        (rows.collect(), store.setting("audit_head").unwrap().unwrap())
+    }
+
+    fn check(rows: &Rows, head: &str, expected: Result<u64, Broken>) {
+        let store = memory();
+        let mut writes = vec![Write::Setting {
+            name: "audit_head".into(),
+            value: head.into(),
+        }];
+        for (number, (entry, parts)) in rows {
+            let (journal, number) = (JOURNAL, *number);
+            let entry = entry.to_string();
+            writes.push(Write::Append {
+                journal,
+                number,
+                entry,
+            });
+            writes.extend(parts.clone().map(|text| Write::Seal {
+                journal,
+                number,
+                text,
+            }));
+        }
+        assert!(store.together(writes).unwrap());
+        assert_eq!(verify(&*store).unwrap(), expected, "{rows:?}");
+    }
+
+    fn forged(number: u64, forge: impl FnOnce(&mut Value, &mut Option<String>), expected: Broken) {
+        let (mut rows, head) = written();
+        check(&rows, &head, Ok(8));
+        let (entry, parts) = rows.get_mut(&number).unwrap();
+        forge(entry, parts);
+        check(&rows, &head, Err(expected));
+    }
+
+    fn bare(entry: &mut Value) {
+        for field in ["by", "about", "note", "people"] {
+            entry.as_object_mut().unwrap().remove(field);
+        }
+    }
+
+    #[test]
+    fn an_entry_that_was_made_to_look_like_an_old_erased_one_is_found_out() {
+        for number in [3, 8] {
+            let forge = |entry: &mut Value, parts: &mut Option<String>| {
+                bare(entry);
+                entry["what"] = json!("policy save");
+                *parts = None;
+            };
+            forged(number, forge, Broken::Changed { number });
+        }
+        // The first of all: older gateways wrote it perhaps, but nobody says that it was erased.
+        let forge = |entry: &mut Value, parts: &mut Option<String>| {
+            bare(entry);
+            *parts = None;
+        };
+        forged(1, forge, Broken::Taken { number: 1 });
+    }
+
+    #[test]
+    fn nothing_is_believed_of_an_erasure_whose_hash_does_not_fit() {
+        // In an entry of another kind, beside its digest and without it, and in the one that says so.
+        let kinds: [(u64, &[&str]); 4] = [
+            (3, &["people"]),
+            (3, &[]),
+            (1, &["people"]),
+            (7, &["by", "about"]),
+        ];
+        for (number, without) in kinds {
+            let forge = |entry: &mut Value, parts: &mut Option<String>| {
+                entry["what"] = json!(ERASED);
+                entry["note"] = json!("1 to 8");
+                for field in without {
+                    entry.as_object_mut().unwrap().remove(*field);
+                }
+                *parts = None;
+            };
+            forged(number, forge, Broken::Changed { number });
+        }
+        let note = |entry: &mut Value, _: &mut Option<String>| entry["note"] = json!("1 to 8");
+        forged(7, note, Broken::Changed { number: 7 });
+        let all = |entry: &mut Value, _: &mut Option<String>| {
+            bare(entry);
+            entry["note"] = json!("1 to 8");
+        };
+        forged(7, all, Broken::Changed { number: 7 });
+    }
+
+    #[test]
+    fn a_field_beside_the_digest_takes_nothing_away() {
+        for field in ["by", "about", "note"] {
+            let forge = |entry: &mut Value, parts: &mut Option<String>| {
+                entry[field] = json!("");
+                *parts = None;
+            };
+            forged(3, forge, Broken::Changed { number: 3 });
+        }
+        let only_taken = |_: &mut Value, parts: &mut Option<String>| *parts = None;
+        forged(3, only_taken, Broken::Taken { number: 3 });
+    }
+
+    #[test]
+    fn an_entry_says_nothing_of_the_erasure_of_later_ones() {
+        let store = memory();
+        let audit = Audit::open(store.clone()).unwrap();
+        audit.write(1, "ann", "sign in", "ann", "").unwrap();
+        audit.write(2, "gateway", ERASED, "", "1 to 3").unwrap();
+        audit.write(3, "ann", "sign in", "ann", "").unwrap();
+        let destroy = |number| {
+            let destroyed = store.together(vec![Write::Destroy {
+                journal: JOURNAL,
+                first: number,
+                last: number,
+            }]);
+            assert!(destroyed.unwrap());
+        };
+        destroy(1);
+        assert_eq!(verify(&*store).unwrap(), Ok(3));
+        destroy(3);
+        assert_eq!(verify(&*store).unwrap(), Err(Broken::Taken { number: 3 }));
+    }
 }

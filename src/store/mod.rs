@@ -5,6 +5,7 @@
 
 mod audit;
 mod audit_entry;
+mod audit_numbers;
 mod audit_verify;
 mod erasing;
 mod histories;

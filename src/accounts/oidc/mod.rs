@@ -60,6 +60,8 @@ pub struct Vouched {
     /// He has shown a second factor there.
     pub is_strong: bool,
     pub makes_accounts: bool,
+    /// Roles are only taken away, and nobody comes to an account that he has not come to before: in a lockdown.
+    pub is_narrowing: bool,
 }
 
 /// What is wrong with what a provider says (OpenID Connect Core §3.1.3.7).
@@ -115,6 +117,7 @@ impl Config {
                 .map(|claim| self.roles_of(claims, claim)),
             is_strong: self.is_strong(claims),
             makes_accounts: self.makes_accounts,
+            is_narrowing: false,
         })
     }
 

@@ -16,6 +16,15 @@ async fn a_lockdown_signs_out_everybody_else_is_kept_and_takes_two_people_to_und
     desk.enrol(&ann, NOON).await;
     let bob = desk.person("bob", &["admin"]).await;
     let (_, codes) = desk.enrol(&bob, NOON).await;
+    // Somebody who has not come yet, and an account that is disabled.
+    let invited = desk.invitation_body("ida").await;
+    desk.person("dora", &["analyst"]).await;
+    let change = async |cookie: &str, name: &str, body: &str| {
+        let path = format!("/api/v1/users/{name}");
+        desk.by_cookie(Method::PUT, &path, cookie, body).await
+    };
+    let disable = "{\"is_disabled\":true}";
+    assert_eq!(change(&ann, "dora", disable).await.status(), 200);
     let look = async |cookie: &str| {
         let answer = desk.by_cookie(Method::GET, "/api/v1/lockdown", cookie, "").await;
         answer.status().as_u16()
@@ -65,6 +74,22 @@ async fn a_lockdown_signs_out_everybody_else_is_kept_and_takes_two_people_to_und
         .by_cookie(Method::POST, "/api/v1/users/bob/reset", &ann, "")
         .await;
     check_problem(reset, 409, "conflict").await;
+    for (name, body) in [
+        ("rita", "{\"roles\":[\"receptionist\",\"admin\"]}"),
+        ("rita", "{\"roles\":[\"analyst\"]}"),
+        ("dora", "{\"is_disabled\":false}"),
+    ] {
+        check_problem(change(&ann, name, body).await, 409, "conflict").await;
+    }
+    assert_eq!(change(&ann, "rita", disable).await.status(), 200, "less is given");
+    let accepted = desk
+        .ask(Method::POST, "/api/v1/invitation")
+        .header("content-type", "application/json")
+        .body(invited)
+        .send()
+        .await
+        .unwrap();
+    check_problem(accepted, 409, "conflict").await;
     let made = desk
         .by_cookie(
             Method::POST,

@@ -43,13 +43,30 @@ impl Group {
 
     fn take(&mut self, other: Group) {
         self.raised_as = self.raised_as.take().or(other.raised_as);
-        self.likenesses.extend(other.likenesses);
-        self.callers.extend(other.callers);
+        for likeness in other.likenesses {
+            self.add_likeness(likeness);
+        }
+        other
+            .callers
+            .into_iter()
+            .for_each(|caller| self.add_caller(caller));
         self.calls.extend(other.calls);
         self.calls.truncate(CALLS_MAX);
         self.count += other.count;
         self.first_ms = self.first_ms.min(other.first_ms);
         self.last_ms = self.last_ms.max(other.last_ms);
+    }
+
+    fn add_likeness(&mut self, likeness: String) {
+        if self.likenesses.len() < LIKENESSES_MAX {
+            self.likenesses.insert(likeness);
+        }
+    }
+
+    fn add_caller(&mut self, caller: u64) {
+        if self.callers.len() < CALLERS_MAX {
+            self.callers.insert(caller);
+        }
     }
 }
 
@@ -82,12 +99,10 @@ impl Campaigns {
         });
         alike.for_each(|other| group.take(other));
         for likeness in likenesses {
-            if group.likenesses.len() < LIKENESSES_MAX {
-                group.likenesses.insert(likeness);
-            }
+            group.add_likeness(likeness);
         }
-        if group.callers.len() < CALLERS_MAX && seen.caller != 0 {
-            group.callers.insert(seen.caller);
+        if seen.caller != 0 {
+            group.add_caller(seen.caller);
         }
         if group.calls.len() < CALLS_MAX {
             group.calls.push(seen.call);
@@ -114,5 +129,56 @@ impl Campaigns {
 
     pub(super) fn len(&self) -> usize {
         self.groups.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A bad call of that caller, with that recording and that signer.
+    fn seen(caller: u64, recording: &str, signer: &str) -> Seen {
+        Seen {
+            call: CallId(u128::from(caller)),
+            at_ms: caller,
+            caller,
+            country: None,
+            is_signed: false,
+            is_refused: false,
+            is_synthetic: false,
+            is_bad: true,
+            recording: Some(recording.into()),
+            signer: Some(signer.into()),
+            script: None,
+        }
+    }
+
+    #[test]
+    fn groups_that_a_call_joins_are_one_and_no_group_outgrows_its_bounds_by_that() {
+        let mut campaigns = Campaigns::default();
+        // 40 groups of 20 callers and 16 likenesses each, every one joined to the first as soon as it is whole.
+        for group in 0..40u64 {
+            for call in 0..20 {
+                let caller = 1 + group * 20 + call;
+                campaigns.take(&seen(
+                    caller,
+                    &format!("r{group}-{}", call % 15),
+                    &format!("s{group}"),
+                ));
+            }
+            campaigns.take(&seen(1, "r0-0", &format!("s{group}")));
+        }
+        let first = campaigns.take(&seen(1, "r0-0", "s0")).unwrap();
+        assert!(first.count >= 40, "{}", first.count);
+        for group in &campaigns.groups {
+            assert!(group.likenesses.len() <= LIKENESSES_MAX);
+            assert!(group.callers.len() <= CALLERS_MAX);
+            assert!(group.calls.len() <= CALLS_MAX);
+        }
+        // Each with something of its own: the one that was quiet longest is forgotten.
+        for caller in 1_000..1_000 + 2 * GROUPS_MAX as u64 {
+            campaigns.take(&seen(caller, &format!("own {caller}"), &format!("own {caller}")));
+        }
+        assert_eq!(campaigns.len(), GROUPS_MAX);
     }
 }

@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::baseline::{Baseline, Usual};
 use super::campaigns::Campaigns;
-use super::limits::{ALARMS_MAX, AWAY, CALLS_MAX, CALLS_OF_HOUR, COUNTRIES_MAX, NOTE_MAX, SIGNER_ALONE};
+use super::limits::{
+    ALARMS_MAX, AWAY, CALLERS_MAX, CALLS_MAX, CALLS_OF_HOUR, COUNTRIES_MAX, NOTE_MAX, SIGNER_ALONE,
+};
 use super::rules::{Rule, Rules, Severity, Watch};
 use super::seen::Seen;
 use crate::call_id::CallId;
@@ -217,14 +219,7 @@ impl Engine {
             .as_ref()
             .filter(|code| self.home.as_ref() != Some(*code));
         if let Some(code) = foreign {
-            let known = self
-                .kept
-                .baselines
-                .keys()
-                .chain(self.hour.iter().flat_map(|hour| hour.counts.keys()));
-            let countries = known.filter(|name| name.starts_with("country ")).count();
-            let is_known = self.kept.baselines.contains_key(&country(code));
-            let code = if is_known || countries < COUNTRIES_MAX {
+            let code = if self.has_room_for(&country(code)) {
                 code
             } else {
                 "other"
@@ -233,6 +228,18 @@ impl Engine {
             self.compare(Watch::Country, code, now_ms);
         }
         self.on_campaign(seen, now_ms);
+    }
+
+    /// Whether a country is counted by itself.
+    fn has_room_for(&self, name: &str) -> bool {
+        let counts = self.hour.as_ref().map(|hour| &hour.counts);
+        if self.kept.baselines.contains_key(name) || counts.is_some_and(|counts| counts.contains_key(name)) {
+            return true;
+        }
+        let is_new = |name: &&String| !self.kept.baselines.contains_key(*name);
+        let new = counts.into_iter().flat_map(|counts| counts.keys()).filter(is_new);
+        let known = self.kept.baselines.keys().chain(new);
+        known.filter(|name| name.starts_with(COUNTRY)).count() < COUNTRIES_MAX
     }
 
     fn on_campaign(&mut self, seen: &Seen, now_ms: u64) {
@@ -260,8 +267,13 @@ impl Engine {
         let name = group.name().to_string();
         let name = group.raised_as.get_or_insert(name).clone();
         let shared: Vec<&str> = group.shared().take(4).collect();
+        let more = if group.callers() < CALLERS_MAX as u64 {
+            ""
+        } else {
+            " or more"
+        };
         let words = format!(
-            "{} calls from {} numbers have this in common: {}",
+            "{} calls from {}{more} numbers have this in common: {}",
             group.count,
             group.callers(),
             shared.join(", ")
@@ -357,6 +369,7 @@ impl Engine {
         });
         if let Some(alarm) = same {
             let is_news = count > alarm.count;
+            let is_doubled = count.max(1).ilog2() > alarm.count.max(1).ilog2();
             alarm.last_ms = now_ms;
             if is_news {
                 (alarm.count, alarm.words) = (count, words);
@@ -367,7 +380,7 @@ impl Engine {
                 }
             }
             // Not with every call of a flood: when it has doubled.
-            if is_news && count.is_power_of_two() {
+            if is_doubled {
                 self.outputs.push_back(Output::Changed(Box::new(alarm.clone())));
             }
             return;
@@ -478,18 +491,29 @@ impl Engine {
             baseline.learn(hour, count);
         }
         self.outputs.push_back(Output::Learned);
+        // When they were seen last: a restart does not tell of them again.
+        let began_ms = ended.number * HOUR_MS;
+        let lasting = self
+            .alarms
+            .values()
+            .filter(|alarm| alarm.last_ms >= began_ms && !matches!(alarm.state, State::Over { .. }));
+        let changed = lasting.map(|alarm| Output::Changed(Box::new(alarm.clone())));
+        self.outputs.extend(changed);
     }
 }
 
+/// Before the calling code in the name of what is counted.
+const COUNTRY: &str = "country ";
+
 fn country(code: &str) -> String {
-    format!("country {code}")
+    format!("{COUNTRY}{code}")
 }
 
 fn words(watch: Watch, about: &str, count: u64, usual: Option<Usual>, limit: f64) -> String {
     let what = match watch {
         Watch::Volume => "calls came in this hour".to_string(),
         Watch::Country if about == "other" => {
-            "calls from countries not seen before came in this hour".to_string()
+            "calls from further countries than are counted one by one came in this hour".to_string()
         }
         Watch::Country => format!("calls with the calling code +{about} came in this hour"),
         Watch::Unsigned => "calls of this hour had no signature that verified".to_string(),
@@ -500,7 +524,12 @@ fn words(watch: Watch, about: &str, count: u64, usual: Option<Usual>, limit: f64
     };
     match usual {
         Some(usual) => format!(
-            "{count} {what}; usual at this hour of the week are about {:.0}, an alarm begins at {:.0}",
+            "{count} {what}; usual {} are about {:.0}, an alarm begins at {:.0}",
+            if watch.is_share() {
+                "of so many calls at this hour of the week"
+            } else {
+                "at this hour of the week"
+            },
             usual.mean,
             limit.ceil()
         ),

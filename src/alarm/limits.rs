@@ -21,10 +21,10 @@ pub const COUNTRIES_MAX: usize = 64;
 /// Groups of bad calls that are followed at once; past it the one that was quiet longest is forgotten.
 pub const GROUPS_MAX: usize = 256;
 
-/// What makes two bad calls alike, of each group. Further likenesses are not added.
+/// What makes two bad calls alike, of each group. Further likenesses are not added, whether a call brings them or another group.
 pub const LIKENESSES_MAX: usize = 16;
 
-/// Callers that are told apart in each group; further ones count as known.
+/// Callers that are told apart in each group; further ones are no more of them.
 pub const CALLERS_MAX: usize = 256;
 
 /// How long a group of bad calls is followed after its last one.

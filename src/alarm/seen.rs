@@ -25,11 +25,11 @@ pub struct Seen {
     pub is_refused: bool,
     /// The voice was last shown as synthetic.
     pub is_synthetic: bool,
-    /// Shown as forged, synthetic, suspect or part of a campaign, or a person said scam.
+    /// Shown as forged, synthetic, suspect or part of a campaign. What people say of it later comes too late.
     pub is_bad: bool,
     /// The same sounds as in other calls.
     pub recording: Option<String>,
-    /// The provider code of whoever signed, whether he was believed or not.
+    /// The provider code in the certificate of whoever signed, whether it was believed or not: a forger names whom he likes.
     pub signer: Option<String>,
     /// How the caller's side behaved, where it behaved in a way of its own: a word for each habit.
     pub script: Option<String>,

@@ -91,8 +91,10 @@ pub(crate) struct Case {
     pub(crate) is_one_phone: bool,
     /// A phone's call to a number outside.
     pub(crate) outside: Option<Outside>,
-    /// Calls to the outside that it pays for, at most one for each transfer.
+    /// Calls to the outside that it pays for until it is over, at most one for each transfer.
     pub(crate) tolls: Vec<Toll>,
+    /// What the transfer that is under way pays for.
+    pub(crate) toll_of_transfer: Option<Toll>,
     /// Headers for the phones that a transfer rings: who asked for it, which dialog it replaces.
     pub(crate) extra: Vec<(&'static str, String)>,
     /// Counts the call where it is limited, for as long as it lives.
@@ -157,6 +159,7 @@ impl Case {
             stand: None,
             is_one_phone: false,
             tolls: Vec::new(),
+            toll_of_transfer: None,
             outside: None,
             extra: Vec::new(),
             ticket: desk.ticket.take(),
@@ -551,7 +554,8 @@ impl Case {
         self.record.give_up_orders();
         self.record.timings.ended_ms = Some(ended_ms);
         let now = desk.now().instant;
-        self.tolls.drain(..).for_each(|toll| toll.end(now));
+        let tolls = self.tolls.drain(..).chain(self.toll_of_transfer.take());
+        tolls.for_each(|toll| toll.end(now));
         self.changed(desk);
         desk.count(Counter::CallEnded);
     }

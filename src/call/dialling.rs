@@ -3,12 +3,12 @@
 //! Calls that cost money are what a phone that was taken over is used for. So other countries and the number ranges
 //! that are known for it are refused unless the configuration names them; help is never refused.
 
-use crate::queue;
-
 use super::desk::Desk;
 use super::tolls::{Payer, Ranges, Toll, TollConfig};
 use super::{Config, Encryption};
 use crate::e164::{Zone, zone_of};
+use crate::queue;
+use crate::sip::Flow;
 
 /// `[outbound]`
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -135,7 +135,7 @@ pub(crate) fn outside(
     }
 }
 
-/// What such a call may come to: `None` for help, which counts for nothing.
+/// What such a call may come to: `None` where nothing is counted, and for help, which counts for nothing.
 ///
 /// # Errors
 ///
@@ -153,5 +153,15 @@ pub(crate) fn toll(outside: &Outside, payer: &Payer<'_>, desk: &Desk) -> Result<
     if !is_allowed && !rules.tolls.is_open(now.unix_ms()) {
         return Err("calls do not go out at this hour");
     }
+    if rules.tolls.is_unlimited() {
+        return Ok(None);
+    }
     desk.ledger.begin(&rules.tolls, payer, now.instant).map(Some)
+}
+
+/// Who calls from there: the device that is registered there, or else the address, which of a PBX is all its phones.
+pub(crate) fn person_at(flow: &Flow, desk: &Desk) -> String {
+    let mut devices = desk.registrants.bound.all();
+    let device = devices.find(|(_, places)| places.iter().any(|place| place.flow == *flow));
+    device.map_or_else(|| flow.remote.ip().to_string(), |(name, _)| name.to_string())
 }

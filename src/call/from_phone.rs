@@ -7,7 +7,6 @@ use crate::queue::Hunt;
 use crate::sip::{Flow, Message, ServerTxn};
 
 use super::case::Case;
-use super::desk::Desk;
 use super::dialling;
 use super::engine::{Call, Engine};
 use super::hunting::Hunting;
@@ -59,16 +58,14 @@ impl Engine {
                 (queues, first, Some(way))
             }
         };
-        let person = payer_of(&flow, desk);
-        let payer = Payer {
-            person: &person,
-            queue: None,
+        let toll = match &way {
+            Some(way) => {
+                let person = &dialling::person_at(&flow, desk);
+                let queue = None;
+                dialling::toll(way, &Payer { person, queue }, desk).map_err(Refusal::Transfer)?
+            }
+            None => None,
         };
-        let toll = way
-            .as_ref()
-            .map(|way| dialling::toll(way, &payer, desk))
-            .transpose();
-        let toll = toll.map_err(Refusal::Transfer)?.flatten();
         let hunt = Hunt::new(queues, &first).ok_or(Refusal::NoQueue)?;
         let hop = Hop::new(flow, desk.listener_of(&flow).ok_or(Refusal::NotNow)?, false);
         let phones = TrunkConfig {
@@ -111,11 +108,4 @@ impl Engine {
         self.dispatch(key, Event::Begun);
         Ok(())
     }
-}
-
-/// Who calls: the device that is registered there, or else the address, which of a PBX is all its phones.
-fn payer_of(flow: &Flow, desk: &Desk) -> String {
-    let mut devices = desk.registrants.bound.all();
-    let device = devices.find(|(_, places)| places.iter().any(|place| place.flow == *flow));
-    device.map_or_else(|| flow.remote.ip().to_string(), |(name, _)| name.to_string())
 }

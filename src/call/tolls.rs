@@ -18,8 +18,16 @@ pub struct Allowance {
     pub at_once: Option<u32>,
     /// Calls in any sixty minutes.
     pub per_hour: Option<u32>,
-    /// Minutes in any sixty minutes, those of calls that go on included. No call is cut: none more begins.
+    /// Minutes in any sixty minutes, from when they begin to ring, those of calls that go on included. No call is cut: none more begins.
     pub minutes_per_hour: Option<u32>,
+}
+
+impl Allowance {
+    const ANY: Allowance = Allowance {
+        at_once: None,
+        per_hour: None,
+        minutes_per_hour: None,
+    };
 }
 
 /// `[outbound.all]`, `[outbound.person]`, `[outbound.queue]` and `[outbound] hours`.
@@ -58,6 +66,11 @@ impl std::fmt::Debug for TollConfig {
 }
 
 impl TollConfig {
+    /// Nothing is counted.
+    pub(crate) fn is_unlimited(&self) -> bool {
+        [self.all, self.person, self.queue] == [Allowance::ANY; 3]
+    }
+
     /// Whether calls may go out at this time (Unix ms).
     pub(crate) fn is_open(&self, unix_ms: u64) -> bool {
         if self.hours.is_empty() {
@@ -90,7 +103,7 @@ pub struct Ledger(Arc<Mutex<Entries>>);
 #[derive(Default)]
 struct Entries {
     next: u64,
-    /// The oldest first.
+    /// The oldest first, by their numbers.
     calls: VecDeque<Entry>,
 }
 
@@ -102,14 +115,14 @@ struct Entry {
     ended: Option<Instant>,
 }
 
-/// A call that is being paid for. Whoever lets go of it without [`Toll::end`] has it counted as over at the next look.
+/// A call that is being paid for. Whoever lets go of it without [`Toll::end`] has it counted as over as soon as it began.
 pub(crate) struct Toll {
     ledger: Ledger,
     number: u64,
 }
 
 impl Ledger {
-    /// One more call.
+    /// One more call. Goes over those of the last hour once.
     ///
     /// # Errors
     ///
@@ -122,18 +135,20 @@ impl Ledger {
     ) -> Result<Toll, &'static str> {
         let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         entries.forget(now);
-        let of_person = |entry: &Entry| entry.person == payer.person;
-        let of_queue = |entry: &Entry| entry.queue.is_some() && entry.queue.as_deref() == payer.queue;
-        entries
-            .check(config.all, |_| true, now)
-            .map_err(|what| what.of_all())?;
-        entries
-            .check(config.person, of_person, now)
-            .map_err(|what| what.of_person())?;
+        let (mut all, mut person, mut queue) = (Sum::default(), Sum::default(), Sum::default());
+        for entry in &entries.calls {
+            all.add(entry, now);
+            if entry.person == payer.person {
+                person.add(entry, now);
+            }
+            if entry.queue.is_some() && entry.queue.as_deref() == payer.queue {
+                queue.add(entry, now);
+            }
+        }
+        all.check(config.all).map_err(Much::of_all)?;
+        person.check(config.person).map_err(Much::of_person)?;
         if payer.queue.is_some() {
-            entries
-                .check(config.queue, of_queue, now)
-                .map_err(|what| what.of_queue())?;
+            queue.check(config.queue).map_err(Much::of_queue)?;
         }
         if entries.calls.len() >= TOLL_ENTRIES_MAX {
             return Err("too many calls went out in the last hour");
@@ -170,11 +185,8 @@ impl Drop for Toll {
     fn drop(&mut self) {
         let mut entries = self.ledger.0.lock().unwrap_or_else(PoisonError::into_inner);
         // No clock here: what it lasted is not known, and it is over.
-        let began = entries
-            .calls
-            .iter()
-            .find(|entry| entry.number == self.number && entry.ended.is_none());
-        if let Some(began) = began.map(|entry| entry.began) {
+        let began = entries.of(self.number).map(|entry| entry.began);
+        if let Some(began) = began {
             entries.end(self.number, began);
         }
     }
@@ -217,40 +229,50 @@ impl Much {
     }
 }
 
-impl Entries {
-    fn check(
-        &self,
-        allowed: Allowance,
-        is_counted: impl Fn(&Entry) -> bool,
-        now: Instant,
-    ) -> Result<(), Much> {
-        let counted = || self.calls.iter().filter(|entry| is_counted(entry));
+/// What some of the calls came to in the last hour.
+#[derive(Default)]
+struct Sum {
+    at_once: u64,
+    per_hour: u64,
+    spent: Duration,
+}
+
+impl Sum {
+    fn add(&mut self, entry: &Entry, now: Instant) {
+        self.at_once += u64::from(entry.ended.is_none());
+        self.per_hour += u64::from(now.saturating_duration_since(entry.began) < TOLL_HOUR);
+        let begin = now.checked_sub(TOLL_HOUR);
+        let from = begin.map_or(entry.began, |begin| entry.began.max(begin));
+        self.spent += entry.ended.unwrap_or(now).saturating_duration_since(from);
+    }
+
+    fn check(&self, allowed: Allowance) -> Result<(), Much> {
         let is_full = |most: Option<u32>, count: u64| most.is_some_and(|most| count >= u64::from(most));
-        let at_once = counted().filter(|entry| entry.ended.is_none()).count() as u64;
-        if is_full(allowed.at_once, at_once) {
+        if is_full(allowed.at_once, self.at_once) {
             return Err(Much::AtOnce);
         }
-        let is_recent = |at: Instant| now.saturating_duration_since(at) < TOLL_HOUR;
-        let per_hour = counted().filter(|entry| is_recent(entry.began)).count() as u64;
-        if is_full(allowed.per_hour, per_hour) {
+        if is_full(allowed.per_hour, self.per_hour) {
             return Err(Much::PerHour);
         }
-        let begin = now.checked_sub(TOLL_HOUR);
-        let spent: Duration = counted()
-            .map(|entry| {
-                let from = begin.map_or(entry.began, |begin| entry.began.max(begin));
-                entry.ended.unwrap_or(now).saturating_duration_since(from)
-            })
-            .sum();
-        if is_full(allowed.minutes_per_hour, spent.as_secs() / 60) {
+        if is_full(allowed.minutes_per_hour, self.spent.as_secs() / 60) {
             return Err(Much::Minutes);
         }
         Ok(())
     }
+}
+
+impl Entries {
+    /// In the order of their numbers, as they began.
+    fn of(&mut self, number: u64) -> Option<&mut Entry> {
+        let at = self
+            .calls
+            .binary_search_by_key(&number, |entry| entry.number)
+            .ok()?;
+        self.calls.get_mut(at)
+    }
 
     fn end(&mut self, number: u64, at: Instant) {
-        let mut calls = self.calls.iter_mut();
-        if let Some(entry) = calls.find(|entry| entry.number == number && entry.ended.is_none()) {
+        if let Some(entry) = self.of(number).filter(|entry| entry.ended.is_none()) {
             entry.ended = Some(at);
         }
     }

@@ -58,5 +58,5 @@ pub const KEPT_DAYS_MAX: i64 = 3_650;
 pub const NUMBER_RANGES_MAX: usize = 200_000;
 pub const RANGES_OCTETS_MAX: u64 = 16 * 1024 * 1024;
 
-/// Files, or hours, that one key names. Further ones are left out.
+/// Files, or hours, that one key names. More are refused.
 pub const FILES_MAX: usize = 64;

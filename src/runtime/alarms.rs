@@ -5,7 +5,6 @@
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use serde_json::json;
@@ -154,17 +153,16 @@ impl Alarms {
     /// Those of the store: it is written the next time.
     pub fn look(&self) -> Result<(), StoreError> {
         let inputs = self.inbox.1.try_iter().take(ALARMS_WAITING);
+        // What is looked at together came in one moment.
+        let now_ms = clock::now().unix_ms();
         for input in inputs.chain([Input::Tick]) {
             let mut engine = self.engine();
-            engine.handle(input, clock::now().unix_ms());
+            engine.handle(input, now_ms);
             self.carry_out(&mut engine);
         }
-        let lasting = self
-            .engine()
-            .alarms()
-            .filter(|alarm| alarm.state == State::Open)
-            .count();
-        metrics::gauge!("ringward_alarms_open").set(lasting as f64);
+        let is_open = |alarm: &&Alarm| alarm.state == State::Open;
+        let open = self.engine().alarms().filter(is_open).count();
+        metrics::gauge!("ringward_alarms_open").set(open as f64);
         self.write()
     }
 
@@ -277,11 +275,10 @@ fn message(alarm: &Alarm, is_ocsf: bool) -> String {
     format!("<{}>1 {at} - ringward - alarm - {line}", 13 * 8 + severity)
 }
 
-/// How long whoever tests this may wait for what was put to be looked at.
-pub const LOOKED_AT: Duration = ALARMS_LOOKED_AT;
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -331,7 +328,8 @@ mod tests {
     fn what_is_usual_of_many_weeks_is_kept_over_a_restart() {
         let url = "sqlite::memory:".into();
         let store = crate::store::open(&crate::store::Config { url }).unwrap();
-        let open = || Alarms::open(store.clone(), Rules::shipped(), Some("1"), None, Box::new(|_| ())).unwrap();
+        let open =
+            || Alarms::open(store.clone(), Rules::shipped(), Some("1"), None, Box::new(|_| ())).unwrap();
         let alarms = open();
         for five_minutes in 0..5 * 168 * 12u64 {
             let mut engine = alarms.engine();

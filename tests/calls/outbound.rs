@@ -1,6 +1,7 @@
 //! Phones call: each other, and numbers outside.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use ringward::call::record::{Direction, Ending};
 use ringward::call::{Config, Input, Peer, Reach, TransferRules};
@@ -207,6 +208,34 @@ fn transfers_outside_keep_to_the_rules() {
         assert_eq!(world.heard(desk, "REFER"), [403], "{to}");
         assert!(world.agents[&carrier].lines.is_empty());
     }
+}
+
+/// What a phone hears that sends its call outside twice, with this limit on what the queue may send there at once and in an hour.
+fn refers_twice(carrier: PhonePlan, at_once: u32, per_hour: u32) -> Vec<u16> {
+    let (mut world, _, _, carrier) = world(carrier, |config| {
+        config.transfer_rules.insert("desk".into(), to_trunk(&[]));
+        config.outbound.tolls.queue.at_once = Some(at_once);
+        config.outbound.tolls.queue.per_hour = Some(per_hour);
+    });
+    let outside = "sip:+14045550123@10.0.0.1";
+    let plan = PhonePlan::answers_after(1.0)
+        .act(2.0, Act::refer(outside))
+        .act(10.0, Act::refer(outside));
+    let desk = world.phone("10.0.0.5:5060", plan);
+    world.call(CallerPlan::new("+13125550177").act(20.0, Act::Bye));
+    world.run();
+    let went_out = world.agents[&carrier].lines.len();
+    let heard = world.heard(desk, "REFER");
+    assert_eq!(heard.iter().filter(|status| **status == 202).count(), went_out);
+    heard
+}
+
+#[test]
+fn a_transfer_outside_is_paid_for_by_its_queue_and_given_back_when_nobody_comes() {
+    let busy = || PhonePlan::with(Answer::Refuse(486, Duration::ZERO));
+    assert_eq!(refers_twice(busy(), 1, 10), [202, 202], "the first is over");
+    assert_eq!(refers_twice(busy(), 1, 1), [202, 403], "and was one of this hour");
+    assert_eq!(refers_twice(busy(), 0, 10), [403, 403]);
 }
 
 #[test]

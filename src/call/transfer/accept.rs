@@ -53,7 +53,7 @@ impl Talking {
         };
         let to = asked.as_ref().map(|to| shown(&to.uri, desk)).unwrap_or_default();
         let checked = self.check_refer(request, asked, case, desk);
-        let checked = checked.and_then(|wish| pay(&wish.0, case, desk).map(|()| wish));
+        let checked = checked.and_then(|wish| self.pay(&wish.0, case, desk).map(|()| wish));
         let (wish, replaces) = match checked {
             Ok(wish) => wish,
             Err(refusal) => {
@@ -99,6 +99,24 @@ impl Talking {
             entry,
         }));
         self.set_out(wish, replaces, case, desk)
+    }
+
+    /// What goes outside is paid for by the phone that sends it there, and by its queue. Given back when it comes to nothing.
+    fn pay(&self, wish: &Wish, case: &mut Case, desk: &Desk) -> Result<(), Refusal> {
+        let Wish::Ring(Destination::Outside(outside)) = wish else {
+            return Ok(());
+        };
+        let device = case
+            .phone
+            .as_ref()
+            .and_then(|taker| taker.target.strip_prefix(DEVICE));
+        let person = device.map_or_else(|| dialling::person_at(&self.b.hop.flow, desk), str::to_string);
+        let payer = Payer {
+            person: &person,
+            queue: case.record.queue.as_deref(),
+        };
+        case.toll_of_transfer = dialling::toll(outside, &payer, desk).map_err(Refusal::Transfer)?;
+        Ok(())
     }
 
     /// Other phones ring already, or are being joined.
@@ -268,23 +286,6 @@ impl Talking {
             }
         }
     }
-}
-
-/// What goes outside is paid for by the phone that sends it there, and by its queue.
-fn pay(wish: &Wish, case: &mut Case, desk: &Desk) -> Result<(), Refusal> {
-    let Wish::Ring(Destination::Outside(outside)) = wish else {
-        return Ok(());
-    };
-    let person = case.phone.as_ref().map(|taker| taker.target.as_str());
-    let person = person.or(case.record.answered_by.as_deref());
-    let person = person.unwrap_or_default();
-    let payer = Payer {
-        person: person.strip_prefix(DEVICE).unwrap_or(person),
-        queue: case.record.queue.as_deref(),
-    };
-    let toll = dialling::toll(outside, &payer, desk).map_err(Refusal::Transfer)?;
-    case.tolls.extend(toll);
-    Ok(())
 }
 
 /// A queue as an order rings it: without the phone that has the call, and without another queue after it, because whoever

@@ -16,6 +16,8 @@ let events = null;
 let invitation = null;
 /** Signed in elsewhere, and a code of the second factor is still to be shown. */
 let awaitsCode = false;
+/** May see what is unusual. */
+let watches = false;
 /** The call that a link on another page leads to. */
 let linked = null;
 
@@ -143,7 +145,8 @@ function enter(session) {
     return;
   }
   show($("to-account"), session.is_account);
-  show($("to-overview"), session.roles.some((role) => ["supervisor", "analyst", "auditor", "admin"].includes(role)));
+  watches = session.roles.some((role) => ["supervisor", "analyst", "auditor", "admin"].includes(role));
+  show($("to-overview"), watches);
   show($("to-administration"), session.roles.some((role) => role !== "receptionist"));
   // The desk waits for nothing; where a call may go the cards learn later.
   orders.enter(session.roles).then(live.refresh);
@@ -173,7 +176,7 @@ function toSignIn(problem) {
 function toDesk() {
   show($("signin"), false);
   for (const id of ["desk", "nav", "connection"]) show($(id), true);
-  alarms.start($("alarms"));
+  alarms.start($("alarms"), watches);
   history.soon(0);
   if (linked) why.open(linked);
   linked = null;

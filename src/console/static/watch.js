@@ -19,7 +19,7 @@ async function look() {
 }
 
 function row(alarm) {
-  const calls = alarm.calls.map((id, at) => h("a", { href: `/#call=${encodeURIComponent(id)}` }, String(at + 1)));
+  const calls = alarm.calls.map((id, at) => h("a", { href: `/#call=${encodeURIComponent(id)}`, "aria-label": `Call ${at + 1} of alarm ${alarm.number}` }, String(at + 1)));
   const spaced = calls.flatMap((link) => [link, " "]);
   const take = mayTake && alarm.state === "open" ? h("button", { type: "button", onclick: () => submitted(() => taken(alarm.number)) }, "Take") : null;
   return h("tr", {},

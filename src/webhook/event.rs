@@ -265,7 +265,7 @@ mod tests {
         assert_eq!(Kind::meant_by("call.alert"), [Kind::CallAlert]);
         assert_eq!(Kind::meant_by("call.*").len(), 3);
         assert_eq!(Kind::meant_by("audit.*").len(), 7);
-        assert_eq!(Kind::meant_by("*").len(), 10);
+        assert_eq!(Kind::meant_by("*").len(), 11);
         for nothing in ["", "call", "call.alerts", "x*", "test"] {
             assert!(Kind::meant_by(nothing).is_empty(), "{nothing}");
         }

@@ -96,6 +96,7 @@ impl Bench {
             public_url: None,
             country: "US".into(),
             transcodes: true,
+            rtcp_mux: true,
             is_voice_on: true,
             model: None,
             shard: 0,

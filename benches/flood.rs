@@ -6,7 +6,7 @@
 //! cargo bench --bench flood -- --write           # ... and the table goes into docs/attacks.md
 //! ```
 //!
-//! Each attack has a gateway of its own, and sends from 256 addresses of 127.77.0.0/16 (of the trunk's own, where it comes
+//! Each attack has a gateway of its own, and sends from 255 addresses of 127.77.0.0/16 (of the trunk's own, where it comes
 //! from the trunk): on loopback every address is ours to send from, as a spoofed one would be. Beside it SIPp makes
 //! genuine calls from the trunk (10 a second; without SIPp none are made). Printed for each attack:
 //!
@@ -243,7 +243,7 @@ fn finish(running: Option<sipp::Running>) -> bool {
 
 /// How many of the last genuine calls did not complete, as far as the gateway knows.
 fn genuine_lost(gateway: &Gateway, calls: u32) -> u32 {
-    let completed = metric(gateway, "ringward_calls_total{");
+    let completed = metric(gateway, "ringward_calls_total{ending=\"completed\"");
     let expected = f64::from(calls * 2 + calls.min(CALLS * 2));
     (expected - completed).max(1.0) as u32
 }

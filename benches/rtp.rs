@@ -25,6 +25,7 @@ fn start() -> (Config, Now) {
         ports: 40_000..=40_999,
         silence: Duration::from_secs(60),
         transcodes: true,
+        rtcp_mux: true,
     };
     let now = Now {
         instant: Instant::now(),

@@ -43,6 +43,7 @@ fn start() -> (Config, Now) {
         ports: 20_000..=20_009,
         silence: Duration::from_secs(60),
         transcodes: true,
+        rtcp_mux: true,
     };
     let now = Now {
         instant: Instant::now(),
@@ -208,6 +209,9 @@ fn our_own_voice(suite: Suite) {
     assert_eq!((allocations, sent, events), (0, 3_001, 31), "{suite:?}");
 }
 
+/// Sources of packets that begin like the call's own: more than a key may be used with.
+const SOURCES: u32 = 40;
+
 /// Plain, translated, encrypted and spoken-to calls get packets of any kind, as RTP and as RTCP, from their parties and from
 /// strangers: some begin like the call's own, and on encrypted legs some are truly closed. Nothing is allocated, so nothing
 /// grows; and afterwards each call carries its parties' audio as before.
@@ -257,6 +261,8 @@ fn hostile(packets: u32, seed: u64) {
         state
     };
     let (mut buffer, mut forwarded) = ([0u8; 1700], 0u32);
+    // By side, the last source of the encrypted call of which a packet went on: its key is used with as many as it may be.
+    let mut heard = [None; 2];
     let before = counting::allocations();
     for n in 0..packets {
         now = now.after(Duration::from_millis(2));
@@ -274,7 +280,7 @@ fn hostile(packets: u32, seed: u64) {
             match shape % 3 {
                 0 => {
                     let payload_type = [0, 8, 9, 13, 96, 101][(shape >> 8) as usize % 6];
-                    let ssrc = (shape >> 16) as u32 % 40;
+                    let ssrc = (shape >> 16) as u32 % SOURCES;
                     let header = rtp::header(payload_type, number, u32::from(number) * 160, ssrc, false);
                     buffer[..12].copy_from_slice(&header);
                 }
@@ -314,6 +320,10 @@ fn hostile(packets: u32, seed: u64) {
             false => session.rtp_within(side, source, &mut buffer, len, now),
         };
         forwarded += u32::from(matches!(verdict, Verdict::Forward { .. }));
+        let source = u32::from_be_bytes([buffer[8], buffer[9], buffer[10], buffer[11]]);
+        if kind == 2 && !is_rtcp && source < SOURCES && matches!(verdict, Verdict::Forward { .. }) {
+            heard[usize::from(side == Side::B)] = Some(source);
+        }
         while session.speak(Side::A, &mut buffer, now).is_some() {}
         while session.poll_talk(now).is_some() {}
         if let Some(hop) = session.poll_hop() {
@@ -328,16 +338,29 @@ fn hostile(packets: u32, seed: u64) {
         session.hush(Side::A, &mut buffer);
         let last = session.statistics().from_called;
         assert!(last.packets > 0 && last.jitter_ms.is_finite());
-        // A source that has not been there yet: two packets make it the stream. On an encrypted leg there may be no room
-        // for one more, and the plain legs say enough.
-        for number in [1, 2] {
-            buffer[..12].copy_from_slice(&rtp::header(0, number, u32::from(number) * 160, 0x7777, false));
-            buffer[12..172].fill(0x55);
-            let verdict = session.rtp_within(Side::A, caller, &mut buffer, 172, now);
-            assert!(
-                kind == 2 || matches!(verdict, Verdict::Forward { .. }),
-                "{kind}: {verdict:?}"
-            );
+        // A source that has not been there yet: two packets make it the stream. On an encrypted leg there may be no room for
+        // one more: there it is one that is known, under numbers that follow.
+        for (at, (side, source)) in [(Side::A, caller), (Side::B, called)].into_iter().enumerate() {
+            let (ssrc, last) = match kind {
+                2 => (
+                    heard[at].expect("some went on"),
+                    (packets.saturating_sub(1) / 7) as u16,
+                ),
+                _ => (0x7777, 0),
+            };
+            for number in [1, 2].map(|ahead| last.wrapping_add(ahead)) {
+                buffer[..12].copy_from_slice(&rtp::header(0, number, u32::from(number) * 160, ssrc, false));
+                buffer[12..172].fill(0x55);
+                let len = match kind {
+                    2 => far_ends[at].protect_rtp(&mut buffer, 172).expect("a new number"),
+                    _ => 172,
+                };
+                let verdict = session.rtp_within(side, source, &mut buffer, len, now);
+                assert!(
+                    matches!(verdict, Verdict::Forward { .. }),
+                    "{kind} {side:?}: {verdict:?}"
+                );
+            }
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What a process has used so far, by its threads.
 
+use crate::support::ticks;
+
 /// Seconds of user and system time.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Cpu {
@@ -24,7 +26,7 @@ impl Cpu {
                 .and_then(|run| run.parse().ok());
             let seconds = match nanoseconds {
                 Some(run) => run,
-                None => ticks(&read("stat")) as f64 * 1e7,
+                None => ticks(&read("stat")).unwrap_or_default() as f64 * 1e7,
             } / 1e9;
             cpu.whole += seconds;
             if relaying.is_empty() || relaying.iter().any(|beginning| name.starts_with(beginning)) {
@@ -40,10 +42,4 @@ impl Cpu {
             whole: self.whole - before.whole,
         }
     }
-}
-
-fn ticks(stat: &str) -> u64 {
-    let after_name = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
-    let times = after_name.split(' ').skip(11).take(2);
-    times.filter_map(|ticks| ticks.parse::<u64>().ok()).sum()
 }

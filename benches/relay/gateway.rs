@@ -14,6 +14,9 @@ use crate::support::gateway::Gateway;
 use crate::support::{folder, free_ports};
 use crate::traffic::{Ends, Line};
 
+/// What callers encrypt with.
+const SUITE: Suite = Suite::AesCm128HmacSha1_80;
+
 pub struct Ringward {
     gateway: Gateway,
     lines: Vec<Line>,
@@ -45,10 +48,7 @@ impl Ringward {
         let lines = (0..calls)
             .map(|number| {
                 let to = call(&gateway, &sockets, ends, number, is_secured);
-                Line::new(
-                    to,
-                    is_secured.then(|| Secured::new(&mirror(Suite::AesCm128HmacSha1_80))),
-                )
+                Line::new(to, is_secured.then(|| Secured::new(&mirror())))
             })
             .collect();
         Ringward {
@@ -99,18 +99,7 @@ fn call(
             body.len()
         )
     };
-    let (profile, crypto) = if is_secured {
-        ("RTP/SAVP", crypto_line(&key(Suite::AesCm128HmacSha1_80)))
-    } else {
-        ("RTP/AVP", String::new())
-    };
-    let sdp = |at: SocketAddr, profile: &str, more: &str| {
-        format!(
-            "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio {} {profile} 0\r\n{more}",
-            at.port()
-        )
-    };
-    let invite = request("INVITE", "", &sdp(a, profile, &crypto));
+    let invite = request("INVITE", "", &sdp(a, is_secured));
     for socket in [caller, phone] {
         socket.set_read_timeout(Some(Duration::from_millis(2))).unwrap();
     }
@@ -128,7 +117,7 @@ fn call(
             }
             if !message.starts_with("ACK ") {
                 let body = if message.starts_with("INVITE ") {
-                    sdp(b, "RTP/AVP", "")
+                    sdp(b, false)
                 } else {
                     String::new()
                 };
@@ -203,25 +192,38 @@ pub fn audio_port(text: &str) -> Option<SocketAddr> {
     (port > 0).then(|| (Ipv4Addr::LOCALHOST, port).into())
 }
 
-/// What callers encrypt with.
-pub fn key(suite: Suite) -> MasterKey {
-    let octets = vec![7; suite.key_octets() + suite.salt_octets()];
-    MasterKey::new(suite, &octets).expect("as long as the suite wants it")
+/// What a party that listens at `at` says: G.711 alone, encrypted or not.
+pub fn sdp(at: SocketAddr, is_secured: bool) -> String {
+    let (profile, crypto) = if is_secured {
+        ("RTP/SAVP", crypto_line())
+    } else {
+        ("RTP/AVP", String::new())
+    };
+    format!(
+        "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio {} {profile} 0\r\n{crypto}",
+        at.port()
+    )
+}
+
+fn key() -> MasterKey {
+    let octets = vec![7; SUITE.key_octets() + SUITE.salt_octets()];
+    MasterKey::new(SUITE, &octets).expect("as long as the suite wants it")
 }
 
 /// The caller's end: only what it sends matters here, what it hears is counted by what stands in clear.
-pub fn mirror(suite: Suite) -> Keys {
+pub fn mirror() -> Keys {
     Keys {
-        inbound: key(suite),
-        outbound: key(suite),
+        inbound: key(),
+        outbound: key(),
     }
 }
 
-pub fn crypto_line(key: &MasterKey) -> String {
+fn crypto_line() -> String {
+    let key = key();
     let octets = [key.key(), key.salt()].concat();
     format!(
         "a=crypto:1 {} inline:{}\r\n",
-        key.suite().as_str(),
+        SUITE.as_str(),
         STANDARD.encode(octets)
     )
 }

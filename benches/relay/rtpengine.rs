@@ -5,10 +5,9 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use ringward::media::srtp::Secured;
-use ringward::sdp::Suite;
 
 use crate::Relay;
-use crate::gateway::{crypto_line, key, mirror};
+use crate::gateway::{mirror, sdp};
 use crate::support::{Peer, free_port, free_ports};
 use crate::traffic::{Ends, Line};
 
@@ -66,7 +65,7 @@ impl Rtpengine {
                     ("sdp", &answer),
                 ];
                 let to_caller = ask(&client, number + calls, &words);
-                let secured = is_secured.then(|| Secured::new(&mirror(Suite::AesCm128HmacSha1_80)));
+                let secured = is_secured.then(|| Secured::new(&mirror()));
                 Line::new([to_caller, to_phone], secured)
             })
             .collect();
@@ -82,22 +81,6 @@ impl Relay for Rtpengine {
     fn pid(&self) -> u32 {
         self.peer.0.id()
     }
-
-    fn relaying(&self) -> &'static [&'static str] {
-        &[]
-    }
-}
-
-fn sdp(at: SocketAddr, is_secured: bool) -> String {
-    let (profile, crypto) = if is_secured {
-        ("RTP/SAVP", crypto_line(&key(Suite::AesCm128HmacSha1_80)))
-    } else {
-        ("RTP/AVP", String::new())
-    };
-    format!(
-        "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio {} {profile} 0\r\n{crypto}",
-        at.port()
-    )
 }
 
 /// Where its description says the party that hears it has to send.

@@ -30,21 +30,25 @@ pub struct Ends {
 
 impl Ends {
     pub fn open() -> Ends {
-        let sockets = [(); 2].map(|()| {
-            let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP)).unwrap();
-            socket.set_recv_buffer_size(RECEIVE_OCTETS).unwrap();
-            socket.set_nonblocking(true).unwrap();
-            let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-            socket.bind(&any.into()).unwrap();
-            UdpSocket::from(socket)
-        });
-        Ends { sockets }
+        Ends {
+            sockets: [(); 2].map(|()| socket(RECEIVE_OCTETS)),
+        }
     }
 
     /// The caller's side, the phone's side.
     pub fn addresses(&self) -> [SocketAddr; 2] {
         [&self.sockets[0], &self.sockets[1]].map(|socket| socket.local_addr().unwrap())
     }
+}
+
+/// A socket on loopback that does not wait, with so much room in the kernel for what comes in.
+pub fn socket(receive_octets: usize) -> UdpSocket {
+    let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP)).unwrap();
+    socket.set_recv_buffer_size(receive_octets).unwrap();
+    socket.set_nonblocking(true).unwrap();
+    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    socket.bind(&any.into()).unwrap();
+    UdpSocket::from(socket)
 }
 
 /// One call at a relay: its ports, and how far the streams are.

@@ -20,6 +20,7 @@ libfuzzer_sys::fuzz_target!(|octets: &[u8]| {
         ports: 20_000..=20_009,
         silence: Duration::from_secs(60),
         transcodes: true,
+        rtcp_mux: true,
     };
     let mut session = Session::new(&config, now);
     for side in [Side::A, Side::B] {

@@ -103,6 +103,23 @@ impl Devices {
         })
     }
 
+    /// Gives every device another secret, one after the other as they are asked for: each with its secret, or with why it has its old one
+    /// still.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store: nothing is changed then.
+    pub fn rotate_all(
+        &self,
+        by: By<'_>,
+    ) -> Result<impl Iterator<Item = (String, Result<Redacted<String>, NoDevice>)>, StoreError> {
+        let rotated = self.all()?.into_iter().map(move |device| {
+            let rotated = self.rotate(&device.name, device.has_md5(), by);
+            (device.name, rotated)
+        });
+        Ok(rotated)
+    }
+
     /// # Errors
     ///
     /// [`NoDevice`]; nothing is changed then.
@@ -204,6 +221,10 @@ mod tests {
         let other = devices.rotate("desk-1", true, by).unwrap();
         assert_ne!(other.reveal(), secret.reveal());
         assert!(devices.all().unwrap()[0].has_md5());
+        let last: Vec<_> = devices.rotate_all(by).unwrap().collect();
+        assert_eq!(last[0].0, "desk-1");
+        assert_ne!(last[0].1.as_ref().unwrap().reveal(), other.reveal());
+        assert!(last.len() == 1 && devices.all().unwrap()[0].has_md5());
         devices.remove("desk-1", by).unwrap();
         assert!(matches!(
             devices.remove("desk-1", by),
@@ -212,6 +233,9 @@ mod tests {
         assert_eq!(devices.all().unwrap(), []);
         let (entries, _) = store::audit_page(&*store, 0).unwrap();
         let done: Vec<_> = entries.iter().map(|entry| entry.what.as_str()).collect();
-        assert_eq!(done, ["device add", "device rotate", "device remove"]);
+        assert_eq!(
+            done,
+            ["device add", "device rotate", "device rotate", "device remove"]
+        );
     }
 }

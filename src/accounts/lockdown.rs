@@ -75,7 +75,7 @@ pub enum NoLockdown {
     #[error("whoever asked for the end of a lockdown does not confirm it: another person has to")]
     SecondPerson,
     #[error(
-        "this account is of after the beginning of the lockdown, or somebody has come to it since: a person of before has to, and there is one"
+        "this account was made, or taken over, after the lockdown began: an administrator from before has to do this"
     )]
     NewSince,
     #[error("the lockdown was changed from elsewhere; look at it again")]

@@ -39,7 +39,7 @@ pub use seats::{NoSeat, Pause, Seat, Seats, Sitting};
 pub use second_factor::{enrolment_uri, step_of};
 pub use secret::{Fingerprint, fingerprint, secret};
 pub use sessions::{Holder, Open, Proof, Sessions};
-pub use tokens::{FIRST, NoToken, Token, Tokens, first_token};
+pub use tokens::{Changes as TokenChanges, FIRST, NoToken, Token, Tokens, first_token};
 pub use user::User;
 pub use users::{By, Change, Invitation, NewUser, Users};
 
@@ -50,6 +50,30 @@ pub const BY_COMMAND: &str = "command-line";
 
 /// Names that stand for something else in the audit and in the book of policies.
 pub(crate) const RESERVED: [&str; 4] = [FIRST, BY_FILE, BY_GATEWAY, BY_COMMAND];
+
+/// Why a name is not that of somebody who is gone.
+#[derive(Debug, thiserror::Error)]
+pub enum NotGone {
+    #[error("account is no name of an account or token")]
+    NotAName,
+    #[error("there still is such an account or token: take it away first")]
+    StillThere,
+}
+
+/// That nobody has this name of an account or token any more: whoever acts is answerable for it.
+///
+/// # Errors
+///
+/// [`NotGone`].
+pub fn must_be_gone(name: &str, users: &Users, is_token: bool) -> Result<(), NotGone> {
+    if !is_name(name) || RESERVED.contains(&name) {
+        return Err(NotGone::NotAName);
+    }
+    match users.one(name).is_some() || is_token {
+        true => Err(NotGone::StillThere),
+        false => Ok(()),
+    }
+}
 
 /// Whether this may name an account or a token: it stands in the audit, in paths and in the book of policies.
 pub fn is_name(name: &str) -> bool {

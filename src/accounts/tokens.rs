@@ -16,7 +16,12 @@ const TOKEN_SETTING: &str = "api_token_sha256";
 /// A shelf without documents whose revision says that the first token was made.
 const FIRST_SHELF: &str = "first_token";
 const TOKENS_SETTING: &str = "api_tokens";
+/// A shelf without documents whose revision counts the changes of that setting.
+const TOKENS_SHELF: &str = "api_tokens";
 const USED_SETTING: &str = "api_tokens_used";
+
+/// How often it is tried to write tokens when other gateways were first.
+const TRIES: usize = 20;
 
 /// The name of the token that was made at the first start. It is an administrator's and does not expire.
 pub const FIRST: &str = "first";
@@ -67,6 +72,13 @@ pub struct Token {
     pub expires_ms: Option<u64>,
 }
 
+/// What of tokens is not written down yet.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    made: Vec<Token>,
+    taken_back: Vec<Token>,
+}
+
 /// Why a token was not made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoToken {
@@ -75,11 +87,15 @@ pub enum NoToken {
     NoRandomness,
 }
 
-/// All tokens. What is asked of them is memory; [`Tokens::keep`] writes them.
+/// All tokens. What is asked of them is memory; [`Tokens::keep`] writes what has changed.
 #[derive(Debug, Default)]
 pub struct Tokens {
     first: Option<Fingerprint>,
     others: Vec<Token>,
+    /// The others as they were kept when that was looked at last.
+    seen: Vec<Token>,
+    /// Of those that were taken back the ones that may still be kept; at most [`TOKENS_MAX`], and the oldest are forgotten.
+    taken_back: Vec<Token>,
     /// When each was used last, Unix ms, and what of that is kept.
     used: BTreeMap<String, u64>,
     kept: BTreeMap<String, u64>,
@@ -104,9 +120,12 @@ impl Tokens {
             .setting(USED_SETTING)?
             .and_then(|text| serde_json::from_str(&text).ok())
             .unwrap_or_default();
+        let others: Vec<Token> = others.unwrap_or_default();
         Ok(Tokens {
             first: first.and_then(|text| from_hexadecimal(&text)),
-            others: others.unwrap_or_default(),
+            seen: others.clone(),
+            others,
+            taken_back: Vec::new(),
             kept: used.clone(),
             used,
         })
@@ -114,24 +133,29 @@ impl Tokens {
 
     /// Name and roles of the token that this is; it is used now. Compares in constant time.
     pub fn find(&mut self, presented: &str, now_ms: u64) -> Option<(String, Arc<[Role]>)> {
-        let presented = fingerprint(presented);
-        let is_it = |token: &Fingerprint| constant_time::verify_slices_are_equal(token, &presented).is_ok();
-        let name = match self.first.filter(is_it) {
-            Some(_) => FIRST,
-            None => {
-                let known = self
-                    .others
-                    .iter()
-                    .find(|token| from_hexadecimal(&token.sha256).is_some_and(|known| is_it(&known)));
-                &known?.name
-            }
-        };
+        let name = self.name_of(presented)?;
         let (name, roles) = (name.to_string(), self.roles(name, now_ms)?);
         match self.used.get_mut(&name) {
             Some(used) => *used = now_ms,
             None => drop(self.used.insert(name.clone(), now_ms)),
         }
         Some((name, roles))
+    }
+
+    /// Whether there is this token, expired or not.
+    pub fn is_one(&self, presented: &str) -> bool {
+        self.name_of(presented).is_some()
+    }
+
+    fn name_of(&self, presented: &str) -> Option<&str> {
+        let presented = fingerprint(presented);
+        let is_it = |token: &Fingerprint| constant_time::verify_slices_are_equal(token, &presented).is_ok();
+        if self.first.is_some_and(|first| is_it(&first)) {
+            return Some(FIRST);
+        }
+        let mut others = self.others.iter();
+        let known = others.find(|token| from_hexadecimal(&token.sha256).is_some_and(|known| is_it(&known)));
+        known.map(|token| token.name.as_str())
     }
 
     pub fn last_used_ms(&self, name: &str) -> Option<u64> {
@@ -230,18 +254,23 @@ impl Tokens {
 
     /// Takes a token back. False = there is none of this name.
     pub fn revoke(&mut self, name: &str) -> bool {
-        let before = self.others.len();
-        self.others.retain(|token| token.name != name);
         self.used.remove(name);
-        self.others.len() < before
+        self.take_back(|token| token.name == name) > 0
     }
 
     /// Takes back those that were made until then but the one of this name, and not the first one. How many that were.
     pub fn revoke_until(&mut self, until_ms: u64, but: Option<&str>) -> usize {
-        let before = self.others.len();
-        self.others
-            .retain(|token| token.made_ms > until_ms || Some(token.name.as_str()) == but);
-        before - self.others.len()
+        self.take_back(|token| token.made_ms <= until_ms && Some(token.name.as_str()) != but)
+    }
+
+    fn take_back(&mut self, is_meant: impl Fn(&Token) -> bool) -> usize {
+        let (ended, others): (Vec<_>, Vec<_>) = self.others.drain(..).partition(is_meant);
+        let count = ended.len();
+        self.others = others;
+        self.taken_back.extend(ended);
+        let too_many = self.taken_back.len().saturating_sub(TOKENS_MAX);
+        self.taken_back.drain(..too_many);
+        count
     }
 
     /// Takes the first one back unless that is the one of this name. True = it was there.
@@ -259,7 +288,7 @@ impl Tokens {
     }
 
     pub fn has_first(&self) -> bool {
-        self.first.is_some()
+        self.first().is_some()
     }
 
     /// The first token opens nothing any more, and no start makes another. Blocks.
@@ -283,25 +312,151 @@ impl Tokens {
         }
     }
 
-    /// Goes by what another gateway on the same store has made, or taken back.
-    pub fn take(&mut self, others: Vec<Token>) {
-        self.others = others;
+    /// What was made and taken back here and is not known to be kept.
+    pub fn changes(&self) -> Changes {
+        let made = self.others.iter().filter(|token| !self.seen.contains(token));
+        Changes {
+            made: made.cloned().collect(),
+            taken_back: self.taken_back.clone(),
+        }
     }
 
-    /// Writes tokens (fingerprints only). Blocks.
+    /// Goes by what is kept now that these changes are written down: also by what another gateway on the same store has made and taken back.
+    /// Of two tokens of one name the one that was kept first is left.
+    pub fn take(&mut self, kept: Vec<Token>, written: &Changes) {
+        self.taken_back
+            .retain(|token| !written.taken_back.contains(token));
+        let mut made = self.changes().made;
+        made.retain(|token| !written.made.contains(token));
+        let pending = Changes {
+            made,
+            taken_back: self.taken_back.clone(),
+        };
+        self.others = pending.laid_over(&kept);
+        self.seen = kept;
+    }
+
+    /// Writes changes down (fingerprints only), on top of what other gateways on the same store have written meanwhile. Gives what is kept
+    /// then, for [`Tokens::take`]; a token whose name another has meanwhile is not among that. Blocks.
     ///
     /// # Errors
     ///
-    /// Those of the store.
-    pub fn keep(tokens: &[Token], store: &dyn Store) -> Result<(), StoreError> {
-        let text = serde_json::to_string(tokens).unwrap_or_default();
-        store.set_setting(TOKENS_SETTING, &text)
+    /// Those of the store, and `Busy` when others were always first.
+    pub fn keep(changes: &Changes, store: &dyn Store) -> Result<Vec<Token>, StoreError> {
+        for _ in 0..TRIES {
+            // The revision first: what is read after it is of that revision or newer, and then it is written by nobody.
+            let revision = store.shelf(TOKENS_SHELF)?.revision;
+            // What cannot be read opens nothing, and goes with the next change.
+            let kept = Tokens::kept(store)?.unwrap_or_default();
+            let tokens = changes.laid_over(&kept);
+            if tokens == kept {
+                return Ok(kept);
+            }
+            let is_first = store.together(vec![
+                Write::Reshelve {
+                    shelf: TOKENS_SHELF,
+                    revision: revision + 1,
+                    changes: Vec::new(),
+                },
+                Write::Setting {
+                    name: TOKENS_SETTING.into(),
+                    // Our own plain data always has a JSON form.
+                    value: serde_json::to_string(&tokens).unwrap_or_default(),
+                },
+            ])?;
+            if is_first {
+                return Ok(tokens);
+            }
+        }
+        Err(StoreError::Busy {
+            url: "api tokens".into(),
+            action: "keeping a token",
+        })
+    }
+}
+
+impl Changes {
+    pub fn is_empty(&self) -> bool {
+        self.made.is_empty() && self.taken_back.is_empty()
+    }
+
+    /// What is so when these are made to what is kept.
+    fn laid_over(&self, kept: &[Token]) -> Vec<Token> {
+        let mut tokens = kept.to_vec();
+        tokens.retain(|token| !self.taken_back.contains(token));
+        for made in &self.made {
+            if tokens.len() < TOKENS_MAX && tokens.iter().all(|token| token.name != made.name) {
+                tokens.push(made.clone());
+            }
+        }
+        tokens
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Gateways on one store, each of which has read the tokens before the others changed them.
+    #[test]
+    fn what_is_made_and_taken_back_at_one_gateway_stays_so_whatever_another_writes() {
+        let url = "sqlite::memory:".into();
+        let store = crate::store::open(&crate::store::Config { url }).unwrap();
+        let keep = |tokens: &mut Tokens| {
+            let changes = tokens.changes();
+            tokens.take(Tokens::keep(&changes, &*store).unwrap(), &changes);
+            assert!(tokens.changes().is_empty());
+        };
+        let make =
+            |tokens: &mut Tokens, name| tokens.make(name, vec![Role::Analyst], None, FIRST, 1).unwrap();
+        let names = |tokens: &Tokens| {
+            tokens
+                .all()
+                .into_iter()
+                .map(|token| token.name)
+                .collect::<Vec<_>>()
+        };
+        let [mut left, mut right] = [(); 2].map(|()| Tokens::load(&*store).unwrap());
+        make(&mut left, "a");
+        make(&mut right, "b");
+        keep(&mut left);
+        keep(&mut right);
+        assert_eq!(
+            (names(&left), names(&right)),
+            (vec!["a".into()], vec!["a".into(), "b".into()])
+        );
+        // The one knows nothing of "b" yet, and the other takes "a" back.
+        make(&mut left, "c");
+        assert!(right.revoke("a"));
+        keep(&mut right);
+        keep(&mut left);
+        assert_eq!(names(&left), ["b", "c"]);
+
+        // One name at both: who is written first has it.
+        let first = make(&mut left, "same");
+        let second = make(&mut right, "same");
+        keep(&mut left);
+        keep(&mut right);
+        assert!(right.find(first.reveal(), 1).is_some() && right.find(second.reveal(), 1).is_none());
+
+        // What was made, and taken back because nobody knew whether it was written, is taken back where it was.
+        make(&mut left, "lost");
+        Tokens::keep(&left.changes(), &*store).unwrap();
+        assert!(left.revoke("lost"));
+        left.take(Tokens::kept(&*store).unwrap().unwrap(), &Changes::default());
+        assert!(!names(&left).contains(&"lost".into()) && !left.changes().is_empty());
+        keep(&mut left);
+        assert!(!names(&Tokens::load(&*store).unwrap()).contains(&"lost".into()));
+
+        // What is to be written yet is not forgotten by looking at the others.
+        make(&mut left, "d");
+        left.take(Tokens::kept(&*store).unwrap().unwrap(), &Changes::default());
+        keep(&mut left);
+        assert!(names(&Tokens::load(&*store).unwrap()).contains(&"d".into()));
+        left.revoke_until(1, Some("d"));
+        keep(&mut left);
+        assert_eq!(names(&Tokens::load(&*store).unwrap()), ["d"]);
+    }
 
     #[test]
     fn without_a_token_no_text_is_the_token() {

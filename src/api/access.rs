@@ -10,7 +10,7 @@ use super::limits::{FAILURE_WINDOW, REFUSALS_WRITTEN_MAX};
 use crate::accounts::oidc::Vouched;
 use crate::accounts::{
     By, Failures, Fingerprint, Holder, Invitation, Lockout, NewUser, NoToken, Open, Proof, Refused, Role,
-    Sessions, Token, Tokens, User, Users, fingerprint,
+    Sessions, Token, TokenChanges, Tokens, User, Users, fingerprint,
 };
 use crate::policy::book::Hand;
 use crate::redact::Redacted;
@@ -81,8 +81,6 @@ pub(crate) struct Access {
     sessions: Mutex<Sessions>,
     /// Sessions are not kept as they are.
     is_unkept: AtomicBool,
-    /// Nor are tokens.
-    are_tokens_unkept: AtomicBool,
     failures: Mutex<Failures>,
     /// Answers of a provider that were not to be believed.
     unbelieved: Mutex<Failures>,
@@ -105,7 +103,6 @@ impl Access {
             tokens: Mutex::new(Tokens::load(store.as_ref())?),
             sessions: Mutex::new(Sessions::load(store.as_ref())?),
             is_unkept: AtomicBool::new(false),
-            are_tokens_unkept: AtomicBool::new(false),
             failures: Mutex::default(),
             unbelieved: Mutex::default(),
             lockout: Mutex::default(),
@@ -137,6 +134,11 @@ impl Access {
         })
     }
 
+    /// Whether this opens anything, without counting as use of it.
+    pub fn is_token(&self, presented: &str) -> bool {
+        self.tokens().is_one(presented)
+    }
+
     /// All tokens but the first, in the order they were made.
     pub fn all_tokens(&self) -> Vec<Token> {
         self.tokens().all()
@@ -155,10 +157,7 @@ impl Access {
         if self.users.one(name).is_some() {
             return Err(NoToken::NameTaken);
         }
-        let mut tokens = self.tokens();
-        let made = tokens.make(name, roles, expires_ms, by, now_ms)?;
-        self.are_tokens_unkept.store(true, Ordering::Relaxed);
-        Ok(made)
+        self.tokens().make(name, roles, expires_ms, by, now_ms)
     }
 
     /// The same for somebody who signs in elsewhere. Blocks.
@@ -204,14 +203,7 @@ impl Access {
 
     /// Takes a token back, and with it every session it opened. False = there is none of this name.
     pub fn revoke_token(&self, name: &str) -> bool {
-        let is_gone = {
-            let mut tokens = self.tokens();
-            let is_gone = tokens.revoke(name);
-            if is_gone {
-                self.are_tokens_unkept.store(true, Ordering::Relaxed);
-            }
-            is_gone
-        };
+        let is_gone = self.tokens().revoke(name);
         if is_gone {
             self.end_sessions(|open| open.holder == Holder::Token(name.into()));
         }
@@ -347,28 +339,25 @@ impl Access {
         Sessions::keep(&open, store).inspect_err(|_| self.is_unkept.store(true, Ordering::Relaxed))
     }
 
-    /// Writes the tokens (fingerprints only). Blocks.
+    /// Writes what was made and taken back of tokens (fingerprints only). Blocks.
     pub fn keep_tokens(&self, store: &dyn Store) -> Result<(), StoreError> {
         let _turn = self.keeping.lock().unwrap_or_else(PoisonError::into_inner);
-        self.are_tokens_unkept.store(false, Ordering::Relaxed);
-        Tokens::keep(&self.all_tokens(), store)
-            .inspect_err(|_| self.are_tokens_unkept.store(true, Ordering::Relaxed))
+        let changes = self.tokens().changes();
+        if !changes.is_empty() {
+            let kept = Tokens::keep(&changes, store)?;
+            self.tokens().take(kept, &changes);
+        }
+        Ok(())
     }
 
-    /// Goes by the tokens that other gateways on the same store have made and taken back, unless there is something of ours to be
-    /// written. Blocks.
+    /// Goes by the tokens that other gateways on the same store have made and taken back. Blocks.
     pub fn look_at_tokens(&self, store: &dyn Store) -> Result<(), StoreError> {
         let _turn = self.keeping.lock().unwrap_or_else(PoisonError::into_inner);
         if store.neighbours().is_none() {
             return Ok(());
         }
-        let Some(kept) = Tokens::kept(store)? else {
-            return Ok(());
-        };
-        let mut tokens = self.tokens();
-        // Looked at under the lock under which one is made.
-        if !self.are_tokens_unkept.load(Ordering::Relaxed) {
-            tokens.take(kept);
+        if let Some(kept) = Tokens::kept(store)? {
+            self.tokens().take(kept, &TokenChanges::default());
         }
         Ok(())
     }
@@ -377,9 +366,7 @@ impl Access {
     pub fn look_again(&self, store: &dyn Store) -> Result<(), StoreError> {
         self.look_at_lockdown(store)?;
         self.users.refresh()?;
-        if self.are_tokens_unkept.load(Ordering::Relaxed) {
-            self.keep_tokens(store)?;
-        }
+        self.keep_tokens(store)?;
         self.look_at_tokens(store)?;
         let uses = self.tokens().uses_to_keep();
         if let Some(uses) = uses {
@@ -538,6 +525,27 @@ mod tests {
         assert!(access.revoke_token("bob") && !access.revoke_token("bob"));
         assert!(access.session(session.reveal(), 2_000).is_none());
         assert!(!access.still_holds(&signed_in, 2_000) && !access.still_holds(&bob, 2_000));
+    }
+
+    #[test]
+    fn of_two_gateways_neither_forgets_what_the_other_did_to_tokens() {
+        let (left, first, store) = access();
+        let right = access_of(&store);
+        let make = |access: &Access, name| {
+            access
+                .make_token(name, vec![Role::Admin], None, FIRST, 0)
+                .unwrap()
+        };
+        let (ann, bob) = (make(&left, "ann"), make(&right, "bob"));
+        left.keep_tokens(&*store).unwrap();
+        right.keep_tokens(&*store).unwrap();
+        for token in [&first, ann.reveal(), bob.reveal()] {
+            assert!(right.is_token(token) && access_of(&store).is_token(token));
+        }
+        let same = [make(&left, "same"), make(&right, "same")];
+        left.keep_tokens(&*store).unwrap();
+        right.keep_tokens(&*store).unwrap();
+        assert_eq!(same.map(|token| right.is_token(token.reveal())), [true, false]);
     }
 
     #[test]

@@ -25,37 +25,63 @@ pub(crate) struct RunningErasure {
 
 /// Those of this gateway. In memory: after a restart the audit says which were begun and not done.
 #[derive(Default)]
-pub(crate) struct Erasures(Mutex<Vec<RunningErasure>>);
+pub(crate) struct Erasures(Mutex<Book>);
+
+#[derive(Default)]
+struct Book {
+    all: Vec<RunningErasure>,
+    /// Places of those that are not begun yet.
+    reserved: usize,
+}
 
 impl Erasures {
     pub fn all(&self) -> Vec<RunningErasure> {
-        self.lock().clone()
+        self.lock().all.clone()
     }
 
-    /// Whether one more may go on.
-    pub fn has_room(&self) -> bool {
-        self.lock().iter().filter(|one| one.problem.is_none()).count() < ERASURES_MAX
+    /// A place for one more; None = as many go on as may.
+    pub fn reserve(self: &Arc<Self>) -> Option<Place> {
+        let mut book = self.lock();
+        let running = book.all.iter().filter(|one| one.problem.is_none()).count();
+        if running + book.reserved >= ERASURES_MAX {
+            return None;
+        }
+        book.reserved += 1;
+        Some(Place {
+            erasures: self.clone(),
+            about: None,
+            problem: Some("it was broken off".into()),
+        })
     }
 
+    fn lock(&self) -> MutexGuard<'_, Book> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The place of one erasure. Dropped before its end it is free, and an erasure that was begun counts as one that came to none.
+pub(crate) struct Place {
+    erasures: Arc<Erasures>,
+    /// None = it is not begun.
+    about: Option<String>,
+    /// Why it came to no end, if it is dropped now.
+    problem: Option<String>,
+}
+
+impl Place {
     /// Does the work on a thread that may wait, to its end whoever asks no more. Ok(None) = it goes on.
     pub async fn run(
-        self: &Arc<Self>,
+        mut self,
         begun: &Erasure,
         awaited: Duration,
         work: impl FnOnce() -> Result<Erasure, StoreError> + Send + 'static,
     ) -> Result<Option<Erasure>, StoreError> {
-        self.lock().push(RunningErasure {
-            at_ms: begun.at_ms,
-            by: begun.by.clone(),
-            why: begun.why.clone(),
-            about: begun.about.clone(),
-            problem: None,
-        });
+        self.begin(begun);
         let (tell, told) = oneshot::channel();
-        let (erasures, about) = (self.clone(), begun.about.clone());
         tokio::task::spawn_blocking(move || {
             let done = work();
-            erasures.end(&about, done.as_ref().err());
+            self.problem = done.as_ref().err().map(ToString::to_string);
+            drop(self);
             let _ = tell.send(done);
         });
         match tokio::time::timeout(awaited, told).await {
@@ -64,26 +90,46 @@ impl Erasures {
         }
     }
 
-    fn end(&self, about: &str, problem: Option<&StoreError>) {
-        let mut all = self.lock();
+    fn begin(&mut self, begun: &Erasure) {
+        let mut book = self.erasures.lock();
+        book.reserved -= 1;
+        book.all.push(RunningErasure {
+            at_ms: begun.at_ms,
+            by: begun.by.clone(),
+            why: begun.why.clone(),
+            about: begun.about.clone(),
+            problem: None,
+        });
+        self.about = Some(begun.about.clone());
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut book = self.erasures.lock();
+        match &self.about {
+            None => book.reserved -= 1,
+            Some(about) => book.end(about, self.problem.take()),
+        }
+    }
+}
+
+impl Book {
+    fn end(&mut self, about: &str, problem: Option<String>) {
         let Some(problem) = problem else {
-            all.retain(|one| one.about != about);
+            self.all.retain(|one| one.about != about);
             return;
         };
         tracing::error!(%problem, "an erasure came to no end");
-        if let Some(one) = all.iter_mut().find(|one| one.about == about) {
-            one.problem = Some(problem.to_string());
+        if let Some(one) = self.all.iter_mut().find(|one| one.about == about) {
+            one.problem = Some(problem);
         }
         let failed = |one: &RunningErasure| one.problem.is_some();
-        if all.iter().filter(|one| failed(one)).count() > ERASURES_FAILED_KEPT
-            && let Some(oldest) = all.iter().position(failed)
+        if self.all.iter().filter(|one| failed(one)).count() > ERASURES_FAILED_KEPT
+            && let Some(oldest) = self.all.iter().position(failed)
         {
-            all.remove(oldest);
+            self.all.remove(oldest);
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<RunningErasure>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -98,6 +144,47 @@ mod tests {
         }
     }
 
+    fn place(erasures: &Arc<Erasures>) -> Place {
+        erasures.reserve().unwrap()
+    }
+
+    #[tokio::test]
+    async fn of_places_there_are_so_many_and_whatever_becomes_of_one_it_is_free_again() {
+        let erasures = Arc::new(Erasures::default());
+        let mut places: Vec<Place> = (0..ERASURES_MAX).map(|_| place(&erasures)).collect();
+        assert!(erasures.reserve().is_none(), "before any of them is begun");
+        // Begun, and then broken off.
+        places[0].begin(&erasure("a"));
+        assert!(erasures.reserve().is_none());
+        drop(places);
+        let problems: Vec<_> = erasures
+            .all()
+            .into_iter()
+            .map(|one| one.problem.unwrap())
+            .collect();
+        assert_eq!(problems, ["it was broken off"]);
+        let broken = || panic!("a fault of the work");
+        let minute = Duration::from_secs(60);
+        let answer = place(&erasures).run(&erasure("b"), minute, broken).await;
+        assert!(matches!(answer, Ok(None)), "found by what it is about");
+        let failed = || {
+            erasures
+                .all()
+                .into_iter()
+                .filter(|one| one.problem.is_some())
+                .count()
+        };
+        for _ in 0..6_000 {
+            if failed() == 2 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert_eq!((failed(), erasures.all().len()), (2, 2));
+        let places: Vec<Place> = (0..ERASURES_MAX).map(|_| place(&erasures)).collect();
+        assert!(places.len() == ERASURES_MAX && erasures.reserve().is_none());
+    }
+
     #[tokio::test]
     async fn one_that_takes_long_goes_on_and_is_found_until_it_is_done() {
         let erasures = Arc::new(Erasures::default());
@@ -109,7 +196,7 @@ mod tests {
             Ok(erasure("a"))
         };
         let begun = erasure("a");
-        let answer = erasures.run(&begun, Duration::ZERO, work).await;
+        let answer = place(&erasures).run(&begun, Duration::ZERO, work).await;
         assert!(matches!(answer, Ok(None)), "it goes on");
         assert_eq!((erasures.all().len(), &erasures.all()[0].problem), (1, &None));
         release.send(()).unwrap();
@@ -134,15 +221,14 @@ mod tests {
                     action: "erasing calls",
                 })
             };
-            let answer = erasures.run(&begun, Duration::from_secs(60), away).await;
+            let answer = place(&erasures).run(&begun, Duration::from_secs(60), away).await;
             assert!(answer.is_err());
         }
         let all = erasures.all();
         assert_eq!(all.len(), ERASURES_FAILED_KEPT);
         assert!(all[0].problem.as_ref().unwrap().contains("erasing calls"));
-        assert!(erasures.has_room());
         let begun = erasure("last");
-        let last = erasures.run(&begun, Duration::from_secs(60), || Ok(erasure("last")));
+        let last = place(&erasures).run(&begun, Duration::from_secs(60), || Ok(erasure("last")));
         assert_eq!(last.await.unwrap().unwrap().about, "last");
         assert_eq!(erasures.all().len(), ERASURES_FAILED_KEPT);
     }

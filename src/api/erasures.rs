@@ -18,8 +18,9 @@ use super::error::{Problem, ProblemBody};
 use super::limits::{ERASURE_AWAITED, HELD_CALLS_MAX};
 use super::state::Shared;
 use super::whole::whole;
-use crate::accounts::{RESERVED, is_name};
+use crate::accounts::{NotGone, must_be_gone};
 use crate::runtime::erasures::{Eraser, Erasure, Whom, names_number};
+use crate::store::has_word;
 use crate::store::limits::JOURNAL_ROWS;
 
 /// Characters of the reason.
@@ -182,25 +183,24 @@ pub(crate) async fn erase(
     // The audit is for good: what is erased must not stand there.
     let is_named = match &whom {
         Whom::Number(number) => names_number(&why, number),
-        Whom::Account(name) => why.contains(name.as_str()),
+        Whom::Account(name) => has_word(&why, name),
     };
     if is_named {
         return Err(Problem::BadRequest(
             "why must not name whom it is about: it stays in the audit".into(),
         ));
     }
-    if !shared.erasures.has_room() {
-        return Err(Problem::Conflict(
-            "too many erasures go on; ask again when one is done".into(),
-        ));
-    }
+    let place = shared
+        .erasures
+        .reserve()
+        .ok_or_else(|| Problem::Conflict("too many erasures go on; ask again when one is done".into()))?;
     let (eraser, now_ms) = (Arc::new(eraser(&shared)), shared.now().unix_ms());
     let (by, first) = (signed_in.who.to_string(), eraser.clone());
     let begun = shared.work(move || Ok(first.begin(whom, &by, &why, now_ms)?));
     let begun = begun.await?;
     let (erasure, receipt) = (begun.erasure.clone(), begun.receipt.clone());
     let work = move || eraser.finish(begun);
-    let done = shared.erasures.run(&erasure, ERASURE_AWAITED, work).await?;
+    let done = place.run(&erasure, ERASURE_AWAITED, work).await?;
     Ok(match done {
         Some(done) => Json(ErasureView::of(done, Some(receipt))).into_response(),
         None => {
@@ -217,18 +217,12 @@ pub(crate) async fn erase(
 /// The name of an account or token, if nobody has it any more: whoever acts is answerable for it.
 fn of_nobody(shared: &Shared, name: &str) -> Result<String, Problem> {
     let name = name.trim();
-    if !is_name(name) || RESERVED.contains(&name) {
-        return Err(Problem::BadRequest(
-            "account is no name of an account or token".into(),
-        ));
-    }
     let is_token = shared.access.all_tokens().iter().any(|token| token.name == name);
-    if is_token || shared.access.users.one(name).is_some() {
-        return Err(Problem::Conflict(
-            "there still is such an account or token: take it away first".into(),
-        ));
+    match must_be_gone(name, &shared.access.users, is_token) {
+        Ok(()) => Ok(name.to_string()),
+        Err(why @ NotGone::NotAName) => Err(Problem::BadRequest(why.to_string())),
+        Err(why @ NotGone::StillThere) => Err(Problem::Conflict(why.to_string())),
     }
-    Ok(name.to_string())
 }
 
 /// What was erased, oldest first.

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::access::SignedIn;
 use super::error::{Problem, ProblemBody};
 use super::state::Shared;
-use crate::accounts::{By, Devices, Lockdown, NoLockdown};
+use crate::accounts::{By, Devices, Lockdown, Lockdowns, NoLockdown};
 use crate::policy::book::Hand;
 
 #[derive(Deserialize, ToSchema)]
@@ -87,7 +87,7 @@ pub(crate) async fn look(State(shared): State<Shared>) -> Json<LockdownView> {
         (status = 401, description = "Not signed in", body = ProblemBody),
         (status = 403, description = "None of your roles may", body = ProblemBody),
         (status = 409, description = "There is a lockdown already", body = ProblemBody),
-        (status = 503, description = "The store is away: nothing is changed", body = ProblemBody),
+        (status = 503, description = "The store is away: it may be done all the same; look", body = ProblemBody),
     )
 )]
 pub(crate) async fn order(
@@ -102,8 +102,8 @@ pub(crate) async fn order(
         let at_ms = inner.now().unix_ms();
         let token = (!signed_in.is_account).then_some(&*signed_in.who);
         let order = || {
-            let ordered = gateway.lockdown.order(signed_in.hand(), token, &body.why, at_ms);
-            ordered.map_err(Problem::from)
+            let work = |lockdowns: &Lockdowns| lockdowns.order(signed_in.hand(), token, &body.why, at_ms);
+            gateway.lockdown.act(work).map_err(Problem::from)
         };
         let lockdown = inner
             .access
@@ -128,18 +128,15 @@ pub(crate) async fn order(
         (status = 200, description = "Asked for; nothing is undone yet", body = LockdownView),
         (status = 401, description = "Not signed in", body = ProblemBody),
         (status = 403, description = "None of your roles may", body = ProblemBody),
-        (status = 409, description = "There is none, or its end has been asked for already", body = ProblemBody),
-        (status = 503, description = "The store is away: nothing is changed", body = ProblemBody),
+        (status = 409, description = "There is none, its end has been asked for already, or you are no person of before it", body = ProblemBody),
+        (status = 503, description = "The store is away: it may be done all the same; look", body = ProblemBody),
     )
 )]
 pub(crate) async fn undo(
     State(shared): State<Shared>,
     Extension(signed_in): Extension<SignedIn>,
 ) -> Result<Json<LockdownView>, Problem> {
-    act(&shared, signed_in, |shared, hand, at_ms| {
-        shared.gateway.lockdown.ask_to_undo(hand, at_ms)
-    })
-    .await
+    act(&shared, signed_in, Lockdowns::ask_to_undo).await
 }
 
 /// Confirm what another person has asked for: the lockdown ends. What it ended stays ended: everybody signs in anew, tokens are made anew.
@@ -150,17 +147,14 @@ pub(crate) async fn undo(
         (status = 401, description = "Not signed in", body = ProblemBody),
         (status = 403, description = "None of your roles may", body = ProblemBody),
         (status = 409, description = "There is none, nobody has asked for its end within the last hour, it was you who did, or you are no person of before it", body = ProblemBody),
-        (status = 503, description = "The store is away: nothing is changed", body = ProblemBody),
+        (status = 503, description = "The store is away: it may be done all the same; look", body = ProblemBody),
     )
 )]
 pub(crate) async fn confirm(
     State(shared): State<Shared>,
     Extension(signed_in): Extension<SignedIn>,
 ) -> Result<Json<LockdownView>, Problem> {
-    act(&shared, signed_in, |shared, hand, at_ms| {
-        shared.gateway.lockdown.confirm_undo(hand, at_ms)
-    })
-    .await
+    act(&shared, signed_in, Lockdowns::confirm_undo).await
 }
 
 /// While there is a lockdown nobody makes himself a second pair of eyes over the API: accounts are made and reset at the machine itself.
@@ -181,12 +175,13 @@ pub(super) fn must_be_open(shared: &Shared) -> Result<(), Problem> {
 async fn act(
     shared: &Shared,
     signed_in: SignedIn,
-    act: impl FnOnce(&Shared, Hand<'_>, u64) -> Result<Lockdown, NoLockdown> + Send + 'static,
+    act: impl FnOnce(&Lockdowns, Hand<'_>, u64) -> Result<Lockdown, NoLockdown> + Send + 'static,
 ) -> Result<Json<LockdownView>, Problem> {
     let inner = shared.clone();
     let done = shared.work(move || {
         let at_ms = inner.now().unix_ms();
-        Ok(act(&inner, signed_in.hand(), at_ms)?)
+        let lockdown = &inner.gateway.lockdown;
+        Ok(lockdown.act(|lockdowns| act(lockdowns, signed_in.hand(), at_ms))?)
     });
     Ok(Json(LockdownView::of(Some(done.await?), shared.now().unix_ms())))
 }
@@ -196,16 +191,16 @@ fn rotate(shared: &Shared, who: &str, at_ms: u64) -> Result<(Vec<RotatedDevice>,
     let gateway = &shared.gateway;
     let devices = Devices::new(gateway.store.clone(), gateway.audit.clone());
     let (mut rotated, mut left) = (Vec::new(), Vec::new());
-    for device in devices.all()? {
-        match devices.rotate(&device.name, device.has_md5(), By { who, at_ms }) {
+    for (name, secret) in devices.rotate_all(By { who, at_ms })? {
+        match secret {
             Ok(secret) => rotated.push(RotatedDevice {
-                name: device.name,
+                name,
                 secret: secret.reveal().clone(),
             }),
             // The lockdown stands, and so do the secrets that were made: they are shown now or never.
             Err(error) => {
-                tracing::error!(device = device.name, %error, "a device has its old secret still");
-                left.push(device.name);
+                tracing::error!(device = name, %error, "a device has its old secret still");
+                left.push(name);
             }
         }
     }

@@ -12,13 +12,14 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::access::SignedIn;
-use super::calls::{cursor_of, place_of};
+use super::calls::place_of;
 use super::error::{Problem, ProblemBody};
 use super::limits::REPORT_CALLS;
+use super::reports::walk;
 use super::state::Shared;
 use super::whole::whole;
 use crate::accounts::{Role, to_line};
-use crate::store::{Filter, Store, StoreError};
+use crate::store::Filter;
 use crate::tally::{PEOPLE_COLUMNS, People, Work};
 
 #[derive(Deserialize, IntoParams)]
@@ -49,7 +50,7 @@ pub(crate) struct PeopleReport {
     next: Option<String>,
 }
 
-/// Kept calls, counted by person. Receptionists see themselves.
+/// Kept calls, counted by person. Receptionists see themselves, whatever else they are that watches over nobody.
 #[utoipa::path(
     get, path = "/api/v1/reports/people", tag = "calls", params(PeopleQuery),
     responses(
@@ -70,19 +71,30 @@ pub(crate) async fn counted(
         Some(_) => return Err(Problem::BadRequest("format is json or csv".into())),
     };
     let (before_ms, before_id) = place_of(query.cursor.as_deref(), query.before_ms)?;
-    let sees_all = signed_in.roles.iter().any(|role| *role != Role::Receptionist);
-    let wanted = Wanted {
-        only: (!sees_all).then(|| signed_in.who.to_string()),
-        since_ms: query.since_ms.unwrap_or(0),
-        calls_max: REPORT_CALLS,
-        filter: Filter {
-            before_ms,
-            before_id,
-            queue: query.queue,
-            ..Filter::default()
-        },
+    let sees_all = |role: &Role| {
+        use Role::{Admin, Analyst, Auditor, Supervisor};
+        matches!(role, Supervisor | Analyst | Auditor | Admin)
     };
-    let report = shared.ask(move |store| wanted.counted(store)).await?;
+    let sees_all = signed_in.roles.iter().any(sees_all);
+    let only = (!sees_all).then(|| signed_in.who.to_string());
+    let filter = Filter {
+        before_ms,
+        before_id,
+        queue: query.queue,
+        ..Filter::default()
+    };
+    let since_ms = query.since_ms.unwrap_or(0);
+    let report = shared.ask(move |store| {
+        let mut people = People::default();
+        let next = walk(store, filter, since_ms, REPORT_CALLS, |record| {
+            people.add(record, only.as_deref());
+        })?;
+        Ok(PeopleReport {
+            people: people.into_table(),
+            next,
+        })
+    });
+    let report = report.await?;
     if !is_csv {
         return Ok(Json(report).into_response());
     }
@@ -107,42 +119,4 @@ pub(crate) async fn counted(
         HeaderValue::from_static("attachment; filename=\"people.csv\""),
     );
     Ok(response)
-}
-
-struct Wanted {
-    /// Of this person alone.
-    only: Option<String>,
-    since_ms: u64,
-    /// Calls that are looked at, and then there is a next page.
-    calls_max: usize,
-    filter: Filter,
-}
-
-impl Wanted {
-    /// Blocks for as long as the calls of one page take.
-    fn counted(mut self, store: &dyn Store) -> Result<PeopleReport, StoreError> {
-        let mut people = People::default();
-        let (mut looked_at, mut next) = (0, None);
-        loop {
-            let page = store.calls(&self.filter)?;
-            let Some(last) = page.last() else { break };
-            (self.filter.before_ms, self.filter.before_id) = (Some(last.started_ms), Some(last.id));
-            let is_over = last.started_ms < self.since_ms;
-            for record in page.iter().filter(|record| record.started_ms >= self.since_ms) {
-                people.add(record, self.only.as_deref());
-            }
-            looked_at += page.len();
-            if is_over {
-                break;
-            }
-            if looked_at >= self.calls_max {
-                next = Some(cursor_of(last));
-                break;
-            }
-        }
-        Ok(PeopleReport {
-            people: people.into_table(),
-            next,
-        })
-    }
 }

@@ -13,6 +13,7 @@ use super::error::{Problem, ProblemBody};
 use super::limits::{REPORT_CALLS, REPORT_TABLES_MAX};
 use super::state::Shared;
 use super::whole::whole;
+use crate::call::CallRecord;
 use crate::call::record::Direction;
 use crate::store::{Filter, Store, StoreError};
 use crate::tally::limits::ZONE_MINUTES_MAX;
@@ -118,32 +119,14 @@ impl Wanted {
     }
 
     /// Blocks for as long as the calls of one page take.
-    fn counted(mut self, store: &dyn Store) -> Result<Report, StoreError> {
+    fn counted(self, store: &dyn Store) -> Result<Report, StoreError> {
         let mut tally = Tally::new(&self.by, self.zone_minutes);
-        let mut looked_at = 0;
-        let mut next = None;
-        loop {
-            let page = store.calls(&self.filter)?;
-            let Some(last) = page.last() else { break };
-            (self.filter.before_ms, self.filter.before_id) = (Some(last.started_ms), Some(last.id));
-            let is_over = last.started_ms < self.since_ms;
-            for record in page.iter().filter(|record| record.started_ms >= self.since_ms) {
-                if self
-                    .direction
-                    .is_none_or(|direction| direction == record.direction)
-                {
-                    tally.add(record);
-                }
+        let direction = self.direction;
+        let next = walk(store, self.filter, self.since_ms, self.calls_max, |record| {
+            if direction.is_none_or(|direction| direction == record.direction) {
+                tally.add(record);
             }
-            looked_at += page.len();
-            if is_over {
-                break;
-            }
-            if looked_at >= self.calls_max {
-                next = Some(cursor_of(last));
-                break;
-            }
-        }
+        })?;
         let all = tally.all().clone();
         let tables = tally.into_tables().into_iter();
         Ok(Report {
@@ -154,12 +137,44 @@ impl Wanted {
     }
 }
 
+/// Shows the calls that a filter lets through and that began at `since_ms` or later, the newest first. Where `calls_max` were looked at
+/// and there may be more: the cursor of the next page. Blocks for as long as that takes.
+///
+/// # Errors
+///
+/// Those of the store.
+pub(super) fn walk(
+    store: &dyn Store,
+    mut filter: Filter,
+    since_ms: u64,
+    calls_max: usize,
+    mut show: impl FnMut(&CallRecord),
+) -> Result<Option<String>, StoreError> {
+    let mut looked_at = 0;
+    loop {
+        let page = store.calls(&filter)?;
+        let Some(last) = page.last() else {
+            return Ok(None);
+        };
+        (filter.before_ms, filter.before_id) = (Some(last.started_ms), Some(last.id));
+        page.iter()
+            .filter(|record| record.started_ms >= since_ms)
+            .for_each(&mut show);
+        looked_at += page.len();
+        if last.started_ms < since_ms {
+            return Ok(None);
+        }
+        if looked_at >= calls_max {
+            return Ok(Some(cursor_of(last)));
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::call::CallRecord;
     use crate::call_id::CallId;
     use crate::screening::sample;
     use crate::store::{self, Config};

@@ -130,6 +130,12 @@ pub(crate) async fn make(
         shared.access.revoke_token(&body.name);
         return Err(problem);
     }
+    // Another gateway was first with this name, or a lockdown came.
+    if !shared.access.is_token(secret.reveal()) {
+        return Err(Problem::Conflict(
+            "the name was taken meanwhile, or a lockdown has begun".into(),
+        ));
+    }
     let made = MadeToken {
         token: secret.reveal().clone(),
         name: body.name,

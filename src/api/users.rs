@@ -159,7 +159,7 @@ pub(crate) async fn list(
     responses(
         (status = 201, description = "Made; the invitation is shown this once", body = Invited),
         (status = 400, description = "Not a name, a person and roles", body = ProblemBody),
-        (status = 409, description = "The name is taken, there are too many accounts, or no [oidc]", body = ProblemBody),
+        (status = 409, description = "The name is taken, there are too many accounts, no [oidc], or a lockdown", body = ProblemBody),
     )
 )]
 pub(crate) async fn add(
@@ -327,6 +327,7 @@ pub(crate) async fn remove(
     responses(
         (status = 200, description = "The invitation, shown this once", body = Invited),
         (status = 404, description = "No such account", body = ProblemBody),
+        (status = 409, description = "There is a lockdown", body = ProblemBody),
     )
 )]
 pub(crate) async fn reset(

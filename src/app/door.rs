@@ -15,11 +15,7 @@ use crate::sip::Uri;
 /// Who may open a connection: trunk ranges and the addresses of the phones; and over TLS from where somebody may come
 /// whom we know by name.
 pub(super) fn of(config: &Config, dns: Arc<Dns>, blocks: &Arc<Blocks>) -> Door {
-    let is_heard = |blocks: &Arc<Blocks>| {
-        let blocks = blocks.clone();
-        move |source| !blocks.is_blocked(source, clock::now().instant)
-    };
-    let (may_show, may_ask) = (is_heard(blocks), is_heard(blocks));
+    let blocks = blocks.clone();
     let known = known_sources(config);
     let named: Vec<Vec<Cidr>> = config
         .trunks
@@ -39,10 +35,9 @@ pub(super) fn of(config: &Config, dns: Arc<Dns>, blocks: &Arc<Blocks>) -> Door {
             known.iter().any(|range| range.contains(source)) || dns.is_address_of_target(source)
         }),
         may_be_named: Box::new(move |source| {
-            may_show(source)
-                && named
-                    .iter()
-                    .any(|from| from.is_empty() || from.iter().any(|range| range.contains(source)))
+            named
+                .iter()
+                .any(|from| from.is_empty() || from.iter().any(|range| range.contains(source)))
         }),
         may_prove: Box::new(move |source| {
             let may_register = phones.as_ref().is_some_and(|phones| phones.is_from(source));
@@ -50,7 +45,8 @@ pub(super) fn of(config: &Config, dns: Arc<Dns>, blocks: &Arc<Blocks>) -> Door {
                 || challenged
                     .iter()
                     .any(|from| from.is_empty() || from.iter().any(|range| range.contains(source)));
-            may_prove && may_ask(source)
+            // A trunk that is known by its certificate is not kept out for others at its address.
+            may_prove && !blocks.is_blocked(source, clock::now().instant)
         }),
     }
 }

@@ -59,6 +59,7 @@ pub(super) struct Status {
 
 impl Status {
     pub(super) fn read(&self) -> serde_json::Value {
+        let standing = self.flood.standing(clock::now().instant);
         json!({
             "version": env!("CARGO_PKG_VERSION"),
             "started_ms": self.started_ms,
@@ -79,8 +80,8 @@ impl Status {
             "sip": self.sip.iter().map(|(transport, address)| format!("{transport}:{address}")).collect::<Vec<_>>(),
             "queues": self.queues,
             "shards": self.live_calls.len(),
-            "ringing": self.flood.standing(clock::now().instant).ringing,
-            "tdos": self.tdos(),
+            "ringing": standing.ringing,
+            "tdos": tdos(&standing.surge),
             "blocked": self.blocked(),
             "live_calls": self.live_calls.iter().map(|calls| calls.load(Ordering::Relaxed)).sum::<usize>(),
             "live_entries": self.live_entries.iter().map(|entries| entries.load(Ordering::Relaxed)).sum::<usize>(),
@@ -123,32 +124,6 @@ impl Status {
         }))
     }
 
-    /// Whether there are so many calls that it is an attack, and from how many on.
-    fn tdos(&self) -> serde_json::Value {
-        let standing = self.flood.standing(clock::now().instant).surge;
-        json!({
-            "is_on": standing.is_on,
-            "mode": match standing.hand {
-                Hand::Auto => "auto",
-                Hand::On => "on",
-                Hand::Off => "off",
-            },
-            "rest": match standing.rest {
-                Rest::Label => "label",
-                Rest::Challenge => "challenge",
-                Rest::Refuse => "refuse",
-            },
-            "lasts_seconds": standing.lasts.as_secs(),
-            "begun": standing.begun,
-            "arrivals": standing.arrivals,
-            "arrivals_at": standing.arrivals_at,
-            "ringing": standing.ringing,
-            "ringing_at": standing.ringing_at,
-            "normal": (standing.normal * 10.0).round() / 10.0,
-            "learned_minutes": standing.learned_minutes,
-        })
-    }
-
     /// Only how they are doing: who may see where they are asks `/api/v1/webhooks`.
     fn webhooks(&self) -> Vec<serde_json::Value> {
         let standings = self.webhooks.standings().into_iter();
@@ -163,4 +138,29 @@ impl Status {
             })
             .collect()
     }
+}
+
+/// Whether there are so many calls that it is an attack, and from how many on.
+fn tdos(standing: &flood::SurgeStanding) -> serde_json::Value {
+    json!({
+        "is_on": standing.is_on,
+        "mode": match standing.hand {
+            Hand::Auto => "auto",
+            Hand::On => "on",
+            Hand::Off => "off",
+        },
+        "rest": match standing.rest {
+            Rest::Label => "label",
+            Rest::Challenge => "challenge",
+            Rest::Refuse => "refuse",
+        },
+        "lasts_seconds": standing.lasts.as_secs(),
+        "begun": standing.begun,
+        "arrivals": standing.arrivals,
+        "arrivals_at": standing.arrivals_at,
+        "ringing": standing.ringing,
+        "ringing_at": standing.ringing_at,
+        "normal": (standing.normal * 10.0).round() / 10.0,
+        "learned_minutes": standing.learned_minutes,
+    })
 }

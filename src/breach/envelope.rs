@@ -19,6 +19,7 @@ use rustls::pki_types::{PrivatePkcs8KeyDer, SubjectPublicKeyInfoDer};
 
 use super::files::Fault;
 use super::limits::{KEY_BITS, PIECE};
+use crate::store::hexadecimal;
 
 const MAGIC: &[u8; 16] = b"RINGWARD-PACK-1\n";
 const TAG: usize = 16;
@@ -49,10 +50,9 @@ impl Recipient {
             return Err("an RSA key of 2048 to 8192 bits is needed");
         }
         let digest = digest::digest(&digest::SHA256, &der);
-        let fingerprint = digest.as_ref().iter().map(|octet| format!("{octet:02x}"));
         Ok(Recipient {
             key,
-            fingerprint: fingerprint.collect(),
+            fingerprint: hexadecimal(digest.as_ref()),
         })
     }
 

@@ -11,8 +11,8 @@ use aws_lc_rs::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
 
 use super::envelope::{Key, Opener, Recipient, Sealer};
-use super::limits::{FILES_MAX, NAME_MAX, PIECE};
-use crate::store::StoreError;
+use super::limits::{FILES_MAX, MANIFEST_MAX, NAME_MAX, PIECE};
+use crate::store::{StoreError, hexadecimal};
 
 /// The last file of every pack.
 pub(super) const MANIFEST: &str = "manifest.json";
@@ -34,6 +34,8 @@ pub enum Fault {
     Changed,
     #[error("{0} is not what the manifest says")]
     NotAsListed(String),
+    #[error("its manifest has more than {MANIFEST_MAX} octets")]
+    ManifestTooLong,
     #[error("there is no lasting name for a file in it: {0:?}")]
     NotAName(String),
     #[error(transparent)]
@@ -107,6 +109,9 @@ impl<W: Write> Packer<W> {
     pub(super) fn finish(mut self) -> Result<(), Fault> {
         self.close()?;
         let manifest = serde_json::to_string_pretty(&self.manifest).unwrap_or_default();
+        if manifest.len() > MANIFEST_MAX {
+            return Err(Fault::ManifestTooLong);
+        }
         self.file(MANIFEST)?;
         self.write(&manifest)?;
         self.close()?;
@@ -133,7 +138,7 @@ impl<W: Write> Packer<W> {
     fn close(&mut self) -> Result<(), Fault> {
         self.pass_on()?;
         if let Some((name, hash, octets)) = self.open.take() {
-            let sha256 = hexadecimal(hash);
+            let sha256 = hexadecimal(hash.finish().as_ref());
             self.manifest.files.insert(name, Listed { octets, sha256 });
         }
         Ok(())
@@ -171,14 +176,17 @@ pub fn unpack(
             let given = stream.take(length)?;
             hash.update(&given);
             *octets += length as u64;
-            if name == MANIFEST && manifest.len() + length <= 4 * PIECE {
+            if name == MANIFEST {
+                if manifest.len() + length > MANIFEST_MAX {
+                    return Err(Fault::ManifestTooLong);
+                }
                 manifest.extend_from_slice(&given);
             }
             piece(name, &given)?;
             continue;
         }
         if let Some((name, hash, octets)) = open.take() {
-            let sha256 = hexadecimal(hash);
+            let sha256 = hexadecimal(hash.finish().as_ref());
             found.insert(name, Listed { octets, sha256 });
         }
         match kind {
@@ -255,7 +263,95 @@ fn is_name(name: &str) -> bool {
             .all(|octet| octet.is_ascii_alphanumeric() || b"-_.".contains(&octet))
 }
 
-fn hexadecimal(hash: Context) -> String {
-    let hash = hash.finish();
-    hash.as_ref().iter().map(|octet| format!("{octet:02x}")).collect()
+#[cfg(test)]
+mod tests {
+    use super::super::prove::tests::keys;
+    use super::*;
+
+    /// Opens what stands sealed for the recipient, as nobody of ours may have written it.
+    fn opened(inside: &[u8]) -> Result<usize, Fault> {
+        let recipient = Recipient::from_pem(&keys().1).unwrap();
+        let mut sealer = Sealer::new(Vec::new(), &recipient).unwrap();
+        sealer.write(inside).unwrap();
+        let pack = sealer.finish().unwrap();
+        unpack(&*pack, &Key::from_pem(&keys().0).unwrap(), |_, _| Ok(()))
+    }
+
+    fn file(name: &str, text: &[u8]) -> Vec<u8> {
+        let mut file = b"F".to_vec();
+        file.extend((name.len() as u16).to_be_bytes());
+        file.extend(name.as_bytes());
+        for piece in text.chunks(PIECE) {
+            file.extend(data(piece));
+        }
+        file
+    }
+
+    fn data(piece: &[u8]) -> Vec<u8> {
+        [b"D", &(piece.len() as u32).to_be_bytes()[..], piece].concat()
+    }
+
+    fn manifest(name: &str, text: &[u8]) -> Vec<u8> {
+        let mut hash = Context::new(&SHA256);
+        hash.update(text);
+        let listed = Listed {
+            octets: text.len() as u64,
+            sha256: hexadecimal(hash.finish().as_ref()),
+        };
+        let manifest = Manifest {
+            files: BTreeMap::from([(name.to_string(), listed)]),
+            chains: Vec::new(),
+        };
+        file(MANIFEST, &serde_json::to_vec(&manifest).unwrap())
+    }
+
+    #[test]
+    fn a_pack_that_somebody_else_made_for_the_recipient_is_refused_for_what_is_wrong_with_it() {
+        let (a, end) = (file("a", b"text"), b"Z".to_vec());
+        let listed = manifest("a", b"text");
+        assert_eq!(opened(&[&a[..], &listed, &end].concat()).unwrap(), 1);
+        let many = (0..=FILES_MAX)
+            .flat_map(|at| file(&format!("f{at}"), b""))
+            .collect();
+        let cases: [(&str, Vec<u8>, &str); 14] = [
+            ("a path", file("../x", b""), "NotAName"),
+            ("a hidden file", file(".x", b""), "NotAName"),
+            ("no name", file("", b""), "NotAName"),
+            ("a name twice", [&a[..], &file("b", b""), &a].concat(), "NotAName"),
+            ("too many files", many, "NotAName"),
+            ("octets of no file", data(b"text"), "Changed"),
+            (
+                "a piece too long",
+                [&file("a", b"")[..], &data(&[7; PIECE + 1])].concat(),
+                "Changed",
+            ),
+            ("another kind", b"Q".to_vec(), "Changed"),
+            (
+                "more behind its end",
+                [&a[..], &listed, &end, b"x"].concat(),
+                "Changed",
+            ),
+            ("no end", [&a[..], &listed].concat(), "Cut"),
+            ("no manifest", [&a[..], &end].concat(), "NotAsListed"),
+            (
+                "a manifest that lies",
+                [&a[..], &manifest("a", b"texT"), &end].concat(),
+                "NotAsListed",
+            ),
+            (
+                "one of another file",
+                [&a[..], &manifest("b", b"text"), &end].concat(),
+                "NotAsListed",
+            ),
+            (
+                "one too long",
+                file(MANIFEST, &vec![b' '; MANIFEST_MAX + 1]),
+                "ManifestTooLong",
+            ),
+        ];
+        for (case, inside, expected) in cases {
+            let fault = format!("{:?}", opened(&inside).unwrap_err());
+            assert!(fault.starts_with(expected), "{case}: {fault}");
+        }
+    }
 }

@@ -36,6 +36,8 @@ pub(super) struct Counts {
     pub records: u64,
     pub erased: u64,
     pub people: u64,
+    /// Calls of people beyond those.
+    pub unlisted: u64,
     pub accounts: u64,
 }
 
@@ -67,6 +69,7 @@ pub(super) fn form(order: &Order, clock: Clock, counts: &Counts) -> Value {
             "records_concerned": counts.records,
             "records_erased_before": counts.erased,
             "people_who_could_be_affected": counts.people,
+            "calls_of_people_beyond_those": counts.unlisted,
             "categories_of_data_subjects": ["callers", "people who were called", "employees and users"],
             "accounts_here": counts.accounts,
             "audio_recordings": 0,

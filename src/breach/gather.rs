@@ -10,12 +10,11 @@ use super::envelope::Recipient;
 use super::files::{Fault, Packer};
 use super::form::{Clock, Counts, form};
 use super::limits::{PEOPLE_MAX, TIMES_EACH};
-use super::prove::{AUDIT_HEAD, JOURNAL};
 use super::scrub::scrub;
 use crate::accounts::{Sessions, Tokens, Users, review};
 use crate::call::CallRecord;
 use crate::call::record::Direction;
-use crate::store::{Audit, Store, audit_heads, audit_page, verify_audit};
+use crate::store::{AUDIT, AUDIT_HEAD, Audit, Store, audit_heads, audit_page, verify_audit};
 
 /// The journal of the book of policies.
 const POLICIES: &str = "policy";
@@ -41,7 +40,10 @@ pub struct Gathered {
     pub records: u64,
     /// Of these say nothing of people any more.
     pub erased: u64,
+    /// Numbers outside that are listed.
     pub people: u64,
+    /// Calls of further numbers: the records name those.
+    pub calls_unlisted: u64,
     pub audit_entries: u64,
     /// What is wrong with the audit; None = every chain is whole.
     pub audit_problem: Option<String>,
@@ -108,7 +110,8 @@ pub fn gather(
     let counts = Counts {
         records,
         erased,
-        people: people.known.len() as u64 + people.unlisted,
+        people: people.known.len() as u64,
+        unlisted: people.unlisted,
         accounts: accounts.iter().filter(|line| line.kind == "account").count() as u64,
     };
     pack.file("form.json")?;
@@ -119,6 +122,7 @@ pub fn gather(
         records,
         erased,
         people: counts.people,
+        calls_unlisted: counts.unlisted,
         audit_entries: verified.as_ref().copied().unwrap_or(0),
         audit_problem: verified.err().map(|broken| broken.to_string()),
         clock,
@@ -201,11 +205,11 @@ fn put_audit<W: Write>(pack: &mut Packer<W>, store: &dyn Store) -> Result<(), Fa
 fn put_chain<W: Write>(pack: &mut Packer<W>, store: &dyn Store, node: &str) -> Result<(), Fault> {
     let mut after = 0;
     loop {
-        let rows = store.journal_of(node, JOURNAL, after)?;
+        let rows = store.journal_of(node, AUDIT, after)?;
         let Some((last, _)) = rows.last() else {
             return Ok(());
         };
-        let mut people = store.sealed_of(node, JOURNAL, after, *last)?;
+        let mut people = store.sealed_of(node, AUDIT, after, *last)?;
         after = *last;
         for (number, text) in &rows {
             pack.line(&(number, text, people.remove(number)))?;
@@ -236,6 +240,7 @@ fn put_journal<W: Write>(
 #[derive(Default)]
 struct People {
     known: BTreeMap<String, Person>,
+    /// Calls of numbers for which there was no place.
     unlisted: u64,
 }
 
@@ -292,3 +297,25 @@ manifest.json         SHA-256 of each file
 Times are Unix milliseconds, UTC. `ringward breach-pack open` has proven the chains when it wrote these files, or has said that they are broken.
 The files are personal data now: whoever opened the pack answers for them.
 ";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::call_id::CallId;
+    use crate::screening::sample;
+
+    #[test]
+    fn calls_of_numbers_that_find_no_place_are_counted_as_calls() {
+        let mut people = People::default();
+        let record = CallRecord::arriving(CallId(1), &sample::signed(), None, None);
+        people.add(&record);
+        assert_eq!((people.known.len(), people.unlisted), (1, 0));
+        people.known.clear();
+        for number in 0..PEOPLE_MAX {
+            people.known.insert(number.to_string(), Person::default());
+        }
+        people.add(&record);
+        people.add(&record);
+        assert_eq!((people.known.len(), people.unlisted), (PEOPLE_MAX, 2));
+    }
+}

@@ -8,7 +8,7 @@ pub const PIECE: usize = 64 * 1024;
 /// Characters of the name of a file in a pack; a longer one is refused.
 pub const NAME_MAX: usize = 64;
 
-/// Files in a pack: two of each gateway's audit and the rest. More are refused when it is opened.
+/// Files in a pack: one of each gateway's chain, and ten others. More are refused when it is opened.
 pub const FILES_MAX: usize = 512;
 
 /// Bits of the recipient's RSA key, at least and at most.
@@ -23,8 +23,15 @@ pub const PEOPLE_MAX: usize = 500_000;
 /// Times of calls listed for each number; the rest is counted.
 pub const TIMES_EACH: usize = 20;
 
+/// Octets of the manifest: some 200 of each file, and as many of each chain. No pack is made with a longer one, and none with one is opened.
+pub const MANIFEST_MAX: usize = 256 * 1024;
+
 /// Rows of an audit that are put together at once to be proven.
 pub const PROVEN_AT_ONCE: usize = 400;
+
+/// Octets of a line of a chain, and of those that are put together at once, give or take a line: an entry of the store
+/// ([`crate::store::limits::ENTRY_MAX`]) as JSON in JSON, and its texts. A chain with a longer line is broken.
+pub const LINE_OCTETS_MAX: usize = 2 * 1024 * 1024;
 
 /// How long there is to tell the regulator after one has become aware (UK GDPR and GDPR, Article 33).
 pub const TERM: Duration = Duration::from_secs(72 * 3600);

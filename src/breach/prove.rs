@@ -4,12 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::limits::PROVEN_AT_ONCE;
-use crate::store::{self, Broken, Store, StoreError, Write, verify_audit};
-
-/// The journal of the audit, and the setting with the head of its chain.
-pub(super) const JOURNAL: &str = "audit";
-pub(super) const AUDIT_HEAD: &str = "audit_head";
+use super::limits::{LINE_OCTETS_MAX, PROVEN_AT_ONCE};
+use crate::store::{self, AUDIT, AUDIT_HEAD, Store, Write, verify_audit};
 
 /// What was found of one chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +29,8 @@ struct Chain {
     node: Option<String>,
     store: Result<Arc<dyn Store>, String>,
     waiting: Vec<Write>,
+    /// Octets of the lines that wait.
+    octets: usize,
 }
 
 impl Prover {
@@ -42,34 +40,37 @@ impl Prover {
             return;
         }
         let chain = self.chains.entry(name.to_string()).or_insert_with(Chain::new);
+        // What comes behind a fault changes nothing.
+        if chain.store.is_err() {
+            return;
+        }
         chain.line.extend_from_slice(piece);
         let mut begin = 0;
         while let Some(end) = chain.line[begin..].iter().position(|octet| *octet == b'\n') {
             let line = String::from_utf8_lossy(&chain.line[begin..begin + end]).into_owned();
             begin += end + 1;
+            chain.octets += line.len();
             if let Err(problem) = read_line(&line, &mut chain.node, &mut chain.waiting) {
-                chain.store = Err(problem.into());
+                return chain.give_up(problem);
             }
-            if chain.waiting.len() >= PROVEN_AT_ONCE {
+            if chain.waiting.len() >= PROVEN_AT_ONCE || chain.octets >= LINE_OCTETS_MAX {
                 chain.write();
             }
         }
         chain.line.drain(..begin);
+        if chain.line.len() > LINE_OCTETS_MAX {
+            chain.give_up("a line is too long");
+        }
     }
 
     /// What came of each chain.
     pub fn proven(self) -> Vec<Proven> {
-        let is_one = self.chains.len() == 1;
         let chains = self.chains.into_values();
         chains
             .map(|mut chain| {
                 chain.write();
                 let entries = chain.store.and_then(|store| match verify_audit(store.as_ref()) {
                     Ok(Ok(entries)) => Ok(entries),
-                    // Of several gateways each wrote down where the others were; in a store of its own a chain has no others.
-                    Ok(Err(broken)) if !is_one && is_about_another(&broken) => {
-                        entries_of(store.as_ref()).map_err(|error| error.to_string())
-                    }
                     Ok(Err(broken)) => Err(broken.to_string()),
                     Err(error) => Err(error.to_string()),
                 });
@@ -91,12 +92,20 @@ impl Chain {
             node: None,
             store: store.map_err(|error| error.to_string()),
             waiting: Vec::new(),
+            octets: 0,
         }
     }
 
+    fn give_up(&mut self, problem: &str) {
+        self.store = Err(problem.into());
+        (self.line, self.waiting) = (Vec::new(), Vec::new());
+    }
+
     fn write(&mut self) {
+        let waiting = std::mem::take(&mut self.waiting);
+        self.octets = 0;
         let Ok(store) = &self.store else { return };
-        match store.together(std::mem::take(&mut self.waiting)) {
+        match store.together(waiting) {
             Ok(true) => {}
             Ok(false) => self.store = Err("an entry is missing, or there twice".into()),
             Err(error) => self.store = Err(error.to_string()),
@@ -119,34 +128,16 @@ fn read_line(line: &str, node: &mut Option<String>, waiting: &mut Vec<Write>) ->
     let line = serde_json::from_str::<(u64, String, Option<String>)>(line);
     let (number, entry, people) = line.map_err(|_| "a line cannot be read")?;
     waiting.extend(people.map(|text| Write::Seal {
-        journal: JOURNAL,
+        journal: AUDIT,
         number,
         text,
     }));
     waiting.push(Write::Append {
-        journal: JOURNAL,
+        journal: AUDIT,
         number,
         entry,
     });
     Ok(())
-}
-
-fn is_about_another(broken: &Broken) -> bool {
-    match broken {
-        Broken::NotAsAnchored { .. } => true,
-        Broken::At { broken, .. } => is_about_another(broken),
-        _ => false,
-    }
-}
-
-fn entries_of(store: &dyn Store) -> Result<u64, StoreError> {
-    let mut last = 0;
-    loop {
-        match store.journal(JOURNAL, last)?.last() {
-            Some((number, _)) => last = *number,
-            None => return Ok(last),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -195,9 +186,9 @@ pub(super) mod tests {
         let head = store.setting(AUDIT_HEAD).unwrap();
         let mut text = serde_json::to_string(&("", head)).unwrap() + "\n";
         let mut after = 0;
-        while let Some((last, _)) = store.journal(JOURNAL, after).unwrap().last() {
-            let mut people = store.sealed(JOURNAL, after, *last).unwrap();
-            for (number, entry) in store.journal(JOURNAL, after).unwrap() {
+        while let Some((last, _)) = store.journal(AUDIT, after).unwrap().last() {
+            let mut people = store.sealed(AUDIT, after, *last).unwrap();
+            for (number, entry) in store.journal(AUDIT, after).unwrap() {
                 text += &serde_json::to_string(&(number, entry, people.remove(&number))).unwrap();
                 text += "\n";
             }
@@ -231,5 +222,14 @@ pub(super) mod tests {
         }
         assert!(prove(text.replace("note 77\\", "note 78\\").as_bytes()).is_err());
         assert!(prove(&text.as_bytes()[..text.len() - 300]).is_err());
+        // What is wrong first is said, and nothing is held that comes behind it.
+        let mut prover = Prover::default();
+        prover.take("audit-chain-0.jsonl", format!("{}\n", all[0]).as_bytes());
+        for _ in 0..3 * LINE_OCTETS_MAX / 1_000_000 {
+            prover.take("audit-chain-0.jsonl", &[b'x'; 1_000_000]);
+        }
+        let chain = &prover.chains["audit-chain-0.jsonl"];
+        assert!(chain.line.is_empty() && chain.waiting.is_empty());
+        assert_eq!(prover.proven()[0].entries, Err("a line is too long".into()));
     }
 }

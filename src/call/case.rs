@@ -7,7 +7,7 @@ use crate::call_id::CallId;
 use crate::flood::Ticket;
 use crate::identity::Report;
 use crate::lists::Lookup;
-use crate::media::{Keys, Side, Statistics};
+use crate::media::{Side, Statistics};
 use crate::policy::Profile;
 use crate::queue::{Attempt, Stand};
 use crate::reputation::Reputations;
@@ -31,6 +31,7 @@ use super::reasons::{self, ReasonStyle};
 use super::record::{CallRecord, Direction, State};
 use super::refusal::{self, Refusal};
 use super::tolls::Toll;
+use super::transport::Agreed;
 use super::{Counter, Output, decide, facts, reliable, replay};
 
 /// Where the call's two ports stand.
@@ -148,7 +149,7 @@ impl Case {
             media: Media::None,
             spoken: [None, None],
             held_since: None,
-            origin: Origin::new(Encryption::Off, desk.config.transcodes, &mut desk.random),
+            origin: Origin::new(Encryption::Off, &desk.config, &mut desk.random),
             replay_keys: Vec::new(),
             reason_style: ReasonStyle::default(),
             trunk_refusal: None,
@@ -464,21 +465,22 @@ impl Case {
         self.spoken[side as usize].as_ref()
     }
 
-    /// `keys`: how the leg is encrypted.
-    pub(crate) fn describe(&mut self, side: Side, session: &Session, keys: Option<&Keys>, desk: &mut Desk) {
+    /// `agreed`: how the packets of the leg travel.
+    pub(crate) fn describe(&mut self, side: Side, session: &Session, agreed: Agreed, desk: &mut Desk) {
         self.spoken[side as usize] = Some(session.clone());
-        self.record.srtp.set(side, keys.map(Keys::suite));
+        self.record
+            .srtp
+            .set(side, agreed.keys.as_ref().map(|keys| keys.suite()));
         let said = |side: Side| self.spoken(side).map_or_else(Vec::new, Session::codecs);
         self.record.codecs = LegCodecs::of(&said(Side::A), &said(Side::B));
-        if let Some(output) = offer::describe(self.id, side, session, keys) {
+        if let Some(output) = offer::describe(self.id, side, session, agreed) {
             desk.say(output);
         }
     }
 
     /// The caller's own words, with what was agreed on his leg.
     pub(crate) fn describe_caller(&mut self, session: &Session, desk: &mut Desk) {
-        let keys = self.origin.security.keys().cloned();
-        self.describe(Side::A, session, keys.as_ref(), desk);
+        self.describe(Side::A, session, self.origin.travel.agreed(), desk);
     }
 
     /// Whether the leg to a phone of this queue is to be encrypted. A phone that no queue has is as the one the call came

@@ -178,7 +178,7 @@ impl EarlyTalk {
                     self.is_changed = true;
                     case.origin = self.a.origin.clone();
                     let heard = offer::session(&self.a.terms.heard);
-                    let heard = heard.and_then(|heard| self.a.origin.security.heed(heard).ok());
+                    let heard = heard.and_then(|heard| self.a.origin.travel.heed(heard).ok());
                     case.offer = heard.or(case.offer.take());
                 }
             }
@@ -273,7 +273,7 @@ impl Hunting {
         let port = case.port(Side::B).ok_or(Refusal::Busy);
         let answer = offer::read(prack).and_then(|session| {
             let session = session.ok_or(Refusal::NotAcceptable("no answer in PRACK"))?;
-            case.origin.security.take_answer(&session)?;
+            case.origin.travel.take_answer(&session)?;
             let ours = desk.config.media_address;
             let body = leg.origin.reply(&session, leg.early.as_ref(), ours, port?)?;
             Ok((session, body))

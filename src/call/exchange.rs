@@ -141,7 +141,7 @@ impl Exchange {
             }
         };
         if let Some(offer) = &self.offer {
-            case.describe(asking.side, offer, asking.origin.security.keys(), desk);
+            case.describe(asking.side, offer, asking.origin.travel.agreed(), desk);
         }
         answering.terms.on_agreed(response, desk);
         answering.terms.heard = response.body().to_vec();
@@ -150,7 +150,7 @@ impl Exchange {
             asking.terms.heard = self.request.body().to_vec();
             answering.terms.said = self.sent.body.clone();
         }
-        case.describe(answering.side, &session, answering.origin.security.keys(), desk);
+        case.describe(answering.side, &session, answering.origin.travel.agreed(), desk);
         let directions = [
             self.offer.as_ref().map(Session::direction),
             Some(session.direction()),
@@ -193,14 +193,14 @@ impl Exchange {
             return Err(Refusal::NotAcceptable("an answer without a description"));
         };
         // Nothing is agreed before both sides can be told.
-        let mut theirs = answering.origin.security.clone();
+        let mut theirs = answering.origin.travel.clone();
         match self.offer {
             Some(_) => theirs.take_answer(&session)?,
             None => theirs.foresee(&session),
         }
         let ours = desk.config.media_address;
         let body = asking.origin.reply(&session, self.offer.as_ref(), ours, port)?;
-        answering.origin.security = theirs;
+        answering.origin.travel = theirs;
         Ok((session, body))
     }
 

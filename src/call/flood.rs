@@ -96,9 +96,7 @@ impl Engine {
         endpoint.receive(flow, octets, &mut new_calls, now);
         kept_out
     }
-}
 
-impl Engine {
     /// Whether nothing of this address is looked at now. Never of a trunk's or a phone's.
     pub fn is_blocked(&self, flow: &Flow, now: Instant) -> bool {
         self.desk.blocks.is_blocked(flow.remote.ip(), now)

@@ -80,7 +80,7 @@ impl Gathering {
             desk.count(Counter::CallRefused);
             let answer = flood::answer(limit, desk.flood.refuse_with(), &desk.config);
             case.refuse(&answer, desk);
-            let note = format!("more calls than {} allows", limit.name());
+            let note = limit.words();
             let ending = record::Ending::Refused;
             return Ending::begin(ending, answer.status(), By::Us, Some(&note), case, desk);
         }

@@ -3,9 +3,7 @@
 use std::time::Instant;
 
 use crate::media::Side;
-use crate::queue::{self, Attempt, Hunt, PERSON, Place, Rest, Stand, Step};
-use crate::screening::Label;
-use crate::sdp::Session;
+use crate::queue::{self, Attempt, Hunt, Step};
 use crate::sip::{ClientTxn, Dialog, Message, Response};
 
 use super::case::{Case, Media};
@@ -18,17 +16,19 @@ use super::index::Name;
 use super::leg::{Leg, Ringing};
 use super::limits::{CROSSING_VALUE_OCTETS_MAX, RINGING_MAX, WAITING_MAX};
 use super::orders;
+use super::progress::Early;
 use super::record::{self, State};
 use super::refusal::{self, Refusal};
 use super::stage::{Event, Stage};
+use super::standing::{class, seen};
 use super::talking::Talking;
 use super::terms::Terms;
 
 pub(crate) struct Hunting {
     /// The call it is for.
-    call: u128,
-    /// How the call stands in a line that is by trust.
-    class: u8,
+    pub(super) call: u128,
+    /// How the call stands in a line that is by trust, as it was known when it began to ring or wait.
+    pub(super) class: u8,
     pub(super) hunt: Hunt,
     pub(super) legs: Vec<Ringing>,
     /// What is still to be tried for each attempt under way.
@@ -36,22 +36,11 @@ pub(crate) struct Hunting {
     /// Over all queues: [`RINGING_MAX`] after the decision.
     deadline: Instant,
     /// The caller was told 180.
-    is_ringing: bool,
+    pub(super) is_ringing: bool,
     /// Early media of this phone went to the caller.
     pub(super) early: Option<Early>,
     /// What these two may say to each other before the answer.
     pub(super) talk: Option<Box<EarlyTalk>>,
-}
-
-/// An answer that went out in a 183 has to be the same in the 200 of that dialog (RFC 3261 §13.2.1).
-pub(super) struct Early {
-    pub(super) attempt: Attempt,
-    /// As the phone wrote it.
-    body: Vec<u8>,
-    /// As the caller got it.
-    pub(super) sent: Vec<u8>,
-    /// It was an offer, and the caller's PRACK had the answer: the 200 says nothing more of it.
-    pub(super) is_answered: bool,
 }
 
 impl Hunting {
@@ -77,26 +66,6 @@ impl Hunting {
             early: None,
             talk: None,
         }
-    }
-
-    /// Where the call stands in line; None = it does not wait.
-    pub(super) fn stand(&self) -> Option<Stand> {
-        let (since, is_choosing) = self.hunt.stands()?;
-        let class = match (self.class, self.hunt.config().service.is_by_trust) {
-            (class, true) => class,
-            // An emergency waits behind nobody.
-            (EMERGENCY, false) => EMERGENCY,
-            (_, false) => EMERGENCY + 1,
-        };
-        Some(Stand {
-            queue: self.hunt.queue().into(),
-            place: Place {
-                class,
-                since,
-                call: self.call,
-            },
-            is_choosing,
-        })
     }
 
     /// The caller has been answered: he may wait for longer than an INVITE may.
@@ -308,80 +277,6 @@ impl Hunting {
         }
     }
 
-    /// 180 once; a 183 with a description when only one phone rings, so that the caller hears one and not many.
-    fn on_provisional(
-        &mut self,
-        txn: ClientTxn,
-        status: u16,
-        response: &Message,
-        case: &mut Case,
-        desk: &mut Desk,
-    ) {
-        let is_only_one = self.hunt.ringing() == 1;
-        let Some(leg) = self.leg(txn) else {
-            return;
-        };
-        if !leg.on_provisional(response, case, desk) {
-            return;
-        }
-        // An offer (the caller's INVITE had none) only where its answer can come back in time.
-        let is_usable = case.offer.is_some() || leg.owed.is_some();
-        if let (Some(session), true) = (leg.hear(response, case), is_usable) {
-            let attempt = leg.attempt;
-            leg.early = Some(session.clone());
-            if is_only_one && self.early.as_ref().is_none_or(|early| early.attempt != attempt) {
-                return self.early_media(attempt, status, response.body(), &session, case, desk);
-            }
-        }
-        if !matches!(status, 180 | 183) || self.is_ringing || self.early.is_some() {
-            return;
-        }
-        // A 183 without a description says as much as a 180, and only the 180 makes a phone ring.
-        self.is_ringing = true;
-        self.progress(180, None, case, desk);
-    }
-
-    fn early_media(
-        &mut self,
-        attempt: Attempt,
-        status: u16,
-        body: &[u8],
-        session: &Session,
-        case: &mut Case,
-        desk: &mut Desk,
-    ) {
-        let Some(port) = case.port(Side::A) else { return };
-        if self.early.is_some() {
-            case.new_tag(desk);
-        }
-        let ours = desk.config.media_address;
-        let Ok(sent) = case.origin.reply(session, case.offer.as_ref(), ours, port) else {
-            return;
-        };
-        if let Some(offer) = case.offer.clone() {
-            case.describe_caller(&offer, desk);
-        }
-        let leg = self.legs.iter().find(|leg| leg.attempt == attempt);
-        let keys = leg.and_then(|leg| leg.origin.security.keys());
-        case.describe(Side::B, session, keys, desk);
-        self.early = Some(Early {
-            attempt,
-            body: body.to_vec(),
-            sent: sent.clone(),
-            is_answered: false,
-        });
-        self.is_ringing |= status == 180;
-        self.progress(if status == 180 { 180 } else { 183 }, Some(sent), case, desk);
-    }
-
-    fn progress(&mut self, status: u16, body: Option<Vec<u8>>, case: &mut Case, desk: &mut Desk) {
-        case.respond(case.dialog_response(status, body), desk);
-        if case.record.timings.ringing_ms.is_none() {
-            case.record.timings.ringing_ms = Some(case.at_ms(desk));
-            case.changed(desk);
-        }
-    }
-
     fn on_answer(
         mut self: Box<Self>,
         mut leg: Ringing,
@@ -460,7 +355,7 @@ impl Hunting {
         if let Some(offer) = case.offer.clone() {
             case.describe_caller(&offer, desk);
         }
-        case.describe(Side::B, &session, b.origin.security.keys(), desk);
+        case.describe(Side::B, &session, b.origin.travel.agreed(), desk);
         case.tap(true, desk);
         let answer = case.dialog_response(200, (!is_answered).then_some(sent));
         let answer = a.terms.tell(&case.invite, answer, desk);
@@ -486,30 +381,7 @@ impl Hunting {
         stage
     }
 
-    /// The caller's side of an answer: what went out early when the phone repeats itself, else anchored anew.
-    fn answer_for_caller(
-        &self,
-        attempt: Attempt,
-        body: &[u8],
-        session: &Session,
-        case: &mut Case,
-        desk: &mut Desk,
-    ) -> Result<Vec<u8>, Refusal> {
-        let port = case.port(Side::A).ok_or(Refusal::Busy)?;
-        if session.audio_address().is_none() {
-            return Err(Refusal::NotAcceptable("the audio was refused"));
-        }
-        if let Some(early) = &self.early {
-            if early.attempt == attempt && (body.is_empty() || body == early.body || early.is_answered) {
-                return Ok(early.sent.clone());
-            }
-            case.new_tag(desk);
-        }
-        let ours = desk.config.media_address;
-        case.origin.reply(session, case.offer.as_ref(), ours, port)
-    }
-
-    fn leg(&mut self, txn: ClientTxn) -> Option<&mut Ringing> {
+    pub(super) fn leg(&mut self, txn: ClientTxn) -> Option<&mut Ringing> {
         self.legs.iter_mut().find(|leg| leg.txn == txn)
     }
 
@@ -536,45 +408,5 @@ impl Hunting {
         let at = self.legs.iter().position(|leg| leg.txn == txn)?;
         desk.index.remove(&Name::Client(txn));
         Some(self.legs.swap_remove(at))
-    }
-}
-
-/// What is known of a target of a queue at this moment. What its person does counts wherever he sits.
-fn seen(target: &str, now: Instant, desk: &Desk) -> queue::Seen {
-    let registrants = &desk.registrants;
-    let phone = desk.usage.of(target);
-    let person = match target.starts_with(PERSON) {
-        true => None,
-        false => registrants.roster.person_at(target),
-    };
-    let person = person.map(|name| desk.usage.of(&format!("{PERSON}{name}")));
-    let rest = match registrants.roster.pause_at(target) {
-        Some(_) => Some(Rest::Paused),
-        None => person
-            .and_then(|person| person.rest(now))
-            .or_else(|| phone.rest(now)),
-    };
-    let is_away = registrants.is_away(target);
-    queue::Seen {
-        is_down: is_away || desk.routes.is_down(target, now),
-        is_away,
-        is_taken: phone.is_taken(now) || person.is_some_and(|person| person.is_taken(now)),
-        rest,
-        devices: registrants.roster.devices_of(target),
-        phone,
-    }
-}
-
-/// The class of those who wait behind nobody.
-const EMERGENCY: u8 = 0;
-
-/// How a call stands where the line is by trust: proven callers first, those the banner warns of last.
-fn class(case: &Case) -> u8 {
-    let label = case.record.banner.as_ref().map(|banner| banner.label);
-    match label {
-        Some(Label::Emergency) => EMERGENCY,
-        Some(Label::Genuine | Label::Known) => 1,
-        Some(Label::Unproven) | None => 2,
-        Some(Label::Suspect | Label::Forged | Label::Synthetic | Label::Campaign) => 3,
     }
 }

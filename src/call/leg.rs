@@ -247,8 +247,8 @@ impl Ringing {
     /// 488 where the answer is not encrypted as it should be.
     pub(crate) fn agree(&mut self, session: &Session, case: &Case) -> Result<(), Refusal> {
         match case.offer {
-            Some(_) => self.origin.security.take_answer(session)?,
-            None => self.origin.security.foresee(session),
+            Some(_) => self.origin.travel.take_answer(session)?,
+            None => self.origin.travel.foresee(session),
         }
         Ok(())
     }

@@ -215,3 +215,6 @@ pub(crate) const TOLL_HOUR: Duration = Duration::from_secs(3600);
 
 /// Calls to the outside in an hour that are remembered, about 150 octets each. Past it none more goes out.
 pub(crate) const TOLL_ENTRIES_MAX: usize = 100_000;
+
+/// How often the line of those who wait is gone through for one input; what is left is looked at again soon.
+pub const WAKES_MAX: usize = 3;

@@ -48,6 +48,7 @@ mod outbound;
 mod phones;
 mod probing;
 mod profile;
+mod progress;
 mod random;
 mod reasons;
 mod reception;
@@ -64,12 +65,14 @@ mod ring_again;
 mod routes;
 mod shard;
 mod stage;
+mod standing;
 mod stray;
 mod talking;
 mod terms;
 mod timers;
 mod tolls;
 mod transfer;
+mod transport;
 mod trunk;
 mod trying;
 mod upstream;
@@ -155,6 +158,8 @@ pub struct Config {
     pub country: String,
     /// A phone that refuses the caller's codecs (488) is asked again with all that we can translate into.
     pub transcodes: bool,
+    /// One port for RTP and RTCP is offered and accepted on either leg (RFC 5761).
+    pub rtcp_mux: bool,
     pub is_voice_on: bool,
     /// Model revision for the records.
     pub model: Option<String>,
@@ -310,6 +315,8 @@ pub enum Output {
         telephone_event: Option<u8>,
         /// How the leg is encrypted; `None` = plain.
         keys: Option<Box<Keys>>,
+        /// RTCP comes and goes on the port of RTP (RFC 5761).
+        rtcp_mux: bool,
     },
     /// Start copying the caller's audio to the scorer (on answer, or early media).
     Tap {

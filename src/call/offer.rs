@@ -3,17 +3,17 @@
 use std::net::IpAddr;
 
 use crate::call_id::CallId;
-use crate::media::{Keys, Side};
-use crate::sdp::{Encryption, Protection, Session};
+use crate::media::Side;
+use crate::sdp::{Encryption, Session, Transport};
 use crate::sip::Message;
 
-use super::Output;
-use super::encryption::Security;
 use super::random::Randomness;
 use super::refusal::Refusal;
+use super::transport::{Agreed, Travel};
+use super::{Config, Output};
 
 /// Where our descriptions towards one leg come from: its `o=` line (RFC 8866 §5.2), one id for the call and a version that
-/// counts up, and the keys of the leg.
+/// counts up, and how its packets travel.
 #[derive(Clone, Debug)]
 pub(crate) struct Origin {
     session_id: u64,
@@ -22,24 +22,24 @@ pub(crate) struct Origin {
     transcodes: bool,
     /// The leg shares no codec with the other one: it is offered all that we can translate into.
     is_wide: bool,
-    pub(crate) security: Security,
+    pub(crate) travel: Travel,
 }
 
 impl Origin {
     /// The id is shortened to 62 bits: some peers read it as a signed number.
-    pub(crate) fn new(wanted: Encryption, transcodes: bool, random: &mut Randomness) -> Origin {
+    pub(crate) fn new(wanted: Encryption, config: &Config, random: &mut Randomness) -> Origin {
         Origin {
             session_id: random.u64() >> 2,
             version: 0,
-            transcodes,
+            transcodes: config.transcodes,
             is_wide: false,
-            security: Security::new(wanted, || random.octets()),
+            travel: Travel::new(wanted, config.rtcp_mux, random),
         }
     }
 
     /// Whether this leg is to be encrypted, where that is known only now. Before anything was said on it.
     pub(crate) fn want(&mut self, wanted: Encryption, random: &mut Randomness) {
-        self.security = Security::new(wanted, || random.octets());
+        self.travel.want(wanted, random);
     }
 
     /// From now on more is offered to this leg than the other one said. False where that is the case already, or nothing is
@@ -60,11 +60,13 @@ impl Origin {
     ///
     /// 488 when no codec is left that we can carry.
     pub(crate) fn offer(&mut self, session: &Session, ours: IpAddr, port: u16) -> Result<Vec<u8>, Refusal> {
-        let protection = self.security.offer();
         if self.is_wide {
-            return self.write(&session.widened(), ours, port, &protection);
+            let wide = session.widened();
+            let transport = self.travel.offer(&wide);
+            return self.write(&wide, ours, port, &transport);
         }
-        self.write(session, ours, port, &protection)
+        let transport = self.travel.offer(session);
+        self.write(session, ours, port, &transport)
     }
 
     /// The other leg's words as our answer to what this leg offered.
@@ -79,7 +81,7 @@ impl Origin {
         ours: IpAddr,
         port: u16,
     ) -> Result<Vec<u8>, Refusal> {
-        let protection = self.security.answer(offer)?;
+        let transport = self.travel.answer(offer)?;
         let translated = self.transcodes.then(|| session.translated(offer)).flatten();
         // A phone that only names more than it was offered shares something: nothing wider is ever asked for.
         self.is_wide |= translated.is_some()
@@ -87,7 +89,7 @@ impl Origin {
                 .codecs()
                 .iter()
                 .any(|codec| offer.codecs().contains(codec));
-        self.write(translated.as_ref().unwrap_or(session), ours, port, &protection)
+        self.write(translated.as_ref().unwrap_or(session), ours, port, &transport)
     }
 
     /// What this leg, which made an offer, shares with a party that is described already, as its answer. Where they share
@@ -130,11 +132,11 @@ impl Origin {
         session: &Session,
         ours: IpAddr,
         port: u16,
-        protection: &Protection,
+        transport: &Transport,
     ) -> Result<Vec<u8>, Refusal> {
         self.version += 1;
         session
-            .anchored(ours, port, self.session_id, self.version, protection)
+            .anchored(ours, port, self.session_id, self.version, transport)
             .map_err(|_| Refusal::NotAcceptable("no audio codec in common (PCMU, PCMA, G722)"))
     }
 }
@@ -164,9 +166,7 @@ pub(crate) fn read(message: &Message) -> Result<Option<Session>, Refusal> {
 ///
 /// As [`read`], and 488 where it is not encrypted as it should be.
 pub(crate) fn read_offer(message: &Message, origin: &Origin) -> Result<Option<Session>, Refusal> {
-    read(message)?
-        .map(|offer| origin.security.heed(offer))
-        .transpose()
+    read(message)?.map(|offer| origin.travel.heed(offer)).transpose()
 }
 
 /// What we offer of ourselves to a caller who left that to us, before any phone has been asked.
@@ -184,13 +184,14 @@ pub(crate) fn session(octets: &[u8]) -> Option<Session> {
     Session::parse(octets).ok()
 }
 
-/// Tells the media what the party on `side` said, and how the leg is encrypted. Nothing when it gave no address to send
+/// Tells the media what the party on `side` said, and how the packets of the leg travel. Nothing when it gave no address to send
 /// to.
-pub(crate) fn describe(call: CallId, side: Side, session: &Session, keys: Option<&Keys>) -> Option<Output> {
+pub(crate) fn describe(call: CallId, side: Side, session: &Session, agreed: Agreed) -> Option<Output> {
     Some(Output::DescribeMedia {
         call,
         side,
-        keys: keys.cloned().map(Box::new),
+        keys: agreed.keys,
+        rtcp_mux: agreed.rtcp_mux,
         audio: session.audio_address()?,
         codecs: session.codecs(),
         telephone_event: session.telephone_event(),

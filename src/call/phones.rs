@@ -3,16 +3,18 @@
 
 use std::time::{Duration, Instant};
 
+use crate::call_id::CallId;
 use crate::queue;
 use crate::queue::limits::STAND_BELIEVED;
-use crate::queue::{Attempt, Hunt, PERSON, Standing, What};
-
+use crate::queue::{Attempt, Hunt, PERSON, Stand, Standing, What};
 use crate::screening::Label;
 
 use super::Output;
 use super::case::{Case, Taker};
 use super::desk::Desk;
-use super::stage::Stage;
+use super::engine::Engine;
+use super::limits::WAKES_MAX;
+use super::stage::{Event, Stage};
 
 impl Case {
     /// The phone of this attempt rings.
@@ -42,6 +44,10 @@ impl Case {
         };
         taker.used(What::Answered, desk);
         self.phone = Some(taker);
+        if let Some((stand, _)) = self.stand.take() {
+            let took = desk.now().instant.saturating_duration_since(stand.place.since);
+            leave(stand, Some(took), desk);
+        }
         person
     }
 
@@ -112,11 +118,7 @@ impl Case {
                 .as_ref()
                 .is_none_or(|stand| stand.place != known.place || stand.queue != known.queue)
         {
-            let is_answered = stand.is_none() && self.phone.is_some();
-            let took = is_answered.then(|| now.saturating_duration_since(known.place.since));
-            desk.line.leave(&known, took);
-            desk.is_floor_news = true;
-            desk.say(Output::Stands(Standing::Gone { stand: known, took }));
+            leave(known, None, desk);
         }
         if let Some(stand) = stand {
             desk.line.put(&stand);
@@ -125,6 +127,29 @@ impl Case {
                 at: now,
             }));
             self.stand = Some((stand, now));
+        }
+    }
+}
+
+/// A call stands in line no more; `took`: how long until a person answered it.
+fn leave(stand: Stand, took: Option<Duration>, desk: &mut Desk) {
+    desk.line.leave(&stand, took);
+    desk.is_floor_news = true;
+    desk.say(Output::Stands(Standing::Gone { stand, took }));
+}
+
+impl Engine {
+    /// A phone may be free: whoever waits looks for one, in the order of the line.
+    pub(super) fn wake_the_waiting(&mut self) {
+        // What one finds may free another for the next; whatever is left is looked at again soon.
+        for _ in 0..WAKES_MAX {
+            if !std::mem::take(&mut self.desk.is_floor_news) || self.desk.line.is_empty() {
+                return;
+            }
+            for call in self.desk.line.next() {
+                self.tell(CallId(call), Event::Due);
+            }
+            self.pump();
         }
     }
 }

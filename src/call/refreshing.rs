@@ -110,14 +110,14 @@ impl Talking {
             return;
         };
         leg.terms.heard = response.body().to_vec();
-        let security = &mut leg.origin.security;
-        let keys = security.keys().cloned();
-        if security.take_answer(&session).is_err() {
+        let travel = &mut leg.origin.travel;
+        let agreed = travel.agreed();
+        if travel.take_answer(&session).is_err() {
             return;
         }
         let is_elsewhere = before.is_none_or(|before| before.audio_address() != session.audio_address());
-        if is_elsewhere || keys.as_ref() != security.keys() {
-            case.describe(side, &session, security.keys(), desk);
+        if is_elsewhere || agreed != travel.agreed() {
+            case.describe(side, &session, travel.agreed(), desk);
         }
     }
 }

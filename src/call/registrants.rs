@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 
-use crate::call_id::CallId;
 use crate::flood::Strike;
 use crate::queue::{DEVICE, PERSON, Roster};
 use crate::registrar::{self, Bound, Device, Judged, News, Registrar, Why};
@@ -17,9 +16,6 @@ use super::limits::LOCKDOWN_RETRY;
 use super::redirect::Place;
 use super::stage::Event;
 use super::{Counter, Output, refusal};
-
-/// How often the line is gone through for one input.
-const WAKES_MAX: usize = 3;
 
 /// What a shard has of registered phones.
 #[derive(Default)]
@@ -209,20 +205,6 @@ impl Engine {
         let ringing: Vec<usize> = self.calls.iter().filter_map(rings).collect();
         for call in ringing {
             self.dispatch(call, Event::Due);
-        }
-    }
-
-    /// A phone may be free: whoever waits looks for one, in the order of the line.
-    pub(super) fn wake_the_waiting(&mut self) {
-        // What one finds may free another for the next; whatever is left is looked at again soon.
-        for _ in 0..WAKES_MAX {
-            if !std::mem::take(&mut self.desk.is_floor_news) || self.desk.line.is_empty() {
-                return;
-            }
-            for call in self.desk.line.next() {
-                self.tell(CallId(call), Event::Due);
-            }
-            self.pump();
         }
     }
 

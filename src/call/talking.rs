@@ -263,12 +263,12 @@ impl Talking {
         let other = leg::other(side);
         let port = case.port(other)?;
         let leg = self.leg(side);
-        leg.origin.security.take_answer(&session).ok()?;
+        leg.origin.travel.take_answer(&session).ok()?;
         leg.terms.heard = ack.body().to_vec();
-        case.describe(side, &session, leg.origin.security.keys(), desk);
+        case.describe(side, &session, leg.origin.travel.agreed(), desk);
         let leg = self.leg(other);
         let offer = offer::session(&leg.terms.heard);
-        let offer = offer.and_then(|offer| leg.origin.security.heed(offer).ok());
+        let offer = offer.and_then(|offer| leg.origin.travel.heed(offer).ok());
         leg.terms.said = leg
             .origin
             .reply(&session, offer.as_ref(), desk.config.media_address, port)

@@ -45,7 +45,7 @@ impl Hunting {
             Some(outside) => outside.srtp(desk),
             None => case.srtp_of(self.hunt.queue(), desk),
         };
-        let mut origin = Origin::new(wanted, desk.config.transcodes, &mut desk.random);
+        let mut origin = Origin::new(wanted, &desk.config, &mut desk.random);
         let offer = match (&case.offer, case.port(Side::B)) {
             (Some(offer), Some(port)) => origin.offer(offer, desk.config.media_address, port).map(Some),
             _ => Ok(None),

@@ -129,6 +129,13 @@ fn print(gathered: &Gathered, out: &Path, recipient: &Recipient) -> anyhow::Resu
         "{} records ({} erased before), {} people",
         gathered.records, gathered.erased, gathered.people
     )?;
+    if gathered.calls_unlisted > 0 {
+        writeln!(
+            screen,
+            "{} calls of further people, who are not counted nor listed: the records name them",
+            gathered.calls_unlisted
+        )?;
+    }
     match &gathered.audit_problem {
         None => writeln!(screen, "audit: whole, {} entries", gathered.audit_entries)?,
         Some(problem) => writeln!(screen, "audit: BROKEN: {problem}")?,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::Context;
 
 use super::store_place::Where;
-use crate::accounts::{BY_COMMAND, RESERVED, Tokens, Users, is_name};
+use crate::accounts::{BY_COMMAND, Tokens, Users, must_be_gone};
 use crate::call::CallRecord;
 use crate::lists::Plan;
 use crate::runtime::clock;
@@ -105,16 +105,9 @@ fn check_why(why: &str, is_named: bool) -> anyhow::Result<()> {
 
 fn erase_account(args: &EraseArgs, eraser: &Eraser, name: &str, at_ms: u64) -> anyhow::Result<ExitCode> {
     let mut out = std::io::stdout().lock();
-    anyhow::ensure!(
-        is_name(name) && !RESERVED.contains(&name),
-        "--account is no name of an account or token"
-    );
     let users = Users::open(eraser.store.clone(), eraser.audit.clone())?;
     let is_token = Tokens::load(&*eraser.store)?.has(name);
-    anyhow::ensure!(
-        users.one(name).is_none() && !is_token,
-        "there still is such an account or token: take it away first"
-    );
+    must_be_gone(name, &users, is_token)?;
     if !args.yes {
         let entries = eraser.audit.erase_name(name, at_ms, true)?;
         writeln!(
@@ -124,7 +117,7 @@ fn erase_account(args: &EraseArgs, eraser: &Eraser, name: &str, at_ms: u64) -> a
         writeln!(out, "nothing was changed: --yes does it")?;
         return Ok(ExitCode::SUCCESS);
     }
-    check_why(&args.why, args.why.contains(name))?;
+    check_why(&args.why, store::has_word(&args.why, name))?;
     let whom = Whom::Account(name.into());
     let (erasure, receipt) = eraser.erase(whom, BY_COMMAND, args.why.trim(), at_ms)?;
     writeln!(

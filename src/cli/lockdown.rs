@@ -23,7 +23,8 @@ pub struct Args {
     /// Why, for the audit, which is for good: no number and no name of a caller
     #[arg(long, required = true)]
     why: Option<String>,
-    /// Give every device another secret, and print them: no phone is registered then until it has its new one
+    /// Give every device another secret, and print them: no phone is registered then until it has its new one. Exit 1 when a device has its old
+    /// one still
     #[arg(long)]
     rotate_devices: bool,
     #[command(flatten)]
@@ -60,8 +61,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             let why = args.why.unwrap_or_default();
             let lockdown = lockdowns.order(by, None, &why, at_ms)?;
             writeln!(out, "lockdown {}: {}", lockdown.number, lockdown.why)?;
-            if args.rotate_devices {
-                rotate(&mut out, &Devices::new(store, audit), at_ms)?;
+            if args.rotate_devices && !rotate(&mut out, &Devices::new(store, audit), at_ms)? {
+                return Ok(ExitCode::from(1));
             }
         }
         Some(Command::Status { place }) => {
@@ -85,17 +86,21 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// One line for each: the device and its secret. One that cannot be given another is said, and the others go on.
-fn rotate(out: &mut impl Write, devices: &Devices, at_ms: u64) -> anyhow::Result<()> {
+/// One line for each: the device and its secret. One that cannot be given another is said, and the others go on; false = there was one.
+fn rotate(out: &mut impl Write, devices: &Devices, at_ms: u64) -> anyhow::Result<bool> {
     let who = BY_COMMAND;
-    for device in devices.all()? {
-        match devices.rotate(&device.name, device.has_md5(), By { who, at_ms }) {
-            Ok(secret) => writeln!(out, "{}  {}", device.name, secret.reveal())?,
-            Err(error) => eprintln!("ringward: {} has its old secret still: {error}", device.name),
+    let mut is_whole = true;
+    for (name, secret) in devices.rotate_all(By { who, at_ms })? {
+        match secret {
+            Ok(secret) => writeln!(out, "{name}  {}", secret.reveal())?,
+            Err(error) => {
+                is_whole = false;
+                eprintln!("ringward: {name} has its old secret still: {error}");
+            }
         }
     }
     eprintln!("ringward: these are the phones' new passwords; they are shown this once");
-    Ok(())
+    Ok(is_whole)
 }
 
 fn print(out: &mut impl Write, last: Option<&Lockdown>, at_ms: u64) -> anyhow::Result<()> {

@@ -440,5 +440,6 @@ fn no_sockets() -> media::Config {
         ports: 20_000..=20_003,
         silence: Duration::from_secs(3600),
         transcodes: true,
+        rtcp_mux: true,
     }
 }

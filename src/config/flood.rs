@@ -40,7 +40,11 @@ pub(super) fn read_limits(root: &Section<'_, '_>, limits: &mut CallLimits) {
     if let Some(status) = section.integer("refuse_with", 400..=699) {
         match status {
             480 | 603 | 608 => limits.refuse_with = status as u16,
-            _ => fault(&section, "refuse_with", &status.to_string(), "480, 603 or 608"),
+            _ => {
+                let at = section.value("refuse_with").map(|value| value.span());
+                let message = format!("refuse_with is {status}; expected 480, 603 or 608");
+                section.fault(at.unwrap_or_default(), message, None);
+            }
         }
     }
 }
@@ -50,21 +54,17 @@ pub(super) fn read_tdos(root: &Section<'_, '_>, tdos: &mut SurgeConfig) {
         return;
     };
     section.only(&["mode", "rest", "calls", "ringing", "factor"]);
-    if let Some(word) = section.string("mode") {
-        match word.get {
-            "auto" => tdos.hand = Hand::Auto,
-            "on" => tdos.hand = Hand::On,
-            "off" => tdos.hand = Hand::Off,
-            other => fault(&section, "mode", other, "\"auto\", \"on\" or \"off\""),
-        }
+    let hands = [("auto", Hand::Auto), ("on", Hand::On), ("off", Hand::Off)];
+    if let Some(hand) = section.choice("mode", &hands) {
+        tdos.hand = hand;
     }
-    if let Some(word) = section.string("rest") {
-        match word.get {
-            "label" => tdos.rest = Rest::Label,
-            "challenge" => tdos.rest = Rest::Challenge,
-            "refuse" => tdos.rest = Rest::Refuse,
-            other => fault(&section, "rest", other, "\"label\", \"challenge\" or \"refuse\""),
-        }
+    let rests = [
+        ("label", Rest::Label),
+        ("challenge", Rest::Challenge),
+        ("refuse", Rest::Refuse),
+    ];
+    if let Some(rest) = section.choice("rest", &rests) {
+        tdos.rest = rest;
     }
     for (key, floor) in [("calls", &mut tdos.calls), ("ringing", &mut tdos.ringing)] {
         if let Some(written) = section.integer(key, 2..=MOST) {
@@ -96,15 +96,5 @@ pub(super) fn read_scans(root: &Section<'_, '_>, folder: &Path, scans: &mut Scan
                 section.fault(written.at, message, None);
             }
         }
-    }
-}
-
-fn fault(section: &Section<'_, '_>, key: &str, written: &str, expected: &str) {
-    if let Some(value) = section.value(key) {
-        section.fault(
-            value.span(),
-            format!("{key} is {:?}; expected {expected}", shown(written)),
-            None,
-        );
     }
 }

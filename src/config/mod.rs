@@ -221,6 +221,7 @@ impl Config {
                 ports: 20_000..=29_999,
                 silence: Duration::from_secs(60),
                 transcodes: true,
+                rtcp_mux: true,
             },
             voice: crate::voice::Config {
                 model: "default".into(),

@@ -116,7 +116,14 @@ fn read_media(root: &Section<'_, '_>, config: &mut Config) {
     let Some(section) = root.section("media") else {
         return;
     };
-    section.only(&["address", "advertise", "ports", "silence", "transcode"]);
+    section.only(&[
+        "address",
+        "advertise",
+        "ports",
+        "silence",
+        "transcode",
+        "rtcp_mux",
+    ]);
     if let Some(word) = section.string("transcode") {
         match word.get {
             "needed" => config.media.transcodes = true,
@@ -131,6 +138,7 @@ fn read_media(root: &Section<'_, '_>, config: &mut Config) {
         }
     }
     let media = &mut config.media;
+    media.rtcp_mux = section.boolean("rtcp_mux").unwrap_or(media.rtcp_mux);
     if let Some(address) = read_address(&section, "address") {
         media.address = address;
     }

@@ -69,10 +69,6 @@ impl Counts {
         &self.limits
     }
 
-    pub(super) fn set_limits(&mut self, limits: CallLimits) {
-        self.limits = limits;
-    }
-
     /// Takes a call, or says which limit it would pass first: those of all, then its trunk's, its address's, its queue's.
     /// A call that is not taken has cost nobody a token.
     ///

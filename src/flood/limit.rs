@@ -37,7 +37,7 @@ pub enum Kind {
     Rate,
     /// At once.
     Calls,
-    /// At once, and not answered by anybody yet.
+    /// At once, and answered neither by a person nor by us (a question, music) yet.
     Ringing,
 }
 
@@ -52,6 +52,24 @@ impl Limit {
     /// The whole gateway is full: nobody else's call would be taken either.
     pub fn is_of_all(self) -> bool {
         self.scope == Scope::All
+    }
+
+    /// What a record says of a call that was kept out by it.
+    pub fn words(self) -> String {
+        let whose = match self.scope {
+            Scope::All => "all together have",
+            Scope::Trunk => "this trunk has",
+            Scope::Source => "this address has",
+            Scope::Queue => "this queue has",
+            Scope::Number | Scope::ShownNumber => "this number has",
+            Scope::Signer => "the carrier that signed has",
+        };
+        let what = match self.kind {
+            Kind::Rate => "new calls a second",
+            Kind::Calls => "calls at once",
+            Kind::Ringing => "calls ringing at once",
+        };
+        format!("{whose} more {what} than [limits] {} allows", self.name())
     }
 
     /// As `[limits]` calls it, and metrics.
@@ -86,7 +104,7 @@ pub struct Allowance {
     pub per_second: u32,
     /// At once.
     pub calls: u32,
-    /// At once, and not answered by anybody yet.
+    /// At once, and answered neither by a person nor by us (a question, music) yet.
     pub ringing: u32,
 }
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::counts::{Counts, NewCall, Place};
 use super::limit::{CallLimits, Limit, Scope};
-use super::surge::{Hand, Rest, Surge, SurgeConfig, SurgeStanding};
+use super::surge::{Rest, Surge, SurgeConfig, SurgeStanding};
 
 /// All shards ask the same: cloning gives the same counters. Held for well under a microsecond, once for each new call.
 #[derive(Clone)]
@@ -20,7 +20,7 @@ struct Inner {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Standing {
     pub calls: u32,
-    /// Of these, nobody has answered yet.
+    /// Of these, neither a person nor we have answered yet.
     pub ringing: u32,
     /// Trunks, addresses, queues, numbers and signers that are counted one by one.
     pub counted: usize,
@@ -40,11 +40,6 @@ impl Shared {
             counts: Counts::new(limits),
             surge: Surge::new(surge),
         })))
-    }
-
-    /// From now on; calls that are there stay counted.
-    pub fn set_limits(&self, limits: CallLimits) {
-        self.inner().counts.set_limits(limits);
     }
 
     /// Whether a new call may be taken; if so it is, until its ticket is dropped.
@@ -76,11 +71,6 @@ impl Shared {
         let (_, ringing) = inner.counts.of_all();
         inner.surge.look(ringing, now);
         inner.surge.rest()
-    }
-
-    /// Somebody says whether there is a flood, or leaves it to us again.
-    pub fn set_hand(&self, hand: Hand, now: Instant) {
-        self.inner().surge.set_hand(hand, now);
     }
 
     pub fn standing(&self, now: Instant) -> Standing {
@@ -117,7 +107,7 @@ impl Ticket {
         Ok(())
     }
 
-    /// A person has answered, or nobody will: it rings no more.
+    /// A person or we have answered, or nobody will: it rings no more.
     pub fn rings_no_more(&mut self) {
         if !std::mem::take(&mut self.is_ringing) {
             return;

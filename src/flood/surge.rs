@@ -12,7 +12,8 @@
 //!
 //! What happens during a flood is no part of the normal: an attack cannot teach us that it is ordinary. Only one that has
 //! lasted an hour is learned from, by [`SURGE_GROWTH`] a minute: a business that has more calls than it used to have must
-//! not be under attack for ever. Until ten minutes are learned nothing is a flood: whoever starts in a busy hour, or always has many calls, is not under attack.
+//! not be under attack for ever. Until ten minutes are learned nothing is a flood: whoever starts in a busy hour, or always
+//! has many calls, is not under attack.
 
 use std::time::{Duration, Instant};
 
@@ -169,21 +170,6 @@ impl Surge {
         self.judge(ringing, now);
     }
 
-    pub fn set_hand(&mut self, hand: Hand, now: Instant) {
-        self.advance(now);
-        self.config.hand = hand;
-        if hand != Hand::Auto {
-            // Left to us again, it begins as ordinary: a flood that still lasts is told within the next call.
-            self.state = match hand {
-                Hand::On => State::Flood {
-                    since: now,
-                    calm_since: None,
-                },
-                _ => State::Ordinary,
-            };
-        }
-    }
-
     pub fn is_on(&self) -> bool {
         match self.config.hand {
             Hand::On => true,
@@ -199,12 +185,17 @@ impl Surge {
 
     pub fn standing(&self, ringing: u32) -> SurgeStanding {
         let (arrivals_at, ringing_at) = self.thresholds();
+        let since = match (self.config.hand, self.state) {
+            (Hand::On, _) => self.start,
+            (Hand::Auto, State::Flood { since, .. }) => Some(since),
+            _ => None,
+        };
         SurgeStanding {
             is_on: self.is_on(),
             hand: self.config.hand,
             rest: self.config.rest,
-            lasts: match (self.state, self.last) {
-                (State::Flood { since, .. }, Some(last)) => last.saturating_duration_since(since),
+            lasts: match (since, self.last) {
+                (Some(since), Some(last)) => last.saturating_duration_since(since),
                 _ => Duration::ZERO,
             },
             begun: self.begun,
@@ -239,7 +230,14 @@ impl Surge {
     /// Empties the seconds, and closes the minutes, that are over.
     fn advance(&mut self, now: Instant) {
         let start = *self.start.get_or_insert(now);
-        self.last = Some(now);
+        let last = self.last.replace(now).unwrap_or(now);
+        // Nobody looked meanwhile: it has been calm since the last call left the window.
+        let empty_at = last + Duration::from_secs(SURGE_WINDOW_SECONDS);
+        if let State::Flood { calm_since, .. } = &mut self.state
+            && empty_at < now
+        {
+            calm_since.get_or_insert(empty_at);
+        }
         let second = now.saturating_duration_since(start).as_secs().max(self.second);
         let passed = second - self.second;
         for step in 1..=passed.min(SURGE_WINDOW_SECONDS) {
@@ -413,17 +411,21 @@ mod tests {
 
     #[test]
     fn a_hand_is_stronger_than_the_rule() {
-        let mut day = Day::new(SurgeConfig::default());
-        day.surge.set_hand(Hand::On, day.now);
+        let by_hand = |hand| {
+            Day::new(SurgeConfig {
+                hand,
+                ..SurgeConfig::default()
+            })
+        };
+        let mut day = by_hand(Hand::On);
         day.calls(1, 600);
         assert!(day.is_on() && day.surge.rest() == Some(Rest::Challenge));
-        day.surge.set_hand(Hand::Off, day.now);
+        assert!(day.surge.standing(0).lasts >= Duration::from_secs(590));
+        let mut day = by_hand(Hand::Off);
         day.calls(1, 11 * 60);
         day.calls(200, 60);
         assert!(!day.is_on() && day.surge.rest().is_none());
-        day.surge.set_hand(Hand::Auto, day.now);
-        day.calls(200, 2);
-        assert!(day.is_on());
+        assert_eq!(day.surge.standing(0).lasts, Duration::ZERO);
     }
 
     #[test]
@@ -433,10 +435,15 @@ mod tests {
         day.calls(100, 20);
         assert!(day.is_on());
         day.now += Duration::from_secs(400 * 24 * 3600);
-        day.surge.look(0, day.now);
-        day.now += SURGE_CALM;
-        day.surge.look(0, day.now);
-        assert!(!day.is_on() && day.surge.standing(0).arrivals == 0);
+        // The first call of the morning finds none, though nobody looked all night.
+        day.surge.arrived(1, day.now);
+        assert!(!day.is_on() && day.surge.standing(0).arrivals == 1);
+        // Calls that still ring are no calm.
+        day.calls(100, 20);
+        assert!(day.is_on());
+        day.now += Duration::from_secs(120);
+        day.surge.look(100, day.now);
+        assert!(day.is_on());
     }
 
     proptest! {

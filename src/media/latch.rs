@@ -28,6 +28,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
+use super::Component;
 use super::limits::LATCH_WINDOW;
 
 /// How a source stands against the description; later is higher.
@@ -139,11 +140,15 @@ impl Latch {
 
     /// Whether a valid RTCP packet from `source` is this side's: it shares the address of the latched RTP source, or
     /// of the description while nothing is latched. The port is one above, or whatever NAT made of it: first come,
-    /// unless the one above speaks.
-    pub(crate) fn accepts_control(&mut self, source: SocketAddr) -> bool {
-        let Some(rtp) = self.spoken_from().filter(|_| self.admits_control(source)) else {
+    /// unless the one above speaks. On the port for both it comes from where RTP does, and says nothing of where to send.
+    pub(crate) fn accepts_control(&mut self, source: SocketAddr, component: Component) -> bool {
+        let is_admitted = self.admits_control(source, component);
+        let Some(rtp) = self.spoken_from().filter(|_| is_admitted) else {
             return false;
         };
+        if component == Component::Rtp {
+            return true;
+        }
         if self.control.is_none() || rtp.port().checked_add(1) == Some(source.port()) {
             self.control = Some(source);
         }
@@ -151,9 +156,21 @@ impl Latch {
     }
 
     /// Whether [`Latch::accepts_control`] would say yes.
-    pub(crate) fn admits_control(&self, source: SocketAddr) -> bool {
-        self.spoken_from()
-            .is_some_and(|rtp| is_same_ip(rtp.ip(), source.ip()))
+    pub(crate) fn admits_control(&self, source: SocketAddr, component: Component) -> bool {
+        match component {
+            Component::Rtp if self.source.is_some() => {
+                let is_described = |described| standing(described, source) == Standing::Exact;
+                self.is_source(source) || self.described.is_some_and(is_described)
+            }
+            _ => self
+                .spoken_from()
+                .is_some_and(|rtp| is_same_ip(rtp.ip(), source.ip())),
+        }
+    }
+
+    /// Where this side's RTCP comes from is to be learnt anew: it has another port now.
+    pub(crate) fn forget_control(&mut self) {
+        self.control = None;
     }
 
     /// Where this side's audio comes from, or should.
@@ -243,7 +260,7 @@ mod tests {
     fn nothing_is_accepted_before_a_description() {
         let now = Instant::now();
         let mut latch = Latch::new(now);
-        assert!(!latch.accepts(at(DESCRIBED), now) && !latch.accepts_control(at(DESCRIBED)));
+        assert!(!latch.accepts(at(DESCRIBED), now) && !latch.accepts_control(at(DESCRIBED), Component::Rtcp));
         assert_eq!(latch.target(), Target::Unknown);
     }
 
@@ -351,11 +368,23 @@ mod tests {
         let mut bench = Bench::new();
         assert_eq!(bench.latch.control_target(), Target::At(at("192.0.2.1:4001")));
         assert!(bench.accepts(NATED));
-        assert!(!bench.latch.accepts_control(at("192.0.2.1:4001")));
-        assert!(bench.latch.accepts_control(at("198.51.100.1:9999")));
+        assert!(!bench.latch.accepts_control(at("192.0.2.1:4001"), Component::Rtcp));
+        assert!(
+            bench
+                .latch
+                .accepts_control(at("198.51.100.1:9999"), Component::Rtcp)
+        );
         assert_eq!(bench.latch.control_target(), Target::At(at("198.51.100.1:9999")));
-        assert!(bench.latch.accepts_control(at("198.51.100.1:7001")));
-        assert!(bench.latch.accepts_control(at("198.51.100.1:9999")));
+        assert!(
+            bench
+                .latch
+                .accepts_control(at("198.51.100.1:7001"), Component::Rtcp)
+        );
+        assert!(
+            bench
+                .latch
+                .accepts_control(at("198.51.100.1:9999"), Component::Rtcp)
+        );
         assert_eq!(bench.latch.control_target(), Target::At(at("198.51.100.1:7001")));
     }
 

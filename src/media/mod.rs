@@ -61,6 +61,8 @@ pub struct Config {
     pub silence: Duration,
     /// Audio that a party did not announce goes on in a codec that it did; default true. False: as it came.
     pub transcodes: bool,
+    /// Descriptions offer and accept one port for RTP and RTCP (RFC 5761); default true.
+    pub rtcp_mux: bool,
 }
 
 /// Leg A (caller) or leg B (called). Caller's audio is what is scored.
@@ -80,11 +82,24 @@ impl Side {
     }
 }
 
+/// Which of a side's two ports, and what of a call goes there (RFC 8445 §4 has the word).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Component {
+    /// The even port: RTP, and RTCP with it where the leg has one port for both (RFC 5761).
+    Rtp,
+    /// The one above.
+    Rtcp,
+}
+
 /// What the runtime does with a packet. The packet stays in the caller's buffer, rewritten in place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Send the first `len` octets from the *other* side's socket (RTP or RTCP, as received) to this address.
-    Forward { to: SocketAddr, len: usize },
+    /// Send the first `len` octets from this socket of the *other* side to this address.
+    Forward {
+        to: SocketAddr,
+        len: usize,
+        component: Component,
+    },
     /// Dropped and counted.
     Drop(DropReason),
 }

@@ -19,6 +19,8 @@ pub(super) struct Party {
     pub(super) latch: Latch,
     /// Its packets are encrypted, both ways.
     pub(super) secured: Option<Box<Secured>>,
+    /// RTP and RTCP share one port on its leg, both ways (RFC 5761).
+    pub(super) is_muxed: bool,
     /// What it likes best to hear: payload type and codec.
     pub(super) voice: Option<(u8, Codec)>,
     /// Our own voice towards it; while there is one the other party is not heard.
@@ -113,6 +115,7 @@ impl Party {
         Party {
             latch: Latch::new(now),
             secured: None,
+            is_muxed: false,
             voice: None,
             player: None,
             marks_next: false,

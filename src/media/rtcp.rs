@@ -6,6 +6,9 @@ use super::limits::PACKET_OCTETS_MAX;
 const SR: u8 = 200;
 const RR: u8 = 201;
 
+/// Second octets that are RTCP where RTP shares the port: no payload type in use has them, marked or not (RFC 5761 §4).
+const KINDS: std::ops::RangeInclusive<u8> = 192..=223;
+
 /// Octets before the report blocks: header and sender, with the sender information of an SR.
 const SR_HEAD: usize = 28;
 const RR_HEAD: usize = 8;
@@ -43,6 +46,11 @@ pub struct ReceptionReport {
     pub last_sender_mark: u32,
     /// How long it had been there when this was sent (DLSR), in 65536ths of a second.
     pub since_sender_mark: u32,
+}
+
+/// Whether a packet on a port for both is RTCP; encrypted or not, its second octet is plain.
+pub fn is_control(octets: &[u8]) -> bool {
+    octets.get(1).is_some_and(|kind| KINDS.contains(kind))
 }
 
 /// A checked compound packet.

@@ -94,6 +94,7 @@ impl Bench {
             ports: 20_000..=20_009,
             silence: Duration::from_secs(60),
             transcodes: true,
+            rtcp_mux: true,
         };
         let mut session = Session::new(&config, now);
         let mut party = |side, address: &'static str, suite: Option<Suite>, fill: u8| {
@@ -131,7 +132,7 @@ impl Bench {
             .session
             .rtp_within(side, at(source), &mut buffer, packet.len(), self.now)
         {
-            Verdict::Forward { to, len } => Ok((to, buffer[..len].to_vec())),
+            Verdict::Forward { to, len, .. } => Ok((to, buffer[..len].to_vec())),
             Verdict::Drop(reason) => Err(reason),
         }
     }
@@ -205,6 +206,29 @@ fn reports_cross_from_one_key_to_the_other() {
                 receiver_report(bench.called.ssrc, bench.caller.ssrc, 3)
             );
         }
+    }
+}
+
+#[test]
+fn reports_on_the_one_port_are_told_from_audio_before_they_are_opened() {
+    for suite in ways() {
+        let mut bench = Bench::new(suite, suite);
+        bench.session.mux(Side::B, true);
+        let packet = bench.caller.packet(0);
+        bench.show(Side::A, CALLER, &packet).unwrap();
+        let report = bench.called.report(bench.caller.ssrc);
+        let (to, mut sent) = bench.show(Side::B, CALLED, &report).unwrap();
+        assert_eq!(to, at("192.0.2.1:4001"), "{suite:?}");
+        assert_eq!(bench.session.reported_by(Side::B).unwrap().cumulative_lost, 3);
+        let len = sent.len();
+        let len = match &mut bench.caller.secured {
+            Some(secured) => secured.unprotect_rtcp(&mut sent, len).unwrap(),
+            None => len,
+        };
+        assert_eq!(
+            sent[..len],
+            receiver_report(bench.called.ssrc, bench.caller.ssrc, 3)
+        );
     }
 }
 

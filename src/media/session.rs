@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 use super::latch::Target;
 use super::limits::TRANSLATED_OCTETS_MAX;
 use super::party::{Party, Payloads, bit};
-use super::rtcp::{Compound, ReceptionReport};
+use super::rtcp::{self, Compound, ReceptionReport};
 use super::rtp::Packet;
 use super::srtp::{Keys, Refused, Secured};
 use super::statistics::{Arrival, Statistics};
 use super::talk::Talking;
 use super::tap::{Tap, TapStatistics};
 use super::transcode::Transcoder;
-use super::{Config, DropReason, Hop, Side, Verdict};
+use super::{Component, Config, DropReason, Hop, Side, Verdict};
 use crate::sdp::Codec;
 use crate::time::Now;
 
@@ -27,20 +27,22 @@ const COMFORT_NOISE: u8 = 13;
 ///
 /// ```
 /// use std::time::{Duration, Instant, SystemTime};
-/// use ringward::media::{Config, Session, Side, Verdict, rtp};
+/// use ringward::media::{Component, Config, Session, Side, Verdict, rtp};
 /// use ringward::{sdp::Codec, time::Now};
 ///
 /// let now = Now { instant: Instant::now(), utc: SystemTime::UNIX_EPOCH };
 /// let config = Config {
 ///     address: "127.0.0.1".parse()?, advertise: None, ports: 20_000..=20_009, silence: Duration::from_secs(60),
 ///     transcodes: true,
+///     rtcp_mux: true,
 /// };
 /// let (caller, called) = ("192.0.2.1:4000".parse()?, "192.0.2.2:5000".parse()?);
 /// let mut session = Session::new(&config, now);
 /// session.described(Side::A, caller, &[(0, Codec::Pcmu)], None, now);
 /// session.described(Side::B, called, &[(0, Codec::Pcmu)], None, now);
 /// let mut packet = rtp::header(0, 1, 160, 7, true);
-/// assert_eq!(session.rtp(Side::A, caller, &mut packet, now), Verdict::Forward { to: called, len: 12 });
+/// let verdict = session.rtp(Side::A, caller, &mut packet, now);
+/// assert_eq!(verdict, Verdict::Forward { to: called, len: 12, component: Component::Rtp });
 /// # Ok::<(), std::net::AddrParseError>(())
 /// ```
 pub struct Session {
@@ -115,6 +117,15 @@ impl Session {
         }
     }
 
+    /// RTP and RTCP of `side` share one port from now on (RFC 5761), or have two. Said together with a description, before it.
+    pub fn mux(&mut self, side: Side, on: bool) {
+        let this = self.parties(side).0;
+        if this.is_muxed != on {
+            this.is_muxed = on;
+            this.latch.forget_control();
+        }
+    }
+
     /// Starts (on answer) or stops the tap of side A. Starting takes the memory of its hops
     /// ([`super::limits::HOPS_PER_CALL`]), stopping gives it back with what was not yet a full hop.
     pub fn tap(&mut self, on: bool) {
@@ -138,9 +149,11 @@ impl Session {
     /// A payload type is good when either party announced it, because each announces what it wants to *receive*
     /// (RFC 3264 §5.1), or when it is comfort noise. Where they disagree on its codec, the receiver's word counts. What the
     /// receiver has under another number goes on under that one. Audio in a codec that it did not announce goes on in the
-    /// one it likes best, in packets of the same length ([`Config::transcodes`]).
+    /// one it likes best, in packets of the same length ([`Config::transcodes`]); a packet of more than 100 ms
+    /// ([`TRANSLATED_OCTETS_MAX`]) crosses as it is.
     ///
-    /// On an encrypted leg nothing is believed, latched, counted as life or heard that its key does not authenticate.
+    /// On an encrypted leg nothing is believed, latched, counted as life or heard that its key does not authenticate. Where
+    /// the leg has one port for both, RTCP is told by its second octet (RFC 5761 §4) and goes as in [`Session::rtcp_within`].
     pub fn rtp_within(
         &mut self,
         from: Side,
@@ -149,6 +162,9 @@ impl Session {
         len: usize,
         now: Now,
     ) -> Verdict {
+        if self.party(from).is_muxed && rtcp::is_control(buffer.get(..len).unwrap_or_default()) {
+            return self.control(from, source, Component::Rtp, buffer, len, now);
+        }
         let octets = len;
         let (this, other) = self.parties(from);
         let len = match this.open(
@@ -192,8 +208,7 @@ impl Session {
         let arrival = this.stream.handle_arrival(packet.ssrc(), packet.sequence());
         let is_event = (this.payloads.event | other.payloads.event) & bit(payload_type) != 0;
         // A late packet of a key before this one is no key of its own.
-        let is_new = matches!(arrival, Arrival::Ahead | Arrival::Started);
-        let pressed = match is_event && is_new {
+        let pressed = match is_event && arrival.is_new() {
             true => this.presses.handle(&packet),
             false => None,
         };
@@ -213,7 +228,7 @@ impl Session {
             // The first of another source than the one before: what a marked packet says (RFC 3551 §4.1).
             *second |= 0x80;
         }
-        self.send_on(from, target, buffer, len, Secured::protect_rtp)
+        self.send_on(from, (target, Component::Rtp), buffer, len, Secured::protect_rtp)
     }
 
     /// An RTCP packet arrived on the RTCP socket of side `from`; as [`Session::rtp`].
@@ -232,11 +247,24 @@ impl Session {
         len: usize,
         now: Now,
     ) -> Verdict {
+        self.control(from, source, Component::Rtcp, buffer, len, now)
+    }
+
+    /// RTCP that came on this port of side `from`.
+    fn control(
+        &mut self,
+        from: Side,
+        source: SocketAddr,
+        component: Component,
+        buffer: &mut [u8],
+        len: usize,
+        now: Now,
+    ) -> Verdict {
         let (this, other) = self.parties(from);
         let len = match this.open(
             buffer,
             len,
-            |latch| latch.admits_control(source),
+            |latch| latch.admits_control(source, component),
             Secured::unprotect_rtcp,
         ) {
             Ok(len) => len,
@@ -248,7 +276,7 @@ impl Session {
         if !this.latch.is_described() {
             return this.drop(DropReason::NotYetKnown);
         }
-        if !this.latch.accepts_control(source) {
+        if !this.latch.accepts_control(source, component) {
             return this.drop(DropReason::Stranger);
         }
         if !this.rtcp_rate.allows(now.instant) {
@@ -256,7 +284,10 @@ impl Session {
         }
         this.reports
             .handle(&compound, other.stream.ssrc(), &other.reports, now.instant);
-        let target = other.latch.control_target();
+        let target = match other.is_muxed {
+            true => (other.latch.target(), Component::Rtp),
+            false => (other.latch.control_target(), Component::Rtcp),
+        };
         self.last_heard = now.instant;
         self.send_on(from, target, buffer, len, Secured::protect_rtcp)
     }
@@ -323,7 +354,7 @@ impl Session {
     /// Jitter and tap, for an accepted packet.
     fn follow(&mut self, from: Side, arrival: Arrival, packet: &Packet<'_>, codec: Option<Codec>, now: Now) {
         let elapsed = now.instant.saturating_duration_since(self.started);
-        let is_new = matches!(arrival, Arrival::Ahead | Arrival::Started);
+        let is_new = arrival.is_new();
         if is_new && codec.is_some() {
             // All packets of one telephone-event share a timestamp, so only audio tells of jitter. 8 units a ms.
             let arrived = (elapsed.as_micros() * 8 / 1000) as u32;
@@ -377,10 +408,9 @@ impl Session {
         if arrival == Arrival::Started {
             this.transcoder = Transcoder::default();
         }
-        let is_new = matches!(arrival, Arrival::Ahead | Arrival::Started);
         renumber(buffer, number);
         if let Some(audio) = buffer.get_mut(audio) {
-            this.transcoder.transcode(codec, wanted, audio, is_new);
+            this.transcoder.transcode(codec, wanted, audio, arrival.is_new());
             this.translated += 1;
         }
     }
@@ -389,7 +419,7 @@ impl Session {
     fn send_on(
         &mut self,
         from: Side,
-        target: Target,
+        (target, component): (Target, Component),
         buffer: &mut [u8],
         len: usize,
         protect: impl Fn(&mut Secured, &mut [u8], usize) -> Result<usize, Refused>,
@@ -404,10 +434,10 @@ impl Session {
             Target::Unknown => return this.drop(DropReason::NotYetKnown),
         };
         let Some(secured) = &mut other.secured else {
-            return Verdict::Forward { to, len };
+            return Verdict::Forward { to, len, component };
         };
         match protect(secured, buffer, len) {
-            Ok(len) => Verdict::Forward { to, len },
+            Ok(len) => Verdict::Forward { to, len, component },
             Err(refused) => this.drop(refused.into()),
         }
     }

@@ -44,7 +44,7 @@ pub struct SideStatistics {
     /// Keys it pressed (RFC 4733). Which ones is kept nowhere.
     #[serde(default)]
     pub keys_pressed: u64,
-    /// Of its packets, those that went on in another codec, because the other party does not know theirs.
+    /// Of its packets, those that were put into another codec, because the other party does not know theirs.
     #[serde(default)]
     pub translated: u64,
 }
@@ -87,6 +87,13 @@ pub(crate) enum Arrival {
     Suspect,
     /// The first packet of a stream that is now the current one.
     Started,
+}
+
+impl Arrival {
+    /// Whether it moves its stream on: neither late, nor seen before, nor of a stream that is none yet.
+    pub(crate) fn is_new(self) -> bool {
+        matches!(self, Arrival::Ahead | Arrival::Started)
+    }
 }
 
 /// One source's stream of sequence numbers.

@@ -39,6 +39,7 @@ impl Bench {
             ports: 20_000..=20_009,
             silence: Duration::from_secs(60),
             transcodes: true,
+            rtcp_mux: true,
         };
         let mut bench = Bench {
             session: Session::new(&config, now),

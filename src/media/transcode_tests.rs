@@ -40,6 +40,7 @@ impl Legs {
             ports: 20_000..=20_009,
             silence: Duration::from_secs(60),
             transcodes,
+            rtcp_mux: true,
         };
         let mut session = Session::new(&config, now);
         session.described(Side::A, CALLER.into(), caller, of_caller, now);
@@ -56,7 +57,14 @@ impl Legs {
         };
         let len = packet.len();
         let verdict = self.session.rtp(from, source, &mut packet, self.now);
-        assert_eq!(verdict, Verdict::Forward { to, len });
+        assert_eq!(
+            verdict,
+            Verdict::Forward {
+                to,
+                len,
+                component: super::Component::Rtp
+            }
+        );
         packet
     }
 }
@@ -175,6 +183,24 @@ fn nothing_is_translated_where_that_is_not_wanted() {
 }
 
 #[test]
+fn a_packet_of_more_than_a_hundred_milliseconds_crosses_as_it_came() {
+    let mut legs = Legs::new(&[(0, Codec::Pcmu)], &[(8, Codec::Pcma)]);
+    let longest = packet(0, 1, &[Law::Mu.encode(1000); 800]);
+    let got = legs.carry(Side::A, longest.clone());
+    assert_eq!(got.len(), longest.len());
+    assert_eq!((got[1] & 0x7f, &got[2..12]), (8, &longest[2..12]));
+    let distance = |octet: &u8| (i32::from(Law::A.decode(*octet)) - 1000).abs();
+    assert!(
+        got[12..].iter().all(|octet| distance(octet) <= 64),
+        "{:?}",
+        &got[12..14]
+    );
+    let longer = packet(0, 2, &[Law::Mu.encode(1000); 801]);
+    assert_eq!(legs.carry(Side::A, longer.clone()), longer);
+    assert_eq!(legs.session.statistics().from_caller.translated, 1);
+}
+
+#[test]
 fn packets_of_ten_to_sixty_milliseconds_keep_their_length_and_are_counted() {
     let mut legs = Legs::new(&[(0, Codec::Pcmu)], &[(9, Codec::G722)]);
     let mut decoder = NarrowDecoder::default();
@@ -227,7 +253,7 @@ fn legs_with_keys_of_their_own_are_translated_between_them() {
                 let verdict = legs
                     .session
                     .rtp_within(Side::A, CALLER.into(), &mut buffer, len, legs.now);
-                let Verdict::Forward { to, len } = verdict else {
+                let Verdict::Forward { to, len, .. } = verdict else {
                     panic!("{suite:?}: {verdict:?}")
                 };
                 assert_eq!(to, SocketAddr::from(CALLED));

@@ -11,12 +11,13 @@
 //! In a queue with `wait` a call does not go round once: it stands in line, and each time it is looked at (a phone may be
 //! free, see [`Hunt::stand_behind`]) it rings what it may, until somebody answers or `wait` is over.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::limits::{LOOK_AGAIN, QUEUES_VISITED_MAX, RING_AGAIN, TARGETS_MAX};
+use super::limits::{QUEUES_VISITED_MAX, TARGETS_MAX};
 use super::verdict::verdict;
+use super::waiting::Waiting;
 use super::{Config, Decline, Overflow, Phone, Rest, Strategy};
 
 /// One ringing of one phone. Counts up over the whole hunt, from 0.
@@ -85,21 +86,6 @@ struct Ringing {
     attempt: Attempt,
     phone: String,
     until: Instant,
-}
-
-/// A call in a queue where one waits.
-#[derive(Debug)]
-struct Waiting {
-    since: Instant,
-    /// When it has waited long enough.
-    until: Instant,
-    look_at: Instant,
-    /// Phones that did not take it, and when they may ring for it again.
-    left_alone: BTreeMap<String, Instant>,
-    /// It would take a phone that becomes free.
-    is_choosing: bool,
-    /// Calls that choose before it.
-    ahead: usize,
 }
 
 /// One call's search for a person. Does nothing by itself: `handle`, then `poll_step` until `None`.
@@ -181,7 +167,7 @@ impl Hunt {
             Input::Tick => {
                 let rang = self.ringing.len();
                 self.stop_the_overdue(now);
-                self.stop_the_paused(now, seen);
+                self.stop_the_paused(seen);
                 let is_to_wait = self.waiting.is_some();
                 if is_to_wait || (rang > 0 && self.ringing.is_empty()) {
                     self.next(now, seen);
@@ -250,14 +236,7 @@ impl Hunt {
         self.next_target = 0;
         let config = &self.queues[queue];
         // Whoever came before chooses first: who they are is asked once this call stands in line.
-        self.waiting = config.service.wait.map(|wait| Waiting {
-            since: now,
-            until: now + wait,
-            look_at: now,
-            left_alone: BTreeMap::new(),
-            is_choosing: true,
-            ahead: 0,
-        });
+        self.waiting = config.service.wait.map(|wait| Waiting::new(now, wait));
         if self.waiting.is_some() {
             return;
         }
@@ -277,7 +256,12 @@ impl Hunt {
         if self.waiting.is_some() {
             return self.look(now, seen);
         }
-        let is_for_all = self.queues[self.current].strategy == Strategy::RingAll;
+        let config = &self.queues[self.current];
+        let is_for_all = config.strategy == Strategy::RingAll;
+        let rests: Vec<Option<Rest>> = config.targets.iter().map(|target| seen(target).rest).collect();
+        // Where nobody is left but who was passed over for not answering, and nothing follows, a caller is not turned away
+        // for it.
+        let is_last_hope = config.overflow == Overflow::Reject && rests.iter().all(Option::is_some);
         while self.ringing.is_empty() {
             let from = self.next_target;
             let to = match is_for_all {
@@ -288,23 +272,16 @@ impl Hunt {
                 return self.overflow(now, seen);
             }
             self.next_target = to;
-            // Where everybody was skipped because nobody answered, and nothing follows, a caller is not turned away for it.
-            let config = &self.queues[self.current];
-            let rests = |target: &usize| seen(&config.targets[*target]).rest;
-            let is_last_hope = config.overflow == Overflow::Reject
-                && self
-                    .order
-                    .iter()
-                    .all(|target| matches!(rests(target), Some(Rest::Skipped(_))));
             let mut phones = Vec::new();
-            for target in &self.order[from..to] {
-                let target = &self.queues[self.current].targets[*target];
-                let seen = seen(target);
+            for place in &self.order[from..to] {
                 // Who takes no calls now is not rung, whatever the others do.
-                if seen.rest.is_some() && !is_last_hope {
-                    continue;
+                match rests[*place] {
+                    None => {}
+                    Some(Rest::Skipped(_)) if is_last_hope => {}
+                    Some(_) => continue,
                 }
-                match seen.devices.filter(|devices| !devices.is_empty()) {
+                let target = &self.queues[self.current].targets[*place];
+                match seen(target).devices.filter(|devices| !devices.is_empty()) {
                     Some(devices) => phones.extend(devices),
                     // A person who is signed in nowhere comes to nothing as a device does that is not registered.
                     None => phones.push(target.clone()),
@@ -317,67 +294,20 @@ impl Hunt {
     /// Looks whether a phone is free for a call that waits.
     fn look(&mut self, now: Instant, seen: &dyn Fn(&str) -> Seen) {
         let Some(waiting) = &mut self.waiting else { return };
-        waiting.look_at = match waiting.until > now {
-            true => (now + LOOK_AGAIN).min(waiting.until),
-            false => now + LOOK_AGAIN,
-        };
-        waiting.left_alone.retain(|_, until| now < *until);
-        if waiting.until <= now {
+        if waiting.is_over(now) {
             // What rings may ring to its end.
-            waiting.is_choosing = false;
             if self.ringing.is_empty() {
                 self.overflow(now, seen);
             }
             return;
         }
         let config = &self.queues[self.current];
-        let is_for_all = config.strategy == Strategy::RingAll;
-        if !is_for_all && !self.ringing.is_empty() {
+        if config.strategy != Strategy::RingAll && !self.ringing.is_empty() {
             return;
         }
-        let ringing: BTreeSet<&str> = self
-            .ringing
-            .iter()
-            .map(|ringing| ringing.phone.as_str())
-            .collect();
-        let mut free = Vec::new();
-        let mut has_any = false;
-        for (place, target) in config.targets.iter().take(TARGETS_MAX).enumerate() {
-            let known = seen(target);
-            if known.is_away {
-                continue;
-            }
-            let is_his = known.devices.is_some();
-            let mut phones = known.devices.unwrap_or_else(|| vec![target.clone()]);
-            phones.retain(|phone| !ringing.contains(phone.as_str()));
-            has_any |= phones.iter().any(|phone| !waiting.left_alone.contains_key(phone));
-            if known.is_taken || known.rest.is_some() {
-                continue;
-            }
-            phones.retain(|phone| {
-                let is_free = || {
-                    let known = seen(phone);
-                    !known.is_away && !known.is_taken && known.rest.is_none()
-                };
-                !waiting.left_alone.contains_key(phone) && (!is_his || is_free())
-            });
-            if !phones.is_empty() {
-                free.push((known.phone.rank(config.strategy, known.is_down), place, phones));
-            }
-        }
-        free.sort();
-        waiting.is_choosing = has_any;
-        // Of one who is named twice, as a person and by his phone, there is one.
-        let mut known = BTreeSet::new();
-        for (_, _, phones) in &mut free {
-            phones.retain(|phone| known.insert(phone.clone()));
-        }
-        free.retain(|(_, _, phones)| !phones.is_empty());
-        let mine = free.into_iter().skip(waiting.ahead);
-        let mine: Vec<String> = mine
-            .take(if is_for_all { usize::MAX } else { 1 })
-            .flat_map(|(_, _, phones)| phones)
-            .collect();
+        let ringing = self.ringing.iter();
+        let ringing: BTreeSet<&str> = ringing.map(|ringing| ringing.phone.as_str()).collect();
+        let mine = waiting.choose(config, &ringing, seen);
         self.ring(mine, now);
     }
 
@@ -415,11 +345,11 @@ impl Hunt {
     }
 
     /// Whoever takes no calls from this moment on rings no more.
-    fn stop_the_paused(&mut self, now: Instant, seen: &dyn Fn(&str) -> Seen) {
+    fn stop_the_paused(&mut self, seen: &dyn Fn(&str) -> Seen) {
         let is_paused = |phone: &str| seen(phone).rest == Some(Rest::Paused);
         let (paused, on) = std::mem::take(&mut self.ringing)
             .into_iter()
-            .partition(|ringing| ringing.until > now && is_paused(&ringing.phone));
+            .partition(|ringing| is_paused(&ringing.phone));
         self.ringing = on;
         for Ringing { attempt, .. } in paused {
             self.cancel(attempt, false);
@@ -428,7 +358,7 @@ impl Hunt {
 
     fn leave_alone(&mut self, phone: &str, now: Instant) {
         if let Some(waiting) = &mut self.waiting {
-            waiting.left_alone.insert(phone.to_string(), now + RING_AGAIN);
+            waiting.leave_alone(phone, now);
         }
     }
 
@@ -492,287 +422,5 @@ impl Hunt {
 
     fn finish(&mut self) {
         self.is_over = true;
-    }
-}
-
-#[cfg(test)]
-#[expect(clippy::disallowed_methods, reason = "any instant will do as the start")]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-    use crate::queue::{Reach, Service};
-
-    const RING: Duration = Duration::from_secs(20);
-
-    fn queue(name: &str, strategy: Strategy, targets: usize, overflow: Overflow) -> Config {
-        Config {
-            name: name.into(),
-            numbers: vec!["*".into()],
-            strategy,
-            targets: (0..targets).map(|n| format!("sip:{name}{n}@10.0.0.5")).collect(),
-            ring: RING,
-            overflow,
-            reach: Reach::default(),
-            service: Service::default(),
-        }
-    }
-
-    fn hunt(queues: Vec<Config>) -> Hunt {
-        Hunt::new(queues.into(), "desk").unwrap()
-    }
-
-    /// Steps as one short line: `+0` ring, `-0` cancel, `x0` answered elsewhere, `>name` moved, `!480` give up.
-    fn steps(hunt: &mut Hunt) -> String {
-        let mut line = Vec::new();
-        while let Some(step) = hunt.poll_step() {
-            line.push(match step {
-                Step::Ring { attempt, .. } => format!("+{}", attempt.0),
-                Step::Cancel {
-                    attempt,
-                    was_answered_elsewhere: true,
-                } => format!("x{}", attempt.0),
-                Step::Cancel { attempt, .. } => format!("-{}", attempt.0),
-                // Told beside the `-` that follows it.
-                Step::Ignored { .. } => continue,
-                Step::Moved { queue } => format!(">{queue}"),
-                Step::GiveUp { status } => format!("!{status}"),
-            });
-        }
-        line.join(" ")
-    }
-
-    fn failed(attempt: usize, status: u16) -> Input {
-        Input::Failed {
-            attempt: Attempt(attempt),
-            status,
-        }
-    }
-
-    fn check(queues: Vec<Config>, script: &[(Input, u64, &str)]) {
-        let start = Instant::now();
-        let mut hunt = hunt(queues);
-        for (input, seconds, expected) in script {
-            hunt.handle(*input, start + Duration::from_secs(*seconds), &|target| Seen {
-                is_down: target.contains("down"),
-                ..Seen::default()
-            });
-            assert_eq!(steps(&mut hunt), *expected, "{input:?} at {seconds}");
-        }
-    }
-
-    #[test]
-    fn ring_all_rings_everybody_and_the_first_answer_wins() {
-        check(
-            vec![queue("desk", Strategy::RingAll, 3, Overflow::Reject)],
-            &[
-                (Input::Start, 0, "+0 +1 +2"),
-                (failed(1, 486), 1, ""),
-                (Input::Answered { attempt: Attempt(2) }, 2, "x0"),
-                (Input::Tick, 60, ""),
-            ],
-        );
-    }
-
-    #[test]
-    fn in_order_gives_each_phone_its_own_time() {
-        check(
-            vec![queue("desk", Strategy::InOrder, 3, Overflow::Reject)],
-            &[
-                (Input::Start, 0, "+0"),
-                (Input::Tick, 19, ""),
-                (Input::Tick, 20, "-0 +1"),
-                (failed(1, 486), 21, "+2"),
-                (Input::Tick, 40, ""),
-                (Input::Tick, 41, "-2 !480"),
-            ],
-        );
-    }
-
-    #[test]
-    fn a_person_rings_at_all_his_devices_at_once_and_a_device_that_is_named_as_well_rings_once() {
-        let rung = |strategy| {
-            let mut desk = queue("desk", strategy, 0, Overflow::Reject);
-            desk.targets = ["device:d1", "person:ann", "person:bob"].map(Into::into).to_vec();
-            let mut hunt = hunt(vec![desk]);
-            let seen = |target: &str| Seen {
-                devices: match target {
-                    "person:ann" => Some(vec!["device:d1".into(), "device:d2".into()]),
-                    "person:bob" => Some(Vec::new()),
-                    _ => None,
-                },
-                ..Seen::default()
-            };
-            let (mut rung, start) = (Vec::new(), Instant::now());
-            hunt.handle(Input::Start, start, &seen);
-            for round in 1..5 {
-                let mut together = Vec::new();
-                while let Some(step) = hunt.poll_step() {
-                    if let Step::Ring { target, attempt } = step {
-                        assert_eq!(hunt.phone_of(attempt), Some(target.as_str()));
-                        together.push(target);
-                    }
-                }
-                rung.push(together.join("+"));
-                hunt.handle(Input::Tick, start + RING * round, &seen);
-            }
-            rung.join(" ").trim_end().to_string()
-        };
-        assert_eq!(rung(Strategy::RingAll), "device:d1+device:d2+person:bob");
-        assert_eq!(
-            rung(Strategy::InOrder),
-            "device:d1 device:d1+device:d2 person:bob"
-        );
-    }
-
-    #[test]
-    fn when_all_are_busy_the_caller_hears_busy() {
-        let desk = || vec![queue("desk", Strategy::RingAll, 2, Overflow::Reject)];
-        check(
-            desk(),
-            &[
-                (Input::Start, 0, "+0 +1"),
-                (failed(0, 486), 0, ""),
-                (failed(1, 600), 0, "!486"),
-            ],
-        );
-        check(
-            desk(),
-            &[
-                (Input::Start, 0, "+0 +1"),
-                (failed(0, 486), 0, ""),
-                (failed(1, 503), 0, "!486"),
-            ],
-        );
-        check(
-            desk(),
-            &[
-                (Input::Start, 0, "+0 +1"),
-                (failed(0, 488), 0, ""),
-                (failed(1, 606), 0, "!488"),
-            ],
-        );
-        check(
-            desk(),
-            &[
-                (Input::Start, 0, "+0 +1"),
-                (failed(0, 603), 0, ""),
-                (failed(1, 603), 0, "!603"),
-            ],
-        );
-    }
-
-    #[test]
-    fn overflow_visits_each_queue_once() {
-        check(
-            vec![
-                queue("desk", Strategy::RingAll, 1, Overflow::Queue("night".into())),
-                queue("night", Strategy::RingAll, 1, Overflow::Queue("desk".into())),
-            ],
-            &[
-                (Input::Start, 0, "+0"),
-                (Input::Tick, 20, "-0 >night +1"),
-                (Input::Tick, 40, "-1 !480"),
-            ],
-        );
-    }
-
-    #[test]
-    fn a_chain_of_empty_queues_ends() {
-        let mut queues: Vec<_> = (0..12)
-            .map(|n| {
-                queue(
-                    &format!("q{n}"),
-                    Strategy::InOrder,
-                    0,
-                    Overflow::Queue(format!("q{}", n + 1)),
-                )
-            })
-            .collect();
-        queues[0].name = "desk".into();
-        check(queues, &[(Input::Start, 0, ">q1 >q2 >q3 >q4 >q5 >q6 >q7 !480")]);
-    }
-
-    #[test]
-    fn what_is_down_is_rung_last_and_when_all_are_down_all_are_rung() {
-        let with = |targets: [&str; 3]| {
-            let mut desk = queue("desk", Strategy::InOrder, 0, Overflow::Reject);
-            desk.targets = targets.map(|user| format!("sip:{user}@10.0.0.5")).to_vec();
-            let mut hunt = hunt(vec![desk]);
-            let mut rung = Vec::new();
-            let now = Instant::now();
-            hunt.handle(Input::Start, now, &|target| Seen {
-                is_down: target.contains("down"),
-                ..Seen::default()
-            });
-            while let Some(step) = hunt.poll_step() {
-                if let Step::Ring { attempt, target } = step {
-                    rung.push(target);
-                    hunt.handle(failed(attempt.0, 503), now, &|_| Seen {
-                        is_down: true,
-                        ..Seen::default()
-                    });
-                }
-            }
-            rung.join(" ")
-        };
-        assert_eq!(
-            with(["down1", "up1", "up2"]),
-            "sip:up1@10.0.0.5 sip:up2@10.0.0.5 sip:down1@10.0.0.5"
-        );
-        assert_eq!(
-            with(["down1", "down2", "down3"]),
-            "sip:down1@10.0.0.5 sip:down2@10.0.0.5 sip:down3@10.0.0.5"
-        );
-    }
-
-    #[test]
-    fn nobody_is_turned_away_because_all_were_passed_over() {
-        let rung = |rest: Rest, overflow: Overflow| {
-            let desk = queue("desk", Strategy::RingAll, 2, overflow);
-            let mut hunt = hunt(vec![desk]);
-            hunt.handle(Input::Start, Instant::now(), &|_| Seen {
-                rest: Some(rest),
-                ..Seen::default()
-            });
-            let mut rung = 0;
-            while let Some(step) = hunt.poll_step() {
-                rung += usize::from(matches!(step, Step::Ring { .. }));
-            }
-            rung
-        };
-        let skipped = Rest::Skipped(Instant::now());
-        assert_eq!(rung(skipped, Overflow::Reject), 2);
-        assert_eq!(rung(skipped, Overflow::Queue("night".into())), 0);
-        assert_eq!(rung(Rest::Paused, Overflow::Reject), 0);
-    }
-
-    #[test]
-    fn a_decline_is_the_word_of_one_phone_or_of_the_queue_as_configured() {
-        let script = |decline, after: &'static str| {
-            let mut desk = queue("desk", Strategy::RingAll, 3, Overflow::Queue("night".into()));
-            desk.reach.decline = decline;
-            let night = queue("night", Strategy::RingAll, 1, Overflow::Reject);
-            check(
-                vec![desk, night],
-                &[(Input::Start, 0, "+0 +1 +2"), (failed(1, 603), 1, after)],
-            );
-        };
-        script(Decline::Phone, "");
-        script(Decline::Queue, "-0 -2 >night +3");
-    }
-
-    #[test]
-    fn a_late_word_about_a_phone_that_no_longer_rings_changes_nothing() {
-        check(
-            vec![queue("desk", Strategy::InOrder, 2, Overflow::Reject)],
-            &[
-                (Input::Start, 0, "+0"),
-                (Input::Tick, 20, "-0 +1"),
-                (failed(0, 487), 20, ""),
-                (Input::Answered { attempt: Attempt(0) }, 21, ""),
-                (Input::Answered { attempt: Attempt(1) }, 22, ""),
-            ],
-        );
     }
 }

@@ -78,7 +78,8 @@ impl Line {
     pub fn take(&mut self, standing: &Standing) {
         match standing {
             Standing::Here { stand, at } => {
-                if self.len() < STANDS_MAX {
+                // When it is full no further ones are known; those that are have to be believed for as long as they are told of.
+                if self.len() < STANDS_MAX || self.has(stand) {
                     let seen = Seen {
                         is_choosing: stand.is_choosing,
                         heard: Some(*at),
@@ -88,6 +89,11 @@ impl Line {
             }
             Standing::Gone { stand, took } => self.leave(stand, *took),
         }
+    }
+
+    fn has(&self, stand: &Stand) -> bool {
+        let places = self.queues.get(&stand.queue);
+        places.is_some_and(|places| places.contains_key(&stand.place))
     }
 
     /// Forgets the calls of other shards that nothing was heard of for too long.
@@ -114,7 +120,7 @@ impl Line {
         places.map_or(1, |places| places.range(..place).count() + 1)
     }
 
-    /// How long it will take from this position, as far as the last calls tell; None = none was answered yet.
+    /// How long callers of this queue waited lately, wherever they stood; None = none was answered yet.
     pub fn estimate(&self, queue: &str) -> Option<Duration> {
         self.waits.get(queue).copied()
     }
@@ -176,6 +182,24 @@ mod tests {
             place: Place { class, since, call },
             is_choosing,
         }
+    }
+
+    #[test]
+    fn a_full_line_takes_no_more_and_goes_on_believing_those_it_has() {
+        let (mut line, start) = (Line::default(), Instant::now());
+        let here = |call: usize, at: Instant| Standing::Here {
+            stand: stand(2, start, call as u128, true),
+            at,
+        };
+        for call in 0..=STANDS_MAX {
+            line.take(&here(call, start));
+        }
+        assert_eq!(line.len(), STANDS_MAX);
+        let later = start + STAND_BELIEVED / 2;
+        line.take(&here(0, later));
+        line.take(&here(STANDS_MAX, later));
+        line.tick(start + STAND_BELIEVED);
+        assert_eq!(line.len(), 1, "the one that was told of again");
     }
 
     #[test]

@@ -7,11 +7,14 @@
 #[cfg(test)]
 mod floor_tests;
 mod hunt;
+#[cfg(test)]
+mod hunt_tests;
 mod line;
 pub mod limits;
 mod roster;
 mod usage;
 mod verdict;
+mod waiting;
 
 use std::time::Duration;
 

@@ -69,16 +69,6 @@ pub enum Rest {
     Skipped(Instant),
 }
 
-impl Rest {
-    /// None = until somebody says so.
-    pub fn until(self) -> Option<Instant> {
-        match self {
-            Rest::Paused => None,
-            Rest::WrapUp(until) | Rest::Skipped(until) => Some(until),
-        }
-    }
-}
-
 impl Phone {
     pub fn take(&mut self, what: What, at: Instant) {
         let now = at;
@@ -151,8 +141,8 @@ impl Phone {
     }
 }
 
-/// The phones of all queues, and the people at them. Of phones only those of the configuration; of people those who were at
-/// work, [`PEOPLE_WATCHED_MAX`] at most.
+/// The phones of all queues, and the people at them. Of phones those of the configuration and those that people were signed
+/// in to; of people those who were at work, [`PEOPLE_WATCHED_MAX`] at most.
 #[derive(Debug, Default)]
 pub struct Usage {
     phones: BTreeMap<Arc<str>, Phone>,
@@ -179,10 +169,10 @@ impl Usage {
             return;
         }
         let is_person = |target: &str| target.starts_with(PERSON);
-        let known = self.phones.keys().filter(|target| is_person(target)).count();
-        if known + roster.people().count() > PEOPLE_WATCHED_MAX {
-            self.phones
-                .retain(|target, _| !is_person(target) || roster.person_at(target).is_some());
+        let has_gone = |target: &str| is_person(target) && roster.person_at(target).is_none();
+        let gone = self.phones.keys().filter(|target| has_gone(target)).count();
+        if gone + roster.people().count() > PEOPLE_WATCHED_MAX {
+            self.phones.retain(|target, _| !has_gone(target));
         }
         for (name, at_work) in roster.people().take(PEOPLE_WATCHED_MAX) {
             self.phones.entry(format!("{PERSON}{name}").into()).or_default();

@@ -96,6 +96,7 @@ impl<T: Copy> Index<T> {
         };
         self.parts.iter().map(of).sum::<usize>()
             + self.room.places.capacity() * 8
+            + self.room.chains.capacity() * size_of::<Chain>()
             + self.room.counters.capacity()
     }
 
@@ -389,6 +390,39 @@ mod tests {
             young.keep(&made(day), day, day * DAY_MS);
         }
         assert!((22..=31).contains(&young.len()), "{}", young.len());
+    }
+
+    #[test]
+    fn the_rarest_landmarks_are_looked_up_as_long_as_there_is_room() {
+        // As often as a hash may stand in a part and still be looked up, and twice as many of them as there is room for.
+        let common = (2 * PLACES_MAX / POPULAR) as u32;
+        let mut state = 1u32;
+        let mut frame = move || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 22) as u16
+        };
+        let mut index = Index::new(4000);
+        for recording in 0..POPULAR as u32 {
+            let marks: Vec<Landmark> = (0..common).map(|hash| Landmark { hash, at: frame() }).collect();
+            index.keep(&marks, recording, 1);
+        }
+        let rare: Vec<Landmark> = (0..30)
+            .map(|n| Landmark {
+                hash: common + u32::from(n),
+                at: n * 8,
+            })
+            .collect();
+        index.keep(&rare, 7777, 1);
+        let mut asked: Vec<Landmark> = (0..common).map(|hash| Landmark { hash, at: frame() }).collect();
+        asked.extend(&rare);
+        assert_eq!(index.find(&asked), Some(Match { of: 7777, hits: 30 }));
+        let mut room = Room::default();
+        index.parts[0].look_up(&asked, &mut room);
+        assert!(
+            (PLACES_MAX - POPULAR..=PLACES_MAX).contains(&room.places.len()),
+            "{}",
+            room.places.len()
+        );
     }
 
     #[test]

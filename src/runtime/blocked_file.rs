@@ -10,6 +10,7 @@ use crate::flood::Blocks;
 /// Writes the file whenever who stands in it has changed, for ever. It is there from the start, and never half written.
 pub async fn keep(file: PathBuf, blocks: Arc<Blocks>) {
     let mut written = None;
+    let mut has_failed = false;
     loop {
         let now = clock::now().instant;
         let listed: Vec<_> = blocks
@@ -19,8 +20,18 @@ pub async fn keep(file: PathBuf, blocks: Arc<Blocks>) {
             .collect();
         if written.as_ref() != Some(&listed) {
             match replace(&file, blocks.nftables(now)).await {
-                Ok(()) => written = Some(listed),
-                Err(error) => tracing::warn!(%error, "the file of [scans] nftables could not be written"),
+                Ok(()) => {
+                    written = Some(listed);
+                    if std::mem::take(&mut has_failed) {
+                        tracing::info!("the file of [scans] nftables is written again");
+                    }
+                }
+                // It is tried again and again, and said once.
+                Err(error) => {
+                    if !std::mem::replace(&mut has_failed, true) {
+                        tracing::warn!(%error, file = %file.display(), "the file of [scans] nftables cannot be written");
+                    }
+                }
             }
         }
         tokio::time::sleep(BLOCKED_FILE_EVERY).await;

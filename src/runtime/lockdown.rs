@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::accounts::{Lockdown, Lockdowns, NoLockdown};
-use crate::policy::book::Hand;
 use crate::store::{Audit, Store, StoreError};
 
 /// How often the store is asked: what the command line did counts after so long.
@@ -72,42 +71,20 @@ impl LockdownKeeper {
         self.state().since()
     }
 
-    /// As [`Lockdowns::order`]; the shards know it when this returns.
+    /// Orders a lockdown or undoes one; the shards know it when this returns, or, where the store is away by then, as soon as it
+    /// answers. Blocks.
     ///
     /// # Errors
     ///
-    /// [`NoLockdown`]; nothing is changed then.
-    pub fn order(
+    /// [`NoLockdown`]; nothing is changed then, or the store answered too late and it is done all the same.
+    pub fn act(
         &self,
-        by: Hand<'_>,
-        token: Option<&str>,
-        why: &str,
-        at_ms: u64,
+        work: impl FnOnce(&Lockdowns) -> Result<Lockdown, NoLockdown>,
     ) -> Result<Lockdown, NoLockdown> {
-        let lockdown = self.lockdowns.order(by, token, why, at_ms)?;
-        self.refresh()?;
-        Ok(lockdown)
-    }
-
-    /// As [`Lockdowns::ask_to_undo`].
-    ///
-    /// # Errors
-    ///
-    /// [`NoLockdown`]; nothing is changed then.
-    pub fn ask_to_undo(&self, by: Hand<'_>, at_ms: u64) -> Result<Lockdown, NoLockdown> {
-        let lockdown = self.lockdowns.ask_to_undo(by, at_ms)?;
-        self.refresh()?;
-        Ok(lockdown)
-    }
-
-    /// As [`Lockdowns::confirm_undo`]; the shards know it when this returns.
-    ///
-    /// # Errors
-    ///
-    /// [`NoLockdown`]; nothing is changed then.
-    pub fn confirm_undo(&self, by: Hand<'_>, at_ms: u64) -> Result<Lockdown, NoLockdown> {
-        let lockdown = self.lockdowns.confirm_undo(by, at_ms)?;
-        self.refresh()?;
+        let lockdown = work(&self.lockdowns)?;
+        if let Err(error) = self.refresh() {
+            tracing::error!(%error, "the lockdown was changed, and the store is away since: the calls hear of it when it answers");
+        }
         Ok(lockdown)
     }
 

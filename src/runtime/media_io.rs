@@ -20,7 +20,7 @@ use mio::net::UdpSocket;
 use mio::{Registry, Token};
 use slab::Slab;
 
-use super::media_sockets::Sockets;
+use super::media_sockets::{SOCKETS, Sockets};
 use crate::call_id::CallId;
 use crate::media::srtp::OVERHEAD_OCTETS_MAX;
 use crate::media::tap::HOP_SAMPLES;
@@ -143,6 +143,13 @@ impl MediaIo {
     pub fn secure(&mut self, call: CallId, side: Side, keys: Option<&Keys>) {
         if let Some(call) = self.call_mut(call) {
             call.session.secure(side, keys);
+        }
+    }
+
+    /// Whether the leg has one port for RTP and RTCP; see [`Session::mux`]. Unknown calls are ignored.
+    pub fn mux(&mut self, call: CallId, side: Side, on: bool) {
+        if let Some(call) = self.call_mut(call) {
+            call.session.mux(side, on);
         }
     }
 
@@ -335,7 +342,7 @@ impl MediaIo {
                 0 => call.session.rtp_within(side, source, buffer, len, now),
                 _ => call.session.rtcp_within(side, source, buffer, len, now),
             };
-            call.carry_out(verdict, side, &other.sockets[kind], buffer, &mut self.counters);
+            call.carry_out(verdict, side, &other.sockets, buffer, &mut self.counters);
             while let Some(hop) = call.session.poll_hop() {
                 on_hop(call.id, hop);
             }
@@ -416,24 +423,26 @@ fn send(socket: Option<&UdpSocket>, octets: &[u8], to: SocketAddr, counters: &mu
 }
 
 impl Call {
-    /// `socket` is the same kind of socket on the other side.
+    /// `sockets` are those of the other side.
     fn carry_out(
         &mut self,
         verdict: Verdict,
         from: Side,
-        socket: &UdpSocket,
+        sockets: &[UdpSocket; SOCKETS],
         buffer: &[u8],
         counters: &mut Counters,
     ) {
         match verdict {
             Verdict::Drop(reason) => counters.dropped[reason as usize] += 1,
-            Verdict::Forward { to, len } => match socket.send_to(&buffer[..len], to) {
-                Ok(_) => counters.forwarded += 1,
-                Err(_) => {
-                    counters.unsent += 1;
-                    self.unsent[from as usize] += 1;
+            Verdict::Forward { to, len, component } => {
+                match sockets[component as usize].send_to(&buffer[..len], to) {
+                    Ok(_) => counters.forwarded += 1,
+                    Err(_) => {
+                        counters.unsent += 1;
+                        self.unsent[from as usize] += 1;
+                    }
                 }
-            },
+            }
         }
     }
 

@@ -39,6 +39,7 @@ fn bench(ports: RangeInclusive<u16>) -> Bench {
         ports,
         silence: Duration::from_secs(60),
         transcodes: true,
+        rtcp_mux: true,
     };
     Bench {
         poll: Poll::new().unwrap(),

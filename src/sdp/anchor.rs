@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::parse::{attribute, direction, leading_payload_type, media_line};
-use super::{Audio, Line, NothingInCommon, Protection, Session};
+use super::{Audio, Line, NothingInCommon, Session, Transport};
 
 /// Attributes that describe a transport which ends at us. Names ending in `-` stand for everything that begins so.
 ///
@@ -56,7 +56,7 @@ pub(super) fn anchored(
     port: u16,
     session_id: u64,
     version: u64,
-    protection: &Protection,
+    transport: &Transport,
 ) -> Result<Vec<u8>, NothingInCommon> {
     let audio = session
         .audio
@@ -107,6 +107,7 @@ pub(super) fn anchored(
             out.line(b'm', &refused.collect::<Vec<_>>().join(&b' '));
             continue;
         }
+        let protection = &transport.protection;
         let profile = if protection.is_savp { "RTP/SAVP" } else { "RTP/AVP" };
         out.line(b'm', audio_line(audio, &line.formats, port, profile).as_bytes());
         let kept = session.lines[range.start + 1..range.end]
@@ -131,6 +132,9 @@ pub(super) fn anchored(
         }
         for crypto in &protection.crypto {
             out.line(b'a', crypto.write().as_bytes());
+        }
+        if transport.rtcp_mux {
+            out.line(b'a', b"rtcp-mux");
         }
         if audio.stated.is_some() || audio.address.ip().is_unspecified() {
             out.line(b'a', session.direction().as_str().as_bytes());
@@ -212,14 +216,14 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::super::{Crypto, Direction, MasterKey, Suite, fuzz_sdp};
+    use super::super::{Crypto, Direction, MasterKey, Protection, Suite, fuzz_sdp};
     use super::*;
 
     const OURS: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 7));
 
     fn anchored(text: &str) -> Result<String, NothingInCommon> {
         let session = Session::parse(text.as_bytes()).expect("a description");
-        let octets = session.anchored(OURS, 20_002, 77, 3, &Protection::default())?;
+        let octets = session.anchored(OURS, 20_002, 77, 3, &Transport::default())?;
         Ok(String::from_utf8(octets).expect("text"))
     }
 
@@ -266,7 +270,7 @@ mod tests {
         let offer = "v=0\no=- 1 1 IN IP4 10.0.0.9\nc=IN IP4 10.0.0.9\nm=audio 4000 RTP/AVP 0\n";
         let session = Session::parse(offer.as_bytes()).unwrap();
         let text = session
-            .anchored(IpAddr::V6(Ipv6Addr::LOCALHOST), 4, 1, 1, &Protection::default())
+            .anchored(IpAddr::V6(Ipv6Addr::LOCALHOST), 4, 1, 1, &Transport::default())
             .unwrap();
         assert!(String::from_utf8(text).unwrap().contains("c=IN IP6 ::1\r\n"));
     }
@@ -323,8 +327,12 @@ mod tests {
                 key: MasterKey::new(Suite::AeadAes128Gcm, &[0; 28]).unwrap(),
             }],
         };
+        let transport = Transport {
+            protection,
+            ..Transport::default()
+        };
         let session = Session::parse(offer.as_bytes()).unwrap();
-        let text = session.anchored(OURS, 20_002, 77, 3, &protection).unwrap();
+        let text = session.anchored(OURS, 20_002, 77, 3, &transport).unwrap();
         let text = String::from_utf8(text).unwrap();
         let media = "m=audio 20002 RTP/SAVP 0\r\n\
             a=crypto:4 AEAD_AES_128_GCM inline:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==\r\na=sendrecv\r\n";

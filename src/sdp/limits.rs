@@ -17,3 +17,7 @@ pub const FORMATS_MAX: usize = 64;
 
 /// `a=crypto` lines of one audio line that are looked at. Past it they are passed over; telephones offer one to four.
 pub const CRYPTO_MAX: usize = 8;
+
+/// Octets of a master key identifier, in `a=crypto` and in each packet. A line with a longer one counts as if it were not there;
+/// RFC 4568 allows 128, and eight are a number.
+pub const IDENTIFIER_OCTETS_MAX: usize = 8;

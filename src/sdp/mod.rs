@@ -8,6 +8,7 @@ mod anchor;
 mod crypto;
 pub mod limits;
 mod parse;
+mod transport;
 mod widen;
 
 use std::fmt;
@@ -15,6 +16,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::Range;
 
 pub use crypto::{Crypto, Encryption, MASTER_OCTETS_MAX, MasterKey, Protection, Suite};
+pub use transport::Transport;
 
 use crate::g711::Law;
 
@@ -113,6 +115,8 @@ struct Audio {
     is_savp: bool,
     /// The keys in it that can be taken, in the author's order.
     crypto: Vec<Crypto>,
+    /// `a=rtcp-mux`.
+    rtcp_mux: bool,
     address: SocketAddr,
     stated: Option<Direction>,
     codecs: Vec<(u8, Codec)>,
@@ -217,8 +221,8 @@ impl Session {
 
     /// This description as it goes to the *other* leg.
     ///
-    /// Our address and port stand in `c=`, `m=` and `o=`, and `protection` says whether the audio is encrypted on that leg:
-    /// each leg has keys of its own, or none. What we cannot anchor is removed: other media lines stay as
+    /// Our address and port stand in `c=`, `m=` and `o=`, and `transport` says whether the audio is encrypted on that leg, and
+    /// on how many ports: each leg has keys of its own, or none. What we cannot anchor is removed: other media lines stay as
     /// refused lines (port 0, so the count matches, RFC 3264 §6), transport attributes (ICE, keys, fingerprints, RTCP,
     /// SSRC, bundling, capability negotiation) go, and so do payload types that are not a [`Codec`] or telephone-event.
     /// Payload type numbers, `fmtp`, `ptime` and direction pass through, so both parties talk to each other's codec
@@ -236,9 +240,9 @@ impl Session {
         port: u16,
         session_id: u64,
         version: u64,
-        protection: &Protection,
+        transport: &Transport,
     ) -> Result<Vec<u8>, NothingInCommon> {
-        anchor::anchored(self, ours, port, session_id, version, protection)
+        anchor::anchored(self, ours, port, session_id, version, transport)
     }
 
     /// The same description by an author that is not held: for asking a new party into a call whose old one held it.
@@ -319,16 +323,19 @@ pub fn fuzz_sdp(body: &[u8]) {
     if offer.lines.len() + 16 > limits::LINES_MAX || body.len() + 2048 > limits::OCTETS_MAX {
         return;
     }
-    let plain = Protection::default();
-    let same = Protection {
-        is_savp: offer.is_savp(),
-        crypto: offer.crypto().to_vec(),
+    let plain = Transport::default();
+    let same = Transport {
+        protection: Protection {
+            is_savp: offer.is_savp(),
+            crypto: offer.crypto().to_vec(),
+        },
+        rtcp_mux: offer.rtcp_mux(),
     };
-    for (ours, protection) in [
+    for (ours, transport) in [
         (IpAddr::V4(Ipv4Addr::LOCALHOST), &plain),
         (IpAddr::V6(Ipv6Addr::LOCALHOST), &same),
     ] {
-        let Ok(text) = offer.anchored(ours, 20_000, 1, 2, protection) else {
+        let Ok(text) = offer.anchored(ours, 20_000, 1, 2, transport) else {
             assert!(
                 offer.codecs().is_empty(),
                 "a description with a codec of ours was not anchored"
@@ -337,8 +344,9 @@ pub fn fuzz_sdp(body: &[u8]) {
         };
         let again = Session::parse(&text).expect("what we write can be read");
         assert_eq!(again.audio_address(), Some(SocketAddr::new(ours, 20_000)));
-        assert_eq!(again.is_savp(), protection.is_savp);
-        assert_eq!(again.crypto(), protection.crypto);
+        assert_eq!(again.is_savp(), transport.protection.is_savp);
+        assert_eq!(again.crypto(), transport.protection.crypto);
+        assert_eq!(again.rtcp_mux(), transport.rtcp_mux);
         assert_eq!(again.direction(), offer.direction());
         assert_eq!(again.codecs(), offer.codecs());
         assert_eq!(again.telephone_event(), offer.telephone_event());
@@ -346,11 +354,11 @@ pub fn fuzz_sdp(body: &[u8]) {
         assert_eq!(again.media_lines(), offer.media_lines());
         let wide = offer.widened();
         let text_of_wide = wide
-            .anchored(ours, 20_000, 1, 2, protection)
+            .anchored(ours, 20_000, 1, 2, transport)
             .expect("it has a codec");
         let again_wide = Session::parse(&text_of_wide).expect("what we write can be read");
         assert_eq!(again_wide.codecs(), wide.codecs());
         // And written once more it is the same text.
-        assert_eq!(again.anchored(ours, 20_000, 1, 2, protection), Ok(text));
+        assert_eq!(again.anchored(ours, 20_000, 1, 2, transport), Ok(text));
     }
 }

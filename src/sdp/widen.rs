@@ -117,7 +117,7 @@ impl Session {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Protection;
+    use super::super::Transport;
     use super::*;
 
     fn said(formats: &str, rest: &str) -> Session {
@@ -130,7 +130,7 @@ mod tests {
     fn written(session: &Session) -> String {
         let ours = [198, 51, 100, 7].into();
         let octets = session
-            .anchored(ours, 20_002, 77, 3, &Protection::default())
+            .anchored(ours, 20_002, 77, 3, &Transport::default())
             .unwrap();
         assert_eq!(Session::parse(&octets).unwrap().codecs(), session.codecs());
         String::from_utf8(octets).unwrap()

@@ -6,14 +6,14 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::audit_entry::{ANCHOR, AuditEntry, ERASED, Kept, LOST, Parts, Said};
+use super::audit_entry::{ANCHOR, AuditEntry, ERASED, Kept, LOST, Parts, Shape};
 use super::audit_numbers::{Numbers, text};
 use super::limits::{AUDIT_RETRIES, AUDIT_TEXT_MAX, ERASED_AT_ONCE, GONE_BACK_PAGES, JOURNAL_ROWS};
 use super::{Store, StoreError, Write};
 
-pub(super) const JOURNAL: &str = "audit";
+pub const JOURNAL: &str = "audit";
 /// Number and hash of the last entry, kept apart from the chain: entries taken from its end are missed.
-const HEAD: &str = "audit_head";
+pub const HEAD: &str = "audit_head";
 /// Up to which entry what is said of people was erased by its term.
 const TERM: &str = "audit_term";
 
@@ -141,15 +141,7 @@ impl Audit {
         act: &Act<'_>,
         writes: &[Write],
     ) -> Result<Option<u64>, StoreError> {
-        let said = Said {
-            number: head.0 + 1,
-            at_ms: act.at_ms,
-            by: cut(act.by),
-            what: cut(act.what),
-            about: cut(act.about),
-            note: cut(act.note),
-        };
-        let (entry, parts) = Kept::after(&head.1, said).ok_or_else(busy)?;
+        let (entry, parts) = Kept::after(&head.1, head.0 + 1, act).ok_or_else(busy)?;
         let mut all = writes.to_vec();
         all.push(Write::Append {
             journal: JOURNAL,
@@ -173,7 +165,7 @@ impl Audit {
     }
 
     /// Erases what entries before this time (Unix ms) say of people, by destroying the keys to it; what stays is number, time, kind and
-    /// a digest, and the chain. Gives how many entries that were. Blocks.
+    /// a digest, and the chain. Gives how many entries that were; those about the chain itself say nothing of people. Blocks.
     ///
     /// # Errors
     ///
@@ -181,7 +173,7 @@ impl Audit {
     pub fn erase_before(&self, before_ms: u64, at_ms: u64) -> Result<u64, StoreError> {
         let known = self.store.setting(TERM)?.and_then(|text| text.parse().ok());
         let mut done: u64 = known.unwrap_or(0);
-        let first = done;
+        let mut erased = 0;
         // What is written meanwhile says what is done here.
         let end = kept_end(&*self.store)?;
         loop {
@@ -190,17 +182,25 @@ impl Audit {
                 *number <= end && Kept::read(text).is_none_or(|entry| entry.at_ms < before_ms)
             };
             let due = rows.iter().take_while(is_due);
-            let Some((last, _)) = due.last() else {
-                return Ok(done - first);
+            let (mut numbers, mut last) = (Numbers::default(), None);
+            for (number, text) in due {
+                last = Some(*number);
+                let shape = Kept::read(text).and_then(|entry| entry.shape());
+                if shape != Some(Shape::Clear) {
+                    numbers.add(*number);
+                    erased += 1;
+                }
+            }
+            let Some(last) = last else {
+                return Ok(erased);
             };
-            let mut numbers = Numbers::default();
-            numbers.add_span(done + 1, *last);
-            let term = Write::Setting {
-                name: TERM.into(),
-                value: last.to_string(),
-            };
-            self.erase(&numbers, at_ms, &[term])?;
-            done = *last;
+            let (name, value) = (TERM.to_string(), last.to_string());
+            match numbers.spans().next() {
+                Some(_) => self.erase(&numbers, at_ms, &[Write::Setting { name, value }])?,
+                // An entry that says of nothing that it was erased would be due itself one day.
+                None => self.store.set_setting(&name, &value)?,
+            }
+            done = last;
         }
     }
 
@@ -230,9 +230,10 @@ impl Audit {
         Ok(found)
     }
 
-    /// Destroys the keys, with an entry that says to which entries; as many at once as such an entry holds.
+    /// Destroys the keys, with an entry that says to which entries; as many at once as such an entry holds, and no more than
+    /// [`ERASED_AT_ONCE`]. What else is to be written goes with the last of them.
     fn erase(&self, numbers: &Numbers, at_ms: u64, also: &[Write]) -> Result<(), StoreError> {
-        let (mut note, mut writes) = (String::new(), also.to_vec());
+        let (mut note, mut writes, mut keys) = (String::new(), Vec::new(), 0);
         let write = |note: &str, writes: &[Write]| {
             let act = Act {
                 at_ms,
@@ -245,11 +246,15 @@ impl Audit {
         };
         for (first, last) in numbers.spans().flat_map(pieces) {
             let span = text((first, last));
-            if note.len() + span.len() + 2 > AUDIT_TEXT_MAX {
+            let piece = last - first + 1;
+            let is_full = note.len() + span.len() + 2 > AUDIT_TEXT_MAX || keys + piece > ERASED_AT_ONCE;
+            if is_full && !note.is_empty() {
                 write(&note, &writes)?;
                 note.clear();
                 writes.clear();
+                keys = 0;
             }
+            keys += piece;
             note = if note.is_empty() {
                 span
             } else {
@@ -262,6 +267,7 @@ impl Audit {
             });
         }
         if !note.is_empty() {
+            writes.extend_from_slice(also);
             write(&note, &writes)?;
         }
         Ok(())
@@ -442,8 +448,4 @@ fn go_back(store: &dyn Store, head: &mut (u64, String)) -> Result<bool, StoreErr
 pub(super) fn carried_over(text: &str) -> Option<(String, String)> {
     let (kept, parts) = Kept::read(text)?.carried_over()?;
     Some((kept.text(), parts.text()))
-}
-
-fn cut(text: &str) -> String {
-    text.chars().take(AUDIT_TEXT_MAX).collect()
 }

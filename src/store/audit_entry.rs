@@ -6,7 +6,9 @@
 use aws_lc_rs::{digest, rand};
 use serde::{Deserialize, Serialize};
 
+use super::audit::Act;
 use super::hexadecimal;
+use super::limits::AUDIT_TEXT_MAX;
 
 /// An entry that says which entries the store had taken and has no more.
 pub(super) const LOST: &str = "audit lost";
@@ -21,7 +23,7 @@ fn is_of_the_chain(what: &str) -> bool {
 }
 
 /// One thing that was done. It names no caller and no number: those stand in records, which may be erased.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct AuditEntry {
     /// From 1, without gaps.
     pub number: u64,
@@ -36,13 +38,12 @@ pub struct AuditEntry {
     /// How it ended, or why it was done. Empty when erased.
     pub note: String,
     /// What it said of people was erased.
-    #[serde(default)]
     pub is_erased: bool,
     /// SHA-256 over `salt` and the three texts about people, hexadecimal; None = the entry holds them itself.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub people: Option<String>,
     /// 64 hexadecimal digits; erased with the texts.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub salt: Option<String>,
     /// Hash of the entry before, hexadecimal; of the first, 64 zeros.
     pub before: String,
@@ -83,10 +84,25 @@ impl Parts {
 
     /// Whether somebody of this name stands there, as a word.
     pub fn name(&self, name: &str) -> bool {
-        let is_sign = |sign: char| !(sign.is_alphanumeric() || "-_.@".contains(sign));
-        let names = |text: &&String| text.split(is_sign).any(|word| word == name);
-        !name.is_empty() && [&self.by, &self.about, &self.note].iter().any(names)
+        [&self.by, &self.about, &self.note]
+            .iter()
+            .any(|text| has_word(text, name))
     }
+}
+
+/// Whether the name of an account or token stands there as a word. A `.` or `-` at either end of a word may be the sentence's.
+pub fn has_word(text: &str, name: &str) -> bool {
+    let is_sign = |sign: char| !(sign.is_alphanumeric() || "-_.@".contains(sign));
+    let is_name = |word: &str| {
+        let around = word.split_once(name);
+        around.is_some_and(|(before, after)| {
+            before
+                .chars()
+                .chain(after.chars())
+                .all(|sign| ".-".contains(sign))
+        })
+    };
+    !name.is_empty() && text.split(is_sign).any(is_name)
 }
 
 /// An entry as it lies in the chain.
@@ -120,31 +136,13 @@ pub(super) enum Shape {
     Legacy,
 }
 
-/// What of an entry is to be said.
-pub(super) struct Said {
-    pub number: u64,
-    pub at_ms: u64,
-    pub by: String,
-    pub what: String,
-    pub about: String,
-    pub note: String,
-}
-
 impl Kept {
-    /// The next entry after the one with this hash, and what of it is to be sealed. None = the system has no randomness to give.
-    pub fn after(before: &str, said: Said) -> Option<(Kept, Option<Parts>)> {
-        let Said {
-            number,
-            at_ms,
-            by,
-            what,
-            about,
-            note,
-        } = said;
+    /// The next entry after the one with this hash, and what of it is to be sealed. Long texts are cut. None = the system has no randomness to give.
+    pub fn after(before: &str, number: u64, act: &Act<'_>) -> Option<(Kept, Option<Parts>)> {
         let mut kept = Kept {
             number,
-            at_ms,
-            what,
+            at_ms: act.at_ms,
+            what: cut(act.what),
             by: None,
             about: None,
             note: None,
@@ -154,9 +152,9 @@ impl Kept {
         };
         let mut parts = Parts {
             salt: None,
-            by,
-            about,
-            note,
+            by: cut(act.by),
+            about: cut(act.about),
+            note: cut(act.note),
         };
         if is_of_the_chain(&kept.what) {
             kept.hash = kept.hash_over(&parts);
@@ -268,6 +266,10 @@ impl Kept {
     }
 }
 
+fn cut(text: &str) -> String {
+    text.chars().take(AUDIT_TEXT_MAX).collect()
+}
+
 fn hashed(kind: &[u8], numbers: &[u64], texts: &[&str]) -> String {
     let mut context = digest::Context::new(&digest::SHA256);
     context.update(kind);
@@ -285,20 +287,20 @@ fn hashed(kind: &[u8], numbers: &[u64], texts: &[&str]) -> String {
 mod tests {
     use super::*;
 
-    fn said(what: &str) -> Said {
-        Said {
-            number: 7,
+    fn after(before: &str, what: &str) -> (Kept, Option<Parts>) {
+        let act = Act {
             at_ms: 9,
-            by: "ann".into(),
-            what: what.into(),
-            about: "/api/v1/users/bob".into(),
-            note: "left".into(),
-        }
+            by: "ann",
+            what,
+            about: "/api/v1/users/bob",
+            note: "left",
+        };
+        Kept::after(before, 7, &act).unwrap()
     }
 
     #[test]
     fn an_entry_names_nobody_and_holds_what_is_said_apart_from_it() {
-        let (kept, parts) = Kept::after("0", said("account remove")).unwrap();
+        let (kept, parts) = after("0", "account remove");
         let parts = parts.unwrap();
         assert!(!kept.text().contains("ann") && !kept.text().contains("bob"));
         assert_eq!(Kept::read(&kept.text()), Some(kept.clone()));
@@ -332,7 +334,7 @@ mod tests {
             ..parts.clone()
         };
         assert!(!kept.is_as_written(Some(&further)));
-        let (same, again) = Kept::after("0", said("account remove")).unwrap();
+        let (same, again) = after("0", "account remove");
         assert!(
             same.people != kept.people && again.unwrap().salt != parts.salt,
             "salted"
@@ -351,8 +353,29 @@ mod tests {
     }
 
     #[test]
+    fn a_name_is_a_word_wherever_in_a_sentence_it_stands() {
+        for text in [
+            "ann",
+            "asked by ann.",
+            "ann: gone",
+            "- ann -",
+            "(ann)",
+            "ann's",
+            "users/ann...",
+            "-ann",
+        ] {
+            assert!(has_word(text, "ann"), "{text}");
+        }
+        for text in ["", "anna.", "j.ann", "ann.b", "ann-b", "ann@example.com", "ann_"] {
+            assert!(!has_word(text, "ann"), "{text}");
+        }
+        assert!(has_word("asked by a.b-.", "a.b-") && !has_word("asked by a.b.", "a.b-"));
+        assert!(!has_word("anything", ""));
+    }
+
+    #[test]
     fn what_is_said_of_the_chain_itself_stays_in_clear() {
-        let (kept, parts) = Kept::after("0", said(ANCHOR)).unwrap();
+        let (kept, parts) = after("0", ANCHOR);
         assert!(parts.is_none() && kept.is_as_written(None));
         assert!(kept.clone().carried_over().is_none());
         assert_eq!(kept.shown(None).by, "ann");
@@ -377,8 +400,8 @@ mod tests {
 
     #[test]
     fn an_entry_stands_in_one_of_three_forms_or_was_changed() {
-        let (sealed, _) = Kept::after("0", said("sign in")).unwrap();
-        let (clear, _) = Kept::after("0", said(ERASED)).unwrap();
+        let (sealed, _) = after("0", "sign in");
+        let (clear, _) = after("0", ERASED);
         assert_eq!(
             (sealed.shape(), clear.shape()),
             (Some(Shape::Sealed), Some(Shape::Clear))

@@ -161,7 +161,7 @@ pub const ERASE_ROWS: usize = 200;
 /// How often a page of an erasure is tried again while the writer is behind, each after [`ANSWER_TIMEOUT`]: a minute.
 pub const ERASE_TRIES: u32 = 12;
 
-/// How often it is looked whether Redis has written a file anew, and the rest between two looks: ten minutes, which is some ten GiB. Past it
+/// How often it is looked whether Redis has written a file anew, and the rest between two looks: ten minutes. Past it
 /// the files count as not cleared.
 pub const FILE_LOOKS: u32 = 6_000;
 pub const FILE_LOOKED_AT: Duration = Duration::from_millis(100);
@@ -172,7 +172,8 @@ pub const SCRUB_TRIES: usize = 3;
 /// Calls that are sealed at once when an older store is carried over, about 5 MiB.
 pub const SEAL_ROWS: usize = 500;
 
-/// Entries of a journal whose keys are destroyed in one transaction: tens of milliseconds.
+/// Entries of a journal whose keys are destroyed in one transaction, one audit entry with them: the writer does nothing else meanwhile. More go in
+/// several.
 pub const ERASED_AT_ONCE: u64 = 5_000;
 
 /// Characters of each text of an audit entry; longer ones are cut.

@@ -32,7 +32,9 @@ use crate::screening::HistoryFacts;
 pub use audit::{
     Act, Audit, entries as audit_entries, heads as audit_heads, page as audit_page, place as audit_place,
 };
+pub(crate) use audit::{HEAD as AUDIT_HEAD, JOURNAL as AUDIT};
 pub use audit_entry::AuditEntry;
+pub(crate) use audit_entry::has_word;
 pub use audit_verify::{Broken, verify as verify_audit};
 pub use erasing::{Erase, Erased};
 pub use known::{history_at_once, history_with_live};
@@ -147,6 +149,8 @@ pub trait Store: Send + Sync {
     ) -> Result<BTreeMap<u64, String>, StoreError>;
     /// Has what was destroyed leave the store's files as well. False = not yet: somebody reads them, or Redis still writes its own.
     fn scrub(&self) -> Result<bool, StoreError>;
+    /// The last [`Store::scrub`] of this process came to no end.
+    fn owes_scrub(&self) -> bool;
     /// Small documents that are looked at all together, as they stand on disk.
     fn shelf(&self, shelf: &'static str) -> Result<Shelf, StoreError>;
     /// Puts documents on a shelf and takes others away (`None`), all of it or nothing. True = it is on disk, and the

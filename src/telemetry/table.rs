@@ -271,7 +271,7 @@ pub const METRICS: &[Metric] = &[
     counter(
         "ringward_media_translated_total",
         &["side"],
-        "RTP packets sent on in another codec, because the other party does not know theirs.",
+        "RTP packets put into another codec, because the other party does not know theirs.",
     ),
     counter(
         "ringward_media_unauthenticated_total",

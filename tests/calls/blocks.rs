@@ -7,7 +7,7 @@ use ringward::call::TrunkConfig;
 use ringward::digest::{Credentials, Secret};
 use ringward::flood::Blocks;
 use ringward::policy::Policy;
-use ringward::sip::Flow;
+use ringward::sip::{Flow, PeerName, Transport};
 
 use crate::gateway::GATEWAY;
 use crate::plan::{Act, CallerPlan, PhonePlan};
@@ -24,6 +24,11 @@ fn world(seed: u64) -> World {
                 realm: None,
             }),
             is_challenged: true,
+            ..TrunkConfig::default()
+        });
+        config.trunks.push(TrunkConfig {
+            name: "certified".into(),
+            tls_name: Some("sbc.example".into()),
             ..TrunkConfig::default()
         });
     });
@@ -101,6 +106,44 @@ fn who_has_proven_himself_is_not_blocked_for_what_others_behind_his_address_do()
     world.run_for(10.0);
     assert_eq!(world.heard(stranger(5062), "INVITE"), [401, 100, 180, 200]);
     assert!(!is_blocked(&world));
+}
+
+#[test]
+fn a_trunk_that_shows_its_certificate_is_heard_from_a_blocked_address() {
+    let mut world = world(35);
+    for n in 0..8 {
+        let guess = talk().login("pbx", "wrong");
+        world.call_from(stranger(6000 + n), 0.5 * f64::from(n), guess);
+    }
+    world.run_for(10.0);
+    assert!(is_blocked(&world));
+    let certified = Flow {
+        transport: Transport::Tls,
+        peer: Some(PeerName(0)),
+        ..Flow::udp(GATEWAY.parse().expect("an address"), stranger(1))
+    };
+    let now = world.now().instant;
+    assert!(!world.engine.is_blocked(&certified, now));
+    let unnamed = Flow {
+        peer: None,
+        ..certified
+    };
+    assert!(world.engine.is_blocked(&unnamed, now));
+}
+
+#[test]
+fn who_has_proven_himself_may_call_himself_what_he_likes() {
+    let mut world = world(36);
+    let scanner = || {
+        talk()
+            .login("pbx", "correct horse")
+            .header("User-Agent", "sipcli")
+    };
+    world.call_from(stranger(5062), 0.0, talk().login("pbx", "correct horse"));
+    world.call_from(stranger(5063), 5.0, scanner());
+    world.run_for(10.0);
+    assert_eq!(world.heard(stranger(5063), "INVITE"), [401, 100, 180, 200]);
+    assert_eq!(world.count("scanned"), 0);
 }
 
 #[test]

@@ -172,7 +172,7 @@ fn a_number_is_limited_where_it_is_proven_and_tagged_where_it_is_only_shown() {
     );
     assert_eq!(
         refused[0].note.as_deref(),
-        Some("more calls than number_calls allows")
+        Some("this number has more calls at once than [limits] number_calls allows")
     );
     world.check();
 }
@@ -254,6 +254,28 @@ fn in_a_flood_whoever_is_proven_known_or_urgent_is_asked_nothing() {
     let caller = world.call(talks(20.0));
     world.run();
     assert_eq!(last_answer(&world, caller), 480);
+}
+
+#[test]
+fn in_a_flood_a_number_that_its_signature_does_not_bear_is_a_strangers() {
+    let mut world = in_flood(Rest::Refuse);
+    // The token is another number's.
+    let token = signed_token('A', "14045550199", "12125550100", EPOCH_S - 1);
+    let caller = world.call(talks(20.0).header("Identity", &token));
+    world.run();
+    assert_eq!(last_answer(&world, caller), 480);
+}
+
+#[test]
+fn in_a_flood_that_only_labels_strangers_ring_and_their_records_say_so() {
+    let mut world = in_flood(Rest::Label);
+    let caller = world.call(talks(20.0));
+    world.run();
+    assert_eq!(last_answer(&world, caller), 200);
+    let record = world.record();
+    assert!(record.facts.flood.is_on);
+    assert!(!record.facts.talk.is_screened && record.answered_by.is_some());
+    world.check();
 }
 
 #[test]

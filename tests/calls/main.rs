@@ -30,6 +30,7 @@ mod lists;
 mod loops;
 mod marks;
 mod midcall;
+mod muxed;
 mod numbers;
 mod orders;
 mod orders_amiss;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use ringward::call::Input;
 use ringward::call::record::{CallRecord, Ending, State};
+use ringward::flood::{CallLimits, Shared, SurgeConfig};
 use ringward::policy::Policy;
 use ringward::queue::{AtWork, Config, Overflow, Patience, Roster, Strategy};
 use ringward::registrar::{Bound, Place};
@@ -14,6 +15,7 @@ use ringward::sip::Flow;
 
 use crate::gateway::{EPOCH_S, GATEWAY, queue};
 use crate::plan::{Act, Answer, CallerPlan, PhonePlan};
+use crate::routes::in_order as calls;
 use crate::signing::signed_token;
 use crate::world::World;
 
@@ -77,17 +79,6 @@ fn never() -> PhonePlan {
 
 fn talks(seconds: f64) -> CallerPlan {
     CallerPlan::new("+14045550123").act(seconds, Act::Bye)
-}
-
-/// The calls so far, in the order they came.
-fn calls(world: &World) -> Vec<&CallRecord> {
-    let mut calls: Vec<_> = world
-        .records
-        .values()
-        .filter_map(|records| records.last())
-        .collect();
-    calls.sort_by_key(|call| call.started_ms);
-    calls
 }
 
 /// When a call was answered, in whole seconds since the world began.
@@ -252,6 +243,35 @@ fn with_music_the_caller_is_answered_told_where_he_stands_and_connected() {
     assert!((2..=3).contains(&told.count()), "{said:?}");
     assert_eq!(calls[1].outcome.as_ref().unwrap().ending, Ending::Completed);
     assert_eq!(rung(calls[1]), ["device:d0 200"]);
+}
+
+#[test]
+fn who_waits_with_music_does_not_ring() {
+    let mut world = world(vec![with_music()], 7, &[answers()]);
+    let mut limits = CallLimits::default();
+    limits.queue.ringing = 1;
+    world.engine = world.engine.with_flood(Shared::new(limits, SurgeConfig::off()));
+    world.call(talks(60.0));
+    let waiting = [5.0, 10.0].map(|at| world.call_after(at, talks(120.0)));
+    world.run();
+    for caller in waiting {
+        assert_eq!(world.heard(caller, "INVITE"), [100, 200]);
+    }
+    assert!(!world.counts.contains_key("overloaded"));
+}
+
+#[test]
+fn a_short_wait_is_over_when_it_says() {
+    let mut desk = waits("desk", Strategy::RingAll, 0..1);
+    desk.service.wait = Some(secs(3));
+    let mut world = world(vec![desk], 9, &[answers()]);
+    world.call(talks(60.0));
+    world.call_after(10.0, talks(60.0));
+    world.run();
+    let calls = calls(&world);
+    assert_eq!(rung(calls[1]), [""; 0]);
+    let ended = calls[1].timings.ended_ms.unwrap();
+    assert!((3_000..3_200).contains(&ended), "{ended}");
 }
 
 #[test]

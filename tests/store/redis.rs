@@ -266,6 +266,14 @@ fn what_cannot_be_used_is_said_without_its_password() {
     let mut hack = Redis::at(&url);
     hack.ask(&["SET", "ringward:schema", "99"]);
     assert!(refused(&url).contains("layout \"99\""));
+    // An older one is carried over by one gateway at a time.
+    hack.ask(&["SET", "ringward:schema", "2"]);
+    hack.ask(&["SET", "ringward:carrying", "1"]);
+    assert!(refused(&url).contains("another gateway carries"));
+    hack.ask(&["DEL", "ringward:carrying"]);
+    drop(open(&url));
+    assert!(hack.ask(&["GET", "ringward:schema"]).contains('3'));
+    assert!(hack.ask(&["EXISTS", "ringward:carrying"]).contains('0'));
 }
 
 #[test]

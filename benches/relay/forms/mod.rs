@@ -14,10 +14,9 @@ use std::time::{Duration, Instant, SystemTime};
 use ringward::media::{Config, Session, Side, Verdict};
 use ringward::sdp::Codec;
 use ringward::time::Now;
-use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::support::Peer;
-use crate::traffic::{Ends, Line};
+use crate::traffic::{Ends, Line, socket};
 use crate::{Cost, Relay};
 
 /// What tells this program that it is a form, and which.
@@ -95,10 +94,6 @@ impl Relay for Form {
     fn pid(&self) -> u32 {
         self.peer.0.id()
     }
-
-    fn relaying(&self) -> &'static [&'static str] {
-        &[]
-    }
 }
 
 /// A call of a form: its engine and its two sockets.
@@ -126,15 +121,7 @@ impl Call {
         session.described(Side::A, a, &[(0, Codec::Pcmu)], Some(101), now());
         session.described(Side::B, b, &[(0, Codec::Pcmu)], Some(101), now());
         session.tap(true);
-        let sockets = [(); 2].map(|()| {
-            let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP)).unwrap();
-            socket.set_recv_buffer_size(RECEIVE_OCTETS).unwrap();
-            socket.set_nonblocking(true).unwrap();
-            socket
-                .bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())
-                .unwrap();
-            UdpSocket::from(socket)
-        });
+        let sockets = [(); 2].map(|()| socket(RECEIVE_OCTETS));
         Call { session, sockets }
     }
 
@@ -154,7 +141,7 @@ impl Call {
             self.session.recycle(hop);
         }
         match verdict {
-            Verdict::Forward { to, len } => Some((to, len)),
+            Verdict::Forward { to, len, .. } => Some((to, len)),
             Verdict::Drop(_) => None,
         }
     }
@@ -172,6 +159,7 @@ fn config() -> Config {
         ports: 0..=0,
         silence: Duration::from_secs(60),
         transcodes: false,
+        rtcp_mux: true,
     }
 }
 

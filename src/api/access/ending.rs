@@ -87,7 +87,6 @@ impl Access {
         };
         let tokens = {
             let mut tokens = self.tokens();
-            self.are_tokens_unkept.store(true, Ordering::Relaxed);
             let ended = tokens.revoke_until(until_ms, lockdown.token.as_deref());
             if is_first_over {
                 tokens.set_first(kept_first);

@@ -94,7 +94,7 @@ impl Reception {
         let body = a
             .origin
             .answer(&told.answering(), &offer, desk.config.media_address, port)?;
-        case.describe(Side::A, &told, a.origin.security.keys(), desk);
+        case.describe(Side::A, &told, a.origin.travel.agreed(), desk);
         case.hold(told.direction() != Direction::SendRecv, desk);
         case.offer = Some(told.clone());
         a.terms.heard = request.body().to_vec();
@@ -147,12 +147,12 @@ impl Reception {
         let (Ok(Some(session)), Some(a)) = (offer::read(ack), self.a.as_mut()) else {
             return false;
         };
-        if a.origin.security.take_answer(&session).is_err() || session.audio_address().is_none() {
+        if a.origin.travel.take_answer(&session).is_err() || session.audio_address().is_none() {
             return false;
         }
         let told = session.with_one_codec(None);
         a.terms.heard = ack.body().to_vec();
-        case.describe(Side::A, &told, a.origin.security.keys(), desk);
+        case.describe(Side::A, &told, a.origin.travel.agreed(), desk);
         case.offer = Some(told.clone());
         self.told = Some(told);
         true

@@ -91,7 +91,7 @@ impl Reception {
         if let Some(queue) = queue {
             case.record.queue = Some(queue);
         }
-        case.describe(Side::B, &session, b.origin.security.keys(), desk);
+        case.describe(Side::B, &session, b.origin.travel.agreed(), desk);
         case.answered(desk);
         let mut stage = Talking::begin(a, b, None, true, desk);
         if let Stage::Talking(talking) = &mut stage {

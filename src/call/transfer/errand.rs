@@ -168,7 +168,7 @@ impl Talking {
         let asking = calling::asking(case).filter(|_| is_waiting);
         match (asking, &mut self.transfers.current) {
             (Some(asking), Some(current)) => {
-                answered.leg.origin.security.renew(|| desk.random.octets());
+                answered.leg.origin.travel.renew(|| desk.random.octets());
                 let reinvite = Reinvite::begin(asking, &mut answered.leg, case, desk);
                 current.phase = Phase::Moving(answered, reinvite);
                 current.deadline = desk.now().instant + TRANSFER_MAX;

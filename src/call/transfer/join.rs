@@ -77,7 +77,7 @@ impl Talking {
         old.drop_refresh(desk);
         self.widen_caller();
         self.transfers.fading.clear();
-        case.describe(Side::B, &session, self.b.origin.security.keys(), desk);
+        case.describe(Side::B, &session, self.b.origin.travel.agreed(), desk);
         case.hold(is_held(case), desk);
         case.is_taken_by(name, person);
         let is_rung_in_queue = queue.is_some();
@@ -119,7 +119,7 @@ impl Talking {
         match answer(&mut asking, &mut self.a, desk) {
             Outcome::Pending => self.transfers.asking = Some(asking),
             Outcome::Accepted(session) => {
-                case.describe(Side::A, &session, self.a.origin.security.keys(), desk);
+                case.describe(Side::A, &session, self.a.origin.travel.agreed(), desk);
                 case.hold(is_held(case), desk);
                 case.changed(desk);
             }

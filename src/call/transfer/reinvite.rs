@@ -83,7 +83,7 @@ impl Reinvite {
             leg.terms.said = sent.body;
             leg.terms.heard = response.body().to_vec();
             return match offer::read(response) {
-                Ok(Some(session)) if leg.origin.security.take_answer(&session).is_ok() => {
+                Ok(Some(session)) if leg.origin.travel.take_answer(&session).is_ok() => {
                     Outcome::Accepted(session)
                 }
                 _ => Outcome::Refused(488),

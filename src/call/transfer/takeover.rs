@@ -127,11 +127,7 @@ impl Talking {
     ) -> Result<(), Refusal> {
         Terms::check(invite, desk)?;
         let queue = case.record.queue.as_deref().unwrap_or_default();
-        let mut origin = Origin::new(
-            case.srtp_of(queue, desk),
-            desk.config.transcodes,
-            &mut desk.random,
-        );
+        let mut origin = Origin::new(case.srtp_of(queue, desk), &desk.config, &mut desk.random);
         let offered = offer::read_offer(invite, &origin)?
             .ok_or(Refusal::NotAcceptable("an offer is needed to take a call over"))?;
         let caller = calling::asking(case).ok_or(Refusal::NotNow)?;

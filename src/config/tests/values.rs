@@ -58,6 +58,24 @@ fn values_out_of_place_say_what_was_expected() {
     );
     check("[sip]\nshards = 1000", "shards must be from 0 to 64");
     check("[media]\naddress = '0.0.0.0'", "needs \"advertise\"");
+    for (text, expected) in [
+        (
+            "[limits]\nrefuse_with = 500",
+            "refuse_with is 500; expected 480, 603 or 608",
+        ),
+        ("[limits]\nqueue_ringing = 0", "queue_ringing must be from"),
+        ("[limits]\nshown_number_calls = 1", "shown_number_calls"),
+        ("[tdos]\nmode = 'maybe'", "expected \"auto\", \"on\" or \"off\""),
+        (
+            "[tdos]\nrest = 'x'",
+            "expected \"label\", \"challenge\" or \"refuse\"",
+        ),
+        ("[tdos]\nfactor = 1", "factor must be from 2"),
+        ("[scans]\nnever = ['198.51.100.0/33']", "198.51.100.0/33"),
+        ("[scans]\nblock = 'yes'", "block"),
+    ] {
+        check(text, expected);
+    }
     check(
         "[media]\ntranscode = 'always'",
         "expected \"needed\" or \"never\"",

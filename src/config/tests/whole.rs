@@ -99,6 +99,7 @@ advertise = "198.51.100.1"
 ports = "30001-30100"
 silence = "2m"
 transcode = "never"
+rtcp_mux = false
 [prompts]
 language = "de"
 [voice]
@@ -469,6 +470,7 @@ public_url = "https://ringward.example.com/"
             ports: 30002..=30099,
             silence: 120s,
             transcodes: false,
+            rtcp_mux: false,
         },
         voice: Config {
             model: "off",

@@ -54,7 +54,7 @@ export function words(gateway) {
 /** In one line: what a lockdown is, who ordered it and why. */
 export function lockdown({ by, why, since_ms, undo_asked_by }) {
   const asked = undo_asked_by ? ` ${undo_asked_by} has asked for its end; another administrator has to confirm that.` : "";
-  return `Lockdown since ${when(since_ms)}, by ${by}: ${why}. Calls come in; phones register only where they are and send no call on.${asked}`;
+  return `Lockdown since ${when(since_ms)}, by ${by}: ${why}. Calls come in; phones cannot move to another address or transfer calls.${asked}`;
 }
 
 function list(of) {

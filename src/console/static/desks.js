@@ -85,7 +85,7 @@ function draw({ desks, people, waiting }) {
     if (free.includes(chosen)) $("free-desks").value = chosen;
   }
   const isPaused = Boolean(own?.pause);
-  text($("seat-state"), !own ? "You are signed in at no phone: calls that are answered are nobody's." : isPaused
+  text($("seat-state"), !own ? "You are signed in at no phone: calls you answer are not counted for you." : isPaused
     ? `Paused: ${own.pause.reason}. No phone of yours is rung.`
     : [`You take calls at ${own.devices.join(", ")}.`, ...desks.filter((desk) => desk.person === me).map(rest).filter(Boolean).slice(0, 1)].join(" "));
   $("own-desks").replaceChildren(...(own?.devices ?? []).map((device) =>
@@ -105,7 +105,7 @@ function rest(desk) {
 
 function row(desk, people) {
   const pause = people.find((worker) => worker.person === desk.person)?.pause;
-  const state = !desk.is_registered ? "Not registered" : pause ? `Paused: ${pause.reason}` : rest(desk) ?? (desk.is_taken ? "Has a call" : "Can be rung");
+  const state = !desk.is_registered ? "Not registered" : pause ? `Paused: ${pause.reason}` : rest(desk) ?? (desk.is_taken ? "Has a call" : "Registered");
   const out = desk.person === null ? null
     : h("button", { type: "button", "aria-label": `Sign ${desk.person} out of ${desk.device}`, onclick: () => leave(desk.device, desk.person) }, "Sign out");
   return h("tr", {},

@@ -57,7 +57,7 @@ async function load(cursor) {
   else body.replaceChildren(...rows);
   next = page.next;
   show(more, Boolean(next));
-  show(empty, body.children.length === 0);
+  show(empty, body.children.length === 0 && !next);
 }
 
 function row(call) {

@@ -3,7 +3,7 @@
 import { lockdown as words } from "./alarms.js";
 import { ask } from "./api.js";
 import { h, show, text } from "./dom.js";
-import { $, submitted } from "./page.js";
+import { $, sure, submitted } from "./page.js";
 
 let isReady = false;
 
@@ -16,10 +16,23 @@ export async function open() {
 function begin() {
   $("lockdown-order").addEventListener("submit", (event) => {
     event.preventDefault();
-    submitted(order);
+    $("lockdown-button").click();
   });
-  $("undo-ask").addEventListener("click", () => submitted(() => undo("", "Asked for. Another administrator has to confirm it.")));
-  $("undo-confirm").addEventListener("click", () => submitted(() => undo("/confirm", "The lockdown has ended. What it ended stays ended.")));
+  sure($("lockdown-button"), () => $("lockdown-order").reportValidity() && change(order));
+  $("undo-ask").addEventListener("click", () => change(() => undo("", "Asked for. Another administrator has to confirm it.")));
+  $("undo-confirm").addEventListener("click", () => change(() => undo("/confirm", "The lockdown has ended. What it ended stays ended.")));
+}
+
+/** What failed may have been done all the same, or somebody else was first: what is so now is shown. */
+function change(what) {
+  return submitted(async () => {
+    try {
+      return await what();
+    } catch (error) {
+      await look().catch(() => null);
+      throw error;
+    }
+  });
 }
 
 async function order() {

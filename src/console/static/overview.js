@@ -72,6 +72,7 @@ async function load() {
   if ($("scope").queue.value) scope.queue = $("scope").queue.value;
   show($("stop"), true);
   text($("progress"), "Counting…");
+  $("people").replaceChildren();
   said("problem", "");
   try {
     const whole = await count(scope, (part) => {

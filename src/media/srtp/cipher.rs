@@ -151,15 +151,11 @@ impl Cipher {
 
     /// Flag and index of an RTCP packet, as they stand in it.
     pub(super) fn index_of(&self, packet: &[u8]) -> Result<u32, Refused> {
-        let behind = match self {
-            Cipher::Counter { tag, .. } => *tag,
-            Cipher::Gcm { .. } => 0,
-        };
         let least = RTCP_CLEAR_OCTETS + self.tag_octets() + INDEX_OCTETS;
         if packet.len() < least {
             return Err(Refused::Malformed);
         }
-        let at = packet.len() - behind - INDEX_OCTETS;
+        let at = packet.len() - self.behind() - INDEX_OCTETS;
         let word = &packet[at..at + INDEX_OCTETS];
         Ok(u32::from_be_bytes([word[0], word[1], word[2], word[3]]))
     }
@@ -187,6 +183,15 @@ impl Cipher {
             }
         }
         Ok(end)
+    }
+
+    /// Octets that stand at the end of a packet behind everything else, the name of its key included: the tag of counter mode.
+    /// That of GCM is part of the cipher text (RFC 7714 §8.1, §9.1).
+    pub(super) fn behind(&self) -> usize {
+        match self {
+            Cipher::Counter { tag, .. } => *tag,
+            Cipher::Gcm { .. } => 0,
+        }
     }
 
     fn tag_octets(&self) -> usize {

@@ -213,12 +213,14 @@ impl Inbound {
         if name.is_empty() {
             return Ok(packet);
         }
-        let tag = match (self.key.suite(), kind) {
-            (Suite::AeadAes256Gcm | Suite::AeadAes128Gcm, _) => 0,
-            (Suite::AesCm128HmacSha1_32, Kind::Rtp) => 4,
-            (Suite::AesCm128HmacSha1_32 | Suite::AesCm128HmacSha1_80, _) => 10,
+        let cipher = match kind {
+            Kind::Rtp => &self.rtp,
+            Kind::Rtcp => &self.rtcp,
         };
-        let end = packet.len().checked_sub(tag).ok_or(Refused::Malformed)?;
+        let end = packet
+            .len()
+            .checked_sub(cipher.behind())
+            .ok_or(Refused::Malformed)?;
         let start = end.checked_sub(name.len()).ok_or(Refused::Malformed)?;
         if packet[start..end] != *name {
             return Err(Refused::Unauthenticated);

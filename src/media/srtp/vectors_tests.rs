@@ -404,10 +404,32 @@ fn a_key_that_is_named_in_each_packet_opens_those_that_name_it() {
             assert_eq!(open(&[0, 0, 1, 2]), Ok(said), "{suite:?} {kind:?}");
             assert_eq!(open(&[0, 0, 1, 2]), Err(Refused::Replayed), "{suite:?} {kind:?}");
         }
+        // With the right name where it fits, what is too short is found out behind it.
         for len in 0..40 {
-            let mut short = [0x80; 40];
-            assert!(leg.unprotect_rtp(&mut short, len).is_err());
-            assert!(leg.unprotect_rtcp(&mut short, len).is_err());
+            for (kind, behind) in [
+                (Kind::Rtp, leg.inbound.rtp.behind()),
+                (Kind::Rtcp, leg.inbound.rtcp.behind()),
+            ] {
+                let mut open = |mut short: [u8; 40]| match kind {
+                    Kind::Rtp => leg.unprotect_rtp(&mut short, len),
+                    Kind::Rtcp => leg.unprotect_rtcp(&mut short, len),
+                };
+                let mut short = [0x80; 40];
+                assert!(open(short).is_err());
+                let Some(at) = len.checked_sub(behind + 4) else {
+                    continue;
+                };
+                short[at..at + 4].copy_from_slice(&[0, 0, 1, 2]);
+                let least = match kind {
+                    Kind::Rtp => rtp::HEADER_OCTETS,
+                    Kind::Rtcp => RTCP_CLEAR_OCTETS + 10 + INDEX_OCTETS,
+                };
+                let refused = open(short).expect_err("nobody closed it");
+                assert!(
+                    refused == Refused::Malformed || len - 4 >= least,
+                    "{suite:?} {kind:?} {len}: {refused:?}"
+                );
+            }
         }
     }
 }

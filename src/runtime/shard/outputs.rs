@@ -39,8 +39,10 @@ impl Shard {
                 codecs,
                 telephone_event,
                 keys,
+                rtcp_mux,
             } => {
                 self.parts.media.secure(call, side, keys.as_deref());
+                self.parts.media.mux(call, side, rtcp_mux);
                 self.parts
                     .media
                     .describe(call, side, audio, &codecs, telephone_event, now);

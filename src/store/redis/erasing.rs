@@ -9,24 +9,6 @@ use crate::store::limits::ERASE_ROWS;
 use crate::store::seal::Index;
 use crate::store::text;
 
-/// Has Redis write its files anew, behind what it does: then what was erased is in neither. False = it would not.
-pub(super) fn scrub(on: &mut Client) -> Result<bool, String> {
-    let mut commands = Commands::default();
-    let told = on.ask(&["INFO", "persistence"])?.text().unwrap_or_default();
-    if told.lines().any(|line| line.trim() == "aof_enabled:1") {
-        commands.add(&["BGREWRITEAOF"]);
-    }
-    // Who may not look at settings is not told.
-    let asked = on.each(&Commands::one(&["CONFIG", "GET", "save"]))?.pop();
-    let saves = asked.and_then(|reply| reply.texts().pop());
-    if saves.is_none_or(|saves| !saves.is_empty()) {
-        commands.add(&["BGSAVE", "SCHEDULE"]);
-    }
-    let replies = on.each(&commands)?;
-    // One that is under way already began before: Redis says so, and it is asked again.
-    Ok(replies.iter().all(|reply| !matches!(reply, Reply::Refused(_))))
-}
-
 /// One of the two files in which Redis keeps what it was told.
 #[derive(Clone, Copy)]
 pub(super) enum File {
@@ -34,30 +16,49 @@ pub(super) enum File {
     Snapshot,
 }
 
+/// Has Redis write its files anew, behind what it does: then what was erased is in neither. False = it would not.
+pub(super) fn scrub(on: &mut Client) -> Result<bool, String> {
+    let mut commands = Commands::default();
+    if is_kept(on, File::AppendOnly)? {
+        commands.add(&["BGREWRITEAOF"]);
+    }
+    if is_kept(on, File::Snapshot)? {
+        commands.add(&["BGSAVE", "SCHEDULE"]);
+    }
+    // One that is under way already began before: Redis says so, and it is asked again.
+    Ok(!on.each(&commands)?.iter().any(is_refused))
+}
+
 /// Begins to write a file anew, where it is kept at all. False = Redis would not.
 pub(super) fn begin_anew(on: &mut Client, file: File) -> Result<bool, String> {
-    let commands = match file {
+    if !is_kept(on, file)? {
+        return Ok(true);
+    }
+    let command = match file {
+        File::AppendOnly => "BGREWRITEAOF",
+        File::Snapshot => "BGSAVE",
+    };
+    let reply = on.each(&Commands::one(&[command]))?.pop();
+    Ok(reply.is_some_and(|reply| !is_refused(&reply)))
+}
+
+/// Whether Redis writes such a file. Who may not look at settings is not told, and it is taken for written.
+fn is_kept(on: &mut Client, file: File) -> Result<bool, String> {
+    match file {
         File::AppendOnly => {
             let told = on.ask(&["INFO", "persistence"])?.text().unwrap_or_default();
-            if !told.lines().any(|line| line.trim() == "aof_enabled:1") {
-                return Ok(true);
-            }
-            Commands::one(&["BGREWRITEAOF"])
+            Ok(told.lines().any(|line| line.trim() == "aof_enabled:1"))
         }
         File::Snapshot => {
-            // Who may not look at settings is not told.
             let asked = on.each(&Commands::one(&["CONFIG", "GET", "save"]))?.pop();
-            if asked
-                .and_then(|reply| reply.texts().pop())
-                .is_some_and(|saves| saves.is_empty())
-            {
-                return Ok(true);
-            }
-            Commands::one(&["BGSAVE"])
+            let saves = asked.and_then(|reply| reply.texts().pop());
+            Ok(saves.is_none_or(|saves| !saves.is_empty()))
         }
-    };
-    let reply = on.each(&commands)?.pop();
-    Ok(reply.is_some_and(|reply| !matches!(reply, Reply::Refused(_))))
+    }
+}
+
+fn is_refused(reply: &Reply) -> bool {
+    matches!(reply, Reply::Refused(_))
 }
 
 /// Whether the file that was written last is whole; None = one is being written still.

@@ -487,6 +487,10 @@ impl Store for Redis {
         Ok(true)
     }
 
+    fn owes_scrub(&self) -> bool {
+        self.inbox.owes_scrub.load(Ordering::SeqCst)
+    }
+
     fn setting_of(&self, node: &str, name: &str) -> Result<Option<String>, StoreError> {
         self.read("reading a setting", |on| rows::setting(on, node, name))
     }

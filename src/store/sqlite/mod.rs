@@ -338,6 +338,10 @@ impl Store for Sqlite {
         erasing::scrub(&self.inbox, &self.url)
     }
 
+    fn owes_scrub(&self) -> bool {
+        self.inbox.owes_scrub.load(Ordering::SeqCst)
+    }
+
     fn shelf(&self, shelf: &'static str) -> Result<Shelf, StoreError> {
         self.read("reading a shelf", |on| rows::shelf(on, shelf))
     }

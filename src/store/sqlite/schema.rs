@@ -268,7 +268,9 @@ pub(super) fn leave_nothing_in_clear(on: &Connection) -> rusqlite::Result<()> {
     if rows::setting(on, CLEAR_REMAINS)?.is_none() {
         return Ok(());
     }
-    tracing::info!("the store is written anew, once: it had kept calls in clear");
+    tracing::info!(
+        "the store's file is written anew: parts of it that are not used any more may hold what was kept in clear"
+    );
     match on.execute_batch("VACUUM").and_then(|()| rows::scrub(on)) {
         Ok(true) => on
             .execute("DELETE FROM setting WHERE name = ?1", [CLEAR_REMAINS])

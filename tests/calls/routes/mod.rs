@@ -43,7 +43,7 @@ fn with_queue(desk: queue::Config, addresses: &[&str]) -> World {
 }
 
 /// The last record of each call, by arrival.
-fn in_order(world: &World) -> Vec<&CallRecord> {
+pub fn in_order(world: &World) -> Vec<&CallRecord> {
     let mut calls: Vec<&CallRecord> = world
         .records
         .values()

@@ -36,6 +36,8 @@ pub struct MediaLog {
     pub described: Vec<(Side, SocketAddr)>,
     /// With which keys; none where the leg is plain.
     pub keys: Vec<(Side, Option<ringward::media::Keys>)>,
+    /// Whether each side's leg has one port for RTP and RTCP.
+    pub muxed: [bool; 2],
     pub is_tapped: bool,
     pub said: Vec<Said>,
     pub hushed: Vec<(Duration, Side)>,

@@ -174,11 +174,13 @@ impl World {
                 side,
                 audio,
                 keys,
+                rtcp_mux,
                 ..
             } => {
                 let media = self.media.entry(call).or_default();
                 media.described.push((side, audio));
                 media.keys.push((side, keys.map(|keys| *keys)));
+                media.muxed[side as usize] = rtcp_mux;
             }
             Output::Say {
                 call,

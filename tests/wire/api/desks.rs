@@ -150,6 +150,13 @@ async fn calls_are_counted_for_whoever_took_them_and_a_receptionist_sees_himself
     assert_eq!(all["people"]["bob"]["answered"], 1, "{all}");
     let own = desk.seen_by(&ann, path).await;
     assert_eq!(own["people"].as_object().unwrap().len(), 1, "{own}");
+    let bob = desk.person("bob", &["receptionist", "policy-author"]).await;
+    let own = desk.seen_by(&bob, path).await;
+    assert_eq!(
+        own["people"].as_object().unwrap().len(),
+        1,
+        "writing policies shows nobody else: {own}"
+    );
     let csv = desk
         .by_cookie(Method::GET, &format!("{path}?format=csv"), &boss, "")
         .await;

@@ -29,6 +29,12 @@ impl Baresip {
         Baresip::start_account(folder, name, says, dial, None, ("", more, None))
     }
 
+    /// The same, and it would have RTP and RTCP on one port (RFC 5761).
+    #[allow(dead_code, reason = "for the wire tests; benches/load.rs shares this module")]
+    pub fn start_muxed(folder: &Path, name: &str, says: &Path, dial: Option<&str>, more: &str) -> Baresip {
+        Baresip::start_account(folder, name, says, dial, None, ("rtcp_mux yes\n", more, None))
+    }
+
     /// A phone that registers at `registrar` (address, and parameters such as `;transport=tcp`) as `name`.
     #[allow(dead_code, reason = "for the wire tests; benches/load.rs shares this module")]
     pub fn start_registered(

@@ -192,15 +192,7 @@ impl Gateway {
     pub fn cpu_seconds(&self) -> f64 {
         let stat =
             std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("its /proc entry");
-        let after_name = stat.rsplit_once(") ").expect("a name in brackets").1;
-        let ticks: u64 = after_name
-            .split(' ')
-            .skip(11)
-            .take(2)
-            .filter_map(|ticks| ticks.parse::<u64>().ok())
-            .sum();
-        // 100 ticks a second on every Linux that Rust runs on.
-        ticks as f64 / 100.0
+        super::ticks(&stat).expect("a name in brackets") as f64 / 100.0
     }
 
     #[allow(dead_code, reason = "for benches/load.rs, which shares this module")]

@@ -44,6 +44,15 @@ pub fn folder(name: &str) -> PathBuf {
     path
 }
 
+/// User and system time in `/proc/PID/stat`, in ticks of 10 ms (100 a second on every Linux that Rust runs on). None without a
+/// name in brackets.
+pub fn ticks(stat: &str) -> Option<u64> {
+    // A name may have brackets and blanks of its own.
+    let (_, after_name) = stat.rsplit_once(") ")?;
+    let times = after_name.split(' ').skip(11).take(2);
+    Some(times.filter_map(|ticks| ticks.parse::<u64>().ok()).sum())
+}
+
 /// Whoever holds this loads the machine, or compares audio that phones play in real time: the others that do wait, since it
 /// is the gateway that is to be loaded, and a phone that is not given its turn sends no audio.
 #[allow(dead_code, reason = "for the wire tests; benches/load.rs shares this module")]

@@ -1,5 +1,5 @@
--- Shows a call of this gateway to the others as it is now, and takes it off their list when it is over. Of one that was erased nothing is
--- shown any more, however late it is told.
+-- Tells the other gateways of a call of this one as it is now, and keeps it on the list of live calls until it is over. One that was erased
+-- comes onto that list no more, however late it is told; whoever listens hears what is told of it all the same.
 -- ARGV: prefix, node, channel, id, record, 1 = it is over
 local p = ARGV[1]
 local live = p .. 'live:' .. ARGV[2]

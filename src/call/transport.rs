@@ -1,0 +1,155 @@
+//! How the packets of one leg travel: encrypted or not, RTP and RTCP on one port (RFC 5761) or on two.
+//!
+//! Each leg agrees on its own. One port is offered wherever the configuration has nothing against it and the payload types
+//! allow it, and both are listened on until the answer is there; a peer that does not speak of it has two.
+
+use crate::media::Keys;
+use crate::sdp::{Encryption, Protection, Session, Transport};
+
+use super::encryption::Security;
+use super::random::Randomness;
+use super::refusal::Refusal;
+
+/// What one leg has agreed with us, or may.
+#[derive(Clone, Debug)]
+pub(crate) struct Travel {
+    security: Security,
+    /// Whether one port may be spoken of at all.
+    muxes: bool,
+    /// Our last description spoke of it.
+    is_mux_said: bool,
+    is_muxed: bool,
+}
+
+/// What was agreed.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Agreed {
+    /// How the leg is encrypted; `None` = plain.
+    pub(crate) keys: Option<Box<Keys>>,
+    /// RTCP comes and goes on the port of RTP.
+    pub(crate) rtcp_mux: bool,
+}
+
+impl Travel {
+    pub(crate) fn new(wanted: Encryption, muxes: bool, random: &mut Randomness) -> Travel {
+        Travel {
+            security: Security::new(wanted, || random.octets()),
+            muxes,
+            is_mux_said: false,
+            is_muxed: false,
+        }
+    }
+
+    /// Whether this leg is to be encrypted, where that is known only now. Before anything was said on it.
+    pub(crate) fn want(&mut self, wanted: Encryption, random: &mut Randomness) {
+        self.security = Security::new(wanted, || random.octets());
+    }
+
+    /// As [`Security::renew`].
+    pub(crate) fn renew(&mut self, random: impl FnOnce() -> [u8; 32]) {
+        self.security.renew(random);
+    }
+
+    /// How it travels now.
+    pub(crate) fn agreed(&self) -> Agreed {
+        Agreed {
+            keys: self.security.keys().cloned().map(Box::new),
+            rtcp_mux: self.is_muxed,
+        }
+    }
+
+    /// As [`Security::heed`].
+    pub(crate) fn heed(&self, offer: Session) -> Result<Session, Refusal> {
+        self.security.heed(offer)
+    }
+
+    /// What our next offer to this leg says, with these words.
+    pub(crate) fn offer(&mut self, words: &Session) -> Transport {
+        let protection = self.security.offer();
+        let rtcp_mux = self.muxes && words.may_mux_rtcp();
+        self.say(protection, rtcp_mux)
+    }
+
+    /// What our answer to this offer of the leg says, which is agreed with that.
+    ///
+    /// # Errors
+    ///
+    /// As [`Security::answer`].
+    pub(crate) fn answer(&mut self, offer: &Session) -> Result<Transport, Refusal> {
+        let protection = self.security.answer(offer)?;
+        self.is_muxed = self.muxes && offer.rtcp_mux();
+        Ok(self.say(protection, self.is_muxed))
+    }
+
+    /// As [`Security::foresee`].
+    pub(crate) fn foresee(&mut self, offer: &Session) {
+        self.security.foresee(offer);
+        self.is_muxed = self.muxes && offer.rtcp_mux();
+    }
+
+    /// The leg has answered what we said last.
+    ///
+    /// # Errors
+    ///
+    /// As [`Security::take_answer`].
+    pub(crate) fn take_answer(&mut self, answer: &Session) -> Result<(), Refusal> {
+        self.security.take_answer(answer)?;
+        // Who speaks of it unasked has not understood it (RFC 5761 §5.1.1).
+        self.is_muxed = self.is_mux_said && answer.rtcp_mux();
+        Ok(())
+    }
+
+    fn say(&mut self, protection: Protection, rtcp_mux: bool) -> Transport {
+        self.is_mux_said = rtcp_mux;
+        Transport { protection, rtcp_mux }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(formats: &str, is_muxed: bool) -> Session {
+        let mux = if is_muxed { "a=rtcp-mux\r\n" } else { "" };
+        let text = format!(
+            "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\nc=IN IP4 192.0.2.1\r\nm=audio 4000 RTP/AVP {formats}\r\n\
+             a=rtpmap:70 PCMU/8000\r\n{mux}"
+        );
+        Session::parse(text.as_bytes()).unwrap()
+    }
+
+    fn leg(muxes: bool) -> Travel {
+        Travel::new(Encryption::Off, muxes, &mut Randomness::new(&[3; 32]))
+    }
+
+    #[test]
+    fn one_port_is_offered_unless_a_payload_type_looks_like_rtcp() {
+        for (muxes, formats, expected) in [(true, "0 8", true), (true, "0 70", false), (false, "0 8", false)]
+        {
+            let offer = leg(muxes).offer(&said(formats, true));
+            assert_eq!(offer.rtcp_mux, expected, "{muxes} {formats}");
+        }
+    }
+
+    #[test]
+    fn it_is_agreed_where_both_have_said_it() {
+        for (is_offered, is_answered) in [(true, true), (true, false), (false, true), (false, false)] {
+            let mut leg = leg(is_offered);
+            leg.offer(&said("0", false));
+            leg.take_answer(&said("0", is_answered)).unwrap();
+            assert_eq!(leg.agreed().rtcp_mux, is_offered && is_answered);
+        }
+    }
+
+    #[test]
+    fn an_offer_of_one_port_is_answered_so_and_another_is_not() {
+        let mut leg = leg(true);
+        for is_muxed in [true, false, true] {
+            let answer = leg.answer(&said("0", is_muxed)).unwrap();
+            assert_eq!((answer.rtcp_mux, leg.agreed().rtcp_mux), (is_muxed, is_muxed));
+        }
+        leg.foresee(&said("0", false));
+        assert!(!leg.agreed().rtcp_mux);
+        assert!(!leg.clone().answer(&said("70", true)).unwrap().rtcp_mux);
+    }
+}

@@ -83,7 +83,7 @@ fn script(record: &CallRecord) -> Option<String> {
     let facts = &record.facts;
     let mut words = Vec::new();
     // As they are kept: a habit and when it was heard first.
-    if let Ok(serde_json::Value::Object(cues)) = serde_json::to_value(&facts.voice.cues) {
+    if let Ok(serde_json::Value::Object(cues)) = serde_json::to_value(facts.voice.cues) {
         for (name, at) in cues.iter().filter(|(_, at)| !at.is_null()) {
             let second = at["at"].as_f64().map(f64::floor);
             words.push(second.map_or_else(|| name.clone(), |second| format!("{name}@{second}")));

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
+use crate::accounts::Tries;
 use crate::call::{self, Listener, carriers};
 use crate::config::Config;
 use crate::policy::{Fault, Policy};
@@ -273,7 +274,9 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         tokio.spawn(login_hosts::keep(host.clone(), dns.clone(), mailboxes.clone()));
     }
 
+    let tries = Arc::new(Tries::new(store.neighbours().is_some()));
     let neighbours = neighbours::start(neighbours::Shared {
+        tries: tries.clone(),
         store: store.clone(),
         live: live.clone(),
         audit: audit.clone(),
@@ -338,6 +341,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         reputation,
         audit,
         alarms,
+        tries,
         lockdown,
         webhooks,
         floor,

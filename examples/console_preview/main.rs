@@ -100,6 +100,7 @@ async fn main() -> anyhow::Result<()> {
             &[],
         )?,
         audit,
+        tries: Arc::default(),
         provider: None,
         webhooks: Webhooks::open(Vec::new(), Patience::default(), Arc::clone(&store))?,
         order: Box::new({

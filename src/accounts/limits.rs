@@ -107,6 +107,10 @@ pub const WAIT_LONGEST: Duration = Duration::from_secs(3600);
 /// Wrong passwords are forgotten when there was none for this long.
 pub const WRONG_REMEMBERED: Duration = Duration::from_secs(24 * 3600);
 
+/// Tries that other gateways are still to be told of, about 200 octets each: more than all password threads can look at in a second. Past it
+/// the oldest counts here alone.
+pub const TRIES_TOLD: usize = 256;
+
 /// Lines in each table of wrong passwords, about 150 octets each. Past it the line with the fewest and oldest goes.
 pub const WRONG_LINES: usize = 4_096;
 

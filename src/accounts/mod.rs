@@ -21,6 +21,7 @@ mod second_factor;
 mod secret;
 mod sessions;
 mod tokens;
+mod tries;
 mod user;
 mod users;
 #[cfg(test)]
@@ -40,6 +41,7 @@ pub use second_factor::{enrolment_uri, step_of};
 pub use secret::{Fingerprint, fingerprint, secret};
 pub use sessions::{Holder, Open, Proof, Sessions};
 pub use tokens::{Changes as TokenChanges, FIRST, NoToken, Token, Tokens, first_token};
+pub use tries::Tries;
 pub use user::User;
 pub use users::{By, Change, Invitation, NewUser, Users};
 

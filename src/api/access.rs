@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::limits::{FAILURE_WINDOW, REFUSALS_WRITTEN_MAX};
 use crate::accounts::oidc::Vouched;
 use crate::accounts::{
-    By, Failures, Fingerprint, Holder, Invitation, Lockout, NewUser, NoToken, Open, Proof, Refused, Role,
-    Sessions, Token, TokenChanges, Tokens, User, Users, fingerprint,
+    By, Failures, Fingerprint, Holder, Invitation, NewUser, NoToken, Open, Proof, Refused, Role, Sessions,
+    Token, TokenChanges, Tokens, Tries, User, Users, fingerprint,
 };
 use crate::policy::book::Hand;
 use crate::redact::Redacted;
@@ -84,7 +84,7 @@ pub(crate) struct Access {
     failures: Mutex<Failures>,
     /// Answers of a provider that were not to be believed.
     unbelieved: Mutex<Failures>,
-    lockout: Mutex<Lockout>,
+    tries: Arc<Tries>,
     /// By [`RefusalKind`].
     refusals: Mutex<[Refusals; 3]>,
     /// Held while sessions and tokens are written: of two writers the later one writes what is so.
@@ -97,7 +97,7 @@ pub(crate) struct Access {
 
 impl Access {
     /// Reads accounts, tokens and open sessions. Blocks.
-    pub fn load(store: &Arc<dyn Store>, audit: &Arc<Audit>) -> Result<Access, StoreError> {
+    pub fn load(store: &Arc<dyn Store>, audit: &Arc<Audit>, tries: Arc<Tries>) -> Result<Access, StoreError> {
         let access = Access {
             users: Users::open(store.clone(), audit.clone())?,
             tokens: Mutex::new(Tokens::load(store.as_ref())?),
@@ -105,7 +105,7 @@ impl Access {
             is_unkept: AtomicBool::new(false),
             failures: Mutex::default(),
             unbelieved: Mutex::default(),
-            lockout: Mutex::default(),
+            tries,
             refusals: Mutex::default(),
             keeping: Mutex::new(()),
             naming: Mutex::new(()),
@@ -399,8 +399,8 @@ impl Access {
         lock(&self.unbelieved).may_try(from, now_ms)
     }
 
-    pub fn lockout(&self) -> MutexGuard<'_, Lockout> {
-        lock(&self.lockout)
+    pub fn tries(&self) -> &Tries {
+        &self.tries
     }
 
     /// Whether a refusal is written into the audit: some, with how many before it were not.
@@ -493,7 +493,7 @@ mod tests {
 
     pub(super) fn access_of(store: &Arc<dyn Store>) -> Access {
         let audit = Arc::new(Audit::open(store.clone()).unwrap());
-        Access::load(store, &audit).unwrap()
+        Access::load(store, &audit, Arc::default()).unwrap()
     }
 
     #[test]

@@ -66,7 +66,7 @@ use crate::runtime::webhooks::Webhooks;
 use crate::store::{Audit, Live, Store};
 use crate::time::Now;
 
-pub use crate::accounts::{Role, first_token};
+pub use crate::accounts::{Role, Tries, first_token};
 pub use roles::is_allowed;
 pub use router::openapi;
 pub(crate) use view::BannerView;
@@ -96,6 +96,8 @@ pub struct Gateway {
     pub audit: Arc<Audit>,
     /// What is unusual.
     pub alarms: Arc<Alarms>,
+    /// Wrong passwords, here and at the other gateways.
+    pub tries: Arc<Tries>,
     /// Whether there is a lockdown.
     pub lockdown: Arc<LockdownKeeper>,
     /// Who is told what is done.

@@ -94,7 +94,7 @@ pub(crate) async fn show_code(
         let name = signed_in.who.to_string();
         let user = access.users.one(&name).ok_or(Problem::NotSignedIn)?;
         let is_known = user.is_known_at(from, now_ms);
-        let reserved = access.lockout().reserve(&name, from, is_known, now_ms);
+        let reserved = access.tries().reserve(&name, from, is_known, now_ms);
         let reserved = reserved.map_err(|retry_seconds| {
             slowed(&inner, from.to_string(), "sign in", name.clone());
             Problem::TooManyFailures { retry_seconds }
@@ -102,13 +102,14 @@ pub(crate) async fn show_code(
         let code = body.code.reveal().trim();
         let taken = access.users.take_code(&name, signed_in.epoch, code, now_ms);
         if !matches!(taken, Err(Refused::WrongCode)) {
-            access.lockout().take_back(&reserved);
+            access.tries().take_back(&reserved);
         } else {
+            access.tries().wrong_code(&name, from, is_known);
             let (who, what) = (from.to_string(), "sign in".to_string());
             audit::write_refusal(&inner, RefusalKind::Credential, who, what, name, "401");
         }
         taken?;
-        access.lockout().right(&signed_in.who, from);
+        access.tries().right(&signed_in.who, from);
         access.prove(&signed_in);
         Ok(())
     });

@@ -249,11 +249,11 @@ async fn right<T: Send + 'static>(
         };
         match done {
             Ok(done) => {
-                access.lockout().right(&name, from);
+                access.tries().right(&name, from);
                 Ok(done)
             }
             Err(Refused::Wrong) => {
-                access.lockout().wrong(&name, from, is_known, now_ms);
+                access.tries().wrong(&name, from, is_known, now_ms);
                 // What stands where the name should may be anything: only names of accounts are written down.
                 let about = user.map_or_else(String::new, |user| user.name.clone());
                 Err(Wrong { from, about }.told(&shared))
@@ -270,7 +270,7 @@ fn may_try(shared: &Shared, name: &str, from: IpAddr) -> Result<(Option<Arc<User
     let user = access.users.one(name);
     let is_known = user.as_ref().is_some_and(|user| user.is_known_at(from, now_ms));
     access
-        .lockout()
+        .tries()
         .may_try(name, from, is_known, now_ms)
         .map_err(|retry_seconds| {
             let about = user.as_ref().map_or_else(String::new, |user| user.name.clone());

@@ -33,7 +33,8 @@ pub(super) async fn run(
     let hosts = Hosts::new(listener.local_addr()?, gateway.public_url.as_deref());
     let access = {
         let (store, audit) = (Arc::clone(&gateway.store), Arc::clone(&gateway.audit));
-        tokio::task::spawn_blocking(move || Access::load(&store, &audit))
+        let tries = Arc::clone(&gateway.tries);
+        tokio::task::spawn_blocking(move || Access::load(&store, &audit, tries))
             .await
             .map_err(io::Error::other)?
             .map_err(io::Error::other)?

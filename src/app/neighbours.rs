@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 
+use crate::accounts::Tries;
 use crate::runtime::inbox::{Mailboxes, ToShard};
 use crate::runtime::lists::ListKeeper;
 use crate::runtime::lockdown::LockdownKeeper;
@@ -17,6 +18,7 @@ pub(super) struct Shared {
     pub store: Arc<dyn Store>,
     pub live: Arc<Live>,
     pub audit: Arc<Audit>,
+    pub tries: Arc<Tries>,
     pub policies: Arc<Policies>,
     pub lists: Arc<ListKeeper>,
     pub reputation: Arc<ReputationKeeper>,
@@ -30,6 +32,7 @@ pub(super) fn start(shared: Shared) -> anyhow::Result<Option<(Neighbourhood, Ord
         store,
         live,
         audit,
+        tries,
         policies,
         lists,
         reputation,
@@ -65,6 +68,7 @@ pub(super) fn start(shared: Shared) -> anyhow::Result<Option<(Neighbourhood, Ord
         store,
         live,
         audit,
+        tries,
         changed: Box::new(changed),
         order: Box::new(order),
     };

@@ -313,6 +313,7 @@ pub enum Output {
         audio: std::net::SocketAddr,
         codecs: Vec<(u8, Codec)>,
         telephone_event: Option<u8>,
+        comfort_noise: Option<u8>,
         /// How the leg is encrypted; `None` = plain.
         keys: Option<Box<Keys>>,
         /// RTCP comes and goes on the port of RTP (RFC 5761).

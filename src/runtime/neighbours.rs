@@ -14,6 +14,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use super::clock;
 use super::limits::{ANCHOR_EVERY, NEIGHBOURS_LOOKED_AT, NEIGHBOURS_RETRY, NEWS_AT_ONCE, NEWS_REST, ORDERS};
 use super::vital::join_within;
+use crate::accounts::Tries;
 use crate::call::Order;
 use crate::call_id::CallId;
 use crate::store::limits::NODE_LEASE;
@@ -27,6 +28,8 @@ pub struct Here {
     pub store: Arc<dyn Store>,
     pub live: Arc<Live>,
     pub audit: Arc<Audit>,
+    /// Wrong passwords here, which the others are told of, and theirs.
+    pub tries: Arc<Tries>,
     /// A journal, a shelf or a setting of this name was changed elsewhere; None = any may have been. May block.
     pub changed: Box<Changed>,
     /// Somebody at another gateway orders something about this call of ours.
@@ -115,6 +118,8 @@ impl Teller {
         while !is_so(&self.is_stopping) {
             // First this, so that what changes while the others are told of what is there is not missed.
             let (calls, changes) = self.here.live.subscribe_here();
+            // What was tried while nobody could be told counts here alone.
+            drop(self.here.tries.to_tell());
             let spoken = self.ways.mouth(&instance, &calls).and_then(|mouth| {
                 is_told = false;
                 self.speak(mouth, changes)
@@ -149,6 +154,10 @@ impl Teller {
             }
             let is_quiet = told.is_empty();
             let told: Vec<_> = told.into_values().collect();
+            // What was tried before a call began is told before it.
+            for tried in self.here.tries.to_tell() {
+                mouth.tried(&tried)?;
+            }
             mouth.tell(&told)?;
             for (call, order) in self.asked.try_iter() {
                 mouth.order(call, &order)?;
@@ -254,7 +263,11 @@ impl Hearer {
 
     fn take(&self, news: News, known: &mut BTreeSet<String>) {
         let Here {
-            store, live, changed, ..
+            store,
+            live,
+            changed,
+            tries,
+            ..
         } = &*self.here;
         // First what is counted, then what is shown: a call that ends is rather counted twice than never.
         store.heard(&news);
@@ -273,6 +286,7 @@ impl Hearer {
                 }
             }
             News::Changed(what) => changed(Some(&what)),
+            News::Tried(text) => tries.hear(&text, clock::now().unix_ms()),
             News::Missed => changed(None),
         }
     }

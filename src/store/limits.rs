@@ -71,6 +71,10 @@ pub const REPLY_OCTETS_MAX: usize = 256 * 1024 * 1024;
 /// Calls that Redis looks up in one go, about 2 MiB: it does nothing else meanwhile.
 pub const FETCH_ROWS: usize = 200;
 
+/// Calls of which Redis looks, in one go and without opening them, whether they are what is asked for: a few milliseconds, in which it does
+/// nothing else. A list goes on from there until its page is full.
+pub const LOOKED_ROWS: usize = 500;
+
 /// Octets of the spool: 100,000 records or more, which is a night at 3 calls a second. Past it records stay in the inbox, and past that they are lost and counted.
 pub const SPOOL_OCTETS_MAX: u64 = 1024 * 1024 * 1024;
 

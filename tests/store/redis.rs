@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ringward::call::{Order, What};
+use ringward::call::record::Ending;
+use ringward::call::{CallRecord, Order, What};
 use ringward::call_id::CallId;
+use ringward::store::limits;
 use ringward::store::{self, Audit, Config, Filter, News, StoreError, Write, audit_heads, verify_audit};
 
 use crate::records::{KINDS, call, ended};
@@ -319,6 +321,8 @@ fn neighbours_hear_of_calls_of_changes_and_of_an_end() {
     };
     mouth.order(CallId(7), &order).unwrap();
     assert!(matches!(hear(), News::Order(CallId(7), heard) if heard == order));
+    mouth.tried("{\"name\": \"a b\"}").unwrap();
+    assert!(matches!(hear(), News::Tried(text) if text == "{\"name\": \"a b\"}"));
     let mut same_name = left_ways.mouth("process 2", &[]).unwrap();
     assert!(matches!(hear(), News::Gone(node) if node == "left"));
     eventually("another process has the name", || {
@@ -328,6 +332,97 @@ fn neighbours_hear_of_calls_of_changes_and_of_an_end() {
     same_name.part().unwrap();
     assert!(matches!(hear(), News::Gone(node) if node == "left"));
     assert_eq!(ear.others().unwrap().len(), 0);
+}
+
+/// What somebody says of a neighbour's call is kept where he says it.
+#[test]
+fn a_call_of_a_neighbour_is_not_ended_by_whoever_starts_anew() {
+    let Some(server) = RedisServer::shared() else {
+        return;
+    };
+    let url = server.url("left");
+    let right_url = url.replace("left", "right");
+    let (left, right) = (open(&url), open(&right_url));
+    let call = |number| Arc::new(call(&KINDS[0], number, NOON, 6_000, 60_000));
+    let (theirs, ours) = (call(1), call(2));
+    let neighbours = left.neighbours().unwrap();
+    let mouth = neighbours
+        .mouth("process 1", std::slice::from_ref(&theirs))
+        .unwrap();
+    assert!(right.save(theirs.clone()) && right.save(ours.clone()));
+    settled(&*right);
+    let is_over = |store: &Arc<dyn store::Store>, call: &CallRecord| {
+        let kept = store.call(call.id).unwrap().unwrap();
+        kept.outcome.is_some()
+    };
+    drop(right);
+    let right = open(&right_url);
+    assert!(!is_over(&right, &theirs), "it lasts at the other");
+    assert!(is_over(&right, &ours), "cut off");
+    // Whose it is ends it, if it is cut off there.
+    mouth.part().unwrap();
+    drop(left);
+    let left = open(&url);
+    assert!(is_over(&left, &theirs));
+}
+
+#[test]
+fn calls_are_found_behind_many_that_are_not_meant() {
+    let Some(server) = RedisServer::shared() else {
+        return;
+    };
+    let store = open(&server.url("one"));
+    let of = |queue: &str, ending: Ending, number: u64| {
+        let mut record = ended(&KINDS[6], number, NOON + number);
+        record.queue = Some(queue.into());
+        if let Some(outcome) = &mut record.outcome {
+            outcome.ending = ending;
+        }
+        assert!(store.save(Arc::new(record.clone())));
+        record
+    };
+    let meant = [of("q", Ending::Refused, 1), of("q", Ending::Refused, 2)];
+    let many = limits::LOOKED_ROWS as u64 + 2;
+    for number in 10..10 + many {
+        of("q", Ending::Completed, number);
+        of("other", Ending::Refused, number + many);
+    }
+    settled(&*store);
+    let filter = Filter {
+        queue: Some("q".into()),
+        ending: Some(Ending::Refused),
+        ..Filter::default()
+    };
+    let found = store.calls(&filter).unwrap();
+    assert_eq!(found, [meant[1].clone(), meant[0].clone()]);
+    let next = Filter {
+        before_ms: Some(found[0].started_ms),
+        before_id: Some(found[0].id),
+        limit: 1,
+        ..filter
+    };
+    assert_eq!(store.calls(&next).unwrap(), [meant[0].clone()]);
+    assert_eq!(
+        store.calls(&Filter::default()).unwrap().len(),
+        limits::CALLS_LIMIT
+    );
+}
+
+#[test]
+fn an_erasure_beside_a_gateway_minds_what_waits_in_its_spool() {
+    let Some(server) = RedisServer::shared() else {
+        return;
+    };
+    let url = server.url("one");
+    drop(open(&url));
+    let beside = store::open_beside(&Config { url: url.clone() }).unwrap();
+    let spool = url.split("spool=").nth(1).unwrap();
+    std::fs::write(spool, "waits\n").unwrap();
+    let whom = store::Erase::Before(NOON);
+    let told = beside.erase(&whom, NOON).unwrap_err().to_string();
+    assert!(told.contains("spool"), "{told}");
+    std::fs::write(spool, "").unwrap();
+    assert_eq!(beside.erase(&whom, NOON).unwrap().calls, 0);
 }
 
 /// A Redis that hangs answers nothing, and hangs up on nobody.

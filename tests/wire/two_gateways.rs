@@ -179,6 +179,13 @@ fn what_happens_at_one_is_seen_and_holds_at_the_other_and_both_go_on_without_red
     let right = gateway("right", &url.replace("left", "right"), desk, Some(&left.token));
     let mut caller = Caller::new();
 
+    // Wrong passwords at one count at the other; they are told before a call that begins after them.
+    let guess = json!({ "name": "ann", "password": "not the password" });
+    for _ in 0..5 {
+        assert_eq!(post(&left, "/api/v1/session", &guess).0, 401);
+    }
+    assert_eq!(post(&left, "/api/v1/session", &guess).0, 429);
+
     // The console of either shows all calls, and can end them.
     let ringing = "+14045550123";
     assert!(caller.call(&left, ringing) < 200);
@@ -186,6 +193,7 @@ fn what_happens_at_one_is_seen_and_holds_at_the_other_and_both_go_on_without_red
     let shown = wait_for("the call at the other gateway", PATIENCE, || {
         list(&right, live).pop()
     });
+    assert_eq!(post(&right, "/api/v1/session", &guess).0, 429, "never tried here");
     let id = shown["id"].as_str().expect("an id");
     let action = json!({ "do": "hang_up" });
     assert_eq!(

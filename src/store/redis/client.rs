@@ -21,16 +21,18 @@ pub(super) enum Script {
     PutCall,
     Report,
     Fetch,
+    Find,
     Together,
     Token,
     Erase,
     Tell,
 }
 
-const SCRIPTS: [&str; 7] = [
+const SCRIPTS: [&str; 8] = [
     include_str!("scripts/put_call.lua"),
     include_str!("scripts/report.lua"),
     include_str!("scripts/fetch.lua"),
+    include_str!("scripts/find.lua"),
     include_str!("scripts/together.lua"),
     include_str!("scripts/token.lua"),
     include_str!("scripts/erase.lua"),

@@ -47,6 +47,8 @@ pub(super) struct Redis {
     readers: Vec<Mutex<Option<Client>>>,
     next_reader: AtomicUsize,
     writer: Option<JoinHandle<()>>,
+    /// Beside a gateway of this name, which has the spool.
+    is_helper: bool,
 }
 
 /// As which of the processes that may share a gateway's name this one comes.
@@ -155,6 +157,7 @@ impl Redis {
             readers: (0..READERS).map(|_| Mutex::default()).collect(),
             next_reader: AtomicUsize::new(0),
             writer,
+            is_helper: as_what == As::Helper,
         })
     }
 
@@ -415,6 +418,14 @@ impl Store for Redis {
     }
 
     fn erase(&self, whom: &Erase, at_ms: u64) -> Result<Erased, StoreError> {
+        // The gateway's own writer minds that by itself.
+        if self.is_helper && std::fs::metadata(&self.address.spool).is_ok_and(|spool| spool.len() > 0) {
+            let problem = format!(
+                "records wait in the spool {} of the gateway; try again when it is empty",
+                self.address.spool.display()
+            );
+            return Err(self.failed("erasing calls", &problem));
+        }
         let erased = super::erasing::erase(&self.inbox, &self.address.shown, whom, at_ms, || self.scrub());
         // Also when it was interrupted: some of it may be done.
         self.histories.clear();

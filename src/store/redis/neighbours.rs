@@ -32,6 +32,8 @@ pub enum News {
     Order(CallId, Order),
     /// A journal, a shelf or a setting of this name is another than it was.
     Changed(String),
+    /// Somebody tried to sign in there: in the words of those who count that.
+    Tried(String),
     /// Nobody listened for a while: everything may be another than it was.
     Missed,
 }
@@ -186,6 +188,18 @@ impl Mouth {
             .map(|_| ())
     }
 
+    /// Tells of somebody who tried to sign in.
+    ///
+    /// # Errors
+    ///
+    /// As [`Neighbours::mouth`].
+    pub fn tried(&mut self, text: &str) -> Result<(), String> {
+        let message = format!("tried {} {text}", self.address.node);
+        self.client
+            .ask(&["PUBLISH", &channel(&self.address), &message])
+            .map(|_| ())
+    }
+
     /// Says that this gateway is there; to be said every [`NODE_LEASE`] / 3. False = another process says so under the same name.
     ///
     /// # Errors
@@ -308,6 +322,7 @@ fn read(text: &str, ours: &str) -> Option<News> {
             let (call, order) = rest.split_once(' ')?;
             Some(News::Order(call.parse().ok()?, serde_json::from_str(order).ok()?))
         }
+        "tried" => Some(News::Tried(rest.into())),
         "changed" => Some(News::Changed(rest.into())),
         _ => None,
     }

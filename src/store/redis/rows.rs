@@ -18,7 +18,9 @@ use crate::call::CallRecord;
 use crate::call::record::PersonReport;
 use crate::call_id::CallId;
 use crate::store::histories::{Calls, Kept, Verdict};
-use crate::store::limits::{FETCH_ROWS, HISTORY_ROWS_MAX, JOURNAL_ROWS, PAGE_ROWS, TOKEN_CALLS_MAX};
+use crate::store::limits::{
+    FETCH_ROWS, HISTORY_ROWS_MAX, JOURNAL_ROWS, LOOKED_ROWS, PAGE_ROWS, TOKEN_CALLS_MAX,
+};
 use crate::store::seal::{self, Index, Part};
 use crate::store::text::Unreadable;
 use crate::store::tokens::{self, Use};
@@ -417,23 +419,30 @@ pub(super) fn call(on: &mut Client, id: CallId) -> Result<Option<Read>, String> 
 
 /// Newest first; at most `filter.rows()`.
 pub(super) fn calls(on: &mut Client, numbers: &Index, filter: &Filter) -> Result<Vec<Read>, String> {
-    let index = narrowest(on, numbers, filter)?;
+    let number = filter.number.as_ref().map(|number| numbers.of(number));
+    let wanted = [
+        ("number", number.as_deref()),
+        ("label", filter.label.as_deref()),
+        ("queue", filter.queue.as_deref()),
+        ("ending", filter.ending.map(ending_name)),
+    ];
+    let index = narrowest(on, &wanted)?;
     let mut before = match (filter.before_ms, filter.before_id) {
         (None, _) => "+".to_string(),
         (Some(ms), None) => format!("({ms:020}"),
         (Some(ms), Some(id)) => format!("({}", place(ms, id)),
     };
+    let (looked_at, most) = (LOOKED_ROWS.to_string(), filter.rows().to_string());
     let mut calls = Vec::new();
     loop {
-        let places = older(on, &index, &before, FETCH_ROWS)?;
-        let Some(last) = places.last() else {
+        let mut words = vec![PREFIX, &index, &before, &looked_at, &most];
+        words.extend(wanted.map(|(_, value)| value.unwrap_or_default()));
+        let mut found = on.run(Script::Find, &words)?.texts().into_iter();
+        let Some(last) = found.next().filter(|last| !last.is_empty()) else {
             return Ok(calls);
         };
         before = format!("({last}");
-        let ids: Vec<CallId> = places
-            .iter()
-            .filter_map(|place| Some(place_of(place)?.1))
-            .collect();
+        let ids: Vec<CallId> = found.filter_map(|id| id.parse().ok()).collect();
         for found in fetch(on, &ids)? {
             let record = found.read();
             if record.as_ref().map_or(true, |record| filter.admits(record)) {
@@ -447,18 +456,10 @@ pub(super) fn calls(on: &mut Client, numbers: &Index, filter: &Filter) -> Result
 }
 
 /// The shortest index that holds all that is asked for.
-fn narrowest(on: &mut Client, numbers: &Index, filter: &Filter) -> Result<String, String> {
-    let number = filter.number.as_ref().map(|number| numbers.of(number));
-    let ending = filter.ending.map(|ending| ending_name(ending).to_string());
-    let wanted = [
-        ("number", &number),
-        ("label", &filter.label),
-        ("queue", &filter.queue),
-        ("ending", &ending),
-    ];
+fn narrowest(on: &mut Client, wanted: &[(&str, Option<&str>)]) -> Result<String, String> {
     let named = wanted
-        .into_iter()
-        .filter_map(|(kind, value)| Some(key(&format!("calls:{kind}:{}", value.as_ref()?))));
+        .iter()
+        .filter_map(|(kind, value)| Some(key(&format!("calls:{kind}:{}", (*value)?))));
     let mut indexes: Vec<String> = named.collect();
     if indexes.len() < 2 {
         return Ok(indexes.pop().unwrap_or_else(|| key("calls")));
@@ -523,7 +524,7 @@ pub(super) fn calls_of(on: &mut Client, numbers: &Index, number: &str) -> Result
     Ok(calls)
 }
 
-/// Ends, in words that say so, the calls an earlier process of this name had saved while they lasted.
+/// Ends, in words that say so, the calls that an earlier process of this name had, and of which something was kept while they lasted.
 pub(super) fn end_interrupted(on: &mut Client, node: &str, index: &Index) -> Result<usize, String> {
     let open = on.ask(&["SMEMBERS", &key(&format!("open:{node}"))])?.texts();
     let ids: Vec<CallId> = open.iter().filter_map(|id| id.parse().ok()).collect();

@@ -5,6 +5,7 @@
 //! at most whatever the call rate, and no call ever waits for one.
 
 mod copy;
+mod room;
 mod rows;
 mod schema;
 mod writer;
@@ -511,7 +512,7 @@ fn prepare(
         let index = schema::index(connection)?;
         let interrupted = match whose {
             Whose::Ours => {
-                schema::leave_nothing_in_clear(connection)?;
+                schema::leave_nothing_in_clear(connection, room::disk)?;
                 rows::end_interrupted(connection, &index)?
             }
             Whose::Another => 0,

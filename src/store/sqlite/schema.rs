@@ -1,7 +1,10 @@
 //! The tables, and how an older file becomes a newer one.
 
+use std::path::Path;
+
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
+use super::room::{self, Disk};
 use super::rows;
 use crate::store::CLEAR_REMAINS;
 use crate::store::audit::{JOURNAL as AUDIT, carried_over};
@@ -263,9 +266,19 @@ fn seal_audit(on: &Transaction<'_>) -> rusqlite::Result<()> {
 }
 
 /// Writes the file anew when parts of it that are not used any more may hold what was kept in clear. Again, when it was
-/// interrupted.
-pub(super) fn leave_nothing_in_clear(on: &Connection) -> rusqlite::Result<()> {
+/// interrupted, or `disk` had no room for it.
+pub(super) fn leave_nothing_in_clear(
+    on: &Connection,
+    disk: impl Fn(&Path) -> Option<Disk>,
+) -> rusqlite::Result<()> {
     if rows::setting(on, CLEAR_REMAINS)?.is_none() {
+        return Ok(());
+    }
+    if let Some(missing) = room::missing(on, disk)? {
+        tracing::warn!(
+            missing,
+            "there is no room to write the store's file anew, and parts of it that are not used any more may hold what was kept in clear: it is tried at the next start"
+        );
         return Ok(());
     }
     tracing::info!(
@@ -306,4 +319,29 @@ pub(super) fn version() -> i64 {
 
 fn pragma(on: &Transaction<'_>, name: &str) -> rusqlite::Result<i64> {
     on.pragma_query_value(None, name, |row| row.get(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_room_the_file_is_not_written_anew_and_the_next_start_tries_again() {
+        let place = std::env::temp_dir().join(format!("ringward-no-room-{}.db", std::process::id()));
+        let mut file = Connection::open(&place).unwrap();
+        assert!(migrate(&mut file).is_ok());
+        rows::put_setting(&file, CLEAR_REMAINS, "1").unwrap();
+        file.execute_batch(
+            "CREATE TABLE clear (x); INSERT INTO clear VALUES (zeroblob(100000)); DROP TABLE clear;",
+        )
+        .unwrap();
+        let unused = || file.pragma_query_value(None, "freelist_count", |row| row.get::<_, i64>(0));
+        let with = |free: u64| leave_nothing_in_clear(&file, |_| Some(Disk { number: 1, free }));
+        with(0).unwrap();
+        assert!(unused().unwrap() > 0 && rows::setting(&file, CLEAR_REMAINS).unwrap().is_some());
+        with(u64::MAX).unwrap();
+        assert!(unused().unwrap() == 0 && rows::setting(&file, CLEAR_REMAINS).unwrap().is_none());
+        drop(file);
+        std::fs::remove_file(&place).unwrap();
+    }
 }

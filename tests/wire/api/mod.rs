@@ -198,6 +198,7 @@ impl Desk {
                 LockdownKeeper::open(Arc::clone(&store), Arc::clone(&audit), Box::new(|_| true)).unwrap(),
             ),
             audit,
+            tries: Arc::default(),
             webhooks: Arc::clone(&webhooks),
             order: Box::new({
                 let (live, hung_up, ordered) =

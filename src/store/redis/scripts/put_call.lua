@@ -1,4 +1,5 @@
--- Keeps a call and what finds it again, unless a newer revision of it is kept already or it was erased. A report stays.
+-- Keeps a call and what finds it again, unless a newer revision of it is kept already or it was erased. A report stays. What is kept of a
+-- neighbour's call while it lasts (somebody said something of it here) is the neighbour's: whoever keeps it does not end it by starting anew.
 -- ARGV: prefix, node, id, start (20 digits), revision, number (its digest), label, queue, ending, answered, verdict, report,
 --   record (both sealed), and the keys of the two
 local p, node, id, revision = ARGV[1], ARGV[2], ARGV[3], ARGV[5]
@@ -7,6 +8,13 @@ local old = redis.call('HMGET', call, 'revision', 'place', 'number', 'label', 'q
   'verdict', 'report', 'entry', 'node', 'erased')
 if old[12] or (old[1] and tonumber(old[1]) > tonumber(revision)) then
   return 0
+end
+if ARGV[9] == '' then
+  for _, other in ipairs(redis.call('SMEMBERS', p .. 'nodes')) do
+    if other ~= ARGV[2] and redis.call('HEXISTS', p .. 'live:' .. other, id) == 1 then
+      node = other
+    end
+  end
 end
 local place = ARGV[4] .. ':' .. id
 local verdict, report, report_key = ARGV[11], ARGV[12], ARGV[15]

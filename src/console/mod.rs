@@ -112,6 +112,11 @@ pub const ASSETS: &[Asset] = &[
         content: include_str!("static/alarms.js"),
     },
     Asset {
+        path: "/console/watch.js",
+        kind: SCRIPT,
+        content: include_str!("static/watch.js"),
+    },
+    Asset {
         path: "/console/incident.js",
         kind: SCRIPT,
         content: include_str!("static/incident.js"),

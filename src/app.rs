@@ -312,7 +312,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         alarms: alarms.clone(),
         prompts: said_standing,
         repeats,
-        models,
+        models: models.clone(),
         heard: heard.clone(),
         lists,
         clock_alarm,
@@ -368,6 +368,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
             telemetry.as_ref().map_or_else(String::new, Telemetry::render)
         }),
         clock: Box::new(clock::now),
+        models,
         redress: Box::new({
             let refusal = config.refusal.clone();
             move |reference| {

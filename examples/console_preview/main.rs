@@ -73,6 +73,10 @@ async fn main() -> anyhow::Result<()> {
         Box::new(|_| ()),
     )?;
     let gateway = Gateway {
+        models: Some(Arc::new(ringward::runtime::models::Models::new(
+            Arc::new(ringward::voice::Model::embedded().expect("the embedded model")),
+            10,
+        ))),
         redress: Box::new(|_| None),
         store: Arc::clone(&store),
         live: Arc::clone(&live),

@@ -24,6 +24,7 @@ mod list_files;
 mod list_views;
 mod lists;
 mod lockdown;
+mod model;
 mod oidc;
 mod pace;
 mod passwords;
@@ -58,6 +59,7 @@ use crate::runtime::alarms::Alarms;
 use crate::runtime::floor::Floor;
 use crate::runtime::lists::ListKeeper;
 use crate::runtime::lockdown::LockdownKeeper;
+use crate::runtime::models::Models;
 use crate::runtime::policies::Policies;
 use crate::runtime::provider::Provider;
 use crate::runtime::reputation::ReputationKeeper;
@@ -116,6 +118,8 @@ pub struct Gateway {
     pub clock: Box<dyn Fn() -> Now + Send + Sync>,
     /// The signed card for a reference that a 608 carried (RFC 8688); None for any other text.
     pub redress: Box<Redress>,
+    /// Which model hears callers; None = none does.
+    pub models: Option<Arc<Models>>,
     /// Whom people sign in with instead of a password here; None = with nobody.
     pub provider: Option<Arc<Provider>>,
     /// The certificates of `[api.tls]`; None = plain HTTP.

@@ -12,6 +12,7 @@ mod generated;
 mod limits;
 mod lists;
 mod lockdown;
+mod model;
 mod oidc;
 mod pages;
 mod policies;
@@ -187,6 +188,10 @@ impl Desk {
         let alarms = Arc::new(alarms.unwrap());
         let gateway = Gateway {
             floor: floor.unwrap(),
+            models: Some(Arc::new(ringward::runtime::models::Models::new(
+                Arc::new(ringward::voice::Model::embedded().expect("the embedded model")),
+                10,
+            ))),
             redress: Box::new(|reference| (reference == "1790000000-good").then(|| "a.b.c".into())),
             store: Arc::clone(&store),
             live: Arc::clone(&live),

@@ -16,9 +16,11 @@ use std::time::{Duration, Instant, SystemTime};
 use ringward::api::{self, Gateway};
 use ringward::call::record::PersonReport;
 use ringward::call_id::CallId;
+use ringward::flood::{Blocks, CallLimits, Shared as FloodCounters, SurgeConfig};
 use ringward::lists::Plan;
 use ringward::policy::{Policy, SHIPPED};
 use ringward::runtime::alarms::Alarms;
+use ringward::runtime::by_hand::ByHand;
 use ringward::runtime::floor::Floor;
 use ringward::runtime::inbox::Mailboxes;
 use ringward::runtime::lists::ListKeeper;
@@ -86,6 +88,10 @@ async fn main() -> anyhow::Result<()> {
             None,
             Box::new(|_| ()),
         )?),
+        by_hand: Arc::new(ByHand::new(
+            FloodCounters::new(CallLimits::default(), SurgeConfig::default()),
+            Arc::new(Blocks::new(Vec::new(), true)),
+        )),
         lockdown: Arc::new(LockdownKeeper::open(
             Arc::clone(&store),
             Arc::clone(&audit),

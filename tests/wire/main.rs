@@ -15,6 +15,7 @@ mod capture;
 mod console;
 mod console_for_all;
 mod demo;
+mod egress;
 mod erased_calls;
 mod greeted;
 mod independent_signers;

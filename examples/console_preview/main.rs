@@ -42,6 +42,27 @@ fn now() -> Now {
     }
 }
 
+/// Somebody guesses passwords.
+fn unusual(store: &Arc<dyn Store>) -> anyhow::Result<Arc<Alarms>> {
+    let rules = ringward::alarm::Rules::shipped();
+    let alarms = Alarms::open(Arc::clone(store), rules, Some("1"), None, Box::new(|_| ()))?;
+    for _ in 0..30 {
+        alarms.sign_in_failed();
+    }
+    alarms.look()?;
+    Ok(Arc::new(alarms))
+}
+
+/// And an address is not heard.
+fn blocked() -> ByHand {
+    let counters = FloodCounters::new(CallLimits::default(), SurgeConfig::default());
+    let hand = ByHand::new(counters, Arc::new(Blocks::new(Vec::new(), true)));
+    let hour = Duration::from_secs(3600);
+    // One that nobody names cannot fail.
+    let _ = hand.block([198, 51, 100, 7].into(), hour, "ann", "guesses extensions", now());
+    hand
+}
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let port: u16 = std::env::args().nth(1).map_or(Ok(8080), |port| port.parse())?;
@@ -81,17 +102,8 @@ async fn main() -> anyhow::Result<()> {
         policies: Arc::new(policies),
         lists: Arc::new(lists),
         reputation: Arc::new(ReputationKeeper::open(Arc::clone(&store), Box::new(|_| ()))?),
-        alarms: Arc::new(Alarms::open(
-            Arc::clone(&store),
-            ringward::alarm::Rules::shipped(),
-            Some("1"),
-            None,
-            Box::new(|_| ()),
-        )?),
-        by_hand: Arc::new(ByHand::new(
-            FloodCounters::new(CallLimits::default(), SurgeConfig::default()),
-            Arc::new(Blocks::new(Vec::new(), true)),
-        )),
+        alarms: unusual(&store)?,
+        by_hand: Arc::new(blocked()),
         lockdown: Arc::new(LockdownKeeper::open(
             Arc::clone(&store),
             Arc::clone(&audit),

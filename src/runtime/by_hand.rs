@@ -167,7 +167,8 @@ mod tests {
         assert!(standing.surge.is_on && standing.blocks.is_empty());
         let standing = hand.standing(later(now, 30 * MINUTE));
         assert!(!standing.surge.is_on && standing.mode.is_none());
-        assert!(!hand.lift("2001:db8::7".parse().unwrap(), now), "it is over");
+        let after = later(now, 2 * MINUTE);
+        assert!(!hand.lift("2001:db8::7".parse().unwrap(), after), "it is over");
         assert!(!hand.leave_mode(later(now, 31 * MINUTE)));
         assert!(hand.said().blocks.is_empty());
     }

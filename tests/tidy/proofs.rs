@@ -98,8 +98,9 @@ fn is_there(claim: &str) -> bool {
             continue;
         }
         is_module = false;
-        // A room's own tests have no file of their own.
+        // Tests of a file stand at its end or, where they grew too long, beside it.
         if part == "tests" {
+            files.extend(beside(&place));
             continue;
         }
         let wanted = match part.strip_suffix('*') {
@@ -110,6 +111,20 @@ fn is_there(claim: &str) -> bool {
         return files.iter().any(has);
     }
     files.iter().any(|file| file.is_file())
+}
+
+/// The test files of a file: `load_tests.rs`, `load_more_tests.rs` of `load.rs`.
+fn beside(place: &Path) -> Vec<PathBuf> {
+    let name = |path: &Path| {
+        path.file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned()
+    };
+    let beginning = format!("{}_", name(place));
+    let is_of = |path: &PathBuf| name(path).starts_with(&beginning) && name(path).ends_with("_tests.rs");
+    let folder = std::fs::read_dir(place.with_file_name("")).into_iter().flatten();
+    folder.flatten().map(|entry| entry.path()).filter(is_of).collect()
 }
 
 /// The Rust files of a folder, whatever lies below it too.

@@ -77,6 +77,7 @@ pub(super) const TABLE: &[(&str, &str, &[Role])] = &[
     ("POST", "/api/v1/policies/{number}/test", TRIALS),
     ("POST", "/api/v1/policies/{number}/replay", TRIALS),
     ("GET", "/api/v1/policies/replay", TRIALS),
+    ("DELETE", "/api/v1/policies/replay", TRIALS),
     ("POST", "/api/v1/policies/{number}/shadow", AUTHORS),
     ("POST", "/api/v1/policies/{number}/activate", AUTHORS),
     ("POST", "/api/v1/policies/{number}/approve", APPROVERS),

@@ -190,7 +190,7 @@ fn policy_routes() -> OpenApiRouter<Shared> {
         .routes(routes!(policies::activate))
         .routes(routes!(policies::approve))
         .routes(routes!(policies::shadow))
-        .routes(routes!(replays::look))
+        .routes(routes!(replays::look, replays::cancel))
         .routes(routes!(replays::start))
         .layer(DefaultBodyLimit::max(POLICY_BODY_MAX))
 }

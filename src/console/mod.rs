@@ -157,6 +157,16 @@ pub const ASSETS: &[Asset] = &[
         content: include_str!("static/live.js"),
     },
     Asset {
+        path: "/console/editor.js",
+        kind: SCRIPT,
+        content: include_str!("static/editor.js"),
+    },
+    Asset {
+        path: "/console/trial.js",
+        kind: SCRIPT,
+        content: include_str!("static/trial.js"),
+    },
+    Asset {
         path: "/console/history.js",
         kind: SCRIPT,
         content: include_str!("static/history.js"),

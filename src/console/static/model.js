@@ -18,6 +18,7 @@ async function look() {
     : `${model.revision} listens to callers${model.has_second_opinion ? "; a larger network gives a second opinion on the calls that policy names" : ""}.`);
   text($("model-trial"), [trialled(trial), ended(last)].filter(Boolean).join(" "));
   const card = model?.card ?? null;
+  show($("model-trial"), $("model-trial").textContent !== "");
   show($("model-card"), card !== null);
   $("model-words").replaceChildren(...(model === null ? [] : card === null ? [h("p", {}, `How often it is wrong is not known: ${model.card_problem}.`)] : words(card)));
   if (card) $("model-lines").replaceChildren(...card.lines.map(row));
@@ -37,7 +38,7 @@ function words({ lines, real, synthetic }) {
   const called = figures ? `Of 100 synthetic voices it calls about ${Math.round(figures.synthetic_called_spoof * 100)} so, and of 100 people ${figures.real_called_spoof < 0.005 ? "fewer than one" : `about ${Math.round(figures.real_called_spoof * 100)}`}; of most others it says that it is unsure. ` : "";
   return [
     h("p", {}, `${called}It tells synthetic speech from people's, and nothing of honesty: a swindler's own voice is a person's, and a clinic's announcement may be synthetic.`),
-    h("p", { class: "hint" }, `Measured by its maker on speech that it was not trained on. Trained on ${many(real.clips)} clips of ${many(real.groups)} sources of people and ${many(synthetic.clips)} clips of ${many(synthetic.groups)} engines.`),
+    h("p", { class: "hint" }, `Measured by its maker on speech that it was not trained on. Trained on ${many(real.clips)} clips of ${many(real.groups)} sources of people and ${many(synthetic.clips)} clips of ${many(synthetic.groups)} engines. “Alone” is the model that hears every call, without its second opinion.`),
   ];
 }
 

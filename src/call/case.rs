@@ -67,6 +67,8 @@ pub(crate) struct Case {
     pub(crate) media: Media,
     /// What each side (A, B) last said of its audio and was heard to say: what a new party is asked in with.
     pub(crate) spoken: [Option<Session>; 2],
+    /// The two send each other a fax (T.38): there is nothing to hear.
+    pub(crate) is_fax: bool,
     /// One side is on hold: silence is what it asked for.
     pub(crate) held_since: Option<Instant>,
     /// Our descriptions towards the caller.
@@ -143,6 +145,7 @@ impl Case {
             record,
             media: Media::None,
             spoken: [None, None],
+            is_fax: false,
             held_since: None,
             origin: Origin::new(Encryption::Off, &desk.config, &mut desk.random),
             replay_keys: Vec::new(),
@@ -460,7 +463,10 @@ impl Case {
 
     /// `agreed`: how the packets of the leg travel.
     pub(crate) fn describe(&mut self, side: Side, session: &Session, agreed: Agreed, desk: &mut Desk) {
-        self.spoken[side as usize] = Some(session.clone());
+        // A new party is asked in with what was said of audio, whatever was sent since.
+        if !session.is_fax() {
+            self.spoken[side as usize] = Some(session.clone());
+        }
         self.record
             .srtp
             .set(side, agreed.keys.as_ref().map(|keys| keys.suite()));
@@ -492,6 +498,20 @@ impl Case {
     /// Notes whether the last exchange of descriptions put somebody on hold (RFC 3264 §8.4).
     pub(crate) fn hold(&mut self, is_held: bool, desk: &Desk) {
         self.held_since = is_held.then(|| self.held_since.unwrap_or(desk.now().instant));
+    }
+
+    /// The last exchange of descriptions was about a fax, or about audio. A fax is not heard; who speaks again is.
+    pub(crate) fn fax(&mut self, is_fax: bool, desk: &mut Desk) {
+        if self.is_fax == is_fax {
+            return;
+        }
+        self.is_fax = is_fax;
+        self.tap(!is_fax, desk);
+        if is_fax {
+            let at_ms = self.at_ms(desk);
+            self.record.timings.fax_ms.get_or_insert(at_ms);
+        }
+        self.changed(desk);
     }
 
     /// Whether silence means that nobody is there any more.

@@ -44,9 +44,11 @@ fn both_hear_each_other(name: &str, accounts: [&str; 2], (trunk, queue): (&str, 
     let says = folder.join("caller.wav");
     let caller = Baresip::start_as(&folder, "+14045550123", &says, Some(&dial), &of_caller);
     // Seven seconds of talk: real time is what a real phone speaks in. What is said is longer than any wait for it.
-    wait_for("seven seconds of audio both ways", Duration::from_secs(60), || {
-        (agent.heard().len() > 56_000 && caller.heard().len() > 56_000).then_some(())
-    });
+    wait_for(
+        "seven seconds of audio both ways",
+        Duration::from_secs(60),
+        || (agent.heard().len() > 56_000 && caller.heard().len() > 56_000).then_some(()),
+    );
     let live = gateway.get("/api/v1/calls?state=live");
     let id = live["calls"][0]["id"].as_str().expect("a live call").to_string();
     let call = gateway.get(&format!("/api/v1/calls/{id}"));

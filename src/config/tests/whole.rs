@@ -410,6 +410,28 @@ public_url = "https://ringward.example.com/"
                 "000",
             ],
             srtp: Off,
+            tolls: TollConfig {
+                all: Allowance {
+                    at_once: None,
+                    per_hour: None,
+                    minutes_per_hour: None,
+                },
+                person: Allowance {
+                    at_once: None,
+                    per_hour: None,
+                    minutes_per_hour: None,
+                },
+                queue: Allowance {
+                    at_once: None,
+                    per_hour: None,
+                    minutes_per_hour: None,
+                },
+                hours: [],
+                ..
+            },
+            ranges: Ranges(
+                0,
+            ),
         },
         prompts: Config {
             directory: None,
@@ -483,6 +505,13 @@ public_url = "https://ringward.example.com/"
         api_tls: None,
         capture: None,
         oidc: None,
+        alarms: Alarms {
+            rules: Rules(
+                7,
+            ),
+            syslog: None,
+            is_ocsf: false,
+        },
         webhooks: [],
     }
     "#);

@@ -102,7 +102,7 @@ pub(super) fn anchored(
             continue;
         };
         let lines = &session.lines[range.start + 1..range.end];
-        if session.fax.is_some_and(|fax| fax.section == section) {
+        if session.fax.as_ref().is_some_and(|fax| fax.section == section) {
             out.line(b'm', format!("image {port} udptl t38").as_bytes());
             let kept = lines.iter().filter(|line| match line.kind {
                 b'c' | b'k' => false,

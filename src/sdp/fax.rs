@@ -6,7 +6,7 @@ use super::parse::{MediaLine, connection, media_line};
 use super::{SdpError, Session};
 
 /// The fax line we anchor.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(super) struct Fax {
     /// Its place in `Session::media`.
     pub(super) section: usize,

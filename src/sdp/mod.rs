@@ -98,7 +98,7 @@ pub struct Session {
     media: Vec<Range<usize>>,
     audio: Option<Audio>,
     /// Only where there is no `audio`.
-    fax: Option<fax::Fax>,
+    fax: Option<Box<fax::Fax>>,
 }
 
 /// One line: its letter and where its value lies in the text.
@@ -164,7 +164,7 @@ impl Session {
     /// be `0.0.0.0` or `::`, the old way of putting the other party on hold: nothing may be sent there
     /// (RFC 3264 §8.4), which [`Session::direction`] says too.
     pub fn audio_address(&self) -> Option<SocketAddr> {
-        let fax = self.fax.map(|fax| fax.address);
+        let fax = self.fax.as_ref().map(|fax| fax.address);
         fax.or(self.audio.as_ref().map(|audio| audio.address))
     }
 

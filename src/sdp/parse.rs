@@ -54,7 +54,7 @@ pub(super) fn session(body: &[u8]) -> Result<Session, SdpError> {
     }
     session.audio = select_audio(&session, head)?;
     if session.audio.as_ref().is_none_or(|audio| audio.codecs.is_empty()) {
-        session.fax = fax::select(&session, head)?;
+        session.fax = fax::select(&session, head)?.map(Box::new);
     }
     if session.is_fax() {
         session.audio = None;

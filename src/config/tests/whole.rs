@@ -507,7 +507,7 @@ public_url = "https://ringward.example.com/"
         oidc: None,
         alarms: Alarms {
             rules: Rules(
-                7,
+                8,
             ),
             syslog: None,
             is_ocsf: false,

@@ -22,7 +22,7 @@ use super::desk::Desk;
 use super::dialling::Outside;
 use super::index::Name;
 use super::leg::Hop;
-use super::limits::{CHANGED_EVERY, HOLD_MAX};
+use super::limits::CHANGED_EVERY;
 use super::numbers::Numbers;
 use super::offer::{self, Origin};
 use super::orders::What;
@@ -109,8 +109,8 @@ pub(crate) struct Case {
     /// Of the words we said last.
     pub(super) turn: u32,
     /// The caller's audio is copied to the scorer, and with which place among those that want second opinions.
-    is_tapped: bool,
-    attended: Option<u8>,
+    pub(super) is_tapped: bool,
+    pub(super) attended: Option<u8>,
     /// What policy wants of it now that they talk, and what was done for it so far; at most [`super::limits::ORDERS_KEPT`].
     pub(super) wish: Option<decide::Wish>,
     /// It has been asked what it wants once they talked.
@@ -499,57 +499,6 @@ impl Case {
             _ if is_known => of(queue).unwrap_or_default(),
             Direction::Inbound => of(own).unwrap_or_default(),
             Direction::Outbound => desk.config.outbound.srtp,
-        }
-    }
-
-    /// Notes whether the last exchange of descriptions put somebody on hold (RFC 3264 §8.4).
-    pub(crate) fn hold(&mut self, is_held: bool, desk: &Desk) {
-        self.held_since = is_held.then(|| self.held_since.unwrap_or(desk.now().instant));
-    }
-
-    /// The last exchange of descriptions was about a fax, or about audio. A fax is not heard; who speaks again is.
-    pub(crate) fn fax(&mut self, is_fax: bool, desk: &mut Desk) {
-        if self.is_fax == is_fax {
-            return;
-        }
-        self.is_fax = is_fax;
-        self.tap(!is_fax, desk);
-        if is_fax {
-            let at_ms = self.at_ms(desk);
-            self.record.timings.fax_ms.get_or_insert(at_ms);
-        }
-        self.changed(desk);
-    }
-
-    /// Whether silence means that nobody is there any more.
-    pub(crate) fn is_silence_odd(&self, desk: &Desk) -> bool {
-        let held = self
-            .held_since
-            .map(|since| desk.now().instant.saturating_duration_since(since));
-        held.is_none_or(|held| held > HOLD_MAX)
-    }
-
-    pub(crate) fn tap(&mut self, on: bool, desk: &mut Desk) {
-        // Our own people are not listened to.
-        if desk.config.is_voice_on && self.record.direction == Direction::Inbound {
-            desk.say(Output::Tap { call: self.id, on });
-            self.is_tapped = on;
-            self.attended = None;
-            self.attend(desk);
-        }
-    }
-
-    /// Says which place among those that want second opinions policy gives this call, when that has changed.
-    fn attend(&mut self, desk: &mut Desk) {
-        if !self.is_tapped {
-            return;
-        }
-        let decided = self.record.decisions.last();
-        let policy = desk.lineup.judge(&self.facts);
-        let rank = decided.and_then(|decided| policy.second_opinion(&decided.decision.verdict));
-        if rank != self.attended {
-            self.attended = rank;
-            desk.say(Output::Attend { call: self.id, rank });
         }
     }
 

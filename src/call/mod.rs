@@ -33,6 +33,7 @@ mod from_phone;
 mod fuzz;
 mod gate;
 mod gathering;
+mod hearing;
 mod hunting;
 mod index;
 mod leg;

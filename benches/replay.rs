@@ -8,7 +8,6 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use ringward::policy::shipped;
@@ -56,7 +55,7 @@ fn main() {
         while !replay.is_finished() {
             std::thread::sleep(Duration::from_millis(50));
             if began.elapsed().as_secs() % 10 == 9 {
-                println!("          {} calls so far", progress.load(Ordering::Relaxed));
+                println!("          {} calls so far", progress.looked_at());
                 std::thread::sleep(Duration::from_secs(1));
             }
         }

@@ -118,12 +118,14 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         _ => None,
     };
     let webhooks = Webhooks::open(config.webhooks.clone(), Patience::default(), store.clone())?;
+    let alarms = Arc::new(lists::open_alarms(&config, &store, &webhooks)?);
     let (recorder, recorder_thread) = Recorder::start(
         store.clone(),
         live.clone(),
         clock_alarm.clone(),
         policies.clone(),
         webhooks.clone(),
+        alarms.clone(),
         &alarm,
     )?;
     let freshness = config.identity.freshness;
@@ -210,6 +212,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         number_lists: &number_lists,
         reputation: &reputation,
         lockdown: &lockdown,
+        ledger: call::Ledger::default(),
         lists: &lists,
         prompts: &said,
         model: model.as_ref().map(|model| model.revision().to_string()),
@@ -243,6 +246,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         tokio.spawn(models.clone().keep(name, signers, model_asked));
     }
     tokio.spawn(lockdown.clone().keep());
+    tokio.spawn(alarms.clone().keep());
     tokio.spawn(policies::keep(config.clone(), policies.clone(), policy_asked));
     tokio.spawn(prompts::keep(
         config.prompts.clone(),
@@ -306,6 +310,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         started_ms: clock::now().unix_ms(),
         policies: policies.clone(),
         lockdown: lockdown.clone(),
+        alarms: alarms.clone(),
         prompts: said_standing,
         repeats,
         models,
@@ -336,6 +341,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         lists: number_lists,
         reputation,
         audit,
+        alarms,
         tries,
         lockdown,
         webhooks,

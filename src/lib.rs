@@ -26,6 +26,7 @@ pub mod capture;
 
 pub mod store;
 pub mod accounts;
+pub mod alarm;
 pub mod breach;
 pub mod webhook;
 pub mod api;
@@ -44,6 +45,7 @@ pub mod signing;
 pub mod call_id;
 pub mod cidr;
 pub mod document;
+pub mod e164;
 pub mod g711;
 pub mod given_file;
 pub mod redact;

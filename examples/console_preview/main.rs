@@ -18,6 +18,7 @@ use ringward::call::record::PersonReport;
 use ringward::call_id::CallId;
 use ringward::lists::Plan;
 use ringward::policy::{Policy, SHIPPED};
+use ringward::runtime::alarms::Alarms;
 use ringward::runtime::floor::Floor;
 use ringward::runtime::inbox::Mailboxes;
 use ringward::runtime::lists::ListKeeper;
@@ -78,6 +79,13 @@ async fn main() -> anyhow::Result<()> {
         policies: Arc::new(policies),
         lists: Arc::new(lists),
         reputation: Arc::new(ReputationKeeper::open(Arc::clone(&store), Box::new(|_| ()))?),
+        alarms: Arc::new(Alarms::open(
+            Arc::clone(&store),
+            ringward::alarm::Rules::shipped(),
+            Some("1"),
+            None,
+            Box::new(|_| ()),
+        )?),
         lockdown: Arc::new(LockdownKeeper::open(
             Arc::clone(&store),
             Arc::clone(&audit),

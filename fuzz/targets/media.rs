@@ -31,6 +31,7 @@ libfuzzer_sys::fuzz_target!(|octets: &[u8]| {
             Some(101),
             now,
         );
+        session.hears_noise(side, Some(13));
     }
     session.tap(true);
     fuzz_media(octets, &mut session, now)

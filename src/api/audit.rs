@@ -168,6 +168,9 @@ pub(super) fn write_refusal(
     about: String,
     note: &str,
 ) {
+    if kind == RefusalKind::Credential {
+        shared.gateway.alarms.sign_in_failed();
+    }
     let Some(left_out) = shared.access.note_refusal(kind, shared.now().unix_ms()) else {
         return;
     };

@@ -5,6 +5,7 @@
 
 mod access;
 mod account;
+mod alarms;
 mod audit;
 mod calls;
 mod card;
@@ -54,6 +55,7 @@ use std::sync::Arc;
 use crate::call::Order;
 use crate::call_id::CallId;
 use crate::identity::ContentDigest;
+use crate::runtime::alarms::Alarms;
 use crate::runtime::floor::Floor;
 use crate::runtime::lists::ListKeeper;
 use crate::runtime::lockdown::LockdownKeeper;
@@ -95,6 +97,8 @@ pub struct Gateway {
     pub reputation: Arc<ReputationKeeper>,
     /// What is done by whom.
     pub audit: Arc<Audit>,
+    /// What is unusual.
+    pub alarms: Arc<Alarms>,
     /// Wrong passwords, here and at the other gateways.
     pub tries: Arc<Tries>,
     /// Whether there is a lockdown.

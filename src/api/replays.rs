@@ -1,6 +1,6 @@
 //! `/api/v1/policies/{number}/replay`: what a revision would have done with the calls that are kept.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::extract::rejection::{JsonRejection, PathRejection};
@@ -50,6 +50,9 @@ pub(crate) struct Replay {
     problem: Option<String>,
     /// How long it took, once it has ended.
     took_ms: Option<u64>,
+    /// Who ended it before its end.
+    #[serde(skip)]
+    cancelled_by: Option<String>,
 }
 
 impl Replay {
@@ -65,6 +68,7 @@ impl Replay {
             result: None,
             problem: None,
             took_ms: None,
+            cancelled_by: None,
         }
     }
 }
@@ -76,7 +80,7 @@ pub(crate) struct Replays(Arc<Desk>);
 #[derive(Default)]
 struct Desk {
     is_running: AtomicBool,
-    looked_at: Arc<AtomicU64>,
+    progress: Progress,
     last: Mutex<Option<Replay>>,
 }
 
@@ -84,9 +88,23 @@ impl Replays {
     fn last(&self) -> Option<Replay> {
         let mut last = self.0.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(replay) = last.as_mut().filter(|replay| replay.is_running) {
-            replay.calls = self.0.looked_at.load(Ordering::Relaxed);
+            replay.calls = self.0.progress.looked_at();
         }
         last
+    }
+
+    /// Whether one ran that ends now.
+    fn cancel(&self, who: &str) -> bool {
+        let mut was_running = false;
+        self.set(|last| {
+            if let Some(replay) = last.as_mut().filter(|replay| replay.is_running) {
+                replay.cancelled_by = Some(who.into());
+                // Under the lock: the replay that begins next begins behind it.
+                self.0.progress.cancel();
+                was_running = true;
+            }
+        });
+        was_running
     }
 
     fn set(&self, change: impl FnOnce(&mut Option<Replay>)) {
@@ -141,7 +159,7 @@ pub(crate) async fn start(
         return Err(Problem::Conflict("another replay runs".into()));
     }
     let started = shared.now();
-    replays.0.looked_at.store(0, Ordering::Relaxed);
+    replays.0.progress.begin();
     let replay = Replay::begun(number, signed_in.who.to_string(), started.unix_ms());
     replays.set(|last| *last = Some(replay.clone()));
     let inner = shared.clone();
@@ -152,14 +170,17 @@ pub(crate) async fn start(
             calls_max: body.calls.unwrap_or(u64::MAX),
             since_ms: body.since_ms.unwrap_or(0),
         };
-        let progress: &Progress = &inner.replays.0.looked_at;
-        let outcome = replays::run(&*inner.gateway.store, &policy, scope, progress);
+        let outcome = replays::run(&*inner.gateway.store, &policy, scope, &inner.replays.0.progress);
         let took = inner.now().instant.saturating_duration_since(started.instant);
         inner.replays.set(|last| {
             if let Some(replay) = last {
                 replay.is_running = false;
                 replay.took_ms = Some(took.as_millis() as u64);
                 match outcome {
+                    Ok(_) if replay.cancelled_by.is_some() => {
+                        replay.calls = inner.replays.0.progress.looked_at();
+                        replay.problem = replay.cancelled_by.take().map(|who| format!("{who} ended it"));
+                    }
                     Ok(outcome) => {
                         replay.calls = outcome.calls;
                         replay.not_replayable = outcome.not_replayable;
@@ -187,6 +208,26 @@ pub(crate) async fn look(State(shared): State<Shared>) -> Json<Option<Replay>> {
     Json(shared.replays.last())
 }
 
+/// End the replay that runs. What it found until then is not kept: a part of the calls says little of all.
+#[utoipa::path(
+    delete, path = "/api/v1/policies/replay", tag = "policies",
+    responses(
+        (status = 204, description = "It ends within a moment; `GET` says when it has"),
+        (status = 401, description = "Not signed in", body = ProblemBody),
+        (status = 403, description = "None of your roles may", body = ProblemBody),
+        (status = 409, description = "None runs", body = ProblemBody),
+    )
+)]
+pub(crate) async fn cancel(
+    State(shared): State<Shared>,
+    Extension(signed_in): Extension<SignedIn>,
+) -> Result<StatusCode, Problem> {
+    match shared.replays.cancel(&signed_in.who) {
+        true => Ok(StatusCode::NO_CONTENT),
+        false => Err(Problem::Conflict("no replay runs".into())),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -198,6 +239,7 @@ mod tests {
         replays.set(|last| {
             *last = Some(Replay::begun(7, "anna".into(), 1));
         });
+        assert!(replays.cancel("ben"), "one runs");
         let running = Running(replays.clone());
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
             let _running = running;
@@ -207,5 +249,6 @@ mod tests {
         let last = replays.last().expect("the replay");
         assert!(!last.is_running && last.problem.is_some());
         assert!(!replays.0.is_running.load(Ordering::SeqCst));
+        assert!(!replays.cancel("ben"), "none runs any more");
     }
 }

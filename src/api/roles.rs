@@ -34,6 +34,8 @@ const APPROVERS: &[Role] = &[Role::PolicyApprover];
 const TAKE_BACK: &[Role] = &[Role::Supervisor, Role::PolicyAuthor, Role::PolicyApprover];
 /// Those who change lists: an entry may refuse calls, and lets nobody pass as genuine.
 const LISTS: &[Role] = &[Role::Supervisor, Role::PolicyAuthor];
+/// Those who take alarms.
+const ALARMS: &[Role] = &[Role::Supervisor, Role::Analyst];
 const AUDITORS: &[Role] = &[Role::Auditor];
 /// Administrators may do everything and stand in no line.
 const ADMINS: &[Role] = &[];
@@ -73,6 +75,7 @@ pub(super) const TABLE: &[(&str, &str, &[Role])] = &[
     ("POST", "/api/v1/policies/{number}/test", TRIALS),
     ("POST", "/api/v1/policies/{number}/replay", TRIALS),
     ("GET", "/api/v1/policies/replay", TRIALS),
+    ("DELETE", "/api/v1/policies/replay", TRIALS),
     ("POST", "/api/v1/policies/{number}/shadow", AUTHORS),
     ("POST", "/api/v1/policies/{number}/activate", AUTHORS),
     ("POST", "/api/v1/policies/{number}/approve", APPROVERS),
@@ -97,6 +100,8 @@ pub(super) const TABLE: &[(&str, &str, &[Role])] = &[
     ("GET", "/api/v1/tokens", ADMINS),
     ("POST", "/api/v1/tokens", ADMINS),
     ("DELETE", "/api/v1/tokens/{name}", ADMINS),
+    ("GET", "/api/v1/alarms", MEASURES),
+    ("POST", "/api/v1/alarms/{number}/acknowledge", ALARMS),
     ("GET", "/api/v1/lockdown", CALLS),
     ("POST", "/api/v1/lockdown", ADMINS),
     ("POST", "/api/v1/lockdown/undo", ADMINS),

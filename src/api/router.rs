@@ -14,9 +14,9 @@ use super::error::Problem;
 use super::limits::{BODY_MAX, IMPORT_BODY_MAX, POLICY_BODY_MAX};
 use super::state::Shared;
 use super::{
-    account, audit, calls, card, desks, devices, document as whole, erasures, events, exports, guard, icon,
-    list_files, lists, lockdown, oidc, people, policies, redress, repeats, replays, reports, reputation,
-    session, status, tokens, users, webhooks,
+    account, alarms, audit, calls, card, desks, devices, document as whole, erasures, events, exports, guard,
+    icon, list_files, lists, lockdown, oidc, people, policies, redress, repeats, replays, reports,
+    reputation, session, status, tokens, users, webhooks,
 };
 use crate::console::{self, Asset};
 
@@ -139,6 +139,8 @@ fn documented() -> ((Router<Shared>, Router<Shared>), utoipa::openapi::OpenApi) 
         .routes(routes!(devices::list, devices::make))
         .routes(routes!(devices::rotate))
         .routes(routes!(devices::remove))
+        .routes(routes!(alarms::list))
+        .routes(routes!(alarms::take))
         .routes(routes!(lockdown::look, lockdown::order))
         .routes(routes!(lockdown::undo))
         .routes(routes!(lockdown::confirm))
@@ -184,7 +186,7 @@ fn policy_routes() -> OpenApiRouter<Shared> {
         .routes(routes!(policies::activate))
         .routes(routes!(policies::approve))
         .routes(routes!(policies::shadow))
-        .routes(routes!(replays::look))
+        .routes(routes!(replays::look, replays::cancel))
         .routes(routes!(replays::start))
         .layer(DefaultBodyLimit::max(POLICY_BODY_MAX))
 }

@@ -1,16 +1,19 @@
-//! Lists, reputations and the lockdown, between the store that keeps them and the shards that look at them.
+//! Lists, reputations, the lockdown and the alarms, between the store that keeps them and the shards that look at them.
 
 use std::sync::Arc;
 
 use anyhow::Context as _;
 
+use crate::alarm::Alarm;
 use crate::config::Config;
 use crate::lists::{Lookup, Plan};
 use crate::reputation::Reputations;
+use crate::runtime::alarms::{Alarms, Syslog};
 use crate::runtime::inbox::{Mailboxes, ToShard};
 use crate::runtime::lists::ListKeeper;
 use crate::runtime::lockdown::LockdownKeeper;
 use crate::runtime::reputation::ReputationKeeper;
+use crate::runtime::webhooks::Webhooks;
 use crate::store::{Audit, Store};
 
 /// The shards hear of every change; what stands there now they get with their engines.
@@ -53,4 +56,29 @@ pub(super) fn open_lockdown(
     let mailboxes = mailboxes.clone();
     let tell = move |since| mailboxes.command(|| ToShard::SetLockdown(since));
     LockdownKeeper::open(store.clone(), audit.clone(), Box::new(tell)).context("the lockdown")
+}
+
+/// Alarms, told to the webhooks and to syslog.
+pub(super) fn open_alarms(
+    config: &Config,
+    store: &Arc<dyn Store>,
+    webhooks: &Arc<Webhooks>,
+) -> anyhow::Result<Alarms> {
+    let webhooks = webhooks.clone();
+    let tell = move |alarm: &Alarm| {
+        // Our own plain data always has a JSON form.
+        let data = serde_json::to_value(alarm).unwrap_or_default();
+        webhooks.alarm(alarm.number, alarm.raised_ms, data);
+    };
+    let is_ocsf = config.alarms.is_ocsf;
+    let syslog = config.alarms.syslog.map(|to| Syslog { to, is_ocsf });
+    let home = stir_shaken_verify::country(&config.identity.country);
+    Alarms::open(
+        store.clone(),
+        config.alarms.rules.clone(),
+        home.map(|country| country.calling_code),
+        syslog,
+        Box::new(tell),
+    )
+    .context("the alarms")
 }

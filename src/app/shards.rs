@@ -36,6 +36,7 @@ pub(super) struct Shared<'a> {
     pub number_lists: &'a ListKeeper,
     pub reputation: &'a ReputationKeeper,
     pub lockdown: &'a LockdownKeeper,
+    pub ledger: call::Ledger,
     pub lists: &'a Lists,
     pub prompts: &'a Arc<Prompts>,
     pub flood: &'a flood::Shared,
@@ -134,6 +135,7 @@ fn engine(shared: &Shared<'_>, shard: u16, shards: u16) -> anyhow::Result<call::
         None => engine,
     };
     Ok(engine
+        .with_ledger(shared.ledger.clone())
         .with_lockdown(shared.lockdown.since())
         .with_policies(shared.policies.lineup())
         .with_prompts(shared.prompts.clone())

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::accounts::Lockdown;
 use crate::flood::{self, Hand, Rest};
+use crate::runtime::alarms::Alarms;
 use crate::runtime::clock;
 use crate::runtime::clock_alarm::ClockAlarm;
 use crate::runtime::dns::Dns;
@@ -30,6 +31,7 @@ pub(super) struct Status {
     pub(super) started_ms: u64,
     pub(super) policies: Arc<Policies>,
     pub(super) lockdown: Arc<LockdownKeeper>,
+    pub(super) alarms: Arc<Alarms>,
     pub(super) prompts: super::prompts::Standing,
     pub(super) repeats: Option<Arc<Repeats>>,
     pub(super) models: Option<Arc<Models>>,
@@ -62,6 +64,7 @@ impl Status {
             "version": env!("CARGO_PKG_VERSION"),
             "started_ms": self.started_ms,
             "lockdown": self.lockdown(),
+            "alarms": self.alarms.status(),
             "policy": self.policies.lineup().live().revision(),
             "policy_file_problem": self.policies.file_problem(),
             "prompts_problem": self.prompts.read(),

@@ -30,6 +30,7 @@ use super::profile::{Answer, Circumstances};
 use super::reasons::{self, ReasonStyle};
 use super::record::{CallRecord, Direction, State};
 use super::refusal::{self, Refusal};
+use super::tolls::Toll;
 use super::transport::Agreed;
 use super::{Counter, Output, decide, facts, reliable, replay};
 
@@ -91,6 +92,10 @@ pub(crate) struct Case {
     pub(crate) is_one_phone: bool,
     /// A phone's call to a number outside.
     pub(crate) outside: Option<Outside>,
+    /// Calls to the outside that it pays for until it is over, at most one for each transfer.
+    pub(crate) tolls: Vec<Toll>,
+    /// What the transfer that is under way pays for.
+    pub(crate) toll_of_transfer: Option<Toll>,
     /// Headers for the phones that a transfer rings: who asked for it, which dialog it replaces.
     pub(crate) extra: Vec<(&'static str, String)>,
     /// Counts the call where it is limited, for as long as it lives.
@@ -154,6 +159,8 @@ impl Case {
             rings: Vec::new(),
             stand: None,
             is_one_phone: false,
+            tolls: Vec::new(),
+            toll_of_transfer: None,
             outside: None,
             extra: Vec::new(),
             ticket: desk.ticket.take(),
@@ -548,6 +555,9 @@ impl Case {
         self.record.media = media;
         self.record.give_up_orders();
         self.record.timings.ended_ms = Some(ended_ms);
+        let now = desk.now().instant;
+        let tolls = self.tolls.drain(..).chain(self.toll_of_transfer.take());
+        tolls.for_each(|toll| toll.end(now));
         self.changed(desk);
         desk.count(Counter::CallEnded);
     }

@@ -32,6 +32,7 @@ use super::refusal::Refusal;
 use super::registrants::Registrants;
 use super::routes::Routes;
 use super::stray::Strays;
+use super::tolls::Ledger;
 use super::transfer::{Errand, Handed};
 use super::{Config, Counter, Listener, Output, TrunkConfig, names};
 
@@ -42,6 +43,8 @@ pub(crate) struct Desk {
     pub(crate) lists: Arc<Lookup>,
     pub(crate) reputations: Arc<Reputations>,
     pub(crate) prompts: Arc<Prompts>,
+    /// Calls to the outside, those of all shards.
+    pub(crate) ledger: Ledger,
     /// Phones send no call on, and nothing leaves over a trunk but calls for help.
     pub(crate) is_locked_down: bool,
     pub(crate) config: Config,

@@ -3,9 +3,12 @@
 //! Calls that cost money are what a phone that was taken over is used for. So other countries and the number ranges
 //! that are known for it are refused unless the configuration names them; help is never refused.
 
-use crate::queue;
-
+use super::desk::Desk;
+use super::tolls::{Payer, Ranges, Toll, TollConfig};
 use super::{Config, Encryption};
+use crate::e164::{Zone, zone_of};
+use crate::queue;
+use crate::sip::Flow;
 
 /// `[outbound]`
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +25,10 @@ pub struct OutboundConfig {
     pub emergency: Vec<String>,
     /// Whether the legs of phones are encrypted in calls that phones begin.
     pub srtp: Encryption,
+    /// How many calls may go out, and when.
+    pub tolls: TollConfig,
+    /// What lists of the operator's say may not be called, unless `allow` names it.
+    pub ranges: Ranges,
 }
 
 impl Default for OutboundConfig {
@@ -36,6 +43,8 @@ impl Default for OutboundConfig {
                 .map(str::to_string)
                 .into(),
             srtp: Encryption::Off,
+            tolls: TollConfig::default(),
+            ranges: Ranges::default(),
         }
     }
 }
@@ -105,6 +114,17 @@ pub(crate) fn outside(
     if fits(&rules.allow) {
         return Ok(outside(number));
     }
+    if rules.ranges.has(number) {
+        return Err("this number is in a list of ranges that may not be called");
+    }
+    match zone_of(number) {
+        None => return Err("this is no telephone number"),
+        Some((_, Zone::Satellite)) => return Err("satellites may not be called"),
+        Some((_, Zone::Network | Zone::Service)) => {
+            return Err("networks that belong to no country may not be called");
+        }
+        Some((_, Zone::Area)) => {}
+    }
     if is_one_of(PREMIUM) {
         return Err("premium numbers may not be called");
     }
@@ -113,4 +133,35 @@ pub(crate) fn outside(
         true => Ok(outside(number)),
         false => Err("other countries may not be called"),
     }
+}
+
+/// What such a call may come to: `None` where nothing is counted, and for help, which counts for nothing.
+///
+/// # Errors
+///
+/// That it may not go out now, in words for whoever reads the phone's trace.
+pub(crate) fn toll(outside: &Outside, payer: &Payer<'_>, desk: &Desk) -> Result<Option<Toll>, &'static str> {
+    let rules = &desk.config.outbound;
+    if rules.emergency.contains(&outside.number) {
+        return Ok(None);
+    }
+    let now = desk.now();
+    let is_allowed = rules
+        .allow
+        .iter()
+        .any(|pattern| queue::fits(pattern, &outside.number));
+    if !is_allowed && !rules.tolls.is_open(now.unix_ms()) {
+        return Err("calls do not go out at this hour");
+    }
+    if rules.tolls.is_unlimited() {
+        return Ok(None);
+    }
+    desk.ledger.begin(&rules.tolls, payer, now.instant).map(Some)
+}
+
+/// Who calls from there: the device that is registered there, or else the address, which of a PBX is all its phones.
+pub(crate) fn person_at(flow: &Flow, desk: &Desk) -> String {
+    let mut devices = desk.registrants.bound.all();
+    let device = devices.find(|(_, places)| places.iter().any(|place| place.flow == *flow));
+    device.map_or_else(|| flow.remote.ip().to_string(), |(name, _)| name.to_string())
 }

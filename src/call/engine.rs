@@ -41,6 +41,7 @@ use super::routes::Routes;
 use super::stage::{Event, Stage};
 use super::stray::Strays;
 use super::timers::{Agenda, earlier};
+use super::tolls::Ledger;
 use super::{Config, Input, Output, TrunkConfig, asked, options, shard, tls_names};
 
 /// One call: what it keeps, and where it is.
@@ -117,6 +118,7 @@ impl Engine {
             reputations: Arc::default(),
             prompts: Arc::new(Prompts::embedded()),
             is_locked_down: false,
+            ledger: Ledger::default(),
             queues: config.queues.clone().into(),
             admission: Admission::new(&config.trunks, &config.queues),
             gate: Gate::new(&config, &random.octets()),
@@ -186,6 +188,13 @@ impl Engine {
     #[must_use]
     pub fn with_reputations(mut self, reputations: Arc<Reputations>) -> Engine {
         self.desk.reputations = reputations;
+        self
+    }
+
+    /// With the ledger of calls to the outside that all shards share, instead of its own.
+    #[must_use]
+    pub fn with_ledger(mut self, ledger: Ledger) -> Engine {
+        self.desk.ledger = ledger;
         self
     }
 

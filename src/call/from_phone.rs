@@ -16,6 +16,7 @@ use super::offer;
 use super::record::Direction;
 use super::refusal::{LOCKED_DOWN, Refusal};
 use super::stage::Event;
+use super::tolls::Payer;
 use super::transfer::{Destination, TransferRules};
 use super::{CallRecord, Counter, TrunkConfig, arriving, facts, limits};
 
@@ -57,6 +58,14 @@ impl Engine {
                 (queues, first, Some(way))
             }
         };
+        let toll = match &way {
+            Some(way) => {
+                let person = &dialling::person_at(&flow, desk);
+                let queue = None;
+                dialling::toll(way, &Payer { person, queue }, desk).map_err(Refusal::Transfer)?
+            }
+            None => None,
+        };
         let hunt = Hunt::new(queues, &first).ok_or(Refusal::NoQueue)?;
         let hop = Hop::new(flow, desk.listener_of(&flow).ok_or(Refusal::NotNow)?, false);
         let phones = TrunkConfig {
@@ -81,6 +90,7 @@ impl Engine {
         case.origin.want(desk.config.outbound.srtp, &mut desk.random);
         case.offer = offer::read_offer(invite, &case.origin)?;
         case.outside = way;
+        case.tolls.extend(toll);
         let caller = arriving::caller_name(invite);
         let stage = Hunting::begin(hunt, &mut case, desk);
         if case.record.queue.as_deref() == Some("") {

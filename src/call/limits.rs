@@ -210,5 +210,11 @@ pub const REFRESH_WAIT: Duration = Duration::from_millis(500);
 /// When a phone whose REGISTER was refused in a lockdown may ask again.
 pub(crate) const LOCKDOWN_RETRY: Duration = Duration::from_secs(60);
 
+/// What calls to the outside in an hour are counted over.
+pub(crate) const TOLL_HOUR: Duration = Duration::from_secs(3600);
+
+/// Calls to the outside in an hour that are remembered, about 150 octets each. Past it none more goes out.
+pub(crate) const TOLL_ENTRIES_MAX: usize = 100_000;
+
 /// How often the line of those who wait is gone through for one input; what is left is looked at again soon.
 pub const WAKES_MAX: usize = 3;

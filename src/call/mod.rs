@@ -70,9 +70,10 @@ mod stray;
 mod talking;
 mod terms;
 mod timers;
-mod trunk;
+mod tolls;
 mod transfer;
 mod transport;
+mod trunk;
 mod trying;
 mod upstream;
 mod voice;
@@ -93,6 +94,7 @@ pub(crate) use reasons::of_report as identity_reasons;
 pub use record::CallRecord;
 pub use redress::{CardSigner, Contact, NotAKey, RefusalConfig, SigningKey};
 pub use shard::shard_of;
+pub use tolls::{Allowance, Ledger, Ranges, TollConfig};
 pub use transfer::{Handed, Reach, TransferRules};
 pub use trunk::{HostCredentials, Peer, Role, TrunkConfig, carriers};
 
@@ -311,6 +313,7 @@ pub enum Output {
         audio: std::net::SocketAddr,
         codecs: Vec<(u8, Codec)>,
         telephone_event: Option<u8>,
+        comfort_noise: Option<u8>,
         /// How the leg is encrypted; `None` = plain.
         keys: Option<Box<Keys>>,
         /// RTCP comes and goes on the port of RTP (RFC 5761).

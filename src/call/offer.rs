@@ -89,7 +89,8 @@ impl Origin {
                 .codecs()
                 .iter()
                 .any(|codec| offer.codecs().contains(codec));
-        self.write(translated.as_ref().unwrap_or(session), ours, port, &transport)
+        let words = translated.as_ref().unwrap_or(session).with_noise_of(offer);
+        self.write(&words, ours, port, &transport)
     }
 
     /// What this leg, which made an offer, shares with a party that is described already, as its answer. Where they share
@@ -195,5 +196,6 @@ pub(crate) fn describe(call: CallId, side: Side, session: &Session, agreed: Agre
         audio: session.audio_address()?,
         codecs: session.codecs(),
         telephone_event: session.telephone_event(),
+        comfort_noise: session.comfort_noise(),
     })
 }

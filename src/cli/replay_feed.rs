@@ -86,10 +86,12 @@ impl Player {
                 audio,
                 codecs,
                 telephone_event,
+                comfort_noise,
                 ..
             } => {
                 if let Some(session) = self.heard(call).and_then(|heard| heard.session.as_mut()) {
                     session.described(side, audio, &codecs, telephone_event, now);
+                    session.hears_noise(side, comfort_noise);
                 }
             }
             Output::Tap { call, on } => {

@@ -53,3 +53,10 @@ pub const PREFIX_CHARS_MAX: usize = 16;
 
 /// Days for which calls may be kept at most: ten years.
 pub const KEPT_DAYS_MAX: i64 = 3_650;
+
+/// Ranges of numbers in each file of `[outbound] ranges`, and octets of such a file. More are refused.
+pub const NUMBER_RANGES_MAX: usize = 200_000;
+pub const RANGES_OCTETS_MAX: u64 = 16 * 1024 * 1024;
+
+/// Files, or hours, that one key names. More are refused.
+pub const FILES_MAX: usize = 64;

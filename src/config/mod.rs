@@ -3,6 +3,7 @@
 //! Knows the keys and what fits together; what a setting does is known by its room. Files are looked
 //! for here, once, so that nothing of that can fail while calls are up.
 
+mod alarms;
 mod capture;
 mod carrier;
 mod flood;
@@ -93,6 +94,8 @@ pub struct Config {
     pub capture: Option<crate::capture::Config>,
     /// Whom people sign in with; None = with nobody.
     pub oidc: Option<crate::accounts::oidc::Config>,
+    /// What is told when something is unusual.
+    pub alarms: Alarms,
     /// Who is told what was done.
     pub webhooks: Vec<crate::webhook::Config>,
 }
@@ -116,6 +119,26 @@ pub struct SipConfig {
     pub try_for: std::time::Duration,
     /// Name servers that are asked where targets are; empty = as the system is configured.
     pub resolver: Vec<SocketAddr>,
+}
+
+/// `[alarms]`
+#[derive(Clone, Debug)]
+pub struct Alarms {
+    pub rules: crate::alarm::Rules,
+    /// Where alarms are sent over UDP; None = nowhere.
+    pub syslog: Option<SocketAddr>,
+    /// As OCSF, else as CEF.
+    pub is_ocsf: bool,
+}
+
+impl Default for Alarms {
+    fn default() -> Alarms {
+        Alarms {
+            rules: crate::alarm::Rules::shipped(),
+            syslog: None,
+            is_ocsf: false,
+        }
+    }
 }
 
 /// `host` or `host:port` to put in Via and Contact when bound to 0.0.0.0 or behind NAT, one for each address family. A
@@ -223,6 +246,7 @@ impl Config {
             api_tls: None,
             capture: None,
             oidc: None,
+            alarms: Alarms::default(),
             webhooks: Vec::new(),
         }
     }

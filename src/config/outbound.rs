@@ -1,16 +1,34 @@
 //! `[outbound]`: which calls may go out, and over which trunk.
 
-use super::limits::NUMBERS_MAX;
-use super::queues::is_dialled_number;
-use crate::call::{OutboundConfig, Reach, TransferRules, TrunkConfig};
-use crate::document::{Section, closest, shown};
+use std::path::Path;
 
-pub(super) fn read(root: &Section<'_, '_>, trunks: &[TrunkConfig]) -> OutboundConfig {
+use jiff::tz::TimeZone;
+
+use super::limits::{FILES_MAX, NUMBER_RANGES_MAX, NUMBERS_MAX, RANGES_OCTETS_MAX};
+use super::queues::is_dialled_number;
+use crate::call::{Allowance, OutboundConfig, Ranges, Reach, TollConfig, TransferRules, TrunkConfig};
+use crate::document::{Section, Value, closest, shown};
+use crate::given_file;
+
+pub(super) fn read(root: &Section<'_, '_>, folder: &Path, trunks: &[TrunkConfig]) -> OutboundConfig {
     let mut config = OutboundConfig::default();
     let Some(section) = root.section("outbound") else {
         return config;
     };
-    section.only(&["from_phones", "trunk", "allow", "refuse", "emergency", "srtp"]);
+    section.only(&[
+        "from_phones",
+        "trunk",
+        "allow",
+        "refuse",
+        "ranges",
+        "emergency",
+        "srtp",
+        "hours",
+        "zone",
+        "all",
+        "person",
+        "queue",
+    ]);
     if let Some(from_phones) = section.boolean("from_phones") {
         config.from_phones = from_phones;
     }
@@ -34,7 +52,106 @@ pub(super) fn read(root: &Section<'_, '_>, trunks: &[TrunkConfig]) -> OutboundCo
     if section.value("emergency").is_some() {
         config.emergency = numbers(&section, "emergency");
     }
+    config.ranges = read_ranges(&section, folder);
+    config.tolls = read_tolls(&section);
     config
+}
+
+/// Files of ranges, one beginning of numbers a line.
+fn read_ranges(section: &Section<'_, '_>, folder: &Path) -> Ranges {
+    let mut ranges = Ranges::default();
+    for file in few(section, "ranges") {
+        let path = folder.join(file.get);
+        let text = match given_file::read_text(&path, RANGES_OCTETS_MAX) {
+            Ok(text) => text,
+            Err(problem) => {
+                section.fault(file.at, format!("{:?}: {problem}", shown(file.get)), None);
+                continue;
+            }
+        };
+        match Ranges::read(&text, NUMBER_RANGES_MAX) {
+            Ok(read) => ranges.add(read),
+            Err((line, problem)) => {
+                section.fault(file.at, format!("{}:{line}: {problem}", shown(file.get)), None)
+            }
+        }
+    }
+    ranges
+}
+
+fn read_tolls(section: &Section<'_, '_>) -> TollConfig {
+    let mut tolls = TollConfig {
+        all: read_allowance(section, "all"),
+        person: read_allowance(section, "person"),
+        queue: read_allowance(section, "queue"),
+        ..TollConfig::default()
+    };
+    if let Some(zone) = section.string("zone") {
+        match TimeZone::get(zone.get) {
+            Ok(found) => tolls.zone = found,
+            Err(_) => {
+                let message = format!(
+                    "zone {:?} is none that is known, such as \"Europe/London\"",
+                    shown(zone.get)
+                );
+                section.fault(zone.at, message, None);
+            }
+        }
+    }
+    for span in few(section, "hours") {
+        match read_span(span.get) {
+            Some(span) => tolls.hours.push(span),
+            None => {
+                let message = format!(
+                    "hours has {:?}; expected \"mon-fri 08:00-18:00\"",
+                    shown(span.get)
+                );
+                section.fault(span.at, message, None);
+            }
+        }
+    }
+    tolls
+}
+
+/// Texts of a list that is not longer than it may be.
+fn few<'d>(section: &Section<'d, '_>, key: &str) -> Vec<Value<'d, str>> {
+    let mut texts = section.strings(key).unwrap_or_default();
+    if texts.len() > FILES_MAX {
+        section.fault(section.place(key), format!("more than {FILES_MAX} {key}"), None);
+        texts.truncate(FILES_MAX);
+    }
+    texts
+}
+
+fn read_allowance(outbound: &Section<'_, '_>, key: &str) -> Allowance {
+    let Some(section) = outbound.section(key) else {
+        return Allowance::default();
+    };
+    section.only(&["at_once", "per_hour", "minutes_per_hour"]);
+    let number = |key| section.integer(key, 0..=1_000_000).map(|number| number as u32);
+    Allowance {
+        at_once: number("at_once"),
+        per_hour: number("per_hour"),
+        minutes_per_hour: number("minutes_per_hour"),
+    }
+}
+
+/// Days, and minutes of the day.
+fn read_span(text: &str) -> Option<(u8, u16, u16)> {
+    const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+    let day = |name: &str| DAYS.iter().position(|known| *known == name);
+    let (days, times) = text.split_once(' ')?;
+    let (first, last) = days.split_once('-').unwrap_or((days, days));
+    let (first, last) = (day(first)?, day(last)?);
+    let minute = |text: &str| {
+        let (hour, minute) = text.split_once(':')?;
+        let (hour, minute): (u16, u16) = (hour.parse().ok()?, minute.parse().ok()?);
+        (hour < 24 && minute < 60 || (hour, minute) == (24, 0)).then_some(hour * 60 + minute)
+    };
+    let (from, to) = times.trim().split_once('-')?;
+    let (from, to) = (minute(from)?, minute(to)?);
+    let days = (first..=last).fold(0u8, |days, day| days | 1 << day);
+    (first <= last && from < to).then_some((days, from, to))
 }
 
 /// A queue whose people may send calls outside needs a way there.
@@ -71,4 +188,45 @@ fn numbers(section: &Section<'_, '_>, key: &str) -> Vec<String> {
         }
     }
     numbers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn what_calls_may_come_to_is_read_and_what_is_wrong_with_it_is_told() {
+        let folder = std::env::temp_dir().join(format!("ringward-ranges-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("good.csv"), "range\n88213\n2346,x\n").unwrap();
+        std::fs::write(folder.join("bad.csv"), "88213\nxyz\n").unwrap();
+        let file = folder.join("x.toml").display().to_string();
+        let text = "[outbound]\nranges = [\"good.csv\"]\nzone = \"Europe/London\"\nhours = [\"mon-fri 08:00-18:00\", \"sat 09:00-24:00\"]\n\
+            [outbound.person]\nat_once = 2\nper_hour = 20\n[outbound.queue]\nminutes_per_hour = 90\n";
+        let outbound = Config::parse(&file, text).unwrap().outbound;
+        assert_eq!(outbound.ranges.len(), 2);
+        assert_eq!(
+            outbound.tolls.hours,
+            [(0b1_1111, 480, 1080), (0b10_0000, 540, 1440)]
+        );
+        assert_eq!(outbound.tolls.person.at_once, Some(2));
+        assert_eq!(
+            (outbound.tolls.queue.minutes_per_hour, outbound.tolls.all),
+            (Some(90), Allowance::default())
+        );
+        for (wrong, words) in [
+            ("ranges = [\"bad.csv\"]", "bad.csv:2: \"xyz\" is no beginning"),
+            ("ranges = [\"none.csv\"]", "there is no such file"),
+            ("zone = \"Nowhere\"", "is none that is known"),
+            ("hours = [\"fri-mon 08:00-18:00\"]", "expected \"mon-fri"),
+            ("hours = [\"mon 18:00-08:00\"]", "expected \"mon-fri"),
+            ("person = { at_once = -1 }", "at_once must be from 0"),
+            ("person = { atonce = 1 }", "unknown key \"atonce\""),
+        ] {
+            let faults = Config::parse(&file, &format!("[outbound]\n{wrong}\n")).unwrap_err();
+            assert!(faults[0].message.contains(words), "{wrong}: {}", faults[0]);
+        }
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
 }

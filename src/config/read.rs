@@ -31,6 +31,7 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Config {
         "capture",
         "prompts",
         "api",
+        "alarms",
         "webhook",
         "oidc",
     ]);
@@ -59,7 +60,7 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Config {
     if root.value("queue").is_some() {
         super::service::check(root, &config);
     }
-    config.outbound = super::outbound::read(root, &config.trunks);
+    config.outbound = super::outbound::read(root, folder, &config.trunks);
     super::outbound::check(root, config.transfer_rules.iter(), &config.trunks);
     identity::read(root, folder, &mut config.identity);
     read_media(root, &mut config);
@@ -68,6 +69,7 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Config {
     read_store(root, &mut config);
     read_api(root, folder, &mut config);
     config.capture = super::capture::read(root);
+    config.alarms = super::alarms::read(root, folder);
     config.webhooks = super::webhook::read(root, folder);
     config.oidc = super::oidc::read(root, folder, config.api.public_url.as_deref());
     config.refusal = super::refusal::read(root, folder, config.api.public_url.as_deref());

@@ -112,6 +112,11 @@ pub const ASSETS: &[Asset] = &[
         content: include_str!("static/alarms.js"),
     },
     Asset {
+        path: "/console/watch.js",
+        kind: SCRIPT,
+        content: include_str!("static/watch.js"),
+    },
+    Asset {
         path: "/console/incident.js",
         kind: SCRIPT,
         content: include_str!("static/incident.js"),
@@ -145,6 +150,16 @@ pub const ASSETS: &[Asset] = &[
         path: "/console/live.js",
         kind: SCRIPT,
         content: include_str!("static/live.js"),
+    },
+    Asset {
+        path: "/console/editor.js",
+        kind: SCRIPT,
+        content: include_str!("static/editor.js"),
+    },
+    Asset {
+        path: "/console/trial.js",
+        kind: SCRIPT,
+        content: include_str!("static/trial.js"),
     },
     Asset {
         path: "/console/history.js",

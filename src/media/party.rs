@@ -43,6 +43,9 @@ pub(super) struct Party {
     pub(super) translated: u64,
 }
 
+/// The payload type of comfort noise (RFC 3389 §4), where no description gives it another.
+const COMFORT_NOISE: u8 = 13;
+
 /// Announced payload types, one bit each.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Payloads {
@@ -50,6 +53,7 @@ pub(super) struct Payloads {
     pub(super) pcma: u128,
     pub(super) g722: u128,
     pub(super) event: u128,
+    pub(super) noise: u128,
 }
 
 impl Payloads {
@@ -67,7 +71,13 @@ impl Payloads {
     }
 
     pub(super) fn has(self, payload_type: u8) -> bool {
-        (self.pcmu | self.pcma | self.g722 | self.event) & bit(payload_type) != 0
+        (self.pcmu | self.pcma | self.g722 | self.event | self.noise) & bit(payload_type) != 0
+    }
+
+    /// Whether it is comfort noise to these: by the number they gave it, or by its own where that means nothing else. Some
+    /// telephones send it without a word about it.
+    pub(super) fn is_noise(self, payload_type: u8) -> bool {
+        self.noise & bit(payload_type) != 0 || payload_type == COMFORT_NOISE && !self.has(payload_type)
     }
 
     /// The number under which these have what `payload_type` means in `theirs`: the lowest, where there are several.
@@ -77,6 +87,7 @@ impl Payloads {
             Some(Codec::Pcma) => self.pcma,
             Some(Codec::G722) => self.g722,
             None if theirs.event & bit(payload_type) != 0 => self.event,
+            None if theirs.is_noise(payload_type) => self.noise,
             None => 0,
         };
         (ours != 0).then(|| ours.trailing_zeros() as u8)

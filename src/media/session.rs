@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::latch::Target;
 use super::limits::TRANSLATED_OCTETS_MAX;
 use super::party::{Party, Payloads, bit};
+use super::player::FRAME_SAMPLES;
 use super::rtcp::{self, Compound, ReceptionReport};
 use super::rtp::Packet;
 use super::srtp::{Keys, Refused, Secured};
@@ -17,9 +18,6 @@ use super::transcode::Transcoder;
 use super::{Component, Config, DropReason, Hop, Side, Verdict};
 use crate::sdp::Codec;
 use crate::time::Now;
-
-/// Comfort noise (RFC 3389): sent by some telephones without announcing it.
-const COMFORT_NOISE: u8 = 13;
 
 /// One call's media. No lock, no allocation per packet.
 ///
@@ -105,6 +103,11 @@ impl Session {
         self.last_heard = now.instant;
     }
 
+    /// By which payload type the party on `side` takes comfort noise (RFC 3389); `None`: it does not. Said after a description.
+    pub fn hears_noise(&mut self, side: Side, payload_type: Option<u8>) {
+        self.parties(side).0.payloads.noise = payload_type.map_or(0, bit);
+    }
+
     /// The audio of `side` is encrypted with these keys from now on, or plain (`None`). Said together with a description,
     /// before it.
     ///
@@ -147,7 +150,8 @@ impl Session {
     /// stands there afterwards, so there must be room for [`super::srtp::OVERHEAD_OCTETS_MAX`] more.
     ///
     /// A payload type is good when either party announced it, because each announces what it wants to *receive*
-    /// (RFC 3264 §5.1), or when it is comfort noise. Where they disagree on its codec, the receiver's word counts. What the
+    /// (RFC 3264 §5.1), or when it is comfort noise. That goes on to a party that takes it, and to any other as 20 ms of
+    /// silence in its codec, so that no number is missing from the stream. Where they disagree on its codec, the receiver's word counts. What the
     /// receiver has under another number goes on under that one. Audio in a codec that it did not announce goes on in the
     /// one it likes best, in packets of the same length ([`Config::transcodes`]); a packet of more than 100 ms
     /// ([`TRANSLATED_OCTETS_MAX`]) crosses as it is.
@@ -184,7 +188,7 @@ impl Session {
         }
         let payload_type = packet.payload_type();
         let is_announced = other.payloads.has(payload_type) || this.payloads.has(payload_type);
-        if !is_announced && payload_type != COMFORT_NOISE {
+        if !is_announced && !this.payloads.is_noise(payload_type) {
             // Judged before latching: a source is latched only by a packet that makes sense in this call.
             let is_known = this.latch.is_source(source);
             return this.drop(if is_known {
@@ -221,9 +225,10 @@ impl Session {
         if let (Some(event), Side::A) = (pressed, from) {
             self.press(event);
         }
-        if !is_same {
-            self.translate(from, arrival, (payload_type, codec), buffer, len);
-        }
+        let len = match is_same {
+            true => len,
+            false => self.translate(from, arrival, (payload_type, codec), buffer, len),
+        };
         if let (true, Some(second)) = (is_first, buffer.get_mut(1)) {
             // The first of another source than the one before: what a marked packet says (RFC 3551 §4.1).
             *second |= 0x80;
@@ -378,7 +383,8 @@ impl Session {
         }
     }
 
-    /// What the other party did not announce, by a number that it did: the same under its own number, or other audio.
+    /// What the other party did not announce, by a number that it did: the same under its own number, or other audio. Gives the
+    /// packet's new length.
     fn translate(
         &mut self,
         from: Side,
@@ -386,24 +392,37 @@ impl Session {
         (payload_type, codec): (u8, Option<Codec>),
         buffer: &mut [u8],
         len: usize,
-    ) {
+    ) -> usize {
         let transcodes = self.transcodes;
         let (this, other) = self.parties(from);
         if other.player.is_some() {
-            return;
+            return len;
         }
         if let Some(number) = other.payloads.number(payload_type, this.payloads) {
-            return renumber(buffer, number);
+            renumber(buffer, number);
+            return len;
         }
-        let (Some(codec), Some((number, wanted)), true) = (codec, other.voice, transcodes) else {
-            return;
-        };
-        let Ok(packet) = Packet::parse(buffer.get(..len).unwrap_or_default()) else {
-            return;
+        let (Some((number, wanted)), Ok(packet)) =
+            (other.voice, Packet::parse(buffer.get(..len).unwrap_or_default()))
+        else {
+            return len;
         };
         let audio = packet.payload_range();
+        if codec.is_none() && this.payloads.is_noise(payload_type) {
+            let start = audio.start;
+            let Some(frame) = buffer.get_mut(start..start + FRAME_SAMPLES) else {
+                return len;
+            };
+            this.transcoder.hush(wanted, frame, arrival.is_new());
+            renumber(buffer, number);
+            buffer[0] &= !PADDING;
+            return start + FRAME_SAMPLES;
+        }
+        let (Some(codec), true) = (codec, transcodes) else {
+            return len;
+        };
         if audio.len() > TRANSLATED_OCTETS_MAX {
-            return;
+            return len;
         }
         if arrival == Arrival::Started {
             this.transcoder = Transcoder::default();
@@ -413,6 +432,7 @@ impl Session {
             this.transcoder.transcode(codec, wanted, audio, arrival.is_new());
             this.translated += 1;
         }
+        len
     }
 
     /// What becomes of an accepted packet; encrypted, where the other leg is.
@@ -456,6 +476,9 @@ impl Session {
         }
     }
 }
+
+/// In the first octet: the last one counts octets that are nothing (RFC 3550 §5.1).
+const PADDING: u8 = 0x20;
 
 /// Another payload type; the mark stays.
 fn renumber(packet: &mut [u8], payload_type: u8) {

@@ -12,6 +12,8 @@ use super::*;
 mod figures;
 #[path = "muxed_tests.rs"]
 mod muxed;
+#[path = "noise_tests.rs"]
+mod noise;
 
 const CALLER: &str = "192.0.2.1:4000";
 const CALLED: &str = "192.0.2.2:5000";

@@ -6,6 +6,7 @@
 //! mirror filter is the half-band filter between the two rates, and the other party runs it.
 
 use super::g722::{NarrowDecoder, NarrowEncoder};
+use crate::g711::Law;
 use crate::sdp::Codec;
 
 /// One direction. G.711 needs no memory; what G.722 remembers of the signal is kept here.
@@ -34,13 +35,18 @@ impl Transcoder {
             *self = state;
         }
     }
+
+    /// Silence in this codec, behind what went before.
+    pub(super) fn hush(&mut self, to: Codec, audio: &mut [u8], is_new: bool) {
+        audio.fill(Law::Mu.encode(0));
+        self.transcode(Codec::Pcmu, to, audio, is_new);
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::g722::{Decoder, Encoder};
     use super::*;
-    use crate::g711::Law;
 
     const PACKET: usize = 160;
 

@@ -120,6 +120,7 @@ fn a_phone_of_g722_hears_a_caller_of_g711_without_a_gap() {
 #[test]
 fn keys_comfort_noise_and_padding_cross_untouched() {
     let mut legs = Legs::new(&[(0, Codec::Pcmu)], &[(9, Codec::G722)]);
+    legs.session.hears_noise(Side::B, Some(13));
     for (sequence, payload_type) in [(1, 101), (2, 13)] {
         let sent = packet(payload_type, sequence, &[5, 0x80, 0, 160]);
         assert_eq!(legs.carry(Side::A, sent.clone()), sent);

@@ -288,5 +288,11 @@ pub const ADDRESSES_ASKED_MAX: usize = 16;
 /// Alerts of devices shown in the status. Past it the oldest is not shown; it stands in the audit.
 pub const PHONE_ALERTS_KEPT: usize = 50;
 
+/// Ended calls and failed sign-ins that wait to be looked at by the alarms. Past it they are not counted there.
+pub const ALARMS_WAITING: usize = 8_192;
+
+/// How often they are looked at.
+pub const ALARMS_LOOKED_AT: Duration = Duration::from_secs(1);
+
 /// How often it is looked whether the file of blocked addresses has to be written again: a block lasts minutes.
 pub const BLOCKED_FILE_EVERY: Duration = Duration::from_secs(5);

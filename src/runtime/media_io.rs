@@ -182,6 +182,13 @@ impl MediaIo {
         call.session.described(side, audio, codecs, telephone_event, now);
     }
 
+    /// By which payload type the party on `side` takes comfort noise; see [`Session::hears_noise`]. Unknown calls are ignored.
+    pub fn hears_noise(&mut self, call: CallId, side: Side, payload_type: Option<u8>) {
+        if let Some(call) = self.call_mut(call) {
+            call.session.hears_noise(side, payload_type);
+        }
+    }
+
     /// Starts or stops copying the caller's audio.
     pub fn tap(&mut self, call: CallId, on: bool) {
         if let Some(call) = self.call_mut(call) {

@@ -3,6 +3,7 @@
 //! One shard thread owns its calls and their media; nothing in it waits. Whatever may wait (TCP, TLS, HTTPS,
 //! the store, scoring) lives on other threads and answers through the shard's bounded inbox.
 
+pub mod alarms;
 pub mod between;
 pub mod blocked_file;
 pub mod clock;

@@ -230,8 +230,12 @@ fn kept_decisions_are_made_again_exactly_and_tried_with_another_policy() {
     let same = replays::run(&*store, &live, all, &progress).unwrap();
     assert_eq!((same.calls, same.not_replayable), (2_345, 0));
     assert_eq!(same.comparison.total, crate::policy::Counts::default());
-    assert_eq!(progress.load(std::sync::atomic::Ordering::Relaxed), 2_345);
+    assert_eq!(progress.looked_at(), 2_345);
     let strict = shipped("strict").unwrap().policy();
+    progress.cancel();
+    let ended = replays::run(&*store, &strict, all, &progress).unwrap();
+    assert_eq!((ended.calls, progress.looked_at()), (0, 2_345), "{ended:?}");
+    progress.begin();
     let found = replays::run(&*store, &strict, all, &progress).unwrap();
     assert_eq!(found.comparison.total.newly_refused, 23 * forged + forged);
     assert_eq!(

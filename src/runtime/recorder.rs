@@ -5,6 +5,7 @@ use std::thread::JoinHandle;
 
 use crossbeam_channel::{Sender, TrySendError, bounded};
 
+use super::alarms::Alarms;
 use super::clock_alarm::ClockAlarm;
 use super::count;
 use super::limits::{RECORDER_REST, RECORDS};
@@ -30,6 +31,7 @@ impl Recorder {
         clock: ClockAlarm,
         policies: Arc<Policies>,
         webhooks: Arc<Webhooks>,
+        alarms: Arc<Alarms>,
         alarm: &Alarm,
     ) -> std::io::Result<(Recorder, JoinHandle<()>)> {
         let (sender, inbox) = bounded::<Arc<CallRecord>>(RECORDS);
@@ -40,6 +42,7 @@ impl Recorder {
                     clock.note(&record.identity);
                     policies.note(&record);
                     webhooks.ended(&record);
+                    alarms.ended(&record);
                 } else {
                     policies.decided(&record);
                 }

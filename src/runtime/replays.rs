@@ -1,6 +1,6 @@
 //! A policy tried on every kept call, on a few threads beside the calls that go on.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crossbeam_channel::bounded;
 use serde::Deserialize;
@@ -11,8 +11,34 @@ use crate::policy::{Comparison, Decision, Policy, Recorded};
 use crate::screening::Facts;
 use crate::store::{KeptCall, Store, StoreError};
 
-/// Calls looked at so far.
-pub type Progress = AtomicU64;
+/// How far a replay is, and whether somebody wants no more of it.
+#[derive(Debug, Default)]
+pub struct Progress {
+    looked_at: AtomicU64,
+    is_cancelled: AtomicBool,
+}
+
+impl Progress {
+    /// Calls looked at so far.
+    pub fn looked_at(&self) -> u64 {
+        self.looked_at.load(Ordering::Relaxed)
+    }
+
+    /// It ends at the next page of the store.
+    pub fn cancel(&self) {
+        self.is_cancelled.store(true, Ordering::Relaxed);
+    }
+
+    /// As before the first call, for the next replay.
+    pub fn begin(&self) {
+        self.looked_at.store(0, Ordering::Relaxed);
+        self.is_cancelled.store(false, Ordering::Relaxed);
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.is_cancelled.load(Ordering::Relaxed)
+    }
+}
 
 /// Which calls.
 #[derive(Clone, Copy, Debug)]
@@ -52,7 +78,8 @@ struct SlimDecided {
 }
 
 /// Decides the calls again with this policy. Pages are read on this thread and decided on others; a page that waits
-/// makes the reader wait, so that a few pages are in memory at most.
+/// makes the reader wait, so that a few pages are in memory at most. A replay that is cancelled gives what it had until
+/// then; the calls that it did not get to count as not replayable.
 ///
 /// # Errors
 ///
@@ -72,10 +99,14 @@ pub fn run(
                     let mut outcome = Outcome::default();
                     for page in inbox {
                         let length = page.len() as u64;
+                        // What was read before the end of it is not wanted any more either.
+                        if progress.is_cancelled() {
+                            continue;
+                        }
                         for call in &page {
                             decide(&mut outcome, policy, &call.record);
                         }
-                        progress.fetch_add(length, Ordering::Relaxed);
+                        progress.looked_at.fetch_add(length, Ordering::Relaxed);
                     }
                     outcome
                 })
@@ -84,6 +115,9 @@ pub fn run(
         drop(inbox);
         let mut handed_on = 0;
         let read = read(store, scope, |page| {
+            if progress.is_cancelled() {
+                return false;
+            }
             handed_on += page.len() as u64;
             pages.send(page).is_ok()
         });

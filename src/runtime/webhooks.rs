@@ -187,6 +187,18 @@ impl Webhooks {
         }
     }
 
+    /// Something is unusual. Never waits; an alarm that has no room is not told, and is in the list all the same.
+    pub fn alarm(&self, number: u64, at_ms: u64, data: serde_json::Value) {
+        let mut hooks = self.hooks.iter();
+        if !hooks.any(|hook| hook.config.wants(Kind::Alarm)) {
+            return;
+        }
+        let event = Event::of_alarm(number, at_ms, &self.node, data);
+        if self.ended.0.try_send(event).is_err() {
+            self.untold.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
     /// Configuration and standing of each, in the order of the configuration.
     pub fn standings(&self) -> Vec<(&Config, Standing)> {
         let book = self.book();

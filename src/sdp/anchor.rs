@@ -182,7 +182,8 @@ fn audio_line(audio: &Audio, formats: &[&[u8]], port: u16, profile: &str) -> Str
 }
 
 fn is_anchored(audio: &Audio, payload_type: u8) -> bool {
-    audio.telephone_event == Some(payload_type) || audio.codecs.iter().any(|(pt, _)| *pt == payload_type)
+    let others = [audio.telephone_event, audio.comfort_noise];
+    others.contains(&Some(payload_type)) || audio.codecs.iter().any(|(pt, _)| *pt == payload_type)
 }
 
 /// Whether an attribute goes through. `audio` is given for the audio section, where payload types matter.
@@ -242,6 +243,26 @@ mod tests {
             a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-16\r\na=ptime:20\r\na=silenceSupp:off - - - -\r\n\
             a=sendonly\r\nm=video 0 RTP/AVP 96 97\r\n";
         assert_eq!(anchored(offer).as_deref(), Ok(expected));
+    }
+
+    #[test]
+    fn comfort_noise_crosses_by_its_number_or_by_its_name() {
+        for (formats, map, expected) in [
+            ("0 13 101", "", "0 13"),
+            ("13 0", "a=rtpmap:13 CN/8000\n", "13 0"),
+            ("0 98", "a=rtpmap:98 CN/8000\n", "0 98"),
+            // Of another clock rate it belongs to another codec.
+            ("0 98", "a=rtpmap:98 CN/16000\n", "0"),
+        ] {
+            let text = anchored(&format!(
+                "v=0\no=- 1 1 IN IP4 10.0.0.9\nc=IN IP4 10.0.0.9\nm=audio 4000 RTP/AVP {formats}\n{map}"
+            ));
+            let line = format!("m=audio 20002 RTP/AVP {expected}\r\n");
+            assert!(
+                text.as_ref().is_ok_and(|text| text.contains(&line)),
+                "{formats}: {text:?}"
+            );
+        }
     }
 
     #[test]
@@ -370,8 +391,16 @@ mod tests {
                 "A".repeat(60)
             )),
             Just("m=video 4000 RTP/AVP 96".to_string()),
-            (0u8..=130, 0usize..4).prop_map(|(pt, name)| {
-                let name = ["PCMU/8000", "PCMA/8000/1", "telephone-event/8000", "opus/48000/2"][name];
+            Just("m=audio 4000 RTP/AVP 13 0 98".to_string()),
+            (0u8..=130, 0usize..5).prop_map(|(pt, name)| {
+                let known = [
+                    "PCMU/8000",
+                    "PCMA/8000/1",
+                    "telephone-event/8000",
+                    "opus/48000/2",
+                    "CN/8000",
+                ];
+                let name = known[name];
                 format!("a=rtpmap:{pt} {name}")
             }),
             (0u16..400).prop_map(|ms| format!("a=ptime:{ms}")),

@@ -121,6 +121,7 @@ struct Audio {
     stated: Option<Direction>,
     codecs: Vec<(u8, Codec)>,
     telephone_event: Option<u8>,
+    comfort_noise: Option<u8>,
     ptime_ms: Option<u16>,
 }
 
@@ -190,6 +191,11 @@ impl Session {
         self.audio.as_ref().and_then(|audio| audio.telephone_event)
     }
 
+    /// Comfort noise payload type at 8000 Hz, when it is taken (RFC 3389): 13, or one of the author's.
+    pub fn comfort_noise(&self) -> Option<u8> {
+        self.audio.as_ref().and_then(|audio| audio.comfort_noise)
+    }
+
     /// The packet length the author would like to receive, in milliseconds.
     pub fn ptime_ms(&self) -> Option<u16> {
         self.audio.as_ref().and_then(|audio| audio.ptime_ms)
@@ -224,7 +230,8 @@ impl Session {
     /// Our address and port stand in `c=`, `m=` and `o=`, and `transport` says whether the audio is encrypted on that leg, and
     /// on how many ports: each leg has keys of its own, or none. What we cannot anchor is removed: other media lines stay as
     /// refused lines (port 0, so the count matches, RFC 3264 §6), transport attributes (ICE, keys, fingerprints, RTCP,
-    /// SSRC, bundling, capability negotiation) go, and so do payload types that are not a [`Codec`] or telephone-event.
+    /// SSRC, bundling, capability negotiation) go, and so do payload types that are not a [`Codec`], telephone-event or comfort
+    /// noise.
     /// Payload type numbers, `fmtp`, `ptime` and direction pass through, so both parties talk to each other's codec
     /// choice directly. A hold by unspecified address becomes one by direction, since our own address is real.
     ///
@@ -264,12 +271,16 @@ impl Session {
             audio.telephone_event = audio
                 .telephone_event
                 .filter(|event| other.telephone_event() == Some(*event));
+            audio.comfort_noise = audio
+                .comfort_noise
+                .filter(|noise| other.comfort_noise() == Some(*noise));
         }
         session
     }
 
     /// The same description with one codec only, `wanted` where it is offered, else the first of G.711, which every phone
-    /// speaks, else the first: for whoever has to speak to its author before a second party has chosen.
+    /// speaks, else the first: for whoever has to speak to its author before a second party has chosen. Without comfort noise:
+    /// whoever listens whether somebody speaks would rather hear the line.
     pub fn with_one_codec(&self, wanted: Option<(u8, Codec)>) -> Session {
         let mut session = self.clone();
         if let Some(audio) = &mut session.audio {
@@ -277,6 +288,18 @@ impl Session {
             let everywhere = audio.codecs.iter().find(|(_, codec)| codec.law().is_some());
             let kept = kept.or(everywhere.or(audio.codecs.first()).copied());
             audio.codecs.retain(|codec| Some(*codec) == kept);
+            audio.comfort_noise = None;
+        }
+        session
+    }
+
+    /// The same description as an answer to `offer`, with comfort noise only as that has it (RFC 3264 §6.1).
+    pub fn with_noise_of(&self, offer: &Session) -> Session {
+        let mut session = self.clone();
+        if let Some(audio) = &mut session.audio {
+            audio.comfort_noise = audio
+                .comfort_noise
+                .filter(|noise| offer.comfort_noise() == Some(*noise));
         }
         session
     }
@@ -350,6 +373,7 @@ pub fn fuzz_sdp(body: &[u8]) {
         assert_eq!(again.direction(), offer.direction());
         assert_eq!(again.codecs(), offer.codecs());
         assert_eq!(again.telephone_event(), offer.telephone_event());
+        assert_eq!(again.comfort_noise(), offer.comfort_noise());
         assert_eq!(again.ptime_ms(), offer.ptime_ms());
         assert_eq!(again.media_lines(), offer.media_lines());
         let wide = offer.widened();

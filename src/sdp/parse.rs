@@ -231,6 +231,7 @@ fn read_audio(
     maps[0] = Some(Encoding::Voice(Codec::Pcmu));
     maps[8] = Some(Encoding::Voice(Codec::Pcma));
     maps[9] = Some(Encoding::Voice(Codec::G722));
+    maps[13] = Some(Encoding::ComfortNoise);
     let mut stated = None;
     let mut ptime_ms = None;
     let mut crypto = Vec::new();
@@ -276,6 +277,10 @@ fn read_audio(
             .iter()
             .copied()
             .find(|pt| encoding_of(*pt) == Some(Encoding::TelephoneEvent)),
+        comfort_noise: payload_types
+            .iter()
+            .copied()
+            .find(|pt| encoding_of(*pt) == Some(Encoding::ComfortNoise)),
         ptime_ms,
     })
 }
@@ -284,6 +289,7 @@ fn read_audio(
 enum Encoding {
     Voice(Codec),
     TelephoneEvent,
+    ComfortNoise,
     Other,
 }
 
@@ -303,6 +309,8 @@ impl Encoding {
             Encoding::Voice(Codec::G722)
         } else if name.eq_ignore_ascii_case(b"telephone-event") {
             Encoding::TelephoneEvent
+        } else if name.eq_ignore_ascii_case(b"CN") {
+            Encoding::ComfortNoise
         } else {
             Encoding::Other
         }

@@ -23,7 +23,7 @@ impl Session {
     pub fn may_mux_rtcp(&self) -> bool {
         let is_clear = |audio: &Audio| {
             let voices = audio.codecs.iter().map(|(payload_type, _)| *payload_type);
-            let mut all = voices.chain(audio.telephone_event);
+            let mut all = voices.chain(audio.telephone_event).chain(audio.comfort_noise);
             !all.any(|payload_type| TAKEN_FOR_RTCP.contains(&payload_type))
         };
         self.audio.as_ref().is_some_and(is_clear)
@@ -58,6 +58,7 @@ mod tests {
                 false,
             ),
             ("0 96", format!("{MUX}a=rtpmap:96 telephone-event/8000\r\n"), true),
+            ("0 80", format!("{MUX}a=rtpmap:80 CN/8000\r\n"), false),
             ("0 72", format!("{MUX}a=rtpmap:72 speex/8000\r\n"), true),
         ] {
             assert_eq!(said(formats, &rest).rtcp_mux(), expected, "{formats} {rest}");

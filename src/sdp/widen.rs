@@ -55,7 +55,7 @@ impl Session {
     }
 
     /// The same description with its first codec only, for an author who shares none with `other`, and keys of the telephone
-    /// where `other` has them too.
+    /// and comfort noise where `other` has them too.
     pub fn translating(&self, other: &Session) -> Session {
         let mut session = self.clone();
         if let Some(audio) = &mut session.audio {
@@ -63,6 +63,7 @@ impl Session {
             audio.telephone_event = audio
                 .telephone_event
                 .filter(|_| other.telephone_event().is_some());
+            audio.comfort_noise = audio.comfort_noise.filter(|_| other.comfort_noise().is_some());
         }
         session
     }
@@ -170,6 +171,30 @@ mod tests {
             text.contains("RTP/AVP 9\r\n") && !text.contains("telephone-event"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn comfort_noise_is_answered_where_it_was_offered_and_both_have_it() {
+        let noise = "a=rtpmap:98 CN/8000\r\n";
+        for (offer, answer, expected) in [("0 13", "0 13", true), ("0 13", "0", false), ("0", "0 13", false)]
+        {
+            let said = said(answer, "").with_noise_of(&said(offer, ""));
+            assert_eq!(said.comfort_noise(), expected.then_some(13), "{offer} {answer}");
+            assert_eq!(written(&said).contains("0 13\r\n"), expected);
+        }
+        // Under other numbers it is not what was offered.
+        assert_eq!(
+            said("0 13", "")
+                .with_noise_of(&said("0 98", noise))
+                .comfort_noise(),
+            None
+        );
+        // Translated: by the number of the offer's author.
+        let offer = said("9 98", noise);
+        let heard = |answer: &str| said(answer, "").translated(&offer).unwrap().comfort_noise();
+        assert_eq!((heard("0 13"), heard("0")), (Some(98), None));
+        // Whoever listens himself wants to hear the line.
+        assert_eq!(said("0 13", "").with_one_codec(None).comfort_noise(), None);
     }
 
     #[test]

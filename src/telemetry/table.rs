@@ -52,6 +52,17 @@ pub const METRICS: &[Metric] = &[
         "Calls that went to another phone, and requests for it that were refused.",
     ),
     gauge("ringward_live_calls", &[], "Calls going on now."),
+    gauge("ringward_alarms_open", &[], "Alarms that nobody has taken."),
+    counter(
+        "ringward_alarms_total",
+        &["watch"],
+        "Alarms that people were told of.",
+    ),
+    counter(
+        "ringward_alarms_uncounted_total",
+        &[],
+        "Calls and sign-ins that the alarms had no room for.",
+    ),
     gauge(
         "ringward_lockdown",
         &[],

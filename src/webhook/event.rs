@@ -17,6 +17,8 @@ pub enum Kind {
     CallAlert,
     /// Any other call ended.
     CallEnded,
+    /// Something is unusual (docs/alarms.md).
+    Alarm,
     /// A person said what a call was.
     CallReport,
     /// A policy was saved, proposed, made live, taken back.
@@ -38,9 +40,10 @@ pub enum Kind {
 
 impl Kind {
     /// All that can be chosen; a test is told whatever was chosen.
-    pub const ALL: [Kind; 10] = [
+    pub const ALL: [Kind; 11] = [
         Kind::CallAlert,
         Kind::CallEnded,
+        Kind::Alarm,
         Kind::CallReport,
         Kind::Policy,
         Kind::List,
@@ -55,6 +58,7 @@ impl Kind {
         match self {
             Kind::CallAlert => "call.alert",
             Kind::CallEnded => "call.ended",
+            Kind::Alarm => "alarm",
             Kind::CallReport => "call.report",
             Kind::Policy => "audit.policy",
             Kind::List => "audit.list",
@@ -185,6 +189,17 @@ impl Event {
         }
     }
 
+    /// Of an alarm; `data` names no number.
+    pub fn of_alarm(number: u64, at_ms: u64, node: &str, data: Value) -> Event {
+        let before = if node.is_empty() { "" } else { "-" };
+        Event {
+            kind: Kind::Alarm,
+            id: format!("alarm{before}{node}-{number}-{at_ms}"),
+            at_ms,
+            data: bounded(data),
+        }
+    }
+
     /// Somebody wants to see whether messages arrive. `number` tells one test from another.
     pub fn test(number: u64, by: &str, at_ms: u64) -> Event {
         Event {
@@ -250,7 +265,7 @@ mod tests {
         assert_eq!(Kind::meant_by("call.alert"), [Kind::CallAlert]);
         assert_eq!(Kind::meant_by("call.*").len(), 3);
         assert_eq!(Kind::meant_by("audit.*").len(), 7);
-        assert_eq!(Kind::meant_by("*").len(), 10);
+        assert_eq!(Kind::meant_by("*").len(), 11);
         for nothing in ["", "call", "call.alerts", "x*", "test"] {
             assert!(Kind::meant_by(nothing).is_empty(), "{nothing}");
         }

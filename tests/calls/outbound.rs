@@ -1,6 +1,7 @@
 //! Phones call: each other, and numbers outside.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use ringward::call::record::{Direction, Ending};
 use ringward::call::{Config, Input, Peer, Reach, TransferRules};
@@ -209,6 +210,34 @@ fn transfers_outside_keep_to_the_rules() {
     }
 }
 
+/// What a phone hears that sends its call outside twice, with this limit on what the queue may send there at once and in an hour.
+fn refers_twice(carrier: PhonePlan, at_once: u32, per_hour: u32) -> Vec<u16> {
+    let (mut world, _, _, carrier) = world(carrier, |config| {
+        config.transfer_rules.insert("desk".into(), to_trunk(&[]));
+        config.outbound.tolls.queue.at_once = Some(at_once);
+        config.outbound.tolls.queue.per_hour = Some(per_hour);
+    });
+    let outside = "sip:+14045550123@10.0.0.1";
+    let plan = PhonePlan::answers_after(1.0)
+        .act(2.0, Act::refer(outside))
+        .act(10.0, Act::refer(outside));
+    let desk = world.phone("10.0.0.5:5060", plan);
+    world.call(CallerPlan::new("+13125550177").act(20.0, Act::Bye));
+    world.run();
+    let went_out = world.agents[&carrier].lines.len();
+    let heard = world.heard(desk, "REFER");
+    assert_eq!(heard.iter().filter(|status| **status == 202).count(), went_out);
+    heard
+}
+
+#[test]
+fn a_transfer_outside_is_paid_for_by_its_queue_and_given_back_when_nobody_comes() {
+    let busy = || PhonePlan::with(Answer::Refuse(486, Duration::ZERO));
+    assert_eq!(refers_twice(busy(), 1, 10), [202, 202], "the first is over");
+    assert_eq!(refers_twice(busy(), 1, 1), [202, 403], "and was one of this hour");
+    assert_eq!(refers_twice(busy(), 0, 10), [403, 403]);
+}
+
 #[test]
 fn in_a_lockdown_phones_call_each_other_and_for_help_and_nobody_else_outside() {
     for (number, expected) in [(FRIEND, 403), ("112", 200), ("101", 200)] {
@@ -218,6 +247,45 @@ fn in_a_lockdown_phones_call_each_other_and_for_help_and_nobody_else_outside() {
         world.run();
         assert_eq!(world.heard(desk, "INVITE").last(), Some(&expected), "{number}");
     }
+}
+
+#[test]
+fn a_phone_calls_outside_as_often_and_when_it_may() {
+    use ringward::call::{Allowance, Ranges};
+    check(FRIEND, 403, |config| config.outbound.tolls.all.at_once = Some(0));
+    check(FRIEND, 403, |config| {
+        config.outbound.tolls.person.per_hour = Some(0)
+    });
+    check("112", 200, |config| config.outbound.tolls.all.at_once = Some(0));
+    check(FRIEND, 403, |config| {
+        config.outbound.ranges = Ranges::read("1404555", 10).unwrap()
+    });
+    check(FRIEND, 200, |config| {
+        config.outbound.ranges = Ranges::read("1404555", 10).unwrap();
+        config.outbound.allow = vec!["+14045550*".into()];
+    });
+    // No hour is open, but for what is allowed by name.
+    let never = vec![(0, 0, 1)];
+    check(FRIEND, 403, |config| config.outbound.tolls.hours = never.clone());
+    check(FRIEND, 200, |config| {
+        config.outbound.tolls.hours = never.clone();
+        config.outbound.allow = vec!["+14045550*".into()];
+    });
+    for satellite in ["+870773123456", "+881612345678", "+88213000000", "+97912345678"] {
+        check(satellite, 403, |_| {});
+    }
+    // Of two calls one after the other one may go out in an hour; the first is over when the second wants to.
+    let (mut world, desk, sales, _) = world(PhonePlan::answers_after(1.0), |config| {
+        config.outbound.tolls.all = Allowance {
+            per_hour: Some(1),
+            ..Allowance::default()
+        };
+    });
+    world.calls_after(0.0, desk, dials(FRIEND));
+    world.calls_after(30.0, sales, dials(FRIEND));
+    world.run();
+    assert_eq!(world.heard(desk, "INVITE").last(), Some(&200));
+    assert_eq!(world.heard(sales, "INVITE").last(), Some(&403));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::sources::{Source, code_lines, files};
 
-/// room, rooms it may import. The leaf files (`time`, `redact`, `call_id`, `cidr`, `g711`, `document`, `given_file`) may be imported by everyone.
+/// room, rooms it may import. The leaf files (`time`, `redact`, `call_id`, `cidr`, `g711`, `document`, `e164`, `given_file`) may be imported by everyone.
 const TABLE: &[(&str, &[&str])] = &[
     ("sip", &[]),
     ("sdp", &[]),
@@ -58,6 +58,7 @@ const TABLE: &[(&str, &[&str])] = &[
         ],
     ),
     ("accounts", &["store", "policy", "registrar"]),
+    ("alarm", &["call", "identity", "screening"]),
     ("breach", &["store", "call", "accounts"]),
     ("tally", &["store", "call", "screening", "identity", "banner"]),
     ("webhook", &["store", "call", "policy", "screening"]),
@@ -66,6 +67,7 @@ const TABLE: &[(&str, &[&str])] = &[
     (
         "config",
         &[
+            "alarm",
             "sip",
             "digest",
             "registrar",
@@ -90,6 +92,7 @@ const TABLE: &[(&str, &[&str])] = &[
     (
         "api",
         &[
+            "alarm",
             "accounts",
             "webhook",
             "store",
@@ -111,6 +114,7 @@ const TABLE: &[(&str, &[&str])] = &[
     (
         "runtime",
         &[
+            "alarm",
             "sip",
             "capture",
             "sdp",
@@ -147,6 +151,7 @@ const LEAVES: &[&str] = &[
     "cidr",
     "g711",
     "document",
+    "e164",
     "given_file",
 ];
 

@@ -73,19 +73,19 @@ fn a_live_banner_appears_and_changes_in_chromium() {
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-fn type_into(browser: &Browser, id: &str, text: &str) {
+pub fn type_into(browser: &Browser, id: &str, text: &str) {
     browser.eval(&format!(
         "document.getElementById('{id}').value = {text:?}; return true"
     ));
 }
 
-fn submit(browser: &Browser, id: &str) {
+pub fn submit(browser: &Browser, id: &str) {
     browser.eval(&format!(
         "document.getElementById('{id}').requestSubmit(); return true"
     ));
 }
 
-fn press(browser: &Browser, words: &str) {
+pub fn press(browser: &Browser, words: &str) {
     let script = format!(
         "const it = [...document.querySelectorAll('button, a')].find((one) => one.checkVisibility() && one.textContent === {words:?}); it?.click(); return Boolean(it)"
     );
@@ -192,7 +192,7 @@ fn fetch(browser: &Browser, method: &str, path: &str, body: &serde_json::Value) 
 }
 
 /// Says why in the dialog that is open.
-fn give_a_reason(browser: &Browser, reason: &str) {
+pub fn give_a_reason(browser: &Browser, reason: &str) {
     wait_for("the dialog", PATIENCE, || {
         let is_open = browser.eval("return Boolean(document.querySelector('dialog[open] #reason'))");
         is_open.as_bool().filter(|is_open| *is_open)

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::console::press;
 use crate::support::browser::{Browser, DOWN, ENTER, ESCAPE, TAB};
 use crate::support::gateway::{Gateway, Setup};
 use crate::support::python::axe;
@@ -111,6 +112,7 @@ fn every_page_is_open_to_all_light_dark_and_at_400_percent() {
         ("/administration#lists", "lists", "reason"),
         ("/administration#policies", "policies", "revision"),
         ("/administration#users", "accounts", "no account yet"),
+        ("/administration#watch", "alarms", "nothing unusual so far"),
         ("/docs", "docs", "/api/v1/calls"),
     ] {
         browser.open("about:blank");
@@ -118,6 +120,13 @@ fn every_page_is_open_to_all_light_dark_and_at_400_percent() {
         browser.wait_for_text(words, PATIENCE);
         look_at(&browser, &axe, &folder, name);
     }
+    browser.open(&format!("{base}/administration#policies"));
+    browser.wait_for_text("revision", PATIENCE);
+    press(&browser, "Write one…");
+    browser.wait_for_text("in meaning it is what judges now", PATIENCE);
+    press(&browser, "Try…");
+    browser.wait_for_text("on the calls that are kept", PATIENCE);
+    look_at(&browser, &axe, &folder, "editor");
     let refused: Vec<String> = browser
         .console_errors()
         .into_iter()

@@ -14,6 +14,8 @@ mod breach_pack;
 mod capture;
 mod console;
 mod console_for_all;
+mod console_markup;
+mod console_policies;
 mod demo;
 mod erased_calls;
 mod greeted;

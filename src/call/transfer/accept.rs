@@ -7,7 +7,6 @@ use super::destination::{Destination, TransferRules};
 use super::errand::Errand;
 use super::subscription::Subscription;
 use super::{Entry, Phase, Transfer};
-use crate::call::Counter;
 use crate::call::case::Case;
 use crate::call::desk::Desk;
 use crate::call::facts;
@@ -16,7 +15,9 @@ use crate::call::record::{TransferKind, TransferOutcome};
 use crate::call::refusal::{self, LOCKED_DOWN, Refusal};
 use crate::call::stage::Stage;
 use crate::call::talking::Talking;
-use crate::queue::{self, Overflow};
+use crate::call::tolls::Payer;
+use crate::call::{Counter, dialling};
+use crate::queue::{self, DEVICE, Overflow};
 use crate::sip::{Message, ReferFault, ReferTo, Replaces, Response, ServerTxn, Uri};
 
 /// Extensions a REFER may insist on: no subscription (RFC 4488), and naming a dialog in a REFER outside it (RFC 4538),
@@ -51,7 +52,9 @@ impl Talking {
             _ => TransferKind::Blind,
         };
         let to = asked.as_ref().map(|to| shown(&to.uri, desk)).unwrap_or_default();
-        let (wish, replaces) = match self.check_refer(request, asked, case, desk) {
+        let checked = self.check_refer(request, asked, case, desk);
+        let checked = checked.and_then(|wish| self.pay(&wish.0, case, desk).map(|()| wish));
+        let (wish, replaces) = match checked {
             Ok(wish) => wish,
             Err(refusal) => {
                 desk.count(Counter::TransferRefused);
@@ -96,6 +99,24 @@ impl Talking {
             entry,
         }));
         self.set_out(wish, replaces, case, desk)
+    }
+
+    /// What goes outside is paid for by the phone that sends it there, and by its queue. Given back when it comes to nothing.
+    fn pay(&self, wish: &Wish, case: &mut Case, desk: &Desk) -> Result<(), Refusal> {
+        let Wish::Ring(Destination::Outside(outside)) = wish else {
+            return Ok(());
+        };
+        let device = case
+            .phone
+            .as_ref()
+            .and_then(|taker| taker.target.strip_prefix(DEVICE));
+        let person = device.map_or_else(|| dialling::person_at(&self.b.hop.flow, desk), str::to_string);
+        let payer = Payer {
+            person: &person,
+            queue: case.record.queue.as_deref(),
+        };
+        case.toll_of_transfer = dialling::toll(outside, &payer, desk).map_err(Refusal::Transfer)?;
+        Ok(())
     }
 
     /// Other phones ring already, or are being joined.

@@ -353,6 +353,9 @@ impl Talking {
         let is_said = matches!(current.phase, Phase::Parting(_));
         let entry = current.entry;
         entry.end(TransferOutcome::Failed, status, case);
+        if let Some(toll) = case.toll_of_transfer.take() {
+            toll.end(desk.now().instant);
+        }
         let mut rest = Rest::default();
         Self::drop_phase(current.phase, &mut rest, case, desk);
         // A transfer may take longer than an ACK can be on its way: nobody is left in `hang_up_after_ack`.

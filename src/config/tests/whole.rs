@@ -411,6 +411,28 @@ second_person = ["erasures", "lists"]
                 "000",
             ],
             srtp: Off,
+            tolls: TollConfig {
+                all: Allowance {
+                    at_once: None,
+                    per_hour: None,
+                    minutes_per_hour: None,
+                },
+                person: Allowance {
+                    at_once: None,
+                    per_hour: None,
+                    minutes_per_hour: None,
+                },
+                queue: Allowance {
+                    at_once: None,
+                    per_hour: None,
+                    minutes_per_hour: None,
+                },
+                hours: [],
+                ..
+            },
+            ranges: Ranges(
+                0,
+            ),
         },
         prompts: Config {
             directory: None,
@@ -488,6 +510,13 @@ second_person = ["erasures", "lists"]
         api_tls: None,
         capture: None,
         oidc: None,
+        alarms: Alarms {
+            rules: Rules(
+                7,
+            ),
+            syslog: None,
+            is_ocsf: false,
+        },
         webhooks: [],
     }
     "#);

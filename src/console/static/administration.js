@@ -6,12 +6,15 @@ import * as lists from "./lists.js";
 import { $, start } from "./page.js";
 import * as policies from "./policies.js";
 import * as users from "./users.js";
+import * as watch from "./watch.js";
 
 const POLICIES = ["supervisor", "analyst", "policy-author", "policy-approver", "auditor"];
+const WATCHERS = ["supervisor", "analyst", "auditor"];
 const SECTIONS = [
   { id: "lists", page: lists, for: POLICIES },
   { id: "policies", page: policies, for: POLICIES },
   { id: "users", page: users, for: [] },
+  { id: "watch", page: watch, for: WATCHERS },
   { id: "incident", page: incident, for: [] },
 ];
 let mine = [];

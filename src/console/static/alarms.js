@@ -12,9 +12,12 @@ const LISTS = {
 
 let place = null;
 let timer = null;
+/** Whether who is signed in may open the page of alarms. */
+let mayWatch = false;
 
-export function start(node) {
+export function start(node, watches) {
   place = node;
+  mayWatch = watches;
   stop();
   look();
 }
@@ -40,6 +43,7 @@ async function look() {
 export function words(gateway) {
   const lines = [];
   if (gateway.lockdown) lines.push(lockdown(gateway.lockdown));
+  if (mayWatch && gateway.alarms?.open > 0) lines.push(`${gateway.alarms.open === 1 ? "An alarm is" : `${gateway.alarms.open} alarms are`} open, ${gateway.alarms.worst} at worst: see Administration, Alarms.`);
   lines.push(...(gateway.lists ?? []).filter((list) => list.is_stale || list.problem).map(list));
   const shift = gateway.clock_shift_seconds;
   if (shift) lines.push(`This machine's clock is probably wrong: it seems to be ${Math.abs(shift)} seconds ${shift > 0 ? "ahead" : "behind"}.`);

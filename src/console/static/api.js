@@ -1,9 +1,11 @@
 // Asking the API. The session is a cookie that scripts cannot read.
 
 export class Refused extends Error {
-  constructor(status, detail) {
+  constructor(status, detail, faults = []) {
     super(detail);
     this.status = status;
+    /** What is wrong in a text that was sent: each with its line. */
+    this.faults = faults;
   }
 }
 
@@ -22,7 +24,7 @@ export async function ask(path, { method = "GET", body, match } = {}) {
   const content = type.includes("json") ? await answer.json().catch(() => null) : null;
   if (!answer.ok) {
     if (answer.status === 401 && !["/api/v1/session", "/api/v1/invitation"].includes(path)) document.dispatchEvent(new Event("signed-out"));
-    throw new Refused(answer.status, words(answer, content));
+    throw new Refused(answer.status, words(answer, content), content?.faults ?? []);
   }
   return content;
 }

@@ -16,6 +16,10 @@ let events = null;
 let invitation = null;
 /** Signed in elsewhere, and a code of the second factor is still to be shown. */
 let awaitsCode = false;
+/** May see what is unusual. */
+let watches = false;
+/** The call that a link on another page leads to. */
+let linked = null;
 
 /** What a sign-in elsewhere came back with. */
 const ELSEWHERE = {
@@ -90,6 +94,10 @@ async function begin() {
     toSignIn("");
     return;
   }
+  if (link.get("call")) {
+    window.history.replaceState(null, "", location.pathname);
+    linked = link.get("call");
+  }
   const problem = link.get("sign-in");
   if (problem) {
     window.history.replaceState(null, "", location.pathname);
@@ -137,7 +145,8 @@ function enter(session) {
     return;
   }
   show($("to-account"), session.is_account);
-  show($("to-overview"), session.roles.some((role) => ["supervisor", "analyst", "auditor", "admin"].includes(role)));
+  watches = session.roles.some((role) => ["supervisor", "analyst", "auditor", "admin"].includes(role));
+  show($("to-overview"), watches);
   show($("to-administration"), session.roles.some((role) => role !== "receptionist"));
   // The desk waits for nothing; where a call may go the cards learn later.
   orders.enter(session.roles).then(live.refresh);
@@ -167,8 +176,10 @@ function toSignIn(problem) {
 function toDesk() {
   show($("signin"), false);
   for (const id of ["desk", "nav", "connection"]) show($(id), true);
-  alarms.start($("alarms"));
+  alarms.start($("alarms"), watches);
   history.soon(0);
+  if (linked) why.open(linked);
+  linked = null;
   events?.close();
   events = follow({
     onSnapshot: (snapshot) => {

@@ -38,6 +38,7 @@ impl Shard {
                 audio,
                 codecs,
                 telephone_event,
+                comfort_noise,
                 keys,
                 rtcp_mux,
             } => {
@@ -46,6 +47,7 @@ impl Shard {
                 self.parts
                     .media
                     .describe(call, side, audio, &codecs, telephone_event, now);
+                self.parts.media.hears_noise(call, side, comfort_noise);
             }
             Output::Tap { call, on } => {
                 self.parts.media.tap(call, on);

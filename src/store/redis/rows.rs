@@ -30,8 +30,8 @@ use crate::store::{
 
 pub(super) const PREFIX: &str = "ringward:";
 
-/// What each gateway has for itself: its chain of audit entries, who is signed in at it, and whom a lockdown has signed out there.
-const OWN: [&str; 7] = [
+/// What each gateway has for itself: its chain of audit entries, who is signed in at it, whom a lockdown has signed out there, and its alarms.
+const OWN: [&str; 8] = [
     "audit",
     "audit_head",
     "audit_carried",
@@ -39,6 +39,7 @@ const OWN: [&str; 7] = [
     "sessions",
     "webhooks",
     "lockdown_applied",
+    "alarms",
 ];
 
 /// In Redis, `ringward:` and this.

@@ -1,6 +1,7 @@
 //! The API over real HTTP.
 
 mod access;
+mod alarms;
 mod audit;
 mod calls;
 mod erasures;
@@ -31,6 +32,7 @@ use ringward::call::{Order, What};
 use ringward::call_id::CallId;
 use ringward::lists::{Lookup, Plan};
 use ringward::policy::{Policy, SHIPPED};
+use ringward::runtime::alarms::Alarms;
 use ringward::runtime::floor::Floor;
 use ringward::runtime::inbox::Mailboxes;
 use ringward::runtime::lists::ListKeeper;
@@ -68,6 +70,8 @@ pub struct Desk {
     pub listed: Arc<Mutex<Option<Arc<Lookup>>>>,
     pub reputation: Arc<ReputationKeeper>,
     pub webhooks: Arc<Webhooks>,
+    /// Looked at when a test does.
+    pub alarms: Arc<Alarms>,
     pub client: Client,
     clock_ms: Arc<AtomicU64>,
     stop: Option<oneshot::Sender<()>>,
@@ -180,6 +184,9 @@ impl Desk {
             shift,
             &[],
         );
+        let rules = ringward::alarm::Rules::shipped();
+        let alarms = Alarms::open(Arc::clone(&store), rules, Some("1"), None, Box::new(|_| ()));
+        let alarms = Arc::new(alarms.unwrap());
         let gateway = Gateway {
             floor: floor.unwrap(),
             redress: Box::new(|reference| (reference == "1790000000-good").then(|| "a.b.c".into())),
@@ -188,6 +195,7 @@ impl Desk {
             policies: Arc::clone(&policies),
             lists: Arc::new(lists.unwrap()),
             reputation: Arc::clone(&reputation),
+            alarms: Arc::clone(&alarms),
             lockdown: Arc::new(
                 LockdownKeeper::open(Arc::clone(&store), Arc::clone(&audit), Box::new(|_| true)).unwrap(),
             ),
@@ -257,6 +265,7 @@ impl Desk {
             stop: Some(stop),
             stop_webhooks,
             webhooks,
+            alarms,
             served,
         }
     }

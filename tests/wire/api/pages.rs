@@ -28,6 +28,10 @@ async fn every_operation_in_the_document_answers_as_it_says() {
             if path.ends_with("/session/code") {
                 continue;
             }
+            // Only an alarm that is open is taken: tests/wire/api/alarms.rs.
+            if path.ends_with("/acknowledge") {
+                continue;
+            }
             // What it ends would end this test: tests/wire/api/lockdown.rs.
             if path.contains("/lockdown") && method != "get" {
                 continue;
@@ -147,7 +151,7 @@ async fn every_operation_in_the_document_answers_as_it_says() {
             seen += 1;
         }
     }
-    assert_eq!(seen, 80);
+    assert_eq!(seen, 81);
 }
 
 /// Every field of an answer is in its schema, and every required one is there.

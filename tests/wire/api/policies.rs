@@ -178,6 +178,8 @@ async fn a_revision_is_tried_on_kept_calls() {
     let strict = json!({ "text": shipped("strict").unwrap().text, "reason": "x" }).to_string();
     let number = body_of(desk.post("/api/v1/policies", &strict).await).await["number"].clone();
     assert_eq!(desk.read("/api/v1/policies/replay").await, Value::Null);
+    let none = desk.signed(Method::DELETE, "/api/v1/policies/replay").send();
+    check_problem(none.await.unwrap(), 409, "conflict").await;
     let started = desk
         .post(&format!("/api/v1/policies/{number}/replay"), "{}")
         .await;

@@ -1,0 +1,340 @@
+//! Recorded days: weeks of a business as they might have been, made from a seed; then ordinary weeks, in which nothing may be told, and
+//! days with something planted in them, which has to be found, once.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use super::{Alarm, Engine, Input, Kept, Output, Rules, Seen, Watch};
+use crate::call_id::CallId;
+
+const HOUR_MS: u64 = 3_600_000;
+const DAY: u64 = 24;
+const WEEK: u64 = 7 * DAY;
+/// A Monday, midnight UTC.
+const MONDAY: u64 = 1_767_571_200_000;
+
+/// Calls an hour of a working day, from midnight.
+const DAYTIME: [f64; 24] = [
+    1.0, 0.5, 0.5, 0.5, 0.5, 1.0, 3.0, 10.0, 30.0, 55.0, 60.0, 58.0, 40.0, 45.0, 55.0, 50.0, 42.0, 30.0,
+    15.0, 8.0, 5.0, 4.0, 3.0, 2.0,
+];
+
+/// The same seed, the same weeks.
+struct Chance(u64);
+
+impl Chance {
+    fn share(&mut self) -> f64 {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    /// Poisson, by its own definition.
+    fn count(&mut self, mean: f64) -> u64 {
+        let (limit, mut product, mut count) = ((-mean).exp(), self.share(), 0);
+        while product > limit {
+            product *= self.share();
+            count += 1;
+        }
+        count
+    }
+}
+
+/// A business, and what its alarms said.
+struct Business {
+    engine: Engine,
+    chance: Chance,
+    hours: u64,
+    calls: u64,
+    told: Vec<Alarm>,
+}
+
+impl Business {
+    /// After six ordinary weeks; they are lived once for each seed.
+    fn new(seed: u64) -> Business {
+        static LIVED: Mutex<BTreeMap<u64, (Kept, u64, u64, u64)>> = Mutex::new(BTreeMap::new());
+        let mut lived = LIVED.lock().unwrap();
+        let (kept, chance, hours, calls) = lived
+            .entry(seed)
+            .or_insert_with(|| {
+                let mut business = Business::begun(Kept::default(), seed);
+                business.live(6 * WEEK, |_, _| {});
+                assert_eq!(business.watched(), [], "seed {seed}: {:#?}", business.told);
+                (
+                    business.engine.kept().clone(),
+                    business.chance.0,
+                    business.hours,
+                    business.calls,
+                )
+            })
+            .clone();
+        let mut business = Business::begun(kept, chance);
+        (business.hours, business.calls) = (hours, calls);
+        business
+    }
+
+    fn begun(kept: Kept, chance: u64) -> Business {
+        Business {
+            engine: Engine::new(Rules::shipped(), Some("1"), kept, Vec::new()),
+            chance: Chance(chance),
+            hours: 0,
+            calls: 0,
+            told: Vec::new(),
+        }
+    }
+
+    /// So many hours, each with what `planted` adds at its half hour.
+    fn live(&mut self, hours: u64, planted: impl Fn(&mut Business, u64)) {
+        for hour in 0..hours {
+            let (of_day, day) = ((self.hours % DAY) as usize, self.hours / DAY % 7);
+            let mean = DAYTIME[of_day] * if day < 5 { 1.0 } else { 0.2 };
+            // No two days are alike.
+            let mean = mean * (0.8 + 0.4 * self.chance.share());
+            let count = self.chance.count(mean);
+            let begin = MONDAY + self.hours * HOUR_MS;
+            for minute in 0..60 {
+                self.give(Input::Tick, begin + minute * 60_000);
+                if minute == 30 {
+                    planted(self, hour);
+                }
+                let until = count * (minute + 1) / 60;
+                for _ in count * minute / 60..until {
+                    let seen = self.ordinary();
+                    self.give(Input::Call(Box::new(seen)), begin + minute * 60_000 + 1);
+                }
+            }
+            if self.chance.share() < 0.15 {
+                self.give(Input::SignInFailed, begin + 59 * 60_000);
+            }
+            self.hours += 1;
+        }
+    }
+
+    fn ordinary(&mut self) -> Seen {
+        let chance = self.chance.share();
+        let country = match chance {
+            share if share < 0.02 => "44",
+            share if share < 0.035 => "52",
+            share if share < 0.04 => "49",
+            _ => "1",
+        };
+        self.calls += 1;
+        Seen {
+            call: CallId(u128::from(self.calls)),
+            at_ms: MONDAY + self.hours * HOUR_MS,
+            caller: 1 + (self.chance.share() * 5_000.0) as u64,
+            country: Some(country.into()),
+            is_signed: self.chance.share() < 0.65,
+            is_refused: self.chance.share() < 0.03,
+            is_synthetic: self.chance.share() < 0.01,
+            is_bad: self.chance.share() < 0.03,
+            recording: None,
+            signer: Some(format!("{}", 100 + (self.chance.share() * 40.0) as u32)),
+            script: None,
+        }
+    }
+
+    /// So many more calls now, each changed like that.
+    fn plant(&mut self, count: u64, change: impl Fn(&mut Seen, u64)) {
+        let now = MONDAY + self.hours * HOUR_MS + 30 * 60_000;
+        for number in 0..count {
+            let mut seen = self.ordinary();
+            (seen.caller, seen.is_bad) = (1_000_000 + number, false);
+            (seen.is_signed, seen.is_refused, seen.is_synthetic) = (true, false, false);
+            seen.country = Some("1".into());
+            change(&mut seen, number);
+            self.give(Input::Call(Box::new(seen)), now + number);
+        }
+    }
+
+    fn give(&mut self, input: Input, now_ms: u64) {
+        self.engine.handle(input, now_ms);
+        loop {
+            match self.engine.poll_output() {
+                Output::Tell(alarm) => self.told.push(*alarm),
+                Output::Nothing => return,
+                _ => {}
+            }
+        }
+    }
+
+    fn watched(&self) -> Vec<Watch> {
+        self.told.iter().map(|alarm| alarm.watch).collect()
+    }
+}
+
+#[test]
+fn ordinary_weeks_are_quiet() {
+    let mut told = Vec::new();
+    let (mut weeks, mut calls) = (0, 0);
+    for seed in 1..=3 {
+        let mut business = Business::new(seed);
+        business.live(4 * WEEK, |_, _| {});
+        (weeks, calls) = (weeks + 10, calls + business.calls);
+        told.extend(business.told);
+    }
+    println!("{weeks} ordinary weeks, {calls} calls, {} alarms", told.len());
+    assert!(told.is_empty(), "{told:#?}");
+}
+
+/// Plants on a Wednesday at that hour, after two ordinary days; what is told from then on is of this kind, once.
+fn check(what: &str, watch: Watch, hour: u64, planted: impl Fn(&mut Business)) {
+    for seed in 1..=3 {
+        let mut business = Business::new(seed);
+        business.live(2 * DAY + hour, |_, _| {});
+        assert_eq!(business.watched(), [], "{what}: before");
+        business.live(1, |business, _| planted(business));
+        let alarm = business.told.first().cloned();
+        let alarm = alarm.unwrap_or_else(|| panic!("{what} was not found, seed {seed}"));
+        println!(
+            "{what}, seed {seed}: {} ({} calls named)",
+            alarm.words,
+            alarm.calls.len()
+        );
+        assert_eq!(
+            business.watched(),
+            [watch],
+            "{what}, seed {seed}: {:#?}",
+            business.told
+        );
+        assert_eq!(alarm.calls.is_empty(), watch == Watch::SignIns);
+        business.live(DAY, |_, _| {});
+        assert_eq!(business.told.len(), 1, "{what}: once");
+    }
+}
+
+#[test]
+fn what_is_planted_is_found_and_told_once() {
+    check("a flood", Watch::Volume, 10, |business| {
+        business.plant(250, |_, _| {})
+    });
+    check("a flood at night", Watch::Volume, 3, |business| {
+        business.plant(40, |_, _| {})
+    });
+    check(
+        "calls from a country that never called",
+        Watch::Country,
+        11,
+        |business| {
+            business.plant(25, |seen, _| seen.country = Some("963".into()));
+        },
+    );
+    check("calls without a signature", Watch::Unsigned, 10, |business| {
+        business.plant(70, |seen, _| seen.is_signed = false);
+    });
+    check("refusals", Watch::Refused, 14, |business| {
+        business.plant(30, |seen, _| seen.is_refused = true)
+    });
+    check("synthetic voices", Watch::Synthetic, 9, |business| {
+        business.plant(20, |seen, _| seen.is_synthetic = true);
+    });
+    check("guessed passwords", Watch::SignIns, 2, |business| {
+        let now = MONDAY + business.hours * HOUR_MS + 30 * 60_000;
+        (0..40).for_each(|_| business.give(Input::SignInFailed, now));
+    });
+}
+
+#[test]
+fn one_campaign_is_one_alarm_whatever_its_calls_share() {
+    // Some have the recording, some only its signer, some its script and a signer of their own: each shares something with another.
+    check("a campaign", Watch::Campaign, 10, |business| {
+        business.plant(60, |seen, number| {
+            seen.is_bad = true;
+            seen.recording = (number % 3 == 0).then(|| "recording-12".into());
+            seen.signer = Some(if number % 3 == 2 {
+                format!("9{number}")
+            } else {
+                "777".into()
+            });
+            seen.script = (number % 3 != 1).then(|| "beep@0+loop@7".into());
+        });
+    });
+    let mut business = Business::new(7);
+    for _ in 0..5 {
+        business.plant(10, |seen, _| {
+            (seen.is_bad, seen.signer, seen.recording) = (true, None, Some("recording-1".into()));
+        });
+        business.live(1, |_, _| {});
+    }
+    let campaigns: Vec<_> = business
+        .told
+        .iter()
+        .filter(|alarm| alarm.watch == Watch::Campaign)
+        .collect();
+    assert_eq!(campaigns.len(), 1, "{campaigns:#?}");
+    let alarm = business
+        .engine
+        .alarms()
+        .find(|alarm| alarm.watch == Watch::Campaign)
+        .unwrap();
+    assert_eq!((alarm.about.as_str(), alarm.count), ("recording recording-1", 50));
+    assert!(
+        alarm.words.contains("50 calls from 10 numbers"),
+        "{}",
+        alarm.words
+    );
+}
+
+#[test]
+fn quiet_hours_hold_back_what_is_not_grave_and_nobody_is_told_twice() {
+    let text = "[alarms]\nquiet = [\"22:00-07:00\"]\n[[rule]]\nid = \"calls\"\nwatch = \"volume\"\nat_least = 20\nagain = \"12h\"\n\
+        [[rule]]\nid = \"guesses\"\nwatch = \"sign-ins\"\nseverity = \"high\"\nat_least = 3\nowner = \"security\"\n";
+    let mut business = Business::new(3);
+    let (kept, hours) = (business.engine.kept().clone(), business.hours);
+    let mut read = Kept::default();
+    for (thing, text) in kept.texts() {
+        read.read(thing, &text.unwrap()).unwrap();
+    }
+    let kept = read;
+    business.engine = Engine::new(Rules::load("x", text).unwrap(), Some("1"), kept, Vec::new());
+    business.hours = hours;
+    business.live(1, |business, _| {
+        business.plant(40, |_, _| {});
+        let now = MONDAY + business.hours * HOUR_MS + 31 * 60_000;
+        (0..8).for_each(|_| business.give(Input::SignInFailed, now));
+    });
+    assert_eq!(business.watched(), [Watch::SignIns], "at midnight");
+    assert_eq!(business.told[0].owner.as_deref(), Some("security"));
+    business.live(8, |_, _| {});
+    assert_eq!(
+        business.watched(),
+        [Watch::SignIns, Watch::Volume],
+        "in the morning"
+    );
+    let number = business.told[1].number;
+    let now = MONDAY + business.hours * HOUR_MS;
+    let taken = business
+        .engine
+        .acknowledge(number, "ann", "looking", now)
+        .unwrap();
+    assert!(matches!(taken.state, super::State::Acknowledged { ref by, .. } if by == "ann"));
+    assert_eq!(
+        business.engine.acknowledge(number, "bob", "", now),
+        None,
+        "it is taken"
+    );
+    business.live(DAY, |_, _| {});
+    let is_over = |alarm: &Alarm| matches!(alarm.state, super::State::Over { .. });
+    assert!(business.engine.alarms().all(is_over));
+    assert_eq!(business.told.len(), 2);
+}
+
+#[test]
+fn what_a_gateway_does_not_know_yet_is_no_alarm_and_tables_are_bounded() {
+    let mut business = Business::begun(Kept::default(), 1);
+    business.live(DAY, |business, _| business.plant(100, |_, _| {}));
+    assert_eq!(
+        business.watched(),
+        [],
+        "nobody knows what is usual on the first day"
+    );
+    for round in 0..3_000u64 {
+        business.plant(1, |seen, _| {
+            seen.country = Some(format!("{}", 200 + round % 700));
+            (seen.is_bad, seen.recording) = (true, Some(format!("recording-{round}")));
+        });
+    }
+    assert!(business.engine.len() < 1_000, "{}", business.engine.len());
+}

@@ -1,0 +1,500 @@
+//! What calls to the outside may come to: how many at once, how many and how many minutes in an hour, for everybody, for each person and
+//! for each queue; and at which hours.
+//!
+//! One ledger for all shards. It is locked for a moment when a call wants out and when it is over, never in between.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::limits::{TOLL_ENTRIES_MAX, TOLL_HOUR};
+
+/// What one of them may; None = as many as there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Allowance {
+    pub at_once: Option<u32>,
+    /// Calls in any sixty minutes.
+    pub per_hour: Option<u32>,
+    /// Minutes in any sixty minutes, from when they begin to ring, those of calls that go on included. No call is cut: none more begins.
+    pub minutes_per_hour: Option<u32>,
+}
+
+impl Allowance {
+    const ANY: Allowance = Allowance {
+        at_once: None,
+        per_hour: None,
+        minutes_per_hour: None,
+    };
+}
+
+/// `[outbound.all]`, `[outbound.person]`, `[outbound.queue]` and `[outbound] hours`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct TollConfig {
+    pub all: Allowance,
+    pub person: Allowance,
+    pub queue: Allowance,
+    /// Days (bit 0 = Monday) and minutes of the day, from (inside) to (outside); empty = always.
+    pub hours: Vec<(u8, u16, u16)>,
+    pub zone: TimeZone,
+}
+
+impl Default for TollConfig {
+    /// Whatever is not refused by its number.
+    fn default() -> TollConfig {
+        TollConfig {
+            all: Allowance::default(),
+            person: Allowance::default(),
+            queue: Allowance::default(),
+            hours: Vec::new(),
+            zone: TimeZone::UTC,
+        }
+    }
+}
+
+impl std::fmt::Debug for TollConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = f.debug_struct("TollConfig");
+        shown
+            .field("all", &self.all)
+            .field("person", &self.person)
+            .field("queue", &self.queue);
+        shown.field("hours", &self.hours).finish_non_exhaustive()
+    }
+}
+
+impl TollConfig {
+    /// Nothing is counted.
+    pub(crate) fn is_unlimited(&self) -> bool {
+        [self.all, self.person, self.queue] == [Allowance::ANY; 3]
+    }
+
+    /// Whether calls may go out at this time (Unix ms).
+    pub(crate) fn is_open(&self, unix_ms: u64) -> bool {
+        if self.hours.is_empty() {
+            return true;
+        }
+        let at = i64::try_from(unix_ms)
+            .ok()
+            .and_then(|ms| Timestamp::from_millisecond(ms).ok());
+        let Some(at) = at else { return false };
+        let local = at.to_zoned(self.zone.clone());
+        let day = 1 << local.weekday().to_monday_zero_offset();
+        let minute = u16::from(local.hour().unsigned_abs()) * 60 + u16::from(local.minute().unsigned_abs());
+        let mut hours = self.hours.iter();
+        hours.any(|(days, from, to)| days & day != 0 && (*from..*to).contains(&minute))
+    }
+}
+
+/// Whose call it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Payer<'a> {
+    /// The phone: a device's name, or its address.
+    pub person: &'a str,
+    pub queue: Option<&'a str>,
+}
+
+/// All calls to the outside of the last hour, on every shard.
+#[derive(Clone, Default)]
+pub struct Ledger(Arc<Mutex<Entries>>);
+
+#[derive(Default)]
+struct Entries {
+    next: u64,
+    /// The oldest first, by their numbers.
+    calls: VecDeque<Entry>,
+}
+
+struct Entry {
+    number: u64,
+    person: String,
+    queue: Option<String>,
+    began: Instant,
+    ended: Option<Instant>,
+}
+
+/// A call that is being paid for. Whoever lets go of it without [`Toll::end`] has it counted as over as soon as it began.
+pub(crate) struct Toll {
+    ledger: Ledger,
+    number: u64,
+}
+
+impl Ledger {
+    /// One more call. Goes over those of the last hour once.
+    ///
+    /// # Errors
+    ///
+    /// Why not, in words for whoever reads the phone's trace.
+    pub(crate) fn begin(
+        &self,
+        config: &TollConfig,
+        payer: &Payer<'_>,
+        now: Instant,
+    ) -> Result<Toll, &'static str> {
+        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.forget(now);
+        let (mut all, mut person, mut queue) = (Sum::default(), Sum::default(), Sum::default());
+        for entry in &entries.calls {
+            all.add(entry, now);
+            if entry.person == payer.person {
+                person.add(entry, now);
+            }
+            if entry.queue.is_some() && entry.queue.as_deref() == payer.queue {
+                queue.add(entry, now);
+            }
+        }
+        all.check(config.all).map_err(Much::of_all)?;
+        person.check(config.person).map_err(Much::of_person)?;
+        if payer.queue.is_some() {
+            queue.check(config.queue).map_err(Much::of_queue)?;
+        }
+        if entries.calls.len() >= TOLL_ENTRIES_MAX {
+            return Err("too many calls went out in the last hour");
+        }
+        entries.next += 1;
+        let number = entries.next;
+        entries.calls.push_back(Entry {
+            number,
+            person: payer.person.to_string(),
+            queue: payer.queue.map(str::to_string),
+            began: now,
+            ended: None,
+        });
+        Ok(Toll {
+            ledger: self.clone(),
+            number,
+        })
+    }
+
+    #[cfg(test)]
+    fn len(&self) -> usize {
+        self.0.lock().unwrap().calls.len()
+    }
+}
+
+impl Toll {
+    pub(crate) fn end(self, now: Instant) {
+        let mut entries = self.ledger.0.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.end(self.number, now);
+    }
+}
+
+impl Drop for Toll {
+    fn drop(&mut self) {
+        let mut entries = self.ledger.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // No clock here: what it lasted is not known, and it is over.
+        let began = entries.of(self.number).map(|entry| entry.began);
+        if let Some(began) = began {
+            entries.end(self.number, began);
+        }
+    }
+}
+
+/// Which of three was too much.
+enum Much {
+    AtOnce,
+    PerHour,
+    Minutes,
+}
+
+impl Much {
+    fn of_all(self) -> &'static str {
+        match self {
+            Much::AtOnce => "as many calls as may go out at once do",
+            Much::PerHour => "as many calls as may go out in an hour did",
+            Much::Minutes => "calls to the outside came to as many minutes as they may in an hour",
+        }
+    }
+
+    fn of_person(self) -> &'static str {
+        match self {
+            Much::AtOnce => "this phone has as many calls to the outside as it may at once",
+            Much::PerHour => "this phone made as many calls to the outside as it may in an hour",
+            Much::Minutes => {
+                "this phone's calls to the outside came to as many minutes as they may in an hour"
+            }
+        }
+    }
+
+    fn of_queue(self) -> &'static str {
+        match self {
+            Much::AtOnce => "this queue has as many calls to the outside as it may at once",
+            Much::PerHour => "this queue sent as many calls to the outside as it may in an hour",
+            Much::Minutes => {
+                "this queue's calls to the outside came to as many minutes as they may in an hour"
+            }
+        }
+    }
+}
+
+/// What some of the calls came to in the last hour.
+#[derive(Default)]
+struct Sum {
+    at_once: u64,
+    per_hour: u64,
+    spent: Duration,
+}
+
+impl Sum {
+    fn add(&mut self, entry: &Entry, now: Instant) {
+        self.at_once += u64::from(entry.ended.is_none());
+        self.per_hour += u64::from(now.saturating_duration_since(entry.began) < TOLL_HOUR);
+        let begin = now.checked_sub(TOLL_HOUR);
+        let from = begin.map_or(entry.began, |begin| entry.began.max(begin));
+        self.spent += entry.ended.unwrap_or(now).saturating_duration_since(from);
+    }
+
+    fn check(&self, allowed: Allowance) -> Result<(), Much> {
+        let is_full = |most: Option<u32>, count: u64| most.is_some_and(|most| count >= u64::from(most));
+        if is_full(allowed.at_once, self.at_once) {
+            return Err(Much::AtOnce);
+        }
+        if is_full(allowed.per_hour, self.per_hour) {
+            return Err(Much::PerHour);
+        }
+        if is_full(allowed.minutes_per_hour, self.spent.as_secs() / 60) {
+            return Err(Much::Minutes);
+        }
+        Ok(())
+    }
+}
+
+impl Entries {
+    /// In the order of their numbers, as they began.
+    fn of(&mut self, number: u64) -> Option<&mut Entry> {
+        let at = self
+            .calls
+            .binary_search_by_key(&number, |entry| entry.number)
+            .ok()?;
+        self.calls.get_mut(at)
+    }
+
+    fn end(&mut self, number: u64, at: Instant) {
+        if let Some(entry) = self.of(number).filter(|entry| entry.ended.is_none()) {
+            entry.ended = Some(at);
+        }
+    }
+
+    /// What was over an hour ago counts for nothing any more.
+    fn forget(&mut self, now: Instant) {
+        let is_over = |entry: &Entry| {
+            entry
+                .ended
+                .is_some_and(|ended| now.saturating_duration_since(ended) >= TOLL_HOUR)
+        };
+        self.calls.retain(|entry| !is_over(entry));
+    }
+}
+
+/// Ranges of numbers that an operator brought: beginnings, looked up by the number's own.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Ranges {
+    /// Digits without `+`.
+    beginnings: BTreeSet<String>,
+}
+
+impl std::fmt::Debug for Ranges {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Ranges").field(&self.len()).finish()
+    }
+}
+
+impl Ranges {
+    /// Lines of a file: a beginning of digits with or without `+` (spaces and `*` at its end are left out), then, after a comma or semicolon,
+    /// whatever stands there. Empty lines and those that begin with `#` say nothing; neither does a first line of words.
+    ///
+    /// # Errors
+    ///
+    /// The first line that is none, and what is wrong with it.
+    pub fn read(text: &str, most: usize) -> Result<Ranges, (usize, String)> {
+        let mut ranges = Ranges::default();
+        for (at, line) in text.lines().enumerate() {
+            let cell = line.split([',', ';', '\t']).next().unwrap_or_default();
+            let cell = cell.trim().trim_matches('"').trim();
+            if cell.is_empty() || cell.starts_with('#') {
+                continue;
+            }
+            let digits: String = cell
+                .trim_start_matches('+')
+                .trim_end_matches('*')
+                .chars()
+                .filter(|c| *c != ' ')
+                .collect();
+            let is_heading =
+                at == 0 && !digits.is_empty() && digits.chars().all(|c| c.is_alphabetic() || c == '_');
+            if is_heading {
+                continue;
+            }
+            if digits.len() < 2 || digits.len() > 15 || !digits.bytes().all(|octet| octet.is_ascii_digit()) {
+                let shown: String = cell.chars().take(40).collect();
+                return Err((
+                    at + 1,
+                    format!("{shown:?} is no beginning of a number: 2 to 15 digits"),
+                ));
+            }
+            if digits.starts_with('0') {
+                return Err((
+                    at + 1,
+                    "numbers are written with their country code, and none begins with 0".into(),
+                ));
+            }
+            ranges.beginnings.insert(digits);
+            if ranges.beginnings.len() > most {
+                return Err((at + 1, format!("more than {most} ranges")));
+            }
+        }
+        Ok(ranges)
+    }
+
+    pub fn add(&mut self, other: Ranges) {
+        self.beginnings.extend(other.beginnings);
+    }
+
+    pub fn len(&self) -> usize {
+        self.beginnings.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.beginnings.is_empty()
+    }
+
+    /// Whether a canonical number is in one of them.
+    pub(crate) fn has(&self, number: &str) -> bool {
+        let digits = number.trim_start_matches('+');
+        (2..=digits.len().min(15)).any(|end| {
+            digits
+                .get(..end)
+                .is_some_and(|beginning| self.beginnings.contains(beginning))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::disallowed_methods, reason = "any instant will do as the start")]
+
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn payer<'a>(person: &'a str, queue: Option<&'a str>) -> Payer<'a> {
+        Payer { person, queue }
+    }
+
+    #[test]
+    fn each_limit_holds_at_its_edge_and_a_call_that_is_over_makes_room() {
+        let start = Instant::now();
+        let (ledger, two) = (Ledger::default(), Some(2));
+        let person = Allowance {
+            at_once: two,
+            ..Allowance::default()
+        };
+        let queue = Allowance {
+            per_hour: two,
+            ..Allowance::default()
+        };
+        let config = TollConfig {
+            person,
+            queue,
+            ..TollConfig::default()
+        };
+        let begin = |person, queue, at| ledger.begin(&config, &payer(person, queue), at);
+        let first = begin("ann", None, start).unwrap();
+        let second = begin("ann", None, start).unwrap();
+        assert!(begin("ann", None, start).is_err_and(|why| why.contains("this phone has")));
+        assert!(begin("bob", None, start).is_ok(), "another's are another's");
+        first.end(start + MINUTE);
+        let third = begin("ann", None, start + MINUTE).unwrap();
+        drop(second);
+        assert!(
+            begin("ann", None, start + MINUTE).is_ok(),
+            "one that was let go of"
+        );
+        third.end(start + MINUTE);
+        // In an hour, whoever makes them; and after it.
+        begin("carl", Some("sales"), start).unwrap().end(start);
+        begin("dora", Some("sales"), start + MINUTE)
+            .unwrap()
+            .end(start + MINUTE);
+        assert!(
+            begin("erik", Some("sales"), start + 59 * MINUTE)
+                .is_err_and(|why| why.contains("this queue sent"))
+        );
+        assert!(begin("erik", Some("desk"), start + 59 * MINUTE).is_ok());
+        assert!(begin("erik", Some("sales"), start + 60 * MINUTE).is_ok());
+    }
+
+    #[test]
+    fn minutes_count_while_a_call_goes_on_and_only_those_of_the_last_hour() {
+        let start = Instant::now() + 2 * TOLL_HOUR;
+        let all = Allowance {
+            minutes_per_hour: Some(30),
+            ..Allowance::default()
+        };
+        let config = TollConfig {
+            all,
+            ..TollConfig::default()
+        };
+        let ledger = Ledger::default();
+        let begin = |at| ledger.begin(&config, &payer("ann", None), at);
+        let first = begin(start).unwrap();
+        assert!(begin(start + 29 * MINUTE).is_ok());
+        assert!(begin(start + 30 * MINUTE).is_err_and(|why| why.contains("as many minutes")));
+        first.end(start + 30 * MINUTE);
+        assert!(
+            begin(start + 60 * MINUTE).is_err(),
+            "all of them are in the last hour"
+        );
+        assert!(begin(start + 62 * MINUTE).is_ok());
+        assert!(begin(start + 200 * MINUTE).is_ok());
+        assert!(ledger.len() <= 4, "{}", ledger.len());
+    }
+
+    #[test]
+    fn hours_are_those_of_the_business() {
+        let zone = TimeZone::get("Europe/London").unwrap();
+        let hours = vec![(0b1_1111, 8 * 60, 18 * 60)];
+        let config = TollConfig {
+            hours,
+            zone,
+            ..TollConfig::default()
+        };
+        let at = |text: &str| text.parse::<Timestamp>().unwrap().as_millisecond().unsigned_abs();
+        for (text, is_open) in [
+            ("2026-07-06T07:00:00Z", true),
+            ("2026-07-06T06:59:59Z", false),
+            ("2026-07-06T17:00:00Z", false),
+            ("2026-07-05T10:00:00Z", false),
+        ] {
+            assert_eq!(config.is_open(at(text)), is_open, "{text}");
+        }
+        assert!(TollConfig::default().is_open(0));
+    }
+
+    #[test]
+    fn a_file_of_ranges_is_read_line_by_line_and_its_first_fault_is_told() {
+        let text = "range,country\n+44 70*,UK personal\n\"88213\";satellite\n# a remark\n\n2346\t\n";
+        let ranges = Ranges::read(text, 10).unwrap();
+        assert_eq!(ranges.len(), 3);
+        for (number, is_in) in [
+            ("+447012345678", true),
+            ("+88213000", true),
+            ("+23461", true),
+            ("+442071234567", false),
+            ("+4", false),
+        ] {
+            assert_eq!(ranges.has(number), is_in, "{number}");
+        }
+        for (text, line, words) in [
+            ("44\nx12", 2, "is no beginning"),
+            ("0044", 1, "none begins with 0"),
+            ("1", 1, "2 to 15 digits"),
+            ("44\n45\n46", 3, "more than 2"),
+        ] {
+            let (at, why) = Ranges::read(text, 2).unwrap_err();
+            assert!(at == line && why.contains(words), "{text:?}: {at}: {why}");
+        }
+    }
+}

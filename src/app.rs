@@ -23,6 +23,7 @@ use crate::call::{self, Listener, carriers};
 use crate::config::Config;
 use crate::policy::{Fault, Policy};
 use crate::route::{Target, Ways};
+use crate::runtime::by_hand::ByHand;
 use crate::runtime::clock_alarm::ClockAlarm;
 use crate::runtime::dns::Dns;
 use crate::runtime::fetch::Fetcher;
@@ -189,6 +190,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
     let registrations = Registry::default();
     let phones = Phones::new(audit.clone());
     let flood = crate::flood::Shared::new(config.limits, config.tdos);
+    let by_hand = Arc::new(ByHand::new(flood.clone(), blocks.clone()));
     let shift = config
         .registrar
         .as_ref()
@@ -342,6 +344,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         reputation,
         audit,
         alarms,
+        by_hand,
         tries,
         lockdown,
         webhooks,

@@ -16,9 +16,11 @@ use std::time::{Duration, Instant, SystemTime};
 use ringward::api::{self, Gateway};
 use ringward::call::record::PersonReport;
 use ringward::call_id::CallId;
+use ringward::flood::{Blocks, CallLimits, Shared as FloodCounters, SurgeConfig};
 use ringward::lists::Plan;
 use ringward::policy::{Policy, SHIPPED};
 use ringward::runtime::alarms::Alarms;
+use ringward::runtime::by_hand::ByHand;
 use ringward::runtime::floor::Floor;
 use ringward::runtime::inbox::Mailboxes;
 use ringward::runtime::lists::ListKeeper;
@@ -38,6 +40,27 @@ fn now() -> Now {
         instant: Instant::now(),
         utc: SystemTime::now(),
     }
+}
+
+/// Somebody guesses passwords.
+fn unusual(store: &Arc<dyn Store>) -> anyhow::Result<Arc<Alarms>> {
+    let rules = ringward::alarm::Rules::shipped();
+    let alarms = Alarms::open(Arc::clone(store), rules, Some("1"), None, Box::new(|_| ()))?;
+    for _ in 0..30 {
+        alarms.sign_in_failed();
+    }
+    alarms.look()?;
+    Ok(Arc::new(alarms))
+}
+
+/// And an address is not heard.
+fn blocked() -> ByHand {
+    let counters = FloodCounters::new(CallLimits::default(), SurgeConfig::default());
+    let hand = ByHand::new(counters, Arc::new(Blocks::new(Vec::new(), true)));
+    let hour = Duration::from_secs(3600);
+    // One that nobody names cannot fail.
+    let _ = hand.block([198, 51, 100, 7].into(), hour, "ann", "guesses extensions", now());
+    hand
 }
 
 #[tokio::main]
@@ -79,13 +102,8 @@ async fn main() -> anyhow::Result<()> {
         policies: Arc::new(policies),
         lists: Arc::new(lists),
         reputation: Arc::new(ReputationKeeper::open(Arc::clone(&store), Box::new(|_| ()))?),
-        alarms: Arc::new(Alarms::open(
-            Arc::clone(&store),
-            ringward::alarm::Rules::shipped(),
-            Some("1"),
-            None,
-            Box::new(|_| ()),
-        )?),
+        alarms: unusual(&store)?,
+        by_hand: Arc::new(blocked()),
         lockdown: Arc::new(LockdownKeeper::open(
             Arc::clone(&store),
             Arc::clone(&audit),

@@ -105,6 +105,11 @@ impl Business {
                     self.give(Input::Call(Box::new(seen)), begin + minute * 60_000 + 1);
                 }
             }
+            if (8..18).contains(&of_day) && day < 5 {
+                for _ in 0..1 + self.hours % 3 {
+                    self.give(Input::Outside(CallId(0)), begin + 58 * 60_000);
+                }
+            }
             if self.chance.share() < 0.15 {
                 self.give(Input::SignInFailed, begin + 59 * 60_000);
             }
@@ -229,6 +234,10 @@ fn what_is_planted_is_found_and_told_once() {
     });
     check("synthetic voices", Watch::Synthetic, 9, |business| {
         business.plant(20, |seen, _| seen.is_synthetic = true);
+    });
+    check("calls to the outside at night", Watch::Outside, 3, |business| {
+        let now = MONDAY + business.hours * HOUR_MS + 30 * 60_000;
+        (0..40).for_each(|number| business.give(Input::Outside(CallId(number)), now));
     });
     check("guessed passwords", Watch::SignIns, 2, |business| {
         let now = MONDAY + business.hours * HOUR_MS + 30 * 60_000;

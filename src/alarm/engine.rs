@@ -20,6 +20,8 @@ pub enum Input {
     Call(Box<Seen>),
     /// Somebody showed a wrong password, code or token.
     SignInFailed,
+    /// A phone's call to a number outside has ended, or a call was sent on to one.
+    Outside(CallId),
     /// Nothing happened; hours end all the same. At least every few minutes.
     Tick,
 }
@@ -156,6 +158,10 @@ impl Engine {
             Input::SignInFailed => {
                 self.count(Watch::SignIns.name(), None);
                 self.compare(Watch::SignIns, "", now_ms);
+            }
+            Input::Outside(call) => {
+                self.count(Watch::Outside.name(), Some(call));
+                self.compare(Watch::Outside, "", now_ms);
             }
             Input::Tick => {}
         }
@@ -339,7 +345,7 @@ impl Engine {
                 .get(name)
                 .and_then(|baseline| baseline.usual(hour))
         };
-        if watch == Watch::SignIns {
+        if matches!(watch, Watch::SignIns | Watch::Outside) {
             return of(thing);
         }
         // Where calls are known, what was never among them is unusual.
@@ -475,6 +481,7 @@ impl Engine {
             Watch::Refused,
             Watch::Synthetic,
             Watch::SignIns,
+            Watch::Outside,
         ];
         let mut things: Vec<String> = always.iter().map(|watch| watch.name().to_string()).collect();
         things.extend(self.kept.baselines.keys().cloned());
@@ -520,6 +527,7 @@ fn words(watch: Watch, about: &str, count: u64, usual: Option<Usual>, limit: f64
         Watch::Refused => "calls of this hour were refused".to_string(),
         Watch::Synthetic => "calls of this hour sounded synthetic".to_string(),
         Watch::SignIns => "wrong passwords, codes or tokens were shown in this hour".to_string(),
+        Watch::Outside => "calls went to numbers outside in this hour".to_string(),
         Watch::Campaign => "calls are alike".to_string(),
     };
     match usual {

@@ -53,18 +53,21 @@ pub enum Watch {
     Synthetic,
     /// Wrong passwords, codes and tokens in an hour.
     SignIns,
+    /// Calls to numbers outside in an hour: of phones, and those that were sent on.
+    Outside,
     /// Calls that have a recording, a signer or a script in common, and come from several callers.
     Campaign,
 }
 
 impl Watch {
-    const ALL: [(&'static str, Watch); 7] = [
+    const ALL: [(&'static str, Watch); 8] = [
         ("volume", Watch::Volume),
         ("country", Watch::Country),
         ("unsigned", Watch::Unsigned),
         ("refused", Watch::Refused),
         ("synthetic", Watch::Synthetic),
         ("sign-ins", Watch::SignIns),
+        ("outside", Watch::Outside),
         ("campaign", Watch::Campaign),
     ];
 

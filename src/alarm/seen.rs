@@ -4,7 +4,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use super::limits::NAME_MAX;
 use crate::call::CallRecord;
-use crate::call::record::{Direction, Ending};
+use crate::call::record::{Direction, Ending, Transfer, TransferOutcome};
 use crate::call_id::CallId;
 use crate::e164::zone_of;
 use crate::identity::Standing;
@@ -63,6 +63,20 @@ impl Seen {
             signer: facts.identity.spc.as_deref().map(short),
             script: script(record),
         })
+    }
+
+    /// How often this call led to a number outside: of a phone's call that is once, else as often as it was sent on to one.
+    pub fn outside(record: &CallRecord) -> usize {
+        let is_number = |text: &str| text.starts_with('+');
+        match record.direction {
+            Direction::Outbound => usize::from(record.outcome.is_some() && is_number(record.called.reveal())),
+            Direction::Inbound => {
+                let went = |transfer: &&Transfer| {
+                    transfer.outcome == TransferOutcome::Completed && is_number(transfer.to.reveal())
+                };
+                record.transfers.iter().filter(went).count()
+            }
+        }
     }
 
     /// By what this call is like others. A signer and a way to behave count of bad calls only: many callers share them.

@@ -61,6 +61,8 @@ pub(crate) enum Problem {
     NoSuchToken,
     #[error("no such device")]
     NoSuchDevice,
+    #[error("no such address is blocked")]
+    NoSuchBlock,
     #[error("no such webhook")]
     NoSuchWebhook,
     #[error("no such dead message")]
@@ -161,6 +163,7 @@ impl Problem {
             Problem::NoSuchPolicy => (StatusCode::NOT_FOUND, "no-such-policy"),
             Problem::NoSuchToken => (StatusCode::NOT_FOUND, "no-such-token"),
             Problem::NoSuchDevice => (StatusCode::NOT_FOUND, "no-such-device"),
+            Problem::NoSuchBlock => (StatusCode::NOT_FOUND, "no-such-block"),
             Problem::NoSuchWebhook => (StatusCode::NOT_FOUND, "no-such-webhook"),
             Problem::NoSuchMessage => (StatusCode::NOT_FOUND, "no-such-message"),
             Problem::NoSuchList => (StatusCode::NOT_FOUND, "no-such-list"),

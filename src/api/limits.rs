@@ -134,3 +134,12 @@ pub const HELD_CALLS_MAX: usize = 200;
 
 /// Calls that one page of somebody's own calls looks at: a fraction of a second's work. The next page goes on behind them.
 pub const PERSON_CALLS: usize = 5_000;
+
+/// Minutes for which somebody may say that there is a flood, or none: a day. More is answered 400.
+pub const FLOOD_MINUTES_MAX: u64 = 24 * 60;
+
+/// Minutes for which somebody may have an address not heard: a week. More is answered 400.
+pub const BLOCK_MINUTES_MAX: u64 = 7 * 24 * 60;
+
+/// Characters of why. More are answered 400.
+pub const WHY_MAX: usize = 200;

@@ -17,6 +17,7 @@ mod erasures;
 mod error;
 mod events;
 mod exports;
+mod flood;
 mod guard;
 mod icon;
 pub mod limits;
@@ -56,6 +57,7 @@ use crate::call::Order;
 use crate::call_id::CallId;
 use crate::identity::ContentDigest;
 use crate::runtime::alarms::Alarms;
+use crate::runtime::by_hand::ByHand;
 use crate::runtime::floor::Floor;
 use crate::runtime::lists::ListKeeper;
 use crate::runtime::lockdown::LockdownKeeper;
@@ -99,6 +101,8 @@ pub struct Gateway {
     pub audit: Arc<Audit>,
     /// What is unusual.
     pub alarms: Arc<Alarms>,
+    /// Floods and blocks, as somebody here says.
+    pub by_hand: Arc<ByHand>,
     /// Wrong passwords, here and at the other gateways.
     pub tries: Arc<Tries>,
     /// Whether there is a lockdown.

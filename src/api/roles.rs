@@ -36,6 +36,8 @@ const TAKE_BACK: &[Role] = &[Role::Supervisor, Role::PolicyAuthor, Role::PolicyA
 const LISTS: &[Role] = &[Role::Supervisor, Role::PolicyAuthor];
 /// Those who take alarms.
 const ALARMS: &[Role] = &[Role::Supervisor, Role::Analyst];
+/// Those who say that there is a flood, and who is not heard, for a while.
+const FLOODS: &[Role] = &[Role::Supervisor];
 const AUDITORS: &[Role] = &[Role::Auditor];
 /// Administrators may do everything and stand in no line.
 const ADMINS: &[Role] = &[];
@@ -102,6 +104,10 @@ pub(super) const TABLE: &[(&str, &str, &[Role])] = &[
     ("DELETE", "/api/v1/tokens/{name}", ADMINS),
     ("GET", "/api/v1/alarms", MEASURES),
     ("POST", "/api/v1/alarms/{number}/acknowledge", ALARMS),
+    ("GET", "/api/v1/flood", MEASURES),
+    ("POST", "/api/v1/flood/mode", FLOODS),
+    ("POST", "/api/v1/flood/blocks", FLOODS),
+    ("DELETE", "/api/v1/flood/blocks/{address}", FLOODS),
     ("GET", "/api/v1/lockdown", CALLS),
     ("POST", "/api/v1/lockdown", ADMINS),
     ("POST", "/api/v1/lockdown/undo", ADMINS),

@@ -14,8 +14,8 @@ use super::error::Problem;
 use super::limits::{BODY_MAX, IMPORT_BODY_MAX, POLICY_BODY_MAX};
 use super::state::Shared;
 use super::{
-    account, alarms, audit, calls, card, desks, devices, document as whole, erasures, events, exports, guard,
-    icon, list_files, lists, lockdown, oidc, people, policies, redress, repeats, replays, reports,
+    account, alarms, audit, calls, card, desks, devices, document as whole, erasures, events, exports, flood,
+    guard, icon, list_files, lists, lockdown, oidc, people, policies, redress, repeats, replays, reports,
     reputation, session, status, tokens, users, webhooks,
 };
 use crate::console::{self, Asset};
@@ -141,6 +141,10 @@ fn documented() -> ((Router<Shared>, Router<Shared>), utoipa::openapi::OpenApi) 
         .routes(routes!(devices::remove))
         .routes(routes!(alarms::list))
         .routes(routes!(alarms::take))
+        .routes(routes!(flood::look))
+        .routes(routes!(flood::set_mode))
+        .routes(routes!(flood::block))
+        .routes(routes!(flood::lift))
         .routes(routes!(lockdown::look, lockdown::order))
         .routes(routes!(lockdown::undo))
         .routes(routes!(lockdown::confirm))

@@ -117,6 +117,11 @@ pub const ASSETS: &[Asset] = &[
         content: include_str!("static/watch.js"),
     },
     Asset {
+        path: "/console/flood.js",
+        kind: SCRIPT,
+        content: include_str!("static/flood.js"),
+    },
+    Asset {
         path: "/console/incident.js",
         kind: SCRIPT,
         content: include_str!("static/incident.js"),

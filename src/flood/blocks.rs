@@ -10,7 +10,8 @@
 //! **Only what an address cannot have been lent counts**: a password answered over a nonce that was given to that very
 //! address, or octets on a connection that it opened. A datagram's sender is whatever its writer wrote, so no datagram
 //! by itself ever leads here: nobody can have somebody else's address blocked. Addresses from which somebody proved
-//! himself within a day are never blocked, nor those that the configuration names.
+//! himself within a day are never blocked, nor those that the configuration names. Somebody here may block an address by hand,
+//! proven or not, but none that the configuration names.
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -20,7 +21,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::limits::{
-    BLOCK_FIRST, BLOCK_FORGOTTEN, BLOCK_MOST, BLOCKS_KNOWN_MAX, PROVEN_KEPT, STRIKES_MAX, STRIKES_WINDOW,
+    BLOCK_FIRST, BLOCK_FORGOTTEN, BLOCK_MOST, BLOCKS_BY_HAND_MAX, BLOCKS_KNOWN_MAX, PROVEN_KEPT, STRIKES_MAX,
+    STRIKES_WINDOW,
 };
 use crate::cidr::{Cidr, neighbourhood};
 
@@ -50,8 +52,21 @@ pub struct Block {
     pub address: IpAddr,
     /// How much longer.
     pub left: Duration,
-    /// How often it was blocked.
+    /// How often it was blocked for what was done there.
     pub times: u32,
+    pub is_by_hand: bool,
+}
+
+/// Why an address is not blocked by hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotBlocked {
+    #[error("the configuration names this address: a trunk, a phone, or `[scans] never`")]
+    Known,
+    #[error(
+        "{} addresses are blocked by hand: lift one, or block ranges with a packet filter",
+        BLOCKS_BY_HAND_MAX
+    )]
+    Full,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -62,6 +77,8 @@ struct Known {
     until: Option<Instant>,
     times: u32,
     proven: Option<Instant>,
+    /// The block that there is, somebody here ordered.
+    is_by_hand: bool,
 }
 
 impl Blocks {
@@ -125,9 +142,31 @@ impl Blocks {
             .min(BLOCK_MOST);
         known.strikes = 0;
         known.times += 1;
-        known.until = Some(now + lasts);
+        (known.until, known.is_by_hand) = (Some(now + lasts), false);
         self.count(&table, now);
         Some(lasts)
+    }
+
+    /// Somebody here has it blocked, whatever was done there; also where nobody is blocked for that. A block that there is gets this term.
+    ///
+    /// # Errors
+    ///
+    /// Why not.
+    pub fn block(&self, address: IpAddr, lasts: Duration, now: Instant) -> Result<(), NotBlocked> {
+        if self.is_exempt(address) {
+            return Err(NotBlocked::Known);
+        }
+        let (mut table, place_of) = (self.known(), neighbourhood(address));
+        let others = table
+            .iter()
+            .filter(|(other, known)| **other != place_of && known.is_held(now));
+        if others.count() >= BLOCKS_BY_HAND_MAX {
+            return Err(NotBlocked::Full);
+        }
+        let known = place(&mut table, place_of, now);
+        (known.until, known.is_by_hand, known.last) = (Some(now + lasts), true, now);
+        self.count(&table, now);
+        Ok(())
     }
 
     /// Somebody there has proven who he is: the address is not blocked for what others behind it do, for a day.
@@ -135,9 +174,21 @@ impl Blocks {
         let mut table = self.known();
         let known = place(&mut table, neighbourhood(address), now);
         (known.proven, known.last) = (Some(now), now);
-        if known.until.take().is_some() {
+        if !known.is_held(now) && known.until.take().is_some() {
             self.count(&table, now);
         }
+    }
+
+    /// Somebody here says that it is to be heard, and as good as new. False: it was not blocked.
+    pub fn lift(&self, address: IpAddr, now: Instant) -> bool {
+        let mut table = self.known();
+        let Some(known) = table.get_mut(&neighbourhood(address)) else {
+            return false;
+        };
+        let was_blocked = known.until.take().is_some_and(|until| now < until);
+        (known.strikes, known.times, known.is_by_hand) = (0, 0, false);
+        self.count(&table, now);
+        was_blocked
     }
 
     /// Who is blocked now, by address.
@@ -152,6 +203,7 @@ impl Blocks {
                     address: *address,
                     left,
                     times: known.times,
+                    is_by_hand: known.is_by_hand,
                 })
             })
             .collect();
@@ -210,16 +262,22 @@ impl Strike {
 }
 
 impl Known {
+    /// Blocked by hand.
+    fn is_held(&self, now: Instant) -> bool {
+        self.is_by_hand && self.until.is_some_and(|until| now < until)
+    }
+
     fn is_proven(&self, now: Instant) -> bool {
         self.proven
             .is_some_and(|proven| now.saturating_duration_since(proven) < PROVEN_KEPT)
     }
 }
 
-/// What is known of an address; when the table is full, whoever was heard of longest ago makes room.
+/// What is known of an address; when the table is full, whoever was heard of longest ago makes room, but none that is blocked by hand.
 fn place(table: &mut HashMap<IpAddr, Known>, address: IpAddr, now: Instant) -> &mut Known {
     if table.len() >= BLOCKS_KNOWN_MAX && !table.contains_key(&address) {
-        let oldest = table.iter().min_by_key(|(_, known)| known.last);
+        let others = table.iter().filter(|(_, known)| !known.is_held(now));
+        let oldest = others.min_by_key(|(_, known)| known.last);
         if let Some(oldest) = oldest.map(|(address, _)| *address) {
             table.remove(&oldest);
         }
@@ -231,6 +289,7 @@ fn place(table: &mut HashMap<IpAddr, Known>, address: IpAddr, now: Instant) -> &
         until: None,
         times: 0,
         proven: None,
+        is_by_hand: false,
     })
 }
 
@@ -342,6 +401,53 @@ mod tests {
             "an IPv6 house is one address"
         );
         assert!(blocks.list(now + BLOCK_FIRST).is_empty());
+    }
+
+    #[test]
+    fn by_hand_an_address_is_blocked_proven_or_not_but_none_that_the_configuration_names() {
+        const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
+        let (blocks, now) = (
+            Blocks::new(vec!["203.0.113.0/24".parse().unwrap()], false),
+            Instant::now(),
+        );
+        let (carrier, office) = (address("203.0.113.9"), address("192.0.2.7"));
+        blocks.proved(office, now);
+        assert_eq!(blocks.block(carrier, WEEK, now), Err(NotBlocked::Known));
+        assert_eq!(blocks.block(office, WEEK, now), Ok(()));
+        // A password that was right on its way here ends no block that a person ordered.
+        blocks.proved(office, now);
+        assert!(blocks.is_blocked(office, now + WEEK - Duration::from_secs(1)));
+        assert!(!blocks.is_blocked(office, now + WEEK) && !blocks.is_blocked(carrier, now));
+        assert_eq!(
+            blocks.block(office, Duration::from_secs(60), now),
+            Ok(()),
+            "another term"
+        );
+        assert!(!blocks.is_blocked(office, now + Duration::from_secs(60)));
+        let listed = blocks.list(now);
+        assert!(listed.len() == 1 && listed[0].is_by_hand && listed[0].times == 0);
+        assert!(blocks.nftables(now).contains("192.0.2.7 timeout 60s"));
+        assert!(blocks.lift(office, now) && !blocks.lift(office, now) && blocks.list(now).is_empty());
+        assert!(blocks.is_proven(office, now), "that is not forgotten");
+        // So many at once, and no scan pushes one of them out of the table.
+        for number in 0..BLOCKS_BY_HAND_MAX as u32 {
+            let one = IpAddr::V4((0x0a00_0000 + number).into());
+            assert_eq!(blocks.block(one, WEEK, now), Ok(()), "{number}");
+        }
+        assert_eq!(blocks.block(office, WEEK, now), Err(NotBlocked::Full));
+        let first = address("10.0.0.0");
+        assert_eq!(blocks.block(first, WEEK, now), Ok(()), "one of them");
+        for number in 0..BLOCKS_KNOWN_MAX as u32 + 10 {
+            blocks.proved(
+                IpAddr::V4((0x0b00_0000 + number).into()),
+                now + Duration::from_secs(1),
+            );
+        }
+        assert_eq!(
+            blocks.list(now + Duration::from_secs(2)).len(),
+            BLOCKS_BY_HAND_MAX
+        );
+        assert_eq!(blocks.known().len(), BLOCKS_KNOWN_MAX);
     }
 
     #[test]

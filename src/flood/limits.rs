@@ -46,5 +46,8 @@ pub const BLOCK_FORGOTTEN: Duration = Duration::from_secs(24 * 3600);
 /// How long an address from which somebody proved himself is not blocked for what others there do.
 pub const PROVEN_KEPT: Duration = Duration::from_secs(24 * 3600);
 
+/// Addresses that people have blocked at once. Past it no further one is; whole networks are a packet filter's work.
+pub const BLOCKS_BY_HAND_MAX: usize = 256;
+
 /// Addresses with strikes, blocks or proofs that are known. Past it the one heard of longest ago is forgotten.
 pub const BLOCKS_KNOWN_MAX: usize = 16_384;

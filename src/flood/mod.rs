@@ -22,7 +22,7 @@ mod scanner;
 mod shared;
 mod surge;
 
-pub use blocks::{Block, Blocks, Strike};
+pub use blocks::{Block, Blocks, NotBlocked, Strike};
 pub use counts::NewCall;
 pub use limit::{Allowance, CallLimits, Kind, Limit, Scope};
 pub use scanner::is_scanner;

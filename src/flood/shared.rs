@@ -1,11 +1,11 @@
 //! The counters of the process, as every shard has them.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::counts::{Counts, NewCall, Place};
 use super::limit::{CallLimits, Limit, Scope};
-use super::surge::{Rest, Surge, SurgeConfig, SurgeStanding};
+use super::surge::{Hand, Rest, Surge, SurgeConfig, SurgeStanding};
 
 /// All shards ask the same: cloning gives the same counters. Held for well under a microsecond, once for each new call.
 #[derive(Clone)]
@@ -71,6 +71,16 @@ impl Shared {
         let (_, ringing) = inner.counts.of_all();
         inner.surge.look(ringing, now);
         inner.surge.rest()
+    }
+
+    /// Somebody says whether there is a flood, for so long.
+    pub fn set_hand(&self, hand: Hand, lasts: Duration, now: Instant) {
+        self.inner().surge.set_hand(hand, lasts, now);
+    }
+
+    /// The configuration's word counts again. False: it did already.
+    pub fn leave_hand(&self, now: Instant) -> bool {
+        self.inner().surge.leave_hand(now)
     }
 
     pub fn standing(&self, now: Instant) -> Standing {

@@ -100,6 +100,8 @@ pub struct SurgeStanding {
     pub normal: f64,
     /// Minutes that the normal is made of; up to [`SURGE_MEMORY_MINUTES`].
     pub learned_minutes: u32,
+    /// How much longer somebody's word counts instead of the configuration's; None = nobody has said anything.
+    pub hand_ends: Option<Duration>,
 }
 
 /// See the [module](self). One for the process.
@@ -119,6 +121,9 @@ pub struct Surge {
     flood_minutes: u32,
     state: State,
     begun: u64,
+    /// What the configuration says, and since and until when somebody says something else.
+    configured: Hand,
+    hand_counts: Option<(Instant, Instant)>,
 }
 
 /// What is added up of the minute that is under way.
@@ -152,6 +157,8 @@ impl Surge {
             flood_minutes: 0,
             state: State::Ordinary,
             begun: 0,
+            configured: config.hand,
+            hand_counts: None,
         }
     }
 
@@ -170,6 +177,28 @@ impl Surge {
         self.judge(ringing, now);
     }
 
+    /// Somebody says so for that long; then what the configuration says counts again.
+    pub fn set_hand(&mut self, hand: Hand, lasts: Duration, now: Instant) {
+        self.advance(now);
+        self.turn(hand);
+        self.hand_counts = Some((now, now + lasts));
+    }
+
+    /// What the configuration says counts again. False: it did already.
+    pub fn leave_hand(&mut self, now: Instant) -> bool {
+        self.advance(now);
+        let was_by_hand = self.hand_counts.take().is_some();
+        if was_by_hand {
+            self.turn(self.configured);
+        }
+        was_by_hand
+    }
+
+    /// Left to us, it begins as ordinary: a flood that still lasts is told within the next call.
+    fn turn(&mut self, hand: Hand) {
+        (self.config.hand, self.state) = (hand, State::Ordinary);
+    }
+
     pub fn is_on(&self) -> bool {
         match self.config.hand {
             Hand::On => true,
@@ -186,7 +215,7 @@ impl Surge {
     pub fn standing(&self, ringing: u32) -> SurgeStanding {
         let (arrivals_at, ringing_at) = self.thresholds();
         let since = match (self.config.hand, self.state) {
-            (Hand::On, _) => self.start,
+            (Hand::On, _) => self.hand_counts.map(|(since, _)| since).or(self.start),
             (Hand::Auto, State::Flood { since, .. }) => Some(since),
             _ => None,
         };
@@ -205,6 +234,10 @@ impl Surge {
             ringing_at,
             normal: self.normal.0 * SURGE_WINDOW_SECONDS as f64 / 60.0,
             learned_minutes: self.learned,
+            hand_ends: match (self.hand_counts, self.last) {
+                (Some((_, until)), Some(last)) => Some(until.saturating_duration_since(last)),
+                _ => None,
+            },
         }
     }
 
@@ -250,6 +283,10 @@ impl Surge {
             self.learn();
         }
         self.second = second;
+        if self.hand_counts.is_some_and(|(_, until)| now >= until) {
+            self.hand_counts = None;
+            self.turn(self.configured);
+        }
     }
 
     fn learn(&mut self) {
@@ -407,6 +444,39 @@ mod tests {
         assert!(!day.is_on());
         day.surge.look(100, day.now);
         assert!(day.is_on());
+    }
+
+    #[test]
+    fn what_somebody_says_counts_for_its_term_and_then_what_the_rule_or_the_configuration_says() {
+        let minute = Duration::from_secs(60);
+        let mut day = Day::new(SurgeConfig::default());
+        day.calls(1, 11 * 60);
+        day.surge.set_hand(Hand::On, minute, day.now);
+        let ends = |day: &mut Day, by| {
+            day.surge.look(0, day.now + by);
+            day.surge.standing(0).hand_ends
+        };
+        let second = Duration::from_secs(1);
+        assert_eq!(ends(&mut day, minute - second), Some(second));
+        assert!(day.is_on() && day.surge.standing(0).lasts == minute - second);
+        assert_eq!(ends(&mut day, minute), None);
+        assert!(!day.is_on(), "there is none");
+        day.surge.set_hand(Hand::On, minute, day.now + minute);
+        day.now += 2 * minute;
+        day.calls(200, 2);
+        assert!(day.is_on(), "there is one");
+        day.surge.set_hand(Hand::Off, minute, day.now);
+        day.calls(200, 2);
+        assert!(!day.is_on());
+        assert!(day.surge.leave_hand(day.now) && !day.surge.leave_hand(day.now));
+        day.calls(200, 2);
+        assert!(day.is_on());
+        // A gateway that is told to see no flood at all, but by hand.
+        let mut day = Day::new(SurgeConfig::off());
+        day.surge.set_hand(Hand::On, minute, day.now);
+        assert!(day.is_on());
+        day.surge.look(0, day.now + minute);
+        assert!(!day.is_on());
     }
 
     #[test]

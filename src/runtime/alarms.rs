@@ -96,6 +96,9 @@ impl Alarms {
         if let Some(seen) = Seen::of(record) {
             self.put(Input::Call(Box::new(seen)));
         }
+        for _ in 0..Seen::outside(record) {
+            self.put(Input::Outside(record.id));
+        }
     }
 
     /// Somebody showed a wrong password, code or token. Never waits.

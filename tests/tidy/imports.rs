@@ -94,6 +94,7 @@ const TABLE: &[(&str, &[&str])] = &[
         &[
             "alarm",
             "accounts",
+            "flood",
             "webhook",
             "store",
             "call",

@@ -5,5 +5,6 @@ mod imports;
 mod licences;
 mod limits;
 mod metrics;
+mod proofs;
 mod sources;
 mod tree;

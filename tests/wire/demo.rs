@@ -4,10 +4,17 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
+use crate::support::alone::Alone;
+
 #[test]
 fn a_headless_demo_ends_by_itself_with_every_banner_as_promised() {
     let folder = crate::support::folder("demo");
-    let output = Command::new(env!("CARGO_BIN_EXE_ringward"))
+    // Where the machine gives it one, in a network of its own that no way leads out of.
+    let (alone, program) = (Alone::new(), env!("CARGO_BIN_EXE_ringward"));
+    let mut command = alone
+        .as_ref()
+        .map_or_else(|| Command::new(program), |alone| alone.command(program));
+    let output = command
         .args(["demo", "--headless", "--json"])
         .current_dir(&folder)
         .stdin(Stdio::null())
@@ -29,6 +36,13 @@ fn a_headless_demo_ends_by_itself_with_every_banner_as_promised() {
     );
     assert!(count("voice", "synthetic") > 0, "{told}");
     assert!(count("outcome", "cancelled") > 0 && count("outcome", "no_answer") > 0);
+    if let Some(alone) = alone {
+        assert_eq!(
+            alone.left(),
+            0,
+            "something of all this wanted to leave the machine"
+        );
+    }
     let left: Vec<_> = std::fs::read_dir(&folder)
         .expect("the folder")
         .flatten()

@@ -512,7 +512,7 @@ second_person = ["erasures", "lists"]
         oidc: None,
         alarms: Alarms {
             rules: Rules(
-                7,
+                8,
             ),
             syslog: None,
             is_ocsf: false,

@@ -10,6 +10,8 @@ const LISTS = {
   trust_list: "The signed trust list", crl_signers: "The certificates of revocation lists", crl: "The revocation list",
 };
 
+const REST = { label: "are met as policy says", challenge: "are asked before anything rings", refuse: "hear that nobody is there" };
+
 let place = null;
 let timer = null;
 /** Whether who is signed in may open the page of alarms. */
@@ -44,6 +46,7 @@ export function words(gateway) {
   const lines = [];
   if (gateway.lockdown) lines.push(lockdown(gateway.lockdown));
   if (mayWatch && gateway.alarms?.open > 0) lines.push(`${gateway.alarms.open === 1 ? "An alarm is" : `${gateway.alarms.open} alarms are`} open, ${gateway.alarms.worst} at worst: see Administration, Alarms.`);
+  if (gateway.tdos?.is_on) lines.push(`A flood of calls: callers for whom nothing speaks ${REST[gateway.tdos.rest] ?? "are held back"}. Who is verified or known comes through.`);
   lines.push(...(gateway.lists ?? []).filter((list) => list.is_stale || list.problem).map(list));
   const shift = gateway.clock_shift_seconds;
   if (shift) lines.push(`This machine's clock is probably wrong: it seems to be ${Math.abs(shift)} seconds ${shift > 0 ? "ahead" : "behind"}.`);

@@ -2,6 +2,7 @@
 
 import { ask } from "./api.js";
 import { h, show } from "./dom.js";
+import * as flood from "./flood.js";
 import { $, submitted } from "./page.js";
 import { when } from "./words.js";
 
@@ -10,6 +11,7 @@ let mayTake = false;
 export async function open(has) {
   mayTake = has("supervisor", "analyst");
   await look();
+  await flood.open(has);
 }
 
 async function look() {

@@ -8,6 +8,7 @@ mod erasures;
 mod desks;
 mod devices;
 mod events;
+mod flood;
 mod generated;
 mod limits;
 mod lists;
@@ -30,9 +31,11 @@ use ringward::api::{self, Gateway};
 use ringward::call::record::{OrderOutcome, Ordered};
 use ringward::call::{Order, What};
 use ringward::call_id::CallId;
+use ringward::flood::{Blocks, CallLimits, Shared as Counters, SurgeConfig};
 use ringward::lists::{Lookup, Plan};
 use ringward::policy::{Policy, SHIPPED};
 use ringward::runtime::alarms::Alarms;
+use ringward::runtime::by_hand::ByHand;
 use ringward::runtime::floor::Floor;
 use ringward::runtime::inbox::Mailboxes;
 use ringward::runtime::lists::ListKeeper;
@@ -187,6 +190,11 @@ impl Desk {
         let rules = ringward::alarm::Rules::shipped();
         let alarms = Alarms::open(Arc::clone(&store), rules, Some("1"), None, Box::new(|_| ()));
         let alarms = Arc::new(alarms.unwrap());
+        let carrier = vec!["203.0.113.0/24".parse().unwrap()];
+        let by_hand = ByHand::new(
+            Counters::new(CallLimits::default(), SurgeConfig::default()),
+            Arc::new(Blocks::new(carrier, true)),
+        );
         let gateway = Gateway {
             floor: floor.unwrap(),
             redress: Box::new(|reference| (reference == "1790000000-good").then(|| "a.b.c".into())),
@@ -196,6 +204,7 @@ impl Desk {
             lists: Arc::new(lists.unwrap()),
             reputation: Arc::clone(&reputation),
             alarms: Arc::clone(&alarms),
+            by_hand: Arc::new(by_hand),
             lockdown: Arc::new(
                 LockdownKeeper::open(Arc::clone(&store), Arc::clone(&audit), Box::new(|_| true)).unwrap(),
             ),

@@ -68,6 +68,12 @@ async fn every_operation_in_the_document_answers_as_it_says() {
                 true => path.replace("{id}", &desk.dead_message().await),
                 false => path,
             };
+            let path = if path.contains("{address}") {
+                desk.post("/api/v1/flood/blocks", BLOCK).await;
+                path.replace("{address}", "192.0.2.7")
+            } else {
+                path
+            };
             let path = match path.strip_suffix("/account/sessions/{id}") {
                 Some(before) => format!("{before}/account/sessions/{}", desk.own_session(&cookie).await),
                 None => path.replace("{id}", &id).replace("{name}", &person),
@@ -122,6 +128,8 @@ async fn every_operation_in_the_document_answers_as_it_says() {
                     "replay" | "rotate" => "{}".into(),
                     "held" => "{\"number\":\"+14045550000\"}".into(),
                     "erasures" => "{\"number\":\"+14045550000\",\"why\":\"x\"}".into(),
+                    "mode" => "{\"mode\":\"on\",\"minutes\":1,\"why\":\"x\"}".into(),
+                    "blocks" => BLOCK.into(),
                     "entries" => entry,
                     _ if path.contains("/entries/") => entry,
                     "activate" | "approve" | "shadow" | "roll-back" => "{\"reason\":\"x\"}".into(),
@@ -155,8 +163,10 @@ async fn every_operation_in_the_document_answers_as_it_says() {
             seen += 1;
         }
     }
-    assert_eq!(seen, 81);
+    assert_eq!(seen, 85);
 }
+
+const BLOCK: &str = "{\"address\":\"192.0.2.7\",\"minutes\":1,\"why\":\"x\"}";
 
 /// Every field of an answer is in its schema, and every required one is there.
 fn check_shape(document: &Value, schema: &Value, value: &Value, at: &str) {

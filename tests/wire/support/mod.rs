@@ -1,5 +1,7 @@
 //! What the wire tests share: a gateway as a child process, the peers, and how audio is compared.
 
+#[allow(dead_code, reason = "for the wire tests; benches/load.rs shares this module")]
+pub mod alone;
 pub mod audio;
 pub mod baresip;
 pub mod browser;

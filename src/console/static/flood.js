@@ -1,0 +1,81 @@
+// Floods of calls and addresses that are not heard: as the gateway sees it, and as somebody here says for a while.
+
+import { ask } from "./api.js";
+import { h, show, text } from "./dom.js";
+import { $, submitted } from "./page.js";
+import { when } from "./words.js";
+
+const REST = { label: "are met as policy says", challenge: "are asked before anything rings", refuse: "hear that nobody is there" };
+
+let isReady = false;
+let maySay = false;
+
+export async function open(has) {
+  maySay = has("supervisor");
+  if (!isReady) begin();
+  isReady = true;
+  for (const id of ["flood-form", "block-form"]) show($(id), maySay);
+  shown(await ask("/api/v1/flood"));
+}
+
+function begin() {
+  $("flood-mode").addEventListener("change", termed);
+  $("flood-form").addEventListener("submit", (event) => {
+    event.preventDefault();
+    submitted(said);
+  });
+  $("block-form").addEventListener("submit", (event) => {
+    event.preventDefault();
+    submitted(blocked);
+  });
+}
+
+/** What the configuration says has no term. */
+function termed() {
+  const isAuto = $("flood-mode").value === "auto";
+  show($("flood-term"), !isAuto);
+  $("flood-minutes").required = !isAuto;
+}
+
+async function said() {
+  const mode = $("flood-mode").value;
+  const body = { mode, why: $("flood-why").value };
+  if (mode !== "auto") body.minutes = Number($("flood-minutes").value);
+  shown(await ask("/api/v1/flood/mode", { method: "POST", body }));
+  $("flood-form").reset();
+  termed();
+  return "It counts from now on.";
+}
+
+async function blocked() {
+  const body = { address: $("block-address").value, minutes: Number($("block-minutes").value), why: $("block-why").value };
+  shown(await ask("/api/v1/flood/blocks", { method: "POST", body }));
+  $("block-form").reset();
+  return "Nothing from there is heard now.";
+}
+
+async function lifted(address) {
+  await ask(`/api/v1/flood/blocks/${encodeURIComponent(address)}`, { method: "DELETE" });
+  shown(await ask("/api/v1/flood"));
+  return `${address} is heard again.`;
+}
+
+function shown(flood) {
+  const { is_on, mode, rest, by_hand } = flood;
+  const is = is_on ? `There is a flood: callers for whom nothing speaks ${REST[rest]}; who is verified or known comes through.` : "There is no flood.";
+  const says = by_hand ? `So says ${by_hand.by} since ${when(by_hand.at_ms)}, for ${left(by_hand.seconds)} more: ${by_hand.why}.` : mode === "auto" ? "So says the gateway, by the number of calls." : "So says the configuration.";
+  text($("flood-state"), `${is} ${says}`);
+  $("block-rows").replaceChildren(...flood.blocked.map(row));
+  show($("block-empty"), flood.blocked.length === 0);
+}
+
+function row({ address, seconds, times, by_hand }) {
+  const why = by_hand ? `${by_hand.why} (${by_hand.by})` : `guessed or scanned${times > 1 ? `, ${times} times` : ""}`;
+  const lift = maySay ? h("button", { type: "button", "aria-label": `Hear ${address} again`, onclick: () => submitted(() => lifted(address)) }, "Hear again") : null;
+  return h("tr", {}, h("th", { scope: "row" }, address), h("td", {}, left(seconds)), h("td", {}, why), h("td", {}, lift));
+}
+
+function left(seconds) {
+  const minutes = Math.ceil(seconds / 60);
+  return minutes < 120 ? `${minutes} min` : `${Math.round(minutes / 60)} hours`;
+}

@@ -290,6 +290,7 @@ pub fn call(kind: &Kind, number_in_day: u64, started_ms: u64, elapsed_ms: u64, l
             decided_ms: Some(90),
             ringing_ms: (elapsed_ms >= 120).then_some(120),
             answered_ms: (is_answered && elapsed_ms > 4_000).then_some(4_000),
+            fax_ms: None,
             ended_ms: has_ended.then_some(length_ms),
         },
         outcome: has_ended.then(|| Outcome {

@@ -279,6 +279,8 @@ pub(crate) struct TimingsView {
     pub decided_ms: Option<u64>,
     pub ringing_ms: Option<u64>,
     pub answered_ms: Option<u64>,
+    /// The two went over to fax (T.38) for the first time; nothing is heard of the caller while it lasts.
+    pub fax_ms: Option<u64>,
     pub ended_ms: Option<u64>,
 }
 
@@ -373,6 +375,7 @@ impl CallView {
                 decided_ms: record.timings.decided_ms,
                 ringing_ms: record.timings.ringing_ms,
                 answered_ms: record.timings.answered_ms,
+                fax_ms: record.timings.fax_ms,
                 ended_ms: record.timings.ended_ms,
             },
             outcome: record.outcome.as_ref().map(|outcome| OutcomeView {

@@ -22,7 +22,7 @@ use super::desk::Desk;
 use super::dialling::Outside;
 use super::index::Name;
 use super::leg::Hop;
-use super::limits::{CHANGED_EVERY, HOLD_MAX};
+use super::limits::CHANGED_EVERY;
 use super::numbers::Numbers;
 use super::offer::{self, Origin};
 use super::orders::What;
@@ -68,6 +68,8 @@ pub(crate) struct Case {
     pub(crate) media: Media,
     /// What each side (A, B) last said of its audio and was heard to say: what a new party is asked in with.
     pub(crate) spoken: [Option<Session>; 2],
+    /// The two send each other a fax (T.38): there is nothing to hear.
+    pub(crate) is_fax: bool,
     /// One side is on hold: silence is what it asked for.
     pub(crate) held_since: Option<Instant>,
     /// Our descriptions towards the caller.
@@ -107,8 +109,8 @@ pub(crate) struct Case {
     /// Of the words we said last.
     pub(super) turn: u32,
     /// The caller's audio is copied to the scorer, and with which place among those that want second opinions.
-    is_tapped: bool,
-    attended: Option<u8>,
+    pub(super) is_tapped: bool,
+    pub(super) attended: Option<u8>,
     /// What policy wants of it now that they talk, and what was done for it so far; at most [`super::limits::ORDERS_KEPT`].
     pub(super) wish: Option<decide::Wish>,
     /// It has been asked what it wants once they talked.
@@ -148,6 +150,7 @@ impl Case {
             record,
             media: Media::None,
             spoken: [None, None],
+            is_fax: false,
             held_since: None,
             origin: Origin::new(Encryption::Off, &desk.config, &mut desk.random),
             replay_keys: Vec::new(),
@@ -467,7 +470,10 @@ impl Case {
 
     /// `agreed`: how the packets of the leg travel.
     pub(crate) fn describe(&mut self, side: Side, session: &Session, agreed: Agreed, desk: &mut Desk) {
-        self.spoken[side as usize] = Some(session.clone());
+        // A new party is asked in with what was said of audio, whatever was sent since.
+        if !session.is_fax() {
+            self.spoken[side as usize] = Some(session.clone());
+        }
         self.record
             .srtp
             .set(side, agreed.keys.as_ref().map(|keys| keys.suite()));
@@ -493,43 +499,6 @@ impl Case {
             _ if is_known => of(queue).unwrap_or_default(),
             Direction::Inbound => of(own).unwrap_or_default(),
             Direction::Outbound => desk.config.outbound.srtp,
-        }
-    }
-
-    /// Notes whether the last exchange of descriptions put somebody on hold (RFC 3264 §8.4).
-    pub(crate) fn hold(&mut self, is_held: bool, desk: &Desk) {
-        self.held_since = is_held.then(|| self.held_since.unwrap_or(desk.now().instant));
-    }
-
-    /// Whether silence means that nobody is there any more.
-    pub(crate) fn is_silence_odd(&self, desk: &Desk) -> bool {
-        let held = self
-            .held_since
-            .map(|since| desk.now().instant.saturating_duration_since(since));
-        held.is_none_or(|held| held > HOLD_MAX)
-    }
-
-    pub(crate) fn tap(&mut self, on: bool, desk: &mut Desk) {
-        // Our own people are not listened to.
-        if desk.config.is_voice_on && self.record.direction == Direction::Inbound {
-            desk.say(Output::Tap { call: self.id, on });
-            self.is_tapped = on;
-            self.attended = None;
-            self.attend(desk);
-        }
-    }
-
-    /// Says which place among those that want second opinions policy gives this call, when that has changed.
-    fn attend(&mut self, desk: &mut Desk) {
-        if !self.is_tapped {
-            return;
-        }
-        let decided = self.record.decisions.last();
-        let policy = desk.lineup.judge(&self.facts);
-        let rank = decided.and_then(|decided| policy.second_opinion(&decided.decision.verdict));
-        if rank != self.attended {
-            self.attended = rank;
-            desk.say(Output::Attend { call: self.id, rank });
         }
     }
 

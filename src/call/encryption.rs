@@ -65,6 +65,11 @@ impl Security {
         self.agreed.as_ref().map(|agreed| &agreed.keys)
     }
 
+    /// Whether nothing of this leg may be plain.
+    pub(crate) fn is_required(&self) -> bool {
+        self.wanted == Encryption::Required
+    }
+
     /// The line of an offer of this leg that we take, and whether we may.
     ///
     /// # Errors
@@ -199,7 +204,7 @@ impl Security {
     }
 }
 
-const PLAIN: Refusal = Refusal::NotAcceptable("encrypted audio (SRTP) is required here");
+pub(crate) const PLAIN: Refusal = Refusal::NotAcceptable("encrypted audio (SRTP) is required here");
 
 #[cfg(test)]
 mod tests {

@@ -66,7 +66,11 @@ impl Exchange {
                 body = Some((kind, request.body().to_vec()));
             }
         } else {
-            offer = offer::read_offer(request, &asking.origin)?;
+            // Before a phone has answered nobody has a fax to send.
+            offer = match method {
+                Method::Invite => offer::read_talking_offer(request, &asking.origin)?,
+                _ => offer::read_offer(request, &asking.origin)?,
+            };
             if let Some(offer) = &offer {
                 let sdp = towards.origin.offer(offer, desk.config.media_address, port)?;
                 body = Some(("application/sdp".to_string(), sdp));
@@ -151,6 +155,7 @@ impl Exchange {
             answering.terms.said = self.sent.body.clone();
         }
         case.describe(answering.side, &session, answering.origin.travel.agreed(), desk);
+        case.fax(session.is_fax(), desk);
         let directions = [
             self.offer.as_ref().map(Session::direction),
             Some(session.direction()),
@@ -185,7 +190,9 @@ impl Exchange {
         case: &Case,
         desk: &Desk,
     ) -> Result<(Session, Vec<u8>), Refusal> {
-        let session = match self.offer {
+        let session = match &self.offer {
+            // Fax is answered with fax, and audio with audio.
+            Some(offer) if offer.is_fax() => offer::read_talking(response)?.filter(Session::is_fax),
             Some(_) => offer::read(response)?,
             None => offer::read_offer(response, &answering.origin)?,
         };

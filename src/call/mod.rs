@@ -33,6 +33,7 @@ mod from_phone;
 mod fuzz;
 mod gate;
 mod gathering;
+mod hearing;
 mod hunting;
 mod index;
 mod leg;
@@ -314,6 +315,8 @@ pub enum Output {
         codecs: Vec<(u8, Codec)>,
         telephone_event: Option<u8>,
         comfort_noise: Option<u8>,
+        /// No audio: datagrams of a fax (T.38).
+        is_fax: bool,
         /// How the leg is encrypted; `None` = plain.
         keys: Option<Box<Keys>>,
         /// RTCP comes and goes on the port of RTP (RFC 5761).

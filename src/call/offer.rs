@@ -62,10 +62,10 @@ impl Origin {
     pub(crate) fn offer(&mut self, session: &Session, ours: IpAddr, port: u16) -> Result<Vec<u8>, Refusal> {
         if self.is_wide {
             let wide = session.widened();
-            let transport = self.travel.offer(&wide);
+            let transport = self.travel.offer(&wide)?;
             return self.write(&wide, ours, port, &transport);
         }
-        let transport = self.travel.offer(session);
+        let transport = self.travel.offer(session)?;
         self.write(session, ours, port, &transport)
     }
 
@@ -170,6 +170,34 @@ pub(crate) fn read_offer(message: &Message, origin: &Origin) -> Result<Option<Se
     read(message)?.map(|offer| origin.travel.heed(offer)).transpose()
 }
 
+/// As [`read`], for two who talk: they may send each other a fax instead (T.38).
+///
+/// # Errors
+///
+/// As [`read`].
+pub(crate) fn read_talking(message: &Message) -> Result<Option<Session>, Refusal> {
+    match message.description().and_then(session) {
+        Some(fax) if fax.is_fax() => Ok(Some(fax)),
+        _ => read(message),
+    }
+}
+
+/// As [`read_offer`], for two who talk.
+///
+/// # Errors
+///
+/// As [`read_offer`].
+pub(crate) fn read_talking_offer(message: &Message, origin: &Origin) -> Result<Option<Session>, Refusal> {
+    let offer = read_talking(message)?;
+    offer.map(|offer| origin.travel.heed(offer)).transpose()
+}
+
+/// Whether this would have the two go over to fax.
+pub(crate) fn is_fax(message: &Message) -> bool {
+    let described = message.description().and_then(session);
+    described.is_some_and(|session| session.is_fax())
+}
+
 /// What we offer of ourselves to a caller who left that to us, before any phone has been asked.
 pub(crate) fn own() -> Option<Session> {
     Session::parse(OWN).ok()
@@ -197,5 +225,6 @@ pub(crate) fn describe(call: CallId, side: Side, session: &Session, agreed: Agre
         codecs: session.codecs(),
         telephone_event: session.telephone_event(),
         comfort_noise: session.comfort_noise(),
+        is_fax: session.is_fax(),
     })
 }

@@ -216,9 +216,11 @@ impl Talking {
             What::Relabel(_) => true,
             // What we say ourselves is said first.
             What::End => self.aside.is_none(),
-            // The phone may be gone, or somebody on hold, who hears nothing and presses nothing.
-            What::Whisper => is_quiet && case.held_since.is_none(),
-            What::Challenge => is_quiet && case.held_since.is_none() && !case.facts.bypasses_every_gate(),
+            // The phone may be gone, or somebody on hold, who hears nothing and presses nothing; a fax does neither.
+            What::Whisper => is_quiet && case.held_since.is_none() && !case.is_fax,
+            What::Challenge => {
+                is_quiet && case.held_since.is_none() && !case.is_fax && !case.facts.bypasses_every_gate()
+            }
             What::Move(queue) => self.aside.is_none() && self.is_able_to_move(queue, case, desk),
         }
     }

@@ -275,6 +275,9 @@ pub struct Timings {
     pub decided_ms: Option<u64>,
     pub ringing_ms: Option<u64>,
     pub answered_ms: Option<u64>,
+    /// The two went over to fax (T.38) for the first time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fax_ms: Option<u64>,
     pub ended_ms: Option<u64>,
 }
 

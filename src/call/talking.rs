@@ -341,6 +341,10 @@ impl Talking {
         if self.exchanges.len() >= EXCHANGES_MAX {
             return Err(Refusal::NotNow);
         }
+        // Somebody is being told or asked something, or is on his way to somebody else.
+        if (self.aside.is_some() || self.is_moving()) && offer::is_fax(request) {
+            return Err(Refusal::NotNow);
+        }
         let port = case.port(leg::other(side)).ok_or(Refusal::NotNow)?;
         let (asking, towards) = match side {
             Side::A => (&self.a, &mut self.b),

@@ -6,7 +6,7 @@
 use crate::media::Keys;
 use crate::sdp::{Encryption, Protection, Session, Transport};
 
-use super::encryption::Security;
+use super::encryption::{PLAIN, Security};
 use super::random::Randomness;
 use super::refusal::Refusal;
 
@@ -64,10 +64,17 @@ impl Travel {
     }
 
     /// What our next offer to this leg says, with these words.
-    pub(crate) fn offer(&mut self, words: &Session) -> Transport {
+    ///
+    /// # Errors
+    ///
+    /// 488 for a fax, which has no keys, where nothing may be plain.
+    pub(crate) fn offer(&mut self, words: &Session) -> Result<Transport, Refusal> {
+        if words.is_fax() && self.security.is_required() {
+            return Err(PLAIN);
+        }
         let protection = self.security.offer();
         let rtcp_mux = self.muxes && words.may_mux_rtcp();
-        self.say(protection, rtcp_mux)
+        Ok(self.say(protection, rtcp_mux))
     }
 
     /// What our answer to this offer of the leg says, which is agreed with that.
@@ -126,7 +133,7 @@ mod tests {
     fn one_port_is_offered_unless_a_payload_type_looks_like_rtcp() {
         for (muxes, formats, expected) in [(true, "0 8", true), (true, "0 70", false), (false, "0 8", false)]
         {
-            let offer = leg(muxes).offer(&said(formats, true));
+            let offer = leg(muxes).offer(&said(formats, true)).unwrap();
             assert_eq!(offer.rtcp_mux, expected, "{muxes} {formats}");
         }
     }
@@ -135,7 +142,7 @@ mod tests {
     fn it_is_agreed_where_both_have_said_it() {
         for (is_offered, is_answered) in [(true, true), (true, false), (false, true), (false, false)] {
             let mut leg = leg(is_offered);
-            leg.offer(&said("0", false));
+            leg.offer(&said("0", false)).unwrap();
             leg.take_answer(&said("0", is_answered)).unwrap();
             assert_eq!(leg.agreed().rtcp_mux, is_offered && is_answered);
         }

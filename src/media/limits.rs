@@ -5,6 +5,10 @@ use std::time::Duration;
 /// Octets of one RTP or RTCP packet. Longer ones are dropped as malformed: 100 ms of G.711 is 812, an Ethernet frame 1500.
 pub const PACKET_OCTETS_MAX: usize = 1500;
 
+/// Octets of the shortest datagram of a fax: its number, the length of what it carries, and how many copies of others follow
+/// (ITU-T T.38 §9.1). Shorter ones are dropped as malformed.
+pub const UDPTL_OCTETS_MIN: usize = 4;
+
 /// RTP packets a second from one side, sustained. G.711 at 20 ms is 50, at 5 ms 200. What is above is dropped.
 pub const RTP_PER_SECOND: u32 = 250;
 

@@ -19,6 +19,8 @@ pub(super) struct Party {
     pub(super) latch: Latch,
     /// Its packets are encrypted, both ways.
     pub(super) secured: Option<Box<Secured>>,
+    /// It sends a fax, and no RTP.
+    pub(super) is_fax: bool,
     /// RTP and RTCP share one port on its leg, both ways (RFC 5761).
     pub(super) is_muxed: bool,
     /// What it likes best to hear: payload type and codec.
@@ -127,6 +129,7 @@ impl Party {
             latch: Latch::new(now),
             secured: None,
             is_muxed: false,
+            is_fax: false,
             voice: None,
             player: None,
             marks_next: false,

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::latch::Target;
-use super::limits::TRANSLATED_OCTETS_MAX;
+use super::limits::{PACKET_OCTETS_MAX, TRANSLATED_OCTETS_MAX, UDPTL_OCTETS_MIN};
 use super::party::{Party, Payloads, bit};
 use super::player::FRAME_SAMPLES;
 use super::rtcp::{self, Compound, ReceptionReport};
@@ -129,6 +129,12 @@ impl Session {
         }
     }
 
+    /// The party on `side` sends and wants a fax (T.38 over UDPTL) from now on, or audio again. Said together with a
+    /// description, before it.
+    pub fn fax(&mut self, side: Side, on: bool) {
+        self.parties(side).0.is_fax = on;
+    }
+
     /// Starts (on answer) or stops the tap of side A. Starting takes the memory of its hops
     /// ([`super::limits::HOPS_PER_CALL`]), stopping gives it back with what was not yet a full hop.
     pub fn tap(&mut self, on: bool) {
@@ -166,6 +172,9 @@ impl Session {
         len: usize,
         now: Now,
     ) -> Verdict {
+        if self.party(from).is_fax {
+            return self.datagram(from, source, buffer, len, now);
+        }
         if self.party(from).is_muxed && rtcp::is_control(buffer.get(..len).unwrap_or_default()) {
             return self.control(from, source, Component::Rtp, buffer, len, now);
         }
@@ -216,6 +225,11 @@ impl Session {
             true => this.presses.handle(&packet),
             false => None,
         };
+        if other.is_fax {
+            // It has gone over, and this side has not yet.
+            self.last_heard = now.instant;
+            return self.parties(from).0.drop(DropReason::UnknownPayload);
+        }
         let is_same = other.payloads.has(payload_type);
         let target = other.latch.target();
         let goes_out = other.player.is_none() && matches!(target, Target::At(_));
@@ -234,6 +248,36 @@ impl Session {
             *second |= 0x80;
         }
         self.send_on(from, (target, Component::Rtp), buffer, len, Secured::protect_rtp)
+    }
+
+    /// A datagram of a fax (UDPTL, ITU-T T.38 §9.1), to a party that wants it and as it came: only its source, its length
+    /// and the rate are looked at. What it says is between two machines.
+    fn datagram(
+        &mut self,
+        from: Side,
+        source: SocketAddr,
+        buffer: &mut [u8],
+        len: usize,
+        now: Now,
+    ) -> Verdict {
+        let (this, other) = self.parties(from);
+        if !(UDPTL_OCTETS_MIN..=PACKET_OCTETS_MAX).contains(&len) {
+            return this.drop(DropReason::Malformed);
+        }
+        if !this.latch.accepts(source, now.instant) {
+            return this.drop(DropReason::Stranger);
+        }
+        if !this.rtp_rate.allows(now.instant) {
+            return this.drop(DropReason::TooFast);
+        }
+        this.packets += 1;
+        this.octets += len as u64;
+        if !other.is_fax {
+            return this.drop(DropReason::UnknownPayload);
+        }
+        let target = (other.latch.target(), Component::Rtp);
+        self.last_heard = now.instant;
+        self.send_on(from, target, buffer, len, |_, _, _| Err(Refused::Unauthenticated))
     }
 
     /// An RTCP packet arrived on the RTCP socket of side `from`; as [`Session::rtp`].

@@ -10,6 +10,8 @@ use super::*;
 
 #[path = "session_figures_tests.rs"]
 mod figures;
+#[path = "fax_tests.rs"]
+mod fax;
 #[path = "muxed_tests.rs"]
 mod muxed;
 #[path = "noise_tests.rs"]

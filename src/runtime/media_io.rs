@@ -153,6 +153,13 @@ impl MediaIo {
         }
     }
 
+    /// Whether the party on `side` sends a fax instead of audio; see [`Session::fax`]. Unknown calls are ignored.
+    pub fn fax(&mut self, call: CallId, side: Side, on: bool) {
+        if let Some(call) = self.call_mut(call) {
+            call.session.fax(side, on);
+        }
+    }
+
     /// What the SDP of the party on `side` says; see [`Session::described`]. Unknown calls are ignored.
     ///
     /// A party that names the call's own ports as its own gets nothing sent, as if it held: packets would go round

@@ -58,11 +58,10 @@ pub(super) fn anchored(
     version: u64,
     transport: &Transport,
 ) -> Result<Vec<u8>, NothingInCommon> {
-    let audio = session
-        .audio
-        .as_ref()
-        .filter(|audio| !audio.codecs.is_empty())
-        .ok_or(NothingInCommon)?;
+    let audio = session.audio.as_ref().filter(|audio| !audio.codecs.is_empty());
+    if audio.is_none() && session.fax.is_none() {
+        return Err(NothingInCommon);
+    }
     let family = if ours.is_ipv4() { "IP4" } else { "IP6" };
     let mut out = Writer(Vec::with_capacity(session.text.len() + 128));
     let head_end = session
@@ -102,21 +101,30 @@ pub(super) fn anchored(
         let Ok(line) = media_line(value, range.start + 1) else {
             continue;
         };
-        if section != audio.section {
+        let lines = &session.lines[range.start + 1..range.end];
+        if session.fax.as_ref().is_some_and(|fax| fax.section == section) {
+            out.line(b'm', format!("image {port} udptl t38").as_bytes());
+            let kept = lines.iter().filter(|line| match line.kind {
+                b'c' | b'k' => false,
+                b'a' => is_kept(session.value(**line), None),
+                _ => true,
+            });
+            out.lines(session, kept);
+            continue;
+        }
+        let Some(audio) = audio.filter(|audio| audio.section == section) else {
             let refused = [line.kind, b"0", line.protocol].into_iter().chain(line.formats);
             out.line(b'm', &refused.collect::<Vec<_>>().join(&b' '));
             continue;
-        }
+        };
         let protection = &transport.protection;
         let profile = if protection.is_savp { "RTP/SAVP" } else { "RTP/AVP" };
         out.line(b'm', audio_line(audio, &line.formats, port, profile).as_bytes());
-        let kept = session.lines[range.start + 1..range.end]
-            .iter()
-            .filter(|line| match line.kind {
-                b'c' | b'k' => false,
-                b'a' => is_kept(session.value(**line), Some(audio)),
-                _ => true,
-            });
+        let kept = lines.iter().filter(|line| match line.kind {
+            b'c' | b'k' => false,
+            b'a' => is_kept(session.value(**line), Some(audio)),
+            _ => true,
+        });
         out.lines(session, kept);
         for (payload_type, codec) in &audio.codecs {
             let is_own = line
@@ -305,7 +313,7 @@ mod tests {
             "m=audio 4000 RTP/AVP 101\na=rtpmap:101 telephone-event/8000\n",
             "m=audio 0 RTP/AVP 0\n",
             "m=audio 4000 RTP/SAVP 0\n",
-            "m=image 4000 udptl t38\n",
+            "m=image 4000 tcp t38\n",
         ] {
             assert_eq!(
                 anchored(&format!("{head}{media}")),
@@ -391,6 +399,8 @@ mod tests {
                 "A".repeat(60)
             )),
             Just("m=video 4000 RTP/AVP 96".to_string()),
+            Just("m=image 4000 udptl t38".to_string()),
+            Just("a=T38FaxVersion:0".to_string()),
             Just("m=audio 4000 RTP/AVP 13 0 98".to_string()),
             (0u8..=130, 0usize..5).prop_map(|(pt, name)| {
                 let known = [

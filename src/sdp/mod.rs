@@ -6,6 +6,7 @@
 
 mod anchor;
 mod crypto;
+mod fax;
 pub mod limits;
 mod parse;
 mod transport;
@@ -96,6 +97,8 @@ pub struct Session {
     /// For each `m=` line the lines of its section, the `m=` line first.
     media: Vec<Range<usize>>,
     audio: Option<Audio>,
+    /// Only where there is no `audio`.
+    fax: Option<Box<fax::Fax>>,
 }
 
 /// One line: its letter and where its value lies in the text.
@@ -154,20 +157,24 @@ impl Session {
         parse::session(body)
     }
 
-    /// Where the audio of this party should be sent: `c=` and `m=`.
+    /// Where the audio of this party should be sent, or the fax ([`Session::is_fax`]): `c=` and `m=`.
     ///
     /// `None` when there is no usable audio line: refused (port 0), missing, or neither `RTP/AVP` nor `RTP/SAVP` with a key
     /// that we can take. The address may
     /// be `0.0.0.0` or `::`, the old way of putting the other party on hold: nothing may be sent there
     /// (RFC 3264 §8.4), which [`Session::direction`] says too.
     pub fn audio_address(&self) -> Option<SocketAddr> {
-        self.audio.as_ref().map(|audio| audio.address)
+        let fax = self.fax.as_ref().map(|fax| fax.address);
+        fax.or(self.audio.as_ref().map(|audio| audio.address))
     }
 
     /// The direction of the audio: of its own section, or else of the session, or else `sendrecv`.
     ///
-    /// An unspecified address takes the receiving half away. Without a usable audio line: `Inactive`.
+    /// An unspecified address takes the receiving half away. Without a usable audio line: `Inactive`. A fax goes both ways.
     pub fn direction(&self) -> Direction {
+        if self.is_fax() {
+            return Direction::SendRecv;
+        }
         let Some(audio) = &self.audio else {
             return Direction::Inactive;
         };
@@ -240,7 +247,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`NothingInCommon`] when no codec is left over a transport that we carry (SIP 488).
+    /// [`NothingInCommon`] when no codec is left over a transport that we carry, and it is no fax either (SIP 488).
     pub fn anchored(
         &self,
         ours: IpAddr,
@@ -360,16 +367,19 @@ pub fn fuzz_sdp(body: &[u8]) {
     ] {
         let Ok(text) = offer.anchored(ours, 20_000, 1, 2, transport) else {
             assert!(
-                offer.codecs().is_empty(),
+                offer.codecs().is_empty() && !offer.is_fax(),
                 "a description with a codec of ours was not anchored"
             );
             continue;
         };
         let again = Session::parse(&text).expect("what we write can be read");
         assert_eq!(again.audio_address(), Some(SocketAddr::new(ours, 20_000)));
-        assert_eq!(again.is_savp(), transport.protection.is_savp);
-        assert_eq!(again.crypto(), transport.protection.crypto);
-        assert_eq!(again.rtcp_mux(), transport.rtcp_mux);
+        assert_eq!(again.is_fax(), offer.is_fax());
+        if !offer.is_fax() {
+            assert_eq!(again.is_savp(), transport.protection.is_savp);
+            assert_eq!(again.crypto(), transport.protection.crypto);
+            assert_eq!(again.rtcp_mux(), transport.rtcp_mux);
+        }
         assert_eq!(again.direction(), offer.direction());
         assert_eq!(again.codecs(), offer.codecs());
         assert_eq!(again.telephone_event(), offer.telephone_event());

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::Range;
 
+use super::fax;
 use super::limits::{CRYPTO_MAX, FORMATS_MAX, LINE_OCTETS_MAX, LINES_MAX, MEDIA_MAX, OCTETS_MAX};
 use super::{Audio, Codec, Crypto, Direction, Encryption, Line, SdpError, Session};
 
@@ -37,6 +38,7 @@ pub(super) fn session(body: &[u8]) -> Result<Session, SdpError> {
         lines,
         media: Vec::new(),
         audio: None,
+        fax: None,
     };
     match session.lines.first() {
         Some(line) if line.kind == b'v' && session.value(*line) == b"0" => {}
@@ -51,6 +53,12 @@ pub(super) fn session(body: &[u8]) -> Result<Session, SdpError> {
         return fault(0, "an o= line before the media");
     }
     session.audio = select_audio(&session, head)?;
+    if session.audio.as_ref().is_none_or(|audio| audio.codecs.is_empty()) {
+        session.fax = fax::select(&session, head)?.map(Box::new);
+    }
+    if session.is_fax() {
+        session.audio = None;
+    }
     Ok(session)
 }
 
@@ -318,7 +326,7 @@ impl Encoding {
 }
 
 /// The address in force for a section: its own `c=` line, or else the session's (RFC 8866 §5.7).
-fn connection(session: &Session, head: usize, section: &Range<usize>) -> Result<IpAddr, SdpError> {
+pub(super) fn connection(session: &Session, head: usize, section: &Range<usize>) -> Result<IpAddr, SdpError> {
     let index = section
         .clone()
         .chain(0..head)

@@ -129,6 +129,7 @@ impl Talking {
         !self.is_moving()
             && self.is_acknowledged
             && self.late.is_none()
+            && !case.is_fax
             && self.transfers.count < TRANSFERS_MAX
             && rung(queue, case, desk).is_some()
     }
@@ -251,6 +252,9 @@ impl Talking {
         let is_first_exchange_open = !self.is_acknowledged || self.late.is_some();
         if self.transfers.current.is_some() || self.transfers.asking.is_some() || is_first_exchange_open {
             return Err(Refusal::Pending);
+        }
+        if case.is_fax {
+            return Err(Refusal::Transfer("a fax is being sent"));
         }
         if self.transfers.count >= TRANSFERS_MAX {
             return Err(Refusal::Transfer("this call was transferred too often"));

@@ -106,7 +106,8 @@ impl Talking {
         if rules.is_some_and(|rules| rules.reach == super::Reach::Off) {
             return Err(Refusal::Transfer("this queue does not transfer calls"));
         }
-        let is_busy = self.transfers.current.is_some()
+        let is_busy = case.is_fax
+            || self.transfers.current.is_some()
             || self.transfers.asking.is_some()
             || !self.is_acknowledged
             || self.late.is_some();

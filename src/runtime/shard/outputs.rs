@@ -41,9 +41,11 @@ impl Shard {
                 comfort_noise,
                 keys,
                 rtcp_mux,
+                is_fax,
             } => {
                 self.parts.media.secure(call, side, keys.as_deref());
                 self.parts.media.mux(call, side, rtcp_mux);
+                self.parts.media.fax(call, side, is_fax);
                 self.parts
                     .media
                     .describe(call, side, audio, &codecs, telephone_event, now);

@@ -38,6 +38,8 @@ pub struct MediaLog {
     pub keys: Vec<(Side, Option<ringward::media::Keys>)>,
     /// Whether each side's leg has one port for RTP and RTCP.
     pub muxed: [bool; 2],
+    /// Whether each side sends a fax.
+    pub fax: [bool; 2],
     pub is_tapped: bool,
     pub said: Vec<Said>,
     pub hushed: Vec<(Duration, Side)>,

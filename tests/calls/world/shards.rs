@@ -175,12 +175,14 @@ impl World {
                 audio,
                 keys,
                 rtcp_mux,
+                is_fax,
                 ..
             } => {
                 let media = self.media.entry(call).or_default();
                 media.described.push((side, audio));
                 media.keys.push((side, keys.map(|keys| *keys)));
                 media.muxed[side as usize] = rtcp_mux;
+                media.fax[side as usize] = is_fax;
             }
             Output::Say {
                 call,

@@ -1,0 +1,101 @@
+//! A fax (T.38 over UDPTL) between two parties that both went over to it: every datagram as it came, and nothing heard.
+
+use super::*;
+
+/// As a gateway sends it: a number, an indicator, and two earlier ones repeated.
+const DATAGRAM: [u8; 11] = [0, 7, 2, 0xc0, 0x01, 0, 2, 1, 0x06, 1, 0x04];
+
+fn fax(bench: &mut Bench, sides: [bool; 2]) {
+    for (side, audio, on) in [(Side::A, CALLER, sides[0]), (Side::B, CALLED, sides[1])] {
+        bench.session.fax(side, on);
+        bench.describe(side, audio);
+    }
+}
+
+impl Bench {
+    fn datagram(&mut self, side: Side, source: &str, octets: &[u8]) -> Verdict {
+        self.pass(Duration::from_millis(20));
+        let mut buffer = octets.to_vec();
+        let verdict = self.session.rtp(side, at(source), &mut buffer, self.now);
+        assert_eq!(buffer, octets, "as it came");
+        verdict
+    }
+}
+
+fn on_to(address: &str, len: usize) -> Verdict {
+    Verdict::Forward {
+        to: at(address),
+        len,
+        component: Component::Rtp,
+    }
+}
+
+#[test]
+fn a_fax_crosses_both_ways_and_is_not_heard() {
+    let mut bench = Bench::described();
+    bench.session.tap(true);
+    bench.rtp(Side::A, CALLER, 0);
+    fax(&mut bench, [true, true]);
+    let before = bench.session.tapped_samples();
+    // What looks like RTP, like RTCP and like neither.
+    let rtp = bench.packet(0);
+    for octets in [&DATAGRAM[..], &rtp, &receiver_report(5, 77, 3), &[0xff; 1400]] {
+        assert_eq!(
+            bench.datagram(Side::A, CALLER, octets),
+            on_to(CALLED, octets.len())
+        );
+        assert_eq!(
+            bench.datagram(Side::B, CALLED, octets),
+            on_to(CALLER, octets.len())
+        );
+    }
+    assert_eq!(bench.session.tapped_samples(), before);
+    assert_eq!(bench.session.statistics().from_called.packets, 4);
+    assert_eq!(bench.session.statistics().from_caller.dropped, 0);
+    bench.pass(Duration::from_secs(59));
+    bench.datagram(Side::A, CALLER, &DATAGRAM);
+    bench.pass(Duration::from_secs(59));
+    assert!(!bench.session.is_silent(bench.now), "it is life");
+}
+
+#[test]
+fn only_the_party_itself_is_believed_and_only_so_fast() {
+    let mut bench = Bench::described();
+    bench.rtp(Side::A, CALLER, 0);
+    fax(&mut bench, [true, true]);
+    bench.pass(Duration::from_secs(6));
+    assert_eq!(
+        bench.datagram(Side::A, THIEF, &DATAGRAM),
+        Verdict::Drop(DropReason::Stranger)
+    );
+    for octets in [&[][..], &DATAGRAM[..3], &[0; 1501]] {
+        assert_eq!(
+            bench.datagram(Side::A, CALLER, octets),
+            Verdict::Drop(DropReason::Malformed)
+        );
+    }
+    let mut sent = 0;
+    for _ in 0..2_000 {
+        let mut octets = DATAGRAM;
+        let verdict = bench.session.rtp(Side::A, at(CALLER), &mut octets, bench.now);
+        sent += u32::from(verdict == on_to(CALLED, DATAGRAM.len()));
+    }
+    assert!((100..=250).contains(&sent), "{sent}");
+}
+
+#[test]
+fn who_has_gone_over_gets_no_audio_and_who_has_not_gets_no_fax() {
+    let mut bench = Bench::described();
+    fax(&mut bench, [false, true]);
+    assert_eq!(
+        bench.rtp(Side::A, CALLER, 0),
+        Verdict::Drop(DropReason::UnknownPayload)
+    );
+    assert_eq!(
+        bench.datagram(Side::B, CALLED, &DATAGRAM),
+        Verdict::Drop(DropReason::UnknownPayload)
+    );
+    fax(&mut bench, [false, false]);
+    assert_eq!(bench.rtp(Side::A, CALLER, 0), to(CALLED));
+    assert_eq!(bench.rtp(Side::B, CALLED, 0), to(CALLER));
+}

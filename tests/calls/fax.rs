@@ -1,0 +1,150 @@
+//! A call turns to fax (T.38) and back: what crosses, what the media is told, and what is not done to a fax.
+
+use ringward::call::record::OrderOutcome;
+use ringward::call::{Encryption, Input, Order, What};
+use ringward::policy::Policy;
+
+use crate::hand::{CALLER, Hand, PHONE, Talk, talk};
+use crate::wire::Message;
+use crate::world::{MediaLog, World, one_desk};
+
+fn t38(address: &str, version: u32) -> String {
+    let ip = address.split(':').next().unwrap();
+    format!(
+        "v=0\r\no=- 7 {version} IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio 0 RTP/AVP 0\r\n\
+         m=image 6800 udptl t38\r\na=T38FaxVersion:0\r\na=T38MaxBitRate:14400\r\n\
+         a=T38FaxRateManagement:transferredTCF\r\n"
+    )
+}
+
+fn media(world: &World) -> &MediaLog {
+    world.media.values().next().expect("media")
+}
+
+/// What the media is told now: each side's fax, and whether the caller is listened to.
+fn told(world: &World) -> ([bool; 2], bool) {
+    (media(world).fax, media(world).is_tapped)
+}
+
+fn image(message: &Message) -> Option<&str> {
+    message.body.lines().find(|line| line.starts_with("m=image"))
+}
+
+/// `from` sends this description in an INVITE, `to` answers so; what each saw.
+fn reinvite(world: &mut World, from: &mut Hand, to: &Hand, offer: &str, answer: &str) -> (Message, Message) {
+    world.ask(from, "INVITE", &[], Some(offer));
+    let offered = world.one(to, "INVITE");
+    world.answer(to, &offered, 200, &[], Some(answer));
+    assert_eq!(world.words(to), ["ACK"]);
+    let heard = world.one(from, "200 INVITE");
+    world.ask(from, "ACK", &[], None);
+    (offered, heard)
+}
+
+fn begun() -> (World, Talk) {
+    let mut world = World::new(one_desk(), 71);
+    let talk = talk(&mut world, &[], &[]);
+    assert_eq!(told(&world), ([false, false], true));
+    (world, talk)
+}
+
+#[test]
+fn the_called_machine_asks_for_t38_and_both_get_it() {
+    let (mut world, mut talk) = begun();
+    let (offer, answer) = (t38(PHONE, 2), t38(CALLER, 2));
+    let (offered, heard) = reinvite(&mut world, &mut talk.phone, &talk.caller, &offer, &answer);
+    for (message, port) in [(&offered, 20_000), (&heard, 20_002)] {
+        let expected = format!("m=image {port} udptl t38");
+        assert_eq!(image(message), Some(expected.as_str()));
+        assert!(
+            message.body.contains("m=audio 0 RTP/AVP 0\r\n"),
+            "{}",
+            message.body
+        );
+        assert!(message.body.contains("a=T38MaxBitRate:14400\r\n"));
+    }
+    assert_eq!(told(&world), ([true, true], false), "nobody listens to a fax");
+    let described = &media(&world).described;
+    assert!(
+        described[described.len() - 2..]
+            .iter()
+            .all(|(_, to)| to.port() == 6800)
+    );
+    // Nobody asks a fax anything, or sends it on.
+    for what in [What::Challenge, What::Whisper, What::Move("desk".into())] {
+        let call = *world.records.keys().next().unwrap();
+        let order = Order {
+            by: "ann".into(),
+            what,
+            why: None,
+        };
+        world.tell(Input::Order { call, order });
+        world.run_for(0.1);
+    }
+    let orders = world
+        .records
+        .values()
+        .next()
+        .unwrap()
+        .last()
+        .unwrap()
+        .orders
+        .clone();
+    assert_eq!(orders.len(), 3);
+    assert!(
+        orders.iter().all(|order| order.outcome == OrderOutcome::NotNow),
+        "{orders:?}"
+    );
+    // They talk again, and the caller is heard again.
+    let (words, answer) = (talk.phone.sdp(3), talk.caller.sdp(3));
+    let (offered, _) = reinvite(&mut world, &mut talk.phone, &talk.caller, &words, &answer);
+    assert_eq!(image(&offered), None);
+    assert_eq!(told(&world), ([false, false], true));
+    world.ask(&mut talk.caller, "BYE", &[], None);
+    world.run_for(1.0);
+    let record = world.records.values().next().unwrap().last().unwrap();
+    assert!(record.timings.fax_ms.is_some());
+}
+
+#[test]
+fn who_does_not_want_a_fax_says_so_and_the_call_goes_on() {
+    let (mut world, mut talk) = begun();
+    world.ask(&mut talk.phone, "INVITE", &[], Some(&t38(PHONE, 2)));
+    let offered = world.one(&talk.caller, "INVITE");
+    world.answer(&talk.caller, &offered, 488, &[], None);
+    assert_eq!(world.words(&talk.caller), ["ACK"]);
+    let refused = world.one(&talk.phone, "488 INVITE");
+    assert!(refused.body.is_empty());
+    assert_eq!(told(&world), ([false, false], true));
+    world.ask(&mut talk.phone, "ACK", &[], None);
+    // An answer in audio is none to an offer of fax.
+    world.ask(&mut talk.phone, "INVITE", &[], Some(&t38(PHONE, 3)));
+    let offered = world.one(&talk.caller, "INVITE");
+    let words = talk.caller.sdp(2);
+    world.answer(&talk.caller, &offered, 200, &[], Some(&words));
+    world.one(&talk.phone, "488 INVITE");
+    assert_eq!(told(&world), ([false, false], true));
+    let record = world.records.values().next().unwrap().last().unwrap();
+    assert_eq!((record.timings.fax_ms, record.outcome.is_none()), (None, true));
+}
+
+#[test]
+fn a_leg_that_must_be_encrypted_sends_no_fax() {
+    let mut world = World::with_config(one_desk(), 72, Policy::embedded(), |config| {
+        config.queue_srtp.insert("desk".into(), Encryption::Required);
+    });
+    let words = crate::wire::sdp(CALLER.parse().unwrap(), 1, "sendrecv");
+    let mut caller = Hand::calls(&mut world, &[], Some(&words));
+    let phone = Hand::is_rung(&mut world);
+    let invite = phone.invite.clone();
+    let answer = crate::encryption::secured(&phone.sdp(1), phone.address, &invite.body);
+    world.answer(&phone, &invite, 200, &[], Some(&answer));
+    let answered = world.one(&caller, "200 INVITE");
+    caller.learn(&answered);
+    world.ask(&mut caller, "ACK", &[], None);
+    assert_eq!(world.words(&phone), ["ACK"]);
+    world.ask(&mut caller, "INVITE", &[], Some(&t38(CALLER, 2)));
+    world.one(&caller, "488 INVITE");
+    assert_eq!(world.words(&phone), Vec::<String>::new(), "it is not even asked");
+    assert_eq!(media(&world).fax, [false, false]);
+}

@@ -215,7 +215,7 @@ pub(crate) async fn erase(
         };
         match second(&shared, &signed_in, &asked) {
             Ok(first) => why = format!("{why}; proposed by {first}"),
-            Err(waits) => return Ok(waits),
+            Err(wish) => return Ok(wish.into_response()),
         }
     }
     let (eraser, now_ms) = (Arc::new(eraser(&shared)), shared.now().unix_ms());

@@ -71,7 +71,7 @@ pub(crate) async fn import(
         };
         first = match second(&shared, &signed_in, &asked) {
             Ok(first) => Some(first),
-            Err(waits) => return Ok(waits),
+            Err(wish) => return Ok(wish.into_response()),
         };
     }
     let lists = shared.gateway.lists.clone();

@@ -180,7 +180,7 @@ pub(crate) async fn add(
     let written = body.written();
     let first = match wanted_by_two(&shared, &signed_in, list, &written, "add")? {
         Ok(first) => first,
-        Err(waits) => return Ok(waits),
+        Err(wish) => return Ok(wish.into_response()),
     };
     let added = shared.work(move || lists.add(list, &written, &signed_in.who).map_err(problem));
     Ok(agreed(shown(StatusCode::CREATED, &*added.await?, &shared), first))
@@ -223,7 +223,7 @@ pub(crate) async fn change(
     let (written, how) = (body.written(), format!("change {id}"));
     let first = match wanted_by_two(&shared, &signed_in, list, &written, &how)? {
         Ok(first) => first,
-        Err(waits) => return Ok(waits),
+        Err(wish) => return Ok(wish.into_response()),
     };
     let changed = shared.work(move || {
         let changed = lists.change(list, id, seen, &written, &signed_in.who);
@@ -266,14 +266,14 @@ pub(crate) async fn remove(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Whoever asked first, where two people have to want an entry; the answer to him, where nobody has asked before.
+/// Whoever asked first, where two people have to want an entry; the wish, where nobody has asked before.
 fn wanted_by_two(
     shared: &Shared,
     signed_in: &SignedIn,
     list: List,
     written: &Written,
     how: &str,
-) -> Result<Result<Option<String>, Response>, Problem> {
+) -> Result<Result<Option<String>, Wish>, Problem> {
     if !shared.gateway.second_person.is_for(list) {
         return Ok(Ok(None));
     }

@@ -117,18 +117,21 @@ impl Wishes {
 /// How an erasure is shown.
 pub(super) const ERASURE: &str = "erasure";
 
-/// Ok = two people want it: the one who asked first. Err = the answer to the first.
-pub(super) fn second(shared: &Shared, signed_in: &SignedIn, asked: &Asked<'_>) -> Result<String, Response> {
+/// Ok = two people want it: the one who asked first. Err = it waits.
+pub(super) fn second(shared: &Shared, signed_in: &SignedIn, asked: &Asked<'_>) -> Result<String, Wish> {
     let is_there = |who: &str| shared.access.is_somebody(who);
-    let agreed = shared
-        .wishes
-        .agree(asked, signed_in.hand(), shared.now().unix_ms(), is_there);
-    agreed.map_err(|wish| {
-        let mut response = (StatusCode::ACCEPTED, Json(wish)).into_response();
+    let now_ms = shared.now().unix_ms();
+    shared.wishes.agree(asked, signed_in.hand(), now_ms, is_there)
+}
+
+/// The answer to whoever asked first.
+impl IntoResponse for Wish {
+    fn into_response(self) -> Response {
+        let mut response = (StatusCode::ACCEPTED, Json(self)).into_response();
         let told = Noted("proposed: somebody else has to ask for the same".into());
         response.extensions_mut().insert(told);
         response
-    })
+    }
 }
 
 /// Writes down with whom it was done.

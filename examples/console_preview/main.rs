@@ -49,8 +49,9 @@ fn unusual(store: &Arc<dyn Store>) -> anyhow::Result<Arc<Alarms>> {
     for _ in 0..30 {
         alarms.sign_in_failed();
     }
-    alarms.look()?;
-    Ok(Arc::new(alarms))
+    let alarms = Arc::new(alarms);
+    tokio::spawn(Arc::clone(&alarms).keep());
+    Ok(alarms)
 }
 
 /// And an address is not heard.

@@ -144,6 +144,7 @@ async fn main() -> anyhow::Result<()> {
         clock: Box::new(now),
         tls: None,
         public_url: None,
+        second_person: api::SecondPerson::default(),
     };
     tokio::spawn(let_calls_come_and_go(store, live, lengths));
     let stop = async {

@@ -40,6 +40,7 @@ mod reports;
 mod roles;
 mod router;
 mod server;
+mod second_person;
 mod session;
 mod state;
 mod status;
@@ -73,6 +74,7 @@ use crate::time::Now;
 pub use crate::accounts::{Role, Tries, first_token};
 pub use roles::is_allowed;
 pub use router::openapi;
+pub use second_person::SecondPerson;
 pub(crate) use view::BannerView;
 pub(crate) use why::Why;
 
@@ -81,6 +83,7 @@ pub(crate) use why::Why;
 pub struct Config {
     pub listen: SocketAddr,
     pub public_url: Option<String>,
+    pub second_person: SecondPerson,
 }
 
 /// From a reference that a 608 carried to its signed card.
@@ -130,6 +133,8 @@ pub struct Gateway {
     pub tls: Option<Arc<Tls>>,
     /// `[api] public_url`: its host is accepted beside loopback names, and `https` makes cookies secure.
     pub public_url: Option<String>,
+    /// `[api] second_person`: what takes two people.
+    pub second_person: SecondPerson,
 }
 
 /// Asked with the icon's URL and the digest that was signed for it.

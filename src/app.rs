@@ -76,6 +76,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
     let live = Arc::new(Live::new());
     let token = api::first_token(&*store)?;
     let audit = Arc::new(store::Audit::open(store.clone())?);
+    audit.note_carried_over(clock::now().unix_ms())?;
     let fetcher = Fetcher::new(&config.identity)?;
     let tokio = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -314,7 +315,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         alarms: alarms.clone(),
         prompts: said_standing,
         repeats,
-        models,
+        models: models.clone(),
         heard: heard.clone(),
         lists,
         clock_alarm,
@@ -371,6 +372,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
             telemetry.as_ref().map_or_else(String::new, Telemetry::render)
         }),
         clock: Box::new(clock::now),
+        models,
         redress: Box::new({
             let refusal = config.refusal.clone();
             move |reference| {
@@ -381,6 +383,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         provider,
         tls: api_tls,
         public_url: config.api.public_url.clone(),
+        second_person: config.api.second_person,
     });
     let (stop_api, stopped) = tokio::sync::oneshot::channel::<()>();
     tokio.spawn(async move {

@@ -49,8 +49,9 @@ fn unusual(store: &Arc<dyn Store>) -> anyhow::Result<Arc<Alarms>> {
     for _ in 0..30 {
         alarms.sign_in_failed();
     }
-    alarms.look()?;
-    Ok(Arc::new(alarms))
+    let alarms = Arc::new(alarms);
+    tokio::spawn(Arc::clone(&alarms).keep());
+    Ok(alarms)
 }
 
 /// And an address is not heard.
@@ -96,6 +97,10 @@ async fn main() -> anyhow::Result<()> {
         Box::new(|_| ()),
     )?;
     let gateway = Gateway {
+        models: Some(Arc::new(ringward::runtime::models::Models::new(
+            Arc::new(ringward::voice::Model::embedded().expect("the embedded model")),
+            10,
+        ))),
         redress: Box::new(|_| None),
         store: Arc::clone(&store),
         live: Arc::clone(&live),
@@ -139,6 +144,7 @@ async fn main() -> anyhow::Result<()> {
         clock: Box::new(now),
         tls: None,
         public_url: None,
+        second_person: api::SecondPerson::default(),
     };
     tokio::spawn(let_calls_come_and_go(store, live, lengths));
     let stop = async {

@@ -16,6 +16,7 @@ use super::calls::bad_body;
 use super::erasing::RunningErasure;
 use super::error::{Problem, ProblemBody};
 use super::limits::{ERASURE_AWAITED, HELD_CALLS_MAX};
+use super::second_person::{Asked, ERASURE, Wish, second};
 use super::state::Shared;
 use super::whole::whole;
 use crate::accounts::{NotGone, must_be_gone};
@@ -95,6 +96,15 @@ pub(crate) struct ErasureView {
     receipt: Option<String>,
 }
 
+/// What is not done yet.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "for the document: each answer is one of the two")]
+pub(crate) enum Begun {
+    Running(ErasureView),
+    Proposed(Wish),
+}
+
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -110,6 +120,8 @@ pub(crate) struct ErasurePage {
     erasures: Vec<ErasureView>,
     /// Those of this gateway that go on, or came to no end since it started.
     running: Vec<RunningErasure>,
+    /// Those that wait for a second person, where `[api] second_person` has `erasures`. Of this gateway, since it started.
+    proposed: Vec<Wish>,
     /// `after` of the next page; null = this was the last.
     next: Option<u64>,
 }
@@ -157,7 +169,7 @@ pub(crate) async fn held(
     post, path = "/api/v1/erasures", tag = "audit", request_body = ErasureBody,
     responses(
         (status = 200, description = "Erased; nothing of it, when there was nothing", body = ErasureView),
-        (status = 202, description = "It goes on to its end; `GET /api/v1/erasures` shows it by its `about`", body = ErasureView),
+        (status = 202, description = "It goes on to its end, and `GET /api/v1/erasures` shows it by its `about`; or, where `[api] second_person` has `erasures`, it waits for somebody else to ask for the same", body = Begun),
         (status = 400, description = "Neither a telephone number nor a name, or no reason", body = ProblemBody),
         (status = 401, description = "Not signed in", body = ProblemBody),
         (status = 403, description = "None of your roles may", body = ProblemBody),
@@ -194,6 +206,18 @@ pub(crate) async fn erase(
         .erasures
         .reserve()
         .ok_or_else(|| Problem::Conflict("too many erasures go on; ask again when one is done".into()))?;
+    let mut why = why;
+    if shared.gateway.second_person.erasures {
+        let same = format!("{whom:?}");
+        let asked = Asked {
+            what: ERASURE,
+            same: &same,
+        };
+        match second(&shared, &signed_in, &asked) {
+            Ok(first) => why = format!("{why}; proposed by {first}"),
+            Err(wish) => return Ok(wish.into_response()),
+        }
+    }
     let (eraser, now_ms) = (Arc::new(eraser(&shared)), shared.now().unix_ms());
     let (by, first) = (signed_in.who.to_string(), eraser.clone());
     let begun = shared.work(move || Ok(first.begin(whom, &by, &why, now_ms)?));
@@ -246,6 +270,7 @@ pub(crate) async fn list(
     let is_more = erasures.len() >= JOURNAL_ROWS;
     Ok(Json(ErasurePage {
         running: shared.erasures.all(),
+        proposed: shared.wishes.all(true, shared.now().unix_ms()),
         next: erasures.last().map(|last| last.number).filter(|_| is_more),
         erasures: erasures
             .into_iter()

@@ -14,6 +14,7 @@ use super::error::{Problem, ProblemBody};
 use super::limits::EXPORT_ENTRIES;
 use super::list_views::{EntryBody, EntryView, ExportQuery, ImportQuery, Imported};
 use super::lists::{named, problem};
+use super::second_person::{Asked, Wish, agreed, second};
 use super::state::Shared;
 use crate::lists::{FileKind, Rest, csv_header, to_csv};
 
@@ -28,6 +29,7 @@ use crate::lists::{FileKind, Rest, csv_header, to_csv};
     request_body(content((String = "text/csv"), (Vec<EntryBody> = "application/json"), (String = "application/x-ndjson"))),
     responses(
         (status = 200, description = "What was done, or would be", body = Imported),
+        (status = 202, description = "Where `[api] second_person` has `lists`: it waits for somebody else to read in the same file", body = Wish),
         (status = 400, description = "Not text, or not a mode", body = ProblemBody),
         (status = 401, description = "Not signed in", body = ProblemBody),
         (status = 403, description = "None of your roles may", body = ProblemBody),
@@ -46,7 +48,7 @@ pub(crate) async fn import(
     query: Result<Query<ImportQuery>, QueryRejection>,
     headers: HeaderMap,
     body: Result<String, StringRejection>,
-) -> Result<Json<Imported>, Problem> {
+) -> Result<Response, Problem> {
     let list = named(list.map(|Path(list)| list))?;
     let Query(query) = query.map_err(|rejection| Problem::BadRequest(rejection.body_text()))?;
     let rest = match query.mode.as_deref() {
@@ -60,12 +62,25 @@ pub(crate) async fn import(
         _ => Problem::BadRequest("the body is no text in UTF-8".into()),
     })?;
     let is_dry = query.dry_run.unwrap_or(false);
+    let mut first = None;
+    if !is_dry && shared.gateway.second_person.is_for(list) {
+        let (what, same) = (format!("{list}: a file"), format!("{rest:?}\n{text}"));
+        let asked = Asked {
+            what: &what,
+            same: &same,
+        };
+        first = match second(&shared, &signed_in, &asked) {
+            Ok(first) => Some(first),
+            Err(wish) => return Ok(wish.into_response()),
+        };
+    }
     let lists = shared.gateway.lists.clone();
     let done = shared.work(move || {
         let done = lists.import(list, (kind, &text), rest, is_dry, &signed_in.who);
         done.map_err(problem)
     });
-    Ok(Json(Imported::of(done.await?, is_dry)))
+    let done = Json(Imported::of(done.await?, is_dry)).into_response();
+    Ok(agreed(done, first))
 }
 
 /// The whole list as a file. It is written out as it is read.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::second_person::Wish;
 use super::whole::whole;
 use crate::lists::{Entry, Summary, Written};
 use crate::screening::Listed;
@@ -90,6 +91,8 @@ pub(crate) struct ListsView {
     /// Counts changes of any of them.
     pub revision: u64,
     pub lists: Vec<ListView>,
+    /// Entries that wait for a second person, where `[api] second_person` has `lists`. Of this gateway, since it started.
+    pub proposed: Vec<Wish>,
 }
 
 #[derive(Serialize, ToSchema)]

@@ -14,8 +14,9 @@ use super::limits::{ENTRIES_LIMIT, ENTRIES_PAGE};
 use super::list_views::{
     EntriesQuery, EntryBody, EntryPage, EntryView, ListView, ListsView, MatchQuery, Matches,
 };
+use super::second_person::{Asked, Wish, agreed, second};
 use super::state::Shared;
-use crate::lists::{Entry, Refused};
+use crate::lists::{Entry, Refused, Written};
 use crate::runtime::lists;
 use crate::screening::List;
 
@@ -41,6 +42,7 @@ pub(crate) async fn all(State(shared): State<Shared>) -> Json<ListsView> {
     Json(ListsView {
         revision: book.revision(),
         lists: lists.collect(),
+        proposed: shared.wishes.all(false, now_ms),
     })
 }
 
@@ -156,6 +158,7 @@ pub(crate) async fn one(
     responses(
         (status = 201, description = "On disk; calls are judged by it from a moment later on", body = EntryView,
             headers(("ETag" = String, description = "For If-Match of a change"))),
+        (status = 202, description = "Where `[api] second_person` has `lists`: it waits for somebody else to ask for the same", body = Wish),
         (status = 400, description = "Not an entry", body = ProblemBody),
         (status = 401, description = "Not signed in", body = ProblemBody),
         (status = 403, description = "None of your roles may", body = ProblemBody),
@@ -174,8 +177,13 @@ pub(crate) async fn add(
     let list = named(list.map(|Path(list)| list))?;
     let Json(body) = body.map_err(super::calls::bad_body)?;
     let lists = shared.gateway.lists.clone();
-    let added = shared.work(move || lists.add(list, &body.written(), &signed_in.who).map_err(problem));
-    Ok(shown(StatusCode::CREATED, &*added.await?, &shared))
+    let written = body.written();
+    let first = match wanted_by_two(&shared, &signed_in, list, &written, "add")? {
+        Ok(first) => first,
+        Err(wish) => return Ok(wish.into_response()),
+    };
+    let added = shared.work(move || lists.add(list, &written, &signed_in.who).map_err(problem));
+    Ok(agreed(shown(StatusCode::CREATED, &*added.await?, &shared), first))
 }
 
 /// Change an entry: it says this and nothing else from now on.
@@ -189,6 +197,7 @@ pub(crate) async fn add(
     responses(
         (status = 200, description = "On disk; calls are judged by it from a moment later on", body = EntryView,
             headers(("ETag" = String, description = "For If-Match of the next change"))),
+        (status = 202, description = "Where `[api] second_person` has `lists`: it waits for somebody else to ask for the same", body = Wish),
         (status = 400, description = "Not an entry", body = ProblemBody),
         (status = 401, description = "Not signed in", body = ProblemBody),
         (status = 403, description = "None of your roles may", body = ProblemBody),
@@ -211,11 +220,16 @@ pub(crate) async fn change(
     let Json(body) = body.map_err(super::calls::bad_body)?;
     let seen = seen(&headers)?;
     let lists = shared.gateway.lists.clone();
+    let (written, how) = (body.written(), format!("change {id}"));
+    let first = match wanted_by_two(&shared, &signed_in, list, &written, &how)? {
+        Ok(first) => first,
+        Err(wish) => return Ok(wish.into_response()),
+    };
     let changed = shared.work(move || {
-        let changed = lists.change(list, id, seen, &body.written(), &signed_in.who);
+        let changed = lists.change(list, id, seen, &written, &signed_in.who);
         changed.map_err(problem)
     });
-    Ok(shown(StatusCode::OK, &*changed.await?, &shared))
+    Ok(agreed(shown(StatusCode::OK, &*changed.await?, &shared), first))
 }
 
 /// Take an entry away.
@@ -250,6 +264,29 @@ pub(crate) async fn remove(
         .work(move || lists.remove(list, id, seen, &signed_in.who).map_err(problem))
         .await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Whoever asked first, where two people have to want an entry; the wish, where nobody has asked before.
+fn wanted_by_two(
+    shared: &Shared,
+    signed_in: &SignedIn,
+    list: List,
+    written: &Written,
+    how: &str,
+) -> Result<Result<Option<String>, Wish>, Problem> {
+    if !shared.gateway.second_person.is_for(list) {
+        return Ok(Ok(None));
+    }
+    let title = shared.gateway.lists.title(list, written).map_err(problem)?;
+    let (what, same) = (
+        format!("{list}: {title}"),
+        format!("{how} {:?}", written.expires_ms),
+    );
+    let asked = Asked {
+        what: &what,
+        same: &same,
+    };
+    Ok(second(shared, signed_in, &asked).map(Some))
 }
 
 fn shown(status: StatusCode, entry: &Entry, shared: &Shared) -> Response {

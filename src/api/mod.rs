@@ -25,6 +25,7 @@ mod list_files;
 mod list_views;
 mod lists;
 mod lockdown;
+mod model;
 mod oidc;
 mod pace;
 mod passwords;
@@ -39,6 +40,7 @@ mod reports;
 mod roles;
 mod router;
 mod server;
+mod second_person;
 mod session;
 mod state;
 mod status;
@@ -60,6 +62,7 @@ use crate::runtime::by_hand::ByHand;
 use crate::runtime::floor::Floor;
 use crate::runtime::lists::ListKeeper;
 use crate::runtime::lockdown::LockdownKeeper;
+use crate::runtime::models::Models;
 use crate::runtime::policies::Policies;
 use crate::runtime::provider::Provider;
 use crate::runtime::reputation::ReputationKeeper;
@@ -71,6 +74,7 @@ use crate::time::Now;
 pub use crate::accounts::{Role, Tries, first_token};
 pub use roles::is_allowed;
 pub use router::openapi;
+pub use second_person::SecondPerson;
 pub(crate) use view::BannerView;
 pub(crate) use why::Why;
 
@@ -79,6 +83,7 @@ pub(crate) use why::Why;
 pub struct Config {
     pub listen: SocketAddr,
     pub public_url: Option<String>,
+    pub second_person: SecondPerson,
 }
 
 /// From a reference that a 608 carried to its signed card.
@@ -120,12 +125,16 @@ pub struct Gateway {
     pub clock: Box<dyn Fn() -> Now + Send + Sync>,
     /// The signed card for a reference that a 608 carried (RFC 8688); None for any other text.
     pub redress: Box<Redress>,
+    /// Which model hears callers; None = none does.
+    pub models: Option<Arc<Models>>,
     /// Whom people sign in with instead of a password here; None = with nobody.
     pub provider: Option<Arc<Provider>>,
     /// The certificates of `[api.tls]`; None = plain HTTP.
     pub tls: Option<Arc<Tls>>,
     /// `[api] public_url`: its host is accepted beside loopback names, and `https` makes cookies secure.
     pub public_url: Option<String>,
+    /// `[api] second_person`: what takes two people.
+    pub second_person: SecondPerson,
 }
 
 /// Asked with the icon's URL and the digest that was signed for it.

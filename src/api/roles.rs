@@ -69,6 +69,7 @@ pub(super) const TABLE: &[(&str, &str, &[Role])] = &[
     ("DELETE", "/api/v1/account/sessions/{id}", CALLS),
     ("GET", "/api/v1/status", CALLS),
     ("GET", "/metrics", MEASURES),
+    ("GET", "/api/v1/model", POLICIES),
     ("GET", "/api/v1/policies", POLICIES),
     ("POST", "/api/v1/policies", AUTHORS),
     ("GET", "/api/v1/policies/{number}", POLICIES),

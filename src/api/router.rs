@@ -15,8 +15,8 @@ use super::limits::{BODY_MAX, IMPORT_BODY_MAX, POLICY_BODY_MAX};
 use super::state::Shared;
 use super::{
     account, alarms, audit, calls, card, desks, devices, document as whole, erasures, events, exports, flood,
-    guard, icon, list_files, lists, lockdown, oidc, people, policies, redress, repeats, replays, reports,
-    reputation, session, status, tokens, users, webhooks,
+    guard, icon, list_files, lists, lockdown, model, oidc, people, policies, redress, repeats, replays,
+    reports, reputation, session, status, tokens, users, webhooks,
 };
 use crate::console::{self, Asset};
 
@@ -121,6 +121,7 @@ fn documented() -> ((Router<Shared>, Router<Shared>), utoipa::openapi::OpenApi) 
         .routes(routes!(session::look, session::leave))
         .routes(routes!(oidc::show_code))
         .routes(routes!(status::status))
+        .routes(routes!(model::show))
         .routes(routes!(status::metrics))
         .routes(routes!(account::look))
         .routes(routes!(account::change_password))

@@ -14,6 +14,7 @@ use super::pace::Pace;
 use super::passwords::Desk;
 use super::repeats::Repeats;
 use super::replays::Replays;
+use super::second_person::Wishes;
 use crate::accounts::oidc::Attempts;
 use crate::store::{Store, StoreError};
 use crate::time::Now;
@@ -36,6 +37,8 @@ pub(crate) struct Inner {
     pub pace: Pace,
     pub repeats: Repeats,
     pub erasures: Arc<Erasures>,
+    /// What waits for a second person.
+    pub wishes: Wishes,
     /// Sign-ins that are under way elsewhere.
     pub attempts: Mutex<Option<Attempts>>,
 }
@@ -61,6 +64,7 @@ impl Shared {
             pace: Pace::default(),
             repeats: Repeats::default(),
             erasures: Arc::default(),
+            wishes: Wishes::default(),
             attempts: Mutex::new(Attempts::new()),
         }))
     }

@@ -72,6 +72,7 @@ pub fn erase(args: EraseArgs) -> anyhow::Result<ExitCode> {
         writeln!(out, "nothing was changed: --yes does it")?;
         return Ok(ExitCode::SUCCESS);
     }
+    check_two(&args.place)?;
     check_why(&args.why, names_number(&args.why, &number))?;
     let whom = Whom::Number(number);
     let (erasure, receipt) = eraser.erase(whom, BY_COMMAND, args.why.trim(), at_ms)?;
@@ -89,6 +90,15 @@ pub fn erase(args: EraseArgs) -> anyhow::Result<ExitCode> {
     tell_unscrubbed(&mut out, &erasure)?;
     writeln!(out, "receipt (kept nowhere): {receipt}")?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// One person at a command is no two.
+fn check_two(place: &Where) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        !place.config()?.api.second_person.erasures,
+        "[api] second_person has erasures: two people ask for it, by POST /api/v1/erasures"
+    );
+    Ok(())
 }
 
 fn check_why(why: &str, is_named: bool) -> anyhow::Result<()> {
@@ -117,6 +127,7 @@ fn erase_account(args: &EraseArgs, eraser: &Eraser, name: &str, at_ms: u64) -> a
         writeln!(out, "nothing was changed: --yes does it")?;
         return Ok(ExitCode::SUCCESS);
     }
+    check_two(&args.place)?;
     check_why(&args.why, store::has_word(&args.why, name))?;
     let whom = Whom::Account(name.into());
     let (erasure, receipt) = eraser.erase(whom, BY_COMMAND, args.why.trim(), at_ms)?;

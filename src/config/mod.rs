@@ -241,6 +241,7 @@ impl Config {
             api: crate::api::Config {
                 listen: SocketAddr::new(LOOPBACK, 8080),
                 public_url: None,
+                second_person: crate::api::SecondPerson::default(),
             },
             api_tls: None,
             capture: None,

@@ -314,10 +314,23 @@ fn read_api(root: &Section<'_, '_>, folder: &Path, config: &mut Config) {
     let Some(section) = root.section("api") else {
         return;
     };
-    section.only(&["listen", "public_url", "tls"]);
+    section.only(&["listen", "public_url", "second_person", "tls"]);
     let tls = section.section("tls");
     config.api_tls = tls.and_then(|tls| super::sip::read_api_tls(&tls, folder));
     let api = &mut config.api;
+    for value in section.strings("second_person").unwrap_or_default() {
+        match value.get {
+            "erasures" => api.second_person.erasures = true,
+            "lists" => api.second_person.lists = true,
+            other => {
+                let message = format!(
+                    "second_person has {:?}; there are erasures and lists",
+                    shown(other)
+                );
+                section.fault(value.at, message, None);
+            }
+        }
+    }
     if let Some(value) = section.string("listen") {
         match value.get.parse() {
             Ok(address) => api.listen = address,

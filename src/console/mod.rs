@@ -157,6 +157,11 @@ pub const ASSETS: &[Asset] = &[
         content: include_str!("static/live.js"),
     },
     Asset {
+        path: "/console/model.js",
+        kind: SCRIPT,
+        content: include_str!("static/model.js"),
+    },
+    Asset {
         path: "/console/editor.js",
         kind: SCRIPT,
         content: include_str!("static/editor.js"),

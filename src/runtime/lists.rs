@@ -178,6 +178,15 @@ impl ListKeeper {
         self.plan.canonical(number)
     }
 
+    /// What an entry would be about, as lists show it.
+    ///
+    /// # Errors
+    ///
+    /// Its faults.
+    pub fn title(&self, list: List, written: &Written) -> Result<String, Problem> {
+        Ok(self.draft(list, written)?.title())
+    }
+
     fn draft(&self, list: List, written: &Written) -> Result<Draft, Problem> {
         let fault = |message: String| Fault {
             file: "entry".into(),

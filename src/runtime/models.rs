@@ -196,6 +196,11 @@ impl Models {
         }
     }
 
+    /// The one that hears every call that is on no trial.
+    pub fn current(&self) -> Arc<Model> {
+        Arc::clone(&self.lock().current)
+    }
+
     pub fn standing(&self) -> Standing {
         let state = self.lock();
         Standing {

@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::audit_entry::{ANCHOR, AuditEntry, ERASED, Kept, LOST, Parts, Shape};
+use super::audit_carried::{Carried, SAID};
+use super::audit_entry::{ANCHOR, AuditEntry, CARRIED, ERASED, Kept, LOST, Parts, Shape};
 use super::audit_numbers::{Numbers, text};
 use super::limits::{AUDIT_RETRIES, AUDIT_TEXT_MAX, ERASED_AT_ONCE, GONE_BACK_PAGES, JOURNAL_ROWS};
 use super::{Store, StoreError, Write};
@@ -74,6 +75,33 @@ impl Audit {
             anchored.insert(node, number);
         }
         Ok(written)
+    }
+
+    /// Writes down how the entries of older gateways stand, once, before what they say of people is erased: their time and kind are held by
+    /// that from then on. True = there were such entries. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store.
+    pub fn note_carried_over(&self, at_ms: u64) -> Result<bool, StoreError> {
+        if self.store.setting(SAID)?.is_some() {
+            return Ok(false);
+        }
+        let Some(note) = Carried::read(&*self.store)?.note() else {
+            return Ok(false);
+        };
+        let act = Act {
+            at_ms,
+            by: "gateway",
+            what: CARRIED,
+            about: "",
+            note: &note,
+        };
+        let said = Write::Setting {
+            name: SAID.into(),
+            value: "1".into(),
+        };
+        self.write_with(&act, &[said])?.ok_or_else(busy).map(|_| true)
     }
 
     /// Writes an entry; it is on disk when this returns. Long texts are cut. Blocks.
@@ -233,6 +261,7 @@ impl Audit {
     /// Destroys the keys, with an entry that says to which entries; as many at once as such an entry holds, and no more than
     /// [`ERASED_AT_ONCE`]. What else is to be written goes with the last of them.
     fn erase(&self, numbers: &Numbers, at_ms: u64, also: &[Write]) -> Result<(), StoreError> {
+        self.note_carried_over(at_ms)?;
         let (mut note, mut writes, mut keys) = (String::new(), Vec::new(), 0);
         let write = |note: &str, writes: &[Write]| {
             let act = Act {

@@ -17,9 +17,12 @@ pub(super) const ANCHOR: &str = "audit anchor";
 /// An entry that says of which entries what they said of people was erased: `note` their numbers.
 pub(super) const ERASED: &str = "audit erased";
 
+/// An entry that says how the entries of older gateways stood before what they said of people was erased: `note` how many, and a digest.
+pub(super) const CARRIED: &str = "audit carried over";
+
 /// What the gateway says of the chain itself. It is about nobody, and has to be read for good.
 fn is_of_the_chain(what: &str) -> bool {
-    [LOST, ANCHOR, ERASED].contains(&what)
+    [LOST, ANCHOR, ERASED, CARRIED].contains(&what)
 }
 
 /// One thing that was done. It names no caller and no number: those stand in records, which may be erased.
@@ -167,6 +170,33 @@ impl Kept {
         kept.people = Some(parts.commitment());
         kept.hash = kept.hash_over_people();
         Some((kept, Some(parts)))
+    }
+
+    /// As an older gateway wrote it, `number` ms after 1970.
+    #[cfg(test)]
+    pub fn in_clear_after(before: &str, number: u64, what: &str, texts: [String; 3]) -> Kept {
+        let [by, about, note] = texts;
+        let (salt, people) = (None, None);
+        let parts = Parts {
+            salt,
+            by,
+            about,
+            note,
+        };
+        let mut kept = Kept {
+            number,
+            at_ms: number,
+            what: what.into(),
+            by: None,
+            about: None,
+            note: None,
+            people,
+            before: before.into(),
+            hash: String::new(),
+        };
+        kept.hash = kept.hash_over(&parts);
+        (kept.by, kept.about, kept.note) = (Some(parts.by), Some(parts.about), Some(parts.note));
+        kept
     }
 
     pub fn read(text: &str) -> Option<Kept> {

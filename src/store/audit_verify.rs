@@ -1,7 +1,8 @@
 //! Goes through the chains of the audit: every entry as it was written, none missing or moved, and each chain as the others wrote it down.
 
 use super::audit::{JOURNAL, kept_head, origin};
-use super::audit_entry::{ANCHOR, ERASED, Kept, Parts, Shape};
+use super::audit_carried::Carried;
+use super::audit_entry::{ANCHOR, CARRIED, ERASED, Kept, Parts, Shape};
 use super::audit_numbers::Numbers;
 use super::{Store, StoreError};
 
@@ -22,6 +23,8 @@ pub enum Broken {
     OtherHead { number: u64 },
     #[error("what entry {number} says of people is gone, and no entry says that it was erased")]
     Taken { number: u64 },
+    #[error("entries of an older version are not as entry {number} says that they were carried over")]
+    NotAsCarried { number: u64 },
     #[error("entry {number} is not the one that {node} wrote down at its entry {at}")]
     NotAsAnchored { number: u64, node: String, at: u64 },
     /// Of several gateways' chains it is that of this one.
@@ -101,6 +104,7 @@ fn verify_one(
     let mut hash_at_head = None;
     // Of which entries nothing is said of people any more, and of which that was said.
     let (mut gone, mut erased) = (Numbers::default(), Vec::new());
+    let mut carried = Carried::none();
     // Entries of older gateways come before the first one of another form that tells of people.
     let mut has_sealed = false;
     loop {
@@ -119,7 +123,11 @@ fn verify_one(
                 Some(entry) if has_sealed && entry.shape() == Some(Shape::Legacy) => {
                     Some(Broken::Changed { number })
                 }
+                Some(entry) if entry.what == CARRIED && entry.note != carried.note() => {
+                    Some(Broken::NotAsCarried { number })
+                }
                 Some(entry) => {
+                    carried.add(&entry);
                     let shape = entry.shape();
                     has_sealed |= shape == Some(Shape::Sealed);
                     if shape != Some(Shape::Clear) && parts.is_none() {
@@ -306,6 +314,72 @@ mod tests {
             entry["note"] = json!("1 to 8");
         };
         forged(7, all, Broken::Changed { number: 7 });
+    }
+
+    /// Entries of a gateway that wrote in clear what they say of people, carried over.
+    fn carried_over() -> Arc<dyn Store> {
+        let store = memory();
+        let (mut before, mut writes) = (origin(), Vec::new());
+        for number in 1..=3 {
+            let texts = ["ann", "/api/v1/users/bob", "200"].map(String::from);
+            let entry = Kept::in_clear_after(&before, number, "sign in", texts);
+            before.clone_from(&entry.hash);
+            let (kept, parts) = entry.carried_over().unwrap();
+            let (journal, entry) = (JOURNAL, kept.text());
+            writes.push(Write::Append {
+                journal,
+                number,
+                entry,
+            });
+            writes.push(Write::Seal {
+                journal,
+                number,
+                text: parts.text(),
+            });
+        }
+        assert!(store.together(writes).unwrap());
+        store
+    }
+
+    #[test]
+    fn time_and_kind_of_an_old_entry_that_was_erased_cannot_be_written_anew() {
+        let store = carried_over();
+        let audit = Audit::open(store.clone()).unwrap();
+        assert_eq!(audit.erase_name("ann", 4, false).unwrap(), 3);
+        assert!(
+            !audit.note_carried_over(5).unwrap(),
+            "said once, before they were erased"
+        );
+        // Three of old, what is said of them, and that they were erased.
+        assert_eq!(verify(&*store).unwrap(), Ok(5));
+        let head = store.setting("audit_head").unwrap().unwrap();
+        let rows: Rows = store
+            .journal(JOURNAL, 0)
+            .unwrap()
+            .into_iter()
+            .map(|(number, text)| (number, (serde_json::from_str(&text).unwrap(), None)))
+            .collect();
+        check(&rows, &head, Ok(5));
+        for (field, value) in [("at_ms", json!(1)), ("what", json!("policy save"))] {
+            let mut rows = rows.clone();
+            rows.get_mut(&2).unwrap().0[field] = value;
+            check(&rows, &head, Err(Broken::NotAsCarried { number: 4 }));
+        }
+    }
+
+    #[test]
+    fn where_there_are_no_old_entries_nothing_is_said_of_them() {
+        let store = memory();
+        let audit = Audit::open(store.clone()).unwrap();
+        assert!(!audit.note_carried_over(1).unwrap());
+        audit.write(2, "ann", "sign in", "ann", "").unwrap();
+        assert!(!audit.note_carried_over(3).unwrap());
+        assert_eq!(verify(&*store).unwrap(), Ok(1));
+        // Nobody else can say it.
+        audit
+            .write(4, "gateway", CARRIED, "", "1 entries up to 1: 00")
+            .unwrap();
+        assert_eq!(verify(&*store).unwrap(), Err(Broken::NotAsCarried { number: 2 }));
     }
 
     #[test]

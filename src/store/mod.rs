@@ -4,6 +4,7 @@
 //! decided as it was; it never reads a clock (times come in with the records and questions).
 
 mod audit;
+mod audit_carried;
 mod audit_entry;
 mod audit_numbers;
 mod audit_verify;

@@ -63,6 +63,15 @@ pub const HIDDEN_MAX: usize = 512;
 /// Octets of a model file. A larger one is refused unread.
 pub const MODEL_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
+/// Octets of each file of figures beside a model. A larger one is not read, and the model has none.
+pub const CARD_BYTES_MAX: u64 = 512 * 1024;
+
+/// Kinds of lines that a model's figures tell apart. Figures with more count for nothing.
+pub const CARD_LINES_MAX: usize = 64;
+
+/// Characters of the name of such a line; the rest is cut off.
+pub const CARD_NAME_CHARS_MAX: usize = 60;
+
 /// Octets of a manifest. A larger one is refused unread.
 pub const MANIFEST_BYTES_MAX: u64 = 64 * 1024;
 

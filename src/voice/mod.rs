@@ -10,6 +10,7 @@
 
 mod activity;
 mod bench;
+mod card;
 mod cue_ear;
 mod cues;
 mod error;
@@ -38,6 +39,7 @@ mod golden;
 use serde::{Deserialize, Serialize};
 
 pub use bench::Bench;
+pub use card::{Card, Figures, Line, TrainedOn};
 pub use cues::{Cue, Cues, Sign};
 pub use error::ModelError;
 pub use greeting::Prompt;

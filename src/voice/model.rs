@@ -5,10 +5,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
+use super::card::{Card, EVALUATION_FILE, FIGURES_FILE};
 use super::error::ModelError;
 use super::evidence::Rules;
 use super::front;
-use super::limits::{MANIFEST_BYTES_MAX, MODEL_BYTES_MAX};
+use super::limits::{CARD_BYTES_MAX, MANIFEST_BYTES_MAX, MODEL_BYTES_MAX};
 use super::manifest::{MANIFEST_FILE, Manifest, SECOND_FILE, TRUNK_FILE};
 use super::operators;
 use super::second::{Excerpt, Second, SecondBench, SecondScore};
@@ -22,6 +23,8 @@ pub struct Model {
     pub(crate) front: Arc<front::Plan>,
     pub(crate) rules: Rules,
     revision: String,
+    /// Or why it has none.
+    card: Result<Card, String>,
 }
 
 /// The files of a model, by name.
@@ -38,6 +41,8 @@ impl Model {
             MANIFEST_FILE => Ok(include_bytes!("../../models/default/manifest.json").to_vec()),
             TRUNK_FILE => Ok(include_bytes!("../../models/default/trunk.onnx").to_vec()),
             SECOND_FILE => Ok(include_bytes!("../../models/default/second.onnx").to_vec()),
+            EVALUATION_FILE => Ok(include_bytes!("../../models/default/evaluation.json").to_vec()),
+            FIGURES_FILE => Ok(include_bytes!("../../models/default/figures.json").to_vec()),
             _ => Err(ModelError::new(name, "not embedded")),
         })
     }
@@ -53,6 +58,7 @@ impl Model {
             let most = match name {
                 MANIFEST_FILE => MANIFEST_BYTES_MAX,
                 SIGNATURE_FILE => SIGNATURE_BYTES_MAX,
+                EVALUATION_FILE | FIGURES_FILE => CARD_BYTES_MAX,
                 _ => MODEL_BYTES_MAX,
             };
             read(folder, name, most)
@@ -89,6 +95,15 @@ impl Model {
     /// e.g. `default@1f3a9c02` (name and start of the manifest's hash, which covers every file): goes into every record.
     pub fn revision(&self) -> &str {
         &self.revision
+    }
+
+    /// What its maker measured.
+    ///
+    /// # Errors
+    ///
+    /// Why that is not known, in words for people.
+    pub fn card(&self) -> Result<&Card, &str> {
+        self.card.as_ref().map_err(String::as_str)
     }
 
     /// Whether this model can give a second opinion.
@@ -134,6 +149,7 @@ impl Model {
                 both: manifest.calibration.both.zip(manifest.decision.both),
             },
             revision: format!("{}@{}", manifest.name, &hash[..8]),
+            card: Card::read(manifest, files).map_err(|error| error.to_string()),
         })
     }
 }

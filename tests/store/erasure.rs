@@ -40,7 +40,16 @@ fn check_old_audit(store: &Arc<dyn Store>) {
     let audit = Audit::open(store.clone()).unwrap();
     assert_eq!(audit.write(40, "ann", "sign in", "ann", "").unwrap(), 4);
     assert_eq!(audit.erase_name("Wilhelmine", 50, false).unwrap(), 2);
-    assert_eq!(verify_audit(&**store).unwrap(), Ok(5));
+    // How they stood is written down before, and then that they are erased.
+    assert_eq!(verify_audit(&**store).unwrap(), Ok(6));
+    let entries = audit_entries(&**store, 4).unwrap();
+    let done: Vec<&str> = entries.iter().map(|entry| entry.what.as_str()).collect();
+    assert_eq!(done, ["audit carried over", "audit erased"]);
+    assert!(
+        entries[0].note.starts_with("2 entries up to 3: "),
+        "{}",
+        entries[0].note
+    );
     store.scrub().unwrap();
 }
 

@@ -111,6 +111,7 @@ fn every_page_is_open_to_all_light_dark_and_at_400_percent() {
         ("/overview", "overview", "what the banner said"),
         ("/administration#lists", "lists", "reason"),
         ("/administration#policies", "policies", "revision"),
+        ("/administration#model", "model", "equal error rate"),
         ("/administration#users", "accounts", "no account yet"),
         ("/administration#watch", "alarms", "nothing unusual so far"),
         ("/docs", "docs", "/api/v1/calls"),

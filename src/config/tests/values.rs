@@ -106,6 +106,7 @@ fn values_out_of_place_say_what_was_expected() {
     );
     check("[store]\ncalls_days = 0", "calls_days");
     check("[store]\naudit_days = 0", "audit_days");
+    check("[api]\nsecond_person = [\"lunch\"]", "erasures and lists");
     check("[store]\nurl = 'postgres://x'", "sqlite:PATH");
     check(
         "[store]\nurl = 'sqlite:${ENV:RINGWARD_NO_SUCH_NAME}'",

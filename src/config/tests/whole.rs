@@ -113,6 +113,7 @@ audit_days = 400
 [api]
 listen = "127.0.0.1:0"
 public_url = "https://ringward.example.com/"
+second_person = ["erasures", "lists"]
 "#;
     let config = Config::parse("ringward.toml", text).unwrap_or_else(|faults| panic!("{faults:#?}"));
     insta::assert_debug_snapshot!(config, @r#"
@@ -501,6 +502,10 @@ public_url = "https://ringward.example.com/"
             public_url: Some(
                 "https://ringward.example.com",
             ),
+            second_person: SecondPerson {
+                erasures: true,
+                lists: true,
+            },
         },
         api_tls: None,
         capture: None,

@@ -4,6 +4,7 @@ import { show } from "./dom.js";
 import * as incident from "./incident.js";
 import * as lists from "./lists.js";
 import { $, start } from "./page.js";
+import * as model from "./model.js";
 import * as policies from "./policies.js";
 import * as users from "./users.js";
 import * as watch from "./watch.js";
@@ -13,6 +14,7 @@ const WATCHERS = ["supervisor", "analyst", "auditor"];
 const SECTIONS = [
   { id: "lists", page: lists, for: POLICIES },
   { id: "policies", page: policies, for: POLICIES },
+  { id: "model", page: model, for: POLICIES },
   { id: "users", page: users, for: [] },
   { id: "watch", page: watch, for: WATCHERS },
   { id: "incident", page: incident, for: [] },

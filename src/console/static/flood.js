@@ -1,4 +1,4 @@
-// Floods of calls and addresses that are not heard: as the gateway sees it, and as somebody here says for a while.
+// Floods of calls and blocked addresses: as the gateway sees it, and as somebody here says for a while.
 
 import { ask } from "./api.js";
 import { h, show, text } from "./dom.js";
@@ -51,19 +51,19 @@ async function blocked() {
   const body = { address: $("block-address").value, minutes: Number($("block-minutes").value), why: $("block-why").value };
   shown(await ask("/api/v1/flood/blocks", { method: "POST", body }));
   $("block-form").reset();
-  return "Nothing from there is heard now.";
+  return "It is blocked.";
 }
 
 async function lifted(address) {
   await ask(`/api/v1/flood/blocks/${encodeURIComponent(address)}`, { method: "DELETE" });
   shown(await ask("/api/v1/flood"));
-  return `${address} is heard again.`;
+  return `${address} is blocked no more.`;
 }
 
 function shown(flood) {
   const { is_on, mode, rest, by_hand } = flood;
   const is = is_on ? `There is a flood: callers for whom nothing speaks ${REST[rest]}; who is verified or known comes through.` : "There is no flood.";
-  const says = by_hand ? `So says ${by_hand.by} since ${when(by_hand.at_ms)}, for ${left(by_hand.seconds)} more: ${by_hand.why}.` : mode === "auto" ? "So says the gateway, by the number of calls." : "So says the configuration.";
+  const says = by_hand ? `${by_hand.by} set this at ${when(by_hand.at_ms)}, for ${left(by_hand.seconds)} more: ${by_hand.why}.` : mode === "auto" ? "The gateway goes by the number of calls." : "The configuration says so.";
   text($("flood-state"), `${is} ${says}`);
   $("block-rows").replaceChildren(...flood.blocked.map(row));
   show($("block-empty"), flood.blocked.length === 0);
@@ -71,7 +71,7 @@ function shown(flood) {
 
 function row({ address, seconds, times, by_hand }) {
   const why = by_hand ? `${by_hand.why} (${by_hand.by})` : `guessed or scanned${times > 1 ? `, ${times} times` : ""}`;
-  const lift = maySay ? h("button", { type: "button", "aria-label": `Hear ${address} again`, onclick: () => submitted(() => lifted(address)) }, "Hear again") : null;
+  const lift = maySay ? h("button", { type: "button", "aria-label": `Unblock ${address}`, onclick: () => submitted(() => lifted(address)) }, "Unblock") : null;
   return h("tr", {}, h("th", { scope: "row" }, address), h("td", {}, left(seconds)), h("td", {}, why), h("td", {}, lift));
 }
 

@@ -15,6 +15,7 @@ const MEANINGS = {
 };
 const PAGE = 100;
 let mayChange = false;
+let waiting = [];
 let next = null;
 let turn = 0;
 
@@ -22,7 +23,8 @@ export async function open(has) {
   mayChange = has("supervisor", "policy-author");
   show($("list-add"), mayChange);
   await submitted(async () => {
-    const { lists } = await ask("/api/v1/lists");
+    const { lists, proposed } = await ask("/api/v1/lists");
+    waiting = proposed;
     const chosen = $("list").value || "block";
     $("list").replaceChildren(...lists.map(({ list, entries }) => h("option", { value: list }, `${list} (${entries})`)));
     $("list").value = chosen;
@@ -41,7 +43,8 @@ $("entries-more").addEventListener("click", () => submitted(() => load(next)));
 async function load(cursor) {
   const mine = ++turn;
   const list = $("list").value;
-  text($("list-meaning"), MEANINGS[list] ?? "");
+  const asked = waiting.filter(({ what }) => what.startsWith(`${list}: `)).map(({ what, by }) => ` ${what}, asked for by ${by}, waits for somebody else to add the same.`);
+  text($("list-meaning"), [MEANINGS[list] ?? "", ...asked].join(""));
   show($("add-name-label"), ["executives", "directory"].includes(list));
   const query = new URLSearchParams({ limit: String(PAGE) });
   const wanted = $("list-number").value.replace(/[\s()-]/g, "");
@@ -81,8 +84,10 @@ $("list-add").addEventListener("submit", (event) => {
     if ($("add-name").value.trim() && !$("add-name-label").hidden) body.name = $("add-name").value.trim();
     // To the end of that day, here.
     if ($("add-until").value) body.expires_ms = new Date(`${$("add-until").value}T23:59:59`).getTime();
-    await ask(`/api/v1/lists/${$("list").value}/entries`, { method: "POST", body });
+    const added = await ask(`/api/v1/lists/${$("list").value}/entries`, { method: "POST", body });
     $("list-add").reset();
+    ({ proposed: waiting } = await ask("/api/v1/lists"));
     await load(null);
-  }, "Added. The next call is judged by it.");
+    return added.id ? "Added. The next call is judged by it." : "Asked for. It counts once somebody else adds the same.";
+  });
 });

@@ -31,9 +31,10 @@ use crate::store::{
 pub(super) const PREFIX: &str = "ringward:";
 
 /// What each gateway has for itself: its chain of audit entries, who is signed in at it, whom a lockdown has signed out there, and its alarms.
-const OWN: [&str; 7] = [
+const OWN: [&str; 8] = [
     "audit",
     "audit_head",
+    "audit_carried",
     "audit_term",
     "sessions",
     "webhooks",

@@ -329,3 +329,91 @@ async fn who_is_gone_is_erased_from_the_audit_and_its_chain_is_whole() {
     assert_eq!(desk.read("/api/v1/audit/verify").await["is_whole"], true);
     assert_eq!(desk.read("/api/v1/erasures").await["running"], json!([]));
 }
+
+#[tokio::test]
+async fn where_two_people_are_asked_for_the_same_wish_of_another_person_is_the_agreement() {
+    let second_person = ringward::api::SecondPerson {
+        erasures: true,
+        lists: true,
+    };
+    let plan = super::Setting {
+        second_person,
+        ..super::Setting::default()
+    };
+    let desk = Desk::set_up(super::memory(), plan).await;
+    desk.kept_call(PROVEN, 1);
+    let own = desk.token_for("mine", &["admin"]).await;
+    let ann = desk.person("ann", &["supervisor"]).await;
+    let bob = desk.person("bob", &["supervisor"]).await;
+    let erase = json!({ "number": number(PROVEN), "why": "request 21" }).to_string();
+    let by_token = async |token: &str| {
+        let ask = desk.ask(Method::POST, "/api/v1/erasures").bearer_auth(token);
+        super::with_json(ask, &erase).send().await.unwrap()
+    };
+    for token in [desk.token.clone(), own] {
+        let first = by_token(&token).await;
+        assert_eq!(first.status(), 202, "one person, whatever his token is called");
+        assert_eq!(body_of(first).await["what"], "erasure");
+    }
+    let waits = desk.read("/api/v1/erasures").await;
+    assert_eq!(
+        (waits["proposed"].as_array().unwrap().len(), &waits["erasures"]),
+        (1, &json!([]))
+    );
+    assert!(!waits.to_string().contains(&number(PROVEN)[1..]));
+
+    let path = "/api/v1/lists/block/entries";
+    let block = |reason: &str| json!({ "numbers": ["+14045550123"], "reason": reason }).to_string();
+    let status = async |cookie: &str, body: &str| {
+        desk.by_cookie(Method::POST, path, cookie, body)
+            .await
+            .status()
+            .as_u16()
+    };
+    assert_eq!(status(&ann, &block("threats")).await, 202);
+    assert_eq!(status(&ann, &block("threats again")).await, 202, "still one");
+    let lists = desk.read("/api/v1/lists").await;
+    assert_eq!(lists["proposed"][0]["what"], "block: +14045550123");
+    assert_eq!(lists["proposed"].as_array().unwrap().len(), 1);
+    let other = json!({ "numbers": ["+14045550124"], "reason": "x" }).to_string();
+    assert_eq!(status(&bob, &other).await, 202, "another entry is another wish");
+    assert_eq!(status(&bob, &block("heard it too")).await, 201);
+    let own = desk
+        .by_cookie(Method::POST, "/api/v1/lists/own/entries", &ann, &other)
+        .await;
+    assert_eq!(own.status(), 201, "nobody is refused for it, or let through");
+    let audit = desk.read("/api/v1/audit").await.to_string();
+    assert!(
+        audit.contains("201 proposed by ann") && audit.contains("202 proposed"),
+        "{audit}"
+    );
+    // The other administrator asks for the same, for a reason of his own.
+    let eve = desk.person("eve", &["admin"]).await;
+    desk.enrol(&eve, NOON).await;
+    let other = json!({ "account": "nobody.left", "why": "left" }).to_string();
+    assert_eq!(
+        desk.post("/api/v1/erasures", &other).await.status(),
+        202,
+        "another wish"
+    );
+    let same = erase.replace("request 21", "letter of May");
+    let done = desk
+        .by_cookie(Method::POST, "/api/v1/erasures", &eve, &same)
+        .await;
+    assert_eq!(done.status(), 200);
+    let done = body_of(done).await;
+    assert_eq!(
+        (&done["calls"], &done["why"]),
+        (&json!(1), &json!("letter of May; proposed by mine"))
+    );
+    let proposed = async || {
+        desk.read("/api/v1/erasures").await["proposed"]
+            .as_array()
+            .unwrap()
+            .len()
+    };
+    assert_eq!(proposed().await, 1);
+    // A day later nobody remembers what was wished.
+    desk.move_clock(std::time::Duration::from_secs(24 * 3600));
+    assert_eq!(proposed().await, 0);
+}

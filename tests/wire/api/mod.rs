@@ -13,6 +13,7 @@ mod generated;
 mod limits;
 mod lists;
 mod lockdown;
+mod model;
 mod oidc;
 mod pages;
 mod policies;
@@ -89,6 +90,7 @@ pub struct Setting {
     pub webhooks: Vec<webhook::Config>,
     pub patience: Patience,
     pub oidc: Option<ringward::accounts::oidc::Config>,
+    pub second_person: api::SecondPerson,
     /// How long all may take that is asked of the provider for one sign-in; None = machines are slow.
     pub oidc_asked_in: Option<Duration>,
 }
@@ -108,6 +110,7 @@ impl Default for Setting {
             public_url: None,
             tls: None,
             oidc: None,
+            second_person: api::SecondPerson::default(),
             oidc_asked_in: None,
             webhooks: vec![nowhere],
             patience: Patience {
@@ -195,6 +198,10 @@ impl Desk {
         );
         let gateway = Gateway {
             floor: floor.unwrap(),
+            models: Some(Arc::new(ringward::runtime::models::Models::new(
+                Arc::new(ringward::voice::Model::embedded().expect("the embedded model")),
+                10,
+            ))),
             redress: Box::new(|reference| (reference == "1790000000-good").then(|| "a.b.c".into())),
             store: Arc::clone(&store),
             live: Arc::clone(&live),
@@ -243,6 +250,7 @@ impl Desk {
             }),
             tls: plan.tls,
             public_url: plan.public_url,
+            second_person: plan.second_person,
         };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -32,6 +32,10 @@ async fn every_operation_in_the_document_answers_as_it_says() {
             if path.ends_with("/acknowledge") {
                 continue;
             }
+            // There is none to be ended until one is begun: tests/wire/api/policies.rs.
+            if path.ends_with("/policies/replay") && method == "delete" {
+                continue;
+            }
             // What it ends would end this test: tests/wire/api/lockdown.rs.
             if path.contains("/lockdown") && method != "get" {
                 continue;
@@ -159,7 +163,7 @@ async fn every_operation_in_the_document_answers_as_it_says() {
             seen += 1;
         }
     }
-    assert_eq!(seen, 85);
+    assert_eq!(seen, 87);
 }
 
 const BLOCK: &str = "{\"address\":\"192.0.2.7\",\"minutes\":1,\"why\":\"x\"}";

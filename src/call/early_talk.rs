@@ -166,12 +166,12 @@ impl EarlyTalk {
             return true;
         };
         desk.index.remove(&Name::Client(txn));
+        let (asking, answering) = match exchange.from {
+            Side::A => (&mut self.a, &mut self.b),
+            Side::B => (&mut self.b, &mut self.a),
+        };
         match response.filter(|_| status < 300) {
             Some(response) => {
-                let (asking, answering) = match exchange.from {
-                    Side::A => (&mut self.a, &mut self.b),
-                    Side::B => (&mut self.b, &mut self.a),
-                };
                 exchange.on_success(response, asking, answering, case, desk);
                 debug_assert_eq!(exchange.phase, Phase::Over, "no INVITE crosses before the answer");
                 if exchange.is_about_media() {
@@ -182,7 +182,7 @@ impl EarlyTalk {
                     case.offer = heard.or(case.offer.take());
                 }
             }
-            None => exchange.refuse(status, response, desk),
+            None => exchange.refuse(status, response, answering, desk),
         }
         true
     }
@@ -195,7 +195,11 @@ impl EarlyTalk {
             .take_if(|exchange| exchange.until.is_some_and(|until| until <= now))
         {
             desk.index.remove(&Name::Client(exchange.client));
-            exchange.refuse(408, None, desk);
+            let towards = match exchange.from {
+                Side::A => &mut self.b,
+                Side::B => &mut self.a,
+            };
+            exchange.refuse(408, None, towards, desk);
         }
     }
 

@@ -14,6 +14,7 @@ use super::leg::Leg;
 use super::limits::EXCHANGE_PATIENCE;
 use super::offer;
 use super::refusal::{self, Refusal};
+use super::transport::Travel;
 
 pub(crate) struct Exchange {
     /// Who asked.
@@ -29,6 +30,8 @@ pub(crate) struct Exchange {
     sent: Request,
     /// The description in the request.
     offer: Option<Session>,
+    /// How the packets of the other leg travelled before it was offered: what holds where it does not agree.
+    before: Option<Travel>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +59,8 @@ impl Exchange {
         desk: &mut Desk,
     ) -> Result<Exchange, Refusal> {
         let method = request.method();
+        let hops = crossing::hops_left(request).ok_or(Refusal::TooManyHops)?;
+        let mut before = None;
         let mut offer = None;
         let mut body = None;
         if method == Method::Info {
@@ -72,11 +77,18 @@ impl Exchange {
                 _ => offer::read_offer(request, &asking.origin)?,
             };
             if let Some(offer) = &offer {
-                let sdp = towards.origin.offer(offer, desk.config.media_address, port)?;
+                let travel = towards.origin.travel.clone();
+                let sdp = match towards.origin.offer(offer, desk.config.media_address, port) {
+                    Ok(sdp) => sdp,
+                    Err(refusal) => {
+                        towards.origin.travel = travel;
+                        return Err(refusal);
+                    }
+                };
+                before = Some(travel);
                 body = Some(("application/sdp".to_string(), sdp));
             }
         }
-        let hops = crossing::hops_left(request).ok_or(Refusal::TooManyHops)?;
         let mut sent = towards
             .dialog
             .request(method.clone())
@@ -103,6 +115,7 @@ impl Exchange {
             request: request.clone(),
             sent,
             offer,
+            before,
         })
     }
 
@@ -140,6 +153,7 @@ impl Exchange {
                 if is_late {
                     answering.acknowledge(self.client, cseq, None, desk);
                 }
+                self.restore(answering);
                 self.phase = Phase::Over;
                 return desk.respond(self.server, refusal.answer(&self.request));
             }
@@ -206,15 +220,31 @@ impl Exchange {
             None => theirs.foresee(&session),
         }
         let ours = desk.config.media_address;
-        let body = asking.origin.reply(&session, self.offer.as_ref(), ours, port)?;
-        answering.origin.travel = theirs;
-        Ok((session, body))
+        let before = asking.origin.travel.clone();
+        match asking.origin.reply(&session, self.offer.as_ref(), ours, port) {
+            Ok(body) => {
+                answering.origin.travel = theirs;
+                Ok((session, body))
+            }
+            Err(refusal) => {
+                asking.origin.travel = before;
+                Err(refusal)
+            }
+        }
+    }
+
+    /// What we offered to this leg has come to nothing: what it agreed to before holds, and so do the words of then.
+    fn restore(&self, towards: &mut Leg) {
+        if let Some(before) = &self.before {
+            towards.origin.travel = before.clone();
+        }
     }
 
     /// The other side said no, or nothing (408): the same word goes back, except what only concerns us and it. Who asked with
     /// anything but INVITE hears 504 instead of 408, which nobody may say there (RFC 4320 §4.2; RFC 3311 §5.2 has 504 for
     /// what cannot be answered promptly).
-    pub(crate) fn refuse(&self, status: u16, response: Option<&Message>, desk: &mut Desk) {
+    pub(crate) fn refuse(&self, status: u16, response: Option<&Message>, towards: &mut Leg, desk: &mut Desk) {
+        self.restore(towards);
         let status = match status {
             300..=399 | 401 | 407 | 422 => 500,
             408 if self.request.method() != Method::Invite => 504,

@@ -81,15 +81,15 @@ impl Origin {
         ours: IpAddr,
         port: u16,
     ) -> Result<Vec<u8>, Refusal> {
-        let transport = self.travel.answer(offer)?;
         let translated = self.transcodes.then(|| session.translated(offer)).flatten();
+        let words = translated.as_ref().unwrap_or(session).with_noise_of(offer);
+        let transport = self.travel.answer(offer, &words)?;
         // A phone that only names more than it was offered shares something: nothing wider is ever asked for.
         self.is_wide |= translated.is_some()
             && !session
                 .codecs()
                 .iter()
                 .any(|codec| offer.codecs().contains(codec));
-        let words = translated.as_ref().unwrap_or(session).with_noise_of(offer);
         self.write(&words, ours, port, &transport)
     }
 

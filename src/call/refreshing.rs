@@ -106,9 +106,14 @@ impl Talking {
             return;
         }
         let before = offer::session(&leg.terms.heard);
-        let Ok(Some(session)) = offer::read(response) else {
+        let Ok(Some(session)) = offer::read_talking(response) else {
             return;
         };
+        // Fax is answered with fax, and audio with audio.
+        let said = offer::session(&leg.terms.said);
+        if said.is_some_and(|said| said.is_fax() != session.is_fax()) {
+            return;
+        }
         leg.terms.heard = response.body().to_vec();
         let travel = &mut leg.origin.travel;
         let agreed = travel.agreed();

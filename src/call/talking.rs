@@ -440,7 +440,8 @@ impl Talking {
         let exchange = self.exchanges.swap_remove(at);
         desk.index.remove(&Name::Client(txn));
         desk.index.remove(&Name::Server(exchange.server));
-        exchange.refuse(status, response, desk);
+        let towards = self.leg(leg::other(exchange.from));
+        exchange.refuse(status, response, towards, desk);
         // The other side has no such dialog any more, or is gone (RFC 5057 §5.1).
         if matches!(status, 408 | 481 | 503) && exchange.is_about_media() || status == 481 {
             return self.end(

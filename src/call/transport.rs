@@ -1,7 +1,7 @@
 //! How the packets of one leg travel: encrypted or not, RTP and RTCP on one port (RFC 5761) or on two.
 //!
 //! Each leg agrees on its own. One port is offered wherever the configuration has nothing against it and the payload types
-//! allow it, and both are listened on until the answer is there; a peer that does not speak of it has two.
+//! allow it; until the answer is there, and with a peer that does not speak of it, RTCP is taken on a port of its own.
 
 use crate::media::Keys;
 use crate::sdp::{Encryption, Protection, Session, Transport};
@@ -77,14 +77,14 @@ impl Travel {
         Ok(self.say(protection, rtcp_mux))
     }
 
-    /// What our answer to this offer of the leg says, which is agreed with that.
+    /// What our answer with these words to this offer of the leg says, which is agreed with that.
     ///
     /// # Errors
     ///
     /// As [`Security::answer`].
-    pub(crate) fn answer(&mut self, offer: &Session) -> Result<Transport, Refusal> {
+    pub(crate) fn answer(&mut self, offer: &Session, words: &Session) -> Result<Transport, Refusal> {
         let protection = self.security.answer(offer)?;
-        self.is_muxed = self.muxes && offer.rtcp_mux();
+        self.is_muxed = self.muxes && offer.rtcp_mux() && words.may_mux_rtcp();
         Ok(self.say(protection, self.is_muxed))
     }
 
@@ -152,11 +152,14 @@ mod tests {
     fn an_offer_of_one_port_is_answered_so_and_another_is_not() {
         let mut leg = leg(true);
         for is_muxed in [true, false, true] {
-            let answer = leg.answer(&said("0", is_muxed)).unwrap();
+            let answer = leg.answer(&said("0", is_muxed), &said("0", false)).unwrap();
             assert_eq!((answer.rtcp_mux, leg.agreed().rtcp_mux), (is_muxed, is_muxed));
         }
         leg.foresee(&said("0", false));
         assert!(!leg.agreed().rtcp_mux);
-        assert!(!leg.clone().answer(&said("70", true)).unwrap().rtcp_mux);
+        for (offer, words) in [("70", "0"), ("0", "0 70"), ("70", "70")] {
+            let answer = leg.answer(&said(offer, true), &said(words, true)).unwrap();
+            assert!(!answer.rtcp_mux && !leg.agreed().rtcp_mux, "{offer}, {words}");
+        }
     }
 }

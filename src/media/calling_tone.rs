@@ -1,7 +1,7 @@
 //! The calling tone of a fax machine (ITU-T T.30 §4.2): 1,100 Hz for half a second, every three and a half.
 //!
 //! It is looked for in each second of the caller's audio that a scorer would get. Anybody can play such a tone: it says which
-//! seconds hold no voice, and opens no door.
+//! seconds hold no voice, and opens no door; a second in which anything else is heard too is scored.
 
 use std::f32::consts::PI;
 
@@ -13,24 +13,36 @@ const HERTZ: f32 = 1100.0;
 /// Of a frame's energy, how much the tone has at least. 38 Hz off it has 0.6; speech has as much in one harmonic for a moment.
 const SHARE_MIN: f32 = 0.5;
 
-/// Mean square of a frame, of 32768²: -50 dBov. A tone that arrives weaker than that is not one (T.30 wants -43 dBm).
+/// Mean square of a frame, of 32768²: -50 dBov. A tone that arrives weaker than that is not one (T.30 wants -43 dBm), and
+/// anything else is silence.
 const POWER_MIN: f32 = 1.0e4;
 
 /// Frames in a row: 200 ms. A tone of half a second that begins in one second and ends in the next has as much in one of them.
 const FRAMES_MIN: usize = 20;
 
-/// Whether this second holds the tone.
-pub(super) fn has_calling_tone(samples: &[i16]) -> bool {
-    let (mut longest, mut run) = (0, 0);
+/// Frames with something else in them: 40 ms. Where the tone begins and ends, or the line clicks; a word is longer.
+const OTHERS_MAX: usize = 4;
+
+enum Sound {
+    Silence,
+    Tone,
+    Other,
+}
+
+/// Whether this second holds the tone, and beside it nothing.
+pub(super) fn is_calling_tone(samples: &[i16]) -> bool {
+    let (mut longest, mut run, mut others) = (0, 0, 0);
     for frame in samples.chunks_exact(FRAME) {
-        run = if is_tone(frame) { run + 1 } else { 0 };
+        let sound = sound(frame);
+        run = if matches!(sound, Sound::Tone) { run + 1 } else { 0 };
         longest = longest.max(run);
+        others += usize::from(matches!(sound, Sound::Other));
     }
-    longest >= FRAMES_MIN
+    longest >= FRAMES_MIN && others <= OTHERS_MAX
 }
 
 /// One frequency of a frame's spectrum against all of it (Goertzel).
-fn is_tone(frame: &[i16]) -> bool {
+fn sound(frame: &[i16]) -> Sound {
     let turn = 2.0 * (2.0 * PI * HERTZ / 8000.0).cos();
     let (mut before, mut last, mut energy) = (0.0f32, 0.0f32, 0.0f32);
     for sample in frame {
@@ -40,7 +52,14 @@ fn is_tone(frame: &[i16]) -> bool {
     }
     let power = before * before + last * last - turn * before * last;
     let count = frame.len() as f32;
-    energy >= POWER_MIN * count && 2.0 * power >= SHARE_MIN * count * energy
+    match (
+        energy >= POWER_MIN * count,
+        2.0 * power >= SHARE_MIN * count * energy,
+    ) {
+        (false, _) => Sound::Silence,
+        (true, true) => Sound::Tone,
+        (true, false) => Sound::Other,
+    }
 }
 
 #[cfg(test)]
@@ -71,7 +90,7 @@ mod tests {
             for level in [400.0, 2_000.0, 20_000.0] {
                 for (from_ms, ms) in [(0, 500), (250, 425), (3, 575), (0, 215), (785, 215)] {
                     assert!(
-                        has_calling_tone(&second(hertz, level, from_ms, ms)),
+                        is_calling_tone(&second(hertz, level, from_ms, ms)),
                         "{hertz} Hz, {level}, {ms} ms from {from_ms}"
                     );
                 }
@@ -85,17 +104,29 @@ mod tests {
         for hertz in [
             350.0, 425.0, 440.0, 941.0, 1000.0, 1209.0, 1336.0, 1650.0, 1850.0, 2100.0,
         ] {
-            assert!(!has_calling_tone(&second(hertz, 8_000.0, 0, 1000)), "{hertz} Hz");
+            assert!(!is_calling_tone(&second(hertz, 8_000.0, 0, 1000)), "{hertz} Hz");
         }
-        assert!(!has_calling_tone(&second(1100.0, 8_000.0, 0, 120)), "too short");
-        assert!(!has_calling_tone(&second(1100.0, 100.0, 0, 500)), "too faint");
-        assert!(!has_calling_tone(&[0; 8000]));
+        assert!(!is_calling_tone(&second(1100.0, 8_000.0, 0, 120)), "too short");
+        assert!(!is_calling_tone(&second(1100.0, 100.0, 0, 500)), "too faint");
+        assert!(!is_calling_tone(&[0; 8000]));
         // With a voice over it: two tones as strong.
         let mixed: Vec<i16> = second(1100.0, 4_000.0, 0, 1000)
             .into_iter()
             .zip(second(440.0, 6_000.0, 0, 1000))
             .map(|(one, other)| one + other)
             .collect();
-        assert!(!has_calling_tone(&mixed));
+        assert!(!is_calling_tone(&mixed));
+    }
+
+    #[test]
+    fn a_tone_in_a_pause_of_speech_is_no_reason_not_to_score_it() {
+        for (hertz, ms, is_only) in [(300.0, 30, true), (300.0, 100, false), (180.0, 700, false)] {
+            let both: Vec<i16> = second(1100.0, 600.0, 750, 240)
+                .into_iter()
+                .zip(second(hertz, 6_000.0, 0, ms))
+                .map(|(tone, voice)| tone + voice)
+                .collect();
+            assert_eq!(is_calling_tone(&both), is_only, "{hertz} Hz, {ms} ms");
+        }
     }
 }

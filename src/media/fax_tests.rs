@@ -39,7 +39,7 @@ fn a_fax_crosses_both_ways_and_is_not_heard() {
     let before = bench.session.tapped_samples();
     // What looks like RTP, like RTCP and like neither.
     let rtp = bench.packet(0);
-    for octets in [&DATAGRAM[..], &rtp, &receiver_report(5, 77, 3), &[0xff; 1400]] {
+    for octets in [&DATAGRAM[..], &rtp, &receiver_report(5, 77, 3), &[0x7f; 1400]] {
         assert_eq!(
             bench.datagram(Side::A, CALLER, octets),
             on_to(CALLED, octets.len())
@@ -88,8 +88,8 @@ fn the_tone_before_a_fax_crosses_and_is_not_heard() {
     }
     assert_eq!(
         bench.session.tapped_samples(),
-        Some(24_000),
-        "the clock of the scorer goes on"
+        Some(16_000),
+        "the clock of the scorer counts what it gets to hear"
     );
     let statistics = bench.session.statistics();
     assert_eq!(
@@ -104,6 +104,50 @@ fn the_tone_before_a_fax_crosses_and_is_not_heard() {
 }
 
 #[test]
+fn whoever_plays_the_tone_for_ever_is_scored_in_the_end() {
+    let mut bench = Bench::described();
+    let mut clock = 0;
+    for second in 0..14u64 {
+        if second % 5 == 0 {
+            // It turned to something else in between: the call is the same.
+            bench.session.tap(false);
+            bench.session.tap(true);
+            clock = 0;
+        }
+        for n in 0..50usize {
+            let mut packet = bench.packet(0);
+            for (at, octet) in packet[12..].iter_mut().enumerate() {
+                let tone = ((n * 160 + at) as f64 * 1100.0 * std::f64::consts::TAU / 8000.0).sin();
+                *octet = crate::g711::Law::Mu.encode((tone * 4000.0) as i16);
+            }
+            bench.pass(Duration::from_millis(20));
+            bench.session.rtp(Side::A, at(CALLER), &mut packet, bench.now);
+        }
+        let hop = bench.session.poll_hop();
+        assert_eq!(hop.is_some(), second >= 10, "{second}");
+        clock += u64::from(hop.is_some()) * 8000;
+        assert_eq!(bench.session.tapped_samples(), Some(clock));
+        hop.into_iter().for_each(|hop| bench.session.recycle(hop));
+    }
+    assert_eq!(bench.session.statistics().from_caller.calling_tone_seconds, 10);
+}
+
+#[test]
+fn a_fax_latches_no_source_that_sends_anything_else() {
+    let mut bench = Bench::described();
+    fax(&mut bench, [true, true]);
+    assert_eq!(
+        bench.datagram(Side::A, THIEF, &[9; 4]),
+        Verdict::Drop(DropReason::Malformed)
+    );
+    assert_eq!(
+        bench.datagram(Side::B, CALLED, &DATAGRAM),
+        on_to(CALLER, DATAGRAM.len()),
+        "it goes where the party was described"
+    );
+}
+
+#[test]
 fn only_the_party_itself_is_believed_and_only_so_fast() {
     let mut bench = Bench::described();
     bench.rtp(Side::A, CALLER, 0);
@@ -113,12 +157,26 @@ fn only_the_party_itself_is_believed_and_only_so_fast() {
         bench.datagram(Side::A, THIEF, &DATAGRAM),
         Verdict::Drop(DropReason::Stranger)
     );
-    for octets in [&[][..], &DATAGRAM[..3], &[0; 1501]] {
+    let long = [&[0, 1, 0x81, 0x00][..], &[0; 255]].concat();
+    for octets in [
+        &[][..],
+        &DATAGRAM[..3],
+        &[0; 1501],
+        &[0, 1, 2, 0],
+        &[1; 3],
+        &[0xff; 1400],
+        &long,
+    ] {
         assert_eq!(
             bench.datagram(Side::A, CALLER, octets),
             Verdict::Drop(DropReason::Malformed)
         );
     }
+    let whole = [&long[..], &[0]].concat();
+    assert_eq!(
+        bench.datagram(Side::A, CALLER, &whole),
+        on_to(CALLED, whole.len())
+    );
     let mut sent = 0;
     for _ in 0..2_000 {
         let mut octets = DATAGRAM;

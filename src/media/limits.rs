@@ -46,6 +46,10 @@ pub const CONCEALED_SAMPLES_MAX: usize = 480;
 /// Samples a timestamp may be ahead and still be a gap; beyond (1 s) it is a new time line and nothing is concealed.
 pub const GAP_SAMPLES_MAX: u32 = 8000;
 
+/// Seconds of one call that are not scored because they hold nothing but the calling tone of a fax machine: half a minute of
+/// calling. Anybody can play it, so further ones are scored as ever.
+pub const CALLING_TONES_MAX: u64 = 10;
+
 /// Hop buffers of one tapped call, 16 kB each: one being filled, one with the scorer. With none left the audio is
 /// left out and counted: late scores are worth less than a live relay.
 pub const HOPS_PER_CALL: usize = 2;

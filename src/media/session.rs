@@ -139,7 +139,9 @@ impl Session {
     /// ([`super::limits::HOPS_PER_CALL`]), stopping gives it back with what was not yet a full hop.
     pub fn tap(&mut self, on: bool) {
         if on {
-            self.tap.get_or_insert_with(|| Box::new(Tap::new()));
+            let calling_tones = self.tapped.calling_tones;
+            self.tap
+                .get_or_insert_with(|| Box::new(Tap::after(calling_tones)));
         } else {
             self.tapped = self.tap_statistics();
             self.tap = None;
@@ -250,8 +252,8 @@ impl Session {
         self.send_on(from, (target, Component::Rtp), buffer, len, Secured::protect_rtp)
     }
 
-    /// A datagram of a fax (UDPTL, ITU-T T.38 §9.1), to a party that wants it and as it came: only its source, its length
-    /// and the rate are looked at. What it says is between two machines.
+    /// A datagram of a fax (UDPTL, ITU-T T.38 §9.1), to a party that wants it and as it came: only its source, its
+    /// shape and the rate are looked at. What it says is between two machines.
     fn datagram(
         &mut self,
         from: Side,
@@ -261,7 +263,7 @@ impl Session {
         now: Now,
     ) -> Verdict {
         let (this, other) = self.parties(from);
-        if !(UDPTL_OCTETS_MIN..=PACKET_OCTETS_MAX).contains(&len) {
+        if !is_udptl(buffer.get(..len).unwrap_or_default()) {
             return this.drop(DropReason::Malformed);
         }
         if !this.latch.accepts(source, now.instant) {
@@ -346,7 +348,7 @@ impl Session {
         self.tap.as_mut()?.poll_hop()
     }
 
-    /// Samples of the caller's audio that the tap has heard since it was opened: the clock on which a scorer is told of what
+    /// Samples of the caller's audio that the tap has handed out since it was opened, or is about to: the clock on which a scorer is told of what
     /// else happens in the call. `None` without a tap.
     pub fn tapped_samples(&self) -> Option<u64> {
         Some(self.tap.as_ref()?.samples())
@@ -526,6 +528,21 @@ impl Session {
 
 /// In the first octet: the last one counts octets that are nothing (RFC 3550 §5.1).
 const PADDING: u8 = 0x20;
+
+/// Whether these octets have the shape of a datagram of a fax: two of its number, then the length of what it carries (X.691
+/// §11.9, one octet or two), and so much behind it. Looked at before a source is believed.
+fn is_udptl(octets: &[u8]) -> bool {
+    if !(UDPTL_OCTETS_MIN..=PACKET_OCTETS_MAX).contains(&octets.len()) {
+        return false;
+    }
+    let end = match octets[2] {
+        first @ 0..0x80 => 3 + usize::from(first),
+        first @ 0x80..0xc0 => 4 + (usize::from(first & 0x3f) << 8 | usize::from(octets[3])),
+        // In fragments: more than fits into a packet.
+        _ => return false,
+    };
+    end <= octets.len()
+}
 
 /// Another payload type; the mark stays.
 fn renumber(packet: &mut [u8], payload_type: u8) {

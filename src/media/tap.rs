@@ -5,10 +5,11 @@
 //! up audio rather than wait for a scorer.
 
 use super::Hop;
-use super::calling_tone::has_calling_tone;
+use super::calling_tone::is_calling_tone;
 use super::g722::NarrowDecoder;
 use super::limits::{
-    CONCEALED_SAMPLES_MAX, GAP_SAMPLES_MAX, HOPS_PER_CALL, REORDER_OCTETS_MAX, REORDER_PACKETS,
+    CALLING_TONES_MAX, CONCEALED_SAMPLES_MAX, GAP_SAMPLES_MAX, HOPS_PER_CALL, REORDER_OCTETS_MAX,
+    REORDER_PACKETS,
 };
 use crate::g711::Law;
 use crate::sdp::Codec;
@@ -34,7 +35,7 @@ pub struct TapStatistics {
     pub left_out: u64,
     /// Packets that came after the tap had gone on without them, or twice.
     pub late: u64,
-    /// Hops that held the calling tone of a fax machine, and were handed to nobody.
+    /// Hops that held nothing but the calling tone of a fax machine, and were handed to nobody.
     pub calling_tones: u64,
 }
 
@@ -52,6 +53,10 @@ pub(crate) struct Tap {
     current: Option<Hop>,
     filled: usize,
     ready: Option<Hop>,
+    /// Hops that were handed out, the one that waits included.
+    handed_out: u64,
+    /// How many more with a calling tone are not.
+    tones_left: u64,
     spare: Vec<Hop>,
     statistics: TapStatistics,
 }
@@ -87,8 +92,18 @@ impl Tap {
             current: None,
             filled: 0,
             ready: None,
+            handed_out: 0,
+            tones_left: CALLING_TONES_MAX,
             spare,
             statistics: TapStatistics::default(),
+        }
+    }
+
+    /// The same in a call in which so many hops with a calling tone were left out already.
+    pub(crate) fn after(calling_tones: u64) -> Tap {
+        Tap {
+            tones_left: CALLING_TONES_MAX.saturating_sub(calling_tones),
+            ..Tap::new()
         }
     }
 
@@ -128,9 +143,10 @@ impl Tap {
         self.ready.take()
     }
 
-    /// Samples heard so far, those of the hop under way included.
+    /// Samples that were handed out so far, those of the hop under way included: where whoever scores them is. What it gets
+    /// never to hear does not count.
     pub(crate) fn samples(&self) -> u64 {
-        self.statistics.hops * HOP_SAMPLES as u64 + self.current.as_ref().map_or(0, |_| self.filled as u64)
+        self.handed_out * HOP_SAMPLES as u64 + self.current.as_ref().map_or(0, |_| self.filled as u64)
     }
 
     pub(crate) fn recycle(&mut self, hop: Hop) {
@@ -282,12 +298,14 @@ impl Tap {
     fn finish_hop(&mut self) {
         self.statistics.hops += 1;
         let full = self.current.take();
-        if let Some(hop) = full.as_ref().filter(|hop| has_calling_tone(hop)) {
-            debug_assert_eq!(hop.len(), HOP_SAMPLES);
+        if self.tones_left > 0 && full.as_ref().is_some_and(|hop| is_calling_tone(hop)) {
+            self.tones_left -= 1;
             self.statistics.calling_tones += 1;
             return full.into_iter().for_each(|hop| self.recycle(hop));
         }
+        self.handed_out += 1;
         if let Some(unfetched) = std::mem::replace(&mut self.ready, full) {
+            self.handed_out -= 1;
             self.statistics.left_out += HOP_SAMPLES as u64;
             self.recycle(unfetched);
         }

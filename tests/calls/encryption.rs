@@ -95,7 +95,7 @@ fn profile(message: &Message) -> &str {
 }
 
 /// What the media was told last of this side.
-fn keys(world: &World, side: Side) -> Option<Keys> {
+pub fn keys(world: &World, side: Side) -> Option<Keys> {
     let media = world.media.values().next().expect("media");
     let mut told = media.keys.iter().rev();
     let (_, keys) = told.find(|(of, _)| *of == side).expect("a description");

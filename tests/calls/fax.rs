@@ -2,6 +2,7 @@
 
 use ringward::call::record::OrderOutcome;
 use ringward::call::{Encryption, Input, Order, What};
+use ringward::media::Side;
 use ringward::policy::Policy;
 
 use crate::hand::{CALLER, Hand, PHONE, Talk, talk};
@@ -126,6 +127,76 @@ fn who_does_not_want_a_fax_says_so_and_the_call_goes_on() {
     assert_eq!(told(&world), ([false, false], true));
     let record = world.records.values().next().unwrap().last().unwrap();
     assert_eq!((record.timings.fax_ms, record.outcome.is_none()), (None, true));
+}
+
+/// We refresh every 300 s, by INVITE.
+const OURS: (&str, &str) = ("Session-Expires", "600;refresher=uac");
+
+#[test]
+fn a_fax_that_is_refused_leaves_what_the_leg_had_agreed() {
+    let mut world = World::with_config(one_desk(), 73, Policy::embedded(), |config| {
+        config.rtcp_mux = true;
+        config.queue_srtp.insert("desk".into(), Encryption::Preferred);
+    });
+    let words = crate::wire::sdp(CALLER.parse().unwrap(), 1, "sendrecv");
+    let mut caller = Hand::calls(&mut world, &[], Some(&words));
+    let phone = Hand::is_rung(&mut world);
+    let invite = phone.invite.clone();
+    // The last line, which a new offer would put first and number anew.
+    let line = invite.body.split("a=crypto:").last().unwrap();
+    let line = format!("RTP/AVP 0 a=crypto:{line}");
+    let answer = |version| {
+        let words = crate::encryption::secured(&phone.sdp(version), phone.address, &line);
+        words + "a=rtcp-mux\r\n"
+    };
+    world.answer(&phone, &invite, 200, &[OURS], Some(&answer(1)));
+    let answered = world.one(&caller, "200 INVITE");
+    caller.learn(&answered);
+    world.ask(&mut caller, "ACK", &[], None);
+    assert_eq!(world.words(&phone), ["ACK"]);
+    let before = crate::encryption::keys(&world, Side::B);
+    assert!(before.is_some());
+    assert_eq!(media(&world).muxed, [false, true]);
+    world.ask(&mut caller, "INVITE", &[], Some(&t38(CALLER, 2)));
+    let offered = world.one(&phone, "INVITE");
+    assert!(image(&offered).is_some());
+    world.answer(&phone, &offered, 488, &[], None);
+    world.one(&caller, "488 INVITE");
+    world.ask(&mut caller, "ACK", &[], None);
+    assert_eq!(world.words(&phone), ["ACK"]);
+    // The phone has moved when we ask whether it is there.
+    world.run_for(301.0);
+    let refresh = world.one(&phone, "INVITE");
+    assert_eq!(refresh.body, invite.body, "what we said last");
+    let moved = answer(2).replace("m=audio 6060", "m=audio 6090");
+    world.answer(&phone, &refresh, 200, &[OURS], Some(&moved));
+    let (side, to) = media(&world).described.last().unwrap();
+    assert_eq!((*side, to.port()), (Side::B, 6090));
+    assert_eq!(crate::encryption::keys(&world, Side::B), before);
+    assert_eq!(media(&world).muxed, [false, true]);
+}
+
+#[test]
+fn a_machine_that_moves_is_followed_and_does_not_talk_instead() {
+    let mut world = World::new(one_desk(), 74);
+    let mut talk = talk(&mut world, &[], &[OURS]);
+    world.ask(&mut talk.caller, "INVITE", &[], Some(&t38(CALLER, 2)));
+    let offered = world.one(&talk.phone, "INVITE");
+    world.answer(&talk.phone, &offered, 200, &[OURS], Some(&t38(PHONE, 2)));
+    world.one(&talk.caller, "200 INVITE");
+    world.ask(&mut talk.caller, "ACK", &[], None);
+    assert_eq!(world.words(&talk.phone), ["ACK"]);
+    let moved = t38(PHONE, 3).replace("m=image 6800", "m=image 6900");
+    for (answer, port) in [(moved, 6900), (talk.phone.sdp(4), 6900)] {
+        world.run_for(301.0);
+        let refresh = world.one(&talk.phone, "INVITE");
+        assert!(image(&refresh).is_some());
+        world.answer(&talk.phone, &refresh, 200, &[OURS], Some(&answer));
+        assert_eq!(world.words(&talk.phone), ["ACK"]);
+        let (side, to) = media(&world).described.last().unwrap();
+        assert_eq!((*side, to.port()), (Side::B, port));
+        assert_eq!(told(&world), ([true, true], false));
+    }
 }
 
 #[test]

@@ -9,6 +9,7 @@ use crate::call::leg::Leg;
 use crate::call::limits::{REFRESH_WAIT, REINVITE_TRIES_MAX};
 use crate::call::offer;
 use crate::call::ring_again;
+use crate::call::transport::Travel;
 use crate::media::Side;
 use crate::sdp::Session;
 use crate::sip::{ClientTxn, Message, Method, Request};
@@ -18,6 +19,8 @@ pub(super) struct Reinvite {
     /// What is offered: the other party's own words.
     session: Session,
     txn: Option<(ClientTxn, Request)>,
+    /// How the packets of the leg travelled before it was offered.
+    before: Option<Travel>,
     again: Option<Instant>,
     tries: u32,
 }
@@ -36,6 +39,7 @@ impl Reinvite {
         let mut reinvite = Reinvite {
             session,
             txn: None,
+            before: None,
             again: None,
             tries: 0,
         };
@@ -89,6 +93,7 @@ impl Reinvite {
                 _ => Outcome::Refused(488),
             };
         }
+        self.restore(leg);
         if status == 491 && self.tries < REINVITE_TRIES_MAX {
             self.again = Some(desk.now().instant + pause(leg.side, desk));
             return Outcome::Pending;
@@ -104,11 +109,19 @@ impl Reinvite {
         Outcome::Refused(status)
     }
 
-    pub(super) fn on_failed(&mut self, status: u16, desk: &mut Desk) -> Outcome {
+    pub(super) fn on_failed(&mut self, status: u16, leg: &mut Leg, desk: &mut Desk) -> Outcome {
+        self.restore(leg);
         if let Some((txn, _)) = self.txn.take() {
             desk.index.remove(&Name::Client(txn));
         }
         Outcome::Refused(status)
+    }
+
+    /// What we offered has come to nothing: what the leg agreed to before holds.
+    fn restore(&mut self, leg: &mut Leg) {
+        if let Some(before) = self.before.take() {
+            leg.origin.travel = before;
+        }
     }
 
     /// The call ends, or this party leaves it, before it has answered.
@@ -124,6 +137,7 @@ impl Reinvite {
     fn send(&mut self, leg: &mut Leg, case: &Case, desk: &mut Desk) {
         self.tries += 1;
         let Some(port) = case.port(leg.side) else { return };
+        self.before = Some(leg.origin.travel.clone());
         let body = leg.origin.offer(&self.session, desk.config.media_address, port);
         let mut request = leg.dialog.request(Method::Invite).header("Allow", leg.allow());
         request = leg.terms.ask(request, desk);

@@ -253,7 +253,11 @@ impl Talking {
             .as_ref()
             .is_some_and(|asking| asking.owns(txn))
         {
-            return Ok(self.on_asked(|asking, _, desk| asking.on_failed(status, desk), case, desk));
+            return Ok(self.on_asked(
+                |asking, leg, desk| asking.on_failed(status, leg, desk),
+                case,
+                desk,
+            ));
         }
         let Some(mut current) = self.transfers.current.take() else {
             return Err((self, Event::Failed { txn, status, fault }));
@@ -264,8 +268,8 @@ impl Talking {
                 self.transfers.current = Some(current);
                 Ok(self.on_progress(progress, case, desk))
             }
-            Phase::Moving(_, reinvite) if reinvite.owns(txn) => {
-                let outcome = reinvite.on_failed(status, desk);
+            Phase::Moving(answered, reinvite) if reinvite.owns(txn) => {
+                let outcome = reinvite.on_failed(status, &mut answered.leg, desk);
                 self.transfers.current = Some(current);
                 Ok(self.on_moved(outcome, case, desk))
             }

@@ -32,10 +32,6 @@ async fn every_operation_in_the_document_answers_as_it_says() {
             if path.ends_with("/acknowledge") {
                 continue;
             }
-            // There is none to be ended until one is begun: tests/wire/api/policies.rs.
-            if path.ends_with("/policies/replay") && method == "delete" {
-                continue;
-            }
             // What it ends would end this test: tests/wire/api/lockdown.rs.
             if path.contains("/lockdown") && method != "get" {
                 continue;

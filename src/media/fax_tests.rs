@@ -59,6 +59,51 @@ fn a_fax_crosses_both_ways_and_is_not_heard() {
 }
 
 #[test]
+fn the_tone_before_a_fax_crosses_and_is_not_heard() {
+    let mut bench = Bench::described();
+    bench.session.tap(true);
+    let tone = |n: usize| (n as f64 * 1100.0 * std::f64::consts::TAU / 8000.0).sin() * 4000.0;
+    // Half a second of it, a second of nothing, and somebody speaks in the third.
+    for n in 0..150 {
+        let octets: Vec<u8> = (n * 160..(n + 1) * 160)
+            .map(|at| match at {
+                0..4000 => crate::g711::Law::Mu.encode(tone(at) as i16),
+                4000..16_000 => 0xff,
+                _ => 0x31,
+            })
+            .collect();
+        let mut packet = bench.packet(0);
+        packet[12..].copy_from_slice(&octets);
+        bench.pass(Duration::from_millis(20));
+        let before = packet.clone();
+        let verdict = bench.session.rtp(Side::A, at(CALLER), &mut packet, bench.now);
+        assert_eq!(
+            (verdict, &packet),
+            (to(CALLED), &before),
+            "it is between two machines"
+        );
+        let hop = bench.session.poll_hop();
+        assert_eq!(hop.is_some(), matches!(n, 99 | 149), "{n}");
+        hop.into_iter().for_each(|hop| bench.session.recycle(hop));
+    }
+    assert_eq!(
+        bench.session.tapped_samples(),
+        Some(24_000),
+        "the clock of the scorer goes on"
+    );
+    let statistics = bench.session.statistics();
+    assert_eq!(
+        (
+            statistics.from_caller.calling_tone_seconds,
+            statistics.from_called.calling_tone_seconds
+        ),
+        (1, 0)
+    );
+    bench.session.tap(false);
+    assert_eq!(bench.session.statistics().from_caller.calling_tone_seconds, 1);
+}
+
+#[test]
 fn only_the_party_itself_is_believed_and_only_so_fast() {
     let mut bench = Bench::described();
     bench.rtp(Side::A, CALLER, 0);

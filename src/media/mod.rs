@@ -9,6 +9,7 @@
 //! The room knows no socket, no SIP and no model: the runtime moves the octets, the call says when to listen, and
 //! what a hop means is somebody else's question.
 
+mod calling_tone;
 mod clip;
 mod ear;
 mod fuzz;

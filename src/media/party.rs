@@ -199,6 +199,7 @@ impl Party {
             mos: None,
             keys_pressed: self.presses.count,
             translated: self.translated,
+            calling_tone_seconds: 0,
         };
         statistics.mos = statistics.estimate(heard.round_trip().map(milliseconds));
         statistics

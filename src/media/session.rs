@@ -373,10 +373,12 @@ impl Session {
     }
 
     pub fn statistics(&self) -> Statistics {
-        Statistics {
+        let mut statistics = Statistics {
             from_caller: self.a.statistics(&self.b.reports),
             from_called: self.b.statistics(&self.a.reports),
-        }
+        };
+        statistics.from_caller.calling_tone_seconds = self.tap_statistics().calling_tones;
+        statistics
     }
 
     /// Packets of `side`, RTP and RTCP, that did not go on for this reason.
@@ -397,6 +399,7 @@ impl Session {
             concealed: self.tapped.concealed + now.concealed,
             left_out: self.tapped.left_out + now.left_out,
             late: self.tapped.late + now.late,
+            calling_tones: self.tapped.calling_tones + now.calling_tones,
         }
     }
 

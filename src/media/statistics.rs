@@ -47,6 +47,10 @@ pub struct SideStatistics {
     /// Of its packets, those that were put into another codec, because the other party does not know theirs.
     #[serde(default)]
     pub translated: u64,
+    /// Seconds of its audio that held the calling tone of a fax machine (ITU-T T.30 §4.2), which nobody scored. Of the caller,
+    /// and only while he is listened to.
+    #[serde(default)]
+    pub calling_tone_seconds: u64,
 }
 
 impl SideStatistics {

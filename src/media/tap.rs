@@ -5,6 +5,7 @@
 //! up audio rather than wait for a scorer.
 
 use super::Hop;
+use super::calling_tone::has_calling_tone;
 use super::g722::NarrowDecoder;
 use super::limits::{
     CONCEALED_SAMPLES_MAX, GAP_SAMPLES_MAX, HOPS_PER_CALL, REORDER_OCTETS_MAX, REORDER_PACKETS,
@@ -25,7 +26,7 @@ const STEPWISE_MAX: u16 = 64;
 /// What the tap did, for the tests and the metrics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TapStatistics {
-    /// Hops handed out.
+    /// Hops that were filled; all were handed out but those below.
     pub hops: u64,
     /// Samples made up in gaps.
     pub concealed: u64,
@@ -33,6 +34,8 @@ pub struct TapStatistics {
     pub left_out: u64,
     /// Packets that came after the tap had gone on without them, or twice.
     pub late: u64,
+    /// Hops that held the calling tone of a fax machine, and were handed to nobody.
+    pub calling_tones: u64,
 }
 
 pub(crate) struct Tap {
@@ -277,12 +280,17 @@ impl Tap {
     }
 
     fn finish_hop(&mut self) {
+        self.statistics.hops += 1;
         let full = self.current.take();
+        if let Some(hop) = full.as_ref().filter(|hop| has_calling_tone(hop)) {
+            debug_assert_eq!(hop.len(), HOP_SAMPLES);
+            self.statistics.calling_tones += 1;
+            return full.into_iter().for_each(|hop| self.recycle(hop));
+        }
         if let Some(unfetched) = std::mem::replace(&mut self.ready, full) {
             self.statistics.left_out += HOP_SAMPLES as u64;
             self.recycle(unfetched);
         }
-        self.statistics.hops += 1;
     }
 }
 

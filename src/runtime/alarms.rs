@@ -155,20 +155,19 @@ impl Alarms {
         self.engine().alarms().cloned().collect()
     }
 
-    /// Somebody takes an alarm. None = there is none of this number, or it is over or taken already. Blocks.
-    ///
-    /// # Errors
-    ///
-    /// Those of the store: it is taken all the same, and a restart may forget by whom.
-    pub fn acknowledge(&self, number: u64, by: &str, note: &str) -> Result<Option<Alarm>, StoreError> {
+    /// Somebody takes an alarm. None = there is none of this number, or it is over or taken already. Where the
+    /// store is away it is taken all the same, and written the next time: a restart before that forgets by whom. Blocks.
+    pub fn acknowledge(&self, number: u64, by: &str, note: &str) -> Option<Alarm> {
         let taken = {
             let mut engine = self.engine();
             let taken = engine.acknowledge(number, by, note, clock::now().unix_ms());
             self.carry_out(&mut engine);
             taken
         };
-        self.write()?;
-        Ok(taken)
+        if let Err(error) = self.write() {
+            tracing::warn!(%error, alarm = number, "who took an alarm could not be written; it is tried again");
+        }
+        taken
     }
 
     /// For `/api/v1/status`.
@@ -357,10 +356,10 @@ mod tests {
 
         let again = open();
         assert_eq!(again.all().len(), 1, "it is kept");
-        let taken = again.acknowledge(1, "ann", "mine").unwrap().unwrap();
+        let taken = again.acknowledge(1, "ann", "mine").unwrap();
         assert!(matches!(taken.state, State::Acknowledged { .. }));
-        assert_eq!(again.acknowledge(1, "bob", "mine").unwrap(), None);
-        assert_eq!(again.acknowledge(2, "bob", "mine").unwrap(), None);
+        assert_eq!(again.acknowledge(1, "bob", "mine"), None);
+        assert_eq!(again.acknowledge(2, "bob", "mine"), None);
         again.sign_in_failed();
         again.look().unwrap();
         assert_eq!(*told.lock().unwrap(), [1], "once");

@@ -277,7 +277,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         tokio.spawn(login_hosts::keep(host.clone(), dns.clone(), mailboxes.clone()));
     }
 
-    let tries = Arc::new(Tries::new(store.neighbours().is_some()));
+    let tries = Arc::new(Tries::new(store.neighbours().map(|ways| ways.names().clone())));
     let neighbours = neighbours::start(neighbours::Shared {
         tries: tries.clone(),
         store: store.clone(),

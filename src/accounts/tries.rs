@@ -1,12 +1,14 @@
 //! Wrong passwords, counted here and at the other gateways on the same store: whoever has to wait at one has to wait at all of them.
 //!
-//! Each gateway goes by its own count ([`Lockout`]) and tells the others what it counted; names travel as their digests. What cannot be told,
-//! because the store is away, counts where it was tried alone.
+//! Each gateway goes by its own count ([`Lockout`]) and tells the others what it counted. Where the name should be there may be a password, so
+//! names travel as their HMAC under a key that lies in the store: whoever only listens has nothing to guess at. What cannot be told, because the
+//! store is away, counts where it was tried alone.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use aws_lc_rs::hmac;
 use serde::{Deserialize, Serialize};
 
 use super::limits::TRIES_TOLD;
@@ -17,7 +19,7 @@ use super::secret::{fingerprint, from_hexadecimal, hexadecimal};
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Tried {
-    /// SHA-256 of the name, hexadecimal.
+    /// HMAC-SHA256 of the name, hexadecimal.
     name: String,
     from: IpAddr,
     is_known: bool,
@@ -37,15 +39,25 @@ enum Came {
 pub struct Tries {
     lockout: Mutex<Lockout>,
     /// None = there are no others.
-    to_tell: Option<Mutex<VecDeque<String>>>,
+    others: Option<Others>,
+}
+
+#[derive(Debug)]
+struct Others {
+    /// By what names are known among them.
+    names: hmac::Key,
+    to_tell: Mutex<VecDeque<String>>,
 }
 
 impl Tries {
-    /// `has_others`: other gateways use the same store.
-    pub fn new(has_others: bool) -> Tries {
+    /// `names`: by what names are known among the gateways that use the same store; None = there are no others.
+    pub fn new(names: Option<hmac::Key>) -> Tries {
         Tries {
             lockout: Mutex::default(),
-            to_tell: has_others.then(Mutex::default),
+            others: names.map(|names| Others {
+                names,
+                to_tell: Mutex::default(),
+            }),
         }
     }
 
@@ -55,12 +67,13 @@ impl Tries {
     ///
     /// The seconds to wait.
     pub fn may_try(&self, name: &str, from: IpAddr, is_known: bool, now_ms: u64) -> Result<(), u64> {
-        lock(&self.lockout).may_try(name, from, is_known, now_ms)
+        lock(&self.lockout).may_try(&self.known_as(name), from, is_known, now_ms)
     }
 
     /// Counts a wrong password.
     pub fn wrong(&self, name: &str, from: IpAddr, is_known: bool, now_ms: u64) {
-        lock(&self.lockout).wrong(&fingerprint(name), from, is_known, now_ms);
+        let name = self.known_as(name);
+        lock(&self.lockout).wrong(&fingerprint(&name), from, is_known, now_ms);
         self.tell(name, from, is_known, Came::Wrong);
     }
 
@@ -70,7 +83,7 @@ impl Tries {
     ///
     /// The seconds to wait.
     pub fn reserve(&self, name: &str, from: IpAddr, is_known: bool, now_ms: u64) -> Result<Reserved, u64> {
-        lock(&self.lockout).reserve(name, from, is_known, now_ms)
+        lock(&self.lockout).reserve(&self.known_as(name), from, is_known, now_ms)
     }
 
     /// As [`Lockout::take_back`].
@@ -80,20 +93,21 @@ impl Tries {
 
     /// The code for which this was reserved was wrong: it is counted here, and now elsewhere too.
     pub fn wrong_code(&self, name: &str, from: IpAddr, is_known: bool) {
-        self.tell(name, from, is_known, Came::WrongCode);
+        self.tell(self.known_as(name), from, is_known, Came::WrongCode);
     }
 
     /// As [`Lockout::right`].
     pub fn right(&self, name: &str, from: IpAddr) {
-        lock(&self.lockout).right(&fingerprint(name), from);
+        let name = self.known_as(name);
+        lock(&self.lockout).right(&fingerprint(&name), from);
         self.tell(name, from, true, Came::Right);
     }
 
     /// What the others are to be told since this was asked last, for [`Tries::hear`].
     pub fn to_tell(&self) -> VecDeque<String> {
-        self.to_tell
+        self.others
             .as_ref()
-            .map(|waiting| std::mem::take(&mut *lock(waiting)))
+            .map(|others| std::mem::take(&mut *lock(&others.to_tell)))
             .unwrap_or_default()
     }
 
@@ -102,9 +116,10 @@ impl Tries {
         let Ok(tried) = serde_json::from_str::<Tried>(text) else {
             return;
         };
-        let Some(name) = from_hexadecimal(&tried.name) else {
+        if from_hexadecimal(&tried.name).is_none() {
             return;
-        };
+        }
+        let name = fingerprint(&tried.name);
         let mut lockout = lock(&self.lockout);
         match tried.came {
             Came::Right => lockout.right(&name, tried.from),
@@ -113,15 +128,24 @@ impl Tries {
         }
     }
 
-    fn tell(&self, name: &str, from: IpAddr, is_known: bool, came: Came) {
-        let Some(waiting) = &self.to_tell else { return };
+    /// The same at all gateways of a store.
+    fn known_as(&self, name: &str) -> String {
+        match &self.others {
+            Some(others) => hexadecimal(hmac::sign(&others.names, name.as_bytes()).as_ref()),
+            None => name.into(),
+        }
+    }
+
+    /// `name`: as the others know it.
+    fn tell(&self, name: String, from: IpAddr, is_known: bool, came: Came) {
+        let Some(others) = &self.others else { return };
         let tried = Tried {
-            name: hexadecimal(&fingerprint(name)),
+            name,
             from,
             is_known,
             came,
         };
-        let mut waiting = lock(waiting);
+        let mut waiting = lock(&others.to_tell);
         if waiting.len() >= TRIES_TOLD {
             waiting.pop_front();
         }
@@ -141,13 +165,17 @@ mod tests {
 
     const AWAY: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(198, 51, 100, 9));
 
+    fn tries_of(secret: &[u8]) -> Tries {
+        Tries::new(Some(hmac::Key::new(hmac::HMAC_SHA256, secret)))
+    }
+
     fn told(from: &Tries, to: &Tries) {
         from.to_tell().iter().for_each(|text| to.hear(text, 1_000));
     }
 
     #[test]
     fn whoever_has_to_wait_at_one_gateway_has_to_wait_at_the_other() {
-        let (left, right) = (Tries::new(true), Tries::new(true));
+        let (left, right) = (tries_of(b"store"), tries_of(b"store"));
         for number in 0..WRONG_PAIR {
             let at = if number % 2 == 0 { &left } else { &right };
             at.wrong("ann", AWAY, false, 1_000);
@@ -170,7 +198,7 @@ mod tests {
 
     #[test]
     fn codes_count_everywhere_once_they_are_known_to_be_wrong() {
-        let (left, right) = (Tries::new(true), Tries::new(true));
+        let (left, right) = (tries_of(b"store"), tries_of(b"store"));
         let from = |number: u32| IpAddr::V4((0x0a00_0000 + number).into());
         let reserved = left.reserve("ann", from(99), true, 1_000).unwrap();
         left.take_back(&reserved);
@@ -190,13 +218,19 @@ mod tests {
         let alone = Tries::default();
         alone.wrong("ann", AWAY, false, 1_000);
         assert!(alone.to_tell().is_empty());
-        let tries = Tries::new(true);
+        let tries = tries_of(b"store");
         for _ in 0..TRIES_TOLD + 10 {
             tries.wrong("a password where the name should be", AWAY, false, 1_000);
         }
         let told = tries.to_tell();
         assert_eq!(told.len(), TRIES_TOLD);
         assert!(!told[0].contains("password"));
+        // Nor can one that is guessed be held against it without what lies in the store.
+        let guessed = fingerprint("a password where the name should be");
+        assert!(!told[0].contains(&hexadecimal(&guessed)));
+        let elsewhere = tries_of(b"another store");
+        elsewhere.wrong("a password where the name should be", AWAY, false, 1_000);
+        assert_ne!(elsewhere.to_tell()[0], told[0]);
         for text in [
             "",
             "{}",

@@ -98,6 +98,11 @@ impl Baseline {
         }
     }
 
+    /// How many there are in a week, about.
+    pub(super) fn sum(&self) -> f64 {
+        self.cells.iter().map(|cell| cell.mean).sum()
+    }
+
     /// None = not known yet.
     pub(super) fn usual(&self, hour: usize) -> Option<Usual> {
         let cell = self.cells.get(hour % HOURS)?;

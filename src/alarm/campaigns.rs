@@ -1,6 +1,6 @@
 //! Bad calls that are alike: the same recording, the same signer, the same script. Whatever they share, they are one campaign.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 use super::limits::{CALLERS_MAX, CALLS_MAX, GROUP_LASTS, GROUPS_MAX, LIKENESSES_MAX};
 use super::seen::Seen;
@@ -11,7 +11,8 @@ use crate::call_id::CallId;
 pub(super) struct Group {
     /// Under which name it was an alarm; None = it was none yet.
     pub raised_as: Option<String>,
-    likenesses: BTreeSet<String>,
+    /// The one that was seen last at the end.
+    likenesses: VecDeque<String>,
     callers: BTreeSet<u64>,
     pub calls: Vec<CallId>,
     pub count: u64,
@@ -27,7 +28,7 @@ impl Group {
 
     /// A recording before a script before a signer.
     pub(super) fn name(&self) -> &str {
-        self.likenesses.first().map_or("", String::as_str)
+        self.likenesses.iter().min().map_or("", String::as_str)
     }
 
     /// Nothing else is known of them that they have in common.
@@ -37,8 +38,11 @@ impl Group {
             .all(|likeness| likeness.starts_with("signer "))
     }
 
+    /// In the order of [`Group::name`].
     pub(super) fn shared(&self) -> impl Iterator<Item = &str> {
-        self.likenesses.iter().map(String::as_str)
+        let mut shared: Vec<&str> = self.likenesses.iter().map(String::as_str).collect();
+        shared.sort_unstable();
+        shared.into_iter()
     }
 
     fn take(&mut self, other: Group) {
@@ -58,9 +62,11 @@ impl Group {
     }
 
     fn add_likeness(&mut self, likeness: String) {
-        if self.likenesses.len() < LIKENESSES_MAX {
-            self.likenesses.insert(likeness);
+        self.likenesses.retain(|known| *known != likeness);
+        if self.likenesses.len() >= LIKENESSES_MAX {
+            self.likenesses.pop_front();
         }
+        self.likenesses.push_back(likeness);
     }
 
     fn add_caller(&mut self, caller: u64) {
@@ -151,6 +157,18 @@ mod tests {
             signer: Some(signer.into()),
             script: None,
         }
+    }
+
+    #[test]
+    fn a_campaign_that_changes_its_signer_with_every_call_is_followed() {
+        let mut campaigns = Campaigns::default();
+        for caller in 1..=40 {
+            campaigns.take(&seen(caller, "r", &format!("s{caller}")));
+        }
+        let group = campaigns.take(&seen(99, "another", "s40")).unwrap();
+        assert_eq!((group.count, group.likenesses.len()), (41, LIKENESSES_MAX));
+        assert_eq!(campaigns.take(&seen(100, "r", "s")).unwrap().count, 42);
+        assert_eq!(campaigns.len(), 1);
     }
 
     #[test]

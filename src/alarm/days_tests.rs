@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-use super::{Alarm, Engine, Input, Kept, Output, Rules, Seen, Watch};
+use super::limits::{ALARMS_MAX, COUNTRIES_MAX, LASTING_MAX};
+use super::{Alarm, Engine, Input, Kept, Output, Rules, SHIPPED, Seen, Severity, State, Watch};
 use crate::call_id::CallId;
 
 const HOUR_MS: u64 = 3_600_000;
@@ -318,14 +319,14 @@ fn quiet_hours_hold_back_what_is_not_grave_and_nobody_is_told_twice() {
         .engine
         .acknowledge(number, "ann", "looking", now)
         .unwrap();
-    assert!(matches!(taken.state, super::State::Acknowledged { ref by, .. } if by == "ann"));
+    assert!(matches!(taken.state, State::Acknowledged { ref by, .. } if by == "ann"));
     assert_eq!(
         business.engine.acknowledge(number, "bob", "", now),
         None,
         "it is taken"
     );
     business.live(DAY, |_, _| {});
-    let is_over = |alarm: &Alarm| matches!(alarm.state, super::State::Over { .. });
+    let is_over = |alarm: &Alarm| matches!(alarm.state, State::Over { .. });
     assert!(business.engine.alarms().all(is_over));
     assert_eq!(business.told.len(), 2);
 }
@@ -339,11 +340,124 @@ fn what_a_gateway_does_not_know_yet_is_no_alarm_and_tables_are_bounded() {
         [],
         "nobody knows what is usual on the first day"
     );
-    for round in 0..3_000u64 {
-        business.plant(1, |seen, _| {
-            seen.country = Some(format!("{}", 200 + round % 700));
-            (seen.is_bad, seen.recording) = (true, Some(format!("recording-{round}")));
+    business.live(1, |business, _| {
+        for round in 0..3_000u64 {
+            business.plant(1, |seen, _| {
+                seen.country = Some(format!("{}", 200 + round / 4 % 700));
+                (seen.is_bad, seen.recording) = (true, Some(format!("recording-{round}")));
+            });
+        }
+    });
+    assert!(business.engine.len() < 1_000, "{}", business.engine.len());
+    // Countries that were made up are no reason not to see the next one.
+    business.live(2, |business, _| {
+        business.plant(25, |seen, _| seen.country = Some("963".into()));
+        business.plant(2, |seen, _| seen.country = Some("964".into()));
+    });
+    business.live(1, |_, _| {});
+    let kept = business.engine.kept();
+    let things: Vec<&str> = kept.texts().map(|(thing, _)| thing).collect();
+    assert!(things.contains(&"country 963"), "{things:?}");
+    assert!(!things.contains(&"country 964"), "two are soon spoofed");
+    let countries = things.iter().filter(|thing| thing.starts_with("country "));
+    assert_eq!(countries.count(), COUNTRIES_MAX + 1, "and the others: {things:?}");
+}
+
+#[test]
+fn hours_are_those_of_the_business_where_they_begin_at_half_past() {
+    let mut business = Business::begun(Kept::default(), 1);
+    let text = format!("[alarms]\nzone = \"Asia/Kolkata\"\n{SHIPPED}");
+    let rules = Rules::load("x", &text).unwrap();
+    business.engine = Engine::new(rules, Some("1"), Kept::default(), Vec::new());
+    business.live(3 * WEEK + 2 * DAY + 7, |_, _| {});
+    assert_eq!(business.watched(), []);
+    // At half past seven ten calls an hour are usual, at half past eight thirty.
+    business.live(1, |business, _| business.plant(40, |_, _| {}));
+    assert_eq!(business.watched(), [Watch::Volume]);
+}
+
+#[test]
+fn an_hour_that_the_clock_is_set_back_into_is_not_learned_again() {
+    let mut business = Business::new(1);
+    business.live(2 * DAY + 10, |_, _| {});
+    let begin = MONDAY + business.hours * HOUR_MS;
+    business.give(Input::Tick, begin + 1);
+    let kept = business.engine.kept().clone();
+    for at in [begin - 60_000, begin + 60_000] {
+        business.give(Input::Tick, at);
+        assert_eq!(*business.engine.kept(), kept);
+    }
+}
+
+#[test]
+fn whoever_makes_up_many_campaigns_makes_few_alarms() {
+    let mut business = Business::new(1);
+    for campaign in 0..40 {
+        business.plant(6, |seen, _| {
+            (seen.is_bad, seen.signer) = (true, None);
+            seen.recording = Some(format!("recording-{campaign}"));
         });
     }
-    assert!(business.engine.len() < 1_000, "{}", business.engine.len());
+    let campaigns = || {
+        business
+            .told
+            .iter()
+            .filter(|alarm| alarm.watch == Watch::Campaign)
+    };
+    assert_eq!(campaigns().count(), LASTING_MAX + 1, "{:#?}", business.told);
+    let others: Vec<_> = campaigns().filter(|alarm| alarm.about == "others").collect();
+    assert_eq!(others.len(), 1);
+    assert!(
+        others[0].words.contains("6 calls from") || others[0].words.contains("5 calls from"),
+        "{}",
+        others[0].words
+    );
+}
+
+#[test]
+fn what_nobody_has_taken_and_weighs_least_makes_room_for_a_new_alarm() {
+    let alarm = |number, severity, state| Alarm {
+        number,
+        rule: "more-calls".into(),
+        watch: Watch::Volume,
+        about: String::new(),
+        severity,
+        owner: None,
+        words: String::new(),
+        raised_ms: MONDAY,
+        last_ms: MONDAY,
+        count: 1,
+        calls: Vec::new(),
+        told_ms: Some(MONDAY),
+        state,
+    };
+    let taken = || State::Acknowledged {
+        by: "ann".into(),
+        at_ms: MONDAY,
+        note: String::new(),
+    };
+    let mut alarms: Vec<Alarm> = (1..=ALARMS_MAX as u64)
+        .map(|number| alarm(number, Severity::High, State::Open))
+        .collect();
+    alarms[0] = alarm(1, Severity::Low, taken());
+    alarms[2] = alarm(3, Severity::Low, State::Open);
+    alarms[6] = alarm(7, Severity::High, State::Over { at_ms: MONDAY });
+    let mut business = Business::begun(Kept::default(), 1);
+    business.engine = Engine::new(Rules::shipped(), Some("1"), Kept::default(), alarms);
+    for gone in [7, 3, 2] {
+        assert!(business.engine.alarms().any(|alarm| alarm.number == gone));
+        business.plant(5, |seen, _| {
+            (seen.is_bad, seen.signer) = (true, None);
+            seen.recording = Some(format!("recording-{gone}"));
+        });
+        assert!(
+            business.engine.alarms().all(|alarm| alarm.number != gone),
+            "{gone}"
+        );
+        assert_eq!(business.engine.alarms().count(), ALARMS_MAX);
+    }
+    assert!(
+        business.engine.alarms().any(|alarm| alarm.number == 1),
+        "it is ann's"
+    );
 }

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use super::baseline::{Baseline, Usual};
 use super::campaigns::Campaigns;
 use super::limits::{
-    ALARMS_MAX, AWAY, CALLERS_MAX, CALLS_MAX, CALLS_OF_HOUR, COUNTRIES_MAX, NOTE_MAX, SIGNER_ALONE,
+    ALARMS_MAX, AWAY, CALLERS_MAX, CALLS_MAX, CALLS_OF_HOUR, COUNTRIES_MAX, COUNTRY_LEARNED, LASTING_MAX,
+    NOTE_MAX, SIGNER_ALONE,
 };
+use super::raised::{Alarm, OTHER, OTHERS, State, lasts, words};
 use super::rules::{Rule, Rules, Severity, Watch};
 use super::seen::Seen;
 use crate::call_id::CallId;
@@ -20,7 +20,7 @@ pub enum Input {
     Call(Box<Seen>),
     /// Somebody showed a wrong password, code or token.
     SignInFailed,
-    /// A phone's call to a number outside has ended, or a call was sent on to one.
+    /// A phone calls a number outside, or a call is sent on to one.
     Outside(CallId),
     /// Nothing happened; hours end all the same. At least every few minutes.
     Tick,
@@ -36,48 +36,10 @@ pub enum Output {
     Forgotten(u64),
     /// An hour was learned: what is usual is to be kept.
     Learned,
+    /// What is usual of this is kept no more.
+    Unlearned(String),
     /// Nothing more.
     Nothing,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "is")]
-pub enum State {
-    Open,
-    /// Somebody has taken it.
-    Acknowledged {
-        by: String,
-        at_ms: u64,
-        note: String,
-    },
-    Over {
-        at_ms: u64,
-    },
-}
-
-/// One thing that is unusual, however often it was seen.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Alarm {
-    /// From 1.
-    pub number: u64,
-    /// The rule's name, and what it watches.
-    pub rule: String,
-    pub watch: Watch,
-    /// Of one rule, what tells its alarms from each other: a calling code, the name of a campaign.
-    pub about: String,
-    pub severity: Severity,
-    pub owner: Option<String>,
-    /// What is unusual, and what would be usual, in words.
-    pub words: String,
-    pub raised_ms: u64,
-    pub last_ms: u64,
-    /// The highest count it was seen with.
-    pub count: u64,
-    /// The first calls that it is about.
-    pub calls: Vec<CallId>,
-    /// When people were told; None = the quiet hours are waited for.
-    pub told_ms: Option<u64>,
-    pub state: State,
 }
 
 /// What is kept over a restart beside the alarms: what is usual of each thing that is counted.
@@ -225,10 +187,9 @@ impl Engine {
             .as_ref()
             .filter(|code| self.home.as_ref() != Some(*code));
         if let Some(code) = foreign {
-            let code = if self.has_room_for(&country(code)) {
-                code
-            } else {
-                "other"
+            let code = match self.has_room_for(&country(code), now_ms) {
+                true => code,
+                false => OTHER,
             };
             self.count(&country(code), call);
             self.compare(Watch::Country, code, now_ms);
@@ -236,16 +197,34 @@ impl Engine {
         self.on_campaign(seen, now_ms);
     }
 
-    /// Whether a country is counted by itself.
-    fn has_room_for(&self, name: &str) -> bool {
-        let counts = self.hour.as_ref().map(|hour| &hour.counts);
-        if self.kept.baselines.contains_key(name) || counts.is_some_and(|counts| counts.contains_key(name)) {
+    /// Whether a country is counted by itself. Of those of which nothing is usual yet, one that hardly called makes room for the next.
+    fn has_room_for(&mut self, name: &str, now_ms: u64) -> bool {
+        let Some(hour) = &mut self.hour else { return false };
+        let known = &self.kept.baselines;
+        if known.contains_key(name) || hour.counts.contains_key(name) {
             return true;
         }
-        let is_new = |name: &&String| !self.kept.baselines.contains_key(*name);
-        let new = counts.into_iter().flat_map(|counts| counts.keys()).filter(is_new);
-        let known = self.kept.baselines.keys().chain(new);
-        known.filter(|name| name.starts_with(COUNTRY)).count() < COUNTRIES_MAX
+        let is_new = |(name, _): &(&String, &Count)| is_country(name) && !known.contains_key(*name);
+        if hour.counts.iter().filter(is_new).count() < COUNTRIES_MAX {
+            return true;
+        }
+        let rarest = hour
+            .counts
+            .iter()
+            .filter(is_new)
+            .min_by_key(|(_, count)| count.count);
+        let rarest = rarest.filter(|(_, count)| count.count < COUNTRY_LEARNED);
+        let Some(rarest) = rarest.map(|(name, _)| name.clone()) else {
+            return false;
+        };
+        if let Some(rarest) = hour.counts.remove(&rarest) {
+            let others = hour.counts.entry(country(OTHER)).or_default();
+            others.count += rarest.count;
+            others.calls.extend(rarest.calls);
+            others.calls.truncate(CALLS_OF_HOUR);
+            self.compare(Watch::Country, OTHER, now_ms);
+        }
+        true
     }
 
     fn on_campaign(&mut self, seen: &Seen, now_ms: u64) {
@@ -338,7 +317,8 @@ impl Engine {
     }
 
     fn usual(&self, watch: Watch, thing: &str, now_ms: u64) -> Option<Usual> {
-        let (hour, _) = self.rules.local(now_ms);
+        // By its beginning, as it is learned: where clocks differ from UTC by half hours, two of its hours are in one of ours.
+        let (hour, _) = self.rules.local(now_ms / HOUR_MS * HOUR_MS);
         let of = |name: &str| {
             self.kept
                 .baselines
@@ -366,13 +346,25 @@ impl Engine {
     }
 
     fn raise(&mut self, rule: &Rule, about: &str, words: String, count: u64, calls: &[CallId], now_ms: u64) {
-        let again_ms = rule.again.as_millis() as u64;
-        let same = self.alarms.values_mut().rev().find(|alarm| {
-            alarm.rule == rule.id
-                && alarm.about == about
-                && !matches!(alarm.state, State::Over { .. })
-                && now_ms.saturating_sub(alarm.last_ms) < again_ms
-        });
+        let lasting = |alarm: &&Alarm| lasts(alarm, rule, now_ms);
+        let is_known = self
+            .alarms
+            .values()
+            .filter(lasting)
+            .any(|alarm| alarm.about == about);
+        // Whoever calls may make up many things to be unusual by: past some of them it is one alarm for all others.
+        let (about, words) = match is_known || self.alarms.values().filter(lasting).count() < LASTING_MAX {
+            true => (about, words),
+            false => (
+                OTHERS,
+                format!("beside {LASTING_MAX} alarms of this rule that last: {words}"),
+            ),
+        };
+        let same = self
+            .alarms
+            .values_mut()
+            .rev()
+            .find(|alarm| alarm.about == about && lasts(alarm, rule, now_ms));
         if let Some(alarm) = same {
             let is_news = count > alarm.count;
             let is_doubled = count.max(1).ilog2() > alarm.count.max(1).ilog2();
@@ -414,13 +406,13 @@ impl Engine {
 
     fn make_room(&mut self) {
         while self.alarms.len() >= ALARMS_MAX {
-            let over = self
-                .alarms
-                .values()
-                .find(|alarm| matches!(alarm.state, State::Over { .. }));
-            let oldest = over
-                .or_else(|| self.alarms.values().next())
-                .map(|alarm| alarm.number);
+            // What is over first, then what weighs least of what nobody has taken.
+            let weight = |alarm: &&Alarm| match alarm.state {
+                State::Over { .. } => (0, Severity::Low, alarm.number),
+                State::Open => (1, alarm.severity, alarm.number),
+                State::Acknowledged { .. } => (2, alarm.severity, alarm.number),
+            };
+            let oldest = self.alarms.values().min_by_key(weight).map(|alarm| alarm.number);
             let Some(oldest) = oldest else { return };
             self.alarms.remove(&oldest);
             self.outputs.push_back(Output::Forgotten(oldest));
@@ -452,9 +444,12 @@ impl Engine {
     /// Hours that have ended are learned, those without any call too.
     fn turn_hour(&mut self, now_ms: u64) {
         let number = now_ms / HOUR_MS;
-        let was_away = self.last_ms == 0 || now_ms.saturating_sub(self.last_ms) > AWAY.as_millis() as u64;
-        self.last_ms = now_ms;
         let is_same = self.hour.as_ref().is_some_and(|hour| hour.number == number);
+        // Set back into an hour that has ended, the clock makes neither this one nor that one whole.
+        let is_back = now_ms < self.last_ms && !is_same;
+        let was_away =
+            self.last_ms == 0 || is_back || now_ms.abs_diff(self.last_ms) > AWAY.as_millis() as u64;
+        self.last_ms = now_ms;
         if is_same {
             if was_away && let Some(hour) = &mut self.hour {
                 hour.is_whole = false;
@@ -485,7 +480,12 @@ impl Engine {
         ];
         let mut things: Vec<String> = always.iter().map(|watch| watch.name().to_string()).collect();
         things.extend(self.kept.baselines.keys().cloned());
-        things.extend(ended.counts.keys().cloned());
+        // A country is learned from several calls: one is soon spoofed, and there is room for few.
+        let counted = ended
+            .counts
+            .iter()
+            .filter(|(thing, count)| !is_country(thing) || count.count >= COUNTRY_LEARNED);
+        things.extend(counted.map(|(thing, _)| thing.clone()));
         things.sort();
         things.dedup();
         for thing in things {
@@ -497,6 +497,7 @@ impl Engine {
                 .map_or(count, |usual| count.min(usual.limit(3.0)));
             baseline.learn(hour, count);
         }
+        self.forget_countries();
         self.outputs.push_back(Output::Learned);
         // When they were seen last: a restart does not tell of them again.
         let began_ms = ended.number * HOUR_MS;
@@ -507,40 +508,29 @@ impl Engine {
         let changed = lasting.map(|alarm| Output::Changed(Box::new(alarm.clone())));
         self.outputs.extend(changed);
     }
+
+    /// Those that call least, where there are more than have a baseline of their own.
+    fn forget_countries(&mut self) {
+        let countries = self.kept.baselines.iter().filter(|(name, _)| is_country(name));
+        let mut sums: Vec<(f64, String)> = countries
+            .map(|(name, baseline)| (baseline.sum(), name.clone()))
+            .collect();
+        sums.sort_by(|(one, _), (other, _)| other.total_cmp(one));
+        for (_, name) in sums.into_iter().skip(COUNTRIES_MAX) {
+            self.kept.baselines.remove(&name);
+            self.outputs.push_back(Output::Unlearned(name));
+        }
+    }
 }
 
 /// Before the calling code in the name of what is counted.
 const COUNTRY: &str = "country ";
 
-fn country(code: &str) -> String {
-    format!("{COUNTRY}{code}")
+/// A country that is counted by itself.
+fn is_country(thing: &str) -> bool {
+    thing.strip_prefix(COUNTRY).is_some_and(|code| code != OTHER)
 }
 
-fn words(watch: Watch, about: &str, count: u64, usual: Option<Usual>, limit: f64) -> String {
-    let what = match watch {
-        Watch::Volume => "calls came in this hour".to_string(),
-        Watch::Country if about == "other" => {
-            "calls from further countries than are counted one by one came in this hour".to_string()
-        }
-        Watch::Country => format!("calls with the calling code +{about} came in this hour"),
-        Watch::Unsigned => "calls of this hour had no signature that verified".to_string(),
-        Watch::Refused => "calls of this hour were refused".to_string(),
-        Watch::Synthetic => "calls of this hour sounded synthetic".to_string(),
-        Watch::SignIns => "wrong passwords, codes or tokens were shown in this hour".to_string(),
-        Watch::Outside => "calls went to numbers outside in this hour".to_string(),
-        Watch::Campaign => "calls are alike".to_string(),
-    };
-    match usual {
-        Some(usual) => format!(
-            "{count} {what}; usual {} are about {:.0}, an alarm begins at {:.0}",
-            if watch.is_share() {
-                "of so many calls at this hour of the week"
-            } else {
-                "at this hour of the week"
-            },
-            usual.mean,
-            limit.ceil()
-        ),
-        None => format!("{count} {what}; an alarm begins at {:.0}", limit.ceil()),
-    }
+fn country(code: &str) -> String {
+    format!("{COUNTRY}{code}")
 }

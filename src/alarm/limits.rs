@@ -15,13 +15,17 @@ pub const DAYS_MIN: u32 = 5;
 /// How much of what is usual the newest hour makes: a change of habits is usual after about a month.
 pub const NEWEST: f64 = 0.25;
 
-/// Calling codes with a baseline of their own. Further ones count together, as `other`.
+/// Calling codes with a baseline of their own; past it those that call least are forgotten. As many new ones are counted in an hour, and further ones
+/// together, as `other`.
 pub const COUNTRIES_MAX: usize = 64;
+
+/// Calls in an hour from which a calling code gets a baseline of its own, and is not counted as `other` when more come.
+pub const COUNTRY_LEARNED: u64 = 3;
 
 /// Groups of bad calls that are followed at once; past it the one that was quiet longest is forgotten.
 pub const GROUPS_MAX: usize = 256;
 
-/// What makes two bad calls alike, of each group. Further likenesses are not added, whether a call brings them or another group.
+/// What makes two bad calls alike, of each group. Past it the one that was seen last longest ago is forgotten.
 pub const LIKENESSES_MAX: usize = 16;
 
 /// Callers that are told apart in each group; further ones are no more of them.
@@ -36,8 +40,11 @@ pub const CALLS_MAX: usize = 20;
 /// Calls of this hour that are remembered for each thing that is counted, so that an alarm can name them.
 pub const CALLS_OF_HOUR: usize = 20;
 
-/// Alarms that are kept; past it the oldest one that is over goes, and without one the oldest.
+/// Alarms that are kept; past it the oldest one that is over goes, without one the least severe that nobody has taken, and one that was taken last.
 pub const ALARMS_MAX: usize = 500;
+
+/// Alarms of one rule that last at once; further ones are one, about `others`.
+pub const LASTING_MAX: usize = 16;
 
 /// Rules of a file.
 pub const RULES_MAX: usize = 64;

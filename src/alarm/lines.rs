@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::engine::Alarm;
+use super::raised::Alarm;
 use super::rules::Severity;
 
 const VENDOR: &str = "Ringward";

@@ -15,10 +15,12 @@ mod days_tests;
 mod engine;
 pub mod limits;
 mod lines;
+mod raised;
 mod rules;
 mod seen;
 
-pub use engine::{Alarm, Engine, Input, Kept, Output, State};
+pub use engine::{Engine, Input, Kept, Output};
 pub use lines::{cef, ocsf};
+pub use raised::{Alarm, State};
 pub use rules::{Rules, SHIPPED, Severity, Watch};
 pub use seen::Seen;

@@ -10,6 +10,9 @@ use crate::e164::zone_of;
 use crate::identity::Standing;
 use crate::screening::{Challenge, Label, VoiceLight};
 
+/// Whoever signed so that it did not verify.
+const UNBELIEVED: &str = "that is not believed";
+
 /// One ended call from outside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen {
@@ -29,7 +32,7 @@ pub struct Seen {
     pub is_bad: bool,
     /// The same sounds as in other calls.
     pub recording: Option<String>,
-    /// The provider code in the certificate of whoever signed, whether it was believed or not: a forger names whom he likes.
+    /// The provider code in the certificate of whoever signed. Those that are not believed are one: a forger names whom he likes.
     pub signer: Option<String>,
     /// How the caller's side behaved, where it behaved in a way of its own: a word for each habit.
     pub script: Option<String>,
@@ -43,6 +46,7 @@ impl Seen {
             return None;
         }
         let facts = &record.facts;
+        let is_signed = facts.identity.standing == Standing::Verified;
         let number = record.caller.as_ref().map(|number| number.reveal().as_str());
         let label = record.banner.as_ref().map(|banner| banner.label);
         let voice = record.banner.as_ref().map(|banner| banner.voice);
@@ -55,24 +59,28 @@ impl Seen {
             at_ms: record.started_ms,
             caller: number.map_or(0, digest),
             country: number.and_then(zone_of).map(|(code, _)| code.to_string()),
-            is_signed: facts.identity.standing == Standing::Verified,
+            is_signed,
             is_refused: outcome.ending == Ending::Refused,
             is_synthetic: voice == Some(VoiceLight::Synthetic),
             is_bad,
             recording: Some(short(&facts.recording.name)).filter(|name| !name.is_empty()),
-            signer: facts.identity.spc.as_deref().map(short),
+            signer: facts.identity.spc.as_deref().map(|spc| match is_signed {
+                true => short(spc),
+                false => UNBELIEVED.to_string(),
+            }),
             script: script(record),
         })
     }
 
-    /// How often this call led to a number outside: of a phone's call that is once, else as often as it was sent on to one.
+    /// How often this call led to a number outside, so far: of a phone's call that is once, else as often as it was sent on to one, whether
+    /// anybody answers there or not.
     pub fn outside(record: &CallRecord) -> usize {
         let is_number = |text: &str| text.starts_with('+');
         match record.direction {
-            Direction::Outbound => usize::from(record.outcome.is_some() && is_number(record.called.reveal())),
+            Direction::Outbound => usize::from(is_number(record.called.reveal())),
             Direction::Inbound => {
                 let went = |transfer: &&Transfer| {
-                    transfer.outcome == TransferOutcome::Completed && is_number(transfer.to.reveal())
+                    transfer.outcome != TransferOutcome::Refused && is_number(transfer.to.reveal())
                 };
                 record.transfers.iter().filter(went).count()
             }

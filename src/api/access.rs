@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::limits::{FAILURE_WINDOW, REFUSALS_WRITTEN_MAX};
 use crate::accounts::oidc::Vouched;
 use crate::accounts::{
-    By, FIRST, Failures, Fingerprint, Holder, Invitation, NewUser, NoToken, Open, Proof, Refused, Role,
-    Sessions, Token, TokenChanges, Tokens, Tries, User, Users, fingerprint,
+    By, Failures, Fingerprint, Holder, Invitation, NewUser, NoToken, Open, Proof, Refused, Role, Sessions,
+    Token, TokenChanges, Tokens, Tries, User, Users, fingerprint,
 };
 use crate::policy::book::Hand;
 use crate::redact::Redacted;
@@ -201,13 +201,13 @@ impl Access {
         self.users.add(new, by)
     }
 
-    /// Whether this is an account that may sign in, or a token.
-    pub fn is_somebody(&self, who: &str) -> bool {
-        let is_token = {
-            let tokens = self.tokens();
-            tokens.all().iter().any(|token| token.name == who) || (who == FIRST && tokens.has_first())
-        };
-        is_token || self.users.one(who).is_some_and(|user| !user.is_disabled)
+    /// What this account or token may now; None = there is none that may sign in.
+    pub fn roles_of(&self, who: &str, now_ms: u64) -> Option<Arc<[Role]>> {
+        let of_token = self.tokens().roles(who, now_ms);
+        of_token.or_else(|| {
+            let user = self.users.one(who).filter(|user| !user.is_disabled)?;
+            Some(user.roles.clone().into())
+        })
     }
 
     /// Takes a token back, and with it every session it opened. False = there is none of this name.
@@ -490,7 +490,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::accounts::first_token;
+    use crate::accounts::{FIRST, first_token};
 
     /// Nobody yet, and the token of the first start.
     pub(super) fn access() -> (Access, String, Arc<dyn Store>) {

@@ -11,6 +11,7 @@ use super::error::{Problem, ProblemBody};
 use super::state::Shared;
 use crate::alarm::limits::NOTE_MAX;
 use crate::alarm::{Alarm, State as Is};
+use crate::runtime::erasures::holds_number;
 
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -85,12 +86,11 @@ pub(crate) async fn list(State(shared): State<Shared>) -> Json<AlarmList> {
     post, path = "/api/v1/alarms/{number}/acknowledge", tag = "gateway", request_body = TakeBody,
     params(("number" = u64, Path, description = "The alarm's number")),
     responses(
-        (status = 200, description = "It is yours", body = AlarmView),
+        (status = 200, description = "It is yours; where the store is away it is written down when it is back", body = AlarmView),
         (status = 400, description = "Not a note", body = ProblemBody),
         (status = 401, description = "Not signed in", body = ProblemBody),
         (status = 403, description = "None of your roles may", body = ProblemBody),
         (status = 409, description = "There is no such alarm, or it is over or taken already", body = ProblemBody),
-        (status = 503, description = "The store is away", body = ProblemBody),
     )
 )]
 pub(crate) async fn take(
@@ -106,10 +106,15 @@ pub(crate) async fn take(
             "note has at most {NOTE_MAX} characters"
         )));
     }
+    if body.note.chars().any(char::is_control) || holds_number(&body.note) {
+        return Err(Problem::BadRequest(
+            "note must hold no telephone number and no control characters".into(),
+        ));
+    }
     let inner = shared.clone();
     let taken = shared.work(move || {
         let alarms = &inner.gateway.alarms;
-        Ok(alarms.acknowledge(number, &signed_in.who, body.note.trim())?)
+        Ok(alarms.acknowledge(number, &signed_in.who, body.note.trim()))
     });
     Ok(Json(AlarmView::of(taken.await?.ok_or_else(none)?)))
 }

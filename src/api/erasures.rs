@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{Query, State};
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ use super::calls::bad_body;
 use super::erasing::RunningErasure;
 use super::error::{Problem, ProblemBody};
 use super::limits::{ERASURE_AWAITED, HELD_CALLS_MAX};
-use super::second_person::{Asked, ERASURE, Wish, second};
+use super::second_person::{Asked, ERASURE, Wish, second, used_up, waiting};
 use super::state::Shared;
 use super::whole::whole;
 use crate::accounts::{NotGone, must_be_gone};
@@ -206,24 +206,39 @@ pub(crate) async fn erase(
         .erasures
         .reserve()
         .ok_or_else(|| Problem::Conflict("too many erasures go on; ask again when one is done".into()))?;
-    let mut why = why;
+    let (mut why, mut agreed) = (why, None);
     if shared.gateway.second_person.erasures {
         let same = format!("{whom:?}");
         let asked = Asked {
             what: ERASURE,
             same: &same,
+            needs: (Method::POST, "/api/v1/erasures"),
         };
         match second(&shared, &signed_in, &asked) {
-            Ok(first) => why = format!("{why}; proposed by {first}"),
+            Ok(both) => {
+                why = format!("{why}; proposed by {}", both.by());
+                agreed = Some(both);
+            }
             Err(wish) => return Ok(wish.into_response()),
         }
     }
     let (eraser, now_ms) = (Arc::new(eraser(&shared)), shared.now().unix_ms());
+    let number = match &whom {
+        Whom::Number(number) => Some(number.clone()),
+        Whom::Account(_) => None,
+    };
     let (by, first) = (signed_in.who.to_string(), eraser.clone());
     let begun = shared.work(move || Ok(first.begin(whom, &by, &why, now_ms)?));
     let begun = begun.await?;
     let (erasure, receipt) = (begun.erasure.clone(), begun.receipt.clone());
-    let work = move || eraser.finish(begun);
+    let wishes = shared.wishes.clone();
+    let work = move || {
+        let done = used_up(agreed, eraser.finish(begun))?;
+        if let Some(number) = number {
+            wishes.forget(&number);
+        }
+        Ok(done)
+    };
     let done = place.run(&erasure, ERASURE_AWAITED, work).await?;
     Ok(match done {
         Some(done) => Json(ErasureView::of(done, Some(receipt))).into_response(),
@@ -270,7 +285,7 @@ pub(crate) async fn list(
     let is_more = erasures.len() >= JOURNAL_ROWS;
     Ok(Json(ErasurePage {
         running: shared.erasures.all(),
-        proposed: shared.wishes.all(true, shared.now().unix_ms()),
+        proposed: waiting(&shared, true),
         next: erasures.last().map(|last| last.number).filter(|_| is_more),
         erasures: erasures
             .into_iter()

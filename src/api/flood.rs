@@ -18,6 +18,7 @@ use super::limits::{BLOCK_MINUTES_MAX, FLOOD_MINUTES_MAX, WHY_MAX};
 use super::state::Shared;
 use crate::flood::{Block, Hand, NotBlocked, Rest};
 use crate::runtime::by_hand::{Standing, Word};
+use crate::runtime::erasures::holds_number;
 
 /// Whether there is a flood, and who is not heard.
 #[derive(Serialize, ToSchema)]
@@ -152,7 +153,7 @@ pub(crate) async fn set_mode(
         (status = 400, description = "No address, no term or no reason", body = ProblemBody),
         (status = 401, description = "Not signed in", body = ProblemBody),
         (status = 403, description = "None of your roles may", body = ProblemBody),
-        (status = 409, description = "It is a trunk's, a phone's or one that `[scans] never` names; or too many are blocked by hand", body = ProblemBody),
+        (status = 409, description = "It is a trunk's, a phone's or one that `[scans] never` names, or somebody there proved who he is within a day; or too many are blocked by hand", body = ProblemBody),
     )
 )]
 pub(crate) async fn block(
@@ -203,6 +204,11 @@ fn noted_down(noted: String, answer: impl IntoResponse) -> Response {
 
 fn reason(why: &str) -> Result<&str, Problem> {
     let why = why.trim();
+    if holds_number(why) {
+        return Err(Problem::BadRequest(
+            "why must hold no telephone number: it stays in the audit".into(),
+        ));
+    }
     match (1..=WHY_MAX).contains(&why.chars().count()) && !why.chars().any(char::is_control) {
         true => Ok(why),
         false => Err(Problem::BadRequest(format!("why: 1 to {WHY_MAX} characters"))),

@@ -125,8 +125,10 @@ pub const ERASURES_FAILED_KEPT: usize = 16;
 /// How long an answer waits for the end of an erasure: with what comes before it less than [`REQUEST_TIMEOUT`]. Then 202, and it goes on.
 pub const ERASURE_AWAITED: Duration = Duration::from_secs(4);
 
-/// What waits for a second person, and how long. Past it the oldest is forgotten.
-pub const WISHES_MAX: usize = 64;
+/// What waits for a second person, of one person and altogether (under 1 KiB each), and how long. Past it the oldest is forgotten, of
+/// whoever asks rather than of somebody else.
+pub const WISHES_EACH: usize = 8;
+pub const WISHES_MAX: usize = 512;
 pub const WISH_LASTS: Duration = Duration::from_secs(24 * 3600);
 
 /// Calls shown at once of what is held about one number: about 2 MiB.

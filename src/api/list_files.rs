@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use axum::body::Body;
 use axum::extract::rejection::{PathRejection, QueryRejection, StringRejection};
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 
@@ -14,7 +14,7 @@ use super::error::{Problem, ProblemBody};
 use super::limits::EXPORT_ENTRIES;
 use super::list_views::{EntryBody, EntryView, ExportQuery, ImportQuery, Imported};
 use super::lists::{named, problem};
-use super::second_person::{Asked, Wish, agreed, second};
+use super::second_person::{Agreed, Asked, Wish, agreed, second, used_up};
 use super::state::Shared;
 use crate::lists::{FileKind, Rest, csv_header, to_csv};
 
@@ -68,6 +68,7 @@ pub(crate) async fn import(
         let asked = Asked {
             what: &what,
             same: &same,
+            needs: (Method::POST, "/api/v1/lists/{list}/import"),
         };
         first = match second(&shared, &signed_in, &asked) {
             Ok(first) => Some(first),
@@ -75,12 +76,13 @@ pub(crate) async fn import(
         };
     }
     let lists = shared.gateway.lists.clone();
+    let by = first.as_ref().map(Agreed::by);
     let done = shared.work(move || {
         let done = lists.import(list, (kind, &text), rest, is_dry, &signed_in.who);
-        done.map_err(problem)
+        used_up(first, done.map_err(problem))
     });
     let done = Json(Imported::of(done.await?, is_dry)).into_response();
-    Ok(agreed(done, first))
+    Ok(agreed(done, by))
 }
 
 /// The whole list as a file. It is written out as it is read.

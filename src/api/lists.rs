@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 
@@ -14,7 +14,7 @@ use super::limits::{ENTRIES_LIMIT, ENTRIES_PAGE};
 use super::list_views::{
     EntriesQuery, EntryBody, EntryPage, EntryView, ListView, ListsView, MatchQuery, Matches,
 };
-use super::second_person::{Asked, Wish, agreed, second};
+use super::second_person::{Agreed, Asked, Needs, Wish, agreed, second, used_up, waiting};
 use super::state::Shared;
 use crate::lists::{Entry, Refused, Written};
 use crate::runtime::lists;
@@ -42,7 +42,7 @@ pub(crate) async fn all(State(shared): State<Shared>) -> Json<ListsView> {
     Json(ListsView {
         revision: book.revision(),
         lists: lists.collect(),
-        proposed: shared.wishes.all(false, now_ms),
+        proposed: waiting(&shared, false),
     })
 }
 
@@ -178,12 +178,16 @@ pub(crate) async fn add(
     let Json(body) = body.map_err(super::calls::bad_body)?;
     let lists = shared.gateway.lists.clone();
     let written = body.written();
-    let first = match wanted_by_two(&shared, &signed_in, list, &written, "add")? {
+    let first = match wanted_by_two(&shared, &signed_in, (list, &written), "add", ADD)? {
         Ok(first) => first,
         Err(wish) => return Ok(wish.into_response()),
     };
-    let added = shared.work(move || lists.add(list, &written, &signed_in.who).map_err(problem));
-    Ok(agreed(shown(StatusCode::CREATED, &*added.await?, &shared), first))
+    let by = first.as_ref().map(Agreed::by);
+    let added = shared.work(move || {
+        let added = lists.add(list, &written, &signed_in.who);
+        used_up(first, added.map_err(problem))
+    });
+    Ok(agreed(shown(StatusCode::CREATED, &*added.await?, &shared), by))
 }
 
 /// Change an entry: it says this and nothing else from now on.
@@ -221,15 +225,16 @@ pub(crate) async fn change(
     let seen = seen(&headers)?;
     let lists = shared.gateway.lists.clone();
     let (written, how) = (body.written(), format!("change {id}"));
-    let first = match wanted_by_two(&shared, &signed_in, list, &written, &how)? {
+    let first = match wanted_by_two(&shared, &signed_in, (list, &written), &how, CHANGE)? {
         Ok(first) => first,
         Err(wish) => return Ok(wish.into_response()),
     };
+    let by = first.as_ref().map(Agreed::by);
     let changed = shared.work(move || {
         let changed = lists.change(list, id, seen, &written, &signed_in.who);
-        changed.map_err(problem)
+        used_up(first, changed.map_err(problem))
     });
-    Ok(agreed(shown(StatusCode::OK, &*changed.await?, &shared), first))
+    Ok(agreed(shown(StatusCode::OK, &*changed.await?, &shared), by))
 }
 
 /// Take an entry away.
@@ -266,14 +271,17 @@ pub(crate) async fn remove(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Whoever asked first, where two people have to want an entry; the wish, where nobody has asked before.
+const ADD: Needs = (Method::POST, "/api/v1/lists/{list}/entries");
+const CHANGE: Needs = (Method::PUT, "/api/v1/lists/{list}/entries/{entry}");
+
+/// What was agreed on, where two people have to want an entry; the wish, where nobody has asked before.
 fn wanted_by_two(
     shared: &Shared,
     signed_in: &SignedIn,
-    list: List,
-    written: &Written,
+    (list, written): (List, &Written),
     how: &str,
-) -> Result<Result<Option<String>, Wish>, Problem> {
+    needs: Needs,
+) -> Result<Result<Option<Agreed>, Wish>, Problem> {
     if !shared.gateway.second_person.is_for(list) {
         return Ok(Ok(None));
     }
@@ -285,6 +293,7 @@ fn wanted_by_two(
     let asked = Asked {
         what: &what,
         same: &same,
+        needs,
     };
     Ok(second(shared, signed_in, &asked).map(Some))
 }

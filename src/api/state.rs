@@ -38,7 +38,7 @@ pub(crate) struct Inner {
     pub repeats: Repeats,
     pub erasures: Arc<Erasures>,
     /// What waits for a second person.
-    pub wishes: Wishes,
+    pub wishes: Arc<Wishes>,
     /// Sign-ins that are under way elsewhere.
     pub attempts: Mutex<Option<Attempts>>,
 }
@@ -64,7 +64,7 @@ impl Shared {
             pace: Pace::default(),
             repeats: Repeats::default(),
             erasures: Arc::default(),
-            wishes: Wishes::default(),
+            wishes: Arc::default(),
             attempts: Mutex::new(Attempts::new()),
         }))
     }

@@ -96,8 +96,8 @@ pub(crate) struct Case {
     pub(crate) outside: Option<Outside>,
     /// Calls to the outside that it pays for until it is over, at most one for each transfer.
     pub(crate) tolls: Vec<Toll>,
-    /// What the transfer that is under way pays for.
-    pub(crate) toll_of_transfer: Option<Toll>,
+    /// What the transfer that is under way pays for: its own, or those that came along with a leg of another call.
+    pub(crate) tolls_of_transfer: Vec<Toll>,
     /// Headers for the phones that a transfer rings: who asked for it, which dialog it replaces.
     pub(crate) extra: Vec<(&'static str, String)>,
     /// Counts the call where it is limited, for as long as it lives.
@@ -163,7 +163,7 @@ impl Case {
             stand: None,
             is_one_phone: false,
             tolls: Vec::new(),
-            toll_of_transfer: None,
+            tolls_of_transfer: Vec::new(),
             outside: None,
             extra: Vec::new(),
             ticket: desk.ticket.take(),
@@ -525,7 +525,7 @@ impl Case {
         self.record.give_up_orders();
         self.record.timings.ended_ms = Some(ended_ms);
         let now = desk.now().instant;
-        let tolls = self.tolls.drain(..).chain(self.toll_of_transfer.take());
+        let tolls = self.tolls.drain(..).chain(self.tolls_of_transfer.drain(..));
         tolls.for_each(|toll| toll.end(now));
         self.changed(desk);
         desk.count(Counter::CallEnded);

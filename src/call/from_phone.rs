@@ -58,14 +58,7 @@ impl Engine {
                 (queues, first, Some(way))
             }
         };
-        let toll = match &way {
-            Some(way) => {
-                let person = &dialling::person_at(&flow, desk);
-                let queue = None;
-                dialling::toll(way, &Payer { person, queue }, desk).map_err(Refusal::Transfer)?
-            }
-            None => None,
-        };
+        let person = dialling::person_at(&flow, desk);
         let hunt = Hunt::new(queues, &first).ok_or(Refusal::NoQueue)?;
         let hop = Hop::new(flow, desk.listener_of(&flow).ok_or(Refusal::NotNow)?, false);
         let phones = TrunkConfig {
@@ -89,8 +82,13 @@ impl Engine {
         let mut case = Case::new(id, invite.clone(), txn, hop, tag.clone(), facts, record, desk);
         case.origin.want(desk.config.outbound.srtp, &mut desk.random);
         case.offer = offer::read_offer(invite, &case.origin)?;
+        if let Some(way) = &way {
+            // The last that may refuse it: what does not go out is nobody's.
+            let person = &person;
+            let toll = dialling::toll(way, &Payer { person, queue: None }, desk);
+            case.tolls.extend(toll.map_err(Refusal::Transfer)?);
+        }
         case.outside = way;
-        case.tolls.extend(toll);
         let caller = arriving::caller_name(invite);
         let stage = Hunting::begin(hunt, &mut case, desk);
         if case.record.queue.as_deref() == Some("") {

@@ -213,6 +213,9 @@ pub(crate) const LOCKDOWN_RETRY: Duration = Duration::from_secs(60);
 /// What calls to the outside in an hour are counted over.
 pub(crate) const TOLL_HOUR: Duration = Duration::from_secs(3600);
 
+/// How often those that were over an hour ago are looked for, at most.
+pub(crate) const TOLL_FORGET: Duration = Duration::from_secs(1);
+
 /// Calls to the outside in an hour that are remembered, about 150 octets each. Past it none more goes out.
 pub(crate) const TOLL_ENTRIES_MAX: usize = 100_000;
 

@@ -305,7 +305,7 @@ impl Desk {
 
     /// Nobody has use for a leg that was handed here.
     fn hang_up(&mut self, handed: Handed) {
-        let mut leg = handed.into_leg();
+        let mut leg = handed.into_leg(self.now().instant);
         let sip_call_id = leg.dialog.sip_call_id().to_string();
         let flow = leg.flow(self);
         let bye = leg.dialog.request(crate::sip::Method::Bye);

@@ -3,14 +3,14 @@
 //!
 //! One ledger for all shards. It is locked for a moment when a call wants out and when it is over, never in between.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::limits::{TOLL_ENTRIES_MAX, TOLL_HOUR};
+use super::limits::{TOLL_ENTRIES_MAX, TOLL_FORGET, TOLL_HOUR};
 
 /// What one of them may; None = as many as there are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -103,6 +103,12 @@ pub struct Ledger(Arc<Mutex<Entries>>);
 #[derive(Default)]
 struct Entries {
     next: u64,
+    /// Those that go on, so that a refusal of one too many does not go over all of them.
+    all: u32,
+    persons: BTreeMap<String, u32>,
+    queues: BTreeMap<String, u32>,
+    /// When what counts no more was last looked for.
+    forgotten: Option<Instant>,
     /// The oldest first, by their numbers.
     calls: VecDeque<Entry>,
 }
@@ -122,7 +128,7 @@ pub(crate) struct Toll {
 }
 
 impl Ledger {
-    /// One more call. Goes over those of the last hour once.
+    /// One more call. Goes over those of the last hour once, but not where as many as may go on at once.
     ///
     /// # Errors
     ///
@@ -134,6 +140,7 @@ impl Ledger {
         now: Instant,
     ) -> Result<Toll, &'static str> {
         let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.check_at_once(config, payer)?;
         entries.forget(now);
         let (mut all, mut person, mut queue) = (Sum::default(), Sum::default(), Sum::default());
         for entry in &entries.calls {
@@ -153,15 +160,7 @@ impl Ledger {
         if entries.calls.len() >= TOLL_ENTRIES_MAX {
             return Err("too many calls went out in the last hour");
         }
-        entries.next += 1;
-        let number = entries.next;
-        entries.calls.push_back(Entry {
-            number,
-            person: payer.person.to_string(),
-            queue: payer.queue.map(str::to_string),
-            began: now,
-            ended: None,
-        });
+        let number = entries.begin(payer, now);
         Ok(Toll {
             ledger: self.clone(),
             number,
@@ -232,14 +231,12 @@ impl Much {
 /// What some of the calls came to in the last hour.
 #[derive(Default)]
 struct Sum {
-    at_once: u64,
     per_hour: u64,
     spent: Duration,
 }
 
 impl Sum {
     fn add(&mut self, entry: &Entry, now: Instant) {
-        self.at_once += u64::from(entry.ended.is_none());
         self.per_hour += u64::from(now.saturating_duration_since(entry.began) < TOLL_HOUR);
         let begin = now.checked_sub(TOLL_HOUR);
         let from = begin.map_or(entry.began, |begin| entry.began.max(begin));
@@ -248,9 +245,6 @@ impl Sum {
 
     fn check(&self, allowed: Allowance) -> Result<(), Much> {
         let is_full = |most: Option<u32>, count: u64| most.is_some_and(|most| count >= u64::from(most));
-        if is_full(allowed.at_once, self.at_once) {
-            return Err(Much::AtOnce);
-        }
         if is_full(allowed.per_hour, self.per_hour) {
             return Err(Much::PerHour);
         }
@@ -272,19 +266,73 @@ impl Entries {
     }
 
     fn end(&mut self, number: u64, at: Instant) {
-        if let Some(entry) = self.of(number).filter(|entry| entry.ended.is_none()) {
-            entry.ended = Some(at);
+        let Some(entry) = self.of(number).filter(|entry| entry.ended.is_none()) else {
+            return;
+        };
+        entry.ended = Some(at);
+        let (person, queue) = (entry.person.clone(), entry.queue.clone());
+        self.all = self.all.saturating_sub(1);
+        one_less(&mut self.persons, &person);
+        if let Some(queue) = queue {
+            one_less(&mut self.queues, &queue);
+        }
+    }
+
+    fn begin(&mut self, payer: &Payer<'_>, now: Instant) -> u64 {
+        self.next += 1;
+        self.all += 1;
+        *self.persons.entry(payer.person.to_string()).or_default() += 1;
+        if let Some(queue) = payer.queue {
+            *self.queues.entry(queue.to_string()).or_default() += 1;
+        }
+        self.calls.push_back(Entry {
+            number: self.next,
+            person: payer.person.to_string(),
+            queue: payer.queue.map(str::to_string),
+            began: now,
+            ended: None,
+        });
+        self.next
+    }
+
+    fn check_at_once(&self, config: &TollConfig, payer: &Payer<'_>) -> Result<(), &'static str> {
+        let is_full = |allowed: Allowance, count: u32| allowed.at_once.is_some_and(|most| count >= most);
+        let of = |counts: &BTreeMap<String, u32>, name: &str| counts.get(name).copied().unwrap_or(0);
+        if is_full(config.all, self.all) {
+            return Err(Much::AtOnce.of_all());
+        }
+        if is_full(config.person, of(&self.persons, payer.person)) {
+            return Err(Much::AtOnce.of_person());
+        }
+        match payer.queue {
+            Some(queue) if is_full(config.queue, of(&self.queues, queue)) => Err(Much::AtOnce.of_queue()),
+            _ => Ok(()),
         }
     }
 
     /// What was over an hour ago counts for nothing any more.
     fn forget(&mut self, now: Instant) {
+        let is_soon = |last: Instant| now.saturating_duration_since(last) < TOLL_FORGET;
+        if self.forgotten.is_some_and(is_soon) {
+            return;
+        }
+        self.forgotten = Some(now);
         let is_over = |entry: &Entry| {
             entry
                 .ended
                 .is_some_and(|ended| now.saturating_duration_since(ended) >= TOLL_HOUR)
         };
         self.calls.retain(|entry| !is_over(entry));
+    }
+}
+
+/// Of those that go on under that name, one is over.
+fn one_less(counts: &mut BTreeMap<String, u32>, name: &str) {
+    if let Some(count) = counts.get_mut(name) {
+        *count = count.saturating_sub(1);
+        if *count == 0 {
+            counts.remove(name);
+        }
     }
 }
 
@@ -413,6 +461,11 @@ mod tests {
             "one that was let go of"
         );
         third.end(start + MINUTE);
+        {
+            let entries = ledger.0.lock().unwrap();
+            let going = (entries.all, entries.persons.len(), entries.queues.len());
+            assert_eq!(going, (0, 0, 0), "nobody talks: {:?}", entries.persons);
+        }
         // In an hour, whoever makes them; and after it.
         begin("carl", Some("sales"), start).unwrap().end(start);
         begin("dora", Some("sales"), start + MINUTE)

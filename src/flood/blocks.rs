@@ -10,8 +10,8 @@
 //! **Only what an address cannot have been lent counts**: a password answered over a nonce that was given to that very
 //! address, or octets on a connection that it opened. A datagram's sender is whatever its writer wrote, so no datagram
 //! by itself ever leads here: nobody can have somebody else's address blocked. Addresses from which somebody proved
-//! himself within a day are never blocked, nor those that the configuration names. Somebody here may block an address by hand,
-//! proven or not, but none that the configuration names.
+//! himself within a day are never blocked, nor those that the configuration names. By hand
+//! (somebody here) neither can be blocked: calls for help come from there too.
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -62,6 +62,10 @@ pub struct Block {
 pub enum NotBlocked {
     #[error("the configuration names this address: a trunk, a phone, or `[scans] never`")]
     Known,
+    #[error(
+        "somebody there proved who he is within the last day: a phone's calls for help would not be heard either; give its device another secret, or take it away"
+    )]
+    Proven,
     #[error(
         "{} addresses are blocked by hand: lift one, or block ranges with a packet filter",
         BLOCKS_BY_HAND_MAX
@@ -147,7 +151,8 @@ impl Blocks {
         Some(lasts)
     }
 
-    /// Somebody here has it blocked, whatever was done there; also where nobody is blocked for that. A block that there is gets this term.
+    /// Somebody here has it blocked, whatever was done there, unless somebody there proved himself; also where nobody is blocked for that. A
+    /// block by hand that there is gets this term.
     ///
     /// # Errors
     ///
@@ -157,6 +162,10 @@ impl Blocks {
             return Err(NotBlocked::Known);
         }
         let (mut table, place_of) = (self.known(), neighbourhood(address));
+        let is_kept = |known: &Known| known.is_proven(now) && !known.is_held(now);
+        if table.get(&place_of).is_some_and(is_kept) {
+            return Err(NotBlocked::Proven);
+        }
         let others = table
             .iter()
             .filter(|(other, known)| **other != place_of && known.is_held(now));
@@ -404,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn by_hand_an_address_is_blocked_proven_or_not_but_none_that_the_configuration_names() {
+    fn by_hand_an_address_is_blocked_but_none_that_is_proven_or_that_the_configuration_names() {
         const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
         let (blocks, now) = (
             Blocks::new(vec!["203.0.113.0/24".parse().unwrap()], false),
@@ -413,6 +422,9 @@ mod tests {
         let (carrier, office) = (address("203.0.113.9"), address("192.0.2.7"));
         blocks.proved(office, now);
         assert_eq!(blocks.block(carrier, WEEK, now), Err(NotBlocked::Known));
+        assert_eq!(blocks.block(office, WEEK, now), Err(NotBlocked::Proven));
+        assert!(!blocks.is_blocked(office, now));
+        let now = now + PROVEN_KEPT;
         assert_eq!(blocks.block(office, WEEK, now), Ok(()));
         // A password that was right on its way here ends no block that a person ordered.
         blocks.proved(office, now);
@@ -434,7 +446,8 @@ mod tests {
             let one = IpAddr::V4((0x0a00_0000 + number).into());
             assert_eq!(blocks.block(one, WEEK, now), Ok(()), "{number}");
         }
-        assert_eq!(blocks.block(office, WEEK, now), Err(NotBlocked::Full));
+        let other = address("192.0.2.8");
+        assert_eq!(blocks.block(other, WEEK, now), Err(NotBlocked::Full));
         let first = address("10.0.0.0");
         assert_eq!(blocks.block(first, WEEK, now), Ok(()), "one of them");
         for number in 0..BLOCKS_KNOWN_MAX as u32 + 10 {

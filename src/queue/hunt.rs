@@ -100,6 +100,10 @@ pub struct Hunt {
     order: Vec<usize>,
     /// The next one where they ring one after the other, by its place in `order`.
     next_target: usize,
+    /// Those of this queue that were passed over, which are rung now as nobody else is left.
+    is_last_hope: bool,
+    /// Those that have been rung, by their place in the configuration.
+    rung: BTreeSet<usize>,
     next_attempt: usize,
     ringing: Vec<Ringing>,
     /// Of a queue where one waits.
@@ -122,6 +126,8 @@ impl Hunt {
             last_words: None,
             order: Vec::new(),
             next_target: 0,
+            is_last_hope: false,
+            rung: BTreeSet::new(),
             next_attempt: 0,
             ringing: Vec::new(),
             waiting: None,
@@ -240,6 +246,8 @@ impl Hunt {
         if self.waiting.is_some() {
             return;
         }
+        self.is_last_hope = false;
+        self.rung.clear();
         let targets = &config.targets;
         self.order = (0..targets.len().min(TARGETS_MAX)).collect();
         let strategy = config.strategy;
@@ -259,9 +267,7 @@ impl Hunt {
         let config = &self.queues[self.current];
         let is_for_all = config.strategy == Strategy::RingAll;
         let rests: Vec<Option<Rest>> = config.targets.iter().map(|target| seen(target).rest).collect();
-        // Where nobody is left but who was passed over for not answering, and nothing follows, a caller is not turned away
-        // for it.
-        let is_last_hope = config.overflow == Overflow::Reject && rests.iter().all(Option::is_some);
+        let is_end = config.overflow == Overflow::Reject;
         while self.ringing.is_empty() {
             let from = self.next_target;
             let to = match is_for_all {
@@ -269,6 +275,16 @@ impl Hunt {
                 false => self.order.len().min(from + 1),
             };
             if from >= to {
+                // Where nobody is left but who was passed over for not answering, and nothing follows, a caller is not
+                // turned away for it.
+                if is_end && !std::mem::replace(&mut self.is_last_hope, true) {
+                    let (order, rung) = (&mut self.order, &self.rung);
+                    order.retain(|place| {
+                        matches!(rests[*place], Some(Rest::Skipped(_))) && !rung.contains(place)
+                    });
+                    self.next_target = 0;
+                    continue;
+                }
                 return self.overflow(now, seen);
             }
             self.next_target = to;
@@ -277,9 +293,10 @@ impl Hunt {
                 // Who takes no calls now is not rung, whatever the others do.
                 match rests[*place] {
                     None => {}
-                    Some(Rest::Skipped(_)) if is_last_hope => {}
+                    Some(Rest::Skipped(_)) if self.is_last_hope => {}
                     Some(_) => continue,
                 }
+                self.rung.insert(*place);
                 let target = &self.queues[self.current].targets[*place];
                 match seen(target).devices.filter(|devices| !devices.is_empty()) {
                     Some(devices) => phones.extend(devices),

@@ -257,6 +257,44 @@ fn nobody_is_turned_away_because_all_were_passed_over() {
 }
 
 #[test]
+fn who_was_passed_over_is_rung_once_when_nobody_else_is_left() {
+    for (strategy, overflow, script) in [
+        (Strategy::RingAll, Overflow::Reject, "+0 | +1 +2 | !480"),
+        (Strategy::InOrder, Overflow::Reject, "+0 | +1 | +2 | !480"),
+        (
+            Strategy::InOrder,
+            Overflow::Queue("night".into()),
+            "+0 | >night +1 | !480",
+        ),
+    ] {
+        let mut desk = queue("desk", strategy, 3, overflow);
+        desk.ring = RING;
+        let night = queue("night", Strategy::RingAll, 1, Overflow::Reject);
+        let mut hunt = hunt(vec![desk, night]);
+        // Nobody is at the first, and the others let it ring in vain too often; all of them are so once they rang.
+        let is_rung = std::cell::Cell::new(false);
+        let now = Instant::now();
+        let seen = |target: &str| Seen {
+            rest: match target.contains("desk0") && !is_rung.get() || target.contains("night") {
+                true => None,
+                false => Some(Rest::Skipped(now)),
+            },
+            ..Seen::default()
+        };
+        let mut said = Vec::new();
+        hunt.handle(Input::Start, now, &seen);
+        said.push(steps(&mut hunt));
+        is_rung.set(true);
+        for attempt in 0..3 {
+            hunt.handle(failed(attempt, 480), now, &seen);
+            said.push(steps(&mut hunt));
+        }
+        said.retain(|steps| !steps.is_empty());
+        assert_eq!(said.join(" | "), script);
+    }
+}
+
+#[test]
 fn a_decline_is_the_word_of_one_phone_or_of_the_queue_as_configured() {
     let script = |decline, after: &'static str| {
         let mut desk = queue("desk", Strategy::RingAll, 3, Overflow::Queue("night".into()));

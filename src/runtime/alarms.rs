@@ -3,6 +3,7 @@
 //! Nothing waits for it: what comes is put into a bounded inbox, and looked at once a second on a thread that may wait.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -10,9 +11,10 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use serde_json::json;
 
 use super::clock;
-use super::limits::{ALARMS_LOOKED_AT, ALARMS_WAITING};
+use super::limits::{ALARMS_LOOKED_AT, ALARMS_WAITING, OUTSIDE_COUNTED};
 use crate::alarm::{Alarm, Engine, Input, Kept, Output, Rules, Seen, State, cef, ocsf};
 use crate::call::CallRecord;
+use crate::call_id::CallId;
 use crate::store::{Store, StoreError};
 
 const SHELF: &str = "alarms";
@@ -36,6 +38,8 @@ pub struct Alarms {
     inbox: (Sender<Input>, Receiver<Input>),
     /// Held for moments.
     engine: Mutex<Engine>,
+    /// How often calls that go on led outside, as far as that was counted.
+    outside: Mutex<BTreeMap<CallId, usize>>,
     /// Documents that are not on the shelf yet.
     unwritten: Mutex<BTreeMap<String, Option<String>>>,
     /// The shelf's revision, as far as is known. Held while it is written.
@@ -83,6 +87,7 @@ impl Alarms {
         Ok(Alarms {
             inbox: bounded(ALARMS_WAITING),
             engine: Mutex::new(Engine::new(rules, home, kept, alarms)),
+            outside: Mutex::default(),
             unwritten: Mutex::default(),
             writing: Mutex::new(shelf.revision),
             store,
@@ -96,9 +101,42 @@ impl Alarms {
         if let Some(seen) = Seen::of(record) {
             self.put(Input::Call(Box::new(seen)));
         }
-        for _ in 0..Seen::outside(record) {
+        let counted = self.outside().remove(&record.id).unwrap_or(0);
+        self.count_outside(record, counted);
+    }
+
+    /// A call goes on. Calls to the outside are counted as they begin: one that lasts for hours costs as long. Never waits.
+    pub fn lasts(&self, record: &CallRecord) {
+        let so_far = Seen::outside(record);
+        if so_far == 0 {
+            return;
+        }
+        let counted = {
+            let mut outside = self.outside();
+            let is_full = outside.len() >= OUTSIDE_COUNTED;
+            match outside.entry(record.id) {
+                Entry::Vacant(_) if is_full => return,
+                Entry::Vacant(entry) => {
+                    entry.insert(so_far);
+                    0
+                }
+                Entry::Occupied(mut entry) => {
+                    let most = so_far.max(*entry.get());
+                    entry.insert(most)
+                }
+            }
+        };
+        self.count_outside(record, counted);
+    }
+
+    fn count_outside(&self, record: &CallRecord, counted: usize) {
+        for _ in counted..Seen::outside(record) {
             self.put(Input::Outside(record.id));
         }
+    }
+
+    fn outside(&self) -> MutexGuard<'_, BTreeMap<CallId, usize>> {
+        self.outside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Somebody showed a wrong password, code or token. Never waits.
@@ -117,20 +155,19 @@ impl Alarms {
         self.engine().alarms().cloned().collect()
     }
 
-    /// Somebody takes an alarm. None = there is none of this number, or it is over or taken already. Blocks.
-    ///
-    /// # Errors
-    ///
-    /// Those of the store: it is taken all the same, and a restart may forget by whom.
-    pub fn acknowledge(&self, number: u64, by: &str, note: &str) -> Result<Option<Alarm>, StoreError> {
+    /// Somebody takes an alarm. None = there is none of this number, or it is over or taken already. Where the
+    /// store is away it is taken all the same, and written the next time: a restart before that forgets by whom. Blocks.
+    pub fn acknowledge(&self, number: u64, by: &str, note: &str) -> Option<Alarm> {
         let taken = {
             let mut engine = self.engine();
             let taken = engine.acknowledge(number, by, note, clock::now().unix_ms());
             self.carry_out(&mut engine);
             taken
         };
-        self.write()?;
-        Ok(taken)
+        if let Err(error) = self.write() {
+            tracing::warn!(%error, alarm = number, "who took an alarm could not be written; it is tried again");
+        }
+        taken
     }
 
     /// For `/api/v1/status`.
@@ -193,6 +230,7 @@ impl Alarms {
                 Output::Tell(alarm) => self.tell(&alarm),
                 Output::Changed(alarm) => note(key(alarm.number), serde_json::to_string(&alarm).ok()),
                 Output::Forgotten(number) => note(key(number), None),
+                Output::Unlearned(thing) => note(format!("{USUAL}{thing}"), None),
                 Output::Learned => {
                     let texts = engine.kept().texts();
                     texts.for_each(|(thing, text)| note(format!("{USUAL}{thing}"), text));
@@ -283,6 +321,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::call::record::Direction;
 
     #[test]
     fn an_alarm_is_told_once_sent_to_syslog_kept_over_a_restart_and_taken_by_one() {
@@ -317,14 +356,43 @@ mod tests {
 
         let again = open();
         assert_eq!(again.all().len(), 1, "it is kept");
-        let taken = again.acknowledge(1, "ann", "mine").unwrap().unwrap();
+        let taken = again.acknowledge(1, "ann", "mine").unwrap();
         assert!(matches!(taken.state, State::Acknowledged { .. }));
-        assert_eq!(again.acknowledge(1, "bob", "mine").unwrap(), None);
-        assert_eq!(again.acknowledge(2, "bob", "mine").unwrap(), None);
+        assert_eq!(again.acknowledge(1, "bob", "mine"), None);
+        assert_eq!(again.acknowledge(2, "bob", "mine"), None);
         again.sign_in_failed();
         again.look().unwrap();
         assert_eq!(*told.lock().unwrap(), [1], "once");
         assert_eq!(open().all(), again.all());
+    }
+
+    #[test]
+    fn a_call_to_the_outside_is_counted_as_it_begins_and_once() {
+        let url = "sqlite::memory:".into();
+        let store = crate::store::open(&crate::store::Config { url }).unwrap();
+        let alarms = Alarms::open(store, Rules::shipped(), Some("1"), None, Box::new(|_| ())).unwrap();
+        let counted = || {
+            alarms
+                .inbox
+                .1
+                .try_iter()
+                .filter(|input| matches!(input, Input::Outside(_)))
+                .count()
+        };
+        let mut record = CallRecord::arriving(CallId(1), &crate::screening::sample::signed(), None, None);
+        record.called = crate::redact::Redacted::new("+14045550123".to_string());
+        record.direction = Direction::Inbound;
+        alarms.lasts(&record);
+        assert_eq!(counted(), 0, "a call from outside");
+        record.direction = Direction::Outbound;
+        alarms.lasts(&record);
+        alarms.lasts(&record);
+        assert_eq!(counted(), 1, "it begins");
+        alarms.ended(&record);
+        assert_eq!(counted(), 0, "and is over");
+        assert!(alarms.outside().is_empty());
+        alarms.ended(&record);
+        assert_eq!(counted(), 1, "of one that nobody saw begin");
     }
 
     #[test]

@@ -101,6 +101,24 @@ pub fn names_number(text: &str, number: &str) -> bool {
     !number.is_empty() && digits(text).contains(&number[end..])
 }
 
+/// Whether a text that is to hold no numbers holds what may be one: seven digits in a row, or after a + with the signs between them that
+/// people write. Days, times and addresses are none.
+pub fn holds_number(text: &str) -> bool {
+    let (mut digits, mut is_after_plus) = (0, false);
+    for sign in text.chars() {
+        match sign {
+            '+' => (digits, is_after_plus) = (0, true),
+            _ if sign.is_numeric() => digits += 1,
+            ' ' | '-' | '.' | '/' | '(' | ')' if is_after_plus => {}
+            _ => (digits, is_after_plus) = (0, false),
+        }
+        if digits >= 7 {
+            return true;
+        }
+    }
+    false
+}
+
 impl Eraser {
     /// Counts what there is of a canonical number, and shows every kept call, newest first, until it is told to stop (false).
     /// Blocks.
@@ -320,6 +338,28 @@ impl Eraser {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_that_may_hold_no_number_may_hold_days_and_addresses() {
+        for number in [
+            "5550123",
+            "x4045550123y",
+            "+1 404 555-0123",
+            "call +49 (30) 12345",
+            "٤٠٤٥٥٥٠١٢٣",
+        ] {
+            assert!(holds_number(number), "{number}");
+        }
+        for other in [
+            "",
+            "request 2026-17",
+            "2026-11-30 10:15",
+            "from 198.51.100.7 port 5060",
+            "C++, 12 of 345678",
+        ] {
+            assert!(!holds_number(other), "{other}");
+        }
+    }
 
     #[test]
     fn a_reason_names_a_number_however_people_write_it() {

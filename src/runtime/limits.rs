@@ -291,6 +291,9 @@ pub const PHONE_ALERTS_KEPT: usize = 50;
 /// Ended calls and failed sign-ins that wait to be looked at by the alarms. Past it they are not counted there.
 pub const ALARMS_WAITING: usize = 8_192;
 
+/// Calls that go on and lead outside, about 50 octets each, of which it is known that they were counted. Past it they are counted when they end.
+pub const OUTSIDE_COUNTED: usize = 65_536;
+
 /// How often they are looked at.
 pub const ALARMS_LOOKED_AT: Duration = Duration::from_secs(1);
 

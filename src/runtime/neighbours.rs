@@ -119,7 +119,9 @@ impl Teller {
             // First this, so that what changes while the others are told of what is there is not missed.
             let (calls, changes) = self.here.live.subscribe_here();
             // What was tried while nobody could be told counts here alone.
-            drop(self.here.tries.to_tell());
+            if is_told {
+                drop(self.here.tries.to_tell());
+            }
             let spoken = self.ways.mouth(&instance, &calls).and_then(|mouth| {
                 is_told = false;
                 self.speak(mouth, changes)

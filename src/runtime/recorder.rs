@@ -45,6 +45,7 @@ impl Recorder {
                     alarms.ended(&record);
                 } else {
                     policies.decided(&record);
+                    alarms.lasts(&record);
                 }
                 live.publish(record);
             };

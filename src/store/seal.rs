@@ -96,6 +96,12 @@ impl Index {
     pub fn of(&self, number: &str) -> String {
         hexadecimal(&hmac::sign(&self.0, number.as_bytes()).as_ref()[..16])
     }
+
+    /// A key for something else than numbers: all who may read the store make the same one.
+    pub fn key_for(&self, what: &str) -> hmac::Key {
+        let about = format!("key for {what}");
+        hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&self.0, about.as_bytes()).as_ref())
+    }
 }
 
 /// Octets as text, two small digits each.

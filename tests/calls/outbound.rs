@@ -9,8 +9,9 @@ use ringward::flood::{Allowance, CallLimits, Shared, SurgeConfig};
 use ringward::policy::Policy;
 use ringward::sip::Transport;
 
+use crate::attended::join;
 use crate::plan::{Act, Answer, CallerPlan, PhonePlan};
-use crate::transfers::three_queues;
+use crate::transfers::{Scene, three_queues};
 use crate::world::World;
 
 const FRIEND: &str = "+14045550123";
@@ -236,6 +237,36 @@ fn a_transfer_outside_is_paid_for_by_its_queue_and_given_back_when_nobody_comes(
     assert_eq!(refers_twice(busy(), 1, 10), [202, 202], "the first is over");
     assert_eq!(refers_twice(busy(), 1, 1), [202, 403], "and was one of this hour");
     assert_eq!(refers_twice(busy(), 0, 10), [403, 403]);
+}
+
+/// RFC 5589 §7: the leg outside goes on in the caller's call, and is paid for there.
+#[test]
+fn a_number_outside_that_a_phone_joins_with_its_caller_is_paid_for_until_they_hang_up() {
+    let (mut world, _, sales, _) = world(PhonePlan::answers_after(1.0), |config| {
+        config.outbound.tolls.all.at_once = Some(1);
+    });
+    let desk = world.phone("10.0.0.5:5060", PhonePlan::answers_after(1.0));
+    let caller = world.call(CallerPlan::new("+13125550177").act(40.0, Act::Bye));
+    let mut consultation = CallerPlan::new("desk");
+    consultation.called = FRIEND.into();
+    world.calls_after(4.0, desk, consultation);
+    world.run_for(7.0);
+    let mut scene = Scene {
+        world,
+        caller,
+        desk,
+        sales,
+    };
+    join(&mut scene, "");
+    let mut world = scene.world;
+    // One while the two talk, one when they have hung up.
+    world.calls_after(5.0, sales, dials("+14045550188"));
+    world.run_for(10.0);
+    assert_eq!(world.asked_on(desk, true), ["BYE"], "they are joined");
+    assert_eq!(world.heard(sales, "INVITE").last(), Some(&403));
+    world.calls_after(60.0, sales, dials("+14045550188"));
+    world.run();
+    assert_eq!(world.heard(sales, "INVITE").last(), Some(&200));
 }
 
 #[test]

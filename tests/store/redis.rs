@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ringward::accounts::Tries;
 use ringward::call::record::Ending;
 use ringward::call::{CallRecord, Order, What};
 use ringward::call_id::CallId;
@@ -323,6 +324,21 @@ fn neighbours_hear_of_calls_of_changes_and_of_an_end() {
     assert!(matches!(hear(), News::Order(CallId(7), heard) if heard == order));
     mouth.tried("{\"name\": \"a b\"}").unwrap();
     assert!(matches!(hear(), News::Tried(text) if text == "{\"name\": \"a b\"}"));
+    // Both know a name by the same, and whoever only listens by none.
+    let [there, here] = [&left_ways, &right_ways].map(|ways| Tries::new(Some(ways.names().clone())));
+    let away = std::net::Ipv4Addr::new(198, 51, 100, 9).into();
+    for _ in 0..5 {
+        there.wrong("ann", away, false, NOON);
+    }
+    for tried in there.to_tell() {
+        mouth.tried(&tried).unwrap();
+        let News::Tried(text) = hear() else {
+            panic!("no try")
+        };
+        here.hear(&text, NOON);
+    }
+    assert_eq!(here.may_try("bob", away, false, NOON), Ok(()));
+    assert!(here.may_try("ann", away, false, NOON).is_err());
     let mut same_name = left_ways.mouth("process 2", &[]).unwrap();
     assert!(matches!(hear(), News::Gone(node) if node == "left"));
     eventually("another process has the name", || {

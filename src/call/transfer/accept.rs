@@ -101,7 +101,8 @@ impl Talking {
         self.set_out(wish, replaces, case, desk)
     }
 
-    /// What goes outside is paid for by the phone that sends it there, and by its queue. Given back when it comes to nothing.
+    /// What goes outside is paid for by the phone that sends it there, and by its queue: one call of this hour, over when nobody comes.
+    /// What is fetched from another call brings along what that one pays ([`Talking::hand_over`]).
     fn pay(&self, wish: &Wish, case: &mut Case, desk: &Desk) -> Result<(), Refusal> {
         let Wish::Ring(Destination::Outside(outside)) = wish else {
             return Ok(());
@@ -115,7 +116,8 @@ impl Talking {
             person: &person,
             queue: case.record.queue.as_deref(),
         };
-        case.toll_of_transfer = dialling::toll(outside, &payer, desk).map_err(Refusal::Transfer)?;
+        let toll = dialling::toll(outside, &payer, desk).map_err(Refusal::Transfer)?;
+        case.tolls_of_transfer.extend(toll);
         Ok(())
     }
 

@@ -1,5 +1,7 @@
 //! One call asks another for its leg: a person has two calls through us and joins them (RFC 5589 §7).
 
+use std::time::Instant;
+
 use super::calling::Answered;
 use super::reinvite::Reinvite;
 use super::{Phase, calling};
@@ -15,6 +17,7 @@ use crate::call::moved::{Asker, LegAsked};
 use crate::call::record;
 use crate::call::stage::{Event, Stage};
 use crate::call::talking::Talking;
+use crate::call::tolls::Toll;
 use crate::media::Side;
 use crate::sip::{Dialog, Replaces};
 
@@ -27,15 +30,21 @@ pub(crate) struct Errand {
 }
 
 /// A leg that a call has given away, with what it last said.
-pub struct Handed(pub(super) Box<Answered>);
+pub struct Handed {
+    answered: Box<Answered>,
+    /// A leg to the outside is paid for as long as it lasts, in whichever call.
+    tolls: Vec<Toll>,
+}
 
 impl Handed {
     pub(crate) fn dialog(&self) -> &Dialog {
-        &self.0.leg.dialog
+        &self.answered.leg.dialog
     }
 
-    pub(crate) fn into_leg(self) -> Leg {
-        self.0.leg
+    /// Nobody has use for it.
+    pub(crate) fn into_leg(self, now: Instant) -> Leg {
+        self.tolls.into_iter().for_each(|toll| toll.end(now));
+        self.answered.leg
     }
 }
 
@@ -118,13 +127,21 @@ impl Talking {
         desk.index.remove(&Name::Tag(b.dialog.local_tag().to_string()));
         desk.index
             .remove(&Name::Guest(b.dialog.sip_call_id().to_string()));
-        desk.handed = Some(Handed(Box::new(Answered {
+        let tolls = match b.is_outside {
+            true => std::mem::take(&mut case.tolls),
+            false => Vec::new(),
+        };
+        let answered = Answered {
             leg: b,
             session,
             name: case.record.answered_by.clone().unwrap_or_default(),
             person: case.record.person.clone(),
             queue: None,
-        })));
+        };
+        desk.handed = Some(Handed {
+            answered: Box::new(answered),
+            tolls,
+        });
         case.tap(false, desk);
         let note = Some("joined with another call of the same phone");
         let mut ending = Ending::new(record::Ending::Completed, 200, By::Caller, note, case, desk);
@@ -159,7 +176,7 @@ impl Talking {
         case: &mut Case,
         desk: &mut Desk,
     ) {
-        let Some(Handed(mut answered)) = handed else {
+        let Some(Handed { mut answered, tolls }) = handed else {
             return;
         };
         desk.name(Name::Tag(answered.leg.dialog.local_tag().to_string()));
@@ -168,12 +185,17 @@ impl Talking {
         let asking = calling::asking(case).filter(|_| is_waiting);
         match (asking, &mut self.transfers.current) {
             (Some(asking), Some(current)) => {
+                case.tolls_of_transfer.extend(tolls);
                 answered.leg.origin.travel.renew(|| desk.random.octets());
                 let reinvite = Reinvite::begin(asking, &mut answered.leg, case, desk);
                 current.phase = Phase::Moving(answered, reinvite);
                 current.deadline = desk.now().instant + TRANSFER_MAX;
             }
-            _ => self.leave(answered.leg, None, desk),
+            _ => {
+                let now = desk.now().instant;
+                tolls.into_iter().for_each(|toll| toll.end(now));
+                self.leave(answered.leg, None, desk);
+            }
         }
     }
 }

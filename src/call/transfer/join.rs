@@ -85,7 +85,7 @@ impl Talking {
             case.record.queue = Some(queue);
         }
         current.entry.end(TransferOutcome::Completed, 200, case);
-        case.tolls.extend(case.toll_of_transfer.take());
+        case.tolls.append(&mut case.tolls_of_transfer);
         // What was being said to the old phone, no longer.
         self.drop_words(case, desk);
         if self.aside.is_none() {

@@ -357,9 +357,8 @@ impl Talking {
         let is_said = matches!(current.phase, Phase::Parting(_));
         let entry = current.entry;
         entry.end(TransferOutcome::Failed, status, case);
-        if let Some(toll) = case.toll_of_transfer.take() {
-            toll.end(desk.now().instant);
-        }
+        let now = desk.now().instant;
+        case.tolls_of_transfer.drain(..).for_each(|toll| toll.end(now));
         let mut rest = Rest::default();
         Self::drop_phase(current.phase, &mut rest, case, desk);
         // A transfer may take longer than an ACK can be on its way: nobody is left in `hang_up_after_ack`.

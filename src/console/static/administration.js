@@ -21,9 +21,11 @@ const SECTIONS = [
 ];
 let mine = [];
 let roles = [];
+let who = "";
 
 start(async (session) => {
   roles = session.roles;
+  who = session.who;
   show($("to-account"), session.is_account);
   if (session.is_to_enrol) {
     location.assign("/account");
@@ -50,5 +52,5 @@ async function turn() {
     show($(id), id === wanted.id);
     document.querySelector(`#tabs a[href="#${id}"]`).toggleAttribute("aria-current", id === wanted.id);
   }
-  await wanted.page.open(has);
+  await wanted.page.open(has, who);
 }

@@ -20,6 +20,8 @@ export async function ask(path, { method = "GET", body, match } = {}) {
   } catch {
     throw new Refused(0, "The gateway cannot be reached.");
   }
+  // Whoever signs in next in this tab begins with nothing of it.
+  if (method === "DELETE" && path === "/api/v1/session") sessionStorage.clear();
   const type = answer.headers.get("Content-Type") ?? "";
   const content = type.includes("json") ? await answer.json().catch(() => null) : null;
   if (!answer.ok) {

@@ -3,26 +3,48 @@
 
 import { Refused, ask } from "./api.js";
 import { h, show, text } from "./dom.js";
-import { $, said, submitted } from "./page.js";
+import { $, said, sent, submitted, sure } from "./page.js";
 
-/** Where the text is kept that nobody saved: in this tab, until it is saved or given up. */
+/** Where the text is kept that nobody saved: in this tab, until it is saved or given up, for whoever wrote it. */
 const KEPT = "ringward-policy";
 const PAUSE_MS = 350;
 const SHOWN_MAX = 20;
 
 let onSaved = () => {};
+let who = "";
 let timer = 0;
 let turn = 0;
 
 export function start(options) {
   onSaved = options.onSaved;
-  if (sessionStorage.getItem(KEPT) !== null) open(null, "What you wrote before is here again; it is not saved.");
+  who = options.who;
+  const draft = kept();
+  if (draft !== null) shown(draft, "What you wrote before is here again; it is not saved.");
 }
 
-/** Opens it with this text; without one, with what was written before. */
+/** What this person wrote and did not save; null = nothing. */
+function kept() {
+  const draft = sessionStorage.getItem(KEPT);
+  if (draft === null) return null;
+  const { who: whose, text: written } = JSON.parse(draft);
+  return whose === who ? written : null;
+}
+
+/** Opens it with this text, unless another one stands there that nobody saved. */
 export function open(original, words = "") {
-  $("policy-text").value = original ?? sessionStorage.getItem(KEPT) ?? "";
+  if (kept() !== null) {
+    said("problem", "There is a text that you have not saved. Save it, or give it up first.");
+    $("editor").scrollIntoView({ block: "start" });
+    return;
+  }
+  shown(original, words);
+}
+
+function shown(original, words) {
+  $("policy-text").value = original;
   text($("editor-hint"), words);
+  text($("editor-head"), "");
+  $("editor-verdict").replaceChildren();
   show($("editor"), true);
   soon(0);
   $("editor").scrollIntoView({ block: "start" });
@@ -37,21 +59,21 @@ function close() {
   sessionStorage.removeItem(KEPT);
   $("editor").reset();
   show($("editor"), false);
+  $("write").focus();
 }
 
 $("policy-text").addEventListener("input", () => {
-  sessionStorage.setItem(KEPT, $("policy-text").value);
+  sessionStorage.setItem(KEPT, JSON.stringify({ who, text: $("policy-text").value }));
   soon(PAUSE_MS);
 });
-$("editor-close").addEventListener("click", close);
-// Whoever sits here next begins with nothing of it.
-$("leave").addEventListener("click", () => sessionStorage.removeItem(KEPT));
+sure($("editor-close"), close);
 $("editor").addEventListener("submit", (event) => {
   event.preventDefault();
-  submitted(async () => {
+  sent($("editor"), async () => {
     const body = { text: $("policy-text").value, reason: $("policy-reason").value };
     const { number } = await ask("/api/v1/policies", { method: "POST", body });
-    close();
+    // What was written meanwhile is not in it.
+    if ($("policy-text").value === body.text) close();
     await onSaved();
     return `Saved as revision ${number}. It judges nobody yet: try it, let it watch, or make it live.`;
   });
@@ -72,7 +94,11 @@ async function check() {
     found = error.faults.length > 0 ? faulty(error.faults) : [h("p", { class: "problem" }, error.message)];
   }
   // More was written meanwhile: what is said of that counts.
-  if (mine === turn) $("editor-verdict").replaceChildren(...found);
+  if (mine !== turn) return;
+  const [head, ...rest] = found;
+  $("editor-head").className = head.className;
+  text($("editor-head"), head.textContent);
+  $("editor-verdict").replaceChildren(...rest);
 }
 
 function faulty(faults) {
@@ -118,10 +144,5 @@ export function difference({ kind, what, before, after }) {
 /** Opens it with the text of a revision. */
 export const edit = (number) => submitted(async () => {
   const revision = await ask(`/api/v1/policies/${number}`);
-  if (sessionStorage.getItem(KEPT) !== null) {
-    said("problem", "There is a text that you have not saved. Save it, or give it up first.");
-    $("editor").scrollIntoView({ block: "start" });
-    return;
-  }
   open(revision.text, `It begins with revision ${number}. That one stays as it is.`);
 });

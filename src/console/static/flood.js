@@ -2,7 +2,7 @@
 
 import { ask } from "./api.js";
 import { h, show, text } from "./dom.js";
-import { $, submitted } from "./page.js";
+import { $, sent, submitted } from "./page.js";
 import { when } from "./words.js";
 
 const REST = { label: "are met as policy says", challenge: "are asked before anything rings", refuse: "hear that nobody is there" };
@@ -22,11 +22,11 @@ function begin() {
   $("flood-mode").addEventListener("change", termed);
   $("flood-form").addEventListener("submit", (event) => {
     event.preventDefault();
-    submitted(said);
+    sent($("flood-form"), said);
   });
   $("block-form").addEventListener("submit", (event) => {
     event.preventDefault();
-    submitted(blocked);
+    sent($("block-form"), blocked);
   });
 }
 
@@ -35,6 +35,8 @@ function termed() {
   const isAuto = $("flood-mode").value === "auto";
   show($("flood-term"), !isAuto);
   $("flood-minutes").required = !isAuto;
+  // What nobody sees must not keep the form from being sent.
+  $("flood-minutes").disabled = isAuto;
 }
 
 async function said() {

@@ -35,7 +35,7 @@ const ended = (last) => (last ? `The last trial, of ${last.model}: ${last.was_ke
 function words({ lines, real, synthetic }) {
   const plain = lines[0];
   const figures = plain && (plain.both ?? plain.first);
-  const called = figures ? `Of 100 synthetic voices it calls about ${Math.round(figures.synthetic_called_spoof * 100)} so, and of 100 people ${figures.real_called_spoof < 0.005 ? "fewer than one" : `about ${Math.round(figures.real_called_spoof * 100)}`}; of most others it says that it is unsure. ` : "";
+  const called = figures ? `Of 100 synthetic voices it calls about ${Math.round(figures.synthetic_called_spoof * 100)} so, and of 100 people ${figures.real_called_spoof < 0.005 ? "fewer than one" : `about ${Math.round(figures.real_called_spoof * 100)}`}; it says “a person” of about ${Math.round(figures.real_called_bona_fide * 100)} people and ${Math.round(figures.synthetic_called_bona_fide * 100)} synthetic voices, and of the others that it is unsure. ` : "";
   return [
     h("p", {}, `${called}It tells synthetic speech from people's, and nothing of honesty: a swindler's own voice is a person's, and a clinic's announcement may be synthetic.`),
     h("p", { class: "hint" }, `Measured by its maker on speech that it was not trained on. Trained on ${many(real.clips)} clips of ${many(real.groups)} sources of people and ${many(synthetic.clips)} clips of ${many(synthetic.groups)} engines. “Alone” is the model that hears every call, without its second opinion.`),

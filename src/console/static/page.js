@@ -46,6 +46,18 @@ export async function submitted(what, done = "") {
   }
 }
 
+/** The same for a form, which is sent once however often its button is pressed. */
+export async function sent(form, what, done = "") {
+  const button = form.querySelector("button[type=submit]");
+  if (button.disabled) return;
+  button.disabled = true;
+  try {
+    await submitted(what, done);
+  } finally {
+    button.disabled = false;
+  }
+}
+
 export function said(id, words) {
   text($(id), words);
   show($(id), words !== "");

@@ -11,12 +11,11 @@ let may = () => false;
 let isOpen = false;
 let live = null;
 
-export async function open(has) {
+export async function open(has, who) {
   may = has;
-  show($("write"), has("policy-author"));
   show($("roll-back"), has("supervisor", "policy-author", "policy-approver"));
   await submitted(look);
-  if (!isOpen && has("policy-author")) editor.start({ onSaved: look });
+  if (!isOpen && has("policy-author")) editor.start({ onSaved: look, who });
   isOpen = true;
 }
 
@@ -28,6 +27,7 @@ $("roll-back").addEventListener("click", () =>
 async function look() {
   const book = await ask("/api/v1/policies");
   live = book.live;
+  show($("write"), may("policy-author"));
   const rollout = book.rollout ? ` Revision ${book.rollout.number} judges ${book.rollout.percent} % of the callers.` : "";
   const shadow = book.shadow
     ? ` Revision ${book.shadow.number} watches: of ${book.shadow.calls} calls it would have treated ${book.shadow.otherwise} otherwise (${book.shadow.newly_refused} newly refused, ${book.shadow.newly_allowed} newly allowed).`

@@ -2,7 +2,7 @@
 
 import { ask } from "./api.js";
 import { h, show, text } from "./dom.js";
-import { $, submitted, sure } from "./page.js";
+import { $, sent, submitted, sure } from "./page.js";
 import { LABELS } from "./words.js";
 
 const LOOK_MS = 1000;
@@ -16,6 +16,7 @@ let timer = 0;
 export const open = (wanted) => submitted(async () => {
   number = wanted;
   text($("trial-title"), `Try revision ${number}`);
+  text($("trial-head"), "");
   $("trial-outcome").replaceChildren();
   show($("trial"), true);
   $("trial").scrollIntoView({ block: "start" });
@@ -26,12 +27,15 @@ export const open = (wanted) => submitted(async () => {
 $("trial-close").addEventListener("click", () => {
   clearTimeout(timer);
   show($("trial"), false);
+  $("write").focus();
 });
 $("trial-written").addEventListener("submit", (event) => {
   event.preventDefault();
-  submitted(async () => {
-    const done = await ask(`/api/v1/policies/${number}/test`, { method: "POST", body: { calls: $("trial-calls").value } });
-    $("trial-outcome").replaceChildren(...outcome(done));
+  sent($("trial-written"), async () => {
+    const mine = number;
+    const done = await ask(`/api/v1/policies/${mine}/test`, { method: "POST", body: { calls: $("trial-calls").value } });
+    // Another revision is tried by now: this says nothing of it.
+    if (mine === number) outcome(done);
   });
 });
 $("trial-kept").addEventListener("submit", (event) => {
@@ -41,6 +45,7 @@ $("trial-kept").addEventListener("submit", (event) => {
     const body = days === 0 ? {} : { since_ms: Date.now() - days * DAY_MS };
     await ask(`/api/v1/policies/${number}/replay`, { method: "POST", body });
     await look();
+    $("trial-end").focus();
   });
 });
 sure($("trial-end"), () => submitted(async () => {
@@ -52,28 +57,44 @@ function outcome({ calls, failed, trials }) {
   const rows = trials.map((trial) => h("li", {}, h("span", { class: `chip tone-${trial.failures.length === 0 ? "ok" : "bad"}` }, trial.failures.length === 0 ? "As expected" : "Not so"), ` ${trial.title}`,
     trial.failures.length === 0 ? null : h("ul", { class: "list" }, trial.failures.map((line) => h("li", { class: "problem" }, line)))));
   const head = calls === 0 ? "No call is written down there." : failed === 0 ? `All ${calls} calls went as expected.` : `${failed} of ${calls} calls went otherwise than expected.`;
-  return [h("p", { role: "status", class: failed === 0 ? "fine" : "problem" }, head), h("ul", { class: "faults" }, rows)];
+  $("trial-head").className = failed === 0 ? "fine" : "problem";
+  text($("trial-head"), head);
+  $("trial-outcome").replaceChildren(h("ul", { class: "faults" }, rows));
 }
 
 async function look() {
   clearTimeout(timer);
   const replay = await ask("/api/v1/policies/replay");
   const isRunning = Boolean(replay?.is_running);
-  show($("trial-end"), isRunning);
+  const isLeft = !isRunning && document.activeElement === $("trial-end");
   $("trial-start").disabled = isRunning;
-  $("trial-found").replaceChildren(...(replay ? found(replay) : []));
-  if (isRunning) timer = setTimeout(() => submitted(look), LOOK_MS);
+  if (isLeft) $("trial-start").focus();
+  show($("trial-end"), isRunning);
+  const [head, ...rest] = replay ? found(replay) : [h("p")];
+  text($("replay-head"), head.textContent);
+  $("trial-found").replaceChildren(...rest);
+  if (isRunning) again();
+}
+
+/** Looks again by itself, as long as somebody can see it; what it cannot ask for now it asks for later. */
+function again() {
+  clearTimeout(timer);
+  if ($("trial").hidden) return;
+  timer = setTimeout(() => look().catch((error) => {
+    text($("replay-head"), error.message);
+    if (error.status !== 401) again();
+  }), LOOK_MS);
 }
 
 const many = (count) => count.toLocaleString("en");
 
 function found(replay) {
   const whose = `Revision ${replay.number}, wanted by ${replay.by}`;
-  if (replay.is_running) return [h("p", { role: "status" }, `${whose}: ${many(replay.calls)} calls looked at so far…`)];
-  if (replay.problem) return [h("p", { role: "status" }, `${whose}: ${replay.problem}. ${many(replay.calls)} calls had been looked at.`)];
+  if (replay.is_running) return [h("p", {}, `${whose}: ${many(replay.calls)} calls looked at so far…`)];
+  if (replay.problem) return [h("p", {}, `${whose}: ${replay.problem}. ${many(replay.calls)} calls had been looked at.`)];
   const { result } = replay;
   const kept = replay.not_replayable === 0 ? "" : `, ${many(replay.not_replayable)} of them without what a decision needs`;
-  const head = h("p", { role: "status" }, `${whose}: ${many(replay.calls)} calls in ${(replay.took_ms / 1000).toFixed(1)} s${kept}.`);
+  const head = h("p", {}, `${whose}: ${many(replay.calls)} calls in ${(replay.took_ms / 1000).toFixed(1)} s${kept}.`);
   const all = COUNTS.reduce((sum, [name]) => sum + result.total[name], 0);
   if (all === 0) return [head, h("p", { class: "fine" }, "It would have treated each of them as it was treated.")];
   const lines = [["All", result.total], ...Object.entries(result.by_queue).map(([name, counts]) => [`Queue ${name}`, counts]), ...Object.entries(result.by_list).map(([name, counts]) => [`On the list ${name}`, counts])];

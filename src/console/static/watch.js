@@ -10,8 +10,10 @@ let mayTake = false;
 
 export async function open(has) {
   mayTake = has("supervisor", "analyst");
-  await look();
-  await flood.open(has);
+  await submitted(async () => {
+    await look();
+    await flood.open(has);
+  });
 }
 
 async function look() {

@@ -559,7 +559,7 @@ impl Store for Redis {
     }
 
     fn neighbours(&self) -> Option<Neighbours> {
-        Some(Neighbours::of(self.address.clone()))
+        Some(Neighbours::of(self.address.clone(), &self.index))
     }
 
     fn heard(&self, news: &News) {

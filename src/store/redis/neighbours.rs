@@ -6,6 +6,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_lc_rs::hmac;
+
 use super::address::Address;
 use super::client::{Client, Script};
 use super::reply::{Commands, Reply};
@@ -13,12 +15,14 @@ use super::rows::PREFIX;
 use crate::call::{CallRecord, Order};
 use crate::call_id::CallId;
 use crate::store::limits::{NAME_LOOKS, NODE_LEASE, REDIS_PING_ANSWER, REDIS_PING_EVERY};
+use crate::store::seal::Index;
 use crate::store::text;
 
 /// The way to the other gateways.
 #[derive(Clone)]
 pub struct Neighbours {
     address: Arc<Address>,
+    names: hmac::Key,
 }
 
 /// What is heard of another gateway.
@@ -70,8 +74,14 @@ pub(super) fn channel(address: &Address) -> String {
 }
 
 impl Neighbours {
-    pub(super) fn of(address: Arc<Address>) -> Neighbours {
-        Neighbours { address }
+    pub(super) fn of(address: Arc<Address>, index: &Index) -> Neighbours {
+        let names = index.key_for("names that were tried");
+        Neighbours { address, names }
+    }
+
+    /// Under what the others know names that somebody tried to sign in by: whoever only listens learns none of them.
+    pub fn names(&self) -> &hmac::Key {
+        &self.names
     }
 
     /// This gateway's name.

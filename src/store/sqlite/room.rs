@@ -72,7 +72,7 @@ fn folder_of(file: &Path) -> PathBuf {
     }
 }
 
-/// Where SQLite puts files that nobody else is to see.
+/// Where SQLite puts files that nobody else is to see: the first of these folders that it may write into.
 fn temporary() -> PathBuf {
     let named = ["SQLITE_TMPDIR", "TMPDIR"]
         .into_iter()
@@ -80,8 +80,13 @@ fn temporary() -> PathBuf {
     let usual = ["/var/tmp", "/usr/tmp", "/tmp"].map(PathBuf::from);
     let mut folders = named.map(PathBuf::from).chain(usual);
     folders
-        .find(|folder| folder.is_dir())
+        .find(|folder| folder.is_dir() && is_ours(folder))
         .unwrap_or_else(|| ".".into())
+}
+
+fn is_ours(folder: &Path) -> bool {
+    use rustix::fs::{Access, access};
+    access(folder, Access::WRITE_OK | Access::EXEC_OK).is_ok()
 }
 
 #[cfg(test)]

@@ -30,6 +30,10 @@ async fn guessed_passwords_are_an_alarm_that_explains_itself_and_is_taken_by_one
     let path = format!("/api/v1/alarms/{}/acknowledge", alarm["number"]);
     let long = serde_json::json!({ "note": "x".repeat(201) }).to_string();
     check_problem(desk.post(&path, &long).await, 400, "bad-request").await;
+    for note in ["asked +1 404 555 0123", "looking\u{1b}[2J"] {
+        let body = serde_json::json!({ "note": note }).to_string();
+        check_problem(desk.post(&path, &body).await, 400, "bad-request").await;
+    }
     let taken = json(desk.post(&path, "{\"note\":\"looking\"}").await).await;
     assert_eq!(
         (&taken["state"], &taken["acknowledged_by"], &taken["note"]),

@@ -65,6 +65,7 @@ async fn an_address_is_blocked_by_hand_for_a_term_and_lifted() {
         body("nowhere"),
         body("192.0.2.7").replace("60", "10081"),
         body("192.0.2.7").replace("guesses extensions", ""),
+        body("192.0.2.7").replace("guesses extensions", "4045550123 calls"),
     ] {
         check_problem(desk.post(path, &wrong).await, 400, "bad-request").await;
     }

@@ -12,6 +12,7 @@
 mod calling_tone;
 mod clip;
 mod ear;
+mod fax;
 mod fuzz;
 pub mod g722;
 pub mod latch;

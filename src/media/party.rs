@@ -1,5 +1,6 @@
 //! One party of a call: who speaks for it, what it announced, what it sent and what became of that.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::latch::Latch;
@@ -166,6 +167,24 @@ impl Party {
             return Err(DropReason::Stranger);
         }
         unprotect(secured, buffer, len).map_err(DropReason::from)
+    }
+
+    /// Whether what came from this source is taken: the party's own, and not too fast. What is taken is counted.
+    pub(super) fn admit(
+        &mut self,
+        source: SocketAddr,
+        octets: usize,
+        now: Instant,
+    ) -> Result<(), DropReason> {
+        if !self.latch.accepts(source, now) {
+            return Err(DropReason::Stranger);
+        }
+        if !self.rtp_rate.allows(now) {
+            return Err(DropReason::TooFast);
+        }
+        self.packets += 1;
+        self.octets += octets as u64;
+        Ok(())
     }
 
     pub(super) fn drop(&mut self, reason: DropReason) -> Verdict {

@@ -73,6 +73,15 @@ impl Party {
         };
         buffer[..len].to_vec()
     }
+
+    fn open_report(&mut self, packet: &[u8]) -> Vec<u8> {
+        let mut buffer = packet.to_vec();
+        let len = match &mut self.secured {
+            Some(secured) => secured.unprotect_rtcp(&mut buffer, packet.len()).unwrap(),
+            None => packet.len(),
+        };
+        buffer[..len].to_vec()
+    }
 }
 
 struct Bench {
@@ -194,15 +203,10 @@ fn reports_cross_from_one_key_to_the_other() {
             let packet = bench.caller.packet(0);
             bench.show(Side::A, CALLER, &packet).unwrap();
             let report = bench.called.report(bench.caller.ssrc);
-            let mut sent = bench.show_rtcp(Side::B, "192.0.2.2:5001", &report).unwrap();
+            let sent = bench.show_rtcp(Side::B, "192.0.2.2:5001", &report).unwrap();
             assert_eq!(bench.session.reported_by(Side::B).unwrap().cumulative_lost, 3);
-            let len = sent.len();
-            let len = match &mut bench.caller.secured {
-                Some(secured) => secured.unprotect_rtcp(&mut sent, len).unwrap(),
-                None => len,
-            };
             assert_eq!(
-                sent[..len],
+                bench.caller.open_report(&sent),
                 receiver_report(bench.called.ssrc, bench.caller.ssrc, 3)
             );
         }
@@ -217,16 +221,11 @@ fn reports_on_the_one_port_are_told_from_audio_before_they_are_opened() {
         let packet = bench.caller.packet(0);
         bench.show(Side::A, CALLER, &packet).unwrap();
         let report = bench.called.report(bench.caller.ssrc);
-        let (to, mut sent) = bench.show(Side::B, CALLED, &report).unwrap();
+        let (to, sent) = bench.show(Side::B, CALLED, &report).unwrap();
         assert_eq!(to, at("192.0.2.1:4001"), "{suite:?}");
         assert_eq!(bench.session.reported_by(Side::B).unwrap().cumulative_lost, 3);
-        let len = sent.len();
-        let len = match &mut bench.caller.secured {
-            Some(secured) => secured.unprotect_rtcp(&mut sent, len).unwrap(),
-            None => len,
-        };
         assert_eq!(
-            sent[..len],
+            bench.caller.open_report(&sent),
             receiver_report(bench.called.ssrc, bench.caller.ssrc, 3)
         );
     }

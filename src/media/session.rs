@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::latch::Target;
-use super::limits::{PACKET_OCTETS_MAX, TRANSLATED_OCTETS_MAX, UDPTL_OCTETS_MIN};
+use super::limits::TRANSLATED_OCTETS_MAX;
 use super::party::{Party, Payloads, bit};
 use super::player::FRAME_SAMPLES;
 use super::rtcp::{self, Compound, ReceptionReport};
@@ -52,7 +52,7 @@ pub struct Session {
     /// What taps before this one did.
     tapped: TapStatistics,
     started: Instant,
-    last_heard: Instant,
+    pub(super) last_heard: Instant,
     silence: Duration,
     transcodes: bool,
 }
@@ -175,7 +175,7 @@ impl Session {
         now: Now,
     ) -> Verdict {
         if self.party(from).is_fax {
-            return self.datagram(from, source, buffer, len, now);
+            return self.fax_datagram(from, source, buffer, len, now);
         }
         if self.party(from).is_muxed && rtcp::is_control(buffer.get(..len).unwrap_or_default()) {
             return self.control(from, source, Component::Rtp, buffer, len, now);
@@ -208,14 +208,9 @@ impl Session {
                 DropReason::Stranger
             });
         }
-        if !this.latch.accepts(source, now.instant) {
-            return this.drop(DropReason::Stranger);
+        if let Err(reason) = this.admit(source, octets, now.instant) {
+            return this.drop(reason);
         }
-        if !this.rtp_rate.allows(now.instant) {
-            return this.drop(DropReason::TooFast);
-        }
-        this.packets += 1;
-        this.octets += octets as u64;
         let codec = other
             .payloads
             .codec(payload_type)
@@ -250,36 +245,6 @@ impl Session {
             *second |= 0x80;
         }
         self.send_on(from, (target, Component::Rtp), buffer, len, Secured::protect_rtp)
-    }
-
-    /// A datagram of a fax (UDPTL, ITU-T T.38 §9.1), to a party that wants it and as it came: only its source, its
-    /// shape and the rate are looked at. What it says is between two machines.
-    fn datagram(
-        &mut self,
-        from: Side,
-        source: SocketAddr,
-        buffer: &mut [u8],
-        len: usize,
-        now: Now,
-    ) -> Verdict {
-        let (this, other) = self.parties(from);
-        if !is_udptl(buffer.get(..len).unwrap_or_default()) {
-            return this.drop(DropReason::Malformed);
-        }
-        if !this.latch.accepts(source, now.instant) {
-            return this.drop(DropReason::Stranger);
-        }
-        if !this.rtp_rate.allows(now.instant) {
-            return this.drop(DropReason::TooFast);
-        }
-        this.packets += 1;
-        this.octets += len as u64;
-        if !other.is_fax {
-            return this.drop(DropReason::UnknownPayload);
-        }
-        let target = (other.latch.target(), Component::Rtp);
-        self.last_heard = now.instant;
-        self.send_on(from, target, buffer, len, |_, _, _| Err(Refused::Unauthenticated))
     }
 
     /// An RTCP packet arrived on the RTCP socket of side `from`; as [`Session::rtp`].
@@ -485,7 +450,7 @@ impl Session {
     }
 
     /// What becomes of an accepted packet; encrypted, where the other leg is.
-    fn send_on(
+    pub(super) fn send_on(
         &mut self,
         from: Side,
         (target, component): (Target, Component),
@@ -528,21 +493,6 @@ impl Session {
 
 /// In the first octet: the last one counts octets that are nothing (RFC 3550 §5.1).
 const PADDING: u8 = 0x20;
-
-/// Whether these octets have the shape of a datagram of a fax: two of its number, then the length of what it carries (X.691
-/// §11.9, one octet or two), and so much behind it. Looked at before a source is believed.
-fn is_udptl(octets: &[u8]) -> bool {
-    if !(UDPTL_OCTETS_MIN..=PACKET_OCTETS_MAX).contains(&octets.len()) {
-        return false;
-    }
-    let end = match octets[2] {
-        first @ 0..0x80 => 3 + usize::from(first),
-        first @ 0x80..0xc0 => 4 + (usize::from(first & 0x3f) << 8 | usize::from(octets[3])),
-        // In fragments: more than fits into a packet.
-        _ => return false,
-    };
-    end <= octets.len()
-}
 
 /// Another payload type; the mark stays.
 fn renumber(packet: &mut [u8], payload_type: u8) {

@@ -31,17 +31,6 @@ fn image(message: &Message) -> Option<&str> {
     message.body.lines().find(|line| line.starts_with("m=image"))
 }
 
-/// `from` sends this description in an INVITE, `to` answers so; what each saw.
-fn reinvite(world: &mut World, from: &mut Hand, to: &Hand, offer: &str, answer: &str) -> (Message, Message) {
-    world.ask(from, "INVITE", &[], Some(offer));
-    let offered = world.one(to, "INVITE");
-    world.answer(to, &offered, 200, &[], Some(answer));
-    assert_eq!(world.words(to), ["ACK"]);
-    let heard = world.one(from, "200 INVITE");
-    world.ask(from, "ACK", &[], None);
-    (offered, heard)
-}
-
 fn begun() -> (World, Talk) {
     let mut world = World::new(one_desk(), 71);
     let talk = talk(&mut world, &[], &[]);
@@ -53,7 +42,7 @@ fn begun() -> (World, Talk) {
 fn the_called_machine_asks_for_t38_and_both_get_it() {
     let (mut world, mut talk) = begun();
     let (offer, answer) = (t38(PHONE, 2), t38(CALLER, 2));
-    let (offered, heard) = reinvite(&mut world, &mut talk.phone, &talk.caller, &offer, &answer);
+    let (offered, heard) = world.reinvite(&mut talk.phone, &talk.caller, &offer, &answer);
     for (message, port) in [(&offered, 20_000), (&heard, 20_002)] {
         let expected = format!("m=image {port} udptl t38");
         assert_eq!(image(message), Some(expected.as_str()));
@@ -98,7 +87,7 @@ fn the_called_machine_asks_for_t38_and_both_get_it() {
     );
     // They talk again, and the caller is heard again.
     let (words, answer) = (talk.phone.sdp(3), talk.caller.sdp(3));
-    let (offered, _) = reinvite(&mut world, &mut talk.phone, &talk.caller, &words, &answer);
+    let (offered, _) = world.reinvite(&mut talk.phone, &talk.caller, &words, &answer);
     assert_eq!(image(&offered), None);
     assert_eq!(told(&world), ([false, false], true));
     world.ask(&mut talk.caller, "BYE", &[], None);

@@ -194,6 +194,17 @@ impl World {
         came
     }
 
+    /// `from` sends this description in an INVITE inside the call, `to` answers so; what each saw.
+    pub fn reinvite(&mut self, from: &mut Hand, to: &Hand, offer: &str, answer: &str) -> (Message, Message) {
+        self.ask(from, "INVITE", &[], Some(offer));
+        let offered = self.one(to, "INVITE");
+        self.answer(to, &offered, 200, &[], Some(answer));
+        assert_eq!(self.words(to), ["ACK"]);
+        let heard = self.one(from, "200 INVITE");
+        self.ask(from, "ACK", &[], None);
+        (offered, heard)
+    }
+
     pub fn words(&mut self, hand: &Hand) -> Vec<String> {
         self.came(hand).iter().map(word).collect()
     }

@@ -16,23 +16,6 @@ fn begun() -> (World, Talk) {
     (world, talk)
 }
 
-/// `from` sends this description in an INVITE; what `to` is offered, answers with, and `from` hears.
-fn reinvite(
-    world: &mut World,
-    from: &mut Hand,
-    to: &Hand,
-    offer: &str,
-    answer: &str,
-) -> (wire::Message, wire::Message) {
-    world.ask(from, "INVITE", &[], Some(offer));
-    let offered = world.one(to, "INVITE");
-    world.answer(to, &offered, 200, &[], Some(answer));
-    assert_eq!(world.words(to), ["ACK"]);
-    let heard = world.one(from, "200 INVITE");
-    world.ask(from, "ACK", &[], None);
-    (offered, heard)
-}
-
 fn silence(world: &mut World) {
     let call = *world.records.keys().next().unwrap();
     world.tell(Input::MediaSilent { call });
@@ -76,7 +59,7 @@ fn every_way_of_holding_crosses_from_either_side_and_silence_then_ends_nothing()
                 _ => "recvonly",
             };
             let answer = wire::sdp(to.address, version, answer);
-            let (offered, heard) = reinvite(&mut world, from, to, &hold, &answer);
+            let (offered, heard) = world.reinvite(from, to, &hold, &answer);
             assert_eq!(offered.direction(), crossing, "{written}");
             assert_eq!(
                 heard.direction(),
@@ -91,7 +74,7 @@ fn every_way_of_holding_crosses_from_either_side_and_silence_then_ends_nothing()
             assert!(is_talking(&world), "{written}");
 
             let (resume, answer) = (from.sdp(9), to.sdp(9));
-            let (offered, _) = reinvite(&mut world, from, to, &resume, &answer);
+            let (offered, _) = world.reinvite(from, to, &resume, &answer);
             assert_eq!(offered.direction(), "sendrecv");
             silence(&mut world);
             assert!(!is_talking(&world), "resumed: silence means nobody is there");
@@ -106,7 +89,7 @@ fn music_of_a_pbx_comes_from_where_the_pbx_says() {
     let Talk { caller, phone, .. } = &mut talk;
     let music = wire::sdp("10.0.0.99:5060".parse().unwrap(), 2, "sendonly");
     let listens = wire::sdp(caller.address, 2, "recvonly");
-    let (offered, heard) = reinvite(&mut world, phone, caller, &music, &listens);
+    let (offered, heard) = world.reinvite(phone, caller, &music, &listens);
     assert_eq!(offered.direction(), "sendonly");
     assert_eq!(offered.audio().unwrap(), "10.0.0.1:20000", "anchored as ever");
     assert_eq!(heard.direction(), "recvonly");

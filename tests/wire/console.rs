@@ -38,14 +38,8 @@ fn a_live_banner_appears_and_changes_in_chromium() {
     );
 
     let hostile = "X-Ignored: 1\n";
-    let caller = Caller {
-        gateway: gateway.udp,
-        is_tcp: false,
-        scenario: &talking_caller("speech.ulaw", 9000, hostile),
-        number: "+12125550100",
-        calls: 1,
-        rate: 1,
-    };
+    let scenario = talking_caller("speech.ulaw", 9000, hostile);
+    let caller = Caller::one(gateway.udp, &scenario);
     let running = caller.start(&folder);
     let ringing = browser.wait_for_text("ringing", Duration::from_secs(8));
     assert!(ringing.to_lowercase().contains("not proven"), "{ringing}");

@@ -76,6 +76,8 @@ fn markup_of_callers_and_colleagues_is_text_on_every_page() {
     let person = json!({ "name": "ann", "person": markup("person"), "roles": ["receptionist"] });
     made(&gateway, "/api/v1/users", &person);
     let strict = ringward::policy::shipped("strict").expect("it is shipped").text;
+    let silenced = json!({ "address": "192.0.2.7", "minutes": 5, "why": markup("silenced") });
+    made(&gateway, "/api/v1/flood/blocks", &silenced);
     let draft = json!({ "text": strict, "reason": markup("draft") });
     made(&gateway, "/api/v1/policies", &draft);
 
@@ -84,14 +86,7 @@ fn markup_of_callers_and_colleagues_is_text_on_every_page() {
     browser.open(&format!("{base}/#token={}", gateway.token));
     browser.wait_for_text("no call right now", PATIENCE);
     let scenario = hostile_caller();
-    let caller = Caller {
-        gateway: gateway.udp,
-        is_tcp: false,
-        scenario: &scenario,
-        number: "+12125550100",
-        calls: 1,
-        rate: 1,
-    };
+    let caller = Caller::one(gateway.udp, &scenario);
     let running = caller.start(&folder);
     browser.wait_for_text("talking", PATIENCE);
     check(&browser, "the card", &["shown"]);
@@ -112,19 +107,32 @@ fn markup_of_callers_and_colleagues_is_text_on_every_page() {
     let note = json!({ "verdict": "scam", "note": markup("note") });
     made(&gateway, &format!("/api/v1/calls/{id}/report"), &note);
 
-    for (path, page, marks) in [
-        ("/", "the history", &["shown"][..]),
-        ("/overview", "the overview", &[]),
-        ("/administration#lists", "the lists", &["blocked"]),
-        ("/administration#policies", "the policies", &["draft"]),
-        ("/administration#users", "the accounts", &["person"]),
-        ("/administration#incident", "incidents", &[]),
-        ("/account", "the account", &[]),
-        ("/docs", "the documents", &[]),
+    // The words are those that stand there once the page has what it asked for.
+    for (path, words, page, marks) in [
+        ("/", "answered by", "the history", &["shown"][..]),
+        ("/overview", "what the banner said", "the overview", &[]),
+        ("/administration#lists", "reason", "the lists", &["blocked"]),
+        ("/administration#policies", "judges", "the policies", &["draft"]),
+        (
+            "/administration#model",
+            "equal error rate",
+            "the voice model",
+            &[],
+        ),
+        ("/administration#users", "accounts", "the accounts", &["person"]),
+        (
+            "/administration#watch",
+            "there is no flood",
+            "the alarms",
+            &["silenced"],
+        ),
+        ("/administration#incident", "lockdown", "incidents", &[]),
+        ("/account", "ringward", "the account", &[]),
+        ("/docs", "/api/v1/calls", "the documents", &[]),
     ] {
         browser.open("about:blank");
         browser.open(&format!("{base}{path}"));
-        browser.wait_for_text("ringward", PATIENCE);
+        browser.wait_for_text(words, PATIENCE);
         check(&browser, page, marks);
     }
     let errors: Vec<String> = browser

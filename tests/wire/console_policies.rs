@@ -34,14 +34,7 @@ fn a_policy_is_written_checked_as_it_is_typed_and_tried_before_it_judges() {
         more: "",
     });
     let scenario = silent_caller(500);
-    let caller = Caller {
-        gateway: gateway.udp,
-        is_tcp: false,
-        scenario: &scenario,
-        number: "+12125550100",
-        calls: 1,
-        rate: 1,
-    };
+    let caller = Caller::one(gateway.udp, &scenario);
     caller.run(&folder);
     gateway.ended_calls(1);
 

@@ -105,14 +105,7 @@ fn two_phones_register_over_udp_and_tcp_and_the_queue_rings_who_is_there() {
 
     let scenario = talking_caller("silence.ulaw", 300, "");
     let call = || {
-        let calling = Caller {
-            gateway: gateway.udp,
-            is_tcp: false,
-            scenario: &scenario,
-            number: "+12125550100",
-            calls: 1,
-            rate: 1,
-        };
+        let calling = Caller::one(gateway.udp, &scenario);
         let (status, errors) = calling.start_from(&folder, TRUNK).finish();
         assert!(status.success(), "SIPp: {status}\n{errors}");
     };

@@ -195,14 +195,7 @@ fn phones_whose_certificate_is_wrong_are_not_rung_and_the_record_says_why() {
         .map(|port| format!("sip:x@127.0.0.1:{port};transport=tls"))
         .collect();
     let Secure { gateway, .. } = secure("tls-wrong-gw", &pki, &files, "from = [\"127.0.0.0/8\"]", &targets);
-    let caller = sipp::Caller {
-        gateway: gateway.udp,
-        is_tcp: false,
-        scenario: UNANSWERED_CALLER,
-        number: "+12125550100",
-        calls: 1,
-        rate: 1,
-    };
+    let caller = sipp::Caller::one(gateway.udp, UNANSWERED_CALLER);
     caller.run(&files);
     let call = gateway.ended_calls(1).remove(0);
     let why = gateway.why(&call);

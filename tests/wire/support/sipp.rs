@@ -21,7 +21,20 @@ pub struct Caller<'a> {
     pub rate: u32,
 }
 
-impl Caller<'_> {
+impl<'a> Caller<'a> {
+    /// One call over UDP to a number that every queue of these tests takes.
+    #[allow(dead_code, reason = "for the wire tests; benches/load.rs shares this module")]
+    pub fn one(gateway: SocketAddr, scenario: &'a str) -> Caller<'a> {
+        Caller {
+            gateway,
+            is_tcp: false,
+            scenario,
+            number: "+12125550100",
+            calls: 1,
+            rate: 1,
+        }
+    }
+
     /// Runs the calls to their end, at most 250 at once; panics with SIPp's errors when one failed.
     pub fn run(&self, folder: &Path) {
         let (status, errors) = self.start(folder).finish();

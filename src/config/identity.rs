@@ -147,7 +147,7 @@ fn read_source(
 
 pub(super) fn read_ranges(section: &Section<'_, '_>, key: &str) -> Vec<String> {
     let mut ranges = Vec::new();
-    for value in bounded(section, key) {
+    for value in section.few_strings(key, RANGES_MAX) {
         match value.get.parse::<Cidr>() {
             Ok(range) => ranges.push(range.to_string()),
             Err(problem) => section.fault(value.at, format!("{:?}: {problem}", shown(value.get)), None),
@@ -159,7 +159,7 @@ pub(super) fn read_ranges(section: &Section<'_, '_>, key: &str) -> Vec<String> {
 /// `cert.example.org`, `*.example.org`, or an address.
 fn read_hosts(section: &Section<'_, '_>, key: &str) -> Vec<String> {
     let mut hosts = Vec::new();
-    for value in bounded(section, key) {
+    for value in section.few_strings(key, RANGES_MAX) {
         let name = value.get.strip_prefix("*.").unwrap_or(value.get);
         let is_host = !name.contains('*')
             && url::Host::parse(name).is_ok_and(|host| host.to_string() == name.to_ascii_lowercase());
@@ -174,16 +174,6 @@ fn read_hosts(section: &Section<'_, '_>, key: &str) -> Vec<String> {
         }
     }
     hosts
-}
-
-fn bounded<'d>(section: &Section<'d, '_>, key: &str) -> Vec<Value<'d, str>> {
-    let mut values = section.strings(key).unwrap_or_default();
-    if values.len() > RANGES_MAX {
-        let message = format!("{key} has more than {RANGES_MAX} entries");
-        section.fault(section.place(key), message, None);
-        values.truncate(RANGES_MAX);
-    }
-    values
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use super::limits::{FILES_MAX, NUMBER_RANGES_MAX, NUMBERS_MAX, RANGES_OCTETS_MAX};
 use super::queues::is_dialled_number;
 use crate::call::{Allowance, OutboundConfig, Ranges, Reach, TollConfig, TransferRules, TrunkConfig};
-use crate::document::{Section, Value, closest, shown};
+use crate::document::{Section, closest, shown};
 use crate::given_file;
 
 pub(super) fn read(root: &Section<'_, '_>, folder: &Path, trunks: &[TrunkConfig]) -> OutboundConfig {
@@ -60,7 +60,7 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path, trunks: &[TrunkConfig]
 /// Files of ranges, one beginning of numbers a line.
 fn read_ranges(section: &Section<'_, '_>, folder: &Path) -> Ranges {
     let mut ranges = Ranges::default();
-    for file in few(section, "ranges") {
+    for file in section.few_strings("ranges", FILES_MAX) {
         let path = folder.join(file.get);
         let text = match given_file::read_text(&path, RANGES_OCTETS_MAX) {
             Ok(text) => text,
@@ -98,7 +98,7 @@ fn read_tolls(section: &Section<'_, '_>) -> TollConfig {
             }
         }
     }
-    for span in few(section, "hours") {
+    for span in section.few_strings("hours", FILES_MAX) {
         match read_span(span.get) {
             Some(span) => tolls.hours.push(span),
             None => {
@@ -111,16 +111,6 @@ fn read_tolls(section: &Section<'_, '_>) -> TollConfig {
         }
     }
     tolls
-}
-
-/// Texts of a list that is not longer than it may be.
-fn few<'d>(section: &Section<'d, '_>, key: &str) -> Vec<Value<'d, str>> {
-    let mut texts = section.strings(key).unwrap_or_default();
-    if texts.len() > FILES_MAX {
-        section.fault(section.place(key), format!("more than {FILES_MAX} {key}"), None);
-        texts.truncate(FILES_MAX);
-    }
-    texts
 }
 
 fn read_allowance(outbound: &Section<'_, '_>, key: &str) -> Allowance {

@@ -149,6 +149,17 @@ impl<'d, 't> Section<'d, 't> {
         found
     }
 
+    /// As [`Section::strings`], of at most so many; more are a fault, and left out.
+    pub(crate) fn few_strings(&self, key: &str, most: usize) -> Vec<Value<'d, str>> {
+        let mut values = self.strings(key).unwrap_or_default();
+        if values.len() > most {
+            let message = format!("{key} has more than {most} entries");
+            self.fault(self.place(key), message, None);
+            values.truncate(most);
+        }
+        values
+    }
+
     pub(crate) fn strings(&self, key: &str) -> Option<Vec<Value<'d, str>>> {
         let value = self.value(key)?;
         let DeValue::Array(items) = value.get_ref() else {

@@ -86,6 +86,7 @@ impl Bench {
             marks: ringward::banner::Marks::default(),
             queue_marks: std::collections::BTreeMap::new(),
             queue_srtp: std::collections::BTreeMap::new(),
+            srtp_suites: ringward::call::Suites::default(),
             whispers: std::collections::BTreeMap::new(),
             transfer_rules: std::collections::BTreeMap::new(),
             outbound: ringward::call::OutboundConfig::default(),

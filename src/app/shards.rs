@@ -118,6 +118,7 @@ fn engine(shared: &Shared<'_>, shard: u16, shards: u16) -> anyhow::Result<call::
         queue_marks: config.queue_marks.clone(),
         transfer_rules: config.transfer_rules.clone(),
         queue_srtp: config.queue_srtp.clone(),
+        srtp_suites: config.srtp_suites,
         whispers: config.whispers.clone(),
         outbound: config.outbound.clone(),
         public_url: config.api.public_url.clone(),

@@ -79,7 +79,7 @@ mod trying;
 mod upstream;
 mod voice;
 
-pub use crate::sdp::{Encryption, Suite};
+pub use crate::sdp::{Encryption, Suite, Suites};
 pub use aside::Whisper;
 pub use dialling::OutboundConfig;
 pub use engine::{Engine, LiveParts};
@@ -151,6 +151,8 @@ pub struct Config {
     pub transfer_rules: std::collections::BTreeMap<String, TransferRules>,
     /// By queue name: whether the legs to its phones are encrypted; a queue that is not listed: they are not.
     pub queue_srtp: std::collections::BTreeMap<String, Encryption>,
+    /// With which suites, in the order in which they are offered.
+    pub srtp_suites: Suites,
     /// By queue name: what its people are told before they are connected; a queue that is not listed: nothing.
     pub whispers: std::collections::BTreeMap<String, Whisper>,
     /// Which calls may go out.

@@ -169,6 +169,7 @@ impl Desk {
             session_expires: None,
             transfer_rules: std::collections::BTreeMap::new(),
             queue_srtp: std::collections::BTreeMap::new(),
+            srtp_suites: crate::call::Suites::default(),
             whispers: std::collections::BTreeMap::new(),
             outbound: crate::call::OutboundConfig::default(),
             try_for: std::time::Duration::from_secs(32),

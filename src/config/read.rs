@@ -123,6 +123,7 @@ fn read_media(root: &Section<'_, '_>, config: &mut Config) {
         "silence",
         "transcode",
         "rtcp_mux",
+        "srtp_suites",
     ]);
     if let Some(word) = section.string("transcode") {
         match word.get {
@@ -137,6 +138,7 @@ fn read_media(root: &Section<'_, '_>, config: &mut Config) {
             }
         }
     }
+    config.srtp_suites = super::srtp::read_suites(&section);
     let media = &mut config.media;
     media.rtcp_mux = section.boolean("rtcp_mux").unwrap_or(media.rtcp_mux);
     if let Some(address) = read_address(&section, "address") {

@@ -9,6 +9,7 @@ mod crypto;
 mod fax;
 pub mod limits;
 mod parse;
+mod suites;
 mod transport;
 mod widen;
 
@@ -17,6 +18,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::Range;
 
 pub use crypto::{Crypto, Encryption, MASTER_OCTETS_MAX, MasterKey, Protection, Suite};
+pub use suites::Suites;
 pub use transport::Transport;
 
 use crate::g711::Law;

@@ -42,6 +42,7 @@ pub fn config(queues: Vec<queue::Config>, transport: Transport, (shard, shards):
         queue_marks: BTreeMap::new(),
         transfer_rules: BTreeMap::new(),
         queue_srtp: BTreeMap::new(),
+        srtp_suites: ringward::call::Suites::default(),
         whispers: BTreeMap::new(),
         outbound: ringward::call::OutboundConfig::default(),
         public_url: Some("https://ringward.example".into()),

@@ -12,6 +12,7 @@ mod bad_input;
 mod baresip_calls;
 mod breach_pack;
 mod capture;
+mod codec_matrix;
 mod console;
 mod console_for_all;
 mod console_markup;

@@ -100,6 +100,7 @@ ports = "30001-30100"
 silence = "2m"
 transcode = "never"
 rtcp_mux = false
+srtp_suites = ["AEAD_AES_128_GCM", "AES_CM_128_HMAC_SHA1_80"]
 [prompts]
 language = "de"
 [voice]
@@ -394,6 +395,10 @@ second_person = ["erasures", "lists"]
         queue_srtp: {
             "front-desk": Required,
         },
+        srtp_suites: [
+            AeadAes128Gcm,
+            AesCm128HmacSha1_80,
+        ],
         whispers: {
             "front-desk": Warnings,
         },

@@ -88,6 +88,7 @@ impl Bench {
             queue_srtp: std::collections::BTreeMap::new(),
             srtp_suites: ringward::call::Suites::default(),
             whispers: std::collections::BTreeMap::new(),
+            silent_holds: std::collections::BTreeSet::new(),
             transfer_rules: std::collections::BTreeMap::new(),
             outbound: ringward::call::OutboundConfig::default(),
             media_address: "10.0.0.1".parse().unwrap(),

@@ -120,6 +120,7 @@ fn engine(shared: &Shared<'_>, shard: u16, shards: u16) -> anyhow::Result<call::
         queue_srtp: config.queue_srtp.clone(),
         srtp_suites: config.srtp_suites,
         whispers: config.whispers.clone(),
+        silent_holds: config.silent_holds.clone(),
         outbound: config.outbound.clone(),
         public_url: config.api.public_url.clone(),
         country: config.identity.country.clone(),

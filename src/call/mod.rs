@@ -43,6 +43,7 @@ mod moved;
 mod names;
 mod numbers;
 mod offer;
+mod on_hold;
 mod options;
 mod orders;
 mod outbound;
@@ -155,6 +156,8 @@ pub struct Config {
     pub srtp_suites: Suites,
     /// By queue name: what its people are told before they are connected; a queue that is not listed: nothing.
     pub whispers: std::collections::BTreeMap<String, Whisper>,
+    /// Queues whose people put callers on hold without music of ours.
+    pub silent_holds: std::collections::BTreeSet<String>,
     /// Which calls may go out.
     pub outbound: OutboundConfig,
     /// For numbers written without a country code.

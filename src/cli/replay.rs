@@ -171,6 +171,7 @@ impl Desk {
             queue_srtp: std::collections::BTreeMap::new(),
             srtp_suites: crate::call::Suites::default(),
             whispers: std::collections::BTreeMap::new(),
+            silent_holds: std::collections::BTreeSet::new(),
             outbound: crate::call::OutboundConfig::default(),
             try_for: std::time::Duration::from_secs(32),
             country: self.country.clone(),

@@ -77,6 +77,8 @@ pub struct Config {
     pub srtp_suites: crate::call::Suites,
     /// What the people of a queue are told before they are connected, where a queue says so (by its name).
     pub whispers: std::collections::BTreeMap<String, crate::call::Whisper>,
+    /// Queues whose people put callers on hold without music of ours.
+    pub silent_holds: std::collections::BTreeSet<String>,
     /// Which calls may go out.
     pub outbound: crate::call::OutboundConfig,
     pub prompts: crate::prompts::Config,
@@ -208,6 +210,7 @@ impl Config {
             queue_srtp: std::collections::BTreeMap::new(),
             srtp_suites: crate::call::Suites::default(),
             whispers: std::collections::BTreeMap::new(),
+            silent_holds: std::collections::BTreeSet::new(),
             outbound: crate::call::OutboundConfig::default(),
             prompts: crate::prompts::Config::default(),
             identity: crate::identity::Config::default(),

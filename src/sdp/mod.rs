@@ -320,6 +320,11 @@ impl Session {
             Direction::RecvOnly => Direction::SendOnly,
             both => both,
         };
+        self.directed(direction)
+    }
+
+    /// The same description, with audio that flows so. An unspecified address still takes the receiving half away.
+    pub fn directed(&self, direction: Direction) -> Session {
         let mut session = self.clone();
         if let Some(audio) = &mut session.audio {
             audio.stated = Some(direction);

@@ -44,6 +44,7 @@ pub fn config(queues: Vec<queue::Config>, transport: Transport, (shard, shards):
         queue_srtp: BTreeMap::new(),
         srtp_suites: ringward::call::Suites::default(),
         whispers: BTreeMap::new(),
+        silent_holds: std::collections::BTreeSet::new(),
         outbound: ringward::call::OutboundConfig::default(),
         public_url: Some("https://ringward.example".into()),
         country: "US".into(),

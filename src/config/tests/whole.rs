@@ -61,6 +61,7 @@ decline = "queue"
 marks = { verstat = "telnyx" }
 srtp = "required"
 whisper = "warnings"
+hold_music = false
 wrap_up = "15s"
 no_answer = 2
 no_answer_pause = "3m"
@@ -401,6 +402,9 @@ second_person = ["erasures", "lists"]
         ],
         whispers: {
             "front-desk": Warnings,
+        },
+        silent_holds: {
+            "front-desk",
         },
         outbound: OutboundConfig {
             from_phones: false,

@@ -146,9 +146,12 @@ impl Player {
         }
         self.due += FRAME;
         let room = buffer.get_mut(..HEADER_OCTETS + FRAME_SAMPLES);
-        let voice = voice.filter(|_| !self.is_spoken_over(now));
+        let is_spoken_over = self.is_spoken_over(now);
+        let voice = voice.filter(|_| !is_spoken_over);
         let (Some((payload_type, codec)), Some(packet)) = (voice, room) else {
-            self.step(Codec::Pcmu, Law::Mu, &mut [0; FRAME_SAMPLES]);
+            if !is_spoken_over {
+                self.step(Codec::Pcmu, Law::Mu, &mut [0; FRAME_SAMPLES]);
+            }
             // What was not sent has no number: it would be counted as lost. The time goes by all the same.
             self.timestamp = self.timestamp.wrapping_add(FRAME_SAMPLES as u32);
             self.is_marked = true;

@@ -45,7 +45,11 @@ impl Tally {
         }
     }
 
+    /// A training call is none.
     pub fn add(&mut self, record: &CallRecord) {
+        if record.drill {
+            return;
+        }
         let counts = Counts::of(record);
         self.all.add(&counts);
         for (by, table) in &mut self.tables {

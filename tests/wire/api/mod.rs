@@ -40,6 +40,7 @@ use ringward::runtime::by_hand::ByHand;
 use ringward::runtime::floor::Floor;
 use ringward::runtime::inbox::Mailboxes;
 use ringward::runtime::lists::ListKeeper;
+use ringward::runtime::drills::Drills;
 use ringward::runtime::lockdown::LockdownKeeper;
 use ringward::runtime::phones::Phones;
 use ringward::runtime::policies::Policies;
@@ -210,7 +211,17 @@ impl Desk {
             reputation: Arc::clone(&reputation),
             alarms: Arc::clone(&alarms),
             by_hand: Arc::new(by_hand),
-            lockdown: Arc::new(
+            drills: Arc::new(Drills::new(
+            Arc::clone(&store),
+            ringward::call::Drills::default(),
+            ringward::runtime::drills::Place {
+                sip: None,
+                media: std::net::Ipv4Addr::LOCALHOST.into(),
+                trunks: Vec::new(),
+                queues: Vec::new(),
+            },
+        )),
+        lockdown: Arc::new(
                 LockdownKeeper::open(Arc::clone(&store), Arc::clone(&audit), Box::new(|_| true)).unwrap(),
             ),
             audit,

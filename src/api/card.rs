@@ -16,7 +16,9 @@ use crate::call_id::CallId;
 pub(crate) async fn show(State(shared): State<Shared>, Path(id): Path<String>) -> Response {
     let id = id.parse::<CallId>().ok();
     let live = id.and_then(|id| shared.gateway.live.call(id));
-    let is_over = live.as_ref().is_none_or(|record| record.state == CallState::Ended);
+    let is_over = live
+        .as_ref()
+        .is_none_or(|record| record.state == CallState::Ended);
     // Known without the store: strangers may ask as often as they like.
     if is_over && id.is_some_and(|id| shared.gateway.drills.was_one(id)) {
         return Html(page("Training call", "", TRAINING)).into_response();

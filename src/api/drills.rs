@@ -225,9 +225,11 @@ pub(crate) async fn order(
         let wish = body.wish()?;
         let kept = gateway.drills.start(wish, &signed_in.who, now_ms);
         let kept = kept.map_err(|why| match why {
-            NoDrill::NotWilling | NoDrill::TooMany | NoDrill::NoUdp | NoDrill::NoTrunk | NoDrill::Broken(_) => {
-                Problem::Conflict(why.to_string())
-            }
+            NoDrill::NotWilling
+            | NoDrill::TooMany
+            | NoDrill::NoUdp
+            | NoDrill::NoTrunk
+            | NoDrill::Broken(_) => Problem::Conflict(why.to_string()),
             NoDrill::Store(error) => Problem::from(error),
             _ => Problem::BadRequest(why.to_string()),
         })?;
@@ -275,7 +277,9 @@ impl DrillBody {
         if let Some(name) = &self.name {
             let is_plain = |c: char| !c.is_control() && c != '"' && c != '\\';
             if !(1..=DRILL_NAME_MAX).contains(&name.chars().count()) || !name.chars().all(is_plain) {
-                return Err(bad(format!("name: 1 to {DRILL_NAME_MAX} characters, and no quotation marks")));
+                return Err(bad(format!(
+                    "name: 1 to {DRILL_NAME_MAX} characters, and no quotation marks"
+                )));
             }
         }
         if let Some(called) = &self.called
@@ -289,10 +293,11 @@ impl DrillBody {
             Some("forged") => NumberLight::Forged,
             Some(_) => return Err(bad("shows is genuine, unproven or forged".into())),
         };
-        let seconds = |asked: Option<u64>, usual: u64, most: u64, what: &str| match asked.unwrap_or(usual.min(most)) {
-            seconds if (1..=most).contains(&seconds) => Ok(Duration::from_secs(seconds)),
-            _ => Err(bad(format!("{what}: 1 to {most}"))),
-        };
+        let seconds =
+            |asked: Option<u64>, usual: u64, most: u64, what: &str| match asked.unwrap_or(usual.min(most)) {
+                seconds if (1..=most).contains(&seconds) => Ok(Duration::from_secs(seconds)),
+                _ => Err(bad(format!("{what}: 1 to {most}"))),
+            };
         let usual = recording.len() as u64 / 8_000 + 10;
         Ok(Wish {
             talks: seconds(self.talk_seconds, usual, DRILL_TALK_MAX, "talk_seconds")?,

@@ -14,9 +14,9 @@ use super::error::Problem;
 use super::limits::{BODY_MAX, DRILL_BODY_MAX, IMPORT_BODY_MAX, POLICY_BODY_MAX};
 use super::state::Shared;
 use super::{
-    account, alarms, audit, calls, card, desks, devices, document as whole, drills, erasures, events, exports, flood,
-    guard, icon, list_files, lists, lockdown, model, oidc, people, policies, redress, repeats, replays,
-    reports, reputation, session, status, tokens, users, webhooks,
+    account, alarms, audit, calls, card, desks, devices, document as whole, drills, erasures, events,
+    exports, flood, guard, icon, list_files, lists, lockdown, model, oidc, people, policies, redress,
+    repeats, replays, reports, reputation, session, status, tokens, users, webhooks,
 };
 use crate::console::{self, Asset};
 

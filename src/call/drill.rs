@@ -11,9 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::call_id::CallId;
-use crate::identity::{
-    Attestation, Check, CheckResult, HeaderReport, Outcome, Report, Standing,
-};
+use crate::identity::{Attestation, Check, CheckResult, HeaderReport, Outcome, Report, Standing};
 use crate::queue;
 use crate::screening::NumberLight;
 use crate::sip::{Flow, Message, Transport};
@@ -183,7 +181,11 @@ mod tests {
         let drills = Drills::default();
         let here = "127.0.0.1:4000".parse().unwrap();
         let ours = invite("secret@127.0.0.1");
-        assert_eq!(drills.of(&flow("127.0.0.1:4000"), &ours), None, "none is expected");
+        assert_eq!(
+            drills.of(&flow("127.0.0.1:4000"), &ours),
+            None,
+            "none is expected"
+        );
         drills.expect(here, drill(NumberLight::Unproven));
         assert!(drills.of(&flow("127.0.0.1:4000"), &ours).is_some());
         assert_eq!(drills.of(&flow("127.0.0.1:4001"), &ours), None, "another address");
@@ -212,7 +214,11 @@ mod tests {
         assert_eq!(report(NumberLight::Genuine).attestation, Some(Attestation::Full));
         assert_eq!(report(NumberLight::Unproven), Report::none());
         for number in [NumberLight::Forged, NumberLight::Genuine, NumberLight::Unproven] {
-            assert_eq!(report(number).passport_digest, None, "nothing that could be used twice");
+            assert_eq!(
+                report(number).passport_digest,
+                None,
+                "nothing that could be used twice"
+            );
         }
     }
 }

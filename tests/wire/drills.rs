@@ -83,7 +83,10 @@ fn a_training_call_looks_like_every_call_until_it_has_ended_and_counts_nowhere()
     );
     assert_eq!(call["banner"]["number"], "unproven", "{call}");
     let said = card(&gateway, &call_id);
-    assert!(said.contains("light number-unproven") && !said.contains("raining"), "{said}");
+    assert!(
+        said.contains("light number-unproven") && !said.contains("raining"),
+        "{said}"
+    );
     let (status, said) = gateway.request(
         "POST",
         &format!("/api/v1/calls/{call_id}/report"),
@@ -93,20 +96,37 @@ fn a_training_call_looks_like_every_call_until_it_has_ended_and_counts_nowhere()
 
     let drill = over(&gateway, &id);
     let report = &drill["report"];
-    assert_eq!((&drill["call"], &drill["status"]), (&json!(call_id), &json!(200)), "{drill}");
+    assert_eq!(
+        (&drill["call"], &drill["status"]),
+        (&json!(call_id), &json!(200)),
+        "{drill}"
+    );
     assert_eq!(
         (&report["ending"], &report["ended_by"], &report["verdict"]),
         (&json!("completed"), &json!("caller"), &json!("scam")),
         "{drill}"
     );
-    assert!(report["answered_by"].as_str().is_some_and(|by| by.contains("agent")), "{drill}");
+    assert!(
+        report["answered_by"]
+            .as_str()
+            .is_some_and(|by| by.contains("agent")),
+        "{drill}"
+    );
     assert!(report["talked_ms"].as_u64() >= Some(8_000), "{drill}");
-    assert!(report["waited_ms"].is_u64() && report["verdict_after_ms"].is_u64(), "{drill}");
+    assert!(
+        report["waited_ms"].is_u64() && report["verdict_after_ms"].is_u64(),
+        "{drill}"
+    );
     assert!(card(&gateway, &call_id).contains("This was a training call."));
     let heard = phone.heard();
     let found = compare(&test_speech(6), &heard);
     assert_eq!(found.slips, 0, "constant lag, no gap");
-    assert!(found.seconds > 5.0 && found.snr_db > 40.0, "{:.1} s, {:.1} dB", found.seconds, found.snr_db);
+    assert!(
+        found.seconds > 5.0 && found.snr_db > 40.0,
+        "{:.1} s, {:.1} dB",
+        found.seconds,
+        found.snr_db
+    );
 
     // A real one beside it: what counts calls counts this one alone.
     Caller::one(gateway.udp, &silent_caller(300)).run(&folder);
@@ -123,13 +143,18 @@ fn a_training_call_looks_like_every_call_until_it_has_ended_and_counts_nowhere()
     let (_, exported) = gateway.request("GET", "/api/v1/calls/export?format=csv", None);
     assert!(!exported.contains(&call_id), "{exported}");
     let (_, metrics) = gateway.request("GET", "/metrics", None);
-    let ended = metrics.lines().filter(|line| line.starts_with("ringward_calls_total"));
+    let ended = metrics
+        .lines()
+        .filter(|line| line.starts_with("ringward_calls_total"));
     let ended: f64 = ended
         .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
         .sum();
     assert!(ended <= 1.0, "{metrics}");
     let audit = gateway.get("/api/v1/audit").to_string();
-    assert!(audit.contains("POST /api/v1/drills") && audit.contains(&id), "{audit}");
+    assert!(
+        audit.contains("POST /api/v1/drills") && audit.contains(&id),
+        "{audit}"
+    );
 }
 
 #[test]
@@ -156,7 +181,9 @@ fn a_training_call_rings_nobody_who_is_not_willing_and_ends_when_help_is_called(
     let recording = recording(&folder, 2);
     let refused = |change: Value, status: u16| {
         let mut body = json!({ "queue": "front-desk", "recording": recording, "called": "+12125550100" });
-        body.as_object_mut().expect("a body").extend(change.as_object().expect("more").clone());
+        body.as_object_mut()
+            .expect("a body")
+            .extend(change.as_object().expect("more").clone());
         let (told, said) = order(&gateway, &body);
         assert_eq!(told, status, "{said}");
     };
@@ -168,12 +195,17 @@ fn a_training_call_rings_nobody_who_is_not_willing_and_ends_when_help_is_called(
     refused(json!({ "called": null }), 400);
     assert_eq!(gateway.get("/api/v1/drills")["drills"], json!([]));
 
-    let body = json!({ "queue": "nobody", "recording": recording, "number": "+12025550143", "shows": "forged" });
+    let body =
+        json!({ "queue": "nobody", "recording": recording, "number": "+12025550143", "shows": "forged" });
     let (status, drill) = order(&gateway, &body);
     assert_eq!(status, 202, "{drill}");
     let drill = over(&gateway, drill["id"].as_str().expect("an id"));
     let report = &drill["report"];
-    assert_eq!((&report["ending"], &drill["status"]), (&json!("no_answer"), &json!(480)), "{drill}");
+    assert_eq!(
+        (&report["ending"], &drill["status"]),
+        (&json!("no_answer"), &json!(480)),
+        "{drill}"
+    );
     assert_eq!(report["banner"]["number"], "forged", "{drill}");
     assert_eq!(report["phones"].as_array().map(Vec::len), Some(1), "{drill}");
 
@@ -190,8 +222,16 @@ fn a_training_call_rings_nobody_who_is_not_willing_and_ends_when_help_is_called(
     assert_eq!(status, 202, "{said}");
     let drill = over(&gateway, drill["id"].as_str().expect("an id"));
     let report = &drill["report"];
-    assert_eq!((&report["help"]["queue"], &report["ended_by"]), (&json!("security"), &json!("us")), "{drill}");
+    assert_eq!(
+        (&report["help"]["queue"], &report["ended_by"]),
+        (&json!("security"), &json!("us")),
+        "{drill}"
+    );
     assert!(report["help"]["after_ms"].is_u64(), "{drill}");
-    assert_eq!(sipp::phone_messages(&folder, security), "", "nobody there was rung");
+    assert_eq!(
+        sipp::phone_messages(&folder, security),
+        "",
+        "nobody there was rung"
+    );
     assert_eq!(gateway.get("/api/v1/reports?by=queue")["all"]["calls"], 0);
 }

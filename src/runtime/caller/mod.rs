@@ -237,7 +237,12 @@ impl Caller<'_> {
         };
         match (audio, self.socket.take()) {
             (Some(audio), Some(socket)) if !self.is_cancelled => {
-                talk.sound = Some(Sound::start(socket, audio, self.plan.clip.clone(), self.plan.is_looped)?);
+                talk.sound = Some(Sound::start(
+                    socket,
+                    audio,
+                    self.plan.clip.clone(),
+                    self.plan.is_looped,
+                )?);
             }
             // The answer overtook our CANCEL: hang up at once.
             (Some(_), _) => talk.until = now,

@@ -108,7 +108,9 @@ pub enum NoDrill {
     NobodyCalled,
     #[error("number: {WHICH}")]
     SomebodysNumber,
-    #[error("a training call is made over UDP: [sip] listen needs an address for it, such as udp:127.0.0.1:5060")]
+    #[error(
+        "a training call is made over UDP: [sip] listen needs an address for it, such as udp:127.0.0.1:5060"
+    )]
     NoUdp,
     #[error("{DRILLS_AT_ONCE} training calls go on already")]
     TooMany,
@@ -219,13 +221,24 @@ impl Drills {
             return Err(NoDrill::NotWilling);
         }
         let trunk = match &wish.trunk {
-            Some(name) => self.place.trunks.iter().find(|known| *known == name).ok_or(NoDrill::NoSuchTrunk)?,
+            Some(name) => self
+                .place
+                .trunks
+                .iter()
+                .find(|known| *known == name)
+                .ok_or(NoDrill::NoSuchTrunk)?,
             None => self.place.trunks.first().ok_or(NoDrill::NoTrunk)?,
         };
         if wish.number.as_ref().is_some_and(|number| !is_fictional(number)) {
             return Err(NoDrill::SomebodysNumber);
         }
-        let whole = || queue.numbers.iter().find(|number| !number.ends_with('*')).cloned();
+        let whole = || {
+            queue
+                .numbers
+                .iter()
+                .find(|number| !number.ends_with('*'))
+                .cloned()
+        };
         let called = wish.called.clone().or_else(whole).ok_or(NoDrill::NobodyCalled)?;
         Ok((trunk.clone(), called))
     }
@@ -277,7 +290,9 @@ impl Drills {
     pub fn stop(&self, id: &str) -> bool {
         let going = self.going();
         let found = going.get(id);
-        found.inspect(|going| going.stop.store(true, Ordering::Relaxed)).is_some()
+        found
+            .inspect(|going| going.stop.store(true, Ordering::Relaxed))
+            .is_some()
     }
 
     /// The newest first, with whether it goes on. Blocks.
@@ -327,8 +342,14 @@ impl Drills {
 }
 
 fn plan(wish: &Wish, kept: &Kept, gateway: SocketAddr, media: IpAddr, sip_call_id: String) -> Plan {
-    let name = wish.name.as_ref().map_or_else(String::new, |name| format!("\"{name}\" "));
-    let uri = wish.number.as_ref().map(|number| format!("<sip:{number}@{gateway};user=phone>"));
+    let name = wish
+        .name
+        .as_ref()
+        .map_or_else(String::new, |name| format!("\"{name}\" "));
+    let uri = wish
+        .number
+        .as_ref()
+        .map(|number| format!("<sip:{number}@{gateway};user=phone>"));
     Plan {
         gateway,
         from: match &uri {
@@ -429,9 +450,21 @@ mod tests {
         check(wish("others"), "drills = true");
         check(wish("all"), "called");
         let trunk = Some("other".to_string());
-        check(Wish { trunk, ..wish("desk") }, "no such trunk");
+        check(
+            Wish {
+                trunk,
+                ..wish("desk")
+            },
+            "no such trunk",
+        );
         let number = Some("+12125550200".to_string());
-        check(Wish { number, ..wish("desk") }, "fiction");
+        check(
+            Wish {
+                number,
+                ..wish("desk")
+            },
+            "fiction",
+        );
         assert!(drills.all().unwrap().is_empty(), "nothing was kept of them");
         assert_eq!(drills.willing(), ["desk", "all"]);
     }
@@ -450,10 +483,16 @@ mod tests {
         let ids: Vec<String> = (0..DRILLS_AT_ONCE as u64)
             .map(|number| drills.start(wish("desk"), "ann", number).unwrap().id)
             .collect();
-        assert!(matches!(drills.start(wish("desk"), "ann", 9), Err(NoDrill::TooMany)));
+        assert!(matches!(
+            drills.start(wish("desk"), "ann", 9),
+            Err(NoDrill::TooMany)
+        ));
         let all = drills.all().unwrap();
         assert_eq!(all.len(), DRILLS_AT_ONCE);
-        assert!(all.iter().all(|(kept, goes_on)| *goes_on && kept.called == "+12125550100"));
+        assert!(
+            all.iter()
+                .all(|(kept, goes_on)| *goes_on && kept.called == "+12125550100")
+        );
         assert_eq!(all[0].0.id, *ids.last().unwrap(), "the newest first");
         assert!(ids.iter().all(|id| drills.stop(id)));
         assert!(!drills.stop("another"));
@@ -482,6 +521,9 @@ mod tests {
         }
         let all = drills.all().unwrap();
         assert_eq!(all.len(), DRILLS_KEPT);
-        assert!(all.iter().all(|(kept, goes_on)| !goes_on && kept.id >= format!("{:013}-a", 2)));
+        assert!(
+            all.iter()
+                .all(|(kept, goes_on)| !goes_on && kept.id >= format!("{:013}-a", 2))
+        );
     }
 }

@@ -49,7 +49,10 @@ pub const WHICH: &str = "one that is kept free for fiction: in North America any
 /// Whether a canonical number is nobody's. In the numbering plan of North America those are 555-0100 to 555-0199 of every
 /// area code; of the others whole ranges.
 pub fn is_fictional(number: &str) -> bool {
-    if !number.strip_prefix('+').is_some_and(|digits| digits.bytes().all(|digit| digit.is_ascii_digit())) {
+    if !number
+        .strip_prefix('+')
+        .is_some_and(|digits| digits.bytes().all(|digit| digit.is_ascii_digit()))
+    {
         return false;
     }
     if let Some(home) = number.strip_prefix("+1") {

@@ -36,12 +36,15 @@ pub struct Drill {
 #[derive(Clone, Default)]
 pub struct Drills(Arc<Inner>);
 
+/// By the address it is made from: what it is to look like, and as which call it was taken.
+type Known = BTreeMap<SocketAddr, (Drill, Option<CallId>)>;
+
 #[derive(Default)]
 struct Inner {
     /// Asked of every message: while there is none nothing more is looked at.
     count: AtomicUsize,
     /// Held for moments.
-    known: Mutex<BTreeMap<SocketAddr, (Drill, Option<CallId>)>>,
+    known: Mutex<Known>,
 }
 
 impl Drills {
@@ -90,12 +93,12 @@ impl Drills {
         }
     }
 
-    fn known_at(&self, flow: &Flow) -> Option<MutexGuard<'_, BTreeMap<SocketAddr, (Drill, Option<CallId>)>>> {
+    fn known_at(&self, flow: &Flow) -> Option<MutexGuard<'_, Known>> {
         let is_possible = flow.transport == Transport::Udp && self.0.count.load(Ordering::Acquire) > 0;
         is_possible.then(|| self.known())
     }
 
-    fn known(&self) -> MutexGuard<'_, BTreeMap<SocketAddr, (Drill, Option<CallId>)>> {
+    fn known(&self) -> MutexGuard<'_, Known> {
         self.0.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -87,7 +87,7 @@ fn every_way_of_holding_crosses_from_either_side_and_silence_then_ends_nothing()
 fn is_held(world: &mut World, talk: &mut Talk, version: u32, direction: &str) -> wire::Message {
     let hold = wire::sdp(talk.phone.address, version, direction);
     let answer = wire::sdp(talk.caller.address, version, "recvonly");
-    let (offered, heard) = world.reinvite(&mut talk.phone, &mut talk.caller, &hold, &answer);
+    let (offered, heard) = world.reinvite(&mut talk.phone, &talk.caller, &hold, &answer);
     assert_eq!(
         heard.direction(),
         if direction == "inactive" {
@@ -101,7 +101,7 @@ fn is_held(world: &mut World, talk: &mut Talk, version: u32, direction: &str) ->
 
 fn is_resumed(world: &mut World, talk: &mut Talk) {
     let (resume, answer) = (talk.phone.sdp(9), talk.caller.sdp(9));
-    world.reinvite(&mut talk.phone, &mut talk.caller, &resume, &answer);
+    world.reinvite(&mut talk.phone, &talk.caller, &resume, &answer);
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn who_holds_himself_and_callers_of_a_queue_without_music_hear_none_of_ours() {
     let (mut world, mut talk) = begun();
     let hold = wire::sdp(talk.caller.address, 2, "sendonly");
     let answer = wire::sdp(talk.phone.address, 2, "recvonly");
-    world.reinvite(&mut talk.caller, &mut talk.phone, &hold, &answer);
+    world.reinvite(&mut talk.caller, &talk.phone, &hold, &answer);
     assert!(world.media.values().next().unwrap().said.is_empty());
 
     let mut world = World::with_config(one_desk(), 41, Policy::embedded(), |config| {
@@ -145,7 +145,7 @@ fn who_holds_himself_and_callers_of_a_queue_without_music_hear_none_of_ours() {
     let mut talk = crate::hand::talk(&mut world, &[], &[]);
     let hold = wire::sdp(talk.phone.address, 2, "inactive");
     let answer = wire::sdp(talk.caller.address, 2, "inactive");
-    let (offered, _) = world.reinvite(&mut talk.phone, &mut talk.caller, &hold, &answer);
+    let (offered, _) = world.reinvite(&mut talk.phone, &talk.caller, &hold, &answer);
     assert_eq!(offered.direction(), "inactive");
     assert!(world.media.values().next().unwrap().said.is_empty());
 }

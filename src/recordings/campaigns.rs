@@ -178,7 +178,7 @@ impl Campaigns {
             ..Standing::default()
         };
         self.remember(recording, standing, landmarks);
-        self.to_write(recording, landmarks);
+        self.write_later(recording, landmarks);
     }
 
     /// Keeps one that was known before a restart. Those are given in the order in which they were kept, before anything else
@@ -354,7 +354,7 @@ impl Campaigns {
         self.known.insert(recording, known);
     }
 
-    fn to_write(&mut self, recording: Recording, landmarks: &[Landmark]) {
+    fn write_later(&mut self, recording: Recording, landmarks: &[Landmark]) {
         if self.fresh.len() >= UNWRITTEN_MAX {
             return;
         }
@@ -390,7 +390,7 @@ impl Campaigns {
         if let Some(known) = self.known.get_mut(&recording) {
             known.standing.kept_ms = now_ms;
         }
-        self.to_write(recording, &landmarks);
+        self.write_later(recording, &landmarks);
         Ok(())
     }
 

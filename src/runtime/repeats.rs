@@ -314,7 +314,12 @@ impl Repeats {
 
     /// One second of a caller's audio, in its order. Something when it becomes known, or is known better, that the same was
     /// heard in another call.
+    ///
+    /// Of training calls nothing is heard: the same recording comes again and again, and is nobody's campaign.
     pub fn hear(&self, call: CallId, hop: &[i16], now_ms: u64) -> Option<Repeat> {
+        if self.live.call(call).is_some_and(|record| record.drill) {
+            return None;
+        }
         let mut heard = self.take(call, now_ms)?;
         heard.last_ms = now_ms;
         let repeat = self.hear_more(call, &mut heard, hop, now_ms);
@@ -371,7 +376,8 @@ impl Repeats {
         }
         is_room.then(|| {
             Box::new(Heard {
-                hearing: Some(Hearing::new(&self.plan)),
+                // What a training call plays is nobody's recording.
+                hearing: (!self.is_drill(call)).then(|| Hearing::new(&self.plan)),
                 seconds: 0,
                 is_due: false,
                 caller: self.caller(call),
@@ -396,6 +402,10 @@ impl Repeats {
         if let Some(hearing) = hearing {
             lock(&self.campaigns).keep(&hearing.finish(), call, heard.caller, now_ms);
         }
+    }
+
+    fn is_drill(&self, call: CallId) -> bool {
+        self.live.call(call).is_some_and(|record| record.drill)
     }
 
     /// Whoever hides the number is one caller: nothing tells them apart.
@@ -505,6 +515,20 @@ mod tests {
         // The one that ended early is kept once it is over.
         let later = hear(&repeats, 1_000, &audio(2), 90_000).unwrap();
         assert_eq!((later.callers, later.calls), (2, 2));
+    }
+
+    #[test]
+    fn what_a_training_call_plays_is_not_remembered() {
+        let repeats = repeats();
+        let mut record = CallRecord::clone(&repeats.live.call(CallId(1)).unwrap());
+        record.drill = true;
+        record.revision += 1;
+        repeats.live.publish(Arc::new(record));
+        assert_eq!(hear(&repeats, 1, &audio(1), 1_000), None);
+        assert_eq!(
+            (hear(&repeats, 2, &audio(1), 2_000), repeats.remembered().known),
+            (None, 1)
+        );
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 import * as campaigns from "./campaigns.js";
 import { show } from "./dom.js";
+import * as drills from "./drills.js";
 import * as incident from "./incident.js";
 import * as lists from "./lists.js";
 import { $, start } from "./page.js";
@@ -19,6 +20,7 @@ const SECTIONS = [
   { id: "model", page: model, for: POLICIES },
   { id: "users", page: users, for: [] },
   { id: "watch", page: watch, for: WATCHERS },
+  { id: "drills", page: drills, for: WATCHERS },
   { id: "incident", page: incident, for: [] },
 ];
 let mine = [];

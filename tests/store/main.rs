@@ -17,6 +17,7 @@ mod file;
 mod live;
 mod redis;
 mod redis_server;
+mod wishes;
 
 use std::path::PathBuf;
 use std::sync::Arc;

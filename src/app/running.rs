@@ -37,7 +37,7 @@ pub struct Running {
     /// None = the store is this gateway's alone.
     pub(super) neighbours: Option<Neighbourhood>,
     pub(super) stop_api: tokio::sync::oneshot::Sender<()>,
-    pub(super) retention: Option<Retention>,
+    pub(super) retention: Retention,
     pub(super) stop_webhooks: tokio::sync::watch::Sender<bool>,
     pub(super) is_draining: Arc<AtomicBool>,
     pub(super) registrations: Registry,
@@ -109,10 +109,7 @@ impl Running {
         {
             tracing::error!("the threads for other gateways did not end");
         }
-        if !self
-            .retention
-            .is_none_or(|retention| join_within(retention.stop(), STOP_PATIENCE))
-        {
+        if !join_within(self.retention.stop(), STOP_PATIENCE) {
             tracing::error!("the erasing of old calls did not end");
         }
         let _ = self.stop_api.send(());

@@ -302,7 +302,8 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
     let retention = {
         let alarm = clock_alarm.clone();
         let is_clock_doubtful = move || alarm.shift().is_some();
-        Retention::start(store.clone(), audit.clone(), terms, is_clock_doubtful).context("retention thread")?
+        Retention::start(store.clone(), audit.clone(), terms, is_clock_doubtful)
+            .context("retention thread")?
     };
     let selftest = Watch::start().context("self-test thread")?;
     let is_draining = Arc::new(AtomicBool::new(false));

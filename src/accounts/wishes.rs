@@ -115,13 +115,13 @@ impl Wishes {
         same: &str,
         wish: &Wish,
         moment: &Moment<'_>,
-    ) -> Result<Result<Taken, Wish>, StoreError> {
+    ) -> Result<Result<Taken, Box<Wish>>, StoreError> {
         self.change(|book| {
             book.wishes.retain(|_, wish| !moment.is_past(wish));
             let key = book.key_of(same);
             if let Some(known) = book.wishes.get_mut(&key).filter(|known| moment.holds(known)) {
                 if moment.is_taken(known) {
-                    return Err(known.clone());
+                    return Err(Box::new(known.clone()));
                 }
                 if known.person != wish.person {
                     known.taken_ms = Some(moment.now_ms);
@@ -132,7 +132,7 @@ impl Wishes {
             book.wishes.remove(&key);
             book.make_room(&wish.person);
             book.wishes.insert(key, wish.clone());
-            Err(wish.clone())
+            Err(Box::new(wish.clone()))
         })
     }
 
@@ -293,7 +293,7 @@ mod tests {
         wishes.all(moment).unwrap()
     }
 
-    fn agree(wishes: &Wishes, same: &str, who: &str, moment: &Moment<'_>) -> Result<Taken, Wish> {
+    fn agree(wishes: &Wishes, same: &str, who: &str, moment: &Moment<'_>) -> Result<Taken, Box<Wish>> {
         let person = who.trim_start_matches("token of ");
         let wish = wish("erasure", who, person, moment);
         wishes.agree(same, &wish, moment).unwrap()
@@ -305,7 +305,10 @@ mod tests {
         let agree = |same: &str, who: &str, now_ms| agree(&wishes, same, who, &moment(now_ms));
         assert_eq!(agree("a", "ann", 1).unwrap_err().by, "ann");
         for own in ["ann", "token of ann"] {
-            assert!(agree("a", own, 2).is_err(), "one person, whatever his hand is called");
+            assert!(
+                agree("a", own, 2).is_err(),
+                "one person, whatever his hand is called"
+            );
         }
         assert!(agree("b", "bob", 3).is_err(), "another wish");
         assert_eq!(all(&wishes, &moment(3)).len(), 2);
@@ -391,8 +394,10 @@ mod tests {
         for number in 0..2 * WISHES_MAX {
             let person = format!("{}", number / WISHES_EACH);
             book.make_room(&person);
-            book.wishes
-                .insert(format!("{number}"), wish("erasure", &person, &person, &moment(number as u64)));
+            book.wishes.insert(
+                format!("{number}"),
+                wish("erasure", &person, &person, &moment(number as u64)),
+            );
         }
         assert_eq!(book.wishes.len(), WISHES_MAX);
         assert!(book.wishes.contains_key(&format!("{}", 2 * WISHES_MAX - 1)));

@@ -249,10 +249,14 @@ pub(crate) async fn cancel(
     query: Result<Query<CancelQuery>, QueryRejection>,
 ) -> Result<StatusCode, Problem> {
     let Query(query) = query.map_err(|rejection| Problem::BadRequest(rejection.body_text()))?;
-    let id = query.id.ok_or_else(|| Problem::BadRequest("id: which replay?".into()))?;
+    let id = query
+        .id
+        .ok_or_else(|| Problem::BadRequest("id: which replay?".into()))?;
     match shared.replays.cancel(id, &signed_in.who) {
         true => Ok(StatusCode::NO_CONTENT),
-        false => Err(Problem::Conflict("that is not the replay that runs, or ran last".into())),
+        false => Err(Problem::Conflict(
+            "that is not the replay that runs, or ran last".into(),
+        )),
     }
 }
 
@@ -266,7 +270,11 @@ mod tests {
         replays.0.is_running.store(true, Ordering::SeqCst);
         let begun = replays.begin(7, "anna".into(), 1_000);
         assert!(!replays.cancel(begun.id - 1, "ben") && !replays.cancel(7, "ben"));
-        assert_eq!(replays.last().unwrap().cancelled_by, None, "another one was meant");
+        assert_eq!(
+            replays.last().unwrap().cancelled_by,
+            None,
+            "another one was meant"
+        );
         assert!(replays.cancel(begun.id, "ben"));
         assert_eq!(replays.last().unwrap().cancelled_by.as_deref(), Some("ben"));
         let running = Running(replays.clone());

@@ -149,7 +149,7 @@ pub(super) async fn second(
     let agreed = shared.work(move || {
         let wishes = inner.wishes.clone();
         let taken = at_this_moment(&inner, |moment| wishes.agree(&same, &wish, moment))?;
-        Ok(taken.map_err(Wish::from).map(|taken| Agreed {
+        Ok(taken.map_err(|wish| Wish::from(*wish)).map(|taken| Agreed {
             taken: Some(taken),
             wishes,
         }))

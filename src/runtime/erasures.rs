@@ -13,7 +13,8 @@ use crate::call::CallRecord;
 use crate::call::record::State;
 use crate::screening::Listed;
 use crate::store::{
-    Act, Audit, CLEAR_REMAINS, Erase, Filter, Live, Store, StoreError, Write, has_word, hexadecimal, number_of,
+    Act, Audit, CLEAR_REMAINS, Erase, Filter, Live, Store, StoreError, Write, has_word, hexadecimal,
+    number_of,
 };
 
 /// In the store; an entry for each erasure.
@@ -247,7 +248,9 @@ impl Eraser {
         match &whom {
             Whom::Number(number) => self.erase_number(number, &mut erasure)?,
             Whom::Account(name) => {
-                self.forget_wishes(|wish| wish.by == *name || wish.person == *name || has_word(&wish.what, name))?;
+                self.forget_wishes(|wish| {
+                    wish.by == *name || wish.person == *name || has_word(&wish.what, name)
+                })?;
                 erasure.entries = self.audit.erase_name(name, erasure.at_ms, false)?;
                 erasure.is_scrubbed = self.store.scrub()?;
             }

@@ -212,7 +212,9 @@ mod tests {
 
     #[test]
     fn files_are_written_anew_once_a_day_and_not_at_the_start() {
-        let days = (0..24 * 3 + 1).filter(|rounds| is_anew(*rounds)).collect::<Vec<_>>();
+        let days = (0..24 * 3 + 1)
+            .filter(|rounds| is_anew(*rounds))
+            .collect::<Vec<_>>();
         assert_eq!(days, [24, 48, 72]);
     }
 

@@ -61,14 +61,17 @@ impl Filter {
     }
 }
 
+/// The start of a call, Unix ms, and its id: calls are ordered by both.
+pub type CallPlace = (u64, CallId);
+
 /// What a search found in its time.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Found {
     /// Newest first.
     pub calls: Vec<CallRecord>,
-    /// The start and id of the last call that was looked at, where the time was up before the page was full. None = the page is full,
+    /// The last call that was looked at, where the time was up before the page was full. None = the page is full,
     /// or there are no more.
-    pub until: Option<(u64, CallId)>,
+    pub until: Option<CallPlace>,
 }
 
 impl Found {
@@ -77,7 +80,10 @@ impl Found {
         let calls = &mut self.calls;
         for record in unkept {
             // What stands behind the end is found by whoever goes on from there.
-            if self.until.is_some_and(|until| (record.started_ms, record.id) < until) {
+            if self
+                .until
+                .is_some_and(|until| (record.started_ms, record.id) < until)
+            {
                 continue;
             }
             let place = calls.iter().position(|kept| kept.id == record.id);

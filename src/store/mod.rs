@@ -40,7 +40,7 @@ pub use audit_entry::AuditEntry;
 pub(crate) use audit_entry::has_word;
 pub use audit_verify::{Broken, verify as verify_audit};
 pub use erasing::{Erase, Erased};
-pub use filter::{Filter, Found};
+pub use filter::{CallPlace, Filter, Found};
 pub use known::{history_at_once, history_with_live};
 pub use live::{Change, Changes, Live};
 pub use redis::{Ear, Mouth, Neighbours, News, Other};

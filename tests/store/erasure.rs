@@ -269,7 +269,9 @@ fn a_file_that_could_not_be_written_anew_is_tried_again_while_it_is_used() {
     };
     let remains = || store.setting("clear_remains").unwrap();
     // Something was taken away, and its place in the file is free.
-    store.reshelve("things", 1, vec![("much".into(), Some("x".repeat(16_000)))]).unwrap();
+    store
+        .reshelve("things", 1, vec![("much".into(), Some("x".repeat(16_000)))])
+        .unwrap();
     store.reshelve("things", 2, vec![("much".into(), None)]).unwrap();
     store.set_setting("clear_remains", "1").unwrap();
     assert!(unused() > 0);

@@ -16,7 +16,7 @@ fn moment(now_ms: u64) -> Moment<'static> {
     }
 }
 
-fn asked(wishes: &Wishes, person: &str, now_ms: u64) -> Result<Taken, Wish> {
+fn asked(wishes: &Wishes, person: &str, now_ms: u64) -> Result<Taken, Box<Wish>> {
     let wish = Wish {
         what: "block: +14045550123".into(),
         by: format!("token of {person}"),
@@ -39,15 +39,21 @@ fn waiting(wishes: &Wishes, now_ms: u64) -> Vec<Wish> {
 fn check(left: &str, right: &str, is_shared: bool) {
     let wishes = |url: &str| Wishes::new(open(url));
     let first = wishes(left);
-    let wish = asked(&first, "ann", NOON).unwrap_err();
+    let wish = *asked(&first, "ann", NOON).unwrap_err();
     assert_eq!(waiting(&first, NOON), [wish.clone()]);
     // Gone, and started again; or the other gateway.
     let first = Some(first).filter(|_| is_shared);
     let second = wishes(right);
     assert_eq!(waiting(&second, NOON + 1), [wish.clone()], "whole, with its term");
-    assert!(asked(&second, "ann", NOON + 2).is_err(), "one person, wherever he asks");
+    assert!(
+        asked(&second, "ann", NOON + 2).is_err(),
+        "one person, wherever he asks"
+    );
     let taken = asked(&second, "bob", NOON + 3).unwrap();
-    assert_eq!((taken.first.person.as_str(), taken.first.by.as_str()), ("ann", "token of ann"));
+    assert_eq!(
+        (taken.first.person.as_str(), taken.first.by.as_str()),
+        ("ann", "token of ann")
+    );
     assert_eq!(waiting(&second, NOON + 4), []);
     second.put_back(&taken.key).unwrap();
     drop(second);
@@ -81,11 +87,17 @@ fn of_two_gateways_that_agree_at_once_one_does_it() {
         let now_ms = NOON + round * DAY_MS;
         assert!(asked(&both[0], "ann", now_ms).is_err());
         let agreed: Vec<_> = std::thread::scope(|threads| {
-            let agree = |(wishes, person): (_, &'static str)| threads.spawn(move || asked(wishes, person, now_ms + 1));
+            let agree = |(wishes, person): (_, &'static str)| {
+                threads.spawn(move || asked(wishes, person, now_ms + 1))
+            };
             let threads = both.iter().zip(["bob", "eve"]).map(agree).collect::<Vec<_>>();
             threads.into_iter().map(|thread| thread.join().unwrap()).collect()
         });
-        assert_eq!(agreed.iter().filter(|agreed| agreed.is_ok()).count(), 1, "{agreed:?}");
+        assert_eq!(
+            agreed.iter().filter(|agreed| agreed.is_ok()).count(),
+            1,
+            "{agreed:?}"
+        );
         let taken = agreed.into_iter().find_map(Result::ok).unwrap();
         both[1].done(&taken.key).unwrap();
         assert_eq!(waiting(&both[0], now_ms + 2), []);

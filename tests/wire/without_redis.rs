@@ -40,7 +40,10 @@ fn store_of(gateway: &Gateway) -> Value {
 fn last(gateway: &Gateway, count: usize) -> (CallId, Value) {
     let calls = gateway.ended_calls(count);
     assert_eq!(calls.len(), count);
-    let id = calls[0]["id"].as_str().and_then(|id| id.parse().ok()).expect("an id");
+    let id = calls[0]["id"]
+        .as_str()
+        .and_then(|id| id.parse().ok())
+        .expect("an id");
     (id, gateway.why(&calls[0]))
 }
 
@@ -83,7 +86,10 @@ fn a_signed_call_is_verified_and_kept_while_redis_is_away() {
     assert_eq!(gateway.request("GET", "/readyz", None).0, 503);
     let calls = gateway.get("/api/v1/calls");
     let shown = &calls["calls"][0];
-    let id: CallId = shown["id"].as_str().and_then(|id| id.parse().ok()).expect("an id");
+    let id: CallId = shown["id"]
+        .as_str()
+        .and_then(|id| id.parse().ok())
+        .expect("an id");
     let why = gateway.why(shown);
     assert_eq!(why["identity"]["standing"], "verified", "{why}");
     assert_eq!(why["identity"]["attestation"], "A", "{why}");
@@ -107,7 +113,10 @@ fn a_signed_call_is_verified_and_kept_while_redis_is_away() {
     let kept = kept.expect("an answer").expect("the call");
     let kept = serde_json::to_value(&kept).expect("a record");
     assert_eq!(kept["identity"]["standing"], "verified", "{kept}");
-    assert!(kept["outcome"].is_object() && kept["timings"]["ended_ms"].is_u64(), "{kept}");
+    assert!(
+        kept["outcome"].is_object() && kept["timings"]["ended_ms"].is_u64(),
+        "{kept}"
+    );
 
     // And the next call is judged as before.
     assert_eq!(call(&gateway, &sti.identity(3), 3), there);

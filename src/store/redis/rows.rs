@@ -27,7 +27,7 @@ use crate::store::seal::{self, Index, Part};
 use crate::store::text::Unreadable;
 use crate::store::tokens::{self, Use};
 use crate::store::{
-    self, Filter, KeptCall, Shelf, Write, ending_name, label_of, number_of, text, was_answered,
+    self, CallPlace, Filter, KeptCall, Shelf, Write, ending_name, label_of, number_of, text, was_answered,
 };
 
 pub(super) const PREFIX: &str = "ringward:";
@@ -420,13 +420,16 @@ pub(super) fn call(on: &mut Client, id: CallId) -> Result<Option<Read>, String> 
     Ok(found.map(|found| found.read()))
 }
 
+/// Calls, newest first, and where it stopped.
+type Looked = (Vec<Read>, Option<CallPlace>);
+
 /// Newest first, at most `filter.rows()`; and where it stopped, if `is_over` had something to say before that.
 pub(super) fn calls(
     on: &mut Client,
     numbers: &Index,
     filter: &Filter,
     is_over: &Receiver<Instant>,
-) -> Result<(Vec<Read>, Option<(u64, CallId)>), String> {
+) -> Result<Looked, String> {
     let number = filter.number.as_ref().map(|number| numbers.of(number));
     let wanted = [
         ("number", number.as_deref()),

@@ -31,7 +31,8 @@ use super::limits::{LOCK_TIMEOUT, READERS, WRITER_CACHE_KIB};
 use super::seal::Index;
 use super::tokens::{Tokens, Use};
 use super::{
-    CLEAR_REMAINS, Erase, Erased, Filter, Found, Health, KeptCall, Shelf, Store, StoreError, Write, bounded, number_of,
+    CLEAR_REMAINS, Erase, Erased, Filter, Found, Health, KeptCall, Shelf, Store, StoreError, Write, bounded,
+    number_of,
 };
 use crate::call::CallRecord;
 use crate::call::record::PersonReport;

@@ -9,10 +9,9 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params_from_iter};
 
 use super::rows::{KEPT, Kept, kept, ms, whole};
-use crate::call_id::CallId;
 use crate::store::limits::{LOOKED_ROWS, SIZED_ROWS};
 use crate::store::seal::Index;
-use crate::store::{Filter, ending_name};
+use crate::store::{CallPlace, Filter, ending_name};
 
 /// A column, and what is to stand in it.
 type Property = (&'static str, String);
@@ -20,13 +19,16 @@ type Property = (&'static str, String);
 /// The start of a call and its id as text: calls are ordered by both.
 type Place = (i64, String);
 
+/// Calls, newest first, and where it stopped.
+type Looked = (Vec<Kept>, Option<CallPlace>);
+
 /// Newest first, at most `filter.rows()`; and where it stopped, if `is_over` had something to say before that.
 pub(super) fn calls(
     on: &Connection,
     index: &Index,
     filter: &Filter,
     is_over: &Receiver<Instant>,
-) -> rusqlite::Result<(Vec<Kept>, Option<(u64, CallId)>)> {
+) -> rusqlite::Result<Looked> {
     let wanted = properties(index, filter);
     let mut before: Place = match (filter.before_ms, filter.before_id) {
         (None, _) => (i64::MAX, String::new()),
@@ -62,10 +64,15 @@ fn properties(index: &Index, filter: &Filter) -> Vec<Property> {
         ("caller", filter.number.as_ref().map(|number| index.of(number))),
         ("label", filter.label.clone()),
         ("queue", filter.queue.clone()),
-        ("ending", filter.ending.map(|ending| ending_name(ending).to_string())),
+        (
+            "ending",
+            filter.ending.map(|ending| ending_name(ending).to_string()),
+        ),
     ];
     let wanted = wanted.into_iter();
-    wanted.filter_map(|(column, value)| Some((column, value?))).collect()
+    wanted
+        .filter_map(|(column, value)| Some((column, value?)))
+        .collect()
 }
 
 /// The property that fewest calls have goes first. Of what more than [`SIZED_ROWS`] have, nobody counts how many.

@@ -107,7 +107,10 @@ async fn desk_with_a_rare_call() -> (Desk, String) {
 #[tokio::test]
 async fn a_rare_filter_is_answered_in_time_and_goes_on_where_it_stopped() {
     let (desk, rare) = desk_with_a_rare_call().await;
-    for (query, least) in [("queue=q&ending=refused", 2), ("queue=q&ending=refused&person=ann", 2)] {
+    for (query, least) in [
+        ("queue=q&ending=refused", 2),
+        ("queue=q&ending=refused&person=ann", 2),
+    ] {
         let (mut path, mut looks) = (format!("/api/v1/calls?{query}"), 0);
         let page = loop {
             let page = desk.read(&path).await;
@@ -115,11 +118,15 @@ async fn a_rare_filter_is_answered_in_time_and_goes_on_where_it_stopped() {
                 break page;
             };
             let (ms, _) = next.split_once('-').unwrap();
-            assert_eq!(page["searched_until_ms"].to_string(), ms, "it says how far it came");
+            assert_eq!(
+                page["searched_until_ms"].to_string(),
+                ms,
+                "it says how far it came"
+            );
             path = format!("/api/v1/calls?{query}&cursor={next}");
             looks += 1;
         };
-        assert_eq!(ids(&page), [rare.clone()]);
+        assert_eq!(ids(&page), [rare.as_str()]);
         assert!(looks >= least, "{query}: {looks}");
     }
     // What is there at once does not say so.
@@ -151,8 +158,13 @@ async fn the_console_looks_for_a_rare_call_until_it_is_found() {
              return true",
         );
         let rows = "return document.querySelectorAll('#history tr').length";
-        wait_for("the one call", PATIENCE, || (browser.eval(rows) == 1).then_some(()));
-        assert_eq!(browser.eval("return document.getElementById('history-looking').hidden"), true);
+        wait_for("the one call", PATIENCE, || {
+            (browser.eval(rows) == 1).then_some(())
+        });
+        assert_eq!(
+            browser.eval("return document.getElementById('history-looking').hidden"),
+            true
+        );
         (browser.eval("return window.said"), browser.console_errors())
     });
     let (said, errors) = looked.await.unwrap();

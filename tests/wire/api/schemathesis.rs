@@ -14,10 +14,22 @@ use crate::support::{folder, python, sti};
 /// What would end this test, or never ends: each is asked for somewhere else.
 const LEFT_OUT: [(&str, &str); 5] = [
     ("get_events", "it never ends: tests/wire/api/events.rs"),
-    ("delete_session", "it signs out whoever asks: tests/wire/api/access.rs"),
-    ("delete_tokens_name", "it may take away the token that is asked with: tests/wire/api/pages.rs"),
-    ("post_lockdown", "it ends every other session and token: tests/wire/api/lockdown.rs"),
-    ("put_account_password", "it ends the session that asks: tests/wire/api/users.rs"),
+    (
+        "delete_session",
+        "it signs out whoever asks: tests/wire/api/access.rs",
+    ),
+    (
+        "delete_tokens_name",
+        "it may take away the token that is asked with: tests/wire/api/pages.rs",
+    ),
+    (
+        "post_lockdown",
+        "it ends every other session and token: tests/wire/api/lockdown.rs",
+    ),
+    (
+        "put_account_password",
+        "it ends the session that asks: tests/wire/api/users.rs",
+    ),
 ];
 
 /// `missing_required_header` knows no 428 (RFC 6585 §3), which is what a change without If-Match is answered, and `ignored_auth` is
@@ -35,14 +47,23 @@ fn there_is(gateway: &Gateway) -> String {
         assert!((200..300).contains(&status), "{path}: {status} {body}");
         serde_json::from_str::<Value>(&body).expect("JSON")
     };
-    let entry = made("/api/v1/lists/block/entries", json!({ "numbers": ["+14045550123"], "reason": "x" }));
+    let entry = made(
+        "/api/v1/lists/block/entries",
+        json!({ "numbers": ["+14045550123"], "reason": "x" }),
+    );
     made("/api/v1/devices", json!({ "name": "desk-1" }));
-    made("/api/v1/users", json!({ "name": "carl", "person": "Carl Example", "roles": ["analyst"] }));
+    made(
+        "/api/v1/users",
+        json!({ "name": "carl", "person": "Carl Example", "roles": ["analyst"] }),
+    );
     let policy = ringward::policy::shipped("strict").expect("it is shipped").text;
     made("/api/v1/policies", json!({ "text": policy, "reason": "x" }));
     // A call that nobody signed: whoever is there does not answer.
     sti::call(gateway, "none", 1);
-    let call = gateway.ended_calls(1)[0]["id"].as_str().expect("an id").to_string();
+    let call = gateway.ended_calls(1)[0]["id"]
+        .as_str()
+        .expect("an id")
+        .to_string();
     let known = [
         ("id", format!("[{call:?}]")),
         ("list", "[\"block\", \"directory\", \"own\"]".into()),
@@ -65,11 +86,30 @@ fn there_is(gateway: &Gateway) -> String {
 fn ask(program: &Path, gateway: &Gateway, config: &Path, signed_in: &[&str], which: &[&str]) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut command = Command::new("timeout");
-    command.args(["280"]).arg(program).arg("--config-file").arg(config);
-    command.arg("run").arg(format!("http://{}/openapi.json", gateway.api));
+    command
+        .args(["280"])
+        .arg(program)
+        .arg("--config-file")
+        .arg(config);
+    command
+        .arg("run")
+        .arg(format!("http://{}/openapi.json", gateway.api));
     command.args(["--checks", CHECKS, "--phases", "examples,coverage,fuzzing"]);
-    command.args(["--max-examples", EXAMPLES, "--generation-deterministic", "--continue-on-failure"]);
-    command.args(["--workers", "1", "--request-timeout", "20", "--warnings", "off", "--no-color"]);
+    command.args([
+        "--max-examples",
+        EXAMPLES,
+        "--generation-deterministic",
+        "--continue-on-failure",
+    ]);
+    command.args([
+        "--workers",
+        "1",
+        "--request-timeout",
+        "20",
+        "--warnings",
+        "off",
+        "--no-color",
+    ]);
     for (operation, _) in LEFT_OUT {
         command.args(["--exclude-operation-id", operation]);
     }
@@ -77,12 +117,22 @@ fn ask(program: &Path, gateway: &Gateway, config: &Path, signed_in: &[&str], whi
         command.args(["--header", header]);
     }
     command.args(which).current_dir(&gateway.folder);
-    command.env("SCHEMATHESIS_HOOKS", root.join("tests/wire/peers/schemathesis_hooks.py"));
+    command.env(
+        "SCHEMATHESIS_HOOKS",
+        root.join("tests/wire/peers/schemathesis_hooks.py"),
+    );
     let ran = command.output().expect("schemathesis runs");
     let said = String::from_utf8_lossy(&ran.stdout).into_owned();
-    assert!(ran.status.success(), "{said}\n{}", String::from_utf8_lossy(&ran.stderr));
+    assert!(
+        ran.status.success(),
+        "{said}\n{}",
+        String::from_utf8_lossy(&ran.stderr)
+    );
     // That it found nothing because it asked nothing is no success.
-    let passed = said.split(" generated, ").next().and_then(|before| before.split_whitespace().last());
+    let passed = said
+        .split(" generated, ")
+        .next()
+        .and_then(|before| before.split_whitespace().last());
     let passed: u64 = passed.and_then(|count| count.parse().ok()).unwrap_or(0);
     assert!(passed >= 100, "{said}");
     eprintln!("schemathesis: {passed} requests");
@@ -97,7 +147,11 @@ fn somebody(gateway: &Gateway, name: &str) -> String {
     block_on(async {
         let client = reqwest::Client::builder().no_proxy().build().expect("a client");
         let ask = client.post(format!("http://{}/api/v1/invitation", gateway.api));
-        let answer = with_json(ask, &body).timeout(Duration::from_secs(30)).send().await.expect("an answer");
+        let answer = with_json(ask, &body)
+            .timeout(Duration::from_secs(30))
+            .send()
+            .await
+            .expect("an answer");
         let cookie = answer.headers()["set-cookie"].to_str().expect("text").to_string();
         assert_eq!(body_of(answer).await["name"], name);
         cookie.split(';').next().expect("a cookie").to_string()

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{json as body_of, with_json};
+use super::with_json;
 use crate::support::gateway::{Gateway, Setup, block_on};
 use crate::support::{folder, python, sti};
 
@@ -152,8 +152,8 @@ fn somebody(gateway: &Gateway, name: &str) -> String {
             .send()
             .await
             .expect("an answer");
+        assert_eq!(answer.status(), 200);
         let cookie = answer.headers()["set-cookie"].to_str().expect("text").to_string();
-        assert_eq!(body_of(answer).await["name"], name);
         cookie.split(';').next().expect("a cookie").to_string()
     })
 }

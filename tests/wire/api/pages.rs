@@ -36,6 +36,10 @@ async fn every_operation_in_the_document_answers_as_it_says() {
             if path.contains("/lockdown") && method != "get" {
                 continue;
             }
+            // A call is made for it: tests/wire/drills.rs.
+            if path.contains("/drills/{id}") || (path.contains("/drills") && method != "get") {
+                continue;
+            }
             let is_seat = path.contains("/desks/") || path.ends_with("/pause");
             let is_own = path.contains("/account") || is_seat;
             let (person, cookie) = if is_own || path.contains("/users/") {
@@ -163,7 +167,7 @@ async fn every_operation_in_the_document_answers_as_it_says() {
             seen += 1;
         }
     }
-    assert_eq!(seen, 87);
+    assert_eq!(seen, 88);
 }
 
 const BLOCK: &str = "{\"address\":\"192.0.2.7\",\"minutes\":1,\"why\":\"x\"}";

@@ -10,6 +10,7 @@ use crate::runtime::inbox::{Mailboxes, ToShard};
 use crate::runtime::limits::{STOP_PATIENCE, UNREGISTER_PATIENCE};
 use crate::runtime::neighbours::Neighbourhood;
 use crate::runtime::registrations::Registry;
+use crate::runtime::repeats::Keeping;
 use crate::runtime::retention::Retention;
 use crate::runtime::vital::join_within;
 use crate::selftest::watch::Watch;
@@ -38,6 +39,8 @@ pub struct Running {
     pub(super) neighbours: Option<Neighbourhood>,
     pub(super) stop_api: tokio::sync::oneshot::Sender<()>,
     pub(super) retention: Retention,
+    /// None = no recordings are remembered.
+    pub(super) recordings: Option<Keeping>,
     pub(super) stop_webhooks: tokio::sync::watch::Sender<bool>,
     pub(super) is_draining: Arc<AtomicBool>,
     pub(super) registrations: Registry,
@@ -111,6 +114,12 @@ impl Running {
         }
         if !join_within(self.retention.stop(), STOP_PATIENCE) {
             tracing::error!("the erasing of old calls did not end");
+        }
+        if !self
+            .recordings
+            .is_none_or(|recordings| join_within(recordings.stop(), STOP_PATIENCE))
+        {
+            tracing::error!("the last recordings may not be on disk");
         }
         let _ = self.stop_api.send(());
         let _ = self.stop_webhooks.send(true);

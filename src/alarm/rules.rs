@@ -24,7 +24,7 @@ pub enum Severity {
 }
 
 impl Severity {
-    const ALL: [(&'static str, Severity); 4] = [
+    pub(crate) const ALL: [(&'static str, Severity); 4] = [
         ("low", Severity::Low),
         ("medium", Severity::Medium),
         ("high", Severity::High),

@@ -252,6 +252,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
             registrations: registrations.clone(),
             phones: phones.clone(),
             floor: floor.clone(),
+            strangers: alarms.strangers(),
         },
     };
     let shards::Shards {

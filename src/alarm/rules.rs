@@ -55,12 +55,22 @@ pub enum Watch {
     SignIns,
     /// Calls to numbers outside in an hour: of phones, and those that were sent on.
     Outside,
+    /// Messages of strangers that got no answer in an hour.
+    Scans,
+    /// Wrong digest passwords of trunks and phones in an hour.
+    Guesses,
+    /// Calls that rang for a moment and hung up (wangiri).
+    OneRing,
+    /// Calls that were held for minutes without a word (call pumping).
+    Silent,
+    /// Calls whose caller sounded poor, as a share of all.
+    Quality,
     /// Calls that have a recording, a signer or a script in common, and come from several callers.
     Campaign,
 }
 
 impl Watch {
-    const ALL: [(&'static str, Watch); 8] = [
+    const ALL: [(&'static str, Watch); 13] = [
         ("volume", Watch::Volume),
         ("country", Watch::Country),
         ("unsigned", Watch::Unsigned),
@@ -68,6 +78,11 @@ impl Watch {
         ("synthetic", Watch::Synthetic),
         ("sign-ins", Watch::SignIns),
         ("outside", Watch::Outside),
+        ("scans", Watch::Scans),
+        ("guesses", Watch::Guesses),
+        ("one-ring", Watch::OneRing),
+        ("silent", Watch::Silent),
+        ("quality", Watch::Quality),
         ("campaign", Watch::Campaign),
     ];
 
@@ -78,7 +93,20 @@ impl Watch {
 
     /// Part of all calls, and judged as one.
     pub(super) fn is_share(self) -> bool {
-        matches!(self, Watch::Unsigned | Watch::Refused | Watch::Synthetic)
+        matches!(
+            self,
+            Watch::Unsigned | Watch::Refused | Watch::Synthetic | Watch::Quality
+        )
+    }
+
+    /// No call makes one of these: whoever is a stranger, or guesses, has none.
+    pub(super) fn is_of_calls(self) -> bool {
+        !matches!(self, Watch::SignIns | Watch::Scans | Watch::Guesses)
+    }
+
+    /// Nobody should do this, however new the gateway is: nothing has to be usual first.
+    pub(super) fn is_never_usual(self) -> bool {
+        matches!(self, Watch::SignIns | Watch::Guesses)
     }
 }
 

@@ -252,6 +252,7 @@ second_person = ["erasures", "lists"]
                         30s,
                     ),
                     closed: None,
+                    drills: false,
                     is_by_trust: true,
                 },
             },
@@ -281,6 +282,7 @@ second_person = ["erasures", "lists"]
                     has_music: false,
                     announce: None,
                     closed: None,
+                    drills: false,
                     is_by_trust: false,
                 },
             },
@@ -512,10 +514,11 @@ second_person = ["erasures", "lists"]
         oidc: None,
         alarms: Alarms {
             rules: Rules(
-                8,
+                13,
             ),
             syslog: None,
             is_ocsf: false,
+            email: None,
         },
         webhooks: [],
     }

@@ -8,6 +8,7 @@ mod account;
 mod alarms;
 mod audit;
 mod calls;
+mod campaigns;
 mod card;
 mod desks;
 mod devices;
@@ -67,6 +68,7 @@ use crate::runtime::lockdown::LockdownKeeper;
 use crate::runtime::models::Models;
 use crate::runtime::policies::Policies;
 use crate::runtime::provider::Provider;
+use crate::runtime::repeats::Repeats;
 use crate::runtime::reputation::ReputationKeeper;
 use crate::runtime::stream::Tls;
 use crate::runtime::webhooks::Webhooks;
@@ -117,6 +119,8 @@ pub struct Gateway {
     pub webhooks: Arc<Webhooks>,
     /// Who sits at which phone.
     pub floor: Floor,
+    /// Recordings of earlier calls; None = none are remembered.
+    pub repeats: Option<Arc<Repeats>>,
     /// Tells a live call what a person wants done with it. False = no such call.
     pub order: Box<dyn Fn(CallId, Order) -> bool + Send + Sync>,
     /// A caller's icon as PNG, fetched and drawn again by us; `None` = there is none to be had.

@@ -12,6 +12,7 @@ mod attackers;
 mod bad_input;
 mod baresip_calls;
 mod breach_pack;
+mod campaigns;
 mod capture;
 mod console;
 mod console_for_all;

@@ -32,6 +32,7 @@ use crate::runtime::floor::Floor;
 use crate::runtime::icons::Icons;
 use crate::runtime::inbox::{Mailbox, Mailboxes, ToShard};
 use crate::runtime::lookup::Lookups;
+use crate::runtime::mail::Mail;
 use crate::runtime::models::Models;
 use crate::runtime::phones::Phones;
 use crate::runtime::provider::Provider;
@@ -121,7 +122,9 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         _ => None,
     };
     let webhooks = Webhooks::open(config.webhooks.clone(), Patience::default(), store.clone())?;
-    let alarms = Arc::new(lists::open_alarms(&config, &store, &webhooks)?);
+    let mail = config.alarms.email.clone().map(Mail::start).transpose();
+    let mail = mail.context("[alarms.email]")?.map(Arc::new);
+    let alarms = Arc::new(lists::open_alarms(&config, &store, &webhooks, mail.as_ref())?);
     let (recorder, recorder_thread) = Recorder::start(
         store.clone(),
         live.clone(),
@@ -252,6 +255,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
             registrations: registrations.clone(),
             phones: phones.clone(),
             floor: floor.clone(),
+            strangers: alarms.strangers(),
         },
     };
     let shards::Shards {
@@ -330,6 +334,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         policies: policies.clone(),
         lockdown: lockdown.clone(),
         alarms: alarms.clone(),
+        mail,
         prompts: said_standing,
         repeats: repeats.clone(),
         models: models.clone(),

@@ -20,6 +20,10 @@ pub enum Input {
     Call(Box<Seen>),
     /// Somebody showed a wrong password, code or token.
     SignInFailed,
+    /// So many messages of strangers got no answer.
+    Scanned(u64),
+    /// So many wrong passwords of trunks and phones came.
+    Guessed(u64),
     /// A phone calls a number outside, or a call is sent on to one.
     Outside(CallId),
     /// Nothing happened; hours end all the same. At least every few minutes.
@@ -117,10 +121,9 @@ impl Engine {
         self.turn_hour(now_ms);
         match input {
             Input::Call(seen) => self.on_call(&seen, now_ms),
-            Input::SignInFailed => {
-                self.count(Watch::SignIns.name(), None);
-                self.compare(Watch::SignIns, "", now_ms);
-            }
+            Input::SignInFailed => self.on_strangers(Watch::SignIns, 1, now_ms),
+            Input::Scanned(count) => self.on_strangers(Watch::Scans, count, now_ms),
+            Input::Guessed(count) => self.on_strangers(Watch::Guesses, count, now_ms),
             Input::Outside(call) => {
                 self.count(Watch::Outside.name(), Some(call));
                 self.compare(Watch::Outside, "", now_ms);
@@ -168,6 +171,13 @@ impl Engine {
         Some(alarm.clone())
     }
 
+    fn on_strangers(&mut self, watch: Watch, count: u64, now_ms: u64) {
+        if count > 0 {
+            self.count_more(watch.name(), count, None);
+            self.compare(watch, "", now_ms);
+        }
+    }
+
     fn on_call(&mut self, seen: &Seen, now_ms: u64) {
         let call = Some(seen.call);
         self.count(Watch::Volume.name(), call);
@@ -176,6 +186,9 @@ impl Engine {
             (!seen.is_signed, Watch::Unsigned),
             (seen.is_refused, Watch::Refused),
             (seen.is_synthetic, Watch::Synthetic),
+            (seen.is_one_ring, Watch::OneRing),
+            (seen.is_silent, Watch::Silent),
+            (seen.is_poor, Watch::Quality),
         ] {
             if is_so {
                 self.count(watch.name(), call);
@@ -289,9 +302,13 @@ impl Engine {
     }
 
     fn count(&mut self, thing: &str, call: Option<CallId>) {
+        self.count_more(thing, 1, call);
+    }
+
+    fn count_more(&mut self, thing: &str, more: u64, call: Option<CallId>) {
         let Some(hour) = &mut self.hour else { return };
         let count = hour.counts.entry(thing.to_string()).or_default();
-        count.count += 1;
+        count.count = count.count.saturating_add(more);
         if count.calls.len() < CALLS_OF_HOUR {
             count.calls.extend(call);
         }
@@ -322,8 +339,7 @@ impl Engine {
         for rule in rules {
             let limit = match usual {
                 Some(usual) => usual.limit(rule.tenths as f64 / 10.0),
-                // Nobody should guess passwords, however new the gateway is.
-                None if watch == Watch::SignIns => 0.0,
+                None if watch.is_never_usual() => 0.0,
                 None => continue,
             };
             let limit = limit.max(rule.at_least as f64);
@@ -344,12 +360,16 @@ impl Engine {
                 .get(name)
                 .and_then(|baseline| baseline.usual(hour))
         };
-        if matches!(watch, Watch::SignIns | Watch::Outside) {
+        if !watch.is_of_calls() || watch == Watch::Outside {
             return of(thing);
         }
-        // Where calls are known, what was never among them is unusual.
         let all = of(Watch::Volume.name())?;
-        let usual = of(thing).unwrap_or(Usual::NEVER);
+        let usual = match watch {
+            // Where calls are known, a country that was never among them is unusual.
+            Watch::Country => of(thing).unwrap_or(Usual::NEVER),
+            // What an older gateway did not count is not known yet.
+            _ => of(thing)?,
+        };
         let calls = self
             .hour
             .as_ref()
@@ -496,6 +516,11 @@ impl Engine {
             Watch::Synthetic,
             Watch::SignIns,
             Watch::Outside,
+            Watch::Scans,
+            Watch::Guesses,
+            Watch::OneRing,
+            Watch::Silent,
+            Watch::Quality,
         ];
         let mut things: Vec<String> = always.iter().map(|watch| watch.name().to_string()).collect();
         things.extend(self.kept.baselines.keys().cloned());

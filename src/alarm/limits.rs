@@ -31,6 +31,17 @@ pub const LIKENESSES_MAX: usize = 16;
 /// Callers that are told apart in each group; further ones are no more of them.
 pub const CALLERS_MAX: usize = 256;
 
+/// A caller who hangs up so soon after the first ring wants to be called back.
+pub const ONE_RING: Duration = Duration::from_secs(6);
+
+/// A call that lasts so long once answered, of which so many seconds were heard, is silent when fewer of them were speech.
+pub const SILENT_LASTS: Duration = Duration::from_secs(60);
+pub const SILENT_HEARD: f32 = 30.0;
+pub const SILENT_SPEECH: f32 = 3.0;
+
+/// A caller who sounds worse (mean opinion score; ITU-T G.107 annex B calls it "many users dissatisfied" from here on) sounded poor.
+pub const POOR_MOS: f32 = 3.6;
+
 /// How long a group of bad calls is followed after its last one.
 pub const GROUP_LASTS: Duration = Duration::from_secs(24 * 3600);
 

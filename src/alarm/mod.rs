@@ -12,6 +12,7 @@ mod baseline;
 mod campaigns;
 #[cfg(test)]
 mod days_tests;
+mod email;
 mod engine;
 pub mod limits;
 mod lines;
@@ -19,6 +20,7 @@ mod raised;
 mod rules;
 mod seen;
 
+pub use email::{Email, Letter, Security};
 pub use engine::{Engine, Input, Kept, Output};
 pub use lines::{cef, ocsf};
 pub use raised::{Alarm, State};

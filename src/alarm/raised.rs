@@ -73,6 +73,22 @@ pub(super) fn words(watch: Watch, about: &str, count: u64, usual: Option<Usual>,
         Watch::Synthetic => "calls of this hour sounded synthetic".to_string(),
         Watch::SignIns => "wrong passwords, codes or tokens were shown in this hour".to_string(),
         Watch::Outside => "calls went to numbers outside in this hour".to_string(),
+        Watch::Scans => {
+            "messages of strangers got no answer in this hour: somebody looks for telephones to rob".to_string()
+        }
+        Watch::Guesses => "wrong passwords of trunks or phones came in this hour".to_string(),
+        Watch::OneRing => {
+            "calls of this hour rang for a moment and hung up: whoever calls back may pay for it (wangiri)".to_string()
+        }
+        Watch::Silent => {
+            "calls of this hour were held for a minute or longer and hardly a word was said: they may be made for \
+             what they cost (call pumping)"
+                .to_string()
+        }
+        Watch::Quality => {
+            "callers of this hour sounded poor (a mean opinion score below 3.6): packets are lost or late on the way"
+                .to_string()
+        }
         Watch::Campaign => "calls are alike".to_string(),
         Watch::RuleErrors => {
             format!(

@@ -24,7 +24,7 @@ pub enum Severity {
 }
 
 impl Severity {
-    const ALL: [(&'static str, Severity); 4] = [
+    pub(crate) const ALL: [(&'static str, Severity); 4] = [
         ("low", Severity::Low),
         ("medium", Severity::Medium),
         ("high", Severity::High),
@@ -55,6 +55,16 @@ pub enum Watch {
     SignIns,
     /// Calls to numbers outside in an hour: of phones, and those that were sent on.
     Outside,
+    /// Messages of strangers that got no answer in an hour.
+    Scans,
+    /// Wrong digest passwords of trunks and phones in an hour.
+    Guesses,
+    /// Calls that rang for a moment and hung up (wangiri).
+    OneRing,
+    /// Calls that were held for minutes without a word (call pumping).
+    Silent,
+    /// Calls whose caller sounded poor, as a share of all.
+    Quality,
     /// Calls that have a recording, a signer or a script in common, and come from several callers.
     Campaign,
     /// Calls in an hour at which one rule of the policy could not be evaluated.
@@ -62,7 +72,11 @@ pub enum Watch {
 }
 
 impl Watch {
+<<<<<<< HEAD
     const ALL: [(&'static str, Watch); 9] = [
+=======
+    const ALL: [(&'static str, Watch); 13] = [
+>>>>>>> d
         ("volume", Watch::Volume),
         ("country", Watch::Country),
         ("unsigned", Watch::Unsigned),
@@ -70,6 +84,11 @@ impl Watch {
         ("synthetic", Watch::Synthetic),
         ("sign-ins", Watch::SignIns),
         ("outside", Watch::Outside),
+        ("scans", Watch::Scans),
+        ("guesses", Watch::Guesses),
+        ("one-ring", Watch::OneRing),
+        ("silent", Watch::Silent),
+        ("quality", Watch::Quality),
         ("campaign", Watch::Campaign),
         ("rule-errors", Watch::RuleErrors),
     ];
@@ -81,7 +100,20 @@ impl Watch {
 
     /// Part of all calls, and judged as one.
     pub(super) fn is_share(self) -> bool {
-        matches!(self, Watch::Unsigned | Watch::Refused | Watch::Synthetic)
+        matches!(
+            self,
+            Watch::Unsigned | Watch::Refused | Watch::Synthetic | Watch::Quality
+        )
+    }
+
+    /// No call makes one of these: whoever is a stranger, or guesses, has none.
+    pub(super) fn is_of_calls(self) -> bool {
+        !matches!(self, Watch::SignIns | Watch::Scans | Watch::Guesses)
+    }
+
+    /// Nobody should do this, however new the gateway is: nothing has to be usual first.
+    pub(super) fn is_never_usual(self) -> bool {
+        matches!(self, Watch::SignIns | Watch::Guesses)
     }
 }
 

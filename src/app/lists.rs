@@ -12,6 +12,7 @@ use crate::runtime::alarms::{Alarms, Syslog};
 use crate::runtime::inbox::{Mailboxes, ToShard};
 use crate::runtime::lists::ListKeeper;
 use crate::runtime::lockdown::LockdownKeeper;
+use crate::runtime::mail::Mail;
 use crate::runtime::reputation::ReputationKeeper;
 use crate::runtime::webhooks::Webhooks;
 use crate::store::{Audit, Store};
@@ -58,14 +59,18 @@ pub(super) fn open_lockdown(
     LockdownKeeper::open(store.clone(), audit.clone(), Box::new(tell)).context("the lockdown")
 }
 
-/// Alarms, told to the webhooks and to syslog.
+/// Alarms, told to the webhooks, by e-mail and to syslog.
 pub(super) fn open_alarms(
     config: &Config,
     store: &Arc<dyn Store>,
     webhooks: &Arc<Webhooks>,
+    mail: Option<&Arc<Mail>>,
 ) -> anyhow::Result<Alarms> {
-    let webhooks = webhooks.clone();
+    let (webhooks, mail) = (webhooks.clone(), mail.cloned());
     let tell = move |alarm: &Alarm| {
+        if let Some(mail) = &mail {
+            mail.tell(alarm);
+        }
         // Our own plain data always has a JSON form.
         let data = serde_json::to_value(alarm).unwrap_or_default();
         webhooks.alarm(alarm.number, alarm.raised_ms, data);

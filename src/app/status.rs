@@ -14,6 +14,7 @@ use crate::runtime::clock_alarm::ClockAlarm;
 use crate::runtime::dns::Dns;
 use crate::runtime::inbox::Mailboxes;
 use crate::runtime::lockdown::LockdownKeeper;
+use crate::runtime::mail::Mail;
 use crate::runtime::models::Models;
 use crate::runtime::phones::Phones;
 use crate::runtime::policies::Policies;
@@ -32,6 +33,8 @@ pub(super) struct Status {
     pub(super) policies: Arc<Policies>,
     pub(super) lockdown: Arc<LockdownKeeper>,
     pub(super) alarms: Arc<Alarms>,
+    /// None = no alarm is sent by e-mail.
+    pub(super) mail: Option<Arc<Mail>>,
     pub(super) prompts: super::prompts::Standing,
     pub(super) repeats: Option<Arc<Repeats>>,
     pub(super) models: Option<Arc<Models>>,
@@ -65,6 +68,7 @@ impl Status {
             "started_ms": self.started_ms,
             "lockdown": self.lockdown(),
             "alarms": self.alarms.status(),
+            "alarm_emails": self.mail.as_ref().map(|mail| mail.status()),
             "policy": self.policies.lineup().live().revision(),
             "policy_file_problem": self.policies.file_problem(),
             "prompts_problem": self.prompts.read(),

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use crate::alarm::Security;
 use crate::call::TrunkConfig;
 use crate::cidr::Cidr;
 use crate::config::Config;
@@ -19,6 +20,17 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
         warnings.extend(guessable(&place, &credentials.credentials, false));
     }
     warnings.extend(ways_out(config));
+    if let Some(email) = config
+        .alarms
+        .email
+        .as_ref()
+        .filter(|email| email.security == Security::Off)
+    {
+        warnings.push(format!(
+            "[alarms.email] sends alarms to {} in clear (tls = \"off\"): whoever is on the way reads what is unusual here",
+            email.host
+        ));
+    }
     warnings
 }
 

@@ -13,7 +13,8 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Alarms {
     let Some(section) = root.section("alarms") else {
         return alarms;
     };
-    section.only(&["file", "syslog", "format"]);
+    section.only(&["file", "syslog", "format", "email"]);
+    alarms.email = super::email::read(&section, root, folder);
     if let Some(file) = section.required_string_if_present("file") {
         let path = folder.join(file.get);
         let read = given_file::read_text(&path, DOCUMENT_OCTETS_MAX as u64);

@@ -60,3 +60,9 @@ pub const RANGES_OCTETS_MAX: u64 = 16 * 1024 * 1024;
 
 /// Files, or hours, that one key names. More are refused.
 pub const FILES_MAX: usize = 64;
+
+/// Addresses that alarms are sent to by e-mail: a list for more is the mail server's work.
+pub const EMAILS_MAX: usize = 20;
+
+/// Characters of such an address with the name before it.
+pub const EMAIL_CHARS_MAX: usize = 320;

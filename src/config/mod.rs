@@ -4,6 +4,7 @@
 //! for here, once, so that nothing of that can fail while calls are up.
 
 mod alarms;
+mod email;
 mod capture;
 mod carrier;
 mod flood;
@@ -133,6 +134,8 @@ pub struct Alarms {
     pub syslog: Option<SocketAddr>,
     /// As OCSF, else as CEF.
     pub is_ocsf: bool,
+    /// None = no alarm is sent by e-mail.
+    pub email: Option<crate::alarm::Email>,
 }
 
 impl Default for Alarms {
@@ -141,6 +144,7 @@ impl Default for Alarms {
             rules: crate::alarm::Rules::shipped(),
             syslog: None,
             is_ocsf: false,
+            email: None,
         }
     }
 }

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::net::{SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -13,7 +14,7 @@ use serde_json::json;
 use super::clock;
 use super::limits::{ALARMS_LOOKED_AT, ALARMS_WAITING, OUTSIDE_COUNTED};
 use crate::alarm::{Alarm, Engine, Input, Kept, Output, Rules, Seen, State, cef, ocsf};
-use crate::call::CallRecord;
+use crate::call::{CallRecord, Counter};
 use crate::call_id::CallId;
 use crate::store::{Store, StoreError};
 
@@ -33,7 +34,35 @@ pub struct Syslog {
 /// Is told of every alarm, once.
 pub type Tell = dyn Fn(&Alarm) + Send + Sync;
 
+/// What strangers do at the door, between the shards that see it and the alarms. Counted, never waited for: however many they
+/// are, the inbox of the alarms is not theirs to fill.
+#[derive(Debug, Default)]
+pub struct Strangers {
+    scanned: AtomicU64,
+    guessed: AtomicU64,
+}
+
+impl Strangers {
+    /// As far as this is something that a stranger did.
+    pub fn note(&self, counter: Counter) {
+        match counter {
+            Counter::UnknownSource | Counter::Scanned => self.scanned.fetch_add(1, Ordering::Relaxed),
+            Counter::ProofWrong => self.guessed.fetch_add(1, Ordering::Relaxed),
+            _ => return,
+        };
+    }
+
+    /// What came since this was asked last.
+    fn take(&self) -> [Input; 2] {
+        [
+            Input::Scanned(self.scanned.swap(0, Ordering::Relaxed)),
+            Input::Guessed(self.guessed.swap(0, Ordering::Relaxed)),
+        ]
+    }
+}
+
 pub struct Alarms {
+    strangers: Arc<Strangers>,
     store: Arc<dyn Store>,
     inbox: (Sender<Input>, Receiver<Input>),
     /// Held for moments.
@@ -85,6 +114,7 @@ impl Alarms {
             Some((socket.ok()?, syslog))
         });
         Ok(Alarms {
+            strangers: Arc::default(),
             inbox: bounded(ALARMS_WAITING),
             engine: Mutex::new(Engine::new(rules, home, kept, alarms)),
             outside: Mutex::default(),
@@ -137,6 +167,11 @@ impl Alarms {
 
     fn outside(&self) -> MutexGuard<'_, BTreeMap<CallId, usize>> {
         self.outside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where the shards note what strangers do.
+    pub fn strangers(&self) -> Arc<Strangers> {
+        self.strangers.clone()
     }
 
     /// Somebody showed a wrong password, code or token. Never waits.
@@ -195,7 +230,7 @@ impl Alarms {
         let inputs = self.inbox.1.try_iter().take(ALARMS_WAITING);
         // What is looked at together came in one moment.
         let now_ms = clock::now().unix_ms();
-        for input in inputs.chain([Input::Tick]) {
+        for input in inputs.chain(self.strangers.take()).chain([Input::Tick]) {
             let mut engine = self.engine();
             engine.handle(input, now_ms);
             self.carry_out(&mut engine);
@@ -393,6 +428,30 @@ mod tests {
         assert!(alarms.outside().is_empty());
         alarms.ended(&record);
         assert_eq!(counted(), 1, "of one that nobody saw begin");
+    }
+
+    #[test]
+    fn a_flood_of_guesses_at_the_door_is_one_alarm_and_takes_no_room_from_calls() {
+        let url = "sqlite::memory:".into();
+        let store = crate::store::open(&crate::store::Config { url }).unwrap();
+        let alarms = Alarms::open(store, Rules::shipped(), Some("1"), None, Box::new(|_| ())).unwrap();
+        let strangers = alarms.strangers();
+        for _ in 0..50_000 {
+            strangers.note(Counter::ProofWrong);
+            strangers.note(Counter::UnknownSource);
+            strangers.note(Counter::CallEnded);
+        }
+        assert!(alarms.inbox.1.is_empty());
+        alarms.look().unwrap();
+        let all = alarms.all();
+        // What is usual of scans is not known on the first day.
+        assert_eq!(all.len(), 1, "{all:?}");
+        assert_eq!(
+            (all[0].rule.as_str(), all[0].count),
+            ("guessed-passwords", 50_000)
+        );
+        alarms.look().unwrap();
+        assert_eq!(alarms.all()[0].count, 50_000, "each is counted once");
     }
 
     #[test]

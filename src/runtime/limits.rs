@@ -326,3 +326,21 @@ pub const DRILLS_KEPT: usize = 500;
 
 /// How long a training call may take to be over once its caller has given up or hung up: as long as a transaction.
 pub const DRILL_ENDS_WITHIN: Duration = Duration::from_secs(40);
+
+/// Alarms that wait to be sent by e-mail: more than that at once are a failure of the rules, or of a server that is away. Past it
+/// the newest are not sent.
+pub const MAIL_WAITING: usize = 64;
+
+/// How long a mail server may say nothing.
+pub const MAIL_PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long is waited after a letter that was not taken, at first; twice as long each time.
+pub const MAIL_REST: Duration = Duration::from_secs(5);
+/// The most of it.
+pub const MAIL_REST_MAX: Duration = Duration::from_secs(15 * 60);
+
+/// A letter that could not be sent for so long is not sent: what it says is in the list of alarms, and old.
+pub const MAIL_LASTS: Duration = Duration::from_secs(24 * 3600);
+
+/// Characters of what a mail server says that are shown. The rest is cut.
+pub const MAIL_PROBLEM_CHARS: usize = 300;

@@ -26,6 +26,7 @@ pub mod lockdown;
 pub mod login_hosts;
 pub mod lists;
 pub mod lookup;
+pub mod mail;
 pub mod media_io;
 mod media_sockets;
 pub mod mirror;

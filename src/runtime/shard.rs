@@ -23,6 +23,7 @@ use crossbeam_channel::Receiver;
 use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Token};
 
+use super::alarms::Strangers;
 use super::between;
 use super::clock;
 use super::count::Traffic;
@@ -86,6 +87,8 @@ pub struct Doors {
     pub registrations: Registry,
     pub phones: Phones,
     pub floor: Floor,
+    /// What strangers do is noted here for the alarms.
+    pub strangers: Arc<Strangers>,
 }
 
 /// The waker token `app` registers before the shard starts.

@@ -54,6 +54,11 @@ pub const METRICS: &[Metric] = &[
     gauge("ringward_live_calls", &[], "Calls going on now."),
     gauge("ringward_alarms_open", &[], "Alarms that nobody has taken."),
     counter(
+        "ringward_alarm_emails_total",
+        &["outcome"],
+        "Alarms sent by e-mail, and those that were not (lost).",
+    ),
+    counter(
         "ringward_alarms_total",
         &["watch"],
         "Alarms that people were told of.",

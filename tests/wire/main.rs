@@ -6,6 +6,7 @@
 #![allow(clippy::disallowed_methods, reason = "real sockets need a real clock")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
+mod alarm_mail;
 mod api;
 mod attackers;
 mod bad_input;

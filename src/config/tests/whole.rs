@@ -254,6 +254,7 @@ second_person = ["erasures", "lists"]
                         30s,
                     ),
                     closed: None,
+                    drills: false,
                     is_by_trust: true,
                 },
             },
@@ -283,6 +284,7 @@ second_person = ["erasures", "lists"]
                     has_music: false,
                     announce: None,
                     closed: None,
+                    drills: false,
                     is_by_trust: false,
                 },
             },
@@ -521,10 +523,11 @@ second_person = ["erasures", "lists"]
         oidc: None,
         alarms: Alarms {
             rules: Rules(
-                8,
+                13,
             ),
             syslog: None,
             is_ocsf: false,
+            email: None,
         },
         webhooks: [],
     }

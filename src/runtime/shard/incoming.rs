@@ -51,6 +51,7 @@ impl Shard {
             self.take_sip(flow, octets, 0);
         } else if !self.parts.engine.may_cross(flow.remote, clock::now()) {
             // Before anything is copied: a stranger must not fill the inbox of another shard.
+            self.parts.doors.strangers.note(Counter::UnknownSource);
             count::call(Counter::UnknownSource);
         } else if let Some(mailbox) = self.parts.doors.mailboxes.shard(owner) {
             mailbox.send(ToShard::Sip {

@@ -164,7 +164,10 @@ impl Shard {
                     .phones
                     .note(news, self.parts.index, &doors.mailboxes, &doors.tokio);
             }
-            Output::Count(counter) => count::call(counter),
+            Output::Count(counter) => {
+                doors.strangers.note(counter);
+                count::call(counter);
+            }
             between @ (Output::Moved { .. } | Output::AskForLeg { .. } | Output::HandLeg { .. }) => {
                 match between::tell(between, !self.untold.is_empty(), &doors.mailboxes) {
                     Some(Untold::Leg(asker, handed)) => self.pending.push_back(Reply::Handed(asker, handed)),

@@ -41,6 +41,7 @@ mod replays;
 mod reports;
 mod roles;
 mod router;
+mod searches;
 mod server;
 mod second_person;
 mod session;

@@ -19,6 +19,7 @@ mod oidc;
 mod pages;
 mod policies;
 mod reports;
+mod searches;
 mod tls;
 pub mod users;
 mod webhooks;

@@ -48,6 +48,7 @@ mod session;
 mod state;
 mod status;
 mod tokens;
+mod told;
 mod users;
 mod view;
 mod webhooks;
@@ -80,6 +81,7 @@ pub use crate::accounts::{Role, Tries, first_token};
 pub use roles::is_allowed;
 pub use router::openapi;
 pub use second_person::SecondPerson;
+pub use told::report_told;
 pub(crate) use view::BannerView;
 pub(crate) use why::Why;
 

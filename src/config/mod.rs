@@ -24,6 +24,7 @@ mod srtp;
 mod target;
 mod transfer;
 mod trunk;
+mod report;
 mod webhook;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -98,6 +99,8 @@ pub struct Config {
     pub alarms: Alarms,
     /// Who is told what was done.
     pub webhooks: Vec<crate::webhook::Config>,
+    /// What of the calls is told each day or week.
+    pub reports: Vec<crate::webhook::Report>,
 }
 
 /// `[sip]`
@@ -248,6 +251,7 @@ impl Config {
             oidc: None,
             alarms: Alarms::default(),
             webhooks: Vec::new(),
+            reports: Vec::new(),
         }
     }
 

@@ -323,3 +323,9 @@ pub const DRILLS_KEPT: usize = 500;
 
 /// How long a training call may take to be over once its caller has given up or hung up: as long as a transaction.
 pub const DRILL_ENDS_WITHIN: Duration = Duration::from_secs(40);
+
+/// How often it is looked whether a report is due.
+pub const REPORTS_LOOKED_AT: Duration = Duration::from_secs(10);
+
+/// How often within one look it is tried again when another gateway was first.
+pub const REPORT_TRIES: usize = 10;

@@ -318,7 +318,9 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
             config.reports.clone(),
             store.clone(),
             webhooks.clone(),
-            store.neighbours().map_or_else(String::new, |ours| ours.node().to_string()),
+            store
+                .neighbours()
+                .map_or_else(String::new, |ours| ours.node().to_string()),
             Box::new(move |report, due| api::report_told(&*counted, report, due)),
         );
         tokio.spawn(Arc::new(reports).keep(stopping.clone()));

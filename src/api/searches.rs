@@ -97,12 +97,16 @@ pub(crate) async fn keep(
     let Json(body) = body.map_err(super::calls::bad_body)?;
     sound_filter(body.label.as_deref(), body.ending.as_deref())?;
     let queue = body.queue.filter(|queue| !queue.is_empty());
-    let is_long = queue.as_ref().is_some_and(|queue| queue.chars().count() > QUEUE_CHARS_MAX);
+    let is_long = queue
+        .as_ref()
+        .is_some_and(|queue| queue.chars().count() > QUEUE_CHARS_MAX);
     if is_long || queue.iter().any(|queue| queue.chars().any(char::is_control)) {
         return Err(Problem::BadRequest("queue is no name of a queue".into()));
     }
     if holds_number(&name) || queue.as_deref().is_some_and(holds_number) {
-        return Err(Problem::BadRequest("a search must hold no telephone number".into()));
+        return Err(Problem::BadRequest(
+            "a search must hold no telephone number".into(),
+        ));
     }
     let search = Search {
         name,

@@ -44,7 +44,9 @@ fn counted(store: &dyn Store, report: &Report, due: &Due, calls_max: usize) -> R
     let all = tally.all().clone();
     let mut tables: BTreeMap<&str, Vec<Line>> = BTreeMap::new();
     for (by, table) in tally.into_tables() {
-        let lines = table.into_iter().map(|(name, counts)| Line::of(name, counts.calls, &counts));
+        let lines = table
+            .into_iter()
+            .map(|(name, counts)| Line::of(name, counts.calls, &counts));
         tables.insert(by.word(), lines.collect());
     }
     if report.by.len() > by.len() {
@@ -59,7 +61,9 @@ fn counted(store: &dyn Store, report: &Report, due: &Due, calls_max: usize) -> R
     };
     let told = |lines: usize| {
         let left_out = tables.iter().filter(|(_, table)| table.len() > lines);
-        let left_out: BTreeMap<_, _> = left_out.map(|(word, table)| (word, table.len() - lines)).collect();
+        let left_out: BTreeMap<_, _> = left_out
+            .map(|(word, table)| (word, table.len() - lines))
+            .collect();
         let shown = tables.iter().map(|(word, table)| (word, fullest(table, lines)));
         json!({
             "report": report.name,
@@ -147,7 +151,9 @@ mod tests {
     fn kept(calls: u64, queues: u64) -> Arc<dyn Store> {
         let url = "sqlite::memory:".to_string();
         let store = store::open(&Config { url }).unwrap();
-        let times = (0..calls).map(|n| BEGIN_MS + n).chain([BEGIN_MS - 1, BEGIN_MS + DAY_MS]);
+        let times = (0..calls)
+            .map(|n| BEGIN_MS + n)
+            .chain([BEGIN_MS - 1, BEGIN_MS + DAY_MS]);
         for (number, at_ms) in times.enumerate() {
             let mut facts = sample::unsigned();
             facts.arrived_ms = at_ms;
@@ -168,12 +174,22 @@ mod tests {
     fn the_calls_of_the_day_are_counted_and_no_others() {
         let store = kept(10, 3);
         let told = report_told(&*store, &report(&["queue", "person"], None), &due()).unwrap();
-        assert_eq!((&told["all"]["calls"], &told["is_whole"]), (&10.into(), &true.into()), "{told}");
+        assert_eq!(
+            (&told["all"]["calls"], &told["is_whole"]),
+            (&10.into(), &true.into()),
+            "{told}"
+        );
         assert_eq!(told["tables"]["queue"]["queue-000"]["calls"], 4);
         assert_eq!(told["tables"]["person"]["ann"]["answered"], 10);
-        assert_eq!((&told["on"], &told["lines_left_out"]), (&"2026-09-22".into(), &json!({})));
+        assert_eq!(
+            (&told["on"], &told["lines_left_out"]),
+            (&"2026-09-22".into(), &json!({}))
+        );
         let of_one = report_told(&*store, &report(&["label"], Some("queue-001")), &due()).unwrap();
-        assert_eq!((&of_one["all"]["calls"], &of_one["queue"]), (&3.into(), &"queue-001".into()));
+        assert_eq!(
+            (&of_one["all"]["calls"], &of_one["queue"]),
+            (&3.into(), &"queue-001".into())
+        );
         assert!(of_one["tables"]["person"].is_null());
         let cut = counted(&*store, &report(&["queue"], None), &due(), 1).unwrap();
         assert_eq!(cut["is_whole"], true, "one page holds them all the same");

@@ -39,17 +39,33 @@ pub(super) fn read(root: &Section<'_, '_>, hooks: &[Config], queues: &[String]) 
         }
         let webhook = section.required_string("webhook");
         if let Some(webhook) = &webhook {
-            one_of(section, webhook, "no [[webhook]] is called", hooks.iter().map(|hook| hook.name.as_str()));
+            one_of(
+                section,
+                webhook,
+                "no [[webhook]] is called",
+                hooks.iter().map(|hook| hook.name.as_str()),
+            );
         }
         let queue = section.string("queue");
         if let Some(queue) = &queue {
-            one_of(section, queue, "no [[queue]] is called", queues.iter().map(String::as_str));
+            one_of(
+                section,
+                queue,
+                "no [[queue]] is called",
+                queues.iter().map(String::as_str),
+            );
         }
         let every = read_every(section);
-        let at = section.required_string("at").and_then(|at| read_time(section, &at));
-        let zone = section.required_string("zone").and_then(|zone| read_zone(section, &zone));
+        let at = section
+            .required_string("at")
+            .and_then(|at| read_time(section, &at));
+        let zone = section
+            .required_string("zone")
+            .and_then(|zone| read_zone(section, &zone));
         let by = read_by(section);
-        if let (Some(name), Some(webhook), Some(every), Some(at), Some(zone)) = (name, webhook, every, at, zone) {
+        if let (Some(name), Some(webhook), Some(every), Some(at), Some(zone)) =
+            (name, webhook, every, at, zone)
+        {
             reports.push(Report {
                 name: name.get.into(),
                 webhook: webhook.get.into(),
@@ -77,14 +93,19 @@ fn one_of<'n>(
 }
 
 fn read_every(section: &Section<'_, '_>) -> Option<Every> {
-    let is_weekly = section.required_choice("every", &[("day", false), ("week", true)])?;
+    section.required_string("every")?;
+    let is_weekly = section.choice("every", &[("day", false), ("week", true)])?;
     let on = section.choice("on", &DAYS);
     match (is_weekly, on) {
         (false, None) => Some(Every::Day),
         (true, Some(day)) => Some(Every::Week(day)),
         (true, None) => {
             if section.string("on").is_none() {
-                section.fault(section.place("every"), "a weekly report says on which day, such as on = \"mon\"", None);
+                section.fault(
+                    section.place("every"),
+                    "a weekly report says on which day, such as on = \"mon\"",
+                    None,
+                );
             }
             None
         }
@@ -111,7 +132,10 @@ fn read_time(section: &Section<'_, '_>, at: &Value<'_, str>) -> Option<Time> {
 fn read_zone(section: &Section<'_, '_>, written: &Value<'_, str>) -> Option<TimeZone> {
     let zone = TimeZone::get(written.get).ok();
     if zone.is_none() {
-        let names: Vec<String> = jiff::tz::db().available().map(|name| name.as_str().to_string()).collect();
+        let names: Vec<String> = jiff::tz::db()
+            .available()
+            .map(|name| name.as_str().to_string())
+            .collect();
         let message = format!(
             "no time zone is called {:?}; expected a name such as \"Europe/Berlin\"",
             shown(written.get)
@@ -177,9 +201,17 @@ mod tests {
             ("07:30", "7:30", "such as \"07:30\""),
             ("07:30", "24:00", "such as \"07:30\""),
             ("Europe/Berlin", "Europe/Berlim", "Europe/Berlin"),
-            ("[\"queue\"]", "[\"queues\"]", "calls are not counted along \"queues\""),
+            (
+                "[\"queue\"]",
+                "[\"queues\"]",
+                "calls are not counted along \"queues\"",
+            ),
             ("by = [\"queue\"]", "", "by is missing"),
-            ("[\"queue\"]", "[\"queue\"]\nqueue = \"nowhere\"", "no [[queue]] is called"),
+            (
+                "[\"queue\"]",
+                "[\"queue\"]\nqueue = \"nowhere\"",
+                "no [[queue]] is called",
+            ),
             ("[\"queue\"]", "[\"queue\"]\ncolour = \"red\"", "colour"),
         ] {
             let problem = parse(&whole.replace(from, to)).unwrap_err();

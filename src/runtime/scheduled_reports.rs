@@ -73,7 +73,9 @@ impl ScheduledReports {
             let looked = tokio::task::spawn_blocking(move || this.look(clock::now().unix_ms())).await;
             match looked {
                 Ok(Ok(_)) => {}
-                Ok(Err(error)) => tracing::warn!(%error, "a report could not be made or told; it is tried again"),
+                Ok(Err(error)) => {
+                    tracing::warn!(%error, "a report could not be made or told; it is tried again")
+                }
                 Err(error) => tracing::error!(%error, "looking which reports are due"),
             }
             tokio::select! {
@@ -138,7 +140,11 @@ impl ScheduledReports {
                 }
             }
             if left_out > 0 {
-                tracing::warn!(report = report.name, left_out, "so many reports were missed that the oldest are not told");
+                tracing::warn!(
+                    report = report.name,
+                    left_out,
+                    "so many reports were missed that the oldest are not told"
+                );
             }
             let event = Event::of_report(&report.name, &on, next.at_ms, (self.make)(report, next)?);
             self.webhooks.report(&report.webhook, &event)?;
@@ -231,7 +237,12 @@ mod tests {
         hooks.standings()[0].1.waiting
     }
 
-    fn started(store: &Arc<dyn Store>, hooks: &Arc<Webhooks>, node: &str, make: Box<Make>) -> ScheduledReports {
+    fn started(
+        store: &Arc<dyn Store>,
+        hooks: &Arc<Webhooks>,
+        node: &str,
+        make: Box<Make>,
+    ) -> ScheduledReports {
         let report = Report {
             name: "morning".into(),
             webhook: "siem".into(),
@@ -261,7 +272,11 @@ mod tests {
         let hooks_before = hooks(&store);
         let reports = started(&store, &hooks_before, "", made());
         let look = |reports: &ScheduledReports, at: &str| reports.look(ms(at)).unwrap();
-        assert_eq!(look(&reports, "2026-11-30T06:00:00Z"), 0, "of yesterday nobody asked");
+        assert_eq!(
+            look(&reports, "2026-11-30T06:00:00Z"),
+            0,
+            "of yesterday nobody asked"
+        );
         assert_eq!(look(&reports, "2026-11-30T06:29:59Z"), 0);
         assert_eq!(look(&reports, "2026-11-30T06:30:00Z"), 1);
         assert_eq!(look(&reports, "2026-11-30T06:30:10Z"), 0);
@@ -272,10 +287,16 @@ mod tests {
         let reports = started(&store, &hooks_after, "", made());
         assert_eq!(look(&reports, "2026-11-30T23:00:00Z"), 0);
         assert_eq!(look(&reports, "2026-12-03T10:00:00Z"), 3);
-        assert_eq!((look(&reports, "2026-12-03T10:00:10Z"), waiting(&hooks_after)), (0, 4));
+        assert_eq!(
+            (look(&reports, "2026-12-03T10:00:10Z"), waiting(&hooks_after)),
+            (0, 4)
+        );
         // A clock that goes back tells nothing again.
         assert_eq!(look(&reports, "2026-12-01T10:00:00Z"), 0);
-        assert_eq!(look(&reports, "2027-02-01T10:00:00Z"), crate::webhook::limits::MISSED_MAX);
+        assert_eq!(
+            look(&reports, "2027-02-01T10:00:00Z"),
+            crate::webhook::limits::MISSED_MAX
+        );
     }
 
     #[test]
@@ -291,7 +312,11 @@ mod tests {
         // The left one begins, and does not come back.
         let broken = started(&store, &left_hooks, "left", Box::new(|_, _| Err(away())));
         assert!(broken.look(ms("2026-12-01T06:30:00Z")).is_err());
-        assert_eq!(right.look(ms("2026-12-01T07:00:00Z")).unwrap(), 0, "somebody is at it");
+        assert_eq!(
+            right.look(ms("2026-12-01T07:00:00Z")).unwrap(),
+            0,
+            "somebody is at it"
+        );
         assert_eq!(right.look(ms("2026-12-01T07:30:00Z")).unwrap(), 1);
         assert_eq!(left.look(ms("2026-12-01T07:30:01Z")).unwrap(), 0);
         // Or it does.

@@ -140,8 +140,19 @@ mod tests {
             }
         );
         let (due, left_out) = report.due(date(2026, 11, 27), ms("2026-11-30T12:00:00Z"));
-        assert_eq!((days(&due), left_out), (vec!["2026-11-28".into(), "2026-11-29".into(), "2026-11-30".into()], 0));
-        assert!(report.due(date(2026, 11, 30), ms("2026-11-30T12:00:00Z")).0.is_empty());
+        assert_eq!(
+            (days(&due), left_out),
+            (
+                vec!["2026-11-28".into(), "2026-11-29".into(), "2026-11-30".into()],
+                0
+            )
+        );
+        assert!(
+            report
+                .due(date(2026, 11, 30), ms("2026-11-30T12:00:00Z"))
+                .0
+                .is_empty()
+        );
         let (due, left_out) = report.due(date(2026, 11, 10), ms("2026-11-30T12:00:00Z"));
         assert_eq!((due.len(), left_out), (MISSED_MAX, 20 - MISSED_MAX));
         assert_eq!(due.last().map(|due| due.on), Some(date(2026, 11, 30)));
@@ -158,7 +169,10 @@ mod tests {
         assert_eq!(days(&due), ["2026-10-25", "2026-10-26"]);
         // 02:30 is skipped on 28 March 2027.
         let skipped = report.newest(ms("2027-03-28T12:00:00Z")).unwrap();
-        assert_eq!((skipped.on, skipped.at_ms), (date(2027, 3, 28), ms("2027-03-28T01:30:00Z")));
+        assert_eq!(
+            (skipped.on, skipped.at_ms),
+            (date(2027, 3, 28), ms("2027-03-28T01:30:00Z"))
+        );
     }
 
     #[test]

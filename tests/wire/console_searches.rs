@@ -29,7 +29,9 @@ fn gateway(name: &'static str) -> Gateway {
 }
 
 fn is_so(browser: &Browser, what: &str, script: &str) {
-    wait_for(what, PATIENCE, || browser.eval(script).as_bool().filter(|is_so| *is_so));
+    wait_for(what, PATIENCE, || {
+        browser.eval(script).as_bool().filter(|is_so| *is_so)
+    });
 }
 
 #[test]
@@ -51,11 +53,19 @@ fn a_search_is_kept_and_chosen_again_by_keys_alone_in_chromium() {
     type_into(&browser, "new-again", "twelve small owls");
     submit(&browser, "invitation-form");
     browser.wait_for_text("no call right now", PATIENCE);
-    is_so(&browser, "there are none yet", "return document.getElementById('saved').textContent === 'None yet'");
+    is_so(
+        &browser,
+        "there are none yet",
+        "return document.getElementById('saved').textContent === 'None yet'",
+    );
 
     browser.eval("document.querySelector('#filters [name=label]').focus(); return true");
     browser.press_keys("Forged");
-    is_so(&browser, "the label is chosen", "return document.querySelector('#filters [name=label]').value === 'forged'");
+    is_so(
+        &browser,
+        "the label is chosen",
+        "return document.querySelector('#filters [name=label]').value === 'forged'",
+    );
     browser.eval("document.querySelector('#filters [name=queue]').focus(); return true");
     browser.press_keys("front-desk");
     browser.eval("document.getElementById('search-name').focus(); return true");
@@ -67,8 +77,16 @@ fn a_search_is_kept_and_chosen_again_by_keys_alone_in_chromium() {
     // Elsewhere, later: nothing is chosen, and it is there.
     browser.open("about:blank");
     browser.open(&format!("http://{}", gateway.api));
-    is_so(&browser, "it is offered", "return document.getElementById('saved').options.length === 2");
-    is_so(&browser, "nothing is chosen", "return document.querySelector('#filters [name=label]').value === ''");
+    is_so(
+        &browser,
+        "it is offered",
+        "return document.getElementById('saved').options.length === 2",
+    );
+    is_so(
+        &browser,
+        "nothing is chosen",
+        "return document.querySelector('#filters [name=label]').value === ''",
+    );
     browser.eval("document.getElementById('saved').focus(); return true");
     browser.press_keys("forg");
     is_so(
@@ -79,7 +97,11 @@ fn a_search_is_kept_and_chosen_again_by_keys_alone_in_chromium() {
     browser.wait_for_text("no call matches", PATIENCE);
     // On from there: its name, the button that keeps it, the one that forgets it.
     browser.press_keys(&TAB.repeat(3));
-    is_so(&browser, "the button has the keyboard", "return document.activeElement.id === 'forget-search'");
+    is_so(
+        &browser,
+        "the button has the keyboard",
+        "return document.activeElement.id === 'forget-search'",
+    );
     browser.press_keys(ENTER);
     browser.wait_for_text("“forgeries” is forgotten.", PATIENCE);
     assert_eq!(browser.console_errors(), Vec::<String>::new());
@@ -143,7 +165,11 @@ fn a_campaign_is_looked_at_named_allowed_and_taken_back_in_chromium() {
     make_campaign(&gateway, now_ms - 60_000);
     let config = gateway.folder.join("ringward.toml").display().to_string();
     let token = gateway.token.clone();
-    let gateway = Gateway::run_as(gateway.folder.clone(), &["serve", "--config", &config], Some(&token));
+    let gateway = Gateway::run_as(
+        gateway.folder.clone(),
+        &["serve", "--config", &config],
+        Some(&token),
+    );
     wait_for("the recordings to be read", PATIENCE, || {
         (gateway.request("GET", "/api/v1/campaigns", None).0 == 200).then_some(())
     });
@@ -154,7 +180,11 @@ fn a_campaign_is_looked_at_named_allowed_and_taken_back_in_chromium() {
     browser.wait_for_text("recording-1", PATIENCE);
     press(&browser, "Look");
     browser.wait_for_text("from 3 numbers in 3 calls", PATIENCE);
-    is_so(&browser, "its calls are there", "return document.querySelectorAll('#campaign-calls a').length === 3");
+    is_so(
+        &browser,
+        "its calls are there",
+        "return document.querySelectorAll('#campaign-calls a').length === 3",
+    );
     look_at(&browser, &axe, &folder, "campaign");
     type_into(&browser, "campaign-title", "Reminder of the clinic");
     press(&browser, "Allow");
@@ -165,7 +195,10 @@ fn a_campaign_is_looked_at_named_allowed_and_taken_back_in_chromium() {
         "const row = document.querySelector('#campaign-rows tr').textContent; return row.includes('Reminder of the clinic') && row.includes('Allowed')",
     );
     let known = gateway.get("/api/v1/campaigns/recording-1");
-    assert_eq!((&known["state"], &known["revision"]), (&json!("allowed"), &json!(1)));
+    assert_eq!(
+        (&known["state"], &known["revision"]),
+        (&json!("allowed"), &json!(1))
+    );
     press(&browser, "Allow no more");
     browser.wait_for_text("it is a campaign again", PATIENCE);
     look_at(&browser, &axe, &folder, "campaign-named");

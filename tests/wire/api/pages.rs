@@ -54,7 +54,9 @@ async fn every_operation_in_the_document_answers_as_it_says() {
             let path = path.replace("{search}", "forgeries");
             if path.ends_with("/forgeries") && method == "delete" {
                 let kept = desk.ask(Method::PUT, &path).header("cookie", &cookie);
-                let kept = super::with_json(kept.header("x-ringward", "1"), "{}").send().await;
+                let kept = super::with_json(kept.header("x-ringward", "1"), "{}")
+                    .send()
+                    .await;
                 assert_eq!(kept.unwrap().status(), 200);
             }
             let path = match path.contains("/campaigns/{name}") {

@@ -298,7 +298,11 @@ async fn a_call_that_ended_is_told_without_its_whole_number() {
 async fn a_report_is_told_signed_and_again_until_it_is_taken_and_once_over_a_restart() {
     let store = memory();
     let receiver = Receiver::default();
-    receiver.acts.lock().unwrap().extend([Act::Answer(500), Act::Stall]);
+    receiver
+        .acts
+        .lock()
+        .unwrap()
+        .extend([Act::Answer(500), Act::Stall]);
     let host = receiver.open().await;
     let day = Duration::from_secs(24 * 3_600);
     let configured = format!(
@@ -307,7 +311,9 @@ async fn a_report_is_told_signed_and_again_until_it_is_taken_and_once_over_a_res
          by = [\"queue\", \"label\", \"person\"]\n",
         host.address
     );
-    let reports = ringward::config::Config::parse("x.toml", &configured).unwrap().reports;
+    let reports = ringward::config::Config::parse("x.toml", &configured)
+        .unwrap()
+        .reports;
     let scheduled = |desk: &Desk| {
         let counted = desk.store.clone();
         ScheduledReports::new(
@@ -327,7 +333,9 @@ async fn a_report_is_told_signed_and_again_until_it_is_taken_and_once_over_a_res
     // The calls are of 21 September 2026, 13:33 UTC.
     let next_morning = NOON - NOON % 86_400_000 + 86_400_000 + 27_000_000;
     let look = |reports: ScheduledReports, at_ms: u64| async move {
-        tokio::task::spawn_blocking(move || (reports.look(at_ms).unwrap(), reports)).await.unwrap()
+        tokio::task::spawn_blocking(move || (reports.look(at_ms).unwrap(), reports))
+            .await
+            .unwrap()
     };
     let (count, before) = look(before, NOON).await;
     assert_eq!(count, 0, "nobody asked for yesterday");
@@ -341,10 +349,17 @@ async fn a_report_is_told_signed_and_again_until_it_is_taken_and_once_over_a_res
     let came = receiver.came(3).await;
     shown(&desk, |seen| seen["waiting"] == 0).await;
     for (id, body) in &came {
-        assert_eq!((id.as_str(), &body["type"]), ("report-morning-2026-09-22", &"report".into()));
+        assert_eq!(
+            (id.as_str(), &body["type"]),
+            ("report-morning-2026-09-22", &"report".into())
+        );
     }
     let data = &came[2].1["data"];
-    assert_eq!((&data["all"]["calls"], &data["on"]), (&40.into(), &"2026-09-22".into()), "{data}");
+    assert_eq!(
+        (&data["all"]["calls"], &data["on"]),
+        (&40.into(), &"2026-09-22".into()),
+        "{data}"
+    );
     let sum = |table: &str| {
         let lines = data["tables"][table].as_object().unwrap().values();
         lines.map(|line| line["calls"].as_u64().unwrap()).sum::<u64>()

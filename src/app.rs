@@ -40,6 +40,7 @@ use crate::runtime::recorder::Recorder;
 use crate::runtime::registrations::Registry;
 use crate::runtime::repeats::Repeats;
 use crate::runtime::retention::{Retention, Terms};
+use crate::runtime::scheduled_reports::ScheduledReports;
 use crate::runtime::shard::{Doors, waker_token};
 use crate::runtime::standings::Standings;
 use crate::runtime::stream::{Streams, Tls};
@@ -316,6 +317,17 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
     {
         let _inside = tokio.enter();
         webhooks.start(&stopping);
+        let counted = store.clone();
+        let reports = ScheduledReports::new(
+            config.reports.clone(),
+            store.clone(),
+            webhooks.clone(),
+            store
+                .neighbours()
+                .map_or_else(String::new, |ours| ours.node().to_string()),
+            Box::new(move |report, due| api::report_told(&*counted, report, due)),
+        );
+        tokio.spawn(Arc::new(reports).keep(stopping.clone()));
     }
     let terms = Terms {
         calls: config.calls_kept,

@@ -118,6 +118,10 @@ pub const WRONG_LINES: usize = 4_096;
 /// are not made.
 pub const TOKENS_MAX: usize = 150;
 
+/// Searches that one account keeps, and characters of what each is called: about 10 kB in all. Past it one more is refused.
+pub const SEARCHES_MAX: usize = 20;
+pub const SEARCH_NAME_MAX: usize = 40;
+
 /// How often a change of an account is tried again when another process was first.
 pub const RETRIES: usize = 5;
 

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::limits::{ENROLMENT_LASTS, INVITATION_LASTS, INVITATIONS_READ, PERSON_MAX, RETRIES, USERS_MAX};
 use super::password::{self, Kept, Weak};
 use super::refused::Refused;
+use super::searches;
 use super::second_factor::{SecondFactor, new_secret};
 use super::secret::{fingerprint, hexadecimal, secret};
 use super::user::{Invited, User};
@@ -123,7 +124,7 @@ impl Users {
         let roles = sound_roles(&new.roles)?;
         let (invitation, invited) = invite(by.at_ms)?;
         let note = format!("{person}, {}", names(&roles));
-        self.carry_out(by, "account add", &new.name, |book| {
+        let plan = |book: &Book| {
             if book.users.contains_key(&new.name) || RESERVED.contains(&new.name.as_str()) {
                 return Err(Refused::NameTaken);
             }
@@ -151,6 +152,10 @@ impl Users {
                 outside: None,
             };
             Ok((Some(user), note.clone(), ()))
+        };
+        // Nothing of an account that had this name before.
+        self.carry_out_with(by, "account add", &new.name, plan, |_| {
+            Ok(searches::without(&*self.store, &new.name)?.into_iter().collect())
         })?;
         Ok(invitation)
     }
@@ -227,7 +232,9 @@ impl Users {
         };
         self.carry_out_with(by, "account remove", name, plan, |book| {
             let before = book.users.get(name).ok_or(Refused::NoSuchUser)?;
-            Ok(super::left::note(&*self.store, before)?.into_iter().collect())
+            let left = super::left::note(&*self.store, before)?;
+            let searches = searches::without(&*self.store, name)?;
+            Ok(left.into_iter().chain(searches).collect())
         })
     }
 

@@ -290,7 +290,7 @@ pub(crate) async fn end_session(
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn name(signed_in: &SignedIn) -> Result<String, Problem> {
+pub(super) fn name(signed_in: &SignedIn) -> Result<String, Problem> {
     if signed_in.is_account {
         Ok(signed_in.who.to_string())
     } else {

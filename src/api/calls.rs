@@ -460,19 +460,7 @@ fn filter(query: ListQuery) -> Result<Filter, Problem> {
     if !(1..=CALLS_LIMIT).contains(&limit) {
         return Err(bad("limit is 1 to 200"));
     }
-    if query
-        .label
-        .as_deref()
-        .is_some_and(|label| label_of(label).is_none())
-    {
-        return Err(bad("there is no such label"));
-    }
-    let ending = match query.ending {
-        None => None,
-        Some(name) => {
-            Some(serde_json::from_value::<Ending>(name.into()).map_err(|_| bad("there is no such ending"))?)
-        }
-    };
+    let ending = sound_filter(query.label.as_deref(), query.ending.as_deref())?;
     let (before_ms, before_id) = place_of(query.cursor.as_deref(), query.before_ms)?;
     Ok(Filter {
         before_ms,
@@ -483,6 +471,16 @@ fn filter(query: ListQuery) -> Result<Filter, Problem> {
         queue: query.queue,
         ending,
     })
+}
+
+/// Whether there are such a label and such an ending; gives the latter.
+pub(super) fn sound_filter(label: Option<&str>, ending: Option<&str>) -> Result<Option<Ending>, Problem> {
+    if label.is_some_and(|label| label_of(label).is_none()) {
+        return Err(Problem::BadRequest("there is no such label".into()));
+    }
+    let ending = ending.map(|name| serde_json::from_value::<Ending>(name.into()));
+    let no_such = |_| Problem::BadRequest("there is no such ending".into());
+    ending.transpose().map_err(no_such)
 }
 
 /// Where the page after this call goes on.

@@ -71,6 +71,8 @@ pub(crate) enum Problem {
     NoSuchMessage,
     #[error("no such campaign")]
     NoSuchCampaign,
+    #[error("no such search")]
+    NoSuchSearch,
     #[error("no such list")]
     NoSuchList,
     #[error("no such entry")]
@@ -172,6 +174,7 @@ impl Problem {
             Problem::NoSuchWebhook => (StatusCode::NOT_FOUND, "no-such-webhook"),
             Problem::NoSuchMessage => (StatusCode::NOT_FOUND, "no-such-message"),
             Problem::NoSuchCampaign => (StatusCode::NOT_FOUND, "no-such-campaign"),
+            Problem::NoSuchSearch => (StatusCode::NOT_FOUND, "no-such-search"),
             Problem::NoSuchList => (StatusCode::NOT_FOUND, "no-such-list"),
             Problem::NoSuchEntry => (StatusCode::NOT_FOUND, "no-such-entry"),
             Problem::PreconditionMissing => (StatusCode::PRECONDITION_REQUIRED, "precondition-missing"),

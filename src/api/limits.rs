@@ -89,6 +89,9 @@ pub const POLICY_BODY_MAX: usize = 512 * 1024;
 /// Octets of a file of list entries: 20,000 of them at 200 octets, and as much again. More is answered 413.
 pub const IMPORT_BODY_MAX: usize = 8 * 1024 * 1024;
 
+/// Calls that a report looks at which is told by a webhook. Past it the rest of its days is not counted, and it says so.
+pub const TOLD_CALLS_MAX: usize = 1_000_000;
+
 /// Campaigns in one page: what is given when nothing is asked for, and the most that may be.
 pub const CAMPAIGNS_PAGE: usize = 50;
 pub const CAMPAIGNS_LIMIT: usize = 200;

@@ -16,7 +16,7 @@ use super::state::Shared;
 use super::{
     account, alarms, audit, calls, campaigns, card, desks, devices, document as whole, drills, erasures,
     events, exports, flood, guard, icon, list_files, lists, lockdown, model, oidc, people, policies, redress,
-    repeats, replays, reports, reputation, session, status, tokens, users, webhooks,
+    repeats, replays, reports, reputation, searches, session, status, tokens, users, webhooks,
 };
 use crate::console::{self, Asset};
 
@@ -132,6 +132,8 @@ fn documented() -> ((Router<Shared>, Router<Shared>), utoipa::openapi::OpenApi) 
             account::prove_second_factor
         ))
         .routes(routes!(account::end_session))
+        .routes(routes!(searches::list))
+        .routes(routes!(searches::keep, searches::forget))
         .routes(routes!(users::list, users::add))
         .routes(routes!(users::one, users::change, users::remove))
         .routes(routes!(users::reset))

@@ -25,6 +25,7 @@ mod srtp;
 mod target;
 mod transfer;
 mod trunk;
+mod report;
 mod webhook;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -103,6 +104,8 @@ pub struct Config {
     pub alarms: Alarms,
     /// Who is told what was done.
     pub webhooks: Vec<crate::webhook::Config>,
+    /// What of the calls is told each day or week.
+    pub reports: Vec<crate::webhook::Report>,
 }
 
 /// `[sip]`
@@ -258,6 +261,7 @@ impl Config {
             oidc: None,
             alarms: Alarms::default(),
             webhooks: Vec::new(),
+            reports: Vec::new(),
         }
     }
 

@@ -125,11 +125,12 @@ fn the_provider_of_its_page_loads() {
 
 #[test]
 fn the_webhook_of_its_page_loads() {
-    let [example] = examples(include_str!("../../docs/webhooks.md"))
+    let [example, report] = examples(include_str!("../../docs/webhooks.md"))
         .try_into()
-        .expect("one");
+        .expect("two");
     let written = example.replace("${FILE:siem.secret}", "0123456789012345678901234567");
-    let config = load(&written.replace("# allow", "allow"));
+    let config = load(&(written.replace("# allow", "allow") + report));
+    assert_eq!(config.reports[0].by.len(), 5);
     assert_eq!(config.webhooks[0].kinds.len(), 8);
     assert_eq!(config.webhooks[0].allow, ["10.20.0.0/16"]);
 }

@@ -33,6 +33,7 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Config {
         "api",
         "alarms",
         "webhook",
+        "report",
         "oidc",
     ]);
     let mut config = Config::loopback();
@@ -72,6 +73,7 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Config {
     config.capture = super::capture::read(root);
     config.alarms = super::alarms::read(root, folder);
     config.webhooks = super::webhook::read(root, folder);
+    config.reports = super::report::read(root, &config.webhooks, &config.queue_names());
     config.oidc = super::oidc::read(root, folder, config.api.public_url.as_deref());
     config.refusal = super::refusal::read(root, folder, config.api.public_url.as_deref());
     super::refusal::check(root, &config);

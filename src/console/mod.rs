@@ -182,6 +182,11 @@ pub const ASSETS: &[Asset] = &[
         content: include_str!("static/history.js"),
     },
     Asset {
+        path: "/console/searches.js",
+        kind: SCRIPT,
+        content: include_str!("static/searches.js"),
+    },
+    Asset {
         path: "/console/why.js",
         kind: SCRIPT,
         content: include_str!("static/why.js"),

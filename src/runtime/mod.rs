@@ -45,6 +45,7 @@ pub mod redress;
 pub mod repeats;
 pub mod replays;
 pub mod retention;
+pub mod scheduled_reports;
 pub mod scoring;
 mod scoring_worker;
 mod second_opinion;

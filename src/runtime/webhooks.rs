@@ -19,7 +19,7 @@ use super::outgoing::{Ask, Outgoing, OutgoingError};
 use crate::call::CallRecord;
 use crate::store::{Store, StoreError, audit_page, audit_place};
 use crate::webhook::limits::{
-    ANSWER_OCTETS_MAX, CALLS_WAITING, LOOK_EVERY, UNWRITTEN_MAX, UNWRITTEN_OCTETS_MAX,
+    ANSWER_OCTETS_MAX, CALLS_WAITING, LOOK_EVERY, REPORTED_KEPT, UNWRITTEN_MAX, UNWRITTEN_OCTETS_MAX,
 };
 use crate::webhook::{Change, Config, Event, Kind, Letter, Line, Next, Patience, Standing, signature};
 
@@ -68,6 +68,8 @@ struct Book {
     /// Of that entry; empty = not known.
     position_hash: String,
     tests: u64,
+    /// Reports that were handed over since the start, the last one last.
+    reported: Vec<String>,
     /// Changes that are not on the shelf yet.
     unwritten: BTreeMap<String, Option<String>>,
 }
@@ -144,6 +146,7 @@ impl Webhooks {
             position,
             position_hash: String::new(),
             tests: 0,
+            reported: Vec::new(),
             unwritten: BTreeMap::new(),
         };
         if !hooks.is_empty() {
@@ -257,6 +260,35 @@ impl Webhooks {
         self.hooks[place].wake.notify_one();
         self.write()?;
         Ok(Some(id))
+    }
+
+    /// Hands a report to a receiver, once however often it is asked for. False = there is no such receiver, or it has it already.
+    /// Blocks.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store: it is told all the same, and whether a restart knows that is not certain. Asked again it is only
+    /// written.
+    pub fn report(&self, name: &str, event: &Event) -> Result<bool, StoreError> {
+        let Some(place) = self.place(name) else {
+            return Ok(false);
+        };
+        let is_new = {
+            let mut book = self.book();
+            let is_known = book.reported.contains(&event.id) || book.lines[place].has(&event.id);
+            if !is_known {
+                let changes = book.lines[place].put(event, clock::now().unix_ms());
+                book.note(changes);
+                if book.reported.len() >= REPORTED_KEPT {
+                    book.reported.remove(0);
+                }
+                book.reported.push(event.id.clone());
+            }
+            !is_known
+        };
+        let written = self.write();
+        self.hooks[place].wake.notify_one();
+        written.map(|()| is_new)
     }
 
     fn change(

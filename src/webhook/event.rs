@@ -36,10 +36,12 @@ pub enum Kind {
     Request,
     /// Sent because somebody asked for it.
     Test,
+    /// Counts of a day or week, told to the receiver that `[[report]]` names.
+    Report,
 }
 
 impl Kind {
-    /// All that can be chosen; a test is told whatever was chosen.
+    /// All that can be chosen; a test and a report are told whatever was chosen.
     pub const ALL: [Kind; 11] = [
         Kind::CallAlert,
         Kind::CallEnded,
@@ -68,6 +70,7 @@ impl Kind {
             Kind::Refused => "audit.refused",
             Kind::Request => "audit.request",
             Kind::Test => "test",
+            Kind::Report => "report",
         }
     }
 
@@ -195,6 +198,16 @@ impl Event {
         Event {
             kind: Kind::Alarm,
             id: format!("alarm{before}{node}-{number}-{at_ms}"),
+            at_ms,
+            data: bounded(data),
+        }
+    }
+
+    /// Counts of the days of a report that was due on that day, at `at_ms`.
+    pub fn of_report(name: &str, on: &str, at_ms: u64, data: Value) -> Event {
+        Event {
+            kind: Kind::Report,
+            id: format!("report-{name}-{on}"),
             at_ms,
             data: bounded(data),
         }

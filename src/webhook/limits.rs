@@ -58,3 +58,16 @@ pub const PAUSE_LONGEST: Duration = Duration::from_secs(60);
 
 /// Characters of what a try ran into.
 pub const PROBLEM_MAX: usize = 200;
+
+/// Reports that are told each day or week, and kinds of lines of one. More are a fault of the configuration.
+pub const REPORTS_MAX: usize = 16;
+pub const REPORT_LINES_MAX: usize = 8;
+
+/// Times one report was due while nobody was there that are told afterwards, the newest ones. Older ones are not told.
+pub const MISSED_MAX: usize = 7;
+
+/// How long another gateway on the same store waits for one that has begun to make a report.
+pub const CLAIM_LASTS: Duration = Duration::from_secs(3_600);
+
+/// Reports of which it is remembered that they were handed over, so that a try after a failure does not tell them twice.
+pub const REPORTED_KEPT: usize = 100;

@@ -191,6 +191,12 @@ impl Line {
         vec![(self.key(WAITING, number), Some(text))]
     }
 
+    /// Whether a message of this id waits, or is dead.
+    pub fn has(&self, id: &str) -> bool {
+        let mut letters = self.waiting.values().chain(self.dead.values());
+        letters.any(|letter| letter.id == id)
+    }
+
     /// Dead messages, oldest first.
     pub fn dead(&self) -> impl Iterator<Item = &Letter> {
         self.dead.values()

@@ -7,6 +7,7 @@ mod event;
 mod letter;
 pub mod limits;
 mod line;
+mod report;
 
 use std::path::PathBuf;
 
@@ -15,6 +16,7 @@ use crate::redact::Redacted;
 pub use event::{Event, Kind};
 pub use letter::{Letter, key_octets, signature};
 pub use line::{Change, Line, Next, Patience, Standing};
+pub use report::{Due, Every, Report};
 
 /// `[[webhook]]`
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -87,6 +87,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "capture",
             "accounts",
             "webhook",
+            "tally",
         ],
     ),
     (

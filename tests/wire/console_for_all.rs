@@ -56,7 +56,7 @@ fn violations(browser: &Browser, axe: &str) -> Vec<String> {
 }
 
 /// Waits for the page to come to rest, and looks at it in both schemes and at 400 %.
-fn look_at(browser: &Browser, axe: &str, folder: &Path, name: &str) {
+pub(crate) fn look_at(browser: &Browser, axe: &str, folder: &Path, name: &str) {
     for scheme in ["light", "dark"] {
         browser.prefer(scheme);
         assert_eq!(violations(browser, axe), Vec::<String>::new(), "{name}, {scheme}");

@@ -19,6 +19,7 @@ mod console;
 mod console_for_all;
 mod console_markup;
 mod console_policies;
+mod console_searches;
 mod demo;
 mod drills;
 mod egress;

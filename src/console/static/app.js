@@ -7,6 +7,7 @@ import { show, text } from "./dom.js";
 import * as history from "./history.js";
 import * as live from "./live.js";
 import * as orders from "./orders.js";
+import * as searches from "./searches.js";
 import * as why from "./why.js";
 import { when } from "./words.js";
 
@@ -151,6 +152,7 @@ function enter(session) {
   // The desk waits for nothing; where a call may go the cards learn later.
   orders.enter(session.roles).then(live.refresh);
   desks.start(session);
+  searches.start(session.is_account, () => history.soon(0));
   toDesk();
 }
 

@@ -19,7 +19,11 @@ mod oidc;
 mod pages;
 mod policies;
 mod reports;
+<<<<<<< HEAD
 mod schemathesis;
+=======
+mod searches;
+>>>>>>> c
 mod tls;
 pub mod users;
 mod webhooks;

@@ -11,11 +11,12 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use base64::Engine as _;
 use reqwest::Method;
+use ringward::runtime::scheduled_reports::ScheduledReports;
 use ringward::store::Store;
 use ringward::webhook::{Config, Kind, Patience};
 use serde_json::Value;
 
-use super::{Desk, Setting, check_problem, json, memory};
+use super::{Desk, NOON, Setting, check_problem, json, memory};
 use crate::records::{FORGED, KINDS, ended};
 use crate::support::https::Https;
 
@@ -290,5 +291,95 @@ async fn a_call_that_ended_is_told_without_its_whole_number() {
     assert_eq!(body["data"]["label"], "forged");
     let number = forged.caller.as_ref().unwrap().reveal();
     assert!(!body.to_string().contains(number.as_str()), "{body}");
+    desk.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_report_is_told_signed_and_again_until_it_is_taken_and_once_over_a_restart() {
+    let store = memory();
+    let receiver = Receiver::default();
+    receiver
+        .acts
+        .lock()
+        .unwrap()
+        .extend([Act::Answer(500), Act::Stall]);
+    let host = receiver.open().await;
+    let day = Duration::from_secs(24 * 3_600);
+    let configured = format!(
+        "[[webhook]]\nname = \"siem\"\nurl = \"https://{}/in\"\nsecret = \"{SECRET}\"\nevents = []\n\
+         [[report]]\nname = \"morning\"\nwebhook = \"siem\"\nevery = \"day\"\nat = \"07:30\"\nzone = \"UTC\"\n\
+         by = [\"queue\", \"label\", \"person\"]\n",
+        host.address
+    );
+    let reports = ringward::config::Config::parse("x.toml", &configured)
+        .unwrap()
+        .reports;
+    let scheduled = |desk: &Desk| {
+        let counted = desk.store.clone();
+        ScheduledReports::new(
+            reports.clone(),
+            desk.store.clone(),
+            desk.webhooks.clone(),
+            String::new(),
+            Box::new(move |report, due| ringward::api::report_told(&*counted, report, due)),
+        )
+    };
+    let desk = Desk::set_up(store.clone(), setting(hook(&host, &[]), day)).await;
+    for number in 0..40 {
+        desk.kept_call((number % 8) as usize, number);
+    }
+    store.flush().unwrap();
+    let before = scheduled(&desk);
+    // The calls are of 21 September 2026, 13:33 UTC.
+    let next_morning = NOON - NOON % 86_400_000 + 86_400_000 + 27_000_000;
+    let look = |reports: ScheduledReports, at_ms: u64| async move {
+        tokio::task::spawn_blocking(move || (reports.look(at_ms).unwrap(), reports))
+            .await
+            .unwrap()
+    };
+    let (count, before) = look(before, NOON).await;
+    assert_eq!(count, 0, "nobody asked for yesterday");
+    let (count, before) = look(before, next_morning - 1).await;
+    assert_eq!(count, 0);
+    let (count, before) = look(before, next_morning).await;
+    assert_eq!(count, 1);
+    let (count, _) = look(before, next_morning + 10_000).await;
+    assert_eq!(count, 0);
+    // Refused, not answered, taken.
+    let came = receiver.came(3).await;
+    shown(&desk, |seen| seen["waiting"] == 0).await;
+    for (id, body) in &came {
+        assert_eq!(
+            (id.as_str(), &body["type"]),
+            ("report-morning-2026-09-22", &"report".into())
+        );
+    }
+    let data = &came[2].1["data"];
+    assert_eq!(
+        (&data["all"]["calls"], &data["on"]),
+        (&40.into(), &"2026-09-22".into()),
+        "{data}"
+    );
+    let sum = |table: &str| {
+        let lines = data["tables"][table].as_object().unwrap().values();
+        lines.map(|line| line["calls"].as_u64().unwrap()).sum::<u64>()
+    };
+    assert_eq!((sum("queue"), sum("label")), (40, 40));
+    assert!(data["tables"]["person"].is_object());
+    let more = desk.read(data["more"].as_str().unwrap()).await;
+    assert_eq!(more["all"]["calls"], 40);
+    desk.close().await.unwrap();
+
+    // Another start on the same store: the day that was missed is told, and no other.
+    let desk = Desk::set_up(store, setting(hook(&host, &[]), day)).await;
+    let (count, again) = look(scheduled(&desk), next_morning + 20_000).await;
+    assert_eq!(count, 0);
+    let (count, _) = look(again, next_morning + 86_400_000).await;
+    assert_eq!(count, 1);
+    let came = receiver.came(4).await;
+    assert_eq!(came[3].0, "report-morning-2026-09-23");
+    assert_eq!(came[3].1["data"]["all"]["calls"], 0);
+    shown(&desk, |seen| seen["waiting"] == 0).await;
+    assert_eq!(receiver.came(4).await.len(), 4);
     desk.close().await.unwrap();
 }

@@ -58,6 +58,8 @@ pub(super) const TABLE: &[(&str, &str, &[Role])] = &[
     ("GET", "/api/v1/calls/{id}/icon", CALLS),
     ("POST", "/api/v1/calls/{id}/report", REPORTS),
     ("POST", "/api/v1/calls/{id}/actions", DESK),
+    ("GET", "/api/v1/calls/{id}/call-back", DESK),
+    ("POST", "/api/v1/calls/{id}/call-back", DESK),
     ("GET", "/api/v1/events", CALLS),
     ("GET", "/api/v1/session", CALLS),
     ("DELETE", "/api/v1/session", CALLS),

@@ -14,9 +14,9 @@ use super::error::Problem;
 use super::limits::{BODY_MAX, IMPORT_BODY_MAX, POLICY_BODY_MAX};
 use super::state::Shared;
 use super::{
-    account, alarms, audit, calls, card, desks, devices, document as whole, erasures, events, exports, flood,
-    guard, icon, list_files, lists, lockdown, model, oidc, people, policies, redress, repeats, replays,
-    reports, reputation, session, status, tokens, users, webhooks,
+    account, alarms, audit, call_back, calls, card, desks, devices, document as whole, erasures, events,
+    exports, flood, guard, icon, list_files, lists, lockdown, model, oidc, people, policies, redress,
+    repeats, replays, reports, reputation, session, status, tokens, users, webhooks,
 };
 use crate::console::{self, Asset};
 
@@ -116,6 +116,7 @@ fn documented() -> ((Router<Shared>, Router<Shared>), utoipa::openapi::OpenApi) 
         .routes(routes!(calls::why))
         .routes(routes!(calls::report))
         .routes(routes!(calls::act))
+        .routes(routes!(call_back::look, call_back::begin))
         .routes(routes!(icon::of_call))
         .routes(routes!(events::stream))
         .routes(routes!(session::look, session::leave))

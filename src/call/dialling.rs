@@ -15,6 +15,8 @@ use crate::sip::Flow;
 pub struct OutboundConfig {
     /// Phones may call numbers outside, and each other.
     pub from_phones: bool,
+    /// People may call organisations back at the numbers of the directory.
+    pub call_back: bool,
     /// The trunk's name; `None` = the first with `to`.
     pub trunk: Option<String>,
     /// Numbers and beginnings that may be called although they would be refused by default.
@@ -36,6 +38,7 @@ impl Default for OutboundConfig {
     fn default() -> OutboundConfig {
         OutboundConfig {
             from_phones: false,
+            call_back: false,
             trunk: None,
             allow: Vec::new(),
             refuse: Vec::new(),

@@ -21,7 +21,7 @@ use super::transfer::{Destination, TransferRules};
 use super::{CallRecord, Counter, TrunkConfig, arriving, facts, limits};
 
 /// The name that stands for the trunk in records of calls that phones began.
-const PHONES: &str = "phones";
+pub(super) const PHONES: &str = "phones";
 
 impl Engine {
     /// The INVITE of a phone. What may not be called has no record: it stands in the phone's display.

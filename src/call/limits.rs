@@ -210,6 +210,9 @@ pub const REFRESH_WAIT: Duration = Duration::from_millis(500);
 /// When a phone whose REGISTER was refused in a lockdown may ask again.
 pub(crate) const LOCKDOWN_RETRY: Duration = Duration::from_secs(60);
 
+/// How long the phones of a person ring who calls back. Past it nothing goes out.
+pub const CALL_BACK_RING: Duration = Duration::from_secs(30);
+
 /// What calls to the outside in an hour are counted over.
 pub(crate) const TOLL_HOUR: Duration = Duration::from_secs(3600);
 

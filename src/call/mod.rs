@@ -10,6 +10,7 @@ mod admission;
 mod arriving;
 mod aside;
 mod asked;
+mod call_back;
 mod case;
 mod codecs;
 mod correlation;
@@ -81,8 +82,10 @@ mod voice;
 
 pub use crate::sdp::{Encryption, Suite};
 pub use aside::Whisper;
+pub use call_back::CallBack;
 pub use dialling::OutboundConfig;
 pub use engine::{Engine, LiveParts};
+pub use error::NoCallBack;
 pub(crate) use facts::asks_privacy;
 pub use flood::Overloaded;
 pub use fuzz::fuzz_facts;
@@ -277,6 +280,8 @@ pub enum Input<'a> {
         call: CallId,
         order: Order,
     },
+    /// From the API: a person calls an organisation back. [`Output::CallBack`] says whether it begins.
+    CallBack(Box<CallBack>),
     /// Where a carrier wants calls of ours to pass, as another shard heard it.
     ServiceRoute {
         trunk: String,
@@ -385,6 +390,11 @@ pub enum Output {
     },
     /// Something a person could see has changed; the last one of a call has `timings.ended_ms`.
     Changed(Arc<CallRecord>),
+    /// A call back begins, or why it does not: one for each [`Input::CallBack`], of the call with this id.
+    CallBack {
+        id: CallId,
+        refused: Option<NoCallBack>,
+    },
     /// How a registration stands now.
     Registration(Box<crate::registration::State>),
     /// Where devices are registered now, for the other shards (`SetBound`), and what people should know.

@@ -79,6 +79,9 @@ pub struct CallRecord {
     /// The account of the person who was signed in at that phone when it answered; None = nobody was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub person: Option<String>,
+    /// The call that this one answers: somebody calls an organisation back. None = it answers none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call_back: Option<CalledBack>,
     /// How each leg is encrypted now, or was last.
     #[serde(default)]
     pub srtp: LegSuites,
@@ -106,6 +109,17 @@ pub struct CallRecord {
     /// for, and cannot be decided again. None = it was not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub erased_ms: Option<u64>,
+}
+
+/// Why a call of ours went out: what a caller said is asked of the organisation itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CalledBack {
+    /// The call that is answered.
+    pub of: CallId,
+    /// Whose published number was dialled, as the directory had it.
+    pub organisation: String,
+    /// The entry of the directory that it stood in.
+    pub entry: u64,
 }
 
 /// The suite of each leg (RFC 4568); `None` = its audio is plain.
@@ -356,6 +370,7 @@ impl CallRecord {
             orders: Vec::new(),
             answered_by: None,
             person: None,
+            call_back: None,
             srtp: LegSuites::default(),
             codecs: LegCodecs::default(),
             timings: Timings::default(),

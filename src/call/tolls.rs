@@ -178,6 +178,16 @@ impl Toll {
         let mut entries = self.ledger.0.lock().unwrap_or_else(PoisonError::into_inner);
         entries.end(self.number, now);
     }
+
+    /// The call never went out: it counts for nothing, not even for this hour.
+    pub(crate) fn take_back(self) {
+        let mut entries = self.ledger.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(began) = entries.of(self.number).map(|entry| entry.began) else {
+            return;
+        };
+        entries.end(self.number, began);
+        entries.calls.retain(|entry| entry.number != self.number);
+    }
 }
 
 impl Drop for Toll {
@@ -461,10 +471,13 @@ mod tests {
             "one that was let go of"
         );
         third.end(start + MINUTE);
+        begin("dan", Some("desk"), start).unwrap().take_back();
         {
             let entries = ledger.0.lock().unwrap();
             let going = (entries.all, entries.persons.len(), entries.queues.len());
             assert_eq!(going, (0, 0, 0), "nobody talks: {:?}", entries.persons);
+            let is_dan = |entry: &Entry| entry.person == "dan";
+            assert!(!entries.calls.iter().any(is_dan), "his never went out");
         }
         // In an hour, whoever makes them; and after it.
         begin("carl", Some("sales"), start).unwrap().end(start);

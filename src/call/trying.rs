@@ -12,7 +12,6 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use crate::media::Side;
 use crate::queue::{self, Attempt};
 use crate::route::{Candidate, Cause, Target};
 use crate::sip::{Message, TransportFault};
@@ -46,7 +45,7 @@ impl Hunting {
             None => case.srtp_of(self.hunt.queue(), desk),
         };
         let mut origin = Origin::new(wanted, &desk.config, &mut desk.random);
-        let offer = match (&case.offer, case.port(Side::B)) {
+        let offer = match (&case.offer, case.port(case.rung)) {
             (Some(offer), Some(port)) => origin.offer(offer, desk.config.media_address, port).map(Some),
             _ => Ok(None),
         };

@@ -17,6 +17,7 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path, trunks: &[TrunkConfig]
     };
     section.only(&[
         "from_phones",
+        "call_back",
         "trunk",
         "allow",
         "refuse",
@@ -32,6 +33,9 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path, trunks: &[TrunkConfig]
     if let Some(from_phones) = section.boolean("from_phones") {
         config.from_phones = from_phones;
     }
+    if let Some(call_back) = section.boolean("call_back") {
+        config.call_back = call_back;
+    }
     let ways_out = || {
         trunks
             .iter()
@@ -45,6 +49,10 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path, trunks: &[TrunkConfig]
             let message = format!("no trunk with \"to\" is called {:?}", shown(value.get));
             section.fault(value.at, message, closest(value.get, ways_out()));
         }
+    }
+    if config.call_back && ways_out().next().is_none() {
+        let message = "call_back = true calls numbers outside, and no trunk has \"to\"".to_string();
+        section.fault(section.place("call_back"), message, None);
     }
     config.srtp = super::srtp::read(&section);
     config.allow = numbers(&section, "allow");
@@ -212,6 +220,7 @@ mod tests {
             ("hours = [\"fri-mon 08:00-18:00\"]", "expected \"mon-fri"),
             ("hours = [\"mon 18:00-08:00\"]", "expected \"mon-fri"),
             ("person = { at_once = -1 }", "at_once must be from 0"),
+            ("call_back = true", "no trunk has \"to\""),
             ("person = { atonce = 1 }", "unknown key \"atonce\""),
         ] {
             let faults = Config::parse(&file, &format!("[outbound]\n{wrong}\n")).unwrap_err();

@@ -10,6 +10,7 @@ mod agent;
 mod answers;
 mod attended;
 mod blocks;
+mod call_backs;
 mod carriers;
 mod checks;
 mod claims;

@@ -11,6 +11,7 @@ mod attackers;
 mod bad_input;
 mod baresip_calls;
 mod breach_pack;
+mod call_backs;
 mod capture;
 mod console;
 mod console_for_all;

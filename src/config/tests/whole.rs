@@ -399,6 +399,7 @@ second_person = ["erasures", "lists"]
         },
         outbound: OutboundConfig {
             from_phones: false,
+            call_back: false,
             trunk: None,
             allow: [],
             refuse: [],

@@ -141,7 +141,8 @@ pub(crate) struct TransferView {
     /// The number or name it was to go to; of a take-over, who took it.
     #[schema(example = "+12125550147")]
     pub to: String,
-    /// `blind`, `attended`, `taken_over` or `ordered`.
+    /// `blind`, `attended`, `taken_over`, `ordered`, or `overflow`: nobody of its queue took it, and the number outside was rung that the
+    /// queue names.
     #[schema(example = "blind")]
     pub kind: &'static str,
     /// `pending`, `completed`, `refused` (not allowed), `failed` (nobody answered there) or `abandoned`.
@@ -162,6 +163,7 @@ impl TransferView {
                 TransferKind::Attended => "attended",
                 TransferKind::TakenOver => "taken_over",
                 TransferKind::Ordered => "ordered",
+                TransferKind::Overflow => "overflow",
             },
             outcome: match transfer.outcome {
                 TransferOutcome::Pending => "pending",

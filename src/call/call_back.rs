@@ -120,7 +120,7 @@ impl Engine {
         let invite = made_up(&way.number, &desk.endpoint.token()).ok_or(NoCallBack::Busy)?;
         // The last that may refuse it: what does not go out is nobody's.
         let payer = Payer {
-            person: device,
+            person: Some(device),
             queue: wanted.queue.as_deref(),
         };
         let toll = dialling::toll(&way, &payer, desk).map_err(NoCallBack::NotNow)?;

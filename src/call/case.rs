@@ -526,6 +526,7 @@ impl Case {
         self.record.state = State::Ended;
         self.record.media = media;
         self.record.give_up_orders();
+        self.record.end_overflow(487);
         self.record.timings.ended_ms = Some(ended_ms);
         let now = desk.now().instant;
         let tolls = self.tolls.drain(..).chain(self.tolls_of_transfer.drain(..));

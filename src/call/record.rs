@@ -178,7 +178,7 @@ pub struct Attempt {
     pub at_ms: u64,
     /// Final SIP status, 0 while ringing, 408 for no answer, 487 for cancelled by us.
     pub status: u16,
-    /// Why it could not be reached, in plain words ([`TransportFault`]).
+    /// Why it could not be reached ([`TransportFault`]), or may not be called, in plain words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
     /// Where its INVITE went, address after address; empty when the first one answered. At most `TRIES_KEPT`.
@@ -203,7 +203,7 @@ pub struct Try {
 pub struct Transfer {
     /// Milliseconds since INVITE arrival.
     pub at_ms: u64,
-    /// The phone that had the call (as in `answered_by`).
+    /// The phone that had the call (as in `answered_by`); of an overflow, the queue.
     pub by: String,
     /// The number or name in Refer-To; of a take-over, who took it.
     pub to: Redacted<String>,
@@ -224,6 +224,8 @@ pub enum TransferKind {
     TakenOver,
     /// To another queue, by order of somebody who watches the call, or of policy.
     Ordered,
+    /// To a number outside, by its queue, of which nobody took the call.
+    Overflow,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -556,6 +558,13 @@ impl CallRecord {
         }
     }
 
+    /// Why nobody was rung there, in plain words.
+    pub(crate) fn why_not_rung(&mut self, number: usize, why: &str) {
+        if let Some(attempt) = self.attempts.get_mut(number) {
+            attempt.why.get_or_insert_with(|| why.to_string());
+        }
+    }
+
     /// Why this phone could not be reached; the first word stays.
     pub(crate) fn explain_attempt(&mut self, number: usize, fault: TransportFault) {
         if let Some(attempt) = self.attempts.get_mut(number) {
@@ -580,6 +589,13 @@ impl CallRecord {
         self.transfers.len() - 1
     }
 
+    /// A queue sent the call on, and not the phone that has it.
+    pub(crate) fn say_who_sent_on(&mut self, place: usize, queue: String) {
+        if let Some(transfer) = self.transfers.get_mut(place) {
+            transfer.by = queue;
+        }
+    }
+
     /// How that transfer ended; the first word stays.
     pub(crate) fn end_transfer(&mut self, place: usize, outcome: TransferOutcome, status: u16) {
         if let Some(transfer) = self.transfers.get_mut(place)
@@ -592,10 +608,29 @@ impl CallRecord {
 
     /// How the attempt with this number ended; the first word stays.
     pub(crate) fn end_attempt(&mut self, number: usize, status: u16) {
+        let is_last = number + 1 == self.attempts.len();
         if let Some(attempt) = self.attempts.get_mut(number)
             && attempt.status == 0
         {
             attempt.status = status;
+            if is_last && attempt.target.starts_with("trunk:") {
+                self.end_overflow(status);
+            }
+        }
+    }
+
+    /// The number outside that a queue sent the call to answered, or did not: it is the last that rings.
+    pub(crate) fn end_overflow(&mut self, status: u16) {
+        let outcome = match status {
+            200 => TransferOutcome::Completed,
+            487 => TransferOutcome::Abandoned,
+            _ => TransferOutcome::Failed,
+        };
+        let is_it = |transfer: &Transfer| {
+            transfer.kind == TransferKind::Overflow && transfer.outcome == TransferOutcome::Pending
+        };
+        if let Some(place) = self.transfers.iter().position(is_it) {
+            self.end_transfer(place, outcome, status);
         }
     }
 }

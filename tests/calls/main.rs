@@ -39,6 +39,7 @@ mod orders;
 mod orders_amiss;
 mod others_bugs;
 mod outbound;
+mod overflows;
 mod overload;
 mod people;
 mod plan;

@@ -9,8 +9,8 @@ use std::time::Duration;
 use crate::call::desk::Desk;
 use crate::call::dialling::{self, Outside};
 use crate::call::facts;
-use crate::call::limits::OUTSIDE_RING;
 use crate::queue::DEVICE;
+use crate::queue::limits::OUTSIDE_RING;
 use crate::queue::{self, Overflow, Strategy};
 use crate::sip::{Flow, Transport, Uri};
 

@@ -400,6 +400,7 @@ second_person = ["erasures", "lists"]
         outbound: OutboundConfig {
             from_phones: false,
             call_back: false,
+            overflow: false,
             trunk: None,
             allow: [],
             refuse: [],

@@ -82,8 +82,8 @@ async fn the_number_of_the_directory_is_called_from_the_phone_of_whoever_asked_a
         "a range is no number to call: {seen}"
     );
     assert_eq!(
-        (&claimed["by"], &claimed["at_ms"], &claimed["reason"]),
-        (&json!("first token"), &json!(NOON), &json!("its web page")),
+        (&claimed["by"], claimed["at_ms"].is_u64(), &claimed["reason"]),
+        (&json!("first"), true, &json!("its web page")),
         "who entered it, and when: {seen}"
     );
     assert_eq!(

@@ -1,5 +1,7 @@
 //! One record per call: the live view while it lasts, the kept record after.
 
+mod transfers;
+
 use serde::{Deserialize, Serialize};
 
 use crate::banner::Banner;
@@ -14,9 +16,11 @@ use crate::sip::TransportFault;
 use crate::voice::{Opinion, Window};
 
 pub use super::codecs::LegCodecs;
+pub use transfers::{Transfer, TransferKind, TransferOutcome};
+
 use super::limits::{
-    ATTEMPTS_KEPT, BANNERS_KEPT, DECISIONS_KEPT, ORDERS_KEPT, SECOND_WINDOWS_KEPT, SPOKEN_KEPT,
-    TRANSFERS_KEPT, TRIES_KEPT, WINDOWS_KEPT,
+    ATTEMPTS_KEPT, BANNERS_KEPT, DECISIONS_KEPT, ORDERS_KEPT, SECOND_WINDOWS_KEPT, SPOKEN_KEPT, TRIES_KEPT,
+    WINDOWS_KEPT,
 };
 use super::orders::{Order, What};
 
@@ -196,49 +200,6 @@ pub struct Try {
     /// Where the target said to go instead: the call was diverted (RFC 3261 §21.3).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub diverted_to: Option<Redacted<String>>,
-}
-
-/// The person answering sent the call on, or another phone took it over.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Transfer {
-    /// Milliseconds since INVITE arrival.
-    pub at_ms: u64,
-    /// The phone that had the call (as in `answered_by`); of an overflow, the queue.
-    pub by: String,
-    /// The number or name in Refer-To; of a take-over, who took it.
-    pub to: Redacted<String>,
-    pub kind: TransferKind,
-    pub outcome: TransferOutcome,
-    /// Final SIP status of the new call, or of the refusal; 0 while pending.
-    pub status: u16,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TransferKind {
-    /// REFER to a number.
-    Blind,
-    /// REFER with Replaces: somebody was asked first.
-    Attended,
-    /// INVITE with Replaces from another phone.
-    TakenOver,
-    /// To another queue, by order of somebody who watches the call, or of policy.
-    Ordered,
-    /// To a number outside, by its queue, of which nobody took the call.
-    Overflow,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TransferOutcome {
-    Pending,
-    Completed,
-    /// Not allowed.
-    Refused,
-    /// Nobody answered there.
-    Failed,
-    /// The call ended first.
-    Abandoned,
 }
 
 /// Something that a person, or policy, ordered for a call while it lasted.
@@ -572,40 +533,6 @@ impl CallRecord {
         }
     }
 
-    /// A transfer begins; its place, for [`CallRecord::end_transfer`]. One that was ordered always has a place, however
-    /// many a phone tried before: there are no more of them than orders.
-    pub(crate) fn add_transfer(&mut self, at_ms: u64, to: String, kind: TransferKind) -> usize {
-        if self.transfers.len() >= TRANSFERS_KEPT && kind != TransferKind::Ordered {
-            return usize::MAX;
-        }
-        self.transfers.push(Transfer {
-            at_ms,
-            by: self.answered_by.clone().unwrap_or_default(),
-            to: Redacted::new(to),
-            kind,
-            outcome: TransferOutcome::Pending,
-            status: 0,
-        });
-        self.transfers.len() - 1
-    }
-
-    /// A queue sent the call on, and not the phone that has it.
-    pub(crate) fn say_who_sent_on(&mut self, place: usize, queue: String) {
-        if let Some(transfer) = self.transfers.get_mut(place) {
-            transfer.by = queue;
-        }
-    }
-
-    /// How that transfer ended; the first word stays.
-    pub(crate) fn end_transfer(&mut self, place: usize, outcome: TransferOutcome, status: u16) {
-        if let Some(transfer) = self.transfers.get_mut(place)
-            && transfer.outcome == TransferOutcome::Pending
-        {
-            transfer.outcome = outcome;
-            transfer.status = status;
-        }
-    }
-
     /// How the attempt with this number ended; the first word stays.
     pub(crate) fn end_attempt(&mut self, number: usize, status: u16) {
         let is_last = number + 1 == self.attempts.len();
@@ -616,21 +543,6 @@ impl CallRecord {
             if is_last && attempt.target.starts_with("trunk:") {
                 self.end_overflow(status);
             }
-        }
-    }
-
-    /// The number outside that a queue sent the call to answered, or did not: it is the last that rings.
-    pub(crate) fn end_overflow(&mut self, status: u16) {
-        let outcome = match status {
-            200 => TransferOutcome::Completed,
-            487 => TransferOutcome::Abandoned,
-            _ => TransferOutcome::Failed,
-        };
-        let is_it = |transfer: &Transfer| {
-            transfer.kind == TransferKind::Overflow && transfer.outcome == TransferOutcome::Pending
-        };
-        if let Some(place) = self.transfers.iter().position(is_it) {
-            self.end_transfer(place, outcome, status);
         }
     }
 }

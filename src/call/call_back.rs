@@ -244,7 +244,7 @@ impl Fetching {
     }
 
     /// He has picked up: now the number outside.
-    fn dial(self: Box<Self>, answered: Answered, case: &mut Case, desk: &mut Desk) -> Stage {
+    fn dial(self, answered: Answered, case: &mut Case, desk: &mut Desk) -> Stage {
         let Answered { leg, session, .. } = answered;
         if !self.was_free {
             case.phone = None;
@@ -257,7 +257,7 @@ impl Fetching {
 
     /// He was not reached, or it was ended before he was: nothing went out, and nobody pays for it.
     fn give_up(
-        mut self: Box<Self>,
+        mut self,
         status: u16,
         by: By,
         note: &str,
@@ -285,7 +285,6 @@ impl Case {
 
     /// What the phones of whoever calls back show in the place of a caller: the organisation, and the number it publishes.
     /// Err: this is no such phone.
-    #[expect(clippy::result_large_err, reason = "it is the same request either way")]
     pub(crate) fn announced_call_back(
         &self,
         invite: Request,

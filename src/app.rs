@@ -26,6 +26,7 @@ use crate::route::{Target, Ways};
 use crate::runtime::by_hand::ByHand;
 use crate::runtime::clock_alarm::ClockAlarm;
 use crate::runtime::dns::Dns;
+use crate::runtime::drills::{self, Drills};
 use crate::runtime::fetch::Fetcher;
 use crate::runtime::floor::Floor;
 use crate::runtime::icons::Icons;
@@ -46,7 +47,7 @@ use crate::runtime::webhooks::Webhooks;
 use crate::runtime::{blocked_file, call_backs, collector, login_hosts};
 use crate::runtime::{clock, descriptors, redress};
 use crate::selftest::watch::Watch;
-use crate::sip::Uri;
+use crate::sip::{Transport, Uri};
 use crate::store::Live;
 use crate::telemetry::Telemetry;
 use crate::webhook::Patience;
@@ -195,6 +196,19 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         .registrar
         .as_ref()
         .map_or(Duration::ZERO, |registrar| registrar.shift);
+    let training = call::Drills::default();
+    let drills = Arc::new(Drills::new(
+        store.clone(),
+        training.clone(),
+        drills::Place {
+            sip: sip
+                .iter()
+                .find_map(|(transport, bound)| (*transport == Transport::Udp).then_some(*bound)),
+            media: config.media.address,
+            trunks: config.trunks.iter().map(|trunk| trunk.name.clone()).collect(),
+            queues: config.queues.clone(),
+        },
+    ));
     let floor = Floor::open(
         store.clone(),
         audit.clone(),
@@ -208,6 +222,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         config: &config,
         flood: &flood,
         blocks: &blocks,
+        drills: &training,
         listeners: &listeners,
         policy: &policy,
         policies: &policies,
@@ -347,6 +362,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         by_hand,
         tries,
         lockdown,
+        drills,
         webhooks,
         floor,
         order: Box::new({

@@ -21,6 +21,7 @@ use ringward::lists::Plan;
 use ringward::policy::{Policy, SHIPPED};
 use ringward::runtime::alarms::Alarms;
 use ringward::runtime::by_hand::ByHand;
+use ringward::runtime::drills::Drills;
 use ringward::runtime::floor::Floor;
 use ringward::runtime::inbox::Mailboxes;
 use ringward::runtime::lists::ListKeeper;
@@ -109,6 +110,16 @@ async fn main() -> anyhow::Result<()> {
         reputation: Arc::new(ReputationKeeper::open(Arc::clone(&store), Box::new(|_| ()))?),
         alarms: unusual(&store)?,
         by_hand: Arc::new(blocked()),
+        drills: Arc::new(Drills::new(
+            Arc::clone(&store),
+            ringward::call::Drills::default(),
+            ringward::runtime::drills::Place {
+                sip: None,
+                media: std::net::Ipv4Addr::LOCALHOST.into(),
+                trunks: Vec::new(),
+                queues: Vec::new(),
+            },
+        )),
         lockdown: Arc::new(LockdownKeeper::open(
             Arc::clone(&store),
             Arc::clone(&audit),

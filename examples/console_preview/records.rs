@@ -325,6 +325,7 @@ pub fn call(kind: &Kind, number_in_day: u64, started_ms: u64, elapsed_ms: u64, l
             },
         }),
         report: None,
+        drill: false,
         erased_ms: None,
     }
 }

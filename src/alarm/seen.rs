@@ -39,10 +39,10 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// None = it is no call from outside that has ended, or says nothing any more.
+    /// None = it is no call from outside that has ended, or one for training, or says nothing any more.
     pub fn of(record: &CallRecord) -> Option<Seen> {
         let outcome = record.outcome.as_ref()?;
-        if record.direction != Direction::Inbound || record.erased_ms.is_some() {
+        if record.direction != Direction::Inbound || record.erased_ms.is_some() || record.drill {
             return None;
         }
         let facts = &record.facts;

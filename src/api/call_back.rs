@@ -184,6 +184,11 @@ fn check(shared: &Shared, signed_in: &SignedIn, record: &CallRecord) -> Result<(
     if record.direction == Direction::Outbound {
         return conflict("a call of your own is not called back");
     }
+    if record.drill {
+        return conflict(
+            "this was a training call: nobody outside is called. Calling back was the right thing to do",
+        );
+    }
     if !shared.gateway.calls_back {
         return Err(problem(NoCallBack::Off));
     }

@@ -1,6 +1,6 @@
 //! `/card/{id}`: the banner of one live call as a small page, for phones that open Call-Info.
 //!
-//! No script: phones' browsers are old. The id is unguessable and the page is gone with the call; it
+//! No script: phones' browsers are old. The id is unguessable and the page is gone with the call (of a training call it then says that it was one); it
 //! names no number and no caller, because whoever holds the phone sees those already.
 
 use axum::extract::{Path, State};
@@ -10,13 +10,19 @@ use axum::response::{Html, IntoResponse, Response};
 use super::state::Shared;
 use super::view::{number_name, voice_name};
 use crate::banner::Banner;
+use crate::call::record::State as CallState;
 use crate::call_id::CallId;
 
 pub(crate) async fn show(State(shared): State<Shared>, Path(id): Path<String>) -> Response {
-    let live = id
-        .parse::<CallId>()
-        .ok()
-        .and_then(|id| shared.gateway.live.call(id));
+    let id = id.parse::<CallId>().ok();
+    let live = id.and_then(|id| shared.gateway.live.call(id));
+    let is_over = live
+        .as_ref()
+        .is_none_or(|record| record.state == CallState::Ended);
+    // Known without the store: strangers may ask as often as they like.
+    if is_over && id.is_some_and(|id| shared.gateway.drills.was_one(id)) {
+        return Html(page("Training call", "", TRAINING)).into_response();
+    }
     match live {
         None => (
             StatusCode::NOT_FOUND,
@@ -38,6 +44,10 @@ pub(crate) async fn show(State(shared): State<Shared>, Path(id): Path<String>) -
         }
     }
 }
+
+/// What whoever took one is told when it is over.
+const TRAINING: &str = "<p class=\"say\">This was a training call.</p>\n<p>It was made here, and is counted nowhere. \
+                        What you did with it helps to find out what others should be told.</p>";
 
 fn card(banner: &Banner) -> String {
     let reasons: String = banner

@@ -63,6 +63,8 @@ pub(crate) enum Problem {
     NoSuchDevice,
     #[error("no such address is blocked")]
     NoSuchBlock,
+    #[error("no such training call goes on, or is kept")]
+    NoSuchDrill,
     #[error("no such webhook")]
     NoSuchWebhook,
     #[error("no such dead message")]
@@ -169,6 +171,7 @@ impl Problem {
             Problem::NoSuchToken => (StatusCode::NOT_FOUND, "no-such-token"),
             Problem::NoSuchDevice => (StatusCode::NOT_FOUND, "no-such-device"),
             Problem::NoSuchBlock => (StatusCode::NOT_FOUND, "no-such-block"),
+            Problem::NoSuchDrill => (StatusCode::NOT_FOUND, "no-such-drill"),
             Problem::NoSuchWebhook => (StatusCode::NOT_FOUND, "no-such-webhook"),
             Problem::NoSuchMessage => (StatusCode::NOT_FOUND, "no-such-message"),
             Problem::NoSuchList => (StatusCode::NOT_FOUND, "no-such-list"),

@@ -99,7 +99,9 @@ async fn write_calls(
     while let Some(last) = page.last() {
         (filter.before_ms, filter.before_id) = (Some(last.started_ms), Some(last.id));
         let is_over = last.started_ms < since_ms;
-        let wanted = page.iter().filter(|record| record.started_ms >= since_ms);
+        let wanted = page
+            .iter()
+            .filter(|record| record.started_ms >= since_ms && !record.drill);
         let piece = wanted.map(|record| format.call(&CallView::of(record)));
         let piece = std::mem::take(&mut head) + &piece.collect::<String>();
         let is_read = reader.hand_on(shared, Ok(piece.into())).await;

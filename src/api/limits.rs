@@ -145,3 +145,16 @@ pub const BLOCK_MINUTES_MAX: u64 = 7 * 24 * 60;
 
 /// Characters of why. More are answered 400.
 pub const WHY_MAX: usize = 200;
+
+/// Octets of an order of a training call: its recording as a WAV file of two minutes, a third longer as base64. More is answered 413.
+pub const DRILL_BODY_MAX: usize = 3 * 1024 * 1024;
+
+/// Characters of the name that a training call claims.
+pub const DRILL_NAME_MAX: usize = 60;
+
+/// Seconds that a training call may last once answered, and ring before.
+pub const DRILL_TALK_MAX: u64 = 300;
+pub const DRILL_RING_MAX: u64 = 170;
+
+/// Training calls in the list, the newest; each costs a look at its record.
+pub const DRILLS_SHOWN: usize = 100;

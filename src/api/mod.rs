@@ -13,6 +13,7 @@ mod card;
 mod desks;
 mod devices;
 mod document;
+mod drills;
 mod erasing;
 mod erasures;
 mod error;
@@ -60,6 +61,7 @@ use crate::call_id::CallId;
 use crate::identity::ContentDigest;
 use crate::runtime::alarms::Alarms;
 use crate::runtime::by_hand::ByHand;
+use crate::runtime::drills::Drills;
 use crate::runtime::floor::Floor;
 use crate::runtime::lists::ListKeeper;
 use crate::runtime::lockdown::LockdownKeeper;
@@ -110,6 +112,8 @@ pub struct Gateway {
     pub tries: Arc<Tries>,
     /// Whether there is a lockdown.
     pub lockdown: Arc<LockdownKeeper>,
+    /// Training calls.
+    pub drills: Arc<Drills>,
     /// Who is told what is done.
     pub webhooks: Arc<Webhooks>,
     /// Who sits at which phone.

@@ -36,6 +36,8 @@ const TAKE_BACK: &[Role] = &[Role::Supervisor, Role::PolicyAuthor, Role::PolicyA
 const LISTS: &[Role] = &[Role::Supervisor, Role::PolicyAuthor];
 /// Those who take alarms.
 const ALARMS: &[Role] = &[Role::Supervisor, Role::Analyst];
+/// Those who send training calls. Who takes them must not see them coming.
+const DRILLS: &[Role] = &[Role::Supervisor, Role::Analyst];
 /// Those who say that there is a flood, and who is not heard, for a while.
 const FLOODS: &[Role] = &[Role::Supervisor];
 const AUDITORS: &[Role] = &[Role::Auditor];
@@ -107,6 +109,10 @@ pub(super) const TABLE: &[(&str, &str, &[Role])] = &[
     ("DELETE", "/api/v1/tokens/{name}", ADMINS),
     ("GET", "/api/v1/alarms", MEASURES),
     ("POST", "/api/v1/alarms/{number}/acknowledge", ALARMS),
+    ("GET", "/api/v1/drills", MEASURES),
+    ("POST", "/api/v1/drills", DRILLS),
+    ("GET", "/api/v1/drills/{id}", MEASURES),
+    ("DELETE", "/api/v1/drills/{id}", DRILLS),
     ("GET", "/api/v1/flood", MEASURES),
     ("POST", "/api/v1/flood/mode", FLOODS),
     ("POST", "/api/v1/flood/blocks", FLOODS),

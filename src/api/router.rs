@@ -11,11 +11,11 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::error::Problem;
-use super::limits::{BODY_MAX, IMPORT_BODY_MAX, POLICY_BODY_MAX};
+use super::limits::{BODY_MAX, DRILL_BODY_MAX, IMPORT_BODY_MAX, POLICY_BODY_MAX};
 use super::state::Shared;
 use super::{
-    account, alarms, audit, call_back, calls, card, desks, devices, document as whole, erasures, events,
-    exports, flood, guard, icon, list_files, lists, lockdown, model, oidc, people, policies, redress,
+    account, alarms, audit, call_back, calls, card, desks, devices, document as whole, drills, erasures,
+    events, exports, flood, guard, icon, list_files, lists, lockdown, model, oidc, people, policies, redress,
     repeats, replays, reports, reputation, session, status, tokens, users, webhooks,
 };
 use crate::console::{self, Asset};
@@ -37,6 +37,7 @@ use crate::console::{self, Asset};
         (name = "policies", description = "What is done about calls: revisions, trials, roll-out and roll-back"),
         (name = "lists", description = "Numbers and names that people here wrote down, and what they mean for calls"),
         (name = "access", description = "Who may ask"),
+        (name = "drills", description = "Training calls, and how people answered them"),
         (name = "audit", description = "What was done by whom"),
         (name = "webhooks", description = "Who is told what is done here, and what they never took"),
         (name = "live", description = "What changes, as it changes"),
@@ -164,6 +165,8 @@ fn documented() -> ((Router<Shared>, Router<Shared>), utoipa::openapi::OpenApi) 
         .routes(routes!(webhooks::all_again))
         .routes(routes!(webhooks::again))
         .routes(routes!(webhooks::forget))
+        .routes(routes!(drills::one, drills::stop))
+        .merge(drill_routes())
         .merge(policy_routes())
         .merge(list_routes())
         .split_for_parts();
@@ -195,6 +198,13 @@ fn policy_routes() -> OpenApiRouter<Shared> {
         .routes(routes!(replays::look, replays::cancel))
         .routes(routes!(replays::start))
         .layer(DefaultBodyLimit::max(POLICY_BODY_MAX))
+}
+
+/// Orders of training calls carry a recording.
+fn drill_routes() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new()
+        .routes(routes!(drills::list, drills::order))
+        .layer(DefaultBodyLimit::max(DRILL_BODY_MAX))
 }
 
 /// Files of entries may be much longer than anything else.

@@ -73,6 +73,8 @@ pub(crate) struct CallView {
     pub outcome: Option<OutcomeView>,
     /// What the person said about it.
     pub report: Option<ReportView>,
+    /// It was a training call. While one lasts this says false, as of every call.
+    pub drill: bool,
     /// When everything it said of people was erased, Unix ms; null = it was not. Nothing can be decided again then.
     pub erased_ms: Option<u64>,
 }
@@ -404,6 +406,7 @@ impl CallView {
                 note: outcome.note.clone(),
             }),
             erased_ms: record.erased_ms,
+            drill: record.drill && record.state == State::Ended,
             report: record.report.as_ref().map(|report| ReportView {
                 verdict: report.verdict.clone(),
                 note: report.note.clone(),

@@ -41,6 +41,7 @@ pub(super) struct Shared<'a> {
     pub prompts: &'a Arc<Prompts>,
     pub flood: &'a flood::Shared,
     pub blocks: &'a Arc<flood::Blocks>,
+    pub drills: &'a call::Drills,
     /// Revision of the model; `None` when voices are not heard.
     pub model: Option<String>,
     /// Each shard gets counters of its own in place of these.
@@ -142,5 +143,6 @@ fn engine(shared: &Shared<'_>, shard: u16, shards: u16) -> anyhow::Result<call::
         .with_lists(shared.number_lists.lookup())
         .with_reputations(shared.reputation.reputations())
         .with_flood(shared.flood.clone())
-        .with_blocks(shared.blocks.clone()))
+        .with_blocks(shared.blocks.clone())
+        .with_drills(shared.drills.clone()))
 }

@@ -14,6 +14,7 @@ use crate::registrar::Bound;
 use crate::route::Target;
 use crate::sip::{Flow, PeerName, Transport, Uri};
 
+use super::drill::Drills;
 use super::limits::{CARRIER_KEPT, PHONES_LEARNED_MAX};
 use super::{Role, TrunkConfig, carriers, names, tls_names};
 
@@ -51,6 +52,8 @@ pub(crate) struct Admission {
     welcome: Vec<Cidr>,
     /// The phones that have registered.
     bound: Arc<Bound>,
+    /// Callers of our own.
+    drills: Drills,
 }
 
 /// What is known of an address that the name service said.
@@ -116,7 +119,13 @@ impl Admission {
             lessons: 0,
             welcome: Vec::new(),
             bound: Arc::default(),
+            drills: Drills::default(),
         }
+    }
+
+    /// These training calls are ours.
+    pub(crate) fn drill(&mut self, drills: Drills) {
+        self.drills = drills;
     }
 
     /// Phones may register from here.
@@ -197,6 +206,11 @@ impl Admission {
 
     /// Who sent what came this way: whom the certificate named, else by address.
     pub(crate) fn source_of(&self, flow: &Flow) -> Source<'_> {
+        if let Some(name) = self.drills.trunk(flow)
+            && let Some(trunk) = self.trunks.iter().find(|trunk| trunk.name == name)
+        {
+            return Source::Trunk(trunk);
+        }
         let named = flow
             .peer
             .filter(|_| flow.transport == Transport::Tls)

@@ -1,6 +1,7 @@
 //! An INVITE arrives: may it become a call, and what is known of it before anybody was asked.
 
 use crate::call_id::CallId;
+use crate::sdp::Encryption;
 use crate::sip::{Flow, Message, NameAddr, ServerTxn};
 
 use super::admission::Source;
@@ -44,6 +45,11 @@ impl Engine {
             return Err(Refusal::Busy);
         }
         let trunk = self.trunk(invite, flow).ok_or(Refusal::NotATrunk)?;
+        // Where a training call is made from nothing else is.
+        let drills = &self.desk.drills;
+        if drills.trunk(flow).is_some() && drills.of(flow, invite).is_none() {
+            return Err(Refusal::NotATrunk);
+        }
         self.check_sanity(invite, &self.desk.numbers_of(trunk))
     }
 
@@ -92,7 +98,11 @@ impl Engine {
             .with_login(desk.logins.of_trunk(trunk));
         let numbers = desk.numbers_of(trunk);
         let (called, written) = facts::dialled(&numbers.dialled(&invite), &numbers);
-        let queue = crate::queue::find(&desk.queues, &called, &written).map(|queue| queue.name.clone());
+        let drill = desk.drills.of(&flow, &invite);
+        let queue = match &drill {
+            Some(drill) => Some(drill.queue.clone()),
+            None => crate::queue::find(&desk.queues, &called, &written).map(|queue| queue.name.clone()),
+        };
         let facts = facts::of_invite(
             &invite,
             trunk,
@@ -104,8 +114,11 @@ impl Engine {
         );
         let id = call_id(desk.random.u128(), desk.config.shard);
         let tag = desk.endpoint.token();
-        let record = CallRecord::arriving(id, &facts, queue.as_deref(), desk.config.model.as_deref());
+        let mut record = CallRecord::arriving(id, &facts, queue.as_deref(), desk.config.model.as_deref());
+        record.drill = drill.is_some();
         let (reason_style, trunk_refusal, srtp) = (trunk.identity_reasons, trunk.refusal, trunk.srtp);
+        // A caller of ours is on this machine.
+        let srtp = if record.drill { Encryption::Off } else { srtp };
         let mut case = Case::new(id, invite, txn, hop, tag.clone(), facts, record, desk);
         case.reason_style = reason_style;
         case.trunk_refusal = trunk_refusal;
@@ -143,6 +156,11 @@ impl Engine {
         desk.call = key;
         for name in [Name::Id(id), Name::Server(txn), Name::Tag(tag), caller] {
             desk.name(name);
+        }
+        if let Some(drill) = drill {
+            desk.drills.taken_as(&flow, id);
+            self.tell(id, Event::Reported(Box::new(drill.report())));
+            return self.calls.contains(key).then_some(key);
         }
         let case = &self.calls[key].case;
         match case.numbers.shown(&case.invite) {

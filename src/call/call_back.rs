@@ -256,14 +256,7 @@ impl Fetching {
     }
 
     /// He was not reached, or it was ended before he was: nothing went out, and nobody pays for it.
-    fn give_up(
-        mut self,
-        status: u16,
-        by: By,
-        note: &str,
-        case: &mut Case,
-        desk: &mut Desk,
-    ) -> Stage {
+    fn give_up(mut self, status: u16, by: By, note: &str, case: &mut Case, desk: &mut Desk) -> Stage {
         if let Some(calling) = self.calling.take() {
             calling.abandon(None, case, desk);
         }

@@ -248,6 +248,11 @@ impl Case {
 
     /// Asks the store about the caller, and about the PASSporT once there is one.
     pub(crate) fn look(&mut self, desk: &mut Desk) {
+        if self.record.drill {
+            // Its number is nobody's: there is nothing to be known of it, and nothing to be remembered.
+            self.facts.history.is_available = true;
+            return;
+        }
         let number = self
             .facts
             .caller

@@ -19,6 +19,7 @@ use crate::sip::{
 use crate::time::Now;
 
 use super::admission::Admission;
+use super::drill::Drills;
 use super::error::Unringable;
 use super::gate::Gate;
 use super::index::{Index, Name};
@@ -82,6 +83,8 @@ pub(crate) struct Desk {
     pub(crate) flood: flood::Shared,
     /// Who is not heard for a while.
     pub(crate) blocks: Arc<flood::Blocks>,
+    /// Training calls that go on, those of all shards.
+    pub(crate) drills: Drills,
     /// Of the INVITE that is being handled, until a call has it.
     pub(crate) ticket: Option<flood::Ticket>,
     /// Set by every input before anything asks.

@@ -26,6 +26,7 @@ use crate::time::Now;
 use super::admission::{Admission, Source};
 use super::case::Case;
 use super::desk::{Desk, frees};
+use super::drill::Drills;
 use super::gate::Gate;
 use super::index::{Index, Name};
 use super::leg::Leg;
@@ -147,6 +148,7 @@ impl Engine {
             moved: Moved::default(),
             flood: flood::Shared::new(flood::CallLimits::default(), flood::SurgeConfig::off()),
             blocks: Arc::new(flood::Blocks::new(Vec::new(), false)),
+            drills: Drills::default(),
             ticket: None,
             clock: None,
             call: usize::MAX,
@@ -217,6 +219,14 @@ impl Engine {
     #[must_use]
     pub fn with_blocks(mut self, blocks: Arc<flood::Blocks>) -> Engine {
         self.desk.blocks = blocks;
+        self
+    }
+
+    /// With these training calls, instead of none.
+    #[must_use]
+    pub fn with_drills(mut self, drills: Drills) -> Engine {
+        self.desk.admission.drill(drills.clone());
+        self.desk.drills = drills;
         self
     }
 

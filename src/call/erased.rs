@@ -63,6 +63,7 @@ impl CallRecord {
                 ..outcome.clone()
             }),
             refused_with: self.refused_with,
+            drill: self.drill,
             media: self.media,
             report: self.report.as_ref().map(|report| PersonReport {
                 verdict: report.verdict.clone(),

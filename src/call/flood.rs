@@ -54,13 +54,15 @@ impl Engine {
             numbers,
             config,
             flood,
+            drills,
             ticket,
             own_numbers,
             ..
         } = &mut self.desk;
         let mut kept_out = None;
         let mut new_calls = |invite: &Message| {
-            if is_take_over {
+            // A training call takes nobody's room.
+            if is_take_over || drills.of(&flow, invite).is_some() {
                 return None;
             }
             let trunk = gate.trunk(invite, &flow, admission);

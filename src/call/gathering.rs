@@ -111,7 +111,7 @@ impl Gathering {
             }
         };
         // A policy is checked against the queues when it is loaded; a queue that went since must not cost the call.
-        let queues = desk.queues.clone();
+        let queues = case.queues(desk);
         let queue = match case.open_queue(&queue, desk) {
             Ok(queue) => queue,
             Err(words) => {
@@ -122,6 +122,12 @@ impl Gathering {
                 return Ending::begin(record::Ending::NoAnswer, 480, By::Us, Some(CLOSED), case, desk);
             }
         };
+        if !case.may_ring(&queue, desk) {
+            // What would become of a real call is seen in its decision; nobody who is not willing is rung for this one.
+            case.refuse(&Refusal::Unavailable, desk);
+            let note = format!("a training call, and queue {queue} takes none");
+            return Ending::begin(record::Ending::NoAnswer, 480, By::Us, Some(&note), case, desk);
+        }
         if queues
             .iter()
             .any(|known| known.name == queue && known.service.has_music)

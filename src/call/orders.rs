@@ -96,6 +96,15 @@ pub(super) fn carry_out(stage: Stage, order: Order, case: &mut Case, desk: &mut 
             let outcome = talking.challenge_now(entry, case, desk);
             (Stage::Talking(talking), outcome)
         }
+        // Whoever is called for help in a training call is not rung: that he was called is what the call was for.
+        (stage, What::Move(_)) if case.record.drill => {
+            if order.by.starts_with(BY_POLICY) || !matches!(stage, Stage::Talking(_)) {
+                (stage, OrderOutcome::NotNow)
+            } else {
+                case.record.end_order(entry, OrderOutcome::Done);
+                return stage.handle(Event::HangUp, case, desk);
+            }
+        }
         (Stage::Talking(talking), What::Move(queue)) => {
             case.record.end_order(entry, OrderOutcome::Begun);
             let (stage, is_begun) = talking.move_to(&queue, entry, case, desk);

@@ -74,6 +74,9 @@ impl Hunting {
         if desk.is_locked_down {
             return Err(LOCKED_DOWN);
         }
+        if case.record.drill {
+            return Err("a training call goes to nobody outside");
+        }
         let forwarding = &case.facts.signalling.forwarding;
         let called = &case.facts.called.number;
         let was_ours = [&forwarding.by, &forwarding.dialled]

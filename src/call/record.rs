@@ -109,6 +109,9 @@ pub struct CallRecord {
     pub media: Option<Statistics>,
     /// What the person said about it afterwards.
     pub report: Option<PersonReport>,
+    /// A training call: made here, counted nowhere.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub drill: bool,
     /// When everything it said of people was erased, Unix ms: what is left says when, through what and what it was taken
     /// for, and cannot be decided again. None = it was not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -291,6 +294,11 @@ pub struct PersonReport {
     pub at_ms: u64,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde asks")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
 fn word(side: Side) -> &'static str {
     match side {
         Side::A => "caller",
@@ -341,6 +349,7 @@ impl CallRecord {
             refused_with: None,
             media: None,
             report: None,
+            drill: false,
             erased_ms: None,
         }
     }

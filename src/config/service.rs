@@ -20,6 +20,7 @@ pub(super) const KEYS: &[&str] = &[
     "order",
     "hours",
     "closed",
+    "drills",
 ];
 
 const WRAP_UPS: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3_600);
@@ -67,6 +68,7 @@ pub(super) fn read(section: &Section<'_, '_>) -> Service {
         wait,
         has_music,
         announce,
+        drills: section.boolean("drills").unwrap_or(false),
         is_by_trust: section
             .choice("order", &[("arrival", false), ("trust", true)])
             .unwrap_or(false),

@@ -2,21 +2,11 @@
 
 use std::time::Duration;
 
-/// Longest clip kept, in mu-law octets (8 kHz, so one minute). A longer file is refused: clips are embedded in the binary.
-pub const CLIP_OCTETS_MAX: usize = 480_000;
-
-/// Received audio kept per side of a call, in octets (two seconds): enough to see that it arrived unaltered.
-/// Later audio is counted, not kept.
-pub const HEARD_OCTETS_MAX: usize = 16_000;
-
 /// Banners seen by the phones and not yet collected. Past that the oldest goes.
 pub const SIGHTINGS_MAX: usize = 512;
 
 /// Calls one simulated phone holds at once; the next caller hears 486 Busy Here.
 pub const PHONE_CALLS_MAX: usize = 16;
-
-/// Largest datagram a simulated phone or caller reads, in octets. UDP cannot bring more.
-pub const DATAGRAM_OCTETS_MAX: usize = 65_535;
 
 /// A call that has not ended by itself after this long is given up and reported as differing.
 pub const CALL_TIME_MAX: Duration = Duration::from_secs(120);

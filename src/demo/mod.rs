@@ -1,29 +1,27 @@
 //! `ringward demo`: the whole gateway at work on loopback, with nothing simulated inside it.
 //!
 //! Everything around the gateway is played: a carrier that signs its calls and the host of its
-//! certificates (the room `signing`), callers on its trunk (`caller`) and phones at the desks (`phone`), all over real
-//! sockets with real audio (`line`, `sound`). `scenario` is the table of who calls and what is promised about them;
+//! certificates (the room `signing`), callers on its trunk and phones at the desks (`phone`), all over real
+//! sockets with real audio (`runtime/caller`). `scenario` is the table of who calls and what is promised about them;
 //! `play` makes the calls, `judge` holds what happened against the promise, `print` says so.
 //!
 //! The gateway does not know that it is in a demo: it gets a configuration, and calls.
 
 pub mod board;
-pub mod caller;
 pub mod chance;
-pub mod clip;
 pub mod clips;
 mod judge;
 pub mod limits;
-pub mod line;
 pub mod phone;
 mod play;
 mod print;
 mod run;
 pub mod scenario;
-pub mod sound;
 mod world;
 
 pub use self::clips::synthetic_clip;
+pub use crate::runtime::caller;
+pub use crate::runtime::caller::{clip, line, sound};
 
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;

@@ -323,12 +323,16 @@ mod tests {
             called: "+12125550100".into(),
             identity: Vec::new(),
             more: Vec::new(),
+            sip_call_id: None,
+            media: phone.address.ip(),
             clip: Clip {
                 name: "ramp",
                 octets: (0..=250).collect(),
             },
+            is_looped: true,
             talks: Duration::from_millis(400),
             gives_up: None,
+            lasts_at_most: crate::demo::limits::CALL_TIME_MAX,
         }
     }
 

@@ -149,9 +149,13 @@ fn plan(world: &World, turn: Turn) -> anyhow::Result<Plan> {
             Vec::new()
         },
         called,
+        sip_call_id: None,
+        media: host.ip(),
         clip: clips::voice(scenario.speaker, turn.call).context("a clip of the demo is unreadable")?,
+        is_looped: true,
         talks: scenario.talks * turn.patience,
         gives_up: scenario.gives_up,
+        lasts_at_most: CALL_TIME_MAX,
     })
 }
 

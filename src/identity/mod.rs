@@ -21,6 +21,7 @@ pub use error::Error;
 pub use message::{Shown, view};
 pub use skew::ClockWatch;
 pub use stir_shaken_verify::{
-    Attestation, ContentDigest, FetchFailure, NumberRules, Report, Standing, TelephoneNumber,
+    Attestation, Check, CheckResult, ContentDigest, FetchFailure, HeaderReport, NumberRules, Outcome, Report,
+    Standing, TelephoneNumber,
 };
 pub use trust::{Gathered, Keeper, Kind, ListStatus, Notice, Octets, Trust};

@@ -129,6 +129,8 @@ pub struct Service {
     pub announce: Option<Duration>,
     /// When nobody works here, and where calls go then; None = somebody always does.
     pub closed: Option<Closed>,
+    /// Its people may be sent training calls.
+    pub drills: bool,
     /// Who is proven waits before who is not, and whom the banner warns of comes last; else who came first.
     pub is_by_trust: bool,
 }
@@ -167,6 +169,12 @@ pub fn find<'a>(queues: &'a [Config], dialled: &str, as_written: &str) -> Option
 /// Like [`find`], but a queue that takes everything (`*`) does not count: it has this number only for want of another.
 pub fn find_named<'a>(queues: &'a [Config], dialled: &str, as_written: &str) -> Option<&'a Config> {
     find_from(1, queues, dialled, as_written)
+}
+
+/// Whether this can be dialled as it stands: digits, with a `+` before them or not.
+pub fn is_dialled(number: &str) -> bool {
+    let digits = number.strip_prefix('+').unwrap_or(number);
+    (1..=32).contains(&digits.len()) && digits.bytes().all(|digit| digit.is_ascii_digit())
 }
 
 /// Whether a number, a beginning (`+1212*`) or `*` fits `number`.

@@ -299,3 +299,12 @@ pub const ALARMS_LOOKED_AT: Duration = Duration::from_secs(1);
 
 /// How often it is looked whether the file of blocked addresses has to be written again: a block lasts minutes.
 pub const BLOCKED_FILE_EVERY: Duration = Duration::from_secs(5);
+
+/// Training calls at once: each has a thread, two sockets and phones that ring. Past it one more is refused.
+pub const DRILLS_AT_ONCE: usize = 4;
+
+/// Training calls that are kept, about 400 octets each. Past it the oldest is forgotten; its call is kept as calls are.
+pub const DRILLS_KEPT: usize = 500;
+
+/// How long a training call may take to be over once its caller has given up or hung up: as long as a transaction.
+pub const DRILL_ENDS_WITHIN: Duration = Duration::from_secs(40);

@@ -37,7 +37,12 @@ impl Recorder {
         let (sender, inbox) = bounded::<Arc<CallRecord>>(RECORDS);
         let thread = alarm.spawn("recorder".into(), move || {
             let take = |record: Arc<CallRecord>| {
-                if record.timings.ended_ms.is_some() {
+                if record.drill {
+                    // Kept, shown, and counted nowhere.
+                    if record.timings.ended_ms.is_some() {
+                        save(&*store, &record);
+                    }
+                } else if record.timings.ended_ms.is_some() {
                     keep(&*store, &record);
                     clock.note(&record.identity);
                     policies.note(&record);
@@ -90,6 +95,10 @@ fn keep(store: &dyn Store, record: &Arc<CallRecord>) {
         ms = record.timings.ended_ms,
         "call ended"
     );
+    save(store, record);
+}
+
+fn save(store: &dyn Store, record: &Arc<CallRecord>) {
     if !store.save(Arc::clone(record)) {
         count::full("store");
         tracing::error!(call = %record.id, "the store's inbox is full: a record was lost");

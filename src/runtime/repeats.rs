@@ -90,7 +90,12 @@ impl Repeats {
 
     /// One second of a caller's audio, in its order. Something when it becomes known, or is known better, that the same was
     /// heard in another call.
+    ///
+    /// Of training calls nothing is heard: the same recording comes again and again, and is nobody's campaign.
     pub fn hear(&self, call: CallId, hop: &[i16], now_ms: u64) -> Option<Repeat> {
+        if self.live.call(call).is_some_and(|record| record.drill) {
+            return None;
+        }
         let mut heard = self.take(call, now_ms)?;
         heard.last_ms = now_ms;
         let repeat = self.hear_more(&mut heard, hop, now_ms);

@@ -69,6 +69,8 @@ struct Slim {
     facts: Facts,
     decisions: Vec<SlimDecided>,
     erased_ms: Option<u64>,
+    #[serde(default)]
+    drill: bool,
 }
 
 #[derive(Deserialize)]
@@ -164,7 +166,7 @@ fn decide(outcome: &mut Outcome, policy: &Policy, record: &str) {
     outcome.calls += 1;
     let slim = serde_json::from_str::<Slim>(record).ok();
     outcome.erased += u64::from(slim.as_ref().is_some_and(|slim| slim.erased_ms.is_some()));
-    let slim = slim.filter(|slim| slim.direction == Direction::Inbound);
+    let slim = slim.filter(|slim| slim.direction == Direction::Inbound && !slim.drill);
     let ends = slim.as_ref().and_then(|slim| {
         let (first, last) = (slim.decisions.first()?, slim.decisions.last()?);
         let is_one = slim.decisions.len() == 1;

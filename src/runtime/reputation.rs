@@ -69,7 +69,7 @@ impl ReputationKeeper {
             _ => Said::Unsure,
         };
         let subjects = subjects(&record.facts, &record.identity);
-        if subjects.is_empty() || record.direction == Direction::Outbound {
+        if subjects.is_empty() || record.direction == Direction::Outbound || record.drill {
             return Ok(());
         }
         let reported = Reported {

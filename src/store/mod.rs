@@ -506,8 +506,10 @@ pub(crate) fn ending_name(ending: Ending) -> &'static str {
     }
 }
 
+/// Whose call it was, as far as numbers are remembered: of a training call nobody's.
 pub(crate) fn number_of(record: &CallRecord) -> Option<&str> {
     match record.direction {
+        _ if record.drill => None,
         Direction::Inbound => record.caller.as_ref().map(|number| number.reveal().as_str()),
         // Whom we called is known when he calls back.
         Direction::Outbound => Some(record.called.reveal().as_str()).filter(|number| number.starts_with('+')),

@@ -45,7 +45,11 @@ impl Tally {
         }
     }
 
+    /// A training call is none.
     pub fn add(&mut self, record: &CallRecord) {
+        if record.drill {
+            return;
+        }
         let counts = Counts::of(record);
         self.all.add(&counts);
         for (by, table) in &mut self.tables {
@@ -80,8 +84,11 @@ mod tests {
             record.queue = Some(format!("queue{}", number % 3));
             tally.add(&record);
         }
+        let mut drill = ended_call(50);
+        drill.drill = true;
+        tally.add(&drill);
         let all = tally.all().clone();
-        assert_eq!(all.calls, 50);
+        assert_eq!(all.calls, 50, "a training call is none");
         for (by, table) in tally.into_tables() {
             let mut sum = Counts::default();
             table.values().for_each(|line| sum.add(line));

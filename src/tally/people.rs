@@ -128,7 +128,7 @@ pub struct People(BTreeMap<String, Work>);
 impl People {
     /// Calls that came in and are over; others count for nothing. `only`: of this person alone.
     pub fn add(&mut self, record: &CallRecord, only: Option<&str>) {
-        if record.state != State::Ended || record.direction != Direction::Inbound {
+        if record.state != State::Ended || record.direction != Direction::Inbound || record.drill {
             return;
         }
         let rung = record

@@ -120,6 +120,11 @@ fn every_page_is_open_to_all_light_dark_and_at_400_percent() {
         ("/administration#model", "model", "equal error rate"),
         ("/administration#users", "accounts", "no account yet"),
         ("/administration#watch", "alarms", "nothing unusual so far"),
+        (
+            "/administration#drills",
+            "drills",
+            "no queue takes training calls",
+        ),
         ("/docs", "docs", "/api/v1/calls"),
     ] {
         browser.open("about:blank");

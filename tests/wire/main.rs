@@ -18,6 +18,7 @@ mod console_for_all;
 mod console_markup;
 mod console_policies;
 mod demo;
+mod drills;
 mod egress;
 mod erased_calls;
 mod greeted;

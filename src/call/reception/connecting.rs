@@ -26,7 +26,7 @@ impl Reception {
         }
         case.changed(desk);
         let own = case.facts.called.queue.clone();
-        let queues = desk.queues.clone();
+        let queues = case.queues(desk);
         let mut begun = Calling::begin((queues.clone(), queue.to_string()), Vec::new(), None, case, desk);
         if begun.is_none() {
             // A policy is checked against the queues when it is loaded; a queue that went since must not cost the call.

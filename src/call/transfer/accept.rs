@@ -251,6 +251,9 @@ impl Talking {
         if desk.is_locked_down {
             return Err(Refusal::Transfer(LOCKED_DOWN));
         }
+        if case.record.drill {
+            return Err(Refusal::Transfer("this call stays where it is"));
+        }
         let is_first_exchange_open = !self.is_acknowledged || self.late.is_some();
         if self.transfers.current.is_some() || self.transfers.asking.is_some() || is_first_exchange_open {
             return Err(Refusal::Pending);

@@ -1,6 +1,7 @@
 // Lists, policies and accounts: what of it is shown is what the roles of whoever is signed in may see.
 
 import { show } from "./dom.js";
+import * as drills from "./drills.js";
 import * as incident from "./incident.js";
 import * as lists from "./lists.js";
 import { $, start } from "./page.js";
@@ -17,6 +18,7 @@ const SECTIONS = [
   { id: "model", page: model, for: POLICIES },
   { id: "users", page: users, for: [] },
   { id: "watch", page: watch, for: WATCHERS },
+  { id: "drills", page: drills, for: WATCHERS },
   { id: "incident", page: incident, for: [] },
 ];
 let mine = [];

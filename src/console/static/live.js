@@ -83,6 +83,7 @@ function makeCard(first) {
   const logo = h("img", { class: "logo", alt: "", hidden: true, onerror: () => show(logo, false) });
   const claim = h("p", { class: "claim" });
   const purpose = h("p", { class: "claim", hidden: true });
+  const training = h("p", { class: "notice", role: "status", hidden: true }, "This was a training call. It was made here, and is counted nowhere.");
   const state = h("b");
   const time = h("span", { class: "clock" });
   const stateBox = h("div", { class: "state" }, time, state);
@@ -111,7 +112,7 @@ function makeCard(first) {
   const lights = h("div", { class: "lights" }, numberTile.node, voiceTile.node);
   const node = h("article", { class: "card sheet", tabindex: "0", "data-id": first.id, onfocusin: () => select(first.id), onclick: () => select(first.id) },
     h("header", { class: "card-head" }, h("div", {}, logo, caller, claim, purpose), stateBox, where),
-    lights, reasons, h("div", { class: "middle" }), evidence,
+    training, lights, reasons, h("div", { class: "middle" }), evidence,
     h("footer", {}, problem, orders.node, h("div", { class: "doing" }, verdicts, back, why, hang)));
   node.replaceChild(say, node.querySelector(".middle"));
 
@@ -132,6 +133,7 @@ function makeCard(first) {
       }
       text(purpose, call.banner?.call_reason);
       show(purpose, Boolean(call.banner?.call_reason));
+      show(training, call.drill);
       node.dataset.state = call.state;
       node.className = `card sheet tone-${worst(call)}`;
       stateBox.dataset.state = call.state;

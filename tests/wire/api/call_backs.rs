@@ -234,6 +234,11 @@ async fn nobody_calls_back_who_may_not_or_cannot() {
     desk.live.publish(Arc::new(own));
     check_problem(desk.calls_back(&ann, id, bank, BANK).await, 409, "conflict").await;
     check_problem(desk.calls_back(&ann, own_id, bank, BANK).await, 409, "conflict").await;
+    let mut training = call(&KINDS[3], 9, NOON, 6_000, 60_000);
+    training.drill = true;
+    let drill = training.id;
+    desk.live.publish(Arc::new(training));
+    check_problem(desk.calls_back(&ann, drill, bank, BANK).await, 409, "conflict").await;
     let shown = desk.read(&format!("/api/v1/calls/{own_id}")).await;
     assert_eq!(
         shown["call_back_of"],

@@ -38,6 +38,7 @@ use ringward::lists::{Lookup, Plan};
 use ringward::policy::{Policy, SHIPPED};
 use ringward::runtime::alarms::Alarms;
 use ringward::runtime::by_hand::ByHand;
+use ringward::runtime::drills::Drills;
 use ringward::runtime::floor::Floor;
 use ringward::runtime::inbox::Mailboxes;
 use ringward::runtime::lists::ListKeeper;
@@ -218,6 +219,16 @@ impl Desk {
             reputation: Arc::clone(&reputation),
             alarms: Arc::clone(&alarms),
             by_hand: Arc::new(by_hand),
+            drills: Arc::new(Drills::new(
+                Arc::clone(&store),
+                ringward::call::Drills::default(),
+                ringward::runtime::drills::Place {
+                    sip: None,
+                    media: std::net::Ipv4Addr::LOCALHOST.into(),
+                    trunks: Vec::new(),
+                    queues: Vec::new(),
+                },
+            )),
             lockdown: Arc::new(
                 LockdownKeeper::open(Arc::clone(&store), Arc::clone(&audit), Box::new(|_| true)).unwrap(),
             ),

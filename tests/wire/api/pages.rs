@@ -36,6 +36,10 @@ async fn every_operation_in_the_document_answers_as_it_says() {
             if path.contains("/lockdown") && method != "get" {
                 continue;
             }
+            // A call is made for it: tests/wire/drills.rs.
+            if path.contains("/drills/{id}") || (path.contains("/drills") && method != "get") {
+                continue;
+            }
             let is_seat =
                 path.contains("/desks/") || path.ends_with("/pause") || path.ends_with("/call-back");
             let is_own = path.contains("/account") || is_seat;
@@ -161,7 +165,7 @@ async fn every_operation_in_the_document_answers_as_it_says() {
             seen += 1;
         }
     }
-    assert_eq!(seen, 89);
+    assert_eq!(seen, 90);
 }
 
 const BLOCK: &str = "{\"address\":\"192.0.2.7\",\"minutes\":1,\"why\":\"x\"}";

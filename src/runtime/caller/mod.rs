@@ -1,14 +1,20 @@
-//! Somebody who calls in over the trunk: INVITE, real audio, BYE or CANCEL.
+//! Somebody of our own who calls in over a trunk: INVITE, real audio, BYE or CANCEL, on sockets of its own.
+//!
+//! The demo has many of them; a training call is one. Knows the gateway as any caller does: by its SIP address.
+
+pub mod clip;
+pub mod limits;
+pub mod line;
+pub mod sound;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::clip::Clip;
-use super::limits::CALL_TIME_MAX;
-use super::line::Line;
-use super::sound::{self, Heard, Sound};
+use self::clip::Clip;
+use self::line::Line;
+use self::sound::{Heard, Sound};
 use crate::runtime::clock;
 use crate::sdp;
 use crate::sip::{ClientTxn, Dialog, Message, Method, Request, Response, ServerTxn, SipEvent};
@@ -34,12 +40,20 @@ pub struct Plan {
     pub identity: Vec<String>,
     /// Further headers, name and value.
     pub more: Vec<(&'static str, String)>,
-    /// What the caller says, again and again.
+    /// Its Call-ID; None = a fresh one.
+    pub sip_call_id: Option<String>,
+    /// Where its audio comes from; the system chooses the port.
+    pub media: IpAddr,
+    /// What the caller says.
     pub clip: Clip,
+    /// Again and again; else once, and silence follows.
+    pub is_looped: bool,
     /// Hangs up after talking this long.
     pub talks: Duration,
     /// Gives up (CANCEL) after it has rung this long.
     pub gives_up: Option<Duration>,
+    /// A call that has not ended by itself after this long is left, and that is told as a problem.
+    pub lasts_at_most: Duration,
 }
 
 /// How it went, from the caller's end.
@@ -73,8 +87,17 @@ pub struct Signals<'a> {
 ///
 /// Only when a socket or thread cannot be had or breaks; a refused call is no error.
 pub fn call(plan: &Plan, signals: Signals<'_>) -> io::Result<Told> {
-    let mut line = Line::open(plan.gateway.ip(), "Ringward-Demo-Trunk")?;
-    let socket = sound::open(plan.gateway.ip())?;
+    let line = Line::open(plan.gateway.ip(), "Ringward-Caller")?;
+    call_on(line, plan, signals)
+}
+
+/// The same on a line that is open already.
+///
+/// # Errors
+///
+/// As [`call`].
+pub fn call_on(mut line: Line, plan: &Plan, signals: Signals<'_>) -> io::Result<Told> {
+    let socket = sound::open(plan.media)?;
     let media = socket.local_addr()?;
     let contact = line.contact("trunk");
     let invite = invite(plan, &mut line, media);
@@ -136,8 +159,8 @@ impl Caller<'_> {
                 break;
             }
             self.on_time();
-            if clock::now().instant > self.began + CALL_TIME_MAX {
-                self.told.problem = Some(format!("not over after {} s", CALL_TIME_MAX.as_secs()));
+            if clock::now().instant > self.began + self.plan.lasts_at_most {
+                self.told.problem = Some(format!("not over after {} s", self.plan.lasts_at_most.as_secs()));
                 break;
             }
         }
@@ -214,7 +237,12 @@ impl Caller<'_> {
         };
         match (audio, self.socket.take()) {
             (Some(audio), Some(socket)) if !self.is_cancelled => {
-                talk.sound = Some(Sound::start(socket, audio, self.plan.clip.clone(), true)?);
+                talk.sound = Some(Sound::start(
+                    socket,
+                    audio,
+                    self.plan.clip.clone(),
+                    self.plan.is_looped,
+                )?);
             }
             // The answer overtook our CANCEL: hang up at once.
             (Some(_), _) => talk.until = now,
@@ -297,11 +325,15 @@ impl Caller<'_> {
 
 fn invite(plan: &Plan, line: &mut Line, media: SocketAddr) -> Request {
     let (call, tag) = (line.token(), line.token());
+    let call = match &plan.sip_call_id {
+        Some(given) => given.clone(),
+        None => format!("{call}@{}", plan.gateway.ip()),
+    };
     let uri = format!("sip:{}@{};user=phone", plan.called, plan.gateway);
     let mut invite = Request::new(Method::Invite, &*uri)
         .header("From", format!("{};tag={tag}", plan.from))
         .header("To", format!("<{uri}>"))
-        .header("Call-ID", format!("{call}@{}", plan.gateway.ip()))
+        .header("Call-ID", call)
         .header("CSeq", format!("{FIRST_CSEQ} INVITE"))
         .header("Contact", line.contact("trunk"))
         .header("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO");

@@ -7,11 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::chance;
 use super::clip::Clip;
 use super::limits::HEARD_OCTETS_MAX;
 use super::line::is_passing;
-use crate::runtime::clock;
+use crate::runtime::{clock, entropy};
 
 /// One packet: 20 ms, which is 160 octets of G.711.
 const PACKET: Duration = Duration::from_millis(20);
@@ -50,7 +49,7 @@ pub fn open(address: IpAddr) -> io::Result<UdpSocket> {
 
 /// An offer or answer of PCMU and telephone-event on `local`.
 pub fn description(local: SocketAddr) -> Vec<u8> {
-    let id = chance::bits() as u32;
+    let id = bits();
     let family = if local.is_ipv4() { "IP4" } else { "IP6" };
     let (ip, port) = (local.ip(), local.port());
     format!(
@@ -89,7 +88,7 @@ impl Sound {
             heard: Heard::default(),
         };
         let thread = std::thread::Builder::new()
-            .name("demo-sound".into())
+            .name("sound".into())
             .spawn(move || stream.run())?;
         Ok(Sound {
             is_over,
@@ -137,7 +136,7 @@ struct Stream {
 
 impl Stream {
     fn run(mut self) -> Heard {
-        let [ssrc, start] = [chance::bits() as u32, chance::bits() as u32];
+        let [ssrc, start] = [bits(), bits()];
         let mut due = clock::now().instant;
         let mut count: u32 = 0;
         while !self.is_over.load(Ordering::Relaxed) {
@@ -211,6 +210,12 @@ impl Stream {
         }
         packet
     }
+}
+
+/// Fresh bits for names of streams. Those of a machine without a generator are all the same: nothing here is a secret.
+fn bits() -> u32 {
+    let seed = entropy::seed().unwrap_or_default();
+    u32::from_le_bytes([seed[0], seed[1], seed[2], seed[3]])
 }
 
 #[cfg(test)]

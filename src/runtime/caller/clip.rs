@@ -1,4 +1,4 @@
-//! The voices of the demo: short mu-law WAV files embedded in the binary.
+//! What callers of ours say: short mu-law WAV files.
 
 use std::sync::Arc;
 

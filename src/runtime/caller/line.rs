@@ -1,15 +1,14 @@
 //! One telephone line: a UDP socket of its own with the SIP transaction layer on top.
 //!
-//! A simulated peer owns one and polls it from its own thread. It knows nothing of the gateway.
+//! A caller or phone of ours owns one and polls it from its own thread. It knows nothing of the gateway.
 
 use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
-use super::chance;
 use super::limits::DATAGRAM_OCTETS_MAX;
-use crate::runtime::clock;
+use crate::runtime::{clock, entropy};
 use crate::sip::{
     ClientTxn, Dialog, Endpoint, EndpointInput, EndpointOutput, Flow, Method, Request, Response, ServerTxn,
     SipEvent, Transport, TransportFault,
@@ -36,10 +35,11 @@ impl Line {
     pub fn open(address: IpAddr, product: &str) -> io::Result<Line> {
         let socket = UdpSocket::bind((address, 0))?;
         let local = socket.local_addr()?;
+        let seed = entropy::seed().map_err(io::Error::other)?;
         Ok(Line {
             socket,
             local,
-            endpoint: Endpoint::new(chance::seed(), product),
+            endpoint: Endpoint::new(seed, product),
             due: None,
             events: VecDeque::new(),
             buffer: vec![0; DATAGRAM_OCTETS_MAX].into_boxed_slice(),

@@ -169,7 +169,8 @@ fn a_caller_who_gives_up_stops_the_number_outside() {
 
 #[test]
 fn nothing_goes_out_past_the_rules_of_calls_outside() {
-    let changes: [(fn(&mut Config), &str); 6] = [
+    type Change = fn(&mut Config);
+    let changes: [(Change, &str); 6] = [
         (
             |config| config.outbound.overflow = false,
             "queues do not send calls outside",

@@ -37,6 +37,7 @@ use crate::runtime::phones::Phones;
 use crate::runtime::provider::Provider;
 use crate::runtime::recorder::Recorder;
 use crate::runtime::registrations::Registry;
+use crate::runtime::repeats::Repeats;
 use crate::runtime::retention::{Retention, Terms};
 use crate::runtime::shard::{Doors, waker_token};
 use crate::runtime::standings::Standings;
@@ -136,7 +137,9 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
     let models = model
         .as_ref()
         .map(|model| Arc::new(Models::new(model.clone(), config.voice.trial_percent)));
-    let repeats = models.as_ref().and_then(|_| voice::remember(&config, &live));
+    let repeats = voice::remember(&config, &live, &store)?;
+    let recordings = repeats.clone().map(Repeats::keep).transpose();
+    let recordings = recordings.context("the thread of the recordings")?;
     let scoring = match &models {
         None => None,
         Some(models) => {
@@ -329,7 +332,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         lockdown: lockdown.clone(),
         alarms: alarms.clone(),
         prompts: said_standing,
-        repeats,
+        repeats: repeats.clone(),
         models: models.clone(),
         heard: heard.clone(),
         lists,
@@ -365,6 +368,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         drills,
         webhooks,
         floor,
+        repeats,
         order: Box::new({
             let (mailboxes, live) = (mailboxes.clone(), live.clone());
             move |call, order| match live.call(call) {
@@ -427,6 +431,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         selftest,
         neighbours,
         retention,
+        recordings,
         stop_api,
         stop_webhooks,
         is_draining,

@@ -133,6 +133,7 @@ async fn main() -> anyhow::Result<()> {
             Duration::from_secs(12 * 3600),
             &[],
         )?,
+        repeats: None,
         audit,
         tries: Arc::default(),
         provider: None,

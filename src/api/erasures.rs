@@ -60,6 +60,8 @@ pub(crate) struct HeldView {
     live: u64,
     /// Reports that count for its reputation; an erasure takes the number out of them.
     reports: u64,
+    /// Recordings of which it is known to be a caller, by a pseudonym; an erasure takes it out of them.
+    recordings: u64,
     /// Entries of lists that it meets; an erasure leaves them.
     #[schema(value_type = Vec<Object>)]
     lists: Value,
@@ -88,6 +90,8 @@ pub(crate) struct ErasureView {
     live: u64,
     /// Reports that say nothing of the number any more.
     reports: u64,
+    /// Recordings of which nobody knows any more that the number was a caller; those that came from it alone are gone.
+    recordings: u64,
     /// Entries of the audit that say nothing of people any more.
     entries: u64,
     /// The keys that were destroyed have left the files too; false = the next erasure does it.
@@ -155,6 +159,7 @@ pub(crate) async fn held(
             calls: held.calls,
             live: held.live,
             reports: held.reports,
+            recordings: held.recordings,
             // Our own plain data always has a JSON form.
             lists: serde_json::to_value(&held.lists).unwrap_or_default(),
             records,
@@ -306,6 +311,7 @@ fn eraser(shared: &Shared) -> Eraser {
         audit: Arc::clone(&gateway.audit),
         reputation: Arc::clone(&gateway.reputation),
         lists: Arc::clone(&gateway.lists),
+        recordings: gateway.repeats.clone(),
         live: Some(Arc::clone(&gateway.live)),
     }
 }
@@ -322,6 +328,7 @@ impl ErasureView {
             calls: erasure.calls,
             live: erasure.live,
             reports: erasure.reports,
+            recordings: erasure.recordings,
             entries: erasure.entries,
             is_scrubbed: erasure.is_scrubbed,
             receipt,

@@ -69,6 +69,8 @@ pub(crate) enum Problem {
     NoSuchWebhook,
     #[error("no such dead message")]
     NoSuchMessage,
+    #[error("no such campaign")]
+    NoSuchCampaign,
     #[error("no such list")]
     NoSuchList,
     #[error("no such entry")]
@@ -174,6 +176,7 @@ impl Problem {
             Problem::NoSuchDrill => (StatusCode::NOT_FOUND, "no-such-drill"),
             Problem::NoSuchWebhook => (StatusCode::NOT_FOUND, "no-such-webhook"),
             Problem::NoSuchMessage => (StatusCode::NOT_FOUND, "no-such-message"),
+            Problem::NoSuchCampaign => (StatusCode::NOT_FOUND, "no-such-campaign"),
             Problem::NoSuchList => (StatusCode::NOT_FOUND, "no-such-list"),
             Problem::NoSuchEntry => (StatusCode::NOT_FOUND, "no-such-entry"),
             Problem::NothingInDirectory => (StatusCode::NOT_FOUND, "nothing-in-directory"),

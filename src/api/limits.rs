@@ -85,6 +85,10 @@ pub const POLICY_BODY_MAX: usize = 512 * 1024;
 /// Octets of a file of list entries: 20,000 of them at 200 octets, and as much again. More is answered 413.
 pub const IMPORT_BODY_MAX: usize = 8 * 1024 * 1024;
 
+/// Campaigns in one page: what is given when nothing is asked for, and the most that may be.
+pub const CAMPAIGNS_PAGE: usize = 50;
+pub const CAMPAIGNS_LIMIT: usize = 200;
+
 /// Entries of a list in one page: what is asked for, and the most that may be.
 pub const ENTRIES_PAGE: usize = 100;
 pub const ENTRIES_LIMIT: usize = 500;

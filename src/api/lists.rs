@@ -309,7 +309,7 @@ fn shown(status: StatusCode, entry: &Entry, shared: &Shared) -> Response {
 }
 
 /// The revision that the asker saw; None = he wants it whatever it is by now (RFC 9110 §13.1.1, RFC 6585 §3).
-fn seen(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
+pub(super) fn seen(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
     let given = headers
         .get(header::IF_MATCH)
         .ok_or(Problem::PreconditionMissing)?;

@@ -9,6 +9,7 @@ mod alarms;
 mod audit;
 mod call_back;
 mod calls;
+mod campaigns;
 mod card;
 mod desks;
 mod devices;
@@ -68,6 +69,7 @@ use crate::runtime::lockdown::LockdownKeeper;
 use crate::runtime::models::Models;
 use crate::runtime::policies::Policies;
 use crate::runtime::provider::Provider;
+use crate::runtime::repeats::Repeats;
 use crate::runtime::reputation::ReputationKeeper;
 use crate::runtime::stream::Tls;
 use crate::runtime::webhooks::Webhooks;
@@ -118,6 +120,8 @@ pub struct Gateway {
     pub webhooks: Arc<Webhooks>,
     /// Who sits at which phone.
     pub floor: Floor,
+    /// Recordings of earlier calls; None = none are remembered.
+    pub repeats: Option<Arc<Repeats>>,
     /// Tells a live call what a person wants done with it. False = no such call.
     pub order: Box<dyn Fn(CallId, Order) -> bool + Send + Sync>,
     /// `[outbound] call_back`

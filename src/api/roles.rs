@@ -32,7 +32,7 @@ const AUTHORS: &[Role] = &[Role::PolicyAuthor];
 const TRIALS: &[Role] = &[Role::PolicyAuthor, Role::PolicyApprover, Role::Analyst];
 const APPROVERS: &[Role] = &[Role::PolicyApprover];
 const TAKE_BACK: &[Role] = &[Role::Supervisor, Role::PolicyAuthor, Role::PolicyApprover];
-/// Those who change lists: an entry may refuse calls, and lets nobody pass as genuine.
+/// Those who change lists, and say which recordings are wanted: an entry may refuse calls, and lets nobody pass as genuine.
 const LISTS: &[Role] = &[Role::Supervisor, Role::PolicyAuthor];
 /// Those who take alarms.
 const ALARMS: &[Role] = &[Role::Supervisor, Role::Analyst];
@@ -97,6 +97,9 @@ pub(super) const TABLE: &[(&str, &str, &[Role])] = &[
     ("POST", "/api/v1/lists/{list}/import", LISTS),
     ("GET", "/api/v1/lists/{list}/export", CALLS),
     ("GET", "/api/v1/reputation", POLICIES),
+    ("GET", "/api/v1/campaigns", POLICIES),
+    ("GET", "/api/v1/campaigns/{name}", POLICIES),
+    ("PUT", "/api/v1/campaigns/{name}", LISTS),
     ("GET", "/api/v1/users", ADMINS),
     ("POST", "/api/v1/users", ADMINS),
     ("GET", "/api/v1/users/{name}", ADMINS),

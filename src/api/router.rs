@@ -14,9 +14,9 @@ use super::error::Problem;
 use super::limits::{BODY_MAX, DRILL_BODY_MAX, IMPORT_BODY_MAX, POLICY_BODY_MAX};
 use super::state::Shared;
 use super::{
-    account, alarms, audit, call_back, calls, card, desks, devices, document as whole, drills, erasures,
-    events, exports, flood, guard, icon, list_files, lists, lockdown, model, oidc, people, policies, redress,
-    repeats, replays, reports, reputation, session, status, tokens, users, webhooks,
+    account, alarms, audit, call_back, calls, campaigns, card, desks, devices, document as whole, drills,
+    erasures, events, exports, flood, guard, icon, list_files, lists, lockdown, model, oidc, people,
+    policies, redress, repeats, replays, reports, reputation, session, status, tokens, users, webhooks,
 };
 use crate::console::{self, Asset};
 
@@ -36,6 +36,7 @@ use crate::console::{self, Asset};
         (name = "desks", description = "Who sits at which phone, and who takes no calls for now"),
         (name = "policies", description = "What is done about calls: revisions, trials, roll-out and roll-back"),
         (name = "lists", description = "Numbers and names that people here wrote down, and what they mean for calls"),
+        (name = "campaigns", description = "Recordings that came from several numbers, and which of them are wanted"),
         (name = "access", description = "Who may ask"),
         (name = "drills", description = "Training calls, and how people answered them"),
         (name = "audit", description = "What was done by whom"),
@@ -142,6 +143,8 @@ fn documented() -> ((Router<Shared>, Router<Shared>), utoipa::openapi::OpenApi) 
         .routes(routes!(devices::list, devices::make))
         .routes(routes!(devices::rotate))
         .routes(routes!(devices::remove))
+        .routes(routes!(campaigns::list))
+        .routes(routes!(campaigns::one, campaigns::say))
         .routes(routes!(alarms::list))
         .routes(routes!(alarms::take))
         .routes(routes!(flood::look))

@@ -10,6 +10,7 @@ use crate::runtime::inbox::{Mailboxes, ToShard};
 use crate::runtime::limits::{STOP_PATIENCE, UNREGISTER_PATIENCE};
 use crate::runtime::neighbours::Neighbourhood;
 use crate::runtime::registrations::Registry;
+use crate::runtime::repeats::Keeping;
 use crate::runtime::retention::Retention;
 use crate::runtime::vital::join_within;
 use crate::selftest::watch::Watch;
@@ -38,6 +39,8 @@ pub struct Running {
     pub(super) neighbours: Option<Neighbourhood>,
     pub(super) stop_api: tokio::sync::oneshot::Sender<()>,
     pub(super) retention: Option<Retention>,
+    /// None = no recordings are remembered.
+    pub(super) recordings: Option<Keeping>,
     pub(super) stop_webhooks: tokio::sync::watch::Sender<bool>,
     pub(super) is_draining: Arc<AtomicBool>,
     pub(super) registrations: Registry,
@@ -114,6 +117,12 @@ impl Running {
             .is_none_or(|retention| join_within(retention.stop(), STOP_PATIENCE))
         {
             tracing::error!("the erasing of old calls did not end");
+        }
+        if !self
+            .recordings
+            .is_none_or(|recordings| join_within(recordings.stop(), STOP_PATIENCE))
+        {
+            tracing::error!("the last recordings may not be on disk");
         }
         let _ = self.stop_api.send(());
         let _ = self.stop_webhooks.send(true);

@@ -72,8 +72,13 @@ impl Status {
             "model_trial": self.models.as_ref().map(|models| models.standing()),
             "scoring": self.heard.as_ref().map(|heard| heard.read()),
             "recordings": self.repeats.as_ref().map(|repeats| {
-                let (known, octets) = repeats.size();
-                json!({ "known": known, "octets": octets })
+                let remembered = repeats.remembered();
+                json!({
+                    "known": remembered.known,
+                    "octets": remembered.octets,
+                    "unwritten": remembered.unwritten,
+                    "is_read": remembered.is_read,
+                })
             }),
             "lists": self.lists.status(),
             "clock_shift_seconds": self.clock_alarm.shift(),

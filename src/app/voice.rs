@@ -9,10 +9,10 @@ use crate::config::Config;
 use crate::runtime::clock;
 use crate::runtime::inbox::{Mailboxes, ToShard};
 use crate::runtime::models::Models;
-use crate::runtime::repeats::Repeats;
+use crate::runtime::repeats::{self, Repeats};
 use crate::runtime::scoring::{Room, Said, Scoring};
 use crate::screening::RecordingFacts;
-use crate::store::Live;
+use crate::store::{Live, Store};
 use crate::voice::Model;
 
 /// A model that is being loaded on a thread of its own; most of the time of a start is this.
@@ -52,12 +52,18 @@ impl Loading {
     }
 }
 
-/// Remembers the recordings of earlier calls, unless the configuration wants none remembered.
-pub(super) fn remember(config: &Config, live: &Arc<Live>) -> Option<Arc<Repeats>> {
+/// Remembers the recordings of earlier calls, unless the configuration wants none remembered: then what is kept of them goes.
+pub(super) fn remember(
+    config: &Config,
+    live: &Arc<Live>,
+    store: &Arc<dyn Store>,
+) -> anyhow::Result<Option<Arc<Repeats>>> {
     if config.voice.recordings == 0 {
-        return None;
+        repeats::clear(&**store).context("taking away what is kept of recordings")?;
+        return Ok(None);
     }
-    let repeats = Repeats::new(config.voice.recordings, live.clone());
+    let repeats = Repeats::open(config.voice.recordings, live.clone(), store.clone())
+        .context("the recordings of earlier calls")?;
     if let Some(folder) = &config.voice.known_recordings {
         let (count, problems) = repeats.want(folder);
         tracing::info!(count, "recordings are known as wanted");
@@ -65,7 +71,7 @@ pub(super) fn remember(config: &Config, live: &Arc<Live>) -> Option<Arc<Repeats>
             tracing::warn!(%problem, "[voice] known_recordings");
         }
     }
-    Some(Arc::new(repeats))
+    Ok(Some(Arc::new(repeats)))
 }
 
 pub(super) fn start_scoring(

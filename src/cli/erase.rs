@@ -18,7 +18,7 @@ use crate::store::{self, Audit, Store};
 
 #[derive(clap::Args, Debug)]
 #[command(
-    after_help = "Examples:\n  ringward erase --number +14045550123 --config ringward.toml                          what would be erased\n  ringward erase --number +14045550123 --why \"request 2026-17\" --yes --config ringward.toml\n  ringward erase --account ann --why \"request 2026-18\" --yes --config ringward.toml\n\nErases what kept calls say of people, and takes the number out of the reports on its reputation. What stays of a call is when it was, its queue, label and ending. With --account NAME of an account or token that is gone it erases who did it, about whom and in which words in the entries of this gateway's audit where that name stands; the chain stays whole. Entries of lists stay (they are policy: take them away as such), and so do calls that are not over, and backups. The audit says who erased how much and why, and not which number: the receipt that is printed once shows that. A gateway that runs remembers for a minute how often the number called, and its reputation until the next report or start: ask its API instead (POST /api/v1/erasures)."
+    after_help = "Examples:\n  ringward erase --number +14045550123 --config ringward.toml                          what would be erased\n  ringward erase --number +14045550123 --why \"request 2026-17\" --yes --config ringward.toml\n  ringward erase --account ann --why \"request 2026-18\" --yes --config ringward.toml\n\nErases what kept calls say of people, and takes the number out of the reports on its reputation and its pseudonym out of what is remembered of recordings. What stays of a call is when it was, its queue, label and ending. With --account NAME of an account or token that is gone it erases who did it, about whom and in which words in the entries of this gateway's audit where that name stands; the chain stays whole. Entries of lists stay (they are policy: take them away as such), and so do calls that are not over, and backups. The audit says who erased how much and why, and not which number: the receipt that is printed once shows that. A gateway that runs remembers for a minute how often the number called, its recordings for half a minute, and its reputation until the next report or start: ask its API instead (POST /api/v1/erasures)."
 )]
 pub struct EraseArgs {
     /// The telephone number
@@ -62,7 +62,11 @@ pub fn erase(args: EraseArgs) -> anyhow::Result<ExitCode> {
     };
     let held = eraser.held(&number, at_ms, |_| false)?;
     if !args.yes {
-        writeln!(out, "would erase: {} calls, {} reports", held.calls, held.reports)?;
+        writeln!(
+            out,
+            "would erase: {} calls, {} reports, its pseudonym in {} recordings",
+            held.calls, held.reports, held.recordings
+        )?;
         writeln!(
             out,
             "would stay: {} calls that are not over (those that a gateway has and nobody reported on are not known here), {} entries of lists",
@@ -78,8 +82,8 @@ pub fn erase(args: EraseArgs) -> anyhow::Result<ExitCode> {
     let (erasure, receipt) = eraser.erase(whom, BY_COMMAND, args.why.trim(), at_ms)?;
     writeln!(
         out,
-        "erased: {} calls, {} reports; erasure {}",
-        erasure.calls, erasure.reports, erasure.number
+        "erased: {} calls, {} reports, its pseudonym in {} recordings; erasure {}",
+        erasure.calls, erasure.reports, erasure.recordings, erasure.number
     )?;
     writeln!(
         out,
@@ -158,7 +162,7 @@ pub fn export(args: ExportArgs) -> anyhow::Result<ExitCode> {
     let at_ms = clock::now().unix_ms();
     let held = eraser.held(&number, at_ms, |_| false)?;
     let head = serde_json::json!({
-        "number": number, "calls": held.calls, "live": held.live, "reports": held.reports, "lists": held.lists,
+        "number": number, "calls": held.calls, "live": held.live, "reports": held.reports, "recordings": held.recordings, "lists": held.lists,
     });
     writeln!(out, "{head}")?;
     let mut failed = Ok(());
@@ -199,6 +203,7 @@ fn open(place: &Where, may_write: bool) -> anyhow::Result<Eraser> {
         audit,
         reputation: Arc::new(reputation),
         lists: Arc::new(lists),
+        recordings: None,
         live: None,
     })
 }

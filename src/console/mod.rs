@@ -217,6 +217,11 @@ pub const ASSETS: &[Asset] = &[
         content: include_str!("static/administration.js"),
     },
     Asset {
+        path: "/console/campaigns.js",
+        kind: SCRIPT,
+        content: include_str!("static/campaigns.js"),
+    },
+    Asset {
         path: "/console/lists.js",
         kind: SCRIPT,
         content: include_str!("static/lists.js"),

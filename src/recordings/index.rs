@@ -19,6 +19,8 @@ const COUNTERS: usize = 1 << 18;
 /// A place is the recording's number in its part above the frame.
 const FRAME_BITS: u32 = 10;
 const FRAMES: u32 = 1 << FRAME_BITS;
+/// What was written over: a recording past the last that a part may have.
+const NOWHERE: u32 = u32::MAX;
 
 /// What is known of a recording that was heard before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,14 +60,15 @@ struct Chain {
 struct Part<T> {
     /// When its first recording was kept, in ms since the Unix epoch; `None` = it has none.
     since_ms: Option<u64>,
-    kept: Vec<T>,
+    /// `None`: taken out.
+    kept: Vec<Option<T>>,
     /// By hash: the first chunk, and how many places there are. Chunk 0 is none.
     heads: Vec<u32>,
     counts: Vec<u16>,
     chunks: Vec<[u32; CHUNK]>,
 }
 
-impl<T: Copy> Index<T> {
+impl<T: Copy + PartialEq> Index<T> {
     /// For at most this many recordings, at least four; half a kilobyte and 5 kB more for each once they are there, and 48 MB
     /// of heads from the first one on.
     pub fn new(recordings: usize) -> Index<T> {
@@ -79,7 +82,8 @@ impl<T: Copy> Index<T> {
 
     /// Recordings in it.
     pub fn len(&self) -> usize {
-        self.parts.iter().map(|part| part.kept.len()).sum()
+        let of = |part: &Part<T>| part.kept.iter().flatten().count();
+        self.parts.iter().map(of).sum()
     }
 
     pub fn is_empty(&self) -> bool {
@@ -92,7 +96,7 @@ impl<T: Copy> Index<T> {
             part.heads.capacity() * 4
                 + part.counts.capacity() * 2
                 + part.chunks.capacity() * CHUNK * 4
-                + part.kept.capacity() * size_of::<T>()
+                + part.kept.capacity() * size_of::<Option<T>>()
         };
         self.parts.iter().map(of).sum::<usize>()
             + self.room.places.capacity() * 8
@@ -100,25 +104,28 @@ impl<T: Copy> Index<T> {
             + self.room.counters.capacity()
     }
 
-    /// Forgets parts that are older than the retention allows; `now_ms` is the time since the Unix epoch.
-    pub fn forget(&mut self, now_ms: u64) {
+    /// Forgets parts that are older than the retention allows; `now_ms` is the time since the Unix epoch. Gives what was in
+    /// them.
+    pub fn forget(&mut self, now_ms: u64) -> Vec<T> {
         let most = RETENTION.as_millis() as u64;
+        let mut gone = Vec::new();
         for part in &mut self.parts {
             if part
                 .since_ms
                 .is_some_and(|since| now_ms.saturating_sub(since) > most)
             {
-                part.clear();
+                gone.extend(part.clear());
             }
         }
+        gone
     }
 
-    /// Keeps a recording. One without landmarks is not kept.
-    pub fn keep(&mut self, landmarks: &[Landmark], of: T, now_ms: u64) {
+    /// Keeps a recording. One without landmarks is not kept. Gives what had to be forgotten for it.
+    pub fn keep(&mut self, landmarks: &[Landmark], of: T, now_ms: u64) -> Vec<T> {
         if landmarks.is_empty() {
-            return;
+            return Vec::new();
         }
-        self.forget(now_ms);
+        let mut gone = self.forget(now_ms);
         let quarter = RETENTION.as_millis() as u64 / PARTS as u64;
         let newest = &self.parts[self.newest];
         let is_old = newest
@@ -126,9 +133,43 @@ impl<T: Copy> Index<T> {
             .is_some_and(|since| now_ms.saturating_sub(since) > quarter);
         if newest.kept.len() >= self.capacity || is_old {
             self.newest = (self.newest + 1) % PARTS;
-            self.parts[self.newest].clear();
+            gone.extend(self.parts[self.newest].clear());
         }
         self.parts[self.newest].keep(landmarks, of, now_ms);
+        gone
+    }
+
+    /// Forgets these recordings: their landmarks are written over. Looks through every part that has one of them, for some
+    /// tens of milliseconds.
+    pub fn remove(&mut self, is_meant: impl Fn(T) -> bool) {
+        for part in &mut self.parts {
+            part.write_over(&is_meant);
+        }
+    }
+
+    /// The landmarks of one recording, in the order of time; none of one that is not there. Takes as long as
+    /// [`Index::remove`].
+    pub fn landmarks_of(&self, of: T) -> Vec<Landmark> {
+        let mut found = Vec::new();
+        self.each(|kept, landmark| {
+            if kept == of {
+                found.push(landmark);
+            }
+        });
+        found.sort_by_key(|landmark| (landmark.at, landmark.hash));
+        found
+    }
+
+    /// Every landmark of every recording, in no order.
+    pub fn each(&self, mut told: impl FnMut(T, Landmark)) {
+        for part in &self.parts {
+            part.each_place(|hash, place| {
+                if let Some(of) = part.kept.get((place >> FRAME_BITS) as usize).copied().flatten() {
+                    let at = (place & (FRAMES - 1)) as u16;
+                    told(of, Landmark { hash, at });
+                }
+            });
+        }
     }
 
     /// The recording that has most in common with these landmarks, if it is the same: at least [`HITS_MIN`] of them in
@@ -142,9 +183,9 @@ impl<T: Copy> Index<T> {
             self.room.places.sort_unstable();
             if let Some((recording, hits)) = in_line(&self.room.places)
                 && best.is_none_or(|best| hits > best.hits)
-                && let Some(of) = part.kept.get(recording as usize)
+                && let Some(of) = part.kept.get(recording as usize).copied().flatten()
             {
-                best = Some(Match { of: *of, hits });
+                best = Some(Match { of, hits });
             }
         }
         best
@@ -179,7 +220,7 @@ fn counter_of(place: u64) -> usize {
     (recording.wrapping_mul(0x9e5) + (off >> 2)) % COUNTERS
 }
 
-impl<T: Copy> Part<T> {
+impl<T: Copy + PartialEq> Part<T> {
     fn new() -> Part<T> {
         Part {
             since_ms: None,
@@ -190,9 +231,50 @@ impl<T: Copy> Part<T> {
         }
     }
 
-    /// Forgets everything, and gives its memory back.
-    fn clear(&mut self) {
-        *self = Part::new();
+    /// Forgets everything, and gives its memory back. Gives what was in it.
+    fn clear(&mut self) -> Vec<T> {
+        let before = std::mem::replace(self, Part::new());
+        before.kept.into_iter().flatten().collect()
+    }
+
+    /// Nothing of these recordings can be found any more.
+    fn write_over(&mut self, is_meant: impl Fn(T) -> bool) {
+        let are_meant: Vec<bool> = self.kept.iter().map(|kept| kept.is_some_and(&is_meant)).collect();
+        if !are_meant.contains(&true) {
+            return;
+        }
+        for (kept, _) in self
+            .kept
+            .iter_mut()
+            .zip(&are_meant)
+            .filter(|(_, is_meant)| **is_meant)
+        {
+            *kept = None;
+        }
+        // Chunk 0 is none. The last word of a chunk says where the next one is.
+        for chunk in self.chunks.iter_mut().skip(1) {
+            for place in &mut chunk[..CHUNK - 1] {
+                if are_meant.get((*place >> FRAME_BITS) as usize) == Some(&true) {
+                    *place = NOWHERE;
+                }
+            }
+        }
+    }
+
+    /// Every place with the hash that it belongs to.
+    fn each_place(&self, mut told: impl FnMut(u32, u32)) {
+        for (hash, count) in self.counts.iter().enumerate().filter(|(_, count)| **count > 0) {
+            let (mut chunk, mut left) = (self.heads[hash] as usize, usize::from(*count));
+            while left > 0 {
+                let places = &self.chunks[chunk];
+                let here = (left - 1) % (CHUNK - 1) + 1;
+                for place in &places[..here] {
+                    told(hash as u32, *place);
+                }
+                chunk = places[CHUNK - 1] as usize;
+                left -= here;
+            }
+        }
     }
 
     fn keep(&mut self, landmarks: &[Landmark], of: T, now_ms: u64) {
@@ -203,7 +285,7 @@ impl<T: Copy> Part<T> {
             self.chunks = vec![[0; CHUNK]];
         }
         let recording = (self.kept.len() as u32) << FRAME_BITS;
-        self.kept.push(of);
+        self.kept.push(Some(of));
         for landmark in landmarks {
             let hash = (landmark.hash & ((1 << HASH_BITS) - 1)) as usize;
             let count = usize::from(self.counts[hash]);
@@ -251,7 +333,7 @@ impl<T: Copy> Part<T> {
             room.chains.retain_mut(|chain| {
                 let chunk = &self.chunks[chain.chunk as usize];
                 let here = (usize::from(chain.left) - 1) % (CHUNK - 1) + 1;
-                for place in &chunk[..here] {
+                for place in chunk[..here].iter().filter(|place| **place != NOWHERE) {
                     let (recording, at) = (place >> FRAME_BITS, place & (FRAMES - 1));
                     // Never below zero: both frames are less than this.
                     let off = at + FRAMES - (u32::from(chain.at) & (FRAMES - 1));
@@ -423,6 +505,25 @@ mod tests {
             "{}",
             room.places.len()
         );
+    }
+
+    #[test]
+    fn what_is_taken_out_is_found_no_more_and_hides_nothing() {
+        let mut index = filled(5);
+        let heard = landmarks(&babble(3, 15));
+        let mut kept = heard.clone();
+        kept.sort_by_key(|landmark| (landmark.at, landmark.hash));
+        kept.dedup();
+        assert_eq!(index.landmarks_of(3), kept);
+        index.remove(|of| of == 3);
+        assert_eq!((index.find(&heard), index.landmarks_of(3)), (None, Vec::new()));
+        for seed in [0, 2, 4] {
+            let found = index.find(&landmarks(&babble(seed, 15)));
+            assert_eq!(found.map(|found| found.of), Some(seed));
+        }
+        index.keep(&kept, 3, 2);
+        assert_eq!(index.find(&heard).map(|found| found.of), Some(3));
+        assert_eq!(index.landmarks_of(3), kept, "and once only");
     }
 
     #[test]

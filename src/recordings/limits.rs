@@ -23,7 +23,8 @@ pub const RECORDINGS_MAX: usize = 131_072;
 /// The same where nothing is configured: about 150 MB when it is full.
 pub const RECORDINGS: usize = 20_000;
 
-/// How long a recording is remembered at most; at least three quarters of it. Hashes of speech are close to personal data.
+/// How long a recording is remembered at most, a restart in between or not; at least three quarters of it. Hashes of speech are
+/// close to personal data. One that people allow is remembered as long as that holds.
 pub const RETENTION: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// Landmarks in line that make one recording the same as another, and how far apart the first and the last have to be.
@@ -47,5 +48,19 @@ pub const ASKED_AT: [usize; 3] = [5, 10, 15];
 /// [`ASKED_AT`].
 pub const OVER_AFTER: Duration = Duration::from_secs(30);
 
-/// Pieces of 15 s of recordings that are wanted. Further ones are not kept.
+/// Pieces of 15 s of recordings that the configuration names as wanted. Further ones are not kept.
 pub const WANTED_MAX: usize = 4000;
+
+/// Recordings that people allow. A further one is refused.
+pub const ALLOWED_MAX: usize = 200;
+
+/// The newest calls of one recording that are remembered, 16 octets each. Older ones are not shown with it.
+pub const CALLS_MAX: usize = 50;
+
+/// Characters of what people call a recording, and of their note. Longer ones are refused.
+pub const TITLE_CHARS_MAX: usize = 80;
+pub const NOTE_CHARS_MAX: usize = 200;
+
+/// New recordings that wait to be written, 9 kB each: minutes of a busy gateway whose store is away. Further ones are known
+/// until a restart only.
+pub const UNWRITTEN_MAX: usize = 2000;

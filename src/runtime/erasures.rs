@@ -7,6 +7,7 @@ use aws_lc_rs::{hmac, rand};
 use serde::{Deserialize, Serialize};
 
 use super::lists::ListKeeper;
+use super::repeats::{self, Repeats};
 use super::reputation::ReputationKeeper;
 use crate::call::CallRecord;
 use crate::call::record::State;
@@ -29,6 +30,8 @@ pub struct Held {
     pub live: u64,
     /// Reports that count for its reputation.
     pub reports: u64,
+    /// Recordings of which it is known to be a caller, by a pseudonym.
+    pub recordings: u64,
     /// Entries of lists that it meets. They are policy: no erasure takes them away.
     pub lists: Vec<Listed>,
 }
@@ -75,6 +78,9 @@ pub struct Erasure {
     pub live: u64,
     /// Reports that say nothing of the number any more.
     pub reports: u64,
+    /// Recordings of which nobody knows any more that it was a caller.
+    #[serde(default)]
+    pub recordings: u64,
     /// Entries of the audit that say nothing of people any more.
     #[serde(default)]
     pub entries: u64,
@@ -88,6 +94,8 @@ pub struct Eraser {
     pub audit: Arc<Audit>,
     pub reputation: Arc<ReputationKeeper>,
     pub lists: Arc<ListKeeper>,
+    /// Recordings of earlier calls; None = no gateway in this process remembers any, and only what is kept of them is looked at.
+    pub recordings: Option<Arc<Repeats>>,
     /// Calls that go on; None = they are not known here, because another process has them.
     pub live: Option<Arc<Live>>,
 }
@@ -134,6 +142,10 @@ impl Eraser {
     ) -> Result<Held, StoreError> {
         let mut held = Held {
             reports: self.reputation.reports_on(number),
+            recordings: match &self.recordings {
+                Some(repeats) => repeats.heard_from(number),
+                None => repeats::held_beside(&*self.store, number)?,
+            },
             lists: self.lists.lookup().find(Some(number), None, at_ms),
             ..Held::default()
         };
@@ -256,16 +268,21 @@ impl Eraser {
 
     fn erase_number(&self, number: &str, erasure: &mut Erasure) -> Result<(), StoreError> {
         let reports = self.reputation.forget(number)?;
+        let recordings = match &self.recordings {
+            Some(repeats) => repeats.forget_number(number, erasure.at_ms)?,
+            None => repeats::erase_beside(&*self.store, number, erasure.at_ms)?,
+        };
         let erased = self.store.erase(&Erase::Number(number.into()), erasure.at_ms)?;
         // What was said of a call while it was erased.
         let reports = reports + self.reputation.forget(number)?;
-        if reports > 0 && self.store.neighbours().is_none() {
+        if reports + recordings > 0 && self.store.neighbours().is_none() {
             // SQLite may have left copies of documents where it moved them.
             self.store.set_setting(CLEAR_REMAINS, "1")?;
         }
         erasure.calls = erased.calls;
         erasure.live = erased.live + self.live_unkept(number)?;
         erasure.reports = reports;
+        erasure.recordings = recordings;
         erasure.is_scrubbed = erased.is_scrubbed;
         Ok(())
     }
@@ -299,8 +316,8 @@ impl Eraser {
 
     fn write_down(&self, erasure: &mut Erasure) -> Result<(), StoreError> {
         let note = format!(
-            "{} calls, {} reports, {} entries of the audit; {} calls are not over",
-            erasure.calls, erasure.reports, erasure.entries, erasure.live
+            "{} calls, {} reports, {} recordings, {} entries of the audit; {} calls are not over",
+            erasure.calls, erasure.reports, erasure.recordings, erasure.entries, erasure.live
         );
         let mut last = 0;
         for _ in 0..TRIES {

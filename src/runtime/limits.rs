@@ -300,6 +300,21 @@ pub const ALARMS_LOOKED_AT: Duration = Duration::from_secs(1);
 /// How often it is looked whether the file of blocked addresses has to be written again: a block lasts minutes.
 pub const BLOCKED_FILE_EVERY: Duration = Duration::from_secs(5);
 
+/// How often recordings that became known are written: a gateway that is killed forgets what it heard in the last second.
+pub const RECORDINGS_WRITTEN_EVERY: Duration = Duration::from_secs(1);
+
+/// Every how many turns of that old ones are forgotten and others' erasures are looked at: half a minute.
+pub const RECORDINGS_FORGOTTEN_EVERY: u64 = 30;
+
+/// Recordings in one transaction: about 500 kB, tens of milliseconds of the store's writer.
+pub const RECORDINGS_AT_ONCE: usize = 64;
+
+/// How often it is tried to write them when another process was first.
+pub const RECORDINGS_TRIES: u32 = 5;
+
+/// How long after a try that failed it is tried again to read the recordings of earlier calls.
+pub const RECORDINGS_READ_AGAIN: Duration = Duration::from_secs(5);
+
 /// Training calls at once: each has a thread, two sockets and phones that ring. Past it one more is refused.
 pub const DRILLS_AT_ONCE: usize = 4;
 

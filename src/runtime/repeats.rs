@@ -1,49 +1,269 @@
 //! Hears the first seconds of every scored call for recordings that came in other calls (`recordings/`).
 //!
 //! Called on the scoring threads with the hops that they have just scored. One call is heard outside of every lock; a
-//! look-up holds the index for some milliseconds.
+//! look-up holds the index for some milliseconds. A thread of its own reads what was known before a start, and writes what
+//! becomes known a second later: whoever scores waits for no disk.
+
+mod kept;
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 
+use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
+
+use super::clock;
+use super::limits::{
+    RECORDINGS_AT_ONCE, RECORDINGS_FORGOTTEN_EVERY, RECORDINGS_READ_AGAIN, RECORDINGS_TRIES,
+    RECORDINGS_WRITTEN_EVERY,
+};
 use crate::call_id::CallId;
 use crate::given_file;
 use crate::media::Clip;
 use crate::prompts::{self, clip_of_wav};
 use crate::recordings::limits::{ASKED_AT, HEARING_MAX, OVER_AFTER, SAMPLES_MAX};
-use crate::recordings::{Campaigns, Hearing, Plan, Repeat};
+use crate::recordings::{Campaigns, Hearing, NotSaid, Plan, Recording, Repeat, Said, Standing};
 use crate::sdp::Codec;
-use crate::store::Live;
+use crate::store::{Live, Store, StoreError};
+use kept::{Pseudonyms, Shelves, busy};
+
+pub use kept::{clear, erase_beside, held_beside};
 
 pub struct Repeats {
     plan: Arc<Plan>,
     live: Arc<Live>,
-    /// Numbers are told apart by a hash that nobody else can make.
-    hasher: RandomState,
+    store: Arc<dyn Store>,
+    pseudonyms: Pseudonyms,
     hearing: Mutex<HashMap<CallId, Box<Heard>>>,
     campaigns: Mutex<Campaigns>,
+    /// Held while the store is read or written: only for threads that may wait.
+    shelves: Mutex<Shelves>,
+    /// What was known before this start is known again. Before that nothing is looked up, and what is to be looked up waits.
+    is_read: AtomicBool,
+    /// What others told to erase and what has been done already.
+    told: Mutex<Vec<(u64, u64)>>,
 }
 
 struct Heard {
     /// `None`: nothing more is to be found out.
     hearing: Option<Hearing>,
     seconds: usize,
+    /// It is time to look it up.
+    is_due: bool,
     caller: u64,
     last_ms: u64,
 }
 
+/// How it stands with what is remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Remembered {
+    pub known: usize,
+    /// Octets of the indices.
+    pub octets: usize,
+    /// Not on disk as they are.
+    pub unwritten: usize,
+    /// What was known before this start is known again.
+    pub is_read: bool,
+}
+
+/// The thread that reads and writes.
+pub struct Keeping {
+    stop: Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl Keeping {
+    /// Everything that was heard is written. Gives the thread, to be waited for.
+    pub fn stop(self) -> JoinHandle<()> {
+        drop(self.stop);
+        self.thread
+    }
+}
+
 impl Repeats {
-    /// For at most this many recordings.
-    pub fn new(recordings: usize, live: Arc<Live>) -> Repeats {
-        Repeats {
+    /// For at most this many recordings. Nothing is looked up before [`Repeats::keep`] has read what was known.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store: the secret of the pseudonyms is there.
+    pub fn open(recordings: usize, live: Arc<Live>, store: Arc<dyn Store>) -> Result<Repeats, StoreError> {
+        Ok(Repeats {
             plan: Arc::default(),
             live,
-            hasher: RandomState::new(),
+            pseudonyms: Pseudonyms::open(&*store)?,
+            store,
             hearing: Mutex::default(),
             campaigns: Mutex::new(Campaigns::new(recordings)),
+            shelves: Mutex::default(),
+            is_read: AtomicBool::new(false),
+            told: Mutex::default(),
+        })
+    }
+
+    /// Starts the thread that reads what was known before, and then writes behind the calls what becomes known.
+    ///
+    /// # Errors
+    ///
+    /// That of a machine with no thread to give.
+    pub fn keep(self: Arc<Self>) -> std::io::Result<Keeping> {
+        let (stop, stopped) = bounded::<()>(0);
+        let thread = std::thread::Builder::new().name("recordings".into()).spawn(move || {
+            let is_over = |wait| stopped.recv_timeout(wait) != Err(RecvTimeoutError::Timeout);
+            while let Err(error) = self.read(clock::now().unix_ms()) {
+                tracing::warn!(%error, "recordings of earlier calls are not known yet; it is tried again");
+                if is_over(RECORDINGS_READ_AGAIN) {
+                    return;
+                }
+            }
+            let (mut turns, mut was_written) = (0_u64, true);
+            loop {
+                let is_last = is_over(RECORDINGS_WRITTEN_EVERY);
+                let now_ms = clock::now().unix_ms();
+                if turns.is_multiple_of(RECORDINGS_FORGOTTEN_EVERY) || is_last {
+                    lock(&self.campaigns).forget(now_ms);
+                    if let Err(error) = self.erase_as_told() {
+                        tracing::warn!(%error, "what others erased could not be looked at");
+                    }
+                }
+                turns += 1;
+                self.conclude_over(now_ms, is_last);
+                let written = self.write();
+                if let Err(error) = &written
+                    && was_written
+                {
+                    tracing::warn!(%error, "recordings could not be written; they are known here, and it is tried again");
+                }
+                was_written = written.is_ok();
+                if is_last {
+                    return;
+                }
+            }
+        })?;
+        Ok(Keeping { stop, thread })
+    }
+
+    /// Reads what was known before this start, at `now_ms` since the Unix epoch. Blocks, for seconds when it is a lot.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store; asked again it begins anew.
+    pub fn read(&self, now_ms: u64) -> Result<(), StoreError> {
+        let mut shelves = lock(&self.shelves);
+        let mut reading = shelves.begin(&*self.store)?;
+        let mut count = 0;
+        while let Some(read) = shelves.read_on(&*self.store, &mut reading)? {
+            for (recording, standing, landmarks) in read {
+                lock(&self.campaigns).restore(recording, standing, &landmarks, now_ms);
+                count += 1;
+            }
         }
+        lock(&self.campaigns).go_on_from(reading.last);
+        drop(shelves);
+        self.is_read.store(true, Ordering::Release);
+        self.erase_as_told()?;
+        tracing::info!(count, "recordings of earlier calls are known");
+        Ok(())
+    }
+
+    /// Writes what is not on disk as it is. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store: what is not written is written the next time.
+    pub fn write(&self) -> Result<(), StoreError> {
+        let mut shelves = lock(&self.shelves);
+        let mut tries = 0;
+        loop {
+            let mut campaigns = lock(&self.campaigns);
+            let (unwritten, last) = (campaigns.take_unwritten(RECORDINGS_AT_ONCE), campaigns.last());
+            drop(campaigns);
+            if unwritten.is_empty() {
+                return Ok(());
+            }
+            match shelves.write(&*self.store, &unwritten, last) {
+                Ok(true) => continue,
+                Ok(false) => lock(&self.campaigns).put_back(unwritten),
+                Err(error) => {
+                    lock(&self.campaigns).put_back(unwritten);
+                    return Err(error);
+                }
+            }
+            tries += 1;
+            if tries >= RECORDINGS_TRIES {
+                return Err(busy("writing recordings"));
+            }
+        }
+    }
+
+    /// What others on this store erased is known here no more. Blocks.
+    fn erase_as_told(&self) -> Result<(), StoreError> {
+        let told = kept::told_by_others(&*self.store)?;
+        let before = std::mem::replace(&mut *lock(&self.told), told.clone());
+        let fresh: Vec<_> = told.into_iter().filter(|one| !before.contains(one)).collect();
+        for (caller, _) in &fresh {
+            lock(&self.campaigns).forget_caller(*caller);
+        }
+        self.write()?;
+        kept::done_for_others(&*self.store, &fresh)
+    }
+
+    /// Takes a number out of every recording, here and on disk; gives of how many it was. A recording that came from nobody else
+    /// is known no more. Calls that go on may bring it back. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store: asked again it goes on. Also while what was known before this start is still being read.
+    pub fn forget_number(&self, number: &str, at_ms: u64) -> Result<u64, StoreError> {
+        if !self.is_read() {
+            return Err(busy("erasing a number while the recordings are being read"));
+        }
+        let caller = self.pseudonyms.caller(Some(number));
+        let count = lock(&self.campaigns).forget_caller(caller);
+        self.write()?;
+        if self.store.neighbours().is_some() {
+            kept::tell_others(&*self.store, caller, at_ms)?;
+        }
+        Ok(count)
+    }
+
+    /// In how many recordings a number is known as a caller.
+    pub fn heard_from(&self, number: &str) -> u64 {
+        lock(&self.campaigns).heard_from(self.pseudonyms.caller(Some(number)))
+    }
+
+    /// What was known before this start is known again.
+    pub fn is_read(&self) -> bool {
+        self.is_read.load(Ordering::Acquire)
+    }
+
+    /// What is known of one.
+    pub fn standing(&self, recording: Recording) -> Option<Standing> {
+        lock(&self.campaigns).standing(recording).cloned()
+    }
+
+    /// What is known of those that are meant.
+    pub fn all(&self, is_meant: impl Fn(&Standing) -> bool) -> Vec<(Recording, Standing)> {
+        let campaigns = lock(&self.campaigns);
+        let meant = campaigns.all().filter(|(_, standing)| is_meant(standing));
+        meant
+            .map(|(recording, standing)| (recording, standing.clone()))
+            .collect()
+    }
+
+    /// Somebody says something of a recording: it counts for every look-up from now on, and is on disk a moment later. `seen` as
+    /// in [`Campaigns::say`]. May hold the look-ups for some tens of milliseconds.
+    ///
+    /// # Errors
+    ///
+    /// Why it does not count.
+    pub fn say(&self, recording: Recording, seen: Option<u64>, said: Said) -> Result<Standing, NotSaid> {
+        let standing = lock(&self.campaigns).say(recording, seen, said)?;
+        if let Err(error) = self.write() {
+            tracing::warn!(%error, "what was said of a recording counts here; it is written when that is possible");
+        }
+        Ok(standing)
     }
 
     /// Takes every recording of this folder as wanted: `.wav`, as prompts are. How many, and what is wrong with the others.
@@ -62,7 +282,10 @@ impl Repeats {
                 .map_err(|error| error.to_string())
                 .and_then(|octets| clip_of_wav(&octets).map_err(|error| error.to_string()));
             match clip {
-                Ok(clip) => self.want_clip(&clip),
+                Ok(clip) if !self.want_clip(&clip) => {
+                    problems.push(format!("{}: not all of it found room", path.display()));
+                }
+                Ok(_) => {}
                 Err(error) => {
                     problems.push(format!("{}: {error}", path.display()));
                     continue;
@@ -73,7 +296,8 @@ impl Repeats {
         (count, problems)
     }
 
-    fn want_clip(&self, clip: &Clip) {
+    /// False = there was no room for all of it.
+    fn want_clip(&self, clip: &Clip) -> bool {
         let law = crate::g711::Law::Mu;
         let samples: Vec<i16> = clip
             .octets(Codec::Pcmu)
@@ -81,11 +305,11 @@ impl Repeats {
             .map(|octet| law.decode(*octet))
             .collect();
         // A caller may come in at any place of it.
-        for piece in samples.chunks(SAMPLES_MAX) {
+        samples.chunks(SAMPLES_MAX).all(|piece| {
             let mut hearing = Hearing::new(&self.plan);
             hearing.push(piece);
-            lock(&self.campaigns).want(&hearing.finish());
-        }
+            lock(&self.campaigns).want(&hearing.finish())
+        })
     }
 
     /// One second of a caller's audio, in its order. Something when it becomes known, or is known better, that the same was
@@ -98,24 +322,31 @@ impl Repeats {
         }
         let mut heard = self.take(call, now_ms)?;
         heard.last_ms = now_ms;
-        let repeat = self.hear_more(&mut heard, hop, now_ms);
+        let repeat = self.hear_more(call, &mut heard, hop, now_ms);
         lock(&self.hearing).insert(call, heard);
         repeat
     }
 
-    /// Recordings known, and octets they take.
-    pub fn size(&self) -> (usize, usize) {
+    /// How it stands.
+    pub fn remembered(&self) -> Remembered {
         let campaigns = lock(&self.campaigns);
-        (campaigns.len(), campaigns.octets())
+        Remembered {
+            known: campaigns.len(),
+            octets: campaigns.octets(),
+            unwritten: campaigns.unwritten(),
+            is_read: self.is_read(),
+        }
     }
 
-    fn hear_more(&self, heard: &mut Heard, hop: &[i16], now_ms: u64) -> Option<Repeat> {
+    fn hear_more(&self, call: CallId, heard: &mut Heard, hop: &[i16], now_ms: u64) -> Option<Repeat> {
         let hearing = heard.hearing.as_mut()?;
         hearing.push(hop);
         heard.seconds += 1;
-        if !ASKED_AT.contains(&heard.seconds) {
+        heard.is_due |= ASKED_AT.contains(&heard.seconds);
+        if !heard.is_due || !self.is_read() {
             return None;
         }
+        heard.is_due = false;
         let mut campaigns = lock(&self.campaigns);
         let found = campaigns.find(hearing.landmarks());
         if found.is_none() && !hearing.is_full() {
@@ -123,9 +354,9 @@ impl Repeats {
         }
         let whole = heard.hearing.take()?;
         match found {
-            Some(found) => campaigns.count(found, heard.caller, now_ms),
+            Some(found) => campaigns.count(found, call, heard.caller, now_ms),
             None => {
-                campaigns.keep(&whole.finish(), heard.caller, now_ms);
+                campaigns.keep(&whole.finish(), call, heard.caller, now_ms);
                 None
             }
         }
@@ -137,43 +368,64 @@ impl Repeats {
         if let Some(heard) = hearing.remove(&call) {
             return Some(heard);
         }
-        let over: Vec<CallId> = hearing
-            .iter()
-            .filter(|(_, heard)| now_ms.saturating_sub(heard.last_ms) > OVER_AFTER.as_millis() as u64)
-            .map(|(call, _)| *call)
-            .collect();
-        let over: Vec<Box<Heard>> = over.iter().filter_map(|call| hearing.remove(call)).collect();
+        let over = over(&mut hearing, now_ms, false);
         let is_room = hearing.len() < HEARING_MAX;
         drop(hearing);
-        for heard in over {
-            self.conclude(*heard, now_ms);
+        for (call, heard) in over {
+            self.conclude(call, *heard, now_ms);
         }
         is_room.then(|| {
             Box::new(Heard {
-                hearing: Some(Hearing::new(&self.plan)),
+                // What a training call plays is nobody's recording.
+                hearing: (!self.is_drill(call)).then(|| Hearing::new(&self.plan)),
                 seconds: 0,
+                is_due: false,
                 caller: self.caller(call),
                 last_ms: now_ms,
             })
         })
     }
 
-    /// A call that ended before all of it was heard.
-    fn conclude(&self, heard: Heard, now_ms: u64) {
-        if let Some(hearing) = heard.hearing.filter(|_| heard.seconds >= ASKED_AT[0]) {
-            lock(&self.campaigns).keep(&hearing.finish(), heard.caller, now_ms);
+    /// Calls that are over, or all of them when the gateway ends.
+    fn conclude_over(&self, now_ms: u64, are_all: bool) {
+        let over = over(&mut lock(&self.hearing), now_ms, are_all);
+        for (call, heard) in over {
+            self.conclude(call, *heard, now_ms);
         }
+    }
+
+    /// A call that ended before all of it was heard.
+    fn conclude(&self, call: CallId, heard: Heard, now_ms: u64) {
+        let hearing = heard
+            .hearing
+            .filter(|_| heard.seconds >= ASKED_AT[0] && self.is_read());
+        if let Some(hearing) = hearing {
+            lock(&self.campaigns).keep(&hearing.finish(), call, heard.caller, now_ms);
+        }
+    }
+
+    fn is_drill(&self, call: CallId) -> bool {
+        self.live.call(call).is_some_and(|record| record.drill)
     }
 
     /// Whoever hides the number is one caller: nothing tells them apart.
     fn caller(&self, call: CallId) -> u64 {
         let record = self.live.call(call);
-        let number = record
-            .as_ref()
-            .and_then(|record| record.caller.as_ref())
-            .map(|number| number.reveal().clone());
-        self.hasher.hash_one(number)
+        let number = record.as_ref().and_then(|record| record.caller.as_ref());
+        self.pseudonyms
+            .caller(number.map(|number| number.reveal().as_str()))
     }
+}
+
+/// Takes out the calls that said nothing more for [`OVER_AFTER`], or all of them.
+fn over(hearing: &mut HashMap<CallId, Box<Heard>>, now_ms: u64, are_all: bool) -> Vec<(CallId, Box<Heard>)> {
+    let most = OVER_AFTER.as_millis() as u64;
+    let mut over: Vec<_> = hearing
+        .extract_if(|_, heard| are_all || now_ms.saturating_sub(heard.last_ms) > most)
+        .collect();
+    // In an order that does not depend on the table.
+    over.sort_by_key(|(call, _)| *call);
+    over
 }
 
 /// A panic elsewhere left whole values only.
@@ -187,6 +439,7 @@ mod tests {
     use crate::call::CallRecord;
     use crate::redact::Redacted;
     use crate::screening::sample;
+    use crate::store;
 
     /// Tones that change every tenth of a second, out of a seed.
     fn audio(seed: u32) -> Vec<i16> {
@@ -219,7 +472,16 @@ mod tests {
             record.caller = Some(Redacted::new(format!("+1404555010{}", number.min(4))));
             live.publish(Arc::new(record));
         }
-        Repeats::new(100, live)
+        let url = "sqlite::memory:".into();
+        let store = store::open(&store::Config { url }).unwrap();
+        again(&store, live)
+    }
+
+    /// A gateway that starts on this store.
+    fn again(store: &Arc<dyn Store>, live: Arc<Live>) -> Repeats {
+        let repeats = Repeats::open(100, live, store.clone()).unwrap();
+        repeats.read(10_000).unwrap();
+        repeats
     }
 
     /// So many seconds of a call; what was told of it last.
@@ -235,7 +497,7 @@ mod tests {
     fn the_same_recording_from_three_numbers_is_told_after_five_seconds() {
         let repeats = repeats();
         assert_eq!(hear(&repeats, 1, &audio(1), 1_000), None);
-        assert_eq!(repeats.size().0, 1);
+        assert_eq!(repeats.remembered().known, 1);
         // Another call, another voice; and a call that ends after seven seconds.
         assert_eq!(hear(&repeats, 2, &audio(2)[..56_000], 2_000), None);
         let second = hear(&repeats, 3, &audio(1)[4_000..44_000], 3_000).unwrap();
@@ -256,6 +518,20 @@ mod tests {
     }
 
     #[test]
+    fn what_a_training_call_plays_is_not_remembered() {
+        let repeats = repeats();
+        let mut record = CallRecord::clone(&repeats.live.call(CallId(1)).unwrap());
+        record.drill = true;
+        record.revision += 1;
+        repeats.live.publish(Arc::new(record));
+        assert_eq!(hear(&repeats, 1, &audio(1), 1_000), None);
+        assert_eq!(
+            (hear(&repeats, 2, &audio(1), 2_000), repeats.remembered().known),
+            (None, 1)
+        );
+    }
+
+    #[test]
     fn what_the_business_knows_and_wants_is_no_campaign() {
         let repeats = repeats();
         let samples = audio(7);
@@ -263,11 +539,151 @@ mod tests {
         for call in 1..5 {
             assert_eq!(hear(&repeats, call, &samples[16_000..], 1_000), None);
         }
-        assert_eq!(repeats.size().0, 0);
+        assert_eq!(repeats.remembered().known, 0);
         let nowhere = repeats.want(Path::new("/nowhere/at/all"));
         assert!(nowhere.0 == 0 && nowhere.1.len() == 1, "{nowhere:?}");
         let ours = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/prompts/en"));
         let (count, problems) = repeats.want(ours);
         assert!(count > 20 && problems.is_empty(), "{problems:?}");
+    }
+
+    #[test]
+    fn a_campaign_goes_on_after_a_restart_and_what_is_not_read_yet_is_looked_up_later() {
+        let first = repeats();
+        // Kept when it is over, and when the gateway ends.
+        assert_eq!(hear(&first, 1, &audio(1)[..56_000], 1_000), None);
+        first.conclude_over(2_000, false);
+        assert_eq!(first.remembered().known, 0);
+        first.conclude_over(2_000, true);
+        assert_eq!(hear(&first, 2, &audio(1), 3_000).unwrap().callers, 2);
+        assert_eq!(first.remembered().unwritten, 1);
+        first.write().unwrap();
+        assert_eq!(first.remembered().unwritten, 0);
+
+        let second = Repeats::open(100, first.live.clone(), first.store.clone()).unwrap();
+        assert_eq!(hear(&second, 3, &audio(1)[..64_000], 4_000), None);
+        assert!(!second.is_read() && second.forget_number("+14045550101", 4_000).is_err());
+        second.read(10_000).unwrap();
+        let third = second.hear(CallId(3), &audio(1)[64_000..72_000], 4_000).unwrap();
+        assert_eq!((third.callers, third.calls, third.first_seen_ms), (3, 3, 2_000));
+        assert_eq!(third.name, "recording-1");
+        second.read(10_000).unwrap();
+        assert_eq!(second.remembered().known, 1, "reading again changes nothing");
+        assert_eq!(hear(&second, 4, &audio(5), 5_000), None);
+        let names: Vec<String> = second.all(|_| true).iter().map(|(one, _)| one.name()).collect();
+        assert_eq!(names, ["recording-1", "recording-2"]);
+    }
+
+    #[test]
+    fn a_number_that_is_erased_is_known_in_no_recording_here_and_in_another_process() {
+        let first = repeats();
+        for (call, seed) in [(1, 1), (2, 1), (3, 3), (1, 4)] {
+            hear(&first, call, &audio(seed), 1_000);
+            lock(&first.hearing).clear();
+        }
+        first.write().unwrap();
+        let store = &*first.store;
+        assert_eq!(held_beside(store, "+14045550101").unwrap(), 2);
+        assert_eq!(first.heard_from("+14045550101"), 2);
+        assert_eq!(first.forget_number("+14045550101", 2_000).unwrap(), 2);
+        assert_eq!(held_beside(store, "+14045550101").unwrap(), 0);
+        assert_eq!(first.remembered().known, 2, "one was of this number alone");
+        // A command beside the gateway: on disk at once, in the gateway a moment later.
+        assert_eq!(erase_beside(store, "+14045550103", 3_000).unwrap(), 1);
+        assert_eq!(
+            (
+                held_beside(store, "+14045550103").unwrap(),
+                first.heard_from("+14045550103")
+            ),
+            (0, 1)
+        );
+        first.erase_as_told().unwrap();
+        assert_eq!(first.heard_from("+14045550103"), 0);
+        assert_eq!(kept::told_by_others(store).unwrap(), []);
+        let second = again(&first.store, first.live.clone());
+        assert_eq!(second.remembered().known, 1);
+        // Who calls again is a caller again.
+        let repeat = hear(&second, 3, &audio(1), 9_000).unwrap();
+        assert_eq!((repeat.callers, second.heard_from("+14045550103")), (3, 1));
+        clear(store).unwrap();
+        assert_eq!(again(&first.store, first.live.clone()).remembered().known, 0);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_taken_away_and_the_rest_is_known() {
+        let first = repeats();
+        for (call, seed) in [(1, 1), (2, 2), (3, 3), (4, 4)] {
+            hear(&first, call, &audio(seed), 1_000);
+        }
+        first.write().unwrap();
+        let spoil = |shelf, key: &str, text: Option<&str>| {
+            let revision = first.store.shelf(shelf).unwrap().revision + 1;
+            let change = (key.to_string(), text.map(String::from));
+            assert!(first.store.reshelve(shelf, revision, vec![change]).unwrap());
+        };
+        spoil("recordings", "1", Some("{\"callers\":7}"));
+        spoil("landmarks-00", "2", Some("1 nonsense"));
+        spoil("landmarks-00", "3", None);
+        spoil("landmarks-05", "77", Some("1 AAAAAA=="));
+        let second = again(&first.store, first.live.clone());
+        let known: Vec<u32> = second.all(|_| true).iter().map(|(one, _)| one.number()).collect();
+        assert_eq!(known, [4]);
+        second.write().unwrap();
+        let keys = |shelf| {
+            let documents = first.store.shelf(shelf).unwrap().documents.into_iter();
+            documents.map(|(key, _)| key).collect::<Vec<_>>()
+        };
+        assert_eq!(keys("recordings"), ["4", "last"]);
+        assert_eq!(
+            (keys("landmarks-00"), keys("landmarks-05")),
+            (vec!["4".to_string()], vec![])
+        );
+        hear(&second, 5, &audio(9), 2_000);
+        let names: Vec<u32> = second.all(|_| true).iter().map(|(one, _)| one.number()).collect();
+        assert_eq!(names, [4, 5], "no number is given twice");
+    }
+
+    #[test]
+    fn what_is_allowed_is_no_repeat_from_the_next_look_up_on_and_stays_so() {
+        let first = repeats();
+        for call in 1..3 {
+            hear(&first, call, &audio(1), 1_000);
+        }
+        let recording = Recording::named("recording-1").unwrap();
+        let said = |is_allowed| Said {
+            is_allowed,
+            by: "ann".into(),
+            at_ms: 2_000,
+            ..Said::default()
+        };
+        first.say(recording, Some(0), said(true)).unwrap();
+        assert_eq!(hear(&first, 3, &audio(1), 3_000), None);
+        first.write().unwrap();
+        let second = again(&first.store, first.live.clone());
+        assert_eq!(hear(&second, 4, &audio(1), 4_000), None);
+        assert_eq!(second.standing(recording).unwrap().calls, 4);
+        assert_eq!(second.say(recording, Some(7), said(false)), Err(NotSaid::Changed));
+        second.say(recording, Some(1), said(false)).unwrap();
+        let repeat = hear(&second, 5, &audio(1), 5_000).unwrap();
+        assert_eq!((repeat.callers, repeat.calls), (3, 5));
+    }
+
+    #[test]
+    fn the_thread_reads_and_writes_and_ends_when_it_is_told_to() {
+        let first = Arc::new(repeats());
+        let second = Arc::new(Repeats::open(100, first.live.clone(), first.store.clone()).unwrap());
+        let keeping = second.clone().keep().unwrap();
+        hear(&second, 1, &audio(1)[..48_000], 1_000);
+        let thread = keeping.stop();
+        assert!(super::super::vital::join_within(
+            thread,
+            std::time::Duration::from_secs(60)
+        ));
+        let remembered = second.remembered();
+        assert_eq!(
+            (remembered.known, remembered.unwritten, remembered.is_read),
+            (1, 0, true)
+        );
+        assert_eq!(again(&first.store, first.live.clone()).remembered().known, 1);
     }
 }

@@ -15,6 +15,7 @@ mod crash;
 mod erasure;
 mod file;
 mod live;
+mod recordings;
 mod redis;
 mod redis_server;
 

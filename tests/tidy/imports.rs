@@ -105,6 +105,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "policy",
             "banner",
             "media",
+            "recordings",
             "voice",
             "console",
             "tally",

@@ -116,6 +116,11 @@ fn every_page_is_open_to_all_light_dark_and_at_400_percent() {
     for (path, name, words) in [
         ("/overview", "overview", "what the banner said"),
         ("/administration#lists", "lists", "reason"),
+        (
+            "/administration#campaigns",
+            "campaigns",
+            "no recording came from several numbers",
+        ),
         ("/administration#policies", "policies", "revision"),
         ("/administration#model", "model", "equal error rate"),
         ("/administration#users", "accounts", "no account yet"),

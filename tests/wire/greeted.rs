@@ -42,7 +42,7 @@ const CALLERS: [(Manner, &str); 3] = [
 ];
 
 /// A person on a recording, as a telephone line carries her.
-fn voice() -> Vec<u8> {
+pub(crate) fn voice() -> Vec<u8> {
     let octets = include_bytes!("../../models/demo/human-allison.wav");
     let at = octets
         .windows(4)

@@ -12,6 +12,7 @@ mod bad_input;
 mod baresip_calls;
 mod breach_pack;
 mod call_backs;
+mod campaigns;
 mod capture;
 mod console;
 mod console_for_all;

@@ -1,5 +1,6 @@
 // Lists, policies and accounts: what of it is shown is what the roles of whoever is signed in may see.
 
+import * as campaigns from "./campaigns.js";
 import { show } from "./dom.js";
 import * as drills from "./drills.js";
 import * as incident from "./incident.js";
@@ -14,6 +15,7 @@ const POLICIES = ["supervisor", "analyst", "policy-author", "policy-approver", "
 const WATCHERS = ["supervisor", "analyst", "auditor"];
 const SECTIONS = [
   { id: "lists", page: lists, for: POLICIES },
+  { id: "campaigns", page: campaigns, for: POLICIES },
   { id: "policies", page: policies, for: POLICIES },
   { id: "model", page: model, for: POLICIES },
   { id: "users", page: users, for: [] },

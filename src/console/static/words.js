@@ -22,6 +22,13 @@ export const LABELS = {
   campaign: ["Known scam", "bad"], emergency: ["Emergency", "wait"],
 };
 
+/** What a recording is that came from several numbers. */
+export const CAMPAIGNS = {
+  repeated: { is: "From two numbers", tone: "wait", means: "From a third number on it is a campaign." },
+  campaign: { is: "Campaign", tone: "warn", means: "Its calls are marked: the same recording from several numbers.", done: "It is a campaign again: the next call with it is marked." },
+  allowed: { is: "Allowed", tone: "ok", means: "It is wanted here, whoever it comes from: its calls are not marked.", done: "Allowed. The next call with it is not marked." },
+};
+
 export const STATES = { screening: "Checking", ringing: "Ringing", talking: "Talking", ended: "Ended" };
 
 export const ENDINGS = {

@@ -30,8 +30,9 @@ use crate::store::{
 
 pub(super) const PREFIX: &str = "ringward:";
 
-/// What each gateway has for itself: its chain of audit entries, who is signed in at it, whom a lockdown has signed out there, and its alarms.
-const OWN: [&str; 8] = [
+/// What each gateway has for itself: its chain of audit entries, who is signed in at it, whom a lockdown has signed out there, its alarms, and
+/// the recordings it remembers.
+const OWN: [&str; 9] = [
     "audit",
     "audit_head",
     "audit_carried",
@@ -40,11 +41,15 @@ const OWN: [&str; 8] = [
     "webhooks",
     "lockdown_applied",
     "alarms",
+    "recordings",
 ];
+
+/// And the shelves whose names begin so: landmarks of its recordings.
+const OWN_PREFIX: &str = "landmarks-";
 
 /// In Redis, `ringward:` and this.
 pub(super) fn name_at(node: &str, name: &str) -> String {
-    if OWN.contains(&name) {
+    if OWN.contains(&name) || name.starts_with(OWN_PREFIX) {
         format!("{name}@{node}")
     } else {
         name.into()

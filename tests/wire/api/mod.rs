@@ -5,6 +5,7 @@ mod alarms;
 mod audit;
 mod call_backs;
 mod calls;
+mod campaigns;
 mod erasures;
 mod desks;
 mod devices;
@@ -46,6 +47,7 @@ use ringward::runtime::lockdown::LockdownKeeper;
 use ringward::runtime::phones::Phones;
 use ringward::runtime::policies::Policies;
 use ringward::runtime::provider::Provider;
+use ringward::runtime::repeats::Repeats;
 use ringward::runtime::reputation::ReputationKeeper;
 use ringward::runtime::stream::Tls;
 use ringward::runtime::webhooks::Webhooks;
@@ -81,6 +83,8 @@ pub struct Desk {
     pub webhooks: Arc<Webhooks>,
     /// Looked at when a test does.
     pub alarms: Arc<Alarms>,
+    /// Read already.
+    pub repeats: Arc<Repeats>,
     pub client: Client,
     clock_ms: Arc<AtomicU64>,
     stop: Option<oneshot::Sender<()>>,
@@ -200,6 +204,9 @@ impl Desk {
         let rules = ringward::alarm::Rules::shipped();
         let alarms = Alarms::open(Arc::clone(&store), rules, Some("1"), None, Box::new(|_| ()));
         let alarms = Arc::new(alarms.unwrap());
+        let repeats = Repeats::open(100, Arc::clone(&live), Arc::clone(&store)).unwrap();
+        repeats.read(NOON).unwrap();
+        let repeats = Arc::new(repeats);
         let carrier = vec!["203.0.113.0/24".parse().unwrap()];
         let by_hand = ByHand::new(
             Counters::new(CallLimits::default(), SurgeConfig::default()),
@@ -207,6 +214,7 @@ impl Desk {
         );
         let gateway = Gateway {
             floor: floor.unwrap(),
+            repeats: Some(Arc::clone(&repeats)),
             models: Some(Arc::new(ringward::runtime::models::Models::new(
                 Arc::new(ringward::voice::Model::embedded().expect("the embedded model")),
                 10,
@@ -312,6 +320,7 @@ impl Desk {
             stop_webhooks,
             webhooks,
             alarms,
+            repeats,
             served,
         }
     }

@@ -32,6 +32,7 @@ mod lockdown;
 mod matrix;
 mod model_swap;
 mod passwords;
+mod people_at_phones;
 mod pjsua_calls;
 #[path = "../../examples/console_preview/records.rs"]
 mod records;

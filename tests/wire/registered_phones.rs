@@ -27,13 +27,23 @@ pub fn gateway(
     digest: &str,
     devices: &[&str],
 ) -> (Gateway, String, Vec<String>) {
+    gateway_with(folder, &format!("targets = [{targets}]\n"), digest, devices)
+}
+
+/// The same with these lines of its queue.
+pub fn gateway_with(
+    folder: &Path,
+    queue: &str,
+    digest: &str,
+    devices: &[&str],
+) -> (Gateway, String, Vec<String>) {
     let media = free_ports(80);
     let text = format!(
         "[sip]\nlisten = [\"udp:127.0.0.1:0\", \"tcp:127.0.0.1:0\"]\nshards = 2\n\
          [[trunk]]\nname = \"carrier\"\nfrom = [\"{TRUNK}\"]\n\
          [scans]\nnever = [\"{GUESSER}\", \"127.0.0.1\"]\n\
          [registrar]\nfrom = [\"127.0.0.1\", \"{GUESSER}\"]\ndigest = [\"{digest}\"]\n\
-         [[queue]]\nname = \"front-desk\"\ntargets = [{targets}]\n\
+         [[queue]]\nname = \"front-desk\"\n{queue}\
          [media]\naddress = \"127.0.0.1\"\nports = \"{media}-{}\"\n[voice]\nmodel = \"off\"\n\
          [store]\nurl = \"sqlite:{}\"\n[api]\nlisten = \"127.0.0.1:0\"\n",
         media + 79,

@@ -1,8 +1,12 @@
 //! People with accounts at a gateway that runs: invited at the machine, with a session of their own.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use super::gateway::{Gateway, block_on};
+
+const PATIENCE: Duration = Duration::from_secs(30);
 
 pub struct Person<'a> {
     gateway: &'a Gateway,
@@ -19,6 +23,11 @@ impl<'a> Person<'a> {
         ];
         let link = super::ringward(&arguments);
         let (_, code) = link.split_once("#invitation=").expect("an invitation");
+        // What the command wrote is known to the gateway within seconds.
+        super::wait_for("the account to be known", PATIENCE, || {
+            let users = gateway.get("/api/v1/users").to_string();
+            users.contains(&format!("\"name\":\"{name}\"")).then_some(())
+        });
         let body = serde_json::json!({ "code": code, "password": "twelve small owls" });
         let url = format!("http://{}/api/v1/invitation", gateway.api);
         let cookie = block_on(async move {

@@ -47,7 +47,7 @@ use crate::runtime::stream::{Streams, Tls};
 use crate::runtime::trust::Lists;
 use crate::runtime::vital::Alarm;
 use crate::runtime::webhooks::Webhooks;
-use crate::runtime::{blocked_file, collector, login_hosts};
+use crate::runtime::{blocked_file, call_backs, collector, login_hosts};
 use crate::runtime::{clock, descriptors, redress};
 use crate::selftest::watch::Watch;
 use crate::sip::{Transport, Uri};
@@ -394,6 +394,11 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
                     .is_some_and(|mailbox| mailbox.send(ToShard::Order { call, order })),
                 Some(_) => elsewhere.as_ref().is_some_and(|others| others.give(call, order)),
             }
+        }),
+        calls_back: config.outbound.call_back,
+        call_back: Box::new({
+            let mailboxes = mailboxes.clone();
+            move |wanted| call_backs::begin(&mailboxes, wanted)
         }),
         icon: icon_service(fetcher),
         status: Box::new(move || status.read()),

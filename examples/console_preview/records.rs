@@ -280,6 +280,7 @@ pub fn call(kind: &Kind, number_in_day: u64, started_ms: u64, elapsed_ms: u64, l
         refused_with: None,
         answered_by: (is_answered && talked_ms > 0).then(|| kind.phone.into()),
         person: None,
+        call_back: None,
         srtp: LegSuites {
             caller: None,
             called: (is_answered && talked_ms > 0).then_some(Suite::AesCm128HmacSha1_80),

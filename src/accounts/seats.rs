@@ -1,8 +1,8 @@
 //! People signed in to devices: who sits at which phone, since when and until when, and who takes no calls for now and why.
 //! Whatever is changed is on disk together with its entry in the audit, so a restart signs nobody out.
 //!
-//! Everybody signs in himself; the API lets nobody name another. A device has one person: whoever finds it taken waits for
-//! him, or for a supervisor, to sign him out.
+//! Everybody signs in himself; the API lets nobody sign another in. A device has one person: whoever finds it taken waits for
+//! him, or for a supervisor, to sign him out. A supervisor may also pause others, and phones, and have them take calls again.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,6 +16,9 @@ use super::limits::{DESKS_MAX, PAUSE_CHARS_MAX, RETRIES};
 use crate::store::{Act, Audit, Store, StoreError, Write};
 
 const SHELF: &str = "seats";
+
+/// Phones that are not rung for now: by device, its [`Pause`].
+const PAUSED: &str = "paused devices";
 
 /// One person at his phones.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +45,9 @@ pub struct Pause {
     pub reason: String,
     /// Unix ms.
     pub since_ms: u64,
+    /// The supervisor who paused him, or the phone. None = he himself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
 }
 
 /// Why somebody was not signed in or out, or not paused.
@@ -59,6 +65,10 @@ pub enum NoSeat {
     NotYours,
     #[error("not signed in to any device")]
     NotAtWork,
+    #[error("nobody of that name is signed in to a device")]
+    NobodyAtWork,
+    #[error("this phone is not paused")]
+    NotPaused,
     #[error("a pause has a reason of 1 to {PAUSE_CHARS_MAX} characters")]
     NoReason,
     #[error("who sits where was changed from elsewhere; try again")]
@@ -167,29 +177,112 @@ impl Seats {
     ///
     /// [`NoSeat`]; nothing is changed then.
     pub fn pause(&self, reason: Option<&str>, by: By<'_>) -> Result<(), NoSeat> {
-        let reason = reason.map(str::trim);
-        let is_sound = |text: &&str| {
-            !text.is_empty() && text.chars().count() <= PAUSE_CHARS_MAX && !text.chars().any(char::is_control)
-        };
-        if reason.is_some() && reason.filter(is_sound).is_none() {
-            return Err(NoSeat::NoReason);
-        }
+        self.pause_of(by.who, reason, by).map_err(|why| match why {
+            NoSeat::NobodyAtWork => NoSeat::NotAtWork,
+            why => why,
+        })
+    }
+
+    /// The same for another person: who paused him stands beside the reason. He may take calls again by himself.
+    ///
+    /// # Errors
+    ///
+    /// [`NoSeat`]; nothing is changed then.
+    pub fn pause_of(&self, person: &str, reason: Option<&str>, by: By<'_>) -> Result<(), NoSeat> {
+        let reason = sound(reason)?;
         let what = match reason {
             Some(_) => "desk pause",
             None => "desk resume",
         };
-        self.carry_out(what, by.who, by, |all| {
+        self.carry_out(what, person, by, |all| {
             let mut sitting = all
                 .iter()
-                .find(|known| known.person == by.who)
+                .find(|known| known.person == person)
                 .cloned()
-                .ok_or(NoSeat::NotAtWork)?;
-            sitting.pause = reason.map(|reason| Pause {
-                reason: reason.into(),
-                since_ms: by.at_ms,
-            });
+                .ok_or(NoSeat::NobodyAtWork)?;
+            sitting.pause = reason.map(|reason| Pause::of(reason, person, by));
             Ok((sitting, reason.unwrap_or_default().into()))
         })
+    }
+
+    /// This phone is not rung, whoever sits there, until somebody says otherwise; None = it is again.
+    ///
+    /// # Errors
+    ///
+    /// [`NoSeat`]; nothing is changed then.
+    pub fn pause_device(&self, device: &str, reason: Option<&str>, by: By<'_>) -> Result<(), NoSeat> {
+        let reason = sound(reason)?;
+        let devices = Devices::read(&*self.store, None)?.map_or_else(Vec::new, |(_, devices)| devices);
+        let is_known = |name: &str| devices.iter().any(|known| known.name == name);
+        if !is_known(device) {
+            return Err(NoSeat::NoSuchDevice);
+        }
+        for _ in 0..RETRIES {
+            let kept = self.store.shelf(PAUSED)?;
+            if reason.is_none() && !kept.documents.iter().any(|(name, _)| name == device) {
+                return Err(NoSeat::NotPaused);
+            }
+            // Our own plain data always has a JSON form.
+            let text =
+                reason.map(|reason| serde_json::to_string(&Pause::of(reason, "", by)).unwrap_or_default());
+            // What was said of devices that are gone goes with it.
+            let names = kept.documents.iter().map(|(name, _)| name);
+            let gone = names.filter(|name| !is_known(name));
+            let mut changes: Vec<_> = gone.map(|name| (name.clone(), None)).collect();
+            changes.push((device.to_string(), text));
+            let act = Act {
+                at_ms: by.at_ms,
+                by: by.who,
+                what: if reason.is_some() {
+                    "phone pause"
+                } else {
+                    "phone resume"
+                },
+                about: device,
+                note: reason.unwrap_or_default(),
+            };
+            let write = Write::Reshelve {
+                shelf: PAUSED,
+                revision: kept.revision + 1,
+                changes,
+            };
+            if self.audit.write_with(&act, &[write])?.is_some() {
+                return Ok(());
+            }
+        }
+        Err(NoSeat::Raced)
+    }
+
+    /// The phones that are not rung for now, in the order of their names.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store.
+    pub fn paused_devices(store: &dyn Store) -> Result<BTreeMap<String, Pause>, StoreError> {
+        let shelf = store.shelf(PAUSED)?;
+        let read = |(name, text): &(String, String)| match serde_json::from_str(text) {
+            Ok(pause) => Some((name.clone(), pause)),
+            Err(_) => {
+                tracing::error!(%name, "the pause of a phone cannot be read in the store: it is rung");
+                None
+            }
+        };
+        Ok(shelf.documents.iter().filter_map(read).collect())
+    }
+
+    /// Somebody is left alone no longer after his call: written down, and nothing else of it is kept.
+    ///
+    /// # Errors
+    ///
+    /// [`NoSeat`]; nothing is written then.
+    pub fn end_rest(&self, device: &str, by: By<'_>) -> Result<(), NoSeat> {
+        let devices = Devices::read(&*self.store, None)?.map_or_else(Vec::new, |(_, devices)| devices);
+        if !devices.iter().any(|known| known.name == device) {
+            return Err(NoSeat::NoSuchDevice);
+        }
+        self.audit
+            .write(by.at_ms, by.who, "desk rest ended", device, "")?;
+        Ok(())
     }
 
     /// One person's sitting is written anew; who has no desk any more is taken away, and with him whatever has expired.
@@ -237,6 +330,27 @@ impl Seats {
         }
         Err(NoSeat::Raced)
     }
+}
+
+impl Pause {
+    /// `person`: who is paused.
+    fn of(reason: &str, person: &str, by: By<'_>) -> Pause {
+        Pause {
+            reason: reason.into(),
+            since_ms: by.at_ms,
+            by: (by.who != person).then(|| by.who.into()),
+        }
+    }
+}
+
+/// A reason as people may read it; None = there is to be no pause.
+fn sound(reason: Option<&str>) -> Result<Option<&str>, NoSeat> {
+    let Some(text) = reason.map(str::trim) else {
+        return Ok(None);
+    };
+    let is_sound =
+        !text.is_empty() && text.chars().count() <= PAUSE_CHARS_MAX && !text.chars().any(char::is_control);
+    is_sound.then_some(Some(text)).ok_or(NoSeat::NoReason)
 }
 
 #[cfg(test)]
@@ -356,6 +470,60 @@ mod tests {
         seats.sign_out("desk-1", false, by("ann", 5)).unwrap();
         seats.sign_in("desk-1", by("ann", 6)).unwrap();
         assert_eq!(shown(&office, 7), "ann:desk-1");
+    }
+
+    #[test]
+    fn a_supervisor_pauses_others_and_phones_and_who_did_it_stands_with_it() {
+        let office = office();
+        let seats = &office.seats;
+        assert!(matches!(
+            seats.pause_of("ann", Some("training"), by("boss", 1)),
+            Err(NoSeat::NobodyAtWork)
+        ));
+        seats.sign_in("desk-1", by("ann", 1)).unwrap();
+        seats.pause_of("ann", Some("training"), by("boss", 2)).unwrap();
+        let pause = |office: &Office| Seats::read(&*office.store, 9).unwrap().1[0].pause.clone();
+        let paused = pause(&office).unwrap();
+        assert_eq!(
+            (paused.reason.as_str(), paused.by.as_deref(), paused.since_ms),
+            ("training", Some("boss"), 2)
+        );
+        seats.pause(Some("lunch"), by("ann", 3)).unwrap();
+        assert_eq!(pause(&office).unwrap().by, None, "her own");
+        seats.pause_of("ann", None, by("boss", 4)).unwrap();
+        assert_eq!(pause(&office), None);
+
+        let phones = |office: &Office| Seats::paused_devices(&*office.store).unwrap();
+        assert!(matches!(
+            seats.pause_device("desk-x", Some("broken"), by("boss", 5)),
+            Err(NoSeat::NoSuchDevice)
+        ));
+        assert!(matches!(
+            seats.pause_device("desk-1", None, by("boss", 5)),
+            Err(NoSeat::NotPaused)
+        ));
+        seats
+            .pause_device("desk-1", Some(" broken "), by("boss", 5))
+            .unwrap();
+        assert_eq!(phones(&office)["desk-1"].reason, "broken");
+        assert_eq!(phones(&office)["desk-1"].by.as_deref(), Some("boss"));
+        seats.pause_device("desk-1", None, by("boss", 6)).unwrap();
+        assert!(phones(&office).is_empty());
+        let (entries, _) = store::audit_page(&*office.store, 0).unwrap();
+        let whats: Vec<_> = entries
+            .iter()
+            .filter(|entry| entry.by == "boss" && entry.at_ms > 1)
+            .map(|entry| format!("{} {}", entry.what, entry.about))
+            .collect();
+        assert_eq!(
+            whats,
+            [
+                "desk pause ann",
+                "desk resume ann",
+                "phone pause desk-1",
+                "phone resume desk-1"
+            ]
+        );
     }
 
     #[test]

@@ -440,13 +440,13 @@ pub(crate) fn bad_body(rejection: JsonRejection) -> Problem {
     }
 }
 
-fn call_id(id: Result<Path<String>, PathRejection>) -> Result<CallId, Problem> {
+pub(super) fn call_id(id: Result<Path<String>, PathRejection>) -> Result<CallId, Problem> {
     // An id that cannot be is an id nobody has.
     let Path(id) = id.map_err(|_| Problem::NoSuchCall)?;
     id.parse().map_err(|_| Problem::NoSuchCall)
 }
 
-async fn find(shared: &Shared, id: CallId) -> Result<Arc<CallRecord>, Problem> {
+pub(super) async fn find(shared: &Shared, id: CallId) -> Result<Arc<CallRecord>, Problem> {
     if let Some(live) = shared.gateway.live.call(id) {
         return Ok(live);
     }

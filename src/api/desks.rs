@@ -1,4 +1,5 @@
-//! `/api/v1/desks` and `/api/v1/pause`: people signed in to phones, each by himself; and who takes no calls for now.
+//! `/api/v1/desks` and `/api/v1/pause`: people signed in to phones, each by himself; and who takes no calls for now. What a supervisor may
+//! do for others.
 
 use axum::extract::rejection::{JsonRejection, PathRejection};
 use axum::extract::{Path, State};
@@ -10,7 +11,7 @@ use utoipa::ToSchema;
 use super::access::SignedIn;
 use super::error::{Problem, ProblemBody};
 use super::state::Shared;
-use crate::accounts::{By, NoSeat, Role, Sitting};
+use crate::accounts::{By, NoSeat, Pause, Role, Sitting};
 use crate::runtime::floor::{Desk, Floor};
 
 /// A phone that may register, and who sits there.
@@ -21,6 +22,8 @@ pub(crate) struct DeskView {
     device: String,
     /// It can be rung now.
     is_registered: bool,
+    /// Nobody is rung there for now, whoever sits there; null = it is rung.
+    pause: Option<PauseView>,
     /// The account that is signed in there; null = nobody.
     #[schema(example = "ann")]
     person: Option<String>,
@@ -70,6 +73,19 @@ pub(crate) struct PauseView {
     #[schema(example = "lunch")]
     reason: String,
     since_ms: u64,
+    /// The supervisor who said so; null = whoever pauses.
+    #[schema(example = "boss")]
+    by: Option<String>,
+}
+
+impl PauseView {
+    fn of(pause: &Pause) -> PauseView {
+        PauseView {
+            reason: pause.reason.clone(),
+            since_ms: pause.since_ms,
+            by: pause.by.clone(),
+        }
+    }
 }
 
 #[derive(Serialize, ToSchema)]
@@ -115,6 +131,7 @@ pub(crate) async fn list(State(shared): State<Shared>) -> Result<Json<DeskList>,
             until_ms: seat.map(|seat| seat.until_ms),
             device: desk.device,
             is_registered: desk.is_registered,
+            pause: desk.pause.as_ref().map(PauseView::of),
             is_taken: desk.is_taken,
             rest: desk.rest.map(|(why, until_ms)| RestView { why, until_ms }),
             person: desk.person,
@@ -139,10 +156,7 @@ fn worker(sitting: &Sitting) -> Worker {
     Worker {
         person: sitting.person.clone(),
         devices: sitting.desks.keys().cloned().collect(),
-        pause: sitting.pause.as_ref().map(|pause| PauseView {
-            reason: pause.reason.clone(),
-            since_ms: pause.since_ms,
-        }),
+        pause: sitting.pause.as_ref().map(PauseView::of),
     }
 }
 
@@ -236,6 +250,132 @@ pub(crate) async fn resume(
     act(&shared, &signed_in, move |floor, by| floor.pause(None, by)).await
 }
 
+/// Have somebody take no calls for now: nobody rings him at any phone of his. He sees who said so and why, and may take calls again himself.
+#[utoipa::path(
+    put, path = "/api/v1/people/{name}/pause", tag = "desks", request_body = PauseBody,
+    params(("name" = String, Path, description = "The account's name")),
+    responses(
+        (status = 204, description = "He is not rung"),
+        (status = 400, description = "No reason", body = ProblemBody),
+        (status = 401, description = "Not signed in", body = ProblemBody),
+        (status = 403, description = "None of your roles may", body = ProblemBody),
+        (status = 409, description = "He is signed in to no phone, or you are signed in by a token", body = ProblemBody),
+        (status = 503, description = "The store is away", body = ProblemBody),
+    )
+)]
+pub(crate) async fn pause_other(
+    State(shared): State<Shared>,
+    Extension(signed_in): Extension<SignedIn>,
+    name: Result<Path<String>, PathRejection>,
+    body: Result<Json<PauseBody>, JsonRejection>,
+) -> Result<StatusCode, Problem> {
+    let Path(name) = name.map_err(|_| Problem::NoSuchUser)?;
+    let Json(body) = body.map_err(super::calls::bad_body)?;
+    act(&shared, &signed_in, move |floor, by| {
+        floor.pause_of(&name, Some(&body.reason), by)
+    })
+    .await
+}
+
+/// Have somebody take calls again.
+#[utoipa::path(
+    delete, path = "/api/v1/people/{name}/pause", tag = "desks",
+    params(("name" = String, Path, description = "The account's name")),
+    responses(
+        (status = 204, description = "He is rung again"),
+        (status = 401, description = "Not signed in", body = ProblemBody),
+        (status = 403, description = "None of your roles may", body = ProblemBody),
+        (status = 409, description = "He is signed in to no phone, or you are signed in by a token", body = ProblemBody),
+        (status = 503, description = "The store is away", body = ProblemBody),
+    )
+)]
+pub(crate) async fn resume_other(
+    State(shared): State<Shared>,
+    Extension(signed_in): Extension<SignedIn>,
+    name: Result<Path<String>, PathRejection>,
+) -> Result<StatusCode, Problem> {
+    let Path(name) = name.map_err(|_| Problem::NoSuchUser)?;
+    act(&shared, &signed_in, move |floor, by| {
+        floor.pause_of(&name, None, by)
+    })
+    .await
+}
+
+/// Have a phone not rung for now, whoever sits there.
+#[utoipa::path(
+    put, path = "/api/v1/desks/{device}/pause", tag = "desks", request_body = PauseBody,
+    params(("device" = String, Path, description = "The device's name")),
+    responses(
+        (status = 204, description = "It is not rung until somebody says otherwise"),
+        (status = 400, description = "No reason", body = ProblemBody),
+        (status = 401, description = "Not signed in", body = ProblemBody),
+        (status = 403, description = "None of your roles may", body = ProblemBody),
+        (status = 404, description = "No such device", body = ProblemBody),
+        (status = 409, description = "You are signed in by a token", body = ProblemBody),
+        (status = 503, description = "The store is away", body = ProblemBody),
+    )
+)]
+pub(crate) async fn pause_phone(
+    State(shared): State<Shared>,
+    Extension(signed_in): Extension<SignedIn>,
+    device: Result<Path<String>, PathRejection>,
+    body: Result<Json<PauseBody>, JsonRejection>,
+) -> Result<StatusCode, Problem> {
+    let Path(device) = device.map_err(|_| Problem::NoSuchDevice)?;
+    let Json(body) = body.map_err(super::calls::bad_body)?;
+    act(&shared, &signed_in, move |floor, by| {
+        floor.pause_device(&device, Some(&body.reason), by)
+    })
+    .await
+}
+
+/// Have a phone rung again.
+#[utoipa::path(
+    delete, path = "/api/v1/desks/{device}/pause", tag = "desks",
+    params(("device" = String, Path, description = "The device's name")),
+    responses(
+        (status = 204, description = "It is rung again"),
+        (status = 401, description = "Not signed in", body = ProblemBody),
+        (status = 403, description = "None of your roles may", body = ProblemBody),
+        (status = 404, description = "No such device", body = ProblemBody),
+        (status = 409, description = "It is not paused, or you are signed in by a token", body = ProblemBody),
+        (status = 503, description = "The store is away", body = ProblemBody),
+    )
+)]
+pub(crate) async fn resume_phone(
+    State(shared): State<Shared>,
+    Extension(signed_in): Extension<SignedIn>,
+    device: Result<Path<String>, PathRejection>,
+) -> Result<StatusCode, Problem> {
+    let Path(device) = device.map_err(|_| Problem::NoSuchDevice)?;
+    act(&shared, &signed_in, move |floor, by| {
+        floor.pause_device(&device, None, by)
+    })
+    .await
+}
+
+/// End the time that a phone, and whoever sits there, is left alone after a call or for what was not answered.
+#[utoipa::path(
+    delete, path = "/api/v1/desks/{device}/rest", tag = "desks",
+    params(("device" = String, Path, description = "The device's name")),
+    responses(
+        (status = 204, description = "It is rung again, if its queue says so"),
+        (status = 401, description = "Not signed in", body = ProblemBody),
+        (status = 403, description = "None of your roles may", body = ProblemBody),
+        (status = 404, description = "No such device", body = ProblemBody),
+        (status = 409, description = "You are signed in by a token", body = ProblemBody),
+        (status = 503, description = "The store is away", body = ProblemBody),
+    )
+)]
+pub(crate) async fn end_rest(
+    State(shared): State<Shared>,
+    Extension(signed_in): Extension<SignedIn>,
+    device: Result<Path<String>, PathRejection>,
+) -> Result<StatusCode, Problem> {
+    let Path(device) = device.map_err(|_| Problem::NoSuchDevice)?;
+    act(&shared, &signed_in, move |floor, by| floor.end_rest(&device, by)).await
+}
+
 /// On a thread that may wait. Who asks is who it is done for; a token is nobody who sits anywhere.
 async fn act(
     shared: &Shared,
@@ -254,9 +394,13 @@ async fn act(
             NoSeat::NoSuchDevice => Problem::NoSuchDevice,
             NoSeat::NotYours => Problem::NotYours,
             NoSeat::NoReason => Problem::BadRequest(words),
-            NoSeat::Taken(_) | NoSeat::TooMany | NoSeat::NobodyThere | NoSeat::NotAtWork | NoSeat::Raced => {
-                Problem::Conflict(words)
-            }
+            NoSeat::Taken(_)
+            | NoSeat::TooMany
+            | NoSeat::NobodyThere
+            | NoSeat::NotAtWork
+            | NoSeat::NobodyAtWork
+            | NoSeat::NotPaused
+            | NoSeat::Raced => Problem::Conflict(words),
             NoSeat::Store(error) => Problem::from(error),
         }
     })?;

@@ -77,6 +77,11 @@ pub(crate) enum Problem {
     NoSuchList,
     #[error("no such entry")]
     NoSuchEntry,
+    #[error("the directory has nothing to call there")]
+    NothingInDirectory,
+    /// Why a number may not be called.
+    #[error("{0}")]
+    NotCallable(&'static str),
     #[error("say in If-Match which state of it you saw, or *")]
     PreconditionMissing,
     #[error("it was changed in the meantime: look at it again")]
@@ -177,6 +182,8 @@ impl Problem {
             Problem::NoSuchSearch => (StatusCode::NOT_FOUND, "no-such-search"),
             Problem::NoSuchList => (StatusCode::NOT_FOUND, "no-such-list"),
             Problem::NoSuchEntry => (StatusCode::NOT_FOUND, "no-such-entry"),
+            Problem::NothingInDirectory => (StatusCode::NOT_FOUND, "nothing-in-directory"),
+            Problem::NotCallable(_) => (StatusCode::UNPROCESSABLE_ENTITY, "not-callable"),
             Problem::PreconditionMissing => (StatusCode::PRECONDITION_REQUIRED, "precondition-missing"),
             Problem::PreconditionFailed => (StatusCode::PRECONDITION_FAILED, "precondition-failed"),
             Problem::Conflict(_) => (StatusCode::CONFLICT, "conflict"),

@@ -7,6 +7,7 @@ mod access;
 mod account;
 mod alarms;
 mod audit;
+mod call_back;
 mod calls;
 mod campaigns;
 mod card;
@@ -58,7 +59,7 @@ mod why;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::call::Order;
+use crate::call::{CallBack, NoCallBack, Order};
 use crate::call_id::CallId;
 use crate::identity::ContentDigest;
 use crate::runtime::alarms::Alarms;
@@ -126,6 +127,10 @@ pub struct Gateway {
     pub repeats: Option<Arc<Repeats>>,
     /// Tells a live call what a person wants done with it. False = no such call.
     pub order: Box<dyn Fn(CallId, Order) -> bool + Send + Sync>,
+    /// `[outbound] call_back`
+    pub calls_back: bool,
+    /// Calls an organisation back from a shard of this gateway; `id` of the wish is chosen here. Waits for the shard's answer. Blocks.
+    pub call_back: Box<dyn Fn(CallBack) -> Result<CallId, NoCallBack> + Send + Sync>,
     /// A caller's icon as PNG, fetched and drawn again by us; `None` = there is none to be had.
     pub icon: IconService,
     /// Facts for `/status`: versions, revisions, shards, since when, what is off or failing.

@@ -38,6 +38,8 @@ const LISTS: &[Role] = &[Role::Supervisor, Role::PolicyAuthor];
 const ALARMS: &[Role] = &[Role::Supervisor, Role::Analyst];
 /// Those who send training calls. Who takes them must not see them coming.
 const DRILLS: &[Role] = &[Role::Supervisor, Role::Analyst];
+/// Those who pause others, and phones, and end their rests.
+const WATCH: &[Role] = &[Role::Supervisor];
 /// Those who say that there is a flood, and who is not heard, for a while.
 const FLOODS: &[Role] = &[Role::Supervisor];
 const AUDITORS: &[Role] = &[Role::Auditor];
@@ -53,6 +55,11 @@ pub(super) const TABLE: &[(&str, &str, &[Role])] = &[
     ("GET", "/api/v1/desks", FLOOR),
     ("PUT", "/api/v1/desks/{device}", DESK),
     ("DELETE", "/api/v1/desks/{device}", DESK),
+    ("PUT", "/api/v1/desks/{device}/pause", WATCH),
+    ("DELETE", "/api/v1/desks/{device}/pause", WATCH),
+    ("DELETE", "/api/v1/desks/{device}/rest", WATCH),
+    ("PUT", "/api/v1/people/{name}/pause", WATCH),
+    ("DELETE", "/api/v1/people/{name}/pause", WATCH),
     ("PUT", "/api/v1/pause", DESK),
     ("DELETE", "/api/v1/pause", DESK),
     ("GET", "/api/v1/calls/{id}", CALLS),
@@ -60,6 +67,8 @@ pub(super) const TABLE: &[(&str, &str, &[Role])] = &[
     ("GET", "/api/v1/calls/{id}/icon", CALLS),
     ("POST", "/api/v1/calls/{id}/report", REPORTS),
     ("POST", "/api/v1/calls/{id}/actions", DESK),
+    ("GET", "/api/v1/calls/{id}/call-back", DESK),
+    ("POST", "/api/v1/calls/{id}/call-back", DESK),
     ("GET", "/api/v1/events", CALLS),
     ("GET", "/api/v1/session", CALLS),
     ("DELETE", "/api/v1/session", CALLS),

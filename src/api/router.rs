@@ -14,9 +14,15 @@ use super::error::Problem;
 use super::limits::{BODY_MAX, DRILL_BODY_MAX, IMPORT_BODY_MAX, POLICY_BODY_MAX};
 use super::state::Shared;
 use super::{
+<<<<<<< HEAD
     account, alarms, audit, calls, campaigns, card, desks, devices, document as whole, drills, erasures,
     events, exports, flood, guard, icon, list_files, lists, lockdown, model, oidc, people, policies, redress,
     repeats, replays, reports, reputation, searches, session, status, tokens, users, webhooks,
+=======
+    account, alarms, audit, call_back, calls, campaigns, card, desks, devices, document as whole, drills,
+    erasures, events, exports, flood, guard, icon, list_files, lists, lockdown, model, oidc, people,
+    policies, redress, repeats, replays, reports, reputation, session, status, tokens, users, webhooks,
+>>>>>>> b
 };
 use crate::console::{self, Asset};
 
@@ -118,6 +124,7 @@ fn documented() -> ((Router<Shared>, Router<Shared>), utoipa::openapi::OpenApi) 
         .routes(routes!(calls::why))
         .routes(routes!(calls::report))
         .routes(routes!(calls::act))
+        .routes(routes!(call_back::look, call_back::begin))
         .routes(routes!(icon::of_call))
         .routes(routes!(events::stream))
         .routes(routes!(session::look, session::leave))
@@ -158,6 +165,9 @@ fn documented() -> ((Router<Shared>, Router<Shared>), utoipa::openapi::OpenApi) 
         .routes(routes!(desks::list))
         .routes(routes!(desks::sign_in, desks::sign_out))
         .routes(routes!(desks::pause, desks::resume))
+        .routes(routes!(desks::pause_other, desks::resume_other))
+        .routes(routes!(desks::pause_phone, desks::resume_phone))
+        .routes(routes!(desks::end_rest))
         .routes(routes!(audit::list))
         .routes(routes!(audit::verify))
         .routes(routes!(exports::audit))

@@ -45,6 +45,8 @@ pub(crate) struct CallView {
     pub has_icon: bool,
     /// A published number to call back on, when the call shows an organisation of the directory; null otherwise.
     pub call_back: Option<CallBack>,
+    /// The call that this one answers, when somebody called an organisation back; null otherwise.
+    pub call_back_of: Option<CallBackOf>,
     pub called: String,
     pub queue: Option<String>,
     /// What the person answering is told; null before the first decision.
@@ -85,6 +87,17 @@ pub(crate) struct CallBack {
     pub organisation: String,
     #[schema(example = "+18005550100")]
     pub number: String,
+}
+
+/// Why a call went out.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct CallBackOf {
+    /// The call that is answered.
+    #[schema(example = "5eed0000000000000000000000c0ffee")]
+    pub call: String,
+    /// Whose published number was dialled.
+    #[schema(example = "First National Bank")]
+    pub organisation: String,
 }
 
 impl CallBack {
@@ -130,7 +143,8 @@ pub(crate) struct TransferView {
     /// The number or name it was to go to; of a take-over, who took it.
     #[schema(example = "+12125550147")]
     pub to: String,
-    /// `blind`, `attended`, `taken_over` or `ordered`.
+    /// `blind`, `attended`, `taken_over`, `ordered`, or `overflow`: nobody of its queue took it, and the number outside was rung that the
+    /// queue names.
     #[schema(example = "blind")]
     pub kind: &'static str,
     /// `pending`, `completed`, `refused` (not allowed), `failed` (nobody answered there) or `abandoned`.
@@ -151,6 +165,7 @@ impl TransferView {
                 TransferKind::Attended => "attended",
                 TransferKind::TakenOver => "taken_over",
                 TransferKind::Ordered => "ordered",
+                TransferKind::Overflow => "overflow",
             },
             outcome: match transfer.outcome {
                 TransferOutcome::Pending => "pending",
@@ -335,6 +350,10 @@ impl CallView {
                 .filter(|name| !name.is_empty()),
             has_icon: super::icon::is_shown(record),
             call_back: CallBack::of(record),
+            call_back_of: record.call_back.as_ref().map(|back| CallBackOf {
+                call: back.of.to_string(),
+                organisation: back.organisation.clone(),
+            }),
             called: record.called.reveal().clone(),
             queue: record.queue.clone(),
             banner: record.banner.as_ref().map(BannerView::of),

@@ -94,6 +94,8 @@ pub(crate) struct Case {
     pub(crate) stand: Option<(Stand, Instant)>,
     /// One phone rings, and no other beside it.
     pub(crate) is_one_phone: bool,
+    /// Whose side the phones that ring are to be: the called one's, but for the phones of a person who calls back.
+    pub(crate) rung: Side,
     /// A phone's call to a number outside.
     pub(crate) outside: Option<Outside>,
     /// Calls to the outside that it pays for until it is over, at most one for each transfer.
@@ -165,6 +167,7 @@ impl Case {
             rings: Vec::new(),
             stand: None,
             is_one_phone: false,
+            rung: Side::B,
             tolls: Vec::new(),
             tolls_of_transfer: Vec::new(),
             outside: None,
@@ -531,6 +534,7 @@ impl Case {
         self.record.state = State::Ended;
         self.record.media = media;
         self.record.give_up_orders();
+        self.record.end_overflow(487);
         self.record.timings.ended_ms = Some(ended_ms);
         let now = desk.now().instant;
         let tolls = self.tolls.drain(..).chain(self.tolls_of_transfer.drain(..));

@@ -266,5 +266,8 @@ impl Desk {
 
 /// Whether somebody who waits may find a phone after this.
 pub(super) fn frees(what: queue::What) -> bool {
-    matches!(what, queue::What::Freed { .. } | queue::What::Unrung)
+    matches!(
+        what,
+        queue::What::Freed { .. } | queue::What::Unrung | queue::What::Rested
+    )
 }

@@ -4,8 +4,9 @@
 //! that are known for it are refused unless the configuration names them; help is never refused.
 
 use super::desk::Desk;
+use super::numbers::Numbers;
 use super::tolls::{Payer, Ranges, Toll, TollConfig};
-use super::{Config, Encryption};
+use super::{Config, Encryption, TrunkConfig};
 use crate::e164::{Zone, zone_of};
 use crate::queue;
 use crate::sip::Flow;
@@ -15,6 +16,10 @@ use crate::sip::Flow;
 pub struct OutboundConfig {
     /// Phones may call numbers outside, and each other.
     pub from_phones: bool,
+    /// People may call organisations back at the numbers of the directory.
+    pub call_back: bool,
+    /// Queues may send calls that nobody takes to a number outside.
+    pub overflow: bool,
     /// The trunk's name; `None` = the first with `to`.
     pub trunk: Option<String>,
     /// Numbers and beginnings that may be called although they would be refused by default.
@@ -36,6 +41,8 @@ impl Default for OutboundConfig {
     fn default() -> OutboundConfig {
         OutboundConfig {
             from_phones: false,
+            call_back: false,
+            overflow: false,
             trunk: None,
             allow: Vec::new(),
             refuse: Vec::new(),
@@ -102,6 +109,22 @@ pub(crate) fn outside(
     if is_phone && rules.emergency.iter().any(|emergency| emergency == written) {
         return Ok(outside(written));
     }
+    check(number, home, rules)?;
+    Ok(outside(number))
+}
+
+/// Whether this number may be called by whoever is no phone that calls for help, as the configuration of a gateway in that country
+/// says.
+///
+/// # Errors
+///
+/// Why not, in words.
+pub fn may_go_out(number: &str, country: &str, rules: &OutboundConfig) -> Result<(), &'static str> {
+    let home = Numbers::of(&TrunkConfig::default(), country).calling_code();
+    check(number, home, rules)
+}
+
+fn check(number: &str, home: Option<&str>, rules: &OutboundConfig) -> Result<(), &'static str> {
     let digits = number.strip_prefix('+').filter(|digits| !digits.is_empty());
     let Some(digits) = digits else {
         return Err("this is no telephone number");
@@ -112,7 +135,7 @@ pub(crate) fn outside(
         return Err("this number may not be called");
     }
     if fits(&rules.allow) {
-        return Ok(outside(number));
+        return Ok(());
     }
     if rules.ranges.has(number) {
         return Err("this number is in a list of ranges that may not be called");
@@ -130,7 +153,7 @@ pub(crate) fn outside(
     }
     let is_at_home = home.is_some_and(|home| digits.starts_with(home)) && !is_one_of(FAR_AREAS);
     match is_at_home {
-        true => Ok(outside(number)),
+        true => Ok(()),
         false => Err("other countries may not be called"),
     }
 }

@@ -281,6 +281,7 @@ impl Engine {
                 self.desk.is_floor_news |= matches!(standing, Standing::Gone { .. });
             }
             Input::Standing(change) => self.desk.routes.health.take(change, now.instant),
+            Input::CallBack(wanted) => self.on_call_back(*wanted),
             Input::Order { call, order } => self.tell(call, Event::Order(Box::new(order))),
             Input::HangUp { call } => self.tell(call, Event::HangUp),
             Input::Drain => {

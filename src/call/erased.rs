@@ -51,6 +51,7 @@ impl CallRecord {
             attempts: Vec::new(),
             answered_by: None,
             person: None,
+            call_back: None,
             srtp: self.srtp,
             codecs: self.codecs,
             transfers: Vec::new(),

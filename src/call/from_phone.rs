@@ -21,7 +21,7 @@ use super::transfer::{Destination, TransferRules};
 use super::{CallRecord, Counter, TrunkConfig, arriving, facts, limits};
 
 /// The name that stands for the trunk in records of calls that phones began.
-const PHONES: &str = "phones";
+pub(super) const PHONES: &str = "phones";
 
 impl Engine {
     /// The INVITE of a phone. What may not be called has no record: it stands in the phone's display.
@@ -84,8 +84,11 @@ impl Engine {
         case.offer = offer::read_offer(invite, &case.origin)?;
         if let Some(way) = &way {
             // The last that may refuse it: what does not go out is nobody's.
-            let person = &person;
-            let toll = dialling::toll(way, &Payer { person, queue: None }, desk);
+            let payer = Payer {
+                person: Some(&person),
+                queue: None,
+            };
+            let toll = dialling::toll(way, &payer, desk);
             case.tolls.extend(toll.map_err(Refusal::Transfer)?);
         }
         case.outside = way;

@@ -41,6 +41,8 @@ pub(crate) struct Hunting {
     pub(super) early: Option<Early>,
     /// What these two may say to each other before the answer.
     pub(super) talk: Option<Box<EarlyTalk>>,
+    /// Whoever is rung asked for it himself: it does not matter whether he rests.
+    is_own: bool,
 }
 
 impl Hunting {
@@ -65,6 +67,7 @@ impl Hunting {
             is_ringing: false,
             early: None,
             talk: None,
+            is_own: case.rung == Side::A,
         }
     }
 
@@ -203,7 +206,12 @@ impl Hunting {
         if let Some(stand) = self.stand() {
             self.hunt.stand_behind(desk.line.ahead(&stand.queue, stand.place));
         }
-        self.hunt.handle(input, now, &|target| seen(target, now, desk));
+        let is_own = self.is_own;
+        self.hunt.handle(input, now, &|target| {
+            let mut seen = seen(target, now, desk);
+            seen.rest = seen.rest.filter(|_| !is_own);
+            seen
+        });
     }
 
     /// Does what the hunt says.

@@ -290,6 +290,10 @@ impl Ringing {
 /// Who is calling, in our words: From, P-Asserted-Identity with verstat, and the banner's headers.
 fn announce(invite: Request, case: &Case, desk: &Desk, sent_by: &str, tag: &str) -> Request {
     let host = host_of(sent_by);
+    let invite = match case.announced_call_back(invite, host, tag) {
+        Ok(announced) => return announced,
+        Err(invite) => invite,
+    };
     let marks = marks(case, desk);
     let dress = dress(case, desk, marks);
     let word = match &dress {
@@ -377,7 +381,7 @@ fn dress(case: &Case, desk: &Desk, marks: &Marks) -> Option<LegBHeaders> {
 }
 
 /// A display name as a quoted-string with the space that follows it (RFC 3261 §25.1); empty for an empty name.
-fn quoted(display: &str) -> String {
+pub(super) fn quoted(display: &str) -> String {
     if display.is_empty() {
         return String::new();
     }

@@ -88,9 +88,6 @@ pub const TRANSFER_RING: Duration = Duration::from_secs(20);
 /// How long one phone rings for another that calls it; a queue has its own time.
 pub const PHONE_RING: Duration = Duration::from_secs(60);
 
-/// How long a number outside may ring: the carrier's own answer for "nobody" comes well before it.
-pub const OUTSIDE_RING: Duration = Duration::from_secs(120);
-
 /// How long a phone that has handed its call on may take to answer the last NOTIFY. Past it it gets its BYE.
 pub const NOTIFY_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -209,6 +206,13 @@ pub const REFRESH_WAIT: Duration = Duration::from_millis(500);
 
 /// When a phone whose REGISTER was refused in a lockdown may ask again.
 pub(crate) const LOCKDOWN_RETRY: Duration = Duration::from_secs(60);
+
+/// How often a call may have been forwarded before it came here, to go out again by the overflow of a queue. Past it nobody outside is
+/// rung: it goes round between others, and costs each time.
+pub const FORWARDINGS_MAX: u8 = 5;
+
+/// How long the phones of a person ring who calls back. Past it nothing goes out.
+pub const CALL_BACK_RING: Duration = Duration::from_secs(30);
 
 /// What calls to the outside in an hour are counted over.
 pub(crate) const TOLL_HOUR: Duration = Duration::from_secs(3600);

@@ -10,6 +10,7 @@ mod admission;
 mod arriving;
 mod aside;
 mod asked;
+mod call_back;
 mod case;
 mod codecs;
 mod correlation;
@@ -48,6 +49,7 @@ mod on_hold;
 mod options;
 mod orders;
 mod outbound;
+mod overflow;
 mod phones;
 mod probing;
 mod profile;
@@ -83,9 +85,11 @@ mod voice;
 
 pub use crate::sdp::{Encryption, Suite, Suites};
 pub use aside::Whisper;
-pub use dialling::OutboundConfig;
+pub use call_back::CallBack;
+pub use dialling::{OutboundConfig, may_go_out};
 pub use drill::{Drill, Drills};
 pub use engine::{Engine, LiveParts};
+pub use error::NoCallBack;
 pub(crate) use facts::asks_privacy;
 pub use flood::Overloaded;
 pub use fuzz::fuzz_facts;
@@ -284,6 +288,8 @@ pub enum Input<'a> {
         call: CallId,
         order: Order,
     },
+    /// From the API: a person calls an organisation back. [`Output::CallBack`] says whether it begins.
+    CallBack(Box<CallBack>),
     /// Where a carrier wants calls of ours to pass, as another shard heard it.
     ServiceRoute {
         trunk: String,
@@ -392,6 +398,11 @@ pub enum Output {
     },
     /// Something a person could see has changed; the last one of a call has `timings.ended_ms`.
     Changed(Arc<CallRecord>),
+    /// A call back begins, or why it does not: one for each [`Input::CallBack`], of the call with this id.
+    CallBack {
+        id: CallId,
+        refused: Option<NoCallBack>,
+    },
     /// How a registration stands now.
     Registration(Box<crate::registration::State>),
     /// Where devices are registered now, for the other shards (`SetBound`), and what people should know.

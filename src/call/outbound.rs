@@ -102,6 +102,9 @@ impl Ringing {
             .header("Expires", course.expires().to_string())
             .header("P-Preferred-Identity", &us)
             .header("Allow", ALLOW);
+        if let Some(diversion) = &course.place.diversion {
+            invite = invite.header("Diversion", diversion);
+        }
         invite = options::offer(invite, course.offer.is_some(), &desk.config);
         invite = terms::offer(invite, desk);
         if let Some(offer) = &course.offer {

@@ -1,5 +1,7 @@
 //! One record per call: the live view while it lasts, the kept record after.
 
+mod transfers;
+
 use serde::{Deserialize, Serialize};
 
 use crate::banner::Banner;
@@ -14,9 +16,11 @@ use crate::sip::TransportFault;
 use crate::voice::{Opinion, Window};
 
 pub use super::codecs::LegCodecs;
+pub use transfers::{Transfer, TransferKind, TransferOutcome};
+
 use super::limits::{
-    ATTEMPTS_KEPT, BANNERS_KEPT, DECISIONS_KEPT, ORDERS_KEPT, SECOND_WINDOWS_KEPT, SPOKEN_KEPT,
-    TRANSFERS_KEPT, TRIES_KEPT, WINDOWS_KEPT,
+    ATTEMPTS_KEPT, BANNERS_KEPT, DECISIONS_KEPT, ORDERS_KEPT, SECOND_WINDOWS_KEPT, SPOKEN_KEPT, TRIES_KEPT,
+    WINDOWS_KEPT,
 };
 use super::orders::{Order, What};
 
@@ -79,6 +83,9 @@ pub struct CallRecord {
     /// The account of the person who was signed in at that phone when it answered; None = nobody was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub person: Option<String>,
+    /// The call that this one answers: somebody calls an organisation back. None = it answers none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call_back: Option<CalledBack>,
     /// How each leg is encrypted now, or was last.
     #[serde(default)]
     pub srtp: LegSuites,
@@ -109,6 +116,17 @@ pub struct CallRecord {
     /// for, and cannot be decided again. None = it was not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub erased_ms: Option<u64>,
+}
+
+/// Why a call of ours went out: what a caller said is asked of the organisation itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CalledBack {
+    /// The call that is answered.
+    pub of: CallId,
+    /// Whose published number was dialled, as the directory had it.
+    pub organisation: String,
+    /// The entry of the directory that it stood in.
+    pub entry: u64,
 }
 
 /// The suite of each leg (RFC 4568); `None` = its audio is plain.
@@ -167,7 +185,7 @@ pub struct Attempt {
     pub at_ms: u64,
     /// Final SIP status, 0 while ringing, 408 for no answer, 487 for cancelled by us.
     pub status: u16,
-    /// Why it could not be reached, in plain words ([`TransportFault`]).
+    /// Why it could not be reached ([`TransportFault`]), or may not be called, in plain words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
     /// Where its INVITE went, address after address; empty when the first one answered. At most `TRIES_KEPT`.
@@ -185,47 +203,6 @@ pub struct Try {
     /// Where the target said to go instead: the call was diverted (RFC 3261 §21.3).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub diverted_to: Option<Redacted<String>>,
-}
-
-/// The person answering sent the call on, or another phone took it over.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Transfer {
-    /// Milliseconds since INVITE arrival.
-    pub at_ms: u64,
-    /// The phone that had the call (as in `answered_by`).
-    pub by: String,
-    /// The number or name in Refer-To; of a take-over, who took it.
-    pub to: Redacted<String>,
-    pub kind: TransferKind,
-    pub outcome: TransferOutcome,
-    /// Final SIP status of the new call, or of the refusal; 0 while pending.
-    pub status: u16,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TransferKind {
-    /// REFER to a number.
-    Blind,
-    /// REFER with Replaces: somebody was asked first.
-    Attended,
-    /// INVITE with Replaces from another phone.
-    TakenOver,
-    /// To another queue, by order of somebody who watches the call, or of policy.
-    Ordered,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TransferOutcome {
-    Pending,
-    Completed,
-    /// Not allowed.
-    Refused,
-    /// Nobody answered there.
-    Failed,
-    /// The call ended first.
-    Abandoned,
 }
 
 /// Something that a person, or policy, ordered for a call while it lasted.
@@ -364,6 +341,7 @@ impl CallRecord {
             orders: Vec::new(),
             answered_by: None,
             person: None,
+            call_back: None,
             srtp: LegSuites::default(),
             codecs: LegCodecs::default(),
             timings: Timings::default(),
@@ -550,6 +528,13 @@ impl CallRecord {
         }
     }
 
+    /// Why nobody was rung there, in plain words.
+    pub(crate) fn why_not_rung(&mut self, number: usize, why: &str) {
+        if let Some(attempt) = self.attempts.get_mut(number) {
+            attempt.why.get_or_insert_with(|| why.to_string());
+        }
+    }
+
     /// Why this phone could not be reached; the first word stays.
     pub(crate) fn explain_attempt(&mut self, number: usize, fault: TransportFault) {
         if let Some(attempt) = self.attempts.get_mut(number) {
@@ -557,39 +542,16 @@ impl CallRecord {
         }
     }
 
-    /// A transfer begins; its place, for [`CallRecord::end_transfer`]. One that was ordered always has a place, however
-    /// many a phone tried before: there are no more of them than orders.
-    pub(crate) fn add_transfer(&mut self, at_ms: u64, to: String, kind: TransferKind) -> usize {
-        if self.transfers.len() >= TRANSFERS_KEPT && kind != TransferKind::Ordered {
-            return usize::MAX;
-        }
-        self.transfers.push(Transfer {
-            at_ms,
-            by: self.answered_by.clone().unwrap_or_default(),
-            to: Redacted::new(to),
-            kind,
-            outcome: TransferOutcome::Pending,
-            status: 0,
-        });
-        self.transfers.len() - 1
-    }
-
-    /// How that transfer ended; the first word stays.
-    pub(crate) fn end_transfer(&mut self, place: usize, outcome: TransferOutcome, status: u16) {
-        if let Some(transfer) = self.transfers.get_mut(place)
-            && transfer.outcome == TransferOutcome::Pending
-        {
-            transfer.outcome = outcome;
-            transfer.status = status;
-        }
-    }
-
     /// How the attempt with this number ended; the first word stays.
     pub(crate) fn end_attempt(&mut self, number: usize, status: u16) {
+        let is_last = number + 1 == self.attempts.len();
         if let Some(attempt) = self.attempts.get_mut(number)
             && attempt.status == 0
         {
             attempt.status = status;
+            if is_last && attempt.target.starts_with("trunk:") {
+                self.end_overflow(status);
+            }
         }
     }
 }

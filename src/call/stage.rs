@@ -12,6 +12,8 @@
 //!               ▼
 //!              Over: forgotten
 //! ```
+//!
+//! A call that nobody's INVITE began, a call back, begins in a stage of its own (`call_back.rs`) and goes on in Reception.
 
 use std::time::Instant;
 
@@ -22,6 +24,7 @@ use crate::screening::{HistoryFacts, RecordingFacts};
 use crate::sip::{ClientTxn, Flow, Message, Method, Replaces, ServerTxn, TransportFault};
 use crate::voice::Opinion;
 
+use super::call_back::Fetching;
 use super::case::{Case, LateFact};
 use super::desk::Desk;
 use super::ending::Ending;
@@ -150,6 +153,7 @@ pub(crate) enum Stage {
     Gathering(Gathering),
     Reception(Box<Reception>),
     Hunting(Box<Hunting>),
+    CallBack(Box<Fetching>),
     Talking(Box<Talking>),
     Ending(Box<Ending>),
     Over,
@@ -186,6 +190,7 @@ impl Stage {
             Stage::Gathering(stage) => stage.handle(event, case, desk),
             Stage::Reception(stage) => stage.handle(event, case, desk),
             Stage::Hunting(stage) => stage.handle(event, case, desk),
+            Stage::CallBack(stage) => stage.handle(event, case, desk),
             Stage::Talking(stage) => stage.step(event, case, desk),
             Stage::Ending(stage) => stage.handle(event, case, desk),
             Stage::Over => Stage::Over,
@@ -197,6 +202,7 @@ impl Stage {
     pub(crate) fn search(&self) -> Option<&Hunting> {
         match self {
             Stage::Hunting(stage) => Some(stage),
+            Stage::CallBack(stage) => stage.search(),
             Stage::Reception(stage) => stage.search(),
             Stage::Talking(stage) => stage.transfers.search(),
             Stage::Gathering(_) | Stage::Ending(_) | Stage::Over => None,
@@ -209,6 +215,7 @@ impl Stage {
             Stage::Hunting(stage) => Box::new(stage.legs.iter().map(|leg| &leg.hop)),
             Stage::Talking(stage) => Box::new([&stage.a.hop, &stage.b.hop].into_iter()),
             Stage::Reception(stage) => Box::new(stage.hops()),
+            Stage::CallBack(stage) => Box::new(stage.hops()),
             Stage::Gathering(_) | Stage::Ending(_) | Stage::Over => Box::new(std::iter::empty()),
         }
     }
@@ -219,6 +226,7 @@ impl Stage {
             Stage::Gathering(stage) => Some(stage.deadline),
             Stage::Reception(stage) => stage.deadline(),
             Stage::Hunting(stage) => Some(stage.deadline()),
+            Stage::CallBack(stage) => stage.deadline(),
             Stage::Talking(stage) => Some(stage.deadline()),
             Stage::Ending(stage) => Some(stage.deadline()),
             Stage::Over => None,

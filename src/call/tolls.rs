@@ -91,8 +91,8 @@ impl TollConfig {
 /// Whose call it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Payer<'a> {
-    /// The phone: a device's name, or its address.
-    pub person: &'a str,
+    /// The phone: a device's name, or its address. None = a queue of its own accord.
+    pub person: Option<&'a str>,
     pub queue: Option<&'a str>,
 }
 
@@ -115,7 +115,7 @@ struct Entries {
 
 struct Entry {
     number: u64,
-    person: String,
+    person: Option<String>,
     queue: Option<String>,
     began: Instant,
     ended: Option<Instant>,
@@ -145,7 +145,7 @@ impl Ledger {
         let (mut all, mut person, mut queue) = (Sum::default(), Sum::default(), Sum::default());
         for entry in &entries.calls {
             all.add(entry, now);
-            if entry.person == payer.person {
+            if entry.person.is_some() && entry.person.as_deref() == payer.person {
                 person.add(entry, now);
             }
             if entry.queue.is_some() && entry.queue.as_deref() == payer.queue {
@@ -153,7 +153,9 @@ impl Ledger {
             }
         }
         all.check(config.all).map_err(Much::of_all)?;
-        person.check(config.person).map_err(Much::of_person)?;
+        if payer.person.is_some() {
+            person.check(config.person).map_err(Much::of_person)?;
+        }
         if payer.queue.is_some() {
             queue.check(config.queue).map_err(Much::of_queue)?;
         }
@@ -177,6 +179,16 @@ impl Toll {
     pub(crate) fn end(self, now: Instant) {
         let mut entries = self.ledger.0.lock().unwrap_or_else(PoisonError::into_inner);
         entries.end(self.number, now);
+    }
+
+    /// The call never went out: it counts for nothing, not even for this hour.
+    pub(crate) fn take_back(self) {
+        let mut entries = self.ledger.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(began) = entries.of(self.number).map(|entry| entry.began) else {
+            return;
+        };
+        entries.end(self.number, began);
+        entries.calls.retain(|entry| entry.number != self.number);
     }
 }
 
@@ -272,7 +284,9 @@ impl Entries {
         entry.ended = Some(at);
         let (person, queue) = (entry.person.clone(), entry.queue.clone());
         self.all = self.all.saturating_sub(1);
-        one_less(&mut self.persons, &person);
+        if let Some(person) = person {
+            one_less(&mut self.persons, &person);
+        }
         if let Some(queue) = queue {
             one_less(&mut self.queues, &queue);
         }
@@ -281,13 +295,15 @@ impl Entries {
     fn begin(&mut self, payer: &Payer<'_>, now: Instant) -> u64 {
         self.next += 1;
         self.all += 1;
-        *self.persons.entry(payer.person.to_string()).or_default() += 1;
+        if let Some(person) = payer.person {
+            *self.persons.entry(person.to_string()).or_default() += 1;
+        }
         if let Some(queue) = payer.queue {
             *self.queues.entry(queue.to_string()).or_default() += 1;
         }
         self.calls.push_back(Entry {
             number: self.next,
-            person: payer.person.to_string(),
+            person: payer.person.map(str::to_string),
             queue: payer.queue.map(str::to_string),
             began: now,
             ended: None,
@@ -301,7 +317,10 @@ impl Entries {
         if is_full(config.all, self.all) {
             return Err(Much::AtOnce.of_all());
         }
-        if is_full(config.person, of(&self.persons, payer.person)) {
+        if payer
+            .person
+            .is_some_and(|person| is_full(config.person, of(&self.persons, person)))
+        {
             return Err(Much::AtOnce.of_person());
         }
         match payer.queue {
@@ -428,6 +447,7 @@ mod tests {
     const MINUTE: Duration = Duration::from_secs(60);
 
     fn payer<'a>(person: &'a str, queue: Option<&'a str>) -> Payer<'a> {
+        let person = Some(person);
         Payer { person, queue }
     }
 
@@ -461,10 +481,13 @@ mod tests {
             "one that was let go of"
         );
         third.end(start + MINUTE);
+        begin("dan", Some("desk"), start).unwrap().take_back();
         {
             let entries = ledger.0.lock().unwrap();
             let going = (entries.all, entries.persons.len(), entries.queues.len());
             assert_eq!(going, (0, 0, 0), "nobody talks: {:?}", entries.persons);
+            let is_dan = |entry: &Entry| entry.person.as_deref() == Some("dan");
+            assert!(!entries.calls.iter().any(is_dan), "his never went out");
         }
         // In an hour, whoever makes them; and after it.
         begin("carl", Some("sales"), start).unwrap().end(start);

@@ -12,7 +12,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use crate::media::Side;
+use crate::queue::limits::OUTSIDE_RING;
 use crate::queue::{self, Attempt};
 use crate::route::{Candidate, Cause, Target};
 use crate::sip::{Message, TransportFault};
@@ -31,13 +31,25 @@ use super::{Counter, Output, shard};
 
 impl Hunting {
     pub(super) fn ring(&mut self, attempt: Attempt, target: &str, case: &mut Case, desk: &mut Desk) {
+        let sent_on = match self.send_on(attempt, target, case, desk) {
+            Ok(sent_on) => sent_on,
+            Err(status) => return self.end_attempt(attempt, status, case, desk),
+        };
+        let (target, diversion) = match &sent_on {
+            Some(sent_on) => (sent_on.target.as_str(), Some(sent_on.diversion.clone())),
+            None => (target, None),
+        };
         let person = desk.registrants.person_at(target);
         case.record.add_attempt(target, person.clone(), case.at_ms(desk));
         let target_is = Taker {
             target: target.to_string(),
             person,
         };
-        let until = desk.now().instant + self.hunt.config().ring;
+        let ring = match sent_on {
+            Some(_) => OUTSIDE_RING,
+            None => self.hunt.config().ring,
+        };
+        let until = desk.now().instant + ring;
         case.rings_at(attempt, target_is, until, desk);
         case.is_one_phone = self.hunt.ringing() == 1;
         let outside = case.outside.clone().filter(|_| target.starts_with("trunk:"));
@@ -46,7 +58,7 @@ impl Hunting {
             None => case.srtp_of(self.hunt.queue(), desk),
         };
         let mut origin = Origin::new(wanted, &desk.config, &mut desk.random);
-        let offer = match (&case.offer, case.port(Side::B)) {
+        let offer = match (&case.offer, case.port(case.rung)) {
             (Some(offer), Some(port)) => origin.offer(offer, desk.config.media_address, port).map(Some),
             _ => Ok(None),
         };
@@ -56,7 +68,7 @@ impl Hunting {
         };
         let mut devices = desk.registrants.places(target).unwrap_or_default().into_iter();
         let place = place.or_else(|| devices.next());
-        let (offer, place) = match (offer, place) {
+        let (offer, mut place) = match (offer, place) {
             (Ok(offer), Some(place)) => (offer, place),
             (Err(refusal), _) => return self.end_attempt(attempt, refusal.status(), case, desk),
             (_, None) if desk.registrants.is_away(target) => {
@@ -64,12 +76,15 @@ impl Hunting {
             }
             (_, None) => return self.end_attempt(attempt, 503, case, desk),
         };
+        if diversion.is_some() {
+            place.diversion = diversion;
+        }
         let names = Names {
             tag: desk.endpoint.token(),
             call_id: shard::leg_b_call_id(desk.config.shard, &desk.endpoint.token()),
             cseq: 1,
         };
-        let mut course = Course::new(attempt, place, names, offer, origin, self.hunt.config().ring);
+        let mut course = Course::new(attempt, place, names, offer, origin, ring);
         course.outside = outside;
         course.redirect(devices.collect());
         let known = known.unwrap_or_default();

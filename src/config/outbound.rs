@@ -4,11 +4,15 @@ use std::path::Path;
 
 use jiff::tz::TimeZone;
 
+use super::Config;
 use super::limits::{FILES_MAX, NUMBER_RANGES_MAX, NUMBERS_MAX, RANGES_OCTETS_MAX};
 use super::queues::is_dialled_number;
-use crate::call::{Allowance, OutboundConfig, Ranges, Reach, TollConfig, TransferRules, TrunkConfig};
+use crate::call::{
+    Allowance, OutboundConfig, Ranges, Reach, TollConfig, TransferRules, TrunkConfig, may_go_out,
+};
 use crate::document::{Section, closest, shown};
 use crate::given_file;
+use crate::queue::{self, Overflow};
 
 pub(super) fn read(root: &Section<'_, '_>, folder: &Path, trunks: &[TrunkConfig]) -> OutboundConfig {
     let mut config = OutboundConfig::default();
@@ -17,6 +21,8 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path, trunks: &[TrunkConfig]
     };
     section.only(&[
         "from_phones",
+        "call_back",
+        "overflow",
         "trunk",
         "allow",
         "refuse",
@@ -32,6 +38,12 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path, trunks: &[TrunkConfig]
     if let Some(from_phones) = section.boolean("from_phones") {
         config.from_phones = from_phones;
     }
+    if let Some(call_back) = section.boolean("call_back") {
+        config.call_back = call_back;
+    }
+    if let Some(overflow) = section.boolean("overflow") {
+        config.overflow = overflow;
+    }
     let ways_out = || {
         trunks
             .iter()
@@ -45,6 +57,10 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path, trunks: &[TrunkConfig]
             let message = format!("no trunk with \"to\" is called {:?}", shown(value.get));
             section.fault(value.at, message, closest(value.get, ways_out()));
         }
+    }
+    if config.call_back && ways_out().next().is_none() {
+        let message = "call_back = true calls numbers outside, and no trunk has \"to\"".to_string();
+        section.fault(section.place("call_back"), message, None);
     }
     config.srtp = super::srtp::read(&section);
     config.allow = numbers(&section, "allow");
@@ -144,6 +160,35 @@ fn read_span(text: &str) -> Option<(u8, u16, u16)> {
     (first <= last && from < to).then_some((days, from, to))
 }
 
+/// A queue that overflows to a number outside needs the switch for it, a way there, and a number that may be called. Once everything is
+/// read.
+pub(super) fn check_overflow(root: &Section<'_, '_>, config: &Config) {
+    for (section, queue) in root.sections("queue").iter().zip(&config.queues) {
+        let Overflow::Outside(number) = &queue.overflow else {
+            continue;
+        };
+        let fault = |message: String| section.fault(section.place("overflow"), message, None);
+        let home = &config.identity.country;
+        let own = queue::find_named(&config.queues, number, number);
+        if let Some(own) = own {
+            fault(format!(
+                "{number} is a number of queue {:?} here: the call would come back. Write that queue's name",
+                own.name
+            ));
+        } else if !config.outbound.overflow {
+            fault(format!(
+                "calls that nobody takes would go out to {number}, and calls out are off: that takes [outbound] overflow = true"
+            ));
+        } else if !config.trunks.iter().any(|trunk| trunk.to.is_some()) {
+            fault(format!(
+                "calls that nobody takes would go out to {number}, and no trunk has \"to\""
+            ));
+        } else if let Err(why) = may_go_out(number, home, &config.outbound) {
+            fault(format!("{number}: {why}, unless [outbound] allow names it"));
+        }
+    }
+}
+
 /// A queue whose people may send calls outside needs a way there.
 pub(super) fn check<'r>(
     root: &Section<'_, '_>,
@@ -183,7 +228,37 @@ fn numbers(section: &Section<'_, '_>, key: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Config;
+
+    #[test]
+    fn a_queue_overflows_to_a_number_outside_that_may_be_called_and_to_no_other() {
+        let fault = |outbound: &str, overflow: &str, trunk: &str| {
+            let text = format!(
+                "[identity]\ncountry = \"GB\"\n[outbound]\n{outbound}\n[[trunk]]\nname = \"carrier\"\nfrom = [\"192.0.2.0/24\"]\n{trunk}\n\
+                 [[queue]]\nname = \"desk\"\nnumbers = [\"+442079460100\"]\ntargets = [\"sip:desk@10.0.0.5\"]\noverflow = \"{overflow}\"\n\
+                 [[queue]]\nname = \"rest\"\ntargets = [\"sip:rest@10.0.0.6\"]\n"
+            );
+            Config::parse("x.toml", &text)
+                .map(|config| config.queues[0].overflow.clone())
+                .map_err(|faults| faults[0].to_string())
+        };
+        let (on, to) = ("overflow = true", "to = \"sip:192.0.2.1\"");
+        let mobile = Overflow::Outside("+447700900123".into());
+        assert_eq!(fault(on, "+447700900123", to), Ok(mobile.clone()));
+        assert_eq!(fault(on, "tel:+447700900123", to), Ok(mobile));
+        for (outbound, overflow, trunk, words) in [
+            ("", "+447700900123", to, "[outbound] overflow = true"),
+            (on, "+447700900123", "", "no trunk has \"to\""),
+            (on, "+14045550123", to, "other countries may not be called"),
+            (on, "+442079460100", to, "is a number of queue \"desk\" here"),
+            (on, "tel:07700900123", to, "is no number that can be called"),
+            (on, "+44x", to, "is no number that can be called"),
+        ] {
+            let found = fault(outbound, overflow, trunk).unwrap_err();
+            assert!(found.contains(words), "{overflow}: {found}");
+        }
+        let abroad = "overflow = true\nallow = [\"+14045550123\"]";
+        assert!(fault(abroad, "+14045550123", to).is_ok());
+    }
 
     #[test]
     fn what_calls_may_come_to_is_read_and_what_is_wrong_with_it_is_told() {
@@ -212,6 +287,7 @@ mod tests {
             ("hours = [\"fri-mon 08:00-18:00\"]", "expected \"mon-fri"),
             ("hours = [\"mon 18:00-08:00\"]", "expected \"mon-fri"),
             ("person = { at_once = -1 }", "at_once must be from 0"),
+            ("call_back = true", "no trunk has \"to\""),
             ("person = { atonce = 1 }", "unknown key \"atonce\""),
         ] {
             let faults = Config::parse(&file, &format!("[outbound]\n{wrong}\n")).unwrap_err();

@@ -65,6 +65,7 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Config {
     config.outbound = super::outbound::read(root, folder, &config.trunks);
     super::outbound::check(root, config.transfer_rules.iter(), &config.trunks);
     identity::read(root, folder, &mut config.identity);
+    super::outbound::check_overflow(root, &config);
     read_media(root, &mut config);
     read_voice(root, folder, &mut config.voice);
     read_policy(root, folder, &mut config.policy);

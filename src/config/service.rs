@@ -79,14 +79,40 @@ pub(super) fn read(section: &Section<'_, '_>) -> Service {
     }
 }
 
-/// `reject`, `say:RECORDING` or the name of a queue.
+/// `reject`, `say:RECORDING`, the name of a queue, or a number outside.
 pub(super) fn goes(section: &Section<'_, '_>, key: &str) -> Option<Overflow> {
     let value = section.string(key)?;
+    if let Some(number) = number(value.get) {
+        let is_number = (7..=15).contains(&number.len()) && !number.starts_with('0');
+        if !is_number || !number.bytes().all(|octet| octet.is_ascii_digit()) {
+            let message = format!(
+                "{:?} is no number that can be called; expected \"+442071234567\" or \"tel:+442071234567\"",
+                shown(value.get)
+            );
+            section.fault(value.at, message, None);
+            return None;
+        }
+        if key != "overflow" {
+            let message = format!("{key} takes no number; name a queue here that overflows to it");
+            section.fault(value.at, message, None);
+            return None;
+        }
+        return Some(Overflow::Outside(format!("+{number}")));
+    }
     Some(match value.get.strip_prefix(SAY) {
         Some(prompt) => Overflow::Say(prompt.to_string()),
         None if value.get == "reject" => Overflow::Reject,
         None => Overflow::Queue(value.get.to_string()),
     })
+}
+
+/// What stands behind the `+` of a number outside; None = this is none.
+fn number(text: &str) -> Option<&str> {
+    let written = text.strip_prefix("tel:").unwrap_or(text);
+    match written.strip_prefix('+') {
+        None if written != text => Some(""),
+        number => number,
+    }
 }
 
 /// Queues are there that calls would go to, and so are recordings. `root`: once everything is read.
@@ -109,7 +135,8 @@ fn check_one(
 ) {
     let place = section.place(key);
     match goes {
-        Overflow::Reject => {}
+        // Which number may be called is looked at where all is read (`outbound::check_overflow`).
+        Overflow::Reject | Overflow::Outside(_) => {}
         Overflow::Say(prompt) if prompts.contains(prompt) => {}
         Overflow::Say(prompt) => {
             let message = format!("no recording is called {:?}", shown(prompt));

@@ -152,6 +152,11 @@ pub const ASSETS: &[Asset] = &[
         content: include_str!("static/desks.js"),
     },
     Asset {
+        path: "/console/callback.js",
+        kind: SCRIPT,
+        content: include_str!("static/callback.js"),
+    },
+    Asset {
         path: "/console/orders.js",
         kind: SCRIPT,
         content: include_str!("static/orders.js"),

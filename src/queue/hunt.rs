@@ -8,6 +8,8 @@
 //!                 Cancel the others, over
 //! ```
 //!
+//! A queue may overflow to a number outside ([`Overflow::Outside`]): it rings as a last target, [`OUTSIDE`] before its number.
+//!
 //! In a queue with `wait` a call does not go round once: it stands in line, and each time it is looked at (a phone may be
 //! free, see [`Hunt::stand_behind`]) it rings what it may, until somebody answers or `wait` is over.
 
@@ -15,10 +17,10 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::limits::{QUEUES_VISITED_MAX, TARGETS_MAX};
+use super::limits::{OUTSIDE_RING, QUEUES_VISITED_MAX, TARGETS_MAX};
 use super::verdict::verdict;
 use super::waiting::Waiting;
-use super::{Config, Decline, Overflow, Phone, Rest, Strategy};
+use super::{Config, Decline, OUTSIDE, Overflow, Phone, Rest, Strategy};
 
 /// One ringing of one phone. Counts up over the whole hunt, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -110,6 +112,8 @@ pub struct Hunt {
     waiting: Option<Waiting>,
     /// How the attempts that are over ended; 408 for a phone that rang in vain.
     failures: Vec<u16>,
+    /// A number outside is rung, or was: nobody is left after it.
+    is_outside: bool,
     is_over: bool,
     steps: VecDeque<Step>,
 }
@@ -132,6 +136,7 @@ impl Hunt {
             ringing: Vec::new(),
             waiting: None,
             failures: Vec::new(),
+            is_outside: false,
             is_over: false,
             steps: VecDeque::new(),
         })
@@ -261,6 +266,9 @@ impl Hunt {
 
     /// Rings what comes next in this queue, or leaves it.
     fn next(&mut self, now: Instant, seen: &dyn Fn(&str) -> Seen) {
+        if self.is_outside {
+            return self.give_up();
+        }
         if self.waiting.is_some() {
             return self.look(now, seen);
         }
@@ -396,9 +404,41 @@ impl Hunt {
             self.steps.push_back(Step::Moved { queue: name.clone() });
             return self.enter(queue, now, seen);
         }
-        if let Overflow::Say(prompt) = next {
-            self.last_words = Some(prompt);
+        match next {
+            Overflow::Say(prompt) => self.last_words = Some(prompt),
+            Overflow::Outside(number) if !self.is_outside => return self.ring_outside(&number, now),
+            _ => {}
         }
+        self.give_up();
+    }
+
+    /// Nobody of this business took the call: a number outside rings, which none of its own phones is waited for any more.
+    fn ring_outside(&mut self, number: &str, now: Instant) {
+        self.is_outside = true;
+        self.waiting = None;
+        let attempt = Attempt(self.next_attempt);
+        self.next_attempt += 1;
+        let target = format!("{OUTSIDE}{number}");
+        self.ringing.push(Ringing {
+            attempt,
+            phone: target.clone(),
+            until: now + OUTSIDE_RING,
+        });
+        self.steps.push_back(Step::Ring { attempt, target });
+    }
+
+    /// Why the phones of this queue did not take the call, for whoever it is sent on to: 486 when all were busy, 408 when one rang
+    /// in vain, else 480.
+    pub fn why_not(&self) -> u16 {
+        match self.failures.as_slice() {
+            [] => 480,
+            failures if failures.iter().all(|status| matches!(status, 486 | 600)) => 486,
+            failures if failures.contains(&408) => 408,
+            _ => 480,
+        }
+    }
+
+    fn give_up(&mut self) {
         let status = verdict(&self.failures, self.config().reach.decline);
         self.finish();
         self.steps.push_back(Step::GiveUp { status });

@@ -129,6 +129,74 @@ fn a_person_rings_at_all_his_devices_at_once_and_a_device_that_is_named_as_well_
 }
 
 #[test]
+fn a_number_outside_is_the_last_that_rings_and_is_not_waited_for_by_any_phone() {
+    let outside = || Overflow::Outside("+14045550188".into());
+    let desk = || vec![queue("desk", Strategy::InOrder, 1, outside())];
+    check(
+        desk(),
+        &[
+            (Input::Start, 0, "+0"),
+            (Input::Tick, 20, "-0 +1"),
+            (Input::Tick, 139, ""),
+            (Input::Tick, 140, "-1 !480"),
+            (Input::Tick, 200, ""),
+        ],
+    );
+    check(
+        desk(),
+        &[
+            (Input::Start, 0, "+0"),
+            (failed(0, 486), 1, "+1"),
+            (failed(1, 486), 2, "!486"),
+        ],
+    );
+    check(
+        desk(),
+        &[
+            (Input::Start, 0, "+0"),
+            (failed(0, 486), 1, "+1"),
+            (Input::Answered { attempt: Attempt(1) }, 2, ""),
+            (Input::Tick, 500, ""),
+        ],
+    );
+    // A queue that is waited in, and one behind another.
+    let mut waiting = queue("desk", Strategy::RingAll, 1, outside());
+    waiting.service.wait = Some(Duration::from_secs(30));
+    check(
+        vec![waiting],
+        &[
+            (Input::Start, 0, ""),
+            (Input::Tick, 1, "+0"),
+            (failed(0, 486), 2, ""),
+            (Input::Tick, 31, "+1"),
+            (failed(1, 408), 40, "!480"),
+        ],
+    );
+    check(
+        vec![
+            queue("desk", Strategy::RingAll, 1, Overflow::Queue("night".into())),
+            queue("night", Strategy::RingAll, 1, outside()),
+        ],
+        &[
+            (Input::Start, 0, "+0"),
+            (failed(0, 486), 1, ">night +1"),
+            (failed(1, 480), 2, "+2"),
+        ],
+    );
+    // Whoever speaks for his queue declines for the number outside no second time.
+    let mut declined = queue("desk", Strategy::RingAll, 2, outside());
+    declined.reach.decline = Decline::Queue;
+    check(
+        vec![declined],
+        &[
+            (Input::Start, 0, "+0 +1"),
+            (failed(0, 603), 1, "-1 +2"),
+            (failed(2, 603), 2, "!603"),
+        ],
+    );
+}
+
+#[test]
 fn when_all_are_busy_the_caller_hears_busy() {
     let desk = || vec![queue("desk", Strategy::RingAll, 2, Overflow::Reject)];
     check(

@@ -21,6 +21,9 @@ pub const LOOK_AGAIN: Duration = Duration::from_secs(5);
 /// How long a phone that did not take a call that waits is left alone by it.
 pub const RING_AGAIN: Duration = Duration::from_secs(10);
 
+/// How long a number outside may ring: the carrier's own answer for "nobody" comes well before it.
+pub const OUTSIDE_RING: Duration = Duration::from_secs(120);
+
 /// Queues one call may pass through (overflow to overflow). Past it the caller hears 480:
 /// somebody who waited through eight queues is better told than moved again.
 pub const QUEUES_VISITED_MAX: usize = 8;

@@ -61,7 +61,12 @@ pub enum Overflow {
     Queue(String),
     /// As [`Overflow::Reject`], with this recording for a caller whom we have answered.
     Say(String),
+    /// To this number outside (E.164 with `+`), over a trunk: the last that is rung for a call.
+    Outside(String),
 }
+
+/// What stands before the number in the target of a [`Step::Ring`] that is for a number outside.
+pub const OUTSIDE: &str = "tel:";
 
 /// Whether a phone may send a call elsewhere by answering 3xx (`follow_redirects`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

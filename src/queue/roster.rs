@@ -23,6 +23,8 @@ pub struct AtWork {
 pub struct Roster {
     people: BTreeMap<Arc<str>, AtWork>,
     by_device: BTreeMap<String, Arc<str>>,
+    /// Devices that are not rung for now, whoever sits there, and why.
+    paused: BTreeMap<String, String>,
 }
 
 impl Roster {
@@ -47,6 +49,13 @@ impl Roster {
         roster
     }
 
+    /// With these devices not rung for now, each with its reason.
+    #[must_use]
+    pub fn with_paused(mut self, devices: impl IntoIterator<Item = (String, String)>) -> Roster {
+        self.paused = devices.into_iter().collect();
+        self
+    }
+
     /// Who sits at this target of a queue (`device:NAME`, or `person:NAME` himself while he is signed in).
     pub fn person_at(&self, target: &str) -> Option<&Arc<str>> {
         if let Some(device) = target.strip_prefix(DEVICE) {
@@ -56,15 +65,21 @@ impl Roster {
         Some(name)
     }
 
-    /// Where this person is, as targets of their own; empty = he is signed in nowhere. None = this target is no person.
+    /// Where this person is rung, as targets of their own; empty = he is signed in nowhere, or only where nobody is rung for now. None =
+    /// this target is no person.
     pub fn devices_of(&self, target: &str) -> Option<Vec<String>> {
         let at_work = self.people.get(target.strip_prefix(PERSON)?);
         let devices = at_work.into_iter().flat_map(|at_work| &at_work.devices);
+        let devices = devices.filter(|device| !self.paused.contains_key(*device));
         Some(devices.map(|device| format!("{DEVICE}{device}")).collect())
     }
 
-    /// Why the person at this target takes no calls; None = he does, or nobody is there.
+    /// Why the person at this target takes no calls, or the device is not rung; None = they do.
     pub fn pause_at(&self, target: &str) -> Option<&str> {
+        let device = target.strip_prefix(DEVICE);
+        if let Some(reason) = device.and_then(|device| self.paused.get(device)) {
+            return Some(reason);
+        }
         let person = self.person_at(target)?;
         self.people.get(person)?.pause.as_deref()
     }
@@ -107,5 +122,11 @@ mod tests {
         assert_eq!(roster.pause_at("person:cay"), Some("lunch"));
         assert_eq!(roster.pause_at("person:ann"), None);
         assert_eq!(roster.people().count(), 2);
+        // A device that is not rung, whoever sits there.
+        let roster = roster.with_paused([("desk-1".to_string(), "broken handset".to_string())]);
+        assert_eq!(roster.pause_at("device:desk-1"), Some("broken handset"));
+        assert_eq!(roster.pause_at("person:ann"), None, "she has another");
+        assert_eq!(roster.devices_of("person:ann").unwrap(), ["device:desk-2"]);
+        assert_eq!(roster.person_at("device:desk-1").map(|name| &**name), Some("ann"));
     }
 }

@@ -31,6 +31,8 @@ pub enum What {
     Freed {
         rest: Duration,
     },
+    /// Somebody says that it is left alone no longer.
+    Rested,
 }
 
 /// What is known of one phone, or of one person, since the gateway started.
@@ -93,6 +95,10 @@ impl Phone {
                     self.ignored = 0;
                     self.skipped_until = self.skipped_until.max(Some(now + patience.pause));
                 }
+                return;
+            }
+            What::Rested => {
+                (self.rests_until, self.skipped_until, self.ignored) = (None, None, 0);
                 return;
             }
             What::Answered => {

@@ -1,14 +1,15 @@
 //! Who sits at which phone: read from the store, told to all shards, shown to people. A change that is made here counts at
 //! once; one that another gateway or the command line made, within seconds.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::clock;
 use super::inbox::{Mailboxes, ToShard};
 use super::phones::Phones;
-use crate::accounts::{By, Devices, NoSeat, Seats, Sitting, Users};
-use crate::queue::{self, AtWork, DEVICE, Line, PERSON, Rest, Roster, Standing, Usage, Used};
+use crate::accounts::{By, Devices, NoSeat, Pause, Seats, Sitting, Users};
+use crate::queue::{self, AtWork, DEVICE, Line, PERSON, Rest, Roster, Standing, Usage, Used, What};
 use crate::store::{Audit, Store, StoreError};
 
 /// How often the store is looked at: what others did, accounts that were shut, and shifts that are over.
@@ -32,6 +33,8 @@ struct Shared {
 #[derive(Default)]
 struct State {
     sittings: Vec<Sitting>,
+    /// Phones that are not rung for now.
+    paused: BTreeMap<String, Pause>,
     roster: Arc<Roster>,
     /// What phones and people do, and who waits, as the shards say.
     usage: Usage,
@@ -44,6 +47,8 @@ struct State {
 pub struct Desk {
     pub device: String,
     pub is_registered: bool,
+    /// Nobody is rung there for now, whoever sits there.
+    pub pause: Option<Pause>,
     pub person: Option<String>,
     /// A call of ours rings or goes on there.
     pub is_taken: bool,
@@ -125,6 +130,52 @@ impl Floor {
         Ok(self.look(by.at_ms)?)
     }
 
+    /// See [`Seats::pause_of`]. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// [`NoSeat`]; nothing is changed then.
+    pub fn pause_of(&self, person: &str, reason: Option<&str>, by: By<'_>) -> Result<(), NoSeat> {
+        self.0.seats.pause_of(person, reason, by)?;
+        Ok(self.look(by.at_ms)?)
+    }
+
+    /// See [`Seats::pause_device`]. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// [`NoSeat`]; nothing is changed then.
+    pub fn pause_device(&self, device: &str, reason: Option<&str>, by: By<'_>) -> Result<(), NoSeat> {
+        self.0.seats.pause_device(device, reason, by)?;
+        Ok(self.look(by.at_ms)?)
+    }
+
+    /// Whoever sits at this phone, and the phone itself, is left alone no longer: his time after a call is over, and so is being passed
+    /// over for what he did not answer. At this gateway; it counts at once for whoever waits. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// [`NoSeat`]; nothing is changed then.
+    pub fn end_rest(&self, device: &str, by: By<'_>) -> Result<(), NoSeat> {
+        self.0.seats.end_rest(device, by)?;
+        let phone = format!("{DEVICE}{device}");
+        let person = {
+            let state = self.lock();
+            let person = state.roster.person_at(&phone);
+            person.map(|person| format!("{PERSON}{person}"))
+        };
+        for target in std::iter::once(phone).chain(person) {
+            let used = Used {
+                target: target.into(),
+                what: What::Rested,
+                at: clock::now().instant,
+            };
+            self.note_used(&used);
+            self.0.mailboxes.broadcast(|| ToShard::Used(used.clone()));
+        }
+        Ok(())
+    }
+
     /// Everybody at work, in the order of the names.
     pub fn sittings(&self) -> Vec<Sitting> {
         self.lock().sittings.clone()
@@ -156,6 +207,7 @@ impl Floor {
             let usage: Vec<_> = devices.iter().map(|device| rest(&device.name)).collect();
             (state.roster.clone(), usage)
         };
+        let paused = self.lock().paused.clone();
         let until = |at: std::time::Instant| {
             let left = at.saturating_duration_since(now.instant);
             now.unix_ms() + left.as_millis() as u64
@@ -171,6 +223,7 @@ impl Floor {
                     Some(Rest::Paused) | None => None,
                 },
                 is_registered: self.0.phones.is_registered(&device.name),
+                pause: paused.get(&device.name).cloned(),
                 person: roster
                     .person_at(&format!("{DEVICE}{}", device.name))
                     .map(|name| name.to_string()),
@@ -225,10 +278,14 @@ impl Floor {
             };
             (sitting.person.clone(), at_work)
         });
-        let roster = Roster::new(people);
+        let paused = Seats::paused_devices(&*self.0.store)?;
+        let reasons = paused
+            .iter()
+            .map(|(device, pause)| (device.clone(), pause.reason.clone()));
+        let roster = Roster::new(people).with_paused(reasons);
         let roster = {
             let mut state = self.lock();
-            state.sittings = sittings;
+            (state.sittings, state.paused) = (sittings, paused);
             if *state.roster == roster && !state.is_untold {
                 return Ok(());
             }

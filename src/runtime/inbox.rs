@@ -8,7 +8,7 @@ use std::time::Instant;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 
 use super::limits::{COMMAND_PATIENCE, INBOX_MESSAGES, INBOX_SIP_MESSAGES};
-use crate::call::{Asker, Handed, LegAsked, Order, shard_of};
+use crate::call::{Asker, CallBack, Handed, LegAsked, NoCallBack, Order, shard_of};
 use crate::call_id::CallId;
 use crate::identity::{Fetched, Trust};
 use crate::lists::Lookup;
@@ -114,6 +114,11 @@ pub enum ToShard {
     Order {
         call: CallId,
         order: Order,
+    },
+    /// A person calls an organisation back. The answer: why not, if not.
+    CallBack {
+        wanted: Box<CallBack>,
+        answer: Sender<Option<NoCallBack>>,
     },
     /// This shard's Call-ID, another shard's dialog.
     Moved {

@@ -7,6 +7,7 @@ pub mod alarms;
 pub mod between;
 pub mod blocked_file;
 pub mod by_hand;
+pub mod call_backs;
 pub mod caller;
 pub mod clock;
 pub mod clock_alarm;

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crossbeam_channel::Receiver;
+use crossbeam_channel::{Receiver, Sender};
 use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Token};
 
@@ -41,7 +41,7 @@ use super::registrations::Registry;
 use super::scoring::Scoring;
 use super::standings::Standings;
 use super::stream::Streams;
-use crate::call::{Asker, CallRecord, Engine, Handed, Input, Output};
+use crate::call::{Asker, CallRecord, Engine, Handed, Input, NoCallBack, Output};
 use crate::call_id::CallId;
 use crate::capture::hep::Way;
 use crate::screening::HistoryFacts;
@@ -107,6 +107,8 @@ pub struct Shard {
     pending: VecDeque<Reply>,
     /// What other shards had no room to hear, in order: where dialogs of theirs are.
     untold: VecDeque<between::Moved>,
+    /// Who waits for word on the call back that is being begun.
+    call_back: Option<Sender<Option<NoCallBack>>>,
     /// Final records that found the recorder full.
     spool: VecDeque<Arc<CallRecord>>,
     deadline: Option<std::time::Instant>,
@@ -142,6 +144,7 @@ impl Shard {
             unread: Vec::new(),
             pending: VecDeque::new(),
             untold: VecDeque::new(),
+            call_back: None,
             spool: VecDeque::new(),
             deadline: None,
             datagram: vec![0; SIP_DATAGRAM].into_boxed_slice(),

@@ -225,6 +225,10 @@ impl Dialog {
         &self.local_tag
     }
 
+    pub fn call_id(&self) -> &str {
+        &self.call_id
+    }
+
     /// Empty for a peer of RFC 2543 that sent none.
     pub fn remote_tag(&self) -> &str {
         &self.remote_tag

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::console::press;
 use crate::support::browser::{Browser, DOWN, ENTER, ESCAPE, TAB};
@@ -96,6 +96,19 @@ fn every_page_is_open_to_all_light_dark_and_at_400_percent() {
     let _running = long_call(&gateway, &folder);
     browser.wait_for_text("talking", PATIENCE);
     look_at(&browser, &axe, &folder, "calls");
+    // Whom the caller names, as the directory has it.
+    let entry = json!({ "name": "Test Caller", "numbers": ["+18005550100"], "reason": "its web page" });
+    let (status, said) = gateway.request(
+        "POST",
+        "/api/v1/lists/directory/entries",
+        Some(&entry.to_string()),
+    );
+    assert_eq!(status, 201, "{said}");
+    browser.eval("document.querySelector('.card').focus(); return true");
+    browser.press_keys("b");
+    browser.wait_for_text("call Test Caller at +1 800 555 0100", PATIENCE);
+    look_at(&browser, &axe, &folder, "call-back");
+    browser.press_keys(ESCAPE);
     browser.eval("document.querySelector('.card').focus(); return true");
     browser.press_keys("w");
     browser.wait_for_text("how it went", PATIENCE);

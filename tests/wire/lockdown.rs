@@ -9,10 +9,10 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::redis_server::RedisServer;
-use crate::registered_phones::{answer, gateway, register, ringward, wait_for_registered};
+use crate::registered_phones::{answer, gateway, register, wait_for_registered};
 use crate::sip_text::{self, Message};
 use crate::support::gateway::Gateway;
-use crate::support::{folder, free_ports, wait_for};
+use crate::support::{folder, free_ports, ringward, wait_for};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 /// The trunk's address, and one that is no phone's.

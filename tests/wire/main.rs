@@ -12,6 +12,7 @@ mod attackers;
 mod bad_input;
 mod baresip_calls;
 mod breach_pack;
+mod call_backs;
 mod campaigns;
 mod capture;
 mod codec_matrix;
@@ -34,6 +35,7 @@ mod lockdown;
 mod matrix;
 mod model_swap;
 mod passwords;
+mod people_at_phones;
 mod pjsua_calls;
 #[path = "../../examples/console_preview/records.rs"]
 mod records;

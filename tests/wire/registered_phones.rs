@@ -13,7 +13,7 @@ use crate::support::baresip::Baresip;
 use crate::support::gateway::Gateway;
 use crate::support::python::program;
 use crate::support::sipp::{Caller, talking_caller};
-use crate::support::{folder, free_port, free_ports, have, wait_for};
+use crate::support::{folder, free_port, free_ports, have, ringward, wait_for};
 
 /// Loopback has many addresses: the phones are at one, and these are the trunk's and the guesser's.
 const TRUNK: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
@@ -27,13 +27,23 @@ pub fn gateway(
     digest: &str,
     devices: &[&str],
 ) -> (Gateway, String, Vec<String>) {
+    gateway_with(folder, &format!("targets = [{targets}]\n"), digest, devices)
+}
+
+/// The same with these lines of its queue.
+pub fn gateway_with(
+    folder: &Path,
+    queue: &str,
+    digest: &str,
+    devices: &[&str],
+) -> (Gateway, String, Vec<String>) {
     let media = free_ports(80);
     let text = format!(
         "[sip]\nlisten = [\"udp:127.0.0.1:0\", \"tcp:127.0.0.1:0\"]\nshards = 2\n\
          [[trunk]]\nname = \"carrier\"\nfrom = [\"{TRUNK}\"]\n\
          [scans]\nnever = [\"{GUESSER}\", \"127.0.0.1\"]\n\
          [registrar]\nfrom = [\"127.0.0.1\", \"{GUESSER}\"]\ndigest = [\"{digest}\"]\n\
-         [[queue]]\nname = \"front-desk\"\ntargets = [{targets}]\n\
+         [[queue]]\nname = \"front-desk\"\n{queue}\
          [media]\naddress = \"127.0.0.1\"\nports = \"{media}-{}\"\n[voice]\nmodel = \"off\"\n\
          [store]\nurl = \"sqlite:{}\"\n[api]\nlisten = \"127.0.0.1:0\"\n",
         media + 79,
@@ -51,17 +61,6 @@ pub fn gateway(
         (status(&gateway)["known"] == devices.len()).then_some(())
     });
     (gateway, file, secrets)
-}
-
-/// A command of the same binary; what it printed.
-pub fn ringward(arguments: &[&str]) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_ringward"))
-        .args(arguments)
-        .output();
-    let output = output.expect("the command runs");
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{arguments:?}: {said}");
-    String::from_utf8_lossy(&output.stdout).trim().to_string()
 }
 
 fn status(gateway: &Gateway) -> Value {

@@ -25,7 +25,8 @@ impl Reception {
         case: &mut Case,
         desk: &mut Desk,
     ) -> Stage {
-        if matches!(self.step, Step::Calling(_)) && request.call_id() != case.invite.call_id() {
+        let own = self.a.as_ref().map(|a| a.dialog.call_id());
+        if matches!(self.step, Step::Calling(_)) && own != Some(request.call_id()) {
             // A phone that rings: its early dialog is one, and there is nobody yet to take it across to.
             early::refuse(txn, request, desk);
             return Stage::Reception(self);

@@ -2,15 +2,18 @@
 
 use crate::media::Side;
 
-use super::{CLOSED, Parting, Reception, Step};
+use super::{CLOSED, Parting, Reception, Step, Wish};
+use crate::call::call_back;
 use crate::call::case::Case;
 use crate::call::desk::Desk;
+use crate::call::dialling::Outside;
 use crate::call::ending::By;
 use crate::call::leg::Leg;
 use crate::call::record::{self, State};
 use crate::call::stage::Stage;
 use crate::call::talking::Talking;
 use crate::call::transfer::{Answered, Calling, Progress};
+use crate::sdp::Session;
 
 impl Reception {
     /// Phones ring, and he hears music.
@@ -40,6 +43,52 @@ impl Reception {
         }
     }
 
+    /// The number outside rings for a person of ours whose phone has answered: he hears the ringing tone, or what is to be
+    /// heard there.
+    pub(in crate::call) fn dial(
+        a: Leg,
+        told: Session,
+        way: Outside,
+        case: &mut Case,
+        desk: &mut Desk,
+    ) -> Stage {
+        case.play(Side::A, "ringing", desk);
+        case.changed(desk);
+        let begun = Calling::begin(way.queues(), Vec::new(), Some(way), case, desk);
+        let mut reception = Box::new(Reception {
+            a: Some(a),
+            step: Step::Answering,
+            wish: Wish::Outside,
+            is_acknowledged: true,
+            told: Some(told),
+            turn: None,
+            questions_end: None,
+            announce_at: None,
+        });
+        match begun {
+            Some((calling, progress)) => {
+                reception.step = Step::Calling(Box::new(calling));
+                reception.on_progress(progress, case, desk)
+            }
+            None => reception.nobody(case, desk),
+        }
+    }
+
+    /// What the carrier says before anybody answers is for whoever calls back: a tone of its own, or that there is no such number.
+    fn let_hear(&mut self, case: &mut Case, desk: &mut Desk) {
+        let Step::Calling(calling) = &self.step else {
+            return;
+        };
+        let Some((session, agreed)) = calling.early().filter(|_| matches!(self.wish, Wish::Outside)) else {
+            return;
+        };
+        let session = session.clone();
+        if case.spoken(Side::B).is_none() {
+            case.describe(Side::B, &session, agreed, desk);
+            case.hush(Side::A, desk);
+        }
+    }
+
     pub(super) fn call_on(
         mut self: Box<Self>,
         case: &mut Case,
@@ -55,6 +104,7 @@ impl Reception {
 
     fn on_progress(mut self: Box<Self>, progress: Progress, case: &mut Case, desk: &mut Desk) -> Stage {
         if let Step::Calling(calling) = &self.step
+            && !calling.queue().is_empty()
             && case.record.queue.as_deref() != Some(calling.queue())
         {
             case.record.queue = Some(calling.queue().to_string());
@@ -64,10 +114,15 @@ impl Reception {
         match progress {
             Progress::Nothing => {}
             Progress::Ringing(_) => {
+                self.let_hear(case, desk);
                 if case.record.timings.ringing_ms.is_none() {
                     case.record.timings.ringing_ms = Some(case.at_ms(desk));
                     case.changed(desk);
                 }
+            }
+            Progress::Failed(status) if matches!(self.wish, Wish::Outside) => {
+                let note = call_back::not_reached(status);
+                return self.end(record::Ending::NoAnswer, By::Called, Some(note), case, desk);
             }
             Progress::Failed(_) => return self.nobody(case, desk),
             Progress::Answered(answered) => match self.a.take() {
@@ -107,6 +162,10 @@ impl Reception {
 
     /// Nobody took the call.
     pub(super) fn nobody(mut self: Box<Self>, case: &mut Case, desk: &mut Desk) -> Stage {
+        if matches!(self.wish, Wish::Outside) {
+            let note = call_back::not_reached(408);
+            return self.end(record::Ending::NoAnswer, By::Called, Some(note), case, desk);
+        }
         let words = self.search().and_then(|search| search.hunt.last_words());
         let words = words.unwrap_or("nobody").to_string();
         self.stop_calling(case, desk);

@@ -82,6 +82,8 @@ enum Wish {
     Wait(String),
     /// That nobody works at this hour.
     Closed(String),
+    /// Nothing: a person of ours calls back, and the number outside rings.
+    Outside,
 }
 
 /// What the record says of a call that nobody takes at this hour.
@@ -355,6 +357,8 @@ impl Reception {
                 return self.ring(&queue, case, desk);
             }
             Wish::Challenge => Script::challenge(desk.random.u64(), end),
+            // He has been connected to nobody by us but those outside, who ring already.
+            Wish::Outside => return Stage::Reception(self),
             Wish::Refuse(answer, announcement) => {
                 let parting = Parting {
                     ending: record::Ending::Refused,

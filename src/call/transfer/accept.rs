@@ -113,7 +113,7 @@ impl Talking {
             .and_then(|taker| taker.target.strip_prefix(DEVICE));
         let person = device.map_or_else(|| dialling::person_at(&self.b.hop.flow, desk), str::to_string);
         let payer = Payer {
-            person: &person,
+            person: Some(&person),
             queue: case.record.queue.as_deref(),
         };
         let toll = dialling::toll(outside, &payer, desk).map_err(Refusal::Transfer)?;

@@ -10,8 +10,9 @@ use crate::call::early::abandon;
 use crate::call::hunting::Hunting;
 use crate::call::index::Name;
 use crate::call::leg::{Hop, Leg, Ringing};
-use crate::call::refusal;
 use crate::call::terms::Terms;
+use crate::call::transport::Agreed;
+use crate::call::{offer, refusal};
 use crate::media::Side;
 use crate::queue::{self, Hunt, Step};
 use crate::route::Target;
@@ -90,6 +91,12 @@ impl Calling {
     /// The caller has been answered: he may wait for longer than an INVITE may.
     pub(in crate::call) fn may_wait(&mut self, desk: &Desk) {
         self.search.may_wait(desk);
+    }
+
+    /// What one of those that ring lets us hear before anybody answers, and how its packets travel.
+    pub(in crate::call) fn early(&self) -> Option<(&Session, Agreed)> {
+        let mut legs = self.search.legs.iter();
+        legs.find_map(|leg| Some((leg.early.as_ref()?, leg.origin.travel.agreed())))
     }
 
     /// Whether a request comes from a phone that rings. Each is rung with a Call-ID of its own.
@@ -272,7 +279,7 @@ impl Calling {
         };
         let name = leg.phone_name();
         let mut answered = Leg {
-            side: Side::B,
+            side: case.rung,
             dialog,
             hop: leg.hop.clone(),
             origin: leg.origin.clone(),
@@ -283,7 +290,10 @@ impl Calling {
         answered.acknowledge(leg.txn, response.cseq().0, None, desk);
         desk.strays.watch(leg, answered.dialog.remote_tag(), now);
         case.record.end_attempt(attempt.0, 200);
-        let person = case.talks_with(attempt, &self.search.hunt, desk);
+        let person = match case.is_reaching_out() {
+            true => case.record.person.clone(),
+            false => case.talks_with(attempt, &self.search.hunt, desk),
+        };
         let queue = desk
             .queues
             .iter()
@@ -312,9 +322,14 @@ impl Calling {
 
 /// The caller's description as a new party is asked into the call with it: without the hold that the old one put him on.
 ///
+/// Whoever calls back is asked with a description of ours: nobody else has said anything yet.
+///
 /// The first phone is asked for both ways even while the caller holds us: by the time it answers he may have resumed, and
 /// it would go on saying nothing.
 pub(in crate::call) fn asking(case: &Case) -> Option<Session> {
+    if case.rung == Side::A {
+        return offer::own();
+    }
     let caller = case.spoken(Side::A)?;
     let is_first = case.spoken(Side::B).is_none();
     Some(if is_first || is_held_by_phone(case) {

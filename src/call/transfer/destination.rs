@@ -9,8 +9,8 @@ use std::time::Duration;
 use crate::call::desk::Desk;
 use crate::call::dialling::{self, Outside};
 use crate::call::facts;
-use crate::call::limits::OUTSIDE_RING;
 use crate::queue::DEVICE;
+use crate::queue::limits::OUTSIDE_RING;
 use crate::queue::{self, Overflow, Strategy};
 use crate::sip::{Flow, Transport, Uri};
 
@@ -107,17 +107,22 @@ impl Outside {
 
 /// A queue without a name that rings one target.
 fn one(target: String, ring: Duration) -> (Arc<[queue::Config]>, String) {
+    (one_of(vec![target], ring), String::new())
+}
+
+/// The same for several, all at once.
+pub(crate) fn one_of(targets: Vec<String>, ring: Duration) -> Arc<[queue::Config]> {
     let one = queue::Config {
         name: String::new(),
         numbers: Vec::new(),
         strategy: Strategy::RingAll,
-        targets: vec![target],
+        targets,
         ring,
         overflow: Overflow::Reject,
         reach: queue::Reach::default(),
         service: crate::queue::Service::default(),
     };
-    (vec![one].into(), String::new())
+    vec![one].into()
 }
 
 /// The device of that name, if a queue rings it or it is registered.

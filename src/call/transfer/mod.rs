@@ -36,7 +36,7 @@ pub(in crate::call) use calling::{Answered, Calling, Progress};
 use reinvite::Reinvite;
 use subscription::Subscription;
 
-pub(crate) use destination::Destination;
+pub(crate) use destination::{Denied, Destination, one_of};
 pub use destination::{Reach, TransferRules};
 pub(crate) use errand::Errand;
 pub use errand::Handed;

@@ -410,6 +410,8 @@ second_person = ["erasures", "lists"]
         },
         outbound: OutboundConfig {
             from_phones: false,
+            call_back: false,
+            overflow: false,
             trunk: None,
             allow: [],
             refuse: [],

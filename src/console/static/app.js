@@ -2,6 +2,7 @@
 
 import * as alarms from "./alarms.js";
 import { ask, follow } from "./api.js";
+import * as callback from "./callback.js";
 import * as desks from "./desks.js";
 import { show, text } from "./dom.js";
 import * as history from "./history.js";
@@ -163,6 +164,7 @@ function toSignIn(problem) {
   desks.stop();
   live.stop();
   why.close();
+  callback.close();
   for (const id of ["desk", "nav", "connection"]) show($(id), false);
   show($("signin"), true);
   text($("signin-problem"), problem);

@@ -86,7 +86,7 @@ function draw({ desks, people, waiting }) {
   }
   const isPaused = Boolean(own?.pause);
   text($("seat-state"), !own ? "You are signed in at no phone: calls you answer are not counted for you." : isPaused
-    ? `Paused: ${own.pause.reason}. No phone of yours is rung.`
+    ? `${paused(own.pause)}. No phone of yours is rung.`
     : [`You take calls at ${own.devices.join(", ")}.`, ...desks.filter((desk) => desk.person === me).map(rest).filter(Boolean).slice(0, 1)].join(" "));
   $("own-desks").replaceChildren(...(own?.devices ?? []).map((device) =>
     h("button", { type: "button", onclick: () => leave(device, me) }, `Sign out of ${device}`)));
@@ -103,13 +103,35 @@ function rest(desk) {
   return desk.rest.why === "skipped" ? `Not answered too often: passed over for ${left}` : `After a call: left alone for ${left}`;
 }
 
+/** Why nobody rings there, and who said so where it was another. */
+const paused = (pause) => `Paused${pause.by ? ` by ${pause.by}` : ""}: ${pause.reason}`;
+
+/** What a supervisor may do about a phone and whoever sits there. */
+function doings(desk, pause) {
+  const phone = `${at(desk.device)}/pause`;
+  const person = desk.person === null ? null : `/api/v1/people/${encodeURIComponent(desk.person)}/pause`;
+  const button = (word, label, what, done) => h("button", { type: "button", "aria-label": label, onclick: () => act(what, done) }, word);
+  const reason = () => $("pause-others").value.trim();
+  const put = (path) => () => ask(path, { method: "PUT", body: { reason: reason() } });
+  const take = (path) => () => ask(path, { method: "DELETE" });
+  return [
+    person === null || person === undefined ? null : pause
+      ? button("Resume", `Have ${desk.person} take calls again`, take(person), `${desk.person} takes calls again.`)
+      : desk.person === me ? null : button("Pause", `Pause ${desk.person}`, put(person), `${desk.person} is not rung.`),
+    desk.pause
+      ? button("Ring phone", `Have ${desk.device} rung again`, take(phone), `${desk.device} is rung again.`)
+      : button("Pause phone", `Pause the phone ${desk.device}`, put(phone), `${desk.device} is not rung.`),
+    desk.rest ? button("End rest", `End the rest of ${desk.person ?? desk.device}`, take(`${at(desk.device)}/rest`), `${desk.person ?? desk.device} is left alone no longer.`) : null,
+  ];
+}
+
 function row(desk, people) {
   const pause = people.find((worker) => worker.person === desk.person)?.pause;
-  const state = !desk.is_registered ? "Not registered" : pause ? `Paused: ${pause.reason}` : rest(desk) ?? (desk.is_taken ? "Has a call" : "Registered");
+  const state = !desk.is_registered ? "Not registered" : desk.pause ? `Phone ${paused(desk.pause).toLowerCase()}` : pause ? paused(pause) : rest(desk) ?? (desk.is_taken ? "Has a call" : "Registered");
   const out = desk.person === null ? null
     : h("button", { type: "button", "aria-label": `Sign ${desk.person} out of ${desk.device}`, onclick: () => leave(desk.device, desk.person) }, "Sign out");
   return h("tr", {},
     h("td", {}, desk.device), h("td", {}, desk.person ?? "–"), h("td", {}, state),
     h("td", { class: "right" }, desk.since_ms === null ? "–" : clock(Date.now() - desk.since_ms)),
-    h("td", { class: "right" }, out));
+    h("td", { class: "right" }, h("div", { class: "doing" }, doings(desk, pause), out)));
 }

@@ -1,8 +1,13 @@
 // Kept calls, newest first.
 
 import { ask } from "./api.js";
+<<<<<<< HEAD
 import { h, icon, show, text } from "./dom.js";
 import { ENDINGS, LABELS, VERDICTS, nameOf, number, numberLight, talked, voiceLight, when, whose } from "./words.js";
+=======
+import { h, icon, show } from "./dom.js";
+import { ENDINGS, LABELS, VERDICTS, calledBack, nameOf, number, numberLight, talked, voiceLight, when, whose } from "./words.js";
+>>>>>>> b
 
 const body = document.getElementById("history");
 const empty = document.getElementById("history-empty");
@@ -87,7 +92,7 @@ function row(call) {
   const verdict = call.report?.verdict;
   return h("tr", { onclick: () => openWhy(call.id) },
     h("td", { class: "time" }, h("time", { datetime: new Date(call.started_ms).toISOString(), title: when(call.started_ms) }, when(call.started_ms, false))),
-    h("td", { class: "who" }, h("button", { type: "button", title: "Why" }, nameOf(call) ?? whose(call), nameOf(call) ? h("small", {}, number(call.caller)) : null)),
+    h("td", { class: "who" }, h("button", { type: "button", title: "Why" }, calledBack(call) ?? nameOf(call) ?? whose(call), calledBack(call) ? h("small", {}, number(call.called)) : nameOf(call) ? h("small", {}, number(call.caller)) : null)),
     h("td", {}, light(numberLight(call))),
     h("td", {}, light(voiceLight(call))),
     h("td", { class: "label" }, h("span", { class: `chip tone-${tone}` }, label)),

@@ -1,6 +1,7 @@
 // Live calls: one card each, updated in place so that focus and reading are never disturbed.
 
 import { hangUp, report } from "./api.js";
+import * as callback from "./callback.js";
 import { draw, makeChart } from "./chart.js";
 import { h, icon, show, text } from "./dom.js";
 import { makeOrders, may } from "./orders.js";
@@ -100,6 +101,7 @@ function makeCard(first) {
   const verdicts = Object.entries(VERDICTS).map(([verdict, word]) =>
     h("button", { type: "button", "aria-pressed": "false", "data-verdict": verdict, onclick: () => card.report(verdict) }, word));
   const hang = h("button", { type: "button", class: "hang-up", onclick: () => card.hangUp() }, "Hang up");
+  const back = h("button", { type: "button", onclick: () => card.callBack() }, "Call back…");
   const why = h("button", { type: "button", class: "open", onclick: () => openWhy(first.id) }, "Why");
   let sureUntil = 0;
   const tell = (error) => {
@@ -107,12 +109,11 @@ function makeCard(first) {
     show(problem, Boolean(error));
   };
   const orders = makeOrders(first.id, tell);
+  const lights = h("div", { class: "lights" }, numberTile.node, voiceTile.node);
   const node = h("article", { class: "card sheet", tabindex: "0", "data-id": first.id, onfocusin: () => select(first.id), onclick: () => select(first.id) },
     h("header", { class: "card-head" }, h("div", {}, logo, caller, claim, purpose), stateBox, where),
-    training,
-    h("div", { class: "lights" }, numberTile.node, voiceTile.node),
-    reasons, h("div", { class: "middle" }), evidence,
-    h("footer", {}, problem, orders.node, h("div", { class: "doing" }, verdicts, why, hang)));
+    training, lights, reasons, h("div", { class: "middle" }), evidence,
+    h("footer", {}, problem, orders.node, h("div", { class: "doing" }, verdicts, back, why, hang)));
   node.replaceChild(say, node.querySelector(".middle"));
 
   const card = {
@@ -122,8 +123,8 @@ function makeCard(first) {
       // A signed name stands before the one that anybody may write; the line below says which of the two it is.
       const name = nameOf(call);
       const source = call.signed_name ? "name signed with the number" : "claimed name";
-      text(caller, name || number(call.caller));
-      text(claim, name ? `${number(call.caller)} · ${source}` : "No name given");
+      text(caller, call.call_back_of ? `Calling back ${call.call_back_of.organisation}` : name || number(call.caller));
+      text(claim, call.call_back_of ? `${number(call.called)} · published number` : name ? `${number(call.caller)} · ${source}` : "No name given");
       const picture = call.has_icon && call.state !== "ended" ? `/api/v1/calls/${call.id}/icon` : "";
       if (logo.dataset.of !== picture) {
         logo.dataset.of = picture;
@@ -151,7 +152,11 @@ function makeCard(first) {
       draw(chart, call.evidence);
       text(total, call.voice ? `${signed(call.voice.llr)} in ${Math.round(call.voice.speech_seconds)} s speech` : "nothing heard yet");
       for (const button of verdicts) button.setAttribute("aria-pressed", String(call.report?.verdict === button.dataset.verdict));
-      for (const button of verdicts) show(button, may().report);
+      for (const button of verdicts) show(button, may().report && !call.call_back_of);
+      show(back, may().order && call.direction !== "outbound");
+      // Nobody is screened whom one calls oneself.
+      show(lights, !call.call_back_of);
+      show(evidence, !call.call_back_of);
       show(hang, may().order);
       hang.disabled = call.state === "ended";
       orders.update(call);
@@ -177,6 +182,9 @@ function makeCard(first) {
       } catch (error) {
         tell(error);
       }
+    },
+    callBack() {
+      if (may().order && card.call.direction !== "outbound") callback.open(card.call);
     },
     async hangUp() {
       if (card.call.state === "ended" || !may().order) return;
@@ -278,6 +286,7 @@ function onKey(event) {
   const key = event.key.toLowerCase();
   if (KEYS[key]) card.report(KEYS[key]);
   else if (key === "h") card.hangUp();
+  else if (key === "b") card.callBack();
   else if (key === "w") openWhy(selected);
   else return;
   event.preventDefault();

@@ -1,8 +1,10 @@
 // Why: everything behind one call's banner and fate, as a side sheet.
 
 import { ask, report } from "./api.js";
+import * as callback from "./callback.js";
 import { draw, makeChart } from "./chart.js";
 import { h, icon, show, text } from "./dom.js";
+import { may } from "./orders.js";
 import { ENDINGS, LABELS, NUMBER, STATES, VERDICTS, VOICE, callBack, capitalised, detail, nameOf, number, numberLight, signed, span, talked, voiceLight, when, whose } from "./words.js";
 
 const dialog = document.getElementById("why");
@@ -50,13 +52,14 @@ function sheet(why) {
   const latest = why.decisions[why.decisions.length - 1];
   const line = [nameOf(call) ? number(call.caller) : null, `${when(call.started_ms)}`, call.erased_ms ? null : `for ${number(call.called)}`].filter(Boolean).join(" · ");
   return [
-    head(nameOf(call) ?? whose(call), line),
+    head(call.call_back_of ? `Calling back ${call.call_back_of.organisation}` : nameOf(call) ?? whose(call), line),
     h("div", { class: "why-body" },
       call.erased_ms ? h("p", { class: "quiet" }, "What this call said of people was erased for good. It cannot be decided again.") : null,
       section("What the person was told", lights(call), ...(call.banner?.reasons ?? []).length > 0 ? [h("ul", { class: "reasons" }, call.banner.reasons.map((reason) => h("li", {}, reason)))] : [],
         ...[call.banner?.name_text, call.banner?.call_reason].filter(Boolean).map((line) => h("p", {}, line)),
         call.banner?.say ? h("p", { class: "say" }, h("span", {}, "Suggested"), call.banner.say) : null,
-        callBack(call) ? h("p", {}, callBack(call)) : null),
+        callBack(call) ? h("p", {}, callBack(call)) : null,
+        may().order && call.direction !== "outbound" ? h("div", { class: "doing" }, h("button", { type: "button", onclick: () => callback.open(call) }, "Call back…")) : null),
       call.erased_ms ? null : said(call),
       section("What was found", latest ? findings(latest) : h("p", { class: "quiet" }, "No decision was made.")),
       section("Rules that applied", latest ? rules(latest) : null),

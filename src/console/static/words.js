@@ -74,6 +74,11 @@ export function callBack(call) {
   return call.call_back ? `${call.call_back.organisation} publishes ${number(call.call_back.number)}: call back there.` : null;
 }
 
+/** Of a call that one of us made to call an organisation back: whom. */
+export function calledBack(call) {
+  return call.call_back_of ? `Called back: ${call.call_back_of.organisation}` : null;
+}
+
 /** Whose call it is: his number, or when all that was known of him was erased. */
 export function whose(call) {
   return call.erased_ms ? `Erased on ${new Date(call.erased_ms).toLocaleDateString()}` : number(call.caller);

@@ -151,6 +151,10 @@ impl Shard {
                 }
             }
             Output::Changed(record) => self.record(record),
+            Output::CallBack { refused, .. } => {
+                // There is room for the one word; whoever waited for it may have given up.
+                let _ = self.call_back.take().map(|answer| answer.try_send(refused));
+            }
             Output::Registration(state) => {
                 doors.registrations.note(&state);
                 let (trunk, route) = (state.trunk, state.service_route);

@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ringward::call::{CallRecord, Config, Engine, TrunkConfig};
+use ringward::call::{CallRecord, Config, Engine, NoCallBack, TrunkConfig};
 use ringward::call_id::CallId;
 use ringward::media::Side;
 use ringward::policy::Policy;
@@ -79,6 +79,8 @@ pub struct World {
     pub records: BTreeMap<CallId, Vec<CallRecord>>,
     pub media: BTreeMap<CallId, MediaLog>,
     pub counts: BTreeMap<&'static str, u64>,
+    /// What became of each wish to call back: why not, if not.
+    pub call_backs: Vec<Option<NoCallBack>>,
     pub registrations: Vec<ringward::registration::State>,
     pub fetches: Vec<String>,
     /// TCP peers open their connections from a port of their system's choice: this much above the one they listen on.
@@ -217,6 +219,7 @@ impl World {
             records: BTreeMap::new(),
             media: BTreeMap::new(),
             counts: BTreeMap::new(),
+            call_backs: Vec::new(),
             registrations: Vec::new(),
             fetches: Vec::new(),
             ephemeral: 0,

@@ -266,6 +266,7 @@ impl World {
                 let of_call = self.records.entry(record.id).or_default();
                 of_call.push(Arc::unwrap_or_clone(record));
             }
+            Output::CallBack { refused, .. } => self.call_backs.push(refused),
             Output::Registration(state) => {
                 self.note(format!("registration {state:?}"));
                 self.registrations.push(*state);

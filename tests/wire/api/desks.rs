@@ -73,6 +73,46 @@ async fn everybody_signs_himself_in_and_only_a_supervisor_signs_others_out() {
     check_problem(by_token, 409, "no-account").await;
     check_problem(desk.sits_at(&ann, "desk-9").await, 404, "no-such-device").await;
 
+    // A supervisor does so for another, and for a phone; whoever is paused reads who it was.
+    let training = r#"{"reason":"training"}"#;
+    let of_ann = "/api/v1/people/ann/pause";
+    check_problem(
+        desk.by_cookie(Method::PUT, of_ann, &bob, training).await,
+        403,
+        "role-missing",
+    )
+    .await;
+    check_problem(
+        desk.by_cookie(Method::PUT, of_ann, &boss, r#"{"reason":" "}"#)
+            .await,
+        400,
+        "bad-request",
+    )
+    .await;
+    let nobody = desk
+        .by_cookie(Method::PUT, "/api/v1/people/dan/pause", &boss, training)
+        .await;
+    check_problem(nobody, 409, "conflict").await;
+    let done = |method, path: &'static str, body: &'static str| {
+        let (desk, boss) = (&desk, &boss);
+        async move { desk.by_cookie(method, path, boss, body).await.status() }
+    };
+    assert_eq!(done(Method::PUT, of_ann, training).await, 204);
+    assert_eq!(
+        done(Method::PUT, "/api/v1/desks/desk-2/pause", training).await,
+        204
+    );
+    let seen = desk.seen_by(&ann, "/api/v1/desks").await;
+    let pause = serde_json::json!({ "reason": "training", "since_ms": NOON, "by": "boss" });
+    assert_eq!(seen["people"][0]["pause"], pause, "{seen}");
+    assert_eq!(seen["desks"][1]["pause"], pause, "{seen}");
+    assert_eq!(seen["desks"][0]["pause"], Value::Null, "{seen}");
+    assert_eq!(done(Method::DELETE, of_ann, "").await, 204);
+    assert_eq!(done(Method::DELETE, "/api/v1/desks/desk-2/pause", "").await, 204);
+    assert_eq!(done(Method::DELETE, "/api/v1/desks/desk-2/pause", "").await, 409);
+    assert_eq!(done(Method::DELETE, "/api/v1/desks/desk-2/rest", "").await, 204);
+    assert_eq!(done(Method::DELETE, "/api/v1/desks/desk-9/rest", "").await, 404);
+
     let lunch = r#"{"reason":"lunch"}"#;
     let paused = desk.by_cookie(Method::PUT, "/api/v1/pause", &ann, lunch).await;
     assert_eq!(paused.status(), 204);

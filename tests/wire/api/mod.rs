@@ -3,6 +3,7 @@
 mod access;
 mod alarms;
 mod audit;
+mod call_backs;
 mod calls;
 mod campaigns;
 mod erasures;
@@ -36,7 +37,7 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 use reqwest::{Client, Method, RequestBuilder, Response};
 use ringward::api::{self, Gateway};
 use ringward::call::record::{OrderOutcome, Ordered};
-use ringward::call::{Order, What};
+use ringward::call::{CallBack, NoCallBack, Order, What};
 use ringward::call_id::CallId;
 use ringward::flood::{Blocks, CallLimits, Shared as Counters, SurgeConfig};
 use ringward::lists::{Lookup, Plan};
@@ -75,6 +76,9 @@ pub struct Desk {
     pub hung_up: Arc<Mutex<Vec<CallId>>>,
     /// What else was ordered.
     pub ordered: Arc<Mutex<Vec<Order>>>,
+    /// Who was called back, and what the next one hears instead.
+    pub called_back: Arc<Mutex<Vec<CallBack>>>,
+    pub no_call_back: Arc<Mutex<Option<NoCallBack>>>,
     pub policies: Arc<Policies>,
     /// Names of the policies that the shards were told to judge by.
     pub told: Arc<Mutex<Vec<String>>>,
@@ -101,7 +105,11 @@ pub struct Setting {
     pub patience: Patience,
     pub oidc: Option<ringward::accounts::oidc::Config>,
     pub second_person: api::SecondPerson,
+<<<<<<< HEAD
     pub search_lasts: Duration,
+=======
+    pub calls_back: bool,
+>>>>>>> b
     /// How long all may take that is asked of the provider for one sign-in; None = machines are slow.
     pub oidc_asked_in: Option<Duration>,
 }
@@ -122,7 +130,11 @@ impl Default for Setting {
             tls: None,
             oidc: None,
             second_person: api::SecondPerson::default(),
+<<<<<<< HEAD
             search_lasts: api::limits::SEARCH_LASTS,
+=======
+            calls_back: true,
+>>>>>>> b
             oidc_asked_in: None,
             webhooks: vec![nowhere],
             patience: Patience {
@@ -157,6 +169,8 @@ impl Desk {
         let clock_ms = Arc::new(AtomicU64::new(NOON));
         let hung_up: Arc<Mutex<Vec<CallId>>> = Arc::default();
         let ordered: Arc<Mutex<Vec<Order>>> = Arc::default();
+        let called_back: Arc<Mutex<Vec<CallBack>>> = Arc::default();
+        let no_call_back: Arc<Mutex<Option<NoCallBack>>> = Arc::default();
         let token = api::first_token(store.as_ref()).unwrap().unwrap_or_default();
         let audit = Arc::new(Audit::open(Arc::clone(&store)).unwrap());
         let shipped = &SHIPPED[0];
@@ -255,6 +269,17 @@ impl Desk {
                     is_live
                 }
             }),
+            calls_back: plan.calls_back,
+            call_back: Box::new({
+                let (called_back, not) = (Arc::clone(&called_back), Arc::clone(&no_call_back));
+                move |wanted| match *not.lock().unwrap() {
+                    Some(why) => Err(why),
+                    None => {
+                        called_back.lock().unwrap().push(wanted);
+                        Ok(CallId(0x77))
+                    }
+                }
+            }),
             icon: Box::new(|url, digest| {
                 // As if the host had this one icon, and it were the one that was signed for.
                 let is_there = url == "https://media.example.com/logo.png" && digest.is_none();
@@ -297,6 +322,8 @@ impl Desk {
             store,
             hung_up,
             ordered,
+            called_back,
+            no_call_back,
             policies,
             told,
             listed,

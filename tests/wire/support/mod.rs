@@ -20,6 +20,8 @@ pub mod https;
 #[allow(dead_code, reason = "for the wire tests; benches/load.rs shares this module")]
 pub mod kamailio;
 #[allow(dead_code, reason = "for the wire tests; benches/load.rs shares this module")]
+pub mod people;
+#[allow(dead_code, reason = "for the wire tests; benches/load.rs shares this module")]
 pub mod pki;
 #[allow(dead_code, reason = "for the wire tests; benches/load.rs shares this module")]
 pub mod pjsua;
@@ -37,6 +39,18 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 pub use ports::{free_port, free_ports};
+
+/// A command of the gateway's own binary; what it printed.
+#[allow(dead_code, reason = "for the wire tests; benches/load.rs shares this module")]
+pub fn ringward(arguments: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_ringward"))
+        .args(arguments)
+        .output();
+    let output = output.expect("the command runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {said}");
+    String::from_utf8_lossy(&output.stdout).trim().to_string()
+}
 
 /// A folder of its own for one test, below cargo's build output.
 pub fn folder(name: &str) -> PathBuf {

@@ -131,6 +131,13 @@ pub fn echoing_phone(folder: &Path) -> (Peer, u16, u16) {
     (peer, port, media)
 }
 
+/// As [`phone`], on this loopback address, and it sends back all the audio it hears.
+#[allow(dead_code, reason = "for the wire tests; benches/load.rs shares this module")]
+pub fn echo_on(folder: &Path, address: std::net::IpAddr, ring_ms: u32) -> (Peer, u16) {
+    let text = PHONE.replace("RING_MS", &ring_ms.to_string());
+    phone_that(folder, address, &text, "u1", &["-rtp_echo"])
+}
+
 /// As [`phone`], on this loopback address.
 #[allow(dead_code, reason = "for the wire tests; benches/load.rs shares this module")]
 pub fn phone_on(folder: &Path, address: std::net::IpAddr, ring_ms: u32) -> (Peer, u16) {
@@ -163,6 +170,17 @@ pub fn phone_with(folder: &Path, text: &str) -> (Peer, u16) {
 }
 
 fn phone_at(folder: &Path, address: std::net::IpAddr, text: &str, transport: &str) -> (Peer, u16) {
+    phone_that(folder, address, text, transport, &[])
+}
+
+/// With more arguments of SIPp.
+fn phone_that(
+    folder: &Path,
+    address: std::net::IpAddr,
+    text: &str,
+    transport: &str,
+    more: &[&str],
+) -> (Peer, u16) {
     let port = super::free_port();
     let scenario = folder.join(format!("phone-{port}.xml"));
     std::fs::write(&scenario, text).expect("scenario");
@@ -183,6 +201,7 @@ fn phone_at(folder: &Path, address: std::net::IpAddr, text: &str, transport: &st
             "-t",
             transport,
         ])
+        .args(more)
         .args([
             "-trace_msg",
             "-message_file",

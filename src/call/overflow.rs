@@ -1,0 +1,103 @@
+//! Nobody of a queue took the call, and the queue says which number outside is to ring (`overflow = "+44…"`).
+//!
+//! It goes out as the business, under the rules of every call outside, with a Diversion that says whose number was dialled
+//! (RFC 5806). What comes back to us that way goes out no second time.
+
+use crate::queue::{Attempt, OUTSIDE};
+
+use super::case::Case;
+use super::desk::Desk;
+use super::dialling;
+use super::hunting::Hunting;
+use super::limits::FORWARDINGS_MAX;
+use super::record::{TransferKind, TransferOutcome};
+use super::refusal::LOCKED_DOWN;
+use super::tolls::Payer;
+use super::transfer::Denied;
+
+/// What rings instead of a number, and what its INVITE says of how the call came there.
+pub(super) struct SentOn {
+    /// As records name it: the trunk, never the number.
+    pub(super) target: String,
+    pub(super) diversion: String,
+}
+
+impl Hunting {
+    /// What is to ring for this target of a hunt. Ok(None): a phone, as it stands there. Err: a number outside that may not be
+    /// called, or not now; the attempt is over, and the record says why.
+    pub(super) fn send_on(
+        &mut self,
+        attempt: Attempt,
+        target: &str,
+        case: &mut Case,
+        desk: &Desk,
+    ) -> Result<Option<SentOn>, u16> {
+        let Some(number) = target.strip_prefix(OUTSIDE) else {
+            return Ok(None);
+        };
+        let at_ms = case.at_ms(desk);
+        let by = self.hunt.queue().to_string();
+        let entry = case
+            .record
+            .add_transfer(at_ms, number.to_string(), TransferKind::Overflow);
+        case.record.say_who_sent_on(entry, by);
+        match self.way_on(number, case, desk) {
+            Ok(target) => {
+                let called = case.facts.called.number.reveal();
+                let host = desk.config.listeners.first();
+                let host = host.map_or("ringward.invalid", |listener| listener.advertised.as_str());
+                let reason = match self.hunt.why_not() {
+                    486 => "user-busy",
+                    408 => "no-answer",
+                    _ => "unavailable",
+                };
+                let count = case.facts.signalling.forwarding.count.saturating_add(1);
+                Ok(Some(SentOn {
+                    diversion: format!("<sip:{called}@{host}>;reason={reason};counter={count}"),
+                    target,
+                }))
+            }
+            Err(why) => {
+                case.record.end_transfer(entry, TransferOutcome::Refused, REFUSED);
+                case.record.add_attempt("trunk", None, at_ms);
+                case.record.why_not_rung(attempt.0, why);
+                Err(REFUSED)
+            }
+        }
+    }
+
+    fn way_on(&self, number: &str, case: &mut Case, desk: &Desk) -> Result<String, Denied> {
+        let rules = &desk.config.outbound;
+        if !rules.overflow {
+            return Err("queues do not send calls outside");
+        }
+        if desk.is_locked_down {
+            return Err(LOCKED_DOWN);
+        }
+        if case.record.drill {
+            return Err("a training call goes to nobody outside");
+        }
+        let forwarding = &case.facts.signalling.forwarding;
+        let called = &case.facts.called.number;
+        let was_ours = [&forwarding.by, &forwarding.dialled]
+            .into_iter()
+            .flatten()
+            .any(|number| number.reveal() == called.reveal());
+        if was_ours || forwarding.count >= FORWARDINGS_MAX {
+            return Err("this call was sent on from here before");
+        }
+        let home = desk.own_numbers.calling_code();
+        let way = dialling::outside(number, number, home, &desk.config, false)?;
+        let payer = Payer {
+            person: None,
+            queue: Some(self.hunt.queue()),
+        };
+        case.tolls.extend(dialling::toll(&way, &payer, desk)?);
+        let target = format!("trunk:{}", way.trunk);
+        case.outside = Some(way);
+        Ok(target)
+    }
+}
+
+/// What a number that may not be called counts as, among what phones say.
+const REFUSED: u16 = 403;

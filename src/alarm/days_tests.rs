@@ -495,9 +495,8 @@ fn what_nobody_has_taken_and_weighs_least_makes_room_for_a_new_alarm() {
 }
 
 #[test]
-<<<<<<< HEAD
 fn a_rule_of_the_policy_that_fails_is_told_once_and_never_becomes_usual() {
-    let mut business = Business::begun(Kept::default(), 1);
+    let mut business = Business::begun(Kept::default(), [1, 1]);
     business.live(1, |business, _| {
         business.plant(20, |seen, number| {
             seen.failed_rules = match number {
@@ -523,7 +522,10 @@ fn a_rule_of_the_policy_that_fails_is_told_once_and_never_becomes_usual() {
             .kept()
             .texts()
             .all(|(thing, _)| !thing.contains("rule"))
-=======
+    );
+}
+
+#[test]
 fn a_scan_of_a_hundred_thousand_messages_is_one_alarm_and_does_not_become_usual() {
     let mut business = Business::new(2);
     for _ in 0..6 {
@@ -573,6 +575,5 @@ fn what_an_older_gateway_did_not_count_is_no_alarm_until_it_is_known() {
         !business.watched().iter().any(|watch| new.contains(watch)),
         "{:#?}",
         business.told
->>>>>>> d
     );
 }

@@ -72,11 +72,7 @@ pub enum Watch {
 }
 
 impl Watch {
-<<<<<<< HEAD
-    const ALL: [(&'static str, Watch); 9] = [
-=======
-    const ALL: [(&'static str, Watch); 13] = [
->>>>>>> d
+    const ALL: [(&'static str, Watch); 14] = [
         ("volume", Watch::Volume),
         ("country", Watch::Country),
         ("unsigned", Watch::Unsigned),

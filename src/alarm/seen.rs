@@ -135,14 +135,14 @@ fn script(record: &CallRecord) -> Option<String> {
     (words.len() >= 2).then(|| words.join("+"))
 }
 
-<<<<<<< HEAD
 fn failed_rules(record: &CallRecord) -> Vec<String> {
     let errors = record.decisions.iter().flat_map(|one| &one.decision.errors);
     let mut rules: Vec<String> = errors.map(|failed| short(&failed.rule)).collect();
     rules.sort();
     rules.dedup();
     rules
-=======
+}
+
 fn is_one_ring(record: &CallRecord) -> bool {
     let gave_up = record
         .outcome
@@ -160,7 +160,6 @@ fn is_silent(record: &CallRecord) -> bool {
     let is_quiet =
         heard.is_some_and(|heard| heard.seconds >= SILENT_HEARD && heard.speech_seconds < SILENT_SPEECH);
     is_long && is_quiet && record.timings.fax_ms.is_none()
->>>>>>> d
 }
 
 /// A certificate may name a signer as it likes.

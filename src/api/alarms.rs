@@ -36,12 +36,8 @@ pub(crate) struct AlarmView {
     /// The rule that raised it.
     #[schema(example = "more-calls")]
     rule: String,
-<<<<<<< HEAD
-    /// `volume`, `country`, `unsigned`, `refused`, `synthetic`, `sign-ins`, `outside`, `campaign` or `rule-errors`.
-=======
     /// `volume`, `country`, `unsigned`, `refused`, `synthetic`, `sign-ins`, `outside`, `scans`, `guesses`, `one-ring`, `silent`,
-    /// `quality` or `campaign`.
->>>>>>> d
+    /// `quality`, `campaign` or `rule-errors`.
     #[schema(example = "volume")]
     watch: &'static str,
     /// A calling code, or what a campaign's calls have in common; empty for the rest.

@@ -14,15 +14,10 @@ use super::error::Problem;
 use super::limits::{BODY_MAX, DRILL_BODY_MAX, IMPORT_BODY_MAX, POLICY_BODY_MAX};
 use super::state::Shared;
 use super::{
-<<<<<<< HEAD
-    account, alarms, audit, calls, campaigns, card, desks, devices, document as whole, drills, erasures,
-    events, exports, flood, guard, icon, list_files, lists, lockdown, model, oidc, people, policies, redress,
-    repeats, replays, reports, reputation, searches, session, status, tokens, users, webhooks,
-=======
     account, alarms, audit, call_back, calls, campaigns, card, desks, devices, document as whole, drills,
     erasures, events, exports, flood, guard, icon, list_files, lists, lockdown, model, oidc, people,
-    policies, redress, repeats, replays, reports, reputation, session, status, tokens, users, webhooks,
->>>>>>> b
+    policies, redress, repeats, replays, reports, reputation, searches, session, status, tokens, users,
+    webhooks,
 };
 use crate::console::{self, Asset};
 

@@ -327,7 +327,6 @@ pub const DRILLS_KEPT: usize = 500;
 /// How long a training call may take to be over once its caller has given up or hung up: as long as a transaction.
 pub const DRILL_ENDS_WITHIN: Duration = Duration::from_secs(40);
 
-<<<<<<< HEAD
 /// Alarms that wait to be sent by e-mail: more than that at once are a failure of the rules, or of a server that is away. Past it
 /// the newest are not sent.
 pub const MAIL_WAITING: usize = 64;
@@ -345,10 +344,9 @@ pub const MAIL_LASTS: Duration = Duration::from_secs(24 * 3600);
 
 /// Characters of what a mail server says that are shown. The rest is cut.
 pub const MAIL_PROBLEM_CHARS: usize = 300;
-=======
+
 /// How often it is looked whether a report is due.
 pub const REPORTS_LOOKED_AT: Duration = Duration::from_secs(10);
 
 /// How often within one look it is tried again when another gateway was first.
 pub const REPORT_TRIES: usize = 10;
->>>>>>> c

@@ -1,13 +1,8 @@
 // Kept calls, newest first.
 
 import { ask } from "./api.js";
-<<<<<<< HEAD
 import { h, icon, show, text } from "./dom.js";
-import { ENDINGS, LABELS, VERDICTS, nameOf, number, numberLight, talked, voiceLight, when, whose } from "./words.js";
-=======
-import { h, icon, show } from "./dom.js";
 import { ENDINGS, LABELS, VERDICTS, calledBack, nameOf, number, numberLight, talked, voiceLight, when, whose } from "./words.js";
->>>>>>> b
 
 const body = document.getElementById("history");
 const empty = document.getElementById("history-empty");

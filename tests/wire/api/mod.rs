@@ -20,11 +20,8 @@ mod oidc;
 mod pages;
 mod policies;
 mod reports;
-<<<<<<< HEAD
 mod schemathesis;
-=======
 mod searches;
->>>>>>> c
 mod tls;
 pub mod users;
 mod webhooks;
@@ -105,11 +102,8 @@ pub struct Setting {
     pub patience: Patience,
     pub oidc: Option<ringward::accounts::oidc::Config>,
     pub second_person: api::SecondPerson,
-<<<<<<< HEAD
     pub search_lasts: Duration,
-=======
     pub calls_back: bool,
->>>>>>> b
     /// How long all may take that is asked of the provider for one sign-in; None = machines are slow.
     pub oidc_asked_in: Option<Duration>,
 }
@@ -130,11 +124,8 @@ impl Default for Setting {
             tls: None,
             oidc: None,
             second_person: api::SecondPerson::default(),
-<<<<<<< HEAD
             search_lasts: api::limits::SEARCH_LASTS,
-=======
             calls_back: true,
->>>>>>> b
             oidc_asked_in: None,
             webhooks: vec![nowhere],
             patience: Patience {

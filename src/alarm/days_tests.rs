@@ -57,7 +57,8 @@ struct Business {
 impl Business {
     /// After six ordinary weeks; they are lived once for each seed.
     fn new(seed: u64) -> Business {
-        static LIVED: Mutex<BTreeMap<u64, (Kept, [u64; 2], u64, u64)>> = Mutex::new(BTreeMap::new());
+        type Lived = (Kept, [u64; 2], u64, u64);
+        static LIVED: Mutex<BTreeMap<u64, Lived>> = Mutex::new(BTreeMap::new());
         let mut lived = LIVED.lock().unwrap();
         let (kept, chance, hours, calls) = lived
             .entry(seed)

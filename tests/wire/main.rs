@@ -13,6 +13,7 @@ mod baresip_calls;
 mod breach_pack;
 mod campaigns;
 mod capture;
+mod codec_matrix;
 mod console;
 mod console_for_all;
 mod console_markup;

@@ -56,8 +56,8 @@ pub(crate) struct CallPage {
     calls: Vec<CallView>,
     /// Cursor of the next page; null = this was the last.
     next: Option<String>,
-    /// The time for one answer was up before the page was full: only calls that started then or later, Unix ms, were looked at.
-    /// `next` goes on from there. null = the page is full, or it was the last.
+    /// The page is not full, and not the last: the time for one answer was up, or calls could not be read back. Only calls that
+    /// started then or later, Unix ms, were looked at; `next` goes on from there.
     searched_until_ms: Option<u64>,
 }
 

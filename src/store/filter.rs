@@ -69,12 +69,21 @@ pub type CallPlace = (u64, CallId);
 pub struct Found {
     /// Newest first.
     pub calls: Vec<CallRecord>,
-    /// The last call that was looked at, where the time was up before the page was full. None = the page is full,
-    /// or there are no more.
+    /// The last call that was looked at, where the time was up before the page was full, or some of it could not be read back. None = the
+    /// page is full, or there are no more.
     pub until: Option<CallPlace>,
 }
 
 impl Found {
+    /// `looked_at`: calls of the page, those that could not be read back included. A full page that is short of those is not the last one.
+    pub(super) fn with_unread(mut self, looked_at: usize, filter: &Filter) -> Found {
+        if looked_at >= filter.rows() && self.calls.len() < looked_at {
+            let last = self.calls.last();
+            self.until = last.map(|last| (last.started_ms, last.id)).or(self.until);
+        }
+        self
+    }
+
     /// Lays over it what is not kept yet and admitted by the filter.
     pub(super) fn beside(mut self, unkept: Vec<Arc<CallRecord>>, filter: &Filter) -> Found {
         let calls = &mut self.calls;

@@ -340,7 +340,7 @@ impl Store for Redis {
             Err(_) if !unkept.is_empty() => Default::default(),
             Err(error) => return Err(error),
         };
-        let mut calls = Vec::new();
+        let (looked_at, mut calls) = (found.len(), Vec::new());
         for kept in found {
             match kept {
                 Ok(record) => calls.push(record),
@@ -351,7 +351,8 @@ impl Store for Redis {
                 }
             }
         }
-        Ok(Found { calls, until }.beside(unkept, filter))
+        let found = Found { calls, until }.with_unread(looked_at, filter);
+        Ok(found.beside(unkept, filter))
     }
 
     fn history(&self, number: &str, now_ms: u64) -> Result<HistoryFacts, StoreError> {

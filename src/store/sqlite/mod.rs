@@ -234,7 +234,7 @@ impl Store for Sqlite {
         let (kept, until) = self.read("listing calls", |on| {
             search::calls(on, &self.index, filter, &is_over)
         })?;
-        let mut calls = Vec::new();
+        let (looked_at, mut calls) = (kept.len(), Vec::new());
         for kept in kept {
             match kept {
                 Ok(record) => calls.push(record),
@@ -244,7 +244,8 @@ impl Store for Sqlite {
                 }
             }
         }
-        Ok(Found { calls, until }.beside(queued, filter))
+        let found = Found { calls, until }.with_unread(looked_at, filter);
+        Ok(found.beside(queued, filter))
     }
 
     fn history(&self, number: &str, now_ms: u64) -> Result<HistoryFacts, StoreError> {

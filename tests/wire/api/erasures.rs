@@ -331,6 +331,41 @@ async fn who_is_gone_is_erased_from_the_audit_and_its_chain_is_whole() {
 }
 
 #[tokio::test]
+async fn what_waits_for_a_second_person_waits_over_a_restart() {
+    let second_person = ringward::api::SecondPerson {
+        erasures: true,
+        lists: true,
+    };
+    let plan = || super::Setting {
+        second_person,
+        ..super::Setting::default()
+    };
+    let store = super::memory();
+    let desk = Desk::set_up(store.clone(), plan()).await;
+    let token = desk.token.clone();
+    let ann = desk.person("ann", &["supervisor"]).await;
+    let path = "/api/v1/lists/block/entries";
+    let body = json!({ "numbers": ["+14045550123"], "reason": "threats" }).to_string();
+    let asked = desk.by_cookie(Method::POST, path, &ann, &body).await;
+    assert_eq!(asked.status(), 202);
+    desk.close().await.unwrap();
+
+    let mut desk = Desk::set_up(store, plan()).await;
+    desk.token = token;
+    let proposed = desk.read("/api/v1/lists").await["proposed"].clone();
+    assert_eq!(
+        (&proposed[0]["by"], &proposed[1]),
+        (&json!("ann"), &serde_json::Value::Null)
+    );
+    let bob = desk.person("bob", &["supervisor"]).await;
+    let agreed = desk.by_cookie(Method::POST, path, &bob, &body).await;
+    assert_eq!(agreed.status(), 201);
+    assert_eq!(desk.read("/api/v1/lists").await["proposed"], json!([]));
+    let audit = desk.read("/api/v1/audit").await.to_string();
+    assert!(audit.contains("201 proposed by ann"), "{audit}");
+}
+
+#[tokio::test]
 async fn where_two_people_are_asked_for_the_same_wish_of_another_person_is_the_agreement() {
     let second_person = ringward::api::SecondPerson {
         erasures: true,

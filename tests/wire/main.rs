@@ -14,6 +14,7 @@ mod breach_pack;
 mod call_backs;
 mod campaigns;
 mod capture;
+mod codec_matrix;
 mod console;
 mod console_for_all;
 mod console_markup;

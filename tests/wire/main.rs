@@ -1,5 +1,5 @@
 //! Real sockets on loopback, and real peers: SIPp, baresip, pjsua2, secsipidx, Kamailio, SIPVicious, PyJWT,
-//! openapi-python-client, Chromium, none of them ours.
+//! openapi-python-client, schemathesis, Chromium, none of them ours.
 //!
 //! A missing peer skips its tests with a word about it, unless RINGWARD_PEERS=required (what `tests/run` sets).
 
@@ -61,3 +61,4 @@ mod translated_calls;
 mod trust_lists;
 mod two_gateways;
 mod verifier_matrix;
+mod without_redis;

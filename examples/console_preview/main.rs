@@ -103,6 +103,8 @@ async fn main() -> anyhow::Result<()> {
             10,
         ))),
         redress: Box::new(|_| None),
+        calls_back: false,
+        call_back: Box::new(|_| Err(ringward::call::NoCallBack::Off)),
         store: Arc::clone(&store),
         live: Arc::clone(&live),
         policies: Arc::new(policies),

@@ -48,7 +48,6 @@ fn took(gateway: &Gateway, count: usize) -> Vec<String> {
         let attempts = attempts.as_array().cloned().unwrap_or_default();
         let answered = attempts.iter().find(|attempt| attempt["status"] == 200);
         let answered = answered.expect("a phone that answered");
-        assert_eq!(answered["person"], call["person"], "{call}");
         let device = match call["person"].as_str() {
             Some("ann") => "device:desk-1",
             _ => "device:desk-2",

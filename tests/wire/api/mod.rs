@@ -102,8 +102,8 @@ pub struct Setting {
     pub patience: Patience,
     pub oidc: Option<ringward::accounts::oidc::Config>,
     pub second_person: api::SecondPerson,
-    pub search_lasts: Duration,
     pub calls_back: bool,
+    pub search_lasts: Duration,
     /// How long all may take that is asked of the provider for one sign-in; None = machines are slow.
     pub oidc_asked_in: Option<Duration>,
 }
@@ -124,8 +124,8 @@ impl Default for Setting {
             tls: None,
             oidc: None,
             second_person: api::SecondPerson::default(),
-            search_lasts: api::limits::SEARCH_LASTS,
             calls_back: true,
+            search_lasts: api::limits::SEARCH_LASTS,
             oidc_asked_in: None,
             webhooks: vec![nowhere],
             patience: Patience {

@@ -329,13 +329,12 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         calls: config.calls_kept,
         audit: config.audit_kept,
     };
-    let retention = (!terms.are_none()).then(|| {
+    let retention = {
         let alarm = clock_alarm.clone();
-        Retention::start(store.clone(), audit.clone(), terms, move || {
-            alarm.shift().is_some()
-        })
-    });
-    let retention = retention.transpose().context("retention thread")?;
+        let is_clock_doubtful = move || alarm.shift().is_some();
+        Retention::start(store.clone(), audit.clone(), terms, is_clock_doubtful)
+            .context("retention thread")?
+    };
     let selftest = Watch::start().context("self-test thread")?;
     let is_draining = Arc::new(AtomicBool::new(false));
     let status = Status {
@@ -416,6 +415,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         tls: api_tls,
         public_url: config.api.public_url.clone(),
         second_person: config.api.second_person,
+        search_lasts: api::limits::SEARCH_LASTS,
     });
     let (stop_api, stopped) = tokio::sync::oneshot::channel::<()>();
     tokio.spawn(async move {

@@ -157,6 +157,7 @@ async fn main() -> anyhow::Result<()> {
         tls: None,
         public_url: None,
         second_person: api::SecondPerson::default(),
+        search_lasts: api::limits::SEARCH_LASTS,
     };
     tokio::spawn(let_calls_come_and_go(store, live, lengths));
     let stop = async {

@@ -140,3 +140,14 @@ pub const DESKS_MAX: usize = 8;
 
 /// Characters of the reason for a pause. A longer one is refused.
 pub const PAUSE_CHARS_MAX: usize = 60;
+
+/// What waits for a second person, of one person and altogether (under 1 KiB each). Past it the oldest is forgotten, of whoever asks
+/// rather than of somebody else.
+pub const WISHES_EACH: usize = 8;
+pub const WISHES_MAX: usize = 512;
+
+/// How long it waits.
+pub const WISH_LASTS: Duration = Duration::from_secs(24 * 3600);
+
+/// How long what two people want is taken to be just being done. Then whoever did it is taken for dead, and it waits again.
+pub const WISH_TAKEN: Duration = Duration::from_secs(120);

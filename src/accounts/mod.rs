@@ -27,6 +27,7 @@ mod user;
 mod users;
 #[cfg(test)]
 mod users_tests;
+mod wishes;
 
 pub use devices::{Devices, NoDevice};
 pub use failures::Failures;
@@ -46,6 +47,7 @@ pub use tokens::{Changes as TokenChanges, FIRST, NoToken, Token, Tokens, first_t
 pub use tries::Tries;
 pub use user::User;
 pub use users::{By, Change, Invitation, NewUser, Users};
+pub use wishes::{Moment, Taken, Wish, Wishes};
 
 use crate::policy::book::{BY_FILE, BY_GATEWAY};
 

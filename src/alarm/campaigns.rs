@@ -156,6 +156,7 @@ mod tests {
             recording: Some(recording.into()),
             signer: Some(signer.into()),
             script: None,
+            failed_rules: Vec::new(),
         }
     }
 

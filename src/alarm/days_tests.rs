@@ -139,6 +139,7 @@ impl Business {
             recording: None,
             signer: Some(format!("{}", 100 + (self.chance.share() * 40.0) as u32)),
             script: None,
+            failed_rules: Vec::new(),
         }
     }
 
@@ -459,5 +460,36 @@ fn what_nobody_has_taken_and_weighs_least_makes_room_for_a_new_alarm() {
     assert!(
         business.engine.alarms().any(|alarm| alarm.number == 1),
         "it is ann's"
+    );
+}
+
+#[test]
+fn a_rule_of_the_policy_that_fails_is_told_once_and_never_becomes_usual() {
+    let mut business = Business::begun(Kept::default(), 1);
+    business.live(1, |business, _| {
+        business.plant(20, |seen, number| {
+            seen.failed_rules = match number {
+                19 => vec!["other".into()],
+                _ => vec!["our-own-number".into()],
+            };
+        });
+    });
+    assert_eq!(business.watched(), [Watch::RuleErrors, Watch::RuleErrors]);
+    let about = |alarm: &Alarm| (alarm.about.clone(), alarm.count, alarm.calls.len());
+    let alarms: Vec<_> = business.engine.alarms().map(about).collect();
+    assert_eq!(alarms[1].0, "our-own-number");
+    assert_eq!((alarms[1].1, alarms[0].1), (19, 1));
+    // Two days later it fails again.
+    business.live(48, |_, _| {});
+    business.live(1, |business, _| {
+        business.plant(1, |seen, _| seen.failed_rules = vec!["other".into()]);
+    });
+    assert_eq!(business.watched(), [Watch::RuleErrors; 3]);
+    assert!(
+        business
+            .engine
+            .kept()
+            .texts()
+            .all(|(thing, _)| !thing.contains("rule"))
     );
 }

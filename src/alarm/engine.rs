@@ -194,7 +194,26 @@ impl Engine {
             self.count(&country(code), call);
             self.compare(Watch::Country, code, now_ms);
         }
+        for rule in &seen.failed_rules {
+            self.on_failed_rule(rule, seen.call, now_ms);
+        }
         self.on_campaign(seen, now_ms);
+    }
+
+    /// Nobody waits for what is usual: a rule that fails does not do what somebody meant.
+    fn on_failed_rule(&mut self, failed: &str, call: CallId, now_ms: u64) {
+        let thing = format!("{FAILED}{failed}");
+        self.count(&thing, Some(call));
+        let hour = self.hour.as_ref();
+        let Some(counted) = hour.and_then(|hour| hour.counts.get(&thing)).cloned() else {
+            return;
+        };
+        let is_meant = |rule: &&Rule| rule.watch == Watch::RuleErrors && counted.count >= rule.at_least;
+        let rules: Vec<Rule> = self.rules.rules.iter().filter(is_meant).cloned().collect();
+        for rule in rules {
+            let words = words(rule.watch, failed, counted.count, None, rule.at_least as f64);
+            self.raise(&rule, failed, words, counted.count, &counted.calls, now_ms);
+        }
     }
 
     /// Whether a country is counted by itself. Of those of which nothing is usual yet, one that hardly called makes room for the next.
@@ -484,7 +503,8 @@ impl Engine {
         let counted = ended
             .counts
             .iter()
-            .filter(|(thing, count)| !is_country(thing) || count.count >= COUNTRY_LEARNED);
+            .filter(|(thing, count)| !is_country(thing) || count.count >= COUNTRY_LEARNED)
+            .filter(|(thing, _)| !thing.starts_with(FAILED));
         things.extend(counted.map(|(thing, _)| thing.clone()));
         things.sort();
         things.dedup();
@@ -522,6 +542,9 @@ impl Engine {
         }
     }
 }
+
+/// Before the name of a rule that failed in the name of what is counted: none of these is ever usual.
+const FAILED: &str = "failed rule ";
 
 /// Before the calling code in the name of what is counted.
 const COUNTRY: &str = "country ";

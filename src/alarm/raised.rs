@@ -29,7 +29,7 @@ pub struct Alarm {
     /// The rule's name, and what it watches.
     pub rule: String,
     pub watch: Watch,
-    /// Of one rule, what tells its alarms from each other: a calling code, the name of a campaign.
+    /// Of one rule, what tells its alarms from each other: a calling code, the name of a campaign, a rule of the policy.
     pub about: String,
     pub severity: Severity,
     pub owner: Option<String>,
@@ -74,6 +74,11 @@ pub(super) fn words(watch: Watch, about: &str, count: u64, usual: Option<Usual>,
         Watch::SignIns => "wrong passwords, codes or tokens were shown in this hour".to_string(),
         Watch::Outside => "calls went to numbers outside in this hour".to_string(),
         Watch::Campaign => "calls are alike".to_string(),
+        Watch::RuleErrors => {
+            format!(
+                "calls of this hour met the rule {about:?} of the policy, which could not be evaluated and counted as not matched"
+            )
+        }
     };
     match usual {
         Some(usual) => format!(

@@ -57,10 +57,12 @@ pub enum Watch {
     Outside,
     /// Calls that have a recording, a signer or a script in common, and come from several callers.
     Campaign,
+    /// Calls in an hour at which one rule of the policy could not be evaluated.
+    RuleErrors,
 }
 
 impl Watch {
-    const ALL: [(&'static str, Watch); 8] = [
+    const ALL: [(&'static str, Watch); 9] = [
         ("volume", Watch::Volume),
         ("country", Watch::Country),
         ("unsigned", Watch::Unsigned),
@@ -69,6 +71,7 @@ impl Watch {
         ("sign-ins", Watch::SignIns),
         ("outside", Watch::Outside),
         ("campaign", Watch::Campaign),
+        ("rule-errors", Watch::RuleErrors),
     ];
 
     pub fn name(self) -> &'static str {
@@ -257,8 +260,12 @@ fn read_rule(section: &Section<'_, '_>, others: &[Rule]) -> Option<Rule> {
         .unwrap_or(Severity::Medium);
     let at_least = section.integer("at_least", AT_LEAST).unwrap_or(10);
     let times = section.integer("times", TIMES.start() / 10..=TIMES.end() / 10);
-    if watch == Some(Watch::Campaign) && times.is_some() {
-        let message = "a campaign is counted by its callers: times means nothing here";
+    let alone = match watch {
+        Some(Watch::Campaign) => Some("a campaign is counted by its callers: times means nothing here"),
+        Some(Watch::RuleErrors) => Some("no rule fails usually: times means nothing here"),
+        _ => None,
+    };
+    if let Some(message) = alone.filter(|_| times.is_some()) {
         section.fault(section.place("times"), message, None);
     }
     let again = section
@@ -328,6 +335,10 @@ mod tests {
                 "4:6: \"a b\" is no name",
                 "6:9: times must be from 1 to 100",
             ],
+        );
+        check(
+            "[[rule]]\nid = \"a\"\nwatch = \"rule-errors\"\ntimes = 3\n",
+            &["4:9: no rule fails usually"],
         );
         check(
             "[[rule]]\nid = \"a\"\nwatch = \"campaign\"\ntimes = 3\n[[rule]]\nid = \"a\"\nwatch = \"volume\"\nagain = \"1s\"\n",

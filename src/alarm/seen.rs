@@ -36,6 +36,8 @@ pub struct Seen {
     pub signer: Option<String>,
     /// How the caller's side behaved, where it behaved in a way of its own: a word for each habit.
     pub script: Option<String>,
+    /// Rules of the policy that could not be evaluated for it, each once.
+    pub failed_rules: Vec<String>,
 }
 
 impl Seen {
@@ -69,6 +71,7 @@ impl Seen {
                 false => UNBELIEVED.to_string(),
             }),
             script: script(record),
+            failed_rules: failed_rules(record),
         })
     }
 
@@ -119,6 +122,14 @@ fn script(record: &CallRecord) -> Option<String> {
     }
     words.sort();
     (words.len() >= 2).then(|| words.join("+"))
+}
+
+fn failed_rules(record: &CallRecord) -> Vec<String> {
+    let errors = record.decisions.iter().flat_map(|one| &one.decision.errors);
+    let mut rules: Vec<String> = errors.map(|failed| short(&failed.rule)).collect();
+    rules.sort();
+    rules.dedup();
+    rules
 }
 
 /// A certificate may name a signer as it likes.

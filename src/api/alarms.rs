@@ -36,7 +36,7 @@ pub(crate) struct AlarmView {
     /// The rule that raised it.
     #[schema(example = "more-calls")]
     rule: String,
-    /// `volume`, `country`, `unsigned`, `refused`, `synthetic`, `sign-ins`, `outside` or `campaign`.
+    /// `volume`, `country`, `unsigned`, `refused`, `synthetic`, `sign-ins`, `outside`, `campaign` or `rule-errors`.
     #[schema(example = "volume")]
     watch: &'static str,
     /// A calling code, or what a campaign's calls have in common; empty for the rest.

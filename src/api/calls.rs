@@ -16,6 +16,7 @@ use super::error::{Problem, ProblemBody};
 use super::limits::{NOTE_MAX, PERSON_CALLS};
 use super::state::Shared;
 use super::view::{CallView, ReportView, label_of};
+use super::whole::whole;
 use super::why::Why;
 use crate::call::record::{Ending, PersonReport};
 use crate::call::{CallRecord, Order, What};
@@ -34,6 +35,7 @@ pub(crate) struct ListQuery {
     /// Where to go on: `next` of the page before.
     cursor: Option<String>,
     /// Only calls that started before this, Unix ms.
+    #[serde(default, deserialize_with = "whole")]
     before_ms: Option<u64>,
     /// Only calls with this label.
     label: Option<String>,
@@ -42,7 +44,7 @@ pub(crate) struct ListQuery {
     /// Only calls to this queue.
     queue: Option<String>,
     /// Only calls that this account took. Such a page may be short, or empty, and have a `next` all the same: so many calls
-    /// are looked at for it.
+    /// are looked at for it (`searched_until_ms`).
     person: Option<String>,
     /// Only calls that ended so: `completed`, `cancelled`, `no_answer`, `refused` or `failed`.
     ending: Option<String>,
@@ -54,6 +56,9 @@ pub(crate) struct CallPage {
     calls: Vec<CallView>,
     /// Cursor of the next page; null = this was the last.
     next: Option<String>,
+    /// The time for one answer was up before the page was full: only calls that started then or later, Unix ms, were looked at.
+    /// `next` goes on from there. null = the page is full, or it was the last.
+    searched_until_ms: Option<u64>,
 }
 
 /// What the person who took the call says about it.
@@ -155,7 +160,8 @@ impl ActionBody {
 /// Characters of the reason that somebody gives for an order.
 const WHY_CHARS_MAX: usize = 200;
 
-/// List calls.
+/// List calls. What has several rare properties is looked for as long as one answer may take; then the page has what was found so far,
+/// says how far that was (`searched_until_ms`), and `next` goes on from there.
 #[utoipa::path(
     get, path = "/api/v1/calls", tag = "calls", params(ListQuery),
     responses(
@@ -184,7 +190,7 @@ pub(crate) async fn list(
     let is_his = |record: &CallRecord| person.is_none() || record.person == person;
     // One more than is shown tells whether there is a next page.
     filter.limit = (wanted + 1).min(CALLS_LIMIT);
-    let records: Vec<Arc<CallRecord>> = if is_live {
+    let (records, until): (Vec<Arc<CallRecord>>, _) = if is_live {
         let admitted = shared
             .gateway
             .live
@@ -192,17 +198,21 @@ pub(crate) async fn list(
             .into_iter()
             .rev()
             .filter(|record| filter.admits(record) && is_his(record));
-        admitted.take(filter.limit).collect()
+        (admitted.take(filter.limit).collect(), None)
     } else {
+        let lasts = shared.gateway.search_lasts;
         let asked = filter.clone();
-        let records = shared.ask(move |store| store.calls(&asked)).await?;
-        records.into_iter().map(Arc::new).collect()
+        let found = shared.ask(move |store| store.search(&asked, lasts)).await?;
+        (found.calls.into_iter().map(Arc::new).collect(), found.until)
     };
     let shown = &records[..records.len().min(wanted)];
-    let is_more = records.len() > wanted || (wanted == CALLS_LIMIT && records.len() == CALLS_LIMIT);
+    let is_full = records.len() > wanted || (wanted == CALLS_LIMIT && records.len() == CALLS_LIMIT);
+    let last = shown.last().filter(|_| is_full);
+    let until = until.filter(|_| !is_full);
     Ok(Json(CallPage {
         calls: shown.iter().map(|record| CallView::of(record)).collect(),
-        next: shown.last().filter(|_| is_more).map(|last| cursor_of(last)),
+        next: last.map(|last| cursor_of(last)).or(until.map(cursor_at)),
+        searched_until_ms: until.map(|(ms, _)| ms),
     }))
 }
 
@@ -210,31 +220,37 @@ pub(crate) async fn list(
 async fn of_person(shared: &Shared, mut filter: Filter, person: String) -> Result<Json<CallPage>, Problem> {
     let wanted = filter.limit;
     filter.limit = CALLS_LIMIT;
+    let lasts = shared.gateway.search_lasts;
     let page = shared.ask(move |store| {
         let (mut found, mut looked_at) = (Vec::new(), 0);
         loop {
-            let page = store.calls(&filter)?;
-            let mut next = None;
-            for record in page {
+            let page = store.search(&filter, lasts)?;
+            let mut last = None;
+            for record in page.calls {
                 looked_at += 1;
-                next = Some(cursor_of(&record));
-                (filter.before_ms, filter.before_id) = (Some(record.started_ms), Some(record.id));
+                let place = (record.started_ms, record.id);
+                (filter.before_ms, filter.before_id) = (Some(place.0), Some(place.1));
+                last = Some(place);
                 if record.person.as_ref() == Some(&person) {
                     found.push(record);
                 }
                 if found.len() == wanted {
-                    return Ok((found, next));
+                    return Ok((found, last, false));
                 }
             }
-            if next.is_none() || looked_at >= PERSON_CALLS {
-                return Ok((found, next));
+            if page.until.is_some() {
+                return Ok((found, page.until, true));
+            }
+            if last.is_none() || looked_at >= PERSON_CALLS {
+                return Ok((found, last, true));
             }
         }
     });
-    let (found, next) = page.await?;
+    let (found, last, is_short) = page.await?;
     Ok(Json(CallPage {
         calls: found.iter().map(CallView::of).collect(),
-        next,
+        next: last.map(cursor_at),
+        searched_until_ms: last.filter(|_| is_short).map(|(ms, _)| ms),
     }))
 }
 
@@ -469,7 +485,11 @@ pub(super) fn sound_filter(label: Option<&str>, ending: Option<&str>) -> Result<
 
 /// Where the page after this call goes on.
 pub(super) fn cursor_of(last: &CallRecord) -> String {
-    format!("{}-{}", last.started_ms, last.id)
+    cursor_at((last.started_ms, last.id))
+}
+
+fn cursor_at((started_ms, id): (u64, CallId)) -> String {
+    format!("{started_ms}-{id}")
 }
 
 /// Where to go on: the cursor of the page before, or else the time.

@@ -124,7 +124,7 @@ pub(crate) struct ErasurePage {
     erasures: Vec<ErasureView>,
     /// Those of this gateway that go on, or came to no end since it started.
     running: Vec<RunningErasure>,
-    /// Those that wait for a second person, where `[api] second_person` has `erasures`. Of this gateway, since it started.
+    /// Those that wait for a second person, where `[api] second_person` has `erasures`; at every gateway on the store.
     proposed: Vec<Wish>,
     /// `after` of the next page; null = this was the last.
     next: Option<u64>,
@@ -213,13 +213,12 @@ pub(crate) async fn erase(
         .ok_or_else(|| Problem::Conflict("too many erasures go on; ask again when one is done".into()))?;
     let (mut why, mut agreed) = (why, None);
     if shared.gateway.second_person.erasures {
-        let same = format!("{whom:?}");
         let asked = Asked {
-            what: ERASURE,
-            same: &same,
+            what: ERASURE.into(),
+            same: format!("{whom:?}"),
             needs: (Method::POST, "/api/v1/erasures"),
         };
-        match second(&shared, &signed_in, &asked) {
+        match second(&shared, &signed_in, asked).await? {
             Ok(both) => {
                 why = format!("{why}; proposed by {}", both.by());
                 agreed = Some(both);
@@ -228,22 +227,11 @@ pub(crate) async fn erase(
         }
     }
     let (eraser, now_ms) = (Arc::new(eraser(&shared)), shared.now().unix_ms());
-    let number = match &whom {
-        Whom::Number(number) => Some(number.clone()),
-        Whom::Account(_) => None,
-    };
     let (by, first) = (signed_in.who.to_string(), eraser.clone());
     let begun = shared.work(move || Ok(first.begin(whom, &by, &why, now_ms)?));
     let begun = begun.await?;
     let (erasure, receipt) = (begun.erasure.clone(), begun.receipt.clone());
-    let wishes = shared.wishes.clone();
-    let work = move || {
-        let done = used_up(agreed, eraser.finish(begun))?;
-        if let Some(number) = number {
-            wishes.forget(&number);
-        }
-        Ok(done)
-    };
+    let work = move || used_up(agreed, eraser.finish(begun));
     let done = place.run(&erasure, ERASURE_AWAITED, work).await?;
     Ok(match done {
         Some(done) => Json(ErasureView::of(done, Some(receipt))).into_response(),
@@ -290,7 +278,7 @@ pub(crate) async fn list(
     let is_more = erasures.len() >= JOURNAL_ROWS;
     Ok(Json(ErasurePage {
         running: shared.erasures.all(),
-        proposed: waiting(&shared, true),
+        proposed: waiting(&shared, true).await?,
         next: erasures.last().map(|last| last.number).filter(|_| is_more),
         erasures: erasures
             .into_iter()

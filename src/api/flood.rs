@@ -202,7 +202,8 @@ fn noted_down(noted: String, answer: impl IntoResponse) -> Response {
     response
 }
 
-fn reason(why: &str) -> Result<&str, Problem> {
+/// Of something that is done, as the audit keeps it for good.
+pub(super) fn reason(why: &str) -> Result<&str, Problem> {
     let why = why.trim();
     if holds_number(why) {
         return Err(Problem::BadRequest(

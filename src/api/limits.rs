@@ -19,6 +19,10 @@ pub const BODY_MAX: usize = 16 * 1024;
 /// Octets of a request's head, cookies included. More is answered 431.
 pub const HEAD_MAX: usize = 32 * 1024;
 
+/// How long calls are looked for that have several properties, before the page says how far it has come: with the others that wait for
+/// a reader of the store (16 questions, 4 readers) less than [`REQUEST_TIMEOUT`].
+pub const SEARCH_LASTS: Duration = Duration::from_secs(2);
+
 /// From the first octet of a connection, or of its next request, to the end of the head. Then it is closed.
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -131,12 +135,6 @@ pub const ERASURES_FAILED_KEPT: usize = 16;
 
 /// How long an answer waits for the end of an erasure: with what comes before it less than [`REQUEST_TIMEOUT`]. Then 202, and it goes on.
 pub const ERASURE_AWAITED: Duration = Duration::from_secs(4);
-
-/// What waits for a second person, of one person and altogether (under 1 KiB each), and how long. Past it the oldest is forgotten, of
-/// whoever asks rather than of somebody else.
-pub const WISHES_EACH: usize = 8;
-pub const WISHES_MAX: usize = 512;
-pub const WISH_LASTS: Duration = Duration::from_secs(24 * 3600);
 
 /// Calls shown at once of what is held about one number: about 2 MiB.
 pub const HELD_CALLS_MAX: usize = 200;

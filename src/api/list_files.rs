@@ -64,13 +64,12 @@ pub(crate) async fn import(
     let is_dry = query.dry_run.unwrap_or(false);
     let mut first = None;
     if !is_dry && shared.gateway.second_person.is_for(list) {
-        let (what, same) = (format!("{list}: a file"), format!("{rest:?}\n{text}"));
         let asked = Asked {
-            what: &what,
-            same: &same,
+            what: format!("{list}: a file"),
+            same: format!("{rest:?}\n{text}"),
             needs: (Method::POST, "/api/v1/lists/{list}/import"),
         };
-        first = match second(&shared, &signed_in, &asked) {
+        first = match second(&shared, &signed_in, asked).await? {
             Ok(first) => Some(first),
             Err(wish) => return Ok(wish.into_response()),
         };

@@ -91,8 +91,9 @@ pub(crate) struct ListsView {
     /// Counts changes of any of them.
     pub revision: u64,
     pub lists: Vec<ListView>,
-    /// Entries that wait for a second person, where `[api] second_person` has `lists`. Of this gateway, since it started.
-    pub proposed: Vec<Wish>,
+    /// Entries that wait for a second person, where `[api] second_person` has `lists`; at every gateway on the store. null = the store is
+    /// away, and nobody knows.
+    pub proposed: Option<Vec<Wish>>,
 }
 
 #[derive(Serialize, ToSchema)]

@@ -42,7 +42,8 @@ pub(crate) async fn all(State(shared): State<Shared>) -> Json<ListsView> {
     Json(ListsView {
         revision: book.revision(),
         lists: lists.collect(),
-        proposed: waiting(&shared, false),
+        // The lists are known while the store is away; this is not.
+        proposed: waiting(&shared, false).await.ok(),
     })
 }
 
@@ -178,7 +179,7 @@ pub(crate) async fn add(
     let Json(body) = body.map_err(super::calls::bad_body)?;
     let lists = shared.gateway.lists.clone();
     let written = body.written();
-    let first = match wanted_by_two(&shared, &signed_in, (list, &written), "add", ADD)? {
+    let first = match wanted_by_two(&shared, &signed_in, (list, &written), "add", ADD).await? {
         Ok(first) => first,
         Err(wish) => return Ok(wish.into_response()),
     };
@@ -225,7 +226,7 @@ pub(crate) async fn change(
     let seen = seen(&headers)?;
     let lists = shared.gateway.lists.clone();
     let (written, how) = (body.written(), format!("change {id}"));
-    let first = match wanted_by_two(&shared, &signed_in, (list, &written), &how, CHANGE)? {
+    let first = match wanted_by_two(&shared, &signed_in, (list, &written), &how, CHANGE).await? {
         Ok(first) => first,
         Err(wish) => return Ok(wish.into_response()),
     };
@@ -275,7 +276,7 @@ const ADD: Needs = (Method::POST, "/api/v1/lists/{list}/entries");
 const CHANGE: Needs = (Method::PUT, "/api/v1/lists/{list}/entries/{entry}");
 
 /// What was agreed on, where two people have to want an entry; the wish, where nobody has asked before.
-fn wanted_by_two(
+async fn wanted_by_two(
     shared: &Shared,
     signed_in: &SignedIn,
     (list, written): (List, &Written),
@@ -286,16 +287,12 @@ fn wanted_by_two(
         return Ok(Ok(None));
     }
     let title = shared.gateway.lists.title(list, written).map_err(problem)?;
-    let (what, same) = (
-        format!("{list}: {title}"),
-        format!("{how} {:?}", written.expires_ms),
-    );
     let asked = Asked {
-        what: &what,
-        same: &same,
+        what: format!("{list}: {title}"),
+        same: format!("{how} {:?}", written.expires_ms),
         needs,
     };
-    Ok(second(shared, signed_in, &asked).map(Some))
+    Ok(second(shared, signed_in, asked).await?.map(Some))
 }
 
 fn shown(status: StatusCode, entry: &Entry, shared: &Shared) -> Response {
@@ -328,7 +325,11 @@ pub(super) fn seen(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
 fn placed(place: Result<Path<(String, u64)>, PathRejection>) -> Result<(List, u64), Problem> {
     // A number that cannot be is one that no entry has.
     let Path((list, id)) = place.map_err(|_| Problem::NoSuchEntry)?;
-    Ok((named(Ok(list))?, id))
+    let list = named(Ok(list))?;
+    match i64::try_from(id) {
+        Ok(_) => Ok((list, id)),
+        Err(_) => Err(Problem::NoSuchEntry),
+    }
 }
 
 pub(super) fn named(list: Result<String, PathRejection>) -> Result<List, Problem> {

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use super::access::SignedIn;
 use super::error::{Problem, ProblemBody};
+use super::flood::reason;
 use super::state::Shared;
 use crate::accounts::{By, Devices, Lockdown, Lockdowns, NoLockdown};
 use crate::policy::book::Hand;
@@ -83,7 +84,7 @@ pub(crate) async fn look(State(shared): State<Shared>) -> Json<LockdownView> {
     post, path = "/api/v1/lockdown", tag = "gateway", request_body = OrderBody,
     responses(
         (status = 200, description = "It is in force here; on other gateways of the store within seconds", body = Ordered),
-        (status = 400, description = "No reason", body = ProblemBody),
+        (status = 400, description = "No reason, or one with a telephone number in it", body = ProblemBody),
         (status = 401, description = "Not signed in", body = ProblemBody),
         (status = 403, description = "None of your roles may", body = ProblemBody),
         (status = 409, description = "There is a lockdown already", body = ProblemBody),
@@ -96,6 +97,8 @@ pub(crate) async fn order(
     body: Result<Json<OrderBody>, JsonRejection>,
 ) -> Result<Json<Ordered>, Problem> {
     let Json(body) = body.map_err(super::calls::bad_body)?;
+    // The audit is for good.
+    reason(&body.why)?;
     let inner = shared.clone();
     let done = shared.work(move || {
         let gateway = &inner.gateway;

@@ -146,6 +146,8 @@ pub struct Gateway {
     pub public_url: Option<String>,
     /// `[api] second_person`: what takes two people.
     pub second_person: SecondPerson,
+    /// How long one answer looks for calls; [`limits::SEARCH_LASTS`].
+    pub search_lasts: std::time::Duration,
 }
 
 /// Asked with the icon's URL and the digest that was signed for it.

@@ -3,18 +3,19 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use axum::extract::rejection::{JsonRejection, PathRejection};
-use axum::extract::{Path, State};
+use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::access::SignedIn;
 use super::error::{Problem, ProblemBody};
 use super::policies::{numbered, problem};
 use super::state::Shared;
+use super::whole::whole;
 use crate::policy::Comparison;
 use crate::runtime::replays::{self, Progress};
 
@@ -30,6 +31,8 @@ pub(crate) struct ReplayBody {
 /// The replay that runs, or ran last.
 #[derive(Clone, Serialize, ToSchema)]
 pub(crate) struct Replay {
+    /// Which replay this is: another number for each, later ones are higher. `DELETE` names it.
+    id: u64,
     /// Number of the revision that is tried.
     number: u64,
     /// Who wanted it.
@@ -56,8 +59,9 @@ pub(crate) struct Replay {
 }
 
 impl Replay {
-    fn begun(number: u64, by: String, started_ms: u64) -> Replay {
+    fn begun(id: u64, number: u64, by: String, started_ms: u64) -> Replay {
         Replay {
+            id,
             number,
             by,
             started_ms,
@@ -93,18 +97,34 @@ impl Replays {
         last
     }
 
-    fn cancel(&self, who: &str) {
+    /// Puts one that begins in the place of the last.
+    fn begin(&self, number: u64, by: String, started_ms: u64) -> Replay {
         self.set(|last| {
-            if let Some(replay) = last.as_mut().filter(|replay| replay.is_running) {
+            // The time, so that the number means one replay over a restart as well.
+            let id = last.as_ref().map_or(0, |last| last.id + 1).max(started_ms);
+            let replay = Replay::begun(id, number, by, started_ms);
+            *last = Some(replay.clone());
+            replay
+        })
+    }
+
+    /// Ends this one if it runs. False = it is not the last one.
+    fn cancel(&self, id: u64, who: &str) -> bool {
+        self.set(|last| {
+            let Some(replay) = last.as_mut().filter(|replay| replay.id == id) else {
+                return false;
+            };
+            if replay.is_running {
                 replay.cancelled_by = Some(who.into());
                 // Under the lock: the replay that begins next begins behind it.
                 self.0.progress.cancel();
             }
-        });
+            true
+        })
     }
 
-    fn set(&self, change: impl FnOnce(&mut Option<Replay>)) {
-        change(&mut self.0.last.lock().unwrap_or_else(PoisonError::into_inner));
+    fn set<T>(&self, change: impl FnOnce(&mut Option<Replay>) -> T) -> T {
+        change(&mut self.0.last.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -156,8 +176,7 @@ pub(crate) async fn start(
     }
     let started = shared.now();
     replays.0.progress.begin();
-    let replay = Replay::begun(number, signed_in.who.to_string(), started.unix_ms());
-    replays.set(|last| *last = Some(replay.clone()));
+    let replay = replays.begin(number, signed_in.who.to_string(), started.unix_ms());
     let inner = shared.clone();
     let running = Running(replays);
     tokio::task::spawn_blocking(move || {
@@ -204,21 +223,41 @@ pub(crate) async fn look(State(shared): State<Shared>) -> Json<Option<Replay>> {
     Json(shared.replays.last())
 }
 
-/// End the replay that runs, if one does. What it found until then is not kept: a part of the calls says little of all.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct CancelQuery {
+    /// Which replay: its `id`, so that nobody ends one that somebody else began meanwhile.
+    #[serde(deserialize_with = "whole")]
+    id: Option<u64>,
+}
+
+/// End a replay. What it found until then is not kept: a part of the calls says little of all.
 #[utoipa::path(
-    delete, path = "/api/v1/policies/replay", tag = "policies",
+    delete, path = "/api/v1/policies/replay", tag = "policies", params(CancelQuery),
     responses(
-        (status = 204, description = "None runs, or it ends within a moment; `GET` says when it has"),
+        (status = 204, description = "It has ended, or ends within a moment; `GET` says when it has"),
+        (status = 400, description = "It is not said which", body = ProblemBody),
         (status = 401, description = "Not signed in", body = ProblemBody),
         (status = 403, description = "None of your roles may", body = ProblemBody),
+        (status = 409, description = "It is not the last one: another replay has begun since, or none has", body = ProblemBody),
     )
 )]
 pub(crate) async fn cancel(
     State(shared): State<Shared>,
     Extension(signed_in): Extension<SignedIn>,
-) -> StatusCode {
-    shared.replays.cancel(&signed_in.who);
-    StatusCode::NO_CONTENT
+    query: Result<Query<CancelQuery>, QueryRejection>,
+) -> Result<StatusCode, Problem> {
+    let Query(query) = query.map_err(|rejection| Problem::BadRequest(rejection.body_text()))?;
+    let id = query
+        .id
+        .ok_or_else(|| Problem::BadRequest("id: which replay?".into()))?;
+    match shared.replays.cancel(id, &signed_in.who) {
+        true => Ok(StatusCode::NO_CONTENT),
+        false => Err(Problem::Conflict(
+            "that is not the replay that runs, or ran last".into(),
+        )),
+    }
 }
 
 #[cfg(test)]
@@ -229,10 +268,14 @@ mod tests {
     fn a_replay_that_breaks_off_says_so_and_makes_room() {
         let replays = Replays::default();
         replays.0.is_running.store(true, Ordering::SeqCst);
-        replays.set(|last| {
-            *last = Some(Replay::begun(7, "anna".into(), 1));
-        });
-        replays.cancel("ben");
+        let begun = replays.begin(7, "anna".into(), 1_000);
+        assert!(!replays.cancel(begun.id - 1, "ben") && !replays.cancel(7, "ben"));
+        assert_eq!(
+            replays.last().unwrap().cancelled_by,
+            None,
+            "another one was meant"
+        );
+        assert!(replays.cancel(begun.id, "ben"));
         assert_eq!(replays.last().unwrap().cancelled_by.as_deref(), Some("ben"));
         let running = Running(replays.clone());
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
@@ -243,8 +286,11 @@ mod tests {
         let last = replays.last().expect("the replay");
         assert!(!last.is_running && last.problem.is_some());
         assert!(!replays.0.is_running.load(Ordering::SeqCst));
-        replays.cancel("ann");
+        assert!(replays.cancel(begun.id, "ann"), "it has ended");
         let last = replays.last().unwrap();
         assert_eq!(last.cancelled_by.as_deref(), Some("ben"), "none ran any more");
+        let next = replays.begin(7, "ann".into(), 1_000);
+        assert!(next.id > begun.id, "in the same millisecond");
+        assert!(!replays.cancel(begun.id, "ben"), "that one is over");
     }
 }

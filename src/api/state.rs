@@ -14,7 +14,7 @@ use super::pace::Pace;
 use super::passwords::Desk;
 use super::repeats::Repeats;
 use super::replays::Replays;
-use super::second_person::Wishes;
+use crate::accounts::Wishes;
 use crate::accounts::oidc::Attempts;
 use crate::store::{Store, StoreError};
 use crate::time::Now;
@@ -50,6 +50,7 @@ impl Shared {
         hosts: Hosts,
         stopping: watch::Receiver<bool>,
     ) -> Shared {
+        let wishes = Arc::new(Wishes::new(Arc::clone(&gateway.store)));
         Shared(Arc::new(Inner {
             gateway,
             access,
@@ -64,7 +65,7 @@ impl Shared {
             pace: Pace::default(),
             repeats: Repeats::default(),
             erasures: Arc::default(),
-            wishes: Arc::default(),
+            wishes,
             attempts: Mutex::new(Attempts::new()),
         }))
     }

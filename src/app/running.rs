@@ -38,7 +38,7 @@ pub struct Running {
     /// None = the store is this gateway's alone.
     pub(super) neighbours: Option<Neighbourhood>,
     pub(super) stop_api: tokio::sync::oneshot::Sender<()>,
-    pub(super) retention: Option<Retention>,
+    pub(super) retention: Retention,
     /// None = no recordings are remembered.
     pub(super) recordings: Option<Keeping>,
     pub(super) stop_webhooks: tokio::sync::watch::Sender<bool>,
@@ -112,10 +112,7 @@ impl Running {
         {
             tracing::error!("the threads for other gateways did not end");
         }
-        if !self
-            .retention
-            .is_none_or(|retention| join_within(retention.stop(), STOP_PATIENCE))
-        {
+        if !join_within(self.retention.stop(), STOP_PATIENCE) {
             tracing::error!("the erasing of old calls did not end");
         }
         if !self

@@ -72,6 +72,8 @@ pub(crate) struct Case {
     pub(crate) is_fax: bool,
     /// One side is on hold: silence is what it asked for.
     pub(crate) held_since: Option<Instant>,
+    /// The caller is on hold, with music of ours behind whatever comes from there.
+    pub(crate) hears_hold_music: bool,
     /// Our descriptions towards the caller.
     pub(crate) origin: Origin,
     /// By what the store knows this call's PASSporTs; empty = there is nothing that could be used twice.
@@ -152,6 +154,7 @@ impl Case {
             spoken: [None, None],
             is_fax: false,
             held_since: None,
+            hears_hold_music: false,
             origin: Origin::new(Encryption::Off, &desk.config, &mut desk.random),
             replay_keys: Vec::new(),
             reason_style: ReasonStyle::default(),

@@ -139,7 +139,15 @@ impl EarlyTalk {
             return Err(Refusal::NotNow);
         }
         let port = case.port(to.side).ok_or(Refusal::NotNow)?;
-        self.exchange = Some(Exchange::begin(side, txn, request, from, to, port, desk)?);
+        self.exchange = Some(Exchange::begin(
+            side,
+            txn,
+            request,
+            from,
+            to,
+            (port, false),
+            desk,
+        )?);
         Ok(())
     }
 

@@ -7,7 +7,7 @@ use aws_lc_rs::hmac;
 use zeroize::Zeroize as _;
 
 use crate::media::Keys;
-use crate::sdp::{Crypto, Encryption, MASTER_OCTETS_MAX, MasterKey, Protection, Session, Suite};
+use crate::sdp::{Crypto, Encryption, MASTER_OCTETS_MAX, MasterKey, Protection, Session, Suite, Suites};
 
 use super::refusal::Refusal;
 
@@ -15,6 +15,8 @@ use super::refusal::Refusal;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Security {
     wanted: Encryption,
+    /// What may be offered and taken.
+    suites: Suites,
     /// Our keys of this leg are made from it. `None` where nothing may be encrypted.
     secret: Option<Secret>,
     /// The lines of our last description: what an answer may choose from.
@@ -45,9 +47,10 @@ impl std::fmt::Debug for Secret {
 
 impl Security {
     /// `random` is drawn only where something may be encrypted.
-    pub(crate) fn new(wanted: Encryption, random: impl FnOnce() -> [u8; 32]) -> Security {
+    pub(crate) fn new(wanted: Encryption, suites: Suites, random: impl FnOnce() -> [u8; 32]) -> Security {
         Security {
             wanted,
+            suites,
             secret: (wanted != Encryption::Off).then(|| Secret(random())),
             ..Security::default()
         }
@@ -58,6 +61,10 @@ impl Security {
         if let Some(secret) = &mut self.secret {
             *secret = Secret(random());
         }
+    }
+
+    pub(crate) fn suites(&self) -> Suites {
+        self.suites
     }
 
     /// What the leg is encrypted with now.
@@ -74,7 +81,8 @@ impl Security {
     ///
     /// # Errors
     ///
-    /// 488 where only an encrypted line is offered and nothing may be, or only a plain one and that may not.
+    /// 488 where only an encrypted line is offered and nothing may be, or none of its suites; or only a plain one and that may
+    /// not.
     pub(crate) fn heed(&self, offer: Session) -> Result<Session, Refusal> {
         let offer = offer.preferring(self.wanted);
         match self.wanted {
@@ -82,6 +90,8 @@ impl Security {
                 Err(Refusal::NotAcceptable("encrypted audio (SRTP) is off here"))
             }
             Encryption::Required if offer.crypto().is_empty() => Err(PLAIN),
+            Encryption::Required if self.first_of(&offer).is_none() => Err(OTHER_SUITES),
+            _ if offer.is_savp() && self.first_of(&offer).is_none() => Err(OTHER_SUITES),
             _ => Ok(offer),
         }
     }
@@ -97,7 +107,7 @@ impl Security {
             Encryption::Preferred => self.agreed.as_ref().is_some_and(|agreed| agreed.is_savp),
             Encryption::Required => true,
         };
-        let mut suites = Suite::ALL;
+        let mut suites: Vec<Suite> = self.suites.iter().collect();
         // The one in use first: a party that takes the first it knows changes nothing.
         suites.sort_by_key(|suite| Some(*suite) != current);
         let crypto = (1..).zip(suites).filter_map(|(tag, suite)| {
@@ -121,7 +131,7 @@ impl Security {
                 _ => Ok(self.say(Protection::default())),
             };
         };
-        let crypto = offer.crypto().first().map(|theirs| Crypto {
+        let crypto = self.first_of(offer).map(|theirs| Crypto {
             tag: theirs.tag,
             key: agreed.keys.outbound.clone(),
         });
@@ -137,7 +147,7 @@ impl Security {
     pub(crate) fn foresee(&mut self, offer: &Session) {
         let theirs = match self.wanted {
             Encryption::Off => None,
-            Encryption::Preferred | Encryption::Required => offer.crypto().first(),
+            Encryption::Preferred | Encryption::Required => self.first_of(offer),
         };
         let keys = theirs.and_then(|theirs| self.pair(&theirs.key));
         self.agreed = keys.map(|keys| Agreed {
@@ -169,6 +179,12 @@ impl Security {
             None => None,
         };
         Ok(())
+    }
+
+    /// The first line of an offer whose suite may be taken.
+    fn first_of<'o>(&self, offer: &'o Session) -> Option<&'o Crypto> {
+        let mut lines = offer.crypto().iter();
+        lines.find(|theirs| self.suites.has(theirs.key.suite()))
     }
 
     fn pair(&self, theirs: &MasterKey) -> Option<Keys> {
@@ -206,6 +222,8 @@ impl Security {
 
 pub(crate) const PLAIN: Refusal = Refusal::NotAcceptable("encrypted audio (SRTP) is required here");
 
+const OTHER_SUITES: Refusal = Refusal::NotAcceptable("none of the SRTP suites offered is taken here");
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -213,7 +231,7 @@ mod tests {
     const KEY: &str = "WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz";
 
     fn security(wanted: Encryption) -> Security {
-        Security::new(wanted, || [7; 32])
+        Security::new(wanted, Suites::default(), || [7; 32])
     }
 
     fn said(profile: &str, lines: &[&str]) -> Session {
@@ -282,7 +300,7 @@ mod tests {
             assert_eq!(offer.is_savp, is_savp);
             let suites: Vec<Suite> = offer.crypto.iter().map(|crypto| crypto.key.suite()).collect();
             assert_eq!(suites, Suite::ALL);
-            let other = Security::new(wanted, || [8; 32]).offer();
+            let other = Security::new(wanted, Suites::default(), || [8; 32]).offer();
             assert!(
                 offer
                     .crypto
@@ -330,6 +348,34 @@ mod tests {
         leg.take_answer(&said("RTP/SAVP", &["1 AES_CM_128_HMAC_SHA1_32"]))
             .unwrap();
         assert_eq!(leg.keys(), Some(&before));
+    }
+
+    #[test]
+    fn only_suites_that_are_listed_are_offered_and_taken() {
+        let only =
+            |wanted, listed: &[Suite]| Security::new(wanted, Suites::of(listed.iter().copied()), || [7; 32]);
+        let listed = [Suite::AesCm128HmacSha1_80, Suite::AeadAes128Gcm];
+        let offer = only(Encryption::Required, &listed).offer();
+        assert!(offer.crypto.iter().map(|crypto| crypto.key.suite()).eq(listed));
+        // The second line is the first that may be taken.
+        let mut leg = only(Encryption::Preferred, &listed);
+        let answer = leg.answer(&leg.heed(said("RTP/SAVP", TWO)).unwrap()).unwrap();
+        assert_eq!((answer.crypto.len(), answer.crypto[0].tag), (1, 9));
+        for (wanted, profile, is_taken) in [
+            (Encryption::Preferred, "RTP/AVP", true),
+            (Encryption::Preferred, "RTP/SAVP", false),
+            (Encryption::Required, "RTP/AVP", false),
+            (Encryption::Required, "RTP/SAVP", false),
+        ] {
+            let mut leg = only(wanted, &[Suite::AeadAes256Gcm]);
+            let heeded = leg.heed(said(profile, TWO));
+            assert_eq!(heeded.is_ok(), is_taken, "{wanted:?} {profile}");
+            // Plain then, without a key.
+            assert!(heeded.is_err() || leg.answer(&heeded.unwrap()).unwrap().crypto.is_empty());
+            // An offer that came late is looked at with the same eyes; the leg says so when it answers.
+            leg.foresee(&said(profile, TWO));
+            assert!(leg.keys().is_none());
+        }
     }
 
     #[test]

@@ -48,14 +48,15 @@ pub(crate) enum Phase {
 }
 
 impl Exchange {
-    /// Sends the request of `asking` on to `towards`, where our media port is `port`.
+    /// Sends the request of `asking` on to `towards`, where our media port is `port`. `plays`: who is told that nothing flows hears
+    /// music of ours.
     pub(crate) fn begin(
         from: Side,
         server: ServerTxn,
         request: &Message,
         asking: &Leg,
         towards: &mut Leg,
-        port: u16,
+        (port, plays): (u16, bool),
         desk: &mut Desk,
     ) -> Result<Exchange, Refusal> {
         let method = request.method();
@@ -78,7 +79,11 @@ impl Exchange {
             };
             if let Some(offer) = &offer {
                 let travel = towards.origin.travel.clone();
-                let sdp = match towards.origin.offer(offer, desk.config.media_address, port) {
+                let words = match (plays, offer.direction()) {
+                    (true, Direction::Inactive) => &offer.directed(Direction::SendOnly),
+                    _ => offer,
+                };
+                let sdp = match towards.origin.offer(words, desk.config.media_address, port) {
                     Ok(sdp) => sdp,
                     Err(refusal) => {
                         towards.origin.travel = travel;
@@ -221,7 +226,13 @@ impl Exchange {
         }
         let ours = desk.config.media_address;
         let before = asking.origin.travel.clone();
-        match asking.origin.reply(&session, self.offer.as_ref(), ours, port) {
+        // Where nothing was to flow nothing does, whatever the other side was told (RFC 3264 §6.1).
+        let offered = self.offer.as_ref().map(Session::direction);
+        let words = match offered {
+            Some(Direction::Inactive) => &session.directed(Direction::Inactive),
+            _ => &session,
+        };
+        match asking.origin.reply(words, self.offer.as_ref(), ours, port) {
             Ok(body) => {
                 answering.origin.travel = theirs;
                 Ok((session, body))

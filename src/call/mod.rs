@@ -44,6 +44,7 @@ mod moved;
 mod names;
 mod numbers;
 mod offer;
+mod on_hold;
 mod options;
 mod orders;
 mod outbound;
@@ -80,7 +81,7 @@ mod trying;
 mod upstream;
 mod voice;
 
-pub use crate::sdp::{Encryption, Suite};
+pub use crate::sdp::{Encryption, Suite, Suites};
 pub use aside::Whisper;
 pub use dialling::OutboundConfig;
 pub use drill::{Drill, Drills};
@@ -153,8 +154,12 @@ pub struct Config {
     pub transfer_rules: std::collections::BTreeMap<String, TransferRules>,
     /// By queue name: whether the legs to its phones are encrypted; a queue that is not listed: they are not.
     pub queue_srtp: std::collections::BTreeMap<String, Encryption>,
+    /// With which suites, in the order in which they are offered.
+    pub srtp_suites: Suites,
     /// By queue name: what its people are told before they are connected; a queue that is not listed: nothing.
     pub whispers: std::collections::BTreeMap<String, Whisper>,
+    /// Queues whose people put callers on hold without music of ours.
+    pub silent_holds: std::collections::BTreeSet<String>,
     /// Which calls may go out.
     pub outbound: OutboundConfig,
     /// For numbers written without a country code.

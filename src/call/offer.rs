@@ -33,7 +33,7 @@ impl Origin {
             version: 0,
             transcodes: config.transcodes,
             is_wide: false,
-            travel: Travel::new(wanted, config.rtcp_mux, random),
+            travel: Travel::new(wanted, config.srtp_suites, config.rtcp_mux, random),
         }
     }
 

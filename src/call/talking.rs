@@ -350,7 +350,8 @@ impl Talking {
             Side::A => (&self.a, &mut self.b),
             Side::B => (&self.b, &mut self.a),
         };
-        let exchange = Exchange::begin(side, txn, request, asking, towards, port, desk)?;
+        let plays = side == Side::B && case.has_hold_music(desk);
+        let exchange = Exchange::begin(side, txn, request, asking, towards, (port, plays), desk)?;
         self.exchanges.push(exchange);
         Ok(())
     }

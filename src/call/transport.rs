@@ -4,7 +4,7 @@
 //! allow it; until the answer is there, and with a peer that does not speak of it, RTCP is taken on a port of its own.
 
 use crate::media::Keys;
-use crate::sdp::{Encryption, Protection, Session, Transport};
+use crate::sdp::{Encryption, Protection, Session, Suites, Transport};
 
 use super::encryption::{PLAIN, Security};
 use super::random::Randomness;
@@ -31,9 +31,9 @@ pub(crate) struct Agreed {
 }
 
 impl Travel {
-    pub(crate) fn new(wanted: Encryption, muxes: bool, random: &mut Randomness) -> Travel {
+    pub(crate) fn new(wanted: Encryption, suites: Suites, muxes: bool, random: &mut Randomness) -> Travel {
         Travel {
-            security: Security::new(wanted, || random.octets()),
+            security: Security::new(wanted, suites, || random.octets()),
             muxes,
             is_mux_said: false,
             is_muxed: false,
@@ -42,7 +42,7 @@ impl Travel {
 
     /// Whether this leg is to be encrypted, where that is known only now. Before anything was said on it.
     pub(crate) fn want(&mut self, wanted: Encryption, random: &mut Randomness) {
-        self.security = Security::new(wanted, || random.octets());
+        self.security = Security::new(wanted, self.security.suites(), || random.octets());
     }
 
     /// As [`Security::renew`].
@@ -126,7 +126,8 @@ mod tests {
     }
 
     fn leg(muxes: bool) -> Travel {
-        Travel::new(Encryption::Off, muxes, &mut Randomness::new(&[3; 32]))
+        let random = &mut Randomness::new(&[3; 32]);
+        Travel::new(Encryption::Off, Suites::default(), muxes, random)
     }
 
     #[test]

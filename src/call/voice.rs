@@ -35,6 +35,13 @@ impl Case {
         }
     }
 
+    /// The same for as long as the other party sends nothing itself.
+    pub(crate) fn play_behind(&mut self, side: Side, name: &str, desk: &mut Desk) {
+        if let Some(clip) = desk.prompts.clip(name) {
+            self.speak(side, &[name], Words::behind(clip), desk);
+        }
+    }
+
     fn speak(&mut self, side: Side, names: &[&str], words: Words, desk: &mut Desk) -> u32 {
         self.turn += 1;
         let said: Vec<&str> = names

@@ -10,6 +10,7 @@ use super::store_place::Where;
 use crate::accounts::{BY_COMMAND, By, Devices, Lockdown, Lockdowns};
 use crate::policy::book::Hand;
 use crate::runtime::clock;
+use crate::runtime::erasures::holds_number;
 use crate::store::{self, Audit, Store};
 
 #[derive(clap::Args, Debug)]
@@ -56,9 +57,10 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let by = Hand::from(BY_COMMAND);
     match args.command {
         None => {
+            let why = args.why.unwrap_or_default();
+            check_why(&why)?;
             let (store, audit) = open(&args.place, store::open_beside)?;
             let lockdowns = Lockdowns::new(store.clone(), audit.clone());
-            let why = args.why.unwrap_or_default();
             let lockdown = lockdowns.order(by, None, &why, at_ms)?;
             writeln!(out, "lockdown {}: {}", lockdown.number, lockdown.why)?;
             if args.rotate_devices && !rotate(&mut out, &Devices::new(store, audit), at_ms)? {
@@ -84,6 +86,15 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The audit is for good; how long it may be says whoever keeps it.
+fn check_why(why: &str) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        !holds_number(why) && !why.trim().chars().any(char::is_control),
+        "--why must hold no telephone number and no control characters: it stays in the audit"
+    );
+    Ok(())
 }
 
 /// One line for each: the device and its secret. One that cannot be given another is said, and the others go on; false = there was one.
@@ -130,4 +141,19 @@ fn open(
     let store = open(&place.store()?).context("the store")?;
     let audit = Arc::new(Audit::open(store.clone()).context("the audit")?);
     Ok((store, audit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn why_holds_no_number_and_may_hold_days_and_cases() {
+        for good in ["stolen laptop", "case 4711 of 2026-11-30", " drill "] {
+            assert!(check_why(good).is_ok(), "{good}");
+        }
+        for bad in ["calls of +1 404 555 0123", "4045550123 again", "two\nlines"] {
+            assert!(check_why(bad).unwrap_err().to_string().contains("--why"), "{bad}");
+        }
+    }
 }

@@ -74,8 +74,12 @@ pub struct Config {
     pub transfer_rules: std::collections::BTreeMap<String, crate::call::TransferRules>,
     /// Whether the legs to a queue's phones are encrypted, where a queue says so (by its name).
     pub queue_srtp: std::collections::BTreeMap<String, crate::call::Encryption>,
+    /// With which SRTP suites.
+    pub srtp_suites: crate::call::Suites,
     /// What the people of a queue are told before they are connected, where a queue says so (by its name).
     pub whispers: std::collections::BTreeMap<String, crate::call::Whisper>,
+    /// Queues whose people put callers on hold without music of ours.
+    pub silent_holds: std::collections::BTreeSet<String>,
     /// Which calls may go out.
     pub outbound: crate::call::OutboundConfig,
     pub prompts: crate::prompts::Config,
@@ -207,7 +211,9 @@ impl Config {
             queue_marks: std::collections::BTreeMap::new(),
             transfer_rules: std::collections::BTreeMap::new(),
             queue_srtp: std::collections::BTreeMap::new(),
+            srtp_suites: crate::call::Suites::default(),
             whispers: std::collections::BTreeMap::new(),
+            silent_holds: std::collections::BTreeSet::new(),
             outbound: crate::call::OutboundConfig::default(),
             prompts: crate::prompts::Config::default(),
             identity: crate::identity::Config::default(),

@@ -1,6 +1,6 @@
 //! `[prompts]`: the business's own recordings; and `whisper` of a queue.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::call::Whisper;
@@ -47,6 +47,16 @@ pub(super) fn read_queues(root: &Section<'_, '_>, queues: &[queue::Config]) -> B
         Some((queue.name.clone(), whisper))
     });
     own.collect()
+}
+
+/// The queues that say `hold_music = false`.
+pub(super) fn read_silent_holds(root: &Section<'_, '_>, queues: &[queue::Config]) -> BTreeSet<String> {
+    let sections = root.sections("queue");
+    let silent = sections.iter().zip(queues).filter_map(|(section, queue)| {
+        let is_silent = section.boolean("hold_music") == Some(false);
+        is_silent.then(|| queue.name.clone())
+    });
+    silent.collect()
 }
 
 #[cfg(test)]

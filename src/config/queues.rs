@@ -32,6 +32,7 @@ pub(super) fn read(root: &Section<'_, '_>) -> Vec<queue::Config> {
             "transfer_to",
             "srtp",
             "whisper",
+            "hold_music",
         ];
         section.only(&[&keys, service::KEYS].concat());
         let name =

@@ -57,6 +57,7 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Config {
     config.transfer_rules = super::transfer::read(root, &config.queues);
     config.queue_srtp = super::srtp::read_queues(root, &config.queues);
     config.whispers = super::prompts::read_queues(root, &config.queues);
+    config.silent_holds = super::prompts::read_silent_holds(root, &config.queues);
     super::prompts::read(root, folder, &mut config.prompts);
     if root.value("queue").is_some() {
         super::service::check(root, &config);
@@ -125,6 +126,7 @@ fn read_media(root: &Section<'_, '_>, config: &mut Config) {
         "silence",
         "transcode",
         "rtcp_mux",
+        "srtp_suites",
     ]);
     if let Some(word) = section.string("transcode") {
         match word.get {
@@ -139,6 +141,7 @@ fn read_media(root: &Section<'_, '_>, config: &mut Config) {
             }
         }
     }
+    config.srtp_suites = super::srtp::read_suites(&section);
     let media = &mut config.media;
     media.rtcp_mux = section.boolean("rtcp_mux").unwrap_or(media.rtcp_mux);
     if let Some(address) = read_address(&section, "address") {

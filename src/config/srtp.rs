@@ -1,9 +1,9 @@
-//! `srtp` of a trunk, a queue and `[outbound]`: whether the legs to them are encrypted.
+//! `srtp` of a trunk, a queue and `[outbound]`: whether the legs to them are encrypted; `srtp_suites` of `[media]`: how.
 
 use std::collections::BTreeMap;
 
-use crate::call::Encryption;
-use crate::document::Section;
+use crate::call::{Encryption, Suite, Suites};
+use crate::document::{Section, closest, one_of, shown};
 use crate::queue;
 
 /// What one section says; nothing = off.
@@ -24,4 +24,35 @@ pub(super) fn read_queues(root: &Section<'_, '_>, queues: &[queue::Config]) -> B
         is_said.then(|| (queue.name.clone(), read(section)))
     });
     own.collect()
+}
+
+/// Which suites `[media]` lists, in its order; nothing said = every one. Names are as registered (RFC 4568, RFC 7714).
+pub(super) fn read_suites(media: &Section<'_, '_>) -> Suites {
+    let Some(named) = media.strings("srtp_suites") else {
+        return Suites::default();
+    };
+    let names = Suite::ALL.map(Suite::as_str);
+    let mut suites = Vec::new();
+    for name in &named {
+        match Suite::of(name.get.as_bytes()) {
+            Some(suite) if suites.contains(&suite) => {
+                media.fault(
+                    name.at.clone(),
+                    format!("{} stands twice in srtp_suites", suite.as_str()),
+                    None,
+                );
+            }
+            Some(suite) => suites.push(suite),
+            None => {
+                let expected = one_of(names.iter().copied());
+                let message = format!("srtp_suites has {:?}; expected {expected}", shown(name.get));
+                media.fault(name.at.clone(), message, closest(name.get, names.iter().copied()));
+            }
+        }
+    }
+    if named.is_empty() {
+        let message = "srtp_suites is empty: nothing could be encrypted (srtp = \"off\" says so for a leg)";
+        media.fault(media.place("srtp_suites"), message, None);
+    }
+    Suites::of(suites)
 }

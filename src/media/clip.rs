@@ -75,13 +75,15 @@ pub struct Words {
     pub clips: Vec<Arc<Clip>>,
     /// Begun again when they are over, until something else is said.
     pub is_looped: bool,
+    /// Said only while the other party sends nothing ([`super::limits::GIVE_WAY`]): as soon as it does, it is heard.
+    pub gives_way: bool,
 }
 
 impl Words {
     pub fn once(clips: Vec<Arc<Clip>>) -> Words {
         Words {
             clips,
-            is_looped: false,
+            ..Words::default()
         }
     }
 
@@ -89,6 +91,15 @@ impl Words {
         Words {
             clips: vec![clip],
             is_looped: true,
+            gives_way: false,
+        }
+    }
+
+    /// Music behind a party that has put the other one on hold, should it send none itself.
+    pub fn behind(clip: Arc<Clip>) -> Words {
+        Words {
+            gives_way: true,
+            ..Words::looped(clip)
         }
     }
 

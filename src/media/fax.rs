@@ -31,7 +31,9 @@ impl Session {
         }
         let target = (other.latch.target(), Component::Rtp);
         self.last_heard = now.instant;
-        self.send_on(from, target, buffer, len, |_, _, _| Err(Refused::Unauthenticated))
+        self.send_on(from, target, (buffer, len), now, |_, _, _| {
+            Err(Refused::Unauthenticated)
+        })
     }
 }
 

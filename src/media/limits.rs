@@ -79,3 +79,6 @@ pub const SPEECH_MIN: Duration = Duration::from_millis(300);
 /// Octets of audio that one packet may have to be translated: 100 ms, more than any phone sends at once. A longer one crosses
 /// as it is: what it costs to translate grows with it.
 pub const TRANSLATED_OCTETS_MAX: usize = 800;
+
+/// Music that gives way begins when the other party has been quiet for so long, and so again.
+pub const GIVE_WAY: std::time::Duration = std::time::Duration::from_secs(1);

@@ -26,7 +26,7 @@ pub(super) struct Party {
     pub(super) is_muxed: bool,
     /// What it likes best to hear: payload type and codec.
     pub(super) voice: Option<(u8, Codec)>,
-    /// Our own voice towards it; while there is one the other party is not heard.
+    /// Our own voice towards it; while there is one the other party is not heard, unless that gives way.
     pub(super) player: Option<Box<Player>>,
     /// The next audio sent to it is the first of another source.
     pub(super) marks_next: bool,

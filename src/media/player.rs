@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use super::clip::{Clip, Words};
 use super::g722::NarrowEncoder;
-use super::limits::{CATCH_UP_FRAMES, CLIPS_MAX};
+use super::limits::{CATCH_UP_FRAMES, CLIPS_MAX, GIVE_WAY};
 use super::rtp::{self, HEADER_OCTETS};
 use crate::g711::Law;
 use crate::sdp::Codec;
@@ -27,6 +27,9 @@ pub const FRAME_SAMPLES: usize = 160;
 pub(crate) struct Player {
     clips: Vec<Arc<Clip>>,
     is_looped: bool,
+    gives_way: bool,
+    /// Until then the other party is heard, to which these words give way.
+    quiet_until: Option<Instant>,
     /// Where in the clips the next frame begins.
     clip: usize,
     octet: usize,
@@ -57,6 +60,8 @@ impl Player {
         Player {
             clips: Vec::new(),
             is_looped: false,
+            gives_way: false,
+            quiet_until: None,
             clip: 0,
             octet: 0,
             turn: None,
@@ -78,6 +83,24 @@ impl Player {
             words.is_looped && self.clips.iter().any(|clip| !clip.octets(Codec::Pcmu).is_empty());
         (self.clip, self.octet) = (0, 0);
         self.turn = Some(turn);
+        self.gives_way = words.gives_way;
+        // Whoever has been put on hold hears the other's own music from its first note, if there is any.
+        self.quiet_until = words.gives_way.then(|| self.due + GIVE_WAY);
+    }
+
+    /// The other party speaks. Whether it is the first that is heard of it after words of ours that give way.
+    pub(crate) fn give_way(&mut self, now: Instant) -> bool {
+        if !self.gives_way {
+            return false;
+        }
+        let was_quiet = !self.is_spoken_over(now);
+        self.quiet_until = Some(now + GIVE_WAY);
+        was_quiet
+    }
+
+    /// The other party is heard now, to which these words give way.
+    pub(crate) fn is_spoken_over(&self, now: Instant) -> bool {
+        self.quiet_until.is_some_and(|until| now < until)
     }
 
     pub(crate) fn due(&self) -> Instant {
@@ -123,8 +146,12 @@ impl Player {
         }
         self.due += FRAME;
         let room = buffer.get_mut(..HEADER_OCTETS + FRAME_SAMPLES);
+        let is_spoken_over = self.is_spoken_over(now);
+        let voice = voice.filter(|_| !is_spoken_over);
         let (Some((payload_type, codec)), Some(packet)) = (voice, room) else {
-            self.step(Codec::Pcmu, Law::Mu, &mut [0; FRAME_SAMPLES]);
+            if !is_spoken_over {
+                self.step(Codec::Pcmu, Law::Mu, &mut [0; FRAME_SAMPLES]);
+            }
             // What was not sent has no number: it would be counted as lost. The time goes by all the same.
             self.timestamp = self.timestamp.wrapping_add(FRAME_SAMPLES as u32);
             self.is_marked = true;

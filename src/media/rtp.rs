@@ -110,6 +110,12 @@ impl<'a> Packet<'a> {
         &self.octets[self.payload.0..self.payload.1]
     }
 
+    /// Whether all octets of the payload are one: silence that somebody took the trouble to send.
+    pub fn is_flat(&self) -> bool {
+        let payload = self.payload();
+        payload.iter().all(|octet| Some(octet) == payload.first())
+    }
+
     /// Where the payload stands in the packet.
     pub fn payload_range(&self) -> std::ops::Range<usize> {
         self.payload.0..self.payload.1

@@ -229,7 +229,10 @@ impl Session {
         }
         let is_same = other.payloads.has(payload_type);
         let target = other.latch.target();
-        let goes_out = other.player.is_none() && matches!(target, Target::At(_));
+        if codec.is_some() && !packet.is_flat() {
+            other.give_way(now.instant);
+        }
+        let goes_out = !other.is_spoken_to(now.instant) && matches!(target, Target::At(_));
         let is_first = codec.is_some() && goes_out && std::mem::take(&mut other.marks_next);
         self.last_heard = now.instant;
         self.follow(from, arrival, &packet, codec, now);
@@ -238,13 +241,19 @@ impl Session {
         }
         let len = match is_same {
             true => len,
-            false => self.translate(from, arrival, (payload_type, codec), buffer, len),
+            false => self.translate(from, arrival, (payload_type, codec), buffer, len, now),
         };
         if let (true, Some(second)) = (is_first, buffer.get_mut(1)) {
             // The first of another source than the one before: what a marked packet says (RFC 3551 §4.1).
             *second |= 0x80;
         }
-        self.send_on(from, (target, Component::Rtp), buffer, len, Secured::protect_rtp)
+        self.send_on(
+            from,
+            (target, Component::Rtp),
+            (buffer, len),
+            now,
+            Secured::protect_rtp,
+        )
     }
 
     /// An RTCP packet arrived on the RTCP socket of side `from`; as [`Session::rtp`].
@@ -305,7 +314,7 @@ impl Session {
             false => (other.latch.control_target(), Component::Rtcp),
         };
         self.last_heard = now.instant;
-        self.send_on(from, target, buffer, len, Secured::protect_rtcp)
+        self.send_on(from, target, (buffer, len), now, Secured::protect_rtcp)
     }
 
     /// A full hop of the caller's audio, at most one per call of `rtp`.
@@ -406,10 +415,11 @@ impl Session {
         (payload_type, codec): (u8, Option<Codec>),
         buffer: &mut [u8],
         len: usize,
+        now: Now,
     ) -> usize {
         let transcodes = self.transcodes;
         let (this, other) = self.parties(from);
-        if other.player.is_some() {
+        if other.is_spoken_to(now.instant) {
             return len;
         }
         if let Some(number) = other.payloads.number(payload_type, this.payloads) {
@@ -454,12 +464,12 @@ impl Session {
         &mut self,
         from: Side,
         (target, component): (Target, Component),
-        buffer: &mut [u8],
-        len: usize,
+        (buffer, len): (&mut [u8], usize),
+        now: Now,
         protect: impl Fn(&mut Secured, &mut [u8], usize) -> Result<usize, Refused>,
     ) -> Verdict {
         let (this, other) = self.parties(from);
-        if other.player.is_some() {
+        if other.is_spoken_to(now.instant) {
             return this.drop(DropReason::OurTurn);
         }
         let to = match target {

@@ -191,6 +191,19 @@ impl Session {
 type Listener = ((u8, Codec), SocketAddr);
 
 impl Party {
+    /// Words of ours go to this party now, and the other one is not heard.
+    pub(super) fn is_spoken_to(&self, now: Instant) -> bool {
+        let player = self.player.as_ref();
+        player.is_some_and(|player| !player.is_spoken_over(now))
+    }
+
+    /// The other party says something to this one, to which words of ours may give way.
+    pub(super) fn give_way(&mut self, now: Instant) {
+        if let Some(player) = &mut self.player {
+            self.marks_next |= player.give_way(now);
+        }
+    }
+
     /// With which payload type it is spoken to, and where it listens.
     fn listener(&self) -> Option<Listener> {
         match self.latch.target() {

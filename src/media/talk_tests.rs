@@ -160,6 +160,40 @@ fn when_we_are_done_the_other_party_is_heard_with_a_marked_packet() {
 }
 
 #[test]
+fn music_behind_a_party_is_heard_while_that_sends_nothing() {
+    let mut bench = Bench::new();
+    bench.describe(Side::B, &[(8, Codec::Pcma)]);
+    bench.say(Side::A, Words::behind(clip(300)), 1);
+    let (second, moment) = (Duration::from_secs(1), Duration::from_millis(100));
+    assert!(
+        bench.run(Side::A, second).is_empty(),
+        "it may have music of its own"
+    );
+    assert_eq!(bench.run(Side::A, moment).len(), 5);
+    let tune: Vec<u8> = (0..160).collect();
+    for is_first in [true, false] {
+        let (verdict, packet) = bench.speaks(Side::B, 8, &tune, 0);
+        assert!(matches!(verdict, Verdict::Forward { .. }), "{verdict:?}");
+        assert_eq!(Packet::parse(&packet).unwrap().is_marked(), is_first);
+    }
+    assert!(bench.run(Side::A, second).is_empty(), "the other party is heard");
+    let again = bench.run(Side::A, moment);
+    assert_eq!(again.len(), 5, "it has stopped");
+    assert!(Packet::parse(&again[0]).unwrap().is_marked());
+    // Silence that somebody takes the trouble to send is still silence, and so are a key and comfort noise.
+    for (payload_type, octets) in [
+        (8, [Law::A.encode(0); 160].as_slice()),
+        (13, &[40]),
+        (101, &[1, 10, 0, 160]),
+    ] {
+        let (verdict, _) = bench.speaks(Side::B, payload_type, octets, 160);
+        assert_eq!(verdict, Verdict::Drop(DropReason::OurTurn), "{payload_type}");
+    }
+    assert_eq!(bench.run(Side::A, moment).len(), 5);
+    assert!(bench.session.hush(Side::A, &mut bench.buffer).is_some());
+}
+
+#[test]
 fn between_two_sayings_silence_keeps_the_stream_whole() {
     let mut bench = Bench::new();
     bench.say(Side::A, Words::once(vec![clip(100)]), 1);

@@ -9,11 +9,13 @@ use serde::{Deserialize, Serialize};
 use super::lists::ListKeeper;
 use super::repeats::{self, Repeats};
 use super::reputation::ReputationKeeper;
+use crate::accounts::{Wish, Wishes};
 use crate::call::CallRecord;
 use crate::call::record::State;
 use crate::screening::Listed;
 use crate::store::{
-    Act, Audit, CLEAR_REMAINS, Erase, Filter, Live, Store, StoreError, Write, hexadecimal, number_of,
+    Act, Audit, CLEAR_REMAINS, Erase, Filter, Live, Store, StoreError, Write, has_word, hexadecimal,
+    number_of,
 };
 
 /// In the store; an entry for each erasure.
@@ -258,6 +260,9 @@ impl Eraser {
         match &whom {
             Whom::Number(number) => self.erase_number(number, &mut erasure)?,
             Whom::Account(name) => {
+                self.forget_wishes(|wish| {
+                    wish.by == *name || wish.person == *name || has_word(&wish.what, name)
+                })?;
                 erasure.entries = self.audit.erase_name(name, erasure.at_ms, false)?;
                 erasure.is_scrubbed = self.store.scrub()?;
             }
@@ -267,6 +272,7 @@ impl Eraser {
     }
 
     fn erase_number(&self, number: &str, erasure: &mut Erasure) -> Result<(), StoreError> {
+        self.forget_wishes(|wish| names_number(&wish.what, number))?;
         let reports = self.reputation.forget(number)?;
         let recordings = match &self.recordings {
             Some(repeats) => repeats.forget_number(number, erasure.at_ms)?,
@@ -284,6 +290,16 @@ impl Eraser {
         erasure.reports = reports;
         erasure.recordings = recordings;
         erasure.is_scrubbed = erased.is_scrubbed;
+        Ok(())
+    }
+
+    /// What is to be erased is not shown by what waits for a second person.
+    fn forget_wishes(&self, is_erased: impl Fn(&Wish) -> bool) -> Result<(), StoreError> {
+        let is_changed = Wishes::new(self.store.clone()).forget(is_erased)?;
+        if is_changed && self.store.neighbours().is_none() {
+            // SQLite may have left copies of documents where it moved them.
+            self.store.set_setting(CLEAR_REMAINS, "1")?;
+        }
         Ok(())
     }
 

@@ -5,6 +5,9 @@ use std::time::Duration;
 /// How often calls past their term are looked for: an hour more or less is nothing to a term of days.
 pub const RETENTION_EVERY: Duration = Duration::from_secs(3600);
 
+/// At how many of these looks it is tried to write the store's files anew where that is owed: once a day.
+pub const ANEW_EVERY: u32 = 24;
+
 /// Octets of a kernel receive buffer for RTP: about half a second of packets, should the shard be busy that long. What
 /// does not fit is lost there. The kernel may grant less, and takes memory only for what waits.
 pub const MEDIA_RECEIVE_BUFFER: usize = 128 * 1024;

@@ -1,4 +1,5 @@
-//! Erases what kept calls and the audit say of people once its term is over, now and then, beside the calls.
+//! Erases what kept calls and the audit say of people once its term is over, now and then, beside the calls; and has the store's files
+//! written anew where that could not be done at the start.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 
 use super::clock;
-use super::limits::RETENTION_EVERY;
+use super::limits::{ANEW_EVERY, RETENTION_EVERY};
 use crate::store::{Audit, Erase, Erased, Filter, Store, StoreError};
 
 /// How long what is said of people is kept; None = for good.
@@ -15,12 +16,6 @@ use crate::store::{Audit, Erase, Erased, Filter, Store, StoreError};
 pub struct Terms {
     pub calls: Option<Duration>,
     pub audit: Option<Duration>,
-}
-
-impl Terms {
-    pub fn are_none(self) -> bool {
-        self.calls.is_none() && self.audit.is_none()
-    }
 }
 
 /// The thread that does it.
@@ -47,6 +42,7 @@ impl Retention {
             .name("retention".into())
             .spawn(move || {
                 let mut is_start = true;
+                let mut rounds = 0;
                 loop {
                     let now_ms = clock::now().unix_ms();
                     let is_ahead = |term| is_start && would_erase_all(&*store, term, now_ms);
@@ -61,7 +57,11 @@ impl Retention {
                             tell_audit(erase_old_entries(&audit, &*store, term, now_ms));
                         }
                     }
-                    is_start = false;
+                    // The start has tried it.
+                    if is_anew(rounds) {
+                        tell_anew(store.write_anew());
+                    }
+                    (is_start, rounds) = (false, rounds + 1);
                     if stopped.recv_timeout(RETENTION_EVERY) != Err(RecvTimeoutError::Timeout) {
                         return;
                     }
@@ -74,6 +74,18 @@ impl Retention {
     pub fn stop(self) -> JoinHandle<()> {
         drop(self.stop);
         self.thread
+    }
+}
+
+/// Whether it is another day since the start.
+fn is_anew(rounds: u32) -> bool {
+    rounds > 0 && rounds.is_multiple_of(ANEW_EVERY)
+}
+
+/// Why not, the store has said.
+fn tell_anew(done: Result<bool, StoreError>) {
+    if let Err(error) = done {
+        tracing::warn!(%error, "whether the store's files have to be written anew is looked at again in a day");
     }
 }
 
@@ -196,6 +208,14 @@ mod tests {
         assert_eq!(erase_old(&*store, 4 * DAY, NOON).unwrap().calls, 0);
         let too_long = Duration::from_secs(u64::MAX);
         assert_eq!(erase_old(&*store, too_long, NOON).unwrap().calls, 0);
+    }
+
+    #[test]
+    fn files_are_written_anew_once_a_day_and_not_at_the_start() {
+        let days = (0..24 * 3 + 1)
+            .filter(|rounds| is_anew(*rounds))
+            .collect::<Vec<_>>();
+        assert_eq!(days, [24, 48, 72]);
     }
 
     #[test]

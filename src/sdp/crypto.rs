@@ -74,7 +74,8 @@ impl Suite {
         }
     }
 
-    fn of(name: &[u8]) -> Option<Suite> {
+    /// The suite of a registered name, in whatever case.
+    pub fn of(name: &[u8]) -> Option<Suite> {
         Suite::ALL
             .into_iter()
             .find(|suite| name.eq_ignore_ascii_case(suite.as_str().as_bytes()))

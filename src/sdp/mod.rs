@@ -9,6 +9,7 @@ mod crypto;
 mod fax;
 pub mod limits;
 mod parse;
+mod suites;
 mod transport;
 mod widen;
 
@@ -17,6 +18,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::Range;
 
 pub use crypto::{Crypto, Encryption, MASTER_OCTETS_MAX, MasterKey, Protection, Suite};
+pub use suites::Suites;
 pub use transport::Transport;
 
 use crate::g711::Law;
@@ -318,6 +320,11 @@ impl Session {
             Direction::RecvOnly => Direction::SendOnly,
             both => both,
         };
+        self.directed(direction)
+    }
+
+    /// The same description, with audio that flows so. An unspecified address still takes the receiving half away.
+    pub fn directed(&self, direction: Direction) -> Session {
         let mut session = self.clone();
         if let Some(audio) = &mut session.audio {
             audio.stated = Some(direction);

@@ -31,6 +31,8 @@ pub(super) enum Command {
     Erase(Arc<Erasing>),
     /// What was erased leaves the files; false = not yet, somebody reads them.
     Scrub,
+    /// Write the file anew, where that is owed and may be done.
+    Anew,
 }
 
 /// `Ok(false)` is "no such call", or "not the next number or revision".

@@ -71,9 +71,12 @@ pub const REPLY_OCTETS_MAX: usize = 256 * 1024 * 1024;
 /// Calls that Redis looks up in one go, about 2 MiB: it does nothing else meanwhile.
 pub const FETCH_ROWS: usize = 200;
 
-/// Calls of which Redis looks, in one go and without opening them, whether they are what is asked for: a few milliseconds, in which it does
-/// nothing else. A list goes on from there until its page is full.
+/// Calls of which it is looked in one go, and without opening them, whether they are what is asked for: a few milliseconds, in which Redis
+/// does nothing else. A list goes on from there until its page is full or its time is up.
 pub const LOOKED_ROWS: usize = 500;
+
+/// Calls with one property that SQLite counts to find the rarest of several: a few milliseconds in an index each. More are many.
+pub const SIZED_ROWS: i64 = 50_000;
 
 /// Octets of the spool: 100,000 records or more, which is a night at 3 calls a second. Past it records stay in the inbox, and past that they are lost and counted.
 pub const SPOOL_OCTETS_MAX: u64 = 1024 * 1024 * 1024;
@@ -172,6 +175,10 @@ pub const FILE_LOOKED_AT: Duration = Duration::from_millis(100);
 
 /// How often the log of the file is tried to be emptied after an erasure while others read; each waits [`LOCK_TIMEOUT`] at most.
 pub const SCRUB_TRIES: usize = 3;
+
+/// Octets in use of a file that is written anew while calls are kept: ten seconds or so, in which records wait and askers hear that the store is
+/// busy. A larger one waits for the next start.
+pub const ANEW_OCTETS_MAX: u64 = 1024 * 1024 * 1024;
 
 /// Calls that are sealed at once when an older store is carried over, about 5 MiB.
 pub const SEAL_ROWS: usize = 500;

@@ -9,6 +9,7 @@ mod audit_entry;
 mod audit_numbers;
 mod audit_verify;
 mod erasing;
+mod filter;
 mod histories;
 mod inbox;
 mod known;
@@ -22,6 +23,7 @@ mod tokens;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -38,6 +40,7 @@ pub use audit_entry::AuditEntry;
 pub(crate) use audit_entry::has_word;
 pub use audit_verify::{Broken, verify as verify_audit};
 pub use erasing::{Erase, Erased};
+pub use filter::{CallPlace, Filter, Found};
 pub use known::{history_at_once, history_with_live};
 pub use live::{Change, Changes, Live};
 pub use redis::{Ear, Mouth, Neighbours, News, Other};
@@ -82,8 +85,13 @@ pub trait Store: Send + Sync {
     /// Waits until everything saved so far is on disk.
     fn flush(&self) -> Result<(), StoreError>;
     fn call(&self, id: CallId) -> Result<Option<CallRecord>, StoreError>;
-    /// Newest first.
-    fn calls(&self, filter: &Filter) -> Result<Vec<CallRecord>, StoreError>;
+    /// Newest first. Looks until the page is full or there are no more calls, however long that takes.
+    fn calls(&self, filter: &Filter) -> Result<Vec<CallRecord>, StoreError> {
+        self.search(filter, Duration::MAX).map(|found| found.calls)
+    }
+    /// The same for about as long as this: then it gives what it has found so far, and how far it has looked. At least
+    /// [`limits::LOOKED_ROWS`] calls are looked at all the same, so that whoever goes on from there comes to the end.
+    fn search(&self, filter: &Filter, patience: Duration) -> Result<Found, StoreError>;
     /// What is known of a canonical number. Counts look at its newest [`limits::HISTORY_ROWS_MAX`] calls.
     fn history(&self, number: &str, now_ms: u64) -> Result<HistoryFacts, StoreError>;
     /// The same with calls of that number which are still live; one that is kept already counts once.
@@ -152,6 +160,9 @@ pub trait Store: Send + Sync {
     fn scrub(&self) -> Result<bool, StoreError>;
     /// The last [`Store::scrub`] of this process came to no end.
     fn owes_scrub(&self) -> bool;
+    /// Has the store's files written anew where what was kept in clear, or was taken away, may still lie in them, and that could not be done
+    /// before. False = not yet: there is no room, somebody reads them, or they are too large for it while calls are kept. Blocks the writer for as long as it takes.
+    fn write_anew(&self) -> Result<bool, StoreError>;
     /// Small documents that are looked at all together, as they stand on disk.
     fn shelf(&self, shelf: &'static str) -> Result<Shelf, StoreError>;
     /// Puts documents on a shelf and takes others away (`None`), all of it or nothing. True = it is on disk, and the
@@ -297,58 +308,6 @@ impl Default for Health {
             unreadable: 0,
             problem: None,
             spool_problem: None,
-        }
-    }
-}
-
-/// Which calls, newest first. An empty filter is the newest [`limits::CALLS_LIMIT`] calls.
-#[derive(Clone, Debug, Default)]
-pub struct Filter {
-    /// Only calls that started before this (cursor), Unix ms.
-    pub before_ms: Option<u64>,
-    /// With `before_ms`: also calls that started in that very millisecond and whose id is lower,
-    /// so that a page edge inside one millisecond loses nothing.
-    pub before_id: Option<CallId>,
-    /// 0 = the most that is given at once, [`limits::CALLS_LIMIT`]; larger values are cut to it.
-    pub limit: usize,
-    /// A label's name as in records, e.g. `forged`.
-    pub label: Option<String>,
-    /// The calling number, canonical.
-    pub number: Option<String>,
-    pub queue: Option<String>,
-    pub ending: Option<Ending>,
-}
-
-impl Filter {
-    /// The same rule the engines express in their own query language.
-    pub(crate) fn admits(&self, record: &CallRecord) -> bool {
-        let is_before = match (self.before_ms, self.before_id) {
-            (None, _) => true,
-            (Some(ms), None) => record.started_ms < ms,
-            (Some(ms), Some(id)) => (record.started_ms, record.id) < (ms, id),
-        };
-        is_before
-            && self
-                .label
-                .as_deref()
-                .is_none_or(|label| label_of(record) == Some(label))
-            && self
-                .number
-                .as_deref()
-                .is_none_or(|number| number_of(record) == Some(number))
-            && self
-                .queue
-                .as_deref()
-                .is_none_or(|queue| record.queue.as_deref() == Some(queue))
-            && self
-                .ending
-                .is_none_or(|ending| record.outcome.as_ref().is_some_and(|o| o.ending == ending))
-    }
-
-    pub(crate) fn rows(&self) -> usize {
-        match self.limit {
-            0 => limits::CALLS_LIMIT,
-            wanted => wanted.min(limits::CALLS_LIMIT),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use base64::Engine;
-use ringward::call::{Encryption, Suite};
+use ringward::call::{Encryption, Suite, Suites};
 use ringward::media::{Keys, Side};
 use ringward::policy::Policy;
 
@@ -177,6 +177,43 @@ fn a_plain_caller_reaches_an_encrypted_phone() {
         assert!(is_theirs(&agreed, THEIRS) && is_ours(&agreed, &offered[2].2));
         assert_eq!(suites(&call.world), (None, Some(Suite::AesCm128HmacSha1_80)));
     }
+}
+
+#[test]
+fn only_the_suites_of_the_configuration_are_offered_and_taken() {
+    let listed = [Suite::AesCm128HmacSha1_32, Suite::AeadAes256Gcm];
+    let world = || {
+        World::with_config(one_desk(), 51, Policy::embedded(), |config| {
+            config.trunks[0].srtp = Preferred;
+            config.queue_srtp.insert("desk".into(), Required);
+            config.srtp_suites = Suites::of(listed);
+        })
+    };
+    let offer = described(
+        CALLER,
+        "RTP/SAVP",
+        &[line(8, SHA1_80, THEIRS), line(9, SHA1_32, OTHERS)],
+    );
+    let answer = described(PHONE, "RTP/SAVP", &[line(1, SHA1_32, THEIRS)]);
+    let call = call(world(), &offer, &answer);
+    let offered: Vec<String> = lines(&call.offered).into_iter().map(|line| line.1).collect();
+    assert_eq!(offered, listed.map(Suite::as_str));
+    let answered = lines(&call.answered);
+    assert_eq!((answered.len(), answered[0].0.as_str()), (1, "9"), "{answered:?}");
+    let both = Some(Suite::AesCm128HmacSha1_32);
+    assert_eq!(suites(&call.world), (both, both));
+    // Whoever has none of them is told so, and nobody is rung.
+    let mut world = world();
+    let offer = described(CALLER, "RTP/SAVP", &[line(1, SHA1_80, THEIRS)]);
+    let caller = Hand::calls(&mut world, &[], Some(&offer));
+    world.run_for(1.0);
+    let refused = world.one(&caller, "488 INVITE");
+    assert!(
+        refused
+            .header("Warning")
+            .is_some_and(|warning| warning.contains("suites"))
+    );
+    assert!(world.collected(PHONE.parse().unwrap()).is_empty());
 }
 
 #[test]

@@ -3,6 +3,8 @@
 
 use ringward::call::Input;
 use ringward::call::record::Ending;
+use ringward::media::Side;
+use ringward::policy::Policy;
 use ringward::queue::Strategy;
 
 use crate::hand::{CALLER, Hand, Talk, talk, word};
@@ -39,7 +41,8 @@ fn every_way_of_holding_crosses_from_either_side_and_silence_then_ends_nothing()
     for is_phone in [false, true] {
         for (version, written, crossing) in [
             (2, "sendonly", "sendonly"),
-            (3, "inactive", "inactive"),
+            // To the phone nothing flows; the caller hears music of ours.
+            (3, "inactive", if is_phone { "sendonly" } else { "inactive" }),
             (4, "0.0.0.0", "sendonly"),
         ] {
             let (mut world, mut talk) = begun();
@@ -58,17 +61,15 @@ fn every_way_of_holding_crosses_from_either_side_and_silence_then_ends_nothing()
                 "inactive" => "inactive",
                 _ => "recvonly",
             };
+            let said_back = if written == "inactive" {
+                "inactive"
+            } else {
+                "recvonly"
+            };
             let answer = wire::sdp(to.address, version, answer);
             let (offered, heard) = world.reinvite(from, to, &hold, &answer);
             assert_eq!(offered.direction(), crossing, "{written}");
-            assert_eq!(
-                heard.direction(),
-                if crossing == "inactive" {
-                    "inactive"
-                } else {
-                    "recvonly"
-                }
-            );
+            assert_eq!(heard.direction(), said_back);
             assert!(!offered.body.contains("0.0.0.0"), "our own address is real");
             silence(&mut world);
             assert!(is_talking(&world), "{written}");
@@ -80,6 +81,73 @@ fn every_way_of_holding_crosses_from_either_side_and_silence_then_ends_nothing()
             assert!(!is_talking(&world), "resumed: silence means nobody is there");
         }
     }
+}
+
+/// The phone puts the caller on hold with these words, who listens.
+fn is_held(world: &mut World, talk: &mut Talk, version: u32, direction: &str) -> wire::Message {
+    let hold = wire::sdp(talk.phone.address, version, direction);
+    let answer = wire::sdp(talk.caller.address, version, "recvonly");
+    let (offered, heard) = world.reinvite(&mut talk.phone, &talk.caller, &hold, &answer);
+    assert_eq!(
+        heard.direction(),
+        if direction == "inactive" {
+            direction
+        } else {
+            "recvonly"
+        }
+    );
+    offered
+}
+
+fn is_resumed(world: &mut World, talk: &mut Talk) {
+    let (resume, answer) = (talk.phone.sdp(9), talk.caller.sdp(9));
+    world.reinvite(&mut talk.phone, &talk.caller, &resume, &answer);
+}
+
+#[test]
+fn a_caller_on_hold_hears_music_until_he_is_spoken_to_again() {
+    for direction in ["sendonly", "inactive"] {
+        let (mut world, mut talk) = begun();
+        let offered = is_held(&mut world, &mut talk, 2, direction);
+        assert_eq!(offered.direction(), "sendonly", "{direction}");
+        // Held once more, in another version of its words: the music goes on.
+        is_held(&mut world, &mut talk, 3, direction);
+        let media = world.media.values().next().unwrap();
+        let [music] = media.said.as_slice() else {
+            panic!("{:?}", media.said);
+        };
+        assert_eq!(
+            (music.side, music.names.as_slice()),
+            (Side::A, ["hold".to_string()].as_slice())
+        );
+        assert!(music.is_looped && music.gives_way && media.hushed.is_empty());
+        is_resumed(&mut world, &mut talk);
+        let media = world.media.values().next().unwrap();
+        assert_eq!((media.said.len(), media.hushed.len()), (1, 1));
+        assert_eq!(media.hushed[0].1, Side::A);
+        // And again.
+        is_held(&mut world, &mut talk, 10, direction);
+        assert_eq!(world.media.values().next().unwrap().said.len(), 2);
+    }
+}
+
+#[test]
+fn who_holds_himself_and_callers_of_a_queue_without_music_hear_none_of_ours() {
+    let (mut world, mut talk) = begun();
+    let hold = wire::sdp(talk.caller.address, 2, "sendonly");
+    let answer = wire::sdp(talk.phone.address, 2, "recvonly");
+    world.reinvite(&mut talk.caller, &talk.phone, &hold, &answer);
+    assert!(world.media.values().next().unwrap().said.is_empty());
+
+    let mut world = World::with_config(one_desk(), 41, Policy::embedded(), |config| {
+        config.silent_holds.insert("desk".into());
+    });
+    let mut talk = crate::hand::talk(&mut world, &[], &[]);
+    let hold = wire::sdp(talk.phone.address, 2, "inactive");
+    let answer = wire::sdp(talk.caller.address, 2, "inactive");
+    let (offered, _) = world.reinvite(&mut talk.phone, &talk.caller, &hold, &answer);
+    assert_eq!(offered.direction(), "inactive");
+    assert!(world.media.values().next().unwrap().said.is_empty());
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use ringward::call::record::{Ending, PersonReport};
 use ringward::call_id::CallId;
@@ -147,6 +148,65 @@ fn filters_mean_the_same_for_queued_and_kept_records() {
                 settled(store);
             }
         }
+    });
+}
+
+#[test]
+fn a_search_whose_time_is_up_says_how_far_it_came_and_goes_on_to_the_end() {
+    each_engine(|store| {
+        let save = |number: u64, queue: &str, ending: Ending| {
+            let mut record = ended(&KINDS[6], number, NOON + number);
+            record.queue = Some(queue.into());
+            if let Some(outcome) = &mut record.outcome {
+                outcome.ending = ending;
+            }
+            assert!(store.save(Arc::new(record.clone())));
+            record
+        };
+        let many = 3 * limits::LOOKED_ROWS as u64;
+        let oldest = save(1, "q", Ending::Refused);
+        for number in 10..10 + many {
+            save(number, "q", Ending::Completed);
+            save(number + 2 * many, "other", Ending::Refused);
+            if number == 10 + many / 2 {
+                save(number + many, "q", Ending::Refused);
+                settled(store);
+            }
+        }
+        settled(store);
+        // On its way, and older than what the first looks come to.
+        let queued = save(2, "q", Ending::Refused);
+        let mut filter = Filter {
+            queue: Some("q".into()),
+            ending: Some(Ending::Refused),
+            limit: 10,
+            ..Filter::default()
+        };
+        let all = store.calls(&filter).unwrap();
+        assert_eq!(all.len(), 3);
+        assert_eq!(all[1..], [queued, oldest]);
+        let (mut found, mut looks, mut last) = (Vec::new(), 0, None);
+        loop {
+            let part = store.search(&filter, Duration::ZERO).unwrap();
+            found.extend(part.calls);
+            let Some(until) = part.until else { break };
+            assert!(last.is_none_or(|last| until < last), "it goes on");
+            assert!(found.iter().all(|call| (call.started_ms, call.id) >= until));
+            (filter.before_ms, filter.before_id) = (Some(until.0), Some(until.1));
+            (looks, last) = (looks + 1, Some(until));
+        }
+        assert_eq!(found, all, "nothing twice, and nothing left out");
+        assert!(looks >= 3, "it stopped {looks} times");
+        // A page that is full does not say that its time was up.
+        let full = Filter {
+            before_ms: None,
+            before_id: None,
+            ending: None,
+            limit: 5,
+            ..filter
+        };
+        let page = store.search(&full, Duration::ZERO).unwrap();
+        assert_eq!((page.calls.len(), page.until), (5, None));
     });
 }
 

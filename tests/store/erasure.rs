@@ -254,6 +254,43 @@ fn the_file_holds_nothing_in_clear_and_after_an_erasure_not_even_the_keys() {
 }
 
 #[test]
+fn a_file_that_could_not_be_written_anew_is_tried_again_while_it_is_used() {
+    let folder = Folder::temporary();
+    let store = open(&folder.url());
+    assert!(store.write_anew().unwrap(), "nothing is owed");
+    for number in 0..50 {
+        store.save(Arc::new(ended(&KINDS[0], number, NOON + number)));
+    }
+    settled(&*store);
+    let unused = || {
+        let file = rusqlite::Connection::open(folder.0.join("calls.db")).unwrap();
+        let unused = file.pragma_query_value(None, "freelist_count", |row| row.get::<_, i64>(0));
+        unused.unwrap()
+    };
+    let remains = || store.setting("clear_remains").unwrap();
+    // Something was taken away, and its place in the file is free.
+    store
+        .reshelve("things", 1, vec![("much".into(), Some("x".repeat(16_000)))])
+        .unwrap();
+    store.reshelve("things", 2, vec![("much".into(), None)]).unwrap();
+    store.set_setting("clear_remains", "1").unwrap();
+    assert!(unused() > 0);
+    // While somebody reads what was before it is not gone from the log.
+    let reader = rusqlite::Connection::open(folder.0.join("calls.db")).unwrap();
+    reader.execute_batch("BEGIN; SELECT count(*) FROM call;").unwrap();
+    assert!(!store.write_anew().unwrap());
+    assert!(remains().is_some());
+    drop(reader);
+    assert!(store.write_anew().unwrap());
+    assert_eq!((remains(), unused()), (None, 0));
+    // What is kept is kept, and goes on being kept.
+    store.save(Arc::new(ended(&KINDS[0], 99, NOON + 99)));
+    settled(&*store);
+    assert_eq!(store.calls(&Filter::default()).unwrap().len(), 51);
+    assert_eq!(store.health().lost, 0);
+}
+
+#[test]
 fn a_file_of_an_older_gateway_is_carried_over_and_nothing_in_clear_stays_in_it() {
     let folder = Folder::temporary();
     let path = folder.0.join("calls.db");

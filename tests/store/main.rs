@@ -18,6 +18,7 @@ mod live;
 mod recordings;
 mod redis;
 mod redis_server;
+mod wishes;
 
 use std::path::PathBuf;
 use std::sync::Arc;

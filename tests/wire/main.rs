@@ -1,5 +1,5 @@
 //! Real sockets on loopback, and real peers: SIPp, baresip, pjsua2, secsipidx, Kamailio, SIPVicious, PyJWT,
-//! openapi-python-client, Chromium, none of them ours.
+//! openapi-python-client, schemathesis, Chromium, none of them ours.
 //!
 //! A missing peer skips its tests with a word about it, unless RINGWARD_PEERS=required (what `tests/run` sets).
 
@@ -13,6 +13,7 @@ mod baresip_calls;
 mod breach_pack;
 mod campaigns;
 mod capture;
+mod codec_matrix;
 mod console;
 mod console_for_all;
 mod console_markup;
@@ -59,3 +60,4 @@ mod translated_calls;
 mod trust_lists;
 mod two_gateways;
 mod verifier_matrix;
+mod without_redis;

@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use crate::spoken;
 use crate::support::audio::{test_speech, write_wav};
 use crate::support::baresip::Baresip;
 use crate::support::dialogs;
@@ -143,4 +144,33 @@ fn a_baresip_that_holds_and_resumes_is_followed() {
     let record = &gateway.ended_calls(1)[0];
     assert_eq!(record["outcome"]["ending"], "completed", "{record}");
     assert_eq!(record["outcome"]["by"], "caller", "{record}");
+}
+
+#[test]
+fn a_caller_whom_a_sipp_phone_holds_without_a_sound_hears_music_octet_for_octet() {
+    if !have(&["sipp"]) {
+        return;
+    }
+    let folder = folder("hold-music");
+    let scenario = dialogs::answering_phone("", &[dialogs::PHONE_HOLDS]);
+    let (_phone, port) = dialogs::phone(&folder, &scenario);
+    let gateway = Gateway::start(&Setup {
+        name: "gateway-hold-music",
+        targets: &[format!("sip:desk@127.0.0.1:{port}")],
+        queue: "",
+        more: "[voice]\nmodel = \"off\"",
+    });
+    let caller = spoken::Caller::new(gateway.udp, "hold-music".into(), "+14045550123");
+    let connected = caller.connect();
+    assert_eq!(caller.is_held(), "sendonly", "the phone said inactive");
+    let music = spoken::clip("hold");
+    let mut heard = Vec::new();
+    while heard.len() < 16_000 {
+        heard.extend(caller.next().expect("the music goes on").payload);
+    }
+    assert!(music.starts_with(&heard), "the recording from its beginning");
+    caller.hang_up(&connected);
+    let record = &gateway.ended_calls(1)[0];
+    let said = &gateway.why(record)["spoken"];
+    assert_eq!(said[0]["prompt"], "hold", "{said}");
 }

@@ -131,13 +131,43 @@ impl Caller {
         }
     }
 
+    /// Waits for a re-INVITE, and follows it: which way audio is to flow, by its words.
+    pub(crate) fn is_held(&self) -> String {
+        let until = Instant::now() + PATIENCE;
+        let mut octets = vec![0; 65_535];
+        while Instant::now() < until {
+            let Ok((length, _)) = self.sip.recv_from(&mut octets) else {
+                continue;
+            };
+            let asked = Message::read(&octets[..length]);
+            if asked.status().is_some() || asked.method() != "INVITE" {
+                continue;
+            }
+            let (address, port) = (
+                self.sip.local_addr().expect("an address"),
+                self.rtp.local_addr().expect("an address").port(),
+            );
+            let sdp = format!(
+                "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio {port} RTP/AVP 0\r\n\
+                 a=rtpmap:0 PCMU/8000\r\na=recvonly\r\n"
+            );
+            let copied =
+                ["Via", "From", "To", "Call-ID", "CSeq"].map(|name| (name, asked.must(name).to_string()));
+            let headers = [copied.as_slice(), &[("Contact", format!("<sip:hand@{address}>"))]].concat();
+            let answer = sip_text::write("SIP/2.0 200 OK", &headers, Some(("application/sdp", &sdp)));
+            self.sip.send_to(&answer, self.gateway).expect("it is sent");
+            return asked.direction().to_string();
+        }
+        panic!("nobody held the call");
+    }
+
     pub(crate) fn hang_up(&self, connected: &Connected) {
         self.send("BYE", &connected.to, &connected.contact, 2, None);
         assert_eq!(self.told("BYE").status(), Some(200));
     }
 
     /// `None`: nobody speaks any more.
-    fn next(&self) -> Option<Packet> {
+    pub(crate) fn next(&self) -> Option<Packet> {
         let octets = self.heard.recv_timeout(PATIENCE).ok()?;
         Some(Packet::read(&octets))
     }

@@ -1,6 +1,7 @@
 //! baresip calls baresip through the gateway where the two share no codec: each hears the other in its own, with SRTP on one
 //! side or the other, and the record says what was done.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -21,8 +22,8 @@ struct Phone {
 }
 
 /// What each says begins at its own second, so that nobody can hear himself.
-const CALLER_FROM: f64 = 3.0;
-const AGENT_FROM: f64 = 70.0;
+pub const CALLER_FROM: f64 = 3.0;
+pub const AGENT_FROM: f64 = 70.0;
 
 /// At least so many decibels of signal over noise, and the same lag from beginning to end, for both.
 fn both_hear_each_other(name: &str, of_caller: Phone, of_agent: Phone, decibels: f64) {
@@ -31,24 +32,13 @@ fn both_hear_each_other(name: &str, of_caller: Phone, of_agent: Phone, decibels:
     }
     let _only = one_load_at_a_time();
     let folder = folder(&format!("translated-{name}"));
-    let says = |who: &str, from: f64, phone: Phone| {
-        let file = folder.join(format!("{who}.wav"));
-        // Longer than any wait here: baresip hangs up at the end of its file.
-        let silence = std::iter::repeat_n(0, 60 * phone.rate as usize);
-        let samples: Vec<i16> = test_voice(from, 30, phone.rate)
-            .into_iter()
-            .chain(silence)
-            .collect();
-        write_wav_at(&file, &samples, phone.rate);
-        file
-    };
     let account = |phone: Phone| match phone.mediaenc {
         "" => format!(";audio_codecs={}", phone.codec),
         encryption => format!(";audio_codecs={};mediaenc={encryption}", phone.codec),
     };
     let (caller_says, agent_says) = (
-        says("caller", CALLER_FROM, of_caller),
-        says("agent", AGENT_FROM, of_agent),
+        says(&folder, "caller", CALLER_FROM, of_caller.rate),
+        says(&folder, "agent", AGENT_FROM, of_agent.rate),
     );
     let agent = Baresip::start_as(&folder, "agent", &agent_says, None, &account(of_agent));
     let setup = Setup {
@@ -95,24 +85,40 @@ fn both_hear_each_other(name: &str, of_caller: Phone, of_agent: Phone, decibels:
         ("agent", CALLER_FROM, agent.heard(), of_agent.rate),
         ("caller", AGENT_FROM, caller.heard(), of_caller.rate),
     ] {
-        let found = compare_voice(from, &heard, rate);
-        eprintln!(
-            "{name}: {who} heard {:.1} s, lag {}, {:.1} dB, {} slips",
-            found.seconds, found.lag, found.snr_db, found.slips
-        );
-        if found.slips == 0 && found.seconds > 2.0 && found.snr_db > decibels {
-            continue;
-        }
-        // A machine that is too busy for real time makes a phone slip; in between it hears what was said.
-        let clear = clear_pieces(from, &heard, rate, found.lag, decibels);
-        assert!(
-            clear >= 5,
-            "{who}: {:.1} dB over {:.1} s, {} slips, {clear} pieces clear",
-            found.snr_db,
-            found.seconds,
-            found.slips
-        );
+        is_clear(&format!("{name}: {who}"), from, &heard, rate, decibels);
     }
+}
+
+/// Who was to hear [`test_voice`] from this second on heard it with at least so many decibels of signal over noise, and one lag
+/// from beginning to end.
+pub fn is_clear(who: &str, from: f64, heard: &[i16], rate: u32, decibels: f64) {
+    let found = compare_voice(from, heard, rate);
+    eprintln!(
+        "{who} heard {:.1} s, lag {}, {:.1} dB, {} slips",
+        found.seconds, found.lag, found.snr_db, found.slips
+    );
+    if found.slips == 0 && found.seconds > 2.0 && found.snr_db > decibels {
+        return;
+    }
+    // A machine that is too busy for real time makes a phone slip; in between it hears what was said.
+    let clear = clear_pieces(from, heard, rate, found.lag, decibels);
+    assert!(
+        clear >= 5,
+        "{who}: {:.1} dB over {:.1} s, {} slips, {clear} pieces clear",
+        found.snr_db,
+        found.seconds,
+        found.slips
+    );
+}
+
+/// The file of somebody who says [`test_voice`] from this second on for half a minute, and is quiet for longer than any wait here:
+/// phones hang up at the end of their file.
+pub fn says(folder: &Path, who: &str, from: f64, rate: u32) -> PathBuf {
+    let file = folder.join(format!("{who}.wav"));
+    let silence = std::iter::repeat_n(0, 60 * rate as usize);
+    let samples: Vec<i16> = test_voice(from, 30, rate).into_iter().chain(silence).collect();
+    write_wav_at(&file, &samples, rate);
+    file
 }
 
 const PLAIN: Phone = Phone {

@@ -33,14 +33,14 @@ fn gateway(node: &str, url: &str, desk: SocketAddr, token: Option<&str>) -> Gate
 }
 
 /// A phone that rings, and that nobody answers; until it is dropped.
-struct Desk {
-    address: SocketAddr,
+pub struct Desk {
+    pub address: SocketAddr,
     is_over: Arc<AtomicBool>,
     rings: Option<JoinHandle<()>>,
 }
 
 impl Desk {
-    fn start() -> Desk {
+    pub fn start() -> Desk {
         let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
         socket
             .set_read_timeout(Some(Duration::from_millis(50)))

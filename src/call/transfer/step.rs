@@ -30,7 +30,13 @@ impl Talking {
         match stage {
             Stage::Talking(mut talking) => {
                 talking.excuse_held(case, desk);
-                talking.join_when_free(case, desk)
+                match talking.join_when_free(case, desk) {
+                    Stage::Talking(mut talking) => {
+                        talking.mind_hold(case, desk);
+                        Stage::Talking(talking)
+                    }
+                    stage => stage,
+                }
             }
             stage => stage,
         }

@@ -80,6 +80,17 @@ fn values_out_of_place_say_what_was_expected() {
         "[media]\ntranscode = 'always'",
         "expected \"needed\" or \"never\"",
     );
+    for (listed, expected) in [
+        ("[]", "nothing could be encrypted"),
+        (
+            "['AES_CM_128_HMAC_SHA1_81']",
+            "did you mean AES_CM_128_HMAC_SHA1_80?",
+        ),
+        ("['AEAD_AES_128_GCM', 'aead_aes_128_gcm']", "stands twice"),
+        ("'AEAD_AES_128_GCM'", "a list of strings"),
+    ] {
+        check(&format!("[media]\nsrtp_suites = {listed}"), expected);
+    }
     check("[media]\nports = '20000'", "expected FIRST-LAST");
     check("[media]\nports = '20000-20002'", "at least 4 ports");
     check("[media]\nports = '80-90'", "from 1024 on");

@@ -61,6 +61,7 @@ decline = "queue"
 marks = { verstat = "telnyx" }
 srtp = "required"
 whisper = "warnings"
+hold_music = false
 wrap_up = "15s"
 no_answer = 2
 no_answer_pause = "3m"
@@ -100,6 +101,7 @@ ports = "30001-30100"
 silence = "2m"
 transcode = "never"
 rtcp_mux = false
+srtp_suites = ["AEAD_AES_128_GCM", "AES_CM_128_HMAC_SHA1_80"]
 [prompts]
 language = "de"
 [voice]
@@ -394,8 +396,15 @@ second_person = ["erasures", "lists"]
         queue_srtp: {
             "front-desk": Required,
         },
+        srtp_suites: [
+            AeadAes128Gcm,
+            AesCm128HmacSha1_80,
+        ],
         whispers: {
             "front-desk": Warnings,
+        },
+        silent_holds: {
+            "front-desk",
         },
         outbound: OutboundConfig {
             from_phones: false,

@@ -1,12 +1,13 @@
 // Kept calls, newest first.
 
 import { ask } from "./api.js";
-import { h, icon, show } from "./dom.js";
+import { h, icon, show, text } from "./dom.js";
 import { ENDINGS, LABELS, VERDICTS, nameOf, number, numberLight, talked, voiceLight, when, whose } from "./words.js";
 
 const body = document.getElementById("history");
 const empty = document.getElementById("history-empty");
 const more = document.getElementById("more");
+const looking = document.getElementById("history-looking");
 const filters = document.getElementById("filters");
 const notice = document.getElementById("notice");
 
@@ -15,23 +16,29 @@ let next = null;
 let openWhy = () => {};
 let timer = 0;
 let turn = 0;
+let isLooking = false;
 
 export function start(options) {
   openWhy = options.openWhy;
   more.addEventListener("click", () => load(next));
   filters.addEventListener("submit", (event) => event.preventDefault());
-  filters.addEventListener("input", () => soon(250));
+  filters.addEventListener("input", () => {
+    isLooking = false;
+    soon(250);
+  });
 }
 
 /** Loads the newest page again shortly; several calls that end together are one load. */
 export function soon(ms = 400) {
+  // What is looked for far back is not begun anew for every call that ends.
+  if (isLooking) return;
   clearTimeout(timer);
   timer = setTimeout(() => load(null), ms);
 }
 
-async function load(cursor) {
+async function load(cursor, room = PAGE) {
   const mine = ++turn;
-  const query = new URLSearchParams({ limit: String(PAGE) });
+  const query = new URLSearchParams({ limit: String(room) });
   for (const [name, value] of new FormData(filters)) {
     // Numbers are written in many ways; a name in one.
     const wanted = name === "number" ? String(value).replace(/[\s()-]/g, "") : String(value);
@@ -43,6 +50,7 @@ async function load(cursor) {
     page = await ask(`/api/v1/calls?${query}`);
     show(notice, false);
   } catch (error) {
+    if (mine === turn) looks(null);
     // A gateway that cannot be reached is said once, above.
     if (error.status !== 401 && error.status !== 0) {
       notice.textContent = `History: ${error.message}`;
@@ -56,8 +64,20 @@ async function load(cursor) {
   if (cursor) body.append(...rows);
   else body.replaceChildren(...rows);
   next = page.next;
-  show(more, Boolean(next));
+  const left = room - rows.length;
+  const goesOn = next !== null && page.searched_until_ms !== null && left > 0;
+  looks(goesOn ? page.searched_until_ms : null);
   show(empty, body.children.length === 0 && !next);
+  // What is rare takes more than one answer.
+  if (goesOn) load(next, left);
+}
+
+/** Says how far back was looked, while it is looked further. */
+function looks(untilMs) {
+  isLooking = untilMs !== null;
+  if (isLooking) text(looking, `Looked at calls back to ${when(untilMs)}. Looking further …`);
+  show(looking, isLooking);
+  show(more, Boolean(next) && !isLooking);
 }
 
 function row(call) {

@@ -24,7 +24,7 @@ export async function open(has) {
   show($("list-add"), mayChange);
   await submitted(async () => {
     const { lists, proposed } = await ask("/api/v1/lists");
-    waiting = proposed;
+    waiting = proposed ?? [];
     const chosen = $("list").value || "block";
     $("list").replaceChildren(...lists.map(({ list, entries }) => h("option", { value: list }, `${list} (${entries})`)));
     $("list").value = chosen;
@@ -86,7 +86,7 @@ $("list-add").addEventListener("submit", (event) => {
     if ($("add-until").value) body.expires_ms = new Date(`${$("add-until").value}T23:59:59`).getTime();
     const added = await ask(`/api/v1/lists/${$("list").value}/entries`, { method: "POST", body });
     $("list-add").reset();
-    ({ proposed: waiting } = await ask("/api/v1/lists"));
+    waiting = (await ask("/api/v1/lists")).proposed ?? [];
     await load(null);
     return added.id ? "Added. The next call is judged by it." : "Asked for. It counts once somebody else adds the same.";
   });

@@ -10,6 +10,8 @@ const DAY_MS = 24 * 3600 * 1000;
 const COUNTS = [["newly_refused", "Newly refused"], ["newly_allowed", "Newly let through"], ["rerouted", "Sent elsewhere"], ["marked_otherwise", "Marked otherwise"], ["relabelled", "Another label"]];
 
 let number = null;
+/** The replay that is shown. */
+let replayed = null;
 let timer = 0;
 
 /** Opens it for a revision, with what the last replay found. */
@@ -49,7 +51,7 @@ $("trial-kept").addEventListener("submit", (event) => {
   });
 });
 sure($("trial-end"), () => submitted(async () => {
-  await ask("/api/v1/policies/replay", { method: "DELETE" });
+  if (replayed) await ask(`/api/v1/policies/replay?id=${replayed}`, { method: "DELETE" });
   await look();
 }));
 
@@ -66,6 +68,7 @@ async function look() {
   clearTimeout(timer);
   const replay = await ask("/api/v1/policies/replay");
   const isRunning = Boolean(replay?.is_running);
+  replayed = replay?.id ?? null;
   const isLeft = !isRunning && document.activeElement === $("trial-end");
   $("trial-start").disabled = isRunning;
   if (isLeft) $("trial-start").focus();

@@ -17,13 +17,18 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crossbeam_channel::after;
 
 use super::histories::{Histories, Kept};
 use super::inbox::{Command, Inbox, newest, too_much};
 use super::limits::{FILE_LOOKED_AT, FILE_LOOKS, READERS, SCRUB_TRIES};
 use super::seal::Index;
 use super::tokens::{Tokens, Use};
-use super::{Erase, Erased, Filter, Health, KeptCall, Shelf, Store, StoreError, Write, bounded, number_of};
+use super::{
+    Erase, Erased, Filter, Found, Health, KeptCall, Shelf, Store, StoreError, Write, bounded, number_of,
+};
 use crate::call::CallRecord;
 use crate::call::record::PersonReport;
 use crate::call_id::CallId;
@@ -324,16 +329,18 @@ impl Store for Redis {
         })
     }
 
-    fn calls(&self, filter: &Filter) -> Result<Vec<CallRecord>, StoreError> {
+    fn search(&self, filter: &Filter, patience: Duration) -> Result<Found, StoreError> {
         // These first: a record on its way is then in one of the two answers, or in both.
         let unkept = self.unkept(|record| filter.admits(record));
-        let mut calls = Vec::new();
-        let found = match self.read("listing calls", |on| rows::calls(on, &self.index, filter)) {
+        let is_over = after(patience);
+        let look = |on: &mut Client| rows::calls(on, &self.index, filter, &is_over);
+        let (found, until) = match self.read("listing calls", look) {
             Ok(found) => found,
             // What this gateway knows is better than nothing; the status says that it is not all.
-            Err(_) if !unkept.is_empty() => Vec::new(),
+            Err(_) if !unkept.is_empty() => Default::default(),
             Err(error) => return Err(error),
         };
+        let mut calls = Vec::new();
         for kept in found {
             match kept {
                 Ok(record) => calls.push(record),
@@ -344,14 +351,7 @@ impl Store for Redis {
                 }
             }
         }
-        for record in unkept {
-            let place = calls.iter().position(|kept| kept.id == record.id);
-            let kept = place.map(|place| calls.swap_remove(place));
-            calls.push(newest(&record, kept));
-        }
-        calls.sort_by_key(|record| std::cmp::Reverse((record.started_ms, record.id)));
-        calls.truncate(filter.rows());
-        Ok(calls)
+        Ok(Found { calls, until }.beside(unkept, filter))
     }
 
     fn history(&self, number: &str, now_ms: u64) -> Result<HistoryFacts, StoreError> {
@@ -496,6 +496,10 @@ impl Store for Redis {
         }
         self.inbox.owes_scrub.store(false, Ordering::SeqCst);
         Ok(true)
+    }
+
+    fn write_anew(&self) -> Result<bool, StoreError> {
+        self.read("having Redis write its files anew", schema::clear_files)
     }
 
     fn owes_scrub(&self) -> bool {

@@ -8,9 +8,11 @@
 //! `beside_keys:JOURNAL`. Shelves are hashes with a revision beside them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use crossbeam_channel::Receiver;
 
 use super::client::{Client, Script};
 use super::reply::{Commands, Reply};
@@ -25,7 +27,7 @@ use crate::store::seal::{self, Index, Part};
 use crate::store::text::Unreadable;
 use crate::store::tokens::{self, Use};
 use crate::store::{
-    self, Filter, KeptCall, Shelf, Write, ending_name, label_of, number_of, text, was_answered,
+    self, CallPlace, Filter, KeptCall, Shelf, Write, ending_name, label_of, number_of, text, was_answered,
 };
 
 pub(super) const PREFIX: &str = "ringward:";
@@ -423,8 +425,16 @@ pub(super) fn call(on: &mut Client, id: CallId) -> Result<Option<Read>, String> 
     Ok(found.map(|found| found.read()))
 }
 
-/// Newest first; at most `filter.rows()`.
-pub(super) fn calls(on: &mut Client, numbers: &Index, filter: &Filter) -> Result<Vec<Read>, String> {
+/// Calls, newest first, and where it stopped.
+type Looked = (Vec<Read>, Option<CallPlace>);
+
+/// Newest first, at most `filter.rows()`; and where it stopped, if `is_over` had something to say before that.
+pub(super) fn calls(
+    on: &mut Client,
+    numbers: &Index,
+    filter: &Filter,
+    is_over: &Receiver<Instant>,
+) -> Result<Looked, String> {
     let number = filter.number.as_ref().map(|number| numbers.of(number));
     let wanted = [
         ("number", number.as_deref()),
@@ -445,7 +455,7 @@ pub(super) fn calls(on: &mut Client, numbers: &Index, filter: &Filter) -> Result
         words.extend(wanted.map(|(_, value)| value.unwrap_or_default()));
         let mut found = on.run(Script::Find, &words)?.texts().into_iter();
         let Some(last) = found.next().filter(|last| !last.is_empty()) else {
-            return Ok(calls);
+            return Ok((calls, None));
         };
         before = format!("({last}");
         let ids: Vec<CallId> = found.filter_map(|id| id.parse().ok()).collect();
@@ -455,8 +465,14 @@ pub(super) fn calls(on: &mut Client, numbers: &Index, filter: &Filter) -> Result
                 calls.push(record);
             }
             if calls.len() >= filter.rows() {
-                return Ok(calls);
+                return Ok((calls, None));
             }
+        }
+        // Looked at, not taken: it stays over.
+        if !is_over.is_empty()
+            && let Some(place) = place_of(&last)
+        {
+            return Ok((calls, Some(place)));
         }
     }
 }

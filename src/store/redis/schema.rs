@@ -203,10 +203,14 @@ fn carry_audit_over(on: &mut Client, journal: &str) -> Result<(), String> {
 }
 
 /// Where what was kept in clear may still be in Redis' files, has it write them anew; until it does, every start asks again.
-fn clear_files(on: &mut Client) -> Result<(), String> {
+pub(super) fn clear_files(on: &mut Client) -> Result<bool, String> {
     let settings = key("settings");
-    if on.ask(&["HGET", &settings, CLEAR_REMAINS])?.text().is_some() && scrub(on)? {
+    if on.ask(&["HGET", &settings, CLEAR_REMAINS])?.text().is_none() {
+        return Ok(true);
+    }
+    let is_begun = scrub(on)?;
+    if is_begun {
         on.ask(&["HDEL", &settings, CLEAR_REMAINS])?;
     }
-    Ok(())
+    Ok(is_begun)
 }

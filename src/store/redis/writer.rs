@@ -153,7 +153,7 @@ impl Writer {
                     }
                     Command::Erase(erasing) => erasing::erase(client, told, &self.index, erasing),
                     // The store has Redis write its files anew by itself.
-                    Command::Scrub => Ok(false),
+                    Command::Scrub | Command::Anew => Ok(false),
                 },
             };
             if let Err(problem) = &answer {

@@ -8,6 +8,7 @@ mod copy;
 mod room;
 mod rows;
 mod schema;
+mod search;
 mod writer;
 
 use std::collections::BTreeMap;
@@ -18,7 +19,9 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
+use crossbeam_channel::after;
 use rusqlite::{Connection, OpenFlags};
 
 use super::erasing;
@@ -27,7 +30,10 @@ use super::inbox::{Command, Inbox, newest, too_much};
 use super::limits::{LOCK_TIMEOUT, READERS, WRITER_CACHE_KIB};
 use super::seal::Index;
 use super::tokens::{Tokens, Use};
-use super::{Erase, Erased, Filter, Health, KeptCall, Shelf, Store, StoreError, Write, bounded, number_of};
+use super::{
+    CLEAR_REMAINS, Erase, Erased, Filter, Found, Health, KeptCall, Shelf, Store, StoreError, Write, bounded,
+    number_of,
+};
 use crate::call::CallRecord;
 use crate::call::record::PersonReport;
 use crate::call_id::CallId;
@@ -221,11 +227,15 @@ impl Store for Sqlite {
         })
     }
 
-    fn calls(&self, filter: &Filter) -> Result<Vec<CallRecord>, StoreError> {
+    fn search(&self, filter: &Filter, patience: Duration) -> Result<Found, StoreError> {
         // The inbox first: a record on its way to disk is then in one of the two answers, or in both.
         let queued = self.inbox.records(|record| filter.admits(record));
+        let is_over = after(patience);
+        let (kept, until) = self.read("listing calls", |on| {
+            search::calls(on, &self.index, filter, &is_over)
+        })?;
         let mut calls = Vec::new();
-        for kept in self.read("listing calls", |on| rows::calls(on, &self.index, filter))? {
+        for kept in kept {
             match kept {
                 Ok(record) => calls.push(record),
                 Err(error) => {
@@ -234,14 +244,7 @@ impl Store for Sqlite {
                 }
             }
         }
-        for record in queued {
-            let place = calls.iter().position(|kept| kept.id == record.id);
-            let kept = place.map(|place| calls.swap_remove(place));
-            calls.push(newest(&record, kept));
-        }
-        calls.sort_by_key(|record| std::cmp::Reverse((record.started_ms, record.id)));
-        calls.truncate(filter.rows());
-        Ok(calls)
+        Ok(Found { calls, until }.beside(queued, filter))
     }
 
     fn history(&self, number: &str, now_ms: u64) -> Result<HistoryFacts, StoreError> {
@@ -341,6 +344,11 @@ impl Store for Sqlite {
 
     fn owes_scrub(&self) -> bool {
         self.inbox.owes_scrub.load(Ordering::SeqCst)
+    }
+
+    fn write_anew(&self) -> Result<bool, StoreError> {
+        let is_owed = self.setting(CLEAR_REMAINS)?.is_some();
+        Ok(!is_owed || self.ask("writing the file anew", Command::Anew)?)
     }
 
     fn shelf(&self, shelf: &'static str) -> Result<Shelf, StoreError> {
@@ -512,7 +520,7 @@ fn prepare(
         let index = schema::index(connection)?;
         let interrupted = match whose {
             Whose::Ours => {
-                schema::leave_nothing_in_clear(connection, room::disk)?;
+                schema::leave_nothing_in_clear(connection, room::disk, u64::MAX)?;
                 rows::end_interrupted(connection, &index)?
             }
             Whose::Another => 0,

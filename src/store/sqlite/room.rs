@@ -34,13 +34,7 @@ pub(super) fn missing(
     let Some(path) = on.path().filter(|path| !path.is_empty()) else {
         return Ok(None);
     };
-    let octets: i64 = on.query_row(
-        "SELECT (page_count - freelist_count) * page_size
-         FROM pragma_page_count, pragma_freelist_count, pragma_page_size",
-        [],
-        |row| row.get(0),
-    )?;
-    let octets = octets.unsigned_abs();
+    let octets = in_use(on)?;
     let (beside, temporary) = (folder_of(Path::new(path)), temporary());
     let is_one = match (disk(&beside), disk(&temporary)) {
         (Some(beside), Some(temporary)) => beside.number == temporary.number,
@@ -61,6 +55,17 @@ pub(super) fn missing(
             free / MIB
         )
     }))
+}
+
+/// Octets of the file that something stands in.
+pub(super) fn in_use(on: &Connection) -> rusqlite::Result<u64> {
+    let octets: i64 = on.query_row(
+        "SELECT (page_count - freelist_count) * page_size
+         FROM pragma_page_count, pragma_freelist_count, pragma_page_size",
+        [],
+        |row| row.get(0),
+    )?;
+    Ok(octets.unsigned_abs())
 }
 
 const MIB: u64 = 1024 * 1024;

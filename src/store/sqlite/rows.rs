@@ -16,7 +16,7 @@ use crate::store::limits::{
 use crate::store::seal::{self, DESTROYED, Index, Part, Sealed};
 use crate::store::text::Unreadable;
 use crate::store::tokens::Token;
-use crate::store::{self, Filter, ending_name, label_of, number_of, text, was_answered};
+use crate::store::{self, ending_name, label_of, number_of, text, was_answered};
 
 /// Inserts or replaces a call unless a newer revision is kept already, or it was erased. A report stays.
 pub(super) fn put_call(on: &Connection, index: &Index, record: &CallRecord) -> rusqlite::Result<()> {
@@ -362,7 +362,7 @@ pub(super) fn tokens(on: &Connection) -> rusqlite::Result<Vec<(String, Token)>> 
 pub(super) type Kept = Result<CallRecord, Unreadable>;
 
 /// What [`kept`] reads, with the keys to it.
-const KEPT: &str =
+pub(super) const KEPT: &str =
     "SELECT call.id, call.record, call.report, seal.record, seal.report, call.erased_ms, call.started_ms
      FROM call LEFT JOIN seal ON seal.slot = call.slot";
 
@@ -370,45 +370,6 @@ pub(super) fn call(on: &Connection, id: CallId) -> rusqlite::Result<Option<Kept>
     on.prepare_cached(&format!("{KEPT} WHERE call.id = ?1"))?
         .query_row([id.to_string()], kept)
         .optional()
-}
-
-/// Newest first; at most `filter.rows()`.
-pub(super) fn calls(on: &Connection, index: &Index, filter: &Filter) -> rusqlite::Result<Vec<Kept>> {
-    let mut sql = format!("{KEPT} WHERE 1");
-    let mut values: Vec<Value> = Vec::new();
-    match (filter.before_ms, filter.before_id) {
-        (Some(before), None) => {
-            sql.push_str(" AND started_ms < ?");
-            values.push(whole(before).into());
-        }
-        (Some(before), Some(id)) => {
-            sql.push_str(" AND (started_ms, id) < (?, ?)");
-            values.extend([whole(before).into(), id.to_string().into()]);
-        }
-        (None, _) => {}
-    }
-    let equal = [
-        ("caller", filter.number.as_ref().map(|number| index.of(number))),
-        ("label", filter.label.clone()),
-        ("queue", filter.queue.clone()),
-        (
-            "ending",
-            filter.ending.map(|ending| ending_name(ending).to_string()),
-        ),
-    ];
-    for (column, wanted) in equal {
-        if let Some(wanted) = wanted {
-            sql.push_str(" AND ");
-            sql.push_str(column);
-            sql.push_str(" = ?");
-            values.push(wanted.into());
-        }
-    }
-    sql.push_str(" ORDER BY started_ms DESC, id DESC LIMIT ?");
-    values.push((filter.rows() as i64).into());
-    on.prepare_cached(&sql)?
-        .query_map(params_from_iter(values), kept)?
-        .collect()
 }
 
 /// The newest calls of a number, at most [`HISTORY_ROWS_MAX`]; all of it stands in one index.
@@ -454,7 +415,7 @@ pub(super) fn end_interrupted(on: &Connection, index: &Index) -> rusqlite::Resul
     Ok(ended)
 }
 
-fn kept(row: &Row<'_>) -> rusqlite::Result<Kept> {
+pub(super) fn kept(row: &Row<'_>) -> rusqlite::Result<Kept> {
     let id: String = row.get(0)?;
     let record = record_text(row, &id)?;
     let report = match row.get::<_, Option<Vec<u8>>>(2)? {
@@ -485,11 +446,11 @@ fn json<T: serde::Serialize>(value: &T) -> rusqlite::Result<String> {
 }
 
 /// SQLite's integers are signed; times past the year 292 million count as that.
-fn whole(value: u64) -> i64 {
+pub(super) fn whole(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-fn ms(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+pub(super) fn ms(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
     row.get::<_, i64>(column)
         .map(|value| u64::try_from(value).unwrap_or(0))
 }

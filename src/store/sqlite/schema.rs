@@ -266,20 +266,30 @@ fn seal_audit(on: &Transaction<'_>) -> rusqlite::Result<()> {
 }
 
 /// Writes the file anew when parts of it that are not used any more may hold what was kept in clear. Again, when it was
-/// interrupted, or `disk` had no room for it.
+/// interrupted, or `disk` had no room for it. False = it is still to be done; also where more octets than `octets_max` are in use.
 pub(super) fn leave_nothing_in_clear(
     on: &Connection,
     disk: impl Fn(&Path) -> Option<Disk>,
-) -> rusqlite::Result<()> {
+    octets_max: u64,
+) -> rusqlite::Result<bool> {
     if rows::setting(on, CLEAR_REMAINS)?.is_none() {
-        return Ok(());
+        return Ok(true);
+    }
+    let octets = room::in_use(on)?;
+    if octets > octets_max {
+        tracing::warn!(
+            octets,
+            octets_max,
+            "the store's file is too large to be written anew while calls are kept, and parts of it that are not used any more may hold what was kept in clear: it is done at the next start"
+        );
+        return Ok(false);
     }
     if let Some(missing) = room::missing(on, disk)? {
         tracing::warn!(
             missing,
-            "there is no room to write the store's file anew, and parts of it that are not used any more may hold what was kept in clear: it is tried at the next start"
+            "there is no room to write the store's file anew, and parts of it that are not used any more may hold what was kept in clear: it is tried again in a day, and at the next start"
         );
-        return Ok(());
+        return Ok(false);
     }
     tracing::info!(
         "the store's file is written anew: parts of it that are not used any more may hold what was kept in clear"
@@ -287,15 +297,15 @@ pub(super) fn leave_nothing_in_clear(
     match on.execute_batch("VACUUM").and_then(|()| rows::scrub(on)) {
         Ok(true) => on
             .execute("DELETE FROM setting WHERE name = ?1", [CLEAR_REMAINS])
-            .map(|_| ()),
+            .map(|_| true),
         Ok(false) => {
-            tracing::warn!("somebody reads the store: it is written anew at the next start");
-            Ok(())
+            tracing::warn!("somebody reads the store: it is written anew in a day, or at the next start");
+            Ok(false)
         }
         // Calls do not wait for it.
         Err(problem) => {
-            tracing::warn!(%problem, "the store could not be written anew; it is tried at the next start");
-            Ok(())
+            tracing::warn!(%problem, "the store could not be written anew; it is tried again in a day, and at the next start");
+            Ok(false)
         }
     }
 }
@@ -336,10 +346,14 @@ mod tests {
         )
         .unwrap();
         let unused = || file.pragma_query_value(None, "freelist_count", |row| row.get::<_, i64>(0));
-        let with = |free: u64| leave_nothing_in_clear(&file, |_| Some(Disk { number: 1, free }));
-        with(0).unwrap();
-        assert!(unused().unwrap() > 0 && rows::setting(&file, CLEAR_REMAINS).unwrap().is_some());
-        with(u64::MAX).unwrap();
+        let with = |free: u64, octets_max: u64| {
+            leave_nothing_in_clear(&file, |_| Some(Disk { number: 1, free }), octets_max).unwrap()
+        };
+        for (free, octets_max) in [(0, u64::MAX), (u64::MAX, 4_096)] {
+            assert!(!with(free, octets_max), "no room, or too large for now");
+            assert!(unused().unwrap() > 0 && rows::setting(&file, CLEAR_REMAINS).unwrap().is_some());
+        }
+        assert!(with(u64::MAX, u64::MAX));
         assert!(unused().unwrap() == 0 && rows::setting(&file, CLEAR_REMAINS).unwrap().is_none());
         drop(file);
         std::fs::remove_file(&place).unwrap();

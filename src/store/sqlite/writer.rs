@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use super::rows;
+use super::{room, rows, schema};
 use crate::store::Write;
 use crate::store::inbox::{Answer, Batch, Command, Inbox};
-use crate::store::limits::{RETRY_FIRST, RETRY_LONGEST};
+use crate::store::limits::{ANEW_OCTETS_MAX, RETRY_FIRST, RETRY_LONGEST};
 use crate::store::seal::Index;
 
 /// Runs until the inbox is closed and empty (or closed and the disk refuses).
@@ -74,7 +74,7 @@ fn commit(connection: &Mutex<Connection>, index: &Index, batch: &Batch) -> rusql
     let mut answers = Vec::with_capacity(batch.commands.len());
     for (command, _) in &batch.commands {
         answers.push(match command {
-            Command::Flush | Command::Scrub => true,
+            Command::Flush | Command::Scrub | Command::Anew => true,
             Command::Report { id, report } => rows::put_report(&change, *id, report)?,
             Command::Write(writes) => write_all(&mut change, writes)?,
             Command::Erase(erasing) => rows::erase(&change, index, erasing)?,
@@ -82,13 +82,16 @@ fn commit(connection: &Mutex<Connection>, index: &Index, batch: &Batch) -> rusql
     }
     change.commit()?;
     let asked = batch.commands.iter().map(|(command, _)| command);
-    for (answer, _) in answers
-        .iter_mut()
-        .zip(asked)
-        .filter(|(_, command)| matches!(command, Command::Scrub))
-    {
+    for (answer, command) in answers.iter_mut().zip(asked) {
         // What was asked is on disk, whatever comes of this.
-        *answer = rows::scrub(&connection).unwrap_or(false);
+        match command {
+            Command::Scrub => *answer = rows::scrub(&connection).unwrap_or(false),
+            Command::Anew => {
+                let done = schema::leave_nothing_in_clear(&connection, room::disk, ANEW_OCTETS_MAX);
+                *answer = done.unwrap_or(false);
+            }
+            _ => {}
+        }
     }
     Ok(answers)
 }

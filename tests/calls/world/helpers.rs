@@ -132,6 +132,7 @@ impl World {
             side,
             names,
             is_looped: words.is_looped,
+            gives_way: words.gives_way,
             is_greeting,
         };
         self.media.entry(call).or_default().said.push(said);

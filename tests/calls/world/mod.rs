@@ -54,6 +54,8 @@ pub struct Said {
     /// Of the recordings.
     pub names: Vec<String>,
     pub is_looped: bool,
+    /// Only while the other party sends nothing.
+    pub gives_way: bool,
     /// He is to speak when it is over.
     pub is_greeting: bool,
 }

@@ -1,11 +1,19 @@
 //! Lists, one call, why, reports, actions.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use reqwest::Method;
 use ringward::call::record::Ending;
+use ringward::store::limits::LOOKED_ROWS;
 use serde_json::Value;
 
-use super::{Desk, check_problem, json};
-use crate::records::{FORGED, KINDS};
+use super::{Desk, Setting, check_problem, json, memory};
+use crate::records::{FORGED, KINDS, ended};
+use crate::support::browser::Browser;
+use crate::support::{folder, have, wait_for};
+
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn ids(page: &Value) -> Vec<&str> {
     page["calls"]
@@ -69,6 +77,100 @@ async fn filters_narrow_the_list() {
             .unwrap();
         check_problem(response, 400, "bad-request").await;
     }
+}
+
+/// Many calls of a queue and a label, and many that were refused, and one that is both.
+async fn desk_with_a_rare_call() -> (Desk, String) {
+    let setting = Setting {
+        search_lasts: Duration::ZERO,
+        ..Setting::default()
+    };
+    let desk = Desk::set_up(memory(), setting).await;
+    let save = |number: u64, kind: usize, queue: &str, ending: Ending| {
+        let mut record = ended(&KINDS[kind], number, super::NOON + number);
+        record.queue = Some(queue.into());
+        record.person = (ending == Ending::Refused).then(|| "ann".into());
+        record.outcome.as_mut().unwrap().ending = ending;
+        let id = record.id.to_string();
+        assert!(desk.store.save(Arc::new(record)));
+        id
+    };
+    let rare = save(1, 6, "q", Ending::Refused);
+    for number in 1..=2 * LOOKED_ROWS as u64 {
+        save(2 * number, 6, "q", Ending::Completed);
+        save(2 * number + 1, FORGED, "other", Ending::Refused);
+    }
+    desk.store.flush().unwrap();
+    (desk, rare)
+}
+
+#[tokio::test]
+async fn a_rare_filter_is_answered_in_time_and_goes_on_where_it_stopped() {
+    let (desk, rare) = desk_with_a_rare_call().await;
+    for (query, least) in [
+        ("queue=q&ending=refused", 2),
+        ("queue=q&ending=refused&person=ann", 2),
+    ] {
+        let (mut path, mut looks) = (format!("/api/v1/calls?{query}"), 0);
+        let page = loop {
+            let page = desk.read(&path).await;
+            let Some(next) = page["next"].as_str().filter(|_| ids(&page).is_empty()) else {
+                break page;
+            };
+            let (ms, _) = next.split_once('-').unwrap();
+            assert_eq!(
+                page["searched_until_ms"].to_string(),
+                ms,
+                "it says how far it came"
+            );
+            path = format!("/api/v1/calls?{query}&cursor={next}");
+            looks += 1;
+        };
+        assert_eq!(ids(&page), [rare.as_str()]);
+        assert!(looks >= least, "{query}: {looks}");
+    }
+    // What is there at once does not say so.
+    let page = desk.read("/api/v1/calls?queue=q&limit=5").await;
+    assert_eq!(ids(&page).len(), 5);
+    assert!(page["searched_until_ms"].is_null() && page["next"].is_string());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_console_looks_for_a_rare_call_until_it_is_found() {
+    if !have(&["chromium", "chromedriver"]) {
+        return;
+    }
+    let (desk, _) = desk_with_a_rare_call().await;
+    let (address, token) = (desk.address, desk.token.clone());
+    // On a thread that may wait: the desk answers on another.
+    let looked = tokio::task::spawn_blocking(move || {
+        let browser = Browser::start(&folder("console-rare"), 1280, 900);
+        browser.open(&format!("http://{address}/#token={token}"));
+        browser.wait_for_text("show older calls", PATIENCE);
+        // Every text that the line above the button ever had.
+        browser.eval(
+            "window.said = [];\n\
+             const line = document.getElementById('history-looking');\n\
+             new MutationObserver(() => window.said.push(line.textContent)).observe(line, { childList: true, characterData: true, subtree: true });\n\
+             document.querySelector('#filters [name=ending]').value = 'refused';\n\
+             document.querySelector('#filters [name=label]').value = 'known';\n\
+             document.getElementById('filters').dispatchEvent(new Event('input'));\n\
+             return true",
+        );
+        let rows = "return document.querySelectorAll('#history tr').length";
+        wait_for("the one call", PATIENCE, || {
+            (browser.eval(rows) == 1).then_some(())
+        });
+        assert_eq!(
+            browser.eval("return document.getElementById('history-looking').hidden"),
+            true
+        );
+        (browser.eval("return window.said"), browser.console_errors())
+    });
+    let (said, errors) = looked.await.unwrap();
+    assert!(said.to_string().contains("Looked at calls back to"), "{said}");
+    assert_eq!(errors, Vec::<String>::new());
+    desk.close().await.unwrap();
 }
 
 #[tokio::test]

@@ -19,6 +19,7 @@ mod oidc;
 mod pages;
 mod policies;
 mod reports;
+mod schemathesis;
 mod searches;
 mod tls;
 pub mod users;
@@ -97,6 +98,7 @@ pub struct Setting {
     pub patience: Patience,
     pub oidc: Option<ringward::accounts::oidc::Config>,
     pub second_person: api::SecondPerson,
+    pub search_lasts: Duration,
     /// How long all may take that is asked of the provider for one sign-in; None = machines are slow.
     pub oidc_asked_in: Option<Duration>,
 }
@@ -117,6 +119,7 @@ impl Default for Setting {
             tls: None,
             oidc: None,
             second_person: api::SecondPerson::default(),
+            search_lasts: api::limits::SEARCH_LASTS,
             oidc_asked_in: None,
             webhooks: vec![nowhere],
             patience: Patience {
@@ -271,6 +274,7 @@ impl Desk {
             tls: plan.tls,
             public_url: plan.public_url,
             second_person: plan.second_person,
+            search_lasts: plan.search_lasts,
         };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -178,17 +178,26 @@ async fn a_revision_is_tried_on_kept_calls() {
     let strict = json!({ "text": shipped("strict").unwrap().text, "reason": "x" }).to_string();
     let number = body_of(desk.post("/api/v1/policies", &strict).await).await["number"].clone();
     assert_eq!(desk.read("/api/v1/policies/replay").await, Value::Null);
-    let none = desk.signed(Method::DELETE, "/api/v1/policies/replay").send();
-    assert_eq!(
-        none.await.unwrap().status(),
-        204,
-        "none runs, which is what is wanted"
-    );
-    let started = desk
-        .post(&format!("/api/v1/policies/{number}/replay"), "{}")
-        .await;
-    assert_eq!(started.status(), 202);
+    let end = async |query: &str| {
+        let path = format!("/api/v1/policies/replay{query}");
+        desk.signed(Method::DELETE, &path).send().await.unwrap()
+    };
+    check_problem(end("").await, 400, "bad-request").await;
+    check_problem(end("?id=1").await, 409, "conflict").await;
+    let begin = async || {
+        let path = format!("/api/v1/policies/{number}/replay");
+        let started = desk.post(&path, "{}").await;
+        assert_eq!(started.status(), 202);
+        body_of(started).await["id"].as_u64().unwrap()
+    };
+    let first = begin().await;
+    replayed(&desk).await;
+    let second = begin().await;
+    // Whoever wanted the first ended does not end the second.
+    check_problem(end(&format!("?id={first}")).await, 409, "conflict").await;
     let found = replayed(&desk).await;
+    assert_eq!((&found["id"], &found["problem"]), (&json!(second), &Value::Null));
+    assert_eq!(end(&format!("?id={second}")).await.status(), 204, "it has ended");
     assert_eq!(
         (found["calls"].as_u64(), found["not_replayable"].as_u64()),
         (Some(30), Some(0)),

@@ -1,6 +1,7 @@
 """A phone made with pjsua2: plays one file, records what it hears, and says on standard output what happens.
 
 usage: pjsua_phone.py --port N --media N --play FILE --record FILE --seconds N [--transport udp|tcp] [--dial URI]
+                      [--codec PCMU/8000] [--srtp SUITE]
 
 Without --dial it answers every call. It hangs up after that many seconds of talk, or when the other side does.
 """
@@ -79,8 +80,9 @@ class Phone:
         config.logConfig.consoleLevel = 0
         config.logConfig.filename = self.options.record + ".log"
         # Everything at the rate of the line: nothing is resampled, and silence is sent as well.
-        config.medConfig.clockRate = 8000
-        config.medConfig.sndClockRate = 8000
+        rate = int(self.options.codec.split("/")[1])
+        config.medConfig.clockRate = rate
+        config.medConfig.sndClockRate = rate
         config.medConfig.noVad = True
         config.medConfig.ecTailLen = 0
         # A jitter buffer with room. It still shortens what it has waited for when its clock was late.
@@ -98,12 +100,20 @@ class Phone:
         endpoint.libStart()
         endpoint.audDevManager().setNullDev()
         for codec in endpoint.codecEnum2():
-            endpoint.codecSetPriority(codec.codecId, 255 if codec.codecId.startswith("PCMU/8000") else 0)
+            endpoint.codecSetPriority(codec.codecId, 255 if codec.codecId.startswith(self.options.codec) else 0)
         account = pj.AccountConfig()
         account.idUri = "sip:pjsua@127.0.0.1:%d" % self.options.port
         account.mediaConfig.transportConfig.port = self.options.media
         account.mediaConfig.transportConfig.boundAddress = "127.0.0.1"
         account.mediaConfig.transportConfig.publicAddress = "127.0.0.1"
+        if self.options.srtp:
+            # SDES with this suite and no other; keys may travel over plain SIP here.
+            account.mediaConfig.srtpUse = pj.PJMEDIA_SRTP_MANDATORY
+            account.mediaConfig.srtpSecureSignaling = 0
+            crypto = pj.SrtpCrypto()
+            crypto.name = self.options.srtp
+            account.mediaConfig.srtpOpt.cryptos.append(crypto)
+            account.mediaConfig.srtpOpt.keyings.append(pj.PJMEDIA_SRTP_KEYING_SDES)
         self.account = Account(self)
         self.account.create(account)
         say("ready")
@@ -138,6 +148,8 @@ def main():
     options.add_argument("--seconds", type=float, required=True)
     options.add_argument("--transport", default="udp")
     options.add_argument("--dial", default="")
+    options.add_argument("--codec", default="PCMU/8000")
+    options.add_argument("--srtp", default="")
     sys.exit(Phone(options.parse_args()).run())
 
 

@@ -358,6 +358,46 @@ Content-Length: 0
   </action></recv>
 "#;
 
+/// The phone says that nothing flows for now, and is answered so.
+pub const PHONE_HOLDS: &str = r#"  <pause milliseconds="500"/>
+  <send retrans="500"><![CDATA[
+INVITE [next_url] SIP/2.0
+Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
+From: <sip:desk@[local_ip]:[local_port]>;tag=[pid]p[call_number]
+To:[$2]
+Call-ID: [call_id]
+CSeq: 7 INVITE
+Contact: <sip:[local_ip]:[local_port];transport=[transport]>
+Max-Forwards: 70
+Content-Type: application/sdp
+Content-Length: [len]
+
+v=0
+o=phone 1 2 IN IP[local_ip_type] [local_ip]
+s=-
+c=IN IP[media_ip_type] [media_ip]
+t=0 0
+m=audio [media_port] RTP/AVP 0
+a=rtpmap:0 PCMU/8000
+a=inactive
+]]></send>
+  <recv response="100" optional="true"/>
+  <recv response="200"><action>
+    <ereg regexp="a=inactive" search_in="body" check_it="true" assign_to="3"/>
+  </action></recv>
+  <send><![CDATA[
+ACK [next_url] SIP/2.0
+Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
+From: <sip:desk@[local_ip]:[local_port]>;tag=[pid]p[call_number]
+To:[$2]
+Call-ID: [call_id]
+CSeq: 7 ACK
+Max-Forwards: 70
+Content-Length: 0
+
+]]></send>
+"#;
+
 const PHONE_REFERS: &str = r#"  <pause milliseconds="500"/>
   <send retrans="500"><![CDATA[
 REFER [next_url] SIP/2.0

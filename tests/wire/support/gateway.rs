@@ -36,16 +36,22 @@ impl Gateway {
 
     /// With so many media ports; a call takes four.
     pub fn start_with_ports(setup: &Setup<'_>, ports: u16) -> Gateway {
-        Gateway::start_all(setup, ports, "")
+        Gateway::start_all(setup, ports, "", "")
     }
 
     /// With more lines for `[[trunk]]`.
     #[allow(dead_code, reason = "for the wire tests; benches/load.rs shares this module")]
     pub fn start_with_trunk(setup: &Setup<'_>, trunk: &str) -> Gateway {
-        Gateway::start_all(setup, 200, trunk)
+        Gateway::start_all(setup, 200, trunk, "")
     }
 
-    fn start_all(setup: &Setup<'_>, ports: u16, trunk: &str) -> Gateway {
+    /// With more lines for `[[trunk]]` and for `[media]`.
+    #[allow(dead_code, reason = "for the wire tests; benches/load.rs shares this module")]
+    pub fn start_with_media(setup: &Setup<'_>, trunk: &str, media: &str) -> Gateway {
+        Gateway::start_all(setup, 200, trunk, media)
+    }
+
+    fn start_all(setup: &Setup<'_>, ports: u16, trunk: &str, of_media: &str) -> Gateway {
         let folder = super::folder(setup.name);
         let media = super::free_ports(ports);
         let targets: Vec<_> = setup.targets.iter().map(|target| format!("{target:?}")).collect();
@@ -53,7 +59,7 @@ impl Gateway {
             "[sip]\nlisten = [\"udp:127.0.0.1:0\", \"tcp:127.0.0.1:0\"]\n\
              [[trunk]]\nname = \"carrier\"\nfrom = [\"127.0.0.0/8\"]\n{trunk}\n\
              [[queue]]\nname = \"front-desk\"\nnumbers = [\"*\"]\ntargets = [{}]\n{}\n\
-             [media]\naddress = \"127.0.0.1\"\nports = \"{}-{}\"\n\
+             [media]\naddress = \"127.0.0.1\"\nports = \"{}-{}\"\n{of_media}\n\
              [store]\nurl = \"sqlite:{}\"\n[api]\nlisten = \"127.0.0.1:0\"\n{}\n",
             targets.join(", "),
             setup.queue,

@@ -27,6 +27,8 @@ mod ports;
 #[allow(dead_code, reason = "for the wire tests; benches/load.rs shares this module")]
 pub mod python;
 pub mod sipp;
+#[allow(dead_code, reason = "for the wire tests; benches/load.rs shares this module")]
+pub mod sti;
 
 use std::path::PathBuf;
 use std::process::{Child, Command};

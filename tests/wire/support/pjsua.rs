@@ -24,9 +24,26 @@ pub struct Plan<'a> {
     pub dial: Option<&'a str>,
 }
 
+/// What it speaks, and no other.
+pub struct Speech<'a> {
+    /// With its rate, which what it says and hears has: `G722/16000`.
+    pub codec: &'a str,
+    /// An SRTP suite; empty = plain.
+    pub srtp: &'a str,
+}
+
 impl Pjsua {
     /// Started and ready; with [`Plan::dial`] it calls at once.
     pub fn start(python: &Path, folder: &Path, plan: &Plan<'_>) -> Pjsua {
+        let speech = Speech {
+            codec: "PCMU/8000",
+            srtp: "",
+        };
+        Pjsua::start_as(python, folder, plan, &speech)
+    }
+
+    /// The same, which speaks so.
+    pub fn start_as(python: &Path, folder: &Path, plan: &Plan<'_>, speech: &Speech<'_>) -> Pjsua {
         let port = super::free_port();
         let media = super::free_ports(20);
         let record = folder.join(format!("{}-heard.wav", plan.name));
@@ -40,6 +57,7 @@ impl Pjsua {
             .args(["--seconds", &plan.talks.to_string()])
             .args(["--transport", if plan.is_tcp { "tcp" } else { "udp" }])
             .args(["--dial", plan.dial.unwrap_or_default()])
+            .args(["--codec", speech.codec, "--srtp", speech.srtp])
             .arg("--play")
             .arg(plan.says)
             .arg("--record")

@@ -92,8 +92,7 @@ pub(crate) async fn keep(
     name: Result<Path<String>, PathRejection>,
     body: Result<Json<SearchBody>, JsonRejection>,
 ) -> Result<Json<SearchView>, Problem> {
-    let account = account_of(&signed_in)?;
-    let Path(name) = name.map_err(|_| Problem::NoSuchSearch)?;
+    let Path(name) = name.map_err(|rejection| Problem::BadRequest(rejection.body_text()))?;
     let Json(body) = body.map_err(super::calls::bad_body)?;
     sound_filter(body.label.as_deref(), body.ending.as_deref())?;
     let queue = body.queue.filter(|queue| !queue.is_empty());
@@ -108,6 +107,7 @@ pub(crate) async fn keep(
             "a search must hold no telephone number".into(),
         ));
     }
+    let account = account_of(&signed_in)?;
     let search = Search {
         name,
         label: body.label,

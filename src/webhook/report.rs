@@ -68,7 +68,8 @@ impl Report {
             let now = Timestamp::from_millisecond(ms).ok()?;
             Some(self.zone.to_datetime(now).date())
         });
-        let days = std::iter::successors(today, |day| day.yesterday().ok());
+        // Before 1970 nothing was due.
+        let days = std::iter::successors(today, |day| day.yesterday().ok().filter(|day| day.year() >= 1970));
         let meant = days.filter(|day| match self.every {
             Every::Day => true,
             Every::Week(weekday) => day.weekday() == weekday,

@@ -43,6 +43,9 @@ impl Chance {
     }
 }
 
+/// What is usual after the ordinary weeks, where chance stands, and how many hours and calls that were.
+type Lived = (Kept, [u64; 2], u64, u64);
+
 /// A business, and what its alarms said.
 struct Business {
     engine: Engine,
@@ -57,7 +60,6 @@ struct Business {
 impl Business {
     /// After six ordinary weeks; they are lived once for each seed.
     fn new(seed: u64) -> Business {
-        type Lived = (Kept, [u64; 2], u64, u64);
         static LIVED: Mutex<BTreeMap<u64, Lived>> = Mutex::new(BTreeMap::new());
         let mut lived = LIVED.lock().unwrap();
         let (kept, chance, hours, calls) = lived

@@ -525,13 +525,14 @@ second_person = ["erasures", "lists"]
         oidc: None,
         alarms: Alarms {
             rules: Rules(
-                13,
+                14,
             ),
             syslog: None,
             is_ocsf: false,
             email: None,
         },
         webhooks: [],
+        reports: [],
     }
     "#);
 }

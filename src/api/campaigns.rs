@@ -120,7 +120,10 @@ pub(crate) async fn list(
         return Err(Problem::BadRequest(format!("limit is 1 to {CAMPAIGNS_LIMIT}")));
     }
     let wanted = query.state;
-    if wanted.as_deref().is_some_and(|state| !["repeated", "campaign", "allowed"].contains(&state)) {
+    if wanted
+        .as_deref()
+        .is_some_and(|state| !["repeated", "campaign", "allowed"].contains(&state))
+    {
         return Err(Problem::BadRequest(
             "state is repeated, campaign or allowed".into(),
         ));
@@ -137,7 +140,10 @@ pub(crate) async fn list(
     };
     ready(&repeats)?;
     let is_wanted = move |standing: &Standing| {
-        is_shown(standing) && wanted.as_deref().is_none_or(|wanted| wanted == state_of(standing))
+        is_shown(standing)
+            && wanted
+                .as_deref()
+                .is_none_or(|wanted| wanted == state_of(standing))
     };
     let page = shared.work(move || Ok(repeats.page(after, limit, is_wanted)));
     let (found, is_more) = page.await?;

@@ -63,7 +63,10 @@ fn counted(store: &dyn Store, report: &Report, due: &Due, calls_max: usize) -> R
     }
     let more = (!words.is_empty()).then(|| {
         let by = words.join(",");
-        format!("/api/v1/reports?by={by}&{asked}&zone_minutes={}", due.zone_minutes)
+        format!(
+            "/api/v1/reports?by={by}&{asked}&zone_minutes={}",
+            due.zone_minutes
+        )
     });
     let more_people = tables
         .contains_key("person")
@@ -203,17 +206,26 @@ mod tests {
         );
         assert!(of_one["tables"]["person"].is_null());
         let more = "/api/v1/reports?by=label&since_ms=1790000000000&before_ms=1790086400000&queue=queue-001&zone_minutes=0";
-        assert_eq!((&of_one["more"], &of_one["more_people"]), (&more.into(), &Value::Null));
+        assert_eq!(
+            (&of_one["more"], &of_one["more_people"]),
+            (&more.into(), &Value::Null)
+        );
         let people = report_told(&*store, &report(&["person"], Some("queue & 1")), &due()).unwrap();
         let more = "/api/v1/reports/people?since_ms=1790000000000&before_ms=1790086400000&queue=queue+%26+1";
-        assert_eq!((&people["more"], &people["more_people"]), (&Value::Null, &more.into()));
+        assert_eq!(
+            (&people["more"], &people["more_people"]),
+            (&Value::Null, &more.into())
+        );
     }
 
     #[test]
     fn past_so_many_calls_it_says_that_there_are_more() {
         let store = kept(400, 3);
         let cut = counted(&*store, &report(&["queue"], None), &due(), 200).unwrap();
-        assert_eq!((&cut["is_whole"], &cut["all"]["calls"]), (&false.into(), &200.into()));
+        assert_eq!(
+            (&cut["is_whole"], &cut["all"]["calls"]),
+            (&false.into(), &200.into())
+        );
     }
 
     #[test]

@@ -282,7 +282,9 @@ impl Campaigns {
             let standing = &mut known.standing;
             if !standing.said.is_allowed && now_ms.saturating_sub(standing.kept_ms) > most {
                 over.insert(*recording);
-            } else if !standing.callers.is_empty() && now_ms.saturating_sub(standing.callers_since_ms()) > most {
+            } else if !standing.callers.is_empty()
+                && now_ms.saturating_sub(standing.callers_since_ms()) > most
+            {
                 standing.nameless = standing.callers();
                 standing.callers.clear();
                 self.changed.insert(*recording);

@@ -480,11 +480,7 @@ pub(super) fn told_by_others(store: &dyn Store) -> Result<Vec<(u64, u64)>, Store
 
 /// These are done here. Takes off the list what nobody else has to hear of: all of them where no other gateway shares the store,
 /// otherwise those past the retention.
-pub(super) fn done_for_others(
-    store: &dyn Store,
-    done: &[(u64, u64)],
-    now_ms: u64,
-) -> Result<(), StoreError> {
+pub(super) fn done_for_others(store: &dyn Store, done: &[(u64, u64)], now_ms: u64) -> Result<(), StoreError> {
     let is_alone = store.neighbours().is_none();
     let over = now_ms.saturating_sub(RETENTION.as_millis() as u64);
     let off = done.iter().filter(|(_, told_ms)| is_alone || *told_ms < over);

@@ -525,7 +525,7 @@ second_person = ["erasures", "lists"]
         oidc: None,
         alarms: Alarms {
             rules: Rules(
-                13,
+                14,
             ),
             syslog: None,
             is_ocsf: false,

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use crate::call_id::CallId;
 use crate::media::Side;
-use crate::queue::{self, DEVICE};
+use crate::queue::{self, DEVICE, PERSON};
 use crate::redact::Redacted;
 use crate::sip::{Message, Request, ServerTxn};
 
@@ -114,13 +114,14 @@ impl Engine {
         let first = wanted
             .devices
             .iter()
-            .find_map(|name| Some((name, desk.registrants.bound.places(name).first()?.flow)));
-        let (device, flow) = first.ok_or(NoCallBack::NoPhone)?;
+            .find_map(|name| Some(desk.registrants.bound.places(name).first()?.flow));
+        let flow = first.ok_or(NoCallBack::NoPhone)?;
         let hop = Hop::new(flow, desk.listener_of(&flow).ok_or(NoCallBack::NoPhone)?, false);
         let invite = made_up(&way.number, &desk.endpoint.token()).ok_or(NoCallBack::Busy)?;
-        // The last that may refuse it: what does not go out is nobody's.
+        // The last that may refuse it: what does not go out is nobody's. Which of his phones answers is not known yet: he pays himself.
+        let account = format!("{PERSON}{}", wanted.by);
         let payer = Payer {
-            person: Some(device),
+            person: Some(&account),
             queue: wanted.queue.as_deref(),
         };
         let toll = dialling::toll(&way, &payer, desk).map_err(NoCallBack::NotNow)?;
@@ -252,6 +253,10 @@ impl Fetching {
         case.hop = leg.hop.clone();
         case.rung = Side::B;
         case.describe(Side::A, &session, leg.origin.travel.agreed(), desk);
+        if let Err(why) = still_goes_out(&self.way, desk) {
+            case.tolls.drain(..).for_each(Toll::take_back);
+            return Reception::let_go(leg, session, why, case, desk);
+        }
         Reception::dial(leg, session, self.way, case, desk)
     }
 
@@ -296,6 +301,19 @@ impl Case {
             .header("From", format!("{who};tag={tag}"))
             .header("P-Asserted-Identity", who))
     }
+}
+
+/// What was so when his phone began to ring may have changed until he picked up. What it may come to was counted then.
+fn still_goes_out(way: &Outside, desk: &Desk) -> Result<(), &'static str> {
+    if !desk.config.outbound.call_back {
+        return Err("calling back was turned off meanwhile");
+    }
+    if desk.is_locked_down {
+        return Err(LOCKED_DOWN);
+    }
+    let home = desk.own_numbers.calling_code();
+    dialling::outside(&way.number, &way.number, home, &desk.config, false)?;
+    dialling::is_hour_for(way, desk)
 }
 
 /// Why he was not reached, for the record.

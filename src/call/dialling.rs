@@ -168,18 +168,27 @@ pub(crate) fn toll(outside: &Outside, payer: &Payer<'_>, desk: &Desk) -> Result<
     if rules.emergency.contains(&outside.number) {
         return Ok(None);
     }
-    let now = desk.now();
-    let is_allowed = rules
-        .allow
-        .iter()
-        .any(|pattern| queue::fits(pattern, &outside.number));
-    if !is_allowed && !rules.tolls.is_open(now.unix_ms()) {
-        return Err("calls do not go out at this hour");
-    }
+    is_hour_for(outside, desk)?;
     if rules.tolls.is_unlimited() {
         return Ok(None);
     }
-    desk.ledger.begin(&rules.tolls, payer, now.instant).map(Some)
+    let now = desk.now().instant;
+    desk.ledger.begin(&rules.tolls, payer, now).map(Some)
+}
+
+/// Whether calls to this number go out at this hour.
+///
+/// # Errors
+///
+/// That they do not, in words for whoever reads the phone's trace.
+pub(crate) fn is_hour_for(outside: &Outside, desk: &Desk) -> Result<(), &'static str> {
+    let rules = &desk.config.outbound;
+    let mut allowed = rules.allow.iter();
+    let is_allowed = allowed.any(|pattern| queue::fits(pattern, &outside.number));
+    match is_allowed || rules.tolls.is_open(desk.now().unix_ms()) {
+        true => Ok(()),
+        false => Err("calls do not go out at this hour"),
+    }
 }
 
 /// Who calls from there: the device that is registered there, or else the address, which of a PBX is all its phones.

@@ -23,6 +23,7 @@ use super::stage::{Event, Stage};
 use super::standing::{class, seen};
 use super::talking::Talking;
 use super::terms::Terms;
+use super::tolls::RingsOutside;
 
 pub(crate) struct Hunting {
     /// The call it is for.
@@ -43,6 +44,8 @@ pub(crate) struct Hunting {
     pub(super) talk: Option<Box<EarlyTalk>>,
     /// Whoever is rung asked for it himself: it does not matter whether he rests.
     is_own: bool,
+    /// A number outside rings for it; until it has answered, or the search is over.
+    pub(super) rings_outside: Option<RingsOutside>,
 }
 
 impl Hunting {
@@ -68,6 +71,7 @@ impl Hunting {
             early: None,
             talk: None,
             is_own: case.rung == Side::A,
+            rings_outside: None,
         }
     }
 

@@ -72,6 +72,9 @@ pub const SECOND_WINDOWS_KEPT: usize = 300;
 /// Attempts kept in a record; later ones are rung but not listed.
 pub const ATTEMPTS_KEPT: usize = 64;
 
+/// Digits that a beginning in `[[queue]] numbers` may leave for it to stand for a block of the business's own numbers: 10,000 of them.
+pub const OWN_BLOCK_DIGITS: usize = 4;
+
 /// Transfers kept in a record; later ones happen but are not listed.
 pub const TRANSFERS_KEPT: usize = 16;
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::call_id::CallId;
 use crate::queue;
 use crate::queue::limits::STAND_BELIEVED;
-use crate::queue::{Attempt, Hunt, PERSON, Stand, Standing, What};
+use crate::queue::{Attempt, Hunt, OUTSIDE, PERSON, Stand, Standing, What};
 use crate::screening::Label;
 
 use super::Output;
@@ -35,7 +35,12 @@ impl Case {
     /// there at this moment; gives his name.
     pub(crate) fn talks_with(&mut self, attempt: Attempt, hunt: &Hunt, desk: &mut Desk) -> Option<String> {
         self.talks_no_more(desk);
-        let target = hunt.phone_of(attempt)?.to_string();
+        let mut target = hunt.phone_of(attempt)?.to_string();
+        if target.starts_with(OUTSIDE) {
+            // A number is no phone that queues share calls out by: the trunk is what rang, as the record says.
+            let rings = self.rings.iter().find(|(rings, _)| *rings == attempt);
+            target = rings.map(|(_, taker)| taker.target.clone())?;
+        }
         let person = desk.registrants.person_at(&target);
         self.record.attempt_taken(attempt.0, person.as_deref());
         let taker = Taker {

@@ -542,10 +542,13 @@ impl CallRecord {
         }
     }
 
-    /// How the attempt with this number ended; the first word stays.
+    /// How the attempt with this number ended; the first word stays. One past [`ATTEMPTS_KEPT`] is not listed: what it says of a
+    /// number outside counts all the same, because nothing else rings beside that.
     pub(crate) fn end_attempt(&mut self, number: usize, status: u16) {
         let is_last = number + 1 == self.attempts.len();
-        if let Some(attempt) = self.attempts.get_mut(number)
+        if number >= ATTEMPTS_KEPT {
+            self.end_overflow(status);
+        } else if let Some(attempt) = self.attempts.get_mut(number)
             && attempt.status == 0
         {
             attempt.status = status;

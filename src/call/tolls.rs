@@ -111,6 +111,8 @@ struct Entries {
     forgotten: Option<Instant>,
     /// The oldest first, by their numbers.
     calls: VecDeque<Entry>,
+    /// Queues, and the numbers outside that ring for a call of theirs and have not answered.
+    rings: BTreeSet<(String, String)>,
 }
 
 struct Entry {
@@ -119,6 +121,13 @@ struct Entry {
     queue: Option<String>,
     began: Instant,
     ended: Option<Instant>,
+}
+
+/// A number outside rings for a call of a queue, until this is let go of.
+pub(crate) struct RingsOutside {
+    ledger: Ledger,
+    /// The queue and the number.
+    of: (String, String),
 }
 
 /// A call that is being paid for. Whoever lets go of it without [`Toll::end`] has it counted as over as soon as it began.
@@ -169,6 +178,16 @@ impl Ledger {
         })
     }
 
+    /// This number is to ring for a call of this queue. `None`: it rings for another one, which may be this call on its way back.
+    pub(crate) fn ring_outside(&self, queue: &str, number: &str) -> Option<RingsOutside> {
+        let of = (queue.to_string(), number.to_string());
+        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.rings.insert(of.clone()).then(|| RingsOutside {
+            ledger: self.clone(),
+            of,
+        })
+    }
+
     #[cfg(test)]
     fn len(&self) -> usize {
         self.0.lock().unwrap().calls.len()
@@ -189,6 +208,13 @@ impl Toll {
         };
         entries.end(self.number, began);
         entries.calls.retain(|entry| entry.number != self.number);
+    }
+}
+
+impl Drop for RingsOutside {
+    fn drop(&mut self) {
+        let mut entries = self.ledger.0.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.rings.remove(&self.of);
     }
 }
 

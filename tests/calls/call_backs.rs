@@ -422,6 +422,48 @@ fn nobody_calls_back_in_a_lockdown_or_when_the_gateway_is_to_end() {
     assert_eq!(ending.calls_back(), Some(NoCallBack::Busy));
 }
 
+/// Nothing went out, so it is not counted: when the lockdown is over the next one may.
+#[test]
+fn a_lockdown_between_the_ringing_and_the_answer_hangs_up_the_phone_and_nothing_goes_out() {
+    let one_an_hour = |config: &mut Config| config.outbound.tolls.all.per_hour = Some(1);
+    let desk = PhonePlan::answers_after(3.0).act(9.0, Act::Bye);
+    let mut scene = scene(desk, answers(), one_an_hour);
+    assert_eq!(scene.calls_back(), None);
+    scene.world.run_for(1.5);
+    assert_eq!(scene.was_rung(scene.desk), 1, "it rings");
+    scene.world.tell(Input::SetLockdown(Some(1)));
+    scene.world.run();
+    assert_eq!(scene.was_rung(scene.carrier), 0);
+    assert_eq!(scene.world.asked(scene.desk), ["BYE"]);
+    let why = "there is a lockdown: calls come in, and none is sent on or goes out";
+    assert_eq!(scene.ended(), (Ending::Failed, "us", why));
+    scene.world.tell(Input::SetLockdown(None));
+    let again = CallBack {
+        id: CallId(8),
+        ..wanted()
+    };
+    assert_eq!(scene.calls(again), None);
+    scene.world.run();
+    assert_eq!(scene.was_rung(scene.carrier), 1);
+}
+
+#[test]
+fn a_call_back_counts_for_the_person_who_calls_and_for_nobody_elses_phone() {
+    let one_an_hour = |config: &mut Config| config.outbound.tolls.person.per_hour = Some(1);
+    let mut scene = scene(answers().act(4.0, Act::Bye), answers(), one_an_hour);
+    let calls = |id: u128, by: &str| CallBack {
+        id: CallId(id),
+        by: by.into(),
+        ..wanted()
+    };
+    assert_eq!(scene.calls(calls(7, "ann")), None);
+    scene.world.run();
+    let why = NoCallBack::NotNow("this phone made as many calls to the outside as it may in an hour");
+    assert_eq!(scene.calls(calls(8, "ann")), Some(why));
+    assert_eq!(scene.calls(calls(9, "bob")), None, "at the same phone");
+    scene.world.run();
+}
+
 #[test]
 fn without_a_port_nobody_is_rung() {
     let mut scene = scene(answers(), answers(), |_| {});

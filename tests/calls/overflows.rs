@@ -264,3 +264,135 @@ fn two_calls_at_once_are_one_too_many_where_the_queue_may_send_one() {
     );
     assert_eq!(scene.world.agents[&scene.carrier].lines.len(), 2);
 }
+
+/// The number outside is forwarded back to us, and the carrier says nothing of a diversion.
+#[test]
+fn a_call_that_comes_back_without_a_diversion_is_known_by_the_caller_that_it_shows() {
+    let us = "<sip:+12125550100@carrier.example;user=phone>";
+    let hidden = CallerPlan::new("anonymous").header("Privacy", "id");
+    for caller in [
+        CallerPlan::new("+12125550100"),
+        CallerPlan::new(MOBILE),
+        CallerPlan::new("+12125550142"),
+        hidden.header("P-Asserted-Identity", us),
+    ] {
+        let block = |queue: &mut queue::Config| queue.numbers = vec!["+1212555*".into(), "*".into()];
+        let mut scene = scene(rings(), PhonePlan::answers_after(1.0), block, |_| {});
+        let shown = format!("{caller:?}");
+        let mut caller = caller;
+        caller.called = "+13125550111".into();
+        scene.world.call(caller);
+        scene.world.run();
+        assert!(!scene.went_out(), "{shown}");
+        assert_eq!(scene.sent_on(), (TransferOutcome::Refused, 403), "{shown}");
+        let last = scene.world.record().attempts.last().unwrap();
+        assert!(last.why.as_deref().unwrap().contains("may have come back"));
+    }
+    // A beginning that half a continent has is none of our numbers.
+    let wide = |queue: &mut queue::Config| queue.numbers = vec!["+1*".into()];
+    let mut scene = scene(rings(), PhonePlan::answers_after(1.0), wide, |_| {});
+    scene.world.call(caller());
+    scene.world.run();
+    assert!(scene.went_out());
+}
+
+/// Whatever caller a call on its way back shows: it comes while the number rings.
+#[test]
+fn while_the_number_rings_for_a_queue_it_rings_for_no_other_call_of_it() {
+    let mut scene = plain(busy(), rings());
+    scene.world.call(CallerPlan::new(CALLER).gives_up_after(10.0));
+    let second = scene.world.call_after(3.0, CallerPlan::new("+13125550178"));
+    let third = CallerPlan::new("+13125550179").gives_up_after(10.0);
+    scene.world.call_after(30.0, third);
+    scene.world.run();
+    let heard = scene.world.heard(second, "INVITE");
+    assert!(matches!(heard.last(), Some(480 | 486)), "{heard:?}");
+    assert_eq!(
+        scene.world.agents[&scene.carrier].lines.len(),
+        2,
+        "the first gave up before the third came"
+    );
+}
+
+/// As [`plain`], with a queue 102 whose phone is busy, and which overflows outside as well.
+fn with_night(desk: PhonePlan) -> Scene {
+    let mut scene = scene(
+        desk,
+        PhonePlan::answers_after(1.0),
+        |_| {},
+        |config| {
+            config.outbound.from_phones = true;
+            let mut night = queue("night", Strategy::InOrder, &["sip:n1@10.0.0.6:5060"]);
+            night.numbers = vec!["102".into()];
+            night.overflow = Overflow::Outside(MOBILE.into());
+            config.queues.push(night);
+        },
+    );
+    scene.world.phone("10.0.0.6:5060", busy());
+    scene
+}
+
+#[test]
+fn a_call_that_a_person_sends_to_a_queue_stays_inside() {
+    let refers = PhonePlan::answers_after(1.0).act(3.0, Act::refer("sip:102@10.0.0.1:5060"));
+    let mut scene = with_night(refers);
+    scene.world.call(CallerPlan::new(CALLER).act(30.0, Act::Bye));
+    scene.world.run();
+    assert!(!scene.went_out());
+    let transfers = &scene.world.record().transfers;
+    assert_eq!(transfers.len(), 1, "{transfers:?}");
+    assert_eq!(
+        (transfers[0].kind, transfers[0].outcome),
+        (TransferKind::Blind, TransferOutcome::Failed)
+    );
+}
+
+#[test]
+fn a_phone_that_calls_a_queue_is_not_sent_outside() {
+    let mut scene = with_night(rings());
+    let mut dials = CallerPlan::new("desk").act(5.0, Act::Bye);
+    dials.called = "102".into();
+    scene.world.calls_after(0.0, scene.desk, dials);
+    scene.world.run();
+    assert!(!scene.went_out());
+    let heard = scene.world.heard(scene.desk, "INVITE");
+    assert!(matches!(heard.last(), Some(480 | 486)), "{heard:?}");
+    assert!(scene.world.record().transfers.is_empty());
+}
+
+/// A record lists 64 attempts; the number outside is the 97th.
+#[test]
+fn what_came_of_the_number_outside_is_known_however_many_phones_rang_before() {
+    let phones = |queue: &str| -> Vec<String> {
+        let targets = (0..32).map(|phone| format!("sip:{queue}{phone}@10.0.0.5:5060"));
+        targets.collect()
+    };
+    for (carrier, expected) in [
+        (PhonePlan::answers_after(1.0), (TransferOutcome::Completed, 200)),
+        (busy(), (TransferOutcome::Failed, 486)),
+    ] {
+        let first = |queue: &mut queue::Config| {
+            queue.strategy = Strategy::RingAll;
+            queue.targets = phones("desk");
+            queue.overflow = Overflow::Queue("second".into());
+        };
+        let others = |config: &mut Config| {
+            let next = [Overflow::Queue("third".into()), Overflow::Outside(MOBILE.into())];
+            for (name, overflow) in ["second", "third"].into_iter().zip(next) {
+                let mut other = queue(name, Strategy::RingAll, &[]);
+                (other.numbers, other.targets) = (Vec::new(), phones(name));
+                other.overflow = overflow;
+                config.queues.push(other);
+            }
+        };
+        let mut scene = scene(busy(), carrier, first, others);
+        scene.world.call(caller());
+        scene.world.run();
+        let record = scene.world.record();
+        assert!(scene.went_out());
+        assert_eq!(record.attempts.len(), 64);
+        let sent_on = &record.transfers[0];
+        assert_eq!((sent_on.outcome, sent_on.status), expected);
+        assert_eq!(sent_on.by, "third");
+    }
+}

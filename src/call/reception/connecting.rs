@@ -55,7 +55,31 @@ impl Reception {
         case.play(Side::A, "ringing", desk);
         case.changed(desk);
         let begun = Calling::begin(way.queues(), Vec::new(), Some(way), case, desk);
-        let mut reception = Box::new(Reception {
+        let mut reception = Reception::of_ours(a, told);
+        match begun {
+            Some((calling, progress)) => {
+                reception.step = Step::Calling(Box::new(calling));
+                reception.on_progress(progress, case, desk)
+            }
+            None => reception.nobody(case, desk),
+        }
+    }
+
+    /// His phone has answered, and no number outside may be rung for him any more: it is hung up.
+    pub(in crate::call) fn let_go(
+        a: Leg,
+        told: Session,
+        why: &str,
+        case: &mut Case,
+        desk: &mut Desk,
+    ) -> Stage {
+        let reception = Reception::of_ours(a, told);
+        reception.end(record::Ending::Failed, By::Us, Some(why), case, desk)
+    }
+
+    /// A person of ours whose phone has answered, for whom nothing rings yet.
+    fn of_ours(a: Leg, told: Session) -> Box<Reception> {
+        Box::new(Reception {
             a: Some(a),
             step: Step::Answering,
             wish: Wish::Outside,
@@ -64,14 +88,7 @@ impl Reception {
             turn: None,
             questions_end: None,
             announce_at: None,
-        });
-        match begun {
-            Some((calling, progress)) => {
-                reception.step = Step::Calling(Box::new(calling));
-                reception.on_progress(progress, case, desk)
-            }
-            None => reception.nobody(case, desk),
-        }
+        })
     }
 
     /// What the carrier says before anybody answers is for whoever calls back: a tone of its own, or that there is no such number.

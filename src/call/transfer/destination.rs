@@ -88,10 +88,11 @@ impl Destination {
         dialling::outside(&number, &written, home, &desk.config, false).map(Destination::Outside)
     }
 
-    /// The queue to ring, which for one phone or number is made here.
+    /// The queue to ring, which for one phone or number is made here. No queue sends outside what a person of ours sent or called
+    /// there: he would reach what he may not call, and no phone would pay for it.
     pub(crate) fn queues(&self, ring: Duration, desk: &Desk) -> (Arc<[queue::Config]>, String) {
         match self {
-            Destination::Queue(name) => (desk.queues.clone(), name.clone()),
+            Destination::Queue(name) => (staying_inside(&desk.queues), name.clone()),
             Destination::Phone(uri) => one(uri.clone(), ring),
             Destination::Outside(outside) => outside.queues(),
         }
@@ -103,6 +104,22 @@ impl Outside {
     pub(crate) fn queues(&self) -> (Arc<[queue::Config]>, String) {
         one(format!("trunk:{}", self.trunk), OUTSIDE_RING)
     }
+}
+
+/// These queues, of which none goes on to a number outside.
+fn staying_inside(queues: &Arc<[queue::Config]>) -> Arc<[queue::Config]> {
+    let goes_outside = |queue: &queue::Config| matches!(queue.overflow, Overflow::Outside(_));
+    if !queues.iter().any(goes_outside) {
+        return queues.clone();
+    }
+    let inside = |queue: &queue::Config| {
+        let mut queue = queue.clone();
+        if goes_outside(&queue) {
+            queue.overflow = Overflow::Reject;
+        }
+        queue
+    };
+    queues.iter().map(inside).collect()
 }
 
 /// A queue without a name that rings one target.

@@ -327,7 +327,8 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
                 .map_or_else(String::new, |ours| ours.node().to_string()),
             Box::new(move |report, due| api::report_told(&*counted, report, due)),
         );
-        tokio.spawn(Arc::new(reports).keep(stopping.clone()));
+        let alarm = clock_alarm.clone();
+        tokio.spawn(Arc::new(reports).keep(stopping.clone(), move || alarm.shift().is_some()));
     }
     let terms = Terms {
         calls: config.calls_kept,

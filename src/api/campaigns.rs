@@ -119,8 +119,11 @@ pub(crate) async fn list(
     if !(1..=CAMPAIGNS_LIMIT).contains(&limit) {
         return Err(Problem::BadRequest(format!("limit is 1 to {CAMPAIGNS_LIMIT}")));
     }
-    let wanted = query.state.as_deref();
-    if wanted.is_some_and(|state| !["repeated", "campaign", "allowed"].contains(&state)) {
+    let wanted = query.state;
+    if wanted
+        .as_deref()
+        .is_some_and(|state| !["repeated", "campaign", "allowed"].contains(&state))
+    {
         return Err(Problem::BadRequest(
             "state is repeated, campaign or allowed".into(),
         ));
@@ -129,21 +132,21 @@ pub(crate) async fn list(
         None => None,
         Some(cursor) => Some(place(cursor).ok_or_else(|| Problem::BadRequest("no such cursor".into()))?),
     };
-    let Some(repeats) = &shared.gateway.repeats else {
+    let Some(repeats) = shared.gateway.repeats.clone() else {
         return Ok(Json(CampaignPage {
             campaigns: Vec::new(),
             next: None,
         }));
     };
-    ready(repeats)?;
-    let is_wanted =
-        |standing: &Standing| is_shown(standing) && wanted.is_none_or(|wanted| wanted == state_of(standing));
-    let mut found = repeats.all(is_wanted);
-    let order = |(recording, standing): &(Recording, Standing)| (standing.last_seen_ms, *recording);
-    found.retain(|one| after.is_none_or(|after| order(one) < after));
-    found.sort_by_key(|one| std::cmp::Reverse(order(one)));
-    let is_more = found.len() > limit;
-    found.truncate(limit);
+    ready(&repeats)?;
+    let is_wanted = move |standing: &Standing| {
+        is_shown(standing)
+            && wanted
+                .as_deref()
+                .is_none_or(|wanted| wanted == state_of(standing))
+    };
+    let page = shared.work(move || Ok(repeats.page(after, limit, is_wanted)));
+    let (found, is_more) = page.await?;
     let last = found.last().filter(|_| is_more);
     Ok(Json(CampaignPage {
         next: last.map(|(recording, standing)| format!("{}-{}", standing.last_seen_ms, recording.number())),
@@ -172,7 +175,8 @@ pub(crate) async fn one(
     name: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
     let (repeats, recording) = named(&shared, name)?;
-    let standing = repeats.standing(recording).filter(is_shown);
+    let standing = shared.work(move || Ok(repeats.standing(recording)));
+    let standing = standing.await?.filter(is_shown);
     Ok(whole(recording, standing.ok_or(Problem::NoSuchCampaign)?))
 }
 
@@ -208,9 +212,6 @@ pub(crate) async fn say(
     let title = words(body.title, "title", TITLE_CHARS_MAX)?;
     let note = words(body.note, "note", NOTE_CHARS_MAX)?;
     let seen = seen(&headers)?;
-    if !repeats.standing(recording).as_ref().is_some_and(is_shown) {
-        return Err(Problem::NoSuchCampaign);
-    }
     let said = Said {
         title,
         note,
@@ -226,6 +227,9 @@ pub(crate) async fn say(
         (false, title) => format!("not allowed, called {title}"),
     };
     let standing = shared.work(move || {
+        if !repeats.standing(recording).as_ref().is_some_and(is_shown) {
+            return Err(Problem::NoSuchCampaign);
+        }
         let said = repeats.say(recording, seen, said);
         said.map_err(|why| match why {
             NotSaid::NoSuch | NotSaid::NotThere => Problem::NoSuchCampaign,

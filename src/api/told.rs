@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde_json::{Value, json};
+use url::form_urlencoded::byte_serialize;
 
 use super::limits::TOLD_CALLS_MAX;
 use super::reports::walk;
@@ -55,6 +56,21 @@ fn counted(store: &dyn Store, report: &Report, due: &Due, calls_max: usize) -> R
         tables.insert("person", lines.collect());
     }
     let words: Vec<&str> = by.iter().map(|by| by.word()).collect();
+    let mut asked = format!("since_ms={}&before_ms={}", due.since_ms, due.before_ms);
+    if let Some(queue) = &report.queue {
+        asked.push_str("&queue=");
+        asked.extend(byte_serialize(queue.as_bytes()));
+    }
+    let more = (!words.is_empty()).then(|| {
+        let by = words.join(",");
+        format!(
+            "/api/v1/reports?by={by}&{asked}&zone_minutes={}",
+            due.zone_minutes
+        )
+    });
+    let more_people = tables
+        .contains_key("person")
+        .then(|| format!("/api/v1/reports/people?{asked}"));
     let every = match report.every {
         Every::Day => "day",
         Every::Week(_) => "week",
@@ -76,10 +92,8 @@ fn counted(store: &dyn Store, report: &Report, due: &Due, calls_max: usize) -> R
             "tables": shown.collect::<BTreeMap<_, _>>(),
             "lines_left_out": left_out,
             "is_whole": next.is_none(),
-            "more": format!(
-                "/api/v1/reports?by={}&since_ms={}&before_ms={}&zone_minutes={}",
-                words.join(","), due.since_ms, due.before_ms, due.zone_minutes
-            ),
+            "more": more,
+            "more_people": more_people,
         })
     };
     let fits = |told: &Value| told.to_string().len() <= DATA_MAX;
@@ -191,8 +205,27 @@ mod tests {
             (&3.into(), &"queue-001".into())
         );
         assert!(of_one["tables"]["person"].is_null());
-        let cut = counted(&*store, &report(&["queue"], None), &due(), 1).unwrap();
-        assert_eq!(cut["is_whole"], true, "one page holds them all the same");
+        let more = "/api/v1/reports?by=label&since_ms=1790000000000&before_ms=1790086400000&queue=queue-001&zone_minutes=0";
+        assert_eq!(
+            (&of_one["more"], &of_one["more_people"]),
+            (&more.into(), &Value::Null)
+        );
+        let people = report_told(&*store, &report(&["person"], Some("queue & 1")), &due()).unwrap();
+        let more = "/api/v1/reports/people?since_ms=1790000000000&before_ms=1790086400000&queue=queue+%26+1";
+        assert_eq!(
+            (&people["more"], &people["more_people"]),
+            (&Value::Null, &more.into())
+        );
+    }
+
+    #[test]
+    fn past_so_many_calls_it_says_that_there_are_more() {
+        let store = kept(400, 3);
+        let cut = counted(&*store, &report(&["queue"], None), &due(), 200).unwrap();
+        assert_eq!(
+            (&cut["is_whole"], &cut["all"]["calls"]),
+            (&false.into(), &200.into())
+        );
     }
 
     #[test]

@@ -59,7 +59,7 @@ pub(super) fn remember(
     store: &Arc<dyn Store>,
 ) -> anyhow::Result<Option<Arc<Repeats>>> {
     if config.voice.recordings == 0 {
-        repeats::clear(&**store).context("taking away what is kept of recordings")?;
+        repeats::clear(&**store, clock::now().unix_ms()).context("taking away what is kept of recordings")?;
         return Ok(None);
     }
     let repeats = Repeats::open(config.voice.recordings, live.clone(), store.clone())

@@ -150,6 +150,9 @@ impl Campaigns {
             return None;
         }
         if !standing.callers.contains(&caller) && (standing.callers() as usize) < CALLERS_MAX {
+            if standing.callers.is_empty() {
+                standing.callers_since_ms = now_ms;
+            }
             standing.callers.push(caller);
         }
         Some(Repeat {
@@ -277,12 +280,11 @@ impl Campaigns {
         let mut over = BTreeSet::new();
         for (recording, known) in &mut self.known {
             let standing = &mut known.standing;
-            if now_ms.saturating_sub(standing.kept_ms) <= most {
-                continue;
-            }
-            if !standing.said.is_allowed {
+            if !standing.said.is_allowed && now_ms.saturating_sub(standing.kept_ms) > most {
                 over.insert(*recording);
-            } else if !standing.callers.is_empty() {
+            } else if !standing.callers.is_empty()
+                && now_ms.saturating_sub(standing.callers_since_ms()) > most
+            {
                 standing.nameless = standing.callers();
                 standing.callers.clear();
                 self.changed.insert(*recording);

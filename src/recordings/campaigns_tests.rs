@@ -192,6 +192,27 @@ fn one_that_was_allowed_and_taken_back_outlives_the_part_it_was_in_before() {
 }
 
 #[test]
+fn saying_something_of_a_recording_keeps_nobody_known_for_longer() {
+    let mut campaigns = Campaigns::new(100);
+    keep(&mut campaigns, 1, 1, 1_000);
+    let recording = found(&mut campaigns, 1).unwrap();
+    campaigns.count(recording, CallId(2), 2, 2_000).unwrap();
+    campaigns.say(recording, None, allowed(true, OVER / 2)).unwrap();
+    campaigns.say(recording, None, allowed(false, OVER / 2)).unwrap();
+    campaigns.forget(999 + OVER);
+    assert_eq!(campaigns.heard_from(1), 1);
+    campaigns.forget(1_000 + OVER);
+    let standing = campaigns.standing(recording).unwrap();
+    assert_eq!((&standing.callers[..], standing.callers()), (&[][..], 2));
+    // Who comes then is known for as long, and counted once.
+    for call in 3..6 {
+        let repeat = campaigns.count(recording, CallId(call), 3, 2_000 + OVER).unwrap();
+        assert_eq!(repeat.callers, 3);
+        campaigns.forget(2_000 + OVER);
+    }
+}
+
+#[test]
 fn only_so_many_may_be_allowed() {
     let mut campaigns = Campaigns::new(100);
     let mark = [Landmark { hash: 5, at: 8 }];

@@ -1,6 +1,7 @@
 //! Recordings as they are kept over a restart: what is known of one as JSON, its landmarks as text.
 //!
-//! Both are checked when they are read again: what breaks a bound of this room is no recording of ours.
+//! Both are checked when they are read again: what breaks a bound of this room is no recording of ours. What a later version says of
+//! one beside that is passed over: an older one that starts once must not take everything away.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -18,7 +19,7 @@ const AT_BITS: u32 = 10;
 
 /// What people said of a recording.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(default)]
 pub struct Said {
     /// What they call it; empty = it has only the name we gave it. At most [`TITLE_CHARS_MAX`] characters.
     pub title: String,
@@ -35,13 +36,16 @@ pub struct Said {
 
 /// What is known of a recording, beside its landmarks.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Standing {
     /// Pseudonyms of callers, at most [`CALLERS_MAX`].
     pub callers: Vec<u64>,
     /// Callers that nobody knows again, because their numbers were erased or their time is over: they still count.
     #[serde(default)]
     pub nameless: u32,
+    /// Since when the first of `callers` is remembered, Unix ms: their retention counts from then, whatever becomes of the landmarks.
+    /// 0 = `first_seen_ms`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub callers_since_ms: u64,
     pub calls: u32,
     /// The newest calls, the last one last; at most [`CALLS_MAX`].
     pub newest: Vec<CallId>,
@@ -54,7 +58,19 @@ pub struct Standing {
     pub said: Said,
 }
 
+fn is_zero(ms: &u64) -> bool {
+    *ms == 0
+}
+
 impl Standing {
+    /// Since when the first of its callers is remembered, Unix ms.
+    pub fn callers_since_ms(&self) -> u64 {
+        match self.callers_since_ms {
+            0 => self.first_seen_ms,
+            since => since,
+        }
+    }
+
     /// Different callers, as far as they are told apart.
     pub fn callers(&self) -> u32 {
         self.nameless.saturating_add(self.callers.len() as u32)
@@ -151,6 +167,7 @@ mod tests {
             first_seen_ms: 1_000,
             last_seen_ms: 2_000,
             kept_ms: 1_000,
+            callers_since_ms: 1_500,
             said: Said {
                 title: "clinic's reminder".into(),
                 is_allowed: true,
@@ -160,6 +177,10 @@ mod tests {
         };
         assert_eq!(standing.callers(), 3);
         assert_eq!(Standing::of(&standing.text()), Some(standing.clone()));
+        // A later version says more of it.
+        let later = standing.text().replacen('{', "{\"stranger\":[1],", 1);
+        let later = later.replacen("\"title\"", "\"guest\":1,\"title\"", 1);
+        assert_eq!(Standing::of(&later), Some(standing.clone()), "{later}");
         type Change = fn(&mut Standing);
         let changes: [Change; 4] = [
             |bad| bad.callers = vec![1; CALLERS_MAX + 1],

@@ -145,8 +145,9 @@ impl Eraser {
         let mut held = Held {
             reports: self.reputation.reports_on(number),
             recordings: match &self.recordings {
-                Some(repeats) => repeats.heard_from(number),
-                None => repeats::held_beside(&*self.store, number)?,
+                Some(repeats) if repeats.is_read() => repeats.heard_from(number),
+                // After a start they are on disk only.
+                _ => repeats::held_beside(&*self.store, number)?,
             },
             lists: self.lists.lookup().find(Some(number), None, at_ms),
             ..Held::default()
@@ -276,7 +277,10 @@ impl Eraser {
         let reports = self.reputation.forget(number)?;
         let recordings = match &self.recordings {
             Some(repeats) => repeats.forget_number(number, erasure.at_ms)?,
-            None => repeats::erase_beside(&*self.store, number, erasure.at_ms)?,
+            None => {
+                let is_gateway = self.live.is_some();
+                repeats::erase_beside(&*self.store, number, erasure.at_ms, is_gateway)?
+            }
         };
         let erased = self.store.erase(&Erase::Number(number.into()), erasure.at_ms)?;
         // What was said of a call while it was erased.

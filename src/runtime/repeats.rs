@@ -19,6 +19,7 @@ use super::limits::{
     RECORDINGS_AT_ONCE, RECORDINGS_FORGOTTEN_EVERY, RECORDINGS_READ_AGAIN, RECORDINGS_TRIES,
     RECORDINGS_WRITTEN_EVERY,
 };
+use crate::call::record::State;
 use crate::call_id::CallId;
 use crate::given_file;
 use crate::media::Clip;
@@ -42,7 +43,7 @@ pub struct Repeats {
     shelves: Mutex<Shelves>,
     /// What was known before this start is known again. Before that nothing is looked up, and what is to be looked up waits.
     is_read: AtomicBool,
-    /// What others told to erase and what has been done already.
+    /// What was told on this store to erase, and is done here: by whom, and when (Unix ms). Locked before the shelves.
     told: Mutex<Vec<(u64, u64)>>,
 }
 
@@ -123,7 +124,7 @@ impl Repeats {
                 let now_ms = clock::now().unix_ms();
                 if turns.is_multiple_of(RECORDINGS_FORGOTTEN_EVERY) || is_last {
                     lock(&self.campaigns).forget(now_ms);
-                    if let Err(error) = self.erase_as_told() {
+                    if let Err(error) = self.erase_as_told(now_ms) {
                         tracing::warn!(%error, "what others erased could not be looked at");
                     }
                 }
@@ -161,8 +162,9 @@ impl Repeats {
         }
         lock(&self.campaigns).go_on_from(reading.last);
         drop(shelves);
+        *lock(&self.told) = reading.done;
         self.is_read.store(true, Ordering::Release);
-        self.erase_as_told()?;
+        self.erase_as_told(now_ms)?;
         tracing::info!(count, "recordings of earlier calls are known");
         Ok(())
     }
@@ -198,15 +200,27 @@ impl Repeats {
     }
 
     /// What others on this store erased is known here no more. Blocks.
-    fn erase_as_told(&self) -> Result<(), StoreError> {
+    fn erase_as_told(&self, now_ms: u64) -> Result<(), StoreError> {
+        let mut done = lock(&self.told);
         let told = kept::told_by_others(&*self.store)?;
-        let before = std::mem::replace(&mut *lock(&self.told), told.clone());
-        let fresh: Vec<_> = told.into_iter().filter(|one| !before.contains(one)).collect();
-        for (caller, _) in &fresh {
-            lock(&self.campaigns).forget_caller(*caller);
+        for (caller, _) in told.iter().filter(|one| !done.contains(one)) {
+            self.forget(*caller);
         }
+        // Only what is on disk is done: what fails is done again.
         self.write()?;
-        kept::done_for_others(&*self.store, &fresh)
+        *done = told;
+        kept::done_for_others(&*self.store, &done, now_ms)?;
+        lock(&self.shelves).write_done(&*self.store, &done)
+    }
+
+    /// Gives of how many recordings he was. A call of his that is over, and was not heard whole, does not bring him back.
+    fn forget(&self, caller: u64) -> u64 {
+        let goes_on = |call| {
+            let record = self.live.call(call);
+            record.is_some_and(|record| record.state != State::Ended)
+        };
+        lock(&self.hearing).retain(|call, heard| heard.caller != caller || goes_on(*call));
+        lock(&self.campaigns).forget_caller(caller)
     }
 
     /// Takes a number out of every recording, here and on disk; gives of how many it was. A recording that came from nobody else
@@ -220,10 +234,18 @@ impl Repeats {
             return Err(busy("erasing a number while the recordings are being read"));
         }
         let caller = self.pseudonyms.caller(Some(number));
-        let count = lock(&self.campaigns).forget_caller(caller);
+        let count = self.forget(caller);
         self.write()?;
         if self.store.neighbours().is_some() {
+            let mut done = lock(&self.told);
             kept::tell_others(&*self.store, caller, at_ms)?;
+            // What was told from here is done here.
+            done.retain(|(known, _)| *known != caller);
+            done.push((caller, at_ms));
+            done.sort_unstable();
+            if let Err(error) = lock(&self.shelves).write_done(&*self.store, &done) {
+                tracing::warn!(%error, "that an erasure is done here could not be written; it is tried again");
+            }
         }
         Ok(count)
     }
@@ -250,6 +272,28 @@ impl Repeats {
         meant
             .map(|(recording, standing)| (recording, standing.clone()))
             .collect()
+    }
+
+    /// Those that are meant, the one that was heard last first: at most `most` after this place (when it was heard last, Unix ms), and
+    /// whether there are more. Holds the look-ups for some milliseconds.
+    pub fn page(
+        &self,
+        after: Option<(u64, Recording)>,
+        most: usize,
+        is_meant: impl Fn(&Standing) -> bool,
+    ) -> (Vec<(Recording, Standing)>, bool) {
+        let campaigns = lock(&self.campaigns);
+        let meant = campaigns.all().filter(|(_, standing)| is_meant(standing));
+        let mut places: Vec<(u64, Recording)> = meant
+            .map(|(recording, standing)| (standing.last_seen_ms, recording))
+            .filter(|place| after.is_none_or(|after| *place < after))
+            .collect();
+        places.sort_unstable_by(|one, other| other.cmp(one));
+        let shown = places.iter().take(most).filter_map(|(_, recording)| {
+            let standing = campaigns.standing(*recording)?;
+            Some((*recording, standing.clone()))
+        });
+        (shown.collect(), places.len() > most)
     }
 
     /// Somebody says something of a recording: it counts for every look-up from now on, and is on disk a moment later. `seen` as
@@ -589,7 +633,7 @@ mod tests {
         assert_eq!(held_beside(store, "+14045550101").unwrap(), 0);
         assert_eq!(first.remembered().known, 2, "one was of this number alone");
         // A command beside the gateway: on disk at once, in the gateway a moment later.
-        assert_eq!(erase_beside(store, "+14045550103", 3_000).unwrap(), 1);
+        assert_eq!(erase_beside(store, "+14045550103", 3_000, false).unwrap(), 1);
         assert_eq!(
             (
                 held_beside(store, "+14045550103").unwrap(),
@@ -597,16 +641,60 @@ mod tests {
             ),
             (0, 1)
         );
-        first.erase_as_told().unwrap();
+        first.erase_as_told(3_000).unwrap();
         assert_eq!(first.heard_from("+14045550103"), 0);
+        assert_eq!(kept::told_by_others(store).unwrap(), []);
+        // Done, and not taken off the list: somebody else wrote there at that moment.
+        let caller = first.pseudonyms.caller(Some("+14045550103"));
+        kept::tell_others(store, caller, 3_000).unwrap();
+        first.erase_as_told(3_000).unwrap();
         assert_eq!(kept::told_by_others(store).unwrap(), []);
         let second = again(&first.store, first.live.clone());
         assert_eq!(second.remembered().known, 1);
         // Who calls again is a caller again.
         let repeat = hear(&second, 3, &audio(1), 9_000).unwrap();
         assert_eq!((repeat.callers, second.heard_from("+14045550103")), (3, 1));
-        clear(store).unwrap();
+        clear(store, 9_000).unwrap();
         assert_eq!(again(&first.store, first.live.clone()).remembered().known, 0);
+    }
+
+    #[test]
+    fn where_nothing_is_remembered_an_erasure_leaves_no_pseudonym_and_no_secret_to_make_one() {
+        let first = repeats();
+        hear(&first, 1, &audio(1), 1_000);
+        first.write().unwrap();
+        let store = &*first.store;
+        let left = |shelf| store.shelf(shelf).unwrap().documents;
+        // The gateway itself, which remembers none: there is nobody else on this store.
+        assert_eq!(erase_beside(store, "+14045550101", 2_000, true).unwrap(), 1);
+        assert_eq!(left("recordings_erased"), []);
+        // A command beside it, before the gateway was told to remember none.
+        erase_beside(store, "+14045550102", 2_000, false).unwrap();
+        assert_eq!(left("recordings_erased").len(), 1);
+        clear(store, 3_000).unwrap();
+        // And after.
+        assert_eq!(erase_beside(store, "+14045550102", 4_000, false).unwrap(), 0);
+        for shelf in ["recordings", "recordings_erased", "recordings_secret"] {
+            assert_eq!(left(shelf), [], "{shelf}");
+        }
+    }
+
+    #[test]
+    fn a_call_that_is_over_does_not_bring_back_a_number_that_is_erased() {
+        let first = repeats();
+        for call in [1, 2] {
+            hear(&first, call, &audio(call as u32)[..56_000], 1_000);
+        }
+        let mut record = CallRecord::clone(&first.live.call(CallId(1)).unwrap());
+        record.state = State::Ended;
+        record.revision += 1;
+        first.live.publish(Arc::new(record));
+        for number in ["+14045550101", "+14045550102"] {
+            first.forget_number(number, 2_000).unwrap();
+        }
+        first.conclude_over(3_000, true);
+        let heard_from = ["+14045550101", "+14045550102"].map(|number| first.heard_from(number));
+        assert_eq!(heard_from, [0, 1], "one that goes on may");
     }
 
     #[test]

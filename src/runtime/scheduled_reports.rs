@@ -4,9 +4,11 @@
 //! A shelf in the store says for each report what is done, and who is at it. Who crashes in between begins again with the same
 //! message, which its receiver knows by its id; who does not come back has another gateway do it after [`CLAIM_LASTS`].
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use jiff::civil::Date;
+use jiff::ToSpan;
+use jiff::civil::{Date, date};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::watch;
@@ -21,6 +23,9 @@ use crate::webhook::{Due, Event, Report};
 /// In the store; a document for each report, by its name. All gateways have the same.
 const SHELF: &str = "reports";
 
+/// A clock that says an earlier day has not been set since its machine was started.
+const CLOCK_RIGHT_SINCE: Date = date(2026, 1, 1);
+
 /// Counts the calls of a report: what is told. Blocks.
 pub type Make = dyn Fn(&Report, &Due) -> Result<Value, StoreError> + Send + Sync;
 
@@ -31,6 +36,9 @@ pub struct ScheduledReports {
     /// Which of several gateways on one store this is; empty = the only one.
     node: String,
     make: Box<Make>,
+    /// Reports that were told for days to come, and were set back: once each, so that two clocks that do not agree have nothing told
+    /// without end.
+    set_back: Mutex<BTreeSet<String>>,
 }
 
 /// How far a report is.
@@ -63,15 +71,24 @@ impl ScheduledReports {
             webhooks,
             node,
             make,
+            set_back: Mutex::default(),
         }
     }
 
-    /// Looks every [`REPORTS_LOOKED_AT`] whether one is due, until `stopping` says true.
-    pub async fn keep(self: Arc<Self>, mut stopping: watch::Receiver<bool>) {
+    /// Looks every [`REPORTS_LOOKED_AT`] whether one is due, until `stopping` says true; not while the clock is in doubt.
+    pub async fn keep(
+        self: Arc<Self>,
+        mut stopping: watch::Receiver<bool>,
+        is_clock_doubtful: impl Fn() -> bool + Send,
+    ) {
         while !self.reports.is_empty() {
             let this = Arc::clone(&self);
-            let looked = tokio::task::spawn_blocking(move || this.look(clock::now().unix_ms())).await;
-            match looked {
+            let is_doubtful = is_clock_doubtful();
+            let look = move || match is_doubtful {
+                true => Ok(0),
+                false => this.look(clock::now().unix_ms()),
+            };
+            match tokio::task::spawn_blocking(look).await {
                 Ok(Ok(_)) => {}
                 Ok(Err(error)) => {
                     tracing::warn!(%error, "a report could not be made or told; it is tried again")
@@ -117,6 +134,19 @@ impl ScheduledReports {
                 raced += 1;
                 continue;
             };
+            if let Some(newest) = self.newest_before(report, done, now_ms) {
+                if self.put(&shelf, report, Some(newest.to_string()), None)? {
+                    self.set_back().insert(report.name.clone());
+                    tracing::error!(
+                        report = report.name,
+                        told_for = %done,
+                        goes_on_after = %newest,
+                        "a report is told for days that are still to come: a clock was ahead; it goes on from today"
+                    );
+                }
+                raced += 1;
+                continue;
+            }
             let (due, left_out) = report.due(done, now_ms);
             let Some(next) = due.first() else {
                 return Ok(told);
@@ -153,6 +183,21 @@ impl ScheduledReports {
             told += 1;
         }
         Err(busy())
+    }
+
+    /// Where a report is told for more than a day past today, because a clock was ahead: the day on which it was due last. None also
+    /// for a clock that is itself before [`CLOCK_RIGHT_SINCE`], and where it was set back already.
+    fn newest_before(&self, report: &Report, done: Date, now_ms: u64) -> Option<Date> {
+        let today = report.today(now_ms)?;
+        let is_ahead = today.checked_add(1.day()).is_ok_and(|tomorrow| done > tomorrow);
+        if !is_ahead || today < CLOCK_RIGHT_SINCE || self.set_back().contains(&report.name) {
+            return None;
+        }
+        report.newest(now_ms).map(|newest| newest.on)
+    }
+
+    fn set_back(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.set_back.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// It is told: nobody tells it again.
@@ -291,8 +336,8 @@ mod tests {
             (look(&reports, "2026-12-03T10:00:10Z"), waiting(&hooks_after)),
             (0, 4)
         );
-        // A clock that goes back tells nothing again.
-        assert_eq!(look(&reports, "2026-12-01T10:00:00Z"), 0);
+        // A clock that goes back by a day tells nothing again.
+        assert_eq!(look(&reports, "2026-12-02T10:00:00Z"), 0);
         assert_eq!(
             look(&reports, "2027-02-01T10:00:00Z"),
             crate::webhook::limits::MISSED_MAX
@@ -323,6 +368,38 @@ mod tests {
         assert!(broken.look(ms("2026-12-02T06:30:00Z")).is_err());
         assert_eq!(left.look(ms("2026-12-02T06:31:00Z")).unwrap(), 1);
         assert_eq!((waiting(&left_hooks), waiting(&right_hooks)), (1, 2));
+    }
+
+    #[test]
+    fn a_clock_that_was_years_ahead_silences_no_report_and_sets_it_back_once() {
+        let store = memory();
+        let hooks = hooks(&store);
+        let reports = started(&store, &hooks, "", made());
+        let look = |at: &str| reports.look(ms(at)).unwrap();
+        assert_eq!(look("2031-11-30T10:00:00Z"), 0);
+        assert_eq!(look("1970-01-03T10:00:00Z"), 0, "this one is not set at all");
+        assert_eq!(look("2026-11-30T10:00:00Z"), 0);
+        assert_eq!(look("2026-12-01T06:30:00Z"), 1);
+        // Another gateway's clock is ahead: what it tells is not told again without end.
+        let ahead = look("2026-12-20T10:00:00Z");
+        assert_eq!(ahead, crate::webhook::limits::MISSED_MAX);
+        assert_eq!(look("2026-12-01T10:00:00Z"), 0);
+        assert_eq!(look("2026-12-20T10:00:10Z"), 0);
+    }
+
+    #[test]
+    fn while_the_clock_is_in_doubt_nothing_is_looked_at() {
+        let store = memory();
+        let hooks = hooks(&store);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.unwrap();
+        for is_doubtful in [true, false] {
+            let reports = Arc::new(started(&store, &hooks, "", made()));
+            let (_stop, stopping) = watch::channel(true);
+            runtime.block_on(reports.keep(stopping, move || is_doubtful));
+            let is_seen = !store.shelf(SHELF).unwrap().documents.is_empty();
+            assert_eq!(is_seen, !is_doubtful);
+        }
     }
 
     #[test]

@@ -62,12 +62,15 @@ impl Report {
         (due, left_out)
     }
 
+    /// Which day it is where the report is made; None = past the end of the calendar.
+    pub fn today(&self, now_ms: u64) -> Option<Date> {
+        let now = Timestamp::from_millisecond(i64::try_from(now_ms).ok()?).ok()?;
+        Some(self.zone.to_datetime(now).date())
+    }
+
     /// Every time it was due, the newest first.
     fn back_from(&self, now_ms: u64) -> impl Iterator<Item = Due> {
-        let today = i64::try_from(now_ms).ok().and_then(|ms| {
-            let now = Timestamp::from_millisecond(ms).ok()?;
-            Some(self.zone.to_datetime(now).date())
-        });
+        let today = self.today(now_ms);
         // Before 1970 nothing was due.
         let days = std::iter::successors(today, |day| day.yesterday().ok().filter(|day| day.year() >= 1970));
         let meant = days.filter(|day| match self.every {

@@ -105,3 +105,37 @@ fn gateways_on_one_redis_have_their_own_and_an_erasure_reaches_all() {
     other.write().unwrap();
     assert_eq!(started(&right).heard_from(NUMBERS[1]), 0);
 }
+
+#[test]
+fn whoever_calls_again_after_an_erasure_is_one_caller_also_over_restarts() {
+    let Some(server) = RedisServer::shared() else {
+        return;
+    };
+    let url = server.url("again");
+    let neighbour = started(&open(&url.replace("again", "neighbour")));
+    let store = open(&url);
+    let first = started(&store);
+    assert_eq!((heard(&first, 0), heard(&first, 1)), (1, 2));
+    // Here, and at a neighbour.
+    first.forget_number(NUMBERS[0], NOON).unwrap();
+    neighbour.forget_number(NUMBERS[1], NOON).unwrap();
+    let second = started(&store);
+    assert_eq!(
+        (second.heard_from(NUMBERS[0]), second.heard_from(NUMBERS[1])),
+        (0, 0)
+    );
+    assert_eq!((heard(&second, 0), heard(&second, 1)), (3, 4));
+    second.write().unwrap();
+    second.read(NOON).unwrap();
+    let third = started(&store);
+    assert_eq!(
+        (third.heard_from(NUMBERS[0]), third.heard_from(NUMBERS[1])),
+        (1, 1)
+    );
+    assert_eq!(heard(&third, 0), 4);
+    // Past the retention nobody is told any more.
+    assert_eq!(store.shelf("recordings_erased").unwrap().documents.len(), 2);
+    let over = NOON + 31 * 24 * 3_600_000;
+    started(&store).read(over).unwrap();
+    assert_eq!(store.shelf("recordings_erased").unwrap().documents, []);
+}

@@ -10,13 +10,17 @@ use aws_lc_rs::{hmac, rand};
 
 use crate::recordings::limits::RETENTION;
 use crate::recordings::{Landmark, Recording, Standing, Unwritten, landmarks_of, landmarks_text};
-use crate::store::{Store, StoreError, Write, hexadecimal};
+use crate::store::{CLEAR_REMAINS, Store, StoreError, Write, hexadecimal};
 
 /// A document for each recording by its number, and [`LAST`].
 const STANDINGS: &str = "recordings";
 
 /// The document that says the last number that was given.
 const LAST: &str = "last";
+
+/// The document that says which of [`ERASED`] are done here, where several gateways share a store: who calls again after an
+/// erasure is a caller again, also over a restart.
+const DONE: &str = "erased";
 
 /// Shelves of landmarks, each for so many recordings in a row and then again.
 const LANDMARKS: [&str; 32] = [
@@ -118,11 +122,14 @@ impl Pseudonyms {
 pub(super) struct Shelves {
     revisions: BTreeMap<&'static str, u64>,
     last: u32,
+    done: Vec<(u64, u64)>,
 }
 
 /// What lies there, as it is read: the recordings in the order in which they were kept.
 pub(super) struct Reading {
     pub last: u32,
+    /// Erasures that were told on this store and are done here.
+    pub done: Vec<(u64, u64)>,
     standings: BTreeMap<u32, Standing>,
     places: Vec<&'static str>,
     /// Allowed and taken back: their time began later than their number says.
@@ -142,16 +149,19 @@ impl Shelves {
         let shelf = store.shelf(STANDINGS)?;
         self.revisions.insert(STANDINGS, shelf.revision);
         let (mut last, mut standings, mut bad) = (0, BTreeMap::new(), Vec::new());
+        let mut done = Vec::new();
         for (key, text) in shelf.documents {
             let number = key.parse().ok().filter(|number| *number > 0);
             match (number, Standing::of(&text)) {
                 _ if key == LAST => last = text.parse().unwrap_or(0),
+                _ if key == DONE => done = text.split(' ').filter_map(one_done).collect(),
                 (Some(number), Some(standing)) => _ = standings.insert(number, standing),
                 _ => bad.push(key),
             }
         }
         self.take_away(store, STANDINGS, bad)?;
         self.last = last;
+        self.done.clone_from(&done);
         let mut places: BTreeMap<&'static str, u64> = BTreeMap::new();
         for (number, standing) in &standings {
             let first = places.entry(place_of(*number)).or_insert(u64::MAX);
@@ -162,6 +172,7 @@ impl Shelves {
         order.reverse();
         Ok(Reading {
             last,
+            done,
             standings,
             places: order,
             late: BTreeMap::new(),
@@ -264,6 +275,32 @@ impl Shelves {
         Ok(is_written)
     }
 
+    /// Writes that these erasures are done here, where others on the store have them on the list still. Another process that is
+    /// first is no error: asked again it goes on.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store.
+    pub fn write_done(&mut self, store: &dyn Store, done: &[(u64, u64)]) -> Result<(), StoreError> {
+        if store.neighbours().is_none() || self.done == done {
+            return Ok(());
+        }
+        let words: Vec<String> = done
+            .iter()
+            .map(|(caller, at_ms)| format!("{caller:016x}-{at_ms}"))
+            .collect();
+        let change = (DONE.to_string(), (!words.is_empty()).then(|| words.join(" ")));
+        let revision = self.revisions.get(STANDINGS).copied().unwrap_or(0) + 1;
+        if store.reshelve(STANDINGS, revision, vec![change])? {
+            self.revisions.insert(STANDINGS, revision);
+            self.done = done.to_vec();
+        } else {
+            let revision = store.shelf(STANDINGS)?.revision;
+            self.revisions.insert(STANDINGS, revision);
+        }
+        Ok(())
+    }
+
     /// What is no recording of ours, or belongs to none that is known.
     fn take_away(
         &mut self,
@@ -302,6 +339,11 @@ impl Reading {
     }
 }
 
+fn one_done(word: &str) -> Option<(u64, u64)> {
+    let (caller, at_ms) = word.split_once('-')?;
+    Some((u64::from_str_radix(caller, 16).ok()?, at_ms.parse().ok()?))
+}
+
 fn is_late(standing: &Standing) -> bool {
     standing.kept_ms > standing.first_seen_ms && !standing.said.is_allowed
 }
@@ -311,17 +353,25 @@ fn place_of(number: u32) -> &'static str {
 }
 
 /// Takes a number out of the recordings that the store keeps, where no gateway does that in this process, and has gateways that
-/// know it still take it out too. Gives in how many it was. Blocks.
+/// know it still take it out too. `is_gateway` = this process is the store's gateway, and remembers none: then nobody else is told
+/// unless others share the store. Gives in how many it was. Blocks.
 ///
 /// # Errors
 ///
 /// Those of the store.
-pub fn erase_beside(store: &dyn Store, number: &str, at_ms: u64) -> Result<u64, StoreError> {
+pub fn erase_beside(
+    store: &dyn Store,
+    number: &str,
+    at_ms: u64,
+    is_gateway: bool,
+) -> Result<u64, StoreError> {
     let Some(pseudonyms) = Pseudonyms::known(store)? else {
         return Ok(0);
     };
     let caller = pseudonyms.caller(Some(number));
-    tell_others(store, caller, at_ms)?;
+    if !is_gateway || store.neighbours().is_some() {
+        tell_others(store, caller, at_ms)?;
+    }
     for _ in 0..TRIES {
         let mut shelves = Shelves::default();
         let shelf = store.shelf(STANDINGS)?;
@@ -375,13 +425,22 @@ pub fn held_beside(store: &dyn Store, number: &str) -> Result<u64, StoreError> {
         .count() as u64)
 }
 
-/// Takes away everything that is kept of recordings: none are to be remembered. Blocks.
+/// Takes away everything that is kept of recordings: none are to be remembered. Where no other gateway shares the store, the secret
+/// of the pseudonyms and the list of what is to be erased go too; where one does, what is past its time on that list. Blocks.
 ///
 /// # Errors
 ///
 /// Those of the store.
-pub fn clear(store: &dyn Store) -> Result<(), StoreError> {
-    for shelf in std::iter::once(STANDINGS).chain(LANDMARKS) {
+pub fn clear(store: &dyn Store, now_ms: u64) -> Result<(), StoreError> {
+    let is_shared = store.neighbours().is_some();
+    if is_shared {
+        done_for_others(store, &told_by_others(store)?, now_ms)?;
+    } else if !store.shelf(SECRET)?.documents.is_empty() {
+        // SQLite may have left copies of documents where it moved them.
+        store.set_setting(CLEAR_REMAINS, "1")?;
+    }
+    let alone = [ERASED, SECRET].into_iter().filter(|_| !is_shared);
+    for shelf in std::iter::once(STANDINGS).chain(LANDMARKS).chain(alone) {
         let kept = store.shelf(shelf)?;
         for (keys, revision) in kept.documents.chunks(CLEARED_AT_ONCE).zip(kept.revision + 1..) {
             let changes = keys.iter().map(|(key, _)| (key.clone(), None)).collect();
@@ -414,18 +473,32 @@ pub(super) fn tell_others(store: &dyn Store, caller: u64, at_ms: u64) -> Result<
 pub(super) fn told_by_others(store: &dyn Store) -> Result<Vec<(u64, u64)>, StoreError> {
     let told = store.shelf(ERASED)?.documents.into_iter();
     let read = told.filter_map(|(key, text)| Some((u64::from_str_radix(&key, 16).ok()?, text.parse().ok()?)));
-    Ok(read.collect())
+    let mut told: Vec<_> = read.collect();
+    told.sort_unstable();
+    Ok(told)
 }
 
-/// Nobody else has to hear of these.
-pub(super) fn done_for_others(store: &dyn Store, callers: &[(u64, u64)]) -> Result<(), StoreError> {
-    if callers.is_empty() || store.neighbours().is_some() {
+/// These are done here. Takes off the list what nobody else has to hear of: all of them where no other gateway shares the store,
+/// otherwise those past the retention.
+pub(super) fn done_for_others(store: &dyn Store, done: &[(u64, u64)], now_ms: u64) -> Result<(), StoreError> {
+    let is_alone = store.neighbours().is_none();
+    let over = now_ms.saturating_sub(RETENTION.as_millis() as u64);
+    let off = done.iter().filter(|(_, told_ms)| is_alone || *told_ms < over);
+    let off: Vec<(String, &u64)> = off.map(|(caller, at)| (format!("{caller:016x}"), at)).collect();
+    if off.is_empty() {
         return Ok(());
     }
-    let revision = store.shelf(ERASED)?.revision + 1;
-    let changes = callers.iter().map(|(caller, _)| (format!("{caller:016x}"), None));
+    let told = store.shelf(ERASED)?;
+    // Erased once more meanwhile: that is not done yet.
+    let is_same = |(key, at): &&(String, &u64)| {
+        let mut documents = told.documents.iter();
+        documents.any(|(known, text)| known == key && text.parse() == Ok(**at))
+    };
+    let changes = off.iter().filter(is_same).map(|(key, _)| (key.clone(), None));
     // Somebody has just told of another one: the next look takes both away.
-    store.reshelve(ERASED, revision, changes.collect()).map(|_| ())
+    store
+        .reshelve(ERASED, told.revision + 1, changes.collect())
+        .map(|_| ())
 }
 
 pub(super) fn busy(action: &'static str) -> StoreError {

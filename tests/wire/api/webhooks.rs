@@ -380,6 +380,11 @@ async fn a_report_is_told_signed_and_again_until_it_is_taken_and_once_over_a_res
     assert!(data["tables"]["person"].is_object());
     let more = desk.read(data["more"].as_str().unwrap()).await;
     assert_eq!(more["all"]["calls"], 40);
+    let people = desk.read(data["more_people"].as_str().unwrap()).await;
+    assert!(
+        people["people"].is_object() && people["next"].is_null(),
+        "{people}"
+    );
     nothing_kept(&store).await;
     desk.close().await.unwrap();
 

@@ -26,6 +26,7 @@ use crate::runtime::clock;
 use crate::screening::Label;
 use crate::store::limits::CALLS_LIMIT;
 use crate::store::{CallPlace, Filter, Store, StoreError, number_of};
+use crate::webhook::OF_A_DRILL;
 
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -322,7 +323,7 @@ pub(crate) async fn report(
     State(shared): State<Shared>,
     id: Result<Path<String>, PathRejection>,
     body: Result<Json<ReportBody>, JsonRejection>,
-) -> Result<Json<ReportView>, Problem> {
+) -> Result<Response, Problem> {
     let id = call_id(id)?;
     let Json(body) = body.map_err(bad_body)?;
     let note = body
@@ -354,12 +355,13 @@ pub(crate) async fn report(
                     store.save(live.clone());
                 }
                 if !store.report(id, report.clone())? {
-                    return Ok(false);
+                    return Ok(None);
                 }
                 let record = match live {
                     Some(live) => Some(live),
                     None => store.call(id)?.map(Arc::new),
                 };
+                let is_drill = record.as_ref().is_some_and(|record| record.drill);
                 if let Some(record) = record {
                     reputation.note(&record, &report)?;
                     // Erased meanwhile: what was just noted of it goes as well.
@@ -370,20 +372,26 @@ pub(crate) async fn report(
                         reputation.forget(number)?;
                     }
                 }
-                Ok(true)
+                Ok(Some(is_drill))
             })
             .await?
     };
-    if !kept {
+    let Some(is_drill) = kept else {
         return Err(Problem::NoSuchCall);
-    }
+    };
     shared.gateway.live.report(id, report.clone());
-    metrics::counter!("ringward_reports_total", "verdict" => verdict).increment(1);
-    Ok(Json(ReportView {
+    let view = ReportView {
         verdict: report.verdict,
         note: report.note,
         at_ms: report.at_ms,
-    }))
+    };
+    let mut response = Json(view).into_response();
+    match is_drill {
+        // Nobody called: it counts in the report of the drill alone, and no receiver hears of it as of a call.
+        true => drop(response.extensions_mut().insert(Noted(OF_A_DRILL.into()))),
+        false => metrics::counter!("ringward_reports_total", "verdict" => verdict).increment(1),
+    }
+    Ok(response)
 }
 
 /// Do something with a live call.

@@ -84,7 +84,7 @@ impl Security {
     /// 488 where only an encrypted line is offered and nothing may be, or none of its suites; or only a plain one and that may
     /// not.
     pub(crate) fn heed(&self, offer: Session) -> Result<Session, Refusal> {
-        let offer = offer.preferring(self.wanted);
+        let offer = offer.preferring(self.wanted, self.suites);
         match self.wanted {
             Encryption::Off if offer.is_savp() => {
                 Err(Refusal::NotAcceptable("encrypted audio (SRTP) is off here"))
@@ -375,6 +375,35 @@ mod tests {
             // An offer that came late is looked at with the same eyes; the leg says so when it answers.
             leg.foresee(&said(profile, TWO));
             assert!(leg.keys().is_none());
+        }
+    }
+
+    #[test]
+    fn another_line_is_taken_where_the_first_has_none_of_the_suites() {
+        let gcm = "1 AEAD_AES_128_GCM inline:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==";
+        let offer = |second: &str| {
+            let head = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\nc=IN IP4 192.0.2.1\r\n";
+            let text = format!(
+                "{head}m=audio 4000 RTP/SAVP 0\r\na=crypto:{}inline:{KEY}\r\n{second}",
+                "1 AES_CM_128_HMAC_SHA1_80 "
+            );
+            Session::parse(text.as_bytes()).unwrap()
+        };
+        let secure = format!("m=audio 4002 RTP/SAVP 0\r\na=crypto:{gcm}\r\n");
+        let plain = "m=audio 4004 RTP/AVP 0\r\n";
+        let port = |wanted, offer| {
+            let leg = Security::new(wanted, Suites::of([Suite::AeadAes128Gcm]), || [7; 32]);
+            leg.heed(offer)
+                .ok()
+                .and_then(|offer| Some(offer.audio_address()?.port()))
+        };
+        for (wanted, second, expected) in [
+            (Encryption::Required, secure.as_str(), Some(4002)),
+            (Encryption::Preferred, &secure, Some(4002)),
+            (Encryption::Required, plain, None),
+            (Encryption::Preferred, plain, Some(4004)),
+        ] {
+            assert_eq!(port(wanted, offer(second)), expected, "{wanted:?} {second}");
         }
     }
 

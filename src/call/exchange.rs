@@ -228,8 +228,14 @@ impl Exchange {
         let before = asking.origin.travel.clone();
         // Where nothing was to flow nothing does, whatever the other side was told (RFC 3264 §6.1).
         let offered = self.offer.as_ref().map(Session::direction);
-        let words = match offered {
-            Some(Direction::Inactive) => &session.directed(Direction::Inactive),
+        let words = match (offered, session.direction()) {
+            (Some(Direction::Inactive), _) => &session.directed(Direction::Inactive),
+            // A phone that holds him and says so again: he hears music of ours.
+            (Some(offered), Direction::Inactive)
+                if asking.side == Side::A && offered.receives() && case.has_hold_music(desk) =>
+            {
+                &session.directed(Direction::SendOnly)
+            }
             _ => &session,
         };
         match asking.origin.reply(words, self.offer.as_ref(), ours, port) {

@@ -126,7 +126,7 @@ impl Mail {
         let to = email
             .to
             .iter()
-            .map(mailbox)
+            .map(|to| mailbox(to))
             .collect::<Result<Vec<Mailbox>, _>>()?;
         let from = mailbox(&email.from)?;
         let mut letterhead = Message::builder().from(from.clone());
@@ -433,8 +433,8 @@ impl Problem {
     }
 }
 
-fn mailbox(text: &String) -> Result<Mailbox, MailError> {
-    text.parse().map_err(|_| MailError::Address(text.clone()))
+fn mailbox(text: &str) -> Result<Mailbox, MailError> {
+    text.parse().map_err(|_| MailError::Address(text.into()))
 }
 
 fn transport(email: &Email) -> Result<SmtpTransport, MailError> {

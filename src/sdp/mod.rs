@@ -222,8 +222,8 @@ impl Session {
 
     /// The same offer with the audio line that suits `wanted` best, where it has several: the first that has keys, or the
     /// first plain one. An offer that has no such line stays as it is.
-    pub fn preferring(mut self, wanted: Encryption) -> Session {
-        if let Some(audio) = parse::audio_preferring(&self, wanted) {
+    pub fn preferring(mut self, wanted: Encryption, suites: Suites) -> Session {
+        if let Some(audio) = parse::audio_preferring(&self, wanted, suites) {
             self.audio = Some(audio);
         }
         self

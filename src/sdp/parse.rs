@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::fax;
 use super::limits::{CRYPTO_MAX, FORMATS_MAX, LINE_OCTETS_MAX, LINES_MAX, MEDIA_MAX, OCTETS_MAX};
-use super::{Audio, Codec, Crypto, Direction, Encryption, Line, SdpError, Session};
+use super::{Audio, Codec, Crypto, Direction, Encryption, Line, SdpError, Session, Suites};
 
 /// The parts of an `m=` line (RFC 8866 §5.14).
 pub(super) struct MediaLine<'a> {
@@ -176,9 +176,9 @@ fn sections(session: &Session) -> Result<Vec<Range<usize>>, SdpError> {
 }
 
 /// The audio line that suits `wanted` best; see [`Session::preferring`].
-pub(super) fn audio_preferring(session: &Session, wanted: Encryption) -> Option<Audio> {
+pub(super) fn audio_preferring(session: &Session, wanted: Encryption, suites: Suites) -> Option<Audio> {
     let head = session.media.first().map_or(0, |first| first.start);
-    let mut usable = (0..session.media.len()).filter_map(|section| {
+    let usable = (0..session.media.len()).filter_map(|section| {
         let range = &session.media[section];
         let line = media_line(session.value(session.lines[range.start]), range.start + 1).ok()?;
         let audio = line
@@ -186,10 +186,18 @@ pub(super) fn audio_preferring(session: &Session, wanted: Encryption) -> Option<
             .then(|| read_audio(session, head, section, &line).ok())??;
         (audio.is_carried() && !audio.codecs.is_empty()).then_some(audio)
     });
-    match wanted {
-        Encryption::Off => usable.find(|audio| !audio.is_savp),
-        Encryption::Preferred | Encryption::Required => usable.find(|audio| !audio.crypto.is_empty()),
-    }
+    let usable: Vec<Audio> = usable.collect();
+    let is_taken = |audio: &Audio| audio.crypto.iter().any(|line| suites.has(line.key.suite()));
+    let is_plain = |audio: &Audio| !audio.is_savp;
+    let place = match wanted {
+        Encryption::Off => usable.iter().position(is_plain),
+        Encryption::Required => usable.iter().position(is_taken),
+        Encryption::Preferred => usable
+            .iter()
+            .position(is_taken)
+            .or(usable.iter().position(is_plain)),
+    };
+    usable.into_iter().nth(place?)
 }
 
 impl Audio {

@@ -121,7 +121,13 @@ fn of_several_lines_the_one_that_suits_is_taken() {
     let head = "v=0\no=- 1 1 IN IP4 192.0.2.1\nc=IN IP4 192.0.2.1\n";
     let plain = "m=audio 4000 RTP/AVP 0\n";
     let secure = format!("m=audio 4002 RTP/SAVP 0\na=crypto:1 {LINE}\n");
-    let port = |text: &str, wanted| parsed(text).preferring(wanted).audio_address().unwrap().port();
+    let port = |text: &str, wanted| {
+        parsed(text)
+            .preferring(wanted, Suites::default())
+            .audio_address()
+            .unwrap()
+            .port()
+    };
     for text in [format!("{head}{plain}{secure}"), format!("{head}{secure}{plain}")] {
         assert_eq!(port(&text, Encryption::Off), 4000);
         assert_eq!(port(&text, Encryption::Preferred), 4002);

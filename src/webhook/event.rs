@@ -102,13 +102,16 @@ impl Kind {
             Kind::SignIn
         } else if what.contains(" /api/v1/tokens") {
             Kind::Token
-        } else if what == "POST /api/v1/calls/{id}/report" {
+        } else if what == "POST /api/v1/calls/{id}/report" && !entry.note.ends_with(OF_A_DRILL) {
             Kind::CallReport
         } else {
             Kind::Request
         }
     }
 }
+
+/// How the note ends of an entry about what was said of a training call.
+pub const OF_A_DRILL: &str = "of a training call";
 
 /// Something that is told: what it is, when it was, and what is to be said of it.
 #[derive(Clone, Debug, PartialEq)]

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 use crate::redact::Redacted;
 
-pub use event::{Event, Kind};
+pub use event::{Event, Kind, OF_A_DRILL};
 pub use letter::{Letter, key_octets, signature};
 pub use line::{Change, Line, Next, Patience, Standing};
 pub use report::{Due, Every, Report};

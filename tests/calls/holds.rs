@@ -132,6 +132,24 @@ fn a_caller_on_hold_hears_music_until_he_is_spoken_to_again() {
 }
 
 #[test]
+fn a_carrier_that_asks_again_while_his_caller_is_on_hold_is_told_that_something_flows() {
+    let (mut world, mut talk) = begun();
+    is_held(&mut world, &mut talk, 2, "inactive");
+    let (asks, holds) = (
+        wire::sdp(talk.caller.address, 3, "sendrecv"),
+        wire::sdp(talk.phone.address, 3, "inactive"),
+    );
+    let (offered, heard) = world.reinvite(&mut talk.caller, &talk.phone, &asks, &holds);
+    assert_eq!((offered.direction(), heard.direction()), ("sendrecv", "sendonly"));
+    let media = world.media.values().next().unwrap();
+    assert_eq!(
+        (media.said.len(), media.hushed.len()),
+        (1, 0),
+        "the music goes on"
+    );
+}
+
+#[test]
 fn who_holds_himself_and_callers_of_a_queue_without_music_hear_none_of_ours() {
     let (mut world, mut talk) = begun();
     let hold = wire::sdp(talk.caller.address, 2, "sendonly");

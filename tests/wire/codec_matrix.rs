@@ -225,10 +225,21 @@ fn each_codec(called: &'static str, family: Family, calling: &'static str) {
             CALLER_FROM,
             &agent,
             mine.rate,
-            decibels,
+            (decibels, 5),
         );
         let (from, heard) = caller.heard(AGENT_FROM, theirs.rate);
-        is_clear(&format!("{name}: caller"), from, &heard, theirs.rate, decibels);
+        // pjsua2 shortens whenever its machine is busy; in between it hears what was said.
+        let pieces = match family {
+            Family::Baresip => 5,
+            Family::Pjsua => 2,
+        };
+        is_clear(
+            &format!("{name}: caller"),
+            from,
+            &heard,
+            theirs.rate,
+            (decibels, pieces),
+        );
     }
 }
 

@@ -150,6 +150,7 @@ fn a_training_call_looks_like_every_call_until_it_has_ended_and_counts_nowhere()
         .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
         .sum();
     assert!(ended <= 1.0, "{metrics}");
+    assert!(!metrics.contains("ringward_reports_total"), "{metrics}");
     let audit = gateway.get("/api/v1/audit").to_string();
     assert!(
         audit.contains("POST /api/v1/drills") && audit.contains(&id),

@@ -44,7 +44,7 @@ fn both_hear_each_other(name: &str, is_tcp: bool) {
         &Plan {
             name: "caller",
             says: &folder.join("caller.wav"),
-            talks: 9,
+            talks: 14,
             is_tcp,
             dial: Some(&format!("sip:{DIALLED}@{address}{transport}")),
         },

@@ -532,6 +532,7 @@ second_person = ["erasures", "lists"]
             email: None,
         },
         webhooks: [],
+        reports: [],
     }
     "#);
 }

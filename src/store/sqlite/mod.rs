@@ -197,8 +197,8 @@ impl Sqlite {
     }
 
     fn free(&self, turn: usize) -> Option<MutexGuard<'_, Connection>> {
-        let readers = self.readers[turn..].iter().chain(&self.readers[..turn]);
-        readers.into_iter().find_map(|reader| reader.try_lock().ok())
+        let mut readers = self.readers[turn..].iter().chain(&self.readers[..turn]);
+        readers.find_map(|reader| reader.try_lock().ok())
     }
 
     fn ask(&self, action: &'static str, command: Command) -> Result<bool, StoreError> {

@@ -102,7 +102,11 @@ pub(crate) async fn look(
     let Query(query) = query.map_err(|rejection| Problem::BadRequest(rejection.body_text()))?;
     let found = match &query.search {
         None => Vec::new(),
-        Some(words) if (2..=64).contains(&words.trim().chars().count()) => search(&shared, words.trim()),
+        Some(words) if (2..=64).contains(&words.trim().chars().count()) => {
+            let (asked, words) = (shared.clone(), words.trim().to_string());
+            // The whole directory is gone through.
+            shared.work(move || Ok(search(&asked, &words))).await?
+        }
         Some(_) => return Err(Problem::BadRequest("a search has 2 to 64 characters".into())),
     };
     let record = calls::find(&shared, calls::call_id(id)?).await?;
@@ -154,6 +158,10 @@ pub(crate) async fn begin(
             "the directory does not have this number there, or not any more: look at the entry again".into(),
         ));
     }
+    if record.drill {
+        // It goes on, and nothing says what it is until it has ended.
+        return Err(Problem::Conflict(NOT_NOW.into()));
+    }
     let wanted = CallBack {
         id: CallId(0),
         of,
@@ -184,7 +192,7 @@ fn check(shared: &Shared, signed_in: &SignedIn, record: &CallRecord) -> Result<(
     if record.direction == Direction::Outbound {
         return conflict("a call of your own is not called back");
     }
-    if record.drill {
+    if record.drill && record.state == CallState::Ended {
         return conflict(
             "this was a training call: nobody outside is called. Calling back was the right thing to do",
         );
@@ -206,6 +214,9 @@ fn check(shared: &Shared, signed_in: &SignedIn, record: &CallRecord) -> Result<(
     }
     Ok(())
 }
+
+/// Said of a call about which nothing else may be said.
+const NOT_NOW: &str = "nothing can be called back at this moment: try again when the call is over";
 
 fn problem(why: NoCallBack) -> Problem {
     match why {

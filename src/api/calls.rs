@@ -1,6 +1,7 @@
 //! `/api/v1/calls`: lists, one call, why, what the person says, what the person does.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
@@ -21,8 +22,10 @@ use super::why::Why;
 use crate::call::record::{Ending, PersonReport};
 use crate::call::{CallRecord, Order, What};
 use crate::call_id::CallId;
+use crate::runtime::clock;
 use crate::screening::Label;
-use crate::store::{Filter, limits::CALLS_LIMIT, number_of};
+use crate::store::limits::CALLS_LIMIT;
+use crate::store::{CallPlace, Filter, Store, StoreError, number_of};
 use crate::webhook::OF_A_DRILL;
 
 #[derive(Deserialize, IntoParams)]
@@ -222,37 +225,47 @@ async fn of_person(shared: &Shared, mut filter: Filter, person: String) -> Resul
     let wanted = filter.limit;
     filter.limit = CALLS_LIMIT;
     let lasts = shared.gateway.search_lasts;
-    let page = shared.ask(move |store| {
-        let (mut found, mut looked_at) = (Vec::new(), 0);
-        loop {
-            let page = store.search(&filter, lasts)?;
-            let mut last = None;
-            for record in page.calls {
-                looked_at += 1;
-                let place = (record.started_ms, record.id);
-                (filter.before_ms, filter.before_id) = (Some(place.0), Some(place.1));
-                last = Some(place);
-                if record.person.as_ref() == Some(&person) {
-                    found.push(record);
-                }
-                if found.len() == wanted {
-                    return Ok((found, last, false));
-                }
-            }
-            if page.until.is_some() {
-                return Ok((found, page.until, true));
-            }
-            if last.is_none() || looked_at >= PERSON_CALLS {
-                return Ok((found, last, true));
-            }
-        }
-    });
+    let page = shared.ask(move |store| persons_calls(store, filter, wanted, &person, lasts));
     let (found, last, is_short) = page.await?;
     Ok(Json(CallPage {
         calls: found.iter().map(CallView::of).collect(),
         next: last.map(cursor_at),
         searched_until_ms: last.filter(|_| is_short).map(|(ms, _)| ms),
     }))
+}
+
+/// The newest of them, where it stopped, and whether that was before there were as many as are wanted. `lasts` is for all of it.
+fn persons_calls(
+    store: &dyn Store,
+    mut filter: Filter,
+    wanted: usize,
+    person: &str,
+    lasts: Duration,
+) -> Result<(Vec<CallRecord>, Option<CallPlace>, bool), StoreError> {
+    let begun = clock::now().instant;
+    let (mut found, mut looked_at) = (Vec::new(), 0);
+    loop {
+        let page = store.search(&filter, lasts.saturating_sub(begun.elapsed()))?;
+        let mut last = None;
+        for record in page.calls {
+            looked_at += 1;
+            let place = (record.started_ms, record.id);
+            (filter.before_ms, filter.before_id) = (Some(place.0), Some(place.1));
+            last = Some(place);
+            if record.person.as_deref() == Some(person) {
+                found.push(record);
+            }
+            if found.len() == wanted {
+                return Ok((found, last, false));
+            }
+        }
+        if page.until.is_some() {
+            return Ok((found, page.until, true));
+        }
+        if last.is_none() || looked_at >= PERSON_CALLS || begun.elapsed() >= lasts {
+            return Ok((found, last, true));
+        }
+    }
 }
 
 /// One call, live or kept.
@@ -513,4 +526,39 @@ pub(super) fn place_of(
         .and_then(|(ms, id)| Some((ms.parse().ok()?, id.parse().ok()?)));
     let (ms, id) = place.ok_or_else(|| Problem::BadRequest("the cursor is not one of ours".into()))?;
     Ok((Some(ms), Some(id)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::screening::sample;
+    use crate::store::{self, Config};
+
+    #[test]
+    fn the_calls_of_one_person_are_looked_for_as_long_as_one_answer_may_take_and_from_there_on() {
+        let url = "sqlite::memory:".to_string();
+        let store = store::open(&Config { url }).unwrap();
+        for number in 0..500u64 {
+            let mut facts = sample::unsigned();
+            facts.arrived_ms = 1_790_000_000_000 + number;
+            let mut record = CallRecord::arriving(CallId(number.into()), &facts, None, None);
+            record.person = (number == 3).then(|| "Anna".into());
+            assert!(store.save(Arc::new(record)));
+        }
+        store.flush().unwrap();
+        let mut filter = Filter {
+            limit: CALLS_LIMIT,
+            ..Filter::default()
+        };
+        let (mut pages, mut found) = (0, Vec::new());
+        loop {
+            // No time at all: one page is looked at all the same.
+            let page = persons_calls(&*store, filter.clone(), 50, "Anna", Duration::ZERO).unwrap();
+            pages += 1;
+            found.extend(page.0.iter().map(|call| call.id));
+            let Some((ms, id)) = page.1 else { break };
+            (filter.before_ms, filter.before_id) = (Some(ms), Some(id));
+        }
+        assert_eq!((pages, found), (4, vec![CallId(3)]));
+    }
 }

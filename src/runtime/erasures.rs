@@ -111,22 +111,72 @@ pub fn names_number(text: &str, number: &str) -> bool {
     !number.is_empty() && digits(text).contains(&number[end..])
 }
 
-/// Whether a text that is to hold no numbers holds what may be one: seven digits in a row, or after a + with the signs between them that
-/// people write. Days, times and addresses are none.
+/// Whether a text that is to hold no numbers holds what may be one: seven digits in a row, or with the signs between them that people
+/// write (one at a time, or some with a bracket; after a + whatever they are). Days, times and addresses of machines are none.
 pub fn holds_number(text: &str) -> bool {
-    let (mut digits, mut is_after_plus) = (0, false);
-    for sign in text.chars() {
+    let text: Vec<char> = text.chars().collect();
+    let (mut digits, mut gap, mut is_after_plus, mut at) = (0, 0, false, 0);
+    while let Some(&sign) = text.get(at) {
+        let is_apart = at == 0 || digits == 0 || text[at - 1].is_whitespace();
+        let moment = if is_after_plus || !is_apart || (at > 0 && text[at - 1].is_numeric()) {
+            0
+        } else {
+            no_number(&text[at..])
+        };
+        if moment > 0 {
+            (digits, gap, at) = (0, 0, at + moment);
+            continue;
+        }
         match sign {
-            '+' => (digits, is_after_plus) = (0, true),
-            _ if sign.is_numeric() => digits += 1,
-            ' ' | '-' | '.' | '/' | '(' | ')' if is_after_plus => {}
-            _ => (digits, is_after_plus) = (0, false),
+            '+' => (digits, gap, is_after_plus) = (0, 0, true),
+            _ if sign.is_numeric() => (digits, gap) = (digits + 1, 0),
+            '(' | ')' => {}
+            ' ' | '-' | '.' | '/' | '\u{a0}' | '\u{202f}' | '\u{2011}' | '\u{2013}'
+                if is_after_plus || gap == 0 =>
+            {
+                gap += 1;
+            }
+            _ => (digits, gap, is_after_plus) = (0, 0, false),
         }
         if digits >= 7 {
             return true;
         }
+        at += 1;
     }
     false
+}
+
+/// Characters of a day (2026-11-30, 30.11.2026, 11/30/2026) or an IPv4 address that the text begins with; 0 = neither.
+fn no_number(text: &[char]) -> usize {
+    // Up to four groups: each, the sign behind it, and where it ends.
+    let (mut groups, mut signs, mut ends, mut at) = (Vec::new(), Vec::new(), Vec::new(), 0);
+    while groups.len() < 4 {
+        let group: String = text[at..].iter().take_while(|c| c.is_ascii_digit()).collect();
+        at += group.len();
+        groups.push(group);
+        ends.push(at);
+        let is_more = text.get(at + 1).is_some_and(char::is_ascii_digit);
+        match text.get(at) {
+            Some(sign @ ('-' | '.' | '/')) if is_more => signs.push(*sign),
+            _ => break,
+        }
+        at += 1;
+    }
+    let upto =
+        |group: &String, most: u32| group.len() <= 3 && group.parse::<u32>().is_ok_and(|it| it <= most);
+    let is_year = |group: &String| group.len() == 4 && (group.starts_with("19") || group.starts_with("20"));
+    let is_day = |group: &String| group.len() <= 2 && upto(group, 31);
+    if let [first, second, third, ..] = groups.as_slice()
+        && signs[0] == signs[1]
+        && is_day(second)
+        && (is_year(first) && is_day(third) || is_day(first) && is_year(third))
+    {
+        return ends[2];
+    }
+    let is_address = groups.len() == 4
+        && signs[..3].iter().all(|sign| *sign == '.')
+        && groups.iter().all(|group| upto(group, 255));
+    if is_address { ends[3] } else { 0 }
 }
 
 impl Eraser {
@@ -384,6 +434,12 @@ mod tests {
             "+1 404 555-0123",
             "call +49 (30) 12345",
             "٤٠٤٥٥٥٠١٢٣",
+            "404-555-0123",
+            "of (404) 555-0123, again",
+            "404.555.0123",
+            "555-0123",
+            "020 7946 0018",
+            "on 2026-11-30 404 555 0123",
         ] {
             assert!(holds_number(number), "{number}");
         }
@@ -391,6 +447,10 @@ mod tests {
             "",
             "request 2026-17",
             "2026-11-30 10:15",
+            "2026-11-30/2026-12-01",
+            "30.11.2026, 11/30/2026",
+            "from 10:15:07 to 11:20:30",
+            "at 12, then 345 and 6789",
             "from 198.51.100.7 port 5060",
             "C++, 12 of 345678",
         ] {

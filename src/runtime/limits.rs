@@ -327,8 +327,8 @@ pub const DRILLS_KEPT: usize = 500;
 /// How long a training call may take to be over once its caller has given up or hung up: as long as a transaction.
 pub const DRILL_ENDS_WITHIN: Duration = Duration::from_secs(40);
 
-/// Alarms that wait to be sent by e-mail: more than that at once are a failure of the rules, or of a server that is away. Past it
-/// the newest are not sent.
+/// Alarms that wait to be sent by e-mail to one address: more than that at once are a failure of the rules, or of a server that is
+/// away. Past it the mildest are not sent.
 pub const MAIL_WAITING: usize = 64;
 
 /// How long a mail server may say nothing.
@@ -339,7 +339,7 @@ pub const MAIL_REST: Duration = Duration::from_secs(5);
 /// The most of it.
 pub const MAIL_REST_MAX: Duration = Duration::from_secs(15 * 60);
 
-/// A letter that could not be sent for so long is not sent: what it says is in the list of alarms, and old.
+/// A letter that could not be sent for so long after its alarm was told is not sent: what it says is in the list of alarms, and old.
 pub const MAIL_LASTS: Duration = Duration::from_secs(24 * 3600);
 
 /// Characters of what a mail server says that are shown. The rest is cut.

@@ -1,18 +1,20 @@
-//! Sends alarms by e-mail (SMTP, RFC 5321), one letter each, on a thread of its own that may wait for as long as a mail server does.
+//! Sends alarms by e-mail (SMTP, RFC 5321), to each address a letter of its own, on a thread of its own that may wait for as long as a
+//! mail server does.
 //!
-//! Nothing waits for it: what finds the inbox full, is refused for good, or could not be sent within a day is dropped, counted
-//! and told in the status; the alarm itself is in the list all the same.
+//! Nothing waits for it: what finds no room, is refused for good, or could not be sent within a day is dropped, counted and told in the
+//! status; the alarm itself is in the list all the same. An address that is not written to holds up no other one.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use lettre::address::Envelope;
 use lettre::message::header::ContentType;
 use lettre::message::{Mailbox, MessageBuilder};
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
-use lettre::{Message, SmtpTransport, Transport as _};
+use lettre::{Address, Message, SmtpTransport, Transport as _};
 use serde_json::json;
 
 use super::clock;
@@ -37,30 +39,72 @@ pub enum MailError {
 
 /// Tells alarms by e-mail. The thread ends when this is gone and nothing waits any more.
 pub struct Mail {
-    inbox: Sender<Alarm>,
+    post: Arc<Post>,
     least: Severity,
-    standing: Arc<Mutex<Standing>>,
 }
 
-/// How it goes, since the start.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Standing {
-    sent: u64,
-    /// Alarms that nobody was told by e-mail.
-    lost: u64,
-    /// Of the last try; None = it went well, or there was none.
+/// What the thread and those who tell it share.
+struct Post {
+    office: Mutex<Office>,
+    changed: Condvar,
+}
+
+/// What waits, and how it goes since the start.
+struct Office {
+    /// One for each address of `to`, in its order.
+    boxes: Vec<Letterbox>,
+    /// Whose turn it is, if there is something for him.
+    turn: usize,
+    /// After the server could not be reached, which holds for everybody.
+    rest: Rest,
+    /// Why it could not be, at the last try.
     problem: Option<String>,
+    is_closed: bool,
+    sent: u64,
+    /// Letters that did not come to the one they were for.
+    lost: u64,
+}
+
+/// What waits for one address.
+struct Letterbox {
+    letters: VecDeque<Letter>,
+    /// After the server put him off.
+    rest: Rest,
+    /// What it said of the last letter; None = it was taken, or there was none.
+    problem: Option<String>,
+}
+
+/// An alarm for one address.
+#[derive(Clone)]
+struct Letter {
+    alarm: Arc<Alarm>,
+    told: Instant,
+}
+
+/// A pause that is twice as long after each failure.
+struct Rest {
+    first: Duration,
+    next: Duration,
+    until: Option<Instant>,
+}
+
+/// What there is to do.
+enum Next {
+    /// For this address.
+    Send(usize, Letter),
+    /// None = until somebody tells something.
+    Wait(Option<Duration>),
+    End,
 }
 
 /// On the thread.
 struct Postman {
     email: Email,
     letterhead: MessageBuilder,
+    from: Address,
+    to: Vec<Address>,
     transport: SmtpTransport,
-    inbox: Receiver<Alarm>,
-    standing: Arc<Mutex<Standing>>,
-    /// Before the next try, while none succeeds.
-    rest: Duration,
+    post: Arc<Post>,
 }
 
 impl Mail {
@@ -74,103 +118,284 @@ impl Mail {
     }
 
     fn start_resting(email: Email, rest: Duration) -> Result<Mail, MailError> {
-        let (inbox, waiting) = bounded(MAIL_WAITING);
-        let standing: Arc<Mutex<Standing>> = Arc::default();
-        let mail = Mail {
-            inbox,
-            least: email.least,
-            standing: standing.clone(),
-        };
+        let least = email.least;
+        let post = Arc::new(Post {
+            office: Mutex::new(Office::new(email.to.len(), rest)),
+            changed: Condvar::new(),
+        });
+        let to = email
+            .to
+            .iter()
+            .map(|to| mailbox(to))
+            .collect::<Result<Vec<Mailbox>, _>>()?;
+        let from = mailbox(&email.from)?;
+        let mut letterhead = Message::builder().from(from.clone());
+        for to in &to {
+            letterhead = letterhead.to(to.clone());
+        }
         let postman = Postman {
-            letterhead: letterhead(&email)?,
+            letterhead,
+            from: from.email,
+            to: to.into_iter().map(|to| to.email).collect(),
             transport: transport(&email)?,
             email,
-            inbox: waiting,
-            standing,
-            rest,
+            post: post.clone(),
         };
         std::thread::Builder::new()
             .name("mail".into())
-            .spawn(move || postman.run(rest))?;
-        Ok(mail)
+            .spawn(move || postman.run())?;
+        Ok(Mail { post, least })
     }
 
     /// Tells of an alarm, if it is grave enough. Never waits.
     pub fn tell(&self, alarm: &Alarm) {
-        if alarm.severity >= self.least && self.inbox.try_send(alarm.clone()).is_err() {
-            lost(&self.standing);
+        if alarm.severity < self.least {
+            return;
         }
+        let letter = Letter {
+            alarm: Arc::new(alarm.clone()),
+            told: clock::now().instant,
+        };
+        let mut office = self.post.office();
+        for place in 0..office.boxes.len() {
+            office.put(place, letter.clone());
+        }
+        self.post.changed.notify_one();
     }
 
-    /// For `/api/v1/status`.
+    /// For `/api/v1/status`. Counts are of letters, one for each alarm and address.
     pub fn status(&self) -> serde_json::Value {
-        let standing = lock(&self.standing).clone();
+        let office = self.post.office();
         json!({
-            "waiting": self.inbox.len(),
-            "sent": standing.sent,
-            "lost": standing.lost,
-            "problem": standing.problem,
+            "waiting": office.boxes.iter().map(|one| one.letters.len()).sum::<usize>(),
+            "sent": office.sent,
+            "lost": office.lost,
+            "problem": office.problem(),
         })
     }
 }
 
-impl Postman {
-    fn run(mut self, first_rest: Duration) {
-        while let Ok(alarm) = self.inbox.recv() {
-            self.deliver(&alarm, first_rest);
+impl Drop for Mail {
+    fn drop(&mut self) {
+        self.post.office().is_closed = true;
+        self.post.changed.notify_one();
+    }
+}
+
+impl Post {
+    fn office(&self) -> MutexGuard<'_, Office> {
+        self.office.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Office {
+    fn new(addresses: usize, rest: Duration) -> Office {
+        let letterbox = || Letterbox {
+            letters: VecDeque::new(),
+            rest: Rest::new(rest),
+            problem: None,
+        };
+        Office {
+            boxes: (0..addresses).map(|_| letterbox()).collect(),
+            turn: 0,
+            rest: Rest::new(rest),
+            problem: None,
+            is_closed: false,
+            sent: 0,
+            lost: 0,
         }
     }
 
-    /// Until it is sent, refused for good, or too old to be of use.
-    fn deliver(&mut self, alarm: &Alarm, first_rest: Duration) {
-        let begun = clock::now().instant;
-        loop {
-            let problem = match self.send(alarm) {
-                Ok(()) => {
-                    self.rest = first_rest;
-                    let mut standing = lock(&self.standing);
-                    standing.sent += 1;
-                    standing.problem = None;
-                    metrics::counter!("ringward_alarm_emails_total", "outcome" => "sent").increment(1);
-                    return;
-                }
-                Err(problem) => problem,
-            };
-            let is_over = problem.is_final || begun.elapsed() >= MAIL_LASTS;
-            tracing::warn!(
-                alarm = alarm.number,
-                is_over,
-                "an alarm was not sent by e-mail: {}",
-                problem.words
-            );
-            lock(&self.standing).problem = Some(problem.words);
-            if is_over {
-                return lost(&self.standing);
+    /// Past [`MAIL_WAITING`] the mildest goes, and of those the oldest.
+    fn put(&mut self, place: usize, letter: Letter) {
+        let letters = &mut self.boxes[place].letters;
+        letters.push_back(letter);
+        if letters.len() > MAIL_WAITING {
+            let all = letters.iter().enumerate();
+            let mildest = all.min_by_key(|(_, letter)| (letter.alarm.severity, letter.told));
+            if let Some(mildest) = mildest.map(|(at, _)| at) {
+                letters.remove(mildest);
+                self.lose(1);
             }
-            std::thread::sleep(self.rest);
-            self.rest = (self.rest * 2).min(MAIL_REST_MAX);
         }
     }
 
-    fn send(&self, alarm: &Alarm) -> Result<(), Problem> {
+    fn next(&mut self, now: Instant) -> Next {
+        self.forget_old(now);
+        if self.boxes.iter().all(|one| one.letters.is_empty()) {
+            return if self.is_closed {
+                Next::End
+            } else {
+                Next::Wait(None)
+            };
+        }
+        if let Some(left) = self.rest.left(now) {
+            return Next::Wait(Some(left));
+        }
+        let mut least: Option<Duration> = None;
+        for step in 0..self.boxes.len() {
+            let place = (self.turn + step) % self.boxes.len();
+            let one = &mut self.boxes[place];
+            if one.letters.is_empty() {
+                continue;
+            }
+            match one.rest.left(now) {
+                Some(left) => least = Some(least.map_or(left, |least| least.min(left))),
+                None => {
+                    if let Some(letter) = one.letters.pop_front() {
+                        self.turn = place + 1;
+                        return Next::Send(place, letter);
+                    }
+                }
+            }
+        }
+        Next::Wait(least)
+    }
+
+    fn forget_old(&mut self, now: Instant) {
+        let mut old = 0;
+        for one in &mut self.boxes {
+            let before = one.letters.len();
+            one.letters
+                .retain(|letter| now.saturating_duration_since(letter.told) < MAIL_LASTS);
+            old += before - one.letters.len();
+        }
+        self.lose(old as u64);
+    }
+
+    /// What became of a letter. One that is to be tried again goes behind the others for that address.
+    fn settle(&mut self, place: usize, letter: Letter, sent: Result<(), Problem>, now: Instant) {
+        let Err(problem) = sent else {
+            self.reached();
+            self.boxes[place].problem = None;
+            self.boxes[place].rest.over();
+            self.sent += 1;
+            metrics::counter!("ringward_alarm_emails_total", "outcome" => "sent").increment(1);
+            return;
+        };
+        tracing::warn!(
+            alarm = letter.alarm.number,
+            address = place + 1,
+            is_over = problem.kind == Kind::Final,
+            "an alarm was not sent by e-mail: {}",
+            problem.words
+        );
+        match problem.kind {
+            Kind::Final => {
+                self.reached();
+                self.boxes[place].problem = Some(problem.words);
+                self.lose(1);
+            }
+            Kind::PutOff => {
+                self.reached();
+                self.boxes[place].problem = Some(problem.words);
+                self.boxes[place].rest.begin(now);
+                self.put(place, letter);
+            }
+            Kind::Away => {
+                self.problem = Some(problem.words);
+                self.rest.begin(now);
+                self.put(place, letter);
+            }
+        }
+    }
+
+    /// The server said something.
+    fn reached(&mut self) {
+        self.problem = None;
+        self.rest.over();
+    }
+
+    /// Of the way to the server, or of the first address that has one: named by its place, since it is somebody's.
+    fn problem(&self) -> Option<String> {
+        self.problem.clone().or_else(|| {
+            let mut boxes = self.boxes.iter().enumerate();
+            boxes.find_map(|(place, one)| {
+                let words = one.problem.as_ref()?;
+                Some(format!("address {} of `to`: {words}", place + 1))
+            })
+        })
+    }
+
+    fn lose(&mut self, letters: u64) {
+        if letters > 0 {
+            self.lost += letters;
+            metrics::counter!("ringward_alarm_emails_total", "outcome" => "lost").increment(letters);
+        }
+    }
+}
+
+impl Rest {
+    fn new(first: Duration) -> Rest {
+        Rest {
+            first,
+            next: first,
+            until: None,
+        }
+    }
+
+    fn begin(&mut self, now: Instant) {
+        self.until = Some(now + self.next);
+        self.next = (self.next * 2).min(MAIL_REST_MAX);
+    }
+
+    fn over(&mut self) {
+        *self = Rest::new(self.first);
+    }
+
+    /// None = there is none.
+    fn left(&self, now: Instant) -> Option<Duration> {
+        let left = self.until?.saturating_duration_since(now);
+        (!left.is_zero()).then_some(left)
+    }
+}
+
+impl Postman {
+    fn run(self) {
+        let mut office = self.post.office();
+        loop {
+            match office.next(clock::now().instant) {
+                Next::Send(place, letter) => {
+                    drop(office);
+                    let sent = self.send(place, &letter.alarm);
+                    office = self.post.office();
+                    office.settle(place, letter, sent, clock::now().instant);
+                }
+                Next::Wait(None) => {
+                    let changed = self.post.changed.wait(office);
+                    office = changed.unwrap_or_else(PoisonError::into_inner);
+                }
+                Next::Wait(Some(left)) => {
+                    let changed = self.post.changed.wait_timeout(office, left);
+                    office = changed.unwrap_or_else(PoisonError::into_inner).0;
+                }
+                Next::End => return,
+            }
+        }
+    }
+
+    /// Every address reads who else is written to; the envelope names one.
+    fn send(&self, place: usize, alarm: &Alarm) -> Result<(), Problem> {
         let letter = self.email.letter(alarm);
+        let envelope = Envelope::new(Some(self.from.clone()), vec![self.to[place].clone()]);
+        let envelope = envelope.map_err(|why| Problem::of(&why, Kind::Final))?;
         let message = self
             .letterhead
             .clone()
+            .envelope(envelope)
             .subject(letter.subject)
             .message_id(Some(self.email.message_id(alarm)))
             .header(ContentType::TEXT_PLAIN)
             .body(letter.text);
-        let message: Message = message.map_err(|why| Problem::of(why.to_string(), true))?;
+        let message: Message = message.map_err(|why| Problem::of(&why, Kind::Final))?;
         let sent = self.transport.send(&message);
-        sent.map(|_| ()).map_err(|why| {
-            let mut words = why.to_string();
-            let mut source = std::error::Error::source(&why);
-            while let Some(cause) = source {
-                words += &format!(": {cause}");
-                source = cause.source();
-            }
-            Problem::of(words, why.is_permanent())
+        sent.map(drop).map_err(|why| {
+            let kind = match (why.is_permanent(), why.is_transient()) {
+                (true, _) => Kind::Final,
+                (_, true) => Kind::PutOff,
+                _ => Kind::Away,
+            };
+            Problem::of(&why, kind)
         })
     }
 }
@@ -179,30 +404,37 @@ impl Postman {
 struct Problem {
     /// What the server, or the way to it, said; cut short.
     words: String,
-    /// It would be refused again.
-    is_final: bool,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// It would be refused again (5xx).
+    Final,
+    /// The server does not take it now (4xx).
+    PutOff,
+    /// The server did not say anything, or nothing that is SMTP.
+    Away,
 }
 
 impl Problem {
-    fn of(words: String, is_final: bool) -> Problem {
+    fn of(why: &dyn std::error::Error, kind: Kind) -> Problem {
+        let mut words = why.to_string();
+        let mut source = why.source();
+        while let Some(cause) = source {
+            words += &format!(": {cause}");
+            source = cause.source();
+        }
         let plain = words.chars().map(|c| if c.is_control() { ' ' } else { c });
         Problem {
             words: plain.take(MAIL_PROBLEM_CHARS).collect(),
-            is_final,
+            kind,
         }
     }
 }
 
-fn letterhead(email: &Email) -> Result<MessageBuilder, MailError> {
-    let mailbox = |text: &String| {
-        text.parse::<Mailbox>()
-            .map_err(|_| MailError::Address(text.clone()))
-    };
-    let mut letterhead = Message::builder().from(mailbox(&email.from)?);
-    for to in &email.to {
-        letterhead = letterhead.to(mailbox(to)?);
-    }
-    Ok(letterhead)
+fn mailbox(text: &str) -> Result<Mailbox, MailError> {
+    text.parse().map_err(|_| MailError::Address(text.into()))
 }
 
 fn transport(email: &Email) -> Result<SmtpTransport, MailError> {
@@ -232,15 +464,6 @@ fn tls(email: &Email) -> Result<TlsParameters, MailError> {
         builder = builder.add_root_certificate(certificate);
     }
     builder.build().map_err(MailError::Tls)
-}
-
-fn lost(standing: &Mutex<Standing>) {
-    lock(standing).lost += 1;
-    metrics::counter!("ringward_alarm_emails_total", "outcome" => "lost").increment(1);
-}
-
-fn lock(standing: &Mutex<Standing>) -> MutexGuard<'_, Standing> {
-    standing.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -308,16 +531,14 @@ mod tests {
         for number in 1..=MAIL_WAITING as u64 + 9 {
             mail.tell(&alarm(number, Severity::High));
         }
-        let standing = || lock(&mail.standing).clone();
         let end = clock::now().instant + Duration::from_secs(60);
-        while standing().problem.is_none() {
+        while mail.status()["problem"].is_null() {
             assert!(clock::now().instant < end, "no try in a minute");
             std::thread::park_timeout(Duration::from_millis(5));
         }
-        let standing = standing();
-        assert_eq!(standing.sent, 0);
-        assert!((8..=9).contains(&standing.lost), "{standing:?}");
         let status = mail.status();
+        assert_eq!(status["sent"], 0, "{status}");
+        assert!((8..=9).contains(&status["lost"].as_u64().unwrap()), "{status}");
         assert!(
             status["waiting"].as_u64() >= Some(MAIL_WAITING as u64 - 1),
             "{status}"
@@ -328,5 +549,57 @@ mod tests {
                 .is_some_and(|words| !words.contains("example.com")),
             "{status}"
         );
+    }
+
+    fn letter(number: u64, severity: Severity, told: Instant) -> Letter {
+        Letter {
+            alarm: Arc::new(alarm(number, severity)),
+            told,
+        }
+    }
+
+    fn put_off() -> Result<(), Problem> {
+        Err(Problem {
+            words: "451 later".into(),
+            kind: Kind::PutOff,
+        })
+    }
+
+    #[test]
+    fn an_address_that_is_put_off_holds_up_no_other_one_and_loses_the_mildest() {
+        let (mut office, now) = (Office::new(2, MAIL_REST), clock::now().instant);
+        for number in 0..=MAIL_WAITING as u64 {
+            let severity = match number {
+                0 => Severity::Critical,
+                5 => Severity::Low,
+                _ => Severity::High,
+            };
+            for place in 0..2 {
+                office.put(place, letter(number, severity, now));
+            }
+            // The second address takes whatever comes.
+            loop {
+                match office.next(now) {
+                    Next::Send(0, letter) => office.settle(0, letter, put_off(), now),
+                    Next::Send(place, letter) => office.settle(place, letter, Ok(()), now),
+                    Next::Wait(_) => break,
+                    Next::End => panic!("it is not closed"),
+                }
+            }
+        }
+        assert_eq!(office.sent, MAIL_WAITING as u64 + 1);
+        assert_eq!(office.lost, 1);
+        let waiting: Vec<u64> = office.boxes[0]
+            .letters
+            .iter()
+            .map(|one| one.alarm.number)
+            .collect();
+        assert_eq!(waiting.len(), MAIL_WAITING);
+        assert!(waiting.contains(&0) && !waiting.contains(&5), "{waiting:?}");
+        assert!(waiting.contains(&(MAIL_WAITING as u64)), "{waiting:?}");
+        assert_eq!(office.problem().as_deref(), Some("address 1 of `to`: 451 later"));
+        // A day counts from when the alarm was told, and not from the first try.
+        assert!(matches!(office.next(now + MAIL_LASTS), Next::Wait(None)));
+        assert_eq!(office.lost, 1 + MAIL_WAITING as u64);
     }
 }

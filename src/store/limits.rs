@@ -26,7 +26,8 @@ pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long SQLite itself waits for a lock another program holds on the file.
 pub const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Connections for reading. Each holds about 2 MiB of page cache; a fifth reader waits its turn.
+/// Connections for reading. Each holds about 2 MiB of page cache; a fifth reader waits its turn. SQLite has one more, for what a call
+/// waits for alone.
 pub const READERS: usize = 4;
 
 /// How long Redis may take to be connected to, and to answer. On the local network both are milliseconds; past it Redis is away.

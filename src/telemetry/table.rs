@@ -56,7 +56,7 @@ pub const METRICS: &[Metric] = &[
     counter(
         "ringward_alarm_emails_total",
         &["outcome"],
-        "Alarms sent by e-mail, and those that were not (lost).",
+        "Letters about alarms, one for each alarm and address: sent, and those that were not (lost).",
     ),
     counter(
         "ringward_alarms_total",

@@ -22,7 +22,7 @@ struct MailServer {
 }
 
 impl MailServer {
-    fn start(python: &Path, folder: &Path, mode: &str, put_off: u32) -> MailServer {
+    fn start(python: &Path, folder: &Path, mode: &str, put_off: u32, shut: &[&str]) -> MailServer {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/wire/peers/mail_server.py");
         let port = free_port();
         let mut command = Command::new(python);
@@ -30,6 +30,7 @@ impl MailServer {
             .args([script, &port.to_string(), mode])
             .args([folder.join("mail.pem"), folder.join("mail.key")])
             .arg(put_off.to_string())
+            .args(shut)
             .stdin(Stdio::null())
             .stdout(Stdio::piped());
         let mut peer = Peer::start(&mut command);
@@ -101,7 +102,7 @@ fn an_alarm_comes_by_mail_over_tls_and_again_when_the_server_was_busy() {
         let folder = folder("alarm-mail");
         let pki = Pki::new(&folder, "authority");
         pki.issue("mail", &["localhost", "127.0.0.1"]);
-        let server = MailServer::start(&python, &folder, mode, put_off);
+        let server = MailServer::start(&python, &folder, mode, put_off, &[]);
         let anchors = format!("anchors = [{:?}]", pki.anchor());
         let gateway = alarmed(&folder, &server, mode, &anchors);
         for _ in 0..put_off {
@@ -113,17 +114,17 @@ fn an_alarm_comes_by_mail_over_tls_and_again_when_the_server_was_busy() {
                     .map(drop)
             });
         }
-        let letter = server.next();
+        // To each a letter of its own: who was put off comes later.
+        let (letter, other) = (server.next(), server.next());
+        let mut to = [letter["to"].to_string(), other["to"].to_string()];
+        to.sort();
+        assert_eq!(to, ["[\"anna@example.com\"]", "[\"security@example.com\"]"]);
         assert_eq!(
             (&letter["is_tls"], &letter["is_proven"]),
             (&true.into(), &true.into()),
             "{letter}"
         );
         assert_eq!(letter["from"], "ringward@example.com");
-        assert_eq!(
-            letter["to"],
-            serde_json::json!(["security@example.com", "anna@example.com"])
-        );
         assert_eq!(letter["hello"], "example.com");
         let text = letter["text"]
             .as_str()
@@ -140,7 +141,7 @@ fn an_alarm_comes_by_mail_over_tls_and_again_when_the_server_was_busy() {
             assert!(text.contains(expected), "{expected} in\n{text}");
         }
         let standing = wait_for("the status to tell of it", PATIENCE, || {
-            Some(standing(&gateway)).filter(|standing| standing["sent"] == 1)
+            Some(standing(&gateway)).filter(|standing| standing["sent"] == 2)
         });
         assert_eq!(
             (&standing["lost"], &standing["problem"]),
@@ -149,8 +150,43 @@ fn an_alarm_comes_by_mail_over_tls_and_again_when_the_server_was_busy() {
         );
         let (_, metrics) = gateway.request("GET", "/metrics", None);
         assert!(
-            metrics.contains("ringward_alarm_emails_total{outcome=\"sent\"} 1"),
+            metrics.contains("ringward_alarm_emails_total{outcome=\"sent\"} 2"),
             "{metrics}"
+        );
+    }
+}
+
+#[test]
+fn an_address_that_is_refused_or_put_off_holds_up_no_other_one() {
+    let Some(python) = with_module("aiosmtpd") else {
+        return;
+    };
+    for (answer, lost, waiting) in [("550 5.1.1 nobody", 1, 0), ("450 4.2.0 greylisted", 0, 1)] {
+        let folder = folder("alarm-mail-shut");
+        let pki = Pki::new(&folder, "authority");
+        pki.issue("mail", &["localhost", "127.0.0.1"]);
+        let shut = ["security@example.com", answer];
+        let server = MailServer::start(&python, &folder, "tls", 0, &shut);
+        let anchors = format!("anchors = [{:?}]", pki.anchor());
+        let gateway = alarmed(&folder, &server, "tls", &anchors);
+        assert_eq!(server.next()["shut"], "security@example.com");
+        let letter = loop {
+            let said = server.next();
+            if said["shut"].is_null() {
+                break said;
+            }
+        };
+        assert_eq!(letter["to"], serde_json::json!(["anna@example.com"]), "{letter}");
+        let standing = wait_for("the status to tell of it", PATIENCE, || {
+            Some(standing(&gateway)).filter(|standing| {
+                // While he is written to again his letter is in the postman's hands.
+                standing["sent"] == 1 && standing["lost"] == lost && standing["waiting"] == waiting
+            })
+        });
+        let problem = standing["problem"].as_str().expect("words");
+        assert!(
+            problem.starts_with("address 1 of `to`: ") && problem.contains(&answer[..3]),
+            "{standing}"
         );
     }
 }
@@ -163,7 +199,7 @@ fn a_mail_server_whose_certificate_is_not_believed_is_told_nothing() {
     for mode in ["starttls", "tls"] {
         let folder = folder("alarm-mail-unbelieved");
         Pki::new(&folder, "authority").issue("mail", &["localhost", "127.0.0.1"]);
-        let server = MailServer::start(&python, &folder, mode, 0);
+        let server = MailServer::start(&python, &folder, mode, 0, &[]);
         let gateway = alarmed(&folder, &server, mode, "");
         let standing = wait_for("the status to tell of it", PATIENCE, || {
             Some(standing(&gateway)).filter(|standing| standing["problem"].is_string())

@@ -12,6 +12,8 @@ const filters = document.getElementById("filters");
 const notice = document.getElementById("notice");
 
 const PAGE = 50;
+/** Between two questions that follow each other by themselves. */
+const PAUSE_MS = 1000;
 let next = null;
 let openWhy = () => {};
 let timer = 0;
@@ -69,7 +71,20 @@ async function load(cursor, room = PAGE) {
   looks(goesOn ? page.searched_until_ms : null);
   show(empty, body.children.length === 0 && !next);
   // What is rare takes more than one answer.
-  if (goesOn) load(next, left);
+  if (goesOn) further(left);
+}
+
+/** Looks further after a pause, and not while nobody looks here: the gateway has calls to see to. */
+function further(left) {
+  const mine = turn;
+  const goOn = () => {
+    if (mine === turn && isLooking) load(next, left);
+  };
+  clearTimeout(timer);
+  timer = setTimeout(() => {
+    if (!document.hidden) goOn();
+    else document.addEventListener("visibilitychange", goOn, { once: true });
+  }, PAUSE_MS);
 }
 
 /** Says how far back was looked, while it is looked further. */

@@ -17,7 +17,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -50,6 +50,8 @@ pub(super) struct Sqlite {
     histories: Histories,
     /// In memory there is only the writer's own connection.
     readers: Vec<Arc<Mutex<Connection>>>,
+    /// What is known of a caller is read here where the others are busy: a search may take seconds, and a caller does not wait for it.
+    callers: Option<Mutex<Connection>>,
     next_reader: AtomicUsize,
     writer: Option<JoinHandle<()>>,
 }
@@ -109,6 +111,12 @@ impl Sqlite {
                 .collect::<Result<_, _>>()
                 .map_err(|e| unusable(e.to_string()))?
         };
+        let callers = if is_memory {
+            None
+        } else {
+            let reader = connect(place, false, false).map_err(|e| unusable(e.to_string()))?;
+            Some(Mutex::new(reader))
+        };
         let inbox = Arc::new(Inbox::default());
         let writer = std::thread::Builder::new()
             .name("store-writer".into())
@@ -124,6 +132,7 @@ impl Sqlite {
             tokens: Mutex::new(tokens),
             histories: Histories::default(),
             readers,
+            callers,
             next_reader: AtomicUsize::new(0),
             writer: Some(writer),
         })
@@ -150,6 +159,7 @@ impl Sqlite {
             tokens: Mutex::new(Tokens::new()),
             histories: Histories::default(),
             readers: vec![Arc::new(Mutex::new(reader))],
+            callers: None,
             next_reader: AtomicUsize::new(0),
             writer: None,
         })
@@ -161,12 +171,34 @@ impl Sqlite {
         action: &'static str,
         question: impl Fn(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
-        let turn = self.next_reader.fetch_add(1, Ordering::Relaxed) % self.readers.len();
-        let free = (0..self.readers.len())
-            .find_map(|step| self.readers[(turn + step) % self.readers.len()].try_lock().ok());
-        let reader =
-            free.unwrap_or_else(|| self.readers[turn].lock().unwrap_or_else(PoisonError::into_inner));
+        let turn = self.turn();
+        let reader = self
+            .free(turn)
+            .unwrap_or_else(|| self.readers[turn].lock().unwrap_or_else(PoisonError::into_inner));
         question(&reader).map_err(|error| self.failed(action, &error.to_string()))
+    }
+
+    /// The same for what a call waits for: when all are busy, there is one that nobody else has.
+    fn read_soon<T>(
+        &self,
+        action: &'static str,
+        question: impl Fn(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        let turn = self.turn();
+        let last = self.callers.as_ref().unwrap_or(&*self.readers[turn]);
+        let reader = self
+            .free(turn)
+            .unwrap_or_else(|| last.lock().unwrap_or_else(PoisonError::into_inner));
+        question(&reader).map_err(|error| self.failed(action, &error.to_string()))
+    }
+
+    fn turn(&self) -> usize {
+        self.next_reader.fetch_add(1, Ordering::Relaxed) % self.readers.len()
+    }
+
+    fn free(&self, turn: usize) -> Option<MutexGuard<'_, Connection>> {
+        let mut readers = self.readers[turn..].iter().chain(&self.readers[..turn]);
+        readers.find_map(|reader| reader.try_lock().ok())
     }
 
     fn ask(&self, action: &'static str, command: Command) -> Result<bool, StoreError> {
@@ -263,7 +295,7 @@ impl Store for Sqlite {
             Err(reading) => reading,
         };
         let queued = self.inbox.records(|record| number_of(record) == Some(number));
-        let mut calls = self.read("looking up a caller", |on| {
+        let mut calls = self.read_soon("looking up a caller", |on| {
             rows::calls_of(on, &self.index, number)
         })?;
         for record in &queued {
@@ -530,4 +562,34 @@ fn prepare(
     };
     let (index, interrupted) = settle(&connection).map_err(|error| error.to_string())?;
     Ok((connection, index, interrupted))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    #[test]
+    fn what_is_known_of_a_caller_waits_for_no_search() {
+        let folder = std::env::temp_dir().join(format!("ringward-callers-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let place = folder.join("calls.db").display().to_string();
+        let store = Sqlite::open("sqlite", &place).unwrap();
+        let searches: Vec<_> = store
+            .readers
+            .iter()
+            .map(|reader| reader.lock().unwrap())
+            .collect();
+        let (tell, told) = channel();
+        std::thread::scope(|scope| {
+            scope.spawn(|| tell.send(store.history("+14045550123", 1)).unwrap());
+            let facts = told.recv_timeout(Duration::from_secs(20));
+            // Before anything is judged: the other thread may wait for them.
+            drop(searches);
+            assert!(facts.expect("no search is waited for").is_ok());
+        });
+        drop(store);
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use reqwest::{Method, Response};
 use ringward::call::NoCallBack;
-use ringward::call::record::{CalledBack, Direction};
+use ringward::call::record::{CalledBack, Direction, State};
 use ringward::call_id::CallId;
 use ringward::redact::Redacted;
 use serde_json::{Value, json};
@@ -34,7 +34,16 @@ impl Desk {
 
     /// A call that is going on, from this number and in this name.
     fn claims(&self, number: &str, name: &str) -> CallId {
+        self.claims_as(number, name, false)
+    }
+
+    /// The same; `is_drill`: it is a training call.
+    fn claims_as(&self, number: &str, name: &str, is_drill: bool) -> CallId {
         let mut record = call(&KINDS[3], 5, NOON, 6_000, 60_000);
+        record.drill = is_drill;
+        if is_drill {
+            record.state = State::Talking;
+        }
         record.caller = Some(Redacted::new(number.into()));
         record.caller_name = Some(Redacted::new(name.into()));
         record.facts.identity.name = None;
@@ -149,6 +158,27 @@ async fn an_organisation_is_found_by_the_number_that_is_shown_and_by_its_name_in
         "bad-request",
     )
     .await;
+}
+
+#[tokio::test]
+async fn a_training_call_that_goes_on_looks_like_any_other_one_to_whoever_would_call_back() {
+    let desk = Desk::open().await;
+    let ann = desk.ann().await;
+    let bank = desk.organisation("First National Bank", &[BANK]).await;
+    let real = desk.claims(SHOWN, "First National Bank");
+    let seen_of_real = desk.sees(&ann, real, "").await;
+    let drill = desk.claims_as(SHOWN, "First National Bank", true);
+    assert_eq!(desk.sees(&ann, drill, "").await, seen_of_real);
+    let shown = desk.calls_back(&ann, drill, bank, SHOWN).await;
+    check_problem(shown, 409, "conflict").await;
+    let begun = desk.calls_back(&ann, drill, bank, BANK).await;
+    assert_eq!(begun.status(), 409);
+    let said = read(begun).await.to_string();
+    assert!(
+        !said.contains("raining") && said.contains("at this moment"),
+        "{said}"
+    );
+    assert!(desk.called_back.lock().unwrap().is_empty(), "nobody is called");
 }
 
 #[tokio::test]

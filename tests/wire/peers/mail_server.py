@@ -1,6 +1,7 @@
 """A mail server that asks for TLS and a password, and prints each letter as one line of JSON.
 
-mail_server.py PORT MODE CERTIFICATE KEY REFUSALS: MODE is starttls or tls; the first REFUSALS letters are put off (451).
+mail_server.py PORT MODE CERTIFICATE KEY REFUSALS [ADDRESS ANSWER]: MODE is starttls or tls; the first REFUSALS letters are put off
+(451); ANSWER is what is said to every letter for ADDRESS.
 """
 
 import json
@@ -12,10 +13,18 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
 
 port, mode, certificate, key, refusals = int(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4], int(sys.argv[5])
+shut, answer = (sys.argv + [None, None])[6:8]
 
 
 class Letters:
     left = refusals
+
+    async def handle_RCPT(self, server, session, envelope, address, options):
+        if address == shut:
+            print(json.dumps({"shut": address}), flush=True)
+            return answer
+        envelope.rcpt_tos.append(address)
+        return "250 2.1.5 known"
 
     async def handle_DATA(self, server, session, envelope):
         if self.left > 0:

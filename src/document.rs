@@ -4,6 +4,7 @@
 
 mod section;
 mod shown;
+mod zone;
 
 use std::cell::RefCell;
 use std::fmt;

@@ -209,20 +209,10 @@ impl Rules {
 
 fn read_general(section: &Section<'_, '_>) -> (TimeZone, Vec<(u16, u16)>) {
     section.only(&["zone", "quiet"]);
-    let mut zone = TimeZone::UTC;
-    if let Some(name) = section.string("zone") {
-        match TimeZone::get(name.get) {
-            Ok(found) => zone = found,
-            Err(_) => section.fault(
-                name.at,
-                format!(
-                    "zone {:?} is none that is known, such as \"Europe/London\"",
-                    shown(name.get)
-                ),
-                None,
-            ),
-        }
-    }
+    let zone = section
+        .string("zone")
+        .and_then(|written| section.zone_of(&written));
+    let zone = zone.unwrap_or(TimeZone::UTC);
     let spans = section.strings("quiet").unwrap_or_default();
     if spans.len() > QUIET_MAX {
         section.fault(
@@ -354,7 +344,7 @@ mod tests {
         );
         check(
             "[alarms]\nzone = \"Europe/Londn\"\nquiet = [\"22-7\"]\nnoise = 1\n",
-            &["2:8: zone", "3:10: quiet has", "4:1: unknown key \"noise\""],
+            &["2:8: no time zone is called", "3:10: quiet has", "4:1: unknown key \"noise\""],
         );
         check(
             "[[rule]]\nwatch = \"volume\"\n[[rule]]\nid = \"a b\"\nwatch = \"campaign\"\ntimes = 0\n",

@@ -5,7 +5,8 @@
 
 use super::desk::Desk;
 use super::numbers::Numbers;
-use super::tolls::{Payer, Ranges, Toll, TollConfig};
+use super::ranges::Ranges;
+use super::tolls::{Payer, Toll, TollConfig};
 use super::{Config, Encryption, TrunkConfig};
 use crate::e164::{Zone, zone_of};
 use crate::queue;

@@ -2,8 +2,6 @@
 
 use std::path::Path;
 
-use jiff::tz::TimeZone;
-
 use super::Config;
 use super::limits::{FILES_MAX, NUMBER_RANGES_MAX, NUMBERS_MAX, RANGES_OCTETS_MAX};
 use super::queues::is_dialled_number;
@@ -102,17 +100,11 @@ fn read_tolls(section: &Section<'_, '_>) -> TollConfig {
         queue: read_allowance(section, "queue"),
         ..TollConfig::default()
     };
-    if let Some(zone) = section.string("zone") {
-        match TimeZone::get(zone.get) {
-            Ok(found) => tolls.zone = found,
-            Err(_) => {
-                let message = format!(
-                    "zone {:?} is none that is known, such as \"Europe/London\"",
-                    shown(zone.get)
-                );
-                section.fault(zone.at, message, None);
-            }
-        }
+    if let Some(zone) = section
+        .string("zone")
+        .and_then(|written| section.zone_of(&written))
+    {
+        tolls.zone = zone;
     }
     for span in section.few_strings("hours", FILES_MAX) {
         match read_span(span.get) {
@@ -283,7 +275,7 @@ mod tests {
         for (wrong, words) in [
             ("ranges = [\"bad.csv\"]", "bad.csv:2: \"xyz\" is no beginning"),
             ("ranges = [\"none.csv\"]", "there is no such file"),
-            ("zone = \"Nowhere\"", "is none that is known"),
+            ("zone = \"Nowhere\"", "no time zone is called"),
             ("hours = [\"fri-mon 08:00-18:00\"]", "expected \"mon-fri"),
             ("hours = [\"mon 18:00-08:00\"]", "expected \"mon-fri"),
             ("person = { at_once = -1 }", "at_once must be from 0"),

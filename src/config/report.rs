@@ -1,7 +1,6 @@
 //! `[[report]]`: counts of calls that a webhook is told each day or week.
 
 use jiff::civil::{Time, Weekday};
-use jiff::tz::TimeZone;
 
 use super::read::check_count;
 use crate::accounts::is_name;
@@ -61,7 +60,7 @@ pub(super) fn read(root: &Section<'_, '_>, hooks: &[Config], queues: &[String]) 
             .and_then(|at| read_time(section, &at));
         let zone = section
             .required_string("zone")
-            .and_then(|zone| read_zone(section, &zone));
+            .and_then(|zone| section.zone_of(&zone));
         let by = read_by(section);
         if let (Some(name), Some(webhook), Some(every), Some(at), Some(zone)) =
             (name, webhook, every, at, zone)
@@ -127,23 +126,6 @@ fn read_time(section: &Section<'_, '_>, at: &Value<'_, str>) -> Option<Time> {
         section.fault(at.at.clone(), message, None);
     }
     time
-}
-
-fn read_zone(section: &Section<'_, '_>, written: &Value<'_, str>) -> Option<TimeZone> {
-    let zone = TimeZone::get(written.get).ok();
-    if zone.is_none() {
-        let names: Vec<String> = jiff::tz::db()
-            .available()
-            .map(|name| name.as_str().to_string())
-            .collect();
-        let message = format!(
-            "no time zone is called {:?}; expected a name such as \"Europe/Berlin\"",
-            shown(written.get)
-        );
-        let suggestion = closest(written.get, names.iter().map(String::as_str));
-        section.fault(written.at.clone(), message, suggestion);
-    }
-    zone
 }
 
 fn read_by(section: &Section<'_, '_>) -> Vec<String> {

@@ -155,22 +155,9 @@ fn weekday(day: Weekday) -> usize {
 pub(crate) fn read(policy: &Section<'_, '_>) -> Option<Hours> {
     let section = policy.section("hours")?;
     section.only(&["zone", "open", "holidays"]);
-    let zone = section.required_string("zone").and_then(|written| {
-        let zone = TimeZone::get(written.get).ok();
-        if zone.is_none() {
-            let names: Vec<String> = jiff::tz::db()
-                .available()
-                .map(|name| name.as_str().to_string())
-                .collect();
-            let suggestion = closest(written.get, names.iter().map(String::as_str));
-            let message = format!(
-                "no time zone is called {:?}; expected a name such as \"Europe/Berlin\"",
-                shown(written.get)
-            );
-            section.fault(written.at, message, suggestion);
-        }
-        zone
-    });
+    let zone = section
+        .required_string("zone")
+        .and_then(|written| section.zone_of(&written));
     let open = section.strings("open").unwrap_or_default();
     if open.len() > OPEN_SPANS_MAX {
         section.fault(

@@ -6,16 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringward::call::record::{Direction, Ending};
-use ringward::call::{CallBack, CallRecord, Config, Input, NoCallBack, Order, Peer, What};
+use ringward::call::{CallBack, CallRecord, Config, Input, NoCallBack, Order, What};
 use ringward::call_id::CallId;
 use ringward::media::Side;
 use ringward::policy::Policy;
 use ringward::queue::{AtWork, Roster, Strategy};
 use ringward::redact::Redacted;
 use ringward::registrar::{Bound, Place};
-use ringward::sip::{Flow, Transport};
+use ringward::sip::Flow;
 
-use crate::gateway::{GATEWAY, queue};
+use crate::gateway::{GATEWAY, leads_outside, queue};
 use crate::plan::{Act, Answer, CallerPlan, PhonePlan};
 use crate::world::World;
 
@@ -37,12 +37,7 @@ fn scene(desk: PhonePlan, carrier: PhonePlan, change: impl FnOnce(&mut Config)) 
     queue.service.wrap_up = Duration::from_secs(3600);
     let mut world = World::with_config(vec![queue], 11, Policy::embedded(), |config| {
         config.outbound.call_back = true;
-        config.trunks[0].number = Some("+12125550100".into());
-        config.trunks[0].to = Some(Peer {
-            host: "carrier.example".into(),
-            transport: Transport::Udp,
-            addresses: vec!["203.0.113.9:5060".parse().unwrap()],
-        });
+        leads_outside(config);
         change(config);
     });
     let place = Place {

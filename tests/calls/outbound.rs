@@ -4,12 +4,12 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use ringward::call::record::{Direction, Ending};
-use ringward::call::{Config, Input, Peer, Reach, TransferRules};
+use ringward::call::{Config, Input, Reach, TransferRules};
 use ringward::flood::{Allowance, CallLimits, Shared, SurgeConfig};
 use ringward::policy::Policy;
-use ringward::sip::Transport;
 
 use crate::attended::join;
+use crate::gateway::leads_outside;
 use crate::plan::{Act, Answer, CallerPlan, PhonePlan};
 use crate::transfers::{Scene, three_queues};
 use crate::world::World;
@@ -23,12 +23,7 @@ fn world(
 ) -> (World, SocketAddr, SocketAddr, SocketAddr) {
     let mut world = World::with_config(three_queues(), 3, Policy::embedded(), |config| {
         config.outbound.from_phones = true;
-        config.trunks[0].number = Some("+12125550100".into());
-        config.trunks[0].to = Some(Peer {
-            host: "carrier.example".into(),
-            transport: Transport::Udp,
-            addresses: vec!["203.0.113.9:5060".parse().unwrap()],
-        });
+        leads_outside(config);
         change(config);
     });
     let desk = world.phone("10.0.0.5:5060", PhonePlan::answers_after(1.0));

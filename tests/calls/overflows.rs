@@ -4,12 +4,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use ringward::call::record::{Ending, TransferKind, TransferOutcome};
-use ringward::call::{Config, Input, Peer};
+use ringward::call::{Config, Input};
 use ringward::policy::Policy;
 use ringward::queue::{self, Overflow, Strategy};
-use ringward::sip::Transport;
 
-use crate::gateway::queue;
+use crate::gateway::{leads_outside, queue};
 use crate::plan::{Act, Answer, CallerPlan, PhonePlan};
 use crate::world::World;
 
@@ -33,12 +32,7 @@ fn scene(
     change_queue(&mut queue);
     let mut world = World::with_config(vec![queue], 17, Policy::embedded(), |config| {
         config.outbound.overflow = true;
-        config.trunks[0].number = Some("+12125550100".into());
-        config.trunks[0].to = Some(Peer {
-            host: "carrier.example".into(),
-            transport: Transport::Udp,
-            addresses: vec!["203.0.113.9:5060".parse().unwrap()],
-        });
+        leads_outside(config);
         change(config);
     });
     Scene {

@@ -8,6 +8,7 @@
 
 #[path = "../../examples/console_preview/records.rs"]
 mod records;
+mod tones;
 
 mod audit;
 mod contract;

@@ -9,31 +9,11 @@ use ringward::store::{Live, Store};
 
 use crate::records::{KINDS, call};
 use crate::redis_server::RedisServer;
+use crate::tones::tones;
 use crate::{Folder, open};
 
 const NOON: u64 = 1_790_000_000_000;
 const NUMBERS: [&str; 4] = ["+14045550101", "+14045550102", "+14045550103", "+14045550104"];
-
-/// Tones that change every tenth of a second.
-fn audio() -> Vec<i16> {
-    let mut state = 7_u32;
-    let (mut tones, mut phase) = ([500.0f32; 2], [0.0f32; 2]);
-    let samples = (0..15 * 8000).map(|n| {
-        if n % 800 == 0 {
-            for tone in &mut tones {
-                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                *tone = 400.0 + ((state >> 12) % 2800) as f32;
-            }
-        }
-        let mut level = 0.0;
-        for (phase, tone) in phase.iter_mut().zip(tones) {
-            *phase += tone * std::f32::consts::TAU / 8000.0;
-            level += phase.sin();
-        }
-        (level * 4000.0) as i16
-    });
-    samples.collect()
-}
 
 fn live() -> Arc<Live> {
     let live = Arc::new(Live::new());
@@ -56,7 +36,7 @@ fn started(store: &Arc<dyn Store>) -> Repeats {
 /// The recording in the call of one of [`NUMBERS`]: from how many numbers it came.
 fn heard(repeats: &Repeats, number: usize) -> u32 {
     let mut told = None;
-    for hop in audio().chunks(8000) {
+    for hop in tones(7).chunks(8000) {
         told = repeats.hear(CallId(number as u128 + 1), hop, NOON + 1).or(told);
     }
     told.map_or(1, |repeat| repeat.callers)

@@ -16,6 +16,7 @@ use crate::support::browser::{Browser, ENTER, TAB};
 use crate::support::gateway::{Gateway, Setup};
 use crate::support::python::axe;
 use crate::support::{folder, have, wait_for};
+use crate::tones::tones;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -107,27 +108,6 @@ fn a_search_is_kept_and_chosen_again_by_keys_alone_in_chromium() {
     assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 
-/// Tones that change every tenth of a second.
-fn audio() -> Vec<i16> {
-    let mut state = 11_u32;
-    let (mut tones, mut phase) = ([500.0f32; 2], [0.0f32; 2]);
-    let samples = (0..15 * 8000).map(|n| {
-        if n % 800 == 0 {
-            for tone in &mut tones {
-                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                *tone = 400.0 + ((state >> 12) % 2800) as f32;
-            }
-        }
-        let mut level = 0.0;
-        for (phase, tone) in phase.iter_mut().zip(tones) {
-            *phase += tone * std::f32::consts::TAU / 8000.0;
-            level += phase.sin();
-        }
-        (level * 4000.0) as i16
-    });
-    samples.collect()
-}
-
 /// Three calls with one recording in the store of a gateway that does not run.
 fn make_campaign(gateway: &Gateway, now_ms: u64) {
     let url = format!("sqlite:{}", gateway.folder.join("ringward.db").display());
@@ -140,7 +120,7 @@ fn make_campaign(gateway: &Gateway, now_ms: u64) {
         going.id = CallId(number.into());
         going.caller = Some(Redacted::new(format!("+1404555010{number}")));
         live.publish(Arc::new(going));
-        for hop in audio().chunks(8000) {
+        for hop in tones(11).chunks(8000) {
             repeats.hear(CallId(number.into()), hop, now_ms + number);
         }
         let mut over = ended(&KINDS[3], number, now_ms);

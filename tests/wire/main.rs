@@ -39,6 +39,8 @@ mod people_at_phones;
 mod pjsua_calls;
 #[path = "../../examples/console_preview/records.rs"]
 mod records;
+#[path = "../store/tones.rs"]
+mod tones;
 #[path = "../store/redis_server.rs"]
 #[allow(dead_code, reason = "the store's tests use the rest")]
 mod redis_server;

@@ -7,27 +7,7 @@ use serde_json::{Value, json as object};
 
 use super::{Desk, NOON, check_problem, json, with_json};
 use crate::records::{KINDS, call as made};
-
-/// Fifteen seconds of tones that change every tenth of a second, out of a seed.
-fn audio(seed: u32) -> Vec<i16> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9) | 1;
-    let (mut tones, mut phase) = ([500.0f32; 2], [0.0f32; 2]);
-    let samples = (0..15 * 8000).map(|n| {
-        if n % 800 == 0 {
-            for tone in &mut tones {
-                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                *tone = 400.0 + ((state >> 12) % 2800) as f32;
-            }
-        }
-        let mut level = 0.0;
-        for (phase, tone) in phase.iter_mut().zip(tones) {
-            *phase += tone * std::f32::consts::TAU / 8000.0;
-            level += phase.sin();
-        }
-        (level * 4000.0) as i16
-    });
-    samples.collect()
-}
+use crate::tones::tones;
 
 impl Desk {
     /// The recording of this seed in a call from each of these numbers: its name.
@@ -39,7 +19,7 @@ impl Desk {
             record.id = call;
             record.caller = Some(Redacted::new((*number).to_string()));
             self.live.publish(std::sync::Arc::new(record));
-            for hop in audio(seed).chunks(8000) {
+            for hop in tones(seed).chunks(8000) {
                 if let Some(repeat) = self.repeats.hear(call, hop, NOON + u64::from(seed)) {
                     name = repeat.name;
                 }
@@ -160,7 +140,7 @@ async fn what_is_said_of_a_campaign_counts_at_once_once_and_can_be_taken_back() 
     // The next call is no repeat, and is one again once it is taken back.
     let next = |call: u128| {
         let mut told = None;
-        for hop in audio(1).chunks(8000) {
+        for hop in tones(1).chunks(8000) {
             told = desk.repeats.hear(CallId(call), hop, NOON + 9).or(told);
         }
         told

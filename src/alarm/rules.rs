@@ -344,7 +344,11 @@ mod tests {
         );
         check(
             "[alarms]\nzone = \"Europe/Londn\"\nquiet = [\"22-7\"]\nnoise = 1\n",
-            &["2:8: no time zone is called", "3:10: quiet has", "4:1: unknown key \"noise\""],
+            &[
+                "2:8: no time zone is called",
+                "3:10: quiet has",
+                "4:1: unknown key \"noise\"",
+            ],
         );
         check(
             "[[rule]]\nwatch = \"volume\"\n[[rule]]\nid = \"a b\"\nwatch = \"campaign\"\ntimes = 0\n",

@@ -15,7 +15,8 @@ use ringward::redact::Redacted;
 use ringward::registrar::{Bound, Place};
 use ringward::sip::Flow;
 
-use crate::gateway::{GATEWAY, leads_outside, queue};
+use crate::gateway::{GATEWAY, queue};
+use crate::outbound::leads_outside;
 use crate::plan::{Act, Answer, CallerPlan, PhonePlan};
 use crate::world::World;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use ringward::call::{Config, Listener, Peer, TrunkConfig};
+use ringward::call::{Config, Listener, TrunkConfig};
 use ringward::queue;
 use ringward::sip::Transport;
 
@@ -55,16 +55,6 @@ pub fn config(queues: Vec<queue::Config>, transport: Transport, (shard, shards):
         shard,
         shards,
     }
-}
-
-/// The trunk "carrier" has a way out, to 203.0.113.9, and a number that it shows.
-pub fn leads_outside(config: &mut Config) {
-    config.trunks[0].number = Some("+12125550100".into());
-    config.trunks[0].to = Some(Peer {
-        host: "carrier.example".into(),
-        transport: Transport::Udp,
-        addresses: vec!["203.0.113.9:5060".parse().unwrap()],
-    });
 }
 
 /// A queue for every number that rings its targets for 20 s and then gives up.

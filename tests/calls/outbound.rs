@@ -4,17 +4,27 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use ringward::call::record::{Direction, Ending};
-use ringward::call::{Config, Input, Reach, TransferRules};
+use ringward::call::{Config, Input, Peer, Reach, TransferRules};
 use ringward::flood::{Allowance, CallLimits, Shared, SurgeConfig};
 use ringward::policy::Policy;
+use ringward::sip::Transport;
 
 use crate::attended::join;
-use crate::gateway::leads_outside;
 use crate::plan::{Act, Answer, CallerPlan, PhonePlan};
 use crate::transfers::{Scene, three_queues};
 use crate::world::World;
 
 const FRIEND: &str = "+14045550123";
+
+/// The trunk "carrier" has a way out, to 203.0.113.9, and a number that it shows.
+pub fn leads_outside(config: &mut Config) {
+    config.trunks[0].number = Some("+12125550100".into());
+    config.trunks[0].to = Some(Peer {
+        host: "carrier.example".into(),
+        transport: Transport::Udp,
+        addresses: vec!["203.0.113.9:5060".parse().unwrap()],
+    });
+}
 
 /// A world with a way out to a carrier at 203.0.113.9 that behaves like that.
 fn world(

@@ -8,7 +8,8 @@ use ringward::call::{Config, Input};
 use ringward::policy::Policy;
 use ringward::queue::{self, Overflow, Strategy};
 
-use crate::gateway::{leads_outside, queue};
+use crate::gateway::queue;
+use crate::outbound::leads_outside;
 use crate::plan::{Act, Answer, CallerPlan, PhonePlan};
 use crate::world::World;
 

@@ -21,7 +21,6 @@ mod city;
 mod daily;
 mod days;
 #[path = "../calls/gateway.rs"]
-#[allow(dead_code, reason = "the whole-call tests use the rest")]
 mod gateway;
 mod leg;
 mod ledger;

@@ -10,6 +10,7 @@ mod neighbours;
 mod reply;
 mod rows;
 mod schema;
+mod search;
 mod spool;
 mod writer;
 
@@ -333,7 +334,7 @@ impl Store for Redis {
         // These first: a record on its way is then in one of the two answers, or in both.
         let unkept = self.unkept(|record| filter.admits(record));
         let is_over = after(patience);
-        let look = |on: &mut Client| rows::calls(on, &self.index, filter, &is_over);
+        let look = |on: &mut Client| search::calls(on, &self.index, filter, &is_over);
         let (found, until) = match self.read("listing calls", look) {
             Ok(found) => found,
             // What this gateway knows is better than nothing; the status says that it is not all.

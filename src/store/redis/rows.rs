@@ -8,11 +8,9 @@
 //! `beside_keys:JOURNAL`. Shelves are hashes with a revision beside them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Instant;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use crossbeam_channel::Receiver;
 
 use super::client::{Client, Script};
 use super::reply::{Commands, Reply};
@@ -20,15 +18,11 @@ use crate::call::CallRecord;
 use crate::call::record::PersonReport;
 use crate::call_id::CallId;
 use crate::store::histories::{Calls, Kept, Verdict};
-use crate::store::limits::{
-    FETCH_ROWS, HISTORY_ROWS_MAX, JOURNAL_ROWS, LOOKED_ROWS, PAGE_ROWS, TOKEN_CALLS_MAX,
-};
+use crate::store::limits::{FETCH_ROWS, HISTORY_ROWS_MAX, JOURNAL_ROWS, PAGE_ROWS, TOKEN_CALLS_MAX};
 use crate::store::seal::{self, Index, Part};
 use crate::store::text::Unreadable;
 use crate::store::tokens::{self, Use};
-use crate::store::{
-    self, CallPlace, Filter, KeptCall, Shelf, Write, ending_name, label_of, number_of, text, was_answered,
-};
+use crate::store::{self, KeptCall, Shelf, Write, ending_name, label_of, number_of, text, was_answered};
 
 pub(super) const PREFIX: &str = "ringward:";
 
@@ -423,76 +417,6 @@ pub(super) fn fetch(on: &mut Client, ids: &[CallId]) -> Result<Vec<Found>, Strin
 pub(super) fn call(on: &mut Client, id: CallId) -> Result<Option<Read>, String> {
     let found = fetch(on, &[id])?.pop();
     Ok(found.map(|found| found.read()))
-}
-
-/// Calls, newest first, and where it stopped.
-type Looked = (Vec<Read>, Option<CallPlace>);
-
-/// Newest first, at most `filter.rows()`; and where it stopped, if `is_over` had something to say before that.
-pub(super) fn calls(
-    on: &mut Client,
-    numbers: &Index,
-    filter: &Filter,
-    is_over: &Receiver<Instant>,
-) -> Result<Looked, String> {
-    let number = filter.number.as_ref().map(|number| numbers.of(number));
-    let wanted = [
-        ("number", number.as_deref()),
-        ("label", filter.label.as_deref()),
-        ("queue", filter.queue.as_deref()),
-        ("ending", filter.ending.map(ending_name)),
-    ];
-    let index = narrowest(on, &wanted)?;
-    let mut before = match (filter.before_ms, filter.before_id) {
-        (None, _) => "+".to_string(),
-        (Some(ms), None) => format!("({ms:020}"),
-        (Some(ms), Some(id)) => format!("({}", place(ms, id)),
-    };
-    let (looked_at, most) = (LOOKED_ROWS.to_string(), filter.rows().to_string());
-    let mut calls = Vec::new();
-    loop {
-        let mut words = vec![PREFIX, &index, &before, &looked_at, &most];
-        words.extend(wanted.map(|(_, value)| value.unwrap_or_default()));
-        let mut found = on.run(Script::Find, &words)?.texts().into_iter();
-        let Some(last) = found.next().filter(|last| !last.is_empty()) else {
-            return Ok((calls, None));
-        };
-        before = format!("({last}");
-        let ids: Vec<CallId> = found.filter_map(|id| id.parse().ok()).collect();
-        for found in fetch(on, &ids)? {
-            let record = found.read();
-            if record.as_ref().map_or(true, |record| filter.admits(record)) {
-                calls.push(record);
-            }
-            if calls.len() >= filter.rows() {
-                return Ok((calls, None));
-            }
-        }
-        // Looked at, not taken: it stays over.
-        if !is_over.is_empty()
-            && let Some(place) = place_of(&last)
-        {
-            return Ok((calls, Some(place)));
-        }
-    }
-}
-
-/// The shortest index that holds all that is asked for.
-fn narrowest(on: &mut Client, wanted: &[(&str, Option<&str>)]) -> Result<String, String> {
-    let named = wanted
-        .iter()
-        .filter_map(|(kind, value)| Some(key(&format!("calls:{kind}:{}", (*value)?))));
-    let mut indexes: Vec<String> = named.collect();
-    if indexes.len() < 2 {
-        return Ok(indexes.pop().unwrap_or_else(|| key("calls")));
-    }
-    let mut commands = Commands::default();
-    indexes.iter().for_each(|index| commands.add(&["ZCARD", index]));
-    let sizes = on.all(&commands)?;
-    let sized = sizes.iter().map(Reply::number).zip(indexes);
-    Ok(sized
-        .min_by_key(|(size, _)| *size)
-        .map_or_else(|| key("calls"), |(_, index)| index))
 }
 
 /// Entries of an index before this one, the newest first.

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::{check_schema, connect, schema};
+use super::opening::{check_schema, connect};
+use super::schema;
 
 /// Writes a copy of `place` to `target`, as the file is at one moment: whoever writes to it meanwhile neither waits nor is
 /// part of it. It is checked before it gets its name. Nobody else can read it.

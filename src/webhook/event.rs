@@ -269,6 +269,11 @@ mod tests {
             ("POST /api/v1/tokens", "201", "audit.token"),
             ("DELETE /api/v1/tokens/{name}", "204", "audit.token"),
             ("POST /api/v1/calls/{id}/report", "200", "call.report"),
+            (
+                "POST /api/v1/calls/{id}/report",
+                "200 of a training call",
+                "audit.request",
+            ),
             ("POST /api/v1/policies", "201", "audit.request"),
             ("policyless", "", "audit.request"),
         ] {

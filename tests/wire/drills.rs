@@ -142,14 +142,17 @@ fn a_training_call_looks_like_every_call_until_it_has_ended_and_counts_nowhere()
     assert_eq!(found["calls"], json!([]), "its number is nobody's");
     let (_, exported) = gateway.request("GET", "/api/v1/calls/export?format=csv", None);
     assert!(!exported.contains(&call_id), "{exported}");
-    let (_, metrics) = gateway.request("GET", "/metrics", None);
-    let ended = metrics
-        .lines()
-        .filter(|line| line.starts_with("ringward_calls_total"));
-    let ended: f64 = ended
-        .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
-        .sum();
-    assert!(ended <= 1.0, "{metrics}");
+    let (metrics, ended) = wait_for("an ended call in the metrics", PATIENCE, || {
+        let (_, metrics) = gateway.request("GET", "/metrics", None);
+        let lines = metrics
+            .lines()
+            .filter(|line| line.starts_with("ringward_calls_total"));
+        let ended: f64 = lines
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+            .sum();
+        (ended > 0.0).then_some((metrics, ended))
+    });
+    assert_eq!(ended, 1.0, "{metrics}");
     assert!(!metrics.contains("ringward_reports_total"), "{metrics}");
     let audit = gateway.get("/api/v1/audit").to_string();
     assert!(

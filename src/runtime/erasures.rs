@@ -1,8 +1,8 @@
 //! Erases what is known of one number, wherever this gateway keeps it, and writes down that it did: who, why and how much,
 //! and never which number.
 
-use std::time::Duration;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_lc_rs::{hmac, rand};
 use serde::{Deserialize, Serialize};

@@ -349,6 +349,7 @@ second_person = ["erasures", "lists"]
         scans: ScanConfig {
             blocks: true,
             never: [],
+            feed: None,
             nftables: None,
         },
         refusal: RefusalConfig {

@@ -79,10 +79,12 @@ fn what_earlier_versions_were_given_has_no_fault_today() {
                 let path = path.display().to_string();
                 let (is_good, said) = ringward(&folder, &["policy", "check", &path]);
                 assert!(is_good && said.contains("no fault"), "{path}: {said}");
-                // Its own tests say what it does; of the first day there were none.
-                let (is_good, said) = ringward(&folder, &["policy", "test", &path]);
-                assert!(is_good && said.contains(" 0 failed"), "{path}: {said}");
-                assert_eq!(said.contains(": 0 calls"), day == "2026-11-22", "{path}: {said}");
+                // Its own tests say what it does; of the first day there are none.
+                if day != "2026-11-22" {
+                    let (is_good, said) = ringward(&folder, &["policy", "test", &path]);
+                    let is_played = said.contains(" 0 failed") && !said.contains(": 0 calls");
+                    assert!(is_good && is_played, "{path}: {said}");
+                }
             }
         }
     }

@@ -8,7 +8,9 @@ use utoipa::ToSchema;
 
 use super::limits::EVIDENCE_WINDOWS;
 use crate::banner::{Banner, clean_display_name};
-use crate::call::record::{Direction, LegKeys, OrderOutcome, Ordered, State, Transfer, TransferKind, TransferOutcome};
+use crate::call::record::{
+    Direction, LegKeys, OrderOutcome, Ordered, State, Transfer, TransferKind, TransferOutcome,
+};
 use crate::call::{CallRecord, Suite};
 use crate::redact::Redacted;
 use crate::screening::{Label, NumberLight, VoiceLight};

@@ -7,8 +7,8 @@ use crate::call_id::CallId;
 use crate::flood::Ticket;
 use crate::identity::Report;
 use crate::lists::Lookup;
-use crate::media::{Side, Statistics};
 use crate::media::dtls::{Fault, Terms};
+use crate::media::{Side, Statistics};
 use crate::policy::Profile;
 use crate::queue::{Attempt, Stand};
 use crate::reputation::Reputations;
@@ -490,7 +490,9 @@ impl Case {
         if !session.is_fax() {
             self.spoken[side as usize] = Some(session.clone());
         }
-        self.record.srtp.describe(side, &agreed, &mut self.handshakes[side as usize]);
+        self.record
+            .srtp
+            .describe(side, &agreed, &mut self.handshakes[side as usize]);
         let said = |side: Side| self.spoken(side).map_or_else(Vec::new, Session::codecs);
         self.record.codecs = LegCodecs::of(&said(Side::A), &said(Side::B));
         if let Some(output) = offer::describe(self.id, side, session, agreed) {
@@ -510,7 +512,12 @@ impl Case {
         let of = |queue: &str| {
             Some(Wanted {
                 encryption: desk.config.queue_srtp.get(queue).copied()?,
-                keying: desk.config.queue_srtp_keys.get(queue).copied().unwrap_or_default(),
+                keying: desk
+                    .config
+                    .queue_srtp_keys
+                    .get(queue)
+                    .copied()
+                    .unwrap_or_default(),
             })
         };
         let is_known = desk.queues.iter().any(|known| known.name == queue);

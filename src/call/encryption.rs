@@ -10,8 +10,8 @@ use zeroize::Zeroize as _;
 use crate::media::Keys;
 use crate::media::dtls::{Role, Terms};
 use crate::sdp::{
-    Crypto, Dtls, Encryption, Fingerprint, Keying, MASTER_OCTETS_MAX, MasterKey, Profile, Protection, Session,
-    Setup, Suite, Suites,
+    Crypto, Dtls, Encryption, Fingerprint, Keying, MASTER_OCTETS_MAX, MasterKey, Profile, Protection,
+    Session, Setup, Suite, Suites,
 };
 
 use super::refusal::Refusal;
@@ -327,7 +327,10 @@ impl Security {
 
     /// Whether the keys come by handshake where both kinds could be: as they do, and at first as the configuration says.
     fn prefers_dtls(&self) -> bool {
-        let is_agreed = self.agreed.as_ref().map(|agreed| matches!(agreed.how, How::Dtls(_)));
+        let is_agreed = self
+            .agreed
+            .as_ref()
+            .map(|agreed| matches!(agreed.how, How::Dtls(_)));
         self.ours.is_some() && is_agreed.unwrap_or(self.keying == Keying::Dtls)
     }
 

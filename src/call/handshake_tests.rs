@@ -48,7 +48,10 @@ fn an_offered_handshake_is_answered_in_its_profile_and_the_party_begins_if_it_ma
                 let answer = leg.answer(&offer).unwrap();
                 assert_eq!(answer.profile.as_str(), profile);
                 let dtls = answer.dtls.unwrap();
-                assert_eq!((dtls.setup, &dtls.fingerprints[..]), (Some(expected), &[ours()][..]));
+                assert_eq!(
+                    (dtls.setup, &dtls.fingerprints[..]),
+                    (Some(expected), &[ours()][..])
+                );
                 let terms = leg.terms().unwrap();
                 assert_eq!(terms.role, role, "{setup}");
                 assert_eq!(terms.fingerprints, offer.dtls().unwrap().fingerprints);
@@ -79,7 +82,10 @@ fn where_both_kinds_are_offered_the_configuration_chooses_and_then_it_stays() {
         let mut leg = leg(Encryption::Preferred, keying);
         let offer = said("RTP/AVP", "actpass", 1, true);
         let answer = leg.answer(&offer).unwrap();
-        assert_eq!((answer.dtls.is_some(), answer.crypto.is_empty()), (is_dtls, is_dtls));
+        assert_eq!(
+            (answer.dtls.is_some(), answer.crypto.is_empty()),
+            (is_dtls, is_dtls)
+        );
         let only = match is_dtls {
             true => said("RTP/AVP", "", 0, true),
             false => said(TLS, "actpass", 1, false),
@@ -106,7 +112,10 @@ fn an_offer_of_ours_leaves_it_open_who_begins() {
             assert_eq!(offer.profile.as_str(), profile);
             assert!(offer.crypto.is_empty());
             let dtls = offer.dtls.unwrap();
-            assert_eq!((dtls.setup, dtls.fingerprints), (Some(Setup::Actpass), vec![ours()]));
+            assert_eq!(
+                (dtls.setup, dtls.fingerprints),
+                (Some(Setup::Actpass), vec![ours()])
+            );
             leg.take_answer(&said(profile, setup, 2, false)).unwrap();
             assert_eq!(leg.terms().unwrap().role, role);
         }
@@ -137,7 +146,10 @@ fn who_began_goes_on_as_it_was_and_another_certificate_is_another_handshake() {
     assert_eq!(answer.dtls.unwrap().setup, Some(Setup::Active));
     assert_eq!(leg.terms(), before.as_ref());
     let offer = leg.offer();
-    assert_eq!((offer.profile, offer.dtls.unwrap().setup), (Profile::TlsSavp, Some(Setup::Actpass)));
+    assert_eq!(
+        (offer.profile, offer.dtls.unwrap().setup),
+        (Profile::TlsSavp, Some(Setup::Actpass))
+    );
     leg.take_answer(&said(TLS, "passive", 1, false)).unwrap();
     assert_eq!(leg.terms(), before.as_ref());
     leg.answer(&said(TLS, "actpass", 2, false)).unwrap();

@@ -114,7 +114,7 @@ use std::time::{Duration, Instant};
 use crate::call_id::CallId;
 use crate::identity;
 use crate::lists::Lookup;
-use crate::media::{Keys, dtls, Listening, Side, Statistics, Talk, Words};
+use crate::media::{Keys, Listening, Side, Statistics, Talk, Words, dtls};
 use crate::policy::Lineup;
 use crate::prompts::Prompts;
 use crate::reputation::Reputations;

@@ -34,7 +34,12 @@ impl Origin {
             version: 0,
             transcodes: config.transcodes,
             is_wide: false,
-            travel: Travel::new(wanted, (config.srtp_suites, config.dtls.clone()), config.rtcp_mux, random),
+            travel: Travel::new(
+                wanted,
+                (config.srtp_suites, config.dtls.clone()),
+                config.rtcp_mux,
+                random,
+            ),
         }
     }
 

@@ -71,8 +71,7 @@ impl Bench {
         let all = identities();
         self.session.mux(Side::B, is_muxed);
         let terms = terms(role, &all[identity]);
-        self.session
-            .handshake(Side::B, Some((&terms, &all[0])), self.now);
+        self.session.handshake(Side::B, Some((&terms, &all[0])), self.now);
         self.session
             .described(Side::B, at(address), &[(0, Codec::Pcmu)], None, self.now);
     }
@@ -173,7 +172,10 @@ fn nothing_is_let_through_before_the_keys_are_there_and_all_of_it_after() {
         said.resize(172 + 20, 0);
         let len = secured.protect_rtp(&mut said, 172).unwrap();
         let (verdict, heard) = bench.show(Side::B, CALLED, &said[..len]);
-        assert!(matches!(verdict, Verdict::Forward { len: 172, .. }), "{verdict:?}");
+        assert!(
+            matches!(verdict, Verdict::Forward { len: 172, .. }),
+            "{verdict:?}"
+        );
         assert_eq!(heard[12..172], [0x55; 160]);
         // Plain words are a stranger's.
         let plain = bench.packet();
@@ -286,9 +288,7 @@ fn rtcp_on_a_port_of_its_own_has_keys_of_its_own() {
         .rtcp_within(Side::A, at("192.0.2.1:4001"), &mut report, len, bench.now);
     assert_eq!(sent, Verdict::Drop(DropReason::NotYetSecured));
     let mut phone = party(Role::Client, 1, bench.now);
-    let keys = bench
-        .shake(&mut phone, CALLED_CONTROL, Component::Rtcp)
-        .unwrap();
+    let keys = bench.shake(&mut phone, CALLED_CONTROL, Component::Rtcp).unwrap();
     let mut report = receiver_report(7, 8, 3);
     report.resize(len + 64, 0);
     let sent = bench

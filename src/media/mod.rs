@@ -42,8 +42,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 pub use clip::{Clip, Words};
-pub use ear::Listening;
 pub use dtls::fuzz_dtls;
+pub use ear::Listening;
 pub use fuzz::{fuzz_events, fuzz_rtcp, fuzz_rtp};
 pub use player::{FRAME, FRAME_SAMPLES};
 pub use ports::PortPool;

@@ -10,7 +10,6 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::{Component, Side};
 use super::clip::Words;
 use super::ear::{Ear, Listening};
 use super::latch::Target;
@@ -19,6 +18,7 @@ use super::party::Party;
 use super::player::{Frame, Player};
 use super::session::Session;
 use super::srtp::Secured;
+use super::{Component, Side};
 use crate::sdp::Codec;
 use crate::time::Now;
 

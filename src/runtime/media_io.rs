@@ -182,8 +182,7 @@ impl MediaIo {
     pub fn handshake(&mut self, call: CallId, side: Side, terms: Option<&Terms>, now: Now) {
         let certificate = self.certificate.clone();
         if let Some(call) = self.call_mut(call) {
-            call.session
-                .handshake(side, terms.zip(certificate.as_ref()), now);
+            call.session.handshake(side, terms.zip(certificate.as_ref()), now);
         }
     }
 
@@ -192,7 +191,9 @@ impl MediaIo {
         let Some(key) = self.index.get(&call).copied() else {
             return;
         };
-        let Some(call) = self.calls.get_mut(key) else { return };
+        let Some(call) = self.calls.get_mut(key) else {
+            return;
+        };
         let Some(deadline) = call.session.handshake_deadline() else {
             return;
         };

@@ -97,7 +97,12 @@ impl Fingerprint {
 impl fmt::Debug for Fingerprint {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let beginning = self.octets.first_chunk::<4>().copied().unwrap_or_default();
-        write!(out, "{} {:08X}...", self.hash.as_str(), u32::from_be_bytes(beginning))
+        write!(
+            out,
+            "{} {:08X}...",
+            self.hash.as_str(),
+            u32::from_be_bytes(beginning)
+        )
     }
 }
 
@@ -200,7 +205,10 @@ mod tests {
             let text = fingerprint.write();
             let value = text.strip_prefix("fingerprint:").unwrap();
             assert_eq!(Fingerprint::parse(value.as_bytes()), Some(fingerprint.clone()));
-            assert_eq!(Fingerprint::parse(value.to_lowercase().as_bytes()), Some(fingerprint));
+            assert_eq!(
+                Fingerprint::parse(value.to_lowercase().as_bytes()),
+                Some(fingerprint)
+            );
         }
         for wrong in [
             format!("sha-1 {}", hex(1, 20)),
@@ -231,9 +239,21 @@ mod tests {
         let active = "a=setup:active\r\n";
         for (head, lines, expected) in [
             (String::new(), String::new(), None),
-            (String::new(), format!("{one}{active}"), Some((1, Some(Setup::Active)))),
-            (format!("{one}{active}"), String::new(), Some((1, Some(Setup::Active)))),
-            (format!("{one}{one}"), format!("{two}a=setup:ACTPASS\r\n"), Some((1, Some(Setup::Actpass)))),
+            (
+                String::new(),
+                format!("{one}{active}"),
+                Some((1, Some(Setup::Active))),
+            ),
+            (
+                format!("{one}{active}"),
+                String::new(),
+                Some((1, Some(Setup::Active))),
+            ),
+            (
+                format!("{one}{one}"),
+                format!("{two}a=setup:ACTPASS\r\n"),
+                Some((1, Some(Setup::Actpass))),
+            ),
             (one.clone(), String::new(), Some((1, None))),
             (format!("{one}{active}"), "a=setup:holdconn\r\n".into(), None),
             (String::new(), active.to_string(), None),

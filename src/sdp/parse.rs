@@ -19,9 +19,7 @@ pub(super) struct MediaLine<'a> {
 impl MediaLine<'_> {
     /// Audio over RTP that is not refused: what we can anchor, if it is plain or has a key.
     fn is_usable(&self) -> bool {
-        self.kind.eq_ignore_ascii_case(b"audio")
-            && Profile::of(self.protocol).is_some()
-            && self.port != 0
+        self.kind.eq_ignore_ascii_case(b"audio") && Profile::of(self.protocol).is_some() && self.port != 0
     }
 }
 
@@ -184,9 +182,8 @@ pub(super) fn audio_preferring(session: &Session, wanted: Encryption, suites: Su
         (audio.is_carried() && !audio.codecs.is_empty()).then_some(audio)
     });
     let usable: Vec<Audio> = usable.collect();
-    let is_taken = |audio: &Audio| {
-        audio.dtls.is_some() || audio.crypto.iter().any(|line| suites.has(line.key.suite()))
-    };
+    let is_taken =
+        |audio: &Audio| audio.dtls.is_some() || audio.crypto.iter().any(|line| suites.has(line.key.suite()));
     let is_plain = |audio: &Audio| !audio.profile.is_encrypted();
     let place = match wanted {
         Encryption::Off => usable.iter().position(is_plain),

@@ -10,7 +10,7 @@ use super::flight::{Flight, Sender};
 use super::record::{self, Cipher, Record, Window, records};
 use super::server::Server;
 use super::wire::Reader;
-use super::{Fault, Identity, Role, Outcome, Terms, kind};
+use super::{Fault, Identity, Outcome, Role, Terms, kind};
 use crate::media::limits::{DTLS_ECHOES_MAX, DTLS_OUTBOX_MAX, DTLS_RESTARTS_MAX, DTLS_TIME_MAX};
 
 /// A handshake with the party of one port.
@@ -210,12 +210,8 @@ impl Association {
     fn proceed(&mut self, now: Instant) {
         while let Some((kind, sequence, body)) = self.line.assembly.pop() {
             let stepped = match &mut self.stage {
-                Stage::Server(server) => {
-                    server.handle(&self.terms, &mut self.line, (kind, sequence, &body))
-                }
-                Stage::Client(client) => {
-                    client.handle(&self.terms, &mut self.line, (kind, sequence, &body))
-                }
+                Stage::Server(server) => server.handle(&self.terms, &mut self.line, (kind, sequence, &body)),
+                Stage::Client(client) => client.handle(&self.terms, &mut self.line, (kind, sequence, &body)),
                 Stage::Over | Stage::Failed => return,
             };
             match stepped {

@@ -10,7 +10,7 @@ use super::identity;
 use super::secrets::{CipherSuite, Exchange, Group, Master, Randoms};
 use super::server::{NAMED_CURVE, read_certificate, read_signature, write_certificate, write_signature};
 use super::wire::{Reader, Write};
-use super::{Fault, Role, Outcome, Terms, kind};
+use super::{Fault, Outcome, Role, Terms, kind};
 use crate::sdp::Suite;
 
 pub(super) struct Client {
@@ -20,7 +20,9 @@ pub(super) struct Client {
 
 enum WaitsFor {
     /// A cookie is taken once.
-    Hello { has_cookie: bool },
+    Hello {
+        has_cookie: bool,
+    },
     Certificate(Chosen),
     KeyExchange(Chosen, Vec<u8>),
     Request(Chosen, Exchange, Vec<u8>),
@@ -138,7 +140,11 @@ fn read_exchange(body: &[u8], certificate: &[u8], randoms: &Randoms) -> Result<(
 /// Our flight: who we are, our half of the exchange, and that both are ours.
 fn answer(line: &mut Line, chosen: &Chosen, exchange: Exchange, public: &[u8]) -> Result<Master, Fault> {
     line.flight = Flight::default();
-    line.say(kind::CERTIFICATE, false, &write_certificate(&line.identity.certificate));
+    line.say(
+        kind::CERTIFICATE,
+        false,
+        &write_certificate(&line.identity.certificate),
+    );
     let mut ours = Vec::new();
     ours.vector(1, |out| out.extend_from_slice(&exchange.public));
     line.say(kind::CLIENT_KEY_EXCHANGE, false, &ours);

@@ -60,7 +60,10 @@ impl Flight {
         let mut datagram = Vec::new();
         for part in &self.parts {
             let mut record = Vec::new();
-            if sender.write(&mut record, part.kind, part.is_encrypted, &part.body).is_none() {
+            if sender
+                .write(&mut record, part.kind, part.is_encrypted, &part.body)
+                .is_none()
+            {
                 continue;
             }
             if !datagram.is_empty() && datagram.len() + record.len() > DTLS_DATAGRAM_OCTETS_MAX {

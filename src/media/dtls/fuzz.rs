@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use super::{Association, Identity, Role, Outcome, Terms};
+use super::{Association, Identity, Outcome, Role, Terms};
 use crate::sdp::Suites;
 
 /// Both sides begin; the octets go to both before, between and after their own; what each says goes to the other. `now` is any time.

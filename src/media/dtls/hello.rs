@@ -107,11 +107,15 @@ impl ClientHello {
         out.vector(1, |out| out.push(0));
         out.vector(2, |out| {
             extension(out, SUPPORTED_GROUPS, |out| {
-                out.vector(2, |out| Group::ALL.iter().for_each(|group| out.u16(group.number())));
+                out.vector(2, |out| {
+                    Group::ALL.iter().for_each(|group| out.u16(group.number()))
+                });
             });
             extension(out, POINT_FORMATS, |out| out.vector(1, |out| out.push(0)));
             extension(out, SIGNATURE_ALGORITHMS, |out| {
-                out.vector(2, |out| Scheme::ALL.iter().for_each(|scheme| out.u16(scheme.number())));
+                out.vector(2, |out| {
+                    Scheme::ALL.iter().for_each(|scheme| out.u16(scheme.number()))
+                });
             });
             extension(out, USE_SRTP, |out| {
                 out.vector(2, |out| suites.iter().for_each(|suite| out.u16(profile(suite))));
@@ -251,7 +255,10 @@ mod tests {
         let hello = ClientHello::read(&octets).unwrap();
         assert!(hello.profiles.iter().copied().eq(suites.iter()));
         assert_eq!((hello.random, hello.is_extended), ([3; 32], true));
-        assert_eq!((&hello.suites[..], &hello.groups[..]), (&CipherSuite::ALL[..], &Group::ALL[..]));
+        assert_eq!(
+            (&hello.suites[..], &hello.groups[..]),
+            (&CipherSuite::ALL[..], &Group::ALL[..])
+        );
         let answer = ServerHello {
             random: [4; 32],
             suite: CipherSuite::EcdsaAes128,
@@ -264,7 +271,10 @@ mod tests {
         assert_eq!((read.profile, read.is_extended), (Suite::AeadAes128Gcm, true));
         // A suite that was not offered.
         let only = Suites::of([Suite::AeadAes256Gcm]);
-        assert!(matches!(ServerHello::read(&octets, only), Err(Fault::NothingInCommon)));
+        assert!(matches!(
+            ServerHello::read(&octets, only),
+            Err(Fault::NothingInCommon)
+        ));
     }
 
     #[test]

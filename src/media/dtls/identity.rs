@@ -150,8 +150,7 @@ impl Scheme {
 ///
 /// [`Fault::Unproven`] where it did not, [`Fault::Malformed`] for a certificate that is none.
 pub(super) fn verify(certificate: &[u8], scheme: Scheme, message: &[u8], signed: &[u8]) -> Result<(), Fault> {
-    let (_, certificate) =
-        x509_parser::parse_x509_certificate(certificate).map_err(|_| Fault::Malformed)?;
+    let (_, certificate) = x509_parser::parse_x509_certificate(certificate).map_err(|_| Fault::Malformed)?;
     let key = &certificate.public_key().subject_public_key.data;
     // An uncompressed point: one octet, and two numbers of 48.
     let is_p384 = key.len() == 97;
@@ -176,7 +175,10 @@ mod tests {
             assert_eq!(check(&other, scheme, b"message"), Err(Fault::Unproven));
             assert_eq!(check(&ours, scheme, b"massage"), Err(Fault::Unproven));
         }
-        assert_eq!(verify(b"nothing", Scheme::EcdsaSha256, b"", b""), Err(Fault::Malformed));
+        assert_eq!(
+            verify(b"nothing", Scheme::EcdsaSha256, b"", b""),
+            Err(Fault::Malformed)
+        );
         // One datagram has room for all of a flight with it.
         assert!(ours.certificate.len() < 500, "{}", ours.certificate.len());
         assert!(!format!("{ours:?}").contains("key"));
@@ -195,7 +197,11 @@ mod tests {
             (vec![of(Sha256, &ours), of(Sha512, &other)], false),
             (vec![of(Sha256, &other), of(Sha384, &ours)], true),
         ] {
-            assert_eq!(is_described(&ours.certificate, &described), expected, "{described:?}");
+            assert_eq!(
+                is_described(&ours.certificate, &described),
+                expected,
+                "{described:?}"
+            );
         }
     }
 }

@@ -177,7 +177,10 @@ mod tests {
             let [plain, closed] = records(&out).collect::<Vec<_>>()[..] else {
                 panic!()
             };
-            assert_eq!((plain.kind, plain.epoch, plain.body), (HANDSHAKE, 0, &b"hello"[..]));
+            assert_eq!(
+                (plain.kind, plain.epoch, plain.body),
+                (HANDSHAKE, 0, &b"hello"[..])
+            );
             assert_eq!(cipher.open(&closed).as_deref(), Some(&b"bye"[..]));
             for at in 0..out.len() {
                 let mut changed = out.clone();

@@ -124,7 +124,11 @@ impl Exchange {
     pub(super) fn new(group: Group) -> Result<Exchange, Fault> {
         let key = EphemeralPrivateKey::generate(group.algorithm(), &SystemRandom::new())
             .map_err(|_| Fault::Ours)?;
-        let public = key.compute_public_key().map_err(|_| Fault::Ours)?.as_ref().to_vec();
+        let public = key
+            .compute_public_key()
+            .map_err(|_| Fault::Ours)?
+            .as_ref()
+            .to_vec();
         Ok(Exchange { group, key, public })
     }
 
@@ -300,7 +304,10 @@ mod tests {
                 for profile in Suite::ALL {
                     let client = ours.media_keys(profile, Role::Client).unwrap();
                     let server = theirs.media_keys(profile, Role::Server).unwrap();
-                    assert_eq!((client.inbound, client.outbound), (server.outbound, server.inbound));
+                    assert_eq!(
+                        (client.inbound, client.outbound),
+                        (server.outbound, server.inbound)
+                    );
                 }
             }
         }

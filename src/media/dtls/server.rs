@@ -9,7 +9,7 @@ use super::hello::{ClientHello, ServerHello};
 use super::identity::{self, Scheme};
 use super::secrets::{CipherSuite, Exchange, Group, Master, Randoms};
 use super::wire::{Reader, Write};
-use super::{Fault, Role, Outcome, Terms, kind};
+use super::{Fault, Outcome, Role, Terms, kind};
 use crate::sdp::Suite;
 
 /// Kinds of certificates in a CertificateRequest: what a key may be (RFC 5246 §7.4.4, RFC 8422 §5.5).
@@ -149,7 +149,11 @@ fn answer(terms: &Terms, line: &mut Line, body: &[u8]) -> Result<Offered, Fault>
     };
     line.flight = Flight::default();
     line.say(kind::SERVER_HELLO, false, &said.write(&hello));
-    line.say(kind::CERTIFICATE, false, &write_certificate(&line.identity.certificate));
+    line.say(
+        kind::CERTIFICATE,
+        false,
+        &write_certificate(&line.identity.certificate),
+    );
     let mut params = vec![NAMED_CURVE];
     params.u16(group.number());
     params.vector(1, |out| out.extend_from_slice(&exchange.public));
@@ -159,7 +163,9 @@ fn answer(terms: &Terms, line: &mut Line, body: &[u8]) -> Result<Offered, Fault>
     line.say(kind::SERVER_KEY_EXCHANGE, false, &params);
     let mut request = Vec::new();
     request.vector(1, |out| out.extend_from_slice(&[ECDSA_SIGN, RSA_SIGN]));
-    request.vector(2, |out| Scheme::ALL.iter().for_each(|scheme| out.u16(scheme.number())));
+    request.vector(2, |out| {
+        Scheme::ALL.iter().for_each(|scheme| out.u16(scheme.number()))
+    });
     request.vector(2, |_| {});
     line.say(kind::CERTIFICATE_REQUEST, false, &request);
     line.say(kind::SERVER_HELLO_DONE, false, &[]);

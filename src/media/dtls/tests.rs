@@ -130,7 +130,10 @@ impl Net {
 
     fn check_keys(&self) {
         let [client, server] = self.keys().expect("keys");
-        assert_eq!((client.inbound, client.outbound), (server.outbound, server.inbound));
+        assert_eq!(
+            (client.inbound, client.outbound),
+            (server.outbound, server.inbound)
+        );
         assert!(self.sides.iter().all(Association::is_over));
     }
 
@@ -155,16 +158,31 @@ fn both_have_the_same_keys_after_four_flights_and_no_time() {
 fn the_servers_first_suite_that_the_client_offers_is_taken() {
     let [client, server] = identities();
     for (offered, taken, expected) in [
-        (&[Suite::AesCm128HmacSha1_80][..], &Suite::ALL[..], Some(Suite::AesCm128HmacSha1_80)),
-        (&Suite::ALL, &[Suite::AeadAes128Gcm, Suite::AeadAes256Gcm], Some(Suite::AeadAes128Gcm)),
-        (&[Suite::AesCm128HmacSha1_32], &[Suite::AesCm128HmacSha1_32], Some(Suite::AesCm128HmacSha1_32)),
+        (
+            &[Suite::AesCm128HmacSha1_80][..],
+            &Suite::ALL[..],
+            Some(Suite::AesCm128HmacSha1_80),
+        ),
+        (
+            &Suite::ALL,
+            &[Suite::AeadAes128Gcm, Suite::AeadAes256Gcm],
+            Some(Suite::AeadAes128Gcm),
+        ),
+        (
+            &[Suite::AesCm128HmacSha1_32],
+            &[Suite::AesCm128HmacSha1_32],
+            Some(Suite::AesCm128HmacSha1_32),
+        ),
         (&[Suite::AesCm128HmacSha1_80], &[Suite::AeadAes128Gcm], None),
     ] {
         let with = |role, other: &Identity, suites: &[Suite]| Terms {
             suites: Suites::of(suites.iter().copied()),
             ..terms(role, other)
         };
-        let (client, server) = (with(Role::Client, server, offered), with(Role::Server, client, taken));
+        let (client, server) = (
+            with(Role::Client, server, offered),
+            with(Role::Server, client, taken),
+        );
         let mut net = Net::with([&client, &server]);
         net.run(|| Arrives);
         assert_eq!(net.keys().map(|keys| keys[0].suite()), expected);
@@ -214,7 +232,10 @@ fn a_flight_that_is_lost_goes_out_again_and_again_until_the_time_is_up() {
     // After 0, 0.4, 1.2, 2.8, 6 and 9.2 s.
     assert_eq!(net.sent, 6);
     let stalled = [Outcome::Failed(Fault::Stalled)];
-    assert_eq!([&net.secured[0][..], &net.secured[1][..]], [&stalled[..], &stalled[..]]);
+    assert_eq!(
+        [&net.secured[0][..], &net.secured[1][..]],
+        [&stalled[..], &stalled[..]]
+    );
     assert!(net.sides.iter().all(|side| side.poll_timeout().is_none()));
 }
 

@@ -227,7 +227,9 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         &config.queues,
     )
     .context("who sits at which phone")?;
+    let certificate = Arc::new(crate::media::dtls::Identity::new()?);
     let shared = shards::Shared {
+        certificate: &certificate,
         config: &config,
         flood: &flood,
         blocks: &blocks,

@@ -36,6 +36,8 @@ pub struct MediaLog {
     pub described: Vec<(Side, SocketAddr)>,
     /// With which keys; none where the leg is plain.
     pub keys: Vec<(Side, Option<ringward::media::Keys>)>,
+    /// By which handshake they come instead.
+    pub handshakes: Vec<(Side, Option<ringward::media::dtls::Terms>)>,
     /// Whether each side's leg has one port for RTP and RTCP.
     pub muxed: [bool; 2],
     /// Whether each side sends a fax.

@@ -20,7 +20,6 @@ use ringward::runtime::repeats::Repeats;
 use ringward::store::{self, Config, Live, Store};
 
 #[path = "../examples/console_preview/records.rs"]
-#[allow(dead_code, reason = "the example uses the rest")]
 mod records;
 #[path = "../tests/store/redis_server.rs"]
 #[allow(dead_code, reason = "the store's tests use the rest")]

@@ -136,6 +136,31 @@ fn nobody_who_pauses_rings_on_and_whoever_waits_goes_to_who_takes_calls() {
     assert_eq!(answered_at(world.record()).unwrap(), 11);
 }
 
+/// The first caller waits for the phone that talks; the one that declined him is the next caller's, and at once.
+#[test]
+fn a_phone_that_declines_one_caller_is_not_kept_from_the_next_by_him() {
+    for strategy in [Strategy::RingAll, Strategy::InOrder] {
+        let declines = PhonePlan::with(Answer::Refuse(486, Duration::from_millis(200)));
+        let mut desk = waits("desk", strategy, 0..2);
+        desk.ring = secs(60);
+        let mut world = world(vec![desk], 21, &[declines, answers()]);
+        world.call(talks(100.0));
+        world.call_after(10.0, talks(130.0));
+        world.call_after(12.0, talks(130.0));
+        world.run_for(20.0);
+        let calls = calls(&world);
+        let [_, first, next] = &calls[..] else {
+            panic!("three calls: {calls:?}");
+        };
+        for waiting in [first, next] {
+            assert_eq!(waiting.state, State::Ringing);
+            assert_eq!(rung(waiting), ["device:d0 486"], "{strategy:?}");
+        }
+        let waited = next.attempts[0].at_ms;
+        assert!(waited < 1_000, "{strategy:?}: rung after {waited} ms");
+    }
+}
+
 #[test]
 fn a_pause_counts_in_queues_without_a_line_as_well() {
     let desk = queue("desk", Strategy::InOrder, &["device:d0", "device:d1"]);

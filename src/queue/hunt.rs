@@ -56,8 +56,9 @@ pub enum Step {
     Ignored {
         attempt: Attempt,
     },
-    /// The call now waits in this queue.
+    /// The call now waits in this queue, and in the one before no more.
     Moved {
+        from: String,
         queue: String,
     },
     /// Nobody: this final status to the caller (480, 486, 488, 603 or 607).
@@ -408,7 +409,10 @@ impl Hunt {
                 next = closed.map_or(Overflow::Reject, |closed| closed.to.clone());
                 continue;
             }
-            self.steps.push_back(Step::Moved { queue: name.clone() });
+            self.steps.push_back(Step::Moved {
+                from: self.config().name.clone(),
+                queue: name.clone(),
+            });
             return self.enter(queue, now, seen);
         }
         match next {

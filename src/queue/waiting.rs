@@ -102,7 +102,8 @@ impl Waiting {
         // A phone that a caller before it leaves alone is none of that caller's: it need not wait for it with him.
         for left_alone in &self.ahead.picky {
             let mut others = free.iter();
-            let his = others.position(|(_, _, phones)| phones.iter().any(|phone| !left_alone.contains(phone)));
+            let his =
+                others.position(|(_, _, phones)| phones.iter().any(|phone| !left_alone.contains(phone)));
             if let Some(his) = his {
                 free.remove(his);
             }

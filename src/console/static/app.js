@@ -9,6 +9,7 @@ import * as history from "./history.js";
 import * as live from "./live.js";
 import * as orders from "./orders.js";
 import * as searches from "./searches.js";
+import * as sound from "./sound.js";
 import * as why from "./why.js";
 import { when } from "./words.js";
 
@@ -32,6 +33,7 @@ const ELSEWHERE = {
   "provider-away": "The place to sign in cannot be reached. Try again in a moment.",
 };
 
+sound.start($("sound"));
 live.start({ openWhy: why.open, onEnded: () => history.soon() });
 history.start({ openWhy: why.open });
 why.start({

@@ -22,6 +22,7 @@ mod console_markup;
 mod console_policies;
 mod console_searches;
 mod demo;
+mod dtls_peers;
 mod drills;
 mod egress;
 mod erased_calls;

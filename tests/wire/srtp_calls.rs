@@ -168,3 +168,12 @@ fn keys_by_handshake_on_both_sides_on_one_port_each() {
     assert_eq!(call["srtp"]["caller_keys"], "dtls", "{call}");
     assert_eq!(call["srtp"]["called_keys"], "dtls", "{call}");
 }
+
+#[test]
+fn a_phone_that_refuses_a_handshake_beside_plain_audio_is_asked_for_nothing_else() {
+    let accounts = ["", "dtls_srtp"];
+    let Some(call) = both_hear_each_other("dtls-preferred", accounts, ("off", "preferred:dtls")) else {
+        return;
+    };
+    assert_eq!(call["srtp"]["called_keys"], "dtls", "{call}");
+}

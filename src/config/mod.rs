@@ -46,6 +46,8 @@ pub struct ScanConfig {
     pub blocks: bool,
     /// But never these.
     pub never: Vec<crate::cidr::Cidr>,
+    /// Whom others have seen scanning; None = nobody is asked.
+    pub feed: Option<crate::flood::FeedConfig>,
     /// Where they are written down for a packet filter.
     pub nftables: Option<std::path::PathBuf>,
 }
@@ -229,6 +231,7 @@ impl Config {
             scans: ScanConfig {
                 blocks: true,
                 never: Vec::new(),
+                feed: None,
                 nftables: None,
             },
             media: crate::media::Config {

@@ -95,7 +95,7 @@ impl Bench {
     }
 
     /// What the caller says, as it goes out to the called party.
-    fn from_caller(&mut self) -> Result<Vec<u8>, DropReason> {
+    fn caller_sends(&mut self) -> Result<Vec<u8>, DropReason> {
         let packet = self.packet();
         match self.show(Side::A, CALLER, &packet) {
             (Verdict::Forward { len, .. }, buffer) => Ok(buffer[..len].to_vec()),
@@ -152,7 +152,7 @@ fn other(role: Role) -> Role {
 fn nothing_is_let_through_before_the_keys_are_there_and_all_of_it_after() {
     for role in [Role::Server, Role::Client] {
         let mut bench = Bench::new(role, true);
-        assert_eq!(bench.from_caller(), Err(DropReason::NotYetSecured));
+        assert_eq!(bench.caller_sends(), Err(DropReason::NotYetSecured));
         let plain = bench.packet();
         assert_eq!(
             bench.show(Side::B, CALLED, &plain).0,
@@ -163,7 +163,7 @@ fn nothing_is_let_through_before_the_keys_are_there_and_all_of_it_after() {
         assert_eq!(bench.session.poll_secured(), Some((Side::B, Ok(keys.suite()))));
         assert_eq!(bench.session.handshake_deadline(), None);
         let mut secured = Secured::new(&keys);
-        let mut sent = bench.from_caller().unwrap();
+        let mut sent = bench.caller_sends().unwrap();
         let len = sent.len();
         assert_ne!(sent[12..172], [0x55; 160]);
         assert_eq!(secured.unprotect_rtp(&mut sent, len), Ok(172));
@@ -194,7 +194,7 @@ fn another_certificate_lets_nothing_through() {
             bench.session.poll_secured(),
             Some((Side::B, Err(Fault::Fingerprint)))
         );
-        assert_eq!(bench.from_caller(), Err(DropReason::NotYetSecured));
+        assert_eq!(bench.caller_sends(), Err(DropReason::NotYetSecured));
     }
 }
 
@@ -239,7 +239,7 @@ fn what_never_comes_is_given_up_and_told_once() {
     assert_eq!(bench.now.instant - began.instant, DTLS_TIME_MAX);
     assert_eq!(bench.session.poll_secured(), Some((Side::B, Err(Fault::Stalled))));
     assert_eq!(bench.session.poll_secured(), None);
-    assert_eq!(bench.from_caller(), Err(DropReason::NotYetSecured));
+    assert_eq!(bench.caller_sends(), Err(DropReason::NotYetSecured));
 }
 
 #[test]
@@ -250,7 +250,7 @@ fn the_same_description_again_keeps_the_keys_and_another_brings_others() {
     let _ = bench.session.poll_secured().unwrap().1.unwrap();
     let mut secured = Secured::new(&keys);
     let mut is_open = |bench: &mut Bench| {
-        let mut sent = bench.from_caller().unwrap();
+        let mut sent = bench.caller_sends().unwrap();
         let len = sent.len();
         secured.unprotect_rtp(&mut sent, len).is_ok()
     };
@@ -308,8 +308,8 @@ fn a_leg_may_go_from_keys_in_descriptions_to_a_handshake_and_back_to_plain() {
     let keys = bench.shake(&mut phone, CALLED, Component::Rtp).unwrap();
     bench.session.handshake(Side::B, None, bench.now);
     bench.session.secure(Side::B, Some(&keys));
-    assert!(bench.from_caller().is_ok());
+    assert!(bench.caller_sends().is_ok());
     bench.session.secure(Side::B, None);
-    let sent = bench.from_caller().unwrap();
+    let sent = bench.caller_sends().unwrap();
     assert_eq!(sent[12..], [0x55; 160]);
 }

@@ -352,6 +352,7 @@ second_person = ["erasures", "lists"]
         scans: ScanConfig {
             blocks: true,
             never: [],
+            feed: None,
             nftables: None,
         },
         refusal: RefusalConfig {

@@ -266,6 +266,7 @@ impl World {
                     "record {:?} {:?} {label:?}",
                     record.state, record.revision
                 ));
+                self.decides_again(&record);
                 let of_call = self.records.entry(record.id).or_default();
                 of_call.push(Arc::unwrap_or_clone(record));
             }

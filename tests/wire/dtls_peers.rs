@@ -326,14 +326,20 @@ impl Caller {
 
 /// As in a description.
 fn written(fingerprint: &Fingerprint) -> String {
-    let sdp = format!("v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\nc=IN IP4 127.0.0.1\r\nm=audio 4 RTP/AVP 0\r\n");
+    let sdp = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\nc=IN IP4 127.0.0.1\r\nm=audio 4 RTP/AVP 0\r\n";
     let session = ringward::sdp::Session::parse(sdp.as_bytes()).unwrap();
     let dtls = ringward::sdp::Dtls {
         fingerprints: vec![fingerprint.clone()],
         setup: None,
     };
-    let mut transport = ringward::sdp::Transport::default();
-    transport.protection.dtls = Some(dtls);
+    let protection = ringward::sdp::Protection {
+        dtls: Some(dtls),
+        ..Default::default()
+    };
+    let transport = ringward::sdp::Transport {
+        protection,
+        rtcp_mux: false,
+    };
     let octets = session
         .anchored([127, 0, 0, 1].into(), 4, 1, 1, &transport)
         .unwrap();

@@ -9,6 +9,7 @@ mod counting;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use ringward::media::dtls::{Association, Identity, Outcome, Role, Terms};
 use ringward::media::srtp::Secured;
 use ringward::media::{Clip, Config, Keys, Listening, Session, Side, Verdict, Words, rtp};
 use ringward::sdp::{Codec, MasterKey, Suite};
@@ -22,6 +23,7 @@ fn ten_minutes_of_packets_allocate_nothing() {
         encrypted_legs(suite);
         our_own_voice(suite);
     }
+    legs_that_shook_hands();
 }
 
 #[test]
@@ -162,6 +164,57 @@ fn encrypted_legs(suite: Suite) {
     }
     let allocations = counting::allocations() - before;
     assert_eq!((allocations, forwarded), (0, 2_000), "{suite:?}");
+}
+
+/// Keys by handshake on both legs (DTLS-SRTP): once they are there, nothing of the handshake is touched.
+fn legs_that_shook_hands() {
+    let (config, mut now) = start();
+    let (caller, called) = (([192, 0, 2, 1], 4000).into(), ([192, 0, 2, 2], 5000).into());
+    let mut session = Session::new(&config, now);
+    let identity = Arc::new(Identity::new().expect("a certificate"));
+    let terms = |role| Terms {
+        role,
+        fingerprints: vec![identity.fingerprint().clone()],
+        suites: Default::default(),
+    };
+    let mut far_ends = Vec::new();
+    for (side, source) in [(Side::A, caller), (Side::B, called)] {
+        session.mux(side, true);
+        session.handshake(side, Some((&terms(Role::Server), &identity)), now);
+        session.described(side, source, &[(0, Codec::Pcmu)], None, now);
+        let mut party = Association::new(&terms(Role::Client), &identity, now.instant);
+        for _ in 0..4 {
+            while let Some(mut datagram) = party.poll_transmit() {
+                assert_eq!(session.rtp(side, source, &mut datagram, now), Verdict::Taken);
+            }
+            while let Some((_, to, datagram)) = session.poll_handshake(side) {
+                assert_eq!(to, source);
+                party.handle(&datagram, now.instant);
+            }
+        }
+        let Some(Outcome::Keys(keys)) = party.poll_secured() else {
+            panic!("no keys");
+        };
+        far_ends.push(Secured::new(&keys));
+    }
+    session.tap(true);
+    let mut buffer = [0x55u8; 256];
+    let mut forwarded = 0;
+    let before = counting::allocations();
+    for n in 0..2_000u32 {
+        now = now.after(Duration::from_millis(20));
+        for (far_end, (side, source)) in far_ends.iter_mut().zip([(Side::A, caller), (Side::B, called)]) {
+            buffer[..12].copy_from_slice(&rtp::header(0, n as u16, n * 160, 7, false));
+            let len = far_end.protect_rtp(&mut buffer, 172).expect("a new number");
+            let verdict = session.rtp_within(side, source, &mut buffer, len, now);
+            forwarded += u32::from(matches!(verdict, Verdict::Forward { .. }));
+        }
+        if let Some(hop) = session.poll_hop() {
+            session.recycle(hop);
+        }
+    }
+    let allocations = counting::allocations() - before;
+    assert_eq!((allocations, forwarded), (0, 4_000));
 }
 
 /// A minute of music to a caller on an encrypted leg who speaks and presses keys meanwhile.

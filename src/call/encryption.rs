@@ -68,6 +68,8 @@ pub(crate) struct Security {
     said: Vec<(u32, Suite)>,
     /// It offered a handshake.
     is_dtls_said: bool,
+    /// What is merely preferred is offered as if it were required: now, or once before.
+    insists: Option<bool>,
     agreed: Option<Agreed>,
 }
 
@@ -188,6 +190,7 @@ impl Security {
         let by_handshake = self.prefers_dtls();
         let profile = match (self.wanted, agreed) {
             (Encryption::Off, _) => return self.say(Protection::default()),
+            (Encryption::Preferred, None) if by_handshake && self.insists == Some(true) => Profile::TlsSavp,
             (Encryption::Preferred, agreed) => agreed.unwrap_or_default(),
             (Encryption::Required, Some(agreed)) if agreed.is_encrypted() => agreed,
             (Encryption::Required, _) if by_handshake => Profile::TlsSavp,
@@ -219,6 +222,19 @@ impl Security {
             crypto,
             dtls: None,
         })
+    }
+
+    /// A phone refused what we offered at first: a handshake beside plain audio, which many that know handshakes do not know
+    /// (RFC 8643). The next offer has nothing plain. False where it was something else that it refused; then, and when it has refused
+    /// that too, the next is as the first was.
+    pub(crate) fn insist(&mut self) -> bool {
+        let is_preferred = self.wanted == Encryption::Preferred && self.agreed.is_none();
+        if self.insists.is_none() && is_preferred && self.is_dtls_said {
+            self.insists = Some(true);
+            return true;
+        }
+        self.insists = self.insists.map(|_| false);
+        false
     }
 
     /// What our answer to this offer of the leg says, which is agreed with that.

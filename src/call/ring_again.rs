@@ -1,5 +1,5 @@
 //! A phone that refuses our words, and not the call, is asked once more in others: for a longer session interval (422), or
-//! with more codecs (488).
+//! with nothing plain, or with more codecs (488).
 
 use crate::sip::{EarlyDialogs, Message};
 
@@ -14,7 +14,7 @@ impl Ringing {
     pub(crate) fn ring_again(&mut self, response: &Message, desk: &mut Desk) -> bool {
         let is_changed = match response.status() {
             Some(422) => self.is_longer(response),
-            Some(488) if may_be_codecs(response) => self.is_wider(),
+            Some(488) if may_be_codecs(response) => self.is_otherwise(),
             _ => false,
         };
         if !is_changed {
@@ -39,9 +39,9 @@ impl Ringing {
         true
     }
 
-    /// The caller's codecs were offered and are not understood (RFC 3261 §21.4.26): the same again, with what we can
-    /// translate into behind them.
-    fn is_wider(&mut self) -> bool {
+    /// What was offered is not understood (RFC 3261 §21.4.26). Where keys by handshake stood beside plain audio: the same again with
+    /// nothing plain. Else it was the caller's codecs: the same again, with what we can translate into behind them.
+    fn is_otherwise(&mut self) -> bool {
         // A phone that has spoken before had understood them.
         if self.early.is_some() || self.owed.is_some() {
             return false;
@@ -52,7 +52,8 @@ impl Ringing {
         let Some(at) = said.audio_address() else {
             return false;
         };
-        if said.widened().codecs() == said.codecs() || !self.origin.widen() {
+        let may_widen = said.widened().codecs() != said.codecs();
+        if !self.origin.travel.insist() && !(may_widen && self.origin.widen()) {
             return false;
         }
         let Ok(body) = self.origin.offer(&said, at.ip(), at.port()) else {

@@ -86,6 +86,11 @@ impl Travel {
         Ok(self.say(protection, rtcp_mux))
     }
 
+    /// As [`Security::insist`].
+    pub(crate) fn insist(&mut self) -> bool {
+        self.security.insist()
+    }
+
     /// What our answer with these words to this offer of the leg says, which is agreed with that.
     ///
     /// # Errors

@@ -241,3 +241,35 @@ fn a_caller_without_an_offer_is_offered_a_handshake_in_the_answer() {
     let ack = world.one(&phone, "ACK");
     assert_eq!(said(&ack), (TLS.into(), Some("passive".into()), true));
 }
+
+#[test]
+fn a_phone_that_refuses_a_handshake_beside_plain_audio_is_asked_once_more_without_that() {
+    for refuses_again in [false, true] {
+        let mut world = world((Off, Keying::Sdes), (Preferred, Keying::Dtls));
+        Hand::calls(&mut world, &[], Some(&described(CALLER, "RTP/AVP", "", 0)));
+        let phone = Hand::is_rung(&mut world);
+        let invite = phone.invite.clone();
+        assert_eq!(said(&invite), ("RTP/AVP".into(), Some("actpass".into()), true));
+        world.answer(&phone, &invite, 488, &[], None);
+        let again = world.one(&phone, "INVITE");
+        assert_eq!(said(&again), (TLS.into(), Some("actpass".into()), true));
+        if refuses_again {
+            world.answer(&phone, &again, 488, &[], None);
+            // Then it was the codecs.
+            let wide = world.one(&phone, "INVITE");
+            assert_eq!(said(&wide), ("RTP/AVP".into(), Some("actpass".into()), true));
+            assert!(wide.body.contains("G722/8000") && !again.body.contains("G722/8000"));
+            world.answer(&phone, &wide, 488, &[], None);
+            assert_eq!(world.words(&phone), ["ACK"]);
+        } else {
+            world.answer(
+                &phone,
+                &again,
+                200,
+                &[],
+                Some(&described(PHONE, TLS, "active", 7)),
+            );
+            assert_eq!(handshake(&world, Side::B).unwrap().role, Role::Server);
+        }
+    }
+}

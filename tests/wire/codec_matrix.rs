@@ -1,6 +1,6 @@
 //! Each codec with each SRTP suite at a phone that is called, and each codec plain and with the suites that telephones offer at who
 //! calls: always another codec and another key than the other side has, so that every call is translated and encrypted anew.
-//! baresip and pjsua2; baresip offers `AES_CM_128_HMAC_SHA1_80` alone, and neither offers GCM.
+//! baresip and pjsua2; baresip offers `AES_CM_128_HMAC_SHA1_80` alone, and neither offers GCM. pjsua2 as it is on PyPI has no DTLS.
 
 use std::path::Path;
 use std::time::Duration;
@@ -123,7 +123,8 @@ impl Caller {
 }
 
 /// Three calls at once to phones with this suite, one of each codec, from callers of the next codec with a key of theirs.
-fn each_codec(called: &'static str, family: Family, calling: &'static str) {
+/// `by_handshake`: the phones take keys by DTLS only.
+fn each_codec(called: &'static str, by_handshake: bool, family: Family, calling: &'static str) {
     let Some(python) = python::with_module("pjsua2") else {
         return;
     };
@@ -132,6 +133,11 @@ fn each_codec(called: &'static str, family: Family, calling: &'static str) {
     }
     let _only = one_load_at_a_time();
     let folder = folder(&format!("codecs-{called}"));
+    let (mediaenc, keys) = match by_handshake {
+        true => ("dtls_srtp", "dtls"),
+        false => ("srtp-mand", "sdes"),
+    };
+    let queue = format!("srtp = \"required\"\nsrtp_keys = \"{keys}\"");
     let numbers = ["+12125550100", "+12125550101", "+12125550102"];
     let own = |index: usize| {
         let own = folder.join(CODECS[index].name);
@@ -142,7 +148,7 @@ fn each_codec(called: &'static str, family: Family, calling: &'static str) {
         .map(|index| {
             let codec = &CODECS[index];
             let file = says(&own(index), "agent", AGENT_FROM, codec.rate);
-            let account = format!(";audio_codecs={};mediaenc=srtp-mand", codec.of_baresip);
+            let account = format!(";audio_codecs={};mediaenc={mediaenc}", codec.of_baresip);
             Baresip::start_as(&own(index), "agent", &file, None, &account)
         })
         .collect();
@@ -150,7 +156,7 @@ fn each_codec(called: &'static str, family: Family, calling: &'static str) {
     let others: String = (1..3)
         .map(|index| {
             format!(
-                "[[queue]]\nname = \"{}\"\nnumbers = [\"{}\"]\ntargets = [\"{}\"]\nsrtp = \"required\"\n",
+                "[[queue]]\nname = \"{}\"\nnumbers = [\"{}\"]\ntargets = [\"{}\"]\n{queue}\n",
                 CODECS[index].name,
                 numbers[index],
                 target(index)
@@ -166,7 +172,7 @@ fn each_codec(called: &'static str, family: Family, calling: &'static str) {
         &Setup {
             name: &format!("gateway-codecs-{called}"),
             targets: &[target(0)],
-            queue: "srtp = \"required\"",
+            queue: &queue,
             more: &format!("[voice]\nmodel = \"off\"\n{others}"),
         },
         "srtp = \"preferred\"",
@@ -201,6 +207,7 @@ fn each_codec(called: &'static str, family: Family, calling: &'static str) {
             .unwrap_or_else(|| panic!("{name}: {records:?}"));
         assert_eq!(record["codecs"]["caller"], theirs.name, "{record}");
         assert_eq!(record["srtp"]["called"], called, "{record}");
+        assert_eq!(record["srtp"]["called_keys"], keys, "{record}");
         let expected = if calling.is_empty() {
             Value::Null
         } else {
@@ -245,20 +252,25 @@ fn each_codec(called: &'static str, family: Family, calling: &'static str) {
 
 #[test]
 fn gcm_of_256_bits_and_plain_callers() {
-    each_codec("AEAD_AES_256_GCM", Family::Baresip, "");
+    each_codec("AEAD_AES_256_GCM", false, Family::Baresip, "");
 }
 
 #[test]
 fn gcm_of_128_bits_and_encrypted_callers() {
-    each_codec("AEAD_AES_128_GCM", Family::Baresip, SHA1_80);
+    each_codec("AEAD_AES_128_GCM", false, Family::Baresip, SHA1_80);
 }
 
 #[test]
 fn counter_mode_and_callers_with_a_short_tag() {
-    each_codec(SHA1_80, Family::Pjsua, SHA1_32);
+    each_codec(SHA1_80, false, Family::Pjsua, SHA1_32);
 }
 
 #[test]
 fn a_short_tag_and_callers_with_counter_mode() {
-    each_codec(SHA1_32, Family::Pjsua, SHA1_80);
+    each_codec(SHA1_32, false, Family::Pjsua, SHA1_80);
+}
+
+#[test]
+fn keys_by_handshake_and_callers_with_keys_in_their_description() {
+    each_codec("AEAD_AES_128_GCM", true, Family::Baresip, SHA1_80);
 }

@@ -26,6 +26,7 @@ mod console_roles;
 mod console_searches;
 mod console_speed;
 mod demo;
+mod dtls_peers;
 mod drills;
 mod egress;
 mod erased_calls;

@@ -1,7 +1,7 @@
 //! baresip calls baresip through the gateway with SRTP on one side, on the other and on both: what is heard is what was
 //! said, and the record says which legs were encrypted.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -167,4 +167,70 @@ fn keys_by_handshake_on_both_sides_on_one_port_each() {
     };
     assert_eq!(call["srtp"]["caller_keys"], "dtls", "{call}");
     assert_eq!(call["srtp"]["called_keys"], "dtls", "{call}");
+}
+
+#[test]
+fn a_phone_that_refuses_a_handshake_beside_plain_audio_is_asked_for_nothing_else() {
+    let accounts = ["", "dtls_srtp"];
+    let Some(call) = both_hear_each_other("dtls-preferred", accounts, ("off", "preferred:dtls")) else {
+        return;
+    };
+    assert_eq!(call["srtp"]["called_keys"], "dtls", "{call}");
+}
+
+#[test]
+fn a_phone_that_holds_and_resumes_keeps_the_keys_of_its_handshake() {
+    if !have(&["baresip"]) {
+        return;
+    }
+    let _only = one_load_at_a_time();
+    let folder = folder("srtp-dtls-hold");
+    let file = folder.join("both.wav");
+    write_wav(&file, &test_speech(15).repeat(8));
+    let agent = Baresip::start_as(&folder, "agent", &file, None, ";mediaenc=dtls_srtp");
+    let setup = Setup {
+        name: "gateway-srtp-dtls-hold",
+        targets: &[format!("sip:agent@127.0.0.1:{}", agent.port)],
+        queue: &srtp("required:dtls"),
+        more: "[voice]\nmodel = \"off\"",
+    };
+    let gateway = Gateway::start(&setup);
+    let dial = format!("sip:+12125550100@{}", gateway.udp);
+    let caller = Baresip::start(&folder, "+14045550123", &file, Some(&dial));
+    let handshakes = || agent.log().matches("DTLS-SRTP complete").count();
+    wait_for("two seconds of audio", Duration::from_secs(60), || {
+        (agent.heard().len() > 16_000 && caller.heard().len() > 16_000).then_some(())
+    });
+    let before = handshakes();
+    agent.command("hold");
+    // Whoever holds is not sent anything.
+    let mut seen = (0, Instant::now());
+    wait_for(
+        "a second in which it hears nothing",
+        Duration::from_secs(60),
+        || {
+            let heard = agent.heard().len();
+            if heard != seen.0 {
+                seen = (heard, Instant::now());
+            }
+            (seen.1.elapsed() > Duration::from_secs(1)).then_some(())
+        },
+    );
+    agent.command("resume");
+    // baresip's recordings end with the first hold: what it got is told by its reports, which it makes every five seconds.
+    std::thread::sleep(Duration::from_secs(7));
+    let live = gateway.get("/api/v1/calls?state=live");
+    assert_eq!(live["calls"][0]["srtp"]["called_keys"], "dtls", "{live}");
+    assert_eq!(handshakes(), before, "{}", agent.log());
+    let id = live["calls"][0]["id"].as_str().expect("a live call").to_string();
+    let path = format!("/api/v1/calls/{id}/actions");
+    gateway.request("POST", &path, Some("{\"do\":\"hang_up\"}"));
+    let media = gateway.why(&gateway.ended_calls(1)[0])["media"].clone();
+    assert_eq!(media["from_called"]["unauthenticated"], 0, "{media}");
+    assert!(media["from_called"]["packets"].as_u64() > Some(350), "{media}");
+    assert!(
+        media["from_caller"]["reported_lost"].as_u64() < Some(20),
+        "{media}"
+    );
+    assert!(!agent.log().contains("failed to decrypt"), "{}", agent.log());
 }

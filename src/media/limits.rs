@@ -113,7 +113,7 @@ pub const DTLS_PIECES_MAX: usize = 16;
 pub const DTLS_COOKIE_OCTETS_MAX: usize = 255;
 
 /// How often a client may begin anew, or another in its place, with one description. Each costs a signature and an exchange of
-/// keys, a fifth of a millisecond. Past it the handshake goes on with the last one.
+/// keys. Past it the handshake goes on with the last one.
 pub const DTLS_RESTARTS_MAX: u8 = 8;
 
 /// How often a flight is said again because the other side repeats its own. Past it only time repeats it.

@@ -227,6 +227,10 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         &config.queues,
     )
     .context("who sits at which phone")?;
+    let outgoings = api::Outgoings {
+        ledger: call::Ledger::default(),
+        config: config.outbound.tolls.clone(),
+    };
     let shared = shards::Shared {
         config: &config,
         flood: &flood,
@@ -238,7 +242,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         number_lists: &number_lists,
         reputation: &reputation,
         lockdown: &lockdown,
-        ledger: call::Ledger::default(),
+        ledger: outgoings.ledger.clone(),
         lists: &lists,
         prompts: &said,
         model: model.as_ref().map(|model| model.revision().to_string()),
@@ -389,6 +393,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         audit,
         alarms,
         by_hand,
+        outgoings,
         tries,
         lockdown,
         drills,

@@ -16,8 +16,8 @@ use super::state::Shared;
 use super::{
     account, alarms, audit, call_back, calls, campaigns, card, desks, devices, document as whole, drills,
     erasures, events, exports, flood, guard, icon, list_files, lists, lockdown, model, oidc, people,
-    policies, redress, repeats, replays, reports, reputation, searches, session, status, tokens, users,
-    webhooks,
+    policies, redress, repeats, replays, reports, reputation, searches, session, spending, status, tokens,
+    users, webhooks,
 };
 use crate::console::{self, Asset};
 
@@ -154,6 +154,7 @@ fn documented() -> ((Router<Shared>, Router<Shared>), utoipa::openapi::OpenApi) 
         .routes(routes!(flood::set_mode))
         .routes(routes!(flood::block))
         .routes(routes!(flood::lift))
+        .routes(routes!(spending::look))
         .routes(routes!(lockdown::look, lockdown::order))
         .routes(routes!(lockdown::undo))
         .routes(routes!(lockdown::confirm))

@@ -173,8 +173,9 @@ pub(crate) fn toll(outside: &Outside, payer: &Payer<'_>, desk: &Desk) -> Result<
     if rules.tolls.is_unlimited() {
         return Ok(None);
     }
+    let price = rules.tolls.price_of(&outside.number)?;
     let now = desk.now().instant;
-    desk.ledger.begin(&rules.tolls, payer, now).map(Some)
+    desk.ledger.begin(&rules.tolls, payer, price, now).map(Some)
 }
 
 /// Whether calls to this number go out at this hour.

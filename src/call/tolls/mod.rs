@@ -1,7 +1,17 @@
-//! What calls to the outside may come to: how many at once, how many and how many minutes in an hour, for everybody, for each person and
-//! for each queue; and at which hours.
+//! What calls to the outside may come to: how many at once, how many and how many minutes in an hour, how much money in an hour and in a
+//! day, for everybody, for each person and for each queue; and at which hours.
+//!
+//! **Money.** A call costs what the tariff says, from when the number outside has answered. One that could pass a limit by its first
+//! increment is refused; one that would pass it by its next is cut before that begins. So what was spent at one gateway never passes a
+//! limit. A call counts whole until an hour (a day) after its end.
 //!
 //! One ledger for all shards. It is locked for a moment when a call wants out and when it is over, never in between.
+
+mod purse;
+mod shared;
+mod tariff;
+#[cfg(test)]
+mod money_tests;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,7 +20,12 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::limits::{TOLL_ENTRIES_MAX, TOLL_FORGET, TOLL_HOUR};
+use super::limits::{SPENDERS_MAX, TOLL_DAY, TOLL_ENTRIES_MAX, TOLL_FORGET, TOLL_HOUR, TOLL_LOOK};
+use purse::Spent;
+use shared::{Elsewhere, Whose};
+
+pub use shared::{Came, Totals};
+pub use tariff::{LineFault, Money, Price, Tariff};
 
 /// What one of them may; None = as many as there are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,6 +35,10 @@ pub struct Allowance {
     pub per_hour: Option<u32>,
     /// Minutes in any sixty minutes, from when they begin to ring, those of calls that go on included. No call is cut: none more begins.
     pub minutes_per_hour: Option<u32>,
+    /// Money in any sixty minutes: of calls that go on, and of those that ended in them.
+    pub spend_per_hour: Option<Money>,
+    /// The same in any 24 hours.
+    pub spend_per_day: Option<Money>,
 }
 
 impl Allowance {
@@ -27,7 +46,14 @@ impl Allowance {
         at_once: None,
         per_hour: None,
         minutes_per_hour: None,
+        spend_per_hour: None,
+        spend_per_day: None,
     };
+
+    /// It says something of money.
+    pub fn is_of_money(&self) -> bool {
+        self.spend_per_hour.is_some() || self.spend_per_day.is_some()
+    }
 }
 
 /// `[outbound.all]`, `[outbound.person]`, `[outbound.queue]` and `[outbound] hours`.
@@ -39,6 +65,8 @@ pub struct TollConfig {
     /// Days (bit 0 = Monday) and minutes of the day, from (inside) to (outside); empty = always.
     pub hours: Vec<(u8, u16, u16)>,
     pub zone: TimeZone,
+    /// What calls cost; None = nobody knows, and no limit is one of money.
+    pub tariff: Option<Arc<Tariff>>,
 }
 
 impl Default for TollConfig {
@@ -50,6 +78,7 @@ impl Default for TollConfig {
             queue: Allowance::default(),
             hours: Vec::new(),
             zone: TimeZone::UTC,
+            tariff: None,
         }
     }
 }
@@ -61,14 +90,38 @@ impl std::fmt::Debug for TollConfig {
             .field("all", &self.all)
             .field("person", &self.person)
             .field("queue", &self.queue);
-        shown.field("hours", &self.hours).finish_non_exhaustive()
+        shown
+            .field("hours", &self.hours)
+            .field("tariff", &self.tariff)
+            .finish_non_exhaustive()
     }
 }
 
 impl TollConfig {
     /// Nothing is counted.
     pub(crate) fn is_unlimited(&self) -> bool {
-        [self.all, self.person, self.queue] == [Allowance::ANY; 3]
+        [self.all, self.person, self.queue] == [Allowance::ANY; 3] && self.tariff.is_none()
+    }
+
+    fn limits_money(&self) -> bool {
+        [self.all, self.person, self.queue]
+            .iter()
+            .any(Allowance::is_of_money)
+    }
+
+    /// What a call to this number costs; `None` where there is no tariff.
+    ///
+    /// # Errors
+    ///
+    /// Nobody knows, and such numbers are not called.
+    pub(crate) fn price_of(&self, number: &str) -> Result<Option<Price>, &'static str> {
+        match &self.tariff {
+            None => Ok(None),
+            Some(tariff) => match tariff.price_of(number) {
+                Some(price) => Ok(Some(price)),
+                None => Err("nobody knows what a call to this number costs"),
+            },
+        }
     }
 
     /// Whether calls may go out at this time (Unix ms).
@@ -111,6 +164,12 @@ struct Entries {
     forgotten: Option<Instant>,
     /// The oldest first, by their numbers.
     calls: VecDeque<Entry>,
+    /// Of these, those that go on, by their numbers.
+    going: BTreeSet<u64>,
+    /// By those that are over.
+    spent: Spent,
+    /// What the other gateways on the same store say of theirs.
+    elsewhere: Elsewhere,
     /// Queues, and the numbers outside that ring for a call of theirs and have not answered.
     rings: BTreeSet<(String, String)>,
 }
@@ -121,6 +180,10 @@ struct Entry {
     queue: Option<String>,
     began: Instant,
     ended: Option<Instant>,
+    /// None = there is no tariff.
+    price: Option<Price>,
+    /// When the number outside did.
+    answered: Option<Instant>,
 }
 
 /// A number outside rings for a call of a queue, until this is let go of.
@@ -134,6 +197,8 @@ pub(crate) struct RingsOutside {
 pub(crate) struct Toll {
     ledger: Ledger,
     number: u64,
+    /// When its price is to be looked at; None = it has none, or nobody limits it.
+    look: Option<Instant>,
 }
 
 impl Ledger {
@@ -146,10 +211,11 @@ impl Ledger {
         &self,
         config: &TollConfig,
         payer: &Payer<'_>,
+        price: Option<Price>,
         now: Instant,
     ) -> Result<Toll, &'static str> {
         let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        entries.check_at_once(config, payer)?;
+        entries.check_at_once(config, payer, now)?;
         entries.forget(now);
         let (mut all, mut person, mut queue) = (Sum::default(), Sum::default(), Sum::default());
         for entry in &entries.calls {
@@ -161,21 +227,57 @@ impl Ledger {
                 queue.add(entry, now);
             }
         }
+        all.more(entries.elsewhere.of(Whose::All, now));
         all.check(config.all).map_err(Much::of_all)?;
-        if payer.person.is_some() {
+        if let Some(name) = payer.person {
+            person.more(entries.elsewhere.of(Whose::Person(name), now));
             person.check(config.person).map_err(Much::of_person)?;
         }
-        if payer.queue.is_some() {
+        if let Some(name) = payer.queue {
+            queue.more(entries.elsewhere.of(Whose::Queue(name), now));
             queue.check(config.queue).map_err(Much::of_queue)?;
+        }
+        if let Some(price) = price.filter(|price| !price.is_free()) {
+            entries.check_money(config, payer, price.cost(Duration::ZERO), now)?;
+            if entries.spent.len() >= SPENDERS_MAX {
+                return Err("too many pay for calls to the outside");
+            }
         }
         if entries.calls.len() >= TOLL_ENTRIES_MAX {
             return Err("too many calls went out in the last hour");
         }
-        let number = entries.begin(payer, now);
+        let number = entries.begin(payer, price, now);
         Ok(Toll {
             ledger: self.clone(),
             number,
+            look: None,
         })
+    }
+
+    /// What calls come to here: for people, and for the other gateways.
+    pub fn totals(&self, now: Instant) -> Totals {
+        let entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.totals(now)
+    }
+
+    /// What they come to everywhere, as far as it was heard.
+    pub fn totals_everywhere(&self, now: Instant) -> Totals {
+        let entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut totals = entries.totals(now);
+        entries.elsewhere.join(&mut totals, now);
+        totals
+    }
+
+    /// Another gateway says what calls come to there.
+    pub fn hear(&self, node: &str, totals: Totals, now: Instant) {
+        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.elsewhere.hear(node, totals, now);
+    }
+
+    /// It is not heard any more.
+    pub fn forget(&self, node: &str) {
+        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.elsewhere.forget(node);
     }
 
     /// This number is to ring for a call of this queue. `None`: it rings for another one, which may be this call on its way back.
@@ -195,6 +297,38 @@ impl Ledger {
 }
 
 impl Toll {
+    /// The number outside has answered: from now on it costs.
+    pub(crate) fn answered(&mut self, config: &TollConfig, now: Instant) {
+        let mut entries = self.ledger.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(entry) = entries.of(self.number).filter(|entry| entry.answered.is_none()) else {
+            return;
+        };
+        entry.answered = Some(now);
+        let is_free = entry.price.is_none_or(|price| price.is_free());
+        self.look = (!is_free && config.limits_money()).then_some(now);
+    }
+
+    /// When [`Toll::is_spent`] is to be asked next.
+    pub(crate) fn look(&self) -> Option<Instant> {
+        self.look
+    }
+
+    /// Why the call is to be cut now: its next increment would pass a limit.
+    pub(crate) fn is_spent(&mut self, config: &TollConfig, now: Instant) -> Option<&'static str> {
+        if self.look.is_none_or(|look| now < look) {
+            return None;
+        }
+        self.look = Some(now + TOLL_LOOK);
+        let mut entries = self.ledger.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = entries.of(self.number)?;
+        let (person, queue) = (entry.person.clone(), entry.queue.clone());
+        let payer = Payer {
+            person: person.as_deref(),
+            queue: queue.as_deref(),
+        };
+        entries.check_money(config, &payer, Money(0), now).err()
+    }
+
     pub(crate) fn end(self, now: Instant) {
         let mut entries = self.ledger.0.lock().unwrap_or_else(PoisonError::into_inner);
         entries.end(self.number, now);
@@ -234,11 +368,15 @@ enum Much {
     AtOnce,
     PerHour,
     Minutes,
+    SpentInAnHour,
+    SpentInADay,
 }
 
 impl Much {
     fn of_all(self) -> &'static str {
         match self {
+            Much::SpentInAnHour => "calls to the outside cost as much as they may in an hour",
+            Much::SpentInADay => "calls to the outside cost as much as they may in a day",
             Much::AtOnce => "as many calls as may go out at once do",
             Much::PerHour => "as many calls as may go out in an hour did",
             Much::Minutes => "calls to the outside came to as many minutes as they may in an hour",
@@ -247,6 +385,8 @@ impl Much {
 
     fn of_person(self) -> &'static str {
         match self {
+            Much::SpentInAnHour => "this phone's calls to the outside cost as much as they may in an hour",
+            Much::SpentInADay => "this phone's calls to the outside cost as much as they may in a day",
             Much::AtOnce => "this phone has as many calls to the outside as it may at once",
             Much::PerHour => "this phone made as many calls to the outside as it may in an hour",
             Much::Minutes => {
@@ -257,6 +397,8 @@ impl Much {
 
     fn of_queue(self) -> &'static str {
         match self {
+            Much::SpentInAnHour => "this queue's calls to the outside cost as much as they may in an hour",
+            Much::SpentInADay => "this queue's calls to the outside cost as much as they may in a day",
             Much::AtOnce => "this queue has as many calls to the outside as it may at once",
             Much::PerHour => "this queue sent as many calls to the outside as it may in an hour",
             Much::Minutes => {
@@ -281,6 +423,12 @@ impl Sum {
         self.spent += entry.ended.unwrap_or(now).saturating_duration_since(from);
     }
 
+    /// What they come to elsewhere.
+    fn more(&mut self, elsewhere: Came) {
+        self.per_hour += u64::from(elsewhere.per_hour);
+        self.spent += Duration::from_secs(elsewhere.seconds);
+    }
+
     fn check(&self, allowed: Allowance) -> Result<(), Much> {
         let is_full = |most: Option<u32>, count: u64| most.is_some_and(|most| count >= u64::from(most));
         if is_full(allowed.per_hour, self.per_hour) {
@@ -293,7 +441,138 @@ impl Sum {
     }
 }
 
+impl Entry {
+    /// What it costs until then; of one that nobody has answered yet, what it will cost at least.
+    fn cost(&self, at: Instant) -> Money {
+        let lasted = |answered: Instant| self.ended.unwrap_or(at).saturating_duration_since(answered);
+        match (self.price, self.answered, self.ended) {
+            (None, ..) | (_, None, Some(_)) => Money(0),
+            (Some(price), answered, _) => price.cost(answered.map_or(Duration::ZERO, lasted)),
+        }
+    }
+
+    fn is_of(&self, whose: Whose<'_>) -> bool {
+        match whose {
+            Whose::All => true,
+            Whose::Person(name) => self.person.as_deref() == Some(name),
+            Whose::Queue(name) => self.queue.as_deref() == Some(name),
+        }
+    }
+}
+
 impl Entries {
+    /// Whether so much more may be spent, whatever those that go on cost until the next look at each.
+    fn check_money(
+        &self,
+        config: &TollConfig,
+        payer: &Payer<'_>,
+        more: Money,
+        now: Instant,
+    ) -> Result<(), &'static str> {
+        let soon = now + 2 * TOLL_LOOK;
+        let check = |allowed: Allowance, whose: Whose<'_>| {
+            if !allowed.is_of_money() {
+                return Ok(());
+            }
+            let elsewhere = self.elsewhere.of(whose, now);
+            let [hour, day] = self.money(whose, soon, now);
+            let is_past = |limit: Option<Money>, spent: u64, elsewhere: u64| {
+                let all = spent.saturating_add(elsewhere).saturating_add(more.0);
+                limit.is_some_and(|limit| all > limit.0)
+            };
+            if is_past(allowed.spend_per_hour, hour, elsewhere.hour) {
+                return Err(Much::SpentInAnHour);
+            }
+            if is_past(allowed.spend_per_day, day, elsewhere.day) {
+                return Err(Much::SpentInADay);
+            }
+            Ok(())
+        };
+        check(config.all, Whose::All).map_err(Much::of_all)?;
+        if let Some(name) = payer.person {
+            check(config.person, Whose::Person(name)).map_err(Much::of_person)?;
+        }
+        match payer.queue {
+            Some(name) => check(config.queue, Whose::Queue(name)).map_err(Much::of_queue),
+            None => Ok(()),
+        }
+    }
+
+    /// Within an hour and within a day, in millionths; what goes on as it will be then.
+    fn money(&self, whose: Whose<'_>, then: Instant, now: Instant) -> [u64; 2] {
+        let going = self.going.iter().filter_map(|number| self.find(*number));
+        let of_going = going
+            .filter(|entry| entry.is_of(whose))
+            .fold(0u64, |sum, entry| sum.saturating_add(entry.cost(then).0));
+        let purse = match whose {
+            Whose::All => Some(&self.spent.all),
+            Whose::Person(name) => self.spent.persons.get(name),
+            Whose::Queue(name) => self.spent.queues.get(name),
+        };
+        [TOLL_HOUR, TOLL_DAY]
+            .map(|window| of_going.saturating_add(purse.map_or(0, |purse| purse.within(window, now))))
+    }
+
+    fn totals(&self, now: Instant) -> Totals {
+        let mut totals = Totals::default();
+        let (mut persons, mut queues) = (BTreeMap::<&str, Sum>::new(), BTreeMap::<&str, Sum>::new());
+        let mut all = Sum::default();
+        for entry in &self.calls {
+            all.add(entry, now);
+            for (sums, name) in [(&mut persons, &entry.person), (&mut queues, &entry.queue)] {
+                if let Some(name) = name {
+                    sums.entry(name).or_default().add(entry, now);
+                }
+            }
+        }
+        for name in self.spent.persons.keys() {
+            persons.entry(name).or_default();
+        }
+        for name in self.spent.queues.keys() {
+            queues.entry(name).or_default();
+        }
+        let came = |sum: &Sum, at_once: u32, whose: Whose<'_>| {
+            let [hour, day] = self.money(whose, now, now);
+            Came {
+                at_once,
+                per_hour: u32::try_from(sum.per_hour).unwrap_or(u32::MAX),
+                seconds: sum.spent.as_secs(),
+                hour,
+                day,
+            }
+        };
+        let going = |counts: &BTreeMap<String, u32>, name: &str| counts.get(name).copied().unwrap_or(0);
+        totals.all = came(&all, self.all, Whose::All);
+        totals.persons = persons
+            .iter()
+            .map(|(name, sum)| {
+                (
+                    name.to_string(),
+                    came(sum, going(&self.persons, name), Whose::Person(name)),
+                )
+            })
+            .collect();
+        totals.queues = queues
+            .iter()
+            .map(|(name, sum)| {
+                (
+                    name.to_string(),
+                    came(sum, going(&self.queues, name), Whose::Queue(name)),
+                )
+            })
+            .collect();
+        totals.shorten();
+        totals
+    }
+
+    fn find(&self, number: u64) -> Option<&Entry> {
+        let at = self
+            .calls
+            .binary_search_by_key(&number, |entry| entry.number)
+            .ok()?;
+        self.calls.get(at)
+    }
+
     /// In the order of their numbers, as they began.
     fn of(&mut self, number: u64) -> Option<&mut Entry> {
         let at = self
@@ -308,7 +587,12 @@ impl Entries {
             return;
         };
         entry.ended = Some(at);
+        let cost = entry.cost(at);
         let (person, queue) = (entry.person.clone(), entry.queue.clone());
+        self.going.remove(&number);
+        if cost.0 > 0 {
+            self.spent.add(person.as_deref(), queue.as_deref(), cost, at);
+        }
         self.all = self.all.saturating_sub(1);
         if let Some(person) = person {
             one_less(&mut self.persons, &person);
@@ -318,7 +602,7 @@ impl Entries {
         }
     }
 
-    fn begin(&mut self, payer: &Payer<'_>, now: Instant) -> u64 {
+    fn begin(&mut self, payer: &Payer<'_>, price: Option<Price>, now: Instant) -> u64 {
         self.next += 1;
         self.all += 1;
         if let Some(person) = payer.person {
@@ -333,24 +617,40 @@ impl Entries {
             queue: payer.queue.map(str::to_string),
             began: now,
             ended: None,
+            price,
+            answered: None,
         });
+        self.going.insert(self.next);
         self.next
     }
 
-    fn check_at_once(&self, config: &TollConfig, payer: &Payer<'_>) -> Result<(), &'static str> {
+    fn check_at_once(
+        &self,
+        config: &TollConfig,
+        payer: &Payer<'_>,
+        now: Instant,
+    ) -> Result<(), &'static str> {
         let is_full = |allowed: Allowance, count: u32| allowed.at_once.is_some_and(|most| count >= most);
-        let of = |counts: &BTreeMap<String, u32>, name: &str| counts.get(name).copied().unwrap_or(0);
-        if is_full(config.all, self.all) {
+        let of = |whose: Whose<'_>| {
+            let named = |counts: &BTreeMap<String, u32>, name: &str| counts.get(name).copied().unwrap_or(0);
+            let here = match whose {
+                Whose::All => self.all,
+                Whose::Person(name) => named(&self.persons, name),
+                Whose::Queue(name) => named(&self.queues, name),
+            };
+            here.saturating_add(self.elsewhere.of(whose, now).at_once)
+        };
+        if is_full(config.all, of(Whose::All)) {
             return Err(Much::AtOnce.of_all());
         }
         if payer
             .person
-            .is_some_and(|person| is_full(config.person, of(&self.persons, person)))
+            .is_some_and(|person| is_full(config.person, of(Whose::Person(person))))
         {
             return Err(Much::AtOnce.of_person());
         }
         match payer.queue {
-            Some(queue) if is_full(config.queue, of(&self.queues, queue)) => Err(Much::AtOnce.of_queue()),
+            Some(queue) if is_full(config.queue, of(Whose::Queue(queue))) => Err(Much::AtOnce.of_queue()),
             _ => Ok(()),
         }
     }
@@ -368,6 +668,7 @@ impl Entries {
                 .is_some_and(|ended| now.saturating_duration_since(ended) >= TOLL_HOUR)
         };
         self.calls.retain(|entry| !is_over(entry));
+        self.spent.forget(now);
     }
 }
 
@@ -411,7 +712,7 @@ mod tests {
             queue,
             ..TollConfig::default()
         };
-        let begin = |person, queue, at| ledger.begin(&config, &payer(person, queue), at);
+        let begin = |person, queue, at| ledger.begin(&config, &payer(person, queue), None, at);
         let first = begin("ann", None, start).unwrap();
         let second = begin("ann", None, start).unwrap();
         assert!(begin("ann", None, start).is_err_and(|why| why.contains("this phone has")));
@@ -457,7 +758,7 @@ mod tests {
             ..TollConfig::default()
         };
         let ledger = Ledger::default();
-        let begin = |at| ledger.begin(&config, &payer("ann", None), at);
+        let begin = |at| ledger.begin(&config, &payer("ann", None), None, at);
         let first = begin(start).unwrap();
         assert!(begin(start + 29 * MINUTE).is_ok());
         assert!(begin(start + 30 * MINUTE).is_err_and(|why| why.contains("as many minutes")));

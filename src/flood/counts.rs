@@ -171,6 +171,12 @@ impl Counts {
         (self.all.calls, self.all.ringing)
     }
 
+    /// Calls through this trunk that nobody has answered yet, as far as it is counted by itself.
+    pub(super) fn ringing_of_trunk(&self, trunk: &str) -> u32 {
+        let known = &self.tables[Scope::Trunk as usize].known;
+        known.get(&hash(trunk)).map_or(0, |count| count.ringing)
+    }
+
     /// Parties that are counted one by one.
     pub(super) fn counted(&self) -> usize {
         self.tables.iter().map(|table| table.known.len()).sum()

@@ -17,6 +17,7 @@ mod counts;
 #[cfg(test)]
 mod counts_tests;
 mod feed;
+mod floods;
 mod limit;
 pub mod limits;
 mod scanner;

@@ -389,7 +389,8 @@ fn a_call_that_would_cost_more_than_it_may_is_refused_and_one_that_begins_to_is_
     assert!(note.is_some_and(|note| note.contains("cost as much as they may in an hour")));
     // It fits, with all of its minutes.
     let (heard, talked, _) = priced("2.40", TARIFF, FRIEND);
-    assert_eq!((heard.last(), talked), (Some(&200), Some(200_000)));
+    assert_eq!(heard.last(), Some(&200));
+    assert!(talked.is_some_and(|talked| talked >= 200_000), "he hung up");
     // Not even its first minute does.
     let (heard, _, _) = priced("0.59", TARIFF, FRIEND);
     assert_eq!(heard.last(), Some(&403));

@@ -25,6 +25,7 @@ use crate::policy::{Fault, Policy};
 use crate::route::{Target, Ways};
 use crate::runtime::by_hand::ByHand;
 use crate::runtime::clock_alarm::ClockAlarm;
+use crate::runtime::counted::Counted;
 use crate::runtime::dns::Dns;
 use crate::runtime::drills::{self, Drills};
 use crate::runtime::feed::FeedKeeper;
@@ -199,7 +200,8 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
     let said_standing = prompts::Standing::default();
     let registrations = Registry::default();
     let phones = Phones::new(audit.clone());
-    let flood = crate::flood::Shared::new(config.limits, config.tdos);
+    let key = store.neighbours().map_or([0; 16], |ways| ways.key_of_counts());
+    let flood = crate::flood::Shared::with_key(config.limits, config.tdos, key);
     let by_hand = Arc::new(ByHand::new(flood.clone(), blocks.clone()));
     let shift = config
         .registrar
@@ -323,6 +325,10 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         reputation: reputation.clone(),
         lockdown: lockdown.clone(),
         mailboxes: mailboxes.clone(),
+        counted: Counted {
+            flood: flood.clone(),
+            ledger: outgoings.ledger.clone(),
+        },
     })?;
     let (neighbours, elsewhere) = neighbours.unzip();
     let (stop_webhooks, stopping) = tokio::sync::watch::channel(false);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 
 use crate::accounts::Tries;
+use crate::runtime::counted::Counted;
 use crate::runtime::inbox::{Mailboxes, ToShard};
 use crate::runtime::lists::ListKeeper;
 use crate::runtime::lockdown::LockdownKeeper;
@@ -24,6 +25,7 @@ pub(super) struct Shared {
     pub reputation: Arc<ReputationKeeper>,
     pub lockdown: Arc<LockdownKeeper>,
     pub mailboxes: Mailboxes,
+    pub counted: Counted,
 }
 
 /// None = the store is this gateway's alone.
@@ -38,6 +40,7 @@ pub(super) fn start(shared: Shared) -> anyhow::Result<Option<(Neighbourhood, Ord
         reputation,
         lockdown,
         mailboxes,
+        counted,
     } = shared;
     let changed = move |what: Option<&str>| {
         let told = |name: &str, looked: Result<(), StoreError>| {
@@ -69,6 +72,7 @@ pub(super) fn start(shared: Shared) -> anyhow::Result<Option<(Neighbourhood, Ord
         live,
         audit,
         tries,
+        counted,
         changed: Box::new(changed),
         order: Box::new(order),
     };

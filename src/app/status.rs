@@ -94,6 +94,8 @@ impl Status {
             "shards": self.live_calls.len(),
             "ringing": standing.ringing,
             "tdos": tdos(&standing),
+            "limits_shared_with": self.flood.heard(clock::now().instant),
+            "calls_elsewhere": self.flood.elsewhere(clock::now().instant),
             "blocked": self.blocked(),
             "blocked_feed": self.feed.as_ref().map(|feed| feed.status()),
             "live_calls": self.live_calls.iter().map(|calls| calls.load(Ordering::Relaxed)).sum::<usize>(),

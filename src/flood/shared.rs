@@ -7,6 +7,7 @@ use super::counts::{Counts, NewCall, Place};
 use super::floods::{Floods, Ringing};
 use super::limit::{CallLimits, Limit, Scope};
 use super::surge::{Hand, Rest, SurgeConfig, SurgeStanding};
+use super::told::Told;
 
 /// All shards ask the same: cloning gives the same counters. Held for well under a microsecond, once for each new call.
 #[derive(Clone)]
@@ -49,8 +50,13 @@ pub struct Ticket {
 
 impl Shared {
     pub fn new(limits: CallLimits, surge: SurgeConfig) -> Shared {
+        Shared::with_key(limits, surge, [0; 16])
+    }
+
+    /// Counts as the other gateways do that have this key.
+    pub fn with_key(limits: CallLimits, surge: SurgeConfig, key: [u8; 16]) -> Shared {
         Shared(Arc::new(Mutex::new(Inner {
-            counts: Counts::new(limits),
+            counts: Counts::new(limits).with_key(key),
             floods: Floods::new(surge),
         })))
     }
@@ -110,6 +116,32 @@ impl Shared {
             surge,
             trunks,
         }
+    }
+
+    /// What the other gateways on the store are to be told. What came since the last telling is told once.
+    pub fn tell(&self) -> Told {
+        let told = self.inner().counts.tell();
+        told.shortened()
+    }
+
+    /// Another gateway told this; false = it counts otherwise, and nothing of it counts here.
+    pub fn hear(&self, node: &str, told: Told, now: Instant) -> bool {
+        self.inner().counts.hear(node, told, now)
+    }
+
+    /// It is not there any more.
+    pub fn forget(&self, node: &str, now: Instant) {
+        self.inner().counts.forget(node, now);
+    }
+
+    /// Calls that the other gateways told of last.
+    pub fn elsewhere(&self, now: Instant) -> u32 {
+        self.inner().counts.elsewhere(now)
+    }
+
+    /// The gateways that this one counts with.
+    pub fn heard(&self, now: Instant) -> Vec<String> {
+        self.inner().counts.heard(now)
     }
 
     /// Whoever panicked while counting left numbers behind, not half a structure.

@@ -12,6 +12,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::clock;
+use super::counted::{self, Counted};
 use super::limits::{ANCHOR_EVERY, NEIGHBOURS_LOOKED_AT, NEIGHBOURS_RETRY, NEWS_AT_ONCE, NEWS_REST, ORDERS};
 use super::vital::join_within;
 use crate::accounts::Tries;
@@ -30,6 +31,8 @@ pub struct Here {
     pub audit: Arc<Audit>,
     /// Wrong passwords here, which the others are told of, and theirs.
     pub tries: Arc<Tries>,
+    /// What is counted here, and what the others count.
+    pub counted: Counted,
     /// A journal, a shelf or a setting of this name was changed elsewhere; None = any may have been. May block.
     pub changed: Box<Changed>,
     /// Somebody at another gateway orders something about this call of ours.
@@ -143,6 +146,7 @@ impl Teller {
         let start = clock::now().instant;
         let (mut beat, mut anchored) = (Duration::ZERO, None);
         let mut is_alone = true;
+        let mut counts = counted::Teller::default();
         loop {
             // Of several changes of one call the last says it all.
             let mut told = BTreeMap::new();
@@ -161,6 +165,9 @@ impl Teller {
                 mouth.tried(&tried)?;
             }
             mouth.tell(&told)?;
+            if let Some(text) = counts.next(&self.here.counted, clock::now().instant) {
+                mouth.counted(&text)?;
+            }
             for (call, order) in self.asked.try_iter() {
                 mouth.order(call, &order)?;
             }
@@ -206,7 +213,15 @@ impl Hearer {
                 self.listen(ear, &mut known)
             });
             // Whoever is not heard is not shown.
-            known.iter().for_each(|node| self.here.live.forget(node));
+            known.iter().for_each(|node| self.lost(node));
+            // Also whom nobody had met yet.
+            let now = clock::now().instant;
+            let counted = &self.here.counted;
+            counted
+                .flood
+                .heard(now)
+                .iter()
+                .for_each(|node| counted.forget(node, now));
             if let Err(problem) = heard {
                 if !std::mem::replace(&mut is_told, true) {
                     tracing::warn!(problem, "other gateways cannot be heard; it is tried again");
@@ -238,7 +253,7 @@ impl Hearer {
                             node,
                             "a gateway is not heard of any more; its calls are not shown"
                         );
-                        self.here.live.forget(node);
+                        self.lost(node);
                     }
                     is_there
                 });
@@ -249,6 +264,12 @@ impl Hearer {
             }
         }
         Ok(())
+    }
+
+    /// Its calls are not shown, and what is counted there counts for nothing.
+    fn lost(&self, node: &str) {
+        self.here.live.forget(node);
+        self.here.counted.forget(node, clock::now().instant);
     }
 
     /// Shows the calls of those who are there.
@@ -279,7 +300,7 @@ impl Hearer {
                 known.insert(node);
             }
             News::Gone(node) => {
-                live.forget(&node);
+                self.lost(&node);
                 known.remove(&node);
             }
             News::Order(call, order) => {
@@ -288,6 +309,10 @@ impl Hearer {
                 }
             }
             News::Changed(what) => changed(Some(&what)),
+            News::Counted(node, text) => {
+                // One of another version, or with another key, counts apart: `/api/v1/status` does not name it.
+                self.here.counted.hear(&node, &text, clock::now().instant);
+            }
             News::Tried(text) => tries.hear(&text, clock::now().unix_ms()),
             News::Missed => changed(None),
         }

@@ -344,12 +344,12 @@ fn a_flood_through_one_trunk_asks_nobody_who_comes_through_another() {
     // So long that what is usual is known.
     world.call_after(0.0, talks(2.0));
     through_other(&mut world, 7_000, 5.0);
-    world.run_for(700.0);
     let flood: Vec<_> = (0..20)
-        .map(|n| world.call_after(f64::from(n) * 0.1, talks(2.0)))
+        .map(|n| world.call_after(700.0 + f64::from(n) * 0.1, talks(2.0)))
         .collect();
-    let calm = through_other(&mut world, 7_001, 2.5);
-    let late = world.call_after(2.6, talks(2.0));
+    let calm = through_other(&mut world, 7_001, 702.5);
+    let late = world.call_after(702.6, talks(2.0));
+    world.run_for(690.0);
     world.run();
     assert_eq!(last_answer(&world, flood[0]), 200, "it was none yet");
     assert_eq!(last_answer(&world, flood[19]), 480);

@@ -363,10 +363,8 @@ fn priced(limit: &str, tariff: &str, number: &str) -> (Vec<u16>, Option<u64>, Wo
     world.calls_after(0.0, desk, plan);
     world.run();
     let heard = world.heard(desk, "INVITE");
-    let timings = &world.record().timings;
-    let talked = timings
-        .answered_ms
-        .and_then(|answered| Some(timings.ended_ms? - answered));
+    let record = world.records.values().next().and_then(|versions| versions.last());
+    let talked = record.and_then(|record| Some(record.timings.ended_ms? - record.timings.answered_ms?));
     (heard, talked, world)
 }
 

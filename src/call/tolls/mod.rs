@@ -7,139 +7,28 @@
 //!
 //! One ledger for all shards. It is locked for a moment when a call wants out and when it is over, never in between.
 
+mod config;
+#[cfg(test)]
+mod money_tests;
+mod much;
 mod purse;
 mod shared;
 mod tariff;
 #[cfg(test)]
-mod money_tests;
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
-
 use super::limits::{SPENDERS_MAX, TOLL_DAY, TOLL_ENTRIES_MAX, TOLL_FORGET, TOLL_HOUR, TOLL_LOOK};
+use much::{Much, Sum};
 use purse::Spent;
 use shared::{Elsewhere, Whose};
 
+pub use config::{Allowance, TollConfig};
 pub use shared::{Came, Totals};
 pub use tariff::{LineFault, Money, Price, Tariff};
-
-/// What one of them may; None = as many as there are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Allowance {
-    pub at_once: Option<u32>,
-    /// Calls in any sixty minutes.
-    pub per_hour: Option<u32>,
-    /// Minutes in any sixty minutes, from when they begin to ring, those of calls that go on included. No call is cut: none more begins.
-    pub minutes_per_hour: Option<u32>,
-    /// Money in any sixty minutes: of calls that go on, and of those that ended in them.
-    pub spend_per_hour: Option<Money>,
-    /// The same in any 24 hours.
-    pub spend_per_day: Option<Money>,
-}
-
-impl Allowance {
-    const ANY: Allowance = Allowance {
-        at_once: None,
-        per_hour: None,
-        minutes_per_hour: None,
-        spend_per_hour: None,
-        spend_per_day: None,
-    };
-
-    /// It says something of money.
-    pub fn is_of_money(&self) -> bool {
-        self.spend_per_hour.is_some() || self.spend_per_day.is_some()
-    }
-}
-
-/// `[outbound.all]`, `[outbound.person]`, `[outbound.queue]` and `[outbound] hours`.
-#[derive(Clone, PartialEq, Eq)]
-pub struct TollConfig {
-    pub all: Allowance,
-    pub person: Allowance,
-    pub queue: Allowance,
-    /// Days (bit 0 = Monday) and minutes of the day, from (inside) to (outside); empty = always.
-    pub hours: Vec<(u8, u16, u16)>,
-    pub zone: TimeZone,
-    /// What calls cost; None = nobody knows, and no limit is one of money.
-    pub tariff: Option<Arc<Tariff>>,
-}
-
-impl Default for TollConfig {
-    /// Whatever is not refused by its number.
-    fn default() -> TollConfig {
-        TollConfig {
-            all: Allowance::default(),
-            person: Allowance::default(),
-            queue: Allowance::default(),
-            hours: Vec::new(),
-            zone: TimeZone::UTC,
-            tariff: None,
-        }
-    }
-}
-
-impl std::fmt::Debug for TollConfig {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mut shown = f.debug_struct("TollConfig");
-        shown
-            .field("all", &self.all)
-            .field("person", &self.person)
-            .field("queue", &self.queue);
-        shown
-            .field("hours", &self.hours)
-            .field("tariff", &self.tariff)
-            .finish_non_exhaustive()
-    }
-}
-
-impl TollConfig {
-    /// Nothing is counted.
-    pub(crate) fn is_unlimited(&self) -> bool {
-        [self.all, self.person, self.queue] == [Allowance::ANY; 3] && self.tariff.is_none()
-    }
-
-    fn limits_money(&self) -> bool {
-        [self.all, self.person, self.queue]
-            .iter()
-            .any(Allowance::is_of_money)
-    }
-
-    /// What a call to this number costs; `None` where there is no tariff.
-    ///
-    /// # Errors
-    ///
-    /// Nobody knows, and such numbers are not called.
-    pub(crate) fn price_of(&self, number: &str) -> Result<Option<Price>, &'static str> {
-        match &self.tariff {
-            None => Ok(None),
-            Some(tariff) => match tariff.price_of(number) {
-                Some(price) => Ok(Some(price)),
-                None => Err("nobody knows what a call to this number costs"),
-            },
-        }
-    }
-
-    /// Whether calls may go out at this time (Unix ms).
-    pub(crate) fn is_open(&self, unix_ms: u64) -> bool {
-        if self.hours.is_empty() {
-            return true;
-        }
-        let at = i64::try_from(unix_ms)
-            .ok()
-            .and_then(|ms| Timestamp::from_millisecond(ms).ok());
-        let Some(at) = at else { return false };
-        let local = at.to_zoned(self.zone.clone());
-        let day = 1 << local.weekday().to_monday_zero_offset();
-        let minute = u16::from(local.hour().unsigned_abs()) * 60 + u16::from(local.minute().unsigned_abs());
-        let mut hours = self.hours.iter();
-        hours.any(|(days, from, to)| days & day != 0 && (*from..*to).contains(&minute))
-    }
-}
 
 /// Whose call it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -360,84 +249,6 @@ impl Drop for Toll {
         if let Some(began) = began {
             entries.end(self.number, began);
         }
-    }
-}
-
-/// Which of three was too much.
-enum Much {
-    AtOnce,
-    PerHour,
-    Minutes,
-    SpentInAnHour,
-    SpentInADay,
-}
-
-impl Much {
-    fn of_all(self) -> &'static str {
-        match self {
-            Much::SpentInAnHour => "calls to the outside cost as much as they may in an hour",
-            Much::SpentInADay => "calls to the outside cost as much as they may in a day",
-            Much::AtOnce => "as many calls as may go out at once do",
-            Much::PerHour => "as many calls as may go out in an hour did",
-            Much::Minutes => "calls to the outside came to as many minutes as they may in an hour",
-        }
-    }
-
-    fn of_person(self) -> &'static str {
-        match self {
-            Much::SpentInAnHour => "this phone's calls to the outside cost as much as they may in an hour",
-            Much::SpentInADay => "this phone's calls to the outside cost as much as they may in a day",
-            Much::AtOnce => "this phone has as many calls to the outside as it may at once",
-            Much::PerHour => "this phone made as many calls to the outside as it may in an hour",
-            Much::Minutes => {
-                "this phone's calls to the outside came to as many minutes as they may in an hour"
-            }
-        }
-    }
-
-    fn of_queue(self) -> &'static str {
-        match self {
-            Much::SpentInAnHour => "this queue's calls to the outside cost as much as they may in an hour",
-            Much::SpentInADay => "this queue's calls to the outside cost as much as they may in a day",
-            Much::AtOnce => "this queue has as many calls to the outside as it may at once",
-            Much::PerHour => "this queue sent as many calls to the outside as it may in an hour",
-            Much::Minutes => {
-                "this queue's calls to the outside came to as many minutes as they may in an hour"
-            }
-        }
-    }
-}
-
-/// What some of the calls came to in the last hour.
-#[derive(Default)]
-struct Sum {
-    per_hour: u64,
-    spent: Duration,
-}
-
-impl Sum {
-    fn add(&mut self, entry: &Entry, now: Instant) {
-        self.per_hour += u64::from(now.saturating_duration_since(entry.began) < TOLL_HOUR);
-        let begin = now.checked_sub(TOLL_HOUR);
-        let from = begin.map_or(entry.began, |begin| entry.began.max(begin));
-        self.spent += entry.ended.unwrap_or(now).saturating_duration_since(from);
-    }
-
-    /// What they come to elsewhere.
-    fn more(&mut self, elsewhere: Came) {
-        self.per_hour += u64::from(elsewhere.per_hour);
-        self.spent += Duration::from_secs(elsewhere.seconds);
-    }
-
-    fn check(&self, allowed: Allowance) -> Result<(), Much> {
-        let is_full = |most: Option<u32>, count: u64| most.is_some_and(|most| count >= u64::from(most));
-        if is_full(allowed.per_hour, self.per_hour) {
-            return Err(Much::PerHour);
-        }
-        if is_full(allowed.minutes_per_hour, self.spent.as_secs() / 60) {
-            return Err(Much::Minutes);
-        }
-        Ok(())
     }
 }
 
@@ -679,117 +490,5 @@ fn one_less(counts: &mut BTreeMap<String, u32>, name: &str) {
         if *count == 0 {
             counts.remove(name);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![expect(clippy::disallowed_methods, reason = "any instant will do as the start")]
-
-    use super::*;
-
-    const MINUTE: Duration = Duration::from_secs(60);
-
-    fn payer<'a>(person: &'a str, queue: Option<&'a str>) -> Payer<'a> {
-        let person = Some(person);
-        Payer { person, queue }
-    }
-
-    #[test]
-    fn each_limit_holds_at_its_edge_and_a_call_that_is_over_makes_room() {
-        let start = Instant::now();
-        let (ledger, two) = (Ledger::default(), Some(2));
-        let person = Allowance {
-            at_once: two,
-            ..Allowance::default()
-        };
-        let queue = Allowance {
-            per_hour: two,
-            ..Allowance::default()
-        };
-        let config = TollConfig {
-            person,
-            queue,
-            ..TollConfig::default()
-        };
-        let begin = |person, queue, at| ledger.begin(&config, &payer(person, queue), None, at);
-        let first = begin("ann", None, start).unwrap();
-        let second = begin("ann", None, start).unwrap();
-        assert!(begin("ann", None, start).is_err_and(|why| why.contains("this phone has")));
-        assert!(begin("bob", None, start).is_ok(), "another's are another's");
-        first.end(start + MINUTE);
-        let third = begin("ann", None, start + MINUTE).unwrap();
-        drop(second);
-        assert!(
-            begin("ann", None, start + MINUTE).is_ok(),
-            "one that was let go of"
-        );
-        third.end(start + MINUTE);
-        begin("dan", Some("desk"), start).unwrap().take_back();
-        {
-            let entries = ledger.0.lock().unwrap();
-            let going = (entries.all, entries.persons.len(), entries.queues.len());
-            assert_eq!(going, (0, 0, 0), "nobody talks: {:?}", entries.persons);
-            let is_dan = |entry: &Entry| entry.person.as_deref() == Some("dan");
-            assert!(!entries.calls.iter().any(is_dan), "his never went out");
-        }
-        // In an hour, whoever makes them; and after it.
-        begin("carl", Some("sales"), start).unwrap().end(start);
-        begin("dora", Some("sales"), start + MINUTE)
-            .unwrap()
-            .end(start + MINUTE);
-        assert!(
-            begin("erik", Some("sales"), start + 59 * MINUTE)
-                .is_err_and(|why| why.contains("this queue sent"))
-        );
-        assert!(begin("erik", Some("desk"), start + 59 * MINUTE).is_ok());
-        assert!(begin("erik", Some("sales"), start + 60 * MINUTE).is_ok());
-    }
-
-    #[test]
-    fn minutes_count_while_a_call_goes_on_and_only_those_of_the_last_hour() {
-        let start = Instant::now() + 2 * TOLL_HOUR;
-        let all = Allowance {
-            minutes_per_hour: Some(30),
-            ..Allowance::default()
-        };
-        let config = TollConfig {
-            all,
-            ..TollConfig::default()
-        };
-        let ledger = Ledger::default();
-        let begin = |at| ledger.begin(&config, &payer("ann", None), None, at);
-        let first = begin(start).unwrap();
-        assert!(begin(start + 29 * MINUTE).is_ok());
-        assert!(begin(start + 30 * MINUTE).is_err_and(|why| why.contains("as many minutes")));
-        first.end(start + 30 * MINUTE);
-        assert!(
-            begin(start + 60 * MINUTE).is_err(),
-            "all of them are in the last hour"
-        );
-        assert!(begin(start + 62 * MINUTE).is_ok());
-        assert!(begin(start + 200 * MINUTE).is_ok());
-        assert!(ledger.len() <= 4, "{}", ledger.len());
-    }
-
-    #[test]
-    fn hours_are_those_of_the_business() {
-        let zone = TimeZone::get("Europe/London").unwrap();
-        let hours = vec![(0b1_1111, 8 * 60, 18 * 60)];
-        let config = TollConfig {
-            hours,
-            zone,
-            ..TollConfig::default()
-        };
-        let at = |text: &str| text.parse::<Timestamp>().unwrap().as_millisecond().unsigned_abs();
-        for (text, is_open) in [
-            ("2026-07-06T07:00:00Z", true),
-            ("2026-07-06T06:59:59Z", false),
-            ("2026-07-06T17:00:00Z", false),
-            ("2026-07-05T10:00:00Z", false),
-        ] {
-            assert_eq!(config.is_open(at(text)), is_open, "{text}");
-        }
-        assert!(TollConfig::default().is_open(0));
     }
 }

@@ -233,7 +233,9 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         ledger: call::Ledger::default(),
         config: config.outbound.tolls.clone(),
     };
+    let certificate = Arc::new(crate::media::dtls::Identity::new()?);
     let shared = shards::Shared {
+        certificate: &certificate,
         config: &config,
         flood: &flood,
         blocks: &blocks,

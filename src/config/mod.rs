@@ -77,6 +77,8 @@ pub struct Config {
     pub transfer_rules: std::collections::BTreeMap<String, crate::call::TransferRules>,
     /// Whether the legs to a queue's phones are encrypted, where a queue says so (by its name).
     pub queue_srtp: std::collections::BTreeMap<String, crate::call::Encryption>,
+    /// By queue name: which kind of keys its phones are offered (`srtp_keys`).
+    pub queue_srtp_keys: std::collections::BTreeMap<String, crate::call::Keying>,
     /// With which SRTP suites.
     pub srtp_suites: crate::call::Suites,
     /// What the people of a queue are told before they are connected, where a queue says so (by its name).
@@ -217,6 +219,7 @@ impl Config {
             queue_marks: std::collections::BTreeMap::new(),
             transfer_rules: std::collections::BTreeMap::new(),
             queue_srtp: std::collections::BTreeMap::new(),
+            queue_srtp_keys: std::collections::BTreeMap::new(),
             srtp_suites: crate::call::Suites::default(),
             whispers: std::collections::BTreeMap::new(),
             silent_holds: std::collections::BTreeSet::new(),

@@ -19,6 +19,7 @@ mod codec_matrix;
 mod console;
 mod console_for_all;
 mod console_markup;
+mod console_passkeys;
 mod console_policies;
 mod console_searches;
 mod demo;
@@ -34,6 +35,7 @@ mod lockdown;
 #[allow(dead_code, reason = "the example uses the rest")]
 mod matrix;
 mod model_swap;
+mod older;
 mod packet_filter;
 mod passwords;
 mod people_at_phones;

@@ -81,8 +81,8 @@ fn main() {
     let folder = support::folder("siege");
     let (gateway, media) = start(&folder);
     // What a process needs for its first calls is not growth.
-    round(&gateway, &folder, RATE * 2);
-    let alone = round(&gateway, &folder, calls);
+    round(&gateway, &folder, "first", RATE * 2);
+    let alone = round(&gateway, &folder, "alone", calls);
     let score = Score::default();
     let attacked = std::thread::scope(|scope| {
         scope.spawn(|| scans(&folder, gateway.udp, [&svmap, &svwar, &svcrack], &score));
@@ -90,7 +90,7 @@ fn main() {
         scope.spawn(|| rtp(media, &score));
         scope.spawn(|| slow(gateway.tcp, gateway.api, &score));
         let sipp_flood = sipp_flood(&folder, gateway.udp);
-        let attacked = round(&gateway, &folder, calls);
+        let attacked = round(&gateway, &folder, "attacked", calls);
         score.stop.store(true, Ordering::Relaxed);
         drop(sipp_flood);
         attacked
@@ -125,13 +125,10 @@ fn start(folder: &Path) -> (Gateway, u16) {
 }
 
 /// So many genuine calls, to the end of the last.
-fn round(gateway: &Gateway, folder: &Path, calls: u32) -> Round {
+fn round(gateway: &Gateway, folder: &Path, name: &str, calls: u32) -> Round {
     let completed = || metric(gateway, "ringward_calls_total{ending=\"completed\"");
     let before = (completed(), gateway.resident_kib(), gateway.cpu_seconds());
-    let place = folder.join(format!(
-        "round-{}",
-        Instant::now().elapsed().as_nanos() + u128::from(before.0 as u64)
-    ));
+    let place = folder.join(name);
     let _ = std::fs::remove_dir_all(&place);
     std::fs::create_dir_all(&place).unwrap();
     let scenario = sipp::silent_caller(1_000)

@@ -312,26 +312,6 @@ impl Case {
         desk.count(Counter::CallAnswered);
     }
 
-    /// Whoever is outside has answered: what it costs counts from now on.
-    pub(crate) fn pay(&mut self, desk: &Desk) {
-        let now = desk.now().instant;
-        let config = &desk.config.outbound.tolls;
-        self.tolls.iter_mut().for_each(|toll| toll.answered(config, now));
-    }
-
-    /// When what the call costs is to be looked at.
-    pub(crate) fn toll_look(&self) -> Option<Instant> {
-        self.tolls.iter().filter_map(Toll::look).min()
-    }
-
-    /// Why it is to be cut: it would cost more than it may.
-    pub(crate) fn is_spent(&mut self, desk: &Desk) -> Option<&'static str> {
-        let now = desk.now().instant;
-        let config = &desk.config.outbound.tolls;
-        let mut tolls = self.tolls.iter_mut();
-        tolls.find_map(|toll| toll.is_spent(config, now))
-    }
-
     /// The verification concluded.
     pub(crate) fn take_report(&mut self, report: Report, desk: &mut Desk) {
         self.is_reported = true;

@@ -26,6 +26,7 @@ use crate::route::{Target, Ways};
 use crate::runtime::by_hand::ByHand;
 use crate::runtime::call_backs::CallBacks;
 use crate::runtime::clock_alarm::ClockAlarm;
+use crate::runtime::counted::Counted;
 use crate::runtime::dns::Dns;
 use crate::runtime::drills::{self, Drills};
 use crate::runtime::feed::FeedKeeper;
@@ -200,7 +201,8 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
     let said_standing = prompts::Standing::default();
     let registrations = Registry::default();
     let phones = Phones::new(audit.clone());
-    let flood = crate::flood::Shared::new(config.limits, config.tdos);
+    let key = store.neighbours().map_or([0; 16], |ways| ways.key_of_counts());
+    let flood = crate::flood::Shared::with_key(config.limits, config.tdos, key);
     let by_hand = Arc::new(ByHand::new(flood.clone(), blocks.clone()));
     let shift = config
         .registrar
@@ -228,6 +230,10 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         &config.queues,
     )
     .context("who sits at which phone")?;
+    let outgoings = api::Outgoings {
+        ledger: call::Ledger::default(),
+        config: config.outbound.tolls.clone(),
+    };
     let certificate = Arc::new(crate::media::dtls::Identity::new()?);
     let shared = shards::Shared {
         certificate: &certificate,
@@ -241,7 +247,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         number_lists: &number_lists,
         reputation: &reputation,
         lockdown: &lockdown,
-        ledger: call::Ledger::default(),
+        ledger: outgoings.ledger.clone(),
         lists: &lists,
         prompts: &said,
         model: model.as_ref().map(|model| model.revision().to_string()),
@@ -323,6 +329,10 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         lockdown: lockdown.clone(),
         floor: floor.clone(),
         mailboxes: mailboxes.clone(),
+        counted: Counted {
+            flood: flood.clone(),
+            ledger: outgoings.ledger.clone(),
+        },
     })?;
     let (neighbours, elsewhere) = neighbours.unzip();
     let (stop_webhooks, stopping) = tokio::sync::watch::channel(false);
@@ -393,6 +403,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         audit,
         alarms,
         by_hand,
+        outgoings,
         tries,
         lockdown,
         drills,

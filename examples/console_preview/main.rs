@@ -111,6 +111,7 @@ async fn main() -> anyhow::Result<()> {
         lists: Arc::new(lists),
         reputation: Arc::new(ReputationKeeper::open(Arc::clone(&store), Box::new(|_| ()))?),
         alarms: unusual(&store)?,
+        outgoings: ringward::api::Outgoings::default(),
         by_hand: Arc::new(blocked()),
         drills: Arc::new(Drills::new(
             Arc::clone(&store),

@@ -26,6 +26,8 @@ use crate::runtime::erasures::holds_number;
 pub(crate) struct FloodView {
     /// Callers for whom nothing speaks are met as `rest` says.
     is_on: bool,
+    /// Trunks that have one of their own: only callers through them are met like that. None, while `is_on`: everybody is.
+    trunks: Vec<String>,
     /// Who says so: `auto` (the rule), `on` or `off`.
     #[schema(example = "auto")]
     mode: &'static str,
@@ -234,6 +236,7 @@ impl FloodView {
         let ends = surge.hand_ends.unwrap_or_default();
         FloodView {
             is_on: surge.is_on,
+            trunks: standing.trunks,
             mode: match surge.hand {
                 Hand::Auto => "auto",
                 Hand::On => "on",

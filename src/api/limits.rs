@@ -163,3 +163,6 @@ pub const DRILL_RING_MAX: u64 = 170;
 
 /// Training calls in the list, the newest; each costs a look at its record.
 pub const DRILLS_SHOWN: usize = 100;
+
+/// Phones, and queues, whose spending is shown. Past it those that spent least are not.
+pub(crate) const SPENDERS_SHOWN: usize = 200;

@@ -48,6 +48,7 @@ mod server;
 mod second_person;
 mod session;
 mod state;
+mod spending;
 mod status;
 mod tokens;
 mod told;
@@ -83,6 +84,7 @@ pub use crate::accounts::{Role, Tries, first_token};
 pub use roles::is_allowed;
 pub use router::openapi;
 pub use second_person::SecondPerson;
+pub use spending::Outgoings;
 pub use told::report_told;
 pub(crate) use view::BannerView;
 pub(crate) use why::Why;
@@ -114,6 +116,8 @@ pub struct Gateway {
     pub alarms: Arc<Alarms>,
     /// Floods and blocks, as somebody here says.
     pub by_hand: Arc<ByHand>,
+    /// What calls to the outside came to.
+    pub outgoings: Outgoings,
     /// Wrong passwords, here and at the other gateways.
     pub tries: Arc<Tries>,
     /// Whether there is a lockdown.

@@ -133,6 +133,7 @@ pub(super) const TABLE: &[(&str, &str, &[Role])] = &[
     ("POST", "/api/v1/flood/mode", FLOODS),
     ("POST", "/api/v1/flood/blocks", FLOODS),
     ("DELETE", "/api/v1/flood/blocks/{address}", FLOODS),
+    ("GET", "/api/v1/spending", MEASURES),
     ("GET", "/api/v1/lockdown", CALLS),
     ("POST", "/api/v1/lockdown", ADMINS),
     ("POST", "/api/v1/lockdown/undo", ADMINS),

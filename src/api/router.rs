@@ -16,8 +16,8 @@ use super::state::Shared;
 use super::{
     account, alarms, audit, call_back, calls, campaigns, card, desks, devices, document as whole, drills,
     erasures, events, exports, flood, guard, icon, list_files, lists, lockdown, model, oidc, passkeys,
-    people, policies, redress, repeats, replays, reports, reputation, searches, session, status, tokens,
-    users, webhooks,
+    people, policies, redress, repeats, replays, reports, reputation, searches, session, spending, status,
+    tokens, users, webhooks,
 };
 use crate::console::{self, Asset};
 
@@ -157,6 +157,7 @@ fn documented() -> ((Router<Shared>, Router<Shared>), utoipa::openapi::OpenApi) 
         .routes(routes!(flood::set_mode))
         .routes(routes!(flood::block))
         .routes(routes!(flood::lift))
+        .routes(routes!(spending::look))
         .routes(routes!(lockdown::look, lockdown::order))
         .routes(routes!(lockdown::undo))
         .routes(routes!(lockdown::confirm))

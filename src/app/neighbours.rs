@@ -6,6 +6,7 @@ use anyhow::Context as _;
 
 use crate::accounts::{Seats, Tries};
 use crate::runtime::clock;
+use crate::runtime::counted::Counted;
 use crate::runtime::floor::Floor;
 use crate::runtime::inbox::{Mailboxes, ToShard};
 use crate::runtime::lists::ListKeeper;
@@ -27,6 +28,7 @@ pub(super) struct Shared {
     pub lockdown: Arc<LockdownKeeper>,
     pub floor: Floor,
     pub mailboxes: Mailboxes,
+    pub counted: Counted,
 }
 
 /// None = the store is this gateway's alone.
@@ -42,6 +44,7 @@ pub(super) fn start(shared: Shared) -> anyhow::Result<Option<(Neighbourhood, Ord
         lockdown,
         floor,
         mailboxes,
+        counted,
     } = shared;
     let seats = floor.clone();
     let changed = move |what: Option<&str>| {
@@ -78,6 +81,7 @@ pub(super) fn start(shared: Shared) -> anyhow::Result<Option<(Neighbourhood, Ord
         audit,
         tries,
         floor,
+        counted,
         changed: Box::new(changed),
         order: Box::new(order),
     };

@@ -93,7 +93,9 @@ impl Status {
             "queues": self.queues,
             "shards": self.live_calls.len(),
             "ringing": standing.ringing,
-            "tdos": tdos(&standing.surge),
+            "tdos": tdos(&standing),
+            "limits_shared_with": self.flood.heard(clock::now().instant),
+            "calls_elsewhere": self.flood.elsewhere(clock::now().instant),
             "blocked": self.blocked(),
             "blocked_feed": self.feed.as_ref().map(|feed| feed.status()),
             "live_calls": self.live_calls.iter().map(|calls| calls.load(Ordering::Relaxed)).sum::<usize>(),
@@ -154,9 +156,12 @@ impl Status {
 }
 
 /// Whether there are so many calls that it is an attack, and from how many on.
-fn tdos(standing: &flood::SurgeStanding) -> serde_json::Value {
+fn tdos(standing: &flood::Standing) -> serde_json::Value {
+    let trunks: Vec<&str> = standing.trunks.iter().map(|(name, _)| name.as_str()).collect();
+    let standing = &standing.surge;
     json!({
         "is_on": standing.is_on,
+        "trunks": trunks,
         "mode": match standing.hand {
             Hand::Auto => "auto",
             Hand::On => "on",

@@ -307,6 +307,7 @@ impl Case {
         self.record.timings.answered_ms = Some(self.at_ms(desk));
         self.record.state = State::Talking;
         self.rings_no_more();
+        self.pay(desk);
         self.use_up(desk);
         desk.count(Counter::CallAnswered);
     }

@@ -3,6 +3,9 @@
 //! Calls that cost money are what a phone that was taken over is used for. So other countries and the number ranges
 //! that are known for it are refused unless the configuration names them; help is never refused.
 
+use std::time::Instant;
+
+use super::case::Case;
 use super::desk::Desk;
 use super::numbers::Numbers;
 use super::ranges::Ranges;
@@ -176,8 +179,9 @@ pub(crate) fn toll(outside: &Outside, payer: &Payer<'_>, desk: &Desk) -> Result<
     if rules.tolls.is_unlimited() {
         return Ok(None);
     }
+    let price = rules.tolls.price_of(&outside.number)?;
     let now = desk.now().instant;
-    desk.ledger.begin(&rules.tolls, payer, now).map(Some)
+    desk.ledger.begin(&rules.tolls, payer, price, now).map(Some)
 }
 
 /// Whether calls to this number go out at this hour.
@@ -200,4 +204,26 @@ pub(crate) fn person_at(flow: &Flow, desk: &Desk) -> String {
     let mut devices = desk.registrants.bound.all();
     let device = devices.find(|(_, places)| places.iter().any(|place| place.flow == *flow));
     device.map_or_else(|| flow.remote.ip().to_string(), |(name, _)| name.to_string())
+}
+
+impl Case {
+    /// Whoever is outside has answered: what it costs counts from now on.
+    pub(crate) fn pay(&mut self, desk: &Desk) {
+        let now = desk.now().instant;
+        let config = &desk.config.outbound.tolls;
+        self.tolls.iter_mut().for_each(|toll| toll.answered(config, now));
+    }
+
+    /// When what the call costs is to be looked at.
+    pub(crate) fn toll_look(&self) -> Option<Instant> {
+        self.tolls.iter().filter_map(Toll::look).min()
+    }
+
+    /// Why it is to be cut: it would cost more than it may.
+    pub(crate) fn is_spent(&mut self, desk: &Desk) -> Option<&'static str> {
+        let now = desk.now().instant;
+        let config = &desk.config.outbound.tolls;
+        let mut tolls = self.tolls.iter_mut();
+        tolls.find_map(|toll| toll.is_spent(config, now))
+    }
 }

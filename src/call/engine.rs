@@ -553,7 +553,10 @@ impl Engine {
         let stage = std::mem::replace(&mut call.stage, Stage::Over);
         call.stage = stage.handle(event, &mut call.case, &mut self.desk);
         call.case.settle(&call.stage, &mut self.desk);
-        let deadline = call.stage.deadline();
+        let mut deadline = call.stage.deadline();
+        if matches!(call.stage, Stage::Talking(_)) {
+            deadline = earlier(deadline, call.case.toll_look());
+        }
         self.agenda.set(key, call.deadline, deadline);
         call.deadline = deadline;
         if matches!(call.stage, Stage::Over) {

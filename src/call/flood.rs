@@ -156,7 +156,7 @@ impl Case {
     /// `Some`: a proven one is past its limit. Calls that only show a number are counted apart, and are told by a fact.
     pub(crate) fn count_parties(&mut self, desk: &Desk) -> Option<Limit> {
         let now = desk.now().instant;
-        self.facts.flood.is_on = desk.flood.rest(now).is_some();
+        self.facts.flood.is_on = desk.flood.rest(&self.record.trunk, now).is_some();
         if self.record.direction != Direction::Inbound || is_urgent(&self.facts) {
             return None;
         }
@@ -189,7 +189,7 @@ impl Case {
     pub(crate) fn in_flood(&self, action: Action, desk: &Desk) -> Action {
         let facts = &self.facts;
         let is_through = !matches!(action, Action::Refuse { .. } | Action::Screen | Action::Challenge);
-        let rest = desk.flood.rest(desk.now().instant);
+        let rest = desk.flood.rest(&self.record.trunk, desk.now().instant);
         let rest = rest.filter(|_| facts.flood.is_on && is_through && !speaks_for_itself(facts));
         let refuse = || Action::Refuse {
             status: 480,

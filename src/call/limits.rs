@@ -223,7 +223,34 @@ pub(crate) const TOLL_HOUR: Duration = Duration::from_secs(3600);
 /// How often those that were over an hour ago are looked for, at most.
 pub(crate) const TOLL_FORGET: Duration = Duration::from_secs(1);
 
-/// Calls to the outside in an hour that are remembered, about 150 octets each. Past it none more goes out.
+/// What money limits by the day are counted over.
+pub(crate) const TOLL_DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// How often the price of a call that goes on is looked at: so much sooner it is cut than the limit would be passed.
+pub(crate) const TOLL_LOOK: Duration = Duration::from_secs(1);
+
+/// What ended within so long of each other is one sum, which counts until all of it is an hour or a day old.
+pub(crate) const SPENT_STEP: Duration = Duration::from_secs(60);
+
+/// Phones and queues whose spending of a day is known, about 40 KiB each at most. Past it no further one's call goes out.
+pub(crate) const SPENDERS_MAX: usize = 10_000;
+
+/// How long what another gateway says of its calls to the outside counts: it is said again every second.
+pub(crate) const SHARED_LASTS: Duration = Duration::from_secs(5);
+
+/// Phones, and queues, that other gateways are told of. Past it those that come to least are not.
+pub(crate) const SHARED_PAYERS_MAX: usize = 1_000;
+
+/// Prices of a tariff, about 60 octets each. A longer file is a fault of the configuration.
+pub const TARIFF_ROWS_MAX: usize = 200_000;
+
+/// Lines that are named one by one of a tariff that cannot be used; the others are counted.
+pub const TARIFF_FAULTS_MAX: usize = 20;
+
+/// Digits of a number that may tell its price: all that E.164 allows.
+pub(crate) const PREFIX_DIGITS_MAX: usize = 15;
+
+/// Calls to the outside in an hour that are remembered, about 200 octets each. Past it none more goes out.
 pub(crate) const TOLL_ENTRIES_MAX: usize = 100_000;
 
 /// How often the line of those who wait is gone through for one input; what is left is looked at again soon.

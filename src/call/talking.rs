@@ -138,6 +138,13 @@ impl Talking {
             Err(event) => event,
         };
         if matches!(event, Event::Due) {
+            if let Some(note) = case.is_spent(desk) {
+                let over = Over {
+                    ending: record::Ending::Completed,
+                    ..Over::failed(note)
+                };
+                return self.end(over, case, desk);
+            }
             self.hurry_aside(case, desk);
         }
         match event {

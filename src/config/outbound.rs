@@ -1,12 +1,14 @@
 //! `[outbound]`: which calls may go out, and over which trunk.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::Config;
 use super::limits::{FILES_MAX, NUMBER_RANGES_MAX, NUMBERS_MAX, RANGES_OCTETS_MAX};
 use super::queues::is_dialled_number;
 use crate::call::{
-    Allowance, OutboundConfig, Ranges, Reach, TollConfig, TransferRules, TrunkConfig, may_go_out,
+    Allowance, Money, OutboundConfig, Price, Ranges, Reach, Tariff, TollConfig, TransferRules, TrunkConfig,
+    may_go_out,
 };
 use crate::document::{Section, closest, shown};
 use crate::given_file;
@@ -33,6 +35,8 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path, trunks: &[TrunkConfig]
         "all",
         "person",
         "queue",
+        "tariff",
+        "unknown_price",
     ]);
     if let Some(from_phones) = section.boolean("from_phones") {
         config.from_phones = from_phones;
@@ -69,7 +73,7 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path, trunks: &[TrunkConfig]
         config.emergency = numbers(&section, "emergency");
     }
     config.ranges = read_ranges(&section, folder);
-    config.tolls = read_tolls(&section);
+    config.tolls = read_tolls(&section, folder);
     config
 }
 
@@ -95,13 +99,27 @@ fn read_ranges(section: &Section<'_, '_>, folder: &Path) -> Ranges {
     ranges
 }
 
-fn read_tolls(section: &Section<'_, '_>) -> TollConfig {
+fn read_tolls(section: &Section<'_, '_>, folder: &Path) -> TollConfig {
     let mut tolls = TollConfig {
         all: read_allowance(section, "all"),
         person: read_allowance(section, "person"),
         queue: read_allowance(section, "queue"),
+        tariff: read_tariff(section, folder).map(Arc::new),
         ..TollConfig::default()
     };
+    let of_money = [
+        ("all", tolls.all),
+        ("person", tolls.person),
+        ("queue", tolls.queue),
+    ];
+    for (key, allowed) in of_money {
+        if allowed.is_of_money() && section.value("tariff").is_none() {
+            let message = format!(
+                "[outbound.{key}] limits money, and no tariff says what calls cost: name one in [outbound] tariff"
+            );
+            section.fault(section.place(key), message, None);
+        }
+    }
     if let Some(zone) = section
         .string("zone")
         .and_then(|written| section.zone_of(&written))
@@ -123,16 +141,97 @@ fn read_tolls(section: &Section<'_, '_>) -> TollConfig {
     tolls
 }
 
+/// The file of prices, all its faults told at once.
+fn read_tariff(section: &Section<'_, '_>, folder: &Path) -> Option<Tariff> {
+    let unknown = read_unknown_price(section);
+    let Some(file) = section.string("tariff") else {
+        if section.value("unknown_price").is_some() && section.value("tariff").is_none() {
+            let message = "unknown_price is for numbers that a tariff does not name, and there is none";
+            section.fault(section.place("unknown_price"), message, None);
+        }
+        return None;
+    };
+    let text = match given_file::read_text(&folder.join(file.get), RANGES_OCTETS_MAX) {
+        Ok(text) => text,
+        Err(problem) => {
+            section.fault(file.at, format!("{:?}: {problem}", shown(file.get)), None);
+            return None;
+        }
+    };
+    match Tariff::read(&text, unknown) {
+        Ok(tariff) => Some(tariff),
+        Err(faults) => {
+            for (line, problem) in faults {
+                let place = if line > 0 {
+                    format!(":{line}")
+                } else {
+                    String::new()
+                };
+                section.fault(
+                    file.at.clone(),
+                    format!("{}{place}: {problem}", shown(file.get)),
+                    None,
+                );
+            }
+            None
+        }
+    }
+}
+
+/// By whole minutes, as a number costs that no beginning fits; None = such numbers are not called.
+fn read_unknown_price(section: &Section<'_, '_>) -> Option<Price> {
+    let written = section.string("unknown_price")?;
+    if written.get == "refuse" {
+        return None;
+    }
+    match Money::parse(written.get) {
+        Some(per_minute) => Some(Price {
+            per_minute,
+            per_call: Money::default(),
+            first: 60,
+            step: 60,
+        }),
+        None => {
+            let message = format!(
+                "unknown_price is {:?}; expected \"refuse\" or a price a minute such as \"0.50\"",
+                shown(written.get)
+            );
+            section.fault(written.at, message, None);
+            None
+        }
+    }
+}
+
 fn read_allowance(outbound: &Section<'_, '_>, key: &str) -> Allowance {
     let Some(section) = outbound.section(key) else {
         return Allowance::default();
     };
-    section.only(&["at_once", "per_hour", "minutes_per_hour"]);
+    section.only(&[
+        "at_once",
+        "per_hour",
+        "minutes_per_hour",
+        "spend_per_hour",
+        "spend_per_day",
+    ]);
+    let money = |key| {
+        let written = section.string(key)?;
+        let money = Money::parse(written.get);
+        if money.is_none() {
+            let message = format!(
+                "{key} is {:?}; expected an amount such as \"20.00\"",
+                shown(written.get)
+            );
+            section.fault(written.at, message, None);
+        }
+        money
+    };
     let number = |key| section.integer(key, 0..=1_000_000).map(|number| number as u32);
     Allowance {
         at_once: number("at_once"),
         per_hour: number("per_hour"),
         minutes_per_hour: number("minutes_per_hour"),
+        spend_per_hour: money("spend_per_hour"),
+        spend_per_day: money("spend_per_day"),
     }
 }
 
@@ -252,6 +351,71 @@ mod tests {
         }
         let abroad = "overflow = true\nallow = [\"+14045550123\"]";
         assert!(fault(abroad, "+14045550123", to).is_ok());
+    }
+
+    #[test]
+    fn limits_of_money_have_a_tariff_whose_faults_are_told_at_once() {
+        let folder = std::env::temp_dir().join(format!("ringward-tariff-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(
+            folder.join("good.csv"),
+            "prefix,per_minute,per_call,currency\n44,0.012,0,GBP\n",
+        )
+        .unwrap();
+        std::fs::write(folder.join("bad.csv"), "44,0.012,0,GBP\n45,x,0,GBP\n46,1,0,EUR\n").unwrap();
+        let file = folder.join("x.toml").display().to_string();
+        let text = "[outbound]\ntariff = \"good.csv\"\nunknown_price = \"0.50\"\n\
+            [outbound.person]\nspend_per_hour = \"2.50\"\n[outbound.all]\nspend_per_day = \"100\"\n";
+        let tolls = Config::parse(&file, text).unwrap().outbound.tolls;
+        let tariff = tolls.tariff.unwrap();
+        assert_eq!((tariff.currency.as_str(), tariff.len()), ("GBP", 1));
+        assert_eq!(tariff.unknown.map(|price| price.per_minute), Money::parse("0.5"));
+        assert_eq!(
+            (
+                tolls.person.spend_per_hour,
+                tolls.all.spend_per_day,
+                tolls.queue.is_of_money()
+            ),
+            (Money::parse("2.5"), Money::parse("100"), false)
+        );
+        let faults = |text: &str| {
+            let faults = Config::parse(&file, &format!("[outbound]\n{text}\n")).unwrap_err();
+            faults
+                .iter()
+                .map(|fault| fault.message.clone())
+                .collect::<Vec<_>>()
+        };
+        let bad = faults("tariff = \"bad.csv\"\nperson = { spend_per_hour = \"1\" }");
+        assert!(
+            bad.len() == 2
+                && bad[0].contains("bad.csv:2: per_minute is \"x\"")
+                && bad[1].contains("bad.csv:3: is in EUR"),
+            "{bad:?}"
+        );
+        for (wrong, words) in [
+            (
+                "person = { spend_per_hour = \"1\" }",
+                "no tariff says what calls cost",
+            ),
+            (
+                "queue = { spend_per_day = \"1\" }",
+                "[outbound.queue] limits money",
+            ),
+            (
+                "tariff = \"good.csv\"\nall = { spend_per_day = \"lots\" }",
+                "expected an amount such as",
+            ),
+            (
+                "tariff = \"good.csv\"\nunknown_price = \"free\"",
+                "expected \"refuse\" or a price",
+            ),
+            ("unknown_price = \"1\"", "and there is none"),
+            ("tariff = \"none.csv\"", "there is no such file"),
+        ] {
+            let found = faults(wrong);
+            assert!(found.len() == 1 && found[0].contains(words), "{wrong}: {found:?}");
+        }
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 
     #[test]

@@ -122,6 +122,11 @@ pub const ASSETS: &[Asset] = &[
         content: include_str!("static/flood.js"),
     },
     Asset {
+        path: "/console/spending.js",
+        kind: SCRIPT,
+        content: include_str!("static/spending.js"),
+    },
+    Asset {
         path: "/console/drills.js",
         kind: SCRIPT,
         content: include_str!("static/drills.js"),

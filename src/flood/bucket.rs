@@ -18,6 +18,14 @@ impl Bucket {
         self.full_at = Some(now + (self.owed(now) + interval(rate)).min(Duration::from_secs(1)));
     }
 
+    /// So many were taken by others, who could not ask: what is not there is owed, for a second at most.
+    pub(super) fn take_elsewhere(&mut self, rate: u32, count: u32, now: Instant) {
+        let owed = self
+            .owed(now)
+            .saturating_add(interval(rate).saturating_mul(count));
+        self.full_at = Some(now + owed.min(Duration::from_secs(2)));
+    }
+
     pub(super) fn is_full(&self, now: Instant) -> bool {
         self.owed(now).is_zero()
     }
@@ -62,6 +70,19 @@ mod tests {
             );
         }
         assert_eq!(taken(start + Duration::from_secs(3600)), 10);
+    }
+
+    #[test]
+    fn what_others_took_is_missing_here_and_is_owed_for_a_second_at_most() {
+        let start = Instant::now();
+        let mut bucket = Bucket::default();
+        bucket.take_elsewhere(10, 9, start);
+        assert!(bucket.has_token(10, start));
+        bucket.take(10, start);
+        assert!(!bucket.has_token(10, start));
+        bucket.take_elsewhere(10, 1_000_000, start);
+        let free = start + Duration::from_millis(1_100);
+        assert!(!bucket.has_token(10, free - Duration::from_millis(1)) && bucket.has_token(10, free));
     }
 
     proptest! {

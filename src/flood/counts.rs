@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use super::bucket::Bucket;
 use super::limit::{Allowance, CallLimits, Kind, Limit, Scope};
-use super::limits::{COUNTED_MAX, EMERGENCY_SHARE_PERCENT};
+use super::limits::{COUNTED_MAX, EMERGENCY_SHARE_PERCENT, TOLD_PARTIES_MAX};
+use super::told::{Elsewhere, Party, Told};
 use crate::cidr::neighbourhood;
 
 /// Who asks for a call.
@@ -29,6 +30,9 @@ pub(super) struct Counts {
     tables: [Table; Scope::ALL.len()],
     /// For emergency calls that the others' limits leave no room for.
     emergency: Bucket,
+    /// Under which it is told who they are: the same at all gateways of a store.
+    key: [u8; 16],
+    elsewhere: Elsewhere,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -36,6 +40,8 @@ struct Count {
     bucket: Bucket,
     calls: u32,
     ringing: u32,
+    /// New ones since others were told.
+    came: u32,
 }
 
 #[derive(Default)]
@@ -62,7 +68,15 @@ impl Counts {
             all: Count::default(),
             tables: Default::default(),
             emergency: Bucket::default(),
+            key: [0; 16],
+            elsewhere: Elsewhere::default(),
         }
+    }
+
+    /// Before anything is counted: the key that all gateways of a store have.
+    pub(super) fn with_key(mut self, key: [u8; 16]) -> Counts {
+        self.key = key;
+        self
     }
 
     pub(super) fn limits(&self) -> &CallLimits {
@@ -76,13 +90,14 @@ impl Counts {
     /// itself alone: anybody can write that, so it must not be without end.
     pub(super) fn admit(&mut self, new: &NewCall<'_>, now: Instant) -> Result<Vec<Place>, Limit> {
         let mut keys = vec![
-            (Scope::Trunk, hash(new.trunk)),
-            (Scope::Source, hash(neighbourhood(new.source))),
+            (Scope::Trunk, self.hash(new.trunk)),
+            (Scope::Source, self.hash(neighbourhood(new.source))),
         ];
         if !new.queue.is_empty() {
-            keys.push((Scope::Queue, hash(new.queue)));
+            keys.push((Scope::Queue, self.hash(new.queue)));
         }
-        let mut refused = self.all.check(Scope::All, self.limits.all, now).err();
+        let elsewhere = self.elsewhere.of(Scope::All, 0, now);
+        let mut refused = self.all.check(Scope::All, self.limits.all, elsewhere, now).err();
         for (scope, key) in &keys {
             refused = refused.or_else(|| self.check(*scope, *key, now).err());
         }
@@ -116,7 +131,8 @@ impl Counts {
             kind,
         };
         let calls = self.limits.all.calls;
-        if self.all.calls >= calls.saturating_add(emergency_share(calls)) {
+        let (elsewhere, _) = self.elsewhere.of(Scope::All, 0, now);
+        if self.all.calls.saturating_add(elsewhere) >= calls.saturating_add(emergency_share(calls)) {
             return Err(limit(Kind::Calls));
         }
         let rate = emergency_share(self.limits.all.per_second);
@@ -139,7 +155,7 @@ impl Counts {
         is_ringing: bool,
         now: Instant,
     ) -> Result<Place, Limit> {
-        let key = hash(who);
+        let key = self.hash(who);
         self.check(scope, key, now)?;
         let rate = self.limits.of(scope).per_second;
         let (place, count) = self.count(scope, key, now);
@@ -171,6 +187,12 @@ impl Counts {
         (self.all.calls, self.all.ringing)
     }
 
+    /// Calls through this trunk that nobody has answered yet, as far as it is counted by itself.
+    pub(super) fn ringing_of_trunk(&self, trunk: &str) -> u32 {
+        let known = &self.tables[Scope::Trunk as usize].known;
+        known.get(&self.hash(trunk)).map_or(0, |count| count.ringing)
+    }
+
     /// Parties that are counted one by one.
     pub(super) fn counted(&self) -> usize {
         self.tables.iter().map(|table| table.known.len()).sum()
@@ -183,7 +205,91 @@ impl Counts {
             None if !table.has_room(now) => table.others,
             None => Count::default(),
         };
-        count.check(scope, self.limits.of(scope), now)
+        let elsewhere = self.elsewhere.of(scope, key, now);
+        count.check(scope, self.limits.of(scope), elsewhere, now)
+    }
+
+    /// What the other gateways are to be told; what came is told once.
+    pub(super) fn tell(&mut self) -> Told {
+        let mut parties = Vec::new();
+        let mut add = |scope: Scope, key: u64, count: &mut Count| {
+            let came = std::mem::take(&mut count.came);
+            if count.calls > 0 || came > 0 {
+                parties.push(Party {
+                    scope: scope as u8,
+                    key,
+                    calls: count.calls,
+                    ringing: count.ringing,
+                    came,
+                });
+            }
+        };
+        add(Scope::All, 0, &mut self.all);
+        for (scope, table) in Scope::ALL.into_iter().zip(&mut self.tables) {
+            for (key, count) in &mut table.known {
+                add(scope, *key, count);
+            }
+        }
+        Told {
+            probe: self.probe(),
+            parties,
+        }
+    }
+
+    /// Another gateway tells; false = it counts otherwise, and what it has counts for nothing here.
+    pub(super) fn hear(&mut self, node: &str, told: Told, now: Instant) -> bool {
+        if told.probe != self.probe() {
+            self.elsewhere.forget(node, now);
+            return false;
+        }
+        let mut parties = told.parties;
+        parties.truncate(TOLD_PARTIES_MAX);
+        for party in parties.iter().filter(|party| party.came > 0) {
+            match Scope::ALL.get(usize::from(party.scope)).copied() {
+                None => {}
+                Some(Scope::All) => {
+                    self.all
+                        .bucket
+                        .take_elsewhere(self.limits.all.per_second, party.came, now)
+                }
+                Some(scope) => {
+                    let rate = self.limits.of(scope).per_second;
+                    let (place, count) = self.count(scope, party.key, now);
+                    // Those beyond the table share a bucket, from which strangers to it take nothing.
+                    if place.key.is_some() {
+                        count.bucket.take_elsewhere(rate, party.came, now);
+                    }
+                }
+            }
+        }
+        self.elsewhere.hear(node, parties, now);
+        true
+    }
+
+    pub(super) fn forget(&mut self, node: &str, now: Instant) {
+        self.elsewhere.forget(node, now);
+    }
+
+    /// Calls at the other gateways.
+    pub(super) fn elsewhere(&self, now: Instant) -> u32 {
+        self.elsewhere.of(Scope::All, 0, now).0
+    }
+
+    /// The gateways that we count with.
+    pub(super) fn heard(&self, now: Instant) -> Vec<String> {
+        self.elsewhere.heard(now)
+    }
+
+    fn probe(&self) -> u64 {
+        self.hash("two gateways that count alike")
+    }
+
+    /// Who is counted, without who it is. Two with one hash in 64 bits would share what they are allowed.
+    fn hash(&self, who: impl Hash) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        hasher.write(&self.key);
+        who.hash(&mut hasher);
+        hasher.finish()
     }
 
     fn count(&mut self, scope: Scope, key: u64, now: Instant) -> (Place, &mut Count) {
@@ -223,10 +329,17 @@ impl Table {
 }
 
 impl Count {
-    fn check(&self, scope: Scope, allowed: Allowance, now: Instant) -> Result<(), Limit> {
-        let kind = if self.calls >= allowed.calls {
+    /// `elsewhere`: calls, and ringing ones, at other gateways.
+    fn check(
+        &self,
+        scope: Scope,
+        allowed: Allowance,
+        elsewhere: (u32, u32),
+        now: Instant,
+    ) -> Result<(), Limit> {
+        let kind = if self.calls.saturating_add(elsewhere.0) >= allowed.calls {
             Kind::Calls
-        } else if self.ringing >= allowed.ringing {
+        } else if self.ringing.saturating_add(elsewhere.1) >= allowed.ringing {
             Kind::Ringing
         } else if !self.bucket.has_token(allowed.per_second, now) {
             Kind::Rate
@@ -239,6 +352,7 @@ impl Count {
     fn begin(&mut self) {
         self.calls += 1;
         self.ringing += 1;
+        self.came = self.came.saturating_add(1);
     }
 
     fn answered(&mut self) {
@@ -248,13 +362,6 @@ impl Count {
     fn is_idle(&self, now: Instant) -> bool {
         self.calls == 0 && self.bucket.is_full(now)
     }
-}
-
-/// Who is counted, without who it is. Two with one hash in 64 bits would share what they are allowed.
-fn hash(who: impl Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    who.hash(&mut hasher);
-    hasher.finish()
 }
 
 fn emergency_share(limit: u32) -> u32 {

@@ -28,6 +28,15 @@ pub const SURGE_GROWTH: f64 = 1.02;
 /// How long it must have been calm (below half of what begins a flood) until a flood is over.
 pub const SURGE_CALM: Duration = Duration::from_secs(60);
 
+/// How long what another gateway tells of its calls counts: it is told every second.
+pub const TOLD_LASTS: Duration = Duration::from_secs(5);
+
+/// Trunks, addresses, queues, numbers and signers of which another gateway is told, at about 70 octets each. Past it those with fewest calls are not.
+pub const TOLD_PARTIES_MAX: usize = 1_000;
+
+/// Trunks whose floods are told apart. Those past it are counted with all.
+pub const TRUNKS_WATCHED_MAX: usize = 1_024;
+
 /// Strikes within [`STRIKES_WINDOW`] for which an address is blocked: eight wrong passwords.
 pub const STRIKES_MAX: u32 = 32;
 

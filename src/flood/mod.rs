@@ -17,11 +17,13 @@ mod counts;
 #[cfg(test)]
 mod counts_tests;
 mod feed;
+mod floods;
 mod limit;
 pub mod limits;
 mod scanner;
 mod shared;
 mod surge;
+mod told;
 
 pub use blocks::{Block, Blocks, NotBlocked, Strike};
 pub use counts::NewCall;
@@ -30,3 +32,4 @@ pub use limit::{Allowance, CallLimits, Kind, Limit, Scope};
 pub use scanner::is_scanner;
 pub use shared::{Shared, Standing, Ticket};
 pub use surge::{Hand, Rest, Surge, SurgeConfig, SurgeStanding};
+pub use told::Told;

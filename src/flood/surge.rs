@@ -194,6 +194,78 @@ impl Surge {
         was_by_hand
     }
 
+    /// One that is counted in the same seconds, and knows nothing yet.
+    pub(super) fn beside(&self, config: SurgeConfig) -> Surge {
+        Surge {
+            start: self.start,
+            last: self.last,
+            second: self.second,
+            ..Surge::new(config)
+        }
+    }
+
+    /// Time may have passed; nothing is judged yet.
+    pub(super) fn settle(&mut self, now: Instant) {
+        self.advance(now);
+    }
+
+    /// What came there in these seconds, but for so many of the newest, was not ours.
+    pub(super) fn without(&mut self, other: &Surge, newest: u32) {
+        let here = (self.second % SURGE_WINDOW_SECONDS) as usize;
+        for (place, (ours, theirs)) in self.seconds.iter_mut().zip(&other.seconds).enumerate() {
+            let counted = if place == here {
+                theirs.saturating_sub(newest)
+            } else {
+                *theirs
+            };
+            *ours = ours.saturating_sub(counted);
+        }
+    }
+
+    /// By the rule, at this very moment.
+    pub(super) fn has_just_begun(&self, now: Instant) -> bool {
+        self.config.hand == Hand::Auto && matches!(self.state, State::Flood { since, .. } if since == now)
+    }
+
+    /// For what came, and not only for what rings.
+    pub(super) fn is_by_arrivals(&self) -> bool {
+        self.arrivals() >= self.thresholds().0
+    }
+
+    /// There is one, whatever the rule says of it alone.
+    pub(super) fn begin(&mut self, now: Instant) {
+        self.advance(now);
+        self.begun += 1;
+        self.state = State::Flood {
+            since: now,
+            calm_since: None,
+        };
+        self.minute.had_flood = true;
+    }
+
+    /// There is none; one that has just begun was somebody else's.
+    pub(super) fn take_back(&mut self) {
+        if let State::Flood { since, .. } = self.state
+            && self.last == Some(since)
+        {
+            self.begun = self.begun.saturating_sub(1);
+        }
+        self.state = State::Ordinary;
+    }
+
+    /// Nothing is learned from this minute.
+    pub(super) fn had_flood(&mut self) {
+        self.minute.had_flood = true;
+    }
+
+    pub(super) fn hand(&self) -> Hand {
+        self.config.hand
+    }
+
+    pub(super) fn begun(&self) -> u64 {
+        self.begun
+    }
+
     /// Left to us, it begins as ordinary: a flood that still lasts is told within the next call.
     fn turn(&mut self, hand: Hand) {
         (self.config.hand, self.state) = (hand, State::Ordinary);
@@ -241,7 +313,7 @@ impl Surge {
         }
     }
 
-    fn arrivals(&self) -> u32 {
+    pub(super) fn arrivals(&self) -> u32 {
         self.seconds
             .iter()
             .fold(0, |sum, second| sum.saturating_add(*second))

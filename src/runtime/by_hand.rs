@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::cidr::neighbourhood;
-use crate::flood::{Block, Blocks, Hand, NotBlocked, Shared, SurgeStanding};
+use crate::flood::{self, Block, Blocks, Hand, NotBlocked, Shared, SurgeStanding};
 use crate::time::Now;
 
 /// Who said it, and why.
@@ -37,6 +37,8 @@ struct Said {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Standing {
     pub surge: SurgeStanding,
+    /// Trunks that have a flood of their own.
+    pub trunks: Vec<String>,
     /// Who set the mode; None = it is that of the configuration.
     pub mode: Option<Word>,
     /// In the order of their addresses; with whoever blocked it, where somebody did.
@@ -95,7 +97,7 @@ impl ByHand {
 
     pub fn standing(&self, now: Now) -> Standing {
         let mut said = self.said();
-        let surge = self.flood.standing(now.instant).surge;
+        let flood::Standing { surge, trunks, .. } = self.flood.standing(now.instant);
         if surge.hand_ends.is_none() {
             said.mode = None;
         }
@@ -108,6 +110,7 @@ impl ByHand {
         let with_word = |block: Block| (block, said.blocks.get(&block.address).cloned());
         Standing {
             surge,
+            trunks: trunks.into_iter().map(|(name, _)| name).collect(),
             mode: said.mode.clone(),
             blocks: blocks.iter().copied().map(with_word).collect(),
         }

@@ -354,6 +354,12 @@ pub const REPORTS_LOOKED_AT: Duration = Duration::from_secs(10);
 /// How often within one look it is tried again when another gateway was first.
 pub const REPORT_TRIES: usize = 10;
 
+/// How often it is looked whether other gateways are to be told what is counted here.
+pub const COUNTED_EVERY: Duration = Duration::from_millis(250);
+
+/// How often they are told it anyhow: whoever just began to listen, or missed it, knows it then.
+pub const COUNTED_ANYHOW: Duration = Duration::from_secs(1);
+
 /// Octets of a list of addresses that others keep: 100,000 of them at 43. A longer one is not read.
 pub const FEED_OCTETS_MAX: usize = 4 * 1024 * 1024 + 512 * 1024;
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::clock;
+use super::counted::{self, Counted};
 use super::floor::Floor;
 use super::limits::{ANCHOR_EVERY, NEIGHBOURS_LOOKED_AT, NEIGHBOURS_RETRY, NEWS_AT_ONCE, NEWS_REST, ORDERS};
 use super::vital::join_within;
@@ -33,6 +34,8 @@ pub struct Here {
     pub tries: Arc<Tries>,
     /// Whoever is left alone no longer, here and there.
     pub floor: Floor,
+    /// What is counted here, and what the others count.
+    pub counted: Counted,
     /// A journal, a shelf or a setting of this name was changed elsewhere; None = any may have been. May block.
     pub changed: Box<Changed>,
     /// Somebody at another gateway orders something about this call of ours.
@@ -146,6 +149,7 @@ impl Teller {
         let start = clock::now().instant;
         let (mut beat, mut anchored) = (Duration::ZERO, None);
         let mut is_alone = true;
+        let mut counts = counted::Teller::default();
         loop {
             // Of several changes of one call the last says it all.
             let mut told = BTreeMap::new();
@@ -166,6 +170,9 @@ impl Teller {
             mouth.tell(&told)?;
             for device in self.here.floor.to_tell() {
                 mouth.rested(&device)?;
+            }
+            if let Some(text) = counts.next(&self.here.counted, clock::now().instant) {
+                mouth.counted(&text)?;
             }
             for (call, order) in self.asked.try_iter() {
                 mouth.order(call, &order)?;
@@ -212,7 +219,15 @@ impl Hearer {
                 self.listen(ear, &mut known)
             });
             // Whoever is not heard is not shown.
-            known.iter().for_each(|node| self.here.live.forget(node));
+            known.iter().for_each(|node| self.lost(node));
+            // Also whom nobody had met yet.
+            let now = clock::now().instant;
+            let counted = &self.here.counted;
+            counted
+                .flood
+                .heard(now)
+                .iter()
+                .for_each(|node| counted.forget(node, now));
             if let Err(problem) = heard {
                 if !std::mem::replace(&mut is_told, true) {
                     tracing::warn!(problem, "other gateways cannot be heard; it is tried again");
@@ -244,7 +259,7 @@ impl Hearer {
                             node,
                             "a gateway is not heard of any more; its calls are not shown"
                         );
-                        self.here.live.forget(node);
+                        self.lost(node);
                     }
                     is_there
                 });
@@ -255,6 +270,12 @@ impl Hearer {
             }
         }
         Ok(())
+    }
+
+    /// Its calls are not shown, and what is counted there counts for nothing.
+    fn lost(&self, node: &str) {
+        self.here.live.forget(node);
+        self.here.counted.forget(node, clock::now().instant);
     }
 
     /// Shows the calls of those who are there.
@@ -286,7 +307,7 @@ impl Hearer {
                 known.insert(node);
             }
             News::Gone(node) => {
-                live.forget(&node);
+                self.lost(&node);
                 known.remove(&node);
             }
             News::Order(call, order) => {
@@ -295,6 +316,10 @@ impl Hearer {
                 }
             }
             News::Changed(what) => changed(Some(&what)),
+            News::Counted(node, text) => {
+                // One of another version, or with another key, counts apart: `/api/v1/status` does not name it.
+                self.here.counted.hear(&node, &text, clock::now().instant);
+            }
             News::Tried(text) => tries.hear(&text, clock::now().unix_ms()),
             News::Rested(device) => floor.rested(&device),
             News::Missed => changed(None),

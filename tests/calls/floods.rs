@@ -321,3 +321,42 @@ fn a_flood_begins_by_itself_and_strangers_are_asked_from_then_on() {
     assert_eq!(in_flood, 6, "the twentieth and those after it");
     world.check();
 }
+
+#[test]
+fn a_flood_through_one_trunk_asks_nobody_who_comes_through_another() {
+    let mut world = World::with_config(one_desk(), 31, Policy::embedded(), |config| {
+        let mut other = config.trunks[0].clone();
+        (other.name, other.from) = ("other".into(), vec!["198.51.100.0/24".into()]);
+        config.trunks.push(other);
+    });
+    let surge = SurgeConfig {
+        calls: 10,
+        rest: Rest::Refuse,
+        ..SurgeConfig::default()
+    };
+    world.engine = world.engine.with_flood(Shared::new(CallLimits::default(), surge));
+    world.phone(PHONE, PhonePlan::answers_after(1.0));
+    let through_other = |world: &mut World, port: u16, seconds: f64| {
+        let address = std::net::SocketAddr::new("198.51.100.7".parse().unwrap(), port);
+        world.call_from(address, seconds, talks(2.0));
+        address
+    };
+    // So long that what is usual is known.
+    world.call_after(0.0, talks(2.0));
+    through_other(&mut world, 7_000, 5.0);
+    let flood: Vec<_> = (0..20)
+        .map(|n| world.call_after(700.0 + f64::from(n) * 0.1, talks(2.0)))
+        .collect();
+    let calm = through_other(&mut world, 7_001, 702.5);
+    let late = world.call_after(702.6, talks(2.0));
+    world.run_for(690.0);
+    world.run();
+    assert_eq!(last_answer(&world, flood[0]), 200, "it was none yet");
+    assert_eq!(last_answer(&world, flood[19]), 480);
+    assert_eq!(last_answer(&world, late), 480);
+    assert_eq!(last_answer(&world, calm), 200);
+    let of_calm = records(&world)
+        .into_iter()
+        .filter(|record| record.trunk == "other");
+    assert!(of_calm.clone().count() == 2 && of_calm.clone().all(|record| !record.facts.flood.is_on));
+}

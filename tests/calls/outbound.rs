@@ -347,3 +347,54 @@ fn a_call_for_help_from_a_phone_goes_out_of_a_full_house() {
         assert_eq!(world.heard(desk, "INVITE").last(), Some(&expected), "{number}");
     }
 }
+
+/// A call to the friend that costs 0.60 a whole minute, where the phone may spend so much in an hour: what it heard, and how long it talked.
+fn priced(limit: &str, tariff: &str, number: &str) -> (Vec<u16>, Option<u64>, World) {
+    use ringward::call::{Allowance, Money, Tariff};
+    let (mut world, desk, _, _) = world(PhonePlan::answers_after(2.0), |config| {
+        config.outbound.tolls.tariff = Some(Tariff::read(tariff, None).unwrap().into());
+        config.outbound.tolls.person = Allowance {
+            spend_per_hour: Money::parse(limit),
+            ..Allowance::default()
+        };
+    });
+    let mut plan = CallerPlan::new("desk").act(200.0, Act::Bye);
+    plan.called = number.into();
+    world.calls_after(0.0, desk, plan);
+    world.run();
+    let heard = world.heard(desk, "INVITE");
+    let record = world.records.values().next().and_then(|versions| versions.last());
+    let talked = record.and_then(|record| Some(record.timings.ended_ms? - record.timings.answered_ms?));
+    (heard, talked, world)
+}
+
+#[test]
+fn a_call_that_would_cost_more_than_it_may_is_refused_and_one_that_begins_to_is_cut() {
+    const TARIFF: &str = "1404,0.60,0,USD\n";
+    let (heard, talked, world) = priced("1.20", TARIFF, FRIEND);
+    assert_eq!(heard.last(), Some(&200));
+    let talked = talked.unwrap();
+    assert!(
+        (118_000..=120_000).contains(&talked),
+        "two minutes are paid for: {talked}"
+    );
+    assert_eq!(world.ending(), (Ending::Completed, 200, "us"));
+    let note = world
+        .record()
+        .outcome
+        .as_ref()
+        .and_then(|outcome| outcome.note.clone());
+    assert!(note.is_some_and(|note| note.contains("cost as much as they may in an hour")));
+    // It fits, with all of its minutes.
+    let (heard, talked, _) = priced("2.40", TARIFF, FRIEND);
+    assert_eq!(heard.last(), Some(&200));
+    assert!(talked.is_some_and(|talked| talked >= 200_000), "he hung up");
+    // Not even its first minute does.
+    let (heard, _, _) = priced("0.59", TARIFF, FRIEND);
+    assert_eq!(heard.last(), Some(&403));
+    // Nobody knows what it costs; help costs nothing.
+    let (heard, _, _) = priced("10", "1212,0.01,0,USD\n", FRIEND);
+    assert_eq!(heard.last(), Some(&403));
+    let (heard, _, _) = priced("0", "1212,0.01,0,USD\n", "112");
+    assert_eq!(heard.last(), Some(&200));
+}

@@ -61,6 +61,7 @@ mod shards;
 #[path = "../calls/wire.rs"]
 #[allow(dead_code, reason = "the whole-call tests use the rest")]
 mod sip_text;
+mod shared_limits;
 mod sipp_calls;
 mod sipp_dialogs;
 mod sipp_transfers;

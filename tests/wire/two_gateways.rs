@@ -1,7 +1,7 @@
 //! Two gateways on one Redis, as their operators meet them: each shows the calls of both, and what is changed at one holds at
 //! the other; when Redis is away both go on.
 
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -105,14 +105,18 @@ fn answer(request: &Message, status: &str, method: &str, here: SocketAddr) -> Ve
 }
 
 /// Somebody who calls.
-struct Caller {
+pub struct Caller {
     socket: UdpSocket,
     calls: u32,
 }
 
 impl Caller {
     fn new() -> Caller {
-        let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+        Caller::at([127, 0, 0, 1].into())
+    }
+
+    pub fn at(address: IpAddr) -> Caller {
+        let socket = UdpSocket::bind((address, 0)).expect("a socket");
         socket
             .set_read_timeout(Some(Duration::from_millis(200)))
             .expect("a timeout");
@@ -120,7 +124,7 @@ impl Caller {
     }
 
     /// The first answer but 100, of this call or of one before.
-    fn call(&mut self, gateway: &Gateway, number: &str) -> u16 {
+    pub fn call(&mut self, gateway: &Gateway, number: &str) -> u16 {
         self.calls += 1;
         let here = self.socket.local_addr().expect("an address");
         let target = format!("sip:+12125550100@{}", gateway.udp);

@@ -86,6 +86,7 @@ impl Talking {
         }
         current.entry.end(TransferOutcome::Completed, 200, case);
         case.tolls.append(&mut case.tolls_of_transfer);
+        case.pay(desk);
         // What was being said to the old phone, no longer.
         self.drop_words(case, desk);
         if self.aside.is_none() {

@@ -437,18 +437,25 @@ second_person = ["erasures", "lists"]
                     at_once: None,
                     per_hour: None,
                     minutes_per_hour: None,
+                    spend_per_hour: None,
+                    spend_per_day: None,
                 },
                 person: Allowance {
                     at_once: None,
                     per_hour: None,
                     minutes_per_hour: None,
+                    spend_per_hour: None,
+                    spend_per_day: None,
                 },
                 queue: Allowance {
                     at_once: None,
                     per_hour: None,
                     minutes_per_hour: None,
+                    spend_per_hour: None,
+                    spend_per_day: None,
                 },
                 hours: [],
+                tariff: None,
                 ..
             },
             ranges: Ranges(

@@ -46,7 +46,7 @@ export function words(gateway) {
   const lines = [];
   if (gateway.lockdown) lines.push(lockdown(gateway.lockdown));
   if (mayWatch && gateway.alarms?.open > 0) lines.push(`${gateway.alarms.open === 1 ? "An alarm is" : `${gateway.alarms.open} alarms are`} open, ${gateway.alarms.worst} at worst: see Administration, Alarms.`);
-  if (gateway.tdos?.is_on) lines.push(`A flood of calls: callers for whom nothing speaks ${REST[gateway.tdos.rest] ?? "are held back"}. Who is verified or known comes through.`);
+  if (gateway.tdos?.is_on) lines.push(`A flood of calls${gateway.tdos.trunks?.length ? ` through ${gateway.tdos.trunks.join(", ")}` : ""}: callers for whom nothing speaks ${REST[gateway.tdos.rest] ?? "are held back"}. Who is verified or known comes through.`);
   lines.push(...(gateway.lists ?? []).filter((list) => list.is_stale || list.problem).map(list));
   const shift = gateway.clock_shift_seconds;
   if (shift) lines.push(`This machine's clock is probably wrong: it seems to be ${Math.abs(shift)} seconds ${shift > 0 ? "ahead" : "behind"}.`);

@@ -63,8 +63,9 @@ async function lifted(address) {
 }
 
 function shown(flood) {
-  const { is_on, mode, rest, by_hand } = flood;
-  const is = is_on ? `There is a flood: callers for whom nothing speaks ${REST[rest]}; who is verified or known comes through.` : "There is no flood.";
+  const { is_on, trunks, mode, rest, by_hand } = flood;
+  const through = trunks.length ? ` through ${trunks.join(", ")}: callers who come there and` : ": callers";
+  const is = is_on ? `There is a flood${through} for whom nothing speaks ${REST[rest]}; who is verified or known comes through.` : "There is no flood.";
   const says = by_hand ? `${by_hand.by} set this at ${when(by_hand.at_ms)}, for ${left(by_hand.seconds)} more: ${by_hand.why}.` : mode === "auto" ? "The gateway goes by the number of calls." : "The configuration says so.";
   text($("flood-state"), `${is} ${says}`);
   $("block-rows").replaceChildren(...flood.blocked.map(row));

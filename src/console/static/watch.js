@@ -5,6 +5,7 @@ import { h, show } from "./dom.js";
 import * as flood from "./flood.js";
 import { $, submitted } from "./page.js";
 import { when } from "./words.js";
+import * as spending from "./spending.js";
 
 let mayTake = false;
 
@@ -13,6 +14,7 @@ export async function open(has) {
   await submitted(async () => {
     await look();
     await flood.open(has);
+    await spending.open();
   });
 }
 

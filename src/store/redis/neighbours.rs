@@ -23,6 +23,7 @@ use crate::store::text;
 pub struct Neighbours {
     address: Arc<Address>,
     names: hmac::Key,
+    counts: [u8; 16],
 }
 
 /// What is heard of another gateway.
@@ -40,6 +41,8 @@ pub enum News {
     Tried(String),
     /// A phone, by its name, is left alone no longer: a supervisor said so there.
     Rested(String),
+    /// What is counted at the gateway of this name, in the words of those who count.
+    Counted(String, String),
     /// Nobody listened for a while: everything may be another than it was.
     Missed,
 }
@@ -78,12 +81,24 @@ pub(super) fn channel(address: &Address) -> String {
 impl Neighbours {
     pub(super) fn of(address: Arc<Address>, index: &Index) -> Neighbours {
         let names = index.key_for("names that were tried");
-        Neighbours { address, names }
+        let tag = hmac::sign(&index.key_for("who is counted"), b"calls");
+        let mut counts = [0; 16];
+        counts.copy_from_slice(&tag.as_ref()[..16]);
+        Neighbours {
+            address,
+            names,
+            counts,
+        }
     }
 
     /// Under what the others know names that somebody tried to sign in by: whoever only listens learns none of them.
     pub fn names(&self) -> &hmac::Key {
         &self.names
+    }
+
+    /// Under which gateways tell each other whose calls they count.
+    pub fn key_of_counts(&self) -> [u8; 16] {
+        self.counts
     }
 
     /// This gateway's name.
@@ -224,6 +239,18 @@ impl Mouth {
             .map(|_| ())
     }
 
+    /// Tells what is counted here.
+    ///
+    /// # Errors
+    ///
+    /// As [`Neighbours::mouth`].
+    pub fn counted(&mut self, text: &str) -> Result<(), String> {
+        let message = format!("counted {} {text}", self.address.node);
+        self.client
+            .ask(&["PUBLISH", &channel(&self.address), &message])
+            .map(|_| ())
+    }
+
     /// Says that this gateway is there; to be said every [`NODE_LEASE`] / 3. False = another process says so under the same name.
     ///
     /// # Errors
@@ -346,6 +373,7 @@ fn read(text: &str, ours: &str) -> Option<News> {
             let (call, order) = rest.split_once(' ')?;
             Some(News::Order(call.parse().ok()?, serde_json::from_str(order).ok()?))
         }
+        "counted" => Some(News::Counted(node.into(), rest.into())),
         "tried" => Some(News::Tried(rest.into())),
         "rested" => Some(News::Rested(rest.into())),
         "changed" => Some(News::Changed(rest.into())),

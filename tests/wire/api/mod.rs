@@ -231,6 +231,7 @@ impl Desk {
             lists: Arc::new(lists.unwrap()),
             reputation: Arc::clone(&reputation),
             alarms: Arc::clone(&alarms),
+            outgoings: ringward::api::Outgoings::default(),
             by_hand: Arc::new(by_hand),
             drills: Arc::new(Drills::new(
                 Arc::clone(&store),

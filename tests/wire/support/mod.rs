@@ -16,6 +16,7 @@ pub mod gateway;
 #[allow(dead_code, reason = "for the wire tests; benches/load.rs shares this module")]
 pub mod carrier;
 #[allow(dead_code, reason = "for the wire tests; benches/load.rs shares this module")]
+pub mod hostile;
 pub mod https;
 #[allow(dead_code, reason = "for the wire tests; benches/load.rs shares this module")]
 pub mod kamailio;

@@ -1,0 +1,285 @@
+//! Limits of money at each edge: a call that would pass one is refused, one that is about to is cut, and none is ever passed.
+
+#![expect(clippy::disallowed_methods, reason = "any instant will do as the start")]
+
+use proptest::prelude::*;
+
+use super::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn price(per_minute: &str, per_call: &str, first: u32, step: u32) -> Option<Price> {
+    let [per_minute, per_call] = [per_minute, per_call].map(|text| Money::parse(text).unwrap());
+    Some(Price {
+        per_minute,
+        per_call,
+        first,
+        step,
+    })
+}
+
+fn money(text: &str) -> Option<Money> {
+    Some(Money::parse(text).unwrap())
+}
+
+fn ann(queue: Option<&'static str>) -> Payer<'static> {
+    Payer {
+        person: Some("ann"),
+        queue,
+    }
+}
+
+fn per_hour(text: &str) -> Allowance {
+    Allowance {
+        spend_per_hour: money(text),
+        ..Allowance::default()
+    }
+}
+
+/// Looks at a call whenever it is due from `from` on; when it was cut, and why.
+fn talks(
+    toll: &mut Toll,
+    config: &TollConfig,
+    from: Instant,
+    most: Duration,
+) -> Option<(Duration, &'static str)> {
+    toll.answered(config, from);
+    while let Some(look) = toll.look().filter(|look| *look < from + most) {
+        if let Some(why) = toll.is_spent(config, look) {
+            return Some((look - from, why));
+        }
+    }
+    None
+}
+
+#[test]
+fn a_call_is_cut_before_the_increment_that_would_pass_a_limit() {
+    let config = TollConfig {
+        person: per_hour("1.80"),
+        ..TollConfig::default()
+    };
+    let by_minute = price("0.60", "0", 60, 60);
+    let (ledger, start) = (Ledger::default(), Instant::now());
+    // Three minutes cost exactly what may be spent: the fourth does not begin.
+    let mut toll = ledger.begin(&config, &ann(None), by_minute, start).unwrap();
+    let (lasted, why) = talks(&mut toll, &config, start, TOLL_HOUR).unwrap();
+    assert!((178 * SECOND..=180 * SECOND).contains(&lasted), "{lasted:?}");
+    assert!(
+        why.contains("this phone's calls to the outside cost as much"),
+        "{why}"
+    );
+    let end = start + lasted;
+    toll.end(end);
+    assert_eq!(ledger.totals(end).persons["ann"].hour, 1_800_000);
+    // Nothing is left, not even for one increment, but a free call is free and another person is another.
+    assert!(
+        ledger
+            .begin(&config, &ann(None), price("0.01", "0", 1, 1), end)
+            .is_err()
+    );
+    assert!(
+        ledger
+            .begin(&config, &ann(None), price("0", "0", 1, 1), end)
+            .is_ok()
+    );
+    let bob = Payer {
+        person: Some("bob"),
+        queue: None,
+    };
+    assert!(ledger.begin(&config, &bob, by_minute, end).is_ok());
+    // It counts whole until an hour after its end, to the second.
+    let almost = end + TOLL_HOUR - SECOND;
+    assert!(ledger.begin(&config, &ann(None), by_minute, almost).is_err());
+    assert!(
+        ledger
+            .begin(&config, &ann(None), by_minute, end + TOLL_HOUR)
+            .is_ok()
+    );
+}
+
+#[test]
+fn what_it_costs_at_least_must_fit_and_exactly_fits() {
+    let check = |limit: &str, fits: bool| {
+        let config = TollConfig {
+            all: per_hour(limit),
+            ..TollConfig::default()
+        };
+        let begun =
+            Ledger::default().begin(&config, &ann(None), price("0.60", "0.05", 60, 60), Instant::now());
+        assert_eq!(begun.is_ok(), fits, "{limit}");
+    };
+    check("0.65", true);
+    check("0.649999", false);
+    check("0", false);
+}
+
+#[test]
+fn a_call_that_nobody_answers_costs_nothing_and_holds_its_first_increment_while_it_rings() {
+    let config = TollConfig {
+        queue: per_hour("1.00"),
+        ..TollConfig::default()
+    };
+    let (ledger, start) = (Ledger::default(), Instant::now());
+    let begin = |at| ledger.begin(&config, &ann(Some("desk")), price("0.60", "0", 60, 60), at);
+    let ringing = begin(start).unwrap();
+    assert!(
+        begin(start).is_err_and(|why| why.contains("this queue's")),
+        "0.60 are held"
+    );
+    ringing.end(start + MINUTE);
+    assert_eq!(ledger.totals(start + MINUTE).all.hour, 0);
+    assert!(begin(start + MINUTE).is_ok());
+}
+
+#[test]
+fn a_day_is_counted_beside_the_hour() {
+    let allowed = Allowance {
+        spend_per_day: money("2.00"),
+        ..per_hour("1.00")
+    };
+    let config = TollConfig {
+        person: allowed,
+        ..TollConfig::default()
+    };
+    let (ledger, start) = (Ledger::default(), Instant::now());
+    let call = |at: Instant| {
+        let mut toll = ledger.begin(&config, &ann(None), price("0", "1.00", 1, 1), at)?;
+        toll.answered(&config, at);
+        toll.end(at);
+        Ok::<_, &'static str>(())
+    };
+    assert!(call(start).is_ok());
+    assert!(call(start + MINUTE).is_err_and(|why| why.ends_with("in an hour")));
+    assert!(call(start + TOLL_HOUR).is_ok());
+    assert!(call(start + 2 * TOLL_HOUR).is_err_and(|why| why.ends_with("in a day")));
+    assert!(call(start + TOLL_DAY - SECOND).is_err());
+    assert!(call(start + TOLL_DAY).is_ok(), "the first is a day old");
+    let spent = ledger.totals(start + TOLL_DAY).persons["ann"];
+    assert_eq!((spent.hour, spent.day), (1_000_000, 2_000_000));
+    // Two days later nothing of it is known any more.
+    assert!(call(start + 3 * TOLL_DAY).is_ok());
+    assert_eq!(ledger.totals(start + 3 * TOLL_DAY).persons["ann"].day, 1_000_000);
+}
+
+#[test]
+fn what_others_spend_counts_here_while_they_are_heard() {
+    let config = TollConfig {
+        all: per_hour("1.00"),
+        person: Allowance {
+            at_once: Some(2),
+            per_hour: Some(5),
+            ..Allowance::default()
+        },
+        ..TollConfig::default()
+    };
+    let (ledger, start) = (Ledger::default(), Instant::now());
+    let begin = |at| {
+        ledger
+            .begin(&config, &ann(None), price("0", "0.30", 1, 1), at)
+            .map(drop)
+    };
+    let say = |at_once, per_hour, hour| {
+        let came = Came {
+            at_once,
+            per_hour,
+            hour,
+            ..Came::default()
+        };
+        let totals = Totals {
+            all: came,
+            persons: [("ann".to_string(), came)].into(),
+            ..Totals::default()
+        };
+        ledger.hear("other", totals, start);
+    };
+    say(0, 0, 700_000);
+    assert!(begin(start).is_ok(), "0.70 and 0.30");
+    say(0, 0, 700_001);
+    assert!(begin(start).is_err_and(|why| why.ends_with("in an hour")));
+    say(2, 0, 0);
+    assert!(begin(start).is_err_and(|why| why.contains("at once")));
+    say(1, 3, 0);
+    assert!(begin(start).is_ok(), "two of this hour here, three there");
+    assert_eq!(
+        ledger.totals(start).persons["ann"].per_hour,
+        2,
+        "ours alone are told"
+    );
+    assert_eq!(ledger.totals_everywhere(start).persons["ann"].per_hour, 5);
+    assert!(
+        begin(start).is_err_and(|why| why.contains("in an hour did") || why.contains("it may in an hour"))
+    );
+    let later = start + super::super::limits::SHARED_LASTS;
+    assert!(begin(later).is_ok(), "whom nobody hears counts for nothing");
+    ledger.hear("other", Totals::default(), later);
+    say(2, 0, 0);
+    ledger.forget("other");
+    assert!(begin(start).is_ok());
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Begin {
+        who: usize,
+        per_minute: u64,
+        first: u32,
+        step: u32,
+    },
+    Answer(usize),
+    End(usize),
+    Wait(u64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        (0..3usize, 1..4_000_000u64, 1..90u32, 1..90u32).prop_map(|(who, per_minute, first, step)| {
+            Step::Begin {
+                who,
+                per_minute,
+                first,
+                step,
+            }
+        }),
+        (0..8usize).prop_map(Step::Answer),
+        (0..8usize).prop_map(Step::End),
+        (1..200u64).prop_map(Step::Wait),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    /// Whatever calls begin, answer and end, and however looks of several fall between each other: no limit is ever passed.
+    #[test]
+    fn no_limit_is_passed(steps in prop::collection::vec(step(), 1..80)) {
+        const NAMES: [&str; 3] = ["ann", "bob", "carl"];
+        let config = TollConfig { all: per_hour("8"), person: Allowance { spend_per_day: money("5"), ..per_hour("3") }, ..TollConfig::default() };
+        let ledger = Ledger::default();
+        let mut now = Instant::now();
+        let mut going: Vec<Toll> = Vec::new();
+        for step in steps {
+            match step {
+                Step::Begin { who, per_minute, first, step } => {
+                    let payer = Payer { person: Some(NAMES[who]), queue: None };
+                    let price = Price { per_minute: Money(per_minute), per_call: Money(0), first, step };
+                    going.extend(ledger.begin(&config, &payer, Some(price), now));
+                }
+                Step::Answer(at) => if let Some(toll) = going.get_mut(at) { toll.answered(&config, now) },
+                Step::End(at) => if at < going.len() { going.swap_remove(at).end(now) },
+                Step::Wait(tenths) => {
+                    let until = now + Duration::from_millis(tenths * 100);
+                    while let Some(at) = (0..going.len()).filter(|at| going[*at].look().is_some_and(|look| look <= until)).min_by_key(|at| going[*at].look()) {
+                        now = now.max(going[at].look().unwrap());
+                        if going[at].is_spent(&config, now).is_some() { going.swap_remove(at).end(now) }
+                    }
+                    now = until;
+                }
+            }
+            let totals = ledger.totals(now);
+            prop_assert!(totals.all.hour <= 8_000_000, "{totals:?}");
+            for came in totals.persons.values() {
+                prop_assert!(came.hour <= 3_000_000 && came.day <= 5_000_000, "{totals:?}");
+            }
+        }
+    }
+}

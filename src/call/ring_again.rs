@@ -52,7 +52,7 @@ impl Ringing {
         let Some(at) = said.audio_address() else {
             return false;
         };
-        if said.widened().codecs() == said.codecs() || !self.origin.widen() {
+        if self.origin.widened(&said).codecs() == said.codecs() || !self.origin.widen() {
             return false;
         }
         let Ok(body) = self.origin.offer(&said, at.ip(), at.port()) else {

@@ -77,6 +77,8 @@ pub struct Config {
     pub queue_srtp: std::collections::BTreeMap<String, crate::call::Encryption>,
     /// With which SRTP suites.
     pub srtp_suites: crate::call::Suites,
+    /// `[media] opus`
+    pub opus: bool,
     /// What the people of a queue are told before they are connected, where a queue says so (by its name).
     pub whispers: std::collections::BTreeMap<String, crate::call::Whisper>,
     /// Queues whose people put callers on hold without music of ours.
@@ -216,6 +218,7 @@ impl Config {
             transfer_rules: std::collections::BTreeMap::new(),
             queue_srtp: std::collections::BTreeMap::new(),
             srtp_suites: crate::call::Suites::default(),
+            opus: true,
             whispers: std::collections::BTreeMap::new(),
             silent_holds: std::collections::BTreeSet::new(),
             outbound: crate::call::OutboundConfig::default(),

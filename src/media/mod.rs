@@ -1,4 +1,4 @@
-//! RTP between the two legs, encrypted or not, and the copy for scoring (RFC 3550, RFC 3711, G.711). Sans-IO. Imports
+//! RTP between the two legs, encrypted or not, and the copy for scoring (RFC 3550, RFC 3711, G.711, G.722, Opus). Sans-IO. Imports
 //! `sdp`.
 //!
 //! A [`Session`] is one call's media: it is shown every packet and says where it goes, who may speak for a side
@@ -17,6 +17,10 @@ mod fuzz;
 pub mod g722;
 pub mod latch;
 pub mod limits;
+pub mod opus;
+mod opus_legs;
+#[cfg(test)]
+mod opus_legs_tests;
 mod party;
 mod player;
 mod ports;
@@ -42,6 +46,7 @@ use std::time::Duration;
 pub use clip::{Clip, Words};
 pub use ear::Listening;
 pub use fuzz::{fuzz_events, fuzz_rtcp, fuzz_rtp};
+pub use opus::fuzz_opus;
 pub use player::{FRAME, FRAME_SAMPLES};
 pub use ports::PortPool;
 pub use rtcp::ReceptionReport;

@@ -38,6 +38,7 @@ impl Shard {
                 audio,
                 codecs,
                 telephone_event,
+                wide_event,
                 comfort_noise,
                 keys,
                 rtcp_mux,
@@ -50,6 +51,7 @@ impl Shard {
                     .media
                     .describe(call, side, audio, &codecs, telephone_event, now);
                 self.parts.media.hears_noise(call, side, comfort_noise);
+                self.parts.media.hears_wide_events(call, side, wide_event);
             }
             Output::Tap { call, on } => {
                 self.parts.media.tap(call, on);

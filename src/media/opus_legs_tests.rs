@@ -107,11 +107,12 @@ fn opus_packets(ms: usize, count: usize) -> Vec<Vec<u8>> {
 /// How like the tone this is from its second half on, at the best lag.
 fn likeness(heard: &[i16], rate: f64) -> f64 {
     let from = heard.len() / 2;
+    let whole: Vec<f64> = (0..heard.len()).map(|n| f64::from(tone(n, rate))).collect();
     (0..200)
         .map(|lag| {
             let (mut product, mut said, mut got) = (0.0, 1.0, 1.0);
             for (n, sample) in heard.iter().enumerate().skip(from) {
-                let (a, b) = (f64::from(tone(n - lag, rate)), f64::from(*sample));
+                let (a, b) = (whole[n - lag], f64::from(*sample));
                 product += a * b;
                 said += a * a;
                 got += b * b;

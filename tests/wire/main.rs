@@ -34,6 +34,7 @@ mod lockdown;
 #[allow(dead_code, reason = "the example uses the rest")]
 mod matrix;
 mod model_swap;
+mod opus_calls;
 mod passwords;
 mod people_at_phones;
 mod pjsua_calls;

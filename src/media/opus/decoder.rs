@@ -1,17 +1,22 @@
-//! Octets to samples: opus-pure, asked for 16 kHz mono, with a fence around it.
+//! Octets to samples: opus-pure at 48 kHz mono, a third of it, and a fence around it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use opus_pure::OpusDecoder;
 
+use super::half::Third;
 use super::packet;
 use super::{SAMPLES_MAX, SAMPLES_PER_MS};
 
-/// One stream's decoder: 160 kB, which it takes when it is made. A packet that arrives costs no allocation; one that is made up
+/// One stream's decoder: 190 kB, which it takes when it is made. A packet that arrives costs no allocation; one that is made up
 /// for takes some scratch memory of the codec's and gives it back.
+///
+/// The codec is asked for 48 kHz, since at 16 kHz it lets what stands above 8 kHz fold back (docs/adr/0009-opus.md).
 pub struct Decoder {
     /// `None`: it could not be made, or did not survive its packets. Nothing is heard then.
     codec: Option<Box<OpusDecoder>>,
+    whole: Box<[i16; 3 * SAMPLES_MAX]>,
+    third: Third,
     panics: u8,
 }
 
@@ -27,17 +32,24 @@ impl Default for Decoder {
 impl Decoder {
     /// Takes its memory.
     pub fn new() -> Decoder {
-        let mut codec = OpusDecoder::new(16_000, 1).ok().map(Box::new);
+        let mut codec = OpusDecoder::new(48_000, 1).ok().map(Box::new);
+        let mut whole = Box::new([0; 3 * SAMPLES_MAX]);
         if let Some(codec) = &mut codec {
             // The buffer it converts from grows to what it needs most; now, rather than with a packet.
-            let _ = codec.decode_s16(&[], SAMPLES_MAX, &mut [0; SAMPLES_MAX]);
+            let _ = codec.decode_s16(&[], whole.len(), &mut *whole);
             let _ = codec.reset_state();
         }
-        Decoder { codec, panics: 0 }
+        Decoder {
+            codec,
+            whole,
+            third: Third::default(),
+            panics: 0,
+        }
     }
 
     /// A new stream begins: nothing of the one before it is carried over.
     pub fn restart(&mut self) {
+        self.third = Third::default();
         if let Some(codec) = &mut self.codec {
             let _ = codec.reset_state();
         }
@@ -52,7 +64,6 @@ impl Decoder {
 
     /// So many milliseconds that were lost, as the codec makes up for them; 120 at most. Gives their samples.
     pub fn conceal(&mut self, milliseconds: usize, samples: &mut [i16; SAMPLES_MAX]) -> Option<usize> {
-        // It makes up for whole frames of 10 ms best, and for others by cutting one.
         let wanted = (milliseconds * SAMPLES_PER_MS).min(SAMPLES_MAX);
         self.run(&[], wanted, samples)
     }
@@ -63,11 +74,17 @@ impl Decoder {
     }
 
     fn run(&mut self, payload: &[u8], wanted: usize, samples: &mut [i16; SAMPLES_MAX]) -> Option<usize> {
-        let codec = self.codec.as_mut()?;
+        let (codec, whole) = (self.codec.as_mut()?, &mut *self.whole);
         // Its tables and arithmetic are somebody else's, and the octets a stranger's: a panic in there costs this packet.
-        let result = catch_unwind(AssertUnwindSafe(|| codec.decode_s16(payload, wanted, samples)));
+        let result = catch_unwind(AssertUnwindSafe(|| codec.decode_s16(payload, 3 * wanted, whole)));
         match result {
-            Ok(decoded) => decoded.ok().filter(|count| *count == wanted),
+            Ok(decoded) => {
+                decoded.ok().filter(|count| *count == 3 * wanted)?;
+                for (sample, three) in samples[..wanted].iter_mut().zip(whole.as_chunks::<3>().0) {
+                    *sample = self.third.third(*three);
+                }
+                Some(wanted)
+            }
             Err(_) => {
                 self.panics += 1;
                 if self.panics > PANICS_MAX {

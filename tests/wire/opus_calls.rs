@@ -1,9 +1,9 @@
 //! Opus beside libopus, the reference implementation, and between real phones (baresip, which speaks it by libopus): passed on where
 //! both have it, translated where one has not, with SRTP on either side, and heard by the voice model.
 //!
-//! Opus keeps what a voice sounds like and not its waveform, so signal over noise says little of how good it is. Here stands how
-//! far the spectrum is from what was said ([`spectral_distance`], in dB over bands of 250 Hz), beside the decibels for comparison;
-//! the bounds are what libopus alone leaves of the same voice, with some room.
+//! What is heard is compared as with the other codecs, by signal over noise at one lag ([`is_clear`]): speech that is coded without
+//! a filter before it (what libopus calls its application "audio") keeps its waveform. Beside it stands how far the spectrum is
+//! from what was said ([`spectral_distance`], in dB over bands of 250 Hz), which says more of how it sounds.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -14,11 +14,11 @@ use ringward::media::opus::{Decoder, Encoder, SAMPLES_MAX};
 use serde_json::Value;
 
 use crate::greeted::voice;
-use crate::support::audio::{compare_voice, lags, spectral_distance, test_voice, write_wav_of};
+use crate::support::audio::{compare_voice, spectral_distance, test_voice, write_wav_of};
 use crate::support::baresip::Baresip;
 use crate::support::gateway::{Gateway, Setup};
 use crate::support::{folder, have, one_load_at_a_time, wait_for};
-use crate::translated_calls::{AGENT_FROM, CALLER_FROM};
+use crate::translated_calls::{AGENT_FROM, CALLER_FROM, is_clear};
 
 /// libopus with these arguments, these octets in and those out. `None`: it is not here.
 fn libopus(arguments: &[&str], input: &[u8]) -> Option<Vec<u8>> {
@@ -37,8 +37,8 @@ fn libopus(arguments: &[&str], input: &[u8]) -> Option<Vec<u8>> {
     let output = child.wait_with_output().expect("it ends");
     let _ = writer.join();
     if !output.status.success() {
-        // Its own words are on the standard error.
-        assert!(!have(&["libopus.so.0"]), "libopus is here, and failed");
+        // What it has to say stands on the standard error.
+        assert!(!have(&["libopus.so.0"]));
         return None;
     }
     Some(output.stdout)
@@ -155,30 +155,36 @@ fn what_libopus_says_is_heard_as_libopus_hears_it() {
             return;
         };
         let mut packets = packets(&stream);
-        for (lost, least) in [(false, 60.0), (true, 35.0)] {
+        for lost in [false, true] {
             if lost {
                 (0..packets.len())
                     .skip(9)
                     .step_by(10)
                     .for_each(|place| packets[place].clear());
             }
-            let reference = |rate: &str| {
-                samples(&libopus(&["decode", rate], &joined(&packets)).expect("libopus is here"))
-            };
-            let (whole, third) = (reference("48000"), reference("16000"));
-            let (codec, ours) = (by_the_codec(&packets), decoded(&packets));
-            let found = decibels(&whole, &codec);
-            let heard = decibels(&third[..ours.len()], &ours);
-            let each = whole.len() / packets.len();
-            let off = (0..packets.len()).filter(|place| {
-                let range = place * each..(place + 1) * each;
-                decibels(&whole[range.clone()], &codec[range]) < 35.0
-            });
-            let off: Vec<usize> = off.collect();
+            let reference = libopus(&["decode", "48000"], &joined(&packets)).expect("libopus is here");
+            let (reference, codec, ours) = (samples(&reference), by_the_codec(&packets), decoded(&packets));
+            let found = decibels(&reference, &codec);
+            let third: Vec<i16> = reference
+                .iter()
+                .skip(2)
+                .step_by(3)
+                .take(ours.len())
+                .copied()
+                .collect();
+            let heard = decibels(&third, &ours);
             eprintln!(
-                "{name}: {} packets, lost {lost}: {found:.1} dB, at 16 kHz {heard:.1} dB, off in {off:?}",
+                "{name}: {} packets, lost {lost}: {found:.1} dB, at 16 kHz {heard:.1} dB",
                 packets.len()
             );
+            // What is lost each makes up for in its own way, and music hangs on what was before for some packets more.
+            let least = match lost {
+                false => 90.0,
+                true => 8.0,
+            };
+            assert!(found > least, "{name}, lost {lost}: {found:.1} dB");
+            // What has nothing above 8 kHz loses nothing to the filter.
+            assert!(lost || rate == "48000" || heard > 30.0, "{name}: {heard:.1} dB");
         }
     }
 }
@@ -186,16 +192,13 @@ fn what_libopus_says_is_heard_as_libopus_hears_it() {
 #[test]
 fn our_own_opus_is_heard_by_libopus_and_is_as_near_to_what_was_said_as_its_own() {
     let said = test_voice(3.0, 6, 16_000);
-    let mut of_libopus = Vec::new();
     for milliseconds in [20usize, 60] {
         let text = milliseconds.to_string();
-        let arguments = ["encode", "16000", "1", "voip", "32000", &text];
+        let arguments = ["encode", "16000", "1", "audio", "32000", &text];
         let Some(stream) = libopus(&arguments, &octets(&said)) else {
             return;
         };
-        of_libopus.push(packets(&stream));
-    }
-    for (milliseconds, theirs) in [20usize, 60].into_iter().zip(of_libopus) {
+        let theirs = packets(&stream);
         let mut encoder = Encoder::new();
         let ours: Vec<Vec<u8>> = said
             .chunks_exact(milliseconds * 16)
@@ -206,23 +209,21 @@ fn our_own_opus_is_heard_by_libopus_and_is_as_near_to_what_was_said_as_its_own()
                 packet
             })
             .collect();
-        let heard = |packets: &[Vec<u8>]| {
+        let heard = |who: &str, packets: &[Vec<u8>]| {
             let heard = samples(&libopus(&["decode", "16000"], &joined(packets)).expect("libopus is here"));
             let found = compare_voice(3.0, &heard, 16_000);
             let distance = spectral_distance(3.0, &heard, 16_000, found.lag);
-            eprintln!("{:.3?}", lags(3.0, &heard, 16_000, found.lag));
-            let bits: usize = packets.iter().map(|packet| packet.len() * 8).sum();
-            (found, distance, bits / 6)
-        };
-        let (ours, theirs) = (heard(&ours), heard(&theirs));
-        for (who, (found, distance, bits)) in [("ours", &ours), ("theirs", &theirs)] {
+            let bits = packets.iter().map(|packet| packet.len() * 8).sum::<usize>() / 6;
             eprintln!(
                 "{milliseconds} ms, {who}: {:.1} dB, {distance:.2} dB off in the spectrum, {bits} bit/s, {} slips",
                 found.snr_db, found.slips
             );
-        }
-        assert!(ours.1 < theirs.1 + 3.0, "{:.2} and {:.2} dB", ours.1, theirs.1);
-        assert!(ours.0.snr_db > theirs.0.snr_db - 20.0);
+            (found, distance)
+        };
+        let (ours, theirs) = (heard("ours", &ours), heard("theirs", &theirs));
+        assert!(ours.1 < theirs.1 + 0.3, "{:.2} and {:.2} dB", ours.1, theirs.1);
+        assert!(ours.0.snr_db > theirs.0.snr_db - 3.0 && ours.0.snr_db > 20.0);
+        assert_eq!(ours.0.slips, 0, "one lag from beginning to end");
     }
 }
 
@@ -286,8 +287,8 @@ impl Phone {
     }
 }
 
-/// Two phones talk for five seconds; the record, and at most so much distance for either.
-fn both_hear_each_other(name: &str, of_caller: Phone, of_agent: Phone, most: f64) {
+/// Two phones talk for six seconds, each hears what the other said, and the record says how it crossed.
+fn both_hear_each_other(name: &str, of_caller: Phone, of_agent: Phone) {
     if !have(&["baresip"]) {
         return;
     }
@@ -333,13 +334,6 @@ fn both_hear_each_other(name: &str, of_caller: Phone, of_agent: Phone, most: f64
         let is_encrypted = record["srtp"][side] != Value::Null;
         assert_eq!(is_encrypted, !phone.mediaenc.is_empty(), "{record}");
     }
-    let (_, metrics) = gateway.request("GET", "/metrics", None);
-    for line in metrics
-        .lines()
-        .filter(|line| line.contains("media") && !line.starts_with('#'))
-    {
-        eprintln!("{line}");
-    }
     let crosses = of_caller.is_opus() == of_agent.is_opus();
     let media = &gateway.why(record)["media"];
     for side in ["from_caller", "from_called"] {
@@ -360,33 +354,27 @@ fn both_hear_each_other(name: &str, of_caller: Phone, of_agent: Phone, most: f64
         ("agent", CALLER_FROM, of_agent.heard(&agent)),
         ("caller", AGENT_FROM, of_caller.heard(&caller)),
     ] {
-        let found = compare_voice(from, &heard, rate);
-        let distance = spectral_distance(from, &heard, rate, found.lag);
-        eprintln!("{:.3?}", lags(from, &heard, rate, found.lag));
-        eprintln!(
-            "{name}: {who} heard {:.1} s, {:.1} dB, {distance:.2} dB off in the spectrum, {} slips",
-            found.seconds, found.snr_db, found.slips
-        );
-        assert!(
-            found.seconds > 2.0 && distance < most,
-            "{name}, {who}: {distance:.2} dB"
-        );
+        is_clear(&format!("{name}: {who}"), from, &heard, rate, (20.0, 5));
+        let lag = compare_voice(from, &heard, rate).lag;
+        let distance = spectral_distance(from, &heard, rate, lag);
+        eprintln!("{name}: {who}: {distance:.2} dB off in the spectrum");
+        assert!(distance < 1.5, "{name}, {who}: {distance:.2} dB");
     }
 }
 
 #[test]
 fn two_phones_of_opus_hear_each_other_by_their_own_packets() {
-    both_hear_each_other("both", OPUS, OPUS.encrypted(), 3.0);
+    both_hear_each_other("both", OPUS, OPUS.encrypted());
 }
 
 #[test]
 fn an_encrypted_caller_of_opus_and_a_phone_of_pcmu_hear_each_other() {
-    both_hear_each_other("calls", OPUS.encrypted(), PCMU, 3.0);
+    both_hear_each_other("calls", OPUS.encrypted(), PCMU);
 }
 
 #[test]
 fn a_caller_of_pcmu_and_an_encrypted_phone_of_opus_hear_each_other() {
-    both_hear_each_other("called", PCMU, OPUS.encrypted(), 3.0);
+    both_hear_each_other("called", PCMU, OPUS.encrypted());
 }
 
 #[test]

@@ -35,8 +35,12 @@ impl Decoder {
         let mut codec = OpusDecoder::new(48_000, 1).ok().map(Box::new);
         let mut whole = Box::new([0; 3 * SAMPLES_MAX]);
         if let Some(codec) = &mut codec {
-            // The buffer it converts from grows to what it needs most; now, rather than with a packet.
-            let _ = codec.decode_s16(&[], whole.len(), &mut *whole);
+            // Its buffers grow to what they need most; now, rather than with a packet. Speech, both, music, and each again, since
+            // from one to the other takes a buffer too; and the longest loss.
+            for first in [11 << 3, 15 << 3, 31 << 3, 11 << 3] {
+                let _ = codec.decode_s16(&[first, 0x55, 0x55], whole.len(), &mut *whole);
+                let _ = codec.decode_s16(&[], whole.len(), &mut *whole);
+            }
             let _ = codec.reset_state();
         }
         Decoder {

@@ -2,19 +2,20 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use opus_pure::{Application, OpusEncoder, Signal};
+use opus_pure::{Application, Bandwidth, OpusEncoder, Signal};
 
 use super::SAMPLES_PER_MS;
 
-/// What the codec is asked for. Its variable rate for speech comes out at less than half of it: some 26 kbit/s, more than the 16
+/// What the codec is asked for. Its variable rate for speech comes out at less than half of it: some 24 kbit/s, more than the 16
 /// to 20 that RFC 6716 §2.1.1 recommends for wideband speech. libopus comes to that when it is asked for 32.
-const BITS_PER_SECOND: i32 = 64_000;
+const BITS_PER_SECOND: i32 = 56_000;
 
 /// Of 10. Above 6 the codec looks for music first, which costs half as much again.
 const COMPLEXITY: i32 = 5;
 
-/// Octets of the longest packet that is joined out of several frames, for each of them: 10 ms at 64 kbit/s.
-const FRAME_OCTETS: usize = 80;
+/// Octets of each frame of a packet that is joined out of several: with their lengths they are never more than the audio in another
+/// codec was.
+const FRAME_OCTETS: usize = 72;
 
 /// One stream's encoder: 140 kB, which it takes when it is made. A packet costs some small allocations of the codec's own, three for each 20 ms,
 /// which it gives back (docs/adr/0009-opus.md).
@@ -31,11 +32,14 @@ impl Default for Encoder {
 impl Encoder {
     /// Takes its memory.
     pub fn new() -> Encoder {
-        let mut codec = OpusEncoder::new(16_000, 1, Application::Voip).ok().map(Box::new);
+        // As `Voip` it would take the lowest tones out of what a telephone carries, and shift those above them.
+        let mut codec = OpusEncoder::new(16_000, 1, Application::Audio).ok().map(Box::new);
         if let Some(codec) = &mut codec {
             codec.bitrate_bps = BITS_PER_SECOND;
             codec.complexity = COMPLEXITY;
             codec.signal_type = Some(Signal::Voice);
+            // Frames of one kind throughout: those of a packet share its first octet.
+            codec.force_bandwidth = Some(Bandwidth::Wideband);
         }
         Encoder { codec }
     }

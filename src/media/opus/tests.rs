@@ -78,12 +78,11 @@ fn our_own_words_come_back_in_packets_of_every_length() {
         let heard = decoded(&packets);
         assert_eq!(heard.len(), 1200 / milliseconds * milliseconds * 16);
         let (likeness, lag) = likeness(&heard, 4000..12_000);
-        // What libopus 1.3.1 makes of it at the same rate is 0.89 in packets of 10 ms, and 0.91 in longer ones.
         assert!(
-            likeness > 0.87,
+            likeness > 0.995,
             "{milliseconds} ms: {likeness:.3} at a lag of {lag}"
         );
-        assert!((115..122).contains(&lag), "{milliseconds} ms: {lag}");
+        assert!((117..122).contains(&lag), "{milliseconds} ms: {lag}");
     }
     let mut encoder = Encoder::new();
     for milliseconds in [0, 7, 15, 130] {
@@ -104,11 +103,11 @@ fn one_lost_packet_is_made_up_for_and_the_voice_goes_on_after_it() {
     let energy = |range: std::ops::Range<usize>| -> f64 {
         heard[range].iter().map(|sample| f64::from(*sample).powi(2)).sum()
     };
-    let lag = 103 + 15;
+    let lag = 104 + 15;
     let (lost, before) = (30 * 320 + lag..31 * 320 + lag, 29 * 320 + lag..30 * 320 + lag);
     assert!(energy(lost) > energy(before) / 20.0, "no hole");
     let (after, _) = likeness(&heard, 34 * 320..50 * 320);
-    assert!(after > 0.86, "{after:.3}");
+    assert!(after > 0.98, "{after:.3}");
 }
 
 #[test]

@@ -111,19 +111,6 @@ pub fn clear_pieces(from: f64, heard: &[i16], rate: u32, lag: isize, decibels: f
         .count()
 }
 
-/// How alike each half second is to what was said, and at which lag, at most three samples from `lag`: for codecs that shift the
-/// lowest tones a little, which the samples of [`compare_voice`] take for noise.
-#[allow(dead_code, reason = "for the wire tests; benches/load.rs shares this module")]
-pub fn lags(from: f64, heard: &[i16], rate: u32, lag: isize) -> Vec<(f64, f64)> {
-    let piece = rate as usize / 2;
-    let ear = Ear { from, heard, rate };
-    let first = (2 * piece as isize + lag.max(0)) as usize;
-    (first..heard.len().saturating_sub(piece))
-        .step_by(piece)
-        .map(|at| ear.finest(at, lag))
-        .collect()
-}
-
 /// How far the spectrum of what was heard is from that of the [`test_voice`] of this second, in dB: over all pieces of 20 ms that
 /// are loud enough to matter, and twelve bands of 250 Hz from 100 Hz on, the mean of how much more or less there is, level
 /// matched. What is 30 dB below the loudest band of its piece is not weighed. For codecs that keep how a voice sounds and not its

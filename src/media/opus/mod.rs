@@ -42,21 +42,23 @@ pub fn fuzz_opus(octets: &[u8]) {
     fuzz_stream(octets.chunks(200));
 }
 
-/// The packets of one stream. Gives how many were packets.
+/// The packets of one stream. Gives how many were packets. Without the way from 48 kHz to 16, which is arithmetic and slow where
+/// nothing is optimised.
 fn fuzz_stream<'a>(packets: impl Iterator<Item = &'a [u8]>) -> usize {
     let mut decoder = Decoder::new();
-    let (mut samples, mut whole) = ([0; SAMPLES_MAX], 0);
+    let mut whole = 0;
     for octets in packets {
-        match (packet::quarters(octets), decoder.decode(octets, &mut samples)) {
-            (Ok(quarters), Some(count)) => assert_eq!(count, usize::from(quarters) * SAMPLES_PER_MS / 4),
-            (Ok(_), None) => panic!("a packet that is whole was not decoded"),
-            (Err(_), decoded) => {
-                assert_eq!(decoded, None);
-                let _ = decoder.conceal(20, &mut samples);
-                continue;
+        match packet::quarters(octets) {
+            Ok(quarters) => {
+                let decoded = decoder.codec_run(octets, usize::from(quarters) * 12);
+                assert_eq!(decoded, Some(()), "a packet that is whole was not decoded");
+                whole += 1;
+            }
+            Err(_) => {
+                assert_eq!(decoder.decode(octets, &mut [0; SAMPLES_MAX]), None);
+                let _ = decoder.codec_run(&[], 960);
             }
         }
-        whole += 1;
     }
     assert_eq!(decoder.panics(), 0, "the codec held out");
     whole

@@ -111,6 +111,34 @@ fn one_lost_packet_is_made_up_for_and_the_voice_goes_on_after_it() {
 }
 
 #[test]
+fn what_stands_above_8_khz_does_not_fold_back() {
+    use opus_pure::{Application, OpusEncoder};
+    let mut encoder = OpusEncoder::new(48_000, 1, Application::Audio).expect("an encoder");
+    encoder.bitrate_bps = 96_000;
+    let (mut decoder, mut samples, mut packet) = (Decoder::new(), [0; SAMPLES_MAX], [0; 1500]);
+    for (hertz, least, most) in [(3000.0, 4000.0, 8000.0), (11_000.0, 0.0, 60.0)] {
+        let mut loudest = 0.0f64;
+        for place in 0..40usize {
+            let tone =
+                |n: usize| ((n as f64 * hertz * std::f64::consts::TAU / 48_000.0).sin() * 8000.0) as i16;
+            let said: Vec<i16> = (place * 960..(place + 1) * 960).map(tone).collect();
+            let len = encoder.encode_s16(&said, 960, &mut packet).expect("a packet");
+            let count = decoder
+                .decode(&packet[..len], &mut samples)
+                .expect("it is decoded");
+            let sum: f64 = samples[..count]
+                .iter()
+                .map(|sample| f64::from(*sample).powi(2))
+                .sum();
+            if place >= 20 {
+                loudest = loudest.max((sum / count as f64).sqrt());
+            }
+        }
+        assert!((least..most).contains(&loudest), "{hertz} Hz: {loudest:.1}");
+    }
+}
+
+#[test]
 fn a_hearer_decodes_each_packet_once_and_a_late_one_or_one_that_came_before_moves_nothing() {
     use super::super::statistics::Arrival;
     use crate::sdp::Codec;

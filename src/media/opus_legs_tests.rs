@@ -76,7 +76,7 @@ impl Legs {
                 assert_eq!(to, address(from.other()));
                 Some(self.buffer[..len].to_vec())
             }
-            Verdict::Drop(_) => None,
+            Verdict::Drop(_) | Verdict::Taken => None,
         }
     }
 }

@@ -10,7 +10,6 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::Side;
 use super::clip::Words;
 use super::ear::{Ear, Listening};
 use super::latch::Target;
@@ -20,6 +19,7 @@ use super::player::{Frame, Player};
 use super::rtp::Packet;
 use super::session::Session;
 use super::srtp::Secured;
+use super::{Component, Side};
 use crate::sdp::Codec;
 use crate::time::Now;
 
@@ -238,7 +238,7 @@ impl Party {
             Some((_, Codec::Opus)) => self.in_opus(buffer, len)?,
             _ => len,
         };
-        match &mut self.secured {
+        match self.outgoing(Component::Rtp).ok()? {
             Some(secured) => Secured::protect_rtp(secured, buffer, len).ok(),
             None => Some(len),
         }

@@ -8,8 +8,8 @@ use super::limits::TRANSLATED_OCTETS_MAX;
 use super::opus::{self, Hearer, Speaker, UNITS};
 use super::party::{Party, Payloads};
 use super::player::FRAME_SAMPLES;
-use super::rtp::{HEADER_OCTETS, Packet};
-use super::session::{PADDING, Session, renumber};
+use super::rtp::{HEADER_OCTETS, PADDING, Packet, renumber, retime};
+use super::session::Session;
 use super::statistics::Arrival;
 use crate::g711::Law;
 use crate::sdp::Codec;
@@ -177,12 +177,5 @@ impl Key {
             };
             room.copy_from_slice(&duration.to_be_bytes());
         }
-    }
-}
-
-/// Another timestamp.
-fn retime(packet: &mut [u8], timestamp: u32) {
-    if let Some(octets) = packet.get_mut(4..8) {
-        octets.copy_from_slice(&timestamp.to_be_bytes());
     }
 }

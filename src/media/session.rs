@@ -11,7 +11,7 @@ use super::opus_legs::{Key, Said};
 use super::party::{Party, Payloads, bit};
 use super::player::FRAME_SAMPLES;
 use super::rtcp::{self, Compound, ReceptionReport};
-use super::rtp::Packet;
+use super::rtp::{PADDING, Packet, renumber};
 use super::srtp::{Keys, Refused, Secured};
 use super::statistics::{Arrival, Statistics};
 use super::talk::Talking;
@@ -556,16 +556,6 @@ impl Session {
             Side::A => &self.a,
             Side::B => &self.b,
         }
-    }
-}
-
-/// In the first octet: the last one counts octets that are nothing (RFC 3550 §5.1).
-pub(super) const PADDING: u8 = 0x20;
-
-/// Another payload type; the mark stays.
-pub(super) fn renumber(packet: &mut [u8], payload_type: u8) {
-    if let Some(second) = packet.get_mut(1) {
-        *second = *second & 0x80 | payload_type;
     }
 }
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::clock;
+use super::floor::Floor;
 use super::limits::{ANCHOR_EVERY, NEIGHBOURS_LOOKED_AT, NEIGHBOURS_RETRY, NEWS_AT_ONCE, NEWS_REST, ORDERS};
 use super::vital::join_within;
 use crate::accounts::Tries;
@@ -30,6 +31,8 @@ pub struct Here {
     pub audit: Arc<Audit>,
     /// Wrong passwords here, which the others are told of, and theirs.
     pub tries: Arc<Tries>,
+    /// Whoever is left alone no longer, here and there.
+    pub floor: Floor,
     /// A journal, a shelf or a setting of this name was changed elsewhere; None = any may have been. May block.
     pub changed: Box<Changed>,
     /// Somebody at another gateway orders something about this call of ours.
@@ -161,6 +164,9 @@ impl Teller {
                 mouth.tried(&tried)?;
             }
             mouth.tell(&told)?;
+            for device in self.here.floor.to_tell() {
+                mouth.rested(&device)?;
+            }
             for (call, order) in self.asked.try_iter() {
                 mouth.order(call, &order)?;
             }
@@ -269,6 +275,7 @@ impl Hearer {
             live,
             changed,
             tries,
+            floor,
             ..
         } = &*self.here;
         // First what is counted, then what is shown: a call that ends is rather counted twice than never.
@@ -289,6 +296,7 @@ impl Hearer {
             }
             News::Changed(what) => changed(Some(&what)),
             News::Tried(text) => tries.hear(&text, clock::now().unix_ms()),
+            News::Rested(device) => floor.rested(&device),
             News::Missed => changed(None),
         }
     }

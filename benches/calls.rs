@@ -100,6 +100,7 @@ impl Bench {
             public_url: None,
             country: "US".into(),
             transcodes: true,
+            opus: true,
             rtcp_mux: true,
             is_voice_on: true,
             model: None,

@@ -3,13 +3,13 @@
 #![expect(clippy::disallowed_methods, reason = "any instant will do as the start")]
 
 #[path = "alloc/counting.rs"]
-#[expect(dead_code, reason = "voice_alloc.rs uses more of it")]
 mod counting;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use ringward::media::dtls::{Association, Identity, Outcome, Role, Terms};
+use ringward::media::opus::Encoder;
 use ringward::media::srtp::Secured;
 use ringward::media::{Clip, Config, Keys, Listening, Session, Side, Verdict, Words, rtp};
 use ringward::sdp::{Codec, MasterKey, Suite};
@@ -19,6 +19,8 @@ use ringward::time::Now;
 fn ten_minutes_of_packets_allocate_nothing() {
     plain_legs();
     legs_without_a_codec_in_common();
+    opus_on_both_legs();
+    opus_on_one_leg();
     for suite in Suite::ALL {
         encrypted_legs(suite);
         our_own_voice(suite);
@@ -29,6 +31,11 @@ fn ten_minutes_of_packets_allocate_nothing() {
 #[test]
 fn packets_of_any_kind_from_anybody_do_no_harm_and_leave_nothing_behind() {
     hostile(60_000, 0x9e37_79b9_7f4a_7c15);
+}
+
+#[test]
+fn hostile_opus_leaves_nothing_behind() {
+    hostile_opus(20_000, 0x2545_f491_4f6c_dd1d);
 }
 
 /// Some minutes in a debug build.
@@ -126,6 +133,167 @@ fn legs_without_a_codec_in_common() {
         let allocations = counting::allocations() - before;
         assert_eq!((allocations, forwarded), (0, 4_000), "{one:?} {other:?}");
     }
+}
+
+/// Two seconds of Opus, a packet for each 20 ms.
+fn opus_packets() -> Vec<Vec<u8>> {
+    let mut encoder = Encoder::new();
+    let said = |place: usize| {
+        let t = place as f64 / 16_000.0;
+        ((t * 2000.0).sin() * 6000.0 * (t * 9.0).sin()) as i16
+    };
+    (0..100)
+        .map(|packet| {
+            let samples: Vec<i16> = (packet * 320..(packet + 1) * 320).map(said).collect();
+            let mut octets = vec![0; 160];
+            let len = encoder.encode(&samples, &mut octets).expect("a packet");
+            octets.truncate(len);
+            octets
+        })
+        .collect()
+}
+
+/// Passed on as it came and decoded for the scorer, some of it out of order: nothing. What is lost is made up for by the codec,
+/// which takes scratch memory for it and gives it back.
+fn opus_on_both_legs() {
+    let (config, mut now) = start();
+    let (caller, called) = (([192, 0, 2, 1], 4000).into(), ([192, 0, 2, 2], 5000).into());
+    let mut session = Session::new(&config, now);
+    session.described(Side::A, caller, &[(111, Codec::Opus)], Some(101), now);
+    session.described(Side::B, called, &[(96, Codec::Opus)], Some(101), now);
+    session.tap(true);
+    let packets = opus_packets();
+    let mut buffer = [0u8; 1700];
+    for (first, losses) in [(0u32, false), (2_000, true)] {
+        let (before, live, mut hops) = (counting::allocations(), counting::live(), 0);
+        for n in first..first + 2_000 {
+            now = now.after(Duration::from_millis(20));
+            let n = match n % 20 {
+                4 => n + 1,
+                5 => n - 1,
+                13 if losses => continue,
+                _ => n,
+            };
+            let packet = &packets[n as usize % packets.len()];
+            for (side, source, number) in [(Side::A, caller, 111), (Side::B, called, 96)] {
+                buffer[..12].copy_from_slice(&rtp::header(number, n as u16, n * 960, 7, false));
+                buffer[12..12 + packet.len()].copy_from_slice(packet);
+                let verdict = session.rtp_within(side, source, &mut buffer, 12 + packet.len(), now);
+                assert!(matches!(verdict, Verdict::Forward { .. }), "{verdict:?}");
+            }
+            if let Some(hop) = session.poll_hop() {
+                hops += 1;
+                session.recycle(hop);
+            }
+        }
+        let allocations = counting::allocations() - before;
+        assert!(hops >= 39, "{hops}");
+        assert_eq!(counting::live(), live, "nothing is kept");
+        match losses {
+            false => assert_eq!(allocations, 0),
+            true => assert!(allocations < 100 * 12, "{allocations} for a hundred lost packets"),
+        }
+    }
+}
+
+/// To a phone of another codec: nothing. To one that speaks Opus alone: what the codec takes to encode, three times for each
+/// 20 ms, and gives back.
+fn opus_on_one_leg() {
+    for other in [(0, Codec::Pcmu), (8, Codec::Pcma), (9, Codec::G722)] {
+        let (config, mut now) = start();
+        let (caller, called) = (([192, 0, 2, 1], 4000).into(), ([192, 0, 2, 2], 5000).into());
+        let mut session = Session::new(&config, now);
+        session.described(Side::A, caller, &[(111, Codec::Opus)], Some(101), now);
+        session.described(Side::B, called, &[other], Some(101), now);
+        session.tap(true);
+        let packets = opus_packets();
+        let mut buffer = [0u8; 1700];
+        let (mut to_other, mut to_opus) = (0, 0);
+        // The codec's buffers have grown to what they need after the first.
+        for n in 0..1_000u32 {
+            now = now.after(Duration::from_millis(20));
+            let packet = &packets[n as usize % packets.len()];
+            buffer[..12].copy_from_slice(&rtp::header(111, n as u16, n * 960, 7, false));
+            buffer[12..12 + packet.len()].copy_from_slice(packet);
+            let before = counting::allocations();
+            let verdict = session.rtp_within(Side::A, caller, &mut buffer, 12 + packet.len(), now);
+            assert!(
+                matches!(verdict, Verdict::Forward { len: 172, .. }),
+                "{verdict:?}"
+            );
+            to_other += counting::allocations() - before;
+            if let Some(hop) = session.poll_hop() {
+                session.recycle(hop);
+            }
+            buffer[..12].copy_from_slice(&rtp::header(other.0, n as u16, n * 160, 7, false));
+            for (place, octet) in buffer[12..172].iter_mut().enumerate() {
+                *octet = (place as u32 * 7 + n * 13) as u8;
+            }
+            let (before, live) = (counting::allocations(), counting::live());
+            let verdict = session.rtp_within(Side::B, called, &mut buffer, 172, now);
+            assert!(matches!(verdict, Verdict::Forward { .. }), "{verdict:?}");
+            if n >= 50 {
+                to_opus += counting::allocations() - before;
+                assert_eq!(counting::live(), live, "nothing is kept");
+            }
+        }
+        assert_eq!(to_other, 0, "{other:?}");
+        assert!(to_opus <= 950 * 4, "{other:?}: {to_opus}");
+    }
+}
+
+/// What begins as Opus may, from both parties of a call that passes it on and of one that translates it.
+fn hostile_opus(packets: u32, seed: u64) {
+    let (config, mut now) = start();
+    let (caller, called) = (([192, 0, 2, 1], 4000).into(), ([192, 0, 2, 2], 5000).into());
+    let mut sessions = [(96, Codec::Opus), (0, Codec::Pcmu), (9, Codec::G722)].map(|other| {
+        let mut session = Session::new(&config, now);
+        session.described(Side::A, caller, &[(111, Codec::Opus)], None, now);
+        session.described(Side::B, called, &[other], Some(101), now);
+        session.hears_wide_events(Side::A, Some(110));
+        session.tap(true);
+        session
+    });
+    let mut state = seed;
+    let mut dice = move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    };
+    let (mut buffer, mut went, mut live) = ([0u8; 1700], 0, 0);
+    for n in 0..packets {
+        // Most of the codec's buffers have grown to what they need by then.
+        if n == packets / 2 {
+            live = counting::live();
+        }
+        now = now.after(Duration::from_millis(20));
+        let len = 12 + (dice() % [4, 60, 400][dice() as usize % 3]) as usize;
+        for octets in buffer[12..len].chunks_mut(8) {
+            octets.copy_from_slice(&dice().to_le_bytes()[..octets.len()]);
+        }
+        let number = [111, 96, 0, 9, 110, 101, 13][dice() as usize % 7];
+        let sequence = (n / 3) as u16 ^ u16::from(dice() % 16 == 0);
+        let header = rtp::header(
+            number,
+            sequence,
+            dice() as u32 % 4 * 960 + n * 320,
+            7,
+            dice() % 2 == 0,
+        );
+        buffer[..12].copy_from_slice(&header);
+        let session = &mut sessions[dice() as usize % 3];
+        for (side, source) in [(Side::A, caller), (Side::B, called)] {
+            let verdict = session.rtp_within(side, source, &mut buffer, len, now);
+            went += u32::from(matches!(verdict, Verdict::Forward { .. }));
+        }
+        if let Some(hop) = session.poll_hop() {
+            session.recycle(hop);
+        }
+    }
+    assert!(went > packets / 4, "{went} of {packets}");
+    let grown = counting::live() - live;
+    assert!(grown < 8192, "{grown} octets more than half way");
 }
 
 /// SRTP on both legs, with keys of their own: every packet is opened, heard and closed again.

@@ -131,6 +131,7 @@ fn engine(shared: &Shared<'_>, shard: u16, shards: u16) -> anyhow::Result<call::
         public_url: config.api.public_url.clone(),
         country: config.identity.country.clone(),
         transcodes: config.media.transcodes,
+        opus: config.opus,
         rtcp_mux: config.media.rtcp_mux,
         is_voice_on: shared.model.is_some(),
         model: shared.model.clone(),

@@ -176,6 +176,8 @@ pub struct Config {
     pub country: String,
     /// A phone that refuses the caller's codecs (488) is asked again with all that we can translate into.
     pub transcodes: bool,
+    /// Opus is taken where it is offered, and offered where a phone refuses everything else.
+    pub opus: bool,
     /// One port for RTP and RTCP is offered and accepted on either leg (RFC 5761).
     pub rtcp_mux: bool,
     pub is_voice_on: bool,
@@ -339,6 +341,8 @@ pub enum Output {
         audio: std::net::SocketAddr,
         codecs: Vec<(u8, Codec)>,
         telephone_event: Option<u8>,
+        /// The same at 48 kHz, beside Opus.
+        wide_event: Option<u8>,
         comfort_noise: Option<u8>,
         /// No audio: datagrams of a fax (T.38).
         is_fax: bool,

@@ -21,6 +21,8 @@ pub(crate) struct Origin {
     version: u64,
     /// What the other leg says may be said here in other codecs.
     transcodes: bool,
+    /// Opus is taken and offered.
+    opus: bool,
     /// The leg shares no codec with the other one: it is offered all that we can translate into.
     is_wide: bool,
     pub(crate) travel: Travel,
@@ -33,6 +35,7 @@ impl Origin {
             session_id: random.u64() >> 2,
             version: 0,
             transcodes: config.transcodes,
+            opus: config.opus,
             is_wide: false,
             travel: Travel::new(
                 wanted,
@@ -67,7 +70,7 @@ impl Origin {
     /// 488 when no codec is left that we can carry.
     pub(crate) fn offer(&mut self, session: &Session, ours: IpAddr, port: u16) -> Result<Vec<u8>, Refusal> {
         if self.is_wide {
-            let wide = session.widened();
+            let wide = session.widened(self.opus);
             let transport = self.travel.offer(&wide)?;
             return self.write(&wide, ours, port, &transport);
         }
@@ -134,6 +137,27 @@ impl Origin {
         }
     }
 
+    /// How wide an offer to this leg would be.
+    pub(crate) fn widened(&self, session: &Session) -> Session {
+        session.widened(self.opus)
+    }
+
+    /// What of an offer of this leg is taken.
+    ///
+    /// # Errors
+    ///
+    /// 488 when no codec is left.
+    fn taken(&self, offer: Session) -> Result<Session, Refusal> {
+        if self.opus || offer.is_fax() {
+            return Ok(offer);
+        }
+        let offer = offer.without_opus();
+        match offer.codecs().is_empty() {
+            true => Err(Refusal::NotAcceptable(NOTHING_IN_COMMON)),
+            false => Ok(offer),
+        }
+    }
+
     fn write(
         &mut self,
         session: &Session,
@@ -144,9 +168,11 @@ impl Origin {
         self.version += 1;
         session
             .anchored(ours, port, self.session_id, self.version, transport)
-            .map_err(|_| Refusal::NotAcceptable("no audio codec in common (PCMU, PCMA, G722)"))
+            .map_err(|_| Refusal::NotAcceptable(NOTHING_IN_COMMON))
     }
 }
+
+const NOTHING_IN_COMMON: &str = "no audio codec in common (PCMU, PCMA, G722, opus)";
 
 /// The description in a message; `None` when it has no body (a late offer, or nothing to say).
 ///
@@ -160,9 +186,7 @@ pub(crate) fn read(message: &Message) -> Result<Option<Session>, Refusal> {
     let body = message.description().ok_or(Refusal::NotSdp)?;
     let session = Session::parse(body).map_err(|fault| Refusal::NotAcceptable(fault.expected))?;
     if session.codecs().is_empty() {
-        return Err(Refusal::NotAcceptable(
-            "no audio codec in common (PCMU, PCMA, G722)",
-        ));
+        return Err(Refusal::NotAcceptable(NOTHING_IN_COMMON));
     }
     Ok(Some(session))
 }
@@ -173,7 +197,8 @@ pub(crate) fn read(message: &Message) -> Result<Option<Session>, Refusal> {
 ///
 /// As [`read`], and 488 where it is not encrypted as it should be.
 pub(crate) fn read_offer(message: &Message, origin: &Origin) -> Result<Option<Session>, Refusal> {
-    read(message)?.map(|offer| origin.travel.heed(offer)).transpose()
+    let heed = |offer| origin.travel.heed(offer).and_then(|offer| origin.taken(offer));
+    read(message)?.map(heed).transpose()
 }
 
 /// As [`read`], for two who talk: they may send each other a fax instead (T.38).
@@ -195,7 +220,8 @@ pub(crate) fn read_talking(message: &Message) -> Result<Option<Session>, Refusal
 /// As [`read_offer`].
 pub(crate) fn read_talking_offer(message: &Message, origin: &Origin) -> Result<Option<Session>, Refusal> {
     let offer = read_talking(message)?;
-    offer.map(|offer| origin.travel.heed(offer)).transpose()
+    let heed = |offer| origin.travel.heed(offer).and_then(|offer| origin.taken(offer));
+    offer.map(heed).transpose()
 }
 
 /// Whether this would have the two go over to fax.
@@ -231,6 +257,7 @@ pub(crate) fn describe(call: CallId, side: Side, session: &Session, agreed: Agre
         audio: session.audio_address()?,
         codecs: session.codecs(),
         telephone_event: session.telephone_event(),
+        wide_event: session.wide_event(),
         comfort_noise: session.comfort_noise(),
         is_fax: session.is_fax(),
     })

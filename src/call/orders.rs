@@ -253,9 +253,7 @@ impl Talking {
         if !self.is_able_to(&What::Challenge, case, desk) {
             return OrderOutcome::NotNow;
         }
-        let has_keys = case
-            .spoken(Side::A)
-            .is_some_and(|caller| caller.telephone_event().is_some());
+        let has_keys = case.spoken(Side::A).is_some_and(|caller| caller.has_keys());
         if !has_keys {
             aside::learn(Challenge::Unable, case, desk);
             return OrderOutcome::Failed;

@@ -52,7 +52,7 @@ impl Ringing {
         let Some(at) = said.audio_address() else {
             return false;
         };
-        let may_widen = said.widened().codecs() != said.codecs();
+        let may_widen = self.origin.widened(&said).codecs() != said.codecs();
         if !self.origin.travel.insist() && !(may_widen && self.origin.widen()) {
             return false;
         }

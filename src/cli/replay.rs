@@ -178,6 +178,7 @@ impl Desk {
             try_for: std::time::Duration::from_secs(32),
             country: self.country.clone(),
             transcodes: true,
+            opus: true,
             rtcp_mux: true,
             is_voice_on: self.model.is_some(),
             model: self.model.as_ref().map(|model| model.revision().to_owned()),

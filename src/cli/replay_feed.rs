@@ -86,12 +86,14 @@ impl Player {
                 audio,
                 codecs,
                 telephone_event,
+                wide_event,
                 comfort_noise,
                 ..
             } => {
                 if let Some(session) = self.heard(call).and_then(|heard| heard.session.as_mut()) {
                     session.described(side, audio, &codecs, telephone_event, now);
                     session.hears_noise(side, comfort_noise);
+                    session.hears_wide_events(side, wide_event);
                 }
             }
             Output::Tap { call, on } => {

@@ -81,6 +81,8 @@ pub struct Config {
     pub queue_srtp_keys: std::collections::BTreeMap<String, crate::call::Keying>,
     /// With which SRTP suites.
     pub srtp_suites: crate::call::Suites,
+    /// `[media] opus`
+    pub opus: bool,
     /// What the people of a queue are told before they are connected, where a queue says so (by its name).
     pub whispers: std::collections::BTreeMap<String, crate::call::Whisper>,
     /// Queues whose people put callers on hold without music of ours.
@@ -221,6 +223,7 @@ impl Config {
             queue_srtp: std::collections::BTreeMap::new(),
             queue_srtp_keys: std::collections::BTreeMap::new(),
             srtp_suites: crate::call::Suites::default(),
+            opus: true,
             whispers: std::collections::BTreeMap::new(),
             silent_holds: std::collections::BTreeSet::new(),
             outbound: crate::call::OutboundConfig::default(),

@@ -129,6 +129,7 @@ fn read_media(root: &Section<'_, '_>, config: &mut Config) {
         "transcode",
         "rtcp_mux",
         "srtp_suites",
+        "opus",
     ]);
     if let Some(word) = section.string("transcode") {
         match word.get {
@@ -144,6 +145,7 @@ fn read_media(root: &Section<'_, '_>, config: &mut Config) {
         }
     }
     config.srtp_suites = super::srtp::read_suites(&section);
+    config.opus = section.boolean("opus").unwrap_or(config.opus);
     let media = &mut config.media;
     media.rtcp_mux = section.boolean("rtcp_mux").unwrap_or(media.rtcp_mux);
     if let Some(address) = read_address(&section, "address") {

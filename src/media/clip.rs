@@ -46,11 +46,11 @@ impl Clip {
         }
     }
 
-    /// What goes out on a leg that speaks `codec`. G.722 hangs on what was said before: whoever speaks it makes it of the
-    /// mu-law octets.
+    /// What goes out on a leg that speaks `codec`. G.722 and Opus hang on what was said before: whoever speaks them makes them of
+    /// the mu-law octets.
     pub fn octets(&self, codec: Codec) -> &[u8] {
         match codec {
-            Codec::Pcmu | Codec::G722 => &self.mu,
+            Codec::Pcmu | Codec::G722 | Codec::Opus => &self.mu,
             Codec::Pcma => &self.a,
         }
     }

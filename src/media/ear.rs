@@ -58,12 +58,26 @@ impl Ear {
         let Some(count) = u32::try_from(audio.len()).ok().filter(|count| *count > 0) else {
             return;
         };
-        let size = |level: i16| u32::from(level.unsigned_abs());
         let sum: u32 = match codec.law() {
             Some(law) => audio.iter().map(|octet| size(law.decode(*octet))).sum(),
             None => audio.iter().map(|octet| size(self.g722.decode(*octet))).sum(),
         };
-        let level = sum / count;
+        let length = Duration::from_micros(u64::from(count) * 125);
+        self.weigh(sum / count, length, is_saying, now);
+    }
+
+    /// Audio of his at 16 kHz.
+    pub(crate) fn handle_wide(&mut self, samples: &[i16], is_saying: bool, now: Instant) {
+        let Some(count) = u32::try_from(samples.len()).ok().filter(|count| *count > 0) else {
+            return;
+        };
+        let sum: u32 = samples.iter().map(|sample| size(*sample)).sum();
+        let length = Duration::from_nanos(u64::from(count) * 62_500);
+        self.weigh(sum / count, length, is_saying, now);
+    }
+
+    /// So much audio of this mean level.
+    fn weigh(&mut self, level: u32, length: Duration, is_saying: bool, now: Instant) {
         // Down at once, up slowly: about one second of noise raises it by half.
         self.floor = level
             .min(self.floor + self.floor / 128 + 1)
@@ -71,7 +85,6 @@ impl Ear {
         if level < (self.floor * 3).max(SPEECH_LEVEL_MIN) {
             return;
         }
-        let length = Duration::from_micros(u64::from(count) * 125);
         if is_saying {
             self.over += length;
         } else if self.listening.is_some() {
@@ -99,6 +112,10 @@ impl Ear {
         self.listening = None;
         Some(if has_spoken { self.speech } else { Duration::ZERO })
     }
+}
+
+fn size(level: i16) -> u32 {
+    u32::from(level.unsigned_abs())
 }
 
 /// Mean levels, of 32768.

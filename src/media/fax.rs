@@ -23,7 +23,7 @@ impl Session {
         if !is_udptl(buffer.get(..len).unwrap_or_default()) {
             return this.drop(DropReason::Malformed);
         }
-        if let Err(reason) = this.admit(source, len, now.instant) {
+        if let Err(reason) = this.admit(source, len, 0, now.instant) {
             return this.drop(reason);
         }
         if !other.is_fax {

@@ -46,6 +46,17 @@ pub const CONCEALED_SAMPLES_MAX: usize = 480;
 /// Samples a timestamp may be ahead and still be a gap; beyond (1 s) it is a new time line and nothing is concealed.
 pub const GAP_SAMPLES_MAX: u32 = 8000;
 
+/// Samples of silence that a pause of a sender of Opus leaves in what is scored: it is heard of every 400 ms while it says nothing
+/// (RFC 7587 §3.1.3). What is longer is left out.
+pub const PAUSE_SAMPLES_MAX: usize = 3360;
+
+/// Milliseconds of Opus a second from one side, sustained: a packet of 120 ms costs what six of 20 ms cost, so their number
+/// says little. Nobody speaks faster than time goes by. What is above is dropped.
+pub const OPUS_MS_PER_SECOND: u32 = 1500;
+
+/// Milliseconds of Opus that one side may send at once after a pause (a network that held them back delivers them together).
+pub const OPUS_MS_BURST: u32 = 4000;
+
 /// Seconds of one call that are not scored because they hold nothing but the calling tone of a fax machine: half a minute of
 /// calling. Anybody can play it, so further ones are scored as ever.
 pub const CALLING_TONES_MAX: u64 = 10;

@@ -1,4 +1,4 @@
-//! RTP between the two legs, encrypted or not, and the copy for scoring (RFC 3550, RFC 3711, G.711). Sans-IO. Imports
+//! RTP between the two legs, encrypted or not, and the copy for scoring (RFC 3550, RFC 3711, G.711, G.722, Opus). Sans-IO. Imports
 //! `sdp`.
 //!
 //! A [`Session`] is one call's media: it is shown every packet and says where it goes, who may speak for a side
@@ -19,6 +19,10 @@ pub mod g722;
 mod handshakes;
 pub mod latch;
 pub mod limits;
+pub mod opus;
+mod opus_legs;
+#[cfg(test)]
+mod opus_legs_tests;
 mod party;
 mod player;
 mod ports;
@@ -45,6 +49,7 @@ pub use clip::{Clip, Words};
 pub use dtls::fuzz_dtls;
 pub use ear::Listening;
 pub use fuzz::{fuzz_events, fuzz_rtcp, fuzz_rtp};
+pub use opus::fuzz_opus;
 pub use player::{FRAME, FRAME_SAMPLES};
 pub use ports::PortPool;
 pub use rtcp::ReceptionReport;

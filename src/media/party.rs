@@ -5,7 +5,10 @@ use std::time::{Duration, Instant};
 
 use super::handshakes::{Handshakes, secured};
 use super::latch::Latch;
-use super::limits::{RTCP_BURST, RTCP_PER_SECOND, RTP_BURST, RTP_PER_SECOND};
+use super::limits::{
+    OPUS_MS_BURST, OPUS_MS_PER_SECOND, RTCP_BURST, RTCP_PER_SECOND, RTP_BURST, RTP_PER_SECOND,
+};
+use super::opus::{Clock, Hearer, Speaker};
 use super::player::Player;
 use super::rate::Rate;
 use super::reports::Reports;
@@ -36,6 +39,8 @@ pub(super) struct Party {
     pub(super) payloads: Payloads,
     pub(super) rtp_rate: Rate,
     pub(super) rtcp_rate: Rate,
+    /// Milliseconds of Opus.
+    pub(super) opus_rate: Rate,
     pub(super) stream: Stream,
     pub(super) packets: u64,
     pub(super) octets: u64,
@@ -47,6 +52,12 @@ pub(super) struct Party {
     pub(super) transcoder: Transcoder,
     /// Packets that went through it.
     pub(super) translated: u64,
+    /// What it says in Opus, where somebody must understand that who does not speak it.
+    pub(super) hearer: Option<Box<Hearer>>,
+    /// For what is said to it in Opus that did not come as such.
+    pub(super) speaker: Option<Box<Speaker>>,
+    /// Its time line, where it counts in 48 kHz.
+    pub(super) clock: Clock,
 }
 
 /// The payload type of comfort noise (RFC 3389 §4), where no description gives it another.
@@ -58,7 +69,11 @@ pub(super) struct Payloads {
     pub(super) pcmu: u128,
     pub(super) pcma: u128,
     pub(super) g722: u128,
+    pub(super) opus: u128,
+    /// telephone-event that counts in 8 kHz.
     pub(super) event: u128,
+    /// telephone-event that counts in 48 kHz, as Opus does.
+    pub(super) wide_event: u128,
     pub(super) noise: u128,
 }
 
@@ -71,13 +86,37 @@ impl Payloads {
             Some(Codec::Pcma)
         } else if self.g722 & bit != 0 {
             Some(Codec::G722)
+        } else if self.opus & bit != 0 {
+            Some(Codec::Opus)
         } else {
             None
         }
     }
 
     pub(super) fn has(self, payload_type: u8) -> bool {
-        (self.pcmu | self.pcma | self.g722 | self.event | self.noise) & bit(payload_type) != 0
+        let audio = self.pcmu | self.pcma | self.g722 | self.opus;
+        (audio | self.event | self.wide_event | self.noise) & bit(payload_type) != 0
+    }
+
+    /// Whether it counts in 48 kHz: Opus, and the keys beside it.
+    pub(super) fn is_wide(self, payload_type: u8) -> bool {
+        (self.opus | self.wide_event) & bit(payload_type) != 0
+    }
+
+    pub(super) fn is_event(self, payload_type: u8) -> bool {
+        (self.event | self.wide_event) & bit(payload_type) != 0
+    }
+
+    /// Whether these have a codec that `theirs` lack.
+    pub(super) fn has_more_than(self, theirs: Payloads) -> bool {
+        [
+            (self.pcmu, theirs.pcmu),
+            (self.pcma, theirs.pcma),
+            (self.g722, theirs.g722),
+            (self.opus, theirs.opus),
+        ]
+        .iter()
+        .any(|(own, other)| *own != 0 && *other == 0)
     }
 
     /// Whether it is comfort noise to these: by the number they gave it, or by its own where that means nothing else. Some
@@ -92,6 +131,8 @@ impl Payloads {
             Some(Codec::Pcmu) => self.pcmu,
             Some(Codec::Pcma) => self.pcma,
             Some(Codec::G722) => self.g722,
+            Some(Codec::Opus) => self.opus,
+            None if theirs.wide_event & bit(payload_type) != 0 => self.wide_event,
             None if theirs.event & bit(payload_type) != 0 => self.event,
             None if theirs.is_noise(payload_type) => self.noise,
             None => 0,
@@ -141,6 +182,7 @@ impl Party {
             payloads: Payloads::default(),
             rtp_rate: Rate::new(RTP_PER_SECOND, RTP_BURST, now),
             rtcp_rate: Rate::new(RTCP_PER_SECOND, RTCP_BURST, now),
+            opus_rate: Rate::new(OPUS_MS_PER_SECOND, OPUS_MS_BURST, now),
             stream: Stream::default(),
             packets: 0,
             octets: 0,
@@ -149,6 +191,9 @@ impl Party {
             presses: Presses::default(),
             transcoder: Transcoder::default(),
             translated: 0,
+            hearer: None,
+            speaker: None,
+            clock: Clock::default(),
         }
     }
 
@@ -182,17 +227,19 @@ impl Party {
         secured(&mut self.secured, &mut self.handshakes, component)
     }
 
-    /// Whether what came from this source is taken: the party's own, and not too fast. What is taken is counted.
+    /// Whether what came from this source is taken: the party's own, and not too fast. `opus_ms`: how much of Opus it is. What
+    /// is taken is counted.
     pub(super) fn admit(
         &mut self,
         source: SocketAddr,
         octets: usize,
+        opus_ms: u32,
         now: Instant,
     ) -> Result<(), DropReason> {
         if !self.latch.accepts(source, now) {
             return Err(DropReason::Stranger);
         }
-        if !self.rtp_rate.allows(now) {
+        if !self.rtp_rate.allows(now) || !self.opus_rate.allows_many(opus_ms, now) {
             return Err(DropReason::TooFast);
         }
         self.packets += 1;
@@ -200,13 +247,22 @@ impl Party {
         Ok(())
     }
 
+    /// Of the timestamps of what is sent to it, in which its reports give jitter.
+    fn units_per_ms(&self) -> f32 {
+        match self.voice {
+            Some((_, codec)) => codec.clock_rate() as f32 / 1000.0,
+            None => 8.0,
+        }
+    }
+
     pub(super) fn drop(&mut self, reason: DropReason) -> Verdict {
         self.drops[reason as usize] += 1;
         Verdict::Drop(reason)
     }
 
-    /// `heard`: what the other party says.
-    pub(super) fn statistics(&self, heard: &Reports) -> SideStatistics {
+    /// `other`: the one that hears it, and says how.
+    pub(super) fn statistics(&self, other: &Party) -> SideStatistics {
+        let heard = &other.reports;
         let refused = [
             DropReason::Malformed,
             DropReason::Stranger,
@@ -226,7 +282,7 @@ impl Party {
             dropped: refused.iter().map(|reason| self.drops[*reason as usize]).sum(),
             unauthenticated: self.drops[DropReason::Unauthenticated as usize],
             reported_lost: reported.map(|report| report.cumulative_lost),
-            reported_jitter_ms: reported.map(|report| report.jitter as f32 / 8.0),
+            reported_jitter_ms: reported.map(|report| report.jitter as f32 / other.units_per_ms()),
             round_trip_ms: self.reports.round_trip().map(milliseconds),
             mos: None,
             keys_pressed: self.presses.count,

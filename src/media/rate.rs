@@ -24,7 +24,12 @@ impl Rate {
 
     /// Takes one token; false when there is none, and then nothing changes.
     pub(crate) fn allows(&mut self, now: Instant) -> bool {
-        let next = self.full_at.max(now) + self.step;
+        self.allows_many(1, now)
+    }
+
+    /// Takes so many; false when there are not as many, and then nothing changes.
+    pub(crate) fn allows_many(&mut self, tokens: u32, now: Instant) -> bool {
+        let next = self.full_at.max(now) + self.step * tokens;
         if next > now + self.burst {
             return false;
         }
@@ -53,5 +58,15 @@ mod tests {
                 .count(),
             5
         );
+    }
+
+    #[test]
+    fn several_are_taken_at_once_or_none() {
+        let start = Instant::now();
+        let mut rate = Rate::new(1000, 100, start);
+        assert!(rate.allows_many(60, start));
+        assert!(!rate.allows_many(60, start));
+        assert!(rate.allows_many(40, start) && rate.allows_many(0, start));
+        assert!(!rate.allows(start));
     }
 }

@@ -131,6 +131,23 @@ impl<'a> Packet<'a> {
     }
 }
 
+/// In the first octet: the last one counts octets that are nothing (RFC 3550 §5.1).
+pub(super) const PADDING: u8 = 0x20;
+
+/// Another payload type; the mark stays.
+pub(super) fn renumber(packet: &mut [u8], payload_type: u8) {
+    if let Some(second) = packet.get_mut(1) {
+        *second = *second & 0x80 | payload_type;
+    }
+}
+
+/// Another timestamp.
+pub(super) fn retime(packet: &mut [u8], timestamp: u32) {
+    if let Some(octets) = packet.get_mut(4..8) {
+        octets.copy_from_slice(&timestamp.to_be_bytes());
+    }
+}
+
 /// Writes a plain header (version 2, no padding, extension or sources) for whoever makes packets: tests and the demo.
 pub fn header(
     payload_type: u8,

@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 
 use super::latch::Target;
 use super::limits::TRANSLATED_OCTETS_MAX;
+use super::opus;
+use super::opus_legs::{Key, Said};
 use super::party::{Party, Payloads, bit};
 use super::player::FRAME_SAMPLES;
 use super::rtcp::{self, Compound, ReceptionReport};
-use super::rtp::Packet;
+use super::rtp::{PADDING, Packet, renumber};
 use super::srtp::{Keys, Refused, Secured};
 use super::statistics::{Arrival, Statistics};
 use super::talk::Talking;
@@ -48,7 +50,7 @@ pub struct Session {
     pub(super) b: Party,
     /// We say something to a party, or listen for the caller.
     pub(super) talking: Option<Box<Talking>>,
-    tap: Option<Box<Tap>>,
+    pub(super) tap: Option<Box<Tap>>,
     /// What taps before this one did.
     tapped: TapStatistics,
     started: Instant,
@@ -92,6 +94,7 @@ impl Session {
                 Codec::Pcmu => payloads.pcmu |= bit(*payload_type),
                 Codec::Pcma => payloads.pcma |= bit(*payload_type),
                 Codec::G722 => payloads.g722 |= bit(*payload_type),
+                Codec::Opus => payloads.opus |= bit(*payload_type),
             }
         }
         payloads.event = telephone_event.map_or(0, bit);
@@ -107,6 +110,7 @@ impl Session {
         this.latch.describe(audio, now.instant);
         other.latch.reopen(now.instant);
         self.last_heard = now.instant;
+        self.prepare_opus();
     }
 
     /// By which payload type the party on `side` takes comfort noise (RFC 3389); `None`: it does not. Said after a description.
@@ -148,6 +152,7 @@ impl Session {
             let calling_tones = self.tapped.calling_tones;
             self.tap
                 .get_or_insert_with(|| Box::new(Tap::after(calling_tones)));
+            self.prepare_opus();
         } else {
             self.tapped = self.tap_statistics();
             self.tap = None;
@@ -161,14 +166,18 @@ impl Session {
     }
 
     /// An RTP packet arrived on the RTP socket of side `from`: the first `len` octets of `buffer`. What is to be sent on
-    /// stands there afterwards, so there must be room for [`super::srtp::OVERHEAD_OCTETS_MAX`] more.
+    /// stands there afterwards, so there must be room for [`super::srtp::OVERHEAD_OCTETS_MAX`] more, and for 960 octets of audio
+    /// where Opus is translated: a packet for which there is none is dropped.
     ///
     /// A payload type is good when either party announced it, because each announces what it wants to *receive*
     /// (RFC 3264 §5.1), or when it is comfort noise. That goes on to a party that takes it, and to any other as 20 ms of
     /// silence in its codec, so that no number is missing from the stream. Where they disagree on its codec, the receiver's word counts. What the
     /// receiver has under another number goes on under that one. Audio in a codec that it did not announce goes on in the
     /// one it likes best, in packets of the same length ([`Config::transcodes`]); a packet of more than 100 ms
-    /// ([`TRANSLATED_OCTETS_MAX`]) crosses as it is.
+    /// ([`TRANSLATED_OCTETS_MAX`]) crosses as it is, and is dropped where one of the two speaks Opus.
+    ///
+    /// What is said to be Opus and is no Opus packet (RFC 6716 §3.4) is malformed, and more of it than time has gone by
+    /// ([`super::limits::OPUS_MS_PER_SECOND`]) too fast.
     ///
     /// On an encrypted leg nothing is believed, latched, counted as life or heard that its key does not authenticate. Where
     /// the leg has one port for both, RTCP is told by its second octet (RFC 5761 §4) and goes as in [`Session::rtcp_within`].
@@ -217,15 +226,23 @@ impl Session {
                 DropReason::Stranger
             });
         }
-        if let Err(reason) = this.admit(source, octets, now.instant) {
-            return this.drop(reason);
-        }
         let codec = other
             .payloads
             .codec(payload_type)
             .or(this.payloads.codec(payload_type));
+        let opus_ms = match codec {
+            Some(Codec::Opus) => opus::packet::milliseconds(packet.payload()),
+            _ => Ok(0),
+        };
+        let Ok(opus_ms) = opus_ms else {
+            return this.drop(DropReason::Malformed);
+        };
+        if let Err(reason) = this.admit(source, octets, opus_ms, now.instant) {
+            return this.drop(reason);
+        }
         let arrival = this.stream.handle_arrival(packet.ssrc(), packet.sequence());
-        let is_event = (this.payloads.event | other.payloads.event) & bit(payload_type) != 0;
+        let is_event = this.payloads.is_event(payload_type) || other.payloads.is_event(payload_type);
+        let time = this.time_of(&packet, arrival, other.payloads);
         // A late packet of a key before this one is no key of its own.
         let pressed = match is_event && arrival.is_new() {
             true => this.presses.handle(&packet),
@@ -236,7 +253,8 @@ impl Session {
             self.last_heard = now.instant;
             return self.parties(from).0.drop(DropReason::UnknownPayload);
         }
-        let is_same = other.payloads.has(payload_type);
+        let is_same =
+            other.payloads.has(payload_type) && !this.payloads.counts_otherwise(payload_type, other.payloads);
         let target = other.latch.target();
         if codec.is_some() && !packet.is_flat() {
             other.give_way(now.instant);
@@ -244,13 +262,16 @@ impl Session {
         let goes_out = !other.is_spoken_to(now.instant) && matches!(target, Target::At(_));
         let is_first = codec.is_some() && goes_out && std::mem::take(&mut other.marks_next);
         self.last_heard = now.instant;
-        self.follow(from, arrival, &packet, codec, now);
+        self.follow(from, arrival, &packet, (codec, time), now);
         if let (Some(event), Side::A) = (pressed, from) {
             self.press(event);
         }
         let len = match is_same {
             true => len,
-            false => self.translate(from, arrival, (payload_type, codec), buffer, len, now),
+            false => match self.translate(from, (arrival, time), (payload_type, codec), buffer, len, now) {
+                Some(len) => len,
+                None => return self.parties(from).0.drop(DropReason::UnknownPayload),
+            },
         };
         if let (true, Some(second)) = (is_first, buffer.get_mut(1)) {
             // The first of another source than the one before: what a marked packet says (RFC 3551 §4.1).
@@ -365,8 +386,8 @@ impl Session {
 
     pub fn statistics(&self) -> Statistics {
         let mut statistics = Statistics {
-            from_caller: self.a.statistics(&self.b.reports),
-            from_called: self.b.statistics(&self.a.reports),
+            from_caller: self.a.statistics(&self.b),
+            from_called: self.b.statistics(&self.a),
         };
         statistics.from_caller.calling_tone_seconds = self.tap_statistics().calling_tones;
         statistics
@@ -395,19 +416,23 @@ impl Session {
     }
 
     /// Jitter and tap, for an accepted packet.
-    fn follow(&mut self, from: Side, arrival: Arrival, packet: &Packet<'_>, codec: Option<Codec>, now: Now) {
+    fn follow(
+        &mut self,
+        from: Side,
+        arrival: Arrival,
+        packet: &Packet<'_>,
+        (codec, time): (Option<Codec>, u32),
+        now: Now,
+    ) {
         let elapsed = now.instant.saturating_duration_since(self.started);
         let is_new = arrival.is_new();
         if is_new && codec.is_some() {
             // All packets of one telephone-event share a timestamp, so only audio tells of jitter. 8 units a ms.
             let arrived = (elapsed.as_micros() * 8 / 1000) as u32;
-            self.parties(from)
-                .0
-                .stream
-                .handle_transit(arrived, packet.timestamp());
+            self.parties(from).0.stream.handle_transit(arrived, time);
         }
         if is_new && from == Side::A && self.talking.is_some() {
-            self.overhear(codec, packet.payload(), now);
+            self.overhear(codec, packet, now);
         }
         let Some(tap) = self.tap.as_mut().filter(|_| from == Side::A) else {
             return;
@@ -417,51 +442,67 @@ impl Session {
         }
         if is_new || arrival == Arrival::Behind {
             let audio = codec.map(|codec| (codec, packet.payload()));
-            tap.handle_packet(packet.sequence(), packet.timestamp(), audio);
+            tap.handle_packet(packet.sequence(), time, audio);
         }
     }
 
     /// What the other party did not announce, by a number that it did: the same under its own number, or other audio. Gives the
-    /// packet's new length.
+    /// packet's new length. `None`: it cannot be said in what the other party announced.
     fn translate(
         &mut self,
         from: Side,
-        arrival: Arrival,
+        (arrival, time): (Arrival, u32),
         (payload_type, codec): (u8, Option<Codec>),
         buffer: &mut [u8],
         len: usize,
         now: Now,
-    ) -> usize {
+    ) -> Option<usize> {
         let transcodes = self.transcodes;
         let (this, other) = self.parties(from);
         if other.is_spoken_to(now.instant) {
-            return len;
+            return Some(len);
         }
         if let Some(number) = other.payloads.number(payload_type, this.payloads) {
             renumber(buffer, number);
-            return len;
+            return Some(len);
         }
         let (Some((number, wanted)), Ok(packet)) =
             (other.voice, Packet::parse(buffer.get(..len).unwrap_or_default()))
         else {
-            return len;
+            return Some(len);
         };
+        if this.payloads.is_event(payload_type) {
+            let key = Key::new(&packet, time, this.payloads.is_wide(payload_type));
+            key.cross(other, buffer);
+            return Some(len);
+        }
         let audio = packet.payload_range();
+        let is_opus = codec == Some(Codec::Opus) || wanted == Codec::Opus;
+        if is_opus && (transcodes || codec.is_none()) {
+            let said = Said {
+                codec,
+                sequence: packet.sequence(),
+                arrival,
+                time,
+                audio,
+            };
+            return this.cross_opus(other, said, buffer);
+        }
         if codec.is_none() && this.payloads.is_noise(payload_type) {
             let start = audio.start;
             let Some(frame) = buffer.get_mut(start..start + FRAME_SAMPLES) else {
-                return len;
+                return Some(len);
             };
             this.transcoder.hush(wanted, frame, arrival.is_new());
             renumber(buffer, number);
             buffer[0] &= !PADDING;
-            return start + FRAME_SAMPLES;
+            return Some(start + FRAME_SAMPLES);
         }
         let (Some(codec), true) = (codec, transcodes) else {
-            return len;
+            return Some(len);
         };
         if audio.len() > TRANSLATED_OCTETS_MAX {
-            return len;
+            return Some(len);
         }
         if arrival == Arrival::Started {
             this.transcoder = Transcoder::default();
@@ -471,7 +512,7 @@ impl Session {
             this.transcoder.transcode(codec, wanted, audio, arrival.is_new());
             this.translated += 1;
         }
-        len
+        Some(len)
     }
 
     /// What becomes of an accepted packet; encrypted, where the other leg is.
@@ -515,16 +556,6 @@ impl Session {
             Side::A => &self.a,
             Side::B => &self.b,
         }
-    }
-}
-
-/// In the first octet: the last one counts octets that are nothing (RFC 3550 §5.1).
-const PADDING: u8 = 0x20;
-
-/// Another payload type; the mark stays.
-fn renumber(packet: &mut [u8], payload_type: u8) {
-    if let Some(second) = packet.get_mut(1) {
-        *second = *second & 0x80 | payload_type;
     }
 }
 

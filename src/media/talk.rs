@@ -16,6 +16,7 @@ use super::latch::Target;
 use super::limits::{TALK_ENDS_MAX, TALK_EVENTS_MAX};
 use super::party::Party;
 use super::player::{Frame, Player};
+use super::rtp::Packet;
 use super::session::Session;
 use super::srtp::Secured;
 use super::{Component, Side};
@@ -100,6 +101,7 @@ impl Session {
             .player
             .get_or_insert_with(|| Box::new(Player::new(seed, due)))
             .say(words, turn);
+        self.prepare_opus();
     }
 
     /// The other party is heard on `side` again. The last packet of our stream, when there is one to be sent, stands in
@@ -109,6 +111,7 @@ impl Session {
         if !self.is_speaking() {
             self.talking = None;
         }
+        self.prepare_opus();
         sent
     }
 
@@ -130,7 +133,7 @@ impl Session {
             let party = self.parties(side).0;
             let listener = party.listener();
             let player = party.player.as_mut()?;
-            let frame = player.frame(now.instant, listener.map(|(voice, _)| voice), buffer);
+            let frame = player.frame(now.instant, listener.map(|(voice, _)| plain(voice)), buffer);
             let ended = player.take_ended();
             let sent = match (frame, listener) {
                 (Frame::NotYet, _) => return None,
@@ -173,10 +176,18 @@ impl Session {
     }
 
     /// Audio or a key of the caller, while we talk.
-    pub(super) fn overhear(&mut self, codec: Option<Codec>, payload: &[u8], now: Now) {
+    pub(super) fn overhear(&mut self, codec: Option<Codec>, packet: &Packet<'_>, now: Now) {
         let is_saying = self.a.player.as_ref().is_some_and(|player| player.is_saying());
-        if let (Some(talking), Some(codec)) = (&mut self.talking, codec) {
-            talking.ear.handle(codec, payload, is_saying, now.instant);
+        let Some(talking) = &mut self.talking else { return };
+        match (codec, &mut self.a.hearer) {
+            (Some(Codec::Opus), Some(hearer)) => {
+                let samples = hearer.hear(packet.sequence(), packet.payload());
+                talking.ear.handle_wide(samples, is_saying, now.instant);
+            }
+            (Some(Codec::Opus), None) | (None, _) => {}
+            (Some(codec), _) => talking
+                .ear
+                .handle(codec, packet.payload(), is_saying, now.instant),
         }
     }
 
@@ -217,16 +228,28 @@ impl Party {
         let mut player = self.player.take()?;
         self.marks_next = true;
         let (voice, to) = self.listener()?;
-        let len = player.last_frame(Some(voice), buffer)?;
+        let len = player.last_frame(Some(plain(voice)), buffer)?;
         self.close(buffer, len).map(|len| (to, len))
     }
 
     /// A packet of ours, as it goes out to this party.
     fn close(&mut self, buffer: &mut [u8], len: usize) -> Option<usize> {
+        let len = match self.voice {
+            Some((_, Codec::Opus)) => self.in_opus(buffer, len)?,
+            _ => len,
+        };
         match self.outgoing(Component::Rtp).ok()? {
             Some(secured) => Secured::protect_rtp(secured, buffer, len).ok(),
             None => Some(len),
         }
+    }
+}
+
+/// In what the player says it: Opus is made of its mu-law, outside of it.
+fn plain((payload_type, codec): (u8, Codec)) -> (u8, Codec) {
+    match codec {
+        Codec::Opus => (payload_type, Codec::Pcmu),
+        codec => (payload_type, codec),
     }
 }
 

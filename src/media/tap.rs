@@ -1,5 +1,5 @@
 //! The copy of the caller's audio for scoring: octets in arrival order into hops of linear samples at 8 kHz in time order.
-//! Of G.722 the telephone band is heard, rounded to the levels of G.711: scorers know no other line.
+//! Of G.722 and Opus the telephone band is heard, rounded to the levels of G.711: scorers know no other line.
 //!
 //! The tap waits for a late packet only by count of packets, never by clock, allocates nothing per packet, and gives
 //! up audio rather than wait for a scorer.
@@ -8,9 +8,10 @@ use super::Hop;
 use super::calling_tone::is_calling_tone;
 use super::g722::NarrowDecoder;
 use super::limits::{
-    CALLING_TONES_MAX, CONCEALED_SAMPLES_MAX, GAP_SAMPLES_MAX, HOPS_PER_CALL, REORDER_OCTETS_MAX,
-    REORDER_PACKETS,
+    CALLING_TONES_MAX, CONCEALED_SAMPLES_MAX, GAP_SAMPLES_MAX, HOPS_PER_CALL, PAUSE_SAMPLES_MAX,
+    REORDER_OCTETS_MAX, REORDER_PACKETS,
 };
+use super::opus::{self, Decoder, Halver};
 use crate::g711::Law;
 use crate::sdp::Codec;
 
@@ -50,6 +51,10 @@ pub(crate) struct Tap {
     tail: [i16; TAIL_SAMPLES],
     /// Of a stream of G.722, from its first octet on.
     g722: NarrowDecoder,
+    /// Where the caller may speak Opus.
+    opus: Option<Box<Wide>>,
+    /// The sequence number before `next` never came.
+    has_missed: bool,
     current: Option<Hop>,
     filled: usize,
     ready: Option<Hop>,
@@ -59,6 +64,13 @@ pub(crate) struct Tap {
     tones_left: u64,
     spare: Vec<Hop>,
     statistics: TapStatistics,
+}
+
+/// What Opus says, at 8 kHz.
+struct Wide {
+    decoder: Decoder,
+    halver: Halver,
+    samples: [i16; opus::SAMPLES_MAX],
 }
 
 struct Waiting {
@@ -89,6 +101,8 @@ impl Tap {
             }),
             tail: [0; TAIL_SAMPLES],
             g722: NarrowDecoder::default(),
+            opus: None,
+            has_missed: false,
             current: None,
             filled: 0,
             ready: None,
@@ -107,16 +121,32 @@ impl Tap {
         }
     }
 
+    /// The caller may speak Opus from now on: takes the memory of its decoder. Without it such packets are not heard.
+    pub(crate) fn hears_opus(&mut self) {
+        self.opus.get_or_insert_with(|| {
+            Box::new(Wide {
+                decoder: Decoder::new(),
+                halver: Halver::default(),
+                samples: [0; opus::SAMPLES_MAX],
+            })
+        });
+    }
+
     /// A new stream begins: what waited belongs to the old one. The hop being filled goes on.
     pub(crate) fn restart(&mut self) {
         self.next = None;
+        self.has_missed = false;
         self.g722 = NarrowDecoder::default();
+        if let Some(wide) = &mut self.opus {
+            wide.decoder.restart();
+        }
         for waiting in &mut self.waiting {
             waiting.is_taken = false;
         }
     }
 
-    /// One packet. `audio` is `None` for a packet that only takes up a sequence number.
+    /// One packet; its timestamp in units of 125 us, whatever its codec counts in. `audio` is `None` for a packet that only
+    /// takes up a sequence number.
     pub(crate) fn handle_packet(&mut self, sequence: u16, timestamp: u32, audio: Option<(Codec, &[u8])>) {
         let Some(next) = self.next else {
             self.next = Some(sequence);
@@ -174,6 +204,7 @@ impl Tap {
         }
         if ahead > STEPWISE_MAX {
             self.next = Some(sequence);
+            self.has_missed = true;
         }
         self.hear_waiting();
     }
@@ -182,6 +213,7 @@ impl Tap {
     fn hear_or_skip(&mut self) {
         if !self.hear_if_waiting() {
             self.next = self.next.map(|next| next.wrapping_add(1));
+            self.has_missed = true;
         }
     }
 
@@ -224,10 +256,14 @@ impl Tap {
 
     fn hear_next(&mut self, timestamp: u32, audio: Option<(Codec, &[u8])>) {
         self.next = self.next.map(|next| next.wrapping_add(1));
+        let has_missed = std::mem::take(&mut self.has_missed);
         let Some((codec, octets)) = audio.filter(|(_, octets)| !octets.is_empty()) else {
             self.expected = None;
             return;
         };
+        if codec == Codec::Opus {
+            return self.hear_opus(timestamp, octets, has_missed);
+        }
         let gap = self
             .expected
             .map_or(0, |expected| timestamp.wrapping_sub(expected));
@@ -252,9 +288,55 @@ impl Tap {
                 }
             }
             self.write(levels);
-            self.tail.copy_within(levels.len().., 0);
-            self.tail[TAIL_SAMPLES - levels.len()..].copy_from_slice(levels);
+            self.remember(levels);
         }
+    }
+
+    /// What was lost is made up for by the codec. A pause in which nothing was sent and nothing is missing
+    /// (discontinuous transmission, RFC 7587 §3.1.3) is silence.
+    fn hear_opus(&mut self, timestamp: u32, octets: &[u8], has_missed: bool) {
+        let Some(mut wide) = self.opus.take() else {
+            self.expected = None;
+            return;
+        };
+        let gap = self
+            .expected
+            .map_or(0, |expected| timestamp.wrapping_sub(expected));
+        if gap != 0 && gap <= GAP_SAMPLES_MAX {
+            match has_missed {
+                true => self.conceal_opus(&mut wide, (gap as usize).min(CONCEALED_SAMPLES_MAX)),
+                false => self.write(&[0; PAUSE_SAMPLES_MAX][..(gap as usize).min(PAUSE_SAMPLES_MAX)]),
+            }
+        }
+        let heard = wide.decoder.decode(octets, &mut wide.samples);
+        self.expected = heard.map(|samples| timestamp.wrapping_add(samples as u32 / 2));
+        self.hear_wide(&mut wide, heard.unwrap_or(0));
+        self.opus = Some(wide);
+    }
+
+    fn conceal_opus(&mut self, wide: &mut Wide, samples: usize) {
+        let made_up = wide.decoder.conceal(samples / 8, &mut wide.samples).unwrap_or(0);
+        self.statistics.concealed += made_up as u64 / 2;
+        self.hear_wide(wide, made_up);
+    }
+
+    /// So many samples of 16 kHz, as a telephone line would carry them.
+    fn hear_wide(&mut self, wide: &mut Wide, count: usize) {
+        for part in wide.samples[..count].chunks(2 * TAIL_SAMPLES) {
+            let mut levels = [0; TAIL_SAMPLES];
+            let levels = &mut levels[..part.len() / 2];
+            for (level, pair) in levels.iter_mut().zip(part.as_chunks::<2>().0) {
+                *level = Law::Mu.decode(Law::Mu.encode(wide.halver.halve(*pair)));
+            }
+            self.write(levels);
+            self.remember(levels);
+        }
+    }
+
+    /// What a gap would be made up from: at most [`TAIL_SAMPLES`].
+    fn remember(&mut self, levels: &[i16]) {
+        self.tail.copy_within(levels.len().., 0);
+        self.tail[TAIL_SAMPLES - levels.len()..].copy_from_slice(levels);
     }
 
     /// Repeats the tail, fading to silence over the longest gap that is concealed.

@@ -262,6 +262,14 @@ impl MediaIo {
         }
     }
 
+    /// By which payload type the party on `side` takes keys at 48 kHz; see [`Session::hears_wide_events`]. Unknown calls are
+    /// ignored.
+    pub fn hears_wide_events(&mut self, call: CallId, side: Side, payload_type: Option<u8>) {
+        if let Some(call) = self.call_mut(call) {
+            call.session.hears_wide_events(side, payload_type);
+        }
+    }
+
     /// Starts or stops copying the caller's audio.
     pub fn tap(&mut self, call: CallId, on: bool) {
         if let Some(call) = self.call_mut(call) {

@@ -352,7 +352,7 @@ pub struct SignallingFacts {
     /// How it was forwarded, as far as Diversion and History-Info say. Nobody has proven it.
     #[serde(default)]
     pub forwarding: ForwardingFacts,
-    /// What the caller speaks, or likes best to: `PCMU`, `PCMA` or `G722`; empty while he has not said it.
+    /// What the caller speaks, or likes best to: `PCMU`, `PCMA`, `G722` or `opus`; empty while he has not said it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub codec: String,
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::parse::{attribute, direction, leading_payload_type, media_line};
-use super::{Audio, Dtls, Line, NothingInCommon, Session, Transport};
+use super::{Audio, Codec, Dtls, Line, NothingInCommon, Session, Transport};
 
 /// Attributes that describe a transport which ends at us. Names ending in `-` stand for everything that begins so.
 ///
@@ -127,15 +127,24 @@ pub(super) fn anchored(
         });
         out.lines(session, kept);
         for (payload_type, codec) in &audio.codecs {
-            let is_own = line
-                .formats
-                .iter()
-                .any(|format| leading_payload_type(format).is_some_and(|(own, _)| own == *payload_type));
+            let is_own = line.formats.iter().any(|format| is_number(format, *payload_type));
+            let channels = if *codec == Codec::Opus { "/2" } else { "" };
             if !is_own {
+                let (name, rate) = (codec.as_str(), codec.clock_rate());
                 out.line(
                     b'a',
-                    format!("rtpmap:{payload_type} {}/8000", codec.as_str()).as_bytes(),
+                    format!("rtpmap:{payload_type} {name}/{rate}{channels}").as_bytes(),
                 );
+            }
+            if *codec == Codec::Opus && (!is_own || audio.is_opus_ours) {
+                out.line(b'a', format!("fmtp:{payload_type} {OPUS_TO_US}").as_bytes());
+            }
+        }
+        for (event, rate) in audio.events() {
+            let is_own = line.formats.iter().any(|format| is_number(format, event));
+            if !is_own {
+                out.line(b'a', format!("rtpmap:{event} telephone-event/{rate}").as_bytes());
+                out.line(b'a', format!("fmtp:{event} 0-15").as_bytes());
             }
         }
         for crypto in &protection.crypto {
@@ -184,16 +193,32 @@ fn audio_line(audio: &Audio, formats: &[&[u8]], port: u16, profile: &str) -> Str
         }
     }
     // What the author did not say itself.
-    for (payload_type, _) in &audio.codecs {
-        if !written.contains(payload_type) {
+    let codecs = audio.codecs.iter().map(|(payload_type, _)| *payload_type);
+    for payload_type in codecs.chain(audio.events().map(|(event, _)| event)) {
+        if !written.contains(&payload_type) {
             text.push_str(&format!(" {payload_type}"));
         }
     }
     text
 }
 
+/// What our own Opus is (RFC 7587 §6.1): one channel at 16 kHz, both ways.
+const OPUS_TO_US: &str = "maxplaybackrate=16000;sprop-maxcapturerate=16000;stereo=0;sprop-stereo=0";
+
+impl Audio {
+    /// telephone-events with their clocks.
+    fn events(&self) -> impl Iterator<Item = (u8, u32)> {
+        let both = [(self.telephone_event, 8000), (self.wide_event, 48_000)];
+        both.into_iter().filter_map(|(event, rate)| Some((event?, rate)))
+    }
+}
+
+fn is_number(format: &[u8], payload_type: u8) -> bool {
+    leading_payload_type(format).is_some_and(|(own, _)| own == payload_type)
+}
+
 fn is_anchored(audio: &Audio, payload_type: u8) -> bool {
-    let others = [audio.telephone_event, audio.comfort_noise];
+    let others = [audio.telephone_event, audio.wide_event, audio.comfort_noise];
     others.contains(&Some(payload_type)) || audio.codecs.iter().any(|(pt, _)| *pt == payload_type)
 }
 
@@ -215,9 +240,12 @@ fn is_kept(value: &[u8], audio: Option<&Audio>) -> bool {
     }
     let names_payload_type = name.eq_ignore_ascii_case(b"rtpmap") || name.eq_ignore_ascii_case(b"fmtp");
     match audio {
-        Some(audio) if names_payload_type => {
-            leading_payload_type(rest).is_some_and(|(pt, _)| is_anchored(audio, pt))
-        }
+        Some(audio) if names_payload_type => leading_payload_type(rest).is_some_and(|(pt, _)| {
+            let is_rewritten = audio.is_opus_ours
+                && name.eq_ignore_ascii_case(b"fmtp")
+                && audio.codecs.contains(&(pt, Codec::Opus));
+            is_anchored(audio, pt) && !is_rewritten
+        }),
         _ => true,
     }
 }
@@ -250,8 +278,9 @@ mod tests {
             a=ssrc:1 cname:x\r\na=mid:0\r\na=ptime:20\r\na=silenceSupp:off - - - -\r\na=sendonly\r\n\
             m=video 4002 RTP/AVP 96 97\r\nc=IN IP4 10.0.0.9\r\na=rtpmap:96 VP8/90000\r\n";
         let expected = "v=0\r\no=- 77 3 IN IP4 198.51.100.7\r\ns=-\r\nc=IN IP4 198.51.100.7\r\nt=0 0\r\n\
-            a=tool:phone 1\r\nm=audio 20002 RTP/AVP 0 9 8 101\r\nb=AS:80\r\na=rtpmap:0 PCMU/8000\r\n\
-            a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-16\r\na=ptime:20\r\na=silenceSupp:off - - - -\r\n\
+            a=tool:phone 1\r\nm=audio 20002 RTP/AVP 111 0 9 8 101 110\r\nb=AS:80\r\na=rtpmap:111 opus/48000/2\r\n\
+            a=fmtp:111 useinbandfec=1\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\n\
+            a=fmtp:101 0-16\r\na=rtpmap:110 telephone-event/48000\r\na=ptime:20\r\na=silenceSupp:off - - - -\r\n\
             a=sendonly\r\nm=video 0 RTP/AVP 96 97\r\n";
         assert_eq!(anchored(offer).as_deref(), Ok(expected));
     }

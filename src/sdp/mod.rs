@@ -25,7 +25,7 @@ pub use transport::{Profile, Transport};
 
 use crate::g711::Law;
 
-/// What audio is coded with: the two laws of G.711, and G.722. One octet is 125 us in each.
+/// What audio is coded with: the two laws of G.711, and G.722, where one octet is 125 us; and Opus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub enum Codec {
     /// mu-law, static payload type 0.
@@ -34,6 +34,8 @@ pub enum Codec {
     Pcma,
     /// 16 kHz, static payload type 9; its RTP clock says 8000 all the same (RFC 3551 §4.5.2).
     G722,
+    /// RFC 6716; a payload type of the author's, and an RTP clock of 48 kHz (RFC 7587 §4.1).
+    Opus,
 }
 
 impl Codec {
@@ -42,7 +44,7 @@ impl Codec {
         match self {
             Codec::Pcmu => Some(Law::Mu),
             Codec::Pcma => Some(Law::A),
-            Codec::G722 => None,
+            Codec::G722 | Codec::Opus => None,
         }
     }
 
@@ -52,6 +54,15 @@ impl Codec {
             Codec::Pcmu => "PCMU",
             Codec::Pcma => "PCMA",
             Codec::G722 => "G722",
+            Codec::Opus => "opus",
+        }
+    }
+
+    /// Units of its RTP timestamps a second.
+    pub fn clock_rate(self) -> u32 {
+        match self {
+            Codec::Pcmu | Codec::Pcma | Codec::G722 => 8000,
+            Codec::Opus => 48_000,
         }
     }
 }
@@ -129,7 +140,11 @@ struct Audio {
     stated: Option<Direction>,
     codecs: Vec<(u8, Codec)>,
     telephone_event: Option<u8>,
+    /// telephone-event at 48 kHz; only beside Opus.
+    wide_event: Option<u8>,
     comfort_noise: Option<u8>,
+    /// Opus is for us here, and for nobody behind us: what is said of it are our own words.
+    is_opus_ours: bool,
     ptime_ms: Option<u16>,
 }
 
@@ -145,7 +160,7 @@ pub struct SdpError {
 
 /// No audio line with a codec of ours is left that we can carry, so there is nothing to anchor (SIP 488).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no audio codec in common (PCMU, PCMA or G722 over RTP/AVP or RTP/SAVP)")]
+#[error("no audio codec in common (PCMU, PCMA, G722 or opus over RTP/AVP or RTP/SAVP)")]
 pub struct NothingInCommon;
 
 impl Session {
@@ -201,6 +216,16 @@ impl Session {
     /// telephone-event payload type at 8000 Hz, when offered (RFC 4733).
     pub fn telephone_event(&self) -> Option<u8> {
         self.audio.as_ref().and_then(|audio| audio.telephone_event)
+    }
+
+    /// telephone-event payload type at 48000 Hz, when offered beside Opus (RFC 4733, RFC 7587).
+    pub fn wide_event(&self) -> Option<u8> {
+        self.audio.as_ref().and_then(|audio| audio.wide_event)
+    }
+
+    /// Whether the author takes keys of the telephone as events, by whichever clock.
+    pub fn has_keys(&self) -> bool {
+        self.telephone_event().is_some() || self.wide_event().is_some()
     }
 
     /// Comfort noise payload type at 8000 Hz, when it is taken (RFC 3389): 13, or one of the author's.
@@ -286,6 +311,10 @@ impl Session {
             audio.comfort_noise = audio
                 .comfort_noise
                 .filter(|noise| other.comfort_noise() == Some(*noise));
+            audio.wide_event = audio
+                .wide_event
+                .filter(|event| other.wide_event() == Some(*event));
+            audio.settle();
         }
         session
     }
@@ -301,6 +330,8 @@ impl Session {
             let kept = kept.or(everywhere.or(audio.codecs.first()).copied());
             audio.codecs.retain(|codec| Some(*codec) == kept);
             audio.comfort_noise = None;
+            audio.is_opus_ours = true;
+            audio.settle();
         }
         session
     }
@@ -335,8 +366,26 @@ impl Session {
         session
     }
 
+    /// The same description without Opus, for a gateway that takes none. It may have no codec left.
+    pub fn without_opus(mut self) -> Session {
+        if let Some(audio) = &mut self.audio {
+            audio.codecs.retain(|(_, codec)| *codec != Codec::Opus);
+            audio.settle();
+        }
+        self
+    }
+
     fn value(&self, line: Line) -> &[u8] {
         &self.text[line.start..line.end]
+    }
+}
+
+impl Audio {
+    /// A clock of 48 kHz is for nothing but Opus.
+    fn settle(&mut self) {
+        if self.codecs.iter().all(|(_, codec)| *codec != Codec::Opus) {
+            self.wide_event = None;
+        }
     }
 }
 
@@ -395,15 +444,18 @@ pub fn fuzz_sdp(body: &[u8]) {
         assert_eq!(again.direction(), offer.direction());
         assert_eq!(again.codecs(), offer.codecs());
         assert_eq!(again.telephone_event(), offer.telephone_event());
+        assert_eq!(again.wide_event(), offer.wide_event());
         assert_eq!(again.comfort_noise(), offer.comfort_noise());
         assert_eq!(again.ptime_ms(), offer.ptime_ms());
         assert_eq!(again.media_lines(), offer.media_lines());
-        let wide = offer.widened();
+        let wide = offer.widened(true);
         let text_of_wide = wide
             .anchored(ours, 20_000, 1, 2, transport)
             .expect("it has a codec");
         let again_wide = Session::parse(&text_of_wide).expect("what we write can be read");
         assert_eq!(again_wide.codecs(), wide.codecs());
+        assert_eq!(again_wide.telephone_event(), wide.telephone_event());
+        assert_eq!(again_wide.wide_event(), wide.wide_event());
         // And written once more it is the same text.
         assert_eq!(again.anchored(ours, 20_000, 1, 2, transport), Ok(text));
     }

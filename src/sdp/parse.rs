@@ -280,7 +280,11 @@ fn read_audio(
         crypto.clear();
     }
     let encoding_of = |pt: u8| maps[usize::from(pt)];
-    Ok(Audio {
+    let first = |wanted: Encoding| {
+        let mut own = payload_types.iter().copied();
+        own.find(|pt| encoding_of(*pt) == Some(wanted))
+    };
+    let mut audio = Audio {
         section,
         profile,
         dtls: dtls.under(&dtls_before),
@@ -295,33 +299,42 @@ fn read_audio(
                 _ => None,
             })
             .collect(),
-        telephone_event: payload_types
-            .iter()
-            .copied()
-            .find(|pt| encoding_of(*pt) == Some(Encoding::TelephoneEvent)),
-        comfort_noise: payload_types
-            .iter()
-            .copied()
-            .find(|pt| encoding_of(*pt) == Some(Encoding::ComfortNoise)),
+        telephone_event: first(Encoding::TelephoneEvent),
+        wide_event: first(Encoding::WideEvent),
+        comfort_noise: first(Encoding::ComfortNoise),
+        is_opus_ours: false,
         ptime_ms,
-    })
+    };
+    audio.settle();
+    Ok(audio)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Encoding {
     Voice(Codec),
     TelephoneEvent,
+    /// The same at 48 kHz.
+    WideEvent,
     ComfortNoise,
     Other,
 }
 
 impl Encoding {
-    /// Reads `PCMU/8000` or `PCMU/8000/1`. Anything else, another clock rate included, is `Other`.
+    /// Reads `PCMU/8000` or `PCMU/8000/1`, and `opus/48000/2`, which is never said otherwise (RFC 7587 §7). Anything else,
+    /// another clock rate included, is `Other`.
     fn read(text: &[u8]) -> Encoding {
         let mut parts = text.trim_ascii().split(|o| *o == b'/');
         let name = parts.next().unwrap_or_default();
-        let is_8k_mono = parts.next() == Some(b"8000") && matches!(parts.next(), None | Some(b"1"));
-        if !is_8k_mono {
+        let (rate, channels) = (parts.next(), parts.next());
+        let is_mono = matches!(channels, None | Some(b"1"));
+        if rate == Some(b"48000") {
+            return match channels {
+                Some(b"2") if name.eq_ignore_ascii_case(b"opus") => Encoding::Voice(Codec::Opus),
+                _ if is_mono && name.eq_ignore_ascii_case(b"telephone-event") => Encoding::WideEvent,
+                _ => Encoding::Other,
+            };
+        }
+        if rate != Some(b"8000") || !is_mono {
             Encoding::Other
         } else if name.eq_ignore_ascii_case(b"PCMU") {
             Encoding::Voice(Codec::Pcmu)

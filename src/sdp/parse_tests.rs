@@ -70,7 +70,7 @@ fn dynamic_payload_types_are_read_from_rtpmap() {
     let text = with("8 0 101", "98 97 96 0 101")
         + "a=rtpmap:98 opus/48000/2\r\na=rtpmap:97 pcma/8000/1\r\n\
         a=rtpmap:96 PCMU/16000\r\na=rtpmap:0 L16/8000\r\n";
-    assert_eq!(parsed(&text).codecs(), [(97, Codec::Pcma)]);
+    assert_eq!(parsed(&text).codecs(), [(98, Codec::Opus), (97, Codec::Pcma)]);
 }
 
 #[test]
@@ -174,11 +174,11 @@ fn offers_as_real_telephones_write_them_are_read() {
         a=rtpmap:96 opus/48000/2\r\na=rtpmap:97 speex/16000\r\na=fmtp:18 annexb=yes\r\n\
         a=rtpmap:101 telephone-event/48000\r\na=rtpmap:98 telephone-event/8000\r\nm=video 9078 RTP/AVP 99\r\n\
         a=rtpmap:99 VP8/90000\r\na=rtcp-fb:* nack pli\r\n";
-    let both = [(0, Codec::Pcmu), (8, Codec::Pcma)];
+    let all = [(96, Codec::Opus), (0, Codec::Pcmu), (8, Codec::Pcma)];
     for (text, address, codecs, event) in [
-        (sipp, "127.0.0.1:6000", &both[..1], None),
-        (baresip, "10.0.0.5:12814", &both[..], Some(101)),
-        (softphone, "[2001:db8::7]:7076", &both[..], Some(98)),
+        (sipp, "127.0.0.1:6000", &all[1..2], None),
+        (baresip, "10.0.0.5:12814", &all[1..], Some(101)),
+        (softphone, "[2001:db8::7]:7076", &all[..], Some(98)),
     ] {
         let offer = parsed(text);
         assert_eq!(offer.audio_address(), Some(address.parse().unwrap()));
@@ -186,6 +186,7 @@ fn offers_as_real_telephones_write_them_are_read() {
             (offer.codecs().as_slice(), offer.telephone_event()),
             (codecs, event)
         );
+        assert_eq!(offer.wide_event(), text.contains("opus").then_some(101));
     }
 }
 

@@ -77,7 +77,8 @@ impl Session {
     pub fn may_mux_rtcp(&self) -> bool {
         let is_clear = |audio: &Audio| {
             let voices = audio.codecs.iter().map(|(payload_type, _)| *payload_type);
-            let mut all = voices.chain(audio.telephone_event).chain(audio.comfort_noise);
+            let keys = audio.telephone_event.into_iter().chain(audio.wide_event);
+            let mut all = voices.chain(keys).chain(audio.comfort_noise);
             !all.any(|payload_type| TAKEN_FOR_RTCP.contains(&payload_type))
         };
         self.audio.as_ref().is_some_and(is_clear)
@@ -113,6 +114,11 @@ mod tests {
             ),
             ("0 96", format!("{MUX}a=rtpmap:96 telephone-event/8000\r\n"), true),
             ("0 80", format!("{MUX}a=rtpmap:80 CN/8000\r\n"), false),
+            (
+                "96 70",
+                format!("{MUX}a=rtpmap:96 opus/48000/2\r\na=rtpmap:70 telephone-event/48000\r\n"),
+                false,
+            ),
             ("0 72", format!("{MUX}a=rtpmap:72 speex/8000\r\n"), true),
         ] {
             assert_eq!(said(formats, &rest).rtcp_mux(), expected, "{formats} {rest}");

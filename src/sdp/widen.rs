@@ -4,18 +4,25 @@ use super::limits::FORMATS_MAX;
 use super::parse::{attribute, leading_payload_type, media_line};
 use super::{Audio, Codec, Line, Session};
 
+/// Numbers that Opus and the keys of the telephone are given where the author has none for them: those that most phones use, or
+/// else the first that is free.
+const OPUS: u8 = 111;
+const EVENT: u8 = 101;
+const WIDE_EVENT: u8 = 110;
+
 /// What is added, by its static payload type (RFC 3551 §6), in this order.
 const KNOWN: [(u8, Codec); 3] = [(0, Codec::Pcmu), (8, Codec::Pcma), (9, Codec::G722)];
 
 impl Session {
-    /// The same description with the codecs of ours that it lacks behind its own, by their static payload types: an offer
-    /// whose answer may need translating. A number that stands for something else already is left alone.
-    pub fn widened(&self) -> Session {
+    /// The same description with the codecs of ours that it lacks behind its own, by their static payload types, and `opus` last:
+    /// an offer whose answer may need translating. A number that stands for something else already is left alone. Keys of the
+    /// telephone are offered by each clock that a codec has, if the author knows them at all.
+    pub fn widened(&self, opus: bool) -> Session {
         let mut session = self.clone();
         let Some(audio) = &mut session.audio else {
             return session;
         };
-        if audio.codecs.len() + KNOWN.len() >= FORMATS_MAX {
+        if audio.codecs.len() + KNOWN.len() + 5 >= FORMATS_MAX {
             return session;
         }
         for (payload_type, codec) in KNOWN {
@@ -24,7 +31,27 @@ impl Session {
                 audio.codecs.push((payload_type, codec));
             }
         }
+        let has_opus = |audio: &Audio| audio.codecs.iter().any(|(_, codec)| *codec == Codec::Opus);
+        if opus && !has_opus(audio) {
+            let number = self.dynamic(audio, OPUS);
+            audio.codecs.extend(number.map(|number| (number, Codec::Opus)));
+        }
+        match (audio.telephone_event, audio.wide_event) {
+            (None, Some(_)) => audio.telephone_event = self.dynamic(audio, EVENT),
+            (Some(_), None) if has_opus(audio) => audio.wide_event = self.dynamic(audio, WIDE_EVENT),
+            _ => {}
+        }
         session
+    }
+
+    /// This number, or another of those that anybody may give a meaning (RFC 3551 §6), that has none yet.
+    fn dynamic(&self, audio: &Audio, wanted: u8) -> Option<u8> {
+        let events = [audio.telephone_event, audio.wide_event, audio.comfort_noise];
+        std::iter::once(wanted).chain(96..=127).find(|number| {
+            let is_added =
+                audio.codecs.iter().any(|(other, _)| other == number) || events.contains(&Some(*number));
+            !is_added && self.is_free(audio, *number)
+        })
     }
 
     /// This answer as the author of `offer` may hear it (RFC 3264 §6.1: nothing but what was offered), where it chose codecs
@@ -42,6 +69,11 @@ impl Session {
             let mut session = self.clone();
             if let Some(audio) = &mut session.audio {
                 audio.codecs.retain(|(_, codec)| is_offered(*codec));
+                audio.wide_event = audio.wide_event.filter(|_| offered.wide_event.is_some());
+                audio.telephone_event = audio
+                    .telephone_event
+                    .filter(|_| offered.telephone_event.is_some());
+                audio.settle();
             }
             return Some(session);
         }
@@ -54,15 +86,22 @@ impl Session {
         Some(session)
     }
 
-    /// The same description with its first codec only, for an author who shares none with `other`, and keys of the telephone
-    /// and comfort noise where `other` has them too.
+    /// The same description with one codec only, for an author who shares none with `other` (one that they have under different
+    /// numbers, or else the first that is not Opus, or else the first), and keys of the telephone and comfort noise where
+    /// `other` has them too.
     pub fn translating(&self, other: &Session) -> Session {
         let mut session = self.clone();
         if let Some(audio) = &mut session.audio {
-            audio.codecs.truncate(1);
-            audio.telephone_event = audio
-                .telephone_event
-                .filter(|_| other.telephone_event().is_some());
+            let theirs = other.codecs();
+            let is_shared = |(_, codec): &&(u8, Codec)| theirs.iter().any(|(_, other)| other == codec);
+            let shared = audio.codecs.iter().find(is_shared).copied();
+            let light = audio.codecs.iter().find(|(_, codec)| *codec != Codec::Opus);
+            let kept = shared.or(light.or(audio.codecs.first()).copied());
+            audio.codecs.retain(|codec| Some(*codec) == kept);
+            audio.is_opus_ours = shared.is_none();
+            audio.telephone_event = audio.telephone_event.filter(|_| other.has_keys());
+            audio.wide_event = audio.wide_event.filter(|_| other.has_keys());
+            audio.settle();
             audio.comfort_noise = audio.comfort_noise.filter(|_| other.comfort_noise().is_some());
         }
         session
@@ -141,18 +180,69 @@ mod tests {
 
     #[test]
     fn what_we_know_stands_behind_what_was_offered() {
-        for (formats, rest, expected) in [
-            ("0 101", EVENT, "0 101 8 9"),
-            ("9 0", "", "9 0 8"),
-            ("8 0 9", "", "8 0 9"),
+        const WIDE: &str = "a=rtpmap:110 telephone-event/48000\r\na=rtpmap:96 opus/48000/2\r\n";
+        for (formats, rest, opus, expected) in [
+            ("0 101", EVENT, false, "0 101 8 9"),
+            ("9 0", "", false, "9 0 8"),
+            ("8 0 9", "", false, "8 0 9"),
             // 8 and 9 are something else here, or are spoken of.
-            ("0 8", "a=rtpmap:8 opus/48000/2\r\n", "0 9"),
-            ("0", "a=rtpmap:9 opus/48000/2\r\n", "0 8"),
-            ("97", "a=rtpmap:97 PCMU/8000\r\n", "97 8 9"),
+            ("0 8", "a=rtpmap:8 iLBC/8000\r\n", false, "0 9"),
+            ("0", "a=rtpmap:9 iLBC/8000\r\n", false, "0 8"),
+            ("97", "a=rtpmap:97 PCMU/8000\r\n", false, "97 8 9"),
+            // Opus, and keys by its clock where there were any.
+            ("0 101", EVENT, true, "0 101 8 9 111 110"),
+            ("0", "", true, "0 8 9 111"),
+            ("0", "a=rtpmap:111 iLBC/8000\r\n", true, "0 8 9 96"),
+            ("96 110", WIDE, true, "96 110 0 8 9 101"),
+            ("96 110", WIDE, false, "96 110 0 8 9 101"),
         ] {
-            let text = written(&said(formats, rest).widened());
+            let text = written(&said(formats, rest).widened(opus));
             let line = format!("m=audio 20002 RTP/AVP {expected}\r\n");
             assert!(text.contains(&line), "{formats}: {text}");
+        }
+        let text = written(&said("0 101", EVENT).widened(true));
+        let ours = "a=rtpmap:111 opus/48000/2\r\na=fmtp:111 maxplaybackrate=16000;sprop-maxcapturerate=16000;stereo=0;sprop-stereo=0\r\n\
+            a=rtpmap:110 telephone-event/48000\r\na=fmtp:110 0-15\r\n";
+        assert!(text.contains(ours), "{text}");
+    }
+
+    #[test]
+    fn who_speaks_opus_alone_hears_an_answer_in_it_with_our_own_words_about_it() {
+        let opus = "a=rtpmap:96 opus/48000/2\r\na=fmtp:96 stereo=1;useinbandfec=1\r\na=rtpmap:97 telephone-event/48000\r\n";
+        let offer = said("96 97", opus);
+        assert_eq!(
+            (offer.codecs(), offer.wide_event()),
+            (vec![(96, Codec::Opus)], Some(97))
+        );
+        let answer = said("0 101", EVENT).translated(&offer).unwrap();
+        let text = written(&answer);
+        assert!(
+            text.contains("RTP/AVP 96 97\r\n") && text.contains("stereo=0;"),
+            "{text}"
+        );
+        assert!(
+            !text.contains("stereo=1") && !text.contains("useinbandfec"),
+            "{text}"
+        );
+        // Where both have it, it is what its author says of it.
+        let text = written(&said("96 97", opus));
+        assert!(text.contains("stereo=1;useinbandfec=1"), "{text}");
+        // By another number it is the same codec, and what else there is to choose from is left.
+        let both = said("0 96 97", opus);
+        let other = said("111", "a=rtpmap:111 opus/48000/2\r\n");
+        assert_eq!(both.translating(&other).codecs(), [(96, Codec::Opus)]);
+        assert_eq!(both.translating(&said("9", "")).codecs(), [(0, Codec::Pcmu)]);
+        assert_eq!(both.with_one_codec(None).wide_event(), None);
+        // A gateway that takes none.
+        let none = both.without_opus();
+        assert_eq!((none.codecs(), none.wide_event()), (vec![(0, Codec::Pcmu)], None));
+        for wrong in ["opus/48000", "opus/48000/1", "opus/8000/2", "opus/16000/2"] {
+            assert!(
+                said("96", &format!("a=rtpmap:96 {wrong}\r\n"))
+                    .codecs()
+                    .is_empty(),
+                "{wrong}"
+            );
         }
     }
 

@@ -51,6 +51,7 @@ pub fn config(queues: Vec<queue::Config>, transport: Transport, (shard, shards):
         public_url: Some("https://ringward.example".into()),
         country: "US".into(),
         transcodes: true,
+        opus: true,
         rtcp_mux: true,
         is_voice_on: true,
         model: Some("default@test".into()),

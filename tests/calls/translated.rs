@@ -11,8 +11,22 @@ use crate::world::{World, one_desk, queue};
 
 fn world(transcodes: bool) -> World {
     World::with_config(one_desk(), 61, Policy::embedded(), |config| {
-        config.transcodes = transcodes
+        config.transcodes = transcodes;
+        config.opus = false;
     })
+}
+
+/// Where Opus is taken too.
+fn world_of_opus() -> World {
+    World::with_config(one_desk(), 61, Policy::embedded(), |_| {})
+}
+
+/// A telephone that knows Opus, and what else is in `formats`.
+fn of_opus(address: &str, formats: &str, event: u8) -> String {
+    described(address, formats)
+        + &format!(
+            "a=rtpmap:96 opus/48000/2\r\na=fmtp:96 stereo=1;useinbandfec=1\r\na=rtpmap:{event} telephone-event/48000\r\n"
+        )
 }
 
 /// A telephone's description with these formats only.
@@ -152,7 +166,91 @@ fn a_second_invite_that_is_lost_is_followed_by_a_third_and_not_by_the_first() {
     assert_eq!(other.invite.must("CSeq"), "3 INVITE");
     assert_eq!(other.invite.must("Call-ID"), first.must("Call-ID"));
     let again = refused(&mut world, &other, &other.invite.clone()).expect("another offer");
-    assert_eq!((again.must("CSeq"), formats(&again)), ("4 INVITE", "0 101 8 9"));
+    assert_eq!(
+        (again.must("CSeq"), formats(&again)),
+        ("4 INVITE", "0 101 8 9 111 110")
+    );
+}
+
+#[test]
+fn who_speaks_opus_alone_is_connected_to_a_phone_that_does_not() {
+    let mut world = world_of_opus();
+    let caller = Hand::calls(&mut world, &[], Some(&of_opus(CALLER, "96 97", 97)));
+    let phone = Hand::is_rung(&mut world);
+    let first = phone.invite.clone();
+    assert_eq!(
+        formats(&first),
+        "96 97",
+        "as it was said, and with all that was said of it"
+    );
+    assert!(
+        first.body.contains("a=fmtp:96 stereo=1;useinbandfec=1\r\n"),
+        "{}",
+        first.body
+    );
+    let again = refused(&mut world, &phone, &first).expect("another offer");
+    assert_eq!(formats(&again), "96 97 0 8 9 101", "keys by the clock of each");
+    world.answer(&phone, &again, 200, &[], Some(&described(PHONE, "0 101")));
+    let answer = world.one(&caller, "200 INVITE");
+    assert_eq!(formats(&answer), "96 97");
+    assert!(
+        answer.body.contains("stereo=0;sprop-stereo=0\r\n"),
+        "{}",
+        answer.body
+    );
+    assert!(!answer.body.contains("stereo=1"), "{}", answer.body);
+}
+
+#[test]
+fn a_phone_that_speaks_opus_alone_is_asked_again_with_it() {
+    let mut world = world_of_opus();
+    let caller = Hand::calls(&mut world, &[], Some(&described(CALLER, "0 101")));
+    let phone = Hand::is_rung(&mut world);
+    let again = refused(&mut world, &phone, &phone.invite.clone()).expect("another offer");
+    assert_eq!(formats(&again), "0 101 8 9 111 110");
+    for line in [
+        "a=rtpmap:111 opus/48000/2\r\n",
+        "a=fmtp:111 maxplaybackrate=16000;sprop-maxcapturerate=16000;stereo=0;sprop-stereo=0\r\n",
+        "a=rtpmap:110 telephone-event/48000\r\n",
+    ] {
+        assert!(again.body.contains(line), "{}", again.body);
+    }
+    let answer = of_opus(PHONE, "111 110", 110).replace("96", "111");
+    world.answer(&phone, &again, 200, &[], Some(&answer));
+    let answer = world.one(&caller, "200 INVITE");
+    assert_eq!(formats(&answer), "0 101");
+}
+
+#[test]
+fn two_of_opus_agree_on_it_and_a_gateway_that_takes_none_leaves_it_out() {
+    let mut world = world_of_opus();
+    let caller = Hand::calls(&mut world, &[], Some(&of_opus(CALLER, "96 0 97 101", 97)));
+    let phone = Hand::is_rung(&mut world);
+    assert_eq!(formats(&phone.invite), "96 0 97 101");
+    world.answer(
+        &phone,
+        &phone.invite.clone(),
+        200,
+        &[],
+        Some(&of_opus(PHONE, "96 97", 97)),
+    );
+    let answer = world.one(&caller, "200 INVITE");
+    assert_eq!(formats(&answer), "96 97");
+    assert!(
+        answer.body.contains("a=fmtp:96 stereo=1;useinbandfec=1\r\n"),
+        "{}",
+        answer.body
+    );
+
+    let mut world = self::world(true);
+    Hand::calls(&mut world, &[], Some(&of_opus(CALLER, "96 0 97 101", 97)));
+    let phone = Hand::is_rung(&mut world);
+    assert_eq!(formats(&phone.invite), "0 101");
+    assert!(!phone.invite.body.contains("opus") && !phone.invite.body.contains("48000"));
+    let mut world = self::world(true);
+    let caller = Hand::calls(&mut world, &[], Some(&of_opus(CALLER, "96 97", 97)));
+    world.run_for(1.0);
+    world.one(&caller, "488 INVITE");
 }
 
 #[test]
@@ -233,7 +331,7 @@ fn a_caller_who_refuses_what_the_next_phone_has_is_asked_once_more() {
     let asked = world.one(&caller, "INVITE");
     assert_eq!(formats(&asked), "8 101");
     let again = refused(&mut world, &caller, &asked).expect("another offer");
-    assert_eq!(formats(&again), "8 101 0 9");
+    assert_eq!(formats(&again), "8 101 0 9 111 110");
     world.answer(&caller, &again, 200, &[], Some(&described(CALLER, "0 101")));
     let codecs = world.record().codecs;
     assert_eq!(

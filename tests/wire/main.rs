@@ -40,6 +40,7 @@ mod lockdown;
 mod matrix;
 mod model_swap;
 mod older;
+mod opus_calls;
 mod packet_filter;
 mod overflows;
 mod passwords;

@@ -339,13 +339,7 @@ impl Reception {
         let end = *self.questions_end.get_or_insert(now + QUESTIONS_MAX);
         let (script, act) = match &self.wish {
             Wish::Screen => Script::screen(end),
-            Wish::Challenge
-                if now >= end
-                    || case
-                        .offer
-                        .as_ref()
-                        .is_none_or(|offer| offer.telephone_event().is_none()) =>
-            {
+            Wish::Challenge if now >= end || case.offer.as_ref().is_none_or(|offer| !offer.has_keys()) => {
                 return self.concluded(Outcome::Challenged(Challenge::Unable), case, desk);
             }
             Wish::Closed(words) => {

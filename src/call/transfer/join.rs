@@ -358,7 +358,10 @@ fn suits(old: Option<&Session>, new: &Session) -> bool {
     let codecs = new.codecs();
     let is_event_same = old
         .telephone_event()
-        .is_none_or(|event| new.telephone_event() == Some(event));
+        .is_none_or(|event| new.telephone_event() == Some(event))
+        && old
+            .wide_event()
+            .is_none_or(|event| new.wide_event() == Some(event));
     old.codecs().iter().all(|codec| codecs.contains(codec)) && is_event_same
 }
 

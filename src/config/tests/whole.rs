@@ -104,6 +104,7 @@ silence = "2m"
 transcode = "never"
 rtcp_mux = false
 srtp_suites = ["AEAD_AES_128_GCM", "AES_CM_128_HMAC_SHA1_80"]
+opus = false
 [prompts]
 language = "de"
 [voice]
@@ -409,6 +410,7 @@ second_person = ["erasures", "lists"]
             AeadAes128Gcm,
             AesCm128HmacSha1_80,
         ],
+        opus: false,
         whispers: {
             "front-desk": Warnings,
         },

@@ -38,6 +38,7 @@ impl Shard {
                 audio,
                 codecs,
                 telephone_event,
+                wide_event,
                 comfort_noise,
                 keys,
                 dtls,
@@ -53,6 +54,7 @@ impl Shard {
                 media.handshake(call, side, dtls.as_deref(), now);
                 media.describe(call, side, audio, &codecs, telephone_event, now);
                 media.hears_noise(call, side, comfort_noise);
+                media.hears_wide_events(call, side, wide_event);
                 media.greet(call);
             }
             Output::Tap { call, on } => {

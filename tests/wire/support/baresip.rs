@@ -107,7 +107,7 @@ impl Baresip {
             "poll_method epoll\nsip_listen 127.0.0.1:{port}\nnet_interface 127.0.0.1\n\
              audio_source aufile,{}\naudio_player aubridge,{name}\naudio_alert aubridge,{name}-alert\n\
              snd_path {}\nmodule_path /usr/lib/baresip/modules\nrtp_ports {media}-{}\n\
-             module g711.so\nmodule g722.so\nmodule srtp.so\n{dtls}module aufile.so\nmodule aubridge.so\nmodule sndfile.so\nmodule uuid.so\n\
+             module g711.so\nmodule g722.so\nmodule opus.so\nmodule srtp.so\n{dtls}module aufile.so\nmodule aubridge.so\nmodule sndfile.so\nmodule uuid.so\n\
              module account.so\nmodule menu.so\nmodule ctrl_tcp.so\nctrl_tcp_listen 127.0.0.1:{control}\n{lines}",
             says.display(),
             recordings.display(),

@@ -24,6 +24,7 @@ use crate::config::Config;
 use crate::policy::{Fault, Policy};
 use crate::route::{Target, Ways};
 use crate::runtime::by_hand::ByHand;
+use crate::runtime::call_backs::CallBacks;
 use crate::runtime::clock_alarm::ClockAlarm;
 use crate::runtime::counted::Counted;
 use crate::runtime::dns::Dns;
@@ -49,7 +50,7 @@ use crate::runtime::stream::{Streams, Tls};
 use crate::runtime::trust::Lists;
 use crate::runtime::vital::Alarm;
 use crate::runtime::webhooks::Webhooks;
-use crate::runtime::{blocked_file, call_backs, collector, login_hosts};
+use crate::runtime::{blocked_file, collector, login_hosts};
 use crate::runtime::{clock, descriptors, redress};
 use crate::selftest::watch::Watch;
 use crate::sip::{Transport, Uri};
@@ -326,6 +327,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         lists: number_lists.clone(),
         reputation: reputation.clone(),
         lockdown: lockdown.clone(),
+        floor: floor.clone(),
         mailboxes: mailboxes.clone(),
         counted: Counted {
             flood: flood.clone(),
@@ -420,8 +422,8 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         }),
         calls_back: config.outbound.call_back,
         call_back: Box::new({
-            let mailboxes = mailboxes.clone();
-            move |wanted| call_backs::begin(&mailboxes, wanted)
+            let call_backs = CallBacks::new(mailboxes.clone(), store.clone(), live.clone());
+            move |wanted| call_backs.begin(wanted)
         }),
         icon: icon_service(fetcher),
         status: Box::new(move || status.read()),

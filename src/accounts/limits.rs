@@ -151,3 +151,10 @@ pub const WISH_LASTS: Duration = Duration::from_secs(24 * 3600);
 
 /// How long what two people want is taken to be just being done. Then whoever did it is taken for dead, and it waits again.
 pub const WISH_TAKEN: Duration = Duration::from_secs(120);
+
+/// Call-backs that are remembered by who made them and for which call (under 200 octets each). Past it the oldest is forgotten.
+pub const CALL_BACKS_KEPT: usize = 200;
+
+/// How long a call-back counts as going on by being written down alone: longer than the other gateways take to hear of it, and than their
+/// clocks differ. After that the live calls say so.
+pub const CALL_BACK_CLAIMED: Duration = Duration::from_secs(20);

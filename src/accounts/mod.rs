@@ -4,6 +4,7 @@
 //! least 80 random bits; only the secret of a second factor has to be kept as it is. Knows the store's contract and the
 //! audit; does not know HTTP, and never reads a clock (times come in). What says that it blocks is for threads that may wait.
 
+mod call_backs;
 mod devices;
 mod failures;
 mod left;
@@ -30,6 +31,7 @@ mod users;
 mod users_tests;
 mod wishes;
 
+pub use call_backs::{CallBackMade, CallBacks};
 pub use devices::{Devices, NoDevice};
 pub use failures::Failures;
 pub use lockdown::{Lockdown, Lockdowns, NoLockdown, Undo};

@@ -86,6 +86,9 @@ pub struct Seats {
 }
 
 impl Seats {
+    /// Where it is kept: what another gateway changes there is looked at.
+    pub const SHELVES: [&str; 2] = [SHELF, PAUSED];
+
     pub fn new(store: Arc<dyn Store>, audit: Arc<Audit>, shift: Duration) -> Seats {
         Seats { store, audit, shift }
     }

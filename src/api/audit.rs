@@ -15,7 +15,7 @@ use super::error::{Problem, ProblemBody};
 use super::repeats::DoneAllTheSame;
 use super::state::Shared;
 use super::whole::whole;
-use crate::store::{AuditEntry, audit_page, verify_audit};
+use crate::store::{AuditEntry, Store, audit_end, audit_page, verify_audit};
 
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -32,6 +32,8 @@ pub(crate) struct AuditPage {
     entries: Vec<AuditLine>,
     /// `after` of the next page; null = this was the last.
     next: Option<u64>,
+    /// The number of the last entry there is; 0 = there is none.
+    last: u64,
 }
 
 /// One thing that was done.
@@ -84,9 +86,11 @@ pub(crate) async fn list(
 ) -> Result<Json<AuditPage>, Problem> {
     let Query(query) = query.map_err(|rejection| Problem::BadRequest(rejection.body_text()))?;
     let after = query.after.unwrap_or(0);
-    let (entries, next) = shared.ask(move |store| audit_page(store, after)).await?;
+    let page = move |store: &dyn Store| Ok((audit_page(store, after)?, audit_end(store)?));
+    let ((entries, next), last) = shared.ask(page).await?;
     Ok(Json(AuditPage {
         next,
+        last,
         entries: entries.into_iter().map(AuditLine::of).collect(),
     }))
 }

@@ -19,6 +19,7 @@ use super::state::Shared;
 use super::view::{CallView, ReportView, label_of};
 use super::whole::whole;
 use super::why::Why;
+use crate::accounts::CallBacks;
 use crate::call::record::{Ending, PersonReport};
 use crate::call::{CallRecord, Order, What};
 use crate::call_id::CallId;
@@ -302,7 +303,18 @@ pub(crate) async fn why(
 ) -> Result<Json<Why>, Problem> {
     let record = find(&shared, call_id(id)?).await?;
     let policies = shared.gateway.policies.clone();
-    let why = shared.work(move || Ok(Why::of(&record, &|revision| policies.called(revision))));
+    let of = record.id;
+    // A store that is away keeps nothing else of a live call from being shown.
+    let called_back = shared
+        .ask(move |store| CallBacks::of(store, of))
+        .await
+        .unwrap_or_default();
+    let why = move || {
+        Ok(Why::of(&record, &called_back, &|revision| {
+            policies.called(revision)
+        }))
+    };
+    let why = shared.work(why);
     Ok(Json(why.await?))
 }
 

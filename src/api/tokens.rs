@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::access::SignedIn;
+use super::audit::Noted;
 use super::error::{Problem, ProblemBody};
 use super::limits::TOKEN_DAYS_MAX;
 use super::state::Shared;
@@ -142,7 +143,11 @@ pub(crate) async fn make(
         roles,
         expires_ms,
     };
-    Ok((StatusCode::CREATED, Json(made)).into_response())
+    let roles: Vec<&str> = made.roles.iter().map(|role| role.name()).collect();
+    let noted = format!("{} ({})", made.name, roles.join(", "));
+    let mut response = (StatusCode::CREATED, Json(made)).into_response();
+    response.extensions_mut().insert(Noted(noted));
+    Ok(response)
 }
 
 /// Take a token back. Sessions it opened end at once, their event streams within seconds.

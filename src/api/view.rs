@@ -66,7 +66,7 @@ pub(crate) struct CallView {
     pub srtp: SrtpView,
     /// What each leg's audio is coded with; two of them = it is translated.
     pub codecs: CodecsView,
-    /// Where the person answering sent the call, in order (at most 16, and those that were ordered).
+    /// Where people and queues sent the call, in order (at most 16, and those that were ordered).
     pub transfers: Vec<TransferView>,
     /// What people and policy ordered while it lasted, in order (at most 32).
     pub orders: Vec<OrderView>,
@@ -144,20 +144,20 @@ pub(crate) struct CodecsView {
 pub(crate) struct TransferView {
     /// Milliseconds since the INVITE arrived.
     pub at_ms: u64,
-    /// The phone that had the call.
+    /// The phone that had the call; where a queue sent it on, that queue.
     #[schema(example = "desk")]
     pub by: String,
-    /// The number or name it was to go to; of a take-over, who took it.
+    /// The number, name or queue it was to go to; of a take-over, who took it.
     #[schema(example = "+12125550147")]
     pub to: String,
-    /// `blind`, `attended`, `taken_over`, `ordered`, or `overflow`: nobody of its queue took it, and the number outside was rung that the
-    /// queue names.
+    /// `blind`, `attended`, `taken_over`, `ordered`; `next_queue`: nobody of its queue took it, or that was closed, and it went on to another
+    /// one; `overflow`: nobody of its queue took it, and the number outside was rung that the queue names.
     #[schema(example = "blind")]
     pub kind: &'static str,
     /// `pending`, `completed`, `refused` (not allowed), `failed` (nobody answered there) or `abandoned`.
     #[schema(example = "completed")]
     pub outcome: &'static str,
-    /// Final SIP status of the new call or of the refusal; 0 while pending.
+    /// Final SIP status of the new call or of the refusal; 0 while pending, and between queues.
     pub status: u16,
 }
 
@@ -173,6 +173,7 @@ impl TransferView {
                 TransferKind::TakenOver => "taken_over",
                 TransferKind::Ordered => "ordered",
                 TransferKind::Overflow => "overflow",
+                TransferKind::NextQueue => "next_queue",
             },
             outcome: match transfer.outcome {
                 TransferOutcome::Pending => "pending",

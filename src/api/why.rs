@@ -7,6 +7,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::view::{BannerView, CallView, Evidence, evidence, number_name, voice_name};
+use crate::accounts::CallBackMade;
 use crate::call::CallRecord;
 use crate::call::record::{Decided, Shadow};
 use crate::policy::{Policy, RuleLine, WhatIf};
@@ -32,6 +33,8 @@ pub(crate) struct Why {
     pub facts: Value,
     /// Phones that were rung.
     pub attempts: Vec<AttemptView>,
+    /// Who called an organisation back for this call, the first one first: of the last few hundred that were made.
+    pub called_back: Vec<CalledBackView>,
     /// What we said ourselves: to whom (`caller`, `called`), which recording, from when and until when.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Vec<Object>)]
@@ -114,10 +117,27 @@ pub(crate) struct BannerAt {
     pub banner: BannerView,
 }
 
+/// The call was answered by calling an organisation back.
+#[derive(Serialize, ToSchema)]
+#[schema(as = CalledBack)]
+pub(crate) struct CalledBackView {
+    /// The call that was made.
+    #[schema(example = "5eed0000000000000000000000c0ffee")]
+    pub call: String,
+    /// The account of who did.
+    #[schema(example = "ann")]
+    pub by: String,
+    /// When, Unix ms.
+    pub at_ms: u64,
+}
+
 #[derive(Serialize, ToSchema)]
 #[schema(as = Attempt)]
 pub(crate) struct AttemptView {
     pub target: String,
+    /// The account of who is signed in there; null = nobody, or it is not known.
+    #[schema(example = "ann")]
+    pub person: Option<String>,
     /// Milliseconds since the INVITE arrived.
     pub at_ms: u64,
     /// Final SIP status; 0 while it rings.
@@ -135,7 +155,7 @@ pub(crate) struct AttemptView {
 pub(crate) type PolicyOf<'p> = dyn Fn(&str) -> Option<Arc<Policy>> + 'p;
 
 impl Why {
-    pub fn of(record: &CallRecord, policy_of: &PolicyOf<'_>) -> Why {
+    pub fn of(record: &CallRecord, called_back: &[CallBackMade], policy_of: &PolicyOf<'_>) -> Why {
         let first = record.decisions.first();
         let smallest_change = first.and_then(|decided| {
             let facts = record.facts_of(0)?;
@@ -168,10 +188,19 @@ impl Why {
                 .iter()
                 .map(|attempt| AttemptView {
                     target: attempt.target.clone(),
+                    person: attempt.person.clone(),
                     at_ms: since_arrival(record, attempt.at_ms),
                     status: attempt.status,
                     why: attempt.why.clone(),
                     tries: attempt.tries.clone(),
+                })
+                .collect(),
+            called_back: called_back
+                .iter()
+                .map(|made| CalledBackView {
+                    call: made.call.to_string(),
+                    by: made.by.clone(),
+                    at_ms: made.at_ms,
                 })
                 .collect(),
             spoken: record.spoken.clone(),

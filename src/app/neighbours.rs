@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 
-use crate::accounts::Tries;
+use crate::accounts::{Seats, Tries};
+use crate::runtime::clock;
 use crate::runtime::counted::Counted;
+use crate::runtime::floor::Floor;
 use crate::runtime::inbox::{Mailboxes, ToShard};
 use crate::runtime::lists::ListKeeper;
 use crate::runtime::lockdown::LockdownKeeper;
@@ -24,6 +26,7 @@ pub(super) struct Shared {
     pub lists: Arc<ListKeeper>,
     pub reputation: Arc<ReputationKeeper>,
     pub lockdown: Arc<LockdownKeeper>,
+    pub floor: Floor,
     pub mailboxes: Mailboxes,
     pub counted: Counted,
 }
@@ -39,9 +42,11 @@ pub(super) fn start(shared: Shared) -> anyhow::Result<Option<(Neighbourhood, Ord
         lists,
         reputation,
         lockdown,
+        floor,
         mailboxes,
         counted,
     } = shared;
+    let seats = floor.clone();
     let changed = move |what: Option<&str>| {
         let told = |name: &str, looked: Result<(), StoreError>| {
             if let Err(error) = looked {
@@ -61,6 +66,9 @@ pub(super) fn start(shared: Shared) -> anyhow::Result<Option<(Neighbourhood, Ord
         if is_meant("lockdown") {
             told("lockdown", lockdown.refresh());
         }
+        if Seats::SHELVES.into_iter().any(is_meant) {
+            told("seats", seats.look(clock::now().unix_ms()));
+        }
     };
     let order = move |call, order| {
         if let Some(mailbox) = mailboxes.owner_of(call) {
@@ -73,6 +81,7 @@ pub(super) fn start(shared: Shared) -> anyhow::Result<Option<(Neighbourhood, Ord
         audit,
         tries,
         counted,
+        floor,
         changed: Box::new(changed),
         order: Box::new(order),
     };

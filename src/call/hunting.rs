@@ -238,7 +238,8 @@ impl Hunting {
                     }
                 }
                 Step::Ignored { attempt } => case.is_ignored(attempt, &self.hunt, desk),
-                Step::Moved { queue } => {
+                Step::Moved { from, queue } => {
+                    case.goes_on_to(&queue, from, desk);
                     case.record.queue = Some(queue);
                     case.changed(desk);
                 }

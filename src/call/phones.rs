@@ -78,15 +78,26 @@ impl Case {
         self.record.person = person;
     }
 
+    /// A queue sent the call on to another one: nobody of it took the call, or it is closed.
+    pub(crate) fn goes_on_to(&mut self, queue: &str, from: String, desk: &Desk) {
+        let at_ms = self.at_ms(desk);
+        self.record.add_next_queue(at_ms, queue.to_string(), from);
+    }
+
     /// The queue that takes the call at this moment, past those that are closed; Err: none does, and what he is to hear. An
     /// emergency is taken at any hour.
-    pub(crate) fn open_queue(&self, queue: &str, desk: &Desk) -> Result<String, Option<String>> {
+    pub(crate) fn open_queue(&mut self, queue: &str, desk: &Desk) -> Result<String, Option<String>> {
         let label = self.record.banner.as_ref().map(|banner| banner.label);
         if label == Some(Label::Emergency) {
             return Ok(queue.to_string());
         }
         match queue::open_at(&desk.queues, queue, desk.now().unix_ms()) {
-            Ok(open) => Ok(open.to_string()),
+            Ok(open) => {
+                if open != queue {
+                    self.goes_on_to(open, queue.to_string(), desk);
+                }
+                Ok(open.to_string())
+            }
             Err(words) => Err(words.map(str::to_string)),
         }
     }

@@ -93,7 +93,7 @@ pub struct CallRecord {
     /// What each leg's audio is coded with now, or was last.
     #[serde(default)]
     pub codecs: LegCodecs,
-    /// In order; at most 16 kept, and those that were ordered.
+    /// Where it was sent on, in order; at most 16 kept, and those that were ordered.
     #[serde(default)]
     pub transfers: Vec<Transfer>,
     /// What we said ourselves, in order; at most 64 kept.

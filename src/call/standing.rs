@@ -12,7 +12,7 @@ use super::hunting::Hunting;
 impl Hunting {
     /// Where the call stands in line; None = it does not wait.
     pub(super) fn stand(&self) -> Option<Stand> {
-        let (since, is_choosing) = self.hunt.stands()?;
+        let (since, is_choosing, left_alone) = self.hunt.stands()?;
         let class = match (self.class, self.hunt.config().service.is_by_trust) {
             (class, true) => class,
             // An emergency waits behind nobody.
@@ -27,6 +27,7 @@ impl Hunting {
                 call: self.call,
             },
             is_choosing,
+            left_alone,
         })
     }
 }

@@ -202,14 +202,29 @@ pub const ASSETS: &[Asset] = &[
         content: include_str!("static/searches.js"),
     },
     Asset {
+        path: "/console/sound.js",
+        kind: SCRIPT,
+        content: include_str!("static/sound.js"),
+    },
+    Asset {
         path: "/console/why.js",
         kind: SCRIPT,
         content: include_str!("static/why.js"),
     },
     Asset {
+        path: "/console/moves.js",
+        kind: SCRIPT,
+        content: include_str!("static/moves.js"),
+    },
+    Asset {
         path: "/console/chart.js",
         kind: SCRIPT,
         content: include_str!("static/chart.js"),
+    },
+    Asset {
+        path: "/console/timeline.js",
+        kind: SCRIPT,
+        content: include_str!("static/timeline.js"),
     },
     Asset {
         path: "/console/docs.js",
@@ -237,9 +252,19 @@ pub const ASSETS: &[Asset] = &[
         content: include_str!("static/campaigns.js"),
     },
     Asset {
+        path: "/console/audit.js",
+        kind: SCRIPT,
+        content: include_str!("static/audit.js"),
+    },
+    Asset {
         path: "/console/lists.js",
         kind: SCRIPT,
         content: include_str!("static/lists.js"),
+    },
+    Asset {
+        path: "/console/signers.js",
+        kind: SCRIPT,
+        content: include_str!("static/signers.js"),
     },
     Asset {
         path: "/console/policies.js",
@@ -250,6 +275,11 @@ pub const ASSETS: &[Asset] = &[
         path: "/console/users.js",
         kind: SCRIPT,
         content: include_str!("static/users.js"),
+    },
+    Asset {
+        path: "/console/tokens.js",
+        kind: SCRIPT,
+        content: include_str!("static/tokens.js"),
     },
 ];
 

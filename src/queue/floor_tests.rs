@@ -7,12 +7,11 @@ use std::time::{Duration, Instant};
 use proptest::prelude::{any, prop, prop_assert, proptest};
 use proptest::test_runner::TestCaseError;
 
-use super::limits::{LOOK_AGAIN, RING_AGAIN};
 use super::*;
 
 const RING: Duration = Duration::from_secs(20);
-/// What a caller may lose for being told nothing: a look and a phone that he left alone.
-const PATIENCE: Duration = Duration::from_secs(RING_AGAIN.as_secs() + 2 * LOOK_AGAIN.as_secs());
+/// How long a free phone may stay quiet while a caller waits who would take it.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What a person does with a phone that rings, and how long.
 #[derive(Clone, Copy, Debug)]
@@ -122,10 +121,10 @@ impl Day {
                     if let Some(stand) = &caller.stand {
                         // Whoever stands before and would take this phone has it.
                         let before = self.callers.iter().filter(|other| {
-                            let is_before = other
-                                .stand
-                                .as_ref()
-                                .is_some_and(|other| other.place < stand.place && other.is_choosing);
+                            let is_before = other.stand.as_ref().is_some_and(|other| {
+                                let would_take = !other.left_alone.contains(&target);
+                                other.place < stand.place && other.is_choosing && would_take
+                            });
                             is_before && !other.is_over
                         });
                         let free = (0..self.habits.len()).filter(|n| self.can_ring(*n)).count();
@@ -163,7 +162,8 @@ impl Day {
     }
 
     fn stand(&mut self, call: usize, caller: &mut Caller) {
-        let stand = caller.hunt.stands().map(|(since, is_choosing)| Stand {
+        let stands = caller.hunt.stands();
+        let stand = stands.map(|(since, is_choosing, left_alone)| Stand {
             queue: "desk".into(),
             place: Place {
                 class: 0,
@@ -171,6 +171,7 @@ impl Day {
                 call: call as u128,
             },
             is_choosing,
+            left_alone,
         });
         let stand = stand.filter(|_| !caller.is_over);
         match (&caller.stand, &stand) {
@@ -286,12 +287,13 @@ impl Day {
             prop_assert!(!self.paused[*n], "{} is paused and rings", n);
         }
         prop_assert!(ringing.iter().all(|rings| *rings <= 1), "a phone rings twice");
-        let waits = self.callers.iter().any(|caller| {
-            let waits = caller.stand.as_ref().is_some_and(|stand| stand.is_choosing);
-            waits && !caller.is_over
-        });
         for n in 0..self.habits.len() {
-            let is_idle = waits && self.can_ring(n);
+            let phone = Day::target(n);
+            let is_wanted = self.callers.iter().any(|caller| {
+                let takes = |stand: &Stand| stand.is_choosing && !stand.left_alone.contains(&phone);
+                caller.stand.as_ref().is_some_and(takes) && !caller.is_over
+            });
+            let is_idle = is_wanted && self.can_ring(n);
             self.idle[n] = is_idle.then(|| self.idle[n].unwrap_or(self.now));
             let since = self.idle[n].unwrap_or(self.now);
             prop_assert!(self.now - since <= PATIENCE, "{} is free, and somebody waits", n);

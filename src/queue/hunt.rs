@@ -20,7 +20,7 @@ use std::time::Instant;
 use super::limits::{OUTSIDE_RING, QUEUES_VISITED_MAX, TARGETS_MAX};
 use super::verdict::verdict;
 use super::waiting::Waiting;
-use super::{Config, Decline, OUTSIDE, Overflow, Phone, Rest, Strategy};
+use super::{Ahead, Config, Decline, OUTSIDE, Overflow, Phone, Rest, Strategy};
 
 /// One ringing of one phone. Counts up over the whole hunt, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -56,8 +56,9 @@ pub enum Step {
     Ignored {
         attempt: Attempt,
     },
-    /// The call now waits in this queue.
+    /// The call now waits in this queue, and in the one before no more.
     Moved {
+        from: String,
         queue: String,
     },
     /// Nobody: this final status to the caller (480, 486, 488, 603 or 607).
@@ -187,17 +188,24 @@ impl Hunt {
         }
     }
 
-    /// So many calls choose before this one, in the queue it waits in.
-    pub fn stand_behind(&mut self, ahead: usize) {
+    /// These calls choose before this one, in the queue it waits in.
+    pub fn stand_behind(&mut self, ahead: Ahead) {
         if let Some(waiting) = &mut self.waiting {
             waiting.ahead = ahead;
         }
     }
 
-    /// Since when the call stands in line, and whether it would take a phone that becomes free; None = it does not wait.
-    pub fn stands(&self) -> Option<(Instant, bool)> {
+    /// Since when the call stands in line, whether it would take a phone that becomes free, and which it would not, as they
+    /// did not take it a moment ago; None = it does not wait.
+    pub fn stands(&self) -> Option<(Instant, bool, Vec<String>)> {
         let waiting = self.waiting.as_ref().filter(|_| !self.is_over)?;
-        Some((waiting.since, waiting.is_choosing && self.ringing.is_empty()))
+        let is_choosing = waiting.is_choosing && self.ringing.is_empty();
+        let left_alone = waiting.left_alone().filter(|_| is_choosing);
+        Some((
+            waiting.since,
+            is_choosing,
+            left_alone.take(TARGETS_MAX).map(str::to_string).collect(),
+        ))
     }
 
     pub fn poll_step(&mut self) -> Option<Step> {
@@ -401,7 +409,10 @@ impl Hunt {
                 next = closed.map_or(Overflow::Reject, |closed| closed.to.clone());
                 continue;
             }
-            self.steps.push_back(Step::Moved { queue: name.clone() });
+            self.steps.push_back(Step::Moved {
+                from: self.config().name.clone(),
+                queue: name.clone(),
+            });
             return self.enter(queue, now, seen);
         }
         match next {

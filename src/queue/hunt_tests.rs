@@ -38,7 +38,7 @@ fn steps(hunt: &mut Hunt) -> String {
             Step::Cancel { attempt, .. } => format!("-{}", attempt.0),
             // Told beside the `-` that follows it.
             Step::Ignored { .. } => continue,
-            Step::Moved { queue } => format!(">{queue}"),
+            Step::Moved { queue, .. } => format!(">{queue}"),
             Step::GiveUp { status } => format!("!{status}"),
         });
     }

@@ -24,6 +24,17 @@ pub struct Stand {
     pub place: Place,
     /// It would take a phone that becomes free: none rings for it now.
     pub is_choosing: bool,
+    /// Phones that did not take it a moment ago: it would take none of these. At most [`TARGETS_MAX`].
+    pub left_alone: Vec<String>,
+}
+
+/// The calls that choose before another one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ahead {
+    /// How many would take any phone.
+    pub any: usize,
+    /// What the others leave alone, in their order; at most [`TARGETS_MAX`] of them.
+    pub picky: Vec<Vec<String>>,
 }
 
 /// What one shard tells the others.
@@ -40,9 +51,10 @@ pub enum Standing {
     },
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Seen {
     is_choosing: bool,
+    left_alone: Vec<String>,
     /// When another shard said so last; None = a call of our own.
     heard: Option<Instant>,
 }
@@ -60,6 +72,7 @@ impl Line {
     pub fn put(&mut self, stand: &Stand) {
         let seen = Seen {
             is_choosing: stand.is_choosing,
+            left_alone: stand.left_alone.clone(),
             heard: None,
         };
         self.queue(&stand.queue).insert(stand.place, seen);
@@ -82,6 +95,7 @@ impl Line {
                 if self.len() < STANDS_MAX || self.has(stand) {
                     let seen = Seen {
                         is_choosing: stand.is_choosing,
+                        left_alone: stand.left_alone.clone(),
                         heard: Some(*at),
                     };
                     self.queue(&stand.queue).insert(stand.place, seen);
@@ -108,10 +122,19 @@ impl Line {
         self.queues.retain(|_, places| !places.is_empty());
     }
 
-    /// How many choose before this place.
-    pub fn ahead(&self, queue: &str, place: Place) -> usize {
+    /// Who chooses before this place.
+    pub fn ahead(&self, queue: &str, place: Place) -> Ahead {
+        let mut ahead = Ahead::default();
         let before = self.queues.get(queue).map(|places| places.range(..place));
-        before.map_or(0, |before| before.filter(|(_, seen)| seen.is_choosing).count())
+        let choosing = before.into_iter().flatten().filter(|(_, seen)| seen.is_choosing);
+        for (_, seen) in choosing {
+            if seen.left_alone.is_empty() {
+                ahead.any += 1;
+            } else if ahead.picky.len() < TARGETS_MAX {
+                ahead.picky.push(seen.left_alone.clone());
+            }
+        }
+        ahead
     }
 
     /// Which one it is in the line, counted from 1.
@@ -181,6 +204,7 @@ mod tests {
             queue: "desk".into(),
             place: Place { class, since, call },
             is_choosing,
+            left_alone: Vec::new(),
         }
     }
 
@@ -216,7 +240,7 @@ mod tests {
         let position = |line: &Line, n: usize| line.position("desk", all[n].place);
         assert_eq!([0, 1, 2, 3].map(|n| position(&line, n)), [2, 1, 3, 4]);
         assert_eq!(
-            [0, 1, 2, 3].map(|n| line.ahead("desk", all[n].place)),
+            [0, 1, 2, 3].map(|n| line.ahead("desk", all[n].place).any),
             [1, 0, 2, 2]
         );
         assert_eq!(line.next(), [2, 1, 3, 4]);
@@ -239,9 +263,9 @@ mod tests {
             at: start,
         });
         line.put(&own);
-        assert_eq!(line.ahead("desk", own.place), 1);
+        assert_eq!(line.ahead("desk", own.place).any, 1);
         assert_eq!(line.next(), [2], "the others are looked after by their shard");
         line.tick(start + STAND_BELIEVED);
-        assert_eq!((line.ahead("desk", own.place), line.len()), (0, 1));
+        assert_eq!((line.ahead("desk", own.place).any, line.len()), (0, 1));
     }
 }

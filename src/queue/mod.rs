@@ -21,7 +21,7 @@ use std::time::Duration;
 use crate::policy::Hours;
 
 pub use hunt::{Attempt, Hunt, Input, Seen, Step};
-pub use line::{Line, Place, Stand, Standing};
+pub use line::{Ahead, Line, Place, Stand, Standing};
 pub use roster::{AtWork, DEVICE, PERSON, Roster};
 pub use usage::{Phone, Rest, Usage, Used, What};
 pub use verdict::best;

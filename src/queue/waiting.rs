@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::hunt::Seen;
 use super::limits::{LOOK_AGAIN, RING_AGAIN, TARGETS_MAX};
-use super::{Config, Strategy};
+use super::{Ahead, Config, Strategy};
 
 #[derive(Debug)]
 pub(super) struct Waiting {
@@ -19,7 +19,7 @@ pub(super) struct Waiting {
     /// It would take a phone that becomes free.
     pub(super) is_choosing: bool,
     /// Calls that choose before it.
-    pub(super) ahead: usize,
+    pub(super) ahead: Ahead,
 }
 
 impl Waiting {
@@ -30,11 +30,17 @@ impl Waiting {
             look_at: now,
             left_alone: BTreeMap::new(),
             is_choosing: true,
-            ahead: 0,
+            ahead: Ahead::default(),
         }
     }
 
-    /// Whether it has waited long enough; if so it chooses no more. Else it is looked at again, at the latest when it has.
+    /// The phones that it would not take at this moment.
+    pub(super) fn left_alone(&self) -> impl Iterator<Item = &str> {
+        self.left_alone.keys().map(String::as_str)
+    }
+
+    /// Whether it has waited long enough; if so it chooses no more. Else it is looked at again, at the latest when it has, and when a
+    /// phone that it leaves alone may ring for it again.
     pub(super) fn is_over(&mut self, now: Instant) -> bool {
         self.left_alone.retain(|_, until| now < *until);
         let is_over = self.until <= now;
@@ -42,7 +48,8 @@ impl Waiting {
         if is_over {
             self.is_choosing = false;
         } else {
-            self.look_at = self.look_at.min(self.until);
+            let again = self.left_alone.values().copied();
+            self.look_at = again.fold(self.look_at.min(self.until), Instant::min);
         }
         is_over
     }
@@ -92,11 +99,20 @@ impl Waiting {
             phones.retain(|phone| known.insert(phone.clone()));
         }
         free.retain(|(_, _, phones)| !phones.is_empty());
+        // A phone that a caller before it leaves alone is none of that caller's: it need not wait for it with him.
+        for left_alone in &self.ahead.picky {
+            let mut others = free.iter();
+            let his =
+                others.position(|(_, _, phones)| phones.iter().any(|phone| !left_alone.contains(phone)));
+            if let Some(his) = his {
+                free.remove(his);
+            }
+        }
         let most = match config.strategy {
             Strategy::RingAll => usize::MAX,
             _ => 1,
         };
-        let mine = free.into_iter().skip(self.ahead).take(most);
+        let mine = free.into_iter().skip(self.ahead.any).take(most);
         mine.flat_map(|(_, _, phones)| phones).collect()
     }
 }

@@ -1,12 +1,13 @@
 //! Who sits at which phone: read from the store, told to all shards, shown to people. A change that is made here counts at
-//! once; one that another gateway or the command line made, within seconds.
+//! once; one that another gateway made, within a second; one of the command line, within seconds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::clock;
 use super::inbox::{Mailboxes, ToShard};
+use super::limits::RESTS_TOLD;
 use super::phones::Phones;
 use crate::accounts::{By, Devices, NoSeat, Pause, Seats, Sitting, Users};
 use crate::queue::{self, AtWork, DEVICE, Line, PERSON, Rest, Roster, Standing, Usage, Used, What};
@@ -28,6 +29,8 @@ struct Shared {
     /// Held from reading to telling: the shards hear everything in its order.
     turn: Mutex<()>,
     state: Mutex<State>,
+    /// Phones that rest no longer, which the other gateways are still to be told; None = there are no others.
+    to_tell: Option<Mutex<VecDeque<String>>>,
 }
 
 #[derive(Default)]
@@ -81,6 +84,7 @@ impl Floor {
         let floor = Floor(Arc::new(Shared {
             seats: Seats::new(store.clone(), audit.clone(), shift),
             users: Users::open(store.clone(), audit)?,
+            to_tell: store.neighbours().map(|_| Mutex::default()),
             store,
             phones,
             mailboxes,
@@ -151,13 +155,34 @@ impl Floor {
     }
 
     /// Whoever sits at this phone, and the phone itself, is left alone no longer: his time after a call is over, and so is being passed
-    /// over for what he did not answer. At this gateway; it counts at once for whoever waits. Blocks.
+    /// over for what he did not answer. It counts at once for whoever waits here, and within a second at the other gateways on the same
+    /// store. Blocks.
     ///
     /// # Errors
     ///
     /// [`NoSeat`]; nothing is changed then.
     pub fn end_rest(&self, device: &str, by: By<'_>) -> Result<(), NoSeat> {
         self.0.seats.end_rest(device, by)?;
+        self.rested(device);
+        if let Some(to_tell) = &self.0.to_tell {
+            let mut to_tell = to_tell.lock().unwrap_or_else(PoisonError::into_inner);
+            if to_tell.len() >= RESTS_TOLD {
+                to_tell.pop_front();
+            }
+            to_tell.push_back(device.to_string());
+        }
+        Ok(())
+    }
+
+    /// The phones whose rest was ended here since this was asked last, for [`Floor::rested`] at the other gateways.
+    pub fn to_tell(&self) -> VecDeque<String> {
+        let to_tell = self.0.to_tell.as_ref();
+        let to_tell = to_tell.map(|to_tell| to_tell.lock().unwrap_or_else(PoisonError::into_inner));
+        to_tell.map_or_else(VecDeque::new, |mut to_tell| std::mem::take(&mut *to_tell))
+    }
+
+    /// The rest of this phone, and of whoever sits there, was ended: here, or at another gateway.
+    pub fn rested(&self, device: &str) {
         let phone = format!("{DEVICE}{device}");
         let person = {
             let state = self.lock();
@@ -173,7 +198,6 @@ impl Floor {
             self.note_used(&used);
             self.0.mailboxes.broadcast(|| ToShard::Used(used.clone()));
         }
-        Ok(())
     }
 
     /// Everybody at work, in the order of the names.

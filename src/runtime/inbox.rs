@@ -7,8 +7,9 @@ use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 
+use super::call_backs;
 use super::limits::{COMMAND_PATIENCE, INBOX_MESSAGES, INBOX_SIP_MESSAGES};
-use crate::call::{Asker, CallBack, Handed, LegAsked, NoCallBack, Order, shard_of};
+use crate::call::{Asker, CallBack, Handed, LegAsked, Order, shard_of};
 use crate::call_id::CallId;
 use crate::identity::{Fetched, Trust};
 use crate::lists::Lookup;
@@ -118,7 +119,7 @@ pub enum ToShard {
     /// A person calls an organisation back. The answer: why not, if not.
     CallBack {
         wanted: Box<CallBack>,
-        answer: Sender<Option<NoCallBack>>,
+        answer: call_backs::Answer,
     },
     /// This shard's Call-ID, another shard's dialog.
     Moved {

@@ -65,6 +65,9 @@ pub const INBOX_BATCH: usize = 256;
 /// long is stuck.
 pub const COMMAND_PATIENCE: Duration = Duration::from_secs(5);
 
+/// Ends of rests that the other gateways are still to be told. Past it the oldest is not: that phone rests there to its end.
+pub const RESTS_TOLD: usize = 64;
+
 /// How long a stop waits for carriers to take their registrations back. Past it they lapse by themselves.
 pub const UNREGISTER_PATIENCE: Duration = Duration::from_secs(2);
 

@@ -13,6 +13,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::clock;
 use super::counted::{self, Counted};
+use super::floor::Floor;
 use super::limits::{ANCHOR_EVERY, NEIGHBOURS_LOOKED_AT, NEIGHBOURS_RETRY, NEWS_AT_ONCE, NEWS_REST, ORDERS};
 use super::vital::join_within;
 use crate::accounts::Tries;
@@ -33,6 +34,8 @@ pub struct Here {
     pub tries: Arc<Tries>,
     /// What is counted here, and what the others count.
     pub counted: Counted,
+    /// Whoever is left alone no longer, here and there.
+    pub floor: Floor,
     /// A journal, a shelf or a setting of this name was changed elsewhere; None = any may have been. May block.
     pub changed: Box<Changed>,
     /// Somebody at another gateway orders something about this call of ours.
@@ -168,6 +171,9 @@ impl Teller {
             if let Some(text) = counts.next(&self.here.counted, clock::now().instant) {
                 mouth.counted(&text)?;
             }
+            for device in self.here.floor.to_tell() {
+                mouth.rested(&device)?;
+            }
             for (call, order) in self.asked.try_iter() {
                 mouth.order(call, &order)?;
             }
@@ -290,6 +296,7 @@ impl Hearer {
             live,
             changed,
             tries,
+            floor,
             ..
         } = &*self.here;
         // First what is counted, then what is shown: a call that ends is rather counted twice than never.
@@ -314,6 +321,7 @@ impl Hearer {
                 self.here.counted.hear(&node, &text, clock::now().instant);
             }
             News::Tried(text) => tries.hear(&text, clock::now().unix_ms()),
+            News::Rested(device) => floor.rested(&device),
             News::Missed => changed(None),
         }
     }

@@ -19,12 +19,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::Receiver;
 use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Token};
 
 use super::alarms::Strangers;
 use super::between;
+use super::call_backs;
 use super::clock;
 use super::count::Traffic;
 use super::dns::Dns;
@@ -41,7 +42,7 @@ use super::registrations::Registry;
 use super::scoring::Scoring;
 use super::standings::Standings;
 use super::stream::Streams;
-use crate::call::{Asker, CallRecord, Engine, Handed, Input, NoCallBack, Output};
+use crate::call::{Asker, CallRecord, Engine, Handed, Input, Output};
 use crate::call_id::CallId;
 use crate::capture::hep::Way;
 use crate::screening::HistoryFacts;
@@ -108,7 +109,7 @@ pub struct Shard {
     /// What other shards had no room to hear, in order: where dialogs of theirs are.
     untold: VecDeque<between::Moved>,
     /// Who waits for word on the call back that is being begun.
-    call_back: Option<Sender<Option<NoCallBack>>>,
+    call_back: Option<call_backs::Answer>,
     /// Final records that found the recorder full.
     spool: VecDeque<Arc<CallRecord>>,
     deadline: Option<std::time::Instant>,

@@ -394,7 +394,12 @@ pub fn place(store: &dyn Store, number: u64, hash: &str) -> Result<u64, StoreErr
     Ok(number)
 }
 
-fn kept_end(store: &dyn Store) -> Result<u64, StoreError> {
+/// The number of the last entry; 0 = there is none.
+///
+/// # Errors
+///
+/// Those of the store.
+pub fn kept_end(store: &dyn Store) -> Result<u64, StoreError> {
     Ok(head_of(store.setting(HEAD)?).map_or(0, |(number, _)| number))
 }
 

@@ -182,6 +182,11 @@ impl Live {
         calls.by_id.contains_key(&id) && !calls.elsewhere.contains_key(&id)
     }
 
+    /// Whether this call is known to have ended, here or elsewhere: one of the last [`ENDED_REMEMBERED`] to do so.
+    pub fn has_ended(&self, id: CallId) -> bool {
+        self.lock().has_ended.contains(&id)
+    }
+
     /// How many calls are live at this gateway.
     pub fn len_here(&self) -> usize {
         let calls = self.lock();

@@ -33,7 +33,8 @@ use crate::call_id::CallId;
 use crate::screening::HistoryFacts;
 
 pub use audit::{
-    Act, Audit, entries as audit_entries, heads as audit_heads, page as audit_page, place as audit_place,
+    Act, Audit, entries as audit_entries, heads as audit_heads, kept_end as audit_end, page as audit_page,
+    place as audit_place,
 };
 pub(crate) use audit::{HEAD as AUDIT_HEAD, JOURNAL as AUDIT};
 pub use audit_entry::AuditEntry;

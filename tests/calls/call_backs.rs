@@ -311,9 +311,66 @@ fn what_the_carrier_lets_hear_before_anybody_answers_is_for_the_person() {
     assert_eq!(scene.calls_back(), None);
     scene.world.run();
     let media = &scene.world.media[&BACK];
-    let (at, side) = media.hushed[0];
-    assert_eq!(side, Side::A);
-    assert!(at < Duration::from_secs(2), "before the answer: {at:?}");
+    let [first, behind] = &media.said[..] else {
+        panic!(
+            "the ringing tone, and the same behind the carrier's: {:?}",
+            media.said
+        );
+    };
+    assert_eq!((first.names[0].as_str(), first.gives_way), ("ringing", false));
+    // Where the carrier is not heard for a second he hears it again.
+    assert_eq!((behind.names[0].as_str(), behind.gives_way), ("ringing", true));
+    assert!(
+        behind.at < Duration::from_secs(2),
+        "before the answer: {behind:?}"
+    );
+    assert!(
+        media
+            .hushed
+            .iter()
+            .any(|(at, side)| *side == Side::A && *at > behind.at)
+    );
+    assert_eq!(scene.ended().0, Ending::Completed);
+}
+
+/// The first address of the carrier lets hear something and then refuses: the second one is heard, and until then our own tone.
+#[test]
+fn early_media_that_dies_is_followed_by_the_ringing_tone_and_by_whoever_speaks_next() {
+    let speaks = |plan: PhonePlan| PhonePlan {
+        has_early_media: true,
+        ..plan
+    };
+    let two = |config: &mut Config| {
+        let to = config.trunks[0].to.as_mut().unwrap();
+        to.addresses.push("203.0.113.10:5060".parse().unwrap());
+    };
+    let gone = speaks(PhonePlan::with(Answer::Refuse(503, Duration::from_secs(2))));
+    let mut scene = scene(answers().act(12.0, Act::Bye), gone, two);
+    let second = scene
+        .world
+        .phone("203.0.113.10:5060", speaks(PhonePlan::answers_after(4.0)));
+    assert_eq!(scene.calls_back(), None);
+    scene.world.run();
+    assert_eq!((scene.was_rung(scene.carrier), scene.was_rung(second)), (1, 1));
+    let media = &scene.world.media[&BACK];
+    let heard: Vec<_> = media
+        .described
+        .iter()
+        .filter(|(side, _)| *side == Side::B)
+        .collect();
+    // The first, the second as it speaks, and the second as it answers.
+    let places: Vec<bool> = heard
+        .iter()
+        .map(|(_, at)| at.ip().to_string() == "203.0.113.10")
+        .collect();
+    assert_eq!(places, [false, true, true], "{heard:?}");
+    let last = media.said.last().unwrap();
+    assert_eq!((last.names[0].as_str(), last.gives_way), ("ringing", true));
+    let hushed = media.hushed.iter().find(|(_, side)| *side == Side::A).unwrap().0;
+    assert!(
+        hushed > last.at + Duration::from_secs(3),
+        "not before somebody answered: {hushed:?}"
+    );
     assert_eq!(scene.ended().0, Ending::Completed);
 }
 

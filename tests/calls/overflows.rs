@@ -386,7 +386,17 @@ fn what_came_of_the_number_outside_is_known_however_many_phones_rang_before() {
         let record = scene.world.record();
         assert!(scene.went_out());
         assert_eq!(record.attempts.len(), 64);
-        let sent_on = &record.transfers[0];
+        let [second, third, sent_on] = &record.transfers[..] else {
+            panic!("from queue to queue, and outside: {:?}", record.transfers);
+        };
+        for (moved, from, to) in [(second, "desk", "second"), (third, "second", "third")] {
+            assert_eq!(
+                (moved.kind, moved.outcome),
+                (TransferKind::NextQueue, TransferOutcome::Completed)
+            );
+            assert_eq!((moved.by.as_str(), moved.to.reveal().as_str()), (from, to));
+        }
+        assert_eq!(sent_on.kind, TransferKind::Overflow);
         assert_eq!((sent_on.outcome, sent_on.status), expected);
         assert_eq!(sent_on.by, "third");
     }

@@ -136,6 +136,30 @@ fn nobody_who_pauses_rings_on_and_whoever_waits_goes_to_who_takes_calls() {
     assert_eq!(answered_at(world.record()).unwrap(), 11);
 }
 
+/// The first caller waits for the phone that talks; the one that declined him is the next caller's, and at once.
+#[test]
+fn a_phone_that_declines_one_caller_is_not_kept_from_the_next_by_him() {
+    for strategy in [Strategy::RingAll, Strategy::InOrder] {
+        let declines = PhonePlan::with(Answer::Refuse(486, Duration::from_millis(200)));
+        let mut desk = waits("desk", strategy, 0..2);
+        desk.ring = secs(60);
+        let mut world = world(vec![desk], 21, &[declines, answers()]);
+        world.call(talks(100.0));
+        world.call_after(10.0, talks(130.0));
+        world.call_after(12.0, talks(130.0));
+        let phone: SocketAddr = address(0).parse().unwrap();
+        let rang = |world: &World| world.agents[&phone].lines.len();
+        world.run_for(11.0);
+        assert_eq!(
+            rang(&world),
+            2,
+            "{strategy:?}: the one who talks, and who waits for him"
+        );
+        world.run_for(2.0);
+        assert_eq!(rang(&world), 3, "{strategy:?}: the next one");
+    }
+}
+
 #[test]
 fn a_pause_counts_in_queues_without_a_line_as_well() {
     let desk = queue("desk", Strategy::InOrder, &["device:d0", "device:d1"]);

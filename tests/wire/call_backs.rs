@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::console::press;
 use crate::registered_phones::wait_for_registered;
 use crate::support::audio::{compare, test_speech, write_wav};
 use crate::support::baresip::Baresip;
+use crate::support::browser::Browser;
 use crate::support::gateway::Gateway;
 use crate::support::people::Person;
 use crate::support::sipp::{self, Caller, echo_on, silent_caller};
@@ -21,7 +23,7 @@ const PUBLISHED: &str = "+18005550100";
 
 #[test]
 fn the_published_number_is_dialled_from_the_phone_of_whoever_asked_and_both_are_heard() {
-    if !have(&["sipp", "baresip"]) {
+    if !have(&["sipp", "baresip", "chromium", "chromedriver"]) {
         return;
     }
     let _only = one_load_at_a_time();
@@ -112,6 +114,26 @@ fn the_published_number_is_dialled_from_the_phone_of_whoever_asked_and_both_are_
         json!({ "call": id, "organisation": "First National Bank" })
     );
     assert_ne!(missed["caller"], record["called"], "he showed another");
+    let answered = &gateway.why(&missed)["called_back"];
+    assert_eq!(
+        (
+            &answered[0]["call"],
+            &answered[0]["by"],
+            answered.as_array().map(Vec::len)
+        ),
+        (&json!(back), &json!("ann"), Some(1)),
+        "{answered}"
+    );
+    let browser = Browser::start(&folder, 1280, 900);
+    browser.open(&format!("http://{}/#token={}", gateway.api, gateway.token));
+    browser.wait_for_text("no call right now", PATIENCE);
+    browser.open("about:blank");
+    browser.open(&format!("http://{}/#call={id}", gateway.api));
+    browser.wait_for_text("ann called the organisation back", PATIENCE);
+    press(&browser, "Look at that call");
+    browser.wait_for_text("ann calls First National Bank back", PATIENCE);
+    press(&browser, "Look at the call that is answered");
+    browser.wait_for_text("ann called the organisation back", PATIENCE);
     let seen = sipp::phone_messages(&folder, port);
     let dialled = format!("INVITE sip:{PUBLISHED}@{TRUNK}:{port};user=phone SIP/2.0");
     assert_eq!(seen.matches("INVITE sip:").count(), 1, "{seen}");

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::console::press;
+use crate::console::{press, submit, type_into};
 use crate::support::browser::{Browser, DOWN, ENTER, ESCAPE, TAB};
 use crate::support::gateway::{Gateway, Setup};
 use crate::support::python::axe;
@@ -19,7 +19,7 @@ fn gateway(name: &'static str, phone: u16) -> Gateway {
         name,
         targets: &[format!("sip:desk@127.0.0.1:{phone}")],
         queue: "",
-        more: "",
+        more: "[registrar]\nfrom = [\"192.0.2.0/24\"]\n",
     })
 }
 
@@ -84,6 +84,9 @@ fn every_page_is_open_to_all_light_dark_and_at_400_percent() {
     let folder = folder("console-for-all");
     let (_phone, port) = sipp::phone(&folder, 500);
     let gateway = gateway("gateway-for-all", port);
+    // Somewhere to sit.
+    let (status, said) = gateway.request("POST", "/api/v1/devices", Some("{\"name\":\"desk-1\"}"));
+    assert_eq!(status, 201, "{said}");
     let browser = Browser::start(&folder, 1280, 900);
     let base = format!("http://{}", gateway.api);
 
@@ -121,7 +124,15 @@ fn every_page_is_open_to_all_light_dark_and_at_400_percent() {
             "campaigns",
             "no recording came from several numbers",
         ),
+        (
+            "/administration#signers",
+            "signers",
+            "nobody has reported a signed call yet",
+        ),
         ("/administration#policies", "policies", "revision"),
+        ("/administration#tokens", "tokens", "no token but the one"),
+        ("/administration#audit", "audit", "list add"),
+        ("/administration#incident", "incident", "lock down"),
         ("/administration#model", "model", "equal error rate"),
         ("/administration#users", "accounts", "no account yet"),
         ("/administration#watch", "alarms", "nothing unusual so far"),
@@ -144,6 +155,46 @@ fn every_page_is_open_to_all_light_dark_and_at_400_percent() {
     press(&browser, "Try…");
     browser.wait_for_text("on the calls that are kept", PATIENCE);
     look_at(&browser, &axe, &folder, "editor");
+    // What has come to be there by doing something: a token that is shown once, and the audit of it.
+    browser.open("about:blank");
+    browser.open(&format!("{base}/administration#tokens"));
+    browser.wait_for_text("no token but the one", PATIENCE);
+    type_into(&browser, "token-name", "siem");
+    submit(&browser, "token-add");
+    browser.wait_for_text("it is shown this once", PATIENCE);
+    browser.wait_for_text("auditor", PATIENCE);
+    look_at(&browser, &axe, &folder, "token-made");
+    browser.open(&format!("{base}/administration#audit"));
+    browser.wait_for_text("siem", PATIENCE);
+    press(&browser, "Check the chain");
+    browser.wait_for_text("the chain is whole", PATIENCE);
+    look_at(&browser, &axe, &folder, "audit-checked");
+    // Her own page, as whoever sits at the front desk sees it.
+    let new = json!({ "name": "ann", "person": "Ann Example", "roles": ["receptionist"] });
+    let (status, said) = gateway.request("POST", "/api/v1/users", Some(&new.to_string()));
+    assert_eq!(status, 201, "{said}");
+    let made: Value = serde_json::from_str(&said).expect("JSON");
+    browser.open("about:blank");
+    browser.open(&base);
+    browser.wait_for_text("talking", PATIENCE);
+    press(&browser, "Sign out");
+    browser.wait_for_text("sign in with a token", PATIENCE);
+    browser.open("about:blank");
+    browser.open(&format!(
+        "{base}/#invitation={}",
+        made["code"].as_str().expect("a code")
+    ));
+    browser.wait_for_text("set your password", PATIENCE);
+    look_at(&browser, &axe, &folder, "invitation");
+    type_into(&browser, "new-password", "twelve small owls");
+    type_into(&browser, "new-again", "twelve small owls");
+    submit(&browser, "invitation-form");
+    browser.wait_for_text("talking", PATIENCE);
+    browser.wait_for_text("where you sit", PATIENCE);
+    look_at(&browser, &axe, &folder, "front-desk");
+    browser.open(&format!("{base}/account"));
+    browser.wait_for_text("where you are signed in", PATIENCE);
+    look_at(&browser, &axe, &folder, "account");
     let refused: Vec<String> = browser
         .console_errors()
         .into_iter()

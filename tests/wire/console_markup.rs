@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::support::browser::Browser;
+use crate::console::{press, submit, type_into};
+use crate::console_searches::make_campaign;
+use crate::drills::recording;
+use crate::support::browser::{Browser, ESCAPE};
 use crate::support::gateway::{Gateway, Setup};
 use crate::support::sipp::{self, Caller, silent_caller};
 use crate::support::{folder, have, wait_for};
@@ -31,9 +34,10 @@ fn check(browser: &Browser, page: &str, marks: &[&str]) {
     assert_eq!(browser.eval("return typeof pwned"), json!("undefined"), "{page}");
 }
 
-fn made(gateway: &Gateway, path: &str, body: &serde_json::Value) {
+fn made(gateway: &Gateway, path: &str, body: &serde_json::Value) -> serde_json::Value {
     let (status, said) = gateway.request("POST", path, Some(&body.to_string()));
     assert!((200..300).contains(&status), "{path}: {status} {said}");
+    serde_json::from_str(&said).unwrap_or_default()
 }
 
 /// A caller whose every field that a person may read is markup.
@@ -63,18 +67,32 @@ fn markup_of_callers_and_colleagues_is_text_on_every_page() {
     }
     let folder = folder("console-markup");
     let (_phone, port) = sipp::phone(&folder, 500);
-    let gateway = Gateway::start(&Setup {
+    let mut gateway = Gateway::start(&Setup {
         name: "gateway-markup",
         targets: &[format!("sip:desk@127.0.0.1:{port}")],
-        queue: "",
+        queue: "drills = true",
         more: "",
+    });
+    gateway.signal("TERM");
+    gateway.wait_for_exit(PATIENCE);
+    let now_ms = std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_millis() as u64;
+    make_campaign(&gateway, now_ms - 60_000);
+    let config = gateway.folder.join("ringward.toml").display().to_string();
+    let token = gateway.token.clone();
+    let gateway = Gateway::run_as(
+        gateway.folder.clone(),
+        &["serve", "--config", &config],
+        Some(&token),
+    );
+    wait_for("the recordings to be read", PATIENCE, || {
+        (gateway.request("GET", "/api/v1/campaigns", None).0 == 200).then_some(())
     });
     let known = json!({ "name": markup("listed"), "numbers": ["+14045550123"], "reason": markup("known") });
     made(&gateway, "/api/v1/lists/directory/entries", &known);
     let other = json!({ "numbers": ["+14045550177"], "reason": markup("blocked") });
     made(&gateway, "/api/v1/lists/block/entries", &other);
     let person = json!({ "name": "ann", "person": markup("person"), "roles": ["receptionist"] });
-    made(&gateway, "/api/v1/users", &person);
+    let code = made(&gateway, "/api/v1/users", &person)["code"].clone();
     let strict = ringward::policy::shipped("strict").expect("it is shipped").text;
     let silenced = json!({ "address": "192.0.2.7", "minutes": 5, "why": markup("silenced") });
     made(&gateway, "/api/v1/flood/blocks", &silenced);
@@ -85,6 +103,11 @@ fn markup_of_callers_and_colleagues_is_text_on_every_page() {
     let base = format!("http://{}", gateway.api);
     browser.open(&format!("{base}/#token={}", gateway.token));
     browser.wait_for_text("no call right now", PATIENCE);
+    let titled = json!({ "title": markup("title"), "note": markup("noted"), "allowed": false });
+    let named = browser.eval(&format!(
+        "return fetch('/api/v1/campaigns/recording-1', {{ method: 'PUT', headers: {{ 'X-Ringward': '1', 'Content-Type': 'application/json', 'If-Match': '*' }}, body: JSON.stringify({titled}) }}).then((answer) => answer.status)"
+    ));
+    assert_eq!(named, 200);
     let scenario = hostile_caller();
     let caller = Caller::one(gateway.udp, &scenario);
     let running = caller.start(&folder);
@@ -97,6 +120,15 @@ fn markup_of_callers_and_colleagues_is_text_on_every_page() {
         "document.querySelectorAll('dialog details').forEach((one) => { one.open = true; }); return true",
     );
     check(&browser, "why", &["shown", "known"]);
+    browser.press_keys(ESCAPE);
+    browser.eval("document.querySelector('.card').focus(); return true");
+    browser.press_keys("b");
+    browser.wait_for_text("only numbers that your directory has are called", PATIENCE);
+    check(&browser, "calling back", &["listed", "known"]);
+    browser.press_keys(ESCAPE);
+    browser.eval("document.querySelector('.card').focus(); return true");
+    browser.press_keys("w");
+    browser.wait_for_text("how it went", PATIENCE);
     browser.screenshot(&folder.join("why.png"));
     let (status, errors) = running.finish();
     assert!(status.success(), "{errors}");
@@ -106,6 +138,8 @@ fn markup_of_callers_and_colleagues_is_text_on_every_page() {
         .to_string();
     let note = json!({ "verdict": "scam", "note": markup("note") });
     made(&gateway, &format!("/api/v1/calls/{id}/report"), &note);
+    let drill = json!({ "queue": "front-desk", "recording": recording(&folder, 1), "name": markup("trained"), "talk_seconds": 1, "called": "+12125550100" });
+    made(&gateway, "/api/v1/drills", &drill);
 
     // The words are those that stand there once the page has what it asked for.
     for (path, words, page, marks) in [
@@ -127,6 +161,26 @@ fn markup_of_callers_and_colleagues_is_text_on_every_page() {
             &["silenced"],
         ),
         ("/administration#incident", "lockdown", "incidents", &[]),
+        (
+            "/administration#campaigns",
+            "recording-1",
+            "campaigns",
+            &["title"],
+        ),
+        ("/administration#signers", "reported", "signers", &[]),
+        (
+            "/administration#drills",
+            "trained",
+            "training calls",
+            &["trained"],
+        ),
+        ("/administration#tokens", "made by", "tokens", &[]),
+        (
+            "/administration#audit",
+            "policy save",
+            "the audit",
+            &["draft", "silenced"],
+        ),
         ("/account", "ringward", "the account", &[]),
         ("/docs", "/api/v1/calls", "the documents", &[]),
     ] {
@@ -141,6 +195,30 @@ fn markup_of_callers_and_colleagues_is_text_on_every_page() {
         .filter(|line| line.contains("Content Security Policy") || line.contains("/x-"))
         .collect();
     assert_eq!(errors, Vec::<String>::new());
+
+    // A search that somebody keeps, under a name that is markup: her own page shows it.
+    browser.open("about:blank");
+    browser.open(&base);
+    browser.wait_for_text("no call right now", PATIENCE);
+    press(&browser, "Sign out");
+    browser.wait_for_text("sign in with a token", PATIENCE);
+    browser.open("about:blank");
+    browser.open(&format!("{base}/#invitation={}", code.as_str().expect("a code")));
+    browser.wait_for_text("set your password", PATIENCE);
+    type_into(&browser, "new-password", "twelve small owls");
+    type_into(&browser, "new-again", "twelve small owls");
+    submit(&browser, "invitation-form");
+    browser.wait_for_text("no call right now", PATIENCE);
+    type_into(&browser, "search-name", "<b class=taken>kept</b>");
+    submit(&browser, "save-search");
+    check(&browser, "kept searches", &["kept"]);
+    let options = browser.eval("return document.getElementById('saved').textContent");
+    assert!(
+        options
+            .as_str()
+            .is_some_and(|text| text.contains("<b class=taken>kept</b>")),
+        "{options}"
+    );
 
     // What this test looks for is found where it is: a page that took a text for markup, and the policy that keeps it quiet.
     let script = format!(

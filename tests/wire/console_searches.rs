@@ -109,7 +109,7 @@ fn a_search_is_kept_and_chosen_again_by_keys_alone_in_chromium() {
 }
 
 /// Three calls with one recording in the store of a gateway that does not run.
-fn make_campaign(gateway: &Gateway, now_ms: u64) {
+pub(crate) fn make_campaign(gateway: &Gateway, now_ms: u64) {
     let url = format!("sqlite:{}", gateway.folder.join("ringward.db").display());
     let store = store::open(&store::Config { url }).expect("the store");
     let live = Arc::new(Live::new());

@@ -16,7 +16,7 @@ use crate::support::{folder, have, one_load_at_a_time, wait_for};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What the caller says, as the API takes it.
-fn recording(folder: &Path, seconds: u32) -> String {
+pub(crate) fn recording(folder: &Path, seconds: u32) -> String {
     let file = folder.join("says.wav");
     write_wav(&file, &test_speech(seconds));
     BASE64_STANDARD.encode(std::fs::read(file).expect("the recording"))

@@ -91,7 +91,8 @@ impl Reception {
         })
     }
 
-    /// What the carrier says before anybody answers is for whoever calls back: a tone of its own, or that there is no such number.
+    /// What the carrier says before anybody answers is for whoever calls back: a tone of its own, or that there is no such number. Where
+    /// nothing comes of it for a second, or nothing more, he hears our ringing tone again: silence would say that the call is gone.
     fn let_hear(&mut self, case: &mut Case, desk: &mut Desk) {
         let Step::Calling(calling) = &self.step else {
             return;
@@ -100,9 +101,13 @@ impl Reception {
             return;
         };
         let session = session.clone();
-        if case.spoken(Side::B).is_none() {
+        let heard = case.spoken(Side::B).map(Session::audio_address);
+        // Another address of the carrier, or another telephone behind it, may speak after the first.
+        if heard != Some(session.audio_address()) {
             case.describe(Side::B, &session, agreed, desk);
-            case.hush(Side::A, desk);
+        }
+        if heard.is_none() {
+            case.play_behind(Side::A, "ringing", desk);
         }
     }
 

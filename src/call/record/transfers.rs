@@ -11,13 +11,13 @@ use crate::redact::Redacted;
 pub struct Transfer {
     /// Milliseconds since INVITE arrival.
     pub at_ms: u64,
-    /// The phone that had the call (as in `answered_by`); of an overflow, the queue.
+    /// The phone that had the call (as in `answered_by`); where a queue sent it on, that queue.
     pub by: String,
-    /// The number or name in Refer-To; of a take-over, who took it.
+    /// The number or name in Refer-To; of a take-over, who took it; of a queue's, the next one, or the number.
     pub to: Redacted<String>,
     pub kind: TransferKind,
     pub outcome: TransferOutcome,
-    /// Final SIP status of the new call, or of the refusal; 0 while pending.
+    /// Final SIP status of the new call, or of the refusal; 0 while pending, and between queues.
     pub status: u16,
 }
 
@@ -34,6 +34,8 @@ pub enum TransferKind {
     Ordered,
     /// To a number outside, by its queue, of which nobody took the call.
     Overflow,
+    /// To another queue, by its queue, of which nobody took the call, or which was closed.
+    NextQueue,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,6 +67,15 @@ impl CallRecord {
             status: 0,
         });
         self.transfers.len() - 1
+    }
+
+    /// A queue sent the call on to another one. However often one does, there is room for what people do.
+    pub(crate) fn add_next_queue(&mut self, at_ms: u64, to: String, from: String) {
+        if self.transfers.len() < TRANSFERS_KEPT / 2 {
+            let place = self.add_transfer(at_ms, to, TransferKind::NextQueue);
+            self.say_who_sent_on(place, from);
+            self.end_transfer(place, TransferOutcome::Completed, 0);
+        }
     }
 
     /// A queue sent the call on, and not the phone that has it.

@@ -236,7 +236,7 @@ impl Calling {
                     }
                 }
                 Step::Ignored { attempt } => case.is_ignored(attempt, &self.search.hunt, desk),
-                Step::Moved { .. } => {}
+                Step::Moved { from, queue } => case.goes_on_to(&queue, from, desk),
                 Step::GiveUp { status } => return Progress::Failed(self.only_word(case).unwrap_or(status)),
             }
         }

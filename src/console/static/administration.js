@@ -1,5 +1,6 @@
 // Lists, policies and accounts: what of it is shown is what the roles of whoever is signed in may see.
 
+import * as audit from "./audit.js";
 import * as campaigns from "./campaigns.js";
 import { show } from "./dom.js";
 import * as drills from "./drills.js";
@@ -8,6 +9,8 @@ import * as lists from "./lists.js";
 import { $, start } from "./page.js";
 import * as model from "./model.js";
 import * as policies from "./policies.js";
+import * as signers from "./signers.js";
+import * as tokens from "./tokens.js";
 import * as users from "./users.js";
 import * as watch from "./watch.js";
 
@@ -16,9 +19,12 @@ const WATCHERS = ["supervisor", "analyst", "auditor"];
 const SECTIONS = [
   { id: "lists", page: lists, for: POLICIES },
   { id: "campaigns", page: campaigns, for: POLICIES },
+  { id: "signers", page: signers, for: POLICIES },
   { id: "policies", page: policies, for: POLICIES },
   { id: "model", page: model, for: POLICIES },
   { id: "users", page: users, for: [] },
+  { id: "tokens", page: tokens, for: [] },
+  { id: "audit", page: audit, for: ["auditor"] },
   { id: "watch", page: watch, for: WATCHERS },
   { id: "drills", page: drills, for: WATCHERS },
   { id: "incident", page: incident, for: [] },

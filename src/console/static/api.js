@@ -97,10 +97,26 @@ export function follow({ onSnapshot, onCall, onState }) {
     });
   }
 
+  // A page that is left may be kept by the browser, for the way back. It must not keep its connection too: there are only a few to one
+  // gateway, and the next pages would wait for them.
+  const leave = () => {
+    clearTimeout(timer);
+    clearTimeout(silence);
+    source?.close();
+  };
+  const comeBack = (event) => {
+    if (!event.persisted || isOver) return;
+    onState(false);
+    connect();
+  };
+  window.addEventListener("pagehide", leave);
+  window.addEventListener("pageshow", comeBack);
   connect();
   return {
     close() {
       isOver = true;
+      window.removeEventListener("pagehide", leave);
+      window.removeEventListener("pageshow", comeBack);
       clearTimeout(timer);
       clearTimeout(silence);
       source?.close();

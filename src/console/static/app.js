@@ -10,6 +10,7 @@ import * as live from "./live.js";
 import * as orders from "./orders.js";
 import * as passkeys from "./passkeys.js";
 import * as searches from "./searches.js";
+import * as sound from "./sound.js";
 import * as why from "./why.js";
 import { when } from "./words.js";
 
@@ -33,6 +34,7 @@ const ELSEWHERE = {
   "provider-away": "The place to sign in cannot be reached. Try again in a moment.",
 };
 
+sound.start($("sound"));
 live.start({ openWhy: why.open, onEnded: () => history.soon() });
 history.start({ openWhy: why.open });
 why.start({

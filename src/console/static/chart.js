@@ -7,9 +7,12 @@ const HALF = 1.5;
 const HEIGHT = 40;
 const LEAST_SLOTS = 60;
 
-/** Draws into `chart` (an svg made by `makeChart`). Windows are {at, llr}; missing seconds stay empty. */
-export function draw(chart, windows, slots = LEAST_SLOTS) {
-  const first = windows.length > 0 ? Math.floor(windows[0].at) : 0;
+/**
+ * Draws into `chart` (an svg made by `makeChart`). Windows are {at, llr}; missing seconds stay empty. `from`: the second at which it was
+ * begun to listen, where what came before is drawn too.
+ */
+export function draw(chart, windows, slots = LEAST_SLOTS, from = null) {
+  const first = from !== null ? -from : windows.length > 0 ? Math.floor(windows[0].at) : 0;
   const last = windows.length > 0 ? Math.floor(windows[windows.length - 1].at) : 0;
   const width = Math.max(slots, last - first + 1);
   const bars = windows.map((window) => {

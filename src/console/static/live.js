@@ -5,6 +5,7 @@ import * as callback from "./callback.js";
 import { draw, makeChart } from "./chart.js";
 import { h, icon, show, text } from "./dom.js";
 import { makeOrders, may } from "./orders.js";
+import * as sound from "./sound.js";
 import { STATES, VERDICTS, callBack, clock, detail, nameOf, number, numberLight, signed, voiceLight, worst } from "./words.js";
 
 /** An ended call stays this long, for a last look and a report. */
@@ -58,6 +59,7 @@ export function onCall(call) {
     if (selected === null) select(call.id);
   }
   speak(card.call, call);
+  if (isWorse(card.call, call)) sound.worse();
   card.update(call);
   if (call.state === "ended") {
     card.endedAt = Date.now();
@@ -183,6 +185,8 @@ function makeCard(first) {
         tell(error);
       }
     },
+    challenge: () => orders.challenge(),
+    move: () => orders.move(),
     callBack() {
       if (may().order && card.call.direction !== "outbound") callback.open(card.call);
     },
@@ -224,6 +228,14 @@ function makeLight(of) {
       node.replaceChild(icon(light.tone), node.firstChild);
     },
   };
+}
+
+const BADNESS = { genuine: 0, unproven: 1, forged: 2, person: 0, pending: 1, unsure: 1, synthetic: 2 };
+
+/** Whether a light of a call that goes on says something worse than it did. */
+function isWorse(before, now) {
+  if (!before.banner || !now.banner || now.state === "ended") return false;
+  return ["number", "voice"].some((light) => BADNESS[now.banner[light]] > BADNESS[before.banner[light]]);
 }
 
 /** Says a change of light aloud, once. */
@@ -287,6 +299,8 @@ function onKey(event) {
   if (KEYS[key]) card.report(KEYS[key]);
   else if (key === "h") card.hangUp();
   else if (key === "b") card.callBack();
+  else if (key === "c") card.challenge();
+  else if (key === "m") card.move();
   else if (key === "w") openWhy(selected);
   else return;
   event.preventDefault();

@@ -4,6 +4,10 @@ import { ask, order } from "./api.js";
 import { h, show, text } from "./dom.js";
 import { LABELS, capitalised } from "./words.js";
 
+/** What a queue of the security team is called. */
+const SECURITY = "security";
+/** A key that the caller hears of has to be pressed twice within this time. */
+const SURE_MS = 3000;
 /** What people may say that a call is: a warning. Nobody can vouch against what was found. */
 const WARNINGS = ["suspect", "forged", "synthetic", "campaign"];
 const DONE = { begun: "under way", done: "done", failed: "came to nothing", not_now: "not possible at that moment" };
@@ -48,16 +52,44 @@ export function makeOrders(id, tell) {
   };
   /** The button stays beside its list where the row is broken. */
   const pair = (...parts) => h("span", { class: "pair" }, ...parts);
+  const digits = button("Ask for digits", "The caller is told two digits and asked to press them", { do: "challenge" });
+  let sure = 0;
+  const calm = () => {
+    clearTimeout(sure);
+    sure = 0;
+    text(digits, "Ask for digits");
+  };
   const { node: warn, go: warnNow } = list("Warn…", "Warn", (label) => ({ do: "relabel", label }));
   warn.append(...WARNINGS.map((label) => h("option", { value: label }, LABELS[label][0])));
   const { node: move, go: moveNow } = list("Move to…", "Move", (queue) => ({ do: "move", queue }));
   const last = h("p", { class: "last-order", hidden: true });
   const doing = h("div", { class: "orders", hidden: true },
     button("Tell person", "Whispers to whoever has the call what it is", { do: "whisper" }),
-    button("Ask for digits", "The caller is told two digits and asked to press them", { do: "challenge" }),
-    pair(warn, warnNow), pair(move, moveNow));
+    digits, pair(warn, warnNow), pair(move, moveNow));
   return {
     node: h("div", {}, doing, last),
+    /** By key: twice, since it is heard by the caller. */
+    challenge() {
+      if (doing.hidden) return;
+      if (sure === 0) {
+        text(digits, "C again to ask");
+        sure = setTimeout(calm, SURE_MS);
+        return;
+      }
+      calm();
+      give({ do: "challenge" });
+    },
+    /** By key: to the list of queues, or, where the security team has one, to the button that moves the call there. */
+    move() {
+      if (doing.hidden || move.hidden) return;
+      if (![...move.options].some((option) => option.value === SECURITY)) {
+        move.focus();
+        return;
+      }
+      move.value = SECURITY;
+      moveNow.disabled = false;
+      moveNow.focus();
+    },
     update(call) {
       // A call that one of our phones made can only be ended.
       show(doing, mayOrder && call.state === "talking" && call.direction !== "outbound");

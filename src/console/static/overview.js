@@ -53,18 +53,27 @@ start(async (session) => {
   $("scope").addEventListener("submit", (event) => event.preventDefault());
   $("stop").addEventListener("click", () => running?.abort());
   $("print").addEventListener("click", () => window.print());
+  // Everything has its place before it is counted: nothing moves when it is.
+  const { by, since, until } = chosen();
+  draw({ all: {}, tables: {} }, by, since, until);
+  show(document.querySelector("main"), true);
   const status = await ask("/api/v1/status").catch(() => null);
   for (const queue of status?.gateway?.queues ?? []) $("scope").queue.append(h("option", { value: queue }, queue));
   await load();
 });
 
-async function load() {
-  running?.abort();
-  const mine = (running = new AbortController());
+/** What is counted, and since when, as it is chosen. */
+function chosen() {
   const days = Number($("scope").period.value);
   const by = days === 1 ? "hour" : "day";
   const until = Date.now();
-  const since = startOf(by, until - (days === 1 ? 23 * HOUR : (days - 1) * 24 * HOUR));
+  return { by, until, since: startOf(by, until - (days === 1 ? 23 * HOUR : (days - 1) * 24 * HOUR)) };
+}
+
+async function load() {
+  running?.abort();
+  const mine = (running = new AbortController());
+  const { by, until, since } = chosen();
   const scope = {
     by: [by, ...SHARES.map(([name]) => name), ...TABLES.map(([name]) => name)].join(","),
     since_ms: since, direction: $("scope").direction.value, zone_minutes: -new Date().getTimezoneOffset(),

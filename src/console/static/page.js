@@ -18,8 +18,13 @@ export async function start(begin) {
     if (!session.is_to_enrol) locked();
     await begin(session);
   } catch (error) {
-    if (error.status === 401) toTheDoor();
-    else said("problem", error.message);
+    if (error.status === 401) {
+      toTheDoor();
+      return;
+    }
+    // A page that shows itself once it has something to show shows this.
+    show(document.querySelector("main"), true);
+    said("problem", error.message);
   }
 }
 

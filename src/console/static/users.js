@@ -8,9 +8,9 @@ import { when } from "./words.js";
 const ROLES = ["receptionist", "supervisor", "analyst", "policy-author", "policy-approver", "auditor", "admin"];
 const STATES = { open: ["Open", "ok"], invited: ["Invited", "wait"], disabled: ["Disabled", "bad"], shut: ["No password", "warn"] };
 
-const boxes = (chosen) => ROLES.map((role) =>
+export const boxes = (chosen) => ROLES.map((role) =>
   h("label", {}, h("input", { type: "checkbox", name: "role", value: role, checked: chosen.includes(role) }), ` ${role}`));
-const ticked = (form) => [...form.querySelectorAll("input[name=role]:checked")].map((box) => box.value);
+export const ticked = (form) => [...form.querySelectorAll("input[name=role]:checked")].map((box) => box.value);
 
 $("user-roles").append(...boxes(["receptionist"]));
 

@@ -2,9 +2,10 @@
 
 import { ask, report } from "./api.js";
 import * as callback from "./callback.js";
-import { draw, makeChart } from "./chart.js";
 import { h, icon, show, text } from "./dom.js";
+import { challenged, moves } from "./moves.js";
 import { may } from "./orders.js";
+import { timeline } from "./timeline.js";
 import { ENDINGS, LABELS, NUMBER, STATES, VERDICTS, VOICE, callBack, capitalised, detail, nameOf, number, numberLight, signed, span, talked, voiceLight, when, whose } from "./words.js";
 
 const dialog = document.getElementById("why");
@@ -170,13 +171,10 @@ function action(done) {
 }
 
 function evidence(why) {
-  if (why.evidence.length === 0) return section("Voice, second by second", h("p", { class: "quiet" }, "Nothing was heard."));
-  const chart = makeChart("Voice evidence over time", true);
-  draw(chart, why.evidence, 30);
+  const line = timeline(why, moves(why, open).filter(([, , isMove]) => isMove).map(([at]) => at));
+  if (why.evidence.length === 0) return section("The call over time", line, h("p", { class: "quiet" }, "Nothing of the voice was heard."));
   const voice = why.call.voice;
-  return section("Voice, second by second", h("figure", { class: "evidence" }, chart,
-    h("figcaption", {}, h("span", {}, "Up speaks for a person, down for synthesis"), h("span", {}, `${why.evidence.length} scored seconds`))),
-  definitions([
+  return section("The call over time, and the voice second by second", line, definitions([
     ["Evidence in all", voice ? `${signed(voice.llr, 2)} (natural log; positive = person)` : "–"],
     ["Heard", voice ? `${voice.seconds.toFixed(0)} s, of that ${voice.speech_seconds.toFixed(0)} s speech` : "–"],
     ["Second opinions", why.second_opinions.length === 0 ? "none" : `${why.second_opinions.length}, the latest ${signed(why.second_opinions.at(-1).llr, 2)}`],
@@ -206,16 +204,17 @@ function identity(report) {
 function steps(why) {
   const { call } = why;
   const { timings } = call;
-  const list = [[0, `Arrived by trunk ${call.trunk}`]];
+  const list = [[0, began(call)]];
   const add = (at, words) => {
     if (at !== null && at !== undefined) list.push([at, words]);
   };
   add(timings.identity_ms, "Signature judged");
   for (const decision of why.decisions) add(decision.at_ms, `Decided (${decision.stage}): ${LABELS[decision.label]?.[0] ?? decision.label}, ${action(decision.action)}`);
   for (const change of why.banners) add(change.at_ms, `Shown: number ${NUMBER[change.banner.number]?.is.toLowerCase()}, voice ${VOICE[change.banner.voice]?.is.toLowerCase()}`);
-  for (const attempt of why.attempts) add(attempt.at_ms, `Rang ${attempt.target}${attempt.status ? `: ${attempt.status}` : ""}${attempt.why ? ` (${attempt.why})` : ""}${(attempt.tries ?? []).map((one) => `; ${one.address || "no address"}: ${one.status}`).join("")}`);
+  for (const attempt of why.attempts) add(attempt.at_ms, `Rang ${attempt.target}${attempt.person ? ` (${attempt.person})` : ""}${attempt.status ? `: ${attempt.status}` : ""}${attempt.why ? ` (${attempt.why})` : ""}${(attempt.tries ?? []).map((one) => `; ${one.address || "no address"}: ${one.status}`).join("")}`);
   add(timings.ringing_ms, "Ringing");
-  add(timings.answered_ms, `Answered by ${call.answered_by ?? "a phone"}`);
+  add(timings.answered_ms, `Answered by ${call.answered_by ?? "a phone"}${call.person ? ` (${call.person})` : ""}`);
+  for (const [at, words] of moves(why, open)) add(at, words);
   if (timings.ended_ms !== null) add(timings.ended_ms, `Ended by ${{ caller: "the caller", called: "us at the desk", us: "the gateway" }[call.outcome?.by] ?? "a party"}`);
   list.sort((a, b) => a[0] - b[0]);
   const outcome = call.outcome;
@@ -223,7 +222,7 @@ function steps(why) {
     h("ol", { class: "steps" }, list.map(([at, words]) => h("li", {}, h("time", {}, span(at)), h("span", {}, words)))),
     definitions([
       ["State", STATES[call.state]], ["Outcome", outcome ? ENDINGS[outcome.ending] : null], ["SIP status to the caller", outcome?.status || null],
-      ["Talked", talked(call)], ["Queue", call.queue], ["Encrypted", encrypted(call.srtp)], ["Note", outcome?.note], ["Call", call.id],
+      ["Talked", talked(call)], ["Queue", call.queue], ["The caller", challenged(why.facts)], ["Encrypted", encrypted(call.srtp)], ["Note", outcome?.note], ["Call", call.id],
     ]));
 }
 
@@ -233,6 +232,15 @@ const NO_KEYS = {
   dtls_mismatch: "silent: its certificate is not the one it announced",
   dtls_failed: "silent: no keys came",
 };
+/** Who began it; whom one of us called back for another call is told with a way there. */
+function began(call) {
+  const back = call.call_back_of;
+  if (back) {
+    const look = h("button", { type: "button", class: "plain", onclick: () => open(back.call) }, "Look at the call that is answered");
+    return [`${call.person ?? "Somebody"} calls ${back.organisation} back `, look];
+  }
+  return call.direction === "outbound" ? "Begun by a phone of ours" : `Arrived by trunk ${call.trunk}`;
+}
 
 // Which legs have SRTP, and with what; nothing where both are plain.
 function encrypted(legs) {

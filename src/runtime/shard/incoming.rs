@@ -202,8 +202,10 @@ impl Shard {
                 ToShard::LegHanded { asker, handed } => self.step(Input::LegHanded { asker, handed }, now),
                 ToShard::Order { call, order } => self.step(Input::Order { call, order }, now),
                 ToShard::CallBack { wanted, answer } => {
-                    self.call_back = Some(answer);
-                    self.step(Input::CallBack(wanted), now);
+                    if answer.is_wanted() {
+                        self.call_back = Some(answer);
+                        self.step(Input::CallBack(wanted), now);
+                    }
                 }
                 ToShard::HangUp { call } => self.step(Input::HangUp { call }, now),
                 ToShard::Drain => self.step(Input::Drain, now),

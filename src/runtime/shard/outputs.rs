@@ -156,8 +156,9 @@ impl Shard {
             }
             Output::Changed(record) => self.record(record),
             Output::CallBack { refused, .. } => {
-                // There is room for the one word; whoever waited for it may have given up.
-                let _ = self.call_back.take().map(|answer| answer.try_send(refused));
+                if let Some(answer) = self.call_back.take() {
+                    answer.say(refused);
+                }
             }
             Output::Registration(state) => {
                 doors.registrations.note(&state);

@@ -41,6 +41,8 @@ pub enum News {
     Tried(String),
     /// What is counted at the gateway of this name, in the words of those who count.
     Counted(String, String),
+    /// A phone, by its name, is left alone no longer: a supervisor said so there.
+    Rested(String),
     /// Nobody listened for a while: everything may be another than it was.
     Missed,
 }
@@ -237,6 +239,18 @@ impl Mouth {
             .map(|_| ())
     }
 
+    /// Tells that a phone is left alone no longer.
+    ///
+    /// # Errors
+    ///
+    /// As [`Neighbours::mouth`].
+    pub fn rested(&mut self, device: &str) -> Result<(), String> {
+        let message = format!("rested {} {device}", self.address.node);
+        self.client
+            .ask(&["PUBLISH", &channel(&self.address), &message])
+            .map(|_| ())
+    }
+
     /// Says that this gateway is there; to be said every [`NODE_LEASE`] / 3. False = another process says so under the same name.
     ///
     /// # Errors
@@ -361,6 +375,7 @@ fn read(text: &str, ours: &str) -> Option<News> {
         }
         "counted" => Some(News::Counted(node.into(), rest.into())),
         "tried" => Some(News::Tried(rest.into())),
+        "rested" => Some(News::Rested(rest.into())),
         "changed" => Some(News::Changed(rest.into())),
         _ => None,
     }

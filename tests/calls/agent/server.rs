@@ -127,7 +127,8 @@ impl Agent {
 
     pub(super) fn ring(&mut self, id: &str) {
         let line = &self.lines[id];
-        if line.state == State::Ringing && !matches!(self.phone.answer, Answer::Refuse(..)) {
+        let is_heard = self.phone.has_early_media || !matches!(self.phone.answer, Answer::Refuse(..));
+        if line.state == State::Ringing && is_heard {
             let invite = line.invite.clone();
             if self.phone.has_early_media {
                 let body = self.sdp_to(1, "sendrecv", &invite.body);

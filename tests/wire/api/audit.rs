@@ -125,6 +125,20 @@ async fn a_token_that_was_taken_back_or_has_expired_opens_nothing() {
     )
     .await;
     let secret = made["token"].as_str().unwrap().to_string();
+    let page = desk.read("/api/v1/audit").await;
+    let last = page["entries"].as_array().unwrap().last().unwrap().clone();
+    assert_eq!(
+        (last["what"].as_str(), last["note"].as_str()),
+        (Some("POST /api/v1/tokens"), Some("201 ann (analyst)")),
+        "{last}"
+    );
+    assert_eq!(page["last"], last["number"]);
+    assert!(!page.to_string().contains(&secret));
+    let past = desk.read("/api/v1/audit?after=9007199254740991").await;
+    assert_eq!(
+        (&past["entries"], &past["last"]),
+        (&serde_json::json!([]), &last["number"])
+    );
     let ask = || {
         desk.ask(Method::GET, "/api/v1/session")
             .bearer_auth(&secret)

@@ -1,5 +1,6 @@
 //! People with accounts at a gateway that runs: invited at the machine, with a session of their own.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -7,17 +8,34 @@ use serde_json::Value;
 use super::gateway::{Gateway, block_on};
 
 const PATIENCE: Duration = Duration::from_secs(30);
+const PASSWORD: &str = "twelve small owls";
 
-pub struct Person<'a> {
-    gateway: &'a Gateway,
+/// Signs in so, and gives the cookie of the session.
+fn cookie_for(gateway: &Gateway, path: &str, body: &Value) -> String {
+    let (url, body) = (format!("http://{}{path}", gateway.api), body.to_string());
+    block_on(async move {
+        let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+        let sent = client
+            .post(url)
+            .header("content-type", "application/json")
+            .body(body);
+        let answer = sent.send().await.expect("the API answers");
+        assert_eq!(answer.status(), 200);
+        let cookie = answer.headers()["set-cookie"].to_str().expect("text").to_string();
+        cookie.split(';').next().expect("a cookie").to_string()
+    })
+}
+
+pub struct Person {
+    api: SocketAddr,
     pub name: String,
     cookie: String,
 }
 
-impl<'a> Person<'a> {
+impl Person {
     /// Makes an account of this role with the gateway's own command (`config`: its configuration), takes the invitation up, and
     /// signs in.
-    pub fn invited(gateway: &'a Gateway, config: &str, name: &str, role: &str) -> Person<'a> {
+    pub fn invited(gateway: &Gateway, config: &str, name: &str, role: &str) -> Person {
         let arguments = [
             "user", "add", name, "--person", name, "--role", role, "--config", config,
         ];
@@ -28,29 +46,27 @@ impl<'a> Person<'a> {
             let users = gateway.get("/api/v1/users").to_string();
             users.contains(&format!("\"name\":\"{name}\"")).then_some(())
         });
-        let body = serde_json::json!({ "code": code, "password": "twelve small owls" });
-        let url = format!("http://{}/api/v1/invitation", gateway.api);
-        let cookie = block_on(async move {
-            let client = reqwest::Client::builder().no_proxy().build().expect("a client");
-            let sent = client
-                .post(url)
-                .header("content-type", "application/json")
-                .body(body.to_string());
-            let answer = sent.send().await.expect("the API answers");
-            assert_eq!(answer.status(), 200);
-            let cookie = answer.headers()["set-cookie"].to_str().expect("text").to_string();
-            cookie.split(';').next().expect("a cookie").to_string()
-        });
+        let body = serde_json::json!({ "code": code.trim(), "password": PASSWORD });
         Person {
-            gateway,
+            api: gateway.api,
             name: name.into(),
-            cookie,
+            cookie: cookie_for(gateway, "/api/v1/invitation", &body),
+        }
+    }
+
+    /// The same at another gateway on the same store: he signs in with his password.
+    pub fn signed_in(gateway: &Gateway, name: &str) -> Person {
+        let body = serde_json::json!({ "name": name, "password": PASSWORD });
+        Person {
+            api: gateway.api,
+            name: name.into(),
+            cookie: cookie_for(gateway, "/api/v1/session", &body),
         }
     }
 
     /// One exchange by his session; status and body.
     pub fn ask(&self, method: &str, path: &str, body: Option<Value>) -> (u16, String) {
-        let url = format!("http://{}{path}", self.gateway.api);
+        let url = format!("http://{}{path}", self.api);
         let (method, cookie) = (method.to_string(), self.cookie.clone());
         block_on(async move {
             let client = reqwest::Client::builder().no_proxy().build().expect("a client");

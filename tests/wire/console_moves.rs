@@ -125,6 +125,28 @@ fn each_move_of_a_call_stands_on_its_page_with_the_time_and_by_whom() {
         line[2].as_str().is_some_and(|label| label.contains("talked")),
         "{line}"
     );
+    // Message by message: the caller on the left, each phone in a lane of its own, and nothing of what stood in them.
+    let ladder = browser.eval(
+        "const table = document.querySelector('.ladder'); return [[...table.querySelectorAll('thead th')].map((cell) => cell.textContent), [...table.querySelectorAll('tbody tr')].map((row) => row.innerText.trim())]",
+    );
+    let lanes = ladder[0].as_array().expect("a list");
+    assert_eq!((lanes.len(), &lanes[1]), (5, &json!("Caller")), "{ladder}");
+    let rows: Vec<&str> = ladder[1]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|row| row.as_str())
+        .collect();
+    for words in [
+        "INVITE (SDP) →",
+        "← 180 INVITE",
+        "← 200 INVITE (SDP)",
+        "ACK →",
+        "CANCEL →",
+    ] {
+        assert!(rows.iter().any(|row| row.contains(words)), "{words} in {rows:?}");
+    }
+    assert!(rows[0].contains("INVITE (SDP) →"), "{rows:?}");
     browser.screenshot(&folder.join("moves.png"));
     assert_eq!(browser.console_errors(), Vec::<String>::new());
 }

@@ -3,6 +3,7 @@
 import { ask, report } from "./api.js";
 import * as callback from "./callback.js";
 import { h, icon, show, text } from "./dom.js";
+import { ladder } from "./ladder.js";
 import { challenged, moves } from "./moves.js";
 import { may } from "./orders.js";
 import { timeline } from "./timeline.js";
@@ -70,6 +71,7 @@ function sheet(why) {
       evidence(why),
       section("Who signed", identity(why.identity)),
       section("How it went", steps(why)),
+      section("SIP, message by message", ladder(why.signals ?? [])),
       why.media ? section("Media", media(why.media)) : null,
       section("Everything policy could see", facts(why.facts))),
   ];

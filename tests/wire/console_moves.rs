@@ -147,7 +147,14 @@ fn each_move_of_a_call_stands_on_its_page_with_the_time_and_by_whom() {
         assert!(rows.iter().any(|row| row.contains(words)), "{words} in {rows:?}");
     }
     assert!(rows[0].contains("INVITE (SDP) →"), "{rows:?}");
-    browser.screenshot(&folder.join("moves.png"));
+    let is_narrow = browser.eval(
+        "const sheet = document.querySelector('dialog.why'); return sheet.scrollWidth <= sheet.clientWidth",
+    );
+    assert_eq!(is_narrow, json!(true), "what is wide moves within itself");
+    for (name, part) in [("moves", ".timeline"), ("steps", ".steps"), ("ladder", ".ladder")] {
+        browser.eval(&format!("document.querySelector('{part}').scrollIntoView({{ block: 'start' }}); document.querySelector('dialog.why').scrollBy(0, -110); return true"));
+        browser.screenshot(&folder.join(format!("{name}.png")));
+    }
     assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 

@@ -17,6 +17,7 @@ mod campaigns;
 mod capture;
 mod codec_matrix;
 mod console;
+mod console_day;
 mod console_for_all;
 mod console_markup;
 mod console_moves;

@@ -119,7 +119,7 @@ fn a_receptionist_signs_in_with_a_code_takes_a_made_voice_reports_it_and_is_warn
     let scenario = talking_caller("speech.ulaw", 40_000, "X-Ignored: 1\n");
     let call = || Caller::one(gateway.udp, &scenario).start_from(&folder, TRUNK);
     let first = call();
-    browser.wait_for_text("answered by ann at desk-1", PATIENCE);
+    browser.wait_for_text("answered by ann at desk-1 ·", PATIENCE);
     let label = "document.querySelector('.card[data-state=talking]')?.getAttribute('aria-label')?.toLowerCase() ?? ''";
     let words = browser.eval(&format!("return {label}"));
     assert!(

@@ -89,7 +89,7 @@ fn each_move_of_a_call_stands_on_its_page_with_the_time_and_by_whom() {
         "first: move to security, done",
         "first: ask for digits",
         "Reported: Scam",
-        "Answered by guard",
+        "Answered by back",
     ] {
         browser.wait_for_text(words, PATIENCE);
     }

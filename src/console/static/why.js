@@ -215,7 +215,7 @@ function steps(why) {
   for (const change of why.banners) add(change.at_ms, `Shown: number ${NUMBER[change.banner.number]?.is.toLowerCase()}, voice ${VOICE[change.banner.voice]?.is.toLowerCase()}`);
   for (const attempt of why.attempts) add(attempt.at_ms, `Rang ${attempt.target}${attempt.person ? ` (${attempt.person})` : ""}${attempt.status ? `: ${attempt.status}` : ""}${attempt.why ? ` (${attempt.why})` : ""}${(attempt.tries ?? []).map((one) => `; ${one.address || "no address"}: ${one.status}`).join("")}`);
   add(timings.ringing_ms, "Ringing");
-  add(timings.answered_ms, `Answered by ${call.answered_by ?? "a phone"}${call.person ? ` (${call.person})` : ""}`);
+  add(timings.answered_ms, `Answered by ${answerer(why)}`);
   for (const [at, words] of moves(why, open)) add(at, words);
   if (timings.ended_ms !== null) add(timings.ended_ms, `Ended by ${{ caller: "the caller", called: "us at the desk", us: "the gateway" }[call.outcome?.by] ?? "a party"}`);
   list.sort((a, b) => a[0] - b[0]);
@@ -226,6 +226,14 @@ function steps(why) {
       ["State", STATES[call.state]], ["Outcome", outcome ? ENDINGS[outcome.ending] : null], ["SIP status to the caller", outcome?.status || null],
       ["Talked", talked(call)], ["Queue", call.queue], ["The caller", challenged(why.facts)], ["Encrypted", encrypted(call.srtp)], ["Note", outcome?.note], ["Call", call.id],
     ]));
+}
+
+/** Who picked up first: the call may be with somebody else by now. */
+function answerer({ call, attempts }) {
+  const left = (call.transfers ?? []).find((one) => one.outcome === "completed" && !["overflow", "next_queue"].includes(one.kind));
+  const phone = left?.by || call.answered_by || "a phone";
+  const person = left ? attempts.find((attempt) => attempt.status === 200)?.person : call.person;
+  return person ? `${phone} (${person})` : phone;
 }
 
 /** Who began it; whom one of us called back for another call is told with a way there. */

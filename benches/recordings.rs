@@ -30,6 +30,8 @@ const WHOLE: usize = 15 * SECOND;
 const ASKED: usize = 5 * SECOND;
 /// A packet of 20 ms.
 const PACKET: usize = 160;
+/// Of a question that may have been played at another speed: a hash holds for a quarter of a percent either way.
+const SPEEDS: [f64; 5] = [0.99, 0.995, 1.0, 1.005, 1.01];
 
 fn main() {
     let arguments: Vec<String> = std::env::args()
@@ -72,21 +74,33 @@ fn main() {
         start.elapsed().as_secs_f64()
     );
 
-    let asked: Vec<i16> = kept
+    // With room for a question that is played faster.
+    let from: Vec<usize> = kept
         .iter()
-        .flat_map(|samples| {
-            let from = random.below(WHOLE - ASKED);
-            samples[from..from + ASKED].to_vec()
-        })
+        .map(|_| random.below(WHOLE - ASKED - ASKED / 50))
         .collect();
+    let cut = |speed: f64| -> Vec<i16> {
+        let questions = kept.iter().zip(&from);
+        let questions = questions.map(|(samples, from)| at_speed(&samples[*from..], speed, ASKED));
+        questions.flatten().collect()
+    };
+    let asked = cut(1.0);
     let coded = through_amr(&asked, &work);
     let mut rows = vec![("as it is", asked.clone()), ("5 % lost", with_loss(&asked))];
     if let Some(coded) = coded {
         rows.push(("AMR 7.4", coded.clone()));
         rows.push(("AMR 7.4, 5 % lost", with_loss(&coded)));
     }
+    for (name, speed) in [
+        ("200 ppm faster", 1.0002),
+        ("0.5 % faster", 1.005),
+        ("1 % faster", 1.01),
+        ("1 % slower", 0.99),
+    ] {
+        rows.push((name, cut(speed)));
+    }
     let (mut times, mut impossible) = (Vec::new(), 0);
-    for (name, samples) in rows {
+    for (name, samples) in &rows {
         let (mut right, mut wrong) = (0, 0);
         for (number, question) in samples.chunks(ASKED).take(kept.len()).enumerate() {
             let marks = landmarks(&plan, question);
@@ -106,6 +120,7 @@ fn main() {
             kept.len()
         );
     }
+    tolerant(&plan, &mut index, &rows, &others, own.len());
     let (mut questions, mut of_speech) = (0, 0);
     for question in others.chunks_exact(ASKED) {
         let marks = landmarks(&plan, question);
@@ -131,6 +146,70 @@ fn main() {
         times.len()
     );
     std::fs::remove_dir_all(&work).unwrap();
+}
+
+/// The same questions asked at several speeds, the best answer taken: what it finds, finds wrongly and costs.
+fn tolerant(plan: &Arc<Plan>, index: &mut Index<u32>, rows: &[(&str, Vec<i16>)], others: &[i16], own: usize) {
+    let mut times = Vec::new();
+    let mut ask = |question: &[i16]| {
+        let before = Instant::now();
+        let found = SPEEDS.iter().filter_map(|speed| {
+            let marks = landmarks(plan, &at_speed(question, *speed, question.len()));
+            index.find(&marks)
+        });
+        let best = found.max_by_key(|found| found.hits);
+        times.push(before.elapsed());
+        best.map(|best| best.of as usize)
+    };
+    println!("asked at {SPEEDS:?} of its speed:");
+    for (name, samples) in rows {
+        let answers: Vec<Option<usize>> = samples.chunks(ASKED).map(&mut ask).collect();
+        let right = answers
+            .iter()
+            .enumerate()
+            .filter(|(number, of)| **of == Some(*number));
+        let right = right.count();
+        let wrong = answers.iter().flatten().count() - right;
+        let share = right as f64 * 100.0 / answers.len() as f64;
+        println!(
+            "{name:20} found {share:.1} % of {}, another one in {wrong}",
+            answers.len()
+        );
+    }
+    let answers: Vec<Option<usize>> = others.chunks_exact(ASKED).map(&mut ask).collect();
+    let of_speech = answers.iter().flatten().filter(|of| **of < own).count();
+    let impossible = answers.iter().flatten().count() - of_speech;
+    println!(
+        "never kept           {of_speech} of {} find one of speech, {impossible} one that cannot be theirs",
+        answers.len()
+    );
+    times.sort_unstable();
+    let at = |part: f64| ms(times[((times.len() - 1) as f64 * part) as usize]);
+    println!(
+        "hearing and asking: {:.2} ms median, {:.2} ms p99",
+        at(0.5),
+        at(0.99)
+    );
+}
+
+/// So many samples of this, played so much faster: cubic between the samples (Catmull-Rom). What is past its end is silence.
+fn at_speed(of: &[i16], speed: f64, count: usize) -> Vec<i16> {
+    if speed == 1.0 {
+        return of[..count].to_vec();
+    }
+    let sample = |at: isize| {
+        let at = usize::try_from(at).ok();
+        f64::from(at.and_then(|at| of.get(at)).copied().unwrap_or(0))
+    };
+    let moved = (0..count).map(|n| {
+        let place = n as f64 * speed;
+        let (at, t) = (place as isize, place.fract());
+        let [a, b, c, d] = [-1, 0, 1, 2].map(|off| sample(at + off));
+        let curve =
+            b + 0.5 * t * (c - a + t * (2.0 * a - 5.0 * b + 4.0 * c - d + t * (3.0 * (b - c) + d - a)));
+        curve.clamp(-32_768.0, 32_767.0) as i16
+    });
+    moved.collect()
 }
 
 fn ms(time: Duration) -> f64 {

@@ -28,6 +28,7 @@ use crate::runtime::call_backs::CallBacks;
 use crate::runtime::clock_alarm::ClockAlarm;
 use crate::runtime::dns::Dns;
 use crate::runtime::drills::{self, Drills};
+use crate::runtime::feed::FeedKeeper;
 use crate::runtime::fetch::Fetcher;
 use crate::runtime::floor::Floor;
 use crate::runtime::icons::Icons;
@@ -186,6 +187,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         model_asked,
         policy_asked,
         prompts_asked,
+        feed_asked,
     ] = on_hangup(&tokio, keeps_tls)?;
     if let Some(tls) = &api_tls {
         tokio.spawn(tls.clone().keep(api_asked));
@@ -226,7 +228,9 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         &config.queues,
     )
     .context("who sits at which phone")?;
+    let certificate = Arc::new(crate::media::dtls::Identity::new()?);
     let shared = shards::Shared {
+        certificate: &certificate,
         config: &config,
         flood: &flood,
         blocks: &blocks,
@@ -282,6 +286,12 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         prompts_asked,
     ));
     tokio.spawn(dns.clone().keep());
+    let feed = config.scans.feed.clone();
+    let feed = feed.map(|feed| FeedKeeper::new(feed, blocks.clone())).transpose();
+    let feed = feed.context("[scans.feed]")?.map(Arc::new);
+    if let Some(feed) = &feed {
+        tokio.spawn(feed.clone().keep(feed_asked));
+    }
     if let Some(file) = &config.scans.nftables {
         tokio.spawn(blocked_file::keep(file.clone(), blocks.clone()));
     }
@@ -350,6 +360,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         lockdown: lockdown.clone(),
         alarms: alarms.clone(),
         mail,
+        feed,
         prompts: said_standing,
         repeats: repeats.clone(),
         models: models.clone(),

@@ -286,6 +286,7 @@ pub fn call(kind: &Kind, number_in_day: u64, started_ms: u64, elapsed_ms: u64, l
         srtp: LegSuites {
             caller: None,
             called: (is_answered && talked_ms > 0).then_some(Suite::AesCm128HmacSha1_80),
+            ..LegSuites::default()
         },
         codecs: LegCodecs::default(),
         timings: Timings {

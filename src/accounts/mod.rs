@@ -1,4 +1,4 @@
-//! Who may sign in: people with a password and a second factor, programs with tokens, and the sessions of both.
+//! Who may sign in: people with a password and a second factor or a passkey, programs with tokens, and the sessions of both.
 //!
 //! One account names one person. Passwords are kept as argon2id, everything else that opens something as SHA-256 of at
 //! least 80 random bits; only the secret of a second factor has to be kept as it is. Knows the store's contract and the
@@ -13,6 +13,7 @@ mod lockdown;
 mod lockout;
 pub mod oidc;
 mod outside;
+pub mod passkeys;
 mod password;
 mod refused;
 mod review;

@@ -265,6 +265,7 @@ fn made(
         second_factor: None,
         enrolling: None,
         enrolling_ms: None,
+        passkeys: Vec::new(),
         networks: Vec::new(),
         outside: Some(outside.clone()),
     })

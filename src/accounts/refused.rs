@@ -52,6 +52,15 @@ pub enum Refused {
         "there is a lockdown: until it has ended nobody is given more than he had, and no invitation of before opens"
     )]
     Locked,
+    #[error("this passkey is enrolled already, here or by somebody else")]
+    PasskeyTaken,
+    #[error(
+        "an account has at most {} passkeys; take one away first",
+        super::passkeys::limits::PASSKEYS_MAX
+    )]
+    PasskeysFull,
+    #[error("no such passkey of yours")]
+    NoSuchPasskey,
     #[error("the session has ended meanwhile")]
     Ended,
     #[error("the accounts were changed from elsewhere; try again")]

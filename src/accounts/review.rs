@@ -36,6 +36,8 @@ pub struct Reviewed {
     pub expires_ms: Option<u64>,
     /// Sessions that are open.
     pub sessions: usize,
+    /// Passkeys that are enrolled; null for a token.
+    pub passkeys: Option<usize>,
 }
 
 /// All of them: accounts by their names, then tokens.
@@ -60,6 +62,7 @@ pub fn review<'a>(
             password_ms: None,
             expires_ms: None,
             sessions: sessions.count_of_token(FIRST, now_ms),
+            passkeys: None,
         });
     }
     lines.extend(tokens.all().into_iter().map(|token| {
@@ -77,6 +80,7 @@ pub fn review<'a>(
             made_by: Some(token.made_by),
             password_ms: None,
             expires_ms: token.expires_ms,
+            passkeys: None,
         }
     }));
     lines
@@ -101,13 +105,14 @@ fn account(user: &User, sessions: &Sessions, now_ms: u64) -> Reviewed {
         password_ms: user.password_ms,
         expires_ms: user.invited_until_ms(),
         sessions: open.len(),
+        passkeys: Some(user.passkeys().len()),
     }
 }
 
 /// The same as CSV (RFC 4180), with the names of its columns in the first row; moments in Unix ms.
 pub fn to_csv(lines: &[Reviewed]) -> String {
     let mut text = String::from(
-        "kind,name,person,roles,state,has_second_factor,made_ms,made_by,last_used_ms,password_ms,expires_ms,sessions\r\n",
+        "kind,name,person,roles,state,has_second_factor,made_ms,made_by,last_used_ms,password_ms,expires_ms,sessions,passkeys\r\n",
     );
     let number = |number: Option<u64>| number.map_or_else(String::new, |number| number.to_string());
     for line in lines {
@@ -126,6 +131,8 @@ pub fn to_csv(lines: &[Reviewed]) -> String {
             number(line.password_ms),
             number(line.expires_ms),
             line.sessions.to_string(),
+            line.passkeys
+                .map_or_else(String::new, |passkeys| passkeys.to_string()),
         ];
         text.push_str(&cells.join(","));
         text.push_str("\r\n");

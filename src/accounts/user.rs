@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Role;
 use super::limits::{INVITATION_LASTS, NETWORK_LASTS, NETWORKS_MAX, OUTSIDE_WAITS};
 use super::outside::Outside;
+use super::passkeys::Passkey;
 use super::password::Kept;
 use super::second_factor::SecondFactor;
 use super::secret::{fingerprint, hexadecimal};
@@ -41,6 +42,9 @@ pub struct User {
     /// When that began, Unix ms; None = by an older gateway, and it is over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) enrolling_ms: Option<u64>,
+    /// In the order they were made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) passkeys: Vec<Passkey>,
     pub(super) networks: Vec<Known>,
     /// Who vouches for him instead of a password.
     #[serde(default, skip_serializing_if = "Option::is_none")]

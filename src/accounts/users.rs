@@ -148,6 +148,7 @@ impl Users {
                 second_factor: None,
                 enrolling: None,
                 enrolling_ms: None,
+                passkeys: Vec::new(),
                 networks: Vec::new(),
                 outside: None,
             };
@@ -160,7 +161,7 @@ impl Users {
         Ok(invitation)
     }
 
-    /// Takes password and second factor away and invites the person to set new ones; his sessions end. Blocks.
+    /// Takes password, second factor and passkeys away and invites the person to set new ones; his sessions end. Blocks.
     ///
     /// # Errors
     ///
@@ -173,6 +174,7 @@ impl Users {
             }
             user.password = None;
             user.second_factor = None;
+            user.passkeys.clear();
             user.enrolling = None;
             user.invitation = Some(invited.clone());
             user.epoch += 1;
@@ -426,7 +428,7 @@ impl Users {
         })
     }
 
-    fn alter<T>(
+    pub(super) fn alter<T>(
         &self,
         by: By<'_>,
         what: &str,

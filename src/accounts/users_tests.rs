@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::passkeys::Passkey;
+use super::passkeys::limits::PASSKEYS_MAX;
 use super::password::{Kept, hash, is_right};
 use super::refused::Refused;
 use super::second_factor::code_at;
@@ -243,4 +245,95 @@ fn two_processes_see_what_the_other_did_and_all_of_it_is_in_the_audit() {
         ]
     );
     assert_eq!(verify_audit(&*store).unwrap(), Ok(3));
+}
+
+fn passkey(id: &str) -> Passkey {
+    serde_json::from_value(serde_json::json!({
+        "id": id, "name": " laptop ", "algorithm": -7, "key": "AA", "count": 3, "made_ms": NOW, "used_ms": null,
+    }))
+    .unwrap()
+}
+
+#[test]
+fn a_passkey_signs_in_its_person_until_it_or_his_password_is_taken_away() {
+    let store = memory();
+    let users = open(&store);
+    for name in ["ann", "bob"] {
+        let invitation = users.add(&new(name, &[Role::Receptionist]), BY).unwrap();
+        let password = hash("twelve small owls").unwrap();
+        users
+            .accept(name, invitation.code.reveal(), &password, home(), NOW)
+            .unwrap();
+    }
+    let epoch = |name: &str| users.one(name).unwrap().epoch;
+    let before = epoch("ann");
+    users.add_passkey("ann", before, &passkey("a"), NOW).unwrap();
+    assert_eq!(epoch("ann"), before, "nobody is signed out by one more");
+    assert!(matches!(
+        users.add_passkey("ann", before + 1, &passkey("b"), NOW),
+        Err(Refused::Ended)
+    ));
+    for name in ["ann", "bob"] {
+        let again = users.add_passkey(name, epoch(name), &passkey("a"), NOW);
+        assert!(matches!(again, Err(Refused::PasskeyTaken)), "{again:?}");
+    }
+    let mut nameless = passkey("c");
+    nameless.name = " ".into();
+    let refused = users.add_passkey("ann", epoch("ann"), &nameless, NOW);
+    assert!(matches!(refused, Err(Refused::NotAPerson)));
+
+    // Another process of the store finds it, too.
+    let elsewhere = open(&store);
+    let (user, kept) = elsewhere.by_passkey("a").unwrap();
+    assert_eq!((user.name.as_str(), kept.name.as_str()), ("ann", "laptop"));
+    let in_by = |kept: &Passkey, count| elsewhere.sign_in_by_passkey("ann", kept, count, home(), NOW + 5);
+    let signed_in = in_by(&kept, 4).unwrap();
+    assert_eq!(
+        (signed_in.last_in_ms, signed_in.passkeys()[0].used_ms),
+        (Some(NOW + 5), Some(NOW + 5))
+    );
+    // The counter has moved since it was looked at: somebody else signed with it.
+    assert!(matches!(in_by(&kept, 5), Err(Refused::Wrong)));
+    let (_, kept) = elsewhere.by_passkey("a").unwrap();
+    assert_eq!(kept.count, 4);
+
+    users.refresh().unwrap();
+    let change = |is_disabled| Change {
+        is_disabled: Some(is_disabled),
+        ..Change::default()
+    };
+    users.change("ann", &change(true), BY).unwrap();
+    assert!(users.by_passkey("a").is_none(), "a disabled account");
+    users.change("ann", &change(false), BY).unwrap();
+    elsewhere.refresh().unwrap();
+    users.reset("ann", BY).unwrap();
+    assert!(matches!(in_by(&kept, 5), Err(Refused::Wrong)), "invited anew");
+    assert!(users.one("ann").unwrap().passkeys().is_empty());
+
+    for number in 0..PASSKEYS_MAX {
+        let passkey = passkey(&format!("b{number}"));
+        users.add_passkey("bob", epoch("bob"), &passkey, NOW).unwrap();
+    }
+    let one_more = users.add_passkey("bob", epoch("bob"), &passkey("more"), NOW);
+    assert!(matches!(one_more, Err(Refused::PasskeysFull)));
+    let before = epoch("bob");
+    assert!(matches!(
+        users.remove_passkey("bob", "a", NOW),
+        Err(Refused::NoSuchPasskey)
+    ));
+    assert_eq!(users.remove_passkey("bob", "b0", NOW).unwrap(), before + 1);
+    assert!(users.by_passkey("b0").is_none() && users.by_passkey("b1").is_some());
+    assert!(verify_audit(&*store).unwrap().is_ok());
+    let said: Vec<String> = audit_entries(&*store, 0)
+        .unwrap()
+        .iter()
+        .map(|entry| format!("{} {}", entry.what, entry.note))
+        .collect();
+    for expected in [
+        "account passkey add laptop",
+        "sign in by passkey from 192.0.2.1",
+        "account passkey remove laptop",
+    ] {
+        assert!(said.iter().any(|said| said == expected), "{expected}: {said:?}");
+    }
 }

@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 use super::access::SignedIn;
 use super::error::{Problem, ProblemBody};
 use super::guard::{Peer, refusal};
+use super::passkeys::{self, PasskeyView};
 use super::passwords;
 use super::session::{Session, signed_in_as};
 use super::state::Shared;
@@ -48,7 +49,7 @@ pub(crate) struct NewPassword {
 pub(crate) struct Confirm {
     /// Your password once more.
     #[schema(value_type = String)]
-    password: Redacted<String>,
+    pub(super) password: Redacted<String>,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -65,6 +66,10 @@ pub(crate) struct Account {
     account: UserView,
     /// The one opened last first.
     sessions: Vec<SessionView>,
+    /// In the order they were made.
+    passkeys: Vec<PasskeyView>,
+    /// Whether one may be made: there is a place for them, and the account is signed in to here.
+    may_have_passkeys: bool,
 }
 
 /// For a telephone; shown this once.
@@ -158,6 +163,8 @@ pub(crate) async fn look(
     let sessions = shared.access.sessions_of(&user, &signed_in, now_ms);
     Ok(Json(Account {
         account: UserView::of(&user, &sessions, now_ms),
+        passkeys: user.passkeys().iter().map(PasskeyView::of).collect(),
+        may_have_passkeys: user.outside.is_none() && passkeys::place(&shared).is_some(),
         sessions: sessions.into_iter().map(SessionView::of).collect(),
     }))
 }

@@ -521,7 +521,7 @@ pub(super) fn cursor_of(last: &CallRecord) -> String {
     cursor_at((last.started_ms, last.id))
 }
 
-fn cursor_at((started_ms, id): (u64, CallId)) -> String {
+pub(super) fn cursor_at((started_ms, id): (u64, CallId)) -> String {
     format!("{started_ms}-{id}")
 }
 

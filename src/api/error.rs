@@ -43,6 +43,14 @@ pub(crate) enum Problem {
     SecondFactorElsewhere,
     #[error("nobody signs in elsewhere here: [oidc] is not configured")]
     NoProvider,
+    #[error("no passkeys here: [api] public_url needs a name, not an address, over https")]
+    NoPasskeysHere,
+    #[error(
+        "this passkey opens nothing here, or it took too long: try again, or sign in by name and password"
+    )]
+    WrongPasskey,
+    #[error("no such passkey of yours")]
+    NoSuchPasskey,
     #[error("no code is awaited")]
     NoCodeAwaited,
     #[error("signed in by a token: a token is no account")]
@@ -165,6 +173,9 @@ impl Problem {
             Problem::NotFresh => (StatusCode::FORBIDDEN, "not-fresh"),
             Problem::SecondFactorElsewhere => (StatusCode::FORBIDDEN, "second-factor-elsewhere"),
             Problem::NoProvider => (StatusCode::CONFLICT, "no-provider"),
+            Problem::NoPasskeysHere => (StatusCode::CONFLICT, "no-passkeys-here"),
+            Problem::WrongPasskey => (StatusCode::UNAUTHORIZED, "wrong-passkey"),
+            Problem::NoSuchPasskey => (StatusCode::NOT_FOUND, "no-such-passkey"),
             Problem::NoCodeAwaited => (StatusCode::CONFLICT, "no-code-awaited"),
             Problem::NoAccount => (StatusCode::CONFLICT, "no-account"),
             Problem::WeakPassword(_) => (StatusCode::BAD_REQUEST, "weak-password"),
@@ -231,7 +242,10 @@ impl IntoResponse for Problem {
             HeaderValue::from_static("application/problem+json"),
         );
         match self {
-            Problem::NotSignedIn | Problem::WrongCredentials | Problem::NotInvited => {
+            Problem::NotSignedIn
+            | Problem::WrongCredentials
+            | Problem::WrongPasskey
+            | Problem::NotInvited => {
                 headers.insert(
                     header::WWW_AUTHENTICATE,
                     HeaderValue::from_static("Bearer realm=\"ringward\""),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use axum::Extension;
 use axum::body::{Body, Bytes};
@@ -22,8 +23,7 @@ use super::state::Shared;
 use super::view::CallView;
 use super::whole::whole;
 use crate::accounts::to_line;
-use crate::call::CallRecord;
-use crate::store::{AuditEntry, Filter, audit_page};
+use crate::store::{AuditEntry, Filter, Found, audit_page};
 
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -79,7 +79,9 @@ pub(crate) async fn calls(
     let (reader, body) = Reader::let_in(&shared, signed_in, "calls export", note).await?;
     // Asked before the answer begins: a store that is away is an answer of its own.
     let asked = filter.clone();
-    let page = shared.ask(move |store| store.calls(&asked)).await?;
+    let page = shared
+        .ask(move |store| store.search(&asked, Duration::MAX))
+        .await?;
     tokio::spawn(async move {
         let is_whole = write_calls(&shared, &reader, format, (filter, since_ms), page).await;
         reader.end(is_whole);
@@ -93,13 +95,14 @@ async fn write_calls(
     reader: &Reader,
     format: Format,
     (mut filter, since_ms): (Filter, u64),
-    mut page: Vec<CallRecord>,
+    mut page: Found,
 ) -> bool {
     let mut head = format.head(&CALL_COLUMNS);
-    while let Some(last) = page.last() {
-        (filter.before_ms, filter.before_id) = (Some(last.started_ms), Some(last.id));
-        let is_over = last.started_ms < since_ms;
+    while let Some((ms, id)) = page.next() {
+        (filter.before_ms, filter.before_id) = (Some(ms), Some(id));
+        let is_over = ms < since_ms;
         let wanted = page
+            .calls
             .iter()
             .filter(|record| record.started_ms >= since_ms && !record.drill);
         let piece = wanted.map(|record| format.call(&CallView::of(record)));
@@ -109,7 +112,7 @@ async fn write_calls(
             return is_read;
         }
         let asked = filter.clone();
-        page = match shared.ask(move |store| store.calls(&asked)).await {
+        page = match shared.ask(move |store| store.search(&asked, Duration::MAX)).await {
             Ok(page) => page,
             Err(problem) => return reader.hand_on(shared, Err(problem)).await,
         };

@@ -31,6 +31,7 @@ mod lockdown;
 mod model;
 mod oidc;
 mod pace;
+mod passkeys;
 mod passwords;
 mod people;
 mod policies;

@@ -33,6 +33,8 @@ const PATH: &str = "/sign-in/oidc";
 pub(crate) struct Ways {
     /// Where to go to sign in elsewhere; null = nowhere.
     oidc: Option<Way>,
+    /// Whether a passkey signs in here.
+    passkeys: bool,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -64,7 +66,10 @@ pub(crate) async fn ways(State(shared): State<Shared>) -> Json<Ways> {
         label: provider.config().label.clone(),
         path: PATH,
     });
-    Json(Ways { oidc })
+    Json(Ways {
+        oidc,
+        passkeys: super::passkeys::place(&shared).is_some(),
+    })
 }
 
 /// Show a code of your second factor, after signing in elsewhere without one.

@@ -1,6 +1,7 @@
 //! `/api/v1/reports`: calls that have ended, counted along several lines.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
@@ -8,7 +9,7 @@ use axum::extract::{Query, State};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::calls::{cursor_of, place_of};
+use super::calls::{cursor_at, place_of};
 use super::error::{Problem, ProblemBody};
 use super::limits::{REPORT_CALLS, REPORT_TABLES_MAX};
 use super::state::Shared;
@@ -152,20 +153,22 @@ pub(super) fn walk(
 ) -> Result<Option<String>, StoreError> {
     let mut looked_at = 0;
     loop {
-        let page = store.calls(&filter)?;
-        let Some(last) = page.last() else {
+        let page = store.search(&filter, Duration::MAX)?;
+        // Behind a page of which nothing can be read back there may be more.
+        let Some((last_ms, last_id)) = page.next() else {
             return Ok(None);
         };
-        (filter.before_ms, filter.before_id) = (Some(last.started_ms), Some(last.id));
-        page.iter()
+        (filter.before_ms, filter.before_id) = (Some(last_ms), Some(last_id));
+        page.calls
+            .iter()
             .filter(|record| record.started_ms >= since_ms)
             .for_each(&mut show);
-        looked_at += page.len();
-        if last.started_ms < since_ms {
+        looked_at += page.calls.len().max(1);
+        if last_ms < since_ms {
             return Ok(None);
         }
         if looked_at >= calls_max {
-            return Ok(Some(cursor_of(last)));
+            return Ok(Some(cursor_at((last_ms, last_id))));
         }
     }
 }

@@ -15,9 +15,9 @@ use super::limits::{BODY_MAX, DRILL_BODY_MAX, IMPORT_BODY_MAX, POLICY_BODY_MAX};
 use super::state::Shared;
 use super::{
     account, alarms, audit, call_back, calls, campaigns, card, desks, devices, document as whole, drills,
-    erasures, events, exports, flood, guard, icon, list_files, lists, lockdown, model, oidc, people,
-    policies, redress, repeats, replays, reports, reputation, searches, session, status, tokens, users,
-    webhooks,
+    erasures, events, exports, flood, guard, icon, list_files, lists, lockdown, model, oidc, passkeys,
+    people, policies, redress, repeats, replays, reports, reputation, searches, session, status, tokens,
+    users, webhooks,
 };
 use crate::console::{self, Asset};
 
@@ -134,6 +134,9 @@ fn documented() -> ((Router<Shared>, Router<Shared>), utoipa::openapi::OpenApi) 
             account::prove_second_factor
         ))
         .routes(routes!(account::end_session))
+        .routes(routes!(passkeys::begin))
+        .routes(routes!(passkeys::keep))
+        .routes(routes!(passkeys::forget))
         .routes(routes!(searches::list))
         .routes(routes!(searches::keep, searches::forget))
         .routes(routes!(users::list, users::add))
@@ -182,6 +185,7 @@ fn documented() -> ((Router<Shared>, Router<Shared>), utoipa::openapi::OpenApi) 
     whole::complete(&mut document, true);
     let (open, mut more) = OpenApiRouter::new()
         .routes(routes!(session::sign_in))
+        .routes(routes!(passkeys::ask, passkeys::sign_in))
         .routes(routes!(oidc::ways))
         .routes(routes!(account::accept))
         .routes(routes!(status::alive))

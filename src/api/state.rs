@@ -16,6 +16,7 @@ use super::repeats::Repeats;
 use super::replays::Replays;
 use crate::accounts::Wishes;
 use crate::accounts::oidc::Attempts;
+use crate::accounts::passkeys::Challenges;
 use crate::store::{Store, StoreError};
 use crate::time::Now;
 
@@ -39,6 +40,8 @@ pub(crate) struct Inner {
     pub erasures: Arc<Erasures>,
     /// What waits for a second person.
     pub wishes: Arc<Wishes>,
+    /// What passkeys are to sign.
+    pub challenges: Mutex<Option<Challenges>>,
     /// Sign-ins that are under way elsewhere.
     pub attempts: Mutex<Option<Attempts>>,
 }
@@ -66,6 +69,7 @@ impl Shared {
             repeats: Repeats::default(),
             erasures: Arc::default(),
             wishes,
+            challenges: Mutex::new(Challenges::new()),
             attempts: Mutex::new(Attempts::new()),
         }))
     }

@@ -485,8 +485,11 @@ impl From<Refused> for Problem {
             | Refused::LastAdmin
             | Refused::NotEnrolling
             | Refused::Outside
+            | Refused::PasskeyTaken
+            | Refused::PasskeysFull
             | Refused::Locked
             | Refused::Raced => Problem::Conflict(words),
+            Refused::NoSuchPasskey => Problem::NoSuchPasskey,
             Refused::NotInvited => Problem::NotInvited,
             Refused::Wrong => Problem::WrongCredentials,
             Refused::Ended | Refused::NotVouched | Refused::WaitedTooLong | Refused::Left => {

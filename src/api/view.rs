@@ -8,7 +8,9 @@ use utoipa::ToSchema;
 
 use super::limits::EVIDENCE_WINDOWS;
 use crate::banner::{Banner, clean_display_name};
-use crate::call::record::{Direction, OrderOutcome, Ordered, State, Transfer, TransferKind, TransferOutcome};
+use crate::call::record::{
+    Direction, LegKeys, OrderOutcome, Ordered, State, Transfer, TransferKind, TransferOutcome,
+};
 use crate::call::{CallRecord, Suite};
 use crate::redact::Redacted;
 use crate::screening::{Label, NumberLight, VoiceLight};
@@ -111,7 +113,8 @@ impl CallBack {
     }
 }
 
-/// The crypto suite of each leg (RFC 4568), now or last; null = plain.
+/// The crypto suite of each leg, now or last; null = plain, or no keys yet. And where its keys come from: `sdes` (the
+/// descriptions), `dtls` (a handshake); with `dtls_pending`, `dtls_mismatch` and `dtls_failed` nothing is let through.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Srtp)]
 pub(crate) struct SrtpView {
@@ -119,6 +122,10 @@ pub(crate) struct SrtpView {
     pub caller: Option<&'static str>,
     #[schema(example = "AEAD_AES_256_GCM")]
     pub called: Option<&'static str>,
+    #[schema(example = "sdes")]
+    pub caller_keys: Option<&'static str>,
+    #[schema(example = "dtls")]
+    pub called_keys: Option<&'static str>,
 }
 
 /// The codec of each leg as agreed, now or last; null = nothing was said there.
@@ -385,6 +392,8 @@ impl CallView {
             srtp: SrtpView {
                 caller: record.srtp.caller.map(Suite::as_str),
                 called: record.srtp.called.map(Suite::as_str),
+                caller_keys: record.srtp.caller_keys.map(LegKeys::as_str),
+                called_keys: record.srtp.called_keys.map(LegKeys::as_str),
             },
             codecs: CodecsView {
                 caller: record.codecs.caller.map(|codec| codec.as_str()),

@@ -42,6 +42,8 @@ pub(super) struct Shared<'a> {
     pub flood: &'a flood::Shared,
     pub blocks: &'a Arc<flood::Blocks>,
     pub drills: &'a call::Drills,
+    /// What the media proves itself with.
+    pub certificate: &'a Arc<crate::media::dtls::Identity>,
     /// Revision of the model; `None` when voices are not heard.
     pub model: Option<String>,
     /// Each shard gets counters of its own in place of these.
@@ -89,7 +91,8 @@ pub(super) fn start(
             poll,
             sockets: sockets.iter_mut().filter_map(Vec::pop).collect(),
             engine: engine(&shared, index, shards)?,
-            media: MediaIo::new(config.media.clone(), index, shards, FIRST_MEDIA_TOKEN),
+            media: MediaIo::new(config.media.clone(), index, shards, FIRST_MEDIA_TOKEN)
+                .with_dtls(shared.certificate.clone()),
             inbox,
             doors,
         })?;
@@ -119,7 +122,9 @@ fn engine(shared: &Shared<'_>, shard: u16, shards: u16) -> anyhow::Result<call::
         queue_marks: config.queue_marks.clone(),
         transfer_rules: config.transfer_rules.clone(),
         queue_srtp: config.queue_srtp.clone(),
+        queue_srtp_keys: config.queue_srtp_keys.clone(),
         srtp_suites: config.srtp_suites,
+        dtls: Some(shared.certificate.fingerprint().clone()),
         whispers: config.whispers.clone(),
         silent_holds: config.silent_holds.clone(),
         outbound: config.outbound.clone(),

@@ -12,6 +12,7 @@ use crate::runtime::alarms::Alarms;
 use crate::runtime::clock;
 use crate::runtime::clock_alarm::ClockAlarm;
 use crate::runtime::dns::Dns;
+use crate::runtime::feed::FeedKeeper;
 use crate::runtime::inbox::Mailboxes;
 use crate::runtime::lockdown::LockdownKeeper;
 use crate::runtime::mail::Mail;
@@ -33,6 +34,8 @@ pub(super) struct Status {
     pub(super) policies: Arc<Policies>,
     pub(super) lockdown: Arc<LockdownKeeper>,
     pub(super) alarms: Arc<Alarms>,
+    /// None = no list of others is read.
+    pub(super) feed: Option<Arc<FeedKeeper>>,
     /// None = no alarm is sent by e-mail.
     pub(super) mail: Option<Arc<Mail>>,
     pub(super) prompts: super::prompts::Standing,
@@ -92,6 +95,7 @@ impl Status {
             "ringing": standing.ringing,
             "tdos": tdos(&standing.surge),
             "blocked": self.blocked(),
+            "blocked_feed": self.feed.as_ref().map(|feed| feed.status()),
             "live_calls": self.live_calls.iter().map(|calls| calls.load(Ordering::Relaxed)).sum::<usize>(),
             "live_entries": self.live_entries.iter().map(|entries| entries.load(Ordering::Relaxed)).sum::<usize>(),
             "tcp_connections": self.streams.open_connections(),

@@ -1,11 +1,11 @@
 //! An INVITE arrives: may it become a call, and what is known of it before anybody was asked.
 
 use crate::call_id::CallId;
-use crate::sdp::Encryption;
 use crate::sip::{Flow, Message, NameAddr, ServerTxn};
 
 use super::admission::Source;
 use super::case::Case;
+use super::encryption::Wanted;
 use super::ending::{By, Ending};
 use super::engine::{Call, Engine};
 use super::gathering::Gathering;
@@ -116,9 +116,9 @@ impl Engine {
         let tag = desk.endpoint.token();
         let mut record = CallRecord::arriving(id, &facts, queue.as_deref(), desk.config.model.as_deref());
         record.drill = drill.is_some();
-        let (reason_style, trunk_refusal, srtp) = (trunk.identity_reasons, trunk.refusal, trunk.srtp);
+        let (reason_style, trunk_refusal, srtp) = (trunk.identity_reasons, trunk.refusal, trunk.wanted());
         // A caller of ours is on this machine.
-        let srtp = if record.drill { Encryption::Off } else { srtp };
+        let srtp = if record.drill { Wanted::default() } else { srtp };
         let mut case = Case::new(id, invite, txn, hop, tag.clone(), facts, record, desk);
         case.reason_style = reason_style;
         case.trunk_refusal = trunk_refusal;

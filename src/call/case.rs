@@ -7,12 +7,13 @@ use crate::call_id::CallId;
 use crate::flood::Ticket;
 use crate::identity::Report;
 use crate::lists::Lookup;
+use crate::media::dtls::{Fault, Terms};
 use crate::media::{Side, Statistics};
 use crate::policy::Profile;
 use crate::queue::{Attempt, Stand};
 use crate::reputation::Reputations;
 use crate::screening::{Facts, HistoryFacts, Label, RecordingFacts, SecondOpinion, VoiceState};
-use crate::sdp::{Encryption, Session};
+use crate::sdp::{Encryption, Session, Suite};
 use crate::sip::{Message, Response, ServerTxn};
 use crate::time::Now;
 use crate::voice::Opinion;
@@ -20,6 +21,7 @@ use crate::voice::Opinion;
 use super::codecs::LegCodecs;
 use super::desk::Desk;
 use super::dialling::Outside;
+use super::encryption::Wanted;
 use super::index::Name;
 use super::leg::Hop;
 use super::limits::CHANGED_EVERY;
@@ -68,6 +70,8 @@ pub(crate) struct Case {
     pub(crate) media: Media,
     /// What each side (A, B) last said of its audio and was heard to say: what a new party is asked in with.
     pub(crate) spoken: [Option<Session>; 2],
+    /// The handshakes that keys were to come by, side A's first.
+    handshakes: [Option<Box<Terms>>; 2],
     /// The two send each other a fax (T.38): there is nothing to hear.
     pub(crate) is_fax: bool,
     /// One side is on hold: silence is what it asked for.
@@ -159,6 +163,7 @@ impl Case {
             is_fax: false,
             held_since: None,
             hears_hold_music: false,
+            handshakes: [None, None],
             origin: Origin::new(Encryption::Off, &desk.config, &mut desk.random),
             replay_keys: Vec::new(),
             reason_style: ReasonStyle::default(),
@@ -491,7 +496,7 @@ impl Case {
         }
         self.record
             .srtp
-            .set(side, agreed.keys.as_ref().map(|keys| keys.suite()));
+            .describe(side, &agreed, &mut self.handshakes[side as usize]);
         let said = |side: Side| self.spoken(side).map_or_else(Vec::new, Session::codecs);
         self.record.codecs = LegCodecs::of(&said(Side::A), &said(Side::B));
         if let Some(output) = offer::describe(self.id, side, session, agreed) {
@@ -506,15 +511,31 @@ impl Case {
 
     /// Whether the leg to a phone of this queue is to be encrypted. A phone that no queue has is as the one the call came
     /// to, and in a call that a phone began as `[outbound]` says.
-    pub(crate) fn srtp_of(&self, queue: &str, desk: &Desk) -> Encryption {
+    pub(crate) fn srtp_of(&self, queue: &str, desk: &Desk) -> Wanted {
         let own = self.record.queue.as_deref().unwrap_or_default();
-        let of = |queue: &str| desk.config.queue_srtp.get(queue).copied();
+        let of = |queue: &str| {
+            Some(Wanted {
+                encryption: desk.config.queue_srtp.get(queue).copied()?,
+                keying: desk
+                    .config
+                    .queue_srtp_keys
+                    .get(queue)
+                    .copied()
+                    .unwrap_or_default(),
+            })
+        };
         let is_known = desk.queues.iter().any(|known| known.name == queue);
         match self.record.direction {
             _ if is_known => of(queue).unwrap_or_default(),
             Direction::Inbound => of(own).unwrap_or_default(),
-            Direction::Outbound => desk.config.outbound.srtp,
+            Direction::Outbound => desk.config.outbound.wanted(),
         }
+    }
+
+    /// A handshake of a leg is over.
+    pub(crate) fn secured(&mut self, side: Side, secured: Result<Suite, Fault>, desk: &mut Desk) {
+        self.record.srtp.secured(side, secured);
+        self.changed(desk);
     }
 
     /// False when there is nothing to close.

@@ -7,7 +7,7 @@ use super::desk::Desk;
 use super::numbers::Numbers;
 use super::ranges::Ranges;
 use super::tolls::{Payer, Toll, TollConfig};
-use super::{Config, Encryption, TrunkConfig};
+use super::{Config, Encryption, Keying, TrunkConfig};
 use crate::e164::{Zone, zone_of};
 use crate::queue;
 use crate::sip::Flow;
@@ -31,6 +31,8 @@ pub struct OutboundConfig {
     pub emergency: Vec<String>,
     /// Whether the legs of phones are encrypted in calls that phones begin.
     pub srtp: Encryption,
+    /// Which kind of keys is offered to them.
+    pub srtp_keys: Keying,
     /// How many calls may go out, and when.
     pub tolls: TollConfig,
     /// What lists of the operator's say may not be called, unless `allow` names it.
@@ -51,6 +53,7 @@ impl Default for OutboundConfig {
                 .map(str::to_string)
                 .into(),
             srtp: Encryption::Off,
+            srtp_keys: Keying::Sdes,
             tolls: TollConfig::default(),
             ranges: Ranges::default(),
         }

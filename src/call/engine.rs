@@ -247,6 +247,9 @@ impl Engine {
             Input::MediaRefused { call } => self.tell(call, Event::MediaRefused),
             Input::Talk { call, talk } => self.tell(call, Event::Talk(talk)),
             Input::SetPrompts(prompts) => self.desk.prompts = prompts,
+            Input::MediaSecured { call, side, secured } => {
+                self.tell(call, Event::MediaSecured { side, secured });
+            }
             Input::MediaSilent { call } => self.tell(call, Event::MediaSilent),
             Input::MediaClosed { call, statistics } => {
                 self.tell(call, Event::MediaClosed(Box::new(statistics)))

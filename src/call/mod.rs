@@ -85,7 +85,7 @@ mod trying;
 mod upstream;
 mod voice;
 
-pub use crate::sdp::{Encryption, Suite, Suites};
+pub use crate::sdp::{Encryption, Fingerprint, Keying, Suite, Suites};
 pub use aside::Whisper;
 pub use call_back::CallBack;
 pub use dialling::{OutboundConfig, may_go_out};
@@ -115,7 +115,7 @@ use std::time::{Duration, Instant};
 use crate::call_id::CallId;
 use crate::identity;
 use crate::lists::Lookup;
-use crate::media::{Keys, Listening, Side, Statistics, Talk, Words};
+use crate::media::{Keys, Listening, Side, Statistics, Talk, Words, dtls};
 use crate::policy::Lineup;
 use crate::prompts::Prompts;
 use crate::reputation::Reputations;
@@ -161,8 +161,12 @@ pub struct Config {
     pub transfer_rules: std::collections::BTreeMap<String, TransferRules>,
     /// By queue name: whether the legs to its phones are encrypted; a queue that is not listed: they are not.
     pub queue_srtp: std::collections::BTreeMap<String, Encryption>,
+    /// By queue name: which kind of keys is offered to its phones; a queue that is not listed: those in descriptions.
+    pub queue_srtp_keys: std::collections::BTreeMap<String, Keying>,
     /// With which suites, in the order in which they are offered.
     pub srtp_suites: Suites,
+    /// Of the certificate that the media proves itself with (DTLS-SRTP); `None`: no handshake is offered or taken.
+    pub dtls: Option<Fingerprint>,
     /// By queue name: what its people are told before they are connected; a queue that is not listed: nothing.
     pub whispers: std::collections::BTreeMap<String, Whisper>,
     /// Queues whose people put callers on hold without music of ours.
@@ -210,6 +214,12 @@ pub enum Input<'a> {
         talk: Talk,
     },
     /// Neither party sent audio for `[media] silence`.
+    /// A handshake for the keys of a leg is over: with which suite, or why there are none.
+    MediaSecured {
+        call: CallId,
+        side: Side,
+        secured: Result<Suite, dtls::Fault>,
+    },
     MediaSilent {
         call: CallId,
     },
@@ -335,6 +345,8 @@ pub enum Output {
         is_fax: bool,
         /// How the leg is encrypted; `None` = plain.
         keys: Option<Box<Keys>>,
+        /// It is encrypted with keys that come by this handshake, and until then not let through. Without `keys`.
+        dtls: Option<Box<dtls::Terms>>,
         /// RTCP comes and goes on the port of RTP (RFC 5761).
         rtcp_mux: bool,
     },

@@ -4,9 +4,10 @@ use std::net::IpAddr;
 
 use crate::call_id::CallId;
 use crate::media::Side;
-use crate::sdp::{Encryption, Session, Transport};
+use crate::sdp::{Session, Transport};
 use crate::sip::Message;
 
+use super::encryption::Wanted;
 use super::random::Randomness;
 use super::refusal::Refusal;
 use super::transport::{Agreed, Travel};
@@ -27,18 +28,23 @@ pub(crate) struct Origin {
 
 impl Origin {
     /// The id is shortened to 62 bits: some peers read it as a signed number.
-    pub(crate) fn new(wanted: Encryption, config: &Config, random: &mut Randomness) -> Origin {
+    pub(crate) fn new(wanted: impl Into<Wanted>, config: &Config, random: &mut Randomness) -> Origin {
         Origin {
             session_id: random.u64() >> 2,
             version: 0,
             transcodes: config.transcodes,
             is_wide: false,
-            travel: Travel::new(wanted, config.srtp_suites, config.rtcp_mux, random),
+            travel: Travel::new(
+                wanted,
+                (config.srtp_suites, config.dtls.clone()),
+                config.rtcp_mux,
+                random,
+            ),
         }
     }
 
     /// Whether this leg is to be encrypted, where that is known only now. Before anything was said on it.
-    pub(crate) fn want(&mut self, wanted: Encryption, random: &mut Randomness) {
+    pub(crate) fn want(&mut self, wanted: Wanted, random: &mut Randomness) {
         self.travel.want(wanted, random);
     }
 
@@ -220,6 +226,7 @@ pub(crate) fn describe(call: CallId, side: Side, session: &Session, agreed: Agre
         call,
         side,
         keys: agreed.keys,
+        dtls: agreed.dtls,
         rtcp_mux: agreed.rtcp_mux,
         audio: session.audio_address()?,
         codecs: session.codecs(),

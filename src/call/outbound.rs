@@ -10,19 +10,20 @@ use super::case::Case;
 use super::course::Course;
 use super::desk::Desk;
 use super::dialling::Outside;
+use super::encryption::Wanted;
 use super::error::Unringable;
 use super::index::Name;
 use super::leg::{Hop, Ringing};
 use super::limits::NAME_CHARS_MAX;
 use super::redirect::Place;
 use super::refusal::ALLOW;
-use super::{Encryption, Peer, TrunkConfig, crossing, options, terms};
+use super::{Peer, TrunkConfig, crossing, options, terms};
 
 impl Outside {
     /// Whether the leg is to be encrypted.
-    pub(crate) fn srtp(&self, desk: &Desk) -> Encryption {
+    pub(crate) fn srtp(&self, desk: &Desk) -> Wanted {
         let trunk = desk.config.trunks.iter().find(|trunk| trunk.name == self.trunk);
-        trunk.map(|trunk| trunk.srtp).unwrap_or_default()
+        trunk.map(TrunkConfig::wanted).unwrap_or_default()
     }
 
     /// Where it goes, and the carrier's addresses that are known without the name service.

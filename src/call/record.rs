@@ -1,5 +1,6 @@
 //! One record per call: the live view while it lasts, the kept record after.
 
+mod keys;
 mod transfers;
 
 use serde::{Deserialize, Serialize};
@@ -11,12 +12,12 @@ use crate::media::{Side, Statistics};
 use crate::policy::{Action, Decision};
 use crate::redact::Redacted;
 use crate::screening::{Facts, Label, Stage};
-use crate::sdp::Suite;
 use crate::sip::TransportFault;
 use crate::voice::{Opinion, Window};
 
 pub use super::codecs::LegCodecs;
 pub use super::signals::{Ladder, Signal, SignalMethod};
+pub use keys::{LegKeys, LegSuites};
 pub use transfers::{Transfer, TransferKind, TransferOutcome};
 
 use super::limits::{
@@ -131,22 +132,6 @@ pub struct CalledBack {
     pub organisation: String,
     /// The entry of the directory that it stood in.
     pub entry: u64,
-}
-
-/// The suite of each leg (RFC 4568); `None` = its audio is plain.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LegSuites {
-    pub caller: Option<Suite>,
-    pub called: Option<Suite>,
-}
-
-impl LegSuites {
-    pub(crate) fn set(&mut self, side: Side, suite: Option<Suite>) {
-        match side {
-            Side::A => self.caller = suite,
-            Side::B => self.called = suite,
-        }
-    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

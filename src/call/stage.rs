@@ -18,9 +18,11 @@
 use std::time::Instant;
 
 use crate::identity::Report;
-use crate::media::{Statistics, Talk};
+use crate::media::dtls::Fault;
+use crate::media::{Side, Statistics, Talk};
 use crate::route::Target;
 use crate::screening::{HistoryFacts, RecordingFacts};
+use crate::sdp::Suite;
 use crate::sip::{ClientTxn, Flow, Message, Method, Replaces, ServerTxn, TransportFault};
 use crate::voice::Opinion;
 
@@ -60,6 +62,11 @@ pub(crate) enum Event {
     },
     MediaRefused,
     MediaSilent,
+    /// A handshake for the keys of a leg is over.
+    MediaSecured {
+        side: Side,
+        secured: Result<Suite, Fault>,
+    },
     Talk(Talk),
     MediaClosed(Box<Statistics>),
     /// Where this target is, is known by now, or that nobody knows.
@@ -171,6 +178,10 @@ impl Stage {
             Event::Order(order) => {
                 let stage = orders::carry_out(self, *order, case, desk);
                 return orders::by_policy(stage, case, desk);
+            }
+            Event::MediaSecured { side, secured } => {
+                case.secured(side, secured, desk);
+                return self;
             }
             // Only a call that talks can be taken over; the phone must hear something all the same.
             Event::Replace { txn, request, .. } if !matches!(self, Stage::Talking(_)) => {

@@ -4,9 +4,10 @@
 //! allow it; until the answer is there, and with a peer that does not speak of it, RTCP is taken on a port of its own.
 
 use crate::media::Keys;
-use crate::sdp::{Encryption, Protection, Session, Suites, Transport};
+use crate::media::dtls::Terms;
+use crate::sdp::{Fingerprint, Protection, Session, Suites, Transport};
 
-use super::encryption::{PLAIN, Security};
+use super::encryption::{PLAIN, Security, Wanted};
 use super::random::Randomness;
 use super::refusal::Refusal;
 
@@ -24,16 +25,23 @@ pub(crate) struct Travel {
 /// What was agreed.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Agreed {
-    /// How the leg is encrypted; `None` = plain.
+    /// How the leg is encrypted; `None` = plain, or as a handshake says.
     pub(crate) keys: Option<Box<Keys>>,
+    /// The handshake that says it (DTLS-SRTP).
+    pub(crate) dtls: Option<Box<Terms>>,
     /// RTCP comes and goes on the port of RTP.
     pub(crate) rtcp_mux: bool,
 }
 
 impl Travel {
-    pub(crate) fn new(wanted: Encryption, suites: Suites, muxes: bool, random: &mut Randomness) -> Travel {
+    pub(crate) fn new(
+        wanted: impl Into<Wanted>,
+        (suites, ours): (Suites, Option<Fingerprint>),
+        muxes: bool,
+        random: &mut Randomness,
+    ) -> Travel {
         Travel {
-            security: Security::new(wanted, suites, || random.octets()),
+            security: Security::new(wanted, suites, || random.octets()).with_dtls(ours),
             muxes,
             is_mux_said: false,
             is_muxed: false,
@@ -41,8 +49,8 @@ impl Travel {
     }
 
     /// Whether this leg is to be encrypted, where that is known only now. Before anything was said on it.
-    pub(crate) fn want(&mut self, wanted: Encryption, random: &mut Randomness) {
-        self.security = Security::new(wanted, self.security.suites(), || random.octets());
+    pub(crate) fn want(&mut self, wanted: Wanted, random: &mut Randomness) {
+        self.security = self.security.wanting(wanted, || random.octets());
     }
 
     /// As [`Security::renew`].
@@ -54,6 +62,7 @@ impl Travel {
     pub(crate) fn agreed(&self) -> Agreed {
         Agreed {
             keys: self.security.keys().cloned().map(Box::new),
+            dtls: self.security.terms().cloned().map(Box::new),
             rtcp_mux: self.is_muxed,
         }
     }
@@ -115,6 +124,7 @@ impl Travel {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sdp::Encryption;
 
     fn said(formats: &str, is_muxed: bool) -> Session {
         let mux = if is_muxed { "a=rtcp-mux\r\n" } else { "" };
@@ -127,7 +137,7 @@ mod tests {
 
     fn leg(muxes: bool) -> Travel {
         let random = &mut Randomness::new(&[3; 32]);
-        Travel::new(Encryption::Off, Suites::default(), muxes, random)
+        Travel::new(Encryption::Off, (Suites::default(), None), muxes, random)
     }
 
     #[test]

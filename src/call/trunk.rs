@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use super::{Encryption, NumberPlan, ReasonStyle};
+use super::{Encryption, Keying, NumberPlan, ReasonStyle};
 use crate::digest::Credentials;
 use crate::policy::Profile;
 use crate::registration;
@@ -38,6 +38,8 @@ pub struct TrunkConfig {
     pub number: Option<String>,
     /// Whether the legs of this trunk are encrypted.
     pub srtp: Encryption,
+    /// Which kind of keys is offered to it.
+    pub srtp_keys: Keying,
     /// Calls come in only with the credentials (digest), from the ranges of `from`, or from anywhere when there are none.
     pub is_challenged: bool,
 }

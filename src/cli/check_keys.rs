@@ -1,6 +1,6 @@
 //! What `ringward check` says of media keys: they stand in the signalling (RFC 4568), and whoever reads it can listen.
 
-use crate::call::{Encryption, TrunkConfig};
+use crate::call::{Encryption, Keying, TrunkConfig};
 use crate::config::Config;
 use crate::sip::Transport;
 
@@ -24,7 +24,9 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
     for queue in &config.queues {
         let wanted = config.queue_srtp.get(&queue.name).copied().unwrap_or_default();
         let is_readable = |target: &String| !target.starts_with("trunk:") && !is_tls(target);
-        if is_asked(wanted) && queue.targets.iter().any(is_readable) {
+        // A fingerprint is no secret; what we offer has nothing else.
+        let has_keys = config.queue_srtp_keys.get(&queue.name) != Some(&Keying::Dtls);
+        if has_keys && is_asked(wanted) && queue.targets.iter().any(is_readable) {
             warnings.push(in_clear(
                 &format!("queue {:?}", queue.name),
                 "sips: or transport=tls in its targets",
@@ -84,6 +86,9 @@ mod tests {
             config.queues[0].targets = targets.into_iter().map(str::to_string).collect();
             assert_eq!(warned(&config), [all[0], all[2]]);
         }
+        config.queues[0].targets = vec!["sip:desk@10.0.0.5".into()];
+        config.queue_srtp_keys.insert("front-desk".into(), Keying::Dtls);
+        assert_eq!(warned(&config), [all[0], all[2]]);
         config.trunks[0].tls_name = Some("sbc.carrier.example".into());
         assert_eq!(warned(&config), [all[2]]);
     }

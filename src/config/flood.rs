@@ -1,11 +1,16 @@
 //! `[limits]`, `[tdos]` and `[scans]`: how many calls are taken, when there are so many that it is an attack, and who is not heard.
 
 use std::path::Path;
+use std::time::Duration;
 
 use super::ScanConfig;
+use super::identity::read_ranges;
+use super::read::read_files;
+use super::secret;
 use crate::cidr::Cidr;
 use crate::document::{Section, shown};
-use crate::flood::{Allowance, CallLimits, Hand, Rest, SurgeConfig};
+use crate::flood::{Allowance, CallLimits, FeedConfig, FeedPlace, Hand, Rest, SurgeConfig};
+use crate::redact::Redacted;
 
 /// More than any machine carries: as good as no limit.
 const MOST: i64 = 1_000_000;
@@ -81,7 +86,8 @@ pub(super) fn read_scans(root: &Section<'_, '_>, folder: &Path, scans: &mut Scan
     let Some(section) = root.section("scans") else {
         return;
     };
-    section.only(&["block", "never", "nftables"]);
+    section.only(&["block", "never", "nftables", "feed"]);
+    scans.feed = read_feed(&section, folder);
     if let Some(file) = section.string("nftables") {
         scans.nftables = Some(folder.join(file.get));
     }
@@ -95,6 +101,83 @@ pub(super) fn read_scans(root: &Section<'_, '_>, folder: &Path, scans: &mut Scan
                 let message = format!("{:?} is {problem}", shown(written.get));
                 section.fault(written.at, message, None);
             }
+        }
+    }
+}
+
+/// `[scans.feed]`: a file, or an address on the web.
+fn read_feed(scans: &Section<'_, '_>, folder: &Path) -> Option<FeedConfig> {
+    let section = scans.section("feed")?;
+    section.only(&["url", "file", "every", "allow", "anchors"]);
+    let url = section.required_string_if_present("url");
+    let file = section.required_string_if_present("file");
+    let place = match (url, file) {
+        (Some(url), None) => {
+            // It may hold a key, so it is not repeated.
+            let text = secret::expand(&section, &url)?;
+            let parsed = url::Url::parse(&text).ok();
+            if !parsed.is_some_and(|url| url.scheme() == "https" && url.has_host()) {
+                section.fault(url.at, "expected https://HOST/PATH", None);
+                return None;
+            }
+            FeedPlace::Https(Redacted::new(text))
+        }
+        (None, Some(file)) => FeedPlace::File(folder.join(file.get)),
+        _ => {
+            section.fault(
+                section.at.clone(),
+                "[scans.feed] needs url or file, and not both",
+                None,
+            );
+            return None;
+        }
+    };
+    Some(FeedConfig {
+        place,
+        every: section
+            .duration("every", FEED_EVERY)
+            .unwrap_or(Duration::from_secs(3600)),
+        allow: read_ranges(&section, "allow"),
+        anchors: read_files(&section, folder, "anchors"),
+    })
+}
+
+/// A minute, so that nobody is asked like that all day; a day, because addresses change hands.
+const FEED_EVERY: std::ops::RangeInclusive<Duration> =
+    Duration::from_secs(60)..=Duration::from_secs(24 * 3600);
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use crate::config::Config;
+    use crate::flood::FeedPlace;
+
+    #[test]
+    fn a_list_of_others_is_a_file_or_an_address_whose_key_is_not_printed() {
+        let parse = |text: &str| {
+            let config = Config::parse("x.toml", &format!("[scans.feed]\n{text}\n"));
+            config
+                .map_err(|faults| faults[0].to_string())
+                .map(|config| config.scans.feed.unwrap())
+        };
+        let feed = parse("url = \"https://feed.example/api/abcdef/banned\"\nevery = \"10m\"").unwrap();
+        assert_eq!(feed.every, Duration::from_secs(600));
+        assert!(matches!(feed.place, FeedPlace::Https(_)) && !format!("{feed:?}").contains("abcdef"));
+        let feed = parse("file = \"blocked.txt\"").unwrap();
+        assert!(matches!(feed.place, FeedPlace::File(_)));
+        for (wrong, expected) in [
+            ("url = \"http://feed.example/api/abcdef\"", "https://HOST/PATH"),
+            ("every = \"1h\"", "url or file"),
+            ("file = \"a\"\nurl = \"https://b.example/\"", "not both"),
+            ("file = \"a\"\nevery = \"1s\"", "every"),
+            ("file = \"a\"\nnoise = 1", "unknown key"),
+        ] {
+            let problem = parse(wrong).unwrap_err();
+            assert!(
+                problem.contains(expected) && !problem.contains("abcdef"),
+                "{problem}"
+            );
         }
     }
 }

@@ -46,6 +46,8 @@ pub struct ScanConfig {
     pub blocks: bool,
     /// But never these.
     pub never: Vec<crate::cidr::Cidr>,
+    /// Whom others have seen scanning; None = nobody is asked.
+    pub feed: Option<crate::flood::FeedConfig>,
     /// Where they are written down for a packet filter.
     pub nftables: Option<std::path::PathBuf>,
 }
@@ -75,6 +77,8 @@ pub struct Config {
     pub transfer_rules: std::collections::BTreeMap<String, crate::call::TransferRules>,
     /// Whether the legs to a queue's phones are encrypted, where a queue says so (by its name).
     pub queue_srtp: std::collections::BTreeMap<String, crate::call::Encryption>,
+    /// By queue name: which kind of keys its phones are offered (`srtp_keys`).
+    pub queue_srtp_keys: std::collections::BTreeMap<String, crate::call::Keying>,
     /// With which SRTP suites.
     pub srtp_suites: crate::call::Suites,
     /// What the people of a queue are told before they are connected, where a queue says so (by its name).
@@ -215,6 +219,7 @@ impl Config {
             queue_marks: std::collections::BTreeMap::new(),
             transfer_rules: std::collections::BTreeMap::new(),
             queue_srtp: std::collections::BTreeMap::new(),
+            queue_srtp_keys: std::collections::BTreeMap::new(),
             srtp_suites: crate::call::Suites::default(),
             whispers: std::collections::BTreeMap::new(),
             silent_holds: std::collections::BTreeSet::new(),
@@ -226,6 +231,7 @@ impl Config {
             scans: ScanConfig {
                 blocks: true,
                 never: Vec::new(),
+                feed: None,
                 nftables: None,
             },
             media: crate::media::Config {

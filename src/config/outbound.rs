@@ -27,6 +27,7 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path, trunks: &[TrunkConfig]
         "ranges",
         "emergency",
         "srtp",
+        "srtp_keys",
         "hours",
         "zone",
         "all",
@@ -61,6 +62,7 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path, trunks: &[TrunkConfig]
         section.fault(section.place("call_back"), message, None);
     }
     config.srtp = super::srtp::read(&section);
+    config.srtp_keys = super::srtp::read_keys(&section);
     config.allow = numbers(&section, "allow");
     config.refuse = numbers(&section, "refuse");
     if section.value("emergency").is_some() {

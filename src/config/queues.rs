@@ -31,6 +31,7 @@ pub(super) fn read(root: &Section<'_, '_>) -> Vec<queue::Config> {
             "transfer",
             "transfer_to",
             "srtp",
+            "srtp_keys",
             "whisper",
             "hold_music",
         ];

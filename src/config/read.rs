@@ -56,6 +56,7 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Config {
     config.queue_marks = queues::marks(root, &config);
     config.transfer_rules = super::transfer::read(root, &config.queues);
     config.queue_srtp = super::srtp::read_queues(root, &config.queues);
+    config.queue_srtp_keys = super::srtp::read_queue_keys(root, &config.queues);
     config.whispers = super::prompts::read_queues(root, &config.queues);
     config.silent_holds = super::prompts::read_silent_holds(root, &config.queues);
     super::prompts::read(root, folder, &mut config.prompts);

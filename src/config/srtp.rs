@@ -1,8 +1,8 @@
-//! `srtp` of a trunk, a queue and `[outbound]`: whether the legs to them are encrypted; `srtp_suites` of `[media]`: how.
+//! `srtp` and `srtp_keys` of a trunk, a queue and `[outbound]`: whether the legs to them are encrypted, and by which keys; `srtp_suites` of `[media]`: how.
 
 use std::collections::BTreeMap;
 
-use crate::call::{Encryption, Suite, Suites};
+use crate::call::{Encryption, Keying, Suite, Suites};
 use crate::document::{Section, closest, one_of, shown};
 use crate::queue;
 
@@ -16,12 +16,28 @@ pub(super) fn read(section: &Section<'_, '_>) -> Encryption {
     section.choice("srtp", &choices).unwrap_or_default()
 }
 
+/// Which kind of keys a section's legs are offered; nothing = those in descriptions.
+pub(super) fn read_keys(section: &Section<'_, '_>) -> Keying {
+    let choices = [("sdes", Keying::Sdes), ("dtls", Keying::Dtls)];
+    section.choice("srtp_keys", &choices).unwrap_or_default()
+}
+
 /// By queue name; a queue that says nothing of it is left out.
 pub(super) fn read_queues(root: &Section<'_, '_>, queues: &[queue::Config]) -> BTreeMap<String, Encryption> {
     let sections = root.sections("queue");
     let own = sections.iter().zip(queues).filter_map(|(section, queue)| {
         let is_said = section.value("srtp").is_some();
         is_said.then(|| (queue.name.clone(), read(section)))
+    });
+    own.collect()
+}
+
+/// The same for the kind of keys.
+pub(super) fn read_queue_keys(root: &Section<'_, '_>, queues: &[queue::Config]) -> BTreeMap<String, Keying> {
+    let sections = root.sections("queue");
+    let own = sections.iter().zip(queues).filter_map(|(section, queue)| {
+        let is_said = section.value("srtp_keys").is_some();
+        is_said.then(|| (queue.name.clone(), read_keys(section)))
     });
     own.collect()
 }

@@ -39,6 +39,7 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Vec<TrunkConfig> {
             "called",
             "calling",
             "srtp",
+            "srtp_keys",
         ]);
         let name = read_name(section, |name| trunks.iter().any(|trunk| trunk.name == name));
         let tls_name = read_tls_name(section, &trunks);
@@ -121,6 +122,7 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Vec<TrunkConfig> {
             credentials,
             number: carrier::read_number(section),
             srtp: super::srtp::read(section),
+            srtp_keys: super::srtp::read_keys(section),
             is_challenged,
         });
     }

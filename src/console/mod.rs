@@ -162,6 +162,11 @@ pub const ASSETS: &[Asset] = &[
         content: include_str!("static/orders.js"),
     },
     Asset {
+        path: "/console/passkeys.js",
+        kind: SCRIPT,
+        content: include_str!("static/passkeys.js"),
+    },
+    Asset {
         path: "/console/live.js",
         kind: SCRIPT,
         content: include_str!("static/live.js"),

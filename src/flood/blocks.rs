@@ -16,10 +16,11 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use super::feed::Feed;
 use super::limits::{
     BLOCK_FIRST, BLOCK_FORGOTTEN, BLOCK_MOST, BLOCKS_BY_HAND_MAX, BLOCKS_KNOWN_MAX, PROVEN_KEPT, STRIKES_MAX,
     STRIKES_WINDOW,
@@ -43,7 +44,19 @@ pub struct Blocks {
     never: Vec<Cidr>,
     is_on: bool,
     blocked: AtomicUsize,
+    /// Somebody is on the list that others keep.
+    is_fed: AtomicBool,
+    fed: RwLock<Fed>,
     known: Mutex<HashMap<IpAddr, Known>>,
+}
+
+/// The list that others keep, and until when it counts.
+#[derive(Default)]
+struct Fed {
+    feed: Feed,
+    until: Option<Instant>,
+    /// Counts lists up.
+    number: u64,
 }
 
 /// An address, or an IPv6 network of 64 bits, that is blocked.
@@ -92,6 +105,8 @@ impl Blocks {
             never,
             is_on,
             blocked: AtomicUsize::new(0),
+            is_fed: AtomicBool::new(false),
+            fed: RwLock::default(),
             known: Mutex::default(),
         }
     }
@@ -110,12 +125,53 @@ impl Blocks {
     }
 
     pub fn is_blocked(&self, address: IpAddr, now: Instant) -> bool {
+        if self.is_fed.load(Ordering::Relaxed) && self.is_on_list(address, now) {
+            return true;
+        }
         if self.blocked.load(Ordering::Relaxed) == 0 {
             return false;
         }
         let known = self.known();
         let until = known.get(&neighbourhood(address)).and_then(|known| known.until);
         until.is_some_and(|until| now < until)
+    }
+
+    /// On the list that others keep, and nobody there proved himself within a day. Whom the configuration names is on none.
+    fn is_on_list(&self, address: IpAddr, now: Instant) -> bool {
+        let is_on_list = {
+            let fed = self.fed.read().unwrap_or_else(PoisonError::into_inner);
+            fed.until.is_some_and(|until| now < until) && fed.feed.contains(address)
+        };
+        is_on_list && !self.is_proven(address, now)
+    }
+
+    /// The list that others keep, in place of the one before: who has left it is heard again. It counts until then.
+    pub fn feed(&self, feed: Feed, until: Instant) {
+        let feed = feed.without(self.never.iter().copied());
+        let mut fed = self.fed.write().unwrap_or_else(PoisonError::into_inner);
+        self.is_fed.store(!feed.is_empty(), Ordering::Relaxed);
+        *fed = Fed {
+            feed,
+            until: Some(until),
+            number: fed.number + 1,
+        };
+    }
+
+    /// The list that there is counts until then, because whoever keeps it says that it is the same still. False: there is none that counts.
+    pub fn feed_lasts(&self, until: Instant) -> bool {
+        let mut fed = self.fed.write().unwrap_or_else(PoisonError::into_inner);
+        let had = fed.until.is_some_and(|before| before <= until);
+        if had {
+            fed.until = Some(until);
+            fed.number += 1;
+        }
+        had
+    }
+
+    /// Which list it is that counts now, if any: another one has another number.
+    pub fn feed_number(&self, now: Instant) -> Option<u64> {
+        let fed = self.fed.read().unwrap_or_else(PoisonError::into_inner);
+        fed.until.filter(|until| now < *until).map(|_| fed.number)
     }
 
     /// For how long this strike has the address blocked; None = it does not, or it is blocked already.
@@ -245,7 +301,38 @@ impl Blocks {
                 block.address
             );
         }
+        self.write_feed(&mut text, now);
         text
+    }
+
+    /// Two more sets for the list that others keep; they stand there empty without one, so that rules about them load.
+    fn write_feed(&self, text: &mut String, now: Instant) {
+        let fed = self.fed.read().unwrap_or_else(PoisonError::into_inner);
+        let left = fed.until.and_then(|until| until.checked_duration_since(now));
+        let left = left.filter(|left| !left.is_zero());
+        let known = self.known();
+        let proven = known.iter().filter(|(_, known)| known.is_proven(now));
+        let proven = proven.filter_map(|(address, _)| match address {
+            IpAddr::V4(_) => Some(Cidr::from(*address)),
+            IpAddr::V6(_) => format!("{address}/64").parse().ok(),
+        });
+        let feed = fed.feed.clone().without(proven);
+        for (set, kind, is_v4) in [("listed4", "ipv4_addr", true), ("listed6", "ipv6_addr", false)] {
+            // Writing into a String cannot fail.
+            let _ = writeln!(
+                text,
+                "add set inet ringward {set} {{ type {kind}; flags interval, timeout; }}"
+            );
+            let _ = writeln!(text, "flush set inet ringward {set}");
+            let Some(left) = left else { continue };
+            let seconds = left.as_secs().max(1);
+            for element in feed.elements(is_v4) {
+                let _ = writeln!(
+                    text,
+                    "add element inet ringward {set} {{ {element} timeout {seconds}s }}"
+                );
+            }
+        }
     }
 
     fn count(&self, table: &HashMap<IpAddr, Known>, now: Instant) {
@@ -390,13 +477,61 @@ mod tests {
     }
 
     #[test]
+    fn whoever_is_on_the_list_of_others_is_not_heard_unless_he_is_one_of_ours() {
+        let (blocks, now) = (blocks(), Instant::now());
+        let list = b"192.0.2.0/24\n203.0.113.9\n2001:db8::1\n";
+        let (scanner, carrier, phone) = (address("192.0.2.1"), address("203.0.113.9"), address("192.0.2.7"));
+        assert!(!blocks.is_blocked(scanner, now));
+        let until = now + Duration::from_secs(3600);
+        blocks.feed(Feed::parse(list).unwrap(), until);
+        blocks.proved(phone, now);
+        assert!(blocks.is_blocked(scanner, now) && blocks.is_blocked(address("2001:db8::1"), now));
+        assert!(!blocks.is_blocked(carrier, now) && !blocks.is_blocked(phone, now));
+        assert!(blocks.list(now).is_empty(), "what was done here is another list");
+        let text = blocks.nftables(now);
+        let elements: Vec<_> = text
+            .lines()
+            .filter(|line| line.starts_with("add element"))
+            .collect();
+        assert_eq!(
+            elements,
+            [
+                "add element inet ringward listed4 { 192.0.2.0-192.0.2.6 timeout 3600s }",
+                "add element inet ringward listed4 { 192.0.2.8-192.0.2.255 timeout 3600s }",
+                "add element inet ringward listed6 { 2001:db8::1 timeout 3600s }",
+            ]
+        );
+        assert_eq!(blocks.feed_number(now), Some(1));
+        assert!(
+            !blocks.is_blocked(scanner, until),
+            "a list that is not read again counts no more"
+        );
+        assert_eq!(blocks.feed_number(until), None);
+        assert!(!blocks.nftables(until).contains("add element"));
+        assert!(
+            blocks.feed_lasts(until + Duration::from_secs(60)),
+            "it is the same still"
+        );
+        assert!(blocks.is_blocked(scanner, until) && blocks.feed_number(until) == Some(2));
+        blocks.feed(Feed::default(), until);
+        assert!(!blocks.is_blocked(scanner, now));
+        assert!(
+            !super::Blocks::new(Vec::new(), true).feed_lasts(until),
+            "no list was ever read"
+        );
+    }
+
+    #[test]
     fn the_list_is_a_file_for_nftables() {
         let (blocks, now) = (blocks(), Instant::now());
         scanned(&blocks, address("192.0.2.1"), now);
         scanned(&blocks, address("2001:db8::77"), now);
         let later = now + Duration::from_secs(100);
         let text = blocks.nftables(later);
-        let elements: Vec<_> = text.lines().filter(|line| line.starts_with("add")).collect();
+        let elements: Vec<_> = text
+            .lines()
+            .filter(|line| line.starts_with("add element"))
+            .collect();
         assert_eq!(
             elements,
             [

@@ -51,3 +51,11 @@ pub const BLOCKS_BY_HAND_MAX: usize = 256;
 
 /// Addresses with strikes, blocks or proofs that are known. Past it the one heard of longest ago is forgotten.
 pub const BLOCKS_KNOWN_MAX: usize = 16_384;
+
+/// Entries of a list of addresses that others keep, at 32 octets each. A longer one is not read: what was read before counts.
+pub const FEED_ENTRIES_MAX: usize = 100_000;
+
+/// Leading bits of a range on such a list, at least: a wider one (65,536 addresses of IPv4, a provider's whole share of IPv6) is left out.
+pub const FEED_V4_BITS_MIN: u8 = 16;
+/// The same of IPv6.
+pub const FEED_V6_BITS_MIN: u8 = 32;

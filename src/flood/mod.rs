@@ -16,6 +16,7 @@ mod bucket;
 mod counts;
 #[cfg(test)]
 mod counts_tests;
+mod feed;
 mod limit;
 pub mod limits;
 mod scanner;
@@ -24,6 +25,7 @@ mod surge;
 
 pub use blocks::{Block, Blocks, NotBlocked, Strike};
 pub use counts::NewCall;
+pub use feed::{Feed, FeedConfig, FeedPlace, NotAFeed};
 pub use limit::{Allowance, CallLimits, Kind, Limit, Scope};
 pub use scanner::is_scanner;
 pub use shared::{Shared, Standing, Ticket};

@@ -85,6 +85,12 @@ impl Latch {
         });
     }
 
+    /// Whether [`Latch::describe`] would send the audio somewhere else.
+    pub(crate) fn would_move(&self, audio: SocketAddr) -> bool {
+        let is_held = audio.ip().is_unspecified() || audio.port() == 0;
+        !is_held && self.described.is_some_and(|described| described != audio)
+    }
+
     /// The other side was described: whoever is behind NAT here may begin to send now.
     pub(crate) fn reopen(&mut self, now: Instant) {
         if self.source.is_none() {

@@ -82,3 +82,42 @@ pub const TRANSLATED_OCTETS_MAX: usize = 800;
 
 /// Music that gives way begins when the other party has been quiet for so long, and so again.
 pub const GIVE_WAY: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// How long a handshake for the keys of a leg may last (DTLS-SRTP). Past it there are none, and nothing of the leg's audio is let
+/// through. A lost flight costs less than a second; whoever needs longer than this will not come.
+pub const DTLS_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// When a flight of a handshake goes out again the first time, and then after twice as long each time. RFC 6347 §4.2.4.1 has a
+/// second, for whatever it carries; a person waits for audio.
+pub const DTLS_RETRANSMIT_MIN: Duration = Duration::from_millis(400);
+
+/// The longest wait before a flight goes out again.
+pub const DTLS_RETRANSMIT_MAX: Duration = Duration::from_millis(3200);
+
+/// Octets of one datagram of ours in a handshake: what every path carries. A flight is one of them, seldom two.
+pub const DTLS_DATAGRAM_OCTETS_MAX: usize = 1200;
+
+/// Octets of one message of a handshake. The longest is a certificate with those that signed it; a longer one is dropped.
+pub const DTLS_MESSAGE_OCTETS_MAX: usize = 8 * 1024;
+
+/// Octets of messages of one handshake that are not whole yet, or came too early. Further ones are dropped, and come again.
+pub const DTLS_HELD_OCTETS_MAX: usize = 16 * 1024;
+
+/// Messages that one may be ahead of the next: a flight has five. A later one is dropped, and comes again.
+pub const DTLS_AHEAD_MAX: u16 = 8;
+
+/// Pieces of one message that do not touch each other. A further one is dropped, and comes again.
+pub const DTLS_PIECES_MAX: usize = 16;
+
+/// Octets of a cookie (RFC 6347 §4.2.1: one octet has its length).
+pub const DTLS_COOKIE_OCTETS_MAX: usize = 255;
+
+/// How often a client may begin anew, or another in its place, with one description. Each costs a signature and an exchange of
+/// keys, a fifth of a millisecond. Past it the handshake goes on with the last one.
+pub const DTLS_RESTARTS_MAX: u8 = 8;
+
+/// How often a flight is said again because the other side repeats its own. Past it only time repeats it.
+pub const DTLS_ECHOES_MAX: u8 = 16;
+
+/// Datagrams of a handshake that wait to be sent; they wait for the end of one turn. Past it a flight is not repeated.
+pub const DTLS_OUTBOX_MAX: usize = 4;

@@ -11,10 +11,12 @@
 
 mod calling_tone;
 mod clip;
+pub mod dtls;
 mod ear;
 mod fax;
 mod fuzz;
 pub mod g722;
+mod handshakes;
 pub mod latch;
 pub mod limits;
 mod party;
@@ -40,6 +42,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 pub use clip::{Clip, Words};
+pub use dtls::fuzz_dtls;
 pub use ear::Listening;
 pub use fuzz::{fuzz_events, fuzz_rtcp, fuzz_rtp};
 pub use player::{FRAME, FRAME_SAMPLES};
@@ -102,6 +105,8 @@ pub enum Verdict {
         len: usize,
         component: Component,
     },
+    /// A packet of a handshake ([`dtls`]): it goes nowhere. What is to be said to it waits ([`Session::poll_handshake`]).
+    Taken,
     /// Dropped and counted.
     Drop(DropReason),
 }
@@ -131,11 +136,13 @@ pub enum DropReason {
     TooManySources,
     /// We are speaking to the other party ourselves. The packet is accepted: it counts, and the tap hears it.
     OurTurn,
+    /// The keys of this leg, or of the one it would go out on, are still to come by handshake, or never came.
+    NotYetSecured,
 }
 
 impl DropReason {
     /// Every reason, in the order of the enum.
-    pub const ALL: [DropReason; 10] = [
+    pub const ALL: [DropReason; 11] = [
         DropReason::Malformed,
         DropReason::Stranger,
         DropReason::NotYetKnown,
@@ -146,6 +153,7 @@ impl DropReason {
         DropReason::Replayed,
         DropReason::TooManySources,
         DropReason::OurTurn,
+        DropReason::NotYetSecured,
     ];
 
     /// The word for metrics.
@@ -161,6 +169,7 @@ impl DropReason {
             DropReason::Replayed => "replayed",
             DropReason::TooManySources => "too_many_sources",
             DropReason::OurTurn => "our_turn",
+            DropReason::NotYetSecured => "not_yet_secured",
         }
     }
 }

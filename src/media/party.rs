@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use super::handshakes::{Handshakes, secured};
 use super::latch::Latch;
 use super::limits::{RTCP_BURST, RTCP_PER_SECOND, RTP_BURST, RTP_PER_SECOND};
 use super::player::Player;
@@ -12,7 +13,7 @@ use super::rtp::Packet;
 use super::srtp::{Refused, Secured};
 use super::statistics::{SideStatistics, Stream};
 use super::transcode::Transcoder;
-use super::{DropReason, Verdict};
+use super::{Component, DropReason, Verdict};
 use crate::sdp::Codec;
 
 /// What is known of one side.
@@ -20,6 +21,8 @@ pub(super) struct Party {
     pub(super) latch: Latch,
     /// Its packets are encrypted, both ways.
     pub(super) secured: Option<Box<Secured>>,
+    /// Its keys come by handshake: nothing of it is plain, also before they are there.
+    pub(super) handshakes: Option<Box<Handshakes>>,
     /// It sends a fax, and no RTP.
     pub(super) is_fax: bool,
     /// RTP and RTCP share one port on its leg, both ways (RFC 5761).
@@ -129,6 +132,7 @@ impl Party {
         Party {
             latch: Latch::new(now),
             secured: None,
+            handshakes: None,
             is_muxed: false,
             is_fax: false,
             voice: None,
@@ -152,12 +156,12 @@ impl Party {
     /// before what is not.
     pub(super) fn open(
         &mut self,
-        buffer: &mut [u8],
-        len: usize,
+        (buffer, len): (&mut [u8], usize),
+        component: Component,
         is_admitted: impl Fn(&Latch) -> bool,
         unprotect: impl Fn(&mut Secured, &mut [u8], usize) -> Result<usize, Refused>,
     ) -> Result<usize, DropReason> {
-        let Some(secured) = &mut self.secured else {
+        let Some(secured) = secured(&mut self.secured, &mut self.handshakes, component)? else {
             return Ok(len);
         };
         if !self.latch.is_described() {
@@ -167,6 +171,15 @@ impl Party {
             return Err(DropReason::Stranger);
         }
         unprotect(secured, buffer, len).map_err(DropReason::from)
+    }
+
+    /// What goes out on this port is encrypted with; `None`: nothing is.
+    ///
+    /// # Errors
+    ///
+    /// [`DropReason::NotYetSecured`] where it is to be, and there is no key yet.
+    pub(super) fn outgoing(&mut self, component: Component) -> Result<Option<&mut Secured>, DropReason> {
+        secured(&mut self.secured, &mut self.handshakes, component)
     }
 
     /// Whether what came from this source is taken: the party's own, and not too fast. What is taken is counted.

@@ -143,6 +143,7 @@ impl Bench {
         {
             Verdict::Forward { to, len, .. } => Ok((to, buffer[..len].to_vec())),
             Verdict::Drop(reason) => Err(reason),
+            Verdict::Taken => panic!("a handshake"),
         }
     }
 
@@ -155,6 +156,7 @@ impl Bench {
         {
             Verdict::Forward { len, .. } => Ok(buffer[..len].to_vec()),
             Verdict::Drop(reason) => Err(reason),
+            Verdict::Taken => panic!("a handshake"),
         }
     }
 }

@@ -15,7 +15,7 @@ use super::statistics::{Arrival, Statistics};
 use super::talk::Talking;
 use super::tap::{Tap, TapStatistics};
 use super::transcode::Transcoder;
-use super::{Component, Config, DropReason, Hop, Side, Verdict};
+use super::{Component, Config, DropReason, Hop, Side, Verdict, dtls};
 use crate::sdp::Codec;
 use crate::time::Now;
 
@@ -96,6 +96,12 @@ impl Session {
         }
         payloads.event = telephone_event.map_or(0, bit);
         let (this, other) = self.parties(side);
+        if this.latch.would_move(audio) {
+            // To another port another handshake (RFC 8842 §4); what there is of keys holds until it is over.
+            if let Some(handshakes) = &mut this.handshakes {
+                handshakes.begin(now.instant);
+            }
+        }
         this.payloads = payloads;
         this.voice = codecs.first().copied();
         this.latch.describe(audio, now.instant);
@@ -177,14 +183,17 @@ impl Session {
         if self.party(from).is_fax {
             return self.fax_datagram(from, source, buffer, len, now);
         }
+        if self.party(from).handshakes.is_some() && dtls::is_dtls(buffer.get(..len).unwrap_or_default()) {
+            return self.handle_handshake((from, Component::Rtp), source, &buffer[..len], now);
+        }
         if self.party(from).is_muxed && rtcp::is_control(buffer.get(..len).unwrap_or_default()) {
             return self.control(from, source, Component::Rtp, buffer, len, now);
         }
         let octets = len;
         let (this, other) = self.parties(from);
         let len = match this.open(
-            buffer,
-            len,
+            (buffer, len),
+            Component::Rtp,
             |latch| latch.admits(source, now.instant),
             Secured::unprotect_rtp,
         ) {
@@ -285,10 +294,16 @@ impl Session {
         len: usize,
         now: Now,
     ) -> Verdict {
+        if component == Component::Rtcp
+            && self.party(from).handshakes.is_some()
+            && dtls::is_dtls(buffer.get(..len).unwrap_or_default())
+        {
+            return self.handle_handshake((from, component), source, &buffer[..len], now);
+        }
         let (this, other) = self.parties(from);
         let len = match this.open(
-            buffer,
-            len,
+            (buffer, len),
+            component,
             |latch| latch.admits_control(source, component),
             Secured::unprotect_rtcp,
         ) {
@@ -477,12 +492,14 @@ impl Session {
             Target::Held => return this.drop(DropReason::OnHold),
             Target::Unknown => return this.drop(DropReason::NotYetKnown),
         };
-        let Some(secured) = &mut other.secured else {
-            return Verdict::Forward { to, len, component };
+        let protected = match other.outgoing(component) {
+            Ok(None) => Ok(len),
+            Ok(Some(secured)) => protect(secured, buffer, len).map_err(DropReason::from),
+            Err(reason) => Err(reason),
         };
-        match protect(secured, buffer, len) {
+        match protected {
             Ok(len) => Verdict::Forward { to, len, component },
-            Err(refused) => this.drop(refused.into()),
+            Err(reason) => this.drop(reason),
         }
     }
 

@@ -10,7 +10,6 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::Side;
 use super::clip::Words;
 use super::ear::{Ear, Listening};
 use super::latch::Target;
@@ -19,6 +18,7 @@ use super::party::Party;
 use super::player::{Frame, Player};
 use super::session::Session;
 use super::srtp::Secured;
+use super::{Component, Side};
 use crate::sdp::Codec;
 use crate::time::Now;
 
@@ -223,7 +223,7 @@ impl Party {
 
     /// A packet of ours, as it goes out to this party.
     fn close(&mut self, buffer: &mut [u8], len: usize) -> Option<usize> {
-        match &mut self.secured {
+        match self.outgoing(Component::Rtp).ok()? {
             Some(secured) => Secured::protect_rtp(secured, buffer, len).ok(),
             None => Some(len),
         }

@@ -18,6 +18,7 @@ pub async fn keep(file: PathBuf, blocks: Arc<Blocks>) {
             .iter()
             .map(|block| (block.address, block.times))
             .collect();
+        let listed = (listed, blocks.feed_number(now));
         if written.as_ref() != Some(&listed) {
             match replace(&file, blocks.nftables(now)).await {
                 Ok(()) => {

@@ -2,6 +2,7 @@
 //! and never which number.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_lc_rs::{hmac, rand};
 use serde::{Deserialize, Serialize};
@@ -208,13 +209,14 @@ impl Eraser {
             ..Filter::default()
         };
         loop {
-            let page = self.store.calls(&filter)?;
-            let Some(last) = page.last() else {
+            let page = self.store.search(&filter, Duration::MAX)?;
+            // Behind a page of which nothing can be read back there may be more.
+            let Some((ms, id)) = page.next() else {
                 held.live += self.live_unkept(number)?;
                 return Ok(held);
             };
-            (filter.before_ms, filter.before_id) = (Some(last.started_ms), Some(last.id));
-            for record in &page {
+            (filter.before_ms, filter.before_id) = (Some(ms), Some(id));
+            for record in &page.calls {
                 match record.outcome {
                     Some(_) => held.calls += 1,
                     None => held.live += 1,

@@ -353,3 +353,18 @@ pub const REPORTS_LOOKED_AT: Duration = Duration::from_secs(10);
 
 /// How often within one look it is tried again when another gateway was first.
 pub const REPORT_TRIES: usize = 10;
+
+/// Octets of a list of addresses that others keep: 100,000 of them at 43. A longer one is not read.
+pub const FEED_OCTETS_MAX: usize = 4 * 1024 * 1024 + 512 * 1024;
+
+/// How long its host may take to send it.
+pub const FEED_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Octets of the mark by which its host knows a list again. A longer one is not kept: the list is sent whole.
+pub const FEED_MARK_OCTETS_MAX: usize = 1024;
+
+/// How soon it is read again after it could not be, unless it is read more often anyhow.
+pub const FEED_REST: Duration = Duration::from_secs(5 * 60);
+
+/// How long a list counts that could not be read again: addresses change hands.
+pub const FEED_LASTS: Duration = Duration::from_secs(24 * 3600);

@@ -14,6 +14,7 @@ use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mio::net::UdpSocket;
@@ -22,12 +23,13 @@ use slab::Slab;
 
 use super::media_sockets::{SOCKETS, Sockets};
 use crate::call_id::CallId;
+use crate::media::dtls::{Fault, Identity, Terms};
 use crate::media::srtp::OVERHEAD_OCTETS_MAX;
 use crate::media::tap::HOP_SAMPLES;
 use crate::media::{
     Config, DropReason, FRAME, Hop, Keys, Listening, Session, Side, Statistics, Talk, Verdict, Words,
 };
-use crate::sdp::Codec;
+use crate::sdp::{Codec, Suite};
 use crate::time::Now;
 
 /// Octets read at once. More than any packet the engine takes, so that a datagram cut short is still refused by length,
@@ -73,6 +75,12 @@ pub struct MediaIo {
     /// Calls that we say something in, and when the next packet of all of them is due.
     speaking: Vec<usize>,
     next_frame: Option<Instant>,
+    /// What we prove ourselves with in handshakes.
+    certificate: Option<Arc<Identity>>,
+    /// Calls in which one is under way, when one of them is to be asked again, and what came of others.
+    handshaking: Vec<usize>,
+    next_handshake: Option<Instant>,
+    secured: Vec<(CallId, Side, Result<Suite, Fault>)>,
     counters: Counters,
 }
 
@@ -107,8 +115,18 @@ impl MediaIo {
             next_check: None,
             speaking: Vec::new(),
             next_frame: None,
+            certificate: None,
+            handshaking: Vec::new(),
+            next_handshake: None,
+            secured: Vec::new(),
             counters: Counters::default(),
         }
+    }
+
+    /// With what we prove ourselves with where keys come by handshake; without it there are none.
+    pub fn with_dtls(mut self, certificate: Arc<Identity>) -> MediaIo {
+        self.certificate = Some(certificate);
+        self
     }
 
     /// Lends a call its sockets and gives the two RTP ports, side A's first. A call that is open already keeps its
@@ -158,6 +176,54 @@ impl MediaIo {
         if let Some(call) = self.call_mut(call) {
             call.session.fax(side, on);
         }
+    }
+
+    /// The handshake that gives the keys of the party on `side`; see [`Session::handshake`]. Unknown calls are ignored.
+    pub fn handshake(&mut self, call: CallId, side: Side, terms: Option<&Terms>, now: Now) {
+        let certificate = self.certificate.clone();
+        if let Some(call) = self.call_mut(call) {
+            call.session.handshake(side, terms.zip(certificate.as_ref()), now);
+        }
+    }
+
+    /// What the handshakes of a call have to say now that it is described.
+    pub fn greet(&mut self, call: CallId) {
+        let Some(key) = self.index.get(&call).copied() else {
+            return;
+        };
+        let Some(call) = self.calls.get_mut(key) else {
+            return;
+        };
+        let Some(deadline) = call.session.handshake_deadline() else {
+            return;
+        };
+        call.shake_hands(&self.sockets, &mut self.secured, &mut self.counters);
+        self.next_handshake = Some(self.next_handshake.map_or(deadline, |next| next.min(deadline)));
+        if !self.handshaking.contains(&key) {
+            self.handshaking.push(key);
+        }
+    }
+
+    /// Goes on with handshakes that nobody answered, and tells what came of any of them since it was asked last. Nothing is
+    /// allocated while none is over.
+    pub fn handshakes(&mut self, now: Now) -> Vec<(CallId, Side, Result<Suite, Fault>)> {
+        if self.next_handshake.is_some_and(|at| now.instant >= at) {
+            let mut next: Option<Instant> = None;
+            let (calls, sockets) = (&mut self.calls, &self.sockets);
+            let (secured, counters) = (&mut self.secured, &mut self.counters);
+            self.handshaking.retain(|key| {
+                let Some(call) = calls.get_mut(*key) else {
+                    return false;
+                };
+                call.session.handle_handshake_timeout(now);
+                call.shake_hands(sockets, secured, counters);
+                let deadline = call.session.handshake_deadline();
+                next = [next, deadline].into_iter().flatten().min();
+                deadline.is_some()
+            });
+            self.next_handshake = next;
+        }
+        std::mem::take(&mut self.secured)
     }
 
     /// What the SDP of the party on `side` says; see [`Session::described`]. Unknown calls are ignored.
@@ -300,6 +366,7 @@ impl MediaIo {
             self.sockets.give_back(pair, now);
         }
         self.silence(key);
+        self.handshaking.retain(|shaking| *shaking != key);
         if self.calls.is_empty() {
             self.next_check = None;
         }
@@ -357,6 +424,11 @@ impl MediaIo {
                 _ => call.session.rtcp_within(side, source, buffer, len, now),
             };
             call.carry_out(verdict, side, &other.sockets, buffer, &mut self.counters);
+            if verdict == Verdict::Taken {
+                call.shake_hands(&self.sockets, &mut self.secured, &mut self.counters);
+                let deadline = call.session.handshake_deadline();
+                self.next_handshake = [self.next_handshake, deadline].into_iter().flatten().min();
+            }
             while let Some(hop) = call.session.poll_hop() {
                 on_hop(call.id, hop);
             }
@@ -400,9 +472,10 @@ impl MediaIo {
         silent.into_iter()
     }
 
-    /// When [`MediaIo::silent`] or [`MediaIo::speak`] has to be asked next; `None` without calls.
+    /// When [`MediaIo::silent`], [`MediaIo::speak`] or [`MediaIo::handshakes`] has to be asked next; `None` without calls.
     pub fn deadline(&self) -> Option<Instant> {
-        [self.next_check, self.next_frame].into_iter().flatten().min()
+        let all = [self.next_check, self.next_frame, self.next_handshake];
+        all.into_iter().flatten().min()
     }
 
     pub fn live_calls(&self) -> usize {
@@ -447,6 +520,7 @@ impl Call {
         counters: &mut Counters,
     ) {
         match verdict {
+            Verdict::Taken => {}
             Verdict::Drop(reason) => counters.dropped[reason as usize] += 1,
             Verdict::Forward { to, len, component } => {
                 match sockets[component as usize].send_to(&buffer[..len], to) {
@@ -457,6 +531,27 @@ impl Call {
                     }
                 }
             }
+        }
+    }
+
+    /// Sends what its handshakes have to say, and notes what came of them.
+    fn shake_hands(
+        &mut self,
+        sockets: &Sockets,
+        secured: &mut Vec<(CallId, Side, Result<Suite, Fault>)>,
+        counters: &mut Counters,
+    ) {
+        for side in [Side::A, Side::B] {
+            let pair = sockets.pair(self.pairs[side as usize]);
+            while let Some((component, to, datagram)) = self.session.poll_handshake(side) {
+                let sent = pair.map(|pair| pair.sockets[component as usize].send_to(&datagram, to));
+                if !matches!(sent, Some(Ok(_))) {
+                    counters.unsent += 1;
+                }
+            }
+        }
+        while let Some((side, outcome)) = self.session.poll_secured() {
+            secured.push((self.id, side, outcome));
         }
     }
 

@@ -18,6 +18,7 @@ pub mod dns;
 pub mod drills;
 pub mod entropy;
 pub mod erasures;
+pub mod feed;
 pub mod fetch;
 pub mod floor;
 pub mod icons;

@@ -118,13 +118,23 @@ fn tell_audit(erased: Result<u64, StoreError>) {
 
 /// Whether by this clock even the newest kept call that names somebody is past its term. A store that does not answer says no.
 fn would_erase_all(store: &dyn Store, term: Duration, now_ms: u64) -> bool {
-    let newest = store.calls(&Filter {
+    let mut filter = Filter {
         limit: 1,
         ..Filter::default()
-    });
-    let Ok(newest) = newest else { return false };
-    let newest = newest.first().filter(|record| record.erased_ms.is_none());
-    newest.is_some_and(|record| record.started_ms < past(term, now_ms))
+    };
+    loop {
+        let Ok(newest) = store.search(&filter, Duration::MAX) else {
+            return false;
+        };
+        if let Some(record) = newest.calls.first() {
+            return record.erased_ms.is_none() && record.started_ms < past(term, now_ms);
+        }
+        // One that cannot be read back says nothing; the one before it may.
+        let Some((ms, id)) = newest.next() else {
+            return false;
+        };
+        (filter.before_ms, filter.before_id) = (Some(ms), Some(id));
+    }
 }
 
 /// Calls that began before this are past their term.

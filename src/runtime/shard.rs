@@ -187,6 +187,12 @@ impl Shard {
         for (call, talk) in self.parts.media.speak(now) {
             self.step(Input::Talk { call, talk }, now);
         }
+        for (call, side, secured) in self.parts.media.handshakes(now) {
+            if let Err(fault) = secured {
+                tracing::warn!(?call, ?side, %fault, "no keys for the media (DTLS-SRTP): none of it is let through");
+            }
+            self.step(Input::MediaSecured { call, side, secured }, now);
+        }
         for call in self.parts.media.silent(now) {
             self.step(Input::MediaSilent { call }, now);
         }

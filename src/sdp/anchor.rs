@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::parse::{attribute, direction, leading_payload_type, media_line};
-use super::{Audio, Line, NothingInCommon, Session, Transport};
+use super::{Audio, Dtls, Line, NothingInCommon, Session, Transport};
 
 /// Attributes that describe a transport which ends at us. Names ending in `-` stand for everything that begins so.
 ///
@@ -118,7 +118,7 @@ pub(super) fn anchored(
             continue;
         };
         let protection = &transport.protection;
-        let profile = if protection.is_savp { "RTP/SAVP" } else { "RTP/AVP" };
+        let profile = protection.profile.as_str();
         out.line(b'm', audio_line(audio, &line.formats, port, profile).as_bytes());
         let kept = lines.iter().filter(|line| match line.kind {
             b'c' | b'k' => false,
@@ -140,6 +140,9 @@ pub(super) fn anchored(
         }
         for crypto in &protection.crypto {
             out.line(b'a', crypto.write().as_bytes());
+        }
+        for line in protection.dtls.iter().flat_map(Dtls::write) {
+            out.line(b'a', line.as_bytes());
         }
         if transport.rtcp_mux {
             out.line(b'a', b"rtcp-mux");
@@ -350,7 +353,8 @@ mod tests {
             "{plain}"
         );
         let protection = Protection {
-            is_savp: true,
+            profile: super::super::Profile::Savp,
+            dtls: None,
             crypto: vec![Crypto {
                 tag: 4,
                 key: MasterKey::new(Suite::AeadAes128Gcm, &[0; 28]).unwrap(),

@@ -12,6 +12,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use zeroize::Zeroize as _;
 
 use super::limits::IDENTIFIER_OCTETS_MAX;
+use super::{Dtls, Profile};
 
 /// Whether the audio of a leg is encrypted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -196,11 +197,12 @@ impl Crypto {
 /// What an audio line of ours says about encryption.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Protection {
-    /// `RTP/SAVP`: no packet of this stream is plain. Otherwise `RTP/AVP`, where keys are an offer to encrypt
-    /// (RFC 8643).
-    pub is_savp: bool,
+    /// In every one but `RTP/AVP` no packet of this stream is plain; there, keys are an offer to encrypt (RFC 8643).
+    pub profile: Profile,
     /// In the order of preference.
     pub crypto: Vec<Crypto>,
+    /// Keys by handshake instead.
+    pub dtls: Option<Dtls>,
 }
 
 /// Telephones forget the padding now and then.

@@ -21,3 +21,6 @@ pub const CRYPTO_MAX: usize = 8;
 /// Octets of a master key identifier, in `a=crypto` and in each packet. A line with a longer one counts as if it were not there;
 /// RFC 4568 allows 128, and eight are a number.
 pub const IDENTIFIER_OCTETS_MAX: usize = 8;
+
+/// `a=fingerprint` lines of one audio line that are looked at. Past it they are passed over; telephones say one.
+pub const FINGERPRINTS_MAX: usize = 8;

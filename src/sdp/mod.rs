@@ -6,6 +6,7 @@
 
 mod anchor;
 mod crypto;
+mod dtls;
 mod fax;
 pub mod limits;
 mod parse;
@@ -18,8 +19,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::Range;
 
 pub use crypto::{Crypto, Encryption, MASTER_OCTETS_MAX, MasterKey, Protection, Suite};
+pub use dtls::{Dtls, Fingerprint, FingerprintHash, Keying, Setup};
 pub use suites::Suites;
-pub use transport::Transport;
+pub use transport::{Profile, Transport};
 
 use crate::g711::Law;
 
@@ -116,8 +118,9 @@ struct Line {
 struct Audio {
     /// Its place in `Session::media`.
     section: usize,
-    /// `RTP/SAVP`: nothing of it may be plain.
-    is_savp: bool,
+    profile: Profile,
+    /// The handshake that it wants, or would take.
+    dtls: Option<Dtls>,
     /// The keys in it that can be taken, in the author's order.
     crypto: Vec<Crypto>,
     /// `a=rtcp-mux`.
@@ -161,8 +164,8 @@ impl Session {
 
     /// Where the audio of this party should be sent, or the fax ([`Session::is_fax`]): `c=` and `m=`.
     ///
-    /// `None` when there is no usable audio line: refused (port 0), missing, or neither `RTP/AVP` nor `RTP/SAVP` with a key
-    /// that we can take. The address may
+    /// `None` when there is no usable audio line: refused (port 0), missing, or neither `RTP/AVP` nor an encrypted [`Profile`]
+    /// with a key, or a certificate's fingerprint, that we can take. The address may
     /// be `0.0.0.0` or `::`, the old way of putting the other party on hold: nothing may be sent there
     /// (RFC 3264 §8.4), which [`Session::direction`] says too.
     pub fn audio_address(&self) -> Option<SocketAddr> {
@@ -210,9 +213,9 @@ impl Session {
         self.audio.as_ref().and_then(|audio| audio.ptime_ms)
     }
 
-    /// Whether the audio line is `RTP/SAVP`, where nothing may be plain.
+    /// Whether nothing of the audio line may be plain.
     pub fn is_savp(&self) -> bool {
-        self.audio.as_ref().is_some_and(|audio| audio.is_savp)
+        self.profile().is_encrypted()
     }
 
     /// The keys on the audio line that can be taken, in the author's order; at most [`limits::CRYPTO_MAX`].
@@ -363,8 +366,9 @@ pub fn fuzz_sdp(body: &[u8]) {
     let plain = Transport::default();
     let same = Transport {
         protection: Protection {
-            is_savp: offer.is_savp(),
+            profile: offer.profile(),
             crypto: offer.crypto().to_vec(),
+            dtls: offer.dtls().cloned(),
         },
         rtcp_mux: offer.rtcp_mux(),
     };
@@ -383,7 +387,8 @@ pub fn fuzz_sdp(body: &[u8]) {
         assert_eq!(again.audio_address(), Some(SocketAddr::new(ours, 20_000)));
         assert_eq!(again.is_fax(), offer.is_fax());
         if !offer.is_fax() {
-            assert_eq!(again.is_savp(), transport.protection.is_savp);
+            assert_eq!(again.profile(), transport.protection.profile);
+            assert_eq!(again.dtls(), transport.protection.dtls.as_ref());
             assert_eq!(again.crypto(), transport.protection.crypto);
             assert_eq!(again.rtcp_mux(), transport.rtcp_mux);
         }

@@ -3,9 +3,10 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::Range;
 
+use super::dtls::Said;
 use super::fax;
 use super::limits::{CRYPTO_MAX, FORMATS_MAX, LINE_OCTETS_MAX, LINES_MAX, MEDIA_MAX, OCTETS_MAX};
-use super::{Audio, Codec, Crypto, Direction, Encryption, Line, SdpError, Session, Suites};
+use super::{Audio, Codec, Crypto, Direction, Encryption, Line, Profile, SdpError, Session, Suites};
 
 /// The parts of an `m=` line (RFC 8866 §5.14).
 pub(super) struct MediaLine<'a> {
@@ -16,15 +17,9 @@ pub(super) struct MediaLine<'a> {
 }
 
 impl MediaLine<'_> {
-    /// Audio over RTP that is not refused: what we can anchor, if it is `RTP/SAVP` with a key in it.
+    /// Audio over RTP that is not refused: what we can anchor, if it is plain or has a key.
     fn is_usable(&self) -> bool {
-        self.kind.eq_ignore_ascii_case(b"audio")
-            && (self.protocol.eq_ignore_ascii_case(b"RTP/AVP") || self.is_savp())
-            && self.port != 0
-    }
-
-    fn is_savp(&self) -> bool {
-        self.protocol.eq_ignore_ascii_case(b"RTP/SAVP")
+        self.kind.eq_ignore_ascii_case(b"audio") && Profile::of(self.protocol).is_some() && self.port != 0
     }
 }
 
@@ -187,8 +182,9 @@ pub(super) fn audio_preferring(session: &Session, wanted: Encryption, suites: Su
         (audio.is_carried() && !audio.codecs.is_empty()).then_some(audio)
     });
     let usable: Vec<Audio> = usable.collect();
-    let is_taken = |audio: &Audio| audio.crypto.iter().any(|line| suites.has(line.key.suite()));
-    let is_plain = |audio: &Audio| !audio.is_savp;
+    let is_taken =
+        |audio: &Audio| audio.dtls.is_some() || audio.crypto.iter().any(|line| suites.has(line.key.suite()));
+    let is_plain = |audio: &Audio| !audio.profile.is_encrypted();
     let place = match wanted {
         Encryption::Off => usable.iter().position(is_plain),
         Encryption::Required => usable.iter().position(is_taken),
@@ -203,7 +199,7 @@ pub(super) fn audio_preferring(session: &Session, wanted: Encryption, suites: Su
 impl Audio {
     /// Plain, or with a key that we can take.
     fn is_carried(&self) -> bool {
-        !self.is_savp || !self.crypto.is_empty()
+        !self.profile.is_encrypted() || !self.crypto.is_empty() || self.dtls.is_some()
     }
 }
 
@@ -252,6 +248,8 @@ fn read_audio(
     let mut ptime_ms = None;
     let mut crypto = Vec::new();
     let mut rtcp_mux = false;
+    let mut dtls = Said::default();
+    let mut dtls_before = Said::default();
     for index in (0..head).chain(range.clone()) {
         let line = session.lines[index];
         if line.kind != b'a' {
@@ -261,6 +259,8 @@ fn read_audio(
         if let Some(direction) = direction(name) {
             stated = Some(direction);
         } else if index < head {
+            dtls_before.read(name, value);
+        } else if dtls.read(name, value) {
             continue;
         } else if name.eq_ignore_ascii_case(b"rtpmap") {
             if let Some((pt, encoding)) = leading_payload_type(value) {
@@ -274,10 +274,16 @@ fn read_audio(
             crypto.extend(Crypto::parse(value));
         }
     }
+    let profile = Profile::of(line.protocol).unwrap_or_default();
+    if profile.is_tls() {
+        // Keys in the description are another profile's.
+        crypto.clear();
+    }
     let encoding_of = |pt: u8| maps[usize::from(pt)];
     Ok(Audio {
         section,
-        is_savp: line.is_savp(),
+        profile,
+        dtls: dtls.under(&dtls_before),
         crypto,
         rtcp_mux,
         address: SocketAddr::new(connection(session, head, &range)?, line.port),

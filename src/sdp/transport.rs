@@ -1,9 +1,53 @@
 //! How the packets of one leg travel, as its descriptions say: encrypted or not, RTP and RTCP on one port or on two.
 
-use super::{Audio, Protection, Session};
+use super::{Audio, Dtls, Protection, Session};
 
 /// Payload types that are taken for RTCP where both share a port, with the marker bit in front (RFC 5761 §4).
 const TAKEN_FOR_RTCP: std::ops::RangeInclusive<u8> = 64..=95;
+
+/// How the audio travels, as its `m=` line says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Profile {
+    /// `RTP/AVP`.
+    #[default]
+    Avp,
+    /// `RTP/SAVP`.
+    Savp,
+    /// `UDP/TLS/RTP/SAVP` (RFC 5764 §8).
+    TlsSavp,
+    /// The same with feedback, which we neither ask for nor give.
+    TlsSavpf,
+}
+
+impl Profile {
+    const ALL: [Profile; 4] = [Profile::Avp, Profile::Savp, Profile::TlsSavp, Profile::TlsSavpf];
+
+    /// As in an `m=` line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Profile::Avp => "RTP/AVP",
+            Profile::Savp => "RTP/SAVP",
+            Profile::TlsSavp => "UDP/TLS/RTP/SAVP",
+            Profile::TlsSavpf => "UDP/TLS/RTP/SAVPF",
+        }
+    }
+
+    pub(super) fn of(protocol: &[u8]) -> Option<Profile> {
+        Profile::ALL
+            .into_iter()
+            .find(|profile| protocol.eq_ignore_ascii_case(profile.as_str().as_bytes()))
+    }
+
+    /// Whether nothing may be plain.
+    pub fn is_encrypted(self) -> bool {
+        self != Profile::Avp
+    }
+
+    /// Whether its keys come by handshake only.
+    pub fn is_tls(self) -> bool {
+        matches!(self, Profile::TlsSavp | Profile::TlsSavpf)
+    }
+}
 
 /// What a description of ours says of one leg's packets. The other leg has its own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,6 +58,16 @@ pub struct Transport {
 }
 
 impl Session {
+    /// How the audio travels; `RTP/AVP` without any.
+    pub fn profile(&self) -> Profile {
+        self.audio.as_ref().map(|audio| audio.profile).unwrap_or_default()
+    }
+
+    /// What is said of a handshake for the keys of the audio, where its certificate is known by a hash that we know.
+    pub fn dtls(&self) -> Option<&Dtls> {
+        self.audio.as_ref()?.dtls.as_ref()
+    }
+
     /// Whether the author would have RTP and RTCP on one port (RFC 5761), and it can be.
     pub fn rtcp_mux(&self) -> bool {
         self.audio.as_ref().is_some_and(|audio| audio.rtcp_mux) && self.may_mux_rtcp()

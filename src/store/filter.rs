@@ -75,13 +75,19 @@ pub struct Found {
 }
 
 impl Found {
-    /// `looked_at`: calls of the page, those that could not be read back included. A full page that is short of those is not the last one.
+    /// `looked_at`: calls of the page, those that could not be read back included; `until` is the place of the last of them. A full page
+    /// that is short of those is not the last one, also if there is nothing left in it.
     pub(super) fn with_unread(mut self, looked_at: usize, filter: &Filter) -> Found {
-        if looked_at >= filter.rows() && self.calls.len() < looked_at {
-            let last = self.calls.last();
-            self.until = last.map(|last| (last.started_ms, last.id)).or(self.until);
+        if looked_at >= filter.rows() && self.calls.len() >= looked_at {
+            self.until = None;
         }
         self
+    }
+
+    /// Where the page after this one goes on. None = there is none.
+    pub fn next(&self) -> Option<CallPlace> {
+        let last = self.calls.last().map(|last| (last.started_ms, last.id));
+        self.until.or(last)
     }
 
     /// Lays over it what is not kept yet and admitted by the filter.

@@ -52,6 +52,16 @@ pub const METRICS: &[Metric] = &[
         "Calls that went to another phone, and requests for it that were refused.",
     ),
     gauge("ringward_live_calls", &[], "Calls going on now."),
+    gauge(
+        "ringward_feed_failing",
+        &[],
+        "1 while the list of [scans.feed] cannot be read again.",
+    ),
+    gauge(
+        "ringward_feed_entries",
+        &[],
+        "Addresses and ranges on the list of [scans.feed].",
+    ),
     gauge("ringward_alarms_open", &[], "Alarms that nobody has taken."),
     counter(
         "ringward_alarm_emails_total",

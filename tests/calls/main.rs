@@ -20,6 +20,7 @@ mod digest;
 mod diverted;
 mod early_talk;
 mod encryption;
+mod handshakes;
 mod fax;
 mod floods;
 mod gateway;

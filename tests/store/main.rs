@@ -19,6 +19,7 @@ mod live;
 mod recordings;
 mod redis;
 mod redis_server;
+mod unreadable;
 mod wishes;
 
 use std::path::PathBuf;

@@ -1,5 +1,5 @@
 //! Real sockets on loopback, and real peers: SIPp, baresip, pjsua2, secsipidx, Kamailio, SIPVicious, PyJWT,
-//! openapi-python-client, schemathesis, Chromium, none of them ours.
+//! openapi-python-client, schemathesis, Chromium, nft, none of them ours.
 //!
 //! A missing peer skips its tests with a word about it, unless RINGWARD_PEERS=required (what `tests/run` sets).
 
@@ -21,6 +21,7 @@ mod console_day;
 mod console_for_all;
 mod console_markup;
 mod console_moves;
+mod console_passkeys;
 mod console_policies;
 mod console_roles;
 mod console_searches;
@@ -39,6 +40,8 @@ mod lockdown;
 mod matrix;
 mod model_swap;
 mod overflows;
+mod older;
+mod packet_filter;
 mod passwords;
 mod people_at_phones;
 mod pjsua_calls;
@@ -50,6 +53,7 @@ mod tones;
 #[allow(dead_code, reason = "the store's tests use the rest")]
 mod redis_server;
 mod registered_phones;
+mod scan_feed;
 mod secsipidx;
 mod selftest;
 mod serve;

@@ -10,6 +10,14 @@ use crate::support::baresip::Baresip;
 use crate::support::gateway::{Gateway, Setup};
 use crate::support::{folder, have, one_load_at_a_time, wait_for};
 
+/// `off`, `preferred`, `required`, and behind a colon the kind of keys that is offered.
+fn srtp(says: &str) -> String {
+    match says.split_once(':') {
+        Some((srtp, keys)) => format!("srtp = \"{srtp}\"\nsrtp_keys = \"{keys}\""),
+        None => format!("srtp = \"{says}\""),
+    }
+}
+
 /// The parameters of both accounts, what the configuration says of trunk and queue; the record as it is while they talk.
 fn both_hear_each_other(name: &str, accounts: [&str; 2], (trunk, queue): (&str, &str)) -> Option<Value> {
     if !have(&["baresip"]) {
@@ -36,10 +44,10 @@ fn both_hear_each_other(name: &str, accounts: [&str; 2], (trunk, queue): (&str, 
     let setup = Setup {
         name: &format!("gateway-srtp-{name}"),
         targets: &[format!("sip:agent@127.0.0.1:{}", agent.port)],
-        queue: &format!("srtp = \"{queue}\""),
+        queue: &srtp(queue),
         more: "[voice]\nmodel = \"off\"",
     };
-    let gateway = Gateway::start_with_trunk(&setup, &format!("srtp = \"{trunk}\""));
+    let gateway = Gateway::start_with_trunk(&setup, &srtp(trunk));
     let dial = format!("sip:+12125550100@{}", gateway.udp);
     let says = folder.join("caller.wav");
     let caller = Baresip::start_as(&folder, "+14045550123", &says, Some(&dial), &of_caller);
@@ -117,4 +125,46 @@ fn srtp_on_both_sides_is_heard_on_both_sides() {
         call["srtp"]["caller"].is_string() && call["srtp"]["called"].is_string(),
         "{call}"
     );
+}
+
+#[test]
+fn a_phone_that_takes_keys_by_handshake_only_hears_a_plain_caller_and_is_heard() {
+    // RTCP has a port of its own, and so a handshake of its own.
+    let accounts = ["", "dtls_srtp"];
+    let Some(call) = both_hear_each_other("dtls-phone", accounts, ("off", "required:dtls")) else {
+        return;
+    };
+    assert_eq!(call["srtp"]["caller"], Value::Null, "{call}");
+    assert_eq!(call["srtp"]["called"], "AEAD_AES_256_GCM", "{call}");
+    assert_eq!(call["srtp"]["called_keys"], "dtls", "{call}");
+}
+
+#[test]
+fn a_caller_who_shakes_hands_and_a_plain_phone_hear_each_other() {
+    let accounts = ["dtls_srtp", ""];
+    let Some(call) = both_hear_each_other("dtls-caller", accounts, ("preferred", "off")) else {
+        return;
+    };
+    assert_eq!(call["srtp"]["caller_keys"], "dtls", "{call}");
+    assert_eq!(call["srtp"]["called"], Value::Null, "{call}");
+}
+
+#[test]
+fn keys_by_handshake_on_one_side_and_in_the_description_on_the_other() {
+    let accounts = ["dtls_srtp", "srtp-mand"];
+    let Some(call) = both_hear_each_other("dtls-sdes", accounts, ("required", "required")) else {
+        return;
+    };
+    assert_eq!(call["srtp"]["caller_keys"], "dtls", "{call}");
+    assert_eq!(call["srtp"]["called_keys"], "sdes", "{call}");
+}
+
+#[test]
+fn keys_by_handshake_on_both_sides_on_one_port_each() {
+    let accounts = ["dtls_srtp", "dtls_srtp"];
+    let Some(call) = both_hear_each_other("dtls-both", accounts, ("required", "required:dtls")) else {
+        return;
+    };
+    assert_eq!(call["srtp"]["caller_keys"], "dtls", "{call}");
+    assert_eq!(call["srtp"]["called_keys"], "dtls", "{call}");
 }

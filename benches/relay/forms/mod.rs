@@ -142,7 +142,7 @@ impl Call {
         }
         match verdict {
             Verdict::Forward { to, len, .. } => Some((to, len)),
-            Verdict::Drop(_) => None,
+            Verdict::Taken | Verdict::Drop(_) => None,
         }
     }
 }

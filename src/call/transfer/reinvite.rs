@@ -28,7 +28,7 @@ pub(super) struct Reinvite {
 /// What came of it.
 pub(super) enum Outcome {
     Pending,
-    Accepted(Session),
+    Accepted(Box<Session>),
     /// It goes on as it was.
     Refused(u16),
 }
@@ -88,7 +88,7 @@ impl Reinvite {
             leg.terms.heard = response.body().to_vec();
             return match offer::read(response) {
                 Ok(Some(session)) if leg.origin.travel.take_answer(&session).is_ok() => {
-                    Outcome::Accepted(session)
+                    Outcome::Accepted(Box::new(session))
                 }
                 _ => Outcome::Refused(488),
             };

@@ -340,7 +340,7 @@ impl Talking {
                     && let Phase::Moving(answered, _) = std::mem::replace(&mut current.phase, Phase::Fetching)
                 {
                     let mut answered = answered;
-                    answered.session = session;
+                    answered.session = *session;
                     current.phase = Phase::Answered(answered);
                 }
                 return Stage::Talking(self);

@@ -48,6 +48,7 @@ international_prefix = "00"
 called = { strip = ["9"] }
 calling = { add = "+" }
 srtp = "preferred"
+srtp_keys = "dtls"
 [[queue]]
 name = "front-desk"
 numbers = ["+12125550100", "+1212*"]
@@ -60,6 +61,7 @@ follow_redirects = "off"
 decline = "queue"
 marks = { verstat = "telnyx" }
 srtp = "required"
+srtp_keys = "dtls"
 whisper = "warnings"
 hold_music = false
 wrap_up = "15s"
@@ -214,6 +216,7 @@ second_person = ["erasures", "lists"]
                     "+12125550100",
                 ),
                 srtp: Preferred,
+                srtp_keys: Dtls,
                 is_challenged: false,
             },
         ],
@@ -349,6 +352,7 @@ second_person = ["erasures", "lists"]
         scans: ScanConfig {
             blocks: true,
             never: [],
+            feed: None,
             nftables: None,
         },
         refusal: RefusalConfig {
@@ -398,6 +402,9 @@ second_person = ["erasures", "lists"]
         queue_srtp: {
             "front-desk": Required,
         },
+        queue_srtp_keys: {
+            "front-desk": Dtls,
+        },
         srtp_suites: [
             AeadAes128Gcm,
             AesCm128HmacSha1_80,
@@ -424,6 +431,7 @@ second_person = ["erasures", "lists"]
                 "000",
             ],
             srtp: Off,
+            srtp_keys: Sdes,
             tolls: TollConfig {
                 all: Allowance {
                     at_once: None,

@@ -3,6 +3,7 @@
 import { ask } from "./api.js";
 import { h, show, svg, text } from "./dom.js";
 import { $, said, start, submitted } from "./page.js";
+import { isThere, make } from "./passkeys.js";
 import { when } from "./words.js";
 
 start(async (session) => {
@@ -14,7 +15,7 @@ start(async (session) => {
 });
 
 async function look() {
-  const { account, sessions } = await ask("/api/v1/account");
+  const { account, sessions, passkeys, may_have_passkeys } = await ask("/api/v1/account");
   show($("must"), account.needs_second_factor && !account.has_second_factor);
   $("facts").replaceChildren(
     ...[
@@ -28,10 +29,35 @@ async function look() {
     ? `Enrolled; ${account.recovery_codes} recovery codes are left. A new telephone takes the place of the one you have.`
     : "None yet. With one, a password that was read over your shoulder opens nothing.");
   $("sessions").replaceChildren(...sessions.map(row));
+  $("keys").replaceChildren(...(passkeys.length ? passkeys.map(passkey) : [h("tr", {}, h("td", { colspan: 4, class: "dim" }, "None yet."))]));
   const mayAll = !account.needs_second_factor || account.has_second_factor;
   for (const id of ["who", "second"]) show($(id), true);
   for (const id of ["change", "open"]) show($(id), mayAll);
+  show($("passkeys"), mayAll && (passkeys.length > 0 || may_have_passkeys));
+  show($("passkey-form"), may_have_passkeys && isThere());
 }
+
+function passkey({ id, name, made_ms, used_ms }) {
+  const remove = async () => {
+    await ask(`/api/v1/account/passkeys/${encodeURIComponent(id)}`, { method: "DELETE" });
+    await look();
+  };
+  return h("tr", {},
+    h("td", {}, name),
+    h("td", {}, when(made_ms, false)),
+    h("td", {}, used_ms ? when(used_ms, false) : "never"),
+    h("td", { class: "right" }, h("button", { type: "button", "aria-label": `Remove ${name}`, onclick: () => submitted(remove, `${name} is removed; your other sessions have ended.`) }, "Remove")));
+}
+
+$("passkey-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const [name, password] = ["passkey-name", "passkey-password"].map((id) => $(id).value);
+  submitted(async () => {
+    await make(name, password);
+    $("passkey-form").reset();
+    await look();
+  }, "Your passkey is made. From now on it signs you in.");
+});
 
 function row(session) {
   const end = h("button", { type: "button", onclick: () => submitted(() => endSession(session)) }, "End");

@@ -25,7 +25,7 @@ export async function ask(path, { method = "GET", body, match } = {}) {
   const type = answer.headers.get("Content-Type") ?? "";
   const content = type.includes("json") ? await answer.json().catch(() => null) : null;
   if (!answer.ok) {
-    if (answer.status === 401 && !["/api/v1/session", "/api/v1/invitation"].includes(path)) document.dispatchEvent(new Event("signed-out"));
+    if (answer.status === 401 && !["/api/v1/session", "/api/v1/session/passkey", "/api/v1/invitation"].includes(path)) document.dispatchEvent(new Event("signed-out"));
     throw new Refused(answer.status, words(answer, content), content?.faults ?? []);
   }
   return content;

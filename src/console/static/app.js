@@ -8,6 +8,7 @@ import { show, text } from "./dom.js";
 import * as history from "./history.js";
 import * as live from "./live.js";
 import * as orders from "./orders.js";
+import * as passkeys from "./passkeys.js";
 import * as searches from "./searches.js";
 import * as sound from "./sound.js";
 import * as why from "./why.js";
@@ -60,6 +61,13 @@ $("signin-form").addEventListener("submit", (event) => {
 $("token-form").addEventListener("submit", (event) => {
   event.preventDefault();
   signIn("/api/v1/session", { token: $("token").value.trim() });
+});
+$("passkey").addEventListener("click", async () => {
+  try {
+    enter(await passkeys.signIn());
+  } catch (error) {
+    toSignIn(error.message);
+  }
 });
 $("code-form").addEventListener("submit", async (event) => {
   event.preventDefault();
@@ -115,9 +123,10 @@ async function begin() {
   }
 }
 
-/** Shows where else one can sign in, if anywhere. */
+/** Shows how and where else one can sign in, if any way. */
 async function offerElsewhere() {
   const ways = await ask("/api/v1/session/ways").catch(() => null);
+  show($("by-passkey"), Boolean(ways?.passkeys) && passkeys.isThere() && invitation === null && !awaitsCode);
   if (!ways?.oidc) return;
   text($("elsewhere-link"), `Sign in with ${ways.oidc.label}`);
   $("elsewhere-link").setAttribute("href", ways.oidc.path);
@@ -174,7 +183,7 @@ function toSignIn(problem) {
   show($("invitation-form"), invitation !== null);
   show($("code-form"), awaitsCode);
   for (const id of ["signin-form", "token-door"]) show($(id), invitation === null && !awaitsCode);
-  show($("elsewhere"), false);
+  for (const id of ["elsewhere", "by-passkey"]) show($(id), false);
   offerElsewhere();
   $(awaitsCode ? "shown-code" : invitation === null ? "name" : "new-password").focus();
 }

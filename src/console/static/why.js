@@ -246,10 +246,17 @@ function began(call) {
   return call.direction === "outbound" ? "Begun by a phone of ours" : `Arrived by trunk ${call.trunk}`;
 }
 
+// What is said of a leg whose keys did not come: nothing of it is heard.
+const NO_KEYS = {
+  dtls_pending: "waits for keys",
+  dtls_mismatch: "silent: its certificate is not the one it announced",
+  dtls_failed: "silent: no keys came",
+};
+
 // Which legs have SRTP, and with what; nothing where both are plain.
 function encrypted(legs) {
-  const side = (name, suite) => suite && `${name} ${suite}`;
-  return [side("caller", legs?.caller), side("desk", legs?.called)].filter(Boolean).join(", ");
+  const side = (name, suite, keys) => (suite || NO_KEYS[keys]) && `${name} ${suite || NO_KEYS[keys]}`;
+  return [side("caller", legs?.caller, legs?.caller_keys), side("desk", legs?.called, legs?.called_keys)].filter(Boolean).join(", ");
 }
 
 // What the other end says of it, where it said anything.

@@ -40,16 +40,20 @@ impl Shard {
                 telephone_event,
                 comfort_noise,
                 keys,
+                dtls,
                 rtcp_mux,
                 is_fax,
             } => {
-                self.parts.media.secure(call, side, keys.as_deref());
-                self.parts.media.mux(call, side, rtcp_mux);
-                self.parts.media.fax(call, side, is_fax);
-                self.parts
-                    .media
-                    .describe(call, side, audio, &codecs, telephone_event, now);
-                self.parts.media.hears_noise(call, side, comfort_noise);
+                let media = &mut self.parts.media;
+                if dtls.is_none() {
+                    media.secure(call, side, keys.as_deref());
+                }
+                media.mux(call, side, rtcp_mux);
+                media.fax(call, side, is_fax);
+                media.handshake(call, side, dtls.as_deref(), now);
+                media.describe(call, side, audio, &codecs, telephone_event, now);
+                media.hears_noise(call, side, comfort_noise);
+                media.greet(call);
             }
             Output::Tap { call, on } => {
                 self.parts.media.tap(call, on);

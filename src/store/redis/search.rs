@@ -15,7 +15,7 @@ use crate::store::{CallPlace, Filter, ending_name};
 /// Calls, newest first, and where it stopped.
 type Looked = (Vec<Read>, Option<CallPlace>);
 
-/// Newest first, at most `filter.rows()`; and where it stopped, if `is_over` had something to say before that.
+/// Newest first, at most `filter.rows()`; and where it stopped, if those are so many or `is_over` had something to say before that.
 pub(super) fn calls(
     on: &mut Client,
     numbers: &Index,
@@ -35,9 +35,11 @@ pub(super) fn calls(
         (Some(ms), None) => format!("({ms:020}"),
         (Some(ms), Some(id)) => format!("({}", place(ms, id)),
     };
-    let (looked_at, most) = (LOOKED_ROWS.to_string(), filter.rows().to_string());
+    let looked_at = LOOKED_ROWS.to_string();
     let mut calls = Vec::new();
     loop {
+        // No more than there is room for: what was looked at last is then the last of them.
+        let most = (filter.rows() - calls.len()).to_string();
         let mut words = vec![PREFIX, &index, &before, &looked_at, &most];
         words.extend(wanted.map(|(_, value)| value.unwrap_or_default()));
         let mut found = on.run(Script::Find, &words)?.texts().into_iter();
@@ -51,9 +53,9 @@ pub(super) fn calls(
             if record.as_ref().map_or(true, |record| filter.admits(record)) {
                 calls.push(record);
             }
-            if calls.len() >= filter.rows() {
-                return Ok((calls, None));
-            }
+        }
+        if calls.len() >= filter.rows() {
+            return Ok((calls, place_of(&last)));
         }
         // Looked at, not taken: it stays over.
         if !is_over.is_empty()

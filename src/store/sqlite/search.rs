@@ -22,7 +22,7 @@ type Place = (i64, String);
 /// Calls, newest first, and where it stopped.
 type Looked = (Vec<Kept>, Option<CallPlace>);
 
-/// Newest first, at most `filter.rows()`; and where it stopped, if `is_over` had something to say before that.
+/// Newest first, at most `filter.rows()`; and where it stopped, if those are so many or `is_over` had something to say before that.
 pub(super) fn calls(
     on: &Connection,
     index: &Index,
@@ -37,16 +37,21 @@ pub(super) fn calls(
         (Some(ms), Some(id)) => (whole(ms), id.to_string()),
     };
     if wanted.len() < 2 {
-        let found = between(on, &wanted, &before, None, filter.rows())?;
-        return Ok((found, None));
+        let (found, last) = between(on, &wanted, &before, None, filter.rows())?;
+        let last = last.filter(|_| found.len() >= filter.rows());
+        return Ok((found, last));
     }
     let wanted = narrowest_first(on, wanted)?;
     let mut calls = Vec::new();
     loop {
         let end = look_ahead(on, &wanted[0], &before)?;
         let room = filter.rows() - calls.len();
-        calls.extend(between(on, &wanted, &before, end.as_ref(), room)?);
-        let Some(end) = end.filter(|_| calls.len() < filter.rows()) else {
+        let (found, last) = between(on, &wanted, &before, end.as_ref(), room)?;
+        calls.extend(found);
+        if calls.len() >= filter.rows() {
+            return Ok((calls, last));
+        }
+        let Some(end) = end else {
             return Ok((calls, None));
         };
         // Looked at, not taken: it stays over. An id that is none was not written by us, and nobody could go on from there.
@@ -108,14 +113,15 @@ fn look_ahead(
     .optional()
 }
 
-/// Calls with all of these properties before one place and down to another, it included. Only the index of the first is used.
+/// Calls with all of these properties before one place and down to another, it included, and the place of the last of them, whether it
+/// can be read back or not. Only the index of the first is used.
 fn between(
     on: &Connection,
     wanted: &[Property],
     before: &Place,
     end: Option<&Place>,
     room: usize,
-) -> rusqlite::Result<Vec<Kept>> {
+) -> rusqlite::Result<Looked> {
     let mut sql = format!("{KEPT} WHERE (started_ms, id) < (?, ?)");
     let mut values: Vec<Value> = vec![before.0.into(), before.1.clone().into()];
     if let Some((ms, id)) = end {
@@ -130,7 +136,16 @@ fn between(
     }
     sql.push_str(" ORDER BY started_ms DESC, id DESC LIMIT ?");
     values.push((room as i64).into());
-    on.prepare_cached(&sql)?
-        .query_map(params_from_iter(values), kept)?
-        .collect()
+    let mut question = on.prepare_cached(&sql)?;
+    let mut rows = question.query(params_from_iter(values))?;
+    let (mut found, mut last) = (Vec::new(), None);
+    while let Some(row) = rows.next()? {
+        found.push(kept(row)?);
+        // An id that is none was not written by us, and nobody could go on from there.
+        let id: String = row.get(0)?;
+        if let Ok(id) = id.parse() {
+            last = Some((ms(row, 6)?, id));
+        }
+    }
+    Ok((found, last))
 }

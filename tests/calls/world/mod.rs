@@ -36,6 +36,8 @@ pub struct MediaLog {
     pub described: Vec<(Side, SocketAddr)>,
     /// With which keys; none where the leg is plain.
     pub keys: Vec<(Side, Option<ringward::media::Keys>)>,
+    /// By which handshake they come instead.
+    pub handshakes: Vec<(Side, Option<ringward::media::dtls::Terms>)>,
     /// Whether each side's leg has one port for RTP and RTCP.
     pub muxed: [bool; 2],
     /// Whether each side sends a fax.
@@ -77,6 +79,8 @@ pub struct World {
     pub helpers: Helpers,
     pub agents: BTreeMap<SocketAddr, Agent>,
     pub records: BTreeMap<CallId, Vec<CallRecord>>,
+    /// What was live when the world began.
+    policy: Arc<Policy>,
     pub media: BTreeMap<CallId, MediaLog>,
     pub counts: BTreeMap<&'static str, u64>,
     /// What became of each wish to call back: why not, if not.
@@ -204,7 +208,8 @@ impl World {
         change(&mut config);
         let mut octets = [7; 32];
         octets[..8].copy_from_slice(&seed.to_be_bytes());
-        let engine = Engine::new(config, crate::signing::identity(), Arc::new(policy), octets);
+        let policy = Arc::new(policy);
+        let engine = Engine::new(config, crate::signing::identity(), policy.clone(), octets);
         World {
             engine,
             others: Vec::new(),
@@ -217,6 +222,7 @@ impl World {
             helpers: Helpers::default(),
             agents: BTreeMap::new(),
             records: BTreeMap::new(),
+            policy,
             media: BTreeMap::new(),
             counts: BTreeMap::new(),
             call_backs: Vec::new(),
@@ -248,6 +254,23 @@ impl World {
             drops: Vec::new(),
             collected: BTreeMap::new(),
             dress: None,
+        }
+    }
+
+    /// Whatever a record says was decided can be decided again from what the store would keep of it, word for word.
+    fn decides_again(&self, record: &CallRecord) {
+        let kept: CallRecord = serde_json::from_str(&serde_json::to_string(record).unwrap()).unwrap();
+        for (number, decided) in kept.decisions.iter().enumerate() {
+            let Some(facts) = kept.facts_of(number) else {
+                panic!("no facts of decision {number}: {record:?}");
+            };
+            if decided.decision.policy == self.policy.revision() {
+                assert_eq!(
+                    self.policy.decide(facts),
+                    decided.decision,
+                    "{number}: {record:?}"
+                );
+            }
         }
     }
 

@@ -95,6 +95,7 @@ impl World {
             | Input::MediaRefused { call }
             | Input::MediaClosed { call, .. }
             | Input::MediaSilent { call }
+            | Input::MediaSecured { call, .. }
             | Input::Talk { call, .. }
             | Input::Known { call, .. }
             | Input::Reused { call }
@@ -174,6 +175,7 @@ impl World {
                 side,
                 audio,
                 keys,
+                dtls,
                 rtcp_mux,
                 is_fax,
                 ..
@@ -181,6 +183,7 @@ impl World {
                 let media = self.media.entry(call).or_default();
                 media.described.push((side, audio));
                 media.keys.push((side, keys.map(|keys| *keys)));
+                media.handshakes.push((side, dtls.map(|terms| *terms)));
                 media.muxed[side as usize] = rtcp_mux;
                 media.fax[side as usize] = is_fax;
             }
@@ -263,6 +266,7 @@ impl World {
                     "record {:?} {:?} {label:?}",
                     record.state, record.revision
                 ));
+                self.decides_again(&record);
                 let of_call = self.records.entry(record.id).or_default();
                 of_call.push(Arc::unwrap_or_clone(record));
             }

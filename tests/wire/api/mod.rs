@@ -18,6 +18,7 @@ mod lockdown;
 mod model;
 mod oidc;
 mod pages;
+mod passkeys;
 mod policies;
 mod reports;
 mod schemathesis;

@@ -13,7 +13,7 @@ fn the_openapi_document_is_what_was_reviewed() {
 
 #[tokio::test]
 async fn every_operation_in_the_document_answers_as_it_says() {
-    let desk = Desk::open().await;
+    let desk = Desk::with(super::memory(), Some(super::passkeys::PUBLIC_URL)).await;
     let logo = Some("https://media.example.com/logo.png");
     let id = desk.live_call_with_icon(true, 1, logo).to_string();
     let document = json(desk.ask(Method::GET, "/openapi.json").send().await.unwrap()).await;
@@ -92,6 +92,15 @@ async fn every_operation_in_the_document_answers_as_it_says() {
             } else {
                 path
             };
+            let mut passkey = String::new();
+            if path.ends_with("/session/passkey") && method == "post" {
+                let cookie = desk.person("rita", &["receptionist"]).await;
+                passkey = desk.passkey_signature(&cookie, "rita's").await.0;
+            }
+            let path = match path.contains("{passkey}") {
+                true => path.replace("{passkey}", &desk.passkey_signature(&cookie, "mine").await.1),
+                false => path,
+            };
             let path = match path.strip_suffix("/account/sessions/{id}") {
                 Some(before) => format!("{before}/account/sessions/{}", desk.own_session(&cookie).await),
                 None => path.replace("{id}", &id).replace("{name}", &person),
@@ -139,6 +148,9 @@ async fn every_operation_in_the_document_answers_as_it_says() {
             } else if operation.get("requestBody").is_some() {
                 let body = match path.rsplit('/').next().unwrap() {
                     "session" => format!("{{\"token\":\"{}\"}}", desk.token),
+                    "passkey" => passkey,
+                    "challenge" => desk.confirm_body(),
+                    "passkeys" => desk.passkey_body(&cookie, "another").await,
                     "report" => "{\"verdict\":\"good\"}".into(),
                     "call-back" => desk.bank_body().await,
                     "actions" => "{\"do\":\"hang_up\"}".into(),
@@ -193,7 +205,7 @@ async fn every_operation_in_the_document_answers_as_it_says() {
             seen += 1;
         }
     }
-    assert_eq!(seen, 101);
+    assert_eq!(seen, 106);
 }
 
 const BLOCK: &str = "{\"address\":\"192.0.2.7\",\"minutes\":1,\"why\":\"x\"}";

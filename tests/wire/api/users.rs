@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{Desk, NOON, check_problem, json, with_json};
 
-const PASSWORD: &str = "twelve small owls";
+pub const PASSWORD: &str = "twelve small owls";
 
 /// What a telephone shows: RFC 6238 once more, so that a mistake in ours is not made twice.
 pub fn totp(secret: &str, at_ms: u64) -> String {
@@ -85,6 +85,10 @@ impl Desk {
 
     pub fn new_password_body(&self) -> String {
         serde_json::json!({ "old": PASSWORD, "new": "thirteen small owls" }).to_string()
+    }
+
+    pub fn confirm_body(&self) -> String {
+        serde_json::json!({ "password": PASSWORD }).to_string()
     }
 
     /// What begins an enrolment, or proves one that is begun here.

@@ -98,11 +98,16 @@ impl Baresip {
         std::fs::create_dir_all(&recordings).expect("the phone's folder");
         let media = super::free_ports(42);
         let control = control.unwrap_or_else(super::free_port);
+        // It makes a certificate (RSA) at every start.
+        let dtls = match more.contains("dtls_srtp") {
+            true => "module dtls_srtp.so\n",
+            false => "",
+        };
         let config = format!(
             "poll_method epoll\nsip_listen 127.0.0.1:{port}\nnet_interface 127.0.0.1\n\
              audio_source aufile,{}\naudio_player aubridge,{name}\naudio_alert aubridge,{name}-alert\n\
              snd_path {}\nmodule_path /usr/lib/baresip/modules\nrtp_ports {media}-{}\n\
-             module g711.so\nmodule g722.so\nmodule srtp.so\nmodule aufile.so\nmodule aubridge.so\nmodule sndfile.so\nmodule uuid.so\n\
+             module g711.so\nmodule g722.so\nmodule srtp.so\n{dtls}module aufile.so\nmodule aubridge.so\nmodule sndfile.so\nmodule uuid.so\n\
              module account.so\nmodule menu.so\nmodule ctrl_tcp.so\nctrl_tcp_listen 127.0.0.1:{control}\n{lines}",
             says.display(),
             recordings.display(),

@@ -83,6 +83,17 @@ impl Browser {
         );
     }
 
+    /// A device with passkeys, in the machine itself, whose person is always there and always shows that it is him (WebAuthn §11).
+    pub fn add_authenticator(&self) {
+        self.post(
+            "webauthn/authenticator",
+            json!({
+                "protocol": "ctap2", "transport": "internal", "hasResidentKey": true, "hasUserVerification": true,
+                "isUserConsenting": true, "isUserVerified": true,
+            }),
+        );
+    }
+
     /// `light` or `dark`.
     pub fn prefer(&self, scheme: &str) {
         let features = json!([{"name": "prefers-color-scheme", "value": scheme}]);

@@ -1,0 +1,306 @@
+//! A list of addresses that others have seen scanning: read whole, bounded, asked of every stranger.
+//!
+//! Lines of text, or JSON: an array of them, or an object with such an array (`ipaddress` as APIBAN has it, `addresses`,
+//! `banned`). An entry is an address or a range. What is no address, and ranges that are wider than anybody scans from, are left out
+//! and counted: one bad line is no reason to hear all the others, and none has half the internet not heard.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::limits::{FEED_ENTRIES_MAX, FEED_V4_BITS_MIN, FEED_V6_BITS_MIN};
+use crate::cidr::Cidr;
+use crate::redact::Redacted;
+
+/// Where the list is.
+#[derive(Clone, Debug)]
+pub enum FeedPlace {
+    File(PathBuf),
+    /// `https`; it may hold a key of ours, so it is never printed.
+    Https(Redacted<String>),
+}
+
+/// `[scans.feed]`
+#[derive(Clone, Debug)]
+pub struct FeedConfig {
+    pub place: FeedPlace,
+    pub every: Duration,
+    /// Address ranges of its host that are reached in spite of the guard.
+    pub allow: Vec<String>,
+    /// Files of web anchors beside those of the system.
+    pub anchors: Vec<PathBuf>,
+}
+
+/// What is on the list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Feed {
+    /// First and last address of each stretch, IPv4 as it is mapped into IPv6; in order, and none touches another.
+    stretches: Vec<(u128, u128)>,
+    /// Addresses and ranges of the list.
+    pub entries: usize,
+    /// Entries that were left out.
+    pub ignored: usize,
+}
+
+/// It is no list of addresses; whatever was known before counts on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotAFeed {
+    #[error("it is no text")]
+    NotText,
+    #[error("it is JSON, and no list of addresses is in it")]
+    NoList,
+    #[error("it has more than {FEED_ENTRIES_MAX} entries")]
+    TooMany,
+    #[error("nothing in it is an address")]
+    NoAddress,
+}
+
+impl Feed {
+    /// Reads a list. An empty one is a list; one in which nothing can be read is none.
+    ///
+    /// # Errors
+    ///
+    /// [`NotAFeed`].
+    pub fn parse(octets: &[u8]) -> Result<Feed, NotAFeed> {
+        let text = std::str::from_utf8(octets).map_err(|_| NotAFeed::NotText)?;
+        let text = text.trim_start_matches('\u{feff}').trim();
+        let mut feed = Feed::default();
+        if text.starts_with(['[', '{']) {
+            let value: Value = serde_json::from_str(text).map_err(|_| NotAFeed::NoList)?;
+            let list = match &value {
+                Value::Array(list) => Some(list),
+                Value::Object(object) => ["ipaddress", "addresses", "banned"]
+                    .iter()
+                    .find_map(|key| object.get(*key)?.as_array()),
+                _ => None,
+            };
+            for entry in list.ok_or(NotAFeed::NoList)? {
+                feed.add(entry.as_str().unwrap_or_default())?;
+            }
+        } else {
+            let lines = text
+                .lines()
+                .map(|line| line.split(['#', ';']).next().unwrap_or_default().trim());
+            for line in lines.filter(|line| !line.is_empty()) {
+                feed.add(line)?;
+            }
+        }
+        feed.join();
+        match feed.entries == 0 && feed.ignored > 0 {
+            true => Err(NotAFeed::NoAddress),
+            false => Ok(feed),
+        }
+    }
+
+    fn add(&mut self, entry: &str) -> Result<(), NotAFeed> {
+        if self.entries + self.ignored >= FEED_ENTRIES_MAX {
+            return Err(NotAFeed::TooMany);
+        }
+        let is_narrow = |range: &Cidr| {
+            let least = match range.network() {
+                IpAddr::V4(_) => FEED_V4_BITS_MIN,
+                IpAddr::V6(_) => FEED_V6_BITS_MIN,
+            };
+            range.prefix() >= least
+        };
+        match entry.trim().parse::<Cidr>().ok().filter(is_narrow) {
+            Some(range) => {
+                self.stretches.push(stretch(range));
+                self.entries += 1;
+            }
+            None => self.ignored += 1,
+        }
+        Ok(())
+    }
+
+    /// Puts them in order, and those together that touch.
+    fn join(&mut self) {
+        self.stretches.sort_unstable();
+        let mut joined: Vec<(u128, u128)> = Vec::with_capacity(self.stretches.len());
+        for (first, last) in self.stretches.drain(..) {
+            match joined.last_mut() {
+                Some((_, before)) if first <= before.saturating_add(1) => *before = last.max(*before),
+                _ => joined.push((first, last)),
+            }
+        }
+        self.stretches = joined;
+    }
+
+    /// The same without these: whom the configuration names is heard, whoever has put him on a list.
+    #[must_use]
+    pub fn without(mut self, kept: impl Iterator<Item = Cidr>) -> Feed {
+        for range in kept {
+            let (from, to) = stretch(range);
+            let begin = self.stretches.partition_point(|(_, last)| *last < from);
+            let end = self.stretches.partition_point(|(first, _)| *first <= to);
+            let (Some((first, _)), Some((_, last))) = (
+                self.stretches.get(begin).copied(),
+                end.checked_sub(1)
+                    .and_then(|last| self.stretches.get(last))
+                    .copied(),
+            ) else {
+                continue;
+            };
+            if begin >= end {
+                continue;
+            }
+            let before = (first < from).then(|| (first, from - 1));
+            let after = (last > to).then(|| (to + 1, last));
+            self.stretches.splice(begin..end, before.into_iter().chain(after));
+        }
+        self
+    }
+
+    /// A few comparisons, however long the list is.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        let address = place(address);
+        let after = self.stretches.partition_point(|(first, _)| *first <= address);
+        let before = after.checked_sub(1).and_then(|at| self.stretches.get(at));
+        before.is_some_and(|(_, last)| address <= *last)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.stretches.is_empty()
+    }
+
+    /// As a packet filter takes them, in order: `192.0.2.1`, `198.51.100.0-198.51.100.255`. Of IPv4, or of IPv6.
+    pub fn elements(&self, is_v4: bool) -> impl Iterator<Item = String> {
+        self.stretches.iter().filter_map(move |(first, last)| {
+            let [first, last] = [first, last].map(|place| Ipv6Addr::from(*place).to_canonical());
+            (first.is_ipv4() == is_v4).then(|| match first == last {
+                true => first.to_string(),
+                false => format!("{first}-{last}"),
+            })
+        })
+    }
+}
+
+/// Its first and its last address.
+fn stretch(range: Cidr) -> (u128, u128) {
+    let first = place(range.network());
+    let bits = match range.network() {
+        IpAddr::V4(_) => 32 - range.prefix(),
+        IpAddr::V6(_) => 128 - range.prefix(),
+    };
+    let others = 1u128
+        .checked_shl(bits.into())
+        .map_or(u128::MAX, |count| count - 1);
+    (first, first | others)
+}
+
+/// Where an address stands among all of them.
+fn place(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(four) => four.to_ipv6_mapped().into(),
+        IpAddr::V6(six) => six.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, inside: &[&str], outside: &[&str], ignored: usize) {
+        let feed = Feed::parse(text.as_bytes()).unwrap();
+        for address in inside {
+            assert!(feed.contains(address.parse().unwrap()), "{address} in {text}");
+        }
+        for address in outside {
+            assert!(!feed.contains(address.parse().unwrap()), "{address} in {text}");
+        }
+        assert_eq!(feed.ignored, ignored, "{text}");
+    }
+
+    #[test]
+    fn lists_are_read_as_text_and_as_json_and_what_is_no_address_is_left_out() {
+        check(
+            "# seen this week\n192.0.2.1\n198.51.100.0/24 ; a whole house\n2001:db8::/64\nhello\n\n",
+            &["192.0.2.1", "198.51.100.77", "2001:db8::9", "::ffff:192.0.2.1"],
+            &["192.0.2.2", "198.51.101.1", "2001:db8:0:1::9"],
+            1,
+        );
+        check(
+            "[\"192.0.2.1\", 7, \"192.0.2.0/23\"]",
+            &["192.0.3.9"],
+            &["192.0.4.1"],
+            1,
+        );
+        check(
+            "{\"ipaddress\":[\"192.0.2.1\"],\"ID\":\"1700000000\"}",
+            &["192.0.2.1"],
+            &["192.0.2.2"],
+            0,
+        );
+        check("", &[], &["192.0.2.1"], 0);
+    }
+
+    #[test]
+    fn no_entry_has_a_whole_continent_not_heard() {
+        for wide in ["0.0.0.0/0", "10.0.0.0/8", "192.0.0.0/15", "::/0", "2001:db8::/31"] {
+            assert_eq!(Feed::parse(wide.as_bytes()), Err(NotAFeed::NoAddress), "{wide}");
+        }
+        check(
+            "192.0.0.0/16\n2001:db8::/32",
+            &["192.0.255.1", "2001:db8:1::1"],
+            &["192.1.0.1"],
+            0,
+        );
+    }
+
+    #[test]
+    fn what_is_no_list_is_told_and_a_list_is_bounded() {
+        assert_eq!(Feed::parse(b"\xff\xfe"), Err(NotAFeed::NotText));
+        assert_eq!(Feed::parse(b"{\"error\":\"who are you\"}"), Err(NotAFeed::NoList));
+        assert_eq!(Feed::parse(b"[1"), Err(NotAFeed::NoList));
+        assert_eq!(Feed::parse(b"<html>no</html>"), Err(NotAFeed::NoAddress));
+        let line = |number: usize| format!("10.{}.{}.{}\n", number >> 16, number >> 8 & 255, number & 255);
+        let most: String = (0..FEED_ENTRIES_MAX).map(line).collect();
+        assert_eq!(Feed::parse(most.as_bytes()).unwrap().entries, FEED_ENTRIES_MAX);
+        assert_eq!(
+            Feed::parse((most + "192.0.2.1").as_bytes()),
+            Err(NotAFeed::TooMany)
+        );
+    }
+
+    #[test]
+    fn a_packet_filter_gets_each_once() {
+        let list = b"192.0.2.9\n192.0.2.1\n198.51.100.0/24\n198.51.100.7\n198.51.100.0/25\n192.0.2.2\n2001:db8::1\n2001:db8:1::/127";
+        let feed = Feed::parse(list).unwrap();
+        let elements = |is_v4| feed.elements(is_v4).collect::<Vec<_>>();
+        assert_eq!(
+            elements(true),
+            ["192.0.2.1-192.0.2.2", "192.0.2.9", "198.51.100.0-198.51.100.255"]
+        );
+        assert_eq!(elements(false), ["2001:db8::1", "2001:db8:1::-2001:db8:1::1"]);
+    }
+
+    #[test]
+    fn what_is_kept_is_cut_out_wherever_it_lies() {
+        let feed = |text: &str| Feed::parse(text.as_bytes()).unwrap();
+        let cut = |text: &str, kept: &[&str]| {
+            let kept = kept.iter().map(|range| range.parse().unwrap());
+            feed(text).without(kept).elements(true).collect::<Vec<_>>()
+        };
+        let all = "198.51.100.0/24\n203.0.113.7";
+        assert_eq!(
+            cut(all, &["198.51.100.16/28"]),
+            [
+                "198.51.100.0-198.51.100.15",
+                "198.51.100.32-198.51.100.255",
+                "203.0.113.7"
+            ]
+        );
+        assert_eq!(cut(all, &["198.51.0.0/16"]), ["203.0.113.7"]);
+        assert_eq!(
+            cut(all, &["203.0.113.7", "10.0.0.0/8", "2001:db8::/32"]),
+            ["198.51.100.0-198.51.100.255"]
+        );
+        assert_eq!(
+            cut(all, &["198.51.100.0", "198.51.100.255"]),
+            ["198.51.100.1-198.51.100.254", "203.0.113.7"]
+        );
+        assert!(cut(all, &["0.0.0.0/0"]).is_empty());
+    }
+}

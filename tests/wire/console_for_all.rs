@@ -25,7 +25,7 @@ fn gateway(name: &'static str, phone: u16) -> Gateway {
 
 /// A call that lasts for long enough to look at it.
 fn long_call(gateway: &Gateway, folder: &Path) -> Running {
-    let scenario = silent_caller(120_000);
+    let scenario = silent_caller(900_000);
     let caller = Caller::one(gateway.udp, &scenario);
     caller.start(folder)
 }

@@ -25,7 +25,7 @@ fn gateway(name: &'static str, phone: u16) -> Gateway {
 
 /// A call that lasts for long enough to look at it.
 fn long_call(gateway: &Gateway, folder: &Path) -> Running {
-    let scenario = silent_caller(900_000);
+    let scenario = silent_caller(120_000);
     let caller = Caller::one(gateway.udp, &scenario);
     caller.start(folder)
 }
@@ -172,6 +172,8 @@ fn every_page_is_open_to_all_light_dark_and_at_400_percent() {
     browser.wait_for_text("the chain is whole", PATIENCE);
     look_at(&browser, &axe, &folder, "audit-checked");
     // Her own page, as whoever sits at the front desk sees it.
+    // Another call: one in which nobody is heard ends after a minute.
+    let _later = long_call(&gateway, &folder);
     let new = json!({ "name": "ann", "person": "Ann Example", "roles": ["receptionist"] });
     let (status, said) = gateway.request("POST", "/api/v1/users", Some(&new.to_string()));
     assert_eq!(status, 201, "{said}");

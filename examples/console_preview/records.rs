@@ -6,7 +6,8 @@ use std::borrow::Cow;
 
 use ringward::banner::Banner;
 use ringward::call::record::{
-    Attempt, BannerChange, Decided, Ending, LegCodecs, LegSuites, Outcome, State, Timings,
+    Attempt, BannerChange, Decided, Ending, Ladder, LegCodecs, LegSuites, Outcome, Signal, SignalMethod,
+    State, Timings,
 };
 use ringward::call::{CallRecord, Suite};
 use ringward::call_id::CallId;
@@ -278,6 +279,7 @@ pub fn call(kind: &Kind, number_in_day: u64, started_ms: u64, elapsed_ms: u64, l
         spoken: Vec::new(),
         orders: Vec::new(),
         refused_with: None,
+        ladder: ladder(is_answered && elapsed_ms > 4_000, has_ended.then_some(length_ms)),
         answered_by: (is_answered && talked_ms > 0).then(|| kind.phone.into()),
         person: None,
         call_back: None,
@@ -577,5 +579,45 @@ fn identity(kind: &Kind) -> Report {
         origid: Some("123e4567-e89b-12d3-a456-426655440000".into()),
         iat_age_seconds: Some(1),
         ..Report::none()
+    }
+}
+
+/// What passed between us, the caller and a phone; `ended_ms`: when the caller hung up.
+fn ladder(is_answered: bool, ended_ms: Option<u64>) -> Ladder {
+    use SignalMethod::{Ack, Bye, Invite};
+    let mut all = vec![
+        (0, 0, false, Invite, None),
+        (92, 1, true, Invite, None),
+        (120, 1, false, Invite, Some(180)),
+        (120, 0, true, Invite, Some(180)),
+    ];
+    if is_answered {
+        all.extend([
+            (4_000, 1, false, Invite, Some(200)),
+            (4_000, 1, true, Ack, None),
+            (4_000, 0, true, Invite, Some(200)),
+            (4_021, 0, false, Ack, None),
+        ]);
+    }
+    if let Some(at_ms) = ended_ms.filter(|_| is_answered) {
+        all.extend([
+            (at_ms, 0, false, Bye, None),
+            (at_ms, 0, true, Bye, Some(200)),
+            (at_ms, 1, true, Bye, None),
+        ]);
+    }
+    let signals = all
+        .into_iter()
+        .map(|(at_ms, party, is_sent, method, status)| Signal {
+            at_ms,
+            party,
+            is_sent,
+            method,
+            status,
+            has_body: method == Invite && status != Some(180),
+        });
+    Ladder {
+        parties: vec![([10, 0, 0, 5], 5060).into()],
+        signals: signals.collect(),
     }
 }

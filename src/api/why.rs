@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::view::{BannerView, CallView, Evidence, evidence, number_name, voice_name};
 use crate::accounts::CallBackMade;
 use crate::call::CallRecord;
-use crate::call::record::{Decided, Shadow};
+use crate::call::record::{Decided, Ladder, Shadow, Signal};
 use crate::policy::{Policy, RuleLine, WhatIf};
 use crate::screening::{Facts, Stage, Tag};
 
@@ -35,6 +35,8 @@ pub(crate) struct Why {
     pub attempts: Vec<AttemptView>,
     /// Who called an organisation back for this call, the first one first: of the last few hundred that were made.
     pub called_back: Vec<CalledBackView>,
+    /// The SIP messages that passed, in their order (at most 64).
+    pub signals: Vec<SignalView>,
     /// What we said ourselves: to whom (`caller`, `called`), which recording, from when and until when.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Vec<Object>)]
@@ -115,6 +117,47 @@ pub(crate) struct BannerAt {
     /// Milliseconds since the INVITE arrived.
     pub at_ms: u64,
     pub banner: BannerView,
+}
+
+/// One SIP message of the call; never what stood in it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Signal)]
+pub(crate) struct SignalView {
+    /// Milliseconds since the INVITE arrived.
+    pub at_ms: u64,
+    /// At the other end: `caller`, or the address of a phone or trunk.
+    #[schema(example = "caller")]
+    pub party: String,
+    /// The gateway sent it; else it came from there.
+    pub is_sent: bool,
+    /// `INVITE`, or `200 INVITE` for a response to one.
+    #[schema(example = "200 INVITE")]
+    pub message: String,
+    /// It had a body: a session description, mostly.
+    pub has_body: bool,
+}
+
+impl SignalView {
+    fn of(signal: &Signal, ladder: &Ladder) -> SignalView {
+        let place = usize::from(signal.party).checked_sub(1);
+        let party = place.map(|place| {
+            ladder
+                .parties
+                .get(place)
+                .map(ToString::to_string)
+                .unwrap_or_default()
+        });
+        let method = signal.method.as_str();
+        SignalView {
+            at_ms: signal.at_ms,
+            party: party.unwrap_or_else(|| "caller".into()),
+            is_sent: signal.is_sent,
+            message: signal
+                .status
+                .map_or_else(|| method.to_string(), |status| format!("{status} {method}")),
+            has_body: signal.has_body,
+        }
+    }
 }
 
 /// The call was answered by calling an organisation back.
@@ -202,6 +245,12 @@ impl Why {
                     by: made.by.clone(),
                     at_ms: made.at_ms,
                 })
+                .collect(),
+            signals: record
+                .ladder
+                .signals
+                .iter()
+                .map(|signal| SignalView::of(signal, &record.ladder))
                 .collect(),
             spoken: record.spoken.clone(),
             media: json(&record.media),

@@ -275,6 +275,11 @@ impl Fetching {
 }
 
 impl Case {
+    /// Somebody called us; else his INVITE is made up, and nobody ever sees it.
+    pub(super) fn has_caller(&self) -> bool {
+        self.invite_txn != NO_INVITE
+    }
+
     /// Of a call back: the person is on the line, and what rings is the number outside. His phone stays the one that has
     /// the call.
     pub(crate) fn is_reaching_out(&self) -> bool {

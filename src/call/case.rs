@@ -124,6 +124,8 @@ pub(crate) struct Case {
     /// It has been asked what it wants once they talked.
     pub(super) is_asked_live: bool,
     pub(super) done: Vec<(What, Option<Label>)>,
+    /// Of the ladder: by the Call-ID of each dialog but the caller's, whose it is.
+    pub(super) parties: Vec<(String, u8)>,
 }
 
 impl Case {
@@ -181,6 +183,7 @@ impl Case {
             numbers: desk.own_numbers.clone(),
             listed: None,
             turn: 0,
+            parties: Vec::new(),
             is_tapped: false,
             attended: None,
             wish: None,
@@ -199,6 +202,7 @@ impl Case {
 
     /// Something a person could see has changed.
     pub(crate) fn changed(&mut self, desk: &mut Desk) {
+        self.note_said(desk);
         self.record.revision += 1;
         self.told = desk.now().instant;
         desk.say(Output::Changed(Arc::new(self.record.clone())));

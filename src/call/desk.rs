@@ -32,6 +32,7 @@ use super::random::Randomness;
 use super::refusal::Refusal;
 use super::registrants::Registrants;
 use super::routes::Routes;
+use super::signals::Said;
 use super::stray::Strays;
 use super::tolls::Ledger;
 use super::transfer::{Errand, Handed};
@@ -91,6 +92,8 @@ pub(crate) struct Desk {
     pub(crate) clock: Option<Now>,
     /// The call that is being handled.
     pub(crate) call: usize,
+    /// What was said about it since its event came.
+    pub(crate) said: Vec<Said>,
 }
 
 impl Desk {
@@ -108,6 +111,7 @@ impl Desk {
     }
 
     pub(crate) fn respond(&mut self, txn: ServerTxn, response: Response) {
+        self.note_response(&response);
         let now = self.now();
         self.endpoint.respond(txn, response, now);
     }
@@ -120,6 +124,7 @@ impl Desk {
 
     /// Sends a request of ours; a challenge to it is answered where the hop has credentials.
     pub(crate) fn request(&mut self, request: Request, flow: Flow, hop: &Hop) -> ClientTxn {
+        self.note_request(&request, flow.remote);
         let now = self.now();
         let kept = hop.login.map(|login| (login, request.clone()));
         let txn = match &hop.large {

@@ -17,6 +17,7 @@ pub(crate) fn abandon(legs: Vec<Ringing>, reason: Option<&str>, case: &mut Case,
         case.record.end_attempt(leg.attempt.0, 487);
         desk.index.remove(&Name::Client(leg.txn));
         let now = desk.now();
+        desk.note_cancel(&leg.invite);
         desk.endpoint.cancel(leg.txn, reason, now);
         desk.strays.abandon(leg, reason);
     }

@@ -152,6 +152,7 @@ impl Engine {
             ticket: None,
             clock: None,
             call: usize::MAX,
+            said: Vec::new(),
         };
         let has_probes_to_plan = desk.probes.is_wanted();
         Engine {
@@ -550,9 +551,11 @@ impl Engine {
             return;
         };
         self.desk.call = key;
+        self.desk.note_event(&event, &call.case);
         let stage = std::mem::replace(&mut call.stage, Stage::Over);
         call.stage = stage.handle(event, &mut call.case, &mut self.desk);
         call.case.settle(&call.stage, &mut self.desk);
+        call.case.note_said(&mut self.desk);
         let mut deadline = call.stage.deadline();
         if matches!(call.stage, Stage::Talking(_)) {
             deadline = earlier(deadline, call.case.toll_look());

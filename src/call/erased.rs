@@ -1,6 +1,6 @@
 //! What stays of a call when what it says of people is erased: when, through what, how long, and what it was taken for.
 
-use super::record::{CallRecord, Outcome, PersonReport, State};
+use super::record::{CallRecord, Ladder, Outcome, PersonReport, State};
 use crate::banner::Banner;
 use crate::identity::Report;
 use crate::redact::Redacted;
@@ -57,6 +57,7 @@ impl CallRecord {
             transfers: Vec::new(),
             spoken: Vec::new(),
             orders: Vec::new(),
+            ladder: Ladder::default(),
             timings: self.timings,
             outcome: self.outcome.as_ref().map(|outcome| Outcome {
                 note: None,

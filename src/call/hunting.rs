@@ -331,7 +331,8 @@ impl Hunting {
         };
 
         let person = case.talks_with(attempt, &self.hunt, desk);
-        case.is_taken_by(leg.phone_name(), person);
+        let name = case.device().unwrap_or_else(|| leg.phone_name());
+        case.is_taken_by(name, person);
         let is_answered = self
             .early
             .as_ref()

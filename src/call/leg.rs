@@ -490,6 +490,7 @@ impl Leg {
         }
         let flow = self.flow(desk);
         let now = desk.now();
+        desk.note_request(&ack, flow.remote);
         desk.endpoint.acknowledge(txn, ack, flow, &self.hop.sent_by, now);
     }
 }

@@ -75,6 +75,13 @@ pub const ATTEMPTS_KEPT: usize = 64;
 /// Digits that a beginning in `[[queue]] numbers` may leave for it to stand for a block of the business's own numbers: 10,000 of them.
 pub const OWN_BLOCK_DIGITS: usize = 4;
 
+/// SIP messages kept in a record, 16 octets each, and dialogs whose messages they may be; the last eight places are for how it ended. Later ones
+/// are not listed.
+pub const SIGNALS_KEPT: usize = 64;
+
+/// SIP messages noted while one event is handled. Later ones are not listed.
+pub const SIGNALS_NOTED: usize = 128;
+
 /// Transfers kept in a record; later ones happen but are not listed.
 pub const TRANSFERS_KEPT: usize = 16;
 

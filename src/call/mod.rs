@@ -70,6 +70,7 @@ mod replay;
 mod ring_again;
 mod routes;
 mod shard;
+mod signals;
 mod stage;
 mod standing;
 mod stray;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::call_id::CallId;
 use crate::queue;
 use crate::queue::limits::STAND_BELIEVED;
-use crate::queue::{Attempt, Hunt, OUTSIDE, PERSON, Stand, Standing, What};
+use crate::queue::{Attempt, DEVICE, Hunt, OUTSIDE, PERSON, Stand, Standing, What};
 use crate::screening::Label;
 
 use super::Output;
@@ -54,6 +54,12 @@ impl Case {
             leave(stand, Some(took), desk);
         }
         person
+    }
+
+    /// The phone that has the call, where it is a device by a name: its address may be anything.
+    pub(crate) fn device(&self) -> Option<String> {
+        let target = &self.phone.as_ref()?.target;
+        target.strip_prefix(DEVICE).map(str::to_string)
     }
 
     /// The phone that answered has put down, or the call goes on without it.

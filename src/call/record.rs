@@ -16,6 +16,7 @@ use crate::sip::TransportFault;
 use crate::voice::{Opinion, Window};
 
 pub use super::codecs::LegCodecs;
+pub use super::signals::{Ladder, Signal, SignalMethod};
 pub use keys::{LegKeys, LegSuites};
 pub use transfers::{Transfer, TransferKind, TransferOutcome};
 
@@ -102,6 +103,9 @@ pub struct CallRecord {
     /// What people and policy ordered while it lasted, in order; at most 32, the last of them an `end`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub orders: Vec<Ordered>,
+    /// The SIP messages that passed.
+    #[serde(default, skip_serializing_if = "Ladder::is_empty")]
+    pub ladder: Ladder,
     pub timings: Timings,
     pub outcome: Option<Outcome>,
     /// The status that policy wanted for a caller whom we had answered already: he was hung up instead.
@@ -324,6 +328,7 @@ impl CallRecord {
             transfers: Vec::new(),
             spoken: Vec::new(),
             orders: Vec::new(),
+            ladder: Ladder::default(),
             answered_by: None,
             person: None,
             call_back: None,

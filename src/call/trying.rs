@@ -221,6 +221,7 @@ impl Hunting {
         while let Some(at) = self.legs.iter().position(|leg| is_over(leg.patience)) {
             let leg = self.legs.swap_remove(at);
             desk.index.remove(&Name::Client(leg.txn));
+            desk.note_cancel(&leg.invite);
             desk.endpoint.cancel(leg.txn, None, desk.now());
             self.end_talk(Some(leg.attempt), desk);
             self.try_next(&leg, 408, Failure::of_the_way(Cause::Silent), case, desk);
@@ -288,6 +289,7 @@ impl Hunting {
     /// The connection that a phone was rung over is gone. It may ring all the same: it is told to stop, by another
     /// connection, and should it be answered first it is acknowledged and hung up (RFC 3261 §13.2.2.4).
     pub(super) fn on_lost(&mut self, leg: Ringing, fault: TransportFault, case: &mut Case, desk: &mut Desk) {
+        desk.note_cancel(&leg.invite);
         desk.endpoint.cancel(leg.txn, None, desk.now());
         self.on_unreachable(&leg, 503, Some(fault), case, desk);
         desk.strays.abandon(leg, None);

@@ -217,6 +217,11 @@ pub const ASSETS: &[Asset] = &[
         content: include_str!("static/moves.js"),
     },
     Asset {
+        path: "/console/ladder.js",
+        kind: SCRIPT,
+        content: include_str!("static/ladder.js"),
+    },
+    Asset {
         path: "/console/chart.js",
         kind: SCRIPT,
         content: include_str!("static/chart.js"),

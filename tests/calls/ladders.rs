@@ -48,6 +48,111 @@ fn a_hold_while_two_phones_were_rung() {
     insta::assert_snapshot!(ladder(&world));
 }
 
+/// What was seen on the wire of a call until its record was written, without what the transactions say by themselves.
+fn seen(world: &World) -> Vec<String> {
+    let text = ladder(world);
+    let lines: Vec<&str> = text.lines().collect();
+    let end = lines
+        .iter()
+        .rposition(|line| line.contains("record Ended"))
+        .unwrap();
+    let messages = lines[..end].iter().filter_map(|line| {
+        let (from, rest) = line.trim_start().split_once(' ')?.1.split_once(" > ")?;
+        let (to, rest) = rest.split_once(' ')?;
+        let method = rest.rsplit_once(' ')?.1.trim_end_matches(']');
+        let what = match rest.strip_prefix("SIP/2.0 ") {
+            Some(response) => format!("{} {method}", &response[..3]),
+            None => rest.split(' ').next()?.to_string(),
+        };
+        // Answered by the transactions: 100, and the answer to a CANCEL; and their ACK to a refusal.
+        let is_ours = !what.starts_with("100") && what != "200 CANCEL";
+        is_ours.then(|| format!("{from} > {to} {what}"))
+    });
+    messages.collect()
+}
+
+/// The same as the record has it.
+fn kept(world: &World) -> Vec<String> {
+    let ladder = &world.record().ladder;
+    let signals = ladder.signals.iter().map(|signal| {
+        let party = match signal.party {
+            0 => "caller",
+            n => match ladder.parties[usize::from(n) - 1].to_string().as_str() {
+                "10.0.0.5:5060" => "desk",
+                "10.0.0.6:5060" => "other",
+                _ => "somebody",
+            },
+        };
+        let what = match signal.status {
+            Some(status) => format!("{status} {}", signal.method.as_str()),
+            None => signal.method.as_str().to_string(),
+        };
+        match signal.is_sent {
+            true => format!("gateway > {party} {what}"),
+            false => format!("{party} > gateway {what}"),
+        }
+    });
+    signals.collect()
+}
+
+#[test]
+fn the_record_has_the_messages_of_a_call_in_their_order() {
+    let both = ["sip:a@10.0.0.5:5060", "sip:b@10.0.0.6:5060"];
+    let plans = [
+        CallerPlan::new(CALLER).act(10.0, Act::Bye),
+        CallerPlan::new(CALLER)
+            .act(3.0, Act::Hold)
+            .act(4.0, Act::Resume)
+            .act(6.0, Act::Bye),
+        CallerPlan::new(CALLER).gives_up_after(1.0),
+    ];
+    for (number, plan) in plans.into_iter().enumerate() {
+        let mut world = World::new(vec![queue("desk", Strategy::RingAll, &both)], 1);
+        world.phone("10.0.0.5:5060", PhonePlan::answers_after(2.0));
+        world.phone("10.0.0.6:5060", PhonePlan::with(Answer::Never));
+        world.call(plan);
+        world.run();
+        let (kept, seen) = (kept(&world), seen(&world));
+        for party in ["caller", "desk", "other"] {
+            let lane = |lines: &[String]| -> Vec<String> {
+                let mut lane: Vec<String> = lines
+                    .iter()
+                    .filter(|line| line.contains(party))
+                    .cloned()
+                    .collect();
+                // What a phone that was cancelled still says is nobody's, and the transactions acknowledge refusals.
+                let after_refusal = lane
+                    .windows(2)
+                    .position(|two| two[0].ends_with("487 INVITE") && two[1].ends_with(" ACK"));
+                after_refusal.map(|at| lane.remove(at + 1));
+                lane.retain(|line| *line != format!("{party} > gateway 487 INVITE"));
+                lane
+            };
+            assert_eq!(lane(&kept), lane(&seen), "plan {number}, {party}");
+        }
+        assert!(kept.len() > 5, "{kept:?}");
+    }
+}
+
+/// A call that changes its descriptions without end is bounded, and its end is there all the same.
+#[test]
+fn the_end_of_a_call_stands_in_its_record_however_much_was_said_before() {
+    let mut plan = CallerPlan::new(CALLER);
+    for n in 0..30u32 {
+        let act = if n % 2 == 0 { Act::Hold } else { Act::Resume };
+        plan = plan.act(5.0 + f64::from(n), act);
+    }
+    let mut world = World::new(one_desk(), 1);
+    world.phone("10.0.0.5:5060", PhonePlan::answers_after(1.0));
+    world.call(plan.act(60.0, Act::Bye));
+    world.run();
+    let kept = kept(&world);
+    assert!(kept.len() <= 64, "{}", kept.len());
+    assert_eq!(kept[0], "caller > gateway INVITE");
+    assert!(kept.contains(&"caller > gateway BYE".to_string()), "{kept:?}");
+    assert!(kept.contains(&"gateway > desk BYE".to_string()), "{kept:?}");
+}
+
 #[test]
 fn a_call_over_tcp_stays_on_its_connections() {
     let mut world = World::over_tcp(

@@ -197,21 +197,30 @@ pub fn give_a_reason(browser: &Browser, reason: &str) {
 
 #[test]
 fn a_policy_that_refuses_is_wanted_by_one_agreed_with_by_another_and_taken_back_in_chromium() {
-    if !have(&["chromium", "chromedriver"]) {
+    if !have(&["sipp", "chromium", "chromedriver"]) {
         return;
     }
     let folder = folder("console-policies");
+    let (_phone, phone) = sipp::phone(&folder, 100);
     let gateway = Gateway::start(&Setup {
         name: "gateway-policies",
-        targets: &["sip:desk@127.0.0.1:9".to_string()],
+        targets: &[format!("sip:desk@127.0.0.1:{phone}")],
         queue: "",
         more: "",
     });
     let browser = Browser::start(&folder, 1280, 900);
     browser.open(&format!("http://{}/#token={}", gateway.api, gateway.token));
     browser.wait_for_text("no call right now", PATIENCE);
-    let strict = ringward::policy::shipped("strict").expect("it is shipped").text;
+    let strict = "[policy]\nname = 'strict'\n[[rule]]\nid = 'all'\nwhen = \"true\"\nthen = { refuse = 603 }\nreason = 'nobody for now'\n";
     let draft = serde_json::json!({ "text": strict, "reason": "forgers" });
+    // How the next call ends.
+    let next_call = |before: usize| {
+        let scenario = sipp::silent_caller(300);
+        Caller::one(gateway.udp, &scenario).start(&folder).finish();
+        let call = gateway.ended_calls(before + 1).remove(0);
+        call["outcome"]["ending"].as_str().unwrap_or_default().to_string()
+    };
+    assert_eq!(next_call(0), "completed");
     fetch(&browser, "POST", "/api/v1/policies", &draft);
     let new = serde_json::json!({ "name": "ann", "person": "Ann Example", "roles": ["policy-approver"] });
     let code = fetch(&browser, "POST", "/api/v1/users", &new)["code"].clone();
@@ -257,6 +266,7 @@ fn a_policy_that_refuses_is_wanted_by_one_agreed_with_by_another_and_taken_back_
             .then_some(())
     });
     browser.screenshot(&folder.join("2-live.png"));
+    assert_eq!(next_call(1), "refused", "the next call obeys");
     press(&browser, "Roll back…");
     give_a_reason(&browser, "too many refusals");
     wait_for("the default policy to judge", PATIENCE, || {
@@ -266,6 +276,7 @@ fn a_policy_that_refuses_is_wanted_by_one_agreed_with_by_another_and_taken_back_
             .is_some_and(|words| words.starts_with("default@"))
             .then_some(())
     });
+    assert_eq!(next_call(2), "completed", "and is let through again");
     let errors = browser.console_errors();
     // The one refusal that was provoked is logged by the browser itself.
     assert!(errors.iter().all(|error| error.contains("409")), "{errors:?}");

@@ -209,14 +209,14 @@ fn markup_of_callers_and_colleagues_is_text_on_every_page() {
     type_into(&browser, "new-again", "twelve small owls");
     submit(&browser, "invitation-form");
     browser.wait_for_text("no call right now", PATIENCE);
-    type_into(&browser, "search-name", "<b class=taken>kept</b>");
+    type_into(&browser, "search-name", "<b class=taken>looked-for</b>");
     submit(&browser, "save-search");
-    check(&browser, "kept searches", &["kept"]);
+    check(&browser, "kept searches", &["looked-for"]);
     let options = browser.eval("return document.getElementById('saved').textContent");
     assert!(
         options
             .as_str()
-            .is_some_and(|text| text.contains("<b class=taken>kept</b>")),
+            .is_some_and(|text| text.contains("<b class=taken>looked-for</b>")),
         "{options}"
     );
 

@@ -89,7 +89,7 @@ fn each_move_of_a_call_stands_on_its_page_with_the_time_and_by_whom() {
         "first: move to security, done",
         "first: ask for digits",
         "Reported: Scam",
-        "Answered by guard",
+        "Answered by back",
     ] {
         browser.wait_for_text(words, PATIENCE);
     }
@@ -125,7 +125,36 @@ fn each_move_of_a_call_stands_on_its_page_with_the_time_and_by_whom() {
         line[2].as_str().is_some_and(|label| label.contains("talked")),
         "{line}"
     );
-    browser.screenshot(&folder.join("moves.png"));
+    // Message by message: the caller on the left, each phone in a lane of its own, and nothing of what stood in them.
+    let ladder = browser.eval(
+        "const table = document.querySelector('.ladder'); return [[...table.querySelectorAll('thead th')].map((cell) => cell.textContent), [...table.querySelectorAll('tbody tr')].map((row) => row.innerText.trim())]",
+    );
+    let lanes = ladder[0].as_array().expect("a list");
+    assert_eq!((lanes.len(), &lanes[1]), (5, &json!("Caller")), "{ladder}");
+    let rows: Vec<&str> = ladder[1]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|row| row.as_str())
+        .collect();
+    for words in [
+        "INVITE (SDP) →",
+        "← 180 INVITE",
+        "← 200 INVITE (SDP)",
+        "ACK →",
+        "CANCEL →",
+    ] {
+        assert!(rows.iter().any(|row| row.contains(words)), "{words} in {rows:?}");
+    }
+    assert!(rows[0].contains("INVITE (SDP) →"), "{rows:?}");
+    let is_narrow = browser.eval(
+        "const sheet = document.querySelector('dialog.why'); return sheet.scrollWidth <= sheet.clientWidth",
+    );
+    assert_eq!(is_narrow, json!(true), "what is wide moves within itself");
+    for (name, part) in [("moves", ".timeline"), ("steps", ".steps"), ("ladder", ".ladder")] {
+        browser.eval(&format!("document.querySelector('{part}').scrollIntoView({{ block: 'start' }}); document.querySelector('dialog.why').scrollBy(0, -110); return true"));
+        browser.screenshot(&folder.join(format!("{name}.png")));
+    }
     assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 

@@ -290,9 +290,12 @@ impl Calling {
         answered.acknowledge(leg.txn, response.cseq().0, None, desk);
         desk.strays.watch(leg, answered.dialog.remote_tag(), now);
         case.record.end_attempt(attempt.0, 200);
-        let person = match case.is_reaching_out() {
-            true => case.record.person.clone(),
-            false => case.talks_with(attempt, &self.search.hunt, desk),
+        let (name, person) = match case.is_reaching_out() {
+            true => (name, case.record.person.clone()),
+            false => {
+                let person = case.talks_with(attempt, &self.search.hunt, desk);
+                (case.device().unwrap_or(name), person)
+            }
         };
         let queue = desk
             .queues

@@ -3,6 +3,7 @@
 import { ask, report } from "./api.js";
 import * as callback from "./callback.js";
 import { h, icon, show, text } from "./dom.js";
+import { ladder } from "./ladder.js";
 import { challenged, moves } from "./moves.js";
 import { may } from "./orders.js";
 import { timeline } from "./timeline.js";
@@ -70,6 +71,7 @@ function sheet(why) {
       evidence(why),
       section("Who signed", identity(why.identity)),
       section("How it went", steps(why)),
+      section("SIP, message by message", ladder(why.signals ?? [])),
       why.media ? section("Media", media(why.media)) : null,
       section("Everything policy could see", facts(why.facts))),
   ];
@@ -213,7 +215,7 @@ function steps(why) {
   for (const change of why.banners) add(change.at_ms, `Shown: number ${NUMBER[change.banner.number]?.is.toLowerCase()}, voice ${VOICE[change.banner.voice]?.is.toLowerCase()}`);
   for (const attempt of why.attempts) add(attempt.at_ms, `Rang ${attempt.target}${attempt.person ? ` (${attempt.person})` : ""}${attempt.status ? `: ${attempt.status}` : ""}${attempt.why ? ` (${attempt.why})` : ""}${(attempt.tries ?? []).map((one) => `; ${one.address || "no address"}: ${one.status}`).join("")}`);
   add(timings.ringing_ms, "Ringing");
-  add(timings.answered_ms, `Answered by ${call.answered_by ?? "a phone"}${call.person ? ` (${call.person})` : ""}`);
+  add(timings.answered_ms, `Answered by ${answerer(why)}`);
   for (const [at, words] of moves(why, open)) add(at, words);
   if (timings.ended_ms !== null) add(timings.ended_ms, `Ended by ${{ caller: "the caller", called: "us at the desk", us: "the gateway" }[call.outcome?.by] ?? "a party"}`);
   list.sort((a, b) => a[0] - b[0]);
@@ -226,12 +228,14 @@ function steps(why) {
     ]));
 }
 
-// What is said of a leg whose keys did not come: nothing of it is heard.
-const NO_KEYS = {
-  dtls_pending: "waits for keys",
-  dtls_mismatch: "silent: its certificate is not the one it announced",
-  dtls_failed: "silent: no keys came",
-};
+/** Who picked up first: the call may be with somebody else by now. */
+function answerer({ call, attempts }) {
+  const left = (call.transfers ?? []).find((one) => one.outcome === "completed" && !["overflow", "next_queue"].includes(one.kind));
+  const phone = left?.by || call.answered_by || "a phone";
+  const person = left ? attempts.find((attempt) => attempt.status === 200)?.person : call.person;
+  return person ? `${phone} (${person})` : phone;
+}
+
 /** Who began it; whom one of us called back for another call is told with a way there. */
 function began(call) {
   const back = call.call_back_of;
@@ -241,6 +245,13 @@ function began(call) {
   }
   return call.direction === "outbound" ? "Begun by a phone of ours" : `Arrived by trunk ${call.trunk}`;
 }
+
+// What is said of a leg whose keys did not come: nothing of it is heard.
+const NO_KEYS = {
+  dtls_pending: "waits for keys",
+  dtls_mismatch: "silent: its certificate is not the one it announced",
+  dtls_failed: "silent: no keys came",
+};
 
 // Which legs have SRTP, and with what; nothing where both are plain.
 function encrypted(legs) {

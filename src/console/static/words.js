@@ -108,7 +108,8 @@ export function when(ms, hasSeconds = true) {
   const date = new Date(ms);
   const isToday = date.toDateString() === new Date().toDateString();
   const time = date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: hasSeconds ? "2-digit" : undefined, hour12: false });
-  return isToday ? time : `${date.toLocaleDateString([], { month: "short", day: "numeric" })} ${time}`;
+  const year = date.getFullYear() === new Date().getFullYear() ? undefined : "numeric";
+  return isToday ? time : `${date.toLocaleDateString([], { year, month: "short", day: "numeric" })} ${time}`;
 }
 
 export function talked(call) {

@@ -53,7 +53,8 @@ impl Ringing {
             return false;
         };
         let may_widen = self.origin.widened(&said).codecs() != said.codecs();
-        if !self.origin.travel.insist() && !(may_widen && self.origin.widen()) {
+        let is_other = self.origin.travel.insist() || (may_widen && self.origin.widen());
+        if !is_other {
             return false;
         }
         let Ok(body) = self.origin.offer(&said, at.ip(), at.port()) else {

@@ -172,6 +172,10 @@ impl Mailbox {
     /// # Errors
     ///
     /// The message.
+    #[allow(
+        clippy::result_large_err,
+        reason = "what comes back is the message itself, as it was handed over"
+    )]
     pub fn offer(&self, message: ToShard) -> Result<(), ToShard> {
         let is_sip = matches!(message, ToShard::Sip { .. });
         let sent = if is_sip && self.sender.len() >= INBOX_SIP_MESSAGES {

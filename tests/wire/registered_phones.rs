@@ -253,6 +253,42 @@ fn who_guesses_is_locked_out_and_the_right_secret_still_registers_elsewhere_at_h
 }
 
 #[test]
+fn the_same_credentials_at_two_places_at_once_are_told_to_the_security_team() {
+    let folder = folder("phones-at-two-places");
+    let (gateway, _, secrets) = gateway(&folder, "\"device:desk-1\"", "SHA-256", &["desk-1"]);
+    let places = ["127.0.0.1", GUESSER].map(|own| {
+        let socket = UdpSocket::bind((own, 0)).expect("a socket");
+        socket.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+        let asked = register(&socket, gateway.udp, 1, "").expect("an answer");
+        let proof = answer(&asked, gateway.udp, &secrets[0]);
+        let taken = register(&socket, gateway.udp, 2, &proof).expect("an answer");
+        assert!(taken.starts_with("SIP/2.0 200 "), "{taken}");
+        // At the first place nothing is to be told yet.
+        if own != GUESSER {
+            wait_for_registered(&gateway, &["desk-1"]);
+            assert_eq!(status(&gateway)["alerts"], serde_json::json!([]));
+        }
+        socket
+    });
+    let alerts = wait_for("an alert", PATIENCE, || {
+        let alerts = status(&gateway)["alerts"].clone();
+        alerts.get(0).is_some().then_some(alerts)
+    });
+    assert_eq!(
+        (&alerts[0]["what"], &alerts[0]["about"]),
+        (&Value::from("device in two places"), &Value::from("desk-1")),
+        "{alerts}"
+    );
+    let note = alerts[0]["note"].as_str().expect("a note");
+    assert!(note.contains(GUESSER) && note.contains("127.0.0.1"), "{note}");
+    wait_for("its entry in the audit", PATIENCE, || {
+        let audit = gateway.get("/api/v1/audit").to_string();
+        audit.contains("device in two places").then_some(())
+    });
+    drop(places);
+}
+
+#[test]
 fn svcrack_does_not_find_a_secret_that_is_in_its_list_behind_a_dozen_others() {
     let Some(svcrack) = program("sipvicious_svcrack") else {
         return;

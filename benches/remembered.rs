@@ -33,6 +33,8 @@ use redis_server::RedisServer;
 const NOON: u64 = 1_790_000_000_000;
 /// Heard before they are written: fewer than may wait for it.
 const WRITTEN: u32 = 500;
+/// From one call to the next, so that those before are over and make room.
+const APART_MS: u64 = 100;
 
 fn main() {
     if std::env::args().any(|argument| argument == "--test") {
@@ -60,7 +62,7 @@ fn measure(engine: &str, url: &str, count: u32) {
     let store = open(url);
     let begin = Instant::now();
     let repeats = Repeats::open(count as usize + 4, Arc::new(Live::new()), Arc::clone(&store)).unwrap();
-    repeats.read(NOON).unwrap();
+    repeats.read(NOON + u64::from(count) * APART_MS).unwrap();
     let took = begin.elapsed();
     let remembered = repeats.remembered();
     println!(
@@ -85,7 +87,7 @@ fn keep(url: &str, count: u32) -> usize {
         let id = record.id;
         live.publish(Arc::new(record));
         for hop in tones::tones(number).chunks(8000) {
-            repeats.hear(id, hop, NOON + u64::from(number));
+            repeats.hear(id, hop, NOON + u64::from(number) * APART_MS);
         }
         if number % WRITTEN == WRITTEN - 1 {
             repeats.write().unwrap();

@@ -294,7 +294,7 @@ async fn who_is_gone_is_erased_from_the_audit_and_its_chain_is_whole() {
             .filter(|entry| entry.to_string().contains(name))
             .count()
     };
-    assert_eq!(named(&desk).await, 1);
+    assert_eq!(named(&desk).await, 2);
     assert_eq!(
         desk.signed(Method::DELETE, "/api/v1/users/x")
             .send()
@@ -321,7 +321,7 @@ async fn who_is_gone_is_erased_from_the_audit_and_its_chain_is_whole() {
     let done = body_of(erase(ask).await).await;
     assert_eq!(
         (&done["state"], &done["entries"], &done["calls"]),
-        (&json!("done"), &json!(2), &json!(0)),
+        (&json!("done"), &json!(3), &json!(0)),
         "{done}"
     );
     assert_eq!(named(&desk).await, 0);

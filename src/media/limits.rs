@@ -54,6 +54,9 @@ pub const PAUSE_SAMPLES_MAX: usize = 3360;
 /// says little. Nobody speaks faster than time goes by. What is above is dropped.
 pub const OPUS_MS_PER_SECOND: u32 = 1500;
 
+/// Octets of a packet of Opus that is silence: what encoders make of it (`f8 ff fe`), or less.
+pub const OPUS_QUIET_OCTETS_MAX: usize = 3;
+
 /// Milliseconds of Opus that one side may send at once after a pause (a network that held them back delivers them together).
 pub const OPUS_MS_BURST: u32 = 4000;
 

@@ -5,8 +5,9 @@ use std::ops::Range;
 
 use super::Side;
 use super::limits::TRANSLATED_OCTETS_MAX;
+use super::opus::packet::PacketError;
 use super::opus::{self, Hearer, Speaker, UNITS};
-use super::party::{Party, Payloads};
+use super::party::{Liked, Party, Payloads};
 use super::player::FRAME_SAMPLES;
 use super::rtp::{HEADER_OCTETS, PADDING, Packet, renumber, retime};
 use super::session::Session;
@@ -24,16 +25,17 @@ impl Session {
     /// Takes the memory of the decoders and encoders that the legs need as they are described now, and gives back what they
     /// need no more. Never on the path of a packet.
     pub(super) fn prepare_opus(&mut self) {
-        let talks = self.talking.is_some();
+        let (talks, transcodes) = (self.talking.is_some(), self.transcodes);
         for side in [Side::A, Side::B] {
             let (this, other) = self.parties(side);
-            let may_come = (this.payloads.opus | other.payloads.opus) != 0;
-            let is_translated = this.payloads.opus != 0 && other.payloads.opus == 0 && other.voice.is_some();
+            let is_opus = matches!(this.voice, Some((_, Codec::Opus)));
+            // Whoever has another codec in common with the other one has agreed on that.
+            let may_come = is_opus || this.payloads.opus != 0 && other.payloads.opus != 0;
+            let is_translated = transcodes && is_opus && other.payloads.opus == 0 && other.voice.is_some();
             match may_come && (is_translated || talks && side == Side::A) {
                 true => _ = this.hearer.get_or_insert_with(|| Box::new(Hearer::new())),
                 false => this.hearer = None,
             }
-            let is_opus = matches!(this.voice, Some((_, Codec::Opus)));
             let is_spoken_to = this.player.is_some() || other.payloads.has_more_than(this.payloads);
             match is_opus && is_spoken_to {
                 true => _ = this.speaker.get_or_insert_with(|| Box::new(Speaker::new())),
@@ -47,6 +49,27 @@ impl Session {
 }
 
 impl Payloads {
+    /// In which of the codecs that it likes, best first, somebody is spoken to by the party that announced these, as its answer
+    /// says ([`crate::sdp::Session::translated`]): one that both have under one number, or else under two; or else the first
+    /// that is not Opus, or else the first. That too where the other party has not `announced` anything yet.
+    pub(super) fn choose(self, liked: &Liked, announced: bool) -> Option<(u8, Codec)> {
+        let liked = || liked.iter().flatten().copied();
+        if !announced {
+            return liked().next();
+        }
+        let numbers = |codec| match codec {
+            Codec::Pcmu => self.pcmu,
+            Codec::Pcma => self.pcma,
+            Codec::G722 => self.g722,
+            Codec::Opus => self.opus,
+        };
+        liked()
+            .find(|(number, codec)| numbers(*codec) & super::party::bit(*number) != 0)
+            .or_else(|| liked().find(|(_, codec)| numbers(*codec) != 0))
+            .or_else(|| liked().find(|(_, codec)| *codec != Codec::Opus))
+            .or_else(|| liked().next())
+    }
+
     /// Whether a number that both announced is a key to either, by different clocks.
     pub(super) fn counts_otherwise(self, payload_type: u8, theirs: Payloads) -> bool {
         let both = self.is_event(payload_type) && theirs.is_event(payload_type);
@@ -55,6 +78,47 @@ impl Payloads {
 }
 
 impl Party {
+    /// What it announced, in the order in which it did, and who hears it.
+    pub(super) fn announces(&mut self, codecs: &[(u8, Codec)], other: &mut Party) {
+        self.liked = Liked::default();
+        for (place, codec) in self.liked.iter_mut().zip(codecs) {
+            *place = Some(*codec);
+        }
+        self.voice = other.payloads.choose(&self.liked, other.liked[0].is_some());
+        other.voice = self.payloads.choose(&other.liked, self.liked[0].is_some());
+    }
+
+    /// Milliseconds of Opus that are decoded or encoded for `other` with this packet of this codec (`None`: no audio).
+    ///
+    /// # Errors
+    ///
+    /// It is said to be Opus, and is none.
+    pub(super) fn opus_ms(
+        &self,
+        packet: &Packet<'_>,
+        codec: Option<Codec>,
+        (other, transcodes): (&Party, bool),
+    ) -> Result<u32, PacketError> {
+        let number = packet.payload_type();
+        let is_encoded = matches!(other.voice, Some((_, Codec::Opus))) && !other.payloads.has(number);
+        match codec {
+            Some(Codec::Opus) => opus::packet::milliseconds(packet.payload()),
+            Some(_) if is_encoded && transcodes => Ok((packet.payload().len() as u32).div_ceil(8)),
+            None if is_encoded && !self.payloads.is_event(number) => Ok(FRAME_SAMPLES as u32 / 8),
+            _ => Ok(0),
+        }
+    }
+
+    /// The packet of audio from the other party goes out to this one.
+    pub(super) fn hears(&mut self, packet: &mut [u8]) {
+        let Some(second) = packet.get_mut(1) else { return };
+        self.hears_wide = Some(self.payloads.is_wide(*second & 0x7f));
+        if std::mem::take(&mut self.marks_next) {
+            // The first of another source than the one before: what a marked packet says (RFC 3551 §4.1).
+            *second |= 0x80;
+        }
+    }
+
     /// When a packet of it was made, in units of 125 us, whatever its payload counts in.
     pub(super) fn time_of(&mut self, packet: &Packet<'_>, arrival: Arrival, theirs: Payloads) -> u32 {
         let payload_type = packet.payload_type();
@@ -101,7 +165,15 @@ impl Party {
                 if end - start > TRANSLATED_OCTETS_MAX {
                     return None;
                 }
-                let len = speaker.write(codec, buffer.get_mut(start..end)?)?;
+                if said.arrival == Arrival::Started {
+                    speaker.restart();
+                }
+                let audio = buffer.get_mut(start..end)?;
+                // What was said before, or belongs to no stream yet, is nothing to the encoder.
+                let len = match said.arrival {
+                    Arrival::Duplicate | Arrival::Suspect => Speaker::write_nothing(audio)?,
+                    _ => speaker.write(codec, audio)?,
+                };
                 retime(buffer, opus::widened(said.time));
                 len
             }

@@ -13,6 +13,9 @@ use crate::g711::Law;
 use crate::sdp::Codec;
 use crate::time::Now;
 
+#[path = "opus_agreed_tests.rs"]
+mod agreed;
+
 const OPUS: (u8, Codec) = (111, Codec::Opus);
 const MU: (u8, Codec) = (0, Codec::Pcmu);
 const WIDE: (u8, Codec) = (9, Codec::G722);

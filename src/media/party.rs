@@ -30,8 +30,12 @@ pub(super) struct Party {
     pub(super) is_fax: bool,
     /// RTP and RTCP share one port on its leg, both ways (RFC 5761).
     pub(super) is_muxed: bool,
-    /// What it likes best to hear: payload type and codec.
+    /// What it likes to hear, best first: payload types and codecs.
+    pub(super) liked: Liked,
+    /// What it hears where the other party says something that it did not announce, and from us: see [`Payloads::choose`].
     pub(super) voice: Option<(u8, Codec)>,
+    /// The last audio of the other party that went to it counts in 48 kHz.
+    pub(super) hears_wide: Option<bool>,
     /// Our own voice towards it; while there is one the other party is not heard, unless that gives way.
     pub(super) player: Option<Box<Player>>,
     /// The next audio sent to it is the first of another source.
@@ -59,6 +63,9 @@ pub(super) struct Party {
     /// Its time line, where it counts in 48 kHz.
     pub(super) clock: Clock,
 }
+
+/// As many codecs as a description may name are more than are looked at here.
+pub(super) type Liked = [Option<(u8, Codec)>; 8];
 
 /// The payload type of comfort noise (RFC 3389 §4), where no description gives it another.
 const COMFORT_NOISE: u8 = 13;
@@ -145,8 +152,9 @@ impl Payloads {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Presses {
     count: u64,
-    /// All packets of one press have its timestamp, those that repeat its end too.
-    last: Option<u32>,
+    /// All packets of one press have its timestamp, those that repeat its end too. A longer one than its field can say goes on as
+    /// the next, unmarked, with the timestamp behind it (RFC 4733 §2.5.1.3).
+    last: Option<(u8, u32)>,
 }
 
 impl Presses {
@@ -154,10 +162,20 @@ impl Presses {
     pub(super) fn handle(&mut self, packet: &Packet<'_>) -> Option<u8> {
         // Events above 15 are no keys: tones, hook flash.
         let event = packet.payload().first().copied().filter(|event| *event <= 15)?;
-        if packet.payload().len() < 4 || self.last == Some(packet.timestamp()) {
+        if packet.payload().len() < 4 {
             return None;
         }
-        self.last = Some(packet.timestamp());
+        let timestamp = packet.timestamp();
+        if let Some((before, last)) = self.last {
+            if last == timestamp {
+                return None;
+            }
+            if before == event && !packet.is_marked() && last.wrapping_add(0xffff) == timestamp {
+                self.last = Some((event, timestamp));
+                return None;
+            }
+        }
+        self.last = Some((event, timestamp));
         self.count += 1;
         Some(event)
     }
@@ -176,7 +194,9 @@ impl Party {
             handshakes: None,
             is_muxed: false,
             is_fax: false,
+            liked: Liked::default(),
             voice: None,
+            hears_wide: None,
             player: None,
             marks_next: false,
             payloads: Payloads::default(),
@@ -249,9 +269,10 @@ impl Party {
 
     /// Of the timestamps of what is sent to it, in which its reports give jitter.
     fn units_per_ms(&self) -> f32 {
-        match self.voice {
-            Some((_, codec)) => codec.clock_rate() as f32 / 1000.0,
-            None => 8.0,
+        let is_wide = || matches!(self.voice, Some((_, Codec::Opus)));
+        match self.hears_wide.unwrap_or_else(is_wide) {
+            true => 48.0,
+            false => 8.0,
         }
     }
 

@@ -5,8 +5,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::latch::Target;
-use super::limits::TRANSLATED_OCTETS_MAX;
-use super::opus;
+use super::limits::{OPUS_QUIET_OCTETS_MAX, TRANSLATED_OCTETS_MAX};
 use super::opus_legs::{Key, Said};
 use super::party::{Party, Payloads, bit};
 use super::player::FRAME_SAMPLES;
@@ -56,7 +55,7 @@ pub struct Session {
     started: Instant,
     pub(super) last_heard: Instant,
     silence: Duration,
-    transcodes: bool,
+    pub(super) transcodes: bool,
 }
 
 impl Session {
@@ -106,7 +105,7 @@ impl Session {
             }
         }
         this.payloads = payloads;
-        this.voice = codecs.first().copied();
+        this.announces(codecs, other);
         this.latch.describe(audio, now.instant);
         other.latch.reopen(now.instant);
         self.last_heard = now.instant;
@@ -198,7 +197,7 @@ impl Session {
         if self.party(from).is_muxed && rtcp::is_control(buffer.get(..len).unwrap_or_default()) {
             return self.control(from, source, Component::Rtp, buffer, len, now);
         }
-        let octets = len;
+        let (octets, transcodes) = (len, self.transcodes);
         let (this, other) = self.parties(from);
         let len = match this.open(
             (buffer, len),
@@ -230,11 +229,7 @@ impl Session {
             .payloads
             .codec(payload_type)
             .or(this.payloads.codec(payload_type));
-        let opus_ms = match codec {
-            Some(Codec::Opus) => opus::packet::milliseconds(packet.payload()),
-            _ => Ok(0),
-        };
-        let Ok(opus_ms) = opus_ms else {
+        let Ok(opus_ms) = this.opus_ms(&packet, codec, (other, transcodes)) else {
             return this.drop(DropReason::Malformed);
         };
         if let Err(reason) = this.admit(source, octets, opus_ms, now.instant) {
@@ -256,11 +251,11 @@ impl Session {
         let is_same =
             other.payloads.has(payload_type) && !this.payloads.counts_otherwise(payload_type, other.payloads);
         let target = other.latch.target();
-        if codec.is_some() && !packet.is_flat() {
+        let is_quiet = packet.is_flat() || codec == Some(Codec::Opus) && packet.payload().len() <= OPUS_QUIET_OCTETS_MAX;
+        if codec.is_some() && !is_quiet {
             other.give_way(now.instant);
         }
-        let goes_out = !other.is_spoken_to(now.instant) && matches!(target, Target::At(_));
-        let is_first = codec.is_some() && goes_out && std::mem::take(&mut other.marks_next);
+        let is_heard = codec.is_some() && !other.is_spoken_to(now.instant) && matches!(target, Target::At(_));
         self.last_heard = now.instant;
         self.follow(from, arrival, &packet, (codec, time), now);
         if let (Some(event), Side::A) = (pressed, from) {
@@ -273,9 +268,8 @@ impl Session {
                 None => return self.parties(from).0.drop(DropReason::UnknownPayload),
             },
         };
-        if let (true, Some(second)) = (is_first, buffer.get_mut(1)) {
-            // The first of another source than the one before: what a marked packet says (RFC 3551 §4.1).
-            *second |= 0x80;
+        if is_heard {
+            self.parties(from).1.hears(buffer);
         }
         self.send_on(
             from,

@@ -234,6 +234,7 @@ impl Party {
 
     /// A packet of ours, as it goes out to this party.
     fn close(&mut self, buffer: &mut [u8], len: usize) -> Option<usize> {
+        self.hears_wide = None;
         let len = match self.voice {
             Some((_, Codec::Opus)) => self.in_opus(buffer, len)?,
             _ => len,

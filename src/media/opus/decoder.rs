@@ -23,6 +23,18 @@ pub struct Decoder {
 /// A codec that panics more often than this is asked nothing more in this call.
 const PANICS_MAX: u8 = 3;
 
+/// A packet of so few octets has no frame of more than one, and says nothing: its sender pauses, or lost it (RFC 6716 §3.2.1).
+const NOTHING_OCTETS_MAX: usize = 2;
+
+/// So many quarters of a millisecond in the lengths that the codec can make up for: tens of milliseconds, 5 and 2.5. What is less
+/// than that is left over.
+pub(super) fn pieces(quarters: usize) -> impl Iterator<Item = usize> {
+    let five = quarters % 40;
+    [quarters - five, five / 20 * 20, five % 20 / 10 * 10]
+        .into_iter()
+        .filter(|piece| *piece > 0)
+}
+
 impl Default for Decoder {
     fn default() -> Decoder {
         Decoder::new()
@@ -63,14 +75,25 @@ impl Decoder {
     /// How many samples of 16 kHz this packet is, at the start of `samples`. `None`: it is no packet (see
     /// [`packet::quarters`]), or the codec has broken down over it.
     pub fn decode(&mut self, payload: &[u8], samples: &mut [i16; SAMPLES_MAX]) -> Option<usize> {
-        let quarters = packet::quarters(payload).ok()?;
-        self.run(payload, usize::from(quarters) * SAMPLES_PER_MS / 4, samples)
+        let quarters = usize::from(packet::quarters(payload).ok()?);
+        if payload.len() <= NOTHING_OCTETS_MAX {
+            return self.make_up(quarters, samples);
+        }
+        self.run(payload, quarters * SAMPLES_PER_MS / 4, samples)
     }
 
-    /// So many milliseconds that were lost, as the codec makes up for them; 120 at most. Gives their samples.
+    /// So many milliseconds that were lost, as the codec makes up for them; 120 at most. Gives their samples: up to 2.4 ms fewer
+    /// than were lost, since no frame is shorter than 2.5 ms.
     pub fn conceal(&mut self, milliseconds: usize, samples: &mut [i16; SAMPLES_MAX]) -> Option<usize> {
-        let wanted = (milliseconds * SAMPLES_PER_MS).min(SAMPLES_MAX);
-        self.run(&[], wanted, samples)
+        self.make_up(milliseconds.min(120) * 4, samples)
+    }
+
+    fn make_up(&mut self, quarters: usize, samples: &mut [i16; SAMPLES_MAX]) -> Option<usize> {
+        let mut made = 0;
+        for piece in pieces(quarters) {
+            made += self.run(&[], piece * SAMPLES_PER_MS / 4, &mut samples[made..])?;
+        }
+        Some(made)
     }
 
     /// How often it broke down.
@@ -78,7 +101,7 @@ impl Decoder {
         self.panics
     }
 
-    fn run(&mut self, payload: &[u8], wanted: usize, samples: &mut [i16; SAMPLES_MAX]) -> Option<usize> {
+    fn run(&mut self, payload: &[u8], wanted: usize, samples: &mut [i16]) -> Option<usize> {
         self.codec_run(payload, 3 * wanted)?;
         for (sample, three) in samples[..wanted].iter_mut().zip(self.whole.as_chunks::<3>().0) {
             *sample = self.third.third(*three);

@@ -24,6 +24,29 @@ impl Speaker {
         }
     }
 
+    /// A new stream begins.
+    pub(in crate::media) fn restart(&mut self) {
+        self.doubler = Doubler::default();
+        self.g722 = g722::Decoder::default();
+    }
+
+    /// A packet as long as these octets of another codec in which nothing is said (frames of no octets, RFC 6716 §3.2.1), in their
+    /// place. Whoever hears it makes up for it; what is said before and behind it knows nothing of it. Gives its length. `None`:
+    /// as [`Speaker::write`].
+    pub(in crate::media) fn write_nothing(audio: &mut [u8]) -> Option<usize> {
+        let (first, frames) = match audio.len() {
+            20 => (20 << 3, None),
+            40 => (21 << 3, None),
+            len if len % 80 == 0 && (1..=12).contains(&(len / 80)) => (8 << 3 | 3, Some((len / 80) as u8)),
+            _ => return None,
+        };
+        *audio.first_mut()? = first;
+        if let Some(frames) = frames {
+            *audio.get_mut(1)? = frames;
+        }
+        Some(1 + usize::from(frames.is_some()))
+    }
+
     /// These octets of another codec as one Opus packet in their place, never longer than they. Gives its length. `None`: there
     /// is no Opus packet of that length (5, or a multiple of 10 up to 120 ms).
     pub(in crate::media) fn write(&mut self, from: Codec, audio: &mut [u8]) -> Option<usize> {

@@ -227,3 +227,51 @@ fn octets_of_a_fuzzer_do_no_harm() {
         .collect();
     fuzz_opus(&octets);
 }
+
+/// First octets of every kind of packet: configurations of speech, both and music, of each bandwidth.
+const KINDS: [u8; 8] = [0, 3 << 3, 9 << 3, 11 << 3, 12 << 3, 15 << 3, 16 << 3, 31 << 3];
+
+#[test]
+fn a_loss_of_any_length_is_made_up_for_in_lengths_that_the_codec_has() {
+    let mut samples = [0; SAMPLES_MAX];
+    for kind in KINDS {
+        let mut decoder = Decoder::new();
+        for milliseconds in (0..=125).chain([usize::MAX / 4]) {
+            assert!(decoder.decode(&[kind, 0x55, 0xaa, 0x55], &mut samples).is_some());
+            let asked = milliseconds.min(120) * 4;
+            assert_eq!(
+                decoder.conceal(milliseconds, &mut samples),
+                Some(asked / 10 * 10 * SAMPLES_PER_MS / 4),
+                "{milliseconds} ms behind {kind}"
+            );
+        }
+        assert_eq!(decoder.panics(), 0);
+    }
+    let wanted = |quarters| decoder::pieces(quarters).collect::<Vec<_>>();
+    assert_eq!(wanted(9), [0; 0]);
+    assert_eq!(wanted(4 * 19), [40, 20, 10]);
+    assert_eq!(wanted(4 * 110), [440]);
+}
+
+#[test]
+fn a_packet_in_which_nothing_is_said_is_made_up_for() {
+    for (nothing, milliseconds) in [
+        (&[9 << 3][..], 20),
+        (&[9 << 3, 7], 20),
+        (&[9 << 3 | 1], 40),
+        (&[9 << 3 | 2, 0], 40),
+        (&[8 << 3 | 3, 3], 30),
+        (&[28 << 3 | 3, 6], 15),
+    ] {
+        let (mut decoder, mut twin) = (Decoder::new(), Decoder::new());
+        let (mut samples, mut made_up) = ([0; SAMPLES_MAX], [0; SAMPLES_MAX]);
+        for packet in packets(20, 30) {
+            decoder.decode(&packet, &mut samples);
+            twin.decode(&packet, &mut made_up);
+        }
+        let count = decoder.decode(nothing, &mut samples);
+        assert_eq!(count, Some(milliseconds * SAMPLES_PER_MS), "{nothing:?}");
+        assert_eq!(count, twin.conceal(milliseconds, &mut made_up));
+        assert!(samples == made_up, "{nothing:?}");
+    }
+}

@@ -16,9 +16,7 @@ fn who_offers_opus_too_is_spoken_to_in_what_he_was_answered() {
     ] {
         let mut legs = Legs::new(offered, answered);
         let said = [Law::Mu.encode(3000); 160];
-        let got = legs
-            .carry(Side::B, 20, (0, 1, 160), &said)
-            .expect("it crosses");
+        let got = legs.carry(Side::B, 20, (0, 1, 160), &said).expect("it crosses");
         assert_eq!(
             (header(&got), got.len()),
             ((expected, 1, 160), 172),
@@ -115,6 +113,10 @@ fn a_key_held_longer_than_its_field_can_say_is_one_press() {
     assert_eq!(press(5, 1, u32::MAX - 1000), 1);
     assert_eq!(press(5, 2, (u32::MAX - 1000).wrapping_add(0xffff)), 1);
     assert_eq!(press(5, 3, (u32::MAX - 1000).wrapping_add(2 * 0xffff)), 1);
-    assert_eq!(press(6, 4, (u32::MAX - 1000).wrapping_add(3 * 0xffff)), 2, "another key");
+    assert_eq!(
+        press(6, 4, (u32::MAX - 1000).wrapping_add(3 * 0xffff)),
+        2,
+        "another key"
+    );
     assert_eq!(press(6, 5, 800_000), 3, "the same key again");
 }

@@ -251,7 +251,8 @@ impl Session {
         let is_same =
             other.payloads.has(payload_type) && !this.payloads.counts_otherwise(payload_type, other.payloads);
         let target = other.latch.target();
-        let is_quiet = packet.is_flat() || codec == Some(Codec::Opus) && packet.payload().len() <= OPUS_QUIET_OCTETS_MAX;
+        let is_quiet =
+            packet.is_flat() || codec == Some(Codec::Opus) && packet.payload().len() <= OPUS_QUIET_OCTETS_MAX;
         if codec.is_some() && !is_quiet {
             other.give_way(now.instant);
         }

@@ -203,7 +203,11 @@ fn who_speaks_opus_alone_is_connected_to_a_phone_that_does_not() {
 
 #[test]
 fn who_offers_opus_too_is_answered_with_one_codec_of_his_that_is_not_opus() {
-    for (offered, answered, expected) in [("96 8 97", "0", "8"), ("96 9 8 97", "0", "9"), ("96 0 97", "0", "0")] {
+    for (offered, answered, expected) in [
+        ("96 8 97", "0", "8"),
+        ("96 9 8 97", "0", "9"),
+        ("96 0 97", "0", "0"),
+    ] {
         let mut world = world_of_opus();
         let caller = Hand::calls(&mut world, &[], Some(&of_opus(CALLER, offered, 97)));
         let phone = Hand::is_rung(&mut world);

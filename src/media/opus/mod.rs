@@ -57,7 +57,8 @@ fn fuzz_stream<'a>(packets: impl Iterator<Item = &'a [u8]>) -> usize {
             Err(_) => {
                 assert_eq!(decoder.decode(octets, &mut [0; SAMPLES_MAX]), None);
                 // Losses of every length, made up for as for a call.
-                for piece in decoder::pieces(octets.first().map_or(80, |first| usize::from(*first) % 61 * 4)) {
+                for piece in decoder::pieces(octets.first().map_or(80, |first| usize::from(*first) % 61 * 4))
+                {
                     let _ = decoder.codec_run(&[], piece * 12);
                 }
             }

@@ -3,6 +3,12 @@
 //! A handshake goes by the ports of the audio, so whoever may not speak for a side (see [`latch`](super::latch)) may not shake
 //! hands for it either; who has proven himself by one is the side's source from then on. RTCP on a port of its own has a
 //! handshake and keys of its own (RFC 5764 §4.1); on one port for both there is one.
+//!
+//! Keys hold for as long as the description speaks of the certificate that proved them. With another certificate they are gone at
+//! once, and with them whatever the party before could still say.
+//!
+//! Whoever was answered is listened to until it has said nothing new for [`DTLS_TURN`]; meanwhile only a better address is heard
+//! beside it: the described one, then another port of it.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,7 +16,9 @@ use std::time::Instant;
 
 use super::dtls::{Association, Fault, Identity, Outcome, Terms};
 use super::latch::Target;
+use super::limits::{DTLS_BURST, DTLS_PER_SECOND, DTLS_TURN};
 use super::party::Party;
+use super::rate::Rate;
 use super::session::Session;
 use super::srtp::{Keys, Secured};
 use super::{Component, DropReason, Side, Verdict};
@@ -31,9 +39,23 @@ pub(super) struct Handshakes {
 
 struct Part {
     association: Association,
-    /// Who was answered last; nobody yet: the side's address.
-    peer: Option<SocketAddr>,
+    /// Whose messages were taken last; nobody's yet: the side's address is spoken to.
+    peer: Option<Peer>,
+    /// Of others, and of the described address.
+    rates: [Rate; 2],
 }
+
+#[derive(Clone, Copy)]
+struct Peer {
+    address: SocketAddr,
+    /// As in [`Latch::rank`](super::latch::Latch::rank), for the description of now.
+    rank: u8,
+    /// When it last said something new.
+    at: Instant,
+}
+
+/// The rank of the described address.
+const DESCRIBED: u8 = 2;
 
 /// What is encrypted with what: `own` are the keys of a side's audio, and of its RTCP where no handshake says otherwise.
 ///
@@ -76,6 +98,15 @@ impl Handshakes {
         self.parts = [Some(rtp), rtcp];
     }
 
+    /// Those that came to nothing, from the beginning.
+    fn begin_failed(&mut self, now: Instant) {
+        for part in self.parts.iter_mut().flatten() {
+            if part.association.is_failed() {
+                *part = Part::new(&self.terms, &self.identity, now);
+            }
+        }
+    }
+
     fn mux(&mut self, on: bool, now: Instant) {
         if self.is_muxed != on {
             self.is_muxed = on;
@@ -90,7 +121,41 @@ impl Part {
         Part {
             association: Association::new(terms, identity, now),
             peer: None,
+            rates: [(); 2].map(|()| Rate::new(DTLS_PER_SECOND, DTLS_BURST, now)),
         }
+    }
+
+    /// Shows it a packet that came from an address of this rank.
+    fn handle(
+        &mut self,
+        (source, rank): (SocketAddr, u8),
+        packet: &[u8],
+        now: Instant,
+    ) -> Result<(), DropReason> {
+        let other = self.peer.filter(|peer| peer.address != source);
+        if let Some(peer) = other.filter(|_| self.association.is_under_way()) {
+            let is_its_turn = now < peer.at + DTLS_TURN;
+            if rank < peer.rank || rank == peer.rank && is_its_turn {
+                return Err(DropReason::Stranger);
+            }
+        }
+        let is_described = rank == DESCRIBED;
+        if !self.rates[usize::from(is_described)].allows(now) {
+            return Err(DropReason::TooFast);
+        }
+        if other.is_some_and(|peer| rank > peer.rank) {
+            self.association.rewind(now);
+        }
+        let before = self.association.progress();
+        self.association.handle_from(packet, is_described, now);
+        if self.association.progress() != before {
+            self.peer = Some(Peer {
+                address: source,
+                rank,
+                at: now,
+            });
+        }
+        Ok(())
     }
 }
 
@@ -98,13 +163,26 @@ impl Session {
     /// The keys of `side` come by this handshake from now on, or not by any (`None`). Said together with a description, after
     /// [`Session::mux`], and instead of [`Session::secure`] with keys.
     ///
-    /// The same terms again change nothing (RFC 8842 §5). With others it begins anew; keys there are already hold until it is over.
+    /// The same terms again change nothing (RFC 8842 §5), but that a handshake which came to nothing begins anew. With others it
+    /// begins anew; keys that the same certificate has proven hold until it is over, any others are gone.
     pub fn handshake(&mut self, side: Side, agreed: Option<(&Terms, &Arc<Identity>)>, now: Now) {
         let this = self.parties(side).0;
         let is_muxed = this.is_muxed;
+        let before = this.handshakes.as_ref().map(|before| &before.terms.fingerprints);
+        match agreed {
+            Some((terms, _)) if before != Some(&terms.fingerprints) => this.secured = None,
+            Some(_) => {}
+            None if before.is_some() => {
+                if let Some(secured) = &mut this.secured {
+                    secured.forget_before();
+                }
+            }
+            None => {}
+        }
         match (&mut this.handshakes, agreed) {
             (Some(handshakes), Some((terms, _))) if handshakes.terms == *terms => {
                 handshakes.mux(is_muxed, now.instant);
+                handshakes.begin_failed(now.instant);
             }
             (handshakes, agreed) => {
                 *handshakes = agreed.map(|(terms, identity)| {
@@ -126,24 +204,21 @@ impl Session {
         if !this.latch.is_described() {
             return this.drop(DropReason::NotYetKnown);
         }
-        let (is_admitted, rate) = match component {
-            Component::Rtp => (this.latch.admits(source, now.instant), &mut this.rtp_rate),
-            Component::Rtcp => (this.latch.admits_control(source, component), &mut this.rtcp_rate),
-        };
-        if !is_admitted {
-            return this.drop(DropReason::Stranger);
-        }
-        if !rate.allows(now.instant) {
-            return this.drop(DropReason::TooFast);
-        }
+        let rank = this.latch.rank(source, component);
         let handshakes = this.handshakes.as_mut();
         let Some(part) = handshakes.and_then(|handshakes| handshakes.parts[component as usize].as_mut())
         else {
             return this.drop(DropReason::Malformed);
         };
-        part.association.handle(packet, now.instant);
-        if part.association.has_to_say() {
-            part.peer = Some(source);
+        let is_admitted = match component {
+            Component::Rtp => this.latch.admits(source, now.instant),
+            Component::Rtcp => this.latch.admits_control(source, component),
+        };
+        if !is_admitted {
+            return this.drop(DropReason::Stranger);
+        }
+        if let Err(reason) = part.handle((source, rank), packet, now.instant) {
+            return this.drop(reason);
         }
         if this.take_outcome(component) {
             // As good as a packet that its key authenticates.
@@ -163,7 +238,7 @@ impl Session {
         for (component, part) in [Component::Rtp, Component::Rtcp].into_iter().zip(parts) {
             let Some(part) = part else { continue };
             let target = match (part.peer, component) {
-                (Some(peer), _) => Target::At(peer),
+                (Some(peer), _) => Target::At(peer.address),
                 (None, Component::Rtp) => this.latch.target(),
                 (None, Component::Rtcp) => this.latch.control_target(),
             };
@@ -226,10 +301,13 @@ impl Party {
                 rekey(&mut handshakes.control, &keys);
                 true
             }
-            // Keys from before hold on, unless it is another who came now.
-            (Some(Outcome::Failed(fault)), Component::Rtp)
-                if self.secured.is_none() || fault == Fault::Fingerprint =>
-            {
+            // The same certificate has proven what keys there are (see `handshake`): a phone that needs no others is not silenced.
+            (Some(Outcome::Failed(Fault::Stalled)), Component::Rtp) if self.secured.is_some() => {
+                handshakes.event = self.secured.as_ref().map(|secured| Ok(secured.suite()));
+                false
+            }
+            (Some(Outcome::Failed(fault)), Component::Rtp) => {
+                self.secured = None;
                 handshakes.event = Some(Err(fault));
                 false
             }

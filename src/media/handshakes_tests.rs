@@ -76,6 +76,23 @@ impl Bench {
             .described(Side::B, at(address), &[(0, Codec::Pcmu)], None, self.now);
     }
 
+    /// Until no handshake waits for anybody.
+    fn wait(&mut self) {
+        let began = self.now;
+        while let Some(deadline) = self.session.handshake_deadline() {
+            self.now = began.after(deadline - began.instant);
+            self.session.handle_handshake_timeout(self.now);
+        }
+    }
+
+    /// What the called party says with these keys.
+    fn called_sends(&mut self, secured: &mut Secured) -> Verdict {
+        let mut said = self.packet();
+        said.resize(172 + 20, 0);
+        let len = secured.protect_rtp(&mut said, 172).unwrap();
+        self.show(Side::B, CALLED, &said[..len]).0
+    }
+
     fn packet(&mut self) -> Vec<u8> {
         self.sequence += 1;
         let timestamp = u32::from(self.sequence) * 160;
@@ -192,6 +209,12 @@ fn another_certificate_lets_nothing_through() {
         assert_eq!(bench.shake(&mut phone, CALLED, Component::Rtp), None);
         assert_eq!(
             bench.session.poll_secured(),
+            None,
+            "it need not have been the party"
+        );
+        bench.wait();
+        assert_eq!(
+            bench.session.poll_secured(),
             Some((Side::B, Err(Fault::Fingerprint)))
         );
         assert_eq!(bench.caller_sends(), Err(DropReason::NotYetSecured));
@@ -270,10 +293,152 @@ fn the_same_description_again_keeps_the_keys_and_another_brings_others() {
     // It is another.
     let _ = bench.session.poll_secured().unwrap().1.unwrap();
     bench.describe("192.0.2.9:5000", Role::Server, 2, true);
+    assert_eq!(bench.caller_sends(), Err(DropReason::NotYetSecured));
     let mut phone = party(Role::Client, 2, bench.now);
     let others = bench.shake(&mut phone, "192.0.2.9:5000", Component::Rtp).unwrap();
     assert_ne!(others, moved);
     assert_eq!(bench.session.poll_secured(), Some((Side::B, Ok(others.suite()))));
+}
+
+#[test]
+fn keys_of_a_certificate_that_the_description_no_longer_speaks_of_let_nothing_through() {
+    for (role, comes) in [
+        (Role::Server, false),
+        (Role::Server, true),
+        (Role::Client, false),
+        (Role::Client, true),
+    ] {
+        let mut bench = Bench::new(role, true);
+        let mut phone = party(other(role), 1, bench.now);
+        let keys = bench.shake(&mut phone, CALLED, Component::Rtp).unwrap();
+        let _ = bench.session.poll_secured().unwrap().1.unwrap();
+        let mut before = Secured::new(&keys);
+        assert!(matches!(bench.called_sends(&mut before), Verdict::Forward { .. }));
+        // It is another now; the one before may still speak, and may shake hands once more.
+        bench.describe(CALLED, role, 2, true);
+        let none = Verdict::Drop(DropReason::NotYetSecured);
+        assert_eq!(bench.caller_sends(), Err(DropReason::NotYetSecured));
+        assert_eq!(bench.called_sends(&mut before), none);
+        if comes {
+            let mut phone = party(other(role), 1, bench.now);
+            assert_eq!(bench.shake(&mut phone, CALLED, Component::Rtp), None);
+            assert_eq!(bench.caller_sends(), Err(DropReason::NotYetSecured));
+        }
+        bench.wait();
+        let fault = if comes { Fault::Fingerprint } else { Fault::Stalled };
+        assert_eq!(bench.session.poll_secured(), Some((Side::B, Err(fault))));
+        assert_eq!(bench.caller_sends(), Err(DropReason::NotYetSecured));
+        assert_eq!(bench.called_sends(&mut before), none);
+        // With the right one there are keys, and what was before opens nothing.
+        bench.describe(CALLED, role, 2, true);
+        let mut phone = party(other(role), 2, bench.now);
+        let keys = bench.shake(&mut phone, CALLED, Component::Rtp).expect("keys");
+        let refused = Verdict::Drop(DropReason::Unauthenticated);
+        assert_eq!(bench.called_sends(&mut before), refused);
+        let heard = bench.called_sends(&mut Secured::new(&keys));
+        assert!(matches!(heard, Verdict::Forward { .. }), "{heard:?}");
+    }
+}
+
+#[test]
+fn keys_in_descriptions_do_not_outlive_them_where_a_handshake_comes_nor_the_other_way_round() {
+    let mut bench = Bench::new(Role::Server, true);
+    let mut phone = party(Role::Client, 1, bench.now);
+    let shaken = bench.shake(&mut phone, CALLED, Component::Rtp).unwrap();
+    let mut phone = party(Role::Client, 1, bench.now);
+    let mut another = Bench::new(Role::Server, true);
+    let said = another.shake(&mut phone, CALLED, Component::Rtp).unwrap();
+    // As the shard does it: keys before the handshake.
+    let ours = Keys {
+        inbound: said.outbound.clone(),
+        outbound: said.inbound.clone(),
+    };
+    bench.session.secure(Side::B, Some(&ours));
+    bench.session.handshake(Side::B, None, bench.now);
+    let refused = Verdict::Drop(DropReason::Unauthenticated);
+    assert_eq!(bench.called_sends(&mut Secured::new(&shaken)), refused);
+    let mut secured = Secured::new(&said);
+    let heard = bench.called_sends(&mut secured);
+    assert!(matches!(heard, Verdict::Forward { .. }), "{heard:?}");
+    bench.describe(CALLED, Role::Server, 1, true);
+    let none = Verdict::Drop(DropReason::NotYetSecured);
+    assert_eq!(bench.called_sends(&mut secured), none);
+}
+
+#[test]
+fn what_stalled_begins_again_with_the_same_description() {
+    for role in [Role::Server, Role::Client] {
+        let mut bench = Bench::new(role, true);
+        bench.wait();
+        assert_eq!(bench.session.poll_secured(), Some((Side::B, Err(Fault::Stalled))));
+        bench.describe(CALLED, role, 1, true);
+        assert!(bench.session.handshake_deadline().is_some());
+        let mut phone = party(other(role), 1, bench.now);
+        let keys = bench.shake(&mut phone, CALLED, Component::Rtp).expect("keys");
+        assert_eq!(bench.session.poll_secured(), Some((Side::B, Ok(keys.suite()))));
+    }
+}
+
+#[test]
+fn keys_that_the_same_certificate_has_proven_hold_where_a_phone_needs_no_others() {
+    let mut bench = Bench::new(Role::Server, true);
+    let mut phone = party(Role::Client, 1, bench.now);
+    let keys = bench.shake(&mut phone, CALLED, Component::Rtp).unwrap();
+    let _ = bench.session.poll_secured();
+    bench.describe("192.0.2.2:5008", Role::Server, 1, true);
+    bench.wait();
+    assert_eq!(bench.session.poll_secured(), Some((Side::B, Ok(keys.suite()))));
+    assert!(bench.caller_sends().is_ok());
+}
+
+#[test]
+fn nobody_pushes_another_out_of_the_middle_of_a_handshake_but_from_a_better_address() {
+    let nearby = "192.0.2.2:9999";
+    let mut bench = Bench::new(Role::Server, true);
+    let mut phone = party(Role::Client, 1, bench.now);
+    let hello = phone.poll_transmit().unwrap();
+    assert_eq!(bench.show(Side::B, CALLED, &hello).0, Verdict::Taken);
+    for source in [STRANGER, nearby] {
+        let hello = party(Role::Client, 2, bench.now).poll_transmit().unwrap();
+        let refused = Verdict::Drop(DropReason::Stranger);
+        assert_eq!(bench.show(Side::B, source, &hello).0, refused);
+    }
+    assert!(bench.shake(&mut phone, CALLED, Component::Rtp).is_some());
+    // Who is first from elsewhere gives way to the described address at once, and to another in its turn.
+    let mut bench = Bench::new(Role::Server, true);
+    let show = |bench: &mut Bench, source| {
+        let hello = party(Role::Client, 1, bench.now).poll_transmit().unwrap();
+        bench.show(Side::B, source, &hello).0
+    };
+    assert_eq!(show(&mut bench, STRANGER), Verdict::Taken);
+    let second = "198.51.100.67:7";
+    let refused = Verdict::Drop(DropReason::Stranger);
+    assert_eq!(show(&mut bench, second), refused);
+    bench.now = bench.now.after(DTLS_TURN);
+    assert_eq!(show(&mut bench, second), Verdict::Taken);
+    let to = bench.session.poll_handshake(Side::B).map(|(_, to, _)| to);
+    assert_eq!(to, Some(at(second)));
+    let mut phone = party(Role::Client, 1, bench.now);
+    while bench.session.poll_handshake(Side::B).is_some() {}
+    assert!(bench.shake(&mut phone, CALLED, Component::Rtp).is_some());
+}
+
+#[test]
+fn packets_that_look_like_a_handshake_use_up_nothing_of_the_audio() {
+    let mut bench = Bench::new(Role::Server, true);
+    let mut phone = party(Role::Client, 1, bench.now);
+    let keys = bench.shake(&mut phone, CALLED, Component::Rtp).unwrap();
+    let mut dropped = 0;
+    for _ in 0..2000 {
+        let mut junk = [22; 40];
+        let verdict = bench
+            .session
+            .rtp_within(Side::B, at(CALLED), &mut junk, 40, bench.now);
+        dropped += u32::from(verdict == Verdict::Drop(DropReason::TooFast));
+    }
+    assert!(dropped >= 2000 - DTLS_BURST, "{dropped}");
+    let heard = bench.called_sends(&mut Secured::new(&keys));
+    assert!(matches!(heard, Verdict::Forward { .. }), "{heard:?}");
 }
 
 #[test]

@@ -174,6 +174,20 @@ impl Latch {
         }
     }
 
+    /// How good an address this is for a packet of a handshake that came on this port: 2 is the described one, 1 another port of it.
+    pub(crate) fn rank(&self, source: SocketAddr, component: Component) -> u8 {
+        let port = |described: SocketAddr| match component {
+            Component::Rtp => Some(described.port()),
+            Component::Rtcp => described.port().checked_add(1),
+        };
+        match self.described {
+            Some(described) if is_same_ip(described.ip(), source.ip()) => {
+                1 + u8::from(port(described) == Some(source.port()))
+            }
+            _ => 0,
+        }
+    }
+
     /// Where this side's RTCP comes from is to be learnt anew: it has another port now.
     pub(crate) fn forget_control(&mut self) {
         self.control = None;

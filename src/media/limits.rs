@@ -130,6 +130,17 @@ pub const DTLS_COOKIE_OCTETS_MAX: usize = 255;
 /// keys. Past it the handshake goes on with the last one.
 pub const DTLS_RESTARTS_MAX: u8 = 8;
 
+/// As many more for who comes from where the description says that the party is, when others have used those up.
+pub const DTLS_RESTARTS_RESERVED: u8 = 4;
+
+/// Datagrams of handshakes that one port takes a second, and at once; as many again from where the description says that the party is.
+/// A handshake has four flights, of some three datagrams each. Apart from those of the audio, so that neither uses up the other's.
+pub const DTLS_PER_SECOND: u32 = 20;
+pub const DTLS_BURST: u32 = 40;
+
+/// How long who was answered in a handshake is waited for while another asks from no better an address.
+pub const DTLS_TURN: Duration = Duration::from_secs(1);
+
 /// How often a flight is said again because the other side repeats its own. Past it only time repeats it.
 pub const DTLS_ECHOES_MAX: u8 = 16;
 

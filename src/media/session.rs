@@ -99,7 +99,7 @@ impl Session {
         payloads.event = telephone_event.map_or(0, bit);
         let (this, other) = self.parties(side);
         if this.latch.would_move(audio) {
-            // To another port another handshake (RFC 8842 §4); what there is of keys holds until it is over.
+            // To another port another handshake (RFC 8842 §4). Keys that the same certificate has proven hold until it is over.
             if let Some(handshakes) = &mut this.handshakes {
                 handshakes.begin(now.instant);
             }
@@ -120,11 +120,18 @@ impl Session {
     /// The audio of `side` is encrypted with these keys from now on, or plain (`None`). Said together with a description,
     /// before it.
     ///
-    /// Keys that stay the same change nothing; see [`Secured::rekey`] for what new ones do.
+    /// Keys that stay the same change nothing; see [`Secured::rekey`] for what new ones do. What a handshake gave before opens nothing
+    /// more then.
     pub fn secure(&mut self, side: Side, keys: Option<&Keys>) {
         let this = self.parties(side).0;
+        let was_by_handshake = this.handshakes.is_some();
         match (&mut this.secured, keys) {
-            (Some(secured), Some(keys)) => secured.rekey(keys),
+            (Some(secured), Some(keys)) => {
+                secured.rekey(keys);
+                if was_by_handshake {
+                    secured.forget_before();
+                }
+            }
             (secured, keys) => *secured = keys.map(|keys| Box::new(Secured::new(keys))),
         }
     }

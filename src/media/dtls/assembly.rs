@@ -62,6 +62,8 @@ pub(super) struct Assembly {
 struct Partial {
     kind: u8,
     sequence: u16,
+    /// Its fragments came encrypted, and so from whom the keys are with.
+    is_authentic: bool,
     octets: Vec<u8>,
     /// Which of them are there: from, to; in order, none touching another.
     pieces: Vec<(usize, usize)>,
@@ -73,26 +75,43 @@ impl Assembly {
         fragment.sequence < self.next
     }
 
-    /// Keeps a fragment of a message that is still to come. One for which there is no room is dropped: it comes again.
-    pub(super) fn insert(&mut self, fragment: &Fragment<'_>) {
+    /// Keeps a fragment of a message that is still to come. `is_authentic`: it came encrypted.
+    ///
+    /// Nothing that anybody may have written holds a place for good: of two messages under one number the later is kept, unless the
+    /// earlier is authentic and it is not; and where there is no room, what is furthest ahead gives way.
+    pub(super) fn insert(&mut self, fragment: &Fragment<'_>, is_authentic: bool) {
         let ahead = fragment.sequence.wrapping_sub(self.next);
         if self.is_past(fragment) || ahead >= DTLS_AHEAD_MAX {
             return;
         }
-        let known = self
+        let place = self
             .held
-            .iter_mut()
-            .find(|partial| partial.sequence == fragment.sequence);
-        if let Some(partial) = known {
-            return partial.insert(fragment);
+            .iter()
+            .position(|partial| partial.sequence == fragment.sequence);
+        if let Some(place) = place {
+            let known = &mut self.held[place];
+            if known.is_authentic == is_authentic && known.is_of(fragment) {
+                return known.insert(fragment);
+            }
+            if known.is_authentic && !is_authentic {
+                return;
+            }
+            self.held.swap_remove(place);
         }
-        let held: usize = self.held.iter().map(|partial| partial.octets.len()).sum();
-        if held + fragment.len > DTLS_HELD_OCTETS_MAX {
-            return;
+        while self.held_octets() + fragment.len > DTLS_HELD_OCTETS_MAX {
+            let held = self.held.iter().enumerate();
+            let furthest = held.max_by_key(|(_, partial)| partial.sequence);
+            match furthest.map(|(place, partial)| (place, partial.sequence)) {
+                Some((place, sequence)) if sequence > fragment.sequence => {
+                    self.held.swap_remove(place);
+                }
+                _ => return,
+            }
         }
         let mut partial = Partial {
             kind: fragment.kind,
             sequence: fragment.sequence,
+            is_authentic,
             octets: vec![0; fragment.len],
             pieces: Vec::new(),
         };
@@ -108,6 +127,15 @@ impl Assembly {
         self.next = self.next.checked_add(1)?;
         Some((partial.kind, partial.sequence, partial.octets))
     }
+
+    /// The message that was handed out last was nobody's: another one under its number is still to come.
+    pub(super) fn put_back(&mut self) {
+        self.next = self.next.saturating_sub(1);
+    }
+
+    fn held_octets(&self) -> usize {
+        self.held.iter().map(|partial| partial.octets.len()).sum()
+    }
 }
 
 impl Partial {
@@ -115,8 +143,12 @@ impl Partial {
         self.octets.is_empty() || self.pieces == [(0, self.octets.len())]
     }
 
+    fn is_of(&self, fragment: &Fragment<'_>) -> bool {
+        (fragment.kind, fragment.len) == (self.kind, self.octets.len())
+    }
+
     fn insert(&mut self, fragment: &Fragment<'_>) {
-        if (fragment.kind, fragment.len) != (self.kind, self.octets.len()) || fragment.octets.is_empty() {
+        if fragment.octets.is_empty() {
             return;
         }
         let (mut from, mut to) = (fragment.offset, fragment.offset + fragment.octets.len());
@@ -153,7 +185,7 @@ mod tests {
 
     fn insert(assembly: &mut Assembly, octets: &[u8]) {
         let fragment = Fragment::read(&mut Reader(octets)).unwrap();
-        assembly.insert(&fragment);
+        assembly.insert(&fragment, false);
     }
 
     #[test]
@@ -182,7 +214,7 @@ mod tests {
         for sequence in 0..100 {
             insert(&mut assembly, &fragment(sequence, &long, 0, 1));
         }
-        let held: usize = assembly.held.iter().map(|partial| partial.octets.len()).sum();
+        let held = assembly.held_octets();
         assert!(held <= DTLS_HELD_OCTETS_MAX, "{held}");
         let octets = |len: usize| {
             let mut header = vec![11];
@@ -195,6 +227,44 @@ mod tests {
             insert(&mut assembly, &fragment(0, &long, at * 8, at * 8 + 1));
         }
         assert!(assembly.held[0].pieces.len() <= DTLS_PIECES_MAX);
+    }
+
+    #[test]
+    fn nobody_holds_a_place_with_a_fragment() {
+        // Of another kind or length than the message that comes under its number.
+        let body = b"as it was said";
+        for len in [13, 15] {
+            let mut assembly = Assembly::default();
+            insert(&mut assembly, &fragment(0, &[9; 15][..len], 0, 1));
+            insert(&mut assembly, &fragment(0, body, 0, body.len()));
+            assert_eq!(assembly.pop().unwrap().2, body, "{len}");
+        }
+        // All the room, further ahead than what is next.
+        let mut assembly = Assembly::default();
+        let long = vec![1; DTLS_MESSAGE_OCTETS_MAX];
+        for sequence in [6, 7] {
+            insert(&mut assembly, &fragment(sequence, &long, 0, 1));
+        }
+        for sequence in [1, 0] {
+            insert(&mut assembly, &fragment(sequence, body, 0, body.len()));
+        }
+        assert_eq!(std::iter::from_fn(|| assembly.pop()).count(), 2);
+        // What came encrypted stands against what did not, whichever is first.
+        for is_first in [true, false] {
+            let mut assembly = Assembly::default();
+            for is_authentic in [is_first, !is_first] {
+                let body: &[u8] = if is_authentic { body } else { b"anybody's words" };
+                let octets = message(20, 0, body);
+                assembly.insert(&Fragment::read(&mut Reader(&octets)).unwrap(), is_authentic);
+            }
+            assert_eq!(assembly.pop().unwrap().2, body);
+        }
+        // A message that was nobody's: another may come under its number.
+        insert(&mut assembly, &message(1, 2, b"nothing"));
+        assert!(assembly.pop().is_some());
+        assembly.put_back();
+        insert(&mut assembly, &message(1, 2, body));
+        assert_eq!(assembly.pop().unwrap().2, body);
     }
 
     proptest! {

@@ -16,7 +16,11 @@ use crate::sdp::Suite;
 pub(super) struct Client {
     random: [u8; 32],
     waits_for: WaitsFor,
+    repeats: u8,
 }
+
+/// How often a hello with a cookie goes out again before one without goes out instead.
+const COOKIE_REPEATS: u8 = 2;
 
 enum WaitsFor {
     /// A cookie is taken once.
@@ -25,13 +29,14 @@ enum WaitsFor {
     },
     Certificate(Chosen),
     KeyExchange(Chosen, Vec<u8>),
-    Request(Chosen, Exchange, Vec<u8>),
-    Done(Chosen, Exchange, Vec<u8>),
+    Request(Chosen, Option<Exchange>, Vec<u8>),
+    Done(Chosen, Option<Exchange>, Vec<u8>),
     Finished(Suite, Master),
     Nothing,
 }
 
 /// What the server chose of what we offered.
+#[derive(Clone, Copy)]
 struct Chosen {
     suite: CipherSuite,
     profile: Suite,
@@ -40,26 +45,57 @@ struct Chosen {
 }
 
 impl Client {
-    /// Says hello.
-    pub(super) fn begin(terms: &Terms, line: &mut Line) -> Result<Client, Fault> {
-        let mut random = [0; 32];
-        rand::fill(&mut random).map_err(|_| Fault::Ours)?;
+    /// Says hello; with the same `random` as before, where it begins anew: to a server that has heard it that is the same hello once
+    /// more, which it answers with what it has said already.
+    pub(super) fn begin(random: Option<[u8; 32]>, terms: &Terms, line: &mut Line) -> Result<Client, Fault> {
+        let random = match random {
+            Some(random) => random,
+            None => {
+                let mut random = [0; 32];
+                rand::fill(&mut random).map_err(|_| Fault::Ours)?;
+                random
+            }
+        };
         let hello = ClientHello::write(&random, &[], terms.suites);
         line.say(kind::CLIENT_HELLO, false, &hello);
         Ok(Client {
             random,
             waits_for: WaitsFor::Hello { has_cookie: false },
+            repeats: 0,
         })
     }
 
+    /// Whether a server has said hello.
+    pub(super) fn is_answered(&self) -> bool {
+        !matches!(self.waits_for, WaitsFor::Hello { .. } | WaitsFor::Nothing)
+    }
+
+    pub(super) fn random(&self) -> [u8; 32] {
+        self.random
+    }
+
+    /// Whether the message that was refused has changed nothing.
+    pub(super) fn is_intact(&self) -> bool {
+        !matches!(self.waits_for, WaitsFor::Nothing)
+    }
+
+    /// The flight is about to be repeated. True where it had better begin anew: the cookie in it moved nobody, and whoever asked for
+    /// it need not have been the party.
+    pub(super) fn gives_up_cookie(&mut self) -> bool {
+        self.repeats = self.repeats.saturating_add(1);
+        self.repeats >= COOKIE_REPEATS && matches!(self.waits_for, WaitsFor::Hello { has_cookie: true })
+    }
+
+    /// # Errors
+    ///
+    /// As whatever is wrong with the message; it has changed nothing then, unless [`Client::is_intact`] says otherwise.
     pub(super) fn handle(
         &mut self,
         terms: &Terms,
         line: &mut Line,
         (kind, sequence, body): (u8, u16, &[u8]),
     ) -> Result<Step, Fault> {
-        let waits_for = std::mem::replace(&mut self.waits_for, WaitsFor::Nothing);
-        let (next, step) = match (waits_for, kind) {
+        let (next, step) = match (&mut self.waits_for, kind) {
             (WaitsFor::Hello { has_cookie: false }, kind::HELLO_VERIFY_REQUEST) => {
                 let cookie = read_cookie(body).ok_or(Fault::Malformed)?;
                 // Neither the first hello nor this is one of the messages that are hashed (RFC 6347 §4.2.1).
@@ -89,32 +125,34 @@ impl Client {
                     return Err(Fault::Fingerprint);
                 }
                 line.heard(kind, sequence, body);
-                (WaitsFor::KeyExchange(chosen, certificate.to_vec()), Step::Wait)
+                (WaitsFor::KeyExchange(*chosen, certificate.to_vec()), Step::Wait)
             }
             (WaitsFor::KeyExchange(chosen, certificate), kind::SERVER_KEY_EXCHANGE) => {
-                let (group, public) = read_exchange(body, &certificate, &chosen.randoms)?;
+                let (group, public) = read_exchange(body, certificate, &chosen.randoms)?;
+                let exchange = Some(Exchange::new(group)?);
                 line.heard(kind, sequence, body);
-                (
-                    WaitsFor::Request(chosen, Exchange::new(group)?, public),
-                    Step::Wait,
-                )
+                (WaitsFor::Request(*chosen, exchange, public), Step::Wait)
             }
             (WaitsFor::Request(chosen, exchange, public), kind::CERTIFICATE_REQUEST) => {
                 line.heard(kind, sequence, body);
-                (WaitsFor::Done(chosen, exchange, public), Step::Wait)
+                let (exchange, public) = (exchange.take(), std::mem::take(public));
+                (WaitsFor::Done(*chosen, exchange, public), Step::Wait)
             }
             (WaitsFor::Done(chosen, exchange, public), kind::SERVER_HELLO_DONE) => {
                 line.heard(kind, sequence, body);
-                let master = answer(line, &chosen, exchange, &public)?;
+                let (chosen, exchange, public) = (*chosen, exchange.take(), std::mem::take(public));
+                // Past here there is no way back: half of what we say may have been said.
+                self.waits_for = WaitsFor::Nothing;
+                let master = answer(line, &chosen, exchange.ok_or(Fault::Ours)?, &public)?;
                 (WaitsFor::Finished(chosen.profile, master), Step::Answer)
             }
             (WaitsFor::Finished(profile, master), kind::FINISHED) => {
                 let expected = master.finished(Role::Server, &line.said)?;
                 verify_slices_are_equal(&expected, body).map_err(|_| Fault::Unproven)?;
-                let keys = master.media_keys(profile, Role::Client)?;
+                let keys = master.media_keys(*profile, Role::Client)?;
                 (WaitsFor::Nothing, Step::Done(Outcome::Keys(keys)))
             }
-            (WaitsFor::Request(..), _) => return Err(Fault::NoCertificate),
+            (WaitsFor::Request(..), kind::SERVER_HELLO_DONE) => return Err(Fault::NoCertificate),
             _ => return Err(Fault::Malformed),
         };
         self.waits_for = next;
@@ -154,6 +192,8 @@ fn answer(line: &mut Line, chosen: &Chosen, exchange: Exchange, public: &[u8]) -
     let (ours, theirs) = master.ciphers()?;
     line.sender.cipher = Some(ours);
     line.cipher = Some(theirs);
+    // Only the end is missing, and it is encrypted.
+    line.hears_plain = false;
     let mut verify = Vec::new();
     write_signature(&mut verify, &line.identity.sign(&line.said)?);
     line.say(kind::CERTIFICATE_VERIFY, false, &verify);

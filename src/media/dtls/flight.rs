@@ -86,6 +86,14 @@ pub(super) struct Sender {
 }
 
 impl Sender {
+    /// For another attempt: numbers in clear go on, and nothing is encrypted yet.
+    pub(super) fn anew(self) -> Sender {
+        Sender {
+            plain: self.plain,
+            ..Sender::default()
+        }
+    }
+
     /// `None` where it is to be encrypted and cannot be.
     pub(super) fn write(
         &mut self,

@@ -45,6 +45,16 @@ impl Identity {
         })
     }
 
+    /// Another's certificate, without the key that belongs to it.
+    #[cfg(test)]
+    pub(super) fn showing(self, other: &Identity) -> Identity {
+        Identity {
+            certificate: other.certificate.clone(),
+            fingerprint: other.fingerprint.clone(),
+            ..self
+        }
+    }
+
     /// What our descriptions say of it.
     pub fn fingerprint(&self) -> &Fingerprint {
         &self.fingerprint

@@ -27,9 +27,9 @@ pub(super) struct Server {
 
 enum WaitsFor {
     Hello,
-    Certificate(Offered),
-    KeyExchange(Offered, Vec<u8>),
-    Verify(Agreed, Vec<u8>),
+    Certificate(Option<Offered>),
+    KeyExchange(Option<Offered>, Vec<u8>),
+    Verify(Option<Agreed>, Vec<u8>),
     Finished(Agreed),
     Nothing,
 }
@@ -61,32 +61,56 @@ impl Server {
         self.hello.as_deref() == Some(hello)
     }
 
+    /// Whether a hello was answered.
+    pub(super) fn has_answered(&self) -> bool {
+        self.hello.is_some()
+    }
+
+    /// Whether this is a ClientHello that could be answered, before it costs anything.
+    pub(super) fn understands(terms: &Terms, hello: &[u8]) -> bool {
+        ClientHello::read(hello).is_ok_and(|hello| choose(terms, &hello).is_some())
+    }
+
+    /// Whether the message that was refused has changed nothing.
+    pub(super) fn is_intact(&self) -> bool {
+        !matches!(self.waits_for, WaitsFor::Nothing)
+    }
+
+    /// # Errors
+    ///
+    /// As whatever is wrong with the message; it has changed nothing then, unless [`Server::is_intact`] says otherwise.
     pub(super) fn handle(
         &mut self,
         terms: &Terms,
         line: &mut Line,
         (kind, sequence, body): (u8, u16, &[u8]),
     ) -> Result<Step, Fault> {
-        let waits_for = std::mem::replace(&mut self.waits_for, WaitsFor::Nothing);
-        let (next, step) = match (waits_for, kind) {
+        let (next, step) = match (&mut self.waits_for, kind) {
             (WaitsFor::Hello, kind::CLIENT_HELLO) => {
                 line.heard(kind, sequence, body);
                 let offered = answer(terms, line, body)?;
                 self.hello = Some(body.to_vec());
-                (WaitsFor::Certificate(offered), Step::Answer)
+                (WaitsFor::Certificate(Some(offered)), Step::Answer)
             }
             (WaitsFor::Certificate(offered), kind::CERTIFICATE) => {
-                line.flight.rest();
                 let certificate = read_certificate(body)?;
                 if !identity::is_described(certificate, &terms.fingerprints) {
                     return Err(Fault::Fingerprint);
                 }
+                line.flight.rest();
                 line.heard(kind, sequence, body);
-                (WaitsFor::KeyExchange(offered, certificate.to_vec()), Step::Wait)
+                (
+                    WaitsFor::KeyExchange(offered.take(), certificate.to_vec()),
+                    Step::Wait,
+                )
             }
             (WaitsFor::KeyExchange(offered, certificate), kind::CLIENT_KEY_EXCHANGE) => {
-                line.heard(kind, sequence, body);
                 let public = Reader(body).vector(1).ok_or(Fault::Malformed)?.0;
+                line.heard(kind, sequence, body);
+                let (offered, certificate) = (offered.take(), std::mem::take(certificate));
+                // Past here there is no way back: our half of the exchange is used once.
+                self.waits_for = WaitsFor::Nothing;
+                let offered = offered.ok_or(Fault::Ours)?;
                 let secret = offered.exchange.agree(public)?;
                 let session = offered.is_extended.then_some(&line.said[..]);
                 let master = Master::new(offered.suite, offered.randoms, &secret, session)?;
@@ -97,11 +121,14 @@ impl Server {
                     profile: offered.profile,
                     master,
                 };
-                (WaitsFor::Verify(agreed, certificate), Step::Wait)
+                (WaitsFor::Verify(Some(agreed), certificate), Step::Wait)
             }
             (WaitsFor::Verify(agreed, certificate), kind::CERTIFICATE_VERIFY) => {
-                read_verify(body, &certificate, &line.said)?;
+                read_verify(body, certificate, &line.said)?;
                 line.heard(kind, sequence, body);
+                let agreed = agreed.take().ok_or(Fault::Ours)?;
+                // Only the end is missing, and it is encrypted.
+                line.hears_plain = false;
                 (WaitsFor::Finished(agreed), Step::Wait)
             }
             (WaitsFor::Finished(agreed), kind::FINISHED) => {
@@ -115,7 +142,8 @@ impl Server {
                 let keys = agreed.master.media_keys(agreed.profile, Role::Server)?;
                 (WaitsFor::Nothing, Step::Done(Outcome::Keys(keys)))
             }
-            (WaitsFor::Certificate(_), _) => return Err(Fault::NoCertificate),
+            (WaitsFor::Certificate(_), kind::CLIENT_KEY_EXCHANGE) => return Err(Fault::NoCertificate),
+            (WaitsFor::Verify(..), kind::FINISHED) => return Err(Fault::Unproven),
             _ => return Err(Fault::Malformed),
         };
         self.waits_for = next;
@@ -123,18 +151,21 @@ impl Server {
     }
 }
 
-/// Our flight, as an answer to this ClientHello.
-fn answer(terms: &Terms, line: &mut Line, body: &[u8]) -> Result<Offered, Fault> {
-    let hello = ClientHello::read(body)?;
+/// What we have in common with this client.
+fn choose(terms: &Terms, hello: &ClientHello) -> Option<(CipherSuite, Group, Suite)> {
     let suite = CipherSuite::ALL
         .into_iter()
         .find(|suite| suite.is_ecdsa() && hello.suites.contains(suite));
     let group = Group::ALL.into_iter().find(|group| hello.groups.contains(group));
     let profile = terms.suites.iter().find(|suite| hello.profiles.contains(suite));
     let is_provable = hello.schemes.contains(&Scheme::EcdsaSha256);
-    let (Some(suite), Some(group), Some(profile), true) = (suite, group, profile, is_provable) else {
-        return Err(Fault::NothingInCommon);
-    };
+    Some((suite?, group?, profile?)).filter(|_| is_provable)
+}
+
+/// Our flight, as an answer to this ClientHello.
+fn answer(terms: &Terms, line: &mut Line, body: &[u8]) -> Result<Offered, Fault> {
+    let hello = ClientHello::read(body)?;
+    let (suite, group, profile) = choose(terms, &hello).ok_or(Fault::NothingInCommon)?;
     let mut randoms = Randoms {
         client: hello.random,
         server: [0; 32],

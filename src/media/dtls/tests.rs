@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 
 use super::*;
-use crate::media::limits::{DTLS_OUTBOX_MAX, DTLS_RESTARTS_MAX, DTLS_RETRANSMIT_MIN, DTLS_TIME_MAX};
+use crate::media::limits::{
+    DTLS_OUTBOX_MAX, DTLS_RESTARTS_MAX, DTLS_RESTARTS_RESERVED, DTLS_RETRANSMIT_MIN, DTLS_TIME_MAX,
+};
 use crate::sdp::{FingerprintHash, Suite};
 
 /// Two identities, ours and the other side's: making one takes longer than a handshake.
@@ -56,9 +58,13 @@ impl Net {
     }
 
     fn with(terms: [&Terms; 2]) -> Net {
+        let [client, server] = identities();
+        Net::between(terms, [client, server])
+    }
+
+    fn between(terms: [&Terms; 2], [client, server]: [&Arc<Identity>; 2]) -> Net {
         #[expect(clippy::disallowed_methods, reason = "an origin for virtual time")]
         let now = Instant::now();
-        let [client, server] = identities();
         Net {
             now,
             began: now,
@@ -255,7 +261,10 @@ fn a_stranger_who_is_first_does_not_keep_the_party_out() {
             thief.handle(&datagram, now);
         }
     }
-    assert_eq!(net.secured[1], [Outcome::Failed(Fault::Fingerprint)]);
+    assert!(
+        net.secured[1].is_empty(),
+        "whoever it was need not have been the party"
+    );
     // And one that stays in the middle.
     let mut thief = Association::new(&terms(Role::Client, server), &stranger, now);
     net.hand(1, &thief.poll_transmit().unwrap());
@@ -281,6 +290,122 @@ fn hellos_without_end_cost_a_bounded_number_of_signatures() {
         }
     }
     assert_eq!(answers, usize::from(DTLS_RESTARTS_MAX) + 1);
+    // From where the party is said to be some more are heard: nobody else has used those up.
+    let mut answers = 0;
+    for _ in 0..50 {
+        let mut party = Association::new(&terms(Role::Client, server), client, net.now);
+        net.sides[1].handle_from(&party.poll_transmit().unwrap(), true, net.now);
+        while net.sides[1].poll_transmit().is_some() {
+            answers += 1;
+        }
+    }
+    assert_eq!(answers, usize::from(DTLS_RESTARTS_RESERVED));
+}
+
+/// One record in clear with one message, or the first octets of it.
+fn plain(kind: u8, sequence: u16, body: &[u8], of: usize) -> Vec<u8> {
+    let mut message = assembly::message(kind, sequence, body);
+    message[1..4].copy_from_slice(&(of as u32).to_be_bytes()[1..]);
+    let mut record = Vec::new();
+    record::write_plain(&mut record, record::HANDSHAKE, 77, &message);
+    record
+}
+
+#[test]
+fn what_anybody_can_write_stops_neither_side() {
+    let whole = |kind, sequence, body: &[u8]| plain(kind, sequence, body, body.len());
+    let cookie = [0xfe, 0xfd, 4, 1, 2, 3, 4];
+    let far = |sequence| plain(kind::CERTIFICATE, sequence, &[0], 8192);
+    for (to, junk) in [
+        // Nine hellos of no octet in one datagram; a hello of another version, and one of nothing that we know.
+        (1, whole(kind::CLIENT_HELLO, 0, &[]).repeat(9)),
+        (1, whole(kind::CLIENT_HELLO, 0, &[0xfe, 0xff]).repeat(20)),
+        // One octet of a message that is another under that number.
+        (1, plain(kind::CERTIFICATE, 0, &[0], 100)),
+        (1, plain(kind::CLIENT_HELLO, 1, &[0], 100)),
+        (1, plain(kind::CERTIFICATE_VERIFY, 4, &[0], 12)),
+        (0, plain(kind::CERTIFICATE, 0, &[0], 100)),
+        (0, plain(kind::CERTIFICATE, 5, &[0], 12)),
+        // All the room there is for what is ahead.
+        (1, [far(6), far(7)].concat()),
+        (0, [far(6), far(7)].concat()),
+        // Messages that do not belong there.
+        (1, whole(kind::CERTIFICATE_VERIFY, 1, &[])),
+        (1, whole(kind::CERTIFICATE, 1, &[0, 0, 0])),
+        (0, whole(kind::SERVER_HELLO, 0, &[0xfe, 0xff])),
+        (0, whole(kind::SERVER_HELLO_DONE, 0, &[])),
+        (0, whole(kind::CERTIFICATE, 0, &[0; 9])),
+        (0, whole(kind::CERTIFICATE, 5, &[0; 12])),
+        (0, whole(kind::SERVER_HELLO_DONE, 5, &[])),
+        (0, whole(kind::HELLO_VERIFY_REQUEST, 0, &cookie)),
+    ] {
+        for at in 0..5 {
+            let mut net = Net::new();
+            for step in 0..5 {
+                if step == at {
+                    net.hand(to, &junk);
+                }
+                let said = [0, 1].into_iter().find_map(|from| {
+                    let datagram = net.sides[from].poll_transmit()?;
+                    Some((1 - from, datagram))
+                });
+                if let Some((to, datagram)) = said {
+                    net.hand(to, &datagram);
+                }
+            }
+            net.run(|| Arrives);
+            assert!(net.keys().is_some(), "{to} {at} {junk:02x?}: {:?}", net.secured);
+            net.check_keys();
+        }
+    }
+}
+
+#[test]
+fn a_client_that_a_stranger_answered_first_still_hears_the_party() {
+    let [client, server] = identities();
+    let stranger = Arc::new(Identity::new().unwrap());
+    let mut net = Net::new();
+    let hello = net.sides[0].poll_transmit().unwrap();
+    let mut thief = Association::new(&terms(Role::Server, client), &stranger, net.now);
+    thief.handle(&hello, net.now);
+    let flight: Vec<Vec<u8>> = std::iter::from_fn(|| thief.poll_transmit()).collect();
+    for datagram in &flight {
+        net.hand(0, datagram);
+    }
+    net.hand(1, &hello);
+    net.run(|| Arrives);
+    net.check_keys();
+    // Without end it is a bounded number of hellos, and no keys.
+    let mut net = Net::between(
+        [&terms(Role::Client, server), &terms(Role::Server, client)],
+        [client, &stranger],
+    );
+    net.run(|| Arrives);
+    assert!(net.keys().is_none() && net.sent < 60, "{}", net.sent);
+}
+
+#[test]
+fn the_right_certificate_without_its_key_gives_no_keys() {
+    let [client, server] = identities();
+    let terms = [terms(Role::Client, server), terms(Role::Server, client)];
+    for thief in [0, 1] {
+        let shown = [client, server][thief];
+        let without = Arc::new(Identity::new().unwrap().showing(shown));
+        let mut sides = [client, server];
+        sides[thief] = &without;
+        let mut net = Net::between([&terms[0], &terms[1]], sides);
+        net.run(|| Arrives);
+        assert!(net.keys().is_none());
+        assert_eq!(net.secured[1 - thief], [Outcome::Failed(Fault::Unproven)]);
+        assert!(net.sides[1 - thief].is_failed());
+    }
+    // Nor does a client that leaves its certificate out.
+    let mut net = Net::new();
+    let hello = net.sides[0].poll_transmit().unwrap();
+    net.hand(1, &hello);
+    net.hand(1, &plain(kind::CLIENT_KEY_EXCHANGE, 1, &[1, 4], 2));
+    net.run(|| IsLost);
+    assert_eq!(net.secured[1], [Outcome::Failed(Fault::NoCertificate)]);
 }
 
 #[test]

@@ -116,6 +116,16 @@ impl Secured {
         }
     }
 
+    /// The party is another one now, or has its keys in another way: its key before this one opens nothing more.
+    pub fn forget_before(&mut self) {
+        self.before = None;
+    }
+
+    /// What both directions are encrypted with.
+    pub fn suite(&self) -> Suite {
+        self.inbound.key.suite()
+    }
+
     /// Opens the RTP packet in the first `len` octets of `buffer`; gives the length of the plain one, in the same place.
     ///
     /// # Errors

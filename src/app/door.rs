@@ -59,7 +59,8 @@ pub(super) fn blocks(config: &Config) -> Blocks {
         .into_iter()
         .chain(trunks.filter_map(|range| range.parse().ok()))
         .chain(config.scans.never.iter().copied());
-    Blocks::new(never.collect(), config.scans.blocks)
+    let phones = config.registrar.as_ref().map_or(&[][..], |phones| &phones.from);
+    Blocks::new(never.collect(), config.scans.blocks).with_phones(phones)
 }
 
 /// Trunk ranges, and the addresses of phones and carriers we call. A trunk that is known by its certificate

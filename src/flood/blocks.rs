@@ -17,13 +17,13 @@ use std::collections::HashMap;
 use std::fmt::Write;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use super::feed::Feed;
 use super::limits::{
-    BLOCK_FIRST, BLOCK_FORGOTTEN, BLOCK_MOST, BLOCKS_BY_HAND_MAX, BLOCKS_KNOWN_MAX, PROVEN_KEPT, STRIKES_MAX,
-    STRIKES_WINDOW,
+    BLOCK_FIRST, BLOCK_FORGOTTEN, BLOCK_MOST, BLOCKS_BY_HAND_MAX, BLOCKS_KNOWN_MAX, FEED_V4_BITS_MIN,
+    FEED_V6_BITS_MIN, PROVEN_KEPT, STRIKES_MAX, STRIKES_WINDOW,
 };
 use crate::cidr::{Cidr, neighbourhood};
 
@@ -42,6 +42,8 @@ pub enum Strike {
 pub struct Blocks {
     /// Never blocked: trunks, phones and carriers of the configuration, and what `[scans] never` names.
     never: Vec<Cidr>,
+    /// Where our own phones register from: nobody there is on a list that others keep.
+    phones: Vec<Cidr>,
     is_on: bool,
     blocked: AtomicUsize,
     /// Somebody is on the list that others keep.
@@ -53,7 +55,7 @@ pub struct Blocks {
 /// The list that others keep, and until when it counts.
 #[derive(Default)]
 struct Fed {
-    feed: Feed,
+    feed: Arc<Feed>,
     until: Option<Instant>,
     /// Counts lists up.
     number: u64,
@@ -68,6 +70,16 @@ pub struct Block {
     /// How often it was blocked for what was done there.
     pub times: u32,
     pub is_by_hand: bool,
+}
+
+/// Who is not heard at some moment, and nothing that is locked.
+pub struct Listing {
+    blocks: Vec<Block>,
+    feed: Arc<Feed>,
+    /// How much longer that list counts, if it does.
+    left: Option<Duration>,
+    /// Where somebody proved himself within a day.
+    proven: Vec<IpAddr>,
 }
 
 /// Why an address is not blocked by hand.
@@ -103,12 +115,28 @@ impl Blocks {
     pub fn new(never: Vec<Cidr>, is_on: bool) -> Blocks {
         Blocks {
             never,
+            phones: Vec::new(),
             is_on,
             blocked: AtomicUsize::new(0),
             is_fed: AtomicBool::new(false),
             fed: RwLock::default(),
             known: Mutex::default(),
         }
+    }
+
+    /// Phones register from these networks: whoever is there is on no list that others keep. A network that is wider than an entry of such
+    /// a list may be is anybody's, and says nothing.
+    #[must_use]
+    pub fn with_phones(mut self, from: &[Cidr]) -> Blocks {
+        let is_narrow = |range: &&Cidr| {
+            let least = match range.network() {
+                IpAddr::V4(_) => FEED_V4_BITS_MIN,
+                IpAddr::V6(_) => FEED_V6_BITS_MIN,
+            };
+            range.prefix() >= least || range.is_private()
+        };
+        self.phones = from.iter().filter(is_narrow).copied().collect();
+        self
     }
 
     /// Named by the configuration: never blocked, whatever is done there.
@@ -147,7 +175,7 @@ impl Blocks {
 
     /// The list that others keep, in place of the one before: who has left it is heard again. It counts until then.
     pub fn feed(&self, feed: Feed, until: Instant) {
-        let feed = feed.without(self.never.iter().copied());
+        let feed = Arc::new(feed.without(self.never.iter().chain(&self.phones).copied()));
         let mut fed = self.fed.write().unwrap_or_else(PoisonError::into_inner);
         self.is_fed.store(!feed.is_empty(), Ordering::Relaxed);
         *fed = Fed {
@@ -276,62 +304,24 @@ impl Blocks {
         blocks
     }
 
-    /// The same as a file for `nft -f`: two sets whose elements leave by themselves, emptied and filled in one step.
-    pub fn nftables(&self, now: Instant) -> String {
-        let mut text = String::from(
-            "# Addresses that Ringward does not hear now. Load with: nft -f FILE\n\
-             # and drop them where you like: ip saddr @blocked4 drop; ip6 saddr @blocked6 drop\n\
-             table inet ringward {\n\
-             \tset blocked4 { type ipv4_addr; flags timeout; }\n\
-             \tset blocked6 { type ipv6_addr; flags interval, timeout; }\n\
-             }\n\
-             flush set inet ringward blocked4\n\
-             flush set inet ringward blocked6\n",
-        );
-        for block in self.list(now) {
-            let (set, prefix) = match block.address {
-                IpAddr::V4(_) => ("blocked4", ""),
-                IpAddr::V6(_) => ("blocked6", "/64"),
-            };
-            let seconds = block.left.as_secs().max(1);
-            // Writing into a String cannot fail.
-            let _ = writeln!(
-                text,
-                "add element inet ringward {set} {{ {}{prefix} timeout {seconds}s }}",
-                block.address
-            );
-        }
-        self.write_feed(&mut text, now);
-        text
-    }
-
-    /// Two more sets for the list that others keep; they stand there empty without one, so that rules about them load.
-    fn write_feed(&self, text: &mut String, now: Instant) {
-        let fed = self.fed.read().unwrap_or_else(PoisonError::into_inner);
-        let left = fed.until.and_then(|until| until.checked_duration_since(now));
-        let left = left.filter(|left| !left.is_zero());
-        let known = self.known();
-        let proven = known.iter().filter(|(_, known)| known.is_proven(now));
-        let proven = proven.filter_map(|(address, _)| match address {
-            IpAddr::V4(_) => Some(Cidr::from(*address)),
-            IpAddr::V6(_) => format!("{address}/64").parse().ok(),
-        });
-        let feed = fed.feed.clone().without(proven);
-        for (set, kind, is_v4) in [("listed4", "ipv4_addr", true), ("listed6", "ipv6_addr", false)] {
-            // Writing into a String cannot fail.
-            let _ = writeln!(
-                text,
-                "add set inet ringward {set} {{ type {kind}; flags interval, timeout; }}"
-            );
-            let _ = writeln!(text, "flush set inet ringward {set}");
-            let Some(left) = left else { continue };
-            let seconds = left.as_secs().max(1);
-            for element in feed.elements(is_v4) {
-                let _ = writeln!(
-                    text,
-                    "add element inet ringward {set} {{ {element} timeout {seconds}s }}"
-                );
-            }
+    /// The same, with the list that others keep, to be written down. Takes moments, however long that list is: nobody who is asked meanwhile
+    /// whether somebody is blocked waits for the writing.
+    pub fn listing(&self, now: Instant) -> Listing {
+        let (feed, until) = {
+            let fed = self.fed.read().unwrap_or_else(PoisonError::into_inner);
+            (fed.feed.clone(), fed.until)
+        };
+        let left = until.and_then(|until| until.checked_duration_since(now));
+        let proven = {
+            let known = self.known();
+            let proven = known.iter().filter(|(_, known)| known.is_proven(now));
+            proven.map(|(address, _)| *address).collect()
+        };
+        Listing {
+            blocks: self.list(now),
+            feed,
+            left: left.filter(|left| !left.is_zero()),
+            proven,
         }
     }
 
@@ -344,6 +334,62 @@ impl Blocks {
 
     fn known(&self) -> MutexGuard<'_, HashMap<IpAddr, Known>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Listing {
+    /// As a file for `nft -f`: four sets whose elements leave by themselves, emptied and filled in one step. Of a long list it takes a while.
+    pub fn nftables(&self) -> String {
+        let mut text = String::from(
+            "# Addresses that Ringward does not hear now. Load with: nft -f FILE\n\
+             # and drop them where you like: ip saddr @blocked4 drop; ip6 saddr @blocked6 drop\n\
+             table inet ringward {\n\
+             \tset blocked4 { type ipv4_addr; flags timeout; }\n\
+             \tset blocked6 { type ipv6_addr; flags interval, timeout; }\n\
+             }\n\
+             flush set inet ringward blocked4\n\
+             flush set inet ringward blocked6\n",
+        );
+        for block in &self.blocks {
+            let (set, prefix) = match block.address {
+                IpAddr::V4(_) => ("blocked4", ""),
+                IpAddr::V6(_) => ("blocked6", "/64"),
+            };
+            let seconds = block.left.as_secs().max(1);
+            // Writing into a String cannot fail.
+            let _ = writeln!(
+                text,
+                "add element inet ringward {set} {{ {}{prefix} timeout {seconds}s }}",
+                block.address
+            );
+        }
+        self.write_feed(&mut text);
+        text
+    }
+
+    /// Two more sets for the list that others keep; they stand there empty without one, so that rules about them load.
+    fn write_feed(&self, text: &mut String) {
+        let proven = self.proven.iter().filter_map(|address| match address {
+            IpAddr::V4(_) => Some(Cidr::from(*address)),
+            IpAddr::V6(_) => format!("{address}/64").parse().ok(),
+        });
+        let feed = Feed::clone(&self.feed).without(proven);
+        for (set, kind, is_v4) in [("listed4", "ipv4_addr", true), ("listed6", "ipv6_addr", false)] {
+            // Writing into a String cannot fail.
+            let _ = writeln!(
+                text,
+                "add set inet ringward {set} {{ type {kind}; flags interval, timeout; }}"
+            );
+            let _ = writeln!(text, "flush set inet ringward {set}");
+            let Some(left) = self.left else { continue };
+            let seconds = left.as_secs().max(1);
+            for element in feed.elements(is_v4) {
+                let _ = writeln!(
+                    text,
+                    "add element inet ringward {set} {{ {element} timeout {seconds}s }}"
+                );
+            }
+        }
     }
 }
 
@@ -483,12 +529,12 @@ mod tests {
         let (scanner, carrier, phone) = (address("192.0.2.1"), address("203.0.113.9"), address("192.0.2.7"));
         assert!(!blocks.is_blocked(scanner, now));
         let until = now + Duration::from_secs(3600);
-        blocks.feed(Feed::parse(list).unwrap(), until);
+        blocks.feed(Feed::parse(list, &[]).unwrap(), until);
         blocks.proved(phone, now);
         assert!(blocks.is_blocked(scanner, now) && blocks.is_blocked(address("2001:db8::1"), now));
         assert!(!blocks.is_blocked(carrier, now) && !blocks.is_blocked(phone, now));
         assert!(blocks.list(now).is_empty(), "what was done here is another list");
-        let text = blocks.nftables(now);
+        let text = blocks.listing(now).nftables();
         let elements: Vec<_> = text
             .lines()
             .filter(|line| line.starts_with("add element"))
@@ -507,7 +553,7 @@ mod tests {
             "a list that is not read again counts no more"
         );
         assert_eq!(blocks.feed_number(until), None);
-        assert!(!blocks.nftables(until).contains("add element"));
+        assert!(!blocks.listing(until).nftables().contains("add element"));
         assert!(
             blocks.feed_lasts(until + Duration::from_secs(60)),
             "it is the same still"
@@ -522,12 +568,49 @@ mod tests {
     }
 
     #[test]
+    fn where_our_phones_register_from_nobody_is_on_the_list_of_others() {
+        let phones = ["192.0.2.0/25", "0.0.0.0/0"].map(|range| range.parse().unwrap());
+        let (blocks, now) = (blocks().with_phones(&phones), Instant::now());
+        let until = now + Duration::from_secs(60);
+        blocks.feed(Feed::parse(b"192.0.2.0/24", &[]).unwrap(), until);
+        assert!(!blocks.is_blocked(address("192.0.2.7"), now));
+        assert!(
+            blocks.is_blocked(address("192.0.2.200"), now),
+            "phones from everywhere are no reason to hear everybody"
+        );
+        assert!(
+            scanned(&blocks, address("192.0.2.7"), now).is_some(),
+            "for what he does himself he is blocked"
+        );
+    }
+
+    #[test]
+    fn while_a_long_list_is_written_everything_is_asked_and_changed() {
+        let (blocks, now) = (blocks(), Instant::now());
+        let (scanner, phone) = (address("11.0.0.2"), address("11.0.0.4"));
+        let lines: String = (0..50_000u32)
+            .map(|number| format!("{}\n", std::net::Ipv4Addr::from(0x0b00_0000 + 2 * number)))
+            .collect();
+        let until = now + Duration::from_secs(60);
+        blocks.feed(Feed::parse(lines.as_bytes(), &[]).unwrap(), until);
+        blocks.proved(phone, now);
+        let listing = blocks.listing(now);
+        // Either of these would wait for ever if what is written were locked.
+        blocks.feed(Feed::default(), until);
+        blocks.proved(scanner, now);
+        assert!(!blocks.is_blocked(scanner, now));
+        let text = listing.nftables();
+        assert_eq!(text.matches("add element").count(), 49_999, "as it was then");
+        assert!(text.contains("{ 11.0.0.2 ") && !text.contains("{ 11.0.0.4 "));
+    }
+
+    #[test]
     fn the_list_is_a_file_for_nftables() {
         let (blocks, now) = (blocks(), Instant::now());
         scanned(&blocks, address("192.0.2.1"), now);
         scanned(&blocks, address("2001:db8::77"), now);
         let later = now + Duration::from_secs(100);
-        let text = blocks.nftables(later);
+        let text = blocks.listing(later).nftables();
         let elements: Vec<_> = text
             .lines()
             .filter(|line| line.starts_with("add element"))
@@ -573,7 +656,7 @@ mod tests {
         assert!(!blocks.is_blocked(office, now + Duration::from_secs(60)));
         let listed = blocks.list(now);
         assert!(listed.len() == 1 && listed[0].is_by_hand && listed[0].times == 0);
-        assert!(blocks.nftables(now).contains("192.0.2.7 timeout 60s"));
+        assert!(blocks.listing(now).nftables().contains("192.0.2.7 timeout 60s"));
         assert!(blocks.lift(office, now) && !blocks.lift(office, now) && blocks.list(now).is_empty());
         assert!(blocks.is_proven(office, now), "that is not forgotten");
         // So many at once, and no scan pushes one of them out of the table.

@@ -1,10 +1,11 @@
 //! A list of addresses that others have seen scanning: read whole, bounded, asked of every stranger.
 //!
 //! Lines of text, or JSON: an array of them, or an object with such an array (`ipaddress` as APIBAN has it, `addresses`,
-//! `banned`). An entry is an address or a range. What is no address, and ranges that are wider than anybody scans from, are left out
-//! and counted: one bad line is no reason to hear all the others, and none has half the internet not heard.
+//! `banned`). An entry is an address or a range. What is no address, ranges that are wider than anybody scans from, and what nobody
+//! outside can send from (private networks, loopback, everything of IPv6 outside of 2000::/3, so also IPv4 written as IPv6 by its range)
+//! are left out and counted: one bad line is no reason to hear all the others, and none has half the internet, or our own house, not heard.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -27,7 +28,7 @@ pub enum FeedPlace {
 pub struct FeedConfig {
     pub place: FeedPlace,
     pub every: Duration,
-    /// Address ranges of its host that are reached in spite of the guard.
+    /// Networks of ours: its host is reached there in spite of the guard, and addresses there may be on the list.
     pub allow: Vec<String>,
     /// Files of web anchors beside those of the system.
     pub anchors: Vec<PathBuf>,
@@ -58,12 +59,13 @@ pub enum NotAFeed {
 }
 
 impl Feed {
-    /// Reads a list. An empty one is a list; one in which nothing can be read is none.
+    /// Reads a list. An empty one is a list; one in which nothing can be read is none. `allow`: networks that may be on it though nobody
+    /// outside can send from there.
     ///
     /// # Errors
     ///
     /// [`NotAFeed`].
-    pub fn parse(octets: &[u8]) -> Result<Feed, NotAFeed> {
+    pub fn parse(octets: &[u8], allow: &[Cidr]) -> Result<Feed, NotAFeed> {
         let text = std::str::from_utf8(octets).map_err(|_| NotAFeed::NotText)?;
         let text = text.trim_start_matches('\u{feff}').trim();
         let mut feed = Feed::default();
@@ -77,14 +79,14 @@ impl Feed {
                 _ => None,
             };
             for entry in list.ok_or(NotAFeed::NoList)? {
-                feed.add(entry.as_str().unwrap_or_default())?;
+                feed.add(entry.as_str().unwrap_or_default(), allow)?;
             }
         } else {
             let lines = text
                 .lines()
                 .map(|line| line.split(['#', ';']).next().unwrap_or_default().trim());
             for line in lines.filter(|line| !line.is_empty()) {
-                feed.add(line)?;
+                feed.add(line, allow)?;
             }
         }
         feed.join();
@@ -94,10 +96,12 @@ impl Feed {
         }
     }
 
-    fn add(&mut self, entry: &str) -> Result<(), NotAFeed> {
+    fn add(&mut self, entry: &str, allow: &[Cidr]) -> Result<(), NotAFeed> {
         if self.entries + self.ignored >= FEED_ENTRIES_MAX {
             return Err(NotAFeed::TooMany);
         }
+        let is_allowed =
+            |range: &Cidr| is_outside(range) || allow.iter().any(|network| holds(network, range));
         let is_narrow = |range: &Cidr| {
             let least = match range.network() {
                 IpAddr::V4(_) => FEED_V4_BITS_MIN,
@@ -105,7 +109,13 @@ impl Feed {
             };
             range.prefix() >= least
         };
-        match entry.trim().parse::<Cidr>().ok().filter(is_narrow) {
+        match entry
+            .trim()
+            .parse::<Cidr>()
+            .ok()
+            .filter(is_narrow)
+            .filter(is_allowed)
+        {
             Some(range) => {
                 self.stretches.push(stretch(range));
                 self.entries += 1;
@@ -169,12 +179,37 @@ impl Feed {
     pub fn elements(&self, is_v4: bool) -> impl Iterator<Item = String> {
         self.stretches.iter().filter_map(move |(first, last)| {
             let [first, last] = [first, last].map(|place| Ipv6Addr::from(*place).to_canonical());
-            (first.is_ipv4() == is_v4).then(|| match first == last {
+            (first.is_ipv4() == is_v4 && last.is_ipv4() == is_v4).then(|| match first == last {
                 true => first.to_string(),
                 false => format!("{first}-{last}"),
             })
         })
     }
+}
+
+/// Somebody outside can send from there: IPv6 that is given out (RFC 4291 §2.4), and IPv4 that is neither private, nor of this host, nor
+/// of a link, nor for groups (RFC 6890).
+fn is_outside(range: &Cidr) -> bool {
+    const NOBODYS: [(Ipv4Addr, u8); 3] = [
+        (Ipv4Addr::UNSPECIFIED, 8),
+        (Ipv4Addr::new(169, 254, 0, 0), 16),
+        (Ipv4Addr::new(224, 0, 0, 0), 3),
+    ];
+    match range.network() {
+        IpAddr::V4(first) => {
+            let is_within = |(network, prefix): &(Ipv4Addr, u8)| {
+                let apart = u32::from(first) ^ u32::from(*network);
+                apart >> (32 - prefix) == 0
+            };
+            !range.is_private() && !NOBODYS.iter().any(is_within)
+        }
+        IpAddr::V6(first) => first.segments()[0] >> 13 == 1,
+    }
+}
+
+/// All of this range is in that network.
+fn holds(network: &Cidr, range: &Cidr) -> bool {
+    network.prefix() <= range.prefix() && network.contains(range.network())
 }
 
 /// Its first and its last address.
@@ -203,7 +238,7 @@ mod tests {
     use super::*;
 
     fn check(text: &str, inside: &[&str], outside: &[&str], ignored: usize) {
-        let feed = Feed::parse(text.as_bytes()).unwrap();
+        let feed = Feed::parse(text.as_bytes(), &[]).unwrap();
         for address in inside {
             assert!(feed.contains(address.parse().unwrap()), "{address} in {text}");
         }
@@ -239,7 +274,8 @@ mod tests {
     #[test]
     fn no_entry_has_a_whole_continent_not_heard() {
         for wide in ["0.0.0.0/0", "10.0.0.0/8", "192.0.0.0/15", "::/0", "2001:db8::/31"] {
-            assert_eq!(Feed::parse(wide.as_bytes()), Err(NotAFeed::NoAddress), "{wide}");
+            let read = Feed::parse(wide.as_bytes(), &[]);
+            assert_eq!(read, Err(NotAFeed::NoAddress), "{wide}");
         }
         check(
             "192.0.0.0/16\n2001:db8::/32",
@@ -250,16 +286,81 @@ mod tests {
     }
 
     #[test]
+    fn no_entry_of_ipv6_has_ipv4_not_heard_and_none_our_own_networks() {
+        let refused = [
+            "::/32",
+            "::/64",
+            "::fffe:0:0/95",
+            "::ffff:0:0/96",
+            "::ffff:0.0.0.0/112",
+            "64:ff9b::/96",
+            "::1",
+            "::",
+            "fe80::1",
+            "fd00::/48",
+            "ff02::1",
+            "4000::/32",
+            "0.0.0.0",
+            "0.0.0.0/16",
+            "10.0.0.0/16",
+            "10.7.0.9",
+            "100.64.0.1",
+            "127.0.0.1",
+            "169.254.1.1",
+            "172.16.0.0/16",
+            "192.168.1.0/24",
+            "224.0.0.1",
+            "240.0.0.0/16",
+            "255.255.255.255",
+        ];
+        for entry in refused {
+            check(
+                &format!("{entry}\n192.0.2.1\n2001:db8::1"),
+                &["192.0.2.1", "2001:db8::1"],
+                &[
+                    "198.51.100.7",
+                    "10.7.0.9",
+                    "127.0.0.1",
+                    "192.168.1.1",
+                    "::1",
+                    "fe80::1",
+                ],
+                1,
+            );
+            let feed = Feed::parse(format!("{entry}\n192.0.2.1\n2001:db8::1").as_bytes(), &[]).unwrap();
+            let elements = [true, false].map(|is_v4| feed.elements(is_v4).collect::<Vec<_>>());
+            assert_eq!(elements, [["192.0.2.1"], ["2001:db8::1"]], "{entry}");
+        }
+        check(
+            "1.0.0.0/16\n223.255.255.255\n2000::/32\n3fff::1",
+            &["1.0.0.1", "2000::1"],
+            &[],
+            0,
+        );
+        // Networks of ours may be on it where the configuration says so.
+        let ours = ["127.0.0.0/8".parse().unwrap()];
+        let feed = Feed::parse(b"127.0.0.4/30\n10.0.0.1\n::/32", &ours).unwrap();
+        assert!(feed.contains("127.0.0.5".parse().unwrap()));
+        assert_eq!((feed.entries, feed.ignored), (1, 2));
+    }
+
+    #[test]
     fn what_is_no_list_is_told_and_a_list_is_bounded() {
-        assert_eq!(Feed::parse(b"\xff\xfe"), Err(NotAFeed::NotText));
-        assert_eq!(Feed::parse(b"{\"error\":\"who are you\"}"), Err(NotAFeed::NoList));
-        assert_eq!(Feed::parse(b"[1"), Err(NotAFeed::NoList));
-        assert_eq!(Feed::parse(b"<html>no</html>"), Err(NotAFeed::NoAddress));
-        let line = |number: usize| format!("10.{}.{}.{}\n", number >> 16, number >> 8 & 255, number & 255);
-        let most: String = (0..FEED_ENTRIES_MAX).map(line).collect();
-        assert_eq!(Feed::parse(most.as_bytes()).unwrap().entries, FEED_ENTRIES_MAX);
+        assert_eq!(Feed::parse(b"\xff\xfe", &[]), Err(NotAFeed::NotText));
         assert_eq!(
-            Feed::parse((most + "192.0.2.1").as_bytes()),
+            Feed::parse(b"{\"error\":\"who are you\"}", &[]),
+            Err(NotAFeed::NoList)
+        );
+        assert_eq!(Feed::parse(b"[1", &[]), Err(NotAFeed::NoList));
+        assert_eq!(Feed::parse(b"<html>no</html>", &[]), Err(NotAFeed::NoAddress));
+        let line = |number: usize| format!("11.{}.{}.{}\n", number >> 16, number >> 8 & 255, number & 255);
+        let most: String = (0..FEED_ENTRIES_MAX).map(line).collect();
+        assert_eq!(
+            Feed::parse(most.as_bytes(), &[]).unwrap().entries,
+            FEED_ENTRIES_MAX
+        );
+        assert_eq!(
+            Feed::parse((most + "192.0.2.1").as_bytes(), &[]),
             Err(NotAFeed::TooMany)
         );
     }
@@ -267,7 +368,7 @@ mod tests {
     #[test]
     fn a_packet_filter_gets_each_once() {
         let list = b"192.0.2.9\n192.0.2.1\n198.51.100.0/24\n198.51.100.7\n198.51.100.0/25\n192.0.2.2\n2001:db8::1\n2001:db8:1::/127";
-        let feed = Feed::parse(list).unwrap();
+        let feed = Feed::parse(list, &[]).unwrap();
         let elements = |is_v4| feed.elements(is_v4).collect::<Vec<_>>();
         assert_eq!(
             elements(true),
@@ -278,7 +379,7 @@ mod tests {
 
     #[test]
     fn what_is_kept_is_cut_out_wherever_it_lies() {
-        let feed = |text: &str| Feed::parse(text.as_bytes()).unwrap();
+        let feed = |text: &str| Feed::parse(text.as_bytes(), &[]).unwrap();
         let cut = |text: &str, kept: &[&str]| {
             let kept = kept.iter().map(|range| range.parse().unwrap());
             feed(text).without(kept).elements(true).collect::<Vec<_>>()

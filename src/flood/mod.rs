@@ -25,7 +25,7 @@ mod shared;
 mod surge;
 mod told;
 
-pub use blocks::{Block, Blocks, NotBlocked, Strike};
+pub use blocks::{Block, Blocks, Listing, NotBlocked, Strike};
 pub use counts::NewCall;
 pub use feed::{Feed, FeedConfig, FeedPlace, NotAFeed};
 pub use limit::{Allowance, CallLimits, Kind, Limit, Scope};

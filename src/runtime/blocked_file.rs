@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::clock;
 use super::limits::BLOCKED_FILE_EVERY;
-use crate::flood::Blocks;
+use crate::flood::{Blocks, Listing};
 
 /// Writes the file whenever who stands in it has changed, for ever. It is there from the start, and never half written.
 pub async fn keep(file: PathBuf, blocks: Arc<Blocks>) {
@@ -20,7 +20,7 @@ pub async fn keep(file: PathBuf, blocks: Arc<Blocks>) {
             .collect();
         let listed = (listed, blocks.feed_number(now));
         if written.as_ref() != Some(&listed) {
-            match replace(&file, blocks.nftables(now)).await {
+            match replace(&file, blocks.listing(now)).await {
                 Ok(()) => {
                     written = Some(listed);
                     if std::mem::take(&mut has_failed) {
@@ -39,7 +39,11 @@ pub async fn keep(file: PathBuf, blocks: Arc<Blocks>) {
     }
 }
 
-async fn replace(file: &Path, text: String) -> std::io::Result<()> {
+async fn replace(file: &Path, listing: Listing) -> std::io::Result<()> {
+    // A hundred thousand lines take a while, and nobody's call waits for them.
+    let text = tokio::task::spawn_blocking(move || listing.nftables())
+        .await
+        .map_err(std::io::Error::other)?;
     let mut beside = file.as_os_str().to_owned();
     beside.push(".new");
     tokio::fs::write(&beside, text).await?;

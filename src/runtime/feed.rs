@@ -10,12 +10,15 @@ use tokio::sync::Notify;
 use super::clock;
 use super::limits::{FEED_LASTS, FEED_MARK_OCTETS_MAX, FEED_OCTETS_MAX, FEED_PATIENCE, FEED_REST};
 use super::outgoing::{Ask, Outgoing, OutgoingError};
+use crate::cidr::Cidr;
 use crate::flood::{Blocks, Feed, FeedConfig, FeedPlace};
 use crate::given_file;
 
 pub struct FeedKeeper {
     config: FeedConfig,
     outgoing: Outgoing,
+    /// Networks that may be on it though nobody outside can send from there.
+    ours: Vec<Cidr>,
     blocks: Arc<Blocks>,
     /// Held for moments.
     standing: Mutex<Standing>,
@@ -41,6 +44,11 @@ impl FeedKeeper {
     pub fn new(config: FeedConfig, blocks: Arc<Blocks>) -> Result<FeedKeeper, OutgoingError> {
         Ok(FeedKeeper {
             outgoing: Outgoing::new(&config.allow, &config.anchors, FEED_PATIENCE, FEED_OCTETS_MAX)?,
+            ours: config
+                .allow
+                .iter()
+                .filter_map(|range| range.parse().ok())
+                .collect(),
             config,
             blocks,
             standing: Mutex::default(),
@@ -121,7 +129,7 @@ impl FeedKeeper {
                 answer.body
             }
         };
-        let feed = Feed::parse(&octets).map_err(|problem| problem.to_string())?;
+        let feed = Feed::parse(&octets, &self.ours).map_err(|problem| problem.to_string())?;
         self.standing(|standing| (standing.entries, standing.ignored) = (feed.entries, feed.ignored));
         metrics::gauge!("ringward_feed_entries").set(feed.entries as f64);
         self.blocks.feed(feed, self.until());

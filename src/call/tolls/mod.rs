@@ -210,6 +210,11 @@ impl Toll {
         self.look = Some(now + TOLL_LOOK);
         let mut entries = self.ledger.0.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = entries.of(self.number)?;
+        // What it has been charged already is spent whatever becomes of it: only what comes is worth a cut, and nothing that others, here or
+        // at another gateway, are charged meanwhile.
+        if entry.cost(now + 2 * TOLL_LOOK) <= entry.cost(now) {
+            return None;
+        }
         let (person, queue) = (entry.person.clone(), entry.queue.clone());
         let payer = Payer {
             person: person.as_deref(),

@@ -99,6 +99,49 @@ fn a_call_is_cut_before_the_increment_that_would_pass_a_limit() {
 }
 
 #[test]
+fn a_call_is_cut_for_its_own_increment_and_not_for_that_of_another() {
+    let config = TollConfig {
+        all: per_hour("1.00"),
+        ..TollConfig::default()
+    };
+    let (ledger, start) = (Ledger::default(), Instant::now());
+    let mut begin = |price, at| {
+        let mut toll = ledger.begin(&config, &ann(None), price, at).unwrap();
+        toll.answered(&config, at);
+        Some(toll)
+    };
+    // 0.20 each half minute, and from the 45th second on 0.10 each minute.
+    let mut calls = [
+        begin(price("0.40", "0", 30, 30), start),
+        begin(price("0.10", "0", 60, 60), start + 45 * SECOND),
+    ];
+    let mut cut = Vec::new();
+    for second in 0..600 {
+        let now = start + second * SECOND;
+        // Whoever looks first: the cheaper one.
+        for (number, call) in calls.iter_mut().enumerate().rev() {
+            let is_spent = call
+                .as_mut()
+                .is_some_and(|toll| toll.is_spent(&config, now).is_some());
+            if is_spent {
+                cut.push((number, second));
+                call.take().unwrap().end(now);
+            }
+        }
+    }
+    // At the 120th second the dear one would come to more than is left, at the 165th the cheap one would.
+    let [(first, dear), (then, cheap)] = cut[..] else {
+        panic!("{cut:?}")
+    };
+    assert_eq!((first, then), (0, 1));
+    assert!(
+        (118..=120).contains(&dear) && (163..=165).contains(&cheap),
+        "{cut:?}"
+    );
+    assert_eq!(ledger.totals(start + 600 * SECOND).all.hour, 1_000_000);
+}
+
+#[test]
 fn what_it_costs_at_least_must_fit_and_exactly_fits() {
     let check = |limit: &str, fits: bool| {
         let config = TollConfig {

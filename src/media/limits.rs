@@ -136,6 +136,7 @@ pub const DTLS_RESTARTS_RESERVED: u8 = 4;
 /// Datagrams of handshakes that one port takes a second, and at once; as many again from where the description says that the party is.
 /// A handshake has four flights, of some three datagrams each. Apart from those of the audio, so that neither uses up the other's.
 pub const DTLS_PER_SECOND: u32 = 20;
+/// The same at once: two handshakes. Past either a datagram is dropped.
 pub const DTLS_BURST: u32 = 40;
 
 /// How long who was answered in a handshake is waited for while another asks from no better an address.

@@ -105,7 +105,7 @@ fn a_call_is_cut_for_its_own_increment_and_not_for_that_of_another() {
         ..TollConfig::default()
     };
     let (ledger, start) = (Ledger::default(), Instant::now());
-    let mut begin = |price, at| {
+    let begin = |price, at| {
         let mut toll = ledger.begin(&config, &ann(None), price, at).unwrap();
         toll.answered(&config, at);
         Some(toll)

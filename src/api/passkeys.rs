@@ -18,7 +18,7 @@ use super::passwords;
 use super::session::{Session, signed_in_as};
 use super::state::Shared;
 use crate::accounts::passkeys::limits::CHALLENGE_LASTS;
-use crate::accounts::passkeys::{Challenges, Enrolment, NoPasskey, Passkey, Place, Purpose, Shown, text};
+use crate::accounts::passkeys::{Challenges, Enrolment, Passkey, Place, Purpose, Shown, text};
 use crate::accounts::{Refused, fingerprint};
 
 /// As COSE numbers them, the best first: ES256, EdDSA, RS256.
@@ -113,10 +113,10 @@ fn challenge(shared: &Shared, purpose: Purpose<'_>) -> Result<String, Problem> {
     with_challenges(shared, |challenges| challenges.make(purpose, now_ms))?.ok_or(Problem::Broken)
 }
 
-/// From now on this challenge was answered.
-fn spend(shared: &Shared, challenge: &str, purpose: Purpose<'_>) -> Result<bool, Problem> {
+/// Whether this challenge is ours and answered for the first time; where there are no challenges nothing is.
+fn spend(shared: &Shared, challenge: &str, purpose: Purpose<'_>) -> bool {
     let now_ms = shared.now().unix_ms();
-    with_challenges(shared, |challenges| challenges.spend(challenge, purpose, now_ms))
+    with_challenges(shared, |challenges| challenges.spend(challenge, purpose, now_ms)).unwrap_or(false)
 }
 
 fn with_challenges<T>(shared: &Shared, act: impl FnOnce(&mut Challenges) -> T) -> Result<T, Problem> {
@@ -181,18 +181,11 @@ pub(crate) async fn sign_in(
         users.refresh()?;
         let found = users.by_passkey(shown.id.trim_end_matches('='));
         let (user, passkey) = found.ok_or(Problem::WrongPasskey)?;
-        let challenge = shown.challenge().ok_or(Problem::WrongPasskey)?;
-        let is_good = |said: &str| {
-            with_challenges(&inner, |known| known.is_good(said, Purpose::SignIn, now_ms)).unwrap_or(false)
-        };
-        let count = shown.check(&passkey, &place, is_good).map_err(|reason| {
+        let spend = |challenge: &str| spend(&inner, challenge, Purpose::SignIn);
+        let count = shown.check(&passkey, &place, spend).map_err(|reason| {
             tracing::warn!(account = user.name, %reason, "a passkey is not believed");
             Problem::WrongPasskey
         })?;
-        // Only what is signed rightly is remembered.
-        if !spend(&inner, &challenge, Purpose::SignIn)? {
-            return Err(Problem::WrongPasskey);
-        }
         let from = peer.map(Peer::ip);
         match users.sign_in_by_passkey(&user.name, &passkey, count, from, now_ms) {
             Err(Refused::Wrong) => Err(Problem::WrongPasskey),
@@ -277,16 +270,10 @@ pub(crate) async fn keep(
     let inner = shared.clone();
     let kept = shared.work(move || {
         let now_ms = inner.now().unix_ms();
-        let purpose = Purpose::Enrol(&name, signed_in.epoch);
-        let is_good = |said: &str| {
-            with_challenges(&inner, |known| known.is_good(said, purpose, now_ms)).unwrap_or(false)
-        };
-        let no = |reason: NoPasskey| Problem::BadRequest(reason.to_string());
-        let passkey = made.read(&place, is_good, now_ms).map_err(no)?;
-        let challenge = made.challenge().unwrap_or_default();
-        if !spend(&inner, &challenge, purpose)? {
-            return Err(no(NoPasskey::Stale));
-        }
+        let spend = |challenge: &str| spend(&inner, challenge, Purpose::Enrol(&name, signed_in.epoch));
+        let passkey = made
+            .read(&place, spend, now_ms)
+            .map_err(|reason| Problem::BadRequest(reason.to_string()))?;
         let users = &inner.access.users;
         users.add_passkey(&name, signed_in.epoch, &passkey, now_ms)?;
         Ok(PasskeyView::of(&passkey))

@@ -77,7 +77,7 @@ struct Said<'a> {
 }
 
 impl Enrolment {
-    /// The new passkey, if all is as it must be. `is_good` says whether the challenge was ours.
+    /// The new passkey, if all is as it must be. `spend` is asked last: whether the challenge was ours, and is answered for the first time.
     ///
     /// # Errors
     ///
@@ -85,11 +85,11 @@ impl Enrolment {
     pub fn read(
         &self,
         place: &Place,
-        is_good: impl FnOnce(&str) -> bool,
+        spend: impl FnOnce(&str) -> bool,
         now_ms: u64,
     ) -> Result<Passkey, NoPasskey> {
         let client_data = read(&self.client_data, CLIENT_DATA_MAX)?;
-        checked(&client_data, "webauthn.create", place, is_good)?;
+        let challenge = challenge(&client_data, "webauthn.create", place)?;
         let authenticator_data = octets(&self.authenticator_data).ok_or(NoPasskey::Unreadable)?;
         let said = said(&authenticator_data, place)?;
         let id = read(&self.id, ID_MAX)?;
@@ -103,6 +103,9 @@ impl Enrolment {
         let key = read(&self.key, KEY_MAX)?;
         let algorithm = algorithm(self.algorithm).ok_or(NoPasskey::NotAKey)?;
         ParsedPublicKey::new(algorithm, &key).map_err(|_| NoPasskey::NotAKey)?;
+        if !spend(&challenge) {
+            return Err(NoPasskey::Stale);
+        }
         Ok(Passkey {
             id: text(&id),
             name: self.name.clone(),
@@ -116,7 +119,8 @@ impl Enrolment {
 }
 
 impl Shown {
-    /// What the passkey's counter says, if it has signed what is ours. `is_good` says whether the challenge was.
+    /// What the passkey's counter says, if it has signed what is ours. `spend` is asked last, so that only what is signed rightly spends a
+    /// challenge: whether it was ours, and is answered for the first time.
     ///
     /// # Errors
     ///
@@ -125,10 +129,10 @@ impl Shown {
         &self,
         passkey: &Passkey,
         place: &Place,
-        is_good: impl FnOnce(&str) -> bool,
+        spend: impl FnOnce(&str) -> bool,
     ) -> Result<u32, NoPasskey> {
         let client_data = read(&self.client_data, CLIENT_DATA_MAX)?;
-        checked(&client_data, "webauthn.get", place, is_good)?;
+        let challenge = challenge(&client_data, "webauthn.get", place)?;
         let mut signed = octets(&self.authenticator_data).ok_or(NoPasskey::Unreadable)?;
         let Said { count, .. } = said(&signed, place)?;
         signed.extend(digest::digest(&digest::SHA256, &client_data).as_ref());
@@ -142,26 +146,8 @@ impl Shown {
         if (count, passkey.count) != (0, 0) && count <= passkey.count {
             return Err(NoPasskey::Copied);
         }
-        Ok(count)
+        spend(&challenge).then_some(count).ok_or(NoPasskey::Stale)
     }
-
-    /// The challenge that the browser says was signed; it is to be believed only once [`Shown::check`] has looked.
-    pub fn challenge(&self) -> Option<String> {
-        challenge_in(&self.client_data)
-    }
-}
-
-impl Enrolment {
-    /// As [`Shown::challenge`].
-    pub fn challenge(&self) -> Option<String> {
-        challenge_in(&self.client_data)
-    }
-}
-
-fn challenge_in(client_data: &str) -> Option<String> {
-    let octets = read(client_data, CLIENT_DATA_MAX).ok()?;
-    let said: ClientData = serde_json::from_slice(&octets).ok()?;
-    Some(said.challenge)
 }
 
 /// By their numbers (RFC 9053 §2, RFC 8812 §2).
@@ -179,17 +165,11 @@ fn read(text: &str, most: usize) -> Result<Vec<u8>, NoPasskey> {
     octets.ok_or(NoPasskey::Unreadable)
 }
 
-fn checked(
-    client_data: &[u8],
-    kind: &str,
-    place: &Place,
-    is_good: impl FnOnce(&str) -> bool,
-) -> Result<(), NoPasskey> {
+/// The challenge that was answered, on our page and for this purpose.
+fn challenge(client_data: &[u8], kind: &str, place: &Place) -> Result<String, NoPasskey> {
     let said: ClientData = serde_json::from_slice(client_data).map_err(|_| NoPasskey::Unreadable)?;
-    if said.kind != kind || said.origin != place.origin || said.is_cross_origin {
-        return Err(NoPasskey::Elsewhere);
-    }
-    is_good(&said.challenge).then_some(()).ok_or(NoPasskey::Stale)
+    let is_ours = said.kind == kind && said.origin == place.origin && !said.is_cross_origin;
+    is_ours.then_some(said.challenge).ok_or(NoPasskey::Elsewhere)
 }
 
 fn said<'a>(octets: &'a [u8], place: &Place) -> Result<Said<'a>, NoPasskey> {

@@ -12,7 +12,11 @@ import ctypes
 import struct
 import sys
 
-OPUS = ctypes.CDLL("libopus.so.0")
+try:
+    OPUS = ctypes.CDLL("libopus.so.0")
+except OSError:
+    # It is not installed: another thing than failing.
+    sys.exit(3)
 OPUS.opus_encoder_create.restype = ctypes.c_void_p
 OPUS.opus_decoder_create.restype = ctypes.c_void_p
 APPLICATIONS = {"voip": 2048, "audio": 2049, "lowdelay": 2051}

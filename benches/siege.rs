@@ -80,7 +80,7 @@ fn main() {
         std::process::exit(1);
     };
     let folder = support::folder("siege");
-    let (gateway, media) = start(&folder);
+    let (gateway, phone, media) = start(&folder);
     // What a process needs for its first calls is not growth.
     round(&gateway, &folder, "first", RATE * 2);
     let alone = round(&gateway, &folder, "alone", calls);
@@ -96,13 +96,16 @@ fn main() {
         drop(sipp_flood);
         attacked
     });
-    report(calls, &alone, &attacked, &score);
+    let is_met = report(calls, &alone, &attacked, &score);
+    // Leaving at once would leave them running.
+    drop((gateway, phone));
+    if !is_met {
+        std::process::exit(1);
+    }
 }
 
-fn start(folder: &Path) -> (Gateway, u16) {
+fn start(folder: &Path) -> (Gateway, Peer, u16) {
     let (phone, port) = sipp::phone_on(folder, PHONE, 100);
-    // For as long as the program runs.
-    std::mem::forget(phone);
     let media = support::free_ports(MEDIA_PORTS);
     let files = folder.join("gateway");
     std::fs::create_dir_all(&files).unwrap();
@@ -122,7 +125,7 @@ fn start(folder: &Path) -> (Gateway, u16) {
     let file = files.join("ringward.toml");
     std::fs::write(&file, text).unwrap();
     let gateway = Gateway::run(files, &["serve", "--config", &file.display().to_string()]);
-    (gateway, media)
+    (gateway, phone, media)
 }
 
 /// So many genuine calls, to the end of the last.
@@ -395,7 +398,7 @@ fn metric(gateway: &Gateway, beginning: &str) -> f64 {
         .sum()
 }
 
-fn report(calls: u32, alone: &Round, attacked: &Round, score: &Score) {
+fn report(calls: u32, alone: &Round, attacked: &Round, score: &Score) -> bool {
     let profile = if cfg!(debug_assertions) {
         "debug"
     } else {
@@ -439,13 +442,14 @@ fn report(calls: u32, alone: &Round, attacked: &Round, score: &Score) {
     }
     let measured = [alone, attacked].map(|round| round.delays.len());
     let is_whole = measured.iter().all(|count| *count >= calls as usize);
-    if attacked.lost > 0 || added > DELAY_ADDED_MAX_MS || !is_whole {
+    let is_met = attacked.lost == 0 && added <= DELAY_ADDED_MAX_MS && is_whole;
+    if !is_met {
         eprintln!(
             "an aim is missed: {} lost, {added:.1} ms added, {measured:?} of {calls} measured",
             attacked.lost
         );
-        std::process::exit(1);
     }
+    is_met
 }
 
 /// Puts the table between its marks in `docs/attacks.md`.

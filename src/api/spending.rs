@@ -109,7 +109,7 @@ pub(crate) async fn look(State(shared): State<Shared>) -> Json<SpendingView> {
 
 fn payers(came: BTreeMap<String, Came>) -> Vec<PayerView> {
     let mut came: Vec<_> = came.into_iter().collect();
-    came.sort_by_key(|(_, came)| std::cmp::Reverse((came.day, came.seconds, came.per_hour)));
+    came.sort_by_key(|(_, came)| came.place());
     came.truncate(SPENDERS_SHOWN);
     came.into_iter()
         .map(|(name, came)| PayerView {

@@ -20,10 +20,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use super::feed::Feed;
+use super::feed::{Feed, is_narrow};
 use super::limits::{
-    BLOCK_FIRST, BLOCK_FORGOTTEN, BLOCK_MOST, BLOCKS_BY_HAND_MAX, BLOCKS_KNOWN_MAX, FEED_V4_BITS_MIN,
-    FEED_V6_BITS_MIN, PROVEN_KEPT, STRIKES_MAX, STRIKES_WINDOW,
+    BLOCK_FIRST, BLOCK_FORGOTTEN, BLOCK_MOST, BLOCKS_BY_HAND_MAX, BLOCKS_KNOWN_MAX, PROVEN_KEPT, STRIKES_MAX,
+    STRIKES_WINDOW,
 };
 use crate::cidr::{Cidr, neighbourhood};
 
@@ -128,14 +128,8 @@ impl Blocks {
     /// a list may be is anybody's, and says nothing.
     #[must_use]
     pub fn with_phones(mut self, from: &[Cidr]) -> Blocks {
-        let is_narrow = |range: &&Cidr| {
-            let least = match range.network() {
-                IpAddr::V4(_) => FEED_V4_BITS_MIN,
-                IpAddr::V6(_) => FEED_V6_BITS_MIN,
-            };
-            range.prefix() >= least || range.is_private()
-        };
-        self.phones = from.iter().filter(is_narrow).copied().collect();
+        let is_theirs = |range: &&Cidr| is_narrow(range) || range.is_private();
+        self.phones = from.iter().filter(is_theirs).copied().collect();
         self
     }
 
@@ -185,7 +179,8 @@ impl Blocks {
         };
     }
 
-    /// The list that there is counts until then, because whoever keeps it says that it is the same still. False: there is none that counts.
+    /// The list that was read last counts until then, also if it had run out, because whoever keeps it says that it is the same still. False: none
+    /// was read, or it counts for longer already.
     pub fn feed_lasts(&self, until: Instant) -> bool {
         let mut fed = self.fed.write().unwrap_or_else(PoisonError::into_inner);
         let had = fed.until.is_some_and(|before| before <= until);
@@ -343,6 +338,7 @@ impl Listing {
         let mut text = String::from(
             "# Addresses that Ringward does not hear now. Load with: nft -f FILE\n\
              # and drop them where you like: ip saddr @blocked4 drop; ip6 saddr @blocked6 drop\n\
+             # those of [scans.feed]: ip saddr @listed4 drop; ip6 saddr @listed6 drop\n\
              table inet ringward {\n\
              \tset blocked4 { type ipv4_addr; flags timeout; }\n\
              \tset blocked6 { type ipv6_addr; flags interval, timeout; }\n\

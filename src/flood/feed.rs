@@ -102,13 +102,6 @@ impl Feed {
         }
         let is_allowed =
             |range: &Cidr| is_outside(range) || allow.iter().any(|network| holds(network, range));
-        let is_narrow = |range: &Cidr| {
-            let least = match range.network() {
-                IpAddr::V4(_) => FEED_V4_BITS_MIN,
-                IpAddr::V6(_) => FEED_V6_BITS_MIN,
-            };
-            range.prefix() >= least
-        };
         match entry
             .trim()
             .parse::<Cidr>()
@@ -210,6 +203,15 @@ fn is_outside(range: &Cidr) -> bool {
 /// All of this range is in that network.
 fn holds(network: &Cidr, range: &Cidr) -> bool {
     network.prefix() <= range.prefix() && network.contains(range.network())
+}
+
+/// Not wider than anybody scans from.
+pub(super) fn is_narrow(range: &Cidr) -> bool {
+    let least = match range.network() {
+        IpAddr::V4(_) => FEED_V4_BITS_MIN,
+        IpAddr::V6(_) => FEED_V6_BITS_MIN,
+    };
+    range.prefix() >= least
 }
 
 /// Its first and its last address.

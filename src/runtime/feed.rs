@@ -76,7 +76,7 @@ impl FeedKeeper {
         let was_told = self.standing(|standing| standing.problem.replace(problem.clone()).is_some());
         if !was_told {
             tracing::warn!(
-                "[scans.feed]: {problem}; what was read before counts for a day after it was read"
+                "[scans.feed]: {problem}; what was read before counts for a day, or twice `every`, after it was read"
             );
         }
     }

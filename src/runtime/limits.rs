@@ -372,5 +372,5 @@ pub const FEED_MARK_OCTETS_MAX: usize = 1024;
 /// How soon it is read again after it could not be, unless it is read more often anyhow.
 pub const FEED_REST: Duration = Duration::from_secs(5 * 60);
 
-/// How long a list counts that could not be read again: addresses change hands.
+/// How long a list counts at least that could not be read again (twice `every` where that is longer): addresses change hands.
 pub const FEED_LASTS: Duration = Duration::from_secs(24 * 3600);

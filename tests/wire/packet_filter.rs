@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::support::alone::is_given;
 use crate::support::gateway::{Gateway, Setup};
 use crate::support::{folder, have, wait_for};
 
 const PATIENCE: Duration = Duration::from_secs(30);
+const UNSHARE: [&str; 3] = ["--user", "--map-root-user", "--net"];
 
-/// Rules of somebody who drops whom we do not hear, as docs/configuration.md has them.
+/// Rules of somebody who drops whom we do not hear, as the head of the file has them.
 const RULES: &str = "table inet ringward {
     chain input {
         type filter hook input priority 0; policy accept;
@@ -28,7 +30,8 @@ fn loaded(files: &[&Path]) -> Vec<(String, Vec<Value>)> {
     let script =
         "for file in \"$@\"; do nft -c -f \"$file\" && nft -f \"$file\" || exit 1; done; nft -j list ruleset";
     let output = Command::new("unshare")
-        .args(["--user", "--map-root-user", "--net", "bash", "-c", script, "nft"])
+        .args(UNSHARE)
+        .args(["bash", "-c", script, "nft"])
         .args(files)
         .output()
         .expect("unshare runs");
@@ -48,19 +51,9 @@ fn loaded(files: &[&Path]) -> Vec<(String, Vec<Value>)> {
         .collect()
 }
 
-fn is_given_a_network() -> bool {
-    let mut command = Command::new("unshare");
-    command.args(["--user", "--map-root-user", "--net", "nft", "list", "ruleset"]);
-    let is_given = command.output().is_ok_and(|output| output.status.success());
-    if !is_given {
-        eprintln!("left out: this machine gives no network of its own (unshare --user --net)");
-    }
-    is_given
-}
-
 #[test]
 fn nft_loads_the_file_again_and_again_and_rules_may_use_its_sets() {
-    if !have(&["nft"]) || !is_given_a_network() {
+    if !have(&["nft"]) || !is_given(&UNSHARE, &["nft", "list", "ruleset"]) {
         return;
     }
     let folder = folder("packet-filter");

@@ -22,14 +22,6 @@ pub struct Allowance {
 }
 
 impl Allowance {
-    pub(super) const ANY: Allowance = Allowance {
-        at_once: None,
-        per_hour: None,
-        minutes_per_hour: None,
-        spend_per_hour: None,
-        spend_per_day: None,
-    };
-
     /// It says something of money.
     pub fn is_of_money(&self) -> bool {
         self.spend_per_hour.is_some() || self.spend_per_day.is_some()
@@ -80,7 +72,7 @@ impl std::fmt::Debug for TollConfig {
 impl TollConfig {
     /// Nothing is counted.
     pub(crate) fn is_unlimited(&self) -> bool {
-        [self.all, self.person, self.queue] == [Allowance::ANY; 3] && self.tariff.is_none()
+        [self.all, self.person, self.queue] == [Allowance::default(); 3] && self.tariff.is_none()
     }
 
     pub(super) fn limits_money(&self) -> bool {

@@ -2,10 +2,11 @@
 //! day, for everybody, for each person and for each queue; and at which hours.
 //!
 //! **Money.** A call costs what the tariff says, from when the number outside has answered. One that could pass a limit by its first
-//! increment is refused; one that would pass it by its next is cut before that begins. So what was spent at one gateway never passes a
-//! limit. A call counts whole until an hour (a day) after its end.
+//! increment is refused; one that would pass it by its next is cut before that begins. A call counts whole until an hour (a day) after
+//! its end.
 //!
-//! One ledger for all shards. It is locked for a moment when a call wants out and when it is over, never in between.
+//! One ledger for all shards. It is locked for moments: when a call wants out, is answered and is over, each second of one whose money is
+//! limited, and whenever it is told what calls come to.
 
 mod config;
 #[cfg(test)]
@@ -38,7 +39,7 @@ pub(crate) struct Payer<'a> {
     pub queue: Option<&'a str>,
 }
 
-/// All calls to the outside of the last hour, on every shard.
+/// All calls to the outside of the last hour, and what those of the last day cost, on every shard.
 #[derive(Clone, Default)]
 pub struct Ledger(Arc<Mutex<Entries>>);
 

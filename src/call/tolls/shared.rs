@@ -1,7 +1,7 @@
 //! What calls to the outside come to at this gateway, as the others on the same store are told, and what they tell.
 //!
 //! Every gateway refuses by the sum of its own and of what it heard last. So two may pass a limit together by what both begin between two
-//! tellings (half a second), and by no more; whom nobody hears for a while ([`SHARED_LASTS`]) counts for nothing.
+//! tellings (a quarter of a second), and by no more; whom nobody hears for a while ([`SHARED_LASTS`]) counts for nothing.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -53,7 +53,7 @@ impl Totals {
         for names in [&mut self.persons, &mut self.queues] {
             if names.len() > SHARED_PAYERS_MAX {
                 let mut all: Vec<_> = std::mem::take(names).into_iter().collect();
-                all.sort_by_key(|(_, came)| std::cmp::Reverse((came.day, came.seconds, came.per_hour)));
+                all.sort_by_key(|(_, came)| came.place());
                 all.truncate(SHARED_PAYERS_MAX);
                 *names = all.into_iter().collect();
             }
@@ -62,6 +62,11 @@ impl Totals {
 }
 
 impl Came {
+    /// Where it stands among others: who comes to most is first.
+    pub fn place(&self) -> std::cmp::Reverse<(u64, u64, u32)> {
+        std::cmp::Reverse((self.day, self.seconds, self.per_hour))
+    }
+
     pub(super) fn add(&mut self, other: Came) {
         self.at_once = self.at_once.saturating_add(other.at_once);
         self.per_hour = self.per_hour.saturating_add(other.per_hour);
@@ -86,11 +91,7 @@ impl Elsewhere {
 
     /// Adds it all up.
     pub(super) fn join(&self, totals: &mut Totals, now: Instant) {
-        let heard = self
-            .0
-            .values()
-            .filter(|(at, _)| now.saturating_duration_since(*at) < SHARED_LASTS);
-        for (_, other) in heard {
+        for other in self.heard(now) {
             totals.all.add(other.all);
             for (sums, others) in [
                 (&mut totals.persons, &other.persons),
@@ -104,12 +105,15 @@ impl Elsewhere {
     }
 
     pub(super) fn of(&self, whose: Whose<'_>, now: Instant) -> Came {
-        let heard = self
-            .0
-            .values()
-            .filter(|(at, _)| now.saturating_duration_since(*at) < SHARED_LASTS);
         let mut sum = Came::default();
-        heard.for_each(|(_, totals)| sum.add(totals.of(whose)));
+        self.heard(now).for_each(|totals| sum.add(totals.of(whose)));
         sum
+    }
+
+    /// Of those who have said something lately.
+    fn heard(&self, now: Instant) -> impl Iterator<Item = &Totals> {
+        let all = self.0.values();
+        all.filter(move |(at, _)| now.saturating_duration_since(*at) < SHARED_LASTS)
+            .map(|(_, totals)| totals)
     }
 }

@@ -209,10 +209,7 @@ impl Mouth {
     pub fn order(&mut self, call: CallId, order: &Order) -> Result<(), String> {
         // Our own plain data always has a JSON form.
         let text = serde_json::to_string(order).unwrap_or_default();
-        let message = format!("order {} {call} {text}", self.address.node);
-        self.client
-            .ask(&["PUBLISH", &channel(&self.address), &message])
-            .map(|_| ())
+        self.say("order", &format!("{call} {text}"))
     }
 
     /// Tells of somebody who tried to sign in.
@@ -221,10 +218,7 @@ impl Mouth {
     ///
     /// As [`Neighbours::mouth`].
     pub fn tried(&mut self, text: &str) -> Result<(), String> {
-        let message = format!("tried {} {text}", self.address.node);
-        self.client
-            .ask(&["PUBLISH", &channel(&self.address), &message])
-            .map(|_| ())
+        self.say("tried", text)
     }
 
     /// Tells that a phone is left alone no longer.
@@ -233,10 +227,7 @@ impl Mouth {
     ///
     /// As [`Neighbours::mouth`].
     pub fn rested(&mut self, device: &str) -> Result<(), String> {
-        let message = format!("rested {} {device}", self.address.node);
-        self.client
-            .ask(&["PUBLISH", &channel(&self.address), &message])
-            .map(|_| ())
+        self.say("rested", device)
     }
 
     /// Tells what is counted here.
@@ -245,7 +236,12 @@ impl Mouth {
     ///
     /// As [`Neighbours::mouth`].
     pub fn counted(&mut self, text: &str) -> Result<(), String> {
-        let message = format!("counted {} {text}", self.address.node);
+        self.say("counted", text)
+    }
+
+    /// One message to all others: what it is about, by whom, and the rest.
+    fn say(&mut self, what: &str, rest: &str) -> Result<(), String> {
+        let message = format!("{what} {} {rest}", self.address.node);
         self.client
             .ask(&["PUBLISH", &channel(&self.address), &message])
             .map(|_| ())

@@ -25,6 +25,16 @@ exit $code
 
 const UNSHARE: [&str; 4] = ["--user", "--map-root-user", "--net", "--mount"];
 
+/// Whether this program succeeds in a network of its own, by these flags of `unshare`; where not, the log says so.
+pub fn is_given(flags: &[&str], program: &[&str]) -> bool {
+    let ran = Command::new("unshare").args(flags).args(program).output();
+    let is_given = ran.is_ok_and(|output| output.status.success());
+    if !is_given {
+        eprintln!("left out: this machine gives no network of its own (unshare --user --net)");
+    }
+    is_given
+}
+
 pub struct Alone {
     folder: PathBuf,
 }
@@ -32,16 +42,7 @@ pub struct Alone {
 impl Alone {
     /// None = this machine gives nobody a network of his own; the log says so.
     pub fn new() -> Option<Alone> {
-        let may = || {
-            let mut command = Command::new("unshare");
-            command.args(UNSHARE).args(["ip", "link", "set", "lo", "up"]);
-            command.output().is_ok_and(|output| output.status.success())
-        };
-        if !may() {
-            eprintln!("left out: this machine gives no network of its own (unshare --user --net)");
-            return None;
-        }
-        Some(Alone {
+        is_given(&UNSHARE, &["ip", "link", "set", "lo", "up"]).then(|| Alone {
             folder: super::folder("alone"),
         })
     }

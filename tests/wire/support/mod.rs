@@ -15,8 +15,8 @@ pub mod dns;
 pub mod gateway;
 #[allow(dead_code, reason = "for the wire tests; benches/load.rs shares this module")]
 pub mod carrier;
-#[allow(dead_code, reason = "for the wire tests; benches/load.rs shares this module")]
 pub mod hostile;
+#[allow(dead_code, reason = "for the wire tests; benches/load.rs shares this module")]
 pub mod https;
 #[allow(dead_code, reason = "for the wire tests; benches/load.rs shares this module")]
 pub mod kamailio;

@@ -40,6 +40,7 @@ pub mod phones;
 pub mod policies;
 mod policy_take_back;
 mod policy_watch;
+mod priority;
 pub mod provider;
 pub mod recorder;
 pub mod registrations;

@@ -19,6 +19,7 @@ use super::limits::{
     RECORDINGS_AT_ONCE, RECORDINGS_FORGOTTEN_EVERY, RECORDINGS_READ_AGAIN, RECORDINGS_TRIES,
     RECORDINGS_WRITTEN_EVERY,
 };
+use super::priority::Priority;
 use crate::call::record::State;
 use crate::call_id::CallId;
 use crate::given_file;
@@ -111,6 +112,8 @@ impl Repeats {
     pub fn keep(self: Arc<Self>) -> std::io::Result<Keeping> {
         let (stop, stopped) = bounded::<()>(0);
         let thread = std::thread::Builder::new().name("recordings".into()).spawn(move || {
+            // Those who hear wait for what it holds.
+            Priority::Hearing.take();
             let is_over = |wait| stopped.recv_timeout(wait) != Err(RecvTimeoutError::Timeout);
             while let Err(error) = self.read(clock::now().unix_ms()) {
                 tracing::warn!(%error, "recordings of earlier calls are not known yet; it is tried again");

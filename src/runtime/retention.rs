@@ -9,6 +9,7 @@ use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 
 use super::clock;
 use super::limits::{ANEW_EVERY, RETENTION_EVERY};
+use super::priority::Priority;
 use crate::store::{Audit, Erase, Erased, Filter, Store, StoreError};
 
 /// How long what is said of people is kept; None = for good.
@@ -41,6 +42,7 @@ impl Retention {
         let thread = std::thread::Builder::new()
             .name("retention".into())
             .spawn(move || {
+                Priority::Behind.take();
                 let mut is_start = true;
                 let mut rounds = 0;
                 loop {

@@ -20,6 +20,7 @@ use metrics::{counter, gauge};
 use serde::Serialize;
 
 use super::models::Models;
+use super::priority::Priority;
 use super::scoring_worker::{Ears, ModelEars, Note, Worker};
 use super::second_opinion::SecondOpinions;
 use crate::call_id::CallId;
@@ -230,7 +231,10 @@ impl Scoring {
             let (notes, notes_in) = bounded(INBOX_NOTES);
             let worker = Worker::new(ears, Arc::clone(&heard), Arc::clone(&counters));
             let thread = std::thread::Builder::new().name(format!("scoring-{number}"));
-            threads.push(thread.spawn(move || worker.work(&hops_in, &notes_in))?);
+            threads.push(thread.spawn(move || {
+                Priority::Hearing.take();
+                worker.work(&hops_in, &notes_in)
+            })?);
             inboxes.push(Inbox { hops, notes });
         }
         Ok(Scoring {

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Sender;
 
 use super::clock;
+use super::priority::Priority;
 use super::scoring::{Counters, worker_of};
 use super::scoring_worker::Note;
 use crate::call_id::CallId;
@@ -72,7 +73,10 @@ impl SecondOpinions {
         for number in 0..count {
             let shared = Arc::clone(&second.shared);
             let thread = std::thread::Builder::new().name(format!("second-{number}"));
-            let handle = thread.spawn(move || work(&shared, share))?;
+            let handle = thread.spawn(move || {
+                Priority::Behind.take();
+                work(&shared, share)
+            })?;
             second.handles().push(handle);
         }
         Ok(second)

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::index::Index;
+use super::index::{Index, Match};
 use super::kept::{Said, Standing};
 use super::landmarks::Landmark;
 use super::limits::{ALLOWED_MAX, CALLERS_MAX, CALLS_MAX, RETENTION, UNWRITTEN_MAX, WANTED_MAX};
@@ -122,16 +122,16 @@ impl Campaigns {
         is_room
     }
 
-    /// Whether the recording that these landmarks are of was heard before, in another call.
-    pub fn find(&mut self, landmarks: &[Landmark]) -> Option<Recording> {
-        if self.wanted.find(landmarks).is_some() {
-            return Some(WANTED);
+    /// Whether the recording that these landmarks are of was heard before, in another call, and how much the two have in
+    /// common.
+    pub fn find(&mut self, landmarks: &[Landmark]) -> Option<Match<Recording>> {
+        if let Some(Match { hits, .. }) = self.wanted.find(landmarks) {
+            return Some(Match { of: WANTED, hits });
         }
-        if let Some(allowed) = self.allowed.find(landmarks) {
-            return Some(allowed.of);
-        }
-        let found = self.index.find(landmarks)?.of;
-        self.known.contains_key(&found).then_some(found)
+        self.allowed.find(landmarks).or_else(|| {
+            let found = self.index.find(landmarks);
+            found.filter(|found| self.known.contains_key(&found.of))
+        })
     }
 
     /// Another call has brought it. `None` for one that is wanted or allowed, or has been forgotten meanwhile.

@@ -20,7 +20,8 @@ fn keep(campaigns: &mut Campaigns, seed: u64, caller: u64, now_ms: u64) {
 
 /// The recording of this seed, where it is found by a piece of it.
 fn found(campaigns: &mut Campaigns, seed: u64) -> Option<Recording> {
-    campaigns.find(&landmarks(&babble(seed, 15)[8_000..56_000]))
+    let found = campaigns.find(&landmarks(&babble(seed, 15)[8_000..56_000]));
+    found.map(|found| found.of)
 }
 
 fn allowed(is_allowed: bool, at_ms: u64) -> Said {
@@ -84,7 +85,9 @@ fn what_is_wanted_is_nobodys_campaign() {
     let mut campaigns = Campaigns::new(100);
     let music = babble(3, 15);
     assert!(campaigns.want(&landmarks(&music)));
-    let found = campaigns.find(&landmarks(&music[30_000..75_000]));
+    let found = campaigns
+        .find(&landmarks(&music[30_000..75_000]))
+        .map(|found| found.of);
     assert_eq!(found, Some(WANTED));
     assert_eq!(campaigns.count(WANTED, CallId(1), 5, 2), None);
 }

@@ -30,6 +30,8 @@ pub const STEP: usize = 128;
 const FRAME: usize = 512;
 const LOW_BIN: usize = 20;
 const BINS: usize = 198;
+/// The last bin with a neighbour above.
+const LAST_INNER: usize = BINS - 2;
 /// Frames and bins of the field in which a peak is the highest.
 const FIELD_FRAMES: usize = 15;
 const FIELD_BINS: usize = 21;
@@ -62,6 +64,8 @@ impl Default for Plan {
 struct Peak {
     at: u16,
     bin: u8,
+    /// How far the peak lies above the middle of its bin, in bins: under a half either way.
+    above: f32,
     power: f32,
 }
 
@@ -79,10 +83,8 @@ pub struct Hearing {
     frames: u16,
     /// Peaks of the second under way.
     fresh: Vec<Peak>,
-    /// The chosen ones, in the order of time, and how many of them have been joined with later ones.
+    /// The chosen ones, in the order of time.
     chosen: Vec<Peak>,
-    joined: usize,
-    landmarks: Vec<Landmark>,
 }
 
 impl Hearing {
@@ -99,8 +101,6 @@ impl Hearing {
             frames: 0,
             fresh: Vec::new(),
             chosen: Vec::new(),
-            joined: 0,
-            landmarks: Vec::new(),
         }
     }
 
@@ -123,16 +123,30 @@ impl Hearing {
         self.heard >= SAMPLES_MAX
     }
 
-    /// Every landmark so far; those of the last second are not known before it is over.
-    pub fn landmarks(&self) -> &[Landmark] {
-        &self.landmarks
+    /// Every landmark so far, of audio that was played at this speed (1.01 = one percent faster than the recording that is
+    /// looked for, so higher by as much): each peak is moved to where it was before.
+    ///
+    /// At 1 they are those of [`Hearing::finish`], if nothing more came. A hash holds for a quarter of a percent either way.
+    pub fn question(&self, speed: f32) -> Vec<Landmark> {
+        let mut last = self.fresh.clone();
+        choose(&mut last);
+        let moved = self
+            .chosen
+            .iter()
+            .chain(&last)
+            .filter_map(|peak| peak.at_speed(speed));
+        let moved: Vec<Place> = moved.collect();
+        let mut landmarks = Vec::with_capacity(LANDMARKS_MAX.min(moved.len() * FAN_OUT));
+        for (number, first) in moved.iter().enumerate() {
+            let pairs = pairs(*first, moved[number + 1..].iter().copied());
+            landmarks.extend(pairs.take(LANDMARKS_MAX - landmarks.len()));
+        }
+        landmarks
     }
 
-    /// The same once the recording is over.
-    pub fn finish(mut self) -> Vec<Landmark> {
-        self.choose();
-        self.join(u16::MAX);
-        self.landmarks
+    /// Its landmarks, once the recording is over.
+    pub fn finish(self) -> Vec<Landmark> {
+        self.question(1.0)
     }
 
     fn transform(&mut self) {
@@ -170,54 +184,83 @@ impl Hearing {
                 && self.highest[slot][bin] <= power
                 && self.highest.iter().all(|frame| frame[bin] <= power);
             if is_peak {
+                let above = match bin {
+                    1..=LAST_INNER => above(&self.powers[slot][bin - 1..=bin + 1]),
+                    _ => 0.0,
+                };
                 self.fresh.push(Peak {
                     at,
                     bin: bin as u8,
+                    above,
                     power,
                 });
             }
         }
         if (at + 1).is_multiple_of(SECOND) {
-            self.choose();
-            // A pair reaches as far as the next second.
-            self.join(at.saturating_sub(*APART.end()));
-        }
-    }
-
-    fn choose(&mut self) {
-        self.fresh.sort_by(|one, other| other.power.total_cmp(&one.power));
-        self.fresh.truncate(PEAKS_PER_SECOND);
-        self.fresh.sort_by_key(|peak| (peak.at, peak.bin));
-        self.chosen.append(&mut self.fresh);
-    }
-
-    /// Joins the peaks up to this frame with later ones.
-    fn join(&mut self, until: u16) {
-        while let Some(first) = self.chosen.get(self.joined).filter(|first| first.at <= until) {
-            let later = self.chosen[self.joined + 1..].iter();
-            let near = later
-                .take_while(|second| second.at - first.at <= *APART.end())
-                .filter(|second| APART.contains(&(second.at - first.at)))
-                .filter_map(|second| Some((second.at - first.at, aside(first, second)?)));
-            for (apart, aside) in near.take(FAN_OUT) {
-                if self.landmarks.len() < LANDMARKS_MAX {
-                    self.landmarks.push(Landmark {
-                        hash: u32::from(first.bin) << 13 | aside << 6 | u32::from(apart),
-                        at: first.at,
-                    });
-                }
-            }
-            self.joined += 1;
+            choose(&mut self.fresh);
+            self.chosen.append(&mut self.fresh);
         }
     }
 }
 
-/// How far the second is above the first, from 0 on.
-fn aside(first: &Peak, second: &Peak) -> Option<u32> {
-    let aside = i32::from(second.bin) - i32::from(first.bin);
+/// Where a peak lies.
+#[derive(Clone, Copy)]
+struct Place {
+    /// In frames.
+    at: f32,
+    bin: u8,
+}
+
+impl Peak {
+    /// Where it lay before it was played so much faster; `None`: outside of the bins that are looked at.
+    fn at_speed(&self, speed: f32) -> Option<Place> {
+        let low = LOW_BIN as f32;
+        let bin = ((low + f32::from(self.bin) + self.above) / speed - low).round();
+        (0.0..BINS as f32).contains(&bin).then_some(Place {
+            at: f32::from(self.at) * speed,
+            bin: bin as u8,
+        })
+    }
+}
+
+/// The strongest of a second, in the order of time.
+fn choose(peaks: &mut Vec<Peak>) {
+    peaks.sort_by(|one, other| other.power.total_cmp(&one.power));
+    peaks.truncate(PEAKS_PER_SECOND);
+    peaks.sort_by_key(|peak| (peak.at, peak.bin));
+}
+
+/// Joins a peak with the next ones: `later` lie in the order of time.
+fn pairs(first: Place, later: impl Iterator<Item = Place>) -> impl Iterator<Item = Landmark> {
+    let apart = move |second: &Place| (second.at - first.at).round() as u16;
+    later
+        .take_while(move |second| apart(second) <= *APART.end())
+        .filter(move |second| APART.contains(&apart(second)))
+        .filter_map(move |second| Some((apart(&second), aside(first.bin, second.bin)?)))
+        .take(FAN_OUT)
+        .map(move |(apart, aside)| Landmark {
+            hash: u32::from(first.bin) << 13 | aside << 6 | u32::from(apart),
+            at: first.at.round() as u16,
+        })
+}
+
+/// How far the second bin is above the first, from 0 on.
+fn aside(first: u8, second: u8) -> Option<u32> {
+    let aside = i32::from(second) - i32::from(first);
     u32::try_from(aside + ASIDE_MAX)
         .ok()
         .filter(|aside| *aside <= 2 * ASIDE_MAX as u32)
+}
+
+/// How far the top of a parabola through three powers (of which the middle one is the highest) is above the middle one, in
+/// bins: in decibels a Hann window's peak is nearly one.
+fn above(powers: &[f32]) -> f32 {
+    let [low, middle, high] = [0, 1, 2].map(|bin| powers[bin].max(f32::MIN_POSITIVE).ln());
+    let bent = low - 2.0 * middle + high;
+    match bent < 0.0 {
+        true => (0.5 * (low - high) / bent).clamp(-0.49, 0.49),
+        false => 0.0,
+    }
 }
 
 #[cfg(test)]
@@ -267,12 +310,23 @@ pub(super) mod tests {
         for piece in samples.chunks(77) {
             hearing.push(piece);
         }
-        let before = hearing.landmarks().len();
-        let pieces = hearing.finish();
-        assert_eq!(pieces, whole);
-        assert!(before > 0 && before < whole.len(), "{before} of {}", whole.len());
+        assert_eq!(hearing.finish(), whole);
+        assert!(whole.len() > 100, "{}", whole.len());
         assert!(whole.iter().all(|landmark| landmark.hash < 1 << HASH_BITS));
         assert!(whole.is_sorted_by_key(|landmark| landmark.at));
+    }
+
+    #[test]
+    fn a_question_at_any_moment_is_what_would_be_kept_and_another_one_at_another_speed() {
+        let samples = babble(6, 15);
+        let mut hearing = Hearing::new(&Arc::new(Plan::default()));
+        for (second, hop) in samples.chunks(8000).enumerate() {
+            hearing.push(hop);
+            let so_far = landmarks(&samples[..(second + 1) * 8000]);
+            assert_eq!(hearing.question(1.0), so_far, "after {second} s");
+            assert_ne!(hearing.question(1.01), so_far, "after {second} s");
+        }
+        assert!(hearing.question(100.0).is_empty() && hearing.question(0.001).is_empty());
     }
 
     #[test]

@@ -32,8 +32,9 @@ pub const HITS_MIN: usize = 7;
 pub const SPAN_MIN: Duration = Duration::from_secs(2);
 
 /// Places that one question looks at in one part of the index, 8 octets each: the rarest landmarks first. What is past it is
-/// not looked up.
-pub const PLACES_MAX: usize = 65_536;
+/// not looked up. With 87,500 recordings half of the questions would look at more than 9,700; nothing is missed without those
+/// (docs/configuration.md).
+pub const PLACES_MAX: usize = 12_288;
 
 /// Callers of one recording that are told apart, 8 octets each. It takes three to be worth a word; more say no more.
 pub const CALLERS_MAX: usize = 64;
@@ -43,6 +44,14 @@ pub const HEARING_MAX: usize = 4096;
 
 /// Seconds of audio after which a call is looked up, and after the last of which it is kept.
 pub const ASKED_AT: [usize; 3] = [5, 10, 15];
+
+/// Speeds at which a call is looked up where it is not found as it is, as if it had been played so much faster. A hash holds
+/// for a quarter of a percent either way; what is further off than that above or below these is not found.
+pub const SPEEDS: [f32; 4] = [0.99, 0.995, 1.005, 1.01];
+
+/// Landmarks in line from which on nobody asks whether there are more at another speed: a few are what a voice has in common
+/// with itself.
+pub const HITS_CLEAR: usize = 20;
 
 /// A call that said nothing more for so long is over: it is kept as far as it was heard, if that is at least the first of
 /// [`ASKED_AT`].

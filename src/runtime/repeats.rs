@@ -25,7 +25,7 @@ use crate::call_id::CallId;
 use crate::given_file;
 use crate::media::Clip;
 use crate::prompts::{self, clip_of_wav};
-use crate::recordings::limits::{ASKED_AT, HEARING_MAX, OVER_AFTER, SAMPLES_MAX};
+use crate::recordings::limits::{ASKED_AT, HEARING_MAX, HITS_CLEAR, OVER_AFTER, SAMPLES_MAX, SPEEDS};
 use crate::recordings::{Campaigns, Hearing, NotSaid, Plan, Recording, Repeat, Said, Standing};
 use crate::sdp::Codec;
 use crate::store::{Live, Store, StoreError};
@@ -391,19 +391,39 @@ impl Repeats {
             return None;
         }
         heard.is_due = false;
-        let mut campaigns = lock(&self.campaigns);
-        let found = campaigns.find(hearing.landmarks());
+        let last = lock(&self.campaigns).last();
+        let mut found = self.look_up(hearing);
         if found.is_none() && !hearing.is_full() {
             return None;
         }
         let whole = heard.hearing.take()?;
+        let mut campaigns = lock(&self.campaigns);
+        let whole = match found {
+            Some(_) => Vec::new(),
+            None => whole.finish(),
+        };
+        if found.is_none() && campaigns.last() != last {
+            // Another call may have brought it while this one was looked up.
+            found = campaigns.find(&whole).map(|found| found.of);
+        }
         match found {
             Some(found) => campaigns.count(found, call, heard.caller, now_ms),
             None => {
-                campaigns.keep(&whole.finish(), call, heard.caller, now_ms);
+                campaigns.keep(&whole, call, heard.caller, now_ms);
                 None
             }
         }
+    }
+
+    /// Looked up as it is, and where that says nothing, or little, at other speeds: five questions, between which others are
+    /// answered.
+    fn look_up(&self, hearing: &Hearing) -> Option<Recording> {
+        let ask = |speed| lock(&self.campaigns).find(&hearing.question(speed));
+        let own = ask(1.0);
+        let is_clear = own.is_some_and(|own| own.hits >= HITS_CLEAR);
+        let others: &[f32] = if is_clear { &[] } else { &SPEEDS };
+        let found = others.iter().filter_map(|speed| ask(*speed)).chain(own);
+        found.max_by_key(|found| found.hits).map(|found| found.of)
     }
 
     /// What has been heard of this call, taken out so that nobody waits for it.

@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use ringward::g711::Law;
 use serde_json::{Value, json};
 
 use crate::greeted::voice;
@@ -20,9 +21,17 @@ const TAG: &str = "REPEATED_RECORDING";
 
 /// Plays the recording in a call from this number until what is known of the call is enough; gives that.
 fn play(gateway: &Gateway, number: &'static str, is_enough: impl Fn(&Value) -> bool) -> Value {
+    play_octets(gateway, number, &voice(), is_enough)
+}
+
+fn play_octets(
+    gateway: &Gateway,
+    number: &'static str,
+    voice: &[u8],
+    is_enough: impl Fn(&Value) -> bool,
+) -> Value {
     let caller = Caller::new(gateway.udp, format!("campaign-{number}"), number);
     let connected = caller.connect();
-    let voice = voice();
     let (begun, mut due, mut sent) = (Instant::now(), Instant::now(), 0_u16);
     let mut last = Value::Null;
     while begun.elapsed() < PATIENCE {
@@ -52,6 +61,19 @@ fn play(gateway: &Gateway, number: &'static str, is_enough: impl Fn(&Value) -> b
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
     }
     panic!("not enough of {number}: {last}");
+}
+
+/// Mu-law that is played so much faster: straight lines between its samples.
+fn at_speed(octets: &[u8], speed: f64) -> Vec<u8> {
+    let level = |at: usize| f64::from(Law::Mu.decode(octets[at]));
+    let places = (0..).map(|n| f64::from(n) * speed);
+    places
+        .take_while(|place| (*place as usize) + 1 < octets.len())
+        .map(|place| {
+            let (at, part) = (place as usize, place.fract());
+            Law::Mu.encode((level(at) * (1.0 - part) + level(at + 1) * part) as i16)
+        })
+        .collect()
 }
 
 /// So many seconds of the caller's audio have been heard.
@@ -137,7 +159,8 @@ fn a_recording_from_several_numbers_stays_a_campaign_over_a_restart_and_a_kill_u
     play(&gateway, "+14045550121", |why| heard(why, 16.0));
     let second = play(&gateway, "+14045550122", |why| heard(why, 7.0));
     assert!(!is_marked(&second), "{second}");
-    let third = play(&gateway, "+14045550123", is_marked);
+    // The same one percent faster, which has too few marks where the recording has them.
+    let third = play_octets(&gateway, "+14045550123", &at_speed(&voice(), 1.01), is_marked);
     let name = name_in(&third).expect("a name").to_string();
     all_is_written(&gateway, 3);
     let known = campaign(&gateway);
@@ -150,7 +173,7 @@ fn a_recording_from_several_numbers_stays_a_campaign_over_a_restart_and_a_kill_u
     let first_seen = known["first_seen_ms"].clone();
 
     again(&mut gateway, "TERM");
-    let fourth = play(&gateway, "+14045550124", is_marked);
+    let fourth = play_octets(&gateway, "+14045550124", &at_speed(&voice(), 0.99), is_marked);
     assert_eq!(name_in(&fourth), Some(name.as_str()), "{fourth}");
     all_is_written(&gateway, 4);
 

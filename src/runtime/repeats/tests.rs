@@ -8,12 +8,19 @@ use crate::store;
 
 /// Tones that change every tenth of a second, out of a seed.
 fn audio(seed: u32) -> Vec<i16> {
-    let mut state = seed;
+    audio_at(seed, 1.0)
+}
+
+/// The same, played so much faster.
+fn audio_at(seed: u32, speed: f32) -> Vec<i16> {
+    let (mut state, mut changes) = (seed, 0);
     let mut tones = [500.0f32; 2];
     let mut phase = [0.0f32; 2];
     (0..15 * 8000)
         .map(|n| {
-            if n % 800 == 0 {
+            // Every tenth of a second of the recording's own time.
+            if f64::from(n) * f64::from(speed) >= f64::from(changes) * 800.0 {
+                changes += 1;
                 for tone in &mut tones {
                     state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
                     *tone = 400.0 + ((state >> 12) % 2800) as f32;
@@ -21,7 +28,7 @@ fn audio(seed: u32) -> Vec<i16> {
             }
             let mut level = 0.0;
             for (phase, tone) in phase.iter_mut().zip(tones) {
-                *phase += tone * std::f32::consts::TAU / 8000.0;
+                *phase += tone * speed * std::f32::consts::TAU / 8000.0;
                 level += phase.sin();
             }
             (level * 4000.0) as i16
@@ -80,6 +87,38 @@ fn the_same_recording_from_three_numbers_is_told_after_five_seconds() {
     // The one that ended early is kept once it is over.
     let later = hear(&repeats, 1_000, &audio(2), 90_000).unwrap();
     assert_eq!((later.callers, later.calls), (2, 2));
+}
+
+#[test]
+fn a_recording_that_is_played_one_percent_faster_or_slower_is_the_same_campaign() {
+    let repeats = repeats();
+    assert_eq!(hear(&repeats, 1, &audio(1), 1_000), None);
+    for (call, speed, callers) in [(2, 1.01, 2), (3, 0.99, 3), (4, 1.0075, 4), (5, 0.9975, 4)] {
+        let played = &audio_at(1, speed)[4_000..44_000];
+        let repeat = hear(&repeats, call, played, 2_000).unwrap_or_else(|| panic!("not found at {speed}"));
+        assert_eq!(
+            (repeat.name.as_str(), repeat.callers),
+            ("recording-1", callers),
+            "{speed}"
+        );
+    }
+    // As it is played it has too little in common with what was kept; and what is further off is none.
+    let mut hearing = Hearing::new(&repeats.plan);
+    hearing.push(&audio_at(1, 1.01)[4_000..44_000]);
+    assert_eq!(lock(&repeats.campaigns).find(&hearing.question(1.0)), None);
+    assert_eq!(
+        hear(&repeats, 1_001, &audio_at(1, 1.05)[4_000..44_000], 3_000),
+        None
+    );
+    // Others are others at any speed.
+    for (call, seed) in [(1_002, 2), (1_003, 3), (1_004, 4), (1_005, 5)] {
+        let speed = [0.99, 0.995, 1.005, 1.01][seed as usize - 2];
+        assert_eq!(
+            hear(&repeats, call, &audio_at(seed, speed), 4_000),
+            None,
+            "{seed}"
+        );
+    }
 }
 
 #[test]

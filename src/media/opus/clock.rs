@@ -26,8 +26,9 @@ impl Clock {
     }
 }
 
-/// Far enough from zero for a stream that goes backwards.
-const START: u64 = 1 << 63;
+/// Far enough from zero for a stream that goes backwards, and nothing once it is divided: a stream begins at a sixth of what it
+/// says.
+const START: u64 = 6 << 60;
 
 #[cfg(test)]
 mod tests {

@@ -17,6 +17,8 @@ pub enum Refused {
     NotAName,
     #[error("say whose account it is: a person's name of 1 to {PERSON_MAX} characters")]
     NotAPerson,
+    #[error("a passkey has a name of 1 to {PERSON_MAX} characters")]
+    NotAPasskeyName,
     #[error("an account has at least one role")]
     NoRoles,
     #[error("there are too many accounts; remove one first")]

@@ -280,7 +280,7 @@ fn a_passkey_signs_in_its_person_until_it_or_his_password_is_taken_away() {
     let mut nameless = passkey("c");
     nameless.name = " ".into();
     let refused = users.add_passkey("ann", epoch("ann"), &nameless, NOW);
-    assert!(matches!(refused, Err(Refused::NotAPerson)));
+    assert!(matches!(refused, Err(Refused::NotAPasskeyName)));
 
     // Another process of the store finds it, too.
     let elsewhere = open(&store);

@@ -308,9 +308,9 @@ pub(crate) async fn why(
     let called_back = shared
         .ask(move |store| CallBacks::of(store, of))
         .await
-        .unwrap_or_default();
+        .ok();
     let why = move || {
-        Ok(Why::of(&record, &called_back, &|revision| {
+        Ok(Why::of(&record, called_back.as_deref(), &|revision| {
             policies.called(revision)
         }))
     };

@@ -13,11 +13,11 @@ use utoipa::ToSchema;
 use super::access::SignedIn;
 use super::account::{Confirm, name};
 use super::error::{Problem, ProblemBody};
-use super::guard::{Peer, refusal, slowed};
+use super::guard::{Peer, refusal};
 use super::passwords;
 use super::session::{Session, signed_in_as};
 use super::state::Shared;
-use crate::accounts::passkeys::limits::CHALLENGE_LASTS;
+use crate::accounts::passkeys::limits::{CHALLENGE_LASTS, PASSKEYS_MAX};
 use crate::accounts::passkeys::{Challenges, Enrolment, Passkey, Place, Purpose, Shown, text};
 use crate::accounts::{Refused, fingerprint};
 
@@ -108,6 +108,14 @@ fn must_have_place(shared: &Shared) -> Result<Place, Problem> {
     place(shared).ok_or(Problem::NoPasskeysHere)
 }
 
+/// In a lockdown nobody is given one more way in.
+fn must_not_be_locked(shared: &Shared) -> Result<(), Problem> {
+    match shared.gateway.lockdown.since() {
+        Some(_) => Err(Refused::Locked.into()),
+        None => Ok(()),
+    }
+}
+
 fn challenge(shared: &Shared, purpose: Purpose<'_>) -> Result<String, Problem> {
     let now_ms = shared.now().unix_ms();
     with_challenges(shared, |challenges| challenges.make(purpose, now_ms))?.ok_or(Problem::Broken)
@@ -143,7 +151,7 @@ pub(crate) async fn ask(State(shared): State<Shared>) -> Result<Json<Question>, 
 
 /// Sign in by a passkey, without name, password or code: the device has asked for finger, face or PIN.
 ///
-/// Whatever is wrong is one answer, and counts as a wrong token of this address does.
+/// Whatever is wrong is one answer, and counts as a wrong token of this address does. What is signed rightly is never made to wait.
 #[utoipa::path(
     post, path = "/api/v1/session/passkey", tag = "session", request_body = Signed, security(()),
     responses(
@@ -163,11 +171,9 @@ pub(crate) async fn sign_in(
     let place = must_have_place(&shared)?;
     let peer = peer.map(|Extension(peer)| peer);
     let now_ms = shared.now().unix_ms();
-    if let Some(Err(retry_seconds)) = peer.map(|peer| shared.access.may_ask(peer.ip(), now_ms)) {
-        let from = peer.map_or_else(String::new, |peer| peer.ip().to_string());
-        slowed(&shared, from, "sign in", String::new());
-        return Err(Problem::TooManyFailures { retry_seconds });
-    }
+    // A signature is no more to be guessed than a token: a right one is not refused for what others behind its address did.
+    // What the store knows by now is asked only for those who may still be wrong.
+    let is_slowed = peer.is_some_and(|peer| shared.access.may_ask(peer.ip(), now_ms).is_err());
     let shown = Shown {
         id: body.id,
         client_data: body.client_data,
@@ -177,8 +183,10 @@ pub(crate) async fn sign_in(
     let inner = shared.clone();
     let user = shared.work(move || {
         let users = &inner.access.users;
-        // Accounts may have been disabled from elsewhere.
-        users.refresh()?;
+        if !is_slowed {
+            // Accounts may have been disabled from elsewhere. That is looked at again when he signs in.
+            users.refresh()?;
+        }
         let found = users.by_passkey(shown.id.trim_end_matches('='));
         let (user, passkey) = found.ok_or(Problem::WrongPasskey)?;
         let spend = |challenge: &str| spend(&inner, challenge, Purpose::SignIn);
@@ -209,7 +217,7 @@ pub(crate) async fn sign_in(
         (status = 200, description = "Good for five minutes", body = Making),
         (status = 400, description = "Not a password", body = ProblemBody),
         (status = 403, description = "The password is wrong", body = ProblemBody),
-        (status = 409, description = "No passkeys here; signed in by a token; or an account that is signed in to elsewhere", body = ProblemBody),
+        (status = 409, description = "No passkeys here; too many already; a lockdown; signed in by a token; or an account that is signed in to elsewhere", body = ProblemBody),
         (status = 429, description = "Too many wrong tries", body = ProblemBody),
     )
 )]
@@ -226,6 +234,11 @@ pub(crate) async fn begin(
     if user.outside.is_some() {
         return Err(Refused::Outside.into());
     }
+    // Before a device makes one that opens nothing.
+    if user.passkeys().len() >= PASSKEYS_MAX {
+        return Err(Refused::PasskeysFull.into());
+    }
+    must_not_be_locked(&shared)?;
     let peer = peer.map(|Extension(peer)| peer);
     passwords::confirm(&shared, peer, name.clone(), body.password).await?;
     // The same for all his passkeys, another for an account of the same name that is made later.
@@ -248,7 +261,7 @@ pub(crate) async fn begin(
     responses(
         (status = 201, description = "Kept", body = PasskeyView),
         (status = 400, description = "Not a passkey that was made here, for you, a moment ago", body = ProblemBody),
-        (status = 409, description = "There already, or too many; no passkeys here; or signed in by a token", body = ProblemBody),
+        (status = 409, description = "There already, or too many; no passkeys here; a lockdown; or signed in by a token", body = ProblemBody),
     )
 )]
 pub(crate) async fn keep(
@@ -267,6 +280,7 @@ pub(crate) async fn keep(
         key: body.key,
         algorithm: body.algorithm,
     };
+    must_not_be_locked(&shared)?;
     let inner = shared.clone();
     let kept = shared.work(move || {
         let now_ms = inner.now().unix_ms();

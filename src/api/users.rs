@@ -320,7 +320,7 @@ pub(crate) async fn remove(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Invite again: password and second factor are taken away, sessions end, and the person sets new ones.
+/// Invite again: password, second factor and passkeys are taken away, sessions end, and the person sets new ones.
 #[utoipa::path(
     post, path = "/api/v1/users/{name}/reset", tag = "access",
     params(("name" = String, Path, description = "The account's name")),
@@ -475,7 +475,7 @@ impl From<Refused> for Problem {
         match refused {
             Refused::NoSuchUser => Problem::NoSuchUser,
             Refused::ChangedSince => Problem::PreconditionFailed,
-            Refused::NotAName | Refused::NotAPerson | Refused::NoRoles | Refused::NotASubject => {
+            Refused::NotAName | Refused::NotAPerson | Refused::NotAPasskeyName | Refused::NoRoles | Refused::NotASubject => {
                 Problem::BadRequest(words)
             }
             Refused::Weak(weak) => Problem::WeakPassword(weak),

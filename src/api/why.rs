@@ -33,8 +33,9 @@ pub(crate) struct Why {
     pub facts: Value,
     /// Phones that were rung.
     pub attempts: Vec<AttemptView>,
-    /// Who called an organisation back for this call, the first one first: of the last few hundred that were made.
-    pub called_back: Vec<CalledBackView>,
+    /// Who asked to call an organisation back for this call, the first one first: of the last few hundred that were made.
+    /// Null: the store is away and cannot say.
+    pub called_back: Option<Vec<CalledBackView>>,
     /// The SIP messages that passed, in their order (at most 64).
     pub signals: Vec<SignalView>,
     /// What we said ourselves: to whom (`caller`, `called`), which recording, from when and until when.
@@ -160,7 +161,7 @@ impl SignalView {
     }
 }
 
-/// The call was answered by calling an organisation back.
+/// Somebody asked to call an organisation back for this call. Whether anybody was reached says the record of the call that was made.
 #[derive(Serialize, ToSchema)]
 #[schema(as = CalledBack)]
 pub(crate) struct CalledBackView {
@@ -172,6 +173,16 @@ pub(crate) struct CalledBackView {
     pub by: String,
     /// When, Unix ms.
     pub at_ms: u64,
+}
+
+impl CalledBackView {
+    fn of(made: &CallBackMade) -> CalledBackView {
+        CalledBackView {
+            call: made.call.to_string(),
+            by: made.by.clone(),
+            at_ms: made.at_ms,
+        }
+    }
 }
 
 #[derive(Serialize, ToSchema)]
@@ -198,7 +209,7 @@ pub(crate) struct AttemptView {
 pub(crate) type PolicyOf<'p> = dyn Fn(&str) -> Option<Arc<Policy>> + 'p;
 
 impl Why {
-    pub fn of(record: &CallRecord, called_back: &[CallBackMade], policy_of: &PolicyOf<'_>) -> Why {
+    pub fn of(record: &CallRecord, called_back: Option<&[CallBackMade]>, policy_of: &PolicyOf<'_>) -> Why {
         let first = record.decisions.first();
         let smallest_change = first.and_then(|decided| {
             let facts = record.facts_of(0)?;
@@ -238,14 +249,7 @@ impl Why {
                     tries: attempt.tries.clone(),
                 })
                 .collect(),
-            called_back: called_back
-                .iter()
-                .map(|made| CalledBackView {
-                    call: made.call.to_string(),
-                    by: made.by.clone(),
-                    at_ms: made.at_ms,
-                })
-                .collect(),
+            called_back: called_back.map(|made| made.iter().map(CalledBackView::of).collect()),
             signals: record
                 .ladder
                 .signals

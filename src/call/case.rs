@@ -533,8 +533,11 @@ impl Case {
         }
     }
 
-    /// A handshake of a leg is over.
+    /// A handshake of a leg is over. The record of a call that has ended is not said again.
     pub(crate) fn secured(&mut self, side: Side, secured: Result<Suite, Fault>, desk: &mut Desk) {
+        if self.record.state == State::Ended {
+            return;
+        }
         self.record.srtp.secured(side, secured);
         self.changed(desk);
     }

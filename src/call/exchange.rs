@@ -276,6 +276,13 @@ impl Exchange {
     }
 
     /// The call ends while this is under way.
+    pub(crate) fn cancelled(&self, desk: &mut Desk) {
+        let now = desk.now();
+        desk.note_cancelled(&self.request);
+        desk.note_cancel(&self.sent);
+        desk.endpoint.cancel(self.client, None, now);
+    }
+
     pub(crate) fn abandon(self, towards: &Leg, desk: &mut Desk) {
         let is_invite = self.request.method() == Method::Invite;
         match self.phase {
@@ -289,6 +296,7 @@ impl Exchange {
                 desk.index.remove(&Name::Client(self.client));
                 if is_invite {
                     let now = desk.now();
+                    desk.note_cancel(&self.sent);
                     desk.endpoint.cancel(self.client, None, now);
                     desk.strays.adopt(self.client, self.sent, towards.hop.clone());
                 }

@@ -215,13 +215,13 @@ pub enum Input<'a> {
         call: CallId,
         talk: Talk,
     },
-    /// Neither party sent audio for `[media] silence`.
     /// A handshake for the keys of a leg is over: with which suite, or why there are none.
     MediaSecured {
         call: CallId,
         side: Side,
         secured: Result<Suite, dtls::Fault>,
     },
+    /// Neither party sent audio for `[media] silence`.
     MediaSilent {
         call: CallId,
     },

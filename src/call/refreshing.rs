@@ -240,6 +240,7 @@ impl leg::Leg {
         desk.index.remove(&Name::Client(refresh.txn));
         if refresh.is_invite {
             let now = desk.now();
+            desk.note_cancel(&refresh.sent);
             desk.endpoint.cancel(refresh.txn, None, now);
             desk.strays.adopt(refresh.txn, refresh.sent, self.hop.clone());
         }

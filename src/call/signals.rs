@@ -99,7 +99,7 @@ impl SignalMethod {
 /// What was said while an event of a call was handled, until the call notes it.
 pub(crate) struct Said {
     sip_call_id: String,
-    /// Where a request of ours goes.
+    /// Where a request of ours goes, or one that takes the call over came from.
     remote: Option<SocketAddr>,
     is_sent: bool,
     method: SignalMethod,
@@ -149,10 +149,24 @@ impl Desk {
         self.note(said);
     }
 
-    fn note_came(&mut self, message: &Message) {
+    /// A CANCEL of what came with this request.
+    pub(super) fn note_cancelled(&mut self, request: &Message) {
+        let said = Said {
+            sip_call_id: request.call_id().to_string(),
+            remote: None,
+            is_sent: false,
+            method: SignalMethod::Cancel,
+            status: None,
+            has_body: false,
+        };
+        self.note(said);
+    }
+
+    /// `remote`: where it came from, if nobody of the call is known by its Call-ID yet.
+    fn note_came(&mut self, message: &Message, remote: Option<SocketAddr>) {
         let said = Said {
             sip_call_id: message.call_id().to_string(),
-            remote: None,
+            remote,
             is_sent: false,
             method: SignalMethod::of(&message.method()),
             status: message.status(),
@@ -165,19 +179,15 @@ impl Desk {
     pub(super) fn note_event(&mut self, event: &Event, case: &Case) {
         self.said.clear();
         match event {
-            Event::Begun if case.has_caller() => self.note_came(&case.invite),
-            Event::Request { request, .. } | Event::Replace { request, .. } => self.note_came(request),
-            Event::Response { response, .. } => self.note_came(response),
-            Event::Ack { ack, .. } => self.note_came(ack),
-            Event::Pracked { prack, .. } => self.note_came(prack),
-            Event::Cancelled { .. } => self.note(Said {
-                sip_call_id: case.invite.call_id().to_string(),
-                remote: None,
-                is_sent: false,
-                method: SignalMethod::Cancel,
-                status: None,
-                has_body: false,
-            }),
+            Event::Begun if case.has_caller() => self.note_came(&case.invite, None),
+            Event::Request { request, .. } => self.note_came(request, None),
+            // Its phone is of the call from now on, or is told why not.
+            Event::Replace { request, flow, .. } => self.note_came(request, Some(flow.remote)),
+            Event::Response { response, .. } => self.note_came(response, None),
+            Event::Ack { ack, .. } => self.note_came(ack, None),
+            Event::Pracked { prack, .. } => self.note_came(prack, None),
+            // Any other is noted by whoever knows whose it was.
+            Event::Cancelled { txn, .. } if *txn == case.invite_txn => self.note_cancelled(&case.invite),
             _ => {}
         }
     }

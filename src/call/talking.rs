@@ -464,8 +464,7 @@ impl Talking {
     /// CANCEL of a re-INVITE: the other side decides how it ends, and that answer goes back.
     fn on_cancelled(&mut self, txn: ServerTxn, desk: &mut Desk) {
         if let Some(exchange) = self.exchanges.iter().find(|exchange| exchange.server == txn) {
-            let now = desk.now();
-            desk.endpoint.cancel(exchange.client, None, now);
+            exchange.cancelled(desk);
         }
     }
 

@@ -293,7 +293,7 @@ impl Report {
                     self.calls += 1;
                     let policy = self.policy.clone();
                     let policy_of = |revision: &str| (policy.revision() == revision).then(|| policy.clone());
-                    let why = Why::of(&record, &[], &policy_of);
+                    let why = Why::of(&record, Some(&[]), &policy_of);
                     let text = || text(&why, &sip_call_id, source, is_cut_short);
                     if self.is_json {
                         let line = Line {

@@ -165,7 +165,9 @@ impl Session {
     ///
     /// The same terms again change nothing (RFC 8842 §5), but that a handshake which came to nothing begins anew. With others it
     /// begins anew; keys that the same certificate has proven hold until it is over, any others are gone.
-    pub fn handshake(&mut self, side: Side, agreed: Option<(&Terms, &Arc<Identity>)>, now: Now) {
+    ///
+    /// True: what the handshake before came to says nothing of these terms.
+    pub fn handshake(&mut self, side: Side, agreed: Option<(&Terms, &Arc<Identity>)>, now: Now) -> bool {
         let this = self.parties(side).0;
         let is_muxed = this.is_muxed;
         let before = this.handshakes.as_ref().map(|before| &before.terms.fingerprints);
@@ -183,11 +185,13 @@ impl Session {
             (Some(handshakes), Some((terms, _))) if handshakes.terms == *terms => {
                 handshakes.mux(is_muxed, now.instant);
                 handshakes.begin_failed(now.instant);
+                false
             }
             (handshakes, agreed) => {
                 *handshakes = agreed.map(|(terms, identity)| {
                     Box::new(Handshakes::new(terms, identity, is_muxed, now.instant))
                 });
+                true
             }
         }
     }

@@ -181,8 +181,13 @@ impl MediaIo {
     /// The handshake that gives the keys of the party on `side`; see [`Session::handshake`]. Unknown calls are ignored.
     pub fn handshake(&mut self, call: CallId, side: Side, terms: Option<&Terms>, now: Now) {
         let certificate = self.certificate.clone();
-        if let Some(call) = self.call_mut(call) {
-            call.session.handshake(side, terms.zip(certificate.as_ref()), now);
+        let is_anew = self
+            .call_mut(call)
+            .is_some_and(|call| call.session.handshake(side, terms.zip(certificate.as_ref()), now));
+        if is_anew {
+            // What came of the handshake before is not said of this one.
+            self.secured
+                .retain(|(of, whose, _)| (*of, *whose) != (call, side));
         }
     }
 
@@ -375,6 +380,8 @@ impl MediaIo {
         }
         self.silence(key);
         self.handshaking.retain(|shaking| *shaking != key);
+        let id = call.id;
+        self.secured.retain(|(call, ..)| *call != id);
         if self.calls.is_empty() {
             self.next_check = None;
         }

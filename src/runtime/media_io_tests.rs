@@ -7,7 +7,9 @@ use std::time::SystemTime;
 use mio::{Events, Poll};
 
 use super::*;
+use crate::media::dtls::Role;
 use crate::media::rtp;
+use crate::sdp::{Fingerprint, FingerprintHash, Suites};
 
 const BASE: Token = Token(1000);
 const PCMU: &[(u8, Codec)] = &[(0, Codec::Pcmu)];
@@ -443,4 +445,27 @@ fn shards_share_the_ports_without_overlap() {
         all.dedup();
         assert_eq!((all.len(), all[0], all[49]), (50, 20_000, 20_049));
     }
+}
+
+#[test]
+fn what_came_of_a_handshake_is_not_said_of_the_next_one_nor_of_a_call_that_is_closed() {
+    let mut bench = bench(some_ports(20));
+    bench.media = bench.media.with_dtls(Arc::new(Identity::new().unwrap()));
+    let terms = |octet| Terms {
+        role: Role::Server,
+        fingerprints: vec![Fingerprint::new(FingerprintHash::Sha256, &[octet; 32]).unwrap()],
+        suites: Suites::default(),
+    };
+    let (call, now) = (CallId(1), bench.now);
+    bench.open(1).unwrap();
+    bench.media.handshake(call, Side::B, Some(&terms(1)), now);
+    let over = (call, Side::B, Ok(Suite::AeadAes128Gcm));
+    for (octet, expected) in [(1, vec![over]), (2, vec![])] {
+        bench.media.secured.push(over);
+        bench.media.handshake(call, Side::B, Some(&terms(octet)), now);
+        assert_eq!(bench.media.handshakes(now), expected);
+    }
+    bench.media.secured.push(over);
+    bench.media.close(call, now);
+    assert_eq!(bench.media.handshakes(now), []);
 }

@@ -40,6 +40,27 @@ fn another_phone_takes_a_call_over_with_replaces() {
         (TransferKind::TakenOver, TransferOutcome::Completed, 200)
     );
     assert_eq!(scene.world.ending(), (Ending::Completed, 200, "called"));
+    // What the phone that took it over said stands in the record, to the end.
+    let ladder = &scene.world.record().ladder;
+    let place = ladder
+        .parties
+        .iter()
+        .position(|party| party.port() == 5060 && party.ip().to_string() == "10.0.0.6");
+    let party = place.expect("it is of the call") as u8 + 1;
+    let its = ladder.signals.iter().filter(|signal| signal.party == party);
+    let its: Vec<(bool, &str, Option<u16>)> = its
+        .map(|signal| (signal.is_sent, signal.method.as_str(), signal.status))
+        .collect();
+    assert_eq!(
+        its,
+        [
+            (false, "INVITE", None),
+            (true, "INVITE", Some(200)),
+            (false, "ACK", None),
+            (false, "BYE", None),
+            (true, "BYE", Some(200)),
+        ]
+    );
 }
 
 #[test]

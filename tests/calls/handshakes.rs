@@ -273,3 +273,45 @@ fn a_phone_that_refuses_a_handshake_beside_plain_audio_is_asked_once_more_withou
         }
     }
 }
+
+#[test]
+fn a_handshake_that_ends_with_the_call_is_no_second_last_word() {
+    let world = world((Off, Keying::Sdes), (Required, Keying::Dtls));
+    let answer = described(PHONE, TLS, "active", 7);
+    let (mut world, mut caller, phone, _) = call(world, &described(CALLER, "RTP/AVP", "", 0), &answer);
+    let call = *world.media.keys().next().unwrap();
+    world.ask(&mut caller, "BYE", &[], None);
+    // Which it does not answer yet.
+    assert_eq!(world.words(&phone), ["BYE"]);
+    let last_words = |world: &World| {
+        let versions = world.records.values().next().unwrap().iter();
+        versions
+            .filter(|record| record.timings.ended_ms.is_some())
+            .count()
+    };
+    assert_eq!(last_words(&world), 1);
+    let (side, secured) = (Side::B, Ok(Suite::AeadAes128Gcm));
+    world.tell(Input::MediaSecured { call, side, secured });
+    world.run_for(40.0);
+    assert_eq!(last_words(&world), 1);
+}
+
+#[test]
+fn another_role_with_the_same_certificate_leaves_the_keys_that_there_are() {
+    let world = world((Off, Keying::Sdes), (Required, Keying::Dtls));
+    let answer = described(PHONE, TLS, "active", 7);
+    let (mut world, caller, mut phone, _) = call(world, &described(CALLER, "RTP/AVP", "", 0), &answer);
+    let call = *world.media.keys().next().unwrap();
+    let (side, secured) = (Side::B, Ok(Suite::AeadAes128Gcm));
+    world.tell(Input::MediaSecured { call, side, secured });
+    let kept = record(&world).srtp;
+    assert_eq!(kept.called_keys, Some(LegKeys::Dtls));
+    let offer = described(PHONE, TLS, "passive", 7).replace("o=- 7 1", "o=- 7 2");
+    world.reinvite(&mut phone, &caller, &offer, &caller.sdp(2));
+    assert_eq!(handshake(&world, Side::B).unwrap().role, Role::Client);
+    assert_eq!(record(&world).srtp, kept);
+    // With another certificate they are gone.
+    let offer = described(PHONE, TLS, "passive", 8).replace("o=- 7 1", "o=- 7 3");
+    world.reinvite(&mut phone, &caller, &offer, &caller.sdp(3));
+    assert_eq!(record(&world).srtp.called_keys, Some(LegKeys::DtlsPending));
+}

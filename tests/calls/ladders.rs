@@ -8,7 +8,9 @@ use ringward::policy::Policy;
 use ringward::queue::Strategy;
 use ringward::sip::Transport;
 
+use crate::hand::talk;
 use crate::plan::{Act, Answer, CallerPlan, PhonePlan};
+use crate::wire::Message;
 use crate::world::{World, one_desk, queue};
 
 const CALLER: &str = "+14045550123";
@@ -306,4 +308,28 @@ fn ringing_ends_after_three_minutes_whatever_the_queue_says() {
     world.run();
     assert_eq!(world.heard(caller, "INVITE"), [100, 180, 480]);
     assert!((180_000..181_000).contains(&world.record().timings.ended_ms.unwrap()));
+}
+
+#[test]
+fn who_took_an_invite_back_inside_a_call_is_told_and_so_is_that_we_did_too() {
+    let mut world = World::new(one_desk(), 1);
+    let mut talk = talk(&mut world, &[], &[]);
+    let offer = talk.phone.sdp(2);
+    let octets = talk.phone.request("INVITE", &[], Some(&offer));
+    talk.phone.invite = Message::read(&octets);
+    world.say(&talk.phone, octets);
+    world.run_for(0.05);
+    let asked = world.one(&talk.caller, "INVITE");
+    world.answer(&talk.caller, &asked, 180, &[], None);
+    world.ask(&mut talk.phone, "CANCEL", &[], None);
+    world.run_for(0.5);
+    world.ask(&mut talk.caller, "BYE", &[], None);
+    world.run_for(1.0);
+    let kept = kept(&world);
+    let cancels: Vec<&String> = kept.iter().filter(|line| line.ends_with("CANCEL")).collect();
+    assert_eq!(
+        cancels,
+        ["desk > gateway CANCEL", "gateway > caller CANCEL"],
+        "{kept:?}"
+    );
 }

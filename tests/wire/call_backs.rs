@@ -129,11 +129,11 @@ fn the_published_number_is_dialled_from_the_phone_of_whoever_asked_and_both_are_
     browser.wait_for_text("no call right now", PATIENCE);
     browser.open("about:blank");
     browser.open(&format!("http://{}/#call={id}", gateway.api));
-    browser.wait_for_text("ann called the organisation back", PATIENCE);
+    browser.wait_for_text("ann asked to call the organisation back", PATIENCE);
     press(&browser, "Look at that call");
     browser.wait_for_text("ann calls First National Bank back", PATIENCE);
     press(&browser, "Look at the call that is answered");
-    browser.wait_for_text("ann called the organisation back", PATIENCE);
+    browser.wait_for_text("ann asked to call the organisation back", PATIENCE);
     let seen = sipp::phone_messages(&folder, port);
     let dialled = format!("INVITE sip:{PUBLISHED}@{TRUNK}:{port};user=phone SIP/2.0");
     assert_eq!(seen.matches("INVITE sip:").count(), 1, "{seen}");

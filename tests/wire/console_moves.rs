@@ -175,15 +175,19 @@ fn a_sound_is_heard_when_a_call_gets_worse_and_at_nothing_else() {
     browser.wait_for_text("no call right now", PATIENCE);
     browser.eval(LISTEN);
     // The page's own modules, told what the gateway would tell.
-    let shown = |revision: u32, number: &str, voice: &str| {
+    let shown_of = |id: &str, revision: u32, banner: Value| {
         let call = json!({
-            "id": "5eed0000000000000000000000c0ffee", "revision": revision, "state": "talking", "started_ms": 1, "called": "+12125550100",
-            "banner": { "number": number, "voice": voice, "reasons": [], "say": "" }, "evidence": [], "orders": [],
+            "id": id, "revision": revision, "state": "talking", "started_ms": 1, "called": "+12125550100",
+            "banner": banner, "evidence": [], "orders": [],
             "timings": { "answered_ms": 1, "ended_ms": null }, "direction": "inbound",
         });
         browser.eval(&format!(
             "return import('/console/live.js').then((live) => {{ live.onCall({call}); return window.tones; }})"
         ))
+    };
+    let shown = |revision: u32, number: &str, voice: &str| {
+        let banner = json!({ "number": number, "voice": voice, "reasons": [], "say": "" });
+        shown_of("5eed0000000000000000000000c0ffee", revision, banner)
     };
     assert_eq!(shown(1, "unproven", "pending"), 0, "it begins");
     assert_eq!(shown(2, "unproven", "unsure"), 0, "nothing is known yet");
@@ -192,9 +196,15 @@ fn a_sound_is_heard_when_a_call_gets_worse_and_at_nothing_else() {
     assert_eq!(shown(5, "unproven", "synthetic"), 2, "as before");
     assert_eq!(shown(6, "unproven", "person"), 2, "better");
     assert_eq!(shown(7, "forged", "person"), 4, "worse");
+    for (last, number, tones) in [("1", "genuine", 4), ("2", "unproven", 4), ("3", "forged", 6)] {
+        let id = format!("5eed0000000000000000000000c0ff0{last}");
+        assert_eq!(shown_of(&id, 1, Value::Null), 4, "it is being checked");
+        let banner = json!({ "number": number, "voice": "pending", "reasons": [], "say": "" });
+        assert_eq!(shown_of(&id, 2, banner), tones, "its first light: {number}");
+    }
     browser.eval("document.getElementById('sound').click(); return true");
     browser.wait_for_text("sound off", PATIENCE);
-    assert_eq!(shown(8, "forged", "synthetic"), 4, "it is off");
+    assert_eq!(shown(8, "forged", "synthetic"), 6, "it is off");
     browser.open("about:blank");
     browser.open(&format!("http://{}", gateway.api));
     browser.wait_for_text("sound off", PATIENCE);

@@ -118,7 +118,9 @@ fn a_passkey_is_made_signs_in_and_is_taken_away_in_chromium() {
 
     browser.open(&format!("{public}/account"));
     browser.wait_for_text("desk key", PATIENCE);
+    // It asks once more.
     press(&browser, "Remove");
+    press(&browser, "Sure?");
     browser.wait_for_text("desk key is removed", PATIENCE);
     press(&browser, "Sign out");
     browser.wait_for_text("sign in with a passkey", PATIENCE);

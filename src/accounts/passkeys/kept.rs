@@ -15,10 +15,10 @@ impl Users {
     /// # Errors
     ///
     /// [`Refused::PasskeyTaken`] also where another account has it, [`Refused::PasskeysFull`], [`Refused::Outside`],
-    /// [`Refused::NotAPerson`] where it has no name of 1 to 100 characters, [`Refused::Ended`]; else as [`Users::add`].
+    /// [`Refused::NotAPasskeyName`] where it has no name of 1 to 100 characters, [`Refused::Ended`]; else as [`Users::add`].
     pub fn add_passkey(&self, name: &str, epoch: u64, passkey: &Passkey, at_ms: u64) -> Result<(), Refused> {
         let mut passkey = passkey.clone();
-        passkey.name = users::sound_person(&passkey.name)?;
+        passkey.name = users::sound_person(&passkey.name).map_err(|_| Refused::NotAPasskeyName)?;
         let by = By { who: name, at_ms };
         self.carry_out(by, "account passkey add", name, |book| {
             let before = book.users.get(name).ok_or(Refused::NoSuchUser)?;

@@ -56,15 +56,26 @@ impl LegSuites {
         (*of_suite, *of_keys) = (suite, keys);
     }
 
-    /// The leg was described. `handshake`: what it was described with before; the same again changes nothing.
+    /// The leg was described. `handshake`: what it was described with before; the same again changes nothing, nor does another
+    /// role with the certificate that has proven the keys there are, which hold until others are agreed.
     pub(crate) fn describe(&mut self, side: Side, agreed: &Agreed, handshake: &mut Option<Box<Terms>>) {
         let suite = agreed.keys.as_ref().map(|keys| keys.suite());
         if agreed.dtls.is_none() {
             self.set(side, suite, suite.map(|_| LegKeys::Sdes));
-        } else if *handshake != agreed.dtls {
+        } else if *handshake != agreed.dtls && !self.holds(side, agreed, handshake) {
             self.set(side, None, Some(LegKeys::DtlsPending));
         }
         handshake.clone_from(&agreed.dtls);
+    }
+
+    /// The keys that a handshake gave hold with what is agreed now.
+    fn holds(&self, side: Side, agreed: &Agreed, handshake: &Option<Box<Terms>>) -> bool {
+        let keys = match side {
+            Side::A => self.caller_keys,
+            Side::B => self.called_keys,
+        };
+        let proven = handshake.as_ref().map(|before| &before.fingerprints);
+        keys == Some(LegKeys::Dtls) && proven == agreed.dtls.as_ref().map(|terms| &terms.fingerprints)
     }
 
     /// The handshake of a leg is over.

@@ -129,6 +129,7 @@ impl Reinvite {
         if let Some((txn, sent)) = self.txn {
             desk.index.remove(&Name::Client(txn));
             let now = desk.now();
+            desk.note_cancel(&sent);
             desk.endpoint.cancel(txn, None, now);
             desk.strays.adopt(txn, sent, leg.hop.clone());
         }

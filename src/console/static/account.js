@@ -2,7 +2,7 @@
 
 import { ask } from "./api.js";
 import { h, show, svg, text } from "./dom.js";
-import { $, said, start, submitted } from "./page.js";
+import { $, said, start, submitted, sure } from "./page.js";
 import { isThere, make } from "./passkeys.js";
 import { when } from "./words.js";
 
@@ -46,7 +46,7 @@ function passkey({ id, name, made_ms, used_ms }) {
     h("td", {}, name),
     h("td", {}, when(made_ms, false)),
     h("td", {}, used_ms ? when(used_ms, false) : "never"),
-    h("td", { class: "right" }, h("button", { type: "button", "aria-label": `Remove ${name}`, onclick: () => submitted(remove, `${name} is removed; your other sessions have ended.`) }, "Remove")));
+    h("td", { class: "right" }, sure(h("button", { type: "button", "aria-label": `Remove ${name}` }, "Remove"), () => submitted(remove, `${name} is removed; your other sessions have ended.`))));
 }
 
 $("passkey-form").addEventListener("submit", (event) => {

@@ -5,7 +5,7 @@ import { span } from "./words.js";
 
 const WORDS = {
   caller: "Caller", time: "Time", label: "SIP messages in their order",
-  none: "Not kept: the call is older than that, or was erased.",
+  none: "Not kept: an earlier version handled this call, or it was erased.",
   hint: "The arrow points to who it was for. What was said again for the slow is left out.",
   from: "to the gateway", to: "from the gateway", sdp: "with a description",
 };

@@ -234,8 +234,10 @@ const BADNESS = { genuine: 0, unproven: 1, forged: 2, person: 0, pending: 1, uns
 
 /** Whether a light of a call that goes on says something worse than it did. */
 function isWorse(before, now) {
-  if (!before.banner || !now.banner || now.state === "ended") return false;
-  return ["number", "voice"].some((light) => BADNESS[now.banner[light]] > BADNESS[before.banner[light]]);
+  if (!now.banner || now.state === "ended") return false;
+  // Before its first banner nothing was known of it.
+  const badness = (call, light) => BADNESS[call.banner?.[light] ?? "pending"];
+  return ["number", "voice"].some((light) => badness(now, light) > badness(before, light));
 }
 
 /** Says a change of light aloud, once. */

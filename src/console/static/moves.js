@@ -15,7 +15,8 @@ const SENT_ON = {
 };
 const OUTCOMES = { pending: "under way", completed: "", refused: "not allowed", failed: "nobody answered there", abandoned: "the call ended first" };
 const WORDS = {
-  calledBack: (by) => `${by} called the organisation back`,
+  calledBack: (by) => `${by} asked to call the organisation back`,
+  notKnown: "Whether somebody called the organisation back is not known: the store is away",
   open: "Look at that call",
   heard: { caller: "The caller heard", called: "The person at the phone heard" },
   reported: (verdict) => `Reported: ${verdict}`,
@@ -31,6 +32,7 @@ export function moves(why, open) {
     ...(why.called_back ?? []).map((one) => [Math.max(0, one.at_ms - call.started_ms), [
       `${WORDS.calledBack(one.by)} `, h("button", { type: "button", class: "plain", onclick: () => open(one.call) }, WORDS.open),
     ], true]),
+    ...(why.called_back === null ? [[Math.max(0, Date.now() - call.started_ms), WORDS.notKnown, true]] : []),
     ...(why.spoken ?? []).map((one) => [one.at_ms, `${WORDS.heard[one.to] ?? one.to} “${one.prompt}”`, false]),
     ...(call.report ? [[Math.max(0, call.report.at_ms - call.started_ms), reported(call.report), false]] : []),
   ];

@@ -7,9 +7,10 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::{Method, Response};
+use ringward::accounts::passkeys::limits::PASSKEYS_MAX;
 use serde_json::{Value, json as object};
 
-use super::users::PASSWORD;
+use super::users::{PASSWORD, cookie};
 use super::{Desk, check_problem, json, memory, with_json};
 
 /// The machine itself: there browsers make passkeys without TLS.
@@ -183,8 +184,11 @@ async fn a_passkey_opens_its_persons_account_and_nobody_elses() {
 }
 
 #[tokio::test]
-async fn wrong_passkeys_are_counted_and_then_have_to_wait() {
+async fn wrong_passkeys_are_counted_and_then_have_to_wait_and_a_right_one_does_not() {
     let desk = Desk::with(memory(), Some(PUBLIC_URL)).await;
+    let ann = desk.person("ann", &["receptionist"]).await;
+    let mut device = Device::new("ann's telephone");
+    assert_eq!(desk.keep_passkey(&ann, &mut device).await.status(), 201);
     let nobodys = Device::new("nobody's").signed("AAAA");
     let mut statuses = Vec::new();
     for _ in 0..15 {
@@ -192,4 +196,39 @@ async fn wrong_passkeys_are_counted_and_then_have_to_wait() {
     }
     assert_eq!(statuses[..10], [401; 10]);
     assert_eq!(statuses[11..], [429; 4]);
+    // Whoever shares that address with its owner keeps nobody out; and one that is not signed rightly waits as well.
+    let question = desk.question().await;
+    let mut forged = device.signed(&question);
+    forged["signature"] = nobodys["signature"].clone();
+    assert_eq!(desk.sign_in_by(&forged).await.status(), 429);
+    assert_eq!(desk.sign_in_by(&device.signed(&question)).await.status(), 200);
+}
+
+#[tokio::test]
+async fn no_passkey_is_made_in_a_lockdown_nor_one_more_than_an_account_may_have() {
+    let desk = Desk::with(memory(), Some(PUBLIC_URL)).await;
+    let ann = desk.person("ann", &["receptionist"]).await;
+    for number in 0..PASSKEYS_MAX {
+        let mut device = Device::new(&format!("device {number}"));
+        assert_eq!(desk.keep_passkey(&ann, &mut device).await.status(), 201);
+    }
+    let begin = "/api/v1/account/passkeys/challenge";
+    let password = object!({ "password": PASSWORD }).to_string();
+    let full = desk.by_cookie(Method::POST, begin, &ann, &password).await;
+    check_problem(full, 409, "conflict").await;
+
+    let bob = desk.person("bob", &["receptionist"]).await;
+    let mut device = Device::new("bob's");
+    assert_eq!(desk.keep_passkey(&bob, &mut device).await.status(), 201);
+    let ordered = desk.post("/api/v1/lockdown", "{\"why\":\"a stolen laptop\"}").await;
+    assert!(ordered.status().is_success(), "{}", ordered.status());
+    // His own one opens as before.
+    let opened = desk.sign_in_by(&device.signed(&desk.question().await)).await;
+    assert_eq!(opened.status(), 200);
+    let bob = cookie(&opened);
+    let begun = desk.by_cookie(Method::POST, begin, &bob, &password).await;
+    check_problem(begun, 409, "conflict").await;
+    let made = Device::new("another").made("x", "AAAA").to_string();
+    let kept = desk.by_cookie(Method::POST, "/api/v1/account/passkeys", &bob, &made);
+    check_problem(kept.await, 409, "conflict").await;
 }

@@ -118,7 +118,7 @@ impl Desk {
     }
 }
 
-fn cookie(response: &Response) -> String {
+pub fn cookie(response: &Response) -> String {
     assert_eq!(response.status(), 200);
     let cookie = response.headers()["set-cookie"].to_str().unwrap();
     assert!(cookie.contains("HttpOnly; SameSite=Strict"), "{cookie}");

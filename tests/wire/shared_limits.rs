@@ -103,7 +103,11 @@ fn end(gateway: &mut Gateway) {
 /// The same gateway once more.
 fn again(gateway: &Gateway) -> Gateway {
     let file = gateway.folder.join("ringward.toml").display().to_string();
-    Gateway::run_as(gateway.folder.clone(), &["serve", "--config", &file], Some(&gateway.token))
+    Gateway::run_as(
+        gateway.folder.clone(),
+        &["serve", "--config", &file],
+        Some(&gateway.token),
+    )
 }
 
 /// Without any other gateway: in the file of the store.

@@ -470,30 +470,27 @@ fn a_number_outside_that_the_call_was_taken_away_from_is_paid_for_no_more() {
     assert_eq!(world.ending(), (Ending::Completed, 200, "caller"));
 }
 
-/// A transfer to a queue that overflows to a number which is busy: the call goes on, and whoever has it next is not paid for.
 #[test]
-fn an_overflow_that_came_to_nothing_is_charged_to_nobody() {
+fn an_overflow_is_charged_when_it_answers_and_only_then() {
     use ringward::queue::Overflow;
     let busy = || PhonePlan::with(Answer::Refuse(486, Duration::ZERO));
-    let mut queues = three_queues();
-    queues[1].overflow = Overflow::Outside("+14045550188".into());
-    let mut world = World::with_config(queues, 3, Policy::embedded(), |config| {
-        leads_outside(config);
-        priced_at_all(config);
-    });
-    let refers = PhonePlan::answers_after(1.0)
-        .act(2.0, Act::refer("sip:101@10.0.0.1"))
-        .act(10.0, Act::refer("sip:102@10.0.0.1"));
-    world.phone("10.0.0.5:5060", refers);
-    world.phone("10.0.0.6:5060", busy());
-    let night = world.phone("10.0.0.7:5060", PhonePlan::answers_after(1.0));
-    let carrier = world.phone("203.0.113.9:5060", busy());
-    world.call(CallerPlan::new("+13125550177").act(90.0, Act::Bye));
-    world.run_for(8.0);
-    assert_eq!(world.agents[&carrier].lines.len(), 1, "it was rung");
-    assert_eq!(spent(&world), (0, 0), "and rings no more");
-    world.run();
-    assert_eq!(world.agents[&night].lines.len(), 1);
-    assert_eq!(world.record().answered_by.as_deref(), Some("night"));
-    assert_eq!(spent(&world), (0, 0));
+    for (carrier, ended, cost) in [(busy(), 486, 0), (PhonePlan::answers_after(4.0), 200, 600_000)] {
+        let mut queues = three_queues();
+        queues[1].overflow = Overflow::Outside("+14045550188".into());
+        let mut world = World::with_config(queues, 3, Policy::embedded(), |config| {
+            leads_outside(config);
+            priced_at_all(config);
+        });
+        world.phone("10.0.0.6:5060", busy());
+        let carrier = world.phone("203.0.113.9:5060", carrier);
+        let mut caller = CallerPlan::new("+13125550177").act(10.0, Act::Bye);
+        caller.called = "+12125550101".into();
+        world.call(caller);
+        world.run_for(4.0);
+        assert_eq!(world.agents[&carrier].lines.len(), 1, "it was rung");
+        assert_eq!(spent(&world), (cost, u32::from(cost > 0)), "held while it rings");
+        world.run();
+        assert_eq!(world.ending().1, ended);
+        assert_eq!(spent(&world), (cost, 0));
+    }
 }

@@ -45,6 +45,7 @@ use crate::runtime::repeats::Repeats;
 use crate::runtime::retention::{Retention, Terms};
 use crate::runtime::scheduled_reports::ScheduledReports;
 use crate::runtime::shard::{Doors, waker_token};
+use crate::runtime::spending::SpendingKeeper;
 use crate::runtime::standings::Standings;
 use crate::runtime::stream::{Streams, Tls};
 use crate::runtime::trust::Lists;
@@ -234,6 +235,15 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         ledger: call::Ledger::default(),
         config: config.outbound.tolls.clone(),
     };
+    let tariff = config.outbound.tolls.tariff.as_ref();
+    let spending = tariff
+        .map(|tariff| SpendingKeeper::open(store.clone(), outgoings.ledger.clone(), &tariff.currency))
+        .transpose()
+        .context("what calls to the outside have cost")?
+        .map(Arc::new);
+    if let Some(spending) = &spending {
+        tokio.spawn(spending.clone().keep());
+    }
     let certificate = Arc::new(crate::media::dtls::Identity::new()?);
     let shared = shards::Shared {
         certificate: &certificate,
@@ -474,6 +484,7 @@ pub fn start(config: Config, telemetry: Option<Telemetry>) -> anyhow::Result<Run
         neighbours,
         retention,
         recordings,
+        spending,
         stop_api,
         stop_webhooks,
         is_draining,

@@ -12,6 +12,7 @@ use crate::runtime::neighbours::Neighbourhood;
 use crate::runtime::registrations::Registry;
 use crate::runtime::repeats::Keeping;
 use crate::runtime::retention::Retention;
+use crate::runtime::spending::SpendingKeeper;
 use crate::runtime::vital::join_within;
 use crate::selftest::watch::Watch;
 use crate::sip::Transport;
@@ -41,6 +42,8 @@ pub struct Running {
     pub(super) retention: Retention,
     /// None = no recordings are remembered.
     pub(super) recordings: Option<Keeping>,
+    /// None = there is no tariff.
+    pub(super) spending: Option<Arc<SpendingKeeper>>,
     pub(super) stop_webhooks: tokio::sync::watch::Sender<bool>,
     pub(super) is_draining: Arc<AtomicBool>,
     pub(super) registrations: Registry,
@@ -105,6 +108,10 @@ impl Running {
         // The API holds no sender, so the recorder ends once the shards are gone.
         if !join_within(self.recorder, STOP_PATIENCE) {
             tracing::error!("the recorder did not end: the last records may not be on disk");
+        }
+        // Every call is over.
+        if let Some(Err(error)) = self.spending.map(|spending| spending.write()) {
+            tracing::error!(%error, "what calls to the outside cost last could not be kept");
         }
         if !self
             .neighbours

@@ -31,6 +31,8 @@ pub(crate) struct Course {
     pub(crate) origin: Origin,
     /// Over a trunk, and to no phone of ours.
     pub(crate) outside: Option<Outside>,
+    /// What pays for that, as the ledger counts.
+    pub(crate) toll: Option<u64>,
     /// How long a phone may ring for it.
     pub(crate) ring: Duration,
     /// Who is being tried.
@@ -63,6 +65,7 @@ impl Course {
             origin,
             to: place.uri.clone(),
             outside: None,
+            toll: None,
             ring,
             seen: vec![place.key()],
             place,

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use super::case::Case;
 use super::desk::Desk;
+use super::flood;
 use super::numbers::Numbers;
 use super::ranges::Ranges;
 use super::tolls::{Payer, Toll, TollConfig};
@@ -207,23 +208,56 @@ pub(crate) fn person_at(flow: &Flow, desk: &Desk) -> String {
 }
 
 impl Case {
-    /// Whoever is outside has answered: what it costs counts from now on.
-    pub(crate) fn pay(&mut self, desk: &Desk) {
+    /// A number outside has answered, whatever becomes of that: what it costs counts from now on.
+    pub(crate) fn outside_answered(&mut self, desk: &Desk) {
         let now = desk.now().instant;
-        let config = &desk.config.outbound.tolls;
-        self.tolls.iter_mut().for_each(|toll| toll.answered(config, now));
+        let tolls = self.tolls.iter_mut().chain(&mut self.tolls_of_transfer);
+        tolls.for_each(|toll| toll.answered(now));
+    }
+
+    /// Whoever has answered is part of the call: it pays for him from now on.
+    pub(crate) fn pay(&mut self, desk: &Desk) {
+        self.tolls.append(&mut self.tolls_of_transfer);
+        self.outside_answered(desk);
+    }
+
+    /// Whoever was paid for is not part of the call any more.
+    pub(crate) fn end_tolls(&mut self, desk: &Desk) {
+        let now = desk.now().instant;
+        self.tolls.drain(..).for_each(|toll| toll.end(now));
     }
 
     /// When what the call costs is to be looked at.
     pub(crate) fn toll_look(&self) -> Option<Instant> {
-        self.tolls.iter().filter_map(Toll::look).min()
+        let tolls = self.tolls.iter().chain(&self.tolls_of_transfer);
+        tolls.filter_map(Toll::look).min()
     }
 
-    /// Why it is to be cut: it would cost more than it may.
+    /// Why it is to be cut: it would cost more than it may. A call for help never is.
     pub(crate) fn is_spent(&mut self, desk: &Desk) -> Option<&'static str> {
-        let now = desk.now().instant;
-        let config = &desk.config.outbound.tolls;
-        let mut tolls = self.tolls.iter_mut();
-        tolls.find_map(|toll| toll.is_spent(config, now))
+        let must_go_on = flood::is_urgent(&self.facts);
+        any_spent(&mut self.tolls, must_go_on, desk)
     }
+
+    /// The same of a number outside that has answered and is not yet part of the call.
+    pub(crate) fn is_transfer_spent(&mut self, desk: &Desk) -> Option<&'static str> {
+        let must_go_on = flood::is_urgent(&self.facts);
+        any_spent(&mut self.tolls_of_transfer, must_go_on, desk)
+    }
+
+    /// What pays for a leg to the outside that is to ring now, but for that of an overflow.
+    pub(crate) fn toll_under_way(&self) -> Option<u64> {
+        let last = self.tolls_of_transfer.last().or(self.tolls.last());
+        last.map(Toll::number)
+    }
+}
+
+/// Every one is looked at: one that is left out would be due for ever.
+fn any_spent(tolls: &mut [Toll], must_go_on: bool, desk: &Desk) -> Option<&'static str> {
+    let now = desk.now().instant;
+    let config = &desk.config.outbound.tolls;
+    let looks = tolls
+        .iter_mut()
+        .map(|toll| toll.is_spent(config, must_go_on, now));
+    looks.fold(None, Option::or)
 }

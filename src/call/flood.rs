@@ -232,7 +232,7 @@ pub(crate) fn answer(limit: Limit, refuse_with: u16, config: &Config) -> Refusal
 }
 
 /// It may be somebody who calls for help.
-fn is_urgent(facts: &Facts) -> bool {
+pub(super) fn is_urgent(facts: &Facts) -> bool {
     facts.bypasses_every_gate() || facts.signalling.claims_emergency
 }
 

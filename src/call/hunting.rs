@@ -23,7 +23,7 @@ use super::stage::{Event, Stage};
 use super::standing::{class, seen};
 use super::talking::Talking;
 use super::terms::Terms;
-use super::tolls::RingsOutside;
+use super::tolls::{RingsOutside, Toll};
 
 pub(crate) struct Hunting {
     /// The call it is for.
@@ -46,6 +46,8 @@ pub(crate) struct Hunting {
     is_own: bool,
     /// A number outside rings for it; until it has answered, or the search is over.
     pub(super) rings_outside: Option<RingsOutside>,
+    /// What that costs: until it has answered, or its attempt is over.
+    pub(super) toll_outside: Option<(Attempt, Toll)>,
 }
 
 impl Hunting {
@@ -72,6 +74,7 @@ impl Hunting {
             talk: None,
             is_own: case.rung == Side::A,
             rings_outside: None,
+            toll_outside: None,
         }
     }
 
@@ -298,6 +301,10 @@ impl Hunting {
         desk: &mut Desk,
     ) -> Stage {
         let attempt = leg.attempt;
+        if leg.trunk.is_some() {
+            case.tolls.extend(self.take_toll_outside(attempt));
+            case.outside_answered(desk);
+        }
         // After an UPDATE the description of a 200 is an old one, said again for the slow.
         let is_changed = self
             .talk

@@ -100,6 +100,8 @@ pub(crate) struct Ringing {
     pub(crate) origin: Origin,
     /// Over this trunk, and no phone of ours.
     pub(crate) trunk: Option<String>,
+    /// What pays for it, as the ledger counts.
+    pub(crate) toll: Option<u64>,
     /// The description of an early response, in case the answer has none.
     pub(crate) early: Option<Session>,
     /// Made by its reliable responses.
@@ -216,6 +218,7 @@ impl Ringing {
             hop,
             origin,
             trunk: None,
+            toll: None,
             early: None,
             candidate,
             patience: None,

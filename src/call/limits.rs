@@ -246,7 +246,13 @@ pub(crate) const SPENDERS_MAX: usize = 10_000;
 /// [`crate::flood::limits::TOLD_LASTS`] for calls at the door.
 pub(crate) const SHARED_LASTS: Duration = Duration::from_secs(5);
 
-/// Phones, and queues, that other gateways are told of. Past it those that come to least are not.
+/// Gateways on one store whose calls to the outside count together. What further ones say of theirs is not counted here.
+pub(crate) const GATEWAYS_MAX: usize = 64;
+
+/// What is kept of spending over a restart: what ended within so long of each other is one sum, at most 97 of a day.
+pub(crate) const SPENT_KEPT_STEP: Duration = Duration::from_secs(15 * 60);
+
+/// Phones, and queues, that other gateways are told of, and that are kept over a restart. Past it those that come to least are not.
 pub(crate) const SHARED_PAYERS_MAX: usize = 1_000;
 
 /// Prices of a tariff, about 60 octets each. A longer file is a fault of the configuration.

@@ -105,7 +105,7 @@ pub(crate) use reasons::of_report as identity_reasons;
 pub use record::CallRecord;
 pub use redress::{CardSigner, Contact, NotAKey, RefusalConfig, SigningKey};
 pub use shard::shard_of;
-pub use tolls::{Allowance, Came, Ledger, LineFault, Money, Price, Tariff, TollConfig, Totals};
+pub use tolls::{Allowance, Came, Kept, Ledger, LineFault, Money, Price, Tariff, TollConfig, Totals};
 pub use transfer::{Handed, Reach, TransferRules};
 pub use trunk::{HostCredentials, Peer, Role, TrunkConfig, carriers};
 

@@ -116,6 +116,7 @@ impl Ringing {
         desk.name(Name::Tag(tag));
         let mut leg = Ringing::new(course.attempt, txn, invite, hop, course.origin.clone());
         leg.trunk = Some(outside.trunk.clone());
+        leg.toll = course.toll;
         leg.patience = Some(desk.now().instant + desk.config.try_for);
         Ok(leg)
     }

@@ -15,7 +15,7 @@ use super::limits::{FORWARDINGS_MAX, OWN_BLOCK_DIGITS};
 use super::numbers::Party;
 use super::record::{TransferKind, TransferOutcome};
 use super::refusal::LOCKED_DOWN;
-use super::tolls::Payer;
+use super::tolls::{Payer, Toll};
 use super::transfer::Denied;
 use crate::screening::List;
 
@@ -45,7 +45,7 @@ impl Hunting {
             .record
             .add_transfer(at_ms, number.to_string(), TransferKind::Overflow);
         case.record.say_who_sent_on(entry, by);
-        match self.way_on(number, case, desk) {
+        match self.way_on(attempt, number, case, desk) {
             Ok(target) => {
                 let called = case.facts.called.number.reveal();
                 let host = desk.config.listeners.first();
@@ -70,7 +70,13 @@ impl Hunting {
         }
     }
 
-    fn way_on(&mut self, number: &str, case: &mut Case, desk: &Desk) -> Result<String, Denied> {
+    fn way_on(
+        &mut self,
+        attempt: Attempt,
+        number: &str,
+        case: &mut Case,
+        desk: &Desk,
+    ) -> Result<String, Denied> {
         let rules = &desk.config.outbound;
         if !rules.overflow {
             return Err("queues do not send calls outside");
@@ -103,11 +109,25 @@ impl Hunting {
             person: None,
             queue: Some(self.hunt.queue()),
         };
-        case.tolls.extend(dialling::toll(&way, &payer, desk)?);
+        let toll = dialling::toll(&way, &payer, desk)?;
+        self.toll_outside = toll.map(|toll| (attempt, toll));
         let target = format!("trunk:{}", way.trunk);
         case.outside = Some(way);
         self.rings_outside = Some(rings);
         Ok(target)
+    }
+
+    /// What the number outside costs that rings in this attempt.
+    pub(in crate::call) fn take_toll_outside(&mut self, attempt: Attempt) -> Option<Toll> {
+        let is_its = |(of, _): &mut (Attempt, Toll)| *of == attempt;
+        self.toll_outside.take_if(is_its).map(|(_, toll)| toll)
+    }
+
+    /// It rings no more.
+    pub(super) fn end_toll_outside(&mut self, attempt: Attempt, desk: &Desk) {
+        if let Some(toll) = self.take_toll_outside(attempt) {
+            toll.end(desk.now().instant);
+        }
     }
 }
 

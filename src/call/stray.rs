@@ -23,6 +23,18 @@ struct Stray {
     early: EarlyDialogs,
     /// Why a phone that answers all the same is hung up (RFC 3326).
     reason: Option<String>,
+    /// What pays for a leg to the outside, as the ledger counts.
+    toll: Option<u64>,
+}
+
+/// What an answer that nobody wants has begun.
+struct Unwanted {
+    dialog: Dialog,
+    /// Where it is reached.
+    hop: Hop,
+    /// Why it is hung up.
+    reason: Option<String>,
+    toll: Option<u64>,
 }
 
 #[derive(Default)]
@@ -49,6 +61,7 @@ impl Strays {
                 winner: None,
                 early,
                 reason: None,
+                toll: None,
             },
         );
     }
@@ -63,6 +76,7 @@ impl Strays {
                 winner: None,
                 early: leg.early_dialogs,
                 reason: reason.map(str::to_string),
+                toll: leg.toll,
             },
         );
     }
@@ -78,6 +92,7 @@ impl Strays {
                 winner: Some(winner.to_string()),
                 early: leg.early_dialogs,
                 reason: None,
+                toll: None,
             },
         );
         self.expiries.push_back((now.instant + FURTHER_ANSWERS, txn.0));
@@ -87,13 +102,8 @@ impl Strays {
         self.entries.contains_key(&txn.0)
     }
 
-    /// The dialog that an answer nobody wants has made, where it is reached, and why it is hung up.
-    fn on_response(
-        &mut self,
-        txn: ClientTxn,
-        response: &Message,
-        now: Now,
-    ) -> Option<(Dialog, Hop, Option<String>)> {
+    /// What an answer that nobody wants has begun.
+    fn on_response(&mut self, txn: ClientTxn, response: &Message, now: Now) -> Option<Unwanted> {
         let stray = self.entries.get(&txn.0)?;
         match response.status() {
             Some(200..=299) => {}
@@ -111,11 +121,16 @@ impl Strays {
             return None;
         }
         let dialog = stray.early.confirmed(&stray.invite, response, &stray.hop.contact);
-        let (hop, reason) = (stray.hop.clone(), stray.reason.clone());
+        let (hop, reason, toll) = (stray.hop.clone(), stray.reason.clone(), stray.toll);
         if stray.winner.is_none() {
             self.expiries.push_back((now.instant + FURTHER_ANSWERS, txn.0));
         }
-        Some((dialog.ok()?, hop, reason))
+        Some(Unwanted {
+            dialog: dialog.ok()?,
+            hop,
+            reason,
+            toll,
+        })
     }
 
     /// The transaction ended without an answer.
@@ -156,9 +171,18 @@ impl Desk {
     /// challenge to that is answered as any.
     pub(crate) fn on_stray_response(&mut self, txn: ClientTxn, response: &Message) {
         let now = self.now();
-        let Some((mut dialog, hop, reason)) = self.strays.on_response(txn, response, now) else {
+        let Some(unwanted) = self.strays.on_response(txn, response, now) else {
             return;
         };
+        let Unwanted {
+            mut dialog,
+            hop,
+            reason,
+            toll,
+        } = unwanted;
+        if let Some(toll) = toll {
+            self.ledger.answered_after_all(toll, now.instant);
+        }
         let (flow, ack) = (leg::way(&dialog, &hop, self), dialog.ack(response.cseq().0));
         self.endpoint.acknowledge(txn, ack, flow, &hop.sent_by, now);
         let mut bye = dialog.request(Method::Bye);

@@ -145,6 +145,9 @@ impl Talking {
                 };
                 return self.end(over, case, desk);
             }
+            if case.is_transfer_spent(desk).is_some() {
+                return self.transfer_failed(403, case, desk);
+            }
             self.hurry_aside(case, desk);
         }
         match event {

@@ -85,6 +85,12 @@ impl Hunting {
             cseq: 1,
         };
         let mut course = Course::new(attempt, place, names, offer, origin, ring);
+        let overflow = self.toll_outside.as_ref().filter(|(of, _)| *of == attempt);
+        course.toll = match overflow {
+            Some((_, toll)) => Some(toll.number()),
+            None if outside.is_some() => case.toll_under_way(),
+            None => None,
+        };
         course.outside = outside;
         course.redirect(devices.collect());
         let known = known.unwrap_or_default();
@@ -239,6 +245,7 @@ impl Hunting {
 
     pub(super) fn end_attempt(&mut self, attempt: Attempt, status: u16, case: &mut Case, desk: &Desk) {
         case.record.end_attempt(attempt.0, status);
+        self.end_toll_outside(attempt, desk);
         self.tell(queue::Input::Failed { attempt, status }, desk);
     }
 
@@ -248,6 +255,7 @@ impl Hunting {
     }
 
     pub(super) fn drop_course(&mut self, attempt: Attempt, case: &Case, desk: &mut Desk) {
+        self.end_toll_outside(attempt, desk);
         if let Some(course) = self.take_course(attempt)
             && course.wait_until.is_some()
         {
@@ -257,6 +265,9 @@ impl Hunting {
 
     /// The call does without whatever is still looked up.
     pub(super) fn stop_waiting(&mut self, case: &mut Case, desk: &mut Desk) {
+        if let Some((_, toll)) = self.toll_outside.take() {
+            toll.end(desk.now().instant);
+        }
         for course in self.courses.drain(..) {
             if course.wait_until.is_some() {
                 desk.routes.leave(course.target(), case.id);

@@ -68,8 +68,11 @@ impl Counted {
         let Ok(message) = serde_json::from_str::<Message>(text) else {
             return false;
         };
+        if !self.flood.hear(node, message.calls, now) {
+            return false;
+        }
         self.ledger.hear(node, message.outside, now);
-        self.flood.hear(node, message.calls, now)
+        true
     }
 
     /// It is not there any more, or not heard.

@@ -306,6 +306,9 @@ pub const ALARMS_LOOKED_AT: Duration = Duration::from_secs(1);
 /// How often it is looked whether the file of blocked addresses has to be written again: a block lasts minutes.
 pub const BLOCKED_FILE_EVERY: Duration = Duration::from_secs(5);
 
+/// How often it is looked whether what calls to the outside cost has to be kept: a gateway that is killed forgets what was spent since.
+pub const SPENT_KEPT_EVERY: Duration = Duration::from_secs(5);
+
 /// How often recordings that became known are written: a gateway that is killed forgets what it heard in the last second.
 pub const RECORDINGS_WRITTEN_EVERY: Duration = Duration::from_secs(1);
 

@@ -50,6 +50,7 @@ pub mod repeats;
 pub mod replays;
 pub mod retention;
 pub mod scheduled_reports;
+pub mod spending;
 pub mod scoring;
 mod scoring_worker;
 mod second_opinion;

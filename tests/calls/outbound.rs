@@ -398,3 +398,99 @@ fn a_call_that_would_cost_more_than_it_may_is_refused_and_one_that_begins_to_is_
     let (heard, _, _) = priced("0", "1212,0.01,0,USD\n", "112");
     assert_eq!(heard.last(), Some(&200));
 }
+
+/// What calls to the outside cost in the hour until now, and how many go on.
+fn spent(world: &World) -> (u64, u32) {
+    let totals = world.ledger.totals(world.now().instant);
+    (totals.all.hour, totals.all.at_once)
+}
+
+/// Every number outside costs 0.60 a whole minute, and nobody limits it.
+fn priced_at_all(config: &mut Config) {
+    use ringward::call::Tariff;
+    let tariff = Tariff::read("1,0.60,0,USD\n", None).unwrap();
+    config.outbound.tolls.tariff = Some(tariff.into());
+    config.outbound.overflow = true;
+    config.transfer_rules.insert("desk".into(), to_trunk(&[]));
+}
+
+#[test]
+fn a_number_outside_that_answers_costs_whatever_becomes_of_the_answer() {
+    // With a codec that nobody offered: hung up at once.
+    let plan = PhonePlan {
+        formats: "77",
+        ..PhonePlan::answers_after(2.0)
+    };
+    let (mut world, desk, _, carrier) = world(plan, priced_at_all);
+    world.calls_after(0.0, desk, dials(FRIEND));
+    world.run();
+    assert_eq!(world.asked(carrier), ["BYE"]);
+    assert_eq!(world.heard(desk, "INVITE").last(), Some(&488));
+    assert_eq!(spent(&world), (600_000, 0));
+    // The answer crosses the CANCEL.
+    let plan = PhonePlan {
+        ignores_cancel: true,
+        ..PhonePlan::answers_after(2.0)
+    };
+    let (mut world, desk, _, carrier) = self::world(plan, priced_at_all);
+    world.calls_after(0.0, desk, dials(FRIEND).gives_up_after(1.0));
+    world.run();
+    assert_eq!(world.asked(carrier), ["CANCEL", "BYE"]);
+    assert_eq!(spent(&world), (600_000, 0));
+    // It stops ringing in time.
+    let (mut world, desk, _, _) = self::world(PhonePlan::with(Answer::Never), priced_at_all);
+    world.calls_after(0.0, desk, dials(FRIEND).gives_up_after(1.0));
+    world.run();
+    assert_eq!(spent(&world), (0, 0));
+}
+
+#[test]
+fn a_number_outside_that_the_call_was_taken_away_from_is_paid_for_no_more() {
+    use ringward::call::{Order, What};
+    let (mut world, _, _, carrier) = world(PhonePlan::answers_after(1.0), priced_at_all);
+    world.phone(
+        "10.0.0.5:5060",
+        PhonePlan::answers_after(1.0).act(2.0, Act::refer("sip:+14045550123@10.0.0.1")),
+    );
+    world.call(CallerPlan::new("+13125550177").act(200.0, Act::Bye));
+    world.run_for(10.0);
+    assert_eq!(spent(&world), (600_000, 1), "they talk outside");
+    let call = *world.records.keys().next().unwrap();
+    let order = Order {
+        by: "ann".into(),
+        what: What::Move("sales".into()),
+        why: None,
+    };
+    world.tell(Input::Order { call, order });
+    world.run_for(10.0);
+    assert_eq!(world.asked(carrier), ["BYE"], "in the house again");
+    assert_eq!(spent(&world), (600_000, 0));
+    world.run();
+    assert_eq!(spent(&world).0, 600_000);
+    assert_eq!(world.ending(), (Ending::Completed, 200, "caller"));
+}
+
+#[test]
+fn an_overflow_is_charged_when_it_answers_and_only_then() {
+    use ringward::queue::Overflow;
+    let busy = || PhonePlan::with(Answer::Refuse(486, Duration::ZERO));
+    for (carrier, ended, cost) in [(busy(), 486, 0), (PhonePlan::answers_after(4.0), 200, 600_000)] {
+        let mut queues = three_queues();
+        queues[1].overflow = Overflow::Outside("+14045550188".into());
+        let mut world = World::with_config(queues, 3, Policy::embedded(), |config| {
+            leads_outside(config);
+            priced_at_all(config);
+        });
+        world.phone("10.0.0.6:5060", busy());
+        let carrier = world.phone("203.0.113.9:5060", carrier);
+        let mut caller = CallerPlan::new("+13125550177").act(10.0, Act::Bye);
+        caller.called = "+12125550101".into();
+        world.call(caller);
+        world.run_for(4.0);
+        assert_eq!(world.agents[&carrier].lines.len(), 1, "it was rung");
+        assert_eq!(spent(&world), (cost, u32::from(cost > 0)), "held while it rings");
+        world.run();
+        assert_eq!(world.ending().1, ended);
+        assert_eq!(spent(&world), (cost, 0));
+    }
+}

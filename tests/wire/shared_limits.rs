@@ -95,6 +95,51 @@ fn a_trunk_has_one_limit_at_both_and_one_at_each_when_redis_is_away() {
     assert_eq!(caller.call(&right, NUMBER), 480);
 }
 
+fn end(gateway: &mut Gateway) {
+    gateway.signal("TERM");
+    assert_eq!(gateway.wait_for_exit(PATIENCE), 0);
+}
+
+/// The same gateway once more.
+fn again(gateway: &Gateway) -> Gateway {
+    let file = gateway.folder.join("ringward.toml").display().to_string();
+    Gateway::run_as(
+        gateway.folder.clone(),
+        &["serve", "--config", &file],
+        Some(&gateway.token),
+    )
+}
+
+/// Without any other gateway: in the file of the store.
+#[test]
+fn what_was_spent_before_a_restart_is_spent_after_it() {
+    if !have(&["sipp"]) {
+        return;
+    }
+    let folder = folder("spent-before");
+    let (_carrier, port) = sipp::phone_on(&folder, TRUNK, 50);
+    let trunk = format!("to = \"sip:{TRUNK}:{port}\"\nnumber = \"+12125550100\"\n");
+    let outbound = "[outbound]\nfrom_phones = true\ntariff = \"tariff.csv\"\n[outbound.person]\nspend_per_day = \"1.00\"\n";
+    let phone = format!("sip:desk@{PHONE}:5060");
+    let url = format!("sqlite:{}", folder.join("spent.db").display());
+    let mut gateway = gateway("alone", &url, &phone, &trunk, outbound, None);
+    let scenario = sipp::silent_caller(300);
+    for (number, may) in [(1, true), (2, false)] {
+        let caller = Caller {
+            number: NUMBER,
+            ..Caller::one(gateway.udp, &scenario)
+        };
+        let (status, errors) = caller.start_from(&folder, PHONE).finish();
+        assert_eq!(status.success(), may, "{number}: {errors}");
+        assert!(may || errors.contains("403"), "{errors}");
+        end(&mut gateway);
+        gateway = again(&gateway);
+        let spending = gateway.get("/api/v1/spending");
+        assert_eq!(spending["all"]["spent_in_day"], "0.60", "{spending}");
+        assert_eq!(spending["persons"][0]["name"], PHONE.to_string());
+    }
+}
+
 #[test]
 fn what_was_spent_at_one_gateway_is_spent_at_the_other() {
     if !have(&["sipp"]) {
@@ -107,7 +152,7 @@ fn what_was_spent_at_one_gateway_is_spent_at_the_other() {
     let (_carrier, port) = sipp::phone_on(&folder, TRUNK, 50);
     let trunk = format!("to = \"sip:{TRUNK}:{port}\"\nnumber = \"+12125550100\"\n");
     let outbound = "[outbound]\nfrom_phones = true\ntariff = \"tariff.csv\"\n[outbound.all]\nspend_per_hour = \"1.00\"\n";
-    let [left, right] = two(&server, &format!("sip:desk@{PHONE}:5060"), &trunk, outbound);
+    let [mut left, mut right] = two(&server, &format!("sip:desk@{PHONE}:5060"), &trunk, outbound);
     let scenario = sipp::silent_caller(300);
     let dials = |gateway: &Gateway| {
         let caller = Caller {
@@ -135,4 +180,26 @@ fn what_was_spent_at_one_gateway_is_spent_at_the_other() {
     }
     let records = right.get("/api/v1/calls?limit=10");
     assert_eq!(records["calls"].as_array().map(Vec::len), Some(1), "{records}");
+    let is_spent = |gateway: &Gateway| {
+        let spending = gateway.get("/api/v1/spending");
+        assert_eq!(spending["all"]["spent_in_hour"], "0.60", "{spending}");
+        let (went_out, errors) = dials(gateway);
+        assert!(!went_out && errors.contains("403"), "{errors}");
+    };
+    // Where it was spent the gateway ends: it is spent all the same, at the other and where it begins anew, and once.
+    end(&mut left);
+    wait_for("the one that ended to be counted with no more", PATIENCE, || {
+        counted_with(&right).is_empty().then_some(())
+    });
+    is_spent(&right);
+    left = again(&left);
+    is_spent(&left);
+    wait_for("the two to count together again", PATIENCE, || {
+        (counted_with(&right) == ["left"] && counted_with(&left) == ["right"]).then_some(())
+    });
+    is_spent(&right);
+    // One that was not there when the other said so reads it in the store.
+    end(&mut left);
+    end(&mut right);
+    is_spent(&again(&right));
 }

@@ -75,12 +75,6 @@ impl TollConfig {
         [self.all, self.person, self.queue] == [Allowance::default(); 3] && self.tariff.is_none()
     }
 
-    pub(super) fn limits_money(&self) -> bool {
-        [self.all, self.person, self.queue]
-            .iter()
-            .any(Allowance::is_of_money)
-    }
-
     /// What a call to this number costs; `None` where there is no tariff.
     ///
     /// # Errors

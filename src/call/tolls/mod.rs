@@ -2,18 +2,20 @@
 //! day, for everybody, for each person and for each queue; and at which hours.
 //!
 //! **Money.** A call costs what the tariff says, from when the number outside has answered. One that could pass a limit by its first
-//! increment is refused; one that would pass it by its next is cut before that begins. A call counts whole until an hour (a day) after
-//! its end.
+//! increment is refused; one that would pass it by its next is cut before that begins, and no other is for its sake: each holds what it
+//! was let begin, and asks for its own next increment alone. A call counts whole until an hour (a day) after its end.
 //!
-//! One ledger for all shards. It is locked for moments: when a call wants out, is answered and is over, each second of one whose money is
-//! limited, and whenever it is told what calls come to.
+//! One ledger for all shards. It is locked for moments: when a call wants out, is answered and is over, each second of one that costs, and
+//! to copy what is to be added up ([`snapshot`]).
 
 mod config;
+mod kept;
 #[cfg(test)]
 mod money_tests;
 mod much;
 mod purse;
 mod shared;
+mod snapshot;
 mod tariff;
 #[cfg(test)]
 mod tests;
@@ -22,12 +24,14 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::limits::{SPENDERS_MAX, TOLL_DAY, TOLL_ENTRIES_MAX, TOLL_FORGET, TOLL_HOUR, TOLL_LOOK};
+use super::limits::{SPENDERS_MAX, TOLL_ENTRIES_MAX, TOLL_FORGET, TOLL_HOUR, TOLL_LOOK};
 use much::{Much, Sum};
 use purse::Spent;
 use shared::{Elsewhere, Whose};
+use snapshot::Snapshot;
 
 pub use config::{Allowance, TollConfig};
+pub use kept::Kept;
 pub use shared::{Came, Totals};
 pub use tariff::{LineFault, Money, Price, Tariff};
 
@@ -47,15 +51,13 @@ pub struct Ledger(Arc<Mutex<Entries>>);
 struct Entries {
     next: u64,
     /// Those that go on, so that a refusal of one too many does not go over all of them.
-    all: u32,
-    persons: BTreeMap<String, u32>,
-    queues: BTreeMap<String, u32>,
+    all: Going,
+    persons: BTreeMap<Arc<str>, Going>,
+    queues: BTreeMap<Arc<str>, Going>,
     /// When what counts no more was last looked for.
     forgotten: Option<Instant>,
     /// The oldest first, by their numbers.
     calls: VecDeque<Entry>,
-    /// Of these, those that go on, by their numbers.
-    going: BTreeSet<u64>,
     /// By those that are over.
     spent: Spent,
     /// What the other gateways on the same store say of theirs.
@@ -64,16 +66,28 @@ struct Entries {
     rings: BTreeSet<(String, String)>,
 }
 
+/// Calls that go on.
+#[derive(Clone, Copy, Debug, Default)]
+struct Going {
+    count: u32,
+    /// Millionths that they hold.
+    held: u64,
+}
+
 struct Entry {
     number: u64,
-    person: Option<String>,
-    queue: Option<String>,
+    person: Option<Arc<str>>,
+    queue: Option<Arc<str>>,
     began: Instant,
     ended: Option<Instant>,
     /// None = there is no tariff.
     price: Option<Price>,
     /// When the number outside did.
     answered: Option<Instant>,
+    /// What it costs with the increments that it was let begin; at first what it costs at least.
+    held: Money,
+    /// When it was last known to go on.
+    seen: Instant,
 }
 
 /// A number outside rings for a call of a queue, until this is let go of.
@@ -83,7 +97,7 @@ pub(crate) struct RingsOutside {
     of: (String, String),
 }
 
-/// A call that is being paid for. Whoever lets go of it without [`Toll::end`] has it counted as over as soon as it began.
+/// A call that is being paid for. Whoever lets go of it without [`Toll::end`] has it counted until it was last looked at.
 pub(crate) struct Toll {
     ledger: Ledger,
     number: u64,
@@ -109,12 +123,12 @@ impl Ledger {
         entries.forget(now);
         let (mut all, mut person, mut queue) = (Sum::default(), Sum::default(), Sum::default());
         for entry in &entries.calls {
-            all.add(entry, now);
+            all.add(entry.began, entry.ended, now);
             if entry.person.is_some() && entry.person.as_deref() == payer.person {
-                person.add(entry, now);
+                person.add(entry.began, entry.ended, now);
             }
             if entry.queue.is_some() && entry.queue.as_deref() == payer.queue {
-                queue.add(entry, now);
+                queue.add(entry.began, entry.ended, now);
             }
         }
         all.more(entries.elsewhere.of(Whose::All, now));
@@ -129,7 +143,7 @@ impl Ledger {
         }
         if let Some(price) = price.filter(|price| !price.is_free()) {
             entries.check_money(config, payer, price.cost(Duration::ZERO), now)?;
-            if entries.spent.len() >= SPENDERS_MAX {
+            if entries.spent.len() >= SPENDERS_MAX && !entries.spent.knows(payer.person, payer.queue) {
                 return Err("too many pay for calls to the outside");
             }
         }
@@ -146,16 +160,38 @@ impl Ledger {
 
     /// What calls come to here: for people, and for the other gateways.
     pub fn totals(&self, now: Instant) -> Totals {
-        let entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        entries.totals(now)
+        self.snapshot(now).totals(now)
     }
 
     /// What they come to everywhere, as far as it was heard.
     pub fn totals_everywhere(&self, now: Instant) -> Totals {
+        let mut totals = self.snapshot(now).totals(now);
         let entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut totals = entries.totals(now);
         entries.elsewhere.join(&mut totals, now);
         totals
+    }
+
+    /// What is needed to add up, so that no call waits for the adding.
+    fn snapshot(&self, now: Instant) -> Snapshot {
+        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.snapshot(now)
+    }
+
+    /// A call whose number outside was to ring no more was answered at that moment: the carrier charges its first increment.
+    pub(crate) fn answered_after_all(&self, number: u64, now: Instant) {
+        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(entry) = entries.of(number).filter(|entry| entry.answered.is_none()) else {
+            return;
+        };
+        entry.answered = Some(entry.ended.unwrap_or(now));
+        // One that is not over yet is charged when it is.
+        if entry.ended.is_none() {
+            return;
+        }
+        let (cost, person, queue) = (entry.cost(now), entry.person.clone(), entry.queue.clone());
+        if cost.0 > 0 {
+            entries.spent.add(person.as_ref(), queue.as_ref(), cost, now);
+        }
     }
 
     /// Another gateway says what calls come to there.
@@ -164,7 +200,7 @@ impl Ledger {
         entries.elsewhere.hear(node, totals, now);
     }
 
-    /// It is not heard any more.
+    /// It is not heard any more: its calls are over, and what it said last of an hour and of a day counts until it is so old.
     pub fn forget(&self, node: &str) {
         let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         entries.elsewhere.forget(node);
@@ -188,14 +224,14 @@ impl Ledger {
 
 impl Toll {
     /// The number outside has answered: from now on it costs.
-    pub(crate) fn answered(&mut self, config: &TollConfig, now: Instant) {
+    pub(crate) fn answered(&mut self, now: Instant) {
         let mut entries = self.ledger.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(entry) = entries.of(self.number).filter(|entry| entry.answered.is_none()) else {
             return;
         };
-        entry.answered = Some(now);
+        (entry.answered, entry.seen) = (Some(now), now);
         let is_free = entry.price.is_none_or(|price| price.is_free());
-        self.look = (!is_free && config.limits_money()).then_some(now);
+        self.look = (!is_free).then_some(now);
     }
 
     /// When [`Toll::is_spent`] is to be asked next.
@@ -203,25 +239,45 @@ impl Toll {
         self.look
     }
 
-    /// Why the call is to be cut now: its next increment would pass a limit.
-    pub(crate) fn is_spent(&mut self, config: &TollConfig, now: Instant) -> Option<&'static str> {
+    /// Why the call is to be cut now: its next increment begins before it is looked at again, and would pass a limit. `must_go_on`: a call
+    /// for help, which is counted and never cut.
+    pub(crate) fn is_spent(
+        &mut self,
+        config: &TollConfig,
+        must_go_on: bool,
+        now: Instant,
+    ) -> Option<&'static str> {
         if self.look.is_none_or(|look| now < look) {
             return None;
         }
         self.look = Some(now + TOLL_LOOK);
         let mut entries = self.ledger.0.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = entries.of(self.number)?;
+        entry.seen = now;
+        let (charged, soon) = (entry.cost(now), entry.cost(now + 2 * TOLL_LOOK));
+        let (person, queue) = (entry.person.clone(), entry.queue.clone());
+        let held = entry.held;
         // What it has been charged already is spent whatever becomes of it: only what comes is worth a cut, and nothing that others, here or
         // at another gateway, are charged meanwhile.
-        if entry.cost(now + 2 * TOLL_LOOK) <= entry.cost(now) {
+        entries.hold(self.number, Money(charged.0.saturating_sub(held.0)));
+        let more = Money(soon.0.saturating_sub(held.0.max(charged.0)));
+        if more.0 == 0 {
             return None;
         }
-        let (person, queue) = (entry.person.clone(), entry.queue.clone());
         let payer = Payer {
             person: person.as_deref(),
             queue: queue.as_deref(),
         };
-        entries.check_money(config, &payer, Money(0), now).err()
+        let verdict = entries.check_money(config, &payer, more, now);
+        if verdict.is_ok() || must_go_on {
+            entries.hold(self.number, more);
+        }
+        verdict.err().filter(|_| !must_go_on)
+    }
+
+    /// As a leg to the outside carries it along: [`Ledger::answered_after_all`].
+    pub(crate) fn number(&self) -> u64 {
+        self.number
     }
 
     pub(crate) fn end(self, now: Instant) {
@@ -250,10 +306,10 @@ impl Drop for RingsOutside {
 impl Drop for Toll {
     fn drop(&mut self) {
         let mut entries = self.ledger.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // No clock here: what it lasted is not known, and it is over.
-        let began = entries.of(self.number).map(|entry| entry.began);
-        if let Some(began) = began {
-            entries.end(self.number, began);
+        // No clock here: it lasted at least until it was last looked at, and it is over.
+        let seen = entries.of(self.number).map(|entry| entry.seen);
+        if let Some(seen) = seen {
+            entries.end(self.number, seen);
         }
     }
 }
@@ -267,32 +323,23 @@ impl Entry {
             (Some(price), answered, _) => price.cost(answered.map_or(Duration::ZERO, lasted)),
         }
     }
-
-    fn is_of(&self, whose: Whose<'_>) -> bool {
-        match whose {
-            Whose::All => true,
-            Whose::Person(name) => self.person.as_deref() == Some(name),
-            Whose::Queue(name) => self.queue.as_deref() == Some(name),
-        }
-    }
 }
 
 impl Entries {
-    /// Whether so much more may be spent, whatever those that go on cost until the next look at each.
+    /// Whether so much more may be spent beside what was, and what those that go on hold.
     fn check_money(
-        &self,
+        &mut self,
         config: &TollConfig,
         payer: &Payer<'_>,
         more: Money,
         now: Instant,
     ) -> Result<(), &'static str> {
-        let soon = now + 2 * TOLL_LOOK;
-        let check = |allowed: Allowance, whose: Whose<'_>| {
+        let mut check = |allowed: Allowance, whose: Whose<'_>| {
             if !allowed.is_of_money() {
                 return Ok(());
             }
             let elsewhere = self.elsewhere.of(whose, now);
-            let [hour, day] = self.money(whose, soon, now);
+            let [hour, day] = self.money(whose, now);
             let is_past = |limit: Option<Money>, spent: u64, elsewhere: u64| {
                 let all = spent.saturating_add(elsewhere).saturating_add(more.0);
                 limit.is_some_and(|limit| all > limit.0)
@@ -315,79 +362,37 @@ impl Entries {
         }
     }
 
-    /// Within an hour and within a day, in millionths; what goes on as it will be then.
-    fn money(&self, whose: Whose<'_>, then: Instant, now: Instant) -> [u64; 2] {
-        let going = self.going.iter().filter_map(|number| self.find(*number));
-        let of_going = going
-            .filter(|entry| entry.is_of(whose))
-            .fold(0u64, |sum, entry| sum.saturating_add(entry.cost(then).0));
+    /// Within an hour and within a day, in millionths, with what calls that go on hold.
+    fn money(&mut self, whose: Whose<'_>, now: Instant) -> [u64; 2] {
+        let held = self.going(whose).held;
         let purse = match whose {
-            Whose::All => Some(&self.spent.all),
-            Whose::Person(name) => self.spent.persons.get(name),
-            Whose::Queue(name) => self.spent.queues.get(name),
+            Whose::All => Some(&mut self.spent.all),
+            Whose::Person(name) => self.spent.persons.get_mut(name),
+            Whose::Queue(name) => self.spent.queues.get_mut(name),
         };
-        [TOLL_HOUR, TOLL_DAY]
-            .map(|window| of_going.saturating_add(purse.map_or(0, |purse| purse.within(window, now))))
+        let spent = purse.map_or([0; 2], |purse| purse.came(now));
+        spent.map(|spent| spent.saturating_add(held))
     }
 
-    fn totals(&self, now: Instant) -> Totals {
-        let mut totals = Totals::default();
-        let (mut persons, mut queues) = (BTreeMap::<&str, Sum>::new(), BTreeMap::<&str, Sum>::new());
-        let mut all = Sum::default();
-        for entry in &self.calls {
-            all.add(entry, now);
-            for (sums, name) in [(&mut persons, &entry.person), (&mut queues, &entry.queue)] {
-                if let Some(name) = name {
-                    sums.entry(name).or_default().add(entry, now);
-                }
-            }
+    fn going(&self, whose: Whose<'_>) -> Going {
+        let named =
+            |counts: &BTreeMap<Arc<str>, Going>, name: &str| counts.get(name).copied().unwrap_or_default();
+        match whose {
+            Whose::All => self.all,
+            Whose::Person(name) => named(&self.persons, name),
+            Whose::Queue(name) => named(&self.queues, name),
         }
-        for name in self.spent.persons.keys() {
-            persons.entry(name).or_default();
-        }
-        for name in self.spent.queues.keys() {
-            queues.entry(name).or_default();
-        }
-        let came = |sum: &Sum, at_once: u32, whose: Whose<'_>| {
-            let [hour, day] = self.money(whose, now, now);
-            Came {
-                at_once,
-                per_hour: u32::try_from(sum.per_hour).unwrap_or(u32::MAX),
-                seconds: sum.spent.as_secs(),
-                hour,
-                day,
-            }
-        };
-        let going = |counts: &BTreeMap<String, u32>, name: &str| counts.get(name).copied().unwrap_or(0);
-        totals.all = came(&all, self.all, Whose::All);
-        totals.persons = persons
-            .iter()
-            .map(|(name, sum)| {
-                (
-                    name.to_string(),
-                    came(sum, going(&self.persons, name), Whose::Person(name)),
-                )
-            })
-            .collect();
-        totals.queues = queues
-            .iter()
-            .map(|(name, sum)| {
-                (
-                    name.to_string(),
-                    came(sum, going(&self.queues, name), Whose::Queue(name)),
-                )
-            })
-            .collect();
-        totals.shorten();
-        totals
     }
 
-    fn find(&self, number: u64) -> Option<&Entry> {
-        let at = self
-            .calls
-            .binary_search_by_key(&number, |entry| entry.number)
-            .ok()?;
-        self.calls.get(at)
+    /// One that goes on was let begin its next increment.
+    fn hold(&mut self, number: u64, more: Money) {
+        let Some(entry) = self.of(number) else { return };
+        entry.held.0 = entry.held.0.saturating_add(more.0);
+        let (person, queue) = (entry.person.clone(), entry.queue.clone());
+        let one = |going: &mut Going| going.held = going.held.saturating_add(more.0);
+        one(&mut self.all);
+        person.and_then(|name| self.persons.get_mut(&name)).map(one);
+        queue.and_then(|name| self.queues.get_mut(&name)).map(one);
     }
 
     /// In the order of their numbers, as they began.
@@ -404,40 +409,41 @@ impl Entries {
             return;
         };
         entry.ended = Some(at);
-        let cost = entry.cost(at);
+        let (cost, held) = (entry.cost(at), entry.held.0);
         let (person, queue) = (entry.person.clone(), entry.queue.clone());
-        self.going.remove(&number);
         if cost.0 > 0 {
-            self.spent.add(person.as_deref(), queue.as_deref(), cost, at);
+            self.spent.add(person.as_ref(), queue.as_ref(), cost, at);
         }
-        self.all = self.all.saturating_sub(1);
+        self.all.end(held);
         if let Some(person) = person {
-            one_less(&mut self.persons, &person);
+            one_less(&mut self.persons, &person, held);
         }
         if let Some(queue) = queue {
-            one_less(&mut self.queues, &queue);
+            one_less(&mut self.queues, &queue, held);
         }
     }
 
     fn begin(&mut self, payer: &Payer<'_>, price: Option<Price>, now: Instant) -> u64 {
         self.next += 1;
-        self.all += 1;
-        if let Some(person) = payer.person {
-            *self.persons.entry(person.to_string()).or_default() += 1;
-        }
-        if let Some(queue) = payer.queue {
-            *self.queues.entry(queue.to_string()).or_default() += 1;
+        let held = price.map_or(Money(0), |price| price.cost(Duration::ZERO));
+        let (person, queue) = (payer.person.map(Arc::from), payer.queue.map(Arc::from));
+        self.all.begin(held.0);
+        for (counts, name) in [(&mut self.persons, &person), (&mut self.queues, &queue)] {
+            if let Some(name) = name {
+                counts.entry(Arc::clone(name)).or_default().begin(held.0);
+            }
         }
         self.calls.push_back(Entry {
             number: self.next,
-            person: payer.person.map(str::to_string),
-            queue: payer.queue.map(str::to_string),
+            person,
+            queue,
             began: now,
             ended: None,
             price,
             answered: None,
+            held,
+            seen: now,
         });
-        self.going.insert(self.next);
         self.next
     }
 
@@ -449,12 +455,7 @@ impl Entries {
     ) -> Result<(), &'static str> {
         let is_full = |allowed: Allowance, count: u32| allowed.at_once.is_some_and(|most| count >= most);
         let of = |whose: Whose<'_>| {
-            let named = |counts: &BTreeMap<String, u32>, name: &str| counts.get(name).copied().unwrap_or(0);
-            let here = match whose {
-                Whose::All => self.all,
-                Whose::Person(name) => named(&self.persons, name),
-                Whose::Queue(name) => named(&self.queues, name),
-            };
+            let here = self.going(whose).count;
             here.saturating_add(self.elsewhere.of(whose, now).at_once)
         };
         if is_full(config.all, of(Whose::All)) {
@@ -489,11 +490,23 @@ impl Entries {
     }
 }
 
+impl Going {
+    fn begin(&mut self, held: u64) {
+        self.count += 1;
+        self.held = self.held.saturating_add(held);
+    }
+
+    fn end(&mut self, held: u64) {
+        self.count = self.count.saturating_sub(1);
+        self.held = self.held.saturating_sub(held);
+    }
+}
+
 /// Of those that go on under that name, one is over.
-fn one_less(counts: &mut BTreeMap<String, u32>, name: &str) {
-    if let Some(count) = counts.get_mut(name) {
-        *count = count.saturating_sub(1);
-        if *count == 0 {
+fn one_less(counts: &mut BTreeMap<Arc<str>, Going>, name: &str, held: u64) {
+    if let Some(going) = counts.get_mut(name) {
+        going.end(held);
+        if going.count == 0 {
             counts.remove(name);
         }
     }

@@ -4,6 +4,7 @@
 
 use proptest::prelude::*;
 
+use super::super::limits::TOLL_DAY;
 use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -44,9 +45,9 @@ fn talks(
     from: Instant,
     most: Duration,
 ) -> Option<(Duration, &'static str)> {
-    toll.answered(config, from);
+    toll.answered(from);
     while let Some(look) = toll.look().filter(|look| *look < from + most) {
-        if let Some(why) = toll.is_spent(config, look) {
+        if let Some(why) = toll.is_spent(config, false, look) {
             return Some((look - from, why));
         }
     }
@@ -107,7 +108,7 @@ fn a_call_is_cut_for_its_own_increment_and_not_for_that_of_another() {
     let (ledger, start) = (Ledger::default(), Instant::now());
     let begin = |price, at| {
         let mut toll = ledger.begin(&config, &ann(None), price, at).unwrap();
-        toll.answered(&config, at);
+        toll.answered(at);
         Some(toll)
     };
     // 0.20 each half minute, and from the 45th second on 0.10 each minute.
@@ -122,7 +123,7 @@ fn a_call_is_cut_for_its_own_increment_and_not_for_that_of_another() {
         for (number, call) in calls.iter_mut().enumerate().rev() {
             let is_spent = call
                 .as_mut()
-                .is_some_and(|toll| toll.is_spent(&config, now).is_some());
+                .is_some_and(|toll| toll.is_spent(&config, false, now).is_some());
             if is_spent {
                 cut.push((number, second));
                 call.take().unwrap().end(now);
@@ -188,7 +189,7 @@ fn a_day_is_counted_beside_the_hour() {
     let (ledger, start) = (Ledger::default(), Instant::now());
     let call = |at: Instant| {
         let mut toll = ledger.begin(&config, &ann(None), price("0", "1.00", 1, 1), at)?;
-        toll.answered(&config, at);
+        toll.answered(at);
         toll.end(at);
         Ok::<_, &'static str>(())
     };
@@ -254,11 +255,127 @@ fn what_others_spend_counts_here_while_they_are_heard() {
         begin(start).is_err_and(|why| why.contains("in an hour did") || why.contains("it may in an hour"))
     );
     let later = start + super::super::limits::SHARED_LASTS;
-    assert!(begin(later).is_ok(), "whom nobody hears counts for nothing");
+    assert!(begin(later).is_err(), "three of this hour were there");
+    say(2, 0, 0);
+    assert!(
+        begin(start).is_err() && begin(later).is_ok(),
+        "no call of theirs goes on"
+    );
     ledger.hear("other", Totals::default(), later);
     say(2, 0, 0);
     ledger.forget("other");
     assert!(begin(start).is_ok());
+}
+
+/// The carrier charges an answer that crossed the CANCEL, once.
+#[test]
+fn an_answer_that_crosses_the_end_of_a_call_costs_its_first_increment_once() {
+    let config = TollConfig {
+        person: per_hour("1.00"),
+        ..TollConfig::default()
+    };
+    let (ledger, start) = (Ledger::default(), Instant::now());
+    let begin = |at| ledger.begin(&config, &ann(None), price("0.60", "0", 60, 60), at);
+    let toll = begin(start).unwrap();
+    let number = toll.number();
+    toll.end(start + MINUTE);
+    assert_eq!(ledger.totals(start + MINUTE).all.hour, 0);
+    for _ in 0..2 {
+        ledger.answered_after_all(number, start + MINUTE);
+        assert_eq!(ledger.totals(start + MINUTE).persons["ann"].hour, 600_000);
+    }
+    assert!(begin(start + MINUTE).is_err_and(|why| why.ends_with("in an hour")));
+    // One that is not over yet is charged when it is, for what it lasted.
+    let toll = begin(start + 2 * TOLL_HOUR).unwrap();
+    ledger.answered_after_all(toll.number(), start + 2 * TOLL_HOUR);
+    toll.end(start + 2 * TOLL_HOUR + SECOND);
+    assert_eq!(ledger.totals(start + 2 * TOLL_HOUR + SECOND).all.hour, 600_000);
+    ledger.answered_after_all(77, start);
+}
+
+#[test]
+fn a_call_for_help_is_counted_and_never_cut_and_one_that_is_let_go_of_counts_until_it_was_looked_at() {
+    let config = TollConfig {
+        all: per_hour("0.10"),
+        ..TollConfig::default()
+    };
+    let (ledger, start) = (Ledger::default(), Instant::now());
+    let by_second = price("0.60", "0", 1, 1);
+    let mut help = ledger.begin(&config, &ann(None), by_second, start).unwrap();
+    help.answered(start);
+    for second in 0..60 {
+        assert_eq!(help.is_spent(&config, true, start + second * SECOND), None);
+    }
+    let after = start + MINUTE;
+    assert!(ledger.begin(&config, &ann(None), by_second, after).is_err());
+    drop(help);
+    assert_eq!(ledger.totals(after).all.hour, 590_000, "as it was last seen");
+}
+
+#[test]
+fn who_spent_before_may_go_on_where_there_is_no_room_for_another() {
+    let (config, now) = (TollConfig::default(), Instant::now());
+    let ledger = Ledger::default();
+    for number in 0..SPENDERS_MAX {
+        let name = Arc::from(format!("phone {number}"));
+        let mut entries = ledger.0.lock().unwrap();
+        entries.spent.add(Some(&name), None, Money(1), now);
+    }
+    let begin = |person: &str| {
+        let payer = Payer {
+            person: Some(person),
+            queue: None,
+        };
+        let begun = ledger.begin(&config, &payer, price("0.01", "0", 1, 1), now);
+        begun.is_ok()
+    };
+    assert!(begin("phone 7"), "known");
+    assert!(!begin("ann"), "there is no room for another");
+}
+
+#[test]
+fn what_many_come_to_is_added_up_for_each() {
+    let (config, start) = (TollConfig::default(), Instant::now());
+    let ledger = Ledger::default();
+    let mut going = Vec::new();
+    for number in 0..2_000u32 {
+        let (person, queue) = (format!("phone {}", number % 500), format!("queue {}", number % 7));
+        let payer = Payer {
+            person: Some(&person),
+            queue: Some(&queue),
+        };
+        let mut toll = ledger
+            .begin(&config, &payer, price("0.60", "0.01", 60, 60), start)
+            .unwrap();
+        toll.answered(start);
+        match number % 2 {
+            0 => toll.end(start + MINUTE),
+            _ => going.push(toll),
+        }
+    }
+    let totals = ledger.totals(start + MINUTE);
+    let one = Came {
+        at_once: 0,
+        per_hour: 4,
+        seconds: 240,
+        hour: 2_440_000,
+        day: 2_440_000,
+    };
+    assert_eq!(totals.persons["phone 0"], one);
+    assert_eq!(totals.persons["phone 1"], Came { at_once: 4, ..one });
+    assert_eq!((totals.persons.len(), totals.queues.len()), (500, 7));
+    let of_queues = totals
+        .queues
+        .values()
+        .fold([0; 3], |[at_once, hour, calls], came| {
+            [
+                at_once + came.at_once,
+                hour + came.per_hour,
+                calls + u32::try_from(came.hour / 610_000).unwrap(),
+            ]
+        });
+    assert_eq!(of_queues, [1_000, 2_000, 2_000]);
+    assert_eq!((totals.all.hour, totals.all.at_once), (1_220_000_000, 1_000));
 }
 
 #[derive(Clone, Debug)]
@@ -307,13 +424,13 @@ proptest! {
                     let price = Price { per_minute: Money(per_minute), per_call: Money(0), first, step };
                     going.extend(ledger.begin(&config, &payer, Some(price), now));
                 }
-                Step::Answer(at) => if let Some(toll) = going.get_mut(at) { toll.answered(&config, now) },
+                Step::Answer(at) => if let Some(toll) = going.get_mut(at) { toll.answered(now) },
                 Step::End(at) => if at < going.len() { going.swap_remove(at).end(now) },
                 Step::Wait(tenths) => {
                     let until = now + Duration::from_millis(tenths * 100);
                     while let Some(at) = (0..going.len()).filter(|at| going[*at].look().is_some_and(|look| look <= until)).min_by_key(|at| going[*at].look()) {
                         now = now.max(going[at].look().unwrap());
-                        if going[at].is_spent(&config, now).is_some() { going.swap_remove(at).end(now) }
+                        if going[at].is_spent(&config, false, now).is_some() { going.swap_remove(at).end(now) }
                     }
                     now = until;
                 }

@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use super::Entry;
 use super::config::Allowance;
 use super::shared::Came;
 use crate::call::limits::TOLL_HOUR;
@@ -60,11 +59,11 @@ pub(super) struct Sum {
 }
 
 impl Sum {
-    pub(super) fn add(&mut self, entry: &Entry, now: Instant) {
-        self.per_hour += u64::from(now.saturating_duration_since(entry.began) < TOLL_HOUR);
+    pub(super) fn add(&mut self, began: Instant, ended: Option<Instant>, now: Instant) {
+        self.per_hour += u64::from(now.saturating_duration_since(began) < TOLL_HOUR);
         let begin = now.checked_sub(TOLL_HOUR);
-        let from = begin.map_or(entry.began, |begin| entry.began.max(begin));
-        self.spent += entry.ended.unwrap_or(now).saturating_duration_since(from);
+        let from = begin.map_or(began, |begin| began.max(begin));
+        self.spent += ended.unwrap_or(now).saturating_duration_since(from);
     }
 
     /// What they come to elsewhere.

@@ -47,7 +47,7 @@ fn each_limit_holds_at_its_edge_and_a_call_that_is_over_makes_room() {
     begin("dan", Some("desk"), start).unwrap().take_back();
     {
         let entries = ledger.0.lock().unwrap();
-        let going = (entries.all, entries.persons.len(), entries.queues.len());
+        let going = (entries.all.count, entries.persons.len(), entries.queues.len());
         assert_eq!(going, (0, 0, 0), "nobody talks: {:?}", entries.persons);
         let is_dan = |entry: &Entry| entry.person.as_deref() == Some("dan");
         assert!(!entries.calls.iter().any(is_dan), "his never went out");

@@ -260,6 +260,11 @@ impl Calling {
         desk: &mut Desk,
     ) -> Progress {
         let attempt = leg.attempt;
+        if leg.trunk.is_some() {
+            let toll = self.search.take_toll_outside(attempt);
+            case.tolls_of_transfer.extend(toll);
+            case.outside_answered(desk);
+        }
         let session = match leg.heed(response, case) {
             Ok(None) => leg.early.clone(),
             Ok(Some(session)) => leg.agree(&session, case).is_ok().then_some(session),

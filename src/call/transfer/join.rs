@@ -85,7 +85,9 @@ impl Talking {
             case.record.queue = Some(queue);
         }
         current.entry.end(TransferOutcome::Completed, 200, case);
-        case.tolls.append(&mut case.tolls_of_transfer);
+        if old.is_outside {
+            case.end_tolls(desk);
+        }
         case.pay(desk);
         // What was being said to the old phone, no longer.
         self.drop_words(case, desk);

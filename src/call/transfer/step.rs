@@ -350,7 +350,7 @@ impl Talking {
     }
 
     /// Nobody came: whoever asked is told, and the call goes on as it was. Without him it is over, once the caller was told.
-    pub(super) fn transfer_failed(
+    pub(in crate::call) fn transfer_failed(
         mut self: Box<Self>,
         status: u16,
         case: &mut Case,

@@ -26,9 +26,9 @@ use crate::store::{self, KeptCall, Shelf, Write, ending_name, label_of, number_o
 
 pub(super) const PREFIX: &str = "ringward:";
 
-/// What each gateway has for itself: its chain of audit entries, who is signed in at it, whom a lockdown has signed out there, its alarms, and
-/// the recordings it remembers.
-const OWN: [&str; 9] = [
+/// What each gateway has for itself: its chain of audit entries, who is signed in at it, whom a lockdown has signed out there, its alarms, the
+/// recordings it remembers, and what its calls to the outside cost.
+const OWN: [&str; 10] = [
     "audit",
     "audit_head",
     "audit_carried",
@@ -38,6 +38,7 @@ const OWN: [&str; 9] = [
     "lockdown_applied",
     "alarms",
     "recordings",
+    "spent",
 ];
 
 /// And the shelves whose names begin so: landmarks of its recordings.

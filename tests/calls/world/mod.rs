@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ringward::call::{CallRecord, Config, Engine, NoCallBack, TrunkConfig};
+use ringward::call::{CallRecord, Config, Engine, Ledger, NoCallBack, TrunkConfig};
 use ringward::call_id::CallId;
 use ringward::media::Side;
 use ringward::policy::Policy;
@@ -65,6 +65,8 @@ pub struct Said {
 pub struct World {
     /// The first shard's, and mostly the only one.
     pub engine: Engine,
+    /// What calls to the outside come to, on every shard.
+    pub ledger: Ledger,
     /// Further shards.
     pub others: Vec<Engine>,
     /// Messages that went on to the shard that has their dialog.
@@ -209,9 +211,12 @@ impl World {
         let mut octets = [7; 32];
         octets[..8].copy_from_slice(&seed.to_be_bytes());
         let policy = Arc::new(policy);
-        let engine = Engine::new(config, crate::signing::identity(), policy.clone(), octets);
+        let ledger = Ledger::default();
+        let engine = Engine::new(config, crate::signing::identity(), policy.clone(), octets)
+            .with_ledger(ledger.clone());
         World {
             engine,
+            ledger,
             others: Vec::new(),
             passed_on: 0,
             slow_hand: Duration::ZERO,

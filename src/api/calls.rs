@@ -305,10 +305,7 @@ pub(crate) async fn why(
     let policies = shared.gateway.policies.clone();
     let of = record.id;
     // A store that is away keeps nothing else of a live call from being shown.
-    let called_back = shared
-        .ask(move |store| CallBacks::of(store, of))
-        .await
-        .ok();
+    let called_back = shared.ask(move |store| CallBacks::of(store, of)).await.ok();
     let why = move || {
         Ok(Why::of(&record, called_back.as_deref(), &|revision| {
             policies.called(revision)

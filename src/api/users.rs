@@ -475,9 +475,11 @@ impl From<Refused> for Problem {
         match refused {
             Refused::NoSuchUser => Problem::NoSuchUser,
             Refused::ChangedSince => Problem::PreconditionFailed,
-            Refused::NotAName | Refused::NotAPerson | Refused::NotAPasskeyName | Refused::NoRoles | Refused::NotASubject => {
-                Problem::BadRequest(words)
-            }
+            Refused::NotAName
+            | Refused::NotAPerson
+            | Refused::NotAPasskeyName
+            | Refused::NoRoles
+            | Refused::NotASubject => Problem::BadRequest(words),
             Refused::Weak(weak) => Problem::WeakPassword(weak),
             Refused::NameTaken
             | Refused::Full

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::browser::{Browser, ENTER};
 use crate::support::gateway::{Gateway, Setup};

@@ -220,7 +220,9 @@ async fn no_passkey_is_made_in_a_lockdown_nor_one_more_than_an_account_may_have(
     let bob = desk.person("bob", &["receptionist"]).await;
     let mut device = Device::new("bob's");
     assert_eq!(desk.keep_passkey(&bob, &mut device).await.status(), 201);
-    let ordered = desk.post("/api/v1/lockdown", "{\"why\":\"a stolen laptop\"}").await;
+    let ordered = desk
+        .post("/api/v1/lockdown", "{\"why\":\"a stolen laptop\"}")
+        .await;
     assert!(ordered.status().is_success(), "{}", ordered.status());
     // His own one opens as before.
     let opened = desk.sign_in_by(&device.signed(&desk.question().await)).await;

@@ -72,7 +72,7 @@ impl Exchange {
                 body = Some((kind, request.body().to_vec()));
             }
         } else {
-            // Before a phone has answered nobody has a fax to send.
+            // An UPDATE brings none: before a phone has answered nobody has a fax to send.
             offer = match method {
                 Method::Invite => offer::read_talking_offer(request, &asking.origin)?,
                 _ => offer::read_offer(request, &asking.origin)?,

@@ -124,7 +124,7 @@ impl Engine {
         case.trunk_refusal = trunk_refusal;
         case.numbers = numbers;
         case.origin.want(srtp, &mut desk.random);
-        let offer = offer::read_offer(&case.invite, &case.origin);
+        let offer = offer::read_talking_offer(&case.invite, &case.origin);
 
         // What cannot become a call has a record all the same: somebody will ask why it did not ring.
         let refusal = match offer {

@@ -75,7 +75,7 @@ impl Talking {
         let Some(label) = label.filter(|label| wanted.covers(*label)) else {
             return false;
         };
-        if case.record.direction == Direction::Outbound {
+        if case.record.direction == Direction::Outbound || case.is_fax {
             return false;
         }
         case.play(Side::A, "ringing", desk);

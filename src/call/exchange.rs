@@ -72,7 +72,7 @@ impl Exchange {
                 body = Some((kind, request.body().to_vec()));
             }
         } else {
-            // Before a phone has answered nobody has a fax to send.
+            // An UPDATE brings none: before a phone has answered nobody has a fax to send.
             offer = match method {
                 Method::Invite => offer::read_talking_offer(request, &asking.origin)?,
                 _ => offer::read_offer(request, &asking.origin)?,
@@ -210,10 +210,8 @@ impl Exchange {
         desk: &Desk,
     ) -> Result<(Session, Vec<u8>), Refusal> {
         let session = match &self.offer {
-            // Fax is answered with fax, and audio with audio.
-            Some(offer) if offer.is_fax() => offer::read_talking(response)?.filter(Session::is_fax),
-            Some(_) => offer::read(response)?,
-            None => offer::read_offer(response, &answering.origin)?,
+            Some(offer) => offer::read_answer(response, offer)?,
+            None => offer::read_talking_offer(response, &answering.origin)?,
         };
         let (Some(session), Some(port)) = (session, case.port(asking.side)) else {
             return Err(Refusal::NotAcceptable("an answer without a description"));

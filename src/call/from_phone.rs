@@ -81,7 +81,7 @@ impl Engine {
         record.direction = Direction::Outbound;
         let mut case = Case::new(id, invite.clone(), txn, hop, tag.clone(), facts, record, desk);
         case.origin.want(desk.config.outbound.wanted(), &mut desk.random);
-        case.offer = offer::read_offer(invite, &case.origin)?;
+        case.offer = offer::read_talking_offer(invite, &case.origin)?;
         if let Some(way) = &way {
             // The last that may refuse it: what does not go out is nobody's.
             let payer = Payer {

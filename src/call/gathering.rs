@@ -128,9 +128,11 @@ impl Gathering {
             let note = format!("a training call, and queue {queue} takes none");
             return Ending::begin(record::Ending::NoAnswer, 480, By::Us, Some(&note), case, desk);
         }
-        if queues
-            .iter()
-            .any(|known| known.name == queue && known.service.has_music)
+        // A machine that sends a fax has nothing to hear.
+        if !case.is_fax_offered()
+            && queues
+                .iter()
+                .any(|known| known.name == queue && known.service.has_music)
         {
             return Reception::wait(&queue, case, desk);
         }

@@ -1,5 +1,7 @@
 //! Whether there is anything to hear in a call: it is listened to, somebody is on hold, or it is a fax.
 
+use crate::sdp::Session;
+
 use super::Output;
 use super::case::Case;
 use super::desk::Desk;
@@ -24,6 +26,19 @@ impl Case {
             self.record.timings.fax_ms.get_or_insert(at_ms);
         }
         self.changed(desk);
+    }
+
+    /// The call was answered with these words: the caller is heard, unless it is a fax.
+    pub(crate) fn begin_hearing(&mut self, answer: &Session, desk: &mut Desk) {
+        match answer.is_fax() {
+            true => self.fax(true, desk),
+            false => self.tap(true, desk),
+        }
+    }
+
+    /// The INVITE offered a fax and no audio: nobody is there to be asked or told anything.
+    pub(crate) fn is_fax_offered(&self) -> bool {
+        self.offer.as_ref().is_some_and(Session::is_fax)
     }
 
     /// Whether silence means that nobody is there any more.

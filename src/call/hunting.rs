@@ -377,7 +377,7 @@ impl Hunting {
             case.describe_caller(&offer, desk);
         }
         case.describe(Side::B, &session, b.origin.travel.agreed(), desk);
-        case.tap(true, desk);
+        case.begin_hearing(&session, desk);
         let answer = case.dialog_response(200, (!is_answered).then_some(sent));
         let answer = a.terms.tell(&case.invite, answer, desk);
         case.respond(answer, desk);

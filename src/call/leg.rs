@@ -231,15 +231,16 @@ impl Ringing {
 }
 
 impl Ringing {
-    /// What a response of this phone says of its audio: the answer to our offer, or an offer when the caller made none.
+    /// What a response of this phone says of its audio, or of a fax: the answer to our offer, or an offer when the caller made
+    /// none. Fax is answered with fax, and audio with audio.
     ///
     /// # Errors
     ///
-    /// As [`offer::read`] and [`offer::read_offer`].
+    /// As [`offer::read`] and [`offer::read_talking_offer`].
     pub(crate) fn heed(&self, response: &Message, case: &Case) -> Result<Option<Session>, Refusal> {
-        match case.offer {
-            Some(_) => offer::read(response),
-            None => offer::read_offer(response, &self.origin),
+        match &case.offer {
+            Some(offer) => offer::read_answer(response, offer),
+            None => offer::read_talking_offer(response, &self.origin),
         }
     }
 
@@ -256,9 +257,13 @@ impl Ringing {
         Ok(())
     }
 
-    /// The same for an early response; one that cannot be carried waits for a better one.
+    /// The same for an early response; one that cannot be carried waits for a better one. So does an offer of fax: nobody
+    /// sends a fax before the call is answered.
     pub(crate) fn hear(&mut self, response: &Message, case: &Case) -> Option<Session> {
         let session = self.heed(response, case).ok()??;
+        if case.offer.is_none() && session.is_fax() {
+            return None;
+        }
         self.agree(&session, case).ok()?;
         Some(session)
     }

@@ -129,7 +129,7 @@ impl Origin {
             Some(offer) => self.answer(session, offer, ours, port),
             None => {
                 // Whoever answers it cannot be asked again, and every trunk has G.711.
-                if session.codecs().iter().all(|(_, codec)| codec.law().is_none()) {
+                if !session.is_fax() && session.codecs().iter().all(|(_, codec)| codec.law().is_none()) {
                     self.widen();
                 }
                 self.offer(session, ours, port)
@@ -201,7 +201,7 @@ pub(crate) fn read_offer(message: &Message, origin: &Origin) -> Result<Option<Se
     read(message)?.map(heed).transpose()
 }
 
-/// As [`read`], for two who talk: they may send each other a fax instead (T.38).
+/// As [`read`], where it may be a fax instead of audio (T.38).
 ///
 /// # Errors
 ///
@@ -213,7 +213,20 @@ pub(crate) fn read_talking(message: &Message) -> Result<Option<Session>, Refusal
     }
 }
 
-/// As [`read_offer`], for two who talk.
+/// The answer to `offer` in a message: fax where that was one (T.38), else audio. `None` where it has no description, or audio in
+/// the place of a fax.
+///
+/// # Errors
+///
+/// As [`read`].
+pub(crate) fn read_answer(message: &Message, offer: &Session) -> Result<Option<Session>, Refusal> {
+    match offer.is_fax() {
+        true => Ok(read_talking(message)?.filter(Session::is_fax)),
+        false => read(message),
+    }
+}
+
+/// As [`read_offer`], where it may be a fax: the first of a call, or of two who talk.
 ///
 /// # Errors
 ///

@@ -49,7 +49,8 @@ impl Ringing {
         let Some(said) = offer::session(&self.invite.body) else {
             return false;
         };
-        let Some(at) = said.audio_address() else {
+        // A fax has neither codecs nor keys.
+        let Some(at) = said.audio_address().filter(|_| !said.is_fax()) else {
             return false;
         };
         let may_widen = self.origin.widened(&said).codecs() != said.codecs();

@@ -269,16 +269,20 @@ impl Talking {
         case: &mut Case,
         desk: &mut Desk,
     ) -> Option<Vec<u8>> {
-        let session = offer::read(ack).ok().flatten()?;
         let other = leg::other(side);
+        let offered = offer::session(&self.leg(other).terms.heard);
+        let session = match &offered {
+            Some(offered) => offer::read_answer(ack, offered),
+            None => offer::read(ack),
+        };
+        let session = session.ok().flatten()?;
         let port = case.port(other)?;
         let leg = self.leg(side);
         leg.origin.travel.take_answer(&session).ok()?;
         leg.terms.heard = ack.body().to_vec();
         case.describe(side, &session, leg.origin.travel.agreed(), desk);
         let leg = self.leg(other);
-        let offer = offer::session(&leg.terms.heard);
-        let offer = offer.and_then(|offer| leg.origin.travel.heed(offer).ok());
+        let offer = offered.and_then(|offer| leg.origin.travel.heed(offer).ok());
         leg.terms.said = leg
             .origin
             .reply(&session, offer.as_ref(), desk.config.media_address, port)

@@ -1,7 +1,7 @@
 //! A call turns to fax (T.38) and back: what crosses, what the media is told, and what is not done to a fax.
 
 use ringward::call::record::OrderOutcome;
-use ringward::call::{Encryption, Input, Order, What};
+use ringward::call::{Encryption, Input, Order, What, Whisper};
 use ringward::media::Side;
 use ringward::policy::Policy;
 
@@ -207,4 +207,164 @@ fn a_leg_that_must_be_encrypted_sends_no_fax() {
     world.one(&caller, "488 INVITE");
     assert_eq!(world.words(&phone), Vec::<String>::new(), "it is not even asked");
     assert_eq!(media(&world).fax, [false, false]);
+}
+
+/// The first offer of a call: a fax, and no audio at all.
+fn alone(address: &str) -> String {
+    t38(address, 1).replace("m=audio 0 RTP/AVP 0\r\n", "")
+}
+
+/// Asks every caller for digits, and whispers to every phone.
+fn curious() -> World {
+    let text =
+        "[policy]\nname = 'p'\n[[rule]]\nid = 'r'\nwhen = \"true\"\nthen = 'challenge'\nreason = 'x'\n";
+    let policy = Policy::load("p.toml", text, &["desk".into()]).unwrap_or_else(|faults| panic!("{faults:?}"));
+    World::with_config(one_desk(), 75, policy, |config| {
+        config.whispers.insert("desk".into(), Whisper::All);
+    })
+}
+
+#[test]
+fn a_call_that_begins_as_a_fax_crosses_and_nobody_asks_it_anything() {
+    let mut world = curious();
+    let mut caller = Hand::calls(&mut world, &[], Some(&alone(CALLER)));
+    let phone = Hand::is_rung(&mut world);
+    let invite = phone.invite.clone();
+    assert_eq!(image(&invite), Some("m=image 20002 udptl t38"));
+    assert!(!invite.body.contains("m=audio"), "{}", invite.body);
+    world.answer(&phone, &invite, 200, &[], Some(&alone(PHONE)));
+    let answer = world.one(&caller, "200 INVITE");
+    assert_eq!(image(&answer), Some("m=image 20000 udptl t38"));
+    assert!(
+        answer.body.contains("a=T38MaxBitRate:14400\r\n"),
+        "{}",
+        answer.body
+    );
+    caller.learn(&answer);
+    world.ask(&mut caller, "ACK", &[], None);
+    assert_eq!(world.words(&phone), ["ACK"]);
+    assert_eq!(told(&world), ([true, true], false), "nobody listens to a fax");
+    assert!(media(&world).said.is_empty(), "{:?}", media(&world).said);
+    let to: Vec<(Side, u16)> = media(&world)
+        .described
+        .iter()
+        .map(|(side, to)| (*side, to.port()))
+        .collect();
+    assert_eq!(to, [(Side::A, 6800), (Side::B, 6800)]);
+    world.run_for(5.0);
+    assert!(media(&world).said.is_empty());
+    world.ask(&mut caller, "BYE", &[], None);
+    world.run_for(1.0);
+    let record = world.records.values().next().unwrap().last().unwrap();
+    assert!(record.timings.fax_ms.is_some());
+    assert_eq!(record.codecs, Default::default());
+}
+
+#[test]
+fn a_phone_that_talks_takes_no_fax() {
+    // Both kinds of no: it says so, or it answers in audio.
+    for in_audio in [false, true] {
+        let mut world = World::new(one_desk(), 76);
+        let caller = Hand::calls(&mut world, &[], Some(&alone(CALLER)));
+        let phone = Hand::is_rung(&mut world);
+        let invite = phone.invite.clone();
+        match in_audio {
+            true => {
+                let words = phone.sdp(1);
+                world.answer(&phone, &invite, 200, &[], Some(&words));
+                let came = world.words(&phone);
+                assert!(
+                    came.contains(&"ACK".into()) && came.contains(&"BYE".into()),
+                    "{came:?}"
+                );
+            }
+            false => {
+                world.answer(&phone, &invite, 488, &[], None);
+                assert_eq!(world.words(&phone), ["ACK"], "it is not asked in other codecs");
+            }
+        }
+        world.run_for(60.0);
+        let came = world.words(&caller);
+        assert!(came.iter().any(|word| word.starts_with('4')), "{came:?}");
+        assert!(!came.contains(&"200 INVITE".into()), "{came:?}");
+    }
+}
+
+#[test]
+fn audio_comes_first_where_both_are_offered_and_the_fax_may_follow() {
+    let mut world = World::new(one_desk(), 77);
+    let both = crate::wire::sdp(CALLER.parse().unwrap(), 1, "sendrecv")
+        + "m=image 6800 udptl t38\r\na=T38FaxVersion:0\r\n";
+    let mut caller = Hand::calls(&mut world, &[], Some(&both));
+    let mut phone = Hand::is_rung(&mut world);
+    let invite = phone.invite.clone();
+    assert!(invite.body.contains("m=audio 20002 "), "{}", invite.body);
+    assert_eq!(image(&invite), Some("m=image 0 udptl t38"));
+    let words = phone.sdp(1) + "m=image 0 udptl t38\r\n";
+    world.answer(&phone, &invite, 200, &[], Some(&words));
+    let answer = world.one(&caller, "200 INVITE");
+    assert_eq!(image(&answer), Some("m=image 0 udptl t38"));
+    caller.learn(&answer);
+    world.ask(&mut caller, "ACK", &[], None);
+    assert_eq!(world.words(&phone), ["ACK"]);
+    assert_eq!(told(&world), ([false, false], true));
+    world.reinvite(&mut phone, &caller, &t38(PHONE, 2), &t38(CALLER, 2));
+    assert_eq!(told(&world), ([true, true], false));
+}
+
+#[test]
+fn a_machine_that_is_asked_for_an_offer_may_offer_a_fax() {
+    let mut world = World::new(one_desk(), 78);
+    let mut caller = Hand::calls(&mut world, &[], None);
+    let mut phone = Hand::is_rung(&mut world);
+    let invite = phone.invite.clone();
+    assert!(invite.body.is_empty());
+    world.answer(&phone, &invite, 200, &[], Some(&alone(PHONE)));
+    let offered = world.one(&caller, "200 INVITE");
+    assert_eq!(image(&offered), Some("m=image 20000 udptl t38"));
+    caller.learn(&offered);
+    world.ask(&mut caller, "ACK", &[], Some(&alone(CALLER)));
+    let ack = world.one(&phone, "ACK");
+    assert_eq!(image(&ack), Some("m=image 20002 udptl t38"));
+    assert_eq!(told(&world), ([true, true], false));
+    // They talk, and the phone is asked once more.
+    let (words, answer) = (caller.sdp(2), phone.sdp(2));
+    world.reinvite(&mut caller, &phone, &words, &answer);
+    assert_eq!(told(&world), ([false, false], true));
+    world.ask(&mut caller, "INVITE", &[], None);
+    let asked = world.one(&phone, "INVITE");
+    assert!(asked.body.is_empty());
+    world.answer(&phone, &asked, 200, &[], Some(&t38(PHONE, 3)));
+    let offered = world.one(&caller, "200 INVITE");
+    assert_eq!(image(&offered), Some("m=image 20000 udptl t38"));
+    world.ask(&mut caller, "ACK", &[], Some(&t38(CALLER, 3)));
+    assert_eq!(image(&world.one(&phone, "ACK")), Some("m=image 20002 udptl t38"));
+    assert_eq!(told(&world), ([true, true], false));
+    world.ask(&mut phone, "BYE", &[], None);
+    world.run_for(1.0);
+}
+
+#[test]
+fn an_answer_in_audio_to_an_offer_of_fax_ends_the_call() {
+    let mut world = World::new(one_desk(), 79);
+    let mut caller = Hand::calls(&mut world, &[], None);
+    let phone = Hand::is_rung(&mut world);
+    let invite = phone.invite.clone();
+    world.answer(&phone, &invite, 200, &[], Some(&alone(PHONE)));
+    let offered = world.one(&caller, "200 INVITE");
+    caller.learn(&offered);
+    let words = caller.sdp(1);
+    world.ask(&mut caller, "ACK", &[], Some(&words));
+    assert!(world.words(&phone).contains(&"BYE".into()));
+}
+
+#[test]
+fn a_first_offer_of_fax_is_refused_where_nothing_may_be_plain() {
+    let mut world = World::with_config(one_desk(), 80, Policy::embedded(), |config| {
+        config.queue_srtp.insert("desk".into(), Encryption::Required);
+    });
+    let caller = Hand::calls(&mut world, &[], Some(&alone(CALLER)));
+    world.run_for(60.0);
+    let came = world.words(&caller);
+    assert!(came.contains(&"488 INVITE".into()), "{came:?}");
 }

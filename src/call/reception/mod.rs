@@ -90,8 +90,11 @@ enum Wish {
 pub(crate) const CLOSED: &str = "the queue was closed";
 
 impl Reception {
-    /// Asks for ports; the caller is answered when they are there. `None`: policy wants nothing said.
+    /// Asks for ports; the caller is answered when they are there. `None`: policy wants nothing said, or it is a fax.
     pub(crate) fn begin(action: &Action, case: &mut Case, desk: &mut Desk) -> Option<Stage> {
+        if case.is_fax_offered() {
+            return None;
+        }
         let wish = match action {
             Action::Screen => Wish::Screen,
             Action::Challenge => Wish::Challenge,
@@ -124,8 +127,11 @@ impl Reception {
         Reception::open(Wish::Wait(queue.to_string()), case, desk)
     }
 
-    /// The caller is answered and told that nobody works at this hour; None: there is no such recording.
+    /// The caller is answered and told that nobody works at this hour; None: there is no such recording, or it is a fax.
     pub(crate) fn closed(words: String, case: &mut Case, desk: &mut Desk) -> Option<Stage> {
+        if case.is_fax_offered() {
+            return None;
+        }
         if desk.prompts.clip(&words).is_none() {
             case.facts.talk.is_prompt_missing = true;
             return None;

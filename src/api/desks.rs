@@ -1,6 +1,8 @@
 //! `/api/v1/desks` and `/api/v1/pause`: people signed in to phones, each by himself; and who takes no calls for now. What a supervisor may
 //! do for others.
 
+use std::collections::BTreeMap;
+
 use axum::extract::rejection::{JsonRejection, PathRejection};
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -12,6 +14,7 @@ use super::access::SignedIn;
 use super::error::{Problem, ProblemBody};
 use super::state::Shared;
 use crate::accounts::{By, NoSeat, Pause, Role, Sitting};
+use crate::queue::Needed;
 use crate::runtime::floor::{Desk, Floor};
 
 /// A phone that may register, and who sits there.
@@ -35,6 +38,29 @@ pub(crate) struct DeskView {
     is_taken: bool,
     /// Why it is left alone for now; null = it is not, or its person has paused.
     rest: Option<RestView>,
+    /// What it, or whoever sits there, is able to do (`[skills]`), in the order of the names.
+    skills: Vec<SkillView>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = Skill)]
+pub(crate) struct SkillView {
+    #[schema(example = "german")]
+    name: String,
+    /// 1 to 10, which is best.
+    level: u8,
+}
+
+/// What callers insist on in whoever takes their call; those who have waited long enough no longer do.
+#[derive(Serialize, ToSchema)]
+#[schema(as = NeededSkill)]
+pub(crate) struct NeedView {
+    #[schema(example = "german")]
+    skill: String,
+    /// At this level or better.
+    least: u8,
+    /// How many of them.
+    callers: usize,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -56,6 +82,8 @@ pub(crate) struct WaitsView {
     callers: usize,
     /// How long the one who came first has waited.
     longest_ms: u64,
+    /// In the order of the names; empty = whoever is free takes them.
+    needs: Vec<NeedView>,
 }
 
 /// Somebody at work.
@@ -134,6 +162,7 @@ pub(crate) async fn list(State(shared): State<Shared>) -> Result<Json<DeskList>,
             pause: desk.pause.as_ref().map(PauseView::of),
             is_taken: desk.is_taken,
             rest: desk.rest.map(|(why, until_ms)| RestView { why, until_ms }),
+            skills: skills(desk.skills),
             person: desk.person,
         }
     };
@@ -147,9 +176,25 @@ pub(crate) async fn list(State(shared): State<Shared>) -> Result<Json<DeskList>,
                 name: waits.queue,
                 callers: waits.callers,
                 longest_ms: waits.longest.as_millis() as u64,
+                needs: needs(waits.needs),
             })
             .collect(),
     }))
+}
+
+fn skills(all: BTreeMap<String, u8>) -> Vec<SkillView> {
+    all.into_iter()
+        .map(|(name, level)| SkillView { name, level })
+        .collect()
+}
+
+fn needs(all: BTreeMap<Needed, usize>) -> Vec<NeedView> {
+    let needs = all.into_iter().map(|(need, callers)| NeedView {
+        skill: need.skill.to_string(),
+        least: need.least,
+        callers,
+    });
+    needs.collect()
 }
 
 fn worker(sitting: &Sitting) -> Worker {

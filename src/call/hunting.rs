@@ -20,7 +20,7 @@ use super::progress::Early;
 use super::record::{self, State};
 use super::refusal::{self, Refusal};
 use super::stage::{Event, Stage};
-use super::standing::{class, seen};
+use super::standing::{class, seen, wants};
 use super::talking::Talking;
 use super::terms::Terms;
 use super::tolls::{RingsOutside, Toll};
@@ -65,7 +65,7 @@ impl Hunting {
         Hunting {
             call: case.id.0,
             class: class(case),
-            hunt,
+            hunt: hunt.for_call(wants(case)),
             legs: Vec::new(),
             courses: Vec::new(),
             deadline: desk.now().instant + RINGING_MAX,

@@ -135,12 +135,18 @@ impl Case {
         if is_told {
             return;
         }
-        if let Some((known, _)) = self.stand.take()
+        let known = self.stand.take().map(|(known, _)| known);
+        if let Some(known) = &known
             && stand
                 .as_ref()
                 .is_none_or(|stand| stand.place != known.place || stand.queue != known.queue)
         {
-            leave(known, None, desk);
+            leave(known.clone(), None, desk);
+        }
+        let is_picky = |stand: &Stand| !stand.needs.is_empty();
+        if stand.as_ref().is_some_and(is_picky) || known.is_some_and(|known| is_picky(&known)) {
+            // Whom it lets pass now looks for a phone.
+            desk.is_floor_news = true;
         }
         if let Some(stand) = stand {
             desk.line.put(&stand);

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::queue::{self, PERSON, Place, Rest, Stand};
+use crate::queue::{self, PERSON, Place, Rest, Stand, Trust, Wants};
 use crate::screening::Label;
 
 use super::case::Case;
@@ -28,6 +28,7 @@ impl Hunting {
             },
             is_choosing,
             left_alone,
+            needs: self.hunt.needs().to_vec(),
         })
     }
 }
@@ -40,6 +41,7 @@ pub(super) fn seen(target: &str, now: Instant, desk: &Desk) -> queue::Seen {
         true => None,
         false => registrants.roster.person_at(target),
     };
+    let name = person.cloned();
     let person = person.map(|name| desk.usage.of(&format!("{PERSON}{name}")));
     let rest = match registrants.roster.pause_at(target) {
         Some(_) => Some(Rest::Paused),
@@ -54,12 +56,26 @@ pub(super) fn seen(target: &str, now: Instant, desk: &Desk) -> queue::Seen {
         is_taken: phone.is_taken(now) || person.is_some_and(|person| person.is_taken(now)),
         rest,
         devices: registrants.roster.devices_of(target),
+        person: name,
         phone,
     }
 }
 
 /// The class of those who wait behind nobody.
 const EMERGENCY: u8 = 0;
+
+/// What decides which skills the call needs: the number that was dialled, and what policy made of the caller.
+pub(super) fn wants(case: &Case) -> Wants {
+    Wants {
+        dialled: case.record.called.reveal().clone(),
+        caller: match class(case) {
+            EMERGENCY => None,
+            1 => Some(Trust::Proven),
+            2 => Some(Trust::Unproven),
+            _ => Some(Trust::Suspect),
+        },
+    }
+}
 
 /// How a call stands where the line is by trust: proven callers first, those the banner warns of last.
 pub(super) fn class(case: &Case) -> u8 {

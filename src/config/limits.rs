@@ -14,6 +14,11 @@ pub const QUEUES_MAX: usize = 500;
 pub const TARGETS_MAX: usize = 32;
 pub const NUMBERS_MAX: usize = 1_000;
 
+/// People and phones whose skills are listed, skills of one of them, and needs of one queue.
+pub const SKILLED_MAX: usize = 2_000;
+pub const SKILLS_MAX: usize = 32;
+pub const NEEDS_MAX: usize = 32;
+
 /// How often a target may be probed: more often is a load, more seldom tells nothing.
 pub const PROBE_MIN: Duration = Duration::from_secs(5);
 pub const PROBE_MAX: Duration = Duration::from_secs(3600);

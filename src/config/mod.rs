@@ -21,6 +21,7 @@ mod registrar;
 mod service;
 mod secret;
 mod sip;
+mod skills;
 mod srtp;
 mod target;
 mod transfer;

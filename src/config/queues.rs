@@ -16,6 +16,7 @@ pub(super) fn read(root: &Section<'_, '_>) -> Vec<queue::Config> {
     let sections = root.sections("queue");
     check_count(root, "queue", &sections, QUEUES_MAX);
     let mut queues: Vec<queue::Config> = Vec::new();
+    let skills = super::skills::read(root);
     for section in sections.iter().take(QUEUES_MAX) {
         let keys = [
             "name",
@@ -35,7 +36,7 @@ pub(super) fn read(root: &Section<'_, '_>) -> Vec<queue::Config> {
             "whisper",
             "hold_music",
         ];
-        section.only(&[&keys, service::KEYS].concat());
+        section.only(&[&keys, service::KEYS, super::skills::KEYS].concat());
         let name =
             read_name(section, |name| queues.iter().any(|queue| queue.name == name)).unwrap_or_default();
         let numbers = read_numbers(section, &queues);
@@ -47,18 +48,22 @@ pub(super) fn read(root: &Section<'_, '_>) -> Vec<queue::Config> {
                 ("round-robin", Strategy::RoundRobin),
                 ("longest-idle", Strategy::LongestIdle),
                 ("fewest-calls", Strategy::FewestCalls),
+                ("skill", Strategy::Skill),
             ],
         );
         let ring = section.duration("ring", Duration::from_secs(1)..=Duration::from_secs(600));
+        let strategy = strategy.unwrap_or(Strategy::RingAll);
+        let mut service = service::read(section);
+        service.by_skill = super::skills::read_needs(section, (strategy, service.wait), &skills);
         queues.push(queue::Config {
             name,
             numbers,
-            strategy: strategy.unwrap_or(Strategy::RingAll),
+            strategy,
             targets: read_targets(section),
             ring: ring.unwrap_or(super::RING),
             overflow: service::goes(section, "overflow").unwrap_or(Overflow::Reject),
             reach: read_reach(section),
-            service: service::read(section),
+            service,
         });
     }
     queues
@@ -164,6 +169,19 @@ pub(super) fn check_devices(root: &Section<'_, '_>, config: &Config) {
     }
 }
 
+/// A device, a person or a SIP URI in its usual form.
+pub(super) fn target_of(text: &str) -> Result<String, target::TargetFault> {
+    match text.strip_prefix(DEVICE) {
+        Some(name) if is_device_name(name) => Ok(text.to_string()),
+        Some(_) => Err(target::TargetFault::Device),
+        None => match text.strip_prefix(PERSON) {
+            Some(name) if accounts::is_name(name) => Ok(text.to_string()),
+            Some(_) => Err(target::TargetFault::Person),
+            None => target::parse(text),
+        },
+    }
+}
+
 fn read_targets(section: &Section<'_, '_>) -> Vec<String> {
     let written = section.strings("targets").unwrap_or_default();
     if written.is_empty() || written.len() > TARGETS_MAX {
@@ -173,16 +191,7 @@ fn read_targets(section: &Section<'_, '_>) -> Vec<String> {
     }
     let mut targets: Vec<String> = Vec::new();
     for value in written.into_iter().take(TARGETS_MAX) {
-        let parsed = match value.get.strip_prefix(DEVICE) {
-            Some(name) if is_device_name(name) => Ok(value.get.to_string()),
-            Some(_) => Err(target::TargetFault::Device),
-            None => match value.get.strip_prefix(PERSON) {
-                Some(name) if accounts::is_name(name) => Ok(value.get.to_string()),
-                Some(_) => Err(target::TargetFault::Person),
-                None => target::parse(value.get),
-            },
-        };
-        match parsed {
+        match target_of(value.get) {
             Ok(uri) if targets.contains(&uri) => {
                 section.fault(value.at, format!("{:?} is listed twice", shown(value.get)), None);
             }

@@ -15,6 +15,7 @@ pub(super) fn read(root: &Section<'_, '_>, folder: &Path) -> Config {
         "sip",
         "trunk",
         "queue",
+        "skills",
         "registrar",
         "outbound",
         "credentials",

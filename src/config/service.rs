@@ -69,6 +69,7 @@ pub(super) fn read(section: &Section<'_, '_>) -> Service {
         has_music,
         announce,
         drills: section.boolean("drills").unwrap_or(false),
+        by_skill: queue::BySkill::default(),
         is_by_trust: section
             .choice("order", &[("arrival", false), ("trust", true)])
             .unwrap_or(false),

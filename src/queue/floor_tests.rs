@@ -10,6 +10,9 @@ use proptest::test_runner::TestCaseError;
 use super::*;
 
 const RING: Duration = Duration::from_secs(20);
+/// How well somebody has to speak German for those who called the German number, and how long they wait for one who does.
+const LEAST: u8 = 2;
+const RELAX: Duration = Duration::from_secs(60);
 /// How long a free phone may stay quiet while a caller waits who would take it.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -23,7 +26,7 @@ enum Habit {
 
 #[derive(Clone, Copy, Debug)]
 enum Happens {
-    Arrives,
+    Arrives(usize),
     Pauses(usize),
     ComesBack(usize),
     GivesUp(usize),
@@ -31,6 +34,8 @@ enum Happens {
 
 struct Caller {
     hunt: Hunt,
+    is_german: bool,
+    since: Instant,
     stand: Option<Stand>,
     rings: BTreeMap<Attempt, (usize, Instant)>,
     /// While he talks: with whom, until when.
@@ -51,7 +56,10 @@ struct Day {
 }
 
 impl Day {
-    fn new(strategy: Strategy, habits: Vec<Habit>, now: Instant) -> Day {
+    fn new(strategy: Strategy, habits: Vec<Habit>, levels: &[u8], now: Instant) -> Day {
+        let levels = habits.iter().zip(levels).enumerate();
+        let skills =
+            levels.map(|(n, (_, level))| (Day::target(n), BTreeMap::from([("german".into(), *level)])));
         let config = Config {
             name: "desk".into(),
             numbers: vec!["*".into()],
@@ -67,6 +75,19 @@ impl Day {
                     pause: Duration::from_secs(90),
                 },
                 wait: Some(Duration::from_secs(100_000)),
+                by_skill: BySkill {
+                    needs: match strategy {
+                        Strategy::Skill => vec![Need {
+                            skill: "german".into(),
+                            least: LEAST,
+                            numbers: vec!["+49*".into()],
+                            callers: Vec::new(),
+                        }],
+                        _ => Vec::new(),
+                    },
+                    relax_after: RELAX,
+                    skills: std::sync::Arc::new(Skills::new(skills)),
+                },
                 ..Service::default()
             },
         };
@@ -118,6 +139,18 @@ impl Day {
                 Step::Ring { attempt, target } => {
                     let n: usize = target["device:d".len()..].parse().unwrap();
                     prop_assert!(self.can_ring(n), "{} rests or is taken", n);
+                    if caller.is_german && self.queues[0].strategy == Strategy::Skill {
+                        let level = self.queues[0]
+                            .service
+                            .by_skill
+                            .skills
+                            .level("german", &target, None);
+                        prop_assert!(
+                            level >= LEAST || self.now - caller.since >= RELAX,
+                            "{} speaks none, and nobody has waited",
+                            n
+                        );
+                    }
                     if let Some(stand) = &caller.stand {
                         // Whoever stands before and would take this phone has it.
                         let before = self.callers.iter().filter(|other| {
@@ -163,7 +196,9 @@ impl Day {
 
     fn stand(&mut self, call: usize, caller: &mut Caller) {
         let stands = caller.hunt.stands();
+        let needs = caller.hunt.needs().to_vec();
         let stand = stands.map(|(since, is_choosing, left_alone)| Stand {
+            needs: needs.clone(),
             queue: "desk".into(),
             place: Place {
                 class: 0,
@@ -191,9 +226,16 @@ impl Day {
 
     fn happens(&mut self, what: Happens) -> Result<(), TestCaseError> {
         match what {
-            Happens::Arrives => {
+            Happens::Arrives(n) => {
+                let is_german = n % 2 == 1;
+                let wants = Wants {
+                    dialled: ["+12125550100", "+493012345"][n % 2].into(),
+                    caller: Some(Trust::Unproven),
+                };
                 self.callers.push(Caller {
-                    hunt: Hunt::new(self.queues.clone(), "desk").unwrap(),
+                    hunt: Hunt::new(self.queues.clone(), "desk").unwrap().for_call(wants),
+                    is_german,
+                    since: self.now,
                     stand: None,
                     rings: BTreeMap::new(),
                     talks: None,
@@ -307,20 +349,21 @@ proptest! {
 
     #[test]
     fn a_day_on_the_floor(
-        strategy in prop::sample::select(vec![Strategy::RingAll, Strategy::InOrder, Strategy::RoundRobin, Strategy::LongestIdle, Strategy::FewestCalls]),
+        strategy in prop::sample::select(vec![Strategy::RingAll, Strategy::InOrder, Strategy::RoundRobin, Strategy::LongestIdle, Strategy::FewestCalls, Strategy::Skill]),
+        levels in prop::collection::vec(1u8..4, 6),
         habits in prop::collection::vec(prop::sample::select(vec![
             Habit::Answers(5), Habit::Answers(40), Habit::Declines, Habit::Never,
         ]), 1..6),
         happens in prop::collection::vec((0u64..12, any::<u8>(), any::<usize>()), 1..30),
     ) {
         let start = start();
-        let mut day = Day::new(strategy, habits, start);
+        let mut day = Day::new(strategy, habits, &levels, start);
         for (pause, kind, n) in happens {
             for _ in 0..pause {
                 day.second()?;
             }
             day.happens(match kind % 8 {
-                0..=3 => Happens::Arrives,
+                0..=3 => Happens::Arrives(n),
                 4 => Happens::Pauses(n),
                 5 | 6 => Happens::ComesBack(n),
                 _ => Happens::GivesUp(n),

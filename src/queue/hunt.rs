@@ -17,10 +17,10 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::limits::{OUTSIDE_RING, QUEUES_VISITED_MAX, TARGETS_MAX};
+use super::limits::{LEFT_ALONE_MAX, OUTSIDE_RING, QUEUES_VISITED_MAX, TARGETS_MAX};
 use super::verdict::verdict;
 use super::waiting::Waiting;
-use super::{Ahead, Config, Decline, OUTSIDE, Overflow, Phone, Rest, Strategy};
+use super::{Ahead, Config, Decline, Needed, OUTSIDE, Overflow, Phone, Rest, Strategy, Wants};
 
 /// One ringing of one phone. Counts up over the whole hunt, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -79,6 +79,8 @@ pub struct Seen {
     pub is_taken: bool,
     /// It is left alone for now: nobody rings it.
     pub rest: Option<Rest>,
+    /// Who is signed in at a phone.
+    pub person: Option<Arc<str>>,
     /// Of a person: the devices he is signed in to. None = the target is one phone itself.
     pub devices: Option<Vec<String>>,
 }
@@ -99,6 +101,8 @@ pub struct Hunt {
     visited: Vec<usize>,
     closed: Vec<usize>,
     last_words: Option<String>,
+    /// What decides which skills are needed.
+    wants: Wants,
     /// The phones of this queue in the order they are rung.
     order: Vec<usize>,
     /// The next one where they ring one after the other, by its place in `order`.
@@ -129,6 +133,7 @@ impl Hunt {
             visited: Vec::new(),
             closed: Vec::new(),
             last_words: None,
+            wants: Wants::default(),
             order: Vec::new(),
             next_target: 0,
             is_last_hope: false,
@@ -146,6 +151,13 @@ impl Hunt {
     /// Attempts count up from `first` instead of 0: a second hunt for the same call.
     pub fn counting_from(mut self, first: usize) -> Hunt {
         self.next_attempt = first;
+        self
+    }
+
+    /// For this call; without it no skill is needed of anybody.
+    #[must_use]
+    pub fn for_call(mut self, wants: Wants) -> Hunt {
+        self.wants = wants;
         self
     }
 
@@ -204,8 +216,15 @@ impl Hunt {
         Some((
             waiting.since,
             is_choosing,
-            left_alone.take(TARGETS_MAX).map(str::to_string).collect(),
+            left_alone.take(LEFT_ALONE_MAX).map(str::to_string).collect(),
         ))
+    }
+
+    /// What the call insists on where it waits, in the order of the names; empty = it is for whoever is free.
+    pub fn needs(&self) -> &[Needed] {
+        self.waiting
+            .as_ref()
+            .map_or(&[], |waiting| waiting.needs.insisted())
     }
 
     pub fn poll_step(&mut self) -> Option<Step> {
@@ -255,8 +274,10 @@ impl Hunt {
         self.next_target = 0;
         let config = &self.queues[queue];
         // Whoever came before chooses first: who they are is asked once this call stands in line.
-        self.waiting = config.service.wait.map(|wait| Waiting::new(now, wait));
-        if self.waiting.is_some() {
+        let wants = &self.wants;
+        self.waiting = (config.service.wait).map(|wait| Waiting::new(now, wait, &config.service, wants));
+        if let Some(waiting) = &mut self.waiting {
+            waiting.needs.sort_out(config, seen);
             return;
         }
         self.is_last_hope = false;
@@ -267,7 +288,7 @@ impl Hunt {
         // Stable: between equals the order of the file.
         self.order.sort_by_cached_key(|target| {
             let seen = seen(&targets[*target]);
-            seen.phone.rank(strategy, seen.is_down)
+            seen.phone.rank(strategy, 0, seen.is_down)
         });
         self.next(now, seen);
     }

@@ -15,6 +15,14 @@ pub const PEOPLE_WATCHED_MAX: usize = 4_096;
 /// Calls that wait, as one shard knows them. Past it those of other shards are not taken down: they are in nobody's way.
 pub const STANDS_MAX: usize = 20_000;
 
+/// Calls of one queue that wait for a skill and are looked at when a phone may be free. Past it the others look by themselves, after
+/// [`LOOK_AGAIN`].
+pub const PICKY_WOKEN_MAX: usize = 256;
+
+/// Phones that one call that waits would not take, as the others know it: all that a queue can ring, people at eight phones each.
+/// Past it those behind it are held up by it until they look again.
+pub const LEFT_ALONE_MAX: usize = 256;
+
 /// How often a call that waits looks for a phone when nobody tells it that one is free: what it was not told costs it no more.
 pub const LOOK_AGAIN: Duration = Duration::from_secs(5);
 

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::limits::{STAND_BELIEVED, STANDS_MAX, TARGETS_MAX};
+use super::Needed;
+use super::limits::{PICKY_WOKEN_MAX, STAND_BELIEVED, STANDS_MAX, TARGETS_MAX};
 
 /// Where a call stands: class (the smallest first), since when, and its own number, so that no two stand in one place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,8 +25,11 @@ pub struct Stand {
     pub place: Place,
     /// It would take a phone that becomes free: none rings for it now.
     pub is_choosing: bool,
-    /// Phones that did not take it a moment ago: it would take none of these. At most [`TARGETS_MAX`].
+    /// Phones that did not take it a moment ago, and those of people who lack what it needs: it would take none of these. At most
+    /// [`LEFT_ALONE_MAX`](super::limits::LEFT_ALONE_MAX).
     pub left_alone: Vec<String>,
+    /// What it insists on.
+    pub needs: Vec<Needed>,
 }
 
 /// The calls that choose before another one.
@@ -55,6 +59,7 @@ pub enum Standing {
 struct Seen {
     is_choosing: bool,
     left_alone: Vec<String>,
+    needs: Vec<Needed>,
     /// When another shard said so last; None = a call of our own.
     heard: Option<Instant>,
 }
@@ -73,6 +78,7 @@ impl Line {
         let seen = Seen {
             is_choosing: stand.is_choosing,
             left_alone: stand.left_alone.clone(),
+            needs: stand.needs.clone(),
             heard: None,
         };
         self.queue(&stand.queue).insert(stand.place, seen);
@@ -96,6 +102,7 @@ impl Line {
                     let seen = Seen {
                         is_choosing: stand.is_choosing,
                         left_alone: stand.left_alone.clone(),
+                        needs: stand.needs.clone(),
                         heard: Some(*at),
                     };
                     self.queue(&stand.queue).insert(stand.place, seen);
@@ -152,13 +159,17 @@ impl Line {
     pub fn next(&self) -> Vec<u128> {
         let mut calls = Vec::new();
         for places in self.queues.values() {
-            let mut choosing = 0;
+            let (mut choosing, mut picky) = (0, 0);
             for (place, seen) in places {
                 if seen.heard.is_none() {
                     calls.push(place.call);
                 }
-                choosing += usize::from(seen.is_choosing);
-                if choosing >= TARGETS_MAX {
+                // Who waits for somebody who can do what it needs is in nobody's way.
+                match seen.needs.is_empty() {
+                    true => choosing += usize::from(seen.is_choosing),
+                    false => picky += 1,
+                }
+                if choosing >= TARGETS_MAX || picky >= PICKY_WOKEN_MAX {
                     break;
                 }
             }
@@ -170,6 +181,17 @@ impl Line {
     pub fn all(&self) -> impl Iterator<Item = (&str, Vec<Place>)> {
         let queues = self.queues.iter();
         queues.map(|(queue, places)| (&**queue, places.keys().copied().collect()))
+    }
+
+    /// What those who wait in this queue insist on, and how many of them do.
+    pub fn needs(&self, queue: &str) -> BTreeMap<Needed, usize> {
+        let mut needs = BTreeMap::new();
+        for seen in self.queues.get(queue).into_iter().flat_map(BTreeMap::values) {
+            for need in &seen.needs {
+                *needs.entry(need.clone()).or_default() += 1;
+            }
+        }
+        needs
     }
 
     pub fn len(&self) -> usize {
@@ -205,6 +227,7 @@ mod tests {
             place: Place { class, since, call },
             is_choosing,
             left_alone: Vec::new(),
+            needs: Vec::new(),
         }
     }
 

@@ -12,6 +12,9 @@ mod hunt_tests;
 mod line;
 pub mod limits;
 mod roster;
+mod skills;
+#[cfg(test)]
+mod skills_tests;
 mod usage;
 mod verdict;
 mod waiting;
@@ -23,6 +26,7 @@ use crate::policy::Hours;
 pub use hunt::{Attempt, Hunt, Input, Seen, Step};
 pub use line::{Ahead, Line, Place, Stand, Standing};
 pub use roster::{AtWork, DEVICE, PERSON, Roster};
+pub use skills::{BySkill, LEVEL_MAX, Need, Needed, Skills, Trust, Wants};
 pub use usage::{Phone, Rest, Usage, Used, What};
 pub use verdict::best;
 
@@ -40,6 +44,9 @@ pub enum Strategy {
     LongestIdle,
     /// One after the other, beginning with who has answered the fewest calls since the gateway started.
     FewestCalls,
+    /// One after the other, beginning with who is best at what the call needs, and of equals who has been free for longest. Only those who
+    /// have all of it, until the call has waited for [`BySkill::relax_after`].
+    Skill,
 }
 
 impl Strategy {
@@ -47,7 +54,7 @@ impl Strategy {
     pub fn is_shared_out(self) -> bool {
         matches!(
             self,
-            Strategy::RoundRobin | Strategy::LongestIdle | Strategy::FewestCalls
+            Strategy::RoundRobin | Strategy::LongestIdle | Strategy::FewestCalls | Strategy::Skill
         )
     }
 }
@@ -133,6 +140,8 @@ pub struct Service {
     pub drills: bool,
     /// Who is proven waits before who is not, and whom the banner warns of comes last; else who came first.
     pub is_by_trust: bool,
+    /// What its calls need of whoever takes them, where the strategy asks for it.
+    pub by_skill: BySkill,
 }
 
 impl Service {

@@ -33,6 +33,8 @@ pub enum What {
     },
     /// Somebody says that it is left alone no longer.
     Rested,
+    /// Another gateway says that it is left alone.
+    Rests(Rest),
 }
 
 /// What is known of one phone, or of one person, since the gateway started.
@@ -101,6 +103,14 @@ impl Phone {
                 (self.rests_until, self.skipped_until, self.ignored) = (None, None, 0);
                 return;
             }
+            What::Rests(rest) => {
+                match rest {
+                    Rest::WrapUp(until) => self.rests_until = self.rests_until.max(Some(until)),
+                    Rest::Skipped(until) => self.skipped_until = self.skipped_until.max(Some(until)),
+                    Rest::Paused => {}
+                }
+                return;
+            }
             What::Answered => {
                 self.calls = self.calls.saturating_add(1);
                 self.ignored = 0;
@@ -137,12 +147,14 @@ impl Phone {
 
     /// Equal ranks are rung in the order of the file. Who is down comes last, and who is talking before him, whatever the
     /// strategy makes of the others: nobody is left out.
-    pub(super) fn rank(&self, strategy: Strategy, is_down: bool) -> Rank {
+    /// `level`: how well it suits the call, where the strategy asks for that.
+    pub(super) fn rank(&self, strategy: Strategy, level: u32, is_down: bool) -> Rank {
         match strategy {
             Strategy::RingAll | Strategy::InOrder => (is_down, false, 0, None),
             Strategy::RoundRobin => (is_down, self.is_busy, 0, self.rung),
             Strategy::LongestIdle => (is_down, self.is_busy, 0, self.freed),
             Strategy::FewestCalls => (is_down, self.is_busy, self.calls, self.freed),
+            Strategy::Skill => (is_down, self.is_busy, u32::MAX - level, self.freed),
         }
     }
 }
@@ -198,6 +210,20 @@ impl Usage {
         );
         phone.take(what, at);
         Some(Used { target, what, at })
+    }
+
+    /// As [`Usage::take`]; gives why the phone is left alone from now on, where it was not for so long before.
+    pub fn take_rest(&mut self, used: &Used) -> Option<Rest> {
+        let before = self.of(&used.target);
+        self.take(used);
+        let after = self.of(&used.target);
+        let skipped = after
+            .skipped_until
+            .filter(|until| Some(*until) > before.skipped_until);
+        let rests = after
+            .rests_until
+            .filter(|until| Some(*until) > before.rests_until);
+        skipped.map(Rest::Skipped).or(rests.map(Rest::WrapUp))
     }
 
     /// What another shard has seen.

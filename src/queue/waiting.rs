@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use super::hunt::Seen;
 use super::limits::{LOOK_AGAIN, RING_AGAIN, TARGETS_MAX};
-use super::{Ahead, Config, Strategy};
+use super::skills::Needs;
+use super::{Ahead, Config, Service, Strategy, Wants};
 
 #[derive(Debug)]
 pub(super) struct Waiting {
@@ -20,10 +21,12 @@ pub(super) struct Waiting {
     pub(super) is_choosing: bool,
     /// Calls that choose before it.
     pub(super) ahead: Ahead,
+    /// What whoever takes it has to be able to do.
+    pub(super) needs: Needs,
 }
 
 impl Waiting {
-    pub(super) fn new(now: Instant, wait: Duration) -> Waiting {
+    pub(super) fn new(now: Instant, wait: Duration, service: &Service, wants: &Wants) -> Waiting {
         Waiting {
             since: now,
             until: now + wait,
@@ -31,16 +34,19 @@ impl Waiting {
             left_alone: BTreeMap::new(),
             is_choosing: true,
             ahead: Ahead::default(),
+            needs: Needs::new(service, wants, now),
         }
     }
 
     /// The phones that it would not take at this moment.
     pub(super) fn left_alone(&self) -> impl Iterator<Item = &str> {
-        self.left_alone.keys().map(String::as_str)
+        self.needs
+            .unable()
+            .chain(self.left_alone.keys().map(String::as_str))
     }
 
     /// Whether it has waited long enough; if so it chooses no more. Else it is looked at again, at the latest when it has, and when a
-    /// phone that it leaves alone may ring for it again.
+    /// phone that it leaves alone, or may not ring yet, may ring for it.
     pub(super) fn is_over(&mut self, now: Instant) -> bool {
         self.left_alone.retain(|_, until| now < *until);
         let is_over = self.until <= now;
@@ -49,6 +55,7 @@ impl Waiting {
             self.is_choosing = false;
         } else {
             let again = self.left_alone.values().copied();
+            let again = again.chain(self.needs.tick(now));
             self.look_at = again.fold(self.look_at.min(self.until), Instant::min);
         }
         is_over
@@ -66,6 +73,7 @@ impl Waiting {
         ringing: &BTreeSet<&str>,
         seen: &dyn Fn(&str) -> Seen,
     ) -> Vec<String> {
+        self.needs.sort_out(config, seen);
         let mut free = Vec::new();
         let mut has_any = false;
         for (place, target) in config.targets.iter().take(TARGETS_MAX).enumerate() {
@@ -73,6 +81,9 @@ impl Waiting {
             if known.is_away {
                 continue;
             }
+            let Some(level) = self.needs.level(&config.service, target, &known) else {
+                continue;
+            };
             let is_his = known.devices.is_some();
             let mut phones = known.devices.unwrap_or_else(|| vec![target.clone()]);
             phones.retain(|phone| !ringing.contains(phone.as_str()));
@@ -88,7 +99,11 @@ impl Waiting {
                 !self.left_alone.contains_key(phone) && (!is_his || is_free())
             });
             if !phones.is_empty() {
-                free.push((known.phone.rank(config.strategy, known.is_down), place, phones));
+                free.push((
+                    known.phone.rank(config.strategy, level, known.is_down),
+                    place,
+                    phones,
+                ));
             }
         }
         free.sort();

@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use super::clock;
 use super::inbox::{Mailboxes, ToShard};
-use super::limits::RESTS_TOLD;
+use super::limits::{REST_MAX, RESTS_TOLD};
 use super::phones::Phones;
 use crate::accounts::{By, Devices, NoSeat, Pause, Seats, Sitting, Users};
-use crate::queue::{self, AtWork, DEVICE, Line, PERSON, Rest, Roster, Standing, Usage, Used, What};
+use crate::queue::{
+    self, AtWork, DEVICE, Line, Needed, PERSON, Rest, Roster, Skills, Standing, Usage, Used, What,
+};
 use crate::store::{Audit, Store, StoreError};
 
 /// How often the store is looked at: what others did, accounts that were shut, and shifts that are over.
@@ -28,9 +30,11 @@ struct Shared {
     mailboxes: Mailboxes,
     /// Held from reading to telling: the shards hear everything in its order.
     turn: Mutex<()>,
+    /// Who can do what, as the configuration says.
+    skills: Arc<Skills>,
     state: Mutex<State>,
-    /// Phones that rest no longer, which the other gateways are still to be told; None = there are no others.
-    to_tell: Option<Mutex<VecDeque<String>>>,
+    /// Who rests, or no longer does, which the other gateways are still to be told; None = there are no others.
+    to_tell: Option<Mutex<VecDeque<Word>>>,
 }
 
 #[derive(Default)]
@@ -46,6 +50,14 @@ struct State {
     is_untold: bool,
 }
 
+/// What the other gateways are told of those who are left alone.
+pub enum Word {
+    /// This phone, and whoever sits there, is left alone no longer.
+    Rested(String),
+    /// This person (`person:NAME`), or phone where nobody is signed in, is left alone until then.
+    Rests(Arc<str>, Rest),
+}
+
 /// A phone that may register, and who sits there.
 pub struct Desk {
     pub device: String,
@@ -57,6 +69,8 @@ pub struct Desk {
     pub is_taken: bool,
     /// Why it is left alone, `wrap_up` or `skipped`, and until when (Unix ms).
     pub rest: Option<(&'static str, u64)>,
+    /// What it, or whoever sits there, is able to do, and how well.
+    pub skills: BTreeMap<String, u8>,
 }
 
 /// Callers who wait in a queue.
@@ -65,6 +79,8 @@ pub struct Waits {
     pub callers: usize,
     /// How long the first of them has waited.
     pub longest: Duration,
+    /// What callers insist on in whoever takes their call, and how many of them.
+    pub needs: BTreeMap<Needed, usize>,
 }
 
 impl Floor {
@@ -89,6 +105,11 @@ impl Floor {
             phones,
             mailboxes,
             turn: Mutex::default(),
+            skills: queues
+                .iter()
+                .map(|queue| queue.service.by_skill.skills.clone())
+                .find(|skills| **skills != Skills::default())
+                .unwrap_or_default(),
             state: Mutex::new(State {
                 usage: Usage::new(queues),
                 ..State::default()
@@ -164,18 +185,22 @@ impl Floor {
     pub fn end_rest(&self, device: &str, by: By<'_>) -> Result<(), NoSeat> {
         self.0.seats.end_rest(device, by)?;
         self.rested(device);
-        if let Some(to_tell) = &self.0.to_tell {
-            let mut to_tell = to_tell.lock().unwrap_or_else(PoisonError::into_inner);
-            if to_tell.len() >= RESTS_TOLD {
-                to_tell.pop_front();
-            }
-            to_tell.push_back(device.to_string());
-        }
+        self.tell(Word::Rested(device.to_string()));
         Ok(())
     }
 
-    /// The phones whose rest was ended here since this was asked last, for [`Floor::rested`] at the other gateways.
-    pub fn to_tell(&self) -> VecDeque<String> {
+    fn tell(&self, word: Word) {
+        let Some(to_tell) = &self.0.to_tell else { return };
+        let mut to_tell = to_tell.lock().unwrap_or_else(PoisonError::into_inner);
+        if to_tell.len() >= RESTS_TOLD {
+            to_tell.pop_front();
+        }
+        to_tell.push_back(word);
+    }
+
+    /// Whose rest began or was ended here since this was asked last, in that order, for [`Floor::rests`] and [`Floor::rested`] at the other
+    /// gateways.
+    pub fn to_tell(&self) -> VecDeque<Word> {
         let to_tell = self.0.to_tell.as_ref();
         let to_tell = to_tell.map(|to_tell| to_tell.lock().unwrap_or_else(PoisonError::into_inner));
         to_tell.map_or_else(VecDeque::new, |mut to_tell| std::mem::take(&mut *to_tell))
@@ -190,14 +215,27 @@ impl Floor {
             person.map(|person| format!("{PERSON}{person}"))
         };
         for target in std::iter::once(phone).chain(person) {
-            let used = Used {
-                target: target.into(),
-                what: What::Rested,
-                at: clock::now().instant,
-            };
-            self.note_used(&used);
-            self.0.mailboxes.broadcast(|| ToShard::Used(used.clone()));
+            self.hear(target.into(), What::Rested);
         }
+    }
+
+    /// Another gateway says that this person or phone is left alone for so long.
+    pub fn rests(&self, target: &str, why: &str, left: Duration) {
+        let until = clock::now().instant + left.min(REST_MAX);
+        let rest = match why {
+            "wrap_up" => Rest::WrapUp(until),
+            "skipped" => Rest::Skipped(until),
+            // What a later version says.
+            _ => return,
+        };
+        self.hear(target.into(), What::Rests(rest));
+    }
+
+    fn hear(&self, target: Arc<str>, what: What) {
+        let at = clock::now().instant;
+        let used = Used { target, what, at };
+        self.lock().usage.take(&used);
+        self.0.mailboxes.broadcast(|| ToShard::Used(used.clone()));
     }
 
     /// Everybody at work, in the order of the names.
@@ -240,6 +278,11 @@ impl Floor {
             .into_iter()
             .zip(usage)
             .map(|(device, (is_taken, rest))| Desk {
+                skills: {
+                    let target = format!("{DEVICE}{}", device.name);
+                    let person = roster.person_at(&target);
+                    self.0.skills.of(&target, person.map(|name| &**name))
+                },
                 is_taken,
                 rest: match rest {
                     Some(Rest::WrapUp(at)) => Some(("wrap_up", until(at))),
@@ -264,6 +307,7 @@ impl Floor {
         let all = state.line.all().map(|(queue, places)| Waits {
             queue: queue.to_string(),
             callers: places.len(),
+            needs: state.line.needs(queue),
             longest: places
                 .iter()
                 .map(|place| now.saturating_duration_since(place.since))
@@ -273,9 +317,12 @@ impl Floor {
         all.collect()
     }
 
-    /// What a phone did, as a shard says.
+    /// What a phone did, as a shard says. Who is left alone from now on is so at the other gateways, too.
     pub fn note_used(&self, used: &Used) {
-        self.lock().usage.take(used);
+        let rest = self.lock().usage.take_rest(used);
+        if let Some(rest) = rest {
+            self.tell(Word::Rests(used.target.clone(), rest));
+        }
     }
 
     /// Where a call waits, as its shard says.

@@ -65,8 +65,12 @@ pub const INBOX_BATCH: usize = 256;
 /// long is stuck.
 pub const COMMAND_PATIENCE: Duration = Duration::from_secs(5);
 
-/// Ends of rests that the other gateways are still to be told. Past it the oldest is not: that phone rests there to its end.
-pub const RESTS_TOLD: usize = 64;
+/// Rests, and ends of rests, that the other gateways are still to be told. Past it the oldest is not: that phone rings there, or rests to
+/// its end.
+pub const RESTS_TOLD: usize = 1_024;
+
+/// How long a rest that another gateway tells of may last: as long as a configuration allows.
+pub const REST_MAX: Duration = Duration::from_secs(12 * 3_600);
 
 /// How long a stop waits for carriers to take their registrations back. Past it they lapse by themselves.
 pub const UNREGISTER_PATIENCE: Duration = Duration::from_secs(2);

@@ -7,18 +7,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{Builder, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::clock;
 use super::counted::{self, Counted};
-use super::floor::Floor;
+use super::floor::{Floor, Word};
 use super::limits::{ANCHOR_EVERY, NEIGHBOURS_LOOKED_AT, NEIGHBOURS_RETRY, NEWS_AT_ONCE, NEWS_REST, ORDERS};
 use super::vital::join_within;
 use crate::accounts::Tries;
 use crate::call::Order;
 use crate::call_id::CallId;
+use crate::queue::Rest;
 use crate::store::limits::NODE_LEASE;
 use crate::store::{Audit, Change, Changes, Ear, Live, Mouth, Neighbours, News, Store};
 
@@ -168,8 +169,19 @@ impl Teller {
                 mouth.tried(&tried)?;
             }
             mouth.tell(&told)?;
-            for device in self.here.floor.to_tell() {
-                mouth.rested(&device)?;
+            for word in self.here.floor.to_tell() {
+                let left = |until: Instant| until.saturating_duration_since(clock::now().instant);
+                match word {
+                    Word::Rested(device) => mouth.rested(&device)?,
+                    Word::Rests(target, Rest::WrapUp(until)) => {
+                        mouth.rests(&target, "wrap_up", left(until))?
+                    }
+                    Word::Rests(target, Rest::Skipped(until)) => {
+                        mouth.rests(&target, "skipped", left(until))?
+                    }
+                    // Pauses are in the store.
+                    Word::Rests(_, Rest::Paused) => {}
+                }
             }
             if let Some(text) = counts.next(&self.here.counted, clock::now().instant) {
                 mouth.counted(&text)?;
@@ -322,6 +334,7 @@ impl Hearer {
             }
             News::Tried(text) => tries.hear(&text, clock::now().unix_ms()),
             News::Rested(device) => floor.rested(&device),
+            News::Rests(target, why, left) => floor.rests(&target, &why, left),
             News::Missed => changed(None),
         }
     }

@@ -57,6 +57,7 @@ mod screening;
 mod session_timers;
 mod shards;
 mod sharing;
+mod skills;
 mod signing;
 mod transfers;
 mod torture;

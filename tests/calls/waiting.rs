@@ -19,7 +19,7 @@ use crate::routes::in_order as calls;
 use crate::signing::signed_token;
 use crate::world::World;
 
-fn secs(seconds: u64) -> Duration {
+pub fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
@@ -28,7 +28,7 @@ fn address(n: usize) -> String {
 }
 
 /// A queue that rings these phones by device, in which one waits for five minutes.
-fn waits(name: &str, strategy: Strategy, phones: std::ops::Range<usize>) -> Config {
+pub fn waits(name: &str, strategy: Strategy, phones: std::ops::Range<usize>) -> Config {
     let targets: Vec<String> = phones.map(|n| format!("device:d{n}")).collect();
     let targets: Vec<&str> = targets.iter().map(String::as_str).collect();
     let mut config = queue(name, strategy, &targets);
@@ -49,7 +49,7 @@ fn bound(phones: std::ops::Range<usize>) -> Input<'static> {
 }
 
 /// `[("ann", 0, None)]`: who sits at which phone, and why she takes no calls.
-fn roster(people: &[(&str, usize, Option<&str>)]) -> Input<'static> {
+pub fn roster(people: &[(&str, usize, Option<&str>)]) -> Input<'static> {
     let people = people.iter().map(|(name, n, pause)| {
         let at_work = AtWork {
             devices: vec![format!("d{n}")],
@@ -60,7 +60,7 @@ fn roster(people: &[(&str, usize, Option<&str>)]) -> Input<'static> {
     Input::SetRoster(Arc::new(Roster::new(people)))
 }
 
-fn world(queues: Vec<Config>, seed: u64, plans: &[PhonePlan]) -> World {
+pub fn world(queues: Vec<Config>, seed: u64, plans: &[PhonePlan]) -> World {
     let mut world = World::with_config(queues, seed, Policy::embedded(), |_| ());
     for (n, plan) in plans.iter().enumerate() {
         world.phone(&address(n), plan.clone());
@@ -69,7 +69,7 @@ fn world(queues: Vec<Config>, seed: u64, plans: &[PhonePlan]) -> World {
     world
 }
 
-fn answers() -> PhonePlan {
+pub fn answers() -> PhonePlan {
     PhonePlan::answers_after(1.0)
 }
 
@@ -77,17 +77,17 @@ fn never() -> PhonePlan {
     PhonePlan::with(Answer::Never)
 }
 
-fn talks(seconds: f64) -> CallerPlan {
+pub fn talks(seconds: f64) -> CallerPlan {
     CallerPlan::new("+14045550123").act(seconds, Act::Bye)
 }
 
 /// When a call was answered, in whole seconds since the world began.
-fn answered_at(call: &CallRecord) -> Option<u64> {
+pub fn answered_at(call: &CallRecord) -> Option<u64> {
     let start = call.started_ms - EPOCH_S * 1_000;
     Some((start + call.timings.answered_ms?) / 1_000)
 }
 
-fn rung(call: &CallRecord) -> Vec<String> {
+pub fn rung(call: &CallRecord) -> Vec<String> {
     let attempts = call.attempts.iter();
     attempts
         .map(|attempt| format!("{} {}", attempt.target, attempt.status))

@@ -112,6 +112,75 @@ fn shared_out(strategy: &str, third: &str) {
     assert_eq!(took(&gateway, 6)[5], "ann", "she rang and rested longest ago");
 }
 
+/// Two who speak German, one better, and one who does not; the first calls are for those who do, until one has waited for long enough.
+#[test]
+fn whoever_is_best_at_what_a_call_needs_is_rung_and_the_others_after_the_wait() {
+    if !have(&["sipp", "baresip"]) {
+        return;
+    }
+    let folder = folder("people-skill");
+    let says = folder.join("says.wav");
+    write_wav(&says, &test_speech(60));
+    // The configuration's own sections behind the queue's: who can do what.
+    let queue = "targets = [\"person:cay\", \"person:bob\", \"person:ann\"]\nstrategy = \"skill\"\nwait = \"60s\"\nrelax_after = \"12s\"\n\
+                 [[queue.needs]]\nskill = \"german\"\nleast = 2\n\
+                 [skills]\n\"person:ann\" = { german = 9, fraud = 1 }\n\"person:bob\" = { german = 2 }\n";
+    let devices = ["desk-1", "desk-2", "desk-3"];
+    let (gateway, file, secrets) = gateway_with(&folder, queue, "MD5", &devices);
+    let phones = devices
+        .into_iter()
+        .zip(&secrets)
+        .map(|(name, secret)| Baresip::start_registered(&folder, name, &says, gateway.udp, secret));
+    let _phones: Vec<Baresip> = phones.collect();
+    wait_for_registered(&gateway, &devices);
+    let people = ["ann", "bob", "cay"].map(|name| Person::invited(&gateway, &file, name, "receptionist"));
+    for (person, device) in people.iter().zip(devices) {
+        person.sits_at(device);
+    }
+    let desks = gateway.get("/api/v1/desks");
+    assert_eq!(
+        desks["desks"][0]["skills"],
+        json!([{ "name": "fraud", "level": 1 }, { "name": "german", "level": 9 }]),
+        "{desks}"
+    );
+    assert_eq!(desks["desks"][2]["skills"], json!([]), "{desks}");
+
+    let first = call(&gateway, &folder, 20_000);
+    wait_for_talk(&gateway, "ann");
+    let second = call(&gateway, &folder, 20_000);
+    wait_for_talk(&gateway, "bob");
+    // Cay's phone is free all the while.
+    let third = call(&gateway, &folder, 300);
+    wait_for("what the caller who waits needs", PATIENCE, || {
+        let waiting = gateway.get("/api/v1/desks")["waiting"].clone();
+        let is_so = waiting[0]["needs"] == json!([{ "skill": "german", "least": 2, "callers": 1 }]);
+        is_so.then_some(())
+    });
+    hung_up(third);
+    hung_up(second);
+    hung_up(first);
+    let mut calls = gateway.ended_calls(3);
+    calls.sort_by_key(|call| call["started_ms"].as_u64());
+    let took: Vec<&str> = calls
+        .iter()
+        .map(|call| call["person"].as_str().unwrap_or("-"))
+        .collect();
+    assert_eq!(took, ["ann", "bob", "cay"]);
+    let attempts = gateway.why(&calls[2])["attempts"].clone();
+    assert_eq!(
+        attempts.as_array().map(Vec::len),
+        Some(1),
+        "nobody else was rung: {attempts}"
+    );
+    let waited = calls[2]["timings"]["answered_ms"]
+        .as_u64()
+        .zip(calls[2]["started_ms"].as_u64());
+    let waited = waited
+        .map(|(answered, started)| answered - started)
+        .expect("it was answered");
+    assert!((12_000..17_000).contains(&waited), "{waited} ms");
+}
+
 #[test]
 fn round_robin_rings_whom_it_rang_longest_ago() {
     shared_out("round-robin", "ann");

@@ -140,20 +140,37 @@ fn pauses_and_ended_rests_hold_at_both_within_a_second_and_one_person_calls_back
     assert!(took[took.len() - 2] < Duration::from_secs(1), "{took:?}");
 
     // She had a call through the right one and rests after it; her supervisor ends that at the left one.
-    let call = || {
+    let call_at = |gateway: &Gateway| {
         let scenario = silent_caller(300);
-        Caller::one(right.udp, &scenario)
+        Caller::one(gateway.udp, &scenario)
             .start_from(&folder, TRUNK.into())
             .finish()
     };
+    let call = || call_at(&right);
     let (status, errors) = call();
     assert!(status.success(), "{errors}");
     let rest = || seen(&right)["desks"][0]["rest"]["why"].clone();
     wait_for("her rest", PATIENCE, || (rest() == "wrap_up").then_some(()));
+    // It holds at the other one, too: she is not rung there.
+    let at_left = || seen(&left)["desks"][0]["rest"].clone();
+    let took = until("her rest at the other gateway", || at_left()["why"] == "wrap_up");
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    let ends = |rest: &Value| rest["until_ms"].as_u64().expect("a time");
+    let apart = ends(&at_left()).abs_diff(ends(&seen(&right)["desks"][0]["rest"]));
+    assert!(
+        apart < 2_000,
+        "it ends at both in the same moment: {apart} ms apart"
+    );
+    let (status, errors) = call_at(&left);
+    assert!(!status.success(), "she is rung while she rests: {errors}");
+    let calls = left.get("/api/v1/calls");
+    let why = left.why(&calls["calls"][0]);
+    assert_eq!(why["attempts"], json!([]), "{why}");
     let (status, said) = boss.ask("DELETE", "/api/v1/desks/desk-1/rest", None);
     assert_eq!(status, 204, "{said}");
     let took = until("its end at the other gateway", || rest().is_null());
     assert!(took < Duration::from_secs(1), "{took:?}");
+    assert!(at_left().is_null());
     let (status, errors) = call();
     assert!(status.success(), "she is rung again: {errors}");
 
@@ -166,7 +183,7 @@ fn pauses_and_ended_rests_hold_at_both_within_a_second_and_one_person_calls_back
     );
     assert_eq!(status, 201, "{said}");
     let missed = wait_for("the call at both", PATIENCE, || {
-        let calls = left.ended_calls(2);
+        let calls = left.ended_calls(3);
         let id = calls[0]["id"].as_str()?.to_string();
         (right.request("GET", &format!("/api/v1/calls/{id}"), None).0 == 200).then_some(id)
     });

@@ -33,6 +33,47 @@ fn trunks_and_queues_fit_together() {
         "no queue is called \"rejct\" (did you mean reject?)",
     );
     check(&queue("strategy = 'ring_all'"), "(did you mean ring-all?)");
+    let skills = |more: &str, who: &str| {
+        format!(
+            "{}\n[skills]\n{who}",
+            queue(&format!("strategy = 'skill'\n{more}"))
+        )
+    };
+    let needs = "[[queue.needs]]\nskill = 'german'";
+    let ann = "'person:ann' = { german = 3 }";
+    check(
+        &queue("relax_after = '5s'"),
+        "relax_after goes with strategy = \"skill\"",
+    );
+    check(&skills("wait = '60s'", ann), "needs [[queue.needs]]");
+    check(&skills(needs, ann), "is for callers who wait");
+    check(
+        &skills(&format!("wait = '60s'\nrelax_after = '60s'\n{needs}"), ann),
+        "relax_after is shorter than wait",
+    );
+    check(
+        &skills("wait = '60s'\n[[queue.needs]]\nskill = 'germen'", ann),
+        "nobody in [skills] has \"germen\" (did you mean german?)",
+    );
+    check(
+        &skills(&format!("wait = '60s'\n{needs}\nleast = 4"), ann),
+        "nobody in [skills] has \"german\" at level 4",
+    );
+    check(
+        &skills(&format!("wait = '60s'\n{needs}\ncallers = ['suspects']"), ann),
+        "(did you mean suspect?)",
+    );
+    check(
+        &skills(
+            &format!("wait = '60s'\n{needs}"),
+            "'person:ann' = { german = 11 }",
+        ),
+        "german must be from 1 to 10",
+    );
+    check(
+        &skills(&format!("wait = '60s'\n{needs}"), "'ann' = { german = 1 }"),
+        "a target is a SIP URI",
+    );
     check(&queue("ring = '0s'"), "ring must be from 1s to 600s");
     check(&queue("probe = '1s'"), "probe must be from 5s to 3600s");
     check(&queue("follow_redirects = 'target'"), "(did you mean targets?)");

@@ -260,6 +260,13 @@ second_person = ["erasures", "lists"]
                     closed: None,
                     drills: false,
                     is_by_trust: true,
+                    by_skill: BySkill {
+                        needs: [],
+                        relax_after: 0ns,
+                        skills: Skills(
+                            {},
+                        ),
+                    },
                 },
             },
             Config {
@@ -290,6 +297,13 @@ second_person = ["erasures", "lists"]
                     closed: None,
                     drills: false,
                     is_by_trust: false,
+                    by_skill: BySkill {
+                        needs: [],
+                        relax_after: 0ns,
+                        skills: Skills(
+                            {},
+                        ),
+                    },
                 },
             },
         ],

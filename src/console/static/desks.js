@@ -76,7 +76,7 @@ async function look() {
 }
 
 function draw({ desks, people, waiting }) {
-  text($("waiting"), waiting.map((queue) => `${queue.callers} waiting in ${queue.name}, the first for ${clock(queue.longest_ms)}`).join(" · "));
+  text($("waiting"), waiting.map((queue) => `${queue.callers} waiting in ${queue.name}, the first for ${clock(queue.longest_ms)}${needs(queue)}`).join(" · "));
   const own = people.find((worker) => worker.person === me);
   const free = desks.filter((desk) => desk.person === null).map((desk) => desk.device);
   const chosen = $("free-desks").value;
@@ -95,6 +95,14 @@ function draw({ desks, people, waiting }) {
   show($("everybody"), watches);
   if (watches) $("desk-rows").replaceChildren(...desks.map((desk) => row(desk, people)));
 }
+
+/** What callers insist on in whoever takes their call: "; 2 need german 3". */
+function needs({ needs }) {
+  return needs.map(({ skill, least, callers }) => `; ${callers} ${callers === 1 ? "needs" : "need"} ${skill}${least > 1 ? ` ${least} or better` : ""}`).join("");
+}
+
+/** What somebody is able to do, best first. */
+const skills = ({ skills }) => [...skills].sort((a, b) => b.level - a.level).map(({ name, level }) => `${name} ${level}`).join(", ") || "–";
 
 /** Why a phone is left alone, in words; null = it is not. */
 function rest(desk) {
@@ -131,7 +139,7 @@ function row(desk, people) {
   const out = desk.person === null ? null
     : h("button", { type: "button", "aria-label": `Sign ${desk.person} out of ${desk.device}`, onclick: () => leave(desk.device, desk.person) }, "Sign out");
   return h("tr", {},
-    h("td", {}, desk.device), h("td", {}, desk.person ?? "–"), h("td", {}, state),
+    h("td", {}, desk.device), h("td", {}, desk.person ?? "–"), h("td", {}, skills(desk)), h("td", {}, state),
     h("td", { class: "right" }, desk.since_ms === null ? "–" : clock(Date.now() - desk.since_ms)),
     h("td", { class: "right" }, h("div", { class: "doing" }, doings(desk, pause), out)));
 }

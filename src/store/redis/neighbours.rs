@@ -41,6 +41,8 @@ pub enum News {
     Tried(String),
     /// A phone, by its name, is left alone no longer: a supervisor said so there.
     Rested(String),
+    /// A person or a phone, as targets of queues are written, is left alone there: why (`wrap_up`, `skipped`), and for how long from now.
+    Rests(String, String, Duration),
     /// What is counted at the gateway of this name, in the words of those who count.
     Counted(String, String),
     /// Nobody listened for a while: everything may be another than it was.
@@ -230,6 +232,15 @@ impl Mouth {
         self.say("rested", device)
     }
 
+    /// Tells that a person or a phone is left alone: why, and for how long from now (clocks need not agree).
+    ///
+    /// # Errors
+    ///
+    /// As [`Neighbours::mouth`].
+    pub fn rests(&mut self, target: &str, why: &str, left: Duration) -> Result<(), String> {
+        self.say("rests", &format!("{why} {} {target}", left.as_millis()))
+    }
+
     /// Tells what is counted here.
     ///
     /// # Errors
@@ -372,6 +383,12 @@ fn read(text: &str, ours: &str) -> Option<News> {
         "counted" => Some(News::Counted(node.into(), rest.into())),
         "tried" => Some(News::Tried(rest.into())),
         "rested" => Some(News::Rested(rest.into())),
+        "rests" => {
+            let mut parts = rest.splitn(3, ' ');
+            let (why, left, target) = (parts.next()?, parts.next()?, parts.next()?);
+            let left = Duration::from_millis(left.parse().ok()?);
+            Some(News::Rests(target.into(), why.into(), left))
+        }
         "changed" => Some(News::Changed(rest.into())),
         _ => None,
     }

@@ -80,11 +80,14 @@ impl Floods {
     fn attribute(&mut self, ringing: &impl Ringing, now: Instant) {
         while self.config_is_auto() && self.all.has_just_begun(now) {
             let (arrivals, rings) = (self.all.arrivals(), self.ringing_of_others(ringing));
+            let is_by_arrivals = self.all.is_by_arrivals();
             let calm = self.trunks.iter_mut().filter(|(_, own)| !own.is_on());
-            let most = calm.max_by_key(|(name, own)| (own.arrivals(), ringing.of_trunk(name)));
+            let most = calm.max_by_key(|(name, own)| match is_by_arrivals {
+                true => (own.arrivals(), ringing.of_trunk(name)),
+                false => (ringing.of_trunk(name), own.arrivals()),
+            });
             let Some((name, own)) = most else { return };
             let is_half = |part: u32, whole: u32| whole > 0 && u64::from(part) * 2 >= u64::from(whole);
-            let is_by_arrivals = self.all.is_by_arrivals();
             let makes_it = match is_by_arrivals {
                 true => is_half(own.arrivals(), arrivals),
                 false => is_half(ringing.of_trunk(name), rings),
@@ -283,6 +286,15 @@ mod tests {
         day.rings.0 = [("big", 99), ("small", 2)].into();
         day.calls(&[("big", 1), ("small", 1)], 1);
         assert!(day.is_on("big") && !day.is_on("small"));
+    }
+
+    #[test]
+    fn calls_that_ring_unanswered_are_held_against_the_trunk_they_ring_through_whoever_calls_most() {
+        let mut day = Day::new();
+        day.calls(&[("big", 2), ("small", 1)], 11 * 60);
+        day.rings.0 = [("big", 5), ("small", 96)].into();
+        day.calls(&[("big", 2), ("small", 1)], 1);
+        assert!(day.is_on("small") && !day.is_on("big"));
     }
 
     #[test]

@@ -95,6 +95,31 @@ impl std::fmt::Debug for Tariff {
 /// A line of the file that cannot be used, and why.
 pub type LineFault = (usize, String);
 
+/// Lines that cannot be used: the first ones, and how many more there are. A file of nothing else takes no room.
+#[derive(Default)]
+struct Faults {
+    first: Vec<LineFault>,
+    more: usize,
+}
+
+impl Faults {
+    fn note(&mut self, line: usize, problem: impl FnOnce() -> String) {
+        match self.first.len() < TARIFF_FAULTS_MAX {
+            true => self.first.push((line, problem())),
+            false => self.more += 1,
+        }
+    }
+
+    fn into_lines(mut self) -> Vec<LineFault> {
+        self.first.sort();
+        if self.more > 0 {
+            self.first
+                .push((0, format!("{} more lines cannot be used", self.more)));
+        }
+        self.first
+    }
+}
+
 impl Tariff {
     /// Lines of a file: prefix, price per minute, price per call, currency and, if it is not by whole minutes, `first/step` seconds. Empty
     /// lines and those that begin with `#` say nothing; neither does a first line that begins with `prefix`.
@@ -103,7 +128,7 @@ impl Tariff {
     ///
     /// Every line that cannot be used, up to [`TARIFF_FAULTS_MAX`] of them.
     pub fn read(text: &str, unknown: Option<Price>) -> Result<Tariff, Vec<LineFault>> {
-        let (mut rows, mut faults, mut currency) = (Vec::new(), Vec::new(), None::<String>);
+        let (mut rows, mut faults, mut currency) = (Vec::new(), Faults::default(), None::<String>);
         for (at, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
             let line = line.trim();
             let is_heading = at == 0 && line.to_ascii_lowercase().starts_with("prefix");
@@ -113,40 +138,33 @@ impl Tariff {
             match row(line) {
                 Ok((_, _, found)) if currency.as_ref().is_some_and(|known| *known != found) => {
                     let known = currency.as_deref().unwrap_or_default();
-                    faults.push((
-                        at + 1,
-                        format!("is in {found}, and lines before it are in {known}: one currency a file"),
-                    ));
+                    faults.note(at + 1, || {
+                        format!("is in {found}, and lines before it are in {known}: one currency a file")
+                    });
                 }
                 Ok((prefix, price, found)) => {
                     currency.get_or_insert(found);
                     rows.push((prefix, price, at + 1));
                 }
-                Err(problem) => faults.push((at + 1, problem)),
+                Err(problem) => faults.note(at + 1, || problem),
             }
             if rows.len() > TARIFF_ROWS_MAX {
-                faults.push((at + 1, format!("is more than {TARIFF_ROWS_MAX} prices")));
+                faults.note(at + 1, || format!("is more than {TARIFF_ROWS_MAX} prices"));
                 break;
             }
         }
         rows.sort_by(|(one, _, here), (other, _, there)| one.cmp(other).then(here.cmp(there)));
         for pair in rows.windows(2) {
             if pair[0].0 == pair[1].0 {
-                faults.push((
-                    pair[1].2,
-                    format!("{} has a price in line {} already", pair[1].0, pair[0].2),
-                ));
+                faults.note(pair[1].2, || {
+                    format!("{} has a price in line {} already", pair[1].0, pair[0].2)
+                });
             }
         }
-        if rows.is_empty() && faults.is_empty() {
-            faults.push((1, "there is no price in it".into()));
+        if rows.is_empty() && faults.first.is_empty() {
+            faults.note(1, || "there is no price in it".into());
         }
-        faults.sort();
-        let more = faults.len().saturating_sub(TARIFF_FAULTS_MAX);
-        if more > 0 {
-            faults.truncate(TARIFF_FAULTS_MAX);
-            faults.push((0, format!("{more} more lines cannot be used")));
-        }
+        let faults = faults.into_lines();
         match faults.is_empty() {
             true => Ok(Tariff {
                 currency: currency.unwrap_or_default(),

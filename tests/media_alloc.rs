@@ -154,8 +154,8 @@ fn opus_packets() -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// Passed on as it came and decoded for the scorer: nothing. What is lost or comes late is made up for by the codec, which takes
-/// scratch memory for it and gives it back.
+/// Passed on as it came and decoded for the scorer, some of it out of order: nothing. What is lost is made up for by the codec,
+/// which takes scratch memory for it and gives it back.
 fn opus_on_both_legs() {
     let (config, mut now) = start();
     let (caller, called) = (([192, 0, 2, 1], 4000).into(), ([192, 0, 2, 2], 5000).into());
@@ -170,8 +170,8 @@ fn opus_on_both_legs() {
         for n in first..first + 2_000 {
             now = now.after(Duration::from_millis(20));
             let n = match n % 20 {
-                4 if losses => n + 1,
-                5 if losses => n - 1,
+                4 => n + 1,
+                5 => n - 1,
                 13 if losses => continue,
                 _ => n,
             };
@@ -192,16 +192,12 @@ fn opus_on_both_legs() {
         assert_eq!(counting::live(), live, "nothing is kept");
         match losses {
             false => assert_eq!(allocations, 0),
-            true => assert!(
-                allocations < 200 * 12,
-                "{allocations} for two hundred packets lost or late"
-            ),
+            true => assert!(allocations < 100 * 12, "{allocations} for a hundred lost packets"),
         }
     }
 }
 
-/// Speech, both and music, in one channel and in two, in turn: nothing but where one follows the other, which the codec bridges in
-/// scratch memory that it gives back.
+/// Speech, both and music, in one channel and in two, in turn: nothing, from the first packet on.
 fn opus_of_every_kind() {
     let (config, mut now) = start();
     let (caller, called) = (([192, 0, 2, 1], 4000).into(), ([192, 0, 2, 2], 5000).into());
@@ -211,7 +207,7 @@ fn opus_of_every_kind() {
     session.tap(true);
     let mut buffer = [0x5au8; 1700];
     let (mut forwarded, mut state) = (0, 7u32);
-    let (before, live) = (counting::allocations(), counting::live());
+    let before = counting::allocations();
     for n in 0..2_000u32 {
         now = now.after(Duration::from_millis(20));
         buffer[..12].copy_from_slice(&rtp::header(111, n as u16, n * 960, 7, false));
@@ -229,8 +225,7 @@ fn opus_of_every_kind() {
         }
     }
     let allocations = counting::allocations() - before;
-    assert_eq!((forwarded, counting::live()), (2_000, live));
-    assert!(allocations <= 2_000 / 7, "{allocations}");
+    assert_eq!((allocations, forwarded), (0, 2_000));
 }
 
 /// To a phone of another codec: nothing. To one that speaks Opus alone: what the codec takes to encode, three times for each
@@ -269,11 +264,10 @@ fn opus_on_one_leg() {
             let verdict = session.rtp_within(Side::B, called, &mut buffer, 172, now);
             assert!(matches!(verdict, Verdict::Forward { .. }), "{verdict:?}");
             to_opus += counting::allocations() - before;
-            assert!(counting::live() <= live, "nothing is kept");
+            assert_eq!(counting::live(), live, "nothing is kept");
         }
         assert_eq!(to_other, 0, "{other:?}");
-        // Now and then a frame is tried twice, which takes a fourth.
-        assert!(to_opus <= 1_000 * 7 / 2, "{other:?}: {to_opus}");
+        assert!(to_opus <= 1_000 * 3, "{other:?}: {to_opus}");
     }
 }
 

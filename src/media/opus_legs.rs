@@ -12,7 +12,6 @@ use super::player::FRAME_SAMPLES;
 use super::rtp::{HEADER_OCTETS, PADDING, Packet, renumber, retime};
 use super::session::Session;
 use super::statistics::Arrival;
-use super::tap::Tap;
 use crate::g711::Law;
 use crate::sdp::Codec;
 
@@ -43,26 +42,6 @@ impl Session {
                 false => this.speaker = None,
             }
         }
-    }
-}
-
-impl Tap {
-    /// A packet of Opus, through the decoder of its stream. One that comes late is nothing to that: it is made up for, as if it
-    /// were lost.
-    pub(super) fn handle_opus(
-        &mut self,
-        hearer: &mut Option<Box<Hearer>>,
-        (packet, arrival): (&Packet<'_>, Arrival),
-        time: u32,
-    ) {
-        if !arrival.is_new() {
-            return;
-        }
-        let mut line = [0; opus::SAMPLES_MAX / 2];
-        let arrived = (packet.sequence(), arrival);
-        let hear = |hearer: &mut Box<Hearer>| hearer.hear_line(arrived, packet.payload(), &mut line);
-        let count = hearer.as_mut().map_or(0, hear);
-        self.handle_packet(packet.sequence(), time, Some((Codec::Opus, &line[..count])));
     }
 }
 
@@ -125,12 +104,6 @@ impl Party {
             None if is_encoded && !self.payloads.is_event(number) => Ok(FRAME_SAMPLES as u32 / 8),
             _ => Ok(0),
         }
-    }
-
-    /// A key that it presses, made at this time in units of 125 us.
-    pub(super) fn key(&mut self, packet: &Packet<'_>, time: u32) -> Key {
-        let is_wide = self.payloads.is_wide(packet.payload_type());
-        Key::new(packet, time, is_wide, &mut self.held)
     }
 
     /// The packet of audio from the other party goes out to this one. `was_wide`: it counted in 48 kHz when it came.
@@ -294,7 +267,7 @@ pub(super) struct Key {
 }
 
 impl Key {
-    fn new(packet: &Packet<'_>, mut time: u32, is_wide: bool, held: &mut Option<Held>) -> Key {
+    pub(super) fn new(packet: &Packet<'_>, mut time: u32, is_wide: bool, held: &mut Option<Held>) -> Key {
         let octets = packet.payload();
         let own = octets
             .get(2..4)

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use super::latch::Target;
 use super::limits::{OPUS_QUIET_OCTETS_MAX, TRANSLATED_OCTETS_MAX};
-use super::opus_legs::Said;
+use super::opus::{self, Hearer};
+use super::opus_legs::{Key, Said};
 use super::party::{Party, Payloads, bit};
 use super::player::FRAME_SAMPLES;
 use super::rtcp::{self, Compound, ReceptionReport};
@@ -427,11 +428,11 @@ impl Session {
         (codec, time): (Option<Codec>, u32),
         now: Now,
     ) {
+        let elapsed = now.instant.saturating_duration_since(self.started);
         let is_new = arrival.is_new();
         if is_new && codec.is_some() {
             // All packets of one telephone-event share a timestamp, so only audio tells of jitter. 8 units a ms.
-            let elapsed = now.instant.saturating_duration_since(self.started).as_micros();
-            let arrived = (elapsed * 8 / 1000) as u32;
+            let arrived = (elapsed.as_micros() * 8 / 1000) as u32;
             self.parties(from).0.stream.handle_transit(arrived, time);
         }
         if let (Arrival::Started, Some(hearer)) = (arrival, &mut self.parties(from).0.hearer) {
@@ -446,11 +447,21 @@ impl Session {
         if arrival == Arrival::Started {
             tap.restart();
         }
-        if codec == Some(Codec::Opus) {
-            tap.handle_opus(&mut self.a.hearer, (packet, arrival), time);
-        } else if is_new || arrival == Arrival::Behind {
-            let audio = codec.map(|codec| (codec, packet.payload()));
-            tap.handle_packet(packet.sequence(), time, audio);
+        match codec {
+            Some(Codec::Opus) if is_new => {
+                let mut line = [0; opus::SAMPLES_MAX / 2];
+                let arrived = (packet.sequence(), arrival);
+                let hear = |hearer: &mut Box<Hearer>| hearer.hear_line(arrived, packet.payload(), &mut line);
+                let count = self.a.hearer.as_mut().map_or(0, hear);
+                tap.handle_packet(packet.sequence(), time, Some((Codec::Opus, &line[..count])));
+            }
+            // One that comes late is nothing to a decoder: it is made up for, as if it were lost.
+            Some(Codec::Opus) => {}
+            _ if is_new || arrival == Arrival::Behind => {
+                let audio = codec.map(|codec| (codec, packet.payload()));
+                tap.handle_packet(packet.sequence(), time, audio);
+            }
+            _ => {}
         }
     }
 
@@ -480,7 +491,7 @@ impl Session {
             return Some(len);
         };
         if this.payloads.is_event(payload_type) {
-            let key = this.key(&packet, time);
+            let key = Key::new(&packet, time, this.payloads.is_wide(payload_type), &mut this.held);
             key.cross(other, buffer);
             return Some(len);
         }

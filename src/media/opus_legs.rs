@@ -25,14 +25,14 @@ impl Session {
     /// Takes the memory of the decoders and encoders that the legs need as they are described now, and gives back what they
     /// need no more. Never on the path of a packet.
     pub(super) fn prepare_opus(&mut self) {
-        let (transcodes, is_heard) = (self.transcodes, self.talking.is_some() || self.tap.is_some());
+        let (talks, transcodes) = (self.talking.is_some(), self.transcodes);
         for side in [Side::A, Side::B] {
             let (this, other) = self.parties(side);
             let is_opus = matches!(this.voice, Some((_, Codec::Opus)));
             // Whoever has another codec in common with the other one has agreed on that.
             let may_come = is_opus || this.payloads.opus != 0 && other.payloads.opus != 0;
             let is_translated = transcodes && is_opus && other.payloads.opus == 0 && other.voice.is_some();
-            match may_come && (is_translated || is_heard && side == Side::A) {
+            match may_come && (is_translated || talks && side == Side::A) {
                 true => _ = this.hearer.get_or_insert_with(|| Box::new(Hearer::new())),
                 false => this.hearer = None,
             }
@@ -40,6 +40,9 @@ impl Session {
             match is_opus && is_spoken_to {
                 true => _ = this.speaker.get_or_insert_with(|| Box::new(Speaker::new())),
                 false => this.speaker = None,
+            }
+            if let (Side::A, true, Some(tap)) = (side, may_come, &mut self.tap) {
+                tap.hears_opus();
             }
         }
     }
@@ -106,34 +109,23 @@ impl Party {
         }
     }
 
-    /// The packet of audio from the other party goes out to this one. `was_wide`: it counted in 48 kHz when it came.
-    pub(super) fn hears(&mut self, packet: &mut [u8], was_wide: bool) {
+    /// The packet of audio from the other party goes out to this one.
+    pub(super) fn hears(&mut self, packet: &mut [u8]) {
         let Some(second) = packet.get_mut(1) else { return };
-        let is_wide = self.payloads.is_wide(*second & 0x7f);
-        self.hears_wide = Some(is_wide);
-        // Its timestamps are the other party's own, or made out of them: from one to the other they jump.
-        let crossed = self.crossed.replace(was_wide != is_wide);
-        self.marks_next |= crossed.is_some_and(|crossed| crossed != (was_wide != is_wide));
+        self.hears_wide = Some(self.payloads.is_wide(*second & 0x7f));
         if std::mem::take(&mut self.marks_next) {
             // The first of another source than the one before: what a marked packet says (RFC 3551 §4.1).
             *second |= 0x80;
         }
     }
 
-    /// When a packet of it was made, in units of 125 us, whatever its payload counts in: audio by what it is taken for, anything else by
-    /// what it said itself of that number, or else the other party.
-    pub(super) fn time_of(
-        &mut self,
-        packet: &Packet<'_>,
-        codec: Option<Codec>,
-        arrival: Arrival,
-        theirs: Payloads,
-    ) -> u32 {
+    /// When a packet of it was made, in units of 125 us, whatever its payload counts in.
+    pub(super) fn time_of(&mut self, packet: &Packet<'_>, arrival: Arrival, theirs: Payloads) -> u32 {
         let payload_type = packet.payload_type();
-        let is_wide = match codec {
-            Some(codec) => codec == Codec::Opus,
-            None if self.payloads.has(payload_type) => self.payloads.is_wide(payload_type),
-            None => theirs.is_wide(payload_type),
+        let own = self.payloads.has(payload_type);
+        let is_wide = match own {
+            true => self.payloads.is_wide(payload_type),
+            false => theirs.is_wide(payload_type),
         };
         match is_wide {
             true => self.clock.narrow(packet.timestamp(), arrival != Arrival::Suspect),
@@ -149,6 +141,9 @@ impl Party {
         let len = match said.codec {
             Some(Codec::Opus) => {
                 let hearer = self.hearer.as_mut()?;
+                if said.arrival == Arrival::Started {
+                    hearer.restart();
+                }
                 let room = buffer.get_mut(start..)?;
                 let arrived = (said.sequence, said.arrival);
                 let len = hearer.write(arrived, end - start, wanted, room)?;
@@ -209,83 +204,28 @@ pub(super) struct Said {
     pub(super) audio: Range<usize>,
 }
 
-/// A key that goes on as the next because it is longer than its field can say: 1.37 s at 48 kHz, and unmarked, with the timestamp behind
-/// it (RFC 4733 §2.5.1.3). To a party that counts in 8 kHz it is one key, with the first one's timestamp.
-#[derive(Clone, Copy)]
-pub(super) struct Held {
-    event: u8,
-    /// The timestamp of its last part.
-    part: u32,
-    /// When the first one began, in units of 125 us.
-    time: u32,
-    /// Of all parts before the last, at 48 kHz.
-    before: u32,
-}
-
-/// What one part of a longer key says at most.
-const PART: u32 = 0xffff;
-
-impl Held {
-    /// When the key of this packet, of 48 kHz, began, and how long it was held before the packet's own part.
-    fn since(held: &mut Option<Held>, event: u8, packet: &Packet<'_>, time: u32) -> (u32, u32) {
-        let part = packet.timestamp();
-        match held {
-            Some(held) if held.event == event && held.part == part => {}
-            Some(held)
-                if held.event == event && !packet.is_marked() && held.part.wrapping_add(PART) == part =>
-            {
-                held.part = part;
-                held.before = held.before.saturating_add(PART);
-            }
-            // Of the part before, and late.
-            Some(held)
-                if held.event == event && held.before >= PART && part.wrapping_add(PART) == held.part =>
-            {
-                return (held.time, held.before - PART);
-            }
-            _ => {
-                *held = Some(Held {
-                    event,
-                    part,
-                    time,
-                    before: 0,
-                });
-            }
-        }
-        held.map_or((time, 0), |held| (held.time, held.before))
-    }
-}
-
 /// A key of the telephone on its way to a party that knows it by another clock (RFC 4733 §2.3.5).
 pub(super) struct Key {
     /// In units of 125 us.
     time: u32,
     is_wide: bool,
-    /// In its own units.
-    duration: Option<u32>,
+    duration: Option<u16>,
     at: usize,
 }
 
 impl Key {
-    pub(super) fn new(packet: &Packet<'_>, mut time: u32, is_wide: bool, held: &mut Option<Held>) -> Key {
-        let octets = packet.payload();
-        let own = octets
-            .get(2..4)
-            .map(|two| u32::from(two[0]) << 8 | u32::from(two[1]));
-        let mut before = 0;
-        if let (true, Some(event)) = (is_wide, octets.first()) {
-            (time, before) = Held::since(held, *event, packet, time);
-        }
+    pub(super) fn new(packet: &Packet<'_>, time: u32, is_wide: bool) -> Key {
+        let duration = packet.payload().get(2..4);
         Key {
             time,
             is_wide,
-            duration: own.map(|own| own + before),
+            duration: duration.map(|octets| u16::from_be_bytes([octets[0], octets[1]])),
             at: packet.payload_range().start + 2,
         }
     }
 
-    /// Rewrites number, time and duration as `other` has them: at most what its field can say, 1.37 s at 48 kHz and 8.2 s at
-    /// 8 kHz. Where `other` knows no keys at all the packet stays as it is.
+    /// Rewrites number, time and duration as `other` has them. One of more than 1.36 s is as long as its field can say at
+    /// 48 kHz. Where `other` knows no keys at all the packet stays as it is.
     pub(super) fn cross(self, other: &Party, buffer: &mut [u8]) {
         let payloads = other.payloads;
         let event = if self.is_wide {
@@ -297,17 +237,17 @@ impl Key {
             return;
         }
         renumber(buffer, event.trailing_zeros() as u8);
-        let time = match self.is_wide {
-            true => self.time,
-            false => opus::widened(self.time),
+        let (time, factor) = match self.is_wide {
+            true => (self.time, None),
+            false => (opus::widened(self.time), Some(UNITS as u16)),
         };
         retime(buffer, time);
         if let (Some(duration), Some(room)) = (self.duration, buffer.get_mut(self.at..self.at + 2)) {
-            let duration = match self.is_wide {
-                true => duration / UNITS,
-                false => duration.saturating_mul(UNITS),
+            let duration = match factor {
+                Some(factor) => duration.saturating_mul(factor),
+                None => duration / UNITS as u16,
             };
-            room.copy_from_slice(&(duration.min(PART) as u16).to_be_bytes());
+            room.copy_from_slice(&duration.to_be_bytes());
         }
     }
 }

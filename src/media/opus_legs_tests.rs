@@ -369,15 +369,11 @@ fn a_lost_packet_is_made_up_for_and_a_pause_is_silence() {
     let (straight, statistics) = tapped(all.clone());
     assert_eq!((straight.len(), statistics.concealed), (16_000, 0));
 
-    // Doubled they are the same; one that comes late is made up for, as if it were lost, and is nothing to those after it.
-    let mut doubled = all.clone();
-    doubled.insert(30, all[29].clone());
-    assert_eq!(tapped(doubled).0, straight);
+    // Reordered and doubled they are the same.
     let mut shuffled = all.clone();
-    shuffled.swap(40, 41);
-    let without = all.iter().filter(|packet| packet.1 != 40 * 960).cloned();
-    let (late, statistics) = tapped(shuffled);
-    assert_eq!((late, statistics.concealed), (tapped(without).0, 160));
+    shuffled.swap(20, 21);
+    shuffled.insert(30, all[29].clone());
+    assert_eq!(tapped(shuffled).0, straight);
 
     let (heard, statistics) = tapped(all.iter().filter(|packet| packet.1 != 40 * 960).cloned());
     assert_eq!(statistics.concealed, 160);
@@ -538,103 +534,4 @@ fn a_new_number_in_a_reinvite_and_another_codec_are_followed() {
         legs.carry(Side::A, 20, (111, 4, 3840), &packets[3]).unwrap()[12..],
         packets[3]
     );
-}
-
-#[test]
-fn a_key_that_is_held_for_longer_than_its_field_can_say_is_one_key_to_a_phone_of_the_slow_clock() {
-    let mut legs = Legs::new(&[OPUS], &[MU]);
-    legs.session
-        .described(Side::A, address(Side::A), &[OPUS], None, legs.now);
-    legs.session.hears_wide_events(Side::A, Some(110));
-    let key = |end: u8, duration: u16| [5, end << 7 | 10, (duration >> 8) as u8, duration as u8];
-    // Two parts of 1.37 s, and half of a third; the last packet of the second comes late.
-    let second = 48_000 + 0xffff;
-    let third = second + 0xffff;
-    let packets = [
-        (0, 48_000, 0, 960, 160),
-        (1, 48_000, 0, 0xffff, 10_922),
-        (2, second, 0, 960, 11_082),
-        (4, third, 0, 960, 22_005),
-        (3, second, 0, 0xffff, 21_845),
-        (5, third, 1, 24_000, 25_845),
-    ];
-    let mut first = None;
-    for (sequence, timestamp, end, duration, wanted) in packets {
-        let sent = (110, sequence, timestamp);
-        let got = legs
-            .carry(Side::A, 20, sent, &key(end, duration))
-            .expect("it crosses");
-        let time = header(&got).2;
-        assert_eq!(*first.get_or_insert(time), time, "{sequence}");
-        assert_eq!(u16::from_be_bytes([got[14], got[15]]), wanted, "{sequence}");
-    }
-    assert_eq!(legs.session.statistics().from_caller.keys_pressed, 1);
-    // The same key again is another one.
-    let again = legs.carry(Side::A, 20, (110, 20, third + 90_000), &key(0, 960));
-    let again = again.expect("it crosses");
-    assert_ne!(Some(header(&again).2), first);
-    assert_eq!([again[14], again[15]], [0, 160]);
-}
-
-#[test]
-fn the_first_packet_of_another_time_line_is_marked() {
-    let mut legs = Legs::new(&[OPUS], &[MU]);
-    let packets = opus_packets(20, 8);
-    let mut marks = Vec::new();
-    for place in 0..8u16 {
-        let is_opus = !(3..6).contains(&place);
-        if place % 3 == 0 {
-            let codec = if is_opus { OPUS } else { MU };
-            legs.session
-                .described(Side::A, address(Side::A), &[codec], Some(101), legs.now);
-        }
-        let got = match is_opus {
-            true => legs.carry(
-                Side::A,
-                20,
-                (111, place, u32::from(place) * 960),
-                &packets[usize::from(place)],
-            ),
-            false => legs.carry(Side::A, 20, (0, place, u32::from(place) * 160), &[0x55; 160]),
-        };
-        let got = got.expect("it crosses");
-        assert_eq!((got[1] & 0x7f, got.len()), (0, 172), "{place}");
-        marks.push(got[1] & 0x80 != 0);
-    }
-    assert_eq!(marks, [false, false, false, true, false, false, true, false]);
-}
-
-#[test]
-fn a_call_has_one_decoder_of_opus_however_many_hear_it_and_keeps_it_between_sayings() {
-    let mut legs = Legs::new(&[OPUS], &[MU]);
-    let address_of = |legs: &Legs| legs.session.a.hearer.as_deref().map(std::ptr::from_ref);
-    let translating = address_of(&legs).expect("it is translated");
-    legs.session.tap(true);
-    let now = legs.now.instant;
-    legs.session.say(
-        Side::A,
-        Words::once(vec![Arc::new(Clip::of_samples(&[900; 800]))]),
-        1,
-        7,
-        now,
-    );
-    assert_eq!(address_of(&legs), Some(translating));
-
-    let mut legs = Legs::new(&[OPUS], &[OPUS]);
-    assert_eq!(address_of(&legs), None, "nobody hears it");
-    legs.session.tap(true);
-    let tapping = address_of(&legs).expect("the scorer hears it");
-    for turn in 1..3 {
-        legs.session.say(
-            Side::A,
-            Words::once(vec![Arc::new(Clip::of_samples(&[900; 800]))]),
-            turn,
-            7,
-            now,
-        );
-        legs.session.hush(Side::A, &mut [0; 300]);
-        assert_eq!(address_of(&legs), Some(tapping));
-    }
-    legs.session.tap(false);
-    assert_eq!(address_of(&legs), None);
 }

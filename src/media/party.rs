@@ -9,7 +9,6 @@ use super::limits::{
     OPUS_MS_BURST, OPUS_MS_PER_SECOND, RTCP_BURST, RTCP_PER_SECOND, RTP_BURST, RTP_PER_SECOND,
 };
 use super::opus::{Clock, Hearer, Speaker};
-use super::opus_legs::Held;
 use super::player::Player;
 use super::rate::Rate;
 use super::reports::Reports;
@@ -37,8 +36,6 @@ pub(super) struct Party {
     pub(super) voice: Option<(u8, Codec)>,
     /// The last audio of the other party that went to it counts in 48 kHz.
     pub(super) hears_wide: Option<bool>,
-    /// That audio crossed from one clock to the other.
-    pub(super) crossed: Option<bool>,
     /// Our own voice towards it; while there is one the other party is not heard, unless that gives way.
     pub(super) player: Option<Box<Player>>,
     /// The next audio sent to it is the first of another source.
@@ -55,8 +52,6 @@ pub(super) struct Party {
     /// What it says about the stream we send it.
     pub(super) reports: Reports,
     pub(super) presses: Presses,
-    /// Its last key that counts in 48 kHz, where the other party's do not.
-    pub(super) held: Option<Held>,
     /// For what it says to a party that does not know its codec.
     pub(super) transcoder: Transcoder,
     /// Packets that went through it.
@@ -202,7 +197,6 @@ impl Party {
             liked: Liked::default(),
             voice: None,
             hears_wide: None,
-            crossed: None,
             player: None,
             marks_next: false,
             payloads: Payloads::default(),
@@ -215,7 +209,6 @@ impl Party {
             drops: [0; DropReason::ALL.len()],
             reports: Reports::default(),
             presses: Presses::default(),
-            held: None,
             transcoder: Transcoder::default(),
             translated: 0,
             hearer: None,

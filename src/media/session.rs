@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use super::latch::Target;
 use super::limits::{OPUS_QUIET_OCTETS_MAX, TRANSLATED_OCTETS_MAX};
-use super::opus::{self, Hearer};
 use super::opus_legs::{Key, Said};
 use super::party::{Party, Payloads, bit};
 use super::player::FRAME_SAMPLES;
@@ -163,7 +162,6 @@ impl Session {
         } else {
             self.tapped = self.tap_statistics();
             self.tap = None;
-            self.prepare_opus();
         }
     }
 
@@ -246,7 +244,7 @@ impl Session {
         }
         let arrival = this.stream.handle_arrival(packet.ssrc(), packet.sequence());
         let is_event = this.payloads.is_event(payload_type) || other.payloads.is_event(payload_type);
-        let time = this.time_of(&packet, codec, arrival, other.payloads);
+        let time = this.time_of(&packet, arrival, other.payloads);
         // A late packet of a key before this one is no key of its own.
         let pressed = match is_event && arrival.is_new() {
             true => this.presses.handle(&packet),
@@ -279,7 +277,7 @@ impl Session {
             },
         };
         if is_heard {
-            self.parties(from).1.hears(buffer, codec == Some(Codec::Opus));
+            self.parties(from).1.hears(buffer);
         }
         self.send_on(
             from,
@@ -435,33 +433,18 @@ impl Session {
             let arrived = (elapsed.as_micros() * 8 / 1000) as u32;
             self.parties(from).0.stream.handle_transit(arrived, time);
         }
-        if let (Arrival::Started, Some(hearer)) = (arrival, &mut self.parties(from).0.hearer) {
-            hearer.restart();
-        }
         if is_new && from == Side::A && self.talking.is_some() {
-            self.overhear(codec, (packet, arrival), now);
+            self.overhear(codec, packet, now);
         }
-        let (Side::A, Some(tap)) = (from, &mut self.tap) else {
+        let Some(tap) = self.tap.as_mut().filter(|_| from == Side::A) else {
             return;
         };
         if arrival == Arrival::Started {
             tap.restart();
         }
-        match codec {
-            Some(Codec::Opus) if is_new => {
-                let mut line = [0; opus::SAMPLES_MAX / 2];
-                let arrived = (packet.sequence(), arrival);
-                let hear = |hearer: &mut Box<Hearer>| hearer.hear_line(arrived, packet.payload(), &mut line);
-                let count = self.a.hearer.as_mut().map_or(0, hear);
-                tap.handle_packet(packet.sequence(), time, Some((Codec::Opus, &line[..count])));
-            }
-            // One that comes late is nothing to a decoder: it is made up for, as if it were lost.
-            Some(Codec::Opus) => {}
-            _ if is_new || arrival == Arrival::Behind => {
-                let audio = codec.map(|codec| (codec, packet.payload()));
-                tap.handle_packet(packet.sequence(), time, audio);
-            }
-            _ => {}
+        if is_new || arrival == Arrival::Behind {
+            let audio = codec.map(|codec| (codec, packet.payload()));
+            tap.handle_packet(packet.sequence(), time, audio);
         }
     }
 
@@ -491,7 +474,7 @@ impl Session {
             return Some(len);
         };
         if this.payloads.is_event(payload_type) {
-            let key = Key::new(&packet, time, this.payloads.is_wide(payload_type), &mut this.held);
+            let key = Key::new(&packet, time, this.payloads.is_wide(payload_type));
             key.cross(other, buffer);
             return Some(len);
         }

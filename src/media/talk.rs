@@ -19,7 +19,6 @@ use super::player::{Frame, Player};
 use super::rtp::Packet;
 use super::session::Session;
 use super::srtp::Secured;
-use super::statistics::Arrival;
 use super::{Component, Side};
 use crate::sdp::Codec;
 use crate::time::Now;
@@ -177,17 +176,12 @@ impl Session {
     }
 
     /// Audio or a key of the caller, while we talk.
-    pub(super) fn overhear(
-        &mut self,
-        codec: Option<Codec>,
-        (packet, arrival): (&Packet<'_>, Arrival),
-        now: Now,
-    ) {
+    pub(super) fn overhear(&mut self, codec: Option<Codec>, packet: &Packet<'_>, now: Now) {
         let is_saying = self.a.player.as_ref().is_some_and(|player| player.is_saying());
         let Some(talking) = &mut self.talking else { return };
         match (codec, &mut self.a.hearer) {
             (Some(Codec::Opus), Some(hearer)) => {
-                let samples = hearer.hear(packet.sequence(), arrival, packet.payload());
+                let samples = hearer.hear(packet.sequence(), packet.payload());
                 talking.ear.handle_wide(samples, is_saying, now.instant);
             }
             (Some(Codec::Opus), None) | (None, _) => {}

@@ -11,6 +11,7 @@ use super::limits::{
     CALLING_TONES_MAX, CONCEALED_SAMPLES_MAX, GAP_SAMPLES_MAX, HOPS_PER_CALL, PAUSE_SAMPLES_MAX,
     REORDER_OCTETS_MAX, REORDER_PACKETS,
 };
+use super::opus::{self, Decoder, Halver};
 use crate::g711::Law;
 use crate::sdp::Codec;
 
@@ -50,6 +51,8 @@ pub(crate) struct Tap {
     tail: [i16; TAIL_SAMPLES],
     /// Of a stream of G.722, from its first octet on.
     g722: NarrowDecoder,
+    /// Where the caller may speak Opus.
+    opus: Option<Box<Wide>>,
     /// The sequence number before `next` never came.
     has_missed: bool,
     current: Option<Hop>,
@@ -61,6 +64,13 @@ pub(crate) struct Tap {
     tones_left: u64,
     spare: Vec<Hop>,
     statistics: TapStatistics,
+}
+
+/// What Opus says, at 8 kHz.
+struct Wide {
+    decoder: Decoder,
+    halver: Halver,
+    samples: [i16; opus::SAMPLES_MAX],
 }
 
 struct Waiting {
@@ -91,6 +101,7 @@ impl Tap {
             }),
             tail: [0; TAIL_SAMPLES],
             g722: NarrowDecoder::default(),
+            opus: None,
             has_missed: false,
             current: None,
             filled: 0,
@@ -110,18 +121,32 @@ impl Tap {
         }
     }
 
+    /// The caller may speak Opus from now on: takes the memory of its decoder. Without it such packets are not heard.
+    pub(crate) fn hears_opus(&mut self) {
+        self.opus.get_or_insert_with(|| {
+            Box::new(Wide {
+                decoder: Decoder::new(),
+                halver: Halver::default(),
+                samples: [0; opus::SAMPLES_MAX],
+            })
+        });
+    }
+
     /// A new stream begins: what waited belongs to the old one. The hop being filled goes on.
     pub(crate) fn restart(&mut self) {
         self.next = None;
         self.has_missed = false;
         self.g722 = NarrowDecoder::default();
+        if let Some(wide) = &mut self.opus {
+            wide.decoder.restart();
+        }
         for waiting in &mut self.waiting {
             waiting.is_taken = false;
         }
     }
 
     /// One packet; its timestamp in units of 125 us, whatever its codec counts in. `audio` is `None` for a packet that only
-    /// takes up a sequence number. What was said in Opus is handed in as such, decoded: as octets of mu-law.
+    /// takes up a sequence number.
     pub(crate) fn handle_packet(&mut self, sequence: u16, timestamp: u32, audio: Option<(Codec, &[u8])>) {
         let Some(next) = self.next else {
             self.next = Some(sequence);
@@ -236,27 +261,20 @@ impl Tap {
             self.expected = None;
             return;
         };
+        if codec == Codec::Opus {
+            return self.hear_opus(timestamp, octets, has_missed);
+        }
         let gap = self
             .expected
             .map_or(0, |expected| timestamp.wrapping_sub(expected));
         if gap != 0 && gap <= GAP_SAMPLES_MAX {
-            match codec {
-                // A pause in which nothing was sent and nothing is missing (discontinuous transmission, RFC 7587 §3.1.3).
-                Codec::Opus if !has_missed => {
-                    self.write(&[0; PAUSE_SAMPLES_MAX][..(gap as usize).min(PAUSE_SAMPLES_MAX)]);
-                }
-                _ => self.conceal((gap as usize).min(CONCEALED_SAMPLES_MAX)),
-            }
+            self.conceal((gap as usize).min(CONCEALED_SAMPLES_MAX));
         }
         self.expected = Some(timestamp.wrapping_add(octets.len() as u32));
         for part in octets.chunks(TAIL_SAMPLES) {
             let mut levels = [0; TAIL_SAMPLES];
             let levels = &mut levels[..part.len()];
-            let law = match codec {
-                Codec::Opus => Some(Law::Mu),
-                codec => codec.law(),
-            };
-            match law {
+            match codec.law() {
                 Some(law) => {
                     let table = law.table();
                     for (level, octet) in levels.iter_mut().zip(part) {
@@ -268,6 +286,47 @@ impl Tap {
                         *level = Law::Mu.decode(Law::Mu.encode(self.g722.decode(*octet)));
                     }
                 }
+            }
+            self.write(levels);
+            self.remember(levels);
+        }
+    }
+
+    /// What was lost is made up for by the codec. A pause in which nothing was sent and nothing is missing
+    /// (discontinuous transmission, RFC 7587 §3.1.3) is silence.
+    fn hear_opus(&mut self, timestamp: u32, octets: &[u8], has_missed: bool) {
+        let Some(mut wide) = self.opus.take() else {
+            self.expected = None;
+            return;
+        };
+        let gap = self
+            .expected
+            .map_or(0, |expected| timestamp.wrapping_sub(expected));
+        if gap != 0 && gap <= GAP_SAMPLES_MAX {
+            match has_missed {
+                true => self.conceal_opus(&mut wide, (gap as usize).min(CONCEALED_SAMPLES_MAX)),
+                false => self.write(&[0; PAUSE_SAMPLES_MAX][..(gap as usize).min(PAUSE_SAMPLES_MAX)]),
+            }
+        }
+        let heard = wide.decoder.decode(octets, &mut wide.samples);
+        self.expected = heard.map(|samples| timestamp.wrapping_add(samples as u32 / 2));
+        self.hear_wide(&mut wide, heard.unwrap_or(0));
+        self.opus = Some(wide);
+    }
+
+    fn conceal_opus(&mut self, wide: &mut Wide, samples: usize) {
+        let made_up = wide.decoder.conceal(samples / 8, &mut wide.samples).unwrap_or(0);
+        self.statistics.concealed += made_up as u64 / 2;
+        self.hear_wide(wide, made_up);
+    }
+
+    /// So many samples of 16 kHz, as a telephone line would carry them.
+    fn hear_wide(&mut self, wide: &mut Wide, count: usize) {
+        for part in wide.samples[..count].chunks(2 * TAIL_SAMPLES) {
+            let mut levels = [0; TAIL_SAMPLES];
+            let levels = &mut levels[..part.len() / 2];
+            for (level, pair) in levels.iter_mut().zip(part.as_chunks::<2>().0) {
+                *level = Law::Mu.decode(Law::Mu.encode(wide.halver.halve(*pair)));
             }
             self.write(levels);
             self.remember(levels);

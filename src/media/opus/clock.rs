@@ -26,9 +26,8 @@ impl Clock {
     }
 }
 
-/// Far enough from zero for a stream that goes backwards, and nothing once it is divided: a stream begins at a sixth of what it
-/// says.
-const START: u64 = 6 << 60;
+/// Far enough from zero for a stream that goes backwards.
+const START: u64 = 1 << 63;
 
 #[cfg(test)]
 mod tests {

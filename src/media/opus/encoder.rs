@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use opus_pure::{Application, Bandwidth, OpusEncoder, Signal};
 
-use super::{SAMPLES_MAX, SAMPLES_PER_MS};
+use super::SAMPLES_PER_MS;
 
 /// What the codec is asked for. Its variable rate for speech comes out at less than half of it: some 24 kbit/s, more than the 16
 /// to 20 that RFC 6716 §2.1.1 recommends for wideband speech. libopus comes to that when it is asked for 32.
@@ -17,8 +17,8 @@ const COMPLEXITY: i32 = 5;
 /// codec was.
 const FRAME_OCTETS: usize = 72;
 
-/// One stream's encoder: 200 kB, which it takes when it is made. A packet costs three small allocations of the codec's own for each
-/// 20 ms, which it gives back (docs/adr/0009-opus.md).
+/// One stream's encoder: 140 kB, which it takes when it is made. A packet costs some small allocations of the codec's own, three for each 20 ms,
+/// which it gives back (docs/adr/0009-opus.md).
 pub struct Encoder {
     codec: Option<Box<OpusEncoder>>,
 }
@@ -41,12 +41,7 @@ impl Encoder {
             // Frames of one kind throughout: those of a packet share its first octet.
             codec.force_bandwidth = Some(Bandwidth::Wideband);
         }
-        let mut encoder = Encoder { codec };
-        // Its buffers grow to what they need most; now, rather than with a packet.
-        for samples in [40, 80, 160, 320, 640, 960, 1280, 1600, 1920] {
-            let _ = encoder.run(&[0; SAMPLES_MAX][..samples], &mut [0; 12 * FRAME_OCTETS]);
-        }
-        encoder
+        Encoder { codec }
     }
 
     /// These samples of 16 kHz as one packet at the start of `packet`, whose length is all that it may have. Gives its octets.

@@ -14,6 +14,9 @@ use crate::records::{KINDS, call, ended};
 use crate::redis_server::RedisServer;
 use crate::{open, settled};
 
+mod away;
+mod tls;
+
 const NOON: u64 = 1_790_000_000_000;
 
 /// Looks until it is so. A slow machine is given its time.
@@ -157,80 +160,6 @@ fn a_store_that_lost_its_last_writes_is_gone_on_with_and_the_audit_says_what_is_
     hack.ask(&["HDEL", "ringward:settings", "audit_head@left"]);
     let broken = verify_audit(&*left).unwrap().unwrap_err().to_string();
     assert!(broken.contains("left"), "{broken}");
-}
-
-#[test]
-fn records_are_spooled_while_redis_is_away_and_come_back_in_their_order() {
-    let Some(server) = RedisServer::start() else {
-        return;
-    };
-    let url = server.url("one");
-    let store = open(&url);
-    let number = "+16175550134";
-    store.save(Arc::new(ended(&KINDS[6], 1, NOON)));
-    settled(&*store);
-    assert_eq!(store.history(number, NOON + 1).unwrap().calls_before, 1);
-    server.kill();
-    let early = call(&KINDS[6], 2, NOON + 1, 6_000, 50_000);
-    let late = ended(&KINDS[6], 2, NOON + 1);
-    store.save(Arc::new(early));
-    settled(&*store);
-    store.save(Arc::new(late.clone()));
-    settled(&*store);
-    let health = store.health();
-    assert!(!health.is_writing && health.problem.is_some(), "{health:?}");
-    assert_eq!((health.spooled, health.lost), (2, 0));
-    assert_eq!(
-        store.call(late.id).unwrap().as_ref(),
-        Some(&late),
-        "what is known here is shown"
-    );
-    assert_eq!(store.calls(&Filter::default()).unwrap().len(), 1);
-    assert_eq!(
-        store.history(number, NOON + 999_000).unwrap().calls_before,
-        2,
-        "and counted"
-    );
-    assert!(
-        store.set_setting("a", "b").is_err(),
-        "what cannot be kept is said"
-    );
-    // The gateway may end meanwhile, also badly.
-    drop(store);
-    server.start_again();
-    let store = open(&url);
-    eventually("the spool is empty", || store.health().spooled == 0);
-    settled(&*store);
-    assert_eq!(store.call(late.id).unwrap(), Some(late));
-    assert_eq!(store.calls(&Filter::default()).unwrap().len(), 2);
-    assert!(store.health().is_writing);
-}
-
-#[test]
-fn a_gateway_goes_on_by_itself_when_redis_comes_back() {
-    let Some(server) = RedisServer::start() else {
-        return;
-    };
-    let store = open(&server.url("one"));
-    server.kill();
-    for number in 0..700 {
-        assert!(store.save(Arc::new(ended(&KINDS[6], number, NOON + number))));
-    }
-    settled(&*store);
-    // Whether it was used elsewhere nobody knows now; that it was used here is known from then on.
-    assert!(store.token_answered("digest", CallId(1), NOON, 60_000).is_err());
-    assert!(
-        store.token_seen("digest", CallId(2), NOON, 60_000).unwrap(),
-        "known here"
-    );
-    server.start_again();
-    eventually("it writes again", || {
-        let health = store.health();
-        health.is_writing && health.spooled == 0
-    });
-    let history = store.history("+16175550134", NOON + 1_000).unwrap();
-    assert_eq!((history.calls_before, store.health().lost), (700, 0));
-    store.set_setting("a", "b").unwrap();
 }
 
 #[test]
@@ -425,68 +354,6 @@ fn calls_are_found_behind_many_that_are_not_meant() {
 }
 
 #[test]
-fn an_erasure_beside_a_gateway_minds_what_waits_in_its_spool() {
-    let Some(server) = RedisServer::shared() else {
-        return;
-    };
-    let url = server.url("one");
-    drop(open(&url));
-    let beside = store::open_beside(&Config { url: url.clone() }).unwrap();
-    let spool = url.split("spool=").nth(1).unwrap();
-    std::fs::write(spool, "waits\n").unwrap();
-    let whom = store::Erase::Before(NOON);
-    let told = beside.erase(&whom, NOON).unwrap_err().to_string();
-    assert!(told.contains("spool"), "{told}");
-    std::fs::write(spool, "").unwrap();
-    assert_eq!(beside.erase(&whom, NOON).unwrap().calls, 0);
-}
-
-/// A Redis that hangs answers nothing, and hangs up on nobody.
-#[test]
-fn a_redis_that_hangs_is_away_and_nothing_is_lost_when_it_goes_on() {
-    let Some(server) = RedisServer::start() else {
-        return;
-    };
-    let store = open(&server.url("one"));
-    store.save(Arc::new(ended(&KINDS[6], 1, NOON)));
-    settled(&*store);
-    let mut ear = store.neighbours().unwrap().ear().unwrap();
-    server.signal("STOP");
-    for number in 2..50 {
-        assert!(store.save(Arc::new(ended(&KINDS[6], number, NOON + number))));
-    }
-    eventually("records lie in the spool", || store.health().spooled > 0);
-    let health = store.health();
-    assert!(!health.is_writing, "{health:?}");
-    assert!(health.problem.unwrap().contains("does not answer"));
-    assert!(store.token_answered("digest", CallId(1), NOON, 60_000).is_err());
-    // Nor does whoever listens take its silence for nothing new.
-    eventually("whoever listens notices", || {
-        ear.next(Duration::from_millis(500)).is_err()
-    });
-    server.signal("CONT");
-    eventually("it writes again", || {
-        let health = store.health();
-        health.is_writing && health.spooled == 0 && health.queued == 0
-    });
-    assert_eq!(store.calls(&Filter::default()).unwrap().len(), 49);
-    assert_eq!(store.health().lost, 0);
-}
-
-#[test]
-fn what_redis_refuses_to_read_does_not_say_that_it_is_away() {
-    let Some(server) = RedisServer::shared() else {
-        return;
-    };
-    let url = server.url("one");
-    let store = open(&url);
-    Redis::at(&url).ask(&["SET", "ringward:shelf:lists", "no hash"]);
-    assert!(store.shelf("lists").is_err());
-    let health = store.health();
-    assert_eq!((health.is_writing, health.failures), (true, 0), "{health:?}");
-}
-
-#[test]
 fn a_name_that_another_gateway_has_is_refused_and_one_whose_gateway_was_killed_is_not() {
     let Some(server) = RedisServer::shared() else {
         return;
@@ -537,59 +404,6 @@ fn of_two_gateways_that_start_at_once_one_has_the_first_token() {
         made.count()
     });
     assert_eq!(made, 1);
-}
-
-/// Over TLS, with an authority that nobody knows but who is told.
-#[test]
-fn redis_over_tls_is_used_when_its_certificate_is_of_who_is_named() {
-    let folder = crate::Folder::temporary();
-    let files = certificate(&folder.0);
-    let Some(server) = RedisServer::start_over_tls(&files.0, &files.1) else {
-        return;
-    };
-    let url = server.url("one").replace("redis://", "rediss://");
-    let named = format!("{url}&anchors={}", files.2.display());
-    let store = open(&named);
-    let record = ended(&KINDS[6], 1, NOON);
-    store.save(Arc::new(record.clone()));
-    settled(&*store);
-    assert_eq!(store.call(record.id).unwrap(), Some(record));
-    drop(store);
-    let other = crate::Folder::temporary();
-    let stranger = certificate(&other.0).2;
-    for wrong in [url.clone(), format!("{url}&anchors={}", stranger.display())] {
-        let problem = store::open(&Config { url: wrong })
-            .map(|_| ())
-            .unwrap_err()
-            .to_string();
-        assert!(
-            problem.contains("certificate") || problem.contains("signer") || problem.contains("Issuer"),
-            "{problem}"
-        );
-    }
-    // Nor is any file read to its end, however long it is.
-    let endless = store::open(&Config {
-        url: format!("{url}&anchors=/dev/zero"),
-    });
-    let problem = endless.map(|_| ()).unwrap_err().to_string();
-    assert!(problem.contains("larger than"), "{problem}");
-}
-
-/// Chain, key, and who signed it.
-fn certificate(folder: &std::path::Path) -> (std::path::PathBuf, std::path::PathBuf, std::path::PathBuf) {
-    use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-    let mut authority = CertificateParams::new(Vec::<String>::new()).unwrap();
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
-    let key = KeyPair::generate().unwrap();
-    let host = CertificateParams::new(vec!["127.0.0.1".to_string()]).unwrap();
-    let host = host.signed_by(&key, &authority).unwrap();
-    let files = ["host.pem", "host.key", "authority.pem"].map(|name| folder.join(name));
-    std::fs::write(&files[0], host.pem()).unwrap();
-    std::fs::write(&files[1], key.serialize_pem()).unwrap();
-    std::fs::write(&files[2], authority.pem()).unwrap();
-    let [chain, key, anchor] = files;
-    (chain, key, anchor)
 }
 
 fn database(url: &str) -> u32 {

@@ -1,5 +1,5 @@
 //! Real sockets on loopback, and real peers: SIPp, baresip, pjsua2, secsipidx, Kamailio, SIPVicious, PyJWT,
-//! openapi-python-client, schemathesis, Chromium, nft, none of them ours.
+//! openapi-python-client, schemathesis, PESQ, Chromium, nft, none of them ours.
 //!
 //! A missing peer skips its tests with a word about it, unless RINGWARD_PEERS=required (what `tests/run` sets).
 
@@ -46,6 +46,7 @@ mod opus_calls;
 mod packet_filter;
 mod passwords;
 mod people_at_phones;
+mod pesq;
 mod pjsua_calls;
 #[path = "../../examples/console_preview/records.rs"]
 mod records;

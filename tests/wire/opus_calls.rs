@@ -21,7 +21,7 @@ use crate::support::{folder, have, one_load_at_a_time, wait_for};
 use crate::translated_calls::{AGENT_FROM, CALLER_FROM, is_clear};
 
 /// libopus with these arguments, these octets in and those out. `None`: it is not here.
-fn libopus(arguments: &[&str], input: &[u8]) -> Option<Vec<u8>> {
+pub fn libopus(arguments: &[&str], input: &[u8]) -> Option<Vec<u8>> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/wire/peers/libopus.py");
     let mut child = Command::new("/usr/bin/python3")
         .arg(script)
@@ -50,11 +50,11 @@ fn libopus(arguments: &[&str], input: &[u8]) -> Option<Vec<u8>> {
     Some(output.stdout)
 }
 
-fn octets(samples: &[i16]) -> Vec<u8> {
+pub fn octets(samples: &[i16]) -> Vec<u8> {
     samples.iter().flat_map(|sample| sample.to_le_bytes()).collect()
 }
 
-fn samples(octets: &[u8]) -> Vec<i16> {
+pub fn samples(octets: &[u8]) -> Vec<i16> {
     octets
         .as_chunks::<2>()
         .0
@@ -64,7 +64,7 @@ fn samples(octets: &[u8]) -> Vec<i16> {
 }
 
 /// As libopus.py writes them.
-fn packets(mut octets: &[u8]) -> Vec<Vec<u8>> {
+pub fn packets(mut octets: &[u8]) -> Vec<Vec<u8>> {
     let mut packets = Vec::new();
     while let [low, high, rest @ ..] = octets {
         let (packet, after) = rest.split_at(usize::from(u16::from_le_bytes([*low, *high])));
@@ -74,7 +74,7 @@ fn packets(mut octets: &[u8]) -> Vec<Vec<u8>> {
     packets
 }
 
-fn joined(packets: &[Vec<u8>]) -> Vec<u8> {
+pub fn joined(packets: &[Vec<u8>]) -> Vec<u8> {
     let with_length = |packet: &Vec<u8>| [&(packet.len() as u16).to_le_bytes()[..], packet].concat();
     packets.iter().flat_map(with_length).collect()
 }

@@ -66,12 +66,15 @@ fn trunks_and_queues_fit_together() {
     check(
         &skills(
             &format!("wait = '60s'\n{needs}"),
-            "'person:ann' = { german = 11 }",
+            "'person:ann' = { german = 3, fraud = 11 }",
         ),
-        "german must be from 1 to 10",
+        "fraud must be from 1 to 10",
     );
     check(
-        &skills(&format!("wait = '60s'\n{needs}"), "'ann' = { german = 1 }"),
+        &skills(
+            &format!("wait = '60s'\n{needs}"),
+            "'person:ann' = { german = 3 }\n'ann' = { german = 1 }",
+        ),
         "a target is a SIP URI",
     );
     check(&queue("ring = '0s'"), "ring must be from 1s to 600s");

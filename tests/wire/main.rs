@@ -23,6 +23,7 @@ mod console_markup;
 mod console_moves;
 mod console_passkeys;
 mod console_policies;
+mod console_print;
 mod console_roles;
 mod console_searches;
 mod console_speed;

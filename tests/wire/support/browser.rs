@@ -103,6 +103,23 @@ impl Browser {
         );
     }
 
+    /// From now on the page is laid out for paper (`print`) or for the screen (empty).
+    pub fn lay_out_for(&self, medium: &str) {
+        self.post(
+            "goog/cdp/execute",
+            json!({"cmd": "Emulation.setEmulatedMedia", "params": {"media": medium}}),
+        );
+    }
+
+    /// The page as it comes out on A4, as PDF (WebDriver §18.1).
+    pub fn pdf(&self) -> Vec<u8> {
+        let page = json!({"page": {"width": 21.0, "height": 29.7}});
+        let pdf = self.post("print", page);
+        base64::engine::general_purpose::STANDARD
+            .decode(pdf.as_str().expect("a document"))
+            .expect("base64")
+    }
+
     /// Presses and lets go of each key in turn, wherever the keyboard is; special keys as WebDriver writes them (WebDriver
     /// §17.4.2), such as [`TAB`].
     pub fn press_keys(&self, keys: &str) {

@@ -87,6 +87,7 @@ impl Bench {
             queue_marks: std::collections::BTreeMap::new(),
             queue_srtp: std::collections::BTreeMap::new(),
             queue_srtp_keys: std::collections::BTreeMap::new(),
+            behind_nat: Vec::new(),
             srtp_suites: ringward::call::Suites::default(),
             dtls: None,
             whispers: std::collections::BTreeMap::new(),

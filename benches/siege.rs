@@ -13,8 +13,8 @@
 //! - **SIPp** floods with INVITEs of a stranger, 200 a second;
 //! - **floods**: all methods in turn from 32 addresses, every third message damaged, 2,000 a second;
 //! - **slow-loris**: 200 connections to SIP over TCP and 50 to the API, each of which says an octet a second;
-//! - **rtpbleed**: RTP packets of a stranger to every media port in turn, 2,000 a second; SIPp's phone says nothing, so a
-//!   stranger who is first is heard in its place until it does (`media::latch`): how many packets he is sent is printed.
+//! - **rtpbleed**: RTP packets of a stranger to every media port in turn, 2,000 a second; SIPp's phone says nothing, and
+//!   nobody is heard in its place (`media::latch`): how many packets he is sent is printed.
 //!
 //! The delay is that from INVITE to 180 as SIPp measures it for each call, the phone's own part in it: what matters is what the
 //! attackers add. Aims: none lost, not 100 ms more at p99. The program ends with 1 where one is missed.

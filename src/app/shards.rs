@@ -123,6 +123,7 @@ fn engine(shared: &Shared<'_>, shard: u16, shards: u16) -> anyhow::Result<call::
         transfer_rules: config.transfer_rules.clone(),
         queue_srtp: config.queue_srtp.clone(),
         queue_srtp_keys: config.queue_srtp_keys.clone(),
+        behind_nat: config.behind_nat.clone(),
         srtp_suites: config.srtp_suites,
         dtls: Some(shared.certificate.fingerprint().clone()),
         whispers: config.whispers.clone(),

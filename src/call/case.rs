@@ -12,7 +12,7 @@ use crate::media::{Side, Statistics};
 use crate::policy::Profile;
 use crate::queue::{Attempt, Stand};
 use crate::reputation::Reputations;
-use crate::screening::{Facts, HistoryFacts, Label, RecordingFacts, SecondOpinion, VoiceState};
+use crate::screening::{Facts, HistoryFacts, Label, SecondOpinion, VoiceState};
 use crate::sdp::{Encryption, Session, Suite};
 use crate::sip::{Message, Response, ServerTxn};
 use crate::time::Now;
@@ -23,6 +23,7 @@ use super::desk::Desk;
 use super::dialling::Outside;
 use super::encryption::Wanted;
 use super::index::Name;
+use super::late_fact::LateFact;
 use super::leg::Hop;
 use super::limits::CHANGED_EVERY;
 use super::numbers::Numbers;
@@ -144,6 +145,8 @@ impl Case {
         record: CallRecord,
         desk: &mut Desk,
     ) -> Case {
+        let mut origin = Origin::new(Encryption::Off, &desk.config, &mut desk.random);
+        origin.signalled_from(hop.flow.remote.ip(), &desk.config);
         Case {
             id,
             arrived: desk.now(),
@@ -164,7 +167,7 @@ impl Case {
             held_since: None,
             hears_hold_music: false,
             handshakes: [None, None],
-            origin: Origin::new(Encryption::Off, &desk.config, &mut desk.random),
+            origin,
             replay_keys: Vec::new(),
             reason_style: ReasonStyle::default(),
             trunk_refusal: None,
@@ -495,13 +498,18 @@ impl Case {
         if !session.is_fax() {
             self.spoken[side as usize] = Some(session.clone());
         }
+        let before = self.record.srtp;
         self.record
             .srtp
             .describe(side, &agreed, &mut self.handshakes[side as usize]);
+        let is_bare = self.record.srtp.lost_keys(before);
         let said = |side: Side| self.spoken(side).map_or_else(Vec::new, Session::codecs);
         self.record.codecs = LegCodecs::of(&said(Side::A), &said(Side::B));
         if let Some(output) = offer::describe(self.id, side, session, agreed) {
             desk.say(output);
+        }
+        if is_bare {
+            self.changed(desk);
         }
     }
 
@@ -582,22 +590,4 @@ pub(crate) struct Taker {
 /// The protocol of a Reason value of ours.
 fn protocol(reason: &str) -> &str {
     reason.split(';').next().unwrap_or_default()
-}
-
-pub(crate) enum LateFact {
-    Report(Box<Report>),
-    Known {
-        history: HistoryFacts,
-        is_reused: Option<bool>,
-    },
-    /// Another call was answered with the same PASSporT before.
-    Reused,
-    Opinion(Box<Opinion>),
-    Overloaded,
-    /// A second opinion was wanted and there was no room for it.
-    SecondShed,
-    /// The same recording was heard in other calls.
-    Repeated(Box<RecordingFacts>),
-    /// Which model hears the caller.
-    HeardBy(String),
 }

@@ -32,6 +32,8 @@ pub(crate) struct Exchange {
     offer: Option<Session>,
     /// How the packets of the other leg travelled before it was offered: what holds where it does not agree.
     before: Option<Travel>,
+    /// A CANCEL of ours has gone to the other side.
+    is_cancelled: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,6 +123,7 @@ impl Exchange {
             sent,
             offer,
             before,
+            is_cancelled: false,
         })
     }
 
@@ -273,15 +276,21 @@ impl Exchange {
         desk.respond(self.server, answer);
     }
 
-    /// The call ends while this is under way.
-    pub(crate) fn cancelled(&self, desk: &mut Desk) {
-        let now = desk.now();
+    /// Whoever asked took it back: the other side decides how it ends, and that answer goes back.
+    pub(crate) fn cancelled(&mut self, desk: &mut Desk) {
         desk.note_cancelled(&self.request);
-        desk.note_cancel(&self.sent);
-        desk.endpoint.cancel(self.client, None, now);
+        self.cancel(desk);
     }
 
-    pub(crate) fn abandon(self, towards: &Leg, desk: &mut Desk) {
+    fn cancel(&mut self, desk: &mut Desk) {
+        if !std::mem::replace(&mut self.is_cancelled, true) {
+            desk.note_cancel(&self.sent);
+        }
+        desk.endpoint.cancel(self.client, None, desk.now());
+    }
+
+    /// The call ends while this is under way.
+    pub(crate) fn abandon(mut self, towards: &Leg, desk: &mut Desk) {
         let is_invite = self.request.method() == Method::Invite;
         match self.phase {
             Phase::Asked => {
@@ -293,9 +302,7 @@ impl Exchange {
                 desk.respond(self.server, refusal.answer(&self.request));
                 desk.index.remove(&Name::Client(self.client));
                 if is_invite {
-                    let now = desk.now();
-                    desk.note_cancel(&self.sent);
-                    desk.endpoint.cancel(self.client, None, now);
+                    self.cancel(desk);
                     desk.strays.adopt(self.client, self.sent, towards.hop.clone());
                 }
             }

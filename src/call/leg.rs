@@ -193,7 +193,8 @@ impl Ringing {
         let txn = desk.request(invite.clone(), hop.flow, &hop);
         desk.name(Name::Client(txn));
         desk.name(Name::Tag(course.names.tag.clone()));
-        let origin = course.origin.clone();
+        let mut origin = course.origin.clone();
+        origin.signalled_from(hop.flow.remote.ip(), &desk.config);
         let mut leg = Ringing::new(course.attempt, txn, invite, hop, origin);
         leg.patience = Some(desk.now().instant + desk.config.try_for);
         Ok(leg)

@@ -38,6 +38,7 @@ mod gathering;
 mod hearing;
 mod hunting;
 mod index;
+mod late_fact;
 mod leg;
 pub mod limits;
 mod logins;
@@ -113,6 +114,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::call_id::CallId;
+use crate::cidr::Cidr;
 use crate::identity;
 use crate::lists::Lookup;
 use crate::media::{Keys, Listening, Side, Statistics, Talk, Words, dtls};
@@ -163,6 +165,8 @@ pub struct Config {
     pub queue_srtp: std::collections::BTreeMap<String, Encryption>,
     /// By queue name: which kind of keys is offered to its phones; a queue that is not listed: those in descriptions.
     pub queue_srtp_keys: std::collections::BTreeMap<String, Keying>,
+    /// Networks of peers whose RTP may come from anywhere, whatever they describe (`[media] behind_nat`).
+    pub behind_nat: Vec<Cidr>,
     /// With which suites, in the order in which they are offered.
     pub srtp_suites: Suites,
     /// Of the certificate that the media proves itself with (DTLS-SRTP); `None`: no handshake is offered or taken.
@@ -340,6 +344,9 @@ pub enum Output {
         call: CallId,
         side: Side,
         audio: std::net::SocketAddr,
+        /// Where the SIP of the leg comes from: RTP from elsewhere than there and `audio` is a stranger's. `None` = it may come from
+        /// anywhere.
+        signalled: Option<std::net::IpAddr>,
         codecs: Vec<(u8, Codec)>,
         telephone_event: Option<u8>,
         /// The same at 48 kHz, beside Opus.

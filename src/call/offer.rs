@@ -46,6 +46,12 @@ impl Origin {
         }
     }
 
+    /// Where its SIP comes from: so RTP from anywhere else is a stranger's, unless the configuration has it behind NAT.
+    pub(crate) fn signalled_from(&mut self, peer: IpAddr, config: &Config) {
+        let is_anywhere = config.behind_nat.iter().any(|range| range.contains(peer));
+        self.travel.signalled = (!is_anywhere).then_some(peer);
+    }
+
     /// Whether this leg is to be encrypted, where that is known only now. Before anything was said on it.
     pub(crate) fn want(&mut self, wanted: Wanted, random: &mut Randomness) {
         self.travel.want(wanted, random);
@@ -261,9 +267,12 @@ pub(crate) fn session(octets: &[u8]) -> Option<Session> {
 /// Tells the media what the party on `side` said, and how the packets of the leg travel. Nothing when it gave no address to send
 /// to.
 pub(crate) fn describe(call: CallId, side: Side, session: &Session, agreed: Agreed) -> Option<Output> {
+    // Keys say whose a packet is.
+    let is_plain = agreed.keys.is_none() && agreed.dtls.is_none();
     Some(Output::DescribeMedia {
         call,
         side,
+        signalled: agreed.signalled.filter(|_| is_plain),
         keys: agreed.keys,
         dtls: agreed.dtls,
         rtcp_mux: agreed.rtcp_mux,

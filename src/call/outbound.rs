@@ -114,7 +114,9 @@ impl Ringing {
         let txn = desk.request(invite.clone(), hop.flow, &hop);
         desk.name(Name::Client(txn));
         desk.name(Name::Tag(tag));
-        let mut leg = Ringing::new(course.attempt, txn, invite, hop, course.origin.clone());
+        let mut origin = course.origin.clone();
+        origin.signalled_from(hop.flow.remote.ip(), &desk.config);
+        let mut leg = Ringing::new(course.attempt, txn, invite, hop, origin);
         leg.trunk = Some(outside.trunk.clone());
         leg.toll = course.toll;
         leg.patience = Some(desk.now().instant + desk.config.try_for);

@@ -27,12 +27,13 @@ use crate::sip::{ClientTxn, Flow, Message, Method, Replaces, ServerTxn, Transpor
 use crate::voice::Opinion;
 
 use super::call_back::Fetching;
-use super::case::{Case, LateFact};
+use super::case::Case;
 use super::desk::Desk;
 use super::ending::Ending;
 use super::gathering::Gathering;
 use super::hunting::Hunting;
 use super::index::Name;
+use super::late_fact::LateFact;
 use super::leg::Hop;
 use super::orders::{self, Order};
 use super::reception::Reception;

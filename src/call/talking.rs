@@ -468,9 +468,9 @@ impl Talking {
         Stage::Talking(self)
     }
 
-    /// CANCEL of a re-INVITE: the other side decides how it ends, and that answer goes back.
+    /// CANCEL of a re-INVITE.
     fn on_cancelled(&mut self, txn: ServerTxn, desk: &mut Desk) {
-        if let Some(exchange) = self.exchanges.iter().find(|exchange| exchange.server == txn) {
+        if let Some(exchange) = self.exchanges.iter_mut().find(|exchange| exchange.server == txn) {
             exchange.cancelled(desk);
         }
     }

@@ -3,6 +3,8 @@
 //! Each leg agrees on its own. One port is offered wherever the configuration has nothing against it and the payload types
 //! allow it; until the answer is there, and with a peer that does not speak of it, RTCP is taken on a port of its own.
 
+use std::net::IpAddr;
+
 use crate::media::Keys;
 use crate::media::dtls::Terms;
 use crate::sdp::{Fingerprint, Protection, Session, Suites, Transport};
@@ -20,6 +22,8 @@ pub(crate) struct Travel {
     /// Our last description spoke of it.
     is_mux_said: bool,
     is_muxed: bool,
+    /// Where its SIP comes from, where its RTP may come from nowhere else but where it describes.
+    pub(super) signalled: Option<IpAddr>,
 }
 
 /// What was agreed.
@@ -31,6 +35,8 @@ pub(crate) struct Agreed {
     pub(crate) dtls: Option<Box<Terms>>,
     /// RTCP comes and goes on the port of RTP.
     pub(crate) rtcp_mux: bool,
+    /// Where its SIP comes from; `None` = its RTP may come from anywhere.
+    pub(crate) signalled: Option<IpAddr>,
 }
 
 impl Travel {
@@ -45,6 +51,7 @@ impl Travel {
             muxes,
             is_mux_said: false,
             is_muxed: false,
+            signalled: None,
         }
     }
 
@@ -64,6 +71,7 @@ impl Travel {
             keys: self.security.keys().cloned().map(Box::new),
             dtls: self.security.terms().cloned().map(Box::new),
             rtcp_mux: self.is_muxed,
+            signalled: self.signalled,
         }
     }
 

@@ -170,6 +170,7 @@ impl Desk {
             transfer_rules: std::collections::BTreeMap::new(),
             queue_srtp: std::collections::BTreeMap::new(),
             queue_srtp_keys: std::collections::BTreeMap::new(),
+            behind_nat: Vec::new(),
             srtp_suites: crate::call::Suites::default(),
             dtls: None,
             whispers: std::collections::BTreeMap::new(),

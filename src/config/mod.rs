@@ -80,6 +80,8 @@ pub struct Config {
     pub queue_srtp: std::collections::BTreeMap<String, crate::call::Encryption>,
     /// By queue name: which kind of keys its phones are offered (`srtp_keys`).
     pub queue_srtp_keys: std::collections::BTreeMap<String, crate::call::Keying>,
+    /// `[media] behind_nat`
+    pub behind_nat: Vec<crate::cidr::Cidr>,
     /// With which SRTP suites.
     pub srtp_suites: crate::call::Suites,
     /// `[media] opus`
@@ -223,6 +225,7 @@ impl Config {
             transfer_rules: std::collections::BTreeMap::new(),
             queue_srtp: std::collections::BTreeMap::new(),
             queue_srtp_keys: std::collections::BTreeMap::new(),
+            behind_nat: Vec::new(),
             srtp_suites: crate::call::Suites::default(),
             opus: true,
             whispers: std::collections::BTreeMap::new(),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::limits::{FILE_OCTETS_MAX, KEPT_DAYS_MAX, NAME_CHARS_MAX, PORTS_PER_CALL};
 use super::{Config, identity, queues};
+use crate::cidr::Cidr;
 use crate::document::{Section, Value, closest, shown, shown_path};
 
 /// `folder`: where files named in the configuration are looked for (unless their path is absolute).
@@ -130,6 +131,7 @@ fn read_media(root: &Section<'_, '_>, config: &mut Config) {
         "transcode",
         "rtcp_mux",
         "srtp_suites",
+        "behind_nat",
         "opus",
     ]);
     if let Some(word) = section.string("transcode") {
@@ -146,6 +148,15 @@ fn read_media(root: &Section<'_, '_>, config: &mut Config) {
         }
     }
     config.srtp_suites = super::srtp::read_suites(&section);
+    for written in section.strings("behind_nat").unwrap_or_default() {
+        match written.get.parse::<Cidr>() {
+            Ok(range) => config.behind_nat.push(range),
+            Err(problem) => {
+                let message = format!("{:?} is {problem}", shown(written.get));
+                section.fault(written.at, message, None);
+            }
+        }
+    }
     config.opus = section.boolean("opus").unwrap_or(config.opus);
     let media = &mut config.media;
     media.rtcp_mux = section.boolean("rtcp_mux").unwrap_or(media.rtcp_mux);

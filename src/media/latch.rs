@@ -5,10 +5,13 @@
 //!
 //! 1. Before a side is described nothing is accepted from it.
 //! 2. A source has a standing against the description: `Exact` (address and port), `SameAddress` (the described
-//!    address, another port), `Foreign` (another address), or `Retired` (it was the source before the described
-//!    address changed).
-//! 3. The first valid packet makes its sender the source. An `Exact` or `SameAddress` sender may come at any time;
-//!    a `Foreign` one only while the window is open.
+//!    address, another port), `Signalled` (the address that the side's SIP comes from), `Foreign` (any other), or
+//!    `Retired` (it was the source before the described address changed).
+//! 3. The first valid packet makes its sender the source. An `Exact`, `SameAddress` or `Signalled` sender may come at
+//!    any time; a `Foreign` one only while the window is open, and only where the side may be anywhere: it describes a
+//!    private address that is not the one its SIP comes from (so there is a NAT in between), or its SIP comes from where
+//!    `[media] behind_nat` says so, or keys prove whose a packet is. Of whom else's RTP nothing is heard, and nothing is
+//!    sent there, however long the side itself says nothing.
 //! 4. A source is replaced only by a sender of *higher* standing, never by an equal: so a stranger cannot take over
 //!    from a party that speaks from the described address, nor from a NATed party that was heard first; and a
 //!    stranger who was first is put out by the first packet from the described address.
@@ -23,19 +26,29 @@
 //!
 //! "Valid" means: parses, and has a payload type that a party announced; where the leg is encrypted, its key
 //! authenticates the packet as well. What remains open on a plain leg: within the window, a stranger who guesses the
-//! port can be first where the real party is itself foreign. Only SRTP closes that.
+//! port can be first where the real party may be anywhere. Only SRTP closes that.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
-use super::Component;
 use super::limits::LATCH_WINDOW;
+use super::{Component, Session, Side};
+
+impl Session {
+    /// Where the SIP of `side` comes from, where that says whose RTP is to be believed beside that of the described address; `None`: it
+    /// may come from anywhere, because keys prove whose it is, or the side is behind NAT. Said before a description. Until it is said
+    /// RTP may come from anywhere. See the [module](self).
+    pub fn signalled(&mut self, side: Side, from: Option<IpAddr>) {
+        self.parties(side).0.latch.signal(from);
+    }
+}
 
 /// How a source stands against the description; later is higher.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Standing {
     Retired,
     Foreign,
+    Signalled,
     SameAddress,
     Exact,
 }
@@ -51,6 +64,8 @@ pub(crate) enum Target {
 #[derive(Clone, Debug)]
 pub(crate) struct Latch {
     described: Option<SocketAddr>,
+    /// Where this side's SIP comes from, where that says whose RTP it is; None = it may come from anywhere.
+    signalled: Option<IpAddr>,
     is_held: bool,
     source: Option<(SocketAddr, Standing)>,
     open_until: Instant,
@@ -62,11 +77,18 @@ impl Latch {
     pub(crate) fn new(now: Instant) -> Latch {
         Latch {
             described: None,
+            signalled: None,
             is_held: false,
             source: None,
             open_until: now,
             control: None,
         }
+    }
+
+    /// This side's SIP comes from there, and its RTP from nowhere else but where it describes; None = it may come from anywhere. Said
+    /// before a description.
+    pub(crate) fn signal(&mut self, from: Option<IpAddr>) {
+        self.signalled = from;
     }
 
     /// This side's SDP says `audio`.
@@ -79,10 +101,12 @@ impl Latch {
         self.described = Some(audio);
         self.control = None;
         self.open_until = now + LATCH_WINDOW;
-        self.source = self.source.map(|(source, _)| match standing(audio, source) {
-            Standing::Exact => (source, Standing::Exact),
-            _ => (source, Standing::Retired),
-        });
+        self.source = self
+            .source
+            .map(|(source, _)| match standing(audio, None, source) {
+                Standing::Exact => (source, Standing::Exact),
+                _ => (source, Standing::Retired),
+            });
     }
 
     /// Whether [`Latch::describe`] would send the audio somewhere else.
@@ -112,12 +136,19 @@ impl Latch {
         let Some(described) = self.described else {
             return false;
         };
-        let standing = standing(described, source);
+        let standing = standing(described, self.signalled, source);
         match self.source {
             Some((latched, _)) if latched == source => true,
             Some((_, held)) if standing <= held => false,
-            _ => standing != Standing::Foreign || now < self.open_until,
+            _ => standing != Standing::Foreign || now < self.open_until && self.may_be_anywhere(described),
         }
+    }
+
+    /// Whether this side's RTP may come from an address that nobody named.
+    fn may_be_anywhere(&self, described: SocketAddr) -> bool {
+        self.signalled.is_none_or(|signalled| {
+            is_behind_something(described.ip()) && !is_same_ip(described.ip(), signalled)
+        })
     }
 
     /// Whether a valid RTP packet from `source` is this side's. May make it the source.
@@ -125,7 +156,7 @@ impl Latch {
         let Some(described) = self.described.filter(|_| self.admits(source, now)) else {
             return false;
         };
-        let standing = standing(described, source);
+        let standing = standing(described, self.signalled, source);
         if let Some((latched, held)) = &mut self.source
             && *latched == source
         {
@@ -165,7 +196,7 @@ impl Latch {
     pub(crate) fn admits_control(&self, source: SocketAddr, component: Component) -> bool {
         match component {
             Component::Rtp if self.source.is_some() => {
-                let is_described = |described| standing(described, source) == Standing::Exact;
+                let is_described = |described| standing(described, None, source) == Standing::Exact;
                 self.is_source(source) || self.described.is_some_and(is_described)
             }
             _ => self
@@ -220,13 +251,28 @@ impl Latch {
     }
 }
 
-fn standing(described: SocketAddr, source: SocketAddr) -> Standing {
+fn standing(described: SocketAddr, signalled: Option<IpAddr>, source: SocketAddr) -> Standing {
     if !is_same_ip(described.ip(), source.ip()) {
-        Standing::Foreign
+        match signalled.is_some_and(|signalled| is_same_ip(signalled, source.ip())) {
+            true => Standing::Signalled,
+            false => Standing::Foreign,
+        }
     } else if described.port() != source.port() {
         Standing::SameAddress
     } else {
         Standing::Exact
+    }
+}
+
+/// An address that means something in somebody's own network alone (RFC 1918, RFC 6598, RFC 3927, RFC 4193, RFC 4291): a side that
+/// describes it is behind NAT, unless we are in that network. Not our own host: nobody is behind that.
+fn is_behind_something(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(address) => {
+            let [a, b, ..] = address.octets();
+            address.is_private() || address.is_link_local() || a == 100 && (64..128).contains(&b)
+        }
+        IpAddr::V6(address) => address.is_unique_local() || address.is_unicast_link_local(),
     }
 }
 
@@ -302,6 +348,82 @@ mod tests {
         assert!(!bench.accepts(NATED));
         assert!(bench.accepts(OTHER_PORT));
         bench.check_target(OTHER_PORT);
+    }
+
+    /// A side that describes this, and whose SIP comes from there.
+    fn signalled(described: &str, from: &str) -> Bench {
+        let now = Instant::now();
+        let mut latch = Latch::new(now);
+        latch.signal(Some(from.parse().unwrap()));
+        latch.describe(at(described), now);
+        Bench { latch, now }
+    }
+
+    #[test]
+    fn nobody_is_heard_in_the_place_of_a_party_that_says_nothing() {
+        // From the first packet on, whatever the address: our own host, one of the Internet, one of a network that we are in as well.
+        for (described, from) in [
+            (DESCRIBED, "192.0.2.1"),
+            (DESCRIBED, "192.0.2.200"),
+            ("127.0.0.6:4000", "127.0.0.5"),
+            ("10.0.0.5:4000", "10.0.0.5"),
+            ("[2001:db8::1]:4000", "2001:db8::1"),
+        ] {
+            let mut bench = signalled(described, from);
+            for thief in [
+                THIEF,
+                NATED,
+                "10.0.0.6:4000",
+                "127.0.0.1:4000",
+                "[2001:db8::2]:4000",
+            ] {
+                assert!(!bench.accepts(thief), "{thief} for {described}");
+                assert!(!bench.latch.admits_control(at(thief), Component::Rtcp));
+            }
+            bench.check_target(described);
+            // The other side is described: that opens nothing either.
+            bench.latch.reopen(bench.now);
+            assert!(!bench.accepts(THIEF));
+            bench.pass(600);
+            assert!(
+                bench.accepts(described),
+                "the party itself is heard whenever it speaks"
+            );
+        }
+    }
+
+    #[test]
+    fn a_party_behind_nat_is_heard_from_where_its_sip_comes_at_any_time() {
+        for described in [DESCRIBED, "192.168.1.20:4000"] {
+            let mut bench = signalled(described, "198.51.100.1");
+            bench.pass(600);
+            assert!(bench.accepts(NATED), "{described}");
+            bench.check_target(NATED);
+            assert!(!bench.accepts(THIEF));
+        }
+    }
+
+    #[test]
+    fn who_describes_a_private_address_may_be_anywhere_for_the_window() {
+        for described in [
+            "192.168.1.20:4000",
+            "100.64.0.9:4000",
+            "169.254.3.4:4000",
+            "[fd00::5]:4000",
+        ] {
+            let mut bench = signalled(described, "198.51.100.1");
+            assert!(
+                bench.accepts("203.0.113.80:9000"),
+                "its NAT has several addresses"
+            );
+            bench.check_target("203.0.113.80:9000");
+            // Whoever was first is put out by the address that its SIP comes from.
+            assert!(bench.accepts(NATED));
+            bench.check_target(NATED);
+            let mut late = signalled(described, "198.51.100.1");
+            late.pass(5);
+            assert!(!late.accepts("203.0.113.80:9000"));
+        }
     }
 
     #[test]
@@ -426,7 +548,7 @@ mod tests {
             for (sender, seconds) in packets {
                 bench.pass(seconds);
                 let sender = senders[sender];
-                let offered = standing(at(DESCRIBED), at(sender));
+                let offered = standing(at(DESCRIBED), None, at(sender));
                 let is_accepted = bench.accepts(sender);
                 match best {
                     Some((known, _)) if known == sender => prop_assert!(is_accepted),

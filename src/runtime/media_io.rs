@@ -260,6 +260,13 @@ impl MediaIo {
         call.session.described(side, audio, codecs, telephone_event, now);
     }
 
+    /// Where the SIP of the party on `side` comes from; see [`Session::signalled`]. Unknown calls are ignored.
+    pub fn signalled(&mut self, call: CallId, side: Side, from: Option<IpAddr>) {
+        if let Some(call) = self.call_mut(call) {
+            call.session.signalled(side, from);
+        }
+    }
+
     /// By which payload type the party on `side` takes comfort noise; see [`Session::hears_noise`]. Unknown calls are ignored.
     pub fn hears_noise(&mut self, call: CallId, side: Side, payload_type: Option<u8>) {
         if let Some(call) = self.call_mut(call) {

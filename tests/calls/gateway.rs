@@ -43,6 +43,7 @@ pub fn config(queues: Vec<queue::Config>, transport: Transport, (shard, shards):
         transfer_rules: BTreeMap::new(),
         queue_srtp: BTreeMap::new(),
         queue_srtp_keys: BTreeMap::new(),
+        behind_nat: Vec::new(),
         srtp_suites: ringward::call::Suites::default(),
         dtls: None,
         whispers: BTreeMap::new(),

@@ -1,6 +1,6 @@
 //! RTP and RTCP on one port (RFC 5761), agreed leg by leg: who offers it, who takes it, and what the media is told.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use ringward::policy::Policy;
 
@@ -73,4 +73,27 @@ fn a_new_offer_agrees_anew() {
         world.words(&phone);
         assert_eq!(world.media.values().next().unwrap().muxed, [is_offered; 2]);
     }
+}
+
+/// Nobody but who is described, or whose SIP it is, is heard in the place of a party; the configuration may know better.
+#[test]
+fn the_media_is_told_where_the_sip_of_each_leg_comes_from() {
+    let ip = |text: &str| text.parse::<SocketAddr>().unwrap().ip();
+    let check = |behind_nat: &[&str], expected: [Option<IpAddr>; 2]| {
+        let mut world = World::with_config(one_desk(), 61, Policy::embedded(), |config| {
+            config.behind_nat = behind_nat.iter().map(|range| range.parse().unwrap()).collect();
+        });
+        Hand::calls(&mut world, &[], Some(&described(CALLER, 1, false)));
+        let phone = Hand::is_rung(&mut world);
+        let invite = phone.invite.clone();
+        // It describes an address of another house.
+        let answer = described("192.0.2.99:4000", 1, false);
+        world.answer(&phone, &invite, 200, &[], Some(&answer));
+        let media = world.media.values().next().expect("media");
+        assert_eq!(media.signalled, expected, "{behind_nat:?}");
+    };
+    let (caller, phone) = (Some(ip(CALLER)), Some(ip(PHONE)));
+    check(&[], [caller, phone]);
+    check(&["10.0.0.0/8"], [caller, None]);
+    check(&["203.0.113.0/24", "10.0.0.0/8"], [None, None]);
 }

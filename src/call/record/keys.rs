@@ -78,6 +78,14 @@ impl LegSuites {
         keys == Some(LegKeys::Dtls) && proven == agreed.dtls.as_ref().map(|terms| &terms.fingerprints)
     }
 
+    /// Keys that a handshake had given hold no longer: whoever looks at the call is told at once.
+    pub(crate) fn lost_keys(&self, before: LegSuites) -> bool {
+        let had = [before.caller_keys, before.called_keys];
+        let has = [self.caller_keys, self.called_keys];
+        let is_lost = |(had, has)| had == Some(LegKeys::Dtls) && has != had;
+        had.into_iter().zip(has).any(is_lost)
+    }
+
     /// The handshake of a leg is over.
     pub(crate) fn secured(&mut self, side: Side, secured: Result<Suite, Fault>) {
         let keys = match secured {

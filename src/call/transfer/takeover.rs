@@ -129,6 +129,7 @@ impl Talking {
         Terms::check(invite, desk)?;
         let queue = case.record.queue.as_deref().unwrap_or_default();
         let mut origin = Origin::new(case.srtp_of(queue, desk), &desk.config, &mut desk.random);
+        origin.signalled_from(flow.remote.ip(), &desk.config);
         let offered = offer::read_offer(invite, &origin)?
             .ok_or(Refusal::NotAcceptable("an offer is needed to take a call over"))?;
         let caller = calling::asking(case).ok_or(Refusal::NotNow)?;

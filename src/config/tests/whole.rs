@@ -104,6 +104,7 @@ silence = "2m"
 transcode = "never"
 rtcp_mux = false
 srtp_suites = ["AEAD_AES_128_GCM", "AES_CM_128_HMAC_SHA1_80"]
+behind_nat = ["198.51.100.0/24"]
 opus = false
 [prompts]
 language = "de"
@@ -420,6 +421,12 @@ second_person = ["erasures", "lists"]
         queue_srtp_keys: {
             "front-desk": Dtls,
         },
+        behind_nat: [
+            Cidr {
+                network: 198.51.100.0,
+                prefix: 24,
+            },
+        ],
         srtp_suites: [
             AeadAes128Gcm,
             AesCm128HmacSha1_80,

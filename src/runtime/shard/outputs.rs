@@ -36,6 +36,7 @@ impl Shard {
                 call,
                 side,
                 audio,
+                signalled,
                 codecs,
                 telephone_event,
                 wide_event,
@@ -52,6 +53,7 @@ impl Shard {
                 media.mux(call, side, rtcp_mux);
                 media.fax(call, side, is_fax);
                 media.handshake(call, side, dtls.as_deref(), now);
+                media.signalled(call, side, signalled);
                 media.describe(call, side, audio, &codecs, telephone_event, now);
                 media.hears_noise(call, side, comfort_noise);
                 media.hears_wide_events(call, side, wide_event);

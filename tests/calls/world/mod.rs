@@ -7,7 +7,7 @@ mod network;
 mod shards;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -38,6 +38,8 @@ pub struct MediaLog {
     pub keys: Vec<(Side, Option<ringward::media::Keys>)>,
     /// By which handshake they come instead.
     pub handshakes: Vec<(Side, Option<ringward::media::dtls::Terms>)>,
+    /// Where each side's RTP may come from beside the address that it describes; none: from anywhere.
+    pub signalled: [Option<IpAddr>; 2],
     /// Whether each side's leg has one port for RTP and RTCP.
     pub muxed: [bool; 2],
     /// Whether each side sends a fax.

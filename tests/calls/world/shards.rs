@@ -174,6 +174,7 @@ impl World {
                 call,
                 side,
                 audio,
+                signalled,
                 keys,
                 dtls,
                 rtcp_mux,
@@ -184,6 +185,7 @@ impl World {
                 media.described.push((side, audio));
                 media.keys.push((side, keys.map(|keys| *keys)));
                 media.handshakes.push((side, dtls.map(|terms| *terms)));
+                media.signalled[side as usize] = signalled;
                 media.muxed[side as usize] = rtcp_mux;
                 media.fax[side as usize] = is_fax;
             }

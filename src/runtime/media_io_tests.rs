@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use mio::{Events, Poll};
 
 use super::*;
-use crate::media::dtls::Role;
+use crate::media::dtls::{Role, Terms};
 use crate::media::rtp;
 use crate::sdp::{Fingerprint, FingerprintHash, Suites};
 

@@ -16,13 +16,14 @@ const MOST: u16 = 11_000;
 struct Ports {
     next: u16,
     end: u16,
-    _locks: Vec<File>,
+    /// By the first port of each thousand.
+    locks: Vec<(u16, File)>,
 }
 
 static PORTS: Mutex<Ports> = Mutex::new(Ports {
     next: 0,
     end: 0,
-    _locks: Vec::new(),
+    locks: Vec::new(),
 });
 
 /// An even port, the next three free as well.
@@ -56,22 +57,48 @@ fn is_free(port: u16) -> bool {
 }
 
 impl Ports {
-    /// The next thousand that no other test process on this machine holds; beside the one before it, both are one row.
+    /// The next thousand that no other test process on this machine holds; beside the one before it, both are one row. Past the last
+    /// comes the first again: the tests that had it have ended long ago, and what is still taken is left out.
     fn take_slot(&mut self) {
         let folder = std::env::temp_dir().join("ringward-test-ports");
         std::fs::create_dir_all(&folder).expect("a folder for the locks");
         let after = self.end.max(FIRST);
-        for first in (after..LAST).step_by(usize::from(SLOT)) {
-            let lock = File::create(folder.join(first.to_string())).expect("a lock file");
-            if lock.try_lock().is_ok() {
-                if first != self.end {
-                    self.next = first;
+        let thousands = |from: u16, to: u16| (from..to).step_by(usize::from(SLOT));
+        for first in thousands(after, LAST).chain(thousands(FIRST, after.min(LAST))) {
+            if !self.locks.iter().any(|(held, _)| *held == first) {
+                let lock = File::create(folder.join(first.to_string())).expect("a lock file");
+                if lock.try_lock().is_err() {
+                    continue;
                 }
-                self.end = first + SLOT;
-                self._locks.push(lock);
-                return;
+                self.locks.push((first, lock));
             }
+            if first != self.end {
+                self.next = first;
+            }
+            self.end = first + SLOT;
+            return;
         }
         panic!("no free ports: every thousand from {FIRST} to {LAST} is held by a test process");
     }
+}
+
+#[test]
+fn a_test_process_has_ports_however_many_its_tests_have_had() {
+    let mut ports = Ports {
+        next: 0,
+        end: 0,
+        locks: Vec::new(),
+    };
+    let mut taken = Vec::new();
+    for _ in 0..100 {
+        ports.take_slot();
+        taken.push(ports.next);
+        ports.next = ports.end;
+    }
+    assert!(
+        taken
+            .iter()
+            .all(|first| first % SLOT == 0 && (FIRST..LAST).contains(first))
+    );
+    assert!(taken[1..].contains(&taken[0]), "none comes again: {taken:?}");
 }

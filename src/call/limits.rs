@@ -239,7 +239,7 @@ pub(crate) const TOLL_LOOK: Duration = Duration::from_secs(1);
 /// What ended within so long of each other is one sum, which counts until all of it is an hour or a day old.
 pub(crate) const SPENT_STEP: Duration = Duration::from_secs(60);
 
-/// Phones and queues whose spending of a day is known, about 80 KiB each at most. Past it no call that costs goes out, whoever pays.
+/// Phones and queues whose spending of a day is known, about 80 KiB each at most. Past it no further one's call that costs goes out.
 pub(crate) const SPENDERS_MAX: usize = 10_000;
 
 /// How long what another gateway says of its calls to the outside counts: it is said again every second. As

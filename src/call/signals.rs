@@ -138,28 +138,23 @@ impl Desk {
 
     /// A CANCEL of ours of what was asked with this Call-ID.
     pub(super) fn note_cancel(&mut self, invite: &Request) {
-        let said = Said {
-            sip_call_id: invite.header_value("Call-ID").unwrap_or_default().to_string(),
-            remote: None,
-            is_sent: true,
-            method: SignalMethod::Cancel,
-            status: None,
-            has_body: false,
-        };
-        self.note(said);
+        self.note_cancel_of(invite.header_value("Call-ID").unwrap_or_default(), true);
     }
 
     /// A CANCEL of what came with this request.
     pub(super) fn note_cancelled(&mut self, request: &Message) {
-        let said = Said {
-            sip_call_id: request.call_id().to_string(),
+        self.note_cancel_of(request.call_id(), false);
+    }
+
+    fn note_cancel_of(&mut self, sip_call_id: &str, is_sent: bool) {
+        self.note(Said {
+            sip_call_id: sip_call_id.to_string(),
             remote: None,
-            is_sent: false,
+            is_sent,
             method: SignalMethod::Cancel,
             status: None,
             has_body: false,
-        };
-        self.note(said);
+        });
     }
 
     /// `remote`: where it came from, if nobody of the call is known by its Call-ID yet.

@@ -71,12 +71,8 @@ impl CallRecord {
 
     /// A queue sent the call on to another one. However often one does, there is room for what people do.
     pub(crate) fn add_next_queue(&mut self, at_ms: u64, to: String, from: String) {
-        let mut earlier = self.transfers.iter();
-        let earlier = earlier
-            .by_ref()
-            .filter(|transfer| transfer.kind == TransferKind::NextQueue)
-            .count();
-        if earlier < TRANSFERS_KEPT / 2 {
+        let by_queues = |transfer: &&Transfer| transfer.kind == TransferKind::NextQueue;
+        if self.transfers.iter().filter(by_queues).count() < TRANSFERS_KEPT / 2 {
             let place = self.add_transfer(at_ms, to, TransferKind::NextQueue);
             self.say_who_sent_on(place, from);
             self.end_transfer(place, TransferOutcome::Completed, 0);

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,7 @@ use super::super::limits::{SPENDERS_MAX, SPENT_KEPT_STEP, TOLL_DAY};
 use super::purse::{Purse, Spent};
 use super::shared::shortened;
 use super::tariff::Money;
-use super::{Entries, Going, Ledger};
+use super::{Going, Ledger};
 use crate::time::Now;
 
 /// Of everybody, of each phone and of each queue.
@@ -40,20 +40,16 @@ impl Ledger {
     pub fn kept(&self, currency: &str, now: Now) -> Kept {
         let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         entries.spent.forget(now.instant);
-        let Entries {
-            all,
-            persons,
-            queues,
-            spent,
-            ..
-        } = &*entries;
+        // Copied, so that no call waits for the adding.
+        let (all, spent) = (entries.all, entries.spent.clone());
+        let (persons, queues) = (entries.persons.clone(), entries.queues.clone());
+        drop(entries);
         let mut kept = Kept {
             currency: currency.to_string(),
-            all: sums(Some(&spent.all), Some(all), now),
-            persons: named(&spent.persons, persons, now),
-            queues: named(&spent.queues, queues, now),
+            all: sums(Some(&spent.all), Some(&all), now),
+            persons: named(&spent.persons, &persons, now),
+            queues: named(&spent.queues, &queues, now),
         };
-        drop(entries);
         let spent = |sums: &Sums| sums.iter().fold(0u64, |all, (_, sum)| all.saturating_add(*sum));
         for names in [&mut kept.persons, &mut kept.queues] {
             shortened(names, |sums| std::cmp::Reverse(spent(sums)));
@@ -93,10 +89,10 @@ fn sums(purse: Option<&Purse>, going: Option<&Going>, now: Now) -> Sums {
     let mut sums = Sums::new();
     let mut first = 0;
     for (last, money) in ended.chain(held) {
-        let ago = now.instant.saturating_duration_since(last).as_millis();
-        let last_ms = now
-            .unix_ms()
-            .saturating_sub(u64::try_from(ago).unwrap_or(u64::MAX));
+        // Taken away before it is cut to milliseconds: else the same moment is now one, now the next.
+        let ago = now.instant.saturating_duration_since(last);
+        let utc = now.utc.checked_sub(ago).unwrap_or(UNIX_EPOCH);
+        let last_ms = Now { utc, ..now }.unix_ms();
         match sums.last_mut() {
             Some((newest, sum)) if last_ms.saturating_sub(first) < SPENT_KEPT_STEP.as_millis() as u64 => {
                 *newest = last_ms.max(*newest);
@@ -143,7 +139,7 @@ fn spent(kept: &Kept, now: Now) -> Spent {
 mod tests {
     #![expect(clippy::disallowed_methods, reason = "any instant will do as the start")]
 
-    use std::time::{Instant, UNIX_EPOCH};
+    use std::time::Instant;
 
     use super::super::{Allowance, Payer, Price, TollConfig};
     use super::*;
@@ -221,6 +217,17 @@ mod tests {
         after.restore(&kept, start.after(HOUR));
         assert_eq!(written(&after, start.after(2 * HOUR)), kept);
         assert!(Ledger::default().kept("USD", start).is_empty());
+    }
+
+    #[test]
+    fn a_moment_is_kept_as_the_same_one_whenever_it_is_written() {
+        let (ledger, start) = (Ledger::default(), start());
+        assert!(call(&ledger, "ann", start.after(Duration::from_micros(1_400))));
+        let first = written(&ledger, start.after(Duration::from_micros(5_000)));
+        for micros in (5_100..9_000).step_by(100) {
+            let again = written(&ledger, start.after(Duration::from_micros(micros)));
+            assert_eq!(again, first, "{micros} us");
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::shared::Whose;
 use super::tariff::Money;
 
 /// Of one phone, of one queue, or of all: at most one sum a minute, for a day. Added up as it changes.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Purse {
     /// What ended within an hour, the oldest first, and what it comes to.
     new: VecDeque<Sum>,
@@ -19,6 +19,7 @@ pub(super) struct Purse {
     of_old: u64,
 }
 
+#[derive(Clone)]
 struct Sum {
     since: Instant,
     /// When the last of it ended: until that is too old, all of it counts.
@@ -85,7 +86,7 @@ impl Purse {
 }
 
 /// Of all, and of each who pays.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Spent {
     pub(super) all: Purse,
     pub(super) persons: BTreeMap<Arc<str>, Purse>,
